@@ -1,0 +1,16 @@
+/**
+ * Every outside package, named once and pinned. A module imported by URL gets no import map, so the
+ * specifiers are inline; heavy packages are loaded only when asked for.
+ *
+ * @module
+ */
+
+export { Command, CommanderError, InvalidArgumentError, Option } from "npm:commander@15.1.0";
+export { create, fromBinary, toBinary } from "npm:@bufbuild/protobuf@2.17.0";
+export * as onnx from "npm:onnx-buf@1.20.0-1";
+
+/** The native CPU engine (Microsoft's onnxruntime, N-API). */
+export const loadOnnxRuntimeNode = () => import("npm:onnxruntime-node@1.30.0");
+
+/** The WebGPU and WebAssembly engine (Microsoft's onnxruntime, C++ compiled to wasm). */
+export const loadOnnxRuntimeWeb = () => import("npm:onnxruntime-web@1.30.0/webgpu");

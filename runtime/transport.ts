@@ -1,0 +1,66 @@
+/**
+ * The wire as the communicator sees it: ordered, reliable frames between the ranks of one job.
+ *
+ * It knows ranks and bytes. It does not know messages, tags, collectives or types: a frame's header
+ * is opaque here and belongs to the communicator.
+ *
+ * @module
+ */
+
+/** Size in bytes of every frame's header; its content belongs to the communicator. */
+export const HEADER_BYTES = 64;
+
+/** What receives the frames of a {@linkcode Transport}. Calls are made from the reading loops. */
+export interface FrameSink {
+  /**
+   * A header has arrived and `length` bytes follow. Returns where they go: a view of exactly
+   * `length` bytes, which the transport fills and then hands to {@linkcode FrameSink.end}. Throwing
+   * breaks the connection to that peer: the stream can no longer be trusted.
+   *
+   * `header` is valid during the call only.
+   */
+  begin(peer: number, header: DataView, length: number): Uint8Array;
+  /** The payload of the frame last begun by this peer is complete. */
+  end(peer: number, payload: Uint8Array): void;
+  /**
+   * No further frame will come from `peer`. Called at most once a peer.
+   * `cause` is undefined after an orderly goodbye, otherwise what is known of its end.
+   */
+  lost(peer: number, cause: Error | undefined): void;
+}
+
+/** Ordered, reliable frames between the ranks of one job. */
+export interface Transport {
+  /** This process's place, 0 ≤ rank < size. */
+  readonly rank: number;
+  /** Number of ranks in the job. */
+  readonly size: number;
+  /** Host name of each rank, for messages and for choosing an algorithm. */
+  readonly hosts: readonly string[];
+  /** Largest time in ms without a sign of life from a peer that somebody waits for. */
+  readonly timeoutMs: number;
+  /** Installs the receiver; called once, before any frame is read. */
+  start(sink: FrameSink): void;
+  /**
+   * Sends one frame. Frames to one peer arrive in the order of the calls. Resolves when header and
+   * payload have been handed to the kernel and may be reused; rejects when the peer is lost.
+   *
+   * @param header {@linkcode HEADER_BYTES} bytes
+   * @param payload at most 2³² − 1 bytes
+   */
+  send(peer: number, header: Uint8Array, payload?: Uint8Array): Promise<void>;
+  /**
+   * Tells the transport that somebody waits for `peer` (+1) or no longer does (−1). While somebody
+   * waits and nothing arrives, the transport asks the peer for a sign of life, and reports it as
+   * lost after {@linkcode Transport.timeoutMs}.
+   */
+  await(peer: number, delta: 1 | -1): void;
+  /** Reports a failure of this rank to whoever started the job, before it ends. Best effort. */
+  report(failure: { message: string; operation?: string; step?: number | null }): Promise<void>;
+  /** Ends the whole job, on every rank, with this exit code (MPI_Abort). */
+  abort(code: number, message: string): Promise<never>;
+  /** Says goodbye, waits until every peer has read everything sent to it, and closes. */
+  close(): Promise<void>;
+  /** Bytes moved since the start, headers included. */
+  readonly traffic: { readonly sent: number; readonly received: number };
+}
