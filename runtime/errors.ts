@@ -1,0 +1,83 @@
+/**
+ * The errors a caller of the runtime may want to catch. Two kinds (the split is gloo's): a peer was
+ * lost or could not be trusted, or a caller broke an invariant. Each names ranks and values.
+ *
+ * @module
+ */
+
+/** What a {@linkcode PeerLostError} knows of the lost rank and of what was going on. */
+export interface PeerLoss {
+  /** The lost rank. */
+  rank: number;
+  /** Host the lost rank ran on. */
+  host: string;
+  /** What this rank was doing with it, such as "allreduce"; null if nothing is known. */
+  operation?: string | null;
+  /** The caller's training step, if the program told the communicator one. */
+  step?: number | null;
+  /** What is known of its end, such as "it was ended by SIGKILL". */
+  reason?: string;
+  /** The error underneath, if any. */
+  cause?: unknown;
+}
+
+/** A rank of the job has ended, fallen silent or left while this rank needed it. */
+export class PeerLostError extends Error {
+  override readonly name = "PeerLostError";
+  /** The lost rank. */
+  readonly rank: number;
+  /** Host the lost rank ran on. */
+  readonly host: string;
+  /** What this rank was doing with it, or null. */
+  readonly operation: string | null;
+  /** The caller's training step, or null. */
+  readonly step: number | null;
+  /** What is known of its end, or null. */
+  readonly reason: string | null;
+
+  constructor(loss: PeerLoss) {
+    const { rank, host, operation = null, step = null, reason = null } = loss;
+    super(
+      `${operation === null ? "" : `cannot complete ${operation}: `}lost rank ${rank} on ${host}` +
+        `${step === null ? "" : ` at step ${step}`}${reason === null ? "" : `: ${reason}`}`,
+      loss.cause === undefined ? undefined : { cause: loss.cause },
+    );
+    this.rank = rank;
+    this.host = host;
+    this.operation = operation;
+    this.step = step;
+    this.reason = reason;
+  }
+}
+
+/** The other end of a connection did not prove that it belongs to the job. */
+export class HandshakeError extends Error {
+  override readonly name = "HandshakeError";
+}
+
+/** The ranks of a job could not find each other, or the job's environment contradicts itself. */
+export class RendezvousError extends Error {
+  override readonly name = "RendezvousError";
+}
+
+/** The job was ended on purpose, by `abort()` on some rank or by whoever started it. */
+export class AbortError extends Error {
+  override readonly name = "AbortError";
+  /** The exit code that was asked for. */
+  readonly code: number;
+
+  constructor(message: string, code: number) {
+    super(message);
+    this.code = code;
+  }
+}
+
+/** Ranks called one collective with different lengths, types, operations or roots, or out of order. */
+export class MismatchError extends Error {
+  override readonly name = "MismatchError";
+}
+
+/** A message is longer than the buffer that was offered for it (MPI_ERR_TRUNCATE). */
+export class TruncationError extends Error {
+  override readonly name = "TruncationError";
+}
