@@ -1,0 +1,48 @@
+/**
+ * What a distributed optimizer is to the training loop: plain data and a pure function of the step. It
+ * says what the update does and what the ranks exchange around which step; the loop holds the devices
+ * and the network.
+ *
+ * @module
+ */
+
+import type { StepOptions } from "./clipped_step.ts";
+
+/** What the ranks exchange around one step. */
+export interface Exchange {
+  /**
+   * What happens to the gradients before the update: nothing; their average over the ranks takes the
+   * place of each rank's own (`replace`); or the average is formed for its norm alone (`norm`).
+   */
+  readonly gradients: "none" | "replace" | "norm";
+  /** Whether the weights are averaged over the ranks, and on which side of the update. */
+  readonly weights: "none" | "before" | "after";
+}
+
+/** A step at which nothing is sent. */
+export const SILENT: Exchange = { gradients: "none", weights: "none" };
+
+/** A distributed optimizer. */
+export interface Algorithm {
+  /** As in `--algorithm`. */
+  readonly name: string;
+  /** What the update appends to the training graph. */
+  readonly update: StepOptions;
+  /** What is exchanged around step `t`, counted from 1. Pure, and the same on every rank. */
+  exchange(t: number): Exchange;
+  /**
+   * The proven bound on a rank's distance to the average, ‖x̄ − x_i‖₂, when it meets the others, for a
+   * clipping threshold that never exceeded `clip` since they last met; null where none is proven.
+   */
+  driftBound(clip: number): number | null;
+}
+
+/** An interval is a number of steps, 1 or more; throws RangeError. */
+export function checkInterval(interval: number): number {
+  if (!Number.isSafeInteger(interval) || interval < 1) {
+    throw new RangeError(
+      `the interval between rounds is a number of steps from 1, not ${interval}`,
+    );
+  }
+  return interval;
+}

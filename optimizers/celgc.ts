@@ -1,0 +1,70 @@
+/**
+ * CELGC: communication-efficient local gradient clipping.
+ *
+ *     x_{t+1}^i = x_t^i − min(η, γ/‖g_t^i‖) · g_t^i,      g_t^i = ∇F_i(x_t^i; ξ_t^i)
+ *     every I steps                 x^i ← (1/N) Σ_j x^j
+ *
+ * Liu, Zhuang, Lei and Liao, A Communication-Efficient Distributed Gradient Clipping Algorithm for
+ * Training Deep Neural Networks, NeurIPS 2022, Algorithm 1.
+ *
+ * @module
+ */
+
+import { type Algorithm, checkInterval, type Exchange } from "./algorithm.ts";
+import { PLAIN_STEP, type StepOptions } from "./clipped_step.ts";
+
+/** How CELGC runs. */
+export interface CelgcOptions {
+  /** Steps between two rounds, I. */
+  readonly interval: number;
+  /**
+   * Side of the step at which round t ≡ 0 (mod I) averages: Algorithm 1 averages after it; the
+   * authors' code averages before it, the very first step included.
+   *
+   * @default "after"
+   */
+  readonly average?: "before" | "after";
+  /** The rest of the step: momentum, weight decay, which norm clips. */
+  readonly step?: Partial<Omit<StepOptions, "clip">>;
+}
+
+/**
+ * Describes CELGC.
+ *
+ * Where the norm of the averaged gradient takes part in the clipping (`clipBy` other than `local`), it
+ * is refreshed at the first step of every round, as in the authors' code.
+ *
+ * @example
+ * ```ts
+ * import { celgc } from "./celgc.ts";
+ * const algorithm = celgc({ interval: 4 });
+ * console.assert(algorithm.exchange(3).weights === "none");
+ * console.assert(algorithm.exchange(4).weights === "after");
+ * console.assert(algorithm.driftBound(0.5) === 4); // 2 γ I
+ * ```
+ */
+export function celgc(options: CelgcOptions): Algorithm {
+  const interval = checkInterval(options.interval);
+  const average = options.average ?? "after";
+  const update: StepOptions = { ...PLAIN_STEP, ...options.step, clip: true };
+  return {
+    name: "celgc",
+    update,
+    exchange(t: number): Exchange {
+      const first = (t - 1) % interval === 0, last = t % interval === 0;
+      return {
+        gradients: first && update.clipBy !== "local" ? "norm" : "none",
+        weights: (average === "after" ? last : first) ? average : "none",
+      };
+    },
+    driftBound: (clip) => lemma1(update) ? 2 * clip * interval : null,
+  };
+}
+
+/**
+ * Lemma 1 of the paper, ‖x̄_t − x_t^i‖ ≤ 2γI, holds where no step is longer than γ: each is taken along
+ * the gradient itself and its own norm takes part in the clipping.
+ */
+function lemma1({ clip, clipBy, momentum, weightDecay }: StepOptions): boolean {
+  return clip && clipBy !== "global-average" && momentum === 0 && weightDecay === 0;
+}

@@ -1,0 +1,25 @@
+/**
+ * The distributed optimizers: what a step appends to a training graph, what the ranks exchange and
+ * when. Pure descriptions; the training loop carries them out.
+ *
+ * @module
+ */
+
+export type { Algorithm, Exchange } from "./algorithm.ts";
+export { celgc, type CelgcOptions } from "./celgc.ts";
+export {
+  appendClippedStep,
+  checkStep,
+  type ClipBy,
+  isClipped,
+  NORM_EPSILON,
+  PLAIN_STEP,
+  type Slot,
+  type StepOptions,
+  type StepParameter,
+} from "./clipped_step.ts";
+export { localSgd, type LocalSgdOptions } from "./local_sgd.ts";
+export { naiveParallel, type NaiveParallelOptions } from "./naive_parallel.ts";
+export { drawParticipants } from "./participants.ts";
+export { type StageDecay, stageWise, type StepSize } from "./schedule.ts";
+export { single, type SingleOptions } from "./single.ts";
