@@ -10,7 +10,15 @@ export { create, fromBinary, toBinary } from "npm:@bufbuild/protobuf@2.17.0";
 export * as onnx from "npm:onnx-buf@1.20.0-1";
 
 /** The native CPU engine (Microsoft's onnxruntime, N-API). */
+// deno-lint-ignore no-import-prefix -- the rule spares re-exports, which cannot be lazy
 export const loadOnnxRuntimeNode = () => import("npm:onnxruntime-node@1.30.0");
 
 /** The WebGPU and WebAssembly engine (Microsoft's onnxruntime, C++ compiled to wasm). */
+// deno-lint-ignore no-import-prefix -- the rule spares re-exports, which cannot be lazy
 export const loadOnnxRuntimeWeb = () => import("npm:onnxruntime-web@1.30.0/webgpu");
+
+/** Where the native engine lies on this machine; fetches it if it is not cached. */
+export const onnxRuntimeNodeUrl = () => import.meta.resolve("npm:onnxruntime-node@1.30.0");
+
+/** Where the web engine lies on this machine; fetches it if it is not cached. */
+export const onnxRuntimeWebUrl = () => import.meta.resolve("npm:onnxruntime-web@1.30.0/webgpu");

@@ -1,0 +1,192 @@
+/**
+ * A model compiled for a GPU: everything it reads and writes is a GPU buffer made beforehand.
+ *
+ * @module
+ */
+
+import { arrayOf, Binding, type Port } from "./_binding.ts";
+import { createGpuTensor, GpuState, type GpuTensor } from "./_gpu_state.ts";
+import { elementCount } from "./_layout.ts";
+import { portsOf } from "./_onnxruntime.ts";
+import { type Ort, type OrtSession, type OrtTensor, webLock } from "./_web_engine.ts";
+import type { CompileOptions, HostTensor, NodeTime, Session } from "./device.ts";
+
+/** An input or output with a buffer of its own. */
+interface Slot extends GpuTensor {
+  readonly name: string;
+  readonly type: string;
+  readonly dims: readonly number[];
+  readonly bytes: number;
+  /** Where its copy lies in a {@linkcode GPUBuffer} for reading back, in bytes. */
+  readonly offset: number;
+}
+
+/** A session on a GPU. */
+export class GpuSession implements Session {
+  readonly inputs: readonly string[];
+  readonly outputs: readonly string[];
+  readonly #gpu: GPUDevice;
+  readonly #binding: Binding<GpuState>;
+  readonly #fed: readonly Slot[];
+  readonly #returned: readonly Slot[];
+  /** Bytes of all returned outputs, each padded to a multiple of four. */
+  readonly #readbackBytes: number;
+  /** Buffers for reading back that no run is using. */
+  readonly #idle: GPUBuffer[] = [];
+  #session: OrtSession | undefined;
+
+  /** Compiles a model. The caller holds the engine's lock. */
+  static async compile(
+    ort: Ort,
+    gpu: GPUDevice,
+    model: Uint8Array,
+    options: CompileOptions,
+  ): Promise<GpuSession> {
+    let session: OrtSession;
+    try {
+      session = await ort.InferenceSession.create(model, {
+        executionProviders: [{ name: "webgpu", device: gpu } as never],
+        preferredOutputLocation: "gpu-buffer",
+        logSeverityLevel: 3,
+      });
+    } catch (cause) {
+      throw new Error(`cannot compile the model for webgpu: ${(cause as Error).message}`, {
+        cause,
+      });
+    }
+    try {
+      return new GpuSession(ort, gpu, session, options);
+    } catch (error) {
+      await session.release();
+      throw error;
+    }
+  }
+
+  private constructor(ort: Ort, gpu: GPUDevice, session: OrtSession, options: CompileOptions) {
+    this.#gpu = gpu;
+    this.#session = session;
+    const binding = new Binding(
+      portsOf(session.inputMetadata),
+      portsOf(session.outputMetadata),
+      options,
+      (state): state is GpuState => state instanceof GpuState,
+    );
+    this.#binding = binding;
+    this.#fed = slots(ort, gpu, binding.fed);
+    this.#returned = slots(ort, gpu, binding.returned);
+    const last = this.#returned.at(-1);
+    this.#readbackBytes = last === undefined ? 0 : last.offset + padded(last.bytes);
+    this.inputs = binding.fed.map((port) => port.name);
+    this.outputs = binding.returned.map((port) => port.name);
+  }
+
+  async run(feeds: Readonly<Record<string, HostTensor>>): Promise<Record<string, HostTensor>> {
+    const readback = await webLock.run(() => this.#submit(feeds));
+    // The queue works on meanwhile, and so may a further run.
+    return await this.#collect(readback);
+  }
+
+  endProfile(): Promise<NodeTime[]> {
+    return Promise.reject(new Error("the webgpu device keeps no profile yet"));
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await webLock.run(async () => {
+      const session = this.#session;
+      this.#session = undefined;
+      await session?.release();
+      for (const { buffer } of [...this.#fed, ...this.#returned]) buffer.destroy();
+      for (const buffer of this.#idle.splice(0)) buffer.destroy();
+    });
+  }
+
+  /** Uploads, runs and copies the results to where they can be read. */
+  async #submit(feeds: Readonly<Record<string, HostTensor>>): Promise<GPUBuffer | undefined> {
+    const session = this.#session;
+    if (session === undefined) throw new Error("cannot run a session that was disposed of");
+    const { read, updated, states } = this.#binding;
+    for (const state of states) state.assertReady("run on");
+    this.#binding.checkFeeds(feeds);
+
+    const inputs: Record<string, OrtTensor> = {};
+    for (const { name, buffer, tensor } of this.#fed) {
+      upload(this.#gpu, buffer, feeds[name].data);
+      inputs[name] = tensor;
+    }
+    for (const { port, state, variable } of read) inputs[port] = state.tensor(variable);
+    const outputs: Record<string, OrtTensor> = {};
+    for (const { port, state, variable } of updated) outputs[port] = state.spareTensor(variable);
+    for (const { name, tensor } of this.#returned) outputs[name] = tensor;
+    await session.run(inputs, outputs);
+
+    const encoder = this.#gpu.createCommandEncoder();
+    for (const { state, variable } of updated) state.commit([variable], encoder);
+    let readback: GPUBuffer | undefined;
+    if (this.#readbackBytes > 0) {
+      readback = this.#idle.pop() ?? this.#gpu.createBuffer({
+        size: this.#readbackBytes,
+        usage: GPUBufferUsage.MAP_READ | GPUBufferUsage.COPY_DST,
+      });
+      for (const { buffer, bytes, offset } of this.#returned) {
+        encoder.copyBufferToBuffer(buffer, 0, readback, offset, padded(bytes));
+      }
+    }
+    this.#gpu.queue.submit([encoder.finish()]);
+    return readback;
+  }
+
+  async #collect(readback: GPUBuffer | undefined): Promise<Record<string, HostTensor>> {
+    const results: Record<string, HostTensor> = {};
+    if (readback === undefined) return results;
+    await readback.mapAsync(GPUMapMode.READ);
+    const mapped = readback.getMappedRange();
+    for (const { name, type, dims, offset, bytes } of this.#returned) {
+      const data = new (arrayOf(type))(elementCount(dims));
+      new Uint8Array(data.buffer).set(new Uint8Array(mapped, offset, bytes));
+      results[name] = { type, dims, data } as HostTensor;
+    }
+    readback.unmap();
+    if (this.#session === undefined) readback.destroy();
+    else this.#idle.push(readback);
+    return results;
+  }
+}
+
+/** Gives each port a buffer; WebGPU buffers have one size for good, so shapes must be fixed. */
+function slots(ort: Ort, gpu: GPUDevice, ports: readonly Port[]): Slot[] {
+  let offset = 0;
+  return ports.map(({ name, type, dims }) => {
+    if (!dims.every((dim) => typeof dim === "number")) {
+      throw new TypeError(
+        `"${name}" has the shape [${dims}]: the webgpu device needs every dimension fixed`,
+      );
+    }
+    const bytes = elementCount(dims) * new (arrayOf(type))(1).BYTES_PER_ELEMENT;
+    const slot = {
+      name,
+      type,
+      dims,
+      bytes,
+      offset,
+      ...createGpuTensor(ort, gpu, type, dims, bytes),
+    };
+    offset += padded(bytes);
+    return slot;
+  });
+}
+
+/** WebGPU copies multiples of four bytes. */
+function padded(bytes: number): number {
+  return Math.ceil(bytes / 4) * 4;
+}
+
+function upload(gpu: GPUDevice, buffer: GPUBuffer, data: HostTensor["data"]): void {
+  const bytes = new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
+  const whole = bytes.length & ~3;
+  if (whole > 0) gpu.queue.writeBuffer(buffer, 0, bytes as Uint8Array<ArrayBuffer>, 0, whole);
+  if (whole < bytes.length) {
+    const rest = new Uint8Array(4);
+    rest.set(bytes.subarray(whole));
+    gpu.queue.writeBuffer(buffer, whole, rest);
+  }
+}

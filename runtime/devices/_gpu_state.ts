@@ -1,0 +1,145 @@
+/**
+ * Variables in GPU buffers, one buffer each: the engine binds whole buffers.
+ *
+ * @module
+ */
+
+import { GuardedState } from "./_state.ts";
+import { type Ort, type OrtTensor, webLock } from "./_web_engine.ts";
+import type { VariableSpec } from "./device.ts";
+
+const FLOAT_BYTES = 4;
+
+/** A GPU buffer and the engine's view of it. */
+export interface GpuTensor {
+  readonly buffer: GPUBuffer;
+  readonly tensor: OrtTensor;
+}
+
+/** Makes a buffer that the engine may read and write, filled with zeros. */
+export function createGpuTensor(
+  ort: Ort,
+  gpu: GPUDevice,
+  type: string,
+  dims: readonly number[],
+  bytes: number,
+): GpuTensor {
+  const buffer = gpu.createBuffer({
+    // The engine's kernels and copies work on multiples of 16 bytes.
+    size: Math.max(16, Math.ceil(bytes / 16) * 16),
+    usage: GPUBufferUsage.STORAGE | GPUBufferUsage.COPY_SRC | GPUBufferUsage.COPY_DST,
+  });
+  const tensor = ort.Tensor.fromGpuBuffer(buffer as never, { dataType: type as "float32", dims });
+  return { buffer, tensor };
+}
+
+/** The variables of one state on a GPU. */
+export class GpuState extends GuardedState {
+  readonly #ort: Ort;
+  readonly #gpu: GPUDevice;
+  readonly #variables = new Map<string, { current: GpuTensor; spare?: GpuTensor; bytes: number }>();
+  /** Bound into a recording of commands, which knows buffers and not variables. */
+  #pinned = false;
+
+  constructor(specs: readonly VariableSpec[], ort: Ort, gpu: GPUDevice) {
+    super(specs, webLock);
+    this.#ort = ort;
+    this.#gpu = gpu;
+    for (const { name, dims } of specs) {
+      const bytes = this.range(name).length * FLOAT_BYTES;
+      this.#variables.set(name, {
+        current: createGpuTensor(ort, gpu, "float32", dims, bytes),
+        bytes,
+      });
+    }
+  }
+
+  /** Keeps every variable in the buffer it has from here on. */
+  pin(): void {
+    this.#pinned = true;
+  }
+
+  /** The variable as the engine reads it. */
+  tensor(name: string): OrtTensor {
+    return this.#variables.get(name)!.current.tensor;
+  }
+
+  /** The variable's other place, as the engine writes it. */
+  spareTensor(name: string): OrtTensor {
+    const variable = this.#variables.get(name)!;
+    variable.spare ??= createGpuTensor(
+      this.#ort,
+      this.#gpu,
+      "float32",
+      this.dims(name),
+      variable.bytes,
+    );
+    return variable.spare.tensor;
+  }
+
+  /** Makes what was written in the other places the variables' values. */
+  commit(names: readonly string[], encoder: GPUCommandEncoder): void {
+    for (const name of names) {
+      const variable = this.#variables.get(name)!;
+      const { current, spare, bytes } = variable;
+      if (this.#pinned) encoder.copyBufferToBuffer(spare!.buffer, 0, current.buffer, 0, bytes);
+      else {
+        variable.current = spare!;
+        variable.spare = current;
+      }
+    }
+  }
+
+  protected override async download(flat: Float32Array): Promise<void> {
+    if (this.length === 0) return;
+    const staging = this.#gpu.createBuffer({
+      size: this.length * FLOAT_BYTES,
+      usage: GPUBufferUsage.MAP_READ | GPUBufferUsage.COPY_DST,
+    });
+    const encoder = this.#gpu.createCommandEncoder();
+    for (const [name, { current, bytes }] of this.#variables) {
+      const offset = this.range(name).offset * FLOAT_BYTES;
+      encoder.copyBufferToBuffer(current.buffer, 0, staging, offset, bytes);
+    }
+    this.#gpu.queue.submit([encoder.finish()]);
+    await staging.mapAsync(GPUMapMode.READ);
+    flat.set(new Float32Array(staging.getMappedRange()));
+    staging.destroy();
+  }
+
+  protected override upload(flat: Float32Array): void {
+    if (this.length === 0) return;
+    const staging = this.#gpu.createBuffer({
+      size: this.length * FLOAT_BYTES,
+      usage: GPUBufferUsage.COPY_SRC,
+      mappedAtCreation: true,
+    });
+    new Float32Array(staging.getMappedRange()).set(flat);
+    staging.unmap();
+    const encoder = this.#gpu.createCommandEncoder();
+    for (const [name, { current, bytes }] of this.#variables) {
+      const offset = this.range(name).offset * FLOAT_BYTES;
+      encoder.copyBufferToBuffer(staging, offset, current.buffer, 0, bytes);
+    }
+    this.#gpu.queue.submit([encoder.finish()]);
+    staging.destroy();
+  }
+
+  protected override async lend(): Promise<Float32Array> {
+    const flat = new Float32Array(this.length);
+    await this.download(flat);
+    return flat;
+  }
+
+  protected override takeBack(flat: Float32Array): void {
+    this.upload(flat);
+  }
+
+  protected override release(): void {
+    for (const { current, spare } of this.#variables.values()) {
+      current.buffer.destroy();
+      spare?.buffer.destroy();
+    }
+    this.#variables.clear();
+  }
+}

@@ -1,0 +1,256 @@
+/**
+ * The CPU through onnxruntime's native library. Variables lie in this process's memory and the
+ * engine reads and writes them there; nothing is copied and nothing is allocated from run to run.
+ *
+ * @module
+ */
+
+import { loadOnnxRuntimeNode } from "../../deps.ts";
+import { Binding, type Bound } from "./_binding.ts";
+import { Lock } from "./_lock.ts";
+import { portsOf, profileFile, readProfile, toHost } from "./_onnxruntime.ts";
+import { ArenaState, type GuardedState } from "./_state.ts";
+import type {
+  CompileOptions,
+  Device,
+  DeviceState,
+  HostTensor,
+  NodeTime,
+  Session,
+  VariableSpec,
+} from "./device.ts";
+
+type Ort = Awaited<ReturnType<typeof loadOnnxRuntimeNode>>;
+type OrtSession = Awaited<ReturnType<Ort["InferenceSession"]["create"]>>;
+type OrtTensor = InstanceType<Ort["Tensor"]>;
+
+/** One native engine serves the process. */
+const lock = new Lock();
+
+/**
+ * Opens the CPU.
+ *
+ * @param options.threads threads of the engine within an operator, the caller's included
+ * @throws {Error} the native library cannot be loaded
+ */
+export async function openCpu(options: { threads: number }): Promise<Device> {
+  let ort: Ort;
+  try {
+    ort = await loadOnnxRuntimeNode();
+  } catch (cause) {
+    throw new Error(
+      `cannot open the cpu device: onnxruntime's native library did not load (${
+        (cause as Error).message
+      }); it needs --allow-ffi, and Linux, Windows or macOS on x64 or arm64; the wasm device needs neither`,
+      { cause },
+    );
+  }
+  return new CpuDevice(ort, options.threads);
+}
+
+class CpuDevice implements Device {
+  readonly kind = "cpu";
+  readonly description: string;
+  readonly #ort: Ort;
+  readonly #threads: number;
+  #open = true;
+
+  constructor(ort: Ort, threads: number) {
+    this.#ort = ort;
+    this.#threads = threads;
+    this.description = `cpu: onnxruntime-node ${ort.env.versions.node}, ${threads} thread${
+      threads === 1 ? "" : "s"
+    }`;
+  }
+
+  async allocate(specs: readonly VariableSpec[]): Promise<DeviceState> {
+    this.#assertOpen();
+    return await new CpuState(specs, this.#ort);
+  }
+
+  compile(model: Uint8Array, options: CompileOptions = {}): Promise<Session> {
+    return lock.run(async () => {
+      this.#assertOpen();
+      const profile = options.profile ? await profileFile() : undefined;
+      let session: OrtSession;
+      try {
+        session = await this.#ort.InferenceSession.create(model, {
+          executionProviders: ["cpu"],
+          intraOpNumThreads: this.#threads,
+          interOpNumThreads: 1,
+          executionMode: "sequential",
+          logSeverityLevel: 3,
+          ...(profile && { enableProfiling: true, profileFilePrefix: profile.prefix }),
+        });
+      } catch (cause) {
+        throw new Error(`cannot compile the model for ${this.kind}: ${(cause as Error).message}`, {
+          cause,
+        });
+      }
+      try {
+        const binding = new Binding(
+          portsOf(session.inputMetadata),
+          portsOf(session.outputMetadata),
+          options,
+          (state): state is CpuState => state instanceof CpuState,
+        );
+        return new CpuSession(this.#ort, session, binding, profile);
+      } catch (error) {
+        await session.release();
+        throw error;
+      }
+    });
+  }
+
+  // deno-lint-ignore require-await
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#open = false;
+  }
+
+  #assertOpen(): void {
+    if (!this.#open) throw new Error("the cpu device was disposed of");
+  }
+}
+
+/**
+ * Two arenas: a run that updates every variable reads the one and writes the other, then they change
+ * places. The second is made when a session that updates this state is compiled.
+ */
+class CpuState extends ArenaState {
+  readonly #ort: Ort;
+  #spare: Float32Array | undefined;
+  #tensors = new WeakMap<ArrayBufferLike, Map<string, OrtTensor>>();
+
+  constructor(specs: readonly VariableSpec[], ort: Ort) {
+    super(specs, lock);
+    this.#ort = ort;
+  }
+
+  /** The variable as the engine reads it. */
+  tensor(name: string): OrtTensor {
+    return this.#tensorIn(this.arena, name);
+  }
+
+  /** The variable's other place, as the engine writes it. */
+  spareTensor(name: string): OrtTensor {
+    return this.#tensorIn(this.#spare ??= new Float32Array(this.length), name);
+  }
+
+  /** Makes what was written in the other places the variables' values. */
+  commit(names: readonly string[]): void {
+    const spare = this.#spare!;
+    if (names.length === this.specs.length) {
+      this.#spare = this.arena;
+      this.arena = spare;
+      return;
+    }
+    for (const name of names) {
+      const { offset, length } = this.range(name);
+      this.arena.set(spare.subarray(offset, offset + length), offset);
+    }
+  }
+
+  protected override release(): void {
+    super.release();
+    this.#spare = undefined;
+    this.#tensors = new WeakMap();
+  }
+
+  #tensorIn(arena: Float32Array, name: string): OrtTensor {
+    let tensors = this.#tensors.get(arena.buffer);
+    if (tensors === undefined) {
+      tensors = new Map(this.specs.map(({ name, dims }) => {
+        const { offset, length } = this.range(name);
+        return [
+          name,
+          new this.#ort.Tensor("float32", arena.subarray(offset, offset + length), dims),
+        ];
+      }));
+      this.#tensors.set(arena.buffer, tensors);
+    }
+    return tensors.get(name)!;
+  }
+}
+
+class CpuSession implements Session {
+  readonly inputs: readonly string[];
+  readonly outputs: readonly string[];
+  readonly #ort: Ort;
+  readonly #binding: Binding<CpuState>;
+  readonly #commits: ReadonlyMap<CpuState, string[]>;
+  #session: OrtSession | undefined;
+  #profile: { prefix: string } | undefined;
+
+  constructor(
+    ort: Ort,
+    session: OrtSession,
+    binding: Binding<CpuState>,
+    profile: { prefix: string } | undefined,
+  ) {
+    this.#ort = ort;
+    this.#session = session;
+    this.#binding = binding;
+    this.#profile = profile;
+    this.inputs = binding.fed.map((port) => port.name);
+    this.outputs = binding.returned.map((port) => port.name);
+    this.#commits = groupByState(binding.updated);
+  }
+
+  run(feeds: Readonly<Record<string, HostTensor>>): Promise<Record<string, HostTensor>> {
+    return lock.run(async () => {
+      const session = this.#session;
+      if (session === undefined) throw new Error("cannot run a session that was disposed of");
+      const { fed, read, updated, returned, states } = this.#binding;
+      for (const state of states) state.assertReady("run on");
+      this.#binding.checkFeeds(feeds);
+
+      const inputs: Record<string, OrtTensor> = {};
+      for (const { name } of fed) {
+        const { type, data, dims } = feeds[name];
+        inputs[name] = new this.#ort.Tensor(type, data as Float32Array, dims) as OrtTensor;
+      }
+      for (const { port, state, variable } of read) inputs[port] = state.tensor(variable);
+      const outputs: Record<string, OrtTensor | null> = {};
+      for (const { port, state, variable } of updated) {
+        outputs[port] = state.spareTensor(variable);
+      }
+      for (const { name } of returned) outputs[name] = null;
+
+      const results = await session.run(inputs, outputs);
+      for (const [state, names] of this.#commits) state.commit(names);
+      return Object.fromEntries(returned.map(({ name }) => [name, toHost(results[name])]));
+    });
+  }
+
+  endProfile(): Promise<NodeTime[]> {
+    return lock.run(async () => {
+      if (this.#session === undefined || this.#profile === undefined) {
+        throw new Error("cannot end a profile: compile the session with { profile: true }, once");
+      }
+      const { prefix } = this.#profile;
+      this.#profile = undefined;
+      this.#session.endProfiling();
+      return await readProfile(prefix);
+    });
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await lock.run(async () => {
+      const session = this.#session;
+      this.#session = undefined;
+      await session?.release();
+      if (this.#profile !== undefined) await readProfile(this.#profile.prefix);
+    });
+  }
+}
+
+/** The variables that one run updates, state by state. */
+function groupByState<S extends GuardedState>(updated: readonly Bound<S>[]): Map<S, string[]> {
+  const groups = new Map<S, string[]>();
+  for (const { state, variable } of updated) {
+    const names = groups.get(state);
+    if (names === undefined) groups.set(state, [variable]);
+    else names.push(variable);
+  }
+  return groups;
+}

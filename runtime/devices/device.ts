@@ -1,0 +1,167 @@
+/**
+ * An ONNX executor: compiles a model for a device, keeps named float32 variables there, and runs.
+ *
+ * It knows no models, no data sets and no algorithms. Whoever calls it says which inputs of a graph
+ * are variables and which outputs are their new values; those never leave the device between runs.
+ *
+ * @module
+ */
+
+/** Where a graph runs. */
+export type DeviceKind = "webgpu" | "cpu" | "wasm";
+
+/** The typed array that carries each element type of a {@linkcode HostTensor}. */
+export interface ElementArrays {
+  float32: Float32Array;
+  float64: Float64Array;
+  int8: Int8Array;
+  int16: Int16Array;
+  int32: Int32Array;
+  int64: BigInt64Array;
+  uint8: Uint8Array;
+  uint16: Uint16Array;
+  uint32: Uint32Array;
+  uint64: BigUint64Array;
+  /** One byte an element, 0 or 1. */
+  bool: Uint8Array;
+}
+
+/** Element type of a {@linkcode HostTensor}, in ONNX's words. */
+export type ElementType = keyof ElementArrays;
+
+/** A tensor in this process's memory, row-major. */
+export type HostTensor = {
+  [T in ElementType]: {
+    readonly type: T;
+    /** Empty for a scalar. */
+    readonly dims: readonly number[];
+    /** As many elements as the product of `dims`. */
+    readonly data: ElementArrays[T];
+  };
+}[ElementType];
+
+/** A float32 tensor that lives on a device from run to run. */
+export interface VariableSpec {
+  /** Name of the graph input that reads it. */
+  readonly name: string;
+  /** Shape; empty for a scalar. */
+  readonly dims: readonly number[];
+}
+
+/** Where a variable lies in the flat form of its state, in floats. */
+export interface VariableRange {
+  readonly offset: number;
+  readonly length: number;
+}
+
+/** What to bind when a model is compiled. */
+export interface CompileOptions {
+  /**
+   * States whose variables feed the model's inputs of the same names. The caller keeps them: they
+   * may serve several sessions, and must outlive them.
+   */
+  readonly state?: readonly DeviceState[];
+  /**
+   * Output name → variable name: when a run has ended, the variable's value is that output. Such
+   * outputs do not come back to the host.
+   */
+  readonly updates?: Readonly<Record<string, string>>;
+  /**
+   * Collect the time of every operator, for {@linkcode Session.endProfile}. Slows the runs.
+   * @default {false}
+   */
+  readonly profile?: boolean;
+  /**
+   * Record the device's commands once and replay them at each run, where the device can (WebGPU)
+   * and the model allows it. `false` never records.
+   * @default {true}
+   */
+  readonly capture?: boolean;
+}
+
+/** Time spent in one node of a graph during a profiled run. */
+export interface NodeTime {
+  /** Name of the node in the model, or of the node that an optimizer put in its place. */
+  readonly node: string;
+  /** Operator, such as "Conv". */
+  readonly operator: string;
+  /** Execution provider that ran it, such as "CPUExecutionProvider". */
+  readonly provider: string;
+  /** Milliseconds. */
+  readonly milliseconds: number;
+}
+
+/** An opened device. Sessions and states belong to whoever asked for them, and go first. */
+export interface Device extends AsyncDisposable {
+  readonly kind: DeviceKind;
+  /** One line for people: engine, version, hardware. */
+  readonly description: string;
+  /**
+   * Makes room for variables, filled with zeros.
+   *
+   * @throws {TypeError | RangeError} a variable has no name, a bad shape, or a name that is taken
+   */
+  allocate(specs: readonly VariableSpec[]): Promise<DeviceState>;
+  /**
+   * Prepares an ONNX model for running. Sessions are compiled one after another in a process,
+   * however many are asked for at once.
+   *
+   * @param model an ONNX protobuf; may be reused afterwards
+   * @throws {Error} the engine refuses the model
+   * @throws {TypeError | RangeError} a binding in `options` does not fit the model
+   */
+  compile(model: Uint8Array, options?: CompileOptions): Promise<Session>;
+}
+
+/**
+ * Named float32 variables on a device, laid out flat in the order of their declaration.
+ *
+ * A state cannot be read, written or run upon while it is being edited or after it was disposed of.
+ */
+export interface DeviceState extends AsyncDisposable {
+  readonly specs: readonly VariableSpec[];
+  /** Floats in all variables together. */
+  readonly length: number;
+  /** Where a variable lies in the flat form. */
+  range(name: string): VariableRange;
+  /**
+   * Copies all variables to the host.
+   *
+   * @param into where to, exactly {@linkcode DeviceState.length} floats; a new array if left out
+   */
+  read(into?: Float32Array): Promise<Float32Array>;
+  /** Overwrites all variables. `flat` holds exactly {@linkcode DeviceState.length} floats. */
+  write(flat: Float32Array): Promise<void>;
+  /**
+   * Changes the variables in place: `change` gets them all, flat. On the CPU that array is the
+   * state's own memory, nothing is copied; on a GPU it costs one read and one upload. The array is
+   * the caller's until `change` returns, or its promise resolves, and not longer. When `change`
+   * fails the variables on a GPU keep their values; on the CPU they are as `change` left them.
+   */
+  edit(change: (flat: Float32Array) => void | Promise<void>): Promise<void>;
+}
+
+/** A compiled model. */
+export interface Session extends AsyncDisposable {
+  /** Names of the inputs that {@linkcode Session.run} must be given. */
+  readonly inputs: readonly string[];
+  /** Names of the outputs that {@linkcode Session.run} returns. */
+  readonly outputs: readonly string[];
+  /**
+   * Runs the model once. Runs take place in the order of the calls; a further one may be asked for
+   * before the last has resolved, and on a GPU that keeps its queue filled.
+   *
+   * @param feeds a tensor for each name in {@linkcode Session.inputs}, and no other; they may be
+   *   reused when the promise resolves
+   * @returns the outputs named in {@linkcode Session.outputs}, owned by the caller
+   * @throws {TypeError | RangeError} a feed is missing, unknown, or of another type or shape
+   */
+  run(feeds: Readonly<Record<string, HostTensor>>): Promise<Record<string, HostTensor>>;
+  /**
+   * Ends the profile asked for with {@linkcode CompileOptions.profile} and returns one entry for
+   * each node run, in order of execution.
+   *
+   * @throws {Error} the session was compiled without it, or the profile has ended
+   */
+  endProfile(): Promise<NodeTime[]>;
+}

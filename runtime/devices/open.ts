@@ -1,0 +1,94 @@
+/**
+ * Opens the device a user asked for, or the best one there is.
+ *
+ * @module
+ */
+
+import { fileURLToPath } from "node:url";
+import { onnxRuntimeNodeUrl, onnxRuntimeWebUrl } from "../../deps.ts";
+import { openCpu } from "./cpu.ts";
+import type { Device, DeviceKind } from "./device.ts";
+import { openWasm } from "./wasm.ts";
+import { hasGpu, openWebGpu } from "./webgpu.ts";
+
+/** Every kind of device, and "auto": a GPU if there is one, else the CPU. */
+export const DEVICE_CHOICES = ["auto", "webgpu", "cpu", "wasm"] as const;
+
+/** What {@linkcode openDevice} is to open. */
+export type DeviceChoice = typeof DEVICE_CHOICES[number];
+
+/** How to open a device. */
+export interface OpenDeviceOptions {
+  /**
+   * Threads within an operator, on the `cpu` device. The others have one.
+   * @default {1}
+   */
+  readonly threads?: number;
+}
+
+/**
+ * Opens a device.
+ *
+ * "auto" takes a GPU that is made of hardware, else the CPU. A software adapter such as Mesa's
+ * llvmpipe is slower than the CPU device and is taken only when "webgpu" is asked for by name.
+ *
+ * @throws {RangeError} an unknown kind, or a number of threads that is no positive integer
+ * @throws {Error} the device is not there; the message says what is missing
+ *
+ * @example
+ * ```ts no-assert
+ * import { openDevice } from "./open.ts";
+ *
+ * await using device = await openDevice("auto");
+ * console.log(device.description);
+ * ```
+ */
+export async function openDevice(
+  choice: DeviceChoice,
+  options: OpenDeviceOptions = {},
+): Promise<Device> {
+  const { threads = 1 } = options;
+  if (!Number.isSafeInteger(threads) || threads < 1) {
+    throw new RangeError(`cannot open a device with ${threads} threads: need a positive integer`);
+  }
+  switch (await resolveDevice(choice)) {
+    case "cpu":
+      return await openCpu({ threads });
+    case "wasm":
+      return await openWasm();
+    case "webgpu":
+      return await openWebGpu();
+  }
+}
+
+/**
+ * The device that a choice comes to on this machine.
+ *
+ * @throws {RangeError} an unknown choice
+ */
+export async function resolveDevice(choice: DeviceChoice): Promise<DeviceKind> {
+  if (!DEVICE_CHOICES.includes(choice)) {
+    throw new RangeError(
+      `no device "${choice}": there are ${DEVICE_CHOICES.map((name) => `"${name}"`).join(", ")}`,
+    );
+  }
+  if (choice !== "auto") return choice;
+  return await hasGpu() ? "webgpu" : "cpu";
+}
+
+/**
+ * The flags that Deno needs to run a device, as narrow as they go: `cpu` loads one native library,
+ * `webgpu` and `wasm` read one wasm file. Fetches the engine's package if it is not cached.
+ */
+export function permissionsFor(kind: DeviceKind): string[] {
+  if (kind === "cpu") return [flag("--allow-ffi", onnxRuntimeNodeUrl())];
+  const read = flag("--allow-read", onnxRuntimeWebUrl());
+  return kind === "wasm" ? [read] : [read, "--allow-env=XDG_RUNTIME_DIR"];
+}
+
+/** Narrows a permission to the package that a module's URL lies in. */
+function flag(name: string, module: string): string {
+  if (!module.startsWith("file:")) return name;
+  // A package's modules lie in its dist folder; a comma would separate two paths.
+  return `${name}=${fileURLToPath(new URL("../", module)).replaceAll(",", ",,")}`;
+}

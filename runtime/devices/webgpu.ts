@@ -1,0 +1,126 @@
+/**
+ * A GPU through WebGPU and onnxruntime's web engine. Variables, inputs and outputs live in GPU
+ * buffers; inputs are uploaded and results copied back through the device's queue, in order, so the
+ * host waits for the GPU only where it looks at a result.
+ *
+ * @module
+ */
+
+import { GpuSession } from "./_gpu_session.ts";
+import { GpuState } from "./_gpu_state.ts";
+import { engineVersion, loadWebEngine, type Ort, webLock } from "./_web_engine.ts";
+import type { CompileOptions, Device, DeviceState, Session, VariableSpec } from "./device.ts";
+
+/** Names of drivers that compute on the CPU. */
+const SOFTWARE = /llvmpipe|lavapipe|softpipe|swiftshader|basic render|software/i;
+
+/** Whether there is a GPU made of hardware. */
+export async function hasGpu(): Promise<boolean> {
+  const adapter = await requestAdapter();
+  return adapter !== null && !isSoftware(adapter);
+}
+
+/**
+ * Opens the GPU that the system gives first, or a software adapter where there is none.
+ *
+ * @throws {Error} WebGPU finds no adapter at all, or the engine cannot be loaded
+ */
+export async function openWebGpu(): Promise<Device> {
+  const adapter = await requestAdapter();
+  if (adapter === null) {
+    throw new Error(
+      "cannot open the webgpu device: WebGPU found no adapter. It needs a GPU with a Vulkan, Metal " +
+        "or D3D12 driver (on Linux `vulkaninfo --summary` lists them); Debian's mesa-vulkan-drivers " +
+        "brings those for AMD and Intel, and a software one. Or take --device cpu.",
+    );
+  }
+  const gpu = await requestDevice(adapter);
+  try {
+    const ort = await loadWebEngine("webgpu");
+    // Else the engine asks for an adapter again, if only to see that there is one.
+    ort.env.webgpu.adapter = adapter as never;
+    return new WebGpuDevice(ort, adapter, gpu);
+  } catch (error) {
+    gpu.destroy();
+    throw error;
+  }
+}
+
+async function requestAdapter(): Promise<GPUAdapter | null> {
+  if (navigator.gpu === undefined) return null;
+  const restore = quietWindowSystem();
+  try {
+    return await navigator.gpu.requestAdapter({ powerPreference: "high-performance" });
+  } finally {
+    restore();
+  }
+}
+
+/** Mesa complains on stderr when it is asked for adapters and no window system has a folder. */
+function quietWindowSystem(): () => void {
+  const name = "XDG_RUNTIME_DIR";
+  if (Deno.permissions.querySync({ name: "env", variable: name }).state !== "granted") {
+    return () => {};
+  }
+  if (Deno.env.has(name)) return () => {};
+  Deno.env.set(name, "/nonexistent");
+  return () => Deno.env.delete(name);
+}
+
+function isSoftware({ info }: GPUAdapter): boolean {
+  return info.isFallbackAdapter || SOFTWARE.test(info.description);
+}
+
+/** Everything the adapter has: the engine looks at the device's limits and features itself. */
+async function requestDevice(adapter: GPUAdapter): Promise<GPUDevice> {
+  const requiredLimits: Record<string, number> = {};
+  for (const name in adapter.limits) {
+    const value = adapter.limits[name as keyof GPUSupportedLimits];
+    if (typeof value === "number") requiredLimits[name] = value;
+  }
+  const wanted = ["shader-f16", "timestamp-query", "subgroups"] as GPUFeatureName[];
+  const requiredFeatures = wanted.filter((feature) => adapter.features.has(feature));
+  return await adapter.requestDevice({ requiredLimits, requiredFeatures });
+}
+
+class WebGpuDevice implements Device {
+  readonly kind = "webgpu";
+  readonly description: string;
+  readonly #ort: Ort;
+  readonly #gpu: GPUDevice;
+  #lost: string | undefined;
+
+  constructor(ort: Ort, adapter: GPUAdapter, gpu: GPUDevice) {
+    this.#ort = ort;
+    this.#gpu = gpu;
+    const name = adapter.info.description || adapter.info.vendor || "unnamed adapter";
+    this.description = `webgpu: ${name}${isSoftware(adapter) ? " (software)" : ""}, ${
+      engineVersion(ort)
+    }`;
+    gpu.lost.then(({ message, reason }) => {
+      this.#lost = reason === "destroyed" ? "the webgpu device was disposed of" : message;
+    });
+  }
+
+  async allocate(specs: readonly VariableSpec[]): Promise<DeviceState> {
+    this.#assertOpen();
+    return await new GpuState(specs, this.#ort, this.#gpu);
+  }
+
+  compile(model: Uint8Array, options: CompileOptions = {}): Promise<Session> {
+    return webLock.run(async () => {
+      this.#assertOpen();
+      return await GpuSession.compile(this.#ort, this.#gpu, model, options);
+    });
+  }
+
+  // deno-lint-ignore require-await
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#lost ??= "the webgpu device was disposed of";
+    this.#gpu.destroy();
+  }
+
+  #assertOpen(): void {
+    if (this.#lost !== undefined) throw new Error(`cannot use the GPU: ${this.#lost}`);
+  }
+}
