@@ -1,0 +1,172 @@
+/**
+ * The order in which images are seen. Which samples rank r takes at step t is a pure function of
+ * (seed, r, t), so a run can go on from any step and a sweep's cells see the same samples.
+ *
+ * A batch never shrinks: one that reaches the end of a shuffle takes its tail from the next, so every
+ * shuffle gives each of its samples exactly once and no sample is dropped.
+ *
+ * @module
+ */
+
+import { Random } from "../../runtime/random.ts";
+import { checkPartition, type Partition, partitionImages } from "./partition.ts";
+
+/** One rank's order of samples. */
+export interface Sampler {
+  /** Samples of one step of this rank. */
+  readonly batchSize: number;
+  /**
+   * Steps in an epoch, in which all ranks together take as many samples as the set has; a fraction
+   * where they do not divide. The same on all ranks.
+   */
+  readonly stepsPerEpoch: number;
+  /** Epochs done when `step` steps are done. */
+  epoch(step: number): number;
+  /**
+   * The samples of step `step` (from 0): `[batchSize]` indices into the set, written to `into` where
+   * it is given.
+   */
+  indices(step: number, into?: Uint32Array): Uint32Array;
+}
+
+/** What an image sampler draws from, and for whom. */
+export interface ImageSamplerOptions {
+  /** Labels of the set, `[count]`; `dirichlet` and `shards` divide by them. */
+  readonly labels: Uint8Array;
+  /** Number of classes. */
+  readonly classes: number;
+  /** Samples of one step of one rank. */
+  readonly batchSize: number;
+  /** This rank. */
+  readonly rank: number;
+  /** Number of ranks. */
+  readonly ranks: number;
+  /** The job's seed. */
+  readonly seed: number;
+  /**
+   * Who sees which samples.
+   * @default {{ kind: "iid" }}
+   */
+  readonly partition?: Partition;
+}
+
+/**
+ * The order of this rank's samples.
+ *
+ * With `iid` all ranks walk one shuffle of the whole set, a new one each epoch, taking turns sample by
+ * sample: as PyTorch's DistributedSampler without its padding. N ranks of batch B then see, in each
+ * step, exactly the samples that one rank of batch N·B sees. With `whole` every rank shuffles the whole
+ * set for itself. Otherwise each rank shuffles its own fixed part.
+ *
+ * @throws {RangeError} when the batch, the rank or the partition is out of range
+ */
+export function createImageSampler(options: ImageSamplerOptions): Sampler {
+  const { labels, batchSize, rank, ranks, seed, partition = { kind: "iid" } } = options;
+  const count = labels.length;
+  if (!Number.isInteger(batchSize) || batchSize < 1) {
+    throw new RangeError(`a batch size is a positive integer, not ${batchSize}`);
+  }
+  if (!Number.isInteger(rank) || rank < 0 || rank >= ranks) {
+    throw new RangeError(`a rank is an integer from 0 to ${ranks - 1}, not ${rank}`);
+  }
+  if (count === 0) throw new RangeError("cannot sample from an empty set");
+  checkPartition(partition, { data: "images", ranks });
+  // How the rank walks its shuffles: every `stride`-th place from `first` on.
+  let walk: Walk;
+  switch (partition.kind) {
+    case "iid":
+      walk = new Walk(count, seed, ["order"], ranks, rank);
+      break;
+    case "whole":
+      walk = new Walk(count, seed, ["order", rank], 1, 0);
+      break;
+    default: {
+      const part = partitionImages(partition, options)[rank];
+      walk = new Walk(part.length, seed, ["order", rank], 1, 0, part);
+    }
+  }
+  const stepsPerEpoch = count / (batchSize * ranks);
+  return {
+    batchSize,
+    stepsPerEpoch,
+    epoch: (step) => step / stepsPerEpoch,
+    indices(step, into = new Uint32Array(batchSize)) {
+      if (!Number.isSafeInteger(step) || step < 0) {
+        throw new RangeError(`a step is an integer from 0 on, not ${step}`);
+      }
+      if (into.length !== batchSize) {
+        throw new RangeError(`a batch of ${batchSize} does not fit a buffer of ${into.length}`);
+      }
+      for (let i = 0; i < batchSize; i++) into[i] = walk.at(step * batchSize + i);
+      return into;
+    },
+  };
+}
+
+/** An endless run of shuffles of a part, of which one rank takes every `stride`-th sample. */
+class Walk {
+  /** The two shuffles last used: a batch can lie across two. */
+  readonly #shuffles = new Map<number, Uint32Array>();
+
+  constructor(
+    readonly length: number,
+    readonly seed: number,
+    readonly stream: readonly (string | number)[],
+    readonly stride: number,
+    readonly first: number,
+    readonly part?: Uint32Array,
+  ) {}
+
+  /** The rank's `n`-th sample since the job began. */
+  at(n: number): number {
+    const place = n * this.stride + this.first;
+    const epoch = Math.floor(place / this.length);
+    const index = this.#shuffle(epoch)[place - epoch * this.length];
+    return this.part === undefined ? index : this.part[index];
+  }
+
+  #shuffle(epoch: number): Uint32Array {
+    let shuffle = this.#shuffles.get(epoch);
+    if (shuffle === undefined) {
+      for (const kept of this.#shuffles.keys()) {
+        if (kept !== epoch - 1) this.#shuffles.delete(kept);
+      }
+      shuffle = new Random(this.seed, ...this.stream, epoch).permutation(this.length);
+      this.#shuffles.set(epoch, shuffle);
+    }
+    return shuffle;
+  }
+}
+
+/** One batch of an evaluation. */
+export interface EvaluationBatch {
+  /** `[batchSize]`; only the first `valid` count, the rest repeat index 0 to keep the shape. */
+  readonly indices: Uint32Array;
+  /** How many of the indices are to be counted. */
+  readonly valid: number;
+}
+
+/**
+ * The batches by which rank `rank` evaluates its share of a set: consecutive samples, every sample
+ * exactly once over all ranks, shares that differ by one sample at most.
+ *
+ * @param count samples in the set
+ * @param batchSize samples of a batch
+ */
+export function* evaluationBatches(
+  count: number,
+  batchSize: number,
+  rank = 0,
+  ranks = 1,
+): Generator<EvaluationBatch> {
+  if (!Number.isInteger(batchSize) || batchSize < 1) {
+    throw new RangeError(`a batch size is a positive integer, not ${batchSize}`);
+  }
+  const end = Math.floor((rank + 1) * count / ranks);
+  for (let start = Math.floor(rank * count / ranks); start < end; start += batchSize) {
+    const valid = Math.min(batchSize, end - start);
+    const indices = new Uint32Array(batchSize);
+    for (let i = 0; i < valid; i++) indices[i] = start + i;
+    yield { indices, valid };
+  }
+}
