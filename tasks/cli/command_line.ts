@@ -1,0 +1,114 @@
+/**
+ * The command line: commands and their options as data, parsed by commander. Commander is used here
+ * and nowhere else.
+ *
+ * @module
+ */
+
+import { Command, CommanderError, Option } from "../../deps.ts";
+import { DataError } from "../data/data_error.ts";
+import { OptionError, type OptionSpec } from "../option.ts";
+
+/** Exit code of a command line that cannot be understood. */
+export const USAGE_ERROR = 2;
+
+/** One command. */
+export interface CommandSpec {
+  readonly name: string;
+  /** One phrase. */
+  readonly summary: string;
+  /** What stands after the options, in commander's notation, such as `[program] [args...]`. */
+  readonly operands?: string;
+  /** Printed below the options in the help. */
+  readonly epilogue?: string;
+  /** The options, by their names in code. */
+  readonly options: Readonly<Record<string, OptionSpec<unknown>>>;
+  /**
+   * Does it.
+   *
+   * @param given the options that were given, by their names in code; no defaults
+   * @param operands what stood after the options
+   * @returns the exit code
+   */
+  run(given: Record<string, unknown>, operands: string[]): Promise<number>;
+}
+
+/**
+ * Parses the arguments, runs the command they name, and reports what goes wrong: one line on standard
+ * error, and exit code 2 for a command line that cannot be understood, 1 for bad data.
+ *
+ * @returns the exit code
+ */
+export async function runCommandLine(
+  name: string,
+  version: string,
+  commands: readonly CommandSpec[],
+  args: readonly string[],
+): Promise<number> {
+  let code = 0;
+  const program = new Command(name).version(version).exitOverride();
+  program.configureOutput({ outputError: () => {} });
+  program.configureHelp({ showGlobalOptions: false });
+  for (const spec of commands) {
+    addCommand(program, spec, async (given, operands) => {
+      code = await spec.run(given, operands);
+    });
+  }
+  try {
+    await program.parseAsync([...args], { from: "user" });
+    return code;
+  } catch (error) {
+    if (error instanceof CommanderError) {
+      if (error.exitCode === 0) return 0;
+      if (error.code === "commander.help") return USAGE_ERROR;
+      return complain(name, error.message.replace(/^error: /, ""), USAGE_ERROR);
+    }
+    if (error instanceof OptionError) return complain(name, error.message, USAGE_ERROR);
+    if (error instanceof DataError) return complain(name, error.message, 1);
+    throw error;
+  }
+}
+
+function complain(name: string, message: string, code: number): number {
+  console.error(`${name}: ${message.replace(/\s*\n\s*/g, " ")}`);
+  return code;
+}
+
+function addCommand(
+  program: Command,
+  spec: CommandSpec,
+  run: (given: Record<string, unknown>, operands: string[]) => Promise<void>,
+): void {
+  const command = program.command(spec.name).description(spec.summary);
+  command.exitOverride().configureOutput({ outputError: () => {} });
+  if (spec.operands) command.arguments(spec.operands);
+  if (spec.epilogue) command.addHelpText("after", `\n${spec.epilogue}`);
+  for (const [name, option] of Object.entries(spec.options)) {
+    command.addOption(toCommander(name, option));
+  }
+  command.action(async (...parts: unknown[]) => {
+    const operands = parts.slice(0, -2).flat().filter((part) => part !== undefined) as string[];
+    await run(command.opts(), operands);
+  });
+}
+
+/** The option as commander wants it. Its default stays out: what was not given must not be there. */
+function toCommander(name: string, spec: OptionSpec<unknown>): Option {
+  const flag = spec.placeholder === null ? spec.flag : `${spec.flag} <${spec.placeholder}>`;
+  const option = new Option(flag, describe(spec)).helpGroup(`${spec.group}:`);
+  // Commander derives the name from the flag; the table's own name is the authority.
+  option.attributeName = () => name;
+  let given = "";
+  return spec.placeholder === null ? option : option.argParser((text: string) => {
+    given = spec.repeats && given !== "" ? `${given}\n${text}` : text;
+    return spec.parse(given);
+  });
+}
+
+function describe({ help, unit, default: value, defaultText, placeholder }: OptionSpec<unknown>) {
+  const notes = [
+    unit && `unit: ${unit}`,
+    placeholder !== null && `default: ${defaultText ?? String(value)}`,
+  ].filter(Boolean);
+  return notes.length ? `${help} (${notes.join(", ")})` : help;
+}

@@ -1,0 +1,246 @@
+/**
+ * The kinds of options: how a value is read from text, checked, and described. The table of the options
+ * themselves is in `options.ts`.
+ *
+ * @module
+ */
+
+/** An option has a value it cannot have; the message is one line that names the option and the value. */
+export class OptionError extends Error {
+  override readonly name = "OptionError";
+}
+
+/** One option: everything that the command line, the library, the logs and the sweeps know of it. */
+export interface OptionSpec<T> {
+  /** As on the command line, such as `--batch-size`. */
+  readonly flag: string;
+  /** What stands for the value in the help; null for a switch. */
+  readonly placeholder: string | null;
+  /** One phrase, without a full stop. */
+  readonly help: string;
+  /** Unit of the value, if it has one. */
+  readonly unit?: string;
+  /** The value when nothing is said; null if there is none. */
+  readonly default: T;
+  /** What the help shows instead of the default. */
+  readonly defaultText?: string;
+  /** Heading in the help. */
+  readonly group: string;
+  /** Whether it may be given several times; the texts are then joined by line feeds. */
+  readonly repeats?: boolean;
+  /** Reads a value from the command line. Throws {@linkcode OptionError}. */
+  parse(text: string): T;
+  /** Checks a value given in code or read from a file. Throws {@linkcode OptionError}. */
+  check(value: unknown): T;
+}
+
+/** The type of an option's values. */
+export type ValueOf<S> = S extends OptionSpec<infer T> ? T : never;
+
+/** What every kind of option is told. */
+interface About {
+  flag: string;
+  help: string;
+  group: string;
+  placeholder?: string;
+  unit?: string;
+  defaultText?: string;
+}
+
+/** A range of numbers; `over` excludes the limit, `from` includes it. */
+interface Range {
+  from?: number;
+  over?: number;
+  to?: number;
+  below?: number;
+}
+
+const show = (value: unknown) => typeof value === "string" ? `"${value}"` : JSON.stringify(value);
+
+function refuse(flag: string, must: string, value: unknown): never {
+  throw new OptionError(`${flag} must be ${must}, not ${show(value) ?? String(value)}`);
+}
+
+const DECIMAL = /^[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?$/i;
+
+/** The number a text spells, or the text itself for `check` to refuse. */
+const toNumber = (text: string): unknown => DECIMAL.test(text.trim()) ? Number(text) : text;
+
+function describeRange({ from, over, to, below }: Range): string {
+  return [
+    from !== undefined && `from ${from}`,
+    over !== undefined && `above ${over}`,
+    to !== undefined && (from === undefined ? `at most ${to}` : `to ${to}`),
+    below !== undefined && `below ${below}`,
+  ].filter(Boolean).map((part) => ` ${part}`).join("");
+}
+
+function inRange(x: number, { from, over, to, below }: Range): boolean {
+  return x >= (from ?? -Infinity) && x > (over ?? -Infinity) && x <= (to ?? Infinity) &&
+    x < (below ?? Infinity);
+}
+
+/** A number option; `whole` allows integers only. */
+function numeric<D extends number | null>(
+  about: About & Range & { default: D; whole: boolean },
+): OptionSpec<number | D> {
+  const { flag, whole } = about;
+  const must = `${whole ? "a whole number" : "a number"}${describeRange(about)}`;
+  const check = (value: unknown): number => {
+    const fits = typeof value === "number" && inRange(value, about) &&
+      (whole ? Number.isSafeInteger(value) : Number.isFinite(value));
+    return fits ? value as number : refuse(flag, must, value);
+  };
+  return {
+    ...pick(about),
+    placeholder: about.placeholder ?? "n",
+    default: about.default,
+    parse: (text) => check(toNumber(text)),
+    check: (value) => value === null && about.default === null ? about.default : check(value),
+  };
+}
+
+/** A whole number. */
+export function integer<D extends number | null>(
+  about: About & Range & { default: D },
+): OptionSpec<number | D> {
+  return numeric({ ...about, whole: true });
+}
+
+/** A real number. */
+export function real<D extends number | null>(
+  about: About & Range & { default: D },
+): OptionSpec<number | D> {
+  return numeric({ ...about, whole: false });
+}
+
+/** One of a few words. */
+export function choice<const C extends readonly string[], D extends C[number] | null>(
+  about: About & { choices: C; default: D },
+): OptionSpec<C[number] | D> {
+  const { flag, choices } = about;
+  const check = (value: unknown): C[number] => {
+    if (typeof value === "string" && choices.includes(value)) return value;
+    return refuse(flag, `one of ${choices.join(", ")}`, value);
+  };
+  return {
+    ...pick({ ...about, help: `${about.help}: ${choices.join(", ")}` }),
+    placeholder: about.placeholder ?? "name",
+    default: about.default,
+    parse: check,
+    check: (value) => value === null && about.default === null ? about.default : check(value),
+  };
+}
+
+/** A switch: off unless given. */
+export function toggle(about: About): OptionSpec<boolean> {
+  return {
+    ...pick(about),
+    placeholder: null,
+    default: false,
+    parse: () => true,
+    check: (value) => typeof value === "boolean" ? value : refuse(about.flag, "a boolean", value),
+  };
+}
+
+/** Free text; `normalise` may check it (throwing a RangeError) and spell it in one way. */
+export function text<D extends string | null>(
+  about: About & { default: D; normalise?: (text: string) => string },
+): OptionSpec<string | D> {
+  const check = (value: unknown): string => {
+    if (typeof value !== "string" || value === "") return refuse(about.flag, "a text", value);
+    try {
+      return about.normalise?.(value) ?? value;
+    } catch (error) {
+      if (!(error instanceof RangeError)) throw error;
+      throw new OptionError(`${about.flag}: ${error.message}`, { cause: error });
+    }
+  };
+  return {
+    ...pick(about),
+    placeholder: about.placeholder ?? "text",
+    default: about.default,
+    parse: check,
+    check: (value) => value === null && about.default === null ? about.default : check(value),
+  };
+}
+
+/** A list of numbers, written with commas; empty by default. */
+export function numbers(about: About & Range): OptionSpec<readonly number[]> {
+  const must = `numbers${describeRange(about)}, separated by commas`;
+  const check = (value: unknown): readonly number[] => {
+    const fits = Array.isArray(value) &&
+      value.every((x) => typeof x === "number" && Number.isFinite(x) && inRange(x, about));
+    return fits ? [...value] : refuse(about.flag, must, value);
+  };
+  return {
+    ...pick(about),
+    placeholder: about.placeholder ?? "n,n,…",
+    default: [],
+    parse: (text) => {
+      const parts = text.trim() === "" ? [] : text.split(",").map(toNumber);
+      return parts.every((part) => typeof part === "number")
+        ? check(parts)
+        : refuse(about.flag, must, text);
+    },
+    check,
+  };
+}
+
+/** NAME=VALUE pairs, one each time the option is given; none by default. */
+export function pairs(about: About): OptionSpec<Readonly<Record<string, string>>> {
+  const { flag } = about;
+  const must = "NAME=VALUE";
+  return {
+    ...pick(about),
+    placeholder: about.placeholder ?? "name=value",
+    default: {},
+    repeats: true,
+    parse: (text) =>
+      Object.fromEntries(
+        text.split("\n").map((pair) => {
+          const at = pair.indexOf("=");
+          return at > 0 ? [pair.slice(0, at), pair.slice(at + 1)] : refuse(flag, must, pair);
+        }),
+      ),
+    check: (value) => {
+      const fits = typeof value === "object" && value !== null && !Array.isArray(value) &&
+        Object.values(value).every((entry) => typeof entry === "string");
+      return fits ? { ...value as Record<string, string> } : refuse(flag, "texts by name", value);
+    },
+  };
+}
+
+function pick(about: About): Pick<About, "flag" | "help" | "group" | "unit" | "defaultText"> {
+  const { flag, help, group, unit, defaultText } = about;
+  return {
+    flag,
+    help,
+    group,
+    ...(unit === undefined ? {} : { unit }),
+    ...(defaultText === undefined ? {} : { defaultText }),
+  };
+}
+
+/** The candidate spelled most like a word, if any comes near it. */
+export function closest(word: string, candidates: readonly string[]): string | null {
+  const near = candidates
+    .map((candidate) => ({ candidate, distance: editDistance(word, candidate) }))
+    .filter(({ candidate, distance }) => distance <= Math.max(1, candidate.length * 0.4))
+    .sort((a, b) => a.distance - b.distance);
+  return near[0]?.candidate ?? null;
+}
+
+/** Insertions, deletions and replacements between two words (Wagner and Fischer 1974). */
+function editDistance(a: string, b: string): number {
+  let above = Array.from({ length: b.length + 1 }, (_, j) => j);
+  for (let i = 1; i <= a.length; i++) {
+    const row = [i];
+    for (let j = 1; j <= b.length; j++) {
+      const replace = above[j - 1] + (a[i - 1].toLowerCase() === b[j - 1].toLowerCase() ? 0 : 1);
+      row.push(Math.min(replace, above[j] + 1, row[j - 1] + 1));
+    }
+    above = row;
+  }
+  return above[b.length];
+}

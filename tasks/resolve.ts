@@ -1,0 +1,86 @@
+/**
+ * From the options that were given to those a run has: defaults, then the preset, then what was given,
+ * then the rules that tie options to each other.
+ *
+ * @module
+ */
+
+import {
+  type Algorithm,
+  celgc,
+  localSgd,
+  naiveParallel,
+  single,
+  type StepOptions,
+} from "../optimizers/mod.ts";
+import { checkStep } from "../optimizers/clipped_step.ts";
+import { checkPartition, parsePartition } from "./data/partition.ts";
+import { OptionError } from "./option.ts";
+import { checkOptions, defaultOptions, type Options } from "./options.ts";
+import { PRESETS } from "./presets.ts";
+
+/**
+ * The options of a run.
+ *
+ * @param given by their names in code; absent ones take the preset's value, then the default
+ * @throws OptionError with one line that names the option
+ */
+export function resolveOptions(given: Readonly<Record<string, unknown>>): Options {
+  const explicit = checkOptions(given);
+  const preset = explicit.preset ? PRESETS[explicit.preset].options : {};
+  const options: Options = { ...defaultOptions(), ...preset, ...explicit };
+  if (options.algorithm === "single") {
+    if ((explicit.ranks ?? 1) !== 1) {
+      throw new OptionError(`--algorithm single runs on one rank, not on --ranks ${options.ranks}`);
+    }
+    options.ranks = 1;
+  }
+  if (options.participants !== null && options.participants > options.ranks) {
+    throw new OptionError(
+      `--participants must be at most --ranks, ${options.ranks}, not ${options.participants}`,
+    );
+  }
+  if (options.data === null && options.download) options.data = `data/${options.task}`;
+  if (options.data === null && options.task === "cifar10") {
+    throw new OptionError(
+      "--task cifar10 needs --data DIR, the folder of data_batch_1.bin, or --download",
+    );
+  }
+  named(() => checkStep(stepOptions(options)));
+  named(() => {
+    const partition = parsePartition(options.partition);
+    checkPartition(partition, { data: "images", ranks: options.ranks });
+  });
+  return options;
+}
+
+/** The optimizer that the options describe. */
+export function algorithmOf(options: Options): Algorithm {
+  const step = stepOptions(options);
+  const { interval, average } = options;
+  switch (options.algorithm) {
+    case "celgc":
+      return celgc({ interval, average, step });
+    case "local-sgd":
+      return localSgd({ interval, average, step });
+    case "naive-parallel":
+      return naiveParallel({ step });
+    case "single":
+      return single({ step });
+  }
+}
+
+function stepOptions(options: Options): StepOptions {
+  const { clipBy, momentum, dampening, nesterov, weightDecay } = options;
+  return { clip: true, clipBy, momentum, dampening, nesterov, weightDecay };
+}
+
+/** Turns a library's RangeError, whose message names the value, into an option's. */
+function named(check: () => void): void {
+  try {
+    check();
+  } catch (error) {
+    if (!(error instanceof RangeError)) throw error;
+    throw new OptionError(error.message, { cause: error });
+  }
+}
