@@ -167,8 +167,15 @@ export function partitionImages(
       return shardParts(partition.perRank, options, random);
     default: {
       const order = random.permutation(labels.length);
-      return cut(labels.length, sharesOf(partition, ranks))
-        .map(({ start, end }) => order.slice(start, end));
+      const ranges = cut(labels.length, sharesOf(partition, ranks));
+      const empty = ranges.findIndex(({ start, end }) => start === end);
+      if (empty >= 0) {
+        throw new RangeError(
+          `cannot divide ${labels.length} images among ${ranks} ranks by ` +
+            `"${formatPartition(partition)}": rank ${empty} would hold none`,
+        );
+      }
+      return ranges.map(({ start, end }) => order.slice(start, end));
     }
   }
 }
