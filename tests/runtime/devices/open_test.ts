@@ -1,0 +1,74 @@
+import assert from "node:assert/strict";
+import type { DeviceKind } from "../../../runtime/devices/device.ts";
+import { openDevice, permissionsFor, resolveDevice } from "../../../runtime/devices/open.ts";
+
+const PROGRAM = import.meta.resolve("./_open_program.ts");
+
+/** Environment in which WebGPU finds no driver. */
+const NO_GPU = { VK_DRIVER_FILES: "/nonexistent", DENO_WEBGPU_BACKEND: "vulkan" };
+
+async function run(flags: string[], choice: string, env: Record<string, string> = {}) {
+  const output = await new Deno.Command(Deno.execPath(), {
+    args: ["run", "--quiet", "--no-prompt", "--no-check", ...flags, PROGRAM, choice],
+    env: { NO_COLOR: "1", ...env },
+  }).output();
+  const text = (bytes: Uint8Array) => new TextDecoder().decode(bytes);
+  return { code: output.code, stdout: text(output.stdout), stderr: text(output.stderr) };
+}
+
+for (const kind of ["cpu", "wasm", "webgpu"] as DeviceKind[]) {
+  Deno.test(`${kind} runs quietly with the permissions it says it needs`, async () => {
+    const flags = permissionsFor(kind);
+    const { code, stdout, stderr } = await run(flags, kind);
+    assert.equal(stderr, "");
+    assert.equal(code, 0);
+    const [description, result] = stdout.trimEnd().split("\n");
+    assert.match(description, new RegExp(`^${kind}: .*onnxruntime-(node|web) \\d+\\.\\d+\\.\\d+`));
+    assert.equal(result, "6 8 10 9 11 13");
+    for (const flag of flags) assert.match(flag, /=./, "every permission is narrowed");
+  });
+
+  Deno.test(`${kind} without its permissions says which one it lacks`, async () => {
+    const { code, stderr } = await run([], kind);
+    assert.equal(code, 1);
+    assert.match(stderr, kind === "cpu" ? /--allow-ffi/ : /--allow-read/);
+  });
+}
+
+Deno.test("webgpu without an adapter says what is missing and the way out", async () => {
+  const { code, stderr } = await run(["-A"], "webgpu", NO_GPU);
+  assert.equal(code, 1);
+  assert.match(stderr, /WebGPU found no adapter/);
+  assert.match(stderr, /mesa-vulkan-drivers/);
+  assert.match(stderr, /--device cpu/);
+});
+
+Deno.test("auto takes the CPU where there is no GPU", async () => {
+  const { code, stdout, stderr } = await run(permissionsFor("cpu"), "auto", NO_GPU);
+  assert.equal(stderr, "");
+  assert.equal(code, 0);
+  assert.match(stdout, /^cpu: .*, 1 thread\n/);
+});
+
+Deno.test("auto takes a software adapter for no GPU", async () => {
+  const adapter = await navigator.gpu.requestAdapter();
+  assert.ok(adapter !== null, "this test needs a WebGPU adapter: mesa-vulkan-drivers has one");
+  const software = /llvmpipe|software/i.test(adapter.info.description);
+  assert.equal(await resolveDevice("auto"), software ? "cpu" : "webgpu");
+});
+
+Deno.test("an unknown device and a wrong number of threads are errors", async () => {
+  await assert.rejects(openDevice("tpu" as never), /no device "tpu": there are "auto", "webgpu"/);
+  await assert.rejects(openDevice("cpu", { threads: 0 }), /with 0 threads/);
+  await assert.rejects(openDevice("cpu", { threads: 1.5 }), RangeError);
+});
+
+Deno.test({
+  name: "the CPU device says how many threads it has",
+  sanitizeOps: false,
+  sanitizeResources: false,
+  fn: async () => {
+    await using device = await openDevice("cpu", { threads: 2 });
+    assert.match(device.description, /, 2 threads$/);
+  },
+});
