@@ -1,0 +1,67 @@
+/** Backward passes of convolutions. */
+
+import type { Graph, Value } from "../graph.ts";
+import { type Call, integer } from "../operator.ts";
+import { indices, windowAttributes, windowOf } from "../ops/_window.ts";
+import { sizeOf } from "../tensor.ts";
+import { gatherTap } from "./_taps.ts";
+import type { LoweringRules } from "./rule.ts";
+
+/**
+ * The gradient by the image. At stride 1 it is a convolution with the flipped kernel, filters and channels
+ * exchanged, which runtimes do better than a transposed convolution.
+ */
+function inputGradient(g: Graph, call: Call): Value {
+  const [dy, weight] = call.inputs as Value[];
+  const dims = call.attributes.dims as readonly number[], image = dims.slice(2);
+  const window = windowOf(call, image, weight.dims.slice(2));
+  const { kernel, strides, dilations, before, after, output } = window;
+  const group = integer(call, "group", 1);
+  const span = kernel.map((size, i) => (size - 1) * dilations[i] + 1);
+  const pads = [before, after].flatMap((side) => side.map((count, i) => span[i] - 1 - count));
+  if (strides.every((stride) => stride === 1) && pads.every((count) => count >= 0)) {
+    const [filters, channels] = weight.dims;
+    const spatial = kernel.map((_, i) => i);
+    const grouped = g.reshape(weight, [group, filters / group, channels, ...kernel]);
+    const swapped = g.transpose(grouped, [0, 2, 1, ...spatial.map((i) => i + 3)]);
+    const exchanged = g.reshape(swapped, [group * channels, filters / group, ...kernel]);
+    const flipped = g.flip(exchanged, spatial.map((i) => i + 2));
+    return g.conv(dy, flipped, { pads, dilations, group });
+  }
+  const reached = output.map((count, i) =>
+    strides[i] * (count - 1) + span[i] - before[i] - after[i]
+  );
+  return g.op("ConvTranspose", [dy, weight], {
+    ...windowAttributes(window),
+    group,
+    output_padding: image.map((size, i) => size - reached[i]),
+  });
+}
+
+/**
+ * The gradient by the weight: for each tap of the kernel, the image as the tap sees it times the output's
+ * gradient, batched over the images and then added up. (One convolution with batch and channels exchanged
+ * says the same and is the slowest way on every device.)
+ */
+function weightGradient(g: Graph, call: Call): Value {
+  const [x, dy] = call.inputs as Value[];
+  const dims = call.attributes.dims as readonly number[];
+  const [filters, channels, ...kernel] = dims, group = integer(call, "group", 1);
+  const window = windowOf(call, x.dims.slice(2), kernel);
+  const batch = x.dims[0], positions = sizeOf(window.output);
+  const grouped = g.reshape(dy, [batch, group, filters / group, positions]);
+  const columns = g.transpose(grouped);
+  const taps = [...indices(kernel)].map((tap) => {
+    const seen = g.reshape(gatherTap(g, x, window, tap), [batch, group, channels, positions]);
+    return g.sum(g.matmul(seen, columns), [0], true);
+  });
+  // [tap, group, channel, filter of the group] → [filter, channel, tap]
+  const stacked = g.transpose(g.concat(taps, 0), [1, 3, 2, 0]);
+  return g.reshape(stacked, dims);
+}
+
+/** Rules for convolutions. */
+export const convolutionRules: LoweringRules = {
+  "celgc.ConvInputGradient": (g, call) => [inputGradient(g, call)],
+  "celgc.ConvWeightGradient": (g, call) => [weightGradient(g, call)],
+};

@@ -1,0 +1,44 @@
+/**
+ * Lowering: gives each internal operator (domain "celgc"), and each standard one that a device lacks, the
+ * form in standard ONNX operators that is best on the device. Every choice that depends on a device is made
+ * here, one operator family a file, and nowhere else.
+ *
+ * @module
+ */
+
+import type { Graph } from "../graph.ts";
+import { copyNode, rewrite } from "../rewrite.ts";
+import { activationRules } from "./activation.ts";
+import { convolutionRules } from "./convolution.ts";
+import { indexingRules } from "./indexing.ts";
+import { normalizationRules } from "./normalization.ts";
+import { poolingRules } from "./pooling.ts";
+import type { LoweringRules, Target } from "./rule.ts";
+import { softmaxRules } from "./softmax.ts";
+
+export type { Target } from "./rule.ts";
+
+const rules: LoweringRules = {
+  ...activationRules,
+  ...convolutionRules,
+  ...indexingRules,
+  ...normalizationRules,
+  ...poolingRules,
+  ...softmaxRules,
+};
+
+/**
+ * The graph for a device: a copy with the same inputs and outputs, in operators that onnxruntime runs
+ * there, without the nodes that no output needs.
+ */
+export function lower(graph: Graph, target: Target): Graph {
+  const lowered = rewrite(graph, {
+    emit(g, node, inputs) {
+      const { op, attributes, outputs } = node;
+      const rule = rules[op];
+      return rule?.(g, { op, inputs, attributes, outputs }, target) ?? copyNode(g, node, inputs);
+    },
+  });
+  // Rules may make more than the outputs need, such as all three gradients of a normalisation.
+  return rewrite(lowered);
+}

@@ -1,0 +1,49 @@
+/** Softmax cross entropy, forward and backward. */
+
+import type { Graph, Value } from "../graph.ts";
+import { integer } from "../operator.ts";
+import type { LoweringRules } from "./rule.ts";
+
+interface Parts {
+  /** logits − their maximum, so that no exponential overflows */
+  shifted: Value;
+  exponentials: Value;
+  /** sum of the exponentials, `[…, 1]` */
+  total: Value;
+  /** 1 at the target, 0 elsewhere */
+  chosen: Value;
+}
+
+function parts(g: Graph, logits: Value, target: Value): Parts {
+  const classes = logits.dims.at(-1)!, last = [-1];
+  const shifted = g.sub(logits, g.reduce("ReduceMax", logits, last, true));
+  const exponentials = g.exp(shifted);
+  const total = g.sum(exponentials, last, true);
+  // WebGPU compares int32; OneHot and int64 would fall back to the CPU there.
+  const labels = g.constant("int32", [classes], Array.from({ length: classes }, (_, i) => i));
+  const at = g.equal(g.unsqueeze(g.cast(target, "int32"), last), labels);
+  return { shifted, exponentials, total, chosen: g.cast(at, logits.type) };
+}
+
+/** Rules for softmax and its losses. */
+export const softmaxRules: LoweringRules = {
+  "celgc.SoftmaxCrossEntropy"(g, { inputs }) {
+    const [logits, target] = inputs as Value[];
+    const { shifted, total, chosen } = parts(g, logits, target);
+    const log = g.squeeze(g.log(total), [-1]);
+    return [g.sub(log, g.sum(g.mul(shifted, chosen), [-1]))];
+  },
+  "celgc.SoftmaxCrossEntropyGradient"(g, { inputs }) {
+    const [logits, target, dy] = inputs as Value[];
+    const { exponentials, total, chosen } = parts(g, logits, target);
+    const difference = g.sub(g.div(exponentials, total), chosen);
+    return [g.mul(difference, g.unsqueeze(dy, [-1]))];
+  },
+  /** onnxruntime's WebGPU provider has no LogSoftmax. */
+  LogSoftmax(g, call, target) {
+    if (target !== "webgpu") return undefined;
+    const x = call.inputs[0]!, axis = [integer(call, "axis", -1)];
+    const shifted = g.sub(x, g.reduce("ReduceMax", x, axis, true));
+    return [g.sub(shifted, g.log(g.sum(g.exp(shifted), axis, true)))];
+  },
+};

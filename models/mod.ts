@@ -1,0 +1,32 @@
+/**
+ * Graphs that train: building them from ONNX operators, differentiating them, writing them as ONNX models,
+ * and the networks of the experiments.
+ *
+ * @module
+ */
+
+export { differentiate } from "./autodiff.ts";
+export { encodeModel, type EncodeOptions, OPSET } from "./encode.ts";
+export { Graph, type Node, type Value } from "./graph.ts";
+export {
+  classifierOutputs,
+  filled,
+  type Initializer,
+  kaimingNormal,
+  LayerBuilder,
+  uniform,
+} from "./layers.ts";
+export { lower, type Target } from "./lowering/mod.ts";
+export {
+  type BuildOptions,
+  type Mode,
+  type Model,
+  type ModelGraph,
+  parametersOf,
+  type Role,
+  type Variable,
+} from "./model.ts";
+export { type Attribute, type Attributes, OperatorError } from "./operator.ts";
+export { type Coverage, operatorCoverage } from "./ops/mod.ts";
+export { resnet, RESNET_DEPTHS, type ResNetOptions } from "./resnet.ts";
+export type { ElementType, Tensor, TensorData, TensorType } from "./tensor.ts";

@@ -1,0 +1,116 @@
+/**
+ * What an operator is to the compiler: how shapes follow from shapes, how values follow from values, and
+ * how a gradient goes back. It is not how a device computes it: that is the runtime's, and where the best
+ * form depends on the device, a lowering rule's.
+ *
+ * @module
+ */
+
+import type { Graph, Node, Value } from "./graph.ts";
+import type { NumberTensor, Tensor, TensorType } from "./tensor.ts";
+import { formatDims } from "./tensor.ts";
+
+/** An attribute of a node. ONNX's INT and FLOAT are told apart by the attribute's name. */
+export type Attribute =
+  | number
+  | string
+  | boolean
+  | readonly number[]
+  | readonly string[]
+  | Tensor;
+
+/** A node's attributes by name. */
+export type Attributes = Readonly<Record<string, Attribute>>;
+
+/** An application of an operator, before its outputs exist. An absent optional input is null. */
+export interface Call {
+  /** ONNX operator name; operators outside the standard are prefixed by their domain and a dot. */
+  readonly op: string;
+  readonly inputs: readonly (Value | null)[];
+  readonly attributes: Attributes;
+  /** How many outputs are asked for. */
+  readonly outputs: number;
+}
+
+/** One operator: everything the compiler knows of it. */
+export interface Operator {
+  /** The types of the outputs; throws an {@linkcode OperatorError} when the inputs do not fit. */
+  infer(call: Call): TensorType[];
+  /**
+   * The outputs' values in float64, for constant folding and as the reference that tests compare with.
+   * Sees only inputs that `infer` accepted.
+   */
+  evaluate?(inputs: readonly NumberTensor[], call: Call, types: TensorType[]): Float64Array[];
+  /** An equal value that needs no node, such as the input of a Reshape to its own shape. */
+  simplify?(g: Graph, call: Call, types: TensorType[]): Value | undefined;
+  /**
+   * Appends the nodes of the backward pass. `dy[i]` is the loss's gradient by output i, null where none
+   * flows; the result has one entry per input, null or absent where none does.
+   */
+  gradient?(
+    g: Graph,
+    node: Node,
+    dy: readonly (Value | null)[],
+  ): (Value | null | undefined)[];
+  /** False for an operator whose outputs are not a function of its inputs alone (random numbers). */
+  pure?: false;
+}
+
+/** A table of operators by name. */
+export type Operators = Readonly<Record<string, Operator>>;
+
+/** An operator applied to something it cannot take. */
+export class OperatorError extends Error {
+  override name = "OperatorError";
+
+  constructor(call: Call, problem: string, options?: ErrorOptions) {
+    const inputs = call.inputs.map((value) =>
+      value ? `${value.name}: ${value.type}${formatDims(value.dims)}` : "(absent)"
+    );
+    super(`cannot apply ${call.op}(${inputs.join(", ")}): ${problem}`, options);
+  }
+}
+
+/** The input at `index`, which must be there. */
+export function required(call: Call, index: number, role: string): Value {
+  const value = call.inputs[index];
+  if (!value) throw new OperatorError(call, `input ${index} (${role}) is required`);
+  return value;
+}
+
+/** An integer attribute, or its default. */
+export function integer(call: Pick<Call, "attributes">, name: string, otherwise: number): number {
+  const value = call.attributes[name];
+  return value === undefined ? otherwise : Number(value);
+}
+
+/** A list-of-integers attribute, or its default. */
+export function integers(
+  call: Pick<Call, "attributes">,
+  name: string,
+  otherwise: readonly number[],
+): readonly number[] {
+  return (call.attributes[name] as readonly number[] | undefined) ?? otherwise;
+}
+
+/** A string attribute, or its default. */
+export function text(call: Pick<Call, "attributes">, name: string, otherwise: string): string {
+  return String(call.attributes[name] ?? otherwise);
+}
+
+/**
+ * The numbers of an input that decides a shape and therefore must be a constant: axes, a target shape,
+ * pads. Null when the optional input is absent.
+ */
+export function constantInput(call: Call, index: number, role: string): number[] | null {
+  const value = call.inputs[index];
+  if (!value) return null;
+  if (!value.constant) {
+    throw new OperatorError(
+      call,
+      `input ${index} (${role}) decides a shape, so it must be a constant, and ${value.name} is ` +
+        `computed; shapes are static here: fix the model's input sizes so that it folds to a constant`,
+    );
+  }
+  return Array.from(value.constant.data as ArrayLike<number | bigint>, Number);
+}

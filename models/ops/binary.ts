@@ -1,0 +1,173 @@
+/** Element-wise operators of several operands, which broadcast (ONNX: multidirectional broadcasting). */
+
+import type { Graph, Value } from "../graph.ts";
+import { type Operator, OperatorError, type Operators, required } from "../operator.ts";
+import { broadcastDims, isFloat, sameDims, type TensorType } from "../tensor.ts";
+import { broadcastTo, inferBroadcast, sameType } from "./_common.ts";
+
+type Gradient = (g: Graph, a: Value, b: Value, y: Value, dy: Value) => [Value | null, Value | null];
+
+/** The operand before an Expand that broadcasting makes superfluous; undefined if there is none. */
+function withoutExpand(g: Graph, op: string, inputs: readonly (Value | null)[], type: TensorType) {
+  let shorter = false;
+  const operands = inputs.map((input, i) => {
+    if (input?.producer?.op !== "Expand") return input;
+    const before = input.producer.inputs[0]!;
+    const others = inputs.filter((_, j) => j !== i).map((other) => other!.dims);
+    const dims = broadcastDims(before.dims, ...others);
+    if (shorter || !dims || !sameDims(dims, type.dims)) return input;
+    shorter = true;
+    return before;
+  });
+  return shorter ? g.op(op, operands) : undefined;
+}
+
+const isFilledWith = (value: Value | null, number: number) =>
+  value?.constant?.data.length === 1 && Number(value.constant.data[0]) === number;
+
+function binary(
+  f: (a: number, b: number, type: TensorType) => number,
+  gradient: Gradient | undefined,
+  options: { result?: "bool"; neutral?: [left: number | null, right: number | null] } = {},
+): Operator {
+  return {
+    infer(call) {
+      for (const i of [0, 1]) required(call, i, "operand");
+      const { type } = sameType(call);
+      return [{ type: options.result ?? type, dims: inferBroadcast(call) }];
+    },
+    evaluate([a, b], _call, [type]) {
+      const left = broadcastTo(a.data, a.dims, type.dims);
+      const right = broadcastTo(b.data, b.dims, type.dims);
+      return [left.map((value, i) => f(value, right[i], a))];
+    },
+    simplify(g, { op, inputs }, [type]) {
+      for (const [i, neutral] of options.neutral?.entries() ?? []) {
+        const other = inputs[1 - i]!;
+        if (
+          neutral !== null && isFilledWith(inputs[i], neutral) && sameDims(other.dims, type.dims)
+        ) {
+          return other;
+        }
+      }
+      return withoutExpand(g, op, inputs, type);
+    },
+    gradient: gradient && ((g, { inputs, results }, [dy]) => {
+      const [a, b] = inputs as [Value, Value];
+      const [da, db] = gradient(g, a, b, results[0], dy!);
+      return [da && g.sumTo(da, a.dims), db && g.sumTo(db, b.dims)];
+    }),
+  };
+}
+
+/** Min and Max: the gradient goes to the chosen operand, in equal parts to operands that tie. */
+function extremum(f: (...values: number[]) => number): Operator {
+  return {
+    infer: (call) => [{ type: sameType(call).type, dims: inferBroadcast(call) }],
+    simplify: (_g, { inputs }) => inputs.length === 1 ? inputs[0]! : undefined,
+    evaluate(inputs, _call, [type]) {
+      const operands = inputs.map(({ data, dims }) => broadcastTo(data, dims, type.dims));
+      return [operands[0].map((_, i) => f(...operands.map((operand) => operand[i])))];
+    },
+    gradient(g, { inputs, results: [y] }, [dy]) {
+      const operands = inputs as Value[];
+      const chosen = operands.map((x) => g.cast(g.equal(x, y), y.type));
+      const share = g.div(dy!, chosen.reduce((sum, each) => g.add(sum, each)));
+      return operands.map((x, i) => g.sumTo(g.mul(share, chosen[i]), x.dims));
+    },
+  };
+}
+
+const compare = (f: (a: number, b: number) => boolean) =>
+  binary((a, b) => Number(f(a, b)), undefined, { result: "bool" });
+
+/** Element-wise operators of several operands. */
+export const binaryOperators: Operators = {
+  Add: binary((a, b) => a + b, (_g, _a, _b, _y, dy) => [dy, dy], { neutral: [0, 0] }),
+  Sub: binary((a, b) => a - b, (g, _a, _b, _y, dy) => [dy, g.neg(dy)], { neutral: [null, 0] }),
+  Mul: binary(
+    (a, b) => a * b,
+    (g, a, b, _y, dy) => [g.mul(dy, b), g.mul(dy, a)],
+    { neutral: [1, 1] },
+  ),
+  Div: binary(
+    (a, b, { type }) => isFloat(type) ? a / b : Math.trunc(a / b),
+    (g, _a, b, y, dy) => {
+      const da = g.div(dy, b);
+      return [da, g.neg(g.mul(da, y))];
+    },
+    { neutral: [null, 1] },
+  ),
+  Pow: {
+    infer(call) {
+      const base = required(call, 0, "base");
+      required(call, 1, "exponent");
+      return [{ type: base.type, dims: inferBroadcast(call) }];
+    },
+    evaluate([a, b], _call, [type]) {
+      const exponent = broadcastTo(b.data, b.dims, type.dims);
+      return [broadcastTo(a.data, a.dims, type.dims).map((value, i) => value ** exponent[i])];
+    },
+    gradient(g, { inputs, results: [y] }, [dy]) {
+      const [a, b] = inputs as [Value, Value];
+      const exponent = g.cast(b, a.type);
+      const power = isFilledWith(b, 2) ? a : g.pow(a, g.sub(exponent, 1));
+      const da = g.mul(g.mul(dy!, exponent), power);
+      if (b.constant || !isFloat(b.type)) return [g.sumTo(da, a.dims)];
+      // 0^b is 0 for every b > 0: its derivative by b is 0, where the logarithm has none.
+      const slope = g.where(g.greater(a, 0), g.mul(y, g.log(a)), 0);
+      return [g.sumTo(da, a.dims), g.sumTo(g.cast(g.mul(dy!, slope), b.type), b.dims)];
+    },
+  },
+  Mod: binary((a, b, { type }) => {
+    // Integers take the divisor's sign, as in Python; floats are C's fmod (attribute fmod = 1).
+    return isFloat(type) ? a % b : a - b * Math.floor(a / b);
+  }, undefined),
+  PRelu: binary((a, b) => a < 0 ? a * b : a, (g, a, b, _y, dy) => [
+    g.where(g.less(a, 0), g.mul(dy, b), dy),
+    g.where(g.less(a, 0), g.mul(dy, a), 0),
+  ]),
+  Min: extremum(Math.min),
+  Max: extremum(Math.max),
+  Equal: compare((a, b) => a === b),
+  Greater: compare((a, b) => a > b),
+  GreaterOrEqual: compare((a, b) => a >= b),
+  Less: compare((a, b) => a < b),
+  LessOrEqual: compare((a, b) => a <= b),
+  And: compare((a, b) => a !== 0 && b !== 0),
+  Or: compare((a, b) => a !== 0 || b !== 0),
+  Xor: compare((a, b) => (a !== 0) !== (b !== 0)),
+  Where: {
+    infer(call) {
+      if (required(call, 0, "condition").type !== "bool") {
+        throw new OperatorError(call, "the condition must be bool; insert a Cast");
+      }
+      return [{ type: sameType(call, call.inputs.slice(1)).type, dims: inferBroadcast(call) }];
+    },
+    evaluate(inputs, _call, [type]) {
+      const [c, a, b] = inputs.map(({ data, dims }) => broadcastTo(data, dims, type.dims));
+      return [a.map((value, i) => c[i] ? value : b[i])];
+    },
+    gradient(g, { inputs }, [dy]) {
+      const [condition, a, b] = inputs as Value[];
+      return [
+        null,
+        g.sumTo(g.where(condition, dy!, 0), a.dims),
+        g.sumTo(g.where(condition, 0, dy!), b.dims),
+      ];
+    },
+  },
+  Clip: {
+    infer: (call) => [required(call, 0, "operand")],
+    evaluate([x, low, high]) {
+      const bottom = low?.data[0] ?? -Infinity, top = high?.data[0] ?? Infinity;
+      return [x.data.map((value) => Math.min(top, Math.max(bottom, value)))];
+    },
+    gradient(g, { inputs: [x, low, high] }, [dy]) {
+      let dx = dy!;
+      if (low) dx = g.where(g.less(x!, low), 0, dx);
+      if (high) dx = g.where(g.greater(x!, high), 0, dx);
+      return [dx];
+    },
+  },
+};

@@ -1,0 +1,302 @@
+/** Operators that take tensors apart and put them together. */
+
+import type { Graph, Value } from "../graph.ts";
+import {
+  type Call,
+  constantInput,
+  integer,
+  OperatorError,
+  type Operators,
+  required,
+  text,
+} from "../operator.ts";
+import { formatDims, sizeOf, stridesOf } from "../tensor.ts";
+import { axisOf, sameType, strided, zerosLike } from "./_common.ts";
+
+/** One range per axis: the first index, how many, and the step. */
+interface Range {
+  start: number;
+  count: number;
+  step: number;
+}
+
+/** Slice's inputs as one range for each axis of the data (ONNX: Slice, clamping rules). */
+function rangesOf(call: Call): Range[] {
+  const x = required(call, 0, "data");
+  const starts = constantInput(call, 1, "starts") ?? [];
+  const ends = constantInput(call, 2, "ends") ?? [];
+  const axes = constantInput(call, 3, "axes") ?? starts.map((_, i) => i);
+  const steps = constantInput(call, 4, "steps") ?? starts.map(() => 1);
+  const ranges = x.dims.map((dim): Range => ({ start: 0, count: dim, step: 1 }));
+  for (const [i, given] of axes.entries()) {
+    const axis = axisOf(call, given, x.dims.length), dim = x.dims[axis], step = steps[i];
+    if (step === 0) throw new OperatorError(call, "a step of 0 never ends");
+    const low = step > 0 ? 0 : -1, high = step > 0 ? dim : dim - 1;
+    const clamp = (index: number) => Math.min(high, Math.max(low, index < 0 ? index + dim : index));
+    const start = clamp(starts[i]), end = clamp(ends[i]);
+    ranges[axis] = { start, count: Math.max(0, Math.ceil((end - start) / step)), step };
+  }
+  return ranges;
+}
+
+/** The gradient of a slice: zeros between and around. Its steps are positive. */
+function spread(g: Graph, dy: Value, ranges: Range[], dims: readonly number[]): Value {
+  // Between two elements come step − 1 zeros: an axis of length 1 after each strided axis is padded
+  // to the step and merged into it.
+  const strided = ranges.some(({ step, count }) => step > 1 && count > 1);
+  let x = dy;
+  if (strided) {
+    x = g.reshape(x, ranges.flatMap(({ count, step }) => step > 1 ? [count, 1] : [count]));
+    const after = ranges.flatMap(({ step }) => step > 1 ? [0, step - 1] : [0]);
+    x = g.pad(x, after.map(() => 0), after);
+    x = g.reshape(x, ranges.map(({ count, step }) => count * step));
+  }
+  const before = ranges.map(({ start }) => start);
+  return g.pad(x, before, dims.map((dim, axis) => dim - before[axis] - x.dims[axis]));
+}
+
+function padsOf(call: Call): { before: number[]; after: number[] } {
+  const x = required(call, 0, "data"), rank = x.dims.length;
+  const pads = constantInput(call, 1, "pads") ?? [];
+  const axes = constantInput(call, 3, "axes")?.map((axis) => axisOf(call, axis, rank)) ??
+    x.dims.map((_, axis) => axis);
+  if (pads.length !== 2 * axes.length) {
+    throw new OperatorError(call, `${pads.length} pads for ${axes.length} axes; two for each`);
+  }
+  const before = new Array<number>(rank).fill(0), after = new Array<number>(rank).fill(0);
+  for (const [i, axis] of axes.entries()) {
+    before[axis] = pads[i];
+    after[axis] = pads[axes.length + i];
+  }
+  return { before, after };
+}
+
+/** Where a padded axis reads from, by index of the result; −1 is the constant. */
+function paddedIndex(mode: string, at: number, dim: number): number {
+  if (at >= 0 && at < dim) return at;
+  switch (mode) {
+    case "edge":
+      return at < 0 ? 0 : dim - 1;
+    case "reflect": {
+      const period = Math.max(1, 2 * (dim - 1)), turn = ((at % period) + period) % period;
+      return turn < dim ? turn : period - turn;
+    }
+    case "wrap":
+      return ((at % dim) + dim) % dim;
+    default:
+      return -1;
+  }
+}
+
+/** Sizes of Split's parts along its axis. */
+function partsOf(call: Call): { axis: number; parts: number[] } {
+  const x = required(call, 0, "data");
+  const axis = axisOf(call, integer(call, "axis", 0), x.dims.length), dim = x.dims[axis];
+  const given = constantInput(call, 1, "split");
+  const each = Math.ceil(dim / call.outputs);
+  const parts = given ?? Array.from(
+    { length: call.outputs },
+    (_, i) => Math.max(0, Math.min(each, dim - i * each)),
+  );
+  if (parts.reduce((a, b) => a + b, 0) !== dim) {
+    throw new OperatorError(call, `parts ${formatDims(parts)} do not add up to ${dim}`);
+  }
+  return { axis, parts };
+}
+
+const wrap = (index: number, dim: number) => index < 0 ? index + dim : index;
+
+/** Operators on parts of tensors. */
+export const indexingOperators: Operators = {
+  Slice: {
+    infer(call) {
+      const x = required(call, 0, "data");
+      return [{ type: x.type, dims: rangesOf(call).map(({ count }) => count) }];
+    },
+    simplify(_g, call) {
+      const x = call.inputs[0]!;
+      const whole = rangesOf(call).every(({ count, step }, axis) =>
+        count === x.dims[axis] && (step === 1 || count <= 1)
+      );
+      return whole ? x : undefined;
+    },
+    evaluate([x], call) {
+      const ranges = rangesOf(call), strides = stridesOf(x.dims);
+      const offset = ranges.reduce((sum, { start }, axis) => sum + start * strides[axis], 0);
+      const steps = ranges.map(({ step }, axis) => step * strides[axis]);
+      return [strided(x.data, ranges.map(({ count }) => count), steps, offset)];
+    },
+    gradient(g, node, [dy]) {
+      const ranges = rangesOf(node);
+      const backward = ranges.flatMap(({ step }, axis) => step < 0 ? [axis] : []);
+      const forward = ranges.map(({ start, count, step }): Range =>
+        step < 0
+          ? { start: start + step * (count - 1), count, step: -step }
+          : { start, count, step }
+      );
+      return [spread(g, g.flip(dy!, backward), forward, node.inputs[0]!.dims)];
+    },
+  },
+  Pad: {
+    infer(call) {
+      const x = required(call, 0, "data"), { before, after } = padsOf(call);
+      const dims = x.dims.map((dim, axis) => before[axis] + dim + after[axis]);
+      if (dims.some((dim) => dim < 0)) {
+        throw new OperatorError(call, "more is cropped than is there");
+      }
+      return [{ type: x.type, dims }];
+    },
+    simplify: (_g, call) =>
+      Object.values(padsOf(call)).flat().every((count) => count === 0)
+        ? call.inputs[0]!
+        : undefined,
+    evaluate([x, , value], call, [{ dims }]) {
+      const { before } = padsOf(call), mode = text(call, "mode", "constant");
+      const strides = stridesOf(x.dims), out = stridesOf(dims);
+      const at = (_: unknown, i: number) => {
+        let from = 0;
+        for (const [axis, dim] of x.dims.entries()) {
+          const index = Math.floor(i / out[axis]) % dims[axis] - before[axis];
+          const source = paddedIndex(mode, index, dim);
+          if (source < 0) return value?.data[0] ?? 0;
+          from += source * strides[axis];
+        }
+        return x.data[from];
+      };
+      return [Float64Array.from({ length: sizeOf(dims) }, at)];
+    },
+    gradient(g, node, [dy]) {
+      const mode = text(node, "mode", "constant");
+      if (mode !== "constant") {
+        throw new OperatorError(node, `no gradient for mode "${mode}"; only "constant" has one`);
+      }
+      const { before, after } = padsOf(node), minus = (count: number) => -count;
+      // Pads of the opposite sign crop what was padded; a Slice does the same on every device.
+      if ([...before, ...after].every((count) => count >= 0)) {
+        const axes = dy!.dims.flatMap((_, axis) => before[axis] || after[axis] ? [axis] : []);
+        const ends = axes.map((axis) => dy!.dims[axis] - after[axis]);
+        return [axes.length ? g.slice(dy!, axes, axes.map((axis) => before[axis]), ends) : dy];
+      }
+      return [g.pad(dy!, before.map(minus), after.map(minus))];
+    },
+  },
+  Concat: {
+    infer(call) {
+      const first = sameType(call), rank = first.dims.length;
+      const axis = axisOf(call, integer(call, "axis", 0), rank);
+      let length = 0;
+      for (const input of call.inputs) {
+        const fits = input && input.dims.length === rank &&
+          input.dims.every((dim, i) => i === axis || dim === first.dims[i]);
+        if (!fits) throw new OperatorError(call, `shapes must agree outside axis ${axis}`);
+        length += input.dims[axis];
+      }
+      return [{ type: first.type, dims: first.dims.with(axis, length) }];
+    },
+    simplify: (_g, { inputs }) => inputs.length === 1 ? inputs[0]! : undefined,
+    evaluate(inputs, call, [{ dims }]) {
+      const axis = axisOf(call, integer(call, "axis", 0), dims.length);
+      const result = new Float64Array(sizeOf(dims)), outer = sizeOf(dims.slice(0, axis));
+      const row = sizeOf(dims.slice(axis));
+      let at = 0;
+      for (const { data, dims: own } of inputs) {
+        const part = sizeOf(own.slice(axis));
+        for (let i = 0; i < outer; i++) {
+          result.set(data.subarray(i * part, (i + 1) * part), i * row + at);
+        }
+        at += part;
+      }
+      return [result];
+    },
+    gradient(g, node, [dy]) {
+      const axis = axisOf(node, integer(node, "axis", 0), dy!.dims.length);
+      let at = 0;
+      return node.inputs.map((input) => {
+        const start = at;
+        return g.slice(dy!, [axis], [start], [at += input!.dims[axis]]);
+      });
+    },
+  },
+  Split: {
+    infer(call) {
+      const x = required(call, 0, "data"), { axis, parts } = partsOf(call);
+      return parts.map((part) => ({ type: x.type, dims: x.dims.with(axis, part) }));
+    },
+    simplify: (_g, call) => call.outputs === 1 ? call.inputs[0]! : undefined,
+    evaluate([x], call) {
+      const { axis, parts } = partsOf(call), strides = stridesOf(x.dims);
+      let at = 0;
+      return parts.map((part) => {
+        const offset = at * strides[axis];
+        at += part;
+        return strided(x.data, x.dims.with(axis, part), strides, offset);
+      });
+    },
+    gradient(g, node, dy) {
+      const { axis } = partsOf(node);
+      return [g.concat(dy.map((each, i) => each ?? zerosLike(g, node.results[i])), axis)];
+    },
+  },
+  Gather: {
+    infer(call) {
+      const x = required(call, 0, "data"), indices = required(call, 1, "indices");
+      const axis = axisOf(call, integer(call, "axis", 0), x.dims.length);
+      return [{ type: x.type, dims: x.dims.toSpliced(axis, 1, ...indices.dims) }];
+    },
+    evaluate([x, indices], call) {
+      const axis = axisOf(call, integer(call, "axis", 0), x.dims.length), dim = x.dims[axis];
+      const inner = sizeOf(x.dims.slice(axis + 1)), outer = sizeOf(x.dims.slice(0, axis));
+      const result = new Float64Array(outer * indices.data.length * inner);
+      let at = 0;
+      for (let i = 0; i < outer; i++) {
+        for (const index of indices.data) {
+          const from = (i * dim + wrap(index, dim)) * inner;
+          result.set(x.data.subarray(from, from + inner), at);
+          at += inner;
+        }
+      }
+      return [result];
+    },
+    gradient(g, node, [dy]) {
+      const [x, indices] = node.inputs as Value[];
+      const axis = axisOf(node, integer(node, "axis", 0), x.dims.length);
+      return [g.op("celgc.GatherGradient", [indices, dy!], { axis, dims: x.dims })];
+    },
+  },
+  GatherElements: {
+    infer(call) {
+      const x = required(call, 0, "data"), indices = required(call, 1, "indices");
+      axisOf(call, integer(call, "axis", 0), x.dims.length);
+      return [{ type: x.type, dims: indices.dims }];
+    },
+    evaluate([x, indices], call) {
+      const axis = axisOf(call, integer(call, "axis", 0), x.dims.length);
+      const strides = stridesOf(x.dims), out = stridesOf(indices.dims);
+      return [
+        indices.data.map((index, i) => {
+          let from = 0;
+          for (const [k, stride] of strides.entries()) {
+            const own = Math.floor(i / out[k]) % indices.dims[k];
+            from += (k === axis ? wrap(index, x.dims[k]) : own) * stride;
+          }
+          return x.data[from];
+        }),
+      ];
+    },
+    gradient(g, node, [dy]) {
+      const [x, indices] = node.inputs as Value[];
+      const attributes = { axis: integer(node, "axis", 0), reduction: "add" };
+      return [g.op("ScatterElements", [zerosLike(g, x), indices, dy!], attributes)];
+    },
+  },
+  ScatterElements: { infer: (call) => [required(call, 0, "data")] },
+  ScatterND: { infer: (call) => [required(call, 0, "data")] },
+
+  /** `[indices, dy]`, attributes `axis` and `dims`: dy's slices added up where Gather took them from. */
+  "celgc.GatherGradient": {
+    infer(call) {
+      const { type } = required(call, 1, "gradient");
+      return [{ type, dims: call.attributes.dims as readonly number[] }];
+    },
+  },
+};

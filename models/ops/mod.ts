@@ -1,0 +1,67 @@
+/**
+ * Every operator the compiler knows, one family a file. To teach it another, add an entry to a family's
+ * table (or a file with a table, named below).
+ *
+ * @module
+ */
+
+import type { Operator, Operators } from "../operator.ts";
+import { binaryOperators } from "./binary.ts";
+import { convolutionOperators } from "./convolution.ts";
+import { indexingOperators } from "./indexing.ts";
+import { linearOperators } from "./linear.ts";
+import { normalizationOperators } from "./normalization.ts";
+import { poolingOperators } from "./pooling.ts";
+import { reductionOperators } from "./reduction.ts";
+import { shapeOperators } from "./shape.ts";
+import { softmaxOperators } from "./softmax.ts";
+import { unaryOperators } from "./unary.ts";
+
+/** The families of operators, by the name of their file. */
+export const families: Readonly<Record<string, Operators>> = {
+  unary: unaryOperators,
+  binary: binaryOperators,
+  shape: shapeOperators,
+  indexing: indexingOperators,
+  reduction: reductionOperators,
+  linear: linearOperators,
+  convolution: convolutionOperators,
+  pooling: poolingOperators,
+  normalization: normalizationOperators,
+  softmax: softmaxOperators,
+};
+
+const table = new Map(Object.values(families).flatMap((family) => Object.entries(family)));
+
+/** The operator of a name; throws a RangeError that names it if it is not known. */
+export function findOperator(op: string): Operator {
+  const operator = table.get(op);
+  if (!operator) {
+    throw new RangeError(
+      `the operator ${op} is not known; models/ops/ lists those that are, one family a file`,
+    );
+  }
+  return operator;
+}
+
+/** One line of the table of what is supported. */
+export interface Coverage {
+  readonly op: string;
+  readonly family: string;
+  /** Whether a loss can be differentiated through it. */
+  readonly gradient: boolean;
+  /** Whether it is computed at once where its inputs are constant. */
+  readonly folds: boolean;
+}
+
+/** What is supported: every standard operator known here, in alphabetical order. */
+export function operatorCoverage(): Coverage[] {
+  return Object.entries(families).flatMap(([family, operators]) =>
+    Object.entries(operators).map(([op, { gradient, evaluate, simplify }]) => ({
+      op,
+      family,
+      gradient: gradient !== undefined,
+      folds: (evaluate ?? simplify) !== undefined,
+    }))
+  ).filter(({ op }) => !op.startsWith("celgc.")).sort((a, b) => a.op < b.op ? -1 : 1);
+}

@@ -1,0 +1,145 @@
+/** Normalisations. */
+
+import type { Graph, Value } from "../graph.ts";
+import { type Call, integer, OperatorError, type Operators, required } from "../operator.ts";
+import { sizeOf } from "../tensor.ts";
+import { axisOf } from "./_common.ts";
+
+const epsilonOf = (call: Pick<Call, "attributes">) => Number(call.attributes.epsilon ?? 1e-5);
+
+function checkChannels(call: Call, roles: readonly string[]): Value {
+  const x = required(call, 0, "image");
+  for (const [i, role] of roles.entries()) {
+    const value = required(call, i + 1, role);
+    if (x.dims.length < 2 || String(value.dims) !== String([x.dims[1]])) {
+      throw new OperatorError(call, `the image is [batch, channels, …], the ${role} [channels]`);
+    }
+  }
+  return x;
+}
+
+/** A vector over channels, shaped to broadcast against `[batch, channels, …spatial]`. */
+export function perChannel(g: Graph, vector: Value, rank: number): Value {
+  return g.reshape(vector, [-1, ...new Array<number>(rank - 2).fill(1)]);
+}
+
+/** All axes but the channels'. */
+export function allButChannels(x: Value): number[] {
+  return x.dims.map((_, axis) => axis).filter((axis) => axis !== 1);
+}
+
+/** Normalisations. */
+export const normalizationOperators: Operators = {
+  /**
+   * Standard ONNX. With `training_mode` = 1 it normalises with the batch's own statistics and returns
+   * running statistics as ONNX defines them (population variance, `momentum` weighs the old value).
+   */
+  BatchNormalization: {
+    infer(call) {
+      const x = checkChannels(call, ["scale", "bias", "mean", "variance"]);
+      const statistic = { type: x.type, dims: [x.dims[1]] };
+      return [x, statistic, statistic].slice(0, call.outputs);
+    },
+    simplify(g, call) {
+      if (!integer(call, "training_mode", 0)) return undefined;
+      if (call.outputs > 1) return undefined;
+      const [x, scale, bias] = call.inputs as Value[];
+      return g.op("celgc.BatchNormalization", [x, scale, bias], { epsilon: epsilonOf(call) });
+    },
+    evaluate([x, scale, bias, mean, variance], call) {
+      if (integer(call, "training_mode", 0)) throw new Error("training mode is evaluated lowered");
+      const size = sizeOf(x.dims.slice(2)), channels = x.dims[1], epsilon = epsilonOf(call);
+      return [
+        x.data.map((value, i) => {
+          const c = Math.floor(i / size) % channels;
+          const normal = (value - mean.data[c]) / Math.sqrt(variance.data[c] + epsilon);
+          return normal * scale.data[c] + bias.data[c];
+        }),
+      ];
+    },
+    gradient(g, node, [dy]) {
+      const [x, scale, , mean, variance] = node.inputs as Value[];
+      const rank = x.dims.length, axes = allButChannels(x);
+      const rsqrt = g.reciprocal(g.sqrt(g.add(variance, epsilonOf(node))));
+      const normal = g.mul(g.sub(x, perChannel(g, mean, rank)), perChannel(g, rsqrt, rank));
+      return [
+        g.mul(dy!, perChannel(g, g.mul(scale, rsqrt), rank)),
+        g.sum(g.mul(dy!, normal), axes),
+        g.sum(dy!, axes),
+      ];
+    },
+  },
+  LayerNormalization: {
+    infer(call) {
+      const x = required(call, 0, "operand"), scale = required(call, 1, "scale");
+      const axis = axisOf(call, integer(call, "axis", -1), x.dims.length);
+      if (scale.dims.length > x.dims.length - axis) {
+        throw new OperatorError(call, `the scale must broadcast to the axes from ${axis} on`);
+      }
+      return [x].slice(0, call.outputs);
+    },
+    evaluate([x, scale, bias], call) {
+      const axis = axisOf(call, integer(call, "axis", -1), x.dims.length);
+      const size = sizeOf(x.dims.slice(axis));
+      const result = new Float64Array(x.data.length);
+      for (let start = 0; start < result.length; start += size) {
+        const row = x.data.subarray(start, start + size);
+        const mean = row.reduce((sum, value) => sum + value, 0) / size;
+        const variance = row.reduce((sum, value) => sum + (value - mean) ** 2, 0) / size;
+        const scaled = 1 / Math.sqrt(variance + epsilonOf(call));
+        row.forEach((value, i) => {
+          const weight = scale.data[i % scale.data.length];
+          const shift = bias?.data.length ? bias.data[i % bias.data.length] : 0;
+          result[start + i] = (value - mean) * scaled * weight + shift;
+        });
+      }
+      return [result];
+    },
+    gradient(g, node, [dy]) {
+      const [x, scale, bias] = node.inputs as Value[];
+      const first = axisOf(node, integer(node, "axis", -1), x.dims.length);
+      const axes = x.dims.map((_, axis) => axis).slice(first);
+      const centred = g.sub(x, g.mean(x, axes, true));
+      const variance = g.mean(g.mul(centred, centred), axes, true);
+      const rsqrt = g.reciprocal(g.sqrt(g.add(variance, epsilonOf(node))));
+      const normal = g.mul(centred, rsqrt);
+      const dn = g.mul(dy!, scale);
+      const inner = g.add(
+        g.mean(dn, axes, true),
+        g.mul(normal, g.mean(g.mul(dn, normal), axes, true)),
+      );
+      return [
+        g.mul(g.sub(dn, inner), rsqrt),
+        g.sumTo(g.mul(dy!, normal), scale.dims),
+        bias && g.sumTo(dy!, bias.dims),
+      ];
+    },
+  },
+
+  /**
+   * Training: `[x, scale, bias]` → y = (x − mean) / √(variance + ε) · scale + bias, and the batch's mean
+   * and biased variance per channel (Ioffe and Szegedy 2015, Algorithm 1). The statistics carry no gradient.
+   */
+  "celgc.BatchNormalization": {
+    infer(call) {
+      const x = checkChannels(call, ["scale", "bias"]);
+      const statistic = { type: x.type, dims: [x.dims[1]] };
+      return [x, statistic, statistic];
+    },
+    gradient(g, node, [dy]) {
+      if (!dy) return [];
+      const [x, scale] = node.inputs as Value[];
+      // Asking again for all outputs finds the same node when the statistics are used, as they are in training.
+      const inputs = [x, scale, dy];
+      return [...g.opMany("celgc.BatchNormalizationGradient", inputs, node.attributes, 3)];
+    },
+  },
+  /** `[x, scale, dy]` → the gradients by x, scale and bias of celgc.BatchNormalization. */
+  "celgc.BatchNormalizationGradient": {
+    infer(call) {
+      const x = checkChannels(call, ["scale"]);
+      const vector = { type: x.type, dims: [x.dims[1]] };
+      return [x, vector, vector];
+    },
+  },
+};

@@ -1,0 +1,130 @@
+/** Pooling over windows of spatial axes. */
+
+import type { Graph, Value } from "../graph.ts";
+import {
+  type Call,
+  integer,
+  type Operator,
+  OperatorError,
+  type Operators,
+  required,
+} from "../operator.ts";
+import { type NumberTensor, sizeOf, type TensorType } from "../tensor.ts";
+import { indices, tapped, type Window, windowAttributes, windowOf } from "./_window.ts";
+
+function poolingOf(call: Call): { x: Value; window: Window } {
+  const x = required(call, 0, "image");
+  if (x.dims.length < 3) throw new OperatorError(call, "the image is [batch, channels, …spatial]");
+  return { x, window: windowOf(call, x.dims.slice(2)) };
+}
+
+/** Applies `f` to the image's elements under each window; taps in the padding are left out. */
+function pool(
+  x: NumberTensor,
+  window: Window,
+  f: (elements: number[]) => number,
+): Float64Array {
+  const image = x.dims.slice(2), size = sizeOf(image);
+  const positions = [...indices(window.output)].map((position) =>
+    [...indices(window.kernel)].map((tap) => tapped(window, image, position, tap))
+      .filter((at): at is number => at !== null)
+  );
+  const result = new Float64Array(x.dims[0] * x.dims[1] * positions.length);
+  for (let i = 0; i < result.length; i++) {
+    const base = Math.floor(i / positions.length) * size;
+    result[i] = f(positions[i % positions.length].map((at) => x.data[base + at]));
+  }
+  return result;
+}
+
+const infer = (call: Call): TensorType[] => {
+  const { x, window } = poolingOf(call);
+  const type = { type: x.type, dims: [...x.dims.slice(0, 2), ...window.output] };
+  return [type, { type: "int64" as const, dims: type.dims }].slice(0, call.outputs);
+};
+
+/** How many elements each window averages, as a constant that broadcasts against the output. */
+function counts(g: Graph, { x, window }: { x: Value; window: Window }, padding: boolean): Value {
+  const image = x.dims.slice(2);
+  const numbers = [...indices(window.output)].map((position) =>
+    [...indices(window.kernel)].filter((tap) => {
+      if (!padding) return tapped(window, image, position, tap) !== null;
+      // The padding counts, but not what ceil_mode adds beyond it.
+      return position.every((at, i) =>
+        at * window.strides[i] + tap[i] * window.dilations[i] <
+          window.before[i] + image[i] + window.after[i]
+      );
+    }).length
+  );
+  if (numbers.every((count) => count === numbers[0])) return g.scalar(numbers[0], x.type);
+  return g.constant(x.type, [1, 1, ...window.output], numbers);
+}
+
+const globalPool = (f: (row: Float64Array) => number, reduce: string): Operator => ({
+  infer(call) {
+    const x = required(call, 0, "image");
+    return [{ type: x.type, dims: x.dims.map((dim, axis) => axis < 2 ? dim : 1) }];
+  },
+  evaluate([x]) {
+    const size = sizeOf(x.dims.slice(2));
+    const at = (_: unknown, i: number) => f(x.data.subarray(i * size, (i + 1) * size));
+    return [Float64Array.from({ length: x.dims[0] * x.dims[1] }, at)];
+  },
+  gradient(g, { inputs: [x], results: [y] }, [dy]) {
+    if (reduce === "ReduceMean") {
+      return [g.expand(g.div(dy!, sizeOf(x!.dims.slice(2))), x!.dims)];
+    }
+    const chosen = g.cast(g.equal(x!, y), x!.type);
+    const ties = g.sum(chosen, x!.dims.slice(2).map((_, i) => i + 2), true);
+    return [g.mul(chosen, g.div(dy!, ties))];
+  },
+});
+
+/** Pooling. */
+export const poolingOperators: Operators = {
+  MaxPool: {
+    infer,
+    evaluate: ([x], call) => [pool(x, poolingOf(call).window, (all) => Math.max(...all))],
+    gradient(g, node, [dy]) {
+      const { x, window } = poolingOf(node);
+      const inputs = [x, node.results[0], dy!];
+      return [g.op("celgc.MaxPoolGradient", inputs, windowAttributes(window))];
+    },
+  },
+  AveragePool: {
+    infer,
+    evaluate([x], call) {
+      const { window } = poolingOf(call);
+      if (!integer(call, "count_include_pad", 0)) {
+        return [pool(x, window, (all) => all.reduce((a, b) => a + b, 0) / all.length)];
+      }
+      const image = x.dims.slice(2);
+      const sums = pool(x, window, (all) => all.reduce((a, b) => a + b, 0));
+      const sizes = [...indices(window.output)].map((position) =>
+        [...indices(window.kernel)].filter((tap) =>
+          position.every((at, i) =>
+            at * window.strides[i] + tap[i] * window.dilations[i] <
+              window.before[i] + image[i] + window.after[i]
+          )
+        ).length
+      );
+      return [sums.map((sum, i) => sum / sizes[i % sizes.length])];
+    },
+    gradient(g, node, [dy]) {
+      // The transpose of a convolution with ones, channel by channel.
+      const pooling = poolingOf(node), { x, window } = pooling, channels = x.dims[1];
+      const share = g.div(dy!, counts(g, pooling, integer(node, "count_include_pad", 0) !== 0));
+      const ones = g.expand(g.scalar(1, x.type), [channels, 1, ...window.kernel]);
+      const attributes = { ...windowAttributes(window), group: channels, dims: x.dims };
+      return [g.op("celgc.ConvInputGradient", [share, ones], attributes)];
+    },
+  },
+  GlobalAveragePool: globalPool(
+    (row) => row.reduce((a, b) => a + b, 0) / row.length,
+    "ReduceMean",
+  ),
+  GlobalMaxPool: globalPool((row) => row.reduce((a, b) => Math.max(a, b)), "ReduceMax"),
+
+  /** `[x, y, dy]`: dy at the first largest element under each window of MaxPool, added up. */
+  "celgc.MaxPoolGradient": { infer: (call) => [required(call, 0, "image")] },
+};
