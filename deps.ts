@@ -22,3 +22,9 @@ export const onnxRuntimeNodeUrl = () => import.meta.resolve("npm:onnxruntime-nod
 
 /** Where the web engine lies on this machine; fetches it if it is not cached. */
 export const onnxRuntimeWebUrl = () => import.meta.resolve("npm:onnxruntime-web@1.30.0/webgpu");
+
+/** Progress bars for terminals. */
+export const loadProgressBars = () =>
+  // @ts-types="npm:@types/cli-progress@3.11.6"
+  // deno-lint-ignore no-import-prefix -- as above
+  import("npm:cli-progress@3.12.0");
