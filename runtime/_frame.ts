@@ -1,0 +1,91 @@
+/**
+ * The communicator's part of a frame: the 64 bytes of its header.
+ *
+ *     0  u8   kind of frame            16  f64  count, in elements
+ *     1  u8   element type             24  i32  root
+ *     2  u8   reduction                28  u32  sequence number of a collective, id of a message
+ *     3  u8   collective               32  u32  slot: which part of a collective
+ *     4  u32  context                  36  u32  flags
+ *     8  i32  tag                      40  f64  bytes granted
+ *
+ * @module
+ */
+
+import { HEADER_BYTES } from "./transport.ts";
+
+/** What a frame is for. */
+export const Kind = {
+  /** A whole message, sent without asking. */
+  EAGER: 1,
+  /** Announces a message that the receiver must ask for. */
+  REQUEST_TO_SEND: 2,
+  /** Asks for an announced message, or (flag 1) says that it is not wanted. */
+  CLEAR_TO_SEND: 3,
+  /** A message that was asked for. */
+  MESSAGE: 4,
+  /** Returns credit for eager messages that were received. */
+  CREDIT: 5,
+  /** A collective's signature and contributions, towards rank 0. */
+  UP: 6,
+  /** A collective's verdict and results, away from rank 0. */
+  DOWN: 7,
+  /** Part of a large collective. */
+  PART: 8,
+  /** The communicator cannot go on: ranks disagree. */
+  MISMATCH: 9,
+  /** The sender has lost a rank. */
+  LOST: 10,
+} as const;
+
+/** The fields of a header. */
+export interface Frame {
+  kind: number;
+  type: number;
+  op: number;
+  collective: number;
+  context: number;
+  tag: number;
+  count: number;
+  root: number;
+  sequence: number;
+  slot: number;
+  flags: number;
+  bytes: number;
+}
+
+/** Writes a header; fields left out are zero. */
+export function encodeFrame(fields: Partial<Frame> & { kind: number }): Uint8Array {
+  const header = new Uint8Array(HEADER_BYTES);
+  const view = new DataView(header.buffer);
+  header[0] = fields.kind;
+  header[1] = fields.type ?? 0;
+  header[2] = fields.op ?? 0;
+  header[3] = fields.collective ?? 0;
+  view.setUint32(4, fields.context ?? 0);
+  view.setInt32(8, fields.tag ?? 0);
+  view.setFloat64(16, fields.count ?? 0);
+  view.setInt32(24, fields.root ?? 0);
+  view.setUint32(28, fields.sequence ?? 0);
+  view.setUint32(32, fields.slot ?? 0);
+  view.setUint32(36, fields.flags ?? 0);
+  view.setFloat64(40, fields.bytes ?? 0);
+  return header;
+}
+
+/** Reads a header. */
+export function decodeFrame(view: DataView): Frame {
+  return {
+    kind: view.getUint8(0),
+    type: view.getUint8(1),
+    op: view.getUint8(2),
+    collective: view.getUint8(3),
+    context: view.getUint32(4),
+    tag: view.getInt32(8),
+    count: view.getFloat64(16),
+    root: view.getInt32(24),
+    sequence: view.getUint32(28),
+    slot: view.getUint32(32),
+    flags: view.getUint32(36),
+    bytes: view.getFloat64(40),
+  };
+}

@@ -1,0 +1,248 @@
+/**
+ * One collective call on one rank: the wave that every collective begins with, and the parts that
+ * large ones exchange afterwards.
+ *
+ * @module
+ */
+
+import type { Context } from "../context.ts";
+import { type Landing, landing, type Loss } from "../engine.ts";
+import { type Frame, Kind } from "../_frame.ts";
+import type { OperationStats } from "../stats.ts";
+import { pack, unpack } from "./_pack.ts";
+import { COLLECTIVES, type Signature } from "./_signature.ts";
+
+export type { Signature };
+
+/** What rank 0 answers to the contributions: the same for all, or one answer for each rank. */
+export type Answer = Uint8Array | readonly Uint8Array[];
+
+interface Waiter {
+  readonly from: number;
+  readonly into: Uint8Array | undefined;
+  resolve(payload: Uint8Array): void;
+  reject(error: unknown): void;
+}
+
+/** One collective call on one rank. */
+export class Call {
+  readonly context: Context;
+  /** Place among the collective calls of this communicator. */
+  readonly sequence: number;
+  readonly signature: Signature;
+  readonly stats: OperationStats;
+
+  readonly #waiters = new Map<number, Waiter>();
+  readonly #arrived = new Map<number, Uint8Array>();
+  #waves = 0;
+  #error: unknown = null;
+
+  constructor(context: Context, sequence: number, signature: Signature) {
+    this.context = context;
+    this.sequence = sequence;
+    this.signature = signature;
+    this.stats = context.stats.of(signature.name);
+  }
+
+  /** The call in words, for errors. */
+  get operation(): string {
+    return `${this.signature.name} (collective call ${this.sequence + 1})`;
+  }
+
+  /** Waits until every member has made this call with the same arguments. */
+  async agree(): Promise<void> {
+    await this.exchange(NOTHING, () => NOTHING);
+  }
+
+  /**
+   * Sends one contribution of every rank to rank 0 and its answer back, along a binomial tree.
+   *
+   * The parent of rank r is r with its lowest set bit cleared, so a subtree is a range of ranks and
+   * contributions stay in the order of ranks. 2(N−1) frames, 2⌈log₂N⌉ dependent steps. Every parent
+   * compares its children's signatures with its own: whoever gets an answer knows that all members
+   * made the same call. (Thakur, Rabenseifner, Gropp: Optimization of Collective Communication
+   * Operations in MPICH, IJHPCA 2005, for the tree.)
+   *
+   * @param mine this rank's contribution
+   * @param respond called at rank 0 with all contributions in the order of ranks
+   * @returns this rank's answer
+   */
+  async exchange(
+    mine: Uint8Array,
+    respond: (contributions: readonly Uint8Array[]) => Answer,
+  ): Promise<Uint8Array> {
+    const { rank, size } = this.context;
+    const wave = this.#waves++;
+    const children = childrenOf(rank, size);
+    const contributions = [mine];
+    for (const child of children) {
+      const payload = await this.#receive(Kind.UP, wave, child);
+      contributions.push(...unpack(payload, subtreeSize(child, size)));
+    }
+    let answer: Answer;
+    if (rank === 0) {
+      answer = respond(contributions);
+    } else {
+      const parent = rank & (rank - 1);
+      this.#post(Kind.UP, wave, parent, pack(contributions));
+      const payload = await this.#receive(Kind.DOWN, wave, parent);
+      answer = payload[0] === COMMON ? payload.subarray(8) : unpack(
+        payload.subarray(8),
+        subtreeSize(rank, size),
+      );
+    }
+    const common = answer instanceof Uint8Array ? withPrefix(COMMON, answer) : null;
+    for (const child of children.reverse()) {
+      const payload = common ?? withPrefix(
+        EACH,
+        pack((answer as Uint8Array[]).slice(child - rank, child - rank + subtreeSize(child, size))),
+      );
+      this.#post(Kind.DOWN, wave, child, payload);
+    }
+    return answer instanceof Uint8Array ? answer : answer[0];
+  }
+
+  /** Sends a frame of a wave without waiting: its payload is nobody else's. */
+  #post(kind: number, wave: number, to: number, payload: Uint8Array): void {
+    const { name, type, count, op, root, algorithm } = this.signature;
+    this.context.send(
+      to,
+      {
+        kind,
+        collective: COLLECTIVES.indexOf(name),
+        type,
+        count,
+        op,
+        root,
+        flags: algorithm,
+        sequence: this.sequence,
+        slot: wave,
+      },
+      payload,
+      this.stats,
+    ).catch(ignore);
+  }
+
+  /**
+   * Offers a place for part `slot` from a member. Should be called before {@linkcode Call.agree}, or
+   * the part may be kept aside first and copied.
+   */
+  receive(from: number, slot: number, into: Uint8Array): Promise<Uint8Array> {
+    return this.#receive(Kind.PART, slot, from, into);
+  }
+
+  /** Sends part `slot` to a member; resolves when `payload` may be changed. */
+  async send(to: number, slot: number, payload: Uint8Array): Promise<void> {
+    if (this.#error !== null) throw this.#error;
+    try {
+      await this.context.send(
+        to,
+        { kind: Kind.PART, sequence: this.sequence, slot },
+        payload,
+        this.stats,
+      );
+    } catch (error) {
+      throw this.#error ?? error;
+    }
+  }
+
+  #receive(kind: number, slot: number, from: number, into?: Uint8Array): Promise<Uint8Array> {
+    const key = this.#key(kind, slot, from);
+    const early = this.#arrived.get(key);
+    if (early !== undefined) {
+      this.#arrived.delete(key);
+      if (into === undefined) return Promise.resolve(early);
+      into.set(early);
+      return Promise.resolve(into);
+    }
+    if (this.#error !== null) return Promise.reject(this.#error);
+    const { context } = this;
+    if (context.lossOf(from) !== undefined) {
+      return Promise.reject(context.engine.peerLostError(context.group[from], this.operation));
+    }
+    const { promise, resolve, reject } = Promise.withResolvers<Uint8Array>();
+    promise.catch(ignore);
+    this.#waiters.set(key, { from, into, resolve, reject });
+    context.engine.transport.await(context.group[from], 1);
+    return promise;
+  }
+
+  /** Takes in a frame of this call. */
+  accept(from: number, frame: Frame, length: number): Landing {
+    this.stats.bytesReceived += length;
+    const key = this.#key(frame.kind, frame.slot, from);
+    const into = this.#waiters.get(key)?.into;
+    if (into === undefined) return landing(length, (payload) => this.#arrive(key, payload));
+    if (into.length !== length) {
+      throw new Error(
+        `${this.operation}: part ${frame.slot} from ${
+          this.context.name(from)
+        } has ${length} bytes, ` +
+          `expected ${into.length}`,
+      );
+    }
+    return { into, done: () => this.#arrive(key, into) };
+  }
+
+  #arrive(key: number, payload: Uint8Array): void {
+    const waiter = this.#waiters.get(key);
+    if (waiter === undefined) {
+      this.#arrived.set(key, payload);
+      return;
+    }
+    this.#settle(key, waiter);
+    if (waiter.into !== undefined && waiter.into !== payload) waiter.into.set(payload);
+    waiter.resolve(payload);
+  }
+
+  #settle(key: number, waiter: Waiter): void {
+    this.#waiters.delete(key);
+    this.context.engine.transport.await(this.context.group[waiter.from], -1);
+  }
+
+  #key(kind: number, slot: number, from: number): number {
+    return (slot * this.context.size + from) * 16 + kind;
+  }
+
+  /** Ends the call on this rank. */
+  fail(error: unknown): void {
+    if (this.#error !== null) return;
+    this.#error = error;
+    for (const [key, waiter] of [...this.#waiters]) {
+      this.#settle(key, waiter);
+      waiter.reject(error);
+    }
+  }
+
+  /** A member is gone: needed if it died, or if something is still to come from it. */
+  peerLost(rank: number, loss: Loss): void {
+    const needed = !loss.orderly || [...this.#waiters.values()].some((w) => w.from === rank);
+    if (needed) {
+      this.fail(this.context.engine.peerLostError(this.context.group[rank], this.operation));
+    }
+  }
+}
+
+const NOTHING = new Uint8Array(0);
+const COMMON = 0, EACH = 1;
+const ignore = () => {};
+
+/** The answer behind 8 bytes that say whether it is for all ranks or holds one for each. */
+function withPrefix(prefix: number, answer: Uint8Array): Uint8Array {
+  const payload = new Uint8Array(8 + answer.length);
+  payload[0] = prefix;
+  payload.set(answer, 8);
+  return payload;
+}
+
+/** Children of a rank in the binomial tree, smallest subtree first, so in the order of ranks. */
+function childrenOf(rank: number, size: number): number[] {
+  const children = [];
+  for (let bit = 1; (rank & bit) === 0 && rank + bit < size; bit <<= 1) children.push(rank + bit);
+  return children;
+}
+
+/** Ranks in the subtree below and including `rank`. */
+function subtreeSize(rank: number, size: number): number {
+  return rank === 0 ? size : Math.min(rank & -rank, size - rank);
+}

@@ -1,0 +1,40 @@
+import type { Context } from "../context.ts";
+import { bytesOf, datatypeOf, type TypedArray } from "../datatypes.ts";
+import { checkRank } from "../point_to_point.ts";
+import type { Call } from "./_call.ts";
+import { segments } from "./_partition.ts";
+import { SEGMENT_BYTES, SMALL_BYTES } from "./_tuning.ts";
+
+/** Copies `buffer` from `root` to every member, in place. */
+export async function bcast(context: Context, buffer: TypedArray, root = 0): Promise<void> {
+  const type = datatypeOf(buffer);
+  checkRank(root, context.size, "root");
+  const signature = { name: "bcast", type: type.code, count: buffer.length, root } as const;
+  await context.collective(signature, async (call) => {
+    const bytes = bytesOf(buffer);
+    if (bytes.length > SMALL_BYTES) return await chain(call, bytes, root);
+    const mine = context.rank === root ? bytes : bytes.subarray(0, 0);
+    const answer = await call.exchange(mine, (contributions) => contributions[root]);
+    if (context.rank !== root) bytes.set(answer);
+  });
+}
+
+/**
+ * A pipelined chain: root → root+1 → … → root+N−1, segment after segment, each passed on while the
+ * next one comes in. Every link carries each byte once: N−1+S steps for S segments, n bytes a rank.
+ */
+async function chain(call: Call, bytes: Uint8Array, root: number): Promise<void> {
+  const { rank, size } = call.context;
+  const place = (rank - root + size) % size;
+  const previous = (rank - 1 + size) % size, next = (rank + 1) % size;
+  const cuts = segments({ start: 0, end: bytes.length }, SEGMENT_BYTES)
+    .map(({ start, end }) => bytes.subarray(start, end));
+  const incoming = place === 0
+    ? cuts.map((cut) => Promise.resolve(cut))
+    : cuts.map((cut, slot) => call.receive(previous, slot, cut));
+  await call.agree();
+  for (let slot = 0; slot < cuts.length; slot++) {
+    await incoming[slot];
+    if (place < size - 1) await call.send(next, slot, cuts[slot]);
+  }
+}

@@ -1,0 +1,165 @@
+/**
+ * The inside of a communicator: a group of ranks, a number that keeps its traffic apart, its
+ * messages and its collective calls.
+ *
+ * @module
+ */
+
+import { Call, type Signature } from "./collectives/_call.ts";
+import { describeMismatch } from "./collectives/_signature.ts";
+import { type EarlyFrame, type Engine, type Landing, landing, type Loss } from "./engine.ts";
+import { MismatchError } from "./errors.ts";
+import { encodeFrame, type Frame, Kind } from "./_frame.ts";
+import { Messages } from "./point_to_point.ts";
+import { type OperationStats, Stats } from "./stats.ts";
+
+/** A group of ranks with traffic of its own. */
+export class Context {
+  readonly engine: Engine;
+  /** Number that every frame of this communicator carries. */
+  readonly id: number;
+  /** The job's rank of each member, in the order of the members' ranks. */
+  readonly group: readonly number[];
+  /** This process's rank among the members. */
+  readonly rank: number;
+  readonly size: number;
+  readonly messages: Messages;
+  readonly stats = new Stats();
+  /** Why the communicator cannot be used any more, or null. */
+  failure: Error | null = null;
+
+  readonly #members: Map<number, number>;
+  readonly #calls = new Map<number, Call>();
+  readonly #early = new Map<number, EarlyFrame[]>();
+  #sequence = 0;
+
+  constructor(engine: Engine, id: number, group: readonly number[]) {
+    this.engine = engine;
+    this.id = id;
+    this.group = group;
+    this.size = group.length;
+    this.#members = new Map(group.map((world, rank) => [world, rank]));
+    this.rank = this.#members.get(engine.transport.rank)!;
+    this.messages = new Messages(this);
+    engine.attach(this);
+  }
+
+  /** A member in words; says its rank in the job where that is another. */
+  name(rank: number): string {
+    return this.group[rank] === rank
+      ? `rank ${rank}`
+      : `rank ${rank} (${this.group[rank]} of the job)`;
+  }
+
+  /** Sends one frame to a member and counts its payload. */
+  send(
+    rank: number,
+    fields: Partial<Frame> & { kind: number },
+    payload?: Uint8Array,
+    stats?: OperationStats,
+  ): Promise<void> {
+    if (stats !== undefined && payload !== undefined) stats.bytesSent += payload.length;
+    fields.context = this.id;
+    return this.engine.transport.send(this.group[rank], encodeFrame(fields), payload);
+  }
+
+  /** Whether a member is gone, and how. */
+  lossOf(rank: number): Loss | undefined {
+    return this.engine.losses.get(this.group[rank]);
+  }
+
+  /** Runs one collective call on this rank; its place in the order of calls is taken at once. */
+  collective<T>(signature: Signature, body: (call: Call) => Promise<T>): Promise<T> {
+    const call = new Call(this, this.#sequence++, signature);
+    return this.stats.time(signature.name, this.#run(call, body));
+  }
+
+  async #run<T>(call: Call, body: (call: Call) => Promise<T>): Promise<T> {
+    if (this.failure !== null) throw this.failure;
+    if (this.engine.losses.size > 0) {
+      const gone = this.group.find((world) => this.engine.losses.has(world));
+      if (gone !== undefined) throw this.engine.peerLostError(gone, call.operation);
+    }
+    this.#calls.set(call.sequence, call);
+    const early = this.#early.get(call.sequence) ?? [];
+    this.#early.delete(call.sequence);
+    try {
+      for (const { from, frame, payload } of early) {
+        const place = this.#deliver(call, from, frame, payload.length);
+        place.into.set(payload);
+        place.done();
+      }
+      return await body(call);
+    } finally {
+      this.#calls.delete(call.sequence);
+    }
+  }
+
+  /** Takes in a frame from the member whose rank in the job is `world`. */
+  accept(world: number, frame: Frame, length: number): Landing {
+    const from = this.#members.get(world);
+    if (from === undefined) throw new Error(`rank ${world} is no member of context ${this.id}`);
+    switch (frame.kind) {
+      case Kind.UP:
+      case Kind.DOWN:
+      case Kind.PART: {
+        const call = this.#calls.get(frame.sequence);
+        if (call !== undefined) return this.#deliver(call, from, frame, length);
+        return landing(length, (payload) => this.#keep(from, frame, payload));
+      }
+      case Kind.MISMATCH:
+        return landing(length, (payload) => {
+          this.fail(new MismatchError(new TextDecoder().decode(payload)));
+        });
+      default:
+        return this.messages.accept(from, frame, length);
+    }
+  }
+
+  #keep(from: number, frame: Frame, payload: Uint8Array): void {
+    const call = this.#calls.get(frame.sequence);
+    if (call !== undefined) {
+      const place = this.#deliver(call, from, frame, payload.length);
+      place.into.set(payload);
+      place.done();
+    } else if (frame.sequence >= this.#sequence) {
+      const early = this.#early.get(frame.sequence) ?? [];
+      early.push({ from, frame, payload });
+      this.#early.set(frame.sequence, early);
+    } // else: a call that has failed here
+  }
+
+  #deliver(call: Call, from: number, frame: Frame, length: number): Landing {
+    if (frame.kind === Kind.UP && frame.slot === 0) {
+      const text = describeMismatch(call, from, frame);
+      if (text !== null) this.mismatch(text);
+    }
+    return call.accept(from, frame, length);
+  }
+
+  /** Ends the communicator on every member, because two of them disagree. */
+  mismatch(text: string): void {
+    if (this.failure !== null) return;
+    const payload = new TextEncoder().encode(text);
+    for (let rank = 0; rank < this.size; rank++) {
+      if (rank !== this.rank) this.send(rank, { kind: Kind.MISMATCH }, payload).catch(() => {});
+    }
+    this.fail(new MismatchError(text));
+  }
+
+  /** Ends the communicator on this rank: all that is pending rejects, and so does all that follows. */
+  fail(error: Error): void {
+    if (this.failure !== null) return;
+    this.failure = error;
+    for (const call of this.#calls.values()) call.fail(error);
+    this.messages.fail(error);
+  }
+
+  /** A rank of the job is gone. */
+  peerLost(world: number, loss: Loss): void {
+    const rank = this.#members.get(world);
+    if (rank === undefined || rank === this.rank) return;
+    for (const call of this.#calls.values()) call.peerLost(rank, loss);
+    this.messages.peerLost(rank);
+  }
+}

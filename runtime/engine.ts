@@ -1,0 +1,175 @@
+/**
+ * What all communicators of one rank share: the transport, the routing of frames to communicators,
+ * and what is known of lost ranks.
+ *
+ * @module
+ */
+
+import type { Context } from "./context.ts";
+import { PeerLostError } from "./errors.ts";
+import { decodeFrame, encodeFrame, type Frame, Kind } from "./_frame.ts";
+import type { FrameSink, Transport } from "./transport.ts";
+
+/** Where a frame's payload goes, and what happens when it is complete. */
+export interface Landing {
+  /** Exactly as long as the payload. */
+  readonly into: Uint8Array;
+  /** Called once `into` is filled. */
+  done(): void;
+}
+
+/** A frame that arrived before whoever it is meant for existed. */
+export interface EarlyFrame {
+  readonly from: number;
+  readonly frame: Frame;
+  readonly payload: Uint8Array;
+}
+
+/** The end of a rank, as far as it is known. */
+export interface Loss {
+  /** Whether it said goodbye. */
+  readonly orderly: boolean;
+  /** Why it is gone. */
+  readonly reason: string;
+  /** The error underneath. */
+  readonly cause: unknown;
+}
+
+/** A landing for a payload that is kept aside until `done`. */
+export function landing(length: number, done: (payload: Uint8Array) => void): Landing {
+  const into = new Uint8Array(length);
+  return { into, done: () => done(into) };
+}
+
+/** Shared state of one rank's communicators; receives all frames. */
+export class Engine implements FrameSink {
+  /** The wire. */
+  readonly transport: Transport;
+  /** The caller's training step, named in errors. */
+  step: number | null = null;
+  /** Ranks of the job that are gone. */
+  readonly losses = new Map<number, Loss>();
+  /** Larger than the number of any context this rank has been part of. */
+  nextContext = 0;
+
+  readonly #contexts = new Map<number, Context>();
+  readonly #early = new Map<number, EarlyFrame[]>();
+  readonly #landings: (Landing | undefined)[] = [];
+  #reported = false;
+
+  constructor(transport: Transport) {
+    this.transport = transport;
+    transport.start(this);
+  }
+
+  /** Registers a context and hands it the frames that came before it. */
+  attach(context: Context): void {
+    this.#contexts.set(context.id, context);
+    this.nextContext = Math.max(this.nextContext, context.id + 1);
+    const early = this.#early.get(context.id) ?? [];
+    this.#early.delete(context.id);
+    for (const { from, frame, payload } of early) {
+      const place = context.accept(from, frame, payload.length);
+      place.into.set(payload);
+      place.done();
+    }
+  }
+
+  /** Forgets a context; frames that still come for it are dropped. */
+  detach(context: Context): void {
+    this.#contexts.delete(context.id);
+  }
+
+  begin(peer: number, header: DataView, length: number): Uint8Array {
+    const frame = decodeFrame(header);
+    const place = this.#route(peer, frame, length);
+    this.#landings[peer] = place;
+    return place.into;
+  }
+
+  end(peer: number, _payload: Uint8Array): void {
+    const place = this.#landings[peer];
+    this.#landings[peer] = undefined;
+    place?.done();
+  }
+
+  #route(peer: number, frame: Frame, length: number): Landing {
+    if (frame.kind === Kind.LOST) {
+      return landing(length, (payload) => this.#heard(peer, frame.root, payload));
+    }
+    const context = this.#contexts.get(frame.context);
+    if (context !== undefined) return context.accept(peer, frame, length);
+    return landing(length, (payload) => {
+      const created = this.#contexts.get(frame.context);
+      if (created !== undefined) {
+        const place = created.accept(peer, frame, length);
+        place.into.set(payload);
+        place.done();
+      } else if (frame.context >= this.nextContext) {
+        const early = this.#early.get(frame.context) ?? [];
+        early.push({ from: peer, frame, payload });
+        this.#early.set(frame.context, early);
+      }
+    });
+  }
+
+  lost(peer: number, cause: Error | undefined): void {
+    this.#lose(peer, {
+      orderly: cause === undefined,
+      reason: cause === undefined ? "it has left the job" : cause.message,
+      cause,
+    });
+  }
+
+  /** Another rank says that `rank` is gone; its own connection to us may take longer to notice. */
+  #heard(from: number, rank: number, payload: Uint8Array): void {
+    if (rank === this.transport.rank || !(rank < this.transport.size)) return;
+    const reason = `${new TextDecoder().decode(payload)} (noticed by rank ${from})`;
+    this.#lose(rank, { orderly: false, reason, cause: undefined });
+  }
+
+  #lose(peer: number, loss: Loss): void {
+    const known = this.losses.get(peer);
+    if (known !== undefined && (!known.orderly || loss.orderly)) return;
+    this.losses.set(peer, loss);
+    for (const context of [...this.#contexts.values()]) context.peerLost(peer, loss);
+    if (!loss.orderly) this.#tell(peer, loss);
+  }
+
+  /**
+   * Tells the others that a rank is gone. Those that wait for this rank, but not for the lost one,
+   * would otherwise blame this one when it gives up.
+   */
+  #tell(peer: number, loss: Loss): void {
+    const payload = new TextEncoder().encode(loss.reason);
+    for (let other = 0; other < this.transport.size; other++) {
+      if (other === this.transport.rank || this.losses.has(other)) continue;
+      this.transport.send(other, encodeFrame({ kind: Kind.LOST, root: peer }), payload)
+        .catch(() => {});
+    }
+  }
+
+  /** The error for an operation that cannot do without a lost rank; tells the launcher of the first. */
+  peerLostError(peer: number, operation: string): PeerLostError {
+    const loss = this.losses.get(peer);
+    if (loss?.orderly) {
+      // It left while it was needed.
+      const missed = { ...loss, orderly: false };
+      this.losses.set(peer, missed);
+      this.#tell(peer, missed);
+    }
+    const error = new PeerLostError({
+      rank: peer,
+      host: this.transport.hosts[peer],
+      operation,
+      step: this.step,
+      reason: loss?.reason,
+      cause: loss?.cause,
+    });
+    if (!this.#reported) {
+      this.#reported = true;
+      this.transport.report({ message: error.message, operation, step: this.step }).catch(() => {});
+    }
+    return error;
+  }
+}

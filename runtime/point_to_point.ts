@@ -1,0 +1,466 @@
+/**
+ * Messages between two ranks: matching by source and tag in the order of sending, small ones sent
+ * without asking, large ones when the receiver has a place for them (MPI 4.1, chapter 3).
+ *
+ * A message of up to {@linkcode EAGER_BYTES} goes out at once while the receiver has room for it:
+ * every sender may have {@linkcode CREDIT_BYTES} waiting there, and gets credit back as they are
+ * received. Any other message is announced, stays with its sender, and goes straight into the
+ * receiver's buffer when that is known. So what a rank must keep for messages nobody has asked for is
+ * bounded, and two ranks that send to each other before they receive never wait for each other.
+ *
+ * @module
+ */
+
+import type { Context } from "./context.ts";
+import { bytesOf, type Datatype, datatypeByCode, datatypeOf, describeCount } from "./datatypes.ts";
+import type { TypedArray } from "./datatypes.ts";
+import { type Landing, landing } from "./engine.ts";
+import { MismatchError, TruncationError } from "./errors.ts";
+import { type Frame, Kind } from "./_frame.ts";
+import { ANY_SOURCE, ANY_TAG, NULL_STATUS, PROC_NULL, type Status, TAG_UB } from "./status.ts";
+
+/** Longest message, in bytes, that is sent without asking. */
+export const EAGER_BYTES = 65536;
+/** Bytes that a sender may have waiting at a receiver. */
+export const CREDIT_BYTES = 4 << 20;
+/** What a message is taken to cost the receiver beside its bytes. */
+const MESSAGE_OVERHEAD = 256;
+/** Credit is returned when this much of it has gathered. */
+const CREDIT_STEP = CREDIT_BYTES / 4;
+
+const ignore = () => {};
+
+/** A receive that waits for its message. */
+interface Posted {
+  readonly source: number;
+  readonly tag: number;
+  readonly buffer: TypedArray;
+  readonly type: Datatype;
+  resolve(status: Status): void;
+  reject(error: unknown): void;
+}
+
+/** A message that nobody has asked for yet. */
+interface Unexpected {
+  readonly source: number;
+  readonly frame: Frame;
+  /** The message, or null if it is only announced. */
+  readonly payload: Uint8Array | null;
+  /** Whether all of the payload is there. */
+  complete: boolean;
+  /** The receive that took it while it was still coming in. */
+  taken: Posted | null;
+}
+
+/** A message whose receiver must ask for it. */
+interface Announced {
+  readonly to: number;
+  readonly payload: Uint8Array;
+  resolve(): void;
+  reject(error: unknown): void;
+}
+
+interface Prober {
+  readonly source: number;
+  readonly tag: number;
+  resolve(status: Status): void;
+  reject(error: unknown): void;
+}
+
+/** The messages of one communicator on one rank. */
+export class Messages {
+  readonly #context: Context;
+  readonly #posted: Posted[] = [];
+  readonly #unexpected: Unexpected[] = [];
+  readonly #probers: Prober[] = [];
+  readonly #announced = new Map<number, Announced>();
+  readonly #granted = new Map<string, { posted: Posted; from: number; frame: Frame }>();
+  /** The receive whose message is coming in from each member. */
+  readonly #arriving: (Posted | undefined)[] = [];
+  readonly #unacknowledged: number[];
+  readonly #consumed: number[];
+  #nextId = 1;
+
+  constructor(context: Context) {
+    this.#context = context;
+    this.#unacknowledged = new Array(context.size).fill(0);
+    this.#consumed = new Array(context.size).fill(0);
+  }
+
+  /** Sends a message; resolves when `buffer` may be changed. */
+  async send(buffer: TypedArray, to: number, tag: number): Promise<void> {
+    const context = this.#context, type = datatypeOf(buffer);
+    checkTag(tag);
+    if (to === PROC_NULL) return;
+    checkRank(to, context.size, "destination");
+    if (context.failure !== null) throw context.failure;
+    const payload = bytesOf(buffer);
+    const stats = context.stats.of("send");
+    const fields = { type: type.code, count: buffer.length, tag };
+    if (to === context.rank) {
+      stats.bytesSent += payload.length;
+      const place = this.accept(to, { ...BLANK, ...fields }, payload.length);
+      place.into.set(payload);
+      place.done();
+      return;
+    }
+    if (context.lossOf(to) !== undefined) throw this.#lostError(to, sending(context, to, tag));
+    const cost = payload.length + MESSAGE_OVERHEAD;
+    if (payload.length <= EAGER_BYTES && this.#unacknowledged[to] + cost <= CREDIT_BYTES) {
+      this.#unacknowledged[to] += cost;
+      try {
+        return await context.send(to, { kind: Kind.EAGER, ...fields }, payload, stats);
+      } catch (error) {
+        throw this.#sendError(to, tag, error);
+      }
+    }
+    const id = this.#nextId++;
+    const { promise, resolve, reject } = Promise.withResolvers<void>();
+    this.#announced.set(id, { to, payload, resolve, reject });
+    context.engine.transport.await(context.group[to], 1);
+    context.send(to, {
+      kind: Kind.REQUEST_TO_SEND,
+      ...fields,
+      sequence: id,
+      bytes: payload.length,
+    }).catch(reject);
+    try {
+      await promise;
+    } catch (error) {
+      throw this.#sendError(to, tag, error);
+    } finally {
+      this.#announced.delete(id);
+      context.engine.transport.await(context.group[to], -1);
+    }
+  }
+
+  /** Receives a message into `buffer`. */
+  receive(buffer: TypedArray, source: number, tag: number): Promise<Status> {
+    const context = this.#context;
+    const type = datatypeOf(buffer);
+    if (tag !== ANY_TAG) checkTag(tag);
+    if (source === PROC_NULL) return Promise.resolve(NULL_STATUS);
+    if (source !== ANY_SOURCE) checkRank(source, context.size, "source");
+    if (context.failure !== null) return Promise.reject(context.failure);
+    const { promise, resolve, reject } = Promise.withResolvers<Status>();
+    const posted: Posted = { source, tag, buffer, type, resolve, reject };
+    const index = this.#unexpected.findIndex((u) => matches(posted, u.source, u.frame.tag));
+    if (index >= 0) {
+      const [unexpected] = this.#unexpected.splice(index, 1);
+      if (unexpected.payload === null) this.#grant(posted, unexpected.source, unexpected.frame);
+      else if (unexpected.complete) this.#take(posted, unexpected);
+      else this.#arriving[unexpected.source] = unexpected.taken = posted;
+    } else {
+      const gone = this.#unreachable(source);
+      if (gone !== null) {
+        reject(this.#lostError(gone, receiving(context, source, tag)));
+      } else {
+        this.#posted.push(posted);
+        this.#await(source, 1);
+        const settle = () => this.#await(source, -1);
+        promise.then(settle, settle);
+      }
+    }
+    return promise;
+  }
+
+  /** Status of the first message that a receive would get, or null. */
+  peek(source: number, tag: number): Status | null {
+    if (this.#context.failure !== null) throw this.#context.failure;
+    const found = this.#unexpected.find((u) => matches({ source, tag }, u.source, u.frame.tag));
+    return found === undefined ? null : statusOf(found.source, found.frame);
+  }
+
+  /** Waits until a message is there that a receive would get. */
+  async probe(source: number, tag: number): Promise<Status> {
+    if (tag !== ANY_TAG) checkTag(tag);
+    if (source === PROC_NULL) return NULL_STATUS;
+    if (source !== ANY_SOURCE) checkRank(source, this.#context.size, "source");
+    const found = this.peek(source, tag);
+    if (found !== null) return found;
+    const gone = this.#unreachable(source);
+    if (gone !== null) {
+      throw this.#lostError(gone, receiving(this.#context, source, tag).replace("recv", "probe"));
+    }
+    this.#await(source, 1);
+    try {
+      return await new Promise<Status>((resolve, reject) => {
+        this.#probers.push({ source, tag, resolve, reject });
+      });
+    } finally {
+      this.#await(source, -1);
+    }
+  }
+
+  /** Takes in a frame of a message. */
+  accept(from: number, frame: Frame, length: number): Landing {
+    switch (frame.kind) {
+      case Kind.EAGER:
+        return this.#acceptEager(from, frame, length);
+      case Kind.REQUEST_TO_SEND:
+        return landing(length, () => {
+          const posted = this.#match(from, frame);
+          if (posted !== null) this.#grant(posted, from, frame);
+          else this.#queue({ source: from, frame, payload: null, complete: true, taken: null });
+        });
+      case Kind.CLEAR_TO_SEND:
+        return landing(length, () => this.#sendAnnounced(frame));
+      case Kind.MESSAGE:
+        return this.#acceptGranted(from, frame, length);
+      case Kind.CREDIT:
+        return landing(length, () => {
+          this.#unacknowledged[from] -= frame.bytes;
+        });
+      default:
+        throw new Error(`rank ${from} sent a frame of unknown kind ${frame.kind}`);
+    }
+  }
+
+  #acceptEager(from: number, frame: Frame, length: number): Landing {
+    const posted = this.#match(from, frame);
+    if (posted === null) {
+      const payload = new Uint8Array(length);
+      const unexpected: Unexpected = { source: from, frame, payload, complete: false, taken: null };
+      this.#queue(unexpected);
+      return {
+        into: payload,
+        done: () => {
+          unexpected.complete = true;
+          this.#arriving[from] = undefined;
+          if (unexpected.taken !== null) this.#take(unexpected.taken, unexpected);
+        },
+      };
+    }
+    this.#consume(from, length);
+    const error = this.#refusal(posted, from, frame);
+    if (error !== null) return landing(length, () => posted.reject(error));
+    this.#arriving[from] = posted;
+    return {
+      into: bytesOf(posted.buffer).subarray(0, length),
+      done: () => {
+        this.#arriving[from] = undefined;
+        posted.resolve(statusOf(from, frame));
+      },
+    };
+  }
+
+  /** The posted receive that a message belongs to; removes it. */
+  #match(from: number, frame: Frame): Posted | null {
+    const index = this.#posted.findIndex((posted) => matches(posted, from, frame.tag));
+    return index < 0 ? null : this.#posted.splice(index, 1)[0];
+  }
+
+  #queue(unexpected: Unexpected): void {
+    this.#unexpected.push(unexpected);
+    const { source, frame } = unexpected;
+    for (let i = this.#probers.length - 1; i >= 0; i--) {
+      if (!matches(this.#probers[i], source, frame.tag)) continue;
+      this.#probers.splice(i, 1)[0].resolve(statusOf(source, frame));
+    }
+  }
+
+  /** Gives a message that is all there to a receive. */
+  #take(posted: Posted, { source, frame, payload }: Unexpected): void {
+    this.#consume(source, payload!.length);
+    const error = this.#refusal(posted, source, frame);
+    if (error !== null) return posted.reject(error);
+    bytesOf(posted.buffer).set(payload!);
+    posted.resolve(statusOf(source, frame));
+  }
+
+  /** Asks for an announced message, or declines it. */
+  #grant(posted: Posted, from: number, frame: Frame): void {
+    const context = this.#context;
+    const error = this.#refusal(posted, from, frame);
+    if (error !== null) posted.reject(error);
+    else {
+      this.#granted.set(`${from} ${frame.sequence}`, { posted, from, frame });
+      context.engine.transport.await(context.group[from], 1);
+    }
+    const flags = error === null ? 0 : 1;
+    context.send(from, { kind: Kind.CLEAR_TO_SEND, sequence: frame.sequence, flags }).catch(ignore);
+  }
+
+  #sendAnnounced({ sequence, flags }: Frame): void {
+    const message = this.#announced.get(sequence);
+    if (message === undefined) return;
+    if (flags === 1) return message.resolve();
+    const stats = this.#context.stats.of("send");
+    this.#context.send(message.to, { kind: Kind.MESSAGE, sequence }, message.payload, stats)
+      .then(message.resolve, message.reject);
+  }
+
+  #acceptGranted(from: number, { sequence }: Frame, length: number): Landing {
+    const key = `${from} ${sequence}`;
+    const granted = this.#granted.get(key);
+    if (granted === undefined) return landing(length, ignore); // the communicator has failed
+    if (granted.frame.bytes !== length) {
+      throw new Error(`rank ${from} announced ${granted.frame.bytes} bytes and sent ${length}`);
+    }
+    return {
+      into: bytesOf(granted.posted.buffer).subarray(0, length),
+      done: () => {
+        if (!this.#forget(key)) return;
+        this.#context.stats.of("recv").bytesReceived += length;
+        granted.posted.resolve(statusOf(from, granted.frame));
+      },
+    };
+  }
+
+  /** Ends the wait for a message that was asked for; false if it had ended before. */
+  #forget(key: string): boolean {
+    const granted = this.#granted.get(key);
+    if (granted === undefined) return false;
+    this.#granted.delete(key);
+    this.#context.engine.transport.await(this.#context.group[granted.from], -1);
+    return true;
+  }
+
+  /** Why a message cannot go into a buffer, or null. */
+  #refusal(posted: Posted, from: number, frame: Frame): Error | null {
+    const name = this.#context.name(from);
+    if (frame.type !== posted.type.code) {
+      const sent = datatypeByCode(frame.type)?.name ?? `type ${frame.type}`;
+      return new MismatchError(
+        `cannot receive: ${name} sent ${sent} elements, the buffer holds ${posted.type.name} elements`,
+      );
+    }
+    if (frame.count <= posted.buffer.length) return null;
+    return new TruncationError(
+      `cannot receive: ${name} sent ${
+        describeCount(frame.count, posted.type)
+      } with tag ${frame.tag}, ` +
+        `the buffer has room for ${posted.buffer.length}`,
+    );
+  }
+
+  /** Counts a message as received and returns credit to its sender. */
+  #consume(from: number, length: number): void {
+    this.#context.stats.of("recv").bytesReceived += length;
+    if (from === this.#context.rank) return;
+    this.#consumed[from] += length + MESSAGE_OVERHEAD;
+    if (this.#consumed[from] < CREDIT_STEP) return;
+    this.#context.send(from, { kind: Kind.CREDIT, bytes: this.#consumed[from] }).catch(ignore);
+    this.#consumed[from] = 0;
+  }
+
+  #await(source: number, delta: 1 | -1): void {
+    const { group, rank, engine } = this.#context;
+    if (source !== ANY_SOURCE) {
+      if (source !== rank) engine.transport.await(group[source], delta);
+      return;
+    }
+    for (const world of group) {
+      if (world !== group[rank]) engine.transport.await(world, delta);
+    }
+  }
+
+  /** The lost member without which nothing can come from `source`, or null. */
+  #unreachable(source: number): number | null {
+    const context = this.#context;
+    if (source !== ANY_SOURCE) {
+      return source !== context.rank && context.lossOf(source) !== undefined ? source : null;
+    }
+    const lost = [];
+    for (let rank = 0; rank < context.size; rank++) {
+      const loss = rank === context.rank ? undefined : context.lossOf(rank);
+      if (loss !== undefined && !loss.orderly) return rank;
+      if (loss !== undefined) lost.push(rank);
+    }
+    return lost.length > 0 && lost.length === context.size - 1 ? lost[0] : null;
+  }
+
+  #lostError(rank: number, operation: string): Error {
+    return this.#context.engine.peerLostError(this.#context.group[rank], operation);
+  }
+
+  #sendError(to: number, tag: number, error: unknown): unknown {
+    const context = this.#context;
+    if (context.failure !== null) return context.failure;
+    return context.lossOf(to) === undefined
+      ? error
+      : this.#lostError(to, sending(context, to, tag));
+  }
+
+  /** Ends all that is pending. */
+  fail(error: unknown): void {
+    for (const waiting of [...this.#posted.splice(0), ...this.#probers.splice(0)]) {
+      waiting.reject(error);
+    }
+    for (const message of this.#announced.values()) message.reject(error);
+    for (const [key, { posted }] of [...this.#granted]) {
+      this.#forget(key);
+      posted.reject(error);
+    }
+  }
+
+  /** Ends what needs a member that is gone. */
+  peerLost(rank: number): void {
+    const cut = this.#arriving[rank];
+    this.#arriving[rank] = undefined;
+    cut?.reject(this.#lostError(rank, receiving(this.#context, cut.source, cut.tag)));
+    for (const list of [this.#posted, this.#probers]) {
+      for (const waiting of [...list]) {
+        const gone = waiting.source === rank || waiting.source === ANY_SOURCE
+          ? this.#unreachable(waiting.source)
+          : null;
+        if (gone === null) continue;
+        list.splice((list as Prober[]).indexOf(waiting), 1);
+        const operation = receiving(this.#context, waiting.source, waiting.tag);
+        waiting.reject(this.#lostError(gone, operation));
+      }
+    }
+    for (const [key, { posted, from }] of [...this.#granted]) {
+      if (from !== rank) continue;
+      this.#forget(key);
+      posted.reject(this.#lostError(rank, receiving(this.#context, posted.source, posted.tag)));
+    }
+    for (const message of this.#announced.values()) {
+      if (message.to === rank) message.reject(new Error("its receiver is gone"));
+    }
+  }
+}
+
+const BLANK: Frame = {
+  kind: Kind.EAGER,
+  type: 0,
+  op: 0,
+  collective: 0,
+  context: 0,
+  tag: 0,
+  count: 0,
+  root: 0,
+  sequence: 0,
+  slot: 0,
+  flags: 0,
+  bytes: 0,
+};
+
+function matches(wanted: { source: number; tag: number }, source: number, tag: number): boolean {
+  return (wanted.source === source || wanted.source === ANY_SOURCE) &&
+    (wanted.tag === tag || wanted.tag === ANY_TAG);
+}
+
+function statusOf(source: number, frame: Frame): Status {
+  return { source, tag: frame.tag, count: frame.count };
+}
+
+function sending(context: Context, to: number, tag: number): string {
+  return `send to ${context.name(to)} with tag ${tag}`;
+}
+
+function receiving(context: Context, source: number, tag: number): string {
+  return `recv from ${source === ANY_SOURCE ? "any rank" : context.name(source)} with ` +
+    (tag === ANY_TAG ? "any tag" : `tag ${tag}`);
+}
+
+/** @throws RangeError unless 0 ≤ rank < size */
+export function checkRank(rank: number, size: number, what: string): void {
+  if (Number.isInteger(rank) && rank >= 0 && rank < size) return;
+  throw new RangeError(`${what} must be a rank from 0 to ${size - 1}, found ${rank}`);
+}
+
+function checkTag(tag: number): void {
+  if (Number.isInteger(tag) && tag >= 0 && tag <= TAG_UB) return;
+  throw new RangeError(`tag must be an integer from 0 to ${TAG_UB}, found ${tag}`);
+}
