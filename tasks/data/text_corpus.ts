@@ -1,0 +1,169 @@
+/**
+ * Word-level texts in three splits, as Penn Treebank (Mikolov et al. 2010) and WikiText-2 (Merity et al.
+ * 2017) are distributed: words between white space, one `<eos>` after each line. Words are numbered in
+ * the order of their first appearance in the training, validation and test split, as in the AWD-LSTM
+ * reference code, so that the numbers agree with its vocabulary.
+ *
+ * @module
+ */
+
+import { DataError } from "./data_error.ts";
+import { END_OF_LINE, Vocabulary } from "./vocabulary.ts";
+
+/** The splits of a corpus. */
+export type TextSplit = "train" | "valid" | "test";
+
+/** A text in three splits over one vocabulary. */
+export interface TextCorpus {
+  /** Name for logs, such as `ptb`. */
+  readonly name: string;
+  /** The words of all three splits. */
+  readonly vocabulary: Vocabulary;
+  /** What is trained on: word numbers, `<eos>` included. */
+  readonly train: Int32Array;
+  /** What decisions while training go by. */
+  readonly valid: Int32Array;
+  /** What is reported at the end. */
+  readonly test: Int32Array;
+}
+
+const SPLITS: readonly TextSplit[] = ["train", "valid", "test"];
+
+/** How the splits' files are called: by the reference code, by WikiText, by Mikolov's archive. */
+const LAYOUTS: readonly ((split: TextSplit) => string)[] = [
+  (split) => `${split}.txt`,
+  (split) => `wiki.${split}.tokens`,
+  (split) => `ptb.${split}.txt`,
+];
+
+/**
+ * Reads a corpus from `directory`, in one of the layouts `train|valid|test.txt`,
+ * `wiki.{train,valid,test}.tokens` and `ptb.{train,valid,test}.txt`.
+ *
+ * @param directory a folder on this machine
+ * @param name what logs call the corpus; by default the folder's own name
+ * @throws {DataError} when a split is missing, empty or no UTF-8 text
+ */
+export async function loadTextCorpus(directory: string, name?: string): Promise<TextCorpus> {
+  const folder = directory.replace(/(?<=.)\/+$/, "");
+  const paths = await findSplits(folder);
+  const vocabulary = new Vocabulary();
+  const read = async (split: TextSplit) => {
+    const path = paths[split];
+    let bytes: Uint8Array<ArrayBuffer>;
+    try {
+      bytes = await Deno.readFile(path);
+    } catch (cause) {
+      throw new DataError(`cannot read the text: ${path} cannot be read: ${cause}`, {
+        path,
+        cause,
+      });
+    }
+    let text: string;
+    try {
+      text = new TextDecoder("utf-8", { fatal: true }).decode(bytes);
+    } catch (cause) {
+      throw new DataError(
+        `cannot read the text: ${path} must be UTF-8, its ${bytes.length} bytes are not; ` +
+          `fetch it again or convert it`,
+        { path, cause },
+      );
+    }
+    const tokens = tokenize(text, vocabulary);
+    if (tokens.length < 2) {
+      throw new DataError(
+        `cannot read the text: ${path} must hold at least 2 tokens, found ${tokens.length} in ` +
+          `${bytes.length} bytes; the file is truncated: fetch it again`,
+        { path },
+      );
+    }
+    return tokens;
+  };
+  // In this order, which numbers the words.
+  const train = await read("train"), valid = await read("valid"), test = await read("test");
+  return { name: name ?? folder.split("/").at(-1)!, vocabulary, train, valid, test };
+}
+
+/** The files of the three splits: of the first layout of which any is there. */
+async function findSplits(folder: string): Promise<Record<TextSplit, string>> {
+  const names = new Set<string>();
+  try {
+    for await (const entry of Deno.readDir(folder)) names.add(entry.name);
+  } catch (cause) {
+    const why = cause instanceof Deno.errors.NotFound ? "it does not exist" : String(cause);
+    throw new DataError(
+      `cannot read the text: folder ${folder} is required, but ${why}; ${wayOut()}`,
+      { path: folder, cause },
+    );
+  }
+  for (const layout of LAYOUTS) {
+    const missing = SPLITS.filter((split) => !names.has(layout(split)));
+    if (missing.length === SPLITS.length) continue;
+    if (missing.length > 0) {
+      const found = SPLITS.filter((split) => !missing.includes(split)).map(layout);
+      throw new DataError(
+        `cannot read the text: ${missing.map(layout).join(" and ")} missing from ${folder}, ` +
+          `found only ${found.join(" and ")}; ${wayOut()}`,
+        { path: `${folder}/${layout(missing[0])}` },
+      );
+    }
+    const path = (split: TextSplit) => `${folder}/${layout(split)}`;
+    return { train: path("train"), valid: path("valid"), test: path("test") };
+  }
+  throw new DataError(
+    `cannot read the text: found no split in ${folder}; ${wayOut()}`,
+    { path: folder },
+  );
+}
+
+function wayOut(): string {
+  const layouts = LAYOUTS.map((layout) => SPLITS.map(layout).join(", ")).join("; or ");
+  return `give --data a folder with ${layouts}; or add --download to fetch the official files`;
+}
+
+/**
+ * The numbers of the words of `text`, which are added to `vocabulary`, with one `<eos>` after each
+ * line. White space and line ends are those of the reference code, Python's `str.split()` on a file
+ * opened in text mode, non-breaking and ideographic spaces included.
+ */
+export function tokenize(text: string, vocabulary: Vocabulary): Int32Array {
+  let tokens = new Int32Array(text.length / 4 + 16), count = 0;
+  const push = (word: string) => {
+    if (count === tokens.length) {
+      const larger = new Int32Array(2 * count);
+      larger.set(tokens);
+      tokens = larger;
+    }
+    tokens[count++] = vocabulary.add(word);
+  };
+  let start = -1, lineBegan = false;
+  for (let i = 0; i < text.length; i++) {
+    const code = text.charCodeAt(i);
+    if (!isSpace(code)) {
+      if (start < 0) start = i;
+      continue;
+    }
+    if (start >= 0) {
+      push(text.slice(start, i));
+      start = -1;
+    }
+    lineBegan = true;
+    if (code === LINE_FEED || code === CARRIAGE_RETURN) {
+      if (code === CARRIAGE_RETURN && text.charCodeAt(i + 1) === LINE_FEED) i++;
+      push(END_OF_LINE);
+      lineBegan = false;
+    }
+  }
+  if (start >= 0) push(text.slice(start));
+  if (start >= 0 || lineBegan) push(END_OF_LINE);
+  return tokens.slice(0, count);
+}
+
+const LINE_FEED = 10, CARRIAGE_RETURN = 13;
+
+function isSpace(code: number): boolean {
+  if (code <= 32) return code === 32 || code >= 9 && code <= 13 || code >= 28;
+  if (code < 0x1680) return code === 0x85 || code === 0xa0;
+  return code === 0x1680 || code >= 0x2000 && code <= 0x200a || code === 0x2028 ||
+    code === 0x2029 || code === 0x202f || code === 0x205f || code === 0x3000;
+}

@@ -1,0 +1,42 @@
+/** Ends every line of a text, as in the reference AWD-LSTM code. */
+export const END_OF_LINE = "<eos>";
+
+/** Words and their numbers, given in the order in which the words are added first. */
+export class Vocabulary {
+  readonly #ids = new Map<string, number>();
+  readonly #words: string[] = [];
+
+  /** Number of different words. */
+  get size(): number {
+    return this.#words.length;
+  }
+
+  /** The number of `word`, which is added if it is not known yet. */
+  add(word: string): number {
+    let id = this.#ids.get(word);
+    if (id === undefined) {
+      id = this.#words.length;
+      this.#words.push(word);
+      this.#ids.set(word, id);
+    }
+    return id;
+  }
+
+  /** The number of `word`, or undefined if it is not in the vocabulary. */
+  id(word: string): number | undefined {
+    return this.#ids.get(word);
+  }
+
+  /**
+   * The word with number `id`.
+   *
+   * @throws {RangeError} when there is none
+   */
+  word(id: number): string {
+    const word = this.#words[id];
+    if (word === undefined) {
+      throw new RangeError(`no word has number ${id}: the vocabulary has ${this.size} words`);
+    }
+    return word;
+  }
+}
