@@ -1,0 +1,185 @@
+import assert from "node:assert/strict";
+import { parsePartition } from "../../../tasks/data/partition.ts";
+import { sequenceLength } from "../../../tasks/data/sequence_length.ts";
+import { batchify } from "../../../tasks/data/text_columns.ts";
+import { createTextSampler, type TextSamplerOptions } from "../../../tasks/data/text_sampler.ts";
+import { loadTextCorpus } from "../../../tasks/data/text_corpus.ts";
+import { testWithData } from "./_real_data.ts";
+
+/** A text whose token at place i is i. */
+const counting = (length: number) => Int32Array.from({ length }, (_, i) => i);
+
+function samplers(ranks: number, options: Partial<TextSamplerOptions>) {
+  return Array.from({ length: ranks }, (_, rank) =>
+    createTextSampler({
+      tokens: counting(2000),
+      batchSize: 3,
+      rank,
+      ranks,
+      seed: 5,
+      bptt: 20,
+      ...options,
+    }));
+}
+
+Deno.test("sequence lengths have the paper's two normal components and their bounds", () => {
+  const n = 40_000;
+  let short = 0, sum = 0, square = 0;
+  for (let step = 0; step < n; step++) {
+    const length = sequenceLength(3, step);
+    assert(Number.isInteger(length) && length >= 5 && length < 115);
+    // 52.5 lies 3.5 deviations from both means.
+    if (length < 52.5) short++;
+    else {
+      sum += length;
+      square += length ** 2;
+    }
+  }
+  assert(Math.abs(short / n - 0.05) < 0.006, `${short} short sequences of ${n}`);
+  const mean = sum / (n - short), deviation = Math.sqrt(square / (n - short) - mean ** 2);
+  // Rounding towards zero takes half a token off.
+  assert(Math.abs(mean - 69.5) < 0.15, `mean ${mean}`);
+  assert(Math.abs(deviation - 5) < 0.1, `deviation ${deviation}`);
+  const tiny = Array.from({ length: 300 }, (_, step) => sequenceLength(3, step, { bptt: 8 }));
+  assert.equal(Math.min(...tiny), 5);
+  const cut = Array.from({ length: 300 }, (_, step) => sequenceLength(3, step, { longest: 72 }));
+  assert.equal(Math.max(...cut), 72);
+  assert.equal(sequenceLength(3, 17), sequenceLength(3, 17));
+  assert.throws(() => sequenceLength(3, 0, { bptt: 0 }), /at least 1: found a mean of 0/);
+});
+
+Deno.test("columns are consecutive runs, the remainder is left over, a short text is refused", () => {
+  const { rows, starts } = batchify(10, 10 + 47, 5);
+  assert.equal(rows, 9);
+  assert.deepEqual([...starts], [10, 19, 28, 37, 46]);
+  assert.throws(() => batchify(0, 8, 3), /8 tokens in 3 columns.*smaller batch/);
+  assert.throws(() => batchify(0, 8, 0), /positive integer, not 0/);
+});
+
+Deno.test("windows run down the columns without a gap, and the target is the next token", () => {
+  const [only] = samplers(1, {});
+  const rows = Math.floor(2000 / 3);
+  let row = 0, pass = 0;
+  for (let step = 0; step < 120; step++) {
+    const w = only.window(step);
+    assert.equal(w.restart, row === 0);
+    assert.equal(w.pass, pass);
+    assert.equal(w.input.length, w.length * 3);
+    assert(w.length >= 2 && w.length <= only.maxLength);
+    for (let t = 0; t < w.length; t++) {
+      for (let c = 0; c < 3; c++) {
+        assert.equal(w.input[t * 3 + c], c * rows + row + t);
+        assert.equal(w.target[t * 3 + c], c * rows + row + t + 1);
+      }
+    }
+    assert.equal(w.drawnLength, sequenceLength(5, step, { bptt: 20 }));
+    if (w.length < w.drawnLength) assert.equal(row + w.length, rows - 1); // cut by the end alone
+    assert(Math.abs(only.epoch(step) - (pass + row / rows)) < 1e-12);
+    row += w.drawnLength;
+    if (row >= rows - 2) {
+      row = 0;
+      pass++;
+      assert.equal(only.firstStep(pass), step + 1);
+    }
+  }
+  assert(pass >= 3, "several passes are walked");
+});
+
+Deno.test("rotate: rank r reads block (r + epoch) mod N, and all ranks take the same lengths", () => {
+  const ranks = 4, all = samplers(ranks, {});
+  const rows = Math.floor(2000 / 12);
+  for (let step = 0; step < 60; step++) {
+    const windows = all.map((s) => s.window(step));
+    windows.forEach((w, rank) => {
+      assert.equal(w.length, windows[0].length);
+      assert.equal(w.restart, windows[0].restart);
+      const block = (rank + w.pass) % ranks;
+      const row = w.input[0] - block * 3 * rows;
+      assert(row >= 0 && row < rows);
+      assert.deepEqual(
+        [...w.input.subarray(0, 3)],
+        [0, 1, 2].map((c) => (block * 3 + c) * rows + row),
+      );
+    });
+  }
+  assert(all[0].window(59).pass >= 4, "every rank has read every block");
+});
+
+Deno.test("iid: each pass deals all columns out to the ranks, each column once, anew", () => {
+  const ranks = 4, all = samplers(ranks, { partition: { kind: "iid" } });
+  const rows = Math.floor(2000 / 12), deals = new Set<string>();
+  for (let pass = 0; pass < 5; pass++) {
+    const step = all[0].firstStep(pass);
+    const columns = all.flatMap((s) => {
+      const w = s.window(step);
+      assert(w.restart && w.pass === pass);
+      return [...w.input.subarray(0, 3)].map((token) => token / rows);
+    });
+    assert.deepEqual([...columns].sort((a, b) => a - b), [...Array(12).keys()]);
+    deals.add(columns.join());
+  }
+  assert.equal(deals.size, 5);
+});
+
+Deno.test("proportional: each rank keeps to its part, wraps by itself, and epochs agree", () => {
+  const all = samplers(2, { partition: parsePartition("proportional:20,80"), batchSize: 2 });
+  const passes = [0, 0];
+  for (let step = 0; step < 100; step++) {
+    all.forEach((s, rank) => {
+      const w = s.window(step), [start, end] = rank === 0 ? [0, 400] : [400, 2000];
+      assert(w.input.every((token) => token >= start && token < end));
+      assert(w.target.every((token) => token >= start && token < end));
+      assert(w.length <= s.maxLength);
+      passes[rank] = w.pass;
+    });
+    assert.equal(all[0].epoch(step), all[1].epoch(step));
+  }
+  assert(passes[0] > 2 * passes[1], `${passes}: the smaller part is read more often`);
+});
+
+Deno.test("a window is a pure function of (seed, rank, step), from whatever step it is asked", () => {
+  for (const kind of ["rotate", "iid"] as const) {
+    const forward = samplers(3, { partition: { kind } })[1];
+    const windows = Array.from({ length: 40 }, (_, step) => forward.window(step));
+    const fresh = samplers(3, { partition: { kind } })[1];
+    for (const step of [39, 0, 17, 38, 3]) assert.deepEqual(fresh.window(step), windows[step]);
+    const other = samplers(3, { partition: { kind }, seed: 6 })[1];
+    assert.notDeepEqual(
+      Array.from({ length: 40 }, (_, step) => other.window(step).length),
+      windows.map((w) => w.length),
+    );
+  }
+});
+
+Deno.test("options out of range are refused", () => {
+  assert.throws(() => samplers(1, { rank: 1 }), /from 0 to 0, not 1/);
+  assert.throws(() => samplers(1, { batchSize: 0 }), /batch size is a positive integer, not 0/);
+  assert.throws(() => samplers(8, { batchSize: 100 }), /2000 tokens in 800 columns/);
+  assert.throws(() => samplers(2, { partition: { kind: "whole" } }), /for text take rotate/);
+  assert.throws(() => samplers(1, {})[0].window(-1), /a step is an integer/);
+  assert.throws(() => samplers(1, {})[0].firstStep(0.5), /an epoch is an integer/);
+});
+
+testWithData(
+  "ptb",
+  "on Penn Treebank an epoch reads nearly every token once, resumed quickly",
+  async (directory) => {
+    const { train } = await loadTextCorpus(directory);
+    const ranks = 8, batchSize = 3;
+    const make = (rank: number) =>
+      createTextSampler({ tokens: train, batchSize, rank, ranks, seed: 1 });
+    const all = Array.from({ length: ranks }, (_, rank) => make(rank));
+    const steps = all[0].firstStep(1);
+    assert(steps > 520 && steps < 620, `${steps} steps an epoch`);
+    let read = 0;
+    for (let step = 0; step < steps; step++) {
+      for (const s of all) read += s.window(step).target.length;
+    }
+    // What is missing: the remainder of the columns and the first token (and perhaps one row) of each.
+    assert(train.length - read >= 24 && train.length - read <= 23 + 2 * 24, `${read} tokens read`);
+    const before = performance.now();
+    const far = make(0).window(100_000);
+    assert(performance.now() - before < 3000, "resuming at step 100,000 takes under 3 s");
+    assert(far.pass > 150);
+  },
+);
