@@ -28,3 +28,12 @@ export const loadProgressBars = () =>
   // @ts-types="npm:@types/cli-progress@3.11.6"
   // deno-lint-ignore no-import-prefix -- as above
   import("npm:cli-progress@3.12.0");
+
+/** The chart library (Apache ECharts), which draws a report's figures. */
+// deno-lint-ignore no-import-prefix -- the rule spares re-exports, which cannot be lazy
+export const loadCharts = () => import("npm:echarts@6.1.0");
+
+/** The chart library's build for browsers, as text, for a page that must stand alone. */
+export const loadChartBundle = (): Promise<{ default: string }> =>
+  // deno-lint-ignore no-import-prefix -- the rule spares re-exports, which cannot be lazy
+  import("npm:echarts@6.1.0/dist/echarts.common.min.js", { with: { type: "text" } });

@@ -1,0 +1,386 @@
+/**
+ * From a figure and a view of it to the chart library's option object.
+ *
+ * The same functions draw on the page and on the images: the page holds their compiled text
+ * (`Function.prototype.toString`). So each is self-contained but for the others in
+ * {@linkcode CHART_FUNCTIONS}, and none reads a constant of this module.
+ *
+ * @module
+ */
+
+import type {
+  BarFigure,
+  FigureView,
+  LineFigure,
+  PageData,
+  PageFigure,
+  ValueFormat,
+} from "./page_data.ts";
+
+/** An option object of ECharts; the library checks it. */
+// deno-lint-ignore no-explicit-any
+export type ChartOption = Record<string, any>;
+
+/** Colours of a view. Each run's hue is legible on the ground of either scheme. */
+export function paletteOf(dark: boolean): {
+  runs: string[];
+  stacks: string[];
+  text: string;
+  quiet: string;
+  line: string;
+  ground: string;
+} {
+  return dark
+    ? {
+      runs: "#6ea8fe #ff9466 #46d3a0 #c49bff #f0c552 #4fd3ea #ff86bd #b0d862".split(" "),
+      stacks: "#6ea8fe #ff9466 #5b6472".split(" "),
+      text: "#e6e9ef",
+      quiet: "#9aa4b2",
+      line: "#2b323d",
+      ground: "#161b22",
+    }
+    : {
+      runs: "#2563eb #d9480f #0b8f62 #8b3fd9 #b7860b #0a8ba6 #d1307a #5c8f10".split(" "),
+      stacks: "#2563eb #d9480f #c3cad5".split(" "),
+      text: "#1b2430",
+      quiet: "#5c6877",
+      line: "#e3e7ed",
+      ground: "#ffffff",
+    };
+}
+
+/** Colour, dashes and mark of a run: the baseline in the colour of the text, dashes where hues run out. */
+export function runStyle(
+  data: PageData,
+  run: number,
+  dark: boolean,
+): { color: string; dash: string | number[]; symbol: string } {
+  const palette = paletteOf(dark);
+  const slot = data.runs.slice(0, run).filter((other) => !other.baseline).length;
+  if (data.runs[run].baseline) return { color: palette.text, dash: "solid", symbol: "circle" };
+  const dashes = ["solid", [9, 4], [3, 3], [12, 4, 2, 4]];
+  return {
+    color: palette.runs[slot % palette.runs.length],
+    dash: dashes[Math.floor(slot / palette.runs.length) % dashes.length],
+    symbol: ["circle", "triangle", "rect", "diamond"][slot % 4],
+  };
+}
+
+/** A value as a figure writes it, in three or so digits. */
+export function writeValue(value: number | null, format: ValueFormat): string {
+  if (value === null || !Number.isFinite(value)) return "–";
+  if (format === "percent") return `${+(value * 100).toPrecision(3)} %`;
+  if (format === "seconds") {
+    if (value < 120) return `${+value.toPrecision(3)} s`;
+    if (value < 7200) return `${+(value / 60).toPrecision(3)} min`;
+    return `${+(value / 3600).toPrecision(3)} h`;
+  }
+  const size = Math.abs(value);
+  if (format === "bytes" || size >= 10000) {
+    const units = format === "bytes"
+      ? [" B", " kB", " MB", " GB", " TB"]
+      : ["", "k", "M", "G", "T"];
+    const step = Math.min(4, Math.max(0, Math.floor(Math.log10(Math.max(size, 1)) / 3 + 1e-9)));
+    return `${+(value / 1000 ** step).toPrecision(3)}${units[step]}`;
+  }
+  if (size !== 0 && size < 0.001) return value.toExponential(1).replace("e-", "e−");
+  return `${+value.toPrecision(size >= 1000 ? 4 : 3)}`;
+}
+
+/** Ticks of a logarithmic axis: 1, 2 and 5 of each decade as far as there is room for them. */
+export function logTicks(low: number, high: number): number[] {
+  const decades = Math.log10(high / low);
+  const digits = decades < 0.7 ? [1, 1.5, 2, 3, 4, 5, 6, 8] : decades < 2.5 ? [1, 2, 5] : [1];
+  const every = Math.max(1, Math.ceil(decades / 8));
+  const ticks: number[] = [];
+  for (let power = Math.floor(Math.log10(low)); power <= Math.ceil(Math.log10(high)); power++) {
+    if (power % every !== 0) continue;
+    for (const digit of digits) {
+      const tick = +(digit * 10 ** power).toPrecision(3);
+      if (tick >= low && tick <= high) ticks.push(tick);
+    }
+  }
+  return ticks;
+}
+
+/** Ticks of an axis of seconds, at round numbers of seconds, minutes, hours or days. */
+export function timeTicks(high: number, count: number): number[] {
+  const steps = [
+    1,
+    2,
+    5,
+    10,
+    15,
+    30,
+    60,
+    120,
+    300,
+    600,
+    900,
+    1800,
+    3600,
+    7200,
+    10800,
+    21600,
+    43200,
+  ];
+  let step = steps.find((s) => high / s <= count) ?? 86400 * Math.ceil(high / 86400 / count);
+  // Less than a second or so in all: as any other number.
+  if (high < 2) step = 10 ** Math.floor(Math.log10(high)) / 4;
+  const ticks: number[] = [];
+  for (let tick = 0; tick <= high * 1.0001; tick += step) ticks.push(+tick.toPrecision(6));
+  return ticks;
+}
+
+/** Least and greatest finite value, positive ones alone for a logarithmic axis; null if there is none. */
+export function extentOf(
+  values: Iterable<number | null | undefined>,
+  log: boolean,
+): [number, number] | null {
+  let low = Infinity, high = -Infinity;
+  for (const value of values) {
+    if (value === null || value === undefined || !Number.isFinite(value) || (log && value <= 0)) {
+      continue;
+    }
+    if (value < low) low = value;
+    if (value > high) high = value;
+  }
+  return low > high ? null : [low, high];
+}
+
+/** The option object of a figure. */
+export function chartOption(data: PageData, figure: PageFigure, view: FigureView): ChartOption {
+  const palette = paletteOf(view.dark);
+  const body = figure.kind === "bars"
+    ? barOption(data, figure, view)
+    : lineOption(data, figure, view);
+  const small = view.width < 520;
+  const title = view.standalone
+    ? {
+      text: figure.title,
+      left: 16,
+      top: 12,
+      textStyle: { color: palette.text, fontSize: 20, fontWeight: 600 },
+    }
+    : undefined;
+  return {
+    animation: false,
+    backgroundColor: view.standalone ? palette.ground : "transparent",
+    textStyle: {
+      fontFamily:
+        "Inter, system-ui, -apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', Arial, sans-serif",
+    },
+    title,
+    grid: {
+      left: small ? 8 : 12,
+      right: view.standalone ? 28 : small ? 12 : 18,
+      top: view.standalone ? 92 : 30,
+      bottom: 8,
+      outerBoundsMode: "same",
+      outerBoundsContain: "all",
+    },
+    ...body,
+  };
+}
+
+/** Curves over the view's axis. */
+export function lineOption(data: PageData, figure: LineFigure, view: FigureView): ChartOption {
+  const palette = paletteOf(view.dark);
+  const axis = data.axes.find((a) => a.key === view.axis) ?? data.axes[0];
+  const shown = figure.series.filter((s) => !view.hidden[s.run]);
+  const points = shown.map((s) =>
+    data.tracks[s.track][axis.key].flatMap((x, index) => {
+      if (x === null || (view.logX && x <= 0)) return [];
+      if (view.window && (x < view.window[0] || x > view.window[1])) return [];
+      return [{ x, index }];
+    })
+  );
+  const xs = extentOf(points.flatMap((list) => list.map((p) => p.x)), view.logX) ?? [0, 1];
+  const withRange = (s: typeof shown[number]) =>
+    view.range && s.low && s.high && s.style !== "bound";
+  const ys = extentOf(
+    shown.flatMap((s, i) =>
+      points[i].flatMap(({ index }) =>
+        withRange(s) ? [s.y[index], s.low![index], s.high![index]] : [s.y[index]]
+      )
+    ),
+    view.logY,
+  );
+  const value = (v: number | null) => v === null || (view.logY && v <= 0) ? null : v;
+  const series = shown.flatMap((s, i) => {
+    const style = runStyle(data, s.run, view.dark);
+    const dim = view.forward >= 0 && view.forward !== s.run;
+    const line = {
+      type: "line",
+      name: data.runs[s.run].label,
+      z: view.forward === s.run ? 4 : data.runs[s.run].baseline ? 3 : 2,
+      data: points[i].map(({ x, index }) => [x, value(s.y[index])]),
+      // A log that has one point so far would otherwise show nothing.
+      showSymbol: points[i].length === 1 || (s.style === "points" && points[i].length <= 50),
+      symbol: style.symbol,
+      symbolSize: 6,
+      color: style.color,
+      lineStyle: {
+        width: s.style === "bound" ? 1.5 : view.forward === s.run ? 3 : 2,
+        type: s.style === "bound" ? [4, 4] : style.dash,
+        opacity: dim ? 0.15 : s.style === "bound" ? 0.75 : 1,
+      },
+      itemStyle: { opacity: dim ? 0.15 : 1 },
+      emphasis: { disabled: true },
+    };
+    if (!withRange(s)) return [line];
+    const edge = {
+      ...line,
+      showSymbol: false,
+      z: 1,
+      silent: true,
+      stack: `range ${i}`,
+      stackStrategy: "all",
+      lineStyle: { opacity: 0 },
+      tooltip: { show: false },
+    };
+    const low = points[i].map(({ x, index }) => [x, value(s.low![index])]);
+    const band = points[i].map(({ x, index }, at) => {
+      const bottom = low[at][1], top = s.high![index];
+      return [x, bottom === null || top === null ? null : top - bottom];
+    });
+    return [
+      { ...edge, data: low },
+      { ...edge, data: band, areaStyle: { color: style.color, opacity: dim ? 0.03 : 0.16 } },
+      line,
+    ];
+  });
+  const common = {
+    axisLine: { show: true, lineStyle: { color: palette.quiet } },
+    splitLine: { show: true, lineStyle: { color: palette.line } },
+    minorTick: { show: false },
+    minorSplitLine: { show: false },
+    nameTextStyle: { color: palette.quiet, fontSize: view.standalone ? 15 : 12 },
+  };
+  const label = { color: palette.quiet, fontSize: view.standalone ? 14 : 12, hideOverlap: true };
+  const write = (format: ValueFormat, custom?: number[]) => ({
+    ...label,
+    formatter: (v: number) => writeValue(v, format),
+    customValues: custom,
+  });
+  const xFormat = axis.key === "seconds" ? "seconds" : axis.key === "bytes" ? "bytes" : "number";
+  const roomy = Math.max(3, Math.floor(view.width / 90));
+  const xTicks = view.logX
+    ? logTicks(xs[0], xs[1])
+    : axis.key === "seconds"
+    ? timeTicks(xs[1], roomy).filter((tick) => tick >= (view.window?.[0] ?? 0))
+    : undefined;
+  const margin = ys && view.logY ? (ys[1] / ys[0]) ** 0.04 : 1;
+  const yLow = ys && view.logY ? ys[0] / margin : undefined;
+  const yHigh = ys && view.logY ? ys[1] * margin : undefined;
+  const yTicks = yLow && yHigh ? logTicks(yLow, yHigh) : undefined;
+  return {
+    legend: view.standalone
+      ? {
+        type: "plain",
+        left: 14,
+        right: 14,
+        top: 46,
+        itemGap: 18,
+        textStyle: { color: palette.text, fontSize: 15 },
+        data: [...new Set(shown.map((s) => data.runs[s.run].label))],
+      }
+      : { show: false },
+    xAxis: {
+      ...common,
+      type: view.logX ? "log" : "value",
+      name: axis.title,
+      nameLocation: "middle",
+      nameGap: view.standalone ? 30 : 26,
+      min: view.logX || view.window ? xs[0] : 0,
+      max: xs[1] > xs[0] ? xs[1] : undefined,
+      splitNumber: roomy,
+      splitLine: { show: false },
+      axisTick: { show: true, lineStyle: { color: palette.quiet }, customValues: xTicks },
+      axisLabel: { ...write(xFormat, xTicks), showMaxLabel: xTicks ? undefined : false },
+    },
+    yAxis: {
+      ...common,
+      type: view.logY && ys ? "log" : "value",
+      name: figure.yName,
+      nameLocation: "end",
+      nameGap: 10,
+      nameTextStyle: { ...common.nameTextStyle, align: "left" },
+      min: yLow,
+      max: yHigh,
+      scale: !figure.fromZero,
+      splitNumber: 5,
+      axisLine: { show: false },
+      axisTick: { show: false, customValues: yTicks },
+      axisLabel: write(figure.format, yTicks),
+    },
+    series,
+  };
+}
+
+/** One stacked bar for each run. */
+export function barOption(data: PageData, figure: BarFigure, view: FigureView): ChartOption {
+  const palette = paletteOf(view.dark);
+  const runs = data.runs.map((_, run) => run).filter((run) => !view.hidden[run]);
+  const size = view.standalone ? 14 : 12;
+  return {
+    legend: {
+      left: view.standalone ? 14 : "auto",
+      right: view.standalone ? undefined : 8,
+      top: view.standalone ? 46 : 0,
+      itemWidth: 12,
+      itemHeight: 12,
+      textStyle: { color: view.standalone ? palette.text : palette.quiet, fontSize: size },
+    },
+    yAxis: {
+      type: "category",
+      inverse: true,
+      data: runs.map((run) => data.runs[run].label),
+      axisLine: { lineStyle: { color: palette.quiet } },
+      axisTick: { show: false },
+      axisLabel: {
+        color: palette.text,
+        fontSize: size,
+        width: view.width * 0.32,
+        overflow: "truncate",
+      },
+    },
+    xAxis: {
+      type: "value",
+      name: figure.yName,
+      nameLocation: "middle",
+      nameGap: 28,
+      nameTextStyle: { color: palette.quiet, fontSize: size },
+      splitNumber: Math.max(2, Math.floor(view.width / 140)),
+      splitLine: { lineStyle: { color: palette.line } },
+      axisLabel: {
+        color: palette.quiet,
+        fontSize: size,
+        hideOverlap: true,
+        formatter: (v: number) => writeValue(v, figure.format),
+      },
+    },
+    series: figure.stacks.map((stack, index) => ({
+      type: "bar",
+      stack: "all",
+      name: stack.name,
+      color: palette.stacks[index],
+      barMaxWidth: 26,
+      data: runs.map((run) => stack.values[run]),
+      emphasis: { disabled: true },
+    })),
+  };
+}
+
+/** Everything above that draws, for the page to carry along. */
+export const CHART_FUNCTIONS: readonly CallableFunction[] = [
+  paletteOf,
+  runStyle,
+  writeValue,
+  logTicks,
+  timeTicks,
+  extentOf,
+  chartOption,
+  lineOption,
+  barOption,
+];

@@ -1,0 +1,277 @@
+/**
+ * The figures of a report, from the logs of its runs.
+ *
+ * @module
+ */
+
+import { writeValue } from "./chart_option.ts";
+import type { RunLog } from "./run_log.ts";
+import { labelRuns } from "./labels.ts";
+import { optionsOf } from "./options_of.ts";
+import type { BarFigure, LineFigure, PageData, PageFigure, PageSeries } from "./page_data.ts";
+import {
+  clipRateCurve,
+  type Curve,
+  evalCurves,
+  type RoundCurves,
+  roundCurves,
+  stepCurves,
+  type Track,
+} from "./series.ts";
+import { findBaseline, type RunSummary, summarise, type Summarised } from "./summary.ts";
+
+/** Points of one curve, at most: enough for a screen, few enough for a page of many runs. */
+const POINTS = 320;
+const POINTS_OF_ALL = 12_000;
+
+/** A report's data: what the page draws, and the table. */
+export interface ReportData {
+  readonly page: PageData;
+  readonly summaries: readonly RunSummary[];
+}
+
+interface Run extends Summarised {
+  readonly rounds: RoundCurves;
+  readonly clip: Curve;
+  readonly clipWidth: number;
+}
+
+/**
+ * Works out every figure and the summary.
+ *
+ * @param logs the runs, each once
+ * @param baseline index of the run that the others are compared with; found by {@linkcode findBaseline} if not given
+ */
+export function reportData(logs: readonly RunLog[], baseline?: number): ReportData {
+  const labels = labelRuns(logs.map((log) => log.config), logs.map((log) => log.directory));
+  const bins = Math.max(60, Math.min(POINTS, Math.floor(POINTS_OF_ALL / logs.length)));
+  const runs = logs.map((log, index): Run => {
+    const options = optionsOf(log.config);
+    const rounds = roundCurves(log, bins);
+    const clip = clipRateCurve(log, bins);
+    return {
+      log,
+      options,
+      label: labels[index],
+      steps: stepCurves(log, bins),
+      accuracy: evalCurves(log, "accuracy", bins),
+      perplexity: evalCurves(log, "perplexity", bins),
+      rounds,
+      driftOfBound: rounds.tightest,
+      clip: clip.curve,
+      clipWidth: clip.width,
+    };
+  });
+  const reference = baseline ?? findBaseline(runs.map((run) => run.options));
+  const summaries = summarise(runs, reference);
+  const tracks = new TrackList();
+  const figures = [...curveFigures(runs, tracks), ...timeFigure(summaries)];
+  return {
+    summaries,
+    page: {
+      runs: runs.map((run, index) => ({
+        label: run.label,
+        baseline: index === reference,
+        going: run.log.summary === null,
+      })),
+      axes: [
+        { key: "epoch", name: "Epochs", title: "epochs" },
+        { key: "seconds", name: "Wall clock", title: "wall clock since the first step" },
+        { key: "iteration", name: "Iterations", title: "iterations of each rank" },
+        { key: "round", name: "Rounds", title: "communication rounds" },
+        { key: "bytes", name: "Bytes", title: "bytes sent by each rank" },
+      ],
+      tracks: tracks.encoded,
+      figures,
+    },
+  };
+}
+
+function curveFigures(runs: readonly Run[], tracks: TrackList): PageFigure[] {
+  const figures: LineFigure[] = [];
+  const add = (
+    figure: Omit<LineFigure, "kind" | "description" | "series" | "fromZero"> & {
+      fromZero?: boolean;
+    },
+    curves: readonly { run: number; curve: Curve; style?: PageSeries["style"]; name?: string }[],
+  ) => {
+    const series = curves
+      .filter(({ curve }) => curve.y.some(Number.isFinite))
+      .map(({ run, curve, style, name }): PageSeries => ({
+        run,
+        name: name ?? "",
+        style: style ?? "line",
+        track: tracks.add(curve.track),
+        y: encode(curve.y),
+        ...widthOf(curve),
+      }));
+    if (series.length === 0) return;
+    const ends = series.filter((s) => s.style !== "bound").map((s) => {
+      const last = s.y.findLast((value) => value !== null) ?? null;
+      return `${runs[s.run].label} ends at ${writeValue(last, figure.format)}`;
+    });
+    figures.push({
+      kind: "lines",
+      fromZero: false,
+      ...figure,
+      series,
+      description: `${figure.title}. ${ends.join("; ")}.`,
+    });
+  };
+  const of = (pick: (run: Run) => Curve) =>
+    runs.map((run, index) => ({ run: index, curve: pick(run) }));
+
+  add({
+    id: "training-loss",
+    title: "Training loss",
+    source: "Figures 1–4, 6, 7, 9–12",
+    yName: "loss",
+    format: "number",
+    log: false,
+    note: `Mean over the ranks and over ${bins(runs.map((run) => run.steps.width))}.`,
+  }, of((run) => run.steps.loss));
+  for (const kind of ["accuracy", "perplexity"] as const) {
+    for (const split of new Set(runs.flatMap((run) => [...run[kind].keys()]))) {
+      const name = { test: "Test", valid: "Validation", train: "Training", "": "Test" }[split] ??
+        split;
+      add(
+        {
+          id: [split || "test", kind].join("-"),
+          title: `${name} ${kind}`,
+          source: "Figures 1–4, 6, 7, 9–12",
+          yName: kind,
+          format: kind === "accuracy" ? "percent" : "number",
+          log: kind === "perplexity",
+          note: "Of the averaged weights.",
+        },
+        runs.flatMap((run, index) => {
+          const curve = run[kind].get(split);
+          return curve ? [{ run: index, curve, style: "points" }] : [];
+        }),
+      );
+    }
+  }
+  add({
+    id: "clip-rate",
+    title: "Steps that clip",
+    source: "Figure 5",
+    yName: "share of steps",
+    format: "percent",
+    log: false,
+    fromZero: true,
+    note: `Share of all ranks' steps with ‖g‖ > γ/η, in ${bins(runs.map((run) => run.clipWidth))}.`,
+  }, runs.map((run, index) => ({ run: index, curve: run.clip, style: "points" })));
+  add({
+    id: "gradient-norm",
+    title: "Gradient norm",
+    source: "Figure 8",
+    yName: "‖g‖₂",
+    format: "number",
+    log: true,
+    note: "Of a rank's mini-batch gradient, over all parameters together; mean over the ranks.",
+  }, of((run) => run.steps.gradNorm));
+  // A single rank has no drift: nothing to hold against a bound.
+  const drifting = runs.flatMap((run, index) =>
+    run.rounds.drift.y.some((value) => value > 0) ? [{ run: index, rounds: run.rounds }] : []
+  );
+  add({
+    id: "drift",
+    title: "Drift and its bound",
+    source: "Lemma 1",
+    yName: "‖x̄ − xᵢ‖₂",
+    format: "number",
+    log: true,
+    note:
+      "Largest distance of a rank from the average it joins. Dashed: the bound 2γI of plain clipped steps.",
+  }, [
+    ...drifting.map(({ run, rounds }) => ({ run, curve: rounds.drift })),
+    ...drifting.map(({ run, rounds }) => (
+      { run, curve: rounds.bound, style: "bound" as const, name: "bound 2γI" }
+    )),
+  ]);
+  add({
+    id: "bytes-sent",
+    title: "Bytes sent",
+    source: "",
+    yName: "bytes",
+    format: "bytes",
+    log: false,
+    fromZero: true,
+    note: "By the busiest rank, up to each round.",
+  }, of((run) => run.rounds.bytes));
+  add({
+    id: "communication-share",
+    title: "Time spent communicating",
+    source: "",
+    yName: "share of training time",
+    format: "percent",
+    log: false,
+    fromZero: true,
+    note: "Waiting for other ranks included, evaluations left out.",
+  }, of((run) => run.rounds.share));
+  return figures;
+}
+
+/** Where an epoch's time goes, run by run. */
+function timeFigure(summaries: readonly RunSummary[]): BarFigure[] {
+  const parts = summaries.map(({ seconds, trainSeconds, syncSeconds, epochs }) =>
+    [trainSeconds - syncSeconds, syncSeconds, seconds - trainSeconds]
+      .map((part) => Math.max(0, part) / epochs)
+  );
+  if (!parts.some(([steps]) => Number.isFinite(steps))) return [];
+  const names = ["computing steps", "communicating", "evaluating and the rest"];
+  const describe = parts.map(([steps, sync, rest], index) =>
+    `${summaries[index].label}: ${writeValue(steps, "seconds")} computing, ` +
+    `${writeValue(sync, "seconds")} communicating, ${writeValue(rest, "seconds")} otherwise`
+  );
+  return [{
+    kind: "bars",
+    id: "time-per-epoch",
+    title: "Where the time goes",
+    source: "",
+    yName: "wall clock per epoch",
+    format: "seconds",
+    note: "Mean over the ranks and all epochs so far.",
+    description: `Wall clock per epoch. ${describe.join("; ")}.`,
+    stacks: names.map((name, part) => ({ name, values: encode(parts.map((p) => p[part])) })),
+  }];
+}
+
+/** The tracks of a page, each once, rounded. */
+class TrackList {
+  readonly #tracks: Track[] = [];
+
+  add(track: Track): number {
+    const index = this.#tracks.indexOf(track);
+    return index >= 0 ? index : this.#tracks.push(track) - 1;
+  }
+
+  get encoded(): Track[] {
+    return this.#tracks.map((track) =>
+      Object.fromEntries(
+        Object.entries(track).map(([key, values]) => [key, values.map((v) => round(v, 7))]),
+      ) as unknown as Track
+    );
+  }
+}
+
+/** What each point of a curve stands for, in words; the widest where runs differ. */
+function bins(widths: readonly number[]): string {
+  const width = Math.max(...widths.filter(Number.isFinite));
+  if (!Number.isFinite(width)) return "bins of steps";
+  if (width === 1) return "each epoch";
+  return width > 1 ? `${width} epochs at a time` : `1/${1 / width} epoch at a time`;
+}
+
+function widthOf(curve: Curve): Pick<PageSeries, "low" | "high"> {
+  if (!curve.low || !curve.high || curve.low.every((v, i) => !(v < curve.high![i]))) return {};
+  return { low: encode(curve.low), high: encode(curve.high) };
+}
+
+function encode(values: readonly number[]): (number | null)[] {
+  return values.map((value) => Number.isFinite(value) ? round(value, 5) : null);
+}
+
+function round(value: number, digits: number): number {
+  return Number(value.toPrecision(digits));
+}
