@@ -1,0 +1,202 @@
+/**
+ * The steps, rounds and evaluations of one rank, in their order.
+ *
+ * @module
+ */
+
+import { type Algorithm, drawParticipants, isClipped, stageWise } from "../optimizers/mod.ts";
+import type { Communicator } from "../runtime/communicator.ts";
+import type { Evaluation, Evaluator } from "./evaluator.ts";
+import { distance, type Exchange } from "./exchange.ts";
+import type { MetricsLog, Position, Summary } from "./metrics.ts";
+import type { Options } from "./options.ts";
+import type { Stepper, StepResult } from "./stepper.ts";
+import { Tally } from "./tally.ts";
+import type { Task } from "./task.ts";
+import { Telemetry } from "./telemetry.ts";
+
+/** What the loop drives; all of it is the caller's. */
+export interface LoopParts {
+  readonly comm: Communicator;
+  readonly options: Options;
+  readonly task: Task;
+  readonly algorithm: Algorithm;
+  readonly exchange: Exchange;
+  readonly stepper: Stepper;
+  readonly evaluator: Evaluator;
+  /** Where rank 0 writes; null on the others. */
+  readonly log: MetricsLog | null;
+  /** Where the graph runs, for the summary. */
+  readonly device: string;
+}
+
+/** One run of the loop. Every rank makes the same calls. */
+export class Loop {
+  readonly #parts: LoopParts;
+  readonly #telemetry: Telemetry;
+  readonly #tally: Tally;
+  #round = 0;
+  /** When the first step began, in ms of `performance.now()`. */
+  #start: number | null = null;
+  /** The weights of a round before they are averaged. */
+  readonly #own: Float32Array;
+  /** Largest clipping threshold since the last round. */
+  #clipPeak = 0;
+
+  constructor(parts: LoopParts) {
+    this.#parts = parts;
+    this.#telemetry = new Telemetry(parts.comm, parts.log);
+    this.#tally = new Tally(parts.algorithm.update.clip);
+    this.#own = new Float32Array(parts.stepper.parameterCount);
+  }
+
+  /**
+   * Evaluates, takes the steps, evaluates again.
+   *
+   * @returns the summary, the same on every rank
+   */
+  async run(steps: number): Promise<Summary> {
+    const { comm, task, options } = this.#parts;
+    const untrained = await this.#evaluate(0);
+    let last = untrained;
+    await comm.barrier();
+    this.#start = performance.now();
+    for (let t = 1; t <= steps; t++) {
+      comm.step = t;
+      await this.#step(t, t > steps - Math.max(1, steps / 10));
+      const evaluations = Math.floor(task.epoch(t) / options.evalEvery);
+      const due = evaluations > Math.floor(task.epoch(t - 1) / options.evalEvery);
+      if (due || t === steps) last = await this.#evaluate(t);
+    }
+    return await this.#summarize(steps, untrained, last);
+  }
+
+  async #step(t: number, inTail: boolean): Promise<void> {
+    const { options, task, algorithm, exchange, stepper } = this.#parts;
+    const began = performance.now(), idle = exchange.traffic.seconds;
+    const { lr, clip, decayAt, decayFactor, decayClip } = options;
+    const size = stageWise(
+      { learningRate: lr, clipThreshold: clip },
+      { at: decayAt, factor: decayFactor, clip: decayClip },
+      task.epoch(t - 1),
+    );
+    const plan = algorithm.exchange(t);
+    let syncSeconds = 0;
+    if (plan.weights === "before") syncSeconds += await this.#average(t - 1);
+    this.#clipPeak = Math.max(this.#clipPeak, size.clipThreshold);
+    const beforeGradients = exchange.traffic.seconds;
+    const result = await stepper.step(t, task.batch(t), size, plan.gradients);
+    this.#checkFinite(t, result);
+    syncSeconds += exchange.traffic.seconds - beforeGradients;
+    if (plan.weights === "after") syncSeconds += await this.#average(t);
+    const stepMs = performance.now() - began;
+    const clipped = algorithm.update.clip &&
+      isClipped(result.clipNorm, size.learningRate, size.clipThreshold);
+    const { loss, gradNorm } = result;
+    const position = this.#position(t);
+    const measure = { ...position, loss, gradNorm, clipped, stepMs };
+    this.#telemetry.step(position, size.learningRate, size.clipThreshold, measure);
+    this.#tally.step({ ...measure, syncSeconds, inTail });
+    // Numbers travel where the ranks have met anyway.
+    if (this.#telemetry.due && exchange.traffic.seconds > idle) await this.#telemetry.deliver();
+  }
+
+  /** One round of averaging when `t` steps are done. Returns its seconds on this rank. */
+  async #average(t: number): Promise<number> {
+    const { comm, options, algorithm, exchange, stepper } = this.#parts;
+    const began = performance.now();
+    const round = ++this.#round, { parameterCount } = stepper;
+    const count = options.participants ?? comm.size;
+    const participants = drawParticipants(options.seed, round, comm.size, count);
+    const takesPart = participants.includes(comm.rank);
+    let drift = 0;
+    if (takesPart) {
+      await stepper.weights.edit(async (flat) => {
+        const parameters = flat.subarray(0, parameterCount);
+        this.#own.set(parameters);
+        const shared = options.batchNorm === "average" ? flat : parameters;
+        await exchange.average(shared, participants);
+        drift = distance(this.#own, parameters);
+      });
+    } else {
+      await exchange.average(new Float32Array(), participants);
+    }
+    const bound = count === comm.size ? algorithm.driftBound(this.#clipPeak) : null;
+    this.#checkDrift(t, drift, bound);
+    this.#clipPeak = 0;
+    const syncMs = performance.now() - began;
+    const measure = takesPart ? { syncMs, drift } : null;
+    this.#telemetry.round(this.#position(t), bound, participants, measure);
+    this.#tally.round(drift, bound);
+    return takesPart ? syncMs / 1000 : 0;
+  }
+
+  async #evaluate(t: number): Promise<Evaluation> {
+    const { evaluator, log, options } = this.#parts;
+    await this.#telemetry.deliver();
+    const found = await evaluator.evaluate();
+    const { batchNorm } = options;
+    log?.write({ type: "eval", ...this.#position(t), ...found, batchNorm });
+    return found;
+  }
+
+  async #summarize(steps: number, untrained: Evaluation, last: Evaluation): Promise<Summary> {
+    const { comm, evaluator, log, exchange, task, options, device } = this.#parts;
+    const { identical, hash } = await evaluator.compare();
+    const summary: Summary = {
+      testAccuracy: last.accuracy,
+      testLoss: last.loss,
+      untrainedAccuracy: untrained.accuracy,
+      untrainedLoss: untrained.loss,
+      ranks: comm.size,
+      steps,
+      epochs: task.epoch(steps),
+      rounds: this.#round,
+      ...await this.#tally.total(comm, {
+        steps,
+        batchSize: options.batchSize,
+        bytesSent: exchange.traffic.bytesSent,
+      }),
+      identicalWeights: identical,
+      weightsHash: hash,
+      device,
+      batchNorm: options.batchNorm,
+    };
+    log?.write({ type: "summary", ...this.#position(steps), ...summary });
+    return summary;
+  }
+
+  #position(t: number): Position {
+    const { comm, options, task, exchange } = this.#parts;
+    const { bytesSent, bytesReceived } = exchange.traffic;
+    return {
+      rank: comm.rank,
+      step: t,
+      epoch: task.epoch(t),
+      iteration: t,
+      round: this.#round,
+      seconds: this.#start === null ? 0 : (performance.now() - this.#start) / 1000,
+      samples: t * options.batchSize,
+      bytesSent,
+      bytesReceived,
+    };
+  }
+
+  #checkFinite(t: number, { loss, gradNorm }: StepResult): void {
+    if (Number.isFinite(loss) && Number.isFinite(gradNorm)) return;
+    throw new Error(
+      `training has diverged: at step ${t} rank ${this.#parts.comm.rank} has loss ${loss} and ` +
+        `gradient norm ${gradNorm}; try a smaller --lr or --clip`,
+    );
+  }
+
+  /** Lemma 1 of the paper is a theorem: to exceed it means that the software is wrong. */
+  #checkDrift(t: number, drift: number, bound: number | null): void {
+    // The average is rounded to float32, so a bound of 0 is met to a few units in the last place.
+    if (bound === null || drift <= bound * 1.001 + 1e-4) return;
+    throw new Error(
+      `after step ${t} rank ${this.#parts.comm.rank} is ${drift} away from the average, farther ` +
+        `than the ${bound} that is proven possible: this is a fault of the program`,
+    );
+  }
+}

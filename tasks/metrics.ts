@@ -1,0 +1,182 @@
+/**
+ * The records of a run, and the file they are written to: `metrics.jsonl`, one JSON object a line. Every
+ * figure is drawn from this one file.
+ *
+ * @module
+ */
+
+/** Where a record stands; its counts are the rank's own. */
+export interface Position {
+  readonly rank: number;
+  /** Steps done, counted from 1; 0 is before the first. */
+  readonly step: number;
+  /** Passes over the training data that all ranks together have done. */
+  readonly epoch: number;
+  /** Local iterations of the algorithm, t in the paper. */
+  readonly iteration: number;
+  /** Rounds of averaging done. */
+  readonly round: number;
+  /** Wall clock since the first step began, in seconds. */
+  readonly seconds: number;
+  /** Samples this rank has learnt from. */
+  readonly samples: number;
+  /** Bytes this rank has sent for the algorithm's exchanges. */
+  readonly bytesSent: number;
+  /** Bytes this rank has received for the algorithm's exchanges. */
+  readonly bytesReceived: number;
+}
+
+/** One step of one rank. */
+export interface StepRecord extends Position {
+  readonly type: "step";
+  /** Mean loss over the mini-batch, before the step. */
+  readonly loss: number;
+  /** Norm of the gradient over all parameters, without weight decay. */
+  readonly gradNorm: number;
+  /** Whether γ/‖g‖ was below η. */
+  readonly clipped: boolean;
+  /** η */
+  readonly lr: number;
+  /** γ */
+  readonly clip: number;
+  /** Milliseconds of the whole step, exchanges included. */
+  readonly stepMs: number;
+}
+
+/** One round of averaging; written by rank 0 for all. */
+export interface RoundRecord extends Position {
+  readonly type: "round";
+  /** Milliseconds spent in the exchange, waiting included: the mean over the participants. */
+  readonly syncMs: number;
+  /** Largest distance ‖x̄ − x_i‖₂ of a participant to the average it joined. */
+  readonly drift: number;
+  /** What the paper proves it cannot exceed, 2γI, or null where it proves nothing. */
+  readonly driftBound: number | null;
+  /** The ranks that took part. */
+  readonly participants: readonly number[];
+}
+
+/** One evaluation of the averaged weights; the ranks share the work. */
+export interface EvalRecord extends Position {
+  readonly type: "eval";
+  /** Mean loss over the test set. */
+  readonly loss: number;
+  /** Share of the test set that is classified right, from 0 to 1. */
+  readonly accuracy: number;
+  /** Test samples. */
+  readonly count: number;
+  /** What was done about batch norm's running statistics, see `--batch-norm`. */
+  readonly batchNorm: string;
+}
+
+/** What a run came to; counts without further words are sums over all ranks. */
+export interface Summary {
+  readonly testAccuracy: number;
+  readonly testLoss: number;
+  readonly untrainedAccuracy: number;
+  readonly untrainedLoss: number;
+  /** Mean training loss of all ranks over the last tenth of the steps; null without a step. */
+  readonly trainLoss: number | null;
+  readonly ranks: number;
+  /** Steps of each rank. */
+  readonly steps: number;
+  readonly epochs: number;
+  readonly rounds: number;
+  /** Wall clock from the first step to the last, evaluations left out. */
+  readonly trainSeconds: number;
+  /** Steps of each rank per second. */
+  readonly stepsPerSecond: number;
+  /** Samples of all ranks per second. */
+  readonly samplesPerSecond: number;
+  /** Share of the training time that ranks spent exchanging, waiting included; from 0 to 1. */
+  readonly communicationShare: number;
+  readonly totalBytesSent: number;
+  /** Share of the steps that were clipped, from 0 to 1; null for an algorithm that never clips. */
+  readonly clipRate: number | null;
+  /** The largest drift of any round, and its bound there; null without a round. */
+  readonly maxDrift: number | null;
+  readonly driftBound: number | null;
+  /** Whether all ranks ended with the same averaged weights, bit for bit. */
+  readonly identicalWeights: boolean;
+  /** SHA-256 of the averaged weights, little-endian float32, in hexadecimal. */
+  readonly weightsHash: string;
+  /** Where the graph ran. */
+  readonly device: string;
+  readonly batchNorm: string;
+}
+
+/** The last record of a run. */
+export interface SummaryRecord extends Position, Summary {
+  readonly type: "summary";
+}
+
+/** A line of `metrics.jsonl`. */
+export type MetricRecord = StepRecord | RoundRecord | EvalRecord | SummaryRecord;
+
+/** Writes records; one process owns the file. Lines are whole in the file as soon as a write returns. */
+export class MetricsLog implements Disposable {
+  readonly #file: Deno.FsFile;
+  readonly #encoder = new TextEncoder();
+
+  /** Opens a log. @param path is created, or emptied if it exists */
+  constructor(path: string | URL) {
+    this.#file = Deno.openSync(path, { write: true, create: true, truncate: true });
+  }
+
+  /** Appends records, in order. */
+  write(...records: MetricRecord[]): void {
+    let rest = this.#encoder.encode(
+      records.map((record) => JSON.stringify(record) + "\n").join(""),
+    );
+    while (rest.length > 0) rest = rest.subarray(this.#file.writeSync(rest));
+  }
+
+  /** Closes the file. */
+  [Symbol.dispose](): void {
+    this.#file.close();
+  }
+}
+
+/** Reads a log that may still be growing: each call returns the records that came since the last. */
+export class MetricsTail {
+  readonly #path: string | URL;
+  readonly #decoder = new TextDecoder();
+  #offset = 0;
+  #partial = "";
+
+  /** @param path need not exist yet */
+  constructor(path: string | URL) {
+    this.#path = path;
+  }
+
+  /** The whole lines that were added. Throws SyntaxError on a line that is no JSON. */
+  read(): MetricRecord[] {
+    let added: Uint8Array;
+    try {
+      using file = Deno.openSync(this.#path);
+      const size = file.statSync().size - this.#offset;
+      if (size <= 0) return [];
+      file.seekSync(this.#offset, Deno.SeekMode.Start);
+      added = new Uint8Array(size);
+      let filled = 0;
+      while (filled < size) {
+        const count = file.readSync(added.subarray(filled));
+        if (count === null) break;
+        filled += count;
+      }
+      added = added.subarray(0, filled);
+    } catch (error) {
+      if (error instanceof Deno.errors.NotFound) return [];
+      throw error;
+    }
+    this.#offset += added.length;
+    const lines = (this.#partial + this.#decoder.decode(added, { stream: true })).split("\n");
+    this.#partial = lines.pop()!;
+    return lines.filter((line) => line !== "").map((line) => JSON.parse(line));
+  }
+}
+
+/** All records of a finished or running log. */
+export function readMetrics(path: string | URL): MetricRecord[] {
+  return new MetricsTail(path).read();
+}

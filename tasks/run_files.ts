@@ -1,0 +1,110 @@
+/**
+ * The folder of a run: where it is, and what `config.json` in it says.
+ *
+ * @module
+ */
+
+import { join, resolve } from "node:path";
+import { OptionError } from "./option.ts";
+import type { Options } from "./options.ts";
+import { VERSION } from "./version.ts";
+
+/** Names of a run's files inside its folder. */
+export const FILES = {
+  config: "config.json",
+  metrics: "metrics.jsonl",
+  model: "model.onnx",
+} as const;
+
+/** What was found out when the run began, on the ranks. */
+export interface Plan {
+  /** Where the graph runs: engine, version, hardware. */
+  readonly device: string;
+  /** Steps each rank will take. */
+  readonly steps: number;
+  readonly stepsPerEpoch: number;
+  readonly trainSamples: number;
+  readonly testSamples: number;
+  /** Trainable floats of the network. */
+  readonly parameters: number;
+}
+
+/** The content of `config.json`. */
+export interface RunConfig {
+  /** Every option as resolved. */
+  readonly options: Options;
+  /** Decides everything drawn; the same as in the options. */
+  readonly seed: number;
+  readonly versions: Readonly<Record<string, string>>;
+  /** When the run was started, ISO 8601. */
+  readonly started: string;
+  /** Absent until the ranks have found it out. */
+  readonly plan?: Plan;
+}
+
+/** A run's configuration, before its ranks have started. */
+export function newConfig(options: Options, started: Date = new Date()): RunConfig {
+  const { deno, v8 } = Deno.version;
+  return {
+    options,
+    seed: options.seed,
+    versions: { celgc: VERSION, deno, v8 },
+    started: started.toISOString(),
+  };
+}
+
+/** Writes `config.json` whole: under another name first, then renamed. */
+export async function writeConfig(directory: string, config: RunConfig): Promise<void> {
+  const path = join(directory, FILES.config);
+  await Deno.writeTextFile(`${path}.part`, JSON.stringify(config, null, 2) + "\n");
+  await Deno.rename(`${path}.part`, path);
+}
+
+/** Reads a run's `config.json`. Throws Deno.errors.NotFound if there is none. */
+export async function readConfig(directory: string): Promise<RunConfig> {
+  return JSON.parse(await Deno.readTextFile(join(directory, FILES.config)));
+}
+
+/**
+ * Makes the folder of a run: the one that was asked for, or `runs/<time>-<name>`.
+ *
+ * @returns its absolute path
+ * @throws OptionError if it holds a run already, which would be lost
+ */
+export async function makeRunDirectory(options: Options, now: Date = new Date()): Promise<string> {
+  if (options.out !== null) {
+    const directory = resolve(options.out);
+    await Deno.mkdir(directory, { recursive: true });
+    for (const file of [FILES.config, FILES.metrics]) {
+      if (!await exists(join(directory, file))) continue;
+      throw new OptionError(
+        `--out ${options.out} holds a run already (${file} is there): name another folder, or ` +
+          `remove this one`,
+      );
+    }
+    return directory;
+  }
+  const time = now.toISOString().slice(0, 19).replace(/[-:]/g, "").replace("T", "-");
+  const name = options.preset ?? `${options.task}-${options.model}-${options.algorithm}`;
+  const base = resolve("runs", `${time}-${name}`);
+  await Deno.mkdir(resolve("runs"), { recursive: true });
+  for (let copy = 1;; copy++) {
+    const directory = copy === 1 ? base : `${base}-${copy}`;
+    try {
+      await Deno.mkdir(directory);
+      return directory;
+    } catch (error) {
+      if (!(error instanceof Deno.errors.AlreadyExists)) throw error;
+    }
+  }
+}
+
+async function exists(path: string): Promise<boolean> {
+  try {
+    await Deno.lstat(path);
+    return true;
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return false;
+    throw error;
+  }
+}

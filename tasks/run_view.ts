@@ -1,0 +1,117 @@
+/**
+ * What a person sees of a run while it goes: a bar on a terminal, plain lines in a pipe, or nothing. All
+ * of it goes to standard error, so that standard output holds the result alone.
+ *
+ * @module
+ */
+
+import process from "node:process";
+import { loadProgressBars } from "../deps.ts";
+import type { EvalRecord, MetricRecord, RoundRecord, StepRecord } from "./metrics.ts";
+
+/** How much is shown. */
+export type ViewKind = "bar" | "lines" | "silent";
+
+/** The kind that fits the standard error of this process. */
+export function viewKind(quiet: boolean): ViewKind {
+  if (quiet) return "silent";
+  return Deno.stderr.isTerminal() ? "bar" : "lines";
+}
+
+/** Milliseconds between two plain lines about steps. */
+const LINE_EVERY = 5000;
+
+/** A view of one run, fed with its records. */
+export interface RunView extends Disposable {
+  /** Shows one line of text. */
+  say(line: string): void;
+  /** Takes a record into account. */
+  record(record: MetricRecord): void;
+}
+
+/**
+ * Opens a view.
+ *
+ * @param steps steps each rank will take
+ */
+export async function openView(kind: ViewKind, steps: number): Promise<RunView> {
+  if (kind === "silent") return { say() {}, record() {}, [Symbol.dispose]() {} };
+  return kind === "bar" ? await barView(steps) : lineView(steps);
+}
+
+/** The latest of what a view shows beside the step. */
+class Latest {
+  #clipped = 0;
+  #steps = 0;
+  step: StepRecord | null = null;
+  round: RoundRecord | null = null;
+
+  /** Takes a record; true if it is a step of rank 0, which has moved the run forward. */
+  take(record: MetricRecord): boolean {
+    if (record.type === "round") this.round = record;
+    if (record.type !== "step") return false;
+    this.#steps++;
+    if (record.clipped) this.#clipped++;
+    if (record.rank !== 0) return false;
+    this.step = record;
+    return true;
+  }
+
+  /** For example `epoch 1.25  loss 1.834  clipped 12 %  drift 0.03`. */
+  toString(): string {
+    if (!this.step) return "";
+    const { epoch, loss } = this.step;
+    const clipped = (100 * this.#clipped / this.#steps).toFixed(0);
+    const drift = this.round ? `  drift ${this.round.drift.toPrecision(2)}` : "";
+    return `epoch ${epoch.toFixed(2)}  loss ${loss.toFixed(3)}  clipped ${clipped} %${drift}`;
+  }
+}
+
+/** For example `epoch 1.00  test accuracy 43.2 %  loss 1.512`. */
+export function describeEval({ step, epoch, accuracy, loss }: EvalRecord): string {
+  const when = step === 0 ? "untrained" : `epoch ${epoch.toFixed(2)}`;
+  const percent = (100 * accuracy).toFixed(1);
+  return `${when}  test accuracy ${percent} %  test loss ${loss.toFixed(3)}`;
+}
+
+function lineView(steps: number): RunView {
+  const latest = new Latest();
+  let shown = performance.now();
+  return {
+    say: (line) => console.error(line),
+    record(record) {
+      const moved = latest.take(record);
+      if (record.type === "eval") console.error(describeEval(record));
+      if (!moved || performance.now() - shown < LINE_EVERY) return;
+      shown = performance.now();
+      console.error(`step ${latest.step!.step}/${steps}  ${latest}`);
+    },
+    [Symbol.dispose]() {},
+  };
+}
+
+async function barView(steps: number): Promise<RunView> {
+  const { MultiBar } = (await loadProgressBars()).default;
+  const bars = new MultiBar({
+    stream: process.stderr,
+    format: "{bar} step {value}/{total}  {latest}  {eta_formatted} left",
+    barCompleteChar: "█",
+    barIncompleteChar: "░",
+    barsize: 24,
+    etaBuffer: 50,
+    hideCursor: true,
+    clearOnComplete: true,
+  });
+  const latest = new Latest();
+  const bar = bars.create(Math.max(steps, 1), 0, { latest: "" });
+  return {
+    say: (line) => bars.log(`${line}\n`),
+    record(record) {
+      if (latest.take(record)) bar.update(latest.step!.step, { latest: String(latest) });
+      if (record.type === "eval") bars.log(`${describeEval(record)}\n`);
+    },
+    [Symbol.dispose]() {
+      bars.stop();
+    },
+  };
+}

@@ -1,0 +1,160 @@
+/**
+ * Takes steps on a device: one graph that does everything where nothing is exchanged inside the step,
+ * two graphs with the exchange between them where gradients are.
+ *
+ * @module
+ */
+
+import { encodeModel, type Model } from "../models/mod.ts";
+import type { Algorithm, Exchange as Plan, StepSize } from "../optimizers/mod.ts";
+import type { Device, DeviceState, HostTensor, Session } from "../runtime/devices/device.ts";
+import { type Exchange, norm } from "./exchange.ts";
+import { applyGraph, gradientName, gradientsGraph, type JobGraph, stepGraph } from "./graphs.ts";
+import type { Feeds } from "./task.ts";
+
+/** What a step tells. */
+export interface StepResult {
+  /** Mean loss over the mini-batch, before the step. */
+  readonly loss: number;
+  /** Norm of the gradient that the step was taken along, without weight decay. */
+  readonly gradNorm: number;
+  /** The norm that decided the clipping, see `--clip-by`. */
+  readonly clipNorm: number;
+}
+
+/** A network on a device, and the sessions that train it: it owns both. */
+export interface Stepper extends AsyncDisposable {
+  /** Weights first, then running statistics. */
+  readonly weights: DeviceState;
+  /** How many floats of {@linkcode Stepper.weights} are trained weights. */
+  readonly parameterCount: number;
+  /**
+   * Takes step `t`, counted from 1.
+   *
+   * @param gradients how its gradients are exchanged: every rank takes part
+   */
+  step(t: number, feeds: Feeds, size: StepSize, gradients: Plan["gradients"]): Promise<StepResult>;
+}
+
+/** What a stepper is made of. */
+export interface StepperOptions {
+  /** The caller's. */
+  readonly device: Device;
+  readonly model: Model;
+  readonly batchSize: number;
+  readonly algorithm: Algorithm;
+  /** The ways in which the run's steps exchange gradients; they decide which graphs are needed. */
+  readonly gradients: ReadonlySet<Plan["gradients"]>;
+  /** Carries the gradients. */
+  readonly exchange: Exchange;
+  /** Decides the initial weights. */
+  readonly seed: number;
+}
+
+/** Builds and compiles the graphs, and sets the weights to the seed's. */
+export async function openStepper(options: StepperOptions): Promise<Stepper> {
+  const { device, model, batchSize, algorithm: { update }, gradients, exchange } = options;
+  await using stack = new AsyncDisposableStack();
+  const allocate = async (specs: readonly { name: string; dims: readonly number[] }[]) =>
+    stack.use(await device.allocate(specs.map(({ name, dims }) => ({ name, dims }))));
+  const compile = async ({ graph, updates }: JobGraph, state: DeviceState[]) => {
+    const bytes = encodeModel(graph, { target: device.kind });
+    return stack.use(await device.compile(bytes, { state, updates }));
+  };
+
+  const splits = gradients.has("replace") || gradients.has("norm");
+  const fused = gradients.has("none") || !splits ? stepGraph(model, batchSize, update) : null;
+  const gradient = splits ? gradientsGraph(model, batchSize) : null;
+  const apply = splits ? applyGraph(model, update) : null;
+  const { weights: variables } = (fused ?? gradient)!;
+  const { slots } = (fused ?? apply)!;
+  const parameters = variables.filter(({ role }) => role === "parameter");
+
+  const weights = await allocate(variables);
+  const state = slots.length ? [weights, await allocate(slots)] : [weights];
+  const fusedSession = fused && await compile(fused, state);
+  const split = gradient && apply && await openSplit();
+  await weights.edit((flat) => {
+    for (const { name, initial } of variables) {
+      flat.set(initial(options.seed), weights.range(name).offset);
+    }
+  });
+
+  async function openSplit() {
+    const names = parameters.map(({ name }) => gradientName(name));
+    const held = await allocate(parameters.map(({ dims }, i) => ({ name: names[i], dims })));
+    const stored = Object.fromEntries(names.map((name) => [name, name]));
+    return {
+      gradients: held,
+      gradient: await compile(
+        { ...gradient!, updates: { ...gradient!.updates, ...stored } },
+        [weights, held],
+      ),
+      apply: await compile(apply!, [...state, held]),
+    };
+  }
+
+  let averageNorm = 0;
+  let average: Float32Array | undefined;
+
+  /** Forms the ranks' averaged gradient, in place of this rank's own or aside for its norm alone. */
+  async function exchangeGradients(held: DeviceState, way: Plan["gradients"]): Promise<void> {
+    if (way === "replace") return await held.edit((flat) => exchange.average(flat));
+    average = await held.read(average);
+    await exchange.average(average);
+    averageNorm = norm(average);
+  }
+
+  async function step(
+    t: number,
+    feeds: Feeds,
+    { learningRate, clipThreshold }: StepSize,
+    way: Plan["gradients"],
+  ): Promise<StepResult> {
+    const { clipBy, dampening } = update;
+    let outputs: Record<string, HostTensor> = {};
+    if (way !== "none") {
+      outputs = await run(split!.gradient, feeds);
+      await exchangeGradients(split!.gradients, way);
+    }
+    const scalars = {
+      learning_rate: scalar(learningRate),
+      clip_threshold: scalar(clipThreshold),
+      average_grad_norm: scalar(averageNorm),
+      dampening: scalar(t === 1 ? 0 : dampening),
+    };
+    outputs = {
+      ...outputs,
+      ...await run(way === "none" ? fusedSession! : split!.apply, { ...feeds, ...scalars }),
+    };
+    const gradNorm = number(outputs.grad_norm);
+    const norms = {
+      "local": gradNorm,
+      "global-average": averageNorm,
+      "max": Math.max(gradNorm, averageNorm),
+    };
+    return { loss: number(outputs.loss), gradNorm, clipNorm: norms[clipBy] };
+  }
+
+  const last = weights.range(parameters.at(-1)!.name);
+  const owned = stack.move();
+  return {
+    weights,
+    parameterCount: last.offset + last.length,
+    step,
+    [Symbol.asyncDispose]: () => owned.disposeAsync(),
+  };
+}
+
+const scalar = (value: number): HostTensor => ({
+  type: "float32",
+  dims: [],
+  data: Float32Array.of(value),
+});
+
+const number = ({ data }: HostTensor): number => Number(data[0]);
+
+/** Runs a session on those of the feeds that it takes. */
+export function run(session: Session, feeds: Feeds): Promise<Record<string, HostTensor>> {
+  return session.run(Object.fromEntries(session.inputs.map((name) => [name, feeds[name]])));
+}

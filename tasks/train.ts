@@ -1,0 +1,93 @@
+/**
+ * One rank of a run: opens what the loop needs, runs it, and writes the result.
+ *
+ * @module
+ */
+
+import { join } from "node:path";
+import type { Algorithm, Exchange as Plan } from "../optimizers/mod.ts";
+import type { Communicator } from "../runtime/communicator.ts";
+import { openDevice } from "../runtime/devices/open.ts";
+import { openEvaluator } from "./evaluator.ts";
+import { Exchange } from "./exchange.ts";
+import { findModel } from "./graphs.ts";
+import { Loop } from "./loop.ts";
+import { MetricsLog, type Summary } from "./metrics.ts";
+import { encodeTrained } from "./model_file.ts";
+import type { Options } from "./options.ts";
+import { algorithmOf } from "./resolve.ts";
+import { FILES, type RunConfig, writeConfig } from "./run_files.ts";
+import { openStepper } from "./stepper.ts";
+import { openTask } from "./task.ts";
+
+/** Where a run writes; only rank 0 is given it. */
+export interface RunOutput {
+  /** The run's folder, which exists. */
+  readonly directory: string;
+  /** As written so far. */
+  readonly config: RunConfig;
+}
+
+/**
+ * Trains, on every rank of a communicator at once.
+ *
+ * @param comm the ranks; stays the caller's
+ * @param options the same on every rank
+ * @param output where to write, on rank 0; null on the others
+ * @returns the summary, the same on every rank
+ * @throws DataError if the data is not as it should be
+ * @throws Error if the loss is no longer finite, or a rank has drifted farther than is proven possible
+ */
+export async function train(
+  comm: Communicator,
+  options: Options,
+  output: RunOutput | null,
+): Promise<Summary> {
+  await using stack = new AsyncDisposableStack();
+  const { batchSize, batchNorm, seed, threads } = options;
+  const task = await openTask(options, comm.rank);
+  const device = stack.use(await openDevice(options.device, { threads }));
+  const model = findModel(options.model), algorithm = algorithmOf(options);
+  const exchange = new Exchange(comm);
+  const steps = Math.min(
+    Math.ceil(options.epochs * task.stepsPerEpoch),
+    options.maxSteps ?? Infinity,
+  );
+  const gradients = gradientWays(algorithm, steps);
+  const stepper = stack.use(
+    await openStepper({ device, model, batchSize, algorithm, gradients, exchange, seed }),
+  );
+  const evaluator = stack.use(
+    await openEvaluator({ comm, device, model, task, stepper, batchSize, batchNorm }),
+  );
+  if (output) {
+    const { stepsPerEpoch, trainSamples, testSamples } = task;
+    const { parameterCount: parameters } = stepper, { description } = device;
+    const plan = {
+      device: description,
+      steps,
+      stepsPerEpoch,
+      trainSamples,
+      testSamples,
+      parameters,
+    };
+    await writeConfig(output.directory, { ...output.config, plan });
+  }
+  const log = output && stack.use(new MetricsLog(join(output.directory, FILES.metrics)));
+  const parts = { comm, options, task, algorithm, exchange, stepper, evaluator, log };
+  const summary = await new Loop({ ...parts, device: device.description }).run(steps);
+  if (output) {
+    const metadata = { model: options.model, task: options.task };
+    const { specs } = stepper.weights;
+    const bytes = encodeTrained(model, specs, await evaluator.averaged(), metadata);
+    await Deno.writeFile(join(output.directory, FILES.model), bytes);
+  }
+  return summary;
+}
+
+/** The ways in which the steps of a run exchange gradients. */
+function gradientWays(algorithm: Algorithm, steps: number): Set<Plan["gradients"]> {
+  const ways = new Set<Plan["gradients"]>();
+  for (let t = 1; t <= steps; t++) ways.add(algorithm.exchange(t).gradients);
+  return ways;
+}
