@@ -37,3 +37,11 @@ export const loadCharts = () => import("npm:echarts@6.1.0");
 export const loadChartBundle = (): Promise<{ default: string }> =>
   // deno-lint-ignore no-import-prefix -- the rule spares re-exports, which cannot be lazy
   import("npm:echarts@6.1.0/dist/echarts.common.min.js", { with: { type: "text" } });
+
+/** Reads tar archives as streams. */
+// deno-lint-ignore no-import-prefix -- as above
+export const loadTar = () => import("npm:modern-tar@0.8.6");
+
+/** Reads zip archives. */
+// deno-lint-ignore no-import-prefix -- as above
+export const loadZip = () => import("npm:fflate@0.8.3");
