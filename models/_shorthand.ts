@@ -133,7 +133,7 @@ export abstract class Shorthand {
 
   /** The same elements in another shape; one dimension may be −1. */
   reshape(x: Value, dims: readonly number[]): Value {
-    return this.op("Reshape", [x, this.ints(dims)]);
+    return this.op("Reshape", [x, this.ints(freeFirst(dims))]);
   }
   /** Axes in another order; axis i of the result is axis `perm[i]` of x. By default the last two change places. */
   transpose(x: Value, perm?: readonly number[]): Value {
@@ -240,4 +240,12 @@ export abstract class Shorthand {
   softmaxCrossEntropy(logits: Value, target: Value): Value {
     return this.op("celgc.SoftmaxCrossEntropy", [logits, target]);
   }
+}
+
+/**
+ * The shape with its first dimension left to be inferred, where that is possible: so no constant holds the
+ * length of a batch or of a text, and one encoded model can serve them all.
+ */
+function freeFirst(dims: readonly number[]): readonly number[] {
+  return dims.length > 0 && dims.every((dim) => dim > 0) ? dims.with(0, -1) : dims;
 }

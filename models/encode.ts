@@ -5,11 +5,11 @@
  */
 
 import { create, onnx, toBinary } from "../deps.ts";
+import { Body } from "./body.ts";
 import type { Graph, Node, Value } from "./graph.ts";
 import { lower, type Target } from "./lowering/mod.ts";
 import type { Attribute } from "./operator.ts";
-import { rewrite } from "./rewrite.ts";
-import { checkTensor, type ElementType, sameDims, type Tensor, type TensorData } from "./tensor.ts";
+import { checkTensor, type ElementType, type Tensor, type TensorData } from "./tensor.ts";
 
 /** The operator set the models are written in. */
 export const OPSET = 18;
@@ -38,10 +38,11 @@ export interface EncodeOptions {
   /** Inputs that become constants inside the file, such as trained weights: data in row-major order. */
   readonly initializers?: Readonly<Record<string, TensorData>>;
   /**
-   * Gives the first axis of these inputs a name instead of a length, so that the model takes batches of
-   * any size.
+   * Names the batch's axis instead of giving its length, so that the model takes batches of any size:
+   * `name` as the axis is to be called, and `other`, the same model built at another batch size. The axes
+   * in which the two differ are the batch's.
    */
-  readonly symbolicBatch?: { readonly name: string; readonly inputs: readonly string[] };
+  readonly symbolicBatch?: { readonly name: string; readonly other: Graph };
   /** Text kept in the file, such as the model's name. */
   readonly metadata?: Readonly<Record<string, string>>;
 }
@@ -50,7 +51,7 @@ export interface EncodeOptions {
  * Encodes a graph as an ONNX model (opset {@linkcode OPSET}).
  *
  * @returns the bytes of a ModelProto
- * @throws RangeError when an initializer is no input or has another length, or when the graph computes
+ * @throws RangeError when an initializer is no input or has another length, or when the model computes
  * something else at another batch size
  */
 export function encodeModel(graph: Graph, options: EncodeOptions = {}): Uint8Array {
@@ -61,14 +62,8 @@ export function encodeModel(graph: Graph, options: EncodeOptions = {}): Uint8Arr
     if (!input) throw new RangeError(`cannot put "${name}" into the model: it is not an input`);
     checkTensor({ type: input.type, dims: input.dims, data });
   }
-  const symbolic = symbolicBatch ? symbolicDims(lowered, symbolicBatch) : new Map();
+  const symbolic = symbolicBatch ? symbolicDims(lowered, target, symbolicBatch) : new Map();
   const names = outputNames(lowered);
-  const nodes = lowered.nodes.map((node) => encodeNode(node, names));
-  for (const [name, value] of lowered.outputs) {
-    if (names.get(value) === name) continue;
-    const input = [names.get(value) ?? value.name];
-    nodes.push(create(onnx.NodeProtoSchema, { opType: "Identity", input, output: [name], name }));
-  }
   const inputs = [...lowered.inputs].filter(([name]) => !Object.hasOwn(initializers, name));
   const describe = (name: string, value: Value) => encodeValueInfo(name, value, symbolic.get(name));
   const model = create(onnx.ModelProtoSchema, {
@@ -80,9 +75,11 @@ export function encodeModel(graph: Graph, options: EncodeOptions = {}): Uint8Arr
     ),
     graph: create(onnx.GraphProtoSchema, {
       name: "celgc",
-      node: nodes,
+      node: encodeNodes(lowered, names, [...lowered.outputs]),
       initializer: [
-        ...constantsOf(lowered).map((value) => encodeTensor(value.constant!, value.name)),
+        ...constantsOf(lowered).map((value) =>
+          encodeTensor(value.constant!, names.get(value) ?? value.name)
+        ),
         ...Object.entries(initializers).map(([name, data]) =>
           encodeTensor({ ...lowered.inputs.get(name)!, data }, name)
         ),
@@ -94,15 +91,55 @@ export function encodeModel(graph: Graph, options: EncodeOptions = {}): Uint8Arr
   return toBinary(onnx.ModelProtoSchema, model);
 }
 
+type Names = Map<Value, string>;
+
+/** The nodes, and an Identity for each output that is not computed under its own name. */
+function encodeNodes(graph: Graph, names: Names, outputs: readonly (readonly [string, Value])[]) {
+  const nodes = graph.nodes.map((node) => encodeNode(node, names));
+  for (const [name, value] of outputs) {
+    if (names.get(value) === name) continue;
+    const input = [names.get(value) ?? value.name];
+    nodes.push(create(onnx.NodeProtoSchema, { opType: "Identity", input, output: [name], name }));
+  }
+  return nodes;
+}
+
+/**
+ * A loop's body. Its names live among those of the graph around it, so they get a prefix; captured values
+ * go by their names outside.
+ */
+function encodeBody(
+  { graph, captured }: Body,
+  prefix: string,
+  outside: readonly string[],
+): onnx.GraphProto {
+  const inputs = [...graph.inputs.values()], own = inputs.length - captured;
+  const names: Names = new Map();
+  const constants = constantsOf(graph);
+  const results = graph.nodes.flatMap((node) => node.results);
+  for (const value of [...inputs, ...constants, ...results]) {
+    names.set(value, `${prefix}/${value.name}`);
+  }
+  inputs.slice(own).forEach((value, i) => names.set(value, outside[i]));
+  const outputs = [...graph.outputs].map(([name, value]) => [`${prefix}/${name}`, value] as const);
+  return create(onnx.GraphProtoSchema, {
+    name: prefix,
+    node: encodeNodes(graph, names, outputs),
+    initializer: constants.map((value) => encodeTensor(value.constant!, names.get(value)!)),
+    input: inputs.slice(0, own).map((value) => encodeValueInfo(names.get(value)!, value)),
+    output: outputs.map(([name, value]) => encodeValueInfo(name, value)),
+  });
+}
+
 /** The name each node's result gets because it is an output; the first of several takes the value. */
-function outputNames(graph: Graph): Map<Value, string> {
-  const names = new Map<Value, string>();
+function outputNames(graph: Graph): Names {
+  const names: Names = new Map();
   for (const [name, value] of graph.outputs) {
     if (value.producer && !names.has(value)) names.set(value, name);
   }
   const taken = new Set(graph.outputs.keys());
   // A value that happens to carry an output's name makes way.
-  for (const value of graph.nodes.flatMap((node) => node.results)) {
+  for (const value of [...constantsOf(graph), ...graph.nodes.flatMap((node) => node.results)]) {
     if (!names.has(value) && taken.has(value.name)) names.set(value, `${value.name}~${value.id}`);
   }
   return names;
@@ -128,9 +165,12 @@ function opsets(graph: Graph) {
     );
 }
 
-function encodeNode(node: Node, names: Map<Value, string>) {
+function encodeNode(node: Node, names: Names) {
   const name = (value: Value | null) => value ? names.get(value) ?? value.name : "";
   const input = node.inputs.map(name);
+  const captured = Object.values(node.attributes).flatMap((value) =>
+    value instanceof Body ? input.splice(input.length - value.captured) : []
+  );
   while (input.at(-1) === "") input.pop();
   return create(onnx.NodeProtoSchema, {
     ...splitName(node.op),
@@ -138,17 +178,20 @@ function encodeNode(node: Node, names: Map<Value, string>) {
     input,
     output: node.results.map(name),
     attribute: Object.entries(node.attributes).sort(([a], [b]) => a < b ? -1 : 1)
-      .map(([key, value]) => encodeAttribute(node, key, value)),
+      .map(([key, value]) => encodeAttribute(node, key, value, captured)),
   });
 }
 
-function encodeAttribute(node: Node, name: string, value: Attribute) {
+function encodeAttribute(node: Node, name: string, value: Attribute, captured: string[]) {
   const type = onnx.AttributeProto_AttributeType;
   const make = (init: object) => create(onnx.AttributeProtoSchema, { name, ...init });
   const utf8 = (text: string) => new TextEncoder().encode(text);
   const float = FLOAT_ATTRIBUTES.has(name);
   if (node.op === "Cast" && name === "to") {
     return make({ type: type.INT, i: BigInt(ELEMENT_TYPE[value as ElementType]) });
+  }
+  if (value instanceof Body) {
+    return make({ type: type.GRAPH, g: encodeBody(value, node.results[0].name, captured) });
   }
   if (typeof value === "number" || typeof value === "boolean") {
     const number = Number(value);
@@ -197,37 +240,37 @@ function encodeValueInfo(name: string, { type, dims }: Value, symbolic?: string[
   });
 }
 
-/**
- * The axes that grow with the batch, by input and output. The graph is built again for a batch one larger;
- * where a constant shape holds the batch, that fails.
- */
+/** The axes that differ between a graph and its twin at another batch size, by input and output. */
 function symbolicDims(
   graph: Graph,
-  { name, inputs }: NonNullable<EncodeOptions["symbolicBatch"]>,
+  target: Target,
+  { name, other }: NonNullable<EncodeOptions["symbolicBatch"]>,
 ): Map<string, string[]> {
-  for (const input of inputs) {
-    if (!graph.inputs.get(input)?.dims.length) {
-      throw new RangeError(
-        `cannot make the batch of "${input}" symbolic: no input with a first axis`,
-      );
-    }
+  const twin = lower(other, target);
+  if (recipe(graph) !== recipe(twin)) {
+    throw new RangeError(
+      "cannot make the batch symbolic: the graph and the one at another batch size differ in more " +
+        "than the shapes of values; a node or a constant depends on the batch",
+    );
   }
-  let larger: Graph;
-  try {
-    const grow = (input: Value) =>
-      inputs.includes(input.name) ? input.dims.with(0, input.dims[0] + 1) : input.dims;
-    larger = rewrite(graph, { dims: grow });
-  } catch (cause) {
-    throw new RangeError("cannot make the batch symbolic: the graph fixes its size", { cause });
-  }
-  const sides = [[graph.inputs, larger.inputs], [graph.outputs, larger.outputs]] as const;
-  return new Map(
-    sides.flatMap(([before, after]) =>
-      [...before].filter(([key, value]) => !sameDims(value.dims, after.get(key)!.dims))
-        .map(([key, value]) => {
-          const grown = after.get(key)!.dims;
-          return [key, value.dims.map((dim, axis) => dim === grown[axis] ? "" : name)] as const;
-        })
-    ),
-  );
+  const sides = [[graph.inputs, twin.inputs], [graph.outputs, twin.outputs]] as const;
+  return new Map(sides.flatMap(([here, there]) =>
+    [...here].map(([key, { dims }]) => {
+      const others = there.get(key)!.dims;
+      return [key, dims.map((dim, axis) => dim === others[axis] ? "" : name)] as const;
+    })
+  ));
+}
+
+/** What a graph computes, whatever the shapes: its nodes and constants as text. */
+function recipe(graph: Graph): string {
+  const plain = (_key: string, value: unknown) => typeof value === "bigint" ? String(value) : value;
+  const ends = [[...graph.inputs.keys()], [...graph.outputs.keys()]];
+  const nodes = graph.nodes.map(({ op, inputs, attributes, results }) => [
+    op,
+    inputs.map((value) => value?.constant ?? value?.name),
+    attributes,
+    results.map((value) => value.name),
+  ]);
+  return JSON.stringify([ends, nodes], plain);
 }

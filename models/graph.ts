@@ -11,6 +11,7 @@
  */
 
 import { Shorthand } from "./_shorthand.ts";
+import { Body } from "./body.ts";
 import { type Attribute, type Attributes, type Call, OperatorError } from "./operator.ts";
 import { findOperator } from "./ops/mod.ts";
 import {
@@ -222,6 +223,7 @@ function attributeKey(attributes: Attributes): string {
 }
 
 function formatAttribute(attribute: Attribute): string {
+  if (attribute instanceof Body) return "body"; // loops are never shared
   if (typeof attribute !== "object" || Array.isArray(attribute)) return JSON.stringify(attribute);
   const { type, dims, data } = attribute as Tensor;
   return `${type}[${dims}]${Array.from(data as ArrayLike<number | bigint>)}`;

@@ -6,6 +6,7 @@
  * @module
  */
 
+import type { Body } from "./body.ts";
 import type { Graph, Node, Value } from "./graph.ts";
 import type { NumberTensor, Tensor, TensorType } from "./tensor.ts";
 import { formatDims } from "./tensor.ts";
@@ -17,7 +18,8 @@ export type Attribute =
   | boolean
   | readonly number[]
   | readonly string[]
-  | Tensor;
+  | Tensor
+  | Body;
 
 /** A node's attributes by name. */
 export type Attributes = Readonly<Record<string, Attribute>>;

@@ -13,6 +13,7 @@ import { convolutionRules } from "./convolution.ts";
 import { indexingRules } from "./indexing.ts";
 import { normalizationRules } from "./normalization.ts";
 import { poolingRules } from "./pooling.ts";
+import { recurrentRules } from "./recurrent.ts";
 import type { LoweringRules, Target } from "./rule.ts";
 import { softmaxRules } from "./softmax.ts";
 
@@ -24,6 +25,7 @@ const rules: LoweringRules = {
   ...indexingRules,
   ...normalizationRules,
   ...poolingRules,
+  ...recurrentRules,
   ...softmaxRules,
 };
 

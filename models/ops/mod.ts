@@ -10,8 +10,10 @@ import { binaryOperators } from "./binary.ts";
 import { convolutionOperators } from "./convolution.ts";
 import { indexingOperators } from "./indexing.ts";
 import { linearOperators } from "./linear.ts";
+import { loopOperators } from "./loop.ts";
 import { normalizationOperators } from "./normalization.ts";
 import { poolingOperators } from "./pooling.ts";
+import { recurrentOperators } from "./recurrent.ts";
 import { reductionOperators } from "./reduction.ts";
 import { shapeOperators } from "./shape.ts";
 import { softmaxOperators } from "./softmax.ts";
@@ -29,6 +31,8 @@ export const families: Readonly<Record<string, Operators>> = {
   pooling: poolingOperators,
   normalization: normalizationOperators,
   softmax: softmaxOperators,
+  recurrent: recurrentOperators,
+  loop: loopOperators,
 };
 
 const table = new Map(Object.values(families).flatMap((family) => Object.entries(family)));

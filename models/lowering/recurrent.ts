@@ -1,0 +1,156 @@
+/**
+ * The recurrence of an LSTM, forward and backward. On the CPU it is a loop (Scan): a few nodes whatever the
+ * length, which need not even be known. WebGPU has no loops, so there each step has nodes of its own.
+ */
+
+import { Body } from "../body.ts";
+import { Graph, type Value } from "../graph.ts";
+import type { LoweringRules, Target } from "./rule.ts";
+
+/** What a step sees that is the same in every step. */
+interface Fixed {
+  readonly weight: Value;
+  /** See the operator's `positions` and `rows`. */
+  readonly index: Value | null;
+}
+
+/** One step: from the states before it and its slices, to the states after it and what is collected. */
+type Step = (
+  g: Graph,
+  states: readonly Value[],
+  slices: readonly Value[],
+  fixed: Fixed,
+) => { states: Value[]; collected: Value[] };
+
+const transposed = { alpha: 1, beta: 1, transA: 0, transB: 1 };
+
+/** The columns of one gate. */
+function gate(g: Graph, z: Value, index: number): Value {
+  const size = z.dims[1] / 4;
+  return g.slice(z, [1], [index * size], [(index + 1) * size]);
+}
+
+const forward: Step = (g, [h, c], [x], { weight, index }) => {
+  let z: Value;
+  if (index) {
+    const kept = g.op("Gemm", [h, weight], transposed);
+    z = g.add(x, g.op("Gather", [kept, index], { axis: 1 }));
+  } else z = g.op("Gemm", [h, weight, x], transposed);
+  const i = g.sigmoid(gate(g, z, 0)), f = g.sigmoid(gate(g, z, 1));
+  const n = g.tanh(gate(g, z, 2)), o = g.sigmoid(gate(g, z, 3));
+  const cell = g.add(g.mul(f, c), g.mul(i, n));
+  const hidden = g.mul(o, g.tanh(cell));
+  return { states: [hidden, cell], collected: [hidden, cell, i, f, n, o] };
+};
+
+/**
+ * Slices: the forget gate, o (1 − tanh² C), the derivatives by the four gates' pre-activations of C, C, C
+ * and H, then what flows in from outside.
+ */
+const backward: Step = (g, [dh, dc], [f, q, pi, pf, pg, po, ...outside], { weight, index }) => {
+  const [byHidden, byCell] = outside;
+  const h = byHidden ? g.add(dh, byHidden) : dh;
+  let c = g.add(dc, g.mul(h, q));
+  if (byCell) c = g.add(c, byCell);
+  const dz = g.concat([g.mul(c, pi), g.mul(c, pf), g.mul(c, pg), g.mul(h, po)], 1);
+  const kept = index ? g.op("Gather", [dz, index], { axis: 1 }) : dz;
+  return { states: [g.matmul(kept, weight), g.mul(c, f)], collected: [dz] };
+};
+
+/** The steps one after another, in either direction: the last states, then what each step gave, stacked. */
+function repeat(
+  g: Graph,
+  target: Target,
+  step: Step,
+  states: readonly Value[],
+  scanned: readonly Value[],
+  fixed: Fixed,
+  reverse = false,
+): Value[] {
+  return target === "webgpu"
+    ? unroll(g, step, states, scanned, fixed, reverse)
+    : loop(g, step, states, scanned, fixed, reverse);
+}
+
+function loop(
+  g: Graph,
+  step: Step,
+  states: readonly Value[],
+  scanned: readonly Value[],
+  fixed: Fixed,
+  reverse: boolean,
+): Value[] {
+  const inner = new Graph();
+  const declare = (prefix: string, drop: number) => ({ type, dims }: Value, i: number) =>
+    inner.input(`${prefix}${i}`, type, dims.slice(drop));
+  const before = states.map(declare("state", 0)), slices = scanned.map(declare("slice", 1));
+  const captured = [fixed.weight, ...fixed.index ? [fixed.index] : []];
+  const [weight, index = null] = captured.map(declare("captured", 0));
+  const after = step(inner, before, slices, { weight, index });
+  after.states.forEach((value, i) => inner.output(`next${i}`, value));
+  after.collected.forEach((value, i) => inner.output(`collected${i}`, value));
+  const direction = Number(reverse);
+  return [...g.opMany("Scan", [...states, ...scanned, ...captured], {
+    body: new Body(inner, captured.length),
+    num_scan_inputs: scanned.length,
+    scan_input_directions: scanned.map(() => direction),
+    scan_output_directions: after.collected.map(() => direction),
+  }, after.states.length + after.collected.length)];
+}
+
+function unroll(
+  g: Graph,
+  step: Step,
+  states: readonly Value[],
+  scanned: readonly Value[],
+  fixed: Fixed,
+  reverse: boolean,
+): Value[] {
+  const length = scanned[0].dims[0];
+  const collected: Value[][] = [];
+  for (let i = 0; i < length; i++) {
+    const t = reverse ? length - 1 - i : i;
+    const slices = scanned.map((x) => g.squeeze(g.slice(x, [0], [t], [t + 1]), [0]));
+    const after = step(g, states, slices, fixed);
+    states = after.states;
+    after.collected.forEach((value, j) => (collected[j] ??= [])[t] = g.unsqueeze(value, [0]));
+  }
+  return [...states, ...collected.map((values) => g.concat(values, 0))];
+}
+
+/** Rules for recurrent operators. */
+export const recurrentRules: LoweringRules = {
+  "celgc.LSTM"(g, { inputs }, target) {
+    const [x, weight, h, c, , index = null] = inputs as Value[];
+    return repeat(g, target, forward, [h, c], [x], { weight, index }).slice(2);
+  },
+
+  "celgc.LSTMGradient"(g, { inputs }, target) {
+    const [dh, dc, weight, first, cells, i, f, n, o, index = null] = inputs as Value[];
+    const before = g.concat([g.unsqueeze(first, [0]), g.slice(cells, [0], [0], [-1])], 0);
+    const slope = (y: Value) => g.mul(y, g.sub(1, y));
+    const top = g.tanh(cells);
+    const scanned = [
+      f,
+      g.mul(o, g.sub(1, g.mul(top, top))),
+      g.mul(n, slope(i)),
+      g.mul(before, slope(f)),
+      g.mul(i, g.sub(1, g.mul(n, n))),
+      g.mul(top, slope(o)),
+    ];
+    const zeros = g.expand(g.scalar(0, first.type), first.dims);
+    const outside = dc ? [dh ?? g.mul(cells, 0), dc] : [dh];
+    const [dHidden, dCell, dx] = repeat(
+      g,
+      target,
+      backward,
+      [zeros, zeros],
+      [...scanned, ...outside],
+      { weight, index },
+      true,
+    );
+    return [dx, dHidden, dCell];
+  },
+
+  "celgc.SelectRows": (g, { inputs }) => [g.op("Gather", [inputs[0], inputs[1]], { axis: 0 })],
+};

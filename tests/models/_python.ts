@@ -1,0 +1,40 @@
+/** Debian's Python with PyTorch, as an independent reference. */
+
+const PYTHON = "/usr/bin/python3";
+
+/** Whether `import torch` works there; if it does not, tests that need it say so and are skipped. */
+export const hasTorch = await (async () => {
+  try {
+    const command = new Deno.Command(PYTHON, { args: ["-c", "import torch"], stderr: "null" });
+    return (await command.output()).success;
+  } catch {
+    return false;
+  }
+})();
+
+/** What a test's name says when it is skipped. */
+export const torchNote = hasTorch ? "" : " (skipped: python3-torch is not installed)";
+
+/** Runs a script beside this file with `input` on its standard input; returns its standard output. */
+export async function runPython(script: string, input: Uint8Array[]): Promise<Uint8Array> {
+  const path = new URL(script, import.meta.url).pathname;
+  const command = new Deno.Command(PYTHON, {
+    args: [path],
+    stdin: "piped",
+    stdout: "piped",
+    stderr: "piped",
+  });
+  const child = command.spawn();
+  const writing = new Blob(input as BlobPart[]).stream().pipeTo(child.stdin);
+  const { success, stdout, stderr } = await child.output();
+  if (!success) throw new Error(`${script} failed:\n${new TextDecoder().decode(stderr)}`);
+  await writing;
+  return stdout;
+}
+
+/** Splits a script's output into its first line, as JSON, and the float64 numbers after it. */
+export function parseOutput(output: Uint8Array): { header: unknown; numbers: Float64Array } {
+  const end = output.indexOf(10);
+  const header = JSON.parse(new TextDecoder().decode(output.subarray(0, end)));
+  return { header, numbers: new Float64Array(output.slice(end + 1).buffer) };
+}

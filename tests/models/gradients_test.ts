@@ -1,0 +1,87 @@
+import assert from "node:assert/strict";
+import { differentiate } from "../../models/autodiff.ts";
+import { Graph, type Value } from "../../models/graph.ts";
+import { operatorCoverage } from "../../models/ops/mod.ts";
+import { sizeOf } from "../../models/tensor.ts";
+import { Random } from "../../runtime/random.ts";
+import { type Feeds, interpreter, load, relativeError } from "./_evaluate.ts";
+import { cases, type GradientCase } from "./_gradient_cases.ts";
+
+/** The loss Σ r · y with fixed random r, so that every element of y counts differently. */
+function lossOf(g: Graph, y: Value): Value {
+  const random = new Random(2, "loss");
+  const weights = Array.from({ length: sizeOf(y.dims) }, () => Math.fround(random.normal()));
+  return g.sum(g.mul(y, g.constant(y.type, y.dims, weights)));
+}
+
+function graphOf({ inputs, build }: GradientCase, derivative: boolean): Graph {
+  const g = new Graph();
+  const values = Object.entries(inputs).map(([name, { dims, type = "float32" }]) =>
+    g.input(name, type, dims)
+  );
+  const loss = g.output("loss", lossOf(g, build(g, ...values)));
+  if (derivative) {
+    const wrt = values.filter((value) => inputs[value.name].gradient !== false);
+    differentiate(g, loss, wrt).forEach((gradient, i) => {
+      assert.deepEqual(gradient.dims, wrt[i].dims);
+      g.output(`${wrt[i].name}.grad`, gradient);
+    });
+  }
+  return g;
+}
+
+function draw({ name, inputs }: GradientCase): Feeds {
+  const random = new Random(1, name);
+  return Object.fromEntries(
+    Object.entries(inputs).map(([key, { dims, from = -1.5, to = 1.5, values, type }]) => {
+      const next = () => {
+        const x = from + (to - from) * random.uniform();
+        return type?.startsWith("int") ? Math.floor(x) : Math.fround(x);
+      };
+      return [key, values ?? Array.from({ length: sizeOf(dims) }, next)];
+    }),
+  );
+}
+
+/** ∂loss/∂feeds[name] by central differences in float64. */
+function differences(loss: (feeds: Feeds) => number, feeds: Feeds, name: string): Float64Array {
+  const h = 1e-5;
+  return Float64Array.from(feeds[name], (_, i) => {
+    const shifted = (by: number) =>
+      loss({ ...feeds, [name]: Array.from(feeds[name]).with(i, feeds[name][i] + by) });
+    return (shifted(h) - shifted(-h)) / (2 * h);
+  });
+}
+
+for (const each of cases) {
+  Deno.test(`the gradient of ${each.name} agrees with central differences`, async () => {
+    const feeds = draw(each);
+    const forward = interpreter(graphOf(each, false));
+    const loss = (at: Feeds) => forward(at).loss[0];
+    const expected = loss(feeds);
+    const graph = graphOf(each, true);
+    for (const target of ["cpu", "webgpu"] as const) {
+      await using runner = await load(graph, { target });
+      const results = await runner.run(feeds);
+      const scale = Math.max(1, Math.abs(expected));
+      const actual = Number(results.loss.data[0]);
+      assert(Math.abs(actual - expected) < 2e-5 * scale, `${target}: loss ${actual}, ${expected}`);
+      for (const name of Object.keys(results).filter((key) => key.endsWith(".grad"))) {
+        const numeric = differences(loss, feeds, name.slice(0, -".grad".length));
+        const error = relativeError(results[name].data, numeric);
+        assert(
+          error < (each.tolerance ?? 2e-5),
+          `${target}: ${name} is off by ${error}\n${results[name].data}\n${numeric}`,
+        );
+      }
+    }
+  });
+}
+
+Deno.test("every operator that has a gradient rule has a case", () => {
+  const covered = new Set(cases.flatMap((each) => graphOf(each, false).nodes.map(({ op }) => op)));
+  const rest = operatorCoverage().filter(({ op, gradient }) => gradient && !covered.has(op));
+  const constant = ["ArgMax", "ArgMin", "Shape", "Size", "ConstantOfShape", "Range"];
+  const piecewise = ["Floor", "Ceil", "Round", "Sign", "Identity"];
+  assert.deepEqual(rest.map(({ op }) => op).sort(), [...constant, ...piecewise].sort());
+});

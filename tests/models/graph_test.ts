@@ -1,0 +1,128 @@
+import assert from "node:assert/strict";
+import { differentiate } from "../../models/autodiff.ts";
+import { Graph } from "../../models/graph.ts";
+import { lower } from "../../models/lowering/mod.ts";
+import { OperatorError } from "../../models/operator.ts";
+import { operatorCoverage } from "../../models/ops/mod.ts";
+import type { Value } from "../../models/graph.ts";
+import { toNumbers } from "../../models/tensor.ts";
+
+const numbers = (value: Value) => Array.from(toNumbers(value.constant!).data);
+
+Deno.test("arithmetic on constants is done at once", () => {
+  const g = new Graph();
+  const x = g.input("x", "float32", [2, 3, 4]);
+  const shape = g.op("Shape", [x]);
+  const [batch, rest] = [g.op("Gather", [shape, g.ints([0])]), g.slice(shape, [0], [1], [3])];
+  const flat = g.concat([batch, g.reduce("ReduceProd", rest, [0], true)], 0);
+  assert.deepEqual(numbers(flat), [2, 12]);
+  assert.deepEqual(g.op("Reshape", [x, flat]).dims, [2, 12]);
+  assert.deepEqual(numbers(g.div(g.ints([-7]), g.ints([2]))), [-3]);
+  assert.deepEqual(numbers(g.cast(g.mul(g.scalar(1.75), 2), "int32")), [3]);
+  assert.equal(g.nodes.length, 1, "only the Reshape is left to compute");
+});
+
+Deno.test("float constants are rounded as the device would round them", () => {
+  const g = new Graph();
+  assert.deepEqual(numbers(g.add(g.scalar(0.1), 0.2)), [
+    Math.fround(Math.fround(0.1) + Math.fround(0.2)),
+  ]);
+});
+
+Deno.test("the same operator on the same inputs is one node, unless it is random", () => {
+  const g = new Graph();
+  const x = g.input("x", "float32", [2]), y = g.input("y", "float32", [2]);
+  assert.equal(g.mul(x, y), g.mul(x, y));
+  assert.notEqual(g.mul(x, y), g.mul(y, x));
+  assert.equal(g.add(x, 1), g.add(x, g.scalar(1)));
+  assert.notEqual(g.op("LeakyRelu", [x], { alpha: 0.1 }), g.op("LeakyRelu", [x], { alpha: 0.2 }));
+  assert.notEqual(g.scalar(0), g.scalar(-0));
+  assert.notEqual(g.scalar(1), g.scalar(1, "int32"));
+});
+
+Deno.test("what changes nothing makes no node", () => {
+  const g = new Graph();
+  const x = g.input("x", "float32", [2, 3]);
+  const same = [
+    g.mul(x, 1),
+    g.add(0, x),
+    g.div(x, 1),
+    g.reshape(x, [2, -1]),
+    g.transpose(g.transpose(x)),
+    g.cast(x, "float32"),
+    g.op("Identity", [x]),
+    g.slice(x, [0], [0], [100]),
+    g.pad(x, [0, 0], [0, 0]),
+    g.concat([x], 0),
+    g.expand(x, [2, 3]),
+    g.reshape(g.reshape(x, [6]), [2, 3]),
+  ];
+  for (const [i, value] of same.entries()) assert.equal(value, x, `${i}`);
+  // Adding a zero that broadcasts does change the shape.
+  assert.deepEqual(g.add(x, g.constant("float32", [4, 1, 1], 0)).dims, [4, 2, 3]);
+});
+
+Deno.test("lowering drops what no output needs and keeps every input", () => {
+  const g = new Graph();
+  const x = g.input("x", "float32", [2]), unused = g.input("unused", "float32", [1]);
+  g.exp(g.exp(x));
+  g.output("y", g.neg(x));
+  const lowered = lower(g, "portable");
+  assert.deepEqual(lowered.nodes.map(({ op }) => op), ["Neg"]);
+  assert.deepEqual([...lowered.inputs.keys()], [x.name, unused.name]);
+});
+
+Deno.test("a mistake is reported where it is made, with operator, shapes and names", () => {
+  const g = new Graph();
+  const x = g.input("x", "float32", [2, 3]), i = g.input("i", "int32", [3]);
+  const image = g.input("image", "float32", [1, 3, 8, 8]);
+  const weight = g.input("weight", "float32", [4, 2, 3, 3]);
+  const message = (call: () => unknown, ...patterns: RegExp[]) => {
+    for (const pattern of [/^cannot apply/, ...patterns]) {
+      assert.throws(call, (error) => error instanceof OperatorError && pattern.test(error.message));
+    }
+  };
+  message(
+    () => g.add(x, g.constant("float32", [2], 0)),
+    /Add\(x: float32\[2, 3\]/,
+    /do not broadcast/,
+  );
+  message(() => g.add(x, i), /float32, int32/, /insert a Cast/);
+  message(() => g.matmul(x, x), /MatMul/, /columns/);
+  message(() => g.conv(image, weight), /image: float32\[1, 3, 8, 8\]/, /2 image channels/);
+  message(() => g.reshape(x, [4, -1]), /6 elements do not fill the shape \[4, -1\]/);
+  message(() => g.op("Reshape", [x, i]), /must be a constant, and i is computed/);
+  message(() => g.concat([x, i], 0), /element types differ/);
+  message(() => g.sum(x, [2]), /axis 2 is outside a tensor of rank 2/);
+  message(() => g.neg(new Graph().input("other", "float32", [])), /belongs to another graph/);
+  message(() => g.exp(i), /must hold floating-point numbers/);
+  message(() => g.softmaxCrossEntropy(x, i), /class indices/);
+  assert.throws(() => g.op("Frobnicate", [x]), /operator Frobnicate is not known/);
+  assert.throws(() => g.input("x", "float32", []), /has a value of that name/);
+  assert.throws(() => g.input("z", "float32", [-1]), /shapes are static/);
+  assert.throws(() => g.constant("float32", [2], [1, 2, 3]), /needs 2 elements, got 3/);
+});
+
+Deno.test("a loss that cannot be differentiated is refused with the reason", () => {
+  const g = new Graph();
+  const x = g.input("x", "float32", [3]), other = g.input("other", "float32", []);
+  assert.throws(() => differentiate(g, x, [x]), /one floating-point number, not float32\[3\]/);
+  assert.throws(() => differentiate(g, g.sum(x), [other]), /by other: it does not depend on it/);
+  const mod = g.sum(g.op("Mod", [x, g.scalar(2)], { fmod: 1 }));
+  assert.throws(() => differentiate(g, mod, [x]), /cannot apply Mod.*no gradient rule/);
+  // A way through integers or floors carries no gradient, and is no error where there is another way.
+  const floored = g.sum(g.mul(x, g.op("Floor", [x])));
+  assert.deepEqual(differentiate(g, floored, [x])[0].dims, [3]);
+});
+
+Deno.test("the coverage table says what has a gradient", () => {
+  const table = new Map(operatorCoverage().map((line) => [line.op, line]));
+  assert.deepEqual(table.get("Conv"), {
+    op: "Conv",
+    family: "convolution",
+    gradient: true,
+    folds: true,
+  });
+  assert.equal(table.get("Equal")?.gradient, false);
+  assert(![...table.keys()].some((op) => op.startsWith("celgc.")));
+});
