@@ -2,12 +2,21 @@
  * From a figure and a view of it to the chart library's option object.
  *
  * The same functions draw on the page and on the images: the page holds their compiled text
- * (`Function.prototype.toString`). So each is self-contained but for the others in
- * {@linkcode CHART_FUNCTIONS}, and none reads a constant of this module.
+ * (`Function.prototype.toString`). So each is self-contained but for the others, and none reads a
+ * constant of a module.
  *
  * @module
  */
 
+import {
+  extentOf,
+  legendRows,
+  linearTicks,
+  logTicks,
+  paletteOf,
+  runStyle,
+  writeValue,
+} from "./chart_style.ts";
 import type {
   BarFigure,
   FigureView,
@@ -21,133 +30,6 @@ import type {
 // deno-lint-ignore no-explicit-any
 export type ChartOption = Record<string, any>;
 
-/** Colours of a view. Each run's hue is legible on the ground of either scheme. */
-export function paletteOf(dark: boolean): {
-  runs: string[];
-  stacks: string[];
-  text: string;
-  quiet: string;
-  line: string;
-  ground: string;
-} {
-  return dark
-    ? {
-      runs: "#6ea8fe #ff9466 #46d3a0 #c49bff #f0c552 #4fd3ea #ff86bd #b0d862".split(" "),
-      stacks: "#6ea8fe #ff9466 #5b6472".split(" "),
-      text: "#e6e9ef",
-      quiet: "#9aa4b2",
-      line: "#2b323d",
-      ground: "#161b22",
-    }
-    : {
-      runs: "#2563eb #d9480f #0b8f62 #8b3fd9 #b7860b #0a8ba6 #d1307a #5c8f10".split(" "),
-      stacks: "#2563eb #d9480f #c3cad5".split(" "),
-      text: "#1b2430",
-      quiet: "#5c6877",
-      line: "#e3e7ed",
-      ground: "#ffffff",
-    };
-}
-
-/** Colour, dashes and mark of a run: the baseline in the colour of the text, dashes where hues run out. */
-export function runStyle(
-  data: PageData,
-  run: number,
-  dark: boolean,
-): { color: string; dash: string | number[]; symbol: string } {
-  const palette = paletteOf(dark);
-  const slot = data.runs.slice(0, run).filter((other) => !other.baseline).length;
-  if (data.runs[run].baseline) return { color: palette.text, dash: "solid", symbol: "circle" };
-  const dashes = ["solid", [9, 4], [3, 3], [12, 4, 2, 4]];
-  return {
-    color: palette.runs[slot % palette.runs.length],
-    dash: dashes[Math.floor(slot / palette.runs.length) % dashes.length],
-    symbol: ["circle", "triangle", "rect", "diamond"][slot % 4],
-  };
-}
-
-/** A value as a figure writes it, in three or so digits. */
-export function writeValue(value: number | null, format: ValueFormat): string {
-  if (value === null || !Number.isFinite(value)) return "–";
-  if (format === "percent") return `${+(value * 100).toPrecision(3)} %`;
-  if (format === "seconds") {
-    if (value < 120) return `${+value.toPrecision(3)} s`;
-    if (value < 7200) return `${+(value / 60).toPrecision(3)} min`;
-    return `${+(value / 3600).toPrecision(3)} h`;
-  }
-  const size = Math.abs(value);
-  if (format === "bytes" || size >= 10000) {
-    const units = format === "bytes"
-      ? [" B", " kB", " MB", " GB", " TB"]
-      : ["", "k", "M", "G", "T"];
-    const step = Math.min(4, Math.max(0, Math.floor(Math.log10(Math.max(size, 1)) / 3 + 1e-9)));
-    return `${+(value / 1000 ** step).toPrecision(3)}${units[step]}`;
-  }
-  if (size !== 0 && size < 0.001) return value.toExponential(1).replace("e-", "e−");
-  return `${+value.toPrecision(size >= 1000 ? 4 : 3)}`;
-}
-
-/** Ticks of a logarithmic axis: 1, 2 and 5 of each decade as far as there is room for them. */
-export function logTicks(low: number, high: number): number[] {
-  const decades = Math.log10(high / low);
-  const digits = decades < 0.7 ? [1, 1.5, 2, 3, 4, 5, 6, 8] : decades < 2.5 ? [1, 2, 5] : [1];
-  const every = Math.max(1, Math.ceil(decades / 8));
-  const ticks: number[] = [];
-  for (let power = Math.floor(Math.log10(low)); power <= Math.ceil(Math.log10(high)); power++) {
-    if (power % every !== 0) continue;
-    for (const digit of digits) {
-      const tick = +(digit * 10 ** power).toPrecision(3);
-      if (tick >= low && tick <= high) ticks.push(tick);
-    }
-  }
-  return ticks;
-}
-
-/** Ticks of an axis of seconds, at round numbers of seconds, minutes, hours or days. */
-export function timeTicks(high: number, count: number): number[] {
-  const steps = [
-    1,
-    2,
-    5,
-    10,
-    15,
-    30,
-    60,
-    120,
-    300,
-    600,
-    900,
-    1800,
-    3600,
-    7200,
-    10800,
-    21600,
-    43200,
-  ];
-  let step = steps.find((s) => high / s <= count) ?? 86400 * Math.ceil(high / 86400 / count);
-  // Less than a second or so in all: as any other number.
-  if (high < 2) step = 10 ** Math.floor(Math.log10(high)) / 4;
-  const ticks: number[] = [];
-  for (let tick = 0; tick <= high * 1.0001; tick += step) ticks.push(+tick.toPrecision(6));
-  return ticks;
-}
-
-/** Least and greatest finite value, positive ones alone for a logarithmic axis; null if there is none. */
-export function extentOf(
-  values: Iterable<number | null | undefined>,
-  log: boolean,
-): [number, number] | null {
-  let low = Infinity, high = -Infinity;
-  for (const value of values) {
-    if (value === null || value === undefined || !Number.isFinite(value) || (log && value <= 0)) {
-      continue;
-    }
-    if (value < low) low = value;
-    if (value > high) high = value;
-  }
-  return low > high ? null : [low, high];
-}
-
 /** The option object of a figure. */
 export function chartOption(data: PageData, figure: PageFigure, view: FigureView): ChartOption {
   const palette = paletteOf(view.dark);
@@ -155,6 +37,9 @@ export function chartOption(data: PageData, figure: PageFigure, view: FigureView
     ? barOption(data, figure, view)
     : lineOption(data, figure, view);
   const small = view.width < 520;
+  const entries = figure.kind === "bars"
+    ? figure.stacks.map((stack) => stack.name)
+    : data.runs.filter((_, run) => !view.hidden[run]).map((run) => run.label);
   const title = view.standalone
     ? {
       text: figure.title,
@@ -174,7 +59,7 @@ export function chartOption(data: PageData, figure: PageFigure, view: FigureView
     grid: {
       left: small ? 8 : 12,
       right: view.standalone ? 28 : small ? 12 : 18,
-      top: view.standalone ? 92 : 30,
+      top: view.standalone ? 62 + 27 * legendRows(entries, view.width) : 26,
       bottom: 8,
       outerBoundsMode: "same",
       outerBoundsContain: "all",
@@ -265,11 +150,10 @@ export function lineOption(data: PageData, figure: LineFigure, view: FigureView)
   });
   const xFormat = axis.key === "seconds" ? "seconds" : axis.key === "bytes" ? "bytes" : "number";
   const roomy = Math.max(3, Math.floor(view.width / 90));
+  const xLow = view.logX || view.window ? xs[0] : 0;
   const xTicks = view.logX
     ? logTicks(xs[0], xs[1])
-    : axis.key === "seconds"
-    ? timeTicks(xs[1], roomy).filter((tick) => tick >= (view.window?.[0] ?? 0))
-    : undefined;
+    : linearTicks(xLow, xs[1], roomy, axis.key === "seconds");
   const margin = ys && view.logY ? (ys[1] / ys[0]) ** 0.04 : 1;
   const yLow = ys && view.logY ? ys[0] / margin : undefined;
   const yHigh = ys && view.logY ? ys[1] * margin : undefined;
@@ -292,12 +176,11 @@ export function lineOption(data: PageData, figure: LineFigure, view: FigureView)
       name: axis.title,
       nameLocation: "middle",
       nameGap: view.standalone ? 30 : 26,
-      min: view.logX || view.window ? xs[0] : 0,
+      min: xLow,
       max: xs[1] > xs[0] ? xs[1] : undefined,
-      splitNumber: roomy,
       splitLine: { show: false },
       axisTick: { show: true, lineStyle: { color: palette.quiet }, customValues: xTicks },
-      axisLabel: { ...write(xFormat, xTicks), showMaxLabel: xTicks ? undefined : false },
+      axisLabel: write(xFormat, xTicks),
     },
     yAxis: {
       ...common,
@@ -372,15 +255,5 @@ export function barOption(data: PageData, figure: BarFigure, view: FigureView): 
   };
 }
 
-/** Everything above that draws, for the page to carry along. */
-export const CHART_FUNCTIONS: readonly CallableFunction[] = [
-  paletteOf,
-  runStyle,
-  writeValue,
-  logTicks,
-  timeTicks,
-  extentOf,
-  chartOption,
-  lineOption,
-  barOption,
-];
+/** Everything above, for the page to carry along. */
+export const CHART_FUNCTIONS: readonly CallableFunction[] = [chartOption, lineOption, barOption];

@@ -4,7 +4,7 @@
  * @module
  */
 
-import { writeValue } from "./chart_option.ts";
+import { writeValue } from "./chart_style.ts";
 import type { RunLog } from "./run_log.ts";
 import { labelRuns } from "./labels.ts";
 import { optionsOf } from "./options_of.ts";
@@ -26,6 +26,8 @@ const POINTS_OF_ALL = 12_000;
 
 /** A report's data: what the page draws, and the table. */
 export interface ReportData {
+  /** The runs in the order of the page, the baseline first. */
+  readonly logs: readonly RunLog[];
   readonly page: PageData;
   readonly summaries: readonly RunSummary[];
 }
@@ -36,22 +38,17 @@ interface Run extends Summarised {
   readonly clipWidth: number;
 }
 
-/**
- * Works out every figure and the summary.
- *
- * @param logs the runs, each once
- * @param baseline index of the run that the others are compared with; found by {@linkcode findBaseline} if not given
- */
-export function reportData(logs: readonly RunLog[], baseline?: number): ReportData {
-  const labels = labelRuns(logs.map((log) => log.config), logs.map((log) => log.directory));
+/** Works out every figure and the summary. Each run is given once. */
+export function reportData(logs: readonly RunLog[]): ReportData {
+  const ordered = baselineFirst(logs);
+  const labels = labelRuns(ordered.map((log) => log.config), ordered.map((log) => log.directory));
   const bins = Math.max(60, Math.min(POINTS, Math.floor(POINTS_OF_ALL / logs.length)));
-  const runs = logs.map((log, index): Run => {
-    const options = optionsOf(log.config);
+  const runs = ordered.map((log, index): Run => {
     const rounds = roundCurves(log, bins);
     const clip = clipRateCurve(log, bins);
     return {
       log,
-      options,
+      options: optionsOf(log.config),
       label: labels[index],
       steps: stepCurves(log, bins),
       accuracy: evalCurves(log, "accuracy", bins),
@@ -62,11 +59,12 @@ export function reportData(logs: readonly RunLog[], baseline?: number): ReportDa
       clipWidth: clip.width,
     };
   });
-  const reference = baseline ?? findBaseline(runs.map((run) => run.options));
+  const reference = findBaseline(runs.map((run) => run.options));
   const summaries = summarise(runs, reference);
   const tracks = new TrackList();
   const figures = [...curveFigures(runs, tracks), ...timeFigure(summaries)];
   return {
+    logs: ordered,
     summaries,
     page: {
       runs: runs.map((run, index) => ({
@@ -85,6 +83,11 @@ export function reportData(logs: readonly RunLog[], baseline?: number): ReportDa
       figures,
     },
   };
+}
+
+function baselineFirst(logs: readonly RunLog[]): RunLog[] {
+  const baseline = findBaseline(logs.map((log) => optionsOf(log.config)));
+  return logs.toSorted((a, b) => Number(b === logs[baseline]) - Number(a === logs[baseline]));
 }
 
 function curveFigures(runs: readonly Run[], tracks: TrackList): PageFigure[] {
@@ -124,7 +127,7 @@ function curveFigures(runs: readonly Run[], tracks: TrackList): PageFigure[] {
   add({
     id: "training-loss",
     title: "Training loss",
-    source: "Figures 1–4, 6, 7, 9–12",
+    source: "Paper’s figures 1–4, 6, 7, 9–12",
     yName: "loss",
     format: "number",
     log: false,
@@ -138,7 +141,7 @@ function curveFigures(runs: readonly Run[], tracks: TrackList): PageFigure[] {
         {
           id: [split || "test", kind].join("-"),
           title: `${name} ${kind}`,
-          source: "Figures 1–4, 6, 7, 9–12",
+          source: "Paper’s figures 1–4, 6, 7, 9–12",
           yName: kind,
           format: kind === "accuracy" ? "percent" : "number",
           log: kind === "perplexity",
@@ -154,7 +157,7 @@ function curveFigures(runs: readonly Run[], tracks: TrackList): PageFigure[] {
   add({
     id: "clip-rate",
     title: "Steps that clip",
-    source: "Figure 5",
+    source: "Paper’s figure 5",
     yName: "share of steps",
     format: "percent",
     log: false,
@@ -164,7 +167,7 @@ function curveFigures(runs: readonly Run[], tracks: TrackList): PageFigure[] {
   add({
     id: "gradient-norm",
     title: "Gradient norm",
-    source: "Figure 8",
+    source: "Paper’s figure 8",
     yName: "‖g‖₂",
     format: "number",
     log: true,
@@ -177,7 +180,7 @@ function curveFigures(runs: readonly Run[], tracks: TrackList): PageFigure[] {
   add({
     id: "drift",
     title: "Drift and its bound",
-    source: "Lemma 1",
+    source: "Paper’s lemma 1",
     yName: "‖x̄ − xᵢ‖₂",
     format: "number",
     log: true,
@@ -219,7 +222,7 @@ function timeFigure(summaries: readonly RunSummary[]): BarFigure[] {
       .map((part) => Math.max(0, part) / epochs)
   );
   if (!parts.some(([steps]) => Number.isFinite(steps))) return [];
-  const names = ["computing steps", "communicating", "evaluating and the rest"];
+  const names = ["computing", "communicating", "evaluation, rest"];
   const describe = parts.map(([steps, sync, rest], index) =>
     `${summaries[index].label}: ${writeValue(steps, "seconds")} computing, ` +
     `${writeValue(sync, "seconds")} communicating, ${writeValue(rest, "seconds")} otherwise`

@@ -6,12 +6,24 @@
  */
 
 import { loadChartBundle } from "../../deps.ts";
-import { CHART_FUNCTIONS, writeValue } from "./chart_option.ts";
+import { CHART_FUNCTIONS } from "./chart_option.ts";
+import { STYLE_FUNCTIONS, writeValue } from "./chart_style.ts";
 import type { ReportData } from "./figures.ts";
 import { CLIENT_FUNCTIONS } from "./page_client.ts";
+import { FIGURE_FUNCTIONS } from "./page_figures.ts";
+import { STATE_FUNCTIONS } from "./page_state.ts";
 import { PAGE_STYLE } from "./page_style.ts";
 import type { RunLog } from "./run_log.ts";
 import type { RunSummary } from "./summary.ts";
+
+/** The functions of the page's script. */
+const SCRIPT = [
+  ...STYLE_FUNCTIONS,
+  ...CHART_FUNCTIONS,
+  ...STATE_FUNCTIONS,
+  ...FIGURE_FUNCTIONS,
+  ...CLIENT_FUNCTIONS,
+];
 
 /** What a page is made of besides its data. */
 export interface PageOptions {
@@ -28,13 +40,12 @@ export type PageParts = Readonly<Record<"state-of-runs" | "summary" | "log-notes
 /** The whole page as HTML. */
 export async function renderPage(
   data: ReportData,
-  logs: readonly RunLog[],
   options: PageOptions,
 ): Promise<string> {
-  const parts = renderParts(data, logs, options.made);
+  const parts = renderParts(data, options.made);
   const library = inScript((await loadChartBundle()).default);
   const script = inScript(
-    [...CHART_FUNCTIONS, ...CLIENT_FUNCTIONS].map(String).join("\n") + "\nstartPage(echarts);\n",
+    SCRIPT.map(String).join("\n") + "\nstartPage(echarts);\n",
   );
   const policy = [
     "default-src 'none'",
@@ -80,7 +91,7 @@ them, double-click for the whole. Charts by Apache ECharts (Apache License 2.0).
 }
 
 /** The parts that change as runs go on. */
-export function renderParts(data: ReportData, logs: readonly RunLog[], made: Date): PageParts {
+export function renderParts(data: ReportData, made: Date): PageParts {
   const going = data.page.runs.filter((run) => run.going).length;
   const runs = data.page.runs.length;
   return {
@@ -88,7 +99,7 @@ export function renderParts(data: ReportData, logs: readonly RunLog[], made: Dat
       `${runs} run${runs === 1 ? "" : "s"}${going > 0 ? `, ${going} still going` : ""} · ` +
       `<time datetime="${made.toISOString()}">${escape(localTime(made))}</time>`,
     "summary": summaryTable(data),
-    "log-notes": logNotes(data, logs),
+    "log-notes": logNotes(data),
   };
 }
 
@@ -117,9 +128,9 @@ function columnsOf(data: ReportData): Column[] {
   const kind = score?.kind ?? "accuracy";
   const scoreFormat = kind === "accuracy" ? "percent" : "number";
   const columns: Column[] = [
-    { name: "ranks", cell: (run) => run.options.ranks === null ? "–" : String(run.options.ranks) },
+    { name: "ranks", cell: (run) => String(run.options.ranks ?? "–") },
     { name: "epochs", cell: (run) => writeValue(run.epochs, "number") },
-    { name: "iterations", unit: "of each rank", cell: (run) => count(run.iterations) },
+    { name: "iterations", cell: (run) => count(run.iterations) },
     { name: "rounds", cell: (run) => count(run.rounds) },
     {
       name: "training loss",
@@ -133,7 +144,10 @@ function columnsOf(data: ReportData): Column[] {
       name: `${score.split === "valid" ? "validation" : "test"} ${kind}`,
       unit: "last (best)",
       cell: ({ score: s }) =>
-        s ? `${writeValue(s.last, scoreFormat)} (${writeValue(s.best, scoreFormat)})` : "–",
+        s
+          ? writeValue(s.last, scoreFormat) +
+            (s.best === s.last ? "" : ` (${writeValue(s.best, scoreFormat)})`)
+          : "–",
       better: { value: (run) => run.score?.last ?? NaN, most: kind === "accuracy" },
     });
   }
@@ -145,7 +159,6 @@ function columnsOf(data: ReportData): Column[] {
     },
     {
       name: "steps/s",
-      unit: "of each rank",
       cell: (run) => writeValue(run.stepsPerSecond, "number"),
       better: { value: (run) => run.stepsPerSecond, most: true },
     },
@@ -181,7 +194,9 @@ function columnsOf(data: ReportData): Column[] {
 }
 
 function summaryTable(data: ReportData): string {
-  const columns = columnsOf(data);
+  const ranks = new Set(data.summaries.map((run) => run.options.ranks));
+  const columns = columnsOf(data).filter(({ name }) => name !== "ranks" || ranks.size > 1);
+  const common = ranks.size > 1 || ranks.has(null) ? "" : ` · ranks: ${[...ranks]}`;
   const { summaries, page } = data;
   const best = columns.map(({ better }) => {
     if (!better || summaries.length < 2) return -1;
@@ -203,15 +218,15 @@ function summaryTable(data: ReportData): string {
       `${baseline ? ' <span class="quiet">baseline</span>' : ""}` +
       `${going ? '<span class="going">still going</span>' : ""}</th>${cells.join("")}</tr>`;
   });
-  return `<table><caption>Summary</caption><thead><tr><th scope="col">run</th>${
+  return `<table><caption>Summary<small class="quiet">${common}</small></caption><thead><tr><th scope="col">run</th>${
     head.join("")
   }</tr></thead>` +
     `<tbody>${rows.join("\n")}</tbody></table>`;
 }
 
-function logNotes(data: ReportData, logs: readonly RunLog[]): string {
-  const problems = logs.flatMap((log) => problemsOf(log));
-  const files = logs.map((log, index) =>
+function logNotes(data: ReportData): string {
+  const problems = data.logs.flatMap((log) => problemsOf(log));
+  const files = data.logs.map((log, index) =>
     `<li><b>${escape(data.summaries[index].label)}</b>: ${escape(log.directory)}</li>`
   );
   const list = (items: readonly string[]) => `<ul>${items.join("\n")}</ul>`;

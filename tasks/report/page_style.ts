@@ -24,13 +24,14 @@ h2 { font-size: 17px; margin: 0; }
 .card { background: var(--card); border: 1px solid var(--line); border-radius: 10px; }
 .scroll { overflow-x: auto; }
 .summary { margin: 20px 0 0; }
-table { border-collapse: collapse; width: 100%; font-variant-numeric: tabular-nums; white-space: nowrap; }
+table { border-collapse: collapse; width: 100%; font-variant-numeric: tabular-nums; white-space: nowrap; font-size: 14px; }
+caption small { font-size: 13px; font-weight: 400; }
 caption { text-align: left; font-weight: 600; font-size: 17px; padding: 14px 16px 6px; }
-th, td { text-align: right; padding: 7px 14px; border-top: 1px solid var(--line); }
+th, td { text-align: right; padding: 7px 10px; border-top: 1px solid var(--line); }
 thead th { color: var(--quiet); font-weight: 500; font-size: 13px; vertical-align: bottom; border-top: 0; line-height: 1.3; }
 thead small { display: block; font-size: 11px; font-weight: 400; }
 tbody th { text-align: left; font-weight: 500; }
-th:first-child, td:first-child { text-align: left; position: sticky; left: 0; background: var(--card); }
+th:first-child, td:first-child { padding-left: 16px; text-align: left; position: sticky; left: 0; background: var(--card); }
 td.best { font-weight: 650; }
 .swatch { display: inline-block; width: 18px; height: 0; border-top: 3px solid; border-radius: 2px; margin-right: 8px; vertical-align: middle; }
 .going { font-size: 12px; color: var(--warn); font-weight: 500; margin-left: 6px; }
@@ -61,11 +62,10 @@ button:hover { border-color: var(--quiet); }
 figure { margin: 0; padding: 14px 16px 10px; min-width: 0; display: flex; flex-direction: column; }
 figcaption { display: flex; flex-wrap: wrap; gap: 0 10px; align-items: baseline; }
 figcaption p { flex-basis: 100%; font-size: 13px; }
-figcaption .source { font-size: 13px; }
 figcaption .tools { margin-left: auto; display: flex; gap: 6px; }
 figcaption button { padding: 1px 9px; font-size: 12px; }
 figcaption button[aria-pressed="true"] { background: var(--accent); color: var(--on-accent); border-color: var(--accent); }
-.chart { height: 340px; margin-top: 8px; position: relative; }
+.chart { height: 340px; margin-top: 4px; position: relative; }
 .chart .pick { position: absolute; background: var(--accent); opacity: 0.15; pointer-events: none; }
 .tip { font-size: 13px; line-height: 1.45; color: var(--text); font-variant-numeric: tabular-nums; }
 .tip b { font-weight: 600; }

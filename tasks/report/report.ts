@@ -16,7 +16,6 @@ export interface ReportOutcome {
   /** The page. */
   readonly page: string;
   readonly data: ReportData;
-  readonly logs: readonly RunLog[];
 }
 
 /**
@@ -36,9 +35,9 @@ export async function report(
   const title = options.title ?? titleOf(directories);
   await Deno.writeTextFile(
     page,
-    await renderPage(data, logs, { title, made: new Date(), watchMs: null }),
+    await renderPage(data, { title, made: new Date(), watchMs: null }),
   );
-  return { page, data, logs };
+  return { page, data };
 }
 
 /** What a report on these folders is called. */
