@@ -5,79 +5,103 @@
  * @module
  */
 
-import { allreduce } from "./collectives/allreduce.ts";
-import { barrier } from "./collectives/barrier.ts";
-import { bcast } from "./collectives/bcast.ts";
-import { gather } from "./collectives/gather.ts";
+import { CollectiveCalls } from "./_collective_calls.ts";
+import { dup, split } from "./collectives/split.ts";
 import { Context } from "./context.ts";
-import type { TypedArray } from "./datatypes.ts";
 import { Engine } from "./engine.ts";
-import type { Op } from "./ops.ts";
 import type { OperationStats } from "./stats.ts";
-import { ANY_SOURCE, ANY_TAG, type Status } from "./status.ts";
 import type { Transport } from "./transport.ts";
 
-/** A group of ranks that exchange typed arrays. */
-export class Communicator implements AsyncDisposable {
-  readonly #context: Context;
+/**
+ * A group of ranks that exchange typed arrays.
+ *
+ * Members make collective calls in the same order. A call is placed in that order when it is made, not
+ * when it is awaited, and several may go on at once.
+ *
+ * @example
+ * ```ts no-eval
+ * import { init } from "./init.ts";
+ * await using comm = await init();
+ * const mean = new Float32Array(1000).fill(comm.rank);
+ * await comm.allreduce(mean, "sum");
+ * ```
+ */
+export class Communicator extends CollectiveCalls implements AsyncDisposable {
+  readonly #isWorld: boolean;
 
   /** Made by `init()`, {@linkcode Communicator.split} and {@linkcode Communicator.dup}. */
   constructor(wire: Transport | Context) {
-    if (wire instanceof Context) this.#context = wire;
-    else {
-      const group = Array.from({ length: wire.size }, (_, rank) => rank);
-      this.#context = new Context(new Engine(wire), 0, group);
-    }
+    super(wire instanceof Context ? wire : worldOf(wire));
+    this.#isWorld = !(wire instanceof Context);
   }
 
-  /** This process's rank, 0 ≤ rank < size. */
-  get rank(): number {
-    return this.#context.rank;
-  }
-
-  /** Number of ranks. */
-  get size(): number {
-    return this.#context.size;
-  }
-
-  /** The caller's training step, named in errors; null if there is none. */
+  /** The caller's training step, named in errors; null if there is none. Shared by derived ones. */
   get step(): number | null {
-    return this.#context.engine.step;
+    return this.context.engine.step;
   }
   set step(step: number | null) {
-    this.#context.engine.step = step;
+    this.context.engine.step = step;
   }
 
-  send(buffer: TypedArray, dest: number, tag = 0): Promise<void> {
-    return this.#context.stats.time("send", this.#context.messages.send(buffer, dest, tag));
+  /**
+   * Divides the members into communicators, one for each color.
+   *
+   * @param color a non-negative integer, or null to be left out
+   * @param key orders the ranks of the new communicator; equal keys keep the order of this one
+   * @returns the communicator of this rank's color, or null
+   */
+  async split(color: number | null, key = 0): Promise<Communicator | null> {
+    const context = await split(this.context, color, key);
+    return context === null ? null : new Communicator(context);
   }
 
-  recv(buffer: TypedArray, source = ANY_SOURCE, tag = ANY_TAG): Promise<Status> {
-    return this.#context.stats.time("recv", this.#context.messages.receive(buffer, source, tag));
+  /** A communicator of the same members whose traffic never meets that of this one. */
+  async dup(): Promise<Communicator> {
+    return new Communicator(await dup(this.context));
   }
 
-  barrier(): Promise<void> {
-    return barrier(this.#context);
+  /**
+   * Ends the use of a derived communicator on this rank. What is still pending on it rejects. The
+   * one that `init()` made is closed instead.
+   */
+  free(): void {
+    if (this.#isWorld) {
+      throw new TypeError("cannot free the communicator of the whole job: close it");
+    }
+    this.context.free("the communicator has been freed");
   }
 
-  bcast(buffer: TypedArray, root = 0): Promise<void> {
-    return bcast(this.#context, buffer, root);
+  /** Ends the whole job on every rank, with this exit code (MPI_Abort). Does not return. */
+  abort(code = 1, message = `rank ${this.rank} called abort(${code})`): Promise<never> {
+    return this.context.engine.transport.abort(code, message);
   }
 
-  allreduce(buffer: TypedArray, op: Op = "sum"): Promise<void> {
-    return allreduce(this.#context, buffer, op);
+  /**
+   * Leaves the job: says goodbye to all ranks once they have read everything sent to them. Ranks that
+   * still need this one get a PeerLostError. A derived communicator is freed.
+   */
+  async close(): Promise<void> {
+    this.context.free("the communicator has been closed");
+    if (this.#isWorld) await this.context.engine.transport.close();
   }
 
-  gather(send: TypedArray, recv: TypedArray | null, root = 0): Promise<void> {
-    return gather(this.#context, send, recv, root);
+  /** As {@linkcode Communicator.close}. */
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
   }
 
+  /** What has been done on this communicator so far, for each operation. */
   stats(): Record<string, OperationStats> {
-    return this.#context.stats.snapshot();
+    return this.context.stats.snapshot();
   }
 
-  async [Symbol.asyncDispose](): Promise<void> {
-    await barrier(this.#context);
-    await this.#context.engine.transport.close();
+  /** Bytes this process has moved over the wire on all communicators, headers included. */
+  get traffic(): { readonly sent: number; readonly received: number } {
+    return this.context.engine.transport.traffic;
   }
+}
+
+function worldOf(transport: Transport): Context {
+  const group = Array.from({ length: transport.size }, (_, rank) => rank);
+  return new Context(new Engine(transport), 0, group);
 }

@@ -155,6 +155,12 @@ export class Context {
     this.messages.fail(error);
   }
 
+  /** Ends the use of this communicator on this rank. */
+  free(reason: string): void {
+    this.fail(new Error(`cannot go on: ${reason}`));
+    this.engine.detach(this);
+  }
+
   /** A rank of the job is gone. */
   peerLost(world: number, loss: Loss): void {
     const rank = this.#members.get(world);

@@ -9,6 +9,7 @@ import type { Context } from "./context.ts";
 import { PeerLostError } from "./errors.ts";
 import { decodeFrame, encodeFrame, type Frame, Kind } from "./_frame.ts";
 import type { FrameSink, Transport } from "./transport.ts";
+import { WorkspacePool } from "./workspace.ts";
 
 /** Where a frame's payload goes, and what happens when it is complete. */
 export interface Landing {
@@ -49,6 +50,8 @@ export class Engine implements FrameSink {
   step: number | null = null;
   /** Ranks of the job that are gone. */
   readonly losses = new Map<number, Loss>();
+  /** Scratch memory of the collectives. */
+  readonly workspaces = new WorkspacePool();
   /** Larger than the number of any context this rank has been part of. */
   nextContext = 0;
 

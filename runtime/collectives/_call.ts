@@ -82,6 +82,7 @@ export class Call {
     let answer: Answer;
     if (rank === 0) {
       answer = respond(contributions);
+      if (this.#error !== null) throw this.#error; // the contributions contradict each other
     } else {
       const parent = rank & (rank - 1);
       this.#post(Kind.UP, wave, parent, pack(contributions));
@@ -104,7 +105,7 @@ export class Call {
 
   /** Sends a frame of a wave without waiting: its payload is nobody else's. */
   #post(kind: number, wave: number, to: number, payload: Uint8Array): void {
-    const { name, type, count, op, root, algorithm } = this.signature;
+    const { name, type, count, op, root, algorithm, segmentBytes } = this.signature;
     this.context.send(
       to,
       {
@@ -115,6 +116,7 @@ export class Call {
         op,
         root,
         flags: algorithm,
+        bytes: segmentBytes,
         sequence: this.sequence,
         slot: wave,
       },

@@ -48,12 +48,15 @@ export interface Signature {
   readonly root?: number;
   /** Number of an algorithm that the caller asked for. */
   readonly algorithm?: number;
+  /** Segment size that the caller asked for. */
+  readonly segmentBytes?: number;
 }
 
 /** Compares what `from` passed with what this rank passed; null if they agree. */
 export function describeMismatch(call: Call, from: number, frame: Frame): string | null {
   const { signature, context } = call;
-  const { name, type = 0, count = 0, op = 0, root = 0, algorithm = 0 } = signature;
+  const { name, type = 0, count = 0, op = 0, root = 0, algorithm = 0, segmentBytes = 0 } =
+    signature;
   const theirs = COLLECTIVES[frame.collective] ?? `operation ${frame.collective}`;
   const [me, them] = [context.name(context.rank), context.name(from)];
   if (theirs !== name) {
@@ -77,7 +80,11 @@ export function describeMismatch(call: Call, from: number, frame: Frame): string
     return `cannot ${name}: ${them} named root ${frame.root}, ${me} named root ${root}`;
   }
   if (frame.flags !== algorithm) {
-    return `cannot ${name}: ${them} asked for another algorithm than ${me}`;
+    return `cannot ${name}: ${them} asked for algorithm ${frame.flags}, ${me} for ${algorithm}`;
+  }
+  if (frame.bytes !== segmentBytes) {
+    return `cannot ${name}: ${them} asked for segments of ${frame.bytes} bytes, ` +
+      `${me} of ${segmentBytes}`;
   }
   return null;
 }

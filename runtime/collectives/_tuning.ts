@@ -7,6 +7,9 @@
 /** Contributions of up to this many bytes travel inside the wave that every collective begins with. */
 export const SMALL_BYTES = 32768;
 
+/** Whether a contribution travels inside the wave. */
+export const isSmall = (bytes: Uint8Array): boolean => bytes.length <= SMALL_BYTES;
+
 /** Longest part of a large collective, in bytes. */
 export const SEGMENT_BYTES = 512 << 10;
 

@@ -1,16 +1,21 @@
 import type { Context } from "../context.ts";
-import { bytesOf, datatypeOf, type TypedArray } from "../datatypes.ts";
+import { bytesOf, datatypeOf, describeCount, type TypedArray } from "../datatypes.ts";
 import { checkRank } from "../point_to_point.ts";
-import { SEGMENT_BYTES, SMALL_BYTES } from "./_tuning.ts";
+import {
+  blocksOf,
+  decodeCounts,
+  EMPTY,
+  encodeCounts,
+  type Layout,
+  receiveBlock,
+  sendBlock,
+  uniform,
+} from "./_blocks.ts";
+import type { Call } from "./_call.ts";
+import { pack, unpack } from "./_pack.ts";
+import { isSmall } from "./_tuning.ts";
 
-/**
- * Collects every member's `send` at `root`, in the order of ranks.
- *
- * Small: within the wave. Large: each member sends straight to the root, which has offered every
- * part its place: 1 step, n bytes a rank.
- *
- * @param recv at the root, N times as long as `send`; ignored elsewhere
- */
+/** Collects blocks of one length at `root`, in the order of ranks. */
 export async function gather(
   context: Context,
   send: TypedArray,
@@ -19,49 +24,89 @@ export async function gather(
 ): Promise<void> {
   const type = datatypeOf(send, "send");
   checkRank(root, context.size, "root");
-  void SEGMENT_BYTES;
-  const { rank, size } = context;
-  if (rank === root) checkLength(recv, send, size);
-  const mine = bytesOf(send);
+  const places = context.rank === root
+    ? placesOf("gather", recv, send, uniform(send.length, context.size))
+    : null;
   const signature = { name: "gather", type: type.code, count: send.length, root } as const;
-  await context.collective(signature, async (call) => {
-    const all = rank === root ? bytesOf(recv!) : mine.subarray(0, 0);
-    const place = (from: number) => all.subarray(from * mine.length, (from + 1) * mine.length);
-    if (mine.length <= SMALL_BYTES) {
-      const nothing = new Uint8Array(0);
-      const answer = await call.exchange(
-        mine,
-        (parts) => parts.map((_, to) => to === root ? concatenate(parts) : nothing),
-      );
-      if (rank === root) all.set(answer);
-      return;
-    }
-    const incoming = rank === root
-      ? Array.from({ length: size - 1 }, (_, i) => (root + 1 + i) % size)
-        .map((from) => call.receive(from, 0, place(from)))
-      : [];
-    await call.agree();
-    if (rank === root) place(root).set(mine);
-    else await call.send(root, 0, mine);
-    await Promise.all(incoming);
+  await context.collective(signature, (call) => collect(call, bytesOf(send), places, root, EMPTY));
+}
+
+/** Collects blocks of different lengths at `root`, which says how many elements come from whom. */
+export async function gatherv(
+  context: Context,
+  send: TypedArray,
+  recv: TypedArray | null,
+  layout: Layout | null,
+  root = 0,
+): Promise<void> {
+  const type = datatypeOf(send, "send");
+  checkRank(root, context.size, "root");
+  const isRoot = context.rank === root;
+  if (isRoot && layout === null) throw new TypeError("cannot gatherv: the root must pass counts");
+  const places = isRoot ? placesOf("gatherv", recv, send, layout!) : null;
+  const counts = [send.length, ...isRoot ? layout!.counts : []];
+  const signature = { name: "gatherv", type: type.code, root } as const;
+  await context.collective(
+    signature,
+    (call) =>
+      collect(call, bytesOf(send), places, root, encodeCounts(counts), (metas) => {
+        const [, ...expected] = metas[root];
+        metas.forEach(([sent], from) => {
+          if (sent === expected[from]) return;
+          context.mismatch(
+            `cannot gatherv: ${context.name(from)} passed ${describeCount(sent, type)}, ` +
+              `${context.name(root)} expected ${expected[from]} from it`,
+          );
+        });
+      }),
+  );
+}
+
+/**
+ * A block of up to `SMALL_BYTES` travels in the wave. A larger one goes straight to its place at the
+ * root: 1 step more, n bytes from each rank.
+ */
+async function collect(
+  call: Call,
+  mine: Uint8Array,
+  places: Uint8Array[] | null,
+  root: number,
+  meta: Uint8Array,
+  verify?: (metas: number[][]) => void,
+): Promise<void> {
+  const { rank, size } = call.context;
+  const incoming = places?.map((place, from) =>
+    from === rank || isSmall(place) ? null : receiveBlock(call, from, place)
+  );
+  const answer = await call.exchange(pack([meta, isSmall(mine) ? mine : EMPTY]), (parts) => {
+    const blocks = parts.map((part) => unpack(part, 2));
+    verify?.(blocks.map(([counts]) => decodeCounts(counts)));
+    const all = pack(blocks.map(([, block]) => block));
+    return parts.map((_, to) => to === root ? all : EMPTY);
   });
-}
-
-function concatenate(parts: readonly Uint8Array[]): Uint8Array {
-  const whole = new Uint8Array(parts.reduce((sum, part) => sum + part.length, 0));
-  let offset = 0;
-  for (const part of parts) {
-    whole.set(part, offset);
-    offset += part.length;
+  if (places !== null) {
+    const small = unpack(answer, size);
+    places.forEach((place, from) => {
+      if (from === rank) place.set(mine);
+      else if (isSmall(place)) place.set(small[from]);
+    });
+    await Promise.all(incoming!);
+  } else if (!isSmall(mine)) {
+    await sendBlock(call, root, mine);
   }
-  return whole;
 }
 
-function checkLength(recv: TypedArray | null, send: TypedArray, size: number): void {
-  if (recv === null || recv.length !== send.length * size) {
-    throw new RangeError(
-      `cannot gather: recv must hold ${send.length * size} elements at the root, ` +
-        `found ${recv === null ? "null" : recv.length}`,
+function placesOf(
+  name: string,
+  recv: TypedArray | null,
+  send: TypedArray,
+  layout: Layout,
+): Uint8Array[] {
+  if (recv === null || datatypeOf(recv, "recv") !== datatypeOf(send)) {
+    throw new TypeError(
+      `cannot ${name}: the root's recv must hold ${datatypeOf(send).name} elements as send does, ` +
+        `found ${recv === null ? "null" : datatypeOf(recv).name}`,
     );
   }
+  return blocksOf(`cannot ${name}: recv`, recv, layout, layout.counts.length);
 }

@@ -1,0 +1,230 @@
+/**
+ * The communicator's calls that all members make together. Each returns when every member has made
+ * it and this rank's part is done; each has an `i…` form that returns a request instead.
+ *
+ * All reject with PeerLostError if a member is gone, and with MismatchError, on every member, if two
+ * members did not make the same call.
+ *
+ * @module
+ */
+
+import { allgather, allgatherv } from "./collectives/allgather.ts";
+import { allreduce, type AllreduceOptions } from "./collectives/allreduce.ts";
+import { alltoall, alltoallv } from "./collectives/alltoall.ts";
+import { barrier } from "./collectives/barrier.ts";
+import { bcast } from "./collectives/bcast.ts";
+import { gather, gatherv } from "./collectives/gather.ts";
+import { reduce } from "./collectives/reduce.ts";
+import { reduceScatter } from "./collectives/reduce_scatter.ts";
+import { exscan, scan } from "./collectives/scan.ts";
+import { scatter, scatterv } from "./collectives/scatter.ts";
+import type { TypedArray } from "./datatypes.ts";
+import { MessageCalls } from "./_message_calls.ts";
+import type { Op } from "./ops.ts";
+import { Request } from "./request.ts";
+
+type Numbers = readonly number[];
+
+/** The calls that all members of a communicator make together. */
+export abstract class CollectiveCalls extends MessageCalls {
+  /** Returns when every member has called it. */
+  barrier(): Promise<void> {
+    return barrier(this.context);
+  }
+
+  /** Copies the root's `buffer` to every member, in place. */
+  bcast(buffer: TypedArray, root = 0): Promise<void> {
+    return bcast(this.context, buffer, root);
+  }
+
+  /**
+   * Reduces the members' buffers element by element; every member gets the result, in place and with
+   * the same bits. Floats are summed in the order of ranks in float64 and rounded once.
+   *
+   * @param op a name, a function of two elements, or what `createOp` returns
+   */
+  allreduce(buffer: TypedArray, op: Op = "sum", options?: AllreduceOptions): Promise<void> {
+    return allreduce(this.context, buffer, op, options);
+  }
+
+  /** Reduces the members' buffers element by element; the root gets the result, in place. */
+  reduce(buffer: TypedArray, op: Op = "sum", root = 0): Promise<void> {
+    return reduce(this.context, buffer, op, root);
+  }
+
+  /**
+   * Collects blocks of one length at the root, in the order of ranks.
+   *
+   * @param recv at the root, `size` times as long as `send`; elsewhere null or ignored
+   */
+  gather(send: TypedArray, recv: TypedArray | null, root = 0): Promise<void> {
+    return gather(this.context, send, recv, root);
+  }
+
+  /**
+   * Collects blocks of different lengths at the root.
+   *
+   * @param counts at the root, elements from each rank; elsewhere null or ignored
+   * @param displacements where each block starts in `recv`; without it they follow one another
+   */
+  gatherv(
+    send: TypedArray,
+    recv: TypedArray | null,
+    counts: Numbers | null,
+    root = 0,
+    displacements?: Numbers,
+  ): Promise<void> {
+    return gatherv(this.context, send, recv, counts && { counts, displacements }, root);
+  }
+
+  /**
+   * Gives every member its block of the root's `send`.
+   *
+   * @param send at the root, `size` times as long as `recv`; elsewhere null or ignored
+   */
+  scatter(send: TypedArray | null, recv: TypedArray, root = 0): Promise<void> {
+    return scatter(this.context, send, recv, root);
+  }
+
+  /** Gives every member its block of the root's `send`, with counts as {@linkcode gatherv}. */
+  scatterv(
+    send: TypedArray | null,
+    counts: Numbers | null,
+    recv: TypedArray,
+    root = 0,
+    displacements?: Numbers,
+  ): Promise<void> {
+    return scatterv(this.context, send, counts && { counts, displacements }, recv, root);
+  }
+
+  /** Collects blocks of one length at every member; `recv` is `size` times as long as `send`. */
+  allgather(send: TypedArray, recv: TypedArray): Promise<void> {
+    return allgather(this.context, send, recv);
+  }
+
+  /** Collects blocks of different lengths at every member; all pass the same counts. */
+  allgatherv(
+    send: TypedArray,
+    recv: TypedArray,
+    counts: Numbers,
+    displacements?: Numbers,
+  ): Promise<void> {
+    return allgatherv(this.context, send, recv, { counts, displacements });
+  }
+
+  /** Sends the r-th block of `send` to rank r; block r of `recv` comes from rank r. */
+  alltoall(send: TypedArray, recv: TypedArray): Promise<void> {
+    return alltoall(this.context, send, recv);
+  }
+
+  /** As {@linkcode alltoall} with a length for each block; what one sends the other must expect. */
+  alltoallv(
+    send: TypedArray,
+    sendCounts: Numbers,
+    recv: TypedArray,
+    recvCounts: Numbers,
+    sendDisplacements?: Numbers,
+    recvDisplacements?: Numbers,
+  ): Promise<void> {
+    return alltoallv(
+      this.context,
+      send,
+      { counts: sendCounts, displacements: sendDisplacements },
+      recv,
+      { counts: recvCounts, displacements: recvDisplacements },
+    );
+  }
+
+  /**
+   * Reduces the members' `send` and gives every member its block of the result. Blocks may differ in
+   * length; the members' `recv` together are as long as `send`.
+   */
+  reduceScatter(send: TypedArray, recv: TypedArray, op: Op = "sum"): Promise<void> {
+    return reduceScatter(this.context, send, recv, op);
+  }
+
+  /** Rank r gets the reduction of the buffers of ranks 0 … r, in place. */
+  scan(buffer: TypedArray, op: Op = "sum"): Promise<void> {
+    return scan(this.context, buffer, op);
+  }
+
+  /** Rank r gets the reduction of the buffers of ranks 0 … r−1, in place; rank 0 keeps its own. */
+  exscan(buffer: TypedArray, op: Op = "sum"): Promise<void> {
+    return exscan(this.context, buffer, op);
+  }
+
+  /** Begins a {@linkcode barrier}. */
+  ibarrier(): Request {
+    return new Request(this.barrier());
+  }
+
+  /** Begins a {@linkcode bcast}. */
+  ibcast(...args: Parameters<CollectiveCalls["bcast"]>): Request {
+    return new Request(this.bcast(...args));
+  }
+
+  /** Begins an {@linkcode allreduce}. */
+  iallreduce(...args: Parameters<CollectiveCalls["allreduce"]>): Request {
+    return new Request(this.allreduce(...args));
+  }
+
+  /** Begins a {@linkcode reduce}. */
+  ireduce(...args: Parameters<CollectiveCalls["reduce"]>): Request {
+    return new Request(this.reduce(...args));
+  }
+
+  /** Begins a {@linkcode gather}. */
+  igather(...args: Parameters<CollectiveCalls["gather"]>): Request {
+    return new Request(this.gather(...args));
+  }
+
+  /** Begins a {@linkcode gatherv}. */
+  igatherv(...args: Parameters<CollectiveCalls["gatherv"]>): Request {
+    return new Request(this.gatherv(...args));
+  }
+
+  /** Begins a {@linkcode scatter}. */
+  iscatter(...args: Parameters<CollectiveCalls["scatter"]>): Request {
+    return new Request(this.scatter(...args));
+  }
+
+  /** Begins a {@linkcode scatterv}. */
+  iscatterv(...args: Parameters<CollectiveCalls["scatterv"]>): Request {
+    return new Request(this.scatterv(...args));
+  }
+
+  /** Begins an {@linkcode allgather}. */
+  iallgather(...args: Parameters<CollectiveCalls["allgather"]>): Request {
+    return new Request(this.allgather(...args));
+  }
+
+  /** Begins an {@linkcode allgatherv}. */
+  iallgatherv(...args: Parameters<CollectiveCalls["allgatherv"]>): Request {
+    return new Request(this.allgatherv(...args));
+  }
+
+  /** Begins an {@linkcode alltoall}. */
+  ialltoall(...args: Parameters<CollectiveCalls["alltoall"]>): Request {
+    return new Request(this.alltoall(...args));
+  }
+
+  /** Begins an {@linkcode alltoallv}. */
+  ialltoallv(...args: Parameters<CollectiveCalls["alltoallv"]>): Request {
+    return new Request(this.alltoallv(...args));
+  }
+
+  /** Begins a {@linkcode reduceScatter}. */
+  ireduceScatter(...args: Parameters<CollectiveCalls["reduceScatter"]>): Request {
+    return new Request(this.reduceScatter(...args));
+  }
+
+  /** Begins a {@linkcode scan}. */
+  iscan(...args: Parameters<CollectiveCalls["scan"]>): Request {
+    return new Request(this.scan(...args));
+  }
+
+  /** Begins an {@linkcode exscan}. */
+  iexscan(...args: Parameters<CollectiveCalls["exscan"]>): Request {
+    return new Request(this.exscan(...args));
+  }
+}

@@ -1,0 +1,101 @@
+/**
+ * The blocks that gather, scatter, allgather and alltoall move: where they lie in a buffer, and how
+ * large ones travel.
+ *
+ * @module
+ */
+
+import { bytesOf, type Datatype, datatypeOf, type TypedArray } from "../datatypes.ts";
+import type { Call } from "./_call.ts";
+import { SEGMENT_BYTES } from "./_tuning.ts";
+
+/** No bytes. */
+export const EMPTY = new Uint8Array(0);
+
+/** Lengths of the blocks of each rank, in elements, and where each starts in the buffer. */
+export interface Layout {
+  readonly counts: readonly number[];
+  /** Without it, blocks follow one another. */
+  readonly displacements?: readonly number[];
+}
+
+/** The same length for every rank. */
+export function uniform(count: number, size: number): Layout {
+  return { counts: new Array(size).fill(count) };
+}
+
+/**
+ * The bytes of each rank's block.
+ *
+ * @param what names the operation and the buffer in errors, such as "cannot gather: recv"
+ * @throws RangeError if the layout does not have one block a rank, or a block lies outside the buffer
+ */
+export function blocksOf(
+  what: string,
+  buffer: TypedArray,
+  layout: Layout,
+  size: number,
+): Uint8Array[] {
+  const { counts, displacements } = layout;
+  for (const [name, list] of Object.entries({ counts, displacements })) {
+    if (list === undefined) continue;
+    if (list.length !== size || list.some((n) => !Number.isInteger(n) || n < 0)) {
+      throw new RangeError(
+        `${what} needs ${size} ${name} that are non-negative integers, found [${list.join(", ")}]`,
+      );
+    }
+  }
+  const bytes = bytesOf(buffer), unit = buffer.BYTES_PER_ELEMENT;
+  let next = 0;
+  return counts.map((count, rank) => {
+    const start = displacements?.[rank] ?? next;
+    next = start + count;
+    if (next > buffer.length) {
+      throw new RangeError(
+        `${what} must hold ${next} elements for the block of rank ${rank}, found ${buffer.length}`,
+      );
+    }
+    return bytes.subarray(start * unit, next * unit);
+  });
+}
+
+/** Offers a block its place, part by part; must be called before {@linkcode Call.agree}. */
+export async function receiveBlock(call: Call, from: number, place: Uint8Array): Promise<void> {
+  const parts = [];
+  for (let start = 0, slot = 0; start < place.length; start += SEGMENT_BYTES, slot++) {
+    parts.push(call.receive(from, slot, place.subarray(start, start + SEGMENT_BYTES)));
+  }
+  await Promise.all(parts);
+}
+
+/** Sends a block, part by part. */
+export async function sendBlock(call: Call, to: number, block: Uint8Array): Promise<void> {
+  for (let start = 0, slot = 0; start < block.length; start += SEGMENT_BYTES, slot++) {
+    await call.send(to, slot, block.subarray(start, start + SEGMENT_BYTES));
+  }
+}
+
+/** The other ranks, beginning behind this one, so that not all turn to the same rank at once. */
+export function others(call: Call): number[] {
+  const { rank, size } = call.context;
+  return Array.from({ length: size - 1 }, (_, k) => (rank + 1 + k) % size);
+}
+
+/** Counts as bytes for a wave. */
+export function encodeCounts(counts: readonly number[]): Uint8Array {
+  return new Uint8Array(new Float64Array(counts).buffer);
+}
+
+/** Counts from the bytes of a wave. */
+export function decodeCounts(bytes: Uint8Array): number[] {
+  return [...new Float64Array(bytes.slice().buffer)];
+}
+
+/** The element type of both buffers of `cannot <name>`. @throws TypeError if they differ */
+export function sameType(name: string, send: TypedArray, recv: TypedArray): Datatype {
+  const type = datatypeOf(send, "send"), other = datatypeOf(recv, "recv");
+  if (type === other) return type;
+  throw new TypeError(
+    `cannot ${name}: recv must hold ${type.name} elements as send does, found ${other.name}`,
+  );
+}

@@ -1,0 +1,92 @@
+import type { Context } from "../context.ts";
+import { bytesOf, type TypedArray } from "../datatypes.ts";
+import {
+  blocksOf,
+  decodeCounts,
+  EMPTY,
+  encodeCounts,
+  type Layout,
+  others,
+  receiveBlock,
+  sameType,
+  sendBlock,
+  uniform,
+} from "./_blocks.ts";
+import type { Call } from "./_call.ts";
+import { pack, unpack } from "./_pack.ts";
+import { isSmall } from "./_tuning.ts";
+
+/** Collects every member's `send`, all of one length, at every member, in the order of ranks. */
+export async function allgather(
+  context: Context,
+  send: TypedArray,
+  recv: TypedArray,
+): Promise<void> {
+  const type = sameType("allgather", send, recv);
+  const layout = uniform(send.length, context.size);
+  const places = blocksOf("cannot allgather: recv", recv, layout, context.size);
+  const signature = { name: "allgather", type: type.code, count: send.length } as const;
+  await context.collective(signature, (call) => collect(call, bytesOf(send), places, EMPTY));
+}
+
+/** Collects blocks of different lengths at every member; all pass the same counts. */
+export async function allgatherv(
+  context: Context,
+  send: TypedArray,
+  recv: TypedArray,
+  layout: Layout,
+): Promise<void> {
+  const type = sameType("allgatherv", send, recv);
+  const places = blocksOf("cannot allgatherv: recv", recv, layout, context.size);
+  const { rank } = context, { counts } = layout;
+  if (send.length !== counts[rank]) {
+    throw new RangeError(
+      `cannot allgatherv: send must hold counts[${rank}] = ${counts[rank]} elements, ` +
+        `found ${send.length}`,
+    );
+  }
+  const signature = { name: "allgatherv", type: type.code } as const;
+  await context.collective(
+    signature,
+    (call) =>
+      collect(call, bytesOf(send), places, encodeCounts(counts), (metas) => {
+        const [first] = metas.map((list) => list.join(", "));
+        metas.forEach((list, from) => {
+          if (list.join(", ") === first) return;
+          context.mismatch(
+            `cannot allgatherv: ${context.name(from)} passed counts [${list.join(", ")}], ` +
+              `${context.name(0)} passed [${first}]`,
+          );
+        });
+      }),
+  );
+}
+
+/**
+ * A block of up to `SMALL_BYTES` travels in the wave. A larger one goes straight to its place at every
+ * other rank: 1 step more, n(N−1) bytes from each rank.
+ */
+async function collect(
+  call: Call,
+  mine: Uint8Array,
+  places: Uint8Array[],
+  meta: Uint8Array,
+  verify?: (metas: number[][]) => void,
+): Promise<void> {
+  const { rank, size } = call.context;
+  const incoming = places.map((place, from) =>
+    from === rank || isSmall(place) ? null : receiveBlock(call, from, place)
+  );
+  const answer = await call.exchange(pack([meta, isSmall(mine) ? mine : EMPTY]), (parts) => {
+    const blocks = parts.map((part) => unpack(part, 2));
+    verify?.(blocks.map(([counts]) => decodeCounts(counts)));
+    return pack(blocks.map(([, block]) => block));
+  });
+  const small = unpack(answer, size);
+  places.forEach((place, from) => {
+    if (from === rank) place.set(mine);
+    else if (isSmall(place)) place.set(small[from]);
+  });
+  if (!isSmall(mine)) await Promise.all(others(call).map((to) => sendBlock(call, to, mine)));
+  await Promise.all(incoming);
+}

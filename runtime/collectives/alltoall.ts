@@ -1,0 +1,97 @@
+import type { Context } from "../context.ts";
+import { describeCount, type TypedArray } from "../datatypes.ts";
+import {
+  blocksOf,
+  decodeCounts,
+  EMPTY,
+  encodeCounts,
+  type Layout,
+  others,
+  receiveBlock,
+  sameType,
+  sendBlock,
+  uniform,
+} from "./_blocks.ts";
+import type { Call } from "./_call.ts";
+import { pack, unpack } from "./_pack.ts";
+import { SMALL_BYTES } from "./_tuning.ts";
+
+/** Sends the r-th block of `send` to rank r and receives its block for this rank; all of one length. */
+export async function alltoall(
+  context: Context,
+  send: TypedArray,
+  recv: TypedArray,
+): Promise<void> {
+  const { size } = context, type = sameType("alltoall", send, recv);
+  if (send.length % size !== 0 || recv.length !== send.length) {
+    throw new RangeError(
+      `cannot alltoall: send and recv must hold the same multiple of ${size} elements, ` +
+        `found ${send.length} and ${recv.length}`,
+    );
+  }
+  const layout = uniform(send.length / size, size);
+  const blocks = blocksOf("cannot alltoall: send", send, layout, size);
+  const places = blocksOf("cannot alltoall: recv", recv, layout, size);
+  const signature = { name: "alltoall", type: type.code, count: send.length } as const;
+  await context.collective(signature, (call) => trade(call, blocks, places, EMPTY));
+}
+
+/** Sends a block to every rank and receives one from every rank, each of its own length. */
+export async function alltoallv(
+  context: Context,
+  send: TypedArray,
+  sendLayout: Layout,
+  recv: TypedArray,
+  recvLayout: Layout,
+): Promise<void> {
+  const { size } = context, type = sameType("alltoallv", send, recv);
+  const blocks = blocksOf("cannot alltoallv: send", send, sendLayout, size);
+  const places = blocksOf("cannot alltoallv: recv", recv, recvLayout, size);
+  const counts = encodeCounts([...sendLayout.counts, ...recvLayout.counts]);
+  const signature = { name: "alltoallv", type: type.code } as const;
+  await context.collective(signature, (call) =>
+    trade(call, blocks, places, counts, (metas) => {
+      for (let from = 0; from < size; from++) {
+        for (let to = 0; to < size; to++) {
+          const sent = metas[from][to], expected = metas[to][size + from];
+          if (sent === expected) continue;
+          context.mismatch(
+            `cannot alltoallv: ${context.name(from)} passed ${describeCount(sent, type)} for ` +
+              `${context.name(to)}, which expected ${expected}`,
+          );
+        }
+      }
+    }));
+}
+
+/**
+ * A block of up to `SMALL_BYTES`/N travels in the wave. A larger one goes straight to its place, to
+ * ranks r+1, r+2, …: 1 step more, n(N−1)/N bytes from each rank.
+ */
+async function trade(
+  call: Call,
+  blocks: Uint8Array[],
+  places: Uint8Array[],
+  meta: Uint8Array,
+  verify?: (metas: number[][]) => void,
+): Promise<void> {
+  const { rank, size } = call.context;
+  const isSmall = (block: Uint8Array) => block.length * size <= SMALL_BYTES;
+  const incoming = places.map((place, from) =>
+    from === rank || isSmall(place) ? null : receiveBlock(call, from, place)
+  );
+  const small = blocks.map((block, to) => to !== rank && isSmall(block) ? block : EMPTY);
+  const answer = await call.exchange(pack([meta, ...small]), (parts) => {
+    const rows = parts.map((part) => unpack(part, 1 + size));
+    verify?.(rows.map(([counts]) => decodeCounts(counts)));
+    return rows.map((_, to) => pack(rows.map((row) => row[1 + to])));
+  });
+  const arrived = unpack(answer, size);
+  places.forEach((place, from) => {
+    if (from === rank) place.set(blocks[rank]);
+    else if (isSmall(place)) place.set(arrived[from]);
+  });
+  const large = others(call).filter((to) => !isSmall(blocks[to]));
+  await Promise.all(large.map((to) => sendBlock(call, to, blocks[to])));
+  await Promise.all(incoming);
+}

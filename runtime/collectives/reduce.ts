@@ -1,0 +1,47 @@
+import type { Context } from "../context.ts";
+import { bytesOf, type TypedArray } from "../datatypes.ts";
+import type { Op } from "../ops.ts";
+import { checkRank } from "../point_to_point.ts";
+import { foldInputs } from "../reduction.ts";
+import { EMPTY } from "./_blocks.ts";
+import type { Call } from "./_call.ts";
+import { partition, type Range } from "./_partition.ts";
+import { reducePieces } from "./_reduce_pieces.ts";
+import { foldBytes, type Reducing, reducing } from "./_reducing.ts";
+import { isSmall } from "./_tuning.ts";
+
+/** Reduces the members' buffers element by element; the root gets the result, in place. */
+export async function reduce(
+  context: Context,
+  buffer: TypedArray,
+  op: Op = "sum",
+  root = 0,
+): Promise<void> {
+  const job = reducing("reduce", buffer, op);
+  checkRank(root, context.size, "root");
+  await context.collective({ name: "reduce", ...job.signature, root }, async (call) => {
+    if (!isSmall(job.bytes)) return await direct(call, job, root);
+    const answer = await call.exchange(job.bytes, (inputs) => {
+      const result = foldBytes(job, inputs);
+      return inputs.map((_, to) => to === root ? result : EMPTY);
+    });
+    if (context.rank === root) job.bytes.set(answer);
+  });
+}
+
+/** Direct reduce-scatter, then a gather at the root: 2 steps, n bytes a rank, nN to the root. */
+async function direct(call: Call, job: Reducing, root: number): Promise<void> {
+  const { rank, size } = call.context, { type, fold, bytes, count } = job;
+  await reducePieces(call, {
+    type,
+    width: fold.width,
+    input: bytes,
+    pieces: partition(count, size, fold.width),
+    reduce(inputs) {
+      foldInputs(fold, inputs, inputs[root]);
+      return inputs.map((input, to) => to === root ? bytesOf(input) : null);
+    },
+    place: (_owner: number, { start, end }: Range) =>
+      rank === root ? bytes.subarray(start * type.bytes, end * type.bytes) : null,
+  });
+}

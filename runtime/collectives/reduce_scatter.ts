@@ -1,0 +1,83 @@
+import type { Context } from "../context.ts";
+import { bytesOf, describeCount, elementsOf, type TypedArray } from "../datatypes.ts";
+import type { Op } from "../ops.ts";
+import { foldInputs } from "../reduction.ts";
+import { decodeCounts, encodeCounts, sameType } from "./_blocks.ts";
+import type { Call } from "./_call.ts";
+import { pack, unpack } from "./_pack.ts";
+import type { Range } from "./_partition.ts";
+import { reducePieces } from "./_reduce_pieces.ts";
+import { foldBytes, type Reducing, reducing } from "./_reducing.ts";
+import { isSmall } from "./_tuning.ts";
+
+/**
+ * Reduces the members' `send` element by element and gives every member its block of the result.
+ * Blocks may differ in length: the lengths of all `recv` together make that of `send`.
+ */
+export async function reduceScatter(
+  context: Context,
+  send: TypedArray,
+  recv: TypedArray,
+  op: Op = "sum",
+): Promise<void> {
+  sameType("reduceScatter", send, recv);
+  const job = reducing("reduceScatter", send, op);
+  if (recv.length % job.fold.width !== 0) {
+    throw new RangeError(
+      `cannot reduceScatter: the op takes groups of ${job.fold.width} elements, ` +
+        `recv holds ${recv.length}`,
+    );
+  }
+  await context.collective({ name: "reduceScatter", ...job.signature }, async (call) => {
+    const small = isSmall(job.bytes);
+    const meta = encodeCounts([recv.length]);
+    const answer = await call.exchange(small ? pack([meta, job.bytes]) : pack([meta]), (parts) => {
+      const unpacked = parts.map((part) => unpack(part, small ? 2 : 1));
+      const counts = unpacked.map(([count]) => decodeCounts(count)[0]);
+      const ranges = rangesOf(counts);
+      if (ranges[ranges.length - 1].end !== send.length) {
+        context.mismatch(
+          `cannot reduceScatter: ${context.name(0)} passed a send of ` +
+            `${describeCount(send.length, job.type)}, and ranks 0 to ${context.size - 1} passed ` +
+            `recvs of ${counts.join(", ")}`,
+        );
+        return parts;
+      }
+      if (!small) return encodeCounts(counts);
+      const result = foldBytes(job, unpacked.map(([, input]) => input));
+      return ranges.map(({ start, end }) =>
+        result.subarray(start * job.type.bytes, end * job.type.bytes)
+      );
+    });
+    if (small) bytesOf(recv).set(answer);
+    else await direct(call, job, recv, rangesOf(decodeCounts(answer)));
+  });
+}
+
+/** Every member reduces the block it is to have: 1 step, n(N−1)/N bytes a rank. */
+async function direct(
+  call: Call,
+  { type, fold, bytes }: Reducing,
+  recv: TypedArray,
+  pieces: Range[],
+): Promise<void> {
+  const { rank, size } = call.context;
+  const out = bytesOf(recv), { start: first } = pieces[rank];
+  await reducePieces(call, {
+    type,
+    width: fold.width,
+    input: bytes,
+    pieces,
+    reduce(inputs, { start, end }) {
+      const place = out.subarray((start - first) * type.bytes, (end - first) * type.bytes);
+      foldInputs(fold, inputs, elementsOf(type, place));
+      return new Array(size).fill(null);
+    },
+    place: () => null,
+  });
+}
+
+function rangesOf(counts: readonly number[]): Range[] {
+  let end = 0;
+  return counts.map((count) => ({ start: end, end: end += count }));
+}

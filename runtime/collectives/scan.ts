@@ -1,0 +1,57 @@
+import type { Context } from "../context.ts";
+import { bytesOf, elementsOf, type TypedArray } from "../datatypes.ts";
+import type { Op } from "../ops.ts";
+import { foldPrefixes } from "../reduction.ts";
+import { EMPTY } from "./_blocks.ts";
+import { partition, type Range } from "./_partition.ts";
+import { reducePieces } from "./_reduce_pieces.ts";
+import { reducing } from "./_reducing.ts";
+import { isSmall } from "./_tuning.ts";
+
+/** Rank r gets the reduction of the buffers of ranks 0 … r, in place. */
+export function scan(context: Context, buffer: TypedArray, op: Op = "sum"): Promise<void> {
+  return prefix(context, "scan", buffer, op);
+}
+
+/** Rank r gets the reduction of the buffers of ranks 0 … r−1, in place; rank 0's stays as it is. */
+export function exscan(context: Context, buffer: TypedArray, op: Op = "sum"): Promise<void> {
+  return prefix(context, "exscan", buffer, op);
+}
+
+/**
+ * Small: rank 0 computes all prefixes in the wave, 2⌈log₂N⌉ steps. Large: rank p computes the
+ * prefixes of the p-th piece and sends each to its rank: 2 steps, 2n(N−1)/N bytes a rank, where a chain
+ * takes N−1 steps.
+ */
+async function prefix(
+  context: Context,
+  name: "scan" | "exscan",
+  buffer: TypedArray,
+  op: Op,
+): Promise<void> {
+  const job = reducing(name, buffer, op), { type, fold, bytes, count } = job;
+  const { rank, size } = context, exclusive = name === "exscan";
+  const reduce = (inputs: TypedArray[]) => {
+    foldPrefixes(fold, inputs, inputs, exclusive);
+    return inputs.map((input, to) => exclusive && to === 0 ? null : bytesOf(input));
+  };
+  await context.collective({ name, ...job.signature }, async (call) => {
+    if (isSmall(bytes)) {
+      const answer = await call.exchange(
+        bytes,
+        (parts) =>
+          reduce(parts.map((part) => elementsOf(type, part.slice()))).map((p) => p ?? EMPTY),
+      );
+      return bytes.set(answer);
+    }
+    await reducePieces(call, {
+      type,
+      width: fold.width,
+      input: bytes,
+      pieces: partition(count, size, fold.width),
+      reduce,
+      place: (_owner: number, { start, end }: Range) =>
+        exclusive && rank === 0 ? null : bytes.subarray(start * type.bytes, end * type.bytes),
+    });
+  });
+}

@@ -1,0 +1,60 @@
+import { Context } from "../context.ts";
+import { decodeCounts, encodeCounts } from "./_blocks.ts";
+import { pack, unpack } from "./_pack.ts";
+
+/**
+ * Divides the members into communicators, one for each color; in each, ranks follow the keys, and the
+ * ranks of the old communicator where keys are equal. Every member also learns the number of the new
+ * communicators: one that none of them has used. One wave, 2⌈log₂N⌉ steps.
+ *
+ * @param color a non-negative integer, or null to be left out
+ */
+export async function split(
+  context: Context,
+  color: number | null,
+  key: number,
+): Promise<Context | null> {
+  if (color !== null && !(Number.isInteger(color) && color >= 0)) {
+    throw new RangeError(`cannot split: color must be a non-negative integer, found ${color}`);
+  }
+  if (!Number.isFinite(key)) {
+    throw new RangeError(`cannot split: key must be a finite number, found ${key}`);
+  }
+  return await everyone(context, "split", [color ?? -1, key], (next, members) => {
+    const mine = members
+      .filter(({ values }) => color !== null && values[0] === color)
+      .sort((a, b) => a.values[1] - b.values[1] || a.rank - b.rank);
+    if (color === null) return null;
+    return new Context(context.engine, next, mine.map(({ rank }) => context.group[rank]));
+  });
+}
+
+/** A communicator of the same members whose traffic never meets that of the old one. */
+export function dup(context: Context): Promise<Context> {
+  return everyone(context, "dup", [], (next) => new Context(context.engine, next, context.group));
+}
+
+interface Member {
+  readonly rank: number;
+  readonly values: number[];
+}
+
+/**
+ * Collects every member's values and the first number for a communicator that all members have free.
+ * `make` runs before any frame with that number can be taken in.
+ */
+function everyone<T>(
+  context: Context,
+  name: "split" | "dup",
+  values: number[],
+  make: (next: number, members: Member[]) => T,
+): Promise<T> {
+  const { engine } = context;
+  return context.collective({ name }, async (call) => {
+    const mine = encodeCounts([engine.nextContext, ...values]);
+    const answer = unpack(await call.exchange(mine, pack), context.size).map(decodeCounts);
+    const next = Math.max(...answer.map(([free]) => free));
+    engine.nextContext = next + 1;
+    return make(next, answer.map(([, ...values], rank) => ({ rank, values })));
+  });
+}

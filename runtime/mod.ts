@@ -1,0 +1,23 @@
+/**
+ * An MPI-style runtime for Deno: start ranks, exchange typed arrays between them.
+ *
+ * @module
+ */
+
+export type { AllreduceAlgorithm, AllreduceOptions } from "./collectives/allreduce.ts";
+export { Communicator } from "./communicator.ts";
+export type { TypedArray } from "./datatypes.ts";
+export {
+  AbortError,
+  HandshakeError,
+  MismatchError,
+  PeerLostError,
+  RendezvousError,
+  TruncationError,
+} from "./errors.ts";
+export { createOp } from "./ops.ts";
+export type { CreateOpOptions, ElementFunction, GroupFunction, Op, OpName, UserOp } from "./ops.ts";
+export { Random } from "./random.ts";
+export { Request, waitAll, waitAny } from "./request.ts";
+export type { OperationStats } from "./stats.ts";
+export { ANY_SOURCE, ANY_TAG, PROC_NULL, type Status, TAG_UB } from "./status.ts";
