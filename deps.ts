@@ -38,9 +38,9 @@ export const loadChartBundle = (): Promise<{ default: string }> =>
   // deno-lint-ignore no-import-prefix -- the rule spares re-exports, which cannot be lazy
   import("npm:echarts@6.1.0/dist/echarts.common.min.js", { with: { type: "text" } });
 
-/** Reads tar archives as streams. */
+/** Unpacks tar archives, compressed ones too (npm's own). */
 // deno-lint-ignore no-import-prefix -- as above
-export const loadTar = () => import("npm:modern-tar@0.8.6");
+export const loadTar = () => import("npm:tar@7.5.23");
 
 /** Reads zip archives. */
 // deno-lint-ignore no-import-prefix -- as above

@@ -1,6 +1,6 @@
 /**
- * Taking known files out of a tar.gz or zip archive. Only files that are asked for by their exact name
- * are written, and to names of our own, so an archive cannot write anywhere else.
+ * Taking known files out of a tar.gz or zip archive. Only plain files that are asked for by their exact
+ * path are taken, and they get names of our own, so an archive cannot write anywhere else.
  *
  * @module
  */
@@ -8,91 +8,96 @@
 import { loadTar, loadZip } from "../../deps.ts";
 import { DataError } from "./data_error.ts";
 
-/** A file inside an archive and where it goes. */
+/** A file inside an archive and what becomes of it. */
 export interface ArchiveMember {
   /** Its path inside the archive, such as `cifar-10-batches-bin/test_batch.bin`. */
+  readonly member: string;
+  /** The name it gets. */
   readonly name: string;
-  /** Where it is written. */
-  readonly path: string;
   /** Its size in bytes, where that is known. */
   readonly bytes?: number;
 }
 
 /**
- * Unpacks `members` from the archive at `path`. Each is written under a temporary name and renamed once
- * all are complete; a file that exists already is replaced.
+ * Unpacks `members` from the archive at `path` to `folder`: first to a temporary folder inside it, and
+ * once all are complete to their names. A file of such a name is replaced.
  *
  * @param path an archive whose name ends in `.tar.gz`, `.tgz` or `.zip`
  * @throws {DataError} when the archive is damaged or lacks a member, or a member has another size
  */
-export async function unpack(path: string, members: readonly ArchiveMember[]): Promise<void> {
-  const zip = path.endsWith(".zip");
-  if (!zip && !/\.(tar\.gz|tgz)$/.test(path)) {
+export async function unpack(
+  path: string,
+  folder: string,
+  members: readonly ArchiveMember[],
+): Promise<void> {
+  const extract = path.endsWith(".zip")
+    ? extractZip
+    : /\.(tar\.gz|tgz)$/.test(path)
+    ? extractTar
+    : null;
+  if (extract === null) {
     throw new RangeError(`an archive's name ends in .tar.gz, .tgz or .zip, not as ${path}`);
   }
-  const part = `.${crypto.randomUUID().slice(0, 8)}.part`;
-  const wanted = new Map(members.map((member) => [member.name, member]));
-  const written = new Set<ArchiveMember>();
+  const part = `${folder}/${crypto.randomUUID().slice(0, 8)}.part`;
+  await Deno.mkdir(part);
   try {
     try {
-      for await (
-        const { name, body } of zip ? zipEntries(path, wanted) : tarEntries(path, wanted)
-      ) {
-        const member = wanted.get(name)!;
-        await Deno.writeFile(member.path + part, body);
-        written.add(member);
-      }
+      await extract(path, part, new Set(members.map(({ member }) => member)));
     } catch (cause) {
-      if (cause instanceof Deno.errors.PermissionDenied) throw cause;
       throw new DataError(
         `cannot unpack ${path}: ${
           cause instanceof Error ? cause.message : cause
         }; the archive is ` +
-          `damaged, fetch it again`,
+          `damaged or ${folder} cannot be written`,
         { path, cause },
       );
     }
-    for (const member of members) {
-      const fault = !written.has(member)
-        ? `it holds no ${member.name}`
-        : await sizeFault(member, member.path + part);
-      if (fault !== null) {
+    for (const { member, bytes } of members) {
+      const size = await sizeOf(`${part}/${member}`);
+      if (size === null || bytes !== undefined && size !== bytes) {
+        const fault = size === null
+          ? `it holds no file ${member}`
+          : `its ${member} has ${size} bytes, ${bytes} are required`;
         throw new DataError(`cannot unpack ${path}: ${fault}; it is another archive`, { path });
       }
     }
-    for (const member of members) await Deno.rename(member.path + part, member.path);
+    for (const { member, name } of members) {
+      await Deno.rename(`${part}/${member}`, `${folder}/${name}`);
+    }
   } finally {
-    for (const member of members) await Deno.remove(member.path + part).catch(() => {});
+    await Deno.remove(part, { recursive: true });
   }
 }
 
-async function sizeFault(member: ArchiveMember, path: string): Promise<string | null> {
-  const { size } = await Deno.stat(path);
-  return member.bytes === undefined || size === member.bytes
-    ? null
-    : `its ${member.name} has ${size} bytes, ${member.bytes} are required`;
-}
-
-interface Entry {
-  name: string;
-  body: Uint8Array | ReadableStream<Uint8Array>;
-}
-
-async function* tarEntries(path: string, wanted: Map<string, unknown>): AsyncGenerator<Entry> {
-  const { createTarDecoder } = await loadTar();
-  const file = await Deno.open(path);
-  const entries = file.readable
-    .pipeThrough(new DecompressionStream("gzip"))
-    .pipeThrough(createTarDecoder({ strict: true }));
-  for await (const { header, body } of entries) {
-    const name = header.name.replace(/^\.\//, "");
-    if (wanted.has(name) && (header.type ?? "file") === "file") yield { name, body };
-    else await body.cancel();
+async function sizeOf(path: string): Promise<number | null> {
+  try {
+    const { isFile, size } = await Deno.lstat(path);
+    return isFile ? size : null;
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return null;
+    throw error;
   }
 }
 
-async function* zipEntries(path: string, wanted: Map<string, unknown>): AsyncGenerator<Entry> {
+/** Extracts the files at the paths `wanted` to those paths below `folder`. */
+async function extractTar(path: string, folder: string, wanted: Set<string>): Promise<void> {
+  const { extract } = await loadTar();
+  await extract({
+    file: path,
+    cwd: folder,
+    strict: true,
+    filter: (name, entry) =>
+      wanted.has(name.replace(/^\.\//, "")) && "type" in entry &&
+      (entry.type === "File" || entry.type === "OldFile"),
+  });
+}
+
+async function extractZip(path: string, folder: string, wanted: Set<string>): Promise<void> {
   const { unzipSync } = await loadZip();
   const files = unzipSync(await Deno.readFile(path), { filter: ({ name }) => wanted.has(name) });
-  for (const [name, body] of Object.entries(files)) yield { name, body };
+  for (const [name, bytes] of Object.entries(files)) {
+    const slash = name.lastIndexOf("/");
+    if (slash > 0) await Deno.mkdir(`${folder}/${name.slice(0, slash)}`, { recursive: true });
+    await Deno.writeFile(`${folder}/${name}`, bytes);
+  }
 }

@@ -177,12 +177,12 @@ async function fetchDataSet(
     const archive = `${folder}/${part.archive}`;
     await download(part, archive, options);
     const members = missing.map((file): ArchiveMember => ({
-      name: file.member ?? file.name,
-      path: `${folder}/${file.name}`,
+      member: file.member ?? file.name,
+      name: file.name,
       bytes: file.bytes,
     }));
     try {
-      await unpack(archive, members);
+      await unpack(archive, folder, members);
     } finally {
       await Deno.remove(archive);
     }

@@ -245,7 +245,7 @@ Deno.test("an archive that lacks a file or is damaged gives nothing", async () =
       async (base, folder) => {
         await assert.rejects(
           downloadCifar10(folder, { source: cifarSource([`${base}/whole`], archive) }),
-          /holds no cifar-10-batches-bin\/data_batch_3\.bin/,
+          /holds no file cifar-10-batches-bin\/data_batch_3\.bin/,
         );
         await assert.rejects(
           downloadCifar10(folder, { source: cifarSource([`${base}/cut`], cut) }),
@@ -313,5 +313,48 @@ testWithData(
         assert.equal((await loadTextCorpus(`${folder}/ptb`)).vocabulary.size, 10_000);
       },
     );
+  },
+);
+
+testWithData(
+  "cifar10",
+  "an archive of real size is unpacked, and what is not asked for left out",
+  async (directory) => {
+    const scratch = await Deno.makeTempDir({ prefix: "celgc-archive-" });
+    try {
+      const inner = `${scratch}/cifar-10-batches-bin`;
+      await Deno.symlink(directory, inner);
+      // The small file lies between the large ones.
+      const { success } = await new Deno.Command("tar", {
+        args: [
+          "-chf",
+          "archive.tar.gz",
+          "--use-compress-program=gzip -1",
+          ...["data_batch_1.bin", "batches.meta.txt", "test_batch.bin"].map((name) =>
+            `cifar-10-batches-bin/${name}`
+          ),
+        ],
+        cwd: scratch,
+      }).output();
+      assert(success);
+      const archive = await Deno.readFile(`${scratch}/archive.tar.gz`);
+      await withServer(() => new Response(archive), async (base, folder) => {
+        const source = cifarSource([`${base}/archive`], archive);
+        const [only] = source.downloads;
+        const files = only.files.filter(({ name }) => /^(data_batch_1|test_batch)/.test(name));
+        const to = await downloadCifar10(folder, {
+          source: { ...source, downloads: [{ ...only, files }] },
+        });
+        assert.deepEqual(listing(to), ["data_batch_1.bin", "test_batch.bin"]);
+        for (const name of listing(to)) {
+          assert.equal(
+            sha256(await Deno.readFile(`${to}/${name}`)),
+            sha256(await Deno.readFile(`${directory}/${name}`)),
+          );
+        }
+      });
+    } finally {
+      await Deno.remove(scratch, { recursive: true });
+    }
   },
 );
