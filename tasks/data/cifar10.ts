@@ -9,7 +9,7 @@ import { DataError } from "./data_error.ts";
 import { IMAGE_BYTES, type ImageDataSet, type ImageSplits } from "./image_data_set.ts";
 
 /** Bytes of a record: the label and the image. */
-export const CIFAR10_RECORD_BYTES = 1 + IMAGE_BYTES;
+export const CIFAR10_RECORD_BYTES: number = 1 + IMAGE_BYTES;
 
 /** The folder that the official archive unpacks to. */
 export const CIFAR10_FOLDER = "cifar-10-batches-bin";

@@ -7,6 +7,8 @@ export class DataError extends Error {
   readonly path: string | undefined;
 
   /**
+   * An error that stands by itself.
+   *
    * @param message what could not be done, required, found, way out
    * @param options `path`: the file at fault; `cause`: the error underneath
    */

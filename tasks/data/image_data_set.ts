@@ -9,7 +9,7 @@
 export const IMAGE_SIDE = 32;
 
 /** Bytes of one image: three planes (red, green, blue) of 32×32. */
-export const IMAGE_BYTES = 3 * IMAGE_SIDE * IMAGE_SIDE;
+export const IMAGE_BYTES: number = 3 * IMAGE_SIDE * IMAGE_SIDE;
 
 /** Labelled images. Shared and read-only by convention: nothing in this folder writes to one. */
 export interface ImageDataSet {

@@ -34,6 +34,8 @@ export class WordSource {
   readonly entropyRate: number;
 
   /**
+   * A source with these states.
+   *
    * @param states what each state emits
    * @throws {RangeError} when probabilities are not positive or do not sum to 1, a state emits a word
    * twice or leads nowhere, or not every state can be reached from every other
