@@ -1,8 +1,8 @@
 /**
  * A data set that needs no download: ten classes of shapes drawn at random places, sizes, angles and
- * colours on a shaded ground, under noise. An image is a pure function of (seed, split, index). Colour,
- * brightness and place say nothing about the class, and every class is its own mirror image, so that
- * flips and crops keep the labels true.
+ * colours on a shaded ground, under noise. An image is a pure function of (seed, split, index). Colour
+ * and place say nothing about the class, brightness little (a thin shape lights fewer pixels), and every
+ * class is its own mirror image, so that flips and crops keep the labels true.
  *
  * @module
  */
