@@ -35,6 +35,8 @@ const FLOAT_ATTRIBUTES = new Set(
 export interface EncodeOptions {
   /** Where the model will run. @default {"portable"} */
   readonly target?: Target;
+  /** Channels in a block of the device's blocked images: its `channelBlock`. @default {1} */
+  readonly channelBlock?: number;
   /** Inputs that become constants inside the file, such as trained weights: data in row-major order. */
   readonly initializers?: Readonly<Record<string, TensorData>>;
   /**
@@ -55,8 +57,9 @@ export interface EncodeOptions {
  * something else at another batch size
  */
 export function encodeModel(graph: Graph, options: EncodeOptions = {}): Uint8Array {
-  const { target = "portable", initializers = {}, symbolicBatch, metadata = {} } = options;
-  const lowered = lower(graph, target);
+  const { target = "portable", channelBlock = 1, initializers = {}, symbolicBatch, metadata = {} } =
+    options;
+  const lowered = lower(graph, target, channelBlock);
   for (const [name, data] of Object.entries(initializers)) {
     const input = lowered.inputs.get(name);
     if (!input) throw new RangeError(`cannot put "${name}" into the model: it is not an input`);

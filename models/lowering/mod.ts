@@ -9,6 +9,7 @@
 import type { Graph } from "../graph.ts";
 import { copyNode, rewrite } from "../rewrite.ts";
 import { activationRules } from "./activation.ts";
+import { blockedRule } from "./blocked.ts";
 import { convolutionRules } from "./convolution.ts";
 import { indexingRules } from "./indexing.ts";
 import { normalizationRules } from "./normalization.ts";
@@ -32,13 +33,17 @@ const rules: LoweringRules = {
 /**
  * The graph for a device: a copy with the same inputs and outputs, in operators that onnxruntime runs
  * there, without the nodes that no output needs.
+ *
+ * @param channelBlock channels in a block of the device's blocked images, 1 if it has none
  */
-export function lower(graph: Graph, target: Target): Graph {
+export function lower(graph: Graph, target: Target, channelBlock = 1): Graph {
   const lowered = rewrite(graph, {
     emit(g, node, inputs) {
       const { op, attributes, outputs } = node;
-      const rule = rules[op];
-      return rule?.(g, { op, inputs, attributes, outputs }, target) ?? copyNode(g, node, inputs);
+      const call = { op, inputs, attributes, outputs };
+      const blocked = channelBlock > 1 ? blockedRule(op, channelBlock) : undefined;
+      return blocked?.(g, call, target) ?? rules[op]?.(g, call, target) ??
+        copyNode(g, node, inputs);
     },
   });
   // Rules may make more than the outputs need, such as all three gradients of a normalisation.

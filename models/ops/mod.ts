@@ -6,6 +6,7 @@
  */
 
 import type { Operator, Operators } from "../operator.ts";
+import { blockedOperators } from "./blocked.ts";
 import { binaryOperators } from "./binary.ts";
 import { convolutionOperators } from "./convolution.ts";
 import { indexingOperators } from "./indexing.ts";
@@ -28,6 +29,7 @@ export const families: Readonly<Record<string, Operators>> = {
   reduction: reductionOperators,
   linear: linearOperators,
   convolution: convolutionOperators,
+  blocked: blockedOperators,
   pooling: poolingOperators,
   normalization: normalizationOperators,
   softmax: softmaxOperators,
@@ -67,5 +69,5 @@ export function operatorCoverage(): Coverage[] {
       gradient: gradient !== undefined,
       folds: (evaluate ?? simplify) !== undefined,
     }))
-  ).filter(({ op }) => !op.startsWith("celgc.")).sort((a, b) => a.op < b.op ? -1 : 1);
+  ).filter(({ op }) => !op.includes(".")).sort((a, b) => a.op < b.op ? -1 : 1);
 }

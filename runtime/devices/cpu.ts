@@ -8,6 +8,7 @@
 import { loadOnnxRuntimeNode } from "../../deps.ts";
 import { Binding, type Bound } from "./_binding.ts";
 import { Lock } from "./_lock.ts";
+import { probeChannelBlock } from "./_channel_block.ts";
 import { portsOf, profileFile, readProfile, toHost } from "./_onnxruntime.ts";
 import { ArenaState, type GuardedState } from "./_state.ts";
 import type {
@@ -45,19 +46,22 @@ export async function openCpu(options: { threads: number }): Promise<Device> {
       { cause },
     );
   }
-  return new CpuDevice(ort, options.threads);
+  const channelBlock = await lock.run(() => probeChannelBlock(ort));
+  return new CpuDevice(ort, options.threads, channelBlock);
 }
 
 class CpuDevice implements Device {
   readonly kind = "cpu";
   readonly description: string;
+  readonly channelBlock: number;
   readonly #ort: Ort;
   readonly #threads: number;
   #open = true;
 
-  constructor(ort: Ort, threads: number) {
+  constructor(ort: Ort, threads: number, channelBlock: number) {
     this.#ort = ort;
     this.#threads = threads;
+    this.channelBlock = channelBlock;
     this.description = `cpu: onnxruntime-node ${ort.env.versions.node}, ${threads} thread${
       threads === 1 ? "" : "s"
     }`;

@@ -97,6 +97,11 @@ export interface Device extends AsyncDisposable {
   /** One line for people: engine, version, hardware. */
   readonly description: string;
   /**
+   * Channels that the engine's blocked images keep side by side, 1 if it has none: 8 or 16 on CPUs with
+   * AVX2 or AVX-512. A graph that was made for one length is wrong on a device of another.
+   */
+  readonly channelBlock: number;
+  /**
    * Makes room for variables, filled with zeros.
    *
    * @throws {TypeError | RangeError} a variable has no name, a bad shape, or a name that is taken

@@ -32,6 +32,7 @@ export async function openWasm(): Promise<Device> {
 class WasmDevice implements Device {
   readonly kind = "wasm";
   readonly description: string;
+  readonly channelBlock = 1;
   readonly #ort: Ort;
   #open = true;
 

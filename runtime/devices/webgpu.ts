@@ -86,6 +86,7 @@ async function requestDevice(adapter: GPUAdapter): Promise<GPUDevice> {
 class WebGpuDevice implements Device {
   readonly kind = "webgpu";
   readonly description: string;
+  readonly channelBlock = 1;
   readonly #ort: Ort;
   readonly #gpu: GPUDevice;
   #lost: string | undefined;
