@@ -53,6 +53,13 @@ export class PeerLostError extends Error {
 /** The other end of a connection did not prove that it belongs to the job. */
 export class HandshakeError extends Error {
   override readonly name = "HandshakeError";
+  /** Whether trying again is of no use: the other end has refused, or is somebody else. */
+  readonly final: boolean;
+
+  constructor(message: string, final = false) {
+    super(message);
+    this.final = final;
+  }
 }
 
 /** The ranks of a job could not find each other, or the job's environment contradicts itself. */

@@ -1,0 +1,115 @@
+/**
+ * What the ranks print: line by line, with the rank in front, to the launcher's own output, to a log
+ * file a rank, and into the memory of the last lines.
+ *
+ * @module
+ */
+
+/** Longest line that is kept together, in characters; the rest of a longer one is a line of its own. */
+const LONGEST_LINE = 16384;
+/** How many last lines of a rank are remembered, and how many characters of each. */
+const LAST_LINES = 20, LAST_LINE_LENGTH = 500;
+
+/** Which of a rank's two streams. */
+export type StreamName = "stdout" | "stderr";
+
+/** Where a rank's output goes. */
+export interface OutputOptions {
+  readonly rank: number;
+  /** Each complete line, without its end. */
+  line(text: string, stream: StreamName): void | Promise<void>;
+  /** The bytes as they come, if somebody wants them. */
+  readonly bytes?: (bytes: Uint8Array, stream: StreamName) => void | Promise<void>;
+  /** Log file, or null; owned by the output. */
+  readonly log: Deno.FsFile | null;
+}
+
+/** Takes in what one rank prints. */
+export class RankOutput {
+  readonly #options: OutputOptions;
+  readonly #last: string[] = [];
+  readonly #readers: ReadableStreamDefaultReader<Uint8Array>[] = [];
+  readonly #pumps: Promise<void>[];
+
+  constructor(
+    stdout: ReadableStream<Uint8Array>,
+    stderr: ReadableStream<Uint8Array>,
+    options: OutputOptions,
+  ) {
+    this.#options = options;
+    this.#pumps = [this.#pump(stdout, "stdout"), this.#pump(stderr, "stderr")];
+  }
+
+  /** The last lines so far, oldest first. */
+  get lastLines(): readonly string[] {
+    return this.#last;
+  }
+
+  /**
+   * Resolves when both streams have ended, or after `graceMs`: a process that the rank has left
+   * behind may hold them open.
+   */
+  async drain(graceMs: number): Promise<void> {
+    const done = Promise.allSettled(this.#pumps);
+    const timer = setTimeout(() => {
+      for (const reader of this.#readers) reader.cancel().catch(() => {});
+    }, graceMs);
+    await done;
+    clearTimeout(timer);
+    this.#options.log?.close();
+  }
+
+  async #pump(stream: ReadableStream<Uint8Array>, name: StreamName): Promise<void> {
+    const reader = stream.getReader(), decoder = new TextDecoder();
+    this.#readers.push(reader);
+    let rest = "";
+    for (;;) {
+      const { value, done } = await reader.read();
+      if (value !== undefined) await this.#options.bytes?.(value, name);
+      rest += decoder.decode(value, { stream: !done });
+      const lines = rest.split("\n");
+      rest = lines.pop()!;
+      for (const line of lines) await this.#line(line, name);
+      while (rest.length > LONGEST_LINE || (done && rest !== "")) {
+        await this.#line(rest.slice(0, LONGEST_LINE), name);
+        rest = rest.slice(LONGEST_LINE);
+      }
+      if (done) return;
+    }
+  }
+
+  async #line(text: string, name: StreamName): Promise<void> {
+    const line = text.endsWith("\r") ? text.slice(0, -1) : text;
+    if (line.trim() !== "") {
+      this.#last.push(line.slice(0, LAST_LINE_LENGTH));
+      if (this.#last.length > LAST_LINES) this.#last.shift();
+    }
+    if (this.#options.log !== null) {
+      await writeAll(this.#options.log, new TextEncoder().encode(`${line}\n`)).catch(() => {});
+    }
+    await this.#options.line(line, name);
+  }
+}
+
+/** Writes whole pieces to one of this process's own streams, one after another. */
+export class Printer {
+  readonly #target: { write(bytes: Uint8Array): Promise<number> };
+  #last: Promise<void> = Promise.resolve();
+
+  constructor(target: { write(bytes: Uint8Array): Promise<number> }) {
+    this.#target = target;
+  }
+
+  /** Resolves when written; whoever prints faster than the reader reads has to wait. */
+  print(bytes: Uint8Array): Promise<void> {
+    // A reader that has gone away, such as `head`, is no reason to end the job.
+    return this.#last = this.#last.then(() => writeAll(this.#target, bytes)).catch(() => {});
+  }
+}
+
+async function writeAll(
+  target: { write(bytes: Uint8Array): Promise<number> },
+  bytes: Uint8Array,
+): Promise<void> {
+  for (let at = 0; at < bytes.length;) at += await target.write(bytes.subarray(at));
+}

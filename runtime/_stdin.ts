@@ -1,0 +1,46 @@
+/**
+ * A rank's standard input: one line with the job's secret, then nothing, for as long as whoever
+ * started the rank is there. Its end is the end of the rank, so that no rank outlives its launcher.
+ *
+ * The launcher preloads this module into every rank (`deno run --preload`), so that a program which
+ * never joins the job is covered too. It does not keep the process alive.
+ *
+ * @module
+ */
+
+import { Socket } from "node:net";
+
+// The program may import the runtime under another URL; both must share the one standard input.
+const PLACE = Symbol.for("celgc.secret");
+
+/** Exit code of a rank whose launcher is gone: as if ended by SIGTERM. */
+const ORPHANED = 143;
+
+/** Longest line that is taken for a secret. */
+const LONGEST_LINE = 1024;
+
+/** The first line of standard input; the same promise for all who ask. */
+export function secretLine(): Promise<string> {
+  const shared = globalThis as { [PLACE]?: Promise<string> };
+  return shared[PLACE] ??= watch();
+}
+
+function watch(): Promise<string> {
+  const line = Promise.withResolvers<string>();
+  // A socket, unlike Deno.stdin, can wait for the end without keeping the process alive.
+  const input = new Socket({ fd: 0, readable: true, writable: false });
+  let text = "", known = false;
+  input.on("data", (bytes: Uint8Array) => {
+    if (known) return;
+    text += new TextDecoder().decode(bytes);
+    const end = text.indexOf("\n");
+    if (end < 0 && text.length <= LONGEST_LINE) return;
+    known = true;
+    line.resolve(text.slice(0, Math.max(0, end)).trim());
+    text = "";
+  });
+  input.on("error", () => Deno.exit(ORPHANED));
+  input.on("end", () => Deno.exit(ORPHANED));
+  input.unref();
+  return line.promise;
+}

@@ -1,0 +1,135 @@
+/**
+ * Which rank brought a job down, and how to say it. One rank's end makes others fail as well: theirs
+ * are told apart by what they report.
+ *
+ * @module
+ */
+
+import type { ReportMessage } from "./control.ts";
+
+/** How a rank ended the job. */
+export interface LaunchFailure {
+  readonly rank: number;
+  /** Host the rank ran on. */
+  readonly host: string;
+  /** Its exit code, or null if it was ended by the launcher because it had fallen silent. */
+  readonly code: number | null;
+  /** The signal that ended it, such as "SIGKILL", or null. */
+  readonly signal: string | null;
+  /** The training step, as told by the rank itself or by those that waited for it; null if nobody knew. */
+  readonly step: number | null;
+  /** What others were waiting for it in, such as "allreduce"; null if nobody was. */
+  readonly operation: string | null;
+  /** The last lines it printed, oldest first. */
+  readonly lastLines: readonly string[];
+  /** All of this in words, several lines. */
+  readonly message: string;
+}
+
+/** What the launcher knows of one rank. */
+export interface RankFacts {
+  host: string;
+  /** Whether it has called `init()`. */
+  joined: boolean;
+  /** Whether it has said goodbye to all others. */
+  finalized: boolean;
+  report: ReportMessage | null;
+  /** How and when its process ended; null while it runs. */
+  exit: { code: number; signal: string | null; order: number } | null;
+  /** Whether the launcher ended it. */
+  ended: boolean;
+}
+
+/** Whether a rank's end is a failure of its own. */
+export function hasFailed(facts: RankFacts, anyJoined: boolean): boolean {
+  if (facts.exit === null || facts.ended) return false;
+  return facts.exit.code !== 0 || (facts.joined ? !facts.finalized : anyJoined);
+}
+
+/** The end of a rank in words, to follow "rank 3 on host". */
+export function describeEnd({ exit, joined, report }: RankFacts): string {
+  if (exit === null) return "was still running";
+  if (exit.signal !== null) return `was ended by ${exit.signal}`;
+  if (exit.code !== 0) {
+    const [first] = (report?.message ?? "").split("\n");
+    return `ended with exit code ${exit.code}${first === "" ? "" : `: ${first}`}`;
+  }
+  return joined
+    ? "ended with exit code 0 before it had left the job (Deno.exit() without closing the communicator)"
+    : "ended with exit code 0 without calling init(), which others did";
+}
+
+/**
+ * Finds the rank that failed first: the earliest failure, or the rank that this one blames, and so on.
+ *
+ * @param all what is known of every rank, once all have ended
+ * @returns null if none has failed
+ */
+export function findCulprit(all: readonly RankFacts[]): number | null {
+  const anyJoined = all.some(({ joined }) => joined);
+  const failed = [...all.keys()].filter((rank) => hasFailed(all[rank], anyJoined))
+    .sort((a, b) => all[a].exit!.order - all[b].exit!.order);
+  if (failed.length === 0) return null;
+  let [culprit] = failed;
+  for (const seen = new Set<number>(); !seen.has(culprit);) {
+    seen.add(culprit);
+    const [blamed] = all[culprit].report?.lost ?? [];
+    // A rank that left in good order and ended well is not to blame for being missed.
+    if (blamed !== undefined && (all[blamed].ended || failed.includes(blamed))) culprit = blamed;
+  }
+  return culprit;
+}
+
+/** Puts a failure into words. */
+export function describeFailure(
+  rank: number,
+  all: readonly RankFacts[],
+  lastLines: readonly string[],
+): LaunchFailure {
+  const facts = all[rank];
+  const witnesses = [...all.keys()].filter((other) => all[other].report?.lost.includes(rank));
+  const reports = [facts, ...witnesses.map((other) => all[other])].flatMap(({ report }) =>
+    report ?? []
+  );
+  const step = reports.find((report) => report.step !== null)?.step ?? null;
+  const operation = reports.find((report) => report.operation !== null)?.operation ?? null;
+  const silent = facts.ended && witnesses.length > 0;
+  const end = silent
+    ? `gave no sign of life, as seen by ${names(witnesses)}, and was ended`
+    : describeEnd(facts);
+  const lines = [
+    `rank ${rank} on ${facts.host} ${end}${step === null ? "" : ` (at step ${step})`}`,
+  ];
+  if (witnesses.length > 0) {
+    const waited = operation === null ? "for it" : `for it in ${operation}`;
+    lines.push(`${names(witnesses)} waited ${waited}`);
+  }
+  if (lastLines.length > 0) {
+    lines.push(`last lines of rank ${rank}:`, ...lastLines.map((line) => `  [${rank}] ${line}`));
+  }
+  return {
+    rank,
+    host: facts.host,
+    code: silent ? null : facts.exit?.code ?? null,
+    signal: silent ? null : facts.exit?.signal ?? null,
+    step,
+    operation,
+    lastLines,
+    message: lines.join("\n"),
+  };
+}
+
+function names(ranks: readonly number[]): string {
+  const shown = ranks.slice(0, 8).join(", ");
+  const more = ranks.length > 8 ? ` and ${ranks.length - 8} more` : "";
+  return ranks.length === 1 ? `rank ${shown}` : `ranks ${shown}${more}`;
+}
+
+/** The exit code of a job that a rank brought down: that rank's, or that of the first who missed it. */
+export function exitCodeOf(rank: number, all: readonly RankFacts[]): number {
+  const { exit, ended } = all[rank];
+  if (exit !== null && !ended) return exit.code || 1;
+  const witness = all.filter((facts) => !facts.ended && facts.exit && facts.exit.code !== 0)
+    .sort((a, b) => a.exit!.order - b.exit!.order)[0];
+  return witness?.exit?.code ?? 1;
+}

@@ -1,0 +1,122 @@
+/**
+ * The way out: dials a member of the job and proves this rank to it, again if need be.
+ *
+ * @module
+ */
+
+import { describeEndpoint, dial, type Endpoint, type TlsMaterial } from "./endpoint.ts";
+import { HandshakeError, RendezvousError } from "./errors.ts";
+import { type Credentials, greet, HANDSHAKE_MS, type Purpose } from "./handshake.ts";
+
+/** Twice what a listener grants, because a listener that is only slow must not be given up first. */
+const PATIENCE_MS = 2 * HANDSHAKE_MS;
+
+/** How often a listener may hang up on a proof before it is believed to mean it. */
+const MOST_HANG_UPS = 3;
+
+/** Whom to reach, and how. */
+export interface DialOptions {
+  /** Where, in order of preference; the last is tried again and again, the others once. */
+  readonly endpoints: readonly Endpoint[];
+  readonly job: Credentials;
+  readonly purpose: Purpose;
+  readonly self: number;
+  readonly peer: number;
+  /** In words, for errors. */
+  readonly name: string;
+  /** Used on TCP. */
+  readonly tls?: TlsMaterial;
+  /** When to give up, on the clock of `performance.now()`. */
+  readonly deadline: number;
+}
+
+/**
+ * Connects and shakes hands. What may pass is tried again until the deadline: nobody listens there
+ * yet, the line of unproven connections was full, the listener was slow.
+ *
+ * @throws HandshakeError if the listener refuses this rank or cannot prove itself
+ * @throws RendezvousError if the deadline has passed
+ */
+export async function dialMember(options: DialOptions): Promise<Deno.Conn> {
+  const { endpoints, job, purpose, self, peer, name, tls, deadline } = options;
+  let hangUps = 0, pause = 10, last: unknown;
+  for (let attempt = 0;; attempt++) {
+    const endpoint = endpoints[Math.min(attempt, endpoints.length - 1)];
+    let proving = false;
+    try {
+      const connection = await dialBefore(endpoint, tls, deadline);
+      const patience = Math.min(PATIENCE_MS, Math.max(1, deadline - performance.now()));
+      const timer = setTimeout(() => close(connection), patience);
+      try {
+        await greet(
+          {
+            read: (into) => connection.read(into),
+            write: (bytes) => (proving = true, connection.write(bytes)),
+          },
+          job,
+          purpose,
+          self,
+          peer,
+        );
+        return connection;
+      } catch (error) {
+        close(connection);
+        if (error instanceof HandshakeError && error.final) throw error;
+        if (proving && ++hangUps >= MOST_HANG_UPS) {
+          throw new HandshakeError(
+            `${name} at ${describeEndpoint(endpoint)} hung up on rank ${self} ${hangUps} times ` +
+              `when it proved itself: most likely the secret or the name of the job differs`,
+            true,
+          );
+        }
+        throw error;
+      } finally {
+        clearTimeout(timer);
+      }
+    } catch (error) {
+      if (error instanceof HandshakeError && error.final) throw error;
+      last = error;
+    }
+    if (attempt < endpoints.length - 1) continue;
+    if (performance.now() + pause >= deadline) {
+      throw new RendezvousError(
+        `rank ${self} cannot reach ${name} at ${describeEndpoint(endpoint)}: ` +
+          `${last instanceof Error ? last.message : String(last)}`,
+        { cause: last },
+      );
+    }
+    await new Promise((resolve) => setTimeout(resolve, pause));
+    pause = Math.min(2 * pause, 500);
+  }
+}
+
+/** Dials, but does not wait for an answer longer than until the deadline. */
+async function dialBefore(
+  endpoint: Endpoint,
+  tls: TlsMaterial | undefined,
+  deadline: number,
+): Promise<Deno.Conn> {
+  const patience = Math.min(PATIENCE_MS, Math.max(1, deadline - performance.now()));
+  let timer: ReturnType<typeof setTimeout> | undefined, late = false;
+  const dialled = dial(endpoint, tls);
+  dialled.then((connection) => late && close(connection), () => {});
+  const expiry = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => {
+      late = true;
+      reject(new Error(`no answer within ${Math.round(patience)} ms`));
+    }, patience);
+  });
+  try {
+    return await Promise.race([dialled, expiry]);
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+function close(connection: Deno.Conn): void {
+  try {
+    connection.close();
+  } catch {
+    // Already closed.
+  }
+}

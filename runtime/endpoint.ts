@@ -1,0 +1,76 @@
+/**
+ * Where a rank can be reached, and how connections are made: TCP, TCP under TLS, and Unix sockets
+ * between ranks of one host.
+ *
+ * @module
+ */
+
+/** A place to dial. */
+export type Endpoint =
+  | { readonly kind: "tcp"; readonly hostname: string; readonly port: number }
+  | { readonly kind: "unix"; readonly path: string };
+
+/** PEM texts for TLS (RFC 8446). */
+export interface TlsMaterial {
+  /** Certificate chain of this host, shown to those who dial it. */
+  readonly cert: string;
+  /** Private key of that certificate. */
+  readonly key: string;
+  /** Certificate of the authority that signed the certificates of all hosts. */
+  readonly ca: string;
+}
+
+/** Longest path of a Unix socket that every system takes (sun_path on macOS: 104 bytes). */
+export const LONGEST_SOCKET_PATH = 103;
+
+/** An endpoint in words. */
+export function describeEndpoint(endpoint: Endpoint): string {
+  return endpoint.kind === "tcp" ? formatAddress(endpoint.hostname, endpoint.port) : endpoint.path;
+}
+
+/** `host:port`, with an IPv6 address in brackets (RFC 3986, section 3.2.2). */
+export function formatAddress(hostname: string, port: number): string {
+  return hostname.includes(":") ? `[${hostname}]:${port}` : `${hostname}:${port}`;
+}
+
+/**
+ * Reads `host:port` or `[IPv6]:port`.
+ *
+ * @throws RangeError if the text is neither, or the port is not one
+ */
+export function parseAddress(text: string): { hostname: string; port: number } {
+  const match = /^(?:\[([0-9A-Fa-f:.]+)\]|([^:\s]+)):(\d{1,5})$/.exec(text);
+  const port = Number(match?.[3]);
+  if (match === null || port > 65535) {
+    throw new RangeError(`an address is host:port or [IPv6 address]:port, not "${text}"`);
+  }
+  return { hostname: match[1] ?? match[2], port };
+}
+
+/** Whether a host name or address can only be this very host. */
+export function isLoopback(hostname: string): boolean {
+  return hostname === "localhost" || hostname === "::1" || /^127(\.\d{1,3}){3}$/.test(hostname);
+}
+
+/** Listens; a Unix socket's path must not exist yet. */
+export function listenAt(endpoint: Endpoint, tls?: TlsMaterial): Deno.Listener {
+  if (endpoint.kind === "unix") return Deno.listen({ transport: "unix", path: endpoint.path });
+  const { hostname, port } = endpoint;
+  return tls === undefined
+    ? Deno.listen({ hostname, port })
+    : Deno.listenTls({ hostname, port, cert: tls.cert, key: tls.key });
+}
+
+/** Connects; under TLS the listener's certificate must be for `hostname` and signed by `tls.ca`. */
+export async function dial(endpoint: Endpoint, tls?: TlsMaterial): Promise<Deno.Conn> {
+  if (endpoint.kind === "unix") {
+    return await Deno.connect({ transport: "unix", path: endpoint.path });
+  }
+  const { hostname, port } = endpoint;
+  if (tls !== undefined) {
+    return await Deno.connectTls({ hostname, port, caCerts: [tls.ca] });
+  }
+  const connection = await Deno.connect({ hostname, port });
+  connection.setNoDelay(true);
+  return connection;
+}

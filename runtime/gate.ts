@@ -1,0 +1,124 @@
+/**
+ * The way in: accepts connections, lets in the ranks of the job, and drops everybody else. Strangers,
+ * however many, cost one frame, one timer and a place in a bounded line each, and are never fatal.
+ *
+ * @module
+ */
+
+import { answer, type Credentials, HANDSHAKE_MS, type Purpose, type Refusal } from "./handshake.ts";
+
+/** Most connections that may be unproven at one time. */
+const MOST_PENDING = 128;
+
+/** What a {@linkcode Gate} needs. */
+export interface GateOptions {
+  /** Owned by the gate, which closes it. */
+  readonly listener: Deno.Listener;
+  readonly job: Credentials;
+  readonly purpose: Purpose;
+  /** The rank behind the gate. */
+  readonly self: number;
+  /** Whether a rank has any business here. */
+  expects(rank: number): boolean;
+  /** A rank is in; the connection passes to the caller. Called at most once a rank. */
+  enter(rank: number, connection: Deno.Conn): void;
+  /** Largest time in ms for a proof. @default {5000} */
+  readonly deadlineMs?: number;
+  /** Most unproven connections; one more drops the oldest. @default {128} */
+  readonly mostPending?: number;
+}
+
+/** Accepts connections until it is closed. */
+export class Gate {
+  readonly #options: GateOptions;
+  readonly #inside = new Set<number>();
+  // In order of arrival. The oldest has had the most time, so it is the first to go: a rank that has
+  // just arrived needs milliseconds, and tries again if it was pushed out all the same.
+  readonly #pending = new Set<Deno.Conn>();
+  #closed = false;
+
+  constructor(options: GateOptions) {
+    this.#options = options;
+    this.#accept();
+  }
+
+  /** Number of connections that have not proved themselves yet. */
+  get pending(): number {
+    return this.#pending.size;
+  }
+
+  /** Stops listening and drops whoever has not proved itself. */
+  close(): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    this.#options.listener.close();
+    for (const connection of this.#pending) this.#drop(connection);
+  }
+
+  async #accept(): Promise<void> {
+    const most = this.#options.mostPending ?? MOST_PENDING;
+    while (!this.#closed) {
+      let connection: Deno.Conn;
+      try {
+        connection = await this.#options.listener.accept();
+      } catch {
+        if (this.#closed) return;
+        // Out of file descriptors, or reset before it was accepted: neither ends the job.
+        await new Promise((resolve) => setTimeout(resolve, 20));
+        continue;
+      }
+      if (this.#pending.size >= most) {
+        const [oldest] = this.#pending;
+        this.#drop(oldest);
+      }
+      this.#pending.add(connection);
+      this.#prove(connection);
+    }
+  }
+
+  async #prove(connection: Deno.Conn): Promise<void> {
+    const { job, purpose, self, deadlineMs = HANDSHAKE_MS } = this.#options;
+    const timer = setTimeout(() => this.#drop(connection), deadlineMs);
+    let admitted: number | null = null;
+    try {
+      const rank = await answer(connection, job, purpose, self, (rank) => {
+        const refusal = this.#refuse(rank);
+        if (refusal === null) {
+          // A proven rank is no longer subject to what protects against strangers.
+          admitted = rank;
+          this.#inside.add(rank);
+          this.#pending.delete(connection);
+          clearTimeout(timer);
+        }
+        return refusal;
+      });
+      if (this.#closed) throw new Error("closed");
+      setNoDelay(connection);
+      this.#options.enter(rank, connection);
+    } catch {
+      if (admitted !== null) this.#inside.delete(admitted);
+      this.#drop(connection);
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+
+  #refuse(rank: number): Refusal | null {
+    if (!this.#options.expects(rank)) return "unexpected rank";
+    return this.#inside.has(rank) ? "duplicate rank" : null;
+  }
+
+  #drop(connection: Deno.Conn): void {
+    this.#pending.delete(connection);
+    try {
+      connection.close();
+    } catch {
+      // Already closed.
+    }
+  }
+}
+
+/** Small frames must not wait for an acknowledgement (Nagle, RFC 896). */
+function setNoDelay(connection: Deno.Conn): void {
+  if ("setNoDelay" in connection) (connection as Deno.TcpConn).setNoDelay(true);
+}

@@ -1,0 +1,107 @@
+/**
+ * Joins the job: from the environment to a communicator (MPI-4.1, chapter 11: `MPI_Init`).
+ *
+ * @module
+ */
+
+import { secretLine } from "./_stdin.ts";
+import { Communicator } from "./communicator.ts";
+import { RendezvousError } from "./errors.ts";
+import { credentials } from "./handshake.ts";
+import { buildMesh, openDoors } from "./mesh.ts";
+import { MeshTransport } from "./mesh_transport.ts";
+import { findPlace, type Place, processEnvironment, readTls } from "./place.ts";
+import { Control } from "./rendezvous.ts";
+import { SingleTransport } from "./single_transport.ts";
+import type { Transport } from "./transport.ts";
+
+/** Least time in ms to wait for all ranks to join: starting them may mean downloading packages. */
+const JOIN_MS = 60_000;
+
+let joined = false;
+
+/**
+ * Joins the job that this process was launched for. Without a launcher, the job is this process alone
+ * (a singleton, MPI-4.1, section 11.8.2).
+ *
+ * Dispose of the communicator at the program's end, best with `await using`; a program that runs to
+ * its end without doing so is taken to have meant it, one that calls `Deno.exit()` is not.
+ *
+ * @throws RendezvousError if the environment is not that of a rank, or not all ranks join in time
+ * @throws HandshakeError if this rank's secret is not the job's
+ *
+ * @example
+ * ```ts
+ * import { init } from "./init.ts";
+ * await using comm = await init();
+ * const sum = Float32Array.of(comm.rank);
+ * await comm.allreduce(sum);
+ * ```
+ */
+export async function init(): Promise<Communicator> {
+  if (joined) throw new Error("init() was called before: a process joins its job once");
+  joined = true;
+  const place = findPlace(processEnvironment);
+  if (place === null) return new Communicator(new SingleTransport("localhost"));
+  const transport = await join(place);
+  const communicator = new Communicator(transport);
+  watchProgram(transport, communicator);
+  return communicator;
+}
+
+/** Connects a rank with all others. */
+async function join(place: Place): Promise<MeshTransport> {
+  const { rank, size, timeoutMs, medium, sockets } = place;
+  const job = await credentials(place.job, await readSecret(place));
+  const tls = place.tls === null ? undefined : await readTls(place.tls);
+  const deadline = performance.now() + Math.max(JOIN_MS, timeoutMs);
+  const control = await Control.connect({ ...place.rendezvous, job, rank, size, tls, deadline });
+  const doors = openDoors(rank, control.localHostname, medium, sockets, tls);
+  const table = await control.join(place.host ?? control.localHostname, doors.endpoints);
+  const connections = await buildMesh({ rank, job, table, doors, tls, deadline });
+  const hosts = table.map(({ host }) => host);
+  return new MeshTransport({ rank, size, hosts, connections, control, timeoutMs });
+}
+
+async function readSecret({ secretFile }: Place): Promise<Uint8Array> {
+  const from = secretFile ?? "standard input";
+  let text;
+  if (secretFile === null) text = await secretLine();
+  else {
+    const { mode } = await Deno.stat(secretFile);
+    if (mode !== null && (mode & 0o077) !== 0) {
+      throw new RendezvousError(
+        `${secretFile} holds the job's secret and can be read by others: its mode must be 0600, ` +
+          `not 0${(mode & 0o777).toString(8)}`,
+      );
+    }
+    text = (await Deno.readTextFile(secretFile)).trim();
+  }
+  // The text itself is not shown: it may be the secret with a slip in it.
+  if (!/^[0-9a-fA-F]{64}$/.test(text)) {
+    throw new RendezvousError(
+      `the job's secret is one line of 64 hexadecimal digits; ${from} gave ${text.length} characters`,
+    );
+  }
+  return Uint8Array.from(text.match(/../g)!, (digits) => parseInt(digits, 16));
+}
+
+/** Reports what ends the program, and takes leave for a program that does not. */
+function watchProgram(transport: Transport, communicator: Communicator): void {
+  const report = (reason: unknown) => {
+    const message = reason instanceof Error ? `${reason.name}: ${reason.message}` : String(reason);
+    transport.report({ message, step: communicator.step }).catch(() => {});
+  };
+  addEventListener("error", (event) => report(event.error ?? event.message));
+  addEventListener("unhandledrejection", (event) => report(event.reason));
+  let leaving = false;
+  addEventListener("beforeunload", (event) => {
+    if (leaving) return;
+    leaving = true;
+    event.preventDefault();
+    communicator[Symbol.asyncDispose]().catch((error) => {
+      console.error(error);
+      Deno.exit(1);
+    });
+  });
+}

@@ -1,0 +1,438 @@
+/**
+ * The launcher: starts a program as N ranks, looks after them, and ends them all when one fails.
+ *
+ * @module
+ */
+
+import { toFileUrl } from "./_paths.ts";
+import { Printer, RankOutput, type StreamName } from "./_output.ts";
+import { RankProcess } from "./_rank_process.ts";
+import {
+  describeEnd,
+  describeFailure,
+  exitCodeOf,
+  findCulprit,
+  hasFailed,
+  type LaunchFailure,
+  type RankFacts,
+} from "./_verdict.ts";
+import { formatAddress, listenAt } from "./endpoint.ts";
+import { credentials } from "./handshake.ts";
+import { type Medium, socketPath } from "./mesh.ts";
+import { rankFlags } from "./permissions.ts";
+import { DEFAULT_TIMEOUT_SECONDS, readMedium, readTls } from "./place.ts";
+import { Rendezvous } from "./rendezvous.ts";
+
+export type { LaunchFailure } from "./_verdict.ts";
+
+/** How long ranks may take to fail by themselves once one has failed, in ms. */
+const GRACE_MS = 2000;
+/** How long ranks may take to end once they are told to, in ms. */
+const TERM_MS = 1000;
+/** Least time in ms for all ranks to join once the first has. */
+const JOIN_MS = 60_000;
+/** Most ranks whose Unix sockets are spelled out in every rank's permissions. */
+const MOST_SOCKETS = 256;
+
+/** What to launch, and how. */
+export interface LaunchProgramOptions {
+  /** Number of ranks, from 1. */
+  readonly ranks: number;
+  /** Path, relative to this process's directory, or URL of the program that every rank runs. */
+  readonly program: string | URL;
+  /** Arguments of the program. */
+  readonly args?: readonly string[];
+  /** Environment variables added to this process's own. */
+  readonly env?: Readonly<Record<string, string>>;
+  /** Directory the ranks run in. @default {this process's} */
+  readonly cwd?: string;
+  /**
+   * Flags of `deno run`, such as `--allow-read=data`. A rank may do no more than talk to the other
+   * ranks and read the variables of `env` unless it is said here.
+   */
+  readonly permissions?: readonly string[];
+  /** Directory for `rank-<r>.log`; made if need be. */
+  readonly logDir?: string;
+  /** Seconds without a sign of life after which a rank is taken for lost. @default {60} */
+  readonly timeout?: number;
+  /** Prints nothing of what the ranks print. @default {false} */
+  readonly quiet?: boolean;
+  /** Rank whose output is passed on as it is, without a rank in front, such as one with a progress bar. */
+  readonly rawRank?: number;
+  /** Gets every line of every rank. */
+  readonly onOutput?: (rank: number, line: string, stream: StreamName) => void;
+  /** Ends the job. */
+  readonly signal?: AbortSignal;
+  /**
+   * Whether SIGINT, SIGTERM and SIGHUP to this process end the job; they do not end this process
+   * then, which is for the caller to do. @default {true}
+   */
+  readonly handleSignals?: boolean;
+  /** Address the rendezvous and the ranks listen on. @default {"127.0.0.1"} */
+  readonly listen?: string;
+  /** PEM files; with them all TCP connections run under TLS. */
+  readonly tls?: { readonly cert: string; readonly key: string; readonly ca: string };
+  /** What the ranks talk over. @default {$CELGC_TRANSPORT, or "auto": Unix sockets within a host} */
+  readonly transport?: Medium;
+}
+
+/** How a job ended. */
+export interface LaunchOutcome {
+  /** 0 if all ranks ended well, else the exit code of the rank that failed first (128 + signal). */
+  readonly code: number;
+  /** The rank that failed first, if one did. */
+  readonly failure?: LaunchFailure;
+  /** The signal to this process that ended the job, or "abort" for `options.signal`. */
+  readonly interrupted?: string;
+}
+
+/**
+ * Runs a program on N ranks, as `mpirun -n N` does, until all have ended. When one fails, the others
+ * end within 5 s. No process is left behind, not even if this one is killed.
+ *
+ * The program joins the job with `init()`; one that never does is run all the same.
+ *
+ * @throws RangeError if an option is wrong or there is no such program
+ *
+ * @example
+ * ```ts no-run
+ * import { launchProgram } from "./launch.ts";
+ * const { code, failure } = await launchProgram({ ranks: 4, program: "hello.ts" });
+ * if (failure) console.error(failure.message);
+ * Deno.exit(code);
+ * ```
+ */
+export async function launchProgram(options: LaunchProgramOptions): Promise<LaunchOutcome> {
+  const program = await checkOptions(options);
+  const job = new Job(options, program);
+  try {
+    return await job.run();
+  } finally {
+    await job.cleanUp();
+  }
+}
+
+async function checkOptions(options: LaunchProgramOptions): Promise<URL> {
+  const { ranks, timeout = DEFAULT_TIMEOUT_SECONDS, rawRank, cwd } = options;
+  if (!Number.isInteger(ranks) || ranks < 1 || ranks > 65536) {
+    throw new RangeError(`cannot launch: the number of ranks is from 1 to 65536, not ${ranks}`);
+  }
+  if (!(timeout > 0 && timeout <= 1e6)) {
+    throw new RangeError(
+      `cannot launch: the timeout is a number of seconds above 0, not ${timeout}`,
+    );
+  }
+  if (rawRank !== undefined && !(Number.isInteger(rawRank) && rawRank >= 0 && rawRank < ranks)) {
+    throw new RangeError(`cannot launch: there is no rank ${rawRank} among ${ranks}`);
+  }
+  for (const name of Object.keys(options.env ?? {})) {
+    if (!/^[^=\0]+$/.test(name) || name.startsWith("CELGC_")) {
+      throw new RangeError(`cannot launch: ${JSON.stringify(name)} cannot be set for ranks`);
+    }
+  }
+  if (cwd !== undefined && !(await isThere(cwd))?.isDirectory) {
+    throw new RangeError(`cannot launch: there is no directory ${cwd}`);
+  }
+  const url = programUrl(options.program);
+  if (url.protocol === "file:" && !(await isThere(url))?.isFile) {
+    throw new RangeError(`cannot launch: there is no program ${options.program}`);
+  }
+  return url;
+}
+
+function programUrl(program: string | URL): URL {
+  if (program instanceof URL) return program;
+  return /^(https?|file):/.test(program) ? new URL(program) : toFileUrl(program);
+}
+
+async function isThere(path: string | URL): Promise<Deno.FileInfo | null> {
+  try {
+    return await Deno.stat(path);
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound || error instanceof Deno.errors.NotADirectory) {
+      return null;
+    }
+    throw error;
+  }
+}
+
+/** One run of a program on N ranks. */
+class Job {
+  readonly #options: LaunchProgramOptions;
+  readonly #program: URL;
+  readonly #facts: RankFacts[];
+  readonly #processes: RankProcess[] = [];
+  readonly #outputs: RankOutput[] = [];
+  readonly #timers: ReturnType<typeof setTimeout>[] = [];
+  readonly #handlers: [Deno.Signal, () => void][] = [];
+  readonly #stdout = new Printer(Deno.stdout);
+  readonly #stderr = new Printer(Deno.stderr);
+  #sockets: string | null = null;
+  #rendezvous: Rendezvous | null = null;
+  #ends = 0;
+  #interrupted: string | null = null;
+  #aborted: { rank: number; code: number; message: string } | null = null;
+  #late: readonly number[] = [];
+  #failing = false;
+  #ending = false;
+
+  constructor(options: LaunchProgramOptions, program: URL) {
+    this.#options = options;
+    this.#program = program;
+    const host = hostName();
+    this.#facts = Array.from({ length: options.ranks }, () => ({
+      host,
+      joined: false,
+      finalized: false,
+      report: null,
+      exit: null,
+      ended: false,
+    }));
+  }
+
+  async run(): Promise<LaunchOutcome> {
+    const { ranks, signal } = this.#options;
+    this.#handleSignals();
+    signal?.addEventListener("abort", this.#onAbort);
+    await this.#start();
+    if (signal?.aborted) this.#onAbort();
+    await Promise.all(Array.from({ length: ranks }, (_, rank) => this.#watch(rank)));
+    return this.#outcome();
+  }
+
+  async #start(): Promise<void> {
+    const { ranks, listen = "127.0.0.1", tls, logDir, timeout, cwd } = this.#options;
+    const medium = this.#options.transport ?? readMedium(Deno.env.get("CELGC_TRANSPORT"));
+    const secret = crypto.getRandomValues(new Uint8Array(32));
+    const name = hex(crypto.getRandomValues(new Uint8Array(8)));
+    const material = tls === undefined ? undefined : await readTls(tls);
+    const listener = listenAt({ kind: "tcp", hostname: listen, port: 0 }, material);
+    const { port } = listener.addr as Deno.NetAddr;
+    this.#rendezvous = new Rendezvous({
+      listener,
+      job: await credentials(name, secret),
+      size: ranks,
+      events: {
+        joined: (rank, host) => this.#joined(rank, host),
+        report: (rank, report) => this.#facts[rank].report ??= report,
+        finalized: (rank) => this.#facts[rank].finalized = true,
+        abort: (rank, code, message) => this.#abort(rank, code, message),
+      },
+    });
+    const near = medium !== "tcp" && Deno.build.os !== "windows" && ranks > 1;
+    if (near && ranks <= MOST_SOCKETS) {
+      this.#sockets = await Deno.makeTempDir({ prefix: "celgc-" }); // of mode 0700
+    }
+    if (logDir !== undefined) await Deno.mkdir(logDir, { recursive: true });
+    const shared: Record<string, string> = {
+      ...ownEnvironment(),
+      ...this.#options.env,
+      CELGC_SIZE: String(ranks),
+      CELGC_JOB: name,
+      CELGC_RENDEZVOUS: formatAddress(listen, port),
+      CELGC_TIMEOUT: String(timeout ?? DEFAULT_TIMEOUT_SECONDS),
+      CELGC_TRANSPORT: medium,
+      CELGC_HOST: this.#facts[0].host,
+    };
+    if (this.#sockets !== null) shared.CELGC_SOCKETS = this.#sockets;
+    if (tls !== undefined) {
+      for (const part of ["cert", "key", "ca"] as const) {
+        shared[`CELGC_TLS_${part.toUpperCase()}`] = await Deno.realPath(tls[part]);
+      }
+    }
+    const args = await this.#denoArguments(listen, shared);
+    for (let rank = 0; rank < ranks; rank++) {
+      const log = logDir === undefined ? null : await Deno.open(`${logDir}/rank-${rank}.log`, {
+        write: true,
+        create: true,
+        truncate: true,
+      });
+      const env = { ...shared, CELGC_RANK: String(rank), CELGC_LOCAL_RANK: String(rank) };
+      const process = new RankProcess({ args, env, cwd, secret: hex(secret) });
+      this.#processes.push(process);
+      this.#outputs.push(this.#collect(rank, process, log));
+    }
+  }
+
+  async #denoArguments(listen: string, shared: Record<string, string>): Promise<string[]> {
+    const { ranks, permissions = [], env = {}, args = [] } = this.#options;
+    const preload = new URL(import.meta.resolve("./preload.ts"));
+    const directory = this.#sockets === null ? null : await Deno.realPath(this.#sockets);
+    const paths = Array.from({ length: ranks }, (_, rank) => socketPath(directory ?? "", rank));
+    if (directory !== null) shared.CELGC_SOCKETS = directory;
+    return [
+      "run",
+      ...rankFlags({
+        program: this.#program,
+        hosts: [listen],
+        sockets: directory === null ? null : { directory, paths },
+        variables: Object.keys(env),
+        files: ["CERT", "KEY", "CA"].flatMap((part) => shared[`CELGC_TLS_${part}`] ?? []),
+        modules: [preload],
+        flags: permissions,
+      }),
+      `--preload=${preload.href}`,
+      this.#program.href,
+      ...args,
+    ];
+  }
+
+  #collect(rank: number, process: RankProcess, log: Deno.FsFile | null): RankOutput {
+    const { quiet = false, rawRank, onOutput } = this.#options;
+    const print = (bytes: Uint8Array, stream: StreamName) =>
+      (stream === "stdout" ? this.#stdout : this.#stderr).print(bytes);
+    const raw = rawRank === rank;
+    return new RankOutput(process.stdout, process.stderr, {
+      rank,
+      log,
+      bytes: raw && !quiet ? print : undefined,
+      line: (text, stream) => {
+        onOutput?.(rank, text, stream);
+        if (!quiet && !raw) return print(new TextEncoder().encode(`[${rank}] ${text}\n`), stream);
+      },
+    });
+  }
+
+  async #watch(rank: number): Promise<void> {
+    const { code, signal } = await this.#processes[rank].status;
+    const facts = this.#facts[rank];
+    facts.exit = { code, signal, order: this.#ends++ };
+    await this.#outputs[rank].drain(500);
+    this.#processes[rank].kill("SIGKILL"); // what it has left behind
+    this.#judge();
+  }
+
+  #joined(rank: number, host: string): void {
+    this.#facts[rank].joined = true;
+    this.#facts[rank].host = host;
+    if (this.#facts.filter(({ joined }) => joined).length === 1) {
+      const seconds = this.#options.timeout ?? DEFAULT_TIMEOUT_SECONDS;
+      this.#after(Math.max(JOIN_MS, seconds * 1000), () => this.#joinTimeout());
+    }
+    this.#judge();
+  }
+
+  #joinTimeout(): void {
+    const missing = this.#rendezvous?.missing ?? [];
+    if (missing.length === 0 || this.#ending) return;
+    this.#late = missing;
+    this.#end();
+  }
+
+  /** Sees whether a rank has failed; if so, tells the others, and gives them time to say so. */
+  #judge(): void {
+    if (this.#failing || this.#ending) return;
+    const anyJoined = this.#facts.some(({ joined }) => joined);
+    if (!this.#facts.some((facts) => hasFailed(facts, anyJoined))) return;
+    this.#failing = true;
+    const running = this.#facts.map((facts) =>
+      facts.exit === null ? { ...facts, ended: true } : facts
+    );
+    const culprit = findCulprit(running)!;
+    const facts = this.#facts[culprit];
+    const reason = facts.exit === null ? "it gave no sign of life" : `it ${describeEnd(facts)}`;
+    this.#rendezvous?.announce({ type: "lost", rank: culprit, reason });
+    this.#after(GRACE_MS, () => this.#end());
+  }
+
+  /** Ends all ranks that still run. */
+  #end(): void {
+    if (this.#ending) return;
+    this.#ending = true;
+    this.#kill("SIGTERM");
+    this.#after(TERM_MS, () => this.#kill("SIGKILL"));
+  }
+
+  #kill(signal: Deno.Signal): void {
+    for (const [rank, process] of this.#processes.entries()) {
+      if (this.#facts[rank].exit !== null) continue;
+      this.#facts[rank].ended = true;
+      process.kill(signal);
+    }
+  }
+
+  #abort(rank: number, code: number, message: string): void {
+    this.#aborted ??= { rank, code, message };
+    this.#rendezvous?.announce({ type: "abort", code, message });
+    this.#end();
+  }
+
+  readonly #onAbort = () => this.#interrupt("abort");
+
+  #interrupt(how: string): void {
+    if (this.#interrupted !== null) return this.#kill("SIGKILL");
+    this.#interrupted = how;
+    this.#end();
+  }
+
+  #handleSignals(): void {
+    if (this.#options.handleSignals === false) return;
+    const signals: Deno.Signal[] = Deno.build.os === "windows"
+      ? ["SIGINT"]
+      : ["SIGINT", "SIGTERM", "SIGHUP"];
+    for (const signal of signals) {
+      const handler = () => this.#interrupt(signal);
+      Deno.addSignalListener(signal, handler);
+      this.#handlers.push([signal, handler]);
+    }
+  }
+
+  #after(ms: number, action: () => void): void {
+    this.#timers.push(setTimeout(action, ms));
+  }
+
+  #outcome(): LaunchOutcome {
+    if (this.#interrupted !== null) {
+      const numbers: Record<string, number> = { SIGHUP: 1, SIGINT: 2, SIGTERM: 15, abort: 15 };
+      return { code: 128 + numbers[this.#interrupted], interrupted: this.#interrupted };
+    }
+    const culprit = this.#aborted?.rank ?? this.#late[0] ?? findCulprit(this.#facts);
+    if (culprit === null || culprit === undefined) return { code: 0 };
+    let failure = describeFailure(culprit, this.#facts, this.#outputs[culprit].lastLines);
+    if (this.#aborted !== null) {
+      const { code, message } = this.#aborted;
+      const said =
+        `rank ${culprit} on ${failure.host} ended the job with exit code ${code}: ${message}`;
+      failure = { ...failure, code, signal: null, message: said };
+      return code === 0 ? { code } : { code, failure };
+    }
+    if (this.#late.length > 0) {
+      const message =
+        `the job cannot start: ranks ${this.#late.join(", ")} have not called init(), ` +
+        `the others have`;
+      return { code: 1, failure: { ...failure, code: null, signal: null, message } };
+    }
+    return { code: exitCodeOf(culprit, this.#facts), failure };
+  }
+
+  /** Ends whatever is left, also after an error. */
+  async cleanUp(): Promise<void> {
+    this.#kill("SIGKILL");
+    for (const timer of this.#timers) clearTimeout(timer);
+    for (const [signal, handler] of this.#handlers) Deno.removeSignalListener(signal, handler);
+    this.#options.signal?.removeEventListener("abort", this.#onAbort);
+    this.#rendezvous?.close();
+    if (this.#sockets !== null) {
+      await Deno.remove(this.#sockets, { recursive: true }).catch(() => {});
+    }
+  }
+}
+
+/** This process's environment, without what belongs to a job that it may be a rank of. */
+function ownEnvironment(): Record<string, string> {
+  return Object.fromEntries(
+    Object.entries(Deno.env.toObject()).filter(([name]) => !name.startsWith("CELGC_")),
+  );
+}
+
+function hostName(): string {
+  try {
+    return Deno.hostname();
+  } catch {
+    return "localhost";
+  }
+}
+
+function hex(bytes: Uint8Array): string {
+  return Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
+}

@@ -1,0 +1,139 @@
+/**
+ * Builds the mesh: every rank listens, and dials every rank below its own.
+ *
+ * @module
+ */
+
+import { dialMember } from "./dialer.ts";
+import { type Endpoint, listenAt, LONGEST_SOCKET_PATH, type TlsMaterial } from "./endpoint.ts";
+import { RendezvousError } from "./errors.ts";
+import { Gate } from "./gate.ts";
+import type { Credentials } from "./handshake.ts";
+import type { TableEntry } from "./control.ts";
+
+/** What the ranks talk over. */
+export type Medium = "auto" | "tcp" | "unix";
+
+/** A rank's listeners. */
+export interface Doors {
+  readonly listeners: readonly Deno.Listener[];
+  /** Where they are, in order of preference. */
+  readonly endpoints: readonly Endpoint[];
+}
+
+/**
+ * Opens a rank's listeners: TCP on a free port of one address, and a Unix socket where there is a
+ * directory for it.
+ *
+ * @param hostname address of this host that others can reach
+ * @param sockets directory for Unix sockets, private to the job's user; null for none
+ */
+export function openDoors(
+  rank: number,
+  hostname: string,
+  medium: Medium,
+  sockets: string | null,
+  tls?: TlsMaterial,
+): Doors {
+  const listeners: Deno.Listener[] = [], endpoints: Endpoint[] = [];
+  const path = sockets === null ? null : socketPath(sockets, rank);
+  if (medium !== "tcp" && path !== null && path.length <= LONGEST_SOCKET_PATH) {
+    listeners.push(listenAt({ kind: "unix", path }));
+    endpoints.push({ kind: "unix", path });
+  } else if (medium === "unix") {
+    throw new RendezvousError(
+      path === null
+        ? "Unix sockets were asked for, but the launcher made no directory for them"
+        : `Unix sockets were asked for, but the path ${path} is longer than ${LONGEST_SOCKET_PATH}`,
+    );
+  }
+  if (medium !== "unix") {
+    const listener = listenAt({ kind: "tcp", hostname, port: 0 }, tls);
+    const { port } = listener.addr as Deno.NetAddr;
+    listeners.push(listener);
+    endpoints.push({ kind: "tcp", hostname, port });
+  }
+  return { listeners, endpoints };
+}
+
+/** Where a rank's Unix socket is. */
+export function socketPath(directory: string, rank: number): string {
+  return `${directory}/${rank}`;
+}
+
+/** What {@linkcode buildMesh} needs. */
+export interface MeshBuildOptions {
+  readonly rank: number;
+  readonly job: Credentials;
+  /** All ranks. */
+  readonly table: readonly TableEntry[];
+  /** This rank's listeners; closed when the mesh is complete, or has failed. */
+  readonly doors: Doors;
+  readonly tls?: TlsMaterial;
+  /** When to give up, on the clock of `performance.now()`. */
+  readonly deadline: number;
+}
+
+/**
+ * Connects this rank with all others; each connection has passed the handshake.
+ *
+ * @returns a connection a rank, undefined for this one
+ * @throws HandshakeError if a rank refuses this one; RendezvousError if the deadline has passed
+ */
+export async function buildMesh(options: MeshBuildOptions): Promise<(Deno.Conn | undefined)[]> {
+  const { rank, job, table, doors, tls, deadline } = options;
+  const connections: (Deno.Conn | undefined)[] = new Array(table.length).fill(undefined);
+  let missing = table.length - 1 - rank;
+  const all = Promise.withResolvers<void>();
+  if (missing === 0) all.resolve();
+  const gates = doors.listeners.map((listener) =>
+    new Gate({
+      listener,
+      job,
+      purpose: "mesh",
+      self: rank,
+      expects: (peer) => peer > rank && peer < table.length && connections[peer] === undefined,
+      enter(peer, connection) {
+        if (connections[peer] !== undefined) return connection.close();
+        connections[peer] = connection;
+        if (--missing === 0) all.resolve();
+      },
+    })
+  );
+  const timer = setTimeout(() => {
+    const absent = connections.flatMap((c, peer) => c === undefined && peer > rank ? [peer] : []);
+    all.reject(new RendezvousError(`rank ${rank} waited in vain for ranks ${absent.join(", ")}`));
+  }, Math.max(1, deadline - performance.now()));
+  const dialled = table.slice(0, rank).map(async (entry, peer) => {
+    connections[peer] = await dialMember({
+      endpoints: reachable(entry, table[rank]),
+      job,
+      purpose: "mesh",
+      self: rank,
+      peer,
+      name: `rank ${peer} on ${entry.host}`,
+      tls,
+      deadline,
+    });
+  });
+  try {
+    await Promise.all([all.promise, ...dialled]);
+    return connections;
+  } catch (error) {
+    for (const connection of connections) connection?.close();
+    throw error;
+  } finally {
+    clearTimeout(timer);
+    for (const gate of gates) gate.close();
+  }
+}
+
+/** The endpoints of a rank that can work from here: Unix sockets reach no further than the host. */
+function reachable(peer: TableEntry, self: TableEntry): Endpoint[] {
+  const near = peer.host === self.host && self.endpoints.some(({ kind }) => kind === "unix");
+  const endpoints = peer.endpoints.filter(({ kind }) => kind === "tcp" || near);
+  if (endpoints.length > 0) return endpoints;
+  throw new RendezvousError(
+    `a rank on ${self.host} has no way to one on ${peer.host}: it listens on Unix sockets only`,
+  );
+}

@@ -1,0 +1,302 @@
+/**
+ * The transport over one connection to every other rank.
+ *
+ * @module
+ */
+
+import { PeerLostError } from "./errors.ts";
+import type { Control } from "./rendezvous.ts";
+import type { FrameSink, Transport } from "./transport.ts";
+import { Kind, Link } from "./wire.ts";
+
+/** How long to wait for word from the launcher on why a connection broke. */
+const WORD_MS = 300;
+
+/** What a {@linkcode MeshTransport} is made of. */
+export interface MeshOptions {
+  readonly rank: number;
+  readonly size: number;
+  /** Host name of each rank. */
+  readonly hosts: readonly string[];
+  /** A proven connection to each other rank, owned by the transport; undefined for this rank. */
+  readonly connections: readonly (Deno.Conn | undefined)[];
+  /** The connection to the rendezvous, owned by the transport; null if there is none. */
+  readonly control: Control | null;
+  readonly timeoutMs: number;
+}
+
+/** What is known of one other rank. */
+interface Peer {
+  readonly link: Link;
+  /** How many wait for it. */
+  awaited: number;
+  /** Ticks since its last sign of life, while somebody waits. */
+  silent: number;
+  /** Whether it has said goodbye. */
+  left: boolean;
+  /** Whether it has acknowledged this rank's goodbye. */
+  acknowledged: boolean;
+  /** Its end as reported to the sink; undefined while it is there. */
+  lost: Error | null | undefined;
+  /** Resolves `#farewell`. */
+  settle: (() => void) | null;
+}
+
+/** Ordered, reliable frames over one connection to each other rank. */
+export class MeshTransport implements Transport {
+  readonly rank: number;
+  readonly size: number;
+  readonly hosts: readonly string[];
+  readonly timeoutMs: number;
+
+  readonly #control: Control | null;
+  readonly #peers: (Peer | undefined)[];
+  readonly #tickMs: number;
+  readonly #timer: ReturnType<typeof setInterval>;
+  #sink: FrameSink | null = null;
+  #awaited = 0;
+  #held = false;
+  #closing: Promise<void> | null = null;
+  /** Rank whose end brought down the job, as the launcher sees it, and its words. */
+  #word: { rank: number; reason: string } | null = null;
+  #heardWord: (() => void)[] = [];
+
+  constructor(options: MeshOptions) {
+    const { rank, size, hosts, connections, control, timeoutMs } = options;
+    this.rank = rank;
+    this.size = size;
+    this.hosts = hosts;
+    this.timeoutMs = timeoutMs;
+    this.#control = control;
+    this.#peers = connections.map((connection, peer) =>
+      connection === undefined ? undefined : {
+        link: new Link(peer, connection, {
+          begin: (from, header, length) => this.#begin(from, header, length),
+          end: (from, payload) => this.#sink!.end(from, payload),
+          signal: (from, kind) => this.#signal(from, kind),
+          broken: (from, cause) => this.#broken(from, cause),
+        }),
+        awaited: 0,
+        silent: 0,
+        left: false,
+        acknowledged: false,
+        lost: undefined,
+        settle: null,
+      }
+    );
+    // Silence is counted in ticks of this timer and not by the clock, so that a pause of this very
+    // process (a long computation, SIGSTOP, a sleeping laptop) is not held against the others.
+    this.#tickMs = Math.max(10, Math.min(500, timeoutMs / 20));
+    this.#timer = setInterval(() => this.#tick(), this.#tickMs);
+    Deno.unrefTimer(Number(this.#timer));
+    control?.start({
+      lost: (rank, reason) => this.#told(rank, reason),
+      abort: (code) => Deno.exit(code),
+      gone: () => this.#orphaned(),
+    });
+  }
+
+  get traffic(): { readonly sent: number; readonly received: number } {
+    let sent = 0, received = 0;
+    for (const peer of this.#peers) {
+      sent += peer?.link.bytesSent ?? 0;
+      received += peer?.link.bytesReceived ?? 0;
+    }
+    return { sent, received };
+  }
+
+  start(sink: FrameSink): void {
+    if (this.#sink !== null) throw new Error("a transport is started once");
+    this.#sink = sink;
+    for (const peer of this.#peers) peer?.link.read();
+  }
+
+  send(peer: number, header: Uint8Array, payload?: Uint8Array): Promise<void> {
+    const to = this.#peers[peer];
+    if (to === undefined) {
+      return Promise.reject(new RangeError(`rank ${this.rank} has no connection to rank ${peer}`));
+    }
+    if (to.left) return Promise.reject(new Error(`rank ${peer} has left the job`));
+    if (this.#closing !== null) {
+      return Promise.reject(new Error(`rank ${this.rank} has left the job`));
+    }
+    return to.link.send(Kind.DATA, header, payload);
+  }
+
+  await(peer: number, delta: 1 | -1): void {
+    const of = this.#peers[peer];
+    if (of === undefined) return;
+    if (of.awaited === 0) of.silent = 0;
+    of.awaited += delta;
+    this.#awaited += delta;
+    // Idle reads do not keep a process alive; somebody who waits must. Letting go is left to the
+    // next tick, because waits follow each other closely.
+    if (!this.#held && this.#awaited > 0) {
+      this.#held = true;
+      Deno.refTimer(Number(this.#timer));
+    }
+  }
+
+  #tick(): void {
+    if (this.#held && this.#awaited === 0) {
+      this.#held = false;
+      Deno.unrefTimer(Number(this.#timer));
+    }
+    const limit = this.timeoutMs / this.#tickMs, ask = Math.max(1, Math.floor(limit / 4));
+    for (const peer of this.#peers) {
+      if (peer === undefined || peer.lost !== undefined) continue;
+      if (peer.awaited === 0 && !peer.link.busy) continue;
+      if (peer.link.heard) {
+        peer.link.heard = false;
+        peer.silent = 0;
+        continue;
+      }
+      peer.silent++;
+      if (peer.silent >= limit) {
+        const seconds = this.timeoutMs / 1000;
+        peer.link.break(new Error(`it gave no sign of life for ${seconds} s`));
+      } else if (peer.silent % ask === 0) {
+        peer.link.send(Kind.PING).catch(() => {});
+      }
+    }
+  }
+
+  #begin(from: number, header: DataView, length: number): Uint8Array {
+    if (this.#peers[from]!.left) throw new Error(`rank ${from} sent a frame after its goodbye`);
+    return this.#sink!.begin(from, header, length);
+  }
+
+  #signal(from: number, kind: number): void {
+    const peer = this.#peers[from]!;
+    switch (kind) {
+      case Kind.PING:
+        peer.link.send(Kind.PONG).catch(() => {});
+        break;
+      case Kind.BYE:
+        if (peer.left) break;
+        peer.left = true;
+        peer.link.send(Kind.ACK).catch(() => {});
+        this.#lose(peer, null);
+        break;
+      case Kind.ACK:
+        peer.acknowledged = true;
+        peer.settle?.();
+        break;
+    }
+  }
+
+  async #broken(from: number, cause: Error | undefined): Promise<void> {
+    const peer = this.#peers[from]!;
+    if (peer.lost === undefined && !peer.acknowledged) await this.#explain(peer, cause);
+    peer.settle?.();
+  }
+
+  async #explain(peer: Peer, cause: Error | undefined): Promise<void> {
+    const from = peer.link.peer;
+    // Whoever started the ranks knows better how this one ended, and which one ended first.
+    if (this.#word === null && this.#control !== null) await this.#waitForWord();
+    const word = this.#word as { rank: number; reason: string } | null;
+    const seen = cause?.message ?? "its connection closed without a goodbye";
+    if (word === null) this.#lose(peer, new Error(seen, { cause }));
+    else if (word.rank === from) this.#lose(peer, new Error(word.reason, { cause }));
+    else {
+      this.#lose(peer, new Error(`${seen}, after rank ${word.rank} was lost: ${word.reason}`));
+    }
+  }
+
+  #waitForWord(): Promise<void> {
+    return new Promise((resolve) => {
+      const timer = setTimeout(resolve, WORD_MS);
+      this.#heardWord.push(() => {
+        clearTimeout(timer);
+        resolve();
+      });
+    });
+  }
+
+  /** The launcher says that a rank has ended although it was needed. */
+  #told(rank: number, reason: string): void {
+    this.#word ??= { rank, reason };
+    for (const wake of this.#heardWord) wake();
+    this.#heardWord = [];
+    const peer = this.#peers[rank];
+    if (peer === undefined || peer.left) return;
+    this.#lose(peer, new Error(reason));
+    peer.link.break(new Error(reason));
+  }
+
+  #lose(peer: Peer, cause: Error | null): void {
+    if (peer.lost !== undefined) return;
+    peer.lost = cause;
+    this.#sink?.lost(peer.link.peer, cause ?? undefined);
+  }
+
+  /** The launcher is gone, so nobody looks after this process any more. */
+  #orphaned(): void {
+    if (this.#closing !== null) return;
+    console.error(`rank ${this.rank} ends: whoever started it is gone`);
+    Deno.exit(143);
+  }
+
+  async report(
+    failure: { message: string; operation?: string; step?: number | null },
+  ): Promise<void> {
+    if (this.#control === null) return;
+    const lost = this.#peers.flatMap((peer) => peer?.lost ? [peer.link.peer] : []);
+    const { message, operation = null, step = null } = failure;
+    await within(1000, this.#control.report({ message, operation, step, lost }));
+  }
+
+  async abort(code: number, message: string): Promise<never> {
+    if (this.#control !== null) {
+      await within(1000, this.#control.abort(code, message));
+      // The launcher ends this process like all others; the rest is for when it does not.
+      await new Promise((resolve) => setTimeout(resolve, 1000));
+    }
+    Deno.exit(code);
+  }
+
+  close(): Promise<void> {
+    return this.#closing ??= this.#close();
+  }
+
+  async #close(): Promise<void> {
+    const missed = (await Promise.all(this.#peers.map((peer) => this.#farewell(peer))))
+      .filter((peer) => peer !== undefined);
+    clearInterval(this.#timer);
+    if (missed.length > 0) {
+      const [{ link: { peer }, lost }] = missed;
+      throw new PeerLostError({
+        rank: peer,
+        host: this.hosts[peer],
+        operation: "the goodbye to it",
+        reason: lost?.message,
+        cause: lost,
+      });
+    }
+    await this.#control?.finalize();
+    this.#control?.close();
+    for (const peer of this.#peers) peer?.link.break(new Error("closed"));
+  }
+
+  /** Says goodbye to a peer. Returns the peer if it was lost before it had read everything. */
+  async #farewell(peer: Peer | undefined): Promise<Peer | undefined> {
+    if (peer === undefined) return;
+    if (peer.lost instanceof Error) return peer;
+    if (peer.link.failure !== null) return;
+    const settled = new Promise<void>((resolve) => peer.settle = resolve);
+    this.await(peer.link.peer, 1);
+    peer.link.send(Kind.BYE).catch(() => {});
+    await settled;
+    this.await(peer.link.peer, -1);
+    if (!peer.acknowledged && !peer.left) return peer;
+  }
+}
+
+/** Waits for a promise, but not longer than this, and not for how it ends. */
+async function within(ms: number, promise: Promise<unknown>): Promise<void> {
+  let timer: ReturnType<typeof setTimeout>;
+  const expiry = new Promise((resolve) => timer = setTimeout(resolve, ms));
+  await Promise.race([promise.catch(() => {}), expiry]);
+  clearTimeout(timer!);
+}

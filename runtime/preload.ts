@@ -1,0 +1,9 @@
+/**
+ * Loaded into every launched rank before its program: ends the rank when its launcher is gone.
+ *
+ * @module
+ */
+
+import { secretLine } from "./_stdin.ts";
+
+secretLine();

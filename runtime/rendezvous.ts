@@ -1,0 +1,281 @@
+/**
+ * Where the ranks of a job find each other. A server, in the launcher or in whichever process holds
+ * the place, takes in one proven connection a rank, waits until all have said where they listen, and
+ * gives everyone the table. The connections stay open: through them the ranks learn of each other's
+ * end, and the server learns why.
+ *
+ * @module
+ */
+
+import { Channel } from "./_channel.ts";
+import {
+  checkRankMessage,
+  checkServerMessage,
+  type JoinMessage,
+  LARGEST_RANK_MESSAGE,
+  largestServerMessage,
+  type RankMessage,
+  type ReportMessage,
+  type ServerMessage,
+  shorten,
+  type TableEntry,
+} from "./control.ts";
+import { dialMember } from "./dialer.ts";
+import type { Endpoint, TlsMaterial } from "./endpoint.ts";
+import { RendezvousError } from "./errors.ts";
+import { Gate } from "./gate.ts";
+import { type Credentials, RENDEZVOUS_RANK } from "./handshake.ts";
+
+/** What happens at the rendezvous. */
+export interface RendezvousEvents {
+  /** A rank has said where it is. */
+  joined?(rank: number, host: string): void;
+  /** All have. */
+  complete?(): void;
+  report?(rank: number, report: ReportMessage): void;
+  abort?(rank: number, code: number, message: string): void;
+  /** A rank has said goodbye to all others. */
+  finalized?(rank: number): void;
+  /** A rank's connection has ended. */
+  gone?(rank: number): void;
+}
+
+/** What a {@linkcode Rendezvous} needs. */
+export interface RendezvousOptions {
+  /** Owned by the rendezvous, which closes it once all have joined. */
+  readonly listener: Deno.Listener;
+  readonly job: Credentials;
+  /** Number of ranks. */
+  readonly size: number;
+  readonly events: RendezvousEvents;
+}
+
+/** The server's side. */
+export class Rendezvous {
+  readonly #options: RendezvousOptions;
+  readonly #gate: Gate;
+  readonly #channels = new Map<number, Channel>();
+  readonly #table: (TableEntry | undefined)[];
+  #missing: number;
+
+  constructor(options: RendezvousOptions) {
+    this.#options = options;
+    this.#missing = options.size;
+    this.#table = new Array(options.size).fill(undefined);
+    this.#gate = new Gate({
+      listener: options.listener,
+      job: options.job,
+      purpose: "rendezvous",
+      self: RENDEZVOUS_RANK,
+      expects: (rank) => rank < options.size,
+      enter: (rank, connection) => this.#serve(rank, new Channel(connection, LARGEST_RANK_MESSAGE)),
+    });
+  }
+
+  /** Ranks that have not said where they are. */
+  get missing(): number[] {
+    return [...this.#table.keys()].filter((rank) => this.#table[rank] === undefined);
+  }
+
+  /** Host of a rank that has joined. */
+  hostOf(rank: number): string | undefined {
+    return this.#table[rank]?.host;
+  }
+
+  /** Tells all ranks that are still connected. */
+  announce(message: ServerMessage): void {
+    for (const channel of this.#channels.values()) channel.send(message).catch(() => {});
+  }
+
+  /** Ends all connections. */
+  close(): void {
+    this.#gate.close();
+    for (const channel of this.#channels.values()) channel.close();
+  }
+
+  async #serve(rank: number, channel: Channel): Promise<void> {
+    this.#channels.set(rank, channel);
+    try {
+      for (;;) {
+        const value = await channel.receive();
+        if (value === null) break;
+        await this.#take(rank, channel, checkRankMessage(value));
+      }
+    } catch {
+      // A rank that breaks off or breaks the protocol is gone.
+    }
+    this.#channels.delete(rank);
+    channel.close();
+    this.#options.events.gone?.(rank);
+  }
+
+  async #take(rank: number, channel: Channel, message: RankMessage): Promise<void> {
+    const { events } = this.#options;
+    switch (message.type) {
+      case "join":
+        return this.#join(rank, message);
+      case "report":
+        return events.report?.(rank, message);
+      case "abort":
+        return events.abort?.(rank, message.code, message.message);
+      case "finalized":
+        events.finalized?.(rank);
+        return await channel.send(message);
+    }
+  }
+
+  #join(rank: number, { host, endpoints }: JoinMessage): void {
+    if (this.#table[rank] !== undefined) throw new TypeError(`rank ${rank} joined twice`);
+    this.#table[rank] = { host, endpoints };
+    this.#options.events.joined?.(rank, host);
+    if (--this.#missing > 0) return;
+    this.#gate.close();
+    this.announce({ type: "table", ranks: this.#table as TableEntry[] });
+    this.#options.events.complete?.();
+  }
+}
+
+/** What a rank hears from the rendezvous once it is under way. */
+export interface ControlEvents {
+  lost(rank: number, reason: string): void;
+  abort(code: number, message: string): void;
+  /** The rendezvous, and with it whoever started the job, is gone. */
+  gone(): void;
+}
+
+/** How a rank reaches the rendezvous. */
+export interface JoinOptions {
+  readonly hostname: string;
+  readonly port: number;
+  readonly job: Credentials;
+  readonly rank: number;
+  readonly size: number;
+  readonly tls?: TlsMaterial;
+  /** When to give up, on the clock of `performance.now()`. */
+  readonly deadline: number;
+}
+
+/** A rank's connection to the rendezvous. */
+export class Control {
+  /** Address of this host as the rendezvous sees it: where others can reach this rank. */
+  readonly localHostname: string;
+  readonly #channel: Channel;
+  readonly #options: JoinOptions;
+  #events: ControlEvents | null = null;
+  #finalized: (() => void) | null = null;
+  #closed = false;
+
+  private constructor(connection: Deno.Conn, options: JoinOptions) {
+    this.#options = options;
+    this.#channel = new Channel(connection, largestServerMessage(options.size));
+    this.localHostname = (connection.localAddr as Deno.NetAddr).hostname;
+  }
+
+  /** Dials the rendezvous and proves this rank to it. */
+  static async connect(options: JoinOptions): Promise<Control> {
+    const { hostname, port, job, rank, tls, deadline } = options;
+    const connection = await dialMember({
+      endpoints: [{ kind: "tcp", hostname, port }],
+      job,
+      purpose: "rendezvous",
+      self: rank,
+      peer: RENDEZVOUS_RANK,
+      name: "the rendezvous",
+      tls,
+      deadline,
+    });
+    return new Control(connection, options);
+  }
+
+  /**
+   * Says where this rank listens and waits for all others to do so.
+   *
+   * @throws RendezvousError if the job ends before all have joined
+   */
+  async join(host: string, endpoints: readonly Endpoint[]): Promise<readonly TableEntry[]> {
+    const { rank, size } = this.#options;
+    const join: JoinMessage = { type: "join", host, pid: Deno.pid, endpoints };
+    await this.#channel.send(join);
+    for (;;) {
+      const value = await this.#channel.receive();
+      if (value === null) {
+        throw new RendezvousError(`rank ${rank} cannot join: the rendezvous has closed`);
+      }
+      const message = checkServerMessage(value, size);
+      if (message.type === "table") return message.ranks;
+      if (message.type === "lost") {
+        throw new RendezvousError(
+          `rank ${rank} cannot join: rank ${message.rank} is lost: ${message.reason}`,
+        );
+      }
+      if (message.type === "abort") {
+        throw new RendezvousError(`rank ${rank} cannot join: ${message.message}`);
+      }
+    }
+  }
+
+  /** Starts to listen to the rendezvous; does not keep the process alive. */
+  start(events: ControlEvents): void {
+    this.#events = events;
+    this.#channel.unref();
+    this.#listen();
+  }
+
+  async #listen(): Promise<void> {
+    try {
+      for (;;) {
+        const value = await this.#channel.receive();
+        if (value === null) break;
+        const message = checkServerMessage(value, this.#options.size);
+        if (message.type === "lost") this.#events?.lost(message.rank, message.reason);
+        if (message.type === "abort") this.#events?.abort(message.code, message.message);
+        if (message.type === "finalized") this.#finalized?.();
+      }
+    } catch {
+      // The same as its end.
+    }
+    if (this.#closed) return;
+    const finalized = this.#finalized;
+    this.close();
+    if (finalized !== null) finalized();
+    else this.#events?.gone();
+  }
+
+  /** Says what went wrong. */
+  report(report: Omit<ReportMessage, "type">): Promise<void> {
+    return this.#channel.send({
+      type: "report",
+      ...report,
+      message: shorten(report.message),
+      operation: report.operation === null ? null : shorten(report.operation, 200),
+      lost: report.lost.slice(0, 1000),
+    });
+  }
+
+  /** Asks for the end of the job. */
+  abort(code: number, message: string): Promise<void> {
+    return this.#channel.send({ type: "abort", code, message: shorten(message) });
+  }
+
+  /** Says that this rank has taken its leave of all others; resolves when that is known. */
+  async finalize(): Promise<void> {
+    if (this.#closed) return;
+    const known = new Promise<void>((resolve) => this.#finalized = resolve);
+    // The promise alone would not keep the process alive until the answer is here.
+    const hold = setTimeout(() => this.#finalized?.(), 2000);
+    try {
+      await this.#channel.send({ type: "finalized" });
+      await known;
+    } catch {
+      // Nobody left to tell.
+    } finally {
+      clearTimeout(hold);
+    }
+  }
+
+  /** Ends the connection. */
+  close(): void {
+    this.#closed = true;
+    this.#channel.close();
+  }
+}
