@@ -13,7 +13,7 @@ export async function allgatherThenReduce(call: Call, job: Reducing): Promise<vo
   const peers = others(call), mine = elementsOf(type, bytes);
   const workspace = engine.workspaces.borrow(peers.length * bytes.length);
   const inputs = [];
-  const incoming: Promise<void>[] = [];
+  const incoming: Promise<unknown>[] = [];
   for (const [k, from] of peers.entries()) {
     const place = workspace.bytes.subarray(k * bytes.length, (k + 1) * bytes.length);
     inputs[from] = elementsOf(type, place);

@@ -59,13 +59,15 @@ export function blocksOf(
   });
 }
 
-/** Offers a block its place, part by part; must be called before {@linkcode Call.agree}. */
-export async function receiveBlock(call: Call, from: number, place: Uint8Array): Promise<void> {
+/** Offers a block its place, part by part; best called before {@linkcode Call.agree}. */
+export function receiveBlock(call: Call, from: number, place: Uint8Array): Promise<unknown> {
   const parts = [];
   for (let start = 0, slot = 0; start < place.length; start += SEGMENT_BYTES, slot++) {
     parts.push(call.receive(from, slot, place.subarray(start, start + SEGMENT_BYTES)));
   }
-  await Promise.all(parts);
+  const block = Promise.all(parts);
+  block.catch(() => {}); // whoever offered it may already have failed elsewhere
+  return block;
 }
 
 /** Sends a block, part by part. */

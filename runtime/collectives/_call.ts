@@ -134,18 +134,14 @@ export class Call {
   }
 
   /** Sends part `slot` to a member; resolves when `payload` may be changed. */
-  async send(to: number, slot: number, payload: Uint8Array): Promise<void> {
-    if (this.#error !== null) throw this.#error;
-    try {
-      await this.context.send(
-        to,
-        { kind: Kind.PART, sequence: this.sequence, slot },
-        payload,
-        this.stats,
-      );
-    } catch (error) {
+  send(to: number, slot: number, payload: Uint8Array): Promise<void> {
+    if (this.#error !== null) return Promise.reject(this.#error);
+    const frame = { kind: Kind.PART, sequence: this.sequence, slot };
+    const sent = this.context.send(to, frame, payload, this.stats).catch((error) => {
       throw this.#error ?? error;
-    }
+    });
+    sent.catch(ignore);
+    return sent;
   }
 
   #receive(kind: number, slot: number, from: number, into?: Uint8Array): Promise<Uint8Array> {

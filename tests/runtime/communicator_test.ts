@@ -1,0 +1,213 @@
+/** The communicator's failures, seen from several ranks in one process over real sockets. */
+
+import assert from "node:assert/strict";
+import { type Communicator, MismatchError, PeerLostError } from "../../runtime/mod.ts";
+import { onAll, world } from "./_loopback.ts";
+
+/** Every rank must reject within a second, with these words. */
+async function everyoneRejects(
+  outcomes: Promise<PromiseSettledResult<unknown>[]>,
+  kind: typeof MismatchError | typeof PeerLostError,
+  words: RegExp[],
+): Promise<void> {
+  const start = performance.now();
+  for (const [rank, outcome] of (await outcomes).entries()) {
+    assert.equal(outcome.status, "rejected", `rank ${rank} noticed nothing`);
+    assert.ok(outcome.reason instanceof kind, `rank ${rank}: ${outcome.reason}`);
+    for (const pattern of words) assert.match(outcome.reason.message, pattern);
+  }
+  assert.ok(performance.now() - start < 1000, "within a second");
+}
+
+type Body = (comm: Communicator, isOdd: boolean) => Promise<unknown>;
+
+const MISMATCHES: Record<string, { body: Body; words: RegExp[] }> = {
+  "length": {
+    body: (comm, odd) => comm.allreduce(new Float32Array(odd ? 1024 : 1000)),
+    words: [/^cannot allreduce: /, /1024/, /1000/],
+  },
+  "length, beyond a wave": {
+    body: (comm, odd) => comm.allreduce(new Float32Array(odd ? 100_000 : 10)),
+    words: [/^cannot allreduce: /, /100000/, /\b10\b/],
+  },
+  "element type": {
+    body: (comm, odd) => comm.bcast(odd ? new Int32Array(50_000) : new Float32Array(50_000)),
+    words: [/^cannot bcast: /, /int32/, /float32/],
+  },
+  "op": {
+    body: (comm, odd) => comm.reduce(new Float32Array(4), odd ? "max" : "sum"),
+    words: [/^cannot reduce: /, /max/, /sum/],
+  },
+  "root": {
+    body: (comm, odd) => comm.bcast(new Float32Array(4), odd ? 1 : 0),
+    words: [/^cannot bcast: /, /root 1/, /root 0/],
+  },
+  "order of calls": {
+    body: (comm, odd) => odd ? comm.barrier() : comm.allgather(new Int8Array(1), new Int8Array(4)),
+    words: [/^cannot complete collective call 1: /, /called barrier/, /called allgather/],
+  },
+  "algorithm": {
+    body: (comm, odd) =>
+      comm.allreduce(new Float32Array(4), "sum", { algorithm: odd ? "ring" : "direct" }),
+    words: [/^cannot allreduce: /, /algorithm/],
+  },
+  "counts of gatherv": {
+    body: (comm, odd) =>
+      comm.gatherv(new Int8Array(odd ? 3 : 2), new Int8Array(8), [2, 2, 2, 2], 1),
+    words: [/^cannot gatherv: /, /3 int8 elements/, /expected 2/],
+  },
+  "counts of scatterv": {
+    body: (comm, odd) =>
+      comm.scatterv(new Int8Array(8), [2, 2, 2, 2], new Int8Array(odd ? 3 : 2), 1),
+    words: [/^cannot scatterv: /, /2 int8 elements/, /expected 3/],
+  },
+  "counts of allgatherv": {
+    body: (comm, odd) =>
+      comm.allgatherv(
+        new Int8Array(2),
+        new Int8Array(9),
+        odd ? [2, 2, 2, 2] : [2, 2, 2, 2].with((comm.rank + 1) % 4, 3),
+      ),
+    words: [/^cannot allgatherv: /, /\[2, /],
+  },
+  "counts of alltoallv": {
+    body: (comm, odd) => {
+      const counts = [1, 1, 1, 1];
+      return comm.alltoallv(
+        new Int8Array(5),
+        odd ? [1, 2, 1, 1] : counts,
+        new Int8Array(4),
+        counts,
+      );
+    },
+    words: [/^cannot alltoallv: /, /2 int8 elements for rank 1/, /expected 1/],
+  },
+  "blocks of reduceScatter": {
+    body: (comm, odd) => comm.reduceScatter(new Int8Array(8), new Int8Array(odd ? 3 : 2)),
+    words: [/^cannot reduceScatter: /, /8 int8 elements/, /3/],
+  },
+};
+
+for (const [what, { body, words }] of Object.entries(MISMATCHES)) {
+  for (const odd of [0, 3]) {
+    Deno.test(`rank ${odd} of 4 disagrees on ${what}: every rank says who passed what`, async () => {
+      await using w = await world(4);
+      await everyoneRejects(
+        onAll(w, (comm, rank) => body(comm, rank === odd)),
+        MismatchError,
+        [...words, /rank \d/],
+      );
+      // The communicator is of no use any more, and says why.
+      await everyoneRejects(onAll(w, (comm) => comm.barrier()), MismatchError, words);
+    });
+  }
+}
+
+Deno.test("a mismatch in one communicator leaves another alone", async () => {
+  await using w = await world(3);
+  const outcomes = await onAll(w, async (comm, rank) => {
+    const twin = await comm.dup();
+    await assert.rejects(twin.bcast(new Float32Array(rank + 1)), MismatchError);
+    const one = Float32Array.of(1);
+    await comm.allreduce(one);
+    return one[0];
+  });
+  assert.deepEqual(outcomes.map((o) => o.status === "fulfilled" ? o.value : o.reason), [3, 3, 3]);
+});
+
+const LOSSES: Record<string, (comm: Communicator) => Promise<unknown>> = {
+  "barrier": (comm) => comm.barrier(),
+  "a small bcast": (comm) => comm.bcast(new Int8Array(3), 1),
+  "a large bcast": (comm) => comm.bcast(new Int8Array(300_000), 3),
+  "a small allreduce": (comm) => comm.allreduce(new Float32Array(3)),
+  "a large allreduce": (comm) => comm.allreduce(new Float32Array(300_000)),
+  "a ring": (comm) => comm.allreduce(new Float32Array(300_000), "sum", { algorithm: "ring" }),
+  "alltoall": (comm) => comm.alltoall(new Int32Array(400_000), new Int32Array(400_000)),
+  "split": (comm) => comm.split(1),
+};
+
+for (const [what, body] of Object.entries(LOSSES)) {
+  Deno.test(`a rank dies during ${what}: all others name it, the call and the step`, async () => {
+    await using w = await world(4);
+    for (const comm of w.ranks) comm.step = 17;
+    const living = [0, 1, 2].map((rank) => w.ranks[rank]);
+    const outcomes = Promise.allSettled(living.map((comm) => body(comm)));
+    setTimeout(() => w.transports[3].kill(), 50);
+    const words = [/rank 3 on host3 at step 17/, /\(collective call 1\)/];
+    await everyoneRejects(outcomes, PeerLostError, words);
+    await everyoneRejects(
+      Promise.allSettled(living.map((comm) => comm.barrier())),
+      PeerLostError,
+      [/cannot complete barrier \(collective call 2\): lost rank 3/],
+    );
+    assert.equal(w.transports[0].reports.length, 1);
+    assert.match(w.transports[0].reports[0], /lost rank 3/);
+  });
+}
+
+Deno.test("a rank that leaves early is missed by those who still need it, and only by them", async () => {
+  await using w = await world(3);
+  const outcomes = await onAll(w, async (comm, rank) => {
+    await comm.barrier();
+    if (rank === 2) return await comm.close();
+    if (rank === 0) await comm.send(Int8Array.of(5), 1);
+    else await comm.recv(new Int8Array(1), 0);
+    await assert.rejects(comm.barrier(), (error: Error) => {
+      assert.ok(error instanceof PeerLostError);
+      assert.equal(error.rank, 2);
+      assert.match(error.message, /it has left the job/);
+      return true;
+    });
+  });
+  for (const outcome of outcomes) assert.equal(outcome.status, "fulfilled", String(outcome));
+});
+
+Deno.test("messages of a lost rank: what was sent arrives, what is still waited for rejects", async () => {
+  await using w = await world(3);
+  const [zero, one] = w.ranks, small = new Int8Array(1);
+  await w.ranks[2].send(Int8Array.of(7), 0, 1);
+  await zero.probe(2, 1);
+  const pending = [
+    zero.recv(new Int8Array(1), 2, 9),
+    zero.recv(new Int8Array(1)).then(() => zero.recv(new Int8Array(1))),
+    zero.send(new Float64Array(100_000), 2),
+    zero.probe(2, 8),
+    one.recv(new Int8Array(1)),
+  ];
+  const outcomes = Promise.allSettled(pending);
+  setTimeout(() => w.transports[2].kill(), 50);
+  await everyoneRejects(outcomes, PeerLostError, [/lost rank 2 on host2/]);
+  // Those that are left still reach each other.
+  await Promise.all([zero.send(Int8Array.of(3), 1, 4), one.recv(small, 0, 4)]);
+  assert.equal(small[0], 3);
+});
+
+Deno.test("unexpected messages cost bounded memory: beyond the credit they stay with the sender", async () => {
+  await using w = await world(2);
+  const [zero, one] = w.ranks, message = new Uint8Array(60_000);
+  const sends = Array.from({ length: 400 }, (_, i) => zero.send(message, 1, i)); // 24 MB
+  while (w.transports[1].traffic.received < 3 << 20) await new Promise((go) => setTimeout(go, 5));
+  await new Promise((go) => setTimeout(go, 200));
+  const waiting = w.transports[1].traffic.received;
+  assert.ok(waiting < 5 << 20, `${waiting} bytes wait at the receiver`);
+  // Collectives and announcements are not held up, and everything arrives in the end.
+  await Promise.all([zero.barrier(), one.barrier()]);
+  for (let i = 399; i >= 0; i--) assert.equal((await one.recv(message, 0, i)).count, 60_000);
+  await Promise.all(sends);
+});
+
+Deno.test("statistics count calls, bytes and seconds of each operation", async () => {
+  await using w = await world(2);
+  await onAll(w, async (comm, rank) => {
+    for (let i = 0; i < 3; i++) await comm.allreduce(new Float32Array(100_000));
+    await (rank === 0 ? comm.send(new Int32Array(10), 1) : comm.recv(new Int32Array(10), 0));
+  });
+  const [zero, one] = w.ranks.map((comm) => comm.stats());
+  assert.equal(zero.allreduce.calls, 3);
+  assert.ok(zero.allreduce.seconds > 0 && zero.allreduce.seconds < 10);
+  // Half of the buffer goes each way twice, and then a few hundred bytes of waves.
+  assert.ok(Math.abs(zero.allreduce.bytesSent / 3 - 400_000) < 1000);
+  assert.equal(zero.allreduce.bytes, zero.allreduce.bytesSent + zero.allreduce.bytesReceived);
+  assert.deepEqual([zero.send.calls, zero.send.bytesSent], [1, 40]);
+  assert.deepEqual([one.recv.calls, one.recv.bytesReceived], [1, 40]);
+});
