@@ -45,3 +45,22 @@ export const loadTar = () => import("npm:tar@7.5.23");
 /** Reads zip archives. */
 // deno-lint-ignore no-import-prefix -- as above
 export const loadZip = () => import("npm:fflate@0.8.3");
+
+/**
+ * From SVG to PNG without a browser (resvg, as WebAssembly), and a font for it: what the machine has
+ * installed must not decide what an image looks like.
+ */
+export const loadImageRenderer = async () => {
+  // deno-lint-ignore no-import-prefix -- the rule spares re-exports, which cannot be lazy
+  const { initWasm, Resvg } = await import("npm:@resvg/resvg-wasm@2.6.2");
+  // A package's files have an address once one of its modules is loaded.
+  // deno-lint-ignore no-import-prefix -- the rule spares re-exports, which cannot be lazy
+  await import("npm:@expo-google-fonts/inter@0.4.2/package.json", { with: { type: "json" } });
+  return {
+    initWasm,
+    Resvg,
+    wasm: new URL(import.meta.resolve("npm:@resvg/resvg-wasm@2.6.2/index_bg.wasm")),
+    fonts: ["400Regular/Inter_400Regular.ttf", "600SemiBold/Inter_600SemiBold.ttf"]
+      .map((file) => new URL(import.meta.resolve(`npm:@expo-google-fonts/inter@0.4.2/${file}`))),
+  };
+};

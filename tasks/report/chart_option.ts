@@ -95,14 +95,16 @@ export function lineOption(data: PageData, figure: LineFigure, view: FigureView)
   const series = shown.flatMap((s, i) => {
     const style = runStyle(data, s.run, view.dark);
     const dim = view.forward >= 0 && view.forward !== s.run;
+    // A log that has one point so far would otherwise show nothing.
+    const showSymbol = points[i].length === 1 || (s.style === "points" && points[i].length <= 50);
     const line = {
       type: "line",
       name: data.runs[s.run].label,
       z: view.forward === s.run ? 4 : data.runs[s.run].baseline ? 3 : 2,
       data: points[i].map(({ x, index }) => [x, value(s.y[index])]),
-      // A log that has one point so far would otherwise show nothing.
-      showSymbol: points[i].length === 1 || (s.style === "points" && points[i].length <= 50),
-      symbol: style.symbol,
+      showSymbol,
+      // An image's legend shows a run's mark where its curve has marks.
+      symbol: showSymbol || !view.standalone ? style.symbol : "none",
       symbolSize: 6,
       color: style.color,
       lineStyle: {
@@ -213,6 +215,7 @@ export function barOption(data: PageData, figure: BarFigure, view: FigureView): 
       top: view.standalone ? 46 : 0,
       itemWidth: 12,
       itemHeight: 12,
+      itemGap: view.standalone ? 18 : 10,
       textStyle: { color: view.standalone ? palette.text : palette.quiet, fontSize: size },
     },
     yAxis: {

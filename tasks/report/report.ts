@@ -1,6 +1,8 @@
 import { type ReportData, reportData } from "./figures.ts";
 import { findRuns } from "./find_runs.ts";
-import { renderPage } from "./page.ts";
+import { type FigureImage, writeImages } from "./images.ts";
+import { problemsOf, renderPage } from "./page.ts";
+import { ReportError } from "./report_error.ts";
 import { RunLog } from "./run_log.ts";
 
 /** How a report is made. */
@@ -9,6 +11,8 @@ export interface ReportOptions {
   readonly out?: string;
   /** Heading of the page; the folders' names by default. */
   readonly title?: string;
+  /** Write each figure as SVG and PNG too, into the folder `<out>-figures`. @default {false} */
+  readonly images?: boolean;
 }
 
 /** A report that was written. */
@@ -16,6 +20,10 @@ export interface ReportOutcome {
   /** The page. */
   readonly page: string;
   readonly data: ReportData;
+  /** The images, where they were asked for. */
+  readonly images: readonly FigureImage[];
+  /** What was wrong with the logs, in sentences that name file and line. The page lists them as well. */
+  readonly problems: readonly string[];
 }
 
 /**
@@ -23,7 +31,7 @@ export interface ReportOutcome {
  * go on.
  *
  * @param directories folders of runs, or of sweeps that hold runs
- * @throws {ReportError} if a folder holds no run
+ * @throws {ReportError} if a folder holds no run, or there is none for the page
  */
 export async function report(
   directories: readonly string[],
@@ -33,11 +41,16 @@ export async function report(
   const data = reportData(logs);
   const page = options.out ?? `${directories[0]}/report.html`;
   const title = options.title ?? titleOf(directories);
-  await Deno.writeTextFile(
-    page,
-    await renderPage(data, { title, made: new Date(), watchMs: null }),
-  );
-  return { page, data };
+  const html = await renderPage(data, { title, made: new Date(), watchMs: null });
+  try {
+    await Deno.writeTextFile(page, html);
+  } catch (error) {
+    if (!(error instanceof Deno.errors.NotFound)) throw error;
+    throw new ReportError(`cannot write ${page}: there is no such folder; make it first`);
+  }
+  const figures = `${page.replace(/\.html?$/, "")}-figures`;
+  const images = options.images ? await writeImages(data.page, figures) : [];
+  return { page, data, images, problems: logs.flatMap(problemsOf) };
 }
 
 /** What a report on these folders is called. */

@@ -1,0 +1,105 @@
+/**
+ * The figures as image files, drawn by the page's own code without a browser.
+ *
+ * @module
+ */
+
+import { loadCharts, loadImageRenderer } from "../../deps.ts";
+import { chartOption } from "./chart_option.ts";
+import type { FigureView, PageAxis, PageData, PageFigure } from "./page_data.ts";
+
+const WIDTH = 960, HEIGHT = 540;
+
+/** Pixels of a PNG for each of the image. */
+const SCALE = 2;
+
+/** Figures that the paper draws over every axis; the others are drawn over epochs. */
+const OVER_EVERY_AXIS = /^(training-loss|.*-accuracy|.*-perplexity)$/;
+
+/** An image that was written: `<figure>.svg` or `<figure>-<axis>.svg`, and the same as PNG. */
+export interface FigureImage {
+  readonly svg: string;
+  readonly png: string;
+}
+
+/**
+ * Writes each figure as SVG and as PNG (twice as fine), 960 by 540 pixels, on white.
+ *
+ * @param directory is made
+ * @returns the files, in the order of the page
+ */
+export async function writeImages(data: PageData, directory: string): Promise<FigureImage[]> {
+  await Deno.mkdir(directory, { recursive: true });
+  const png = await pngRenderer();
+  const images: FigureImage[] = [];
+  for (const figure of data.figures) {
+    for (const axis of axesOf(data, figure)) {
+      const many = figure.kind === "lines" && OVER_EVERY_AXIS.test(figure.id);
+      const name = `${directory}/${figure.id}${many ? `-${slug(axis)}` : ""}`;
+      const svg = await figureSvg(data, figure, axis);
+      await Deno.writeTextFile(`${name}.svg`, svg);
+      await Deno.writeFile(`${name}.png`, png(svg));
+      images.push({ svg: `${name}.svg`, png: `${name}.png` });
+    }
+  }
+  return images;
+}
+
+/** One figure as SVG, with its title and legend. */
+export async function figureSvg(
+  data: PageData,
+  figure: PageFigure,
+  axis: PageAxis,
+): Promise<string> {
+  const { init } = await loadCharts();
+  const height = figure.kind === "bars"
+    ? Math.max(HEIGHT / 2, 150 + 40 * data.runs.length)
+    : HEIGHT;
+  const chart = init(null, null, { renderer: "svg", ssr: true, width: WIDTH, height });
+  try {
+    const view: FigureView = {
+      axis: axis.key,
+      logX: false,
+      logY: figure.kind === "lines" && figure.log,
+      range: data.runs.length === 1,
+      hidden: data.runs.map(() => false),
+      forward: -1,
+      window: null,
+      dark: false,
+      width: WIDTH,
+      standalone: true,
+    };
+    chart.setOption(chartOption(data, figure, view));
+    return chart.renderToSVGString();
+  } finally {
+    chart.dispose();
+  }
+}
+
+function axesOf(data: PageData, figure: PageFigure): readonly PageAxis[] {
+  return figure.kind === "lines" && OVER_EVERY_AXIS.test(figure.id)
+    ? data.axes
+    : data.axes.slice(0, 1);
+}
+
+function slug({ name }: PageAxis): string {
+  return name.toLowerCase().replaceAll(" ", "-");
+}
+
+let started: Promise<(svg: string) => Uint8Array> | undefined;
+
+/** The renderer; its WebAssembly may be started once in a process. */
+function pngRenderer(): Promise<(svg: string) => Uint8Array> {
+  return started ??= (async () => {
+    const { initWasm, Resvg, wasm, fonts } = await loadImageRenderer();
+    await initWasm(await Deno.readFile(wasm));
+    const fontBuffers = await Promise.all(fonts.map((font) => Deno.readFile(font)));
+    return (svg) => {
+      const image = new Resvg(svg, {
+        fitTo: { mode: "zoom", value: SCALE },
+        font: { fontBuffers, defaultFontFamily: "Inter" },
+      });
+      return image.render().asPng();
+    };
+  })();
+}
