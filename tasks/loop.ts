@@ -14,6 +14,7 @@ import type { Stepper, StepResult } from "./stepper.ts";
 import { Tally } from "./tally.ts";
 import type { Task } from "./task.ts";
 import { Telemetry } from "./telemetry.ts";
+import { TrainingError } from "./training_error.ts";
 
 /** What the loop drives; all of it is the caller's. */
 export interface LoopParts {
@@ -184,7 +185,7 @@ export class Loop {
 
   #checkFinite(t: number, { loss, gradNorm }: StepResult): void {
     if (Number.isFinite(loss) && Number.isFinite(gradNorm)) return;
-    throw new Error(
+    throw new TrainingError(
       `training has diverged: at step ${t} rank ${this.#parts.comm.rank} has loss ${loss} and ` +
         `gradient norm ${gradNorm}; try a smaller --lr or --clip`,
     );
@@ -194,7 +195,7 @@ export class Loop {
   #checkDrift(t: number, drift: number, bound: number | null): void {
     // The average is rounded to float32, so a bound of 0 is met to a few units in the last place.
     if (bound === null || drift <= bound * 1.001 + 1e-4) return;
-    throw new Error(
+    throw new TrainingError(
       `after step ${t} rank ${this.#parts.comm.rank} is ${drift} away from the average, farther ` +
         `than the ${bound} that is proven possible: this is a fault of the program`,
     );

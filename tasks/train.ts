@@ -5,6 +5,7 @@
  */
 
 import { join } from "node:path";
+import type { Model } from "../models/mod.ts";
 import type { Algorithm, Exchange as Plan } from "../optimizers/mod.ts";
 import type { Communicator } from "../runtime/communicator.ts";
 import { openDevice } from "../runtime/devices/open.ts";
@@ -18,9 +19,9 @@ import type { Options } from "./options.ts";
 import { algorithmOf } from "./resolve.ts";
 import { FILES, type RunConfig, writeConfig } from "./run_files.ts";
 import { openStepper } from "./stepper.ts";
-import { openTask } from "./task.ts";
+import { openTask, type Task } from "./task.ts";
 
-/** Where a run writes; only rank 0 is given it. */
+/** Where a run writes. */
 export interface RunOutput {
   /** The run's folder, which exists. */
   readonly directory: string;
@@ -28,26 +29,39 @@ export interface RunOutput {
   readonly config: RunConfig;
 }
 
+/** What a run uses instead of what its options name. */
+export interface TrainParts {
+  /** Where rank 0 writes; nothing is written without it, nor by other ranks. */
+  readonly output?: RunOutput;
+  /** Trained instead of `--model`. */
+  readonly model?: Model;
+  /** Learnt instead of `--task`. */
+  readonly task?: Task;
+}
+
 /**
  * Trains, on every rank of a communicator at once.
  *
  * @param comm the ranks; stays the caller's
  * @param options the same on every rank
- * @param output where to write, on rank 0; null on the others
+ * @param parts the caller's own model or data, and where to write
  * @returns the summary, the same on every rank
  * @throws DataError if the data is not as it should be
- * @throws Error if the loss is no longer finite, or a rank has drifted farther than is proven possible
+ * @throws TrainingError if the loss is no longer finite, or a rank has drifted farther than is proven
+ * possible
  */
 export async function train(
   comm: Communicator,
   options: Options,
-  output: RunOutput | null,
+  parts: TrainParts = {},
 ): Promise<Summary> {
   await using stack = new AsyncDisposableStack();
   const { batchSize, batchNorm, seed, threads } = options;
-  const task = await openTask(options, comm.rank);
+  const output = comm.rank === 0 ? parts.output : undefined;
+  const task = parts.task ?? await openTask(options, comm.rank);
+  const model = parts.model ?? findModel(options.model);
   const device = stack.use(await openDevice(options.device, { threads }));
-  const model = findModel(options.model), algorithm = algorithmOf(options);
+  const algorithm = algorithmOf(options);
   const exchange = new Exchange(comm);
   const steps = Math.min(
     Math.ceil(options.epochs * task.stepsPerEpoch),
@@ -73,11 +87,11 @@ export async function train(
     };
     await writeConfig(output.directory, { ...output.config, plan });
   }
-  const log = output && stack.use(new MetricsLog(join(output.directory, FILES.metrics)));
-  const parts = { comm, options, task, algorithm, exchange, stepper, evaluator, log };
-  const summary = await new Loop({ ...parts, device: device.description }).run(steps);
+  const log = output ? stack.use(new MetricsLog(join(output.directory, FILES.metrics))) : null;
+  const driven = { comm, options, task, algorithm, exchange, stepper, evaluator, log };
+  const summary = await new Loop({ ...driven, device: device.description }).run(steps);
   if (output) {
-    const metadata = { model: options.model, task: options.task };
+    const metadata = { model: model.name, task: options.task };
     const { specs } = stepper.weights;
     const bytes = encodeTrained(model, specs, await evaluator.averaged(), metadata);
     await Deno.writeFile(join(output.directory, FILES.model), bytes);

@@ -1,0 +1,39 @@
+/**
+ * The program that every rank of a training run executes. Its one argument is the run's folder, whose
+ * `config.json` only rank 0 reads.
+ *
+ * @module
+ */
+
+import type { Communicator } from "../runtime/communicator.ts";
+import { init } from "../runtime/init.ts";
+import { DataError } from "./data/data_error.ts";
+import type { Options } from "./options.ts";
+import { readConfig } from "./run_files.ts";
+import { train } from "./train.ts";
+import { TrainingError } from "./training_error.ts";
+
+/** Gives rank 0's options to all ranks. Collective. */
+async function share(comm: Communicator, options: Options | null): Promise<Options> {
+  const text = new TextEncoder().encode(JSON.stringify(options));
+  const length = Int32Array.of(text.length);
+  await comm.bcast(length, 0);
+  const bytes = comm.rank === 0 ? text : new Uint8Array(length[0]);
+  await comm.bcast(bytes, 0);
+  return JSON.parse(new TextDecoder().decode(bytes));
+}
+
+if (import.meta.main) {
+  try {
+    await using comm = await init();
+    const [directory] = Deno.args;
+    const config = comm.rank === 0 ? await readConfig(directory) : null;
+    const options = await share(comm, config && config.options);
+    await train(comm, options, config ? { output: { directory, config } } : {});
+  } catch (error) {
+    // What the user can mend is said in one line, without a stack.
+    if (!(error instanceof DataError || error instanceof TrainingError)) throw error;
+    console.error(error.message);
+    Deno.exit(1);
+  }
+}
