@@ -64,3 +64,7 @@ export const loadImageRenderer = async () => {
       .map((file) => new URL(import.meta.resolve(`npm:@expo-google-fonts/inter@0.4.2/${file}`))),
   };
 };
+
+/** Drives an installed Chromium; the tests look at a report's page with it. */
+// deno-lint-ignore no-import-prefix -- the rule spares re-exports, which cannot be lazy
+export const loadBrowserDriver = () => import("npm:puppeteer-core@25.16.0");

@@ -18,24 +18,48 @@ const BARE = new Set(["algorithm", "preset", "task", "model", "device"]);
 /** The order of a label's parts; the rest follow by name. */
 const ORDER = ["preset", "task", "model", "algorithm", ...Object.keys(LETTERS)];
 
-/** Options that an algorithm does not heed. */
+/** Options that an algorithm does not heed, and of which a label says nothing beside it. */
 const UNHEEDED: Readonly<Record<string, readonly string[]>> = {
-  "naive-parallel": ["interval", "average"],
-  "single": ["interval", "average", "ranks", "partition"],
+  "naive-parallel": ["average"],
+  "single": ["average", "ranks", "partition"],
   "local-sgd": ["clip", "clipBy", "decayClip"],
 };
+
+/** The options of a run as text; its `config.json` may hold them beside other things. */
+export function optionTexts(
+  config: Readonly<Record<string, unknown>> | null,
+): Map<string, string> {
+  const options = (config?.options ?? config ?? {}) as Record<string, unknown>;
+  return new Map(
+    Object.entries(options).map(([name, value]) => [
+      name,
+      typeof value === "string" ? value : JSON.stringify(value),
+    ]),
+  );
+}
+
+/** Without an interval where it means nothing, so that the others' is told. */
+function heeded(options: Map<string, string>): Map<string, string> {
+  if (exchangesEveryStep(options.get("algorithm"))) options.delete("interval");
+  return options;
+}
+
+/** Whether an algorithm has no interval: it exchanges at every step, or has nobody to exchange with. */
+export function exchangesEveryStep(algorithm: string | undefined): boolean {
+  return algorithm === "naive-parallel" || algorithm === "single";
+}
 
 /**
  * A label for each run, of what differs between their options: "celgc I=4", "naive-parallel".
  *
- * @param configs the runs' `config.json`; options may be nested
+ * @param configs the runs' `config.json`
  * @param directories the runs' folders, whose last part is the label where options do not tell runs apart
  */
 export function labelRuns(
   configs: readonly (Readonly<Record<string, unknown>> | null)[],
   directories: readonly string[],
 ): string[] {
-  const options = configs.map((config) => flatten(config ?? {}));
+  const options = configs.map((config) => heeded(optionTexts(config)));
   const names = [...new Set(options.flatMap((o) => [...o.keys()]))]
     .filter((name) => TELLING.has(name))
     .filter((name) => new Set(options.map((o) => o.get(name))).size > 1)
@@ -63,25 +87,6 @@ function tellApart(names: readonly string[], others: readonly string[]): string[
     if (names.indexOf(name) === names.lastIndexOf(name)) return name;
     return `${name} (${others[index]})`;
   });
-}
-
-/**
- * The options of a run under their own names, as text. Those of a nested `options` object stand beside the rest, other
- * nested ones as "outer.inner".
- */
-export function flatten(config: Readonly<Record<string, unknown>>): Map<string, string> {
-  const flat = new Map<string, string>();
-  const visit = (object: Readonly<Record<string, unknown>>, prefix: string) => {
-    for (const [key, value] of Object.entries(object)) {
-      if (typeof value === "object" && value !== null && !Array.isArray(value)) {
-        visit(value as Record<string, unknown>, key === "options" ? prefix : `${prefix}${key}.`);
-      } else {
-        flat.set(prefix + key, typeof value === "string" ? value : JSON.stringify(value));
-      }
-    }
-  };
-  visit(config, "");
-  return flat;
 }
 
 function place(name: string): number {

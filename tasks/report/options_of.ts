@@ -1,4 +1,4 @@
-import { flatten } from "./labels.ts";
+import { exchangesEveryStep, optionTexts } from "./labels.ts";
 
 /** The options of a run on which figures depend, as far as its `config.json` says them. */
 export interface RunOptions {
@@ -8,18 +8,17 @@ export interface RunOptions {
   readonly ranks: number | null;
 }
 
-/** Reads {@linkcode RunOptions} off a `config.json`, whose options may be nested. */
+/** Reads {@linkcode RunOptions} off a `config.json`. */
 export function optionsOf(config: Readonly<Record<string, unknown>> | null): RunOptions {
-  const flat = flatten(config ?? {});
+  const texts = optionTexts(config);
   const number = (name: string) => {
-    const text = flat.get(name);
+    const text = texts.get(name);
     return text === undefined || text === "null" || Number.isNaN(+text) ? null : +text;
   };
-  const algorithm = flat.get("algorithm") ?? null;
-  const everyStep = algorithm === "naive-parallel" || algorithm === "single";
+  const algorithm = texts.get("algorithm");
   return {
-    algorithm,
-    interval: everyStep ? 1 : number("interval"),
+    algorithm: algorithm ?? null,
+    interval: exchangesEveryStep(algorithm) ? 1 : number("interval"),
     ranks: number("ranks"),
   };
 }

@@ -1,0 +1,168 @@
+import assert from "node:assert/strict";
+import { reportData } from "../../../tasks/report/figures.ts";
+import type { LineFigure, PageData } from "../../../tasks/report/page_data.ts";
+import { RunLog } from "../../../tasks/report/run_log.ts";
+import { knownLines, position, temporaryFolder, writeRun } from "./_run_folder.ts";
+
+async function knownReport() {
+  await using folder = await temporaryFolder();
+  const celgc = await writeRun(
+    folder.path,
+    "a",
+    { algorithm: "celgc", interval: 2, ranks: 2 },
+    knownLines({ interval: 2, scale: 10, stepMs: 50, syncMs: 10, drift: 0.1, driftBound: 4 }),
+  );
+  const naive = await writeRun(
+    folder.path,
+    "b",
+    { algorithm: "naive-parallel", interval: 2, ranks: 2 },
+    knownLines({ interval: 1, scale: 8, stepMs: 100, syncMs: 40, drift: 0, driftBound: null }),
+  );
+  return reportData([await RunLog.open(celgc), await RunLog.open(naive)]);
+}
+
+function lines(page: PageData, id: string): LineFigure {
+  const figure = page.figures.find((f) => f.id === id);
+  assert.ok(figure && figure.kind === "lines", `there is a figure ${id}`);
+  return figure;
+}
+
+Deno.test("the baseline comes first, and the figures are those of the paper", async () => {
+  const { page } = await knownReport();
+  assert.deepEqual(page.runs, [
+    { label: "naive-parallel", baseline: true, going: false },
+    { label: "celgc I=2", baseline: false, going: false },
+  ]);
+  assert.deepEqual(page.figures.map((figure) => figure.id), [
+    "training-loss",
+    "test-accuracy",
+    "clip-rate",
+    "gradient-norm",
+    "drift",
+    "bytes-sent",
+    "communication-share",
+    "time-per-epoch",
+  ]);
+  assert.deepEqual(page.axes.map((a) => a.key), [
+    "epoch",
+    "seconds",
+    "iteration",
+    "round",
+    "bytes",
+  ]);
+});
+
+Deno.test("the loss is the mean over the ranks, placed on every axis", async () => {
+  const { page } = await knownReport();
+  const [, celgc] = lines(page, "training-loss").series;
+  const t = Array.from({ length: 16 }, (_, i) => i + 1);
+  assert.deepEqual(celgc.y, t.map((i) => +(10 / i).toPrecision(5)));
+  assert.deepEqual(celgc.low, t.map((i) => +(5 / i).toPrecision(5)));
+  assert.deepEqual(celgc.high, t.map((i) => +(15 / i).toPrecision(5)));
+  const track = page.tracks[celgc.track];
+  assert.deepEqual(track.iteration, t);
+  assert.deepEqual(track.epoch, t.map((i) => i / 2));
+  assert.deepEqual(track.seconds, t.map((i) => +(i * 0.05).toPrecision(7)));
+  assert.deepEqual(track.round, t.map((i) => Math.floor(i / 2)));
+  assert.deepEqual(track.bytes, t.map((i) => Math.floor(i / 2) * 1000));
+});
+
+Deno.test("the clip rate of an epoch is the share of all ranks' steps that clipped", async () => {
+  const { page, summaries } = await knownReport();
+  const [, celgc] = lines(page, "clip-rate").series;
+  assert.deepEqual(celgc.y, [1, 0.75, 0.5, 0.25, 0, 0, 0, 0]);
+  assert.deepEqual(page.tracks[celgc.track].epoch, [1, 2, 3, 4, 5, 6, 7, 8]);
+  // 4 + 3 + 2 + 1 of 32.
+  assert.equal(summaries[1].clipRate, 10 / 32);
+});
+
+Deno.test("the drift stands beside its bound, for the algorithms that have one", async () => {
+  const { page, summaries } = await knownReport();
+  const { series } = lines(page, "drift");
+  assert.deepEqual(series.map(({ run, style }) => [run, style]), [[1, "line"], [1, "bound"]]);
+  assert.deepEqual(series[0].y, [0.2, 0.4, 0.6, 0.8, 1, 1.2, 1.4, 1.6]);
+  assert.deepEqual(series[1].y, Array(8).fill(4));
+  // 1.6 of 4 in the last round.
+  assert.equal(summaries[1].driftOfBound, 0.4);
+});
+
+Deno.test("the summary compares time for the same epochs and for the same loss", async () => {
+  const { summaries: [naive, celgc] } = await knownReport();
+  // 16 steps of 100 ms against 16 of 50 ms.
+  assert.ok(Math.abs(celgc.speedup - 2) < 1e-9);
+  // Both reach 10/16 = 0.625: the baseline, at 8/t, in step 13, after 1.3 s; celgc in its last, after 0.8 s.
+  assert.ok(Math.abs(celgc.speedupToLoss - 1.3 / 0.8) < 1e-9);
+  assert.ok(Number.isNaN(naive.speedup) && Number.isNaN(naive.speedupToLoss));
+  assert.ok(Math.abs(celgc.trainSeconds - 0.8) < 1e-9);
+  // 8 rounds of 10 ms in 0.8 s, 16 rounds of 40 ms in 1.6 s.
+  assert.ok(Math.abs(celgc.syncSeconds / celgc.trainSeconds - 0.1) < 1e-9);
+  assert.ok(Math.abs(naive.syncSeconds / naive.trainSeconds - 0.4) < 1e-9);
+  assert.ok(Math.abs(celgc.stepsPerSecond - 20) < 1e-9);
+  assert.equal(celgc.trainLoss, 10 / 16);
+  assert.deepEqual(celgc.score, { kind: "accuracy", split: "", last: 0.8, best: 0.8 });
+  assert.deepEqual([celgc.iterations, celgc.rounds, celgc.epochs, celgc.bytesSent], [
+    16,
+    8,
+    8,
+    8000,
+  ]);
+});
+
+Deno.test("time spent communicating is a share of the steps it falls among", async () => {
+  const { page } = await knownReport();
+  const [naive, celgc] = lines(page, "communication-share").series;
+  assert.deepEqual(naive.y, Array(16).fill(0.4));
+  assert.deepEqual(celgc.y, Array(8).fill(0.1));
+  const bars = page.figures.find((figure) => figure.kind === "bars");
+  assert.ok(bars?.kind === "bars");
+  // An epoch of celgc: 2 steps of 50 ms, one round of 10 ms among them, and nothing else.
+  assert.deepEqual(bars.stacks.map(({ values }) => values[1]), [0.09, 0.01, 0]);
+});
+
+Deno.test("a run of 20,000 steps becomes a few hundred points that keep its extremes", async () => {
+  await using folder = await temporaryFolder();
+  const steps = Array.from({ length: 20_000 }, (_, i) => ({
+    type: "step",
+    ...position(i + 1, 100),
+    loss: i === 12_345 ? 77 : i === 4_321 ? 0.001 : 2 + Math.sin(i),
+    gradNorm: 1,
+    clipped: false,
+    stepMs: 1,
+  }));
+  const run = await writeRun(folder.path, "long", { algorithm: "single" }, steps);
+  const { page } = reportData([await RunLog.open(run)]);
+  const { series: [loss], note } = lines(page, "training-loss");
+  assert.equal(loss.y.length, 200, "one point an epoch");
+  assert.match(note, /each epoch/);
+  assert.equal(Math.max(...loss.high!.map(Number)), 77);
+  assert.equal(Math.min(...loss.low!.map(Number)), 0.001);
+  loss.y.forEach((y, i) => assert.ok(loss.low![i]! <= y! && y! <= loss.high![i]!));
+  assert.ok(JSON.stringify(page).length < 60_000);
+});
+
+Deno.test("a run that has only begun, or does not evaluate, is no error", async () => {
+  await using folder = await temporaryFolder();
+  const empty = await writeRun(folder.path, "empty", { algorithm: "celgc" }, []);
+  assert.deepEqual(reportData([await RunLog.open(empty)]).page.figures, []);
+  const one = { type: "step", ...position(1, 10), loss: 2, gradNorm: 1, clipped: true, stepMs: 1 };
+  const begun = await writeRun(folder.path, "begun", { algorithm: "celgc" }, [one]);
+  const { page, summaries } = reportData([await RunLog.open(begun), await RunLog.open(empty)]);
+  assert.deepEqual(lines(page, "training-loss").series.map((s) => s.y), [[2]]);
+  assert.equal(page.runs[0].going, true);
+  assert.equal(summaries[0].score, null);
+});
+
+Deno.test("a loss that was not finite leaves a gap", async () => {
+  await using folder = await temporaryFolder();
+  const steps = [2, NaN, 1].map((loss, i) => ({
+    type: "step",
+    ...position(i + 1, 4),
+    loss,
+    gradNorm: loss,
+    clipped: false,
+    stepMs: 1,
+  }));
+  const run = await writeRun(folder.path, "run", {}, steps);
+  const { page } = reportData([await RunLog.open(run)]);
+  assert.deepEqual(lines(page, "training-loss").series[0].y, [2, null, 1]);
+});
