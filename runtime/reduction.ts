@@ -81,8 +81,8 @@ export interface Fold {
   combine(acc: TypedArray, next: TypedArray): void;
   /** Elements that must stay together. */
   readonly width: number;
-  /** Bytes of an accumulator. */
-  readonly accumulatorBytes: number;
+  /** Whether it is the one that the WebAssembly kernel computes. */
+  readonly isFloat32Sum: boolean;
 }
 
 /** The fold of a reduction over an element type. */
@@ -93,7 +93,7 @@ export function foldOf(reduction: Reduction, type: Datatype): Fold {
       accumulators: (length) => new type.array(length),
       combine: (acc, next) => user.fold(acc, next),
       width: user.width,
-      accumulatorBytes: type.bytes,
+      isFloat32Sum: false,
     };
   }
   const combine = COMBINE[type.arithmetic][named!]!;
@@ -102,7 +102,7 @@ export function foldOf(reduction: Reduction, type: Datatype): Fold {
     accumulators: (length) => isFloat ? new Float64Array(length) : new type.array(length),
     combine: (acc, next) => combine(acc, next, next.length),
     width: 1,
-    accumulatorBytes: isFloat ? 8 : type.bytes,
+    isFloat32Sum: named === "sum" && type.name === "float32",
   };
 }
 

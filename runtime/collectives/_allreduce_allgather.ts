@@ -9,13 +9,13 @@ import type { Reducing } from "./_reducing.ts";
  * N−1 times the buffer as scratch. Fewest steps, so for small buffers between distant ranks.
  */
 export async function allgatherThenReduce(call: Call, job: Reducing): Promise<void> {
-  const { rank, engine } = call.context, { type, fold, bytes } = job;
+  const { rank } = call.context, { type, fold, bytes } = job;
   const peers = others(call), mine = elementsOf(type, bytes);
-  const workspace = engine.workspaces.borrow(peers.length * bytes.length);
+  const scratch = new Uint8Array(peers.length * bytes.length);
   const inputs = [];
   const incoming: Promise<unknown>[] = [];
   for (const [k, from] of peers.entries()) {
-    const place = workspace.bytes.subarray(k * bytes.length, (k + 1) * bytes.length);
+    const place = scratch.subarray(k * bytes.length, (k + 1) * bytes.length);
     inputs[from] = elementsOf(type, place);
     incoming.push(receiveBlock(call, from, place));
   }
@@ -23,5 +23,4 @@ export async function allgatherThenReduce(call: Call, job: Reducing): Promise<vo
   await call.agree();
   await Promise.all([...incoming, ...peers.map((to) => sendBlock(call, to, bytes))]);
   foldInputs(fold, inputs, mine);
-  engine.workspaces.giveBack(workspace);
 }

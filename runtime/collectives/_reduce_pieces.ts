@@ -5,7 +5,7 @@
  */
 
 import { type Datatype, elementsOf, type TypedArray } from "../datatypes.ts";
-import { align } from "../workspace.ts";
+import { align, type Workspace } from "../workspace.ts";
 import { EMPTY, others } from "./_blocks.ts";
 import type { Call } from "./_call.ts";
 import { type Range, segments } from "./_partition.ts";
@@ -27,10 +27,11 @@ export interface PieceReduction {
    *
    * @param inputs the segment as every rank contributed it, in the order of ranks
    * @param segment its elements
+   * @param workspace where the others' inputs lie
    * @returns for each rank what is sent to it, or null; the entry of this rank is not looked at. It
    *   may lie in that rank's own input, which comes in again only when the result has arrived
    */
-  reduce(inputs: TypedArray[], segment: Range): (Uint8Array | null)[];
+  reduce(inputs: TypedArray[], segment: Range, workspace: Workspace): (Uint8Array | null)[];
   /** Where this rank wants the result of a segment that `owner` reduces, or null. */
   place(owner: number, segment: Range): Uint8Array | null;
 }
@@ -54,7 +55,7 @@ export async function reducePieces(call: Call, job: PieceReduction): Promise<voi
 
   const room = align(own.length === 0 ? 0 : (own[0].end - own[0].start) * type.bytes);
   const lanes = Math.min(SEGMENTS_IN_FLIGHT, own.length);
-  const workspace = engine.workspaces.borrow(lanes * peers.length * room);
+  const workspace = engine.workspaces.borrow(lanes * peers.length * room, size, room);
   const arriving: Promise<Uint8Array>[][] = [];
   const offer = (s: number) => {
     if (s >= own.length) return;
@@ -87,7 +88,7 @@ export async function reducePieces(call: Call, job: PieceReduction): Promise<voi
       const inputs: TypedArray[] = new Array(size);
       peers.forEach((from, k) => inputs[from] = elementsOf(type, arrived[k]));
       inputs[rank] = elementsOf(type, cut(segment));
-      const out = job.reduce(inputs, segment);
+      const out = job.reduce(inputs, segment, workspace);
       offer(s + lanes);
       for (const to of peers) {
         const payload = out[to] ?? (s + SEGMENTS_IN_FLIGHT < own.length ? EMPTY : null);

@@ -1,7 +1,6 @@
 import type { Context } from "../context.ts";
 import { bytesOf, type TypedArray } from "../datatypes.ts";
 import type { Op } from "../ops.ts";
-import { foldInputs } from "../reduction.ts";
 import type { Call } from "./_call.ts";
 import { allgatherThenReduce } from "./_allreduce_allgather.ts";
 import { ringAllreduce } from "./_allreduce_ring.ts";
@@ -77,8 +76,8 @@ async function direct(call: Call, job: Reducing, segmentBytes?: number): Promise
     input: bytes,
     pieces: partition(count, size, fold.width),
     segmentBytes,
-    reduce(inputs, segment) {
-      foldInputs(fold, inputs, inputs[rank]);
+    reduce(inputs, segment, workspace) {
+      workspace.fold(fold, inputs, inputs[rank]);
       return new Array(size).fill(place(segment));
     },
     place: (_owner, segment) => place(segment),

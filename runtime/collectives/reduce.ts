@@ -2,7 +2,6 @@ import type { Context } from "../context.ts";
 import { bytesOf, type TypedArray } from "../datatypes.ts";
 import type { Op } from "../ops.ts";
 import { checkRank } from "../point_to_point.ts";
-import { foldInputs } from "../reduction.ts";
 import { EMPTY } from "./_blocks.ts";
 import type { Call } from "./_call.ts";
 import { partition, type Range } from "./_partition.ts";
@@ -37,8 +36,8 @@ async function direct(call: Call, job: Reducing, root: number): Promise<void> {
     width: fold.width,
     input: bytes,
     pieces: partition(count, size, fold.width),
-    reduce(inputs) {
-      foldInputs(fold, inputs, inputs[root]);
+    reduce(inputs, _segment, workspace) {
+      workspace.fold(fold, inputs, inputs[root]);
       return inputs.map((input, to) => to === root ? bytesOf(input) : null);
     },
     place: (_owner: number, { start, end }: Range) =>

@@ -1,7 +1,6 @@
 import type { Context } from "../context.ts";
 import { bytesOf, describeCount, elementsOf, type TypedArray } from "../datatypes.ts";
 import type { Op } from "../ops.ts";
-import { foldInputs } from "../reduction.ts";
 import { decodeCounts, encodeCounts, sameType } from "./_blocks.ts";
 import type { Call } from "./_call.ts";
 import { pack, unpack } from "./_pack.ts";
@@ -68,9 +67,9 @@ async function direct(
     width: fold.width,
     input: bytes,
     pieces,
-    reduce(inputs, { start, end }) {
+    reduce(inputs, { start, end }, workspace) {
       const place = out.subarray((start - first) * type.bytes, (end - first) * type.bytes);
-      foldInputs(fold, inputs, elementsOf(type, place));
+      workspace.fold(fold, inputs, elementsOf(type, place));
       return new Array(size).fill(null);
     },
     place: () => null,
