@@ -60,7 +60,10 @@ export async function openEvaluator(options: EvaluatorOptions): Promise<Evaluato
   const { specs } = stepper.weights;
   const weights = stack.use(await device.allocate(specs));
   const compile = async ({ graph, updates }: JobGraph) => {
-    const bytes = encodeModel(graph, { target: device.kind });
+    const bytes = encodeModel(graph, {
+      target: device.kind,
+      channelBlock: device.channelBlock,
+    });
     return stack.use(await device.compile(bytes, { state: [weights], updates }));
   };
   const evaluation = await compile(evalGraph(model, task.evalBatchSize));

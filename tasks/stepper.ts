@@ -58,7 +58,10 @@ export async function openStepper(options: StepperOptions): Promise<Stepper> {
   const allocate = async (specs: readonly { name: string; dims: readonly number[] }[]) =>
     stack.use(await device.allocate(specs.map(({ name, dims }) => ({ name, dims }))));
   const compile = async ({ graph, updates }: JobGraph, state: DeviceState[]) => {
-    const bytes = encodeModel(graph, { target: device.kind });
+    const bytes = encodeModel(graph, {
+      target: device.kind,
+      channelBlock: device.channelBlock,
+    });
     return stack.use(await device.compile(bytes, { state, updates }));
   };
 
