@@ -2,10 +2,10 @@
 
 import type { Graph, Value } from "../graph.ts";
 import { type Call, integer } from "../operator.ts";
-import { indices, windowAttributes, windowOf } from "../ops/_window.ts";
-import { sizeOf } from "../tensor.ts";
-import { gatherTap } from "./_taps.ts";
-import type { LoweringRules } from "./rule.ts";
+import { indices, type Window, windowAttributes, windowOf } from "../ops/_window.ts";
+import { sizeOf, stridesOf } from "../tensor.ts";
+import { gatherTap, padded } from "./_taps.ts";
+import type { LoweringRules, Target } from "./rule.ts";
 
 /**
  * The gradient by the image. At stride 1 it is a convolution with the flipped kernel, filters and channels
@@ -40,28 +40,57 @@ function inputGradient(g: Graph, call: Call): Value {
 
 /**
  * The gradient by the weight: for each tap of the kernel, the image as the tap sees it times the output's
- * gradient, batched over the images and then added up. (One convolution with batch and channels exchanged
- * says the same and is the slowest way on every device.)
+ * gradient, batched over the images and then added up: batching splits the long sum over positions, which
+ * is what a GPU's many cores want. (One convolution with batch and channels exchanged says the same, and
+ * is the slowest way where runtimes are tuned for small kernels.)
  */
-function weightGradient(g: Graph, call: Call): Value {
+function weightGradient(g: Graph, call: Call, target: Target): Value {
   const [x, dy] = call.inputs as Value[];
   const dims = call.attributes.dims as readonly number[];
   const [filters, channels, ...kernel] = dims, group = integer(call, "group", 1);
   const window = windowOf(call, x.dims.slice(2), kernel);
   const batch = x.dims[0], positions = sizeOf(window.output);
+  if (target === "webgpu" && group === 1 && sizeOf(kernel) > 1) {
+    const seen = columns(g, x, window);
+    const rows = g.reshape(dy, [batch, filters, positions]);
+    const sum = g.reshape(g.sum(g.matmul(rows, seen), [0]), [filters, ...kernel, channels]);
+    return g.transpose(sum, [0, kernel.length + 1, ...kernel.map((_, i) => i + 1)]);
+  }
   const grouped = g.reshape(dy, [batch, group, filters / group, positions]);
-  const columns = g.transpose(grouped);
+  const columnsOfDy = g.transpose(grouped);
   const taps = [...indices(kernel)].map((tap) => {
     const seen = g.reshape(gatherTap(g, x, window, tap), [batch, group, channels, positions]);
-    return g.sum(g.matmul(seen, columns), [0], true);
+    return g.sum(g.matmul(seen, columnsOfDy), [0], true);
   });
   // [tap, group, channel, filter of the group] → [filter, channel, tap]
   const stacked = g.transpose(g.concat(taps, 0), [1, 3, 2, 0]);
   return g.reshape(stacked, dims);
 }
 
+/**
+ * What each position of the window sees, `[batch, positions, taps · channels]` (im2col), in one Gather: a
+ * dispatch each for slices of every tap and their concatenation would cost more than they move.
+ */
+function columns(g: Graph, x: Value, window: Window): Value {
+  const image = padded(g, x, window), [batch, channels, ...room] = image.dims;
+  const strides = stridesOf(room);
+  const places = [...indices(window.output)].flatMap((position) =>
+    [...indices(window.kernel)].map((tap) =>
+      tap.reduce(
+        (at, index, i) =>
+          at + (position[i] * window.strides[i] + index * window.dilations[i]) * strides[i],
+        0,
+      )
+    )
+  );
+  const last = g.transpose(image, [0, ...room.map((_, i) => i + 2), 1]);
+  const pixels = g.reshape(last, [batch, sizeOf(room), channels]);
+  const taken = g.op("Gather", [pixels, g.constant("int32", [places.length], places)], { axis: 1 });
+  return g.reshape(taken, [batch, sizeOf(window.output), sizeOf(window.kernel) * channels]);
+}
+
 /** Rules for convolutions. */
 export const convolutionRules: LoweringRules = {
   "celgc.ConvInputGradient": (g, call) => [inputGradient(g, call)],
-  "celgc.ConvWeightGradient": (g, call) => [weightGradient(g, call)],
+  "celgc.ConvWeightGradient": (g, call, target) => [weightGradient(g, call, target)],
 };
