@@ -5,6 +5,8 @@
  * @module
  */
 
+import { stripVTControlCharacters } from "node:util";
+
 /** Longest line that is kept together, in characters; the rest of a longer one is a line of its own. */
 const LONGEST_LINE = 16384;
 /** How many last lines of a rank are remembered, and how many characters of each. */
@@ -80,12 +82,13 @@ export class RankOutput {
 
   async #line(text: string, name: StreamName): Promise<void> {
     const line = text.endsWith("\r") ? text.slice(0, -1) : text;
-    if (line.trim() !== "") {
-      this.#last.push(line.slice(0, LAST_LINE_LENGTH));
+    const plain = stripVTControlCharacters(line);
+    if (plain.trim() !== "") {
+      this.#last.push(plain.slice(0, LAST_LINE_LENGTH));
       if (this.#last.length > LAST_LINES) this.#last.shift();
     }
     if (this.#options.log !== null) {
-      await writeAll(this.#options.log, new TextEncoder().encode(`${line}\n`)).catch(() => {});
+      await writeAll(this.#options.log, new TextEncoder().encode(`${plain}\n`)).catch(() => {});
     }
     await this.#options.line(line, name);
   }

@@ -73,9 +73,9 @@ export function findCulprit(all: readonly RankFacts[]): number | null {
   let [culprit] = failed;
   for (const seen = new Set<number>(); !seen.has(culprit);) {
     seen.add(culprit);
-    const [blamed] = all[culprit].report?.lost ?? [];
+    const blamed = all[culprit].report?.lost ?? null;
     // A rank that left in good order and ended well is not to blame for being missed.
-    if (blamed !== undefined && (all[blamed].ended || failed.includes(blamed))) culprit = blamed;
+    if (blamed !== null && (all[blamed].ended || failed.includes(blamed))) culprit = blamed;
   }
   return culprit;
 }
@@ -87,7 +87,7 @@ export function describeFailure(
   lastLines: readonly string[],
 ): LaunchFailure {
   const facts = all[rank];
-  const witnesses = [...all.keys()].filter((other) => all[other].report?.lost.includes(rank));
+  const witnesses = [...all.keys()].filter((other) => all[other].report?.lost === rank);
   const reports = [facts, ...witnesses.map((other) => all[other])].flatMap(({ report }) =>
     report ?? []
   );

@@ -8,7 +8,7 @@
 import { Call, type Signature } from "./collectives/_call.ts";
 import { describeMismatch } from "./collectives/_signature.ts";
 import { type EarlyFrame, type Engine, type Landing, landing, type Loss } from "./engine.ts";
-import { MismatchError } from "./errors.ts";
+import { ClosedError, MismatchError } from "./errors.ts";
 import { encodeFrame, type Frame, Kind } from "./_frame.ts";
 import { Messages } from "./point_to_point.ts";
 import { type OperationStats, Stats } from "./stats.ts";
@@ -157,7 +157,7 @@ export class Context {
 
   /** Ends the use of this communicator on this rank. */
   free(reason: string): void {
-    this.fail(new Error(`cannot go on: ${reason}`));
+    this.fail(new ClosedError(`cannot go on: ${reason}`));
     this.engine.detach(this);
   }
 

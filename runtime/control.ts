@@ -24,8 +24,8 @@ export interface ReportMessage {
   readonly operation: string | null;
   /** The caller's training step. */
   readonly step: number | null;
-  /** Ranks that this one has lost. */
-  readonly lost: readonly number[];
+  /** The rank that this one has lost, if that is the reason. */
+  readonly lost: number | null;
 }
 
 /** A rank ends the job, or is told that the job is at an end. */
@@ -95,7 +95,7 @@ export function checkRankMessage(value: unknown): RankMessage {
         message: text(message.message, "message"),
         operation: message.operation === null ? null : text(message.operation, "operation"),
         step: message.step === null ? null : number(message.step, "step"),
-        lost: list(message.lost, "lost").map((rank) => integer(rank, "lost")),
+        lost: message.lost === null ? null : integer(message.lost, "lost"),
       };
     case "abort":
       return abort(message);

@@ -171,7 +171,8 @@ export class Engine implements FrameSink {
     });
     if (!this.#reported) {
       this.#reported = true;
-      this.transport.report({ message: error.message, operation, step: this.step }).catch(() => {});
+      this.transport.report({ message: error.message, operation, step: this.step, lost: peer })
+        .catch(() => {});
     }
     return error;
   }

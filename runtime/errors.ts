@@ -79,6 +79,11 @@ export class AbortError extends Error {
   }
 }
 
+/** The communicator was closed or freed on this very rank; what was pending on it ends with this. */
+export class ClosedError extends Error {
+  override readonly name = "ClosedError";
+}
+
 /** Ranks called one collective with different lengths, types, operations or roots, or out of order. */
 export class MismatchError extends Error {
   override readonly name = "MismatchError";

@@ -6,7 +6,7 @@
 
 import { secretLine } from "./_stdin.ts";
 import { Communicator } from "./communicator.ts";
-import { RendezvousError } from "./errors.ts";
+import { ClosedError, RendezvousError } from "./errors.ts";
 import { credentials } from "./handshake.ts";
 import { buildMesh, openDoors } from "./mesh.ts";
 import { MeshTransport } from "./mesh_transport.ts";
@@ -86,14 +86,44 @@ async function readSecret({ secretFile }: Place): Promise<Uint8Array> {
   return Uint8Array.from(text.match(/../g)!, (digits) => parseInt(digits, 16));
 }
 
+/** The error that came first where the end of a scope has added others. */
+function reasonOf(error: unknown): unknown {
+  return error instanceof SuppressedError ? reasonOf(error.suppressed) : error;
+}
+
 /** Reports what ends the program, and takes leave for a program that does not. */
 function watchProgram(transport: Transport, communicator: Communicator): void {
   const report = (reason: unknown) => {
     const message = reason instanceof Error ? `${reason.name}: ${reason.message}` : String(reason);
     transport.report({ message, step: communicator.step }).catch(() => {});
   };
-  addEventListener("error", (event) => report(event.error ?? event.message));
-  addEventListener("unhandledrejection", (event) => report(event.reason));
+  let failed = false, pending: ClosedError | null = null;
+  addEventListener("error", (event) => {
+    failed = true;
+    report(event.error ?? event.message);
+  });
+  addEventListener("unhandledrejection", (event) => {
+    if (event.reason instanceof ClosedError) {
+      // A call that was pending when the communicator was disposed of, most likely because of the
+      // error that is unwinding the program: that error is the one to show.
+      event.preventDefault();
+      pending = event.reason;
+      Deno.exitCode = 1;
+      return;
+    }
+    failed = true;
+    report(reasonOf(event.reason));
+    if (event.reason instanceof SuppressedError) {
+      // Deno shows neither of the two errors in it.
+      event.preventDefault();
+      console.error("error: Uncaught", reasonOf(event.reason));
+      console.error("followed by", event.reason.error);
+      Deno.exitCode = 1;
+    }
+  });
+  addEventListener("unload", () => {
+    if (pending !== null && !failed) console.error(pending);
+  });
   let leaving = false;
   addEventListener("beforeunload", (event) => {
     if (leaving) return;

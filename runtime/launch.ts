@@ -27,6 +27,8 @@ export type { LaunchFailure } from "./_verdict.ts";
 
 /** How long ranks may take to fail by themselves once one has failed, in ms. */
 const GRACE_MS = 2000;
+/** How long the last ranks may take if all others have failed for want of them, in ms. */
+const SILENT_MS = 500;
 /** How long ranks may take to end once they are told to, in ms. */
 const TERM_MS = 1000;
 /** Least time in ms for all ranks to join once the first has. */
@@ -321,7 +323,8 @@ class Job {
 
   /** Sees whether a rank has failed; if so, tells the others, and gives them time to say so. */
   #judge(): void {
-    if (this.#failing || this.#ending) return;
+    if (this.#ending) return;
+    if (this.#failing) return this.#endSilent();
     const anyJoined = this.#facts.some(({ joined }) => joined);
     if (!this.#facts.some((facts) => hasFailed(facts, anyJoined))) return;
     this.#failing = true;
@@ -333,6 +336,19 @@ class Job {
     const reason = facts.exit === null ? "it gave no sign of life" : `it ${describeEnd(facts)}`;
     this.#rendezvous?.announce({ type: "lost", rank: culprit, reason });
     this.#after(GRACE_MS, () => this.#end());
+    this.#endSilent();
+  }
+
+  /** Nothing is gained by waiting for ranks of which the others say that they have gone silent. */
+  #endSilent(): void {
+    const blamed = new Set(this.#facts.map(({ report }) => report?.lost ?? null));
+    const running = [...this.#facts.keys()].filter((rank) => this.#facts[rank].exit === null);
+    if (running.length === 0 || !running.every((rank) => blamed.has(rank))) return;
+    // They may be about to end by themselves.
+    this.#after(SILENT_MS, () => {
+      this.#ending = true;
+      this.#kill("SIGKILL");
+    });
   }
 
   /** Ends all ranks that still run. */

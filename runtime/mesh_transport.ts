@@ -6,7 +6,7 @@
 
 import { PeerLostError } from "./errors.ts";
 import type { Control } from "./rendezvous.ts";
-import type { FrameSink, Transport } from "./transport.ts";
+import type { FailureReport, FrameSink, Transport } from "./transport.ts";
 import { Kind, Link } from "./wire.ts";
 
 /** How long to wait for word from the launcher on why a connection broke. */
@@ -20,7 +20,10 @@ export interface MeshOptions {
   readonly hosts: readonly string[];
   /** A proven connection to each other rank, owned by the transport; undefined for this rank. */
   readonly connections: readonly (Deno.Conn | undefined)[];
-  /** The connection to the rendezvous, owned by the transport; null if there is none. */
+  /**
+   * The connection to the rendezvous; null if there is none. It outlives the transport, because a
+   * rank that fails after its goodbye has something to say.
+   */
   readonly control: Control | null;
   readonly timeoutMs: number;
 }
@@ -57,6 +60,9 @@ export class MeshTransport implements Transport {
   #awaited = 0;
   #held = false;
   #closing: Promise<void> | null = null;
+  #abandoned = false;
+  /** Whether this rank has reported the loss of another. */
+  #failed = false;
   /** Rank whose end brought down the job, as the launcher sees it, and its words. */
   #word: { rank: number; reason: string } | null = null;
   #heardWord: (() => void)[] = [];
@@ -187,6 +193,7 @@ export class MeshTransport implements Transport {
 
   async #broken(from: number, cause: Error | undefined): Promise<void> {
     const peer = this.#peers[from]!;
+    if (this.#abandoned) return;
     if (peer.lost === undefined && !peer.acknowledged) await this.#explain(peer, cause);
     peer.settle?.();
   }
@@ -238,12 +245,10 @@ export class MeshTransport implements Transport {
     Deno.exit(143);
   }
 
-  async report(
-    failure: { message: string; operation?: string; step?: number | null },
-  ): Promise<void> {
+  async report(failure: FailureReport): Promise<void> {
+    if (failure.lost !== undefined) this.#failed = true;
     if (this.#control === null) return;
-    const lost = this.#peers.flatMap((peer) => peer?.lost ? [peer.link.peer] : []);
-    const { message, operation = null, step = null } = failure;
+    const { message, operation = null, step = null, lost = null } = failure;
     await within(1000, this.#control.report({ message, operation, step, lost }));
   }
 
@@ -261,10 +266,14 @@ export class MeshTransport implements Transport {
   }
 
   async #close(): Promise<void> {
+    // The caller knows already that the job is lost. A goodbye would tell the others otherwise.
+    if (this.#failed || this.#peers.some((peer) => peer?.lost instanceof Error)) {
+      return this.#abandon();
+    }
     const missed = (await Promise.all(this.#peers.map((peer) => this.#farewell(peer))))
       .filter((peer) => peer !== undefined);
-    clearInterval(this.#timer);
     if (missed.length > 0) {
+      this.#abandon();
       const [{ link: { peer }, lost }] = missed;
       throw new PeerLostError({
         rank: peer,
@@ -275,7 +284,12 @@ export class MeshTransport implements Transport {
       });
     }
     await this.#control?.finalize();
-    this.#control?.close();
+    this.#abandon();
+  }
+
+  #abandon(): void {
+    this.#abandoned = true;
+    clearInterval(this.#timer);
     for (const peer of this.#peers) peer?.link.break(new Error("closed"));
   }
 

@@ -115,6 +115,9 @@ export class Rendezvous {
       case "join":
         return this.#join(rank, message);
       case "report":
+        if (message.lost !== null && message.lost >= this.#options.size) {
+          throw new TypeError(`rank ${rank} lost rank ${message.lost} of ${this.#options.size}`);
+        }
         return events.report?.(rank, message);
       case "abort":
         return events.abort?.(rank, message.code, message.message);
@@ -248,7 +251,6 @@ export class Control {
       ...report,
       message: shorten(report.message),
       operation: report.operation === null ? null : shorten(report.operation, 200),
-      lost: report.lost.slice(0, 1000),
     });
   }
 

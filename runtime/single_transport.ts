@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { FrameSink, Transport } from "./transport.ts";
+import type { FailureReport, FrameSink, Transport } from "./transport.ts";
 
 /** A world of one rank, such as a program that nobody launched. */
 export class SingleTransport implements Transport {
@@ -26,7 +26,7 @@ export class SingleTransport implements Transport {
 
   await(_peer: number, _delta: 1 | -1): void {}
 
-  report(_failure: { message: string; operation?: string; step?: number | null }): Promise<void> {
+  report(_failure: FailureReport): Promise<void> {
     return Promise.resolve();
   }
 

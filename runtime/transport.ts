@@ -29,6 +29,18 @@ export interface FrameSink {
   lost(peer: number, cause: Error | undefined): void;
 }
 
+/** Why a rank is about to end. */
+export interface FailureReport {
+  /** In words. */
+  message: string;
+  /** What it was doing, such as "allreduce". */
+  operation?: string;
+  /** The caller's training step, if the program told the communicator one. */
+  step?: number | null;
+  /** The rank that it lost, if that is the reason. */
+  lost?: number;
+}
+
 /** Ordered, reliable frames between the ranks of one job. */
 export interface Transport {
   /** This process's place, 0 ≤ rank < size. */
@@ -56,7 +68,7 @@ export interface Transport {
    */
   await(peer: number, delta: 1 | -1): void;
   /** Reports a failure of this rank to whoever started the job, before it ends. Best effort. */
-  report(failure: { message: string; operation?: string; step?: number | null }): Promise<void>;
+  report(failure: FailureReport): Promise<void>;
   /** Ends the whole job, on every rank, with this exit code (MPI_Abort). */
   abort(code: number, message: string): Promise<never>;
   /** Says goodbye, waits until every peer has read everything sent to it, and closes. */
