@@ -6,6 +6,7 @@ import { sizeOf } from "../../models/tensor.ts";
 import { Random } from "../../runtime/random.ts";
 import { type Feeds, interpreter, load, relativeError } from "./_evaluate.ts";
 import { cases, type GradientCase } from "./_gradient_cases.ts";
+import { recurrentCases } from "./_recurrent_cases.ts";
 
 /** The loss Σ r · y with fixed random r, so that every element of y counts differently. */
 function lossOf(g: Graph, y: Value): Value {
@@ -53,7 +54,7 @@ function differences(loss: (feeds: Feeds) => number, feeds: Feeds, name: string)
   });
 }
 
-for (const each of cases) {
+for (const each of [...cases, ...recurrentCases]) {
   Deno.test(`the gradient of ${each.name} agrees with central differences`, async () => {
     const feeds = draw(each);
     const forward = interpreter(graphOf(each, false));
