@@ -4,19 +4,12 @@
  * @module
  */
 
-import { secretLine } from "./_stdin.ts";
 import { Communicator } from "./communicator.ts";
-import { ClosedError, RendezvousError } from "./errors.ts";
-import { credentials } from "./handshake.ts";
-import { buildMesh, openDoors } from "./mesh.ts";
-import { MeshTransport } from "./mesh_transport.ts";
-import { findPlace, type Place, processEnvironment, readTls } from "./place.ts";
-import { Control } from "./rendezvous.ts";
+import { ClosedError } from "./errors.ts";
+import { joinJob } from "./join.ts";
+import { findPlace, processEnvironment } from "./place.ts";
 import { SingleTransport } from "./single_transport.ts";
 import type { Transport } from "./transport.ts";
-
-/** Least time in ms to wait for all ranks to join: starting them may mean downloading packages. */
-const JOIN_MS = 60_000;
 
 let joined = false;
 
@@ -43,47 +36,10 @@ export async function init(): Promise<Communicator> {
   joined = true;
   const place = findPlace(processEnvironment);
   if (place === null) return new Communicator(new SingleTransport("localhost"));
-  const transport = await join(place);
+  const transport = await joinJob(place);
   const communicator = new Communicator(transport);
   watchProgram(transport, communicator);
   return communicator;
-}
-
-/** Connects a rank with all others. */
-async function join(place: Place): Promise<MeshTransport> {
-  const { rank, size, timeoutMs, medium, sockets } = place;
-  const job = await credentials(place.job, await readSecret(place));
-  const tls = place.tls === null ? undefined : await readTls(place.tls);
-  const deadline = performance.now() + Math.max(JOIN_MS, timeoutMs);
-  const control = await Control.connect({ ...place.rendezvous, job, rank, size, tls, deadline });
-  const doors = openDoors(rank, control.localHostname, medium, sockets, tls);
-  const table = await control.join(place.host ?? control.localHostname, doors.endpoints);
-  const connections = await buildMesh({ rank, job, table, doors, tls, deadline });
-  const hosts = table.map(({ host }) => host);
-  return new MeshTransport({ rank, size, hosts, connections, control, timeoutMs });
-}
-
-async function readSecret({ secretFile }: Place): Promise<Uint8Array> {
-  const from = secretFile ?? "standard input";
-  let text;
-  if (secretFile === null) text = await secretLine();
-  else {
-    const { mode } = await Deno.stat(secretFile);
-    if (mode !== null && (mode & 0o077) !== 0) {
-      throw new RendezvousError(
-        `${secretFile} holds the job's secret and can be read by others: its mode must be 0600, ` +
-          `not 0${(mode & 0o777).toString(8)}`,
-      );
-    }
-    text = (await Deno.readTextFile(secretFile)).trim();
-  }
-  // The text itself is not shown: it may be the secret with a slip in it.
-  if (!/^[0-9a-fA-F]{64}$/.test(text)) {
-    throw new RendezvousError(
-      `the job's secret is one line of 64 hexadecimal digits; ${from} gave ${text.length} characters`,
-    );
-  }
-  return Uint8Array.from(text.match(/../g)!, (digits) => parseInt(digits, 16));
 }
 
 /** The error that came first where the end of a scope has added others. */
