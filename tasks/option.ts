@@ -28,6 +28,10 @@ export interface OptionSpec<T> {
   readonly group: string;
   /** Whether it may be given several times; the texts are then joined by line feeds. */
   readonly repeats?: boolean;
+  /** Whether a value can have commas in it; a sweep then separates values by semicolons alone. */
+  readonly commas?: boolean;
+  /** Whether a value may be left out on the command line, which then stands for `true`. */
+  readonly bare?: boolean;
   /** Reads a value from the command line. Throws {@linkcode OptionError}. */
   parse(text: string): T;
   /** Checks a value given in code or read from a file. Throws {@linkcode OptionError}. */
@@ -45,6 +49,7 @@ interface About {
   placeholder?: string;
   unit?: string;
   defaultText?: string;
+  commas?: boolean;
 }
 
 /** A range of numbers; `over` excludes the limit, `from` includes it. */
@@ -176,6 +181,7 @@ export function numbers(about: About & Range): OptionSpec<readonly number[]> {
   return {
     ...pick(about),
     placeholder: about.placeholder ?? "n,n,…",
+    commas: true,
     default: [],
     parse: (text) => {
       const parts = text.trim() === "" ? [] : text.split(",").map(toNumber);
@@ -211,14 +217,17 @@ export function pairs(about: About): OptionSpec<Readonly<Record<string, string>>
   };
 }
 
-function pick(about: About): Pick<About, "flag" | "help" | "group" | "unit" | "defaultText"> {
-  const { flag, help, group, unit, defaultText } = about;
+function pick(
+  about: About,
+): Pick<About, "flag" | "help" | "group" | "unit" | "defaultText" | "commas"> {
+  const { flag, help, group, unit, defaultText, commas } = about;
   return {
     flag,
     help,
     group,
     ...(unit === undefined ? {} : { unit }),
     ...(defaultText === undefined ? {} : { defaultText }),
+    ...(commas === undefined ? {} : { commas }),
   };
 }
 

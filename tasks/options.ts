@@ -181,6 +181,7 @@ export const EXPERIMENT = {
       "dirichlet:0.5 | shards:K",
     default: "iid",
     placeholder: "rule",
+    commas: true,
     normalise: (rule) => formatPartition(parsePartition(rule)),
   }),
   trainSize: integer({

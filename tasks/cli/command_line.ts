@@ -94,7 +94,8 @@ function addCommand(
 
 /** The option as commander wants it. Its default stays out: what was not given must not be there. */
 function toCommander(name: string, spec: OptionSpec<unknown>): Option {
-  const flag = spec.placeholder === null ? spec.flag : `${spec.flag} <${spec.placeholder}>`;
+  const value = spec.bare ? `[${spec.placeholder}]` : `<${spec.placeholder}>`;
+  const flag = spec.placeholder === null ? spec.flag : `${spec.flag} ${value}`;
   const option = new Option(flag, describe(spec)).helpGroup(`${spec.group}:`);
   // Commander derives the name from the flag; the table's own name is the authority.
   option.attributeName = () => name;
