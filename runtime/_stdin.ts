@@ -19,6 +19,16 @@ const ORPHANED = 143;
 /** Longest line that is taken for a secret. */
 const LONGEST_LINE = 1024;
 
+/** Ends this process because whoever started it is gone, and with it who would clean up. */
+export function endOrphan(): never {
+  try {
+    Deno.removeSync(Deno.env.get("CELGC_SOCKETS")!, { recursive: true });
+  } catch {
+    // Another rank was faster, or there was none.
+  }
+  Deno.exit(ORPHANED);
+}
+
 /** The first line of standard input; the same promise for all who ask. */
 export function secretLine(): Promise<string> {
   const shared = globalThis as { [PLACE]?: Promise<string> };
@@ -39,8 +49,12 @@ function watch(): Promise<string> {
     line.resolve(text.slice(0, Math.max(0, end)).trim());
     text = "";
   });
-  input.on("error", () => Deno.exit(ORPHANED));
-  input.on("end", () => Deno.exit(ORPHANED));
+  const end = () => {
+    if (!known) console.error("standard input ended before the line with the job's secret");
+    endOrphan();
+  };
+  input.on("error", end);
+  input.on("end", end);
   input.unref();
   return line.promise;
 }

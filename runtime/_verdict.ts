@@ -5,7 +5,7 @@
  * @module
  */
 
-import type { ReportMessage } from "./control.ts";
+import type { ReportMessage } from "./_messages.ts";
 
 /** How a rank ended the job. */
 export interface LaunchFailure {

@@ -1,182 +1,163 @@
 /**
- * What a rank and the rendezvous tell each other, and the checks on it. Whoever knows the secret is
- * trusted to mean well, not to be free of faults: every field is looked at.
+ * A rank's connection to the rendezvous, open from its first word to its end.
  *
  * @module
  */
 
-import type { Endpoint } from "./endpoint.ts";
+import { Channel } from "./_channel.ts";
+import {
+  checkServerMessage,
+  type JoinMessage,
+  largestServerMessage,
+  type ReportMessage,
+  shorten,
+  type TableEntry,
+} from "./_messages.ts";
+import { dialMember } from "./dialer.ts";
+import type { Endpoint, TlsMaterial } from "./endpoint.ts";
+import { RendezvousError } from "./errors.ts";
+import { type Credentials, RENDEZVOUS_RANK } from "./handshake.ts";
 
-/** A rank says where it can be reached. */
-export interface JoinMessage {
-  readonly type: "join";
-  /** Name of its host. */
-  readonly host: string;
-  readonly pid: number;
-  /** In order of preference. */
-  readonly endpoints: readonly Endpoint[];
+/** What a rank hears from the rendezvous once it is under way. */
+export interface ControlEvents {
+  lost(rank: number, reason: string): void;
+  abort(code: number, message: string): void;
+  /** The rendezvous, and with it whoever started the job, is gone. */
+  gone(): void;
 }
 
-/** A rank says what went wrong, before it ends. */
-export interface ReportMessage {
-  readonly type: "report";
-  readonly message: string;
-  readonly operation: string | null;
-  /** The caller's training step. */
-  readonly step: number | null;
-  /** The rank that this one has lost, if that is the reason. */
-  readonly lost: number | null;
-}
-
-/** A rank ends the job, or is told that the job is at an end. */
-export interface AbortMessage {
-  readonly type: "abort";
-  readonly code: number;
-  readonly message: string;
-}
-
-/** A rank has said goodbye to all others; the answer is the same message. */
-export interface FinalizedMessage {
-  readonly type: "finalized";
-}
-
-/** From a rank to the rendezvous. */
-export type RankMessage = JoinMessage | ReportMessage | AbortMessage | FinalizedMessage;
-
-/** A rank, its host, and where it can be reached. */
-export interface TableEntry {
-  readonly host: string;
-  readonly endpoints: readonly Endpoint[];
-}
-
-/** All ranks, in order; sent once all have joined. */
-export interface TableMessage {
-  readonly type: "table";
-  readonly ranks: readonly TableEntry[];
-}
-
-/** A rank has ended although it was needed. */
-export interface LostMessage {
-  readonly type: "lost";
+/** How a rank reaches the rendezvous. */
+export interface JoinOptions {
+  readonly hostname: string;
+  readonly port: number;
+  readonly job: Credentials;
   readonly rank: number;
-  readonly reason: string;
+  readonly size: number;
+  readonly tls?: TlsMaterial;
+  /** When to give up, on the clock of `performance.now()`. */
+  readonly deadline: number;
 }
 
-/** From the rendezvous to a rank. */
-export type ServerMessage = TableMessage | LostMessage | AbortMessage | FinalizedMessage;
+/** A rank's connection to the rendezvous. */
+export class Control {
+  /** Address of this host as the rendezvous sees it: where others can reach this rank. */
+  readonly localHostname: string;
+  readonly #channel: Channel;
+  readonly #options: JoinOptions;
+  #events: ControlEvents | null = null;
+  #finalized: (() => void) | null = null;
+  #closed = false;
 
-/** Largest message from a rank, in bytes. */
-export const LARGEST_RANK_MESSAGE = 64 << 10;
-
-/** Largest message to a rank of a job of this size, in bytes. */
-export function largestServerMessage(size: number): number {
-  return (64 << 10) + 1024 * size;
-}
-
-/** Cuts a text so that a message around it stays within {@linkcode LARGEST_RANK_MESSAGE}. */
-export function shorten(text: string, most = 4000): string {
-  return text.length <= most ? text : `${text.slice(0, most)} …`;
-}
-
-/** @throws TypeError if it is no message of a rank */
-export function checkRankMessage(value: unknown): RankMessage {
-  const message = fields(value);
-  switch (message.type) {
-    case "join":
-      return {
-        type: "join",
-        host: text(message.host, "host"),
-        pid: integer(message.pid, "pid"),
-        endpoints: endpoints(message.endpoints),
-      };
-    case "report":
-      return {
-        type: "report",
-        message: text(message.message, "message"),
-        operation: message.operation === null ? null : text(message.operation, "operation"),
-        step: message.step === null ? null : number(message.step, "step"),
-        lost: message.lost === null ? null : integer(message.lost, "lost"),
-      };
-    case "abort":
-      return abort(message);
-    case "finalized":
-      return { type: "finalized" };
+  private constructor(connection: Deno.Conn, options: JoinOptions) {
+    this.#options = options;
+    this.#channel = new Channel(connection, largestServerMessage(options.size));
+    this.localHostname = (connection.localAddr as Deno.NetAddr).hostname;
   }
-  throw new TypeError(`unknown type ${JSON.stringify(message.type)} of a message from a rank`);
-}
 
-/** @throws TypeError if it is no message of the rendezvous to a rank of a job of this size */
-export function checkServerMessage(value: unknown, size: number): ServerMessage {
-  const message = fields(value);
-  switch (message.type) {
-    case "table": {
-      const ranks = list(message.ranks, "ranks").map(fields).map((entry) => ({
-        host: text(entry.host, "host"),
-        endpoints: endpoints(entry.endpoints),
-      }));
-      if (ranks.length !== size) {
-        throw new TypeError(`a table of ${ranks.length} ranks, this job has ${size}`);
+  /** Dials the rendezvous and proves this rank to it. */
+  static async connect(options: JoinOptions): Promise<Control> {
+    const { hostname, port, job, rank, tls, deadline } = options;
+    const connection = await dialMember({
+      endpoints: [{ kind: "tcp", hostname, port }],
+      job,
+      purpose: "rendezvous",
+      self: rank,
+      peer: RENDEZVOUS_RANK,
+      name: "the rendezvous",
+      tls,
+      deadline,
+    });
+    return new Control(connection, options);
+  }
+
+  /**
+   * Says where this rank listens and waits for all others to do so.
+   *
+   * @throws RendezvousError if the job ends before all have joined
+   */
+  async join(host: string, endpoints: readonly Endpoint[]): Promise<readonly TableEntry[]> {
+    const { rank, size } = this.#options;
+    const join: JoinMessage = { type: "join", host, pid: Deno.pid, endpoints };
+    await this.#channel.send(join);
+    for (;;) {
+      const value = await this.#channel.receive();
+      if (value === null) {
+        throw new RendezvousError(`rank ${rank} cannot join: the rendezvous has closed`);
       }
-      return { type: "table", ranks };
+      const message = checkServerMessage(value, size);
+      if (message.type === "table") return message.ranks;
+      if (message.type === "lost") {
+        throw new RendezvousError(
+          `rank ${rank} cannot join: rank ${message.rank} is lost: ${message.reason}`,
+        );
+      }
+      if (message.type === "abort") {
+        throw new RendezvousError(`rank ${rank} cannot join: ${message.message}`);
+      }
     }
-    case "lost": {
-      const rank = integer(message.rank, "rank");
-      if (rank >= size) throw new TypeError(`lost rank ${rank} of ${size}`);
-      return { type: "lost", rank, reason: text(message.reason, "reason") };
+  }
+
+  /** Starts to listen to the rendezvous; does not keep the process alive. */
+  start(events: ControlEvents): void {
+    this.#events = events;
+    this.#channel.unref();
+    this.#listen();
+  }
+
+  async #listen(): Promise<void> {
+    try {
+      for (;;) {
+        const value = await this.#channel.receive();
+        if (value === null) break;
+        const message = checkServerMessage(value, this.#options.size);
+        if (message.type === "lost") this.#events?.lost(message.rank, message.reason);
+        if (message.type === "abort") this.#events?.abort(message.code, message.message);
+        if (message.type === "finalized") this.#finalized?.();
+      }
+    } catch {
+      // The same as its end.
     }
-    case "abort":
-      return abort(message);
-    case "finalized":
-      return { type: "finalized" };
+    if (this.#closed) return;
+    const finalized = this.#finalized;
+    this.close();
+    if (finalized !== null) finalized();
+    else this.#events?.gone();
   }
-  throw new TypeError(`unknown type ${JSON.stringify(message.type)} of a message to a rank`);
-}
 
-function abort(message: Record<string, unknown>): AbortMessage {
-  const code = integer(message.code, "code");
-  if (code > 255) throw new TypeError(`an exit code is at most 255, not ${code}`);
-  return { type: "abort", code, message: text(message.message, "message") };
-}
-
-function fields(value: unknown): Record<string, unknown> {
-  if (typeof value !== "object" || value === null || Array.isArray(value)) {
-    throw new TypeError("a message is an object");
+  /** Says what went wrong. */
+  report(report: Omit<ReportMessage, "type">): Promise<void> {
+    return this.#channel.send({
+      type: "report",
+      ...report,
+      message: shorten(report.message),
+      operation: report.operation === null ? null : shorten(report.operation, 200),
+    });
   }
-  return value as Record<string, unknown>;
-}
 
-function list(value: unknown, name: string): unknown[] {
-  if (!Array.isArray(value)) throw new TypeError(`${name} is a list`);
-  return value;
-}
-
-function text(value: unknown, name: string): string {
-  if (typeof value !== "string") throw new TypeError(`${name} is a text`);
-  return value;
-}
-
-function number(value: unknown, name: string): number {
-  if (typeof value !== "number") throw new TypeError(`${name} is a number`);
-  return value;
-}
-
-function integer(value: unknown, name: string): number {
-  if (!Number.isSafeInteger(value) || (value as number) < 0) {
-    throw new TypeError(`${name} is an integer from 0, not ${JSON.stringify(value)}`);
+  /** Asks for the end of the job. */
+  abort(code: number, message: string): Promise<void> {
+    return this.#channel.send({ type: "abort", code, message: shorten(message) });
   }
-  return value as number;
-}
 
-function endpoints(value: unknown): Endpoint[] {
-  const all = list(value, "endpoints").map(fields).map((endpoint): Endpoint => {
-    if (endpoint.kind === "unix") return { kind: "unix", path: text(endpoint.path, "path") };
-    if (endpoint.kind !== "tcp") throw new TypeError("an endpoint is tcp or unix");
-    const port = integer(endpoint.port, "port");
-    if (port > 65535) throw new TypeError(`a port is at most 65535, not ${port}`);
-    return { kind: "tcp", hostname: text(endpoint.hostname, "hostname"), port };
-  });
-  if (all.length < 1 || all.length > 4) {
-    throw new TypeError(`a rank has 1 to 4 endpoints, not ${all.length}`);
+  /** Says that this rank has taken its leave of all others; resolves when that is known. */
+  async finalize(): Promise<void> {
+    if (this.#closed) return;
+    const known = new Promise<void>((resolve) => this.#finalized = resolve);
+    // The promise alone would not keep the process alive until the answer is here.
+    const hold = setTimeout(() => this.#finalized?.(), 2000);
+    try {
+      await this.#channel.send({ type: "finalized" });
+      await known;
+    } catch {
+      // Nobody left to tell.
+    } finally {
+      clearTimeout(hold);
+    }
   }
-  return all;
+
+  /** Ends the connection. */
+  close(): void {
+    this.#closed = true;
+    this.#channel.close();
+  }
 }

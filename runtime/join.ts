@@ -10,7 +10,7 @@ import { credentials } from "./handshake.ts";
 import { buildMesh, openDoors } from "./mesh.ts";
 import { MeshTransport } from "./mesh_transport.ts";
 import { type Place, readTls } from "./place.ts";
-import { Control } from "./rendezvous.ts";
+import { Control } from "./control.ts";
 
 /** Least time in ms to wait for all ranks to join: starting them may mean downloading packages. */
 const JOIN_MS = 60_000;

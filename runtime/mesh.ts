@@ -9,7 +9,7 @@ import { type Endpoint, listenAt, LONGEST_SOCKET_PATH, type TlsMaterial } from "
 import { RendezvousError } from "./errors.ts";
 import { Gate } from "./gate.ts";
 import type { Credentials } from "./handshake.ts";
-import type { TableEntry } from "./control.ts";
+import type { TableEntry } from "./_messages.ts";
 
 /** What the ranks talk over. */
 export type Medium = "auto" | "tcp" | "unix";

@@ -5,7 +5,8 @@
  */
 
 import { PeerLostError } from "./errors.ts";
-import type { Control } from "./rendezvous.ts";
+import { endOrphan } from "./_stdin.ts";
+import type { Control } from "./control.ts";
 import type { FailureReport, FrameSink, Transport } from "./transport.ts";
 import { Kind, Link } from "./wire.ts";
 
@@ -241,8 +242,7 @@ export class MeshTransport implements Transport {
   /** The launcher is gone, so nobody looks after this process any more. */
   #orphaned(): void {
     if (this.#closing !== null) return;
-    console.error(`rank ${this.rank} ends: whoever started it is gone`);
-    Deno.exit(143);
+    endOrphan();
   }
 
   async report(failure: FailureReport): Promise<void> {

@@ -10,19 +10,13 @@
 import { Channel } from "./_channel.ts";
 import {
   checkRankMessage,
-  checkServerMessage,
   type JoinMessage,
   LARGEST_RANK_MESSAGE,
-  largestServerMessage,
   type RankMessage,
   type ReportMessage,
   type ServerMessage,
-  shorten,
   type TableEntry,
-} from "./control.ts";
-import { dialMember } from "./dialer.ts";
-import type { Endpoint, TlsMaterial } from "./endpoint.ts";
-import { RendezvousError } from "./errors.ts";
+} from "./_messages.ts";
 import { Gate } from "./gate.ts";
 import { type Credentials, RENDEZVOUS_RANK } from "./handshake.ts";
 
@@ -50,7 +44,7 @@ export interface RendezvousOptions {
   readonly events: RendezvousEvents;
 }
 
-/** The server's side. */
+/** The server's side; the ranks' side is `Control`. */
 export class Rendezvous {
   readonly #options: RendezvousOptions;
   readonly #gate: Gate;
@@ -135,149 +129,5 @@ export class Rendezvous {
     this.#gate.close();
     this.announce({ type: "table", ranks: this.#table as TableEntry[] });
     this.#options.events.complete?.();
-  }
-}
-
-/** What a rank hears from the rendezvous once it is under way. */
-export interface ControlEvents {
-  lost(rank: number, reason: string): void;
-  abort(code: number, message: string): void;
-  /** The rendezvous, and with it whoever started the job, is gone. */
-  gone(): void;
-}
-
-/** How a rank reaches the rendezvous. */
-export interface JoinOptions {
-  readonly hostname: string;
-  readonly port: number;
-  readonly job: Credentials;
-  readonly rank: number;
-  readonly size: number;
-  readonly tls?: TlsMaterial;
-  /** When to give up, on the clock of `performance.now()`. */
-  readonly deadline: number;
-}
-
-/** A rank's connection to the rendezvous. */
-export class Control {
-  /** Address of this host as the rendezvous sees it: where others can reach this rank. */
-  readonly localHostname: string;
-  readonly #channel: Channel;
-  readonly #options: JoinOptions;
-  #events: ControlEvents | null = null;
-  #finalized: (() => void) | null = null;
-  #closed = false;
-
-  private constructor(connection: Deno.Conn, options: JoinOptions) {
-    this.#options = options;
-    this.#channel = new Channel(connection, largestServerMessage(options.size));
-    this.localHostname = (connection.localAddr as Deno.NetAddr).hostname;
-  }
-
-  /** Dials the rendezvous and proves this rank to it. */
-  static async connect(options: JoinOptions): Promise<Control> {
-    const { hostname, port, job, rank, tls, deadline } = options;
-    const connection = await dialMember({
-      endpoints: [{ kind: "tcp", hostname, port }],
-      job,
-      purpose: "rendezvous",
-      self: rank,
-      peer: RENDEZVOUS_RANK,
-      name: "the rendezvous",
-      tls,
-      deadline,
-    });
-    return new Control(connection, options);
-  }
-
-  /**
-   * Says where this rank listens and waits for all others to do so.
-   *
-   * @throws RendezvousError if the job ends before all have joined
-   */
-  async join(host: string, endpoints: readonly Endpoint[]): Promise<readonly TableEntry[]> {
-    const { rank, size } = this.#options;
-    const join: JoinMessage = { type: "join", host, pid: Deno.pid, endpoints };
-    await this.#channel.send(join);
-    for (;;) {
-      const value = await this.#channel.receive();
-      if (value === null) {
-        throw new RendezvousError(`rank ${rank} cannot join: the rendezvous has closed`);
-      }
-      const message = checkServerMessage(value, size);
-      if (message.type === "table") return message.ranks;
-      if (message.type === "lost") {
-        throw new RendezvousError(
-          `rank ${rank} cannot join: rank ${message.rank} is lost: ${message.reason}`,
-        );
-      }
-      if (message.type === "abort") {
-        throw new RendezvousError(`rank ${rank} cannot join: ${message.message}`);
-      }
-    }
-  }
-
-  /** Starts to listen to the rendezvous; does not keep the process alive. */
-  start(events: ControlEvents): void {
-    this.#events = events;
-    this.#channel.unref();
-    this.#listen();
-  }
-
-  async #listen(): Promise<void> {
-    try {
-      for (;;) {
-        const value = await this.#channel.receive();
-        if (value === null) break;
-        const message = checkServerMessage(value, this.#options.size);
-        if (message.type === "lost") this.#events?.lost(message.rank, message.reason);
-        if (message.type === "abort") this.#events?.abort(message.code, message.message);
-        if (message.type === "finalized") this.#finalized?.();
-      }
-    } catch {
-      // The same as its end.
-    }
-    if (this.#closed) return;
-    const finalized = this.#finalized;
-    this.close();
-    if (finalized !== null) finalized();
-    else this.#events?.gone();
-  }
-
-  /** Says what went wrong. */
-  report(report: Omit<ReportMessage, "type">): Promise<void> {
-    return this.#channel.send({
-      type: "report",
-      ...report,
-      message: shorten(report.message),
-      operation: report.operation === null ? null : shorten(report.operation, 200),
-    });
-  }
-
-  /** Asks for the end of the job. */
-  abort(code: number, message: string): Promise<void> {
-    return this.#channel.send({ type: "abort", code, message: shorten(message) });
-  }
-
-  /** Says that this rank has taken its leave of all others; resolves when that is known. */
-  async finalize(): Promise<void> {
-    if (this.#closed) return;
-    const known = new Promise<void>((resolve) => this.#finalized = resolve);
-    // The promise alone would not keep the process alive until the answer is here.
-    const hold = setTimeout(() => this.#finalized?.(), 2000);
-    try {
-      await this.#channel.send({ type: "finalized" });
-      await known;
-    } catch {
-      // Nobody left to tell.
-    } finally {
-      clearTimeout(hold);
-    }
-  }
-
-  /** Ends the connection. */
-  close(): void {
-    this.#closed = true;
-    this.#channel.close();
   }
 }
