@@ -1,0 +1,69 @@
+import { launchProgram } from "../../runtime/launch.ts";
+import { launch, RunFailedError } from "../launch.ts";
+import { OptionError } from "../option.ts";
+import { type OptionName, OPTIONS, type Options, PROCESSES } from "../options.ts";
+import { viewKind } from "../run_view.ts";
+import { formatSummary } from "../summary_text.ts";
+import type { CommandSpec } from "./command_line.ts";
+
+const EPILOGUE = `Without PROGRAM it trains, by default a small network on generated images.
+PROGRAM is the path or URL of any SPMD program; it runs on every rank, like mpirun -n N.
+Examples:
+  deno task launch --ranks 8
+  deno task launch --ranks 8 --preset cifar10-resnet56 --data DIR --interval 4
+  deno task launch --ranks 4 program.ts -- --its-own-option 1`;
+
+/** `launch`: trains, or runs any SPMD program. */
+export const launchCommand: CommandSpec = {
+  name: "launch",
+  summary: "train on N ranks, or run any SPMD program on them",
+  operands: "[program] [args...]",
+  epilogue: EPILOGUE,
+  options: OPTIONS,
+  async run(given, [program, ...args]) {
+    return program === undefined ? await trainRun(given) : await anyProgram(given, program, args);
+  },
+};
+
+async function trainRun(given: Partial<Options>): Promise<number> {
+  const { quiet = false, json = false } = given;
+  try {
+    const { summary, dir } = await launch({ ...given, view: viewKind(quiet) });
+    if (json) console.log(JSON.stringify({ dir, ...summary }));
+    else if (!quiet) console.log(formatSummary(summary, dir));
+    return summary.identicalWeights ? 0 : 1;
+  } catch (error) {
+    if (!(error instanceof RunFailedError)) throw error;
+    console.error(`celgc: ${error.message}`);
+    return error.code;
+  }
+}
+
+async function anyProgram(
+  given: Partial<Options>,
+  program: string,
+  args: string[],
+): Promise<number> {
+  const own = new Set<string>(["ranks", ...Object.keys(PROCESSES)]);
+  for (const name of Object.keys(given)) {
+    if (own.has(name)) continue;
+    const { flag } = OPTIONS[name as OptionName];
+    throw new OptionError(
+      `${flag} is for training and has no meaning for ${program}; the program's own options go ` +
+        `after --`,
+    );
+  }
+  const { ranks = OPTIONS.ranks.default, env = {}, cwd, timeout, out, quiet = false } = given;
+  const { code, failure } = await launchProgram({
+    ranks,
+    program,
+    args,
+    env,
+    ...(cwd ? { cwd } : {}),
+    ...(out ? { logDir: out } : {}),
+    timeout: timeout ?? OPTIONS.timeout.default,
+    quiet,
+  });
+  if (failure) console.error(`celgc: ${failure.message}`);
+  return code;
+}

@@ -1,0 +1,15 @@
+/**
+ * The command line of the project: `deno task <command>`.
+ *
+ * @module
+ */
+
+import { VERSION } from "../version.ts";
+import { runCommandLine } from "./command_line.ts";
+import { launchCommand } from "./launch_command.ts";
+import { reportCommand } from "./report_command.ts";
+
+if (import.meta.main) {
+  const commands = [launchCommand, reportCommand];
+  Deno.exit(await runCommandLine("celgc", VERSION, commands, Deno.args));
+}
