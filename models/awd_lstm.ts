@@ -259,16 +259,23 @@ class Builder {
     if (temporal) {
       // The weight of step t is that of the change from t − 1 to t; there is none before the first.
       const pairs = g.input("pair_weight", "float32", weight.dims);
-      const later = g.slice(raw, [0], [1], [INT_MAX]), earlier = g.slice(raw, [0], [0], [-1]);
-      const change = g.sub(later, earlier);
-      const squares = g.sum(g.mul(change, change), [2], true);
-      const each = g.slice(pairs, [0], [1], [INT_MAX]);
-      loss = g.add(loss, g.mul(weightedSum(g, squares, each), temporal / embedding));
+      // A window of one step has no change.
+      if (this.options.length > 1) loss = g.add(loss, this.change(raw, pairs));
     }
     return {
       loss: g.output("loss", loss),
       cross_entropy: g.output("cross_entropy", crossEntropy),
     };
+  }
+
+  /** Temporal regularisation of a window of at least two steps. */
+  private change(raw: Value, pairs: Value): Value {
+    const { g, config: { temporal, embedding } } = this;
+    const later = g.slice(raw, [0], [1], [INT_MAX]), earlier = g.slice(raw, [0], [0], [-1]);
+    const change = g.sub(later, earlier);
+    const squares = g.sum(g.mul(change, change), [2], true);
+    const each = g.slice(pairs, [0], [1], [INT_MAX]);
+    return g.mul(weightedSum(g, squares, each), temporal / embedding);
   }
 
   private evaluationOutputs(lossSum: Value, weight: Value) {
