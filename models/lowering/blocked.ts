@@ -10,6 +10,7 @@ import { NCHWC } from "../ops/blocked.ts";
 import { sameDims } from "../tensor.ts";
 import { Blocks } from "./_blocks.ts";
 import { blockedConvolution } from "./blocked_convolution.ts";
+import { blockedIndexing } from "./blocked_indexing.ts";
 import { blockedNormalization } from "./blocked_normalization.ts";
 import type { LoweringRule } from "./rule.ts";
 
@@ -40,6 +41,7 @@ const plainAdd = elementwise("Add"), plainRelu = elementwise("Relu");
 
 const rules: BlockedRules = {
   ...blockedConvolution,
+  ...blockedIndexing,
   ...blockedNormalization,
   Sub: elementwise("Sub"),
   Mul: elementwise("Mul"),

@@ -19,15 +19,19 @@ function image(blocks: Blocks, x: Value): Value {
 
 /** Stride 1: a convolution with the flipped kernel, filters and channels exchanged. */
 function flippedConvolution(blocks: Blocks, dy: Value, weight: Value, window: Window): Value {
-  const g = blocks.g, [filters, channels, ...kernel] = weight.dims;
-  const exchanged = g.transpose(g.reshape(weight, [filters, channels, sizeOf(kernel)]), [1, 0, 2]);
-  // Both axes of a kernel turned are its taps in reverse order.
-  const flipped = g.reshape(g.flip(exchanged, [2]), [channels, filters, ...kernel]);
+  const g = blocks.g, size = blocks.size, [filters, channels, ...kernel] = weight.dims;
+  const taps = sizeOf(kernel), backwards = Array.from({ length: taps }, (_, i) => taps - 1 - i);
+  // Both axes of a kernel turned are its taps in reverse order. What moves stays a block wide, and the
+  // Gather between the two keeps onnxruntime from making one slow Transpose of them.
+  const wide = g.transpose(g.reshape(weight, [filters * channels / size, size, taps]));
+  const turned = g.op("Gather", [wide, g.ints(backwards)], { axis: 1 });
+  const split = g.reshape(turned, [filters / size, size, channels / size, taps, size]);
+  const flipped = g.reshape(g.transpose(split, [2, 0, 3, 1, 4]), [channels, filters, ...kernel]);
   const { before, after, dilations } = window;
   const pads = [before, after].flatMap((side) =>
     side.map((count, i) => (kernel[i] - 1) * dilations[i] - count)
   );
-  return blocks.conv(image(blocks, dy), blocks.filters(flipped), { pads, dilations });
+  return blocks.conv(blocks.enter(dy), flipped, { pads, dilations });
 }
 
 /** For one axis: which tap of the kernel each phase of the stride meets at each offset. */

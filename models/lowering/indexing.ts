@@ -1,4 +1,4 @@
-/** Backward passes of Gather. */
+/** Backward passes of Gather and Slice. */
 
 import type { Value } from "../graph.ts";
 import { normalizeAxis } from "../tensor.ts";
@@ -6,6 +6,19 @@ import type { LoweringRules } from "./rule.ts";
 
 /** Rules for indexing. */
 export const indexingRules: LoweringRules = {
+  "celgc.SliceGradient"(g, { inputs: [dy], attributes }) {
+    const [dims, starts, steps] = ["dims", "starts", "steps"].map((name) =>
+      attributes[name] as readonly number[]
+    );
+    // Between two elements come step − 1 zeros: an axis of length 1 after each strided axis is padded
+    // to the step and merged into it.
+    const counts = dy!.dims;
+    let x = g.reshape(dy!, counts.flatMap((count, i) => steps[i] > 1 ? [count, 1] : [count]));
+    const after = steps.flatMap((step) => step > 1 ? [0, step - 1] : [0]);
+    x = g.pad(x, after.map(() => 0), after);
+    x = g.reshape(x, counts.map((count, i) => count * steps[i]));
+    return [g.pad(x, starts, dims.map((dim, i) => dim - starts[i] - x.dims[i]))];
+  },
   "celgc.GatherGradient"(g, { inputs, attributes }) {
     const [indices, dy] = inputs as Value[];
     const dims = attributes.dims as readonly number[];

@@ -41,18 +41,11 @@ function rangesOf(call: Call): Range[] {
 
 /** The gradient of a slice: zeros between and around. Its steps are positive. */
 function spread(g: Graph, dy: Value, ranges: Range[], dims: readonly number[]): Value {
-  // Between two elements come step − 1 zeros: an axis of length 1 after each strided axis is padded
-  // to the step and merged into it.
-  const strided = ranges.some(({ step, count }) => step > 1 && count > 1);
-  let x = dy;
-  if (strided) {
-    x = g.reshape(x, ranges.flatMap(({ count, step }) => step > 1 ? [count, 1] : [count]));
-    const after = ranges.flatMap(({ step }) => step > 1 ? [0, step - 1] : [0]);
-    x = g.pad(x, after.map(() => 0), after);
-    x = g.reshape(x, ranges.map(({ count, step }) => count * step));
+  const starts = ranges.map(({ start }) => start), steps = ranges.map(({ step }) => step);
+  if (ranges.some(({ step, count }) => step > 1 && count > 1)) {
+    return g.op("celgc.SliceGradient", [dy], { dims, starts, steps });
   }
-  const before = ranges.map(({ start }) => start);
-  return g.pad(x, before, dims.map((dim, axis) => dim - before[axis] - x.dims[axis]));
+  return g.pad(dy, starts, dims.map((dim, axis) => dim - starts[axis] - dy.dims[axis]));
 }
 
 function padsOf(call: Call): { before: number[]; after: number[] } {
@@ -135,6 +128,13 @@ export const indexingOperators: Operators = {
           : { start, count, step }
       );
       return [spread(g, g.flip(dy!, backward), forward, node.inputs[0]!.dims)];
+    },
+  },
+  /** `[dy]`, `dims`, `starts` and positive `steps`, one for each axis: dy's elements where they were. */
+  "celgc.SliceGradient": {
+    infer(call) {
+      const { type } = required(call, 0, "gradient");
+      return [{ type, dims: call.attributes.dims as readonly number[] }];
     },
   },
   Pad: {

@@ -94,6 +94,38 @@ const cases: Case[] = [
     fixed: ["mean", "variance"],
   },
   {
+    name: "a shortcut to fewer pixels and more channels",
+    x: [B, B, 8, 6],
+    build: (g, x, parameter) => {
+      const y = g.relu(g.conv(x, parameter("w0", [B, B, 3, 3]), { pads: 1 }));
+      const less = g.pad(
+        g.slice(y, [2, 3], [0, 0], [8, 6], [2, 2]),
+        [0, B, 0, 0],
+        [0, 2 * B, 0, 0],
+      );
+      const more = g.conv(y, parameter("w1", [4 * B, B, 3, 3]), { pads: 1, strides: 2 });
+      return g.relu(g.add(more, less));
+    },
+    gone: ["celgc.SliceGradient"],
+  },
+  {
+    name: "parts of an image that part blocks, or do not",
+    x: [B, 2 * B, 6, 6],
+    build: (g, x, parameter) => {
+      const y = g.conv(x, parameter("w", [2 * B, 2 * B, 1, 1]));
+      const parts = [
+        g.slice(y, [1], [3], [2 * B], [1]),
+        g.slice(y, [2, 3], [1, 1], [6, 4], [3, 1]),
+        g.slice(y, [3, 2], [-1, 0], [-7, 6], [-1, 2]),
+        g.slice(y, [0], [1], [3], [1]),
+        g.pad(y, [0, 4, 1, 0], [0, 4, 0, 2]),
+        g.pad(y, [0, 0, -1, 0], [0, 0, 0, -2]),
+        g.pad(y, [1, B, 0, 0], [0, 0, 0, 0]),
+      ];
+      return parts.map((part) => g.sum(g.mul(part, part))).reduce((a, b) => g.add(a, b));
+    },
+  },
+  {
     name: "one convolution read twice",
     x: [B, B, 8, 8],
     build: (g, x, parameter) => {
