@@ -29,7 +29,7 @@ export interface GateOptions {
 }
 
 /** Accepts connections until it is closed. */
-export class Gate {
+export class Gate implements Disposable {
   readonly #options: GateOptions;
   readonly #inside = new Set<number>();
   // In order of arrival. The oldest has had the most time, so it is the first to go: a rank that has
@@ -53,6 +53,11 @@ export class Gate {
     this.#closed = true;
     this.#options.listener.close();
     for (const connection of this.#pending) this.#drop(connection);
+  }
+
+  /** As {@linkcode Gate.close}. */
+  [Symbol.dispose](): void {
+    this.close();
   }
 
   async #accept(): Promise<void> {
