@@ -68,3 +68,11 @@ export const loadImageRenderer = async () => {
 /** Drives an installed Chromium; the tests look at a report's page with it. */
 // deno-lint-ignore no-import-prefix -- the rule spares re-exports, which cannot be lazy
 export const loadBrowserDriver = () => import("npm:puppeteer-core@25.16.0");
+
+/** Tables for terminals. */
+// deno-lint-ignore no-import-prefix -- the rule spares re-exports, which cannot be lazy
+export const loadTables = async () => (await import("npm:cli-table3@0.6.5")).default;
+
+/** Writes CSV. */
+// deno-lint-ignore no-import-prefix -- as above
+export const loadCsv = () => import("npm:csv-stringify@6.9.0/sync");

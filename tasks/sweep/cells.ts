@@ -1,0 +1,172 @@
+/**
+ * The cells of a sweep: the product of its axes, each cell with its resolved options, a readable name
+ * and the hash by which a finished one is recognised.
+ *
+ * @module
+ */
+
+import { createHash } from "node:crypto";
+import { OptionError } from "../option.ts";
+import { OPTIONS, type Options } from "../options.ts";
+import { type PresetName, PRESETS } from "../presets.ts";
+import { resolveOptions } from "../resolve.ts";
+import { VERSION } from "../version.ts";
+import { type Axis, splitAxes, type Swept } from "./axes.ts";
+import { unheeded } from "./heeded.ts";
+
+/** Counts the changes of what a cell's folder holds; a cell of another format is run again. */
+export const CELL_FORMAT = 1;
+
+/** One run of a sweep. */
+export interface Cell {
+  /** Name of its folder, such as `interval=4_lr=0.1`. */
+  readonly name: string;
+  /** Its value on each axis; null on an axis that its algorithm does not heed. */
+  readonly at: Readonly<Record<string, unknown>>;
+  /** Every option as resolved, without a folder. */
+  readonly options: Options;
+  /** SHA-256 of the options that matter, and of the versions; hexadecimal. */
+  readonly hash: string;
+}
+
+/** What is to be run. */
+export interface CellPlan {
+  /** The options that tell the cells apart, by their names in code. */
+  readonly axes: readonly string[];
+  /** The baselines first, then the product of the axes, the last axis fastest. */
+  readonly cells: readonly Cell[];
+}
+
+/** Options that change where a run is shown or kept, but nothing in it. */
+const APART = ["out", "quiet", "json", "download", "timeout"] as const;
+
+/**
+ * Plans a sweep.
+ *
+ * @param given options, of which those with several values are axes
+ * @param baseline whether to add the naive parallel cells
+ * @throws OptionError if an option, or a combination of them, is not possible
+ */
+export function planCells(given: Swept, baseline = false): CellPlan {
+  const { axes, fixed } = splitAxes(given as Record<string, unknown>);
+  const varies = baseline || axes.some(({ name }) => name === "algorithm");
+  const points = product(axes);
+  const naive = baseline ? points.map((at) => ({ ...at, algorithm: "naive-parallel" })) : [];
+  const cells = new Map<string, Cell>();
+  for (const at of [...naive, ...points]) {
+    const cell = makeCell(axes, fixed, at, varies);
+    if (!cells.has(cell.hash)) cells.set(cell.hash, cell);
+  }
+  const named = uniqueNames([...cells.values()]);
+  const names = axes.map(({ name }) => name as string);
+  return {
+    axes: baseline && !names.includes("algorithm") ? ["algorithm", ...names] : names,
+    cells: named,
+  };
+}
+
+/** Every combination of the axes' values. */
+function product(axes: readonly Axis[]): Record<string, unknown>[] {
+  return axes.reduce<Record<string, unknown>[]>(
+    (points, { name, values }) =>
+      points.flatMap((point) => values.map((value) => ({ ...point, [name]: value }))),
+    [{}],
+  );
+}
+
+/** @param varies whether cells differ in their algorithm: fixed options then go with some of them */
+function makeCell(
+  axes: readonly Axis[],
+  fixed: Readonly<Record<string, unknown>>,
+  at: Readonly<Record<string, unknown>>,
+  varies: boolean,
+): Cell {
+  const given = { ...fixed, ...at };
+  const algorithm = algorithmOf(given);
+  const ignored: readonly string[] = unheeded(algorithm);
+  const applies = ([name]: [string, unknown]) =>
+    !ignored.includes(name) || (!varies && !(name in at));
+  const heeded = Object.fromEntries(Object.entries(at).filter(applies));
+  const label = labelOf(axes, heeded, algorithm);
+  const options = resolve(label, Object.fromEntries(Object.entries(given).filter(applies)));
+  const place = Object.fromEntries(
+    Object.keys(at).map((name) => [name, name in heeded ? heeded[name] : null]),
+  );
+  return {
+    name: label,
+    at: varies ? { algorithm, ...place } : place,
+    options: { ...options, out: null },
+    hash: hashOf(options, ignored),
+  };
+}
+
+function algorithmOf(given: Readonly<Record<string, unknown>>): string {
+  const { algorithm, preset } = given as Partial<Options>;
+  const named = preset ? PRESETS[preset as PresetName]?.options : undefined;
+  return algorithm ?? named?.algorithm ?? OPTIONS.algorithm.default;
+}
+
+function resolve(label: string, given: Readonly<Record<string, unknown>>): Options {
+  try {
+    return resolveOptions(given);
+  } catch (error) {
+    if (!(error instanceof OptionError)) throw error;
+    throw new OptionError(`${error.message} (cell ${label})`, { cause: error });
+  }
+}
+
+/** For example `interval=4_lr=0.1`: letters, digits and a few signs, for any file system. */
+function labelOf(
+  axes: readonly Axis[],
+  heeded: Readonly<Record<string, unknown>>,
+  algorithm: string,
+): string {
+  const names = axes.map(({ name }) => name as string).filter((name) => name in heeded);
+  if ("algorithm" in heeded && !names.includes("algorithm")) names.unshift("algorithm");
+  const parts = names.map((name) => {
+    const { flag } = OPTIONS[name as keyof Options];
+    return `${flag.slice(2)}=${slug(showValue(heeded[name]))}`;
+  });
+  return parts.length > 0 ? parts.join("_") : `algorithm=${slug(algorithm)}`;
+}
+
+/** A value as a person writes it. */
+export function showValue(value: unknown): string {
+  if (value === null || (Array.isArray(value) && value.length === 0)) return "none";
+  if (typeof value === "boolean") return value ? "on" : "off";
+  return String(value);
+}
+
+function slug(text: string): string {
+  return text.replace(/[^A-Za-z0-9.+-]+/g, "-").replace(/^[.-]+|[.-]+$/g, "") || "none";
+}
+
+/** Longest name of a folder; file systems allow 255 bytes, and paths on Windows not much more. */
+const LONGEST_NAME = 100;
+
+/** Names that are one of a kind where capitals do not count, and short enough. */
+function uniqueNames(cells: readonly Cell[]): Cell[] {
+  const uses = new Map<string, number>();
+  for (const { name } of cells) {
+    uses.set(name.toLowerCase(), (uses.get(name.toLowerCase()) ?? 0) + 1);
+  }
+  return cells.map((cell) => {
+    const fits = cell.name.length <= LONGEST_NAME && uses.get(cell.name.toLowerCase()) === 1;
+    return fits ? cell : { ...cell, name: distinctName(cell) };
+  });
+}
+
+/** The cell's name with a part of its hash. */
+export function distinctName({ name, hash }: Cell): string {
+  return `${name.slice(0, LONGEST_NAME - 9)}-${hash.slice(0, 8)}`;
+}
+
+/** The hash of what decides a run: two cells of one hash would do the same. */
+function hashOf(options: Options, ignored: readonly string[]): string {
+  const apart = new Set<string>([...APART, ...ignored]);
+  const parts = Object.entries(options)
+    .filter(([name]) => !apart.has(name))
+    .sort(([a], [b]) => a < b ? -1 : 1);
+  const text = JSON.stringify({ format: CELL_FORMAT, celgc: VERSION, options: parts });
+  return createHash("sha256").update(text).digest("hex");
+}

@@ -1,0 +1,107 @@
+import assert from "node:assert/strict";
+import { planCells } from "../../../tasks/sweep/cells.ts";
+import type { Swept } from "../../../tasks/sweep/axes.ts";
+
+const names = (given: Swept, baseline = false) =>
+  planCells(given, baseline).cells.map(({ name }) => name);
+
+Deno.test("the cells are the product of the axes, named by them", () => {
+  const { axes, cells } = planCells({ lr: [0.1, 0.2], interval: [1, 4], ranks: 2 });
+  assert.deepEqual(axes, ["interval", "lr"]);
+  assert.deepEqual(cells.map(({ name }) => name), [
+    "interval=1_lr=0.1",
+    "interval=1_lr=0.2",
+    "interval=4_lr=0.1",
+    "interval=4_lr=0.2",
+  ]);
+  assert.deepEqual(cells.map(({ options: o }) => [o.interval, o.lr, o.ranks, o.seed]), [
+    [1, 0.1, 2, 1],
+    [1, 0.2, 2, 1],
+    [4, 0.1, 2, 1],
+    [4, 0.2, 2, 1],
+  ]);
+  assert.deepEqual(cells[1].at, { interval: 1, lr: 0.2 });
+  assert.equal(new Set(cells.map(({ hash }) => hash)).size, 4);
+});
+
+Deno.test("the baseline stands first, once for each value of what it heeds", () => {
+  const { axes, cells } = planCells({ interval: [1, 4], lr: [0.1, 0.2] }, true);
+  assert.deepEqual(axes, ["algorithm", "interval", "lr"]);
+  assert.deepEqual(cells.map(({ name }) => name), [
+    "algorithm=naive-parallel_lr=0.1",
+    "algorithm=naive-parallel_lr=0.2",
+    "interval=1_lr=0.1",
+    "interval=1_lr=0.2",
+    "interval=4_lr=0.1",
+    "interval=4_lr=0.2",
+  ]);
+  assert.deepEqual(cells[0].at, { algorithm: "naive-parallel", interval: null, lr: 0.1 });
+  assert.deepEqual(cells[2].at, { algorithm: "celgc", interval: 1, lr: 0.1 });
+});
+
+Deno.test("the baseline changes neither names nor hashes of the other cells", () => {
+  const alone = planCells({ interval: [1, 4] }).cells;
+  const beside = planCells({ interval: [1, 4] }, true).cells.slice(1);
+  assert.deepEqual(
+    beside.map(({ name, hash }) => [name, hash]),
+    alone.map((c) => [c.name, c.hash]),
+  );
+});
+
+Deno.test("cells that differ only in what their algorithm ignores are one cell", () => {
+  assert.deepEqual(
+    names({ algorithm: ["naive-parallel", "celgc", "single"], interval: [1, 2], ranks: 4 }),
+    [
+      "algorithm=naive-parallel",
+      "algorithm=celgc_interval=1",
+      "algorithm=celgc_interval=2",
+      "algorithm=single",
+    ],
+  );
+  const { cells } = planCells({ algorithm: ["celgc", "single"], ranks: 4, participants: 3 });
+  assert.deepEqual(cells.map(({ options: { ranks } }) => ranks), [4, 1]);
+});
+
+Deno.test("the hash is of what decides the run, given or by default", () => {
+  const hash = (given: Swept) => planCells(given).cells[0].hash;
+  assert.equal(hash({ ranks: 8 }), hash({}));
+  assert.equal(hash({ out: "elsewhere", quiet: true, timeout: 5 }), hash({}));
+  assert.equal(
+    hash({ algorithm: "naive-parallel", interval: 2 }),
+    hash({ algorithm: "naive-parallel", interval: 8 }),
+  );
+  for (const other of [{ ranks: 4 }, { seed: 2 }, { device: "wasm" }, { interval: 5 }] as const) {
+    assert.notEqual(hash(other), hash({}), JSON.stringify(other));
+  }
+});
+
+Deno.test("names stay readable and apart whatever the values are", () => {
+  assert.deepEqual(names({ partition: ["iid", "proportional:40,60"], ranks: 2 }), [
+    "partition=iid",
+    "partition=proportional-40-60",
+  ]);
+  assert.deepEqual(names({ decayAt: [[], [1, 2]], nesterov: [false, true], momentum: 0.5 }), [
+    "nesterov=off_decay-at=none",
+    "nesterov=off_decay-at=1-2",
+    "nesterov=on_decay-at=none",
+    "nesterov=on_decay-at=1-2",
+  ]);
+  const long = names({
+    partition: [`proportional:${Array(64).fill("1.5625").join()}`],
+    ranks: 64,
+  });
+  assert.ok(long[0].length <= 100, long[0]);
+});
+
+Deno.test("an impossible combination is refused before anything runs, and names the cell", () => {
+  assert.throws(
+    () => planCells({ ranks: [8, 2], participants: 6 }),
+    /--participants must be at most --ranks, 2, not 6 \(cell ranks=2\)/,
+  );
+  assert.throws(() => planCells({ intervall: [1] } as Swept), /unknown option intervall/);
+});
+
+Deno.test("a sweep without axes is one cell", () => {
+  assert.deepEqual(names({ interval: 4 }), ["algorithm=celgc"]);
+  assert.deepEqual(names({ interval: 4 }, true), ["algorithm=naive-parallel", "algorithm=celgc"]);
+});
