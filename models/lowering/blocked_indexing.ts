@@ -47,19 +47,22 @@ export const blockedIndexing: BlockedRules = {
     const padded = pad(blocks, blocks.enter(x), pads.slice(0, 4), pads.slice(4));
     return padded && [blocks.leave(padded)];
   },
-  /** Of rows and columns, forward. */
+  /** Forward, and of whole blocks. */
   Slice(blocks, call) {
-    const x = call.inputs[0]!, g = blocks.g;
+    const x = call.inputs[0]!, g = blocks.g, size = blocks.size;
     if (!blocks.has(x)) return undefined;
-    const steps = forAxes(call, 4, 1), starts = forAxes(call, 1, 0);
-    const ends = forAxes(call, 2, 2 ** 31 - 1);
-    const whole = [0, 1].every((axis) =>
-      starts[axis] === 0 && ends[axis] >= x.dims[axis] && steps[axis] === 1
-    );
-    if (!whole || steps.some((step) => step < 1)) return undefined;
-    const of = (list: number[]) => list.slice(2);
-    const part = g.slice(blocks.open(blocks.enter(x)), [2, 3], of(starts), of(ends), of(steps));
-    return [blocks.leave(g.reshape(part, [...x.dims.slice(0, 2), ...part.dims.slice(2, 4)]))];
+    const steps = forAxes(call, 4, 1);
+    const within = (index: number, axis: number) =>
+      Math.max(0, Math.min(x.dims[axis], index < 0 ? index + x.dims[axis] : index));
+    const starts = forAxes(call, 1, 0).map(within),
+      ends = forAxes(call, 2, 2 ** 31 - 1).map(within);
+    if (steps[1] !== 1 || starts[1] % size || ends[1] % size) return undefined;
+    if (steps.some((step) => step < 1)) return undefined;
+    starts[1] /= size;
+    ends[1] /= size;
+    const part = g.slice(blocks.open(blocks.enter(x)), [0, 1, 2, 3], starts, ends, steps);
+    const [batch, channels, ...image] = part.dims.slice(0, 4);
+    return [blocks.leave(g.reshape(part, [batch, channels * size, ...image]))];
   },
   "celgc.SliceGradient"(blocks, { inputs: [dy], attributes }) {
     const [dims, starts, steps] = ["dims", "starts", "steps"].map((name) =>
