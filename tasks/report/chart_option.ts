@@ -156,7 +156,7 @@ export function lineOption(data: PageData, figure: LineFigure, view: FigureView)
   const xTicks = view.logX
     ? logTicks(xs[0], xs[1])
     : linearTicks(xLow, xs[1], roomy, axis.key === "seconds");
-  const margin = ys && view.logY ? (ys[1] / ys[0]) ** 0.04 : 1;
+  const margin = ys && view.logY ? Math.max(1.05, (ys[1] / ys[0]) ** 0.04) : 1;
   const yLow = ys && view.logY ? ys[0] / margin : undefined;
   const yHigh = ys && view.logY ? ys[1] * margin : undefined;
   const yTicks = yLow && yHigh ? logTicks(yLow, yHigh) : undefined;

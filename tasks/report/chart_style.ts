@@ -88,6 +88,8 @@ export function logTicks(low: number, high: number): number[] {
       if (tick >= low && tick <= high) ticks.push(tick);
     }
   }
+  // Within a factor of two or so no axis is read logarithmically.
+  if (ticks.length < 3 && decades > 0 && decades < 1) return linearTicks(low, high, 4, false);
   return ticks;
 }
 
