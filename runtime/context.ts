@@ -25,6 +25,8 @@ export class Context {
   readonly size: number;
   readonly messages: Messages;
   readonly stats = new Stats();
+  /** The members' process numbers if all can read each other's memory, else null; found on demand. */
+  neighbours: Promise<readonly number[] | null> | undefined;
   /** Why the communicator cannot be used any more, or null. */
   failure: Error | null = null;
 

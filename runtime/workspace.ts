@@ -54,8 +54,8 @@ export class Workspace {
   }
 
   /**
-   * Does what `foldInputs` does, faster where it can. All inputs but one must lie in `bytes` at
-   * multiples of {@linkcode ALIGNMENT}, with what is behind them up to the next multiple unused.
+   * Does what `foldInputs` does, faster where it can. All inputs but one must lie in `bytes`, and have
+   * up to {@linkcode ALIGNMENT} − 1 unused bytes behind them.
    */
   fold(fold: Fold, inputs: readonly TypedArray[], out: TypedArray): void {
     if (!fold.isFloat32Sum || out.length === 0) return foldInputs(fold, inputs, out);

@@ -1,23 +1,35 @@
 import type { Context } from "../context.ts";
-import { bytesOf, type TypedArray } from "../datatypes.ts";
+import type { TypedArray } from "../datatypes.ts";
 import type { Op } from "../ops.ts";
 import type { Call } from "./_call.ts";
 import { allgatherThenReduce } from "./_allreduce_allgather.ts";
+import { memoryAllreduce } from "./_allreduce_memory.ts";
 import { ringAllreduce } from "./_allreduce_ring.ts";
+import { findNeighbours } from "./_neighbours.ts";
 import { partition, type Range } from "./_partition.ts";
 import { reducePieces } from "./_reduce_pieces.ts";
 import { foldBytes, type Reducing, reducing } from "./_reducing.ts";
 import { isSmall } from "./_tuning.ts";
 
 /** The ways to reduce to all, in the order of their numbers on the wire. */
-export const ALLREDUCE_ALGORITHMS = ["auto", "tree", "allgather", "direct", "ring"] as const;
+export const ALLREDUCE_ALGORITHMS = [
+  "auto",
+  "tree",
+  "allgather",
+  "direct",
+  "ring",
+  "memory",
+] as const;
 
 /** A way to reduce to all. All give the same bits. */
 export type AllreduceAlgorithm = typeof ALLREDUCE_ALGORITHMS[number];
 
 /** How an allreduce is to be carried out; every member must ask for the same. */
 export interface AllreduceOptions {
-  /** `auto` takes the tree for small buffers and direct exchange for large ones. @default {"auto"} */
+  /**
+   * `auto` takes the tree for small buffers; for large ones `memory` where the ranks can read each
+   * other's memory, else `direct`. @default {"auto"}
+   */
   algorithm?: AllreduceAlgorithm;
   /** Longest segment in bytes. */
   segmentBytes?: number;
@@ -47,16 +59,25 @@ export async function allreduce(
     algorithm: code,
     segmentBytes,
   } as const;
-  await context.collective(signature, (call) => {
-    switch (algorithm === "auto" ? (isSmall(bytesOf(buffer)) ? "tree" : "direct") : algorithm) {
-      case "tree":
-        return tree(call, job);
+  await context.collective(signature, async (call) => {
+    if (
+      context.size > 1 && (algorithm === "memory" || algorithm === "auto" && !isSmall(job.bytes))
+    ) {
+      // Asked for at once, so that the same call asks on every member.
+      const neighbours = await (context.neighbours ??= findNeighbours(call));
+      if (neighbours !== null) return await memoryAllreduce(call, job, neighbours, segmentBytes);
+    }
+    switch (algorithm) {
       case "allgather":
-        return allgatherThenReduce(call, job);
+        return await allgatherThenReduce(call, job);
       case "ring":
-        return ringAllreduce(call, job, segmentBytes);
+        return await ringAllreduce(call, job, segmentBytes);
+      case "tree":
+        return await tree(call, job);
+      case "auto":
+        return await (isSmall(job.bytes) ? tree(call, job) : direct(call, job, segmentBytes));
       default:
-        return direct(call, job, segmentBytes);
+        return await direct(call, job, segmentBytes);
     }
   });
 }

@@ -1,0 +1,50 @@
+/** The communicator in launched ranks: real processes, real sockets, every world size. */
+
+import assert from "node:assert/strict";
+import { launchProgram, type LaunchProgramOptions } from "../../runtime/launch.ts";
+
+const program = (name: string) => new URL(`./programs/${name}`, import.meta.url);
+
+/** Runs a program and returns what rank 0 printed; fails with the failing rank's last words. */
+async function outputOf(options: LaunchProgramOptions): Promise<string[]> {
+  const lines: string[] = [], all: string[] = [];
+  const { code, failure } = await launchProgram({
+    ...options,
+    quiet: true,
+    onOutput: (rank, line) => {
+      all.push(`[${rank}] ${line}`);
+      if (rank === 0) lines.push(line);
+    },
+  });
+  assert.equal(code, 0, `${failure?.message}\n${all.slice(-30).join("\n")}`);
+  return lines;
+}
+
+// Between them, the worlds cover both kinds of socket, and ranks with and without a look at each other.
+const WORLDS: [number, "tcp" | "auto", string[]][] = [
+  [1, "tcp", []],
+  [2, "tcp", ["--allow-ffi"]],
+  [3, "auto", []],
+  [4, "tcp", []],
+  [5, "auto", ["--allow-ffi"]],
+  [8, "auto", ["--allow-ffi"]],
+];
+
+for (const [ranks, transport, permissions] of WORLDS) {
+  Deno.test(`every call is right on ${ranks} ranks over ${transport} ${permissions}`, async () => {
+    const options = { ranks, transport, permissions, program: program("battery.ts") };
+    assert.deepEqual(await outputOf(options), [`battery passed on ${ranks}`]);
+  });
+}
+
+for (const algorithm of ["direct", "memory"]) {
+  Deno.test(`24.2 million floats are summed on 3 ranks (${algorithm})`, async () => {
+    const lines = await outputOf({
+      ranks: 3,
+      program: program("many_elements.ts"),
+      args: [algorithm, "24200003"],
+      permissions: ["--allow-ffi"],
+    });
+    assert.deepEqual(lines, [`${algorithm}: 24200003 floats are right`]);
+  });
+}
