@@ -27,6 +27,8 @@ export interface Plan {
   readonly testSamples: number;
   /** Trainable floats of the network. */
   readonly parameters: number;
+  /** SHA-256 of the weights that all ranks start from, little-endian float32, in hexadecimal. */
+  readonly initialWeights: string;
 }
 
 /** The content of `config.json`. */

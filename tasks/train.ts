@@ -84,6 +84,7 @@ export async function train(
       trainSamples,
       testSamples,
       parameters,
+      initialWeights: await hashOf(await stepper.weights.read()),
     };
     await writeConfig(output.directory, { ...output.config, plan });
   }
@@ -104,4 +105,9 @@ function gradientWays(algorithm: Algorithm, steps: number): Set<Plan["gradients"
   const ways = new Set<Plan["gradients"]>();
   for (let t = 1; t <= steps; t++) ways.add(algorithm.exchange(t).gradients);
   return ways;
+}
+
+/** SHA-256 in hexadecimal. */
+async function hashOf(values: Float32Array): Promise<string> {
+  return new Uint8Array(await crypto.subtle.digest("SHA-256", values as BufferSource)).toHex();
 }

@@ -1,0 +1,88 @@
+/**
+ * How fast a run learnt, and speedups between runs.
+ *
+ * @module
+ */
+
+import type { RunLog } from "../report/run_log.ts";
+import { trainingSeconds } from "../report/series.ts";
+
+/** A run step by step: entry i is the state after its step i + 1. */
+export interface Pace {
+  /** Passes over the training data. */
+  readonly epoch: readonly number[];
+  /** Training loss of the step, the mean over the ranks. */
+  readonly loss: readonly number[];
+  /** Time spent on steps and exchanges so far, evaluations left out: the mean over the ranks. */
+  readonly seconds: readonly number[];
+}
+
+/** Reads the pace off a run's log. */
+export function paceOf(log: RunLog): Pace {
+  const { steps } = log;
+  const iterations = steps.column("iteration"), epochs = steps.column("epoch");
+  const losses = steps.column("loss");
+  const sums = new Map<number, { epoch: number; loss: number; ranks: number }>();
+  for (const row of steps.rows()) {
+    const sum = sums.get(iterations[row]) ?? { epoch: epochs[row], loss: 0, ranks: 0 };
+    sum.loss += losses[row];
+    sum.ranks++;
+    sums.set(iterations[row], sum);
+  }
+  const ordered = [...sums].sort(([a], [b]) => a - b);
+  const secondsAt = trainingSeconds(log);
+  return {
+    epoch: ordered.map(([, { epoch }]) => epoch),
+    loss: ordered.map(([, { loss, ranks }]) => loss / ranks),
+    seconds: ordered.map(([iteration]) => secondsAt(iteration)),
+  };
+}
+
+/** How many times faster `run` passed over the same data as `baseline`; null without a step. */
+export function speedup(baseline: Pace, run: Pace): number | null {
+  return finite(secondsPerEpoch(baseline) / secondsPerEpoch(run));
+}
+
+/**
+ * How many times sooner `run` reached the training loss that `baseline` ended with: the mean over the
+ * last tenth of the baseline's epochs, compared with means over as many epochs.
+ *
+ * @returns null if it never did
+ */
+export function speedupToLoss(baseline: Pace, run: Pace): number | null {
+  const window = (baseline.epoch.at(-1) ?? 0) / 10;
+  const target = trailingMean(baseline, baseline.epoch.length - 1, window);
+  if (target === null) return null;
+  const own = secondsToLoss(baseline, target, window), its = secondsToLoss(run, target, window);
+  return own === null || its === null ? null : finite(own / its);
+}
+
+/** Seconds until the loss, averaged over the last `window` epochs, was at most `target`. */
+export function secondsToLoss(pace: Pace, target: number, window: number): number | null {
+  for (let i = 0; i < pace.loss.length; i++) {
+    const mean = trailingMean(pace, i, window);
+    if (mean !== null && mean <= target) return pace.seconds[i];
+  }
+  return null;
+}
+
+/** Mean loss over the `window` epochs up to step i; null while there are not as many. */
+function trailingMean({ epoch, loss }: Pace, i: number, window: number): number | null {
+  // An epoch is a quotient: whole windows must not fail by a rounding.
+  const tiny = 1e-9;
+  if (i < 0 || epoch[i] < window - tiny) return null;
+  let sum = 0, count = 0;
+  for (let j = i; j >= 0 && (count === 0 || epoch[j] > epoch[i] - window + tiny); j--) {
+    sum += loss[j];
+    count++;
+  }
+  return sum / count;
+}
+
+function secondsPerEpoch({ epoch, seconds }: Pace): number {
+  return (seconds.at(-1) ?? NaN) / (epoch.at(-1) ?? NaN);
+}
+
+function finite(value: number): number | null {
+  return Number.isFinite(value) ? value : null;
+}

@@ -1,0 +1,50 @@
+import assert from "node:assert/strict";
+import { findBaseline, type Place } from "../../../tasks/sweep/baseline.ts";
+import { type Pace, secondsToLoss, speedup, speedupToLoss } from "../../../tasks/sweep/pace.ts";
+
+/** A run of `steps` steps, ten an epoch, whose loss is 1/t. */
+const pace = (steps: number, secondsPerStep: number, loss = (t: number) => 1 / t): Pace => {
+  const t = Array.from({ length: steps }, (_, i) => i + 1);
+  return {
+    epoch: t.map((i) => i / 10),
+    loss: t.map(loss),
+    seconds: t.map((i) => i * secondsPerStep),
+  };
+};
+
+Deno.test("speedup is the ratio of the time for the same passes over the data", () => {
+  assert.equal(speedup(pace(100, 2), pace(50, 0.5)), 4);
+  assert.equal(speedup(pace(100, 2), { epoch: [], loss: [], seconds: [] }), null);
+});
+
+Deno.test("speedup to the same loss counts the seconds until the baseline's final loss", () => {
+  const baseline = pace(100, 2);
+  assert.equal(speedupToLoss(baseline, baseline), 1);
+  assert.equal(speedupToLoss(baseline, pace(100, 1)), 2);
+  // Twice as fast a step, but twice as many of them to the same loss: 2/t is 1/100 at t = 200.
+  const slower = speedupToLoss(baseline, pace(400, 1, (t) => 2 / t))!;
+  assert.ok(Math.abs(slower - 1) < 0.03, `${slower}`);
+});
+
+Deno.test("a run that never comes to the baseline's loss has no such speedup", () => {
+  assert.equal(speedupToLoss(pace(100, 2), pace(100, 0.1, () => 0.5)), null);
+});
+
+Deno.test("one lucky batch does not count as reaching a loss: means over a window do", () => {
+  const lucky = pace(40, 1, (t) => t === 5 ? 0 : t <= 20 ? 1 : 0.1);
+  // Ten steps are an epoch: the mean over the ten up to step 29 is the first with one 1 in it.
+  assert.equal(secondsToLoss(lucky, 0.2, 1), 29);
+  assert.equal(secondsToLoss(lucky, 0, 1), null);
+});
+
+Deno.test("a cell is compared with the baseline, else with I = 1, else with a single rank", () => {
+  const places = (...list: Place[]) => new Map(list.map((place, i) => [i, place]));
+  const celgc = (interval: number, lr = 0.1) => ({ algorithm: "celgc", interval, lr });
+  const naive = { algorithm: "naive-parallel", interval: null, lr: 0.1 };
+  const single = { algorithm: "single", interval: null, ranks: null, lr: 0.1 };
+  assert.equal(findBaseline(celgc(4), places(celgc(1), celgc(4), naive)), 2);
+  assert.equal(findBaseline(celgc(4), places(single, celgc(1, 0.2), celgc(1), celgc(4))), 2);
+  assert.equal(findBaseline({ ...celgc(4), ranks: 8 }, places(single)), 0);
+  assert.equal(findBaseline(celgc(4, 0.2), places(naive, celgc(1))), null);
+  assert.equal(findBaseline({ interval: 4 }, places({ interval: 2 }, { interval: 1 })), 1);
+});
