@@ -1,0 +1,73 @@
+import assert from "node:assert/strict";
+import { differentiate } from "../../models/autodiff.ts";
+import { encodeModel } from "../../models/encode.ts";
+import { parametersOf } from "../../models/model.ts";
+import { resnet } from "../../models/resnet.ts";
+import { appendClippedStep, PLAIN_STEP } from "../../optimizers/clipped_step.ts";
+import { Random } from "../../runtime/random.ts";
+import type { DeviceKind, HostTensor } from "../../runtime/devices/device.ts";
+import { openDevice } from "../../runtime/devices/open.ts";
+
+const adapter = await navigator.gpu?.requestAdapter();
+const BATCH = 2, STEPS = 3;
+
+function feedsOf(step: number): Record<string, HostTensor> {
+  const random = new Random(6, "batch", step);
+  const input = Float32Array.from({ length: BATCH * 3072 }, () => random.normal());
+  const target = Int32Array.from({ length: BATCH }, () => random.integer(10));
+  const scalar = (value: number): HostTensor => ({
+    type: "float32",
+    dims: [],
+    data: Float32Array.of(value),
+  });
+  return {
+    input: { type: "float32", dims: [BATCH, 3, 32, 32], data: input },
+    target: { type: "int32", dims: [BATCH], data: target },
+    learning_rate: scalar(0.1),
+    clip_threshold: scalar(1),
+  };
+}
+
+/** Trains ResNet-20 for a few steps; returns the losses and the weights after them. */
+async function train(kind: DeviceKind): Promise<{ losses: number[]; weights: Float32Array }> {
+  const { graph, loss, variables, ...model } = resnet(20).build({
+    batchSize: BATCH,
+    mode: "train",
+  });
+  const parameters = parametersOf({ variables, ...model });
+  const gradients = differentiate(graph, loss, parameters.map(({ value }) => value));
+  appendClippedStep(graph, parameters, gradients, PLAIN_STEP);
+  await using device = await openDevice(kind);
+  await using state = await device.allocate(variables);
+  await state.write(Float32Array.from(variables.flatMap(({ initial }) => [...initial(9)])));
+  const { channelBlock } = device;
+  await using session = await device.compile(encodeModel(graph, { target: kind, channelBlock }), {
+    state: [state],
+    updates: Object.fromEntries(variables.map(({ name }) => [`${name}.next`, name])),
+  });
+  const losses: number[] = [];
+  for (let step = 0; step < STEPS; step++) {
+    losses.push(Number((await session.run(feedsOf(step))).loss.data[0]));
+  }
+  return { losses, weights: await state.read() };
+}
+
+let reference: ReturnType<typeof train> | undefined;
+
+for (const kind of ["wasm", "webgpu"] as const) {
+  const missing = kind === "webgpu" && !adapter;
+  Deno.test({
+    name: `ResNet-20 trains on ${kind} as on cpu${missing ? " (skipped: no WebGPU adapter)" : ""}`,
+    ignore: missing,
+    async fn() {
+      const { losses, weights } = await (reference ??= train("cpu"));
+      assert(losses[0] !== losses[1] && losses.every(Number.isFinite), `${losses}`);
+      const other = await train(kind);
+      losses.forEach((loss, i) => {
+        assert(Math.abs(other.losses[i] - loss) < 1e-3 * loss, `${other.losses}\n${losses}`);
+      });
+      const off = weights.reduce((most, w, i) => Math.max(most, Math.abs(w - other.weights[i])), 0);
+      assert(off < 1e-2, `a weight is off by ${off}`);
+    },
+  });
+}
