@@ -24,10 +24,12 @@ type Step = (
 
 const transposed = { alpha: 1, beta: 1, transA: 0, transB: 1 };
 
-/** The columns of one gate. */
-function gate(g: Graph, z: Value, index: number): Value {
-  const size = z.dims[1] / 4;
-  return g.slice(z, [1], [index * size], [(index + 1) * size]);
+/** The gates' values `[…, size]` each, from what goes into them, `[…, 4 · size]`. */
+function gatesOf(g: Graph, z: Value) {
+  const axis = z.dims.length - 1, size = z.dims[axis] / 4;
+  const part = (x: Value, i: number) => g.slice(x, [axis], [i * size], [(i + 1) * size]);
+  const open = g.sigmoid(z);
+  return { i: part(open, 0), f: part(open, 1), n: g.tanh(part(z, 2)), o: part(open, 3) };
 }
 
 const forward: Step = (g, [h, c], [x], { weight, index }) => {
@@ -36,23 +38,22 @@ const forward: Step = (g, [h, c], [x], { weight, index }) => {
     const kept = g.op("Gemm", [h, weight], transposed);
     z = g.add(x, g.op("Gather", [kept, index], { axis: 1 }));
   } else z = g.op("Gemm", [h, weight, x], transposed);
-  const i = g.sigmoid(gate(g, z, 0)), f = g.sigmoid(gate(g, z, 1));
-  const n = g.tanh(gate(g, z, 2)), o = g.sigmoid(gate(g, z, 3));
+  const { i, f, n, o } = gatesOf(g, z);
   const cell = g.add(g.mul(f, c), g.mul(i, n));
   const hidden = g.mul(o, g.tanh(cell));
-  return { states: [hidden, cell], collected: [hidden, cell, i, f, n, o] };
+  return { states: [hidden, cell], collected: [hidden, cell, z] };
 };
 
 /**
- * Slices: the forget gate, o (1 − tanh² C), the derivatives by the four gates' pre-activations of C, C, C
- * and H, then what flows in from outside.
+ * Slices: σ(f), the derivative of H by C, those of C, C, C and H by the gates, then what flows in from
+ * outside to C or H.
  */
-const backward: Step = (g, [dh, dc], [f, q, pi, pf, pg, po, ...outside], { weight, index }) => {
+const backward: Step = (g, [dh, dc], [f, slope, slopes, ...outside], { weight, index }) => {
   const [byHidden, byCell] = outside;
   const h = byHidden ? g.add(dh, byHidden) : dh;
-  let c = g.add(dc, g.mul(h, q));
+  let c = g.add(dc, g.mul(h, slope));
   if (byCell) c = g.add(c, byCell);
-  const dz = g.concat([g.mul(c, pi), g.mul(c, pf), g.mul(c, pg), g.mul(h, po)], 1);
+  const dz = g.mul(g.concat([c, c, c, h], 1), slopes);
   const kept = index ? g.op("Gather", [dz, index], { axis: 1 }) : dz;
   return { states: [g.matmul(kept, weight), g.mul(c, f)], collected: [dz] };
 };
@@ -126,18 +127,19 @@ export const recurrentRules: LoweringRules = {
   },
 
   "celgc.LSTMGradient"(g, { inputs }, target) {
-    const [dh, dc, weight, first, cells, i, f, n, o, index = null] = inputs as Value[];
+    const [dh, dc, weight, first, cells, z, index = null] = inputs as Value[];
     const before = g.concat([g.unsqueeze(first, [0]), g.slice(cells, [0], [0], [-1])], 0);
-    const slope = (y: Value) => g.mul(y, g.sub(1, y));
+    const { i, f, n, o } = gatesOf(g, z);
     const top = g.tanh(cells);
-    const scanned = [
-      f,
-      g.mul(o, g.sub(1, g.mul(top, top))),
+    const slope = (y: Value) => g.mul(y, g.sub(1, y)),
+      slopeOfTanh = (y: Value) => g.sub(1, g.mul(y, y));
+    const slopes = [
       g.mul(n, slope(i)),
       g.mul(before, slope(f)),
-      g.mul(i, g.sub(1, g.mul(n, n))),
+      g.mul(i, slopeOfTanh(n)),
       g.mul(top, slope(o)),
     ];
+    const scanned = [f, g.mul(o, slopeOfTanh(top)), g.concat(slopes, 2)];
     const zeros = g.expand(g.scalar(0, first.type), first.dims);
     const outside = dc ? [dh ?? g.mul(cells, 0), dc] : [dh];
     const [dHidden, dCell, dx] = repeat(

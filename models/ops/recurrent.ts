@@ -10,8 +10,8 @@ import { sameDims, type TensorType } from "../tensor.ts";
 import { needRank } from "./_common.ts";
 import { product } from "./linear.ts";
 
-/** Outputs of celgc.LSTM: hidden states, cell states, and the four gates, which its gradient needs. */
-export const LSTM_OUTPUTS = 6;
+/** Outputs of celgc.LSTM: hidden states, cell states, and the gates, which its gradient needs. */
+export const LSTM_OUTPUTS = 3;
 
 function inferLstm(call: Call): TensorType[] {
   const x = required(call, 0, "gates"), weight = required(call, 1, "recurrent weight");
@@ -30,7 +30,8 @@ function inferLstm(call: Call): TensorType[] {
         "indices [rows] and [4 · hidden], or none of both with 4 · hidden rows",
     );
   }
-  return new Array(LSTM_OUTPUTS).fill({ type: x.type, dims: [length, batch, size] });
+  const states = { type: x.type, dims: [length, batch, size] };
+  return [states, states, { type: x.type, dims: x.dims }];
 }
 
 /** Each step's hidden state before it: the first, then all but the last. */
@@ -41,10 +42,10 @@ function previous(g: Graph, first: Value, states: Value): Value {
 /** Recurrent operators. */
 export const recurrentOperators: Operators = {
   /**
-   * `[x, R, h, c, rows, positions]` to `[H, C, I, F, G, O]`, gates in PyTorch's order:
+   * `[x, R, h, c, rows, positions]` to `[H, C, Z]`, gates in PyTorch's order:
    *
-   *     [i f g o] = x_t + h_{t−1} Rᵀ       I, F, O = σ(i, f, o)     G = tanh(g)
-   *     C_t = F C_{t−1} + I G              H_t = O tanh(C_t)
+   *     Z_t = [i f g o] = x_t + H_{t−1} Rᵀ
+   *     C_t = σ(f) C_{t−1} + σ(i) tanh(g)          H_t = σ(o) tanh(C_t)
    *
    * x `[length, batch, 4 · hidden]` holds what inputs and biases contribute. R is `[4 · hidden, hidden]`,
    * or some of those rows: then `rows` `[k]` says which, `positions` `[4 · hidden]` where each row lies
@@ -54,10 +55,10 @@ export const recurrentOperators: Operators = {
     infer: inferLstm,
     gradient(g, { op, inputs, attributes }, [dh, dc]) {
       const [, weight, hidden, cell, rows = null] = inputs as [Value, Value, Value, Value, Value];
-      const [states, ...rest] = g.opMany(op, inputs, attributes, LSTM_OUTPUTS);
+      const [states, cells, gates] = g.opMany(op, inputs, attributes, LSTM_OUTPUTS);
       const [dx, dHidden, dCell] = g.opMany(
         "celgc.LSTMGradient",
-        [dh, dc ?? null, weight, cell, ...rest, rows],
+        [dh, dc ?? null, weight, cell, cells, gates, rows],
         {},
         3,
       );
@@ -71,7 +72,7 @@ export const recurrentOperators: Operators = {
     },
   },
 
-  /** `[dH, dC, R, c, C, I, F, G, O, rows]` to `[dx, dh, dc]`; dH or dC may be absent. */
+  /** `[dH, dC, R, c, C, Z, rows]` to `[dx, dh, dc]`; dH or dC may be absent. */
   "celgc.LSTMGradient": {
     infer(call) {
       const states = required(call, 4, "cell states"), [length, batch, size] = states.dims;
