@@ -8,6 +8,7 @@ import { join } from "node:path";
 import type { Model } from "../models/mod.ts";
 import type { Algorithm, Exchange as Plan } from "../optimizers/mod.ts";
 import type { Communicator } from "../runtime/communicator.ts";
+import type { VariableSpec } from "../runtime/devices/device.ts";
 import { openDevice } from "../runtime/devices/open.ts";
 import { openEvaluator } from "./evaluator.ts";
 import { Exchange } from "./exchange.ts";
@@ -39,13 +40,21 @@ export interface TrainParts {
   readonly task?: Task;
 }
 
+/** What training came to. */
+export interface Trained {
+  /** The same on every rank. */
+  readonly summary: Summary;
+  /** The averaged weights, then the running statistics: what {@linkcode Trained.specs} names. */
+  readonly weights: Float32Array;
+  readonly specs: readonly VariableSpec[];
+}
+
 /**
  * Trains, on every rank of a communicator at once.
  *
  * @param comm the ranks; stays the caller's
  * @param options the same on every rank
  * @param parts the caller's own model or data, and where to write
- * @returns the summary, the same on every rank
  * @throws DataError if the data is not as it should be
  * @throws TrainingError if the loss is no longer finite, or a rank has drifted farther than is proven
  * possible
@@ -54,7 +63,7 @@ export async function train(
   comm: Communicator,
   options: Options,
   parts: TrainParts = {},
-): Promise<Summary> {
+): Promise<Trained> {
   await using stack = new AsyncDisposableStack();
   const { batchSize, batchNorm, seed, threads } = options;
   const output = comm.rank === 0 ? parts.output : undefined;
@@ -91,13 +100,13 @@ export async function train(
   const log = output ? stack.use(new MetricsLog(join(output.directory, FILES.metrics))) : null;
   const driven = { comm, options, task, algorithm, exchange, stepper, evaluator, log };
   const summary = await new Loop({ ...driven, device: device.description }).run(steps);
+  const { specs } = stepper.weights, weights = await evaluator.averaged();
   if (output) {
     const metadata = { model: model.name, task: options.task };
-    const { specs } = stepper.weights;
-    const bytes = encodeTrained(model, specs, await evaluator.averaged(), metadata);
+    const bytes = encodeTrained(model, specs, weights, metadata);
     await Deno.writeFile(join(output.directory, FILES.model), bytes);
   }
-  return summary;
+  return { summary, weights, specs };
 }
 
 /** The ways in which the steps of a run exchange gradients. */

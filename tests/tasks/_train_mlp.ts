@@ -1,0 +1,40 @@
+import { permissionsFor } from "../../runtime/devices/open.ts";
+import { launchProgram } from "../../runtime/launch.ts";
+import { type MetricRecord, readMetrics, type Summary } from "../../tasks/metrics.ts";
+import type { Options } from "../../tasks/options.ts";
+
+/** What the ranks came to. */
+export interface MlpRun {
+  weights: number[];
+  summary: Summary;
+  records: MetricRecord[];
+}
+
+/** Trains the small network on real ranks. */
+export async function trainMlp(options: Partial<Options>): Promise<MlpRun> {
+  const directory = await Deno.makeTempDir();
+  try {
+    let printed = "";
+    const { code, failure } = await launchProgram({
+      ranks: options.ranks ?? 1,
+      program: new URL("./programs/train_mlp.ts", import.meta.url),
+      args: [
+        JSON.stringify({ device: "cpu", epochs: 1000, evalEvery: 1000, ...options }),
+        directory,
+      ],
+      permissions: [
+        ...permissionsFor("cpu"),
+        `--allow-read=${directory}`,
+        `--allow-write=${directory}`,
+      ],
+      quiet: true,
+      onOutput: (rank, line, stream) => {
+        if (rank === 0 && stream === "stdout") printed += line;
+      },
+    });
+    if (code !== 0) throw new Error(failure?.message ?? `the ranks ended with ${code}`);
+    return { ...JSON.parse(printed), records: readMetrics(`${directory}/metrics.jsonl`) };
+  } finally {
+    await Deno.remove(directory, { recursive: true });
+  }
+}
