@@ -20,6 +20,13 @@ export {
 } from "./clipped_step.ts";
 export { localSgd, type LocalSgdOptions } from "./local_sgd.ts";
 export { naiveParallel, type NaiveParallelOptions } from "./naive_parallel.ts";
+export {
+  appendAverage,
+  averageName,
+  averageWeight,
+  AVERAGING_TRIGGER,
+  nonMonotoneTrigger,
+} from "./non_monotone_averaging.ts";
 export { drawParticipants } from "./participants.ts";
 export { type StageDecay, stageWise, type StepSize } from "./schedule.ts";
 export { single, type SingleOptions } from "./single.ts";
