@@ -5,9 +5,13 @@
  * @module
  */
 
-export { Command, CommanderError, InvalidArgumentError, Option } from "npm:commander@15.1.0";
+export type { Command, Option } from "npm:commander@15.1.0";
 export { create, fromBinary, toBinary } from "npm:@bufbuild/protobuf@2.17.0";
 export * as onnx from "npm:onnx-buf@1.20.0-1";
+
+/** The command line's parser. */
+// deno-lint-ignore no-import-prefix -- the rule spares re-exports, which cannot be lazy
+export const loadCommander = () => import("npm:commander@15.1.0");
 
 /** The native CPU engine (Microsoft's onnxruntime, N-API). */
 // deno-lint-ignore no-import-prefix -- the rule spares re-exports, which cannot be lazy

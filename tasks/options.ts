@@ -78,14 +78,14 @@ export const EXPERIMENT = {
     group: HOW,
     help: "learning rate η, the longest factor of a gradient",
     over: 0,
-    default: 0.1,
+    default: 0.5,
   }),
   clip: real({
     flag: "--clip",
     group: HOW,
     help: "clipping threshold γ, the longest plain step",
     over: 0,
-    default: 1,
+    default: 0.8,
   }),
   clipBy: choice({
     flag: "--clip-by",
@@ -206,7 +206,7 @@ export const EXPERIMENT = {
     help: "passes over the training data, by all ranks together",
     unit: "epochs",
     over: 0,
-    default: 8,
+    default: 12,
   }),
   maxSteps: integer({
     flag: "--max-steps",

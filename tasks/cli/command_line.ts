@@ -5,7 +5,7 @@
  * @module
  */
 
-import { Command, CommanderError, Option } from "../../deps.ts";
+import { type Command, loadCommander, type Option } from "../../deps.ts";
 import { DataError } from "../data/data_error.ts";
 import { OptionError, type OptionSpec } from "../option.ts";
 
@@ -45,12 +45,13 @@ export async function runCommandLine(
   commands: readonly CommandSpec[],
   args: readonly string[],
 ): Promise<number> {
+  const commander = await loadCommander();
   let code = 0;
-  const program = new Command(name).version(version).exitOverride();
+  const program = new commander.Command(name).version(version).exitOverride();
   program.configureOutput({ outputError: () => {} });
   program.configureHelp({ showGlobalOptions: false });
   for (const spec of commands) {
-    addCommand(program, spec, async (given, operands) => {
+    addCommand(commander, program, spec, async (given, operands) => {
       code = await spec.run(given, operands);
     });
   }
@@ -58,7 +59,7 @@ export async function runCommandLine(
     await program.parseAsync([...args], { from: "user" });
     return code;
   } catch (error) {
-    if (error instanceof CommanderError) {
+    if (error instanceof commander.CommanderError) {
       if (error.exitCode === 0) return 0;
       if (error.code === "commander.help") return USAGE_ERROR;
       return complain(name, error.message.replace(/^error: /, ""), USAGE_ERROR);
@@ -74,7 +75,10 @@ function complain(name: string, message: string, code: number): number {
   return code;
 }
 
+type Commander = Awaited<ReturnType<typeof loadCommander>>;
+
 function addCommand(
+  commander: Commander,
   program: Command,
   spec: CommandSpec,
   run: (given: Record<string, unknown>, operands: string[]) => Promise<void>,
@@ -84,7 +88,7 @@ function addCommand(
   if (spec.operands) command.arguments(spec.operands);
   if (spec.epilogue) command.addHelpText("after", `\n${spec.epilogue}`);
   for (const [name, option] of Object.entries(spec.options)) {
-    command.addOption(toCommander(name, option));
+    command.addOption(toCommander(commander, name, option));
   }
   command.action(async (...parts: unknown[]) => {
     const operands = parts.slice(0, -2).flat().filter((part) => part !== undefined) as string[];
@@ -93,10 +97,14 @@ function addCommand(
 }
 
 /** The option as commander wants it. Its default stays out: what was not given must not be there. */
-function toCommander(name: string, spec: OptionSpec<unknown>): Option {
+function toCommander(
+  commander: Commander,
+  name: string,
+  spec: OptionSpec<unknown>,
+): Option {
   const value = spec.bare ? `[${spec.placeholder}]` : `<${spec.placeholder}>`;
   const flag = spec.placeholder === null ? spec.flag : `${spec.flag} ${value}`;
-  const option = new Option(flag, describe(spec)).helpGroup(`${spec.group}:`);
+  const option = new commander.Option(flag, describe(spec)).helpGroup(`${spec.group}:`);
   // Commander derives the name from the flag; the table's own name is the authority.
   option.attributeName = () => name;
   let given = "";
