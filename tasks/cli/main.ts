@@ -8,8 +8,9 @@ import { VERSION } from "../version.ts";
 import { runCommandLine } from "./command_line.ts";
 import { launchCommand } from "./launch_command.ts";
 import { reportCommand } from "./report_command.ts";
+import { sweepCommand } from "./sweep_command.ts";
 
 if (import.meta.main) {
-  const commands = [launchCommand, reportCommand];
+  const commands = [launchCommand, sweepCommand, reportCommand];
   Deno.exit(await runCommandLine("celgc", VERSION, commands, Deno.args));
 }

@@ -1,0 +1,110 @@
+import { join } from "node:path";
+import { OptionError, type OptionSpec, toggle } from "../option.ts";
+import { OPTIONS } from "../options.ts";
+import { viewKind } from "../run_view.ts";
+import { axisOptions, type Swept } from "../sweep/axes.ts";
+import { CellFolders } from "../sweep/cell_folder.ts";
+import { planCells } from "../sweep/cells.ts";
+import { type CellResult, summaryDocument } from "../sweep/results.ts";
+import { sweep, SWEEP_FILES } from "../sweep/sweep.ts";
+import { formatTable } from "../sweep/table.ts";
+import type { CommandSpec } from "./command_line.ts";
+
+const SWEEP = "The sweep";
+
+const EPILOGUE =
+  `Every option of launch can be given, and those that decide a run's numbers can have several
+values, separated by commas. Where an option's own values can hold commas (--partition, --decay-at),
+and wherever a semicolon stands, semicolons separate. There is one run for each combination; runs
+that a sweep into the same folder has finished are not run again.
+Examples:
+  deno task sweep --interval 1,2,4,8,16,32 --baseline --out runs/intervals
+  deno task sweep --interval 4,16 --lr 0.1,0.3 --seed 1,2,3 --ranks 4 --out runs/grid
+  deno task sweep --partition "iid;proportional:40,30,20,10" --ranks 4 --out runs/parts`;
+
+const OWN = {
+  baseline: toggle({
+    flag: "--baseline",
+    group: SWEEP,
+    help: "add the paper's baseline, naive-parallel, for each setting that it heeds",
+  }),
+  dryRun: toggle({
+    flag: "--dry-run",
+    group: SWEEP,
+    help: "list the runs, and which are finished; run nothing",
+  }),
+} as const;
+
+/** The options of launch, those of a sweep's own, and what these change in the help. */
+function options(): Record<string, OptionSpec<unknown>> {
+  return {
+    ...OWN,
+    ...axisOptions(),
+    out: {
+      ...OPTIONS.out,
+      group: SWEEP,
+      help: "folder of the sweep, with a folder for each run",
+      defaultText: "runs/<time>-sweep",
+    } as OptionSpec<unknown>,
+    json: { ...OPTIONS.json, help: "print the summary as JSON on standard output, no table" },
+  };
+}
+
+/** `sweep`: one run for each combination of values, and a table that compares them. */
+export const sweepCommand: CommandSpec = {
+  name: "sweep",
+  summary: "train once for each combination of values, and compare",
+  epilogue: EPILOGUE,
+  options: options(),
+  async run(given) {
+    const { baseline = false, dryRun = false, ...swept } = given as
+      & Swept
+      & { baseline?: boolean; dryRun?: boolean };
+    return dryRun ? await list(swept, baseline) : await runAll(swept, baseline);
+  },
+};
+
+async function list(swept: Swept, baseline: boolean): Promise<number> {
+  if (swept.json) throw new OptionError("--json does not go with --dry-run");
+  const { out, ...options } = swept;
+  const { cells } = planCells(options, baseline);
+  const folders = out ? await CellFolders.open(out) : null;
+  for (const cell of cells) {
+    const finished = (await folders?.find(cell))?.finished;
+    console.log(finished ? `${cell.name}  finished` : cell.name);
+  }
+  return 0;
+}
+
+/** Exit codes of a sweep that a signal ended: 128 + its number. */
+const INTERRUPTED = { SIGINT: 130, SIGTERM: 143, abort: 143 } as const;
+
+async function runAll(swept: Swept, baseline: boolean): Promise<number> {
+  const { quiet = false, json = false } = swept;
+  const view = viewKind(quiet);
+  const { dir, axes, cells, problems, interrupted } = await sweep({ ...swept, baseline, view });
+  if (json) console.log(summaryDocument(dir, axes, cells, problems).trimEnd());
+  else if (!quiet) {
+    console.log(await formatTable(axes, cells));
+    console.log(`\nfiles: ${dir} (${SWEEP_FILES.json}, ${SWEEP_FILES.csv})`);
+  }
+  for (const problem of problems) console.error(`celgc: ${problem}`);
+  const failed = cells.filter(({ status }) => status === "failed");
+  if (failed.length > 0) sayFailed(failed, cells.length, view === "silent");
+  if (interrupted) {
+    const left = cells.filter(({ status }) => status === "pending").length;
+    console.error(
+      `celgc: the sweep was ended by ${interrupted} with ${left} of ${cells.length} cells to go; ` +
+        `the same command with --out ${dir} goes on`,
+    );
+    return INTERRUPTED[interrupted];
+  }
+  return failed.length > 0 || problems.length > 0 ? 1 : 0;
+}
+
+/** @param unseen whether the messages have not been shown yet */
+function sayFailed(failed: readonly CellResult[], count: number, unseen: boolean): void {
+  if (unseen) { for (const { name, message } of failed) console.error(`${name}: ${message}`); }
+  const where = failed.map(({ name, dir }) => `${name} (${join(dir, "rank-<r>.log")})`).join(", ");
+  console.error(`celgc: ${failed.length} of ${count} cells failed: ${where}`);
+}

@@ -1,0 +1,214 @@
+/**
+ * Runs a sweep: one run for each cell, each in a folder of its own, finished ones not again.
+ *
+ * @module
+ */
+
+import { join, resolve } from "node:path";
+import { DataError } from "../data/data_error.ts";
+import { launch, RunFailedError } from "../launch.ts";
+import { OptionError } from "../option.ts";
+import type { ViewKind } from "../run_view.ts";
+import type { Swept } from "./axes.ts";
+import { beginCell, CellFolders, failCell, finishCell, writeWhole } from "./cell_folder.ts";
+import { type Cell, type CellPlan, planCells } from "./cells.ts";
+import {
+  type CellOutcome,
+  type CellResult,
+  compareCells,
+  findProblems,
+  readRun,
+  summaryDocument,
+} from "./results.ts";
+import { formatCsv } from "./table.ts";
+import { openSweepView } from "./view.ts";
+
+/** Names of a sweep's own files inside its folder. */
+export const SWEEP_FILES = { json: "summary.json", csv: "summary.csv" } as const;
+
+/** A file that is locked while a sweep writes to its folder. */
+const LOCK_FILE = ".sweep.lock";
+
+/** How to sweep: any option of `launch` by its name in code; those with several values are axes. */
+export interface SweepOptions extends Swept {
+  /** Adds the paper's baseline, naive-parallel, for each setting that it heeds. @default {false} */
+  readonly baseline?: boolean;
+  /** What is shown on standard error. @default {"silent"} */
+  readonly view?: ViewKind;
+  /** Ends the sweep early: cells that have finished are kept. */
+  readonly signal?: AbortSignal;
+}
+
+/** A sweep that has ended. */
+export interface SweepRun {
+  /** Its folder, an absolute path, with `summary.json`, `summary.csv` and a folder for each cell. */
+  readonly dir: string;
+  /** Names in code of the options that tell the cells apart. */
+  readonly axes: readonly string[];
+  /** Baselines first, then in the order of the axes. */
+  readonly cells: readonly CellResult[];
+  /** What makes cells hard to compare, in sentences; none, as a rule. */
+  readonly problems: readonly string[];
+  /** The signal that ended the sweep early; null if all cells had their turn. */
+  readonly interrupted: "SIGINT" | "SIGTERM" | "abort" | null;
+}
+
+/**
+ * Runs the product of all options that have several values, one cell after the other. All cells of one
+ * seed start from the same weights and see the samples in the same order.
+ *
+ * A cell that a sweep has finished in the same folder, under whatever name, is not run again, unless
+ * its files have changed since; so a sweep that was ended goes on when it is started again. A cell that
+ * fails is noted, and the others go on. SIGINT and SIGTERM to this process end the sweep early.
+ *
+ * @param given `out` is the folder of the sweep; `runs/<time>-sweep` by default
+ * @throws OptionError before anything is started, when an option or a combination is not possible, or
+ *   another sweep is writing to the same folder
+ *
+ * @example
+ * ```ts no-run
+ * import { sweep } from "./sweep.ts";
+ * const { cells } = await sweep({ ranks: 8, interval: [1, 2, 4], baseline: true, out: "runs/i" });
+ * for (const { name, summary, speedup } of cells) console.log(name, summary?.trainLoss, speedup);
+ * ```
+ */
+export async function sweep(given: SweepOptions = {}): Promise<SweepRun> {
+  const { baseline, view: kind = "silent", signal, out, ...options } = given;
+  const plan = planCells(options, baseline);
+  const dir = await makeFolder(out ?? null);
+  await using stack = new AsyncDisposableStack();
+  stack.use(await lock(dir));
+  const stop = stack.use(new Interruption(signal));
+  const folders = await CellFolders.open(dir);
+  const view = stack.use(await openSweepView(kind, plan.cells.length));
+  const outcomes: CellOutcome[] = [];
+  let result = compare(dir, plan, outcomes, stop);
+  for (const [index, cell] of plan.cells.entries()) {
+    const { path, finished } = await folders.find(cell);
+    let outcome: CellOutcome | null = finished ? await reuse(path, cell) : null;
+    if (!outcome && stop.how === null) {
+      view.begin(index, cell);
+      outcome = await runCell(path, cell, stop, (record) => view.record(record));
+    }
+    outcome ??= { cell, dir: path, status: "pending", reused: false, message: null, run: null };
+    outcomes.push(outcome);
+    if (outcome.status !== "pending") view.end(index, outcome);
+    result = compare(dir, plan, outcomes, stop);
+    const { axes, cells, problems } = result;
+    await writeWhole(join(dir, SWEEP_FILES.json), summaryDocument(dir, axes, cells, problems));
+    await writeWhole(join(dir, SWEEP_FILES.csv), await formatCsv(dir, axes, cells));
+  }
+  return result;
+}
+
+function compare(
+  dir: string,
+  { axes }: CellPlan,
+  outcomes: readonly CellOutcome[],
+  { how }: Interruption,
+): SweepRun {
+  const cells = compareCells(outcomes), problems = findProblems(outcomes);
+  return { dir, axes, cells, problems, interrupted: how };
+}
+
+/** A finished cell's outcome; null if its files cannot be read after all. */
+async function reuse(dir: string, cell: Cell): Promise<CellOutcome | null> {
+  const run = await readRun(dir).catch(() => null);
+  return run && { cell, dir, status: "finished", reused: true, message: null, run };
+}
+
+/** Runs a cell; a failure is an outcome, not an error. */
+async function runCell(
+  dir: string,
+  cell: Cell,
+  stop: Interruption,
+  onRecord: NonNullable<Parameters<typeof launch>[0]>["onRecord"],
+): Promise<CellOutcome> {
+  const outcome = { cell, dir, reused: false };
+  await beginCell(dir, cell);
+  try {
+    await launch({ ...cell.options, out: dir, signal: stop.signal, onRecord });
+    const run = await readRun(dir);
+    await finishCell(dir, cell);
+    return { ...outcome, status: "finished", message: null, run };
+  } catch (error) {
+    if (stop.how !== null) return { ...outcome, status: "pending", message: null, run: null };
+    if (!(error instanceof Error)) throw error;
+    // A rank's failure tells its own story; anything else may be a fault of the program.
+    const expected = [RunFailedError, OptionError, DataError].some((kind) => error instanceof kind);
+    const message = expected || !error.stack ? error.message : error.stack;
+    await failCell(dir, cell, message);
+    return { ...outcome, status: "failed", message, run: null };
+  }
+}
+
+async function makeFolder(out: string | null): Promise<string> {
+  const time = new Date().toISOString().slice(0, 19).replace(/[-:]/g, "").replace("T", "-");
+  const dir = resolve(out ?? join("runs", `${time}-sweep`));
+  try {
+    await Deno.mkdir(dir, { recursive: true });
+  } catch (error) {
+    const inTheWay = error instanceof Deno.errors.AlreadyExists ||
+      error instanceof Deno.errors.NotADirectory;
+    if (!inTheWay) throw error;
+    throw new OptionError(`--out must be a folder, not the file ${out}`, { cause: error });
+  }
+  return dir;
+}
+
+/** Keeps other sweeps out of a folder; released by the system should this process be killed. */
+async function lock(dir: string): Promise<AsyncDisposable> {
+  const path = join(dir, LOCK_FILE);
+  const file = await Deno.open(path, { create: true, write: true });
+  if (!await file.tryLock(true)) {
+    file.close();
+    throw new OptionError(
+      `--out ${dir} is in use by another sweep: wait for its end, or name another folder`,
+    );
+  }
+  return {
+    async [Symbol.asyncDispose]() {
+      await Deno.remove(path);
+      file.close();
+    },
+  };
+}
+
+/** Whether, and by what, the sweep was told to end early. */
+class Interruption implements Disposable {
+  readonly #controller = new AbortController();
+  readonly #handlers: [Deno.Signal, () => void][] = [];
+  readonly #outer?: AbortSignal;
+  how: "SIGINT" | "SIGTERM" | "abort" | null = null;
+
+  constructor(outer?: AbortSignal) {
+    this.#outer = outer;
+    outer?.addEventListener("abort", this.#onAbort);
+    if (outer?.aborted) this.#onAbort();
+    const signals: ("SIGINT" | "SIGTERM")[] = Deno.build.os === "windows"
+      ? ["SIGINT"]
+      : ["SIGINT", "SIGTERM"];
+    for (const name of signals) {
+      const handler = () => this.#stop(name);
+      Deno.addSignalListener(name, handler);
+      this.#handlers.push([name, handler]);
+    }
+  }
+
+  /** Ends the run that goes on. */
+  get signal(): AbortSignal {
+    return this.#controller.signal;
+  }
+
+  readonly #onAbort = () => this.#stop("abort");
+
+  #stop(how: NonNullable<Interruption["how"]>): void {
+    this.how ??= how;
+    this.#controller.abort();
+  }
+
+  [Symbol.dispose](): void {
+    this.#outer?.removeEventListener("abort", this.#onAbort);
+    for (const [name, handler] of this.#handlers) Deno.removeSignalListener(name, handler);
+  }
+}

@@ -1,0 +1,143 @@
+/**
+ * The results of a sweep as a table for people, and as CSV for programs.
+ *
+ * @module
+ */
+
+import { relative } from "node:path";
+import { loadCsv, loadTables } from "../../deps.ts";
+import type { Summary } from "../metrics.ts";
+import { formatBytes } from "../summary_text.ts";
+import { showValue } from "./cells.ts";
+import type { CellResult } from "./results.ts";
+
+/** A column of numbers: its heading, and what stands in it. */
+type Column = readonly [head: string, show: (cell: CellResult) => string | null];
+
+/** A column that shows a number of the summary. */
+const of = <K extends keyof Summary>(
+  head: string,
+  key: K,
+  show: (value: NonNullable<Summary[K]>) => string,
+): Column => [head, ({ summary }) => {
+  const value = summary?.[key];
+  return value === null || value === undefined ? null : show(value);
+}];
+
+const percent = (share: number) => `${(100 * share).toFixed(1)} %`;
+const times = (ratio: number | null) => ratio === null ? null : `${ratio.toFixed(2)}×`;
+const loss = (value: number) => value.toFixed(4);
+
+const COLUMNS: readonly Column[] = [
+  of("train loss", "trainLoss", loss),
+  of("test loss", "testLoss", loss),
+  of("accuracy", "testAccuracy", percent),
+  ["perplexity", ({ summary }) => {
+    const value = (summary as { testPerplexity?: number } | null)?.testPerplexity;
+    return value === undefined ? null : value.toFixed(2);
+  }],
+  of("rounds", "rounds", String),
+  of("sent", "totalBytesSent", formatBytes),
+  of("time", "trainSeconds", (seconds) => `${seconds.toFixed(1)} s`),
+  of("comm.", "communicationShare", percent),
+  ["speedup", ({ speedup }) => times(speedup)],
+  ["to loss", ({ speedupToLoss }) => times(speedupToLoss)],
+];
+
+/**
+ * The table, with notes below it. Columns that say nothing of any cell are left out.
+ *
+ * @param axes names in code of the options that tell the cells apart
+ */
+export async function formatTable(
+  axes: readonly string[],
+  cells: readonly CellResult[],
+): Promise<string> {
+  const heads: Column[] = axes.length > 0
+    ? axes.map((axis) => [axis, ({ at }) => at[axis] === null ? null : showValue(at[axis])])
+    : [["cell", ({ name }) => name]];
+  const numbers = COLUMNS.filter(([, show]) => cells.some((cell) => show(cell) !== null));
+  const columns = [...heads, ...numbers];
+  const unfinished = cells.some(({ status }) => status !== "finished");
+  const table = new (await loadTables())({
+    head: [...columns.map(([head]) => head), ...unfinished ? [""] : []],
+    colAligns: [...columns.map((_, i) => i < heads.length ? "left" as const : "right" as const)],
+    style: { head: [], border: [], "padding-left": 0, "padding-right": 0 },
+    chars: PLAIN,
+  });
+  for (const cell of cells) {
+    const row = columns.map(([, show]) => show(cell) ?? "–");
+    table.push(unfinished ? [...row, cell.status === "finished" ? "" : cell.status] : row);
+  }
+  const lines = table.toString().split("\n").map((line) => line.trimEnd());
+  return [...lines, ...notes(cells)].join("\n");
+}
+
+/** Two spaces between columns, a line below the headings. */
+const PLAIN = {
+  "top": "",
+  "top-mid": "",
+  "top-left": "",
+  "top-right": "",
+  "bottom": "",
+  "bottom-mid": "",
+  "bottom-left": "",
+  "bottom-right": "",
+  "left": "",
+  "left-mid": "",
+  "mid": "",
+  "mid-mid": "",
+  "right": "",
+  "right-mid": "",
+  "middle": "  ",
+};
+
+function notes(cells: readonly CellResult[]): string[] {
+  const baselines = new Set(cells.flatMap(({ baseline }) => baseline ?? []));
+  if (baselines.size === 0) return [];
+  const one = baselines.size === 1 ? [...baselines][0] : "the baseline of equal settings";
+  return [
+    "",
+    `speedup: ${one}'s training time per epoch over the cell's`,
+    `to loss: its time to its final training loss over the cell's; – where the cell never got there`,
+  ];
+}
+
+/** One line for each cell: its axes, how it went, and its whole summary as plain numbers. */
+export async function formatCsv(
+  root: string,
+  axes: readonly string[],
+  cells: readonly CellResult[],
+): Promise<string> {
+  const { stringify } = await loadCsv();
+  const keys = [...new Set(cells.flatMap(({ summary }) => Object.keys(summary ?? {})))]
+    .filter((key) => !axes.includes(key)) as (keyof Summary)[];
+  const head = [
+    "cell",
+    "status",
+    ...axes,
+    ...keys,
+    "baseline",
+    "speedup",
+    "speedupToLoss",
+    "dir",
+    "message",
+  ];
+  const rows = cells.map((cell) => [
+    cell.name,
+    cell.status,
+    ...axes.map((axis) => cell.at[axis] === null ? "" : showValue(cell.at[axis])),
+    ...keys.map((key) => plain(cell.summary?.[key])),
+    cell.baseline ?? "",
+    plain(cell.speedup),
+    plain(cell.speedupToLoss),
+    relative(root, cell.dir),
+    cell.message ?? "",
+  ]);
+  return stringify([head, ...rows]);
+}
+
+function plain(value: unknown): string {
+  if (value === null || value === undefined) return "";
+  return typeof value === "object" ? JSON.stringify(value) : String(value);
+}

@@ -1,0 +1,100 @@
+/**
+ * What a person sees of a sweep while it goes: a bar over the whole on a terminal, a line for each cell
+ * in a pipe, or nothing. All of it goes to standard error.
+ *
+ * @module
+ */
+
+import process from "node:process";
+import { loadProgressBars } from "../../deps.ts";
+import type { MetricRecord, Summary } from "../metrics.ts";
+import type { ViewKind } from "../run_view.ts";
+import type { Cell } from "./cells.ts";
+import type { CellOutcome } from "./results.ts";
+
+/** A view of one sweep. */
+export interface SweepView extends Disposable {
+  /** A cell's run begins. @param index of the cell, from 0 */
+  begin(index: number, cell: Cell): void;
+  /** Takes a record of the run that goes on into account. */
+  record(record: MetricRecord): void;
+  /** A cell is done. */
+  end(index: number, outcome: CellOutcome): void;
+}
+
+/** Opens a view of a sweep of `count` cells. */
+export async function openSweepView(kind: ViewKind, count: number): Promise<SweepView> {
+  if (kind === "silent") return { begin() {}, record() {}, end() {}, [Symbol.dispose]() {} };
+  return kind === "bar" ? await barView(count) : lineView(count);
+}
+
+/** Share of a cell's run that is done at a record, from 0 to 1. */
+export function shareDone({ options: { epochs, maxSteps } }: Cell, record: MetricRecord): number {
+  const steps = maxSteps === null ? 0 : maxSteps === 0 ? 1 : record.step / maxSteps;
+  return Math.min(1, Math.max(record.epoch / epochs, steps));
+}
+
+/** For example `[2/6] interval=2: training loss 1.5, test accuracy 43.0 %, 12.3 s`. */
+export function describeOutcome(index: number, count: number, outcome: CellOutcome): string {
+  const { cell, status, reused, message, run } = outcome;
+  const head = `[${index + 1}/${count}] ${cell.name}`;
+  if (status === "failed") return `${head} failed: ${message!.replaceAll("\n", "\n  ")}`;
+  if (status === "pending") return `${head}: not run`;
+  const before = reused ? " (finished before, not run again)" : "";
+  return `${head}: ${describeSummary(run!.summary)}${before}`;
+}
+
+function describeSummary({ trainLoss, testAccuracy, trainSeconds, ...rest }: Summary): string {
+  const { testPerplexity } = rest as { testPerplexity?: number };
+  return [
+    trainLoss !== null && `training loss ${trainLoss.toFixed(3)}`,
+    testPerplexity !== undefined
+      ? `test perplexity ${testPerplexity.toFixed(2)}`
+      : `test accuracy ${(100 * testAccuracy).toFixed(1)} %`,
+    `${trainSeconds.toFixed(1)} s`,
+  ].filter(Boolean).join(", ");
+}
+
+function lineView(count: number): SweepView {
+  return {
+    begin: (index, { name }) => console.error(`[${index + 1}/${count}] ${name} …`),
+    record() {},
+    end: (index, outcome) => console.error(describeOutcome(index, count, outcome)),
+    [Symbol.dispose]() {},
+  };
+}
+
+async function barView(count: number): Promise<SweepView> {
+  const { MultiBar } = (await loadProgressBars()).default;
+  const bars = new MultiBar({
+    stream: process.stderr,
+    format: "{bar} {percentage} % of {count} cells  {name}{latest}  {eta_formatted} left",
+    barCompleteChar: "█",
+    barIncompleteChar: "░",
+    barsize: 24,
+    etaBuffer: 50,
+    hideCursor: true,
+    clearOnComplete: true,
+  });
+  const bar = bars.create(count, 0, { count, name: "", latest: "" });
+  let current: { index: number; cell: Cell } | null = null;
+  return {
+    begin(index, cell) {
+      current = { index, cell };
+      bar.update(index, { name: cell.name, latest: "" });
+    },
+    record(record) {
+      if (!current || record.rank !== 0 || record.type !== "step") return;
+      const latest = `  step ${record.step}  loss ${record.loss.toFixed(3)}`;
+      bar.update(current.index + shareDone(current.cell, record), { latest });
+    },
+    end(index, outcome) {
+      current = null;
+      bar.update(index + 1, { name: "", latest: "" });
+      bars.log(`${describeOutcome(index, count, outcome)}\n`);
+    },
+    [Symbol.dispose]() {
+      bars.stop();
+    },
+  };
+}
