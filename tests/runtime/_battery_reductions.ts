@@ -7,7 +7,7 @@ import {
   type OpName,
   type TypedArray,
 } from "../../runtime/mod.ts";
-import { filled, guarded, inside, isBig, isFloat, MAKERS, reduced, sameBits } from "./_values.ts";
+import { filled, guarded, inside, isFloat, MAKERS, reduced, sameBits } from "./_values.ts";
 
 const OPS: OpName[] = ["sum", "prod", "min", "max", "land", "lor", "band", "bor", "bxor"];
 const ALGORITHMS: AllreduceAlgorithm[] = ["auto", "tree", "allgather", "direct", "ring", "memory"];

@@ -1,0 +1,55 @@
+/** Every example of the runtime, launched as its reader would. */
+
+import assert from "node:assert/strict";
+import { launchProgram } from "../../runtime/launch.ts";
+
+/** What the ranks print, as `rank: line`, in the order of ranks. */
+async function run(name: string, ranks: number, ...args: string[]): Promise<string[]> {
+  const lines: string[][] = Array.from({ length: ranks }, () => []);
+  const { code, failure } = await launchProgram({
+    ranks,
+    args,
+    program: new URL(`./${name}`, import.meta.url),
+    quiet: true,
+    onOutput: (rank, line) => lines[rank].push(`${rank}: ${line}`),
+  });
+  assert.equal(code, 0, failure?.message);
+  return lines.flat();
+}
+
+Deno.test("hello: every rank says hello", async () => {
+  assert.deepEqual(await run("hello.ts", 3), [
+    "0: hello from rank 0 of 3",
+    "1: hello from rank 1 of 3",
+    "2: hello from rank 2 of 3",
+  ]);
+});
+
+Deno.test("ping-pong: the ball is touched by both ranks in turn", async () => {
+  const lines = await run("ping_pong.ts", 2);
+  assert.equal(lines.length, 3);
+  for (const [i, floats] of [1, 1000, 1_000_000].entries()) {
+    const form = /^0: (\d+) floats, touched (\d+) times: (\S+) ms, \S+ GB\/s$/.exec(lines[i]);
+    assert.deepEqual(form?.slice(1, 3), [String(floats), "100"]);
+    assert.ok(Number(form?.[3]) > 0);
+  }
+});
+
+Deno.test("ring: the token gathers every rank, three times", async () => {
+  assert.deepEqual(
+    await run("ring.ts", 5),
+    [10, 20, 30].map((sum, i) => `0: round ${i + 1}: the token is ${sum}`),
+  );
+});
+
+Deno.test("Monte Carlo: ranks draw different points and come near to π", async () => {
+  const [line] = await run("monte_carlo_pi.ts", 4, "200000");
+  const [, pi, error] = /^0: π ≈ (\S+) ± (\S+) from 800000 points$/.exec(line)!.map(Number);
+  assert.ok(error < 0.002 && Math.abs(pi - Math.PI) < 4 * error, line);
+});
+
+Deno.test("matrix product: rows that do not divide among the ranks", async () => {
+  const lines = await run("matrix_product.ts", 3, "100");
+  assert.equal(lines.length, 1);
+  assert.match(lines[0], /^0: 100 × 100 on 3 ranks, largest error \d\.\de-\d+$/);
+});
