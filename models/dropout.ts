@@ -66,14 +66,17 @@ export function rowCapacity(count: number, probability: number): number {
 /**
  * Draws which rows of a matrix stay, each independently. A draw that leaves more rows than there are places
  * (3 in 10 million) is drawn again.
+ *
+ * @param count rows of the matrix
+ * @param capacity places, one of them always free
  */
 export function keptRows(
   name: string,
   count: number,
   probability: number,
   { seed, rank, step }: MaskKey,
+  capacity = rowCapacity(count, probability),
 ): KeptRows {
-  const capacity = rowCapacity(count, probability);
   const random = new Random(seed, "dropout", name, rank, step);
   const threshold = thresholdOf(probability), kept = 1 / (1 - probability);
   const rows = new Int32Array(capacity), positions = new Int32Array(count);
