@@ -145,9 +145,8 @@ export class Link {
   async #flush(): Promise<void> {
     if (this.#writing) return;
     this.#writing = true;
-    let chunk: Chunk | undefined;
     try {
-      while ((chunk = this.#queue.shift()) !== undefined) {
+      for (let chunk = this.#queue[0]; chunk !== undefined; chunk = this.#queue[0]) {
         if (chunk === this.#open) this.#open = null;
         const { bytes, used, done } = chunk;
         for (let at = 0; at < used;) {
@@ -159,13 +158,15 @@ export class Link {
           // The system has room for a small frame even if nobody reads; a large one says more.
           if (done !== null) this.heard = true;
         }
+        // Broken meanwhile: a pending write may end well all the same.
+        if (this.#failure !== null) return;
+        this.#queue.shift();
         if (done !== null) done.resolve();
         else this.#recycle(bytes, used);
       }
       this.#writing = false;
     } catch (error) {
       this.#writing = false;
-      if (chunk !== undefined) this.#queue.unshift(chunk);
       this.#break(error instanceof Error ? error : new Error(String(error)));
     }
   }

@@ -1,0 +1,114 @@
+/** The real transport of several ranks in this process, and what arrives at each. */
+
+import { dial, type Endpoint, type TlsMaterial } from "../../runtime/endpoint.ts";
+import { credentials } from "../../runtime/handshake.ts";
+import { buildMesh, type Medium, openDoors } from "../../runtime/mesh.ts";
+import { MeshTransport } from "../../runtime/mesh_transport.ts";
+import { type FrameSink, HEADER_BYTES } from "../../runtime/transport.ts";
+
+/** One frame as it arrived. */
+export interface Arrival {
+  readonly peer: number;
+  /** What {@linkcode header} was given. */
+  readonly number: number;
+  readonly payload: Uint8Array;
+}
+
+/** A header with a number in it. */
+export function header(number: number): Uint8Array {
+  const bytes = new Uint8Array(HEADER_BYTES).fill(0xaa);
+  new DataView(bytes.buffer).setFloat64(0, number);
+  return bytes;
+}
+
+/** Keeps all that arrives. */
+export class Recorder implements FrameSink {
+  readonly arrivals: Arrival[] = [];
+  readonly losses: { readonly peer: number; readonly cause: Error | undefined }[] = [];
+  #numbers: number[] = [];
+  #wake: (() => void)[] = [];
+
+  begin(peer: number, view: DataView, length: number): Uint8Array {
+    this.#numbers[peer] = view.getFloat64(0);
+    return new Uint8Array(length);
+  }
+
+  end(peer: number, payload: Uint8Array): void {
+    this.arrivals.push({ peer, number: this.#numbers[peer], payload });
+    this.#changed();
+  }
+
+  lost(peer: number, cause: Error | undefined): void {
+    this.losses.push({ peer, cause });
+    this.#changed();
+  }
+
+  #changed(): void {
+    for (const wake of this.#wake.splice(0)) wake();
+  }
+
+  /** Resolves once `condition` holds. */
+  async until(condition: () => boolean): Promise<void> {
+    while (!condition()) await new Promise<void>((resolve) => this.#wake.push(resolve));
+  }
+}
+
+/** Ranks of one job, in this process. */
+export interface Mesh extends AsyncDisposable {
+  readonly transports: readonly MeshTransport[];
+  readonly sinks: readonly Recorder[];
+  /** This end of every connection, by rank and peer. */
+  readonly connections: readonly (readonly (Deno.Conn | undefined)[])[];
+}
+
+/** Builds a mesh over real sockets, each connection through the handshake. */
+export async function mesh(
+  size: number,
+  options: {
+    medium?: Medium;
+    tls?: TlsMaterial;
+    timeoutMs?: number;
+    hosts?: readonly string[];
+  } = {},
+): Promise<Mesh> {
+  const { medium = "tcp", tls, timeoutMs = 60_000 } = options;
+  const hosts = options.hosts ?? new Array(size).fill("here");
+  const job = await credentials("mesh-test", crypto.getRandomValues(new Uint8Array(32)));
+  const sockets = medium === "tcp" ? null : await Deno.makeTempDir({ prefix: "celgc-test-" });
+  const doors = hosts.map((_, rank) => openDoors(rank, "127.0.0.1", medium, sockets, tls));
+  const table = doors.map(({ endpoints }, rank) => ({ host: hosts[rank], endpoints }));
+  const deadline = performance.now() + 30_000;
+  const connections = await Promise.all(
+    doors.map((own, rank) => buildMesh({ rank, job, table, doors: own, tls, deadline })),
+  );
+  const sinks = hosts.map(() => new Recorder());
+  const transports = connections.map((own, rank) => {
+    const transport = new MeshTransport({
+      rank,
+      size,
+      hosts,
+      connections: own,
+      control: null,
+      timeoutMs,
+    });
+    transport.start(sinks[rank]);
+    return transport;
+  });
+  return {
+    transports,
+    sinks,
+    connections,
+    async [Symbol.asyncDispose]() {
+      await Promise.all(transports.map((transport) => transport.close().catch(() => {})));
+      if (sockets !== null) await Deno.remove(sockets, { recursive: true });
+    },
+  };
+}
+
+/** A connection that is proven, with nothing but bytes on it: two ends of one socket. */
+export async function pair(): Promise<[Deno.Conn, Deno.Conn]> {
+  using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  const { port } = listener.addr as Deno.NetAddr;
+  const endpoint: Endpoint = { kind: "tcp", hostname: "127.0.0.1", port };
+  return await Promise.all([dial(endpoint), listener.accept()]);
+}
