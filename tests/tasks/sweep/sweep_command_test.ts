@@ -1,0 +1,112 @@
+import assert from "node:assert/strict";
+import { join } from "node:path";
+import { temporaryFolder, TINY_FLAGS } from "./_tiny.ts";
+
+const MAIN = new URL("../../../tasks/cli/main.ts", import.meta.url).href;
+
+function command(...args: string[]): Deno.Command {
+  return new Deno.Command(Deno.execPath(), {
+    args: ["run", "-A", "--no-check", MAIN, "sweep", ...args],
+    stdin: "null",
+    stdout: "piped",
+    stderr: "piped",
+  });
+}
+
+async function run(...args: string[]): Promise<{ code: number; out: string; err: string }> {
+  const { code, stdout, stderr } = await command(...args).output();
+  const [out, err] = [stdout, stderr].map((bytes) => new TextDecoder().decode(bytes));
+  return { code, out, err };
+}
+
+Deno.test("the command prints a line for each cell and a table, and runs nothing twice", async () => {
+  await using folder = await temporaryFolder();
+  const args = [...TINY_FLAGS, "--interval", "1,2", "--out", folder.path];
+  const dry = await run(...args, "--baseline", "--dry-run");
+  assert.deepEqual([dry.code, dry.out], [0, "algorithm=naive-parallel\ninterval=1\ninterval=2\n"]);
+  assert.deepEqual([...Deno.readDirSync(folder.path)], []);
+
+  const first = await run(...args);
+  assert.equal(first.code, 0, first.err);
+  assert.match(first.err, /^\[1\/2\] interval=1 …\n\[1\/2\] interval=1: training loss \d/);
+  assert.match(first.out, /^interval {2}train loss[^]*\n1 {9,}\d[^]*\n2 {9,}\d[^]*speedup/);
+
+  const quiet = await run(...args, "--quiet");
+  assert.deepEqual(quiet, { code: 0, out: "", err: "" });
+  const json = await run(...args, "--quiet", "--json");
+  assert.deepEqual(
+    JSON.parse(json.out).cells.map((cell: { reused: boolean }) => cell.reused),
+    [true, true],
+  );
+  const listed = await run(...args, "--baseline", "--dry-run");
+  assert.equal(
+    listed.out,
+    "algorithm=naive-parallel\ninterval=1  finished\ninterval=2  finished\n",
+  );
+});
+
+Deno.test("a failed cell makes the command fail, with its message and where its logs are", async () => {
+  await using folder = await temporaryFolder();
+  const { code, out, err } = await run(
+    ...TINY_FLAGS,
+    ..."--algorithm local-sgd --lr 1e30,0.1 --out".split(" "),
+    folder.path,
+  );
+  assert.equal(code, 1);
+  assert.match(err, /\[1\/2\] lr=1e\+30 failed: [^]*training has diverged/);
+  assert.match(err, /celgc: 1 of 2 cells failed: lr=1e\+30 \(.*rank-<r>\.log\)\n$/);
+  assert.match(out, /1e\+30 .* failed\n0\.1 /);
+});
+
+Deno.test("a wrong option is one line and exit code 2, and nothing is run", async () => {
+  await using folder = await temporaryFolder();
+  const file = join(folder.path, "file");
+  await Deno.writeTextFile(file, "");
+  for (
+    const [args, message] of [
+      [["--interval", "1,two"], /--interval must be a whole number from 1, not "two"/],
+      [["--ranks", "4,2", "--participants", "3"], /at most --ranks, 2, not 3 \(cell ranks=2\)/],
+      [["--intervals", "1,2"], /unknown option '--intervals'/],
+      [["--out", file], /--out must be a folder, not the file/],
+      [["--nesterov", "maybe"], /--nesterov must be on, off or both/],
+    ] as const
+  ) {
+    const { code, out, err } = await run(...args);
+    assert.deepEqual([code, out], [2, ""], `${args}`);
+    assert.match(err, message);
+    assert.match(err, /^celgc: .*\n$/);
+  }
+});
+
+Deno.test("Ctrl-C ends a sweep with its ranks; the same command goes on with it", async () => {
+  await using folder = await temporaryFolder();
+  const args = [...TINY_FLAGS, "--max-steps", "60", "--epochs", "1000", "--interval", "1,2"];
+  const child = command(...args, "--out", folder.path).spawn();
+  const log = join(folder.path, "interval=2", "metrics.jsonl");
+  for (;;) {
+    const size = await Deno.stat(log).then((info) => info.size, () => 0);
+    if (size > 0) break;
+    await new Promise((wake) => setTimeout(wake, 5));
+  }
+  child.kill("SIGINT");
+  const { code, stderr } = await child.output();
+  const err = new TextDecoder().decode(stderr);
+  assert.equal(code, 130, err);
+  assert.match(err, /ended by SIGINT with 1 of 2 cells to go; the same command with --out .* goes/);
+  if (Deno.build.os === "linux") assert.deepEqual(processesOn(folder.path), []);
+  const again = await run(...args, "--out", folder.path);
+  assert.equal(again.code, 0, again.err);
+  assert.match(again.err, /^\[1\/2\] interval=1: .*\(finished before, not run again\)\n\[2\/2\] /);
+});
+
+/** Command lines of the running processes that name a folder. */
+function processesOn(folder: string): string[] {
+  return [...Deno.readDirSync("/proc")].flatMap(({ name }) => {
+    try {
+      const line = /^\d+$/.test(name) ? Deno.readTextFileSync(`/proc/${name}/cmdline`) : "";
+      return line.includes(folder) ? [line.replaceAll("\0", " ")] : [];
+    } catch {
+      return []; // it has ended meanwhile
+    }
+  });
+}
