@@ -1,5 +1,7 @@
 /**
- * A model compiled for a GPU: everything it reads and writes is a GPU buffer made beforehand.
+ * A model compiled for a GPU. What it reads are GPU buffers made beforehand; what it writes the engine
+ * allocates, once if it records its commands, and the queue copies on from there: to the variables that
+ * are updated, and to where the host can read.
  *
  * @module
  */
@@ -11,13 +13,17 @@ import { portsOf } from "./_onnxruntime.ts";
 import { type Ort, type OrtSession, type OrtTensor, webLock } from "./_web_engine.ts";
 import type { CompileOptions, HostTensor, NodeTime, Session } from "./device.ts";
 
-/** An input or output with a buffer of its own. */
-interface Slot extends GpuTensor {
+/** An input with a buffer of its own. */
+interface Feed extends GpuTensor {
+  readonly name: string;
+}
+
+/** An output that comes back, and where it lies in a buffer for reading back, in bytes. */
+interface Returned {
   readonly name: string;
   readonly type: string;
   readonly dims: readonly number[];
   readonly bytes: number;
-  /** Where its copy lies in a {@linkcode GPUBuffer} for reading back, in bytes. */
   readonly offset: number;
 }
 
@@ -27,8 +33,8 @@ export class GpuSession implements Session {
   readonly outputs: readonly string[];
   readonly #gpu: GPUDevice;
   readonly #binding: Binding<GpuState>;
-  readonly #fed: readonly Slot[];
-  readonly #returned: readonly Slot[];
+  readonly #fed: readonly Feed[];
+  readonly #returned: readonly Returned[];
   /** Bytes of all returned outputs, each padded to a multiple of four. */
   readonly #readbackBytes: number;
   /** Buffers for reading back that no run is using. */
@@ -42,12 +48,21 @@ export class GpuSession implements Session {
     model: Uint8Array,
     options: CompileOptions,
   ): Promise<GpuSession> {
-    let session: OrtSession;
-    try {
-      session = await ort.InferenceSession.create(model, {
+    const { capture = true } = options;
+    const create = (enableGraphCapture: boolean) =>
+      ort.InferenceSession.create(model, {
         executionProviders: [{ name: "webgpu", device: gpu } as never],
         preferredOutputLocation: "gpu-buffer",
-        logSeverityLevel: 3,
+        enableGraphCapture,
+        logSeverityLevel: 4,
+      });
+    let session: OrtSession, captured = capture;
+    try {
+      // Recording is refused where a node does not run on the GPU.
+      session = await create(capture).catch((error) => {
+        if (!capture) throw error;
+        captured = false;
+        return create(false);
       });
     } catch (cause) {
       throw new Error(`cannot compile the model for webgpu: ${(cause as Error).message}`, {
@@ -55,14 +70,20 @@ export class GpuSession implements Session {
       });
     }
     try {
-      return new GpuSession(ort, gpu, session, options);
+      return new GpuSession(ort, gpu, session, captured, options);
     } catch (error) {
       await session.release();
       throw error;
     }
   }
 
-  private constructor(ort: Ort, gpu: GPUDevice, session: OrtSession, options: CompileOptions) {
+  private constructor(
+    ort: Ort,
+    gpu: GPUDevice,
+    session: OrtSession,
+    readonly captured: boolean,
+    options: CompileOptions,
+  ) {
     this.#gpu = gpu;
     this.#session = session;
     const binding = new Binding(
@@ -72,8 +93,11 @@ export class GpuSession implements Session {
       (state): state is GpuState => state instanceof GpuState,
     );
     this.#binding = binding;
-    this.#fed = slots(ort, gpu, binding.fed);
-    this.#returned = slots(ort, gpu, binding.returned);
+    this.#returned = returnedOf(binding.returned);
+    this.#fed = binding.fed.map(({ name, type, dims }) => {
+      const fixed = fixedDims(name, dims);
+      return { name, ...createGpuTensor(ort, gpu, type, fixed, bytesOf(type, fixed)) };
+    });
     const last = this.#returned.at(-1);
     this.#readbackBytes = last === undefined ? 0 : last.offset + padded(last.bytes);
     this.inputs = binding.fed.map((port) => port.name);
@@ -95,7 +119,7 @@ export class GpuSession implements Session {
       const session = this.#session;
       this.#session = undefined;
       await session?.release();
-      for (const { buffer } of [...this.#fed, ...this.#returned]) buffer.destroy();
+      for (const { buffer } of this.#fed) buffer.destroy();
       for (const buffer of this.#idle.splice(0)) buffer.destroy();
     });
   }
@@ -114,24 +138,27 @@ export class GpuSession implements Session {
       inputs[name] = tensor;
     }
     for (const { port, state, variable } of read) inputs[port] = state.tensor(variable);
-    const outputs: Record<string, OrtTensor> = {};
-    for (const { port, state, variable } of updated) outputs[port] = state.spareTensor(variable);
-    for (const { name, tensor } of this.#returned) outputs[name] = tensor;
-    await session.run(inputs, outputs);
+    const results = await session.run(inputs);
 
     const encoder = this.#gpu.createCommandEncoder();
-    for (const { state, variable } of updated) state.commit([variable], encoder);
+    const copy = (port: string, to: GPUBuffer, offset: number, bytes: number) => {
+      const from = results[port].gpuBuffer as unknown as GPUBuffer;
+      encoder.copyBufferToBuffer(from, 0, to, offset, padded(bytes));
+    };
+    for (const { port, state, variable } of updated) {
+      const { buffer, bytes } = state.place(variable);
+      copy(port, buffer, 0, bytes);
+    }
     let readback: GPUBuffer | undefined;
     if (this.#readbackBytes > 0) {
       readback = this.#idle.pop() ?? this.#gpu.createBuffer({
         size: this.#readbackBytes,
         usage: GPUBufferUsage.MAP_READ | GPUBufferUsage.COPY_DST,
       });
-      for (const { buffer, bytes, offset } of this.#returned) {
-        encoder.copyBufferToBuffer(buffer, 0, readback, offset, padded(bytes));
-      }
+      for (const { name, offset, bytes } of this.#returned) copy(name, readback, offset, bytes);
     }
     this.#gpu.queue.submit([encoder.finish()]);
+    for (const result of Object.values(results)) result.dispose();
     return readback;
   }
 
@@ -152,27 +179,26 @@ export class GpuSession implements Session {
   }
 }
 
-/** Gives each port a buffer; WebGPU buffers have one size for good, so shapes must be fixed. */
-function slots(ort: Ort, gpu: GPUDevice, ports: readonly Port[]): Slot[] {
+function returnedOf(ports: readonly Port[]): Returned[] {
   let offset = 0;
   return ports.map(({ name, type, dims }) => {
-    if (!dims.every((dim) => typeof dim === "number")) {
-      throw new TypeError(
-        `"${name}" has the shape [${dims}]: the webgpu device needs every dimension fixed`,
-      );
-    }
-    const bytes = elementCount(dims) * new (arrayOf(type))(1).BYTES_PER_ELEMENT;
-    const slot = {
-      name,
-      type,
-      dims,
-      bytes,
-      offset,
-      ...createGpuTensor(ort, gpu, type, dims, bytes),
-    };
+    const fixed = fixedDims(name, dims), bytes = bytesOf(type, fixed);
+    const returned = { name, type, dims: fixed, bytes, offset };
     offset += padded(bytes);
-    return slot;
+    return returned;
   });
+}
+
+/** WebGPU buffers have one size for good. */
+function fixedDims(name: string, dims: Port["dims"]): readonly number[] {
+  if (dims.every((dim) => typeof dim === "number")) return dims as readonly number[];
+  throw new TypeError(
+    `"${name}" has the shape [${dims}]: the webgpu device needs every dimension fixed`,
+  );
+}
+
+function bytesOf(type: string, dims: readonly number[]): number {
+  return elementCount(dims) * new (arrayOf(type))(1).BYTES_PER_ELEMENT;
 }
 
 /** WebGPU copies multiples of four bytes. */

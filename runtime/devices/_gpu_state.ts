@@ -35,59 +35,26 @@ export function createGpuTensor(
 
 /** The variables of one state on a GPU. */
 export class GpuState extends GuardedState {
-  readonly #ort: Ort;
   readonly #gpu: GPUDevice;
-  readonly #variables = new Map<string, { current: GpuTensor; spare?: GpuTensor; bytes: number }>();
-  /** Bound into a recording of commands, which knows buffers and not variables. */
-  #pinned = false;
+  readonly #variables = new Map<string, GpuTensor & { bytes: number }>();
 
   constructor(specs: readonly VariableSpec[], ort: Ort, gpu: GPUDevice) {
     super(specs, webLock);
-    this.#ort = ort;
     this.#gpu = gpu;
     for (const { name, dims } of specs) {
       const bytes = this.range(name).length * FLOAT_BYTES;
-      this.#variables.set(name, {
-        current: createGpuTensor(ort, gpu, "float32", dims, bytes),
-        bytes,
-      });
+      this.#variables.set(name, { ...createGpuTensor(ort, gpu, "float32", dims, bytes), bytes });
     }
-  }
-
-  /** Keeps every variable in the buffer it has from here on. */
-  pin(): void {
-    this.#pinned = true;
   }
 
   /** The variable as the engine reads it. */
   tensor(name: string): OrtTensor {
-    return this.#variables.get(name)!.current.tensor;
+    return this.#variables.get(name)!.tensor;
   }
 
-  /** The variable's other place, as the engine writes it. */
-  spareTensor(name: string): OrtTensor {
-    const variable = this.#variables.get(name)!;
-    variable.spare ??= createGpuTensor(
-      this.#ort,
-      this.#gpu,
-      "float32",
-      this.dims(name),
-      variable.bytes,
-    );
-    return variable.spare.tensor;
-  }
-
-  /** Makes what was written in the other places the variables' values. */
-  commit(names: readonly string[], encoder: GPUCommandEncoder): void {
-    for (const name of names) {
-      const variable = this.#variables.get(name)!;
-      const { current, spare, bytes } = variable;
-      if (this.#pinned) encoder.copyBufferToBuffer(spare!.buffer, 0, current.buffer, 0, bytes);
-      else {
-        variable.current = spare!;
-        variable.spare = current;
-      }
-    }
+  /** Where the variable lies. */
+  place(name: string): { buffer: GPUBuffer; bytes: number } {
+    return this.#variables.get(name)!;
   }
 
   protected override async download(flat: Float32Array): Promise<void> {
@@ -97,9 +64,9 @@ export class GpuState extends GuardedState {
       usage: GPUBufferUsage.MAP_READ | GPUBufferUsage.COPY_DST,
     });
     const encoder = this.#gpu.createCommandEncoder();
-    for (const [name, { current, bytes }] of this.#variables) {
+    for (const [name, { buffer, bytes }] of this.#variables) {
       const offset = this.range(name).offset * FLOAT_BYTES;
-      encoder.copyBufferToBuffer(current.buffer, 0, staging, offset, bytes);
+      encoder.copyBufferToBuffer(buffer, 0, staging, offset, bytes);
     }
     this.#gpu.queue.submit([encoder.finish()]);
     await staging.mapAsync(GPUMapMode.READ);
@@ -117,9 +84,9 @@ export class GpuState extends GuardedState {
     new Float32Array(staging.getMappedRange()).set(flat);
     staging.unmap();
     const encoder = this.#gpu.createCommandEncoder();
-    for (const [name, { current, bytes }] of this.#variables) {
+    for (const [name, { buffer, bytes }] of this.#variables) {
       const offset = this.range(name).offset * FLOAT_BYTES;
-      encoder.copyBufferToBuffer(staging, offset, current.buffer, 0, bytes);
+      encoder.copyBufferToBuffer(staging, offset, buffer, 0, bytes);
     }
     this.#gpu.queue.submit([encoder.finish()]);
     staging.destroy();
@@ -136,10 +103,7 @@ export class GpuState extends GuardedState {
   }
 
   protected override release(): void {
-    for (const { current, spare } of this.#variables.values()) {
-      current.buffer.destroy();
-      spare?.buffer.destroy();
-    }
+    for (const { buffer } of this.#variables.values()) buffer.destroy();
     this.#variables.clear();
   }
 }

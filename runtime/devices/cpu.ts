@@ -179,6 +179,7 @@ class CpuState extends ArenaState {
 class CpuSession implements Session {
   readonly inputs: readonly string[];
   readonly outputs: readonly string[];
+  readonly captured = false;
   readonly #ort: Ort;
   readonly #binding: Binding<CpuState>;
   readonly #commits: ReadonlyMap<CpuState, string[]>;

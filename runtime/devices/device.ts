@@ -72,8 +72,8 @@ export interface CompileOptions {
    */
   readonly profile?: boolean;
   /**
-   * Record the device's commands once and replay them at each run, where the device can (WebGPU)
-   * and the model allows it. `false` never records.
+   * Record the device's commands at the first run and replay them from then on, which saves most of
+   * the cost of a small node: where the device can (WebGPU), and only if every node runs on it.
    * @default {true}
    */
   readonly capture?: boolean;
@@ -152,6 +152,8 @@ export interface Session extends AsyncDisposable {
   readonly inputs: readonly string[];
   /** Names of the outputs that {@linkcode Session.run} returns. */
   readonly outputs: readonly string[];
+  /** Whether runs replay a recording, see {@linkcode CompileOptions.capture}. */
+  readonly captured: boolean;
   /**
    * Runs the model once. Runs take place in the order of the calls; a further one may be asked for
    * before the last has resolved, and on a GPU that keeps its queue filled.

@@ -91,6 +91,7 @@ class WasmState extends ArenaState {}
 class WasmSession implements Session {
   readonly inputs: readonly string[];
   readonly outputs: readonly string[];
+  readonly captured = false;
   readonly #ort: Ort;
   readonly #binding: Binding<WasmState>;
   #session: OrtSession | undefined;
