@@ -44,13 +44,20 @@ export interface Run {
 
 /** A run that ended before its summary; the message holds the first failing rank's last lines. */
 export class RunFailedError extends Error {
+  /** The name of the class. */
   override readonly name = "RunFailedError";
 
   /**
    * @param code the first failing rank's exit code, or 128 + its signal
    * @param dir the run's folder
    */
-  constructor(message: string, readonly code: number, readonly dir: string) {
+  constructor(
+    message: string,
+    /** The first failing rank's exit code, or 128 + its signal. */
+    readonly code: number,
+    /** The run's folder. */
+    readonly dir: string,
+  ) {
     super(message);
   }
 }

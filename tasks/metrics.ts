@@ -7,6 +7,7 @@
 
 /** Where a record stands; its counts are the rank's own. */
 export interface Position {
+  /** Who wrote it. */
   readonly rank: number;
   /** Steps done, counted from 1; 0 is before the first. */
   readonly step: number;
@@ -28,6 +29,7 @@ export interface Position {
 
 /** One step of one rank. */
 export interface StepRecord extends Position {
+  /** Marks a step. */
   readonly type: "step";
   /** Mean loss over the mini-batch, before the step. */
   readonly loss: number;
@@ -45,6 +47,7 @@ export interface StepRecord extends Position {
 
 /** One round of averaging; written by rank 0 for all. */
 export interface RoundRecord extends Position {
+  /** Marks a round. */
   readonly type: "round";
   /** Milliseconds spent in the exchange, waiting included: the mean over the participants. */
   readonly syncMs: number;
@@ -58,6 +61,7 @@ export interface RoundRecord extends Position {
 
 /** One evaluation of the averaged weights; the ranks share the work. */
 export interface EvalRecord extends Position {
+  /** Marks an evaluation. */
   readonly type: "eval";
   /** Mean loss over the test set. */
   readonly loss: number;
@@ -71,16 +75,23 @@ export interface EvalRecord extends Position {
 
 /** What a run came to; counts without further words are sums over all ranks. */
 export interface Summary {
+  /** Share of the test set that the final averaged weights classify right, from 0 to 1. */
   readonly testAccuracy: number;
+  /** Their mean loss over the test set. */
   readonly testLoss: number;
+  /** The same of the weights before the first step. */
   readonly untrainedAccuracy: number;
+  /** The same of the weights before the first step. */
   readonly untrainedLoss: number;
   /** Mean training loss of all ranks over the last tenth of the steps; null without a step. */
   readonly trainLoss: number | null;
+  /** N */
   readonly ranks: number;
   /** Steps of each rank. */
   readonly steps: number;
+  /** Passes over the training data, by all ranks together. */
   readonly epochs: number;
+  /** Rounds of averaging. */
   readonly rounds: number;
   /** Wall clock from the first step to the last, evaluations left out. */
   readonly trainSeconds: number;
@@ -90,11 +101,13 @@ export interface Summary {
   readonly samplesPerSecond: number;
   /** Share of the training time that ranks spent exchanging, waiting included; from 0 to 1. */
   readonly communicationShare: number;
+  /** Payload bytes sent for the algorithm's exchanges. */
   readonly totalBytesSent: number;
   /** Share of the steps that were clipped, from 0 to 1; null for an algorithm that never clips. */
   readonly clipRate: number | null;
-  /** The largest drift of any round, and its bound there; null without a round. */
+  /** The largest drift of any round; null without a round. */
   readonly maxDrift: number | null;
+  /** What the paper proves it cannot exceed; null where it proves nothing. */
   readonly driftBound: number | null;
   /** Whether all ranks ended with the same averaged weights, bit for bit. */
   readonly identicalWeights: boolean;
@@ -102,11 +115,13 @@ export interface Summary {
   readonly weightsHash: string;
   /** Where the graph ran. */
   readonly device: string;
+  /** What was done about batch norm's running statistics. */
   readonly batchNorm: string;
 }
 
 /** The last record of a run. */
 export interface SummaryRecord extends Position, Summary {
+  /** Marks the end. */
   readonly type: "summary";
 }
 

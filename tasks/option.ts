@@ -7,6 +7,7 @@
 
 /** An option has a value it cannot have; the message is one line that names the option and the value. */
 export class OptionError extends Error {
+  /** The name of the class. */
   override readonly name = "OptionError";
 }
 
@@ -37,9 +38,6 @@ export interface OptionSpec<T> {
   /** Checks a value given in code or read from a file. Throws {@linkcode OptionError}. */
   check(value: unknown): T;
 }
-
-/** The type of an option's values. */
-export type ValueOf<S> = S extends OptionSpec<infer T> ? T : never;
 
 /** What every kind of option is told. */
 interface About {

@@ -19,14 +19,19 @@ import {
   real,
   text,
   toggle,
-  type ValueOf,
 } from "./option.ts";
+import type { Experiment, Options, Processes, Surroundings } from "./option_values.ts";
 import { PRESET_NAMES } from "./presets.ts";
+
+export type { Options } from "./option_values.ts";
+
+/** A kind for each option of a group. */
+export type Table<Values> = { readonly [Name in keyof Values]: OptionSpec<Values[Name]> };
 
 const WHAT = "What to train", HOW = "How to step", WHO = "Ranks", DATA = "Data", RUN = "The run";
 
 /** What an experiment is: the options that decide its numbers. A sweep's axes are among them. */
-export const EXPERIMENT = {
+export const EXPERIMENT: Table<Experiment> = {
   preset: choice({
     flag: "--preset",
     group: WHAT,
@@ -233,10 +238,10 @@ export const EXPERIMENT = {
     from: 0,
     default: 1,
   }),
-} as const;
+};
 
 /** Where an experiment runs and what it reads and writes; its numbers do not depend on these. */
-export const SURROUNDINGS = {
+export const SURROUNDINGS: Table<Surroundings> = {
   device: choice({
     flag: "--device",
     group: WHO,
@@ -271,10 +276,10 @@ export const SURROUNDINGS = {
     group: RUN,
     help: "print the summary as JSON on standard output, and nothing else there",
   }),
-} as const;
+};
 
 /** How processes are started: these go with any program, not only with training. */
-export const PROCESSES = {
+export const PROCESSES: Table<Processes> = {
   env: pairs({
     flag: "--env",
     group: WHO,
@@ -306,16 +311,13 @@ export const PROCESSES = {
     placeholder: "dir",
   }),
   quiet: toggle({ flag: "--quiet", group: RUN, help: "print nothing but errors" }),
-} as const;
+};
 
 /** Every option, by its name in code. */
-export const OPTIONS = { ...EXPERIMENT, ...SURROUNDINGS, ...PROCESSES } as const;
+export const OPTIONS: Table<Options> = { ...EXPERIMENT, ...SURROUNDINGS, ...PROCESSES };
 
 /** An option's name in code. */
-export type OptionName = keyof typeof OPTIONS;
-
-/** Every option with a value. */
-export type Options = { -readonly [K in OptionName]: ValueOf<(typeof OPTIONS)[K]> };
+export type OptionName = keyof Options;
 
 /** The value of every option when nothing is said. */
 export function defaultOptions(): Options {

@@ -22,8 +22,11 @@ export interface Plan {
   readonly device: string;
   /** Steps each rank will take. */
   readonly steps: number;
+  /** May be a fraction. */
   readonly stepsPerEpoch: number;
+  /** Size of the training set. */
   readonly trainSamples: number;
+  /** Size of the test set. */
   readonly testSamples: number;
   /** Trainable floats of the network. */
   readonly parameters: number;
@@ -37,6 +40,7 @@ export interface RunConfig {
   readonly options: Options;
   /** Decides everything drawn; the same as in the options. */
   readonly seed: number;
+  /** Of this project, of Deno and of V8. */
   readonly versions: Readonly<Record<string, string>>;
   /** When the run was started, ISO 8601. */
   readonly started: string;

@@ -18,7 +18,9 @@ export type Feeds = Readonly<Record<string, HostTensor>>;
 
 /** One rank's view of a data set. */
 export interface Task {
+  /** Size of the training set. */
   readonly trainSamples: number;
+  /** Size of the test set. */
   readonly testSamples: number;
   /** Steps in which all ranks together see as many samples as there are; may be a fraction. */
   readonly stepsPerEpoch: number;

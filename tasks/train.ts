@@ -46,6 +46,7 @@ export interface Trained {
   readonly summary: Summary;
   /** The averaged weights, then the running statistics: what {@linkcode Trained.specs} names. */
   readonly weights: Float32Array;
+  /** Names and shapes, in the order of {@linkcode Trained.weights}. */
   readonly specs: readonly VariableSpec[];
 }
 

@@ -1,0 +1,85 @@
+/**
+ * celgc: an MPI-style runtime for Deno, and on it a trainer of ONNX graphs for communication-efficient
+ * distributed learning.
+ *
+ * A program that calls {@linkcode init} is a rank; {@linkcode launchProgram} starts it N times, and
+ * {@linkcode launch} starts the project's own trainer. The pieces of the trainer (graphs that train,
+ * optimizers, data sets) stand for themselves as well.
+ *
+ * @example Train on two ranks
+ * ```ts no-run
+ * import { launch } from "./mod.ts";
+ * const run = await launch({ ranks: 2, interval: 4, maxSteps: 100 });
+ * console.log(run.summary.testAccuracy);
+ * ```
+ *
+ * @example A rank of any program
+ * ```ts
+ * import { init } from "./mod.ts";
+ * await using comm = await init();
+ * const sum = Float32Array.of(comm.rank);
+ * await comm.allreduce(sum, "sum");
+ * ```
+ *
+ * @module
+ */
+
+// The runtime: ranks, messages, devices.
+export { init } from "./runtime/init.ts";
+export {
+  type LaunchFailure,
+  type LaunchOutcome,
+  launchProgram,
+  type LaunchProgramOptions,
+} from "./runtime/launch.ts";
+export * from "./runtime/mod.ts";
+export type {
+  CompileOptions,
+  Device,
+  DeviceKind,
+  DeviceState,
+  HostTensor,
+  NodeTime,
+  Session,
+  VariableRange,
+  VariableSpec,
+} from "./runtime/devices/device.ts";
+export {
+  DEVICE_CHOICES,
+  type DeviceChoice,
+  openDevice,
+  type OpenDeviceOptions,
+  permissionsFor,
+} from "./runtime/devices/open.ts";
+
+// Graphs that train.
+export * from "./models/mod.ts";
+
+// Optimizers.
+export * from "./optimizers/mod.ts";
+
+// Data sets.
+export * from "./tasks/data/mod.ts";
+
+// The trainer.
+export { launch, type LaunchOptions, type Run, RunFailedError } from "./tasks/launch.ts";
+export {
+  type EvalRecord,
+  type MetricRecord,
+  type Position,
+  readMetrics,
+  type RoundRecord,
+  type StepRecord,
+  type Summary,
+  type SummaryRecord,
+} from "./tasks/metrics.ts";
+export { OptionError } from "./tasks/option.ts";
+export type { Experiment, Options, Processes, Surroundings } from "./tasks/option_values.ts";
+export { defaultOptions } from "./tasks/options.ts";
+export { type Preset, PRESET_NAMES, type PresetName, PRESETS } from "./tasks/presets.ts";
+export { algorithmOf, resolveOptions } from "./tasks/resolve.ts";
+export { type Plan, type RunConfig } from "./tasks/run_files.ts";
+export type { ViewKind } from "./tasks/run_view.ts";
+export { type Feeds, imageTask, type Task } from "./tasks/task.ts";
+export { type RunOutput, train, type Trained, type TrainParts } from "./tasks/train.ts";
+export { TrainingError } from "./tasks/training_error.ts";

@@ -1,0 +1,98 @@
+/**
+ * The options of a run by their names in code, for those who read or write them there. What each
+ * defaults to, how it is spelled on the command line and what it may be is in the table, `options.ts`;
+ * the compiler holds the two together.
+ *
+ * @module
+ */
+
+import type { PresetName } from "./presets.ts";
+
+/** What an experiment is: the options that decide its numbers. */
+export interface Experiment {
+  /** An experiment of the paper, which the other options given take precedence over; null: none. */
+  preset: PresetName | null;
+  /** What is learnt. */
+  task: "generated-images" | "cifar10";
+  /** The network. */
+  model: "resnet8" | "resnet20" | "resnet32" | "resnet44" | "resnet56" | "resnet110";
+  /** How the ranks learn together. */
+  algorithm: "celgc" | "naive-parallel" | "single" | "local-sgd";
+  /** I, in steps: how many lie between two rounds of averaging. */
+  interval: number;
+  /** The side of the step on which a round averages. */
+  average: "after" | "before";
+  /** Learning rate η. */
+  lr: number;
+  /** Clipping threshold γ. */
+  clip: number;
+  /** The norm that clips. */
+  clipBy: "local" | "global-average" | "max";
+  /** Momentum μ; 0 keeps no buffer. */
+  momentum: number;
+  /** Dampening of the momentum, from 0 to 1. */
+  dampening: number;
+  /** Whether the momentum is Nesterov's. */
+  nesterov: boolean;
+  /** Weight decay λ. */
+  weightDecay: number;
+  /** Epochs at which the learning rate decays. */
+  decayAt: readonly number[];
+  /** What it is multiplied by there. */
+  decayFactor: number;
+  /** Whether the clipping threshold decays with it. */
+  decayClip: boolean;
+  /** Samples a rank takes in one step. */
+  batchSize: number;
+  /** What is done about batch norm's running statistics. */
+  batchNorm: "average" | "local" | "recalibrate";
+  /** Processes, N. */
+  ranks: number;
+  /** Ranks that average in each round; null: all. */
+  participants: number | null;
+  /** How the ranks share the training data, such as `iid` or `dirichlet:0.5`. */
+  partition: string;
+  /** Training samples to generate (generated tasks). */
+  trainSize: number;
+  /** Test samples to generate (generated tasks). */
+  testSize: number;
+  /** Passes over the training data, by all ranks together. */
+  epochs: number;
+  /** Steps after which to stop; null: when the epochs are over. */
+  maxSteps: number | null;
+  /** Epochs between evaluations. */
+  evalEvery: number;
+  /** Decides everything that is drawn. */
+  seed: number;
+}
+
+/** Where an experiment runs, and what it reads. */
+export interface Surroundings {
+  /** Where the graph runs. */
+  device: "auto" | "webgpu" | "cpu" | "wasm";
+  /** Threads of each rank on the cpu device. */
+  threads: number;
+  /** Folder of the data set; null: none. */
+  data: string | null;
+  /** Whether to fetch the data set if it is not there. */
+  download: boolean;
+  /** Whether the command line prints the summary as JSON. */
+  json: boolean;
+}
+
+/** How processes are started: these go with any program, not only with training. */
+export interface Processes {
+  /** Environment variables of the ranks. */
+  env: Readonly<Record<string, string>>;
+  /** Folder in which the ranks run; null: this process's. */
+  cwd: string | null;
+  /** Longest silence, in seconds, of a rank that others wait for. */
+  timeout: number;
+  /** Folder for the run's files; null: `runs/<time>-<name>`. */
+  out: string | null;
+  /** Whether the command line prints nothing but errors. */
+  quiet: boolean;
+}
+
+/** Every option with a value. */
+export interface Options extends Experiment, Surroundings, Processes {}
