@@ -1,0 +1,94 @@
+import assert from "node:assert/strict";
+import { formatAddress, isLoopback, parseAddress } from "../../runtime/endpoint.ts";
+import { RendezvousError } from "../../runtime/errors.ts";
+import { findPlace } from "../../runtime/place.ts";
+
+const COMPLETE: Record<string, string> = {
+  CELGC_RANK: "2",
+  CELGC_SIZE: "4",
+  CELGC_JOB: "a1b2",
+  CELGC_RENDEZVOUS: "[::1]:4567",
+};
+
+const place = (variables: Record<string, string>) => findPlace((name) => variables[name]);
+
+Deno.test("a process without a rank in its environment has no place", () => {
+  assert.equal(place({ CELGC_SIZE: "4" }), null);
+});
+
+Deno.test("a rank's place is read from the environment", () => {
+  assert.deepEqual(place(COMPLETE), {
+    rank: 2,
+    size: 4,
+    localRank: 2,
+    job: "a1b2",
+    rendezvous: { hostname: "::1", port: 4567 },
+    timeoutMs: 60_000,
+    medium: "auto",
+    sockets: null,
+    host: null,
+    secretFile: null,
+    tls: null,
+  });
+  const more = place({
+    ...COMPLETE,
+    CELGC_LOCAL_RANK: "0",
+    CELGC_TIMEOUT: "2.5",
+    CELGC_TRANSPORT: "tcp",
+    CELGC_SOCKETS: "/run/job",
+    CELGC_HOST: "node7",
+    CELGC_SECRET_FILE: "/run/secret",
+    CELGC_TLS_CERT: "c",
+    CELGC_TLS_KEY: "k",
+    CELGC_TLS_CA: "a",
+  })!;
+  assert.deepEqual([more.localRank, more.timeoutMs, more.medium], [0, 2500, "tcp"]);
+  assert.deepEqual([more.sockets, more.host], ["/run/job", "node7"]);
+  assert.deepEqual([more.secretFile, more.tls], ["/run/secret", { cert: "c", key: "k", ca: "a" }]);
+});
+
+for (
+  const [change, message] of [
+    [{ CELGC_SIZE: "" }, /CELGC_SIZE is not/],
+    [{ CELGC_RANK: "4" }, /CELGC_RANK is an integer from 0 to 3, not "4"/],
+    [{ CELGC_RANK: "-1" }, /CELGC_RANK is an integer/],
+    [{ CELGC_SIZE: "1e3" }, /CELGC_SIZE is an integer/],
+    [{ CELGC_JOB: "a b" }, /CELGC_JOB is 1 to 64/],
+    [{ CELGC_RENDEZVOUS: "nowhere" }, /CELGC_RENDEZVOUS: an address is host:port/],
+    [{ CELGC_RENDEZVOUS: "host:99999" }, /CELGC_RENDEZVOUS/],
+    [{ CELGC_TIMEOUT: "0" }, /CELGC_TIMEOUT is a number of seconds above 0, not "0"/],
+    [{ CELGC_TRANSPORT: "pigeon" }, /CELGC_TRANSPORT is auto, tcp or unix, not "pigeon"/],
+    [{ CELGC_TLS_CERT: "c" }, /not set: CELGC_TLS_KEY, CELGC_TLS_CA/],
+  ] as [Record<string, string>, RegExp][]
+) {
+  Deno.test(`a place with ${JSON.stringify(change)} is refused`, () => {
+    assert.throws(
+      () => findPlace((name) => ({ ...COMPLETE, ...change })[name] || undefined),
+      (error) => {
+        assert(error instanceof RendezvousError);
+        assert.match(error.message, message);
+        return true;
+      },
+    );
+  });
+}
+
+Deno.test("addresses are read as they are written", () => {
+  for (
+    const [hostname, port] of [["localhost", 1], ["10.0.0.7", 65535], ["fe80::1", 80]] as const
+  ) {
+    assert.deepEqual(parseAddress(formatAddress(hostname, port)), { hostname, port });
+  }
+  assert.deepEqual(["localhost", "127.0.0.1", "127.9.9.9", "::1"].map(isLoopback), [
+    true,
+    true,
+    true,
+    true,
+  ]);
+  assert.deepEqual(["127.0.0.1.example.org", "0.0.0.0", "10.0.0.1", "::"].map(isLoopback), [
+    false,
+    false,
+    false,
+    false,
+  ]);
+});

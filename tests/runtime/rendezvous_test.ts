@@ -1,0 +1,202 @@
+import assert from "node:assert/strict";
+import { Control } from "../../runtime/control.ts";
+import { dialMember } from "../../runtime/dialer.ts";
+import { type Endpoint, listenAt } from "../../runtime/endpoint.ts";
+import { HandshakeError, RendezvousError } from "../../runtime/errors.ts";
+import { credentials, RENDEZVOUS_RANK } from "../../runtime/handshake.ts";
+import { Rendezvous, type RendezvousEvents } from "../../runtime/rendezvous.ts";
+
+const JOB = await credentials("rendezvous-test", crypto.getRandomValues(new Uint8Array(32)));
+
+/** A rendezvous on loopback for `size` ranks. */
+function open(size: number, events: RendezvousEvents = {}) {
+  const listener = listenAt({ kind: "tcp", hostname: "127.0.0.1", port: 0 });
+  const { port } = listener.addr as Deno.NetAddr;
+  const server = new Rendezvous({ listener, job: JOB, size, events });
+  const address = { hostname: "127.0.0.1", port, job: JOB, size };
+  const controls: Control[] = [];
+  return {
+    server,
+    port,
+    async rank(rank: number): Promise<Control> {
+      const deadline = performance.now() + 5000;
+      const control = await Control.connect({ ...address, rank, deadline });
+      controls.push(control);
+      return control;
+    },
+    /** A proven connection of a rank that does not keep to the protocol. */
+    rogue: (rank: number): Promise<Deno.Conn> =>
+      dialMember({
+        endpoints: [{ kind: "tcp", hostname: "127.0.0.1", port }],
+        job: JOB,
+        purpose: "rendezvous",
+        self: rank,
+        peer: RENDEZVOUS_RANK,
+        name: "the rendezvous",
+        deadline: performance.now() + 5000,
+      }),
+    [Symbol.dispose]() {
+      for (const control of controls) control.close();
+      server.close();
+    },
+  };
+}
+
+function at(port: number): Endpoint[] {
+  return [{ kind: "tcp", hostname: "127.0.0.1", port }];
+}
+
+Deno.test("all ranks get the same table, in the order of the ranks, once all have joined", async () => {
+  const joined: number[] = [];
+  using meeting = open(3, { joined: (rank) => joined.push(rank) });
+  const controls = await Promise.all([2, 0, 1].map((rank) => meeting.rank(rank)));
+  const early = controls.slice(0, 2).map((control, i) =>
+    control.join(`host${[2, 0][i]}`, at(i + 1))
+  );
+  await new Promise((resolve) => setTimeout(resolve, 50));
+  assert.deepEqual(meeting.server.missing, [1]);
+  const tables = await Promise.all([...early, controls[2].join("host1", at(3))]);
+  const expected = [
+    { host: "host0", endpoints: at(2) },
+    { host: "host1", endpoints: at(3) },
+    { host: "host2", endpoints: at(1) },
+  ];
+  for (const table of tables) assert.deepEqual(table, expected);
+  assert.deepEqual(joined.toSorted(), [0, 1, 2]);
+  await assert.rejects(Deno.connect({ hostname: "127.0.0.1", port: meeting.port }), {
+    name: "ConnectionRefused",
+  });
+});
+
+Deno.test("a rank that joins a second time is refused, and the job is not harmed", async () => {
+  using meeting = open(2);
+  const first = await meeting.rank(0);
+  const table = first.join("a", at(1));
+  await assert.rejects(meeting.rank(0), (error) => {
+    assert(error instanceof HandshakeError);
+    assert.match(error.message, /the rendezvous refused rank 0 .*: duplicate rank/);
+    return true;
+  });
+  await assert.rejects(meeting.rank(7), /refused rank 7 .*: unexpected rank/);
+  const second = await meeting.rank(1);
+  await second.join("b", at(2));
+  assert.equal((await table).length, 2);
+});
+
+Deno.test("reports, aborts and goodbyes reach the server", async () => {
+  const heard: unknown[] = [];
+  const all = Promise.withResolvers<void>();
+  const note = (...what: unknown[]) => {
+    heard.push(what);
+    if (heard.length === 4) all.resolve();
+  };
+  using meeting = open(1, {
+    report: (rank, { message, operation, step, lost }) =>
+      note(rank, message, operation, step, lost),
+    abort: (rank, code, message) => note(rank, code, message),
+    finalized: (rank) => note(rank, "finalized"),
+    gone: (rank) => note(rank, "gone"),
+  });
+  const control = await meeting.rank(0);
+  await control.join("a", at(1));
+  control.start({ lost() {}, abort() {}, gone() {} });
+  await control.report({ message: "x".repeat(1e6), operation: "bcast", step: 3, lost: null });
+  await control.abort(7, "enough");
+  await control.finalize();
+  control.close();
+  await all.promise;
+  assert.deepEqual(heard, [
+    [0, `${"x".repeat(4000)} …`, "bcast", 3, null],
+    [0, 7, "enough"],
+    [0, "finalized"],
+    [0, "gone"],
+  ]);
+});
+
+Deno.test("the ranks hear of a lost rank, of an abort and of the end of the server", async () => {
+  using meeting = open(2);
+  const controls = await Promise.all([0, 1].map((rank) => meeting.rank(rank)));
+  await Promise.all(controls.map((control, rank) => control.join(`host${rank}`, at(rank + 1))));
+  const heard: unknown[][] = [[], []];
+  let gone = 0;
+  for (const [rank, control] of controls.entries()) {
+    control.start({
+      lost: (...what) => heard[rank].push(what),
+      abort: (...what) => heard[rank].push(what),
+      gone: () => gone++,
+    });
+  }
+  meeting.server.announce({ type: "lost", rank: 1, reason: "it was ended by SIGKILL" });
+  meeting.server.announce({ type: "abort", code: 9, message: "enough" });
+  // Listening to the rendezvous does not keep a process alive; these timers do.
+  const pause = () => new Promise((resolve) => setTimeout(resolve, 10));
+  while (heard.some((own) => own.length < 2)) await pause();
+  meeting.server.close();
+  while (gone < 2) await pause();
+  for (const own of heard) assert.deepEqual(own, [[1, "it was ended by SIGKILL"], [9, "enough"]]);
+});
+
+Deno.test("a rank that waits for the others hears that one of them is lost", async () => {
+  using meeting = open(2);
+  const control = await meeting.rank(0);
+  const table = control.join("a", at(1));
+  await new Promise((resolve) => setTimeout(resolve, 50));
+  meeting.server.announce({ type: "lost", rank: 1, reason: "it ended with exit code 3" });
+  await assert.rejects(table, (error) => {
+    assert(error instanceof RendezvousError);
+    assert.equal(
+      error.message,
+      "rank 0 cannot join: rank 1 is lost: it ended with exit code 3",
+    );
+    return true;
+  });
+});
+
+const text = (value: unknown) => {
+  const bytes = new TextEncoder().encode(typeof value === "string" ? value : JSON.stringify(value));
+  const message = new Uint8Array(4 + bytes.length);
+  new DataView(message.buffer).setUint32(0, bytes.length);
+  message.set(bytes, 4);
+  return message;
+};
+
+for (
+  const [what, bytes] of [
+    ["an oversized length", Uint8Array.of(0xff, 0xff, 0xff, 0xff)],
+    ["a message just above the limit", text("x".repeat((64 << 10) + 1))],
+    ["no JSON", text("hello")],
+    ["no object", text([1])],
+    ["an unknown message", text({ type: "surrender" })],
+    ["a join without endpoints", text({ type: "join", host: "a", pid: 1, endpoints: [] })],
+    [
+      "a join with a wrong port",
+      text({
+        type: "join",
+        host: "a",
+        pid: 1,
+        endpoints: [{ kind: "tcp", hostname: "a", port: 1e6 }],
+      }),
+    ],
+    [
+      "a report on a rank that is none",
+      text({
+        type: "report",
+        message: "",
+        operation: null,
+        step: null,
+        lost: 5,
+      }),
+    ],
+    ["an exit code that is none", text({ type: "abort", code: 256, message: "" })],
+  ] as const
+) {
+  Deno.test(`${what} from a rank ends its connection and nothing else`, async () => {
+    const gone = Promise.withResolvers<number>();
+    using meeting = open(2, { gone: gone.resolve });
+    using rogue = await meeting.rogue(1);
+    await rogue.write(bytes);
+    assert.equal(await gone.promise, 1);
+    assert.equal(meeting.server.missing.length, 2);
+    await meeting.rank(0);
+  });
+}
