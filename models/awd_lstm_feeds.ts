@@ -4,12 +4,12 @@
  * @module
  */
 
+import type { HostTensor } from "../runtime/devices/device.ts";
 import type { AwdLstmConfig } from "./awd_lstm.ts";
 import { dropoutMask, keptRows, type MaskKey } from "./dropout.ts";
-import type { Tensor } from "./tensor.ts";
 
 /** Inputs by name. */
-export type TensorFeeds = Record<string, Tensor>;
+export type TensorFeeds = Record<string, HostTensor>;
 
 /** How the inputs of a weight's kept rows are named: the weight's name and this. */
 export const ROWS_SUFFIX = { rows: ".rows", positions: ".positions", scale: ".scale" } as const;

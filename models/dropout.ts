@@ -5,8 +5,15 @@
  * @module
  */
 
+import type { HostTensor } from "../runtime/devices/device.ts";
 import { Random } from "../runtime/random.ts";
-import { sizeOf, type Tensor } from "./tensor.ts";
+import { sizeOf } from "./tensor.ts";
+
+/** A mask, ready to be fed. */
+export type FloatTensor = HostTensor & { readonly type: "float32" };
+
+/** Indices, ready to be fed. */
+export type IndexTensor = HostTensor & { readonly type: "int32" };
 
 /** Which masks to draw. */
 export interface MaskKey {
@@ -36,7 +43,7 @@ export function dropoutMask(
   dims: readonly number[],
   probability: number,
   { seed, rank, step }: MaskKey,
-): Tensor {
+): FloatTensor {
   const random = new Random(seed, "dropout", name, rank, step);
   const data = new Float32Array(sizeOf(dims));
   const threshold = thresholdOf(probability), kept = 1 / (1 - probability);
@@ -47,11 +54,11 @@ export function dropoutMask(
 /** The rows of a matrix that a mask of its rows leaves, in the form of the operator celgc.SelectRows. */
 export interface KeptRows {
   /** int32 `[capacity]`: the kept rows, then row 0 as filling. */
-  readonly rows: Tensor;
+  readonly rows: IndexTensor;
   /** int32 `[count]`: where each row lies among `rows`; the last place for a dropped one. */
-  readonly positions: Tensor;
+  readonly positions: IndexTensor;
   /** float32 `[capacity, 1]`: 1 / (1 − probability) for a kept row, 0 for filling. */
-  readonly scale: Tensor;
+  readonly scale: FloatTensor;
 }
 
 /**

@@ -2,7 +2,8 @@ import assert from "node:assert/strict";
 import { awdLstm } from "../../models/awd_lstm.ts";
 import { ROWS_SUFFIX } from "../../models/awd_lstm_feeds.ts";
 import { parametersOf } from "../../models/model.ts";
-import { sizeOf, type Tensor } from "../../models/tensor.ts";
+import { sizeOf } from "../../models/tensor.ts";
+import type { HostTensor } from "../../runtime/devices/device.ts";
 import { openDevice } from "../../runtime/devices/open.ts";
 import {
   BATCH,
@@ -80,7 +81,7 @@ Deno.test("options out of range are refused", () => {
 });
 
 /** A mask of a weight's rows as PyTorch multiplies with it: one factor a row. */
-function factors(masks: Record<string, Tensor>, weight: string): number[][] {
+function factors(masks: Record<string, HostTensor>, weight: string): number[][] {
   const scale = masks[weight + ROWS_SUFFIX.scale].data;
   const positions = masks[weight + ROWS_SUFFIX.positions].data as Int32Array;
   return Array.from(positions, (at) => [Number(scale[at])]);

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { awdLstm } from "../../models/awd_lstm.ts";
 import { dropoutMask, keptRows, rowCapacity } from "../../models/dropout.ts";
-import type { Tensor } from "../../models/tensor.ts";
+import type { HostTensor } from "../../runtime/devices/device.ts";
 
 const key = { seed: 3, rank: 2, step: 17 };
 
@@ -18,7 +18,7 @@ Deno.test("a mask drops with its probability and keeps the expectation", () => {
     const dropped = data.filter((x) => x === 0).length;
     assert(plausible(dropped, 10_000, probability), `${dropped} of 10,000 at ${probability}`);
     const kept = Math.fround(1 / (1 - probability));
-    assert((data as Float32Array).every((x) => x === 0 || x === kept));
+    assert(data.every((x) => x === 0 || x === kept));
   }
 });
 
@@ -43,9 +43,9 @@ Deno.test("the kept rows are a draw of single rows, in the form that the graph t
     scale.data.forEach((x, place) => assert.equal(x, place < kept ? factor : 0));
     let next = 0;
     positions.data.forEach((place, row) => {
-      if (Number(place) === capacity - 1) return;
+      if (place === capacity - 1) return;
       assert.equal(place, next++, "in order");
-      assert.equal(rows.data[Number(place)], row);
+      assert.equal(rows.data[place], row);
     });
     assert.equal(next, kept);
   }
@@ -58,7 +58,7 @@ Deno.test("a draw that leaves more rows than there are places is drawn again", (
     const { scale, positions } = keptRows("rows", 13, 0.5, { ...key, step }, 7);
     const kept = scale.data.filter((x) => x > 0).length;
     assert(kept < 7);
-    assert.equal(positions.data.filter((place) => Number(place) < 6).length, kept);
+    assert.equal(positions.data.filter((place) => place < 6).length, kept);
     sum += kept;
   }
   // The mean of a binomial of 13, given that it is 6 at most.
@@ -70,7 +70,7 @@ Deno.test("masks are a pure function of seed, rank and step, and differ between 
   const first = feeds.masks(4, key);
   assert.deepEqual(feeds.masks(4, key), first);
   const drawn = new Map<string, string>();
-  const note = (origin: string, masks: Record<string, Tensor>) => {
+  const note = (origin: string, masks: Record<string, HostTensor>) => {
     for (const [name, { data }] of Object.entries(masks)) {
       if (name.endsWith(".scale")) continue; // known by how many rows are kept
       const text = data.join();
