@@ -48,6 +48,8 @@ export class RunFailedError extends Error {
   override readonly name = "RunFailedError";
 
   /**
+   * Says how a run failed.
+   *
    * @param code the first failing rank's exit code, or 128 + its signal
    * @param dir the run's folder
    */

@@ -1,0 +1,45 @@
+import assert from "node:assert/strict";
+import { deno, ROOT, temporaryFolder } from "./_deno.ts";
+
+/** Serves the repository's files as a web server does. */
+function serveRepository(): Deno.HttpServer<Deno.NetAddr> {
+  return Deno.serve({ hostname: "127.0.0.1", port: 0, onListen() {} }, async (request) => {
+    const { pathname } = new URL(request.url);
+    try {
+      const body = await Deno.readFile(new URL(`.${pathname}`, ROOT));
+      const type = pathname.endsWith(".json") ? "application/json" : "application/typescript";
+      return new Response(body, { headers: { "content-type": type } });
+    } catch {
+      return new Response(`no ${pathname}`, { status: 404 });
+    }
+  });
+}
+
+Deno.test("three lines that import mod.ts over HTTP train on two ranks in an empty folder", async () => {
+  await using folder = await temporaryFolder();
+  await using server = serveRepository();
+  const url = `http://127.0.0.1:${server.addr.port}/mod.ts`;
+  const program = `import { launch } from "${url}";
+const run = await launch({ ranks: 2, maxSteps: 6, trainSize: 100, testSize: 40, device: "cpu" });
+console.log(JSON.stringify({ dir: run.dir, ...run.summary }));
+`;
+  await Deno.writeTextFile(`${folder.path}/three_lines.ts`, program);
+  const args = ["run", "-A", "--no-lock"];
+  const { code, stdout, stderr } = await deno([...args, "three_lines.ts"], { cwd: folder.path });
+  assert.equal(code, 0, stderr);
+  const { dir, ranks, steps, identicalWeights } = JSON.parse(stdout);
+  assert.deepEqual({ ranks, steps, identicalWeights }, {
+    ranks: 2,
+    steps: 6,
+    identicalWeights: true,
+  });
+  const files = [...Deno.readDirSync(dir)].map(({ name }) => name).sort();
+  assert.deepEqual(files, [
+    "config.json",
+    "metrics.jsonl",
+    "model.onnx",
+    "rank-0.log",
+    "rank-1.log",
+  ]);
+  assert.ok(dir.startsWith(await Deno.realPath(folder.path)));
+});
