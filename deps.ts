@@ -33,15 +33,6 @@ export const loadProgressBars = () =>
   // deno-lint-ignore no-import-prefix -- as above
   import("npm:cli-progress@3.12.0");
 
-/** The chart library (Apache ECharts), which draws a report's figures. */
-// deno-lint-ignore no-import-prefix -- the rule spares re-exports, which cannot be lazy
-export const loadCharts = () => import("npm:echarts@6.1.0");
-
-/** The chart library's build for browsers, as text, for a page that must stand alone. */
-export const loadChartBundle = (): Promise<{ default: string }> =>
-  // deno-lint-ignore no-import-prefix -- the rule spares re-exports, which cannot be lazy
-  import("npm:echarts@6.1.0/dist/echarts.common.min.js", { with: { type: "text" } });
-
 /** Unpacks tar archives, compressed ones too (npm's own). */
 // deno-lint-ignore no-import-prefix -- as above
 export const loadTar = () => import("npm:tar@7.5.23");
@@ -50,29 +41,6 @@ export const loadTar = () => import("npm:tar@7.5.23");
 // deno-lint-ignore no-import-prefix -- as above
 export const loadZip = () => import("npm:fflate@0.8.3");
 
-/**
- * From SVG to PNG without a browser (resvg, as WebAssembly), and a font for it: what the machine has
- * installed must not decide what an image looks like.
- */
-export const loadImageRenderer = async () => {
-  // deno-lint-ignore no-import-prefix -- the rule spares re-exports, which cannot be lazy
-  const { initWasm, Resvg } = await import("npm:@resvg/resvg-wasm@2.6.2");
-  // A package's files have an address once one of its modules is loaded.
-  // deno-lint-ignore no-import-prefix -- the rule spares re-exports, which cannot be lazy
-  await import("npm:@expo-google-fonts/inter@0.4.2/package.json", { with: { type: "json" } });
-  return {
-    initWasm,
-    Resvg,
-    wasm: new URL(import.meta.resolve("npm:@resvg/resvg-wasm@2.6.2/index_bg.wasm")),
-    fonts: ["400Regular/Inter_400Regular.ttf", "600SemiBold/Inter_600SemiBold.ttf"]
-      .map((file) => new URL(import.meta.resolve(`npm:@expo-google-fonts/inter@0.4.2/${file}`))),
-  };
-};
-
-/** Drives an installed Chromium; the tests look at a report's page with it. */
-// deno-lint-ignore no-import-prefix -- the rule spares re-exports, which cannot be lazy
-export const loadBrowserDriver = () => import("npm:puppeteer-core@25.16.0");
-
 /** Tables for terminals. */
 // deno-lint-ignore no-import-prefix -- the rule spares re-exports, which cannot be lazy
 export const loadTables = async () => (await import("npm:cli-table3@0.6.5")).default;
@@ -80,3 +48,44 @@ export const loadTables = async () => (await import("npm:cli-table3@0.6.5")).def
 /** Writes CSV. */
 // deno-lint-ignore no-import-prefix -- as above
 export const loadCsv = () => import("npm:csv-stringify@6.9.0/sync");
+
+/**
+ * Imports a package that few need. Deno fetches what it finds by reading the code, dynamic imports of
+ * literals included, before anything runs; a specifier that is a variable is fetched when it is asked for.
+ */
+// deno-lint-ignore no-explicit-any -- the callers say what they import
+const fetchPackage = (specifier: string, options?: ImportCallOptions): Promise<any> =>
+  import(specifier, options);
+
+/** Where a file of a package lies on this machine; fetches the package if it is not cached. */
+async function fetchFile(packageName: string, path: string): Promise<URL> {
+  await fetchPackage(`${packageName}/package.json`, { with: { type: "json" } });
+  return new URL(import.meta.resolve(`${packageName}/${path}`));
+}
+
+const ECHARTS = "npm:echarts@6.1.0";
+const RESVG = "npm:@resvg/resvg-wasm@2.6.2";
+const INTER = "npm:@expo-google-fonts/inter@0.4.2";
+
+/** The chart library (Apache ECharts), which draws a report's figures. */
+export const loadCharts = (): Promise<typeof import("npm:echarts@6.1.0")> => fetchPackage(ECHARTS);
+
+/** The chart library's build for browsers, for a page that must stand alone. */
+export const chartBundleUrl = () => fetchFile(ECHARTS, "dist/echarts.common.min.js");
+
+/** From SVG to PNG without a browser (resvg, as WebAssembly), and where its WebAssembly lies. */
+export const loadImageRenderer = async () => {
+  const module: typeof import("npm:@resvg/resvg-wasm@2.6.2") = await fetchPackage(RESVG);
+  return { ...module, wasm: new URL(import.meta.resolve(`${RESVG}/index_bg.wasm`)) };
+};
+
+/** Font files for images: what a machine has installed must not decide what they look like. */
+export const imageFontUrls = () =>
+  Promise.all(
+    ["400Regular/Inter_400Regular.ttf", "600SemiBold/Inter_600SemiBold.ttf"]
+      .map((path) => fetchFile(INTER, path)),
+  );
+
+/** Drives an installed Chromium; the tests look at a report's page with it. */
+export const loadBrowserDriver = (): Promise<typeof import("npm:puppeteer-core@25.16.0")> =>
+  fetchPackage("npm:puppeteer-core@25.16.0");

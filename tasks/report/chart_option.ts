@@ -8,8 +8,10 @@
  * @module
  */
 
+import { pointsOf } from "./chart_points.ts";
 import {
   extentOf,
+  legendIcon,
   legendRows,
   linearTicks,
   logTicks,
@@ -73,21 +75,13 @@ export function lineOption(data: PageData, figure: LineFigure, view: FigureView)
   const palette = paletteOf(view.dark);
   const axis = data.axes.find((a) => a.key === view.axis) ?? data.axes[0];
   const shown = figure.series.filter((s) => !view.hidden[s.run]);
-  const points = shown.map((s) =>
-    data.tracks[s.track][axis.key].flatMap((x, index) => {
-      if (x === null || (view.logX && x <= 0)) return [];
-      if (view.window && (x < view.window[0] || x > view.window[1])) return [];
-      return [{ x, index }];
-    })
-  );
+  const points = shown.map((s) => pointsOf(data, s, view));
   const xs = extentOf(points.flatMap((list) => list.map((p) => p.x)), view.logX) ?? [0, 1];
   const withRange = (s: typeof shown[number]) =>
     view.range && s.low && s.high && s.style !== "bound";
   const ys = extentOf(
     shown.flatMap((s, i) =>
-      points[i].flatMap(({ index }) =>
-        withRange(s) ? [s.y[index], s.low![index], s.high![index]] : [s.y[index]]
-      )
+      points[i].flatMap(({ y, low, high }) => withRange(s) ? [y, low, high] : [y])
     ),
     view.logY,
   );
@@ -101,10 +95,9 @@ export function lineOption(data: PageData, figure: LineFigure, view: FigureView)
       type: "line",
       name: data.runs[s.run].label,
       z: view.forward === s.run ? 4 : data.runs[s.run].baseline ? 3 : 2,
-      data: points[i].map(({ x, index }) => [x, value(s.y[index])]),
+      data: points[i].map(({ x, y }) => [x, value(y)]),
       showSymbol,
-      // An image's legend shows a run's mark where its curve has marks.
-      symbol: showSymbol || !view.standalone ? style.symbol : "none",
+      symbol: style.symbol,
       symbolSize: 6,
       color: style.color,
       lineStyle: {
@@ -126,10 +119,10 @@ export function lineOption(data: PageData, figure: LineFigure, view: FigureView)
       lineStyle: { opacity: 0 },
       tooltip: { show: false },
     };
-    const low = points[i].map(({ x, index }) => [x, value(s.low![index])]);
-    const band = points[i].map(({ x, index }, at) => {
-      const bottom = low[at][1], top = s.high![index];
-      return [x, bottom === null || top === null ? null : top - bottom];
+    const low = points[i].map((p) => [p.x, value(p.low)]);
+    const band = points[i].map((p) => {
+      const bottom = value(p.low);
+      return [p.x, bottom === null || p.high === null ? null : p.high - bottom];
     });
     return [
       { ...edge, data: low },
@@ -137,6 +130,7 @@ export function lineOption(data: PageData, figure: LineFigure, view: FigureView)
       line,
     ];
   });
+  const marked = series.some((s) => s.showSymbol);
   const common = {
     axisLine: { show: true, lineStyle: { color: palette.quiet } },
     splitLine: { show: true, lineStyle: { color: palette.line } },
@@ -169,7 +163,12 @@ export function lineOption(data: PageData, figure: LineFigure, view: FigureView)
         top: 46,
         itemGap: 18,
         textStyle: { color: palette.text, fontSize: 15 },
-        data: [...new Set(shown.map((s) => data.runs[s.run].label))],
+        itemWidth: 24,
+        itemHeight: marked ? 12 : 3,
+        data: [...new Set(shown.map((s) => s.run))].map((run) => ({
+          name: data.runs[run].label,
+          icon: marked ? undefined : legendIcon(runStyle(data, run, view.dark).dash !== "solid"),
+        })),
       }
       : { show: false },
     xAxis: {
@@ -259,4 +258,9 @@ export function barOption(data: PageData, figure: BarFigure, view: FigureView): 
 }
 
 /** Everything above, for the page to carry along. */
-export const CHART_FUNCTIONS: readonly CallableFunction[] = [chartOption, lineOption, barOption];
+export const CHART_FUNCTIONS: readonly CallableFunction[] = [
+  pointsOf,
+  chartOption,
+  lineOption,
+  barOption,
+];

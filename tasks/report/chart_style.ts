@@ -144,6 +144,11 @@ export function extentOf(
   return low > high ? null : [low, high];
 }
 
+/** What a legend shows of a curve without marks: a piece of it. */
+export function legendIcon(dashed: boolean): string {
+  return dashed ? "path://M0,0h9v3h-9zM15,0h9v3h-9z" : "path://M0,0h24v3h-24z";
+}
+
 /** Rows that a legend with these entries takes on an image. */
 export function legendRows(entries: readonly string[], width: number): number {
   let rows = 1, used = 0;
@@ -166,5 +171,6 @@ export const STYLE_FUNCTIONS: readonly CallableFunction[] = [
   logTicks,
   linearTicks,
   extentOf,
+  legendIcon,
   legendRows,
 ];

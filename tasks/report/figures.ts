@@ -261,9 +261,9 @@ class TrackList {
 /** What each point of a curve stands for, in words; the widest where runs differ. */
 function bins(widths: readonly number[]): string {
   const width = Math.max(...widths.filter(Number.isFinite));
-  if (!Number.isFinite(width)) return "bins of steps";
+  if (!Number.isFinite(width)) return "all steps";
   if (width === 1) return "each epoch";
-  return width > 1 ? `${width} epochs at a time` : `1/${1 / width} epoch at a time`;
+  return width > 1 ? `each ${width} epochs` : `each 1/${1 / width} epoch`;
 }
 
 function widthOf(curve: Curve): Pick<PageSeries, "low" | "high"> {

@@ -4,7 +4,7 @@
  * @module
  */
 
-import { loadCharts, loadImageRenderer } from "../../deps.ts";
+import { imageFontUrls, loadCharts, loadImageRenderer } from "../../deps.ts";
 import { chartOption } from "./chart_option.ts";
 import type { FigureView, PageAxis, PageData, PageFigure } from "./page_data.ts";
 
@@ -91,9 +91,11 @@ let started: Promise<(svg: string) => Uint8Array> | undefined;
 /** The renderer; its WebAssembly may be started once in a process. */
 function pngRenderer(): Promise<(svg: string) => Uint8Array> {
   return started ??= (async () => {
-    const { initWasm, Resvg, wasm, fonts } = await loadImageRenderer();
+    const { initWasm, Resvg, wasm } = await loadImageRenderer();
     await initWasm(await Deno.readFile(wasm));
-    const fontBuffers = await Promise.all(fonts.map((font) => Deno.readFile(font)));
+    const fontBuffers = await Promise.all(
+      (await imageFontUrls()).map((font) => Deno.readFile(font)),
+    );
     return (svg) => {
       const image = new Resvg(svg, {
         fitTo: { mode: "zoom", value: SCALE },

@@ -5,7 +5,7 @@
  * @module
  */
 
-import { loadChartBundle } from "../../deps.ts";
+import { chartBundleUrl } from "../../deps.ts";
 import { CHART_FUNCTIONS } from "./chart_option.ts";
 import { STYLE_FUNCTIONS, writeValue } from "./chart_style.ts";
 import type { ReportData } from "./figures.ts";
@@ -43,7 +43,7 @@ export async function renderPage(
   options: PageOptions,
 ): Promise<string> {
   const parts = renderParts(data, options.made);
-  const library = inScript((await loadChartBundle()).default);
+  const library = inScript(await Deno.readTextFile(await chartBundleUrl()));
   const script = inScript(
     SCRIPT.map(String).join("\n") + "\nstartPage(echarts);\n",
   );

@@ -8,7 +8,8 @@
  */
 
 import { chartOption } from "./chart_option.ts";
-import { extentOf, paletteOf, writeValue } from "./chart_style.ts";
+import { pointsOf } from "./chart_points.ts";
+import { paletteOf, writeValue } from "./chart_style.ts";
 import type { FigureView, LineFigure, PageFigure } from "./page_data.ts";
 import { type Browser, type Drawn, make, makeSwatch, type PageState } from "./page_state.ts";
 
@@ -158,14 +159,12 @@ export function lineTip(page: PageState, figure: LineFigure, view: FigureView, x
     : ` ${axis.key === "bytes" ? "sent by each rank" : ""}`;
   tip.append(make(page, "b", "", writeValue(x, format) + unit));
   const rows = figure.series.flatMap((series) => {
-    const xs = data.tracks[series.track][axis.key];
-    const whole = extentOf(xs, false);
-    if (view.hidden[series.run] || !whole || x > whole[1] * 1.001) return [];
-    let nearest = 0;
-    for (let i = 1; i < xs.length; i++) {
-      if (Math.abs(xs[i] - x) <= Math.abs(xs[nearest] - x)) nearest = i;
-    }
-    const value = series.y[nearest];
+    const points = pointsOf(data, series, view);
+    const last = points.at(-1);
+    if (view.hidden[series.run] || !last || x > last.x * 1.001) return [];
+    const { y: value } = points.reduce((best, point) =>
+      Math.abs(point.x - x) <= Math.abs(best.x - x) ? point : best
+    );
     return value === null ? [] : [{ series, value }];
   });
   rows.sort((a, b) => b.value - a.value);

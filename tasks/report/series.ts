@@ -48,7 +48,7 @@ export function stepCurves(log: RunLog, bins: number, narrowest = 0): StepCurves
   const table = log.steps;
   const rows = table.rows();
   const width = binWidth(table, rows, bins, narrowest);
-  const groups = groupBy(rows, (row) => binOf(table.column("epoch")[row], width));
+  const groups = withoutScrap(groupBy(rows, (row) => binOf(table.column("epoch")[row], width)));
   const track = trackOf(table, groups);
   const curve = (field: "loss" | "gradNorm" | "clipped") =>
     spread(table.column(field), groups, track);
@@ -175,6 +175,13 @@ function binWidth(
   if (!(epochs > 0)) return NaN;
   const least = Math.max(epochs / Math.max(1, Math.min(bins, iterations)), narrowest);
   return 2 ** Math.ceil(Math.log2(least) - 1e-9);
+}
+
+/** Joins a last bin that has hardly begun to the one before: a share of two steps is no share. */
+function withoutScrap(groups: number[][]): number[][] {
+  const [before, last] = groups.slice(-2);
+  if (!last || last.length > before.length / 4) return groups;
+  return [...groups.slice(0, -2), [...before, ...last]];
 }
 
 /** A step that ends exactly with an epoch belongs to that epoch. */

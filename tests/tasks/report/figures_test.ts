@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { pointsOf } from "../../../tasks/report/chart_points.ts";
 import { reportData } from "../../../tasks/report/figures.ts";
 import type { LineFigure, PageData } from "../../../tasks/report/page_data.ts";
 import { RunLog } from "../../../tasks/report/run_log.ts";
@@ -165,4 +166,37 @@ Deno.test("a loss that was not finite leaves a gap", async () => {
   const run = await writeRun(folder.path, "run", {}, steps);
   const { page } = reportData([await RunLog.open(run)]);
   assert.deepEqual(lines(page, "training-loss").series[0].y, [2, null, 1]);
+});
+
+Deno.test("a last bin that has hardly begun is no point of its own", async () => {
+  await using folder = await temporaryFolder();
+  const steps = (count: number) =>
+    Array.from({ length: count }, (_, i) => ({
+      type: "step",
+      ...position(i + 1, 16),
+      loss: 1,
+      gradNorm: 1,
+      clipped: i >= 8 * 16,
+      stepMs: 1,
+    }));
+  const clipRate = async (count: number) => {
+    const run = await writeRun(folder.path, `${count}`, {}, steps(count));
+    const { page } = reportData([await RunLog.open(run)]);
+    const [series] = lines(page, "clip-rate").series;
+    return { y: series.y.at(-1), epoch: page.tracks[series.track].epoch.at(-1) };
+  };
+  // 2 of the last 18 steps clip; of 8 steps in the ninth epoch, all.
+  assert.deepEqual(await clipRate(8 * 16 + 2), { y: 0.11111, epoch: 8.125 });
+  assert.deepEqual(await clipRate(8 * 16 + 8), { y: 1, epoch: 8.5 });
+});
+
+Deno.test("points in one place, as between two rounds, are drawn as their mean", async () => {
+  const { page } = await knownReport();
+  const [, celgc] = lines(page, "training-loss").series;
+  const view = { axis: "round", logX: false, window: [1, 2] } as const;
+  // Round 1 is done after step 2, round 2 after step 4; the losses are 10/t, half of it and half more.
+  assert.deepEqual(
+    pointsOf(page, celgc, view).map(({ x, y, low, high }) => [x, y?.toFixed(3), low, high]),
+    [[1, "4.167", 1.6667, 7.5], [2, "2.250", 1, 3.75]],
+  );
 });
