@@ -12,7 +12,13 @@
 
 import { Shorthand } from "./_shorthand.ts";
 import { Body } from "./body.ts";
-import { type Attribute, type Attributes, type Call, OperatorError } from "./operator.ts";
+import {
+  type Attribute,
+  type Attributes,
+  type Call,
+  type Operator,
+  OperatorError,
+} from "./operator.ts";
 import { findOperator } from "./ops/mod.ts";
 import {
   allocate,
@@ -149,9 +155,7 @@ export class Graph extends Shorthand {
         throw new OperatorError(call, `${input.name} belongs to another graph`);
       }
     }
-    const types = operator.infer(call);
-    const simple = operator.simplify?.(this, call, types);
-    const results = simple ? [simple] : this.#fold(call, types) ?? this.#append(call, types);
+    const results = operator.expand?.(this, call) ?? this.#apply(operator, call);
     if (operator.pure !== false) this.#known.set(key, results);
     return results;
   }
@@ -170,6 +174,12 @@ export class Graph extends Shorthand {
     }
     this.outputs.set(name, value);
     return value;
+  }
+
+  #apply(operator: Operator, call: Call): readonly Value[] {
+    const types = operator.infer(call);
+    const simple = operator.simplify?.(this, call, types);
+    return simple ? [simple] : this.#fold(call, types) ?? this.#append(call, types);
   }
 
   #append(call: Call, types: TensorType[]): readonly Value[] {

@@ -54,8 +54,23 @@ export interface Operator {
     node: Node,
     dy: readonly (Value | null)[],
   ): (Value | null | undefined)[];
+  /**
+   * Appends other operators that say the same, and returns their values in place of a node's outputs. What
+   * expands needs no other rule.
+   */
+  expand?(g: Graph, call: Call): readonly Value[];
   /** False for an operator whose outputs are not a function of its inputs alone (random numbers). */
   pure?: false;
+}
+
+/** An operator that is only a shorter way to say others. */
+export function composite(expand: NonNullable<Operator["expand"]>): Operator {
+  return {
+    expand,
+    infer(call) {
+      throw new OperatorError(call, "it is expanded where it is applied");
+    },
+  };
 }
 
 /** A table of operators by name. */

@@ -1,7 +1,7 @@
 /** Element-wise operators of several operands, which broadcast (ONNX: multidirectional broadcasting). */
 
 import type { Graph, Value } from "../graph.ts";
-import { type Operator, OperatorError, type Operators, required } from "../operator.ts";
+import { composite, type Operator, OperatorError, type Operators, required } from "../operator.ts";
 import { broadcastDims, isFloat, sameDims, type TensorType } from "../tensor.ts";
 import { broadcastTo, inferBroadcast, sameType } from "./_common.ts";
 
@@ -126,6 +126,11 @@ export const binaryOperators: Operators = {
   PRelu: binary((a, b) => a < 0 ? a * b : a, (g, a, b, _y, dy) => [
     g.where(g.less(a, 0), g.mul(dy, b), dy),
     g.where(g.less(a, 0), g.mul(dy, a), 0),
+  ]),
+  /** Of any number of operands; two at a time, since WebGPU has no more. */
+  Sum: composite((g, { inputs }) => [(inputs as Value[]).reduce((sum, x) => g.add(sum, x))]),
+  Mean: composite((g, { inputs }) => [
+    g.div((inputs as Value[]).reduce((sum, x) => g.add(sum, x)), inputs.length),
   ]),
   Min: extremum(Math.min),
   Max: extremum(Math.max),

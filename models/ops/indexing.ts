@@ -289,8 +289,6 @@ export const indexingOperators: Operators = {
       return [g.op("ScatterElements", [zerosLike(g, x), indices, dy!], attributes)];
     },
   },
-  ScatterElements: { infer: (call) => [required(call, 0, "data")] },
-  ScatterND: { infer: (call) => [required(call, 0, "data")] },
 
   /** `[indices, dy]`, attributes `axis` and `dims`: dy's slices added up where Gather took them from. */
   "celgc.GatherGradient": {

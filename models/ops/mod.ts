@@ -9,13 +9,16 @@ import type { Operator, Operators } from "../operator.ts";
 import { blockedOperators } from "./blocked.ts";
 import { binaryOperators } from "./binary.ts";
 import { convolutionOperators } from "./convolution.ts";
+import { einsumOperators } from "./einsum.ts";
 import { indexingOperators } from "./indexing.ts";
 import { linearOperators } from "./linear.ts";
 import { loopOperators } from "./loop.ts";
 import { normalizationOperators } from "./normalization.ts";
+import { onnxRecurrentOperators } from "./onnx_recurrent.ts";
 import { poolingOperators } from "./pooling.ts";
 import { recurrentOperators } from "./recurrent.ts";
 import { reductionOperators } from "./reduction.ts";
+import { scatterOperators } from "./scatter.ts";
 import { shapeOperators } from "./shape.ts";
 import { softmaxOperators } from "./softmax.ts";
 import { unaryOperators } from "./unary.ts";
@@ -26,14 +29,17 @@ export const families: Readonly<Record<string, Operators>> = {
   binary: binaryOperators,
   shape: shapeOperators,
   indexing: indexingOperators,
+  scatter: scatterOperators,
   reduction: reductionOperators,
   linear: linearOperators,
+  einsum: einsumOperators,
   convolution: convolutionOperators,
   blocked: blockedOperators,
   pooling: poolingOperators,
   normalization: normalizationOperators,
   softmax: softmaxOperators,
   recurrent: recurrentOperators,
+  onnx_recurrent: onnxRecurrentOperators,
   loop: loopOperators,
 };
 
@@ -63,11 +69,11 @@ export interface Coverage {
 /** What is supported: every standard operator known here, in alphabetical order. */
 export function operatorCoverage(): Coverage[] {
   return Object.entries(families).flatMap(([family, operators]) =>
-    Object.entries(operators).map(([op, { gradient, evaluate, simplify }]) => ({
+    Object.entries(operators).map(([op, { gradient, evaluate, simplify, expand }]) => ({
       op,
       family,
-      gradient: gradient !== undefined,
-      folds: (evaluate ?? simplify) !== undefined,
+      gradient: (gradient ?? expand) !== undefined,
+      folds: (evaluate ?? simplify ?? expand) !== undefined,
     }))
   ).filter(({ op }) => !op.includes(".")).sort((a, b) => a.op < b.op ? -1 : 1);
 }

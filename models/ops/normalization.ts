@@ -1,7 +1,14 @@
 /** Normalisations. */
 
 import type { Graph, Value } from "../graph.ts";
-import { type Call, integer, OperatorError, type Operators, required } from "../operator.ts";
+import {
+  type Call,
+  composite,
+  integer,
+  OperatorError,
+  type Operators,
+  required,
+} from "../operator.ts";
 import { sizeOf } from "../tensor.ts";
 import { axisOf } from "./_common.ts";
 
@@ -26,6 +33,13 @@ export function perChannel(g: Graph, vector: Value, rank: number): Value {
 /** All axes but the channels'. */
 export function allButChannels(x: Value): number[] {
   return x.dims.map((_, axis) => axis).filter((axis) => axis !== 1);
+}
+
+/** x with mean 0 and variance 1 over some axes. */
+function normalized(g: Graph, x: Value, axes: readonly number[], epsilon: number): Value {
+  const centred = g.sub(x, g.mean(x, axes, true));
+  const variance = g.mean(g.mul(centred, centred), axes, true);
+  return g.mul(centred, g.reciprocal(g.sqrt(g.add(variance, epsilon))));
 }
 
 /** Normalisations. */
@@ -115,6 +129,31 @@ export const normalizationOperators: Operators = {
       ];
     },
   },
+  /** Each image and channel by itself (Ulyanov et al. 2016). */
+  InstanceNormalization: composite((g, call) => {
+    const x = checkChannels(call, ["scale", "bias"]), rank = x.dims.length;
+    const normal = normalized(g, x, x.dims.map((_, axis) => axis).slice(2), epsilonOf(call));
+    const [, scale, bias] = call.inputs as Value[];
+    return [g.add(g.mul(normal, perChannel(g, scale, rank)), perChannel(g, bias, rank))];
+  }),
+  /** Channels in groups (Wu and He 2018); scale and bias `[channels]` (opset 21) or `[groups]` (18). */
+  GroupNormalization: composite((g, call) => {
+    const [x, ...affine] = ["image", "scale", "bias"].map((role, i) => required(call, i, role));
+    const groups = integer(call, "num_groups", 1), [batch, channels] = x.dims;
+    const rank = x.dims.length;
+    const grouped = g.reshape(x, [batch, groups, -1]);
+    const normal = g.reshape(normalized(g, grouped, [2], epsilonOf(call)), x.dims);
+    const [scale, bias] = affine.map((vector) => {
+      const each = g.expand(g.unsqueeze(vector, [1]), [vector.dims[0], channels / vector.dims[0]]);
+      return perChannel(g, g.reshape(each, [channels]), rank);
+    });
+    return [g.add(g.mul(normal, scale), bias)];
+  }),
+  LpNormalization: composite((g, call) => {
+    const x = required(call, 0, "operand"), axis = integer(call, "axis", -1);
+    const norm = integer(call, "p", 2) === 1 ? "ReduceL1" : "ReduceL2";
+    return [g.div(x, g.reduce(norm, x, [axis], true))];
+  }),
 
   /**
    * Training: `[x, scale, bias]` → y = (x − mean) / √(variance + ε) · scale + bias, and the batch's mean

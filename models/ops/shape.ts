@@ -2,12 +2,14 @@
 
 import type { Value } from "../graph.ts";
 import {
+  composite,
   constantInput,
   integer,
   integers,
   OperatorError,
   type Operators,
   required,
+  text,
 } from "../operator.ts";
 import {
   type ElementType,
@@ -15,6 +17,7 @@ import {
   isFloat,
   sameDims,
   sizeOf,
+  type Tensor,
   type TensorType,
 } from "../tensor.ts";
 import { axisOf, broadcastTo, inferBroadcast, permute } from "./_common.ts";
@@ -193,6 +196,56 @@ export const shapeOperators: Operators = {
     },
     gradient: () => [null],
   },
+  /** A value from the attributes: `value`, or a number or list of numbers. */
+  Constant: composite((g, { attributes }) => {
+    const [[name, value]] = Object.entries(attributes);
+    if (name === "value") return [g.tensor(value as Tensor)];
+    const type = name.startsWith("value_float") ? "float32" : "int64";
+    const list = Array.isArray(value) ? value as number[] : null;
+    return [g.constant(type, list ? [list.length] : [], list ?? Number(value))];
+  }),
+  /** The upper or lower triangle of matrices, zeros elsewhere. */
+  Trilu: composite((g, call) => {
+    const x = required(call, 0, "data"), [rows, columns] = x.dims.slice(-2);
+    const [k] = constantInput(call, 1, "k") ?? [0], upper = integer(call, "upper", 1) !== 0;
+    const kept = Array.from({ length: rows * columns }, (_, i) => {
+      const offset = i % columns - Math.floor(i / columns);
+      return Number(upper ? offset >= k : offset <= k);
+    });
+    return [g.where(g.constant("bool", [rows, columns], kept), x, 0)];
+  }),
+  EyeLike: composite((g, call) => {
+    const x = required(call, 0, "matrix"), [rows, columns] = x.dims, k = integer(call, "k", 0);
+    const ones = Array.from(
+      { length: rows * columns },
+      (_, i) => Number(i % columns - Math.floor(i / columns) === k),
+    );
+    return [g.constant((call.attributes.dtype as ElementType) ?? x.type, [rows, columns], ones)];
+  }),
+  /** `[batch, b² · channels, h, w]` to `[batch, channels, h · b, w · b]`. */
+  DepthToSpace: composite((g, call) => {
+    const x = required(call, 0, "image"), b = integer(call, "blocksize", 1);
+    const [batch, depth, height, width] = x.dims, channels = depth / (b * b);
+    const rows = text(call, "mode", "DCR") === "DCR";
+    const split = rows ? [b, b, channels] : [channels, b, b];
+    const perm = rows ? [0, 3, 4, 1, 5, 2] : [0, 1, 4, 2, 5, 3];
+    const blocks = g.transpose(g.reshape(x, [batch, ...split, height, width]), perm);
+    return [g.reshape(blocks, [batch, channels, height * b, width * b])];
+  }),
+  /** `[batch, channels, h · b, w · b]` to `[batch, b² · channels, h, w]`. */
+  SpaceToDepth: composite((g, call) => {
+    const x = required(call, 0, "image"), b = integer(call, "blocksize", 1);
+    const [batch, channels, height, width] = x.dims;
+    const blocks = g.reshape(x, [batch, channels, height / b, b, width / b, b]);
+    return [
+      g.reshape(g.transpose(blocks, [0, 3, 5, 1, 2, 4]), [
+        batch,
+        channels * b * b,
+        height / b,
+        width / b,
+      ]),
+    ];
+  }),
   Range: {
     infer(call) {
       const [start] = constantInput(call, 0, "start") ?? [0];

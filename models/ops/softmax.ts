@@ -1,7 +1,15 @@
 /** Softmax and the losses built on it. */
 
-import type { Value } from "../graph.ts";
-import { type Call, integer, OperatorError, type Operators, required } from "../operator.ts";
+import type { Graph, Value } from "../graph.ts";
+import {
+  type Call,
+  composite,
+  integer,
+  OperatorError,
+  type Operators,
+  required,
+  text,
+} from "../operator.ts";
 import { isFloat, type NumberTensor, sizeOf } from "../tensor.ts";
 import { axisOf } from "./_common.ts";
 
@@ -39,6 +47,35 @@ function inferLoss(call: Call, gradient: boolean) {
   return [{ type: logits.type, dims: gradient ? logits.dims : target.dims }];
 }
 
+/** The loss of ONNX's two loss operators; see PyTorch's nll_loss. */
+function likelihoodLoss(g: Graph, call: Call, logarithms: Value): Value {
+  const target = g.cast(required(call, 1, "target"), "int32"), weight = call.inputs[2];
+  const { type, dims: [, classes] } = logarithms, rank = logarithms.dims.length;
+  const labels = g.constant(
+    "int32",
+    [classes, ...new Array<number>(rank - 2).fill(1)],
+    Array.from({ length: classes }, (_, i) => i),
+  );
+  const hit = g.equal(g.unsqueeze(target, [1]), labels);
+  // A sample to be ignored may bear a label that is no class; with a weight of zero it counts nowhere.
+  let share = g.cast(hit, type);
+  if (weight) share = g.mul(share, g.reshape(weight, labels.dims));
+  const ignored = call.attributes.ignore_index;
+  if (ignored !== undefined) {
+    const here = g.unsqueeze(g.equal(target, Number(ignored)), [1]);
+    share = g.where(here, 0, share);
+  }
+  const losses = g.neg(g.sum(g.mul(logarithms, share), [1]));
+  switch (text(call, "reduction", "mean")) {
+    case "none":
+      return losses;
+    case "sum":
+      return g.sum(losses);
+    default:
+      return g.div(g.sum(losses), g.sum(share));
+  }
+}
+
 /** Softmax and its losses. */
 export const softmaxOperators: Operators = {
   Softmax: {
@@ -57,6 +94,17 @@ export const softmaxOperators: Operators = {
       return [g.sub(dy!, g.mul(g.exp(node.results[0]), total))];
     },
   },
+
+  /** `[logits [batch, classes, …], target [batch, …], weight [classes]?]`, and log softmax as output 1. */
+  SoftmaxCrossEntropyLoss: composite((g, call) => {
+    const logits = required(call, 0, "logits");
+    const probabilities = g.op("LogSoftmax", [logits], { axis: 1 });
+    return [likelihoodLoss(g, call, probabilities), probabilities];
+  }),
+  /** `[log probabilities [batch, classes, …], target [batch, …], weight [classes]?]`. */
+  NegativeLogLikelihoodLoss: composite((g, call) => [
+    likelihoodLoss(g, call, required(call, 0, "log probabilities")),
+  ]),
 
   /** `[logits […, classes], target […]]`: −log softmax(logits)[target], `[…]`. */
   "celgc.SoftmaxCrossEntropy": {

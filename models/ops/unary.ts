@@ -1,7 +1,15 @@
 /** Element-wise functions of one operand. */
 
 import type { Graph, Value } from "../graph.ts";
-import { type Call, type Operator, OperatorError, type Operators, required } from "../operator.ts";
+import {
+  type Call,
+  composite,
+  type Operator,
+  OperatorError,
+  type Operators,
+  required,
+  text,
+} from "../operator.ts";
 import { isFloat } from "../tensor.ts";
 
 /** The gradient by x, of y = f(x), given the loss's gradient by y. */
@@ -64,6 +72,12 @@ export const unaryOperators: Operators = {
   Reciprocal: unary((x) => 1 / x, (g, _x, y, dy) => g.neg(g.mul(dy, g.mul(y, y)))),
   Sin: unary(Math.sin, (g, x, _y, dy) => g.mul(dy, g.op("Cos", [x]))),
   Cos: unary(Math.cos, (g, x, _y, dy) => g.neg(g.mul(dy, g.op("Sin", [x])))),
+  Tan: unary(Math.tan, (g, _x, y, dy) => g.mul(dy, g.add(g.mul(y, y), 1))),
+  Asin: unary(Math.asin, (g, x, _y, dy) => g.div(dy, g.sqrt(g.sub(1, g.mul(x, x))))),
+  Acos: unary(Math.acos, (g, x, _y, dy) => g.neg(g.div(dy, g.sqrt(g.sub(1, g.mul(x, x)))))),
+  Atan: unary(Math.atan, (g, x, _y, dy) => g.div(dy, g.add(g.mul(x, x), 1))),
+  Sinh: unary(Math.sinh, (g, x, _y, dy) => g.mul(dy, g.op("Cosh", [x]))),
+  Cosh: unary(Math.cosh, (g, x, _y, dy) => g.mul(dy, g.op("Sinh", [x]))),
   Tanh: unary(Math.tanh, (g, _x, y, dy) => g.mul(dy, g.sub(1, g.mul(y, y)))),
   Sigmoid: unary(
     (x) => 1 / (1 + Math.exp(-x)),
@@ -109,6 +123,61 @@ export const unaryOperators: Operators = {
       return g.where(g.greater(x, -3), middle, 0);
     },
   ),
+  ThresholdedRelu: unary(
+    (x, call) => x > number(call, "alpha", 1) ? x : 0,
+    (g, x, _y, dy, call) => g.where(g.greater(x, number(call, "alpha", 1)), dy, 0),
+  ),
+  /** Hendrycks and Gimpel 2016: x · Φ(x), or its approximation by tanh. */
+  Gelu: composite((g, call) => {
+    const x = required(call, 0, "operand");
+    if (text(call, "approximate", "none") === "none") {
+      return [g.mul(g.mul(x, 0.5), g.add(g.op("Erf", [g.mul(x, Math.SQRT1_2)]), 1))];
+    }
+    const inner = g.mul(g.add(x, g.mul(g.mul(g.mul(x, x), x), 0.044715)), Math.sqrt(2 / Math.PI));
+    return [g.mul(g.mul(x, 0.5), g.add(g.tanh(inner), 1))];
+  }),
+  /** Misra 2019: x · tanh(log(1 + e^x)). */
+  Mish: composite((g, call) => {
+    const x = required(call, 0, "operand");
+    return [g.mul(x, g.tanh(g.op("Softplus", [x])))];
+  }),
+  /** Klambauer et al. 2017. */
+  Selu: composite((g, call) => {
+    const x = required(call, 0, "operand"), alpha = number(call, "alpha", 1.6732632423543772);
+    return [g.mul(g.op("Elu", [x], { alpha }), number(call, "gamma", 1.0507009873554805))];
+  }),
+  /** Barron 2017: Elu of x / α, times α. */
+  Celu: composite((g, call) => {
+    const x = required(call, 0, "operand"), alpha = number(call, "alpha", 1);
+    return [g.mul(g.op("Elu", [g.div(x, alpha)], { alpha: 1 }), alpha)];
+  }),
+  /**
+   * At evaluation, the operand itself. Random masks come from outside, so that they are the same wherever
+   * and whenever a graph runs: in training, multiply by a mask that is an input.
+   */
+  Dropout: composite((g, call) => {
+    const x = required(call, 0, "operand"), [, ratio, training] = call.inputs;
+    const drops = ratio?.constant ? Number(ratio.constant.data[0]) > 0 : true;
+    if (training && drops && Number(training.constant?.data[0] ?? 1)) {
+      throw new OperatorError(
+        call,
+        "in training mode it draws random numbers; multiply by a mask that is an input instead",
+      );
+    }
+    return [x, g.expand(g.scalar(1, "bool"), x.dims)];
+  }),
+  Not: {
+    infer(call) {
+      const x = required(call, 0, "operand");
+      if (x.type !== "bool") throw new OperatorError(call, `${x.name} must be bool; insert a Cast`);
+      return [x];
+    },
+    evaluate: ([x]) => [x.data.map((value) => 1 - value)],
+  },
+  IsNaN: {
+    infer: (call) => [{ type: "bool", dims: required(call, 0, "operand").dims }],
+    evaluate: ([x]) => [x.data.map((value) => Number(Number.isNaN(value)))],
+  },
   Floor: unary(Math.floor, () => null),
   Ceil: unary(Math.ceil, () => null),
   Round: unary((x) => {

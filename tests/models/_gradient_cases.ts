@@ -1,7 +1,9 @@
 /** One line for each way in which an operator is differentiated. */
 
 import type { Graph, Value } from "../../models/graph.ts";
-import type { ElementType } from "../../models/tensor.ts";
+import { type ElementType, sizeOf } from "../../models/tensor.ts";
+import { Random } from "../../runtime/random.ts";
+import type { Feeds } from "./_evaluate.ts";
 
 export interface GradientInput {
   dims: number[];
@@ -19,6 +21,20 @@ export interface GradientCase {
   inputs: Record<string, GradientInput>;
   build: (g: Graph, ...inputs: Value[]) => Value;
   tolerance?: number;
+}
+
+/** Random feeds for a case's inputs, always the same. */
+export function draw({ name, inputs }: GradientCase): Feeds {
+  const random = new Random(1, name);
+  return Object.fromEntries(
+    Object.entries(inputs).map(([key, { dims, from = -1.5, to = 1.5, values, type }]) => {
+      const next = () => {
+        const x = from + (to - from) * random.uniform();
+        return type?.startsWith("int") ? Math.floor(x) : Math.fround(x);
+      };
+      return [key, values ?? Array.from({ length: sizeOf(dims) }, next)];
+    }),
+  );
 }
 
 const unary = (op: string, from = -1.5, to = 1.5, attributes = {}): GradientCase => ({
@@ -84,6 +100,47 @@ const pool = (
   attributes: Record<string, number | number[]>,
 ) => on(`${op} ${name}`, dims, (g, x) => g.op(op, [x], attributes));
 
+/** ONNX's recurrent operators: their inputs are [length, batch, features]. */
+const recurrent = (
+  op: string,
+  gates: number,
+  [directions, ...used]: [directions: number, ...outputs: number[]],
+  attributes = {},
+): GradientCase => ({
+  name: `${op}, output ${used} ${
+    Deno.inspect(attributes, { compact: true, breakLength: Infinity })
+  }`,
+  inputs: {
+    x: { dims: [3, 2, 4] },
+    w: { dims: [directions, gates * 2, 4] },
+    r: { dims: [directions, gates * 2, 2] },
+    b: { dims: [directions, 2 * gates * 2] },
+    h: { dims: [directions, 2, 2] },
+    ...(op === "LSTM" ? { c: { dims: [directions, 2, 2] } } : {}),
+  },
+  build(g, x, w, r, b, ...states) {
+    const inputs = [x, w, r, b, null, ...states];
+    const results = g.opMany(op, inputs, { hidden_size: 2, ...attributes }, 3);
+    return g.concat(used.map((i) => g.reshape(results[i], [-1])), 0);
+  },
+});
+
+const einsum = (equation: string, ...dims: number[][]): GradientCase => ({
+  name: `Einsum ${equation}`,
+  inputs: Object.fromEntries(dims.map((each, i) => [`x${i}`, { dims: each }])),
+  build: (g, ...inputs) => g.op("Einsum", inputs, { equation }),
+});
+
+const losses = (op: string, dims: number[], attributes = {}): GradientCase => ({
+  name: `${op} of [${dims}] ${Deno.inspect(attributes)}`,
+  inputs: {
+    x: { dims },
+    target: { ...indices([dims[0], ...dims.slice(2)], dims[1]), type: "int64" },
+    weight: { dims: [dims[1]], from: 0.5, gradient: false },
+  },
+  build: (g, x, target, weight) => g.op(op, [x, target, weight], attributes),
+});
+
 export const cases: GradientCase[] = [
   ...["Neg", "Abs", "Exp", "Sin", "Cos", "Tanh", "Sigmoid", "Softplus", "Softsign", "Erf", "Relu"]
     .map((op) => unary(op)),
@@ -93,6 +150,12 @@ export const cases: GradientCase[] = [
   unary("Elu", -1, 1, { alpha: 0.5 }),
   unary("HardSigmoid", -4, 4, { alpha: 0.25, beta: 0.25 }),
   unary("HardSwish", -5, 5),
+  ...["Tan", "Atan", "Sinh", "Cosh", "Mish", "Selu", "Celu", "Gelu"].map((op) => unary(op)),
+  ...["Asin", "Acos"].map((op) => unary(op, -0.9, 0.9)),
+  unary("ThresholdedRelu", -1, 1, { alpha: 0.25 }),
+  unary("Celu", -2, 2, { alpha: 0.5 }),
+  unary("Gelu", -3, 3, { approximate: "tanh" }),
+  unary("Dropout"),
 
   binary("Add", [2, 3], [2, 3]),
   binary("Add", [2, 3, 4], [3, 1]),
@@ -110,6 +173,11 @@ export const cases: GradientCase[] = [
     name: "Max of three",
     inputs: { a: { dims: [4] }, b: { dims: [4] }, c: { dims: [2, 4] } },
     build: (g, a, b, c) => g.op("Max", [a, b, c]),
+  },
+  {
+    name: "Sum and Mean of three",
+    inputs: { a: { dims: [4] }, b: { dims: [2, 1] }, c: { dims: [2, 4] } },
+    build: (g, a, b, c) => g.mul(g.op("Sum", [a, b, c]), g.op("Mean", [a, b, c])),
   },
   on("Mul by itself", [4], (g, x) => g.mul(x, x)),
   {
@@ -129,6 +197,13 @@ export const cases: GradientCase[] = [
   on("Expand", [3, 1], (g, x) => g.expand(g.exp(x), [2, 3, 4])),
   on("Tile", [2, 3], (g, x) => g.op("Tile", [x, g.ints([3, 2])])),
   on("Cast to float64 and back", [4], (g, x) => g.cast(g.exp(g.cast(x, "float64")), "float32")),
+
+  on("Trilu", [2, 3, 4], (g, x) => g.op("Trilu", [x, g.scalar(1, "int64")], { upper: 0 })),
+  on("DepthToSpace", [1, 8, 2, 3], (g, x) => g.op("DepthToSpace", [x], { blocksize: 2 })),
+  on("DepthToSpace by columns", [1, 8, 2, 3], (g, x) => {
+    return g.op("DepthToSpace", [x], { blocksize: 2, mode: "CRD" });
+  }),
+  on("SpaceToDepth", [1, 2, 4, 6], (g, x) => g.op("SpaceToDepth", [x], { blocksize: 2 })),
 
   on("Slice", [5, 6], (g, x) => g.slice(x, [0, 1], [1, 2], [4, 6])),
   on("Slice by steps", [7, 8], (g, x) => g.slice(x, [0, 1], [1, 0], [7, 8], [3, 2])),
@@ -165,6 +240,48 @@ export const cases: GradientCase[] = [
     build: (g, x, i) => g.op("GatherElements", [x, i], { axis: 0 }),
   },
 
+  {
+    name: "GatherND",
+    inputs: {
+      x: { dims: [3, 4, 2] },
+      i: { ...indices([3, 2], 0), type: "int64", values: [0, 1, 2, 3, 0, 1] },
+    },
+    build: (g, x, i) => g.op("GatherND", [g.exp(x), i]),
+  },
+  ...["none", "add"].flatMap((reduction): GradientCase[] => [{
+    name: `ScatterElements with reduction ${reduction}`,
+    inputs: {
+      x: { dims: [3, 4] },
+      i: { ...indices([2, 4], 0), values: [0, 2, 1, 0, reduction === "add" ? 0 : 1, 1, 2, 1] },
+      u: { dims: [2, 4] },
+    },
+    build: (g, x, i, u) => g.op("ScatterElements", [x, i, u], { axis: 0, reduction }),
+  }, {
+    name: `ScatterND with reduction ${reduction}`,
+    inputs: {
+      x: { dims: [3, 4] },
+      i: { ...indices([2, 1], 0), type: "int64", values: [2, reduction === "add" ? 2 : 0] },
+      u: { dims: [2, 4] },
+    },
+    build: (g, x, i, u) => g.op("ScatterND", [x, i, u], { reduction }),
+  }]),
+  on("TopK", [3, 5], (g, x) => g.op("TopK", [x, g.ints([2])], { axis: -1 })),
+  on("TopK of the smallest along the first axis", [5, 3], (g, x) => {
+    return g.op("TopK", [x, g.ints([3])], { axis: 0, largest: 0 });
+  }),
+  on("CumSum", [3, 4], (g, x) => g.op("CumSum", [x, g.scalar(1, "int64")])),
+  on("CumSum, exclusive and backwards", [3, 4], (g, x) => {
+    return g.op("CumSum", [x, g.scalar(0, "int64")], { exclusive: 1, reverse: 1 });
+  }),
+  {
+    name: "OneHot",
+    inputs: { on: { dims: [1] }, i: { ...indices([4], 0), type: "int64", values: [0, 2, -1, 1] } },
+    build(g, on, i) {
+      const values = g.concat([g.constant("float32", [1], 0.5), on], 0);
+      return g.op("OneHot", [i, g.scalar(3, "int64"), values], { axis: 0 });
+    },
+  },
+
   ...[
     "ReduceSum",
     "ReduceMean",
@@ -196,6 +313,15 @@ export const cases: GradientCase[] = [
     },
     build: (g, a, b, c) => g.op("Gemm", [a, b, c], { transA, transB, alpha: 0.5, beta: 2 }),
   })),
+
+  einsum("ij,jk->ik", [2, 3], [3, 4]),
+  einsum("bhid,bhjd->bhij", [2, 2, 3, 4], [2, 2, 5, 4]),
+  einsum("...ij,...jk", [2, 3, 4], [2, 4, 2]),
+  einsum("i,j->ji", [3], [4]),
+  einsum("ijk->kj", [2, 3, 4]),
+  einsum("ij,ij->", [3, 4], [3, 4]),
+  einsum("ab,bc,cd->da", [2, 3], [3, 4], [4, 2]),
+  einsum("b...c,d->b...", [2, 3, 2, 4], [3]),
 
   conv("3×3, padded", { x: [2, 3, 5, 6], w: [4, 3, 3, 3], options: { pads: 1 }, bias: true }),
   conv("3×3 by steps of 2", { x: [2, 3, 6, 6], w: [4, 3, 3, 3], options: { strides: 2, pads: 1 } }),
@@ -292,6 +418,18 @@ export const cases: GradientCase[] = [
     build: (g, x, scale) => g.op("LayerNormalization", [x, scale], { axis: 1, epsilon: 1e-5 }),
   },
 
+  {
+    name: "InstanceNormalization",
+    inputs: { x: { dims: [2, 3, 4, 2] }, scale: { dims: [3] }, bias: { dims: [3] } },
+    build: (g, ...inputs) => g.op("InstanceNormalization", inputs, { epsilon: 1e-5 }),
+  },
+  ...[2, 4].map((vector): GradientCase => ({
+    name: `GroupNormalization with ${vector} scales`,
+    inputs: { x: { dims: [2, 4, 3] }, scale: { dims: [vector] }, bias: { dims: [vector] } },
+    build: (g, ...inputs) => g.op("GroupNormalization", inputs, { num_groups: 2, epsilon: 1e-5 }),
+  })),
+  on("LpNormalization", [3, 4], (g, x) => g.op("LpNormalization", [x], { axis: 0 })),
+
   on("Softmax", [3, 5], (g, x) => g.op("Softmax", [x], { axis: -1 })),
   on("Softmax over the first axis", [3, 2, 2], (g, x) => g.op("Softmax", [x], { axis: 0 })),
   on("LogSoftmax", [3, 5], (g, x) => g.op("LogSoftmax", [x], { axis: -1 })),
@@ -309,4 +447,17 @@ export const cases: GradientCase[] = [
     },
     build: (g, logits, target) => g.mean(g.softmaxCrossEntropy(logits, target)),
   },
+
+  losses("SoftmaxCrossEntropyLoss", [4, 3]),
+  losses("SoftmaxCrossEntropyLoss", [2, 3, 4], { reduction: "sum" }),
+  losses("NegativeLogLikelihoodLoss", [4, 3], { ignore_index: 1 }),
+  losses("NegativeLogLikelihoodLoss", [2, 3, 4], { reduction: "none" }),
+
+  recurrent("LSTM", 4, [1, 0]),
+  recurrent("LSTM", 4, [1, 1, 2], { direction: "reverse" }),
+  recurrent("LSTM", 4, [2, 0, 1], { direction: "bidirectional" }),
+  recurrent("GRU", 3, [1, 0]),
+  recurrent("GRU", 3, [2, 0, 1], { direction: "bidirectional", linear_before_reset: 1 }),
+  recurrent("RNN", 1, [1, 0, 1]),
+  recurrent("RNN", 1, [1, 0], { activations: ["Relu"], direction: "reverse" }),
 ];
