@@ -50,8 +50,9 @@ export const loadTables = async () => (await import("npm:cli-table3@0.6.5")).def
 export const loadCsv = () => import("npm:csv-stringify@6.9.0/sync");
 
 /**
- * Imports a package that few need. Deno fetches what it finds by reading the code, dynamic imports of
- * literals included, before anything runs; a specifier that is a variable is fetched when it is asked for.
+ * Imports a package that few need. Deno fetches what it finds by reading the code, dynamic imports
+ * of literals included, before anything runs; a specifier that is a variable is fetched when it is
+ * asked for.
  */
 // deno-lint-ignore no-explicit-any -- the callers say what they import
 const fetchPackage = (specifier: string, options?: ImportCallOptions): Promise<any> =>

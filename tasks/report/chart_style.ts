@@ -37,7 +37,10 @@ export function paletteOf(dark: boolean): {
     };
 }
 
-/** Colour, dashes and mark of a run: the baseline in the colour of the text, dashes where hues run out. */
+/**
+ * Colour, dashes and mark of a run: the baseline in the colour of the text, dashes where hues run
+ * out.
+ */
 export function runStyle(
   data: PageData,
   run: number,
@@ -94,8 +97,8 @@ export function logTicks(low: number, high: number): number[] {
 }
 
 /**
- * Ticks of a linear axis at round numbers, about `count` of them; of an axis of seconds at round numbers of seconds,
- * minutes, hours or days.
+ * Ticks of a linear axis at round numbers, about `count` of them; of an axis of seconds at round
+ * numbers of seconds, minutes, hours or days.
  */
 export function linearTicks(low: number, high: number, count: number, time: boolean): number[] {
   const rough = (high - low) / count;
@@ -128,7 +131,10 @@ export function linearTicks(low: number, high: number, count: number, time: bool
   return ticks;
 }
 
-/** Least and greatest finite value, positive ones alone for a logarithmic axis; null if there is none. */
+/**
+ * Least and greatest finite value, positive ones alone for a logarithmic axis; null if there is
+ * none.
+ */
 export function extentOf(
   values: Iterable<number | null | undefined>,
   log: boolean,

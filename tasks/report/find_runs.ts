@@ -4,8 +4,8 @@ import { ReportError } from "./report_error.ts";
 const DEPTH = 3;
 
 /**
- * The folders of runs in the given folders, each once, in order: a run's own folder, or every run below a sweep's
- * folder (sorted by name).
+ * The folders of runs in the given folders, each once, in order: a run's own folder, or every run
+ * below a sweep's folder (sorted by name).
  *
  * @throws {ReportError} if a folder does not exist or there is no run in it.
  */

@@ -44,7 +44,9 @@ function heeded(options: Map<string, string>): Map<string, string> {
   return options;
 }
 
-/** Whether an algorithm has no interval: it exchanges at every step, or has nobody to exchange with. */
+/**
+ * Whether an algorithm has no interval: it exchanges at every step, or has nobody to exchange with.
+ */
 export function exchangesEveryStep(algorithm: string | undefined): boolean {
   return algorithm === "naive-parallel" || algorithm === "single";
 }
@@ -53,7 +55,8 @@ export function exchangesEveryStep(algorithm: string | undefined): boolean {
  * A label for each run, of what differs between their options: "celgc I=4", "naive-parallel".
  *
  * @param configs the runs' `config.json`
- * @param directories the runs' folders, whose last part is the label where options do not tell runs apart
+ * @param directories the runs' folders, whose last part is the label where options do not tell runs
+ *   apart
  */
 export function labelRuns(
   configs: readonly (Readonly<Record<string, unknown>> | null)[],
@@ -80,7 +83,10 @@ export function labelRuns(
   return tellApart(labels, tellApart(folders, directories));
 }
 
-/** The names, with a second one in brackets where the first is empty or not the only one of its kind. */
+/**
+ * The names, with a second one in brackets where the first is empty or not the only one of its
+ * kind.
+ */
 function tellApart(names: readonly string[], others: readonly string[]): string[] {
   return names.map((name, index) => {
     if (name === "") return others[index];

@@ -1,6 +1,9 @@
 import { ReportError } from "./report_error.ts";
 
-/** What the report keeps of one `step` line. A loss or norm that was not finite (`null` in JSON) is NaN. */
+/**
+ * What the report keeps of one `step` line. A loss or norm that was not finite (`null` in JSON) is
+ * NaN.
+ */
 export const STEP_FIELDS = [
   "rank",
   "iteration",
@@ -61,7 +64,9 @@ export interface DamagedLine {
   readonly reason: string;
 }
 
-/** What a line of the log turned out to be: a record, damage (and why), or nothing (a blank line). */
+/**
+ * What a line of the log turned out to be: a record, damage (and why), or nothing (a blank line).
+ */
 export type ParsedLine =
   | { readonly record: LogLine; readonly damage?: undefined }
   | { readonly record?: undefined; readonly damage: string }
@@ -113,7 +118,9 @@ export class LogTable<Field extends string> {
     return this.#columns[this.#fields[0]].length;
   }
 
-  /** The values of one field, in the order of the log; NaN where a line did not have it. Not a copy. */
+  /**
+   * The values of one field, in the order of the log; NaN where a line did not have it. Not a copy.
+   */
   column(field: Field): readonly number[] {
     return this.#columns[field];
   }
@@ -124,8 +131,9 @@ export class LogTable<Field extends string> {
   }
 
   /**
-   * The rows that still hold, as indices in the order of the log. A job restarted from a checkpoint logs the
-   * iterations since then again; of a rank's rows for an iteration only those of the last pass count.
+   * The rows that still hold, as indices in the order of the log. A job restarted from a checkpoint
+   * logs the iterations since then again; of a rank's rows for an iteration only those of the last
+   * pass count.
    *
    * @param series what counts as one series of rising iterations; the rank by default
    */
@@ -155,7 +163,10 @@ function toNumber(value: unknown): number {
   return NaN;
 }
 
-/** Reads a run's `config.json`. Null where there is none. Throws {@link ReportError} where it is not an object. */
+/**
+ * Reads a run's `config.json`. Null where there is none. Throws {@link ReportError} where it is not
+ * an object.
+ */
 export async function readConfig(path: string): Promise<Record<string, unknown> | null> {
   let text: string;
   try {

@@ -1,6 +1,6 @@
 /**
- * A report's page: one HTML file that needs nothing else. The chart library, the script, the style and
- * the data are inside, and the content security policy keeps the page from fetching anything.
+ * A report's page: one HTML file that needs nothing else. The chart library, the script, the style
+ * and the data are inside, and the content security policy keeps the page from fetching anything.
  *
  * @module
  */

@@ -20,7 +20,9 @@ import {
 } from "./page_state.ts";
 import type { AxisKey } from "./series.ts";
 
-/** Starts the page: reads its data, draws, and with `watch` asks for fresh data from time to time. */
+/**
+ * Starts the page: reads its data, draws, and with `watch` asks for fresh data from time to time.
+ */
 export function startPage(charts: ChartLibrary): void {
   const { document, window } = globalThis as Browser;
   const scheme = window.matchMedia("(prefers-color-scheme: dark)");

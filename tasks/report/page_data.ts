@@ -1,6 +1,6 @@
 /**
- * What a report's page draws, as plain data: computed once, embedded in the page as JSON, drawn there
- * and on the images by the same code.
+ * What a report's page draws, as plain data: computed once, embedded in the page as JSON, drawn
+ * there and on the images by the same code.
  *
  * @module
  */
@@ -22,7 +22,10 @@ export interface PageRun {
 export interface PageSeries {
   /** Index of the run. */
   readonly run: number;
-  /** What tells it from the run's other curve in the same figure, e.g. "bound 2γI"; "" for the main one. */
+  /**
+   * What tells it from the run's other curve in the same figure, e.g. "bound 2γI"; "" for the main
+   * one.
+   */
   readonly name: string;
   /** `line`; `points`, a line with a mark at each value; `bound`, dashed. */
   readonly style: "line" | "points" | "bound";

@@ -62,7 +62,10 @@ export function logButton(page: PageState, figure: LineFigure): Browser {
   return button;
 }
 
-/** Dragging a mouse over a figure shows that part of the axis in all of them; a double click all of it. */
+/**
+ * Dragging a mouse over a figure shows that part of the axis in all of them; a double click all of
+ * it.
+ */
 export function pickRange(page: PageState, { element, chart }: Drawn): void {
   let from: number | null = null;
   const pick = make(page, "div", "pick");

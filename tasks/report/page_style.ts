@@ -1,4 +1,7 @@
-/** The style sheet of a report's page: light or dark as the reader's system is, one column on a phone. */
+/**
+ * The style sheet of a report's page: light or dark as the reader's system is, one column on a
+ * phone.
+ */
 export const PAGE_STYLE = `
 :root {
   color-scheme: light dark;

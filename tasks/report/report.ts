@@ -22,13 +22,16 @@ export interface ReportOutcome {
   readonly data: ReportData;
   /** The images, where they were asked for. */
   readonly images: readonly FigureImage[];
-  /** What was wrong with the logs, in sentences that name file and line. The page lists them as well. */
+  /**
+   * What was wrong with the logs, in sentences that name file and line. The page lists them as
+   * well.
+   */
   readonly problems: readonly string[];
 }
 
 /**
- * Writes one self-contained HTML page with the paper's figures, from the logs of runs: finished ones or such as still
- * go on.
+ * Writes one self-contained HTML page with the paper's figures, from the logs of runs: finished
+ * ones or such as still go on.
  *
  * @param directories folders of runs, or of sweeps that hold runs
  * @throws {ReportError} if a folder holds no run, or there is none for the page

@@ -1,4 +1,7 @@
-/** A report that could not be made: the message says which folder or file, what was needed and the way out. */
+/**
+ * A report that could not be made: the message says which folder or file, what was needed and the
+ * way out.
+ */
 export class ReportError extends Error {
   override readonly name = "ReportError";
 }

@@ -12,13 +12,16 @@ import { ReportError } from "./report_error.ts";
 
 const CHUNK_BYTES = 1 << 20;
 
-/** Damaged lines named one by one; more are only counted, so that a wrong file cannot fill the page. */
+/**
+ * Damaged lines named one by one; more are only counted, so that a wrong file cannot fill the page.
+ */
 const NAMED_DAMAGE = 20;
 
 /**
  * The log of one run: `metrics.jsonl` and `config.json` of its folder, read as far as they go.
  *
- * It can be read again while the run goes on: {@linkcode RunLog.refresh} takes in only what was appended.
+ * It can be read again while the run goes on: {@linkcode RunLog.refresh} takes in only what was
+ * appended.
  */
 export class RunLog {
   /** The folder, as given. */
@@ -28,7 +31,9 @@ export class RunLog {
   readonly steps: LogTable<typeof STEP_FIELDS[number]> = new LogTable(STEP_FIELDS);
   readonly rounds: LogTable<typeof ROUND_FIELDS[number]> = new LogTable(ROUND_FIELDS);
   readonly evals: LogTable<typeof EVAL_FIELDS[number]> = new LogTable(EVAL_FIELDS);
-  /** The `split` of each row of {@linkcode RunLog.evals} ("test", "valid", …; "" where not said). */
+  /**
+   * The `split` of each row of {@linkcode RunLog.evals} ("test", "valid", …; "" where not said).
+   */
   readonly splits: string[] = [];
   /** The last `summary` line; null while the run goes on. */
   summary: LogLine | null = null;
@@ -64,7 +69,10 @@ export class RunLog {
     return log;
   }
 
-  /** Takes in what was appended since; true if there was anything. A file begun anew is read from its start. */
+  /**
+   * Takes in what was appended since; true if there was anything. A file begun anew is read from
+   * its start.
+   */
   async refresh(): Promise<boolean> {
     let file: Deno.FsFile;
     try {

@@ -1,6 +1,6 @@
 /**
- * From the lines of a run's log to the points of its curves: averaged over the ranks and over bins, so that a run of
- * millions of steps draws a few hundred points.
+ * From the lines of a run's log to the points of its curves: averaged over the ranks and over bins,
+ * so that a run of millions of steps draws a few hundred points.
  *
  * @module
  */
@@ -56,7 +56,10 @@ export function stepCurves(log: RunLog, bins: number, narrowest = 0): StepCurves
   return { width, loss: curve("loss"), gradNorm: curve("gradNorm"), clipRate: { track, y } };
 }
 
-/** Bins as wide as one epoch once there are eight of them, as the paper counts clipping; narrower before. */
+/**
+ * Bins as wide as one epoch once there are eight of them, as the paper counts clipping; narrower
+ * before.
+ */
 export function clipRateCurve(log: RunLog, bins: number): { curve: Curve; width: number } {
   const epochs = log.steps.column("epoch").reduce((most, epoch) => Math.max(most, epoch), 0);
   const { clipRate, width } = epochs >= 8 ? stepCurves(log, bins, 1) : stepCurves(log, 16);
@@ -67,7 +70,10 @@ export function clipRateCurve(log: RunLog, bins: number): { curve: Curve; width:
 export interface RoundCurves {
   /** Largest distance of a rank from the average, ‖x̄ − x_i‖. */
   readonly drift: Curve;
-  /** What Lemma 1 allows in the same round, 2γI; nothing finite where it does not speak of the algorithm. */
+  /**
+   * What Lemma 1 allows in the same round, 2γI; nothing finite where it does not speak of the
+   * algorithm.
+   */
   readonly bound: Curve;
   /** Share of the training time spent communicating, 0 to 1. */
   readonly share: Curve;
@@ -98,7 +104,10 @@ export function roundCurves(log: RunLog, bins: number): RoundCurves {
   };
 }
 
-/** The curves of a run's evaluations, one for each split that was evaluated, averaged over the ranks. */
+/**
+ * The curves of a run's evaluations, one for each split that was evaluated, averaged over the
+ * ranks.
+ */
 export function evalCurves(
   log: RunLog,
   field: "loss" | "accuracy" | "perplexity",
@@ -135,8 +144,8 @@ function shareOf(log: RunLog, groups: readonly number[][]): number[] {
 }
 
 /**
- * Seconds that a run has spent on its steps, exchanges included and evaluations left out, when a given number of
- * iterations is done: the mean over the ranks.
+ * Seconds that a run has spent on its steps, exchanges included and evaluations left out, when a
+ * given number of iterations is done: the mean over the ranks.
  */
 export function trainingSeconds(log: RunLog): (iteration: number) => number {
   const table = log.steps;
@@ -162,7 +171,8 @@ export function trainingSeconds(log: RunLog): (iteration: number) => number {
 }
 
 /**
- * Epochs in a bin: the least power of two that makes at most `bins` of them, and at least one step of a rank in each.
+ * Epochs in a bin: the least power of two that makes at most `bins` of them, and at least one step
+ * of a rank in each.
  */
 function binWidth(
   table: CommonTable,

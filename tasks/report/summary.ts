@@ -14,7 +14,9 @@ export interface RunSummary {
   readonly rounds: number;
   /** Wall clock since the first step. */
   readonly seconds: number;
-  /** Seconds spent on steps, exchanges included and evaluations left out: the mean over the ranks. */
+  /**
+   * Seconds spent on steps, exchanges included and evaluations left out: the mean over the ranks.
+   */
   readonly trainSeconds: number;
   /** Of {@linkcode RunSummary.trainSeconds}, those spent exchanging, waiting included. */
   readonly syncSeconds: number;
@@ -22,7 +24,9 @@ export interface RunSummary {
   readonly stepsPerSecond: number;
   /** Mean of the ranks over the last bin of the loss curve. */
   readonly trainLoss: number;
-  /** The last and the best accuracy (a fraction) or perplexity; null where nothing was evaluated. */
+  /**
+   * The last and the best accuracy (a fraction) or perplexity; null where nothing was evaluated.
+   */
   readonly score: Score | null;
   /** Sent by the busiest rank. */
   readonly bytesSent: number;
@@ -30,7 +34,10 @@ export interface RunSummary {
   readonly clipRate: number;
   /** Largest drift as a share of its bound 2γI; -Infinity where there is no bound. */
   readonly driftOfBound: number;
-  /** The baseline's training time over this run's, for the epochs that both have done; NaN without a baseline. */
+  /**
+   * The baseline's training time over this run's, for the epochs that both have done; NaN without a
+   * baseline.
+   */
   readonly speedup: number;
   /** The same for the training loss that both have reached; NaN without a baseline. */
   readonly speedupToLoss: number;
@@ -105,8 +112,8 @@ export interface Pace {
 }
 
 /**
- * The run that others are compared with: the paper's baseline, naive-parallel; else a single rank; else the one with
- * the shortest interval. -1 if there is nothing to compare.
+ * The run that others are compared with: the paper's baseline, naive-parallel; else a single rank;
+ * else the one with the shortest interval. -1 if there is nothing to compare.
  */
 export function findBaseline(runs: readonly RunOptions[]): number {
   if (runs.length < 2) return -1;

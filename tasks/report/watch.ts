@@ -36,8 +36,8 @@ interface Fresh {
 /**
  * Serves the report of the runs in some folders until it is disposed.
  *
- * Only 127.0.0.1 is listened on, and a request must name it as its host: a page elsewhere cannot reach
- * the logs by pointing a name of its own at this machine.
+ * Only 127.0.0.1 is listened on, and a request must name it as its host: a page elsewhere cannot
+ * reach the logs by pointing a name of its own at this machine.
  *
  * @throws {ReportError} if a folder holds no run, or the port is taken
  */

@@ -27,7 +27,10 @@ export function findChromium(): string | null {
 /** What a page did that it should not, and what it asked for. */
 export interface Watched {
   readonly page: BrowserPage;
-  /** Errors and warnings on the console, uncaught ones and those of the content security policy included. */
+  /**
+   * Errors and warnings on the console, uncaught ones and those of the content security policy
+   * included.
+   */
   readonly complaints: string[];
   /** Addresses asked for, data inside the page left out. */
   readonly requests: string[];

@@ -1,6 +1,7 @@
 /**
- * Logs like those of real runs, for trying reports at sizes that a test cannot train: smooth laws with
- * noise, deterministic. They are drawn, not learnt, so nothing about training may be concluded from them.
+ * Logs like those of real runs, for trying reports at sizes that a test cannot train: smooth laws
+ * with noise, deterministic. They are drawn, not learnt, so nothing about training may be concluded
+ * from them.
  *
  * @module
  */

@@ -26,7 +26,9 @@ export function position(
   };
 }
 
-/** Writes a run into a new folder below `parent`; its path. Lines that are text stand as they are. */
+/**
+ * Writes a run into a new folder below `parent`; its path. Lines that are text stand as they are.
+ */
 export async function writeRun(
   parent: string,
   name: string,
@@ -48,8 +50,9 @@ export async function temporaryFolder(): Promise<AsyncDisposable & { path: strin
 }
 
 /**
- * 2 ranks, 8 epochs of 2 steps, a round every `interval` steps. The mean loss of step t is `scale / t`, in the ranks
- * half above and below; of the 4 steps of epochs 1 to 4, 4, 3, 2 and 1 clip, and none after.
+ * 2 ranks, 8 epochs of 2 steps, a round every `interval` steps. The mean loss of step t is `scale /
+ * t`, in the ranks half above and below; of the 4 steps of epochs 1 to 4, 4, 3, 2 and 1 clip, and
+ * none after.
  */
 export function knownLines(
   { interval, scale, stepMs, syncMs, drift, driftBound }: {

@@ -30,7 +30,9 @@ async function writeSweep(folder: string): Promise<void> {
   await writeGeneratedRun(`${folder}/<img src=x>`, { ...RUN, interval: 16, stopAt: 50 });
 }
 
-/** Curves in a figure: paths that are stroked and not filled, grid lines left out by their one move. */
+/**
+ * Curves in a figure: paths that are stroked and not filled, grid lines left out by their one move.
+ */
 const curves = (id: string) =>
   `[...document.querySelectorAll("#${id} svg path")].filter((path) =>
   path.getAttribute("fill") === "none" && path.getAttribute("d").length > 60).length`;

@@ -91,7 +91,7 @@ Deno.test("the summary compares time for the same epochs and for the same loss",
   const { summaries: [naive, celgc] } = await knownReport();
   // 16 steps of 100 ms against 16 of 50 ms.
   assert.ok(Math.abs(celgc.speedup - 2) < 1e-9);
-  // Both reach 10/16 = 0.625: the baseline, at 8/t, in step 13, after 1.3 s; celgc in its last, after 0.8 s.
+  // Both reach 10/16 = 0.625: the baseline, at 8/t, in step 13, after 1.3 s; celgc at its end, 0.8 s.
   assert.ok(Math.abs(celgc.speedupToLoss - 1.3 / 0.8) < 1e-9);
   assert.ok(Number.isNaN(naive.speedup) && Number.isNaN(naive.speedupToLoss));
   assert.ok(Math.abs(celgc.trainSeconds - 0.8) < 1e-9);
