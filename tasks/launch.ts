@@ -11,7 +11,7 @@ import type { DownloadProgress } from "./data/download.ts";
 import { type MetricRecord, MetricsTail, type Summary, type SummaryRecord } from "./metrics.ts";
 import { OptionError } from "./option.ts";
 import type { Options } from "./options.ts";
-import { resolveOptions } from "./resolve.ts";
+import { asOptionError, resolveOptions } from "./resolve.ts";
 import {
   FILES,
   makeRunDirectory,
@@ -110,6 +110,8 @@ export async function launch(given: LaunchOptions = {}): Promise<Run> {
     quiet: true,
     onOutput: (rank, line) => follower.say(`[${rank}] ${line}`),
     ...(signal ? { signal } : {}),
+  }).catch((error) => {
+    throw asOptionError(error);
   });
   await follower.end();
   const { code, failure, interrupted } = outcome;

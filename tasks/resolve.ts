@@ -80,7 +80,11 @@ function named(check: () => void): void {
   try {
     check();
   } catch (error) {
-    if (!(error instanceof RangeError)) throw error;
-    throw new OptionError(error.message, { cause: error });
+    throw asOptionError(error);
   }
+}
+
+/** A RangeError as an option's error; any other error as it is. */
+export function asOptionError(error: unknown): unknown {
+  return error instanceof RangeError ? new OptionError(error.message, { cause: error }) : error;
 }

@@ -2,6 +2,7 @@ import { launchProgram } from "../../runtime/launch.ts";
 import { launch, RunFailedError } from "../launch.ts";
 import { OptionError } from "../option.ts";
 import { type OptionName, OPTIONS, type Options, PROCESSES } from "../options.ts";
+import { asOptionError } from "../resolve.ts";
 import { viewKind } from "../run_view.ts";
 import { formatSummary } from "../summary_text.ts";
 import type { CommandSpec } from "./command_line.ts";
@@ -63,6 +64,8 @@ async function anyProgram(
     ...(out ? { logDir: out } : {}),
     timeout: timeout ?? OPTIONS.timeout.default,
     quiet,
+  }).catch((error) => {
+    throw asOptionError(error);
   });
   if (failure) console.error(`celgc: ${failure.message}`);
   return code;

@@ -1,0 +1,50 @@
+import assert from "node:assert/strict";
+import { type EvalRecord, MetricsLog, MetricsTail, readMetrics } from "../../tasks/metrics.ts";
+import { temporaryFolder } from "./_deno.ts";
+
+const record = (step: number): EvalRecord => ({
+  type: "eval",
+  rank: 0,
+  step,
+  epoch: step / 10,
+  iteration: step,
+  round: 0,
+  seconds: step,
+  samples: step,
+  bytesSent: 0,
+  bytesReceived: 0,
+  loss: 1 / 3,
+  accuracy: 0.5,
+  count: 10,
+  batchNorm: "average",
+});
+
+Deno.test("records come back as they were written, from a log that is still open", async () => {
+  await using folder = await temporaryFolder();
+  const path = `${folder.path}/metrics.jsonl`;
+  using log = new MetricsLog(path);
+  const tail = new MetricsTail(path);
+  assert.deepEqual(tail.read(), []);
+  log.write(record(1), record(2));
+  assert.deepEqual(tail.read(), [record(1), record(2)]);
+  assert.deepEqual(tail.read(), []);
+  log.write(record(3));
+  assert.deepEqual(tail.read(), [record(3)]);
+  assert.deepEqual(readMetrics(path), [record(1), record(2), record(3)]);
+});
+
+Deno.test("a line that is half written is read when it is whole", async () => {
+  await using folder = await temporaryFolder();
+  const path = `${folder.path}/metrics.jsonl`;
+  const tail = new MetricsTail(path);
+  assert.deepEqual(tail.read(), [], "no file yet");
+  const bytes = new TextEncoder().encode(
+    JSON.stringify({ ...record(1), batchNorm: "gemäß" }) + "\n",
+  );
+  const half = bytes.indexOf(0xc3) + 1; // inside a character
+  await Deno.writeFile(path, bytes.subarray(0, half));
+  assert.deepEqual(tail.read(), []);
+  await Deno.writeFile(path, bytes.subarray(half), { append: true });
+  const [read] = tail.read() as EvalRecord[];
+  assert.equal(read.batchNorm, "gemäß");
+});

@@ -1,0 +1,111 @@
+import assert from "node:assert/strict";
+import { OptionError } from "../../tasks/option.ts";
+import { defaultOptions, OPTIONS } from "../../tasks/options.ts";
+import type { PRESETS } from "../../tasks/presets.ts";
+import { algorithmOf, resolveOptions } from "../../tasks/resolve.ts";
+
+/** Reads one option from the command line's text. */
+const parse = (name: keyof typeof OPTIONS, text: string) => OPTIONS[name].parse(text);
+
+Deno.test("every option has a flag of its own, and its default is a value it may have", () => {
+  const specs = Object.entries(OPTIONS);
+  assert.equal(new Set(specs.map(([, { flag }]) => flag)).size, specs.length);
+  for (const [name, spec] of specs) {
+    const dashed = name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
+    assert.equal(spec.flag, `--${dashed}`);
+    assert.deepEqual(spec.check(spec.default), spec.default, name);
+  }
+});
+
+Deno.test("values are read from text", () => {
+  assert.equal(parse("interval", "16"), 16);
+  assert.equal(parse("lr", "3e-1"), 0.3);
+  assert.equal(parse("device", "wasm"), "wasm");
+  assert.deepEqual(parse("decayAt", "80,120.5"), [80, 120.5]);
+  assert.deepEqual(parse("decayAt", ""), []);
+  assert.deepEqual(parse("env", "A=1\nB=x=y"), { A: "1", B: "x=y" });
+  assert.equal(parse("nesterov", ""), true);
+  assert.equal(parse("partition", "dirichlet:0.50"), "dirichlet:0.5");
+});
+
+Deno.test("a wrong value is refused in one line with the flag, the rule and the value", () => {
+  const wrong: [keyof typeof OPTIONS, string, RegExp][] = [
+    ["interval", "0", /^--interval must be a whole number from 1, not 0$/],
+    ["interval", "2.5", /^--interval must be a whole number from 1, not 2\.5$/],
+    ["interval", "four", /not "four"$/],
+    ["interval", "0x10", /not "0x10"$/],
+    ["lr", "0", /^--lr must be a number above 0, not 0$/],
+    ["lr", "", /not ""$/],
+    ["momentum", "1", /^--momentum must be a number from 0 below 1, not 1$/],
+    ["clipBy", "global", /^--clip-by must be one of local, global-average, max, not "global"$/],
+    ["decayAt", "80;120", /^--decay-at must be numbers above 0, separated by commas/],
+    ["env", "A", /^--env must be NAME=VALUE, not "A"$/],
+    ["partition", "dirichlet:-1", /^--partition: .*dirichlet:-1/],
+    ["seed", "-1", /^--seed must be/],
+  ];
+  for (const [name, text, message] of wrong) {
+    assert.throws(() => parse(name, text), (error) => {
+      assert.ok(error instanceof OptionError, `${name} ${text}`);
+      assert.match(error.message, message);
+      assert.ok(!error.message.includes("\n"));
+      return true;
+    });
+  }
+});
+
+Deno.test("options from code are checked like those from text", () => {
+  assert.throws(() => resolveOptions({ interval: "4" }), /--interval must be/);
+  assert.throws(() => resolveOptions({ intervall: 4 }), /intervall \(did you mean interval\?\)/);
+  assert.throws(() => resolveOptions({ constructor: 4 }), /unknown option constructor/);
+  assert.throws(() => resolveOptions({ lr: NaN }), /--lr must be/);
+  assert.throws(() => resolveOptions({ decayAt: "80" }), /--decay-at must be/);
+});
+
+Deno.test("what is given wins over the preset, and the preset over the default", () => {
+  const options = resolveOptions({ preset: "cifar10-resnet56", data: "dir", lr: 0.2 });
+  assert.equal(options.lr, 0.2);
+  assert.equal(options.model, "resnet56");
+  assert.equal(options.batchSize, 64);
+  assert.deepEqual(options.decayAt, [80, 120]);
+  assert.equal(options.interval, defaultOptions().interval);
+  assert.equal(resolveOptions({}).model, defaultOptions().model);
+});
+
+Deno.test("the presets are the paper's experiments", () => {
+  const of = (name: keyof typeof PRESETS) => resolveOptions({ preset: name, data: "dir" });
+  const small = of("cifar10-resnet32");
+  assert.deepEqual(
+    [small.task, small.model, small.lr, small.clip, small.batchSize, small.decayClip, small.ranks],
+    ["cifar10", "resnet32", 0.1, 1, 16, true, 8],
+  );
+  const large = of("cifar10-resnet56-large-batch");
+  assert.deepEqual([large.batchSize, large.epochs, large.decayAt], [256, 300, [150, 250]]);
+  assert.equal(of("cifar10-resnet56").decayClip, false);
+});
+
+Deno.test("options that contradict each other are refused", () => {
+  const refused: [Record<string, unknown>, RegExp][] = [
+    [{ algorithm: "single", ranks: 4 }, /--algorithm single runs on one rank, not on --ranks 4/],
+    [{ ranks: 4, participants: 5 }, /--participants must be at most --ranks, 4, not 5/],
+    [{ task: "cifar10" }, /--task cifar10 needs --data DIR/],
+    [{ nesterov: true }, /momentum/],
+    [{ ranks: 2, partition: "proportional:50,30,20" }, /3/],
+    [{ partition: "rotate" }, /rotate/],
+  ];
+  for (const [options, message] of refused) {
+    assert.throws(() => resolveOptions(options), (error) => {
+      assert.ok(error instanceof OptionError);
+      assert.match(error.message, message);
+      return true;
+    });
+  }
+});
+
+Deno.test("a single rank is what the algorithm of that name gets", () => {
+  const options = resolveOptions({ algorithm: "single" });
+  assert.equal(options.ranks, 1);
+  assert.equal(algorithmOf(options).name, "single");
+  for (const algorithm of ["celgc", "naive-parallel", "local-sgd"]) {
+    assert.equal(algorithmOf(resolveOptions({ algorithm })).name, algorithm);
+  }
+});
