@@ -70,6 +70,12 @@ export class Context {
     return this.engine.losses.get(this.group[rank]);
   }
 
+  /** The member that was lost first; one that left in good order only if no other was. */
+  #firstLost(): number | undefined {
+    const lost = [...this.engine.losses].filter(([world]) => this.#members.has(world));
+    return (lost.find(([, loss]) => !loss.orderly) ?? lost[0])?.[0];
+  }
+
   /** Runs one collective call on this rank; its place in the order of calls is taken at once. */
   collective<T>(signature: Signature, body: (call: Call) => Promise<T>): Promise<T> {
     const call = new Call(this, this.#sequence++, signature);
@@ -79,7 +85,7 @@ export class Context {
   async #run<T>(call: Call, body: (call: Call) => Promise<T>): Promise<T> {
     if (this.failure !== null) throw this.failure;
     if (this.engine.losses.size > 0) {
-      const gone = this.group.find((world) => this.engine.losses.has(world));
+      const gone = this.#firstLost();
       if (gone !== undefined) throw this.engine.peerLostError(gone, call.operation);
     }
     this.#calls.set(call.sequence, call);

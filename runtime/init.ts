@@ -47,11 +47,14 @@ function reasonOf(error: unknown): unknown {
   return error instanceof SuppressedError ? reasonOf(error.suppressed) : error;
 }
 
+function describe(reason: unknown): string {
+  return reason instanceof Error ? `${reason.name}: ${reason.message}` : String(reason);
+}
+
 /** Reports what ends the program, and takes leave for a program that does not. */
 function watchProgram(transport: Transport, communicator: Communicator): void {
   const report = (reason: unknown) => {
-    const message = reason instanceof Error ? `${reason.name}: ${reason.message}` : String(reason);
-    transport.report({ message, step: communicator.step }).catch(() => {});
+    transport.report({ message: describe(reason), step: communicator.step }).catch(() => {});
   };
   let failed = false, pending: ClosedError | null = null;
   addEventListener("error", (event) => {
@@ -73,7 +76,7 @@ function watchProgram(transport: Transport, communicator: Communicator): void {
       // Deno shows neither of the two errors in it.
       event.preventDefault();
       console.error("error: Uncaught", reasonOf(event.reason));
-      console.error("followed by", event.reason.error);
+      console.error(`followed by ${describe(event.reason.error)}`);
       Deno.exitCode = 1;
     }
   });

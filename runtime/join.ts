@@ -37,8 +37,12 @@ export async function joinJob(place: Place): Promise<MeshTransport> {
 async function readSecret({ secretFile }: Place): Promise<Uint8Array> {
   const from = secretFile ?? "standard input";
   let text;
-  if (secretFile === null) text = await secretLine();
-  else {
+  if (secretFile === null) {
+    // Waiting for the line does not by itself keep the process alive.
+    const hold = setInterval(() => {}, 60_000);
+    text = await secretLine();
+    clearInterval(hold);
+  } else {
     const { mode } = await Deno.stat(secretFile);
     if (mode !== null && (mode & 0o077) !== 0) {
       throw new RendezvousError(

@@ -333,7 +333,7 @@ class Job {
     );
     const culprit = findCulprit(running)!;
     const facts = this.#facts[culprit];
-    const reason = facts.exit === null ? "it gave no sign of life" : `it ${describeEnd(facts)}`;
+    const reason = facts.exit === null ? "others have lost it" : `it ${describeEnd(facts)}`;
     this.#rendezvous?.announce({ type: "lost", rank: culprit, reason });
     this.#after(GRACE_MS, () => this.#end());
     this.#endSilent();

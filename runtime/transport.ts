@@ -55,7 +55,8 @@ export interface Transport {
   start(sink: FrameSink): void;
   /**
    * Sends one frame. Frames to one peer arrive in the order of the calls. Resolves when header and
-   * payload have been handed to the kernel and may be reused; rejects when the peer is lost.
+   * payload have been copied or handed to the kernel and may be reused; rejects when the peer is
+   * lost, after {@linkcode FrameSink.lost} has said so.
    *
    * @param header {@linkcode HEADER_BYTES} bytes
    * @param payload at most 2³² − 1 bytes

@@ -50,8 +50,11 @@ export interface LinkEvents {
   end(peer: number, payload: Uint8Array): void;
   /** A frame that is not data. */
   signal(peer: number, kind: number): void;
-  /** The connection is of no use any more; undefined after an end of stream. Called once. */
-  broken(peer: number, cause: Error | undefined): void;
+  /**
+   * The connection is of no use any more; undefined after an end of stream. Called once. Senders
+   * learn of it when this has resolved.
+   */
+  broken(peer: number, cause: Error | undefined): Promise<void>;
 }
 
 interface Chunk {
@@ -80,6 +83,8 @@ export class Link {
   #open: Chunk | null = null;
   #writing = false;
   #failure: Error | null = null;
+  /** Rejects with the failure, once that has been reported. */
+  #refusal: Promise<never> | null = null;
 
   constructor(peer: number, connection: Deno.Conn, events: LinkEvents) {
     this.peer = peer;
@@ -98,7 +103,7 @@ export class Link {
    * to the system. Rejects when the link breaks.
    */
   send(kind: number, header?: Uint8Array, payload?: Uint8Array): Promise<void> {
-    if (this.#failure !== null) return Promise.reject(this.#failure);
+    if (this.#refusal !== null) return this.#refusal;
     const length = payload?.length ?? 0;
     if (length <= COPIED_BYTES && this.#gathered < MOST_GATHERED) {
       const chunk = this.#room(FRAME_BYTES + length);
@@ -257,16 +262,24 @@ export class Link {
   #break(cause: Error | undefined): void {
     if (this.#failure !== null) return;
     this.#failure = cause ?? new Error("the connection was closed by the other end");
-    for (const { done } of this.#queue) {
-      done?.promise.catch(() => {});
-      done?.reject(this.#failure);
-    }
+    const waiting = this.#queue;
     this.#queue = [];
     try {
       this.#connection.close();
     } catch {
       // Already closed.
     }
-    this.#events.broken(this.peer, cause);
+    this.#refusal = this.#report(this.#failure, cause);
+    this.#refusal.catch((error) => {
+      for (const { done } of waiting) {
+        done?.promise.catch(() => {});
+        done?.reject(error);
+      }
+    });
+  }
+
+  async #report(failure: Error, cause: Error | undefined): Promise<never> {
+    await this.#events.broken(this.peer, cause);
+    throw failure;
   }
 }

@@ -1,28 +1,47 @@
 /**
  * Runs one collective again and again, until one rank ends in the middle of it.
- * Arguments: collective, victim's rank, how it ends: kill, throw, exit or stop.
+ * Arguments: the collective, the victim's rank, how it ends: kill, throw, exit or stop.
  */
 
-import { init } from "../../../runtime/init.ts";
 import { PeerLostError } from "../../../runtime/errors.ts";
+import { init } from "../../../runtime/init.ts";
 
 const [operation, victim, way] = Deno.args;
 await using comm = await init();
 const { rank, size } = comm;
-const length = 50_000; // large enough that a call is many frames
+const length = 50_000; // a call is many frames
+const counts = new Array(size).fill(length);
 const one = new Float32Array(length), all = new Float32Array(length * size);
-const calls: Record<string, () => Promise<void>> = {
+const other = new Float32Array(length * size);
+const root = 0, atRoot = rank === root;
+const calls: Record<string, () => Promise<unknown>> = {
   barrier: () => comm.barrier(),
-  bcast: () => comm.bcast(one, 0),
+  bcast: () => comm.bcast(one, root),
   allreduce: () => comm.allreduce(one),
-  gather: () => comm.gather(one, all, 0),
+  reduce: () => comm.reduce(one, "sum", root),
+  gather: () => comm.gather(one, atRoot ? all : null, root),
+  gatherv: () => comm.gatherv(one, atRoot ? all : null, counts, root),
+  scatter: () => comm.scatter(atRoot ? all : null, one, root),
+  scatterv: () => comm.scatterv(atRoot ? all : null, counts, one, root),
+  allgather: () => comm.allgather(one, all),
+  allgatherv: () => comm.allgatherv(one, all, counts),
+  alltoall: () => comm.alltoall(all, other),
+  alltoallv: () => comm.alltoallv(all, counts, other, counts),
+  reduceScatter: () => comm.reduceScatter(all, one),
+  scan: () => comm.scan(one),
+  exscan: () => comm.exscan(one),
+  iallreduce: () => comm.iallreduce(one).wait(),
+  split: () => comm.split(rank % 2),
+  recv: () => atRoot ? comm.recv(one) : comm.send(one, root),
 };
 
+console.log(`pid ${Deno.pid}`);
 try {
   for (let step = 1;; step++) {
     comm.step = step;
     const call = calls[operation]();
     if (step === 5 && rank === Number(victim)) {
+      await Promise.resolve();
       if (way === "kill") Deno.kill(Deno.pid, "SIGKILL");
       if (way === "stop") Deno.kill(Deno.pid, "SIGSTOP");
       if (way === "throw") throw new Error("out of luck");
@@ -32,6 +51,7 @@ try {
   }
 } catch (error) {
   if (!(error instanceof PeerLostError)) throw error;
-  console.log(`lost rank ${error.rank} in ${error.operation} at step ${error.step}`);
+  const { rank, host, operation, step } = error;
+  console.log(`lost ${JSON.stringify({ rank, host, operation, step })}`);
   throw error;
 }

@@ -1,0 +1,108 @@
+/** A rank ends in the middle of a call: all others must say so, by name, and none may be left. */
+
+import assert from "node:assert/strict";
+import { pidsIn, program, run, survivors } from "./_jobs.ts";
+
+/** Runs a job in which one rank ends in its fifth call, and checks what every failure has in common. */
+async function die(operation: string, victim: number, way: string, timeout?: number) {
+  const outcome = await run({
+    ranks: 3,
+    program: program("dies"),
+    args: [operation, String(victim), way],
+    permissions: ["--allow-run"], // to send signals
+    ...(timeout ? { timeout } : {}),
+  });
+  const { code, failure, lines } = outcome;
+  assert.notEqual(code, 0);
+  assert(failure, "nothing failed");
+  assert.equal(failure.rank, victim, failure.message);
+  assert.match(failure.message, new RegExp(`^rank ${victim} on \\S+ `));
+  for (const [rank, own] of lines.entries()) {
+    if (rank === victim) continue;
+    const said = own.find((line) => line.startsWith("lost "));
+    assert(said, `rank ${rank} did not notice: ${own.join("\n")}`);
+    const lost = JSON.parse(said.slice(5));
+    assert.equal(lost.rank, victim, `rank ${rank} blames another: ${said}`);
+    assert.equal(lost.host, failure.host);
+    // Who does not wait for the victim may be in another call; messages that fit into a buffer may
+    // be several steps apart.
+    assert(lost.step >= (operation === "recv" ? 1 : 4), said);
+    assert.match(lost.operation, new RegExp(`^(${nameOf(operation)})\\b`), said);
+  }
+  assert.deepEqual(await survivors(pidsIn(lines.flat()), 1000), [], "processes are left");
+  return { ...outcome, failure };
+}
+
+const COLLECTIVES = [
+  "barrier",
+  "bcast",
+  "allreduce",
+  "reduce",
+  "gather",
+  "gatherv",
+  "scatter",
+  "scatterv",
+  "allgather",
+  "allgatherv",
+  "alltoall",
+  "alltoallv",
+  "reduceScatter",
+  "scan",
+  "exscan",
+  "iallreduce",
+  "split",
+];
+
+/** The name by which errors call an operation. */
+function nameOf(operation: string): string {
+  return operation === "recv" ? "send" : operation.replace(/^iall/, "all");
+}
+
+for (const operation of COLLECTIVES) {
+  Deno.test(`kill -9 in the middle of ${operation}: every rank says who, where, when`, async () => {
+    const { code, failure, ms } = await die(operation, 2, "kill");
+    assert.equal(code, 137);
+    assert.equal(failure.signal, "SIGKILL");
+    assert(failure.operation?.startsWith(nameOf(operation)), failure.message);
+    assert(failure.step !== null && failure.step >= 4, failure.message);
+    assert.match(failure.message, /was ended by SIGKILL \(at step \d+\)/);
+    assert.match(failure.message, /waited for it in /);
+    assert(ms < 5000, `${ms} ms`);
+  });
+
+  Deno.test(`an error thrown in the middle of ${operation} is the one that is shown`, async () => {
+    const { code, failure, ms } = await die(operation, 1, "throw");
+    assert.equal(code, 1);
+    assert.match(failure.message, /rank 1 on \S+ ended with exit code 1: Error: out of luck/);
+    assert(failure.lastLines.some((line) => line.includes("out of luck")), failure.message);
+    assert.match(failure.message, /last lines of rank 1:\n {2}\[1\] /);
+    assert(ms < 5000, `${ms} ms`);
+  });
+
+  Deno.test(`exit 0 in the middle of ${operation} is a failure`, async () => {
+    const { code, failure, ms } = await die(operation, 2, "exit");
+    assert.equal(code, 1);
+    assert.equal(failure.code, 0);
+    assert.match(failure.message, /rank 2 .* exit code 0 before it had left the job/);
+    assert(ms < 5000, `${ms} ms`);
+  });
+}
+
+Deno.test("kill -9 of the root, and of a rank that others receive from", async () => {
+  for (const operation of ["bcast", "reduce", "gather", "scatter", "recv"]) {
+    await die(operation, 0, "kill");
+  }
+});
+
+// These jobs do nothing but wait, so several run at a time.
+for (let first = 0; first < COLLECTIVES.length; first += 6) {
+  const some = COLLECTIVES.slice(first, first + 6);
+  Deno.test(`SIGSTOP in the middle of ${some.join(", ")}: lost after the timeout`, async () => {
+    await Promise.all(some.map(async (operation) => {
+      const { code, failure, ms } = await die(operation, 1, "stop", 3);
+      assert.equal(code, 1);
+      assert.match(failure.message, /rank 1 on \S+ gave no sign of life, as seen by rank/);
+      assert(ms > 3000 && ms < 15_000, `${ms} ms`);
+    }));
+  });
+}
