@@ -28,8 +28,12 @@ export function kaimingNormal(dims: readonly number[], random: Random): Float32A
 
 /** Uniform in ±bound. */
 export function uniform(bound: number): Initializer {
-  return (dims, random) =>
-    Float32Array.from({ length: sizeOf(dims) }, () => bound * (2 * random.uniform() - 1));
+  return (dims, random) => {
+    const data = new Float32Array(sizeOf(dims));
+    // A float32 holds no more than 24 of the 32 bits.
+    for (let i = 0; i < data.length; i++) data[i] = bound * (random.bits() / 0x80000000 - 1);
+    return data;
+  };
 }
 
 /** A graph under construction, with the variables its layers declare. */

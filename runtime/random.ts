@@ -7,27 +7,31 @@
  * @module
  */
 
-const M0 = 0xD2511F53, M1 = 0xCD9E8D57, W0 = 0x9E3779B9, W1 = 0xBB67AE85;
+const { imul } = Math;
 
-/** High 32 bits of a 32 × 32 bit product. */
-function mulhi(a: number, b: number): number {
-  const al = a & 0xffff, ah = a >>> 16, bl = b & 0xffff, bh = b >>> 16;
-  const mid = ah * bl + ((al * bl) >>> 16);
-  return (ah * bh + Math.floor(mid / 65536) + (((mid & 0xffff) + al * bh) >>> 16)) >>> 0;
+/** High 32 bits of the product of an unsigned constant, given in halves, and b; 32-bit integers throughout. */
+function mulhi(high: number, low: number, b: number): number {
+  const bl = b & 0xffff, bh = b >>> 16;
+  // Neither sum exceeds 2^32 − 1, so none loses a carry.
+  const lower = (imul(high, bl) + (imul(low, bl) >>> 16)) | 0;
+  const middle = (imul(low, bh) + (lower & 0xffff)) | 0;
+  return (imul(high, bh) + (lower >>> 16) + (middle >>> 16)) | 0;
 }
 
 /** Ten rounds of Philox4x32 in place: `c` holds the 128-bit counter, then the result; `k` is the key. */
 export function philox4x32(c: Uint32Array, k0: number, k1: number): void {
-  let [c0, c1, c2, c3] = c;
+  let c0 = c[0] | 0, c1 = c[1] | 0, c2 = c[2] | 0, c3 = c[3] | 0;
+  k0 |= 0;
+  k1 |= 0;
   for (let round = 0; round < 10; round++) {
-    const h0 = mulhi(M0, c0), l0 = Math.imul(M0, c0) >>> 0;
-    const h1 = mulhi(M1, c2), l1 = Math.imul(M1, c2) >>> 0;
-    c0 = (h1 ^ c1 ^ k0) >>> 0;
+    const h0 = mulhi(0xD251, 0x1F53, c0), l0 = imul(0xD2511F53, c0);
+    const h1 = mulhi(0xCD9E, 0x8D57, c2), l1 = imul(0xCD9E8D57, c2);
+    c0 = h1 ^ c1 ^ k0;
     c1 = l1;
-    c2 = (h0 ^ c3 ^ k1) >>> 0;
+    c2 = h0 ^ c3 ^ k1;
     c3 = l0;
-    k0 = (k0 + W0) >>> 0;
-    k1 = (k1 + W1) >>> 0;
+    k0 = (k0 + 0x9E3779B9) | 0;
+    k1 = (k1 + 0xBB67AE85) | 0;
   }
   c[0] = c0;
   c[1] = c1;
