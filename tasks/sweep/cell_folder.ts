@@ -67,19 +67,22 @@ export class CellFolders {
    * The folder of a cell: the one that holds it already, under whatever name, or one that is still
    * free. What other options have left in the same place is not touched.
    *
-   * @returns its path, and whether the cell's run is in it, finished, and as it was written
+   * @returns its path; whether the cell's run is in it, finished, and as it was written; and if it is
+   *   there but cannot be used, why
    */
-  async find(cell: Cell): Promise<{ path: string; finished: boolean }> {
+  async find(cell: Cell): Promise<{ path: string; finished: boolean; damage: string | null }> {
     const known = this.#byHash.get(cell.hash);
     if (known) {
       const path = join(this.#root, known.folder);
-      return { path, finished: await isIntact(path, known.record) };
+      const finished = known.record.status === "finished";
+      const damage = finished ? await findDamage(path, known.record) : null;
+      return { path, finished: finished && damage === null, damage };
     }
     let folder = cell.name;
     for (let copy = 1; this.#taken.has(folder.toLowerCase()); copy++) {
       folder = `${distinctName(cell)}${copy > 1 ? `-${copy}` : ""}`;
     }
-    return { path: join(this.#root, folder), finished: false };
+    return { path: join(this.#root, folder), finished: false, damage: null };
   }
 }
 
@@ -96,12 +99,14 @@ async function readRecord(path: string): Promise<CellRecord | null> {
   }
 }
 
-async function isIntact(path: string, { status, files = {} }: CellRecord): Promise<boolean> {
-  if (status !== "finished") return false;
+/** What has happened to a finished run's files since; null if nothing has. */
+async function findDamage(path: string, { files = {} }: CellRecord): Promise<string | null> {
   for (const name of Object.values(FILES)) {
-    if (!(name in files) || await hashOfFile(join(path, name)) !== files[name]) return false;
+    const hash = await hashOfFile(join(path, name));
+    if (hash === null) return `${name} is missing`;
+    if (hash !== files[name]) return `${name} was altered`;
   }
-  return true;
+  return null;
 }
 
 /** SHA-256 of a file; null if there is none. */

@@ -84,10 +84,13 @@ export async function sweep(given: SweepOptions = {}): Promise<SweepRun> {
   const outcomes: CellOutcome[] = [];
   let result = compare(dir, plan, outcomes, stop);
   for (const [index, cell] of plan.cells.entries()) {
-    const { path, finished } = await folders.find(cell);
-    let outcome: CellOutcome | null = finished ? await reuse(path, cell) : null;
-    if (!outcome && stop.how === null) {
-      view.begin(index, cell);
+    const { path, finished, damage } = await folders.find(cell);
+    let outcome: CellOutcome | null = null;
+    if (finished) {
+      const run = await readRun(path);
+      outcome = { cell, dir: path, status: "finished", reused: true, message: null, run };
+    } else if (stop.how === null) {
+      view.begin(index, cell, damage);
       outcome = await runCell(path, cell, stop, (record) => view.record(record));
     }
     outcome ??= { cell, dir: path, status: "pending", reused: false, message: null, run: null };
@@ -109,12 +112,6 @@ function compare(
 ): SweepRun {
   const cells = compareCells(outcomes), problems = findProblems(outcomes);
   return { dir, axes, cells, problems, interrupted: how };
-}
-
-/** A finished cell's outcome; null if its files cannot be read after all. */
-async function reuse(dir: string, cell: Cell): Promise<CellOutcome | null> {
-  const run = await readRun(dir).catch(() => null);
-  return run && { cell, dir, status: "finished", reused: true, message: null, run };
 }
 
 /** Runs a cell; a failure is an outcome, not an error. */

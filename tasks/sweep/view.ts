@@ -14,8 +14,13 @@ import type { CellOutcome } from "./results.ts";
 
 /** A view of one sweep. */
 export interface SweepView extends Disposable {
-  /** A cell's run begins. @param index of the cell, from 0 */
-  begin(index: number, cell: Cell): void;
+  /**
+   * A cell's run begins.
+   *
+   * @param index of the cell, from 0
+   * @param damage why a run that had finished cannot be used; null if none had
+   */
+  begin(index: number, cell: Cell, damage: string | null): void;
   /** Takes a record of the run that goes on into account. */
   record(record: MetricRecord): void;
   /** A cell is done. */
@@ -57,7 +62,10 @@ function describeSummary({ trainLoss, testAccuracy, trainSeconds, ...rest }: Sum
 
 function lineView(count: number): SweepView {
   return {
-    begin: (index, { name }) => console.error(`[${index + 1}/${count}] ${name} …`),
+    begin(index, { name }, damage) {
+      const again = damage === null ? "" : ` (finished before, but ${damage}: run again)`;
+      console.error(`[${index + 1}/${count}] ${name} …${again}`);
+    },
     record() {},
     end: (index, outcome) => console.error(describeOutcome(index, count, outcome)),
     [Symbol.dispose]() {},
