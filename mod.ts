@@ -7,7 +7,7 @@
  * optimizers, data sets) stand for themselves as well.
  *
  * @example Train on two ranks
- * ```ts no-run
+ * ```ts ignore
  * import { launch } from "./mod.ts";
  * const run = await launch({ ranks: 2, interval: 4, maxSteps: 100 });
  * console.log(run.summary.testAccuracy);

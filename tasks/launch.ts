@@ -77,7 +77,7 @@ const POLL_MS = 100;
  * @throws RunFailedError when a rank fails
  *
  * @example
- * ```ts no-run
+ * ```ts ignore
  * import { launch } from "./launch.ts";
  * const run = await launch({ ranks: 2, interval: 4, maxSteps: 20 });
  * console.log(run.summary.testAccuracy, run.dir);

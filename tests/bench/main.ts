@@ -1,0 +1,28 @@
+/**
+ * `deno task bench NAME [options]`: runs one of the benchmarks, which print tables.
+ *
+ * @module
+ */
+
+/** The benchmarks: what each measures, and its program beside this file. */
+const BENCHES: Record<string, { about: string; program: string }> = {
+  collectives: {
+    about: "allreduce beside gloo and Open MPI, where they are installed",
+    program: "./collectives.ts",
+  },
+  "awd-lstm-step": {
+    about: "the AWD-LSTM training step beside PyTorch, where it is installed",
+    program: "./awd_lstm_step.ts",
+  },
+};
+
+const [name, ...args] = Deno.args;
+const bench = Object.hasOwn(BENCHES, name ?? "") ? BENCHES[name] : null;
+if (!bench) {
+  const names = Object.entries(BENCHES).map(([each, { about }]) => `  ${each.padEnd(16)}${about}`);
+  console.error(`deno task bench NAME [options]\n${names.join("\n")}`);
+  Deno.exit(2);
+}
+const program = new URL(bench.program, import.meta.url).href;
+const child = new Deno.Command(Deno.execPath(), { args: ["run", "-A", program, ...args] }).spawn();
+Deno.exit((await child.status).code);
