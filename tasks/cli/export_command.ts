@@ -69,12 +69,10 @@ export const exportCommand: CommandSpec = {
     const bytes = encodeModel(graph, { target, metadata: { model: options.model, graph: kind } });
     const path = out ?? `${options.model}-${kind}.onnx`;
     await Deno.writeFile(path, bytes);
-    const names = (values: Iterable<string>) => [...values].slice(0, 4).join(", ") + ", …";
     console.log(
-      `${path}: ${bytes.length} bytes, ${graph.inputs.size} inputs (${
-        names(graph.inputs.keys())
-      }), ` +
-        `${graph.outputs.size} outputs (${names(graph.outputs.keys())})`,
+      `${path}: ${bytes.length} bytes; inputs ${names(graph.inputs)}; outputs ${
+        names(graph.outputs)
+      }`,
     );
     return 0;
   },
