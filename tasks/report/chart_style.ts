@@ -38,7 +38,7 @@ export function paletteOf(dark: boolean): {
 }
 
 /**
- * Colour, dashes and mark of a run: the baseline in the colour of the text, dashes where hues run
+ * Colour, dashes and mark of a run: baselines in the colour of the text, dashes where hues run
  * out.
  */
 export function runStyle(
@@ -47,12 +47,13 @@ export function runStyle(
   dark: boolean,
 ): { color: string; dash: string | number[]; symbol: string } {
   const palette = paletteOf(dark);
-  const slot = data.runs.slice(0, run).filter((other) => !other.baseline).length;
-  if (data.runs[run].baseline) return { color: palette.text, dash: "solid", symbol: "circle" };
+  const { baseline } = data.runs[run];
+  const slot = data.runs.slice(0, run).filter((other) => other.baseline === baseline).length;
+  const hues = baseline ? [palette.text] : palette.runs;
   const dashes = ["solid", [9, 4], [3, 3], [12, 4, 2, 4]];
   return {
-    color: palette.runs[slot % palette.runs.length],
-    dash: dashes[Math.floor(slot / palette.runs.length) % dashes.length],
+    color: hues[slot % hues.length],
+    dash: dashes[Math.floor(slot / hues.length) % dashes.length],
     symbol: ["circle", "triangle", "rect", "diamond"][slot % 4],
   };
 }

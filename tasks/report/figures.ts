@@ -4,10 +4,10 @@
  * @module
  */
 
+import { findBaseline } from "../sweep/baseline.ts";
 import { writeValue } from "./chart_style.ts";
 import type { RunLog } from "./run_log.ts";
-import { labelRuns } from "./labels.ts";
-import { optionsOf } from "./options_of.ts";
+import { labelRuns, optionsIn, type Place, placesOf } from "./labels.ts";
 import type { BarFigure, LineFigure, PageData, PageFigure, PageSeries } from "./page_data.ts";
 import {
   clipRateCurve,
@@ -18,7 +18,7 @@ import {
   stepCurves,
   type Track,
 } from "./series.ts";
-import { findBaseline, type RunSummary, summarise, type Summarised } from "./summary.ts";
+import { type RunSummary, summarise, type Summarised } from "./summary.ts";
 
 /** Points of one curve, at most: enough for a screen, few enough for a page of many runs. */
 const POINTS = 320;
@@ -40,16 +40,18 @@ interface Run extends Summarised {
 
 /** Works out every figure and the summary. Each run is given once. */
 export function reportData(logs: readonly RunLog[]): ReportData {
-  const ordered = baselineFirst(logs);
-  const labels = labelRuns(ordered.map((log) => log.config), ordered.map((log) => log.directory));
+  const { ordered, places, baselines } = compareRuns(logs);
+  const labels = labelRuns(places, ordered.map((log) => log.directory));
   const bins = Math.max(60, Math.min(POINTS, Math.floor(POINTS_OF_ALL / logs.length)));
   const runs = ordered.map((log, index): Run => {
     const rounds = roundCurves(log, bins);
     const clip = clipRateCurve(log, bins);
+    const { ranks } = optionsIn(log.config);
     return {
       log,
-      options: optionsOf(log.config),
       label: labels[index],
+      ranks: typeof ranks === "number" ? ranks : null,
+      baseline: baselines[index],
       steps: stepCurves(log, bins),
       accuracy: evalCurves(log, "accuracy", bins),
       perplexity: evalCurves(log, "perplexity", bins),
@@ -59,8 +61,7 @@ export function reportData(logs: readonly RunLog[]): ReportData {
       clipWidth: clip.width,
     };
   });
-  const reference = findBaseline(runs.map((run) => run.options));
-  const summaries = summarise(runs, reference);
+  const summaries = summarise(runs);
   const tracks = new TrackList();
   const figures = [...curveFigures(runs, tracks), ...timeFigure(summaries)];
   return {
@@ -69,7 +70,7 @@ export function reportData(logs: readonly RunLog[]): ReportData {
     page: {
       runs: runs.map((run, index) => ({
         label: run.label,
-        baseline: index === reference,
+        baseline: runs.some((other) => other !== run && other.baseline === index),
         going: run.log.summary === null,
       })),
       axes: [
@@ -85,9 +86,21 @@ export function reportData(logs: readonly RunLog[]): ReportData {
   };
 }
 
-function baselineFirst(logs: readonly RunLog[]): RunLog[] {
-  const baseline = findBaseline(logs.map((log) => optionsOf(log.config)));
-  return logs.toSorted((a, b) => Number(b === logs[baseline]) - Number(a === logs[baseline]));
+/** The runs, baselines first, with the index of what each is compared with (-1: nothing). */
+function compareRuns(
+  logs: readonly RunLog[],
+): { ordered: RunLog[]; places: Place[]; baselines: number[] } {
+  const places = placesOf(logs.map((log) => log.config));
+  const keyed = new Map(places.map((place, index) => [logs[index], place]));
+  const found = new Map(logs.map((log) => [log, findBaseline(keyed.get(log)!, keyed)]));
+  const isBaseline = (log: RunLog) =>
+    logs.some((other) => other !== log && found.get(other) === log);
+  const ordered = logs.toSorted((a, b) => Number(isBaseline(b)) - Number(isBaseline(a)));
+  return {
+    ordered,
+    places: ordered.map((log) => keyed.get(log)!),
+    baselines: ordered.map((log) => ordered.findIndex((other) => other === found.get(log))),
+  };
 }
 
 function curveFigures(runs: readonly Run[], tracks: TrackList): PageFigure[] {

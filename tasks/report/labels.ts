@@ -1,4 +1,11 @@
+/**
+ * What tells one run of a report from another: their options, as far as they differ.
+ *
+ * @module
+ */
+
 import { EXPERIMENT } from "../options.ts";
+import { unheeded } from "../sweep/heeded.ts";
 
 /** Options that may tell one run from another: what decides a run's numbers, and where it ran. */
 const TELLING = new Set([...Object.keys(EXPERIMENT), "device", "threads"]);
@@ -18,75 +25,62 @@ const BARE = new Set(["algorithm", "preset", "task", "model", "device"]);
 /** The order of a label's parts; the rest follow by name. */
 const ORDER = ["preset", "task", "model", "algorithm", ...Object.keys(LETTERS)];
 
-/** Options that an algorithm does not heed, and of which a label says nothing beside it. */
-const UNHEEDED: Readonly<Record<string, readonly string[]>> = {
-  "naive-parallel": ["average"],
-  "single": ["average", "ranks", "partition"],
-  "local-sgd": ["clip", "clipBy", "decayClip"],
-};
+/** Options that are told even if only some algorithms heed them, and those have one value. */
+const TOLD = new Set(["interval", "ranks"]);
 
-/** The options of a run as text; its `config.json` may hold them beside other things. */
-export function optionTexts(
-  config: Readonly<Record<string, unknown>> | null,
-): Map<string, string> {
-  const options = (config?.options ?? config ?? {}) as Record<string, unknown>;
-  return new Map(
-    Object.entries(options).map(([name, value]) => [
-      name,
-      typeof value === "string" ? value : JSON.stringify(value),
-    ]),
-  );
-}
+/** A run's value of each option in which the runs differ; null where its algorithm heeds none. */
+export type Place = Readonly<Record<string, unknown>>;
 
-/** Without an interval where it means nothing, so that the others' is told. */
-function heeded(options: Map<string, string>): Map<string, string> {
-  if (exchangesEveryStep(options.get("algorithm"))) options.delete("interval");
-  return options;
+/** A run's options. Its `config.json` may hold them beside other things, or be missing (null). */
+export function optionsIn(config: Readonly<Record<string, unknown>> | null): Place {
+  return (config?.options ?? config ?? {}) as Place;
 }
 
 /**
- * Whether an algorithm has no interval: it exchanges at every step, or has nobody to exchange with.
- */
-export function exchangesEveryStep(algorithm: string | undefined): boolean {
-  return algorithm === "naive-parallel" || algorithm === "single";
-}
-
-/**
- * A label for each run, of what differs between their options: "celgc I=4", "naive-parallel".
+ * Where each run stands among the others.
  *
  * @param configs the runs' `config.json`
+ */
+export function placesOf(
+  configs: readonly (Readonly<Record<string, unknown>> | null)[],
+): Place[] {
+  const runs = configs.map((config) => {
+    const options = optionsIn(config);
+    const without = new Set<string>(unheeded(String(options.algorithm)));
+    return Object.fromEntries(
+      [...TELLING].map((name) => [name, without.has(name) ? null : options[name] ?? null]),
+    );
+  });
+  const names = [...TELLING].filter((name) => {
+    const values = new Set(runs.map((run) => JSON.stringify(run[name])));
+    if (!TOLD.has(name)) values.delete("null");
+    return values.size > 1;
+  }).sort((a, b) => order(a) - order(b) || (a < b ? -1 : 1));
+  return runs.map((run) => Object.fromEntries(names.map((name) => [name, run[name]])));
+}
+
+/**
+ * A label for each run: "celgc I=4", "naive-parallel".
+ *
+ * @param places as {@linkcode placesOf} gives them
  * @param directories the runs' folders, whose last part is the label where options do not tell runs
  *   apart
  */
-export function labelRuns(
-  configs: readonly (Readonly<Record<string, unknown>> | null)[],
-  directories: readonly string[],
-): string[] {
-  const options = configs.map((config) => heeded(optionTexts(config)));
-  const names = [...new Set(options.flatMap((o) => [...o.keys()]))]
-    .filter((name) => TELLING.has(name))
-    .filter((name) => new Set(options.map((o) => o.get(name))).size > 1)
-    .sort((a, b) => place(a) - place(b) || (a < b ? -1 : 1));
-  const labels = options.map((option) => {
-    const parts = names.flatMap((name) => {
-      const value = option.get(name);
-      if (value === undefined || value === "null") return [];
-      if (UNHEEDED[option.get("algorithm") ?? ""]?.includes(name)) return [];
-      if (BARE.has(name)) return [value];
-      return [`${LETTERS[name] ?? name}=${value}`];
-    });
-    return parts.join(" ");
-  });
+export function labelRuns(places: readonly Place[], directories: readonly string[]): string[] {
+  const labels = places.map((place) =>
+    Object.entries(place).flatMap(([name, value]) => {
+      if (value === null) return [];
+      const text = typeof value === "string" ? value : JSON.stringify(value);
+      return [BARE.has(name) ? text : `${LETTERS[name] ?? name}=${text}`];
+    }).join(" ")
+  );
   const folders = directories.map((path) =>
-    path.split(/[/\\]/).filter((p) => p !== "").at(-1) ?? path
+    path.split(/[/\\]/).filter((part) => part !== "").at(-1) ?? path
   );
   return tellApart(labels, tellApart(folders, directories));
 }
 
-/**
- * The names, with a second one in brackets where the first is empty or not the only one of its
- * kind.
- */
+/** The names, with a second one in brackets where the first is empty or not the only one. */
 function tellApart(names: readonly string[], others: readonly string[]): string[] {
   return names.map((name, index) => {
     if (name === "") return others[index];
@@ -95,7 +89,7 @@ function tellApart(names: readonly string[], others: readonly string[]): string[
   });
 }
 
-function place(name: string): number {
+function order(name: string): number {
   const index = ORDER.indexOf(name);
   return index < 0 ? ORDER.length : index;
 }

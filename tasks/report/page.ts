@@ -123,18 +123,17 @@ interface Column {
 
 function columnsOf(data: ReportData): Column[] {
   const { summaries, page } = data;
-  const baseline = page.runs.find((run) => run.baseline);
   const score = summaries.find((run) => run.score)?.score;
   const kind = score?.kind ?? "accuracy";
   const scoreFormat = kind === "accuracy" ? "percent" : "number";
   const columns: Column[] = [
-    { name: "ranks", cell: (run) => String(run.options.ranks ?? "–") },
+    { name: "ranks", cell: (run) => String(run.ranks ?? "–") },
     { name: "epochs", cell: (run) => writeValue(run.epochs, "number") },
     { name: "iterations", cell: (run) => count(run.iterations) },
     { name: "rounds", cell: (run) => count(run.rounds) },
     {
       name: "training loss",
-      unit: "last bin",
+      unit: "last tenth",
       cell: (run) => writeValue(run.trainLoss, "number"),
       better: { value: (run) => run.trainLoss, most: false },
     },
@@ -163,17 +162,17 @@ function columnsOf(data: ReportData): Column[] {
       better: { value: (run) => run.stepsPerSecond, most: true },
     },
   );
-  if (baseline) {
+  if (page.runs.some((run) => run.baseline)) {
     columns.push(
       {
         name: "speedup",
-        unit: "same epochs",
+        unit: "per epoch",
         cell: (run) => times(run.speedup),
         better: { value: (run) => run.speedup, most: true },
       },
       {
         name: "speedup",
-        unit: "same loss",
+        unit: "to its loss",
         cell: (run) => times(run.speedupToLoss),
         better: { value: (run) => run.speedupToLoss, most: true },
       },
@@ -194,7 +193,7 @@ function columnsOf(data: ReportData): Column[] {
 }
 
 function summaryTable(data: ReportData): string {
-  const ranks = new Set(data.summaries.map((run) => run.options.ranks));
+  const ranks = new Set(data.summaries.map((run) => run.ranks));
   const columns = columnsOf(data).filter(({ name }) => name !== "ranks" || ranks.size > 1);
   const common = ranks.size > 1 || ranks.has(null) ? "" : ` · ranks: ${[...ranks]}`;
   const { summaries, page } = data;

@@ -11,7 +11,7 @@ async function knownReport() {
     folder.path,
     "a",
     { algorithm: "celgc", interval: 2, ranks: 2 },
-    knownLines({ interval: 2, scale: 10, stepMs: 50, syncMs: 10, drift: 0.1, driftBound: 4 }),
+    knownLines({ interval: 2, scale: 4, stepMs: 50, syncMs: 10, drift: 0.1, driftBound: 4 }),
   );
   const naive = await writeRun(
     folder.path,
@@ -57,9 +57,9 @@ Deno.test("the loss is the mean over the ranks, placed on every axis", async () 
   const { page } = await knownReport();
   const [, celgc] = lines(page, "training-loss").series;
   const t = Array.from({ length: 16 }, (_, i) => i + 1);
-  assert.deepEqual(celgc.y, t.map((i) => +(10 / i).toPrecision(5)));
-  assert.deepEqual(celgc.low, t.map((i) => +(5 / i).toPrecision(5)));
-  assert.deepEqual(celgc.high, t.map((i) => +(15 / i).toPrecision(5)));
+  assert.deepEqual(celgc.y, t.map((i) => +(4 / i).toPrecision(5)));
+  assert.deepEqual(celgc.low, t.map((i) => +(2 / i).toPrecision(5)));
+  assert.deepEqual(celgc.high, t.map((i) => +(6 / i).toPrecision(5)));
   const track = page.tracks[celgc.track];
   assert.deepEqual(track.iteration, t);
   assert.deepEqual(track.epoch, t.map((i) => i / 2));
@@ -87,19 +87,20 @@ Deno.test("the drift stands beside its bound, for the algorithms that have one",
   assert.equal(summaries[1].driftOfBound, 0.4);
 });
 
-Deno.test("the summary compares time for the same epochs and for the same loss", async () => {
+Deno.test("the summary compares time per epoch, and time to the baseline's last loss", async () => {
   const { summaries: [naive, celgc] } = await knownReport();
   // 16 steps of 100 ms against 16 of 50 ms.
   assert.ok(Math.abs(celgc.speedup - 2) < 1e-9);
-  // Both reach 10/16 = 0.625: the baseline, at 8/t, in step 13, after 1.3 s; celgc at its end, 0.8 s.
-  assert.ok(Math.abs(celgc.speedupToLoss - 1.3 / 0.8) < 1e-9);
+  // The baseline's loss, 8/t, is (8/15 + 8/16)/2 = 0.517 at its end, after 1.6 s. celgc's, 4/t, is
+  // (4/7 + 4/8)/2 = 0.536 after 8 steps and (4/8 + 4/9)/2 = 0.472 after 9, which took 0.45 s.
+  assert.ok(Math.abs(celgc.speedupToLoss - 1.6 / 0.45) < 1e-9);
   assert.ok(Number.isNaN(naive.speedup) && Number.isNaN(naive.speedupToLoss));
   assert.ok(Math.abs(celgc.trainSeconds - 0.8) < 1e-9);
   // 8 rounds of 10 ms in 0.8 s, 16 rounds of 40 ms in 1.6 s.
   assert.ok(Math.abs(celgc.syncSeconds / celgc.trainSeconds - 0.1) < 1e-9);
   assert.ok(Math.abs(naive.syncSeconds / naive.trainSeconds - 0.4) < 1e-9);
   assert.ok(Math.abs(celgc.stepsPerSecond - 20) < 1e-9);
-  assert.equal(celgc.trainLoss, 10 / 16);
+  assert.equal(celgc.trainLoss, (4 / 15 + 4 / 16) / 2);
   assert.deepEqual(celgc.score, { kind: "accuracy", split: "", last: 0.8, best: 0.8 });
   assert.deepEqual([celgc.iterations, celgc.rounds, celgc.epochs, celgc.bytesSent], [
     16,
@@ -194,9 +195,36 @@ Deno.test("points in one place, as between two rounds, are drawn as their mean",
   const { page } = await knownReport();
   const [, celgc] = lines(page, "training-loss").series;
   const view = { axis: "round", logX: false, window: [1, 2] } as const;
-  // Round 1 is done after step 2, round 2 after step 4; the losses are 10/t, half of it and half more.
+  // Round 1 is done after step 2, round 2 after step 4; the losses are 4/t, half of it and half more.
   assert.deepEqual(
     pointsOf(page, celgc, view).map(({ x, y, low, high }) => [x, y?.toFixed(3), low, high]),
-    [[1, "4.167", 1.6667, 7.5], [2, "2.250", 1, 3.75]],
+    [[1, "1.667", 0.66667, 3], [2, "0.900", 0.4, 1.5]],
   );
+});
+
+Deno.test("each run of a sweep over seeds is compared with the baseline of its own seed", async () => {
+  await using folder = await temporaryFolder();
+  const logs: RunLog[] = [];
+  for (const seed of [1, 2]) {
+    for (
+      const [algorithm, interval, stepMs] of [["celgc", 2, 50], ["naive-parallel", 1, 100 * seed]]
+    ) {
+      const known = { scale: 4, syncMs: 1, drift: 0, driftBound: null };
+      const run = await writeRun(
+        folder.path,
+        `${algorithm}-${seed}`,
+        { algorithm, interval, seed, ranks: 2 },
+        knownLines({ ...known, interval: interval as number, stepMs: stepMs as number }),
+      );
+      logs.push(await RunLog.open(run));
+    }
+  }
+  const { page, summaries } = reportData(logs);
+  assert.deepEqual(page.runs.map(({ label, baseline }) => [label, baseline]), [
+    ["naive-parallel seed=1", true],
+    ["naive-parallel seed=2", true],
+    ["celgc I=2 seed=1", false],
+    ["celgc I=2 seed=2", false],
+  ]);
+  assert.deepEqual(summaries.map(({ speedup }) => +speedup.toFixed(6)), [NaN, NaN, 2, 4]);
 });
