@@ -1,12 +1,12 @@
 /**
  * The communicator's part of a frame: the 64 bytes of its header.
  *
- *     0  u8   kind of frame            16  f64  count, in elements
+ *     0  u8   kind of frame            16  u64  count, in elements
  *     1  u8   element type             24  i32  root
  *     2  u8   reduction                28  u32  sequence number of a collective, id of a message
  *     3  u8   collective               32  u32  slot: which part of a collective
  *     4  u32  context                  36  u32  flags
- *     8  i32  tag                      40  f64  bytes granted
+ *     8  i32  tag                      40  u64  bytes
  *
  * @module
  */
@@ -55,21 +55,35 @@ export interface Frame {
 
 /** Writes a header; fields left out are zero. */
 export function encodeFrame(fields: Partial<Frame> & { kind: number }): Uint8Array {
+  // Byte by byte: a DataView would move so small an array out of V8's heap first.
   const header = new Uint8Array(HEADER_BYTES);
-  const view = new DataView(header.buffer);
   header[0] = fields.kind;
   header[1] = fields.type ?? 0;
   header[2] = fields.op ?? 0;
   header[3] = fields.collective ?? 0;
-  view.setUint32(4, fields.context ?? 0);
-  view.setInt32(8, fields.tag ?? 0);
-  view.setFloat64(16, fields.count ?? 0);
-  view.setInt32(24, fields.root ?? 0);
-  view.setUint32(28, fields.sequence ?? 0);
-  view.setUint32(32, fields.slot ?? 0);
-  view.setUint32(36, fields.flags ?? 0);
-  view.setFloat64(40, fields.bytes ?? 0);
+  putU32(header, 4, fields.context ?? 0);
+  putU32(header, 8, fields.tag ?? 0);
+  putU64(header, 16, fields.count ?? 0);
+  putU32(header, 24, fields.root ?? 0);
+  putU32(header, 28, fields.sequence ?? 0);
+  putU32(header, 32, fields.slot ?? 0);
+  putU32(header, 36, fields.flags ?? 0);
+  putU64(header, 40, fields.bytes ?? 0);
   return header;
+}
+
+function putU32(bytes: Uint8Array, at: number, value: number): void {
+  bytes[at] = value >>> 24;
+  bytes[at + 1] = value >>> 16;
+  bytes[at + 2] = value >>> 8;
+  bytes[at + 3] = value;
+}
+
+/** Writes an integer of up to 53 bits. */
+function putU64(bytes: Uint8Array, at: number, value: number): void {
+  if (value === 0) return;
+  putU32(bytes, at, Math.floor(value / 2 ** 32));
+  putU32(bytes, at + 4, value >>> 0);
 }
 
 /** Reads a header. */
@@ -81,11 +95,11 @@ export function decodeFrame(view: DataView): Frame {
     collective: view.getUint8(3),
     context: view.getUint32(4),
     tag: view.getInt32(8),
-    count: view.getFloat64(16),
+    count: view.getUint32(16) * 2 ** 32 + view.getUint32(20),
     root: view.getInt32(24),
     sequence: view.getUint32(28),
     slot: view.getUint32(32),
     flags: view.getUint32(36),
-    bytes: view.getFloat64(40),
+    bytes: view.getUint32(40) * 2 ** 32 + view.getUint32(44),
   };
 }

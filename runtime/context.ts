@@ -77,29 +77,31 @@ export class Context {
   }
 
   /** Runs one collective call on this rank; its place in the order of calls is taken at once. */
-  collective<T>(signature: Signature, body: (call: Call) => Promise<T>): Promise<T> {
-    const call = new Call(this, this.#sequence++, signature);
-    return this.stats.time(signature.name, this.#run(call, body));
-  }
-
-  async #run<T>(call: Call, body: (call: Call) => Promise<T>): Promise<T> {
-    if (this.failure !== null) throw this.failure;
-    if (this.engine.losses.size > 0) {
-      const gone = this.#firstLost();
-      if (gone !== undefined) throw this.engine.peerLostError(gone, call.operation);
-    }
-    this.#calls.set(call.sequence, call);
-    const early = this.#early.get(call.sequence) ?? [];
-    this.#early.delete(call.sequence);
+  async collective<T>(signature: Signature, body: (call: Call) => Promise<T>): Promise<T> {
+    const call = new Call(this, this.#sequence++, signature), start = performance.now();
+    call.stats.calls++;
     try {
-      for (const { from, frame, payload } of early) {
-        const place = this.#deliver(call, from, frame, payload.length);
-        place.into.set(payload);
-        place.done();
+      if (this.failure !== null) throw this.failure;
+      if (this.engine.losses.size > 0) {
+        const gone = this.group.find((world) => this.engine.losses.has(world));
+        if (gone !== undefined) throw this.engine.peerLostError(gone, call.operation);
       }
+      this.#calls.set(call.sequence, call);
+      const early = this.#early.get(call.sequence);
+      if (early !== undefined) this.#deliverEarly(call, early);
       return await body(call);
     } finally {
       this.#calls.delete(call.sequence);
+      call.stats.seconds += (performance.now() - start) / 1e3;
+    }
+  }
+
+  #deliverEarly(call: Call, early: EarlyFrame[]): void {
+    this.#early.delete(call.sequence);
+    for (const { from, frame, payload } of early) {
+      const place = this.#deliver(call, from, frame, payload.length);
+      place.into.set(payload);
+      place.done();
     }
   }
 

@@ -11,6 +11,7 @@ import { type Frame, Kind } from "../_frame.ts";
 import type { OperationStats } from "../stats.ts";
 import { pack, unpack } from "./_pack.ts";
 import { COLLECTIVES, type Signature } from "./_signature.ts";
+import { TREE_RADIX } from "./_tuning.ts";
 
 export type { Signature };
 
@@ -55,16 +56,17 @@ export class Call {
   }
 
   /**
-   * Sends one contribution of every rank to rank 0 and its answer back, along a binomial tree.
+   * Sends one contribution of every rank to rank 0 and its answer back, along a k-nomial tree.
    *
-   * The parent of rank r is r with its lowest set bit cleared, so a subtree is a range of ranks and
-   * contributions stay in the order of ranks. 2(N−1) frames, 2⌈log₂N⌉ dependent steps. Every parent
-   * compares its children's signatures with its own: whoever gets an answer knows that all members
-   * made the same call. (Thakur, Rabenseifner, Gropp: Optimization of Collective Communication
-   * Operations in MPICH, IJHPCA 2005, for the tree.)
+   * The parent of rank r is r with its lowest digit other than 0 cleared, in base k, so a subtree is a
+   * range of ranks and contributions stay in the order of ranks. 2(N−1) frames, 2⌈log_k N⌉ dependent
+   * steps. Every parent compares its children's signatures with its own: whoever gets an answer knows
+   * that all members made the same call. (Thakur, Rabenseifner, Gropp: Optimization of Collective
+   * Communication Operations in MPICH, IJHPCA 2005, for k = 2.)
    *
-   * @param mine this rank's contribution
-   * @param respond called at rank 0 with all contributions in the order of ranks
+   * @param mine this rank's contribution, which must stay as it is until the answer is there
+   * @param respond called at rank 0 with all contributions in the order of ranks; what it returns must
+   *   stay as it is for good
    * @returns this rank's answer
    */
   async exchange(
@@ -77,33 +79,35 @@ export class Call {
     const contributions = [mine];
     for (const child of children) {
       const payload = await this.#receive(Kind.UP, wave, child);
-      contributions.push(...unpack(payload, subtreeSize(child, size)));
+      const count = subtreeSize(child, size);
+      if (count === 1) contributions.push(payload);
+      else contributions.push(...unpack(payload, count));
     }
     let answer: Answer;
     if (rank === 0) {
       answer = respond(contributions);
       if (this.#error !== null) throw this.#error; // the contributions contradict each other
     } else {
-      const parent = rank & (rank - 1);
-      this.#post(Kind.UP, wave, parent, pack(contributions));
+      const parent = parentOf(rank, size), count = contributions.length;
+      this.#post(Kind.UP, wave, parent, count === 1 ? mine : pack(contributions));
       const payload = await this.#receive(Kind.DOWN, wave, parent);
-      answer = payload[0] === COMMON ? payload.subarray(8) : unpack(
-        payload.subarray(8),
-        subtreeSize(rank, size),
-      );
+      if (count === 1) return payload;
+      answer = payload[0] === COMMON ? payload.subarray(8) : unpack(payload.subarray(8), count);
     }
-    const common = answer instanceof Uint8Array ? withPrefix(COMMON, answer) : null;
-    for (const child of children.reverse()) {
-      const payload = common ?? withPrefix(
-        EACH,
-        pack((answer as Uint8Array[]).slice(child - rank, child - rank + subtreeSize(child, size))),
-      );
-      this.#post(Kind.DOWN, wave, child, payload);
+    const common = answer instanceof Uint8Array;
+    for (let i = children.length - 1; i >= 0; i--) {
+      const at = children[i] - rank, count = subtreeSize(children[i], size);
+      const payload = count === 1
+        ? (common ? answer as Uint8Array : answer[at] as Uint8Array)
+        : common
+        ? withPrefix(COMMON, answer as Uint8Array)
+        : withPrefix(EACH, pack((answer as Uint8Array[]).slice(at, at + count)));
+      this.#post(Kind.DOWN, wave, children[i], payload);
     }
-    return answer instanceof Uint8Array ? answer : answer[0];
+    return common ? answer as Uint8Array : (answer as Uint8Array[])[0];
   }
 
-  /** Sends a frame of a wave without waiting: its payload is nobody else's. */
+  /** Sends a frame of a wave without waiting: its payload stays as it is long enough. */
   #post(kind: number, wave: number, to: number, payload: Uint8Array): void {
     const { name, type, count, op, root, algorithm, segmentBytes } = this.signature;
     this.context.send(
@@ -138,7 +142,10 @@ export class Call {
     if (this.#error !== null) return Promise.reject(this.#error);
     const frame = { kind: Kind.PART, sequence: this.sequence, slot };
     const sent = this.context.send(to, frame, payload, this.stats).catch((error) => {
-      throw this.#error ?? error;
+      throw this.#error ??
+        (this.context.lossOf(to) === undefined
+          ? error
+          : this.context.engine.peerLostError(this.context.group[to], this.operation));
     });
     sent.catch(ignore);
     return sent;
@@ -233,14 +240,30 @@ function withPrefix(prefix: number, answer: Uint8Array): Uint8Array {
   return payload;
 }
 
-/** Children of a rank in the binomial tree, smallest subtree first, so in the order of ranks. */
+/** R to the position of the lowest digit of `rank` that is not 0, in base R; beyond `size` for 0. */
+function span(rank: number, size: number): number {
+  let power = 1;
+  while (power < size && rank % (power * TREE_RADIX) === 0) power *= TREE_RADIX;
+  return power;
+}
+
+/** The rank with its lowest digit that is not 0 cleared. */
+function parentOf(rank: number, size: number): number {
+  return rank - rank % (span(rank, size) * TREE_RADIX);
+}
+
+/** Children of a rank, in the order of ranks, which is that of the sizes of their subtrees. */
 function childrenOf(rank: number, size: number): number[] {
-  const children = [];
-  for (let bit = 1; (rank & bit) === 0 && rank + bit < size; bit <<= 1) children.push(rank + bit);
+  const children = [], limit = span(rank, size);
+  for (let power = 1; power < limit; power *= TREE_RADIX) {
+    for (let digit = 1; digit < TREE_RADIX && rank + digit * power < size; digit++) {
+      children.push(rank + digit * power);
+    }
+  }
   return children;
 }
 
-/** Ranks in the subtree below and including `rank`. */
+/** Ranks in the subtree below and including `rank`, which are those that follow it. */
 function subtreeSize(rank: number, size: number): number {
-  return rank === 0 ? size : Math.min(rank & -rank, size - rank);
+  return Math.min(span(rank, size), size - rank);
 }

@@ -14,7 +14,7 @@ export async function bcast(context: Context, buffer: TypedArray, root = 0): Pro
     const bytes = bytesOf(buffer);
     if (bytes.length > SMALL_BYTES) return await chain(call, bytes, root);
     const mine = context.rank === root ? bytes : bytes.subarray(0, 0);
-    const answer = await call.exchange(mine, (contributions) => contributions[root]);
+    const answer = await call.exchange(mine, (contributions) => contributions[root].slice());
     if (context.rank !== root) bytes.set(answer);
   });
 }

@@ -1,0 +1,161 @@
+/**
+ * Times allreduce beside PyTorch's gloo and Open MPI over TCP, where they are installed, and prints
+ * tables. All contenders take turns within one run, so that a busy machine is busy for all.
+ *
+ *     deno task bench collectives [--ranks 2,4,8] [--rounds 5] [--floats 1,855770]
+ */
+
+import { fileURLToPath } from "node:url";
+import { parseArgs } from "node:util";
+import { launchProgram } from "../../runtime/launch.ts";
+import { encodeSizes, type Size, SIZES } from "./_collectives_sizes.ts";
+
+/** Something that sums, as a job of its own. */
+interface Contender {
+  readonly name: string;
+  /** Runs a job and returns what rank 0 printed. */
+  run(ranks: number, sizes: string): Promise<string>;
+}
+
+const here = (file: string) => fileURLToPath(new URL(file, import.meta.url));
+
+/** This runtime: as it comes, and restricted to what works between hosts. */
+function ours(name: string, transport: "auto" | "tcp", permissions: string[]): Contender {
+  return {
+    name,
+    async run(ranks, sizes) {
+      const lines: string[] = [];
+      const program = new URL("./collectives_program.ts", import.meta.url);
+      const { failure } = await launchProgram({
+        ranks,
+        program,
+        transport,
+        permissions,
+        args: [sizes],
+        quiet: true,
+        onOutput: (_rank, line) => lines.push(line),
+      });
+      if (failure) throw new Error(failure.message);
+      return lines.join("\n");
+    },
+  };
+}
+
+async function output(command: string, args: string[], env?: Record<string, string>) {
+  const child = new Deno.Command(command, { args, env, stdin: "null", stderr: "null" });
+  const { stdout, success } = await child.output();
+  if (!success) throw new Error(`${command} ${args.join(" ")} failed`);
+  return new TextDecoder().decode(stdout);
+}
+
+const PYTHON = "/usr/bin/python3";
+
+const gloo: Contender = {
+  name: "gloo",
+  async run(ranks, sizes) {
+    const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+    const { port } = listener.addr as Deno.NetAddr;
+    listener.close();
+    const outputs = Array.from(
+      { length: ranks },
+      (_, rank) =>
+        output(PYTHON, [here("./collectives_gloo.py"), sizes], {
+          MASTER_ADDR: "127.0.0.1",
+          MASTER_PORT: String(port),
+          RANK: String(rank),
+          WORLD_SIZE: String(ranks),
+          OMP_NUM_THREADS: "1",
+        }),
+    );
+    return (await Promise.all(outputs))[0];
+  },
+};
+
+async function openMpi(folder: string): Promise<Contender> {
+  const program = `${folder}/collectives_mpi`;
+  await output("mpicc", ["-O3", "-o", program, here("./collectives_mpi.c")]);
+  const flags = ["--mca", "btl", "tcp,self", "--oversubscribe", "--allow-run-as-root"];
+  return {
+    name: "Open MPI, TCP",
+    run: (ranks, sizes) => output("mpirun", [...flags, "-n", String(ranks), program, sizes]),
+  };
+}
+
+/** Those of the others that are here; says which are not. */
+async function others(folder: string): Promise<Contender[]> {
+  const found: Contender[] = [];
+  try {
+    await output(PYTHON, ["-c", "import torch.distributed as d; assert d.is_gloo_available()"]);
+    found.push(gloo);
+  } catch {
+    console.log("gloo is not here: it comes with Debian's python3-torch");
+  }
+  try {
+    found.push(await openMpi(folder));
+  } catch {
+    console.log("Open MPI is not here: it comes with Debian's openmpi-bin and libopenmpi-dev");
+  }
+  return found;
+}
+
+function median(values: readonly number[]): number {
+  const sorted = values.toSorted((a, b) => a - b), half = sorted.length >> 1;
+  return sorted.length % 2 === 1 ? sorted[half] : (sorted[half - 1] + sorted[half]) / 2;
+}
+
+function table(ranks: number, sizes: readonly Size[], times: Map<string, Map<number, number[]>>) {
+  const names = [...times.keys()], mine = names[0];
+  const width = Math.max(...names.map((name) => name.length), 14);
+  const cell = (text: string) => text.padStart(width);
+  console.log(`\n${ranks} ranks: ms for one allreduce, median (times the first column's)`);
+  console.log(["floats".padStart(10), ...names.map(cell)].join("  "));
+  for (const { floats } of sizes) {
+    const base = median(times.get(mine)!.get(floats)!);
+    const cells = names.map((name) => {
+      const ms = median(times.get(name)!.get(floats)!);
+      const shown = ms.toFixed(ms < 10 ? 3 : 1);
+      return cell(name === mine ? shown : `${shown} (${(ms / base).toFixed(1)})`);
+    });
+    console.log([String(floats).padStart(10), ...cells].join("  "));
+  }
+}
+
+/** Runs the benchmark with the arguments of its command line. */
+export async function main(args: string[]): Promise<void> {
+  const { values } = parseArgs({
+    args,
+    options: {
+      ranks: { type: "string", default: "2,4,8" },
+      rounds: { type: "string", default: "5" },
+      floats: { type: "string" },
+    },
+  });
+  const wanted = values.floats?.split(",").map(Number);
+  const sizes = SIZES.filter(({ floats }) => wanted?.includes(floats) ?? true);
+  const folder = await Deno.makeTempDir();
+  try {
+    const contenders = [
+      ours("celgc", "auto", ["--allow-ffi"]),
+      ours("celgc, sockets", "auto", []),
+      ours("celgc, TCP", "tcp", []),
+      ...await others(folder),
+    ];
+    for (const ranks of values.ranks.split(",").map(Number)) {
+      const times = new Map(contenders.map(({ name }) => [name, new Map<number, number[]>()]));
+      for (let round = 0; round < Number(values.rounds); round++) {
+        for (const { name, run } of contenders) {
+          for (const line of (await run(ranks, encodeSizes(sizes))).trim().split("\n")) {
+            const { floats, times: ms } = JSON.parse(line) as { floats: number; times: number[] };
+            const all = times.get(name)!;
+            all.set(floats, [...all.get(floats) ?? [], ...ms]);
+          }
+        }
+      }
+      table(ranks, sizes, times);
+    }
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
+}
+
+if (import.meta.main) await main(Deno.args);

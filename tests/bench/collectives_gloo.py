@@ -1,0 +1,27 @@
+"""One rank of the benchmark of allreduce, in PyTorch's gloo; see collectives_program.ts."""
+
+import json
+import sys
+import time
+
+import torch
+import torch.distributed as dist
+
+torch.set_num_threads(1)
+dist.init_process_group("gloo")
+for part in sys.argv[1].split(","):
+    floats, calls, samples = map(int, part.split(":"))
+    buffer = torch.full((floats,), 1e-3)
+    times = torch.zeros(samples, dtype=torch.float64)
+    for _ in range(2):
+        dist.all_reduce(buffer)
+    for sample in range(samples):
+        buffer.fill_(1e-3)
+        dist.barrier()
+        start = time.perf_counter()
+        for _ in range(calls):
+            dist.all_reduce(buffer)
+        times[sample] = (time.perf_counter() - start) / calls * 1e3
+    dist.all_reduce(times, dist.ReduceOp.MAX)
+    if dist.get_rank() == 0:
+        print(json.dumps({"floats": floats, "times": times.tolist()}), flush=True)
