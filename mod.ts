@@ -83,3 +83,8 @@ export type { ViewKind } from "./tasks/run_view.ts";
 export { type Feeds, imageTask, type Task } from "./tasks/task.ts";
 export { type RunOutput, train, type Trained, type TrainParts } from "./tasks/train.ts";
 export { TrainingError } from "./tasks/training_error.ts";
+
+// Sweeps.
+export type { Swept, SweptName } from "./tasks/sweep/axes.ts";
+export type { CellResult } from "./tasks/sweep/results.ts";
+export { sweep, type SweepOptions, type SweepRun } from "./tasks/sweep/sweep.ts";

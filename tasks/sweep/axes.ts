@@ -8,6 +8,7 @@
  */
 
 import { OptionError, type OptionSpec } from "../option.ts";
+import type { Experiment } from "../option_values.ts";
 import { EXPERIMENT, type OptionName, OPTIONS, type Options, SURROUNDINGS } from "../options.ts";
 
 /** Options that can be axes: what decides a run's numbers, and where it computes. */
@@ -18,11 +19,11 @@ export const SWEEPABLE = {
 } as const;
 
 /** An option that can be an axis, by its name in code. */
-export type SweptName = keyof typeof SWEEPABLE;
+export type SweptName = keyof Experiment | "device" | "threads";
 
 /** Options of which some have several values. */
 export type Swept = {
-  [K in OptionName]?: K extends SweptName ? Options[K] | readonly Options[K][] : Options[K];
+  [K in keyof Options]?: K extends SweptName ? Options[K] | readonly Options[K][] : Options[K];
 };
 
 /** One axis: an option, and the values that it takes in turn. */
