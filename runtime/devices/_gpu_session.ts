@@ -9,8 +9,8 @@
 import { arrayOf, Binding, type Port } from "./_binding.ts";
 import { createGpuTensor, GpuState, type GpuTensor } from "./_gpu_state.ts";
 import { elementCount } from "./_layout.ts";
-import { portsOf } from "./_onnxruntime.ts";
-import { type Ort, type OrtSession, type OrtTensor, webLock } from "./_web_engine.ts";
+import { NO_PROFILE, parseProfile, portsOf } from "./_onnxruntime.ts";
+import { endProfile, type Ort, type OrtSession, type OrtTensor, webLock } from "./_web_engine.ts";
 import type { CompileOptions, HostTensor, NodeTime, Session } from "./device.ts";
 
 /** An input with a buffer of its own. */
@@ -40,6 +40,7 @@ export class GpuSession implements Session {
   /** Buffers for reading back that no run is using. */
   readonly #idle: GPUBuffer[] = [];
   #session: OrtSession | undefined;
+  #profiled: boolean;
 
   /** Compiles a model. The caller holds the engine's lock. */
   static async compile(
@@ -48,9 +49,10 @@ export class GpuSession implements Session {
     model: Uint8Array,
     options: CompileOptions,
   ): Promise<GpuSession> {
-    const { capture = true } = options;
+    const { profile = false, capture = !profile } = options;
     const create = (enableGraphCapture: boolean) =>
       ort.InferenceSession.create(model, {
+        enableProfiling: profile,
         executionProviders: [{ name: "webgpu", device: gpu } as never],
         preferredOutputLocation: "gpu-buffer",
         enableGraphCapture,
@@ -86,6 +88,7 @@ export class GpuSession implements Session {
   ) {
     this.#gpu = gpu;
     this.#session = session;
+    this.#profiled = options.profile ?? false;
     const binding = new Binding(
       portsOf(session.inputMetadata),
       portsOf(session.outputMetadata),
@@ -111,13 +114,18 @@ export class GpuSession implements Session {
   }
 
   endProfile(): Promise<NodeTime[]> {
-    return Promise.reject(new Error("the webgpu device keeps no profile yet"));
+    return webLock.run(() => {
+      if (this.#session === undefined || !this.#profiled) throw new Error(NO_PROFILE);
+      this.#profiled = false;
+      return parseProfile(endProfile(this.#session));
+    });
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     await webLock.run(async () => {
       const session = this.#session;
       this.#session = undefined;
+      if (session !== undefined && this.#profiled) endProfile(session);
       await session?.release();
       for (const { buffer } of this.#fed) buffer.destroy();
       for (const buffer of this.#idle.splice(0)) buffer.destroy();

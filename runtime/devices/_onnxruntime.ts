@@ -22,6 +22,10 @@ interface EngineMetadata {
   readonly shape?: readonly (number | string)[];
 }
 
+/** What a session says that was asked to end a profile it does not keep. */
+export const NO_PROFILE =
+  "cannot end a profile: compile the session with { profile: true }, and end it once";
+
 /** The inputs or outputs of a compiled model. */
 export function portsOf(metadata: readonly EngineMetadata[]): Port[] {
   return metadata.map(({ name, isTensor, type, shape }) => {
@@ -58,20 +62,35 @@ export async function readProfile(prefix: string): Promise<NodeTime[]> {
   }
 }
 
-/** The kernel times in onnxruntime's profile, a list of Chrome trace events (times in µs). */
+/** An event in onnxruntime's profile, a list of Chrome trace events; durations in µs. */
+interface TraceEvent {
+  readonly cat?: string;
+  readonly name?: string;
+  readonly dur?: number;
+  readonly args?: { readonly op_name?: string; readonly provider?: string };
+}
+
+const WEBGPU = "WebGpuExecutionProvider";
+const KERNEL = "_kernel_time";
+
+/**
+ * The kernel times in onnxruntime's profile. What its WebGPU provider notes for a node is how long the
+ * host took to ask for it; the GPU's own times stand apart, named by node, operator and program.
+ */
 export function parseProfile(text: string): NodeTime[] {
-  const events = JSON.parse(text) as {
-    cat?: string;
-    name?: string;
-    dur?: number;
-    args?: { op_name?: string; provider?: string };
-  }[];
-  return events
-    .filter(({ cat, name }) => cat === "Node" && name?.endsWith("_kernel_time"))
-    .map(({ name, dur, args }) => ({
-      node: name!.slice(0, -"_kernel_time".length),
-      operator: args?.op_name ?? "",
-      provider: args?.provider ?? "",
-      milliseconds: (dur ?? 0) / 1000,
-    }));
+  const times: NodeTime[] = [];
+  const events = JSON.parse(text) as TraceEvent[];
+  const onGpu = events.some(({ cat }) => cat === "Api");
+  for (const { cat, name = "", dur = 0, args = {} } of events) {
+    const milliseconds = dur / 1000;
+    if (cat === "Api") {
+      const [node, operator = ""] = name.split("&");
+      times.push({ node, operator, provider: WEBGPU, milliseconds });
+    } else if (cat === "Node" && name.endsWith(KERNEL)) {
+      const { op_name: operator = "", provider = "" } = args;
+      if (onGpu && provider === WEBGPU) continue;
+      times.push({ node: name.slice(0, -KERNEL.length), operator, provider, milliseconds });
+    }
+  }
+  return times;
 }

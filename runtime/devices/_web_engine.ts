@@ -5,6 +5,7 @@
  * @module
  */
 
+import fs from "node:fs";
 import { loadOnnxRuntimeWeb } from "../../deps.ts";
 import { Lock } from "./_lock.ts";
 
@@ -32,6 +33,22 @@ export async function loadWebEngine(kind: string): Promise<Ort> {
       { cause },
     );
   }
+}
+
+/**
+ * Ends a session's profile and returns it. The engine has no way to hand it over but to print it, at
+ * once and through Node's file system, so what is written meanwhile is caught there.
+ */
+export function endProfile(session: OrtSession): string {
+  const lines: string[] = [];
+  const { writeSync } = fs;
+  fs.writeSync = ((_file: number, line: string) => lines.push(line)) as typeof writeSync;
+  try {
+    session.endProfiling();
+  } finally {
+    fs.writeSync = writeSync;
+  }
+  return lines.join("");
 }
 
 /** The version the engine reports. */

@@ -9,7 +9,7 @@ import { loadOnnxRuntimeNode } from "../../deps.ts";
 import { Binding, type Bound } from "./_binding.ts";
 import { Lock } from "./_lock.ts";
 import { probeChannelBlock } from "./_channel_block.ts";
-import { portsOf, profileFile, readProfile, toHost } from "./_onnxruntime.ts";
+import { NO_PROFILE, portsOf, profileFile, readProfile, toHost } from "./_onnxruntime.ts";
 import { ArenaState, type GuardedState } from "./_state.ts";
 import type {
   CompileOptions,
@@ -230,7 +230,7 @@ class CpuSession implements Session {
   endProfile(): Promise<NodeTime[]> {
     return lock.run(async () => {
       if (this.#session === undefined || this.#profile === undefined) {
-        throw new Error("cannot end a profile: compile the session with { profile: true }, once");
+        throw new Error(NO_PROFILE);
       }
       const { prefix } = this.#profile;
       this.#profile = undefined;

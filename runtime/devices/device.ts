@@ -74,7 +74,7 @@ export interface CompileOptions {
   /**
    * Record the device's commands at the first run and replay them from then on, which saves most of
    * the cost of a small node: where the device can (WebGPU), and only if every node runs on it.
-   * @default {true}
+   * @default {true, but for a profile}
    */
   readonly capture?: boolean;
 }

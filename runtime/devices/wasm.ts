@@ -7,9 +7,16 @@
  */
 
 import { Binding } from "./_binding.ts";
-import { portsOf, toHost } from "./_onnxruntime.ts";
+import { NO_PROFILE, parseProfile, portsOf, toHost } from "./_onnxruntime.ts";
 import { ArenaState } from "./_state.ts";
-import { engineVersion, loadWebEngine, type Ort, type OrtSession, webLock } from "./_web_engine.ts";
+import {
+  endProfile,
+  engineVersion,
+  loadWebEngine,
+  type Ort,
+  type OrtSession,
+  webLock,
+} from "./_web_engine.ts";
 import type {
   CompileOptions,
   Device,
@@ -55,6 +62,7 @@ class WasmDevice implements Device {
         session = await this.#ort.InferenceSession.create(model, {
           executionProviders: ["wasm"],
           logSeverityLevel: 3,
+          enableProfiling: options.profile ?? false,
         });
       } catch (cause) {
         throw new Error(`cannot compile the model for ${this.kind}: ${(cause as Error).message}`, {
@@ -68,7 +76,7 @@ class WasmDevice implements Device {
           options,
           (state): state is WasmState => state instanceof WasmState,
         );
-        return new WasmSession(this.#ort, session, binding);
+        return new WasmSession(this.#ort, session, binding, options.profile ?? false);
       } catch (error) {
         await session.release();
         throw error;
@@ -95,8 +103,10 @@ class WasmSession implements Session {
   readonly #ort: Ort;
   readonly #binding: Binding<WasmState>;
   #session: OrtSession | undefined;
+  #profiled: boolean;
 
-  constructor(ort: Ort, session: OrtSession, binding: Binding<WasmState>) {
+  constructor(ort: Ort, session: OrtSession, binding: Binding<WasmState>, profiled: boolean) {
+    this.#profiled = profiled;
     this.#ort = ort;
     this.#session = session;
     this.#binding = binding;
@@ -130,13 +140,18 @@ class WasmSession implements Session {
   }
 
   endProfile(): Promise<NodeTime[]> {
-    return Promise.reject(new Error("the wasm device keeps no profile; the cpu device does"));
+    return webLock.run(() => {
+      if (this.#session === undefined || !this.#profiled) throw new Error(NO_PROFILE);
+      this.#profiled = false;
+      return parseProfile(endProfile(this.#session));
+    });
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     await webLock.run(async () => {
       const session = this.#session;
       this.#session = undefined;
+      if (session !== undefined && this.#profiled) endProfile(session);
       await session?.release();
     });
   }

@@ -250,6 +250,58 @@ onEveryDevice("every element type goes in and comes out", async (device) => {
   assert.deepEqual(less, { type: "bool", dims: [3], data: Uint8Array.of(1, 0, 0) });
 });
 
+onEveryDevice("a profile names every node that ran, and where", async (device) => {
+  await using state = await device.allocate(SPECS);
+  await using session = await device.compile(PULL, {
+    state: [state],
+    updates: UPDATES,
+    profile: true,
+  });
+  const feeds = { x: float32([2, 3], 0, 0, 0, 0, 0, 0), lr: float32([], 0.5) };
+  for (let step = 0; step < 2; step++) await session.run(feeds);
+  const times = await session.endProfile();
+  const operators = times.map(({ operator }) => operator).sort();
+  const once = ["Add", "Mul", "Mul", "ReduceSum", "Sub", "Sub"];
+  assert.deepEqual(operators, [...once, ...once].sort());
+  const provider = device.kind === "webgpu" ? "WebGpuExecutionProvider" : "CPUExecutionProvider";
+  for (const time of times) {
+    assert.equal(time.provider, provider);
+    assert.ok(time.milliseconds >= 0 && time.node.startsWith(time.operator));
+  }
+  await assert.rejects(session.endProfile(), /compile the session with { profile: true }/);
+  await session.run(feeds);
+
+  await using plain = await device.compile(LOOK, { state: [state] });
+  await assert.rejects(plain.endProfile(), /compile the session with { profile: true }/);
+  // One that nobody asks for is not printed.
+  await using _unread = await device.compile(LOOK, { state: [state], profile: true });
+});
+
+onEveryDevice("a GPU records its commands if every node runs there", async (device) => {
+  await using state = await device.allocate(SPECS);
+  await state.write(START);
+  const options = { state: [state], updates: UPDATES };
+  await using recorded = await device.compile(PULL, options);
+  await using plain = await device.compile(PULL, { ...options, capture: false });
+  assert.equal(recorded.captured, device.kind === "webgpu");
+  assert.equal(plain.captured, false);
+  // WebGPU has no kernel for Sign.
+  const sign = model([["x", "float32", [3]]], [["y", "float32", [3]]], [["Sign", ["x"], ["y"]]]);
+  await using mixed = await device.compile(sign);
+  assert.equal(mixed.captured, false);
+  assert.deepEqual(
+    (await mixed.run({ x: float32([3], -2, 0, 3) })).y.data,
+    Float32Array.of(-1, 0, 1),
+  );
+  // Runs in turn, on the same variables, see each other's updates.
+  const w = START.slice(5), b = START.slice(0, 3);
+  for (const session of [recorded, plain, recorded, recorded, plain]) {
+    await session.run({ x: float32([2, 3], 1, 1, 1, 1, 1, 1), lr: float32([], 0.5) });
+    pull(w, b, new Float32Array(6).fill(1), 0.5);
+    assertClose(await state.read(), Float32Array.of(...b, -1, -2, ...w), 1e-6);
+  }
+});
+
 onEveryDevice("sessions asked for at once are all made", async (device) => {
   await using state = await device.allocate(SPECS);
   await state.write(START);
