@@ -8,7 +8,10 @@ import { Random } from "../../runtime/random.ts";
 import type { DeviceKind, HostTensor } from "../../runtime/devices/device.ts";
 import { openDevice } from "../../runtime/devices/open.ts";
 
-const adapter = await navigator.gpu?.requestAdapter();
+const hasWebGpu = await openDevice("webgpu").then(
+  (device) => device[Symbol.asyncDispose]().then(() => true),
+  () => false,
+);
 const BATCH = 2, STEPS = 3;
 
 function feedsOf(step: number): Record<string, HostTensor> {
@@ -45,6 +48,8 @@ async function train(kind: DeviceKind): Promise<{ losses: number[]; weights: Flo
     state: [state],
     updates: Object.fromEntries(variables.map(({ name }) => [`${name}.next`, name])),
   });
+  // A GPU records only what runs on it altogether.
+  assert.equal(session.captured, kind === "webgpu");
   const losses: number[] = [];
   for (let step = 0; step < STEPS; step++) {
     losses.push(Number((await session.run(feedsOf(step))).loss.data[0]));
@@ -55,7 +60,7 @@ async function train(kind: DeviceKind): Promise<{ losses: number[]; weights: Flo
 let reference: ReturnType<typeof train> | undefined;
 
 for (const kind of ["wasm", "webgpu"] as const) {
-  const missing = kind === "webgpu" && !adapter;
+  const missing = kind === "webgpu" && !hasWebGpu;
   Deno.test({
     name: `ResNet-20 trains on ${kind} as on cpu${missing ? " (skipped: no WebGPU adapter)" : ""}`,
     ignore: missing,
