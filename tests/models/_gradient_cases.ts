@@ -135,7 +135,7 @@ const losses = (op: string, dims: number[], attributes = {}): GradientCase => ({
   name: `${op} of [${dims}] ${Deno.inspect(attributes)}`,
   inputs: {
     x: { dims },
-    target: { ...indices([dims[0], ...dims.slice(2)], dims[1]), type: "int64" },
+    target: indices([dims[0], ...dims.slice(2)], dims[1]),
     weight: { dims: [dims[1]], from: 0.5, gradient: false },
   },
   build: (g, x, target, weight) => g.op(op, [x, target, weight], attributes),

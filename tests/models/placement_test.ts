@@ -1,0 +1,84 @@
+import assert from "node:assert/strict";
+import { loadOnnxRuntimeWeb } from "../../deps.ts";
+import { differentiate } from "../../models/autodiff.ts";
+import { encodeModel } from "../../models/encode.ts";
+import { Graph } from "../../models/graph.ts";
+import { parametersOf } from "../../models/model.ts";
+import { resnet } from "../../models/resnet.ts";
+import { appendClippedStep, PLAIN_STEP } from "../../optimizers/clipped_step.ts";
+import { openDevice } from "../../runtime/devices/open.ts";
+import { cases, type GradientCase } from "./_gradient_cases.ts";
+
+const hasWebGpu = await openDevice("webgpu").then(
+  (device) => device[Symbol.asyncDispose]().then(() => true),
+  () => false,
+);
+const note = hasWebGpu ? "" : " (skipped: no WebGPU adapter)";
+
+/** What WebGPU itself cannot hold: doubles, and arithmetic on int64. */
+const IMPOSSIBLE = new Set([
+  "Cast to float64 and back",
+  "OneHot",
+  "softmax cross entropy of sequences, int64",
+]);
+
+// Without a window system Mesa complains of the missing folder each time an adapter is asked for.
+if (!Deno.env.has("XDG_RUNTIME_DIR")) Deno.env.set("XDG_RUNTIME_DIR", "/nonexistent");
+
+/** Creates a session that refuses to put a node anywhere but on WebGPU. */
+async function place(graph: Graph): Promise<void> {
+  const ort = await loadOnnxRuntimeWeb();
+  ort.env.wasm.numThreads = 1;
+  ort.env.logLevel = "fatal";
+  const session = await ort.InferenceSession.create(encodeModel(graph, { target: "webgpu" }), {
+    executionProviders: ["webgpu"],
+    logSeverityLevel: 4,
+    extra: { session: { disable_cpu_ep_fallback: "1" } },
+  });
+  await session.release();
+}
+
+/** Appends cases and their gradients to one graph. */
+function graphOf(some: readonly GradientCase[]): Graph {
+  const g = new Graph();
+  for (const [at, { inputs, build }] of some.entries()) {
+    const keys = Object.keys(inputs);
+    const values = keys.map((key) =>
+      g.input(`${at}/${key}`, inputs[key].type ?? "float32", inputs[key].dims)
+    );
+    const loss = g.output(`${at}/loss`, g.sum(build(g, ...values)));
+    const wrt = values.filter((_, i) => inputs[keys[i]].gradient !== false);
+    differentiate(g, loss, wrt).forEach((gradient, i) => g.output(`${at}/${i}.grad`, gradient));
+  }
+  return g;
+}
+
+Deno.test({
+  name: `no operator's gradient leaves the GPU${note}`,
+  ignore: !hasWebGpu,
+  async fn() {
+    const possible = cases.filter(({ name }) => !IMPOSSIBLE.has(name));
+    try {
+      await place(graphOf(possible));
+    } catch {
+      for (const each of possible) await assert.doesNotReject(place(graphOf([each])), each.name);
+    }
+    for (const each of cases.filter(({ name }) => IMPOSSIBLE.has(name))) {
+      await assert.rejects(place(graphOf([each])), each.name);
+    }
+  },
+});
+
+Deno.test({
+  name: `no node of a ResNet's step or evaluation leaves the GPU${note}`,
+  ignore: !hasWebGpu,
+  async fn() {
+    const model = resnet(20).build({ batchSize: 2, mode: "train" });
+    const parameters = parametersOf(model), values = parameters.map(({ value }) => value);
+    const gradients = differentiate(model.graph, model.loss, values);
+    const options = { ...PLAIN_STEP, momentum: 0.9, nesterov: true, weightDecay: 1e-4 };
+    appendClippedStep(model.graph, parameters, gradients, options);
+    await place(model.graph);
+    await place(resnet(20).build({ batchSize: 2, mode: "eval" }).graph);
+  },
+});
