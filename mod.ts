@@ -88,3 +88,10 @@ export { TrainingError } from "./tasks/training_error.ts";
 export type { Swept, SweptName } from "./tasks/sweep/axes.ts";
 export type { CellResult } from "./tasks/sweep/results.ts";
 export { sweep, type SweepOptions, type SweepRun } from "./tasks/sweep/sweep.ts";
+
+// Reports.
+export type { FigureImage } from "./tasks/report/images.ts";
+export { report, type ReportOptions, type ReportOutcome } from "./tasks/report/report.ts";
+export { ReportError } from "./tasks/report/report_error.ts";
+export type { ReportedRun, ReportedScore } from "./tasks/report/summary.ts";
+export { type ReportServer, type WatchOptions, watchReport } from "./tasks/report/watch.ts";

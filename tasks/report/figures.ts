@@ -18,7 +18,7 @@ import {
   stepCurves,
   type Track,
 } from "./series.ts";
-import { type RunSummary, summarise, type Summarised } from "./summary.ts";
+import { type ReportedRun, summarise, type Summarised } from "./summary.ts";
 
 /** Points of one curve, at most: enough for a screen, few enough for a page of many runs. */
 const POINTS = 320;
@@ -29,7 +29,7 @@ export interface ReportData {
   /** The runs in the order of the page, the baseline first. */
   readonly logs: readonly RunLog[];
   readonly page: PageData;
-  readonly summaries: readonly RunSummary[];
+  readonly summaries: readonly ReportedRun[];
 }
 
 interface Run extends Summarised {
@@ -229,7 +229,7 @@ function curveFigures(runs: readonly Run[], tracks: TrackList): PageFigure[] {
 }
 
 /** Where an epoch's time goes, run by run. */
-function timeFigure(summaries: readonly RunSummary[]): BarFigure[] {
+function timeFigure(summaries: readonly ReportedRun[]): BarFigure[] {
   const parts = summaries.map(({ seconds, trainSeconds, syncSeconds, epochs }) =>
     [trainSeconds - syncSeconds, syncSeconds, seconds - trainSeconds]
       .map((part) => Math.max(0, part) / epochs)

@@ -18,7 +18,9 @@ const OVER_EVERY_AXIS = /^(training-loss|.*-accuracy|.*-perplexity)$/;
 
 /** An image that was written: `<figure>.svg` or `<figure>-<axis>.svg`, and the same as PNG. */
 export interface FigureImage {
+  /** Path of the SVG. */
   readonly svg: string;
+  /** Path of the PNG. */
   readonly png: string;
 }
 

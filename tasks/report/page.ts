@@ -14,7 +14,7 @@ import { FIGURE_FUNCTIONS } from "./page_figures.ts";
 import { STATE_FUNCTIONS } from "./page_state.ts";
 import { PAGE_STYLE } from "./page_style.ts";
 import type { RunLog } from "./run_log.ts";
-import type { RunSummary } from "./summary.ts";
+import type { ReportedRun } from "./summary.ts";
 
 /** The functions of the page's script. */
 const SCRIPT = [
@@ -116,9 +116,9 @@ export function escape(text: string): string {
 interface Column {
   readonly name: string;
   readonly unit?: string;
-  readonly cell: (run: RunSummary) => string;
+  readonly cell: (run: ReportedRun) => string;
   /** What is best in the column; absent where nothing is better. */
-  readonly better?: { readonly value: (run: RunSummary) => number; readonly most: boolean };
+  readonly better?: { readonly value: (run: ReportedRun) => number; readonly most: boolean };
 }
 
 function columnsOf(data: ReportData): Column[] {

@@ -1,9 +1,11 @@
-import { type ReportData, reportData } from "./figures.ts";
+import { basename, resolve } from "node:path";
+import { reportData } from "./figures.ts";
 import { findRuns } from "./find_runs.ts";
 import { type FigureImage, writeImages } from "./images.ts";
 import { problemsOf, renderPage } from "./page.ts";
 import { ReportError } from "./report_error.ts";
 import { RunLog } from "./run_log.ts";
+import type { ReportedRun } from "./summary.ts";
 
 /** How a report is made. */
 export interface ReportOptions {
@@ -19,7 +21,8 @@ export interface ReportOptions {
 export interface ReportOutcome {
   /** The page. */
   readonly page: string;
-  readonly data: ReportData;
+  /** What each run came to, in the order of the page. */
+  readonly runs: readonly ReportedRun[];
   /** The images, where they were asked for. */
   readonly images: readonly FigureImage[];
   /**
@@ -32,6 +35,13 @@ export interface ReportOutcome {
 /**
  * Writes one self-contained HTML page with the paper's figures, from the logs of runs: finished
  * ones or such as still go on.
+ *
+ * @example
+ * ```ts no-run
+ * import { report } from "./report.ts";
+ * const { page, runs } = await report(["runs/intervals"], { images: true });
+ * for (const { label, speedup } of runs) console.log(label, speedup);
+ * ```
  *
  * @param directories folders of runs, or of sweeps that hold runs
  * @throws {ReportError} if a folder holds no run, or there is none for the page
@@ -53,11 +63,10 @@ export async function report(
   }
   const figures = `${page.replace(/\.html?$/, "")}-figures`;
   const images = options.images ? await writeImages(data.page, figures) : [];
-  return { page, data, images, problems: logs.flatMap(problemsOf) };
+  return { page, runs: data.summaries, images, problems: logs.flatMap(problemsOf) };
 }
 
 /** What a report on these folders is called. */
 export function titleOf(directories: readonly string[]): string {
-  return directories.map((path) => path.split(/[/\\]/).filter((part) => part !== "").at(-1) ?? path)
-    .join(", ");
+  return directories.map((path) => basename(resolve(path))).join(", ");
 }

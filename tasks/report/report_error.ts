@@ -3,5 +3,6 @@
  * way out.
  */
 export class ReportError extends Error {
-  override readonly name = "ReportError";
+  /** The class's name. */
+  override readonly name: string = "ReportError";
 }

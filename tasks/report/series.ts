@@ -79,7 +79,7 @@ export interface RoundCurves {
   readonly share: Curve;
   /** Bytes sent by the busiest rank so far. */
   readonly bytes: Curve;
-  /** The largest drift as a share of its bound; -Infinity where there is no bound. */
+  /** The largest drift as a share of its bound; NaN where there is no bound. */
   readonly tightest: number;
 }
 
@@ -100,7 +100,7 @@ export function roundCurves(log: RunLog, bins: number): RoundCurves {
     bound: { track, y: worst.map((row) => bound[row]) },
     share: { track, y: shareOf(log, groups) },
     bytes: { track, y: track.bytes },
-    tightest: ratios.reduce((most, ratio) => Math.max(most, ratio), -Infinity),
+    tightest: ratios.reduce((most, ratio) => most > ratio ? most : ratio, NaN),
   };
 }
 

@@ -3,7 +3,7 @@ import type { RunLog } from "./run_log.ts";
 import type { Curve, StepCurves } from "./series.ts";
 
 /** What a run came to, as far as it is logged. Numbers that the log cannot tell are NaN. */
-export interface RunSummary {
+export interface ReportedRun {
   /** What tells it from the other runs. */
   readonly label: string;
   /** Its folder. */
@@ -24,7 +24,7 @@ export interface RunSummary {
    * Seconds spent on steps, exchanges included and evaluations left out: the mean over the ranks.
    */
   readonly trainSeconds: number;
-  /** Of {@linkcode RunSummary.trainSeconds}, those spent exchanging, waiting included. */
+  /** Of {@linkcode ReportedRun.trainSeconds}, those spent exchanging, waiting included. */
   readonly syncSeconds: number;
   /** Steps of one rank in a second. */
   readonly stepsPerSecond: number;
@@ -33,12 +33,12 @@ export interface RunSummary {
   /**
    * The last and the best accuracy (a fraction) or perplexity; null where nothing was evaluated.
    */
-  readonly score: Score | null;
+  readonly score: ReportedScore | null;
   /** Sent by the busiest rank. */
   readonly bytesSent: number;
   /** Share of all steps that clipped, 0 to 1. */
   readonly clipRate: number;
-  /** Largest drift as a share of its bound 2γI; -Infinity where there is no bound. */
+  /** Largest drift as a share of its bound 2γI; NaN where there is no bound. */
   readonly driftOfBound: number;
   /** The baseline's training time per epoch over this run's; NaN without a baseline. */
   readonly speedup: number;
@@ -50,7 +50,7 @@ export interface RunSummary {
 }
 
 /** A score on data that the run did not train on. */
-export interface Score {
+export interface ReportedScore {
   /** What it counts. */
   readonly kind: "accuracy" | "perplexity";
   /** "test", "valid"; "" where the log does not say. */
@@ -77,12 +77,12 @@ export interface Summarised {
   readonly accuracy: ReadonlyMap<string, Curve>;
   /** Its perplexity by split. */
   readonly perplexity: ReadonlyMap<string, Curve>;
-  /** Largest drift as a share of its bound 2γI; -Infinity where there is no bound. */
+  /** Largest drift as a share of its bound 2γI; NaN where there is no bound. */
   readonly driftOfBound: number;
 }
 
 /** The summary of every run. */
-export function summarise(runs: readonly Summarised[]): RunSummary[] {
+export function summarise(runs: readonly Summarised[]): ReportedRun[] {
   const paces = runs.map(({ log }) => paceOf(log));
   return runs.map(({ log, label, ranks, steps, driftOfBound, ...run }, index) => {
     const { track } = steps.loss;
@@ -118,7 +118,10 @@ export function summarise(runs: readonly Summarised[]): RunSummary[] {
 }
 
 /** The score on the test set if it was evaluated, else on whatever was. */
-function scoreOf(curves: ReadonlyMap<string, Curve>, kind: Score["kind"]): Score | null {
+function scoreOf(
+  curves: ReadonlyMap<string, Curve>,
+  kind: ReportedScore["kind"],
+): ReportedScore | null {
   const split = ["test", "", "valid"].find((name) => curves.has(name)) ?? [...curves.keys()][0];
   const values = curves.get(split)?.y.filter(Number.isFinite) ?? [];
   if (values.length === 0) return null;

@@ -12,6 +12,7 @@ import { RunLog } from "./run_log.ts";
 
 /** How a report is served. */
 export interface WatchOptions {
+  /** Heading of the page. */
   readonly title: string;
   /** Port on 127.0.0.1. @default {0} any that is free */
   readonly port?: number;
@@ -21,6 +22,7 @@ export interface WatchOptions {
 
 /** A report that is being served. */
 export interface ReportServer extends AsyncDisposable {
+  /** The page's address. */
   readonly url: string;
   /** Resolves when the server has ended. */
   readonly finished: Promise<void>;
