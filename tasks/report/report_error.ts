@@ -3,6 +3,6 @@
  * way out.
  */
 export class ReportError extends Error {
-  /** The class's name. */
-  override readonly name: string = "ReportError";
+  /** The name of the class. */
+  override readonly name = "ReportError";
 }
