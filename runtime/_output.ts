@@ -71,13 +71,18 @@ export class RankOutput {
       rest += decoder.decode(value, { stream: !done });
       const lines = rest.split("\n");
       rest = lines.pop()!;
-      for (const line of lines) await this.#line(line, name);
-      while (rest.length > LONGEST_LINE || (done && rest !== "")) {
-        await this.#line(rest.slice(0, LONGEST_LINE), name);
-        rest = rest.slice(LONGEST_LINE);
-      }
-      if (done) return;
+      for (const line of lines) await this.#line(await this.#cut(line, name), name);
+      rest = await this.#cut(rest, name);
+      if (done) return rest === "" ? undefined : await this.#line(rest, name);
     }
+  }
+
+  /** Passes on the front of a line that is too long, and returns what is left of it. */
+  async #cut(line: string, name: StreamName): Promise<string> {
+    for (; line.length > LONGEST_LINE; line = line.slice(LONGEST_LINE)) {
+      await this.#line(line.slice(0, LONGEST_LINE), name);
+    }
+    return line;
   }
 
   async #line(text: string, name: StreamName): Promise<void> {

@@ -5,6 +5,7 @@
  */
 
 import { PeerLostError } from "./errors.ts";
+import { clearInterval, setInterval } from "node:timers";
 import { endOrphan } from "./_stdin.ts";
 import type { Control } from "./control.ts";
 import type { FailureReport, FrameSink, Transport } from "./transport.ts";
@@ -95,7 +96,7 @@ export class MeshTransport implements Transport {
     // process (a long computation, SIGSTOP, a sleeping laptop) is not held against the others.
     this.#tickMs = Math.max(10, Math.min(500, timeoutMs / 20));
     this.#timer = setInterval(() => this.#tick(), this.#tickMs);
-    Deno.unrefTimer(Number(this.#timer));
+    this.#timer.unref();
     control?.start({
       lost: (rank, reason) => this.#told(rank, reason),
       abort: (code) => Deno.exit(code),
@@ -140,14 +141,14 @@ export class MeshTransport implements Transport {
     // next tick, because waits follow each other closely.
     if (!this.#held && this.#awaited > 0) {
       this.#held = true;
-      Deno.refTimer(Number(this.#timer));
+      this.#timer.ref();
     }
   }
 
   #tick(): void {
     if (this.#held && this.#awaited === 0) {
       this.#held = false;
-      Deno.unrefTimer(Number(this.#timer));
+      this.#timer.unref();
     }
     const limit = this.timeoutMs / this.#tickMs, ask = Math.max(1, Math.floor(limit / 4));
     for (const peer of this.#peers) {

@@ -16,9 +16,10 @@ const value = (rank: number, i: number) => Math.fround((Math.imul(i + rank, 0x9e
 const buffer = new Float32Array(count);
 for (let repeat = 0; repeat < 2; repeat++) {
   for (let i = 0; i < count; i++) buffer[i] = value(rank, i);
-  const before = comm.traffic.received;
+  const before = comm.traffic.received, { rss } = Deno.memoryUsage();
   await comm.allreduce(buffer, "sum", { algorithm });
-  const wire = comm.traffic.received - before;
+  const wire = comm.traffic.received - before, extra = Deno.memoryUsage().rss - rss;
+  assert.ok(extra < 1.5 * buffer.byteLength, `${extra} bytes of memory for ${buffer.byteLength}`);
   for (let i = 0; i < count; i++) {
     let sum = value(0, i);
     for (let r = 1; r < size; r++) sum += value(r, i);

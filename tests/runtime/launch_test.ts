@@ -1,0 +1,298 @@
+import assert from "node:assert/strict";
+import { launchProgram } from "../../runtime/launch.ts";
+import { pidsIn, program, run, survivors } from "./_jobs.ts";
+
+/** What the probe said on each rank. */
+function findings(lines: string[][]): Record<string, unknown>[] {
+  return lines.map((own) => JSON.parse(own.at(-1)!));
+}
+
+Deno.test("ranks join, exchange, and may do nothing that was not allowed", async () => {
+  await using directory = await temporary();
+  const file = `${directory.path}/file`;
+  await Deno.writeTextFile(file, "x");
+  const { code, failure, lines } = await run({ ranks: 3, program: program("probe"), args: [file] });
+  assert.equal(code, 0, failure?.message);
+  assert.deepEqual(lines.map(([first]) => first), new Array(3).fill("sum 3 of 3"));
+  for (const [rank, found] of findings(lines).entries()) {
+    assert.deepEqual(found, {
+      args: [file],
+      cwd: Deno.cwd(),
+      rank: String(rank),
+      sockets: found.sockets,
+      answer: "NotCapable",
+      home: "NotCapable",
+      run: "NotCapable",
+      read: "NotCapable",
+      write: "NotCapable",
+      network: "NotCapable",
+      hostname: "NotCapable",
+    });
+  }
+});
+
+Deno.test("variables, directory and permissions are passed on; standard TCP can be demanded", async () => {
+  await using directory = await temporary();
+  const file = `${directory.path}/file`;
+  await Deno.writeTextFile(file, "x");
+  const { code, lines } = await run({
+    ranks: 2,
+    program: program("probe"),
+    args: [file],
+    env: { ANSWER: "42" },
+    cwd: directory.path,
+    permissions: [`--allow-read=${directory.path}`],
+    transport: "tcp",
+  });
+  assert.equal(code, 0);
+  for (const found of findings(lines)) {
+    assert.equal(found.cwd, directory.path);
+    assert.equal(found.sockets, null);
+    assert.deepEqual([found.answer, found.read, found.write, found.home], [
+      "allowed",
+      "allowed",
+      "NotCapable",
+      "NotCapable",
+    ]);
+  }
+});
+
+Deno.test("each rank's output is in its log, and its lines carry its rank", async () => {
+  await using directory = await temporary();
+  const command = new Deno.Command(Deno.execPath(), {
+    args: [
+      "eval",
+      `import { launchProgram } from ${
+        JSON.stringify(import.meta.resolve("../../runtime/launch.ts"))
+      };
+      const { code } = await launchProgram({
+        ranks: 3,
+        program: new URL(${JSON.stringify(program("talks").href)}),
+        logDir: ${JSON.stringify(`${directory.path}/logs`)},
+      });
+      Deno.exit(code);`,
+    ],
+  });
+  const { code, stdout, stderr } = await command.output();
+  const out = new TextDecoder().decode(stdout), err = new TextDecoder().decode(stderr);
+  assert.equal(code, 0, err);
+  for (let rank = 0; rank < 3; rank++) {
+    const said = (text: string) =>
+      text.split("\n").filter((line) => line.startsWith(`[${rank}] `)).map((line) => line.slice(4));
+    assert.deepEqual(said(out), ["first", "", "größer", "x".repeat(16384), "yy", "no end"]);
+    assert.deepEqual(said(err), [`rank ${rank} warns`]);
+    const log = await Deno.readTextFile(`${directory.path}/logs/rank-${rank}.log`);
+    assert.deepEqual(
+      log.split("\n").toSorted(),
+      [
+        ...said(out),
+        `rank ${rank} warns`,
+        "",
+      ].toSorted(),
+    );
+  }
+  assert.equal(out.trimEnd().split("\n").length, 3 * 6);
+});
+
+Deno.test("a program that never joins is run all the same", async () => {
+  const { code, lines } = await run({ ranks: 2, program: program("probe"), args: ["x", "alone"] });
+  assert.equal(code, 0);
+  assert.deepEqual(findings(lines).map(({ rank }) => rank), ["0", "1"]);
+});
+
+Deno.test("a program given by URL runs from a local HTTP server", async () => {
+  const root = new URL("../../", import.meta.url);
+  await using server = Deno.serve(
+    { port: 0, hostname: "127.0.0.1", onListen() {} },
+    async (request) => {
+      const { pathname } = new URL(request.url);
+      try {
+        const source = await Deno.readTextFile(new URL(`.${pathname}`, root));
+        return new Response(source, { headers: { "content-type": "application/typescript" } });
+      } catch {
+        return new Response("not found", { status: 404 });
+      }
+    },
+  );
+  const base = `http://127.0.0.1:${server.addr.port}`;
+  const { code, failure, lines } = await run({
+    ranks: 2,
+    program: `${base}/tests/examples/hello.ts`,
+  });
+  assert.equal(code, 0, failure?.message);
+  assert.deepEqual(lines.map((own) => own.at(-1)), [
+    "hello from rank 0 of 2",
+    "hello from rank 1 of 2",
+  ]);
+  const missing = await run({ ranks: 2, program: `${base}/nowhere.ts` });
+  assert.equal(missing.code, 1);
+  assert.match(missing.failure!.message, /nowhere\.ts/);
+});
+
+Deno.test("a program without a launcher is a job of one rank", async () => {
+  const { code, stdout } = await new Deno.Command(Deno.execPath(), {
+    args: ["run", "--no-prompt", import.meta.resolve("../examples/hello.ts")],
+  }).output();
+  assert.equal(code, 0);
+  assert.equal(new TextDecoder().decode(stdout), "hello from rank 0 of 1\n");
+});
+
+Deno.test("a program that ends without closing its communicator ends well", async () => {
+  const { code, failure } = await run({ ranks: 3, program: program("ends"), args: ["forget"] });
+  assert.equal(code, 0, failure?.message);
+});
+
+Deno.test("the exit code is that of the first rank that fails, and the others are ended", async () => {
+  const { code, failure, lines, ms } = await run({
+    ranks: 3,
+    program: program("ends"),
+    args: ["code", "1"],
+  });
+  assert.equal(code, 7);
+  assert.equal(failure?.rank, 1);
+  assert.match(failure.message, /^rank 1 on \S+ ended with exit code 7/);
+  assert(ms < 5000, `${ms} ms`);
+  assert.deepEqual(await survivors(pidsIn(lines.flat()), 500), []);
+});
+
+Deno.test("an error after the goodbye is a failure too", async () => {
+  const { code, failure } = await run({
+    ranks: 2,
+    program: program("ends"),
+    args: ["error after goodbye", "1"],
+  });
+  assert.equal(code, 1);
+  assert.match(failure!.message, /^rank 1 on \S+ ended with exit code 1: Error: too late/);
+});
+
+Deno.test("a rank that ends without joining, while others wait for it, is a failure", async () => {
+  const { code, failure, ms } = await run({
+    ranks: 3,
+    program: program("ends"),
+    args: ["never joins", "2"],
+  });
+  assert.equal(code, 1);
+  assert.match(failure!.message, /^rank 2 on \S+ ended with exit code 0 without calling init\(\)/);
+  assert(ms < 5000, `${ms} ms`);
+});
+
+Deno.test("abort() ends every rank with its exit code and its message", async () => {
+  const { code, failure, lines, ms } = await run({
+    ranks: 3,
+    program: program("ends"),
+    args: ["abort", "1"],
+  });
+  assert.equal(code, 42);
+  assert.match(failure!.message, /rank 1 on \S+ ended the job with exit code 42: enough is enough/);
+  assert(ms < 5000, `${ms} ms`);
+  assert.deepEqual(await survivors(pidsIn(lines.flat()), 500), []);
+});
+
+Deno.test("200 strangers at the rendezvous neither delay nor end the job", async () => {
+  const { code, failure, lines, ms } = await run({
+    ranks: 3,
+    program: program("ends"),
+    args: ["strangers", "0"],
+  });
+  assert.equal(code, 0, failure?.message);
+  assert.deepEqual(lines.map((own) => own.at(-1)), new Array(3).fill("all here"));
+  assert(ms < 5000, `${ms} ms`);
+});
+
+Deno.test("an AbortSignal ends the job, stubborn ranks included", async () => {
+  const controller = new AbortController();
+  const started = performance.now();
+  const { code, interrupted, failure, lines } = await run({
+    ranks: 2,
+    program: program("ends"),
+    args: ["stubborn"],
+    signal: controller.signal,
+    onOutput: (_rank, line) => {
+      if (line.startsWith("pid ")) setTimeout(() => controller.abort(), 200);
+    },
+  });
+  assert.deepEqual([code, interrupted, failure], [143, "abort", undefined]);
+  assert(performance.now() - started < 5000);
+  assert.deepEqual(await survivors(pidsIn(lines.flat()), 500), []);
+});
+
+Deno.test("what a rank has started ends with it", async () => {
+  const pids: number[] = [];
+  const { code } = await run({
+    ranks: 1,
+    program: program("ends"),
+    args: ["child", "0"],
+    permissions: ["--allow-run=sleep"],
+    onOutput: (_rank, line) => pids.push(...pidsIn([line])),
+  });
+  assert.equal(code, 0);
+  assert.equal(pids.length, 2);
+  assert.deepEqual(await survivors(pids, 1000), []);
+});
+
+Deno.test("the secret is in no argument, no variable and no log", async () => {
+  await using directory = await temporary();
+  const { code, lines } = await run({
+    ranks: 2,
+    program: program("spies"),
+    logDir: directory.path,
+    permissions: ["-A"], // nothing less opens /proc/*/environ
+  });
+  assert.equal(code, 0);
+  for (const [seen] of lines) {
+    assert.match(seen, /CELGC_JOB/);
+    assert.doesNotMatch(seen, /[0-9a-f]{64}/i);
+  }
+  for await (const { name } of Deno.readDir(directory.path)) {
+    assert.doesNotMatch(await Deno.readTextFile(`${directory.path}/${name}`), /[0-9a-f]{64}/i);
+  }
+});
+
+Deno.test("a secret in a file that others can read is refused", async () => {
+  await using directory = await temporary();
+  const file = `${directory.path}/secret`;
+  await Deno.writeTextFile(file, "00".repeat(32), { mode: 0o644 });
+  const { code, stderr } = await new Deno.Command(Deno.execPath(), {
+    args: [
+      "run",
+      "--no-prompt",
+      "--allow-env",
+      "--allow-net",
+      "--allow-read",
+      program("probe").href,
+    ],
+    env: {
+      CELGC_RANK: "0",
+      CELGC_SIZE: "2",
+      CELGC_JOB: "j",
+      CELGC_RENDEZVOUS: "127.0.0.1:1",
+      CELGC_SECRET_FILE: file,
+    },
+  }).output();
+  assert.equal(code, 1);
+  assert.match(new TextDecoder().decode(stderr), /its mode must be 0600, not 0644/);
+});
+
+for (
+  const [what, options, message] of [
+    ["no ranks", { ranks: 0 }, /number of ranks is from 1 to 65536, not 0/],
+    ["half a rank", { ranks: 1.5 }, /not 1\.5/],
+    ["no such program", { program: "/nonexistent.ts" }, /no program \/nonexistent\.ts/],
+    ["no such directory", { cwd: "/nonexistent" }, /no directory \/nonexistent/],
+    ["a timeout of nothing", { timeout: 0 }, /timeout is a number of seconds above 0, not 0/],
+    ["one of our own variables", { env: { CELGC_RANK: "1" } }, /"CELGC_RANK" cannot be set/],
+    ["an unknown raw rank", { rawRank: 2 }, /no rank 2 among 2/],
+  ] as const
+) {
+  Deno.test(`${what}: refused before anything is started`, async () => {
+    await assert.rejects(
+      launchProgram({ ranks: 2, program: program("ends"), ...options }),
+      (error) => error instanceof RangeError && message.test(error.message),
+    );
+  });
+}
+
+async function temporary() {
+  const path = await Deno.realPath(await Deno.makeTempDir({ prefix: "celgc-test-" }));
+  return { path, [Symbol.asyncDispose]: () => Deno.remove(path, { recursive: true }) };
+}

@@ -1,0 +1,13 @@
+/** A launcher of its own, to be interrupted: arguments are the number of ranks, program, its arguments. */
+
+import { launchProgram } from "../../../runtime/launch.ts";
+
+const [ranks, program, ...args] = Deno.args;
+const { code, failure } = await launchProgram({
+  ranks: Number(ranks),
+  program,
+  args,
+  permissions: Deno.env.get("RANK_PERMISSIONS")?.split(" ") ?? [],
+});
+if (failure) console.error(failure.message);
+Deno.exit(code);
