@@ -29,10 +29,10 @@ export async function memoryAllreduce(
   const address = PeerMemory.address(bytes);
   const mine = new Uint8Array(Float64Array.of(address).buffer);
   const addresses = new Float64Array((await call.exchange(mine, concatenate)).slice().buffer);
-  const read = (from: number, start: number, target: number, length: number) => {
+  const read = async (from: number, start: number, target: number, length: number) => {
     call.stats.bytesReceived += length;
     if (!memory.read(pids[from], addresses[from] + start, target, length)) {
-      throw new Error(`cannot read the memory of ${call.context.name(from)}`);
+      await explain(call, from);
     }
   };
 
@@ -47,7 +47,7 @@ export async function memoryAllreduce(
     for (const [k, peer] of peers.entries()) {
       const shift = (addresses[peer] + from - base) % MEMORY_PAGE_BYTES;
       const at = k * room + (shift + MEMORY_PAGE_BYTES) % MEMORY_PAGE_BYTES;
-      read(peer, from, base + at, length);
+      await read(peer, from, base + at, length);
       inputs[peer] = elementsOf(type, workspace.bytes.subarray(at, at + length));
     }
     inputs[rank] = elementsOf(type, bytes.subarray(from, from + length));
@@ -57,10 +57,28 @@ export async function memoryAllreduce(
   await call.agree();
   for (const peer of peers) {
     const from = pieces[peer].start * type.bytes, to = pieces[peer].end * type.bytes;
-    if (from < to) read(peer, from, address + from, to - from);
+    if (from < to) await read(peer, from, address + from, to - from);
   }
   await call.agree();
 }
+
+/** Rejects once it is known why a rank's memory cannot be read: most likely it has ended. */
+async function explain(call: Call, from: number): Promise<never> {
+  let timer: ReturnType<typeof setTimeout>;
+  const expiry = new Promise((resolve) => timer = setTimeout(resolve, PATIENCE_MS));
+  const nothing = call.receive(from, NEVER_SENT, new Uint8Array(0)); // rejects when the rank is lost
+  await Promise.race([nothing, expiry]).finally(() => clearTimeout(timer));
+  const { context } = call;
+  const text = `cannot allreduce: ${context.name(context.rank)} cannot read the memory of ` +
+    `${context.name(from)}, which it could read before`;
+  context.mismatch(text);
+  throw new Error(text);
+}
+
+/** How long the end of a rank may take to become known, in ms. */
+const PATIENCE_MS = 2000;
+/** Number of a part that is never sent. */
+const NEVER_SENT = 0x7fffffff;
 
 function concatenate(parts: readonly Uint8Array[]): Uint8Array {
   const whole = new Uint8Array(8 * parts.length);

@@ -48,3 +48,19 @@ for (const algorithm of ["direct", "memory"]) {
     assert.deepEqual(lines, [`${algorithm}: 24200003 floats are right`]);
   });
 }
+
+Deno.test("a rank is killed while others read its memory: all of them name it", async () => {
+  const lost: string[] = [];
+  const { code } = await launchProgram({
+    ranks: 4,
+    program: program("dies.ts"),
+    args: ["allreduce", "2", "kill"],
+    permissions: ["--allow-ffi"],
+    quiet: true,
+    onOutput: (rank, line) => {
+      if (line.startsWith("lost ")) lost.push(`${rank}: ${JSON.parse(line.slice(5)).rank}`);
+    },
+  });
+  assert.equal(code, 128 + 9);
+  assert.deepEqual(lost.sort(), ["0: 2", "1: 2", "3: 2"]);
+});

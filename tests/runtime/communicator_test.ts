@@ -2,6 +2,8 @@
 
 import assert from "node:assert/strict";
 import { type Communicator, MismatchError, PeerLostError } from "../../runtime/mod.ts";
+import { groups } from "./_battery_messages.ts";
+import { movements } from "./_battery_movements.ts";
 import { onAll, world } from "./_loopback.ts";
 
 /** Every rank must reject within a second, with these words. */
@@ -212,4 +214,21 @@ Deno.test("statistics count calls, bytes and seconds of each operation", async (
   assert.equal(zero.allreduce.bytes, zero.allreduce.bytesSent + zero.allreduce.bytesReceived);
   assert.deepEqual([zero.send.calls, zero.send.bytesSent], [1, 40]);
   assert.deepEqual([one.recv.calls, one.recv.bytesReceived], [1, 40]);
+});
+
+Deno.test("more ranks than the tree is wide: every wave has inner ranks", async () => {
+  await using w = await world(11);
+  const outcomes = await onAll(w, async (comm) => {
+    await movements(comm);
+    await groups(comm);
+    const prefix = Float64Array.of(comm.rank, 1);
+    await comm.scan(prefix);
+    return [...prefix];
+  });
+  for (const [rank, outcome] of outcomes.entries()) {
+    assert.ok(outcome.status === "fulfilled", String((outcome as PromiseRejectedResult).reason));
+    assert.deepEqual(outcome.value, [rank * (rank + 1) / 2, rank + 1]);
+  }
+  const late = onAll(w, (comm, rank) => comm.bcast(new Float32Array(rank === 10 ? 9 : 8)));
+  await everyoneRejects(late, MismatchError, [/rank 10 passed 9 floats, rank 8 passed 8/]);
 });
