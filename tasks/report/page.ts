@@ -113,6 +113,9 @@ export function escape(text: string): string {
   return text.replace(/[&<>"']/g, (c) => `&#${c.charCodeAt(0)};`);
 }
 
+/** In a cell that has no value. */
+const NOTHING = writeValue(null, "number");
+
 interface Column {
   readonly name: string;
   readonly unit?: string;
@@ -127,7 +130,7 @@ function columnsOf(data: ReportData): Column[] {
   const kind = score?.kind ?? "accuracy";
   const scoreFormat = kind === "accuracy" ? "percent" : "number";
   const columns: Column[] = [
-    { name: "ranks", cell: (run) => String(run.ranks ?? "–") },
+    { name: "ranks", cell: (run) => String(run.ranks ?? NOTHING) },
     { name: "epochs", cell: (run) => writeValue(run.epochs, "number") },
     { name: "iterations", cell: (run) => count(run.iterations) },
     { name: "rounds", cell: (run) => count(run.rounds) },
@@ -146,7 +149,7 @@ function columnsOf(data: ReportData): Column[] {
         s
           ? writeValue(s.last, scoreFormat) +
             (s.best === s.last ? "" : ` (${writeValue(s.best, scoreFormat)})`)
-          : "–",
+          : NOTHING,
       better: { value: (run) => run.score?.last ?? NaN, most: kind === "accuracy" },
     });
   }
@@ -194,7 +197,9 @@ function columnsOf(data: ReportData): Column[] {
 
 function summaryTable(data: ReportData): string {
   const ranks = new Set(data.summaries.map((run) => run.ranks));
-  const columns = columnsOf(data).filter(({ name }) => name !== "ranks" || ranks.size > 1);
+  const columns = columnsOf(data)
+    .filter(({ name }) => name !== "ranks" || ranks.size > 1)
+    .filter(({ cell }) => data.summaries.some((run) => cell(run) !== NOTHING));
   const common = ranks.size > 1 || ranks.has(null) ? "" : ` · ranks: ${[...ranks]}`;
   const { summaries, page } = data;
   const best = columns.map(({ better }) => {
@@ -260,7 +265,7 @@ export function problemsOf(log: RunLog): string[] {
 }
 
 function times(factor: number): string {
-  return Number.isFinite(factor) ? `${factor.toPrecision(3)}×` : "–";
+  return Number.isFinite(factor) ? `${factor.toPrecision(3)}×` : NOTHING;
 }
 
 function count(value: number): string {

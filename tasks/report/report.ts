@@ -37,7 +37,7 @@ export interface ReportOutcome {
  * ones or such as still go on.
  *
  * @example
- * ```ts no-run
+ * ```ts ignore
  * import { report } from "./report.ts";
  * const { page, runs } = await report(["runs/intervals"], { images: true });
  * for (const { label, speedup } of runs) console.log(label, speedup);
