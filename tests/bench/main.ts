@@ -10,6 +10,10 @@ const BENCHES: Record<string, { about: string; program: string }> = {
     about: "allreduce beside gloo and Open MPI, where they are installed",
     program: "./collectives.ts",
   },
+  step: {
+    about: "the ResNets' training step on each device beside PyTorch, where it is installed",
+    program: "./step.ts",
+  },
   "awd-lstm-step": {
     about: "the AWD-LSTM training step beside PyTorch, where it is installed",
     program: "./awd_lstm_step.ts",
