@@ -62,6 +62,12 @@ export async function dialMember(options: DialOptions): Promise<Deno.Conn> {
       } catch (error) {
         close(connection);
         if (error instanceof HandshakeError && error.final) throw error;
+        if (tls !== undefined && error instanceof Deno.errors.InvalidData) {
+          throw new HandshakeError(
+            `cannot trust ${name} at ${describeEndpoint(endpoint)}: ${error.message}`,
+            true,
+          );
+        }
         if (proving && ++hangUps >= MOST_HANG_UPS) {
           throw new HandshakeError(
             `${name} at ${describeEndpoint(endpoint)} hung up on rank ${self} ${hangUps} times ` +
