@@ -60,6 +60,17 @@ const extremum: Gradient = (g, x, y, dy) => {
   return g.mul(chosen, g.div(dy, ties));
 };
 
+/** Each element's gradient is the product of the others, which is no quotient where an element is zero. */
+const productOfOthers: Gradient = (g, x, y, dy) => {
+  const axes = x.dims.map((_, axis) => axis).filter((axis) => y.dims[axis] !== x.dims[axis]);
+  const zero = g.equal(x, 0), rest = g.where(zero, 1, x);
+  if (axes.length === 0) return dy;
+  const zeros = g.sum(g.cast(zero, x.type), axes, true);
+  const product = g.mul(g.reduce("ReduceProd", rest, axes, true), dy);
+  const alone = g.equal(zeros, g.cast(zero, x.type));
+  return g.where(alone, g.div(product, rest), 0);
+};
+
 function argument(better: (a: number, b: number) => boolean): Operator {
   const parse = (call: Call) => {
     const x = required(call, 0, "data");
@@ -100,9 +111,7 @@ export const reductionOperators: Operators = {
   ),
   ReduceMax: reduction((row) => row.reduce((a, b) => Math.max(a, b), -Infinity), extremum),
   ReduceMin: reduction((row) => row.reduce((a, b) => Math.min(a, b), Infinity), extremum),
-  ReduceProd: reduction((row) => row.reduce((a, b) => a * b, 1), (g, x, y, dy) => {
-    return g.div(g.mul(dy, y), x);
-  }),
+  ReduceProd: reduction((row) => row.reduce((a, b) => a * b, 1), productOfOthers),
   ReduceSumSquare: reduction(
     (row) => row.reduce((sum, value) => sum + value * value, 0),
     (g, x, _y, dy) => g.mul(x, g.mul(dy, 2)),
@@ -114,7 +123,8 @@ export const reductionOperators: Operators = {
   ),
   ReduceL2: reduction(
     (row) => Math.sqrt(row.reduce((sum, value) => sum + value * value, 0)),
-    (g, x, y, dy) => g.mul(x, g.div(dy, y)),
+    // At zero there is no slope; 0 is a subgradient.
+    (g, x, y, dy) => g.mul(x, g.div(dy, g.where(g.equal(y, 0), 1, y))),
   ),
   ReduceLogSum: reduction((row) => Math.log(total(row)), (g, _x, y, dy) => g.div(dy, g.exp(y))),
   ReduceLogSumExp: reduction(

@@ -297,6 +297,9 @@ export const cases: GradientCase[] = [
   reduce("ReduceLogSumExp", [2], true),
   reduce("ReduceLogSum", [1, 2], false, 0.2),
   reduce("ReduceProd", [1], false, 0.2),
+  on("ReduceProd of rows with no, one and two zeros", [3, 3], (g, x) => {
+    return g.reduce("ReduceProd", x, [1]);
+  }, { values: [2, -1.5, 0.5, 2, 0, 3, 0, 0.25, 0] }),
 
   binary("MatMul", [3, 4], [4, 2]),
   binary("MatMul", [2, 3, 4], [4, 5]),
