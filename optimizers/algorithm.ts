@@ -7,20 +7,36 @@
  */
 
 import type { StepOptions } from "./clipped_step.ts";
+import type { StepSize } from "./schedule.ts";
 
 /** What the ranks exchange around one step. */
 export interface Exchange {
   /**
    * What happens to the gradients before the update: nothing; their average over the ranks takes the
-   * place of each rank's own (`replace`); or the average is formed for its norm alone (`norm`).
+   * place of each rank's own (`replace`); the average is formed for its norm alone (`norm`); or the
+   * ranks average gradients of a mini-batch drawn aside, by which they correct their own until the
+   * next time (`correct`).
    */
-  readonly gradients: "none" | "replace" | "norm";
+  readonly gradients: "none" | "replace" | "norm" | "correct";
   /** Whether the weights are averaged over the ranks, and on which side of the update. */
   readonly weights: "none" | "before" | "after";
 }
 
 /** A step at which nothing is sent. */
 export const SILENT: Exchange = { gradients: "none", weights: "none" };
+
+/** What a round makes of the averaged weights. */
+export interface OuterStep {
+  /**
+   * Takes the step, in place. All arrays hold one float for each trained weight.
+   *
+   * @param average the ranks' average; becomes the point from which the next round begins
+   * @param start where the round began
+   * @param buffer what the optimizer carries from round to round, zero at first
+   * @param size η and γ of the round's last step
+   */
+  move(average: Float32Array, start: Float32Array, buffer: Float32Array, size: StepSize): void;
+}
 
 /** A distributed optimizer. */
 export interface Algorithm {
@@ -30,6 +46,8 @@ export interface Algorithm {
   readonly update: StepOptions;
   /** What is exchanged around step `t`, counted from 1. Pure, and the same on every rank. */
   exchange(t: number): Exchange;
+  /** Taken by every rank alike after each averaging of the weights; absent: the average stands. */
+  readonly outer?: OuterStep;
   /**
    * The proven bound on a rank's distance to the average, ‖x̄ − x_i‖₂, when it meets the others, for a
    * clipping threshold that never exceeded `clip` since they last met; null where none is proven.

@@ -36,6 +36,13 @@ export interface StepOptions {
   readonly nesterov: boolean;
   /** λ */
   readonly weightDecay: number;
+  /**
+   * Whether a correction is added to each gradient first, and the norm of the ranks' averaged gradient
+   * says whether to clip at all, as in EPISODE; `clipBy` is then without effect.
+   *
+   * @default {false}
+   */
+  readonly correct?: boolean;
 }
 
 /** Clipped by the local norm, with neither momentum nor weight decay: Algorithm 1 as it stands. */
@@ -70,14 +77,14 @@ export interface Slot {
 /**
  * Appends the step to a graph.
  *
- * Adds the scalar inputs `learning_rate`; `clip_threshold` if the step clips; `average_grad_norm` if it
- * clips by a norm other than the local one; `dampening` (feed 0 at the very first step, τ afterwards)
- * if τ ≠ 0; and `<p>.momentum` for each parameter if μ ≠ 0. Adds the outputs `grad_norm` (a scalar),
- * `<p>.next` and `<p>.momentum.next`.
+ * Adds the scalar inputs `learning_rate`; `clip_threshold` if the step clips; `average_grad_norm` if a
+ * norm other than the local one takes part in it; `dampening` (feed 0 at the very first step, τ afterwards)
+ * if τ ≠ 0; and for each parameter `<p>.momentum` if μ ≠ 0 and `<p>.correction` if gradients are
+ * corrected. Adds the outputs `grad_norm` (a scalar), `<p>.next` and `<p>.momentum.next`.
  *
  * @param g the graph that holds the gradients
  * @param gradients one for each parameter, of its shape
- * @returns the slots, one for each parameter if μ ≠ 0, otherwise none
+ * @returns the slots: corrections, then momenta, each for every parameter or for none
  * @throws RangeError if the options do not fit together or a gradient does not fit its parameter
  */
 export function appendClippedStep(
@@ -94,11 +101,18 @@ export function appendClippedStep(
       );
     }
   });
+  const slots: Slot[] = [];
+  if (options.correct) {
+    gradients = parameters.map(({ name, value: { dims } }, i) => {
+      const slot = { name: `${name}.correction`, dims };
+      slots.push(slot);
+      return g.add(gradients[i], g.input(slot.name, "float32", dims));
+    });
+  }
   const norm = g.output("grad_norm", g.sqrt(sumOfSquares(g, gradients)));
   const scale = stepLength(g, norm, options);
   const { momentum, dampening, nesterov, weightDecay } = options;
   const keep = dampening && momentum ? g.sub(1, g.input("dampening", "float32", [])) : undefined;
-  const slots: Slot[] = [];
   parameters.forEach(({ name, value: x }, i) => {
     let d = gradients[i];
     if (weightDecay) d = g.add(d, g.mul(x, weightDecay));
@@ -133,10 +147,16 @@ export function checkStep({ momentum, dampening, nesterov, weightDecay }: StepOp
 }
 
 /** min(η, γ / (ε + norm)), or η: a scalar. Less and Where, because WebGPU has no Min kernel. */
-function stepLength(g: Graph, local: Value, { clip, clipBy }: StepOptions): Value {
+function stepLength(g: Graph, local: Value, { clip, clipBy, correct }: StepOptions): Value {
   const rate = g.input("learning_rate", "float32", []);
   if (!clip) return rate;
   const threshold = g.input("clip_threshold", "float32", []);
+  if (correct) {
+    const average = g.input("average_grad_norm", "float32", []);
+    const decisive = g.div(threshold, g.add(average, NORM_EPSILON));
+    const clipped = g.div(threshold, g.add(local, NORM_EPSILON));
+    return g.where(g.less(decisive, rate), clipped, rate);
+  }
   let norm = local;
   if (clipBy !== "local") {
     const average = g.input("average_grad_norm", "float32", []);

@@ -5,7 +5,7 @@
  * @module
  */
 
-export type { Algorithm, Exchange } from "./algorithm.ts";
+export type { Algorithm, Exchange, OuterStep } from "./algorithm.ts";
 export { celgc, type CelgcOptions } from "./celgc.ts";
 export {
   appendClippedStep,
@@ -18,6 +18,8 @@ export {
   type StepOptions,
   type StepParameter,
 } from "./clipped_step.ts";
+export { diloco, type DilocoOptions } from "./diloco.ts";
+export { episode, type EpisodeOptions } from "./episode.ts";
 export { localSgd, type LocalSgdOptions } from "./local_sgd.ts";
 export { naiveParallel, type NaiveParallelOptions } from "./naive_parallel.ts";
 export {
@@ -30,3 +32,4 @@ export {
 export { drawParticipants } from "./participants.ts";
 export { type StageDecay, stageWise, type StepSize } from "./schedule.ts";
 export { single, type SingleOptions } from "./single.ts";
+export { slowMo, type SlowMoOptions } from "./slowmo.ts";

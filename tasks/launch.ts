@@ -153,7 +153,8 @@ const comma = (path: string) => path.replaceAll(",", ",,");
 /** One line on what is about to run. */
 function describe(options: Options, directory: string): string {
   const { ranks, model, task, algorithm, interval } = options;
-  const rounds = algorithm === "celgc" || algorithm === "local-sgd" ? `, I = ${interval}` : "";
+  const everyStep = algorithm === "naive-parallel" || algorithm === "single";
+  const rounds = everyStep ? "" : `, I = ${interval}`;
   return `${ranks} ranks, ${model} on ${task}, ${algorithm}${rounds}, into ${directory}`;
 }
 

@@ -4,12 +4,19 @@
  * @module
  */
 
-import { type Algorithm, drawParticipants, isClipped, stageWise } from "../optimizers/mod.ts";
+import {
+  type Algorithm,
+  drawParticipants,
+  isClipped,
+  stageWise,
+  type StepSize,
+} from "../optimizers/mod.ts";
 import type { Communicator } from "../runtime/communicator.ts";
 import type { Evaluation, Evaluator } from "./evaluator.ts";
 import { distance, type Exchange } from "./exchange.ts";
 import type { MetricsLog, Position, Summary } from "./metrics.ts";
 import type { Options } from "./options.ts";
+import { Outer } from "./outer.ts";
 import type { Stepper, StepResult } from "./stepper.ts";
 import { Tally } from "./tally.ts";
 import type { Task } from "./task.ts";
@@ -31,6 +38,12 @@ export interface LoopParts {
   readonly device: string;
 }
 
+/**
+ * Number of the first mini-batch drawn aside: they are batches of steps that no run comes to, so the
+ * steps' own samples are left as they are.
+ */
+const ASIDE = 2 ** 24;
+
 /** One run of the loop. Every rank makes the same calls. */
 export class Loop {
   readonly #parts: LoopParts;
@@ -43,6 +56,7 @@ export class Loop {
   readonly #own: Float32Array;
   /** Largest clipping threshold since the last round. */
   #clipPeak = 0;
+  #outer: Outer | null = null;
 
   constructor(parts: LoopParts) {
     this.#parts = parts;
@@ -57,7 +71,11 @@ export class Loop {
    * @returns the summary, the same on every rank
    */
   async run(steps: number): Promise<Summary> {
-    const { comm, task, options } = this.#parts;
+    const { comm, task, options, algorithm, stepper } = this.#parts;
+    if (algorithm.outer) {
+      const start = (await stepper.weights.read()).subarray(0, stepper.parameterCount);
+      this.#outer = new Outer(algorithm.outer, start);
+    }
     const untrained = await this.#evaluate(0);
     let last = untrained;
     await comm.barrier();
@@ -83,13 +101,14 @@ export class Loop {
     );
     const plan = algorithm.exchange(t);
     let syncSeconds = 0;
-    if (plan.weights === "before") syncSeconds += await this.#average(t - 1);
+    if (plan.weights === "before") syncSeconds += await this.#average(t - 1, size);
     this.#clipPeak = Math.max(this.#clipPeak, size.clipThreshold);
     const beforeGradients = exchange.traffic.seconds;
+    if (plan.gradients === "correct") await stepper.correct(task.batch(ASIDE + this.#round));
     const result = await stepper.step(t, task.batch(t), size, plan.gradients);
     this.#checkFinite(t, result);
     syncSeconds += exchange.traffic.seconds - beforeGradients;
-    if (plan.weights === "after") syncSeconds += await this.#average(t);
+    if (plan.weights === "after") syncSeconds += await this.#average(t, size);
     const stepMs = performance.now() - began;
     const clipped = algorithm.update.clip &&
       isClipped(result.clipNorm, size.learningRate, size.clipThreshold);
@@ -103,7 +122,7 @@ export class Loop {
   }
 
   /** One round of averaging when `t` steps are done. Returns its seconds on this rank. */
-  async #average(t: number): Promise<number> {
+  async #average(t: number, size: StepSize): Promise<number> {
     const { comm, options, algorithm, exchange, stepper } = this.#parts;
     const began = performance.now();
     const round = ++this.#round, { parameterCount } = stepper;
@@ -118,6 +137,7 @@ export class Loop {
         const shared = options.batchNorm === "average" ? flat : parameters;
         await exchange.average(shared, participants);
         drift = distance(this.#own, parameters);
+        this.#outer?.move(parameters, size);
       });
     } else {
       await exchange.average(new Float32Array(), participants);

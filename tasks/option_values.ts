@@ -17,7 +17,14 @@ export interface Experiment {
   /** The network. */
   model: "resnet8" | "resnet20" | "resnet32" | "resnet44" | "resnet56" | "resnet110";
   /** How the ranks learn together. */
-  algorithm: "celgc" | "naive-parallel" | "single" | "local-sgd";
+  algorithm:
+    | "celgc"
+    | "naive-parallel"
+    | "single"
+    | "local-sgd"
+    | "slowmo"
+    | "diloco"
+    | "episode";
   /** I, in steps: how many lie between two rounds of averaging. */
   interval: number;
   /** The side of the step on which a round averages. */
@@ -28,6 +35,10 @@ export interface Experiment {
   clip: number;
   /** The norm that clips. */
   clipBy: "local" | "global-average" | "max";
+  /** Learning rate of the step that each round takes (slowmo, diloco); null: the algorithm's own. */
+  outerLr: number | null;
+  /** Momentum from round to round (slowmo, diloco); null: the algorithm's own. */
+  outerMomentum: number | null;
   /** Momentum μ; 0 keeps no buffer. */
   momentum: number;
   /** Dampening of the momentum, from 0 to 1. */

@@ -8,9 +8,12 @@
 import {
   type Algorithm,
   celgc,
+  diloco,
+  episode,
   localSgd,
   naiveParallel,
   single,
+  slowMo,
   type StepOptions,
 } from "../optimizers/mod.ts";
 import { checkStep } from "../optimizers/clipped_step.ts";
@@ -40,6 +43,18 @@ export function resolveOptions(given: Readonly<Record<string, unknown>>): Option
       `--participants must be at most --ranks, ${options.ranks}, not ${options.participants}`,
     );
   }
+  if (TOGETHER.includes(options.algorithm)) {
+    const { algorithm, participants, average } = options;
+    if (participants !== null && participants < options.ranks) {
+      throw new OptionError(
+        `--algorithm ${algorithm} needs all ${options.ranks} ranks in every round, not ` +
+          `--participants ${participants}`,
+      );
+    }
+    if (average !== "after") {
+      throw new OptionError(`--algorithm ${algorithm} averages after the step, not before it`);
+    }
+  }
   if (options.data === null && options.download) options.data = `data/${options.task}`;
   if (options.data === null && options.task === "cifar10") {
     throw new OptionError(
@@ -63,6 +78,12 @@ export function algorithmOf(options: Options): Algorithm {
       return celgc({ interval, average, step });
     case "local-sgd":
       return localSgd({ interval, average, step });
+    case "slowmo":
+      return slowMo({ interval, step, ...outerOf(options) });
+    case "diloco":
+      return diloco({ interval, step, ...outerOf(options) });
+    case "episode":
+      return episode({ interval, step });
     case "naive-parallel":
       return naiveParallel({ step });
     case "single":
@@ -74,6 +95,17 @@ function stepOptions(options: Options): StepOptions {
   const { clipBy, momentum, dampening, nesterov, weightDecay } = options;
   return { clip: true, clipBy, momentum, dampening, nesterov, weightDecay };
 }
+
+/** The outer step's options, as far as they were given. */
+function outerOf({ outerLr, outerMomentum }: Options) {
+  return {
+    ...(outerLr === null ? {} : { outerLearningRate: outerLr }),
+    ...(outerMomentum === null ? {} : { outerMomentum }),
+  };
+}
+
+/** Algorithms whose rounds begin at one point for all ranks. */
+const TOGETHER: readonly Options["algorithm"][] = ["slowmo", "diloco", "episode"];
 
 /** Turns a library's RangeError, whose message names the value, into an option's. */
 function named(check: () => void): void {

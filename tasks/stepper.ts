@@ -18,7 +18,7 @@ export interface StepResult {
   readonly loss: number;
   /** Norm of the gradient that the step was taken along, without weight decay. */
   readonly gradNorm: number;
-  /** The norm that decided the clipping, see `--clip-by`. */
+  /** The norm that decided whether to clip, see `--clip-by`. */
   readonly clipNorm: number;
 }
 
@@ -28,6 +28,11 @@ export interface Stepper extends AsyncDisposable {
   readonly weights: DeviceState;
   /** How many floats of {@linkcode Stepper.weights} are trained weights. */
   readonly parameterCount: number;
+  /**
+   * Takes the gradient of a mini-batch drawn aside and averages it over the ranks; the steps that
+   * follow are corrected by the difference. For steps that exchange gradients to `correct`. Collective.
+   */
+  correct(feeds: Feeds): Promise<void>;
   /**
    * Takes step `t`, counted from 1.
    *
@@ -66,46 +71,60 @@ export async function openStepper(options: StepperOptions): Promise<Stepper> {
   };
 
   const splits = gradients.has("replace") || gradients.has("norm");
-  const fused = gradients.has("none") || !splits ? stepGraph(model, batchSize, update) : null;
-  const gradient = splits ? gradientsGraph(model, batchSize) : null;
+  const corrects = gradients.has("correct");
+  const whole = corrects || gradients.has("none") || !splits;
+  const fused = whole ? stepGraph(model, batchSize, update) : null;
+  const gradient = splits || corrects ? gradientsGraph(model, batchSize) : null;
   const apply = splits ? applyGraph(model, update) : null;
   const { weights: variables } = (fused ?? gradient)!;
   const { slots } = (fused ?? apply)!;
   const parameters = variables.filter(({ role }) => role === "parameter");
 
   const weights = await allocate(variables);
-  const state = slots.length ? [weights, await allocate(slots)] : [weights];
+  const carried = slots.length ? await allocate(slots) : null;
+  const state = carried ? [weights, carried] : [weights];
   const fusedSession = fused && await compile(fused, state);
-  const split = gradient && apply && await openSplit();
+  const held = gradient && await openGradient(gradient);
+  const applySession = apply && held && await compile(apply, [...state, held.gradients]);
   await weights.edit((flat) => {
     for (const { name, initial } of variables) {
       flat.set(initial(options.seed), weights.range(name).offset);
     }
   });
 
-  async function openSplit() {
+  async function openGradient({ updates, ...job }: JobGraph) {
     const names = parameters.map(({ name }) => gradientName(name));
-    const held = await allocate(parameters.map(({ dims }, i) => ({ name: names[i], dims })));
+    const gradients = await allocate(parameters.map(({ dims }, i) => ({ name: names[i], dims })));
     const stored = Object.fromEntries(names.map((name) => [name, name]));
-    return {
-      gradients: held,
-      gradient: await compile(
-        { ...gradient!, updates: { ...gradient!.updates, ...stored } },
-        [weights, held],
-      ),
-      apply: await compile(apply!, [...state, held]),
-    };
+    const session = await compile({ ...job, updates: { ...updates, ...stored } }, [
+      weights,
+      gradients,
+    ]);
+    return { gradients, session };
   }
 
   let averageNorm = 0;
   let average: Float32Array | undefined;
 
-  /** Forms the ranks' averaged gradient, in place of this rank's own or aside for its norm alone. */
-  async function exchangeGradients(held: DeviceState, way: Plan["gradients"]): Promise<void> {
-    if (way === "replace") return await held.edit((flat) => exchange.average(flat));
-    average = await held.read(average);
+  /** Forms the ranks' averaged gradient aside, and its norm. */
+  async function averageAside(gradients: DeviceState): Promise<Float32Array> {
+    average = await gradients.read(average);
     await exchange.average(average);
     averageNorm = norm(average);
+    return average;
+  }
+
+  async function correct(feeds: Feeds): Promise<void> {
+    const { gradients, session } = held!;
+    await run(session, feeds);
+    const own = await gradients.read(), mean = await averageAside(gradients);
+    await carried!.edit((flat) => {
+      for (const { name } of parameters) {
+        const to = carried!.range(`${name}.correction`).offset;
+        const { offset, length } = gradients.range(gradientName(name));
+        for (let i = 0; i < length; i++) flat[to + i] = mean[offset + i] - own[offset + i];
+      }
+    });
   }
 
   async function step(
@@ -115,10 +134,13 @@ export async function openStepper(options: StepperOptions): Promise<Stepper> {
     way: Plan["gradients"],
   ): Promise<StepResult> {
     const { clipBy, dampening } = update;
+    const apart = way === "replace" || way === "norm";
     let outputs: Record<string, HostTensor> = {};
-    if (way !== "none") {
-      outputs = await run(split!.gradient, feeds);
-      await exchangeGradients(split!.gradients, way);
+    if (apart) {
+      const { gradients, session } = held!;
+      outputs = await run(session, feeds);
+      if (way === "norm") await averageAside(gradients);
+      else await gradients.edit((flat) => exchange.average(flat));
     }
     const scalars = {
       learning_rate: scalar(learningRate),
@@ -128,7 +150,7 @@ export async function openStepper(options: StepperOptions): Promise<Stepper> {
     };
     outputs = {
       ...outputs,
-      ...await run(way === "none" ? fusedSession! : split!.apply, { ...feeds, ...scalars }),
+      ...await run(apart ? applySession! : fusedSession!, { ...feeds, ...scalars }),
     };
     const gradNorm = number(outputs.grad_norm);
     const norms = {
@@ -136,7 +158,8 @@ export async function openStepper(options: StepperOptions): Promise<Stepper> {
       "global-average": averageNorm,
       "max": Math.max(gradNorm, averageNorm),
     };
-    return { loss: number(outputs.loss), gradNorm, clipNorm: norms[clipBy] };
+    const clipNorm = update.correct ? averageNorm : norms[clipBy];
+    return { loss: number(outputs.loss), gradNorm, clipNorm };
   }
 
   const last = weights.range(parameters.at(-1)!.name);
@@ -144,6 +167,7 @@ export async function openStepper(options: StepperOptions): Promise<Stepper> {
   return {
     weights,
     parameterCount: last.offset + last.length,
+    correct,
     step,
     [Symbol.asyncDispose]: () => owned.disposeAsync(),
   };

@@ -39,7 +39,10 @@ function meanOf(vectors: number[][]): number[] {
 }
 
 /** Loss and gradient of a mini-batch, by hand. Layout: fc1.weight, fc1.bias, fc2.weight, fc2.bias. */
-function lossAndGradient(w: number[], numbers: number[]): { loss: number; gradient: number[] } {
+export function lossAndGradient(
+  w: number[],
+  numbers: number[],
+): { loss: number; gradient: number[] } {
   const b1 = HIDDEN * FEATURES, w2 = b1 + HIDDEN, b2 = w2 + CLASSES * HIDDEN;
   const gradient = w.map(() => 0);
   let loss = 0;

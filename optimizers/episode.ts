@@ -1,0 +1,44 @@
+/**
+ * EPISODE: episodic gradient clipping with periodic resampled corrections, for ranks whose data differ.
+ *
+ * At the start of each round every rank draws a mini-batch aside, takes its gradient G_r^i at the
+ * common point, and the ranks average them: G_r = (1/N) Σ_j G_r^j. Throughout the round
+ *
+ *     g_t^i = ∇F_i(x_t^i; ξ_t^i) − G_r^i + G_r
+ *     x_{t+1}^i = x_t^i − η g_t^i                 if ‖G_r‖ ≤ γ/η
+ *     x_{t+1}^i = x_t^i − γ g_t^i / ‖g_t^i‖       otherwise
+ *
+ * and after I steps x^i ← (1/N) Σ_j x^j.
+ *
+ * Crawshaw, Bao and Liu, EPISODE: Episodic Gradient Clipping with Periodic Resampled Corrections for
+ * Federated Learning with Heterogeneous Data, ICLR 2023 (arXiv 2302.07155), Algorithm 1.
+ *
+ * @module
+ */
+
+import type { Algorithm } from "./algorithm.ts";
+import { celgc } from "./celgc.ts";
+import type { StepOptions } from "./clipped_step.ts";
+
+/** How EPISODE runs. */
+export interface EpisodeOptions {
+  /** Steps between two rounds, I. */
+  readonly interval: number;
+  /** The rest of the step: momentum and weight decay, which the paper does without. */
+  readonly step?: Partial<Omit<StepOptions, "clip" | "clipBy" | "correct">>;
+}
+
+/** Describes EPISODE. */
+export function episode({ interval, step }: EpisodeOptions): Algorithm {
+  const { update, exchange } = celgc({ interval, step: { ...step, clipBy: "local" } });
+  return {
+    name: "episode",
+    update: { ...update, correct: true },
+    exchange: (t) => ({
+      ...exchange(t),
+      gradients: (t - 1) % interval === 0 ? "correct" : "none",
+    }),
+    // A step that is not clipped is as long as its own gradient says, and nothing bounds that.
+    driftBound: () => null,
+  };
+}
