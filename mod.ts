@@ -32,12 +32,16 @@ export {
   launchProgram,
   type LaunchProgramOptions,
 } from "./runtime/launch.ts";
+export type { Medium } from "./runtime/mesh.ts";
+export type { StreamName } from "./runtime/_output.ts";
 export * from "./runtime/mod.ts";
 export type {
   CompileOptions,
   Device,
   DeviceKind,
   DeviceState,
+  ElementArrays,
+  ElementType as HostElementType,
   HostTensor,
   NodeTime,
   Session,

@@ -9,6 +9,7 @@ export type Operand = Value | number;
 
 /** Options of {@linkcode Shorthand.conv}. */
 export interface ConvOptions {
+  /** One number a filter, `[filters]`. */
   readonly bias?: Value;
   /** Step of the window, per spatial axis or for all of them. @default {1} */
   readonly strides?: number | readonly number[];
@@ -22,7 +23,9 @@ export interface ConvOptions {
 
 /** Methods of a graph that only spell its `op` in a shorter way. */
 export abstract class Shorthand {
+  /** Applies an operator that has one output. */
   abstract op(op: string, inputs: readonly (Value | null)[], attributes?: Attributes): Value;
+  /** A tensor whose elements are known. */
   abstract constant(type: ElementType, dims: readonly number[], data: number[] | number): Value;
 
   /** A scalar constant. */

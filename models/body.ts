@@ -9,6 +9,8 @@ import type { Graph, Value } from "./graph.ts";
 /** What a Scan repeats. */
 export class Body {
   /**
+   * Wraps a graph that is repeated.
+   *
    * @param graph its inputs, in order: the loop's state, then slices of the scanned values, then the
    *   captured values; its outputs: the next state, then what is collected
    * @param captured how many of the inputs are not handed over but seen from outside, the same in

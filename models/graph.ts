@@ -35,6 +35,7 @@ import {
 
 /** A tensor in the graph: an input, a constant, or an output of a node. */
 export interface Value extends TensorType {
+  /** Its number in its graph. */
   readonly id: number;
   /** Unique in its graph. Inputs carry the names they were given. */
   readonly name: string;
@@ -46,6 +47,7 @@ export interface Value extends TensorType {
 
 /** One operator applied to its inputs. */
 export interface Node extends Call {
+  /** Its outputs, in the operator's order. */
   readonly results: readonly Value[];
 }
 

@@ -38,9 +38,12 @@ export function uniform(bound: number): Initializer {
 
 /** A graph under construction, with the variables its layers declare. */
 export class LayerBuilder {
-  readonly graph = new Graph();
+  /** Where the layers' nodes go. */
+  readonly graph: Graph = new Graph();
+  /** In the order of their declaration. */
   readonly variables: Variable[] = [];
 
+  /** Starts an empty graph for training or evaluation. */
   constructor(readonly mode: Mode) {}
 
   /** Declares a variable; its random numbers depend on the seed and its name alone. */

@@ -7,6 +7,8 @@
 
 export { differentiate } from "./autodiff.ts";
 export { encodeModel, type EncodeOptions, OPSET } from "./encode.ts";
+export type { ConvOptions, Operand, Shorthand } from "./_shorthand.ts";
+export type { Body } from "./body.ts";
 export { Graph, type Node, type Value } from "./graph.ts";
 export {
   classifierOutputs,
@@ -26,7 +28,7 @@ export {
   type Role,
   type Variable,
 } from "./model.ts";
-export { type Attribute, type Attributes, OperatorError } from "./operator.ts";
+export { type Attribute, type Attributes, type Call, OperatorError } from "./operator.ts";
 export { type Coverage, operatorCoverage } from "./ops/mod.ts";
 export { resnet, RESNET_DEPTHS, type ResNetOptions } from "./resnet.ts";
 export type { ElementType, Tensor, TensorData, TensorType } from "./tensor.ts";

@@ -17,7 +17,9 @@ export type Role = "parameter" | "statistic" | "carry" | "slot";
 export interface Variable {
   /** PyTorch's name, such as `layer1.0.conv1.weight`; also the name of the graph's input. */
   readonly name: string;
+  /** Its shape. */
   readonly dims: readonly number[];
+  /** What it is for. */
   readonly role: Role;
   /** The graph's input. */
   readonly value: Value;
@@ -34,11 +36,13 @@ export type Mode = "train" | "eval";
 export interface BuildOptions {
   /** Samples in a batch. */
   readonly batchSize: number;
+  /** What the graph is for. */
   readonly mode: Mode;
 }
 
 /** A model's graph, before gradients and the step are appended. */
 export interface ModelGraph {
+  /** The nodes; gradients and the step may be appended. */
   readonly graph: Graph;
   /** The mean loss over the batch, a scalar; also the output `loss`. */
   readonly loss: Value;
@@ -50,7 +54,9 @@ export interface ModelGraph {
 
 /** A network that can be built at any batch size. */
 export interface Model<Options extends BuildOptions = BuildOptions> {
+  /** As in `--model`. */
   readonly name: string;
+  /** A graph of its own at each call. */
   build(options: Options): ModelGraph;
 }
 

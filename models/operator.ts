@@ -28,7 +28,9 @@ export type Attributes = Readonly<Record<string, Attribute>>;
 export interface Call {
   /** ONNX operator name; operators outside the standard are prefixed by their domain and a dot. */
   readonly op: string;
+  /** In the operator's order; an absent optional one is null. */
   readonly inputs: readonly (Value | null)[];
+  /** By ONNX's names. */
   readonly attributes: Attributes;
   /** How many outputs are asked for. */
   readonly outputs: number;
@@ -78,8 +80,15 @@ export type Operators = Readonly<Record<string, Operator>>;
 
 /** An operator applied to something it cannot take. */
 export class OperatorError extends Error {
+  /** Tells it apart after it has crossed a process. */
   override name = "OperatorError";
 
+  /**
+   * Says which operator was applied to what.
+   *
+   * @param call what was asked for
+   * @param problem what is wrong with it, with the values
+   */
   constructor(call: Call, problem: string, options?: ErrorOptions) {
     const inputs = call.inputs.map((value) =>
       value ? `${value.name}: ${value.type}${formatDims(value.dims)}` : "(absent)"

@@ -15,7 +15,10 @@ export const RESNET_DEPTHS = [8, 20, 32, 44, 56, 110] as const;
 
 /** Options of {@linkcode resnet}. */
 export interface ResNetOptions {
-  /** @default {10} */
+  /**
+   * Classes to tell apart.
+   * @default {10}
+   */
   readonly classes?: number;
 }
 

@@ -25,17 +25,21 @@ export type TensorData =
 
 /** An element type and a static shape. */
 export interface TensorType {
+  /** Type of the elements, in ONNX's words. */
   readonly type: ElementType;
+  /** Static shape; empty for a scalar. */
   readonly dims: readonly number[];
 }
 
 /** A tensor on the host: row major, `data.length` is the product of `dims`. */
 export interface Tensor extends TensorType {
+  /** The elements in row-major order. */
   readonly data: TensorData;
 }
 
 /** A tensor whose elements are float64 numbers whatever its type says; see {@linkcode toNumbers}. */
 export interface NumberTensor extends TensorType {
+  /** The elements in row-major order. */
   readonly data: Float64Array;
 }
 

@@ -23,8 +23,6 @@ import { MessageCalls } from "./_message_calls.ts";
 import type { Op } from "./ops.ts";
 import { Request } from "./request.ts";
 
-type Numbers = readonly number[];
-
 /** The calls that all members of a communicator make together. */
 export abstract class CollectiveCalls extends MessageCalls {
   /** Returns when every member has called it. */
@@ -70,9 +68,9 @@ export abstract class CollectiveCalls extends MessageCalls {
   gatherv(
     send: TypedArray,
     recv: TypedArray | null,
-    counts: Numbers | null,
+    counts: readonly number[] | null,
     root = 0,
-    displacements?: Numbers,
+    displacements?: readonly number[],
   ): Promise<void> {
     return gatherv(this.context, send, recv, counts && { counts, displacements }, root);
   }
@@ -89,10 +87,10 @@ export abstract class CollectiveCalls extends MessageCalls {
   /** Gives every member its block of the root's `send`, with counts as {@linkcode gatherv}. */
   scatterv(
     send: TypedArray | null,
-    counts: Numbers | null,
+    counts: readonly number[] | null,
     recv: TypedArray,
     root = 0,
-    displacements?: Numbers,
+    displacements?: readonly number[],
   ): Promise<void> {
     return scatterv(this.context, send, counts && { counts, displacements }, recv, root);
   }
@@ -106,8 +104,8 @@ export abstract class CollectiveCalls extends MessageCalls {
   allgatherv(
     send: TypedArray,
     recv: TypedArray,
-    counts: Numbers,
-    displacements?: Numbers,
+    counts: readonly number[],
+    displacements?: readonly number[],
   ): Promise<void> {
     return allgatherv(this.context, send, recv, { counts, displacements });
   }
@@ -120,11 +118,11 @@ export abstract class CollectiveCalls extends MessageCalls {
   /** As {@linkcode alltoall} with a length for each block; what one sends the other must expect. */
   alltoallv(
     send: TypedArray,
-    sendCounts: Numbers,
+    sendCounts: readonly number[],
     recv: TypedArray,
-    recvCounts: Numbers,
-    sendDisplacements?: Numbers,
-    recvDisplacements?: Numbers,
+    recvCounts: readonly number[],
+    sendDisplacements?: readonly number[],
+    recvDisplacements?: readonly number[],
   ): Promise<void> {
     return alltoallv(
       this.context,

@@ -11,9 +11,16 @@ import { ANY_SOURCE, ANY_TAG, type Status } from "./status.ts";
 
 /** What every communicator knows, and its messages from one rank to another. */
 export abstract class MessageCalls {
-  /** The inside; not for programs. */
+  /**
+   * The inside; not for programs.
+   * @internal
+   */
   protected readonly context: Context;
 
+  /**
+   * Made by `init()`, `split()` and `dup()`.
+   * @internal
+   */
   constructor(context: Context) {
     this.context = context;
   }

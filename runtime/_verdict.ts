@@ -9,6 +9,7 @@ import type { ReportMessage } from "./_messages.ts";
 
 /** How a rank ended the job. */
 export interface LaunchFailure {
+  /** The rank that failed first. */
   readonly rank: number;
   /** Host the rank ran on. */
   readonly host: string;

@@ -23,6 +23,7 @@ export interface PeerLoss {
 
 /** A rank of the job has ended, fallen silent or left while this rank needed it. */
 export class PeerLostError extends Error {
+  /** The class's name, for those who see the error from outside. */
   override readonly name = "PeerLostError";
   /** The lost rank. */
   readonly rank: number;
@@ -35,6 +36,7 @@ export class PeerLostError extends Error {
   /** What is known of its end, or null. */
   readonly reason: string | null;
 
+  /** Says what is known of the loss. */
   constructor(loss: PeerLoss) {
     const { rank, host, operation = null, step = null, reason = null } = loss;
     super(
@@ -52,10 +54,12 @@ export class PeerLostError extends Error {
 
 /** The other end of a connection did not prove that it belongs to the job. */
 export class HandshakeError extends Error {
+  /** The class's name, for those who see the error from outside. */
   override readonly name = "HandshakeError";
   /** Whether trying again is of no use: the other end has refused, or is somebody else. */
   readonly final: boolean;
 
+  /** Says what the other end did; `final` if trying again is of no use. */
   constructor(message: string, final = false) {
     super(message);
     this.final = final;
@@ -64,15 +68,18 @@ export class HandshakeError extends Error {
 
 /** The ranks of a job could not find each other, or the job's environment contradicts itself. */
 export class RendezvousError extends Error {
+  /** The class's name, for those who see the error from outside. */
   override readonly name = "RendezvousError";
 }
 
 /** The job was ended on purpose, by `abort()` on some rank or by whoever started it. */
 export class AbortError extends Error {
+  /** The class's name, for those who see the error from outside. */
   override readonly name = "AbortError";
   /** The exit code that was asked for. */
   readonly code: number;
 
+  /** Says who ended the job, and with which exit code. */
   constructor(message: string, code: number) {
     super(message);
     this.code = code;
@@ -81,15 +88,18 @@ export class AbortError extends Error {
 
 /** The communicator was closed or freed on this very rank; what was pending on it ends with this. */
 export class ClosedError extends Error {
+  /** The class's name, for those who see the error from outside. */
   override readonly name = "ClosedError";
 }
 
 /** Ranks called one collective with different lengths, types, operations or roots, or out of order. */
 export class MismatchError extends Error {
+  /** The class's name, for those who see the error from outside. */
   override readonly name = "MismatchError";
 }
 
 /** A message is longer than the buffer that was offered for it (MPI_ERR_TRUNCATE). */
 export class TruncationError extends Error {
+  /** The class's name, for those who see the error from outside. */
   override readonly name = "TruncationError";
 }

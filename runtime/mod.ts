@@ -4,7 +4,13 @@
  * @module
  */
 
-export type { AllreduceAlgorithm, AllreduceOptions } from "./collectives/allreduce.ts";
+export {
+  ALLREDUCE_ALGORITHMS,
+  type AllreduceAlgorithm,
+  type AllreduceOptions,
+} from "./collectives/allreduce.ts";
+export type { CollectiveCalls } from "./_collective_calls.ts";
+export type { MessageCalls } from "./_message_calls.ts";
 export { Communicator } from "./communicator.ts";
 export type { TypedArray } from "./datatypes.ts";
 export {
@@ -15,7 +21,7 @@ export {
   RendezvousError,
   TruncationError,
 } from "./errors.ts";
-export { createOp } from "./ops.ts";
+export { createOp, OP_NAMES } from "./ops.ts";
 export type { CreateOpOptions, ElementFunction, GroupFunction, Op, OpName, UserOp } from "./ops.ts";
 export { Random } from "./random.ts";
 export { Request, waitAll, waitAny } from "./request.ts";

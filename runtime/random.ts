@@ -58,6 +58,8 @@ export class Random {
   #left = 0;
 
   /**
+   * Begins the stream of that name.
+   *
    * @param seed the job's seed, an integer of at most 53 bits
    * @param stream what the numbers are for: names and integers such as ("augment", rank, step)
    */

@@ -19,7 +19,11 @@ export class Request {
   readonly #done: Promise<Status>;
   #outcome: { status: Status } | { error: unknown } | null = null;
 
-  /** @param operation settles when the operation is complete */
+  /**
+   * Follows an operation that is under way.
+   *
+   * @param operation settles when the operation is complete
+   */
   constructor(operation: Promise<Status | void>) {
     this.#done = operation.then((status) => status ?? EMPTY_STATUS);
     this.#done.then(

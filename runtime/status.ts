@@ -5,11 +5,11 @@
  */
 
 /** As the source of a receive: any rank. */
-export const ANY_SOURCE = -1;
+export const ANY_SOURCE: number = -1;
 /** As the tag of a receive: any tag. */
-export const ANY_TAG = -1;
+export const ANY_TAG: number = -1;
 /** A rank that is nobody: sends to it vanish, receives from it end at once with nothing. */
-export const PROC_NULL = -2;
+export const PROC_NULL: number = -2;
 /** The largest tag of a message. */
 export const TAG_UB = 0x7fffffff;
 

@@ -58,7 +58,9 @@ export function findOperator(op: string): Operator {
 
 /** One line of the table of what is supported. */
 export interface Coverage {
+  /** ONNX operator name. */
   readonly op: string;
+  /** The file in models/ops that holds its rules. */
   readonly family: string;
   /** Whether a loss can be differentiated through it. */
   readonly gradient: boolean;

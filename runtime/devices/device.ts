@@ -12,15 +12,25 @@ export type DeviceKind = "webgpu" | "cpu" | "wasm";
 
 /** The typed array that carries each element type of a {@linkcode HostTensor}. */
 export interface ElementArrays {
+  /** 32-bit floats. */
   float32: Float32Array;
+  /** 64-bit floats. */
   float64: Float64Array;
+  /** 8-bit signed integers. */
   int8: Int8Array;
+  /** 16-bit signed integers. */
   int16: Int16Array;
+  /** 32-bit signed integers. */
   int32: Int32Array;
+  /** 64-bit signed integers. */
   int64: BigInt64Array;
+  /** 8-bit unsigned integers. */
   uint8: Uint8Array;
+  /** 16-bit unsigned integers. */
   uint16: Uint16Array;
+  /** 32-bit unsigned integers. */
   uint32: Uint32Array;
+  /** 64-bit unsigned integers. */
   uint64: BigUint64Array;
   /** One byte an element, 0 or 1. */
   bool: Uint8Array;
@@ -50,7 +60,9 @@ export interface VariableSpec {
 
 /** Where a variable lies in the flat form of its state, in floats. */
 export interface VariableRange {
+  /** Floats before it. */
   readonly offset: number;
+  /** Its own floats. */
   readonly length: number;
 }
 
@@ -93,6 +105,7 @@ export interface NodeTime {
 
 /** An opened device. Sessions and states belong to whoever asked for them, and go first. */
 export interface Device extends AsyncDisposable {
+  /** Which engine it is. */
   readonly kind: DeviceKind;
   /** One line for people: engine, version, hardware. */
   readonly description: string;
@@ -124,6 +137,7 @@ export interface Device extends AsyncDisposable {
  * A state cannot be read, written or run upon while it is being edited or after it was disposed of.
  */
 export interface DeviceState extends AsyncDisposable {
+  /** What it holds, in flat order. */
   readonly specs: readonly VariableSpec[];
   /** Floats in all variables together. */
   readonly length: number;
