@@ -6,6 +6,7 @@ import { type Window, windowAttributes, windowOf } from "../ops/_window.ts";
 import { sizeOf } from "../tensor.ts";
 import type { Blocks } from "./_blocks.ts";
 import type { BlockedRules } from "./blocked.ts";
+import { weightGradient } from "./blocked_weight_gradient.ts";
 
 /** Whether a convolution from `channels` to `filters` has a blocked kernel. */
 function suits(blocks: Blocks, channels: number, filters: number): boolean {
@@ -103,46 +104,6 @@ function phasedConvolution(
   return g.reshape(placed, [batch, channels, height, width]);
 }
 
-/**
- * The gradient by the weight, as a convolution: the images' channels are its images, the batch its
- * channels, the output's gradient its kernel, the kernel its output. Plain, this is the slowest form of
- * all, for its kernels are as large as images; a blocked kernel takes them in its stride, so that the
- * way there costs more than half as much again and is still a third of the next best.
- */
-function weightGradient(blocks: Blocks, x: Value, dy: Value, call: Call): Value | undefined {
-  const g = blocks.g, size = blocks.size;
-  const dims = call.attributes.dims as readonly number[], [filters, channels, ...kernel] = dims;
-  const { strides, dilations, before, output } = windowOf(call, x.dims.slice(2), kernel);
-  const batch = x.dims[0], [height, width] = x.dims.slice(2);
-  if (batch % size) return undefined;
-  // Zeros around the images, and what no tap reaches cut off, so that exactly the kernel comes out.
-  const after = kernel.map((taps, i) =>
-    (taps - 1) * dilations[i] + (output[i] - 1) * strides[i] + 1 - x.dims[2 + i] - before[i]
-  );
-  // [batch, channels, image] → [batch / size, channels, image, size] → [channels, batch / size, …]
-  const plain = g.reshape(x, [1, batch, channels * height, width]);
-  const rows = g.reshape(blocks.enter(plain), [batch / size, channels, height, width * size]);
-  const padded = g.pad(
-    g.transpose(rows, [1, 0, 2, 3]),
-    [0, 0, before[0], before[1] * size],
-    [0, 0, after[0], after[1] * size],
-  );
-  const images = g.reshape(padded, [
-    channels,
-    batch,
-    height + before[0] + after[0],
-    width + before[1] + after[1],
-  ]);
-  // [batch, filters / size, image, size] → [filters / size, batch / size, image, size, size]
-  const split = [batch / size, size, filters / size, sizeOf(output), size];
-  const kernels = g.reshape(
-    g.transpose(g.reshape(blocks.enter(dy), split), [2, 0, 3, 1, 4]),
-    [filters, batch, ...output],
-  );
-  const result = blocks.conv(images, kernels, { strides: dilations, dilations: strides });
-  return g.transpose(blocks.leave(result), [1, 0, 2, 3]);
-}
-
 /** The window of a convolution of two axes in one group. */
 function twoAxes(
   call: Call,
@@ -187,7 +148,6 @@ export const blockedConvolution: BlockedRules = {
     const [x, dy] = call.inputs as Value[], dims = call.attributes.dims as readonly number[];
     if (!twoAxes(call, x.dims, dims) || x.type !== "float32") return undefined;
     if (dims[0] % blocks.size) return undefined;
-    const dw = weightGradient(blocks, x, dy, call);
-    return dw && [dw];
+    return [weightGradient(blocks, x, dy, call)];
   },
 };
