@@ -11,7 +11,7 @@ import type { DownloadProgress } from "./data/download.ts";
 import { type MetricRecord, MetricsTail, type Summary, type SummaryRecord } from "./metrics.ts";
 import { OptionError } from "./option.ts";
 import type { Options } from "./options.ts";
-import { asOptionError, resolveOptions } from "./resolve.ts";
+import { asOptionError, resolveOptions, tlsOf } from "./resolve.ts";
 import {
   FILES,
   makeRunDirectory,
@@ -92,6 +92,7 @@ export async function launch(given: LaunchOptions = {}): Promise<Run> {
   const directory = await makeRunDirectory(options);
   await writeConfig(directory, newConfig(options));
 
+  const tls = tlsOf(options);
   await using follower = new Follower(directory, kind, onRecord);
   follower.say(describe(options, directory));
   const outcome = await launchProgram({
@@ -107,6 +108,7 @@ export async function launch(given: LaunchOptions = {}): Promise<Run> {
     ],
     logDir: directory,
     timeout: options.timeout,
+    ...(tls ? { tls } : {}),
     quiet: true,
     onOutput: (rank, line) => follower.say(`[${rank}] ${line}`),
     ...(signal ? { signal } : {}),

@@ -99,6 +99,12 @@ export interface Processes {
   cwd: string | null;
   /** Longest silence, in seconds, of a rank that others wait for. */
   timeout: number;
+  /** PEM file of this host's certificate, for TLS between the ranks; null: none. */
+  tlsCert: string | null;
+  /** PEM file of its private key. */
+  tlsKey: string | null;
+  /** PEM file of the authority that the ranks trust. */
+  tlsCa: string | null;
   /** Folder for the run's files; null: `runs/<time>-<name>`. */
   out: string | null;
   /** Whether the command line prints nothing but errors. */

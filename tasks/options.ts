@@ -30,6 +30,12 @@ export type Table<Values> = { readonly [Name in keyof Values]: OptionSpec<Values
 
 const WHAT = "What to train", HOW = "How to step", WHO = "Ranks", DATA = "Data", RUN = "The run";
 
+/** A file that TLS needs. */
+function pem(flag: string, help: string): OptionSpec<string | null> {
+  const placeholder = "file", defaultText = "none";
+  return text({ flag, group: WHO, help, default: null, defaultText, placeholder });
+}
+
 /** What an experiment is: the options that decide its numbers. A sweep's axes are among them. */
 export const EXPERIMENT: Table<Experiment> = {
   preset: choice({
@@ -327,6 +333,12 @@ export const PROCESSES: Table<Processes> = {
     over: 0,
     default: 60,
   }),
+  tlsCert: pem(
+    "--tls-cert",
+    "PEM file of a certificate; with key and authority, ranks talk over TLS",
+  ),
+  tlsKey: pem("--tls-key", "PEM file of its private key"),
+  tlsCa: pem("--tls-ca", "PEM file of the authority that the ranks trust"),
   out: text({
     flag: "--out",
     group: RUN,

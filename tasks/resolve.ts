@@ -61,12 +61,23 @@ export function resolveOptions(given: Readonly<Record<string, unknown>>): Option
       "--task cifar10 needs --data DIR, the folder of data_batch_1.bin, or --download",
     );
   }
+  tlsOf(options);
   named(() => checkStep(stepOptions(options)));
   named(() => {
     const partition = parsePartition(options.partition);
     checkPartition(partition, { data: "images", ranks: options.ranks });
   });
   return options;
+}
+
+/** The files for TLS, or null without them. Throws OptionError unless there are all or none. */
+export function tlsOf(
+  options: Partial<Pick<Options, "tlsCert" | "tlsKey" | "tlsCa">>,
+): { cert: string; key: string; ca: string } | null {
+  const { tlsCert: cert = null, tlsKey: key = null, tlsCa: ca = null } = options;
+  if (cert !== null && key !== null && ca !== null) return { cert, key, ca };
+  if (cert === null && key === null && ca === null) return null;
+  throw new OptionError("TLS needs all of --tls-cert, --tls-key and --tls-ca, or none of them");
 }
 
 /** The optimizer that the options describe. */

@@ -34,7 +34,7 @@ export interface RoundMeasure {
 }
 
 /** Steps between two deliveries: one small message for this many steps. */
-const STEPS_PER_DELIVERY = 16;
+const STEPS_PER_DELIVERY = 4;
 
 const STEP_WIDTH = 7, ROUND_WIDTH = 2;
 

@@ -2,7 +2,7 @@ import { launchProgram } from "../../runtime/launch.ts";
 import { launch, RunFailedError } from "../launch.ts";
 import { OptionError } from "../option.ts";
 import { type OptionName, OPTIONS, type Options, PROCESSES } from "../options.ts";
-import { asOptionError } from "../resolve.ts";
+import { asOptionError, tlsOf } from "../resolve.ts";
 import { viewKind } from "../run_view.ts";
 import { formatSummary } from "../summary_text.ts";
 import type { CommandSpec } from "./command_line.ts";
@@ -55,6 +55,7 @@ async function anyProgram(
     );
   }
   const { ranks = OPTIONS.ranks.default, env = {}, cwd, timeout, out, quiet = false } = given;
+  const tls = tlsOf(given);
   const { code, failure } = await launchProgram({
     ranks,
     program,
@@ -63,6 +64,7 @@ async function anyProgram(
     ...(cwd ? { cwd } : {}),
     ...(out ? { logDir: out } : {}),
     timeout: timeout ?? OPTIONS.timeout.default,
+    ...(tls ? { tls } : {}),
     quiet,
   }).catch((error) => {
     throw asOptionError(error);
