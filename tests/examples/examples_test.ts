@@ -13,7 +13,7 @@ async function run(name: string, ranks: number, ...args: string[]): Promise<stri
     quiet: true,
     onOutput: (rank, line) => lines[rank].push(`${rank}: ${line}`),
   });
-  assert.equal(code, 0, failure?.message);
+  assert.equal(code, 0, failure?.message ?? "no failure was told");
   return lines.flat();
 }
 

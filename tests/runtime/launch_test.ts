@@ -12,7 +12,7 @@ Deno.test("ranks join, exchange, and may do nothing that was not allowed", async
   const file = `${directory.path}/file`;
   await Deno.writeTextFile(file, "x");
   const { code, failure, lines } = await run({ ranks: 3, program: program("probe"), args: [file] });
-  assert.equal(code, 0, failure?.message);
+  assert.equal(code, 0, failure?.message ?? "no failure was told");
   assert.deepEqual(lines.map(([first]) => first), new Array(3).fill("sum 3 of 3"));
   for (const [rank, found] of findings(lines).entries()) {
     assert.deepEqual(found, {
@@ -119,7 +119,7 @@ Deno.test("a program given by URL runs from a local HTTP server", async () => {
     ranks: 2,
     program: `${base}/tests/examples/hello.ts`,
   });
-  assert.equal(code, 0, failure?.message);
+  assert.equal(code, 0, failure?.message ?? "no failure was told");
   assert.deepEqual(lines.map((own) => own.at(-1)), [
     "hello from rank 0 of 2",
     "hello from rank 1 of 2",
@@ -139,7 +139,7 @@ Deno.test("a program without a launcher is a job of one rank", async () => {
 
 Deno.test("a program that ends without closing its communicator ends well", async () => {
   const { code, failure } = await run({ ranks: 3, program: program("ends"), args: ["forget"] });
-  assert.equal(code, 0, failure?.message);
+  assert.equal(code, 0, failure?.message ?? "no failure was told");
 });
 
 Deno.test("the exit code is that of the first rank that fails, and the others are ended", async () => {
@@ -194,7 +194,7 @@ Deno.test("200 strangers at the rendezvous neither delay nor end the job", async
     program: program("ends"),
     args: ["strangers", "0"],
   });
-  assert.equal(code, 0, failure?.message);
+  assert.equal(code, 0, failure?.message ?? "no failure was told");
   assert.deepEqual(lines.map((own) => own.at(-1)), new Array(3).fill("all here"));
   assert(ms < 5000, `${ms} ms`);
 });
