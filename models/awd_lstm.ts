@@ -240,9 +240,9 @@ class Builder {
     const count = weight.dims[0], capacity = rowCapacity(count, dropout.weight);
     const rows = g.input(`${key}${ROWS_SUFFIX.rows}`, "int32", [capacity]);
     const positions = g.input(`${key}${ROWS_SUFFIX.positions}`, "int32", [count]);
-    const scale = g.input(`${key}${ROWS_SUFFIX.scale}`, "float32", [capacity, 1]);
-    const kept = g.mul(g.op("celgc.SelectRows", [weight, rows, positions]), scale);
-    return [kept, ...states, rows, positions];
+    const scale = g.input(`${key}${ROWS_SUFFIX.scale}`, "float32", [capacity]);
+    const kept = g.op("celgc.SelectRows", [weight, rows, positions]);
+    return [kept, ...states, rows, positions, scale];
   }
 
   /**

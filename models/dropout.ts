@@ -57,7 +57,7 @@ export interface KeptRows {
   readonly rows: IndexTensor;
   /** int32 `[count]`: where each row lies among `rows`; the last place for a dropped one. */
   readonly positions: IndexTensor;
-  /** float32 `[capacity, 1]`: 1 / (1 − probability) for a kept row, 0 for filling. */
+  /** float32 `[capacity]`: 1 / (1 − probability) for a kept row, 0 for filling. */
   readonly scale: FloatTensor;
 }
 
@@ -101,7 +101,7 @@ export function keptRows(
     return {
       rows: { type: "int32", dims: [capacity], data: rows },
       positions: { type: "int32", dims: [count], data: positions },
-      scale: { type: "float32", dims: [capacity, 1], data: scale },
+      scale: { type: "float32", dims: [capacity], data: scale },
     };
   }
 }

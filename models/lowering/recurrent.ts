@@ -7,11 +7,14 @@ import { Body } from "../body.ts";
 import { Graph, type Value } from "../graph.ts";
 import type { LoweringRules, Target } from "./rule.ts";
 
-/** What a step sees that is the same in every step. */
+/**
+ * What a step sees that is the same in every step: the weight, and where it holds only some of the rows
+ * also an index and the scale. Forward the index is the operator's `positions`, backward its `rows`.
+ */
 interface Fixed {
   readonly weight: Value;
-  /** See the operator's `positions` and `rows`. */
-  readonly index: Value | null;
+  readonly index?: Value;
+  readonly scale?: Value;
 }
 
 /** One step: from the states before it and its slices, to the states after it and what is collected. */
@@ -24,6 +27,11 @@ type Step = (
 
 const transposed = { alpha: 1, beta: 1, transA: 0, transB: 1 };
 
+/** Some columns of a matrix. Gathering rows moves many elements at once, columns one by one. */
+function columns(g: Graph, x: Value, index: Value): Value {
+  return g.transpose(g.op("Gather", [g.transpose(x), index], { axis: 0 }));
+}
+
 /** The gates' values `[…, size]` each, from what goes into them, `[…, 4 · size]`. */
 function gatesOf(g: Graph, z: Value) {
   const axis = z.dims.length - 1, size = z.dims[axis] / 4;
@@ -32,12 +40,10 @@ function gatesOf(g: Graph, z: Value) {
   return { i: part(open, 0), f: part(open, 1), n: g.tanh(part(z, 2)), o: part(open, 3) };
 }
 
-const forward: Step = (g, [h, c], [x], { weight, index }) => {
-  let z: Value;
-  if (index) {
-    const kept = g.op("Gemm", [h, weight], transposed);
-    z = g.add(x, g.op("Gather", [kept, index], { axis: 1 }));
-  } else z = g.op("Gemm", [h, weight, x], transposed);
+const forward: Step = (g, [h, c], [x], { weight, index, scale }) => {
+  const z = index && scale
+    ? g.add(x, columns(g, g.mul(g.op("Gemm", [h, weight], transposed), scale), index))
+    : g.op("Gemm", [h, weight, x], transposed);
   const { i, f, n, o } = gatesOf(g, z);
   const cell = g.add(g.mul(f, c), g.mul(i, n));
   const hidden = g.mul(o, g.tanh(cell));
@@ -48,13 +54,13 @@ const forward: Step = (g, [h, c], [x], { weight, index }) => {
  * Slices: σ(f), the derivative of H by C, those of C, C, C and H by the gates, then what flows in from
  * outside to C or H.
  */
-const backward: Step = (g, [dh, dc], [f, slope, slopes, ...outside], { weight, index }) => {
-  const [byHidden, byCell] = outside;
+const backward: Step = (g, [dh, dc], [f, slope, slopes, ...outside], fixed) => {
+  const { weight, index, scale } = fixed, [byHidden, byCell] = outside;
   const h = byHidden ? g.add(dh, byHidden) : dh;
   let c = g.add(dc, g.mul(h, slope));
   if (byCell) c = g.add(c, byCell);
   const dz = g.mul(g.concat([c, c, c, h], 1), slopes);
-  const kept = index ? g.op("Gather", [dz, index], { axis: 1 }) : dz;
+  const kept = index && scale ? g.mul(columns(g, dz, index), scale) : dz;
   return { states: [g.matmul(kept, weight), g.mul(c, f)], collected: [dz] };
 };
 
@@ -85,9 +91,14 @@ function loop(
   const declare = (prefix: string, drop: number) => ({ type, dims }: Value, i: number) =>
     inner.input(`${prefix}${i}`, type, dims.slice(drop));
   const before = states.map(declare("state", 0)), slices = scanned.map(declare("slice", 1));
-  const captured = [fixed.weight, ...fixed.index ? [fixed.index] : []];
-  const [weight, index = null] = captured.map(declare("captured", 0));
-  const after = step(inner, before, slices, { weight, index });
+  const { weight, index, scale } = fixed;
+  const captured = index && scale ? [weight, index, scale] : [weight];
+  const [ownWeight, ownIndex, ownScale] = captured.map(declare("captured", 0));
+  const after = step(inner, before, slices, {
+    weight: ownWeight,
+    index: ownIndex,
+    scale: ownScale,
+  });
   after.states.forEach((value, i) => inner.output(`next${i}`, value));
   after.collected.forEach((value, i) => inner.output(`collected${i}`, value));
   const direction = Number(reverse);
@@ -122,12 +133,12 @@ function unroll(
 /** Rules for recurrent operators. */
 export const recurrentRules: LoweringRules = {
   "celgc.LSTM"(g, { inputs }, target) {
-    const [x, weight, h, c, , index = null] = inputs as Value[];
-    return repeat(g, target, forward, [h, c], [x], { weight, index }).slice(2);
+    const [x, weight, h, c, , index, scale] = inputs as Value[];
+    return repeat(g, target, forward, [h, c], [x], { weight, index, scale }).slice(2);
   },
 
   "celgc.LSTMGradient"(g, { inputs }, target) {
-    const [dh, dc, weight, first, cells, z, index = null] = inputs as Value[];
+    const [dh, dc, weight, first, cells, z, index, scale] = inputs as Value[];
     const before = g.concat([g.unsqueeze(first, [0]), g.slice(cells, [0], [0], [-1])], 0);
     const { i, f, n, o } = gatesOf(g, z);
     const top = g.tanh(cells);
@@ -148,7 +159,7 @@ export const recurrentRules: LoweringRules = {
       backward,
       [zeros, zeros],
       [...scanned, ...outside],
-      { weight, index },
+      { weight, index, scale },
       true,
     );
     return [dx, dHidden, dCell];

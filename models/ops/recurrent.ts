@@ -18,16 +18,16 @@ function inferLstm(call: Call): TensorType[] {
   const hidden = required(call, 2, "hidden state"), cell = required(call, 3, "cell state");
   needRank(call, x, 3, "[length, batch, 4 · hidden]");
   const [length, batch, four] = x.dims, size = four / 4;
-  const rows = call.inputs[4], positions = call.inputs[5];
+  const [rows, positions, scale] = call.inputs.slice(4);
   const kept = rows ? rows.dims[0] : four;
   const fits = sameDims(weight.dims, [kept, size]) && sameDims(hidden.dims, [batch, size]) &&
-    sameDims(cell.dims, [batch, size]) && !rows === !positions &&
-    (!positions || sameDims(positions.dims, [four]));
+    sameDims(cell.dims, [batch, size]) && !rows === !positions && !rows === !scale &&
+    (!rows || sameDims(positions!.dims, [four]) && sameDims(scale!.dims, rows.dims));
   if (!fits) {
     throw new OperatorError(
       call,
-      "inputs are [length, batch, 4 · hidden], [rows, hidden], two states [batch, hidden], and " +
-        "indices [rows] and [4 · hidden], or none of both with 4 · hidden rows",
+      "inputs are [length, batch, 4 · hidden], [rows, hidden], two states [batch, hidden], and with " +
+        "fewer than 4 · hidden rows the indices [rows] and [4 · hidden] and the scale [rows]",
     );
   }
   const states = { type: x.type, dims: [length, batch, size] };
@@ -42,37 +42,38 @@ function previous(g: Graph, first: Value, states: Value): Value {
 /** Recurrent operators. */
 export const recurrentOperators: Operators = {
   /**
-   * `[x, R, h, c, rows, positions]` to `[H, C, Z]`, gates in PyTorch's order:
+   * `[x, R, h, c, rows, positions, scale]` to `[H, C, Z]`, gates in PyTorch's order:
    *
    *     Z_t = [i f g o] = x_t + H_{t−1} Rᵀ
    *     C_t = σ(f) C_{t−1} + σ(i) tanh(g)          H_t = σ(o) tanh(C_t)
    *
    * x `[length, batch, 4 · hidden]` holds what inputs and biases contribute. R is `[4 · hidden, hidden]`,
-   * or some of those rows: then `rows` `[k]` says which, `positions` `[4 · hidden]` where each row lies
-   * among them, and a row that is missing must point at one that is zero. int32 indices.
+   * or holds some of those rows, the others being zero: then `rows` `[k]` says which, `scale` `[k]` what
+   * each is multiplied by, and `positions` `[4 · hidden]` where each row lies among them, a missing one at
+   * a place whose scale is zero. int32 indices.
    */
   "celgc.LSTM": {
     infer: inferLstm,
     gradient(g, { op, inputs, attributes }, [dh, dc]) {
-      const [, weight, hidden, cell, rows = null] = inputs as [Value, Value, Value, Value, Value];
+      const [, weight, hidden, cell, rows, , scale] = inputs as Value[];
       const [states, cells, gates] = g.opMany(op, inputs, attributes, LSTM_OUTPUTS);
       const [dx, dHidden, dCell] = g.opMany(
         "celgc.LSTMGradient",
-        [dh, dc ?? null, weight, cell, cells, gates, rows],
+        [dh, dc ?? null, weight, cell, cells, gates, rows ?? null, scale ?? null],
         {},
         3,
       );
-      const [kept, size] = weight.dims;
-      const dz = rows ? g.op("Gather", [dx, rows], { axis: 2 }) : dx;
-      const before = previous(g, hidden, states);
-      const dWeight = product(g, g.reshape(dz, [-1, kept]), g.reshape(before, [-1, size]), {
-        transA: true,
-      });
+      // The weight's gradient is one product over all steps.
+      const dz = g.reshape(dx, [-1, dx.dims[2]]);
+      const before = g.reshape(previous(g, hidden, states), [-1, weight.dims[1]]);
+      if (!rows) return [dx, product(g, dz, before, { transA: true }), dHidden, dCell];
+      const kept = g.op("Gather", [g.transpose(dz), rows], { axis: 0 });
+      const dWeight = g.matmul(g.mul(kept, g.unsqueeze(scale, [1])), before);
       return [dx, dWeight, dHidden, dCell];
     },
   },
 
-  /** `[dH, dC, R, c, C, Z, rows]` to `[dx, dh, dc]`; dH or dC may be absent. */
+  /** `[dH, dC, R, c, C, Z, rows, scale]` to `[dx, dh, dc]`; dH or dC may be absent. */
   "celgc.LSTMGradient": {
     infer(call) {
       const states = required(call, 4, "cell states"), [length, batch, size] = states.dims;

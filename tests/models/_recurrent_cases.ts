@@ -48,11 +48,11 @@ export const recurrentCases: GradientCase[] = [
       ...inputs(4),
       rows: index([1, 2, 5, 6, 9, 11, 0, 0]),
       positions: index([7, 0, 1, 7, 7, 2, 3, 7, 7, 4, 7, 5]),
-      scale: { dims: [8, 1], values: [2, 2, 2, 2, 2, 2, 0, 0], gradient: false },
+      scale: { dims: [8], values: [2, 2, 2, 2, 2, 2, 0, 0], gradient: false },
     },
     build(g, x, weight, hidden, cell, rows, positions, scale) {
-      const kept = g.mul(g.op("celgc.SelectRows", [weight, rows, positions]), scale);
-      return lstm(g, [x, kept, hidden, cell, rows, positions])[0];
+      const kept = g.op("celgc.SelectRows", [weight, rows, positions]);
+      return lstm(g, [x, kept, hidden, cell, rows, positions, scale])[0];
     },
   },
 ];
