@@ -4,7 +4,6 @@
  * @module
  */
 
-import { toFileUrl } from "./_paths.ts";
 import { Printer, RankOutput, type StreamName } from "./_output.ts";
 import { RankProcess } from "./_rank_process.ts";
 import {
@@ -13,16 +12,17 @@ import {
   exitCodeOf,
   findCulprit,
   hasFailed,
-  type LaunchFailure,
   type RankFacts,
 } from "./_verdict.ts";
 import { formatAddress, listenAt } from "./endpoint.ts";
 import { credentials } from "./handshake.ts";
-import { type Medium, socketPath } from "./mesh.ts";
+import { checkOptions, type LaunchOutcome, type LaunchProgramOptions } from "./launch_options.ts";
+import { socketPath } from "./mesh.ts";
 import { rankFlags } from "./permissions.ts";
 import { DEFAULT_TIMEOUT_SECONDS, readMedium, readTls } from "./place.ts";
 import { Rendezvous } from "./rendezvous.ts";
 
+export type { LaunchOutcome, LaunchProgramOptions } from "./launch_options.ts";
 export type { LaunchFailure } from "./_verdict.ts";
 
 /** How long ranks may take to fail by themselves once one has failed, in ms. */
@@ -36,57 +36,8 @@ const JOIN_MS = 60_000;
 /** Most ranks whose Unix sockets are spelled out in every rank's permissions. */
 const MOST_SOCKETS = 256;
 
-/** What to launch, and how. */
-export interface LaunchProgramOptions {
-  /** Number of ranks, from 1. */
-  readonly ranks: number;
-  /** Path, relative to this process's directory, or URL of the program that every rank runs. */
-  readonly program: string | URL;
-  /** Arguments of the program. */
-  readonly args?: readonly string[];
-  /** Environment variables added to this process's own. */
-  readonly env?: Readonly<Record<string, string>>;
-  /** Directory the ranks run in. @default {this process's} */
-  readonly cwd?: string;
-  /**
-   * Flags of `deno run`, such as `--allow-read=data`. A rank may do no more than talk to the other
-   * ranks and read the variables of `env` unless it is said here.
-   */
-  readonly permissions?: readonly string[];
-  /** Directory for `rank-<r>.log`; made if need be. */
-  readonly logDir?: string;
-  /** Seconds without a sign of life after which a rank is taken for lost. @default {60} */
-  readonly timeout?: number;
-  /** Prints nothing of what the ranks print. @default {false} */
-  readonly quiet?: boolean;
-  /** Rank whose output is passed on as it is, without a rank in front, such as one with a progress bar. */
-  readonly rawRank?: number;
-  /** Gets every line of every rank. */
-  readonly onOutput?: (rank: number, line: string, stream: StreamName) => void;
-  /** Ends the job. */
-  readonly signal?: AbortSignal;
-  /**
-   * Whether SIGINT, SIGTERM and SIGHUP to this process end the job; they do not end this process
-   * then, which is for the caller to do. @default {true}
-   */
-  readonly handleSignals?: boolean;
-  /** Address the rendezvous and the ranks listen on. @default {"127.0.0.1"} */
-  readonly listen?: string;
-  /** PEM files; with them all TCP connections run under TLS. */
-  readonly tls?: { readonly cert: string; readonly key: string; readonly ca: string };
-  /** What the ranks talk over. @default {$CELGC_TRANSPORT, or "auto": Unix sockets within a host} */
-  readonly transport?: Medium;
-}
-
-/** How a job ended. */
-export interface LaunchOutcome {
-  /** 0 if all ranks ended well, else the exit code of the rank that failed first (128 + signal). */
-  readonly code: number;
-  /** The rank that failed first, if one did. */
-  readonly failure?: LaunchFailure;
-  /** The signal to this process that ended the job, or "abort" for `options.signal`. */
-  readonly interrupted?: string;
-}
+/** Where to find a listener on this host that listens on all addresses. */
+const ANYWHERE: Record<string, string> = { "0.0.0.0": "127.0.0.1", "::": "::1" };
 
 /**
  * Runs a program on N ranks, as `mpirun -n N` does, until all have ended. When one fails, the others
@@ -111,50 +62,6 @@ export async function launchProgram(options: LaunchProgramOptions): Promise<Laun
     return await job.run();
   } finally {
     await job.cleanUp();
-  }
-}
-
-async function checkOptions(options: LaunchProgramOptions): Promise<URL> {
-  const { ranks, timeout = DEFAULT_TIMEOUT_SECONDS, rawRank, cwd } = options;
-  if (!Number.isInteger(ranks) || ranks < 1 || ranks > 65536) {
-    throw new RangeError(`cannot launch: the number of ranks is from 1 to 65536, not ${ranks}`);
-  }
-  if (!(timeout > 0 && timeout <= 1e6)) {
-    throw new RangeError(
-      `cannot launch: the timeout is a number of seconds above 0, not ${timeout}`,
-    );
-  }
-  if (rawRank !== undefined && !(Number.isInteger(rawRank) && rawRank >= 0 && rawRank < ranks)) {
-    throw new RangeError(`cannot launch: there is no rank ${rawRank} among ${ranks}`);
-  }
-  for (const name of Object.keys(options.env ?? {})) {
-    if (!/^[^=\0]+$/.test(name) || name.startsWith("CELGC_")) {
-      throw new RangeError(`cannot launch: ${JSON.stringify(name)} cannot be set for ranks`);
-    }
-  }
-  if (cwd !== undefined && !(await isThere(cwd))?.isDirectory) {
-    throw new RangeError(`cannot launch: there is no directory ${cwd}`);
-  }
-  const url = programUrl(options.program);
-  if (url.protocol === "file:" && !(await isThere(url))?.isFile) {
-    throw new RangeError(`cannot launch: there is no program ${options.program}`);
-  }
-  return url;
-}
-
-function programUrl(program: string | URL): URL {
-  if (program instanceof URL) return program;
-  return /^(https?|file):/.test(program) ? new URL(program) : toFileUrl(program);
-}
-
-async function isThere(path: string | URL): Promise<Deno.FileInfo | null> {
-  try {
-    return await Deno.stat(path);
-  } catch (error) {
-    if (error instanceof Deno.errors.NotFound || error instanceof Deno.errors.NotADirectory) {
-      return null;
-    }
-    throw error;
   }
 }
 
@@ -209,7 +116,8 @@ class Job {
     const name = hex(crypto.getRandomValues(new Uint8Array(8)));
     const material = tls === undefined ? undefined : await readTls(tls);
     const listener = listenAt({ kind: "tcp", hostname: listen, port: 0 }, material);
-    const { port } = listener.addr as Deno.NetAddr;
+    const { hostname, port } = listener.addr as Deno.NetAddr;
+    const near = ANYWHERE[hostname] ?? listen;
     this.#rendezvous = new Rendezvous({
       listener,
       job: await credentials(name, secret),
@@ -221,8 +129,7 @@ class Job {
         abort: (rank, code, message) => this.#abort(rank, code, message),
       },
     });
-    const near = medium !== "tcp" && Deno.build.os !== "windows" && ranks > 1;
-    if (near && ranks <= MOST_SOCKETS) {
+    if (medium !== "tcp" && Deno.build.os !== "windows" && ranks > 1 && ranks <= MOST_SOCKETS) {
       this.#sockets = await Deno.makeTempDir({ prefix: "celgc-" }); // of mode 0700
     }
     if (logDir !== undefined) await Deno.mkdir(logDir, { recursive: true });
@@ -231,7 +138,7 @@ class Job {
       ...this.#options.env,
       CELGC_SIZE: String(ranks),
       CELGC_JOB: name,
-      CELGC_RENDEZVOUS: formatAddress(listen, port),
+      CELGC_RENDEZVOUS: formatAddress(near, port),
       CELGC_TIMEOUT: String(timeout ?? DEFAULT_TIMEOUT_SECONDS),
       CELGC_TRANSPORT: medium,
       CELGC_HOST: this.#facts[0].host,
@@ -242,7 +149,10 @@ class Job {
         shared[`CELGC_TLS_${part.toUpperCase()}`] = await Deno.realPath(tls[part]);
       }
     }
-    const args = await this.#denoArguments(listen, shared);
+    const args = await this.#denoArguments(
+      [...new Set([near, ANYWHERE[hostname] ?? hostname])],
+      shared,
+    );
     for (let rank = 0; rank < ranks; rank++) {
       const log = logDir === undefined ? null : await Deno.open(`${logDir}/rank-${rank}.log`, {
         write: true,
@@ -256,7 +166,10 @@ class Job {
     }
   }
 
-  async #denoArguments(listen: string, shared: Record<string, string>): Promise<string[]> {
+  async #denoArguments(
+    hosts: readonly string[],
+    shared: Record<string, string>,
+  ): Promise<string[]> {
     const { ranks, permissions = [], env = {}, args = [] } = this.#options;
     const preload = new URL(import.meta.resolve("./preload.ts"));
     const directory = this.#sockets === null ? null : await Deno.realPath(this.#sockets);
@@ -266,7 +179,7 @@ class Job {
       "run",
       ...rankFlags({
         program: this.#program,
-        hosts: [listen],
+        hosts,
         sockets: directory === null ? null : { directory, paths },
         variables: Object.keys(env),
         files: ["CERT", "KEY", "CA"].flatMap((part) => shared[`CELGC_TLS_${part}`] ?? []),
@@ -308,8 +221,7 @@ class Job {
     this.#facts[rank].joined = true;
     this.#facts[rank].host = host;
     if (this.#facts.filter(({ joined }) => joined).length === 1) {
-      const seconds = this.#options.timeout ?? DEFAULT_TIMEOUT_SECONDS;
-      this.#after(Math.max(JOIN_MS, seconds * 1000), () => this.#joinTimeout());
+      this.#after(joinMs(this.#options), () => this.#joinTimeout());
     }
     this.#judge();
   }
@@ -383,9 +295,8 @@ class Job {
 
   #handleSignals(): void {
     if (this.#options.handleSignals === false) return;
-    const signals: Deno.Signal[] = Deno.build.os === "windows"
-      ? ["SIGINT"]
-      : ["SIGINT", "SIGTERM", "SIGHUP"];
+    // Not SIGHUP: it ends this process, and with it the ranks, unless `nohup` has said otherwise.
+    const signals: Deno.Signal[] = Deno.build.os === "windows" ? ["SIGINT"] : ["SIGINT", "SIGTERM"];
     for (const signal of signals) {
       const handler = () => this.#interrupt(signal);
       Deno.addSignalListener(signal, handler);
@@ -399,7 +310,7 @@ class Job {
 
   #outcome(): LaunchOutcome {
     if (this.#interrupted !== null) {
-      const numbers: Record<string, number> = { SIGHUP: 1, SIGINT: 2, SIGTERM: 15, abort: 15 };
+      const numbers: Record<string, number> = { SIGINT: 2, SIGTERM: 15, abort: 15 };
       return { code: 128 + numbers[this.#interrupted], interrupted: this.#interrupted };
     }
     const culprit = this.#aborted?.rank ?? this.#late[0] ?? findCulprit(this.#facts);
@@ -413,9 +324,10 @@ class Job {
       return code === 0 ? { code } : { code, failure };
     }
     if (this.#late.length > 0) {
+      const seconds = joinMs(this.#options) / 1000;
       const message =
-        `the job cannot start: ranks ${this.#late.join(", ")} have not called init(), ` +
-        `the others have`;
+        `the job cannot start: ranks ${this.#late.join(", ")} have not called init() ` +
+        `within ${seconds} s of the others; a longer timeout would wait longer`;
       return { code: 1, failure: { ...failure, code: null, signal: null, message } };
     }
     return { code: exitCodeOf(culprit, this.#facts), failure };
@@ -432,6 +344,10 @@ class Job {
       await Deno.remove(this.#sockets, { recursive: true }).catch(() => {});
     }
   }
+}
+
+function joinMs({ timeout = DEFAULT_TIMEOUT_SECONDS }: LaunchProgramOptions): number {
+  return Math.max(JOIN_MS, timeout * 1000);
 }
 
 /** This process's environment, without what belongs to a job that it may be a rank of. */

@@ -112,14 +112,14 @@ export class Link {
         chunk.bytes.set(payload!, chunk.used);
         chunk.used += length;
       }
-      this.#flush();
+      if (!this.#writing) this.#flush();
       return SENT;
     }
     this.#put(this.#room(FRAME_BYTES), kind, header, length);
     const done = Promise.withResolvers<void>();
     this.#open = null;
     this.#queue.push({ bytes: payload!, used: length, done });
-    this.#flush();
+    if (!this.#writing) this.#flush();
     return done.promise;
   }
 
@@ -148,7 +148,6 @@ export class Link {
   }
 
   async #flush(): Promise<void> {
-    if (this.#writing) return;
     this.#writing = true;
     try {
       for (let chunk = this.#queue[0]; chunk !== undefined; chunk = this.#queue[0]) {

@@ -94,6 +94,42 @@ Deno.test("each rank's output is in its log, and its lines carry its rank", asyn
   assert.equal(out.trimEnd().split("\n").length, 3 * 6);
 });
 
+Deno.test("the output of a raw rank is passed on as it is", async () => {
+  const { code, stdout } = await new Deno.Command(Deno.execPath(), {
+    args: [
+      "eval",
+      `import { launchProgram } from ${
+        JSON.stringify(import.meta.resolve("../../runtime/launch.ts"))
+      };
+      await launchProgram({
+        ranks: 1,
+        program: new URL(${JSON.stringify(program("talks").href)}),
+        rawRank: 0,
+      });`,
+    ],
+  }).output();
+  assert.equal(code, 0);
+  const own = new TextDecoder().decode(stdout);
+  assert.equal(own, `first\n\ngrößer\n${"x".repeat(16384)}yy\nno end`);
+});
+
+const outside = Deno.networkInterfaces().find(({ family, address }) =>
+  family === "IPv4" && !address.startsWith("127.")
+)?.address;
+
+for (const listen of ["0.0.0.0", "localhost", "::1", ...(outside ? [outside] : [])]) {
+  Deno.test(`ranks find each other on ${listen === outside ? "an outside address" : listen}`, async () => {
+    const { code, failure, lines } = await run({
+      ranks: 2,
+      program: new URL("../examples/hello.ts", import.meta.url),
+      listen,
+      transport: "tcp",
+    });
+    assert.equal(code, 0, failure?.message);
+    assert.equal(lines[1].at(-1), "hello from rank 1 of 2");
+  });
+}
+
 Deno.test("a program that never joins is run all the same", async () => {
   const { code, lines } = await run({ ranks: 2, program: program("probe"), args: ["x", "alone"] });
   assert.equal(code, 0);

@@ -1,0 +1,111 @@
+/**
+ * What the launcher is asked to do, and how it went.
+ *
+ * @module
+ */
+
+import { toFileUrl } from "./_paths.ts";
+import type { LaunchFailure } from "./_verdict.ts";
+import { DEFAULT_TIMEOUT_SECONDS } from "./place.ts";
+
+/** What to launch, and how. */
+export interface LaunchProgramOptions {
+  /** Number of ranks, from 1. */
+  readonly ranks: number;
+  /** Path, relative to this process's directory, or URL of the program that every rank runs. */
+  readonly program: string | URL;
+  /** Arguments of the program. */
+  readonly args?: readonly string[];
+  /** Environment variables added to this process's own. */
+  readonly env?: Readonly<Record<string, string>>;
+  /** Directory the ranks run in. @default {this process's} */
+  readonly cwd?: string;
+  /**
+   * Flags of `deno run`, such as `--allow-read=data`. A rank may do no more than talk to the other
+   * ranks and read the variables of `env` unless it is said here.
+   */
+  readonly permissions?: readonly string[];
+  /** Directory for `rank-<r>.log`; made if need be. */
+  readonly logDir?: string;
+  /** Seconds without a sign of life after which a rank is taken for lost. @default {60} */
+  readonly timeout?: number;
+  /** Prints nothing of what the ranks print. @default {false} */
+  readonly quiet?: boolean;
+  /** Rank whose output is passed on as it is, without a rank in front, such as one with a progress bar. */
+  readonly rawRank?: number;
+  /** Gets every line of every rank. */
+  readonly onOutput?: (rank: number, line: string, stream: "stdout" | "stderr") => void;
+  /** Ends the job. */
+  readonly signal?: AbortSignal;
+  /**
+   * Whether SIGINT and SIGTERM to this process end the job; they do not end this process then, which
+   * is for the caller to do. @default {true}
+   */
+  readonly handleSignals?: boolean;
+  /** Address the rendezvous and the ranks listen on. @default {"127.0.0.1"} */
+  readonly listen?: string;
+  /** PEM files; with them all TCP connections run under TLS. */
+  readonly tls?: { readonly cert: string; readonly key: string; readonly ca: string };
+  /** What the ranks talk over. @default {$CELGC_TRANSPORT, or "auto": Unix sockets within a host} */
+  readonly transport?: "auto" | "tcp" | "unix";
+}
+
+/** How a job ended. */
+export interface LaunchOutcome {
+  /** 0 if all ranks ended well, else the exit code of the rank that failed first (128 + signal). */
+  readonly code: number;
+  /** The rank that failed first, if one did. */
+  readonly failure?: LaunchFailure;
+  /** The signal to this process that ended the job, or "abort" for `options.signal`. */
+  readonly interrupted?: string;
+}
+
+/**
+ * Checks the options before anything is started.
+ *
+ * @returns the program's URL
+ * @throws RangeError if an option has a value it cannot have, or there is no such program
+ */
+export async function checkOptions(options: LaunchProgramOptions): Promise<URL> {
+  const { ranks, timeout = DEFAULT_TIMEOUT_SECONDS, rawRank, cwd } = options;
+  if (!Number.isInteger(ranks) || ranks < 1 || ranks > 65536) {
+    throw new RangeError(`cannot launch: the number of ranks is from 1 to 65536, not ${ranks}`);
+  }
+  if (!(timeout > 0 && timeout <= 1e6)) {
+    throw new RangeError(
+      `cannot launch: the timeout is a number of seconds above 0, not ${timeout}`,
+    );
+  }
+  if (rawRank !== undefined && !(Number.isInteger(rawRank) && rawRank >= 0 && rawRank < ranks)) {
+    throw new RangeError(`cannot launch: there is no rank ${rawRank} among ${ranks}`);
+  }
+  for (const name of Object.keys(options.env ?? {})) {
+    if (!/^[^=\0]+$/.test(name) || name.startsWith("CELGC_")) {
+      throw new RangeError(`cannot launch: ${JSON.stringify(name)} cannot be set for ranks`);
+    }
+  }
+  if (cwd !== undefined && !(await isThere(cwd))?.isDirectory) {
+    throw new RangeError(`cannot launch: there is no directory ${cwd}`);
+  }
+  const url = programUrl(options.program);
+  if (url.protocol === "file:" && !(await isThere(url))?.isFile) {
+    throw new RangeError(`cannot launch: there is no program ${options.program}`);
+  }
+  return url;
+}
+
+function programUrl(program: string | URL): URL {
+  if (program instanceof URL) return program;
+  return /^(https?|file):/.test(program) ? new URL(program) : toFileUrl(program);
+}
+
+async function isThere(path: string | URL): Promise<Deno.FileInfo | null> {
+  try {
+    return await Deno.stat(path);
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound || error instanceof Deno.errors.NotADirectory) {
+      return null;
+    }
+    throw error;
+  }
+}
