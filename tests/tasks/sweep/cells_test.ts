@@ -62,6 +62,18 @@ Deno.test("cells that differ only in what their algorithm ignores are one cell",
   assert.deepEqual(cells.map(({ options: { ranks } }) => ranks), [4, 1]);
 });
 
+Deno.test("an axis of the outer step leaves algorithms without one single", () => {
+  assert.deepEqual(
+    names({ algorithm: ["celgc", "diloco", "episode"], outerLr: [0.7, 1], clipBy: "max" }),
+    [
+      "algorithm=celgc",
+      "algorithm=diloco_outer-lr=0.7",
+      "algorithm=diloco_outer-lr=1",
+      "algorithm=episode",
+    ],
+  );
+});
+
 Deno.test("the hash is of what decides the run, given or by default", () => {
   const hash = (given: Swept) => planCells(given).cells[0].hash;
   assert.equal(hash({ ranks: 8 }), hash({}));
