@@ -92,7 +92,7 @@ export class Loop {
 
   async #step(t: number, inTail: boolean): Promise<void> {
     const { options, task, algorithm, exchange, stepper } = this.#parts;
-    const began = performance.now(), idle = exchange.traffic.seconds;
+    const began = performance.now();
     const { lr, clip, decayAt, decayFactor, decayClip } = options;
     const size = stageWise(
       { learningRate: lr, clipThreshold: clip },
@@ -117,8 +117,9 @@ export class Loop {
     const measure = { ...position, loss, gradNorm, clipped, stepMs };
     this.#telemetry.step(position, size.learningRate, size.clipThreshold, measure);
     this.#tally.step({ ...measure, syncSeconds, inTail });
-    // Numbers travel where the ranks have met anyway.
-    if (this.#telemetry.due && exchange.traffic.seconds > idle) await this.#telemetry.deliver();
+    // Numbers travel where the ranks have met anyway, whether or not this one took part.
+    const met = plan.weights !== "none" || plan.gradients !== "none";
+    if (met && this.#telemetry.due) await this.#telemetry.deliver();
   }
 
   /** One round of averaging when `t` steps are done. Returns its seconds on this rank. */
