@@ -63,6 +63,8 @@ export interface Operator {
   expand?(g: Graph, call: Call): readonly Value[];
   /** False for an operator whose outputs are not a function of its inputs alone (random numbers). */
   pure?: false;
+  /** False where neither onnxruntime's WebGPU provider nor a lowering rule can do it on the GPU. */
+  webgpu?: false;
 }
 
 /** An operator that is only a shorter way to say others. */

@@ -119,10 +119,13 @@ export const binaryOperators: Operators = {
       return [g.sumTo(da, a.dims), g.sumTo(g.cast(g.mul(dy!, slope), b.type), b.dims)];
     },
   },
-  Mod: binary((a, b, { type }) => {
-    // Integers take the divisor's sign, as in Python; floats are C's fmod (attribute fmod = 1).
-    return isFloat(type) ? a % b : a - b * Math.floor(a / b);
-  }, undefined),
+  Mod: {
+    ...binary((a, b, { type }) => {
+      // Integers take the divisor's sign, as in Python; floats are C's fmod (attribute fmod = 1).
+      return isFloat(type) ? a % b : a - b * Math.floor(a / b);
+    }, undefined),
+    webgpu: false,
+  },
   PRelu: binary((a, b) => a < 0 ? a * b : a, (g, a, b, _y, dy) => [
     g.where(g.less(a, 0), g.mul(dy, b), dy),
     g.where(g.less(a, 0), g.mul(dy, a), 0),

@@ -27,6 +27,7 @@ function partsOf(call: Call) {
 export const loopOperators: Operators = {
   Scan: {
     pure: false,
+    webgpu: false,
     infer(call) {
       const { scanned, states, inner, results } = partsOf(call);
       const length = call.inputs[states]?.dims[0] ?? 0;

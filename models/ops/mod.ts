@@ -66,16 +66,19 @@ export interface Coverage {
   readonly gradient: boolean;
   /** Whether it is computed at once where its inputs are constant. */
   readonly folds: boolean;
+  /** Whether it runs on WebGPU without leaving the GPU (int64 arithmetic always leaves it). */
+  readonly webgpu: boolean;
 }
 
 /** What is supported: every standard operator known here, in alphabetical order. */
 export function operatorCoverage(): Coverage[] {
   return Object.entries(families).flatMap(([family, operators]) =>
-    Object.entries(operators).map(([op, { gradient, evaluate, simplify, expand }]) => ({
+    Object.entries(operators).map(([op, { gradient, evaluate, simplify, expand, webgpu }]) => ({
       op,
       family,
       gradient: (gradient ?? expand) !== undefined,
       folds: (evaluate ?? simplify ?? expand) !== undefined,
+      webgpu: webgpu ?? true,
     }))
   ).filter(({ op }) => !op.includes(".")).sort((a, b) => a.op < b.op ? -1 : 1);
 }

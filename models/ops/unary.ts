@@ -177,6 +177,7 @@ export const unaryOperators: Operators = {
   IsNaN: {
     infer: (call) => [{ type: "bool", dims: required(call, 0, "operand").dims }],
     evaluate: ([x]) => [x.data.map((value) => Number(Number.isNaN(value)))],
+    webgpu: false,
   },
   Floor: unary(Math.floor, () => null),
   Ceil: unary(Math.ceil, () => null),

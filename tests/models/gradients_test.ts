@@ -98,6 +98,27 @@ Deno.test("where a function has a kink, its gradient is PyTorch's", async () => 
   assert.deepEqual(await gradientAt([2], [0, 0], norm, [1]), [0, 0]);
 });
 
+Deno.test("rounding and logic say the same on every device", async () => {
+  const g = new Graph();
+  const x = g.input("x", "float32", [8]), y = g.input("y", "float32", [8]);
+  const [a, b] = [g.greater(x, 0), g.greater(y, 0)];
+  for (const op of ["Floor", "Ceil", "Round", "Sign"]) g.output(op, g.op(op, [x]));
+  for (const op of ["And", "Or", "Xor"]) g.output(op, g.cast(g.op(op, [a, b]), "float32"));
+  const feeds = {
+    x: [-2.5, -1.5, -0.5, 0.5, 1.5, 2.5, 2.75, -0.25],
+    y: [1, -1, 1, -1, 1, -1, 1, -1],
+  };
+  const expected = interpreter(g)(feeds);
+  for (const target of ["cpu", "webgpu"] as const) {
+    await using runner = await load(g, { target });
+    for (const [name, { data }] of Object.entries(await runner.run(feeds))) {
+      // −0 is 0 here.
+      const plain = (values: Float64Array) => Array.from(values, (value) => value + 0);
+      assert.deepEqual(plain(data), plain(expected[name]), `${name} on ${target}`);
+    }
+  }
+});
+
 Deno.test("every operator that has a gradient rule has a case", () => {
   const covered = new Set<string>();
   class Recorder extends Graph {

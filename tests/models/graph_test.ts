@@ -122,6 +122,7 @@ Deno.test("the coverage table says what has a gradient", () => {
     family: "convolution",
     gradient: true,
     folds: true,
+    webgpu: true,
   });
   assert.equal(table.get("Equal")?.gradient, false);
   assert(![...table.keys()].some((op) => op.startsWith("celgc.")));

@@ -3,6 +3,7 @@ import { loadOnnxRuntimeWeb } from "../../deps.ts";
 import { differentiate } from "../../models/autodiff.ts";
 import { encodeModel } from "../../models/encode.ts";
 import { Graph } from "../../models/graph.ts";
+import { operatorCoverage } from "../../models/ops/mod.ts";
 import { parametersOf } from "../../models/model.ts";
 import { resnet } from "../../models/resnet.ts";
 import { appendClippedStep, PLAIN_STEP } from "../../optimizers/clipped_step.ts";
@@ -65,6 +66,26 @@ Deno.test({
     }
     for (const each of cases.filter(({ name }) => IMPOSSIBLE.has(name))) {
       await assert.rejects(place(graphOf([each])), each.name);
+    }
+  },
+});
+
+Deno.test({
+  name: `what has no gradient is on the GPU too, but for what the coverage table says${note}`,
+  ignore: !hasWebGpu,
+  async fn() {
+    const logic = ["And", "Or", "Xor"];
+    const table = operatorCoverage().filter(({ op, gradient }) => !gradient && op !== "Scan");
+    const rounding = ["Floor", "Ceil", "Round", "Sign", "ArgMax", "ArgMin"];
+    const ops = [...table, ...rounding.map((op) => ({ op, webgpu: true }))];
+    for (const { op, webgpu } of ops) {
+      const type = [...logic, "Not"].includes(op) ? "bool" : "float32";
+      const count = ["Not", "IsNaN", ...rounding].includes(op) ? 1 : 2;
+      const g = new Graph();
+      const inputs = Array.from({ length: count }, (_, i) => g.input(`${i}`, type, [4, 4]));
+      g.output("y", g.op(op, inputs, op === "Mod" ? { fmod: 1 } : {}));
+      if (webgpu) await assert.doesNotReject(place(g), op);
+      else await assert.rejects(place(g), op);
     }
   },
 });
