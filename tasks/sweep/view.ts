@@ -100,6 +100,8 @@ async function barView(count: number): Promise<SweepView> {
       current = null;
       bar.update(index + 1, { name: "", latest: "" });
       bars.log(`${describeOutcome(index, count, outcome)}\n`);
+      // Written at once: the last lines would be dropped when the bar is.
+      bars.update();
     },
     [Symbol.dispose]() {
       bars.stop();
