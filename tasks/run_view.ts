@@ -101,6 +101,8 @@ async function barView(steps: number): Promise<RunView> {
     etaBuffer: 50,
     hideCursor: true,
     clearOnComplete: true,
+    // Whoever opened the view handles Ctrl-C, and closes it.
+    gracefulExit: false,
   });
   const latest = new Latest();
   const bar = bars.create(Math.max(steps, 1), 0, { latest: "" });
@@ -111,6 +113,7 @@ async function barView(steps: number): Promise<RunView> {
       if (record.type === "eval") bars.log(`${describeEval(record)}\n`);
     },
     [Symbol.dispose]() {
+      bars.update(); // lines that wait to be shown
       bars.stop();
     },
   };
