@@ -27,6 +27,8 @@ export type { LaunchFailure } from "./_verdict.ts";
 
 /** How long ranks may take to fail by themselves once one has failed, in ms. */
 const GRACE_MS = 2000;
+/** How long the last words of a rank may take, in ms. */
+const HEAR_MS = 300;
 /** How long the last ranks may take if all others have failed for want of them, in ms. */
 const SILENT_MS = 500;
 /** How long ranks may take to end once they are told to, in ms. */
@@ -210,11 +212,13 @@ class Job {
 
   async #watch(rank: number): Promise<void> {
     const { code, signal } = await this.#processes[rank].status;
-    const facts = this.#facts[rank];
-    facts.exit = { code, signal, order: this.#ends++ };
+    const order = this.#ends++;
+    // What it has said before its end may still be on its way.
+    await Promise.race([this.#rendezvous!.gone(rank), delay(HEAR_MS)]);
+    this.#facts[rank].exit = { code, signal, order };
+    this.#judge();
     await this.#outputs[rank].drain(500);
     this.#processes[rank].kill("SIGKILL"); // what it has left behind
-    this.#judge();
   }
 
   #joined(rank: number, host: string): void {
@@ -344,6 +348,10 @@ class Job {
       await Deno.remove(this.#sockets, { recursive: true }).catch(() => {});
     }
   }
+}
+
+function delay(ms: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, ms));
 }
 
 function joinMs({ timeout = DEFAULT_TIMEOUT_SECONDS }: LaunchProgramOptions): number {

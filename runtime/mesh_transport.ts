@@ -12,7 +12,7 @@ import type { FailureReport, FrameSink, Transport } from "./transport.ts";
 import { Kind, Link } from "./wire.ts";
 
 /** How long to wait for word from the launcher on why a connection broke. */
-const WORD_MS = 300;
+const WORD_MS = 1000;
 
 /** What a {@linkcode MeshTransport} is made of. */
 export interface MeshOptions {
@@ -162,7 +162,9 @@ export class MeshTransport implements Transport {
       peer.silent++;
       if (peer.silent >= limit) {
         const seconds = this.timeoutMs / 1000;
-        peer.link.break(new Error(`it gave no sign of life for ${seconds} s`));
+        const cause = new Error(`it gave no sign of life for ${seconds} s`);
+        this.#lose(peer, cause);
+        peer.link.break(cause);
       } else if (peer.silent % ask === 0) {
         peer.link.send(Kind.PING).catch(() => {});
       }

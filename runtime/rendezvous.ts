@@ -49,6 +49,7 @@ export class Rendezvous {
   readonly #options: RendezvousOptions;
   readonly #gate: Gate;
   readonly #channels = new Map<number, Channel>();
+  readonly #served = new Map<number, Promise<void>>();
   readonly #table: (TableEntry | undefined)[];
   #missing: number;
 
@@ -62,7 +63,9 @@ export class Rendezvous {
       purpose: "rendezvous",
       self: RENDEZVOUS_RANK,
       expects: (rank) => rank < options.size,
-      enter: (rank, connection) => this.#serve(rank, new Channel(connection, LARGEST_RANK_MESSAGE)),
+      enter: (rank, connection) => {
+        this.#served.set(rank, this.#serve(rank, new Channel(connection, LARGEST_RANK_MESSAGE)));
+      },
     });
   }
 
@@ -74,6 +77,11 @@ export class Rendezvous {
   /** Host of a rank that has joined. */
   hostOf(rank: number): string | undefined {
     return this.#table[rank]?.host;
+  }
+
+  /** Resolves once nothing more can come from a rank: it has never come, or its connection has ended. */
+  async gone(rank: number): Promise<void> {
+    await this.#served.get(rank);
   }
 
   /** Tells all ranks that are still connected. */

@@ -139,7 +139,7 @@ export class Call {
 
   /** Sends part `slot` to a member; resolves when `payload` may be changed. */
   send(to: number, slot: number, payload: Uint8Array): Promise<void> {
-    if (this.#error !== null) return Promise.reject(this.#error);
+    if (this.#error !== null) return refused(this.#error);
     const frame = { kind: Kind.PART, sequence: this.sequence, slot };
     const sent = this.context.send(to, frame, payload, this.stats).catch((error) => {
       throw this.#error ??
@@ -160,10 +160,10 @@ export class Call {
       into.set(early);
       return Promise.resolve(into);
     }
-    if (this.#error !== null) return Promise.reject(this.#error);
+    if (this.#error !== null) return refused(this.#error);
     const { context } = this;
     if (context.lossOf(from) !== undefined) {
-      return Promise.reject(context.engine.peerLostError(context.group[from], this.operation));
+      return refused(context.engine.peerLostError(context.group[from], this.operation));
     }
     const { promise, resolve, reject } = Promise.withResolvers<Uint8Array>();
     promise.catch(ignore);
@@ -231,6 +231,13 @@ export class Call {
 const NOTHING = new Uint8Array(0);
 const COMMON = 0, EACH = 1;
 const ignore = () => {};
+
+/** A promise that rejects, and may do so before anybody waits for it. */
+function refused(error: unknown): Promise<never> {
+  const promise = Promise.reject(error);
+  promise.catch(ignore);
+  return promise;
+}
 
 /** The answer behind 8 bytes that say whether it is for all ranks or holds one for each. */
 function withPrefix(prefix: number, answer: Uint8Array): Uint8Array {

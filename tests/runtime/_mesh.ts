@@ -49,7 +49,10 @@ export class Recorder implements FrameSink {
 
   /** Resolves once `condition` holds. */
   async until(condition: () => boolean): Promise<void> {
+    // Reading a connection does not keep a process alive; this timer does.
+    const hold = setInterval(() => {}, 1000);
     while (!condition()) await new Promise<void>((resolve) => this.#wake.push(resolve));
+    clearInterval(hold);
   }
 }
 

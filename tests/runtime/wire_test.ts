@@ -221,8 +221,10 @@ Deno.test("a length that the receiver does not take is refused before memory is 
     end: () => assert.fail("nothing can be complete"),
     lost: (_peer, cause) => lost.resolve(cause),
   });
+  const hold = setInterval(() => {}, 1000);
   await hand.write(frame(0, 0xffffffff));
   assert.match((await lost.promise)!.message, /4294967295 bytes are too many/);
+  clearInterval(hold);
   await transport.close();
   hand.close();
 });

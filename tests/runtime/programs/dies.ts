@@ -51,7 +51,7 @@ try {
   }
 } catch (error) {
   if (!(error instanceof PeerLostError)) throw error;
-  const { rank, host, operation, step } = error;
-  console.log(`lost ${JSON.stringify({ rank, host, operation, step })}`);
+  const { rank, host, operation, step, reason } = error;
+  console.log(`lost ${JSON.stringify({ rank, host, operation, step, reason })}`);
   throw error;
 }
