@@ -231,9 +231,11 @@ export class MeshTransport implements Transport {
     for (const wake of this.#heardWord) wake();
     this.#heardWord = [];
     const peer = this.#peers[rank];
-    if (peer === undefined || peer.left) return;
+    if (peer === undefined) return;
+    // A goodbye on the way out of an error was not what it seemed.
+    if (peer.lost === null) peer.lost = undefined;
     this.#lose(peer, new Error(reason));
-    peer.link.break(new Error(reason));
+    if (!peer.left) peer.link.break(new Error(reason));
   }
 
   #lose(peer: Peer, cause: Error | null): void {

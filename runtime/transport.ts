@@ -23,8 +23,9 @@ export interface FrameSink {
   /** The payload of the frame last begun by this peer is complete. */
   end(peer: number, payload: Uint8Array): void;
   /**
-   * No further frame will come from `peer`. Called at most once a peer.
-   * `cause` is undefined after an orderly goodbye, otherwise what is known of its end.
+   * No further frame will come from `peer`. `cause` is undefined after an orderly goodbye, otherwise
+   * what is known of its end. Called once a peer, and once more, with a cause, if a goodbye turns out
+   * to have been the end of a rank that failed.
    */
   lost(peer: number, cause: Error | undefined): void;
 }
