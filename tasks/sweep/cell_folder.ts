@@ -7,6 +7,7 @@
 
 import { createHash } from "node:crypto";
 import { join } from "node:path";
+import { OptionError } from "../option.ts";
 import { FILES } from "../run_files.ts";
 import { type Cell, CELL_FORMAT, distinctName } from "./cells.ts";
 
@@ -31,6 +32,11 @@ export interface CellRecord {
 export async function writeWhole(path: string, content: string): Promise<void> {
   await Deno.writeTextFile(`${path}.part`, content);
   await Deno.rename(`${path}.part`, path);
+}
+
+/** What to say of an `--out` that is a file. */
+export function notAFolder(path: string, cause: unknown): OptionError {
+  return new OptionError(`--out must be a folder, not the file ${path}`, { cause });
 }
 
 /** What a sweep's folder holds already. */
@@ -58,6 +64,7 @@ export class CellFolders {
         folders.#byHash.set(record.hash, { folder: name, record });
       }
     } catch (error) {
+      if (error instanceof Deno.errors.NotADirectory) throw notAFolder(root, error);
       if (!(error instanceof Deno.errors.NotFound)) throw error;
     }
     return folders;

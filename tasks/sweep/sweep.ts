@@ -10,7 +10,14 @@ import { launch, RunFailedError } from "../launch.ts";
 import { OptionError } from "../option.ts";
 import type { ViewKind } from "../run_view.ts";
 import type { Swept } from "./axes.ts";
-import { beginCell, CellFolders, failCell, finishCell, writeWhole } from "./cell_folder.ts";
+import {
+  beginCell,
+  CellFolders,
+  failCell,
+  finishCell,
+  notAFolder,
+  writeWhole,
+} from "./cell_folder.ts";
 import { type Cell, type CellPlan, planCells } from "./cells.ts";
 import {
   type CellOutcome,
@@ -145,10 +152,12 @@ async function makeFolder(out: string | null): Promise<string> {
   try {
     await Deno.mkdir(dir, { recursive: true });
   } catch (error) {
-    const inTheWay = error instanceof Deno.errors.AlreadyExists ||
-      error instanceof Deno.errors.NotADirectory;
-    if (!inTheWay) throw error;
-    throw new OptionError(`--out must be a folder, not the file ${out}`, { cause: error });
+    const { AlreadyExists, NotADirectory, PermissionDenied } = Deno.errors;
+    if (error instanceof AlreadyExists || error instanceof NotADirectory) {
+      throw notAFolder(dir, error);
+    }
+    if (!(error instanceof PermissionDenied)) throw error;
+    throw new OptionError(`--out ${dir} cannot be made: permission denied`, { cause: error });
   }
   return dir;
 }
