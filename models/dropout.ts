@@ -17,7 +17,9 @@ export type IndexTensor = HostTensor & { readonly type: "int32" };
 
 /** Which masks to draw. */
 export interface MaskKey {
+  /** The job's. */
   readonly seed: number;
+  /** Ranks drop independently of one another. */
   readonly rank: number;
   /** Any count of steps that never repeats. */
   readonly step: number;

@@ -36,6 +36,27 @@ export function uniform(bound: number): Initializer {
   };
 }
 
+/**
+ * The running mean and variance after a batch, as PyTorch has them: `momentum` weighs the batch, whose
+ * variance is made unbiased.
+ *
+ * @param x what was normalised, `[batch, channels, …spatial]`
+ * @param running the mean and variance before, `[channels]`
+ * @param batch the batch's mean and biased variance, `[channels]`
+ */
+export function runningStatistics(
+  g: Graph,
+  x: Value,
+  running: readonly Value[],
+  batch: readonly Value[],
+  momentum: number,
+): Value[] {
+  const count = sizeOf(x.dims) / x.dims[1], unbiased = count / Math.max(1, count - 1);
+  return running.map((old, i) =>
+    g.add(g.mul(old, 1 - momentum), g.mul(batch[i], momentum * (i === 0 ? 1 : unbiased)))
+  );
+}
+
 /** A graph under construction, with the variables its layers declare. */
 export class LayerBuilder {
   /** Where the layers' nodes go. */
@@ -93,18 +114,11 @@ export class LayerBuilder {
     if (this.mode === "eval") {
       return g.op("BatchNormalization", [x, scale, bias, mean, variance], { epsilon });
     }
-    const count = sizeOf(x.dims) / x.dims[1];
     const inputs = [x, scale, bias];
-    const [y, batchMean, batchVariance] = g.opMany(
-      "celgc.BatchNormalization",
-      inputs,
-      { epsilon },
-      3,
-    );
-    const mix = (old: Value, batch: Value, correction: number) =>
-      g.add(g.mul(old, 1 - momentum), g.mul(batch, momentum * correction));
-    this.update(mean, mix(mean, batchMean, 1));
-    this.update(variance, mix(variance, batchVariance, count / Math.max(1, count - 1)));
+    const [y, ...batch] = g.opMany("celgc.BatchNormalization", inputs, { epsilon }, 3);
+    const next = runningStatistics(g, x, [mean, variance], batch, momentum);
+    this.update(mean, next[0]);
+    this.update(variance, next[1]);
     return y;
   }
 

@@ -6,9 +6,19 @@
  */
 
 export { differentiate } from "./autodiff.ts";
+export type { FloatTensor, MaskKey } from "./dropout.ts";
 export { encodeModel, type EncodeOptions, OPSET } from "./encode.ts";
 export type { ConvOptions, Operand, Shorthand } from "./_shorthand.ts";
 export type { Body } from "./body.ts";
+export {
+  checkModel,
+  formatModelReport,
+  type ModelReport,
+  type OperatorReport,
+} from "./foreign/check.ts";
+export { LOSSES, type LossName } from "./foreign/losses.ts";
+export { type ForeignModel, foreignModel, type ForeignModelOptions } from "./foreign/model.ts";
+export { OnnxFileError } from "./foreign/onnx_file.ts";
 export { Graph, type Node, type Value } from "./graph.ts";
 export {
   classifierOutputs,

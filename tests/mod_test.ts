@@ -5,15 +5,15 @@ import * as library from "../mod.ts";
 const EXPORTS = `
 ALLREDUCE_ALGORITHMS ANY_SOURCE ANY_TAG AVERAGING_TRIGGER AbortError CIFAR10_FOLDER CIFAR10_MEAN
 CIFAR10_RECORD_BYTES CIFAR10_SOURCE CIFAR10_STD Communicator DEVICE_CHOICES DataError END_OF_LINE
-Graph HandshakeError IMAGE_BYTES IMAGE_SIDE LayerBuilder MismatchError NORM_EPSILON OPSET
-OP_NAMES OperatorError OptionError PENN_TREEBANK_SOURCE PLAIN_STEP PRESETS PRESET_NAMES PROC_NULL
+Graph HandshakeError IMAGE_BYTES IMAGE_SIDE LOSSES LayerBuilder MismatchError NORM_EPSILON OPSET
+OP_NAMES OnnxFileError OperatorError OptionError PENN_TREEBANK_SOURCE PLAIN_STEP PRESETS PRESET_NAMES PROC_NULL
 PeerLostError RESNET_DEPTHS Random RendezvousError ReportError Request RunFailedError TAG_UB
 TrainingError TruncationError Vocabulary WIKITEXT2_SOURCE WordSource algorithmOf appendAverage
 appendClippedStep augmentBatch averageName averageWeight batchLabels batchify celgc
-channelStatistics checkPartition checkStep classifierOutputs copyWindow createImageSampler
+channelStatistics checkModel checkPartition checkStep classifierOutputs copyWindow createImageSampler
 createOp createTextSampler defaultOptions differentiate diloco download downloadCifar10
 downloadPennTreebank downloadWikiText2 drawParticipants encodeModel episode evaluationBatches
-evaluationWindows filled formatPartition generateImages generateText imageTask init isClipped
+evaluationWindows filled foreignModel formatModelReport formatPartition generateImages generateText imageTask init isClipped
 kaimingNormal labelCounts launch launchProgram loadCifar10 loadTextCorpus localSgd lower
 naiveParallel nonMonotoneTrigger normaliseBatch openDevice operatorCoverage parametersOf
 parsePartition partitionImages partitionTokens permissionsFor readMetrics report resnet

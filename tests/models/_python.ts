@@ -16,10 +16,14 @@ export const hasTorch = await (async () => {
 export const torchNote = hasTorch ? "" : " (skipped: python3-torch is not installed)";
 
 /** Runs a script beside this file with `input` on its standard input; returns its standard output. */
-export async function runPython(script: string, input: Uint8Array[]): Promise<Uint8Array> {
+export async function runPython(
+  script: string,
+  input: Uint8Array[],
+  args: string[] = [],
+): Promise<Uint8Array> {
   const path = new URL(script, import.meta.url).pathname;
   const command = new Deno.Command(PYTHON, {
-    args: [path],
+    args: [path, ...args],
     stdin: "piped",
     stdout: "piped",
     stderr: "piped",

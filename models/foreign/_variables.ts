@@ -1,0 +1,98 @@
+/** Which of a file's constants are trained, which are statistics, and which stay constants. */
+
+import type { Role } from "../model.ts";
+import type { Tensor } from "../tensor.ts";
+import { sizeOf } from "../tensor.ts";
+import { OnnxGraph, type OnnxModel, type OnnxNode } from "./onnx_file.ts";
+
+/** A tensor of the file that outlives a step. */
+export interface FileVariable {
+  readonly tensor: Tensor;
+  readonly role: Role;
+}
+
+/** The inputs of an operator that hold weights. Arithmetic is judged by the tensor's shape as well. */
+const WEIGHTS: Readonly<Record<string, readonly number[]>> = {
+  Conv: [1, 2],
+  ConvTranspose: [1, 2],
+  Gemm: [0, 1, 2],
+  MatMul: [0, 1],
+  Einsum: [0, 1, 2],
+  Gather: [0],
+  BatchNormalization: [1, 2],
+  InstanceNormalization: [1, 2],
+  GroupNormalization: [1, 2],
+  LayerNormalization: [1, 2],
+  LSTM: [1, 2, 3],
+  GRU: [1, 2, 3],
+  RNN: [1, 2, 3],
+  PRelu: [1],
+};
+
+const ARITHMETIC = ["Add", "Sub", "Mul", "Div", "Sum", "Concat"];
+
+/** Operators whose result is the same weight in another form. */
+const ALIASES = [
+  "Identity",
+  "Transpose",
+  "Reshape",
+  "Flatten",
+  "Squeeze",
+  "Unsqueeze",
+  "Slice",
+  "Split",
+  "Cast",
+  "Dropout",
+];
+
+/**
+ * Finds the variables among a file's initializers: float32 tensors that reach an operator where weights
+ * stand, or are added or multiplied in and no scalar.
+ *
+ * An exporter keeps equal tensors once and lets Identity give them their other names; vectors (all scales
+ * are 1 at first, all means 0) are told apart again, matrices are taken to be tied.
+ */
+export function findVariables(model: OnnxModel): Map<string, FileVariable> {
+  const tensors = new Map(model.graph.initializers), roles = new Map<string, Role>();
+  const mark = (name: string, role: Role) => {
+    if (tensors.get(name)?.type === "float32" && !roles.has(name)) roles.set(name, role);
+  };
+  const visit = (nodes: readonly OnnxNode[], alias: Map<string, string>, depth: number): void => {
+    for (const { op, inputs, outputs, attributes } of nodes) {
+      const roots = inputs.map((name) => alias.get(name) ?? "");
+      const first = tensors.get(roots[0]);
+      if (op === "Identity" && first && unties(first)) {
+        tensors.set(outputs[0], first);
+        alias.set(outputs[0], outputs[0]);
+      } else if (ALIASES.includes(op) && first) {
+        for (const output of outputs) alias.set(output, roots[0]);
+      }
+      roots.forEach((root, i) => {
+        const tensor = tensors.get(root);
+        if (!tensor) return;
+        if (op === "BatchNormalization" && i >= 3) mark(root, "statistic");
+        const added = ARITHMETIC.includes(op) && sizeOf(tensor.dims) > 1;
+        if (WEIGHTS[op]?.includes(i) || added) mark(root, "parameter");
+      });
+      const body = model.functions.get(op);
+      if (body && depth < 16) {
+        const inner = new Map<string, string>();
+        body.inputs.forEach((name, i) => roots[i] && inner.set(name, roots[i]));
+        visit(body.nodes, inner, depth + 1);
+      }
+      for (const value of Object.values(attributes)) {
+        if (value instanceof OnnxGraph) visit(value.nodes, new Map(alias), depth + 1);
+      }
+    }
+  };
+  visit(model.graph.nodes, new Map([...tensors.keys()].map((name) => [name, name])), 0);
+  const names = [...tensors.keys()].filter((name) => roles.has(name));
+  return new Map(
+    names.map((name) => [name, { tensor: tensors.get(name)!, role: roles.get(name)! }]),
+  );
+}
+
+/** Whether Identity of a tensor is a name of its own, not a second name. */
+export function unties(tensor: Tensor): boolean {
+  return tensor.type === "float32" && tensor.dims.length === 1;
+}

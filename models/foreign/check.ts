@@ -1,0 +1,165 @@
+/**
+ * Says of an ONNX file, before anything is trained, which of its operators have a gradient, which run on
+ * WebGPU, and what is in the way.
+ *
+ * @module
+ */
+
+import { differentiate } from "../autodiff.ts";
+import type { Graph } from "../graph.ts";
+import { lower } from "../lowering/mod.ts";
+import { parametersOf } from "../model.ts";
+import { findOperator, operatorCoverage } from "../ops/mod.ts";
+import { sizeOf } from "../tensor.ts";
+import { foreignModel, type ForeignModelOptions } from "./model.ts";
+import { OnnxGraph, type OnnxModel, type OnnxNode, readOnnxFile } from "./onnx_file.ts";
+
+/** One operator of a file. */
+export interface OperatorReport {
+  /** Operators outside the standard are prefixed by their domain and a dot. */
+  readonly op: string;
+  /** How many nodes apply it. */
+  readonly count: number;
+  /** Whether it is known here at all. */
+  readonly known: boolean;
+  /** Whether a loss can be differentiated through it. */
+  readonly gradient: boolean;
+  /** Whether it runs on WebGPU without leaving the GPU. */
+  readonly webgpu: boolean;
+}
+
+/** What is known of a file. */
+export interface ModelReport {
+  /** The version of the standard operators that the file is written in. */
+  readonly opset: number;
+  /** Who wrote it, such as "pytorch 1.13.0". */
+  readonly producer: string;
+  /** In alphabetical order. */
+  readonly operators: readonly OperatorReport[];
+  /** How many numbers are trained; 0 when the model cannot be built. */
+  readonly trained: number;
+  /** Why it cannot be trained; empty if it can. */
+  readonly problems: readonly string[];
+  /** What else a user should know before training it. */
+  readonly notes: readonly string[];
+}
+
+/** Operators that the importer deals with itself. */
+const STRUCTURAL = new Set(["If", "Dropout", "Constant", "Identity"]);
+
+/**
+ * Examines an ONNX file. Builds its training graph for a batch of 2 and differentiates it, so that what it
+ * says is what happens.
+ *
+ * @throws OnnxFileError when the file cannot be read
+ */
+export function checkModel(file: Uint8Array, options: ForeignModelOptions = {}): ModelReport {
+  const model = readOnnxFile(file), nodes = allNodes(model);
+  const operators = reportOperators(model, nodes);
+  const problems = operators.filter(({ known }) => !known)
+    .map(({ op }) => `the operator ${op} is not known`);
+  const notes = batchNormalizationNotes(nodes);
+  let trained = 0;
+  try {
+    const built = foreignModel(file, options).build({ batchSize: 2, mode: "train" });
+    const parameters = parametersOf(built);
+    trained = parameters.reduce((sum, { dims }) => sum + sizeOf(dims), 0);
+    if (parameters.length === 0) problems.push("nothing in it is trained");
+    else differentiate(built.graph, built.loss, parameters.map(({ value }) => value));
+    notes.push(...gpuNotes(built.graph));
+  } catch (error) {
+    problems.push((error as Error).message);
+  }
+  const { opset, producer } = model;
+  return { opset, producer, operators, trained, problems, notes };
+}
+
+/** The nodes of the graph, of its branches, and of the functions it uses. */
+function allNodes(model: OnnxModel): OnnxNode[] {
+  const seen = new Set<string>();
+  const visit = (nodes: readonly OnnxNode[]): OnnxNode[] =>
+    nodes.flatMap((node) => {
+      const body = model.functions.get(node.op);
+      if (body) {
+        if (seen.has(node.op)) return [];
+        seen.add(node.op);
+        return visit(body.nodes);
+      }
+      const graphs = Object.values(node.attributes).filter((value) => value instanceof OnnxGraph);
+      return [node, ...graphs.flatMap((graph) => visit(graph.nodes))];
+    });
+  return visit(model.graph.nodes);
+}
+
+function reportOperators(model: OnnxModel, nodes: readonly OnnxNode[]): OperatorReport[] {
+  const coverage = new Map(operatorCoverage().map((line) => [line.op, line]));
+  const counts = new Map<string, number>();
+  for (const { op } of nodes) {
+    if (!model.functions.has(op)) counts.set(op, (counts.get(op) ?? 0) + 1);
+  }
+  return [...counts].sort(([a], [b]) => a < b ? -1 : 1).map(([op, count]) => {
+    const line = coverage.get(op.replace("com.microsoft.", "")), structural = STRUCTURAL.has(op);
+    return {
+      op,
+      count,
+      known: structural || line !== undefined,
+      gradient: structural || (line?.gradient ?? false),
+      webgpu: structural || (line?.webgpu ?? false),
+    };
+  });
+}
+
+function batchNormalizationNotes(nodes: readonly OnnxNode[]): string[] {
+  const norms = nodes.filter(({ op }) => op === "BatchNormalization");
+  const convolutions = nodes.filter(({ op }) => op === "Conv");
+  const evaluated = norms.filter(({ attributes }) => !attributes.training_mode);
+  if (convolutions.length > 0 && norms.length === 0) {
+    const biased = convolutions.filter(({ inputs }) => inputs[2]);
+    if (biased.length === convolutions.length) {
+      return [
+        "there is no batch normalisation and every convolution has a bias: if the network had batch " +
+        "normalisation, its exporter folded it away. PyTorch keeps it with torch.onnx.export(…, " +
+        "dynamo=False, training=TrainingMode.TRAINING, do_constant_folding=False)",
+      ];
+    }
+  }
+  if (evaluated.length > 0) {
+    return [
+      `${evaluated.length} batch normalisations were exported for evaluation; in training they take ` +
+      `the batch's statistics`,
+    ];
+  }
+  return [];
+}
+
+/** What of a training graph leaves the GPU. */
+function gpuNotes(graph: Graph): string[] {
+  const nodes = lower(graph, "webgpu").nodes.filter(({ op, results }) => {
+    const wide = results.some(({ type }) => type === "int64" || type === "float64");
+    return findOperator(op).webgpu === false || wide && op !== "Cast" && op !== "TopK";
+  });
+  if (nodes.length === 0) return [];
+  const ops = [...new Set(nodes.map(({ op }) => op))].sort().join(", ");
+  return [`on WebGPU ${nodes.length} nodes run on the CPU (${ops}), with a copy each way`];
+}
+
+/** A report as lines of text. */
+export function formatModelReport(report: ModelReport): string {
+  const { opset, producer, operators, trained, problems, notes } = report;
+  const width = Math.max(8, ...operators.map(({ op }) => op.length));
+  const yes = (value: boolean, head: string) => (value ? "yes" : "no").padEnd(head.length);
+  return [
+    `opset ${opset}${producer ? `, written by ${producer}` : ""}`,
+    "",
+    `${"operator".padEnd(width)}  nodes  gradient  webgpu`,
+    ...operators.map(({ op, count, known, gradient, webgpu }) =>
+      `${op.padEnd(width)}  ${String(count).padStart(5)}  ` +
+      (known ? `${yes(gradient, "gradient")}  ${yes(webgpu, "webgpu")}` : "not known").trimEnd()
+    ),
+    "",
+    problems.length === 0
+      ? `${trained.toLocaleString("en")} numbers can be trained`
+      : `cannot be trained:\n${problems.map((problem) => `  ${problem}`).join("\n")}`,
+    ...notes.map((note) => `note: ${note}`),
+  ].join("\n");
+}

@@ -1,0 +1,171 @@
+/**
+ * Turns an ONNX file's graph into a graph that can be differentiated: shapes fixed, functions inlined,
+ * older operator sets brought up to date, shape arithmetic folded away.
+ *
+ * @module
+ */
+
+import type { Graph, Value } from "../graph.ts";
+import type { Attribute, Attributes } from "../operator.ts";
+import type { Tensor } from "../tensor.ts";
+import { applyUpgraded } from "./_upgrade.ts";
+import {
+  type OnnxAttribute,
+  OnnxFileError,
+  OnnxGraph,
+  type OnnxModel,
+  type OnnxNode,
+} from "./onnx_file.ts";
+
+/** An operator about to be imported. */
+export interface ImportedCall {
+  readonly op: string;
+  readonly inputs: readonly (Value | null)[];
+  readonly attributes: Attributes;
+  /** How many outputs the file names. */
+  readonly outputs: number;
+  /** What the file calls them. */
+  readonly names: readonly string[];
+}
+
+/** What the importer asks of its caller. */
+export interface ImportHooks {
+  /** The value of an input of the model. */
+  input(name: string): Value;
+  /** The value of an initializer: a constant, or the input that a parameter is. */
+  initializer(name: string, tensor: Tensor): Value;
+  /** Another form of an operator, such as dropout by a mask; undefined leaves it as it is. */
+  replace?(call: ImportedCall): readonly Value[] | undefined;
+}
+
+/** Names and what they stand for; inner names hide outer ones. */
+class Names {
+  readonly #known = new Map<string, Value>();
+
+  constructor(readonly outer?: Names) {}
+
+  set(name: string, value: Value): void {
+    this.#known.set(name, value);
+  }
+
+  find(name: string): Value | undefined {
+    return this.#known.get(name) ?? this.outer?.find(name);
+  }
+}
+
+/**
+ * Appends a model's nodes to a graph.
+ *
+ * @returns the model's outputs by name
+ * @throws OnnxFileError or OperatorError, naming the node, when something is not supported
+ */
+export function importGraph(g: Graph, model: OnnxModel, hooks: ImportHooks): Map<string, Value> {
+  const names = new Names();
+  for (const { name } of model.graph.inputs) names.set(name, hooks.input(name));
+  const importer = new Importer(g, model, hooks);
+  importer.graph(model.graph, names);
+  return new Map(model.graph.outputs.map((name) => [name, found(names, name, "the model")]));
+}
+
+function found(names: Names, name: string, where: string): Value {
+  const value = names.find(name);
+  if (!value) throw new OnnxFileError(`${where} uses "${name}", which nothing before it computes`);
+  return value;
+}
+
+class Importer {
+  /** Functions being inlined. */
+  readonly #inside = new Set<string>();
+
+  constructor(readonly g: Graph, readonly model: OnnxModel, readonly hooks: ImportHooks) {}
+
+  graph(graph: OnnxGraph, names: Names): void {
+    for (const [name, tensor] of graph.initializers) {
+      names.set(name, this.hooks.initializer(name, tensor));
+    }
+    for (const node of graph.nodes) this.node(node, names, {});
+  }
+
+  node(node: OnnxNode, names: Names, around: Readonly<Record<string, OnnxAttribute>>): void {
+    const inputs = node.inputs.map((name) => name ? found(names, name, `"${node.name}"`) : null);
+    const attributes = resolve(node.attributes, around);
+    let results: readonly Value[];
+    try {
+      results = this.apply(node, inputs, attributes, names);
+    } catch (error) {
+      const at = `node "${node.name}": `;
+      if (error instanceof Error && !error.message.startsWith("node ")) {
+        error.message = at + error.message;
+      }
+      throw error;
+    }
+    for (const [i, name] of node.outputs.entries()) {
+      if (!name) continue;
+      if (!results[i]) throw new OnnxFileError(`"${node.name}": no output ${i} of ${node.op}`);
+      names.set(name, results[i]);
+    }
+  }
+
+  apply(
+    node: OnnxNode,
+    inputs: (Value | null)[],
+    attributes: Readonly<Record<string, OnnxAttribute>>,
+    names: Names,
+  ): readonly Value[] {
+    const { op } = node;
+    const body = this.model.functions.get(op);
+    if (body) {
+      if (this.#inside.has(op)) throw new OnnxFileError(`the function ${op} calls itself`);
+      this.#inside.add(op);
+      const inner = new Names();
+      body.inputs.forEach((input, i) => inputs[i] && inner.set(input, inputs[i]!));
+      for (const each of body.nodes) this.node(each, inner, { ...body.defaults, ...attributes });
+      this.#inside.delete(op);
+      return body.outputs.map((output) => found(inner, output, `function ${op}`));
+    }
+    if (op === "If") return this.branch(inputs[0]!, attributes, names);
+    const outputs = node.outputs.findLastIndex((output) => output !== "") + 1;
+    const plain: Record<string, Attribute> = {};
+    for (const [key, value] of Object.entries(attributes)) {
+      if (value instanceof OnnxGraph) {
+        throw new OnnxFileError(`${op} repeats a graph; export the model with its loop unrolled`);
+      }
+      plain[key] = value as Attribute;
+    }
+    const call = { op: op.replace(/^com\.microsoft\.(Gelu)$/, "$1"), inputs, attributes: plain };
+    return this.hooks.replace?.({ ...call, outputs, names: node.outputs }) ??
+      applyUpgraded(this.g, this.model.opset, { ...call, outputs });
+  }
+
+  /** The branch that is taken; which one must be known. */
+  branch(
+    condition: Value,
+    attributes: Readonly<Record<string, OnnxAttribute>>,
+    names: Names,
+  ): Value[] {
+    if (!condition.constant) {
+      throw new OnnxFileError("If's condition is computed; the graph must not depend on data");
+    }
+    const taken = Number(condition.constant.data[0]) ? "then_branch" : "else_branch";
+    const graph = attributes[taken];
+    if (!(graph instanceof OnnxGraph)) throw new OnnxFileError(`If has no ${taken}`);
+    const inner = new Names(names);
+    this.graph(graph, inner);
+    return graph.outputs.map((name) => found(inner, name, taken));
+  }
+}
+
+/** Attributes with references to the function's own replaced by what it was given. */
+function resolve(
+  attributes: Readonly<Record<string, OnnxAttribute>>,
+  around: Readonly<Record<string, OnnxAttribute>>,
+): Record<string, OnnxAttribute> {
+  return Object.fromEntries(
+    Object.entries(attributes).map((
+      [name, value],
+    ) => [
+      name,
+      typeof value === "object" && "reference" in value ? around[value.reference] : value,
+    ]).filter(([, value]) => value !== undefined),
+  );
+}

@@ -1,0 +1,77 @@
+/** Losses appended to a model that has none. */
+
+import type { Graph, Value } from "../graph.ts";
+import { classifierOutputs } from "../layers.ts";
+import type { Mode } from "../model.ts";
+import { formatDims, normalizeAxis } from "../tensor.ts";
+
+/** The losses that can be appended. */
+export const LOSSES = ["cross-entropy", "mse", "mae", "binary-cross-entropy"] as const;
+
+/** A loss by name. */
+export type LossName = typeof LOSSES[number];
+
+/** Appends a loss: declares the input `target` and the outputs. */
+export type AppendLoss = (
+  g: Graph,
+  prediction: Value,
+  mode: Mode,
+) => Record<string, Value> & { loss: Value };
+
+/** The mean over all elements of a function of prediction and target; `target` has the same shape. */
+function elementwise(f: (g: Graph, prediction: Value, target: Value) => Value): AppendLoss {
+  return (g, prediction, mode) => {
+    const target = g.input("target", "float32", prediction.dims);
+    const losses = f(g, prediction, target);
+    const loss: { loss: Value } = { loss: g.output("loss", g.mean(losses)) };
+    if (mode === "train") return loss as ReturnType<AppendLoss>;
+    return {
+      ...loss,
+      prediction: g.output("prediction", prediction),
+      loss_sum: g.output("loss_sum", g.sum(losses)),
+    };
+  };
+}
+
+/**
+ * The loss of a name, to be appended.
+ *
+ * - `cross-entropy`: softmax cross entropy; `target` int32 holds class indices. The classes are the last
+ *   axis of predictions of up to 3 axes (`[batch, classes]`, `[batch, length, classes]`), and axis 1 of
+ *   images, unless `classAxis` says otherwise.
+ * - `mse`, `mae`: mean squared and absolute error; `target` float32 has the prediction's shape.
+ * - `binary-cross-entropy`: of logits, with `target` from 0 to 1.
+ */
+export function lossNamed(name: LossName, classAxis?: number): AppendLoss {
+  switch (name) {
+    case "cross-entropy":
+      return (g, prediction, mode) => {
+        const rank = prediction.dims.length;
+        if (rank < 2) {
+          throw new RangeError(
+            `cross entropy needs predictions [batch, classes], got ${formatDims(prediction.dims)}`,
+          );
+        }
+        const axis = normalizeAxis(classAxis ?? (rank > 3 ? 1 : -1), rank);
+        const order = prediction.dims.map((_, i) => i).toSpliced(axis, 1);
+        const target = g.input("target", "int32", order.map((i) => prediction.dims[i]));
+        const last = g.transpose(prediction, [...order, axis]);
+        const rows = g.reshape(last, [-1, prediction.dims[axis]]);
+        return classifierOutputs(g, rows, g.reshape(target, [-1]), mode);
+      };
+    case "mse":
+      return elementwise((g, prediction, target) => {
+        const difference = g.sub(prediction, target);
+        return g.mul(difference, difference);
+      });
+    case "mae":
+      return elementwise((g, prediction, target) => g.abs(g.sub(prediction, target)));
+    case "binary-cross-entropy":
+      // max(x, 0) − x t + log(1 + e^−|x|) overflows nowhere.
+      return elementwise((g, x, target) =>
+        g.add(g.sub(g.relu(x), g.mul(x, target)), g.op("Softplus", [g.neg(g.abs(x))]))
+      );
+    default:
+      throw new RangeError(`there is no loss "${name}"; take one of ${LOSSES.join(", ")}`);
+  }
+}

@@ -1,0 +1,233 @@
+/**
+ * Any forward ONNX graph as a model to train: its weights become variables, a loss is appended, dropout and
+ * batch normalisation do what they do in training.
+ *
+ * @module
+ */
+
+import { dropoutMask, type FloatTensor, type MaskKey } from "../dropout.ts";
+import { Graph, type Value } from "../graph.ts";
+import type { BuildOptions, Mode, Model, ModelGraph, Role, Variable } from "../model.ts";
+import { runningStatistics } from "../layers.ts";
+import { type Tensor, toNumbers } from "../tensor.ts";
+import { type FileVariable, findVariables, unties } from "./_variables.ts";
+import { type ImportedCall, importGraph } from "./import.ts";
+import { type LossName, lossNamed } from "./losses.ts";
+import { OnnxFileError, type OnnxInput, type OnnxModel, readOnnxFile } from "./onnx_file.ts";
+
+/** Options of {@linkcode foreignModel}. */
+export interface ForeignModelOptions {
+  /** What the model is called. @default {"onnx"} */
+  readonly name?: string;
+  /**
+   * What is minimised: a loss of prediction and target that is appended, or `{ output }`, a scalar that the
+   * file itself computes. @default {an output "loss" if the file has one, else "cross-entropy"}
+   */
+  readonly loss?: LossName | { readonly output: string };
+  /** The prediction's axis of classes, for cross entropy; see {@linkcode lossNamed}. */
+  readonly classAxis?: number;
+  /** The output that is the prediction. @default {the first} */
+  readonly prediction?: string;
+  /** Lengths of the file's symbolic dimensions, such as `{ sequence: 70 }`; the batch's comes by itself. */
+  readonly dims?: Readonly<Record<string, number>>;
+  /** Which tensors are trained. @default {those that stand where operators have weights} */
+  readonly trained?: (name: string, tensor: Tensor) => boolean;
+}
+
+/** A model read from an ONNX file. */
+export interface ForeignModel extends Model {
+  /** A mask for each dropout of a training graph, ready to feed; none in a file without dropout. */
+  masks(batchSize: number, key: MaskKey): Record<string, FloatTensor>;
+}
+
+/** A dropout that became an input. */
+interface Drop {
+  readonly name: string;
+  readonly dims: readonly number[];
+  readonly ratio: number;
+}
+
+/**
+ * A model from an ONNX file, opset 9 or later.
+ *
+ * The file's one data input becomes `input` (int64 becomes int32), its first axis the batch (or the axis
+ * whose symbol names a batch). Weights keep the file's names; a graph exported for evaluation trains as
+ * well: batch normalisation takes the batch's statistics and updates the running ones as PyTorch does.
+ *
+ * @param file the bytes of the file
+ * @throws OnnxFileError when the file cannot be read or has more inputs than data and target; building
+ * throws the same, or an OperatorError, at what cannot be trained
+ */
+export function foreignModel(file: Uint8Array, options: ForeignModelOptions = {}): ForeignModel {
+  const model = readOnnxFile(file), variables = findVariables(model);
+  const { trained } = options;
+  if (trained) {
+    for (const [name, tensor] of model.graph.initializers) {
+      if (variables.get(name)?.role === "statistic") continue;
+      variables.delete(name);
+      if (trained(name, tensor)) variables.set(name, { tensor, role: "parameter" });
+    }
+  }
+  const build = (given: BuildOptions) => new Build(model, variables, options, given);
+  return {
+    name: options.name ?? "onnx",
+    build: (given) => build(given).result,
+    masks(batchSize, key) {
+      const { drops } = build({ batchSize, mode: "train" });
+      return Object.fromEntries(
+        drops.map(({ name, dims, ratio }) => [name, dropoutMask(name, dims, ratio, key)]),
+      );
+    },
+  };
+}
+
+/** One graph made of the file. */
+class Build {
+  readonly graph = new Graph();
+  readonly drops: Drop[] = [];
+  readonly result: ModelGraph;
+  readonly #mode: Mode;
+  readonly #variables = new Map<string, Variable>();
+
+  constructor(
+    readonly model: OnnxModel,
+    readonly file: ReadonlyMap<string, FileVariable>,
+    readonly options: ForeignModelOptions,
+    { batchSize, mode }: BuildOptions,
+  ) {
+    this.#mode = mode;
+    const g = this.graph, lossOutput = this.#lossOutput();
+    const data = this.#declareInputs(batchSize, lossOutput !== undefined);
+    const outputs = importGraph(g, model, {
+      input: (name) => data.get(name)!,
+      initializer: (name, tensor) => this.#initializer(name, tensor),
+      replace: (call) => this.#replace(call),
+    });
+    const results = lossOutput
+      ? { loss: g.output("loss", g.reshape(this.#find(outputs, lossOutput), [])) }
+      : this.#appendLoss(outputs);
+    const variables = [...this.#variables.values()];
+    this.result = { graph: g, loss: results.loss, outputs: results, variables };
+  }
+
+  /** The output that is the loss, if the file has one. */
+  #lossOutput(): string | undefined {
+    const { loss } = this.options;
+    if (typeof loss === "object") return loss.output;
+    return loss === undefined && this.model.graph.outputs.includes("loss") ? "loss" : undefined;
+  }
+
+  #appendLoss(outputs: Map<string, Value>) {
+    const { loss = "cross-entropy", classAxis, prediction } = this.options;
+    const value = this.#find(outputs, prediction ?? this.model.graph.outputs[0]);
+    return lossNamed(loss as LossName, classAxis)(this.graph, value, this.#mode);
+  }
+
+  #find(outputs: Map<string, Value>, name: string): Value {
+    const value = outputs.get(name);
+    if (value) return value;
+    throw new OnnxFileError(
+      `the model has no output "${name}", but ${[...outputs.keys()].join(", ")}`,
+    );
+  }
+
+  /** Declares `input`, and `target` if the loss is inside the file. */
+  #declareInputs(batchSize: number, inside: boolean): Map<string, Value> {
+    const { inputs } = this.model.graph;
+    if (inputs.length !== (inside ? 2 : 1)) {
+      throw new OnnxFileError(
+        `the model has ${inputs.length} inputs (${inputs.map(({ name }) => name).join(", ")}); ` +
+          `what can be fed is one input${inside ? " and one target" : ""}`,
+      );
+    }
+    const target = inside
+      ? inputs.find(({ name }) => /target|label|^y$/i.test(name)) ?? inputs[1]
+      : null;
+    const symbol = inputs.flatMap(({ dims }) => dims)
+      .find((dim) => typeof dim === "string" && /batch|^n$/i.test(dim));
+    return new Map(inputs.map((input) => {
+      const name = input === target ? "target" : "input";
+      return [input.name, this.#declare(name, input, batchSize, symbol)];
+    }));
+  }
+
+  #declare(
+    name: string,
+    { name: own, type, dims }: OnnxInput,
+    batchSize: number,
+    symbol: string | number | null | undefined,
+  ): Value {
+    const fixed = dims.map((dim, axis) => {
+      if (symbol ? dim === symbol : axis === 0) return batchSize;
+      if (typeof dim === "number") return dim;
+      const given = dim === null ? undefined : this.options.dims?.[dim];
+      if (given !== undefined) return given;
+      throw new OnnxFileError(
+        `axis ${axis} of the input "${own}" has no fixed length` +
+          (dim === null ? "; export the model with one" : `: give dims: { "${dim}": … }`),
+      );
+    });
+    // WebGPU has no arithmetic on int64, and indices need none.
+    const value = this.graph.input(name, type === "int64" ? "int32" : type, fixed);
+    return this.graph.cast(value, type);
+  }
+
+  #initializer(name: string, tensor: Tensor): Value {
+    const variable = this.file.get(name);
+    return variable ? this.#variable(name, tensor, variable.role) : this.graph.tensor(tensor);
+  }
+
+  #variable(name: string, tensor: Tensor, role: Role): Value {
+    const value = this.graph.input(name, "float32", tensor.dims);
+    const initial = () => Float32Array.from(toNumbers(tensor).data);
+    this.#variables.set(name, { name, dims: tensor.dims, role, value, initial });
+    return value;
+  }
+
+  #replace(call: ImportedCall): readonly Value[] | undefined {
+    if (call.op === "Identity") return this.#untie(call);
+    if (call.op === "BatchNormalization") return this.#batchNormalization(call);
+    return call.op === "Dropout" ? this.#dropout(call) : undefined;
+  }
+
+  /** A vector under a second name is a variable of its own. */
+  #untie({ inputs: [x], names: [name] }: ImportedCall): readonly Value[] | undefined {
+    const own = this.file.get(name), same = this.#variables.get(x!.name);
+    if (!own || same?.value !== x || !unties(own.tensor)) return undefined;
+    return [this.#variable(name, own.tensor, own.role)];
+  }
+
+  #batchNormalization({ inputs, attributes }: ImportedCall): readonly Value[] {
+    const g = this.graph, [x, scale, bias, mean, variance] = inputs as Value[];
+    const epsilon = Number(attributes.epsilon ?? 1e-5);
+    if (this.#mode === "eval") {
+      return [
+        g.op("BatchNormalization", [x, scale, bias, mean, variance], { epsilon }),
+        mean,
+        variance,
+      ];
+    }
+    const parts = g.opMany("celgc.BatchNormalization", [x, scale, bias], { epsilon }, 3);
+    const momentum = 1 - Number(attributes.momentum ?? 0.9);
+    const next = runningStatistics(g, x, [mean, variance], [parts[1], parts[2]], momentum);
+    [mean, variance].forEach((old, i) => {
+      const variable = this.#variables.get(old.name);
+      if (variable?.value !== old) return;
+      this.#variables.set(old.name, { ...variable, next: next[i] });
+      g.output(`${old.name}.next`, next[i]);
+    });
+    return [parts[0], ...next];
+  }
+
+  #dropout({ inputs: [x, given], names: [name] }: ImportedCall): readonly Value[] {
+    const g = this.graph, all = () => g.expand(g.scalar(1, "bool"), x!.dims);
+    const ratio = given ? Number(given.constant?.data[0]) : 0.5;
+    if (!(ratio >= 0 && ratio < 1)) {
+      throw new OnnxFileError(`dropout's ratio must be known: ${ratio}`);
+    }
+    if (this.#mode === "eval" || ratio === 0) return [x!, all()];
+    const mask = g.input(`${name}.mask`, "float32", x!.dims);
+    this.drops.push({ name: mask.name, dims: x!.dims, ratio });
+    return [g.mul(x!, mask), g.greater(mask, 0)];
+  }
+}
