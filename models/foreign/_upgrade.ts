@@ -102,12 +102,12 @@ const upgrades: Readonly<Record<string, Upgrade>> = {
   },
 };
 
-/** Applies what an operator of `opset` says, to a graph of today's operators. */
-export function applyUpgraded(g: Graph, opset: number, call: Application): readonly Value[] {
+/** What an operator of `opset` says, as opset 18 says it: an operator, or values already computed. */
+export function upgrade(
+  g: Graph,
+  opset: number,
+  call: Application,
+): Application | readonly Value[] {
   const rule = upgrades[call.op];
-  const today = rule && opset < rule.before ? rule.upgrade(g, call) : call;
-  if (!("op" in today)) return today;
-  const { op, inputs, attributes, outputs } = today;
-  const last = inputs.findLastIndex((input) => input !== null);
-  return g.opMany(op, inputs.slice(0, last + 1), attributes, outputs);
+  return rule && opset < rule.before ? rule.upgrade(g, call) : call;
 }

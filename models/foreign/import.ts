@@ -6,9 +6,9 @@
  */
 
 import type { Graph, Value } from "../graph.ts";
-import type { Attribute, Attributes } from "../operator.ts";
+import type { Attribute } from "../operator.ts";
 import type { Tensor } from "../tensor.ts";
-import { applyUpgraded } from "./_upgrade.ts";
+import { type Application, upgrade } from "./_upgrade.ts";
 import {
   type OnnxAttribute,
   OnnxFileError,
@@ -18,13 +18,8 @@ import {
 } from "./onnx_file.ts";
 
 /** An operator about to be imported. */
-export interface ImportedCall {
-  readonly op: string;
-  readonly inputs: readonly (Value | null)[];
-  readonly attributes: Attributes;
-  /** How many outputs the file names. */
-  readonly outputs: number;
-  /** What the file calls them. */
+export interface ImportedCall extends Application {
+  /** What the file calls the outputs. */
   readonly names: readonly string[];
 }
 
@@ -132,9 +127,18 @@ class Importer {
       }
       plain[key] = value as Attribute;
     }
-    const call = { op: op.replace(/^com\.microsoft\.(Gelu)$/, "$1"), inputs, attributes: plain };
-    return this.hooks.replace?.({ ...call, outputs, names: node.outputs }) ??
-      applyUpgraded(this.g, this.model.opset, { ...call, outputs });
+    const name = op.replace(/^com\.microsoft\.(Gelu)$/, "$1");
+    const call = upgrade(this.g, this.model.opset, {
+      op: name,
+      inputs,
+      attributes: plain,
+      outputs,
+    });
+    if (!("op" in call)) return call;
+    const replaced = this.hooks.replace?.({ ...call, names: node.outputs });
+    if (replaced) return replaced;
+    const last = call.inputs.findLastIndex((input) => input !== null);
+    return this.g.opMany(call.op, call.inputs.slice(0, last + 1), call.attributes, call.outputs);
   }
 
   /** The branch that is taken; which one must be known. */

@@ -205,6 +205,8 @@ class Build {
         g.op("BatchNormalization", [x, scale, bias, mean, variance], { epsilon }),
         mean,
         variance,
+        mean,
+        variance,
       ];
     }
     const parts = g.opMany("celgc.BatchNormalization", [x, scale, bias], { epsilon }, 3);
@@ -216,7 +218,8 @@ class Build {
       this.#variables.set(old.name, { ...variable, next: next[i] });
       g.output(`${old.name}.next`, next[i]);
     });
-    return [parts[0], ...next];
+    // Before opset 14 the batch's own statistics were outputs too.
+    return [parts[0], ...next, parts[1], parts[2]];
   }
 
   #dropout({ inputs: [x, given], names: [name] }: ImportedCall): readonly Value[] {

@@ -1,6 +1,6 @@
 """Networks exported by PyTorch, with their gradients.
 
-Arguments: a network (resnet18, lstm, gpt, vgg) and a mode (train, eval) of export. Writes one JSON line
+Arguments: a network (resnet18, lstm, gpt, vgg), a mode (train, eval) of export and an opset. Writes one JSON line
 {"file", "loss", "names", "shapes", "input", "target"}, `file` being a length, followed by the ONNX file in
 so many bytes, and the gradients of the mean cross entropy by the named parameters, as raw float64, computed
 in float64 with the network in training.
@@ -132,7 +132,7 @@ class Gpt(nn.Module):
         return self.head(self.ln_f(x))
 
 
-def main(network, mode):
+def main(network, mode, opset):
     torch.manual_seed(1)
     torch.set_num_threads(1)
     if network in ("resnet18", "vgg"):
@@ -148,7 +148,7 @@ def main(network, mode):
     training = torch.onnx.TrainingMode.TRAINING if mode == "train" else torch.onnx.TrainingMode.EVAL
     torch.onnx.export(
         model, images, file, input_names=["images"], output_names=["scores"], dynamic_axes=axes,
-        opset_version=17, training=training, do_constant_folding=mode != "train",
+        opset_version=int(opset), training=training, do_constant_folding=mode != "train",
     )
     model = model.double().train()
     scores = model(images.double() if images.is_floating_point() else images)
