@@ -12,6 +12,7 @@ import { activationRules } from "./activation.ts";
 import { blockedRule } from "./blocked.ts";
 import { convolutionRules } from "./convolution.ts";
 import { indexingRules } from "./indexing.ts";
+import { logicRules } from "./logic.ts";
 import { normalizationRules } from "./normalization.ts";
 import { poolingRules } from "./pooling.ts";
 import { recurrentRules } from "./recurrent.ts";
@@ -24,6 +25,7 @@ const rules: LoweringRules = {
   ...activationRules,
   ...convolutionRules,
   ...indexingRules,
+  ...logicRules,
   ...normalizationRules,
   ...poolingRules,
   ...recurrentRules,
