@@ -75,12 +75,12 @@ export async function readConfig(directory: string): Promise<RunConfig> {
  * Makes the folder of a run: the one that was asked for, or `runs/<time>-<name>`.
  *
  * @returns its absolute path
- * @throws OptionError if it holds a run already, which would be lost
+ * @throws OptionError if it holds a run already, which would be lost, or cannot be made
  */
 export async function makeRunDirectory(options: Options, now: Date = new Date()): Promise<string> {
   if (options.out !== null) {
     const directory = resolve(options.out);
-    await Deno.mkdir(directory, { recursive: true });
+    await makeFolder(directory, `--out ${options.out}`);
     for (const file of [FILES.config, FILES.metrics]) {
       if (!await exists(join(directory, file))) continue;
       throw new OptionError(
@@ -93,7 +93,7 @@ export async function makeRunDirectory(options: Options, now: Date = new Date())
   const time = now.toISOString().slice(0, 19).replace(/[-:]/g, "").replace("T", "-");
   const name = options.preset ?? `${options.task}-${options.model}-${options.algorithm}`;
   const base = resolve("runs", `${time}-${name}`);
-  await Deno.mkdir(resolve("runs"), { recursive: true });
+  await makeFolder(resolve("runs"), "the folder runs here");
   for (let copy = 1;; copy++) {
     const directory = copy === 1 ? base : `${base}-${copy}`;
     try {
@@ -102,6 +102,15 @@ export async function makeRunDirectory(options: Options, now: Date = new Date())
     } catch (error) {
       if (!(error instanceof Deno.errors.AlreadyExists)) throw error;
     }
+  }
+}
+
+async function makeFolder(path: string, name: string): Promise<void> {
+  try {
+    await Deno.mkdir(path, { recursive: true });
+  } catch (error) {
+    if (!(error instanceof Error)) throw error;
+    throw new OptionError(`${name} cannot be made: ${error.message}`, { cause: error });
   }
 }
 

@@ -7,7 +7,7 @@ import {
   type JobGraph,
   stepGraph,
 } from "../graphs.ts";
-import { choice, text } from "../option.ts";
+import { choice, OptionError, text } from "../option.ts";
 import { OPTIONS, type Options } from "../options.ts";
 import { algorithmOf, resolveOptions } from "../resolve.ts";
 import type { CommandSpec } from "./command_line.ts";
@@ -68,7 +68,9 @@ export const exportCommand: CommandSpec = {
     const { graph } = build(kind, options);
     const bytes = encodeModel(graph, { target, metadata: { model: options.model, graph: kind } });
     const path = out ?? `${options.model}-${kind}.onnx`;
-    await Deno.writeFile(path, bytes);
+    await Deno.writeFile(path, bytes).catch((cause) => {
+      throw new OptionError(`--out ${path} cannot be written: ${cause.message}`, { cause });
+    });
     console.log(
       `${path}: ${bytes.length} bytes; inputs ${names(graph.inputs)}; outputs ${
         names(graph.outputs)

@@ -44,6 +44,11 @@ const WRONG: [string[], RegExp][] = [
   [["launch", "--preset", "cifar"], /--preset must be one of cifar10-resnet56/],
   [["launch", "--algorithm", "single", "--ranks", "4"], /one rank/],
   [["launch", "--task", "cifar10", "--data", "/no/such/folder"], /--data .*\/no\/such\/folder/],
+  [["launch", "--out", "deno.json"], /--out deno\.json cannot be made: .*exists/],
+  [
+    ["export", "--out", "no/such/folder/f.onnx"],
+    /--out no\/such\/folder\/f\.onnx cannot be written/,
+  ],
   [["launch", "no_such_program.ts"], /no program no_such_program\.ts/],
   [["launch", "--lr", "1", "program.ts"], /--lr is for training .* program\.ts/],
   [["lunch"], /unknown command 'lunch' \(Did you mean launch\?\)/],
