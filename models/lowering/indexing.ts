@@ -2,6 +2,7 @@
 
 import type { Value } from "../graph.ts";
 import { normalizeAxis } from "../tensor.ts";
+import { zeros } from "./_zeros.ts";
 import type { LoweringRules } from "./rule.ts";
 
 /** Rules for indexing. */
@@ -19,7 +20,7 @@ export const indexingRules: LoweringRules = {
     x = g.reshape(x, counts.map((count, i) => count * steps[i]));
     return [g.pad(x, starts, dims.map((dim, i) => dim - starts[i] - x.dims[i]))];
   },
-  "celgc.GatherGradient"(g, { inputs, attributes }) {
+  "celgc.GatherGradient"(g, { inputs, attributes }, target) {
     const [indices, dy] = inputs as Value[];
     const dims = attributes.dims as readonly number[];
     const axis = normalizeAxis(Number(attributes.axis), dims.length);
@@ -31,7 +32,7 @@ export const indexingRules: LoweringRules = {
     const dyFront = [...dyOrder.splice(axis, count), ...dyOrder];
     const front = toFront.map((i) => dims[i]);
     const added = g.op("ScatterND", [
-      g.expand(g.scalar(0, dy.type), front),
+      zeros(g, target, dy, front),
       g.cast(g.unsqueeze(indices, [-1]), "int64"),
       g.transpose(dy, dyFront),
     ], { reduction: "add" });

@@ -11,9 +11,11 @@ import { copyNode, rewrite } from "../rewrite.ts";
 import { activationRules } from "./activation.ts";
 import { blockedRule } from "./blocked.ts";
 import { convolutionRules } from "./convolution.ts";
+import { embeddingRules } from "./embedding.ts";
 import { indexingRules } from "./indexing.ts";
 import { logicRules } from "./logic.ts";
 import { normalizationRules } from "./normalization.ts";
+import { computeOutputs } from "./outputs.ts";
 import { poolingRules } from "./pooling.ts";
 import { recurrentRules } from "./recurrent.ts";
 import type { LoweringRules, Target } from "./rule.ts";
@@ -24,6 +26,7 @@ export type { Target } from "./rule.ts";
 const rules: LoweringRules = {
   ...activationRules,
   ...convolutionRules,
+  ...embeddingRules,
   ...indexingRules,
   ...logicRules,
   ...normalizationRules,
@@ -48,6 +51,7 @@ export function lower(graph: Graph, target: Target, channelBlock = 1): Graph {
         copyNode(g, node, inputs);
     },
   });
+  if (target === "webgpu") computeOutputs(lowered);
   // Rules may make more than the outputs need, such as all three gradients of a normalisation.
   return rewrite(lowered);
 }
