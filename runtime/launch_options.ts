@@ -87,6 +87,11 @@ export async function checkOptions(options: LaunchProgramOptions): Promise<URL> 
   if (cwd !== undefined && !(await isThere(cwd))?.isDirectory) {
     throw new RangeError(`cannot launch: there is no directory ${cwd}`);
   }
+  for (const path of Object.values(options.tls ?? {})) {
+    const found = await isThere(path);
+    if (found !== null && !found.isDirectory) continue;
+    throw new RangeError(`cannot launch: there is no file ${path} for TLS`);
+  }
   const url = programUrl(options.program);
   if (url.protocol === "file:" && !(await isThere(url))?.isFile) {
     throw new RangeError(`cannot launch: there is no program ${options.program}`);

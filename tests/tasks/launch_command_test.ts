@@ -49,6 +49,11 @@ const WRONG: [string[], RegExp][] = [
     ["export", "--out", "no/such/folder/f.onnx"],
     /--out no\/such\/folder\/f\.onnx cannot be written/,
   ],
+  [["launch", "--cwd", "/no/such/folder", "mod.ts"], /no directory \/no\/such\/folder/],
+  [
+    ["launch", ..."--tls-cert no.pem --tls-key no.pem --tls-ca no.pem mod.ts".split(" ")],
+    /no file no\.pem/,
+  ],
   [["launch", "no_such_program.ts"], /no program no_such_program\.ts/],
   [["launch", "--lr", "1", "program.ts"], /--lr is for training .* program\.ts/],
   [["lunch"], /unknown command 'lunch' \(Did you mean launch\?\)/],
