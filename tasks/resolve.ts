@@ -55,6 +55,12 @@ export function resolveOptions(given: Readonly<Record<string, unknown>>): Option
       throw new OptionError(`--algorithm ${algorithm} averages after the step, not before it`);
     }
   }
+  if (options.task === "generated-images" && (options.data !== null || options.download)) {
+    throw new OptionError(
+      `${options.data === null ? "--download" : "--data"} is for a data set on disk, but --task ` +
+        `${options.task} draws its own; name another, such as --task cifar10`,
+    );
+  }
   if (options.data === null && options.download) options.data = `data/${options.task}`;
   if (options.data === null && options.task === "cifar10") {
     throw new OptionError(

@@ -61,6 +61,13 @@ Deno.test("options from code are checked like those from text", () => {
   assert.throws(() => resolveOptions({ decayAt: "80" }), /--decay-at must be/);
 });
 
+Deno.test("a folder of data is not passed over in silence by a task that draws its own", () => {
+  assert.throws(() => resolveOptions({ data: "dir" }), /--data .*generated-images.*--task cifar10/);
+  assert.throws(() => resolveOptions({ download: true }), /--download .*generated-images/);
+  assert.equal(resolveOptions({ data: "dir", task: "cifar10" }).data, "dir");
+  assert.equal(resolveOptions({ data: null, download: false }).task, "generated-images");
+});
+
 Deno.test("what is given wins over the preset, and the preset over the default", () => {
   const options = resolveOptions({ preset: "cifar10-resnet56", data: "dir", lr: 0.2 });
   assert.equal(options.lr, 0.2);
