@@ -35,6 +35,8 @@ export const Kind = {
   MISMATCH: 9,
   /** The sender has lost a rank. */
   LOST: 10,
+  /** There is something in the receiver's mailbox. */
+  WAKE: 11,
 } as const;
 
 /** The fields of a header. */

@@ -10,6 +10,7 @@ import { describeMismatch } from "./collectives/_signature.ts";
 import { type EarlyFrame, type Engine, type Landing, landing, type Loss } from "./engine.ts";
 import { ClosedError, MismatchError } from "./errors.ts";
 import { encodeFrame, type Frame, Kind } from "./_frame.ts";
+import { Neighbours } from "./neighbours.ts";
 import { Messages } from "./point_to_point.ts";
 import { type OperationStats, Stats } from "./stats.ts";
 
@@ -25,8 +26,6 @@ export class Context {
   readonly size: number;
   readonly messages: Messages;
   readonly stats = new Stats();
-  /** The members' process numbers if all can read each other's memory, else null; found on demand. */
-  neighbours: Promise<readonly number[] | null> | undefined;
   /** Why the communicator cannot be used any more, or null. */
   failure: Error | null = null;
 
@@ -79,21 +78,37 @@ export class Context {
   /** Runs one collective call on this rank; its place in the order of calls is taken at once. */
   async collective<T>(signature: Signature, body: (call: Call) => Promise<T>): Promise<T> {
     const call = new Call(this, this.#sequence++, signature), start = performance.now();
+    const { engine } = this;
     call.stats.calls++;
+    engine.activeCalls++;
     try {
       if (this.failure !== null) throw this.failure;
-      if (this.engine.losses.size > 0) {
-        const gone = this.group.find((world) => this.engine.losses.has(world));
-        if (gone !== undefined) throw this.engine.peerLostError(gone, call.operation);
+      if (engine.losses.size > 0) {
+        const gone = this.group.find((world) => engine.losses.has(world));
+        if (gone !== undefined) throw engine.peerLostError(gone, call.operation);
       }
       this.#calls.set(call.sequence, call);
       const early = this.#early.get(call.sequence);
       if (early !== undefined) this.#deliverEarly(call, early);
+      if (engine.meeting === undefined) await this.#meet(call);
       return await body(call);
+    } catch (error) {
+      engine.neighbours?.distrust();
+      throw error;
     } finally {
+      engine.activeCalls--;
       this.#calls.delete(call.sequence);
       call.stats.seconds += (performance.now() - start) / 1e3;
     }
+  }
+
+  /** The job's first collective is also where its ranks find out who shares a host. */
+  async #meet(call: Call): Promise<void> {
+    const { engine } = this, met = Neighbours.meet(call);
+    engine.meeting = met.then((neighbours) => {
+      engine.neighbours = neighbours;
+    });
+    await engine.meeting;
   }
 
   #deliverEarly(call: Call, early: EarlyFrame[]): void {

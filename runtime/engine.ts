@@ -8,6 +8,8 @@
 import type { Context } from "./context.ts";
 import { PeerLostError } from "./errors.ts";
 import { decodeFrame, encodeFrame, type Frame, Kind } from "./_frame.ts";
+import type { Mailbox } from "./mailbox.ts";
+import type { Neighbours } from "./neighbours.ts";
 import type { FrameSink, Transport } from "./transport.ts";
 import { WorkspacePool } from "./workspace.ts";
 
@@ -52,6 +54,14 @@ export class Engine implements FrameSink {
   readonly losses = new Map<number, Loss>();
   /** Scratch memory of the collectives. */
   readonly workspaces = new WorkspacePool();
+  /** Frames from ranks of this host, if they can write to this rank's memory. */
+  mailbox: Mailbox | null = null;
+  /** The ranks of this host, once known; null if nothing is to be gained from them. */
+  neighbours: Neighbours | null = null;
+  /** Settles when the ranks know about each other; undefined before the job's first collective. */
+  meeting: Promise<void> | undefined;
+  /** Collective calls in progress on this rank. */
+  activeCalls = 0;
   /** Larger than the number of any context this rank has been part of. */
   nextContext = 0;
 
@@ -96,7 +106,15 @@ export class Engine implements FrameSink {
     place?.done();
   }
 
+  /** Takes in a frame that came another way; `payload` is not kept. */
+  deliver(peer: number, header: DataView, payload: Uint8Array): void {
+    const place = this.#route(peer, decodeFrame(header), payload.length);
+    place.into.set(payload);
+    place.done();
+  }
+
   #route(peer: number, frame: Frame, length: number): Landing {
+    if (frame.kind === Kind.WAKE) return landing(length, () => this.mailbox?.empty());
     if (frame.kind === Kind.LOST) {
       return landing(length, (payload) => this.#heard(peer, frame.root, payload));
     }

@@ -25,7 +25,7 @@ export async function memoryAllreduce(
   segmentBytes = MEMORY_SEGMENT_BYTES,
 ): Promise<void> {
   const { rank, size, engine } = call.context;
-  const memory = PeerMemory.open()!, peers = others(call);
+  const { memory } = engine.neighbours!, peers = others(call);
   const address = PeerMemory.address(bytes);
   const mine = new Uint8Array(Float64Array.of(address).buffer);
   const addresses = new Float64Array((await call.exchange(mine, concatenate)).slice().buffer);

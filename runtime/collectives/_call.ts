@@ -7,7 +7,7 @@
 
 import type { Context } from "../context.ts";
 import { type Landing, landing, type Loss } from "../engine.ts";
-import { type Frame, Kind } from "../_frame.ts";
+import { encodeFrame, type Frame, Kind } from "../_frame.ts";
 import type { OperationStats } from "../stats.ts";
 import { pack, unpack } from "./_pack.ts";
 import { COLLECTIVES, type Signature } from "./_signature.ts";
@@ -35,6 +35,8 @@ export class Call {
 
   readonly #waiters = new Map<number, Waiter>();
   readonly #arrived = new Map<number, Uint8Array>();
+  /** Children in whose mailboxes the place for this rank's answer is empty. */
+  readonly #emptyPlaces = new Set<number>();
   #waves = 0;
   #error: unknown = null;
 
@@ -77,6 +79,7 @@ export class Call {
     const wave = this.#waves++;
     const children = childrenOf(rank, size);
     const contributions = [mine];
+    this.#lookFor(Kind.UP, wave, children);
     for (const child of children) {
       const payload = await this.#receive(Kind.UP, wave, child);
       const count = subtreeSize(child, size);
@@ -90,6 +93,7 @@ export class Call {
     } else {
       const parent = parentOf(rank, size), count = contributions.length;
       this.#post(Kind.UP, wave, parent, count === 1 ? mine : pack(contributions));
+      this.#lookFor(Kind.DOWN, wave, [parent]);
       const payload = await this.#receive(Kind.DOWN, wave, parent);
       if (count === 1) return payload;
       answer = payload[0] === COMMON ? payload.subarray(8) : unpack(payload.subarray(8), count);
@@ -107,26 +111,45 @@ export class Call {
     return common ? answer as Uint8Array : (answer as Uint8Array[])[0];
   }
 
-  /** Sends a frame of a wave without waiting: its payload stays as it is long enough. */
+  /**
+   * Sends a frame of a wave without waiting: its payload stays as it is long enough.
+   *
+   * A mailbox has one place for each sender and direction. That of the parent is empty if this is the
+   * sender's only call, because the answer to the last frame there has come; so is the sender's own
+   * place for the answer, which a tag of 1 tells the parent.
+   */
   #post(kind: number, wave: number, to: number, payload: Uint8Array): void {
     const { name, type, count, op, root, algorithm, segmentBytes } = this.signature;
-    this.context.send(
-      to,
-      {
-        kind,
-        collective: COLLECTIVES.indexOf(name),
-        type,
-        count,
-        op,
-        root,
-        flags: algorithm,
-        bytes: segmentBytes,
-        sequence: this.sequence,
-        slot: wave,
-      },
-      payload,
-      this.stats,
-    ).catch(ignore);
+    const { context, stats } = this, { neighbours, activeCalls } = context.engine;
+    const isEmpty = kind === Kind.UP ? activeCalls === 1 : this.#emptyPlaces.has(to);
+    const header = encodeFrame({
+      kind,
+      context: context.id,
+      tag: isEmpty ? 1 : 0,
+      collective: COLLECTIVES.indexOf(name),
+      type,
+      count,
+      op,
+      root,
+      flags: algorithm,
+      bytes: segmentBytes,
+      sequence: this.sequence,
+      slot: wave,
+    });
+    stats.bytesSent += payload.length;
+    const world = context.group[to], direction = kind === Kind.UP ? 0 : 1;
+    if (isEmpty && neighbours?.post(world, direction, header, payload)) return;
+    context.engine.transport.send(world, header, payload).catch(ignore);
+  }
+
+  /** Looks for frames that may come through the mailbox, before waiting for them takes its time. */
+  #lookFor(kind: number, wave: number, from: readonly number[]): void {
+    const { engine, group } = this.context, { neighbours } = engine;
+    if (neighbours === null || engine.activeCalls !== 1 || this.#error !== null) return;
+    const keys = from.filter((rank) => neighbours.isNear(group[rank]))
+      .map((rank) => this.#key(kind, wave, rank));
+    if (keys.length === 0) return;
+    neighbours.look(() => this.#error !== null || keys.every((key) => this.#arrived.has(key)));
   }
 
   /**
@@ -175,6 +198,7 @@ export class Call {
   /** Takes in a frame of this call. */
   accept(from: number, frame: Frame, length: number): Landing {
     this.stats.bytesReceived += length;
+    if (frame.kind === Kind.UP && frame.tag === 1) this.#emptyPlaces.add(from);
     const key = this.#key(frame.kind, frame.slot, from);
     const into = this.#waiters.get(key)?.into;
     if (into === undefined) return landing(length, (payload) => this.#arrive(key, payload));

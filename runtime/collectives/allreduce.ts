@@ -5,7 +5,6 @@ import type { Call } from "./_call.ts";
 import { allgatherThenReduce } from "./_allreduce_allgather.ts";
 import { memoryAllreduce } from "./_allreduce_memory.ts";
 import { ringAllreduce } from "./_allreduce_ring.ts";
-import { findNeighbours } from "./_neighbours.ts";
 import { partition, type Range } from "./_partition.ts";
 import { reducePieces } from "./_reduce_pieces.ts";
 import { foldBytes, type Reducing, reducing } from "./_reducing.ts";
@@ -60,12 +59,11 @@ export async function allreduce(
     segmentBytes,
   } as const;
   await context.collective(signature, async (call) => {
-    if (
-      context.size > 1 && (algorithm === "memory" || algorithm === "auto" && !isSmall(job.bytes))
-    ) {
-      // Asked for at once, so that the same call asks on every member.
-      const neighbours = await (context.neighbours ??= findNeighbours(call));
-      if (neighbours !== null) return await memoryAllreduce(call, job, neighbours, segmentBytes);
+    if (algorithm === "memory" || algorithm === "auto" && !isSmall(job.bytes)) {
+      const { engine } = context;
+      await engine.meeting; // all members must come to the same decision
+      const pids = engine.neighbours?.pidsOf(context.group);
+      if (pids && context.size > 1) return await memoryAllreduce(call, job, pids, segmentBytes);
     }
     switch (algorithm) {
       case "allgather":

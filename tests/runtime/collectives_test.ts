@@ -64,3 +64,13 @@ Deno.test("a rank is killed while others read its memory: all of them name it", 
   assert.equal(code, 128 + 9);
   assert.deepEqual(lost.sort(), ["0: 2", "1: 2", "3: 2"]);
 });
+
+Deno.test("collectives of all kinds at once, through sockets and through memory", async () => {
+  const sent: number[] = [];
+  for (const permissions of [[], ["--allow-ffi"]]) {
+    const [line] = await outputOf({ ranks: 4, program: program("mixed.ts"), permissions });
+    sent.push(Number(/^all 600 right; (\d+) bytes sent$/.exec(line)?.[1]));
+  }
+  // Where ranks look into each other's memory, little goes over the wire but large broadcasts.
+  assert.ok(sent[1] < sent[0] / 2, `${sent[1]} bytes with, ${sent[0]} without`);
+});
