@@ -7,7 +7,12 @@ import type { Value } from "../graph.ts";
 export const activationRules: LoweringRules = {
   "celgc.ReluGradient"(g, { inputs }) {
     const [dy, y] = inputs as Value[];
-    return [g.mul(dy, g.cast(g.greater(y, 0), dy.type))];
+    // 1 where y > 0, in one pass: the slope carries all but the smallest numbers beyond 1.
+    return [g.mul(dy, g.op("HardSigmoid", [y], { alpha: 1e30, beta: 0 }))];
+  },
+  /** In place, WebAssembly's kernel takes an element at a time. */
+  Relu(g, { inputs: [x] }, target) {
+    return target === "wasm" ? [g.max(x!, 0)] : undefined;
   },
   /** onnxruntime's WebGPU provider has neither Sign nor Softsign. */
   Sign(g, { inputs: [x] }, target) {

@@ -6,15 +6,12 @@ import { sizeOf } from "../tensor.ts";
 import type { Blocks } from "./_blocks.ts";
 import type { BlockedRules } from "./blocked.ts";
 
-function statistics(blocks: Blocks, x: Value, { attributes }: Call) {
-  const g = blocks.g, count = sizeOf(x.dims) / x.dims[1];
-  const mean = blocks.mean(x);
-  const one = g.constant("float32", [x.dims[1]], 1);
-  const centred = blocks.affine(x, one, g.neg(mean));
-  const variance = g.mul(blocks.dot(centred, centred), 1 / count);
-  const epsilon = Number(attributes.epsilon ?? 1e-5);
-  const rsqrt = g.reciprocal(g.sqrt(g.add(variance, epsilon)));
-  return { mean, variance, rsqrt, centred, count };
+const epsilonOf = ({ attributes }: Call) => Number(attributes.epsilon ?? 1e-5);
+
+/** x less its mean: what cancels in E[x²] − E[x]² is out of the way before anything is squared. */
+function centre(blocks: Blocks, x: Value, mean: Value): Value {
+  const one = blocks.g.constant("float32", [x.dims[1]], 1);
+  return blocks.affine(x, one, blocks.g.neg(mean));
 }
 
 /** Rules for normalisations. */
@@ -22,14 +19,18 @@ export const blockedNormalization: BlockedRules = {
   "celgc.BatchNormalization"(blocks, call) {
     const [x, scale, bias] = call.inputs as Value[];
     if (!blocks.has(x)) return undefined;
-    const { mean, variance, rsqrt, centred } = statistics(blocks, blocks.enter(x), call);
-    const y = blocks.affine(centred, blocks.g.mul(scale, rsqrt), bias);
+    const g = blocks.g, mean = blocks.mean(blocks.enter(x));
+    const centred = centre(blocks, blocks.enter(x), mean);
+    const variance = g.mul(blocks.dot(centred, centred), x.dims[1] / sizeOf(x.dims));
+    const rsqrt = g.reciprocal(g.sqrt(g.add(variance, epsilonOf(call))));
+    const y = blocks.affine(centred, g.mul(scale, rsqrt), bias);
     return [blocks.leave(y), mean, variance];
   },
   "celgc.BatchNormalizationGradient"(blocks, call) {
-    const [x, scale, plain] = call.inputs as Value[], g = blocks.g;
+    const [x, scale, plain, mean, variance] = call.inputs as Value[], g = blocks.g;
     if (!blocks.has(x)) return undefined;
-    const { rsqrt, centred, count } = statistics(blocks, blocks.enter(x), call);
+    const centred = centre(blocks, blocks.enter(x), mean), count = sizeOf(x.dims) / x.dims[1];
+    const rsqrt = g.reciprocal(g.sqrt(g.add(variance, epsilonOf(call))));
     const dy = blocks.enter(plain);
     const level = blocks.mean(dy);
     const dscale = g.mul(blocks.dot(dy, centred), rsqrt);
@@ -43,8 +44,7 @@ export const blockedNormalization: BlockedRules = {
   BatchNormalization(blocks, call) {
     const [x, scale, bias, mean, variance] = call.inputs as Value[], g = blocks.g;
     if (!blocks.has(x) || integer(call, "training_mode", 0)) return undefined;
-    const epsilon = Number(call.attributes.epsilon ?? 1e-5);
-    const slope = g.mul(scale, g.reciprocal(g.sqrt(g.add(variance, epsilon))));
+    const slope = g.mul(scale, g.reciprocal(g.sqrt(g.add(variance, epsilonOf(call)))));
     return [blocks.leave(blocks.affine(blocks.enter(x), slope, g.sub(bias, g.mul(mean, slope))))];
   },
 };

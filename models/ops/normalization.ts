@@ -168,12 +168,12 @@ export const normalizationOperators: Operators = {
     gradient(g, node, [dy]) {
       if (!dy) return [];
       const [x, scale] = node.inputs as Value[];
-      // Asking again for all outputs finds the same node when the statistics are used, as they are in training.
-      const inputs = [x, scale, dy];
+      const [, mean, variance] = g.opMany(node.op, node.inputs, node.attributes, 3);
+      const inputs = [x, scale, dy, mean, variance];
       return [...g.opMany("celgc.BatchNormalizationGradient", inputs, node.attributes, 3)];
     },
   },
-  /** `[x, scale, dy]` → the gradients by x, scale and bias of celgc.BatchNormalization. */
+  /** `[x, scale, dy, mean, variance]` → celgc.BatchNormalization's gradients by x, scale and bias. */
   "celgc.BatchNormalizationGradient": {
     infer(call) {
       const x = checkChannels(call, ["scale"]);

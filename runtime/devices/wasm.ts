@@ -61,6 +61,8 @@ class WasmDevice implements Device {
       try {
         session = await this.#ort.InferenceSession.create(model, {
           executionProviders: ["wasm"],
+          enableCpuMemArena: true,
+          enableMemPattern: true,
           logSeverityLevel: 3,
           enableProfiling: options.profile ?? false,
         });

@@ -5,6 +5,7 @@ import { type ModelGraph, parametersOf } from "../../models/model.ts";
 import { resnet, RESNET_DEPTHS } from "../../models/resnet.ts";
 import { sizeOf } from "../../models/tensor.ts";
 import { appendClippedStep, PLAIN_STEP } from "../../optimizers/clipped_step.ts";
+import { openDevice } from "../../runtime/devices/open.ts";
 import { Random } from "../../runtime/random.ts";
 import { type Feeds, load, loadModel, relativeError } from "./_evaluate.ts";
 import { hasTorch, parseOutput, runPython, torchNote } from "./_python.ts";
@@ -70,7 +71,7 @@ Deno.test({
     // Relu's kink, where float32 falls on the other side now and then: with shifts about 0, PyTorch's own
     // float32 trajectory leaves its float64 one by 1e-3 within ten steps.
     for (const { name, dims } of parametersOf(model).filter(({ name }) => name.includes("bn"))) {
-      const random = new Random(4, name), centre = name.endsWith("weight") ? 1 : 2;
+      const random = new Random(14, name), centre = name.endsWith("weight") ? 1 : 2;
       const drawn = () => centre + 0.2 * random.normal();
       state[name] = Float32Array.from({ length: dims[0] }, drawn);
     }
@@ -90,45 +91,49 @@ Deno.test({
       ...header.targets.map((_, step) => bytes(images(batch, step))),
     ]);
 
-    await using runner = await load(model.graph, { target: "cpu" });
-    const losses: number[] = [], norms: number[] = [], gradients: Float64Array[] = [];
-    for (let step = 0; step < steps; step++) {
-      const results = await runner.run({
-        ...state,
-        input: images(batch, step),
-        target: targets(batch, step),
-        learning_rate: [lr],
-        clip_threshold: [clip],
-      });
-      losses.push(Number(results.loss.data[0]));
-      norms.push(Number(results.grad_norm.data[0]));
-      for (const { name, role } of variables) {
-        state[name] = results[`${name}.next`].data;
-        if (step === 0 && role === "parameter") {
-          gradients.push(results[`${name}.grad`].data);
+    await using device = await openDevice("cpu");
+    const { header: expected, numbers } = parseOutput(await reference);
+    // Plain, as on every device, and as on this one.
+    for (const channelBlock of new Set([1, device.channelBlock])) {
+      await using runner = await load(model.graph, { target: "cpu", channelBlock });
+      const weights: Feeds = { ...state };
+      const losses: number[] = [], norms: number[] = [], gradients: Float64Array[] = [];
+      for (let step = 0; step < steps; step++) {
+        const results = await runner.run({
+          ...weights,
+          input: images(batch, step),
+          target: targets(batch, step),
+          learning_rate: [lr],
+          clip_threshold: [clip],
+        });
+        losses.push(Number(results.loss.data[0]));
+        norms.push(Number(results.grad_norm.data[0]));
+        for (const { name, role } of variables) {
+          weights[name] = results[`${name}.next`].data;
+          if (step === 0 && role === "parameter") {
+            gradients.push(results[`${name}.grad`].data);
+          }
         }
       }
+      const { losses: lossesThere, norms: normsThere } = expected as Record<string, number[]>;
+      assert(relativeError(losses, lossesThere) < 1e-4, `${losses}\n${lossesThere}`);
+      assert(relativeError(norms, normsThere) < 1e-4, `${norms}\n${normsThere}`);
+      assert(
+        new Set(normsThere.map((norm) => lr < clip / norm)).size === 2,
+        "both sides of the clip",
+      );
+      let at = 0;
+      const next = (size: number) => numbers.subarray(at, at += size);
+      parametersOf(model).forEach(({ name }, i) => {
+        const error = relativeError(gradients[i], next(gradients[i].length));
+        assert(error < 1e-4, `gradient of ${name}: ${error}`);
+      });
+      for (const { name } of variables) {
+        const error = relativeError(weights[name], next(weights[name].length));
+        assert(error < 1e-4, `${name} after ${steps} steps: ${error}`);
+      }
+      assert.equal(at, numbers.length);
     }
-
-    const { header: expected, numbers } = parseOutput(await reference);
-    const { losses: lossesThere, norms: normsThere } = expected as Record<string, number[]>;
-    assert(relativeError(losses, lossesThere) < 1e-4, `${losses}\n${lossesThere}`);
-    assert(relativeError(norms, normsThere) < 1e-4, `${norms}\n${normsThere}`);
-    assert(
-      new Set(normsThere.map((norm) => lr < clip / norm)).size === 2,
-      "both sides of the clip",
-    );
-    let at = 0;
-    const next = (size: number) => numbers.subarray(at, at += size);
-    parametersOf(model).forEach(({ name }, i) => {
-      const error = relativeError(gradients[i], next(gradients[i].length));
-      assert(error < 1e-4, `gradient of ${name}: ${error}`);
-    });
-    for (const { name } of variables) {
-      const error = relativeError(state[name], next(state[name].length));
-      assert(error < 1e-4, `${name} after ${steps} steps: ${error}`);
-    }
-    assert.equal(at, numbers.length);
   },
 });
 
