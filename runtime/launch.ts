@@ -136,6 +136,8 @@ class Job {
     }
     if (logDir !== undefined) await Deno.mkdir(logDir, { recursive: true });
     const shared: Record<string, string> = {
+      // Ranks write to pipes and logs, where colour codes are noise.
+      NO_COLOR: "1",
       ...ownEnvironment(),
       ...this.#options.env,
       CELGC_SIZE: String(ranks),

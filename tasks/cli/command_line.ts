@@ -62,7 +62,10 @@ export async function runCommandLine(
     if (error instanceof commander.CommanderError) {
       if (error.exitCode === 0) return 0;
       if (error.code === "commander.help") return USAGE_ERROR;
-      return complain(name, error.message.replace(/^error: /, ""), USAGE_ERROR);
+      const hint = error.code === "commander.unknownOption" && namesProgram(args)
+        ? "; what belongs to the program itself stands behind --"
+        : "";
+      return complain(name, error.message.replace(/^error: /, "") + hint, USAGE_ERROR);
     }
     if (error instanceof OptionError) return complain(name, error.message, USAGE_ERROR);
     if (error instanceof DataError) return complain(name, error.message, 1);
@@ -73,6 +76,11 @@ export async function runCommandLine(
 function complain(name: string, message: string, code: number): number {
   console.error(`${name}: ${message.replace(/\s*\n\s*/g, " ")}`);
   return code;
+}
+
+/** Whether a word is the path or URL of a program, whose own options are easily taken for ours. */
+function namesProgram(args: readonly string[]): boolean {
+  return args.some((arg) => /\.[cm]?[jt]sx?$/.test(arg));
 }
 
 type Commander = Awaited<ReturnType<typeof loadCommander>>;
