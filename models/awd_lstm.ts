@@ -41,6 +41,7 @@ export interface AwdLstmOptions {
   readonly hidden?: number;
   /** How many LSTMs. @default {3} */
   readonly layers?: number;
+  /** Where it differs from the paper's on Penn Treebank. */
   readonly dropout?: Partial<AwdLstmDropout>;
   /** What weight drop takes. @default {"rows"} */
   readonly weightDrop?: "rows" | "elements";
@@ -61,7 +62,9 @@ export interface AwdLstmBuildOptions extends BuildOptions {
 
 /** An AWD-LSTM: its graphs and what they are fed. */
 export interface AwdLstm extends Model<AwdLstmBuildOptions> {
+  /** Every option, as resolved. */
   readonly config: AwdLstmConfig;
+  /** Makes what the graphs are fed. */
   readonly feeds: AwdLstmFeeds;
   /**
    * The length of the graph that takes a window of `length` steps. On WebGPU shapes are fixed, so there is a

@@ -38,6 +38,11 @@ export interface StretchOptions {
 export class AwdLstmFeeds {
   readonly #config: AwdLstmConfig;
 
+  /**
+   * Feeds for a model.
+   *
+   * @param config the model's, with every option resolved
+   */
   constructor(config: AwdLstmConfig) {
     this.#config = config;
   }

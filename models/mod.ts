@@ -6,6 +6,15 @@
  */
 
 export { differentiate } from "./autodiff.ts";
+export {
+  type AwdLstm,
+  awdLstm,
+  type AwdLstmBuildOptions,
+  type AwdLstmConfig,
+  type AwdLstmDropout,
+  type AwdLstmOptions,
+} from "./awd_lstm.ts";
+export type { AwdLstmFeeds, StretchOptions, TensorFeeds, TextStretch } from "./awd_lstm_feeds.ts";
 export type { FloatTensor, MaskKey } from "./dropout.ts";
 export { encodeModel, type EncodeOptions, OPSET } from "./encode.ts";
 export type { ConvOptions, Operand, Shorthand } from "./_shorthand.ts";
