@@ -9,7 +9,7 @@ Graph HandshakeError IMAGE_BYTES IMAGE_SIDE LOSSES LayerBuilder MismatchError NO
 OP_NAMES OnnxFileError OperatorError OptionError PENN_TREEBANK_SOURCE PLAIN_STEP PRESETS PRESET_NAMES PROC_NULL
 PeerLostError RESNET_DEPTHS Random RendezvousError ReportError Request RunFailedError TAG_UB
 TrainingError TruncationError Vocabulary WIKITEXT2_SOURCE WordSource algorithmOf appendAverage
-appendClippedStep augmentBatch averageName averageWeight batchLabels batchify celgc
+appendClippedStep augmentBatch awdLstm averageName averageWeight batchLabels batchify celgc
 channelStatistics checkModel checkPartition checkStep classifierOutputs copyWindow createImageSampler
 createOp createTextSampler defaultOptions differentiate diloco download downloadCifar10
 downloadPennTreebank downloadWikiText2 drawParticipants encodeModel episode evaluationBatches
