@@ -66,6 +66,7 @@ export * from "./optimizers/mod.ts";
 export * from "./tasks/data/mod.ts";
 
 // The trainer.
+export { CheckpointError } from "./tasks/checkpoint.ts";
 export { launch, type LaunchOptions, type Run, RunFailedError } from "./tasks/launch.ts";
 export {
   type EvalRecord,
@@ -86,6 +87,7 @@ export { type Plan, type RunConfig } from "./tasks/run_files.ts";
 export type { ViewKind } from "./tasks/run_view.ts";
 export { type Feeds, imageTask, type Task } from "./tasks/task.ts";
 export { type RunOutput, train, type Trained, type TrainParts } from "./tasks/train.ts";
+export type { Checkpoints } from "./tasks/loop.ts";
 export { TrainingError } from "./tasks/training_error.ts";
 
 // Sweeps.

@@ -6,6 +6,7 @@
  */
 
 import type { Communicator } from "../runtime/communicator.ts";
+import { type Memory, recallNumber, type Remembers } from "./checkpoint.ts";
 
 /** What the exchanges have cost this rank so far. */
 export interface Traffic {
@@ -17,7 +18,7 @@ export interface Traffic {
 }
 
 /** Averages arrays over ranks and keeps count. */
-export class Exchange {
+export class Exchange implements Remembers {
   readonly #comm: Communicator;
   readonly #groups = new Map<string, Communicator | null>();
   #traffic = { bytesSent: 0, bytesReceived: 0, seconds: 0 };
@@ -48,6 +49,22 @@ export class Exchange {
     this.#traffic.bytesSent += after.bytesSent - before.bytesSent;
     this.#traffic.bytesReceived += after.bytesReceived - before.bytesReceived;
     this.#traffic.seconds += (performance.now() - start) / 1000;
+  }
+
+  /** What the exchanges have cost. */
+  save(): Promise<Memory> {
+    return Promise.resolve({ tensors: [], numbers: { ...this.#traffic } });
+  }
+
+  /** Goes on counting from there. */
+  restore(memory: Memory): Promise<void> {
+    const number = (name: keyof Traffic) => recallNumber(memory, name);
+    this.#traffic = {
+      bytesSent: number("bytesSent"),
+      bytesReceived: number("bytesReceived"),
+      seconds: number("seconds"),
+    };
+    return Promise.resolve();
   }
 
   /** The communicator of some of the ranks, null on the others; made once for each set of ranks. */

@@ -4,23 +4,25 @@
  * @module
  */
 
-import { join, resolve } from "node:path";
+import { resolve } from "node:path";
+import type { DeviceKind } from "../runtime/devices/device.ts";
 import { permissionsFor, resolveDevice } from "../runtime/devices/open.ts";
-import { launchProgram } from "../runtime/launch.ts";
+import { type LaunchOutcome, launchProgram } from "../runtime/launch.ts";
 import type { DownloadProgress } from "./data/download.ts";
-import { type MetricRecord, MetricsTail, type Summary, type SummaryRecord } from "./metrics.ts";
+import { Follower } from "./follower.ts";
+import type { MetricRecord, Summary } from "./metrics.ts";
 import { OptionError } from "./option.ts";
 import type { Options } from "./options.ts";
 import { asOptionError, resolveOptions, tlsOf } from "./resolve.ts";
+import { findRun, rewind } from "./resume.ts";
 import {
-  FILES,
   makeRunDirectory,
   newConfig,
   readConfig,
   type RunConfig,
   writeConfig,
 } from "./run_files.ts";
-import { openView, type RunView, type ViewKind } from "./run_view.ts";
+import type { ViewKind } from "./run_view.ts";
 
 /** How to start a run: any option by its name in code, and what code alone can say. */
 export interface LaunchOptions extends Partial<Options> {
@@ -34,7 +36,7 @@ export interface LaunchOptions extends Partial<Options> {
 
 /** A finished run. */
 export interface Run {
-  /** Its folder, an absolute path: `config.json`, `metrics.jsonl`, `model.onnx`, `rank-<r>.log`. */
+  /** Its folder, an absolute path: `config.json`, `metrics.jsonl`, `model.onnx`, `checkpoint/`, `rank-<r>.log`. */
   readonly dir: string;
   /** What it came to. */
   readonly summary: Summary;
@@ -64,9 +66,6 @@ export class RunFailedError extends Error {
   }
 }
 
-/** Milliseconds between two looks at the metrics of a run that goes on. */
-const POLL_MS = 100;
-
 /**
  * Trains on several ranks, each a process of its own, and waits for the end.
  *
@@ -74,6 +73,7 @@ const POLL_MS = 100;
  *   default, which makes a job of about a minute on generated images
  * @throws OptionError when an option has a value it cannot have, before anything is started
  * @throws DataError when a data set cannot be fetched
+ * @throws CheckpointError when the run to go on with has a damaged checkpoint
  * @throws RunFailedError when a rank fails
  *
  * @example
@@ -85,44 +85,66 @@ const POLL_MS = 100;
  */
 export async function launch(given: LaunchOptions = {}): Promise<Run> {
   const { view: kind = "silent", onRecord, signal, ...rest } = given;
-  let options = resolveOptions(rest);
-  const device = await resolveDevice(options.device);
-  options = { ...options, device };
+  const started = rest.resume
+    ? await findRun(rest)
+    : { directory: null, options: resolveOptions(rest), config: null };
+  const options: Options = { ...started.options };
+  options.device = await resolveDevice(options.device);
   if (options.data !== null) options.data = await findData(options, kind);
-  const directory = await makeRunDirectory(options);
-  await writeConfig(directory, newConfig(options));
-
-  const tls = tlsOf(options);
-  await using follower = new Follower(directory, kind, onRecord);
-  follower.say(describe(options, directory));
-  const outcome = await launchProgram({
-    ranks: options.ranks,
-    program: new URL(import.meta.resolve("./trainer.ts")),
-    args: [directory],
-    env: options.env,
-    ...(options.cwd === null ? {} : { cwd: options.cwd }),
-    permissions: [
-      ...permissionsFor(device),
-      `--allow-read=${[directory, ...options.data === null ? [] : [options.data]].map(comma)}`,
-      `--allow-write=${comma(directory)}`,
-    ],
-    logDir: directory,
-    timeout: options.timeout,
-    ...(tls ? { tls } : {}),
-    quiet: true,
-    onOutput: (rank, line) => follower.say(`[${rank}] ${line}`),
-    ...(signal ? { signal } : {}),
-  }).catch((error) => {
-    throw asOptionError(error);
-  });
-  await follower.end();
-  const { code, failure, interrupted } = outcome;
-  if (code !== 0 || !follower.summary) {
+  const directory = started.directory ?? await makeRunDirectory(options);
+  await writeConfig(directory, { ...started.config ?? newConfig(options), options });
+  let from = started.directory ? await rewind(directory, options.ranks) : null;
+  for (let restarts = 0;; restarts++) {
+    await using follower = new Follower(directory, kind, onRecord);
+    follower.say(describe(options, directory, from));
+    const outcome = await runRanks(options, directory, from, follower, signal);
+    await follower.end();
+    const { summary } = follower, { code, failure, interrupted } = outcome;
+    if (code === 0 && summary) {
+      return { dir: directory, summary, config: await readConfig(directory) };
+    }
     const what = failure?.message ??
       (interrupted ? `the run was ended by ${interrupted}` : "the run ended without a summary");
-    throw new RunFailedError(what, code || 1, directory);
+    if (interrupted || restarts === options.maxRestarts) {
+      throw new RunFailedError(what, code || 1, directory);
+    }
+    follower.say(`${what}\nrestart ${restarts + 1} of ${options.maxRestarts}`);
+    from = await rewind(directory, options.ranks);
   }
-  return { dir: directory, summary: follower.summary, config: await readConfig(directory) };
+}
+
+/** Runs the trainer on all ranks, from the checkpoint of a step if it is not null. */
+async function runRanks(
+  options: Options,
+  directory: string,
+  from: number | null,
+  follower: Follower,
+  signal: AbortSignal | undefined,
+): Promise<LaunchOutcome> {
+  const tls = tlsOf(options);
+  const readable = options.data === null ? [directory] : [directory, options.data];
+  try {
+    return await launchProgram({
+      ranks: options.ranks,
+      program: new URL(import.meta.resolve("./trainer.ts")),
+      args: from === null ? [directory] : [directory, String(from)],
+      env: options.env,
+      ...(options.cwd === null ? {} : { cwd: options.cwd }),
+      permissions: [
+        ...permissionsFor(options.device as DeviceKind),
+        `--allow-read=${readable.map(comma)}`,
+        `--allow-write=${comma(directory)}`,
+      ],
+      logDir: directory,
+      timeout: options.timeout,
+      ...(tls ? { tls } : {}),
+      quiet: true,
+      onOutput: (rank, line) => follower.say(`[${rank}] ${line}`),
+      ...(signal ? { signal } : {}),
+    });
+  } catch (error) {
+    throw asOptionError(error);
+  }
 }
 
 /** The data set's folder, absolute; fetched first if that was asked for. */
@@ -153,82 +175,11 @@ function downloadLines(kind: ViewKind): (progress: DownloadProgress) => void {
 const comma = (path: string) => path.replaceAll(",", ",,");
 
 /** One line on what is about to run. */
-function describe(options: Options, directory: string): string {
+function describe(options: Options, directory: string, from: number | null): string {
   const { ranks, model, task, algorithm, interval } = options;
-  const everyStep = algorithm === "naive-parallel" || algorithm === "single";
-  const rounds = everyStep ? "" : `, I = ${interval}`;
-  return `${ranks} ranks, ${model} on ${task}, ${algorithm}${rounds}, into ${directory}`;
-}
-
-/** Reads a run's metrics as they grow and shows them. */
-class Follower implements AsyncDisposable {
-  readonly #directory: string;
-  readonly #kind: ViewKind;
-  readonly #onRecord?: (record: MetricRecord) => void;
-  readonly #tail: MetricsTail;
-  readonly #following: Promise<void>;
-  #view: RunView | null = null;
-  #ending = false;
-  #wake = () => {};
-  /** The run's last record, once it is there. */
-  summary: SummaryRecord | null = null;
-
-  constructor(directory: string, kind: ViewKind, onRecord?: (record: MetricRecord) => void) {
-    this.#directory = directory;
-    this.#kind = kind;
-    this.#onRecord = onRecord;
-    this.#tail = new MetricsTail(join(directory, FILES.metrics));
-    this.#following = this.#follow();
-    // An error is thrown where the end is awaited.
-    this.#following.catch(() => {});
-  }
-
-  /** Shows a line: above the bar if there is one. */
-  say(line: string): void {
-    if (this.#kind === "silent") return;
-    if (this.#view) this.#view.say(line);
-    else console.error(line);
-  }
-
-  /** Takes in the last records and closes the view. */
-  async end(): Promise<void> {
-    this.#ending = true;
-    this.#wake();
-    await this.#following;
-    this.#view?.[Symbol.dispose]();
-    this.#view = null;
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    await this.end().catch(() => {});
-  }
-
-  async #follow(): Promise<void> {
-    for (;;) {
-      const last = this.#ending;
-      for (const record of this.#tail.read()) await this.#take(record);
-      if (last) return;
-      await new Promise<void>((wake) => {
-        const timer = setTimeout(wake, POLL_MS);
-        this.#wake = () => {
-          clearTimeout(timer);
-          wake();
-        };
-      });
-    }
-  }
-
-  async #take(record: MetricRecord): Promise<void> {
-    if (!this.#view && this.#kind !== "silent") {
-      const { plan } = await readConfig(this.#directory);
-      if (plan) {
-        const weights = plan.parameters.toLocaleString("en-US");
-        this.say(`${plan.device}; ${weights} weights, ${plan.trainSamples} training samples`);
-      }
-      this.#view = await openView(this.#kind, plan?.steps ?? 0);
-    }
-    if (record.type === "summary") this.summary = record;
-    this.#view?.record(record);
-    this.#onRecord?.(record);
-  }
+  const rounds = algorithm === "naive-parallel" || algorithm === "single"
+    ? ""
+    : `, I = ${interval}`;
+  const where = from === null ? `into ${directory}` : `from step ${from} of ${directory}`;
+  return `${ranks} ranks, ${model} on ${task}, ${algorithm}${rounds}, ${where}`;
 }

@@ -12,6 +12,13 @@ import {
   type StepSize,
 } from "../optimizers/mod.ts";
 import type { Communicator } from "../runtime/communicator.ts";
+import {
+  type Memory,
+  recallNumber,
+  type Remembers,
+  restoreCheckpoint,
+  writeCheckpoint,
+} from "./checkpoint.ts";
 import type { Evaluation, Evaluator } from "./evaluator.ts";
 import { distance, type Exchange } from "./exchange.ts";
 import type { MetricsLog, Position, Summary } from "./metrics.ts";
@@ -36,6 +43,18 @@ export interface LoopParts {
   readonly log: MetricsLog | null;
   /** Where the graph runs, for the summary. */
   readonly device: string;
+  /** Steps each rank takes. */
+  readonly steps: number;
+  /** Where checkpoints are, and the step of the one to go on from; absent: there are none. */
+  readonly checkpoints?: Checkpoints;
+}
+
+/** Where a run's checkpoints are. */
+export interface Checkpoints {
+  /** The run's folder, which all ranks see. */
+  readonly directory: string;
+  /** The step of the checkpoint to go on from; null to begin at the beginning. */
+  readonly from: number | null;
 }
 
 /**
@@ -45,7 +64,7 @@ export interface LoopParts {
 const ASIDE = 2 ** 24;
 
 /** One run of the loop. Every rank makes the same calls. */
-export class Loop {
+export class Loop implements Remembers {
   readonly #parts: LoopParts;
   readonly #telemetry: Telemetry;
   readonly #tally: Tally;
@@ -57,40 +76,86 @@ export class Loop {
   /** Largest clipping threshold since the last round. */
   #clipPeak = 0;
   #outer: Outer | null = null;
+  #untrained: Evaluation | null = null;
+  #last: Evaluation | null = null;
 
   constructor(parts: LoopParts) {
     this.#parts = parts;
     this.#telemetry = new Telemetry(parts.comm, parts.log);
-    this.#tally = new Tally(parts.algorithm.update.clip);
+    this.#tally = new Tally(parts.algorithm.update.clip, parts.steps);
     this.#own = new Float32Array(parts.stepper.parameterCount);
   }
 
   /**
-   * Evaluates, takes the steps, evaluates again.
+   * Evaluates, takes the steps, evaluates again; or goes on with that from a checkpoint.
    *
    * @returns the summary, the same on every rank
    */
-  async run(steps: number): Promise<Summary> {
-    const { comm, task, options, algorithm, stepper } = this.#parts;
+  async run(): Promise<Summary> {
+    const { comm, task, options, algorithm, stepper, steps, checkpoints } = this.#parts;
     if (algorithm.outer) {
       const start = (await stepper.weights.read()).subarray(0, stepper.parameterCount);
       this.#outer = new Outer(algorithm.outer, start);
     }
-    const untrained = await this.#evaluate(0);
-    let last = untrained;
+    const done = checkpoints?.from ?? 0;
+    if (checkpoints && checkpoints.from !== null) {
+      await restoreCheckpoint(comm, checkpoints.directory, done, this.#remembering());
+      // The evaluator holds nothing yet: its copy of the weights is needed at the end.
+      if (done >= steps) await this.#parts.evaluator.evaluate();
+    } else {
+      this.#untrained = this.#last = await this.#evaluate(0);
+    }
     await comm.barrier();
-    this.#start = performance.now();
-    for (let t = 1; t <= steps; t++) {
+    this.#start ??= performance.now();
+    for (let t = done + 1; t <= steps; t++) {
       comm.step = t;
-      await this.#step(t, t > steps - Math.max(1, steps / 10));
+      await this.#step(t);
       const evaluations = Math.floor(task.epoch(t) / options.evalEvery);
       const due = evaluations > Math.floor(task.epoch(t - 1) / options.evalEvery);
-      if (due || t === steps) last = await this.#evaluate(t);
+      if (due || t === steps) this.#last = await this.#evaluate(t);
+      if (checkpoints && options.checkpointEvery && t % options.checkpointEvery === 0) {
+        await this.#telemetry.deliver();
+        await writeCheckpoint(comm, checkpoints.directory, t, this.#remembering());
+      }
     }
-    return await this.#summarize(steps, untrained, last);
+    return await this.#summarize();
   }
 
-  async #step(t: number, inTail: boolean): Promise<void> {
+  /** Everything that the rest of the run depends on. */
+  #remembering(): Remembers[] {
+    const { stepper, exchange } = this.#parts;
+    return [stepper, exchange, this.#tally, this, ...this.#outer ? [this.#outer] : []];
+  }
+
+  /** Where the loop itself stands. */
+  save(): Promise<Memory> {
+    const numbers = {
+      "loop.round": this.#round,
+      "loop.clipPeak": this.#clipPeak,
+      "loop.milliseconds": performance.now() - this.#start!,
+      ...named("untrained", this.#untrained!),
+      ...named("last", this.#last!),
+    };
+    return Promise.resolve({ tensors: [], numbers });
+  }
+
+  /** Goes on from there. */
+  restore(memory: Memory): Promise<void> {
+    const number = (name: string) => recallNumber(memory, name);
+    this.#round = number("loop.round");
+    this.#clipPeak = number("loop.clipPeak");
+    this.#start = performance.now() - number("loop.milliseconds");
+    const evaluation = (prefix: string): Evaluation => ({
+      loss: number(`${prefix}.loss`),
+      accuracy: number(`${prefix}.accuracy`),
+      count: number(`${prefix}.count`),
+    });
+    this.#untrained = evaluation("untrained");
+    this.#last = evaluation("last");
+    return Promise.resolve();
+  }
+
+  async #step(t: number): Promise<void> {
     const { options, task, algorithm, exchange, stepper } = this.#parts;
     const began = performance.now();
     const { lr, clip, decayAt, decayFactor, decayClip } = options;
@@ -116,7 +181,7 @@ export class Loop {
     const position = this.#position(t);
     const measure = { ...position, loss, gradNorm, clipped, stepMs };
     this.#telemetry.step(position, size.learningRate, size.clipThreshold, measure);
-    this.#tally.step({ ...measure, syncSeconds, inTail });
+    this.#tally.step(t, { ...measure, syncSeconds });
     // Numbers travel where the ranks have met anyway, whether or not this one took part.
     const met = plan.weights !== "none" || plan.gradients !== "none";
     if (met && this.#telemetry.due) await this.#telemetry.deliver();
@@ -162,8 +227,9 @@ export class Loop {
     return found;
   }
 
-  async #summarize(steps: number, untrained: Evaluation, last: Evaluation): Promise<Summary> {
-    const { comm, evaluator, log, exchange, task, options, device } = this.#parts;
+  async #summarize(): Promise<Summary> {
+    const { comm, evaluator, log, exchange, task, options, device, steps } = this.#parts;
+    const last = this.#last!, untrained = this.#untrained!;
     const { identical, hash } = await evaluator.compare();
     const summary: Summary = {
       testAccuracy: last.accuracy,
@@ -221,4 +287,11 @@ export class Loop {
         `than the ${bound} that is proven possible: this is a fault of the program`,
     );
   }
+}
+
+/** An evaluation's numbers under a prefix. */
+function named(prefix: string, evaluation: Evaluation): Record<string, number> {
+  return Object.fromEntries(
+    Object.entries(evaluation).map(([name, value]) => [`${prefix}.${name}`, value]),
+  );
 }

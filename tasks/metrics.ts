@@ -133,9 +133,17 @@ export class MetricsLog implements Disposable {
   readonly #file: Deno.FsFile;
   readonly #encoder = new TextEncoder();
 
-  /** Opens a log. @param path is created, or emptied if it exists */
-  constructor(path: string | URL) {
-    this.#file = Deno.openSync(path, { write: true, create: true, truncate: true });
+  /**
+   * Opens a log.
+   *
+   * @param path is created, or emptied if it exists
+   * @param options.append goes on at the end of an existing log instead
+   */
+  constructor(path: string | URL, { append = false }: { append?: boolean } = {}) {
+    this.#file = Deno.openSync(
+      path,
+      append ? { append, create: true } : { write: true, create: true, truncate: true },
+    );
   }
 
   /** Appends records, in order. */

@@ -39,6 +39,18 @@ export interface OptionSpec<T> {
   check(value: unknown): T;
 }
 
+/** An option's kind for each value of a group. */
+export type Table<Values> = { readonly [Name in keyof Values]: OptionSpec<Values[Name]> };
+
+/** The headings of the help. */
+export const GROUPS = {
+  WHAT: "What to train",
+  HOW: "How to step",
+  WHO: "Ranks",
+  DATA: "Data",
+  RUN: "The run",
+} as const;
+
 /** What every kind of option is told. */
 interface About {
   flag: string;

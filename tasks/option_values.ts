@@ -87,6 +87,12 @@ export interface Surroundings {
   data: string | null;
   /** Whether to fetch the data set if it is not there. */
   download: boolean;
+  /** Steps between two checkpoints; null: none are written. */
+  checkpointEvery: number | null;
+  /** Folder of the run to go on with; null: a new one. */
+  resume: string | null;
+  /** How often a run that fails is started again from its last checkpoint. */
+  maxRestarts: number;
   /** Whether the command line prints the summary as JSON. */
   json: boolean;
 }

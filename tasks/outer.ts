@@ -5,9 +5,10 @@
  */
 
 import type { OuterStep, StepSize } from "../optimizers/mod.ts";
+import { type Memory, recall, type Remembers } from "./checkpoint.ts";
 
 /** One rank's outer optimizer. All ranks hold the same numbers. */
-export class Outer {
+export class Outer implements Remembers {
   readonly #step: OuterStep;
   readonly #start: Float32Array;
   readonly #buffer: Float32Array;
@@ -23,5 +24,22 @@ export class Outer {
   move(average: Float32Array, size: StepSize): void {
     this.#step.move(average, this.#start, this.#buffer, size);
     this.#start.set(average);
+  }
+
+  /** Where the round began, and the buffer. */
+  save(): Promise<Memory> {
+    const dims = [this.#start.length];
+    const tensors = [
+      { name: "outer.start", dims, data: this.#start },
+      { name: "outer.buffer", dims, data: this.#buffer },
+    ];
+    return Promise.resolve({ tensors, numbers: {} });
+  }
+
+  /** Goes on from there. */
+  restore(memory: Memory): Promise<void> {
+    this.#start.set(recall(memory, "outer.start", this.#start.length));
+    this.#buffer.set(recall(memory, "outer.buffer", this.#buffer.length));
+    return Promise.resolve();
   }
 }

@@ -8,6 +8,7 @@
 import { encodeModel, type Model } from "../models/mod.ts";
 import type { Algorithm, Exchange as Plan, StepSize } from "../optimizers/mod.ts";
 import type { Device, DeviceState, HostTensor, Session } from "../runtime/devices/device.ts";
+import { type Memory, recall, recallNumber, type Remembers } from "./checkpoint.ts";
 import { type Exchange, norm } from "./exchange.ts";
 import { applyGraph, gradientName, gradientsGraph, type JobGraph, stepGraph } from "./graphs.ts";
 import type { Feeds } from "./task.ts";
@@ -23,7 +24,7 @@ export interface StepResult {
 }
 
 /** A network on a device, and the sessions that train it: it owns both. */
-export interface Stepper extends AsyncDisposable {
+export interface Stepper extends AsyncDisposable, Remembers {
   /** Weights first, then running statistics. */
   readonly weights: DeviceState;
   /** How many floats of {@linkcode Stepper.weights} are trained weights. */
@@ -162,6 +163,30 @@ export async function openStepper(options: StepperOptions): Promise<Stepper> {
     return { loss: number(outputs.loss), gradNorm, clipNorm };
   }
 
+  async function save(): Promise<Memory> {
+    const tensors = [];
+    for (const each of state) {
+      const flat = await each.read();
+      for (const { name, dims } of each.specs) {
+        const { offset, length } = each.range(name);
+        tensors.push({ name, dims, data: flat.subarray(offset, offset + length) });
+      }
+    }
+    return { tensors, numbers: { averageNorm } };
+  }
+
+  async function restore(memory: Memory): Promise<void> {
+    for (const each of state) {
+      await each.edit((flat) => {
+        for (const { name } of each.specs) {
+          const { offset, length } = each.range(name);
+          flat.set(recall(memory, name, length), offset);
+        }
+      });
+    }
+    averageNorm = recallNumber(memory, "averageNorm");
+  }
+
   const last = weights.range(parameters.at(-1)!.name);
   const owned = stack.move();
   return {
@@ -169,6 +194,8 @@ export async function openStepper(options: StepperOptions): Promise<Stepper> {
     parameterCount: last.offset + last.length,
     correct,
     step,
+    save,
+    restore,
     [Symbol.asyncDispose]: () => owned.disposeAsync(),
   };
 }

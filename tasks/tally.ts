@@ -5,6 +5,7 @@
  */
 
 import type { Communicator } from "../runtime/communicator.ts";
+import { type Memory, recallNumber, type Remembers } from "./checkpoint.ts";
 import type { Summary } from "./metrics.ts";
 
 /** What a tally is told of a step. */
@@ -14,8 +15,6 @@ export interface TalliedStep {
   readonly stepMs: number;
   /** Seconds of the step that went into exchanges. */
   readonly syncSeconds: number;
-  /** Whether it is among the last steps of the run, over which the training loss is averaged. */
-  readonly inTail: boolean;
 }
 
 /** The part of a summary that is summed up. */
@@ -32,38 +31,70 @@ export type Totals = Pick<
   | "driftBound"
 >;
 
-/** One rank's sums. */
-export class Tally {
-  readonly #clips: boolean;
-  #seconds = 0;
-  #syncSeconds = 0;
-  #clipped = 0;
-  #tailLoss = 0;
-  #tailSteps = 0;
-  #rounds = 0;
-  #maxDrift = 0;
-  #driftBound: number | null = null;
+const NOTHING = {
+  seconds: 0,
+  syncSeconds: 0,
+  clipped: 0,
+  tailLoss: 0,
+  tailSteps: 0,
+  rounds: 0,
+  maxDrift: 0,
+  /** −1 where nothing is proven. */
+  driftBound: -1,
+};
 
-  /** @param clips whether the algorithm clips at all */
-  constructor(clips: boolean) {
+type Sum = keyof typeof NOTHING;
+
+/** One rank's sums. */
+export class Tally implements Remembers {
+  readonly #clips: boolean;
+  readonly #steps: number;
+  readonly #sums = { ...NOTHING };
+
+  /**
+   * @param clips whether the algorithm clips at all
+   * @param steps of the run; the training loss is averaged over their last tenth
+   */
+  constructor(clips: boolean, steps: number) {
     this.#clips = clips;
+    this.#steps = steps;
   }
 
-  /** Adds a step. */
-  step({ loss, clipped, stepMs, syncSeconds, inTail }: TalliedStep): void {
-    this.#seconds += stepMs / 1000;
-    this.#syncSeconds += syncSeconds;
-    if (clipped) this.#clipped++;
-    if (!inTail) return;
-    this.#tailLoss += loss;
-    this.#tailSteps++;
+  /** Adds step `t`, counted from 1. */
+  step(t: number, { loss, clipped, stepMs, syncSeconds }: TalliedStep): void {
+    const sums = this.#sums;
+    sums.seconds += stepMs / 1000;
+    sums.syncSeconds += syncSeconds;
+    if (clipped) sums.clipped++;
+    if (t <= this.#steps - Math.max(1, this.#steps / 10)) return;
+    sums.tailLoss += loss;
+    sums.tailSteps++;
   }
 
   /** Adds a round. */
   round(drift: number, bound: number | null): void {
-    this.#rounds++;
-    this.#maxDrift = Math.max(this.#maxDrift, drift);
-    if (bound !== null) this.#driftBound = Math.max(this.#driftBound ?? 0, bound);
+    const sums = this.#sums;
+    sums.rounds++;
+    sums.maxDrift = Math.max(sums.maxDrift, drift);
+    sums.driftBound = Math.max(sums.driftBound, bound ?? -1);
+  }
+
+  /** The sums. */
+  save(): Promise<Memory> {
+    const entries = Object.entries({ ...this.#sums, steps: this.#steps });
+    const numbers = Object.fromEntries(entries.map(([name, sum]) => [`tally.${name}`, sum]));
+    return Promise.resolve({ tensors: [], numbers });
+  }
+
+  /** Goes on summing from there; a run that has become longer has another last tenth. */
+  restore(memory: Memory): Promise<void> {
+    const names = Object.keys(this.#sums) as Sum[];
+    for (const name of names) this.#sums[name] = recallNumber(memory, `tally.${name}`);
+    if (recallNumber(memory, "tally.steps") !== this.#steps) {
+      this.#sums.tailLoss = 0;
+      this.#sums.tailSteps = 0;
+    }
+    return Promise.resolve();
   }
 
   /** Sums over the ranks. Collective. */
@@ -71,16 +102,17 @@ export class Tally {
     comm: Communicator,
     own: { steps: number; batchSize: number; bytesSent: number },
   ): Promise<Totals> {
+    const mine = this.#sums;
     const sums = Float64Array.of(
-      this.#seconds,
-      this.#syncSeconds,
-      this.#clipped,
-      this.#tailLoss,
-      this.#tailSteps,
+      mine.seconds,
+      mine.syncSeconds,
+      mine.clipped,
+      mine.tailLoss,
+      mine.tailSteps,
       own.bytesSent,
     );
     await comm.allreduce(sums, "sum");
-    const drift = Float64Array.of(this.#maxDrift);
+    const drift = Float64Array.of(mine.maxDrift);
     await comm.allreduce(drift, "max");
     const [seconds, syncSeconds, clipped, tailLoss, tailSteps, bytesSent] = sums;
     const { steps, batchSize } = own;
@@ -94,8 +126,8 @@ export class Tally {
       communicationShare: seconds > 0 ? syncSeconds / seconds : 0,
       totalBytesSent: bytesSent,
       clipRate: this.#clips && steps > 0 ? clipped / (steps * comm.size) : null,
-      maxDrift: this.#rounds > 0 ? drift[0] : null,
-      driftBound: this.#driftBound,
+      maxDrift: mine.rounds > 0 ? drift[0] : null,
+      driftBound: mine.driftBound < 0 ? null : mine.driftBound,
     };
   }
 }

@@ -13,7 +13,7 @@ import { openDevice } from "../runtime/devices/open.ts";
 import { openEvaluator } from "./evaluator.ts";
 import { Exchange } from "./exchange.ts";
 import { findModel } from "./graphs.ts";
-import { Loop } from "./loop.ts";
+import { type Checkpoints, Loop } from "./loop.ts";
 import { MetricsLog, type Summary } from "./metrics.ts";
 import { encodeTrained } from "./model_file.ts";
 import type { Options } from "./options.ts";
@@ -38,6 +38,8 @@ export interface TrainParts {
   readonly model?: Model;
   /** Learnt instead of `--task`. */
   readonly task?: Task;
+  /** Where every rank writes its part of the checkpoints; `--checkpoint-every` needs it. */
+  readonly checkpoints?: Checkpoints;
 }
 
 /** What training came to. */
@@ -57,6 +59,7 @@ export interface Trained {
  * @param options the same on every rank
  * @param parts the caller's own model or data, and where to write
  * @throws DataError if the data is not as it should be
+ * @throws CheckpointError if the checkpoint to go on from is damaged or another run's
  * @throws TrainingError if the loss is no longer finite, or a rank has drifted farther than is proven
  * possible
  */
@@ -67,6 +70,11 @@ export async function train(
 ): Promise<Trained> {
   await using stack = new AsyncDisposableStack();
   const { batchSize, batchNorm, seed, threads } = options;
+  if (options.checkpointEvery !== null && !parts.checkpoints) {
+    throw new RangeError(
+      "cannot write checkpoints: checkpointEvery is set, parts.checkpoints is not",
+    );
+  }
   const output = comm.rank === 0 ? parts.output : undefined;
   const task = parts.task ?? await openTask(options, comm.rank);
   const model = parts.model ?? findModel(options.model);
@@ -98,9 +106,12 @@ export async function train(
     };
     await writeConfig(output.directory, { ...output.config, plan });
   }
-  const log = output ? stack.use(new MetricsLog(join(output.directory, FILES.metrics))) : null;
-  const driven = { comm, options, task, algorithm, exchange, stepper, evaluator, log };
-  const summary = await new Loop({ ...driven, device: device.description }).run(steps);
+  const { checkpoints } = parts, append = (checkpoints?.from ?? null) !== null;
+  const path = output && join(output.directory, FILES.metrics);
+  const log = path ? stack.use(new MetricsLog(path, { append })) : null;
+  const driven = { comm, options, task, algorithm, exchange, stepper, evaluator, log, steps };
+  const rest = { device: device.description, ...(checkpoints ? { checkpoints } : {}) };
+  const summary = await new Loop({ ...driven, ...rest }).run();
   const { specs } = stepper.weights, weights = await evaluator.averaged();
   if (output) {
     const metadata = { model: model.name, task: options.task };

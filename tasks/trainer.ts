@@ -1,12 +1,13 @@
 /**
- * The program that every rank of a training run executes. Its one argument is the run's folder, whose
- * `config.json` only rank 0 reads.
+ * The program that every rank of a training run executes. Its arguments are the run's folder, whose
+ * `config.json` only rank 0 reads, and the step of the checkpoint to go on from, if there is one.
  *
  * @module
  */
 
 import type { Communicator } from "../runtime/communicator.ts";
 import { init } from "../runtime/init.ts";
+import { CheckpointError } from "./checkpoint.ts";
 import { DataError } from "./data/data_error.ts";
 import type { Options } from "./options.ts";
 import { readConfig } from "./run_files.ts";
@@ -26,14 +27,20 @@ async function share(comm: Communicator, options: Options | null): Promise<Optio
 if (import.meta.main) {
   try {
     await using comm = await init();
-    const [directory] = Deno.args;
+    const [directory, step] = Deno.args;
+    const from = step === undefined ? null : Number(step);
     const config = comm.rank === 0 ? await readConfig(directory) : null;
     const options = await share(comm, config && config.options);
-    await train(comm, options, config ? { output: { directory, config } } : {});
+    const checkpoints = { directory, from };
+    await train(comm, options, {
+      checkpoints,
+      ...(config ? { output: { directory, config } } : {}),
+    });
   } catch (error) {
     // What the user can mend is said in one line, without a stack.
-    if (!(error instanceof DataError || error instanceof TrainingError)) throw error;
-    console.error(error.message);
+    const known = [CheckpointError, DataError, TrainingError];
+    if (!known.some((kind) => error instanceof kind)) throw error;
+    console.error((error as Error).message);
     Deno.exit(1);
   }
 }

@@ -1,4 +1,5 @@
 import { launchProgram } from "../../runtime/launch.ts";
+import { CheckpointError } from "../checkpoint.ts";
 import { launch, RunFailedError } from "../launch.ts";
 import { OptionError } from "../option.ts";
 import { type OptionName, OPTIONS, type Options, PROCESSES } from "../options.ts";
@@ -34,9 +35,10 @@ async function trainRun(given: Partial<Options>): Promise<number> {
     else if (!quiet) console.log(formatSummary(summary, dir));
     return summary.identicalWeights ? 0 : 1;
   } catch (error) {
-    if (!(error instanceof RunFailedError)) throw error;
+    const failed = error instanceof RunFailedError;
+    if (!failed && !(error instanceof CheckpointError)) throw error;
     console.error(`celgc: ${error.message}`);
-    return error.code;
+    return failed ? error.code : 1;
   }
 }
 

@@ -1,0 +1,199 @@
+/**
+ * Checkpoints: everything a run needs to go on as if it had never stopped. One folder holds one step,
+ * with a file of tensors for each rank and `checkpoint.json`, which lists them with their hashes. A
+ * folder has its name only when all of it is on the disk.
+ *
+ * @module
+ */
+
+import { join } from "node:path";
+import type { Communicator } from "../runtime/communicator.ts";
+import { decodeSafetensors, encodeSafetensors, type NamedTensor } from "./safetensors.ts";
+
+/** What a part of a run must remember: tensors, and numbers by name. */
+export interface Memory {
+  /** Names are unique over all parts. */
+  readonly tensors: readonly NamedTensor[];
+  readonly numbers: Readonly<Record<string, number>>;
+}
+
+/** A part of a run that goes on from what it remembers. */
+export interface Remembers {
+  /** What this rank must remember; the arrays are the caller's. */
+  save(): Promise<Memory>;
+  /** Goes on from there. Throws CheckpointError when something is missing or does not fit. */
+  restore(memory: Memory): Promise<void>;
+}
+
+/** A checkpoint that cannot be gone on from; the message names the file and the way out. */
+export class CheckpointError extends Error {
+  /** The name of the class. */
+  override readonly name = "CheckpointError";
+}
+
+/** Checkpoints kept in a run's folder: the last, and the one before should the last be damaged. */
+const KEPT = 2;
+
+const MANIFEST = "checkpoint.json";
+
+/** The content of `checkpoint.json`. */
+export interface Manifest {
+  /** Steps done. */
+  readonly step: number;
+  readonly ranks: number;
+  /** By rank. */
+  readonly files: readonly { readonly name: string; readonly sha256: string }[];
+}
+
+/** The folder of a run's checkpoints. */
+const folderOf = (directory: string) => join(directory, "checkpoint");
+
+const stepFolder = (directory: string, step: number) => join(folderOf(directory), `step-${step}`);
+
+/** The steps of a run's checkpoints, in increasing order. */
+export async function checkpointSteps(directory: string): Promise<number[]> {
+  const steps: number[] = [];
+  try {
+    for await (const { name } of Deno.readDir(folderOf(directory))) {
+      const match = /^step-(\d+)$/.exec(name);
+      if (match) steps.push(Number(match[1]));
+    }
+  } catch (error) {
+    if (!(error instanceof Deno.errors.NotFound)) throw error;
+  }
+  return steps.sort((a, b) => a - b);
+}
+
+/**
+ * Writes a checkpoint, each rank its own file. Collective; the folder must be one that all ranks see.
+ *
+ * @param directory the run's folder
+ * @param step steps done
+ * @param parts what to remember
+ */
+export async function writeCheckpoint(
+  comm: Communicator,
+  directory: string,
+  step: number,
+  parts: readonly Remembers[],
+): Promise<void> {
+  const final = stepFolder(directory, step), part = `${final}.part`;
+  const memories: Memory[] = [];
+  for (const each of parts) memories.push(await each.save());
+  const numbers = Object.assign({}, ...memories.map((memory) => memory.numbers));
+  const bytes = encodeSafetensors({
+    tensors: memories.flatMap(({ tensors }) => tensors),
+    metadata: { numbers: JSON.stringify(numbers) },
+  });
+  await Deno.mkdir(part, { recursive: true });
+  await writeSynced(join(part, rankFile(comm.rank)), bytes);
+  const digest = new Uint8Array(await crypto.subtle.digest("SHA-256", bytes));
+  const all = comm.rank === 0 ? new Uint8Array(digest.length * comm.size) : null;
+  await comm.gather(digest, all, 0);
+  if (all) {
+    const files = Array.from({ length: comm.size }, (_, rank) => ({
+      name: rankFile(rank),
+      sha256: all.subarray(rank * digest.length, (rank + 1) * digest.length).toHex(),
+    }));
+    const manifest: Manifest = { step, ranks: comm.size, files };
+    const text = JSON.stringify(manifest, null, 2) + "\n";
+    await writeSynced(join(part, MANIFEST), new TextEncoder().encode(text));
+    await removeIfThere(final);
+    await Deno.rename(part, final);
+    const old = (await checkpointSteps(directory)).filter((each) => each <= step).slice(0, -KEPT);
+    for (const each of old) await removeIfThere(stepFolder(directory, each));
+  }
+  await comm.barrier();
+}
+
+/**
+ * Reads this rank's part of a checkpoint and lets the run go on from it. Every rank calls it.
+ *
+ * @throws CheckpointError when the checkpoint is torn, altered, or of another number of ranks
+ */
+export async function restoreCheckpoint(
+  comm: Communicator,
+  directory: string,
+  step: number,
+  parts: readonly Remembers[],
+): Promise<void> {
+  const folder = stepFolder(directory, step);
+  const { files } = await readManifest(directory, step, comm.size);
+  const { name, sha256 } = files[comm.rank], path = join(folder, name);
+  const bytes = await readOr(path);
+  const found = new Uint8Array(await crypto.subtle.digest("SHA-256", bytes)).toHex();
+  if (found !== sha256) {
+    throw new CheckpointError(
+      `cannot go on from ${path}: its SHA-256 is ${found}, ${MANIFEST} says ${sha256}, so it is ` +
+        `torn or altered; ${wayOut(folder)}`,
+    );
+  }
+  const { tensors, metadata } = decodeSafetensors(bytes);
+  const memory = { tensors, numbers: JSON.parse(metadata.numbers) };
+  for (const each of parts) await each.restore(memory);
+}
+
+/** Reads and checks a checkpoint's list. Throws CheckpointError. */
+export async function readManifest(
+  directory: string,
+  step: number,
+  ranks: number,
+): Promise<Manifest> {
+  const folder = stepFolder(directory, step), path = join(folder, MANIFEST);
+  let manifest: Manifest;
+  try {
+    manifest = JSON.parse(new TextDecoder().decode(await readOr(path)));
+  } catch (error) {
+    if (error instanceof CheckpointError) throw error;
+    throw new CheckpointError(`cannot go on from ${path}: it is no JSON; ${wayOut(folder)}`);
+  }
+  if (manifest.ranks !== ranks || manifest.files?.length !== ranks) {
+    throw new CheckpointError(
+      `cannot go on from ${folder}: it was written by ${manifest.ranks} ranks, and these are ${ranks}`,
+    );
+  }
+  return manifest;
+}
+
+/** A tensor that a part has saved. Throws CheckpointError when it is missing or of another length. */
+export function recall({ tensors }: Memory, name: string, length: number): Float32Array {
+  const tensor = tensors.find((each) => each.name === name);
+  if (tensor?.data.length === length) return tensor.data;
+  throw new CheckpointError(
+    `cannot go on from the checkpoint: ${name} has ${tensor?.data.length ?? "no"} floats there ` +
+      `and ${length} here; the run's options are not those it was written with`,
+  );
+}
+
+/** A number that a part has saved. Throws CheckpointError when it is missing. */
+export function recallNumber({ numbers }: Memory, name: string): number {
+  if (typeof numbers[name] === "number") return numbers[name];
+  throw new CheckpointError(`cannot go on from the checkpoint: it does not hold ${name}`);
+}
+
+const rankFile = (rank: number) => `rank-${rank}.safetensors`;
+
+const wayOut = (folder: string) => `remove ${folder} to go on from the checkpoint before it`;
+
+async function readOr(path: string): Promise<Uint8Array<ArrayBuffer>> {
+  try {
+    return await Deno.readFile(path);
+  } catch (error) {
+    if (!(error instanceof Deno.errors.NotFound)) throw error;
+    throw new CheckpointError(`cannot go on from the checkpoint: ${path} is missing`);
+  }
+}
+
+async function writeSynced(path: string, bytes: Uint8Array): Promise<void> {
+  using file = await Deno.open(path, { write: true, create: true, truncate: true });
+  for (let rest = bytes; rest.length > 0;) rest = rest.subarray(await file.write(rest));
+  await file.sync();
+}
+
+async function removeIfThere(path: string): Promise<void> {
+  try {
+    await Deno.remove(path, { recursive: true });
+  } catch (error) {
+    if (!(error instanceof Deno.errors.NotFound)) throw error;
+  }
+}

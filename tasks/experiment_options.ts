@@ -1,0 +1,247 @@
+/**
+ * The part of the table of options that decides a run's numbers: what is trained, how, and for how long.
+ *
+ * @module
+ */
+
+import { formatPartition, parsePartition } from "./data/partition.ts";
+import { choice, GROUPS, integer, numbers, real, type Table, text, toggle } from "./option.ts";
+import type { Experiment } from "./option_values.ts";
+import { PRESET_NAMES } from "./presets.ts";
+
+const { WHAT, HOW, WHO, DATA, RUN } = GROUPS;
+
+/** What an experiment is: the options that decide its numbers. A sweep's axes are among them. */
+export const EXPERIMENT: Table<Experiment> = {
+  preset: choice({
+    flag: "--preset",
+    group: WHAT,
+    help: "an experiment of the paper; options given beside it take precedence",
+    choices: PRESET_NAMES,
+    default: null,
+    defaultText: "none",
+  }),
+  task: choice({
+    flag: "--task",
+    group: WHAT,
+    help: "what is learnt",
+    choices: ["generated-images", "cifar10"],
+    default: "generated-images",
+  }),
+  model: choice({
+    flag: "--model",
+    group: WHAT,
+    help: "the network",
+    choices: ["resnet8", "resnet20", "resnet32", "resnet44", "resnet56", "resnet110"],
+    default: "resnet8",
+  }),
+  algorithm: choice({
+    flag: "--algorithm",
+    group: HOW,
+    help: "how the ranks learn together",
+    choices: [
+      "celgc",
+      "naive-parallel",
+      "single",
+      "local-sgd",
+      "slowmo",
+      "diloco",
+      "episode",
+    ],
+    default: "celgc",
+  }),
+  interval: integer({
+    flag: "--interval",
+    group: HOW,
+    help: "steps between two rounds of averaging, I",
+    unit: "steps",
+    from: 1,
+    default: 4,
+  }),
+  average: choice({
+    flag: "--average",
+    group: HOW,
+    help:
+      "average after the last step of a round, as in the paper, or before its first, as in the " +
+      "authors' code",
+    choices: ["after", "before"],
+    default: "after",
+  }),
+  lr: real({
+    flag: "--lr",
+    group: HOW,
+    help: "learning rate η, the longest factor of a gradient",
+    over: 0,
+    default: 0.5,
+  }),
+  clip: real({
+    flag: "--clip",
+    group: HOW,
+    help: "clipping threshold γ, the longest plain step",
+    over: 0,
+    default: 0.8,
+  }),
+  clipBy: choice({
+    flag: "--clip-by",
+    group: HOW,
+    help: "the norm that clips, of the rank's own gradient, of the ranks' averaged gradient " +
+      "(refreshed each round), or the larger",
+    choices: ["local", "global-average", "max"],
+    default: "local",
+  }),
+  outerLr: real({
+    flag: "--outer-lr",
+    group: HOW,
+    help: "learning rate of the step that each round takes (slowmo, diloco)",
+    over: 0,
+    default: null,
+    defaultText: "1 with slowmo, 0.7 with diloco",
+  }),
+  outerMomentum: real({
+    flag: "--outer-momentum",
+    group: HOW,
+    help: "momentum from round to round (slowmo, diloco)",
+    from: 0,
+    below: 1,
+    default: null,
+    defaultText: "0.7 with slowmo, 0.9 with diloco",
+  }),
+  momentum: real({
+    flag: "--momentum",
+    group: HOW,
+    help: "momentum μ",
+    from: 0,
+    below: 1,
+    default: 0,
+  }),
+  dampening: real({
+    flag: "--dampening",
+    group: HOW,
+    help: "dampening of the momentum",
+    from: 0,
+    to: 1,
+    default: 0,
+  }),
+  nesterov: toggle({ flag: "--nesterov", group: HOW, help: "Nesterov's momentum" }),
+  weightDecay: real({
+    flag: "--weight-decay",
+    group: HOW,
+    help: "weight decay λ; the norm that clips ignores it",
+    from: 0,
+    default: 0,
+  }),
+  decayAt: numbers({
+    flag: "--decay-at",
+    group: HOW,
+    help: "epochs at which the learning rate decays",
+    unit: "epochs",
+    over: 0,
+    defaultText: "never",
+  }),
+  decayFactor: real({
+    flag: "--decay-factor",
+    group: HOW,
+    help: "what it is multiplied by there",
+    over: 0,
+    to: 1,
+    default: 0.1,
+  }),
+  decayClip: toggle({
+    flag: "--decay-clip",
+    group: HOW,
+    help: "multiply the clipping threshold as well, as in the authors' code",
+  }),
+  batchSize: integer({
+    flag: "--batch-size",
+    group: HOW,
+    help: "samples a rank takes in one step",
+    unit: "samples",
+    from: 1,
+    default: 16,
+  }),
+  batchNorm: choice({
+    flag: "--batch-norm",
+    group: HOW,
+    help: "running statistics of batch norm, averaged with the weights, left to each rank, or " +
+      "measured anew before each evaluation",
+    choices: ["average", "local", "recalibrate"],
+    default: "average",
+  }),
+  ranks: integer({
+    flag: "--ranks",
+    group: WHO,
+    help: "processes, N",
+    unit: "processes",
+    from: 1,
+    to: 1024,
+    default: 8,
+  }),
+  participants: integer({
+    flag: "--participants",
+    group: WHO,
+    help: "ranks, drawn from the seed, that average in each round",
+    unit: "ranks",
+    from: 1,
+    default: null,
+    defaultText: "all",
+  }),
+  partition: text({
+    flag: "--partition",
+    group: DATA,
+    help: "how the ranks share the training data: iid | whole | proportional:10.64,11.17,… | " +
+      "dirichlet:0.5 | shards:K",
+    default: "iid",
+    placeholder: "rule",
+    commas: true,
+    normalise: (rule) => formatPartition(parsePartition(rule)),
+  }),
+  trainSize: integer({
+    flag: "--train-size",
+    group: DATA,
+    help: "training samples to generate (generated tasks)",
+    unit: "samples",
+    from: 10,
+    default: 2000,
+  }),
+  testSize: integer({
+    flag: "--test-size",
+    group: DATA,
+    help: "test samples to generate (generated tasks)",
+    unit: "samples",
+    from: 10,
+    default: 500,
+  }),
+  epochs: real({
+    flag: "--epochs",
+    group: RUN,
+    help: "passes over the training data, by all ranks together",
+    unit: "epochs",
+    over: 0,
+    default: 12,
+  }),
+  maxSteps: integer({
+    flag: "--max-steps",
+    group: RUN,
+    help: "stop after this many steps, if the epochs are not over before",
+    unit: "steps",
+    from: 0,
+    default: null,
+    defaultText: "no limit",
+  }),
+  evalEvery: real({
+    flag: "--eval-every",
+    group: RUN,
+    help: "epochs between evaluations of the averaged weights; the untrained and the final " +
+      "weights are always evaluated",
+    unit: "epochs",
+    over: 0,
+    default: 1,
+  }),
+  seed: integer({
+    flag: "--seed",
+    group: RUN,
+    help: "decides the initial weights, the order of the samples and everything else drawn",
+    from: 0,
+    default: 1,
+  }),
+};

@@ -1,0 +1,120 @@
+/**
+ * The safetensors format: named tensors in one file, readable by most frameworks. Eight bytes with the
+ * length of a header, the header as JSON, then the tensors' bytes, little-endian and without gaps
+ * (https://github.com/huggingface/safetensors, "Format"). Only float32 is written and read here.
+ *
+ * @module
+ */
+
+/** A float32 tensor by name, row major. */
+export interface NamedTensor {
+  /** Unique in its file. */
+  readonly name: string;
+  /** Its shape; empty for a scalar. */
+  readonly dims: readonly number[];
+  /** As many elements as the product of `dims`. */
+  readonly data: Float32Array;
+}
+
+/** What a file holds. */
+export interface TensorFile {
+  /** In the order of their bytes. */
+  readonly tensors: readonly NamedTensor[];
+  /** Free text by name. */
+  readonly metadata: Readonly<Record<string, string>>;
+}
+
+/** Bytes that are no safetensors file, or hold what is not read here. */
+export class SafetensorsError extends Error {
+  /** The name of the class. */
+  override readonly name = "SafetensorsError";
+}
+
+/** The format's own limit on the header, in bytes. */
+const MOST_HEADER = 100_000_000;
+
+const METADATA = "__metadata__";
+
+interface Entry {
+  dtype: string;
+  shape: number[];
+  data_offsets: [number, number];
+}
+
+/**
+ * Writes tensors as a file's bytes.
+ *
+ * @throws RangeError when a name occurs twice or a tensor's elements do not fit its shape
+ */
+export function encodeSafetensors({ tensors, metadata }: TensorFile): Uint8Array<ArrayBuffer> {
+  const header: Record<string, Entry | Record<string, string>> = { [METADATA]: { ...metadata } };
+  let end = 0;
+  for (const { name, dims, data } of tensors) {
+    if (Object.hasOwn(header, name)) throw new RangeError(`two tensors are named "${name}"`);
+    const size = dims.reduce((a, b) => a * b, 1);
+    if (size !== data.length) {
+      throw new RangeError(`${name} of shape [${dims}] needs ${size} floats, not ${data.length}`);
+    }
+    const data_offsets: [number, number] = [end, end += 4 * size];
+    header[name] = { dtype: "F32", shape: [...dims], data_offsets };
+  }
+  // Spaces after the header keep the tensors' bytes aligned, as the reference does.
+  const text = JSON.stringify(header);
+  const json = new TextEncoder().encode(text);
+  const length = Math.ceil(json.length / 8) * 8;
+  const file = new Uint8Array(8 + length + end).fill(0x20, 8, 8 + length);
+  new DataView(file.buffer).setBigUint64(0, BigInt(length), true);
+  file.set(json, 8);
+  let at = 8 + length;
+  for (const { data } of tensors) {
+    file.set(new Uint8Array(data.buffer, data.byteOffset, data.byteLength), at);
+    at += data.byteLength;
+  }
+  return file;
+}
+
+/**
+ * Reads a file's bytes.
+ *
+ * @throws SafetensorsError when they are not a whole safetensors file of float32 tensors
+ */
+export function decodeSafetensors(file: Uint8Array): TensorFile {
+  const refuse = (found: string): never => {
+    throw new SafetensorsError(`not a whole safetensors file of float32 tensors: ${found}`);
+  };
+  if (file.length < 8) return refuse(`${file.length} bytes`);
+  const length = Number(new DataView(file.buffer, file.byteOffset).getBigUint64(0, true));
+  if (length > Math.min(file.length - 8, MOST_HEADER)) {
+    return refuse(`a header of ${length} bytes in a file of ${file.length}`);
+  }
+  let header: Record<string, Entry>;
+  try {
+    header = JSON.parse(
+      new TextDecoder("utf-8", { fatal: true }).decode(file.subarray(8, 8 + length)),
+    );
+  } catch {
+    return refuse("its header is no JSON");
+  }
+  const { [METADATA]: metadata = {}, ...entries } = header as Record<string, Entry> & {
+    [METADATA]?: Record<string, string>;
+  };
+  const bytes = file.subarray(8 + length);
+  let end = 0;
+  const tensors = Object.entries(entries)
+    .sort(([, a], [, b]) => a.data_offsets?.[0] - b.data_offsets?.[0])
+    .map(([name, { dtype, shape, data_offsets }]) => {
+      if (dtype !== "F32") refuse(`${name} is of type ${dtype}`);
+      const whole = Array.isArray(shape) &&
+        shape.every((dim) => Number.isSafeInteger(dim) && dim >= 0);
+      const size = whole ? 4 * shape.reduce((a, b) => a * b, 1) : NaN;
+      const [from, to] = data_offsets ?? [];
+      if (from !== end || to !== end + size || to > bytes.length) {
+        refuse(`${name} of shape [${shape}] lies at ${from} to ${to} of ${bytes.length} bytes`);
+      }
+      end = to;
+      // A copy, because a view of float32 must begin at a multiple of 4.
+      return { name, dims: shape, data: new Float32Array(bytes.slice(from, to).buffer) };
+    });
+  if (end !== bytes.length) refuse(`${bytes.length - end} bytes beyond the last tensor`);
+  return { tensors, metadata };
+}

@@ -1,0 +1,168 @@
+import assert from "node:assert/strict";
+import { CheckpointError, checkpointSteps } from "../../tasks/checkpoint.ts";
+import { launch, type LaunchOptions, type Run, RunFailedError } from "../../tasks/launch.ts";
+import { type MetricRecord, readMetrics, type StepRecord } from "../../tasks/metrics.ts";
+import { OptionError } from "../../tasks/option.ts";
+import { decodeSafetensors } from "../../tasks/safetensors.ts";
+import { celgc, temporaryFolder } from "./_deno.ts";
+
+const SMALL = {
+  ranks: 2,
+  interval: 2,
+  maxSteps: 9,
+  trainSize: 150,
+  testSize: 20,
+  device: "cpu",
+} as const satisfies LaunchOptions;
+
+/** What every rank saw at every step, times left out. */
+function seen({ dir }: Run) {
+  return readMetrics(`${dir}/metrics.jsonl`)
+    .filter((record): record is StepRecord => record.type === "step")
+    .map(({ rank, step, round, loss, gradNorm }) => [rank, step, round, loss, gradNorm] as const)
+    .sort((a, b) => a[0] - b[0] || a[1] - b[1]);
+}
+
+const VARIANTS: LaunchOptions[] = [
+  { momentum: 0.9, dampening: 0.1, weightDecay: 1e-3, decayAt: [1], batchNorm: "local" },
+  { clipBy: "max", interval: 3, ranks: 3, participants: 2 },
+  { algorithm: "slowmo" },
+  { algorithm: "episode", interval: 3 },
+];
+
+for (const variant of VARIANTS) {
+  Deno.test(`a resumed run is the undisturbed one, bit for bit: ${JSON.stringify(variant)}`, async () => {
+    await using folder = await temporaryFolder();
+    const options = { ...SMALL, ...variant };
+    const whole = await launch({ ...options, out: `${folder.path}/whole` });
+    const out = `${folder.path}/parts`;
+    await launch({ ...options, maxSteps: 5, checkpointEvery: 5, out });
+    assert.deepEqual(await checkpointSteps(out), [5]);
+    const resumed = await launch({ resume: out, maxSteps: SMALL.maxSteps });
+    assert.equal(resumed.dir, out);
+    assert.equal(resumed.summary.weightsHash, whole.summary.weightsHash);
+    assert.equal(resumed.summary.rounds, whole.summary.rounds);
+    assert.equal(resumed.summary.clipRate, whole.summary.clipRate);
+    assert.equal(resumed.summary.maxDrift, whole.summary.maxDrift);
+    assert.equal(resumed.summary.trainLoss, whole.summary.trainLoss);
+    assert.equal(resumed.summary.untrainedLoss, whole.summary.untrainedLoss);
+    assert.deepEqual(seen(resumed), seen(whole));
+    // Processes that meet anew say a few words more.
+    const ratio = resumed.summary.totalBytesSent / whole.summary.totalBytesSent;
+    assert.ok(ratio >= 1 && ratio < 1.05, `${ratio} times the bytes`);
+    const times = readMetrics(`${out}/metrics.jsonl`)
+      .filter((record) => record.rank === 0 && record.type === "step")
+      .map(({ seconds }) => seconds);
+    assert.deepEqual(times, [...times].sort((a, b) => a - b), "the clock goes on");
+  });
+}
+
+/** The processes of a run's ranks, found by the folder among their arguments. */
+async function rankProcesses(directory: string): Promise<number[]> {
+  const found: number[] = [];
+  for await (const { name } of Deno.readDir("/proc")) {
+    if (!/^\d+$/.test(name)) continue;
+    const line = await Deno.readTextFile(`/proc/${name}/cmdline`).catch(() => "");
+    const args = line.split("\0");
+    if (args.includes(directory) && args.some((arg) => arg.endsWith("/tasks/trainer.ts"))) {
+      found.push(Number(name));
+    }
+  }
+  return found;
+}
+
+Deno.test({
+  name: "with --max-restarts a killed rank costs time and nothing else",
+  ignore: Deno.build.os !== "linux",
+  async fn() {
+    await using folder = await temporaryFolder();
+    const out = `${folder.path}/run`;
+    let killed = false;
+    const onRecord = async (record: MetricRecord) => {
+      if (killed || record.step < 5) return;
+      killed = true;
+      const [pid] = await rankProcesses(out);
+      if (pid) Deno.kill(pid, "SIGKILL");
+    };
+    // Long enough for the kill to meet a run that goes on.
+    const long = { ...SMALL, maxSteps: 60, epochs: 100, evalEvery: 100 };
+    const run = await launch({ ...long, out, checkpointEvery: 3, maxRestarts: 1, onRecord });
+    assert.ok(killed);
+    const steps = readMetrics(`${out}/metrics.jsonl`)
+      .filter((record) => record.type === "step" && record.rank === 1)
+      .map(({ step }) => step);
+    assert.deepEqual(steps, Array.from({ length: 60 }, (_, i) => i + 1), "each step once");
+    assert.equal(run.summary.steps, 60);
+    const undisturbed = await launch({ ...long, out: `${folder.path}/other` });
+    assert.equal(run.summary.weightsHash, undisturbed.summary.weightsHash);
+    assert.ok(
+      (await Deno.stat(`${out}/rank-0.before.log`)).isFile,
+      "the first attempt's log stays",
+    );
+  },
+});
+
+Deno.test("without --max-restarts a failure is final", async () => {
+  await using folder = await temporaryFolder();
+  const doomed = { ...SMALL, algorithm: "local-sgd", lr: 1e30, checkpointEvery: 1 } as const;
+  await assert.rejects(launch({ ...doomed, out: `${folder.path}/run` }), RunFailedError);
+});
+
+Deno.test("a checkpoint holds the weights by PyTorch's names, and only the last two are kept", async () => {
+  await using folder = await temporaryFolder();
+  const out = `${folder.path}/run`;
+  await launch({ ...SMALL, momentum: 0.9, checkpointEvery: 2, out });
+  assert.deepEqual(await checkpointSteps(out), [6, 8]);
+  const files = [...Deno.readDirSync(`${out}/checkpoint/step-8`)].map(({ name }) => name).sort();
+  assert.deepEqual(files, ["checkpoint.json", "rank-0.safetensors", "rank-1.safetensors"]);
+  const { tensors } = decodeSafetensors(
+    await Deno.readFile(`${out}/checkpoint/step-8/rank-1.safetensors`),
+  );
+  const named = new Map(tensors.map(({ name, dims }) => [name, dims]));
+  assert.deepEqual(named.get("conv1.weight"), [16, 3, 3, 3]);
+  assert.deepEqual(named.get("bn1.running_mean"), [16]);
+  assert.deepEqual(named.get("linear.bias.momentum"), [10]);
+});
+
+Deno.test("a damaged checkpoint is named, and the one before it serves", async () => {
+  await using folder = await temporaryFolder();
+  const out = `${folder.path}/run`;
+  await launch({ ...SMALL, maxSteps: 4, checkpointEvery: 2, out });
+  const file = `${out}/checkpoint/step-4/rank-1.safetensors`;
+  const bytes = await Deno.readFile(file);
+  bytes[bytes.length - 100] ^= 1;
+  await Deno.writeFile(file, bytes);
+  const altered = await celgc("launch", "--resume", out, "--max-steps", "6");
+  assert.equal(altered.code, 1);
+  assert.ok(altered.stderr.includes(file) && altered.stderr.includes("torn or altered"));
+  await Deno.remove(`${out}/checkpoint/step-4/checkpoint.json`);
+  await assert.rejects(launch({ resume: out, maxSteps: 6 }), (error) => {
+    assert.ok(error instanceof CheckpointError);
+    assert.match(error.message, /step-4\/checkpoint\.json is missing/);
+    return true;
+  });
+  await Deno.remove(`${out}/checkpoint/step-4`, { recursive: true });
+  const { summary } = await launch({ resume: out, maxSteps: 6 });
+  assert.equal(summary.steps, 6);
+});
+
+Deno.test("a run is resumed as what it was", async () => {
+  await using folder = await temporaryFolder();
+  const out = `${folder.path}/run`;
+  await launch({ ...SMALL, maxSteps: 2, checkpointEvery: 2, out });
+  const refused: [LaunchOptions, RegExp][] = [
+    [{ resume: out, lr: 0.1 }, /--lr cannot be changed .* 0\.5 there, not 0\.1/],
+    [{ resume: out, ranks: 3 }, /--ranks cannot be changed .* 2 there, not 3/],
+    [{ resume: folder.path }, /--resume must be the folder of a run/],
+  ];
+  for (const [options, message] of refused) {
+    await assert.rejects(launch(options), (error) => {
+      assert.ok(error instanceof OptionError);
+      assert.match(error.message, message);
+      return true;
+    });
+  }
+  await Deno.remove(`${out}/checkpoint`, { recursive: true });
+  await assert.rejects(launch({ resume: out }), /there is no checkpoint to go on from/);
+  assert.ok(readMetrics(`${out}/metrics.jsonl`).length > 4, "a refusal takes nothing away");
+});
