@@ -125,7 +125,7 @@ for (const listen of ["0.0.0.0", "localhost", "::1", ...(outside ? [outside] : [
       listen,
       transport: "tcp",
     });
-    assert.equal(code, 0, failure?.message);
+    assert.equal(code, 0, failure?.message ?? "no failure was told");
     assert.equal(lines[1].at(-1), "hello from rank 1 of 2");
   });
 }
