@@ -19,7 +19,7 @@ import type { Transport } from "./transport.ts";
  * when it is awaited, and several may go on at once.
  *
  * @example
- * ```ts no-eval
+ * ```ts ignore
  * import { init } from "./init.ts";
  * await using comm = await init();
  * const mean = new Float32Array(1000).fill(comm.rank);

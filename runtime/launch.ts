@@ -50,7 +50,7 @@ const ANYWHERE: Record<string, string> = { "0.0.0.0": "127.0.0.1", "::": "::1" }
  * @throws RangeError if an option is wrong or there is no such program
  *
  * @example
- * ```ts no-run
+ * ```ts ignore
  * import { launchProgram } from "./launch.ts";
  * const { code, failure } = await launchProgram({ ranks: 4, program: "hello.ts" });
  * if (failure) console.error(failure.message);

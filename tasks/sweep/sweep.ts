@@ -73,7 +73,7 @@ export interface SweepRun {
  *   another sweep is writing to the same folder
  *
  * @example
- * ```ts no-run
+ * ```ts ignore
  * import { sweep } from "./sweep.ts";
  * const { cells } = await sweep({ ranks: 8, interval: [1, 2, 4], baseline: true, out: "runs/i" });
  * for (const { name, summary, speedup } of cells) console.log(name, summary?.trainLoss, speedup);
