@@ -4,6 +4,8 @@
 export interface Size {
   /** Floats to sum. */
   readonly floats: number;
+  /** Calls before the first that is timed. */
+  readonly warmup: number;
   /** Calls that are timed together. */
   readonly calls: number;
   /** Times that a job takes. */
@@ -11,23 +13,26 @@ export interface Size {
 }
 
 export const SIZES: readonly Size[] = [
-  { floats: 1, calls: 50, samples: 9 },
-  { floats: 1024, calls: 50, samples: 9 },
-  { floats: 16_384, calls: 20, samples: 9 },
-  { floats: 131_072, calls: 10, samples: 9 },
-  { floats: 855_770, calls: 3, samples: 9 }, // ResNet-56
-  { floats: 24_200_000, calls: 1, samples: 5 }, // AWD-LSTM on Penn Treebank
+  { floats: 1, warmup: 600, calls: 50, samples: 9 },
+  { floats: 1024, warmup: 300, calls: 50, samples: 9 },
+  { floats: 16_384, warmup: 100, calls: 20, samples: 9 },
+  { floats: 131_072, warmup: 50, calls: 10, samples: 9 },
+  { floats: 855_770, warmup: 20, calls: 3, samples: 9 }, // ResNet-56
+  { floats: 24_200_000, warmup: 2, calls: 1, samples: 5 }, // AWD-LSTM on Penn Treebank
 ];
 
-/** Sizes as one command-line argument: floats:calls:samples, separated by commas. */
+/** Sizes as one command-line argument: floats:warmup:calls:samples, separated by commas. */
 export function encodeSizes(sizes: readonly Size[]): string {
-  return sizes.map(({ floats, calls, samples }) => `${floats}:${calls}:${samples}`).join(",");
+  return sizes.map(({ floats, warmup, calls, samples }) =>
+    [floats, warmup, calls, samples].join(":")
+  )
+    .join(",");
 }
 
 /** The sizes in such an argument. */
 export function decodeSizes(text: string): Size[] {
   return text.split(",").map((part) => {
-    const [floats, calls, samples] = part.split(":").map(Number);
-    return { floats, calls, samples };
+    const [floats, warmup, calls, samples] = part.split(":").map(Number);
+    return { floats, warmup, calls, samples };
   });
 }

@@ -10,10 +10,10 @@ import torch.distributed as dist
 torch.set_num_threads(1)
 dist.init_process_group("gloo")
 for part in sys.argv[1].split(","):
-    floats, calls, samples = map(int, part.split(":"))
+    floats, warmup, calls, samples = map(int, part.split(":"))
     buffer = torch.full((floats,), 1e-3)
     times = torch.zeros(samples, dtype=torch.float64)
-    for _ in range(2):
+    for _ in range(warmup):
         dist.all_reduce(buffer)
     for sample in range(samples):
         buffer.fill_(1e-3)

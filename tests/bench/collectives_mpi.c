@@ -10,13 +10,13 @@ static void fill(float *buffer, int floats) {
 
 int main(int argc, char **argv) {
   MPI_Init(&argc, &argv);
-  int rank, at = 0, used, floats, calls, samples;
+  int rank, at = 0, used, floats, warmup, calls, samples;
   MPI_Comm_rank(MPI_COMM_WORLD, &rank);
-  while (sscanf(argv[1] + at, "%d:%d:%d%n", &floats, &calls, &samples, &used) == 3) {
+  while (sscanf(argv[1] + at, "%d:%d:%d:%d%n", &floats, &warmup, &calls, &samples, &used) == 4) {
     float *buffer = malloc(sizeof(float) * floats);
     double *times = malloc(sizeof(double) * samples), *slowest = malloc(sizeof(double) * samples);
     fill(buffer, floats);
-    for (int i = 0; i < 2; i++)
+    for (int i = 0; i < warmup; i++)
       MPI_Allreduce(MPI_IN_PLACE, buffer, floats, MPI_FLOAT, MPI_SUM, MPI_COMM_WORLD);
     for (int sample = 0; sample < samples; sample++) {
       fill(buffer, floats);

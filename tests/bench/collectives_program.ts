@@ -7,9 +7,9 @@ import { init } from "../../runtime/init.ts";
 import { decodeSizes } from "./_collectives_sizes.ts";
 
 await using comm = await init();
-for (const { floats, calls, samples } of decodeSizes(Deno.args[0])) {
+for (const { floats, warmup, calls, samples } of decodeSizes(Deno.args[0])) {
   const buffer = new Float32Array(floats).fill(1e-3), times = new Float64Array(samples);
-  for (let i = 0; i < 2; i++) await comm.allreduce(buffer);
+  for (let i = 0; i < warmup; i++) await comm.allreduce(buffer);
   for (let sample = 0; sample < samples; sample++) {
     buffer.fill(1e-3);
     await comm.barrier();
