@@ -84,7 +84,7 @@ export class Context {
     try {
       if (this.failure !== null) throw this.failure;
       if (engine.losses.size > 0) {
-        const gone = this.group.find((world) => engine.losses.has(world));
+        const gone = this.#firstLost();
         if (gone !== undefined) throw engine.peerLostError(gone, call.operation);
       }
       this.#calls.set(call.sequence, call);
