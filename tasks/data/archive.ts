@@ -65,7 +65,19 @@ export async function unpack(
       await Deno.rename(`${part}/${member}`, `${folder}/${name}`);
     }
   } finally {
-    await Deno.remove(part, { recursive: true });
+    await removeFolder(part);
+  }
+}
+
+/** Removes a folder that an unpacker which has failed may still be writing its last file to. */
+async function removeFolder(path: string): Promise<void> {
+  for (let tries = 20;; tries--) {
+    try {
+      return await Deno.remove(path, { recursive: true });
+    } catch (error) {
+      if (tries === 0) throw error;
+      await new Promise((resolve) => setTimeout(resolve, 50));
+    }
   }
 }
 
