@@ -5,8 +5,7 @@
  * @module
  */
 
-import process from "node:process";
-import { loadProgressBars } from "../deps.ts";
+import { openBars } from "./bars.ts";
 import type { EvalRecord, MetricRecord, RoundRecord, StepRecord } from "./metrics.ts";
 
 /** How much is shown. */
@@ -91,19 +90,7 @@ function lineView(steps: number): RunView {
 }
 
 async function barView(steps: number): Promise<RunView> {
-  const { MultiBar } = (await loadProgressBars()).default;
-  const bars = new MultiBar({
-    stream: process.stderr,
-    format: "{bar} step {value}/{total}  {latest}  {eta_formatted} left",
-    barCompleteChar: "█",
-    barIncompleteChar: "░",
-    barsize: 24,
-    etaBuffer: 50,
-    hideCursor: true,
-    clearOnComplete: true,
-    // Whoever opened the view handles Ctrl-C, and closes it.
-    gracefulExit: false,
-  });
+  const bars = await openBars("{bar} step {value}/{total}  {latest}  {eta_formatted} left");
   const latest = new Latest();
   const bar = bars.create(Math.max(steps, 1), 0, { latest: "" });
   return {

@@ -9,7 +9,7 @@
 import { arrayOf, Binding, type Port } from "./_binding.ts";
 import { createGpuTensor, GpuState, type GpuTensor } from "./_gpu_state.ts";
 import { elementCount } from "./_layout.ts";
-import { NO_PROFILE, parseProfile, portsOf } from "./_onnxruntime.ts";
+import { NO_PROFILE, parseProfile, portsOf, wrapSession } from "./_onnxruntime.ts";
 import { endProfile, type Ort, type OrtSession, type OrtTensor, webLock } from "./_web_engine.ts";
 import type { CompileOptions, HostTensor, NodeTime, Session } from "./device.ts";
 
@@ -58,25 +58,19 @@ export class GpuSession implements Session {
         enableGraphCapture,
         logSeverityLevel: 4,
       });
-    let session: OrtSession, captured = capture;
-    try {
-      // Recording is refused where a node does not run on the GPU.
-      session = await create(capture).catch((error) => {
+    let captured = capture;
+    // Recording is refused where a node does not run on the GPU.
+    const attempt = () =>
+      create(capture).catch((error) => {
         if (!capture) throw error;
         captured = false;
         return create(false);
       });
-    } catch (cause) {
-      throw new Error(`cannot compile the model for webgpu: ${(cause as Error).message}`, {
-        cause,
-      });
-    }
-    try {
-      return new GpuSession(ort, gpu, session, captured, options);
-    } catch (error) {
-      await session.release();
-      throw error;
-    }
+    return await wrapSession(
+      "webgpu",
+      attempt,
+      (session) => new GpuSession(ort, gpu, session, captured, options),
+    );
   }
 
   private constructor(

@@ -5,7 +5,7 @@
  */
 
 import { arrayOf, type Port } from "./_binding.ts";
-import type { HostTensor, NodeTime } from "./device.ts";
+import type { DeviceKind, HostTensor, NodeTime } from "./device.ts";
 
 /** An engine's tensor whose data are in this process's memory. */
 interface EngineTensor {
@@ -25,6 +25,35 @@ interface EngineMetadata {
 /** What a session says that was asked to end a profile it does not keep. */
 export const NO_PROFILE =
   "cannot end a profile: compile the session with { profile: true }, and end it once";
+
+/** An engine's session as far as its making goes. */
+interface EngineSession {
+  release(): Promise<void>;
+}
+
+/**
+ * Creates an engine's session and wraps it; what cannot be wrapped is released.
+ *
+ * @throws {Error} the engine refuses the model, or what `wrap` throws
+ */
+export async function wrapSession<S extends EngineSession, T>(
+  kind: DeviceKind,
+  create: () => Promise<S>,
+  wrap: (session: S) => T,
+): Promise<T> {
+  let session: S;
+  try {
+    session = await create();
+  } catch (cause) {
+    throw new Error(`cannot compile the model for ${kind}: ${(cause as Error).message}`, { cause });
+  }
+  try {
+    return wrap(session);
+  } catch (error) {
+    await session.release();
+    throw error;
+  }
+}
 
 /** The inputs or outputs of a compiled model. */
 export function portsOf(metadata: readonly EngineMetadata[]): Port[] {

@@ -9,7 +9,14 @@ import { loadOnnxRuntimeNode } from "../../deps.ts";
 import { Binding, type Bound } from "./_binding.ts";
 import { Lock } from "./_lock.ts";
 import { probeChannelBlock } from "./_channel_block.ts";
-import { NO_PROFILE, portsOf, profileFile, readProfile, toHost } from "./_onnxruntime.ts";
+import {
+  NO_PROFILE,
+  portsOf,
+  profileFile,
+  readProfile,
+  toHost,
+  wrapSession,
+} from "./_onnxruntime.ts";
 import { ArenaState, type GuardedState } from "./_state.ts";
 import type {
   CompileOptions,
@@ -76,22 +83,15 @@ class CpuDevice implements Device {
     return lock.run(async () => {
       this.#assertOpen();
       const profile = options.profile ? await profileFile() : undefined;
-      let session: OrtSession;
-      try {
-        session = await this.#ort.InferenceSession.create(model, {
+      return await wrapSession(this.kind, () =>
+        this.#ort.InferenceSession.create(model, {
           executionProviders: ["cpu"],
           intraOpNumThreads: this.#threads,
           interOpNumThreads: 1,
           executionMode: "sequential",
           logSeverityLevel: 3,
           ...(profile && { enableProfiling: true, profileFilePrefix: profile.prefix }),
-        });
-      } catch (cause) {
-        throw new Error(`cannot compile the model for ${this.kind}: ${(cause as Error).message}`, {
-          cause,
-        });
-      }
-      try {
+        }), (session) => {
         const binding = new Binding(
           portsOf(session.inputMetadata),
           portsOf(session.outputMetadata),
@@ -99,10 +99,7 @@ class CpuDevice implements Device {
           (state): state is CpuState => state instanceof CpuState,
         );
         return new CpuSession(this.#ort, session, binding, profile);
-      } catch (error) {
-        await session.release();
-        throw error;
-      }
+      });
     });
   }
 

@@ -7,7 +7,7 @@
  */
 
 import { Binding } from "./_binding.ts";
-import { NO_PROFILE, parseProfile, portsOf, toHost } from "./_onnxruntime.ts";
+import { NO_PROFILE, parseProfile, portsOf, toHost, wrapSession } from "./_onnxruntime.ts";
 import { ArenaState } from "./_state.ts";
 import {
   endProfile,
@@ -57,21 +57,14 @@ class WasmDevice implements Device {
   compile(model: Uint8Array, options: CompileOptions = {}): Promise<Session> {
     return webLock.run(async () => {
       this.#assertOpen();
-      let session: OrtSession;
-      try {
-        session = await this.#ort.InferenceSession.create(model, {
+      return await wrapSession(this.kind, () =>
+        this.#ort.InferenceSession.create(model, {
           executionProviders: ["wasm"],
           enableCpuMemArena: true,
           enableMemPattern: true,
           logSeverityLevel: 3,
           enableProfiling: options.profile ?? false,
-        });
-      } catch (cause) {
-        throw new Error(`cannot compile the model for ${this.kind}: ${(cause as Error).message}`, {
-          cause,
-        });
-      }
-      try {
+        }), (session) => {
         const binding = new Binding(
           portsOf(session.inputMetadata),
           portsOf(session.outputMetadata),
@@ -79,10 +72,7 @@ class WasmDevice implements Device {
           (state): state is WasmState => state instanceof WasmState,
         );
         return new WasmSession(this.#ort, session, binding, options.profile ?? false);
-      } catch (error) {
-        await session.release();
-        throw error;
-      }
+      });
     });
   }
 

@@ -5,8 +5,7 @@
  * @module
  */
 
-import process from "node:process";
-import { loadProgressBars } from "../../deps.ts";
+import { openBars } from "../bars.ts";
 import type { MetricRecord, Summary } from "../metrics.ts";
 import type { ViewKind } from "../run_view.ts";
 import type { Cell } from "./cells.ts";
@@ -73,17 +72,9 @@ function lineView(count: number): SweepView {
 }
 
 async function barView(count: number): Promise<SweepView> {
-  const { MultiBar } = (await loadProgressBars()).default;
-  const bars = new MultiBar({
-    stream: process.stderr,
-    format: "{bar} {percentage} % of {count} cells  {name}{latest}  {eta_formatted} left",
-    barCompleteChar: "█",
-    barIncompleteChar: "░",
-    barsize: 24,
-    etaBuffer: 50,
-    hideCursor: true,
-    clearOnComplete: true,
-  });
+  const bars = await openBars(
+    "{bar} {percentage} % of {count} cells  {name}{latest}  {eta_formatted} left",
+  );
   const bar = bars.create(count, 0, { count, name: "", latest: "" });
   let current: { index: number; cell: Cell } | null = null;
   return {
