@@ -69,12 +69,6 @@ export class Context {
     return this.engine.losses.get(this.group[rank]);
   }
 
-  /** The member that was lost first; one that left in good order only if no other was. */
-  #firstLost(): number | undefined {
-    const lost = [...this.engine.losses].filter(([world]) => this.#members.has(world));
-    return (lost.find(([, loss]) => !loss.orderly) ?? lost[0])?.[0];
-  }
-
   /** Runs one collective call on this rank; its place in the order of calls is taken at once. */
   async collective<T>(signature: Signature, body: (call: Call) => Promise<T>): Promise<T> {
     const call = new Call(this, this.#sequence++, signature), start = performance.now();
@@ -83,9 +77,8 @@ export class Context {
     engine.activeCalls++;
     try {
       if (this.failure !== null) throw this.failure;
-      if (engine.losses.size > 0) {
-        const gone = this.#firstLost();
-        if (gone !== undefined) throw engine.peerLostError(gone, call.operation);
+      for (const world of engine.losses.keys()) {
+        if (this.#members.has(world)) throw engine.peerLostError(world, call.operation);
       }
       this.#calls.set(call.sequence, call);
       const early = this.#early.get(call.sequence);

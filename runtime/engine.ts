@@ -170,15 +170,21 @@ export class Engine implements FrameSink {
     }
   }
 
-  /** The error for an operation that cannot do without a lost rank; tells the launcher of the first. */
-  peerLostError(peer: number, operation: string): PeerLostError {
-    const loss = this.losses.get(peer);
-    if (loss?.orderly) {
+  /**
+   * The error for an operation that cannot do without a lost rank; tells the launcher of the first.
+   * It blames the rank that was lost first, whose end is why the others went.
+   */
+  peerLostError(needed: number, operation: string): PeerLostError {
+    const missing = this.losses.get(needed);
+    let first = [...this.losses].find(([, { orderly }]) => !orderly);
+    if (first === undefined && missing !== undefined) {
       // It left while it was needed.
-      const missed = { ...loss, orderly: false };
-      this.losses.set(peer, missed);
-      this.#tell(peer, missed);
+      const missed = { ...missing, orderly: false };
+      this.losses.set(needed, missed);
+      this.#tell(needed, missed);
+      first = [needed, missed];
     }
+    const [peer, loss] = first ?? [needed, undefined];
     const error = new PeerLostError({
       rank: peer,
       host: this.transport.hosts[peer],

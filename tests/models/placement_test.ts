@@ -24,7 +24,7 @@ const IMPOSSIBLE = new Set([
 ]);
 
 // Without a window system Mesa complains of the missing folder each time an adapter is asked for.
-if (!Deno.env.has("XDG_RUNTIME_DIR")) Deno.env.set("XDG_RUNTIME_DIR", "/nonexistent");
+if (!Deno.env.has("XDG_RUNTIME_DIR")) Deno.env.set("XDG_RUNTIME_DIR", "/no/such/folder");
 
 /** Creates a session that refuses to put a node anywhere but on WebGPU. */
 async function place(graph: Graph): Promise<void> {

@@ -320,7 +320,7 @@ Deno.test("a dialer tries again while nobody listens, and says so at its deadlin
   free.close();
   const knock = (patienceMs: number) =>
     dialMember({
-      endpoints: [{ kind: "unix", path: "/nonexistent/socket" }, {
+      endpoints: [{ kind: "unix", path: "/no/such/socket" }, {
         kind: "tcp",
         hostname: "127.0.0.1",
         port,
