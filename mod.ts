@@ -45,6 +45,7 @@ export type {
   HostTensor,
   NodeTime,
   Session,
+  Submission,
   VariableRange,
   VariableSpec,
 } from "./runtime/devices/device.ts";

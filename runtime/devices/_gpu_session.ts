@@ -7,11 +7,12 @@
  */
 
 import { arrayOf, Binding, type Port } from "./_binding.ts";
+import { type Place, Readback } from "./_gpu_readback.ts";
 import { createGpuTensor, GpuState, type GpuTensor } from "./_gpu_state.ts";
 import { elementCount } from "./_layout.ts";
 import { NO_PROFILE, parseProfile, portsOf, wrapSession } from "./_onnxruntime.ts";
 import { endProfile, type Ort, type OrtSession, type OrtTensor, webLock } from "./_web_engine.ts";
-import type { CompileOptions, HostTensor, NodeTime, Session } from "./device.ts";
+import type { CompileOptions, HostTensor, NodeTime, Session, Submission } from "./device.ts";
 
 /** An input with a buffer of its own. */
 interface Feed extends GpuTensor {
@@ -35,10 +36,8 @@ export class GpuSession implements Session {
   readonly #binding: Binding<GpuState>;
   readonly #fed: readonly Feed[];
   readonly #returned: readonly Returned[];
-  /** Bytes of all returned outputs, each padded to a multiple of four. */
-  readonly #readbackBytes: number;
-  /** Buffers for reading back that no run is using. */
-  readonly #idle: GPUBuffer[] = [];
+  /** Undefined if nothing is returned. */
+  readonly #readback: Readback | undefined;
   #session: OrtSession | undefined;
   #profiled: boolean;
 
@@ -96,15 +95,23 @@ export class GpuSession implements Session {
       return { name, ...createGpuTensor(ort, gpu, type, fixed, bytesOf(type, fixed)) };
     });
     const last = this.#returned.at(-1);
-    this.#readbackBytes = last === undefined ? 0 : last.offset + padded(last.bytes);
+    this.#readback = last && new Readback(gpu, last.offset + padded(last.bytes));
     this.inputs = binding.fed.map((port) => port.name);
     this.outputs = binding.returned.map((port) => port.name);
   }
 
+  submit(feeds: Readonly<Record<string, HostTensor>>): Promise<Submission> {
+    return webLock.run(() => this.#submit(feeds));
+  }
+
   async run(feeds: Readonly<Record<string, HostTensor>>): Promise<Record<string, HostTensor>> {
-    const readback = await webLock.run(() => this.#submit(feeds));
-    // The queue works on meanwhile, and so may a further run.
-    return await this.#collect(readback);
+    // The outputs are asked for before the session can be disposed of, and waited for when it is free:
+    // the queue works on meanwhile, and so may a further run.
+    const { outputs } = await webLock.run(async () => {
+      const submission = await this.#submit(feeds);
+      return { outputs: submission.outputs() };
+    });
+    return await outputs;
   }
 
   endProfile(): Promise<NodeTime[]> {
@@ -122,12 +129,12 @@ export class GpuSession implements Session {
       if (session !== undefined && this.#profiled) endProfile(session);
       await session?.release();
       for (const { buffer } of this.#fed) buffer.destroy();
-      for (const buffer of this.#idle.splice(0)) buffer.destroy();
+      this.#readback?.close();
     });
   }
 
-  /** Uploads, runs and copies the results to where they can be read. */
-  async #submit(feeds: Readonly<Record<string, HostTensor>>): Promise<GPUBuffer | undefined> {
+  /** Uploads, runs and has the results copied to where they can be read. */
+  async #submit(feeds: Readonly<Record<string, HostTensor>>): Promise<Submission> {
     const session = this.#session;
     if (session === undefined) throw new Error("cannot run a session that was disposed of");
     const { read, updated, states } = this.#binding;
@@ -136,6 +143,8 @@ export class GpuSession implements Session {
 
     const inputs: Record<string, OrtTensor> = {};
     for (const { name, buffer, tensor } of this.#fed) {
+      // Takes its place in the queue: behind the runs that were submitted, which still read the buffer's
+      // old contents, and before this one.
       upload(this.#gpu, buffer, feeds[name].data);
       inputs[name] = tensor;
     }
@@ -151,32 +160,45 @@ export class GpuSession implements Session {
       const { buffer, bytes } = state.place(variable);
       copy(port, buffer, 0, bytes);
     }
-    let readback: GPUBuffer | undefined;
-    if (this.#readbackBytes > 0) {
-      readback = this.#idle.pop() ?? this.#gpu.createBuffer({
-        size: this.#readbackBytes,
-        usage: GPUBufferUsage.MAP_READ | GPUBufferUsage.COPY_DST,
-      });
-      for (const { name, offset, bytes } of this.#returned) copy(name, readback, offset, bytes);
+    const place = this.#readback?.place();
+    if (place) {
+      for (const { name, offset, bytes } of this.#returned) {
+        copy(name, place.buffer, place.offset + offset, bytes);
+      }
     }
     this.#gpu.queue.submit([encoder.finish()]);
     for (const result of Object.values(results)) result.dispose();
-    return readback;
+    return new GpuSubmission(place, this.#returned);
+  }
+}
+
+class GpuSubmission implements Submission {
+  readonly #place: Place | undefined;
+  readonly #returned: readonly Returned[];
+  #outputs: Promise<Record<string, HostTensor>> | undefined;
+
+  constructor(place: Place | undefined, returned: readonly Returned[]) {
+    this.#place = place;
+    this.#returned = returned;
   }
 
-  async #collect(readback: GPUBuffer | undefined): Promise<Record<string, HostTensor>> {
+  get ready(): boolean {
+    return this.#place?.arrived ?? true;
+  }
+
+  outputs(): Promise<Record<string, HostTensor>> {
+    return this.#outputs ??= this.#fetch();
+  }
+
+  async #fetch(): Promise<Record<string, HostTensor>> {
     const results: Record<string, HostTensor> = {};
-    if (readback === undefined) return results;
-    await readback.mapAsync(GPUMapMode.READ);
-    const mapped = readback.getMappedRange();
-    for (const { name, type, dims, offset, bytes } of this.#returned) {
+    const bytes = await this.#place?.fetch();
+    if (bytes === undefined) return results;
+    for (const { name, type, dims, offset, bytes: size } of this.#returned) {
       const data = new (arrayOf(type))(elementCount(dims));
-      new Uint8Array(data.buffer).set(new Uint8Array(mapped, offset, bytes));
+      new Uint8Array(data.buffer).set(bytes.subarray(offset, offset + size));
       results[name] = { type, dims, data } as HostTensor;
     }
-    readback.unmap();
-    if (this.#session === undefined) readback.destroy();
-    else this.#idle.push(readback);
     return results;
   }
 }

@@ -5,7 +5,7 @@
  */
 
 import { arrayOf, type Port } from "./_binding.ts";
-import type { DeviceKind, HostTensor, NodeTime } from "./device.ts";
+import type { DeviceKind, HostTensor, NodeTime, Submission } from "./device.ts";
 
 /** An engine's tensor whose data are in this process's memory. */
 interface EngineTensor {
@@ -71,6 +71,11 @@ export function portsOf(metadata: readonly EngineMetadata[]): Port[] {
 export function toHost(tensor: EngineTensor): HostTensor {
   arrayOf(tensor.type);
   return { type: tensor.type, dims: tensor.dims, data: tensor.data } as HostTensor;
+}
+
+/** The run of an engine that does not return before its end. */
+export function finished(outputs: Record<string, HostTensor>): Submission {
+  return { ready: true, outputs: () => Promise.resolve(outputs) };
 }
 
 /** A place for an engine to write its profile. */

@@ -10,6 +10,7 @@ import { Binding, type Bound } from "./_binding.ts";
 import { Lock } from "./_lock.ts";
 import { probeChannelBlock } from "./_channel_block.ts";
 import {
+  finished,
   NO_PROFILE,
   portsOf,
   profileFile,
@@ -25,6 +26,7 @@ import type {
   HostTensor,
   NodeTime,
   Session,
+  Submission,
   VariableSpec,
 } from "./device.ts";
 
@@ -196,6 +198,10 @@ class CpuSession implements Session {
     this.inputs = binding.fed.map((port) => port.name);
     this.outputs = binding.returned.map((port) => port.name);
     this.#commits = groupByState(binding.updated);
+  }
+
+  async submit(feeds: Readonly<Record<string, HostTensor>>): Promise<Submission> {
+    return finished(await this.run(feeds));
   }
 
   run(feeds: Readonly<Record<string, HostTensor>>): Promise<Record<string, HostTensor>> {

@@ -160,6 +160,21 @@ export interface DeviceState extends AsyncDisposable {
   edit(change: (flat: Float32Array) => void | Promise<void>): Promise<void>;
 }
 
+/** A run that was asked for: its feeds have been taken, its outputs may be some time off. */
+export interface Submission {
+  /** Whether {@linkcode Submission.outputs} resolves without waiting for the device. */
+  readonly ready: boolean;
+  /**
+   * The outputs named in {@linkcode Session.outputs}, owned by the caller; every call returns the same.
+   * To ask for them waits until the device has done all that it was given, so it is cheapest to submit
+   * several runs and then ask for the outputs of all. They must be asked for before the session is
+   * disposed of.
+   *
+   * @throws {Error} the session was disposed of, or the device lost, before
+   */
+  outputs(): Promise<Record<string, HostTensor>>;
+}
+
 /** A compiled model. */
 export interface Session extends AsyncDisposable {
   /** Names of the inputs that {@linkcode Session.run} must be given. */
@@ -169,11 +184,20 @@ export interface Session extends AsyncDisposable {
   /** Whether runs replay a recording, see {@linkcode CompileOptions.capture}. */
   readonly captured: boolean;
   /**
-   * Runs the model once. Runs take place in the order of the calls; a further one may be asked for
-   * before the last has resolved, and on a GPU that keeps its queue filled.
+   * Asks for one run of the model, and does not wait for its end where the device works by itself: on a
+   * GPU its commands stand in the queue when the promise resolves, on the CPU the run is over. Runs, and
+   * what is done with the states, take place in the order of the calls. There is no limit to how many
+   * may be under way; whoever asks for them sees to one.
    *
    * @param feeds a tensor for each name in {@linkcode Session.inputs}, and no other; they may be
    *   reused when the promise resolves
+   * @throws {TypeError | RangeError} a feed is missing, unknown, or of another type or shape
+   */
+  submit(feeds: Readonly<Record<string, HostTensor>>): Promise<Submission>;
+  /**
+   * Runs the model once: submits, and waits for the outputs.
+   *
+   * @param feeds as for {@linkcode Session.submit}
    * @returns the outputs named in {@linkcode Session.outputs}, owned by the caller
    * @throws {TypeError | RangeError} a feed is missing, unknown, or of another type or shape
    */

@@ -7,7 +7,14 @@
  */
 
 import { Binding } from "./_binding.ts";
-import { NO_PROFILE, parseProfile, portsOf, toHost, wrapSession } from "./_onnxruntime.ts";
+import {
+  finished,
+  NO_PROFILE,
+  parseProfile,
+  portsOf,
+  toHost,
+  wrapSession,
+} from "./_onnxruntime.ts";
 import { ArenaState } from "./_state.ts";
 import {
   endProfile,
@@ -24,6 +31,7 @@ import type {
   HostTensor,
   NodeTime,
   Session,
+  Submission,
   VariableSpec,
 } from "./device.ts";
 
@@ -104,6 +112,10 @@ class WasmSession implements Session {
     this.#binding = binding;
     this.inputs = binding.fed.map((port) => port.name);
     this.outputs = binding.returned.map((port) => port.name);
+  }
+
+  async submit(feeds: Readonly<Record<string, HostTensor>>): Promise<Submission> {
+    return finished(await this.run(feeds));
   }
 
   run(feeds: Readonly<Record<string, HostTensor>>): Promise<Record<string, HostTensor>> {

@@ -1,5 +1,10 @@
 import assert from "node:assert/strict";
-import type { Device, DeviceKind, HostTensor } from "../../../runtime/devices/device.ts";
+import type {
+  Device,
+  DeviceKind,
+  HostTensor,
+  Submission,
+} from "../../../runtime/devices/device.ts";
 import { openDevice } from "../../../runtime/devices/open.ts";
 import { LOOK, model, PULL } from "./_tiny_models.ts";
 
@@ -112,6 +117,49 @@ onEveryDevice("runs asked for at once take place in order", async (device) => {
   const sums = (await Promise.all(runs)).map(({ sum }) => sum.data[0]);
   assert.deepEqual(sums, [21, 0, 6, 12]);
   assert.deepEqual((await state.read()).slice(5), new Float32Array(6).fill(3));
+});
+
+onEveryDevice("submitted runs take their feeds at once and keep their outputs", async (device) => {
+  await using state = await device.allocate(SPECS);
+  await state.write(START);
+  await using session = await device.compile(PULL, { state: [state], updates: UPDATES });
+  // One array for all: each run has taken it before the next one fills it. More runs than are brought
+  // back at a time, with a question in between.
+  const x = float32([2, 3], ...Array(6).fill(0)), lr = float32([], 1);
+  const submissions: Submission[] = [];
+  for (let step = 0; step < 40; step++) {
+    x.data.fill(step as never);
+    submissions.push(await session.submit({ x, lr }));
+    if (step === 20) assert.equal((await submissions[19].outputs()).sum.data[0], 6 * 18);
+  }
+  const busy = submissions.filter(({ ready }) => !ready).length;
+  if (device.kind === "webgpu") assert.ok(busy >= 19 && busy < 40, `${busy} are under way`);
+  else assert.equal(busy, 0);
+  // In any order, and with the variables read before.
+  assert.deepEqual((await state.read()).slice(5), new Float32Array(6).fill(39));
+  for (let step = 39; step >= 0; step--) {
+    const outputs = await submissions[step].outputs();
+    assert.equal(outputs.sum.data[0], step === 0 ? 21 : 6 * (step - 1));
+    assert.ok(submissions[step].ready);
+    assert.equal(await submissions[step].outputs(), outputs);
+  }
+  await assert.rejects(session.submit({ x }), /"lr" .* was not fed/);
+});
+
+onEveryDevice("outputs outlive their session if they were asked for", async (device) => {
+  const session = await device.compile(
+    model([["x", "float32", [3]]], [["y", "float32", [3]]], [["Neg", ["x"], ["y"]]]),
+  );
+  const x = float32([3], 1, 2, 3);
+  const asked = (await session.submit({ x })).outputs();
+  const late = await session.submit({ x: float32([3], 4, 5, 6) });
+  const last = session.run({ x: float32([3], 7, 8, 9) });
+  await session[Symbol.asyncDispose]();
+  assert.deepEqual((await asked).y.data, Float32Array.of(-1, -2, -3));
+  assert.deepEqual((await last).y.data, Float32Array.of(-7, -8, -9));
+  // It shares its page with the last.
+  assert.deepEqual((await late.outputs()).y.data, Float32Array.of(-4, -5, -6));
+  await assert.rejects(session.submit({ x }), /a session that was disposed of/);
 });
 
 onEveryDevice("edit changes the variables in place and read copies them", async (device) => {

@@ -1,0 +1,106 @@
+/**
+ * Brings the results of runs back from a GPU, those of several runs at a time.
+ *
+ * Deno's `mapAsync` first waits, with the whole process, until the GPU has done everything it was given,
+ * and then another 10 ms without it. To map a buffer after every run costs that at every run; so the
+ * queue copies the results of one run after another into one page, which is mapped once, when somebody
+ * asks for one of them.
+ *
+ * @module
+ */
+
+/** Most runs whose results share a page. */
+const MOST_PLACES = 16;
+
+/** Bytes that a page of more than one place may have. */
+const PAGE_BYTES = 1 << 16;
+
+interface Page {
+  readonly buffer: GPUBuffer;
+  /** Places given away. */
+  used: number;
+  /** What was in it when it was mapped; asked for once. */
+  contents?: Promise<ArrayBuffer>;
+  /** Whether they are here. */
+  arrived: boolean;
+}
+
+/** Where the results of one run go. */
+export interface Place {
+  readonly buffer: GPUBuffer;
+  /** Bytes before it. */
+  readonly offset: number;
+  /** Whether a fetch need not wait for the GPU. */
+  readonly arrived: boolean;
+  /** Maps the page unless that has been done, and returns a view of this place: its bytes alone. */
+  fetch(): Promise<Uint8Array<ArrayBuffer>>;
+}
+
+/** The pages of one session. */
+export class Readback {
+  readonly #gpu: GPUDevice;
+  readonly #bytes: number;
+  readonly #places: number;
+  /** Pages that hold nothing. */
+  readonly #idle: GPUBuffer[] = [];
+  /** The page that the next run writes to. */
+  #open: Page | undefined;
+  #closed = false;
+
+  /** @param bytes of one run's results: a multiple of four, more than none */
+  constructor(gpu: GPUDevice, bytes: number) {
+    this.#gpu = gpu;
+    this.#bytes = bytes;
+    this.#places = Math.max(1, Math.min(MOST_PLACES, Math.floor(PAGE_BYTES / bytes)));
+  }
+
+  /** A place for the results of the next run; whoever takes it has the queue write to it at once. */
+  place(): Place {
+    if (this.#open?.used === this.#places) this.#open = undefined;
+    const page = this.#open ??= { buffer: this.#buffer(), used: 0, arrived: false };
+    const offset = page.used++ * this.#bytes;
+    return {
+      buffer: page.buffer,
+      offset,
+      get arrived() {
+        return page.arrived;
+      },
+      fetch: async () => new Uint8Array(await this.#contents(page), offset, this.#bytes),
+    };
+  }
+
+  /** Gives the memory back. Results that nobody has asked for by now are lost. */
+  close(): void {
+    this.#closed = true;
+    if (this.#open) this.#open.buffer.destroy();
+    for (const buffer of this.#idle.splice(0)) buffer.destroy();
+  }
+
+  #buffer(): GPUBuffer {
+    return this.#idle.pop() ?? this.#gpu.createBuffer({
+      size: this.#places * this.#bytes,
+      usage: GPUBufferUsage.MAP_READ | GPUBufferUsage.COPY_DST,
+    });
+  }
+
+  #contents(page: Page): Promise<ArrayBuffer> {
+    if (page.contents) return page.contents;
+    if (this.#closed) {
+      throw new Error("cannot fetch a run's outputs: its session was disposed of before");
+    }
+    // What is mapped cannot be written to: the next run opens another page.
+    if (this.#open === page) this.#open = undefined;
+    return page.contents = this.#map(page);
+  }
+
+  async #map(page: Page): Promise<ArrayBuffer> {
+    const { buffer } = page;
+    await buffer.mapAsync(GPUMapMode.READ);
+    const contents = buffer.getMappedRange().slice(0);
+    buffer.unmap();
+    page.arrived = true;
+    if (this.#closed) buffer.destroy();
+    else this.#idle.push(buffer);
+    return contents;
+  }
+}
