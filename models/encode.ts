@@ -11,8 +11,11 @@ import { lower, type Target } from "./lowering/mod.ts";
 import type { Attribute } from "./operator.ts";
 import { checkTensor, type ElementType, type Tensor, type TensorData } from "./tensor.ts";
 
-/** The operator set the models are written in. */
-export const OPSET = 18;
+/**
+ * The operator set the models are written in: the oldest that has every operator of the graphs, so that
+ * runtimes of some age read them too.
+ */
+export const OPSET = 17;
 const IR_VERSION = 8n;
 
 const ELEMENT_TYPE: Record<ElementType, onnx.TensorProto_DataType> = {
@@ -149,7 +152,7 @@ function outputNames(graph: Graph): Names {
 }
 
 function constantsOf(graph: Graph): Value[] {
-  const used = [...graph.nodes.flatMap((node) => node.inputs), ...graph.outputs.values()];
+  const used = [...graph.nodes.flatMap((node) => written(node).inputs), ...graph.outputs.values()];
   return [...new Set(used)].filter((value): value is Value => value?.constant !== undefined);
 }
 
@@ -168,7 +171,22 @@ function opsets(graph: Graph) {
     );
 }
 
-function encodeNode(node: Node, names: Names) {
+/**
+ * A node as {@linkcode OPSET} writes it. The builder speaks of opset 18, in which every reduction takes its
+ * axes as an input.
+ */
+function written(node: Node): Node {
+  if (!node.op.startsWith("Reduce") || node.op === "ReduceSum") return node;
+  const [x, axes] = node.inputs, { noop_with_empty_axes: noop, ...attributes } = node.attributes;
+  const list = Array.from(axes?.constant?.data ?? [], Number);
+  if (list.length > 0) return { ...node, inputs: [x], attributes: { ...attributes, axes: list } };
+  return noop
+    ? { ...node, op: "Identity", inputs: [x], attributes: {} }
+    : { ...node, inputs: [x], attributes };
+}
+
+function encodeNode(given: Node, names: Names) {
+  const node = written(given);
   const name = (value: Value | null) => value ? names.get(value) ?? value.name : "";
   const input = node.inputs.map(name);
   const captured = Object.values(node.attributes).flatMap((value) =>
