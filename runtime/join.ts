@@ -22,7 +22,7 @@ const JOIN_MS = 60_000;
  * @throws HandshakeError if this rank's secret is not the job's
  */
 export async function joinJob(place: Place): Promise<MeshTransport> {
-  const { rank, size, timeoutMs, medium, sockets } = place;
+  const { rank, size, timeoutMs, medium, sockets, link } = place;
   const job = await credentials(place.job, await readSecret(place));
   const tls = place.tls === null ? undefined : await readTls(place.tls);
   const deadline = performance.now() + Math.max(JOIN_MS, timeoutMs);
@@ -31,7 +31,7 @@ export async function joinJob(place: Place): Promise<MeshTransport> {
   const table = await control.join(place.host ?? control.localHostname, doors.endpoints);
   const connections = await buildMesh({ rank, job, table, doors, tls, deadline });
   const hosts = table.map(({ host }) => host);
-  return new MeshTransport({ rank, size, hosts, connections, control, timeoutMs });
+  return new MeshTransport({ rank, size, hosts, connections, control, timeoutMs, link });
 }
 
 async function readSecret({ secretFile }: Place): Promise<Uint8Array> {

@@ -147,6 +147,7 @@ class Job {
       CELGC_TRANSPORT: medium,
       CELGC_HOST: this.#facts[0].host,
     };
+    if (this.#options.link !== undefined) shared.CELGC_LINK = this.#options.link;
     if (this.#sockets !== null) shared.CELGC_SOCKETS = this.#sockets;
     if (tls !== undefined) {
       for (const part of ["cert", "key", "ca"] as const) {

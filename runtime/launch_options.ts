@@ -6,6 +6,7 @@
 
 import { toFileUrl } from "./_paths.ts";
 import type { LaunchFailure } from "./_verdict.ts";
+import { parseLink } from "./link.ts";
 import { DEFAULT_TIMEOUT_SECONDS } from "./place.ts";
 
 /** What to launch, and how. */
@@ -48,6 +49,11 @@ export interface LaunchProgramOptions {
   readonly tls?: { readonly cert: string; readonly key: string; readonly ca: string };
   /** What the ranks talk over. @default {$CELGC_TRANSPORT, or "auto": Unix sockets within a host} */
   readonly transport?: "auto" | "tcp" | "unix";
+  /**
+   * The access link that every rank is to be behind, such as `100mbit,20ms`: bandwidth each way, one-way
+   * delay; see `link.ts`. @default {none: as fast as it goes}
+   */
+  readonly link?: string;
 }
 
 /** How a job ended. */
@@ -86,6 +92,13 @@ export async function checkOptions(options: LaunchProgramOptions): Promise<URL> 
   }
   if (cwd !== undefined && !(await isThere(cwd))?.isDirectory) {
     throw new RangeError(`cannot launch: there is no directory ${cwd}`);
+  }
+  if (options.link !== undefined) {
+    try {
+      parseLink(options.link);
+    } catch (error) {
+      throw new RangeError(`cannot launch: ${(error as Error).message}`, { cause: error });
+    }
   }
   for (const path of Object.values(options.tls ?? {})) {
     const found = await isThere(path);

@@ -8,6 +8,8 @@ import { PeerLostError } from "./errors.ts";
 import { clearInterval, setInterval } from "node:timers";
 import { endOrphan } from "./_stdin.ts";
 import type { Control } from "./control.ts";
+import type { LinkShape } from "./link.ts";
+import { Downlink, Uplink } from "./link_shaper.ts";
 import type { FailureReport, FrameSink, Transport } from "./transport.ts";
 import { Kind, Link } from "./wire.ts";
 
@@ -28,6 +30,8 @@ export interface MeshOptions {
    */
   readonly control: Control | null;
   readonly timeoutMs: number;
+  /** The access link that this rank is to be behind; null or absent: none. */
+  readonly link?: LinkShape | null;
 }
 
 /** What is known of one other rank. */
@@ -58,6 +62,9 @@ export class MeshTransport implements Transport {
   readonly #peers: (Peer | undefined)[];
   readonly #tickMs: number;
   readonly #timer: ReturnType<typeof setInterval>;
+  readonly #link: LinkShape | null;
+  readonly #uplink: Uplink | null;
+  #downlink: Downlink | null = null;
   #sink: FrameSink | null = null;
   #awaited = 0;
   #held = false;
@@ -70,12 +77,14 @@ export class MeshTransport implements Transport {
   #heardWord: (() => void)[] = [];
 
   constructor(options: MeshOptions) {
-    const { rank, size, hosts, connections, control, timeoutMs } = options;
+    const { rank, size, hosts, connections, control, timeoutMs, link = null } = options;
     this.rank = rank;
     this.size = size;
     this.hosts = hosts;
     this.timeoutMs = timeoutMs;
     this.#control = control;
+    this.#link = link;
+    this.#uplink = link && new Uplink(link);
     this.#peers = connections.map((connection, peer) =>
       connection === undefined ? undefined : {
         link: new Link(peer, connection, {
@@ -113,9 +122,17 @@ export class MeshTransport implements Transport {
     return { sent, received };
   }
 
+  /** A link's frames must not find a way around it. */
+  get exclusive(): boolean {
+    return this.#link !== null;
+  }
+
   start(sink: FrameSink): void {
     if (this.#sink !== null) throw new Error("a transport is started once");
-    this.#sink = sink;
+    this.#downlink = this.#link && new Downlink(this.#link, sink, (peer, error) => {
+      this.#peers[peer]!.link.break(error instanceof Error ? error : new Error(String(error)));
+    });
+    this.#sink = this.#downlink ?? sink;
     for (const peer of this.#peers) peer?.link.read();
   }
 
@@ -128,7 +145,8 @@ export class MeshTransport implements Transport {
     if (this.#closing !== null) {
       return Promise.reject(new Error(`rank ${this.rank} has left the job`));
     }
-    return to.link.send(Kind.DATA, header, payload);
+    if (this.#uplink === null) return to.link.send(Kind.DATA, header, payload);
+    return this.#uplink.send((...frame) => to.link.send(Kind.DATA, ...frame), header, payload);
   }
 
   await(peer: number, delta: 1 | -1): void {
@@ -272,9 +290,10 @@ export class MeshTransport implements Transport {
 
   async #close(): Promise<void> {
     // The caller knows already that the job is lost. A goodbye would tell the others otherwise.
-    if (this.#failed || this.#peers.some((peer) => peer?.lost instanceof Error)) {
-      return this.#abandon();
-    }
+    const failed = () => this.#failed || this.#peers.some((peer) => peer?.lost instanceof Error);
+    if (failed()) return this.#abandon();
+    await this.#uplink?.drained(); // a goodbye comes last
+    if (failed()) return this.#abandon();
     const missed = (await Promise.all(this.#peers.map((peer) => this.#farewell(peer))))
       .filter((peer) => peer !== undefined);
     if (missed.length > 0) {
@@ -295,6 +314,8 @@ export class MeshTransport implements Transport {
   #abandon(): void {
     this.#abandoned = true;
     clearInterval(this.#timer);
+    this.#uplink?.close();
+    this.#downlink?.close();
     for (const peer of this.#peers) peer?.link.break(new Error("closed"));
   }
 

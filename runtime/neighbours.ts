@@ -57,7 +57,8 @@ export class Neighbours {
    */
   static async meet(call: Call): Promise<Neighbours | null> {
     const { engine, size, rank } = call.context;
-    const memory = size <= MOST_RANKS ? PeerMemory.open() : null;
+    const apart = engine.transport.exclusive || size > MOST_RANKS;
+    const memory = apart ? null : PeerMemory.open();
     const mailbox = memory && new Mailbox(memory, size, (from, header, payload) => {
       engine.deliver(from, header, payload);
     });

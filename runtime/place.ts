@@ -10,6 +10,7 @@
  *     CELGC_TRANSPORT    auto, tcp or unix; auto if not set
  *     CELGC_SOCKETS      directory for Unix sockets
  *     CELGC_HOST         this host's name in messages
+ *     CELGC_LINK         the access link that every rank is to be behind, such as 100mbit,20ms
  *     CELGC_SECRET_FILE  file of mode 0600 with the secret; standard input if not set
  *     CELGC_TLS_CERT, CELGC_TLS_KEY, CELGC_TLS_CA   PEM files
  *
@@ -18,6 +19,7 @@
 
 import { parseAddress, type TlsMaterial } from "./endpoint.ts";
 import { RendezvousError } from "./errors.ts";
+import { type LinkShape, parseLink } from "./link.ts";
 import type { Medium } from "./mesh.ts";
 
 /** A rank's place. */
@@ -33,6 +35,8 @@ export interface Place {
   readonly sockets: string | null;
   /** This host's name, or null if it was not given. */
   readonly host: string | null;
+  /** The access link that every rank is to be behind, or null. */
+  readonly link: LinkShape | null;
   /** File with the secret, or null for standard input. */
   readonly secretFile: string | null;
   /** Files with what TLS needs, or null. */
@@ -96,6 +100,7 @@ export function findPlace(environment: Environment): Place | null {
     medium: readMedium(environment("CELGC_TRANSPORT")),
     sockets: environment("CELGC_SOCKETS") ?? null,
     host: environment("CELGC_HOST") ?? null,
+    link: readLink(environment("CELGC_LINK")),
     secretFile: environment("CELGC_SECRET_FILE") ?? null,
     tls: tlsFiles(environment),
   };
@@ -105,6 +110,15 @@ export function findPlace(environment: Environment): Place | null {
 export function readMedium(text = "auto"): Medium {
   if (text === "auto" || text === "tcp" || text === "unix") return text;
   throw new RendezvousError(`CELGC_TRANSPORT is auto, tcp or unix, not ${JSON.stringify(text)}`);
+}
+
+/** Reads what CELGC_LINK says. */
+function readLink(text: string | undefined): LinkShape | null {
+  try {
+    return text === undefined ? null : parseLink(text);
+  } catch (error) {
+    throw new RendezvousError(`CELGC_LINK: ${(error as Error).message}`);
+  }
 }
 
 /** Reads the PEM files that TLS needs. */

@@ -52,6 +52,12 @@ export interface Transport {
   readonly hosts: readonly string[];
   /** Largest time in ms without a sign of life from a peer that somebody waits for. */
   readonly timeoutMs: number;
+  /**
+   * Whether every frame has to come this way, even between ranks that could read each other's memory.
+   *
+   * @default false
+   */
+  readonly exclusive?: boolean;
   /** Installs the receiver; called once, before any frame is read. */
   start(sink: FrameSink): void;
   /**

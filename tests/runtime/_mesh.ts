@@ -3,6 +3,7 @@
 import { dial, type Endpoint, type TlsMaterial } from "../../runtime/endpoint.ts";
 import { credentials } from "../../runtime/handshake.ts";
 import { buildMesh, type Medium, openDoors } from "../../runtime/mesh.ts";
+import type { LinkShape } from "../../runtime/link.ts";
 import { MeshTransport } from "../../runtime/mesh_transport.ts";
 import { type FrameSink, HEADER_BYTES } from "../../runtime/transport.ts";
 
@@ -72,9 +73,10 @@ export async function mesh(
     tls?: TlsMaterial;
     timeoutMs?: number;
     hosts?: readonly string[];
+    link?: LinkShape;
   } = {},
 ): Promise<Mesh> {
-  const { medium = "tcp", tls, timeoutMs = 60_000 } = options;
+  const { medium = "tcp", tls, timeoutMs = 60_000, link } = options;
   const hosts = options.hosts ?? new Array(size).fill("here");
   const job = await credentials("mesh-test", crypto.getRandomValues(new Uint8Array(32)));
   const sockets = medium === "tcp" ? null : await Deno.makeTempDir({ prefix: "celgc-test-" });
@@ -93,6 +95,7 @@ export async function mesh(
       connections: own,
       control: null,
       timeoutMs,
+      link,
     });
     transport.start(sinks[rank]);
     return transport;

@@ -1,0 +1,81 @@
+/**
+ * What a slow network is taken to be, so that one can be tried on a single machine.
+ *
+ * The model: every rank is a host of its own, with one access link to a core that is never the
+ * bottleneck.
+ *
+ *     rank ── bandwidth up ──▶                     ┌── bandwidth down ──▶ rank
+ *                              core, one-way delay ┤
+ *     rank ◀── bandwidth down ─                    └── bandwidth up ──── rank
+ *
+ * Each direction of a link carries `bitsPerSecond`, and both can be full at once. Frames leave a rank
+ * in the order in which they were sent, whoever they are for; the last bit of a frame of n bytes
+ * leaves 8n/`bitsPerSecond` after the frames before it have left, is `delayMs` on its way, and has
+ * arrived when the receiver's link has carried all that came before it. So a message to an idle rank
+ * takes n/bandwidth + delay, a ping and its answer two delays, and a rank that all others send to at
+ * once takes the sum of their bytes over its bandwidth.
+ *
+ * A frame's bytes are its payload and its header; what TCP and IP add, their slow start and losses are
+ * left out. Signs of life, goodbyes and the launcher's word go past the link, as do the start of a job
+ * and its end. Nothing ever arrives early; timers make it up to about a millisecond late.
+ *
+ * @module
+ */
+
+/** Access link of every rank. */
+export interface LinkShape {
+  /** Bandwidth of each direction; Infinity: as fast as it goes. */
+  readonly bitsPerSecond: number;
+  /** Time on the way from any rank to any other, in ms; a round trip takes two. */
+  readonly delayMs: number;
+}
+
+const BITS: Record<string, number> = { kbit: 1e3, mbit: 1e6, gbit: 1e9 };
+const MS: Record<string, number> = { us: 1e-3, ms: 1, s: 1e3 };
+/** Longest delay, in ms: an hour. */
+const MOST_DELAY_MS = 3.6e6;
+
+/**
+ * Reads a link such as `100mbit,20ms`: a bandwidth in kbit, mbit or gbit per second and a one-way
+ * delay in us, ms or s, as `tc` of Linux spells them; one of the two may be left out.
+ *
+ * @throws RangeError if it is none
+ */
+export function parseLink(text: string): LinkShape {
+  let bitsPerSecond: number | undefined, delayMs: number | undefined;
+  for (const part of text.toLowerCase().split(",")) {
+    const match = /^\s*(\d+\.?\d*|\.\d+)\s*([a-z]+)\s*$/.exec(part);
+    const unit = match?.[2] ?? "", amount = Number(match?.[1]);
+    if (unit in BITS && bitsPerSecond === undefined && amount > 0) {
+      bitsPerSecond = amount * BITS[unit];
+    } else if (unit in MS && delayMs === undefined && amount * MS[unit] <= MOST_DELAY_MS) {
+      delayMs = amount * MS[unit];
+    } else {
+      throw new RangeError(
+        `a link is a bandwidth above 0 in kbit, mbit or gbit per second, a delay of up to an hour ` +
+          `in us, ms or s, or both, such as 100mbit,20ms; not ${JSON.stringify(text)}`,
+      );
+    }
+  }
+  return { bitsPerSecond: bitsPerSecond ?? Infinity, delayMs: delayMs ?? 0 };
+}
+
+/** Spells a link in one way, which {@linkcode parseLink} reads. */
+export function formatLink({ bitsPerSecond, delayMs }: LinkShape): string {
+  const parts = [];
+  if (bitsPerSecond < Infinity) parts.push(spell(bitsPerSecond, BITS));
+  if (delayMs > 0 || parts.length === 0) parts.push(spell(delayMs, MS));
+  return parts.join(",");
+}
+
+/** In the largest unit of which it is at least one. */
+function spell(amount: number, units: Record<string, number>): string {
+  const names = Object.keys(units);
+  const unit = names.findLast((name) => amount >= units[name]) ?? names[0];
+  return `${Number((amount / units[unit]).toPrecision(12))}${unit}`;
+}
+
+/** How long the link is busy with some bytes, in ms. */
+export function carryingMs({ bitsPerSecond }: LinkShape, bytes: number): number {
+  return 8e3 * bytes / bitsPerSecond;
+}

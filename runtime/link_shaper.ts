@@ -1,0 +1,180 @@
+/**
+ * Keeps a rank's frames back as its access link would: see `link.ts` for the model.
+ *
+ * @module
+ */
+
+import { carryingMs, type LinkShape } from "./link.ts";
+import { type FrameSink, HEADER_BYTES } from "./transport.ts";
+import { FRAME_BYTES } from "./wire.ts";
+
+/** Least room for frames whose senders do not wait, like that of a socket; in bytes. */
+const LEAST_ROOM = 4 << 20;
+
+/** Writes one frame; resolves when header and payload may be reused. */
+export type WriteFrame = (header: Uint8Array, payload?: Uint8Array) => Promise<void>;
+
+/** Things to do, each not before its time; times do not decrease. */
+class Timetable {
+  #entries: { due: number; act: () => void }[] = [];
+  #timer: ReturnType<typeof setTimeout> | undefined;
+  #idle: (() => void)[] = [];
+
+  add(due: number, act: () => void): void {
+    if (this.#entries.length === 0 && due <= performance.now()) return act();
+    this.#entries.push({ due, act });
+    if (this.#entries.length === 1) this.#arm();
+  }
+
+  /** Resolves when nothing is left to do. */
+  idle(): Promise<void> {
+    if (this.#entries.length === 0) return Promise.resolve();
+    return new Promise((resolve) => this.#idle.push(resolve));
+  }
+
+  /** Leaves all that is left undone. */
+  clear(): void {
+    clearTimeout(this.#timer);
+    this.#entries = [];
+    for (const resolve of this.#idle.splice(0)) resolve();
+  }
+
+  #arm(): void {
+    const wait = Math.ceil(this.#entries[0].due - performance.now());
+    // A timer takes 31 bits; one that comes too early is set again.
+    this.#timer = setTimeout(() => this.#run(), Math.min(Math.max(wait, 0), 2 ** 31 - 1));
+  }
+
+  #run(): void {
+    const entries = this.#entries;
+    let done = 0;
+    for (; done < entries.length && entries[done].due <= performance.now(); done++) {
+      entries[done].act();
+      if (this.#entries !== entries) return; // cleared meanwhile
+    }
+    entries.splice(0, done);
+    if (entries.length > 0) this.#arm();
+    else this.clear();
+  }
+}
+
+/** The outgoing direction of a rank's link. */
+export class Uplink {
+  readonly #shape: LinkShape;
+  readonly #room: number;
+  readonly #timetable = new Timetable();
+  /** Rejects the senders that wait. */
+  readonly #waiting = new Set<(error: Error) => void>();
+  #free = 0;
+  #copied = 0;
+
+  constructor(shape: LinkShape) {
+    this.#shape = shape;
+    const underWay = shape.bitsPerSecond < Infinity ? shape.bitsPerSecond * shape.delayMs / 8e3 : 0;
+    this.#room = Math.max(LEAST_ROOM, underWay);
+  }
+
+  /**
+   * Sends a frame through the link. Resolves when header and payload may be reused: at once while
+   * there is room for a copy, else when `write` has resolved.
+   */
+  send(write: WriteFrame, header: Uint8Array, payload?: Uint8Array): Promise<void> {
+    const length = payload?.length ?? 0;
+    this.#free = Math.max(this.#free, performance.now()) +
+      carryingMs(this.#shape, FRAME_BYTES + length);
+    const due = this.#free + this.#shape.delayMs;
+    const copies = this.#copied + length <= this.#room;
+    const ownHeader = header.slice(), ownPayload = copies ? payload?.slice() : payload;
+    if (copies) this.#copied += length;
+    const { promise, resolve, reject } = Promise.withResolvers<void>();
+    this.#timetable.add(due, () => {
+      const written = write(ownHeader, ownPayload);
+      if (!copies) {
+        this.#waiting.delete(reject);
+        return written.then(resolve, reject);
+      }
+      const settle = () => {
+        this.#copied -= length;
+      };
+      written.then(settle, settle);
+    });
+    if (copies) resolve();
+    else this.#waiting.add(reject);
+    return promise;
+  }
+
+  /** Resolves when every frame has left and arrived. */
+  drained(): Promise<void> {
+    return this.#timetable.idle();
+  }
+
+  /** Drops what has not arrived. */
+  close(): void {
+    this.#timetable.clear();
+    for (const reject of this.#waiting) reject(new Error("the link was closed"));
+    this.#waiting.clear();
+  }
+}
+
+/** The incoming direction of a rank's link: a sink in front of the rank's own. */
+export class Downlink implements FrameSink {
+  readonly #shape: LinkShape;
+  readonly #sink: FrameSink;
+  readonly #refuse: (peer: number, error: unknown) => void;
+  readonly #timetable = new Timetable();
+  readonly #headers: Uint8Array[] = [];
+  readonly #failed = new Set<number>();
+  #free = 0;
+
+  /** @param refuse is told of an error that the sink has made of a frame */
+  constructor(
+    shape: LinkShape,
+    sink: FrameSink,
+    refuse: (peer: number, error: unknown) => void,
+  ) {
+    this.#shape = shape;
+    this.#sink = sink;
+    this.#refuse = refuse;
+  }
+
+  begin(peer: number, header: DataView, length: number): Uint8Array {
+    const bytes = new Uint8Array(header.buffer, header.byteOffset, HEADER_BYTES);
+    this.#headers[peer] = bytes.slice();
+    return new Uint8Array(length);
+  }
+
+  end(peer: number, payload: Uint8Array): void {
+    const header = new DataView(this.#headers[peer].buffer);
+    // The last bit is here; the link may still be busy with what has come from others.
+    const carried = this.#free + carryingMs(this.#shape, FRAME_BYTES + payload.length);
+    this.#free = Math.max(carried, performance.now());
+    this.#timetable.add(this.#free, () => {
+      if (this.#failed.has(peer)) return;
+      try {
+        const place = this.#sink.begin(peer, header, payload.length);
+        place.set(payload);
+        this.#sink.end(peer, place);
+      } catch (error) {
+        this.#failed.add(peer);
+        this.#refuse(peer, error);
+      }
+    });
+  }
+
+  lost(peer: number, cause: Error | undefined): void {
+    if (cause === undefined) {
+      // Behind what the peer has sent before.
+      this.#timetable.add(this.#free, () => {
+        if (!this.#failed.has(peer)) this.#sink.lost(peer, undefined);
+      });
+    } else {
+      this.#failed.add(peer);
+      this.#sink.lost(peer, cause);
+    }
+  }
+
+  /** Drops what has not arrived. */
+  close(): void {
+    this.#timetable.clear();
+  }
+}
