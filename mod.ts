@@ -75,6 +75,7 @@ export {
   type Position,
   readMetrics,
   type RoundRecord,
+  type Scores,
   type StepRecord,
   type Summary,
   type SummaryRecord,
@@ -86,7 +87,8 @@ export { type Preset, PRESET_NAMES, type PresetName, PRESETS } from "./tasks/pre
 export { algorithmOf, resolveOptions } from "./tasks/resolve.ts";
 export { type Plan, type RunConfig } from "./tasks/run_files.ts";
 export type { ViewKind } from "./tasks/run_view.ts";
-export { type Feeds, imageTask, type Task } from "./tasks/task.ts";
+export { imageTask } from "./tasks/image_task.ts";
+export type { Batch, Feeds, Network, Split, Task } from "./tasks/task.ts";
 export { type RunOutput, train, type Trained, type TrainParts } from "./tasks/train.ts";
 export type { Checkpoints } from "./tasks/loop.ts";
 export { TrainingError } from "./tasks/training_error.ts";

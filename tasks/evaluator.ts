@@ -4,29 +4,37 @@
  * @module
  */
 
-import { encodeModel, type Model } from "../models/mod.ts";
 import type { Communicator } from "../runtime/communicator.ts";
-import type { Device } from "../runtime/devices/device.ts";
+import type { Device, DeviceState } from "../runtime/devices/device.ts";
 import { mean } from "./exchange.ts";
-import { evalGraph, type JobGraph, statisticsGraph } from "./graphs.ts";
+import { evalGraph, statisticsGraph } from "./graphs.ts";
 import type { Options } from "./options.ts";
-import { run, type Stepper } from "./stepper.ts";
-import type { Task } from "./task.ts";
+import { Sessions } from "./sessions.ts";
+import type { Stepper } from "./stepper.ts";
+import type { Network, Split, Task } from "./task.ts";
 
-/** What an evaluation found, over the whole test set; the same on every rank. */
+/** What an evaluation found, over all of a split; the same on every rank. */
 export interface Evaluation {
   /** Mean loss. */
   readonly loss: number;
-  /** Share classified right, from 0 to 1. */
-  readonly accuracy: number;
-  /** Test samples. */
+  /** Share classified right, from 0 to 1, if the network tells. */
+  readonly accuracy?: number;
+  /** exp(loss), of a text. */
+  readonly perplexity?: number;
+  /** Samples. */
   readonly count: number;
 }
 
 /** A second copy of the network, for the averaged weights. */
 export interface Evaluator extends AsyncDisposable {
-  /** Averages the ranks' weights and evaluates the average; the ranks share the work. Collective. */
-  evaluate(): Promise<Evaluation>;
+  /**
+   * Averages the ranks' weights (or their averages over the steps, once there are some) and evaluates
+   * the result; the ranks share the work. Collective.
+   *
+   * @param splits some of the task's
+   * @returns what was found in each
+   */
+  evaluate(splits: readonly Split[]): Promise<Evaluation[]>;
   /** The averaged weights last evaluated: weights first, then running statistics. A copy. */
   averaged(): Promise<Float32Array>;
   /**
@@ -40,11 +48,13 @@ export interface Evaluator extends AsyncDisposable {
 export interface EvaluatorOptions {
   readonly comm: Communicator;
   readonly device: Device;
-  readonly model: Model;
+  readonly network: Network;
   readonly task: Task;
   readonly stepper: Stepper;
   readonly batchSize: number;
   readonly batchNorm: Options["batchNorm"];
+  /** Decides the masks with which statistics are measured. */
+  readonly seed: number;
 }
 
 /**
@@ -53,46 +63,85 @@ export interface EvaluatorOptions {
  */
 const CALIBRATION_BATCHES = 50;
 
+/** Batches of the calibration are drawn aside: masks of steps that no run comes to. */
+const ASIDE = 2 ** 25;
+
+/** Outputs of an evaluation graph that are summed up. */
+const SUMS = ["loss_sum", "correct", "count"] as const;
+
+/** What evaluates one split. */
+interface Measure extends AsyncDisposable {
+  readonly sessions: Sessions;
+  /** What the network carries from batch to batch. */
+  readonly carried: DeviceState | null;
+}
+
 /** Compiles the graphs of evaluation. */
 export async function openEvaluator(options: EvaluatorOptions): Promise<Evaluator> {
-  const { comm, device, model, task, stepper, batchSize, batchNorm } = options;
+  const { comm, device, network, task, stepper, batchSize, batchNorm, seed } = options;
   await using stack = new AsyncDisposableStack();
   const { specs } = stepper.weights;
   const weights = stack.use(await device.allocate(specs));
-  const compile = async ({ graph, updates }: JobGraph) => {
-    const bytes = encodeModel(graph, {
-      target: device.kind,
-      channelBlock: device.channelBlock,
-    });
-    return stack.use(await device.compile(bytes, { state: [weights], updates }));
-  };
-  const evaluation = await compile(evalGraph(model, task.evalBatchSize));
-  const statistics = batchNorm === "recalibrate"
-    ? await compile(statisticsGraph(model, batchSize))
+  const measures = new Map<Split, Measure>();
+  for (const split of task.splits) measures.set(split, stack.use(await openMeasure(split)));
+  const statistics = batchNorm === "recalibrate" && weights.length > stepper.parameterCount
+    ? stack.use(new Sessions({ device, build: () => statisticsGraph(network, { batchSize }) }))
     : null;
+  await statistics?.bind([weights]);
   const shared = batchNorm === "local" ? stepper.parameterCount : weights.length;
   let flat: Float32Array | undefined;
 
+  async function openMeasure({ batchSize, length = 1 }: Split): Promise<Measure> {
+    await using own = new AsyncDisposableStack();
+    const build = (length: number) => evalGraph(network, { batchSize, length });
+    const sessions = own.use(new Sessions({ device, length, build }));
+    const { carries } = sessions.sample;
+    const carried = carries.length
+      ? own.use(await device.allocate(carries.map(({ name, dims }) => ({ name, dims }))))
+      : null;
+    await sessions.bind(carried ? [weights, carried] : [weights]);
+    const kept = own.move();
+    return { sessions, carried, [Symbol.asyncDispose]: () => kept.disposeAsync() };
+  }
+
   async function average(): Promise<void> {
     flat = await stepper.weights.read(flat);
+    if (stepper.averages) flat.set(await stepper.averages.read());
     await mean(comm, flat.subarray(0, shared));
     await weights.write(flat);
     if (!statistics) return;
-    for (let i = 0; i < CALIBRATION_BATCHES; i++) await run(statistics, task.calibration(i));
+    for (let i = 0; i < CALIBRATION_BATCHES; i++) {
+      const masks = network.masks?.(batchSize, { seed, rank: comm.rank, step: ASIDE + i });
+      await statistics.run({ ...task.calibration!(i), ...masks });
+    }
     await weights.edit((values) => mean(comm, values.subarray(stepper.parameterCount)));
   }
 
-  async function evaluate(): Promise<Evaluation> {
-    await average();
-    const sums = new Float64Array(2);
-    for (const feeds of task.evaluation()) {
-      const { loss_sum, correct } = await run(evaluation, feeds);
-      sums[0] += Number(loss_sum.data[0]);
-      sums[1] += Number(correct.data[0]);
+  async function measure(split: Split): Promise<Evaluation> {
+    const { sessions, carried } = measures.get(split)!;
+    await carried?.edit((values) => void values.fill(0));
+    const { outputs } = sessions.sample.graph;
+    const sums = new Float64Array(3);
+    for (const feeds of split.batches()) {
+      const found = await sessions.run(feeds);
+      for (const [i, name] of SUMS.entries()) sums[i] += Number(found[name]?.data[0] ?? 0);
     }
     await comm.allreduce(sums, "sum");
-    const count = task.testSamples;
-    return { loss: sums[0] / count, accuracy: sums[1] / count, count };
+    const [lossSum, correct] = sums, count = outputs.has("count") ? sums[2] : split.samples;
+    const loss = lossSum / count;
+    return {
+      loss,
+      ...outputs.has("correct") ? { accuracy: correct / count } : {},
+      ...task.perplexity ? { perplexity: Math.exp(loss) } : {},
+      count,
+    };
+  }
+
+  async function evaluate(splits: readonly Split[]): Promise<Evaluation[]> {
+    await average();
+    const found: Evaluation[] = [];
+    for (const split of splits) found.push(await measure(split));
+    return found;
   }
 
   async function compare(): Promise<{ identical: boolean; hash: string }> {

@@ -7,13 +7,21 @@
 import {
   differentiate,
   Graph,
+  type Mode,
   type Model,
   type ModelGraph,
   parametersOf,
   resnet,
+  type Role,
   type Variable,
 } from "../models/mod.ts";
-import { appendClippedStep, type Slot, type StepOptions } from "../optimizers/mod.ts";
+import {
+  appendAverage,
+  appendClippedStep,
+  type Slot,
+  type StepOptions,
+} from "../optimizers/mod.ts";
+import type { Network } from "./task.ts";
 
 /** The network of a name, as in `--model`. Throws RangeError for an unknown one. */
 export function findModel(name: string): Model {
@@ -22,47 +30,74 @@ export function findModel(name: string): Model {
   throw new RangeError(`no model "${name}": there are resnet8, resnet20, …, resnet110`);
 }
 
+/** What a network's graph is built for. */
+export interface GraphShape {
+  /** Samples in a batch; of text, columns. */
+  readonly batchSize: number;
+  /** Steps of a sequence, for networks that have them. @default {1} */
+  readonly length?: number;
+}
+
 /** A graph, and what of it lives on a device from run to run. */
 export interface JobGraph {
   readonly graph: Graph;
   /** Trained weights and running statistics, weights first: the order of the flat form. */
   readonly weights: readonly Variable[];
+  /** What each rank carries from step to step, such as hidden state. */
+  readonly carries: readonly Variable[];
   /** The optimizer's own tensors. */
   readonly slots: readonly Slot[];
+  /** The averages of the weights over the steps, in the weights' order; empty unless asked for. */
+  readonly averages: readonly Slot[];
   /** Which output becomes which variable's new value. */
   readonly updates: Readonly<Record<string, string>>;
 }
 
 /** Weights first, then statistics, each in the model's order. */
 export function weightsOf(model: Pick<ModelGraph, "variables">): Variable[] {
-  return [...parametersOf(model), ...model.variables.filter(({ role }) => role === "statistic")];
+  return [...parametersOf(model), ...ofRole(model.variables, "statistic")];
 }
 
-/** Forward, backward and update in one: a run is a step. Outputs `loss` and `grad_norm`. */
-export function stepGraph(model: Model, batchSize: number, update: StepOptions): JobGraph {
-  const { graph, loss, variables } = model.build({ batchSize, mode: "train" });
+/**
+ * Forward, backward and update in one: a run is a step. Outputs `loss` and `grad_norm`.
+ *
+ * @param options.average whether the graph averages the weights over the steps as well
+ */
+export function stepGraph(
+  network: Network,
+  shape: GraphShape,
+  update: StepOptions,
+  { average = false }: { average?: boolean } = {},
+): JobGraph {
+  const { graph, loss, variables } = build(network, shape, "train");
   const parameters = parametersOf({ variables });
   const gradients = differentiate(graph, loss, parameters.map(({ value }) => value));
   const slots = appendClippedStep(graph, parameters, gradients, update);
-  const weights = weightsOf({ variables });
-  return { graph, weights, slots, updates: nextOf(graph, [...weights, ...slots]) };
+  const averages = average ? appendAverage(graph, parameters) : [];
+  return job(graph, variables, { slots, averages });
 }
 
 /** Forward and backward: outputs `loss`, and `<p>.grad` for each parameter. */
-export function gradientsGraph(model: Model, batchSize: number): JobGraph {
-  const { graph, loss, variables } = model.build({ batchSize, mode: "train" });
+export function gradientsGraph(network: Network, shape: GraphShape): JobGraph {
+  const { graph, loss, variables } = build(network, shape, "train");
   const parameters = parametersOf({ variables });
   const gradients = differentiate(graph, loss, parameters.map(({ value }) => value));
   parameters.forEach(({ name }, i) => graph.output(gradientName(name), gradients[i]));
-  const weights = weightsOf({ variables });
-  return { graph, weights, slots: [], updates: nextOf(graph, weights) };
+  return job(graph, variables);
 }
 
-/** The update alone: inputs the parameters and `<p>.grad`, output `grad_norm`. */
-export function applyGraph(model: Model, update: StepOptions): JobGraph {
-  const { variables } = model.build({ batchSize: 1, mode: "eval" });
+/**
+ * The update alone: inputs the parameters and `<p>.grad`, output `grad_norm`.
+ *
+ * @param options.average as with {@linkcode stepGraph}
+ */
+export function applyGraph(
+  network: Network,
+  update: StepOptions,
+  { average = false }: { average?: boolean } = {},
+): JobGraph {
   const graph = new Graph();
-  const parameters = parametersOf({ variables })
+  const parameters = parametersOf(build(network, { batchSize: 1 }, "eval"))
     .map((variable) => ({
       ...variable,
       value: graph.input(variable.name, "float32", variable.dims),
@@ -71,29 +106,47 @@ export function applyGraph(model: Model, update: StepOptions): JobGraph {
     graph.input(gradientName(name), "float32", dims)
   );
   const slots = appendClippedStep(graph, parameters, gradients, update);
-  return { graph, weights: parameters, slots, updates: nextOf(graph, [...parameters, ...slots]) };
+  const averages = average ? appendAverage(graph, parameters) : [];
+  return job(graph, parameters, { slots, averages });
 }
 
-/** Evaluation: outputs `loss`, `logits`, `loss_sum` and `correct`; nothing is updated. */
-export function evalGraph(model: Model, batchSize: number): JobGraph {
-  const { graph, variables } = model.build({ batchSize, mode: "eval" });
-  return { graph, weights: weightsOf({ variables }), slots: [], updates: {} };
+/** Evaluation: outputs `loss`, `loss_sum` and what else the network measures; no weight is updated. */
+export function evalGraph(network: Network, shape: GraphShape): JobGraph {
+  const { graph, variables } = build(network, shape, "eval");
+  return job(graph, variables);
 }
 
 /** Prediction: input `input`, output `logits`. */
-export function forwardGraph(model: Model, batchSize: number): JobGraph {
-  const job = evalGraph(model, batchSize);
-  keepOutputs(job.graph, (name) => name === "logits");
-  return job;
+export function forwardGraph(network: Network, shape: GraphShape): JobGraph {
+  const forward = evalGraph(network, shape);
+  keepOutputs(forward.graph, (name) => name === "logits");
+  return forward;
 }
 
 /** A training-mode forward pass that does nothing but move the running statistics. */
-export function statisticsGraph(model: Model, batchSize: number): JobGraph {
-  const { graph, variables } = model.build({ batchSize, mode: "train" });
-  keepOutputs(graph, (name) => name.endsWith(".next"));
-  const weights = weightsOf({ variables });
-  return { graph, weights, slots: [], updates: nextOf(graph, weights) };
+export function statisticsGraph(network: Network, shape: GraphShape): JobGraph {
+  const { graph, variables } = build(network, shape, "train");
+  const moved = new Set(ofRole(variables, "statistic").map(({ name }) => `${name}.next`));
+  keepOutputs(graph, (name) => moved.has(name));
+  return job(graph, variables);
 }
+
+function build(network: Network, { batchSize, length = 1 }: GraphShape, mode: Mode): ModelGraph {
+  return network.build({ batchSize, length, mode });
+}
+
+function job(
+  graph: Graph,
+  variables: readonly Variable[],
+  own: { slots: readonly Slot[]; averages: readonly Slot[] } = { slots: [], averages: [] },
+): JobGraph {
+  const weights = weightsOf({ variables }), carries = ofRole(variables, "carry");
+  const updates = nextOf(graph, [...weights, ...carries, ...own.slots, ...own.averages]);
+  return { graph, weights, carries, ...own, updates };
+}
+
+const ofRole = (variables: readonly Variable[], role: Role) =>
+  variables.filter((variable) => variable.role === role);
 
 /** The output that holds a parameter's gradient. */
 export function gradientName(parameter: string): string {

@@ -24,6 +24,7 @@ import { distance, type Exchange } from "./exchange.ts";
 import type { MetricsLog, Position, Summary } from "./metrics.ts";
 import type { Options } from "./options.ts";
 import { Outer } from "./outer.ts";
+import { scoresOf, splitKey } from "./scores.ts";
 import type { Stepper, StepResult } from "./stepper.ts";
 import { Tally } from "./tally.ts";
 import type { Task } from "./task.ts";
@@ -76,8 +77,12 @@ export class Loop implements Remembers {
   /** Largest clipping threshold since the last round. */
   #clipPeak = 0;
   #outer: Outer | null = null;
+  /** Samples this rank has learnt from. */
+  #samples = 0;
+  /** Of the split that is watched, before the first step. */
   #untrained: Evaluation | null = null;
-  #last: Evaluation | null = null;
+  /** The latest of each split, by its name. */
+  #last = new Map<string, Evaluation>();
 
   constructor(parts: LoopParts) {
     this.#parts = parts;
@@ -101,9 +106,9 @@ export class Loop implements Remembers {
     if (checkpoints && checkpoints.from !== null) {
       await restoreCheckpoint(comm, checkpoints.directory, done, this.#remembering());
       // The evaluator holds nothing yet: its copy of the weights is needed at the end.
-      if (done >= steps) await this.#parts.evaluator.evaluate();
+      if (done >= steps) await this.#parts.evaluator.evaluate(task.splits);
     } else {
-      this.#untrained = this.#last = await this.#evaluate(0);
+      this.#untrained = await this.#evaluate(0);
     }
     await comm.barrier();
     this.#start ??= performance.now();
@@ -112,7 +117,7 @@ export class Loop implements Remembers {
       await this.#step(t);
       const evaluations = Math.floor(task.epoch(t) / options.evalEvery);
       const due = evaluations > Math.floor(task.epoch(t - 1) / options.evalEvery);
-      if (due || t === steps) this.#last = await this.#evaluate(t);
+      if (due || t === steps) await this.#evaluate(t);
       if (checkpoints && options.checkpointEvery && t % options.checkpointEvery === 0) {
         await this.#telemetry.deliver();
         await writeCheckpoint(comm, checkpoints.directory, t, this.#remembering());
@@ -129,12 +134,14 @@ export class Loop implements Remembers {
 
   /** Where the loop itself stands. */
   save(): Promise<Memory> {
+    const last = [...this.#last].map(([split, evaluation]) => named(`last.${split}`, evaluation));
     const numbers = {
       "loop.round": this.#round,
       "loop.clipPeak": this.#clipPeak,
+      "loop.samples": this.#samples,
       "loop.milliseconds": performance.now() - this.#start!,
       ...named("untrained", this.#untrained!),
-      ...named("last", this.#last!),
+      ...Object.assign({}, ...last),
     };
     return Promise.resolve({ tensors: [], numbers });
   }
@@ -144,14 +151,13 @@ export class Loop implements Remembers {
     const number = (name: string) => recallNumber(memory, name);
     this.#round = number("loop.round");
     this.#clipPeak = number("loop.clipPeak");
+    this.#samples = number("loop.samples");
     this.#start = performance.now() - number("loop.milliseconds");
-    const evaluation = (prefix: string): Evaluation => ({
-      loss: number(`${prefix}.loss`),
-      accuracy: number(`${prefix}.accuracy`),
-      count: number(`${prefix}.count`),
-    });
-    this.#untrained = evaluation("untrained");
-    this.#last = evaluation("last");
+    this.#untrained = unnamed("untrained", memory);
+    for (const split of this.#parts.task.splits) {
+      const key = splitKey(split);
+      if (`last.${key}.loss` in memory.numbers) this.#last.set(key, unnamed(`last.${key}`, memory));
+    }
     return Promise.resolve();
   }
 
@@ -167,20 +173,25 @@ export class Loop implements Remembers {
     const plan = algorithm.exchange(t);
     let syncSeconds = 0;
     if (plan.weights === "before") syncSeconds += await this.#average(t - 1, size);
-    this.#clipPeak = Math.max(this.#clipPeak, size.clipThreshold);
     const beforeGradients = exchange.traffic.seconds;
-    if (plan.gradients === "correct") await stepper.correct(task.batch(ASIDE + this.#round));
-    const result = await stepper.step(t, task.batch(t), size, plan.gradients);
+    if (plan.gradients === "correct") {
+      const aside = ASIDE + this.#round;
+      await stepper.correct(aside, task.batch(aside));
+    }
+    const batch = task.batch(t), own = scaled(size, batch.scale ?? 1);
+    this.#clipPeak = Math.max(this.#clipPeak, own.clipThreshold);
+    const result = await stepper.step(t, batch, own, plan.gradients);
+    this.#samples += batch.samples ?? options.batchSize;
     this.#checkFinite(t, result);
     syncSeconds += exchange.traffic.seconds - beforeGradients;
     if (plan.weights === "after") syncSeconds += await this.#average(t, size);
     const stepMs = performance.now() - began;
     const clipped = algorithm.update.clip &&
-      isClipped(result.clipNorm, size.learningRate, size.clipThreshold);
+      isClipped(result.clipNorm, own.learningRate, own.clipThreshold);
     const { loss, gradNorm } = result;
     const position = this.#position(t);
     const measure = { ...position, loss, gradNorm, clipped, stepMs };
-    this.#telemetry.step(position, size.learningRate, size.clipThreshold, measure);
+    this.#telemetry.step(position, own.learningRate, own.clipThreshold, measure);
     this.#tally.step(t, { ...measure, syncSeconds });
     // Numbers travel where the ranks have met anyway, whether or not this one took part.
     const met = plan.weights !== "none" || plan.gradients !== "none";
@@ -218,44 +229,57 @@ export class Loop implements Remembers {
     return takesPart ? syncMs / 1000 : 0;
   }
 
+  /** Evaluates, and notes what was found. Returns it of the split that is watched. */
   async #evaluate(t: number): Promise<Evaluation> {
-    const { evaluator, log, options } = this.#parts;
+    const { evaluator, log, task, steps } = this.#parts;
     await this.#telemetry.deliver();
-    const found = await evaluator.evaluate();
-    const { batchNorm } = options;
-    log?.write({ type: "eval", ...this.#position(t), ...found, batchNorm });
-    return found;
+    const splits = t === steps ? task.splits : task.splits.slice(0, 1);
+    const found = await evaluator.evaluate(splits);
+    splits.forEach((split, i) => {
+      this.#last.set(splitKey(split), found[i]);
+      const { name } = split;
+      log?.write({
+        type: "eval",
+        ...this.#position(t),
+        ...name === null ? {} : { split: name },
+        ...found[i],
+        ...this.#batchNorm(),
+      });
+    });
+    return found[0];
+  }
+
+  /** What was done about batch norm's statistics, where there are any. */
+  #batchNorm(): { batchNorm?: string } {
+    const { options: { batchNorm }, stepper } = this.#parts;
+    return stepper.weights.length > stepper.parameterCount ? { batchNorm } : {};
   }
 
   async #summarize(): Promise<Summary> {
-    const { comm, evaluator, log, exchange, task, options, device, steps } = this.#parts;
-    const last = this.#last!, untrained = this.#untrained!;
+    const { comm, evaluator, log, exchange, task, device, steps } = this.#parts;
     const { identical, hash } = await evaluator.compare();
     const summary: Summary = {
-      testAccuracy: last.accuracy,
-      testLoss: last.loss,
-      untrainedAccuracy: untrained.accuracy,
-      untrainedLoss: untrained.loss,
+      ...scoresOf(task, this.#last, this.#untrained!),
       ranks: comm.size,
       steps,
       epochs: task.epoch(steps),
       rounds: this.#round,
       ...await this.#tally.total(comm, {
         steps,
-        batchSize: options.batchSize,
+        samples: this.#samples,
         bytesSent: exchange.traffic.bytesSent,
       }),
       identicalWeights: identical,
       weightsHash: hash,
       device,
-      batchNorm: options.batchNorm,
+      ...this.#batchNorm(),
     };
     log?.write({ type: "summary", ...this.#position(steps), ...summary });
     return summary;
   }
 
   #position(t: number): Position {
-    const { comm, options, task, exchange } = this.#parts;
+    const { comm, task, exchange } = this.#parts;
     const { bytesSent, bytesReceived } = exchange.traffic;
     return {
       rank: comm.rank,
@@ -264,7 +288,7 @@ export class Loop implements Remembers {
       iteration: t,
       round: this.#round,
       seconds: this.#start === null ? 0 : (performance.now() - this.#start) / 1000,
-      samples: t * options.batchSize,
+      samples: this.#samples,
       bytesSent,
       bytesReceived,
     };
@@ -289,9 +313,22 @@ export class Loop implements Remembers {
   }
 }
 
+/** η and γ of a batch that is worth more or less than others. */
+function scaled({ learningRate, clipThreshold }: StepSize, scale: number): StepSize {
+  return { learningRate: learningRate * scale, clipThreshold: clipThreshold * scale };
+}
+
 /** An evaluation's numbers under a prefix. */
 function named(prefix: string, evaluation: Evaluation): Record<string, number> {
   return Object.fromEntries(
     Object.entries(evaluation).map(([name, value]) => [`${prefix}.${name}`, value]),
   );
+}
+
+/** The evaluation that was {@linkcode named}. */
+function unnamed(prefix: string, { numbers }: Memory): Evaluation {
+  const found = Object.entries(numbers)
+    .filter(([name]) => name.startsWith(`${prefix}.`))
+    .map(([name, value]) => [name.slice(prefix.length + 1), value]);
+  return Object.fromEntries(found);
 }

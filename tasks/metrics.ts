@@ -19,7 +19,7 @@ export interface Position {
   readonly round: number;
   /** Wall clock since the first step began, in seconds. */
   readonly seconds: number;
-  /** Samples this rank has learnt from. */
+  /** Samples this rank has learnt from; of a text, tokens. */
   readonly samples: number;
   /** Bytes this rank has sent for the algorithm's exchanges. */
   readonly bytesSent: number;
@@ -63,26 +63,44 @@ export interface RoundRecord extends Position {
 export interface EvalRecord extends Position {
   /** Marks an evaluation. */
   readonly type: "eval";
-  /** Mean loss over the test set. */
+  /** What was evaluated; absent where there is nothing but a test set. */
+  readonly split?: "valid" | "test";
+  /** Mean loss over it; of a text, in nats a token. */
   readonly loss: number;
-  /** Share of the test set that is classified right, from 0 to 1. */
-  readonly accuracy: number;
-  /** Test samples. */
+  /** Share of it that is classified right, from 0 to 1; of images. */
+  readonly accuracy?: number;
+  /** exp(loss); of a text. */
+  readonly perplexity?: number;
+  /** Samples; of a text, tokens. */
   readonly count: number;
-  /** What was done about batch norm's running statistics, see `--batch-norm`. */
-  readonly batchNorm: string;
+  /** What was done about batch norm's running statistics, see `--batch-norm`; absent without any. */
+  readonly batchNorm?: string;
+}
+
+/** What the evaluations of a run came to: accuracies where images are classified, perplexities of texts. */
+export interface Scores {
+  /** Share of the test set that the final averaged weights classify right, from 0 to 1. */
+  readonly testAccuracy?: number;
+  /** Their perplexity on the test text. */
+  readonly testPerplexity?: number;
+  /** Their mean loss over the test set. */
+  readonly testLoss: number;
+  /** Their perplexity on the validation text. */
+  readonly validationPerplexity?: number;
+  /** Their mean loss over the validation set, if there is one. */
+  readonly validationLoss?: number;
+  /** The accuracy of the weights before the first step. */
+  readonly untrainedAccuracy?: number;
+  /** The perplexity of the weights before the first step, on the validation text. */
+  readonly untrainedPerplexity?: number;
+  /** The loss of the weights before the first step, on what is evaluated all along. */
+  readonly untrainedLoss: number;
+  /** The best test perplexity that can be, where the source of the text is known. */
+  readonly bestPerplexity?: number;
 }
 
 /** What a run came to; counts without further words are sums over all ranks. */
-export interface Summary {
-  /** Share of the test set that the final averaged weights classify right, from 0 to 1. */
-  readonly testAccuracy: number;
-  /** Their mean loss over the test set. */
-  readonly testLoss: number;
-  /** The same of the weights before the first step. */
-  readonly untrainedAccuracy: number;
-  /** The same of the weights before the first step. */
-  readonly untrainedLoss: number;
+export interface Summary extends Scores {
   /** Mean training loss of all ranks over the last tenth of the steps; null without a step. */
   readonly trainLoss: number | null;
   /** N */
@@ -97,7 +115,7 @@ export interface Summary {
   readonly trainSeconds: number;
   /** Steps of each rank per second. */
   readonly stepsPerSecond: number;
-  /** Samples of all ranks per second. */
+  /** Samples of all ranks per second; of a text, tokens. */
   readonly samplesPerSecond: number;
   /** Share of the training time that ranks spent exchanging, waiting included; from 0 to 1. */
   readonly communicationShare: number;
@@ -115,8 +133,8 @@ export interface Summary {
   readonly weightsHash: string;
   /** Where the graph ran. */
   readonly device: string;
-  /** What was done about batch norm's running statistics. */
-  readonly batchNorm: string;
+  /** What was done about batch norm's running statistics; absent without any. */
+  readonly batchNorm?: string;
 }
 
 /** The last record of a run. */

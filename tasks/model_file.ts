@@ -4,10 +4,11 @@
  * @module
  */
 
-import { encodeModel, type Model } from "../models/mod.ts";
+import { encodeModel } from "../models/mod.ts";
 import type { VariableSpec } from "../runtime/devices/device.ts";
 import { sizeOf } from "../models/tensor.ts";
 import { forwardGraph } from "./graphs.ts";
+import type { Network } from "./task.ts";
 
 /**
  * Encodes a network with its weights inside: input `input` of any batch size, output `logits`.
@@ -16,7 +17,7 @@ import { forwardGraph } from "./graphs.ts";
  * @param flat the weights and running statistics, one after another
  */
 export function encodeTrained(
-  model: Model,
+  network: Network,
   specs: readonly VariableSpec[],
   flat: Float32Array,
   metadata: Readonly<Record<string, string>> = {},
@@ -26,9 +27,9 @@ export function encodeTrained(
   for (const { name, dims } of specs) {
     initializers[name] = flat.slice(offset, offset += sizeOf(dims));
   }
-  return encodeModel(forwardGraph(model, 1).graph, {
+  return encodeModel(forwardGraph(network, { batchSize: 1 }).graph, {
     initializers,
-    symbolicBatch: { name: "batch", other: forwardGraph(model, 2).graph },
+    symbolicBatch: { name: "batch", other: forwardGraph(network, { batchSize: 2 }).graph },
     metadata,
   });
 }

@@ -66,11 +66,16 @@ class Latest {
   }
 }
 
-/** For example `epoch 1.00  test accuracy 43.2 %  loss 1.512`. */
-export function describeEval({ step, epoch, accuracy, loss }: EvalRecord): string {
-  const when = step === 0 ? "untrained" : `epoch ${epoch.toFixed(2)}`;
-  const percent = (100 * accuracy).toFixed(1);
-  return `${when}  test accuracy ${percent} %  test loss ${loss.toFixed(3)}`;
+/** For example `epoch 1.00  test accuracy 43.2 %  test loss 1.512`. */
+export function describeEval(record: EvalRecord): string {
+  const { step, epoch, split = "test", accuracy, perplexity, loss } = record;
+  const name = split === "valid" ? "validation" : split;
+  return [
+    step === 0 ? "untrained" : `epoch ${epoch.toFixed(2)}`,
+    accuracy !== undefined && `${name} accuracy ${(100 * accuracy).toFixed(1)} %`,
+    perplexity !== undefined && `${name} perplexity ${perplexity.toFixed(2)}`,
+    `${name} loss ${loss.toFixed(3)}`,
+  ].filter(Boolean).join("  ");
 }
 
 function lineView(steps: number): RunView {

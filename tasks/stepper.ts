@@ -5,13 +5,25 @@
  * @module
  */
 
-import { encodeModel, type Model } from "../models/mod.ts";
-import type { Algorithm, Exchange as Plan, StepSize } from "../optimizers/mod.ts";
-import type { Device, DeviceState, HostTensor, Session } from "../runtime/devices/device.ts";
+import {
+  type Algorithm,
+  averageWeight,
+  type Exchange as Plan,
+  type StepSize,
+} from "../optimizers/mod.ts";
+import type { Device, DeviceState, HostTensor } from "../runtime/devices/device.ts";
 import { type Memory, recall, recallNumber, type Remembers } from "./checkpoint.ts";
 import { type Exchange, norm } from "./exchange.ts";
-import { applyGraph, gradientName, gradientsGraph, type JobGraph, stepGraph } from "./graphs.ts";
-import type { Feeds } from "./task.ts";
+import {
+  applyGraph,
+  gradientName,
+  gradientsGraph,
+  type GraphShape,
+  type JobGraph,
+  stepGraph,
+} from "./graphs.ts";
+import { Sessions } from "./sessions.ts";
+import type { Batch, Network } from "./task.ts";
 
 /** What a step tells. */
 export interface StepResult {
@@ -23,106 +35,138 @@ export interface StepResult {
   readonly clipNorm: number;
 }
 
-/** A network on a device, and the sessions that train it: it owns both. */
+/**
+ * A network on a device, and the sessions that train it: it owns both.
+ *
+ * Steps take place in the order of the calls. A step that exchanges no gradients meets nobody: the next
+ * may be asked for before it has resolved, as long as the weights are not read, edited or averaged in
+ * between; its batch's arrays must hold until it resolves.
+ */
 export interface Stepper extends AsyncDisposable, Remembers {
   /** Weights first, then running statistics. */
   readonly weights: DeviceState;
   /** How many floats of {@linkcode Stepper.weights} are trained weights. */
   readonly parameterCount: number;
+  /** The trained weights averaged over the steps, in their order; null while that has not begun. */
+  readonly averages: DeviceState | null;
+  /** From the next step on, averages the weights over the steps. */
+  startAveraging(): Promise<void>;
   /**
    * Takes the gradient of a mini-batch drawn aside and averages it over the ranks; the steps that
    * follow are corrected by the difference. For steps that exchange gradients to `correct`. Collective.
+   *
+   * @param t what the batch is called, for its dropout masks
    */
-  correct(feeds: Feeds): Promise<void>;
+  correct(t: number, batch: Batch): Promise<void>;
   /**
    * Takes step `t`, counted from 1.
    *
+   * @param size η and γ of this very batch
    * @param gradients how its gradients are exchanged: every rank takes part
    */
-  step(t: number, feeds: Feeds, size: StepSize, gradients: Plan["gradients"]): Promise<StepResult>;
+  step(t: number, batch: Batch, size: StepSize, gradients: Plan["gradients"]): Promise<StepResult>;
 }
 
 /** What a stepper is made of. */
 export interface StepperOptions {
   /** The caller's. */
   readonly device: Device;
-  readonly model: Model;
+  readonly network: Network;
   readonly batchSize: number;
+  /** The length of the first step's batch. @default {1} */
+  readonly length?: number;
   readonly algorithm: Algorithm;
   /** The ways in which the run's steps exchange gradients; they decide which graphs are needed. */
   readonly gradients: ReadonlySet<Plan["gradients"]>;
   /** Carries the gradients. */
   readonly exchange: Exchange;
-  /** Decides the initial weights. */
+  /** Decides the initial weights and all masks. */
   readonly seed: number;
+  /** Decides the masks. */
+  readonly rank: number;
 }
 
 /** Builds and compiles the graphs, and sets the weights to the seed's. */
 export async function openStepper(options: StepperOptions): Promise<Stepper> {
-  const { device, model, batchSize, algorithm: { update }, gradients, exchange } = options;
+  const { device, network, batchSize, algorithm: { update }, exchange, seed, rank } = options;
   await using stack = new AsyncDisposableStack();
   const allocate = async (specs: readonly { name: string; dims: readonly number[] }[]) =>
-    stack.use(await device.allocate(specs.map(({ name, dims }) => ({ name, dims }))));
-  const compile = async ({ graph, updates }: JobGraph, state: DeviceState[]) => {
-    const bytes = encodeModel(graph, {
-      target: device.kind,
-      channelBlock: device.channelBlock,
-    });
-    return stack.use(await device.compile(bytes, { state, updates }));
+    specs.length
+      ? stack.use(await device.allocate(specs.map(({ name, dims }) => ({ name, dims }))))
+      : null;
+  const { length: first = 1 } = options;
+  const { anyLength } = network;
+  const prepare = (build: (shape: GraphShape) => JobGraph) => {
+    const ofLength = (length: number) => build({ batchSize, length });
+    return new Sessions({ device, length: first, anyLength, build: ofLength });
   };
 
-  const splits = gradients.has("replace") || gradients.has("norm");
-  const corrects = gradients.has("correct");
-  const whole = corrects || gradients.has("none") || !splits;
-  const fused = whole ? stepGraph(model, batchSize, update) : null;
-  const gradient = splits || corrects ? gradientsGraph(model, batchSize) : null;
-  const apply = splits ? applyGraph(model, update) : null;
-  const { weights: variables } = (fused ?? gradient)!;
-  const { slots } = (fused ?? apply)!;
+  const splits = options.gradients.has("replace") || options.gradients.has("norm");
+  const corrects = options.gradients.has("correct");
+  const whole = corrects || options.gradients.has("none") || !splits;
+  /** The graphs that take the step, with or without averages of the weights. */
+  const steps = (average: boolean) => ({
+    fused: whole ? prepare((shape) => stepGraph(network, shape, update, { average })) : null,
+    apply: splits
+      ? new Sessions({ device, build: () => applyGraph(network, update, { average }) })
+      : null,
+  });
+  let { fused, apply } = steps(false);
+  const gradient = splits || corrects ? prepare((shape) => gradientsGraph(network, shape)) : null;
+  const { weights: variables, carries } = (fused ?? gradient)!.sample;
+  const { slots } = (fused ?? apply)!.sample;
   const parameters = variables.filter(({ role }) => role === "parameter");
 
-  const weights = await allocate(variables);
-  const carried = slots.length ? await allocate(slots) : null;
-  const state = carried ? [weights, carried] : [weights];
-  const fusedSession = fused && await compile(fused, state);
-  const held = gradient && await openGradient(gradient);
-  const applySession = apply && held && await compile(apply, [...state, held.gradients]);
+  const weights = (await allocate(variables))!;
+  const carried = await allocate(carries), slotted = await allocate(slots);
+  const state = [weights, carried, slotted].filter((each) => each !== null);
+  const names = parameters.map(({ name }) => gradientName(name));
+  const gradients = gradient &&
+    await allocate(parameters.map(({ dims }, i) => ({ name: names[i], dims })));
+  const bindSteps = async () => {
+    const all = averages ? [...state, averages] : state;
+    await fused?.bind(all);
+    await apply?.bind([...all, gradients!]);
+  };
+  let averages: DeviceState | null = null, averaged = 0;
+  stack.defer(async () => {
+    await fused?.[Symbol.asyncDispose]();
+    await apply?.[Symbol.asyncDispose]();
+  });
+  await bindSteps();
+  if (gradient) {
+    stack.use(gradient);
+    const stored = Object.fromEntries(names.map((name) => [name, name]));
+    await gradient.bind([...state, gradients!], stored);
+  }
   await weights.edit((flat) => {
     for (const { name, initial } of variables) {
-      flat.set(initial(options.seed), weights.range(name).offset);
+      flat.set(initial(seed), weights.range(name).offset);
     }
   });
 
-  async function openGradient({ updates, ...job }: JobGraph) {
-    const names = parameters.map(({ name }) => gradientName(name));
-    const gradients = await allocate(parameters.map(({ dims }, i) => ({ name: names[i], dims })));
-    const stored = Object.fromEntries(names.map((name) => [name, name]));
-    const session = await compile({ ...job, updates: { ...updates, ...stored } }, [
-      weights,
-      gradients,
-    ]);
-    return { gradients, session };
-  }
-
   let averageNorm = 0;
   let average: Float32Array | undefined;
+  const feedsOf = (t: number, { feeds }: Batch) => ({
+    ...feeds,
+    ...network.masks?.(batchSize, { seed, rank, step: t - 1 }),
+  });
 
   /** Forms the ranks' averaged gradient aside, and its norm. */
-  async function averageAside(gradients: DeviceState): Promise<Float32Array> {
-    average = await gradients.read(average);
+  async function averageAside(): Promise<Float32Array> {
+    average = await gradients!.read(average);
     await exchange.average(average);
     averageNorm = norm(average);
     return average;
   }
 
-  async function correct(feeds: Feeds): Promise<void> {
-    const { gradients, session } = held!;
-    await run(session, feeds);
-    const own = await gradients.read(), mean = await averageAside(gradients);
-    await carried!.edit((flat) => {
+  async function correct(t: number, batch: Batch): Promise<void> {
+    await gradient!.run(feedsOf(t, batch), batch.length);
+    const own = await gradients!.read(), mean = await averageAside();
+    await slotted!.edit((flat) => {
       for (const { name } of parameters) {
-        const to = carried!.range(`${name}.correction`).offset;
-        const { offset, length } = gradients.range(gradientName(name));
+        const to = slotted!.range(`${name}.correction`).offset;
+        const { offset, length } = gradients!.range(gradientName(name));
         for (let i = 0; i < length; i++) flat[to + i] = mean[offset + i] - own[offset + i];
       }
     });
@@ -130,29 +174,28 @@ export async function openStepper(options: StepperOptions): Promise<Stepper> {
 
   async function step(
     t: number,
-    feeds: Feeds,
+    batch: Batch,
     { learningRate, clipThreshold }: StepSize,
     way: Plan["gradients"],
   ): Promise<StepResult> {
     const { clipBy, dampening } = update;
     const apart = way === "replace" || way === "norm";
+    const feeds = feedsOf(t, batch);
     let outputs: Record<string, HostTensor> = {};
     if (apart) {
-      const { gradients, session } = held!;
-      outputs = await run(session, feeds);
-      if (way === "norm") await averageAside(gradients);
-      else await gradients.edit((flat) => exchange.average(flat));
+      outputs = await gradient!.run(feeds, batch.length);
+      if (way === "norm") await averageAside();
+      else await gradients!.edit((flat) => exchange.average(flat));
     }
     const scalars = {
       learning_rate: scalar(learningRate),
       clip_threshold: scalar(clipThreshold),
       average_grad_norm: scalar(averageNorm),
       dampening: scalar(t === 1 ? 0 : dampening),
+      average_weight: scalar(averages ? averageWeight(++averaged) : 0),
     };
-    outputs = {
-      ...outputs,
-      ...await run(apart ? applySession! : fusedSession!, { ...feeds, ...scalars }),
-    };
+    const all = { ...feeds, ...scalars };
+    outputs = { ...outputs, ...await (apart ? apply!.run(all) : fused!.run(all, batch.length)) };
     const gradNorm = number(outputs.grad_norm);
     const norms = {
       "local": gradNorm,
@@ -160,23 +203,35 @@ export async function openStepper(options: StepperOptions): Promise<Stepper> {
       "max": Math.max(gradNorm, averageNorm),
     };
     const clipNorm = update.correct ? averageNorm : norms[clipBy];
-    return { loss: number(outputs.loss), gradNorm, clipNorm };
+    return { loss: number(outputs[network.logged ?? "loss"]), gradNorm, clipNorm };
   }
+
+  async function startAveraging(): Promise<void> {
+    if (averages) return;
+    const before = [fused, apply];
+    ({ fused, apply } = steps(true));
+    averages = await allocate((fused ?? apply)!.sample.averages);
+    await bindSteps();
+    for (const sessions of before) await sessions?.[Symbol.asyncDispose]();
+  }
+
+  const states = () => averages ? [...state, averages] : state;
 
   async function save(): Promise<Memory> {
     const tensors = [];
-    for (const each of state) {
+    for (const each of states()) {
       const flat = await each.read();
       for (const { name, dims } of each.specs) {
         const { offset, length } = each.range(name);
         tensors.push({ name, dims, data: flat.subarray(offset, offset + length) });
       }
     }
-    return { tensors, numbers: { averageNorm } };
+    return { tensors, numbers: { averageNorm, averaged, averaging: averages ? 1 : 0 } };
   }
 
   async function restore(memory: Memory): Promise<void> {
-    for (const each of state) {
+    if (recallNumber(memory, "averaging")) await startAveraging();
+    for (const each of states()) {
       await each.edit((flat) => {
         for (const { name } of each.specs) {
           const { offset, length } = each.range(name);
@@ -185,6 +240,7 @@ export async function openStepper(options: StepperOptions): Promise<Stepper> {
       });
     }
     averageNorm = recallNumber(memory, "averageNorm");
+    averaged = recallNumber(memory, "averaged");
   }
 
   const last = weights.range(parameters.at(-1)!.name);
@@ -192,6 +248,10 @@ export async function openStepper(options: StepperOptions): Promise<Stepper> {
   return {
     weights,
     parameterCount: last.offset + last.length,
+    get averages() {
+      return averages;
+    },
+    startAveraging,
     correct,
     step,
     save,
@@ -207,8 +267,3 @@ const scalar = (value: number): HostTensor => ({
 });
 
 const number = ({ data }: HostTensor): number => Number(data[0]);
-
-/** Runs a session on those of the feeds that it takes. */
-export function run(session: Session, feeds: Feeds): Promise<Record<string, HostTensor>> {
-  return session.run(Object.fromEntries(session.inputs.map((name) => [name, feeds[name]])));
-}

@@ -24,10 +24,7 @@ export function formatBytes(bytes: number): string {
  */
 export function formatSummary(summary: Summary, directory: string): string {
   const s = summary;
-  const rows: [string, string][] = [
-    ["test accuracy", `${percent(s.testAccuracy)}  (untrained ${percent(s.untrainedAccuracy)})`],
-    ["test loss", `${s.testLoss.toFixed(4)}  (untrained ${s.untrainedLoss.toFixed(4)})`],
-  ];
+  const rows = scoreRows(s);
   if (s.trainLoss !== null) {
     rows.push(["training loss", `${s.trainLoss.toFixed(4)} over the last tenth of the steps`]);
   }
@@ -35,7 +32,7 @@ export function formatSummary(summary: Summary, directory: string): string {
     ["steps", `${whole(s.steps)} on each of ${s.ranks} ranks, ${s.epochs.toFixed(2)} epochs`],
     [
       "speed",
-      `${s.stepsPerSecond.toFixed(2)} steps/s, ${whole(s.samplesPerSecond)} images/s, ` +
+      `${s.stepsPerSecond.toFixed(2)} steps/s, ${whole(s.samplesPerSecond)} ${unitOf(s)}/s, ` +
       `${s.trainSeconds.toFixed(1)} s`,
     ],
     [
@@ -54,10 +51,36 @@ export function formatSummary(summary: Summary, directory: string): string {
   const verdict = s.identicalWeights ? "identical, bit for bit, on" : "DIFFERENT on some of";
   rows.push(
     ["weights", `${verdict} all ${s.ranks} ranks (SHA-256 ${s.weightsHash.slice(0, 16)}…)`],
-    ["batch norm", s.batchNorm],
-    ["device", s.device],
-    ["files", directory],
   );
+  if (s.batchNorm !== undefined) rows.push(["batch norm", s.batchNorm]);
+  rows.push(["device", s.device], ["files", directory]);
   const width = Math.max(...rows.map(([name]) => name.length));
   return rows.map(([name, value]) => `${name.padEnd(width)}  ${value}`).join("\n");
+}
+
+/** What is counted. */
+function unitOf({ testAccuracy, testPerplexity }: Summary): string {
+  if (testPerplexity !== undefined) return "tokens";
+  return testAccuracy !== undefined ? "images" : "samples";
+}
+
+function scoreRows(s: Summary): [string, string][] {
+  const rows: [string, string][] = [];
+  const add = (
+    name: string,
+    value: number | undefined,
+    untrained: number | undefined,
+    show: (value: number) => string,
+  ) => {
+    if (value === undefined) return;
+    const before = untrained === undefined ? "" : `  (untrained ${show(untrained)})`;
+    rows.push([name, `${show(value)}${before}`]);
+  };
+  const two = (value: number) => value.toFixed(2), four = (value: number) => value.toFixed(4);
+  add("test accuracy", s.testAccuracy, s.untrainedAccuracy, (share) => percent(share));
+  add("test perplexity", s.testPerplexity, s.untrainedPerplexity, two);
+  add("best possible", s.bestPerplexity, undefined, two);
+  add("validation", s.validationPerplexity, undefined, two);
+  add("test loss", s.testLoss, s.untrainedLoss, four);
+  return rows;
 }

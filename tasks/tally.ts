@@ -100,7 +100,7 @@ export class Tally implements Remembers {
   /** Sums over the ranks. Collective. */
   async total(
     comm: Communicator,
-    own: { steps: number; batchSize: number; bytesSent: number },
+    own: { steps: number; samples: number; bytesSent: number },
   ): Promise<Totals> {
     const mine = this.#sums;
     const sums = Float64Array.of(
@@ -110,19 +110,20 @@ export class Tally implements Remembers {
       mine.tailLoss,
       mine.tailSteps,
       own.bytesSent,
+      own.samples,
     );
     await comm.allreduce(sums, "sum");
     const drift = Float64Array.of(mine.maxDrift);
     await comm.allreduce(drift, "max");
-    const [seconds, syncSeconds, clipped, tailLoss, tailSteps, bytesSent] = sums;
-    const { steps, batchSize } = own;
+    const [seconds, syncSeconds, clipped, tailLoss, tailSteps, bytesSent, samples] = sums;
+    const { steps } = own;
     const trainSeconds = seconds / comm.size;
     const perSecond = (count: number) => trainSeconds > 0 ? count / trainSeconds : 0;
     return {
       trainLoss: tailSteps > 0 ? tailLoss / tailSteps : null,
       trainSeconds,
       stepsPerSecond: perSecond(steps),
-      samplesPerSecond: perSecond(steps * batchSize * comm.size),
+      samplesPerSecond: perSecond(samples),
       communicationShare: seconds > 0 ? syncSeconds / seconds : 0,
       totalBytesSent: bytesSent,
       clipRate: this.#clips && steps > 0 ? clipped / (steps * comm.size) : null,

@@ -1,117 +1,94 @@
 /**
- * What a task is to the training loop: the feeds of each step, and those of an evaluation.
+ * What the training loop knows of what it trains: a {@linkcode Network} gives graphs, a {@linkcode Task}
+ * gives what they are fed. Whether that is images or text, the loop, the stepper, the evaluator and the
+ * checkpoints do not know.
  *
  * @module
  */
 
+import type { BuildOptions, MaskKey, Model } from "../models/mod.ts";
 import type { HostTensor } from "../runtime/devices/device.ts";
-import { augmentBatch, batchLabels, normaliseBatch } from "./data/augment.ts";
-import { loadCifar10 } from "./data/cifar10.ts";
-import { generateImages } from "./data/generated_images.ts";
-import type { ImageSplits } from "./data/image_data_set.ts";
-import { parsePartition } from "./data/partition.ts";
-import { createImageSampler, evaluationBatches } from "./data/sampler.ts";
-import type { Options } from "./options.ts";
 
 /** A graph's inputs by name. */
 export type Feeds = Readonly<Record<string, HostTensor>>;
+
+/**
+ * A network as the trainer takes it; a model whose graphs depend on the batch size alone is one as it is.
+ *
+ * Its variables are told apart by their role. Parameters and statistics are the weights; what is carried
+ * from step to step ("carry", such as the hidden state) is each rank's own: it is never averaged, and
+ * belongs to the run's checkpoints.
+ */
+export interface Network extends Model<BuildOptions & { readonly length: number }> {
+  /**
+   * Whether one training graph takes batches of every {@linkcode Batch.length}, because the axes in which
+   * they differ can be named instead of given a length. Never asked on WebGPU, whose shapes are fixed:
+   * there is a graph for each length.
+   *
+   * @default {false}
+   */
+  readonly anyLength?: boolean;
+  /** The output of a training graph that is logged as the step's loss. @default {"loss"} */
+  readonly logged?: string;
+  /** What a training graph is fed beside the data, such as dropout masks: a pure function. */
+  masks?(batchSize: number, key: MaskKey): Feeds;
+}
+
+/** What one rank learns from in one step. */
+export interface Batch {
+  /** The training graph's inputs, but for the network's own {@linkcode Network.masks}. */
+  readonly feeds: Feeds;
+  /** Length of the graph that takes it, for networks that have one. @default {1} */
+  readonly length?: number;
+  /** What η and γ are multiplied by in this step. @default {1} */
+  readonly scale?: number;
+  /** Samples (of a text: tokens) in it. @default {the batch size} */
+  readonly samples?: number;
+}
+
+/** A part of the data that is held out, and how a rank evaluates its share of it. */
+export interface Split {
+  /** As the records call it; null where there is no other. */
+  readonly name: "valid" | "test" | null;
+  /**
+   * What the sum of the losses is divided by, over all ranks, if the evaluation graph has no output
+   * `count`: how many samples there are.
+   */
+  readonly samples: number;
+  /** Batch size of the evaluation graph on this rank. */
+  readonly batchSize: number;
+  /** Length of the evaluation graph, for networks that have one. @default {1} */
+  readonly length?: number;
+  /**
+   * This rank's share, in the order in which it is run: what the network carries is zero at first and
+   * goes on from each to the next. Owned like {@linkcode Task.batch}'s.
+   */
+  batches(): Iterable<Feeds>;
+}
 
 /** One rank's view of a data set. */
 export interface Task {
   /** Size of the training set. */
   readonly trainSamples: number;
-  /** Size of the test set. */
-  readonly testSamples: number;
   /** Steps in which all ranks together see as many samples as there are; may be a fraction. */
   readonly stepsPerEpoch: number;
   /** Passes over the training data that are done when every rank has done this many steps. */
   epoch(steps: number): number;
-  /** Samples in a batch of {@linkcode Task.evaluation}. */
-  readonly evalBatchSize: number;
   /**
-   * The mini-batch of step `t`, counted from 1: a pure function of (seed, rank, t). The arrays are the
-   * task's and are filled anew by the next call.
+   * What step `t`, counted from 1, learns from: a pure function of (seed, rank, t). The arrays are the
+   * task's; they hold until the second call after this one, so that a step can be fed while the one
+   * before it is still on its way.
    */
-  batch(t: number): Feeds;
+  batch(t: number): Batch;
   /**
    * Batches for measuring batch norm's statistics: training samples without augmentation. Pure, and
-   * owned like those of {@linkcode Task.batch}.
+   * owned like those of {@linkcode Task.batch}. Needed only by `--batch-norm recalibrate`.
    */
-  calibration(index: number): Feeds;
-  /** This rank's share of the test set; a last batch is filled up with targets of −1. */
-  evaluation(): Iterable<Feeds>;
-}
-
-/** Largest batch of an evaluation, in samples. */
-const EVAL_BATCH = 250;
-
-/** Loads or generates the data of a job. Throws DataError if the files are not as they should be. */
-export async function openTask(options: Options, rank: number): Promise<Task> {
-  return imageTask(await openImages(options), options, rank);
-}
-
-async function openImages(options: Options): Promise<ImageSplits> {
-  const { task, seed, trainSize, testSize, data } = options;
-  switch (task) {
-    case "generated-images":
-      return generateImages({ seed, train: trainSize, test: testSize });
-    case "cifar10":
-      return await loadCifar10(data!);
-  }
-}
-
-/** A classification task on images of 32 × 32 pixels. */
-export function imageTask(
-  { train, test }: ImageSplits,
-  { batchSize, ranks, seed, partition }: Options,
-  rank: number,
-): Task {
-  const sampler = createImageSampler({
-    labels: train.labels,
-    classes: train.classes.length,
-    batchSize,
-    rank,
-    ranks,
-    seed,
-    partition: parsePartition(partition),
-  });
-  const evalBatchSize = Math.min(EVAL_BATCH, Math.ceil(test.count / ranks));
-  const indices = new Uint32Array(batchSize);
-  const training = imageFeeds(batchSize), testing = imageFeeds(evalBatchSize);
-  return {
-    trainSamples: train.count,
-    testSamples: test.count,
-    stepsPerEpoch: sampler.stepsPerEpoch,
-    // Counted in samples, so that whole epochs come out exactly.
-    epoch: (steps) => steps * batchSize * ranks / train.count,
-    evalBatchSize,
-    batch(t) {
-      sampler.indices(t - 1, indices);
-      augmentBatch(train, indices, { seed, rank, ranks, step: t - 1 }, training.pixels);
-      batchLabels(train, indices, training.labels);
-      return training.feeds;
-    },
-    calibration(index) {
-      sampler.indices(index, indices);
-      normaliseBatch(train, indices, training.pixels);
-      return { input: training.feeds.input };
-    },
-    *evaluation() {
-      for (const batch of evaluationBatches(test.count, evalBatchSize, rank, ranks)) {
-        normaliseBatch(test, batch.indices, testing.pixels);
-        batchLabels(test, batch.indices, testing.labels);
-        testing.labels.fill(-1, batch.valid);
-        yield testing.feeds;
-      }
-    },
-  };
-}
-
-function imageFeeds(batchSize: number) {
-  const pixels = new Float32Array(batchSize * 3 * 32 * 32), labels = new Int32Array(batchSize);
-  const feeds = {
-    input: { type: "float32", dims: [batchSize, 3, 32, 32], data: pixels },
-    target: { type: "int32", dims: [batchSize], data: labels },
-  } satisfies Feeds;
-  return { pixels, labels, feeds };
+  calibration?(index: number): Feeds;
+  /** What is evaluated: the first all along, all of them when training has ended. */
+  readonly splits: readonly Split[];
+  /** Whether exp(loss) is a measure of its own, the perplexity. @default {false} */
+  readonly perplexity?: boolean;
+  /** The best test perplexity that can be, where the source of the text is known. */
+  readonly bestPerplexity?: number;
 }

@@ -13,7 +13,6 @@ export interface Common {
   readonly step: number;
   readonly epoch: number;
   readonly round: number;
-  readonly samples: number;
 }
 
 /** What one rank measured in one step. */
@@ -23,6 +22,7 @@ export interface StepMeasure {
   readonly clipped: boolean;
   readonly stepMs: number;
   readonly seconds: number;
+  readonly samples: number;
   readonly bytesSent: number;
   readonly bytesReceived: number;
 }
@@ -36,7 +36,7 @@ export interface RoundMeasure {
 /** Steps between two deliveries: one small message for this many steps. */
 const STEPS_PER_DELIVERY = 4;
 
-const STEP_WIDTH = 7, ROUND_WIDTH = 2;
+const STEP_WIDTH = 8, ROUND_WIDTH = 2;
 
 interface PendingStep {
   readonly common: Common;
@@ -103,6 +103,7 @@ export class Telemetry {
         m.clipped ? 1 : 0,
         m.stepMs,
         m.seconds,
+        m.samples,
         m.bytesSent,
         m.bytesReceived,
       ], at);
@@ -143,13 +144,14 @@ function unpack(
   steps.forEach((pending, i) => {
     for (const { rank, row } of measuresOf(all, size, ranks, i * STEP_WIDTH, STEP_WIDTH)) {
       if (rank === 0) continue;
-      const [loss, gradNorm, clipped, stepMs, seconds, bytesSent, bytesReceived] = row;
+      const [loss, gradNorm, clipped, stepMs, seconds, samples, bytesSent, bytesReceived] = row;
       records.push(stepRecord(rank, pending, {
         loss,
         gradNorm,
         clipped: clipped === 1,
         stepMs,
         seconds,
+        samples,
         bytesSent,
         bytesReceived,
       }));
@@ -169,8 +171,8 @@ function unpack(
 }
 
 function stepRecord(rank: number, pending: PendingStep, measure: StepMeasure): StepRecord {
-  const { common: { step, epoch, round, samples }, lr, clip } = pending;
-  const { seconds, bytesSent, bytesReceived, loss, gradNorm, clipped, stepMs } = measure;
+  const { common: { step, epoch, round }, lr, clip } = pending;
+  const { seconds, samples, bytesSent, bytesReceived, loss, gradNorm, clipped, stepMs } = measure;
   return {
     type: "step",
     rank,

@@ -5,22 +5,21 @@
  */
 
 import { join } from "node:path";
-import type { Model } from "../models/mod.ts";
 import type { Algorithm, Exchange as Plan } from "../optimizers/mod.ts";
 import type { Communicator } from "../runtime/communicator.ts";
 import type { VariableSpec } from "../runtime/devices/device.ts";
 import { openDevice } from "../runtime/devices/open.ts";
 import { openEvaluator } from "./evaluator.ts";
 import { Exchange } from "./exchange.ts";
-import { findModel } from "./graphs.ts";
 import { type Checkpoints, Loop } from "./loop.ts";
 import { MetricsLog, type Summary } from "./metrics.ts";
 import { encodeTrained } from "./model_file.ts";
 import type { Options } from "./options.ts";
 import { algorithmOf } from "./resolve.ts";
 import { FILES, type RunConfig, writeConfig } from "./run_files.ts";
+import { openJob } from "./open_job.ts";
 import { openStepper } from "./stepper.ts";
-import { openTask, type Task } from "./task.ts";
+import type { Network, Task } from "./task.ts";
 
 /** Where a run writes. */
 export interface RunOutput {
@@ -35,7 +34,7 @@ export interface TrainParts {
   /** Where rank 0 writes; nothing is written without it, nor by other ranks. */
   readonly output?: RunOutput;
   /** Trained instead of `--model`. */
-  readonly model?: Model;
+  readonly model?: Network;
   /** Learnt instead of `--task`. */
   readonly task?: Task;
   /** Where every rank writes its part of the checkpoints; `--checkpoint-every` needs it. */
@@ -76,9 +75,8 @@ export async function train(
     );
   }
   const output = comm.rank === 0 ? parts.output : undefined;
-  const task = parts.task ?? await openTask(options, comm.rank);
-  const model = parts.model ?? findModel(options.model);
   const device = stack.use(await openDevice(options.device, { threads }));
+  const { task, network } = await openJob(options, comm.rank, device.kind, parts);
   const algorithm = algorithmOf(options);
   const exchange = new Exchange(comm);
   const steps = Math.min(
@@ -86,21 +84,21 @@ export async function train(
     options.maxSteps ?? Infinity,
   );
   const gradients = gradientWays(algorithm, steps);
+  const common = { device, network, batchSize, seed };
+  const { length = 1 } = task.batch(1), { rank } = comm;
   const stepper = stack.use(
-    await openStepper({ device, model, batchSize, algorithm, gradients, exchange, seed }),
+    await openStepper({ ...common, length, algorithm, gradients, exchange, rank }),
   );
-  const evaluator = stack.use(
-    await openEvaluator({ comm, device, model, task, stepper, batchSize, batchNorm }),
-  );
+  const evaluator = stack.use(await openEvaluator({ ...common, comm, task, stepper, batchNorm }));
   if (output) {
-    const { stepsPerEpoch, trainSamples, testSamples } = task;
+    const { stepsPerEpoch, trainSamples, splits } = task;
     const { parameterCount: parameters } = stepper, { description } = device;
     const plan = {
       device: description,
       steps,
       stepsPerEpoch,
       trainSamples,
-      testSamples,
+      testSamples: splits.at(-1)!.samples,
       parameters,
       initialWeights: await hashOf(await stepper.weights.read()),
     };
@@ -114,8 +112,8 @@ export async function train(
   const summary = await new Loop({ ...driven, ...rest }).run();
   const { specs } = stepper.weights, weights = await evaluator.averaged();
   if (output) {
-    const metadata = { model: model.name, task: options.task };
-    const bytes = encodeTrained(model, specs, weights, metadata);
+    const metadata = { model: network.name, task: options.task };
+    const bytes = encodeTrained(network, specs, weights, metadata);
     await Deno.writeFile(join(output.directory, FILES.model), bytes);
   }
   return { summary, weights, specs };

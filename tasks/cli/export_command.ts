@@ -87,15 +87,15 @@ function names(values: ReadonlyMap<string, unknown>): string {
 }
 
 function build(kind: typeof GRAPHS[number], options: Options): JobGraph {
-  const model = findModel(options.model), { batchSize } = options;
+  const model = findModel(options.model), shape = { batchSize: options.batchSize };
   switch (kind) {
     case "forward":
-      return forwardGraph(model, batchSize);
+      return forwardGraph(model, shape);
     case "gradients":
-      return gradientsGraph(model, batchSize);
+      return gradientsGraph(model, shape);
     case "step":
-      return stepGraph(model, batchSize, algorithmOf(options).update);
+      return stepGraph(model, shape, algorithmOf(options).update);
     case "eval":
-      return evalGraph(model, batchSize);
+      return evalGraph(model, shape);
   }
 }

@@ -32,10 +32,7 @@ const COLUMNS: readonly Column[] = [
   of("train loss", "trainLoss", loss),
   of("test loss", "testLoss", loss),
   of("accuracy", "testAccuracy", percent),
-  ["perplexity", ({ summary }) => {
-    const value = (summary as { testPerplexity?: number } | null)?.testPerplexity;
-    return value === undefined ? null : value.toFixed(2);
-  }],
+  of("perplexity", "testPerplexity", (value) => value.toFixed(2)),
   of("rounds", "rounds", String),
   of("sent", "totalBytesSent", formatBytes),
   of("time", "trainSeconds", (seconds) => `${seconds.toFixed(1)} s`),

@@ -48,13 +48,12 @@ export function describeOutcome(index: number, count: number, outcome: CellOutco
   return `${head}: ${describeSummary(run!.summary)}${before}`;
 }
 
-function describeSummary({ trainLoss, testAccuracy, trainSeconds, ...rest }: Summary): string {
-  const { testPerplexity } = rest as { testPerplexity?: number };
+function describeSummary(summary: Summary): string {
+  const { trainLoss, testAccuracy, testPerplexity, trainSeconds } = summary;
   return [
     trainLoss !== null && `training loss ${trainLoss.toFixed(3)}`,
-    testPerplexity !== undefined
-      ? `test perplexity ${testPerplexity.toFixed(2)}`
-      : `test accuracy ${(100 * testAccuracy).toFixed(1)} %`,
+    testPerplexity !== undefined && `test perplexity ${testPerplexity.toFixed(2)}`,
+    testAccuracy !== undefined && `test accuracy ${(100 * testAccuracy).toFixed(1)} %`,
     `${trainSeconds.toFixed(1)} s`,
   ].filter(Boolean).join(", ");
 }

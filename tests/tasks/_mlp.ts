@@ -54,18 +54,18 @@ export function mlpTask(rank: number, ranks: number, batchSize: number): Task {
   };
   return {
     trainSamples,
-    testSamples,
     stepsPerEpoch: trainSamples / (ranks * batchSize),
     epoch: (steps) => steps * ranks * batchSize / trainSamples,
-    evalBatchSize: testSamples,
-    batch: (t) => feeds(samplesOf(t, rank, ranks, batchSize), batchSize),
-    calibration: () => {
-      throw new Error("a network without batch norm has nothing to calibrate");
-    },
-    *evaluation() {
-      const own = Array.from({ length: testSamples }, (_, n) => n)
-        .filter((n) => n % ranks === rank);
-      yield feeds(own, testSamples);
-    },
+    batch: (t) => ({ feeds: feeds(samplesOf(t, rank, ranks, batchSize), batchSize) }),
+    splits: [{
+      name: null,
+      samples: testSamples,
+      batchSize: testSamples,
+      *batches() {
+        const own = Array.from({ length: testSamples }, (_, n) => n)
+          .filter((n) => n % ranks === rank);
+        yield feeds(own, testSamples);
+      },
+    }],
   };
 }

@@ -97,7 +97,7 @@ Deno.test("a run leaves the files it promises, with every field", async () => {
 Deno.test("model.onnx runs in plain onnxruntime and is as accurate as the summary says", async () => {
   await using folder = await temporaryFolder();
   const run = await launch({ ...SMALL, maxSteps: 60, epochs: 100, out: `${folder.path}/run` });
-  assert.ok(run.summary.testAccuracy > 0.15, `accuracy ${run.summary.testAccuracy}`);
+  assert.ok(run.summary.testAccuracy! > 0.15, `accuracy ${run.summary.testAccuracy}`);
   const { test } = generateImages({ seed: 1, train: SMALL.trainSize, test: SMALL.testSize });
   const pixels = new Float32Array(test.count * 3 * 32 * 32);
   normaliseBatch(test, Uint32Array.from({ length: test.count }, (_, i) => i), pixels);

@@ -1,0 +1,77 @@
+/**
+ * Classification of images, as a task.
+ *
+ * @module
+ */
+
+import { augmentBatch, batchLabels, normaliseBatch } from "./data/augment.ts";
+import type { ImageSplits } from "./data/image_data_set.ts";
+import { parsePartition } from "./data/partition.ts";
+import { createImageSampler, evaluationBatches } from "./data/sampler.ts";
+import type { Options } from "./options.ts";
+import type { Feeds, Task } from "./task.ts";
+
+/** Largest batch of an evaluation, in samples. */
+const EVAL_BATCH = 250;
+
+/** A classification task on images of 32 × 32 pixels. */
+export function imageTask(
+  { train, test }: ImageSplits,
+  { batchSize, ranks, seed, partition }: Options,
+  rank: number,
+): Task {
+  const sampler = createImageSampler({
+    labels: train.labels,
+    classes: train.classes.length,
+    batchSize,
+    rank,
+    ranks,
+    seed,
+    partition: parsePartition(partition),
+  });
+  const evalBatchSize = Math.min(EVAL_BATCH, Math.ceil(test.count / ranks));
+  const indices = new Uint32Array(batchSize);
+  let [training, other] = [imageFeeds(batchSize), imageFeeds(batchSize)];
+  const testing = imageFeeds(evalBatchSize);
+  return {
+    trainSamples: train.count,
+    stepsPerEpoch: sampler.stepsPerEpoch,
+    // Counted in samples, so that whole epochs come out exactly.
+    epoch: (steps) => steps * batchSize * ranks / train.count,
+    batch(t) {
+      [training, other] = [other, training];
+      sampler.indices(t - 1, indices);
+      augmentBatch(train, indices, { seed, rank, ranks, step: t - 1 }, training.pixels);
+      batchLabels(train, indices, training.labels);
+      return { feeds: training.feeds };
+    },
+    calibration(index) {
+      [training, other] = [other, training];
+      sampler.indices(index, indices);
+      normaliseBatch(train, indices, training.pixels);
+      return { input: training.feeds.input };
+    },
+    splits: [{
+      name: null,
+      samples: test.count,
+      batchSize: evalBatchSize,
+      *batches() {
+        for (const batch of evaluationBatches(test.count, evalBatchSize, rank, ranks)) {
+          normaliseBatch(test, batch.indices, testing.pixels);
+          batchLabels(test, batch.indices, testing.labels);
+          testing.labels.fill(-1, batch.valid);
+          yield testing.feeds;
+        }
+      },
+    }],
+  };
+}
+
+function imageFeeds(batchSize: number) {
+  const pixels = new Float32Array(batchSize * 3 * 32 * 32), labels = new Int32Array(batchSize);
+  const feeds = {
+    input: { type: "float32", dims: [batchSize, 3, 32, 32], data: pixels },
+    target: { type: "int32", dims: [batchSize], data: labels },
+  } satisfies Feeds;
+  return { pixels, labels, feeds };
+}

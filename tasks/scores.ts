@@ -1,0 +1,42 @@
+/**
+ * What evaluations come to in a run's summary.
+ *
+ * @module
+ */
+
+import type { Evaluation } from "./evaluator.ts";
+import type { Scores } from "./metrics.ts";
+import type { Split, Task } from "./task.ts";
+
+/** What a split's evaluations are kept under. */
+export function splitKey({ name }: Split): string {
+  return name ?? "test";
+}
+
+/**
+ * The scores of a summary.
+ *
+ * @param last the latest evaluation of each split, by {@linkcode splitKey}
+ * @param untrained the first of the split that is watched
+ */
+export function scoresOf(
+  task: Task,
+  last: ReadonlyMap<string, Evaluation>,
+  untrained: Evaluation,
+): Scores {
+  const scores: Record<string, number> = {};
+  const add = (prefix: string, { accuracy, perplexity, loss }: Evaluation) => {
+    if (accuracy !== undefined) scores[`${prefix}Accuracy`] = accuracy;
+    if (perplexity !== undefined) scores[`${prefix}Perplexity`] = perplexity;
+    scores[`${prefix}Loss`] = loss;
+  };
+  for (const split of task.splits.toReversed()) {
+    const evaluation = last.get(splitKey(split));
+    if (evaluation) add(PREFIX[splitKey(split)], evaluation);
+  }
+  add("untrained", untrained);
+  if (task.bestPerplexity !== undefined) scores.bestPerplexity = task.bestPerplexity;
+  return scores as unknown as Scores;
+}
+
+const PREFIX: Record<string, string> = { test: "test", valid: "validation" };

@@ -1,0 +1,90 @@
+/**
+ * Sessions of one kind of graph: one that takes batches of every length, or one for each length.
+ *
+ * @module
+ */
+
+import { encodeModel } from "../models/mod.ts";
+import type { Device, DeviceState, HostTensor, Session } from "../runtime/devices/device.ts";
+import type { JobGraph } from "./graphs.ts";
+import type { Feeds } from "./task.ts";
+
+/** The length at which a graph is built that takes every other as well. */
+const ANY_LENGTH = 70;
+
+/** What sessions are made of; all of it is the caller's. */
+export interface SessionsOptions {
+  readonly device: Device;
+  /** The length that is needed first. @default {1} */
+  readonly length?: number;
+  /** Whether one graph takes every length, see `Network.anyLength`. @default {false} */
+  readonly anyLength?: boolean | undefined;
+  /** Makes the graph for a length. */
+  readonly build: (length: number) => JobGraph;
+}
+
+/** The sessions of one kind of graph. It owns them. */
+export class Sessions implements AsyncDisposable {
+  /** One of the graphs: what they all have in common can be read off it. */
+  readonly sample: JobGraph;
+  readonly #options: SessionsOptions;
+  readonly #any: boolean;
+  readonly #sampleLength: number;
+  readonly #sessions = new Map<number, Promise<Session>>();
+  #state: readonly DeviceState[] = [];
+  #updates: Readonly<Record<string, string>> = {};
+
+  constructor(options: SessionsOptions) {
+    const { device, length = 1, anyLength = false, build } = options;
+    this.#options = options;
+    this.#any = anyLength && device.kind !== "webgpu";
+    this.#sampleLength = this.#any ? ANY_LENGTH : length;
+    this.sample = build(this.#sampleLength);
+  }
+
+  /**
+   * Says what the sessions run on, and compiles the first; the others follow when they are needed.
+   *
+   * @param updates in addition to the graphs' own
+   * @returns itself
+   */
+  async bind(state: readonly DeviceState[], updates: Record<string, string> = {}): Promise<this> {
+    this.#state = state;
+    this.#updates = updates;
+    await this.session(this.#sampleLength);
+    return this;
+  }
+
+  /** The session for batches of a length; the first one, if none is said. */
+  session(length = this.#sampleLength): Promise<Session> {
+    const at = this.#any ? this.#sampleLength : length;
+    let session = this.#sessions.get(at);
+    if (!session) this.#sessions.set(at, session = this.#compile(at));
+    return session;
+  }
+
+  /** Runs the session for a length on those of the feeds that it takes. */
+  async run(feeds: Feeds, length?: number): Promise<Record<string, HostTensor>> {
+    const session = await this.session(length);
+    return session.run(Object.fromEntries(session.inputs.map((name) => [name, feeds[name]])));
+  }
+
+  #compile(length: number): Promise<Session> {
+    const { device, build } = this.#options;
+    const { graph, updates } = length === this.#sampleLength ? this.sample : build(length);
+    const bytes = encodeModel(graph, {
+      target: device.kind,
+      channelBlock: device.channelBlock,
+      ...this.#any ? { symbolicBatch: { name: "length", other: build(length + 1).graph } } : {},
+    });
+    return device.compile(bytes, {
+      state: this.#state,
+      updates: { ...updates, ...this.#updates },
+    });
+  }
+
+  /** Disposes of the sessions. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    for (const session of this.#sessions.values()) await (await session)[Symbol.asyncDispose]();
+  }
+}
