@@ -138,6 +138,7 @@ async function runRanks(
       logDir: directory,
       timeout: options.timeout,
       ...(tls ? { tls } : {}),
+      ...(options.link === null ? {} : { link: options.link }),
       quiet: true,
       onOutput: (rank, line) => follower.say(`[${rank}] ${line}`),
       ...(signal ? { signal } : {}),

@@ -105,6 +105,8 @@ export interface Processes {
   cwd: string | null;
   /** Longest silence, in seconds, of a rank that others wait for. */
   timeout: number;
+  /** The access link that every rank is to be behind, such as `100mbit,20ms`; null: none. */
+  link: string | null;
   /** PEM file of this host's certificate, for TLS between the ranks; null: none. */
   tlsCert: string | null;
   /** PEM file of its private key. */

@@ -7,6 +7,7 @@
  * @module
  */
 
+import { formatLink, parseLink } from "../runtime/link.ts";
 import { EXPERIMENT } from "./experiment_options.ts";
 import {
   choice,
@@ -121,6 +122,18 @@ export const PROCESSES: Table<Processes> = {
     unit: "seconds",
     over: 0,
     default: 60,
+  }),
+  link: text({
+    flag: "--link",
+    group: WHO,
+    help:
+      "puts every rank behind an access link of so much bandwidth each way (kbit, mbit, gbit a " +
+      "second) and one-way delay (us, ms, s), or one of the two, to try a slow network on one machine",
+    default: null,
+    defaultText: "none",
+    placeholder: "100mbit,20ms",
+    commas: true,
+    normalise: (link) => formatLink(parseLink(link)),
   }),
   tlsCert: pem(
     "--tls-cert",

@@ -56,7 +56,7 @@ async function anyProgram(
         `after --`,
     );
   }
-  const { ranks = OPTIONS.ranks.default, env = {}, cwd, timeout, out, quiet = false } = given;
+  const { ranks = OPTIONS.ranks.default, env = {}, cwd, timeout, link, out, quiet = false } = given;
   const tls = tlsOf(given);
   const { code, failure } = await launchProgram({
     ranks,
@@ -67,6 +67,7 @@ async function anyProgram(
     ...(out ? { logDir: out } : {}),
     timeout: timeout ?? OPTIONS.timeout.default,
     ...(tls ? { tls } : {}),
+    ...(link ? { link } : {}),
     quiet,
   }).catch((error) => {
     throw asOptionError(error);

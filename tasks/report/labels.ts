@@ -7,8 +7,8 @@
 import { EXPERIMENT } from "../options.ts";
 import { unheeded } from "../sweep/heeded.ts";
 
-/** Options that may tell one run from another: what decides a run's numbers, and where it ran. */
-const TELLING = new Set([...Object.keys(EXPERIMENT), "device", "threads"]);
+/** Options that may tell one run from another: what decides a run's numbers, where and on what link. */
+const TELLING = new Set([...Object.keys(EXPERIMENT), "device", "threads", "link"]);
 
 /** Options that have a letter in the paper, in the order in which a label gives them. */
 const LETTERS: Readonly<Record<string, string>> = {

@@ -9,17 +9,25 @@
 
 import { OptionError, type OptionSpec } from "../option.ts";
 import type { Experiment } from "../option_values.ts";
-import { EXPERIMENT, type OptionName, OPTIONS, type Options, SURROUNDINGS } from "../options.ts";
+import {
+  EXPERIMENT,
+  type OptionName,
+  OPTIONS,
+  type Options,
+  PROCESSES,
+  SURROUNDINGS,
+} from "../options.ts";
 
-/** Options that can be axes: what decides a run's numbers, and where it computes. */
+/** Options that can be axes: what decides a run's numbers, where it computes, and its network. */
 export const SWEEPABLE = {
   ...EXPERIMENT,
   device: SURROUNDINGS.device,
   threads: SURROUNDINGS.threads,
+  link: PROCESSES.link,
 } as const;
 
 /** An option that can be an axis, by its name in code. */
-export type SweptName = keyof Experiment | "device" | "threads";
+export type SweptName = keyof Experiment | "device" | "threads" | "link";
 
 /** Options of which some have several values. */
 export type Swept = {

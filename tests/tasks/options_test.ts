@@ -26,6 +26,7 @@ Deno.test("values are read from text", () => {
   assert.deepEqual(parse("env", "A=1\nB=x=y"), { A: "1", B: "x=y" });
   assert.equal(parse("nesterov", ""), true);
   assert.equal(parse("partition", "dirichlet:0.50"), "dirichlet:0.5");
+  assert.equal(parse("link", "20ms,0.1gbit"), "100mbit,20ms");
 });
 
 Deno.test("a wrong value is refused in one line with the flag, the rule and the value", () => {
@@ -42,6 +43,7 @@ Deno.test("a wrong value is refused in one line with the flag, the rule and the 
     ["env", "A", /^--env must be NAME=VALUE, not "A"$/],
     ["partition", "dirichlet:-1", /^--partition: .*dirichlet:-1/],
     ["seed", "-1", /^--seed must be/],
+    ["link", "fast", /^--link: a link is a bandwidth .*not "fast"$/],
   ];
   for (const [name, text, message] of wrong) {
     assert.throws(() => parse(name, text), (error) => {

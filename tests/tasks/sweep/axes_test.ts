@@ -17,6 +17,8 @@ Deno.test("an option whose values hold commas is an axis by semicolons alone", (
   assert.deepEqual(decayAt.parse("80,120;150"), [[80, 120], [150]]);
   assert.deepEqual(decayAt.parse(";80"), [[], [80]]);
   assert.deepEqual(axisOption(OPTIONS.lr).parse("0.1;0.2"), [0.1, 0.2]);
+  const link = axisOption(OPTIONS.link);
+  assert.deepEqual(link.parse("1gbit;100mbit,20ms"), ["1gbit", "100mbit,20ms"]);
 });
 
 Deno.test("a switch can be an axis of on and off", () => {
