@@ -8,6 +8,7 @@ import { create, onnx, toBinary } from "../deps.ts";
 import { Body } from "./body.ts";
 import type { Graph, Node, Value } from "./graph.ts";
 import { lower, type Target } from "./lowering/mod.ts";
+import { executionOrder } from "./lowering/order.ts";
 import type { Attribute } from "./operator.ts";
 import { checkTensor, type ElementType, type Tensor, type TensorData } from "./tensor.ts";
 
@@ -81,7 +82,7 @@ export function encodeModel(graph: Graph, options: EncodeOptions = {}): Uint8Arr
     ),
     graph: create(onnx.GraphProtoSchema, {
       name: "celgc",
-      node: encodeNodes(lowered, names, [...lowered.outputs]),
+      node: encodeNodes(executionOrder(lowered.nodes), names, [...lowered.outputs]),
       initializer: [
         ...constantsOf(lowered).map((value) =>
           encodeTensor(value.constant!, names.get(value) ?? value.name)
@@ -100,8 +101,12 @@ export function encodeModel(graph: Graph, options: EncodeOptions = {}): Uint8Arr
 type Names = Map<Value, string>;
 
 /** The nodes, and an Identity for each output that is not computed under its own name. */
-function encodeNodes(graph: Graph, names: Names, outputs: readonly (readonly [string, Value])[]) {
-  const nodes = graph.nodes.map((node) => encodeNode(node, names));
+function encodeNodes(
+  list: readonly Node[],
+  names: Names,
+  outputs: readonly (readonly [string, Value])[],
+) {
+  const nodes = list.map((node) => encodeNode(node, names));
   for (const [name, value] of outputs) {
     if (names.get(value) === name) continue;
     const input = [names.get(value) ?? value.name];
@@ -130,7 +135,7 @@ function encodeBody(
   const outputs = [...graph.outputs].map(([name, value]) => [`${prefix}/${name}`, value] as const);
   return create(onnx.GraphProtoSchema, {
     name: prefix,
-    node: encodeNodes(graph, names, outputs),
+    node: encodeNodes(graph.nodes, names, outputs),
     initializer: constants.map((value) => encodeTensor(value.constant!, names.get(value)!)),
     input: inputs.slice(0, own).map((value) => encodeValueInfo(names.get(value)!, value)),
     output: outputs.map(([name, value]) => encodeValueInfo(name, value)),

@@ -91,6 +91,8 @@ class CpuDevice implements Device {
           intraOpNumThreads: this.#threads,
           interOpNumThreads: 1,
           executionMode: "sequential",
+          // A plan made in the first run claims its memory beside what that run took: half as much again.
+          enableMemPattern: false,
           logSeverityLevel: 3,
           ...(profile && { enableProfiling: true, profileFilePrefix: profile.prefix }),
         }), (session) => {
