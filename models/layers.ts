@@ -143,20 +143,20 @@ export class LayerBuilder {
  *
  * @param logits `[batch, classes]`
  * @param target int32 `[batch]`
+ * @param losses `[batch]`, where the loss is not the cross entropy
  */
 export function classifierOutputs(
   g: Graph,
   logits: Value,
   target: Value,
   mode: Mode,
+  losses: Value = g.softmaxCrossEntropy(logits, target),
 ): Record<string, Value> & { loss: Value } {
-  const losses = g.softmaxCrossEntropy(logits, target);
   if (mode === "train") return { loss: g.output("loss", g.mean(losses)) };
   const [, classes] = logits.dims;
   const counted = g.cast(g.op("GreaterOrEqual", [target, g.scalar(0, "int32")]), "float32");
   const lossSum = g.sum(g.mul(losses, counted));
-  const labels = g.constant("int32", [classes], Array.from({ length: classes }, (_, i) => i));
-  const chosen = g.cast(g.equal(g.unsqueeze(target, [1]), labels), "float32");
+  const chosen = oneHot(g, target, classes);
   const largest = g.cast(g.equal(logits, g.reduce("ReduceMax", logits, [1], true)), "float32");
   const hits = g.div(g.sum(g.mul(chosen, largest), [1]), g.sum(largest, [1]));
   return {
@@ -165,4 +165,10 @@ export function classifierOutputs(
     loss_sum: g.output("loss_sum", lossSum),
     correct: g.output("correct", g.sum(hits)),
   };
+}
+
+/** Classes as vectors: float32 `[batch, classes]` of int32 `[batch]`, all 0 for a negative one. */
+export function oneHot(g: Graph, target: Value, classes: number): Value {
+  const labels = g.constant("int32", [classes], Array.from({ length: classes }, (_, i) => i));
+  return g.cast(g.equal(g.unsqueeze(target, [1]), labels), "float32");
 }

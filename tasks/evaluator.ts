@@ -111,7 +111,7 @@ export async function openEvaluator(options: EvaluatorOptions): Promise<Evaluato
     await weights.write(flat);
     if (!statistics) return;
     for (let i = 0; i < CALIBRATION_BATCHES; i++) {
-      const masks = network.masks?.(batchSize, { seed, rank: comm.rank, step: ASIDE + i });
+      const masks = network.masks?.(batchSize, { seed, rank: comm.rank, step: ASIDE + i }, 1);
       await statistics.run({ ...task.calibration!(i), ...masks });
     }
     await weights.edit((values) => mean(comm, values.subarray(stepper.parameterCount)));

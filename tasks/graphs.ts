@@ -118,6 +118,8 @@ export function evalGraph(network: Network, shape: GraphShape): JobGraph {
 
 /** Prediction: input `input`, output `logits`. */
 export function forwardGraph(network: Network, shape: GraphShape): JobGraph {
+  const own = network.predict?.(shape);
+  if (own) return job(own.graph, own.variables);
   const forward = evalGraph(network, shape);
   keepOutputs(forward.graph, (name) => name === "logits");
   return forward;

@@ -1,7 +1,8 @@
 /**
  * The safetensors format: named tensors in one file, readable by most frameworks. Eight bytes with the
  * length of a header, the header as JSON, then the tensors' bytes, little-endian and without gaps
- * (https://github.com/huggingface/safetensors, "Format"). Only float32 is written and read here.
+ * (https://github.com/huggingface/safetensors, "Format"). Only float32 is written here; other types of numbers
+ * are read where that is asked for.
  *
  * @module
  */
@@ -73,14 +74,26 @@ export function encodeSafetensors({ tensors, metadata }: TensorFile): Uint8Array
   return file;
 }
 
+/** How to read a file. */
+export interface DecodeOptions {
+  /** Whether tensors of other types of numbers become float32; else they are refused. @default {false} */
+  readonly convert?: boolean;
+}
+
 /**
  * Reads a file's bytes.
  *
- * @throws SafetensorsError when they are not a whole safetensors file of float32 tensors
+ * @throws SafetensorsError when they are not a whole safetensors file, or hold tensors of types that are not
+ * asked for
  */
-export function decodeSafetensors(file: Uint8Array): TensorFile {
+export function decodeSafetensors(
+  file: Uint8Array,
+  { convert = false }: DecodeOptions = {},
+): TensorFile {
+  const types = convert ? Object.keys(READERS) : ["F32"];
   const refuse = (found: string): never => {
-    throw new SafetensorsError(`not a whole safetensors file of float32 tensors: ${found}`);
+    const what = convert ? "" : " of float32 tensors";
+    throw new SafetensorsError(`not a whole safetensors file${what}: ${found}`);
   };
   if (file.length < 8) return refuse(`${file.length} bytes`);
   const length = Number(new DataView(file.buffer, file.byteOffset).getBigUint64(0, true));
@@ -103,18 +116,39 @@ export function decodeSafetensors(file: Uint8Array): TensorFile {
   const tensors = Object.entries(entries)
     .sort(([, a], [, b]) => a.data_offsets?.[0] - b.data_offsets?.[0])
     .map(([name, { dtype, shape, data_offsets }]) => {
-      if (dtype !== "F32") refuse(`${name} is of type ${dtype}`);
+      if (!types.includes(dtype)) refuse(`${name} is of type ${dtype}`);
+      const [width, read] = READERS[dtype];
       const whole = Array.isArray(shape) &&
         shape.every((dim) => Number.isSafeInteger(dim) && dim >= 0);
-      const size = whole ? 4 * shape.reduce((a, b) => a * b, 1) : NaN;
+      const size = whole ? width * shape.reduce((a, b) => a * b, 1) : NaN;
       const [from, to] = data_offsets ?? [];
       if (from !== end || to !== end + size || to > bytes.length) {
         refuse(`${name} of shape [${shape}] lies at ${from} to ${to} of ${bytes.length} bytes`);
       }
       end = to;
-      // A copy, because a view of float32 must begin at a multiple of 4.
-      return { name, dims: shape, data: new Float32Array(bytes.slice(from, to).buffer) };
+      // A copy, because a view of wider numbers must begin at a multiple of their width.
+      return { name, dims: shape, data: read(bytes.slice(from, to).buffer) };
     });
   if (end !== bytes.length) refuse(`${bytes.length - end} bytes beyond the last tensor`);
   return { tensors, metadata };
 }
+
+/** Bytes of an element, and how elements become float32, by the format's name of their type. */
+const READERS: Readonly<
+  Record<string, readonly [number, (bytes: ArrayBuffer) => Float32Array<ArrayBuffer>]>
+> = {
+  F32: [4, (bytes) => new Float32Array(bytes)],
+  F64: [8, (bytes) => Float32Array.from(new Float64Array(bytes))],
+  F16: [2, (bytes) => Float32Array.from(new Float16Array(bytes))],
+  // The upper half of a float32.
+  BF16: [2, (bytes) => {
+    const words = Uint32Array.from(new Uint16Array(bytes), (half) => half << 16);
+    return new Float32Array(words.buffer);
+  }],
+  I64: [8, (bytes) => Float32Array.from(new BigInt64Array(bytes), Number)],
+  I32: [4, (bytes) => Float32Array.from(new Int32Array(bytes))],
+  I16: [2, (bytes) => Float32Array.from(new Int16Array(bytes))],
+  I8: [1, (bytes) => Float32Array.from(new Int8Array(bytes))],
+  U8: [1, (bytes) => Float32Array.from(new Uint8Array(bytes))],
+  BOOL: [1, (bytes) => Float32Array.from(new Uint8Array(bytes))],
+};

@@ -147,9 +147,9 @@ export async function openStepper(options: StepperOptions): Promise<Stepper> {
 
   let averageNorm = 0;
   let average: Float32Array | undefined;
-  const feedsOf = (t: number, { feeds }: Batch) => ({
+  const feedsOf = (t: number, { feeds, length = 1 }: Batch) => ({
     ...feeds,
-    ...network.masks?.(batchSize, { seed, rank, step: t - 1 }),
+    ...network.masks?.(batchSize, { seed, rank, step: t - 1 }, length),
   });
 
   /** Forms the ranks' averaged gradient aside, and its norm. */

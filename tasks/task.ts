@@ -6,7 +6,7 @@
  * @module
  */
 
-import type { BuildOptions, MaskKey, Model } from "../models/mod.ts";
+import type { BuildOptions, MaskKey, Model, ModelGraph } from "../models/mod.ts";
 import type { HostTensor } from "../runtime/devices/device.ts";
 
 /** A graph's inputs by name. */
@@ -30,8 +30,27 @@ export interface Network extends Model<BuildOptions & { readonly length: number 
   readonly anyLength?: boolean;
   /** The output of a training graph that is logged as the step's loss. @default {"loss"} */
   readonly logged?: string;
-  /** What a training graph is fed beside the data, such as dropout masks: a pure function. */
-  masks?(batchSize: number, key: MaskKey): Feeds;
+  /**
+   * What a training graph is fed beside the data, such as dropout masks: a pure function.
+   *
+   * @param length the graph's
+   */
+  masks?(batchSize: number, key: MaskKey, length: number): Feeds;
+  /**
+   * The graph for prediction alone, where its inputs and outputs are not called `input` and `logits`.
+   * @default {the evaluation graph without what measures}
+   */
+  predict?(options: PredictOptions): Pick<ModelGraph, "graph" | "variables">;
+  /** Second names of variables in PyTorch's state dict, such as `decoder.weight` of `encoder.weight`. */
+  readonly ties?: Readonly<Record<string, string>>;
+}
+
+/** What a graph for prediction is built for. */
+export interface PredictOptions {
+  /** Samples in a batch. */
+  readonly batchSize: number;
+  /** Steps of a sequence, for networks that have them. @default {1} */
+  readonly length?: number;
 }
 
 /** What one rank learns from in one step. */

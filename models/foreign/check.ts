@@ -11,8 +11,15 @@ import { lower } from "../lowering/mod.ts";
 import { parametersOf } from "../model.ts";
 import { findOperator, operatorCoverage } from "../ops/mod.ts";
 import { sizeOf } from "../tensor.ts";
-import { foreignModel, type ForeignModelOptions } from "./model.ts";
-import { OnnxGraph, type OnnxModel, type OnnxNode, readOnnxFile } from "./onnx_file.ts";
+import { batchSymbol, foreignModel, type ForeignModelOptions } from "./model.ts";
+import {
+  NEWEST_OPSET,
+  OnnxGraph,
+  type OnnxInput,
+  type OnnxModel,
+  type OnnxNode,
+  readOnnxFile,
+} from "./onnx_file.ts";
 
 /** One operator of a file. */
 export interface OperatorReport {
@@ -34,6 +41,10 @@ export interface ModelReport {
   readonly opset: number;
   /** Who wrote it, such as "pytorch 1.13.0". */
   readonly producer: string;
+  /** Its data inputs: an axis is a length, a symbol, or null when nothing is said. */
+  readonly inputs: readonly OnnxInput[];
+  /** The names of its outputs. */
+  readonly outputs: readonly string[];
   /** In alphabetical order. */
   readonly operators: readonly OperatorReport[];
   /** How many numbers are trained; 0 when the model cannot be built. */
@@ -49,7 +60,8 @@ const STRUCTURAL = new Set(["If", "Dropout", "Constant", "Identity"]);
 
 /**
  * Examines an ONNX file. Builds its training graph for a batch of 2 and differentiates it, so that what it
- * says is what happens.
+ * says is what happens. A symbolic length that is not given is taken to be {@linkcode IMAGE_SIDE} along an
+ * image and {@linkcode SEQUENCE} elsewhere, and a note says so.
  *
  * @throws OnnxFileError when the file cannot be read
  */
@@ -58,20 +70,54 @@ export function checkModel(file: Uint8Array, options: ForeignModelOptions = {}):
   const operators = reportOperators(model, nodes);
   const problems = operators.filter(({ known }) => !known)
     .map(({ op }) => `the operator ${op} is not known`);
-  const notes = batchNormalizationNotes(nodes);
+  const open = openLengths(model, options.dims);
+  const notes = [...versionNotes(model), ...batchNormalizationNotes(nodes)];
+  for (const [symbol, length] of Object.entries(open)) {
+    notes.push(`the length "${symbol}" is open; this was found out with ${length}`);
+  }
   let trained = 0;
   try {
-    const built = foreignModel(file, options).build({ batchSize: 2, mode: "train" });
+    const dims = { ...open, ...options.dims };
+    const built = foreignModel(file, { ...options, dims }).build({ batchSize: 2, mode: "train" });
     const parameters = parametersOf(built);
     trained = parameters.reduce((sum, { dims }) => sum + sizeOf(dims), 0);
     if (parameters.length === 0) problems.push("nothing in it is trained");
     else differentiate(built.graph, built.loss, parameters.map(({ value }) => value));
-    notes.push(...gpuNotes(built.graph));
+    notes.push(...gpuNotes(built.graph), ...stepNotes(operators));
   } catch (error) {
     problems.push((error as Error).message);
   }
-  const { opset, producer } = model;
-  return { opset, producer, operators, trained, problems, notes };
+  const { opset, producer, graph: { inputs, outputs } } = model;
+  return { opset, producer, inputs, outputs, operators, trained, problems, notes };
+}
+
+/** What open lengths are taken to be, by symbol: CIFAR's images, and a few words. */
+const IMAGE_SIDE = 32, SEQUENCE = 8;
+
+function openLengths(
+  { graph }: OnnxModel,
+  given: Readonly<Record<string, number>> = {},
+): Record<string, number> {
+  const batch = batchSymbol(graph.inputs);
+  const open = graph.inputs.flatMap(({ dims }) =>
+    dims.map((symbol, axis) => ({
+      symbol,
+      length: dims.length === 4 && axis > 1 ? IMAGE_SIDE : SEQUENCE,
+      isBatch: batch ? symbol === batch : axis === 0,
+    }))
+  );
+  return Object.fromEntries(
+    open.filter(({ symbol, isBatch }) => typeof symbol === "string" && !isBatch)
+      .map(({ symbol, length }) => [symbol, length])
+      .filter(([symbol]) => !Object.hasOwn(given, symbol!)),
+  );
+}
+
+function versionNotes({ opset }: OnnxModel): string[] {
+  return opset <= NEWEST_OPSET ? [] : [
+    `it is written in opset ${opset}, newer than ${NEWEST_OPSET}: an operator whose meaning has changed ` +
+    `since would be misread`,
+  ];
 }
 
 /** The nodes of the graph, of its branches, and of the functions it uses. */
@@ -132,6 +178,14 @@ function batchNormalizationNotes(nodes: readonly OnnxNode[]): string[] {
   return [];
 }
 
+/** Why some operators need no gradient. */
+function stepNotes(operators: readonly OperatorReport[]): string[] {
+  const ops = operators.filter(({ known, gradient }) => known && !gradient).map(({ op }) => op);
+  return ops.length === 0 ? [] : [
+    `no gradient passes through ${ops.join(", ")}, and none has to`,
+  ];
+}
+
 /** What of a training graph leaves the GPU. */
 function gpuNotes(graph: Graph): string[] {
   const nodes = lower(graph, "webgpu").nodes.filter(({ op, results }) => {
@@ -143,13 +197,17 @@ function gpuNotes(graph: Graph): string[] {
   return [`on WebGPU ${nodes.length} nodes run on the CPU (${ops}), with a copy each way`];
 }
 
+const formatInput = ({ name, type, dims }: OnnxInput) =>
+  `${name} ${type} [${dims.map((dim) => dim ?? "?").join(", ")}]`;
+
 /** A report as lines of text. */
 export function formatModelReport(report: ModelReport): string {
-  const { opset, producer, operators, trained, problems, notes } = report;
+  const { opset, producer, inputs, outputs, operators, trained, problems, notes } = report;
   const width = Math.max(8, ...operators.map(({ op }) => op.length));
   const yes = (value: boolean, head: string) => (value ? "yes" : "no").padEnd(head.length);
   return [
     `opset ${opset}${producer ? `, written by ${producer}` : ""}`,
+    `inputs ${inputs.map(formatInput).join(", ")}; outputs ${outputs.join(", ")}`,
     "",
     `${"operator".padEnd(width)}  nodes  gradient  webgpu`,
     ...operators.map(({ op, count, known, gradient, webgpu }) =>

@@ -1,7 +1,7 @@
 /** Losses appended to a model that has none. */
 
 import type { Graph, Value } from "../graph.ts";
-import { classifierOutputs } from "../layers.ts";
+import { classifierOutputs, oneHot } from "../layers.ts";
 import type { Mode } from "../model.ts";
 import { formatDims, normalizeAxis } from "../tensor.ts";
 
@@ -18,8 +18,22 @@ export type AppendLoss = (
   mode: Mode,
 ) => Record<string, Value> & { loss: Value };
 
+/** How a loss is appended. */
+export interface LossOptions {
+  /** The prediction's axis of classes, for cross entropy. */
+  readonly classAxis?: number | undefined;
+  /**
+   * Whether `target` holds class indices where the loss is one of values: those are then 1 for the class
+   * and 0 for the others. @default {false}
+   */
+  readonly classes?: boolean | undefined;
+}
+
+type Elements = (g: Graph, prediction: Value, target: Value) => Value;
+
 /** The mean over all elements of a function of prediction and target; `target` has the same shape. */
-function elementwise(f: (g: Graph, prediction: Value, target: Value) => Value): AppendLoss {
+function elementwise(f: Elements, classes: boolean): AppendLoss {
+  if (classes) return ofClasses(f);
   return (g, prediction, mode) => {
     const target = g.input("target", "float32", prediction.dims);
     const losses = f(g, prediction, target);
@@ -33,6 +47,23 @@ function elementwise(f: (g: Graph, prediction: Value, target: Value) => Value): 
   };
 }
 
+/** The same for predictions `[batch, classes]` and a target of classes. */
+function ofClasses(f: Elements): AppendLoss {
+  return (g, prediction, mode) => {
+    const [batch, classes] = checkRank(prediction, 2).dims;
+    const target = g.input("target", "int32", [batch]);
+    const losses = g.mean(f(g, prediction, oneHot(g, target, classes)), [1]);
+    return classifierOutputs(g, prediction, target, mode, losses);
+  };
+}
+
+function checkRank(prediction: Value, rank: number): Value {
+  if (prediction.dims.length === rank) return prediction;
+  throw new RangeError(
+    `a loss of classes needs predictions [batch, classes], got ${formatDims(prediction.dims)}`,
+  );
+}
+
 /**
  * The loss of a name, to be appended.
  *
@@ -42,7 +73,10 @@ function elementwise(f: (g: Graph, prediction: Value, target: Value) => Value): 
  * - `mse`, `mae`: mean squared and absolute error; `target` float32 has the prediction's shape.
  * - `binary-cross-entropy`: of logits, with `target` from 0 to 1.
  */
-export function lossNamed(name: LossName, classAxis?: number): AppendLoss {
+export function lossNamed(
+  name: LossName,
+  { classAxis, classes = false }: LossOptions = {},
+): AppendLoss {
   switch (name) {
     case "cross-entropy":
       return (g, prediction, mode) => {
@@ -63,13 +97,15 @@ export function lossNamed(name: LossName, classAxis?: number): AppendLoss {
       return elementwise((g, prediction, target) => {
         const difference = g.sub(prediction, target);
         return g.mul(difference, difference);
-      });
+      }, classes);
     case "mae":
-      return elementwise((g, prediction, target) => g.abs(g.sub(prediction, target)));
+      return elementwise((g, prediction, target) => g.abs(g.sub(prediction, target)), classes);
     case "binary-cross-entropy":
       // max(x, 0) − x t + log(1 + e^−|x|) overflows nowhere.
-      return elementwise((g, x, target) =>
-        g.add(g.sub(g.relu(x), g.mul(x, target)), g.op("Softplus", [g.neg(g.abs(x))]))
+      return elementwise(
+        (g, x, target) =>
+          g.add(g.sub(g.relu(x), g.mul(x, target)), g.op("Softplus", [g.neg(g.abs(x))])),
+        classes,
       );
     default:
       throw new RangeError(`there is no loss "${name}"; take one of ${LOSSES.join(", ")}`);

@@ -9,6 +9,7 @@ import { dropoutMask, type FloatTensor, type MaskKey } from "../dropout.ts";
 import { Graph, type Value } from "../graph.ts";
 import type { BuildOptions, Mode, Model, ModelGraph, Role, Variable } from "../model.ts";
 import { runningStatistics } from "../layers.ts";
+import { liveNodes } from "../rewrite.ts";
 import { type Tensor, toNumbers } from "../tensor.ts";
 import { type FileVariable, findVariables, unties } from "./_variables.ts";
 import { type ImportedCall, importGraph } from "./import.ts";
@@ -26,16 +27,25 @@ export interface ForeignModelOptions {
   readonly loss?: LossName | { readonly output: string };
   /** The prediction's axis of classes, for cross entropy; see {@linkcode lossNamed}. */
   readonly classAxis?: number;
+  /** Whether `target` holds class indices whatever the loss; see {@linkcode lossNamed}. @default {false} */
+  readonly classes?: boolean;
   /** The output that is the prediction. @default {the first} */
   readonly prediction?: string;
   /** Lengths of the file's symbolic dimensions, such as `{ sequence: 70 }`; the batch's comes by itself. */
   readonly dims?: Readonly<Record<string, number>>;
+  /** Lengths of axes that are open all the same: the shapes of what is fed. @default {none} */
+  readonly shapes?: { readonly input: readonly number[]; readonly target: readonly number[] };
   /** Which tensors are trained. @default {those that stand where operators have weights} */
   readonly trained?: (name: string, tensor: Tensor) => boolean;
 }
 
 /** A model read from an ONNX file. */
 export interface ForeignModel extends Model {
+  /**
+   * A graph that computes what the file does, under the file's own names of inputs and outputs, so that it
+   * can take the file's place. A loss inside the file, and what only it needs, is left out.
+   */
+  predict(options: Pick<BuildOptions, "batchSize">): Pick<ModelGraph, "graph" | "variables">;
   /** A mask for each dropout of a training graph, ready to feed; none in a file without dropout. */
   masks(batchSize: number, key: MaskKey): Record<string, FloatTensor>;
 }
@@ -68,12 +78,16 @@ export function foreignModel(file: Uint8Array, options: ForeignModelOptions = {}
       if (trained(name, tensor)) variables.set(name, { tensor, role: "parameter" });
     }
   }
-  const build = (given: BuildOptions) => new Build(model, variables, options, given);
+  const build = (given: BuildOptions, own = false) =>
+    new Build(model, variables, options, given, own);
+  const known = new Map<number, readonly Drop[]>();
   return {
     name: options.name ?? "onnx",
-    build: (given) => build(given).result,
+    build: (given) => build(given).finish(),
+    predict: ({ batchSize }) => build({ batchSize, mode: "eval" }, true).predict(),
     masks(batchSize, key) {
-      const { drops } = build({ batchSize, mode: "train" });
+      const drops = known.get(batchSize) ?? build({ batchSize, mode: "train" }).drops;
+      known.set(batchSize, drops);
       return Object.fromEntries(
         drops.map(({ name, dims, ratio }) => [name, dropoutMask(name, dims, ratio, key)]),
       );
@@ -81,33 +95,55 @@ export function foreignModel(file: Uint8Array, options: ForeignModelOptions = {}
   };
 }
 
+/** The symbol that names the batch's axis, if the file says so; else the batch is the first axis. */
+export function batchSymbol(inputs: readonly OnnxInput[]): string | undefined {
+  return inputs.flatMap(({ dims }) => dims)
+    .find((dim) => typeof dim === "string" && /batch|^n$/i.test(dim)) as string | undefined;
+}
+
 /** One graph made of the file. */
 class Build {
   readonly graph = new Graph();
   readonly drops: Drop[] = [];
-  readonly result: ModelGraph;
   readonly #mode: Mode;
   readonly #variables = new Map<string, Variable>();
+  readonly #outputs: Map<string, Value>;
 
+  /** Imports the file's nodes; the inputs keep the file's names and types if `own` says so. */
   constructor(
     readonly model: OnnxModel,
     readonly file: ReadonlyMap<string, FileVariable>,
     readonly options: ForeignModelOptions,
     { batchSize, mode }: BuildOptions,
+    readonly own: boolean,
   ) {
     this.#mode = mode;
-    const g = this.graph, lossOutput = this.#lossOutput();
-    const data = this.#declareInputs(batchSize, lossOutput !== undefined);
-    const outputs = importGraph(g, model, {
+    const data = this.#declareInputs(batchSize);
+    this.#outputs = importGraph(this.graph, model, {
       input: (name) => data.get(name)!,
       initializer: (name, tensor) => this.#initializer(name, tensor),
       replace: (call) => this.#replace(call),
     });
-    const results = lossOutput
-      ? { loss: g.output("loss", g.reshape(this.#find(outputs, lossOutput), [])) }
-      : this.#appendLoss(outputs);
-    const variables = [...this.#variables.values()];
-    this.result = { graph: g, loss: results.loss, outputs: results, variables };
+  }
+
+  /** Declares the loss and what else a model has as outputs. */
+  finish(): ModelGraph {
+    const g = this.graph, lossOutput = this.#lossOutput();
+    const outputs = lossOutput ? this.#ownLoss(lossOutput) : this.#appendLoss();
+    return { graph: g, loss: outputs.loss, outputs, variables: [...this.#variables.values()] };
+  }
+
+  /** Declares the file's own outputs. */
+  predict(): Pick<ModelGraph, "graph" | "variables"> {
+    const g = this.graph, lossOutput = this.#lossOutput();
+    const names = [...this.#outputs.keys()];
+    const wanted = names.length > 1 ? names.filter((name) => name !== lossOutput) : names;
+    for (const name of wanted) g.output(name, this.#find(name));
+    const used = new Set<Value | null>(liveNodes(g).flatMap(({ inputs }) => inputs));
+    for (const { name } of this.model.graph.inputs) {
+      if (!used.has(g.inputs.get(name)!)) g.inputs.delete(name);
+    }
+    return { graph: g, variables: [...this.#variables.values()] };
   }
 
   /** The output that is the loss, if the file has one. */
@@ -117,23 +153,42 @@ class Build {
     return loss === undefined && this.model.graph.outputs.includes("loss") ? "loss" : undefined;
   }
 
-  #appendLoss(outputs: Map<string, Value>) {
-    const { loss = "cross-entropy", classAxis, prediction } = this.options;
-    const value = this.#find(outputs, prediction ?? this.model.graph.outputs[0]);
-    return lossNamed(loss as LossName, classAxis)(this.graph, value, this.#mode);
+  /**
+   * The loss that the file computes. For evaluation `count` is how many samples have a target that is no
+   * negative class, and `loss_sum` the loss as many times.
+   */
+  #ownLoss(name: string): Record<string, Value> & { loss: Value } {
+    const g = this.graph, loss = g.output("loss", g.reshape(this.#find(name), []));
+    if (this.#mode === "train") return { loss };
+    const target = g.inputs.get("target")!, [batch] = target.dims;
+    const count = target.type === "int32"
+      ? g.sum(g.cast(g.op("GreaterOrEqual", [target, g.scalar(0, "int32")]), "float32"))
+      : g.scalar(batch);
+    return {
+      loss,
+      count: g.output("count", count),
+      loss_sum: g.output("loss_sum", g.mul(loss, count)),
+    };
   }
 
-  #find(outputs: Map<string, Value>, name: string): Value {
-    const value = outputs.get(name);
+  #appendLoss() {
+    const { loss = "cross-entropy", classAxis, classes, prediction } = this.options;
+    const value = this.#find(prediction ?? this.model.graph.outputs[0]);
+    const append = lossNamed(loss as LossName, { classAxis, classes });
+    return append(this.graph, value, this.#mode);
+  }
+
+  #find(name: string): Value {
+    const value = this.#outputs.get(name);
     if (value) return value;
     throw new OnnxFileError(
-      `the model has no output "${name}", but ${[...outputs.keys()].join(", ")}`,
+      `the model has no output "${name}", but ${[...this.#outputs.keys()].join(", ")}`,
     );
   }
 
   /** Declares `input`, and `target` if the loss is inside the file. */
-  #declareInputs(batchSize: number, inside: boolean): Map<string, Value> {
-    const { inputs } = this.model.graph;
+  #declareInputs(batchSize: number): Map<string, Value> {
+    const { inputs } = this.model.graph, inside = this.#lossOutput() !== undefined;
     if (inputs.length !== (inside ? 2 : 1)) {
       throw new OnnxFileError(
         `the model has ${inputs.length} inputs (${inputs.map(({ name }) => name).join(", ")}); ` +
@@ -143,32 +198,51 @@ class Build {
     const target = inside
       ? inputs.find(({ name }) => /target|label|^y$/i.test(name)) ?? inputs[1]
       : null;
-    const symbol = inputs.flatMap(({ dims }) => dims)
-      .find((dim) => typeof dim === "string" && /batch|^n$/i.test(dim));
-    return new Map(inputs.map((input) => {
-      const name = input === target ? "target" : "input";
-      return [input.name, this.#declare(name, input, batchSize, symbol)];
-    }));
+    const symbol = batchSymbol(inputs);
+    const values = inputs.map((input) => {
+      const role = input === target ? "target" : "input";
+      return this.#declare(role, input, batchSize, symbol);
+    });
+    const at = target && this.#mode === "eval" && !this.own ? inputs.indexOf(target) : -1;
+    return new Map(this.#fillUp(values, at).map((value, i) => [inputs[i].name, value]));
+  }
+
+  /**
+   * Puts a batch's first sample where it is filled up with targets of −1, so that the file's own loss, a
+   * mean over the batch, takes no harm from them.
+   *
+   * @param at which of the inputs is the target; −1 for none
+   */
+  #fillUp(values: readonly Value[], at: number): readonly Value[] {
+    const target = values[at], g = this.graph;
+    if (target?.dims.length !== 1 || !["int32", "int64"].includes(target.type)) return values;
+    const whole = g.op("GreaterOrEqual", [target, g.scalar(0, target.type)]);
+    return values.map((value) => {
+      const rows = g.reshape(whole, [-1, ...value.dims.slice(1).map(() => 1)]);
+      return g.where(rows, value, g.slice(value, [0], [0], [1]));
+    });
   }
 
   #declare(
-    name: string,
+    role: "input" | "target",
     { name: own, type, dims }: OnnxInput,
     batchSize: number,
-    symbol: string | number | null | undefined,
+    symbol: string | undefined,
   ): Value {
     const fixed = dims.map((dim, axis) => {
       if (symbol ? dim === symbol : axis === 0) return batchSize;
       if (typeof dim === "number") return dim;
-      const given = dim === null ? undefined : this.options.dims?.[dim];
+      const given = (dim === null ? undefined : this.options.dims?.[dim]) ??
+        this.options.shapes?.[role][axis];
       if (given !== undefined) return given;
       throw new OnnxFileError(
         `axis ${axis} of the input "${own}" has no fixed length` +
           (dim === null ? "; export the model with one" : `: give dims: { "${dim}": … }`),
       );
     });
+    if (this.own) return this.graph.input(own, type, fixed);
     // WebGPU has no arithmetic on int64, and indices need none.
-    const value = this.graph.input(name, type === "int64" ? "int32" : type, fixed);
+    const value = this.graph.input(role, type === "int64" ? "int32" : type, fixed);
     return this.graph.cast(value, type);
   }
 

@@ -82,6 +82,9 @@ export interface OnnxModel {
 /** The oldest operator set that is understood. */
 export const OLDEST_OPSET = 9;
 
+/** The newest operator set whose changes of meaning are known here. */
+export const NEWEST_OPSET = 23;
+
 const TYPES: Partial<Record<onnx.TensorProto_DataType, ElementType>> = {
   [onnx.TensorProto_DataType.FLOAT]: "float32",
   [onnx.TensorProto_DataType.DOUBLE]: "float64",
