@@ -57,25 +57,40 @@ export class Recorder implements FrameSink {
   }
 }
 
-/** Ranks of one job, in this process. */
-export interface Mesh extends AsyncDisposable {
+/** Transports of one job, in this process. */
+export interface Connected extends AsyncDisposable {
   readonly transports: readonly MeshTransport[];
-  readonly sinks: readonly Recorder[];
   /** This end of every connection, by rank and peer. */
   readonly connections: readonly (readonly (Deno.Conn | undefined)[])[];
 }
 
-/** Builds a mesh over real sockets, each connection through the handshake. */
-export async function mesh(
-  size: number,
-  options: {
-    medium?: Medium;
-    tls?: TlsMaterial;
-    timeoutMs?: number;
-    hosts?: readonly string[];
-    link?: LinkShape;
-  } = {},
-): Promise<Mesh> {
+/** Ranks of one job, in this process, and all that arrives at them. */
+export interface Mesh extends Connected {
+  readonly sinks: readonly Recorder[];
+}
+
+/** What may be said of a mesh. */
+interface MeshOptions {
+  medium?: Medium;
+  tls?: TlsMaterial;
+  timeoutMs?: number;
+  hosts?: readonly string[];
+  link?: LinkShape;
+}
+
+/** Builds a mesh and keeps what arrives. */
+export async function mesh(size: number, options: MeshOptions = {}): Promise<Mesh> {
+  const connected = await connect(size, options);
+  const sinks = connected.transports.map((transport) => {
+    const sink = new Recorder();
+    transport.start(sink);
+    return sink;
+  });
+  return { ...connected, sinks };
+}
+
+/** Builds a mesh over real sockets, each connection through the handshake; nothing is read yet. */
+export async function connect(size: number, options: MeshOptions = {}): Promise<Connected> {
   const { medium = "tcp", tls, timeoutMs = 60_000, link } = options;
   const hosts = options.hosts ?? new Array(size).fill("here");
   const job = await credentials("mesh-test", crypto.getRandomValues(new Uint8Array(32)));
@@ -86,23 +101,11 @@ export async function mesh(
   const connections = await Promise.all(
     doors.map((own, rank) => buildMesh({ rank, job, table, doors: own, tls, deadline })),
   );
-  const sinks = hosts.map(() => new Recorder());
-  const transports = connections.map((own, rank) => {
-    const transport = new MeshTransport({
-      rank,
-      size,
-      hosts,
-      connections: own,
-      control: null,
-      timeoutMs,
-      link,
-    });
-    transport.start(sinks[rank]);
-    return transport;
-  });
+  const transports = connections.map((own, rank) =>
+    new MeshTransport({ rank, size, hosts, connections: own, control: null, timeoutMs, link })
+  );
   return {
     transports,
-    sinks,
     connections,
     async [Symbol.asyncDispose]() {
       await Promise.all(transports.map((transport) => transport.close().catch(() => {})));

@@ -1,0 +1,42 @@
+/** Trains on several ranks inside this process, over real sockets, each behind a link. */
+
+import { Communicator } from "../../runtime/communicator.ts";
+import { parseLink } from "../../runtime/link.ts";
+import { type MetricRecord, readMetrics, type Summary } from "../../tasks/metrics.ts";
+import type { Options } from "../../tasks/options.ts";
+import { resolveOptions } from "../../tasks/resolve.ts";
+import { newConfig } from "../../tasks/run_files.ts";
+import { train } from "../../tasks/train.ts";
+import { connect } from "../runtime/_mesh.ts";
+import { clusters, perceptron } from "./_clusters.ts";
+
+/** What a run came to. */
+export interface Ran {
+  readonly summary: Summary;
+  readonly records: readonly MetricRecord[];
+  /** Test loss at each evaluation, that of the untrained weights first. */
+  readonly losses: readonly number[];
+}
+
+/** Runs the small task: real collectives between the ranks, real sessions on the CPU. */
+export async function run(given: Partial<Options>, hidden = 12): Promise<Ran> {
+  const options = resolveOptions({ device: "cpu", link: "0us", ...given });
+  const directory = await Deno.makeTempDir();
+  try {
+    await using mesh = await connect(options.ranks, { link: parseLink(options.link!) });
+    const output = { directory, config: newConfig(options) };
+    const ranks = mesh.transports.map((transport) => new Communicator(transport));
+    const [{ summary }] = await Promise.all(ranks.map((comm) =>
+      train(comm, options, {
+        model: perceptron(hidden),
+        task: clusters(options, comm.rank),
+        output,
+      })
+    ));
+    const records = readMetrics(`${directory}/metrics.jsonl`);
+    const losses = records.flatMap((record) => record.type === "eval" ? record.loss : []);
+    return { summary, records, losses };
+  } finally {
+    await Deno.remove(directory, { recursive: true });
+  }
+}
