@@ -93,7 +93,7 @@ const ANY_LENGTH = 70;
  *
  * Outputs in training: `loss`, the mean cross entropy in nats a token plus both regularisation terms, and
  * `cross_entropy` without them. In evaluation: `loss_sum`, the cross entropy summed over the tokens that
- * count, `count`, how many do, and `loss`, their quotient.
+ * count, `count`, how many do, `loss`, their quotient, and `logits` `[length, batch, vocabulary]`.
  *
  * @throws RangeError when an option is out of range
  */
@@ -175,7 +175,7 @@ class Builder {
     const sum = weightedSum(g, losses, weight);
     const outputs = this.options.mode === "train"
       ? this.trainingOutputs(sum, x, raw, weight)
-      : this.evaluationOutputs(sum, weight);
+      : this.evaluationOutputs(sum, weight, g.reshape(logits, [-1, batchSize, vocabulary]));
     return { graph: g, loss: outputs.loss, outputs, variables: this.layers.variables };
   }
 
@@ -281,13 +281,14 @@ class Builder {
     return g.mul(weightedSum(g, squares, each), temporal / embedding);
   }
 
-  private evaluationOutputs(lossSum: Value, weight: Value) {
+  private evaluationOutputs(lossSum: Value, weight: Value, logits: Value) {
     const { g } = this;
     const count = g.sum(weight);
     return {
       loss: g.output("loss", g.div(lossSum, count)),
       loss_sum: g.output("loss_sum", lossSum),
       count: g.output("count", count),
+      logits: g.output("logits", logits),
     };
   }
 }

@@ -7,7 +7,7 @@
 import type { Communicator } from "../runtime/communicator.ts";
 import type { Device, DeviceState } from "../runtime/devices/device.ts";
 import { mean } from "./exchange.ts";
-import { evalGraph, statisticsGraph } from "./graphs.ts";
+import { measureGraph, MEASURES, statisticsGraph } from "./graphs.ts";
 import type { Options } from "./options.ts";
 import { Sessions } from "./sessions.ts";
 import type { Stepper } from "./stepper.ts";
@@ -31,7 +31,7 @@ export interface Evaluator extends AsyncDisposable {
    * Averages the ranks' weights (or their averages over the steps, once there are some) and evaluates
    * the result; the ranks share the work. Collective.
    *
-   * @param splits some of the task's
+   * @param splits those of the task, or some of them
    * @returns what was found in each
    */
   evaluate(splits: readonly Split[]): Promise<Evaluation[]>;
@@ -66,10 +66,10 @@ const CALIBRATION_BATCHES = 50;
 /** Batches of the calibration are drawn aside: masks of steps that no run comes to. */
 const ASIDE = 2 ** 25;
 
-/** Outputs of an evaluation graph that are summed up. */
-const SUMS = ["loss_sum", "correct", "count"] as const;
+/** Splits of one shape share what evaluates them. */
+const shapeOf = ({ batchSize, length = 1 }: Split) => `${batchSize}x${length}`;
 
-/** What evaluates one split. */
+/** What evaluates splits of one shape. */
 interface Measure extends AsyncDisposable {
   readonly sessions: Sessions;
   /** What the network carries from batch to batch. */
@@ -82,8 +82,11 @@ export async function openEvaluator(options: EvaluatorOptions): Promise<Evaluato
   await using stack = new AsyncDisposableStack();
   const { specs } = stepper.weights;
   const weights = stack.use(await device.allocate(specs));
-  const measures = new Map<Split, Measure>();
-  for (const split of task.splits) measures.set(split, stack.use(await openMeasure(split)));
+  const measures = new Map<string, Measure>();
+  for (const split of [...task.splits, ...task.untrained ? [task.untrained] : []]) {
+    const shape = shapeOf(split);
+    if (!measures.has(shape)) measures.set(shape, stack.use(await openMeasure(split)));
+  }
   const statistics = batchNorm === "recalibrate" && weights.length > stepper.parameterCount
     ? stack.use(new Sessions({ device, build: () => statisticsGraph(network, { batchSize }) }))
     : null;
@@ -93,7 +96,7 @@ export async function openEvaluator(options: EvaluatorOptions): Promise<Evaluato
 
   async function openMeasure({ batchSize, length = 1 }: Split): Promise<Measure> {
     await using own = new AsyncDisposableStack();
-    const build = (length: number) => evalGraph(network, { batchSize, length });
+    const build = (length: number) => measureGraph(network, { batchSize, length });
     const sessions = own.use(new Sessions({ device, length, build }));
     const { carries } = sessions.sample;
     const carried = carries.length
@@ -106,7 +109,8 @@ export async function openEvaluator(options: EvaluatorOptions): Promise<Evaluato
 
   async function average(): Promise<void> {
     flat = await stepper.weights.read(flat);
-    if (stepper.averages) flat.set(await stepper.averages.read());
+    // Before the first step that counts, the averages are empty.
+    if (stepper.averagedSteps > 0) flat.set(await stepper.averages!.read());
     await mean(comm, flat.subarray(0, shared));
     await weights.write(flat);
     if (!statistics) return;
@@ -118,13 +122,13 @@ export async function openEvaluator(options: EvaluatorOptions): Promise<Evaluato
   }
 
   async function measure(split: Split): Promise<Evaluation> {
-    const { sessions, carried } = measures.get(split)!;
+    const { sessions, carried } = measures.get(shapeOf(split))!;
     await carried?.edit((values) => void values.fill(0));
     const { outputs } = sessions.sample.graph;
     const sums = new Float64Array(3);
     for (const feeds of split.batches()) {
       const found = await sessions.run(feeds);
-      for (const [i, name] of SUMS.entries()) sums[i] += Number(found[name]?.data[0] ?? 0);
+      for (const [i, name] of MEASURES.entries()) sums[i] += Number(found[name]?.data[0] ?? 0);
     }
     await comm.allreduce(sums, "sum");
     const [lossSum, correct] = sums, count = outputs.has("count") ? sums[2] : split.samples;

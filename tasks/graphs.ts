@@ -13,6 +13,7 @@ import {
   parametersOf,
   resnet,
   type Role,
+  type Value,
   type Variable,
 } from "../models/mod.ts";
 import {
@@ -110,19 +111,34 @@ export function applyGraph(
   return job(graph, parameters, { slots, averages });
 }
 
-/** Evaluation: outputs `loss`, `loss_sum` and what else the network measures; no weight is updated. */
+/**
+ * Evaluation: outputs `loss`, `loss_sum`, `logits` and what else the network measures; no weight is
+ * updated.
+ */
 export function evalGraph(network: Network, shape: GraphShape): JobGraph {
   const { graph, variables } = build(network, shape, "eval");
   return job(graph, variables);
 }
 
-/** Prediction: input `input`, output `logits`. */
+/** The outputs that an evaluation sums up over its batches, of which a network has some. */
+export const MEASURES = ["loss_sum", "correct", "count"] as const;
+
+/** Evaluation of many batches, with the outputs {@linkcode MEASURES} alone. */
+export function measureGraph(network: Network, shape: GraphShape): JobGraph {
+  const { graph, variables } = build(network, shape, "eval");
+  const kept = new Set<string>([...MEASURES, ...variables.map(({ name }) => `${name}.next`)]);
+  keepOutputs(graph, (name) => kept.has(name));
+  return job(graph, variables);
+}
+
+/** Prediction: input `input`, output `logits`; and what the network carries, in and out. */
 export function forwardGraph(network: Network, shape: GraphShape): JobGraph {
   const own = network.predict?.(shape);
   if (own) return job(own.graph, own.variables);
-  const forward = evalGraph(network, shape);
-  keepOutputs(forward.graph, (name) => name === "logits");
-  return forward;
+  const { graph, variables } = build(network, shape, "eval");
+  const moved = new Set(variables.map(({ name }) => `${name}.next`));
+  keepOutputs(graph, (name) => name === "logits" || moved.has(name));
+  return job(graph, variables);
 }
 
 /** A training-mode forward pass that does nothing but move the running statistics. */
@@ -155,10 +171,16 @@ export function gradientName(parameter: string): string {
   return `${parameter}.grad`;
 }
 
-/** Drops the other outputs, and the labels, which only they need. */
+/** Drops the other outputs, and the inputs that only they need, such as the labels. */
 function keepOutputs(graph: Graph, keep: (name: string) => boolean): void {
   for (const name of [...graph.outputs.keys()]) if (!keep(name)) graph.outputs.delete(name);
-  graph.inputs.delete("target");
+  const needed = new Set<Value>(), open = [...graph.outputs.values()];
+  for (let value = open.pop(); value; value = open.pop()) {
+    if (needed.has(value)) continue;
+    needed.add(value);
+    open.push(...value.producer?.inputs.filter((input) => input !== null) ?? []);
+  }
+  for (const [name, value] of [...graph.inputs]) if (!needed.has(value)) graph.inputs.delete(name);
 }
 
 function nextOf(graph: Graph, variables: readonly { name: string }[]): Record<string, string> {

@@ -151,9 +151,18 @@ async function runRanks(
 /** The data set's folder, absolute; fetched first if that was asked for. */
 async function findData(options: Options, kind: ViewKind): Promise<string> {
   const folder = resolve(options.data!);
-  if (options.download && options.task === "cifar10") {
-    const { downloadCifar10 } = await import("./data/sources.ts");
-    return resolve(await downloadCifar10(folder, { onProgress: downloadLines(kind) }));
+  if (options.download) {
+    const sources = await import("./data/sources.ts");
+    const { downloadCifar10, downloadPennTreebank, downloadWikiText2 } = sources;
+    const onProgress = downloadLines(kind);
+    switch (options.task) {
+      case "cifar10":
+        return resolve(await downloadCifar10(folder, { onProgress }));
+      case "ptb":
+        return resolve(await downloadPennTreebank(folder, { onProgress }));
+      case "wikitext2":
+        return resolve(await downloadWikiText2(folder, { onProgress }));
+    }
   }
   const found = await Deno.stat(folder).catch(() => null);
   if (!found?.isDirectory) {

@@ -12,6 +12,7 @@ import {
   type StepSize,
 } from "../optimizers/mod.ts";
 import type { Communicator } from "../runtime/communicator.ts";
+import { AveragingTrigger } from "./averaging.ts";
 import {
   type Memory,
   recallNumber,
@@ -79,7 +80,8 @@ export class Loop implements Remembers {
   #outer: Outer | null = null;
   /** Samples this rank has learnt from. */
   #samples = 0;
-  /** Of the split that is watched, before the first step. */
+  readonly #trigger: AveragingTrigger;
+  /** Of the split that is watched, or a part of it, before the first step. */
   #untrained: Evaluation | null = null;
   /** The latest of each split, by its name. */
   #last = new Map<string, Evaluation>();
@@ -89,6 +91,7 @@ export class Loop implements Remembers {
     this.#telemetry = new Telemetry(parts.comm, parts.log);
     this.#tally = new Tally(parts.algorithm.update.clip, parts.steps);
     this.#own = new Float32Array(parts.stepper.parameterCount);
+    this.#trigger = new AveragingTrigger(parts.options.averagingTrigger);
   }
 
   /**
@@ -117,7 +120,10 @@ export class Loop implements Remembers {
       await this.#step(t);
       const evaluations = Math.floor(task.epoch(t) / options.evalEvery);
       const due = evaluations > Math.floor(task.epoch(t - 1) / options.evalEvery);
-      if (due || t === steps) await this.#evaluate(t);
+      if (due || t === steps) {
+        const { loss } = await this.#evaluate(t);
+        if (!stepper.averages && this.#trigger.fires(loss)) await stepper.startAveraging();
+      }
       if (checkpoints && options.checkpointEvery && t % options.checkpointEvery === 0) {
         await this.#telemetry.deliver();
         await writeCheckpoint(comm, checkpoints.directory, t, this.#remembering());
@@ -129,7 +135,8 @@ export class Loop implements Remembers {
   /** Everything that the rest of the run depends on. */
   #remembering(): Remembers[] {
     const { stepper, exchange } = this.#parts;
-    return [stepper, exchange, this.#tally, this, ...this.#outer ? [this.#outer] : []];
+    const own = [stepper, exchange, this.#tally, this.#trigger, this];
+    return [...own, ...this.#outer ? [this.#outer] : []];
   }
 
   /** Where the loop itself stands. */
@@ -233,7 +240,8 @@ export class Loop implements Remembers {
   async #evaluate(t: number): Promise<Evaluation> {
     const { evaluator, log, task, steps } = this.#parts;
     await this.#telemetry.deliver();
-    const splits = t === steps ? task.splits : task.splits.slice(0, 1);
+    const watched = t === 0 && task.untrained || task.splits[0];
+    const splits = t === steps ? task.splits : [watched];
     const found = await evaluator.evaluate(splits);
     splits.forEach((split, i) => {
       this.#last.set(splitKey(split), found[i]);
@@ -243,16 +251,20 @@ export class Loop implements Remembers {
         ...this.#position(t),
         ...name === null ? {} : { split: name },
         ...found[i],
-        ...this.#batchNorm(),
+        ...this.#ways(),
       });
     });
     return found[0];
   }
 
-  /** What was done about batch norm's statistics, where there are any. */
-  #batchNorm(): { batchNorm?: string } {
+  /** How the weights that are evaluated were come by: what is to be said beside their score. */
+  #ways(): Pick<Summary, "averagedSteps" | "batchNorm"> {
     const { options: { batchNorm }, stepper } = this.#parts;
-    return stepper.weights.length > stepper.parameterCount ? { batchNorm } : {};
+    const { averagedSteps, parameterCount, weights } = stepper;
+    return {
+      ...averagedSteps > 0 ? { averagedSteps } : {},
+      ...weights.length > parameterCount ? { batchNorm } : {},
+    };
   }
 
   async #summarize(): Promise<Summary> {
@@ -272,7 +284,7 @@ export class Loop implements Remembers {
       identicalWeights: identical,
       weightsHash: hash,
       device,
-      ...this.#batchNorm(),
+      ...this.#ways(),
     };
     log?.write({ type: "summary", ...this.#position(steps), ...summary });
     return summary;

@@ -73,6 +73,8 @@ export interface EvalRecord extends Position {
   readonly perplexity?: number;
   /** Samples; of a text, tokens. */
   readonly count: number;
+  /** Steps over which the weights were averaged; absent unless they were, see `--averaging-trigger`. */
+  readonly averagedSteps?: number;
   /** What was done about batch norm's running statistics, see `--batch-norm`; absent without any. */
   readonly batchNorm?: string;
 }
@@ -95,8 +97,10 @@ export interface Scores {
   readonly untrainedPerplexity?: number;
   /** The loss of the weights before the first step, on what is evaluated all along. */
   readonly untrainedLoss: number;
-  /** The best test perplexity that can be, where the source of the text is known. */
+  /** The least perplexity on the test text that can be expected, where its source is known. */
   readonly bestPerplexity?: number;
+  /** Entropy rate of that source, in nats a token. */
+  readonly entropyRate?: number;
 }
 
 /** What a run came to; counts without further words are sums over all ranks. */
@@ -133,6 +137,8 @@ export interface Summary extends Scores {
   readonly weightsHash: string;
   /** Where the graph ran. */
   readonly device: string;
+  /** Steps over which the final weights were averaged; absent unless they were. */
+  readonly averagedSteps?: number;
   /** What was done about batch norm's running statistics; absent without any. */
   readonly batchNorm?: string;
 }

@@ -7,11 +7,16 @@
 import type { DeviceKind } from "../runtime/devices/device.ts";
 import { loadCifar10 } from "./data/cifar10.ts";
 import { generateImages } from "./data/generated_images.ts";
+import { type GeneratedText, generateText } from "./data/generated_text.ts";
 import type { ImageSplits } from "./data/image_data_set.ts";
+import { loadTextCorpus } from "./data/text_corpus.ts";
 import { findModel } from "./graphs.ts";
 import { imageTask } from "./image_task.ts";
+import { awdLstmNetwork, awdLstmOf } from "./language_network.ts";
 import type { Options } from "./options.ts";
 import type { Network, Task } from "./task.ts";
+import { kindOf } from "./task_defaults.ts";
+import { textTask } from "./text_task.ts";
 
 /** What a run trains, and what it learns from. */
 export interface Job {
@@ -29,19 +34,34 @@ export interface Job {
 export async function openJob(
   options: Options,
   rank: number,
-  _target: DeviceKind,
+  target: DeviceKind,
   own: { readonly model?: Network; readonly task?: Task } = {},
 ): Promise<Job> {
-  const task = own.task ?? imageTask(await openImages(options), options, rank);
-  return { network: own.model ?? findModel(options.model), task };
+  if (own.task) return { task: own.task, network: own.model ?? findModel(options.model) };
+  if (kindOf(options.task) === "text") return await openTextJob(options, rank, target);
+  const task = imageTask(await openImages(options), options, rank);
+  return { task, network: own.model ?? findModel(options.model) };
+}
+
+async function openTextJob(options: Options, rank: number, target: DeviceKind): Promise<Job> {
+  const generated = options.task === "generated-text" ? generate(options) : null;
+  const corpus = generated ?? await loadTextCorpus(options.data!, options.task);
+  const model = awdLstmOf(options, corpus.vocabulary.size);
+  const task = textTask(corpus, model, options, rank, target);
+  const source = generated && {
+    entropyRate: generated.entropyRate,
+    bestPerplexity: Math.exp(generated.source.meanNats(generated.test)),
+  };
+  return { network: awdLstmNetwork(model), task: source ? { ...task, source } : task };
+}
+
+function generate({ seed, trainSize, testSize }: Options): GeneratedText {
+  return generateText({ seed, train: trainSize, valid: testSize, test: testSize });
 }
 
 async function openImages(options: Options): Promise<ImageSplits> {
   const { task, seed, trainSize, testSize, data } = options;
-  switch (task) {
-    case "generated-images":
-      return generateImages({ seed, train: trainSize, test: testSize });
-    case "cifar10":
-      return await loadCifar10(data!);
-  }
+  return task === "cifar10"
+    ? await loadCifar10(data!)
+    : generateImages({ seed, train: trainSize, test: testSize });
 }

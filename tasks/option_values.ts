@@ -8,14 +8,46 @@
 
 import type { PresetName } from "./presets.ts";
 
+/** What goes with texts and the networks that read them. */
+export interface Language {
+  /** Size of the word vectors and of the last LSTM. */
+  embedding: number;
+  /** Size of the other LSTMs. */
+  hidden: number;
+  /** LSTMs on top of each other. */
+  layers: number;
+  /** Mean length of the windows of text that steps learn from, in tokens. */
+  bptt: number;
+  /** Probability with which a word is dropped in all its occurrences. */
+  dropoutWord: number;
+  /** Probability with which an element of the word vectors is dropped. */
+  dropoutInput: number;
+  /** Probability with which an element between two LSTMs is dropped. */
+  dropoutHidden: number;
+  /** Probability with which an element of the last LSTM's output is dropped. */
+  dropoutOutput: number;
+  /** Probability with which a row of the hidden-to-hidden weights is dropped. */
+  dropoutWeight: number;
+  /** α, weight of activation regularisation in the loss. */
+  activationRegularisation: number;
+  /** β, weight of temporal activation regularisation in the loss. */
+  temporalRegularisation: number;
+  /** Evaluations without progress after which weights are averaged over the steps; null: never. */
+  averagingTrigger: number | null;
+  /** Columns in which the test text is evaluated. */
+  testColumns: number;
+  /** Tokens of each held-out text that are evaluated; null: all. */
+  evalTokens: number | null;
+}
+
 /** What an experiment is: the options that decide its numbers. */
-export interface Experiment {
+export interface Experiment extends Language {
   /** An experiment of the paper, which the other options given take precedence over; null: none. */
   preset: PresetName | null;
   /** What is learnt. */
-  task: "generated-images" | "cifar10";
+  task: "generated-images" | "cifar10" | "generated-text" | "ptb" | "wikitext2";
   /** The network. */
-  model: "resnet8" | "resnet20" | "resnet32" | "resnet44" | "resnet56" | "resnet110";
+  model: "resnet8" | "resnet20" | "resnet32" | "resnet44" | "resnet56" | "resnet110" | "awd-lstm";
   /** How the ranks learn together. */
   algorithm:
     | "celgc"

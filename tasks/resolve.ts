@@ -1,6 +1,6 @@
 /**
- * From the options that were given to those a run has: defaults, then the preset, then what was given,
- * then the rules that tie options to each other.
+ * From the options that were given to those a run has: defaults, then the task's, then the preset's, then
+ * what was given, then the rules that tie options to each other.
  *
  * @module
  */
@@ -21,6 +21,7 @@ import { checkPartition, parsePartition } from "./data/partition.ts";
 import { OptionError } from "./option.ts";
 import { checkOptions, defaultOptions, type Options } from "./options.ts";
 import { PRESETS } from "./presets.ts";
+import { filesOf, kindOf, TASK_DEFAULTS } from "./task_defaults.ts";
 
 /**
  * The options of a run.
@@ -31,7 +32,9 @@ import { PRESETS } from "./presets.ts";
 export function resolveOptions(given: Readonly<Record<string, unknown>>): Options {
   const explicit = checkOptions(given);
   const preset = explicit.preset ? PRESETS[explicit.preset].options : {};
-  const options: Options = { ...defaultOptions(), ...preset, ...explicit };
+  const defaults = defaultOptions();
+  const task = explicit.task ?? preset.task ?? defaults.task;
+  const options: Options = { ...defaults, ...TASK_DEFAULTS[task], ...preset, ...explicit };
   if (options.algorithm === "single") {
     if ((explicit.ranks ?? 1) !== 1) {
       throw new OptionError(`--algorithm single runs on one rank, not on --ranks ${options.ranks}`);
@@ -55,23 +58,38 @@ export function resolveOptions(given: Readonly<Record<string, unknown>>): Option
       throw new OptionError(`--algorithm ${algorithm} averages after the step, not before it`);
     }
   }
-  if (options.task === "generated-images" && (options.data !== null || options.download)) {
+  const kind = kindOf(task), files = filesOf(task);
+  if (files === null && (options.data !== null || options.download)) {
     throw new OptionError(
       `${options.data === null ? "--download" : "--data"} is for a data set on disk, but --task ` +
         `${options.task} draws its own; name another, such as --task cifar10`,
     );
   }
   if (options.data === null && options.download) options.data = `data/${options.task}`;
-  if (options.data === null && options.task === "cifar10") {
+  if (options.data === null && files !== null) {
+    throw new OptionError(`--task ${task} needs --data DIR, ${files}, or --download`);
+  }
+  const reads = options.model === "awd-lstm" ? "text" : "images";
+  if (reads !== kind) {
     throw new OptionError(
-      "--task cifar10 needs --data DIR, the folder of data_batch_1.bin, or --download",
+      `--model ${options.model} learns from ${reads}, --task ${task} is ${kind}: take ` +
+        `${kind === "text" ? "--model awd-lstm" : "a --model resnet"}, or another --task`,
     );
+  }
+  if (kind === "text" && options.algorithm === "episode") {
+    throw new OptionError(
+      "--algorithm episode draws mini-batches aside, and a text's state goes on from window to " +
+        "window: take another --algorithm, or a task of images",
+    );
+  }
+  if (kind === "images" && options.averagingTrigger !== null) {
+    throw new OptionError("--averaging-trigger is for texts: images have no validation set");
   }
   tlsOf(options);
   named(() => checkStep(stepOptions(options)));
   named(() => {
     const partition = parsePartition(options.partition);
-    checkPartition(partition, { data: "images", ranks: options.ranks });
+    checkPartition(partition, { data: kind, ranks: options.ranks });
   });
   return options;
 }

@@ -35,7 +35,7 @@ export function scoresOf(
     if (evaluation) add(PREFIX[splitKey(split)], evaluation);
   }
   add("untrained", untrained);
-  if (task.bestPerplexity !== undefined) scores.bestPerplexity = task.bestPerplexity;
+  Object.assign(scores, task.source);
   return scores as unknown as Scores;
 }
 

@@ -49,6 +49,8 @@ export interface Stepper extends AsyncDisposable, Remembers {
   readonly parameterCount: number;
   /** The trained weights averaged over the steps, in their order; null while that has not begun. */
   readonly averages: DeviceState | null;
+  /** Over how many steps. */
+  readonly averagedSteps: number;
   /** From the next step on, averages the weights over the steps. */
   startAveraging(): Promise<void>;
   /**
@@ -250,6 +252,9 @@ export async function openStepper(options: StepperOptions): Promise<Stepper> {
     parameterCount: last.offset + last.length,
     get averages() {
       return averages;
+    },
+    get averagedSteps() {
+      return averaged;
     },
     startAveraging,
     correct,

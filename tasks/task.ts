@@ -91,6 +91,8 @@ export interface Task {
   readonly trainSamples: number;
   /** Steps in which all ranks together see as many samples as there are; may be a fraction. */
   readonly stepsPerEpoch: number;
+  /** Steps that so many epochs take. @default {epochs · stepsPerEpoch, rounded up} */
+  steps?(epochs: number): number;
   /** Passes over the training data that are done when every rank has done this many steps. */
   epoch(steps: number): number;
   /**
@@ -106,8 +108,15 @@ export interface Task {
   calibration?(index: number): Feeds;
   /** What is evaluated: the first all along, all of them when training has ended. */
   readonly splits: readonly Split[];
+  /** What is evaluated before the first step. @default {the first split} */
+  readonly untrained?: Split;
   /** Whether exp(loss) is a measure of its own, the perplexity. @default {false} */
   readonly perplexity?: boolean;
-  /** The best test perplexity that can be, where the source of the text is known. */
-  readonly bestPerplexity?: number;
+  /** What a predictor that knows the source of the text would reach, where it is known. */
+  readonly source?: {
+    /** Entropy rate of the source, in nats a token. */
+    readonly entropyRate: number;
+    /** The least perplexity on the test text that can be expected of any predictor. */
+    readonly bestPerplexity: number;
+  };
 }

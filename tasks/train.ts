@@ -79,10 +79,8 @@ export async function train(
   const { task, network } = await openJob(options, comm.rank, device.kind, parts);
   const algorithm = algorithmOf(options);
   const exchange = new Exchange(comm);
-  const steps = Math.min(
-    Math.ceil(options.epochs * task.stepsPerEpoch),
-    options.maxSteps ?? Infinity,
-  );
+  const whole = task.steps?.(options.epochs) ?? Math.ceil(options.epochs * task.stepsPerEpoch);
+  const steps = Math.min(whole, options.maxSteps ?? Infinity);
   const gradients = gradientWays(algorithm, steps);
   const common = { device, network, batchSize, seed };
   const { length = 1 } = task.batch(1), { rank } = comm;

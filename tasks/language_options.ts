@@ -1,0 +1,127 @@
+/** The part of the table of options that is about texts and the networks that read them. */
+
+import { integer, type OptionSpec, real, type Table } from "./option.ts";
+import type { Language } from "./option_values.ts";
+
+/** Heading in the help. */
+const TEXT = "Texts and the awd-lstm network";
+
+/** The defaults of Merity, Keskar and Socher (ICLR 2018) on Penn Treebank. */
+export const LANGUAGE: Table<Language> = {
+  embedding: integer({
+    flag: "--embedding",
+    group: TEXT,
+    help: "size of the word vectors and of the last LSTM",
+    unit: "floats",
+    from: 1,
+    default: 400,
+    defaultText: "400; 64 on generated-text",
+  }),
+  hidden: integer({
+    flag: "--hidden",
+    group: TEXT,
+    help: "size of the other LSTMs",
+    unit: "floats",
+    from: 1,
+    default: 1150,
+    defaultText: "1150; 128 on generated-text",
+  }),
+  layers: integer({
+    flag: "--layers",
+    group: TEXT,
+    help: "LSTMs on top of each other",
+    unit: "layers",
+    from: 1,
+    default: 3,
+    defaultText: "3; 2 on generated-text",
+  }),
+  bptt: integer({
+    flag: "--bptt",
+    group: TEXT,
+    help: "mean length of the windows of text that steps learn from, drawn anew for each step; η " +
+      "and γ are scaled by length/bptt",
+    unit: "tokens",
+    from: 5,
+    default: 70,
+    defaultText: "70; 35 on generated-text",
+  }),
+  dropoutWord: dropout("--dropout-word", "a word, in all its occurrences", 0.1),
+  dropoutInput: dropout("--dropout-input", "an element of the word vectors", 0.4),
+  dropoutHidden: dropout(
+    "--dropout-hidden",
+    "an element between two LSTMs",
+    0.25,
+    "0.2 on wikitext2",
+  ),
+  dropoutOutput: dropout("--dropout-output", "an element of the last LSTM's output", 0.4),
+  dropoutWeight: dropout("--dropout-weight", "a row of the hidden-to-hidden weights", 0.5),
+  activationRegularisation: real({
+    flag: "--activation-regularisation",
+    group: TEXT,
+    help: "α, what the mean square of the last LSTM's output adds to the loss",
+    from: 0,
+    default: 2,
+    defaultText: "2; 0 on generated-text",
+  }),
+  temporalRegularisation: real({
+    flag: "--temporal-regularisation",
+    group: TEXT,
+    help: "β, what the mean square of its change from token to token adds to the loss",
+    from: 0,
+    default: 1,
+    defaultText: "1; 0 on generated-text",
+  }),
+  averagingTrigger: orNone(integer({
+    flag: "--averaging-trigger",
+    group: TEXT,
+    help: "evaluations without progress on the validation text after which the weights of all " +
+      "further steps are averaged and the average is what is evaluated (NT-ASGD), or none",
+    unit: "evaluations",
+    from: 1,
+    default: null,
+    defaultText: "none; the presets of texts have 5",
+  })),
+  testColumns: integer({
+    flag: "--test-columns",
+    group: TEXT,
+    help:
+      "columns side by side in which the test text is evaluated, shared by the ranks; 1 reads " +
+      "it in one go, as the reference does (validation: 10)",
+    unit: "columns",
+    from: 1,
+    default: 1,
+    defaultText: "1; 10 on generated-text",
+  }),
+  evalTokens: integer({
+    flag: "--eval-tokens",
+    group: TEXT,
+    help: "evaluate this many tokens of each held-out text at most",
+    unit: "tokens",
+    from: 1,
+    default: null,
+    defaultText: "all of them",
+  }),
+};
+
+function dropout(
+  flag: string,
+  what: string,
+  value: number,
+  elsewhere?: string,
+): OptionSpec<number> {
+  const notes = [elsewhere, "0 on generated-text"].filter(Boolean).join(", ");
+  return real({
+    flag,
+    group: TEXT,
+    help: `probability with which training drops ${what}`,
+    from: 0,
+    below: 1,
+    default: value,
+    defaultText: `${value}; ${notes}`,
+  });
+}
+
+/** The same option, with `none` for its absence: what a preset sets can be taken back. */
+function orNone(spec: OptionSpec<number | null>): OptionSpec<number | null> {
+  return { ...spec, parse: (text) => text === "none" ? null : spec.parse(text) };
+}
