@@ -38,7 +38,7 @@ Deno.test("--json prints the summary alone on standard output, --quiet nothing",
 });
 
 const WRONG: [string[], RegExp][] = [
-  [["launch", "program.ts", "--mine"], /unknown option '--mine'; .* stands behind --/],
+  [["launch", "program.ts", "--mine"], /unknown option '--mine'.*; .* stands behind --/],
   [["launch", "--intervall", "3"], /unknown option '--intervall' \(Did you mean --interval\?\)/],
   [["launch", "--interval", "0"], /--interval must be a whole number from 1, not 0/],
   [["launch", "--ranks"], /--ranks.* argument missing/],
