@@ -7,7 +7,7 @@
 import { resolve } from "node:path";
 import type { DeviceKind } from "../runtime/devices/device.ts";
 import { permissionsFor, resolveDevice } from "../runtime/devices/open.ts";
-import { type LaunchOutcome, launchProgram } from "../runtime/launch.ts";
+import { type LaunchOutcome, launchProgram, type LaunchProgramOptions } from "../runtime/launch.ts";
 import type { DownloadProgress } from "./data/download.ts";
 import { Follower } from "./follower.ts";
 import type { MetricRecord, Summary } from "./metrics.ts";
@@ -121,25 +121,12 @@ async function runRanks(
   follower: Follower,
   signal: AbortSignal | undefined,
 ): Promise<LaunchOutcome> {
-  const tls = tlsOf(options);
-  const readable = options.data === null ? [directory] : [directory, options.data];
   try {
     return await launchProgram({
-      ranks: options.ranks,
+      ...processesOf(options, directory),
       program: new URL(import.meta.resolve("./trainer.ts")),
       args: from === null ? [directory] : [directory, String(from)],
-      env: options.env,
-      ...(options.cwd === null ? {} : { cwd: options.cwd }),
-      permissions: [
-        ...permissionsFor(options.device as DeviceKind),
-        `--allow-read=${readable.map(comma)}`,
-        `--allow-write=${comma(directory)}`,
-      ],
       logDir: directory,
-      timeout: options.timeout,
-      ...(tls ? { tls } : {}),
-      ...(options.link === null ? {} : { link: options.link }),
-      quiet: true,
       onOutput: (rank, line) => follower.say(`[${rank}] ${line}`),
       ...(signal ? { signal } : {}),
     });
@@ -148,8 +135,36 @@ async function runRanks(
   }
 }
 
+/**
+ * How the ranks of a run are started, whatever their program.
+ *
+ * @param options with a device and a data set that have been found
+ * @param directory a folder that they read and write
+ */
+export function processesOf(
+  options: Options,
+  directory: string,
+): Omit<LaunchProgramOptions, "program"> {
+  const tls = tlsOf(options);
+  const readable = options.data === null ? [directory] : [directory, options.data];
+  return {
+    ranks: options.ranks,
+    env: options.env,
+    ...(options.cwd === null ? {} : { cwd: options.cwd }),
+    permissions: [
+      ...permissionsFor(options.device as DeviceKind),
+      `--allow-read=${readable.map(comma)}`,
+      `--allow-write=${comma(directory)}`,
+    ],
+    timeout: options.timeout,
+    ...(tls ? { tls } : {}),
+    ...(options.link === null ? {} : { link: options.link }),
+    quiet: true,
+  };
+}
+
 /** The data set's folder, absolute; fetched first if that was asked for. */
-async function findData(options: Options, kind: ViewKind): Promise<string> {
+export async function findData(options: Options, kind: ViewKind): Promise<string> {
   const folder = resolve(options.data!);
   if (options.download) {
     const sources = await import("./data/sources.ts");
