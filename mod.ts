@@ -81,14 +81,22 @@ export {
   type SummaryRecord,
 } from "./tasks/metrics.ts";
 export { OptionError } from "./tasks/option.ts";
-export type { Experiment, Options, Processes, Surroundings } from "./tasks/option_values.ts";
+export type {
+  Carried,
+  Experiment,
+  Language,
+  NetworkFile,
+  Options,
+  Processes,
+  Surroundings,
+} from "./tasks/option_values.ts";
 export { defaultOptions } from "./tasks/options.ts";
 export { type Preset, PRESET_NAMES, type PresetName, PRESETS } from "./tasks/presets.ts";
 export { algorithmOf, resolveOptions } from "./tasks/resolve.ts";
 export { type Plan, type RunConfig } from "./tasks/run_files.ts";
 export type { ViewKind } from "./tasks/run_view.ts";
 export { imageTask } from "./tasks/image_task.ts";
-export type { Batch, Feeds, Network, Split, Task } from "./tasks/task.ts";
+export type { Batch, Feeds, Network, PredictOptions, Split, Task } from "./tasks/task.ts";
 export { type RunOutput, train, type Trained, type TrainParts } from "./tasks/train.ts";
 export type { Checkpoints } from "./tasks/loop.ts";
 export { TrainingError } from "./tasks/training_error.ts";

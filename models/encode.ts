@@ -43,6 +43,8 @@ export interface EncodeOptions {
   readonly channelBlock?: number;
   /** Inputs that become constants inside the file, such as trained weights: data in row-major order. */
   readonly initializers?: Readonly<Record<string, TensorData>>;
+  /** First values of inputs that stay inputs, and have these where they are not fed. */
+  readonly defaults?: Readonly<Record<string, TensorData>>;
   /**
    * Names the batch's axis instead of giving its length, so that the model takes batches of any size:
    * `name` as the axis is to be called, and `other`, the same model built at another batch size. The axes
@@ -63,8 +65,9 @@ export interface EncodeOptions {
 export function encodeModel(graph: Graph, options: EncodeOptions = {}): Uint8Array {
   const { target = "portable", channelBlock = 1, initializers = {}, symbolicBatch, metadata = {} } =
     options;
+  const values = { ...options.defaults, ...initializers };
   const lowered = lower(graph, target, channelBlock);
-  for (const [name, data] of Object.entries(initializers)) {
+  for (const [name, data] of Object.entries(values)) {
     const input = lowered.inputs.get(name);
     if (!input) throw new RangeError(`cannot put "${name}" into the model: it is not an input`);
     checkTensor({ type: input.type, dims: input.dims, data });
@@ -87,7 +90,7 @@ export function encodeModel(graph: Graph, options: EncodeOptions = {}): Uint8Arr
         ...constantsOf(lowered).map((value) =>
           encodeTensor(value.constant!, names.get(value) ?? value.name)
         ),
-        ...Object.entries(initializers).map(([name, data]) =>
+        ...Object.entries(values).map(([name, data]) =>
           encodeTensor({ ...lowered.inputs.get(name)!, data }, name)
         ),
       ],

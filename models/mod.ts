@@ -27,7 +27,7 @@ export {
 } from "./foreign/check.ts";
 export { LOSSES, type LossName } from "./foreign/losses.ts";
 export { type ForeignModel, foreignModel, type ForeignModelOptions } from "./foreign/model.ts";
-export { OnnxFileError } from "./foreign/onnx_file.ts";
+export { OnnxFileError, type OnnxInput } from "./foreign/onnx_file.ts";
 export { Graph, type Node, type Value } from "./graph.ts";
 export {
   classifierOutputs,

@@ -133,11 +133,11 @@ export async function restoreCheckpoint(
   for (const each of parts) await each.restore(memory);
 }
 
-/** Reads and checks a checkpoint's list. Throws CheckpointError. */
+/** Reads and checks a checkpoint's list; of any number of ranks if that is null. Throws CheckpointError. */
 export async function readManifest(
   directory: string,
   step: number,
-  ranks: number,
+  ranks: number | null,
 ): Promise<Manifest> {
   const folder = stepFolder(directory, step), path = join(folder, MANIFEST);
   let manifest: Manifest;
@@ -147,7 +147,10 @@ export async function readManifest(
     if (error instanceof CheckpointError) throw error;
     throw new CheckpointError(`cannot go on from ${path}: it is no JSON; ${wayOut(folder)}`);
   }
-  if (manifest.ranks !== ranks || manifest.files?.length !== ranks) {
+  if (
+    manifest.ranks !== (ranks ?? manifest.files?.length) ||
+    manifest.files?.length !== manifest.ranks
+  ) {
     throw new CheckpointError(
       `cannot go on from ${folder}: it was written by ${manifest.ranks} ranks, and these are ${ranks}`,
     );

@@ -7,6 +7,7 @@
 import { formatPartition, parsePartition } from "./data/partition.ts";
 import { choice, GROUPS, integer, numbers, real, type Table, text, toggle } from "./option.ts";
 import { LANGUAGE } from "./language_options.ts";
+import { CARRIED, orFile } from "./network_options.ts";
 import type { Experiment } from "./option_values.ts";
 import { PRESET_NAMES } from "./presets.ts";
 
@@ -15,6 +16,7 @@ const { WHAT, HOW, WHO, DATA, RUN } = GROUPS;
 /** What an experiment is: the options that decide its numbers. A sweep's axes are among them. */
 export const EXPERIMENT: Table<Experiment> = {
   ...LANGUAGE,
+  ...CARRIED,
   preset: choice({
     flag: "--preset",
     group: WHAT,
@@ -30,14 +32,14 @@ export const EXPERIMENT: Table<Experiment> = {
     choices: ["generated-images", "cifar10", "generated-text", "ptb", "wikitext2"],
     default: "generated-images",
   }),
-  model: choice({
+  model: orFile(choice({
     flag: "--model",
     group: WHAT,
     help: "the network",
     choices: ["resnet8", "resnet20", "resnet32", "resnet44", "resnet56", "resnet110", "awd-lstm"],
     default: "resnet8",
     defaultText: "resnet8; awd-lstm on texts",
-  }),
+  })),
   algorithm: choice({
     flag: "--algorithm",
     group: HOW,

@@ -40,14 +40,39 @@ export interface Language {
   evalTokens: number | null;
 }
 
+/** The path or URL of a network's file. */
+export type NetworkFile =
+  | `${string}.onnx`
+  | `http://${string}`
+  | `https://${string}`
+  | `file:${string}`;
+
+/** What goes with a network from a file, and the weights to begin with. */
+export interface Carried {
+  /** A loss by name, or `output:NAME`, one the file computes; null: its output `loss`, else cross entropy. */
+  loss: string | null;
+  /** Lengths of the file's symbolic dimensions, `name=n,name=n`; null: those of the task's data. */
+  dims: string | null;
+  /** Path or URL of a safetensors file, or folder of a run, to begin with; null: random weights. */
+  weights: string | null;
+}
+
 /** What an experiment is: the options that decide its numbers. */
-export interface Experiment extends Language {
+export interface Experiment extends Language, Carried {
   /** An experiment of the paper, which the other options given take precedence over; null: none. */
   preset: PresetName | null;
   /** What is learnt. */
   task: "generated-images" | "cifar10" | "generated-text" | "ptb" | "wikitext2";
   /** The network. */
-  model: "resnet8" | "resnet20" | "resnet32" | "resnet44" | "resnet56" | "resnet110" | "awd-lstm";
+  model:
+    | "resnet8"
+    | "resnet20"
+    | "resnet32"
+    | "resnet44"
+    | "resnet56"
+    | "resnet110"
+    | "awd-lstm"
+    | NetworkFile;
   /** How the ranks learn together. */
   algorithm:
     | "celgc"

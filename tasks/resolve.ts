@@ -18,6 +18,7 @@ import {
 } from "../optimizers/mod.ts";
 import { checkStep } from "../optimizers/clipped_step.ts";
 import { checkPartition, parsePartition } from "./data/partition.ts";
+import { isNetworkFile } from "./network_file.ts";
 import { OptionError } from "./option.ts";
 import { checkOptions, defaultOptions, type Options } from "./options.ts";
 import { PRESETS } from "./presets.ts";
@@ -69,11 +70,18 @@ export function resolveOptions(given: Readonly<Record<string, unknown>>): Option
   if (options.data === null && files !== null) {
     throw new OptionError(`--task ${task} needs --data DIR, ${files}, or --download`);
   }
+  const file = isNetworkFile(options.model);
   const reads = options.model === "awd-lstm" ? "text" : "images";
-  if (reads !== kind) {
+  if (!file && reads !== kind) {
     throw new OptionError(
       `--model ${options.model} learns from ${reads}, --task ${task} is ${kind}: take ` +
         `${kind === "text" ? "--model awd-lstm" : "a --model resnet"}, or another --task`,
+    );
+  }
+  for (const name of ["loss", "dims"] as const) {
+    if (file || options[name] === null) continue;
+    throw new OptionError(
+      `--${name} is for a network from a file, not for --model ${options.model}`,
     );
   }
   if (kind === "text" && options.algorithm === "episode") {

@@ -14,6 +14,11 @@ export const FILES = {
   config: "config.json",
   metrics: "metrics.jsonl",
   model: "model.onnx",
+  weights: "model.safetensors",
+  /** The network, where it came from a file. */
+  network: "network.onnx",
+  /** The weights it began with, where they came from a file. */
+  initial: "initial.safetensors",
 } as const;
 
 /** What was found out when the run began, on the ranks. */

@@ -42,8 +42,11 @@ export interface OnnxNode {
 
 /** An input of a graph: a dimension is a length, a symbol, or null when nothing is said. */
 export interface OnnxInput {
+  /** As in the file. */
   readonly name: string;
+  /** Of its elements. */
   readonly type: ElementType;
+  /** Its axes. */
   readonly dims: readonly (number | string | null)[];
 }
 

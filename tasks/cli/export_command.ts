@@ -6,10 +6,22 @@ import {
   gradientsGraph,
   type JobGraph,
   stepGraph,
+  weightsOf,
 } from "../graphs.ts";
+import {
+  fileNetwork,
+  type FileOptions,
+  isNetworkFile,
+  networkName,
+  readLocation,
+} from "../network_file.ts";
 import { choice, OptionError, text } from "../option.ts";
 import { OPTIONS, type Options } from "../options.ts";
 import { algorithmOf, resolveOptions } from "../resolve.ts";
+import { encodeSafetensors } from "../safetensors.ts";
+import type { Network } from "../task.ts";
+import { matchWeights, readWeights, stateDict } from "../weights.ts";
+import { checkFile } from "./check_file.ts";
 import type { CommandSpec } from "./command_line.ts";
 
 const GRAPH = "The graph";
@@ -17,9 +29,19 @@ const GRAPHS = ["forward", "gradients", "step", "eval"] as const;
 const TARGETS = ["portable", "cpu", "wasm", "webgpu"] as const;
 
 /** The options of a run that decide what its graphs are. */
-const { model, batchSize, algorithm, clipBy, momentum, dampening, nesterov, weightDecay } = OPTIONS;
+const { model, loss, dims, weights, seed, json } = OPTIONS;
+const { batchSize, algorithm, clipBy, momentum, dampening, nesterov, weightDecay } = OPTIONS;
 
 const EXPORT_OPTIONS = {
+  check: text({
+    flag: "--check",
+    group: GRAPH,
+    help: "instead of exporting, say of an ONNX file (path or URL) which of its operators have a " +
+      "gradient and run on WebGPU, and what keeps it from being trained; exit code 1 if something does",
+    default: null,
+    defaultText: "none",
+    placeholder: "file",
+  }),
   graph: choice({
     flag: "--graph",
     group: GRAPH,
@@ -38,12 +60,21 @@ const EXPORT_OPTIONS = {
   out: text({
     flag: "--out",
     group: GRAPH,
-    help: "the file to write",
+    help: "the file to write; one that ends in .safetensors gets the weights alone, as PyTorch's " +
+      "state dict",
     default: null,
     defaultText: "<model>-<graph>.onnx",
     placeholder: "file",
   }),
   model,
+  weights: {
+    ...weights,
+    help: "weights to put inside: a safetensors file (path or URL) with PyTorch's names, or the " +
+      "folder of a run",
+    defaultText: "none, they are inputs; of a network's file: its own",
+  },
+  loss,
+  dims,
   batchSize,
   algorithm,
   clipBy,
@@ -51,51 +82,131 @@ const EXPORT_OPTIONS = {
   dampening,
   nesterov,
   weightDecay,
+  seed: { ...seed, help: "decides the weights in a .safetensors file where no others are given" },
+  json: { ...json, help: "print what was written, or the report of --check, as JSON" },
 } as const;
 
 interface ExportOptions extends Partial<Options> {
+  check?: string;
   graph?: typeof GRAPHS[number];
   target?: typeof TARGETS[number];
 }
 
-/** `export`: writes a graph of a network as an ONNX file. */
+/** `export`: writes a graph of a network as an ONNX file, or examines one. */
 export const exportCommand: CommandSpec = {
   name: "export",
-  summary: "write a network's graph as an ONNX file, its weights as inputs",
+  summary: "write a network's graph as an ONNX file, or say what becomes of one in training",
   options: EXPORT_OPTIONS,
-  async run({ graph: kind = "forward", target = "portable", out, ...given }: ExportOptions) {
+  async run({ check, graph: kind = "forward", target = "portable", out, ...given }: ExportOptions) {
+    const { loss = null, dims = null, json = false } = given;
+    if (check !== undefined) return await checkFile(check, { loss, dims, json });
     const options = resolveOptions(given);
-    const { graph } = build(kind, options);
-    const bytes = encodeModel(graph, { target, metadata: { model: options.model, graph: kind } });
-    const path = out ?? `${options.model}-${kind}.onnx`;
-    await Deno.writeFile(path, bytes).catch((cause) => {
+    const network = await openNetwork(options);
+    const inside = await weightsInside(network, options);
+    const path = out ?? `${networkName(options.model)}-${kind}.onnx`;
+    const written = path.endsWith(".safetensors")
+      ? encodeState(network, inside, options)
+      : encodeGraph(network, kind, inside, target, options);
+    await Deno.writeFile(path, written.bytes).catch((cause) => {
       throw new OptionError(`--out ${path} cannot be written: ${cause.message}`, { cause });
     });
+    const { bytes: { length: bytes }, lists } = written;
     console.log(
-      `${path}: ${bytes.length} bytes; inputs ${names(graph.inputs)}; outputs ${
-        names(graph.outputs)
-      }`,
+      json
+        ? JSON.stringify({ file: path, bytes, ...lists }, null, 2)
+        : describe(path, bytes, lists),
     );
     return 0;
   },
 };
 
-/** The first few names, and how many more there are. */
-function names(values: ReadonlyMap<string, unknown>): string {
-  const shown = [...values.keys()].slice(0, 3), more = values.size - shown.length;
-  return shown.join(", ") + (more > 0 ? ` and ${more} more` : "");
+/** What is in a file, as lists of names. */
+type Lists = Readonly<Record<string, readonly string[]>>;
+
+/** A file about to be written. */
+interface Encoded {
+  readonly bytes: Uint8Array;
+  readonly lists: Lists;
 }
 
-function build(kind: typeof GRAPHS[number], options: Options): JobGraph {
-  const model = findModel(options.model), shape = { batchSize: options.batchSize };
+/** One line: of each list the first few names, and how many more there are. */
+function describe(path: string, bytes: number, lists: Lists): string {
+  const texts = Object.entries(lists).filter(([, all]) => all.length > 0).map(([what, all]) => {
+    const more = all.length - 3;
+    return `${what} ${all.slice(0, 3).join(", ")}${more > 0 ? ` and ${more} more` : ""}`;
+  });
+  return `${path}: ${bytes} bytes; ${texts.join("; ")}`;
+}
+
+/** The network that is named; a file's open lengths must all be given. */
+async function openNetwork({ model, loss, dims }: Options): Promise<Network> {
+  if (!isNetworkFile(model)) return findModel(model);
+  const options: FileOptions = { loss, dims };
+  return fileNetwork(await readLocation(model, "--model"), model, options, null);
+}
+
+/** The weights that belong into the file, by name; null if they are to be inputs. */
+async function weightsInside(
+  network: Network,
+  { model, weights, seed }: Options,
+): Promise<Map<string, Float32Array> | null> {
+  const variables = variablesOf(network);
+  if (weights !== null) {
+    const what = `--weights ${weights}`, { ties = {} } = network;
+    return matchWeights(variables, await readWeights(weights, "--weights"), { what, ties });
+  }
+  if (!isNetworkFile(model)) return null;
+  return new Map(variables.map(({ name, initial }) => [name, initial(seed)]));
+}
+
+const variablesOf = (network: Network) =>
+  weightsOf(network.build({ batchSize: 1, length: 1, mode: "eval" }));
+
+function encodeState(
+  network: Network,
+  inside: Map<string, Float32Array> | null,
+  { seed }: Options,
+): Encoded {
+  const variables = variablesOf(network);
+  const data = variables.map(({ name, initial }) => inside?.get(name) ?? initial(seed));
+  const tensors = stateDict(variables, data, network.ties);
+  const bytes = encodeSafetensors({ tensors, metadata: { format: "pt", model: network.name } });
+  return { bytes, lists: { tensors: tensors.map(({ name }) => name) } };
+}
+
+function encodeGraph(
+  network: Network,
+  kind: typeof GRAPHS[number],
+  inside: Map<string, Float32Array> | null,
+  target: typeof TARGETS[number],
+  options: Options,
+): Encoded {
+  const { graph } = build(network, kind, options);
+  const own = Object.fromEntries(
+    [...inside ?? []].filter(([name]) => graph.inputs.has(name)),
+  );
+  // What is trained must stay an input.
+  const trains = kind === "step" || kind === "gradients";
+  const bytes = encodeModel(graph, {
+    target,
+    metadata: { model: network.name, graph: kind },
+    ...(trains ? { defaults: own } : { initializers: own }),
+  });
+  const inputs = [...graph.inputs.keys()].filter((name) => trains || !Object.hasOwn(own, name));
+  const lists = { inputs, outputs: [...graph.outputs.keys()], weights: Object.keys(own) };
+  return { bytes, lists };
+}
+
+function build(network: Network, kind: typeof GRAPHS[number], options: Options): JobGraph {
+  const shape = { batchSize: options.batchSize };
   switch (kind) {
     case "forward":
-      return forwardGraph(model, shape);
+      return forwardGraph(network, shape);
     case "gradients":
-      return gradientsGraph(model, shape);
+      return gradientsGraph(network, shape);
     case "step":
-      return stepGraph(model, shape, algorithmOf(options).update);
+      return stepGraph(network, shape, algorithmOf(options).update);
     case "eval":
-      return evalGraph(model, shape);
+      return evalGraph(network, shape);
   }
 }

@@ -1,0 +1,203 @@
+/**
+ * Networks that are ONNX files: telling them from built-in ones, reading them, and making them fit a task.
+ *
+ * @module
+ */
+
+import {
+  type ForeignModel,
+  foreignModel,
+  type ForeignModelOptions,
+  LOSSES,
+  OnnxFileError,
+  OperatorError,
+  parametersOf,
+} from "../models/mod.ts";
+import { formatDims } from "../models/tensor.ts";
+import { OptionError } from "./option.ts";
+import type { Network } from "./task.ts";
+
+/** Longest time in which a file must have come from the network, in ms. */
+const FETCH_TIMEOUT = 300_000;
+
+/** Whether a network's name is the path or URL of an ONNX file. */
+export function isNetworkFile(name: string): boolean {
+  return name.endsWith(".onnx") || isUrl(name);
+}
+
+/** Whether a location is a URL that can be fetched. */
+export const isUrl = (name: string): boolean => /^(https?|file):/.test(name);
+
+/** What a network is called in folders and tables: a file's name without what surrounds it. */
+export function networkName(name: string): string {
+  return isNetworkFile(name) ? /([^/\\]*?)(\.onnx)?([?#].*)?$/.exec(name)![1] || "onnx" : name;
+}
+
+/**
+ * Reads a file from a path or a URL (`https:`, `http:`, `file:`).
+ *
+ * @param flag the option that named it, for the message
+ * @throws OptionError when it is not to be had
+ */
+export async function readLocation(
+  location: string,
+  flag: string,
+): Promise<Uint8Array<ArrayBuffer>> {
+  try {
+    if (!isUrl(location)) return await Deno.readFile(location);
+    const response = await fetch(location, { signal: AbortSignal.timeout(FETCH_TIMEOUT) });
+    if (response.ok) return await response.bytes();
+    await response.body?.cancel();
+    throw new Error(`the server answered ${response.status} ${response.statusText}`.trim());
+  } catch (cause) {
+    throw new OptionError(`${flag} ${location} cannot be read: ${(cause as Error).message}`, {
+      cause,
+    });
+  }
+}
+
+/** What the options of a run say of a network's file. */
+export interface FileOptions {
+  /** A loss by name, `output:NAME`, or null: the file's own, else cross entropy. */
+  readonly loss: string | null;
+  /** Lengths of the file's symbolic dimensions, `name=n,name=n`; null: none. */
+  readonly dims: string | null;
+}
+
+/** The options as the importer takes them. Throws RangeError for a text that is none. */
+export function importOptions({ loss, dims }: FileOptions): ForeignModelOptions {
+  return {
+    ...(dims === null ? {} : { dims: parseDims(dims) }),
+    ...(loss === null ? {} : { loss: parseLoss(loss) }),
+  };
+}
+
+/** Reads `name=n,name=n`. Throws RangeError. */
+export function parseDims(text: string): Record<string, number> {
+  return Object.fromEntries(
+    text.split(",").map((part) => {
+      const [, name, digits] = /^\s*(.+)=(\d+)\s*$/.exec(part) ?? [];
+      const length = Number(digits);
+      if (Number.isSafeInteger(length) && length > 0) return [name, length];
+      throw new RangeError(`must be NAME=LENGTH, separated by commas, not "${text}"`);
+    }),
+  );
+}
+
+/** Reads a loss's name, or `output:NAME`. Throws RangeError. */
+export function parseLoss(text: string): NonNullable<ForeignModelOptions["loss"]> {
+  const output = /^output:(.+)$/.exec(text)?.[1];
+  if (output) return { output };
+  const known = LOSSES.find((name) => name === text);
+  if (known) return known;
+  throw new RangeError(`must be one of ${LOSSES.join(", ")}, or output:NAME, not "${text}"`);
+}
+
+/** What a task feeds: the shapes of `input` and `target`, and how many classes there are. */
+export interface DataShape {
+  /** As a message calls it. */
+  readonly name: string;
+  /** Type of `input`. */
+  readonly type: "float32" | "int32";
+  /** Shape of `input`. */
+  input(batchSize: number, length: number): readonly number[];
+  /** Shape of `target`, int32. */
+  target(batchSize: number, length: number): readonly number[];
+  /** Targets are below this. */
+  readonly classes: number;
+}
+
+/** Images of 32 × 32 pixels in ten classes. */
+export const IMAGES: DataShape = {
+  name: "images",
+  type: "float32",
+  input: (batchSize) => [batchSize, 3, 32, 32],
+  target: (batchSize) => [batchSize],
+  classes: 10,
+};
+
+/** A network from a file. */
+export interface FileNetwork extends Network {
+  predict: NonNullable<Network["predict"]>;
+}
+
+/**
+ * The network of a file, as the trainer takes it. Symbolic lengths that are not given are those of the
+ * task's data.
+ *
+ * @param name as the options have it
+ * @param data what it is to be fed; null if nothing is, and all open lengths are given
+ * @throws OptionError when the file cannot be read or trained, or does not take what the task gives
+ */
+export function fileNetwork(
+  file: Uint8Array,
+  name: string,
+  options: FileOptions,
+  data: DataShape | null,
+): FileNetwork {
+  const known = new Map<number, ForeignModel>();
+  const given = importOptions(options);
+  const at = (length: number) => {
+    const found = known.get(length) ?? foreignModel(file, {
+      ...given,
+      name: networkName(name),
+      ...data && {
+        classes: true,
+        shapes: { input: data.input(1, length), target: data.target(1, length) },
+      },
+    });
+    known.set(length, found);
+    return found;
+  };
+  const network: FileNetwork = {
+    name: networkName(name),
+    build: ({ length, ...rest }) => at(length).build(rest),
+    predict: ({ batchSize, length = 1 }) => at(length).predict({ batchSize }),
+    masks: (batchSize, key, length = 1) => at(length).masks(batchSize, key),
+  };
+  mendable(`--model ${name}`, () => checkFit(network, data));
+  return network;
+}
+
+/** Throws OnnxFileError unless the network can be built and takes what the task gives. */
+function checkFit(network: Network, data: DataShape | null): void {
+  const batchSize = 2, length = 4;
+  const { graph, variables } = network.build({ batchSize, length, mode: "eval" });
+  if (parametersOf({ variables }).length === 0) throw new OnnxFileError("nothing in it is trained");
+  if (!data) return;
+  const expected = {
+    input: [data.type, data.input(batchSize, length)],
+    target: ["int32", data.target(batchSize, length)],
+  } as const;
+  for (const [name, [type, dims]] of Object.entries(expected)) {
+    const found = graph.inputs.get(name);
+    if (found && found.type === type && `${found.dims}` === `${dims}`) continue;
+    throw new OnnxFileError(
+      `for a batch of ${batchSize} its ${name} is ${found?.type} ${
+        formatDims(found?.dims ?? [])
+      }, ` +
+        `but ${data.name} are ${type} ${formatDims(dims)}`,
+    );
+  }
+  const logits = graph.outputs.get("logits");
+  if (logits && logits.dims.at(-1)! < data.classes) {
+    throw new OnnxFileError(
+      `it tells ${logits.dims.at(-1)} classes apart, but the task has ${data.classes}`,
+    );
+  }
+}
+
+/** What is wrong with a file, said by an option's error: in one line, without a stack. */
+export function mendable<T>(what: string, use: () => T): T {
+  try {
+    return use();
+  } catch (error) {
+    const known = [OnnxFileError, OperatorError, RangeError];
+    if (!known.some((kind) => error instanceof kind)) throw error;
+    const message = (error as Error).message.replace(
+      /give dims: \{ "(.+)": … \}/,
+      (_, symbol) => `give --dims ${symbol}=LENGTH`,
+    );
+    throw new OptionError(`${what}: ${message}`, { cause: error });
+  }
+}

@@ -1,0 +1,169 @@
+/**
+ * Weights carried in and out: a network's variables as a PyTorch state dict in the safetensors format, by
+ * the names and shapes PyTorch gives them.
+ *
+ * @module
+ */
+
+import { join } from "node:path";
+import type { Variable } from "../models/mod.ts";
+import { checkpointSteps, readManifest } from "./checkpoint.ts";
+import { isUrl, readLocation } from "./network_file.ts";
+import { OptionError } from "./option.ts";
+import { FILES } from "./run_files.ts";
+import { decodeSafetensors, type NamedTensor, SafetensorsError } from "./safetensors.ts";
+
+/** What PyTorch counts and nothing here needs. */
+const COUNTER = /(^|\.)num_batches_tracked$/;
+
+/** What wrappers such as DataParallel put before every name. */
+const WRAPPERS = ["module.", "_orig_mod."];
+
+/** Most names that a message lists of a kind. */
+const SHOWN = 5;
+
+/** A variable as far as its weights are concerned. */
+export type Weighed = Pick<Variable, "name" | "dims">;
+
+/**
+ * Reads a state dict from a safetensors file (path or URL), or a run's weights from its folder: those it
+ * ended with, or the average over the ranks of its last checkpoint.
+ *
+ * @param flag the option that named it, for the message
+ * @throws OptionError when it is not to be had, or is something else
+ */
+export async function readWeights(location: string, flag: string): Promise<NamedTensor[]> {
+  const folder = !isUrl(location) &&
+    await Deno.stat(location).then(({ isDirectory }) => isDirectory, () => false);
+  if (folder) return await readRun(location, flag);
+  return decode(await readLocation(location, flag), `${flag} ${location}`);
+}
+
+async function readRun(directory: string, flag: string): Promise<NamedTensor[]> {
+  const path = join(directory, FILES.weights);
+  try {
+    return decode(await Deno.readFile(path), `${flag} ${path}`);
+  } catch (error) {
+    if (!(error instanceof Deno.errors.NotFound)) throw error;
+  }
+  const step = (await checkpointSteps(directory)).at(-1);
+  if (step === undefined) {
+    throw new OptionError(
+      `${flag} ${directory}: it is no folder of a run with weights; there is no ${FILES.weights} ` +
+        `and no checkpoint in it`,
+    );
+  }
+  const folder = join(directory, "checkpoint", `step-${step}`);
+  const { files } = await readManifest(directory, step, null);
+  const ranks = await Promise.all(files.map(async ({ name }) => {
+    const path = join(folder, name);
+    return decode(await Deno.readFile(path), `${flag} ${path}`);
+  }));
+  return ranks[0].map(({ name, dims, data }, i) => {
+    const mean = data.map((_, at) =>
+      ranks.reduce((sum, tensors) => sum + tensors[i].data[at], 0) / ranks.length
+    );
+    return { name, dims, data: mean };
+  });
+}
+
+function decode(file: Uint8Array, what: string): NamedTensor[] {
+  try {
+    return [...decodeSafetensors(file, { convert: true }).tensors];
+  } catch (error) {
+    if (!(error instanceof SafetensorsError)) throw error;
+    throw new OptionError(`${what}: ${error.message}`, { cause: error });
+  }
+}
+
+/** How to match a state dict. */
+export interface MatchOptions {
+  /** The option that named it, and what, for the message. */
+  readonly what: string;
+  /** Names whose tensors are those of other names: `decoder.weight` is `encoder.weight`. */
+  readonly ties?: Readonly<Record<string, string>>;
+  /** Whether tensors that are no variables are left alone, as those of an optimizer. @default {false} */
+  readonly others?: boolean;
+}
+
+/**
+ * The data of each variable from a state dict, by name. Counters of batch norm are passed over, names
+ * that a wrapper has prefixed are found without the prefix.
+ *
+ * @throws OptionError that lists what is missing, unexpected or of another shape
+ */
+export function matchWeights(
+  variables: readonly Weighed[],
+  tensors: readonly NamedTensor[],
+  { what, ties = {}, others = false }: MatchOptions,
+): Map<string, Float32Array> {
+  const given = untie(unwrapped(tensors.filter(({ name }) => !COUNTER.test(name))), ties, what);
+  const missing: string[] = [], misshapen: string[] = [];
+  const found = new Map<string, Float32Array>();
+  for (const { name, dims } of variables) {
+    const tensor = given.get(name);
+    given.delete(name);
+    if (!tensor) missing.push(`${name} [${dims}]`);
+    else if (`${tensor.dims}` !== `${dims}`) {
+      misshapen.push(`${name} [${tensor.dims}] instead of [${dims}]`);
+    } else found.set(name, tensor.data);
+  }
+  const unexpected = others
+    ? []
+    : Array.from(given.values(), ({ name, dims }) => `${name} [${dims}]`);
+  const faults = [
+    listed("missing", missing),
+    listed("of another shape", misshapen),
+    listed("unexpected", unexpected),
+  ].filter((text) => text !== "");
+  if (faults.length === 0) return found;
+  throw new OptionError(`${what} does not fit the network: ${faults.join("; ")}`);
+}
+
+/**
+ * Weights as a state dict, tied tensors under each of their names.
+ *
+ * @param data of each variable, in their order
+ */
+export function stateDict(
+  variables: readonly Weighed[],
+  data: readonly Float32Array[],
+  ties: Readonly<Record<string, string>> = {},
+): NamedTensor[] {
+  const own = variables.map(({ name, dims }, i) => ({ name, dims, data: data[i] }));
+  const tied = Object.entries(ties).flatMap(([name, same]) =>
+    own.filter((each) => each.name === same).map((each) => ({ ...each, name }))
+  );
+  return [...own, ...tied];
+}
+
+function unwrapped(tensors: readonly NamedTensor[]): NamedTensor[] {
+  const prefix = WRAPPERS.find((each) => tensors.every(({ name }) => name.startsWith(each)));
+  if (!prefix) return [...tensors];
+  return unwrapped(tensors.map((each) => ({ ...each, name: each.name.slice(prefix.length) })));
+}
+
+/** Takes tensors under their second names out, once it is certain that they are the same. */
+function untie(
+  tensors: readonly NamedTensor[],
+  ties: Readonly<Record<string, string>>,
+  what: string,
+): Map<string, NamedTensor> {
+  const given = new Map(tensors.map((each) => [each.name, each]));
+  for (const [name, same] of Object.entries(ties)) {
+    const second = given.get(name), first = given.get(same);
+    if (!second) continue;
+    given.delete(name);
+    if (!first) given.set(same, { ...second, name: same });
+    else if (!first.data.every((value, i) => value === second.data[i])) {
+      throw new OptionError(`${what}: ${name} is not ${same}, but here the two are one tensor`);
+    }
+  }
+  return given;
+}
+
+function listed(kind: string, names: readonly string[]): string {
+  if (names.length === 0) return "";
+  const more = names.length - SHOWN;
+  return `${kind} ${names.slice(0, SHOWN).join(", ")}${more > 0 ? ` and ${more} more` : ""}`;
+}
