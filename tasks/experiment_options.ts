@@ -25,6 +25,17 @@ export const EXPERIMENT: Table<Experiment> = {
     default: null,
     defaultText: "none",
   }),
+  scale: real({
+    flag: "--scale",
+    group: WHAT,
+    help:
+      "a small run in proportion, of about this share of the work: epochs (and what is counted " +
+      "in them), data and network each by its cube root, 0.01 by 0.22; options given beside it " +
+      "stay as given",
+    over: 0,
+    to: 1,
+    default: 1,
+  }),
   task: choice({
     flag: "--task",
     group: WHAT,
@@ -230,7 +241,7 @@ export const EXPERIMENT: Table<Experiment> = {
     unit: "epochs",
     over: 0,
     default: 12,
-    defaultText: "12; 6 on generated-text, 250 on ptb, 300 on wikitext2",
+    defaultText: "12; 20 on generated-text, 250 on ptb, 300 on wikitext2",
   }),
   maxSteps: integer({
     flag: "--max-steps",

@@ -14,6 +14,7 @@ import { findModel } from "./graphs.ts";
 import { imageTask } from "./image_task.ts";
 import { awdLstmNetwork, awdLstmOf } from "./language_network.ts";
 import type { Options } from "./options.ts";
+import { partOfImages, partOfText } from "./scale.ts";
 import type { Network, Task } from "./task.ts";
 import { kindOf } from "./task_defaults.ts";
 import { textTask } from "./text_task.ts";
@@ -45,7 +46,8 @@ export async function openJob(
 
 async function openTextJob(options: Options, rank: number, target: DeviceKind): Promise<Job> {
   const generated = options.task === "generated-text" ? generate(options) : null;
-  const corpus = generated ?? await loadTextCorpus(options.data!, options.task);
+  const corpus = generated ??
+    partOfText(await loadTextCorpus(options.data!, options.task), options.scale);
   const model = awdLstmOf(options, corpus.vocabulary.size);
   const task = textTask(corpus, model, options, rank, target);
   const source = generated && {
@@ -60,8 +62,10 @@ function generate({ seed, trainSize, testSize }: Options): GeneratedText {
 }
 
 async function openImages(options: Options): Promise<ImageSplits> {
-  const { task, seed, trainSize, testSize, data } = options;
-  return task === "cifar10"
-    ? await loadCifar10(data!)
-    : generateImages({ seed, train: trainSize, test: testSize });
+  const { task, seed, trainSize, testSize, data, scale } = options;
+  if (task === "generated-images") {
+    return generateImages({ seed, train: trainSize, test: testSize });
+  }
+  const { name, train, test } = await loadCifar10(data!);
+  return { name, train: partOfImages(train, scale), test: partOfImages(test, scale) };
 }

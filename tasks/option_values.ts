@@ -61,6 +61,8 @@ export interface Carried {
 export interface Experiment extends Language, Carried {
   /** An experiment of the paper, which the other options given take precedence over; null: none. */
   preset: PresetName | null;
+  /** About which share of the work is done, by fewer epochs, less data and a smaller network. */
+  scale: number;
   /** What is learnt. */
   task: "generated-images" | "cifar10" | "generated-text" | "ptb" | "wikitext2";
   /** The network. */

@@ -4,6 +4,7 @@
  * @module
  */
 
+import { AVERAGING_TRIGGER } from "../optimizers/mod.ts";
 import type { Options } from "./options.ts";
 
 /** The presets, as in `--preset`. */
@@ -11,6 +12,10 @@ export const PRESET_NAMES = [
   "cifar10-resnet56",
   "cifar10-resnet32",
   "cifar10-resnet56-large-batch",
+  "ptb-awd-lstm",
+  "wikitext2-awd-lstm",
+  "ptb-heterogeneous",
+  "ptb-partial-participation",
 ] as const;
 
 /** One of the presets. */
@@ -32,6 +37,20 @@ const CIFAR10 = {
   weightDecay: 5e-4,
   decayFactor: 0.1,
 } as const;
+
+/** Network, regularisation, weight decay and partition are the tasks' own defaults. */
+const TEXT = {
+  model: "awd-lstm",
+  ranks: 8,
+  lr: 30,
+  clip: 7.5,
+  averagingTrigger: AVERAGING_TRIGGER,
+} as const;
+
+const PTB = { ...TEXT, task: "ptb", batchSize: 3, epochs: 250 } as const;
+
+/** Shares of Penn Treebank in percent, one for each of 8 ranks. */
+const UNEVEN = "proportional:10.64,11.17,11.7,12.23,12.77,13.3,13.83,14.36";
 
 /** The presets by name. Learning rates and thresholds are for 8 ranks. */
 export const PRESETS: Readonly<Record<PresetName, Preset>> = {
@@ -68,5 +87,21 @@ export const PRESETS: Readonly<Record<PresetName, Preset>> = {
       epochs: 300,
       decayAt: [150, 250],
     },
+  },
+  "ptb-awd-lstm": {
+    about: "a 3-layer AWD-LSTM on Penn Treebank, batch 3 a rank, 250 epochs",
+    options: PTB,
+  },
+  "wikitext2-awd-lstm": {
+    about: "a 3-layer AWD-LSTM on WikiText-2, batch 10 a rank, 300 epochs",
+    options: { ...TEXT, task: "wikitext2", batchSize: 10, epochs: 300 },
+  },
+  "ptb-heterogeneous": {
+    about: "Penn Treebank in 8 consecutive parts of unequal size; η and γ are tuned by hand",
+    options: { ...PTB, partition: UNEVEN },
+  },
+  "ptb-partial-participation": {
+    about: "Penn Treebank, 6 of the 8 ranks in each round; η and γ are tuned by hand",
+    options: { ...PTB, participants: 6 },
   },
 };

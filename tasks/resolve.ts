@@ -22,6 +22,7 @@ import { isNetworkFile } from "./network_file.ts";
 import { OptionError } from "./option.ts";
 import { checkOptions, defaultOptions, type Options } from "./options.ts";
 import { PRESETS } from "./presets.ts";
+import { scaleOptions } from "./scale.ts";
 import { filesOf, kindOf, TASK_DEFAULTS } from "./task_defaults.ts";
 
 /**
@@ -35,7 +36,8 @@ export function resolveOptions(given: Readonly<Record<string, unknown>>): Option
   const preset = explicit.preset ? PRESETS[explicit.preset].options : {};
   const defaults = defaultOptions();
   const task = explicit.task ?? preset.task ?? defaults.task;
-  const options: Options = { ...defaults, ...TASK_DEFAULTS[task], ...preset, ...explicit };
+  const full: Options = { ...defaults, ...TASK_DEFAULTS[task], ...preset, ...explicit };
+  const options = { ...scaleOptions(full, explicit) };
   if (options.algorithm === "single") {
     if ((explicit.ranks ?? 1) !== 1) {
       throw new OptionError(`--algorithm single runs on one rank, not on --ranks ${options.ranks}`);

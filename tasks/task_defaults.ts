@@ -30,7 +30,7 @@ export const TASK_DEFAULTS: Readonly<Record<Options["task"], TaskDefaults>> = {
     lr: 8,
     clip: 2,
     batchSize: 4,
-    epochs: 6,
+    epochs: 20,
     trainSize: 60_000,
     testSize: 6_000,
     embedding: 64,

@@ -1,0 +1,75 @@
+/**
+ * A small run in proportion: about the given share of a run's arithmetic, by fewer epochs, less data and
+ * a smaller network, each by the share's cube root.
+ *
+ * @module
+ */
+
+import { RESNET_DEPTHS } from "../models/mod.ts";
+import type { ImageDataSet } from "./data/image_data_set.ts";
+import type { TextCorpus } from "./data/text_corpus.ts";
+import type { Options } from "./options.ts";
+import { filesOf } from "./task_defaults.ts";
+
+/** What each of epochs, data and network is multiplied by. */
+export function cubeRoot(scale: number): number {
+  return Math.cbrt(scale);
+}
+
+/**
+ * The options of a run in proportion: epochs and what is counted in them, generated samples, and the
+ * network. A ResNet gets the depth nearest to the share of its own; an LSTM's sizes shrink with the square
+ * root, since its work grows with their square. Batch, step sizes and ranks stay.
+ *
+ * @param options as they would be at full size
+ * @param given those that stay as they are
+ */
+export function scaleOptions(options: Options, given: Readonly<Partial<Options>>): Options {
+  if (options.scale === 1) return options;
+  const share = cubeRoot(options.scale), side = Math.sqrt(share);
+  const whole = (value: number, least: number) => Math.max(least, Math.round(value * share));
+  const width = (value: number) => Math.max(Math.min(value, 8), Math.round(value * side));
+  const small: Partial<Options> = {
+    epochs: options.epochs * share,
+    decayAt: options.decayAt.map((epoch) => epoch * share),
+    model: networkOf(options.model, share),
+    ...filesOf(options.task) !== null ? {} : {
+      trainSize: whole(options.trainSize, 10),
+      testSize: whole(options.testSize, 10),
+    },
+    ...options.model !== "awd-lstm" ? {} : {
+      embedding: width(options.embedding),
+      hidden: width(options.hidden),
+    },
+  };
+  const kept = Object.keys(small).filter((name) => given[name as keyof Options] !== undefined);
+  for (const name of kept) delete small[name as keyof Options];
+  return { ...options, ...small };
+}
+
+/** A shallower network of the same family. */
+function networkOf(model: Options["model"], share: number): Options["model"] {
+  const depth = /^resnet(\d+)$/.exec(model)?.[1];
+  if (!depth) return model;
+  const wanted = Number(depth) * share;
+  const distance = (depth: number) => Math.abs(depth - wanted);
+  const nearest = RESNET_DEPTHS.toSorted((a, b) => distance(a) - distance(b))[0];
+  return `resnet${nearest}` as Options["model"];
+}
+
+/** The first part of a labelled set, whose order is taken to be random. */
+export function partOfImages(set: ImageDataSet, scale: number): ImageDataSet {
+  if (scale === 1) return set;
+  const count = Math.max(1, Math.round(set.count * cubeRoot(scale)));
+  const pixels = set.pixels.subarray(0, count * set.pixels.length / set.count);
+  return { ...set, count, pixels, labels: set.labels.subarray(0, count) };
+}
+
+/** The first part of each split of a text. The vocabulary stays whole. */
+export function partOfText<C extends TextCorpus>(corpus: C, scale: number): C {
+  if (scale === 1) return corpus;
+  const part = (tokens: Int32Array) =>
+    tokens.subarray(0, Math.max(2, Math.round(tokens.length * cubeRoot(scale))));
+  const { train, valid, test } = corpus;
+  return { ...corpus, train: part(train), valid: part(valid), test: part(test) };
+}
