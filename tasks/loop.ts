@@ -26,11 +26,12 @@ import type { MetricsLog, Position, Summary } from "./metrics.ts";
 import type { Options } from "./options.ts";
 import { Outer } from "./outer.ts";
 import { scoresOf, splitKey } from "./scores.ts";
-import type { Stepper, StepResult } from "./stepper.ts";
+import type { Stepper } from "./stepper.ts";
 import { Tally } from "./tally.ts";
 import type { Task } from "./task.ts";
 import { Telemetry } from "./telemetry.ts";
 import { TrainingError } from "./training_error.ts";
+import { type Settled, Underway } from "./underway.ts";
 
 /** What the loop drives; all of it is the caller's. */
 export interface LoopParts {
@@ -70,6 +71,7 @@ export class Loop implements Remembers {
   readonly #parts: LoopParts;
   readonly #telemetry: Telemetry;
   readonly #tally: Tally;
+  readonly #underway = new Underway();
   #round = 0;
   /** When the first step began, in ms of `performance.now()`. */
   #start: number | null = null;
@@ -120,11 +122,13 @@ export class Loop implements Remembers {
       await this.#step(t);
       const evaluations = Math.floor(task.epoch(t) / options.evalEvery);
       const due = evaluations > Math.floor(task.epoch(t - 1) / options.evalEvery);
+      const saves = checkpoints && options.checkpointEvery && t % options.checkpointEvery === 0;
+      if (due || saves || t === steps) this.#note(await this.#underway.settle());
       if (due || t === steps) {
         const { loss } = await this.#evaluate(t);
         if (!stepper.averages && this.#trigger.fires(loss)) await stepper.startAveraging();
       }
-      if (checkpoints && options.checkpointEvery && t % options.checkpointEvery === 0) {
+      if (saves) {
         await this.#telemetry.deliver();
         await writeCheckpoint(comm, checkpoints.directory, t, this.#remembering());
       }
@@ -179,30 +183,53 @@ export class Loop implements Remembers {
     );
     const plan = algorithm.exchange(t);
     let syncSeconds = 0;
-    if (plan.weights === "before") syncSeconds += await this.#average(t - 1, size);
+    if (plan.weights === "before") {
+      this.#note(await this.#underway.settle());
+      syncSeconds += await this.#average(t - 1, size);
+    }
     const beforeGradients = exchange.traffic.seconds;
     if (plan.gradients === "correct") {
       const aside = ASIDE + this.#round;
       await stepper.correct(aside, task.batch(aside));
     }
+    // Drawn before the numbers are asked for: the device may be at work on earlier steps meanwhile.
     const batch = task.batch(t), own = scaled(size, batch.scale ?? 1);
     this.#clipPeak = Math.max(this.#clipPeak, own.clipThreshold);
-    const result = await stepper.step(t, batch, own, plan.gradients);
+    // Submitted before they have come, so that the device has something to do.
+    const [earlier, step] = await Promise.all([
+      this.#underway.due ? this.#underway.settle() : [],
+      stepper.submit(t, batch, own, plan.gradients),
+    ]);
+    this.#note(earlier);
     this.#samples += batch.samples ?? options.batchSize;
-    this.#checkFinite(t, result);
     syncSeconds += exchange.traffic.seconds - beforeGradients;
-    if (plan.weights === "after") syncSeconds += await this.#average(t, size);
-    const stepMs = performance.now() - began;
-    const clipped = algorithm.update.clip &&
-      isClipped(result.clipNorm, own.learningRate, own.clipThreshold);
-    const { loss, gradNorm } = result;
-    const position = this.#position(t);
-    const measure = { ...position, loss, gradNorm, clipped, stepMs };
-    this.#telemetry.step(position, own.learningRate, own.clipThreshold, measure);
-    this.#tally.step(t, { ...measure, syncSeconds });
+    this.#underway.add({ t, size: own, samples: this.#samples, syncSeconds, began, step });
+    const meets = plan.weights !== "none" || plan.gradients !== "none";
+    if (!meets && !step.ready) return;
+    const settled = await this.#underway.settle(), last = settled.pop()!;
+    this.#note(settled);
+    this.#checkFinite(last);
+    const seconds = plan.weights === "after" ? await this.#average(t, size) : 0;
+    const now = performance.now(), milliseconds = last.milliseconds + now - last.ended;
+    this.#note([{ ...last, syncSeconds: syncSeconds + seconds, milliseconds, ended: now }]);
     // Numbers travel where the ranks have met anyway, whether or not this one took part.
-    const met = plan.weights !== "none" || plan.gradients !== "none";
-    if (met && this.#telemetry.due) await this.#telemetry.deliver();
+    if (meets && this.#telemetry.due) await this.#telemetry.deliver();
+  }
+
+  /** Notes steps that are done, in order. */
+  #note(steps: readonly Settled[]): void {
+    const { clip } = this.#parts.algorithm.update;
+    for (const step of steps) {
+      this.#checkFinite(step);
+      const { t, size: { learningRate, clipThreshold }, samples, syncSeconds } = step;
+      const { result: { loss, gradNorm, clipNorm }, milliseconds: stepMs } = step;
+      const clipped = clip && isClipped(clipNorm, learningRate, clipThreshold);
+      const seconds = (step.ended - this.#start!) / 1000;
+      const position = { ...this.#position(t), samples, seconds };
+      const measure = { ...position, loss, gradNorm, clipped, stepMs };
+      this.#telemetry.step(position, learningRate, clipThreshold, measure);
+      this.#tally.step(t, { ...measure, syncSeconds });
+    }
   }
 
   /** One round of averaging when `t` steps are done. Returns its seconds on this rank. */
@@ -306,7 +333,7 @@ export class Loop implements Remembers {
     };
   }
 
-  #checkFinite(t: number, { loss, gradNorm }: StepResult): void {
+  #checkFinite({ t, result: { loss, gradNorm } }: Settled): void {
     if (Number.isFinite(loss) && Number.isFinite(gradNorm)) return;
     throw new TrainingError(
       `training has diverged: at step ${t} rank ${this.#parts.comm.rank} has loss ${loss} and ` +

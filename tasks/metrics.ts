@@ -41,7 +41,10 @@ export interface StepRecord extends Position {
   readonly lr: number;
   /** γ */
   readonly clip: number;
-  /** Milliseconds of the whole step, exchanges included. */
+  /**
+   * Milliseconds from the end of the step before, or from the step's own beginning if that is later, to
+   * its end, exchanges included. Steps whose numbers come back from a GPU together share their time.
+   */
   readonly stepMs: number;
 }
 

@@ -5,7 +5,13 @@
  */
 
 import { encodeModel } from "../models/mod.ts";
-import type { Device, DeviceState, HostTensor, Session } from "../runtime/devices/device.ts";
+import type {
+  Device,
+  DeviceState,
+  HostTensor,
+  Session,
+  Submission,
+} from "../runtime/devices/device.ts";
 import type { JobGraph } from "./graphs.ts";
 import type { Feeds } from "./task.ts";
 
@@ -66,7 +72,13 @@ export class Sessions implements AsyncDisposable {
   /** Runs the session for a length on those of the feeds that it takes. */
   async run(feeds: Feeds, length?: number): Promise<Record<string, HostTensor>> {
     const session = await this.session(length);
-    return session.run(Object.fromEntries(session.inputs.map((name) => [name, feeds[name]])));
+    return session.run(takenBy(session, feeds));
+  }
+
+  /** Submits a run of the session for a length on those of the feeds that it takes. */
+  async submit(feeds: Feeds, length?: number): Promise<Submission> {
+    const session = await this.session(length);
+    return session.submit(takenBy(session, feeds));
   }
 
   #compile(length: number): Promise<Session> {
@@ -87,4 +99,8 @@ export class Sessions implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     for (const session of this.#sessions.values()) await (await session)[Symbol.asyncDispose]();
   }
+}
+
+function takenBy({ inputs }: Session, feeds: Feeds): Feeds {
+  return Object.fromEntries(inputs.map((name) => [name, feeds[name]]));
 }

@@ -35,12 +35,17 @@ export interface StepResult {
   readonly clipNorm: number;
 }
 
+/** A step that was submitted. */
+export interface SubmittedStep {
+  /** Whether {@linkcode SubmittedStep.result} resolves without waiting for the device. */
+  readonly ready: boolean;
+  /** What it tells. To ask waits for the device, see `Submission.outputs`. */
+  result(): Promise<StepResult>;
+}
+
 /**
- * A network on a device, and the sessions that train it: it owns both.
- *
- * Steps take place in the order of the calls. A step that exchanges no gradients meets nobody: the next
- * may be asked for before it has resolved, as long as the weights are not read, edited or averaged in
- * between; its batch's arrays must hold until it resolves.
+ * A network on a device, and the sessions that train it: it owns both. What is asked of it, and of its
+ * weights, takes place in the order of the calls.
  */
 export interface Stepper extends AsyncDisposable, Remembers {
   /** Weights first, then running statistics. */
@@ -61,12 +66,19 @@ export interface Stepper extends AsyncDisposable, Remembers {
    */
   correct(t: number, batch: Batch): Promise<void>;
   /**
-   * Takes step `t`, counted from 1.
+   * Submits step `t`, counted from 1: on a GPU it is under way when the promise resolves, on the CPU it
+   * is over.
    *
+   * @param batch its arrays may be filled anew when the promise resolves
    * @param size η and γ of this very batch
    * @param gradients how its gradients are exchanged: every rank takes part
    */
-  step(t: number, batch: Batch, size: StepSize, gradients: Plan["gradients"]): Promise<StepResult>;
+  submit(
+    t: number,
+    batch: Batch,
+    size: StepSize,
+    gradients: Plan["gradients"],
+  ): Promise<SubmittedStep>;
 }
 
 /** What a stepper is made of. */
@@ -174,18 +186,18 @@ export async function openStepper(options: StepperOptions): Promise<Stepper> {
     });
   }
 
-  async function step(
+  async function submit(
     t: number,
     batch: Batch,
     { learningRate, clipThreshold }: StepSize,
     way: Plan["gradients"],
-  ): Promise<StepResult> {
+  ): Promise<SubmittedStep> {
     const { clipBy, dampening } = update;
     const apart = way === "replace" || way === "norm";
     const feeds = feedsOf(t, batch);
-    let outputs: Record<string, HostTensor> = {};
+    let found: Record<string, HostTensor> = {};
     if (apart) {
-      outputs = await gradient!.run(feeds, batch.length);
+      found = await gradient!.run(feeds, batch.length);
       if (way === "norm") await averageAside();
       else await gradients!.edit((flat) => exchange.average(flat));
     }
@@ -197,15 +209,20 @@ export async function openStepper(options: StepperOptions): Promise<Stepper> {
       average_weight: scalar(averages ? averageWeight(++averaged) : 0),
     };
     const all = { ...feeds, ...scalars };
-    outputs = { ...outputs, ...await (apart ? apply!.run(all) : fused!.run(all, batch.length)) };
-    const gradNorm = number(outputs.grad_norm);
-    const norms = {
-      "local": gradNorm,
-      "global-average": averageNorm,
-      "max": Math.max(gradNorm, averageNorm),
+    const submission = await (apart ? apply!.submit(all) : fused!.submit(all, batch.length));
+    const common = averageNorm;
+    const result = async () => {
+      const outputs = { ...found, ...await submission.outputs() };
+      const gradNorm = number(outputs.grad_norm);
+      const norms = {
+        "local": gradNorm,
+        "global-average": common,
+        "max": Math.max(gradNorm, common),
+      };
+      const clipNorm = update.correct ? common : norms[clipBy];
+      return { loss: number(outputs[network.logged ?? "loss"]), gradNorm, clipNorm };
     };
-    const clipNorm = update.correct ? averageNorm : norms[clipBy];
-    return { loss: number(outputs[network.logged ?? "loss"]), gradNorm, clipNorm };
+    return { ready: submission.ready, result };
   }
 
   async function startAveraging(): Promise<void> {
@@ -258,7 +275,7 @@ export async function openStepper(options: StepperOptions): Promise<Stepper> {
     },
     startAveraging,
     correct,
-    step,
+    submit,
     save,
     restore,
     [Symbol.asyncDispose]: () => owned.disposeAsync(),

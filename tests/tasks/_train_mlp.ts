@@ -23,7 +23,7 @@ export async function trainMlp(options: Partial<Options>): Promise<MlpRun> {
         directory,
       ],
       permissions: [
-        ...permissionsFor("cpu"),
+        ...permissionsFor(options.device === "webgpu" ? "webgpu" : "cpu"),
         `--allow-read=${directory}`,
         `--allow-write=${directory}`,
       ],
