@@ -90,3 +90,8 @@ export const imageFontUrls = () =>
 /** Drives an installed Chromium; the tests look at a report's page with it. */
 export const loadBrowserDriver = (): Promise<typeof import("npm:puppeteer-core@25.16.0")> =>
   fetchPackage("npm:puppeteer-core@25.16.0");
+
+const JAX = "npm:@jax-js/jax@0.1.25";
+
+/** JAX in TypeScript, beside which the bench times a training step. */
+export const loadJax = (): Promise<typeof import("npm:@jax-js/jax@0.1.25")> => fetchPackage(JAX);

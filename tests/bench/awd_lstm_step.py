@@ -1,9 +1,10 @@
 """One AWD-LSTM training step after another in PyTorch, as the authors' code does them, on one thread.
 
-Arguments: batch, length, vocabulary. For every line on standard input one step is done, and the milliseconds
-it took are written. The clipped step is torch.nn.utils.clip_grad_norm_'s and SGD's.
+Arguments: batch, length, vocabulary. Speaks as step_program.ts does. The clipped step is
+torch.nn.utils.clip_grad_norm_'s and SGD's.
 """
 
+import json
 import os
 import resource
 import sys
@@ -51,8 +52,17 @@ def step():
     return loss.item()
 
 
-for _ in sys.stdin:
-    start = time.perf_counter()
+def measured():
+    start, cpu = time.perf_counter(), time.process_time()
     step()
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    print(f"{(time.perf_counter() - start) * 1000} {peak}", flush=True)
+    return {
+        "milliseconds": (time.perf_counter() - start) * 1000,
+        "cpuMilliseconds": (time.process_time() - cpu) * 1000,
+        "megabytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+    }
+
+
+measured()
+print(json.dumps({"description": f"PyTorch {torch.__version__}, 1 thread"}), flush=True)
+for _ in sys.stdin:
+    print(json.dumps(measured()), flush=True)

@@ -11,12 +11,8 @@ const BENCHES: Record<string, { about: string; program: string }> = {
     program: "./collectives.ts",
   },
   step: {
-    about: "the ResNets' training step on each device beside PyTorch, where it is installed",
+    about: "training steps on each device, beside PyTorch and jax-js where they can be had",
     program: "./step.ts",
-  },
-  "awd-lstm-step": {
-    about: "the AWD-LSTM training step beside PyTorch, where it is installed",
-    program: "./awd_lstm_step.ts",
   },
 };
 

@@ -1,180 +1,173 @@
 /**
- * Times the training step of ResNets on each device, beside PyTorch where it is installed, and prints
- * tables. All contenders take turns step by step, so that a busy machine is busy for all.
+ * `deno task bench step`: times training steps on each device, beside PyTorch and jax-js, and prints tables.
  *
- *     deno task bench step [--depth 20,56] [--batch 16,64] [--steps 10] [--device cpu,wasm,webgpu]
- *                          [--profile]
- *
- * Images per second come from the median step. "First step" is the time from the start of the process,
- * with all packages cached, to the end of its first step. With `--profile` the runtime's own times by
- * operator follow, from a run of their own.
+ * All contenders take turns step by step, so that a busy machine is busy for all; each has one thread.
  *
  * @module
  */
 
-import { createInterface } from "node:readline";
-import { Readable } from "node:stream";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
+import { loadTables } from "../../deps.ts";
 import { resolveDevice } from "../../runtime/devices/open.ts";
+import { Contender } from "./_contender.ts";
+
+const HELP = `deno task bench step [options]
+
+  --model M,…      resnet8, resnet20, … resnet110 on images of 3 × 32 × 32, awd-lstm at Penn
+                   Treebank's size (default resnet20,resnet56,awd-lstm)
+  --batch N,…      samples a step (default 16,64 for images, 3,10 for text)
+  --steps N        steps measured of each contender (default 10)
+  --device D,…     cpu, wasm, webgpu (default cpu,wasm, and webgpu where there is a GPU; a software
+                   adapter has to be asked for, and its speed says nothing)
+  --rivals R,…     torch, jax, none (default torch,jax, each where it can be had)
+  --jax-steps N    steps measured of jax-js, which takes many times longer (default 1)
+  --jax-batch N    the largest batch of images jax-js is given (default 16)
+  --no-profile     leaves out the milliseconds by operator
+
+samples/s and ms/step are those of the median step; CPU ms is processor time, which other load
+changes less. "1st step" is from the start of the process, packages cached, to the end of its first
+step; MB is the most memory the process has had. PyTorch takes images in two layouts, of which the
+better one counts. jax-js is given the whole step of the ResNets, batch norm written out in its
+primitives, and no AWD-LSTM: it has no loop over time.
+`;
 
 const PYTHON = "/usr/bin/python3";
+/** Words in a window of text, as the programs have it. */
+const LENGTH = 70;
 const here = (file: string) => fileURLToPath(new URL(file, import.meta.url));
 
 const { values: options } = parseArgs({
+  allowNegative: true,
   options: {
-    depth: { type: "string", default: "20,56" },
-    batch: { type: "string", default: "16,64" },
+    model: { type: "string", default: "resnet20,resnet56,awd-lstm" },
+    batch: { type: "string" },
     steps: { type: "string", default: "10" },
-    // A software GPU is for tests; its speed says nothing.
-    device: {
-      type: "string",
-      default: await resolveDevice("auto") === "webgpu" ? "cpu,wasm,webgpu" : "cpu,wasm",
-    },
-    profile: { type: "boolean", default: false },
+    device: { type: "string" },
+    rivals: { type: "string", default: "torch,jax" },
+    "jax-steps": { type: "string", default: "1" },
+    "jax-batch": { type: "string", default: "16" },
+    profile: { type: "boolean", default: true },
+    help: { type: "boolean", default: false },
   },
 });
-
-interface Step {
-  readonly milliseconds: number;
-  readonly megabytes: number;
+if (options.help) {
+  console.log(HELP.trimEnd());
+  Deno.exit();
 }
 
-/** A process that makes a step when it is told to. */
-class Contender {
-  readonly steps: Step[] = [];
-  readonly #child: Deno.ChildProcess;
-  readonly #writer: WritableStreamDefaultWriter<Uint8Array>;
-  readonly #lines: AsyncIterator<string>;
-  #start = performance.now();
-  #description = "";
-  #nodes = NaN;
-  #firstStep = NaN;
+const denoArgs = ["run", "-A", "--no-check", "--quiet"];
+const deno = (program: string, ...args: (string | number)[]) =>
+  new Contender(Deno.execPath(), [...denoArgs, here(program), ...args.map(String)]);
+const python = (program: string, ...args: (string | number)[]) =>
+  new Contender(PYTHON, [here(program), ...args.map(String)]);
 
-  constructor(command: string, args: string[]) {
-    this.#child = new Deno.Command(command, { args, stdin: "piped", stdout: "piped" }).spawn();
-    this.#writer = this.#child.stdin.getWriter();
-    const input = Readable.fromWeb(this.#child.stdout as never);
-    this.#lines = createInterface({ input })[Symbol.asyncIterator]();
-  }
-
-  async #line<T>(): Promise<T> {
-    const { value, done } = await this.#lines.next();
-    if (done) throw new Error(`a contender ended: ${this.#description}`);
-    return JSON.parse(value);
-  }
-
-  /** Waits for the first step. */
-  async begin(): Promise<void> {
-    const { description, nodes } = await this.#line<{ description: string; nodes?: number }>();
-    this.#firstStep = (performance.now() - this.#start) / 1000;
-    this.#description = description;
-    this.#nodes = nodes ?? NaN;
-  }
-
-  /** One step; kept unless it is to warm up. */
-  async step(keep: boolean): Promise<void> {
-    await this.#writer.write(new TextEncoder().encode("\n"));
-    const step = await this.#line<Step>();
-    if (keep) this.steps.push(step);
-  }
-
-  /** Ends the process and returns what else it prints. */
-  async end(): Promise<string> {
-    await this.#writer.close();
-    const { value } = await this.#lines.next();
-    await this.#child.status;
-    return value ?? "";
-  }
-
-  get milliseconds(): number {
-    const sorted = this.steps.map(({ milliseconds }) => milliseconds).sort((a, b) => a - b);
-    const half = sorted.length >> 1;
-    return sorted.length % 2 ? sorted[half] : (sorted[half - 1] + sorted[half]) / 2;
-  }
-
-  /** A line of the table. */
-  row(batch: number): string {
-    const times = this.steps.map(({ milliseconds }) => milliseconds);
-    const cells = [
-      this.#description.padEnd(46),
-      (batch / this.milliseconds * 1000).toFixed(1).padStart(8),
-      this.milliseconds.toFixed(0).padStart(7),
-      `${Math.min(...times).toFixed(0)}–${Math.max(...times).toFixed(0)}`.padStart(11),
-      this.#firstStep.toFixed(1).padStart(9),
-      this.steps.at(-1)!.megabytes.toFixed(0).padStart(7),
-      Number.isNaN(this.#nodes) ? "" : String(this.#nodes).padStart(6),
-    ];
-    return cells.join(" ").trimEnd();
-  }
-}
-
-const program = here("./step_program.ts");
-const deno = (kind: string, depth: number, batch: number, ...rest: string[]) =>
-  new Contender(Deno.execPath(), [
-    ...["run", "-A", "--no-check", "--quiet", program],
-    ...[kind, String(depth), String(batch), ...rest],
-  ]);
-
-async function hasTorch(): Promise<boolean> {
-  const probe = new Deno.Command(PYTHON, { args: ["-c", "import torch"], stderr: "null" });
+async function succeeds(command: string, args: string[]): Promise<boolean> {
+  const probe = new Deno.Command(command, { args, stdout: "null", stderr: "null" });
   return (await probe.output().catch(() => undefined))?.success ?? false;
 }
 
-const numbers = (list: string) => list.split(",").map(Number);
-const torch = await hasTorch(), kinds = options.device.split(","), steps = Number(options.steps);
-if (!torch) console.log("PyTorch is not installed: Debian has it as python3-torch");
+const list = (text: string) => text.split(",");
+const rivals = new Set(list(options.rivals));
+if (rivals.has("torch") && !await succeeds(PYTHON, ["-c", "import torch"])) {
+  console.log("without PyTorch, which is not installed: Debian has it as python3-torch");
+  rivals.delete("torch");
+}
+if (rivals.has("jax") && !await succeeds(Deno.execPath(), [...denoArgs, here("step_jax.ts")])) {
+  console.log("without jax-js: npm's @jax-js/jax cannot be had");
+  rivals.delete("jax");
+}
+const automatic = async () =>
+  await resolveDevice("auto") === "webgpu" ? "cpu,wasm,webgpu" : "cpu,wasm";
+const kinds = list(options.device ?? await automatic());
+const makeTable = await loadTables();
 
-for (const depth of numbers(options.depth)) {
-  for (const batch of numbers(options.batch)) {
-    console.log(`\nResNet-${depth}, batch ${batch}`);
-    console.log(
-      `${"".padEnd(46)} images/s ms/step   (min–max) 1st step s    MB  nodes`,
-    );
-    const ours: Contender[] = [], theirs: Contender[] = [];
-    // One after another: the first step of each is timed alone.
-    for (const kind of kinds) {
-      const contender = deno(kind, depth, batch);
-      await contender.begin();
-      ours.push(contender);
-    }
-    for (const layout of torch ? ["contiguous", "channels-last"] : []) {
-      const args = [here("./step_torch.py"), String(depth), String(batch), layout];
-      const contender = new Contender(PYTHON, args);
-      await contender.begin();
-      theirs.push(contender);
-    }
-    const all = [...ours, ...theirs];
-    for (let step = -1; step < steps; step++) {
-      for (const contender of all) await contender.step(step >= 0);
-    }
-    for (const contender of all) {
-      console.log(contender.row(batch));
-      await contender.end();
-    }
-    if (theirs.length > 0) {
-      const best = Math.min(...theirs.map(({ milliseconds }) => milliseconds));
-      const ratios = ours.map(({ milliseconds }, i) =>
-        `${kinds[i]} ${(best / milliseconds).toFixed(2)}`
-      );
-      console.log(`times as fast as PyTorch at its better layout: ${ratios.join(", ")}`);
-    }
-    if (options.profile) { for (const kind of kinds) await printProfile(kind, depth, batch); }
+for (const model of list(options.model)) {
+  const text = model === "awd-lstm";
+  for (const batch of list(options.batch ?? (text ? "3,10" : "16,64")).map(Number)) {
+    await compare(model, batch, text ? batch * LENGTH : batch);
+    if (options.profile) { for (const kind of kinds) await printProfile(kind, model, batch); }
   }
 }
 
+async function compare(model: string, batch: number, samples: number): Promise<void> {
+  const text = model === "awd-lstm";
+  const begin = async (contender: Contender) => {
+    await contender.begin(); // one after another: the first step of each is timed alone
+    return contender;
+  };
+  const ours: Contender[] = [], torch: Contender[] = [], jax: Contender[] = [];
+  for (const kind of kinds) ours.push(await begin(deno("step_program.ts", kind, model, batch)));
+  if (rivals.has("torch")) {
+    for (const layout of text ? [] : ["contiguous", "channels-last"]) {
+      torch.push(await begin(python("step_torch.py", model.slice("resnet".length), batch, layout)));
+    }
+    if (text) torch.push(await begin(python("awd_lstm_step.py", batch, LENGTH, 10_000)));
+  }
+  if (rivals.has("jax") && !text && batch <= Number(options["jax-batch"])) {
+    for (const kind of kinds.filter((kind) => kind !== "cpu")) {
+      jax.push(await begin(deno("step_jax.ts", kind, model.slice("resnet".length), batch)));
+    }
+  }
+  const steps = Number(options.steps), jaxSteps = Number(options["jax-steps"]);
+  for (let step = -1; step < steps; step++) {
+    for (const contender of [...ours, ...torch]) await contender.step(step >= 0);
+    for (const contender of step < 0 || step >= jaxSteps ? [] : jax) await contender.step(true);
+  }
+  const unit = text ? "tokens/s" : "images/s";
+  const table = makeTableOf([
+    [
+      `${model}, batch ${batch}`,
+      unit,
+      "ms/step",
+      "min–max",
+      "CPU ms",
+      "1st step, s",
+      "MB",
+      "nodes",
+    ],
+    ...[...ours, ...torch, ...jax].map((contender) => contender.row(samples)),
+  ]);
+  console.log(`\n${table}`);
+  for (const contender of [...ours, ...torch, ...jax]) await contender.end();
+  if (torch.length > 0) {
+    const least = (of: (contender: Contender) => number) => Math.min(...torch.map(of));
+    const wall = least(({ milliseconds }) => milliseconds);
+    const cpu = least(({ cpuMilliseconds }) => cpuMilliseconds);
+    const ratios = ours.map(({ milliseconds, cpuMilliseconds }, i) =>
+      `${kinds[i]} ${(wall / milliseconds).toFixed(2)} (processor time ${
+        (cpu / cpuMilliseconds).toFixed(2)
+      })`
+    );
+    console.log(`times as fast as PyTorch: ${ratios.join(", ")}`);
+  }
+}
+
+/** A table without lines. */
+function makeTableOf(rows: string[][]): string {
+  const none = { mid: "", "left-mid": "", "mid-mid": "", "right-mid": "", left: "", right: "" };
+  const edges = { top: "", "top-mid": "", "top-left": "", "top-right": "" };
+  const bottom = { bottom: "", "bottom-mid": "", "bottom-left": "", "bottom-right": "" };
+  const table = new makeTable({
+    chars: { ...none, ...edges, ...bottom, middle: "  " },
+    colAligns: rows[0].map((_, i) => i === 0 ? "left" : "right"),
+    style: { "padding-left": 0, "padding-right": 0, head: [], border: [] },
+  });
+  table.push(...rows);
+  return table.toString();
+}
+
 /** Milliseconds by operator, of an average step. */
-async function printProfile(kind: string, depth: number, batch: number): Promise<void> {
-  const contender = deno(kind, depth, batch, "profile");
+async function printProfile(kind: string, model: string, batch: number): Promise<void> {
+  const contender = deno("step_program.ts", kind, model, batch, "profile");
   await contender.begin();
   for (let step = 0; step < 4; step++) await contender.step(false);
   const operators: Record<string, { milliseconds: number; nodes: number }> = JSON.parse(
     await contender.end(),
   );
-  console.log(`${kind}, ms by operator (how often)`);
-  const rows = Object.entries(operators).sort(([, a], [, b]) => b.milliseconds - a.milliseconds);
-  for (const [operator, { milliseconds, nodes }] of rows.slice(0, 15)) {
-    const count = Math.round(nodes);
-    console.log(`  ${operator.padEnd(24)} ${milliseconds.toFixed(1).padStart(8)}  (${count})`);
-  }
+  const rows = Object.entries(operators).sort(([, a], [, b]) => b.milliseconds - a.milliseconds)
+    .slice(0, 15)
+    .map(([name, { milliseconds, nodes }]) => [name, milliseconds.toFixed(1), nodes.toFixed(0)]);
+  console.log(`\n${makeTableOf([[`${kind}, by operator`, "ms/step", "runs"], ...rows])}`);
+  // A Scan's time is its body's, which is listed as well.
 }
