@@ -68,13 +68,14 @@ class Latest {
 
 /** For example `epoch 1.00  test accuracy 43.2 %  test loss 1.512`. */
 export function describeEval(record: EvalRecord): string {
-  const { step, epoch, split = "test", accuracy, perplexity, loss } = record;
+  const { step, epoch, split = "test", accuracy, perplexity, loss, averagedSteps } = record;
   const name = split === "valid" ? "validation" : split;
   return [
     step === 0 ? "untrained" : `epoch ${epoch.toFixed(2)}`,
     accuracy !== undefined && `${name} accuracy ${(100 * accuracy).toFixed(1)} %`,
     perplexity !== undefined && `${name} perplexity ${perplexity.toFixed(2)}`,
     `${name} loss ${loss.toFixed(3)}`,
+    averagedSteps !== undefined && `weights averaged over ${averagedSteps} steps`,
   ].filter(Boolean).join("  ");
 }
 

@@ -104,10 +104,9 @@ export interface StepperOptions {
 export async function openStepper(options: StepperOptions): Promise<Stepper> {
   const { device, network, batchSize, algorithm: { update }, exchange, seed, rank } = options;
   await using stack = new AsyncDisposableStack();
-  const allocate = async (specs: readonly { name: string; dims: readonly number[] }[]) =>
-    specs.length
-      ? stack.use(await device.allocate(specs.map(({ name, dims }) => ({ name, dims }))))
-      : null;
+  type Specs = readonly { name: string; dims: readonly number[] }[];
+  const room = (specs: Specs) => device.allocate(specs.map(({ name, dims }) => ({ name, dims })));
+  const allocate = async (specs: Specs) => specs.length ? stack.use(await room(specs)) : null;
   const { length: first = 1 } = options;
   const { anyLength } = network;
   const prepare = (build: (shape: GraphShape) => JobGraph) => {
@@ -146,6 +145,7 @@ export async function openStepper(options: StepperOptions): Promise<Stepper> {
   stack.defer(async () => {
     await fused?.[Symbol.asyncDispose]();
     await apply?.[Symbol.asyncDispose]();
+    await averages?.[Symbol.asyncDispose]();
   });
   await bindSteps();
   if (gradient) {
@@ -229,7 +229,7 @@ export async function openStepper(options: StepperOptions): Promise<Stepper> {
     if (averages) return;
     const before = [fused, apply];
     ({ fused, apply } = steps(true));
-    averages = await allocate((fused ?? apply)!.sample.averages);
+    averages = await room((fused ?? apply)!.sample.averages);
     await bindSteps();
     for (const sessions of before) await sessions?.[Symbol.asyncDispose]();
   }

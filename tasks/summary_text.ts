@@ -52,6 +52,9 @@ export function formatSummary(summary: Summary, directory: string): string {
   rows.push(
     ["weights", `${verdict} all ${s.ranks} ranks (SHA-256 ${s.weightsHash.slice(0, 16)}…)`],
   );
+  if (s.averagedSteps !== undefined) {
+    rows.push(["averaging", `over the last ${whole(s.averagedSteps)} steps`]);
+  }
   if (s.batchNorm !== undefined) rows.push(["batch norm", s.batchNorm]);
   rows.push(["device", s.device], ["files", directory]);
   const width = Math.max(...rows.map(([name]) => name.length));
@@ -79,7 +82,10 @@ function scoreRows(s: Summary): [string, string][] {
   const two = (value: number) => value.toFixed(2), four = (value: number) => value.toFixed(4);
   add("test accuracy", s.testAccuracy, s.untrainedAccuracy, (share) => percent(share));
   add("test perplexity", s.testPerplexity, s.untrainedPerplexity, two);
-  add("best possible", s.bestPerplexity, undefined, two);
+  if (s.bestPerplexity !== undefined && s.entropyRate !== undefined) {
+    const nats = s.entropyRate.toFixed(3);
+    rows.push(["best possible", `${two(s.bestPerplexity)}; the source has ${nats} nats a token`]);
+  }
   add("validation", s.validationPerplexity, undefined, two);
   add("test loss", s.testLoss, s.untrainedLoss, four);
   return rows;
