@@ -153,76 +153,80 @@ export abstract class CollectiveCalls extends MessageCalls {
 
   /** Begins a {@linkcode barrier}. */
   ibarrier(): Request {
-    return new Request(this.barrier());
+    return this.#begin(() => this.barrier());
   }
 
   /** Begins a {@linkcode bcast}. */
   ibcast(...args: Parameters<CollectiveCalls["bcast"]>): Request {
-    return new Request(this.bcast(...args));
+    return this.#begin(() => this.bcast(...args));
   }
 
   /** Begins an {@linkcode allreduce}. */
   iallreduce(...args: Parameters<CollectiveCalls["allreduce"]>): Request {
-    return new Request(this.allreduce(...args));
+    return this.#begin(() => this.allreduce(...args));
   }
 
   /** Begins a {@linkcode reduce}. */
   ireduce(...args: Parameters<CollectiveCalls["reduce"]>): Request {
-    return new Request(this.reduce(...args));
+    return this.#begin(() => this.reduce(...args));
   }
 
   /** Begins a {@linkcode gather}. */
   igather(...args: Parameters<CollectiveCalls["gather"]>): Request {
-    return new Request(this.gather(...args));
+    return this.#begin(() => this.gather(...args));
   }
 
   /** Begins a {@linkcode gatherv}. */
   igatherv(...args: Parameters<CollectiveCalls["gatherv"]>): Request {
-    return new Request(this.gatherv(...args));
+    return this.#begin(() => this.gatherv(...args));
   }
 
   /** Begins a {@linkcode scatter}. */
   iscatter(...args: Parameters<CollectiveCalls["scatter"]>): Request {
-    return new Request(this.scatter(...args));
+    return this.#begin(() => this.scatter(...args));
   }
 
   /** Begins a {@linkcode scatterv}. */
   iscatterv(...args: Parameters<CollectiveCalls["scatterv"]>): Request {
-    return new Request(this.scatterv(...args));
+    return this.#begin(() => this.scatterv(...args));
   }
 
   /** Begins an {@linkcode allgather}. */
   iallgather(...args: Parameters<CollectiveCalls["allgather"]>): Request {
-    return new Request(this.allgather(...args));
+    return this.#begin(() => this.allgather(...args));
   }
 
   /** Begins an {@linkcode allgatherv}. */
   iallgatherv(...args: Parameters<CollectiveCalls["allgatherv"]>): Request {
-    return new Request(this.allgatherv(...args));
+    return this.#begin(() => this.allgatherv(...args));
   }
 
   /** Begins an {@linkcode alltoall}. */
   ialltoall(...args: Parameters<CollectiveCalls["alltoall"]>): Request {
-    return new Request(this.alltoall(...args));
+    return this.#begin(() => this.alltoall(...args));
   }
 
   /** Begins an {@linkcode alltoallv}. */
   ialltoallv(...args: Parameters<CollectiveCalls["alltoallv"]>): Request {
-    return new Request(this.alltoallv(...args));
+    return this.#begin(() => this.alltoallv(...args));
   }
 
   /** Begins a {@linkcode reduceScatter}. */
   ireduceScatter(...args: Parameters<CollectiveCalls["reduceScatter"]>): Request {
-    return new Request(this.reduceScatter(...args));
+    return this.#begin(() => this.reduceScatter(...args));
   }
 
   /** Begins a {@linkcode scan}. */
   iscan(...args: Parameters<CollectiveCalls["scan"]>): Request {
-    return new Request(this.scan(...args));
+    return this.#begin(() => this.scan(...args));
   }
 
   /** Begins an {@linkcode exscan}. */
   iexscan(...args: Parameters<CollectiveCalls["exscan"]>): Request {
-    return new Request(this.exscan(...args));
+    return this.#begin(() => this.exscan(...args));
+  }
+
+  #begin(call: () => Promise<void>): Request {
+    return new Request(this.context.inBackground(call));
   }
 }

@@ -33,6 +33,7 @@ export class Context {
   readonly #calls = new Map<number, Call>();
   readonly #early = new Map<number, EarlyFrame[]>();
   #sequence = 0;
+  #background = false;
 
   constructor(engine: Engine, id: number, group: readonly number[]) {
     this.engine = engine;
@@ -69,9 +70,20 @@ export class Context {
     return this.engine.losses.get(this.group[rank]);
   }
 
+  /** Begins calls in whose course the program goes on: they must not put the process to sleep. */
+  inBackground<T>(begin: () => Promise<T>): Promise<T> {
+    this.#background = true;
+    try {
+      return begin();
+    } finally {
+      this.#background = false;
+    }
+  }
+
   /** Runs one collective call on this rank; its place in the order of calls is taken at once. */
   async collective<T>(signature: Signature, body: (call: Call) => Promise<T>): Promise<T> {
-    const call = new Call(this, this.#sequence++, signature), start = performance.now();
+    const call = new Call(this, this.#sequence++, signature, this.#background);
+    const start = performance.now();
     const { engine } = this;
     call.stats.calls++;
     engine.activeCalls++;

@@ -1,123 +1,137 @@
 /**
- * Small frames between ranks of one host, written straight into the receiver's memory: about 10 µs
- * where a socket and an event loop take 50, because a rank that waits looks for a moment before it
- * sleeps.
+ * Small frames between ranks of one host, through memory that both have mapped: a few µs where a
+ * socket and an event loop take 50, because a rank that waits sleeps where the sender can wake it with
+ * one system call.
  *
  * Every rank has one place for each other rank and direction of a wave. A sender writes a frame there,
- * then looks whether the receiver is looking; if not, it wakes it through the socket. Neither can miss
- * the other (Dekker): the sender writes, then reads the flag, in two system calls; the receiver lowers
- * the flag, then looks once more, with the order of `Atomics`.
+ * rings the bell, a counter, and looks what the owner is doing: if it sleeps on the bell (futex(2)) it is
+ * woken once it has what it wants; if it has gone back to its event loop, a frame on the socket wakes it.
+ * Neither can miss the other (Dekker): the sender rings, then reads the owner's state; the owner writes
+ * its state, then sleeps only if the bell has not been rung since it last looked.
  *
  * @module
  */
 
 import { HEADER_BYTES } from "./transport.ts";
-import { PeerMemory, type Stretch } from "./peer_memory.ts";
+import type { Segment } from "./board.ts";
+import { PAGE_BYTES, type SharedMemory } from "./shared_memory.ts";
 
-/** Bytes of one place: the mark that it is full, the payload's length, the header, the payload. */
-const PLACE_BYTES = 4096;
-const LENGTH_AT = 4, HEADER_AT = 64, PAYLOAD_AT = HEADER_AT + HEADER_BYTES;
 /** Longest payload. */
-export const MAILBOX_BYTES = PLACE_BYTES - PAYLOAD_AT;
-/** Bytes before the first place; the first word says whether its owner is looking. */
-const FLAG_BYTES = 64;
-/** How long a rank looks before it sleeps, in ms. */
-const LOOK_MS = 0.2;
-/** If looking took this long in ms, processes that are no ranks keep the processors busy, … */
-const BUSY_MS = 1;
-/** … and this many times it is better to sleep at once. */
-const REST = 256;
+export const MAILBOX_BYTES = 32 << 10;
+/** Bytes of one place: the mark that it is full, the payload's length, the header, the payload. */
+const LENGTH_AT = 4, HEADER_AT = 64, PAYLOAD_AT = HEADER_AT + HEADER_BYTES;
+/** A place begins on a page, of which nothing is taken before a frame is put there. */
+const PLACE_BYTES = Math.ceil((PAYLOAD_AT + MAILBOX_BYTES) / PAGE_BYTES) * PAGE_BYTES;
+/** Bytes before the first place. */
+const FIRST_BYTES = PAGE_BYTES;
+/** Words before the first place: what the owner does, the bell, the ring that is to wake it. */
+const STATE = 0, BELL = 1, WAKE_AT = 2;
+/** What an owner does: something else, look, sleep on the bell. */
+const AWAY = 0, LOOKING = 1, ASLEEP = 2;
+/** How long a rank looks and sleeps here before it goes back to its event loop, in ms. */
+const LOOK_MS = 1;
+/** How long of this it looks without a pause if it has a processor of its own, in ms. */
+const SPIN_MS = 0.03;
 
 /** Which of a sender's two places a frame goes to. */
 export type Direction = 0 | 1;
 
-/** This rank's places, and how to reach those of the others. */
-export class Mailbox {
-  /** Where it lies. */
-  readonly address: number;
-  readonly #memory: PeerMemory;
+/** Bytes of a mailbox in a job of `size` ranks. */
+export const mailboxBytes = (size: number): number => FIRST_BYTES + 2 * size * PLACE_BYTES;
+
+/** The mailbox of another rank, to be written to. */
+export class RemoteMailbox {
+  readonly #memory: SharedMemory;
   readonly #bytes: Uint8Array;
   readonly #words: Int32Array;
-  readonly #headers: DataView[];
-  #rest = 0;
-  readonly #staging = new Uint8Array(PLACE_BYTES);
-  readonly #stagingWords = new Int32Array(this.#staging.buffer);
-  readonly #here: [Stretch, Stretch];
-  readonly #there: [Stretch, Stretch] = [{ address: 0, length: 0 }, { address: 0, length: 4 }];
-  readonly #flag = new Int32Array(1024);
-  readonly #flagAddress: number;
-  readonly #deliver: (from: number, header: DataView, payload: Uint8Array) => void;
+  readonly #bell: Uint8Array<ArrayBuffer>;
 
-  /**
-   * @param size ranks of the job
-   * @param deliver takes in a frame; `payload` is valid during the call only
-   */
-  constructor(
-    memory: PeerMemory,
-    size: number,
-    deliver: (from: number, header: DataView, payload: Uint8Array) => void,
-  ) {
+  constructor(memory: SharedMemory, { bytes }: Segment) {
     this.#memory = memory;
-    this.#deliver = deliver;
-    // Shared, since other processes write to it; so `Atomics` mean what they say.
-    this.#bytes = new Uint8Array(new SharedArrayBuffer(FLAG_BYTES + 2 * size * PLACE_BYTES));
-    this.#words = new Int32Array(this.#bytes.buffer);
-    this.#headers = Array.from(
-      { length: 2 * size },
-      (_, place) => new DataView(this.#bytes.buffer, placeAt(place) + HEADER_AT, HEADER_BYTES),
-    );
-    this.address = PeerMemory.address(this.#bytes);
-    this.#flagAddress = PeerMemory.address(new Uint8Array(this.#flag.buffer));
-    const staging = PeerMemory.address(this.#staging);
-    this.#staging[0] = 1;
-    // All but the mark, then the mark.
-    this.#here = [{ address: staging + LENGTH_AT, length: 0 }, { address: staging, length: 4 }];
+    this.#bytes = bytes;
+    this.#words = wordsOf(bytes);
+    this.#bell = bellOf(bytes);
   }
 
   /**
-   * Writes a frame into another rank's mailbox, where its place must be empty.
+   * Writes a frame, whose place must be empty.
    *
    * @param rank this rank, in the job
-   * @returns whether its owner must be woken; null if the frame could not be written
+   * @returns whether its owner must be woken; null if the frame is too long
    */
   post(
-    owner: { readonly pid: number; readonly mailbox: number },
     rank: number,
     direction: Direction,
     header: Uint8Array,
     payload: Uint8Array,
   ): boolean | null {
     if (payload.length > MAILBOX_BYTES) return null;
-    this.#staging.set(header, HEADER_AT);
-    this.#staging.set(payload, PAYLOAD_AT);
-    this.#stagingWords[LENGTH_AT >> 2] = payload.length;
-    const [body, mark] = this.#there, at = owner.mailbox + placeAt(2 * rank + direction);
-    body.address = at + LENGTH_AT;
-    mark.address = at;
-    body.length = this.#here[0].length = PAYLOAD_AT - LENGTH_AT + payload.length;
-    if (!this.#memory.write(owner.pid, this.#here, this.#there)) return null;
-    if (!this.#memory.read(owner.pid, owner.mailbox, this.#flagAddress, 4)) return null;
-    return this.#flag[0] === 0;
+    const words = this.#words, at = placeAt(2 * rank + direction);
+    this.#bytes.set(header, at + HEADER_AT);
+    this.#bytes.set(payload, at + PAYLOAD_AT);
+    words[(at + LENGTH_AT) >> 2] = payload.length;
+    Atomics.store(words, at >> 2, 1);
+    const rings = Atomics.add(words, BELL, 1) + 1 | 0;
+    const state = Atomics.load(words, STATE);
+    if (state === ASLEEP && (rings - Atomics.load(words, WAKE_AT) | 0) >= 0) {
+      this.#memory.wake(this.#bell, 1);
+    }
+    return state === AWAY;
+  }
+}
+
+/** This rank's places. */
+export class Mailbox {
+  readonly #memory: SharedMemory;
+  readonly #bytes: Uint8Array;
+  readonly #words: Int32Array;
+  readonly #bell: Uint8Array<ArrayBuffer>;
+  readonly #headers: DataView[];
+  readonly #spinMs: number;
+  readonly #deliver: (from: number, header: DataView, payload: Uint8Array) => void;
+
+  /**
+   * @param segment begins with {@linkcode mailboxBytes} of memory that all can write to
+   * @param size ranks of the job
+   * @param deliver takes in a frame; `payload` is valid during the call only
+   */
+  constructor(
+    memory: SharedMemory,
+    { bytes }: Segment,
+    size: number,
+    deliver: (from: number, header: DataView, payload: Uint8Array) => void,
+  ) {
+    this.#memory = memory;
+    this.#deliver = deliver;
+    this.#bytes = bytes;
+    this.#words = wordsOf(bytes);
+    this.#bell = bellOf(bytes);
+    this.#headers = Array.from({ length: 2 * size }, (_, place) => {
+      const at = bytes.byteOffset + placeAt(place) + HEADER_AT;
+      return new DataView(bytes.buffer, at, HEADER_BYTES);
+    });
+    this.#spinMs = size <= navigator.hardwareConcurrency ? SPIN_MS : 0;
   }
 
-  /** Looks into all places for a moment, or until `enough` says so. */
-  look(enough: () => boolean): void {
-    if (this.#rest > 0) {
-      this.#rest--;
-      return;
-    }
+  /** Looks into all places for a moment, or until no frame is `missing`. */
+  look(missing: () => number): void {
     const words = this.#words, start = performance.now();
-    let spent = 0;
-    Atomics.store(words, 0, 1);
-    do {
+    Atomics.store(words, STATE, LOOKING);
+    for (;;) {
+      const rings = Atomics.load(words, BELL);
       this.empty();
-      if (enough()) break;
-      this.#memory.yield();
-      spent = performance.now() - start;
-    } while (spent < LOOK_MS);
-    Atomics.store(words, 0, 0);
+      const count = missing();
+      if (count === 0) break;
+      const spent = performance.now() - start;
+      if (spent >= LOOK_MS) break;
+      if (spent < this.#spinMs) continue;
+      Atomics.store(words, WAKE_AT, rings + count | 0);
+      Atomics.store(words, STATE, ASLEEP);
+      this.#memory.sleep(this.#bell, rings, LOOK_MS - spent);
+      Atomics.store(words, STATE, LOOKING);
+    }
+    Atomics.store(words, STATE, AWAY);
     this.empty();
-    if (spent > BUSY_MS) this.#rest = REST;
   }
 
   /** Delivers what lies in all places. */
@@ -135,5 +149,13 @@ export class Mailbox {
 }
 
 function placeAt(place: number): number {
-  return FLAG_BYTES + place * PLACE_BYTES;
+  return FIRST_BYTES + place * PLACE_BYTES;
+}
+
+function wordsOf(bytes: Uint8Array): Int32Array {
+  return new Int32Array(bytes.buffer, bytes.byteOffset, bytes.length >> 2);
+}
+
+function bellOf(bytes: Uint8Array<ArrayBuffer>): Uint8Array<ArrayBuffer> {
+  return bytes.subarray(4 * BELL, 4 * BELL + 4);
 }

@@ -1,92 +1,92 @@
 /**
- * Which ranks can look into each other's memory, and what it takes to do so.
+ * Which ranks of a job have memory in common, and what they do with it.
  *
  * @module
  */
 
+import { Board } from "./board.ts";
 import type { Call } from "./collectives/_call.ts";
 import { pack, unpack } from "./collectives/_pack.ts";
 import { encodeFrame, Kind } from "./_frame.ts";
 import type { Engine } from "./engine.ts";
-import { type Direction, Mailbox } from "./mailbox.ts";
-import { PeerMemory } from "./peer_memory.ts";
+import { type Direction, Mailbox, RemoteMailbox } from "./mailbox.ts";
+import { turn } from "./request.ts";
 
-/** Enough that the bytes do not lie where a garbage collector moves things. */
-const TOKEN_BYTES = 1024;
-/** Most ranks for which every rank keeps a mailbox. */
-const MOST_RANKS = 128;
+/** Bytes by which a rank's memory is recognised. */
+const TOKEN_BYTES = 32;
+/** How long the last call on the board may take to end everywhere before another does without, in ms. */
+const PATIENCE_MS = 100;
 
-/** What is known of a rank. */
-interface Neighbour {
-  readonly pid: number;
-  /** Where its mailbox lies. */
-  readonly mailbox: number;
-}
-
-/** The ranks of a job, as far as they share a host and may look into each other. */
+/** The ranks of a job, as far as they share a host and may look into each other's memory. */
 export class Neighbours {
-  /** Reads their memory. */
-  readonly memory: PeerMemory;
+  /** What they have in common. */
+  readonly board: Board;
   readonly #engine: Engine;
-  readonly #ranks: readonly Neighbour[];
-  /** #reach[a][b] is 1 if rank a can read the memory of rank b. */
-  readonly #reach: readonly Uint8Array[];
   readonly #mailbox: Mailbox;
+  /** The mailboxes of the others, null where frames cannot be put. */
+  readonly #mailboxes: readonly (RemoteMailbox | null)[];
+  /** #reach[a][b] is 1 if rank a has mapped the memory of rank b. */
+  readonly #reach: readonly Uint8Array[];
   #trusted = true;
+  #reserved = false;
+  /** The counter, and what it comes to, when nobody uses the board for this rank's last call on it. */
+  #last: { counter: number; count: number } | null = null;
 
   private constructor(
     engine: Engine,
-    memory: PeerMemory,
+    board: Board,
     mailbox: Mailbox,
-    ranks: readonly Neighbour[],
+    mailboxes: readonly (RemoteMailbox | null)[],
     reach: readonly Uint8Array[],
   ) {
     this.#engine = engine;
-    this.memory = memory;
+    this.board = board;
     this.#mailbox = mailbox;
-    this.#ranks = ranks;
+    this.#mailboxes = mailboxes;
     this.#reach = reach;
   }
 
   /**
-   * Finds out who can read whose memory: each rank publishes random bytes and where they lie, and reads
-   * those of all others. Two waves, once for a job.
+   * Finds out who can map whose memory: each rank says where its segment is and what random bytes are
+   * in it, and looks for those of all others. Two waves, once for a job.
    *
    * @param call a call of all ranks of the job
-   * @returns null if this rank can read nobody's
+   * @returns null if this rank has no means to share memory
    */
   static async meet(call: Call): Promise<Neighbours | null> {
     const { engine, size, rank } = call.context;
-    const apart = engine.transport.exclusive || size > MOST_RANKS;
-    const memory = apart ? null : PeerMemory.open();
-    const mailbox = memory && new Mailbox(memory, size, (from, header, payload) => {
-      engine.deliver(from, header, payload);
-    });
-    engine.mailbox = mailbox; // others may have met before this rank knows
+    const { hosts } = engine.transport, board = Board.open(engine.transport);
     const token = crypto.getRandomValues(new Uint8Array(TOKEN_BYTES));
-    const numbers = memory ? [Deno.pid, mailbox!.address, PeerMemory.address(token)] : [0, 0, 0];
+    board?.token(rank, TOKEN_BYTES).set(token);
+    const mailbox = board &&
+      new Mailbox(board.memory, board.segments[rank], size, (from, header, payload) => {
+        engine.deliver(from, header, payload);
+      });
+    engine.mailbox = mailbox; // others may have met before this rank knows
+    const numbers = board === null ? [0, 0] : [Deno.pid, board.descriptor];
     const mine = pack([new Uint8Array(Float64Array.from(numbers).buffer), token]);
-    const answers = unpack(await call.exchange(mine, pack), size).map((part) => {
-      const [numbers, token] = unpack(part, 2);
-      const [pid, mailbox, address] = new Float64Array(numbers.slice().buffer);
-      return { pid, mailbox, address, token };
+    const answers = unpack(await call.exchange(mine, pack), size);
+    const mailboxes = answers.map((answer, peer) => {
+      const [numbers, token] = unpack(answer, 2);
+      const [pid, descriptor] = new Float64Array(numbers.slice().buffer);
+      // Ranks of one process would wait for themselves.
+      if (board === null || pid === 0 || pid === Deno.pid || hosts[peer] !== hosts[rank]) {
+        return null;
+      }
+      const found = board.attach(peer, pid, descriptor) &&
+        board.token(peer, TOKEN_BYTES).every((byte, i) => byte === token[i]);
+      return found ? new RemoteMailbox(board.memory, board.segments[peer]) : null;
     });
-    const copy = new Uint8Array(TOKEN_BYTES), copyAddress = memory ? PeerMemory.address(copy) : 0;
-    const reached = Uint8Array.from(answers, ({ pid, address, token }, peer) => {
-      if (memory === null || pid === 0) return 0;
-      const read = peer === rank || memory.read(pid, address, copyAddress, TOKEN_BYTES);
-      return read && (peer === rank || copy.every((byte, i) => byte === token[i])) ? 1 : 0;
-    });
+    const reached = Uint8Array.from(mailboxes, (found, peer) => found || peer === rank ? 1 : 0);
     const reach = unpack(await call.exchange(reached, pack), size).map((row) => row.slice());
-    token.fill(0);
-    if (memory === null || mailbox === null) return null;
-    return new Neighbours(engine, memory, mailbox, answers, reach);
+    if (board === null || mailbox === null) return null;
+    board.memory.close(board.descriptor);
+    return new Neighbours(engine, board, mailbox, mailboxes, reach);
   }
 
-  /** The process numbers of a group of ranks if all can read each other's memory, else null. */
-  pidsOf(group: readonly number[]): readonly number[] | null {
-    const all = group.every((a) => group.every((b) => this.#reach[a][b] === 1));
-    return all ? group.map((rank) => this.#ranks[rank].pid) : null;
+  /** Whether all of a group of ranks have each other's memory. */
+  areNear(group: readonly number[]): boolean {
+    return group.every((a) => group.every((b) => this.#reach[a][b] === 1));
   }
 
   /**
@@ -97,26 +97,54 @@ export class Neighbours {
   post(to: number, direction: Direction, header: Uint8Array, payload: Uint8Array): boolean {
     const { transport } = this.#engine;
     if (!this.#trusted || !this.isNear(to)) return false;
-    const asleep = this.#mailbox.post(this.#ranks[to], transport.rank, direction, header, payload);
-    if (asleep === null) return false;
-    if (asleep) transport.send(to, encodeFrame({ kind: Kind.WAKE })).catch(() => {});
+    const away = this.#mailboxes[to]!.post(transport.rank, direction, header, payload);
+    if (away === null) return false;
+    if (away) transport.send(to, encodeFrame({ kind: Kind.WAKE })).catch(() => {});
     return true;
-  }
-
-  /** Stops using mailboxes: after a failed call, a place may not have been emptied. */
-  distrust(): void {
-    this.#trusted = false;
   }
 
   /** Whether frames for a rank of the job can go to its mailbox. */
   isNear(rank: number): boolean {
     const me = this.#engine.transport.rank;
-    return this.#reach[me][rank] === 1 && this.#reach[rank][me] === 1 &&
-      this.#ranks[rank].pid !== Deno.pid;
+    return this.#reach[me][rank] === 1 && this.#reach[rank][me] === 1 && rank !== me;
   }
 
-  /** Looks into this rank's mailbox for a moment, or until `enough` says so. */
-  look(enough: () => boolean): void {
-    this.#mailbox.look(enough);
+  /** Looks into this rank's mailbox for a moment, or until no frame is `missing`. */
+  look(missing: () => number): void {
+    this.#mailbox.look(missing);
+  }
+
+  /**
+   * Reserves this rank's slots on the board for one call.
+   *
+   * @returns false if another call has them, or somebody still reads what the last one has put there
+   */
+  async reserve(): Promise<boolean> {
+    if (this.#reserved || !this.#trusted) return false;
+    this.#reserved = true;
+    const last = this.#last, deadline = performance.now() + PATIENCE_MS;
+    while (last !== null && !this.board.sleepUntil(last.counter, last.count)) {
+      await turn();
+      if (performance.now() < deadline) continue;
+      this.#reserved = false;
+      return false;
+    }
+    return true;
+  }
+
+  /**
+   * Gives the slots back.
+   *
+   * @param counter rank whose counter says how far the call is on all ranks, if it has used the board
+   * @param count what it comes to when the call is done everywhere
+   */
+  release(counter?: number, count = 0): void {
+    this.#reserved = false;
+    if (counter !== undefined) this.#last = { counter, count };
+  }
+
+  /** Stops using memory: after a failed call, a place may not have been emptied, or a rank not arrive. */
+  distrust(): void {
+    this.#trusted = false;
   }
 }

@@ -26,7 +26,7 @@ export function align(bytes: number): number {
  */
 export class Workspace {
   /** The memory that is lent. */
-  readonly bytes: Uint8Array;
+  readonly bytes: Uint8Array<ArrayBuffer>;
   readonly #memory: WebAssembly.Memory;
   readonly #kernel: SumKernel;
   readonly #table: Uint32Array;
@@ -41,7 +41,7 @@ export class Workspace {
     const tableBytes = align(4 * ranks), total = tableBytes + align(segment) + align(length);
     this.#memory = new WebAssembly.Memory({ initial: Math.ceil(total / PAGE_BYTES) });
     this.#kernel = sumKernel(this.#memory);
-    const { buffer } = this.#memory;
+    const buffer = this.#memory.buffer as ArrayBuffer; // not a shared one
     this.#table = new Uint32Array(buffer, 0, ranks);
     this.#spare = new Uint8Array(buffer, tableBytes, align(segment));
     this.bytes = new Uint8Array(buffer, tableBytes + align(segment));

@@ -1,87 +1,107 @@
-import { elementsOf, type TypedArray } from "../datatypes.ts";
-import { PeerMemory } from "../peer_memory.ts";
-import { align } from "../workspace.ts";
+import { type Board, SLOTS } from "../board.ts";
+import { elementsOf } from "../datatypes.ts";
+import type { Neighbours } from "../neighbours.ts";
+import { turn } from "../request.ts";
+import { ALIGNMENT } from "../workspace.ts";
 import { others } from "./_blocks.ts";
 import type { Call } from "./_call.ts";
-import { partition, segments } from "./_partition.ts";
+import { partition, type Range, segments } from "./_partition.ts";
 import type { Reducing } from "./_reducing.ts";
-import { MEMORY_SEGMENT_BYTES } from "./_tuning.ts";
 
-/** Copies are slow if their target begins a little behind their source within a page. */
-const MEMORY_PAGE_BYTES = 4096;
+/** How long a rank goes on before it lets its event loop turn once, in ms. */
+const TURN_MS = 100;
 
 /**
- * Allreduce between ranks that read each other's memory: rank p reads the p-th part of all others'
- * buffers, folds it into its own, and then reads the results where their owners have left them. The
- * direct algorithm, with n(N−1)/N bytes read twice and nothing sent but three waves, which say that
- * the buffers are there, that the results are there, and that everyone has them.
+ * Allreduce between ranks that have memory in common. The buffers are cut into stretches that fit into
+ * the cache. In turn i, a rank puts up its i-th stretch for all to see, folds its piece of everybody's
+ * stretch i−1, and takes the results of stretch i−2 from their owners. Before a turn it waits until all
+ * have finished the one before, so there is slack: whoever is late in a turn holds nobody up who still
+ * has something to do in it. The direct algorithm in S+2 turns for S stretches; each buffer is read from
+ * and written to main memory once.
  *
- * @param pids the members' process numbers
+ * @returns false if some rank cannot use its memory at the moment; then nothing has been done
  */
 export async function memoryAllreduce(
   call: Call,
   { type, fold, bytes, count }: Reducing,
-  pids: readonly number[],
-  segmentBytes = MEMORY_SEGMENT_BYTES,
-): Promise<void> {
-  const { rank, size, engine } = call.context;
-  const { memory } = engine.neighbours!, peers = others(call);
-  const address = PeerMemory.address(bytes);
-  const mine = new Uint8Array(Float64Array.of(address).buffer);
-  const addresses = new Float64Array((await call.exchange(mine, concatenate)).slice().buffer);
-  const read = async (from: number, start: number, target: number, length: number) => {
-    call.stats.bytesReceived += length;
-    if (!memory.read(pids[from], addresses[from] + start, target, length)) {
-      await explain(call, from);
+  neighbours: Neighbours,
+  segmentBytes = Infinity,
+): Promise<boolean> {
+  const { rank, size, group } = call.context, { board } = neighbours, { stats } = call;
+  // What the kernel sums at once has one owner, as has what belongs together.
+  const unit = fold.width * (ALIGNMENT / type.bytes);
+  const room = Math.floor(board.slotBytes / type.bytes / unit);
+  if (room === 0 || count === 0) return false;
+  const wished = Math.floor(segmentBytes * size / type.bytes / unit);
+  const cuts = segments({ start: 0, end: count }, Math.max(1, Math.min(room, wished)) * unit);
+  const pieces = cuts.map(({ start, end }) => partition(end - start, size, unit));
+  const owned = (s: number) => (pieces[s][rank].end - pieces[s][rank].start) * type.bytes;
+  /** Where a member has put up a piece of a stretch. */
+  const shown = (s: number, member: number, { start, end }: Range) =>
+    board.slot(group[member], s % SLOTS).subarray(start * type.bytes, end * type.bytes);
+  const show = (s: number) => {
+    const { start, end } = cuts[s];
+    const stretch = bytes.subarray(start * type.bytes, end * type.bytes);
+    board.slot(group[rank], s % SLOTS).set(stretch);
+    stats.bytesSent += stretch.length - owned(s);
+  };
+  const reduce = (s: number) => {
+    const inputs = group.map((_, member) => elementsOf(type, shown(s, member, pieces[s][rank])));
+    board.workspace.fold(fold, inputs, inputs[rank]);
+    stats.bytesReceived += owned(s) * (size - 1);
+    stats.bytesSent += owned(s) * (size - 1);
+  };
+  const take = (s: number) => {
+    for (const owner of [rank, ...others(call)]) {
+      const result = shown(s, owner, pieces[s][owner]);
+      bytes.set(result, (cuts[s].start + pieces[s][owner].start) * type.bytes);
+      if (owner !== rank) stats.bytesReceived += result.length;
     }
   };
 
-  const pieces = partition(count, size, fold.width);
-  const step = Math.max(1, Math.floor(segmentBytes / type.bytes / fold.width)) * fold.width;
-  const room = align(step * type.bytes) + MEMORY_PAGE_BYTES;
-  const workspace = engine.workspaces.borrow(peers.length * room, size, step * type.bytes);
-  const base = PeerMemory.address(workspace.bytes);
-  const inputs: TypedArray[] = new Array(size);
-  for (const { start, end } of segments(pieces[rank], step)) {
-    const from = start * type.bytes, length = (end - start) * type.bytes;
-    for (const [k, peer] of peers.entries()) {
-      const shift = (addresses[peer] + from - base) % MEMORY_PAGE_BYTES;
-      const at = k * room + (shift + MEMORY_PAGE_BYTES) % MEMORY_PAGE_BYTES;
-      await read(peer, from, base + at, length);
-      inputs[peer] = elementsOf(type, workspace.bytes.subarray(at, at + length));
+  const reserved = await neighbours.reserve(), [counter] = group;
+  let end: number | undefined;
+  try {
+    if (reserved) show(0);
+    const answer = await call.exchange(Uint8Array.of(reserved ? 1 : 0), (all) => {
+      const free = all.every(([one]) => one === 1);
+      return new Uint8Array(Int32Array.of(free ? 1 : 0, board.arrivals(counter)).buffer);
+    });
+    const [free, base] = new Int32Array(answer.slice().buffer);
+    if (free === 0) return false;
+    const last = cuts.length + 1, finished = (i: number) => base + size * i | 0;
+    end = finished(last);
+    call.expectAll(true);
+    let turned = performance.now();
+    for (let i = 1; i <= last; i++) {
+      if (i > 1) await reached(call, board, counter, finished(i - 1));
+      if (i < cuts.length) show(i);
+      if (i <= cuts.length) reduce(i - 1);
+      if (i > 1) take(i - 2);
+      board.arrive(counter, finished(i));
+      if (performance.now() - turned < TURN_MS) continue;
+      await turn();
+      call.check();
+      turned = performance.now();
     }
-    inputs[rank] = elementsOf(type, bytes.subarray(from, from + length));
-    workspace.fold(fold, inputs, inputs[rank]);
+    return true;
+  } finally {
+    call.expectAll(false);
+    if (reserved) neighbours.release(end === undefined ? undefined : counter, end);
   }
-  engine.workspaces.giveBack(workspace);
-  await call.agree();
-  for (const peer of peers) {
-    const from = pieces[peer].start * type.bytes, to = pieces[peer].end * type.bytes;
-    if (from < to) await read(peer, from, address + from, to - from);
+}
+
+/** Waits until a counter has reached a number: at first asleep, but never long without a look around. */
+async function reached(call: Call, board: Board, counter: number, count: number): Promise<void> {
+  for (let looks = 0; !board.reached(counter, count); looks++) {
+    if (call.mayBlock && board.sleepUntil(counter, count)) return;
+    if (looks < MANY_LOOKS) await turn();
+    else await new Promise((resolve) => setTimeout(resolve, RARELY_MS));
+    call.check();
   }
-  await call.agree();
 }
 
-/** Rejects once it is known why a rank's memory cannot be read: most likely it has ended. */
-async function explain(call: Call, from: number): Promise<never> {
-  let timer: ReturnType<typeof setTimeout>;
-  const expiry = new Promise((resolve) => timer = setTimeout(resolve, PATIENCE_MS));
-  const nothing = call.receive(from, NEVER_SENT, new Uint8Array(0)); // rejects when the rank is lost
-  await Promise.race([nothing, expiry]).finally(() => clearTimeout(timer));
-  const { context } = call;
-  const text = `cannot allreduce: ${context.name(context.rank)} cannot read the memory of ` +
-    `${context.name(from)}, which it could read before`;
-  context.mismatch(text);
-  throw new Error(text);
-}
-
-/** How long the end of a rank may take to become known, in ms. */
-const PATIENCE_MS = 2000;
-/** Number of a part that is never sent. */
-const NEVER_SENT = 0x7fffffff;
-
-function concatenate(parts: readonly Uint8Array[]): Uint8Array {
-  const whole = new Uint8Array(8 * parts.length);
-  parts.forEach((part, rank) => whole.set(part, 8 * rank));
-  return whole;
-}
+/** After this many looks in vain … */
+const MANY_LOOKS = 50;
+/** … a rank looks after this time only, in ms. */
+const RARELY_MS = 5;

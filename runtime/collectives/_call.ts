@@ -37,10 +37,14 @@ export class Call {
   readonly #arrived = new Map<number, Uint8Array>();
   /** Children in whose mailboxes the place for this rank's answer is empty. */
   readonly #emptyPlaces = new Set<number>();
+  readonly #background: boolean;
   #waves = 0;
+  #expectsAll = false;
   #error: unknown = null;
 
-  constructor(context: Context, sequence: number, signature: Signature) {
+  /** @param background whether the program wants to go on meanwhile */
+  constructor(context: Context, sequence: number, signature: Signature, background: boolean) {
+    this.#background = background;
     this.context = context;
     this.sequence = sequence;
     this.signature = signature;
@@ -50,6 +54,11 @@ export class Call {
   /** The call in words, for errors. */
   get operation(): string {
     return `${this.signature.name} (collective call ${this.sequence + 1})`;
+  }
+
+  /** Whether the whole process may sleep for a moment: nothing else that we know of goes on in it. */
+  get mayBlock(): boolean {
+    return !this.#background && this.context.engine.activeCalls === 1;
   }
 
   /** Waits until every member has made this call with the same arguments. */
@@ -145,11 +154,16 @@ export class Call {
   /** Looks for frames that may come through the mailbox, before waiting for them takes its time. */
   #lookFor(kind: number, wave: number, from: readonly number[]): void {
     const { engine, group } = this.context, { neighbours } = engine;
-    if (neighbours === null || engine.activeCalls !== 1 || this.#error !== null) return;
+    if (neighbours === null || !this.mayBlock || this.#error !== null) return;
     const keys = from.filter((rank) => neighbours.isNear(group[rank]))
       .map((rank) => this.#key(kind, wave, rank));
     if (keys.length === 0) return;
-    neighbours.look(() => this.#error !== null || keys.every((key) => this.#arrived.has(key)));
+    neighbours.look(() => {
+      if (this.#error !== null) return 0;
+      let missing = 0;
+      for (const key of keys) if (!this.#arrived.has(key)) missing++;
+      return missing;
+    });
   }
 
   /**
@@ -193,6 +207,27 @@ export class Call {
     this.#waiters.set(key, { from, into, resolve, reject });
     context.engine.transport.await(context.group[from], 1);
     return promise;
+  }
+
+  /**
+   * Says that from now on something is expected from all members, in memory, and the call fails if one
+   * leaves; or that it is so no longer.
+   */
+  expectAll(expected: boolean): void {
+    if (this.#expectsAll === expected) return;
+    this.#expectsAll = expected;
+    const { group, rank, engine } = this.context;
+    for (const [member, world] of group.entries()) {
+      if (member === rank) continue;
+      engine.transport.await(world, expected ? 1 : -1);
+      const loss = expected ? this.context.lossOf(member) : undefined;
+      if (loss !== undefined) this.peerLost(member, loss);
+    }
+  }
+
+  /** Throws what the call has failed with, if it has. */
+  check(): void {
+    if (this.#error !== null) throw this.#error;
   }
 
   /** Takes in a frame of this call. */
@@ -245,7 +280,8 @@ export class Call {
 
   /** A member is gone: needed if it died, or if something is still to come from it. */
   peerLost(rank: number, loss: Loss): void {
-    const needed = !loss.orderly || [...this.#waiters.values()].some((w) => w.from === rank);
+    const needed = !loss.orderly || this.#expectsAll ||
+      [...this.#waiters.values()].some((w) => w.from === rank);
     if (needed) {
       this.fail(this.context.engine.peerLostError(this.context.group[rank], this.operation));
     }

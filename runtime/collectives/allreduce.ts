@@ -26,8 +26,8 @@ export type AllreduceAlgorithm = typeof ALLREDUCE_ALGORITHMS[number];
 /** How an allreduce is to be carried out; every member must ask for the same. */
 export interface AllreduceOptions {
   /**
-   * `auto` takes the tree for small buffers; for large ones `memory` where the ranks can read each
-   * other's memory, else `direct`. @default {"auto"}
+   * `auto` takes the tree for small buffers; for large ones `memory` where the ranks have memory in
+   * common, else `direct`. @default {"auto"}
    */
   algorithm?: AllreduceAlgorithm;
   /** Longest segment in bytes. */
@@ -62,8 +62,9 @@ export async function allreduce(
     if (algorithm === "memory" || algorithm === "auto" && !isSmall(job.bytes)) {
       const { engine } = context;
       await engine.meeting; // all members must come to the same decision
-      const pids = engine.neighbours?.pidsOf(context.group);
-      if (pids && context.size > 1) return await memoryAllreduce(call, job, pids, segmentBytes);
+      const { neighbours } = engine;
+      const near = neighbours !== null && context.size > 1 && neighbours.areNear(context.group);
+      if (near && await memoryAllreduce(call, job, neighbours, segmentBytes)) return;
     }
     switch (algorithm) {
       case "allgather":

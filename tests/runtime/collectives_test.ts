@@ -65,6 +65,34 @@ Deno.test("a rank is killed while others read its memory: all of them name it", 
   assert.deepEqual(lost.sort(), ["0: 2", "1: 2", "3: 2"]);
 });
 
+Deno.test("a rank is stopped while others share its memory: lost after the timeout", async () => {
+  const lost: string[] = [];
+  const start = performance.now();
+  await launchProgram({
+    ranks: 4,
+    program: program("dies.ts"),
+    args: ["allreduce", "2", "stop"],
+    permissions: ["--allow-ffi", "--allow-run=kill"],
+    timeout: 2,
+    quiet: true,
+    onOutput: (rank, line) => {
+      if (line.startsWith("lost ")) lost.push(`${rank}: ${JSON.parse(line.slice(5)).rank}`);
+    },
+  });
+  assert.deepEqual(lost.sort(), ["0: 2", "1: 2", "3: 2"]);
+  assert.ok(performance.now() - start > 2000);
+});
+
+Deno.test("a call in the background does not keep the program from going on", async () => {
+  const [line] = await outputOf({
+    ranks: 2,
+    program: program("background.ts"),
+    permissions: ["--allow-ffi"],
+  });
+  const [, turns] = /^(\d+) turns while rank 1 was late$/.exec(line)!;
+  assert.ok(Number(turns) > 20, line);
+});
+
 Deno.test("collectives of all kinds at once, through sockets and through memory", async () => {
   const sent: number[] = [];
   for (const permissions of [[], ["--allow-ffi"]]) {

@@ -1,0 +1,126 @@
+/**
+ * Memory that several processes of one host have in common, and a way to sleep until one of them
+ * changes it: Linux' memfd_create(2), mmap(2) and futex(2), through the C library.
+ *
+ * It needs Linux and the `ffi` permission, and is used only if both are there without asking; the
+ * system must allow one rank to open another's memory, which is tried and not assumed. Otherwise
+ * sockets do the work, with the same results.
+ *
+ * @module
+ */
+
+// Numbers of Linux on x86-64.
+const MFD_CLOEXEC = 1, O_RDWR_CLOEXEC = 0o2000002;
+const PROT_READ_WRITE = 3, MAP_SHARED_FIXED = 0x11;
+const SYS_FUTEX = 202n, FUTEX_WAIT = 0, FUTEX_WAKE = 1;
+
+const SYMBOLS = {
+  memfd_create: { parameters: ["buffer", "u32"], result: "i32" },
+  ftruncate: { parameters: ["i32", "i64"], result: "i32" },
+  open: { parameters: ["buffer", "i32"], result: "i32" },
+  close: { parameters: ["i32"], result: "i32" },
+  mmap: { parameters: ["buffer", "usize", "i32", "i32", "i32", "i64"], result: "i64" },
+  syscall: { parameters: ["i64", "buffer", "i32", "u32", "buffer"], result: "i32" },
+} as const;
+
+/** A page of memory in bytes. */
+export const PAGE_BYTES = 4096;
+
+/** The means to have memory in common with other processes. */
+export class SharedMemory {
+  static #opened: SharedMemory | null | undefined;
+
+  readonly #libc: Deno.DynamicLibrary<typeof SYMBOLS>["symbols"];
+  readonly #time = new BigInt64Array(2); // struct timespec
+  readonly #timeBytes = new Uint8Array(this.#time.buffer);
+
+  private constructor(library: Deno.DynamicLibrary<typeof SYMBOLS>) {
+    this.#libc = library.symbols;
+  }
+
+  /** The means, or null if this process does not have them. */
+  static open(): SharedMemory | null {
+    if (SharedMemory.#opened === undefined) SharedMemory.#opened = SharedMemory.#open();
+    return SharedMemory.#opened;
+  }
+
+  static #open(): SharedMemory | null {
+    const { os, arch } = Deno.build;
+    if (os !== "linux" || arch !== "x86_64") return null;
+    if (Deno.permissions.querySync({ name: "ffi" }).state !== "granted") return null;
+    try {
+      return new SharedMemory(Deno.dlopen("libc.so.6", SYMBOLS));
+    } catch {
+      return null;
+    }
+  }
+
+  /**
+   * Replaces a stretch of this process's memory by zeros that others can open.
+   *
+   * @param place whole pages, of memory that is never given back
+   * @returns the number under which others open it, until it is closed
+   * @throws RangeError if the system refuses
+   */
+  create(place: Uint8Array<ArrayBuffer>): number {
+    const descriptor = this.#libc.memfd_create(text("celgc"), MFD_CLOEXEC);
+    const made = descriptor >= 0 && this.#libc.ftruncate(descriptor, BigInt(place.length)) === 0 &&
+      this.#map(descriptor, place);
+    if (made) return descriptor;
+    if (descriptor >= 0) this.close(descriptor);
+    throw new RangeError(`cannot share ${place.length} bytes of memory: the system refuses`);
+  }
+
+  /**
+   * Replaces a stretch of this process's memory by that which another process has created.
+   *
+   * @param place as in {@linkcode SharedMemory.create}
+   * @returns false if the system refuses, or the process or its memory is not there
+   */
+  attach(pid: number, descriptor: number, place: Uint8Array<ArrayBuffer>): boolean {
+    const own = this.#libc.open(text(`/proc/${pid}/fd/${descriptor}`), O_RDWR_CLOEXEC);
+    if (own < 0) return false;
+    const attached = this.#map(own, place);
+    this.close(own);
+    return attached;
+  }
+
+  #map(descriptor: number, place: Uint8Array<ArrayBuffer>): boolean {
+    const at = this.#libc.mmap(
+      place,
+      BigInt(place.length),
+      PROT_READ_WRITE,
+      MAP_SHARED_FIXED,
+      descriptor,
+      0n,
+    );
+    return at !== -1n;
+  }
+
+  /** Ends the time in which others can open what was created under a number. */
+  close(descriptor: number): void {
+    this.#libc.close(descriptor);
+  }
+
+  /**
+   * Sleeps until somebody wakes those who sleep on a word, but not longer than this, and not at all if
+   * the word is no longer `value`. Nothing else happens in this process meanwhile.
+   *
+   * @param word 4 bytes of shared memory
+   * @param ms below 1000
+   */
+  sleep(word: Uint8Array<ArrayBuffer>, value: number, ms: number): void {
+    this.#time[1] = BigInt(Math.round(ms * 1e6));
+    this.#libc.syscall(SYS_FUTEX, word, FUTEX_WAIT, value >>> 0, this.#timeBytes);
+  }
+
+  /** Wakes up to `count` processes that sleep on a word. */
+  wake(word: Uint8Array<ArrayBuffer>, count: number): void {
+    this.#libc.syscall(SYS_FUTEX, word, FUTEX_WAKE, count, this.#timeBytes);
+  }
+}
+
+/** A string of C. */
+function text(value: string): Uint8Array<ArrayBuffer> {
+  return new TextEncoder().encode(`${value}\0`);
+}

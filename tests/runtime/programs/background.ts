@@ -1,0 +1,15 @@
+/** Rank 1 comes late to an allreduce; rank 0 counts the turns of its event loop meanwhile. */
+
+import { init } from "../../../runtime/init.ts";
+
+await using comm = await init();
+await comm.barrier();
+const buffer = new Float32Array(100_000).fill(1);
+if (comm.rank === 1) await new Promise((resolve) => setTimeout(resolve, 500));
+const request = comm.iallreduce(buffer);
+let turns = 0;
+const timer = setInterval(() => turns++, 1);
+await request.wait();
+clearInterval(timer);
+if (buffer.some((value) => value !== 2)) throw new Error("the sum is wrong");
+if (comm.rank === 0) console.log(`${turns} turns while rank 1 was late`);
