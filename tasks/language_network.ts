@@ -33,6 +33,7 @@ export function awdLstmNetwork(model: AwdLstm): Network {
   return {
     name: model.name,
     anyLength: true,
+    ties: { "decoder.weight": "encoder.weight" },
     logged: "cross_entropy",
     build: (options) => model.build(options),
     masks: (batchSize, key) => model.feeds.masks(batchSize, key),

@@ -8,9 +8,11 @@ import { resolve } from "node:path";
 import type { DeviceKind } from "../runtime/devices/device.ts";
 import { permissionsFor, resolveDevice } from "../runtime/devices/open.ts";
 import { type LaunchOutcome, launchProgram, type LaunchProgramOptions } from "../runtime/launch.ts";
+import { checkFiles, gatherFiles, keepFiles } from "./carried_files.ts";
 import type { DownloadProgress } from "./data/download.ts";
 import { Follower } from "./follower.ts";
 import type { MetricRecord, Summary } from "./metrics.ts";
+import { networkName } from "./network_file.ts";
 import { OptionError } from "./option.ts";
 import type { Options } from "./options.ts";
 import { asOptionError, resolveOptions, tlsOf } from "./resolve.ts";
@@ -91,8 +93,16 @@ export async function launch(given: LaunchOptions = {}): Promise<Run> {
   const options: Options = { ...started.options };
   options.device = await resolveDevice(options.device);
   if (options.data !== null) options.data = await findData(options, kind);
+  const files = started.directory ? null : await gatherFiles(options);
   const directory = started.directory ?? await makeRunDirectory(options);
-  await writeConfig(directory, { ...started.config ?? newConfig(options), options });
+  const config = started.config ?? newConfig(options);
+  if (!files) await checkFiles(directory, config);
+  const kept = files ? await keepFiles(directory, files) : {};
+  await writeConfig(directory, {
+    ...config,
+    options,
+    ...(Object.keys(kept).length > 0 ? { files: kept } : {}),
+  });
   let from = started.directory ? await rewind(directory, options.ranks) : null;
   for (let restarts = 0;; restarts++) {
     await using follower = new Follower(directory, kind, onRecord);
@@ -206,5 +216,5 @@ function describe(options: Options, directory: string, from: number | null): str
     ? ""
     : `, I = ${interval}`;
   const where = from === null ? `into ${directory}` : `from step ${from} of ${directory}`;
-  return `${ranks} ranks, ${model} on ${task}, ${algorithm}${rounds}, ${where}`;
+  return `${ranks} ranks, ${networkName(model)} on ${task}, ${algorithm}${rounds}, ${where}`;
 }

@@ -8,11 +8,14 @@ import { encodeModel } from "../models/mod.ts";
 import type { VariableSpec } from "../runtime/devices/device.ts";
 import { sizeOf } from "../models/tensor.ts";
 import { forwardGraph, type GraphShape } from "./graphs.ts";
+import { encodeSafetensors } from "./safetensors.ts";
 import type { Network } from "./task.ts";
+import { stateDict } from "./weights.ts";
 
 /**
  * Encodes a network with its weights inside: input `input` of any batch size, output `logits`. A network
- * of sequences takes one of any length at a time, and its carried state is in the inputs and outputs.
+ * from a file stays that file, with other weights. A network of sequences takes one of any length at a time, and its carried
+ * state is in the inputs and outputs.
  *
  * @param specs what `flat` holds, in order
  * @param flat the weights and running statistics, one after another
@@ -23,20 +26,37 @@ export function encodeTrained(
   flat: Float32Array,
   metadata: Readonly<Record<string, string>> = {},
 ): Uint8Array {
+  const own = network.encode?.(new Map(cut(specs, flat).map((data, i) => [specs[i].name, data])));
+  if (own) return own;
   const [name, shape, other]: [string, GraphShape, GraphShape] = network.anyLength
     ? ["length", { batchSize: 1, length: 70 }, { batchSize: 1, length: 71 }]
     : ["batch", { batchSize: 1 }, { batchSize: 2 }];
   const { graph } = forwardGraph(network, shape);
   const initializers: Record<string, Float32Array> = {};
-  let offset = 0;
-  for (const { name, dims } of specs) {
-    const data = flat.slice(offset, offset += sizeOf(dims));
+  for (const [i, data] of cut(specs, flat).entries()) {
     // What only training needs is no input of this graph.
-    if (graph.inputs.has(name)) initializers[name] = data;
+    if (graph.inputs.has(specs[i].name)) initializers[specs[i].name] = data;
   }
   return encodeModel(graph, {
     initializers,
     symbolicBatch: { name, other: forwardGraph(network, other).graph },
     metadata,
   });
+}
+
+/** The same weights as PyTorch's state dict, in the safetensors format. */
+export function encodeTrainedState(
+  network: Network,
+  specs: readonly VariableSpec[],
+  flat: Float32Array,
+  metadata: Readonly<Record<string, string>> = {},
+): Uint8Array {
+  const tensors = stateDict(specs, cut(specs, flat), network.ties);
+  return encodeSafetensors({ tensors, metadata: { format: "pt", ...metadata } });
+}
+
+/** Each variable's part of the flat form. */
+function cut(specs: readonly VariableSpec[], flat: Float32Array): Float32Array[] {
+  let offset = 0;
+  return specs.map(({ dims }) => flat.slice(offset, offset += sizeOf(dims)));
 }

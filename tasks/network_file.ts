@@ -101,8 +101,10 @@ export interface DataShape {
   readonly type: "float32" | "int32";
   /** Shape of `input`. */
   input(batchSize: number, length: number): readonly number[];
-  /** Shape of `target`, int32. */
+  /** Shape of `target`. */
   target(batchSize: number, length: number): readonly number[];
+  /** Its type: int32 are classes. */
+  readonly targets: "float32" | "int32";
   /** Targets are below this. */
   readonly classes: number;
 }
@@ -113,8 +115,22 @@ export const IMAGES: DataShape = {
   type: "float32",
   input: (batchSize) => [batchSize, 3, 32, 32],
   target: (batchSize) => [batchSize],
+  targets: "int32",
   classes: 10,
 };
+
+/** Windows of a text of so many different words. */
+export function windowsOf(vocabulary: number): DataShape {
+  const shape = (batchSize: number, length: number) => [batchSize, length];
+  return {
+    name: "windows of text",
+    type: "int32",
+    input: shape,
+    target: shape,
+    targets: "int32",
+    classes: vocabulary,
+  };
+}
 
 /** A network from a file. */
 export interface FileNetwork extends Network {
@@ -142,7 +158,7 @@ export function fileNetwork(
       ...given,
       name: networkName(name),
       ...data && {
-        classes: true,
+        classes: data.targets === "int32",
         shapes: { input: data.input(1, length), target: data.target(1, length) },
       },
     });
@@ -152,6 +168,7 @@ export function fileNetwork(
   const network: FileNetwork = {
     name: networkName(name),
     build: ({ length, ...rest }) => at(length).build(rest),
+    encode: (weights) => at(1).encode(weights),
     predict: ({ batchSize, length = 1 }) => at(length).predict({ batchSize }),
     masks: (batchSize, key, length = 1) => at(length).masks(batchSize, key),
   };
@@ -167,7 +184,7 @@ function checkFit(network: Network, data: DataShape | null): void {
   if (!data) return;
   const expected = {
     input: [data.type, data.input(batchSize, length)],
-    target: ["int32", data.target(batchSize, length)],
+    target: [data.targets, data.target(batchSize, length)],
   } as const;
   for (const [name, [type, dims]] of Object.entries(expected)) {
     const found = graph.inputs.get(name);

@@ -9,15 +9,18 @@ import { loadCifar10 } from "./data/cifar10.ts";
 import { generateImages } from "./data/generated_images.ts";
 import { type GeneratedText, generateText } from "./data/generated_text.ts";
 import type { ImageSplits } from "./data/image_data_set.ts";
-import { loadTextCorpus } from "./data/text_corpus.ts";
+import { loadTextCorpus, type TextCorpus } from "./data/text_corpus.ts";
 import { findModel } from "./graphs.ts";
+import { type CarriedFiles, decodeInitial, startingFrom } from "./carried_files.ts";
 import { imageTask } from "./image_task.ts";
 import { awdLstmNetwork, awdLstmOf } from "./language_network.ts";
+import { type DataShape, fileNetwork, IMAGES, windowsOf } from "./network_file.ts";
 import type { Options } from "./options.ts";
 import { partOfImages, partOfText } from "./scale.ts";
 import type { Network, Task } from "./task.ts";
 import { kindOf } from "./task_defaults.ts";
 import { textTask } from "./text_task.ts";
+import { windowTask } from "./window_task.ts";
 
 /** What a run trains, and what it learns from. */
 export interface Job {
@@ -29,32 +32,90 @@ export interface Job {
  * Loads or generates the data of a run, and makes its network.
  *
  * @param target where its graphs will run
- * @param own what is taken instead of what the options name
- * @throws DataError if the files are not as they should be
+ * @param own what is taken instead of what the options name, and the files that they name
+ * @throws DataError if the data is not as it should be
+ * @throws OptionError if a file is not as it should be
  */
 export async function openJob(
   options: Options,
   rank: number,
   target: DeviceKind,
-  own: { readonly model?: Network; readonly task?: Task } = {},
+  own: JobParts = {},
 ): Promise<Job> {
-  if (own.task) return { task: own.task, network: own.model ?? findModel(options.model) };
-  if (kindOf(options.task) === "text") return await openTextJob(options, rank, target);
-  const task = imageTask(await openImages(options), options, rank);
-  return { task, network: own.model ?? findModel(options.model) };
+  const { task, network } = await openParts(options, rank, target, own);
+  const initial = own.files?.initial;
+  if (!initial) return { task, network };
+  return { task, network: startingFrom(network, decodeInitial(initial), options.weights!) };
 }
 
-async function openTextJob(options: Options, rank: number, target: DeviceKind): Promise<Job> {
+/** What {@linkcode openJob} need not find. */
+export interface JobParts {
+  readonly model?: Network;
+  readonly task?: Task;
+  readonly files?: CarriedFiles;
+}
+
+async function openParts(
+  options: Options,
+  rank: number,
+  target: DeviceKind,
+  own: JobParts,
+): Promise<Job> {
+  const { model, files } = own;
+  const find = (data: DataShape) =>
+    model ??
+      (files?.network
+        ? fileNetwork(files.network, options.model, options, data)
+        : findModel(options.model));
+  if (own.task) return { task: own.task, network: model ?? find(shapeOf(own.task)) };
+  if (kindOf(options.task) === "text") {
+    return await openTextJob(options, rank, target, model || files?.network ? find : null);
+  }
+  const task = imageTask(await openImages(options), options, rank);
+  return { task, network: find(IMAGES) };
+}
+
+/** What a task feeds, read off its first batch. */
+function shapeOf(task: Task): DataShape {
+  const { feeds: { input, target } } = task.batch(1);
+  return {
+    name: "the task's batches",
+    type: input.type === "float32" ? "float32" : "int32",
+    input: (batchSize) => [batchSize, ...input.dims.slice(1)],
+    target: (batchSize) => [batchSize, ...target.dims.slice(1)],
+    targets: target.type === "float32" ? "float32" : "int32",
+    classes: 0,
+  };
+}
+
+async function openTextJob(
+  options: Options,
+  rank: number,
+  target: DeviceKind,
+  find: ((data: DataShape) => Network) | null,
+): Promise<Job> {
   const generated = options.task === "generated-text" ? generate(options) : null;
   const corpus = generated ??
     partOfText(await loadTextCorpus(options.data!, options.task), options.scale);
-  const model = awdLstmOf(options, corpus.vocabulary.size);
-  const task = textTask(corpus, model, options, rank, target);
+  const { size } = corpus.vocabulary;
+  const job = find
+    ? { network: find(windowsOf(size)), task: windowTask(corpus, options, rank) }
+    : openAwdLstm(corpus, options, rank, target);
   const source = generated && {
     entropyRate: generated.entropyRate,
     bestPerplexity: Math.exp(generated.source.meanNats(generated.test)),
   };
-  return { network: awdLstmNetwork(model), task: source ? { ...task, source } : task };
+  return source ? { ...job, task: { ...job.task, source } } : job;
+}
+
+function openAwdLstm(
+  corpus: TextCorpus,
+  options: Options,
+  rank: number,
+  target: DeviceKind,
+): Job {
+  const model = awdLstmOf(options, corpus.vocabulary.size);
+  return { network: awdLstmNetwork(model), task: textTask(corpus, model, options, rank, target) };
 }
 
 function generate({ seed, trainSize, testSize }: Options): GeneratedText {

@@ -5,6 +5,7 @@
  */
 
 import { join, resolve } from "node:path";
+import { networkName } from "./network_file.ts";
 import { OptionError } from "./option.ts";
 import type { Options } from "./options.ts";
 import { VERSION } from "./version.ts";
@@ -15,6 +16,10 @@ export const FILES = {
   metrics: "metrics.jsonl",
   model: "model.onnx",
   weights: "model.safetensors",
+} as const;
+
+/** Names of the files that a run has taken with it, if it has. */
+export const TAKEN = {
   /** The network, where it came from a file. */
   network: "network.onnx",
   /** The weights it began with, where they came from a file. */
@@ -49,6 +54,8 @@ export interface RunConfig {
   readonly versions: Readonly<Record<string, string>>;
   /** When the run was started, ISO 8601. */
   readonly started: string;
+  /** SHA-256 of the files that the run has taken with it, by name; absent if there are none. */
+  readonly files?: Readonly<Record<string, string>>;
   /** Absent until the ranks have found it out. */
   readonly plan?: Plan;
 }
@@ -96,7 +103,8 @@ export async function makeRunDirectory(options: Options, now: Date = new Date())
     return directory;
   }
   const time = now.toISOString().slice(0, 19).replace(/[-:]/g, "").replace("T", "-");
-  const name = options.preset ?? `${options.task}-${options.model}-${options.algorithm}`;
+  const network = networkName(options.model);
+  const name = options.preset ?? `${options.task}-${network}-${options.algorithm}`;
   const base = resolve("runs", `${time}-${name}`);
   await makeFolder(resolve("runs"), "the folder runs here");
   for (let copy = 1;; copy++) {

@@ -41,6 +41,8 @@ export interface Network extends Model<BuildOptions & { readonly length: number 
    * @default {the evaluation graph without what measures}
    */
   predict?(options: PredictOptions): Pick<ModelGraph, "graph" | "variables">;
+  /** The trained network as an ONNX file, where it is not to be that graph. */
+  encode?(weights: ReadonlyMap<string, Float32Array>): Uint8Array;
   /** Second names of variables in PyTorch's state dict, such as `decoder.weight` of `encoder.weight`. */
   readonly ties?: Readonly<Record<string, string>>;
 }

@@ -9,11 +9,12 @@ import type { Algorithm, Exchange as Plan } from "../optimizers/mod.ts";
 import type { Communicator } from "../runtime/communicator.ts";
 import type { VariableSpec } from "../runtime/devices/device.ts";
 import { openDevice } from "../runtime/devices/open.ts";
+import { shareFiles } from "./carried_files.ts";
 import { openEvaluator } from "./evaluator.ts";
 import { Exchange } from "./exchange.ts";
 import { type Checkpoints, Loop } from "./loop.ts";
 import { MetricsLog, type Summary } from "./metrics.ts";
-import { encodeTrained } from "./model_file.ts";
+import { encodeTrained, encodeTrainedState } from "./model_file.ts";
 import type { Options } from "./options.ts";
 import { algorithmOf } from "./resolve.ts";
 import { FILES, type RunConfig, writeConfig } from "./run_files.ts";
@@ -33,7 +34,7 @@ export interface RunOutput {
 export interface TrainParts {
   /** Where rank 0 writes; nothing is written without it, nor by other ranks. */
   readonly output?: RunOutput;
-  /** Trained instead of `--model`. */
+  /** Trained instead of `--model`; a model read with `foreignModel` is one. */
   readonly model?: Network;
   /** Learnt instead of `--task`. */
   readonly task?: Task;
@@ -76,7 +77,9 @@ export async function train(
   }
   const output = comm.rank === 0 ? parts.output : undefined;
   const device = stack.use(await openDevice(options.device, { threads }));
-  const { task, network } = await openJob(options, comm.rank, device.kind, parts);
+  const directory = output?.directory ?? null;
+  const files = await shareFiles(comm, options, { directory, network: !parts.model });
+  const { task, network } = await openJob(options, comm.rank, device.kind, { ...parts, files });
   const algorithm = algorithmOf(options);
   const exchange = new Exchange(comm);
   const whole = task.steps?.(options.epochs) ?? Math.ceil(options.epochs * task.stepsPerEpoch);
@@ -113,6 +116,8 @@ export async function train(
     const metadata = { model: network.name, task: options.task };
     const bytes = encodeTrained(network, specs, weights, metadata);
     await Deno.writeFile(join(output.directory, FILES.model), bytes);
+    const state = encodeTrainedState(network, specs, weights, metadata);
+    await Deno.writeFile(join(output.directory, FILES.weights), state);
   }
   return { summary, weights, specs };
 }

@@ -9,6 +9,7 @@ import type { Communicator } from "../runtime/communicator.ts";
 import { init } from "../runtime/init.ts";
 import { CheckpointError } from "./checkpoint.ts";
 import { DataError } from "./data/data_error.ts";
+import { OptionError } from "./option.ts";
 import type { Options } from "./options.ts";
 import { readConfig } from "./run_files.ts";
 import { train } from "./train.ts";
@@ -38,7 +39,7 @@ if (import.meta.main) {
     });
   } catch (error) {
     // What the user can mend is said in one line, without a stack.
-    const known = [CheckpointError, DataError, TrainingError];
+    const known = [CheckpointError, DataError, OptionError, TrainingError];
     if (!known.some((kind) => error instanceof kind)) throw error;
     console.error((error as Error).message);
     Deno.exit(1);

@@ -22,6 +22,13 @@ const WRAPPERS = ["module.", "_orig_mod."];
 /** Most names that a message lists of a kind. */
 const SHOWN = 5;
 
+/** Tensors by name, and whether they are all a network's. */
+export interface Weights {
+  readonly tensors: readonly NamedTensor[];
+  /** False where there may be others among them, as in a checkpoint. */
+  readonly exact: boolean;
+}
+
 /** A variable as far as its weights are concerned. */
 export type Weighed = Pick<Variable, "name" | "dims">;
 
@@ -32,17 +39,18 @@ export type Weighed = Pick<Variable, "name" | "dims">;
  * @param flag the option that named it, for the message
  * @throws OptionError when it is not to be had, or is something else
  */
-export async function readWeights(location: string, flag: string): Promise<NamedTensor[]> {
+export async function readWeights(location: string, flag: string): Promise<Weights> {
   const folder = !isUrl(location) &&
     await Deno.stat(location).then(({ isDirectory }) => isDirectory, () => false);
   if (folder) return await readRun(location, flag);
-  return decode(await readLocation(location, flag), `${flag} ${location}`);
+  const file = await readLocation(location, flag);
+  return { tensors: decode(file, `${flag} ${location}`), exact: true };
 }
 
-async function readRun(directory: string, flag: string): Promise<NamedTensor[]> {
+async function readRun(directory: string, flag: string): Promise<Weights> {
   const path = join(directory, FILES.weights);
   try {
-    return decode(await Deno.readFile(path), `${flag} ${path}`);
+    return { tensors: decode(await Deno.readFile(path), `${flag} ${path}`), exact: true };
   } catch (error) {
     if (!(error instanceof Deno.errors.NotFound)) throw error;
   }
@@ -59,12 +67,13 @@ async function readRun(directory: string, flag: string): Promise<NamedTensor[]> 
     const path = join(folder, name);
     return decode(await Deno.readFile(path), `${flag} ${path}`);
   }));
-  return ranks[0].map(({ name, dims, data }, i) => {
+  const tensors = ranks[0].map(({ name, dims, data }, i) => {
     const mean = data.map((_, at) =>
       ranks.reduce((sum, tensors) => sum + tensors[i].data[at], 0) / ranks.length
     );
     return { name, dims, data: mean };
   });
+  return { tensors, exact: false };
 }
 
 function decode(file: Uint8Array, what: string): NamedTensor[] {
@@ -82,8 +91,6 @@ export interface MatchOptions {
   readonly what: string;
   /** Names whose tensors are those of other names: `decoder.weight` is `encoder.weight`. */
   readonly ties?: Readonly<Record<string, string>>;
-  /** Whether tensors that are no variables are left alone, as those of an optimizer. @default {false} */
-  readonly others?: boolean;
 }
 
 /**
@@ -94,8 +101,8 @@ export interface MatchOptions {
  */
 export function matchWeights(
   variables: readonly Weighed[],
-  tensors: readonly NamedTensor[],
-  { what, ties = {}, others = false }: MatchOptions,
+  { tensors, exact }: Weights,
+  { what, ties = {} }: MatchOptions,
 ): Map<string, Float32Array> {
   const given = untie(unwrapped(tensors.filter(({ name }) => !COUNTER.test(name))), ties, what);
   const missing: string[] = [], misshapen: string[] = [];
@@ -108,7 +115,7 @@ export function matchWeights(
       misshapen.push(`${name} [${tensor.dims}] instead of [${dims}]`);
     } else found.set(name, tensor.data);
   }
-  const unexpected = others
+  const unexpected = !exact
     ? []
     : Array.from(given.values(), ({ name, dims }) => `${name} [${dims}]`);
   const faults = [

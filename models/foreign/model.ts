@@ -14,6 +14,7 @@ import { type Tensor, toNumbers } from "../tensor.ts";
 import { type FileVariable, findVariables, unties } from "./_variables.ts";
 import { type ImportedCall, importGraph } from "./import.ts";
 import { type LossName, lossNamed } from "./losses.ts";
+import { replaceWeights } from "./trained_file.ts";
 import { OnnxFileError, type OnnxInput, type OnnxModel, readOnnxFile } from "./onnx_file.ts";
 
 /** Options of {@linkcode foreignModel}. */
@@ -46,6 +47,8 @@ export interface ForeignModel extends Model {
    * can take the file's place. A loss inside the file, and what only it needs, is left out.
    */
   predict(options: Pick<BuildOptions, "batchSize">): Pick<ModelGraph, "graph" | "variables">;
+  /** The file with other weights, by name, for prediction: symbolic axes stay symbolic. */
+  encode(weights: ReadonlyMap<string, Float32Array>): Uint8Array;
   /** A mask for each dropout of a training graph, ready to feed; none in a file without dropout. */
   masks(batchSize: number, key: MaskKey): Record<string, FloatTensor>;
 }
@@ -84,6 +87,7 @@ export function foreignModel(file: Uint8Array, options: ForeignModelOptions = {}
   return {
     name: options.name ?? "onnx",
     build: (given) => build(given).finish(),
+    encode: (weights) => replaceWeights(file, weights),
     predict: ({ batchSize }) => build({ batchSize, mode: "eval" }, true).predict(),
     masks(batchSize, key) {
       const drops = known.get(batchSize) ?? build({ batchSize, mode: "train" }).drops;
@@ -209,17 +213,21 @@ class Build {
 
   /**
    * Puts a batch's first sample where it is filled up with targets of −1, so that the file's own loss, a
-   * mean over the batch, takes no harm from them.
+   * mean over the batch, is one over samples. The target's axes are the first of the input's.
    *
    * @param at which of the inputs is the target; −1 for none
    */
   #fillUp(values: readonly Value[], at: number): readonly Value[] {
     const target = values[at], g = this.graph;
-    if (target?.dims.length !== 1 || !["int32", "int64"].includes(target.type)) return values;
+    if (!target || !["int32", "int64"].includes(target.type)) return values;
     const whole = g.op("GreaterOrEqual", [target, g.scalar(0, target.type)]);
     return values.map((value) => {
-      const rows = g.reshape(whole, [-1, ...value.dims.slice(1).map(() => 1)]);
-      return g.where(rows, value, g.slice(value, [0], [0], [1]));
+      const rest = value.dims.slice(target.dims.length).map(() => 1);
+      return g.where(
+        g.reshape(whole, [...target.dims, ...rest]),
+        value,
+        g.slice(value, [0], [0], [1]),
+      );
     });
   }
 

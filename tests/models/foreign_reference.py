@@ -170,4 +170,5 @@ def main(network, mode, opset):
         sys.stdout.buffer.write(gradient.numpy().astype("<f8").tobytes())
 
 
-main(*sys.argv[1:])
+if __name__ == "__main__":
+    main(*sys.argv[1:])

@@ -1,0 +1,157 @@
+/**
+ * The files that a run carries with it from where its options find them: the network, where it is an ONNX
+ * file, and the weights it begins with. The run's folder keeps a copy of each and its SHA-256, so that
+ * what is resumed is what was begun.
+ *
+ * @module
+ */
+
+import { join } from "node:path";
+import type { Communicator } from "../runtime/communicator.ts";
+import { CheckpointError } from "./checkpoint.ts";
+import { findModel, weightsOf } from "./graphs.ts";
+import { fileNetwork, IMAGES, isNetworkFile, readLocation } from "./network_file.ts";
+import type { Options } from "./options.ts";
+import { type RunConfig, TAKEN } from "./run_files.ts";
+import { decodeSafetensors, encodeSafetensors } from "./safetensors.ts";
+import type { Network } from "./task.ts";
+import { kindOf } from "./task_defaults.ts";
+import { matchWeights, readWeights, type Weights } from "./weights.ts";
+
+/** What was found at the places that the options name; null where they name none. */
+export interface CarriedFiles {
+  /** An ONNX file. */
+  readonly network: Uint8Array<ArrayBuffer> | null;
+  /** Weights to begin with, as a safetensors file. */
+  readonly initial: Uint8Array<ArrayBuffer> | null;
+}
+
+const KINDS = ["network", "initial"] as const;
+
+/**
+ * Reads what the options name, and checks as much of it as can be without the task's data.
+ *
+ * @throws OptionError when a file is not to be had, or does not fit
+ */
+export async function gatherFiles(options: Options): Promise<CarriedFiles> {
+  const { model, weights, task } = options;
+  const wanted = { network: isNetworkFile(model), initial: weights !== null };
+  const files = await readFiles(options, wanted), { network, initial } = files;
+  if (kindOf(task) === "images") {
+    const built = network ? fileNetwork(network, model, options, IMAGES) : findModel(model);
+    const shape = { batchSize: 1, length: 1, mode: "eval" } as const;
+    if (initial) startingFrom(built, decodeInitial(initial), weights!).build(shape);
+  }
+  return files;
+}
+
+async function readFiles(
+  { model, weights }: Options,
+  wanted: { network: boolean; initial: boolean },
+): Promise<CarriedFiles> {
+  return {
+    network: wanted.network ? await readLocation(model, "--model") : null,
+    initial: wanted.initial ? encode(await readWeights(weights!, "--weights")) : null,
+  };
+}
+
+/** Copies the files into a run's folder. Returns their SHA-256 by name, for its configuration. */
+export async function keepFiles(
+  directory: string,
+  files: CarriedFiles,
+): Promise<Record<string, string>> {
+  const hashes: Record<string, string> = {};
+  for (const kind of KINDS) {
+    const bytes = files[kind], name = TAKEN[kind];
+    if (!bytes) continue;
+    await Deno.writeFile(join(directory, name), bytes);
+    hashes[name] = await sha256(bytes);
+  }
+  return hashes;
+}
+
+/** Throws CheckpointError if a file in a run's folder is not the one that the run was started with. */
+export async function checkFiles(directory: string, { files = {} }: RunConfig): Promise<void> {
+  for (const [name, expected] of Object.entries(files)) {
+    const path = join(directory, name);
+    const found = await Deno.readFile(path).then(sha256, () => null);
+    if (found === expected) continue;
+    throw new CheckpointError(
+      `cannot go on with the run: ${path} is ${
+        found ? "altered" : "missing"
+      }; the run was started ` +
+        `with the file whose SHA-256 is ${expected}`,
+    );
+  }
+}
+
+/**
+ * Gives all ranks what rank 0 finds in the run's folder, or, without one, where the options say.
+ * Collective.
+ *
+ * @param from.directory of rank 0; null without one
+ * @param from.network whether the network that the options name is needed
+ */
+export async function shareFiles(
+  comm: Communicator,
+  options: Options,
+  { directory, network }: { readonly directory: string | null; readonly network: boolean },
+): Promise<CarriedFiles> {
+  const wanted = {
+    network: network && isNetworkFile(options.model),
+    initial: options.weights !== null,
+  };
+  if (!wanted.network && !wanted.initial) return { network: null, initial: null };
+  const own: CarriedFiles = comm.rank !== 0
+    ? { network: null, initial: null }
+    : directory === null
+    ? await readFiles(options, wanted)
+    : {
+      network: wanted.network ? await Deno.readFile(join(directory, TAKEN.network)) : null,
+      initial: wanted.initial ? await Deno.readFile(join(directory, TAKEN.initial)) : null,
+    };
+  const share = async (bytes: Uint8Array<ArrayBuffer> | null) => {
+    const length = Int32Array.of(bytes?.length ?? 0);
+    await comm.bcast(length, 0);
+    const all = bytes ?? new Uint8Array(length[0]);
+    await comm.bcast(all, 0);
+    return all;
+  };
+  return {
+    network: wanted.network ? await share(own.network) : null,
+    initial: wanted.initial ? await share(own.initial) : null,
+  };
+}
+
+/**
+ * The same network with the weights of a file at first, whatever the seed. What it is built from throws
+ * OptionError if they do not fit.
+ *
+ * @param from what the file is called in the message
+ */
+export function startingFrom(network: Network, weights: Weights, from: string): Network {
+  const { ties = {} } = network;
+  const build: Network["build"] = (options) => {
+    const built = network.build(options);
+    const found = matchWeights(weightsOf(built), weights, { what: `--weights ${from}`, ties });
+    const variables = built.variables.map((variable) => {
+      const data = found.get(variable.name);
+      return data ? { ...variable, initial: () => data } : variable;
+    });
+    return { ...built, variables };
+  };
+  return Object.assign(Object.create(network) as Network, { build });
+}
+
+/** Reads the weights to begin with from their copy. */
+export function decodeInitial(bytes: Uint8Array): Weights {
+  const { tensors, metadata } = decodeSafetensors(bytes);
+  return { tensors, exact: metadata.exact !== "false" };
+}
+
+function encode({ tensors, exact }: Weights): Uint8Array<ArrayBuffer> {
+  return encodeSafetensors({ tensors, metadata: { exact: String(exact) } });
+}
+
+const sha256 = async (bytes: Uint8Array<ArrayBuffer>): Promise<string> =>
+  new Uint8Array(await crypto.subtle.digest("SHA-256", bytes)).toHex();

@@ -1,0 +1,121 @@
+/**
+ * A text as a task for networks that read windows of one length and carry nothing from one to the next,
+ * such as transformers.
+ *
+ * @module
+ */
+
+import { Random } from "../runtime/random.ts";
+import { checkPartition, parsePartition, partitionTokens } from "./data/partition.ts";
+import type { TextCorpus } from "./data/text_corpus.ts";
+import type { Options } from "./options.ts";
+import type { Feeds, Split, Task } from "./task.ts";
+
+/** The options of a run that windows need. */
+export type WindowTaskOptions = Pick<
+  Options,
+  "batchSize" | "ranks" | "seed" | "partition" | "bptt" | "evalTokens"
+>;
+
+/**
+ * Language modelling on windows: `input` int32 `[batch, bptt]`, `target` the words that follow.
+ *
+ * The training text is cut into windows of `bptt` tokens that follow each other; each epoch takes them in an
+ * order of its own, dealt out to the ranks. With the partition `proportional` each rank keeps to the windows
+ * of its own part. In an evaluation every token but the text's first is predicted once, from those before it
+ * in its window.
+ *
+ * @throws RangeError when the text has no window for each rank
+ */
+export function windowTask(
+  { train, valid, test }: TextCorpus,
+  options: WindowTaskOptions,
+  rank: number,
+): Task {
+  const { batchSize, ranks, seed, bptt, evalTokens } = options;
+  const partition = parsePartition(options.partition);
+  checkPartition(partition, { data: "text", ranks });
+  const own = partition.kind === "proportional";
+  const [start, end] = own ? partOf(rank) : [0, train.length];
+  const count = Math.floor((end - start - 1) / bptt), all = Math.floor((train.length - 1) / bptt);
+  if (count < 1 || all < ranks * batchSize) {
+    throw new RangeError(
+      `a text of ${train.length} tokens has no windows of ${bptt} tokens for ${ranks} ranks with ` +
+        `${batchSize} columns`,
+    );
+  }
+
+  function partOf(rank: number): [number, number] {
+    if (partition.kind !== "proportional") throw new RangeError("no rank has a part of its own");
+    const part = partitionTokens(partition, { tokens: train.length, ranks })[rank];
+    return [part.start, part.end];
+  }
+
+  let epoch = -1, order: Uint32Array = new Uint32Array();
+  /** The first token of the n-th window that is read. */
+  const windowAt = (n: number): number => {
+    const pass = Math.floor(n / count);
+    if (pass !== epoch) order = new Random(seed, "windows", pass).permutation(count);
+    epoch = pass;
+    return start + order[n % count] * bptt;
+  };
+
+  const split = (name: "valid" | "test", tokens: Int32Array): Split => {
+    const predictions = Math.min(tokens.length - 1, evalTokens ?? Infinity);
+    const windows = Math.ceil(predictions / bptt);
+    return {
+      name,
+      samples: predictions,
+      batchSize,
+      length: bptt,
+      *batches() {
+        for (let first = rank * batchSize; first < windows; first += ranks * batchSize) {
+          const feeds = windowFeeds(batchSize, bptt);
+          for (let row = 0; row < batchSize; row++) {
+            const at = (first + row) * bptt;
+            copy(tokens, at, Math.min(bptt, predictions - at), feeds, row * bptt);
+          }
+          yield feeds;
+        }
+      },
+    };
+  };
+  return {
+    trainSamples: train.length,
+    stepsPerEpoch: all / (ranks * batchSize),
+    epoch: (steps) => steps * ranks * batchSize / all,
+    batch(t) {
+      const feeds = windowFeeds(batchSize, bptt);
+      const first = own ? (t - 1) * batchSize : ((t - 1) * ranks + rank) * batchSize;
+      for (let row = 0; row < batchSize; row++) {
+        copy(train, windowAt(first + row), bptt, feeds, row * bptt);
+      }
+      return { feeds, length: bptt, samples: batchSize * bptt };
+    },
+    splits: [split("valid", valid), split("test", test)],
+    perplexity: true,
+  };
+}
+
+/** Feeds in which nothing counts yet. */
+function windowFeeds(batchSize: number, length: number) {
+  const size = batchSize * length, dims = [batchSize, length];
+  return {
+    input: { type: "int32", dims, data: new Int32Array(size) },
+    target: { type: "int32", dims, data: new Int32Array(size).fill(-1) },
+  } satisfies Feeds;
+}
+
+/** Copies `count` words, and those that follow each, to the place `to` of a batch. */
+function copy(
+  tokens: Int32Array,
+  from: number,
+  count: number,
+  { input, target }: ReturnType<typeof windowFeeds>,
+  to: number,
+): void {
+  for (let i = 0; i < count; i++) {
+    input.data[to + i] = tokens[from + i];
+    target.data[to + i] = tokens[from + i + 1];
+  }
+}
