@@ -101,6 +101,12 @@ export { type RunOutput, train, type Trained, type TrainParts } from "./tasks/tr
 export type { Checkpoints } from "./tasks/loop.ts";
 export { TrainingError } from "./tasks/training_error.ts";
 
+// Plans.
+export type { Measured, OverRanks, TimedAllreduce, Way } from "./tasks/plan/measured.ts";
+export { plan, type PlannedRun, type PlanOptions, type RunPlan } from "./tasks/plan/plan.ts";
+export type { Prediction } from "./tasks/plan/predict.ts";
+export type { NetworkCost } from "./runtime/collectives/allreduce_cost.ts";
+
 // Sweeps.
 export type { Swept, SweptName } from "./tasks/sweep/axes.ts";
 export type { CellResult } from "./tasks/sweep/results.ts";

@@ -16,7 +16,7 @@ downloadPennTreebank downloadWikiText2 drawParticipants encodeModel episode eval
 evaluationWindows filled foreignModel formatModelReport formatPartition generateImages generateText imageTask init isClipped
 kaimingNormal labelCounts launch launchProgram loadCifar10 loadTextCorpus localSgd lower
 naiveParallel nonMonotoneTrigger normaliseBatch openDevice operatorCoverage parametersOf
-parsePartition partitionImages partitionTokens permissionsFor readMetrics report resnet
+parsePartition partitionImages partitionTokens permissionsFor plan readMetrics report resnet
 resolveOptions sequenceLength single slowMo stageWise sweep tokenize train uniform waitAll
 waitAny watchReport
 `.trim().split(/\s+/);

@@ -7,6 +7,7 @@
 import { relative } from "node:path";
 import { loadCsv, loadTables } from "../../deps.ts";
 import type { Summary } from "../metrics.ts";
+import { PLAIN_TABLE } from "../plain_table.ts";
 import { formatBytes } from "../summary_text.ts";
 import { showValue } from "./cells.ts";
 import type { CellResult } from "./results.ts";
@@ -60,7 +61,7 @@ export async function formatTable(
     head: [...columns.map(([head]) => head), ...unfinished ? [""] : []],
     colAligns: [...columns.map((_, i) => i < heads.length ? "left" as const : "right" as const)],
     style: { head: [], border: [], "padding-left": 0, "padding-right": 0 },
-    chars: PLAIN,
+    chars: PLAIN_TABLE,
   });
   for (const cell of cells) {
     const row = columns.map(([, show]) => show(cell) ?? "–");
@@ -69,25 +70,6 @@ export async function formatTable(
   const lines = table.toString().split("\n").map((line) => line.trimEnd());
   return [...lines, ...notes(cells)].join("\n");
 }
-
-/** Two spaces between columns, a line below the headings. */
-const PLAIN = {
-  "top": "",
-  "top-mid": "",
-  "top-left": "",
-  "top-right": "",
-  "bottom": "",
-  "bottom-mid": "",
-  "bottom-left": "",
-  "bottom-right": "",
-  "left": "",
-  "left-mid": "",
-  "mid": "",
-  "mid-mid": "",
-  "right": "",
-  "right-mid": "",
-  "middle": "  ",
-};
 
 function notes(cells: readonly CellResult[]): string[] {
   const baselines = new Set(cells.flatMap(({ baseline }) => baseline ?? []));

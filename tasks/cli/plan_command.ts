@@ -1,0 +1,49 @@
+import { type OptionSpec, toggle } from "../option.ts";
+import { RunFailedError } from "../launch.ts";
+import { OPTIONS, type Options } from "../options.ts";
+import { plan } from "../plan/plan.ts";
+import { formatPlan } from "../plan/table.ts";
+import { viewKind } from "../run_view.ts";
+import type { CommandSpec } from "./command_line.ts";
+
+const EPILOGUE =
+  `It measures a few steps of the actual graph, with all ranks sharing this machine, and the network
+between them, and predicts wall clock and communication share of naive-parallel and of --algorithm
+at I = 1, 2, 4, …, 32. With --link the prediction is for ranks behind such links.
+Examples:
+  deno task plan --ranks 8
+  deno task plan --ranks 8 --preset cifar10-resnet56 --data DIR --link 100mbit,20ms`;
+
+/** Options of a run that a plan has no use for. */
+const { resume: _, checkpointEvery: __, maxRestarts: ___, out: ____, ...HEEDED } = OPTIONS;
+
+const PLAN_OPTIONS: Record<string, OptionSpec<unknown>> = {
+  ...HEEDED,
+  shaped: toggle({
+    flag: "--shaped",
+    group: OPTIONS.link.group,
+    help: "measure with the ranks behind --link, instead of calculating what it costs",
+  }),
+  json: { ...OPTIONS.json, help: "print the plan as JSON on standard output, no table" },
+};
+
+/** `plan`: predicts what runs will take. */
+export const planCommand: CommandSpec = {
+  name: "plan",
+  summary: "predict what a run takes at each interval, here or on a slower network",
+  epilogue: EPILOGUE,
+  options: PLAN_OPTIONS,
+  async run(given) {
+    const { quiet = false, json = false } = given as Partial<Options>;
+    try {
+      const planned = await plan({ ...given, view: viewKind(quiet) });
+      if (json) console.log(JSON.stringify(planned));
+      else console.log(await formatPlan(planned));
+      return 0;
+    } catch (error) {
+      if (!(error instanceof RunFailedError)) throw error;
+      console.error(`celgc: ${error.message}`);
+      return error.code;
+    }
+  },
+};

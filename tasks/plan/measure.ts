@@ -1,0 +1,214 @@
+/**
+ * The planner's measurements, on every rank at once.
+ *
+ * @module
+ */
+
+import type { Communicator } from "../../runtime/communicator.ts";
+import type { NetworkCost } from "../../runtime/collectives/allreduce_cost.ts";
+import { openDevice } from "../../runtime/devices/open.ts";
+import { distance, Exchange } from "../exchange.ts";
+import { openJob } from "../open_job.ts";
+import type { Options } from "../options.ts";
+import { algorithmOf } from "../resolve.ts";
+import { openStepper, type Stepper } from "../stepper.ts";
+import type { TrainParts } from "../train.ts";
+import type { Measured, OverRanks, TimedAllreduce, Way } from "./measured.ts";
+
+/** Steps before the first that counts. */
+const WARM_UP = 2;
+/** Fewest steps that are timed. */
+const LEAST_STEPS = 4;
+/** After this time in ms no more are taken than those. */
+const STEPS_MS = 2000;
+/** Allreduces of one length that are timed, at most. */
+const ROUNDS = 5;
+/** Round trips of one length, at most. */
+const ROUND_TRIPS = 10;
+/** After this time in seconds, allreduces or round trips of one length have been timed enough. */
+const EXCHANGES_SECONDS = 0.5;
+/** Messages are doubled until they take this long, in seconds, … */
+const LONG_SECONDS = 0.05;
+/** … from this many bytes, for which a receiver is asked first, … */
+const LEAST_BYTES = 128 << 10;
+/** … to this many. */
+const MOST_BYTES = 4 << 20;
+
+/** Something that is timed. */
+interface Timed {
+  readonly way: Way | "round";
+  /** @param t which step it is */
+  act(t: number): Promise<void>;
+}
+
+/** What is measured. */
+export interface MeasureOptions {
+  /** As resolved. */
+  readonly options: Options;
+  /** The algorithms whose steps are taken, one after the other. */
+  readonly algorithms: readonly Options["algorithm"][];
+}
+
+/**
+ * Takes steps of the actual graph on the actual data, with all ranks at work but without exchanging
+ * anything, then exchanges without taking steps. Collective.
+ *
+ * @param parts the caller's own model or data
+ * @returns the same on every rank
+ */
+export async function measure(
+  comm: Communicator,
+  { options, algorithms }: MeasureOptions,
+  parts: Pick<TrainParts, "model" | "task"> = {},
+): Promise<Measured> {
+  await using stack = new AsyncDisposableStack();
+  const device = stack.use(await openDevice(options.device, { threads: options.threads }));
+  const { network, task } = await openJob(options, comm.rank, device.kind, parts);
+  const alone = (await comm.split(comm.rank))!;
+  const exchange = new Exchange(alone);
+  const timed: Timed[] = [];
+  let stepper: Stepper | undefined;
+  for (const name of algorithms) {
+    const algorithm = algorithmOf({ ...options, algorithm: name });
+    const gradients = new Set<Way>();
+    for (let t = 1; t <= options.interval; t++) gradients.add(algorithm.exchange(t).gradients);
+    const ways = [...gradients].filter((way) => timed.every((other) => other.way !== way));
+    if (ways.length === 0) continue;
+    const { batchSize, seed } = options, { rank } = comm, { length = 1 } = task.batch(1);
+    const common = { device, network, batchSize, length, seed, rank };
+    const own = stack.use(await openStepper({ ...common, algorithm, gradients, exchange }));
+    // Steps so short that nothing comes of them, however often the same are taken.
+    const size = { learningRate: 1e-9, clipThreshold: 1e-9 };
+    for (const way of ways) {
+      timed.push({
+        way,
+        async act(t) {
+          if (way === "correct") await own.correct(t, task.batch(t));
+          await own.step(t, task.batch(t), size, way);
+        },
+      });
+    }
+    stepper ??= own;
+  }
+  const { weights, parameterCount: parameters } = stepper!;
+  const shared = options.batchNorm === "average" ? weights.length : parameters;
+  const before = new Float32Array(parameters);
+  timed.push({
+    way: "round",
+    act: () =>
+      weights.edit((flat) => {
+        before.set(flat.subarray(0, parameters));
+        for (let i = 0; i < shared; i++) flat[i] /= comm.size;
+        distance(before, flat.subarray(0, parameters));
+        flat.set(before);
+      }),
+  });
+  const { round, ...step } = await inTurn(comm, timed);
+  alone.free();
+  const participants = options.participants ?? comm.size;
+  const group = await comm.split(comm.rank < participants ? 0 : 1, comm.rank);
+  const lengths = [Math.ceil(parameters / 4), parameters, shared];
+  const allreduce: TimedAllreduce[] = [];
+  for (const floats of [...new Set(lengths)]) {
+    const seconds = comm.rank < participants ? await timeAllreduce(group!, floats) : 0;
+    allreduce.push({ floats, seconds: await maximum(comm, seconds) });
+  }
+  group!.free();
+  const { description } = device, { size: ranks } = comm;
+  const { stepsPerEpoch } = task;
+  const measured = { device: description, ranks, stepsPerEpoch, parameters, shared, step, round };
+  return { ...measured, network: await pingPong(comm), allreduce };
+}
+
+/**
+ * Times things that all ranks do, in turn until time is up, so that what else goes on in the machine
+ * meets them all.
+ */
+async function inTurn(
+  comm: Communicator,
+  timed: readonly Timed[],
+): Promise<Record<Timed["way"], OverRanks>> {
+  const seconds = new Float64Array(timed.length);
+  let start = 0, count = -WARM_UP;
+  for (let t = 1; count < LEAST_STEPS || performance.now() - start < STEPS_MS; t++, count++) {
+    if (count === 0) {
+      await comm.barrier();
+      start = performance.now();
+      seconds.fill(0);
+    }
+    for (const [i, { act }] of timed.entries()) {
+      const began = performance.now();
+      await act(t);
+      seconds[i] += (performance.now() - began) / 1000;
+    }
+  }
+  const mean = seconds.map((sum) => sum / count), slowest = mean.slice();
+  await comm.allreduce(mean, "sum");
+  await comm.allreduce(slowest, "max");
+  return Object.fromEntries(
+    timed.map(({ way }, i) => [way, { mean: mean[i] / comm.size, slowest: slowest[i] }]),
+  ) as Record<Timed["way"], OverRanks>;
+}
+
+/** The median of a few, after one to warm up; of a slow one the first is enough. Collective. */
+async function timeAllreduce(comm: Communicator, floats: number): Promise<number> {
+  const values = new Float32Array(floats), times: number[] = [];
+  let spent = 0;
+  while (times.length <= ROUNDS && spent < EXCHANGES_SECONDS) {
+    await comm.barrier();
+    const start = performance.now();
+    await comm.allreduce(values, "sum");
+    const seconds = (performance.now() - start) / 1000;
+    times.push(seconds);
+    spent += await maximum(comm, seconds);
+  }
+  return median(times.length > 1 ? times.slice(1) : times);
+}
+
+/**
+ * Between ranks 0 and 1, while the others wait: half the round trip of an empty message, and what a
+ * message that takes its time adds for each byte.
+ */
+async function pingPong(comm: Communicator): Promise<NetworkCost | null> {
+  if (comm.size === 1) return null;
+  const result = new Float64Array(2);
+  if (comm.rank < 2) {
+    result[0] = await oneWay(comm, 0);
+    let bytes = LEAST_BYTES, less = await oneWay(comm, bytes);
+    while (less < LONG_SECONDS && bytes < MOST_BYTES) less = await oneWay(comm, bytes *= 2);
+    result[1] = bytes / Math.max(await oneWay(comm, 2 * bytes) - less, 1e-9);
+  }
+  await comm.bcast(result, 0);
+  return { latencySeconds: result[0], bytesPerSecond: result[1] };
+}
+
+/** Half the median round trip in seconds; rank 1 is told what rank 0 has found. */
+async function oneWay(comm: Communicator, bytes: number): Promise<number> {
+  const ball = new Uint8Array(bytes), times: number[] = [], found = new Float64Array(1);
+  for (let i = 0, spent = 0; i <= ROUND_TRIPS && spent < EXCHANGES_SECONDS; i++) {
+    const start = performance.now();
+    if (comm.rank === 0) {
+      await comm.send(ball, 1);
+      await comm.recv(ball, 1);
+      found[0] = (performance.now() - start) / 1000;
+      await comm.send(found, 1);
+    } else {
+      await comm.recv(ball, 0);
+      await comm.send(ball, 0);
+      await comm.recv(found, 0);
+    }
+    times.push(found[0] / 2);
+    spent += found[0];
+  }
+  return median(times.length > 1 ? times.slice(1) : times);
+}
+
+async function maximum(comm: Communicator, value: number): Promise<number> {
+  const largest = Float64Array.of(value);
+  await comm.allreduce(largest, "max");
+  return largest[0];
+}
+
+function median(values: number[]): number {
+  return values.toSorted((a, b) => a - b)[values.length >> 1];
+}

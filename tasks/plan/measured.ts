@@ -1,0 +1,52 @@
+/**
+ * What the planner measures.
+ *
+ * @module
+ */
+
+import type { NetworkCost } from "../../runtime/collectives/allreduce_cost.ts";
+import type { Exchange } from "../../optimizers/mod.ts";
+
+/** How the gradients of a step are exchanged. */
+export type Way = Exchange["gradients"];
+
+/** Seconds of something that all ranks do at the same time. */
+export interface OverRanks {
+  /** Averaged over the ranks. */
+  readonly mean: number;
+  /** On the slowest rank. */
+  readonly slowest: number;
+}
+
+/** An allreduce that was timed. */
+export interface TimedAllreduce {
+  /** Length of the buffer. */
+  readonly floats: number;
+  /** The median of some calls, on the slowest rank. */
+  readonly seconds: number;
+}
+
+/** What this machine, or these machines, can do. */
+export interface Measured {
+  /** Where the graph ran: engine, version, hardware. */
+  readonly device: string;
+  /** Ranks that share the machine. */
+  readonly ranks: number;
+  /** Steps in which all ranks together see as many samples as there are; may be a fraction. */
+  readonly stepsPerEpoch: number;
+  /** Floats of the weights that are trained: what an exchange of gradients moves. */
+  readonly parameters: number;
+  /** Floats that a round averages: with running statistics, if those are averaged. */
+  readonly shared: number;
+  /** One step with all that it does by itself, for each way to exchange gradients that was asked for. */
+  readonly step: Readonly<Partial<Record<Way, OverRanks>>>;
+  /** A round's own work: the weights come from the device, are compared and go back. */
+  readonly round: OverRanks;
+  /**
+   * The ranks' network by ping-pong: half a round trip, and what long messages achieve; null for a
+   * single rank.
+   */
+  readonly network: NetworkCost | null;
+  /** Allreduces among those that take part in a round, in the order of their length. */
+  readonly allreduce: readonly TimedAllreduce[];
+}

@@ -1,0 +1,163 @@
+/**
+ * Plans a run: measures what a step and an exchange cost here, and predicts what they come to.
+ *
+ * @module
+ */
+
+import { join } from "node:path";
+import { resolveDevice } from "../../runtime/devices/open.ts";
+import { launchProgram } from "../../runtime/launch.ts";
+import { parseLink } from "../../runtime/link.ts";
+import { findData, processesOf, RunFailedError } from "../launch.ts";
+import { OptionError } from "../option.ts";
+import type { Options } from "../options.ts";
+import { algorithmOf, asOptionError, resolveOptions } from "../resolve.ts";
+import type { ViewKind } from "../run_view.ts";
+import type { Measured } from "./measured.ts";
+import { predict, type Prediction } from "./predict.ts";
+
+/** What is to be planned: any option of `launch` by its name in code. */
+export interface PlanOptions extends Partial<Options> {
+  /**
+   * Whether to measure with the ranks behind `link`, instead of measuring this machine's own network
+   * and calculating what the link adds. @default {false}
+   */
+  readonly shaped?: boolean;
+  /** The intervals to predict. @default {1, 2, 4, 8, 16, 32 and `interval`} */
+  readonly intervals?: readonly number[];
+  /** What is shown on standard error. @default {"silent"} */
+  readonly view?: ViewKind;
+  /** Ends the measurements early, on all ranks. */
+  readonly signal?: AbortSignal;
+}
+
+/** One line of a plan. */
+export interface PlannedRun extends Prediction {
+  /** As in `--algorithm`. */
+  readonly algorithm: Options["algorithm"];
+  /** I; null for an algorithm that does not heed it. */
+  readonly interval: number | null;
+  /** The baseline's seconds over this run's. */
+  readonly speedup: number;
+}
+
+/** A plan. */
+export interface RunPlan {
+  /** Steps of each rank. */
+  readonly steps: number;
+  /** Passes over the training data, by all ranks together. */
+  readonly epochs: number;
+  /** The access link that the prediction is for; null: the network that was measured. */
+  readonly link: string | null;
+  /** Naive-parallel, the baseline, first; then the intervals in increasing order. */
+  readonly runs: readonly PlannedRun[];
+  /** What the prediction rests on. */
+  readonly measured: Measured;
+}
+
+const INTERVALS = [1, 2, 4, 8, 16, 32];
+
+/**
+ * Measures a few steps of the actual graph, with the ranks sharing this machine, and their network, and
+ * predicts wall clock and communication share of the paper's baseline and of the algorithm at several
+ * intervals. With `link` the prediction is for ranks behind such access links. What it is based on, and
+ * what it leaves out, is written in `predict.ts`.
+ *
+ * @throws OptionError when an option has a value it cannot have, before anything is started
+ * @throws RunFailedError when a rank fails
+ *
+ * @example
+ * ```ts ignore
+ * import { plan } from "./plan.ts";
+ * const { runs } = await plan({ ranks: 8, link: "100mbit,20ms" });
+ * for (const { algorithm, interval, seconds } of runs) console.log(algorithm, interval, seconds);
+ * ```
+ */
+export async function plan(given: PlanOptions = {}): Promise<RunPlan> {
+  const { shaped = false, intervals, view = "silent", signal, ...rest } = given;
+  const options = resolveOptions(rest);
+  checkPlan(rest, shaped);
+  options.device = await resolveDevice(options.device);
+  if (options.data !== null) options.data = await findData(options, view);
+  const { link, ranks } = options;
+  const algorithm = hasRounds(options.algorithm) ? options.algorithm : "celgc";
+  const measured = await measureRanks(options, algorithm, shaped, signal);
+  const { stepsPerEpoch } = measured;
+  const steps = Math.min(
+    Math.ceil(options.epochs * stepsPerEpoch),
+    options.maxSteps ?? Infinity,
+  );
+  const shape = link === null || shaped ? null : parseLink(link);
+  const network = shape && {
+    latencySeconds: shape.delayMs / 1000,
+    bytesPerSecond: shape.bitsPerSecond / 8,
+  };
+  const predictOne = (name: Options["algorithm"], interval: number | null) => {
+    const described = algorithmOf({
+      ...options,
+      algorithm: name,
+      interval: interval ?? options.interval,
+    });
+    const participants = interval === null ? ranks : options.participants ?? ranks;
+    return {
+      algorithm: name,
+      interval,
+      ...predict(measured, described, steps, network, participants),
+    };
+  };
+  const all = [...new Set(intervals ?? [...INTERVALS, options.interval])].sort((a, b) => a - b);
+  const runs = [
+    predictOne("naive-parallel", null),
+    ...all.map((interval) => predictOne(algorithm, interval)),
+  ];
+  const [baseline] = runs;
+  return {
+    steps,
+    epochs: steps / stepsPerEpoch,
+    link,
+    runs: runs.map((run) => ({ ...run, speedup: baseline.seconds / run.seconds })),
+    measured,
+  };
+}
+
+function hasRounds(algorithm: Options["algorithm"]): boolean {
+  return algorithm !== "naive-parallel" && algorithm !== "single";
+}
+
+function checkPlan(given: Partial<Options>, shaped: boolean): void {
+  if (given.resume) throw new OptionError("--resume has no meaning for a plan");
+  if (given.algorithm === "single") {
+    throw new OptionError("--algorithm single exchanges nothing: there is nothing to plan");
+  }
+  if (shaped && !given.link) throw new OptionError("--shaped measures behind a --link: give one");
+}
+
+async function measureRanks(
+  options: Options,
+  algorithm: Options["algorithm"],
+  shaped: boolean,
+  signal: AbortSignal | undefined,
+): Promise<Measured> {
+  const directory = await Deno.realPath(await Deno.makeTempDir({ prefix: "celgc-plan-" }));
+  try {
+    const asked = { options, algorithms: [algorithm, "naive-parallel"] };
+    await Deno.writeTextFile(join(directory, "options.json"), JSON.stringify(asked));
+    const { link: _, ...processes } = processesOf(options, directory);
+    const { code, failure, interrupted } = await launchProgram({
+      ...processes,
+      ...(shaped && options.link !== null ? { link: options.link } : {}),
+      program: new URL(import.meta.resolve("./rank.ts")),
+      args: [directory],
+      ...(signal ? { signal } : {}),
+    }).catch((error) => {
+      throw asOptionError(error);
+    });
+    if (code !== 0) {
+      const what = failure?.message ?? `the measurements were ended by ${interrupted}`;
+      throw new RunFailedError(what, code, directory);
+    }
+    return JSON.parse(await Deno.readTextFile(join(directory, "measured.json")));
+  } finally {
+    await Deno.remove(directory, { recursive: true });
+  }
+}

@@ -1,0 +1,90 @@
+/**
+ * From measurements to the wall clock of a run.
+ *
+ * A run of T steps takes
+ *
+ *     Σ_t  s(t) + [gradients are exchanged at t] A(p) + [weights are averaged at t] (r + A(w))
+ *
+ * where s is the time of a step without its exchanges, on the slowest rank, while all ranks share the
+ * machine; r a round's own work; p and w the floats of the gradients and of what is averaged. A is the
+ * time of an allreduce: measured, for the ranks' own network, between the lengths on the straight line
+ * a + bn; for another network what the same machine needs for it (copies, sums, waking up), plus what
+ * the α–β model says of that network, see `allreduce_cost.ts`. Communication is everything but the mean
+ * rank's steps: the faster ranks wait for the slowest.
+ *
+ * Start-up, evaluations, checkpoints and the delivery of metrics are left out, as they are in a
+ * summary's `trainSeconds`.
+ *
+ * @module
+ */
+
+import {
+  allreduceSeconds,
+  allreduceTraffic,
+  type NetworkCost,
+} from "../../runtime/collectives/allreduce_cost.ts";
+import type { Algorithm } from "../../optimizers/mod.ts";
+import type { Measured, TimedAllreduce } from "./measured.ts";
+
+/** What a run is expected to come to. */
+export interface Prediction {
+  /** Rounds of averaging. */
+  readonly rounds: number;
+  /** Wall clock of the training. */
+  readonly seconds: number;
+  /** Share of it that goes into exchanges, waiting included; from 0 to 1. */
+  readonly communicationShare: number;
+  /** Payload bytes that all ranks send for the exchanges. */
+  readonly bytesSent: number;
+}
+
+/**
+ * Predicts a run.
+ *
+ * @param measured must know a step of every way in which the algorithm exchanges gradients
+ * @param network the network that the run will have; null for the one that was measured
+ * @param participants ranks that take part in a round
+ */
+export function predict(
+  measured: Measured,
+  algorithm: Algorithm,
+  steps: number,
+  network: NetworkCost | null,
+  participants: number = measured.ranks,
+): Prediction {
+  const { ranks, parameters, shared, round } = measured;
+  const allreduce = (floats: number, among: number) => {
+    const own = timeOf(measured.allreduce, floats);
+    return among === 1 ? 0 : own + (network ? allreduceSeconds(network, among, 4 * floats) : 0);
+  };
+  const gradients = allreduce(parameters, ranks), weights = allreduce(shared, participants);
+  let working = 0, seconds = 0, rounds = 0, bytesSent = 0;
+  for (let t = 1; t <= steps; t++) {
+    const plan = algorithm.exchange(t), step = measured.step[plan.gradients];
+    if (!step) {
+      throw new RangeError(`no step that exchanges gradients to ${plan.gradients} was timed`);
+    }
+    working += step.mean;
+    seconds += step.slowest;
+    if (plan.gradients !== "none") {
+      seconds += gradients;
+      bytesSent += allreduceTraffic(ranks, 4 * parameters);
+    }
+    if (plan.weights !== "none") {
+      rounds++;
+      seconds += round.slowest + weights;
+      bytesSent += allreduceTraffic(participants, 4 * shared);
+    }
+  }
+  const communicationShare = seconds > 0 ? 1 - working / seconds : 0;
+  return { rounds, seconds, communicationShare, bytesSent };
+}
+
+/** The time of an allreduce of any length: on the line through the shortest and the longest. */
+function timeOf(timed: readonly TimedAllreduce[], floats: number): number {
+  const exact = timed.find((each) => each.floats === floats);
+  if (exact) return exact.seconds;
+  const [short, long] = [timed[0], timed.at(-1)!];
+  const slope = Math.max(0, (long.seconds - short.seconds) / (long.floats - short.floats));
+  return Math.max(0, long.seconds + slope * (floats - long.floats));
+}

@@ -1,0 +1,64 @@
+import assert from "node:assert/strict";
+import { celgc, naiveParallel } from "../../../optimizers/mod.ts";
+import { allreduceSeconds, allreduceTraffic } from "../../../runtime/collectives/allreduce_cost.ts";
+import type { Measured } from "../../../tasks/plan/measured.ts";
+import { predict } from "../../../tasks/plan/predict.ts";
+
+/** A megabyte a second, ten milliseconds. */
+const NETWORK = { latencySeconds: 0.01, bytesPerSecond: 1e6 };
+
+const MEASURED: Measured = {
+  device: "none",
+  ranks: 8,
+  stepsPerEpoch: 10,
+  parameters: 100_000,
+  shared: 110_000,
+  step: { none: { mean: 0.1, slowest: 0.12 }, replace: { mean: 0.15, slowest: 0.15 } },
+  round: { mean: 0.001, slowest: 0.002 },
+  network: NETWORK,
+  allreduce: [{ floats: 25_000, seconds: 0.5 }, { floats: 100_000, seconds: 2 }, {
+    floats: 110_000,
+    seconds: 2.5,
+  }],
+};
+
+const near = (actual: number, expected: number) =>
+  assert.ok(Math.abs(actual - expected) < 1e-9 * expected + 1e-12, `${actual}, not ${expected}`);
+
+Deno.test("an allreduce costs its latencies and its bytes", () => {
+  near(allreduceSeconds(NETWORK, 1, 1e6), 0);
+  // Within the wave: to rank 0 and back.
+  near(allreduceSeconds(NETWORK, 2, 1000), 2 * 0.01 + 2 * 0.001);
+  near(allreduceSeconds(NETWORK, 8, 1000), 2 * 0.01 + 14 * 0.001);
+  near(allreduceSeconds(NETWORK, 9, 0), 4 * 0.01);
+  // An agreement, then two steps that carry (N−1)/N each.
+  near(allreduceSeconds(NETWORK, 2, 1e6), 4 * 0.01 + 1);
+  near(allreduceSeconds(NETWORK, 8, 1e6), 4 * 0.01 + 1.75);
+  // A network so fast that only the round trips count: 16 segments of half a MiB, four at a time.
+  const fast = { latencySeconds: 1, bytesPerSecond: Infinity };
+  near(allreduceSeconds(fast, 2, 16 << 20), 2 + 4 * 2);
+  near(allreduceTraffic(8, 1000), 14_000);
+});
+
+Deno.test("a run is its steps on the slowest rank, and its exchanges as they were measured", () => {
+  const every4 = predict(MEASURED, celgc({ interval: 4 }), 10, null);
+  near(every4.seconds, 10 * 0.12 + 2 * (2.5 + 0.002));
+  near(every4.communicationShare, 1 - 10 * 0.1 / every4.seconds);
+  assert.deepEqual([every4.rounds, every4.bytesSent], [2, 2 * 14 * 440_000]);
+  const baseline = predict(MEASURED, naiveParallel(), 10, null);
+  near(baseline.seconds, 10 * (0.15 + 2 + 2.5 + 0.002));
+  assert.deepEqual([baseline.rounds, baseline.bytesSent], [10, 10 * 14 * (400_000 + 440_000)]);
+});
+
+Deno.test("another network adds what it costs, among those that take part", () => {
+  const own = predict(MEASURED, celgc({ interval: 5 }), 10, null).seconds;
+  const on = (ranks?: number) => predict(MEASURED, celgc({ interval: 5 }), 10, NETWORK, ranks);
+  near(on().seconds - own, 2 * allreduceSeconds(NETWORK, 8, 440_000));
+  near(on(6).seconds - own, 2 * allreduceSeconds(NETWORK, 6, 440_000));
+  assert.equal(on(6).bytesSent, 2 * 10 * 440_000);
+});
+
+Deno.test("a step that was not timed is not made up", () => {
+  const corrected = celgc({ interval: 2, step: { clipBy: "max" } });
+  assert.throws(() => predict(MEASURED, corrected, 10, null), /no step .* to norm was timed/);
+});
