@@ -1,3 +1,4 @@
+import { join } from "node:path";
 import { encodeModel } from "../../models/mod.ts";
 import {
   evalGraph,
@@ -8,19 +9,16 @@ import {
   stepGraph,
   weightsOf,
 } from "../graphs.ts";
-import {
-  fileNetwork,
-  type FileOptions,
-  isNetworkFile,
-  networkName,
-  readLocation,
-} from "../network_file.ts";
-import { choice, OptionError, text } from "../option.ts";
+import { fileNetwork, isNetworkFile, networkName, readLocation } from "../network_file.ts";
+import { awdLstmNetwork, awdLstmOf } from "../language_network.ts";
+import { choice, integer, OptionError, text } from "../option.ts";
+import type { NetworkFile } from "../option_values.ts";
 import { OPTIONS, type Options } from "../options.ts";
 import { algorithmOf, resolveOptions } from "../resolve.ts";
+import { readConfig, TAKEN } from "../run_files.ts";
 import { encodeSafetensors } from "../safetensors.ts";
 import type { Network } from "../task.ts";
-import { matchWeights, readWeights, stateDict } from "../weights.ts";
+import { matchWeights, readWeights, stateDict, type Weights } from "../weights.ts";
 import { checkFile } from "./check_file.ts";
 import type { CommandSpec } from "./command_line.ts";
 
@@ -31,6 +29,32 @@ const TARGETS = ["portable", "cpu", "wasm", "webgpu"] as const;
 /** The options of a run that decide what its graphs are. */
 const { model, loss, dims, weights, seed, json } = OPTIONS;
 const { batchSize, algorithm, clipBy, momentum, dampening, nesterov, weightDecay } = OPTIONS;
+const { embedding, hidden, layers, bptt, activationRegularisation, temporalRegularisation } =
+  OPTIONS;
+const { dropoutWord, dropoutInput, dropoutHidden, dropoutOutput, dropoutWeight } = OPTIONS;
+const RUN = {
+  model,
+  loss,
+  dims,
+  batchSize,
+  algorithm,
+  clipBy,
+  momentum,
+  dampening,
+  nesterov,
+  weightDecay,
+  embedding,
+  hidden,
+  layers,
+  bptt,
+  dropoutWord,
+  dropoutInput,
+  dropoutHidden,
+  dropoutOutput,
+  dropoutWeight,
+  activationRegularisation,
+  temporalRegularisation,
+} as const;
 
 const EXPORT_OPTIONS = {
   check: text({
@@ -66,22 +90,22 @@ const EXPORT_OPTIONS = {
     defaultText: "<model>-<graph>.onnx",
     placeholder: "file",
   }),
-  model,
   weights: {
     ...weights,
     help: "weights to put inside: a safetensors file (path or URL) with PyTorch's names, or the " +
-      "folder of a run",
+      "folder of a run, which also says what network they belong to",
     defaultText: "none, they are inputs; of a network's file: its own",
   },
-  loss,
-  dims,
-  batchSize,
-  algorithm,
-  clipBy,
-  momentum,
-  dampening,
-  nesterov,
-  weightDecay,
+  ...RUN,
+  vocabulary: integer({
+    flag: "--vocabulary",
+    group: GRAPH,
+    help: "different words, for awd-lstm",
+    unit: "words",
+    from: 1,
+    default: null,
+    defaultText: "that of the weights; without them 10000, Penn Treebank's",
+  }),
   seed: { ...seed, help: "decides the weights in a .safetensors file where no others are given" },
   json: { ...json, help: "print what was written, or the report of --check, as JSON" },
 } as const;
@@ -90,19 +114,29 @@ interface ExportOptions extends Partial<Options> {
   check?: string;
   graph?: typeof GRAPHS[number];
   target?: typeof TARGETS[number];
+  vocabulary?: number;
 }
+
+/** Words of Penn Treebank. */
+const VOCABULARY = 10_000;
 
 /** `export`: writes a graph of a network as an ONNX file, or examines one. */
 export const exportCommand: CommandSpec = {
   name: "export",
   summary: "write a network's graph as an ONNX file, or say what becomes of one in training",
   options: EXPORT_OPTIONS,
-  async run({ check, graph: kind = "forward", target = "portable", out, ...given }: ExportOptions) {
+  async run(
+    { check, graph: kind = "forward", target = "portable", out, vocabulary, ...given }:
+      ExportOptions,
+  ) {
     const { loss = null, dims = null, json = false } = given;
     if (check !== undefined) return await checkFile(check, { loss, dims, json });
-    const options = resolveOptions(given);
-    const network = await openNetwork(options);
-    const inside = await weightsInside(network, options);
+    const options = resolve({ ...await optionsOfRun(given.weights), ...given });
+    const weights = options.weights === null
+      ? null
+      : await readWeights(options.weights, "--weights");
+    const network = await openNetwork(options, vocabulary ?? wordsOf(weights));
+    const inside = weightsInside(network, weights, options);
     const path = out ?? `${networkName(options.model)}-${kind}.onnx`;
     const written = path.endsWith(".safetensors")
       ? encodeState(network, inside, options)
@@ -138,22 +172,50 @@ function describe(path: string, bytes: number, lists: Lists): string {
   return `${path}: ${bytes} bytes; ${texts.join("; ")}`;
 }
 
+/** The options that decide what the network of a run is; none if the place is no run's folder. */
+async function optionsOfRun(folder: string | null | undefined): Promise<Partial<Options>> {
+  const config = folder && await readConfig(folder).catch(() => null);
+  if (!config) return {};
+  const { options } = config;
+  const names = Object.keys(RUN) as (keyof typeof RUN)[];
+  const own = Object.fromEntries(names.map((name) => [name, options[name]]));
+  return isNetworkFile(options.model)
+    ? { ...own, model: join(folder, TAKEN.network) as NetworkFile }
+    : own;
+}
+
+/** Options as those of a run that could be. */
+function resolve(given: Partial<Options>): Options {
+  // No text is read: any folder will do.
+  const text = given.model === "awd-lstm" ? { task: "ptb", data: "." } : {};
+  return resolveOptions({ ...text, ...given });
+}
+
+/** The words that an AWD-LSTM with these weights knows. */
+function wordsOf(weights: Weights | null): number {
+  const words = weights?.tensors.find(({ name }) => /(^|\.)encoder\.weight$/.test(name));
+  return words?.dims[0] ?? VOCABULARY;
+}
+
 /** The network that is named; a file's open lengths must all be given. */
-async function openNetwork({ model, loss, dims }: Options): Promise<Network> {
-  if (!isNetworkFile(model)) return findModel(model);
-  const options: FileOptions = { loss, dims };
-  return fileNetwork(await readLocation(model, "--model"), model, options, null);
+async function openNetwork(options: Options, vocabulary: number): Promise<Network> {
+  const { model } = options;
+  if (isNetworkFile(model)) {
+    return fileNetwork(await readLocation(model, "--model"), model, options, null);
+  }
+  return model === "awd-lstm" ? awdLstmNetwork(awdLstmOf(options, vocabulary)) : findModel(model);
 }
 
 /** The weights that belong into the file, by name; null if they are to be inputs. */
-async function weightsInside(
+function weightsInside(
   network: Network,
+  given: Weights | null,
   { model, weights, seed }: Options,
-): Promise<Map<string, Float32Array> | null> {
+): Map<string, Float32Array> | null {
   const variables = variablesOf(network);
-  if (weights !== null) {
-    const what = `--weights ${weights}`, { ties = {} } = network;
-    return matchWeights(variables, await readWeights(weights, "--weights"), { what, ties });
+  if (given) {
+    const { ties = {} } = network;
+    return matchWeights(variables, given, { what: `--weights ${weights}`, ties });
   }
   if (!isNetworkFile(model)) return null;
   return new Map(variables.map(({ name, initial }) => [name, initial(seed)]));
@@ -198,7 +260,7 @@ function encodeGraph(
 }
 
 function build(network: Network, kind: typeof GRAPHS[number], options: Options): JobGraph {
-  const shape = { batchSize: options.batchSize };
+  const shape = { batchSize: options.batchSize, length: options.bptt };
   switch (kind) {
     case "forward":
       return forwardGraph(network, shape);
