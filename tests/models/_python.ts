@@ -1,6 +1,7 @@
 /** Debian's Python with PyTorch, as an independent reference. */
 
-const PYTHON = "/usr/bin/python3";
+/** Debian's, which packages of Debian are installed for. */
+export const PYTHON = "/usr/bin/python3";
 
 /** Whether `import torch` works there; if it does not, tests that need it say so and are skipped. */
 export const hasTorch = await (async () => {
