@@ -46,6 +46,12 @@ export interface Algorithm {
   readonly update: StepOptions;
   /** What is exchanged around step `t`, counted from 1. Pure, and the same on every rank. */
   exchange(t: number): Exchange;
+  /**
+   * Whether the average of a round is waited for only when the next is due, see `overlapped`.
+   *
+   * @default {false}
+   */
+  readonly overlap?: boolean;
   /** Taken by every rank alike after each averaging of the weights; absent: the average stands. */
   readonly outer?: OuterStep;
   /**

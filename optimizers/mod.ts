@@ -29,6 +29,7 @@ export {
   AVERAGING_TRIGGER,
   nonMonotoneTrigger,
 } from "./non_monotone_averaging.ts";
+export { overlapped } from "./overlap.ts";
 export { drawParticipants } from "./participants.ts";
 export { type StageDecay, stageWise, type StepSize } from "./schedule.ts";
 export { single, type SingleOptions } from "./single.ts";

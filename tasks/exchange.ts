@@ -17,10 +17,20 @@ export interface Traffic {
   readonly seconds: number;
 }
 
+/** An average on its way. */
+export interface Exchanging {
+  /** Lets it move on: a turn of the event loop, which steps on the CPU hold up. */
+  progress(): Promise<void>;
+  /** Waits until the average is there. To be called once. */
+  wait(): Promise<void>;
+}
+
 /** Averages arrays over ranks and keeps count. */
 export class Exchange implements Remembers {
   readonly #comm: Communicator;
   readonly #groups = new Map<string, Communicator | null>();
+  /** All ranks again, for what goes on beside other exchanges. */
+  #beside: Communicator | null = null;
   #traffic = { bytesSent: 0, bytesReceived: 0, seconds: 0 };
 
   /** @param comm the ranks of the job; stays the caller's */
@@ -43,9 +53,35 @@ export class Exchange implements Remembers {
     const all = !participants || participants.length === this.#comm.size;
     const group = all ? this.#comm : await this.#group(participants);
     if (!group || group.size === 1) return;
-    const start = performance.now(), before = totals(group);
-    await mean(group, values);
-    const after = totals(group);
+    await this.#count(group, () => mean(group, values));
+  }
+
+  /**
+   * Begins to replace `values` by their mean over all ranks, in place; they are the exchange's until it
+   * has ended. One at a time. Collective.
+   */
+  async begin(values: Float32Array): Promise<Exchanging> {
+    if (this.#comm.size === 1) {
+      return { progress: () => Promise.resolve(), wait: () => Promise.resolve() };
+    }
+    const comm = this.#beside ??= await this.#comm.dup();
+    const before = totals(comm);
+    const request = comm.iallreduce(values, "sum");
+    return {
+      progress: async () => void await request.test(),
+      wait: () =>
+        this.#count(comm, async () => {
+          await request.wait();
+          for (let i = 0; i < values.length; i++) values[i] /= comm.size;
+        }, before),
+    };
+  }
+
+  /** Adds what is done to the traffic: its bytes since `before`, and the time that it is waited for. */
+  async #count(comm: Communicator, work: () => Promise<void>, before = totals(comm)) {
+    const start = performance.now();
+    await work();
+    const after = totals(comm);
     this.#traffic.bytesSent += after.bytesSent - before.bytesSent;
     this.#traffic.bytesReceived += after.bytesReceived - before.bytesReceived;
     this.#traffic.seconds += (performance.now() - start) / 1000;

@@ -83,6 +83,12 @@ export const EXPERIMENT: Table<Experiment> = {
     choices: ["after", "before"],
     default: "after",
   }),
+  overlap: toggle({
+    flag: "--overlap",
+    group: HOW,
+    help: "go on while a round's average travels and catch up with it in the next round: another " +
+      "algorithm, CoCoD-SGD's (celgc, local-sgd)",
+  }),
   lr: real({
     flag: "--lr",
     group: HOW,

@@ -25,12 +25,13 @@ import { distance, type Exchange } from "./exchange.ts";
 import type { MetricsLog, Position, Summary } from "./metrics.ts";
 import type { Options } from "./options.ts";
 import { Outer } from "./outer.ts";
+import { type Arrived, Overlap } from "./overlap.ts";
 import { scoresOf, splitKey } from "./scores.ts";
 import type { Stepper } from "./stepper.ts";
 import { Tally } from "./tally.ts";
 import type { Task } from "./task.ts";
 import { Telemetry } from "./telemetry.ts";
-import { TrainingError } from "./training_error.ts";
+import { checkDrift, checkFinite } from "./training_error.ts";
 import { type Settled, Underway } from "./underway.ts";
 
 /** What the loop drives; all of it is the caller's. */
@@ -80,6 +81,7 @@ export class Loop implements Remembers {
   /** Largest clipping threshold since the last round. */
   #clipPeak = 0;
   #outer: Outer | null = null;
+  readonly #overlap: Overlap | null;
   /** Samples this rank has learnt from. */
   #samples = 0;
   readonly #trigger: AveragingTrigger;
@@ -92,7 +94,9 @@ export class Loop implements Remembers {
     this.#parts = parts;
     this.#telemetry = new Telemetry(parts.comm, parts.log);
     this.#tally = new Tally(parts.algorithm.update.clip, parts.steps);
-    this.#own = new Float32Array(parts.stepper.parameterCount);
+    const { exchange, stepper: { parameterCount } } = parts;
+    this.#own = new Float32Array(parameterCount);
+    this.#overlap = parts.algorithm.overlap ? new Overlap(exchange, parameterCount) : null;
     this.#trigger = new AveragingTrigger(parts.options.averagingTrigger);
   }
 
@@ -130,9 +134,12 @@ export class Loop implements Remembers {
       }
       if (saves) {
         await this.#telemetry.deliver();
+        await this.#overlap?.arrive();
         await writeCheckpoint(comm, checkpoints.directory, t, this.#remembering());
       }
     }
+    // No rank leaves while others still need its part; nobody steps on, so there is nothing to make up.
+    await this.#overlap?.arrive();
     return await this.#summarize();
   }
 
@@ -140,7 +147,7 @@ export class Loop implements Remembers {
   #remembering(): Remembers[] {
     const { stepper, exchange } = this.#parts;
     const own = [stepper, exchange, this.#tally, this.#trigger, this];
-    return [...own, ...this.#outer ? [this.#outer] : []];
+    return [...own, ...[this.#outer, this.#overlap].filter((each) => each !== null)];
   }
 
   /** Where the loop itself stands. */
@@ -173,7 +180,7 @@ export class Loop implements Remembers {
   }
 
   async #step(t: number): Promise<void> {
-    const { options, task, algorithm, exchange, stepper } = this.#parts;
+    const { comm, options, task, algorithm, exchange, stepper } = this.#parts;
     const began = performance.now();
     const { lr, clip, decayAt, decayFactor, decayClip } = options;
     const size = stageWise(
@@ -205,10 +212,11 @@ export class Loop implements Remembers {
     syncSeconds += exchange.traffic.seconds - beforeGradients;
     this.#underway.add({ t, size: own, samples: this.#samples, syncSeconds, began, step });
     const meets = plan.weights !== "none" || plan.gradients !== "none";
+    await this.#overlap?.progress();
     if (!meets && !step.ready) return;
     const settled = await this.#underway.settle(), last = settled.pop()!;
     this.#note(settled);
-    this.#checkFinite(last);
+    checkFinite({ t, rank: comm.rank, ...last.result });
     const seconds = plan.weights === "after" ? await this.#average(t, size) : 0;
     const now = performance.now(), milliseconds = last.milliseconds + now - last.ended;
     this.#note([{ ...last, syncSeconds: syncSeconds + seconds, milliseconds, ended: now }]);
@@ -218,11 +226,11 @@ export class Loop implements Remembers {
 
   /** Notes steps that are done, in order. */
   #note(steps: readonly Settled[]): void {
-    const { clip } = this.#parts.algorithm.update;
+    const { algorithm: { update: { clip } }, comm: { rank } } = this.#parts;
     for (const step of steps) {
-      this.#checkFinite(step);
       const { t, size: { learningRate, clipThreshold }, samples, syncSeconds } = step;
       const { result: { loss, gradNorm, clipNorm }, milliseconds: stepMs } = step;
+      checkFinite({ t, rank, loss, gradNorm });
       const clipped = clip && isClipped(clipNorm, learningRate, clipThreshold);
       const seconds = (step.ended - this.#start!) / 1000;
       const position = { ...this.#position(t), samples, seconds };
@@ -233,10 +241,35 @@ export class Loop implements Remembers {
   }
 
   /** One round of averaging when `t` steps are done. Returns its seconds on this rank. */
-  async #average(t: number, size: StepSize): Promise<number> {
+  #average(t: number, size: StepSize): Promise<number> {
+    return this.#overlap ? this.#catchUp(t, this.#overlap) : this.#meet(t, size);
+  }
+
+  /**
+   * A round in which the ranks make up for the average of the one before, and begin the next. Running
+   * statistics are left out: their average over the ranks, which is evaluated, is the same either way.
+   */
+  async #catchUp(t: number, overlap: Overlap): Promise<number> {
+    const { comm, algorithm, stepper } = this.#parts;
+    const began = performance.now();
+    const arrived = await overlap.arrive();
+    await stepper.weights.edit(async (flat) => {
+      const parameters = flat.subarray(0, stepper.parameterCount);
+      if (arrived) overlap.apply(parameters);
+      await overlap.begin(parameters, algorithm.driftBound(this.#clipPeak));
+    });
+    this.#clipPeak = 0;
+    const seconds = (performance.now() - began) / 1000;
+    const everyone = Array.from({ length: comm.size }, (_, rank) => rank);
+    if (arrived) this.#noteRound(t, arrived, everyone, seconds);
+    return seconds;
+  }
+
+  /** A round in which the ranks wait for their average. */
+  async #meet(t: number, size: StepSize): Promise<number> {
     const { comm, options, algorithm, exchange, stepper } = this.#parts;
     const began = performance.now();
-    const round = ++this.#round, { parameterCount } = stepper;
+    const round = this.#round + 1, { parameterCount } = stepper;
     const count = options.participants ?? comm.size;
     const participants = drawParticipants(options.seed, round, comm.size, count);
     const takesPart = participants.includes(comm.rank);
@@ -254,13 +287,24 @@ export class Loop implements Remembers {
       await exchange.average(new Float32Array(), participants);
     }
     const bound = count === comm.size ? algorithm.driftBound(this.#clipPeak) : null;
-    this.#checkDrift(t, drift, bound);
     this.#clipPeak = 0;
-    const syncMs = performance.now() - began;
-    const measure = takesPart ? { syncMs, drift } : null;
+    const seconds = (performance.now() - began) / 1000;
+    this.#noteRound(t, { drift, bound }, participants, takesPart ? seconds : null);
+    return takesPart ? seconds : 0;
+  }
+
+  /** Notes a round whose average has been applied; `seconds` is null on a rank that took no part. */
+  #noteRound(
+    t: number,
+    { drift, bound }: Arrived,
+    participants: readonly number[],
+    seconds: number | null,
+  ): void {
+    this.#round++;
+    checkDrift({ t, rank: this.#parts.comm.rank, drift, bound });
+    const measure = seconds === null ? null : { syncMs: seconds * 1000, drift };
     this.#telemetry.round(this.#position(t), bound, participants, measure);
     this.#tally.round(drift, bound);
-    return takesPart ? syncMs / 1000 : 0;
   }
 
   /** Evaluates, and notes what was found. Returns it of the split that is watched. */
@@ -331,24 +375,6 @@ export class Loop implements Remembers {
       bytesSent,
       bytesReceived,
     };
-  }
-
-  #checkFinite({ t, result: { loss, gradNorm } }: Settled): void {
-    if (Number.isFinite(loss) && Number.isFinite(gradNorm)) return;
-    throw new TrainingError(
-      `training has diverged: at step ${t} rank ${this.#parts.comm.rank} has loss ${loss} and ` +
-        `gradient norm ${gradNorm}; try a smaller --lr or --clip`,
-    );
-  }
-
-  /** Lemma 1 of the paper is a theorem: to exceed it means that the software is wrong. */
-  #checkDrift(t: number, drift: number, bound: number | null): void {
-    // The average is rounded to float32, so a bound of 0 is met to a few units in the last place.
-    if (bound === null || drift <= bound * 1.001 + 1e-4) return;
-    throw new TrainingError(
-      `after step ${t} rank ${this.#parts.comm.rank} is ${drift} away from the average, farther ` +
-        `than the ${bound} that is proven possible: this is a fault of the program`,
-    );
   }
 }
 

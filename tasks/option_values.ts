@@ -88,6 +88,8 @@ export interface Experiment extends Language, Carried {
   interval: number;
   /** The side of the step on which a round averages. */
   average: "after" | "before";
+  /** Whether the average of a round is waited for only when the next is due. */
+  overlap: boolean;
   /** Learning rate η. */
   lr: number;
   /** Clipping threshold γ. */

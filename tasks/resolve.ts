@@ -12,6 +12,7 @@ import {
   episode,
   localSgd,
   naiveParallel,
+  overlapped,
   single,
   slowMo,
   type StepOptions,
@@ -60,6 +61,15 @@ export function resolveOptions(given: Readonly<Record<string, unknown>>): Option
     if (average !== "after") {
       throw new OptionError(`--algorithm ${algorithm} averages after the step, not before it`);
     }
+  }
+  if (options.overlap) {
+    const { ranks, participants } = options;
+    if (participants !== null && participants < ranks) {
+      throw new OptionError(
+        `--overlap needs all ${ranks} ranks in every round, not --participants ${participants}`,
+      );
+    }
+    named(() => algorithmOf(options));
   }
   const kind = kindOf(task), files = filesOf(task);
   if (files === null && (options.data !== null || options.download)) {
@@ -114,8 +124,14 @@ export function tlsOf(
   throw new OptionError("TLS needs all of --tls-cert, --tls-key and --tls-ca, or none of them");
 }
 
-/** The optimizer that the options describe. */
+/** The optimizer that the options describe. Throws RangeError if they do not fit together. */
 export function algorithmOf(options: Options): Algorithm {
+  const algorithm = waitingOf(options);
+  return options.overlap ? overlapped(algorithm) : algorithm;
+}
+
+/** The optimizer whose rounds wait for their averages. */
+function waitingOf(options: Options): Algorithm {
   const step = stepOptions(options);
   const { interval, average } = options;
   switch (options.algorithm) {

@@ -3,3 +3,29 @@ export class TrainingError extends Error {
   /** The name of the class. */
   override readonly name = "TrainingError";
 }
+
+/** Throws TrainingError unless a step's numbers are finite. */
+export function checkFinite(
+  { t, rank, loss, gradNorm }: { t: number; rank: number; loss: number; gradNorm: number },
+): void {
+  if (Number.isFinite(loss) && Number.isFinite(gradNorm)) return;
+  throw new TrainingError(
+    `training has diverged: at step ${t} rank ${rank} has loss ${loss} and gradient norm ` +
+      `${gradNorm}; try a smaller --lr or --clip`,
+  );
+}
+
+/**
+ * Throws TrainingError if a rank is farther from the average than its bound, null for none. Lemma 1 of
+ * the paper is a theorem: to exceed it means that the software is wrong.
+ */
+export function checkDrift(
+  { t, rank, drift, bound }: { t: number; rank: number; drift: number; bound: number | null },
+): void {
+  // The average is rounded to float32, so a bound of 0 is met to a few units in the last place.
+  if (bound === null || drift <= bound * 1.001 + 1e-4) return;
+  throw new TrainingError(
+    `after step ${t} rank ${rank} is ${drift} away from the average, farther than the ${bound} ` +
+      "that is proven possible: this is a fault of the program",
+  );
+}

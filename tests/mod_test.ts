@@ -15,7 +15,7 @@ createOp createTextSampler defaultOptions differentiate diloco download download
 downloadPennTreebank downloadWikiText2 drawParticipants encodeModel episode evaluationBatches
 evaluationWindows filled foreignModel formatModelReport formatPartition generateImages generateText imageTask init isClipped
 kaimingNormal labelCounts launch launchProgram loadCifar10 loadTextCorpus localSgd lower
-naiveParallel nonMonotoneTrigger normaliseBatch openDevice operatorCoverage parametersOf
+naiveParallel nonMonotoneTrigger normaliseBatch openDevice operatorCoverage overlapped parametersOf
 parsePartition partitionImages partitionTokens permissionsFor plan readMetrics report resnet
 resolveOptions sequenceLength single slowMo stageWise sweep tokenize train uniform waitAll
 waitAny watchReport

@@ -27,6 +27,7 @@ const VARIANTS: LaunchOptions[] = [
   { momentum: 0.9, dampening: 0.1, weightDecay: 1e-3, decayAt: [1], batchNorm: "local" },
   { clipBy: "max", interval: 3, ranks: 3, participants: 2 },
   { algorithm: "slowmo" },
+  { overlap: true },
   { algorithm: "episode", interval: 3 },
 ];
 

@@ -1,0 +1,118 @@
+/** Overlapped averaging on real ranks against the algorithm taken serially, by hand. */
+
+import assert from "node:assert/strict";
+import { celgc, diloco, episode, naiveParallel, overlapped, single } from "../../optimizers/mod.ts";
+import { openDevice } from "../../runtime/devices/open.ts";
+import { init } from "../../runtime/init.ts";
+import { Exchange } from "../../tasks/exchange.ts";
+import { OptionError } from "../../tasks/option.ts";
+import { resolveOptions } from "../../tasks/resolve.ts";
+import { openStepper, type StepResult } from "../../tasks/stepper.ts";
+import { mlp, mlpTask } from "./_mlp.ts";
+import { trainMlp } from "./_train_mlp.ts";
+
+const RANKS = 3, BATCH = 4, STEPS = 13, INTERVAL = 3, SEED = 5, LR = 0.8, CLIP = 0.3;
+
+/** The mean of some weights, each element summed in the order of the ranks and rounded twice. */
+function meanOf(all: readonly Float32Array[]): Float32Array {
+  return all[0].map((_, i) =>
+    Math.fround(all.reduce((sum, weights) => sum + weights[i], 0)) / all.length
+  );
+}
+
+/** N networks in one process, stepped in turn; averages are applied a round late. */
+async function bySerialSteps() {
+  const comm = await init();
+  await using stack = new AsyncDisposableStack();
+  const device = stack.use(await openDevice("cpu"));
+  const steppers = await Promise.all(Array.from({ length: RANKS }, async (_, rank) => {
+    const algorithm = celgc({ interval: INTERVAL });
+    const common = { device, network: mlp, batchSize: BATCH, algorithm, seed: SEED, rank };
+    const gradients = new Set(["none"] as const);
+    return stack.use(await openStepper({ ...common, gradients, exchange: new Exchange(comm) }));
+  }));
+  const results: StepResult[][] = steppers.map(() => []);
+  const drifts: number[] = [];
+  let starts: Float32Array[] | null = null;
+  for (let t = 1; t <= STEPS; t++) {
+    for (const [rank, stepper] of steppers.entries()) {
+      const batch = mlpTask(rank, RANKS, BATCH).batch(t);
+      const size = { learningRate: LR, clipThreshold: CLIP };
+      results[rank].push(await (await stepper.submit(t, batch, size, "none")).result());
+    }
+    if (t % INTERVAL !== 0) continue;
+    if (starts) {
+      const average = meanOf(starts), before = starts;
+      const distances = before.map((start) =>
+        Math.sqrt(start.reduce((sum, x, i) => sum + (x - average[i]) ** 2, 0))
+      );
+      drifts.push(Math.max(...distances));
+      for (const [rank, stepper] of steppers.entries()) {
+        await stepper.weights.edit((flat) => {
+          flat.forEach((x, i) => flat[i] = x + Math.fround(average[i] - before[rank][i]));
+        });
+      }
+    }
+    starts = await Promise.all(steppers.map((stepper) => stepper.weights.read()));
+  }
+  const last = await Promise.all(steppers.map((stepper) => stepper.weights.read()));
+  return { results, drifts, weights: [...meanOf(last)] };
+}
+
+Deno.test({
+  name: "overlapped averaging is its serial counterpart, bit for bit on every rank",
+  // The engine keeps threads for the life of the process.
+  sanitizeOps: false,
+  sanitizeResources: false,
+  async fn(test) {
+    const { results, drifts, weights } = await bySerialSteps();
+    const options = { ranks: RANKS, batchSize: BATCH, maxSteps: STEPS, interval: INTERVAL };
+    const rest = { seed: SEED, lr: LR, clip: CLIP, evalEvery: 0.02 };
+    const run = await trainMlp({ ...options, ...rest, overlap: true });
+    for (let rank = 0; rank < RANKS; rank++) {
+      const own = run.records.flatMap((r) => r.type === "step" && r.rank === rank ? [r] : []);
+      assert.deepEqual(own.map(({ loss }) => loss), results[rank].map(({ loss }) => loss));
+      assert.deepEqual(own.map((r) => r.gradNorm), results[rank].map((r) => r.gradNorm));
+    }
+    assert.deepEqual(run.weights, weights);
+    const rounds = run.records.flatMap((record) => record.type === "round" ? [record] : []);
+    // The average of round 3 is there when the next is due, at step 6.
+    assert.deepEqual(rounds.map(({ step, round }) => [step, round]), [[6, 1], [9, 2], [12, 3]]);
+    assert.deepEqual(rounds.map(({ drift }) => drift), drifts);
+    for (const { drift, driftBound } of rounds) {
+      assert.equal(driftBound, 2 * CLIP * INTERVAL);
+      assert.ok(drift > 0 && drift <= driftBound!);
+    }
+    assert.equal(run.summary.identicalWeights, true);
+    await test.step("and not the algorithm that waits", async () => {
+      const waiting = await trainMlp({ ...options, ...rest });
+      assert.notDeepEqual(waiting.weights, run.weights);
+      assert.equal(waiting.summary.rounds, 4);
+    });
+  },
+});
+
+Deno.test("what cannot be overlapped is refused", () => {
+  const common = { interval: 4 };
+  for (const algorithm of [diloco(common), episode(common), naiveParallel({}), single({})]) {
+    assert.throws(() => overlapped(algorithm), RangeError);
+  }
+  assert.equal(overlapped(celgc(common)).overlap, true);
+  const cases: [Parameters<typeof resolveOptions>[0], RegExp][] = [
+    ...["slowmo", "diloco", "episode", "naive-parallel", "single"].map((algorithm) =>
+      [{ algorithm }, new RegExp(`averages of ${algorithm} cannot be overlapped`)] as [
+        { algorithm: string },
+        RegExp,
+      ]
+    ),
+    [{ participants: 2 }, /--overlap needs all 8 ranks in every round, not --participants 2/],
+  ];
+  for (const [given, message] of cases) {
+    assert.throws(() => resolveOptions({ ...given, overlap: true }), (error) => {
+      assert.ok(error instanceof OptionError);
+      assert.match(error.message, message);
+      return true;
+    });
+  }
+  assert.equal(resolveOptions({ overlap: true, algorithm: "local-sgd" }).overlap, true);
+});
