@@ -130,7 +130,9 @@ export class Loop implements Remembers {
       if (due || saves || t === steps) this.#note(await this.#underway.settle());
       if (due || t === steps) {
         const { loss } = await this.#evaluate(t);
-        if (!stepper.averages && this.#trigger.fires(loss)) await stepper.startAveraging();
+        // An end between two evaluations is not noted: a run that goes on would not have it.
+        const fires = due && !stepper.averages && this.#trigger.fires(loss);
+        if (fires) await stepper.startAveraging();
       }
       if (saves) {
         await this.#telemetry.deliver();

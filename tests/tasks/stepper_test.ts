@@ -1,0 +1,43 @@
+import assert from "node:assert/strict";
+import { celgc } from "../../optimizers/mod.ts";
+import { PLAIN_STEP } from "../../optimizers/clipped_step.ts";
+import { Communicator } from "../../runtime/communicator.ts";
+import { openDevice } from "../../runtime/devices/open.ts";
+import { SingleTransport } from "../../runtime/single_transport.ts";
+import { Exchange } from "../../tasks/exchange.ts";
+import { openStepper } from "../../tasks/stepper.ts";
+import { mlp, mlpTask } from "./_mlp.ts";
+
+Deno.test("weights are averaged over the steps from where that begins, and from nowhere before", async () => {
+  await using device = await openDevice("cpu");
+  const comm = new Communicator(new SingleTransport("localhost"));
+  const task = mlpTask(0, 1, 4), size = { learningRate: 0.8, clipThreshold: 0.3 };
+  const step = { ...PLAIN_STEP, weightDecay: 0.01 };
+  for (const way of ["none", "replace"] as const) {
+    await using stepper = await openStepper({
+      device,
+      network: mlp,
+      batchSize: 4,
+      algorithm: celgc({ interval: 1, average: "after", step }),
+      gradients: new Set([way]),
+      exchange: new Exchange(comm),
+      seed: 4,
+      rank: 0,
+    });
+    const seen: Float32Array[] = [];
+    for (let t = 1; t <= 7; t++) {
+      if (t === 4) await stepper.startAveraging();
+      const { result } = await stepper.submit(t, task.batch(t), size, way);
+      assert.ok(Number.isFinite((await result()).loss));
+      if (t >= 4) seen.push(await stepper.weights.read());
+    }
+    assert.equal(stepper.averagedSteps, 4);
+    const averages = await stepper.averages!.read();
+    assert.equal(averages.length, stepper.parameterCount);
+    averages.forEach((average, i) => {
+      const mean = seen.reduce((sum, weights) => sum + weights[i], 0) / seen.length;
+      assert.ok(Math.abs(average - mean) < 1e-6, `${average} instead of ${mean}`);
+    });
+    assert.ok(averages.some((average, i) => Math.abs(average - seen[3][i]) > 1e-3));
+  }
+});

@@ -1,0 +1,228 @@
+import assert from "node:assert/strict";
+import { loadOnnxRuntimeNode } from "../../deps.ts";
+import { generateText } from "../../tasks/data/generated_text.ts";
+import { launch, type LaunchOptions } from "../../tasks/launch.ts";
+import { type EvalRecord, readMetrics, type StepRecord } from "../../tasks/metrics.ts";
+import { report } from "../../tasks/report/report.ts";
+import { sweep } from "../../tasks/sweep/sweep.ts";
+import { formatTable } from "../../tasks/sweep/table.ts";
+import { celgc, temporaryFolder } from "./_deno.ts";
+
+// Without a window system Mesa complains of the missing folder each time an adapter is asked for.
+if (!Deno.env.has("XDG_RUNTIME_DIR")) Deno.env.set("XDG_RUNTIME_DIR", "/no/such/folder");
+
+const hasGpu = await navigator.gpu?.requestAdapter() != null;
+
+/** A network that is quick. */
+const SMALL = {
+  task: "generated-text",
+  ranks: 2,
+  device: "cpu",
+  trainSize: 1500,
+  testSize: 200,
+  embedding: 8,
+  hidden: 12,
+  layers: 2,
+  bptt: 12,
+} as const satisfies LaunchOptions;
+
+Deno.test("a text is learnt from the command line, and its perplexity stands beside the best there is", async () => {
+  await using folder = await temporaryFolder();
+  const out = `${folder.path}/run`;
+  const sizes = "--train-size 12000 --test-size 1000 --embedding 32 --hidden 48 --epochs 8";
+  const args = `--task generated-text --ranks 2 --device cpu ${sizes} --out ${out}`.split(" ");
+  const { code, stdout, stderr } = await celgc("launch", ...args);
+  assert.equal(code, 0, stderr);
+  assert.match(stderr, /^untrained +validation perplexity 17\d\.\d\d/m);
+  assert.match(stderr, /^epoch 8\.00 +test perplexity/m);
+  assert.match(stdout, /^test perplexity +\d+\.\d\d +\(untrained 17/m);
+  assert.match(stdout, /^best possible +7\.\d\d; the source has 2\.\d+ nats a token$/m);
+  assert.match(stdout, / tokens\/s/);
+  assert.doesNotMatch(stdout, /batch norm|accuracy/);
+
+  const records = readMetrics(`${out}/metrics.jsonl`);
+  const evals = records.filter((each): each is EvalRecord => each.type === "eval");
+  assert.deepEqual(evals.map(({ split }) => split), [...Array(9).fill("valid"), "test"]);
+  assert.deepEqual(evals.slice(1).map(({ count }) => count), Array(9).fill(999));
+  for (const { loss, perplexity } of evals) assert.equal(perplexity, Math.exp(loss));
+  const summary = records.find((each) => each.type === "summary")!;
+  assert.equal(summary.testPerplexity, evals.at(-1)!.perplexity);
+  assert.equal(summary.validationPerplexity, evals.at(-2)!.perplexity);
+  assert.equal(summary.untrainedPerplexity, evals[0].perplexity);
+  // Knowing how frequent each word is gives 63, knowing nothing 176.
+  assert.ok(summary.testPerplexity! < 40, `perplexity ${summary.testPerplexity}`);
+  assert.ok(summary.testPerplexity! > summary.bestPerplexity!);
+  assert.ok(records.every((each) => each.type === "eval" || !("batchNorm" in each)));
+  const steps = records.filter((each): each is StepRecord => each.type === "step");
+  const rates = new Set(steps.map(({ lr }) => lr));
+  assert.ok(rates.size > 5, "η follows the windows' lengths");
+  assert.ok(steps.every(({ lr, clip }) => Math.abs(lr / clip - 4) < 1e-9));
+
+  const page = await Deno.readTextFile((await report([out])).page);
+  for (const id of ["test-perplexity", "valid-perplexity"]) assert.ok(page.includes(id), id);
+});
+
+Deno.test("a sweep over texts compares perplexities", async () => {
+  await using folder = await temporaryFolder();
+  const given = { ...SMALL, maxSteps: 6, algorithm: ["celgc", "local-sgd", "diloco"] as const };
+  const { axes, cells } = await sweep({ ...given, out: folder.path });
+  const table = await formatTable(axes, cells);
+  assert.ok(cells.every(({ summary }) => summary!.testPerplexity! < 200));
+  assert.match(table, /perplexity/);
+  assert.doesNotMatch(table, /accuracy/);
+});
+
+/** What must be the same in a run that was interrupted. */
+async function resumes(variant: LaunchOptions, first: number, steps: number) {
+  await using folder = await temporaryFolder();
+  const options = { ...SMALL, dropoutWeight: 0.3, epochs: 99, evalEvery: 0.5, ...variant };
+  const whole = await launch({ ...options, maxSteps: steps, out: `${folder.path}/whole` });
+  const out = `${folder.path}/parts`;
+  await launch({ ...options, maxSteps: first, checkpointEvery: first, out });
+  const parts = await launch({ resume: out, maxSteps: steps });
+  for (
+    const field of ["weightsHash", "trainLoss", "testLoss", "averagedSteps", "clipRate"] as const
+  ) {
+    assert.equal(parts.summary[field], whole.summary[field], field);
+  }
+  const samples = (dir: string) =>
+    readMetrics(`${dir}/metrics.jsonl`)
+      .flatMap((each) => each.type === "step" ? [[each.step, each.rank, each.samples]] : [])
+      .sort((a, b) => a[0] - b[0] || a[1] - b[1]);
+  assert.deepEqual(samples(parts.dir), samples(whole.dir));
+  return whole.summary;
+}
+
+Deno.test("a resumed text goes on where it was, within a pass", async () => {
+  const { averagedSteps } = await resumes({ partition: "proportional:60,40" }, 9, 14);
+  assert.equal(averagedSteps, undefined);
+});
+
+/** Steps so long that the validation loss soon rises. */
+const RESTLESS = { lr: 40, clip: 40, averagingTrigger: 1 } as const;
+
+for (const algorithm of ["celgc", "naive-parallel"] as const) {
+  Deno.test(`averages over the steps are part of checkpoints (${algorithm})`, async () => {
+    const variant = { ...RESTLESS, algorithm };
+    const early = await resumes(variant, 10, 80), late = await resumes(variant, 70, 80);
+    assert.ok(early.averagedSteps! > 10, `averaged over ${early.averagedSteps} steps`);
+    assert.deepEqual(late.averagedSteps, early.averagedSteps);
+    assert.equal(late.weightsHash, early.weightsHash);
+  });
+}
+
+Deno.test("averaging over the steps changes what is evaluated, not what is trained", async () => {
+  await using folder = await temporaryFolder();
+  const options = { ...SMALL, ...RESTLESS, maxSteps: 80, epochs: 99, evalEvery: 0.5 };
+  const averaged = await launch({ ...options, out: `${folder.path}/averaged` });
+  const none = { ...options, averagingTrigger: null };
+  const plain = await launch({ ...none, out: `${folder.path}/plain` });
+  const losses = (dir: string) =>
+    readMetrics(`${dir}/metrics.jsonl`)
+      .flatMap((each) => each.type === "step" && each.rank === 0 ? [each.loss] : []);
+  assert.deepEqual(losses(averaged.dir), losses(plain.dir), "training itself is not touched");
+  assert.notEqual(averaged.summary.weightsHash, plain.summary.weightsHash);
+  assert.notEqual(averaged.summary.testLoss, plain.summary.testLoss);
+});
+
+Deno.test("model.onnx predicts a text of any length in plain onnxruntime", async () => {
+  await using folder = await temporaryFolder();
+  const run = await launch({ ...SMALL, maxSteps: 30, testColumns: 1, out: `${folder.path}/run` });
+  const { test } = generateText({ seed: 1, train: 1500, valid: 200, test: 200 });
+  const ort = (await loadOnnxRuntimeNode()).default;
+  const session = await ort.InferenceSession.create(
+    Deno.readFileSync(`${run.dir}/model.onnx`),
+  );
+  assert.ok(session.inputNames.includes("rnns.1.cell"), session.inputNames.join());
+  const state: Record<string, unknown> = {};
+  for (const [layer, size] of [12, 8].entries()) {
+    for (const what of ["hidden", "cell"]) {
+      const zeros = new Float32Array(size);
+      state[`rnns.${layer}.${what}`] = new ort.Tensor("float32", zeros, [1, size]);
+    }
+  }
+  let nats = 0, at = 0;
+  for (const length of [31, 1, 100, 67]) {
+    const feeds = {
+      ...state,
+      input: new ort.Tensor("int32", test.slice(at, at + length), [length, 1]),
+      restart: new ort.Tensor("float32", [0], []),
+      last: new ort.Tensor("int32", [length - 1], []),
+    };
+    // deno-lint-ignore no-explicit-any
+    const outputs = await session.run(feeds as any);
+    const logits = outputs.logits.data as Float32Array, words = logits.length / length;
+    for (let i = 0; i < length; i++) {
+      const row = logits.subarray(i * words, (i + 1) * words);
+      nats += Math.log(row.reduce((sum, x) => sum + Math.exp(x), 0)) - row[test[at + i + 1]];
+    }
+    for (const name of Object.keys(state)) state[name] = outputs[`${name}.next`];
+    at += length;
+  }
+  assert.equal(at, test.length - 1);
+  assert.ok(Math.abs(nats / at - run.summary.testLoss) < 1e-4);
+  await session.release();
+});
+
+Deno.test(`a text trains alike on every device${hasGpu ? "" : " (webgpu skipped)"}`, async () => {
+  await using folder = await temporaryFolder();
+  // On a software adapter compiling the shaders takes most of the time: one layer, one window.
+  const sizes = { embedding: 4, hidden: 5, layers: 1, dropoutWeight: 0.3 };
+  const tiny = { ...sizes, testSize: 60, bptt: 10, maxSteps: 4, testColumns: 10 };
+  const losses = async (device: "cpu" | "wasm" | "webgpu") => {
+    const out = `${folder.path}/${device}`;
+    const { dir } = await launch({ ...SMALL, ...tiny, ranks: 1, batchSize: 2, device, out });
+    return readMetrics(`${dir}/metrics.jsonl`)
+      .flatMap((each) => each.type === "step" || each.type === "eval" ? [each.loss] : []);
+  };
+  const cpu = await losses("cpu");
+  assert.equal(cpu.length, 4 + 3);
+  for (const device of hasGpu ? ["wasm", "webgpu"] as const : ["wasm"] as const) {
+    const other = await losses(device);
+    cpu.forEach((loss, i) => assert.ok(Math.abs(other[i] / loss - 1) < 1e-3, `${device} ${other}`));
+  }
+});
+
+/** A text in the official layout of a task. */
+async function writeCorpus(folder: string, names: readonly string[]): Promise<void> {
+  const lines = "the cat saw a dog\na dog saw the cat near the tree\nthe tree grew\n";
+  for (const name of names) await Deno.writeTextFile(`${folder}/${name}`, lines.repeat(60));
+}
+
+for (
+  const [task, split] of [["ptb", "SPLIT.txt"], ["wikitext2", "wiki.SPLIT.tokens"]] as const
+) {
+  const names = ["train", "valid", "test"].map((name) => split.replace("SPLIT", name));
+  Deno.test(`--task ${task} reads the official layout, and says which split is missing`, async () => {
+    await using folder = await temporaryFolder();
+    await writeCorpus(folder.path, names);
+    const sizes = { embedding: 4, hidden: 5, layers: 1, batchSize: 2, bptt: 8 };
+    const given = { task, ranks: 2, device: "cpu", data: folder.path, ...sizes } as const;
+    const { summary } = await launch({ ...given, maxSteps: 4, out: `${folder.path}/run` });
+    assert.ok(summary.testPerplexity! > 1 && summary.testPerplexity! < 100);
+    await Deno.remove(`${folder.path}/${names[1]}`);
+    const args = `--task ${task} --ranks 2 --device cpu --max-steps 1 --data ${folder.path}`;
+    const ended = await celgc("launch", ...args.split(" "), "--out", `${folder.path}/other`);
+    assert.equal(ended.code, 1);
+    assert.equal(ended.stdout, "");
+    assert.ok(ended.stderr.includes(`${names[1]} missing from ${folder.path}`), ended.stderr);
+    assert.doesNotMatch(ended.stderr, /at file:/);
+  });
+}
+
+Deno.test("a preset at small scale runs on a text in the official layout", async () => {
+  await using folder = await temporaryFolder();
+  await writeCorpus(folder.path, ["train.txt", "valid.txt", "test.txt"]);
+  for (const preset of ["ptb-awd-lstm", "ptb-partial-participation"] as const) {
+    const given = { preset, data: folder.path, device: "cpu", scale: 1e-3, maxSteps: 4 } as const;
+    const sizes = { batchSize: 1, bptt: 5, hidden: 16, embedding: 8 };
+    const out = `${folder.path}/${preset}`;
+    const { summary, config } = await launch({ ...given, ...sizes, out });
+    assert.deepEqual([config.options.scale, config.options.epochs], [1e-3, 25]);
+    assert.equal(config.plan!.trainSamples, 114); // a tenth
+    assert.equal(summary.identicalWeights, true);
+    const rounds = readMetrics(`${out}/metrics.jsonl`)
+      .flatMap((each) => each.type === "round" ? [each.participants.length] : []);
+    assert.deepEqual(rounds, [preset === "ptb-awd-lstm" ? 8 : 6]);
+  }
+});
