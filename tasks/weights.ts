@@ -146,7 +146,7 @@ export function stateDict(
 
 function unwrapped(tensors: readonly NamedTensor[]): NamedTensor[] {
   const prefix = WRAPPERS.find((each) => tensors.every(({ name }) => name.startsWith(each)));
-  if (!prefix) return [...tensors];
+  if (!prefix || tensors.length === 0) return [...tensors];
   return unwrapped(tensors.map((each) => ({ ...each, name: each.name.slice(prefix.length) })));
 }
 

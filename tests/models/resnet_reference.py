@@ -89,4 +89,5 @@ def main():
         sys.stdout.buffer.write(tensor.detach().numpy().astype("<f8").tobytes())
 
 
-main()
+if __name__ == "__main__":
+    main()
