@@ -7,6 +7,7 @@
 import type { Communicator } from "../../runtime/communicator.ts";
 import type { NetworkCost } from "../../runtime/collectives/allreduce_cost.ts";
 import { openDevice } from "../../runtime/devices/open.ts";
+import { shareFiles } from "../carried_files.ts";
 import { distance, Exchange } from "../exchange.ts";
 import { openJob } from "../open_job.ts";
 import type { Options } from "../options.ts";
@@ -21,6 +22,8 @@ const WARM_UP = 2;
 const LEAST_STEPS = 4;
 /** After this time in ms no more are taken than those. */
 const STEPS_MS = 2000;
+/** Most steps that a GPU is given ahead. */
+const MOST_AHEAD = 8;
 /** Allreduces of one length that are timed, at most. */
 const ROUNDS = 5;
 /** Round trips of one length, at most. */
@@ -37,7 +40,9 @@ const MOST_BYTES = 4 << 20;
 /** Something that is timed. */
 interface Timed {
   readonly way: Way | "round";
-  /** @param t which step it is */
+  /** Steps that are taken at a time. */
+  readonly count: number;
+  /** @param t which step is the first */
   act(t: number): Promise<void>;
 }
 
@@ -49,21 +54,28 @@ export interface MeasureOptions {
   readonly algorithms: readonly Options["algorithm"][];
 }
 
+/** What is measured instead of what the options name, and where the files are that they name. */
+export interface MeasuredParts extends Pick<TrainParts, "model" | "task"> {
+  /** Folder that rank 0 reads them from. */
+  readonly directory?: string;
+}
+
 /**
  * Takes steps of the actual graph on the actual data, with all ranks at work but without exchanging
  * anything, then exchanges without taking steps. Collective.
  *
- * @param parts the caller's own model or data
  * @returns the same on every rank
  */
 export async function measure(
   comm: Communicator,
   { options, algorithms }: MeasureOptions,
-  parts: Pick<TrainParts, "model" | "task"> = {},
+  parts: MeasuredParts = {},
 ): Promise<Measured> {
   await using stack = new AsyncDisposableStack();
   const device = stack.use(await openDevice(options.device, { threads: options.threads }));
-  const { network, task } = await openJob(options, comm.rank, device.kind, parts);
+  const { directory = null, ...own } = parts;
+  const files = await shareFiles(comm, options, { directory, network: !own.model });
+  const { network, task } = await openJob(options, comm.rank, device.kind, { ...own, files });
   const alone = (await comm.split(comm.rank))!;
   const exchange = new Exchange(alone);
   const timed: Timed[] = [];
@@ -76,25 +88,33 @@ export async function measure(
     if (ways.length === 0) continue;
     const { batchSize, seed } = options, { rank } = comm, { length = 1 } = task.batch(1);
     const common = { device, network, batchSize, length, seed, rank };
-    const own = stack.use(await openStepper({ ...common, algorithm, gradients, exchange }));
+    const taken = stack.use(await openStepper({ ...common, algorithm, gradients, exchange }));
     // Steps so short that nothing comes of them, however often the same are taken.
     const size = { learningRate: 1e-9, clipThreshold: 1e-9 };
     for (const way of ways) {
+      // A GPU is given steps ahead where nothing is exchanged between them.
+      const count = way === "none" ? Math.min(options.interval, MOST_AHEAD) : 1;
       timed.push({
         way,
+        count,
         async act(t) {
-          if (way === "correct") await own.correct(t, task.batch(t));
-          await own.step(t, task.batch(t), size, way);
+          if (way === "correct") await taken.correct(t, task.batch(t));
+          const steps = [];
+          for (let i = 0; i < count; i++) {
+            steps.push(await taken.submit(t + i, task.batch(t + i), size, way));
+          }
+          for (const step of steps) await step.result();
         },
       });
     }
-    stepper ??= own;
+    stepper ??= taken;
   }
   const { weights, parameterCount: parameters } = stepper!;
   const shared = options.batchNorm === "average" ? weights.length : parameters;
   const before = new Float32Array(parameters);
   timed.push({
     way: "round",
+    count: 1,
     act: () =>
       weights.edit((flat) => {
         before.set(flat.subarray(0, parameters));
@@ -115,8 +135,11 @@ export async function measure(
   }
   group!.free();
   const { description } = device, { size: ranks } = comm;
-  const { stepsPerEpoch } = task;
-  const measured = { device: description, ranks, stepsPerEpoch, parameters, shared, step, round };
+  const { epochs, maxSteps } = options;
+  const whole = task.steps?.(epochs) ?? Math.ceil(epochs * task.stepsPerEpoch);
+  const steps = Math.min(whole, maxSteps ?? Infinity);
+  const run = { steps, epochs: task.epoch(steps) };
+  const measured = { device: description, ranks, run, parameters, shared, step, round };
   return { ...measured, network: await pingPong(comm), allreduce };
 }
 
@@ -130,16 +153,16 @@ async function inTurn(
 ): Promise<Record<Timed["way"], OverRanks>> {
   const seconds = new Float64Array(timed.length);
   let start = 0, count = -WARM_UP;
-  for (let t = 1; count < LEAST_STEPS || performance.now() - start < STEPS_MS; t++, count++) {
+  for (; count < LEAST_STEPS || performance.now() - start < STEPS_MS; count++) {
     if (count === 0) {
       await comm.barrier();
       start = performance.now();
       seconds.fill(0);
     }
-    for (const [i, { act }] of timed.entries()) {
+    for (const [i, each] of timed.entries()) {
       const began = performance.now();
-      await act(t);
-      seconds[i] += (performance.now() - began) / 1000;
+      await each.act(1 + (WARM_UP + count) * each.count);
+      seconds[i] += (performance.now() - began) / 1000 / each.count;
     }
   }
   const mean = seconds.map((sum) => sum / count), slowest = mean.slice();

@@ -32,8 +32,8 @@ export interface Measured {
   readonly device: string;
   /** Ranks that share the machine. */
   readonly ranks: number;
-  /** Steps in which all ranks together see as many samples as there are; may be a fraction. */
-  readonly stepsPerEpoch: number;
+  /** The run that was asked for: steps of each rank, passes over the data by all of them together. */
+  readonly run: { readonly steps: number; readonly epochs: number };
   /** Floats of the weights that are trained: what an exchange of gradients moves. */
   readonly parameters: number;
   /** Floats that a round averages: with running statistics, if those are averaged. */

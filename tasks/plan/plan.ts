@@ -8,6 +8,7 @@ import { join } from "node:path";
 import { resolveDevice } from "../../runtime/devices/open.ts";
 import { launchProgram } from "../../runtime/launch.ts";
 import { parseLink } from "../../runtime/link.ts";
+import { gatherFiles, keepFiles } from "../carried_files.ts";
 import { findData, processesOf, RunFailedError } from "../launch.ts";
 import { OptionError } from "../option.ts";
 import type { Options } from "../options.ts";
@@ -82,11 +83,7 @@ export async function plan(given: PlanOptions = {}): Promise<RunPlan> {
   const { link, ranks } = options;
   const algorithm = hasRounds(options.algorithm) ? options.algorithm : "celgc";
   const measured = await measureRanks(options, algorithm, shaped, signal);
-  const { stepsPerEpoch } = measured;
-  const steps = Math.min(
-    Math.ceil(options.epochs * stepsPerEpoch),
-    options.maxSteps ?? Infinity,
-  );
+  const { steps, epochs } = measured.run;
   const shape = link === null || shaped ? null : parseLink(link);
   const network = shape && {
     latencySeconds: shape.delayMs / 1000,
@@ -113,7 +110,7 @@ export async function plan(given: PlanOptions = {}): Promise<RunPlan> {
   const [baseline] = runs;
   return {
     steps,
-    epochs: steps / stepsPerEpoch,
+    epochs,
     link,
     runs: runs.map((run) => ({ ...run, speedup: baseline.seconds / run.seconds })),
     measured,
@@ -140,6 +137,7 @@ async function measureRanks(
 ): Promise<Measured> {
   const directory = await Deno.realPath(await Deno.makeTempDir({ prefix: "celgc-plan-" }));
   try {
+    await keepFiles(directory, await gatherFiles(options));
     const asked = { options, algorithms: [algorithm, "naive-parallel"] };
     await Deno.writeTextFile(join(directory, "options.json"), JSON.stringify(asked));
     const { link: _, ...processes } = processesOf(options, directory);

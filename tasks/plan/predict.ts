@@ -10,7 +10,8 @@
  * time of an allreduce: measured, for the ranks' own network, between the lengths on the straight line
  * a + bn; for another network what the same machine needs for it (copies, sums, waking up), plus what
  * the α–β model says of that network, see `allreduce_cost.ts`. Communication is everything but the mean
- * rank's steps: the faster ranks wait for the slowest.
+ * rank's steps: the faster ranks wait for the slowest. With `--overlap`, A(w) counts as far as it is
+ * longer than the steps of a round.
  *
  * Start-up, evaluations, checkpoints and the delivery of metrics are left out, as they are in a
  * summary's `trainSeconds`.
@@ -58,7 +59,7 @@ export function predict(
     return among === 1 ? 0 : own + (network ? allreduceSeconds(network, among, 4 * floats) : 0);
   };
   const gradients = allreduce(parameters, ranks), weights = allreduce(shared, participants);
-  let working = 0, seconds = 0, rounds = 0, bytesSent = 0;
+  let working = 0, seconds = 0, rounds = 0, bytesSent = 0, meanwhile = 0;
   for (let t = 1; t <= steps; t++) {
     const plan = algorithm.exchange(t), step = measured.step[plan.gradients];
     if (!step) {
@@ -66,13 +67,16 @@ export function predict(
     }
     working += step.mean;
     seconds += step.slowest;
+    meanwhile += step.slowest;
     if (plan.gradients !== "none") {
       seconds += gradients;
       bytesSent += allreduceTraffic(ranks, 4 * parameters);
     }
     if (plan.weights !== "none") {
       rounds++;
-      seconds += round.slowest + weights;
+      // Where a round's average is waited for at the next, it travels while the steps go on.
+      seconds += round.slowest + Math.max(0, weights - (algorithm.overlap ? meanwhile : 0));
+      meanwhile = 0;
       bytesSent += allreduceTraffic(participants, 4 * shared);
     }
   }

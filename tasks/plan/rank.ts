@@ -17,7 +17,7 @@ if (import.meta.main) {
     const options: MeasureOptions = JSON.parse(
       await Deno.readTextFile(join(directory, "options.json")),
     );
-    const measured = await measure(comm, options);
+    const measured = await measure(comm, options, { directory });
     if (comm.rank === 0) {
       await Deno.writeTextFile(join(directory, "measured.json"), JSON.stringify(measured));
     }

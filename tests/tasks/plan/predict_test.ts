@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { celgc, naiveParallel } from "../../../optimizers/mod.ts";
+import { celgc, naiveParallel, overlapped } from "../../../optimizers/mod.ts";
 import { allreduceSeconds, allreduceTraffic } from "../../../runtime/collectives/allreduce_cost.ts";
 import type { Measured } from "../../../tasks/plan/measured.ts";
 import { predict } from "../../../tasks/plan/predict.ts";
@@ -10,7 +10,7 @@ const NETWORK = { latencySeconds: 0.01, bytesPerSecond: 1e6 };
 const MEASURED: Measured = {
   device: "none",
   ranks: 8,
-  stepsPerEpoch: 10,
+  run: { steps: 10, epochs: 1 },
   parameters: 100_000,
   shared: 110_000,
   step: { none: { mean: 0.1, slowest: 0.12 }, replace: { mean: 0.15, slowest: 0.15 } },
@@ -56,6 +56,12 @@ Deno.test("another network adds what it costs, among those that take part", () =
   near(on().seconds - own, 2 * allreduceSeconds(NETWORK, 8, 440_000));
   near(on(6).seconds - own, 2 * allreduceSeconds(NETWORK, 6, 440_000));
   assert.equal(on(6).bytesSent, 2 * 10 * 440_000);
+});
+
+Deno.test("an average that travels while steps go on costs what is longer than they are", () => {
+  const over = (interval: number) => predict(MEASURED, overlapped(celgc({ interval })), 20, null);
+  near(over(5).seconds, 20 * 0.12 + 4 * (0.002 + 2.5 - 5 * 0.12));
+  near(over(20).seconds, 20 * 0.12 + 0.002 + 2.5 - 20 * 0.12);
 });
 
 Deno.test("a step that was not timed is not made up", () => {
