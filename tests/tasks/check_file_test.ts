@@ -1,0 +1,100 @@
+import assert from "node:assert/strict";
+import { create, fromBinary, onnx, toBinary } from "../../deps.ts";
+import { encodeModel, Graph } from "../../models/mod.ts";
+import { checkFile } from "../../tasks/cli/check_file.ts";
+import { OptionError } from "../../tasks/option.ts";
+import { celgc, temporaryFolder } from "./_deno.ts";
+
+/** A small network as a file; `change` puts into it what the builder does not. */
+function networkFile(change: (model: onnx.ModelProto) => void = () => {}): Uint8Array {
+  const g = new Graph();
+  const images = g.input("images", "float32", [1, 3, 32, 32]);
+  const weight = g.input("conv.weight", "float32", [4, 3, 3, 3]);
+  const bias = g.input("conv.bias", "float32", [4]);
+  const y = g.relu(g.op("Conv", [images, weight, bias], { pads: [1, 1, 1, 1] }));
+  const features = g.op("Flatten", [g.op("GlobalAveragePool", [y])], { axis: 1 });
+  g.output("scores", g.matmul(features, g.input("fc.weight", "float32", [4, 10])));
+  const sizes = { "conv.weight": 108, "conv.bias": 4, "fc.weight": 40 };
+  const initializers = Object.fromEntries(
+    Object.entries(sizes).map(([name, size]) => [name, new Float32Array(size).fill(0.1)]),
+  );
+  const model = fromBinary(onnx.ModelProtoSchema, encodeModel(g, { initializers }));
+  change(model);
+  return toBinary(onnx.ModelProtoSchema, model);
+}
+
+const GOOD = networkFile();
+const UNKNOWN = networkFile(({ graph }) => graph!.node[1].opType = "Frobnicate");
+
+Deno.test("export --check reports on a file by path and by URL, and its exit code says the verdict", async () => {
+  await using folder = await temporaryFolder();
+  const path = (name: string) => `${folder.path}/${name}`;
+  await Deno.writeFile(path("good.onnx"), GOOD);
+  const text = await celgc("export", "--check", path("good.onnx"));
+  assert.equal(text.code, 0, text.stderr);
+  assert.match(
+    text.stdout,
+    /^opset 17, written by celgc\ninputs images float32 \[1, 3, 32, 32\]; /,
+  );
+  assert.match(text.stdout, /\nConv +1 {2}yes {7}yes\n/);
+  assert.match(text.stdout, /\n152 numbers can be trained\n/);
+  assert.match(text.stdout, /note: .* its exporter folded it away/);
+
+  await using server = Deno.serve(
+    { port: 0, hostname: "127.0.0.1", onListen() {} },
+    (request) =>
+      request.url.endsWith("/bad")
+        ? new Response(new Uint8Array(UNKNOWN))
+        : new Response(null, { status: 404 }),
+  );
+  const url = `http://127.0.0.1:${server.addr.port}`;
+  const json = await celgc("export", "--check", `${url}/bad`, "--json");
+  assert.equal(json.code, 1, json.stderr);
+  const report = JSON.parse(json.stdout);
+  assert.equal(report.trainable, false);
+  assert.deepEqual(report.operators.filter(({ known }: { known: boolean }) => !known), [
+    { op: "Frobnicate", count: 1, known: false, gradient: false, webgpu: false },
+  ]);
+  assert.match(report.problems[0], /Frobnicate is not known/);
+  const missing = await celgc("export", "--check", `${url}/none`);
+  assert.equal(missing.code, 2);
+  assert.match(missing.stderr, /^celgc: --check http.* cannot be read: the server answered 404/);
+  assert.equal(missing.stderr.trim().split("\n").length, 1);
+});
+
+Deno.test("a file that cannot be read is refused in one line that says why", async () => {
+  await using folder = await temporaryFolder();
+  const path = `${folder.path}/file.onnx`;
+  const refuse = async (file: Uint8Array, pattern: RegExp) => {
+    await Deno.writeFile(path, file);
+    await assert.rejects(
+      checkFile(path, { loss: null, dims: null, json: false }),
+      (error: Error) => {
+        assert(error instanceof OptionError, `${error}`);
+        assert(error.message.startsWith(`--check ${path}: `) && !error.message.includes("\n"));
+        assert.match(error.message, pattern);
+        return true;
+      },
+    );
+  };
+  await refuse(new TextEncoder().encode("# no model"), /not an ONNX model/);
+  await refuse(new Uint8Array(0), /not an ONNX model/);
+  for (let length = 1; length < GOOD.length; length += 29) {
+    await refuse(GOOD.subarray(0, length), /not an ONNX model/);
+  }
+  await refuse(networkFile((m) => m.opsetImport[0].version = 6n), /opset 6; 9 is the oldest/);
+  const external = networkFile(({ graph }) => {
+    const entry = { key: "location", value: "weights.bin" };
+    graph!.initializer[0].dataLocation = onnx.TensorProto_DataLocation.EXTERNAL;
+    graph!.initializer[0].rawData = new Uint8Array(0);
+    graph!.initializer[0].externalData = [create(onnx.StringStringEntryProtoSchema, entry)];
+  });
+  await refuse(
+    external,
+    /"conv\.weight" lies in another file; save the model with its data inside/,
+  );
+  const halves = networkFile(({ graph }) =>
+    graph!.initializer[0].dataType = onnx.TensorProto_DataType.FLOAT16
+  );
+  await refuse(halves, /FLOAT16.*export the model in float32/);
+});
