@@ -1,6 +1,7 @@
 /** Every example of the runtime, launched as its reader would. */
 
 import assert from "node:assert/strict";
+import { permissionsFor } from "../../runtime/devices/open.ts";
 import { launchProgram } from "../../runtime/launch.ts";
 
 /** What the ranks print, as `rank: line`, in the order of ranks. */
@@ -10,6 +11,7 @@ async function run(name: string, ranks: number, ...args: string[]): Promise<stri
     ranks,
     args,
     program: new URL(`./${name}`, import.meta.url),
+    permissions: permissionsFor("cpu"),
     quiet: true,
     onOutput: (rank, line) => lines[rank].push(`${rank}: ${line}`),
   });
@@ -52,4 +54,25 @@ Deno.test("matrix product: rows that do not divide among the ranks", async () =>
   const lines = await run("matrix_product.ts", 3, "100");
   assert.equal(lines.length, 1);
   assert.match(lines[0], /^0: 100 × 100 on 3 ranks, largest error \d\.\de-\d+$/);
+});
+
+Deno.test("a network and data of one's own: CELGC learns the arms", async () => {
+  const [line] = await run("own_model.ts", 2);
+  const [, accuracy, rounds] = /^0: accuracy (\S+), (\d+) rounds$/.exec(line)!.map(Number);
+  assert.equal(rounds, 150);
+  assert.ok(accuracy > 0.85, line);
+});
+
+Deno.test("a graph and a loop of one's own: two ranks find the line", async () => {
+  assert.deepEqual(await run("own_loop.ts", 2), ["0: 1.00 -2.00 0.50 4.00"]);
+});
+
+Deno.test("examples of one's own stay within forty lines of code", async () => {
+  for (const name of ["own_model.ts", "own_loop.ts"]) {
+    const text = await Deno.readTextFile(new URL(`./${name}`, import.meta.url));
+    const code = text.slice(text.indexOf("*/") + 2).split("\n").filter((line) =>
+      line.trim() !== ""
+    );
+    assert.ok(code.length < 40, `${name} has ${code.length} lines`);
+  }
 });
