@@ -55,6 +55,18 @@ export class Communicator extends CollectiveCalls implements AsyncDisposable {
     return context === null ? null : new Communicator(context);
   }
 
+  /**
+   * The members on this rank's host, which no network is between, in their order here; as
+   * MPI_Comm_split_type with MPI_COMM_TYPE_SHARED does (MPI 4.1, section 7.4.2). A rank behind a link
+   * that is shaped is alone.
+   */
+  async splitHost(): Promise<Communicator> {
+    const { group, rank, engine: { transport } } = this.context;
+    const hosts = group.map((member) => transport.hosts[member]);
+    const color = transport.exclusive ? this.size + rank : hosts.indexOf(hosts[rank]);
+    return (await this.split(color, rank))!;
+  }
+
   /** A communicator of the same members whose traffic never meets that of this one. */
   async dup(): Promise<Communicator> {
     return new Communicator(await dup(this.context));

@@ -10,6 +10,7 @@ import { mean } from "./exchange.ts";
 import { measureGraph, MEASURES, statisticsGraph } from "./graphs.ts";
 import type { Options } from "./options.ts";
 import { Sessions } from "./sessions.ts";
+import type { Sharing } from "./sharing.ts";
 import type { Stepper } from "./stepper.ts";
 import type { Network, Split, Task } from "./task.ts";
 
@@ -55,6 +56,8 @@ export interface EvaluatorOptions {
   readonly batchNorm: Options["batchNorm"];
   /** Decides the masks with which statistics are measured. */
   readonly seed: number;
+  /** Who else makes the same graphs. @default {ALONE} */
+  readonly sharing?: Sharing | undefined;
 }
 
 /**
@@ -78,7 +81,7 @@ interface Measure extends AsyncDisposable {
 
 /** Compiles the graphs of evaluation. */
 export async function openEvaluator(options: EvaluatorOptions): Promise<Evaluator> {
-  const { comm, device, network, task, stepper, batchSize, batchNorm, seed } = options;
+  const { comm, device, network, task, stepper, batchSize, batchNorm, seed, sharing } = options;
   await using stack = new AsyncDisposableStack();
   const { specs } = stepper.weights;
   const weights = stack.use(await device.allocate(specs));
@@ -88,7 +91,9 @@ export async function openEvaluator(options: EvaluatorOptions): Promise<Evaluato
     if (!measures.has(shape)) measures.set(shape, stack.use(await openMeasure(split)));
   }
   const statistics = batchNorm === "recalibrate" && weights.length > stepper.parameterCount
-    ? stack.use(new Sessions({ device, build: () => statisticsGraph(network, { batchSize }) }))
+    ? stack.use(
+      new Sessions({ device, build: () => statisticsGraph(network, { batchSize }), sharing }),
+    )
     : null;
   await statistics?.bind([weights]);
   const shared = batchNorm === "local" ? stepper.parameterCount : weights.length;
@@ -97,7 +102,7 @@ export async function openEvaluator(options: EvaluatorOptions): Promise<Evaluato
   async function openMeasure({ batchSize, length = 1 }: Split): Promise<Measure> {
     await using own = new AsyncDisposableStack();
     const build = (length: number) => measureGraph(network, { batchSize, length });
-    const sessions = own.use(new Sessions({ device, length, build }));
+    const sessions = own.use(new Sessions({ device, length, build, sharing }));
     const { carries } = sessions.sample;
     const carried = carries.length
       ? own.use(await device.allocate(carries.map(({ name, dims }) => ({ name, dims }))))
@@ -110,7 +115,8 @@ export async function openEvaluator(options: EvaluatorOptions): Promise<Evaluato
   async function average(): Promise<void> {
     flat = await stepper.weights.read(flat);
     // Before the first step that counts, the averages are empty.
-    if (stepper.averagedSteps > 0) flat.set(await stepper.averages!.read());
+    const parameters = flat.subarray(0, stepper.parameterCount);
+    if (stepper.averagedSteps > 0) await stepper.averages!.read(parameters);
     await mean(comm, flat.subarray(0, shared));
     await weights.write(flat);
     if (!statistics) return;
@@ -136,7 +142,8 @@ export async function openEvaluator(options: EvaluatorOptions): Promise<Evaluato
     return {
       loss,
       ...outputs.has("correct") ? { accuracy: correct / count } : {},
-      ...task.perplexity ? { perplexity: Math.exp(loss) } : {},
+      // Beyond what a number can be it would be no number in a record.
+      ...task.perplexity ? { perplexity: Math.min(Math.exp(loss), Number.MAX_VALUE) } : {},
       count,
     };
   }

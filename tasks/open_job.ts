@@ -6,7 +6,7 @@
 
 import type { DeviceKind } from "../runtime/devices/device.ts";
 import { loadCifar10 } from "./data/cifar10.ts";
-import { generateImages } from "./data/generated_images.ts";
+import { generateImagesTogether } from "./data/generated_images.ts";
 import { type GeneratedText, generateText } from "./data/generated_text.ts";
 import type { ImageSplits } from "./data/image_data_set.ts";
 import { loadTextCorpus, type TextCorpus } from "./data/text_corpus.ts";
@@ -17,6 +17,7 @@ import { awdLstmNetwork, awdLstmOf } from "./language_network.ts";
 import { type DataShape, fileNetwork, IMAGES, windowsOf } from "./network_file.ts";
 import type { Options } from "./options.ts";
 import { partOfImages, partOfText } from "./scale.ts";
+import { ALONE, type Sharing } from "./sharing.ts";
 import type { Network, Task } from "./task.ts";
 import { kindOf } from "./task_defaults.ts";
 import { textTask } from "./text_task.ts";
@@ -53,6 +54,8 @@ export interface JobParts {
   readonly model?: Network;
   readonly task?: Task;
   readonly files?: CarriedFiles;
+  /** Who else needs the same data. @default {ALONE} */
+  readonly sharing?: Sharing;
 }
 
 async function openParts(
@@ -71,7 +74,7 @@ async function openParts(
   if (kindOf(options.task) === "text") {
     return await openTextJob(options, rank, target, model || files?.network ? find : null);
   }
-  const task = imageTask(await openImages(options), options, rank);
+  const task = imageTask(await openImages(options, own.sharing), options, rank);
   return { task, network: find(IMAGES) };
 }
 
@@ -122,10 +125,10 @@ function generate({ seed, trainSize, testSize }: Options): GeneratedText {
   return generateText({ seed, train: trainSize, valid: testSize, test: testSize });
 }
 
-async function openImages(options: Options): Promise<ImageSplits> {
+async function openImages(options: Options, sharing = ALONE): Promise<ImageSplits> {
   const { task, seed, trainSize, testSize, data, scale } = options;
   if (task === "generated-images") {
-    return generateImages({ seed, train: trainSize, test: testSize });
+    return await generateImagesTogether(sharing, { seed, train: trainSize, test: testSize });
   }
   const { name, train, test } = await loadCifar10(data!);
   return { name, train: partOfImages(train, scale), test: partOfImages(test, scale) };

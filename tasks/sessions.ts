@@ -13,6 +13,7 @@ import type {
   Submission,
 } from "../runtime/devices/device.ts";
 import type { JobGraph } from "./graphs.ts";
+import { ALONE, type Sharing } from "./sharing.ts";
 import type { Feeds } from "./task.ts";
 
 /** The length at which a graph is built that takes every other as well. */
@@ -27,6 +28,8 @@ export interface SessionsOptions {
   readonly anyLength?: boolean | undefined;
   /** Makes the graph for a length. */
   readonly build: (length: number) => JobGraph;
+  /** Who else needs the graph that is needed first. @default {ALONE} */
+  readonly sharing?: Sharing | undefined;
 }
 
 /** The sessions of one kind of graph. It owns them. */
@@ -50,6 +53,7 @@ export class Sessions implements AsyncDisposable {
 
   /**
    * Says what the sessions run on, and compiles the first; the others follow when they are needed.
+   * Collective over the ranks that share.
    *
    * @param updates in addition to the graphs' own
    * @returns itself
@@ -57,7 +61,11 @@ export class Sessions implements AsyncDisposable {
   async bind(state: readonly DeviceState[], updates: Record<string, string> = {}): Promise<this> {
     this.#state = state;
     this.#updates = updates;
-    await this.session(this.#sampleLength);
+    const length = this.#sampleLength, { device, sharing = ALONE } = this.#options;
+    const key = `${device.kind} ${device.channelBlock} ${length}`;
+    const bytes = await sharing.make(key, () => this.#encode(length));
+    this.#sessions.set(length, this.#compile(bytes));
+    await this.session(length);
     return this;
   }
 
@@ -65,7 +73,7 @@ export class Sessions implements AsyncDisposable {
   session(length = this.#sampleLength): Promise<Session> {
     const at = this.#any ? this.#sampleLength : length;
     let session = this.#sessions.get(at);
-    if (!session) this.#sessions.set(at, session = this.#compile(at));
+    if (!session) this.#sessions.set(at, session = this.#compile(this.#encode(at)));
     return session;
   }
 
@@ -81,17 +89,20 @@ export class Sessions implements AsyncDisposable {
     return session.submit(takenBy(session, feeds));
   }
 
-  #compile(length: number): Promise<Session> {
-    const { device, build } = this.#options;
-    const { graph, updates } = length === this.#sampleLength ? this.sample : build(length);
-    const bytes = encodeModel(graph, {
-      target: device.kind,
-      channelBlock: device.channelBlock,
+  #encode(length: number): Uint8Array {
+    const { device: { kind, channelBlock }, build } = this.#options;
+    const { graph } = length === this.#sampleLength ? this.sample : build(length);
+    return encodeModel(graph, {
+      target: kind,
+      channelBlock,
       ...this.#any ? { symbolicBatch: { name: "length", other: build(length + 1).graph } } : {},
     });
-    return device.compile(bytes, {
+  }
+
+  #compile(bytes: Uint8Array): Promise<Session> {
+    return this.#options.device.compile(bytes, {
       state: this.#state,
-      updates: { ...updates, ...this.#updates },
+      updates: { ...this.sample.updates, ...this.#updates },
     });
   }
 

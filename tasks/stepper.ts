@@ -23,6 +23,7 @@ import {
   stepGraph,
 } from "./graphs.ts";
 import { Sessions } from "./sessions.ts";
+import { ALONE, type Sharing } from "./sharing.ts";
 import type { Batch, Network } from "./task.ts";
 
 /** What a step tells. */
@@ -98,11 +99,14 @@ export interface StepperOptions {
   readonly seed: number;
   /** Decides the masks. */
   readonly rank: number;
+  /** Who else makes the same graphs and weights. @default {ALONE} */
+  readonly sharing?: Sharing;
 }
 
 /** Builds and compiles the graphs, and sets the weights to the seed's. */
 export async function openStepper(options: StepperOptions): Promise<Stepper> {
   const { device, network, batchSize, algorithm: { update }, exchange, seed, rank } = options;
+  const { sharing = ALONE } = options;
   await using stack = new AsyncDisposableStack();
   type Specs = readonly { name: string; dims: readonly number[] }[];
   const room = (specs: Specs) => device.allocate(specs.map(({ name, dims }) => ({ name, dims })));
@@ -111,7 +115,7 @@ export async function openStepper(options: StepperOptions): Promise<Stepper> {
   const { anyLength } = network;
   const prepare = (build: (shape: GraphShape) => JobGraph) => {
     const ofLength = (length: number) => build({ batchSize, length });
-    return new Sessions({ device, length: first, anyLength, build: ofLength });
+    return new Sessions({ device, length: first, anyLength, build: ofLength, sharing });
   };
 
   const splits = options.gradients.has("replace") || options.gradients.has("norm");
@@ -121,7 +125,7 @@ export async function openStepper(options: StepperOptions): Promise<Stepper> {
   const steps = (average: boolean) => ({
     fused: whole ? prepare((shape) => stepGraph(network, shape, update, { average })) : null,
     apply: splits
-      ? new Sessions({ device, build: () => applyGraph(network, update, { average }) })
+      ? new Sessions({ device, build: () => applyGraph(network, update, { average }), sharing })
       : null,
   });
   let { fused, apply } = steps(false);
@@ -153,11 +157,13 @@ export async function openStepper(options: StepperOptions): Promise<Stepper> {
     const stored = Object.fromEntries(names.map((name) => [name, name]));
     await gradient.bind([...state, gradients!], stored);
   }
-  await weights.edit((flat) => {
-    for (const { name, initial } of variables) {
-      flat.set(initial(seed), weights.range(name).offset);
-    }
-  });
+  await weights.edit((flat) =>
+    sharing.fill(flat, () => {
+      for (const { name, initial } of variables) {
+        flat.set(initial(seed), weights.range(name).offset);
+      }
+    })
+  );
 
   let averageNorm = 0;
   let average: Float32Array | undefined;
@@ -227,11 +233,11 @@ export async function openStepper(options: StepperOptions): Promise<Stepper> {
 
   async function startAveraging(): Promise<void> {
     if (averages) return;
-    const before = [fused, apply];
+    // First the old sessions go: two of a large network are much memory.
+    for (const sessions of [fused, apply]) await sessions?.[Symbol.asyncDispose]();
     ({ fused, apply } = steps(true));
     averages = await room((fused ?? apply)!.sample.averages);
     await bindSteps();
-    for (const sessions of before) await sessions?.[Symbol.asyncDispose]();
   }
 
   const states = () => averages ? [...state, averages] : state;

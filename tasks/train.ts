@@ -19,6 +19,7 @@ import type { Options } from "./options.ts";
 import { algorithmOf } from "./resolve.ts";
 import { FILES, type RunConfig, writeConfig } from "./run_files.ts";
 import { openJob } from "./open_job.ts";
+import { openSharing } from "./sharing.ts";
 import { openStepper } from "./stepper.ts";
 import type { Network, Task } from "./task.ts";
 
@@ -77,15 +78,20 @@ export async function train(
   }
   const output = comm.rank === 0 ? parts.output : undefined;
   const device = stack.use(await openDevice(options.device, { threads }));
+  const sharing = stack.use(await openSharing(comm));
   const directory = output?.directory ?? null;
   const files = await shareFiles(comm, options, { directory, network: !parts.model });
-  const { task, network } = await openJob(options, comm.rank, device.kind, { ...parts, files });
+  const { task, network } = await openJob(options, comm.rank, device.kind, {
+    ...parts,
+    files,
+    sharing,
+  });
   const algorithm = algorithmOf(options);
   const exchange = new Exchange(comm);
   const whole = task.steps?.(options.epochs) ?? Math.ceil(options.epochs * task.stepsPerEpoch);
   const steps = Math.min(whole, options.maxSteps ?? Infinity);
   const gradients = gradientWays(algorithm, steps);
-  const common = { device, network, batchSize, seed };
+  const common = { device, network, batchSize, seed, sharing };
   const { length = 1 } = task.batch(1), { rank } = comm;
   const stepper = stack.use(
     await openStepper({ ...common, length, algorithm, gradients, exchange, rank }),

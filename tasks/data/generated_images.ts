@@ -8,6 +8,7 @@
  */
 
 import { Random } from "../../runtime/random.ts";
+import type { Sharing } from "../sharing.ts";
 import {
   channelStatistics,
   IMAGE_BYTES,
@@ -126,29 +127,57 @@ function drawImage(
  * ```
  */
 export function generateImages(options: GeneratedImagesOptions = {}): ImageSplits {
-  const { seed = 1, train = 2000, test = 500 } = options;
+  const { splits, finish } = sketch(options);
+  for (const { count, draw } of splits) draw(0, count);
+  return finish();
+}
+
+/**
+ * {@linkcode generateImages} by several ranks, each of which draws a part. Collective over those that
+ * share.
+ *
+ * @throws {RangeError} when a count is no positive integer
+ */
+export async function generateImagesTogether(
+  sharing: Pick<Sharing, "divide">,
+  options: GeneratedImagesOptions = {},
+): Promise<ImageSplits> {
+  const { splits, finish } = sketch(options);
+  for (const { count, pixels, draw } of splits) await sharing.divide(pixels, count, draw);
+  return finish();
+}
+
+/** Both splits with nothing drawn yet. */
+function sketch({ seed = 1, train = 2000, test = 500 }: GeneratedImagesOptions) {
   for (const count of [train, test]) {
     if (!Number.isInteger(count) || count < 1) {
       throw new RangeError(`a number of images is a positive integer, not ${count}`);
     }
   }
   const noise = noiseTable(seed), classes = SHAPES.map(([name]) => name);
-  const draw = (split: string, count: number) => {
-    const pixels = new Uint8Array(count * IMAGE_BYTES), labels = new Uint8Array(count);
-    for (let index = 0; index < count; index++) {
-      const random = new Random(seed, "generated-images", split, index);
-      const label = labels[index] = index % SHAPES.length;
-      drawImage(random, SHAPES[label][1], noise, pixels, index * IMAGE_BYTES);
-    }
-    return { count, pixels, labels };
-  };
-  const trained = draw("train", train), tested = draw("test", test);
-  const statistics = channelStatistics(trained.pixels);
-  const set = (split: string, drawn: ReturnType<typeof draw>): ImageDataSet => ({
-    name: `generated/${split}`,
-    classes,
-    ...drawn,
-    ...statistics,
+  const counts: [string, number][] = [["train", train], ["test", test]];
+  const splits = counts.map(([split, count]) => {
+    const pixels = new Uint8Array(count * IMAGE_BYTES);
+    const labels = Uint8Array.from({ length: count }, (_, index) => index % SHAPES.length);
+    const draw = (begin: number, end: number) => {
+      for (let index = begin; index < end; index++) {
+        const random = new Random(seed, "generated-images", split, index);
+        drawImage(random, SHAPES[labels[index]][1], noise, pixels, index * IMAGE_BYTES);
+      }
+    };
+    return { name: `generated/${split}`, count, pixels, labels, draw };
   });
-  return { name: "generated", train: set("train", trained), test: set("test", tested) };
+  const finish = (): ImageSplits => {
+    const statistics = channelStatistics(splits[0].pixels);
+    const [trained, tested] = splits.map(({ name, count, pixels, labels }): ImageDataSet => ({
+      name,
+      classes,
+      count,
+      pixels,
+      labels,
+      ...statistics,
+    }));
+    return { name: "generated", train: trained, test: tested };
+  };
+  return { splits, finish };
 }
