@@ -13,19 +13,38 @@ export * as onnx from "npm:onnx-buf@1.20.0-1";
 // deno-lint-ignore no-import-prefix -- the rule spares re-exports, which cannot be lazy
 export const loadCommander = () => import("npm:commander@15.1.0");
 
+/**
+ * Imports a package that not everybody needs. Deno fetches what it finds by reading the code, dynamic
+ * imports of literals included, before anything runs; a specifier that is a variable is fetched when it
+ * is asked for.
+ */
+// deno-lint-ignore no-explicit-any -- the callers say what they import
+const fetchPackage = (specifier: string, options?: ImportCallOptions): Promise<any> =>
+  import(specifier, options);
+
+/** Version of onnxruntime, native and web. */
+export const ONNXRUNTIME_VERSION = "1.30.0";
+const ONNXRUNTIME_NODE = `npm:onnxruntime-node@${ONNXRUNTIME_VERSION}`;
+const ONNXRUNTIME_WEB = `npm:onnxruntime-web@${ONNXRUNTIME_VERSION}/webgpu`;
+
 /** The native CPU engine (Microsoft's onnxruntime, N-API). */
-// deno-lint-ignore no-import-prefix -- the rule spares re-exports, which cannot be lazy
-export const loadOnnxRuntimeNode = () => import("npm:onnxruntime-node@1.30.0");
+export const loadOnnxRuntimeNode = (): Promise<typeof import("npm:onnxruntime-node@1.30.0")> =>
+  fetchPackage(ONNXRUNTIME_NODE);
 
 /** The WebGPU and WebAssembly engine (Microsoft's onnxruntime, C++ compiled to wasm). */
-// deno-lint-ignore no-import-prefix -- the rule spares re-exports, which cannot be lazy
-export const loadOnnxRuntimeWeb = () => import("npm:onnxruntime-web@1.30.0/webgpu");
+export const loadOnnxRuntimeWeb = (): Promise<
+  typeof import("npm:onnxruntime-web@1.30.0/webgpu")
+> => fetchPackage(ONNXRUNTIME_WEB);
 
-/** Where the native engine lies on this machine; fetches it if it is not cached. */
-export const onnxRuntimeNodeUrl = () => import.meta.resolve("npm:onnxruntime-node@1.30.0");
+/** Fetches the native engine if it is not cached, and does not load it. */
+export const fetchOnnxRuntimeNode = (): Promise<unknown> =>
+  fetchPackage(`${ONNXRUNTIME_NODE}/package.json`, { with: { type: "json" } });
 
-/** Where the web engine lies on this machine; fetches it if it is not cached. */
-export const onnxRuntimeWebUrl = () => import.meta.resolve("npm:onnxruntime-web@1.30.0/webgpu");
+/** Where the native engine lies on this machine, once it has been fetched. */
+export const onnxRuntimeNodeUrl = () => import.meta.resolve(ONNXRUNTIME_NODE);
+
+/** Where the web engine lies on this machine, once it has been fetched. */
+export const onnxRuntimeWebUrl = () => import.meta.resolve(ONNXRUNTIME_WEB);
 
 /** Progress bars for terminals. */
 export const loadProgressBars = () =>
@@ -48,15 +67,6 @@ export const loadTables = async () => (await import("npm:cli-table3@0.6.5")).def
 /** Writes CSV. */
 // deno-lint-ignore no-import-prefix -- as above
 export const loadCsv = () => import("npm:csv-stringify@6.9.0/sync");
-
-/**
- * Imports a package that few need. Deno fetches what it finds by reading the code, dynamic imports
- * of literals included, before anything runs; a specifier that is a variable is fetched when it is
- * asked for.
- */
-// deno-lint-ignore no-explicit-any -- the callers say what they import
-const fetchPackage = (specifier: string, options?: ImportCallOptions): Promise<any> =>
-  import(specifier, options);
 
 /** Where a file of a package lies on this machine; fetches the package if it is not cached. */
 async function fetchFile(packageName: string, path: string): Promise<URL> {

@@ -5,7 +5,12 @@
  */
 
 import { fileURLToPath } from "node:url";
-import { onnxRuntimeNodeUrl, onnxRuntimeWebUrl } from "../../deps.ts";
+import {
+  fetchOnnxRuntimeNode,
+  loadOnnxRuntimeWeb,
+  onnxRuntimeNodeUrl,
+  onnxRuntimeWebUrl,
+} from "../../deps.ts";
 import { openCpu } from "./cpu.ts";
 import type { Device, DeviceKind } from "./device.ts";
 import { openWasm } from "./wasm.ts";
@@ -62,7 +67,8 @@ export async function openDevice(
 }
 
 /**
- * The device that a choice comes to on this machine.
+ * The device that a choice comes to on this machine. Its engine is fetched if it is not cached, so that
+ * of many ranks not every one does so.
  *
  * @throws {RangeError} an unknown choice
  */
@@ -72,13 +78,16 @@ export async function resolveDevice(choice: DeviceChoice): Promise<DeviceKind> {
       `no device "${choice}": there are ${DEVICE_CHOICES.map((name) => `"${name}"`).join(", ")}`,
     );
   }
-  if (choice !== "auto") return choice;
-  return await hasGpu() ? "webgpu" : "cpu";
+  const kind = choice !== "auto" ? choice : await hasGpu() ? "webgpu" : "cpu";
+  // What goes wrong is told by whoever opens the device.
+  await (kind === "cpu" ? fetchOnnxRuntimeNode() : loadOnnxRuntimeWeb()).catch(() => {});
+  return kind;
 }
 
 /**
  * The flags that Deno needs to run a device, as narrow as they go: `cpu` loads one native library,
- * `webgpu` and `wasm` read one wasm file. Fetches the engine's package if it is not cached.
+ * `webgpu` and `wasm` read one wasm file. The engine must have been fetched, as `resolveDevice` does, or
+ * they are wider.
  */
 export function permissionsFor(kind: DeviceKind): string[] {
   if (kind === "cpu") return [flag("--allow-ffi", onnxRuntimeNodeUrl())];
