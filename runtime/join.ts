@@ -31,7 +31,18 @@ export async function joinJob(place: Place): Promise<MeshTransport> {
   const table = await control.join(place.host ?? control.localHostname, doors.endpoints);
   const connections = await buildMesh({ rank, job, table, doors, tls, deadline });
   const hosts = table.map(({ host }) => host);
-  return new MeshTransport({ rank, size, hosts, connections, control, timeoutMs, link });
+  // Whoever asks for sockets of one kind gets them, and no memory in their place.
+  const exclusive = medium !== "auto";
+  return new MeshTransport({
+    rank,
+    size,
+    hosts,
+    connections,
+    control,
+    timeoutMs,
+    link,
+    exclusive,
+  });
 }
 
 async function readSecret({ secretFile }: Place): Promise<Uint8Array> {

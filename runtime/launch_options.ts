@@ -6,6 +6,7 @@
 
 import { toFileUrl } from "./_paths.ts";
 import type { LaunchFailure } from "./_verdict.ts";
+import { listenAt } from "./endpoint.ts";
 import { parseLink } from "./link.ts";
 import { DEFAULT_TIMEOUT_SECONDS } from "./place.ts";
 
@@ -47,7 +48,10 @@ export interface LaunchProgramOptions {
   readonly listen?: string;
   /** PEM files; with them all TCP connections run under TLS. */
   readonly tls?: { readonly cert: string; readonly key: string; readonly ca: string };
-  /** What the ranks talk over. @default {$CELGC_TRANSPORT, or "auto": Unix sockets within a host} */
+  /**
+   * What the ranks talk over. @default {$CELGC_TRANSPORT, or "auto": within a host memory, if they have
+   * the `ffi` permission, and Unix sockets; TCP between hosts}
+   */
   readonly transport?: "auto" | "tcp" | "unix";
   /**
    * The access link that every rank is to be behind, such as `100mbit,20ms`: bandwidth each way, one-way
@@ -105,11 +109,21 @@ export async function checkOptions(options: LaunchProgramOptions): Promise<URL> 
     if (found !== null && !found.isDirectory) continue;
     throw new RangeError(`cannot launch: there is no file ${path} for TLS`);
   }
+  checkListen(options.listen ?? "127.0.0.1");
   const url = programUrl(options.program);
   if (url.protocol === "file:" && !(await isThere(url))?.isFile) {
     throw new RangeError(`cannot launch: there is no program ${options.program}`);
   }
   return url;
+}
+
+function checkListen(hostname: string): void {
+  try {
+    listenAt({ kind: "tcp", hostname, port: 0 }).close();
+  } catch (error) {
+    const { message } = error as Error;
+    throw new RangeError(`cannot launch: cannot listen on ${hostname}: ${message}`);
+  }
 }
 
 function programUrl(program: string | URL): URL {

@@ -32,6 +32,8 @@ export interface MeshOptions {
   readonly timeoutMs: number;
   /** The access link that this rank is to be behind; null or absent: none. */
   readonly link?: LinkShape | null;
+  /** Whether every frame has to go over a connection. @default {false} */
+  readonly exclusive?: boolean;
 }
 
 /** What is known of one other rank. */
@@ -63,6 +65,7 @@ export class MeshTransport implements Transport {
   readonly #tickMs: number;
   readonly #timer: ReturnType<typeof setInterval>;
   readonly #link: LinkShape | null;
+  readonly #exclusive: boolean;
   readonly #uplink: Uplink | null;
   #downlink: Downlink | null = null;
   #sink: FrameSink | null = null;
@@ -78,6 +81,7 @@ export class MeshTransport implements Transport {
 
   constructor(options: MeshOptions) {
     const { rank, size, hosts, connections, control, timeoutMs, link = null } = options;
+    this.#exclusive = options.exclusive ?? false;
     this.rank = rank;
     this.size = size;
     this.hosts = hosts;
@@ -124,7 +128,7 @@ export class MeshTransport implements Transport {
 
   /** A link's frames must not find a way around it. */
   get exclusive(): boolean {
-    return this.#link !== null;
+    return this.#exclusive || this.#link !== null;
   }
 
   start(sink: FrameSink): void {

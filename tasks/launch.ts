@@ -8,6 +8,7 @@ import { resolve } from "node:path";
 import type { DeviceKind } from "../runtime/devices/device.ts";
 import { permissionsFor, resolveDevice } from "../runtime/devices/open.ts";
 import { type LaunchOutcome, launchProgram, type LaunchProgramOptions } from "../runtime/launch.ts";
+import { checkOptions } from "../runtime/launch_options.ts";
 import { checkFiles, gatherFiles, keepFiles } from "./carried_files.ts";
 import type { DownloadProgress } from "./data/download.ts";
 import { Follower } from "./follower.ts";
@@ -93,6 +94,7 @@ export async function launch(given: LaunchOptions = {}): Promise<Run> {
   const options: Options = { ...started.options };
   options.device = await resolveDevice(options.device);
   if (options.data !== null) options.data = await findData(options, kind);
+  await checkLaunch(options);
   const files = started.directory ? null : await gatherFiles(options);
   const directory = started.directory ?? await makeRunDirectory(options);
   const config = started.config ?? newConfig(options);
@@ -100,7 +102,7 @@ export async function launch(given: LaunchOptions = {}): Promise<Run> {
   const kept = files ? await keepFiles(directory, files) : {};
   await writeConfig(directory, {
     ...config,
-    options,
+    options: { ...options, out: directory },
     ...(Object.keys(kept).length > 0 ? { files: kept } : {}),
   });
   let from = started.directory ? await rewind(directory, options.ranks) : null;
@@ -123,6 +125,17 @@ export async function launch(given: LaunchOptions = {}): Promise<Run> {
   }
 }
 
+const TRAINER = new URL(import.meta.resolve("./trainer.ts"));
+
+/** Refuses what the launcher would refuse, before anything is written. */
+async function checkLaunch(options: Options): Promise<void> {
+  try {
+    await checkOptions({ ...processesOf(options, "."), program: TRAINER });
+  } catch (error) {
+    throw asOptionError(error);
+  }
+}
+
 /** Runs the trainer on all ranks, from the checkpoint of a step if it is not null. */
 async function runRanks(
   options: Options,
@@ -134,7 +147,7 @@ async function runRanks(
   try {
     return await launchProgram({
       ...processesOf(options, directory),
-      program: new URL(import.meta.resolve("./trainer.ts")),
+      program: TRAINER,
       args: from === null ? [directory] : [directory, String(from)],
       logDir: directory,
       onOutput: (rank, line) => follower.say(`[${rank}] ${line}`),
@@ -165,7 +178,12 @@ export function processesOf(
       ...permissionsFor(options.device as DeviceKind),
       `--allow-read=${readable.map(comma)}`,
       `--allow-write=${comma(directory)}`,
+      // The CPU's engine is native code, which may do anything, so the ranks may share memory as well.
+      ...(options.device === "cpu" ? ["--allow-ffi"] : []),
+      ...options.allow.map((permission) => `--allow-${permission}`),
     ],
+    ...(options.transport === "auto" ? {} : { transport: options.transport }),
+    listen: options.listen,
     timeout: options.timeout,
     ...(tls ? { tls } : {}),
     ...(options.link === null ? {} : { link: options.link }),

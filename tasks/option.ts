@@ -227,6 +227,22 @@ export function pairs(about: About): OptionSpec<Readonly<Record<string, string>>
   };
 }
 
+/** Texts, one each time the option is given; none by default. `normalise` as in {@linkcode text}. */
+export function texts(
+  about: About & { normalise: (text: string) => string },
+): OptionSpec<readonly string[]> {
+  const one = text({ ...about, default: null });
+  const each = (values: readonly unknown[]) => values.map((value) => one.check(value) as string);
+  return {
+    ...pick(about),
+    placeholder: about.placeholder ?? "text",
+    default: [],
+    repeats: true,
+    parse: (given) => each(given.split("\n")),
+    check: (value) => Array.isArray(value) ? each(value) : refuse(about.flag, "texts", value),
+  };
+}
+
 function pick(
   about: About,
 ): Pick<About, "flag" | "help" | "group" | "unit" | "defaultText" | "commas"> {

@@ -164,6 +164,12 @@ export interface Processes {
   env: Readonly<Record<string, string>>;
   /** Folder in which the ranks run; null: this process's. */
   cwd: string | null;
+  /** What the ranks may do beside talking to each other, as Deno's flags without `--allow-`. */
+  allow: readonly string[];
+  /** What the ranks talk over. */
+  transport: "auto" | "tcp" | "unix";
+  /** Address of this host on which the ranks listen to each other. */
+  listen: string;
   /** Longest silence, in seconds, of a rank that others wait for. */
   timeout: number;
   /** The access link that every rank is to be behind, such as `100mbit,20ms`; null: none. */

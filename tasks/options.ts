@@ -20,6 +20,7 @@ import {
   real,
   type Table,
   text,
+  texts,
   toggle,
 } from "./option.ts";
 import type { Options, Processes, Surroundings } from "./option_values.ts";
@@ -33,6 +34,15 @@ const { WHO, DATA, RUN } = GROUPS;
 function pem(flag: string, help: string): OptionSpec<string | null> {
   const placeholder = "file", defaultText = "none";
   return text({ flag, group: WHO, help, default: null, defaultText, placeholder });
+}
+
+/** A permission as in Deno's flags, without `--allow-`. */
+function checkPermission(permission: string): string {
+  if (/^(all|env|ffi|import|net|read|run|sys|write)(=.+)?$/.test(permission)) return permission;
+  throw new RangeError(
+    "a permission is all, env, ffi, import, net, read, run, sys or write, or such a name, = and a " +
+      `list as in Deno's flags, not "${permission}"`,
+  );
 }
 
 /** Where an experiment runs and what it reads and writes; its numbers do not depend on these. */
@@ -114,6 +124,31 @@ export const PROCESSES: Table<Processes> = {
     default: null,
     defaultText: "this one",
     placeholder: "dir",
+  }),
+  allow: texts({
+    flag: "--allow",
+    group: WHO,
+    help: "a permission of the ranks beside what they need to talk to each other, as in Deno's " +
+      "flags: net, read=data,models, ffi, all, …; may be given several times",
+    defaultText: "none",
+    placeholder: "name[=list]",
+    commas: true,
+    normalise: checkPermission,
+  }),
+  transport: choice({
+    flag: "--transport",
+    group: WHO,
+    help: "what the ranks talk over; auto takes memory and Unix sockets within a host and TCP " +
+      "between hosts",
+    choices: ["auto", "tcp", "unix"],
+    default: "auto",
+  }),
+  listen: text({
+    flag: "--listen",
+    group: WHO,
+    help: "address of this host on which the ranks listen to each other",
+    default: "127.0.0.1",
+    placeholder: "address",
   }),
   timeout: real({
     flag: "--timeout",

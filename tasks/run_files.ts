@@ -5,6 +5,7 @@
  */
 
 import { join, resolve } from "node:path";
+import { ONNXRUNTIME_VERSION } from "../deps.ts";
 import { networkName } from "./network_file.ts";
 import { OptionError } from "./option.ts";
 import type { Options } from "./options.ts";
@@ -50,7 +51,7 @@ export interface RunConfig {
   readonly options: Options;
   /** Decides everything drawn; the same as in the options. */
   readonly seed: number;
-  /** Of this project, of Deno and of V8. */
+  /** Of this project, of Deno, of V8 and of onnxruntime. */
   readonly versions: Readonly<Record<string, string>>;
   /** When the run was started, ISO 8601. */
   readonly started: string;
@@ -66,7 +67,7 @@ export function newConfig(options: Options, started: Date = new Date()): RunConf
   return {
     options,
     seed: options.seed,
-    versions: { celgc: VERSION, deno, v8 },
+    versions: { celgc: VERSION, deno, v8, onnxruntime: ONNXRUNTIME_VERSION },
     started: started.toISOString(),
   };
 }

@@ -13,7 +13,8 @@ PROGRAM is the path or URL of any SPMD program; it runs on every rank, like mpir
 Examples:
   deno task launch --ranks 8
   deno task launch --ranks 8 --preset cifar10-resnet56 --data DIR --interval 4
-  deno task launch --ranks 4 program.ts -- --its-own-option 1`;
+  deno task launch --ranks 4 program.ts -- --its-own-option 1
+  deno task launch --ranks 4 --allow read=data --allow ffi program.ts`;
 
 /** `launch`: trains, or runs any SPMD program. */
 export const launchCommand: CommandSpec = {
@@ -57,6 +58,7 @@ async function anyProgram(
     );
   }
   const { ranks = OPTIONS.ranks.default, env = {}, cwd, timeout, link, out, quiet = false } = given;
+  const { allow = [], transport = "auto", listen } = given;
   const tls = tlsOf(given);
   const { code, failure } = await launchProgram({
     ranks,
@@ -68,6 +70,10 @@ async function anyProgram(
     timeout: timeout ?? OPTIONS.timeout.default,
     ...(tls ? { tls } : {}),
     ...(link ? { link } : {}),
+    permissions: allow.map((permission) => `--allow-${permission}`),
+    // Without a word of the command line the environment decides.
+    ...(transport === "auto" ? {} : { transport }),
+    ...(listen ? { listen } : {}),
     quiet,
   }).catch((error) => {
     throw asOptionError(error);

@@ -23,7 +23,7 @@ async function outputOf(options: LaunchProgramOptions): Promise<string[]> {
 // Between them, the worlds cover both kinds of socket, and ranks with and without a look at each other.
 const WORLDS: [number, "tcp" | "auto", string[]][] = [
   [1, "tcp", []],
-  [2, "tcp", ["--allow-ffi"]],
+  [2, "auto", ["--allow-ffi"]],
   [3, "auto", []],
   [4, "tcp", []],
   [5, "auto", ["--allow-ffi"]],

@@ -27,6 +27,7 @@ Deno.test("a rank's place is read from the environment", () => {
     medium: "auto",
     sockets: null,
     host: null,
+    link: null,
     secretFile: null,
     tls: null,
   });

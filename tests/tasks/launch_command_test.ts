@@ -51,6 +51,9 @@ const WRONG: [string[], RegExp][] = [
     /--out no\/such\/folder\/f\.onnx cannot be written/,
   ],
   [["launch", "--cwd", "/no/such/folder", "mod.ts"], /no directory \/no\/such\/folder/],
+  [["launch", "--allow", "everything", "mod.ts"], /--allow: a permission is .*"everything"/],
+  [["launch", "--transport", "pigeon", "mod.ts"], /--transport must be one of auto, tcp, unix/],
+  [["launch", "--listen", "192.0.2.1", "mod.ts"], /cannot listen on 192\.0\.2\.1: /],
   [
     ["launch", ..."--tls-cert no.pem --tls-key no.pem --tls-ca no.pem mod.ts".split(" ")],
     /no file no\.pem/,
@@ -69,6 +72,33 @@ for (const [args, message] of WRONG) {
     assert.match(stderr, /^celgc: [^\n]*\n$/);
   });
 }
+
+Deno.test("what the launcher refuses, it refuses before a run's folder is made", async () => {
+  await using folder = await temporaryFolder();
+  for (const wrong of [["--cwd", "/no/such/folder"], ["--listen", "192.0.2.1"]]) {
+    const out = `${folder.path}/run`;
+    const { code, stderr } = await celgc("launch", ...SMALL, ...wrong, "--out", out);
+    assert.equal(code, 2, stderr);
+    assert.ok(stderr.includes(wrong[1]), stderr);
+    await assert.rejects(Deno.stat(out), Deno.errors.NotFound);
+  }
+});
+
+Deno.test("--allow gives a program permissions, which it does not have without", async () => {
+  await using folder = await temporaryFolder();
+  const program = `${folder.path}/program.ts`;
+  await Deno.writeTextFile(
+    program,
+    `const state = (descriptor) => Deno.permissions.querySync(descriptor).state;
+console.log(state({ name: "read", path: "/etc/hostname" }), state({ name: "ffi" }));
+`,
+  );
+  const bare = await celgc("launch", "--ranks", "1", program);
+  assert.equal(bare.stdout, "[0] prompt prompt\n", bare.stderr);
+  const allowed = ["--allow", "read=/etc/hostname,/etc/hosts", "--allow", "ffi"];
+  const free = await celgc("launch", "--ranks", "1", ...allowed, program);
+  assert.equal(free.stdout, "[0] granted granted\n", free.stderr);
+});
 
 Deno.test("--help shows every option with its default and unit", async () => {
   const { code, stdout } = await celgc("launch", "--help");
