@@ -31,7 +31,7 @@ import type { Stepper } from "./stepper.ts";
 import { Tally } from "./tally.ts";
 import type { Task } from "./task.ts";
 import { Telemetry } from "./telemetry.ts";
-import { checkDrift, checkFinite } from "./training_error.ts";
+import { checkDrift, checkEvaluation, checkFinite } from "./training_error.ts";
 import { type Settled, Underway } from "./underway.ts";
 
 /** What the loop drives; all of it is the caller's. */
@@ -317,6 +317,7 @@ export class Loop implements Remembers {
     const splits = t === steps ? task.splits : [watched];
     const found = await evaluator.evaluate(splits);
     splits.forEach((split, i) => {
+      checkEvaluation(t, splitKey(split), found[i].loss);
       this.#last.set(splitKey(split), found[i]);
       const { name } = split;
       log?.write({

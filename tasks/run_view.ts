@@ -6,6 +6,7 @@
  */
 
 import { openBars } from "./bars.ts";
+import { formatPerplexity } from "./summary_text.ts";
 import type { EvalRecord, MetricRecord, RoundRecord, StepRecord } from "./metrics.ts";
 
 /** How much is shown. */
@@ -73,7 +74,7 @@ export function describeEval(record: EvalRecord): string {
   return [
     step === 0 ? "untrained" : `epoch ${epoch.toFixed(2)}`,
     accuracy !== undefined && `${name} accuracy ${(100 * accuracy).toFixed(1)} %`,
-    perplexity !== undefined && `${name} perplexity ${perplexity.toFixed(2)}`,
+    perplexity !== undefined && `${name} perplexity ${formatPerplexity(perplexity)}`,
     `${name} loss ${loss.toFixed(3)}`,
     averagedSteps !== undefined && `weights averaged over ${averagedSteps} steps`,
   ].filter(Boolean).join("  ");

@@ -17,6 +17,11 @@ export function formatBytes(bytes: number): string {
   return `${(bytes / 1000 ** power).toPrecision(3)} ${units[power]}`;
 }
 
+/** For example `91.23`, or `4.93e+74` of a network that has run away. */
+export function formatPerplexity(perplexity: number): string {
+  return perplexity < 1e6 ? perplexity.toFixed(2) : perplexity.toExponential(2);
+}
+
 /**
  * Writes a summary as aligned lines.
  *
@@ -79,14 +84,17 @@ function scoreRows(s: Summary): [string, string][] {
     const before = untrained === undefined ? "" : `  (untrained ${show(untrained)})`;
     rows.push([name, `${show(value)}${before}`]);
   };
-  const two = (value: number) => value.toFixed(2), four = (value: number) => value.toFixed(4);
+  const four = (value: number) => value.toFixed(4);
   add("test accuracy", s.testAccuracy, s.untrainedAccuracy, (share) => percent(share));
-  add("test perplexity", s.testPerplexity, s.untrainedPerplexity, two);
+  add("test perplexity", s.testPerplexity, s.untrainedPerplexity, formatPerplexity);
   if (s.bestPerplexity !== undefined && s.entropyRate !== undefined) {
     const nats = s.entropyRate.toFixed(3);
-    rows.push(["best possible", `${two(s.bestPerplexity)}; the source has ${nats} nats a token`]);
+    rows.push([
+      "best possible",
+      `${formatPerplexity(s.bestPerplexity)}; the source has ${nats} nats a token`,
+    ]);
   }
-  add("validation", s.validationPerplexity, undefined, two);
+  add("validation", s.validationPerplexity, undefined, formatPerplexity);
   add("test loss", s.testLoss, s.untrainedLoss, four);
   return rows;
 }

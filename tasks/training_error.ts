@@ -29,3 +29,12 @@ export function checkDrift(
       "that is proven possible: this is a fault of the program",
   );
 }
+
+/** Throws TrainingError unless an evaluation's loss is finite. */
+export function checkEvaluation(t: number, split: string, loss: number): void {
+  if (Number.isFinite(loss)) return;
+  throw new TrainingError(
+    `training has diverged: at step ${t} the averaged weights have loss ${loss} on the ${split} ` +
+      `set; try a smaller --lr or --clip`,
+  );
+}

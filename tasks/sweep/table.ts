@@ -8,7 +8,7 @@ import { relative } from "node:path";
 import { loadCsv, loadTables } from "../../deps.ts";
 import type { Summary } from "../metrics.ts";
 import { PLAIN_TABLE } from "../plain_table.ts";
-import { formatBytes } from "../summary_text.ts";
+import { formatBytes, formatPerplexity } from "../summary_text.ts";
 import { showValue } from "./cells.ts";
 import type { CellResult } from "./results.ts";
 
@@ -33,7 +33,7 @@ const COLUMNS: readonly Column[] = [
   of("train loss", "trainLoss", loss),
   of("test loss", "testLoss", loss),
   of("accuracy", "testAccuracy", percent),
-  of("perplexity", "testPerplexity", (value) => value.toFixed(2)),
+  of("perplexity", "testPerplexity", formatPerplexity),
   of("rounds", "rounds", String),
   of("sent", "totalBytesSent", formatBytes),
   of("time", "trainSeconds", (seconds) => `${seconds.toFixed(1)} s`),

@@ -8,6 +8,7 @@
 import { openBars } from "../bars.ts";
 import type { MetricRecord, Summary } from "../metrics.ts";
 import type { ViewKind } from "../run_view.ts";
+import { formatPerplexity } from "../summary_text.ts";
 import type { Cell } from "./cells.ts";
 import type { CellOutcome } from "./results.ts";
 
@@ -52,7 +53,7 @@ function describeSummary(summary: Summary): string {
   const { trainLoss, testAccuracy, testPerplexity, trainSeconds } = summary;
   return [
     trainLoss !== null && `training loss ${trainLoss.toFixed(3)}`,
-    testPerplexity !== undefined && `test perplexity ${testPerplexity.toFixed(2)}`,
+    testPerplexity !== undefined && `test perplexity ${formatPerplexity(testPerplexity)}`,
     testAccuracy !== undefined && `test accuracy ${(100 * testAccuracy).toFixed(1)} %`,
     `${trainSeconds.toFixed(1)} s`,
   ].filter(Boolean).join(", ");
