@@ -26,12 +26,12 @@ import type { MetricsLog, Position, Summary } from "./metrics.ts";
 import type { Options } from "./options.ts";
 import { Outer } from "./outer.ts";
 import { type Arrived, Overlap } from "./overlap.ts";
-import { scoresOf, splitKey } from "./scores.ts";
+import { Scoreboard } from "./scoreboard.ts";
 import type { Stepper } from "./stepper.ts";
 import { Tally } from "./tally.ts";
 import type { Task } from "./task.ts";
 import { Telemetry } from "./telemetry.ts";
-import { checkDrift, checkEvaluation, checkFinite } from "./training_error.ts";
+import { checkDrift, checkFinite } from "./training_error.ts";
 import { type Settled, Underway } from "./underway.ts";
 
 /** What the loop drives; all of it is the caller's. */
@@ -85,14 +85,12 @@ export class Loop implements Remembers {
   /** Samples this rank has learnt from. */
   #samples = 0;
   readonly #trigger: AveragingTrigger;
-  /** Of the split that is watched, or a part of it, before the first step. */
-  #untrained: Evaluation | null = null;
-  /** The latest of each split, by its name. */
-  #last = new Map<string, Evaluation>();
+  readonly #scoreboard: Scoreboard;
 
   constructor(parts: LoopParts) {
     this.#parts = parts;
     this.#telemetry = new Telemetry(parts.comm, parts.log);
+    this.#scoreboard = new Scoreboard(parts);
     this.#tally = new Tally(parts.algorithm.update.clip, parts.steps);
     const { exchange, stepper: { parameterCount } } = parts;
     this.#own = new Float32Array(parameterCount);
@@ -117,7 +115,7 @@ export class Loop implements Remembers {
       // The evaluator holds nothing yet: its copy of the weights is needed at the end.
       if (done >= steps) await this.#parts.evaluator.evaluate(task.splits);
     } else {
-      this.#untrained = await this.#evaluate(0);
+      await this.#evaluate(0);
     }
     await comm.barrier();
     this.#start ??= performance.now();
@@ -148,20 +146,17 @@ export class Loop implements Remembers {
   /** Everything that the rest of the run depends on. */
   #remembering(): Remembers[] {
     const { stepper, exchange } = this.#parts;
-    const own = [stepper, exchange, this.#tally, this.#trigger, this];
+    const own = [stepper, exchange, this.#tally, this.#trigger, this.#scoreboard, this];
     return [...own, ...[this.#outer, this.#overlap].filter((each) => each !== null)];
   }
 
   /** Where the loop itself stands. */
   save(): Promise<Memory> {
-    const last = [...this.#last].map(([split, evaluation]) => named(`last.${split}`, evaluation));
     const numbers = {
       "loop.round": this.#round,
       "loop.clipPeak": this.#clipPeak,
       "loop.samples": this.#samples,
       "loop.milliseconds": performance.now() - this.#start!,
-      ...named("untrained", this.#untrained!),
-      ...Object.assign({}, ...last),
     };
     return Promise.resolve({ tensors: [], numbers });
   }
@@ -173,11 +168,6 @@ export class Loop implements Remembers {
     this.#clipPeak = number("loop.clipPeak");
     this.#samples = number("loop.samples");
     this.#start = performance.now() - number("loop.milliseconds");
-    this.#untrained = unnamed("untrained", memory);
-    for (const split of this.#parts.task.splits) {
-      const key = splitKey(split);
-      if (`last.${key}.loss` in memory.numbers) this.#last.set(key, unnamed(`last.${key}`, memory));
-    }
     return Promise.resolve();
   }
 
@@ -309,59 +299,21 @@ export class Loop implements Remembers {
     this.#tally.round(drift, bound);
   }
 
-  /** Evaluates, and notes what was found. Returns it of the split that is watched. */
   async #evaluate(t: number): Promise<Evaluation> {
-    const { evaluator, log, task, steps } = this.#parts;
     await this.#telemetry.deliver();
-    const watched = t === 0 && task.untrained || task.splits[0];
-    const splits = t === steps ? task.splits : [watched];
-    const found = await evaluator.evaluate(splits);
-    splits.forEach((split, i) => {
-      checkEvaluation(t, splitKey(split), found[i].loss);
-      this.#last.set(splitKey(split), found[i]);
-      const { name } = split;
-      log?.write({
-        type: "eval",
-        ...this.#position(t),
-        ...name === null ? {} : { split: name },
-        ...found[i],
-        ...this.#ways(),
-      });
-    });
-    return found[0];
-  }
-
-  /** How the weights that are evaluated were come by: what is to be said beside their score. */
-  #ways(): Pick<Summary, "averagedSteps" | "batchNorm"> {
-    const { options: { batchNorm }, stepper } = this.#parts;
-    const { averagedSteps, parameterCount, weights } = stepper;
-    return {
-      ...averagedSteps > 0 ? { averagedSteps } : {},
-      ...weights.length > parameterCount ? { batchNorm } : {},
-    };
+    const when = t === this.#parts.steps ? "end" : t === 0 ? "untrained" : "underway";
+    return await this.#scoreboard.evaluate(this.#position(t), when);
   }
 
   async #summarize(): Promise<Summary> {
-    const { comm, evaluator, log, exchange, task, device, steps } = this.#parts;
-    const { identical, hash } = await evaluator.compare();
-    const summary: Summary = {
-      ...scoresOf(task, this.#last, this.#untrained!),
-      ranks: comm.size,
+    const { comm, exchange, task, steps } = this.#parts;
+    const { bytesSent } = exchange.traffic;
+    return await this.#scoreboard.summarize(this.#position(steps), {
       steps,
       epochs: task.epoch(steps),
       rounds: this.#round,
-      ...await this.#tally.total(comm, {
-        steps,
-        samples: this.#samples,
-        bytesSent: exchange.traffic.bytesSent,
-      }),
-      identicalWeights: identical,
-      weightsHash: hash,
-      device,
-      ...this.#ways(),
-    };
-    log?.write({ type: "summary", ...this.#position(steps), ...summary });
-    return summary;
+      ...await this.#tally.total(comm, { steps, samples: this.#samples, bytesSent }),
+    });
   }
 
   #position(t: number): Position {
@@ -384,19 +336,4 @@ export class Loop implements Remembers {
 /** η and γ of a batch that is worth more or less than others. */
 function scaled({ learningRate, clipThreshold }: StepSize, scale: number): StepSize {
   return { learningRate: learningRate * scale, clipThreshold: clipThreshold * scale };
-}
-
-/** An evaluation's numbers under a prefix. */
-function named(prefix: string, evaluation: Evaluation): Record<string, number> {
-  return Object.fromEntries(
-    Object.entries(evaluation).map(([name, value]) => [`${prefix}.${name}`, value]),
-  );
-}
-
-/** The evaluation that was {@linkcode named}. */
-function unnamed(prefix: string, { numbers }: Memory): Evaluation {
-  const found = Object.entries(numbers)
-    .filter(([name]) => name.startsWith(`${prefix}.`))
-    .map(([name, value]) => [name.slice(prefix.length + 1), value]);
-  return Object.fromEntries(found);
 }

@@ -1,0 +1,139 @@
+/**
+ * The evaluations of one rank's run, and what they come to in its summary.
+ *
+ * @module
+ */
+
+import type { Communicator } from "../runtime/communicator.ts";
+import type { Memory, Remembers } from "./checkpoint.ts";
+import type { Evaluation, Evaluator } from "./evaluator.ts";
+import type { MetricsLog, Position, Scores, Summary } from "./metrics.ts";
+import type { Options } from "./options.ts";
+import { scoresOf, splitKey } from "./scores.ts";
+import type { Stepper } from "./stepper.ts";
+import type { Task } from "./task.ts";
+import { checkEvaluation } from "./training_error.ts";
+
+/** What a scoreboard is made of; all of it is the caller's. */
+export interface ScoreboardParts {
+  readonly comm: Communicator;
+  readonly options: Options;
+  readonly task: Task;
+  readonly stepper: Stepper;
+  readonly evaluator: Evaluator;
+  /** Where rank 0 writes; null on the others. */
+  readonly log: MetricsLog | null;
+  /** Where the graph runs, for the summary. */
+  readonly device: string;
+}
+
+/** The part of a summary that others sum up. */
+export type Course = Omit<
+  Summary,
+  | keyof Scores
+  | "ranks"
+  | "identicalWeights"
+  | "weightsHash"
+  | "device"
+  | "averagedSteps"
+  | "batchNorm"
+>;
+
+/** What has been evaluated. Every rank makes the same calls. */
+export class Scoreboard implements Remembers {
+  readonly #parts: ScoreboardParts;
+  /** Of the split that is watched, or a part of it, before the first step. */
+  #untrained: Evaluation | null = null;
+  /** The latest of each split, by its name. */
+  #last = new Map<string, Evaluation>();
+
+  constructor(parts: ScoreboardParts) {
+    this.#parts = parts;
+  }
+
+  /**
+   * Evaluates the average of the ranks' weights, and notes what was found: the split that is watched,
+   * or all of them at the end. Collective.
+   *
+   * @returns it of the split that is watched
+   */
+  async evaluate(at: Position, when: "untrained" | "underway" | "end"): Promise<Evaluation> {
+    const { evaluator, log, task } = this.#parts;
+    const watched = when === "untrained" && task.untrained || task.splits[0];
+    const splits = when === "end" ? task.splits : [watched];
+    const found = await evaluator.evaluate(splits);
+    splits.forEach((split, i) => {
+      checkEvaluation(at.step, splitKey(split), found[i].loss);
+      this.#last.set(splitKey(split), found[i]);
+      const { name } = split;
+      log?.write({
+        type: "eval",
+        ...at,
+        ...name === null ? {} : { split: name },
+        ...found[i],
+        ...this.#ways(),
+      });
+    });
+    this.#untrained ??= found[0];
+    return found[0];
+  }
+
+  /** How the weights that are evaluated were come by: what is to be said beside their score. */
+  #ways(): Pick<Summary, "averagedSteps" | "batchNorm"> {
+    const { options: { batchNorm }, stepper } = this.#parts;
+    const { averagedSteps, parameterCount, weights } = stepper;
+    return {
+      ...averagedSteps > 0 ? { averagedSteps } : {},
+      ...weights.length > parameterCount ? { batchNorm } : {},
+    };
+  }
+
+  /** Compares the ranks' final weights, and writes the summary. Collective. */
+  async summarize(at: Position, course: Course): Promise<Summary> {
+    const { comm, evaluator, log, task, device } = this.#parts;
+    const { identical, hash } = await evaluator.compare();
+    const summary: Summary = {
+      ...scoresOf(task, this.#last, this.#untrained!),
+      ranks: comm.size,
+      ...course,
+      identicalWeights: identical,
+      weightsHash: hash,
+      device,
+      ...this.#ways(),
+    };
+    log?.write({ type: "summary", ...at, ...summary });
+    return summary;
+  }
+
+  /** The evaluations that the summary is made of. */
+  save(): Promise<Memory> {
+    const last = [...this.#last].map(([split, evaluation]) => named(`last.${split}`, evaluation));
+    const numbers = { ...named("untrained", this.#untrained!), ...Object.assign({}, ...last) };
+    return Promise.resolve({ tensors: [], numbers });
+  }
+
+  /** Goes on with them. */
+  restore(memory: Memory): Promise<void> {
+    this.#untrained = unnamed("untrained", memory);
+    for (const split of this.#parts.task.splits) {
+      const key = splitKey(split);
+      if (`last.${key}.loss` in memory.numbers) this.#last.set(key, unnamed(`last.${key}`, memory));
+    }
+    return Promise.resolve();
+  }
+}
+
+/** An evaluation's numbers under a prefix. */
+function named(prefix: string, evaluation: Evaluation): Record<string, number> {
+  return Object.fromEntries(
+    Object.entries(evaluation).map(([name, value]) => [`${prefix}.${name}`, value]),
+  );
+}
+
+/** The evaluation that was {@linkcode named}. */
+function unnamed(prefix: string, { numbers }: Memory): Evaluation {
+  const found = Object.entries(numbers)
+    .filter(([name]) => name.startsWith(`${prefix}.`))
+    .map(([name, value]) => [name.slice(prefix.length + 1), value]);
+  return Object.fromEntries(found);
+}
