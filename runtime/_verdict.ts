@@ -23,6 +23,8 @@ export interface LaunchFailure {
   readonly operation: string | null;
   /** The last lines it printed, oldest first. */
   readonly lastLines: readonly string[];
+  /** All of this in words, but for the last lines. */
+  readonly headline: string;
   /** All of this in words, several lines. */
   readonly message: string;
 }
@@ -105,6 +107,7 @@ export function describeFailure(
     const waited = operation === null ? "for it" : `for it in ${operation}`;
     lines.push(`${names(witnesses)} waited ${waited}`);
   }
+  const headline = lines.join("\n");
   if (lastLines.length > 0) {
     lines.push(`last lines of rank ${rank}:`, ...lastLines.map((line) => `  [${rank}] ${line}`));
   }
@@ -116,6 +119,7 @@ export function describeFailure(
     step,
     operation,
     lastLines,
+    headline,
     message: lines.join("\n"),
   };
 }

@@ -32,8 +32,10 @@ export interface EarlyFrame {
 export interface Loss {
   /** Whether it said goodbye. */
   readonly orderly: boolean;
-  /** Why it is gone. */
+  /** Why it is gone, and who noticed. */
   readonly reason: string;
+  /** Why it is gone, in the words of who noticed first. */
+  readonly words: string;
   /** The error underneath. */
   readonly cause: unknown;
 }
@@ -135,18 +137,15 @@ export class Engine implements FrameSink {
   }
 
   lost(peer: number, cause: Error | undefined): void {
-    this.#lose(peer, {
-      orderly: cause === undefined,
-      reason: cause === undefined ? "it has left the job" : cause.message,
-      cause,
-    });
+    const words = cause === undefined ? "it has left the job" : cause.message;
+    this.#lose(peer, { orderly: cause === undefined, reason: words, words, cause });
   }
 
   /** Another rank says that `rank` is gone; its own connection to us may take longer to notice. */
   #heard(from: number, rank: number, payload: Uint8Array): void {
     if (rank === this.transport.rank || !(rank < this.transport.size)) return;
-    const reason = `${new TextDecoder().decode(payload)} (noticed by rank ${from})`;
-    this.#lose(rank, { orderly: false, reason, cause: undefined });
+    const words = new TextDecoder().decode(payload), reason = `${words} (noticed by rank ${from})`;
+    this.#lose(rank, { orderly: false, reason, words, cause: undefined });
   }
 
   #lose(peer: number, loss: Loss): void {
@@ -162,7 +161,7 @@ export class Engine implements FrameSink {
    * would otherwise blame this one when it gives up.
    */
   #tell(peer: number, loss: Loss): void {
-    const payload = new TextEncoder().encode(loss.reason);
+    const payload = new TextEncoder().encode(loss.words);
     for (let other = 0; other < this.transport.size; other++) {
       if (other === this.transport.rank || this.losses.has(other)) continue;
       this.transport.send(other, encodeFrame({ kind: Kind.LOST, root: peer }), payload)

@@ -43,7 +43,7 @@ export async function init(): Promise<Communicator> {
 }
 
 /** The error that came first where the end of a scope has added others. */
-function reasonOf(error: unknown): unknown {
+export function reasonOf(error: unknown): unknown {
   return error instanceof SuppressedError ? reasonOf(error.suppressed) : error;
 }
 

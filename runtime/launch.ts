@@ -327,7 +327,7 @@ class Job {
       const { code, message } = this.#aborted;
       const said =
         `rank ${culprit} on ${failure.host} ended the job with exit code ${code}: ${message}`;
-      failure = { ...failure, code, signal: null, message: said };
+      failure = { ...failure, code, signal: null, headline: said, message: said };
       return code === 0 ? { code } : { code, failure };
     }
     if (this.#late.length > 0) {
@@ -335,7 +335,10 @@ class Job {
       const message =
         `the job cannot start: ranks ${this.#late.join(", ")} have not called init() ` +
         `within ${seconds} s of the others; a longer timeout would wait longer`;
-      return { code: 1, failure: { ...failure, code: null, signal: null, message } };
+      return {
+        code: 1,
+        failure: { ...failure, code: null, signal: null, headline: message, message },
+      };
     }
     return { code: exitCodeOf(culprit, this.#facts), failure };
   }

@@ -17,6 +17,7 @@ import { networkName } from "./network_file.ts";
 import { OptionError } from "./option.ts";
 import type { Options } from "./options.ts";
 import { asOptionError, resolveOptions, tlsOf } from "./resolve.ts";
+import { RankLines } from "./rank_lines.ts";
 import { findRun, rewind } from "./resume.ts";
 import {
   makeRunDirectory,
@@ -93,8 +94,8 @@ export async function launch(given: LaunchOptions = {}): Promise<Run> {
     : { directory: null, options: resolveOptions(rest), config: null };
   const options: Options = { ...started.options };
   options.device = await resolveDevice(options.device);
-  if (options.data !== null) options.data = await findData(options, kind);
   await checkLaunch(options);
+  if (options.data !== null) options.data = await findData(options, kind);
   const files = started.directory ? null : await gatherFiles(options);
   const directory = started.directory ?? await makeRunDirectory(options);
   const config = started.config ?? newConfig(options);
@@ -109,13 +110,15 @@ export async function launch(given: LaunchOptions = {}): Promise<Run> {
   for (let restarts = 0;; restarts++) {
     await using follower = new Follower(directory, kind, onRecord);
     follower.say(describe(options, directory, from));
-    const outcome = await runRanks(options, directory, from, follower, signal);
+    const lines = new RankLines((line) => follower.say(line));
+    const outcome = await runRanks(options, directory, from, lines, signal);
     await follower.end();
     const { summary } = follower, { code, failure, interrupted } = outcome;
     if (code === 0 && summary) {
       return { dir: directory, summary, config: await readConfig(directory) };
     }
-    const what = failure?.message ??
+    const seen = kind !== "silent" && failure && lines.has(failure.lastLines);
+    const what = (seen ? failure.headline : failure?.message) ??
       (interrupted ? `the run was ended by ${interrupted}` : "the run ended without a summary");
     if (interrupted || restarts === options.maxRestarts) {
       throw new RunFailedError(what, code || 1, directory);
@@ -141,7 +144,7 @@ async function runRanks(
   options: Options,
   directory: string,
   from: number | null,
-  follower: Follower,
+  lines: RankLines,
   signal: AbortSignal | undefined,
 ): Promise<LaunchOutcome> {
   try {
@@ -150,7 +153,7 @@ async function runRanks(
       program: TRAINER,
       args: from === null ? [directory] : [directory, String(from)],
       logDir: directory,
-      onOutput: (rank, line) => follower.say(`[${rank}] ${line}`),
+      onOutput: (rank, line) => lines.take(rank, line),
       ...(signal ? { signal } : {}),
     });
   } catch (error) {

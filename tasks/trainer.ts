@@ -6,7 +6,8 @@
  */
 
 import type { Communicator } from "../runtime/communicator.ts";
-import { init } from "../runtime/init.ts";
+import { PeerLostError } from "../runtime/errors.ts";
+import { init, reasonOf } from "../runtime/init.ts";
 import { CheckpointError } from "./checkpoint.ts";
 import { DataError } from "./data/data_error.ts";
 import { OptionError } from "./option.ts";
@@ -37,10 +38,11 @@ if (import.meta.main) {
       checkpoints,
       ...(config ? { output: { directory, config } } : {}),
     });
-  } catch (error) {
-    // What the user can mend is said in one line, without a stack.
-    const known = [CheckpointError, DataError, OptionError, TrainingError];
-    if (!known.some((kind) => error instanceof kind)) throw error;
+  } catch (thrown) {
+    // What the user can mend, or what another rank's log tells, is said in one line, without a stack.
+    const error = reasonOf(thrown);
+    const known = [CheckpointError, DataError, OptionError, PeerLostError, TrainingError];
+    if (!known.some((kind) => error instanceof kind)) throw thrown;
     console.error((error as Error).message);
     Deno.exit(1);
   }

@@ -24,6 +24,7 @@ async function die(operation: string, victim: number, way: string, timeout?: num
     const lost = JSON.parse(said.slice(5));
     assert.equal(lost.rank, victim, `rank ${rank} blames another: ${said}`);
     assert.equal(lost.host, failure.host);
+    assert((lost.reason.match(/noticed by/g) ?? []).length <= 1, said);
     // Who does not wait for the victim may be in another call; messages that fit into a buffer may
     // be several steps apart.
     assert(lost.step >= (operation === "recv" ? 1 : 4), said);

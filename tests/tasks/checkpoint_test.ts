@@ -100,6 +100,11 @@ Deno.test({
       (await Deno.stat(`${out}/rank-0.before.log`)).isFile,
       "the first attempt's log stays",
     );
+    for (let rank = 0; rank < SMALL.ranks; rank++) {
+      const lines = (await Deno.readTextFile(`${out}/rank-${rank}.before.log`)).trim().split("\n");
+      assert.equal(lines.length, 1, "one line and no stack");
+      assert.match(lines[0], /^$|^cannot complete .*: lost rank \d on .*: it was ended by SIGKILL/);
+    }
   },
 });
 

@@ -84,6 +84,26 @@ Deno.test("what the launcher refuses, it refuses before a run's folder is made",
   }
 });
 
+Deno.test("what is wrong with the data is said once, whoever finds it", async () => {
+  await using folder = await temporaryFolder();
+  const { path } = folder, record = new Uint8Array(3073);
+  for (let batch = 1; batch <= 5; batch++) {
+    await Deno.writeFile(`${path}/data_batch_${batch}.bin`, record);
+  }
+  await Deno.writeFile(`${path}/test_batch.bin`, record.subarray(73));
+  const args = ["launch", "--ranks", "3", "--device", "cpu", "--task", "cifar10", "--data", path];
+  const loud = await celgc(...args, "--out", `${path}/a`);
+  assert.equal(loud.code, 1);
+  assert.equal(
+    loud.stderr.match(/cannot read CIFAR-10: .*test_batch\.bin/g)?.length,
+    1,
+    loud.stderr,
+  );
+  const quiet = await celgc(...args, "--quiet", "--out", `${path}/b`);
+  assert.equal(quiet.code, 1);
+  assert.equal(quiet.stderr.match(/cannot read CIFAR-10: /g)?.length, 1, quiet.stderr);
+});
+
 Deno.test("--allow gives a program permissions, which it does not have without", async () => {
   await using folder = await temporaryFolder();
   const program = `${folder.path}/program.ts`;
