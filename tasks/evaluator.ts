@@ -86,7 +86,13 @@ export async function openEvaluator(options: EvaluatorOptions): Promise<Evaluato
   const { specs } = stepper.weights;
   const weights = stack.use(await device.allocate(specs));
   const measures = new Map<string, Measure>();
-  for (const split of [...task.splits, ...task.untrained ? [task.untrained] : []]) {
+  const splits = [...task.splits, ...task.untrained ? [task.untrained] : []];
+  // Ranks whose shares of a split are of unequal size have graphs of their own.
+  const alike = await agree(
+    comm,
+    splits.flatMap(({ batchSize, length = 1 }) => [batchSize, length]),
+  );
+  for (const split of splits) {
     const shape = shapeOf(split);
     if (!measures.has(shape)) measures.set(shape, stack.use(await openMeasure(split)));
   }
@@ -102,7 +108,8 @@ export async function openEvaluator(options: EvaluatorOptions): Promise<Evaluato
   async function openMeasure({ batchSize, length = 1 }: Split): Promise<Measure> {
     await using own = new AsyncDisposableStack();
     const build = (length: number) => measureGraph(network, { batchSize, length });
-    const sessions = own.use(new Sessions({ device, length, build, sharing }));
+    const shared = alike ? { sharing } : {};
+    const sessions = own.use(new Sessions({ device, length, build, ...shared }));
     const { carries } = sessions.sample;
     const carried = carries.length
       ? own.use(await device.allocate(carries.map(({ name, dims }) => ({ name, dims }))))
@@ -180,4 +187,12 @@ export async function openEvaluator(options: EvaluatorOptions): Promise<Evaluato
     compare,
     [Symbol.asyncDispose]: () => owned.disposeAsync(),
   };
+}
+
+/** Whether all ranks have the same numbers. Collective. */
+async function agree(comm: Communicator, numbers: readonly number[]): Promise<boolean> {
+  const least = Float64Array.from(numbers), most = Float64Array.from(numbers);
+  await comm.allreduce(least, "min");
+  await comm.allreduce(most, "max");
+  return least.every((value, i) => value === most[i]);
 }

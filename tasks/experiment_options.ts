@@ -161,7 +161,7 @@ export const EXPERIMENT: Table<Experiment> = {
     help: "epochs at which the learning rate decays",
     unit: "epochs",
     over: 0,
-    defaultText: "never",
+    defaultText: "never; 17 on generated-text",
   }),
   decayFactor: real({
     flag: "--decay-factor",

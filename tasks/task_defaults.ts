@@ -31,6 +31,7 @@ export const TASK_DEFAULTS: Readonly<Record<Options["task"], TaskDefaults>> = {
     clip: 2,
     batchSize: 4,
     epochs: 20,
+    decayAt: [17],
     trainSize: 60_000,
     testSize: 6_000,
     embedding: 64,

@@ -127,7 +127,13 @@ Deno.test("averaging over the steps changes what is evaluated, not what is train
 
 Deno.test("model.onnx predicts a text of any length in plain onnxruntime", async () => {
   await using folder = await temporaryFolder();
-  const run = await launch({ ...SMALL, maxSteps: 30, testColumns: 1, out: `${folder.path}/run` });
+  const run = await launch({
+    ...SMALL,
+    ranks: 3,
+    maxSteps: 30,
+    testColumns: 1,
+    out: `${folder.path}/run`,
+  });
   const { test } = generateText({ seed: 1, train: 1500, valid: 200, test: 200 });
   const ort = (await loadOnnxRuntimeNode()).default;
   const session = await ort.InferenceSession.create(
