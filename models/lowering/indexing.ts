@@ -33,9 +33,15 @@ export const indexingRules: LoweringRules = {
     const front = toFront.map((i) => dims[i]);
     const added = g.op("ScatterND", [
       zeros(g, target, dy, front),
-      g.cast(g.unsqueeze(indices, [-1]), "int64"),
+      g.cast(g.unsqueeze(narrow(indices), [-1]), "int64"),
       g.transpose(dy, dyFront),
     ], { reduction: "add" });
     return [g.transpose(added, order.map((i) => toFront.indexOf(i)))];
   },
 };
+
+/** Indices before they were widened: on WebGPU int64 can be made and read, but not reshaped. */
+function narrow(indices: Value): Value {
+  const { op, inputs } = indices.producer ?? {};
+  return op === "Cast" && inputs?.[0]?.type === "int32" ? inputs[0] : indices;
+}

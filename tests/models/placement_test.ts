@@ -1,20 +1,12 @@
 import assert from "node:assert/strict";
-import { loadOnnxRuntimeWeb } from "../../deps.ts";
 import { differentiate } from "../../models/autodiff.ts";
-import { encodeModel } from "../../models/encode.ts";
 import { Graph } from "../../models/graph.ts";
 import { operatorCoverage } from "../../models/ops/mod.ts";
 import { parametersOf } from "../../models/model.ts";
 import { resnet } from "../../models/resnet.ts";
 import { appendClippedStep, PLAIN_STEP } from "../../optimizers/clipped_step.ts";
-import { openDevice } from "../../runtime/devices/open.ts";
 import { cases, type GradientCase } from "./_gradient_cases.ts";
-
-const hasWebGpu = await openDevice("webgpu").then(
-  (device) => device[Symbol.asyncDispose]().then(() => true),
-  () => false,
-);
-const note = hasWebGpu ? "" : " (skipped: no WebGPU adapter)";
+import { hasWebGpu, place, webGpuNote as note } from "./_placement.ts";
 
 /** What WebGPU itself cannot hold: doubles, and arithmetic on int64. */
 const IMPOSSIBLE = new Set([
@@ -22,22 +14,6 @@ const IMPOSSIBLE = new Set([
   "OneHot",
   "softmax cross entropy of sequences, int64",
 ]);
-
-// Without a window system Mesa complains of the missing folder each time an adapter is asked for.
-if (!Deno.env.has("XDG_RUNTIME_DIR")) Deno.env.set("XDG_RUNTIME_DIR", "/no/such/folder");
-
-/** Creates a session that refuses to put a node anywhere but on WebGPU. */
-async function place(graph: Graph): Promise<void> {
-  const ort = await loadOnnxRuntimeWeb();
-  ort.env.wasm.numThreads = 1;
-  ort.env.logLevel = "fatal";
-  const session = await ort.InferenceSession.create(encodeModel(graph, { target: "webgpu" }), {
-    executionProviders: ["webgpu"],
-    logSeverityLevel: 4,
-    extra: { session: { disable_cpu_ep_fallback: "1" } },
-  });
-  await session.release();
-}
 
 /** Appends cases and their gradients to one graph. */
 function graphOf(some: readonly GradientCase[]): Graph {
