@@ -103,6 +103,7 @@ export class Sessions implements AsyncDisposable {
     return this.#options.device.compile(bytes, {
       state: this.#state,
       updates: { ...this.sample.updates, ...this.#updates },
+      optimize: false,
     });
   }
 

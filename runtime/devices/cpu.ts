@@ -93,6 +93,7 @@ class CpuDevice implements Device {
           executionMode: "sequential",
           // A plan made in the first run claims its memory beside what that run took: half as much again.
           enableMemPattern: false,
+          graphOptimizationLevel: options.optimize === false ? "disabled" : "all",
           logSeverityLevel: 3,
           ...(profile && { enableProfiling: true, profileFilePrefix: profile.prefix }),
         }), (session) => {

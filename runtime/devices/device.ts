@@ -84,6 +84,13 @@ export interface CompileOptions {
    */
   readonly profile?: boolean;
   /**
+   * Whether the engine looks for a better graph than it is given. On the CPU that is most of the time it
+   * takes to compile a graph of thousands of nodes, and wasted on one that was made for the device. Not
+   * heeded on WebGPU, where the engine's choice of layouts is part of it.
+   * @default {true}
+   */
+  readonly optimize?: boolean;
+  /**
    * Record the device's commands at the first run and replay them from then on, which saves most of
    * the cost of a small node: where the device can (WebGPU), and only if every node runs on it.
    * @default {true, but for a profile}

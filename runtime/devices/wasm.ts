@@ -70,6 +70,7 @@ class WasmDevice implements Device {
           executionProviders: ["wasm"],
           enableCpuMemArena: true,
           enableMemPattern: true,
+          graphOptimizationLevel: options.optimize === false ? "disabled" : "all",
           logSeverityLevel: 3,
           enableProfiling: options.profile ?? false,
         }), (session) => {

@@ -114,6 +114,7 @@ await using session = await device.compile(model, {
   state: [state],
   updates: Object.fromEntries(variables.map(({ name }) => [`${name}.next`, name])),
   profile,
+  optimize: false,
 });
 
 /** What a step took, and the memory the process has had at most, in MB. */

@@ -325,6 +325,26 @@ onEveryDevice("a profile names every node that ran, and where", async (device) =
   await using _unread = await device.compile(LOOK, { state: [state], profile: true });
 });
 
+onEveryDevice(
+  "a graph that is not to be optimized runs node by node on the CPU",
+  async (device) => {
+    const bytes = model([["x", "float32", [2]]], [["y", "float32", [2]]], [
+      ["Neg", ["x"], ["a"]],
+      ["Identity", ["a"], ["b"]],
+      ["Neg", ["b"], ["y"]],
+    ]);
+    const operatorsOf = async (optimize: boolean) => {
+      await using session = await device.compile(bytes, { profile: true, optimize });
+      const { y } = await session.run({ x: float32([2], 3, -4) });
+      assert.deepEqual(y.data, Float32Array.of(3, -4));
+      return (await session.endProfile()).map(({ operator }) => operator);
+    };
+    const written = device.kind === "webgpu" ? ["Neg", "Neg"] : ["Neg", "Identity", "Neg"];
+    assert.deepEqual(await operatorsOf(false), written);
+    assert.deepEqual(await operatorsOf(true), ["Neg", "Neg"]);
+  },
+);
+
 onEveryDevice("a GPU records its commands if every node runs there", async (device) => {
   await using state = await device.allocate(SPECS);
   await state.write(START);
