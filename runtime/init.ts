@@ -11,7 +11,8 @@ import { findPlace, processEnvironment } from "./place.ts";
 import { SingleTransport } from "./single_transport.ts";
 import type { Transport } from "./transport.ts";
 
-let joined = false;
+// Two copies of the runtime, under two URLs, would be two ranks in one place.
+const JOINED = Symbol.for("celgc.joined");
 
 /**
  * Joins the job that this process was launched for. Without a launcher, the job is this process alone
@@ -20,6 +21,7 @@ let joined = false;
  * Dispose of the communicator at the program's end, best with `await using`; a program that runs to
  * its end without doing so is taken to have meant it, one that calls `Deno.exit()` is not.
  *
+ * @throws Error if this process has called it before (erroneous in MPI as well, section 11.2.1)
  * @throws RendezvousError if the environment is not that of a rank, or not all ranks join in time
  * @throws HandshakeError if this rank's secret is not the job's
  *
@@ -32,8 +34,14 @@ let joined = false;
  * ```
  */
 export async function init(): Promise<Communicator> {
-  if (joined) throw new Error("init() was called before: a process joins its job once");
-  joined = true;
+  const shared = globalThis as { [JOINED]?: true };
+  if (shared[JOINED]) {
+    throw new Error(
+      "cannot init(): it was called before, and a process joins its job once; share the communicator " +
+        "that the first call returned, or a dup() of it",
+    );
+  }
+  shared[JOINED] = true;
   const place = findPlace(processEnvironment);
   if (place === null) return new Communicator(new SingleTransport("localhost"));
   const transport = await joinJob(place);

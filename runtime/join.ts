@@ -12,9 +12,6 @@ import { MeshTransport } from "./mesh_transport.ts";
 import { type Place, readTls } from "./place.ts";
 import { Control } from "./control.ts";
 
-/** Least time in ms to wait for all ranks to join: starting them may mean downloading packages. */
-const JOIN_MS = 60_000;
-
 /**
  * Connects a rank with the rendezvous and with all other ranks.
  *
@@ -25,7 +22,7 @@ export async function joinJob(place: Place): Promise<MeshTransport> {
   const { rank, size, timeoutMs, medium, sockets, link } = place;
   const job = await credentials(place.job, await readSecret(place));
   const tls = place.tls === null ? undefined : await readTls(place.tls);
-  const deadline = performance.now() + Math.max(JOIN_MS, timeoutMs);
+  const deadline = performance.now() + place.joinMs;
   const control = await Control.connect({ ...place.rendezvous, job, rank, size, tls, deadline });
   const doors = openDoors(rank, control.localHostname, medium, sockets, tls);
   const table = await control.join(place.host ?? control.localHostname, doors.endpoints);

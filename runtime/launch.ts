@@ -19,7 +19,7 @@ import { credentials } from "./handshake.ts";
 import { checkOptions, type LaunchOutcome, type LaunchProgramOptions } from "./launch_options.ts";
 import { socketPath } from "./mesh.ts";
 import { rankFlags } from "./permissions.ts";
-import { DEFAULT_TIMEOUT_SECONDS, readMedium, readTls } from "./place.ts";
+import { DEFAULT_TIMEOUT_SECONDS, defaultJoinSeconds, readMedium, readTls } from "./place.ts";
 import { Rendezvous } from "./rendezvous.ts";
 
 export type { LaunchOutcome, LaunchProgramOptions } from "./launch_options.ts";
@@ -33,8 +33,6 @@ const HEAR_MS = 300;
 const SILENT_MS = 500;
 /** How long ranks may take to end once they are told to, in ms. */
 const TERM_MS = 1000;
-/** Least time in ms for all ranks to join once the first has. */
-const JOIN_MS = 60_000;
 /** Most ranks whose Unix sockets are spelled out in every rank's permissions. */
 const MOST_SOCKETS = 256;
 
@@ -144,6 +142,7 @@ class Job {
       CELGC_JOB: name,
       CELGC_RENDEZVOUS: formatAddress(near, port),
       CELGC_TIMEOUT: String(timeout ?? DEFAULT_TIMEOUT_SECONDS),
+      CELGC_JOIN_TIMEOUT: String(joinSeconds(this.#options)),
       CELGC_TRANSPORT: medium,
       CELGC_HOST: this.#facts[0].host,
     };
@@ -228,7 +227,7 @@ class Job {
     this.#facts[rank].joined = true;
     this.#facts[rank].host = host;
     if (this.#facts.filter(({ joined }) => joined).length === 1) {
-      this.#after(joinMs(this.#options), () => this.#joinTimeout());
+      this.#after(1000 * joinSeconds(this.#options), () => this.#joinTimeout());
     }
     this.#judge();
   }
@@ -331,10 +330,10 @@ class Job {
       return code === 0 ? { code } : { code, failure };
     }
     if (this.#late.length > 0) {
-      const seconds = joinMs(this.#options) / 1000;
+      const seconds = joinSeconds(this.#options);
       const message =
         `the job cannot start: ranks ${this.#late.join(", ")} have not called init() ` +
-        `within ${seconds} s of the others; a longer timeout would wait longer`;
+        `within ${seconds} s of the others; a longer timeout or joinTimeout would wait longer`;
       return {
         code: 1,
         failure: { ...failure, code: null, signal: null, headline: message, message },
@@ -360,8 +359,9 @@ function delay(ms: number): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, ms));
 }
 
-function joinMs({ timeout = DEFAULT_TIMEOUT_SECONDS }: LaunchProgramOptions): number {
-  return Math.max(JOIN_MS, timeout * 1000);
+function joinSeconds(options: LaunchProgramOptions): number {
+  const { timeout = DEFAULT_TIMEOUT_SECONDS, joinTimeout } = options;
+  return joinTimeout ?? defaultJoinSeconds(timeout);
 }
 
 /** This process's environment, without what belongs to a job that it may be a rank of. */

@@ -31,6 +31,11 @@ export interface LaunchProgramOptions {
   readonly logDir?: string;
   /** Seconds without a sign of life after which a rank is taken for lost. @default {60} */
   readonly timeout?: number;
+  /**
+   * Seconds that the others may take to call `init()` once one rank has. @default {60, or the timeout if
+   * that is more}
+   */
+  readonly joinTimeout?: number;
   /** Prints nothing of what the ranks print. @default {false} */
   readonly quiet?: boolean;
   /** Rank whose output is passed on as it is, without a rank in front, such as one with a progress bar. */
@@ -81,9 +86,10 @@ export async function checkOptions(options: LaunchProgramOptions): Promise<URL> 
   if (!Number.isInteger(ranks) || ranks < 1 || ranks > 65536) {
     throw new RangeError(`cannot launch: the number of ranks is from 1 to 65536, not ${ranks}`);
   }
-  if (!(timeout > 0 && timeout <= 1e6)) {
+  for (const [name, value] of Object.entries({ timeout, joinTimeout: options.joinTimeout ?? 1 })) {
+    if (value > 0 && value <= 1e6) continue;
     throw new RangeError(
-      `cannot launch: the timeout is a number of seconds above 0, not ${timeout}`,
+      `cannot launch: the ${name} is a number of seconds above 0, not ${value}`,
     );
   }
   if (rawRank !== undefined && !(Number.isInteger(rawRank) && rawRank >= 0 && rawRank < ranks)) {

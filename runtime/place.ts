@@ -7,6 +7,7 @@
  *     CELGC_JOB          name of the job
  *     CELGC_RENDEZVOUS   host:port
  *     CELGC_TIMEOUT      seconds without a sign of life; 60 if not set
+ *     CELGC_JOIN_TIMEOUT seconds for all ranks to join; 60, or CELGC_TIMEOUT if that is more, if not set
  *     CELGC_TRANSPORT    auto, tcp or unix; auto if not set
  *     CELGC_SOCKETS      directory for Unix sockets
  *     CELGC_HOST         this host's name in messages
@@ -30,6 +31,8 @@ export interface Place {
   readonly job: string;
   readonly rendezvous: { readonly hostname: string; readonly port: number };
   readonly timeoutMs: number;
+  /** How long all ranks may take to join, in ms. */
+  readonly joinMs: number;
   readonly medium: Medium;
   /** Directory for Unix sockets, or null. */
   readonly sockets: string | null;
@@ -48,6 +51,9 @@ export type Environment = (name: string) => string | undefined;
 
 /** Default of CELGC_TIMEOUT, in seconds. */
 export const DEFAULT_TIMEOUT_SECONDS = 60;
+
+/** Default of CELGC_JOIN_TIMEOUT, in seconds: starting a rank may mean downloading packages. */
+export const defaultJoinSeconds = (timeout: number): number => Math.max(60, timeout);
 
 /** The process's environment; what may not be read is not set. */
 export function processEnvironment(name: string): string | undefined {
@@ -77,6 +83,7 @@ export function findPlace(environment: Environment): Place | null {
   const size = integer("CELGC_SIZE", need("CELGC_SIZE"), 1, 65536);
   const rank = integer("CELGC_RANK", need("CELGC_RANK"), 0, size - 1);
   const localRank = environment("CELGC_LOCAL_RANK") ?? String(rank);
+  const timeout = seconds(environment, "CELGC_TIMEOUT", DEFAULT_TIMEOUT_SECONDS);
   const job = need("CELGC_JOB");
   if (!/^[\w.-]{1,64}$/.test(job)) {
     throw new RendezvousError(
@@ -96,7 +103,8 @@ export function findPlace(environment: Environment): Place | null {
     localRank: integer("CELGC_LOCAL_RANK", localRank, 0, size - 1),
     job,
     rendezvous,
-    timeoutMs: timeout(environment("CELGC_TIMEOUT")),
+    timeoutMs: 1000 * timeout,
+    joinMs: 1000 * seconds(environment, "CELGC_JOIN_TIMEOUT", defaultJoinSeconds(timeout)),
     medium: readMedium(environment("CELGC_TRANSPORT")),
     sockets: environment("CELGC_SOCKETS") ?? null,
     host: environment("CELGC_HOST") ?? null,
@@ -141,14 +149,12 @@ function integer(name: string, text: string, least: number, most: number): numbe
   return value;
 }
 
-function timeout(text: string | undefined): number {
-  const seconds = text === undefined ? DEFAULT_TIMEOUT_SECONDS : Number(text);
-  if (!(seconds > 0 && seconds <= 1e6)) {
-    throw new RendezvousError(
-      `CELGC_TIMEOUT is a number of seconds above 0, not ${JSON.stringify(text)}`,
-    );
-  }
-  return seconds * 1000;
+function seconds(environment: Environment, name: string, otherwise: number): number {
+  const text = environment(name), value = text === undefined ? otherwise : Number(text);
+  if (value > 0 && value <= 1e6) return value;
+  throw new RendezvousError(
+    `${name} is a number of seconds above 0, not ${JSON.stringify(text)}`,
+  );
 }
 
 function tlsFiles(environment: Environment): Place["tls"] {

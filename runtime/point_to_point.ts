@@ -2,8 +2,8 @@
  * Messages between two ranks: matching by source and tag in the order of sending, small ones sent
  * without asking, large ones when the receiver has a place for them (MPI 4.1, chapter 3).
  *
- * A message of up to {@linkcode EAGER_BYTES} goes out at once while the receiver has room for it:
- * every sender may have {@linkcode CREDIT_BYTES} waiting there, and gets credit back as they are
+ * A message of up to `EAGER_BYTES` goes out at once while the receiver has room for it:
+ * every sender may have `CREDIT_BYTES` waiting there, and gets credit back as they are
  * received. Any other message is announced, stays with its sender, and goes straight into the
  * receiver's buffer when that is known. So what a rank must keep for messages nobody has asked for is
  * bounded, and two ranks that send to each other before they receive never wait for each other.
@@ -12,45 +12,23 @@
  */
 
 import type { Context } from "./context.ts";
-import { bytesOf, type Datatype, datatypeByCode, datatypeOf, describeCount } from "./datatypes.ts";
+import { bytesOf, datatypeByCode, datatypeOf, describeCount } from "./datatypes.ts";
 import type { TypedArray } from "./datatypes.ts";
 import { type Landing, landing } from "./engine.ts";
 import { MismatchError, TruncationError } from "./errors.ts";
+import { Credit } from "./_credit.ts";
 import { type Frame, Kind } from "./_frame.ts";
-import { ANY_SOURCE, ANY_TAG, NULL_STATUS, PROC_NULL, type Status, TAG_UB } from "./status.ts";
-
-/** Longest message, in bytes, that is sent without asking. */
-export const EAGER_BYTES = 65536;
-/** Bytes that a sender may have waiting at a receiver. */
-export const CREDIT_BYTES = 4 << 20;
-/** What a message is taken to cost the receiver beside its bytes. */
-const MESSAGE_OVERHEAD = 256;
-/** Credit is returned when this much of it has gathered. */
-const CREDIT_STEP = CREDIT_BYTES / 4;
+import { checkRank, checkTag, receiving, sending } from "./_message_arguments.ts";
+import {
+  MessageQueues,
+  type Posted,
+  type Prober,
+  statusOf,
+  type Unexpected,
+} from "./_message_queues.ts";
+import { ANY_SOURCE, ANY_TAG, NULL_STATUS, PROC_NULL, type Status } from "./status.ts";
 
 const ignore = () => {};
-
-/** A receive that waits for its message. */
-interface Posted {
-  readonly source: number;
-  readonly tag: number;
-  readonly buffer: TypedArray;
-  readonly type: Datatype;
-  resolve(status: Status): void;
-  reject(error: unknown): void;
-}
-
-/** A message that nobody has asked for yet. */
-interface Unexpected {
-  readonly source: number;
-  readonly frame: Frame;
-  /** The message, or null if it is only announced. */
-  readonly payload: Uint8Array | null;
-  /** Whether all of the payload is there. */
-  complete: boolean;
-  /** The receive that took it while it was still coming in. */
-  taken: Posted | null;
-}
 
 /** A message whose receiver must ask for it. */
 interface Announced {
@@ -60,31 +38,20 @@ interface Announced {
   reject(error: unknown): void;
 }
 
-interface Prober {
-  readonly source: number;
-  readonly tag: number;
-  resolve(status: Status): void;
-  reject(error: unknown): void;
-}
-
 /** The messages of one communicator on one rank. */
 export class Messages {
   readonly #context: Context;
-  readonly #posted: Posted[] = [];
-  readonly #unexpected: Unexpected[] = [];
-  readonly #probers: Prober[] = [];
+  readonly #queues = new MessageQueues();
   readonly #announced = new Map<number, Announced>();
   readonly #granted = new Map<string, { posted: Posted; from: number; frame: Frame }>();
   /** The receive whose message is coming in from each member. */
   readonly #arriving: (Posted | undefined)[] = [];
-  readonly #unacknowledged: number[];
-  readonly #consumed: number[];
+  readonly #credit: Credit;
   #nextId = 1;
 
   constructor(context: Context) {
     this.#context = context;
-    this.#unacknowledged = new Array(context.size).fill(0);
-    this.#consumed = new Array(context.size).fill(0);
+    this.#credit = new Credit(context.size);
   }
 
   /** Sends a message; resolves when `buffer` may be changed. */
@@ -105,9 +72,7 @@ export class Messages {
       return;
     }
     if (context.lossOf(to) !== undefined) throw this.#lostError(to, sending(context, to, tag));
-    const cost = payload.length + MESSAGE_OVERHEAD;
-    if (payload.length <= EAGER_BYTES && this.#unacknowledged[to] + cost <= CREDIT_BYTES) {
-      this.#unacknowledged[to] += cost;
+    if (this.#credit.spend(to, payload.length)) {
       try {
         return await context.send(to, { kind: Kind.EAGER, ...fields }, payload, stats);
       } catch (error) {
@@ -144,9 +109,8 @@ export class Messages {
     if (context.failure !== null) return Promise.reject(context.failure);
     const { promise, resolve, reject } = Promise.withResolvers<Status>();
     const posted: Posted = { source, tag, buffer, type, resolve, reject };
-    const index = this.#unexpected.findIndex((u) => matches(posted, u.source, u.frame.tag));
-    if (index >= 0) {
-      const [unexpected] = this.#unexpected.splice(index, 1);
+    const unexpected = this.#queues.takeMessage(posted);
+    if (unexpected !== null) {
       if (unexpected.payload === null) this.#grant(posted, unexpected.source, unexpected.frame);
       else if (unexpected.complete) this.#take(posted, unexpected);
       else this.#arriving[unexpected.source] = unexpected.taken = posted;
@@ -155,7 +119,7 @@ export class Messages {
       if (gone !== null) {
         reject(this.#lostError(gone, receiving(context, source, tag)));
       } else {
-        this.#posted.push(posted);
+        this.#queues.posted.push(posted);
         this.#await(source, 1);
         const settle = () => this.#await(source, -1);
         promise.then(settle, settle);
@@ -167,8 +131,7 @@ export class Messages {
   /** Status of the first message that a receive would get, or null. */
   peek(source: number, tag: number): Status | null {
     if (this.#context.failure !== null) throw this.#context.failure;
-    const found = this.#unexpected.find((u) => matches({ source, tag }, u.source, u.frame.tag));
-    return found === undefined ? null : statusOf(found.source, found.frame);
+    return this.#queues.peek(source, tag);
   }
 
   /** Waits until a message is there that a receive would get. */
@@ -185,7 +148,7 @@ export class Messages {
     this.#await(source, 1);
     try {
       return await new Promise<Status>((resolve, reject) => {
-        this.#probers.push({ source, tag, resolve, reject });
+        this.#queues.probers.push({ source, tag, resolve, reject });
       });
     } finally {
       this.#await(source, -1);
@@ -199,29 +162,33 @@ export class Messages {
         return this.#acceptEager(from, frame, length);
       case Kind.REQUEST_TO_SEND:
         return landing(length, () => {
-          const posted = this.#match(from, frame);
+          const posted = this.#queues.takeReceive(from, frame);
           if (posted !== null) this.#grant(posted, from, frame);
-          else this.#queue({ source: from, frame, payload: null, complete: true, taken: null });
+          else {this.#queues.keep({
+              source: from,
+              frame,
+              payload: null,
+              complete: true,
+              taken: null,
+            });}
         });
       case Kind.CLEAR_TO_SEND:
         return landing(length, () => this.#sendAnnounced(frame));
       case Kind.MESSAGE:
         return this.#acceptGranted(from, frame, length);
       case Kind.CREDIT:
-        return landing(length, () => {
-          this.#unacknowledged[from] -= frame.bytes;
-        });
+        return landing(length, () => this.#credit.returned(from, frame.bytes));
       default:
         throw new Error(`rank ${from} sent a frame of unknown kind ${frame.kind}`);
     }
   }
 
   #acceptEager(from: number, frame: Frame, length: number): Landing {
-    const posted = this.#match(from, frame);
+    const posted = this.#queues.takeReceive(from, frame);
     if (posted === null) {
       const payload = new Uint8Array(length);
       const unexpected: Unexpected = { source: from, frame, payload, complete: false, taken: null };
-      this.#queue(unexpected);
+      this.#queues.keep(unexpected);
       return {
         into: payload,
         done: () => {
@@ -242,21 +209,6 @@ export class Messages {
         posted.resolve(statusOf(from, frame));
       },
     };
-  }
-
-  /** The posted receive that a message belongs to; removes it. */
-  #match(from: number, frame: Frame): Posted | null {
-    const index = this.#posted.findIndex((posted) => matches(posted, from, frame.tag));
-    return index < 0 ? null : this.#posted.splice(index, 1)[0];
-  }
-
-  #queue(unexpected: Unexpected): void {
-    this.#unexpected.push(unexpected);
-    const { source, frame } = unexpected;
-    for (let i = this.#probers.length - 1; i >= 0; i--) {
-      if (!matches(this.#probers[i], source, frame.tag)) continue;
-      this.#probers.splice(i, 1)[0].resolve(statusOf(source, frame));
-    }
   }
 
   /** Gives a message that is all there to a receive. */
@@ -338,10 +290,8 @@ export class Messages {
   #consume(from: number, length: number): void {
     this.#context.stats.of("recv").bytesReceived += length;
     if (from === this.#context.rank) return;
-    this.#consumed[from] += length + MESSAGE_OVERHEAD;
-    if (this.#consumed[from] < CREDIT_STEP) return;
-    this.#context.send(from, { kind: Kind.CREDIT, bytes: this.#consumed[from] }).catch(ignore);
-    this.#consumed[from] = 0;
+    const bytes = this.#credit.consume(from, length);
+    if (bytes > 0) this.#context.send(from, { kind: Kind.CREDIT, bytes }).catch(ignore);
   }
 
   #await(source: number, delta: 1 | -1): void {
@@ -384,7 +334,7 @@ export class Messages {
 
   /** Ends all that is pending. */
   fail(error: unknown): void {
-    for (const waiting of [...this.#posted.splice(0), ...this.#probers.splice(0)]) {
+    for (const waiting of [...this.#queues.posted.splice(0), ...this.#queues.probers.splice(0)]) {
       waiting.reject(error);
     }
     for (const message of this.#announced.values()) message.reject(error);
@@ -399,7 +349,7 @@ export class Messages {
     const cut = this.#arriving[rank];
     this.#arriving[rank] = undefined;
     cut?.reject(this.#lostError(rank, receiving(this.#context, cut.source, cut.tag)));
-    for (const list of [this.#posted, this.#probers]) {
+    for (const list of [this.#queues.posted, this.#queues.probers]) {
       for (const waiting of [...list]) {
         const gone = waiting.source === rank || waiting.source === ANY_SOURCE
           ? this.#unreachable(waiting.source)
@@ -435,32 +385,3 @@ const BLANK: Frame = {
   flags: 0,
   bytes: 0,
 };
-
-function matches(wanted: { source: number; tag: number }, source: number, tag: number): boolean {
-  return (wanted.source === source || wanted.source === ANY_SOURCE) &&
-    (wanted.tag === tag || wanted.tag === ANY_TAG);
-}
-
-function statusOf(source: number, frame: Frame): Status {
-  return { source, tag: frame.tag, count: frame.count };
-}
-
-function sending(context: Context, to: number, tag: number): string {
-  return `send to ${context.name(to)} with tag ${tag}`;
-}
-
-function receiving(context: Context, source: number, tag: number): string {
-  return `recv from ${source === ANY_SOURCE ? "any rank" : context.name(source)} with ` +
-    (tag === ANY_TAG ? "any tag" : `tag ${tag}`);
-}
-
-/** @throws RangeError unless 0 ≤ rank < size */
-export function checkRank(rank: number, size: number, what: string): void {
-  if (Number.isInteger(rank) && rank >= 0 && rank < size) return;
-  throw new RangeError(`${what} must be a rank from 0 to ${size - 1}, found ${rank}`);
-}
-
-function checkTag(tag: number): void {
-  if (Number.isInteger(tag) && tag >= 0 && tag <= TAG_UB) return;
-  throw new RangeError(`tag must be an integer from 0 to ${TAG_UB}, found ${tag}`);
-}

@@ -1,6 +1,6 @@
 import type { Context } from "../context.ts";
 import { bytesOf, datatypeOf, type TypedArray } from "../datatypes.ts";
-import { checkRank } from "../point_to_point.ts";
+import { checkRank } from "../_message_arguments.ts";
 import type { Call } from "./_call.ts";
 import { segments } from "./_partition.ts";
 import { SEGMENT_BYTES, SMALL_BYTES } from "./_tuning.ts";

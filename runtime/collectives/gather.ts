@@ -1,6 +1,6 @@
 import type { Context } from "../context.ts";
 import { bytesOf, datatypeOf, describeCount, type TypedArray } from "../datatypes.ts";
-import { checkRank } from "../point_to_point.ts";
+import { checkRank } from "../_message_arguments.ts";
 import {
   blocksOf,
   decodeCounts,

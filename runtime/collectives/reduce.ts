@@ -1,7 +1,7 @@
 import type { Context } from "../context.ts";
 import { bytesOf, type TypedArray } from "../datatypes.ts";
 import type { Op } from "../ops.ts";
-import { checkRank } from "../point_to_point.ts";
+import { checkRank } from "../_message_arguments.ts";
 import { EMPTY } from "./_blocks.ts";
 import type { Call } from "./_call.ts";
 import { partition, type Range } from "./_partition.ts";

@@ -332,3 +332,35 @@ async function temporary() {
   const path = await Deno.realPath(await Deno.makeTempDir({ prefix: "celgc-test-" }));
   return { path, [Symbol.asyncDispose]: () => Deno.remove(path, { recursive: true }) };
 }
+
+Deno.test("a rank that does not call init() in time ends the job, which names it", async () => {
+  const { code, failure, ms } = await run({
+    ranks: 3,
+    program: program("ends"),
+    args: ["hangs", "1"],
+    joinTimeout: 3,
+  });
+  assert.equal(code, 1);
+  // On a busy machine another rank may be late as well.
+  assert.match(
+    failure!.message,
+    /the job cannot start: ranks (\d, )*1(, \d)* have not called init\(\) within 3 s/,
+  );
+  assert.ok(ms > 3000 && ms < 45_000, `${ms} ms`);
+});
+
+Deno.test("a second init() says so, from another copy of the runtime too, and harms nothing", async () => {
+  const { code, failure, lines } = await run({
+    ranks: 2,
+    program: program("twice"),
+    permissions: ["--allow-read"],
+  });
+  assert.equal(code, 0, failure?.message);
+  for (const own of lines) {
+    assert.equal(own.length, 3, own.join("\n"));
+    for (const line of own.slice(0, 2)) {
+      assert.match(line, /^cannot init\(\): it was called before/);
+    }
+    assert.equal(own[2], "sum 2");
+  }
+});

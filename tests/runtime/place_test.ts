@@ -24,6 +24,7 @@ Deno.test("a rank's place is read from the environment", () => {
     job: "a1b2",
     rendezvous: { hostname: "::1", port: 4567 },
     timeoutMs: 60_000,
+    joinMs: 60_000,
     medium: "auto",
     sockets: null,
     host: null,
@@ -35,6 +36,7 @@ Deno.test("a rank's place is read from the environment", () => {
     ...COMPLETE,
     CELGC_LOCAL_RANK: "0",
     CELGC_TIMEOUT: "2.5",
+    CELGC_JOIN_TIMEOUT: "90",
     CELGC_TRANSPORT: "tcp",
     CELGC_SOCKETS: "/run/job",
     CELGC_HOST: "node7",
@@ -44,6 +46,8 @@ Deno.test("a rank's place is read from the environment", () => {
     CELGC_TLS_CA: "a",
   })!;
   assert.deepEqual([more.localRank, more.timeoutMs, more.medium], [0, 2500, "tcp"]);
+  assert.equal(more.joinMs, 90_000);
+  assert.equal(place({ ...COMPLETE, CELGC_TIMEOUT: "100" })!.joinMs, 100_000);
   assert.deepEqual([more.sockets, more.host], ["/run/job", "node7"]);
   assert.deepEqual([more.secretFile, more.tls], ["/run/secret", { cert: "c", key: "k", ca: "a" }]);
 });

@@ -18,6 +18,10 @@ if (way === "forget") {
   if (isVictim) throw new Error("too late");
 } else if (way === "never joins") {
   if (!isVictim) await (await init()).barrier();
+} else if (way === "hangs") {
+  // As a program that still waits for something else.
+  if (isVictim) setInterval(() => {}, 1000);
+  else await (await init()).barrier();
 } else if (way === "code") {
   if (isVictim) Deno.exit(7);
   setInterval(() => {}, 1000);

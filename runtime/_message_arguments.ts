@@ -1,0 +1,31 @@
+/**
+ * The arguments of messages: what they may be, and how errors speak of them.
+ *
+ * @module
+ */
+
+import type { Context } from "./context.ts";
+import { ANY_SOURCE, ANY_TAG, TAG_UB } from "./status.ts";
+
+/** A send in words. */
+export function sending(context: Context, to: number, tag: number): string {
+  return `send to ${context.name(to)} with tag ${tag}`;
+}
+
+/** A receive in words. */
+export function receiving(context: Context, source: number, tag: number): string {
+  return `recv from ${source === ANY_SOURCE ? "any rank" : context.name(source)} with ` +
+    (tag === ANY_TAG ? "any tag" : `tag ${tag}`);
+}
+
+/** @throws RangeError unless 0 ≤ rank < size */
+export function checkRank(rank: number, size: number, what: string): void {
+  if (Number.isInteger(rank) && rank >= 0 && rank < size) return;
+  throw new RangeError(`${what} must be a rank from 0 to ${size - 1}, found ${rank}`);
+}
+
+/** @throws RangeError unless it can be the tag of a message */
+export function checkTag(tag: number): void {
+  if (Number.isInteger(tag) && tag >= 0 && tag <= TAG_UB) return;
+  throw new RangeError(`tag must be an integer from 0 to ${TAG_UB}, found ${tag}`);
+}
