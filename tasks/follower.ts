@@ -8,6 +8,7 @@ import { join } from "node:path";
 import { type MetricRecord, MetricsTail, type SummaryRecord } from "./metrics.ts";
 import { FILES, readConfig } from "./run_files.ts";
 import { openView, type RunView, type ViewKind } from "./run_view.ts";
+import { kindOf } from "./task_defaults.ts";
 
 /** Milliseconds between two looks at the metrics of a run that goes on. */
 const POLL_MS = 100;
@@ -74,10 +75,11 @@ export class Follower implements AsyncDisposable {
 
   async #take(record: MetricRecord): Promise<void> {
     if (!this.#view && this.#kind !== "silent") {
-      const { plan } = await readConfig(this.#directory);
+      const { plan, options } = await readConfig(this.#directory);
       if (plan) {
+        const what = kindOf(options.task) === "text" ? "tokens" : "samples";
         const weights = plan.parameters.toLocaleString("en-US");
-        this.say(`${plan.device}; ${weights} weights, ${plan.trainSamples} training samples`);
+        this.say(`${plan.device}; ${weights} weights, ${plan.trainSamples} training ${what}`);
       }
       this.#view = await openView(this.#kind, plan?.steps ?? 0);
     }
