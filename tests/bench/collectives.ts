@@ -10,6 +10,18 @@ import { parseArgs } from "node:util";
 import { launchProgram } from "../../runtime/launch.ts";
 import { encodeSizes, type Size, SIZES } from "./_collectives_sizes.ts";
 
+const HELP = `deno task bench collectives [options]
+
+  --ranks N,…      numbers of ranks (default 2,4,8)
+  --floats N,…     lengths of the buffer, of ${SIZES.map(({ floats }) => floats).join(", ")}
+                   (default: all of them)
+  --rounds N       how often all contenders take their turn (default 5)
+
+Times are milliseconds of one allreduce (sum of float32, in place), the largest over the ranks, the
+median of 9 samples a round (5 of the longest buffer); in brackets times the first column. "celgc" has
+the ffi permission, so that ranks share memory; "sockets" and "TCP" do without. gloo comes with
+Debian's python3-torch, Open MPI with openmpi-bin and libopenmpi-dev.`;
+
 /** Something that sums, as a job of its own. */
 interface Contender {
   readonly name: string;
@@ -128,10 +140,18 @@ export async function main(args: string[]): Promise<void> {
       ranks: { type: "string", default: "2,4,8" },
       rounds: { type: "string", default: "5" },
       floats: { type: "string" },
+      help: { type: "boolean", default: false },
     },
   });
-  const wanted = values.floats?.split(",").map(Number);
-  const sizes = SIZES.filter(({ floats }) => wanted?.includes(floats) ?? true);
+  if (values.help) return console.log(HELP);
+  const known = SIZES.map(({ floats }) => floats);
+  const wanted = values.floats === undefined ? known : numbers("--floats", values.floats);
+  const ranks = numbers("--ranks", values.ranks), [rounds] = numbers("--rounds", values.rounds);
+  const odd = wanted.find((floats) => !known.includes(floats));
+  if (odd !== undefined) {
+    throw new RangeError(`--floats must be of ${known.join(", ")}, not ${odd}`);
+  }
+  const sizes = SIZES.filter(({ floats }) => wanted.includes(floats));
   const folder = await Deno.makeTempDir();
   try {
     const contenders = [
@@ -140,22 +160,37 @@ export async function main(args: string[]): Promise<void> {
       ours("celgc, TCP", "tcp", []),
       ...await others(folder),
     ];
-    for (const ranks of values.ranks.split(",").map(Number)) {
+    for (const size of ranks) {
       const times = new Map(contenders.map(({ name }) => [name, new Map<number, number[]>()]));
-      for (let round = 0; round < Number(values.rounds); round++) {
+      for (let round = 0; round < rounds; round++) {
         for (const { name, run } of contenders) {
-          for (const line of (await run(ranks, encodeSizes(sizes))).trim().split("\n")) {
+          for (const line of (await run(size, encodeSizes(sizes))).trim().split("\n")) {
             const { floats, times: ms } = JSON.parse(line) as { floats: number; times: number[] };
             const all = times.get(name)!;
             all.set(floats, [...all.get(floats) ?? [], ...ms]);
           }
         }
       }
-      table(ranks, sizes, times);
+      table(size, sizes, times);
     }
   } finally {
     await Deno.remove(folder, { recursive: true });
   }
 }
 
-if (import.meta.main) await main(Deno.args);
+/** Whole numbers from 1, separated by commas. */
+function numbers(flag: string, text: string): number[] {
+  if (/^[1-9]\d*(,[1-9]\d*)*$/.test(text)) return text.split(",").map(Number);
+  throw new RangeError(`${flag} must be whole numbers from 1, separated by commas, not "${text}"`);
+}
+
+if (import.meta.main) {
+  try {
+    await main(Deno.args);
+  } catch (error) {
+    // parseArgs and the checks above say in one line what is wrong.
+    if (!(error instanceof TypeError || error instanceof RangeError)) throw error;
+    console.error(error.message);
+    Deno.exit(2);
+  }
+}

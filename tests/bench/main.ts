@@ -20,8 +20,12 @@ const [name, ...args] = Deno.args;
 const bench = Object.hasOwn(BENCHES, name ?? "") ? BENCHES[name] : null;
 if (!bench) {
   const names = Object.entries(BENCHES).map(([each, { about }]) => `  ${each.padEnd(16)}${about}`);
-  console.error(`deno task bench NAME [options]\n${names.join("\n")}`);
-  Deno.exit(2);
+  const help = `deno task bench NAME [options]\n${
+    names.join("\n")
+  }\nNAME --help shows its options.`;
+  if (name === "--help") console.log(help);
+  else console.error(help);
+  Deno.exit(name === "--help" ? 0 : 2);
 }
 const program = new URL(bench.program, import.meta.url).href;
 const child = new Deno.Command(Deno.execPath(), { args: ["run", "-A", program, ...args] }).spawn();
