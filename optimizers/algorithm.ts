@@ -8,6 +8,7 @@
 
 import type { StepOptions } from "./clipped_step.ts";
 import type { StepSize } from "./schedule.ts";
+import type { TimedRounds } from "./timed_rounds.ts";
 
 /** What the ranks exchange around one step. */
 export interface Exchange {
@@ -52,6 +53,8 @@ export interface Algorithm {
    * @default {false}
    */
   readonly overlap?: boolean;
+  /** When rounds take place that go by the clock, see `timedRounds`; absent: `exchange` tells. */
+  readonly timed?: TimedRounds;
   /** Taken by every rank alike after each averaging of the weights; absent: the average stands. */
   readonly outer?: OuterStep;
   /**

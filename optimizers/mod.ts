@@ -34,3 +34,4 @@ export { drawParticipants } from "./participants.ts";
 export { type StageDecay, stageWise, type StepSize } from "./schedule.ts";
 export { single, type SingleOptions } from "./single.ts";
 export { slowMo, type SlowMoOptions } from "./slowmo.ts";
+export { type TimedRounds, timedRounds } from "./timed_rounds.ts";

@@ -5,6 +5,7 @@
  */
 
 import { formatPartition, parsePartition } from "./data/partition.ts";
+import { duration } from "./duration.ts";
 import { choice, GROUPS, integer, numbers, real, type Table, text, toggle } from "./option.ts";
 import { LANGUAGE } from "./language_options.ts";
 import { CARRIED, orFile } from "./network_options.ts";
@@ -73,6 +74,14 @@ export const EXPERIMENT: Table<Experiment> = {
     unit: "steps",
     from: 1,
     default: 4,
+  }),
+  syncEvery: duration({
+    flag: "--sync-every",
+    group: HOW,
+    help: "average each time so much time has passed, however many steps each rank has taken, " +
+      "instead of every --interval steps (celgc, local-sgd); a rerun gives other bits",
+    default: null,
+    defaultText: "rounds by steps",
   }),
   average: choice({
     flag: "--average",

@@ -232,10 +232,12 @@ const comma = (path: string) => path.replaceAll(",", ",,");
 
 /** One line on what is about to run. */
 function describe(options: Options, directory: string, from: number | null): string {
-  const { ranks, model, task, algorithm, interval } = options;
+  const { ranks, model, task, algorithm, interval, syncEvery } = options;
   const rounds = algorithm === "naive-parallel" || algorithm === "single"
     ? ""
-    : `, I = ${interval}`;
+    : syncEvery === null
+    ? `, I = ${interval}`
+    : `, a round every ${syncEvery} s`;
   const where = from === null ? `into ${directory}` : `from step ${from} of ${directory}`;
   return `${ranks} ranks, ${networkName(model)} on ${task}, ${algorithm}${rounds}, ${where}`;
 }

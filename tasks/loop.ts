@@ -312,7 +312,7 @@ export class Loop implements Remembers {
       steps,
       epochs: task.epoch(steps),
       rounds: this.#round,
-      ...await this.#tally.total(comm, { steps, samples: this.#samples, bytesSent }),
+      ...await this.#tally.total(comm, { samples: this.#samples, bytesSent }),
     });
   }
 

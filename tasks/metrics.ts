@@ -60,6 +60,8 @@ export interface RoundRecord extends Position {
   readonly driftBound: number | null;
   /** The ranks that took part. */
   readonly participants: readonly number[];
+  /** Where rounds go by the clock: steps that each rank has taken since the round before. */
+  readonly steps?: readonly number[];
 }
 
 /** One evaluation of the averaged weights; the ranks share the work. */
@@ -112,8 +114,10 @@ export interface Summary extends Scores {
   readonly trainLoss: number | null;
   /** N */
   readonly ranks: number;
-  /** Steps of each rank. */
+  /** Steps of each rank; where rounds go by the clock, their mean, rounded down. */
   readonly steps: number;
+  /** Where rounds go by the clock: the steps of each rank. */
+  readonly stepsByRank?: readonly number[];
   /** Passes over the training data, by all ranks together. */
   readonly epochs: number;
   /** Rounds of averaging. */

@@ -86,6 +86,8 @@ export interface Experiment extends Language, Carried {
     | "episode";
   /** I, in steps: how many lie between two rounds of averaging. */
   interval: number;
+  /** Seconds between two rounds that go by the clock; null: every `interval` steps. With it `interval` is 1. */
+  syncEvery: number | null;
   /** The side of the step on which a round averages. */
   average: "after" | "before";
   /** Whether the average of a round is waited for only when the next is due. */

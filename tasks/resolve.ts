@@ -16,12 +16,13 @@ import {
   single,
   slowMo,
   type StepOptions,
+  timedRounds,
 } from "../optimizers/mod.ts";
 import { checkStep } from "../optimizers/clipped_step.ts";
 import { checkPartition, parsePartition } from "./data/partition.ts";
 import { isNetworkFile } from "./network_file.ts";
 import { OptionError } from "./option.ts";
-import { checkOptions, defaultOptions, type Options } from "./options.ts";
+import { checkOptions, defaultOptions, OPTIONS, type Options } from "./options.ts";
 import { PRESETS } from "./presets.ts";
 import { scaleOptions } from "./scale.ts";
 import { filesOf, kindOf, TASK_DEFAULTS } from "./task_defaults.ts";
@@ -61,6 +62,11 @@ export function resolveOptions(given: Readonly<Record<string, unknown>>): Option
     if (average !== "after") {
       throw new OptionError(`--algorithm ${algorithm} averages after the step, not before it`);
     }
+  }
+  if (options.syncEvery !== null) {
+    checkTimed(options, explicit);
+    options.interval = 1;
+    named(() => algorithmOf(options));
   }
   if (options.overlap) {
     const { ranks, participants } = options;
@@ -114,6 +120,21 @@ export function resolveOptions(given: Readonly<Record<string, unknown>>): Option
   return options;
 }
 
+/** Rounds by the clock go with some options only: ranks are not at the same step, and no rerun is the same. */
+function checkTimed(options: Options, explicit: Partial<Options>): void {
+  if ((explicit.interval ?? 1) !== 1) {
+    throw new OptionError("--sync-every and --interval both say when a round is: give one of them");
+  }
+  for (const name of ["checkpointEvery", "resume", "maxRestarts"] as const) {
+    if (!options[name]) continue;
+    throw new OptionError(
+      `${OPTIONS[name].flag} does not go with --sync-every: ranks are not at the same step, and ` +
+        "what they do cannot be done again; --interval can",
+    );
+  }
+  if (options.overlap) throw new OptionError("--overlap does not go with --sync-every");
+}
+
 /** The files for TLS, or null without them. Throws OptionError unless there are all or none. */
 export function tlsOf(
   options: Partial<Pick<Options, "tlsCert" | "tlsKey" | "tlsCa">>,
@@ -126,7 +147,8 @@ export function tlsOf(
 
 /** The optimizer that the options describe. Throws RangeError if they do not fit together. */
 export function algorithmOf(options: Options): Algorithm {
-  const algorithm = waitingOf(options);
+  const algorithm = waitingOf(options), { syncEvery } = options;
+  if (syncEvery !== null) return timedRounds(algorithm, syncEvery);
   return options.overlap ? overlapped(algorithm) : algorithm;
 }
 

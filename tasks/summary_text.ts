@@ -34,7 +34,7 @@ export function formatSummary(summary: Summary, directory: string): string {
     rows.push(["training loss", `${s.trainLoss.toFixed(4)} over the last tenth of the steps`]);
   }
   rows.push(
-    ["steps", `${whole(s.steps)} on each of ${s.ranks} ranks, ${s.epochs.toFixed(2)} epochs`],
+    ["steps", `${stepsOf(s)}, ${s.epochs.toFixed(2)} epochs`],
     [
       "speed",
       `${s.stepsPerSecond.toFixed(2)} steps/s, ${whole(s.samplesPerSecond)} ${unitOf(s)}/s, ` +
@@ -50,7 +50,11 @@ export function formatSummary(summary: Summary, directory: string): string {
   );
   if (s.clipRate !== null) rows.push(["clipped", `${percent(s.clipRate)} of the steps`]);
   if (s.maxDrift !== null) {
-    const bound = s.driftBound === null ? "" : `; never above 2γI = ${s.driftBound}`;
+    const bound = s.driftBound === null
+      ? ""
+      : `; never above ${s.stepsByRank ? "2γ max n" : "2γI"} = ${
+        Number(s.driftBound.toPrecision(6))
+      }`;
     rows.push(["drift", `${s.maxDrift.toPrecision(3)} at most${bound}`]);
   }
   const verdict = s.identicalWeights ? "identical, bit for bit, on" : "DIFFERENT on some of";
@@ -64,6 +68,12 @@ export function formatSummary(summary: Summary, directory: string): string {
   rows.push(["device", s.device], ["files", directory]);
   const width = Math.max(...rows.map(([name]) => name.length));
   return rows.map(([name, value]) => `${name.padEnd(width)}  ${value}`).join("\n");
+}
+
+function stepsOf({ steps, stepsByRank, ranks }: Summary): string {
+  if (!stepsByRank) return `${whole(steps)} on each of ${ranks} ranks`;
+  const [least, most] = [Math.min(...stepsByRank), Math.max(...stepsByRank)];
+  return `${whole(least)} to ${whole(most)} on ${ranks} ranks, ${whole(steps)} in the mean`;
 }
 
 /** What is counted. */

@@ -32,6 +32,7 @@ export type Totals = Pick<
 >;
 
 const NOTHING = {
+  taken: 0,
   seconds: 0,
   syncSeconds: 0,
   clipped: 0,
@@ -63,12 +64,19 @@ export class Tally implements Remembers {
   /** Adds step `t`, counted from 1. */
   step(t: number, { loss, clipped, stepMs, syncSeconds }: TalliedStep): void {
     const sums = this.#sums;
+    sums.taken++;
     sums.seconds += stepMs / 1000;
     sums.syncSeconds += syncSeconds;
     if (clipped) sums.clipped++;
     if (t <= this.#steps - Math.max(1, this.#steps / 10)) return;
     sums.tailLoss += loss;
     sums.tailSteps++;
+  }
+
+  /** Adds time that went into a round, where that belongs to no step. */
+  wait(seconds: number): void {
+    this.#sums.seconds += seconds;
+    this.#sums.syncSeconds += seconds;
   }
 
   /** Adds a round. */
@@ -100,7 +108,7 @@ export class Tally implements Remembers {
   /** Sums over the ranks. Collective. */
   async total(
     comm: Communicator,
-    own: { steps: number; samples: number; bytesSent: number },
+    own: { samples: number; bytesSent: number },
   ): Promise<Totals> {
     const mine = this.#sums;
     const sums = Float64Array.of(
@@ -111,22 +119,22 @@ export class Tally implements Remembers {
       mine.tailSteps,
       own.bytesSent,
       own.samples,
+      mine.taken,
     );
     await comm.allreduce(sums, "sum");
     const drift = Float64Array.of(mine.maxDrift);
     await comm.allreduce(drift, "max");
-    const [seconds, syncSeconds, clipped, tailLoss, tailSteps, bytesSent, samples] = sums;
-    const { steps } = own;
+    const [seconds, syncSeconds, clipped, tailLoss, tailSteps, bytesSent, samples, steps] = sums;
     const trainSeconds = seconds / comm.size;
     const perSecond = (count: number) => trainSeconds > 0 ? count / trainSeconds : 0;
     return {
       trainLoss: tailSteps > 0 ? tailLoss / tailSteps : null,
       trainSeconds,
-      stepsPerSecond: perSecond(steps),
+      stepsPerSecond: perSecond(steps / comm.size),
       samplesPerSecond: perSecond(samples),
       communicationShare: seconds > 0 ? syncSeconds / seconds : 0,
       totalBytesSent: bytesSent,
-      clipRate: this.#clips && steps > 0 ? clipped / (steps * comm.size) : null,
+      clipRate: this.#clips && steps > 0 ? clipped / steps : null,
       maxDrift: mine.rounds > 0 ? drift[0] : null,
       driftBound: mine.driftBound < 0 ? null : mine.driftBound,
     };

@@ -13,6 +13,7 @@ import { shareFiles } from "./carried_files.ts";
 import { openEvaluator } from "./evaluator.ts";
 import { Exchange } from "./exchange.ts";
 import { type Checkpoints, Loop } from "./loop.ts";
+import { TimedLoop } from "./timed_loop.ts";
 import { MetricsLog, type Summary } from "./metrics.ts";
 import { encodeTrained, encodeTrainedState } from "./model_file.ts";
 import type { Options } from "./options.ts";
@@ -116,7 +117,8 @@ export async function train(
   const log = path ? stack.use(new MetricsLog(path, { append })) : null;
   const driven = { comm, options, task, algorithm, exchange, stepper, evaluator, log, steps };
   const rest = { device: device.description, ...(checkpoints ? { checkpoints } : {}) };
-  const summary = await new Loop({ ...driven, ...rest }).run();
+  const all = { ...driven, ...rest }, { timed } = algorithm;
+  const summary = await (timed ? new TimedLoop(all, timed) : new Loop(all)).run();
   const { specs } = stepper.weights, weights = await evaluator.averaged();
   if (output) {
     const metadata = { model: network.name, task: options.task };

@@ -17,7 +17,7 @@ evaluationWindows filled foreignModel formatModelReport formatPartition generate
 kaimingNormal labelCounts launch launchProgram loadCifar10 loadTextCorpus localSgd lower
 naiveParallel nonMonotoneTrigger normaliseBatch openDevice operatorCoverage overlapped parametersOf
 parsePartition partitionImages partitionTokens permissionsFor plan readMetrics report resnet
-resolveOptions sequenceLength single slowMo stageWise sweep tokenize train uniform waitAll
+resolveOptions sequenceLength single slowMo stageWise sweep timedRounds tokenize train uniform waitAll
 waitAny watchReport
 `.trim().split(/\s+/);
 

@@ -126,6 +126,11 @@ function checkPlan(given: Partial<Options>, shaped: boolean): void {
   if (given.algorithm === "single") {
     throw new OptionError("--algorithm single exchanges nothing: there is nothing to plan");
   }
+  if (given.syncEvery) {
+    throw new OptionError(
+      "--sync-every has no meaning for a plan, which is about intervals in steps",
+    );
+  }
   if (shaped && !given.link) throw new OptionError("--shaped measures behind a --link: give one");
 }
 

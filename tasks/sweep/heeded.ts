@@ -3,7 +3,7 @@ import type { Options } from "../options.ts";
 type Names = readonly (keyof Options)[];
 
 const OUTER: Names = ["outerLr", "outerMomentum"];
-const EVERY_STEP: Names = ["interval", "average", "clipBy", ...OUTER];
+const EVERY_STEP: Names = ["interval", "syncEvery", "average", "clipBy", ...OUTER];
 
 /**
  * Options that have no effect on an algorithm. Cells that differ in these alone are one cell.

@@ -28,6 +28,8 @@ Deno.test("values are read from text", () => {
   assert.equal(parse("nesterov", ""), true);
   assert.equal(parse("partition", "dirichlet:0.50"), "dirichlet:0.5");
   assert.equal(parse("link", "20ms,0.1gbit"), "100mbit,20ms");
+  assert.equal(parse("syncEvery", "500ms"), 0.5);
+  assert.equal(parse("syncEvery", "1.5min"), 90);
 });
 
 Deno.test("a wrong value is refused in one line with the flag, the rule and the value", () => {
@@ -44,6 +46,8 @@ Deno.test("a wrong value is refused in one line with the flag, the rule and the 
     ["env", "A", /^--env must be NAME=VALUE, not "A"$/],
     ["partition", "dirichlet:-1", /^--partition: .*dirichlet:-1/],
     ["seed", "-1", /^--seed must be/],
+    ["syncEvery", "2", /^--sync-every must be a time above 0 such as .*, not "2"$/],
+    ["syncEvery", "0s", /not "0s"$/],
     ["link", "fast", /^--link: a link is a bandwidth .*not "fast"$/],
   ];
   for (const [name, text, message] of wrong) {

@@ -1,0 +1,26 @@
+/**
+ * The kind of option that is a time.
+ *
+ * @module
+ */
+
+import { OptionError, type OptionSpec, real } from "./option.ts";
+
+const SECONDS: Record<string, number> = { ms: 1e-3, s: 1, min: 60, h: 3600 };
+
+/** A time, in code in seconds, on the command line with a unit: 500ms, 2s, 1.5min, 1h. */
+export function duration(
+  about: { flag: string; help: string; group: string; default: null; defaultText: string },
+): OptionSpec<number | null> {
+  const spec = real({ ...about, unit: "ms, s, min or h", over: 0, placeholder: "time" });
+  return {
+    ...spec,
+    parse(text) {
+      const [, amount, unit] = /^(\d+\.?\d*|\.\d+)(ms|s|min|h)$/.exec(text.trim()) ?? [];
+      if (unit !== undefined && Number(amount) > 0) return Number(amount) * SECONDS[unit];
+      throw new OptionError(
+        `${about.flag} must be a time above 0 such as 500ms, 2s, 1.5min or 1h, not "${text}"`,
+      );
+    },
+  };
+}

@@ -1,0 +1,121 @@
+import assert from "node:assert/strict";
+import { permissionsFor } from "../../runtime/devices/open.ts";
+import { launchProgram } from "../../runtime/launch.ts";
+import { readMetrics, type Summary } from "../../tasks/metrics.ts";
+import { resolveOptions } from "../../tasks/resolve.ts";
+import { run } from "../claims/_run.ts";
+import { temporaryFolder } from "./_deno.ts";
+
+const COMMON = { ranks: 3, batchSize: 4, lr: 0.3, clip: 0.2, epochs: 1000, device: "cpu" } as const;
+
+Deno.test("ranks of unequal speed take unequal numbers of steps between two rounds", async () => {
+  await using folder = await temporaryFolder();
+  const { ranks, clip } = COMMON, maxSteps = 40;
+  const options = { ...COMMON, syncEvery: 0.3, maxSteps, evalEvery: 0.1 };
+  let printed = "";
+  const { code, failure } = await launchProgram({
+    ranks,
+    program: new URL("./programs/train_unevenly.ts", import.meta.url),
+    args: [JSON.stringify(options), folder.path],
+    permissions: [
+      ...permissionsFor("cpu"),
+      `--allow-read=${folder.path}`,
+      `--allow-write=${folder.path}`,
+    ],
+    quiet: true,
+    onOutput: (rank, line, stream) => {
+      if (rank === 0 && stream === "stdout") printed += line;
+    },
+  });
+  assert.equal(code, 0, failure?.message ?? "");
+  const summary: Summary = JSON.parse(printed);
+  const records = readMetrics(`${folder.path}/metrics.jsonl`);
+  const rounds = records.flatMap((record) => record.type === "round" ? record : []);
+  assert.equal(rounds.length, summary.rounds);
+  const total = (numbers: readonly number[]) => numbers.reduce((sum, each) => sum + each, 0);
+  let taken = 0;
+  for (const { steps, drift, driftBound, step, participants } of rounds) {
+    assert.ok(taken < ranks * maxSteps, "it goes on although all have done enough");
+    assert.equal(steps!.length, ranks);
+    assert.ok(steps!.every((count) => count >= 1));
+    taken += total(steps!);
+    assert.equal(step, Math.floor(taken / ranks));
+    assert.deepEqual(participants, [0, 1, 2]);
+    assert.equal(driftBound, 2 * clip * Math.max(...steps!));
+    assert.ok(drift > 0 && drift <= driftBound);
+  }
+  assert.ok(taken >= ranks * maxSteps);
+  const byRank = summary.stepsByRank!;
+  assert.deepEqual(byRank, [0, 1, 2].map((rank) => total(rounds.map(({ steps }) => steps![rank]))));
+  assert.ok(byRank[0] > byRank[2] && byRank[1] > byRank[2], `${byRank}`);
+  assert.equal(summary.steps, Math.floor(taken / ranks));
+  assert.ok(summary.identicalWeights && summary.testLoss! < summary.untrainedLoss!);
+  for (let rank = 0; rank < ranks; rank++) {
+    const own = records.flatMap((record) =>
+      record.type === "step" && record.rank === rank ? record.step : []
+    );
+    assert.deepEqual(own, Array.from({ length: byRank[rank] }, (_, i) => i + 1));
+  }
+  const losses = records.filter(({ type }) => type === "eval");
+  assert.ok(losses.length > 2, "the averaged weights were evaluated on the way");
+});
+
+Deno.test("a time longer than the run is one round, with as many steps on each rank as by steps", async () => {
+  const common = { ...COMMON, maxSteps: 7 };
+  const timed = await run({ ...common, syncEvery: 3600 });
+  const { summary } = await run({ ...common, interval: 7 });
+  assert.deepEqual(timed.summary.stepsByRank, [7, 7, 7]);
+  assert.equal(timed.summary.rounds, 1);
+  for (
+    const same of [
+      "weightsHash",
+      "testLoss",
+      "trainLoss",
+      "clipRate",
+      "maxDrift",
+      "driftBound",
+      "totalBytesSent",
+    ] as const
+  ) {
+    assert.equal(timed.summary[same], summary[same], same);
+  }
+});
+
+Deno.test("some of the ranks can average in a round by the clock", async () => {
+  const { summary, records } = await run({
+    ...COMMON,
+    maxSteps: 9,
+    syncEvery: 0.02,
+    participants: 2,
+  });
+  const rounds = records.flatMap((record) => record.type === "round" ? record : []);
+  assert.ok(
+    rounds.every(({ participants, driftBound }) =>
+      participants.length === 2 && driftBound === null
+    ),
+  );
+  assert.equal(rounds.length, summary.rounds);
+  assert.ok(summary.identicalWeights);
+});
+
+Deno.test("rounds by the clock take the place of an interval, and go with some options only", () => {
+  assert.equal(resolveOptions({ syncEvery: 2 }).interval, 1);
+  // As a sweep or a file gives them: resolved before.
+  assert.equal(resolveOptions(resolveOptions({ syncEvery: 2 }) as never).syncEvery, 2);
+  for (
+    const [given, message] of [
+      [{ interval: 4 }, /^--sync-every and --interval both say when a round is/],
+      [{ checkpointEvery: 5 }, /^--checkpoint-every does not go with --sync-every/],
+      [{ maxRestarts: 1 }, /^--max-restarts does not go with/],
+      [{ overlap: true }, /^--overlap does not go with/],
+      [{ algorithm: "diloco" }, /^the rounds of diloco cannot go by the clock/],
+      [{ average: "before" }, /^the rounds of celgc cannot/],
+      [{ syncEvery: 0 }, /^--sync-every must be a number above 0, not 0/],
+    ] as const
+  ) {
+    assert.throws(() => resolveOptions({ syncEvery: 2, ...given }), {
+      name: "OptionError",
+      message,
+    });
+  }
+});
