@@ -17,7 +17,8 @@ export interface Sharing extends Disposable {
   /** Lets one fill an array, and gives all what is in it then. */
   fill<T extends Float32Array | Uint8Array>(array: T, fill: (array: T) => void): Promise<void>;
   /**
-   * Fills an array of `count` pieces, each rank some of them.
+   * Fills an array of `count` pieces, as many ranks as have a processor some of them each: code runs slowly
+   * at first, so that eight ranks take longer to draw a part each on two processors than two do.
    *
    * @param fill fills the pieces from `begin` up to, but not, `end`
    */
@@ -41,20 +42,31 @@ export const ALONE: Sharing = {
  * to cross a network, which may be slower than to make it. Collective.
  *
  * @param comm stays the caller's
+ * @param processors that this rank sees; the fewest that one sees count
  */
-export async function openSharing(comm: Communicator): Promise<Sharing> {
+export async function openSharing(
+  comm: Communicator,
+  processors: number = navigator.hardwareConcurrency,
+): Promise<Sharing> {
   const host = await comm.splitHost();
-  if (host.size > 1) return new Shared(host);
+  if (host.size > 1) {
+    const fewest = Int32Array.of(processors);
+    await host.allreduce(fewest, "min");
+    return new Shared(host, Math.min(host.size, fewest[0]));
+  }
   host.free();
   return ALONE;
 }
 
 class Shared implements Sharing {
   readonly #comm: Communicator;
+  /** Ranks that work at the same time. */
+  readonly #workers: number;
   #next = 0;
 
-  constructor(comm: Communicator) {
+  constructor(comm: Communicator, workers: number) {
     this.#comm = comm;
+    this.#workers = workers;
   }
 
   async make(key: string, make: () => Uint8Array): Promise<Uint8Array> {
@@ -83,9 +95,12 @@ class Shared implements Sharing {
     count: number,
     fill: (begin: number, end: number) => void,
   ): Promise<void> {
-    const { rank, size } = this.#comm, bytes = array.length / count;
-    const begins = Array.from({ length: size + 1 }, (_, i) => Math.floor(i * count / size));
-    fill(begins[rank], begins[rank + 1]);
+    const { rank, size } = this.#comm, bytes = array.length / count, workers = this.#workers;
+    const begins = Array.from(
+      { length: size + 1 },
+      (_, i) => Math.floor(Math.min(i, workers) * count / workers),
+    );
+    if (rank < workers) fill(begins[rank], begins[rank + 1]);
     const counts = Array.from({ length: size }, (_, i) => (begins[i + 1] - begins[i]) * bytes);
     const own = array.slice(begins[rank] * bytes, begins[rank + 1] * bytes);
     await this.#comm.allgatherv(own, array, counts);

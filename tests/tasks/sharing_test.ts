@@ -10,11 +10,12 @@ import { connect } from "../runtime/_mesh.ts";
 async function onRanks<T>(
   hosts: readonly string[],
   body: (sharing: Sharing, rank: number, comm: Communicator) => Promise<T>,
+  processors: readonly number[] = hosts.map(() => 8),
 ): Promise<T[]> {
   await using mesh = await connect(hosts.length, { hosts });
   const comms = mesh.transports.map((transport) => new Communicator(transport));
   return await Promise.all(comms.map(async (comm, rank) => {
-    using sharing = await openSharing(comm);
+    using sharing = await openSharing(comm, processors[rank]);
     const result = await body(sharing, rank, comm);
     await comm.barrier();
     return result;
@@ -86,6 +87,24 @@ Deno.test("an array is filled by one rank, or a part by each", async () => {
   for (const rank of [0, 2, 3]) assert.deepEqual(found[rank].parts, a);
   assert.deepEqual([0, 2, 3].flatMap((rank) => found[rank].drawn), [0, 1, 2, 3, 4, 5, 6]);
   assert.deepEqual(found[5].drawn, [0, 1, 2, 3, 4, 5, 6]);
+});
+
+Deno.test("no more ranks fill a part than have a processor", async () => {
+  const found = await onRanks(["a", "a", "a"], async (sharing) => {
+    const array = new Uint8Array(5);
+    let called: number[] | null = null;
+    await sharing.divide(array, 5, (...range) => {
+      called = range;
+      array.fill(1 + range[0], ...range);
+    });
+    return { called, array: [...array] };
+  }, [2, 3, 2]);
+  const array = [1, 1, 3, 3, 3];
+  assert.deepEqual(found, [
+    { called: [0, 2], array },
+    { called: [2, 5], array },
+    { called: null, array },
+  ]);
 });
 
 Deno.test("images drawn together are those drawn alone", async () => {
