@@ -14,11 +14,18 @@ import type { Feeds, Task } from "./task.ts";
 /** Largest batch of an evaluation, in samples. */
 const EVAL_BATCH = 250;
 
+/** How the network wants its evaluation fed. */
+export interface ImageTaskOptions {
+  /** Whether no batch may be filled up. @default {false} */
+  readonly wholeBatches?: boolean | undefined;
+}
+
 /** A classification task on images of 32 × 32 pixels. */
 export function imageTask(
   { train, test }: ImageSplits,
   { batchSize, ranks, seed, partition }: Options,
   rank: number,
+  { wholeBatches = false }: ImageTaskOptions = {},
 ): Task {
   const sampler = createImageSampler({
     labels: train.labels,
@@ -29,7 +36,8 @@ export function imageTask(
     seed,
     partition: parsePartition(partition),
   });
-  const evalBatchSize = Math.min(EVAL_BATCH, Math.ceil(test.count / ranks));
+  const most = Math.min(EVAL_BATCH, Math.ceil(test.count / ranks));
+  const evalBatchSize = wholeBatches ? divisor(test.count, ranks, most) : most;
   const indices = new Uint32Array(batchSize);
   let [training, other] = [imageFeeds(batchSize), imageFeeds(batchSize)];
   const testing = imageFeeds(evalBatchSize);
@@ -65,6 +73,14 @@ export function imageTask(
       },
     }],
   };
+}
+
+/** The largest batch, up to `most`, that makes up every rank's share; shares may differ by one sample. */
+function divisor(count: number, ranks: number, most: number): number {
+  if (count % ranks !== 0) return 1;
+  let size = most;
+  while (count / ranks % size !== 0) size--;
+  return size;
 }
 
 function imageFeeds(batchSize: number) {

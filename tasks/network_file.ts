@@ -167,6 +167,7 @@ export function fileNetwork(
   };
   const network: FileNetwork = {
     name: networkName(name),
+    wholeBatches: mendable(`--model ${name}`, () => at(1)).ownLoss,
     build: ({ length, ...rest }) => at(length).build(rest),
     encode: (weights) => at(1).encode(weights),
     predict: ({ batchSize, length = 1 }) => at(length).predict({ batchSize }),

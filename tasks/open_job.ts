@@ -65,7 +65,7 @@ async function openParts(
   own: JobParts,
 ): Promise<Job> {
   const { model, files } = own;
-  const find = (data: DataShape) =>
+  const find = (data: DataShape): Network =>
     model ??
       (files?.network
         ? fileNetwork(files.network, options.model, options, data)
@@ -74,8 +74,8 @@ async function openParts(
   if (kindOf(options.task) === "text") {
     return await openTextJob(options, rank, target, model || files?.network ? find : null);
   }
-  const task = imageTask(await openImages(options, own.sharing), options, rank);
-  return { task, network: find(IMAGES) };
+  const network = find(IMAGES), images = await openImages(options, own.sharing);
+  return { network, task: imageTask(images, options, rank, network) };
 }
 
 /** What a task feeds, read off its first batch. */
@@ -101,8 +101,9 @@ async function openTextJob(
   const corpus = generated ??
     partOfText(await loadTextCorpus(options.data!, options.task), options.scale);
   const { size } = corpus.vocabulary;
-  const job = find
-    ? { network: find(windowsOf(size)), task: windowTask(corpus, options, rank) }
+  const network = find?.(windowsOf(size));
+  const job = network
+    ? { network, task: windowTask(corpus, options, rank, network) }
     : openAwdLstm(corpus, options, rank, target);
   const source = generated && {
     entropyRate: generated.entropyRate,

@@ -28,6 +28,11 @@ export interface Network extends Model<BuildOptions & { readonly length: number 
    * @default {false}
    */
   readonly anyLength?: boolean;
+  /**
+   * Whether an evaluation's batches must be full: the loss is a mean that counts whatever fills them up.
+   * @default {false}
+   */
+  readonly wholeBatches?: boolean;
   /** The output of a training graph that is logged as the step's loss. @default {"loss"} */
   readonly logged?: string;
   /**

@@ -17,6 +17,12 @@ export type WindowTaskOptions = Pick<
   "batchSize" | "ranks" | "seed" | "partition" | "bptt" | "evalTokens"
 >;
 
+/** How the network wants its evaluation fed. */
+export interface WindowOptions {
+  /** Whether no batch may be filled up: the rest of a text that makes no window is left out. @default {false} */
+  readonly wholeBatches?: boolean | undefined;
+}
+
 /**
  * Language modelling on windows: `input` int32 `[batch, bptt]`, `target` the words that follow.
  *
@@ -31,6 +37,7 @@ export function windowTask(
   { train, valid, test }: TextCorpus,
   options: WindowTaskOptions,
   rank: number,
+  { wholeBatches = false }: WindowOptions = {},
 ): Task {
   const { batchSize, ranks, seed, bptt, evalTokens } = options;
   const partition = parsePartition(options.partition);
@@ -61,17 +68,20 @@ export function windowTask(
   };
 
   const split = (name: "valid" | "test", tokens: Int32Array): Split => {
-    const predictions = Math.min(tokens.length - 1, evalTokens ?? Infinity);
+    const most = Math.min(tokens.length - 1, evalTokens ?? Infinity);
+    const predictions = wholeBatches ? Math.max(1, Math.floor(most / bptt)) * bptt : most;
     const windows = Math.ceil(predictions / bptt);
+    let size = batchSize;
+    while (wholeBatches && windows % size !== 0) size--;
     return {
       name,
       samples: predictions,
-      batchSize,
+      batchSize: size,
       length: bptt,
       *batches() {
-        for (let first = rank * batchSize; first < windows; first += ranks * batchSize) {
-          const feeds = windowFeeds(batchSize, bptt);
-          for (let row = 0; row < batchSize; row++) {
+        for (let first = rank * size; first < windows; first += ranks * size) {
+          const feeds = windowFeeds(size, bptt);
+          for (let row = 0; row < size; row++) {
             const at = (first + row) * bptt;
             copy(tokens, at, Math.min(bptt, predictions - at), feeds, row * bptt);
           }

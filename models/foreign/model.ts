@@ -10,7 +10,7 @@ import { Graph, type Value } from "../graph.ts";
 import type { BuildOptions, Mode, Model, ModelGraph, Role, Variable } from "../model.ts";
 import { runningStatistics } from "../layers.ts";
 import { liveNodes } from "../rewrite.ts";
-import { type Tensor, toNumbers } from "../tensor.ts";
+import { sizeOf, type Tensor, toNumbers } from "../tensor.ts";
 import { type FileVariable, findVariables, unties } from "./_variables.ts";
 import { type ImportedCall, importGraph } from "./import.ts";
 import { type LossName, lossNamed } from "./losses.ts";
@@ -42,6 +42,8 @@ export interface ForeignModelOptions {
 
 /** A model read from an ONNX file. */
 export interface ForeignModel extends Model {
+  /** Whether the loss is one that the file computes itself. */
+  readonly ownLoss: boolean;
   /**
    * A graph that computes what the file does, under the file's own names of inputs and outputs, so that it
    * can take the file's place. A loss inside the file, and what only it needs, is left out.
@@ -86,6 +88,8 @@ export function foreignModel(file: Uint8Array, options: ForeignModelOptions = {}
   const known = new Map<number, readonly Drop[]>();
   return {
     name: options.name ?? "onnx",
+    ownLoss: typeof options.loss === "object" ||
+      options.loss === undefined && model.graph.outputs.includes("loss"),
     build: (given) => build(given).finish(),
     encode: (weights) => replaceWeights(file, weights),
     predict: ({ batchSize }) => build({ batchSize, mode: "eval" }, true).predict(),
@@ -153,25 +157,24 @@ class Build {
   /** The output that is the loss, if the file has one. */
   #lossOutput(): string | undefined {
     const { loss } = this.options;
-    if (typeof loss === "object") return loss.output;
-    return loss === undefined && this.model.graph.outputs.includes("loss") ? "loss" : undefined;
+    const { outputs } = this.model.graph;
+    if (loss === undefined) return outputs.includes("loss") ? "loss" : undefined;
+    if (typeof loss !== "object") return undefined;
+    if (outputs.includes(loss.output)) return loss.output;
+    throw new OnnxFileError(
+      `the model has no output "${loss.output}", but ${outputs.join(", ")}`,
+    );
   }
 
-  /**
-   * The loss that the file computes. For evaluation `count` is how many samples have a target that is no
-   * negative class, and `loss_sum` the loss as many times.
-   */
+  /** The loss that the file computes, taken to be a mean over all that is in the target. */
   #ownLoss(name: string): Record<string, Value> & { loss: Value } {
     const g = this.graph, loss = g.output("loss", g.reshape(this.#find(name), []));
     if (this.#mode === "train") return { loss };
-    const target = g.inputs.get("target")!, [batch] = target.dims;
-    const count = target.type === "int32"
-      ? g.sum(g.cast(g.op("GreaterOrEqual", [target, g.scalar(0, "int32")]), "float32"))
-      : g.scalar(batch);
+    const { dims } = g.inputs.get("target")!;
     return {
       loss,
-      count: g.output("count", count),
-      loss_sum: g.output("loss_sum", g.mul(loss, count)),
+      count: g.output("count", g.scalar(sizeOf(dims))),
+      loss_sum: g.output("loss_sum", g.mul(loss, sizeOf(dims))),
     };
   }
 
@@ -207,28 +210,7 @@ class Build {
       const role = input === target ? "target" : "input";
       return this.#declare(role, input, batchSize, symbol);
     });
-    const at = target && this.#mode === "eval" && !this.own ? inputs.indexOf(target) : -1;
-    return new Map(this.#fillUp(values, at).map((value, i) => [inputs[i].name, value]));
-  }
-
-  /**
-   * Puts a batch's first sample where it is filled up with targets of −1, so that the file's own loss, a
-   * mean over the batch, is one over samples. The target's axes are the first of the input's.
-   *
-   * @param at which of the inputs is the target; −1 for none
-   */
-  #fillUp(values: readonly Value[], at: number): readonly Value[] {
-    const target = values[at], g = this.graph;
-    if (!target || !["int32", "int64"].includes(target.type)) return values;
-    const whole = g.op("GreaterOrEqual", [target, g.scalar(0, target.type)]);
-    return values.map((value) => {
-      const rest = value.dims.slice(target.dims.length).map(() => 1);
-      return g.where(
-        g.reshape(whole, [...target.dims, ...rest]),
-        value,
-        g.slice(value, [0], [0], [1]),
-      );
-    });
+    return new Map(values.map((value, i) => [inputs[i].name, value]));
   }
 
   #declare(
