@@ -120,6 +120,8 @@ export async function train(
   const all = { ...driven, ...rest }, { timed } = algorithm;
   const summary = await (timed ? new TimedLoop(all, timed) : new Loop(all)).run();
   const { specs } = stepper.weights, weights = await evaluator.averaged();
+  // What trained a large network makes room for its files.
+  await stack.disposeAsync();
   if (output) {
     const metadata = { model: network.name, task: options.task };
     const bytes = encodeTrained(network, specs, weights, metadata);
