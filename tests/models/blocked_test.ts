@@ -4,7 +4,8 @@ import { Graph, type Value } from "../../models/graph.ts";
 import { lower } from "../../models/lowering/mod.ts";
 import { openDevice } from "../../runtime/devices/open.ts";
 import { Random } from "../../runtime/random.ts";
-import { type Feeds, load, relativeError } from "./_evaluate.ts";
+import { emulateBlocks } from "./_emulate_blocks.ts";
+import { type Feeds, load, relativeError, type Runner } from "./_evaluate.ts";
 
 /** Where the processor has no blocked kernels there is nothing to compare. */
 const channelBlock = await (async () => {
@@ -35,9 +36,8 @@ const conv = ({ x, w, options }: ConvCase): Case => ({
   build: (g, value, parameter) => g.conv(value, parameter("w", w), options),
 });
 
-const B = Math.max(channelBlock, 8);
-
-const cases: Case[] = [
+/** Networks for blocks of `B` channels. */
+const casesFor = (B: number): Case[] => [
   conv({ x: [2 * B, B, 8, 8], w: [2 * B, B, 3, 3], options: { pads: 1 } }),
   conv({ x: [B, 2 * B, 8, 6], w: [B, 2 * B, 3, 3], options: { pads: 1 } }),
   conv({ x: [B, B, 8, 8], w: [B, B, 1, 1] }),
@@ -140,42 +140,72 @@ const cases: Case[] = [
   },
 ];
 
-for (const { name, x: dims, build, fixed = [], gone = [] } of cases) {
+/** A case's graph with its gradients, and what it is fed. */
+function graphOf({ name, x: dims, build, fixed = [] }: Case): { g: Graph; feeds: Feeds } {
+  const g = new Graph(), random = new Random(5, "blocked", name), feeds: Feeds = {};
+  const input = (label: string, shape: number[]) => {
+    const value = g.input(label, "float32", shape);
+    const size = shape.reduce((a, b) => a * b, 1);
+    feeds[label] = Float32Array.from({ length: size }, () => random.normal());
+    return value;
+  };
+  const parameters = new Map<string, Value>([["x", input("x", dims)]]);
+  const y = build(g, parameters.get("x")!, (label, shape) => {
+    const value = input(label, shape);
+    parameters.set(label, value);
+    return value;
+  });
+  // A loss in which every element of y counts differently.
+  const loss = g.sum(g.mul(y, input("weights", [...y.dims])));
+  g.output("y", y);
+  for (const label of fixed) parameters.delete(label);
+  const gradients = differentiate(g, loss, [...parameters.values()]);
+  [...parameters.keys()].forEach((label, i) => g.output(`${label}.grad`, gradients[i]));
+  return { g, feeds };
+}
+
+async function agree(plain: Runner, blocked: Runner, feeds: Feeds): Promise<void> {
+  const expected = await plain.run(feeds), actual = await blocked.run(feeds);
+  for (const [label, { dims, data }] of Object.entries(expected)) {
+    assert.deepEqual(actual[label].dims, dims);
+    const error = relativeError(actual[label].data, data);
+    assert(error < 2e-5, `${label} differs by ${error}`);
+  }
+}
+
+for (const each of casesFor(Math.max(channelBlock, 8))) {
   Deno.test({
-    name: `blocked: ${name} gives the values and gradients of the plain form`,
+    name: `blocked: ${each.name} gives the values and gradients of the plain form`,
     ignore: channelBlock === 1,
     sanitizeOps: false,
     sanitizeResources: false,
     fn: async () => {
-      const g = new Graph(), random = new Random(5, "blocked", name), feeds: Feeds = {};
-      const input = (label: string, shape: number[]) => {
-        const value = g.input(label, "float32", shape);
-        const size = shape.reduce((a, b) => a * b, 1);
-        feeds[label] = Float32Array.from({ length: size }, () => random.normal());
-        return value;
-      };
-      const parameters = new Map<string, Value>([["x", input("x", dims)]]);
-      const y = build(g, parameters.get("x")!, (label, shape) => {
-        const value = input(label, shape);
-        parameters.set(label, value);
-        return value;
-      });
-      // A loss in which every element of y counts differently.
-      const loss = g.sum(g.mul(y, input("weights", [...y.dims])));
-      g.output("y", y);
-      for (const label of fixed) parameters.delete(label);
-      const gradients = differentiate(g, loss, [...parameters.values()]);
-      [...parameters.keys()].forEach((label, i) => g.output(`${label}.grad`, gradients[i]));
-
+      const { g, feeds } = graphOf(each);
       const lowered = lower(g, "cpu", channelBlock);
-      for (const op of gone) assert(!lowered.nodes.some((node) => node.op === op), op);
+      for (const op of each.gone ?? []) assert(!lowered.nodes.some((node) => node.op === op), op);
       await using plain = await load(g, { target: "cpu" });
       await using blocked = await load(g, { target: "cpu", channelBlock });
-      const expected = await plain.run(feeds), actual = await blocked.run(feeds);
-      for (const [label, { dims, data }] of Object.entries(expected)) {
-        assert.deepEqual(actual[label].dims, dims);
-        const error = relativeError(actual[label].data, data);
-        assert(error < 2e-5, `${label} differs by ${error}`);
+      await agree(plain, blocked, feeds);
+      // What the emulation below says of other processors holds if it is right about this one.
+      await using emulated = await load(emulateBlocks(lowered, channelBlock));
+      await agree(blocked, emulated, feeds);
+    },
+  });
+}
+
+for (const size of [8, 16].filter((size) => size !== channelBlock)) {
+  Deno.test({
+    name: `blocks of ${size} channels, emulated, give the values and gradients of the plain form`,
+    sanitizeOps: false,
+    sanitizeResources: false,
+    fn: async (test) => {
+      for (const each of casesFor(size)) {
+        await test.step(each.name, async () => {
+          const { g, feeds } = graphOf(each);
+          await using plain = await load(g, { target: "cpu" });
+          await using emulated = await load(emulateBlocks(lower(g, "cpu", size), size));
+          await agree(plain, emulated, feeds);
+        });
       }
     },
   });
