@@ -31,7 +31,7 @@ const WEIGHTS: Readonly<Record<string, readonly number[]>> = {
 
 const ARITHMETIC = ["Add", "Sub", "Mul", "Div", "Sum", "Concat"];
 
-/** Operators whose result is the same weight in another form. */
+/** Operators whose result is the same weight in another form: moved about, repeated, or kept in a range. */
 const ALIASES = [
   "Identity",
   "Transpose",
@@ -43,6 +43,18 @@ const ALIASES = [
   "Split",
   "Cast",
   "Dropout",
+  "Expand",
+  "Tile",
+  "Pad",
+  "Neg",
+  "Abs",
+  "Exp",
+  "Sqrt",
+  "Reciprocal",
+  "Sigmoid",
+  "Tanh",
+  "Softplus",
+  "Relu",
 ];
 
 /**

@@ -1,9 +1,9 @@
 """Networks exported by PyTorch, with their gradients.
 
-Arguments: a network (resnet18, lstm, gpt, vgg), a mode (train, eval) of export and an opset. Writes one JSON line
-{"file", "loss", "names", "shapes", "input", "target"}, `file` being a length, followed by the ONNX file in
-so many bytes, and the gradients of the mean cross entropy by the named parameters, as raw float64, computed
-in float64 with the network in training.
+Arguments: a network (resnet18, vgg, operators, lstm, gpt), a mode (train, eval) of export and an opset.
+Writes one JSON line {"file", "loss", "names", "shapes", "input", "target"}, `file` being a length, followed
+by the ONNX file in so many bytes, and the gradients of the mean cross entropy by the named parameters, as
+raw float64, computed in float64 with the network in training.
 """
 
 import io
@@ -79,6 +79,37 @@ class Vgg(nn.Module):
         return self.fc(self.drop(F.softplus(x).mean((2, 3))))
 
 
+class Operators(nn.Module):
+    """What the other networks leave out of the operators that exporters use."""
+
+    def __init__(self):
+        super().__init__()
+        self.conv = nn.Conv2d(3, 6, 3, stride=2, bias=False)
+        self.mix = nn.Parameter(torch.randn(6, 6) / 2)
+        self.scale = nn.Parameter(torch.rand(6, 1, 1) + 0.5)
+        self.norm = nn.InstanceNorm2d(6, affine=True)
+        self.fc = nn.Linear(60, 10)
+
+    def forward(self, x):
+        h = self.norm(self.conv(x))
+        a = torch.tanh(torch.einsum("nchw,cd->ndhw", h, self.mix)) * torch.sigmoid(h)
+        a = torch.clamp(a, -0.5, 0.6) + self.scale.expand(6, 5, 5).unsqueeze(0)
+        one, two = torch.split(a, [2, 4], dim=1)
+        u = torch.exp(-two.abs())
+        v = torch.log(u + 1) * torch.reciprocal(u + 2) + torch.sqrt(two.pow(2) + 1)
+        w = torch.min(u, v) + torch.max(v, two) * 0.5
+        w = torch.where(w > two, w, torch.square(two))
+        tiled = F.pad(one, (1, 0, 2, 1)).repeat(1, 2, 1, 1).transpose(2, 3)
+        signs = (two > 0).to(w.dtype)
+        features = [
+            w.sum((2, 3)), w.mean(3).amax(2), w.amin((2, 3)), w[:, :, :2, :2].prod(3).prod(2),
+            w.norm(1, (2, 3)) / 9, w.norm(2, (2, 3)), torch.logsumexp(w, (2, 3)), (w * w).sum((2, 3)) * 0.1,
+            tiled.sum((2, 3)), (signs * w).flatten(2).mean(2), (w - w.mean((2, 3), keepdim=True)).pow(2).mean((2, 3)),
+            F.celu(w).mean((2, 3)), F.hardsigmoid(w).sum((2, 3)), F.selu(w).mean((2, 3)), torch.cumsum(w, 2).mean((2, 3)),
+        ]
+        return F.log_softmax(self.fc(torch.cat(features, 1)), 1)
+
+
 class LanguageModel(nn.Module):
     def __init__(self, words=50, size=16):
         super().__init__()
@@ -135,8 +166,8 @@ class Gpt(nn.Module):
 def main(network, mode, opset):
     torch.manual_seed(1)
     torch.set_num_threads(1)
-    if network in ("resnet18", "vgg"):
-        model = ResNet18() if network == "resnet18" else Vgg()
+    if network in ("resnet18", "vgg", "operators"):
+        model = {"resnet18": ResNet18, "vgg": Vgg, "operators": Operators}[network]()
         size = 64 if network == "resnet18" else 12
         images = torch.randn(4, 3, size, size)
         target, axes = torch.randint(0, 10, (4,)), {"images": {0: "batch"}}

@@ -6,6 +6,7 @@ import { checkModel, formatModelReport } from "../../models/foreign/check.ts";
 import { foreignModel, type ForeignModelOptions } from "../../models/foreign/model.ts";
 import { Graph } from "../../models/graph.ts";
 import { parametersOf } from "../../models/model.ts";
+import { operatorCoverage } from "../../models/ops/mod.ts";
 import { sizeOf } from "../../models/tensor.ts";
 import { Random } from "../../runtime/random.ts";
 import { type Feeds, load, relativeError } from "./_evaluate.ts";
@@ -63,6 +64,8 @@ const networks: [string, number, number, ForeignModelOptions][] = [
   ["resnet18", 9, 4, {}],
   ["vgg", 17, 4, {}],
   ["vgg", 11, 4, {}],
+  ["operators", 17, 4, {}],
+  ["operators", 13, 4, {}],
   ["lstm", 17, 3, { dims: { length: 9 } }],
   ["lstm", 9, 3, { dims: { length: 9 } }],
   ["gpt", 17, 3, { dims: { length: 9 } }],
@@ -193,6 +196,33 @@ Deno.test("losses have the values their definitions give", async () => {
   }
 });
 
+Deno.test("where a task has classes, losses of values take them as vectors, and count no filling", async () => {
+  const file = fileOf((g) => {
+    const x = g.input("x", "float32", [1, 3]);
+    g.output("y", g.mul(x, g.input("scale.weight", "float32", [3])));
+  });
+  const model = foreignModel(file, { loss: "mae", classes: true });
+  const { graph } = model.build({ batchSize: 3, mode: "eval" });
+  await using runner = await load(graph);
+  const feeds = { input: [1, 0, 0, 0.25, 0.5, 0, 9, 9, 9], "scale.weight": [1, 1, 1] };
+  const found = await runner.run({ ...feeds, target: [0, 0, -1] });
+  // |(1, 0, 0) − e₀| and |(0.25, 0.5, 0) − e₀|, each the mean of three.
+  assert(Math.abs(found.loss_sum.data[0] - 1.25 / 3) < 1e-6, `${found.loss_sum.data}`);
+  assert(Math.abs(found.loss.data[0] - 1.25 / 6) < 1e-6, `${found.loss.data}`);
+  assert.equal(found.correct.data[0], 1);
+});
+
+Deno.test("a weight that is repeated, moved or kept in a range first is trained", () => {
+  const file = fileOf((g) => {
+    const x = g.input("x", "float32", [2, 3]);
+    const token = g.expand(g.input("token.weight", "float32", [1, 3]), [2, 3]);
+    const scale = g.exp(g.input("scale.log", "float32", [1, 3]));
+    g.output("y", g.mul(g.concat([x, token], 1), g.op("Tile", [scale, g.ints([1, 2])])));
+  });
+  const { variables } = foreignModel(file, { loss: "mse" }).build({ batchSize: 2, mode: "train" });
+  assert.deepEqual(variables.map(({ name }) => name), ["token.weight", "scale.log"]);
+});
+
 Deno.test("dropout in a file becomes a mask to feed, and nothing at evaluation", async () => {
   const file = fileOf((g) => {
     const x = g.input("x", "float32", [2, 4]);
@@ -302,6 +332,24 @@ Deno.test("what is wrong with a file is said with names and a way out", () => {
       .type,
     "float32",
   );
+});
+
+/** What PyTorch's and others' exporters write for common networks. */
+const COMMON = `
+Abs Add AveragePool BatchNormalization Cast Clip Concat Constant ConstantOfShape Conv ConvTranspose Div
+Dropout Einsum Elu Erf Exp Expand Flatten GRU Gather Gelu Gemm GlobalAveragePool HardSwish Identity LSTM
+LayerNormalization LeakyRelu Log LogSoftmax MatMul Max MaxPool Min Mul Neg Pad Pow Range Reciprocal
+ReduceL1 ReduceL2 ReduceLogSum ReduceLogSumExp ReduceMax ReduceMean ReduceMin ReduceProd ReduceSum
+ReduceSumSquare Relu Reshape Shape Sigmoid Size Slice Softmax Split Sqrt Squeeze Sub Tanh Tile Transpose
+Unsqueeze Where
+`.trim().split(/\s+/);
+
+Deno.test("every operator that exporters commonly write has a gradient and runs on WebGPU", () => {
+  const table = new Map(operatorCoverage().map((line) => [line.op, line]));
+  for (const op of COMMON) {
+    const { gradient, webgpu } = table.get(op) ?? {};
+    assert.deepEqual({ op, gradient, webgpu }, { op, gradient: true, webgpu: true });
+  }
 });
 
 Deno.test("the report names operators that are not known, and what leaves the GPU", () => {
