@@ -10,6 +10,10 @@ const BENCHES: Record<string, { about: string; program: string }> = {
     about: "allreduce beside gloo and Open MPI, where they are installed",
     program: "./collectives.ts",
   },
+  start: {
+    about: "from a launch to its ranks' first step",
+    program: "./start.ts",
+  },
   step: {
     about: "training steps on each device, beside PyTorch and jax-js where they can be had",
     program: "./step.ts",
