@@ -101,7 +101,7 @@ Deno.test("model.onnx runs in plain onnxruntime and is as accurate as the summar
   const { test } = generateImages({ seed: 1, train: SMALL.trainSize, test: SMALL.testSize });
   const pixels = new Float32Array(test.count * 3 * 32 * 32);
   normaliseBatch(test, Uint32Array.from({ length: test.count }, (_, i) => i), pixels);
-  const ort = (await loadOnnxRuntimeNode()).default;
+  const ort = await loadOnnxRuntimeNode();
   const session = await ort.InferenceSession.create(modelOf(run));
   assert.deepEqual([session.inputNames, session.outputNames], [["input"], ["logits"]]);
   const input = new ort.Tensor("float32", pixels, [test.count, 3, 32, 32]);

@@ -24,7 +24,7 @@ const LSTM = ["--embedding", "6", "--hidden", "8", "--layers", "2", "--bptt", "5
 
 /** The logits of an exported graph in plain onnxruntime. */
 async function logitsOf(file: string): Promise<number[]> {
-  const { InferenceSession, Tensor } = (await loadOnnxRuntimeNode()).default;
+  const { InferenceSession, Tensor } = await loadOnnxRuntimeNode();
   const session = await InferenceSession.create(await Deno.readFile(file));
   const state = (size: number) => new Tensor("float32", new Float32Array(2 * size), [2, size]);
   const all = {
