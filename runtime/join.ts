@@ -7,10 +7,13 @@
 import { secretLine } from "./_stdin.ts";
 import { RendezvousError } from "./errors.ts";
 import { credentials } from "./handshake.ts";
+import { listenAt, type TlsMaterial } from "./endpoint.ts";
+import { readMeeting, writeMeeting } from "./meeting_file.ts";
 import { buildMesh, openDoors } from "./mesh.ts";
 import { MeshTransport } from "./mesh_transport.ts";
 import { type Place, readTls } from "./place.ts";
 import { Control } from "./control.ts";
+import { Rendezvous } from "./rendezvous.ts";
 
 /**
  * Connects a rank with the rendezvous and with all other ranks.
@@ -20,10 +23,15 @@ import { Control } from "./control.ts";
  */
 export async function joinJob(place: Place): Promise<MeshTransport> {
   const { rank, size, timeoutMs, medium, sockets, link } = place;
-  const job = await credentials(place.job, await readSecret(place));
   const tls = place.tls === null ? undefined : await readTls(place.tls);
   const deadline = performance.now() + place.joinMs;
-  const control = await Control.connect({ ...place.rendezvous, job, rank, size, tls, deadline });
+  const { address, secret } = place.starter === null || place.rendezvous !== null && rank !== 0
+    ? { address: place.rendezvous!, secret: await readSecret(place) }
+    : rank === 0
+    ? await holdRendezvous(place, tls)
+    : await findRendezvous(place, deadline);
+  const job = await credentials(place.job, secret);
+  const control = await Control.connect({ ...address, job, rank, size, tls, deadline });
   const doors = openDoors(rank, control.localHostname, medium, sockets, tls);
   const table = await control.join(place.host ?? control.localHostname, doors.endpoints);
   const connections = await buildMesh({ rank, job, table, doors, tls, deadline });
@@ -39,7 +47,40 @@ export async function joinJob(place: Place): Promise<MeshTransport> {
     timeoutMs,
     link,
     exclusive,
+    launched: place.starter === null,
   });
+}
+
+/** Where the rendezvous is, and the job's secret. */
+interface Found {
+  readonly address: { readonly hostname: string; readonly port: number };
+  readonly secret: Uint8Array;
+}
+
+/** At rank 0, without a launcher: begins to serve the rendezvous, and lets the others know where. */
+async function holdRendezvous(place: Place, tls: TlsMaterial | undefined): Promise<Found> {
+  const { near, rendezvous, meeting, size } = place;
+  const secret = place.secretFile === null
+    ? crypto.getRandomValues(new Uint8Array(32))
+    : await readSecret(place);
+  const hostname = near ? "127.0.0.1" : "0.0.0.0";
+  const listener = listenAt({ kind: "tcp", hostname, port: rendezvous?.port ?? 0 }, tls);
+  const { port } = listener.addr as Deno.NetAddr;
+  new Rendezvous({
+    listener,
+    job: await credentials(place.job, secret),
+    size,
+    alone: true,
+    events: { complete: () => meeting !== null && Deno.remove(meeting).catch(() => {}) },
+  });
+  const address = { hostname: rendezvous?.hostname ?? (near ? hostname : Deno.hostname()), port };
+  if (meeting !== null) await writeMeeting(meeting, { ...address, secret: encodeHex(secret) });
+  return { address, secret };
+}
+
+async function findRendezvous({ meeting }: Place, deadline: number): Promise<Found> {
+  const { secret, ...address } = await readMeeting(meeting!, deadline);
+  return { address, secret: decodeHex(secret) };
 }
 
 async function readSecret({ secretFile }: Place): Promise<Uint8Array> {
@@ -66,5 +107,13 @@ async function readSecret({ secretFile }: Place): Promise<Uint8Array> {
       `the job's secret is one line of 64 hexadecimal digits; ${from} gave ${text.length} characters`,
     );
   }
+  return decodeHex(text);
+}
+
+function encodeHex(bytes: Uint8Array): string {
+  return Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
+}
+
+function decodeHex(text: string): Uint8Array {
   return Uint8Array.from(text.match(/../g)!, (digits) => parseInt(digits, 16));
 }

@@ -34,6 +34,8 @@ export interface MeshOptions {
   readonly link?: LinkShape | null;
   /** Whether every frame has to go over a connection. @default {false} */
   readonly exclusive?: boolean;
+  /** Whether the end of the rendezvous is that of the launcher, and so of this process. @default {true} */
+  readonly launched?: boolean;
 }
 
 /** What is known of one other rank. */
@@ -113,7 +115,7 @@ export class MeshTransport implements Transport {
     control?.start({
       lost: (rank, reason) => this.#told(rank, reason),
       abort: (code) => Deno.exit(code),
-      gone: () => this.#orphaned(),
+      gone: () => options.launched !== false && this.#orphaned(),
     });
   }
 

@@ -1,5 +1,6 @@
 /**
- * A rank's place in its job, as the launcher has put it into the environment.
+ * A rank's place in its job, as the environment tells it: the launcher's variables, or, if they are not
+ * there, those of whoever else has started this process (`scheduler.ts`).
  *
  *     CELGC_RANK         0 ≤ rank < size
  *     CELGC_SIZE         number of ranks
@@ -15,13 +16,26 @@
  *     CELGC_SECRET_FILE  file of mode 0600 with the secret; standard input if not set
  *     CELGC_TLS_CERT, CELGC_TLS_KEY, CELGC_TLS_CA   PEM files
  *
+ * For ranks that something else has started, all of these may be set but the first three, and
+ *
+ *     CELGC_PLACE        whose variables to believe: torchrun, slurm, openmpi, pmi, kubernetes, none
+ *     CELGC_FOLDER       folder that all hosts share, by which the ranks find each other
+ *
  * @module
  */
 
 import { parseAddress, type TlsMaterial } from "./endpoint.ts";
 import { RendezvousError } from "./errors.ts";
 import { type LinkShape, parseLink } from "./link.ts";
+import { defaultFolder, meetingPath } from "./meeting_file.ts";
 import type { Medium } from "./mesh.ts";
+import {
+  describeStarter,
+  type Environment,
+  foreignPlace,
+  integer,
+  type Starter,
+} from "./scheduler.ts";
 
 /** A rank's place. */
 export interface Place {
@@ -29,7 +43,14 @@ export interface Place {
   readonly size: number;
   readonly localRank: number;
   readonly job: string;
-  readonly rendezvous: { readonly hostname: string; readonly port: number };
+  /** Who started this rank, if it was not our launcher. Then rank 0 holds the rendezvous. */
+  readonly starter: Starter | null;
+  /** Null if it is to be found by the file below. */
+  readonly rendezvous: { readonly hostname: string; readonly port: number } | null;
+  /** File by which the ranks find each other, or null. */
+  readonly meeting: string | null;
+  /** Whether all ranks are known to be on this host. */
+  readonly near: boolean;
   readonly timeoutMs: number;
   /** How long all ranks may take to join, in ms. */
   readonly joinMs: number;
@@ -46,23 +67,16 @@ export interface Place {
   readonly tls: { readonly cert: string; readonly key: string; readonly ca: string } | null;
 }
 
-/** Reads one variable; undefined if it is not set. */
-export type Environment = (name: string) => string | undefined;
-
 /** Default of CELGC_TIMEOUT, in seconds. */
 export const DEFAULT_TIMEOUT_SECONDS = 60;
 
 /** Default of CELGC_JOIN_TIMEOUT, in seconds: starting a rank may mean downloading packages. */
 export const defaultJoinSeconds = (timeout: number): number => Math.max(60, timeout);
 
-/** The process's environment; what may not be read is not set. */
+/** The process's environment; what may not be read is not set. Never asks. */
 export function processEnvironment(name: string): string | undefined {
-  try {
-    return Deno.env.get(name) || undefined;
-  } catch (error) {
-    if (error instanceof Deno.errors.NotCapable) return undefined;
-    throw error;
-  }
+  const { state } = Deno.permissions.querySync({ name: "env", variable: name });
+  return state === "granted" ? Deno.env.get(name) || undefined : undefined;
 }
 
 /**
@@ -72,6 +86,11 @@ export function processEnvironment(name: string): string | undefined {
  * @throws RendezvousError if the environment is incomplete or contradicts itself
  */
 export function findPlace(environment: Environment): Place | null {
+  return environment("CELGC_RANK") === undefined ? ownPlace(environment) : launched(environment);
+}
+
+/** The place that our launcher has given. */
+function launched(environment: Environment): Place {
   const need = (name: string): string => {
     const value = environment(name);
     if (value === undefined) {
@@ -79,30 +98,65 @@ export function findPlace(environment: Environment): Place | null {
     }
     return value;
   };
-  if (environment("CELGC_RANK") === undefined) return null;
   const size = integer("CELGC_SIZE", need("CELGC_SIZE"), 1, 65536);
   const rank = integer("CELGC_RANK", need("CELGC_RANK"), 0, size - 1);
   const localRank = environment("CELGC_LOCAL_RANK") ?? String(rank);
-  const timeout = seconds(environment, "CELGC_TIMEOUT", DEFAULT_TIMEOUT_SECONDS);
-  const job = need("CELGC_JOB");
-  if (!/^[\w.-]{1,64}$/.test(job)) {
-    throw new RendezvousError(
-      `CELGC_JOB is 1 to 64 letters, digits, "_", "." or "-", not ${JSON.stringify(job)}`,
-    );
-  }
-  let rendezvous;
-  try {
-    rendezvous = parseAddress(need("CELGC_RENDEZVOUS"));
-  } catch (error) {
-    if (!(error instanceof RangeError)) throw error;
-    throw new RendezvousError(`CELGC_RENDEZVOUS: ${error.message}`);
-  }
   return {
     rank,
     size,
     localRank: integer("CELGC_LOCAL_RANK", localRank, 0, size - 1),
+    job: checkJob(need("CELGC_JOB")),
+    starter: null,
+    rendezvous: readAddress(need("CELGC_RENDEZVOUS")),
+    meeting: null,
+    near: false,
+    ...conduct(environment),
+  };
+}
+
+/** The place that somebody else has given, who knows nothing of a rendezvous; null without one. */
+function ownPlace(environment: Environment): Place | null {
+  const found = foreignPlace(environment);
+  if (found === null || found.size === 1) return null;
+  const { starter, rank, size, localRank } = found, words = describeStarter(starter);
+  const rest = conduct(environment), given = environment("CELGC_RENDEZVOUS");
+  const address = given !== undefined
+    ? readAddress(given)
+    : rest.secretFile === null
+    ? null
+    : found.address;
+  if (address !== null && rest.secretFile === null) {
+    throw new RendezvousError(
+      "CELGC_RENDEZVOUS is set but CELGC_SECRET_FILE is not: strangers can reach that address, so all " +
+        "ranks need a file of mode 0600 with 64 hexadecimal digits",
+    );
+  }
+  const shared = environment("CELGC_FOLDER"), near = found.near ?? shared === undefined;
+  if (address === null && shared === undefined && found.near === false) {
+    throw new RendezvousError(
+      `${words} say that this is rank ${rank} of ${size} on several hosts, and not how they find each ` +
+        "other: set CELGC_FOLDER to a folder that all hosts share, or CELGC_RENDEZVOUS to host:port of " +
+        "rank 0 and CELGC_SECRET_FILE",
+    );
+  }
+  const job = checkJob(environment("CELGC_JOB") ?? found.job ?? `${starter}-${Deno.ppid}`);
+  return {
+    rank,
+    size,
+    localRank: localRank ?? rank,
     job,
-    rendezvous,
+    starter,
+    rendezvous: address,
+    meeting: address === null ? meetingPath(shared ?? defaultFolder(environment), job) : null,
+    near,
+    ...rest,
+  };
+}
+
+/** How a rank is to behave, whoever has started it. */
+function conduct(environment: Environment) {
+  const timeout = seconds(environment, "CELGC_TIMEOUT", DEFAULT_TIMEOUT_SECONDS);
+  return {
     timeoutMs: 1000 * timeout,
     joinMs: 1000 * seconds(environment, "CELGC_JOIN_TIMEOUT", defaultJoinSeconds(timeout)),
     medium: readMedium(environment("CELGC_TRANSPORT")),
@@ -112,6 +166,22 @@ export function findPlace(environment: Environment): Place | null {
     secretFile: environment("CELGC_SECRET_FILE") ?? null,
     tls: tlsFiles(environment),
   };
+}
+
+function checkJob(job: string): string {
+  if (/^[\w.-]{1,64}$/.test(job)) return job;
+  throw new RendezvousError(
+    `CELGC_JOB is 1 to 64 letters, digits, "_", "." or "-", not ${JSON.stringify(job)}`,
+  );
+}
+
+function readAddress(text: string): { hostname: string; port: number } {
+  try {
+    return parseAddress(text);
+  } catch (error) {
+    if (!(error instanceof RangeError)) throw error;
+    throw new RendezvousError(`CELGC_RENDEZVOUS: ${error.message}`);
+  }
 }
 
 /** Reads what CELGC_TRANSPORT says. */
@@ -137,16 +207,6 @@ export async function readTls(
     [files.cert, files.key, files.ca].map((path) => Deno.readTextFile(path)),
   );
   return { cert, key, ca };
-}
-
-function integer(name: string, text: string, least: number, most: number): number {
-  const value = Number(text);
-  if (!/^\d+$/.test(text) || value < least || value > most) {
-    throw new RendezvousError(
-      `${name} is an integer from ${least} to ${most}, not ${JSON.stringify(text)}`,
-    );
-  }
-  return value;
 }
 
 function seconds(environment: Environment, name: string, otherwise: number): number {

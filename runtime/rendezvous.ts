@@ -42,6 +42,11 @@ export interface RendezvousOptions {
   /** Number of ranks. */
   readonly size: number;
   readonly events: RendezvousEvents;
+  /**
+   * Whether there is no launcher: then it does not keep the process alive once a rank has come, and
+   * passes a rank's abort on to all. @default {false}
+   */
+  readonly alone?: boolean;
 }
 
 /** The server's side; the ranks' side is `Control`. */
@@ -97,6 +102,7 @@ export class Rendezvous {
 
   async #serve(rank: number, channel: Channel): Promise<void> {
     this.#channels.set(rank, channel);
+    if (this.#options.alone) channel.unref();
     try {
       for (;;) {
         const value = await channel.receive();
@@ -122,6 +128,7 @@ export class Rendezvous {
         }
         return events.report?.(rank, message);
       case "abort":
+        if (this.#options.alone) this.announce(message);
         return events.abort?.(rank, message.code, message.message);
       case "finalized":
         events.finalized?.(rank);

@@ -1,0 +1,176 @@
+/**
+ * The place of a rank that was started by something else than this project's launcher, as the
+ * environment tells it: torchrun, Slurm's srun, Open MPI's mpirun, launchers that speak PMI (MPICH,
+ * Intel MPI), Kubernetes' Indexed Jobs.
+ *
+ * @module
+ */
+
+import { RendezvousError } from "./errors.ts";
+
+/** Reads one variable; undefined if it is not set. */
+export type Environment = (name: string) => string | undefined;
+
+/** Those whose variables are understood, in the order in which they are looked for. */
+export const STARTERS = ["torchrun", "slurm", "openmpi", "pmi", "kubernetes"] as const;
+
+/** Who started a rank. */
+export type Starter = typeof STARTERS[number];
+
+/** A rank's place, as who started it says. */
+export interface ForeignPlace {
+  readonly starter: Starter;
+  readonly rank: number;
+  readonly size: number;
+  readonly localRank: number | null;
+  /** Whether all ranks run on this host; null if nobody says so. */
+  readonly near: boolean | null;
+  /** Tells this job from others; null if nobody has named it. */
+  readonly job: string | null;
+  /** Where rank 0 can be reached, if that is known. */
+  readonly address: { readonly hostname: string; readonly port: number } | null;
+}
+
+/** The names of the variables of one of them. */
+interface Variables {
+  readonly words: string;
+  readonly rank: string;
+  readonly size: string;
+  readonly localRank?: string;
+  /** Ranks on this host. */
+  readonly localSize?: string;
+  /** Number of hosts. */
+  readonly hosts?: string;
+  /** Together they name the job. */
+  readonly job: readonly string[];
+}
+
+const VARIABLES: Record<Starter, Variables> = {
+  torchrun: {
+    words: "torchrun's variables",
+    rank: "RANK",
+    size: "WORLD_SIZE",
+    localRank: "LOCAL_RANK",
+    localSize: "LOCAL_WORLD_SIZE",
+    job: ["TORCHELASTIC_RUN_ID", "TORCHELASTIC_RESTART_COUNT", "MASTER_PORT"],
+  },
+  slurm: {
+    words: "Slurm's variables",
+    rank: "SLURM_PROCID",
+    size: "SLURM_NTASKS",
+    localRank: "SLURM_LOCALID",
+    hosts: "SLURM_NNODES",
+    job: ["SLURM_JOB_ID", "SLURM_STEP_ID"],
+  },
+  openmpi: {
+    words: "Open MPI's variables",
+    rank: "OMPI_COMM_WORLD_RANK",
+    size: "OMPI_COMM_WORLD_SIZE",
+    localRank: "OMPI_COMM_WORLD_LOCAL_RANK",
+    localSize: "OMPI_COMM_WORLD_LOCAL_SIZE",
+    job: ["PMIX_NAMESPACE"],
+  },
+  pmi: {
+    words: "PMI's variables",
+    rank: "PMI_RANK",
+    size: "PMI_SIZE",
+    localRank: "MPI_LOCALRANKID",
+    localSize: "MPI_LOCALNRANKS",
+    job: ["PMI_JOBID"],
+  },
+  kubernetes: {
+    words: "Kubernetes' index of the pod",
+    rank: "JOB_COMPLETION_INDEX",
+    size: "CELGC_SIZE",
+    job: [],
+  },
+};
+
+/** Who started this rank, in words. */
+export const describeStarter = (starter: Starter): string => VARIABLES[starter].words;
+
+/**
+ * Finds the place of a rank in the variables of whoever started it.
+ *
+ * @returns null if nobody has
+ * @throws RendezvousError if two of them disagree, or one of them is incomplete
+ */
+export function foreignPlace(environment: Environment): ForeignPlace | null {
+  const wanted = environment("CELGC_PLACE");
+  if (wanted === "none") return null;
+  if (wanted !== undefined && !(STARTERS as readonly string[]).includes(wanted)) {
+    throw new RendezvousError(
+      `CELGC_PLACE is none or one of ${STARTERS.join(", ")}, not ${JSON.stringify(wanted)}`,
+    );
+  }
+  const asked = wanted === undefined ? STARTERS : [wanted as Starter];
+  const found = asked.flatMap((starter) => read(environment, starter, wanted !== undefined) ?? []);
+  if (found.length === 0) return null;
+  const [first, ...rest] = found;
+  for (const other of rest) {
+    if (other.rank === first.rank && other.size === first.size) continue;
+    const [one, two] = [first, other].map(({ starter, rank, size }) =>
+      `${VARIABLES[starter].words} say rank ${rank} of ${size}`
+    );
+    throw new RendezvousError(
+      `cannot find this rank's place: ${one}, ${two}; set CELGC_PLACE=${first.starter} or ` +
+        `CELGC_PLACE=${other.starter} to say which to believe`,
+    );
+  }
+  return first;
+}
+
+function read(environment: Environment, starter: Starter, wanted: boolean): ForeignPlace | null {
+  const names = VARIABLES[starter], rank = environment(names.rank), size = environment(names.size);
+  if (rank === undefined && !wanted) return null;
+  // Other programs use names as plain as RANK for other things.
+  if (starter === "torchrun" && size === undefined && !wanted) return null;
+  for (const [name, value] of [[names.rank, rank], [names.size, size]]) {
+    if (value !== undefined) continue;
+    throw new RendezvousError(
+      `cannot find this rank's place in ${names.words}: ${name} is not set, and is needed with ` +
+        (name === names.rank ? names.size : names.rank),
+    );
+  }
+  const optional = (name: string | undefined) => {
+    const text = name === undefined ? undefined : environment(name);
+    return text === undefined ? null : integer(name!, text, 0, 65536);
+  };
+  const ranks = integer(names.size, size!, 1, 65536);
+  const localSize = optional(names.localSize), hosts = optional(names.hosts);
+  const job = names.job.map((name) => environment(name)).filter((part) => part !== undefined);
+  return {
+    starter,
+    rank: integer(names.rank, rank!, 0, ranks - 1),
+    size: ranks,
+    localRank: optional(names.localRank),
+    near: hosts !== null ? hosts === 1 : localSize !== null ? localSize === ranks : null,
+    job: job.length === 0
+      ? null
+      : `${starter}-${job.join("-")}`.replace(/[^\w.-]/g, "_").slice(0, 64),
+    address: starter === "torchrun" ? masterAddress(environment) : null,
+  };
+}
+
+/** Where torchrun's rank 0 is. */
+function masterAddress(environment: Environment): ForeignPlace["address"] {
+  const hostname = environment("MASTER_ADDR"), text = environment("MASTER_PORT");
+  if (hostname === undefined || text === undefined) return null;
+  const port = integer("MASTER_PORT", text, 1, 65534);
+  // torchrun's own store may hold the port.
+  return {
+    hostname,
+    port: environment("TORCHELASTIC_USE_AGENT_STORE") === "True" ? port + 1 : port,
+  };
+}
+
+/** Reads an integer. @throws RendezvousError if it is none, or out of range */
+export function integer(name: string, text: string, least: number, most: number): number {
+  const value = Number(text);
+  if (!/^\d+$/.test(text) || value < least || value > most) {
+    throw new RendezvousError(
+      `${name} is an integer from ${least} to ${most}, not ${JSON.stringify(text)}`,
+    );
+  }
+  return value;
+}

@@ -1,0 +1,245 @@
+/** Places of ranks that something else than our launcher has started: by variables, and by mpirun. */
+
+import assert from "node:assert/strict";
+import { RendezvousError } from "../../runtime/errors.ts";
+import { findPlace } from "../../runtime/place.ts";
+import { foreignPlace } from "../../runtime/scheduler.ts";
+import { program } from "./_jobs.ts";
+
+type Variables = Record<string, string>;
+
+const reader = (variables: Variables) => (name: string): string | undefined => variables[name];
+
+const TORCHRUN = {
+  RANK: "3",
+  WORLD_SIZE: "4",
+  LOCAL_RANK: "1",
+  LOCAL_WORLD_SIZE: "2",
+  MASTER_ADDR: "node1",
+  MASTER_PORT: "29500",
+  TORCHELASTIC_RUN_ID: "none",
+  TORCHELASTIC_RESTART_COUNT: "0",
+};
+const SLURM = {
+  SLURM_PROCID: "5",
+  SLURM_NTASKS: "8",
+  SLURM_LOCALID: "1",
+  SLURM_NNODES: "2",
+  SLURM_JOB_ID: "77",
+  SLURM_STEP_ID: "0",
+};
+const OPENMPI = {
+  OMPI_COMM_WORLD_RANK: "1",
+  OMPI_COMM_WORLD_SIZE: "3",
+  OMPI_COMM_WORLD_LOCAL_RANK: "1",
+  OMPI_COMM_WORLD_LOCAL_SIZE: "3",
+  PMIX_NAMESPACE: "641531905",
+};
+
+Deno.test("each starter's variables are a place", () => {
+  assert.deepEqual(foreignPlace(reader(TORCHRUN)), {
+    starter: "torchrun",
+    rank: 3,
+    size: 4,
+    localRank: 1,
+    near: false,
+    job: "torchrun-none-0-29500",
+    address: { hostname: "node1", port: 29500 },
+  });
+  const agent = foreignPlace(reader({ ...TORCHRUN, TORCHELASTIC_USE_AGENT_STORE: "True" }))!;
+  assert.equal(agent.address!.port, 29501, "the agent's store holds the port itself");
+  assert.deepEqual(foreignPlace(reader(SLURM)), {
+    starter: "slurm",
+    rank: 5,
+    size: 8,
+    localRank: 1,
+    near: false,
+    job: "slurm-77-0",
+    address: null,
+  });
+  assert.deepEqual(foreignPlace(reader(OPENMPI)), {
+    starter: "openmpi",
+    rank: 1,
+    size: 3,
+    localRank: 1,
+    near: true,
+    job: "openmpi-641531905",
+    address: null,
+  });
+  const pmi = foreignPlace(reader({ PMI_RANK: "0", PMI_SIZE: "2" }))!;
+  assert.deepEqual([pmi.starter, pmi.rank, pmi.size, pmi.near], ["pmi", 0, 2, null]);
+  const pod = foreignPlace(reader({ JOB_COMPLETION_INDEX: "2", CELGC_SIZE: "5" }))!;
+  assert.deepEqual([pod.starter, pod.rank, pod.size], ["kubernetes", 2, 5]);
+});
+
+Deno.test("nobody's variables, a lonely RANK and CELGC_PLACE=none are no place", () => {
+  assert.equal(foreignPlace(reader({})), null);
+  assert.equal(foreignPlace(reader({ RANK: "general" })), null);
+  assert.equal(foreignPlace(reader({ ...SLURM, CELGC_PLACE: "none" })), null);
+  assert.equal(findPlace(reader({ PMI_RANK: "0", PMI_SIZE: "1" })), null, "a single rank");
+});
+
+Deno.test("the launcher's own variables come first", () => {
+  const own = {
+    CELGC_RANK: "0",
+    CELGC_SIZE: "2",
+    CELGC_JOB: "j",
+    CELGC_RENDEZVOUS: "127.0.0.1:1",
+  };
+  const place = findPlace(reader({ ...OPENMPI, ...own }))!;
+  assert.deepEqual([place.rank, place.size, place.starter], [0, 2, null]);
+});
+
+Deno.test("starters that agree are one, those that do not are refused, and CELGC_PLACE decides", () => {
+  const both = { ...OPENMPI, SLURM_PROCID: "1", SLURM_NTASKS: "3" };
+  assert.equal(foreignPlace(reader(both))!.starter, "slurm");
+  // As in an sbatch script that calls mpirun: all of its ranks inherit the script's place.
+  const script = { ...OPENMPI, SLURM_PROCID: "0", SLURM_NTASKS: "3" };
+  assert.throws(() => foreignPlace(reader(script)), (error) => {
+    assert(error instanceof RendezvousError);
+    assert.match(error.message, /Slurm's variables say rank 0 of 3/);
+    assert.match(error.message, /Open MPI's variables say rank 1 of 3/);
+    assert.match(error.message, /CELGC_PLACE=slurm or CELGC_PLACE=openmpi/);
+    return true;
+  });
+  const decided = foreignPlace(reader({ ...script, CELGC_PLACE: "openmpi" }))!;
+  assert.deepEqual([decided.starter, decided.rank], ["openmpi", 1]);
+});
+
+for (
+  const [variables, message] of [
+    [{ SLURM_PROCID: "0" }, /SLURM_NTASKS is not set/],
+    [{ JOB_COMPLETION_INDEX: "0" }, /Kubernetes' .*: CELGC_SIZE is not set/],
+    [{ PMI_RANK: "2", PMI_SIZE: "2" }, /PMI_RANK is an integer from 0 to 1, not "2"/],
+    [{ CELGC_PLACE: "lsf" }, /CELGC_PLACE is none or one of torchrun, .*, not "lsf"/],
+    [{ CELGC_PLACE: "pmi" }, /PMI_RANK is not set/],
+    [SLURM, /rank 5 of 8 on several hosts.*CELGC_FOLDER/],
+    [{ ...SLURM, CELGC_RENDEZVOUS: "node1:4000" }, /CELGC_SECRET_FILE is not/],
+    [{ ...SLURM, CELGC_RENDEZVOUS: "node1" }, /CELGC_RENDEZVOUS: an address is host:port/],
+  ] as [Variables, RegExp][]
+) {
+  Deno.test(`a place is refused: ${JSON.stringify(variables).slice(0, 60)}`, () => {
+    assert.throws(() => findPlace(reader(variables)), (error) => {
+      assert(error instanceof RendezvousError);
+      assert.match(error.message, message);
+      return true;
+    });
+  });
+}
+
+Deno.test("ranks on several hosts meet in a folder that they share, or at an address", () => {
+  const folder = findPlace(reader({ ...SLURM, CELGC_FOLDER: "/shared" }))!;
+  assert.equal(folder.meeting, `/shared/celgc-slurm-77-0-${Deno.uid()}`);
+  assert.deepEqual([folder.rendezvous, folder.near], [null, false]);
+  const secret = { CELGC_SECRET_FILE: "/run/secret" };
+  const address = findPlace(reader({ ...SLURM, ...secret, CELGC_RENDEZVOUS: "node1:4000" }))!;
+  assert.deepEqual(address.rendezvous, { hostname: "node1", port: 4000 });
+  assert.equal(address.meeting, null);
+  const torch = findPlace(reader({ ...TORCHRUN, ...secret }))!;
+  assert.deepEqual(torch.rendezvous, { hostname: "node1", port: 29500 });
+});
+
+const decode = (bytes: Uint8Array) => new TextDecoder().decode(bytes);
+
+/** Starts ranks as a scheduler would, each with its own variables. */
+async function start(size: number, variables: Variables, ...args: string[]) {
+  const outputs = Array.from({ length: size }, (_, rank) =>
+    new Deno.Command(Deno.execPath(), {
+      args: ["run", "-A", "--no-check", program("placed").href, ...args],
+      env: {
+        ...variables,
+        OMPI_COMM_WORLD_RANK: String(rank),
+        OMPI_COMM_WORLD_SIZE: String(size),
+        OMPI_COMM_WORLD_LOCAL_SIZE: String(size),
+      },
+      stdin: "null",
+    }).output());
+  return (await Promise.all(outputs)).map(({ code, stdout, stderr }) => ({
+    code,
+    stdout: decode(stdout),
+    stderr: decode(stderr),
+  }));
+}
+
+Deno.test("ranks without a launcher find each other, and leave no file", async () => {
+  const folder = await Deno.makeTempDir();
+  try {
+    const variables = { PMIX_NAMESPACE: "1", CELGC_FOLDER: folder };
+    for (const [rank, { code, stdout, stderr }] of (await start(3, variables)).entries()) {
+      assert.equal(code, 0, stderr);
+      assert.equal(stdout, `rank ${rank} of 3: 6\n`);
+      const said = "celgc: rank 0 of 3, from Open MPI's variables";
+      assert.equal(stderr.includes(said), rank === 0, stderr);
+    }
+    assert.deepEqual([...Deno.readDirSync(folder)], []);
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
+});
+
+Deno.test("a rank without a launcher that fails is missed by all others", async () => {
+  const folder = await Deno.makeTempDir();
+  try {
+    const ended = await start(3, { PMIX_NAMESPACE: "2", CELGC_FOLDER: folder }, "1");
+    assert.equal(ended[1].code, 3);
+    for (const rank of [0, 2]) {
+      assert.equal(ended[rank].code, 1, ended[rank].stderr);
+      assert.match(ended[rank].stderr, /PeerLostError: .*lost rank 1/);
+    }
+    const aborted = await start(3, { PMIX_NAMESPACE: "3", CELGC_FOLDER: folder }, "2", "abort");
+    assert.deepEqual(aborted.map(({ code }) => code), [5, 5, 5]);
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
+});
+
+Deno.test("a file that others can read, or that nobody writes, is refused", async () => {
+  const folder = await Deno.makeTempDir();
+  try {
+    const path = `${folder}/celgc-openmpi-3-${Deno.uid()}`;
+    await Deno.writeTextFile(path, "{}", { mode: 0o644 });
+    const rank1 = { OMPI_COMM_WORLD_RANK: "1", OMPI_COMM_WORLD_SIZE: "2" };
+    const variables = { ...rank1, CELGC_FOLDER: folder, CELGC_JOIN_TIMEOUT: "0.5" };
+    for (
+      const [job, message] of [["3", /cannot trust .*0600/], [
+        "4",
+        /rank 0 has not written .*/,
+      ]] as [
+        string,
+        RegExp,
+      ][]
+    ) {
+      const { code, stderr } = await new Deno.Command(Deno.execPath(), {
+        args: ["run", "-A", "--no-check", program("placed").href],
+        env: { ...variables, PMIX_NAMESPACE: job },
+        stdin: "null",
+      }).output();
+      assert.equal(code, 1);
+      assert.match(decode(stderr), message);
+    }
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
+});
+
+const hasMpirun = await new Deno.Command("mpirun", { args: ["--version"], stdout: "null" }).output()
+  .then(({ success }) => success, () => false);
+
+Deno.test({
+  name: `mpirun starts the ranks${hasMpirun ? "" : " (not here)"}`,
+  ignore: !hasMpirun,
+  async fn() {
+    const { code, stdout, stderr } = await new Deno.Command("mpirun", {
+      args: [
+        ..."--oversubscribe --allow-run-as-root -n 3".split(" "),
+        ...[Deno.execPath(), "run", "-A", "--no-check", program("placed").href],
+      ],
+      stdin: "null",
+    }).output();
+    assert.equal(code, 0, decode(stderr));
+    assert.deepEqual(
+      decode(stdout).trim().split("\n").sort(),
+      [0, 1, 2].map((rank) => `rank ${rank} of 3: 6`),
+    );
+  },
+});
