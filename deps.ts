@@ -28,8 +28,10 @@ const ONNXRUNTIME_NODE = `npm:onnxruntime-node@${ONNXRUNTIME_VERSION}`;
 const ONNXRUNTIME_WEB = `npm:onnxruntime-web@${ONNXRUNTIME_VERSION}/webgpu`;
 
 /** The native CPU engine (Microsoft's onnxruntime, N-API). */
-export const loadOnnxRuntimeNode = (): Promise<typeof import("npm:onnxruntime-node@1.30.0")> =>
+export const loadOnnxRuntimeNode = (): Promise<OnnxRuntimeNode & { default: OnnxRuntimeNode }> =>
   fetchPackage(ONNXRUNTIME_NODE);
+
+type OnnxRuntimeNode = typeof import("npm:onnxruntime-node@1.30.0");
 
 /** The WebGPU and WebAssembly engine (Microsoft's onnxruntime, C++ compiled to wasm). */
 export const loadOnnxRuntimeWeb = (): Promise<
