@@ -109,7 +109,8 @@ async function openTextJob(
     entropyRate: generated.entropyRate,
     bestPerplexity: Math.exp(generated.source.meanNats(generated.test)),
   };
-  return source ? { ...job, task: { ...job.task, source } } : job;
+  const vocabulary = corpus.vocabulary.lines();
+  return { ...job, task: { ...job.task, vocabulary, ...source ? { source } : {} } };
 }
 
 function openAwdLstm(

@@ -17,6 +17,7 @@ export const FILES = {
   metrics: "metrics.jsonl",
   model: "model.onnx",
   weights: "model.safetensors",
+  vocabulary: "vocabulary.txt",
 } as const;
 
 /** Names of the files that a run has taken with it, if it has. */

@@ -117,6 +117,8 @@ export interface Task {
   readonly splits: readonly Split[];
   /** What is evaluated before the first step. @default {the first split} */
   readonly untrained?: Split;
+  /** The words of a text, one a line in the order of their numbers: a run keeps them beside its model. */
+  readonly vocabulary?: string;
   /** Whether exp(loss) is a measure of its own, the perplexity. @default {false} */
   readonly perplexity?: boolean;
   /** What a predictor that knows the source of the text would reach, where it is known. */

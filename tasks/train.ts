@@ -126,6 +126,9 @@ export async function train(
     const metadata = { model: network.name, task: options.task };
     const bytes = encodeTrained(network, specs, weights, metadata);
     await Deno.writeFile(join(output.directory, FILES.model), bytes);
+    if (task.vocabulary !== undefined) {
+      await Deno.writeTextFile(join(output.directory, FILES.vocabulary), task.vocabulary);
+    }
     const state = encodeTrainedState(network, specs, weights, metadata);
     await Deno.writeFile(join(output.directory, FILES.weights), state);
   }

@@ -11,6 +11,11 @@ export class Vocabulary {
     return this.#words.length;
   }
 
+  /** Every word in a line of its own, in the order of their numbers. */
+  lines(): string {
+    return this.#words.map((word) => `${word}\n`).join("");
+  }
+
   /** The number of `word`, which is added if it is not known yet. */
   add(word: string): number {
     let id = this.#ids.get(word);

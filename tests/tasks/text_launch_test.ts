@@ -134,12 +134,14 @@ Deno.test("model.onnx predicts a text of any length in plain onnxruntime", async
     testColumns: 1,
     out: `${folder.path}/run`,
   });
-  const { test } = generateText({ seed: 1, train: 1500, valid: 200, test: 200 });
+  const { test, vocabulary } = generateText({ seed: 1, train: 1500, valid: 200, test: 200 });
   const ort = (await loadOnnxRuntimeNode()).default;
   const session = await ort.InferenceSession.create(
     Deno.readFileSync(`${run.dir}/model.onnx`),
   );
   assert.ok(session.inputNames.includes("rnns.1.cell"), session.inputNames.join());
+  const words = Deno.readTextFileSync(`${run.dir}/vocabulary.txt`).trimEnd().split("\n");
+  assert.deepEqual(words, Array.from({ length: 176 }, (_, id) => vocabulary.word(id)));
   const state: Record<string, unknown> = {};
   for (const [layer, size] of [12, 8].entries()) {
     for (const what of ["hidden", "cell"]) {
@@ -157,9 +159,9 @@ Deno.test("model.onnx predicts a text of any length in plain onnxruntime", async
     };
     // deno-lint-ignore no-explicit-any
     const outputs = await session.run(feeds as any);
-    const logits = outputs.logits.data as Float32Array, words = logits.length / length;
+    const logits = outputs.logits.data as Float32Array;
     for (let i = 0; i < length; i++) {
-      const row = logits.subarray(i * words, (i + 1) * words);
+      const row = logits.subarray(i * words.length, (i + 1) * words.length);
       nats += Math.log(row.reduce((sum, x) => sum + Math.exp(x), 0)) - row[test[at + i + 1]];
     }
     for (const name of Object.keys(state)) state[name] = outputs[`${name}.next`];
