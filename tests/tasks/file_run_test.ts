@@ -1,11 +1,16 @@
 import assert from "node:assert/strict";
-import { encodeModel, Graph } from "../../models/mod.ts";
+import { encodeModel, foreignModel, Graph } from "../../models/mod.ts";
 import { sizeOf } from "../../models/tensor.ts";
+import { Communicator } from "../../runtime/communicator.ts";
 import { Random } from "../../runtime/random.ts";
+import { SingleTransport } from "../../runtime/single_transport.ts";
 import { CheckpointError } from "../../tasks/checkpoint.ts";
 import { launch } from "../../tasks/launch.ts";
 import type { StepRecord } from "../../tasks/metrics.ts";
 import { OptionError } from "../../tasks/option.ts";
+import type { Options } from "../../tasks/options.ts";
+import { resolveOptions } from "../../tasks/resolve.ts";
+import { train, type TrainParts } from "../../tasks/train.ts";
 import { celgc, temporaryFolder } from "./_deno.ts";
 
 /** A file of a graph whose inputs with a dot in their name are weights. */
@@ -134,6 +139,22 @@ Deno.test("a file that a task cannot feed is refused before anything is started"
   await refuse(PLAIN, /--loss must be|--loss: must be one of cross-entropy/, { loss: "huber" });
   await refuse(PLAIN, /--loss is for a network from a file/, { model: "resnet8", loss: "mse" });
   assert.deepEqual([...Deno.readDirSync(folder.path)].map(({ name }) => name), ["file.onnx"]);
+});
+
+Deno.test("from code a model is trained as it is, and a file by its path", async () => {
+  await using folder = await temporaryFolder();
+  const path = await write(folder.path, "plain.onnx", PLAIN);
+  const single = { ...SMALL, ranks: 1, algorithm: "single", maxSteps: 3 } as const;
+  const run = async (options: Options, parts: TrainParts) => {
+    await using comm = new Communicator(new SingleTransport("localhost"));
+    return await train(comm, options, parts);
+  };
+  const named = await run(resolveOptions({ ...single, model: path }), {});
+  const given = await run(resolveOptions(single), { model: foreignModel(PLAIN) });
+  assert.deepEqual(named.specs.map(({ name }) => name), ["fc.weight"]);
+  assert.deepEqual(named.weights, given.weights);
+  const [{ initial }] = foreignModel(PLAIN).build({ batchSize: 1, mode: "train" }).variables;
+  assert.notDeepEqual(named.weights, initial(1));
 });
 
 Deno.test("the command line trains a file, and says so when there is none", async () => {
