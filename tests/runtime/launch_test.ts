@@ -355,7 +355,7 @@ Deno.test("a second init() says so, from another copy of the runtime too, and ha
     program: program("twice"),
     permissions: ["--allow-read"],
   });
-  assert.equal(code, 0, failure?.message);
+  assert.equal(code, 0, failure?.message ?? "a rank failed");
   for (const own of lines) {
     assert.equal(own.length, 3, own.join("\n"));
     for (const line of own.slice(0, 2)) {
