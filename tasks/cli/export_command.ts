@@ -9,7 +9,15 @@ import {
   stepGraph,
   weightsOf,
 } from "../graphs.ts";
-import { fileNetwork, isNetworkFile, networkName, readLocation } from "../network_file.ts";
+import {
+  type DataShape,
+  fileNetwork,
+  IMAGES,
+  isNetworkFile,
+  networkName,
+  readLocation,
+  windowsOf,
+} from "../network_file.ts";
 import { awdLstmNetwork, awdLstmOf } from "../language_network.ts";
 import { choice, integer, OptionError, text } from "../option.ts";
 import type { NetworkFile } from "../option_values.ts";
@@ -18,6 +26,7 @@ import { algorithmOf, resolveOptions } from "../resolve.ts";
 import { readConfig, TAKEN } from "../run_files.ts";
 import { encodeSafetensors } from "../safetensors.ts";
 import type { Network } from "../task.ts";
+import { kindOf } from "../task_defaults.ts";
 import { matchWeights, readWeights, stateDict, type Weights } from "../weights.ts";
 import { checkFile } from "./check_file.ts";
 import type { CommandSpec } from "./command_line.ts";
@@ -131,11 +140,13 @@ export const exportCommand: CommandSpec = {
   ) {
     const { loss = null, dims = null, json = false } = given;
     if (check !== undefined) return await checkFile(check, { loss, dims, json });
-    const options = resolve({ ...await optionsOfRun(given.weights), ...given });
+    const run = await networkOfRun(given.weights);
+    const options = resolve({ ...run?.options, ...given });
     const weights = options.weights === null
       ? null
       : await readWeights(options.weights, "--weights");
-    const network = await openNetwork(options, vocabulary ?? wordsOf(weights));
+    const data = given.model === undefined ? run?.data ?? null : null;
+    const network = await openNetwork(options, vocabulary ?? wordsOf(weights), data);
     const inside = weightsInside(network, weights, options);
     const path = out ?? `${networkName(options.model)}-${kind}.onnx`;
     const written = path.endsWith(".safetensors")
@@ -172,16 +183,19 @@ function describe(path: string, bytes: number, lists: Lists): string {
   return `${path}: ${bytes} bytes; ${texts.join("; ")}`;
 }
 
-/** The options that decide what the network of a run is; none if the place is no run's folder. */
-async function optionsOfRun(folder: string | null | undefined): Promise<Partial<Options>> {
+/** What decides the network of a run, and what the run feeds it; null if the place is no run's folder. */
+async function networkOfRun(
+  folder: string | null | undefined,
+): Promise<{ options: Partial<Options>; data: DataShape } | null> {
   const config = folder && await readConfig(folder).catch(() => null);
-  if (!config) return {};
-  const { options } = config;
+  if (!config) return null;
   const names = Object.keys(RUN) as (keyof typeof RUN)[];
-  const own = Object.fromEntries(names.map((name) => [name, options[name]]));
-  return isNetworkFile(options.model)
-    ? { ...own, model: join(folder, TAKEN.network) as NetworkFile }
-    : own;
+  const own = Object.fromEntries(names.map((name) => [name, config.options[name]]));
+  const file = { model: join(folder, TAKEN.network) as NetworkFile };
+  return {
+    options: isNetworkFile(config.options.model) ? { ...own, ...file } : own,
+    data: kindOf(config.options.task) === "text" ? windowsOf(0) : IMAGES,
+  };
 }
 
 /** Options as those of a run that could be. */
@@ -197,11 +211,15 @@ function wordsOf(weights: Weights | null): number {
   return words?.dims[0] ?? VOCABULARY;
 }
 
-/** The network that is named; a file's open lengths must all be given. */
-async function openNetwork(options: Options, vocabulary: number): Promise<Network> {
+/** The network that is named; a file's open lengths must all be given, unless it is known what it is fed. */
+async function openNetwork(
+  options: Options,
+  vocabulary: number,
+  data: DataShape | null,
+): Promise<Network> {
   const { model } = options;
   if (isNetworkFile(model)) {
-    return fileNetwork(await readLocation(model, "--model"), model, options, null);
+    return fileNetwork(await readLocation(model, "--model"), model, options, data);
   }
   return model === "awd-lstm" ? awdLstmNetwork(awdLstmOf(options, vocabulary)) : findModel(model);
 }
