@@ -25,6 +25,7 @@ export {
   type ModelReport,
   type OperatorReport,
 } from "./foreign/check.ts";
+export { externalFiles, withDataInside } from "./foreign/external_data.ts";
 export { LOSSES, type LossName } from "./foreign/losses.ts";
 export { type ForeignModel, foreignModel, type ForeignModelOptions } from "./foreign/model.ts";
 export { OnnxFileError, type OnnxInput } from "./foreign/onnx_file.ts";

@@ -10,7 +10,7 @@ import { join } from "node:path";
 import type { Communicator } from "../runtime/communicator.ts";
 import { CheckpointError } from "./checkpoint.ts";
 import { findModel, weightsOf } from "./graphs.ts";
-import { fileNetwork, IMAGES, isNetworkFile, readLocation } from "./network_file.ts";
+import { fileNetwork, IMAGES, isNetworkFile, readNetwork } from "./network_file.ts";
 import type { Options } from "./options.ts";
 import { type RunConfig, TAKEN } from "./run_files.ts";
 import { decodeSafetensors, encodeSafetensors } from "./safetensors.ts";
@@ -50,7 +50,7 @@ async function readFiles(
   wanted: { network: boolean; initial: boolean },
 ): Promise<CarriedFiles> {
   return {
-    network: wanted.network ? await readLocation(model, "--model") : null,
+    network: wanted.network ? await readNetwork(model, "--model") : null,
     initial: wanted.initial ? encode(await readWeights(weights!, "--weights")) : null,
   };
 }

@@ -4,7 +4,9 @@
  * @module
  */
 
+import { dirname, join } from "node:path";
 import {
+  externalFiles,
   type ForeignModel,
   foreignModel,
   type ForeignModelOptions,
@@ -12,6 +14,7 @@ import {
   OnnxFileError,
   OperatorError,
   parametersOf,
+  withDataInside,
 } from "../models/mod.ts";
 import { formatDims } from "../models/tensor.ts";
 import { OptionError } from "./option.ts";
@@ -54,6 +57,28 @@ export async function readLocation(
       cause,
     });
   }
+}
+
+/**
+ * Reads a network's file, with the tensors that it keeps in other files beside it.
+ *
+ * @throws OptionError when it or one of those is not to be had
+ */
+export async function readNetwork(
+  location: string,
+  flag: string,
+): Promise<Uint8Array<ArrayBuffer>> {
+  const what = `${flag} ${location}`, file = await readLocation(location, flag);
+  const names = mendable(what, () => externalFiles(file));
+  if (names.length === 0) return file;
+  const files = new Map<string, Uint8Array>();
+  for (const name of names) {
+    const beside = isUrl(location)
+      ? new URL(name.split(/[/\\]/).map(encodeURIComponent).join("/"), location).href
+      : join(dirname(location), name);
+    files.set(name, await readLocation(beside, `${what} keeps weights in`));
+  }
+  return mendable(what, () => withDataInside(file, files));
 }
 
 /** What the options of a run say of a network's file. */

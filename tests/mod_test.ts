@@ -13,12 +13,12 @@ appendClippedStep augmentBatch awdLstm averageName averageWeight batchLabels bat
 channelStatistics checkModel checkPartition checkStep classifierOutputs copyWindow createImageSampler
 createOp createTextSampler defaultOptions differentiate diloco download downloadCifar10
 downloadPennTreebank downloadWikiText2 drawParticipants encodeModel episode evaluationBatches
-evaluationWindows filled foreignModel formatModelReport formatPartition generateImages generateText imageTask init isClipped
+evaluationWindows externalFiles filled foreignModel formatModelReport formatPartition generateImages generateText imageTask init isClipped
 kaimingNormal labelCounts launch launchProgram loadCifar10 loadTextCorpus localSgd lower
 naiveParallel nonMonotoneTrigger normaliseBatch openDevice operatorCoverage overlapped parametersOf
 parsePartition partitionImages partitionTokens permissionsFor plan readMetrics report resnet
 resolveOptions sequenceLength single slowMo stageWise sweep timedRounds tokenize train uniform waitAll
-waitAny watchReport
+waitAny watchReport withDataInside
 `.trim().split(/\s+/);
 
 Deno.test("the library exports these names and no other", () => {

@@ -224,7 +224,7 @@ function readType(type: number, what: string): ElementType {
 function readTensor(tensor: onnx.TensorProto): Tensor {
   const what = `the tensor "${tensor.name}"`;
   if (tensor.dataLocation === onnx.TensorProto_DataLocation.EXTERNAL) {
-    throw new OnnxFileError(`${what} lies in another file; save the model with its data inside`);
+    throw new OnnxFileError(`${what} lies in another file: bring it inside with withDataInside`);
   }
   const type = readType(tensor.dataType, what), dims = tensor.dims.map(Number);
   const size = sizeOf(dims), { rawData } = tensor;

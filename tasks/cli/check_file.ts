@@ -1,5 +1,5 @@
 import { checkModel, formatModelReport, OnnxFileError } from "../../models/mod.ts";
-import { type FileOptions, importOptions, readLocation } from "../network_file.ts";
+import { type FileOptions, importOptions, readNetwork } from "../network_file.ts";
 import { OptionError } from "../option.ts";
 
 /** What `export --check` may be told besides the file. */
@@ -20,7 +20,7 @@ export async function checkFile(
   { json, ...options }: CheckOptions,
 ): Promise<number> {
   const flag = "--check", settings = importOptions(options);
-  const file = await readLocation(location, flag);
+  const file = await readNetwork(location, flag);
   try {
     const report = checkModel(file, settings);
     const shown = { file: location, trainable: report.problems.length === 0, ...report };

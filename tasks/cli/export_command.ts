@@ -15,7 +15,7 @@ import {
   IMAGES,
   isNetworkFile,
   networkName,
-  readLocation,
+  readNetwork,
   windowsOf,
 } from "../network_file.ts";
 import { awdLstmNetwork, awdLstmOf } from "../language_network.ts";
@@ -219,7 +219,7 @@ async function openNetwork(
 ): Promise<Network> {
   const { model } = options;
   if (isNetworkFile(model)) {
-    return fileNetwork(await readLocation(model, "--model"), model, options, data);
+    return fileNetwork(await readNetwork(model, "--model"), model, options, data);
   }
   return model === "awd-lstm" ? awdLstmNetwork(awdLstmOf(options, vocabulary)) : findModel(model);
 }

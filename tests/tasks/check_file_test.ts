@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { create, fromBinary, onnx, toBinary } from "../../deps.ts";
 import { encodeModel, Graph } from "../../models/mod.ts";
 import { checkFile } from "../../tasks/cli/check_file.ts";
+import { readNetwork } from "../../tasks/network_file.ts";
 import { OptionError } from "../../tasks/option.ts";
 import { celgc, temporaryFolder } from "./_deno.ts";
 
@@ -24,6 +25,17 @@ function networkFile(change: (model: onnx.ModelProto) => void = () => {}): Uint8
 }
 
 const GOOD = networkFile();
+
+/** The same with a tensor of 108 floats in another file, from byte 8 on. */
+const outside = (location: string) =>
+  networkFile(({ graph }) => {
+    const tensor = graph!.initializer[0], place = { location, offset: "8", length: "432" };
+    tensor.dataLocation = onnx.TensorProto_DataLocation.EXTERNAL;
+    tensor.rawData = new Uint8Array(0);
+    tensor.externalData = Object.entries(place).map(([key, value]) =>
+      create(onnx.StringStringEntryProtoSchema, { key, value })
+    );
+  });
 const UNKNOWN = networkFile(({ graph }) => graph!.node[1].opType = "Frobnicate");
 
 Deno.test("export --check reports on a file by path and by URL, and its exit code says the verdict", async () => {
@@ -71,7 +83,7 @@ Deno.test("a file that cannot be read is refused in one line that says why", asy
       checkFile(path, { loss: null, dims: null, json: false }),
       (error: Error) => {
         assert(error instanceof OptionError, `${error}`);
-        assert(error.message.startsWith(`--check ${path}: `) && !error.message.includes("\n"));
+        assert(error.message.startsWith(`--check ${path}`) && !error.message.includes("\n"));
         assert.match(error.message, pattern);
         return true;
       },
@@ -83,18 +95,36 @@ Deno.test("a file that cannot be read is refused in one line that says why", asy
     await refuse(GOOD.subarray(0, length), /not an ONNX model/);
   }
   await refuse(networkFile((m) => m.opsetImport[0].version = 6n), /opset 6; 9 is the oldest/);
-  const external = networkFile(({ graph }) => {
-    const entry = { key: "location", value: "weights.bin" };
-    graph!.initializer[0].dataLocation = onnx.TensorProto_DataLocation.EXTERNAL;
-    graph!.initializer[0].rawData = new Uint8Array(0);
-    graph!.initializer[0].externalData = [create(onnx.StringStringEntryProtoSchema, entry)];
-  });
+  await refuse(outside("none.bin"), /keeps weights in .*none\.bin cannot be read: /);
   await refuse(
-    external,
-    /"conv\.weight" lies in another file; save the model with its data inside/,
+    outside("../good.bin"),
+    /"\.\.\/good\.bin", which is no path inside the model's folder/,
   );
+  await refuse(outside("/etc/hostname"), /no path inside the model's folder/);
+  await Deno.writeFile(`${folder.path}/short.bin`, new Uint8Array(11));
+  await refuse(outside("short.bin"), /lie at 8 to 440 of short\.bin, which has 11 bytes/);
   const halves = networkFile(({ graph }) =>
     graph!.initializer[0].dataType = onnx.TensorProto_DataType.FLOAT16
   );
   await refuse(halves, /FLOAT16.*export the model in float32/);
+});
+
+Deno.test("weights in a file beside the network's are found, by path and by URL", async () => {
+  await using folder = await temporaryFolder();
+  const path = `${folder.path}/file.onnx`, weights = new Float32Array(110).fill(0.1);
+  await Deno.writeFile(path, outside("net.onnx.data"));
+  await Deno.writeFile(`${folder.path}/net.onnx.data`, new Uint8Array(weights.buffer));
+  await using server = Deno.serve(
+    { port: 0, hostname: "127.0.0.1", onListen() {} },
+    async (request) =>
+      new Response(await Deno.readFile(folder.path + new URL(request.url).pathname)),
+  );
+  for (const location of [path, `http://127.0.0.1:${server.addr.port}/file.onnx`]) {
+    const file = await readNetwork(location, "--model");
+    const tensorsOf = (bytes: Uint8Array) =>
+      fromBinary(onnx.ModelProtoSchema, bytes).graph!.initializer.map(({ name, rawData }) =>
+        [name, rawData.length, rawData.toHex()] as const
+      );
+    assert.deepEqual(tensorsOf(file), tensorsOf(GOOD));
+  }
 });
