@@ -18,8 +18,12 @@ export interface Ran {
   readonly losses: readonly number[];
 }
 
-/** Runs the small task: real collectives between the ranks, real sessions on the CPU. */
-export async function run(given: Partial<Options>, hidden = 12): Promise<Ran> {
+/**
+ * Runs with real collectives between the ranks and real sessions on the CPU.
+ *
+ * @param hidden units of the small network, which learns the small task; null: what the options say
+ */
+export async function run(given: Partial<Options>, hidden: number | null = 12): Promise<Ran> {
   const options = resolveOptions({ device: "cpu", link: "0us", ...given });
   const directory = await Deno.makeTempDir();
   try {
@@ -28,8 +32,7 @@ export async function run(given: Partial<Options>, hidden = 12): Promise<Ran> {
     const ranks = mesh.transports.map((transport) => new Communicator(transport));
     const [{ summary }] = await Promise.all(ranks.map((comm) =>
       train(comm, options, {
-        model: perceptron(hidden),
-        task: clusters(options, comm.rank),
+        ...hidden === null ? {} : { model: perceptron(hidden), task: clusters(options, comm.rank) },
         output,
       })
     ));
