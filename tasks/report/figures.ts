@@ -147,7 +147,12 @@ function curveFigures(runs: readonly Run[], tracks: TrackList): PageFigure[] {
     note: `Mean over the ranks and over ${bins(runs.map((run) => run.steps.width))}.`,
   }, of((run) => run.steps.loss));
   for (const kind of ["accuracy", "perplexity"] as const) {
-    for (const split of new Set(runs.flatMap((run) => [...run[kind].keys()]))) {
+    const splits = [...new Set(runs.flatMap((run) => [...run[kind].keys()]))];
+    // A split evaluated at the end alone has its score in the table and makes no curve.
+    const curves = splits.filter((split) =>
+      runs.some((run) => (run[kind].get(split)?.y.length ?? 0) > 1)
+    );
+    for (const split of curves.length > 0 ? curves : splits) {
       const name = { test: "Test", valid: "Validation", train: "Training", "": "Test" }[split] ??
         split;
       add(
