@@ -15,7 +15,7 @@ export const hasWebGpu = await openDevice("webgpu").then(
 export const webGpuNote = hasWebGpu ? "" : " (skipped: no WebGPU adapter)";
 
 // Without a window system Mesa complains of the missing folder each time an adapter is asked for.
-if (!Deno.env.has("XDG_RUNTIME_DIR")) Deno.env.set("XDG_RUNTIME_DIR", "/no/such/folder");
+if (!Deno.env.has("XDG_RUNTIME_DIR")) Deno.env.set("XDG_RUNTIME_DIR", "/dev/null/folder");
 
 /** Creates a session that refuses to put a node anywhere but on WebGPU. */
 export async function place(graph: Graph): Promise<void> {

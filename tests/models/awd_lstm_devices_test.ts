@@ -9,7 +9,7 @@ import { relativeError } from "./_evaluate.ts";
 import { SMALL, stepGraph, stretches, train, type Trajectory } from "./_awd_lstm_run.ts";
 
 // Without a window system Mesa complains of the missing folder each time an adapter is asked for.
-if (!Deno.env.has("XDG_RUNTIME_DIR")) Deno.env.set("XDG_RUNTIME_DIR", "/no/such/folder");
+if (!Deno.env.has("XDG_RUNTIME_DIR")) Deno.env.set("XDG_RUNTIME_DIR", "/dev/null/folder");
 
 const hasGpu = await navigator.gpu?.requestAdapter() != null;
 const note = hasGpu ? "" : " (webgpu skipped: no adapter, not even a software one)";

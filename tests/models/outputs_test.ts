@@ -5,7 +5,7 @@ import type { DeviceKind } from "../../runtime/devices/device.ts";
 import { openDevice } from "../../runtime/devices/open.ts";
 
 // Without a window system Mesa complains of the missing folder each time an adapter is asked for.
-if (!Deno.env.has("XDG_RUNTIME_DIR")) Deno.env.set("XDG_RUNTIME_DIR", "/no/such/folder");
+if (!Deno.env.has("XDG_RUNTIME_DIR")) Deno.env.set("XDG_RUNTIME_DIR", "/dev/null/folder");
 
 const hasGpu = await navigator.gpu?.requestAdapter() != null;
 

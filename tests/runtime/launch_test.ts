@@ -314,7 +314,7 @@ for (
     ["no ranks", { ranks: 0 }, /number of ranks is from 1 to 65536, not 0/],
     ["half a rank", { ranks: 1.5 }, /not 1\.5/],
     ["no such program", { program: "/no/such/program.ts" }, /no program \/no\/such\/program\.ts/],
-    ["no such directory", { cwd: "/no/such/folder" }, /no directory \/no\/such\/folder/],
+    ["no such directory", { cwd: "/dev/null/folder" }, /no directory \/dev\/null\/folder/],
     ["a timeout of nothing", { timeout: 0 }, /timeout is a number of seconds above 0, not 0/],
     ["one of our own variables", { env: { CELGC_RANK: "1" } }, /"CELGC_RANK" cannot be set/],
     ["an unknown raw rank", { rawRank: 2 }, /no rank 2 among 2/],

@@ -44,13 +44,13 @@ const WRONG: [string[], RegExp][] = [
   [["launch", "--ranks"], /--ranks.* argument missing/],
   [["launch", "--preset", "cifar"], /--preset must be one of cifar10-resnet56/],
   [["launch", "--algorithm", "single", "--ranks", "4"], /one rank/],
-  [["launch", "--task", "cifar10", "--data", "/no/such/folder"], /--data .*\/no\/such\/folder/],
+  [["launch", "--task", "cifar10", "--data", "/dev/null/folder"], /--data .*\/dev\/null\/folder/],
   [["launch", "--out", "deno.json"], /--out deno\.json cannot be made: .*exists/],
   [
     ["export", "--out", "no/such/folder/f.onnx"],
     /--out no\/such\/folder\/f\.onnx cannot be written/,
   ],
-  [["launch", "--cwd", "/no/such/folder", "mod.ts"], /no directory \/no\/such\/folder/],
+  [["launch", "--cwd", "/dev/null/folder", "mod.ts"], /no directory \/dev\/null\/folder/],
   [["launch", "--allow", "everything", "mod.ts"], /--allow: a permission is .*"everything"/],
   [["launch", "--transport", "pigeon", "mod.ts"], /--transport must be one of auto, tcp, unix/],
   [["launch", "--listen", "192.0.2.1", "mod.ts"], /cannot listen on 192\.0\.2\.1: /],
@@ -75,7 +75,7 @@ for (const [args, message] of WRONG) {
 
 Deno.test("what the launcher refuses, it refuses before a run's folder is made", async () => {
   await using folder = await temporaryFolder();
-  for (const wrong of [["--cwd", "/no/such/folder"], ["--listen", "192.0.2.1"]]) {
+  for (const wrong of [["--cwd", "/dev/null/folder"], ["--listen", "192.0.2.1"]]) {
     const out = `${folder.path}/run`;
     const { code, stderr } = await celgc("launch", ...SMALL, ...wrong, "--out", out);
     assert.equal(code, 2, stderr);

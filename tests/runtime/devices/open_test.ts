@@ -5,7 +5,7 @@ import { openDevice, permissionsFor, resolveDevice } from "../../../runtime/devi
 const PROGRAM = import.meta.resolve("./_open_program.ts");
 
 /** Environment in which WebGPU finds no driver. */
-const NO_GPU = { VK_DRIVER_FILES: "/no/such/folder", DENO_WEBGPU_BACKEND: "vulkan" };
+const NO_GPU = { VK_DRIVER_FILES: "/dev/null/folder", DENO_WEBGPU_BACKEND: "vulkan" };
 
 async function run(flags: string[], choice: string, env: Record<string, string> = {}) {
   const output = await new Deno.Command(Deno.execPath(), {
@@ -52,7 +52,7 @@ Deno.test("auto takes the CPU where there is no GPU", async () => {
 
 Deno.test("auto takes a software adapter for no GPU", async () => {
   // Mesa looks for a window system's folder, and says on stderr if there is none.
-  if (!Deno.env.has("XDG_RUNTIME_DIR")) Deno.env.set("XDG_RUNTIME_DIR", "/no/such/folder");
+  if (!Deno.env.has("XDG_RUNTIME_DIR")) Deno.env.set("XDG_RUNTIME_DIR", "/dev/null/folder");
   const adapter = await navigator.gpu.requestAdapter();
   assert.ok(adapter !== null, "this test needs a WebGPU adapter: mesa-vulkan-drivers has one");
   const software = /llvmpipe|software/i.test(adapter.info.description);
