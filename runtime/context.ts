@@ -26,6 +26,8 @@ export class Context {
   readonly size: number;
   readonly messages: Messages;
   readonly stats = new Stats();
+  /** Stretches that this communicator's members have put up on the board; the same on all of them. */
+  shown = 0;
   /** Why the communicator cannot be used any more, or null. */
   failure: Error | null = null;
 

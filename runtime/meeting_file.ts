@@ -20,9 +20,9 @@ export interface MeetingNote {
   readonly secret: string;
 }
 
-/** The folder on one host: that of the user's session, else the temporary one. */
+/** The folder on one host. Whoever else writes there is recognised by the owner of the file. */
 export function defaultFolder(environment: (name: string) => string | undefined): string {
-  return environment("XDG_RUNTIME_DIR") ?? environment("TMPDIR") ?? "/tmp";
+  return environment("TMPDIR") ?? "/tmp";
 }
 
 /** Where the file of a job is. */

@@ -17,6 +17,15 @@ const TOKEN_BYTES = 32;
 /** How long the last call on the board may take to end everywhere before another does without, in ms. */
 const PATIENCE_MS = 100;
 
+/** A call on the board. */
+interface BoardCall {
+  /** Number of the communicator. */
+  readonly context: number;
+  /** The counter, and what it comes to, when the call is done everywhere. */
+  readonly counter: number;
+  readonly count: number;
+}
+
 /** The ranks of a job, as far as they share a host and may look into each other's memory. */
 export class Neighbours {
   /** What they have in common. */
@@ -29,8 +38,8 @@ export class Neighbours {
   readonly #reach: readonly Uint8Array[];
   #trusted = true;
   #reserved = false;
-  /** The counter, and what it comes to, when nobody uses the board for this rank's last call on it. */
-  #last: { counter: number; count: number } | null = null;
+  /** This rank's last call on the board. */
+  #last: BoardCall | null = null;
 
   private constructor(
     engine: Engine,
@@ -115,15 +124,18 @@ export class Neighbours {
   }
 
   /**
-   * Reserves this rank's slots on the board for one call.
+   * Reserves this rank's slots on the board for one call. Between two calls of one communicator nobody
+   * need wait: the second begins with other slots than those that the first may still be read from.
    *
-   * @returns false if another call has them, or somebody still reads what the last one has put there
+   * @param context number of the communicator
+   * @returns false if another call has the slots, or somebody of another communicator still reads them
    */
-  async reserve(): Promise<boolean> {
+  async reserve(context: number): Promise<boolean> {
     if (this.#reserved || !this.#trusted) return false;
     this.#reserved = true;
     const last = this.#last, deadline = performance.now() + PATIENCE_MS;
-    while (last !== null && !this.board.sleepUntil(last.counter, last.count)) {
+    if (last === null || last.context === context) return true;
+    while (!this.board.sleepUntil(last.counter, last.count)) {
       await turn();
       if (performance.now() < deadline) continue;
       this.#reserved = false;
@@ -132,15 +144,10 @@ export class Neighbours {
     return true;
   }
 
-  /**
-   * Gives the slots back.
-   *
-   * @param counter rank whose counter says how far the call is on all ranks, if it has used the board
-   * @param count what it comes to when the call is done everywhere
-   */
-  release(counter?: number, count = 0): void {
+  /** Gives the slots back after a call, or with null because there was none. */
+  release(call: BoardCall | null): void {
     this.#reserved = false;
-    if (counter !== undefined) this.#last = { counter, count };
+    this.#last = call ?? this.#last;
   }
 
   /** Stops using memory: after a failed call, a place may not have been emptied, or a rank not arrive. */

@@ -129,7 +129,9 @@ function read(environment: Environment, starter: Starter, wanted: boolean): Fore
     if (value !== undefined) continue;
     throw new RendezvousError(
       `cannot find this rank's place in ${names.words}: ${name} is not set, and is needed with ` +
-        (name === names.rank ? names.size : names.rank),
+        `${
+          name === names.rank ? names.size : names.rank
+        }; CELGC_PLACE=none makes a job of one rank`,
     );
   }
   const optional = (name: string | undefined) => {

@@ -27,7 +27,8 @@ export async function memoryAllreduce(
   neighbours: Neighbours,
   segmentBytes = Infinity,
 ): Promise<boolean> {
-  const { rank, size, group } = call.context, { board } = neighbours, { stats } = call;
+  const { context, stats } = call, { rank, size, group, shown: first } = context;
+  const { board } = neighbours;
   // What the kernel sums at once has one owner, as has what belongs together.
   const unit = fold.width * (ALIGNMENT / type.bytes);
   const room = Math.floor(board.slotBytes / type.bytes / unit);
@@ -38,11 +39,11 @@ export async function memoryAllreduce(
   const owned = (s: number) => (pieces[s][rank].end - pieces[s][rank].start) * type.bytes;
   /** Where a member has put up a piece of a stretch. */
   const shown = (s: number, member: number, { start, end }: Range) =>
-    board.slot(group[member], s % SLOTS).subarray(start * type.bytes, end * type.bytes);
+    board.slot(group[member], (first + s) % SLOTS).subarray(start * type.bytes, end * type.bytes);
   const show = (s: number) => {
     const { start, end } = cuts[s];
     const stretch = bytes.subarray(start * type.bytes, end * type.bytes);
-    board.slot(group[rank], s % SLOTS).set(stretch);
+    board.slot(group[rank], (first + s) % SLOTS).set(stretch);
     stats.bytesSent += stretch.length - owned(s);
   };
   const reduce = (s: number) => {
@@ -59,8 +60,8 @@ export async function memoryAllreduce(
     }
   };
 
-  const reserved = await neighbours.reserve(), [counter] = group;
-  let end: number | undefined;
+  const reserved = await neighbours.reserve(context.id), [counter] = group;
+  let done = null;
   try {
     if (reserved) show(0);
     const answer = await call.exchange(Uint8Array.of(reserved ? 1 : 0), (all) => {
@@ -70,7 +71,8 @@ export async function memoryAllreduce(
     const [free, base] = new Int32Array(answer.slice().buffer);
     if (free === 0) return false;
     const last = cuts.length + 1, finished = (i: number) => base + size * i | 0;
-    end = finished(last);
+    done = { context: context.id, counter, count: finished(last) };
+    context.shown = (first + cuts.length) % SLOTS;
     call.expectAll(true);
     let turned = performance.now();
     for (let i = 1; i <= last; i++) {
@@ -87,7 +89,7 @@ export async function memoryAllreduce(
     return true;
   } finally {
     call.expectAll(false);
-    if (reserved) neighbours.release(end === undefined ? undefined : counter, end);
+    if (reserved) neighbours.release(done);
   }
 }
 

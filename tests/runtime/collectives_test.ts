@@ -73,14 +73,14 @@ Deno.test("a rank is stopped while others share its memory: lost after the timeo
     program: program("dies.ts"),
     args: ["allreduce", "2", "stop"],
     permissions: ["--allow-ffi", "--allow-run=kill"],
-    timeout: 2,
+    timeout: 3,
     quiet: true,
     onOutput: (rank, line) => {
       if (line.startsWith("lost ")) lost.push(`${rank}: ${JSON.parse(line.slice(5)).rank}`);
     },
   });
   assert.deepEqual(lost.sort(), ["0: 2", "1: 2", "3: 2"]);
-  assert.ok(performance.now() - start > 2000);
+  assert.ok(performance.now() - start > 3000);
 });
 
 Deno.test("a call in the background does not keep the program from going on", async () => {
@@ -90,7 +90,7 @@ Deno.test("a call in the background does not keep the program from going on", as
     permissions: ["--allow-ffi"],
   });
   const [, turns] = /^(\d+) turns while rank 1 was late$/.exec(line)!;
-  assert.ok(Number(turns) > 20, line);
+  assert.ok(Number(turns) > 3, line);
 });
 
 Deno.test("collectives of all kinds at once, through sockets and through memory", async () => {
