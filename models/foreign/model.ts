@@ -34,7 +34,12 @@ export interface ForeignModelOptions {
   readonly prediction?: string;
   /** Lengths of the file's symbolic dimensions, such as `{ sequence: 70 }`; the batch's comes by itself. */
   readonly dims?: Readonly<Record<string, number>>;
-  /** Lengths of axes that are open all the same: the shapes of what is fed. @default {none} */
+  /**
+   * Shapes of what is fed, the batch first: the lengths of axes that are open all the same. A file whose
+   * second axis is the batch is fed the two exchanged, and predictions `[batch · time, classes]` are
+   * those of a target `[batch, time]`.
+   * @default {none}
+   */
   readonly shapes?: { readonly input: readonly number[]; readonly target: readonly number[] };
   /** Which tensors are trained. @default {those that stand where operators have weights} */
   readonly trained?: (name: string, tensor: Tensor) => boolean;
@@ -116,6 +121,8 @@ class Build {
   readonly #mode: Mode;
   readonly #variables = new Map<string, Variable>();
   readonly #outputs: Map<string, Value>;
+  /** The batch's axis in the file, 0 or 1, where it is told what it is fed. */
+  #batchAxis = 0;
 
   /** Imports the file's nodes; the inputs keep the file's names and types if `own` says so. */
   constructor(
@@ -180,9 +187,26 @@ class Build {
 
   #appendLoss() {
     const { loss = "cross-entropy", classAxis, classes, prediction } = this.options;
-    const value = this.#find(prediction ?? this.model.graph.outputs[0]);
+    const value = this.#batchFirst(this.#find(prediction ?? this.model.graph.outputs[0]));
     const append = lossNamed(loss as LossName, { classAxis, classes });
     return append(this.graph, value, this.#mode);
+  }
+
+  /** A prediction with the batch as its first axis, and time as an axis of its own. */
+  #batchFirst(value: Value): Value {
+    const { shapes } = this.options, g = this.graph;
+    if (shapes?.target.length !== 2) return value;
+    const [batch, time] = g.inputs.get("input")!.dims;
+    const steps = this.#batchAxis === 1 ? [time, batch] : [batch, time];
+    const flat = value.dims.length === 2 && value.dims[0] === batch * time;
+    const each = flat ? g.reshape(value, [...steps, -1]) : value;
+    return this.#exchanged(each);
+  }
+
+  /** The first two axes exchanged, if the file has them the other way round. */
+  #exchanged(value: Value): Value {
+    if (this.#batchAxis === 0 || value.dims.length < 2) return value;
+    return this.graph.transpose(value, value.dims.map((_, axis) => axis < 2 ? 1 - axis : axis));
   }
 
   #find(name: string): Value {
@@ -206,6 +230,8 @@ class Build {
       ? inputs.find(({ name }) => /target|label|^y$/i.test(name)) ?? inputs[1]
       : null;
     const symbol = batchSymbol(inputs);
+    const data = inputs.find((input) => input !== target)!;
+    if (this.options.shapes && symbol && data.dims[1] === symbol) this.#batchAxis = 1;
     const values = inputs.map((input) => {
       const role = input === target ? "target" : "input";
       return this.#declare(role, input, batchSize, symbol);
@@ -222,8 +248,9 @@ class Build {
     const fixed = dims.map((dim, axis) => {
       if (symbol ? dim === symbol : axis === 0) return batchSize;
       if (typeof dim === "number") return dim;
+      const fed = this.#batchAxis === 1 && axis < 2 ? 1 - axis : axis;
       const given = (dim === null ? undefined : this.options.dims?.[dim]) ??
-        this.options.shapes?.[role][axis];
+        this.options.shapes?.[role][fed];
       if (given !== undefined) return given;
       throw new OnnxFileError(
         `axis ${axis} of the input "${own}" has no fixed length` +
@@ -232,8 +259,10 @@ class Build {
     });
     if (this.own) return this.graph.input(own, type, fixed);
     // WebGPU has no arithmetic on int64, and indices need none.
-    const value = this.graph.input(role, type === "int64" ? "int32" : type, fixed);
-    return this.graph.cast(value, type);
+    const [first, second, ...rest] = fixed;
+    const shape = this.#batchAxis === 1 && fixed.length > 1 ? [second, first, ...rest] : fixed;
+    const value = this.graph.input(role, type === "int64" ? "int32" : type, shape);
+    return this.graph.cast(this.#exchanged(value), type);
   }
 
   #initializer(name: string, tensor: Tensor): Value {

@@ -212,6 +212,34 @@ Deno.test("where a task has classes, losses of values take them as vectors, and 
   assert.equal(found.correct.data[0], 1);
 });
 
+Deno.test("a file with time before the batch, or both in one axis, is fed and judged batch first", async () => {
+  const words = [1, 4, 2, 0, 3, 3, 4, 1], targets = [2, 0, 1, 1, 4, 0, 3, 2];
+  const losses: number[] = [];
+  for (const [timeFirst, flat] of [[false, false], [true, false], [false, true], [true, true]]) {
+    const file = fileOf((g) => {
+      const ids = g.input("ids", "int64", timeFirst ? [4, 2] : [2, 4]);
+      const vectors = g.op("Gather", [g.input("encoder.weight", "float32", [5, 3]), ids]);
+      // The words before count too, so that no order is like another.
+      const sums = g.op("CumSum", [vectors, g.scalar(timeFirst ? 0 : 1, "int32")]);
+      const scores = g.matmul(g.tanh(sums), g.input("decoder.weight", "float32", [3, 5]));
+      g.output("scores", flat ? g.reshape(scores, [-1, 5]) : scores);
+    }, ({ graph }) => {
+      const { shape } = graph!.input[0].type!.value.value as onnx.TypeProto_Tensor;
+      const names = timeFirst ? ["time", "batch"] : ["batch", "time"];
+      shape!.dim.forEach((dim, i) => dim.value = { case: "dimParam", value: names[i] });
+    });
+    const shapes = { input: [1, 4], target: [1, 4] };
+    const { graph, variables } = foreignModel(file, { shapes })
+      .build({ batchSize: 2, mode: "eval" });
+    assert.deepEqual(graph.inputs.get("input")!.dims, [2, 4]);
+    assert.deepEqual(graph.inputs.get("target")!.dims, [2, 4]);
+    await using runner = await load(graph);
+    const weights = Object.fromEntries(variables.map(({ name, initial }) => [name, initial(0)]));
+    losses.push((await runner.run({ input: words, target: targets, ...weights })).loss.data[0]);
+  }
+  losses.forEach((loss) => assert(Math.abs(loss - losses[0]) < 1e-6, `${losses}`));
+});
+
 Deno.test("a weight that is repeated, moved or kept in a range first is trained", () => {
   const file = fileOf((g) => {
     const x = g.input("x", "float32", [2, 3]);
