@@ -45,23 +45,24 @@ console.log(JSON.stringify({ dir: run.dir, ...run.summary }));
   assert.ok(dir.startsWith(await Deno.realPath(folder.path)));
 });
 
-Deno.test("a sweep and its report work over HTTP as well", async () => {
+Deno.test("a sweep, its report and a plan work over HTTP as well", async () => {
   await using folder = await temporaryFolder();
   await using server = serveRepository();
   const url = `http://127.0.0.1:${server.addr.port}/mod.ts`;
-  const program = `import { report, sweep } from "${url}";
+  const program = `import { plan, report, sweep } from "${url}";
 const { cells, dir } = await sweep({
   ranks: 2, interval: [1, 2], maxSteps: 4, trainSize: 100, testSize: 40, device: "cpu", out: "runs/i",
 });
 const { page, runs } = await report([dir]);
-console.log(JSON.stringify({ page, runs: runs.length, cells: cells.map(({ name, status }) => name + " " + status) }));
+const planned = await plan({ ranks: 2, maxSteps: 4, trainSize: 100, testSize: 40, device: "cpu" });
+console.log(JSON.stringify({ page, runs: runs.length, steps: planned.steps, cells: cells.map(({ name, status }) => name + " " + status) }));
 `;
   await Deno.writeTextFile(`${folder.path}/two_calls.ts`, program);
   const args = ["run", "-A", "--no-lock"];
   const { code, stdout, stderr } = await deno([...args, "two_calls.ts"], { cwd: folder.path });
   assert.equal(code, 0, stderr);
-  const { page, runs, cells } = JSON.parse(stdout);
+  const { page, runs, steps, cells } = JSON.parse(stdout);
   assert.deepEqual(cells, ["interval=1 finished", "interval=2 finished"]);
-  assert.equal(runs, 2);
+  assert.deepEqual([runs, steps], [2, 4]);
   assert.match(await Deno.readTextFile(page), /^<!doctype html>/i);
 });
