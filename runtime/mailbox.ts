@@ -28,8 +28,11 @@ const FIRST_BYTES = PAGE_BYTES;
 const STATE = 0, BELL = 1, WAKE_AT = 2;
 /** What an owner does: something else, look, sleep on the bell. */
 const AWAY = 0, LOOKING = 1, ASLEEP = 2;
-/** How long a rank looks and sleeps here before it goes back to its event loop, in ms. */
-const LOOK_MS = 1;
+/**
+ * How long a rank looks and sleeps here before it goes back to its event loop, in ms. Longer than most
+ * kernels' tick, so that a sleep need not set the processor's timer.
+ */
+const LOOK_MS = 5;
 /** How long of this it looks without a pause if it has a processor of its own, in ms. */
 const SPIN_MS = 0.03;
 
