@@ -73,12 +73,6 @@ export class Tally implements Remembers {
     sums.tailSteps++;
   }
 
-  /** Adds time that went into a round, where that belongs to no step. */
-  wait(seconds: number): void {
-    this.#sums.seconds += seconds;
-    this.#sums.syncSeconds += seconds;
-  }
-
   /** Adds a round. */
   round(drift: number, bound: number | null): void {
     const sums = this.#sums;

@@ -19,6 +19,21 @@ import { Tally } from "./tally.ts";
 import { TimedTelemetry } from "./timed_telemetry.ts";
 import { checkDrift, checkFinite } from "./training_error.ts";
 
+/** A step that was taken, and what it told. */
+interface Taken {
+  readonly t: number;
+  /** Steps that the ranks have taken in the mean with it, if the others have kept up. */
+  readonly progress: number;
+  readonly loss: number;
+  readonly gradNorm: number;
+  readonly clipped: boolean;
+  readonly stepMs: number;
+  /** η of its batch. */
+  readonly lr: number;
+  /** γ of its batch. */
+  readonly clip: number;
+}
+
 /** One run of the loop. Every rank makes the same calls, but for its steps. */
 export class TimedLoop {
   readonly #parts: LoopParts;
@@ -68,11 +83,12 @@ export class TimedLoop {
     let met = this.#start = performance.now();
     while (this.#total < wanted) {
       const before = this.#progress, remaining = Math.ceil((wanted - this.#total) / comm.size);
-      let taken = 0;
-      do {
-        await this.#step(++this.#steps, before + taken++);
-      } while (!this.#timed.isDue((performance.now() - met) / 1000, taken, remaining));
-      await this.#meet(taken);
+      let taken = 1, last = await this.#step(++this.#steps, before);
+      while (!this.#timed.isDue((performance.now() - met) / 1000, taken, remaining)) {
+        this.#note(last);
+        last = await this.#step(++this.#steps, before + taken++);
+      }
+      await this.#meet(taken, last);
       met = performance.now();
       const passes = (progress: number) => Math.floor(task.epoch(progress) / options.evalEvery);
       const ends = this.#total >= wanted;
@@ -100,42 +116,41 @@ export class TimedLoop {
   }
 
   /** @param progress steps that the ranks have taken in the mean, if the others have kept up */
-  async #step(t: number, progress: number): Promise<void> {
+  async #step(t: number, progress: number): Promise<Taken> {
     const { comm, options, task, algorithm, stepper } = this.#parts;
     comm.step = t;
     const began = performance.now();
-    const { lr, clip, decayAt, decayFactor, decayClip } = options;
-    const { learningRate, clipThreshold } = stageWise(
-      { learningRate: lr, clipThreshold: clip },
+    const { decayAt, decayFactor, decayClip } = options;
+    const rate = stageWise(
+      { learningRate: options.lr, clipThreshold: options.clip },
       { at: decayAt, factor: decayFactor, clip: decayClip },
       task.epoch(this.#progress),
     );
     const batch = task.batch(t), { scale = 1 } = batch;
-    const size = { learningRate: learningRate * scale, clipThreshold: clipThreshold * scale };
-    this.#clipPeak = Math.max(this.#clipPeak, size.clipThreshold);
+    const lr = rate.learningRate * scale, clip = rate.clipThreshold * scale;
+    const size = { learningRate: lr, clipThreshold: clip };
+    this.#clipPeak = Math.max(this.#clipPeak, clip);
     // Its numbers are waited for: a step that is only under way says nothing of the time it takes.
     const { loss, gradNorm, clipNorm } = await (await stepper.submit(t, batch, size, "none"))
       .result();
     checkFinite({ t, rank: comm.rank, loss, gradNorm });
     this.#samples += batch.samples ?? options.batchSize;
     const clipped = algorithm.update.clip &&
-      isClipped(clipNorm, size.learningRate, size.clipThreshold);
-    const stepMs = performance.now() - began;
-    const { rank: _, ...position } = this.#position(t);
-    const measure = {
-      ...position,
-      epoch: task.epoch(progress + 1),
-      loss,
-      gradNorm,
-      clipped,
-      stepMs,
-    };
-    this.#telemetry.step({ ...measure, lr: size.learningRate, clip: size.clipThreshold });
-    this.#tally.step(progress + 1, { loss, clipped, stepMs, syncSeconds: 0 });
+      isClipped(clipNorm, lr, clip);
+    const measured = { loss, gradNorm, clipped, stepMs: performance.now() - began };
+    return { t, progress: progress + 1, ...measured, lr, clip };
   }
 
-  /** A round, to which this rank comes with so many steps. */
-  async #meet(taken: number): Promise<void> {
+  /** Notes a step, and the time of the round that it led to. */
+  #note({ t, progress, ...step }: Taken, syncMs = 0): void {
+    const { rank: _, ...position } = this.#position(t), stepMs = step.stepMs + syncMs;
+    const epoch = this.#parts.task.epoch(progress);
+    this.#telemetry.step({ ...position, epoch, ...step, stepMs });
+    this.#tally.step(progress, { ...step, stepMs, syncSeconds: syncMs / 1000 });
+  }
+
+  /** A round, to which this rank comes with so many steps; `last` is yet to be noted. */
+  async #meet(taken: number, last: Taken): Promise<void> {
     const { comm, options, exchange, stepper } = this.#parts;
     const began = performance.now();
     const round = ++this.#round, { parameterCount } = stepper;
@@ -166,8 +181,8 @@ export class TimedLoop {
     checkDrift({ t: this.#steps, rank: comm.rank, drift, bound });
     this.#clipPeak = 0;
     const syncMs = performance.now() - began;
+    this.#note(last, syncMs);
     this.#tally.round(drift, bound);
-    this.#tally.wait(syncMs / 1000);
     const position = this.#position(Math.floor(this.#progress));
     const measure = takesPart ? { syncMs, drift } : null;
     await this.#telemetry.deliver({ position, driftBound: bound, participants, steps }, measure);

@@ -47,6 +47,7 @@ export function placesOf(
   const runs = configs.map((config) => {
     const options = optionsIn(config);
     const without = new Set<string>(unheeded(String(options.algorithm)));
+    if (options.syncEvery) without.add("interval"); // its rounds go by the clock
     return Object.fromEntries(
       [...TELLING].map((name) => [name, without.has(name) ? null : options[name] ?? null]),
     );

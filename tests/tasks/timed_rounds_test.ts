@@ -56,6 +56,9 @@ Deno.test("ranks of unequal speed take unequal numbers of steps between two roun
     );
     assert.deepEqual(own, Array.from({ length: byRank[rank] }, (_, i) => i + 1));
   }
+  // The steps' time holds that of the rounds they led to, as it does where rounds go by steps.
+  const stepMs = records.flatMap((record) => record.type === "step" ? record.stepMs : []);
+  assert.ok(Math.abs(total(stepMs) / 1000 / ranks - summary.trainSeconds) < 1e-3);
   const losses = records.filter(({ type }) => type === "eval");
   assert.ok(losses.length > 2, "the averaged weights were evaluated on the way");
 });
