@@ -86,6 +86,24 @@ export async function checkFiles(directory: string, { files = {} }: RunConfig): 
 }
 
 /**
+ * Which of a run's files is no longer what its options name; null if none is, or if what they name is not
+ * to be had any more.
+ */
+export async function findChange(directory: string, options: Options): Promise<string | null> {
+  const wanted = { network: isNetworkFile(options.model), initial: options.weights !== null };
+  if (!wanted.network && !wanted.initial) return null;
+  const now = await readFiles(options, wanted).catch(() => null);
+  for (const kind of now ? KINDS : []) {
+    const bytes = now![kind];
+    if (!bytes) continue;
+    const then = await Deno.readFile(join(directory, TAKEN[kind])).then(sha256, () => null);
+    const flag = kind === "network" ? "--model" : "--weights";
+    if (then !== await sha256(bytes)) return `the file that ${flag} names has changed`;
+  }
+  return null;
+}
+
+/**
  * Gives all ranks what rank 0 finds in the run's folder, or, without one, where the options say.
  * Collective.
  *

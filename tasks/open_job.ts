@@ -14,7 +14,7 @@ import { findModel } from "./graphs.ts";
 import { type CarriedFiles, decodeInitial, startingFrom } from "./carried_files.ts";
 import { imageTask } from "./image_task.ts";
 import { awdLstmNetwork, awdLstmOf } from "./language_network.ts";
-import { type DataShape, fileNetwork, IMAGES, windowsOf } from "./network_file.ts";
+import { type DataShape, fileNetwork, IMAGES, mendable, windowsOf } from "./network_file.ts";
 import type { Options } from "./options.ts";
 import { partOfImages, partOfText } from "./scale.ts";
 import { ALONE, type Sharing } from "./sharing.ts";
@@ -103,7 +103,10 @@ async function openTextJob(
   const { size } = corpus.vocabulary;
   const network = find?.(windowsOf(size));
   const job = network
-    ? { network, task: windowTask(corpus, options, rank, network) }
+    ? {
+      network,
+      task: mendable(`--task ${options.task}`, () => windowTask(corpus, options, rank, network)),
+    }
     : openAwdLstm(corpus, options, rank, target);
   const source = generated && {
     entropyRate: generated.entropyRate,

@@ -7,6 +7,7 @@
 
 import { createHash } from "node:crypto";
 import { join } from "node:path";
+import { findChange } from "../carried_files.ts";
 import { OptionError } from "../option.ts";
 import { FILES } from "../run_files.ts";
 import { type Cell, CELL_FORMAT, distinctName } from "./cells.ts";
@@ -82,7 +83,9 @@ export class CellFolders {
     if (known) {
       const path = join(this.#root, known.folder);
       const finished = known.record.status === "finished";
-      const damage = finished ? await findDamage(path, known.record) : null;
+      const damage = finished
+        ? await findDamage(path, known.record) ?? await findChange(path, cell.options)
+        : null;
       return { path, finished: finished && damage === null, damage };
     }
     let folder = cell.name;
@@ -108,10 +111,11 @@ async function readRecord(path: string): Promise<CellRecord | null> {
 
 /** What has happened to a finished run's files since; null if nothing has. */
 async function findDamage(path: string, { files = {} }: CellRecord): Promise<string | null> {
-  for (const name of Object.values(FILES)) {
+  // Some runs leave a file that others do not.
+  for (const [name, expected] of Object.entries(files)) {
     const hash = await hashOfFile(join(path, name));
     if (hash === null) return `${name} is missing`;
-    if (hash !== files[name]) return `${name} was altered`;
+    if (hash !== expected) return `${name} was altered`;
   }
   return null;
 }

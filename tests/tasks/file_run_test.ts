@@ -10,6 +10,7 @@ import type { StepRecord } from "../../tasks/metrics.ts";
 import { OptionError } from "../../tasks/option.ts";
 import type { Options } from "../../tasks/options.ts";
 import { resolveOptions } from "../../tasks/resolve.ts";
+import { sweep } from "../../tasks/sweep/sweep.ts";
 import { train, type TrainParts } from "../../tasks/train.ts";
 import { celgc, temporaryFolder } from "./_deno.ts";
 
@@ -139,6 +140,19 @@ Deno.test("a file that a task cannot feed is refused before anything is started"
   await refuse(PLAIN, /--loss must be|--loss: must be one of cross-entropy/, { loss: "huber" });
   await refuse(PLAIN, /--loss is for a network from a file/, { model: "resnet8", loss: "mse" });
   assert.deepEqual([...Deno.readDirSync(folder.path)].map(({ name }) => name), ["file.onnx"]);
+});
+
+Deno.test("a sweep runs a cell again when the file of its network has changed", async () => {
+  await using folder = await temporaryFolder();
+  const model = await write(folder.path, "net.onnx", PLAIN);
+  const given = { ...SMALL, model, maxSteps: 1, interval: [1, 2], out: `${folder.path}/sweep` };
+  const reused = async () => (await sweep(given)).cells.map(({ reused }) => reused);
+  assert.deepEqual(await reused(), [false, false]);
+  assert.deepEqual(await reused(), [true, true]);
+  await write(folder.path, "net.onnx", fileOf((g) => g.output("scores", g.neg(scoresOf(g)))));
+  assert.deepEqual(await reused(), [false, false]);
+  await Deno.remove(model);
+  assert.deepEqual(await reused(), [true, true]);
 });
 
 Deno.test("from code a model is trained as it is, and a file by its path", async () => {
