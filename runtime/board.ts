@@ -19,9 +19,9 @@ const MOST_RANKS = 64;
 /** Stretches of a rank's buffer that may be in the others' hands. */
 export const SLOTS = 3;
 /** Bytes that all ranks together put up at a time, so that they stay in the cache; … */
-const SHOWN_BYTES = 8 << 20;
+const SHOWN_BYTES = 16 << 20;
 /** … and the most and least for one rank. */
-const MOST_SLOT_BYTES = 1 << 20, LEAST_SLOT_BYTES = 64 << 10;
+const MOST_SLOT_BYTES = 2 << 20, LEAST_SLOT_BYTES = 64 << 10;
 /**
  * Where in a page a slot begins. Copies take five times as long if their target begins a little behind
  * their source within a page; large buffers begin at most 64 bytes into one.
