@@ -7,11 +7,14 @@ import { sizeOf, stridesOf } from "../tensor.ts";
 import { gatherTap, padded } from "./_taps.ts";
 import type { LoweringRules, Target } from "./rule.ts";
 
+/** Most elements of a kernel that is turned by a table of places, which is as large as itself. */
+const MOST_TURNED = 1 << 16;
+
 /**
  * The gradient by the image. At stride 1 it is a convolution with the flipped kernel, filters and channels
  * exchanged, which runtimes do better than a transposed convolution.
  */
-function inputGradient(g: Graph, call: Call): Value {
+function inputGradient(g: Graph, call: Call, target: Target): Value {
   const [dy, weight] = call.inputs as Value[];
   const dims = call.attributes.dims as readonly number[], image = dims.slice(2);
   const window = windowOf(call, image, weight.dims.slice(2));
@@ -20,6 +23,9 @@ function inputGradient(g: Graph, call: Call): Value {
   const span = kernel.map((size, i) => (size - 1) * dilations[i] + 1);
   const pads = [before, after].flatMap((side) => side.map((count, i) => span[i] - 1 - count));
   if (strides.every((stride) => stride === 1) && pads.every((count) => count >= 0)) {
+    if (target === "webgpu" && sizeOf(kernel) > 1 && sizeOf(weight.dims) <= MOST_TURNED) {
+      return g.conv(dy, turned(g, weight, group), { pads, dilations, group });
+    }
     const [filters, channels] = weight.dims;
     const spatial = kernel.map((_, i) => i);
     const grouped = g.reshape(weight, [group, filters / group, channels, ...kernel]);
@@ -36,6 +42,22 @@ function inputGradient(g: Graph, call: Call): Value {
     group,
     output_padding: image.map((size, i) => size - reached[i]),
   });
+}
+
+/** The kernel flipped, filters and channels exchanged within each group, in one Gather. */
+function turned(g: Graph, weight: Value, group: number): Value {
+  const [filters, channels, ...kernel] = weight.dims, taps = sizeOf(kernel);
+  const own = filters / group, places = [];
+  for (let to = 0; to < group * channels; to++) {
+    const first = Math.floor(to / channels) * own, channel = to % channels;
+    for (let filter = first; filter < first + own; filter++) {
+      const start = (filter * channels + channel) * taps;
+      for (let tap = taps - 1; tap >= 0; tap--) places.push(start + tap);
+    }
+  }
+  const dims = [group * channels, own, ...kernel];
+  const flat = g.reshape(weight, [sizeOf(weight.dims)]);
+  return g.op("Gather", [flat, g.constant("int32", dims, places)], { axis: 0 });
 }
 
 /**
@@ -91,6 +113,6 @@ function columns(g: Graph, x: Value, window: Window): Value {
 
 /** Rules for convolutions. */
 export const convolutionRules: LoweringRules = {
-  "celgc.ConvInputGradient": (g, call) => [inputGradient(g, call)],
+  "celgc.ConvInputGradient": (g, call, target) => [inputGradient(g, call, target)],
   "celgc.ConvWeightGradient": (g, call, target) => [weightGradient(g, call, target)],
 };

@@ -13,6 +13,7 @@ import { blockedRule } from "./blocked.ts";
 import { convolutionRules } from "./convolution.ts";
 import { embeddingRules } from "./embedding.ts";
 import { indexingRules } from "./indexing.ts";
+import { joinSmall } from "./joined.ts";
 import { logicRules } from "./logic.ts";
 import { normalizationRules } from "./normalization.ts";
 import { computeOutputs } from "./outputs.ts";
@@ -51,7 +52,9 @@ export function lower(graph: Graph, target: Target, channelBlock = 1): Graph {
         copyNode(g, node, inputs);
     },
   });
-  if (target === "webgpu") computeOutputs(lowered);
   // Rules may make more than the outputs need, such as all three gradients of a normalisation.
-  return rewrite(lowered);
+  if (target !== "webgpu") return rewrite(lowered);
+  const joined = joinSmall(lowered);
+  computeOutputs(joined);
+  return rewrite(joined);
 }

@@ -4,6 +4,7 @@ import type { Graph, Value } from "../graph.ts";
 import { type Call, integer } from "../operator.ts";
 import { allButChannels, perChannel } from "../ops/normalization.ts";
 import { sizeOf } from "../tensor.ts";
+import { channelMeans } from "./_means.ts";
 import type { LoweringRules, Target } from "./rule.ts";
 
 const epsilonOf = ({ attributes }: Pick<Call, "attributes">) => Number(attributes.epsilon ?? 1e-5);
@@ -12,9 +13,12 @@ function centre(g: Graph, x: Value, mean: Value): Value {
   return g.sub(x, perChannel(g, mean, x.dims.length));
 }
 
+/** Batch and positions: how many elements each channel has. */
+const elements = (x: Value) => sizeOf(x.dims) / x.dims[1];
+
 /** y, and the batch's mean and variance, which take two passes: E[x²] − E[x]² loses what a large mean hides. */
 function forward(g: Graph, call: Call, target: Target): readonly Value[] {
-  const [x, scale, bias] = call.inputs as Value[], axes = allButChannels(x);
+  const [x, scale, bias] = call.inputs as Value[];
   const attributes = { epsilon: epsilonOf(call) };
   if (target === "cpu" || target === "wasm") {
     // One kernel does it all. Running statistics without momentum are the batch's. The kernel writes
@@ -24,19 +28,49 @@ function forward(g: Graph, call: Call, target: Target): readonly Value[] {
     return g.opMany("BatchNormalization", [x, scale, bias, ...running], training, 3);
   }
   // onnxruntime's WebGPU provider accepts training mode and fails when it runs.
-  const mean = g.mean(x, axes);
-  const squares = g.reduce("ReduceSumSquare", centre(g, x, mean), axes);
-  const variance = g.mul(squares, x.dims[1] / sizeOf(x.dims));
+  const share = 1 / elements(x), gpu = target === "webgpu", axes = allButChannels(x);
+  const mean = gpu ? channelMeans(g, x) : g.mean(x, axes);
+  const centred = gpu ? scaled(g, x, mean, null) : centre(g, x, mean);
+  const variance = gpu
+    ? channelMeans(g, g.mul(centred, centred))
+    : g.mul(g.reduce("ReduceSumSquare", centred, axes), share);
   const inputs = [x, scale, bias, mean, variance];
   return [g.op("BatchNormalization", inputs, attributes), mean, variance];
+}
+
+/**
+ * (x − mean) · slope by channels, 1 for null. By this kernel, because the engine would turn vectors that
+ * are to be broadcast over images round, each in a dispatch of its own.
+ */
+function scaled(g: Graph, x: Value, mean: Value, slope: Value | null): Value {
+  const vector = (value: number) => g.constant(x.type, mean.dims, value);
+  const inputs = [x, slope ?? vector(1), vector(0), mean, vector(1)];
+  return g.op("BatchNormalization", inputs, { epsilon: 0 });
+}
+
+/**
+ * The gradients by x, scale and bias. What is done with vectors alone is done for scale and bias last: it
+ * can be joined with that of other layers.
+ */
+function backwardOnGpu(g: Graph, call: Call): readonly Value[] {
+  const [x, scale, dy, mean, variance] = call.inputs as Value[], epsilon = epsilonOf(call);
+  const count = elements(x), square = g.add(variance, epsilon);
+  const average = channelMeans(g, dy);
+  const along = channelMeans(g, g.mul(dy, scaled(g, x, mean, null)));
+  // dx = scale · rsqrt · (dy − (x − mean) · along / σ² − average): a normalisation with given statistics.
+  const inner = g.sub(dy, scaled(g, x, mean, g.div(along, square)));
+  const none = g.constant(x.type, variance.dims, 0);
+  const dx = g.op("BatchNormalization", [inner, scale, none, average, variance], { epsilon });
+  return [dx, g.div(g.mul(along, count), g.sqrt(square)), g.mul(average, count)];
 }
 
 /** Rules for normalisations. */
 export const normalizationRules: LoweringRules = {
   "celgc.BatchNormalization": forward,
-  "celgc.BatchNormalizationGradient"(g, call) {
+  "celgc.BatchNormalizationGradient"(g, call, target) {
+    if (target === "webgpu") return backwardOnGpu(g, call);
     const [x, scale, dy, mean, variance] = call.inputs as Value[], epsilon = epsilonOf(call);
-    const rank = x.dims.length, axes = allButChannels(x), share = x.dims[1] / sizeOf(x.dims);
+    const rank = x.dims.length, axes = allButChannels(x), share = 1 / elements(x);
     const rsqrt = g.reciprocal(g.sqrt(g.add(variance, epsilon)));
     const centred = centre(g, x, mean);
     const dbias = g.sum(dy, axes);
