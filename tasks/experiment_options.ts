@@ -79,7 +79,7 @@ export const EXPERIMENT: Table<Experiment> = {
     flag: "--sync-every",
     group: HOW,
     help: "average each time so much time has passed, however many steps each rank has taken, " +
-      "instead of every --interval steps (celgc, local-sgd); a rerun gives other bits",
+      "instead of every I steps (celgc, local-sgd); a rerun gives other bits",
     default: null,
     defaultText: "rounds by steps",
   }),
