@@ -86,7 +86,7 @@ Deno.test("a step joined for WebGPU is the step", async () => {
 });
 
 Deno.test({
-  name: "a ResNet-8's step is 328 dispatches at most" +
+  name: "a ResNet-8's step is about 330 dispatches" +
     (hasGpu ? "" : " (skipped: no WebGPU adapter, not even a software one)"),
   ignore: !hasGpu,
   // The engine keeps wasm memory for the life of the process.
@@ -112,6 +112,7 @@ Deno.test({
     for (const { node, provider } of kernels) {
       assert.equal(provider, "WebGpuExecutionProvider", node);
     }
-    assert.ok(kernels.length > 200 && kernels.length <= 328, `${kernels.length} dispatches`);
+    // 328 where a shader may have 32 tensors; joining takes a few more where it may have 8.
+    assert.ok(kernels.length > 200 && kernels.length <= 345, `${kernels.length} dispatches`);
   },
 });
