@@ -100,6 +100,9 @@ async function reached(call: Call, board: Board, counter: number, count: number)
     if (looks < MANY_LOOKS) await turn();
     else await new Promise((resolve) => setTimeout(resolve, RARELY_MS));
     call.check();
+    // Who leaves has done its part first, or will never do it.
+    const left = board.reached(counter, count) ? null : call.missed();
+    if (left !== null) throw left;
   }
 }
 

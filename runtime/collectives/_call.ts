@@ -210,19 +210,26 @@ export class Call {
   }
 
   /**
-   * Says that from now on something is expected from all members, in memory, and the call fails if one
-   * leaves; or that it is so no longer.
+   * Says that from now on this rank waits for all members, in memory; or no longer. A member that dies
+   * or falls silent ends the call; for one that takes its leave see {@linkcode Call.missed}.
    */
   expectAll(expected: boolean): void {
     if (this.#expectsAll === expected) return;
     this.#expectsAll = expected;
     const { group, rank, engine } = this.context;
     for (const [member, world] of group.entries()) {
-      if (member === rank) continue;
-      engine.transport.await(world, expected ? 1 : -1);
-      const loss = expected ? this.context.lossOf(member) : undefined;
-      if (loss !== undefined) this.peerLost(member, loss);
+      if (member !== rank) engine.transport.await(world, expected ? 1 : -1);
     }
+  }
+
+  /** The error for a member that has taken its leave, if one has, when it is still waited for. */
+  missed(): Error | null {
+    const { group, size, engine } = this.context;
+    for (let member = 0; member < size; member++) {
+      if (this.context.lossOf(member) === undefined) continue;
+      return engine.peerLostError(group[member], this.operation);
+    }
+    return null;
   }
 
   /** Throws what the call has failed with, if it has. */
@@ -280,8 +287,7 @@ export class Call {
 
   /** A member is gone: needed if it died, or if something is still to come from it. */
   peerLost(rank: number, loss: Loss): void {
-    const needed = !loss.orderly || this.#expectsAll ||
-      [...this.#waiters.values()].some((w) => w.from === rank);
+    const needed = !loss.orderly || [...this.#waiters.values()].some((w) => w.from === rank);
     if (needed) {
       this.fail(this.context.engine.peerLostError(this.context.group[rank], this.operation));
     }

@@ -93,6 +93,10 @@ Deno.test("a call in the background does not keep the program from going on", as
   assert.ok(Number(turns) > 3, line);
 });
 
+Deno.test("a rank that leaves when its allreduce is done is not missed by the others", async () => {
+  await outputOf({ ranks: 5, program: program("leaves.ts"), permissions: ["--allow-ffi"] });
+});
+
 Deno.test("collectives of all kinds at once, through sockets and through memory", async () => {
   const sent: number[] = [];
   for (const permissions of [[], ["--allow-ffi"]]) {
