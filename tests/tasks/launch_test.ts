@@ -32,7 +32,7 @@ Deno.test("a run leaves the files it promises, with every field", async () => {
   assert.equal(config.options.lr, 0.5);
   assert.equal(config.seed, 1);
   assert.equal(config.versions.deno, Deno.version.deno);
-  assert.ok(config.plan.device.includes(`onnxruntime-node ${config.versions.onnxruntime},`));
+  assert.ok(config.plan?.device.includes(`onnxruntime-node ${config.versions.onnxruntime},`));
   assert.equal(config.options.out, run.dir);
   assert.ok(config.plan);
   assert.match(config.plan.device, /^cpu: onnxruntime-node/);
