@@ -38,6 +38,9 @@ export interface JoinOptions {
   readonly deadline: number;
 }
 
+/** How much longer than the rendezvous a rank waits, in ms: the rendezvous knows who is missing. */
+const GRACE_MS = 5000;
+
 /** A rank's connection to the rendezvous. */
 export class Control {
   /** Address of this host as the rendezvous sees it: where others can reach this rank. */
@@ -73,9 +76,39 @@ export class Control {
   /**
    * Says where this rank listens and waits for all others to do so.
    *
-   * @throws RendezvousError if the job ends before all have joined
+   * @param deadline when all should have joined, on the clock of `performance.now()`; the rendezvous
+   *   gets a few seconds more to say who is missing
+   * @throws RendezvousError if the job ends before all have joined, or the deadline has passed
    */
-  async join(host: string, endpoints: readonly Endpoint[]): Promise<readonly TableEntry[]> {
+  async join(
+    host: string,
+    endpoints: readonly Endpoint[],
+    deadline = this.#options.deadline,
+  ): Promise<readonly TableEntry[]> {
+    const { rank } = this.#options;
+    let late = false;
+    const timer = setTimeout(() => {
+      late = true;
+      this.close();
+    }, Math.max(0, deadline - performance.now()) + GRACE_MS);
+    try {
+      return await this.#exchange(host, endpoints);
+    } catch (error) {
+      this.close();
+      if (!late) throw error;
+      throw new RendezvousError(
+        `rank ${rank} cannot join: the rendezvous has not said in time that all ranks are there`,
+        { cause: error },
+      );
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+
+  async #exchange(
+    host: string,
+    endpoints: readonly Endpoint[],
+  ): Promise<readonly TableEntry[]> {
     const { rank, size } = this.#options;
     const join: JoinMessage = { type: "join", host, pid: Deno.pid, endpoints };
     await this.#channel.send(join);

@@ -15,6 +15,9 @@ import { type Place, readTls } from "./place.ts";
 import { Control } from "./control.ts";
 import { Rendezvous } from "./rendezvous.ts";
 
+/** What the ranks have to connect with each other even if the last one joined late, in ms. */
+const MESH_MS = 10_000;
+
 /**
  * Connects a rank with the rendezvous and with all other ranks.
  *
@@ -28,13 +31,29 @@ export async function joinJob(place: Place): Promise<MeshTransport> {
   const { address, secret } = place.starter === null || place.rendezvous !== null && rank !== 0
     ? { address: place.rendezvous!, secret: await readSecret(place) }
     : rank === 0
-    ? await holdRendezvous(place, tls)
+    ? await holdRendezvous(place, tls, deadline)
     : await findRendezvous(place, deadline);
   const job = await credentials(place.job, secret);
   const control = await Control.connect({ ...address, job, rank, size, tls, deadline });
   const doors = openDoors(rank, control.localHostname, medium, sockets, tls);
-  const table = await control.join(place.host ?? control.localHostname, doors.endpoints);
-  const connections = await buildMesh({ rank, job, table, doors, tls, deadline });
+  const host = place.host ?? control.localHostname;
+  // The rendezvous has been there for some time already, so it is the first to give up.
+  const table = await control.join(host, doors.endpoints, performance.now() + place.joinMs)
+    .catch((error) => {
+      for (const listener of doors.listeners) listener.close();
+      throw error;
+    });
+  const connections = await buildMesh({
+    rank,
+    job,
+    table,
+    doors,
+    tls,
+    deadline: Math.max(deadline, performance.now() + MESH_MS),
+  }).catch((error) => {
+    control.close();
+    throw error;
+  });
   const hosts = table.map(({ host }) => host);
   // Whoever asks for sockets of one kind gets them, and no memory in their place.
   const exclusive = medium !== "auto";
@@ -58,7 +77,11 @@ interface Found {
 }
 
 /** At rank 0, without a launcher: begins to serve the rendezvous, and lets the others know where. */
-async function holdRendezvous(place: Place, tls: TlsMaterial | undefined): Promise<Found> {
+async function holdRendezvous(
+  place: Place,
+  tls: TlsMaterial | undefined,
+  deadline: number,
+): Promise<Found> {
   const { near, rendezvous, meeting, size } = place;
   const secret = place.secretFile === null
     ? crypto.getRandomValues(new Uint8Array(32))
@@ -71,6 +94,7 @@ async function holdRendezvous(place: Place, tls: TlsMaterial | undefined): Promi
     job: await credentials(place.job, secret),
     size,
     alone: true,
+    deadline,
     events: { complete: () => meeting !== null && Deno.remove(meeting).catch(() => {}) },
   });
   const address = { hostname: rendezvous?.hostname ?? (near ? hostname : Deno.hostname()), port };

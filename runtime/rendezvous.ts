@@ -15,6 +15,7 @@ import {
   type RankMessage,
   type ReportMessage,
   type ServerMessage,
+  shorten,
   type TableEntry,
 } from "./_messages.ts";
 import { Gate } from "./gate.ts";
@@ -44,9 +45,12 @@ export interface RendezvousOptions {
   readonly events: RendezvousEvents;
   /**
    * Whether there is no launcher: then it does not keep the process alive once a rank has come, and
-   * passes a rank's abort on to all. @default {false}
+   * passes a rank's abort on to all. It also ends the job, saying who is missing, if a rank leaves
+   * before all have joined, or all have not joined by the deadline. @default {false}
    */
   readonly alone?: boolean;
+  /** When all must have joined, on the clock of `performance.now()`; heeded without a launcher. */
+  readonly deadline?: number;
 }
 
 /** The server's side; the ranks' side is `Control`. */
@@ -57,6 +61,8 @@ export class Rendezvous {
   readonly #served = new Map<number, Promise<void>>();
   readonly #table: (TableEntry | undefined)[];
   #missing: number;
+  #expiry: ReturnType<typeof setTimeout> | undefined;
+  #ended = false;
 
   constructor(options: RendezvousOptions) {
     this.#options = options;
@@ -72,6 +78,11 @@ export class Rendezvous {
         this.#served.set(rank, this.#serve(rank, new Channel(connection, LARGEST_RANK_MESSAGE)));
       },
     });
+    const { alone, deadline } = options;
+    if (alone && deadline !== undefined) {
+      const ms = Math.max(0, deadline - performance.now());
+      this.#expiry = setTimeout(() => this.#giveUp("not all ranks have joined in time"), ms);
+    }
   }
 
   /** Ranks that have not said where they are. */
@@ -96,6 +107,8 @@ export class Rendezvous {
 
   /** Ends all connections. */
   close(): void {
+    this.#ended = true;
+    clearTimeout(this.#expiry);
     this.#gate.close();
     for (const channel of this.#channels.values()) channel.close();
   }
@@ -115,6 +128,21 @@ export class Rendezvous {
     this.#channels.delete(rank);
     channel.close();
     this.#options.events.gone?.(rank);
+    if (this.#options.alone && this.#missing > 0 && !this.#ended) {
+      this.#table[rank] = undefined;
+      this.#giveUp(`rank ${rank} left before all had joined`);
+    }
+  }
+
+  /** Without a launcher: ends a job that cannot become complete. */
+  #giveUp(reason: string): void {
+    if (this.#ended) return;
+    this.#ended = true;
+    this.#gate.close();
+    clearTimeout(this.#expiry);
+    const ranks = this.missing, words = ranks.length === 1 ? "rank" : "ranks";
+    const message = shorten(`${reason}; missing: ${words} ${ranks.join(", ")}`);
+    this.announce({ type: "abort", code: 1, message });
   }
 
   async #take(rank: number, channel: Channel, message: RankMessage): Promise<void> {
@@ -142,6 +170,7 @@ export class Rendezvous {
     this.#options.events.joined?.(rank, host);
     if (--this.#missing > 0) return;
     this.#gate.close();
+    clearTimeout(this.#expiry);
     this.announce({ type: "table", ranks: this.#table as TableEntry[] });
     this.#options.events.complete?.();
   }

@@ -9,17 +9,21 @@ import { Rendezvous, type RendezvousEvents } from "../../runtime/rendezvous.ts";
 const JOB = await credentials("rendezvous-test", crypto.getRandomValues(new Uint8Array(32)));
 
 /** A rendezvous on loopback for `size` ranks. */
-function open(size: number, events: RendezvousEvents = {}) {
+function open(
+  size: number,
+  events: RendezvousEvents = {},
+  options: { alone?: boolean; deadline?: number } = {},
+) {
   const listener = listenAt({ kind: "tcp", hostname: "127.0.0.1", port: 0 });
   const { port } = listener.addr as Deno.NetAddr;
-  const server = new Rendezvous({ listener, job: JOB, size, events });
+  const server = new Rendezvous({ listener, job: JOB, size, events, ...options });
   const address = { hostname: "127.0.0.1", port, job: JOB, size };
   const controls: Control[] = [];
   return {
     server,
     port,
     async rank(rank: number): Promise<Control> {
-      const deadline = performance.now() + 5000;
+      const deadline = performance.now() + 60_000;
       const control = await Control.connect({ ...address, rank, deadline });
       controls.push(control);
       return control;
@@ -149,6 +153,43 @@ Deno.test("a rank that waits for the others hears that one of them is lost", asy
       "rank 0 cannot join: rank 1 is lost: it ended with exit code 3",
     );
     return true;
+  });
+});
+
+Deno.test("without a launcher, ranks that have joined are told by the deadline who has not", async () => {
+  using meeting = open(4, {}, { alone: true, deadline: performance.now() + 1000 });
+  const controls = await Promise.all([2, 0].map((rank) => meeting.rank(rank)));
+  const tables = controls.map((control, i) => control.join("a", at(i + 1)));
+  for (const [i, ended] of (await Promise.allSettled(tables)).entries()) {
+    assert(ended.status === "rejected" && ended.reason instanceof RendezvousError);
+    assert.equal(
+      ended.reason.message,
+      `rank ${[2, 0][i]} cannot join: not all ranks have joined in time; missing: ranks 1, 3`,
+    );
+  }
+  await assert.rejects(Deno.connect({ hostname: "127.0.0.1", port: meeting.port }));
+});
+
+Deno.test("without a launcher, a rank that leaves before all have joined ends the job", async () => {
+  const joined = Promise.withResolvers<number>();
+  const deadline = performance.now() + 300_000;
+  using meeting = open(3, { joined: joined.resolve }, { alone: true, deadline });
+  const stays = await meeting.rank(0), leaves = await meeting.rank(2);
+  const table = stays.join("a", at(1));
+  assert.equal(await joined.promise, 0);
+  leaves.close();
+  await assert.rejects(table, {
+    name: "RendezvousError",
+    message: /rank 2 left before all had joined; missing: ranks 1, 2/,
+  });
+});
+
+Deno.test("a rank does not wait for ever for a rendezvous that says nothing", async () => {
+  using meeting = open(2);
+  const control = await meeting.rank(0);
+  await assert.rejects(control.join("a", at(1), performance.now() - 1), {
+    name: "RendezvousError",
+    message: /rank 0 cannot join: the rendezvous has not said in time/,
   });
 });
 

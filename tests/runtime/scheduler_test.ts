@@ -139,21 +139,32 @@ Deno.test("ranks on several hosts meet in a folder that they share, or at an add
   assert.deepEqual(torch.rendezvous, { hostname: "node1", port: 29500 });
 });
 
+/** No child lives longer; its ranks give up before. */
+const LONGEST_MS = 120_000;
+
 const decode = (bytes: Uint8Array) => new TextDecoder().decode(bytes);
 
 /** Starts ranks as a scheduler would, each with its own variables. */
 async function start(size: number, variables: Variables, ...args: string[]) {
-  const outputs = Array.from({ length: size }, (_, rank) =>
+  return await startSome([...Array(size).keys()], size, variables, ...args);
+}
+
+/** Starts some of the ranks. */
+async function startSome(ranks: number[], size: number, variables: Variables, ...args: string[]) {
+  const outputs = ranks.map((rank) =>
     new Deno.Command(Deno.execPath(), {
       args: ["run", "-A", "--no-check", program("placed").href, ...args],
       env: {
+        CELGC_JOIN_TIMEOUT: "50",
         ...variables,
         OMPI_COMM_WORLD_RANK: String(rank),
         OMPI_COMM_WORLD_SIZE: String(size),
         OMPI_COMM_WORLD_LOCAL_SIZE: String(size),
       },
       stdin: "null",
-    }).output());
+      signal: AbortSignal.timeout(LONGEST_MS),
+    }).output()
+  );
   return (await Promise.all(outputs)).map(({ code, stdout, stderr }) => ({
     code,
     stdout: decode(stdout),
@@ -172,6 +183,19 @@ Deno.test("ranks without a launcher find each other, and leave no file", async (
       assert.equal(stderr.includes(said), rank === 0, stderr);
     }
     assert.deepEqual([...Deno.readDirSync(folder)], []);
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
+});
+
+Deno.test("ranks without a launcher of which one never comes end, naming it", async () => {
+  const folder = await Deno.makeTempDir();
+  try {
+    const variables = { PMIX_NAMESPACE: "5", CELGC_FOLDER: folder, CELGC_JOIN_TIMEOUT: "8" };
+    for (const { code, stderr } of await startSome([0, 1], 3, variables)) {
+      assert.equal(code, 1, stderr);
+      assert.match(stderr, /RendezvousError: .*cannot join: .*missing: rank 2/);
+    }
   } finally {
     await Deno.remove(folder, { recursive: true });
   }
@@ -197,7 +221,8 @@ Deno.test("a file that others can read, or that nobody writes, is refused", asyn
   const folder = await Deno.makeTempDir();
   try {
     const path = `${folder}/celgc-openmpi-3-${Deno.uid()}`;
-    await Deno.writeTextFile(path, "{}", { mode: 0o644 });
+    await Deno.writeTextFile(path, "{}");
+    await Deno.chmod(path, 0o644); // a mode given on creation would be cut by the umask
     const rank1 = { OMPI_COMM_WORLD_RANK: "1", OMPI_COMM_WORLD_SIZE: "2" };
     const variables = { ...rank1, CELGC_FOLDER: folder, CELGC_JOIN_TIMEOUT: "0.5" };
     for (
@@ -213,6 +238,7 @@ Deno.test("a file that others can read, or that nobody writes, is refused", asyn
         args: ["run", "-A", "--no-check", program("placed").href],
         env: { ...variables, PMIX_NAMESPACE: job },
         stdin: "null",
+        signal: AbortSignal.timeout(LONGEST_MS),
       }).output();
       assert.equal(code, 1);
       assert.match(decode(stderr), message);
@@ -234,7 +260,9 @@ Deno.test({
         ..."--oversubscribe --allow-run-as-root -n 3".split(" "),
         ...[Deno.execPath(), "run", "-A", "--no-check", program("placed").href],
       ],
+      env: { CELGC_JOIN_TIMEOUT: "50" },
       stdin: "null",
+      signal: AbortSignal.timeout(LONGEST_MS),
     }).output();
     assert.equal(code, 0, decode(stderr));
     assert.deepEqual(
