@@ -6,7 +6,10 @@ import { groups } from "./_battery_messages.ts";
 import { movements } from "./_battery_movements.ts";
 import { onAll, world } from "./_loopback.ts";
 
-/** Every rank must reject within a second, with these words. */
+/**
+ * Every rank must reject within a second, with these words. A busy machine is given longer, but less than
+ * the minute after which a peer that says nothing is lost.
+ */
 async function everyoneRejects(
   outcomes: Promise<PromiseSettledResult<unknown>[]>,
   kind: typeof MismatchError | typeof PeerLostError,
@@ -18,7 +21,8 @@ async function everyoneRejects(
     assert.ok(outcome.reason instanceof kind, `rank ${rank}: ${outcome.reason}`);
     for (const pattern of words) assert.match(outcome.reason.message, pattern);
   }
-  assert.ok(performance.now() - start < 1000, "within a second");
+  const ms = performance.now() - start;
+  assert.ok(ms < 10_000, `${ms} ms`);
 }
 
 type Body = (comm: Communicator, isOdd: boolean) => Promise<unknown>;

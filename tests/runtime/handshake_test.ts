@@ -46,7 +46,7 @@ class House implements Disposable {
   }
 
   /** Knocks as a rank does. */
-  knock(rank: number, job: Credentials = JOB, patienceMs = 5000): Promise<Deno.Conn> {
+  knock(rank: number, job: Credentials = JOB, patienceMs = 30_000): Promise<Deno.Conn> {
     return dialMember({
       endpoints: [this.endpoint],
       job,
@@ -258,7 +258,7 @@ Deno.test("a verdict cannot be changed on its way", async () => {
 });
 
 Deno.test("port scans, floods and oversized lengths are dropped at once and without a word", async () => {
-  using house = new House();
+  using house = new House({ deadlineMs: 60_000 }); // at which they would be dropped in any case
   const text = (words: string) => new TextEncoder().encode(words);
   const noise: Record<string, Uint8Array> = {
     "HTTP": text("GET / HTTP/1.1\r\nHost: localhost\r\n\r\n"),
@@ -276,7 +276,7 @@ Deno.test("port scans, floods and oversized lengths are dropped at once and with
     const heard = await reaction(house.endpoint, bytes);
     // After a reset even the challenge may be lost on the way.
     assert(heard.length === GREETING_BYTES || heard.length === 0, `${name}: ${heard.length} bytes`);
-    assert(performance.now() - started < 2000, `${name} was not dropped at once`);
+    assert(performance.now() - started < 15_000, `${name} was not dropped at once`);
   }
   (await house.knock(1)).close();
   assert.deepEqual([...house.inside.keys()], [1]);
@@ -292,12 +292,12 @@ Deno.test("who connects and says nothing, or stops halfway, is dropped at the de
     assert.equal((await readToEnd(connection)).length, GREETING_BYTES);
   }
   const took = performance.now() - started;
-  assert(took >= 200 && took < 3000, `${took} ms`);
+  assert(took >= 200 && took < 15_000, `${took} ms`);
   assert.equal(house.gate.pending, 0);
 });
 
 Deno.test("200 strangers at once take up a bounded place and do not delay a rank", async () => {
-  using house = new House({ mostPending: 32 });
+  using house = new House({ mostPending: 32, deadlineMs: 60_000 });
   const strangers = await Promise.all(
     Array.from({ length: 200 }, () => dial(house.endpoint)),
   );
@@ -305,7 +305,7 @@ Deno.test("200 strangers at once take up a bounded place and do not delay a rank
     const started = performance.now();
     const ranks = await Promise.all([1, 2, 3].map((rank) => house.knock(rank)));
     const took = performance.now() - started;
-    assert(took < 2500, `the ranks took ${took} ms`);
+    assert(took < 15_000, `the ranks took ${took} ms`);
     assert(house.gate.pending <= 32, `${house.gate.pending} are pending`);
     await Promise.all([1, 2, 3].map((rank) => house.entered(rank)));
     for (const rank of ranks) rank.close();
@@ -337,7 +337,7 @@ Deno.test("a dialer tries again while nobody listens, and says so at its deadlin
     assert.match(error.message, /rank 1 cannot reach rank 0 at 127\.0\.0\.1:\d+: .*refused/i);
     return true;
   });
-  const late = knock(5000);
+  const late = knock(30_000);
   await new Promise((resolve) => setTimeout(resolve, 100));
   using _gate = new Gate({
     listener: listenAt({ kind: "tcp", hostname: "127.0.0.1", port }),

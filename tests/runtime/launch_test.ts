@@ -187,8 +187,8 @@ Deno.test("the exit code is that of the first rank that fails, and the others ar
   assert.equal(code, 7);
   assert.equal(failure?.rank, 1);
   assert.match(failure.message, /^rank 1 on \S+ ended with exit code 7/);
-  assert(ms < 5000, `${ms} ms`);
-  assert.deepEqual(await survivors(pidsIn(lines.flat()), 500), []);
+  assert(ms < 15_000, `${ms} ms`);
+  assert.deepEqual(await survivors(pidsIn(lines.flat()), 5000), []);
 });
 
 Deno.test("an error after the goodbye is a failure too", async () => {
@@ -209,7 +209,7 @@ Deno.test("a rank that ends without joining, while others wait for it, is a fail
   });
   assert.equal(code, 1);
   assert.match(failure!.message, /^rank 2 on \S+ ended with exit code 0 without calling init\(\)/);
-  assert(ms < 5000, `${ms} ms`);
+  assert(ms < 15_000, `${ms} ms`);
 });
 
 Deno.test("abort() ends every rank with its exit code and its message", async () => {
@@ -220,8 +220,8 @@ Deno.test("abort() ends every rank with its exit code and its message", async ()
   });
   assert.equal(code, 42);
   assert.match(failure!.message, /rank 1 on \S+ ended the job with exit code 42: enough is enough/);
-  assert(ms < 5000, `${ms} ms`);
-  assert.deepEqual(await survivors(pidsIn(lines.flat()), 500), []);
+  assert(ms < 15_000, `${ms} ms`);
+  assert.deepEqual(await survivors(pidsIn(lines.flat()), 5000), []);
 });
 
 Deno.test("200 strangers at the rendezvous neither delay nor end the job", async () => {
@@ -232,7 +232,7 @@ Deno.test("200 strangers at the rendezvous neither delay nor end the job", async
   });
   assert.equal(code, 0, failure?.message ?? "no failure was told");
   assert.deepEqual(lines.map((own) => own.at(-1)), new Array(3).fill("all here"));
-  assert(ms < 5000, `${ms} ms`);
+  assert(ms < 15_000, `${ms} ms`);
 });
 
 Deno.test("an AbortSignal ends the job, stubborn ranks included", async () => {
@@ -248,8 +248,8 @@ Deno.test("an AbortSignal ends the job, stubborn ranks included", async () => {
     },
   });
   assert.deepEqual([code, interrupted, failure], [143, "abort", undefined]);
-  assert(performance.now() - started < 5000);
-  assert.deepEqual(await survivors(pidsIn(lines.flat()), 500), []);
+  assert(performance.now() - started < 15_000);
+  assert.deepEqual(await survivors(pidsIn(lines.flat()), 5000), []);
 });
 
 Deno.test("what a rank has started ends with it", async () => {
@@ -263,7 +263,7 @@ Deno.test("what a rank has started ends with it", async () => {
   });
   assert.equal(code, 0);
   assert.equal(pids.length, 2);
-  assert.deepEqual(await survivors(pids, 1000), []);
+  assert.deepEqual(await survivors(pids, 5000), []);
 });
 
 Deno.test("the secret is in no argument, no variable and no log", async () => {

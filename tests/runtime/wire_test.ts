@@ -240,7 +240,7 @@ Deno.test("a peer that is waited for is asked for a sign of life, and lost if it
   const took = performance.now() - started;
   peer.transport.await(0, -1);
   assert.match(peer.sink.losses[0].cause!.message, /no sign of life for 0\.4 s/);
-  assert(took >= 350 && took < 3000, `${took} ms`);
+  assert(took >= 350 && took < 15_000, `${took} ms`);
 });
 
 Deno.test("a peer that answers is not lost, however long it is waited for", async () => {

@@ -42,6 +42,7 @@ try {
     const call = calls[operation]();
     if (step === 5 && rank === Number(victim)) {
       await Promise.resolve();
+      console.log("ends now");
       if (way === "kill") Deno.kill(Deno.pid, "SIGKILL");
       if (way === "stop") Deno.kill(Deno.pid, "SIGSTOP");
       if (way === "throw") throw new Error("out of luck");
