@@ -10,7 +10,7 @@
  */
 
 // Numbers of Linux on x86-64.
-const MFD_CLOEXEC = 1, O_RDWR_CLOEXEC = 0o2000002;
+const MFD_CLOEXEC = 1, O_RDWR_CLOEXEC = 0o2000002, SEEK_END = 2;
 const PROT_READ_WRITE = 3, MAP_SHARED_FIXED = 0x11;
 const SYS_FUTEX = 202n, FUTEX_WAIT = 0, FUTEX_WAKE = 1;
 
@@ -19,9 +19,14 @@ const SYMBOLS = {
   ftruncate: { parameters: ["i32", "i64"], result: "i32" },
   open: { parameters: ["buffer", "i32"], result: "i32" },
   close: { parameters: ["i32"], result: "i32" },
+  lseek: { parameters: ["i32", "i64", "i32"], result: "i64" },
+  readlink: { parameters: ["buffer", "buffer", "usize"], result: "i64" },
   mmap: { parameters: ["buffer", "usize", "i32", "i32", "i32", "i64"], result: "i64" },
   syscall: { parameters: ["i64", "buffer", "i32", "u32", "buffer"], result: "i32" },
 } as const;
+
+/** What the memory is called, and what the system then calls it among a process's open files. */
+const NAME = "celgc", SHOWN_NAME = `/memfd:${NAME} (deleted)`;
 
 /** A page of memory in bytes. */
 export const PAGE_BYTES = 4096;
@@ -63,7 +68,7 @@ export class SharedMemory {
    * @throws RangeError if the system refuses
    */
   create(place: Uint8Array<ArrayBuffer>): number {
-    const descriptor = this.#libc.memfd_create(text("celgc"), MFD_CLOEXEC);
+    const descriptor = this.#libc.memfd_create(text(NAME), MFD_CLOEXEC);
     const made = descriptor >= 0 && this.#libc.ftruncate(descriptor, BigInt(place.length)) === 0 &&
       this.#map(descriptor, place);
     if (made) return descriptor;
@@ -74,15 +79,29 @@ export class SharedMemory {
   /**
    * Replaces a stretch of this process's memory by that which another process has created.
    *
+   * The number may stand for something else by now, or in this process's view of the processes. So only
+   * what bears the name is opened, and only what is as long as `place` is mapped: who touches a page
+   * beyond the end of a file is ended by the system (SIGBUS).
+   *
    * @param place as in {@linkcode SharedMemory.create}
-   * @returns false if the system refuses, or the process or its memory is not there
+   * @returns false if the system refuses, or the process or its memory is not there, or is another
    */
   attach(pid: number, descriptor: number, place: Uint8Array<ArrayBuffer>): boolean {
-    const own = this.#libc.open(text(`/proc/${pid}/fd/${descriptor}`), O_RDWR_CLOEXEC);
+    const path = `/proc/${pid}/fd/${descriptor}`;
+    if (this.#nameOf(path) !== SHOWN_NAME) return false;
+    const own = this.#libc.open(text(path), O_RDWR_CLOEXEC);
     if (own < 0) return false;
-    const attached = this.#map(own, place);
+    const attached = this.#nameOf(`/proc/self/fd/${own}`) === SHOWN_NAME &&
+      this.#libc.lseek(own, 0n, SEEK_END) === BigInt(place.length) && this.#map(own, place);
     this.close(own);
     return attached;
+  }
+
+  /** What a link of the system points to; through the C library, which asks for no permission to read. */
+  #nameOf(path: string): string {
+    const target = new Uint8Array(2 * SHOWN_NAME.length);
+    const length = Number(this.#libc.readlink(text(path), target, BigInt(target.length)));
+    return new TextDecoder().decode(target.subarray(0, Math.max(0, length)));
   }
 
   #map(descriptor: number, place: Uint8Array<ArrayBuffer>): boolean {
