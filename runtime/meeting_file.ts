@@ -67,8 +67,9 @@ export async function readMeeting(path: string, deadline: number): Promise<Meeti
     }
     if (performance.now() > deadline) {
       throw new RendezvousError(
-        `rank 0 has not written ${path} in time: it has not called init(), or it runs on another ` +
-          "host; then set CELGC_FOLDER to a folder that all hosts share",
+        `rank 0 has not written ${path} in time: it has not called init(), or its job has another ` +
+          "name (then set CELGC_JOB to the same one on all ranks), or it runs on another host (then set " +
+          "CELGC_FOLDER to a folder that all hosts share)",
       );
     }
     await new Promise((resolve) => setTimeout(resolve, LOOK_MS));

@@ -131,7 +131,9 @@ function ownPlace(environment: Environment): Place | null {
         "ranks need a file of mode 0600 with 64 hexadecimal digits",
     );
   }
-  const shared = environment("CELGC_FOLDER"), near = found.near ?? shared === undefined;
+  const shared = environment("CELGC_FOLDER");
+  // Whoever names a way between hosts has several; nobody needs one within a host.
+  const near = found.near ?? (shared === undefined && address === null);
   if (address === null && shared === undefined && found.near === false) {
     throw new RendezvousError(
       `${words} say that this is rank ${rank} of ${size} on several hosts, and not how they find each ` +
@@ -139,18 +141,32 @@ function ownPlace(environment: Environment): Place | null {
         "rank 0 and CELGC_SECRET_FILE",
     );
   }
-  const job = checkJob(environment("CELGC_JOB") ?? found.job ?? `${starter}-${Deno.ppid}`);
+  const job = environment("CELGC_JOB") ?? found.job ?? ownName(starter, shared, address !== null);
   return {
     rank,
     size,
     localRank: localRank ?? rank,
-    job,
+    job: checkJob(job),
     starter,
     rendezvous: address,
-    meeting: address === null ? meetingPath(shared ?? defaultFolder(environment), job) : null,
+    meeting: address === null
+      ? meetingPath(shared ?? defaultFolder(environment), checkJob(job))
+      : null,
     near,
     ...rest,
   };
+}
+
+/** The name of a job that nobody has named, the same on all of its ranks. */
+function ownName(starter: Starter, shared: string | undefined, addressed: boolean): string {
+  // Those who meet at an address know each other by their secret.
+  if (addressed) return starter;
+  // On one host they are children of the same process. Elsewhere that number is another one.
+  if (shared === undefined) return `${starter}-${Deno.ppid}`;
+  throw new RendezvousError(
+    `CELGC_FOLDER is set but CELGC_JOB is not, and ${starter} does not name the job: ` +
+      "set CELGC_JOB to the same name on all ranks, another one for each job",
+  );
 }
 
 /** How a rank is to behave, whoever has started it. */

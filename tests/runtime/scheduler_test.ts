@@ -114,6 +114,11 @@ for (
     [{ CELGC_PLACE: "lsf" }, /CELGC_PLACE is none or one of torchrun, .*, not "lsf"/],
     [{ CELGC_PLACE: "pmi" }, /PMI_RANK is not set/],
     [SLURM, /rank 5 of 8 on several hosts.*CELGC_FOLDER/],
+    [
+      { JOB_COMPLETION_INDEX: "0", CELGC_SIZE: "2", CELGC_FOLDER: "/shared" },
+      /CELGC_FOLDER is set but CELGC_JOB is not, and kubernetes does not name the job/,
+    ],
+    [{ PMI_RANK: "0", PMI_SIZE: "2", CELGC_FOLDER: "/shared" }, /pmi does not name the job/],
     [{ ...SLURM, CELGC_RENDEZVOUS: "node1:4000" }, /CELGC_SECRET_FILE is not/],
     [{ ...SLURM, CELGC_RENDEZVOUS: "node1" }, /CELGC_RENDEZVOUS: an address is host:port/],
   ] as [Variables, RegExp][]
@@ -141,6 +146,24 @@ Deno.test("ranks on several hosts meet in a folder that they share, or at an add
 
 /** No child lives longer; its ranks give up before. */
 const LONGEST_MS = 120_000;
+
+Deno.test("ranks that are given a way between hosts are not believed to be on one", () => {
+  const pod = { JOB_COMPLETION_INDEX: "1", CELGC_SIZE: "2" };
+  const pmi = { PMI_RANK: "1", PMI_SIZE: "2" };
+  const torch = { RANK: "1", WORLD_SIZE: "2", MASTER_ADDR: "node1", MASTER_PORT: "29500" };
+  const secret = { CELGC_SECRET_FILE: "/run/secret" };
+  const address = { ...secret, CELGC_RENDEZVOUS: "node1:4000" };
+  for (const variables of [pod, pmi, torch]) {
+    assert.equal(findPlace(reader({ ...variables, ...address }))!.near, false);
+    const job = { CELGC_FOLDER: "/shared", CELGC_JOB: "j" };
+    assert.equal(findPlace(reader({ ...variables, ...job }))!.near, false);
+    assert.equal(findPlace(reader(variables))!.near, true);
+  }
+  assert.equal(findPlace(reader({ ...torch, ...secret }))!.near, false);
+  // Of one name on all hosts, although nobody has named them.
+  assert.equal(findPlace(reader({ ...pod, ...address }))!.job, "kubernetes");
+  assert.equal(findPlace(reader({ ...OPENMPI, ...address }))!.near, true, "said by mpirun itself");
+});
 
 const decode = (bytes: Uint8Array) => new TextDecoder().decode(bytes);
 
