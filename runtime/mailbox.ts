@@ -116,38 +116,61 @@ export class Mailbox {
     this.#spinMs = size <= navigator.hardwareConcurrency ? SPIN_MS : 0;
   }
 
-  /** Looks into all places for a moment, or until no frame is `missing`. */
+  /**
+   * Looks into all places for a moment, or until no frame is `missing`.
+   *
+   * @throws Error as {@linkcode Mailbox.empty} does
+   */
   look(missing: () => number): void {
     const words = this.#words, start = performance.now();
     Atomics.store(words, STATE, LOOKING);
-    for (;;) {
-      const rings = Atomics.load(words, BELL);
-      this.empty();
-      const count = missing();
-      if (count === 0) break;
-      const spent = performance.now() - start;
-      if (spent >= LOOK_MS) break;
-      if (spent < this.#spinMs) continue;
-      Atomics.store(words, WAKE_AT, rings + count | 0);
-      Atomics.store(words, STATE, ASLEEP);
-      this.#memory.sleep(this.#bell, rings, LOOK_MS - spent);
-      Atomics.store(words, STATE, LOOKING);
+    try {
+      for (;;) {
+        const rings = Atomics.load(words, BELL);
+        this.empty();
+        const count = missing();
+        if (count === 0) break;
+        const spent = performance.now() - start;
+        if (spent >= LOOK_MS) break;
+        if (spent < this.#spinMs) continue;
+        Atomics.store(words, WAKE_AT, rings + count | 0);
+        Atomics.store(words, STATE, ASLEEP);
+        this.#memory.sleep(this.#bell, rings, LOOK_MS - spent);
+        Atomics.store(words, STATE, LOOKING);
+      }
+    } finally {
+      Atomics.store(words, STATE, AWAY); // or nobody would call this rank from its event loop again
     }
-    Atomics.store(words, STATE, AWAY);
     this.empty();
   }
 
-  /** Delivers what lies in all places. */
+  /**
+   * Delivers what lies in all places.
+   *
+   * @throws Error if a frame cannot be taken in
+   */
   empty(): void {
     for (let place = 0; place < this.#headers.length; place++) {
       const at = placeAt(place);
       if (Atomics.load(this.#words, at >> 2) === 0) continue;
-      const header = this.#headers[place];
-      const length = this.#words[(at + LENGTH_AT) >> 2];
-      const payload = this.#bytes.subarray(at + PAYLOAD_AT, at + PAYLOAD_AT + length);
-      this.#deliver(place >> 1, header, payload);
-      Atomics.store(this.#words, at >> 2, 0);
+      try {
+        this.#take(place, at);
+      } finally {
+        Atomics.store(this.#words, at >> 2, 0);
+      }
     }
+  }
+
+  #take(place: number, at: number): void {
+    const from = place >> 1, length = this.#words[(at + LENGTH_AT) >> 2];
+    if (length < 0 || length > MAILBOX_BYTES) {
+      throw new Error(
+        `cannot take in a frame from the memory shared with rank ${from}: its length must be ` +
+          `0 to ${MAILBOX_BYTES} bytes, found ${length}; somebody else has written there`,
+      );
+    }
+    const payload = this.#bytes.subarray(at + PAYLOAD_AT, at + PAYLOAD_AT + length);
+    this.#deliver(from, this.#headers[place], payload);
   }
 }
 
