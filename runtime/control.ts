@@ -36,6 +36,8 @@ export interface JoinOptions {
   readonly tls?: TlsMaterial;
   /** When to give up, on the clock of `performance.now()`. */
   readonly deadline: number;
+  /** Whether not to try again. @default {false} */
+  readonly once?: boolean;
 }
 
 /** How much longer than the rendezvous a rank waits, in ms: the rendezvous knows who is missing. */
@@ -59,7 +61,7 @@ export class Control {
 
   /** Dials the rendezvous and proves this rank to it. */
   static async connect(options: JoinOptions): Promise<Control> {
-    const { hostname, port, job, rank, tls, deadline } = options;
+    const { hostname, port, job, rank, tls, deadline, once } = options;
     const connection = await dialMember({
       endpoints: [{ kind: "tcp", hostname, port }],
       job,
@@ -69,6 +71,7 @@ export class Control {
       name: "the rendezvous",
       tls,
       deadline,
+      once,
     });
     return new Control(connection, options);
   }

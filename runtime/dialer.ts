@@ -28,6 +28,8 @@ export interface DialOptions {
   readonly tls?: TlsMaterial;
   /** When to give up, on the clock of `performance.now()`. */
   readonly deadline: number;
+  /** Whether not to try again. @default {false} */
+  readonly once?: boolean;
 }
 
 /**
@@ -38,7 +40,7 @@ export interface DialOptions {
  * @throws RendezvousError if the deadline has passed
  */
 export async function dialMember(options: DialOptions): Promise<Deno.Conn> {
-  const { endpoints, job, purpose, self, peer, name, tls, deadline } = options;
+  const { endpoints, job, purpose, self, peer, name, tls, deadline, once } = options;
   let hangUps = 0, pause = 10, last: unknown;
   for (let attempt = 0;; attempt++) {
     const endpoint = endpoints[Math.min(attempt, endpoints.length - 1)];
@@ -84,7 +86,7 @@ export async function dialMember(options: DialOptions): Promise<Deno.Conn> {
       last = error;
     }
     if (attempt < endpoints.length - 1) continue;
-    if (performance.now() + pause >= deadline) {
+    if (once || performance.now() + pause >= deadline) {
       throw new RendezvousError(
         `rank ${self} cannot reach ${name} at ${describeEndpoint(endpoint)}: ` +
           `${last instanceof Error ? last.message : String(last)}`,

@@ -6,14 +6,17 @@
 
 import { secretLine } from "./_stdin.ts";
 import { RendezvousError } from "./errors.ts";
-import { credentials } from "./handshake.ts";
-import { listenAt, type TlsMaterial } from "./endpoint.ts";
-import { readMeeting, writeMeeting } from "./meeting_file.ts";
+import { type Credentials, credentials } from "./handshake.ts";
+import { isLoopback, listenAt, type TlsMaterial } from "./endpoint.ts";
+import { type MeetingNote, readMeeting, writeMeeting } from "./meeting_file.ts";
 import { buildMesh, openDoors } from "./mesh.ts";
 import { MeshTransport } from "./mesh_transport.ts";
 import { type Place, readTls } from "./place.ts";
 import { Control } from "./control.ts";
 import { Rendezvous } from "./rendezvous.ts";
+
+/** How long a rank waits before it reads again where rank 0 is, in ms. */
+const RETRY_MS = 100;
 
 /** What the ranks have to connect with each other even if the last one joined late, in ms. */
 const MESH_MS = 10_000;
@@ -25,24 +28,39 @@ const MESH_MS = 10_000;
  * @throws HandshakeError if this rank's secret is not the job's
  */
 export async function joinJob(place: Place): Promise<MeshTransport> {
+  const abandon: (() => void)[] = [];
+  try {
+    return await join(place, (close) => abandon.push(close));
+  } catch (error) {
+    for (const close of abandon.reverse()) close();
+    throw error;
+  }
+}
+
+/** As {@linkcode joinJob}; `opened` takes what closes again what has been opened. */
+async function join(place: Place, opened: (close: () => void) => void): Promise<MeshTransport> {
   const { rank, size, timeoutMs, medium, sockets, link } = place;
   const tls = place.tls === null ? undefined : await readTls(place.tls);
   const deadline = performance.now() + place.joinMs;
-  const { address, secret } = place.starter === null || place.rendezvous !== null && rank !== 0
-    ? { address: place.rendezvous!, secret: await readSecret(place) }
-    : rank === 0
-    ? await holdRendezvous(place, tls, deadline)
-    : await findRendezvous(place, deadline);
-  const job = await credentials(place.job, secret);
-  const control = await Control.connect({ ...address, job, rank, size, tls, deadline });
+  const { control, job, hostname } = place.meeting !== null && rank !== 0
+    ? await followMeeting(place, tls, deadline)
+    : await connect(
+      place,
+      place.starter === null || rank !== 0
+        ? { address: place.rendezvous!, secret: await readSecret(place) }
+        : await holdRendezvous(place, tls, deadline, opened),
+      tls,
+      deadline,
+    );
+  opened(() => control.close());
+  if (place.starter !== null && !place.near) checkReachable(hostname, control.localHostname);
   const doors = openDoors(rank, control.localHostname, medium, sockets, tls);
+  opened(() => {
+    for (const listener of doors.listeners) close(listener);
+  });
   const host = place.host ?? control.localHostname;
   // The rendezvous has been there for some time already, so it is the first to give up.
-  const table = await control.join(host, doors.endpoints, performance.now() + place.joinMs)
-    .catch((error) => {
-      for (const listener of doors.listeners) listener.close();
-      throw error;
-    });
+  const table = await control.join(host, doors.endpoints, performance.now() + place.joinMs);
   const connections = await buildMesh({
     rank,
     job,
@@ -50,9 +68,6 @@ export async function joinJob(place: Place): Promise<MeshTransport> {
     doors,
     tls,
     deadline: Math.max(deadline, performance.now() + MESH_MS),
-  }).catch((error) => {
-    control.close();
-    throw error;
   });
   const hosts = table.map(({ host }) => host);
   // Whoever asks for sockets of one kind gets them, and no memory in their place.
@@ -70,6 +85,23 @@ export async function joinJob(place: Place): Promise<MeshTransport> {
   });
 }
 
+/**
+ * Checks, where ranks may be on several hosts, that a rank is not about to tell the others an address
+ * that is theirs. Debian gives a host's own name such an address in /etc/hosts.
+ *
+ * @param hostname of the rendezvous; a loopback address that somebody wrote there was meant
+ * @param localHostname from where this rank has reached it
+ * @throws RendezvousError if others cannot reach this rank there
+ */
+export function checkReachable(hostname: string, localHostname: string): void {
+  if (isLoopback(hostname) || !isLoopback(localHostname)) return;
+  throw new RendezvousError(
+    `${hostname} is ${localHostname} on this host, an address that ranks on other hosts cannot reach: ` +
+      "set CELGC_ADDRESS to an address of rank 0's host that they can, or name such a one in " +
+      "CELGC_RENDEZVOUS if that is set; if all ranks run on this host, CELGC_ADDRESS=127.0.0.1 says so",
+  );
+}
+
 /** Where the rendezvous is, and the job's secret. */
 interface Found {
   readonly address: { readonly hostname: string; readonly port: number };
@@ -81,30 +113,81 @@ async function holdRendezvous(
   place: Place,
   tls: TlsMaterial | undefined,
   deadline: number,
+  opened: (close: () => void) => void,
 ): Promise<Found> {
   const { near, rendezvous, meeting, size } = place;
   const secret = place.secretFile === null
     ? crypto.getRandomValues(new Uint8Array(32))
     : await readSecret(place);
-  const hostname = near ? "127.0.0.1" : "0.0.0.0";
+  const here = near && (rendezvous === null || isLoopback(rendezvous.hostname));
+  const hostname = here ? rendezvous?.hostname ?? "127.0.0.1" : "0.0.0.0";
   const listener = listenAt({ kind: "tcp", hostname, port: rendezvous?.port ?? 0 }, tls);
   const { port } = listener.addr as Deno.NetAddr;
-  new Rendezvous({
+  let remove = () => {};
+  const server = new Rendezvous({
     listener,
     job: await credentials(place.job, secret),
     size,
     alone: true,
     deadline,
-    events: { complete: () => meeting !== null && Deno.remove(meeting).catch(() => {}) },
+    events: { complete: () => remove() },
   });
-  const address = { hostname: rendezvous?.hostname ?? (near ? hostname : Deno.hostname()), port };
-  if (meeting !== null) await writeMeeting(meeting, { ...address, secret: encodeHex(secret) });
+  opened(() => server.close());
+  const known = rendezvous?.hostname ?? (near ? hostname : place.address ?? Deno.hostname());
+  const address = { hostname: known, port };
+  if (meeting !== null) {
+    remove = await writeMeeting(meeting, { ...address, secret: encodeHex(secret) });
+    opened(remove);
+  }
   return { address, secret };
 }
 
-async function findRendezvous({ meeting }: Place, deadline: number): Promise<Found> {
-  const { secret, ...address } = await readMeeting(meeting!, deadline);
-  return { address, secret: decodeHex(secret) };
+/**
+ * Reads where rank 0 is and goes there, again and again: the file may be one that an earlier job left,
+ * until rank 0 of this one takes it away.
+ */
+async function followMeeting(
+  place: Place,
+  tls: TlsMaterial | undefined,
+  deadline: number,
+): Promise<Connected> {
+  for (;; await new Promise((resolve) => setTimeout(resolve, RETRY_MS))) {
+    const note: MeetingNote = await readMeeting(place.meeting!, deadline);
+    const found = { address: note, secret: decodeHex(note.secret) };
+    try {
+      return await connect(place, found, tls, deadline, true);
+    } catch (error) {
+      if (performance.now() >= deadline) throw error;
+    }
+  }
+}
+
+/** A rank's connection to the rendezvous, and what proved it. */
+interface Connected {
+  readonly control: Control;
+  readonly job: Credentials;
+  /** Where the rendezvous is. */
+  readonly hostname: string;
+}
+
+async function connect(
+  place: Place,
+  { address: { hostname, port }, secret }: Found,
+  tls: TlsMaterial | undefined,
+  deadline: number,
+  once = false,
+): Promise<Connected> {
+  const { rank, size } = place, job = await credentials(place.job, secret);
+  const control = await Control.connect({ hostname, port, job, rank, size, tls, deadline, once });
+  return { control, job, hostname };
+}
+
+function close(listener: Deno.Listener): void {
+  try {
+    listener.close();
+  } catch {
+    // The mesh has closed it.
+  }
 }
 
 async function readSecret({ secretFile }: Place): Promise<Uint8Array> {

@@ -12,6 +12,9 @@ import { RendezvousError } from "./errors.ts";
 /** How often the file is looked for, in ms. */
 const LOOK_MS = 50;
 
+/** Most bytes that are read. */
+const LARGEST_NOTE = 4096;
+
 /** What the file says. */
 export interface MeetingNote {
   readonly hostname: string;
@@ -25,16 +28,36 @@ export function defaultFolder(environment: (name: string) => string | undefined)
   return environment("TMPDIR") ?? "/tmp";
 }
 
-/** Where the file of a job is. */
+/**
+ * Where the file of a job is.
+ *
+ * @throws RendezvousError on Windows, where files have no owner and mode by which to trust them
+ */
 export function meetingPath(folder: string, job: string): string {
+  if (Deno.build.os === "windows") {
+    throw new RendezvousError(
+      "cannot find the other ranks by a file on Windows, where it cannot be told who may read it: set " +
+        "CELGC_RENDEZVOUS to host:port of rank 0 and CELGC_SECRET_FILE",
+    );
+  }
   return join(folder, `celgc-${job}-${Deno.uid() ?? 0}`);
 }
 
-/** Writes the file, readable for this user alone. */
-export async function writeMeeting(path: string, note: MeetingNote): Promise<void> {
-  const part = `${path}.${Deno.pid}`;
+/**
+ * Writes the file, readable for this user alone, in place of any that an earlier job has left.
+ *
+ * @returns removes the file again, unless it has become another job's; what is left to do when this
+ *   process ends is done then
+ */
+export async function writeMeeting(path: string, note: MeetingNote): Promise<() => void> {
+  const part = `${path}.${Deno.pid}`, text = JSON.stringify(note);
   try {
-    await Deno.writeTextFile(part, JSON.stringify(note), { createNew: true, mode: 0o600 });
+    for (const old of [path, part]) {
+      await Deno.remove(old).catch((error) => {
+        if (!(error instanceof Deno.errors.NotFound)) throw error;
+      });
+    }
+    await Deno.writeTextFile(part, text, { createNew: true, mode: 0o600 });
     await Deno.rename(part, path);
   } catch (error) {
     throw new RendezvousError(
@@ -42,6 +65,16 @@ export async function writeMeeting(path: string, note: MeetingNote): Promise<voi
       { cause: error },
     );
   }
+  const remove = () => {
+    removeEventListener("unload", remove);
+    try {
+      if (Deno.readTextFileSync(path) === text) Deno.removeSync(path);
+    } catch {
+      // Gone already.
+    }
+  };
+  addEventListener("unload", remove);
+  return remove;
 }
 
 /**
@@ -52,26 +85,61 @@ export async function writeMeeting(path: string, note: MeetingNote): Promise<voi
  */
 export async function readMeeting(path: string, deadline: number): Promise<MeetingNote> {
   for (;;) {
-    const found = await Deno.lstat(path).catch((error) => {
-      if (error instanceof Deno.errors.NotFound) return null;
-      throw error;
-    });
-    if (found !== null) {
-      const { isFile, uid, mode } = found;
-      if (!isFile || uid !== Deno.uid() || mode === null || (mode & 0o077) !== 0) {
-        throw new RendezvousError(
-          `cannot trust ${path}: it must be a file of this user's with mode 0600`,
-        );
-      }
-      return JSON.parse(await Deno.readTextFile(path));
-    }
+    const note = await readNow(path);
+    if (note !== null) return note;
     if (performance.now() > deadline) {
       throw new RendezvousError(
-        `rank 0 has not written ${path} in time: it has not called init(), or its job has another ` +
+        `rank 0 has not written ${path} in time: it has not called init() or has given up, or its job has another ` +
           "name (then set CELGC_JOB to the same one on all ranks), or it runs on another host (then set " +
           "CELGC_FOLDER to a folder that all hosts share)",
       );
     }
     await new Promise((resolve) => setTimeout(resolve, LOOK_MS));
   }
+}
+
+/** What the file says; null if there is none. */
+async function readNow(path: string): Promise<MeetingNote | null> {
+  try {
+    // Opening a pipe would wait for its writer, and a link leads elsewhere: so first without opening.
+    checkOwner(path, await Deno.lstat(path));
+    using file = await Deno.open(path);
+    checkOwner(path, await file.stat());
+    const text = new Uint8Array(LARGEST_NOTE);
+    let length = 0;
+    for (let n; (n = await file.read(text.subarray(length)));) length += n;
+    return parseNote(path, new TextDecoder().decode(text.subarray(0, length)));
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return null;
+    throw error;
+  }
+}
+
+function checkOwner(path: string, { isFile, uid, mode }: Deno.FileInfo): void {
+  if (isFile && uid === Deno.uid() && mode !== null && (mode & 0o077) === 0) return;
+  throw new RendezvousError(
+    `cannot trust ${path}: it must be a file of this user's with mode 0600`,
+  );
+}
+
+/** Reads the text; errors do not show it, since it has the secret. */
+function parseNote(path: string, text: string): MeetingNote {
+  let note: Partial<Record<keyof MeetingNote, unknown>> | null;
+  try {
+    note = JSON.parse(text);
+  } catch {
+    note = null;
+  }
+  const { hostname, port, secret } = note ?? {};
+  if (
+    typeof hostname === "string" && /^[\w.:%-]{1,255}$/.test(hostname) &&
+    typeof port === "number" && Number.isInteger(port) && port >= 1 && port <= 65535 &&
+    typeof secret === "string" && /^[0-9a-f]{64}$/.test(secret)
+  ) {
+    return { hostname, port, secret };
+  }
+  throw new RendezvousError(
+    `cannot read ${path}: it must have a host, a port and a secret of 64 hexadecimal digits, as rank 0 ` +
+      "of this version writes them; remove the file and start the job again",
+  );
 }

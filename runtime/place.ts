@@ -20,6 +20,7 @@
  *
  *     CELGC_PLACE        whose variables to believe: torchrun, slurm, openmpi, pmi, kubernetes, none
  *     CELGC_FOLDER       folder that all hosts share, by which the ranks find each other
+ *     CELGC_ADDRESS      address of rank 0's host that all can reach; the host's name if not set
  *
  * @module
  */
@@ -49,6 +50,8 @@ export interface Place {
   readonly rendezvous: { readonly hostname: string; readonly port: number } | null;
   /** File by which the ranks find each other, or null. */
   readonly meeting: string | null;
+  /** The address of rank 0's host to write to that file, or null for the host's name. */
+  readonly address: string | null;
   /** Whether all ranks are known to be on this host. */
   readonly near: boolean;
   readonly timeoutMs: number;
@@ -109,6 +112,7 @@ function launched(environment: Environment): Place {
     starter: null,
     rendezvous: readAddress(need("CELGC_RENDEZVOUS")),
     meeting: null,
+    address: null,
     near: false,
     ...conduct(environment),
   };
@@ -152,6 +156,7 @@ function ownPlace(environment: Environment): Place | null {
     meeting: address === null
       ? meetingPath(shared ?? defaultFolder(environment), checkJob(job))
       : null,
+    address: environment("CELGC_ADDRESS") ?? null,
     near,
     ...rest,
   };

@@ -25,6 +25,7 @@ Deno.test("a rank's place is read from the environment", () => {
     starter: null,
     rendezvous: { hostname: "::1", port: 4567 },
     meeting: null,
+    address: null,
     near: false,
     timeoutMs: 60_000,
     joinMs: 60_000,

@@ -2,6 +2,7 @@
 
 import assert from "node:assert/strict";
 import { RendezvousError } from "../../runtime/errors.ts";
+import { checkReachable } from "../../runtime/join.ts";
 import { findPlace } from "../../runtime/place.ts";
 import { foreignPlace } from "../../runtime/scheduler.ts";
 import { program } from "./_jobs.ts";
@@ -135,7 +136,9 @@ for (
 Deno.test("ranks on several hosts meet in a folder that they share, or at an address", () => {
   const folder = findPlace(reader({ ...SLURM, CELGC_FOLDER: "/shared" }))!;
   assert.equal(folder.meeting, `/shared/celgc-slurm-77-0-${Deno.uid()}`);
-  assert.deepEqual([folder.rendezvous, folder.near], [null, false]);
+  assert.deepEqual([folder.rendezvous, folder.near, folder.address], [null, false, null]);
+  const named = { ...SLURM, CELGC_FOLDER: "/shared", CELGC_ADDRESS: "10.0.0.7" };
+  assert.equal(findPlace(reader(named))!.address, "10.0.0.7");
   const secret = { CELGC_SECRET_FILE: "/run/secret" };
   const address = findPlace(reader({ ...SLURM, ...secret, CELGC_RENDEZVOUS: "node1:4000" }))!;
   assert.deepEqual(address.rendezvous, { hostname: "node1", port: 4000 });
@@ -219,9 +222,51 @@ Deno.test("ranks without a launcher of which one never comes end, naming it", as
       assert.equal(code, 1, stderr);
       assert.match(stderr, /RendezvousError: .*cannot join: .*missing: rank 2/);
     }
+    assert.deepEqual([...Deno.readDirSync(folder)], []);
   } finally {
     await Deno.remove(folder, { recursive: true });
   }
+});
+
+Deno.test("ranks are not misled by what a killed job has left", async () => {
+  const folder = await Deno.makeTempDir();
+  // Whoever got the port since then: it hangs up.
+  using stranger = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  const dialled = Promise.withResolvers<void>();
+  const accepting = (async () => {
+    for await (const connection of stranger) {
+      connection.close();
+      dialled.resolve();
+    }
+  })();
+  try {
+    const path = `${folder}/celgc-openmpi-6-${Deno.uid()}`;
+    const note = { hostname: "127.0.0.1", port: stranger.addr.port, secret: "0a".repeat(32) };
+    await Deno.writeTextFile(path, JSON.stringify(note), { mode: 0o600 });
+    const variables = { PMIX_NAMESPACE: "6", CELGC_FOLDER: folder };
+    const early = startSome([1], 2, variables);
+    await Promise.race([dialled.promise, early]);
+    const ended = [...await startSome([0], 2, variables), ...await early];
+    for (const [rank, { code, stdout, stderr }] of ended.entries()) {
+      assert.equal(code, 0, stderr);
+      assert.equal(stdout, `rank ${rank} of 2: 3\n`);
+    }
+    assert.deepEqual([...Deno.readDirSync(folder)], []);
+  } finally {
+    stranger.close();
+    await accepting.catch(() => {});
+    await Deno.remove(folder, { recursive: true });
+  }
+});
+
+Deno.test("an address that is another host's own is not given to it", () => {
+  assert.throws(() => checkReachable("node1", "127.0.1.1"), (error) => {
+    assert(error instanceof RendezvousError);
+    assert.match(error.message, /node1 is 127.0.1.1 on this host.*CELGC_ADDRESS/);
+    return true;
+  });
+  checkReachable("node1", "10.0.0.7");
+  checkReachable("127.0.0.1", "127.0.0.1");
 });
 
 Deno.test("a rank without a launcher that fails is missed by all others", async () => {
