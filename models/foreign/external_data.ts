@@ -76,7 +76,16 @@ function placesOf(model: onnx.ModelProto): Place[] {
           `the tensor "${tensor.name}" lies in "${location}", which is no path inside the model's folder`,
         );
       }
-      const number = (key: string) => entries.has(key) ? Number(entries.get(key)) : null;
+      const number = (key: string) => {
+        const text = entries.get(key);
+        if (text === undefined) return null;
+        const value = /^\d+$/.test(text) ? Number(text) : NaN;
+        if (Number.isSafeInteger(value)) return value;
+        throw new OnnxFileError(
+          `the tensor "${tensor.name}" has the ${key} "${text}" in ${location}; it must be a number ` +
+            `of bytes`,
+        );
+      };
       return { tensor, location, offset: number("offset") ?? 0, length: number("length") };
     });
 }

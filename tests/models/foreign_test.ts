@@ -355,11 +355,9 @@ Deno.test("what is wrong with a file is said with names and a way out", () => {
     length.value = { case: "dimParam", value: "features" };
   });
   refuse(symbolic, /axis 1 .*"pixels".*give dims: \{ "features": … \}/);
-  assert.equal(
-    foreignModel(symbolic, { dims: { features: 4 } }).build({ batchSize: 2, mode: "train" }).loss
-      .type,
-    "float32",
-  );
+  const { loss } = foreignModel(symbolic, { dims: { features: 4 } })
+    .build({ batchSize: 2, mode: "train" });
+  assert.equal(loss.type, "float32");
 });
 
 /** What PyTorch's and others' exporters write for common networks. */
@@ -381,9 +379,8 @@ Deno.test("every operator that exporters commonly write has a gradient and runs 
 });
 
 Deno.test("the report names operators that are not known, and what leaves the GPU", () => {
-  const unknown = checkModel(
-    fileOf(perceptron, ({ graph }) => graph!.node[1].opType = "Frobnicate"),
-  );
+  const file = fileOf(perceptron, ({ graph }) => graph!.node[1].opType = "Frobnicate");
+  const unknown = checkModel(file);
   assert.deepEqual(unknown.operators.map(({ op, known }) => [op, known]), [
     ["Frobnicate", false],
     ["MatMul", true],

@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { Buffer } from "node:buffer";
 import { create, fromBinary, onnx, toBinary } from "../../deps.ts";
 import { encodeModel, Graph } from "../../models/mod.ts";
 import { checkFile } from "../../tasks/cli/check_file.ts";
@@ -27,9 +28,9 @@ function networkFile(change: (model: onnx.ModelProto) => void = () => {}): Uint8
 const GOOD = networkFile();
 
 /** The same with a tensor of 108 floats in another file, from byte 8 on. */
-const outside = (location: string) =>
+const outside = (location: string, offset = "8") =>
   networkFile(({ graph }) => {
-    const tensor = graph!.initializer[0], place = { location, offset: "8", length: "432" };
+    const tensor = graph!.initializer[0], place = { location, offset, length: "432" };
     tensor.dataLocation = onnx.TensorProto_DataLocation.EXTERNAL;
     tensor.rawData = new Uint8Array(0);
     tensor.externalData = Object.entries(place).map(([key, value]) =>
@@ -91,7 +92,11 @@ Deno.test("a file that cannot be read is refused in one line that says why", asy
   };
   await refuse(new TextEncoder().encode("# no model"), /not an ONNX model/);
   await refuse(new Uint8Array(0), /not an ONNX model/);
-  for (let length = 1; length < GOOD.length; length += 29) {
+  // Inside the first initializer, which is most of the file and part of the one field of the graph.
+  const { rawData } = fromBinary(onnx.ModelProtoSchema, GOOD).graph!.initializer[0];
+  const start = Buffer.from(GOOD).indexOf(rawData);
+  assert(start > 0 && rawData.length === 432);
+  for (let length = start + 1; length < start + 432; length += 43) {
     await refuse(GOOD.subarray(0, length), /not an ONNX model/);
   }
   await refuse(networkFile((m) => m.opsetImport[0].version = 6n), /opset 6; 9 is the oldest/);
@@ -102,6 +107,9 @@ Deno.test("a file that cannot be read is refused in one line that says why", asy
   );
   await refuse(outside("/etc/hostname"), /no path inside the model's folder/);
   await Deno.writeFile(`${folder.path}/short.bin`, new Uint8Array(11));
+  for (const offset of ["much", "-8", "1.5", "", "9".repeat(17)]) {
+    await refuse(outside("short.bin", offset), /has the offset ".*" in short\.bin; it must be/);
+  }
   await refuse(outside("short.bin"), /lie at 8 to 440 of short\.bin, which has 11 bytes/);
   const halves = networkFile(({ graph }) =>
     graph!.initializer[0].dataType = onnx.TensorProto_DataType.FLOAT16

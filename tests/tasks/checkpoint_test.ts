@@ -101,9 +101,12 @@ Deno.test({
       "the first attempt's log stays",
     );
     for (let rank = 0; rank < SMALL.ranks; rank++) {
-      const lines = (await Deno.readTextFile(`${out}/rank-${rank}.before.log`)).trim().split("\n");
-      assert.equal(lines.length, 1, "one line and no stack");
-      assert.match(lines[0], /^$|^cannot complete .*: lost rank \d on .*: it was ended by SIGKILL/);
+      const log = (await Deno.readTextFile(`${out}/rank-${rank}.before.log`)).trim();
+      assert.doesNotMatch(log, /^ +at /m, "no stack");
+      // Which of the two the survivor hears first is for the system to say.
+      const reason = /ended by SIGKILL|connection closed without a goodbye/;
+      if (log !== "") assert.match(log, /^cannot complete .*: lost rank \d on .*: /m);
+      if (log !== "") assert.match(log, reason);
     }
   },
 });

@@ -8,6 +8,7 @@ import { init } from "../../runtime/init.ts";
 import { Exchange } from "../../tasks/exchange.ts";
 import type { MetricRecord } from "../../tasks/metrics.ts";
 import { openStepper, type StepResult, type SubmittedStep } from "../../tasks/stepper.ts";
+import { hasWebGpu, webGpuNote } from "../models/_placement.ts";
 import { mlp, mlpTask } from "./_mlp.ts";
 import { trainMlp } from "./_train_mlp.ts";
 
@@ -17,8 +18,11 @@ const SIZE = { learningRate: 0.8, clipThreshold: 0.3 }, BATCH = 4;
 const comm = await init();
 
 for (const kind of ["cpu", "wasm", "webgpu"] as DeviceKind[]) {
+  const absent = kind === "webgpu" && !hasWebGpu;
   Deno.test({
-    name: `${kind}: steps submitted ahead are those taken one by one, bit for bit`,
+    name: `${kind}: steps submitted ahead are those taken one by one, bit for bit` +
+      (absent ? webGpuNote : ""),
+    ignore: absent,
     // The engines keep threads, timers and wasm memory for the life of the process.
     sanitizeOps: false,
     sanitizeResources: false,
@@ -61,7 +65,8 @@ function gist(record: MetricRecord) {
   return { type, rank, step, epoch, round, samples, bytesSent, bytesReceived };
 }
 
-Deno.test("a GPU's records are the CPU's", async () => {
+const name = `a GPU's records are the CPU's${webGpuNote}`;
+Deno.test({ name, ignore: !hasWebGpu }, async () => {
   const options = { ranks: 2, interval: 5, maxSteps: 13, batchSize: BATCH, evalEvery: 0.07 };
   const rest = { lr: 0.8, clip: 0.3, seed: 5 };
   const gpu = await trainMlp({ ...options, ...rest, device: "webgpu" });
