@@ -11,10 +11,10 @@ import { shareFiles } from "../carried_files.ts";
 import { distance, Exchange } from "../exchange.ts";
 import { openJob } from "../open_job.ts";
 import type { Options } from "../options.ts";
-import { algorithmOf } from "../resolve.ts";
 import { openStepper, type Stepper } from "../stepper.ts";
 import type { TrainParts } from "../train.ts";
 import type { Measured, OverRanks, TimedAllreduce, Way } from "./measured.ts";
+import { plannedAlgorithm } from "./planned.ts";
 
 /** Steps before the first that counts. */
 const WARM_UP = 2;
@@ -52,6 +52,8 @@ export interface MeasureOptions {
   readonly options: Options;
   /** The algorithms whose steps are taken, one after the other. */
   readonly algorithms: readonly Options["algorithm"][];
+  /** The intervals that will be predicted: steps of every kind that a round of these has are timed. */
+  readonly intervals: readonly number[];
 }
 
 /** What is measured instead of what the options name, and where the files are that they name. */
@@ -68,7 +70,7 @@ export interface MeasuredParts extends Pick<TrainParts, "model" | "task"> {
  */
 export async function measure(
   comm: Communicator,
-  { options, algorithms }: MeasureOptions,
+  { options, algorithms, intervals }: MeasureOptions,
   parts: MeasuredParts = {},
 ): Promise<Measured> {
   await using stack = new AsyncDisposableStack();
@@ -81,9 +83,12 @@ export async function measure(
   const timed: Timed[] = [];
   let stepper: Stepper | undefined;
   for (const name of algorithms) {
-    const algorithm = algorithmOf({ ...options, algorithm: name });
+    const algorithm = plannedAlgorithm(options, name);
     const gradients = new Set<Way>();
-    for (let t = 1; t <= options.interval; t++) gradients.add(algorithm.exchange(t).gradients);
+    for (const interval of intervals) {
+      const { exchange } = plannedAlgorithm(options, name, interval);
+      for (let t = 1; t <= interval; t++) gradients.add(exchange(t).gradients);
+    }
     const ways = [...gradients].filter((way) => timed.every((other) => other.way !== way));
     if (ways.length === 0) continue;
     const { batchSize, seed } = options, { rank } = comm, { length = 1 } = task.batch(1);

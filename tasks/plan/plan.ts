@@ -12,9 +12,11 @@ import { gatherFiles, keepFiles } from "../carried_files.ts";
 import { findData, processesOf, RunFailedError } from "../launch.ts";
 import { OptionError } from "../option.ts";
 import type { Options } from "../options.ts";
-import { algorithmOf, asOptionError, resolveOptions } from "../resolve.ts";
+import { asOptionError, resolveOptions } from "../resolve.ts";
 import type { ViewKind } from "../run_view.ts";
+import type { MeasureOptions } from "./measure.ts";
 import type { Measured } from "./measured.ts";
+import { plannedAlgorithm } from "./planned.ts";
 import { predict, type Prediction } from "./predict.ts";
 
 /** What is to be planned: any option of `launch` by its name in code. */
@@ -82,7 +84,9 @@ export async function plan(given: PlanOptions = {}): Promise<RunPlan> {
   if (options.data !== null) options.data = await findData(options, view);
   const { link, ranks } = options;
   const algorithm = hasRounds(options.algorithm) ? options.algorithm : "celgc";
-  const measured = await measureRanks(options, algorithm, shaped, signal);
+  const all = [...new Set(intervals ?? [...INTERVALS, options.interval])].sort((a, b) => a - b);
+  const asked = { options, algorithms: [algorithm, "naive-parallel"], intervals: all } as const;
+  const measured = await measureRanks(asked, shaped, signal);
   const { steps, epochs } = measured.run;
   const shape = link === null || shaped ? null : parseLink(link);
   const network = shape && {
@@ -90,11 +94,7 @@ export async function plan(given: PlanOptions = {}): Promise<RunPlan> {
     bytesPerSecond: shape.bitsPerSecond / 8,
   };
   const predictOne = (name: Options["algorithm"], interval: number | null) => {
-    const described = algorithmOf({
-      ...options,
-      algorithm: name,
-      interval: interval ?? options.interval,
-    });
+    const described = plannedAlgorithm(options, name, interval ?? options.interval);
     const participants = interval === null ? ranks : options.participants ?? ranks;
     return {
       algorithm: name,
@@ -102,7 +102,6 @@ export async function plan(given: PlanOptions = {}): Promise<RunPlan> {
       ...predict(measured, described, steps, network, participants),
     };
   };
-  const all = [...new Set(intervals ?? [...INTERVALS, options.interval])].sort((a, b) => a - b);
   const runs = [
     predictOne("naive-parallel", null),
     ...all.map((interval) => predictOne(algorithm, interval)),
@@ -135,15 +134,14 @@ function checkPlan(given: Partial<Options>, shaped: boolean): void {
 }
 
 async function measureRanks(
-  options: Options,
-  algorithm: Options["algorithm"],
+  asked: MeasureOptions,
   shaped: boolean,
   signal: AbortSignal | undefined,
 ): Promise<Measured> {
+  const { options } = asked;
   const directory = await Deno.realPath(await Deno.makeTempDir({ prefix: "celgc-plan-" }));
   try {
     await keepFiles(directory, await gatherFiles(options));
-    const asked = { options, algorithms: [algorithm, "naive-parallel"] };
     await Deno.writeTextFile(join(directory, "options.json"), JSON.stringify(asked));
     const { link: _, ...processes } = processesOf(options, directory);
     const { code, failure, interrupted } = await launchProgram({

@@ -8,6 +8,7 @@
 import { join } from "node:path";
 import { init } from "../../runtime/init.ts";
 import { DataError } from "../data/data_error.ts";
+import { OptionError } from "../option.ts";
 import { measure, type MeasureOptions } from "./measure.ts";
 
 if (import.meta.main) {
@@ -22,7 +23,7 @@ if (import.meta.main) {
       await Deno.writeTextFile(join(directory, "measured.json"), JSON.stringify(measured));
     }
   } catch (error) {
-    if (!(error instanceof DataError)) throw error;
+    if (!(error instanceof DataError || error instanceof OptionError)) throw error;
     console.error(error.message);
     Deno.exit(1);
   }
