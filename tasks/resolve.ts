@@ -46,22 +46,28 @@ export function resolveOptions(given: Readonly<Record<string, unknown>>): Option
     }
     options.ranks = 1;
   }
+  if (ALL_RANKS.includes(options.algorithm) && (explicit.participants ?? null) === null) {
+    options.participants = null;
+  }
   if (options.participants !== null && options.participants > options.ranks) {
     throw new OptionError(
       `--participants must be at most --ranks, ${options.ranks}, not ${options.participants}`,
     );
   }
-  if (TOGETHER.includes(options.algorithm)) {
-    const { algorithm, participants, average } = options;
-    if (participants !== null && participants < options.ranks) {
+  const together = TOGETHER.includes(options.algorithm);
+  if (together || ALL_RANKS.includes(options.algorithm)) {
+    const { algorithm, ranks, participants } = options;
+    if (participants !== null && participants < ranks) {
       throw new OptionError(
-        `--algorithm ${algorithm} needs all ${options.ranks} ranks in every round, not ` +
-          `--participants ${participants}`,
+        `--algorithm ${algorithm} needs all ${ranks} ranks in every ` +
+          `${together ? "round" : "step"}, not --participants ${participants}`,
       );
     }
-    if (average !== "after") {
-      throw new OptionError(`--algorithm ${algorithm} averages after the step, not before it`);
-    }
+  }
+  if (together && options.average !== "after") {
+    throw new OptionError(
+      `--algorithm ${options.algorithm} averages after the step, not before it`,
+    );
   }
   if (options.syncEvery !== null) {
     checkTimed(options, explicit);
@@ -189,6 +195,12 @@ function outerOf({ outerLr, outerMomentum }: Options) {
 
 /** Algorithms whose rounds begin at one point for all ranks. */
 const TOGETHER: readonly Options["algorithm"][] = ["slowmo", "diloco", "episode"];
+
+/**
+ * Algorithms that have no rounds in which some ranks could take part: the baseline's gradients are all
+ * ranks' at every step. A preset's participants are not for them.
+ */
+const ALL_RANKS: readonly Options["algorithm"][] = ["naive-parallel", "single"];
 
 /** Turns a library's RangeError, whose message names the value, into an option's. */
 function named(check: () => void): void {

@@ -3,7 +3,15 @@ import type { Options } from "../options.ts";
 type Names = readonly (keyof Options)[];
 
 const OUTER: Names = ["outerLr", "outerMomentum"];
-const EVERY_STEP: Names = ["interval", "syncEvery", "average", "clipBy", ...OUTER];
+const EVERY_STEP: Names = [
+  "interval",
+  "syncEvery",
+  "average",
+  "overlap",
+  "participants",
+  "clipBy",
+  ...OUTER,
+];
 
 /**
  * Options that have no effect on an algorithm. Cells that differ in these alone are one cell.
@@ -15,16 +23,16 @@ export function unheeded(algorithm: string): Names {
     case "naive-parallel":
       return EVERY_STEP;
     case "single":
-      return [...EVERY_STEP, "ranks", "participants", "partition"];
+      return [...EVERY_STEP, "ranks", "partition"];
     case "local-sgd":
       return ["clip", "clipBy", "decayClip", ...OUTER];
     case "celgc":
       return OUTER;
     case "episode":
-      return ["average", "clipBy", ...OUTER];
+      return ["average", "overlap", "clipBy", ...OUTER];
     case "slowmo":
     case "diloco":
-      return ["average"];
+      return ["average", "overlap"];
     default:
       return [];
   }

@@ -115,6 +115,20 @@ Deno.test("options that contradict each other are refused", () => {
   }
 });
 
+Deno.test("the baseline takes all ranks: a preset's participants are not for it, given ones are refused", () => {
+  const preset = "ptb-partial-participation", data = "dir";
+  const of = (given: Record<string, unknown>) => resolveOptions({ preset, data, ...given });
+  assert.equal(of({}).participants, 6);
+  assert.equal(of({ algorithm: "naive-parallel" }).participants, null);
+  assert.equal(of({ algorithm: "naive-parallel", ranks: 2 }).participants, null);
+  assert.equal(of({ algorithm: "single" }).participants, null);
+  assert.equal(of({ algorithm: "naive-parallel", participants: 8 }).participants, 8);
+  assert.throws(
+    () => of({ algorithm: "naive-parallel", participants: 6 }),
+    /--algorithm naive-parallel needs all 8 ranks in every step, not --participants 6/,
+  );
+});
+
 Deno.test("a single rank is what the algorithm of that name gets", () => {
   const options = resolveOptions({ algorithm: "single" });
   assert.equal(options.ranks, 1);

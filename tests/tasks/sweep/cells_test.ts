@@ -74,6 +74,31 @@ Deno.test("an axis of the outer step leaves algorithms without one single", () =
   );
 });
 
+Deno.test("the baseline waits for its averages, and takes all ranks, whatever its cells do", () => {
+  const overlapping = planCells({ overlap: true, interval: [2, 4] }, true).cells;
+  assert.deepEqual(overlapping.map(({ options: o }) => [o.algorithm, o.overlap]), [
+    ["naive-parallel", false],
+    ["celgc", true],
+    ["celgc", true],
+  ]);
+  assert.deepEqual(names({ participants: [6, 8] }, true), [
+    "algorithm=naive-parallel",
+    "participants=6",
+    "participants=8",
+  ]);
+  const preset = planCells({ preset: "ptb-partial-participation", data: "dir" }, true).cells;
+  assert.deepEqual(preset.map(({ options }) => options.participants), [null, 6]);
+  assert.deepEqual(
+    names({ algorithm: ["celgc", "slowmo", "single"], overlap: [false, true] }),
+    [
+      "algorithm=celgc_overlap=off",
+      "algorithm=celgc_overlap=on",
+      "algorithm=slowmo",
+      "algorithm=single",
+    ],
+  );
+});
+
 Deno.test("the hash is of what decides the run, given or by default", () => {
   const hash = (given: Swept) => planCells(given).cells[0].hash;
   assert.equal(hash({ ranks: 8 }), hash({}));
