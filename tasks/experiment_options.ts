@@ -29,10 +29,9 @@ export const EXPERIMENT: Table<Experiment> = {
   scale: real({
     flag: "--scale",
     group: WHAT,
-    help:
-      "a small run in proportion, of about this share of the work: epochs (and what is counted " +
-      "in them), data and network each by its cube root, 0.01 by 0.22; options given beside it " +
-      "stay as given",
+    help: "a small run in proportion, of about this share of the work: epochs (and the epochs of " +
+      "decay), data and built-in networks each by its cube root, 0.01 by 0.22; options given " +
+      "beside it stay as given",
     over: 0,
     to: 1,
     default: 1,
