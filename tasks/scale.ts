@@ -18,8 +18,8 @@ export function cubeRoot(scale: number): number {
 
 /**
  * The options of a run in proportion: epochs and the epochs of decay, generated samples, and a built-in
- * network; one from a file stays. A ResNet gets the depth nearest to the share of its own; an LSTM's sizes shrink with the square
- * root, since its work grows with their square. Batch, step sizes and ranks stay.
+ * network; one from a file stays. A ResNet gets the depth nearest to the share of its own; an LSTM's sizes
+ * shrink with the square root, since its work grows with their square. Batch, step sizes and ranks stay.
  *
  * @param options as they would be at full size
  * @param given those that stay as they are

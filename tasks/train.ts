@@ -91,7 +91,7 @@ export async function train(
   const exchange = new Exchange(comm);
   const whole = task.steps?.(options.epochs) ?? Math.ceil(options.epochs * task.stepsPerEpoch);
   const steps = Math.min(whole, options.maxSteps ?? Infinity);
-  const gradients = gradientWays(algorithm, steps);
+  const gradients = gradientWays(algorithm, Math.min(steps, options.interval));
   const common = { device, network, batchSize, seed, sharing };
   const { length = 1 } = task.batch(1), { rank } = comm;
   const stepper = stack.use(
@@ -135,7 +135,7 @@ export async function train(
   return { summary, weights, specs };
 }
 
-/** The ways in which the steps of a run exchange gradients. */
+/** The ways in which the steps of a run exchange gradients: those of its first round. */
 function gradientWays(algorithm: Algorithm, steps: number): Set<Plan["gradients"]> {
   const ways = new Set<Plan["gradients"]>();
   for (let t = 1; t <= steps; t++) ways.add(algorithm.exchange(t).gradients);
