@@ -7,7 +7,7 @@
 import { Communicator } from "./communicator.ts";
 import { ClosedError } from "./errors.ts";
 import { joinJob } from "./join.ts";
-import { findPlace, processEnvironment } from "./place.ts";
+import { findPlace, placeIsHidden, processEnvironment } from "./place.ts";
 import { describeStarter } from "./scheduler.ts";
 import { SingleTransport } from "./single_transport.ts";
 import type { Transport } from "./transport.ts";
@@ -44,7 +44,15 @@ export async function init(): Promise<Communicator> {
   }
   shared[JOINED] = true;
   const place = findPlace(processEnvironment);
-  if (place === null) return new Communicator(new SingleTransport("localhost"));
+  if (place === null) {
+    if (placeIsHidden()) {
+      console.error(
+        "celgc: a job of one rank: this process may not read its environment, by which it would find " +
+          "others; allow that with --allow-env",
+      );
+    }
+    return new Communicator(new SingleTransport("localhost"));
+  }
   const { starter, rank, size } = place;
   if (starter !== null && rank === 0) {
     console.error(`celgc: rank 0 of ${size}, from ${describeStarter(starter)}`);

@@ -35,6 +35,7 @@ import {
   type Environment,
   foreignPlace,
   integer,
+  RANK_VARIABLES,
   type Starter,
 } from "./scheduler.ts";
 
@@ -80,6 +81,16 @@ export const defaultJoinSeconds = (timeout: number): number => Math.max(60, time
 export function processEnvironment(name: string): string | undefined {
   const { state } = Deno.permissions.querySync({ name: "env", variable: name });
   return state === "granted" ? Deno.env.get(name) || undefined : undefined;
+}
+
+/**
+ * Whether this process may read none of the variables that would say that it is a rank, and nobody
+ * has refused that on purpose (`--deny-env`): then it cannot know whether it is one.
+ */
+export function placeIsHidden(): boolean {
+  return ["CELGC_RANK", ...RANK_VARIABLES].every((variable) =>
+    Deno.permissions.querySync({ name: "env", variable }).state === "prompt"
+  );
 }
 
 /**

@@ -86,6 +86,9 @@ const VARIABLES: Record<Starter, Variables> = {
   },
 };
 
+/** The variables that show that one of them has started this process. */
+export const RANK_VARIABLES: readonly string[] = STARTERS.map((starter) => VARIABLES[starter].rank);
+
 /** Who started this rank, in words. */
 export const describeStarter = (starter: Starter): string => VARIABLES[starter].words;
 

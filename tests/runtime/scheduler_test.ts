@@ -316,6 +316,45 @@ Deno.test("a file that others can read, or that nobody writes, is refused", asyn
   }
 });
 
+/** What README.md says that a rank without a launcher needs. */
+const least = (folder: string) => [
+  ...["--allow-env", "--allow-net", "--allow-sys=uid,hostname"],
+  ...[`--allow-read=${folder}`, `--allow-write=${folder}`],
+];
+
+Deno.test("a rank that may not read its environment says so; one that may needs little else", async () => {
+  const folder = await Deno.makeTempDir();
+  const run = async (rank: number, flags: string[]) => {
+    const { code, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
+      args: ["run", "--no-prompt", "--no-check", ...flags, program("placed").href],
+      env: {
+        CELGC_FOLDER: folder,
+        CELGC_JOIN_TIMEOUT: "50",
+        PMIX_NAMESPACE: "7",
+        OMPI_COMM_WORLD_RANK: String(rank),
+        OMPI_COMM_WORLD_SIZE: "2",
+        OMPI_COMM_WORLD_LOCAL_SIZE: "2",
+      },
+      stdin: "null",
+      signal: AbortSignal.timeout(LONGEST_MS),
+    }).output();
+    return { code, stdout: decode(stdout), stderr: decode(stderr) };
+  };
+  try {
+    const hidden = await run(0, []);
+    assert.deepEqual([hidden.code, hidden.stdout], [0, "rank 0 of 1: 1\n"]);
+    assert.match(hidden.stderr, /a job of one rank: .*--allow-env/);
+    assert.doesNotMatch((await run(0, ["--deny-env"])).stderr, /a job of one rank/);
+    const both = await Promise.all([0, 1].map((rank) => run(rank, least(folder))));
+    for (const [rank, { code, stdout, stderr }] of both.entries()) {
+      assert.equal(code, 0, stderr);
+      assert.equal(stdout, `rank ${rank} of 2: 3\n`);
+    }
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
+});
+
 const hasMpirun = await new Deno.Command("mpirun", { args: ["--version"], stdout: "null" }).output()
   .then(({ success }) => success, () => false);
 
