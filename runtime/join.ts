@@ -53,7 +53,10 @@ async function join(place: Place, opened: (close: () => void) => void): Promise<
       deadline,
     );
   opened(() => control.close());
-  if (place.starter !== null && !place.near) checkReachable(hostname, control.localHostname);
+  if (place.starter !== null && !place.near) {
+    const variable = place.rendezvous === null ? "CELGC_ADDRESS" : "CELGC_RENDEZVOUS";
+    checkReachable(hostname, control.localHostname, variable);
+  }
   const doors = openDoors(rank, control.localHostname, medium, sockets, tls);
   opened(() => {
     for (const listener of doors.listeners) close(listener);
@@ -91,14 +94,19 @@ async function join(place: Place, opened: (close: () => void) => void): Promise<
  *
  * @param hostname of the rendezvous; a loopback address that somebody wrote there was meant
  * @param localHostname from where this rank has reached it
+ * @param variable that can name another address of the rendezvous
  * @throws RendezvousError if others cannot reach this rank there
  */
-export function checkReachable(hostname: string, localHostname: string): void {
+export function checkReachable(
+  hostname: string,
+  localHostname: string,
+  variable: "CELGC_ADDRESS" | "CELGC_RENDEZVOUS",
+): void {
   if (isLoopback(hostname) || !isLoopback(localHostname)) return;
   throw new RendezvousError(
     `${hostname} is ${localHostname} on this host, an address that ranks on other hosts cannot reach: ` +
-      "set CELGC_ADDRESS to an address of rank 0's host that they can, or name such a one in " +
-      "CELGC_RENDEZVOUS if that is set; if all ranks run on this host, CELGC_ADDRESS=127.0.0.1 says so",
+      `name an address of rank 0's host that they can reach in ${variable}; 127.0.0.1 there says that ` +
+      "all ranks run on this host",
   );
 }
 

@@ -260,13 +260,13 @@ Deno.test("ranks are not misled by what a killed job has left", async () => {
 });
 
 Deno.test("an address that is another host's own is not given to it", () => {
-  assert.throws(() => checkReachable("node1", "127.0.1.1"), (error) => {
+  assert.throws(() => checkReachable("node1", "127.0.1.1", "CELGC_ADDRESS"), (error) => {
     assert(error instanceof RendezvousError);
     assert.match(error.message, /node1 is 127.0.1.1 on this host.*CELGC_ADDRESS/);
     return true;
   });
-  checkReachable("node1", "10.0.0.7");
-  checkReachable("127.0.0.1", "127.0.0.1");
+  checkReachable("node1", "10.0.0.7", "CELGC_ADDRESS");
+  checkReachable("127.0.0.1", "127.0.0.1", "CELGC_RENDEZVOUS");
 });
 
 Deno.test("a rank without a launcher that fails is missed by all others", async () => {
