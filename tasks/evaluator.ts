@@ -8,6 +8,7 @@ import type { Communicator } from "../runtime/communicator.ts";
 import type { Device, DeviceState } from "../runtime/devices/device.ts";
 import { mean } from "./exchange.ts";
 import { measureGraph, MEASURES, statisticsGraph } from "./graphs.ts";
+import { OptionError } from "./option.ts";
 import type { Options } from "./options.ts";
 import { Sessions } from "./sessions.ts";
 import type { Sharing } from "./sharing.ts";
@@ -79,7 +80,11 @@ interface Measure extends AsyncDisposable {
   readonly carried: DeviceState | null;
 }
 
-/** Compiles the graphs of evaluation. */
+/**
+ * Compiles the graphs of evaluation. Collective.
+ *
+ * @throws OptionError when statistics are to be measured anew and the task has nothing to do it with
+ */
 export async function openEvaluator(options: EvaluatorOptions): Promise<Evaluator> {
   const { comm, device, network, task, stepper, batchSize, batchNorm, seed, sharing } = options;
   await using stack = new AsyncDisposableStack();
@@ -96,7 +101,14 @@ export async function openEvaluator(options: EvaluatorOptions): Promise<Evaluato
     const shape = shapeOf(split);
     if (!measures.has(shape)) measures.set(shape, stack.use(await openMeasure(split)));
   }
-  const statistics = batchNorm === "recalibrate" && weights.length > stepper.parameterCount
+  const recalibrates = batchNorm === "recalibrate" && weights.length > stepper.parameterCount;
+  if (recalibrates && !task.calibration) {
+    throw new OptionError(
+      `--batch-norm recalibrate needs a task of images, which has batches to measure the statistics ` +
+        `of ${network.name} with; this task has none: take --batch-norm average or local`,
+    );
+  }
+  const statistics = recalibrates
     ? stack.use(
       new Sessions({ device, build: () => statisticsGraph(network, { batchSize }), sharing }),
     )

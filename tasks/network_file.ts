@@ -168,6 +168,7 @@ export interface FileNetwork extends Network {
  *
  * @param name as the options have it
  * @param data what it is to be fed; null if nothing is, and all open lengths are given
+ * @param length steps of a sequence in a batch, `--bptt`, for data that has them
  * @throws OptionError when the file cannot be read or trained, or does not take what the task gives
  */
 export function fileNetwork(
@@ -175,6 +176,7 @@ export function fileNetwork(
   name: string,
   options: FileOptions,
   data: DataShape | null,
+  length = 1,
 ): FileNetwork {
   const known = new Map<number, ForeignModel>();
   const given = importOptions(options);
@@ -192,19 +194,19 @@ export function fileNetwork(
   };
   const network: FileNetwork = {
     name: networkName(name),
-    wholeBatches: mendable(`--model ${name}`, () => at(1)).ownLoss,
+    wholeBatches: mendable(`--model ${name}`, () => at(length)).ownLoss,
     build: ({ length, ...rest }) => at(length).build(rest),
-    encode: (weights) => at(1).encode(weights),
+    encode: (weights) => at(length).encode(weights),
     predict: ({ batchSize, length = 1 }) => at(length).predict({ batchSize }),
-    masks: (batchSize, key, length = 1) => at(length).masks(batchSize, key),
+    masks: (batchSize, key, steps = length) => at(steps).masks(batchSize, key),
   };
-  mendable(`--model ${name}`, () => checkFit(network, data));
+  mendable(`--model ${name}`, () => checkFit(network, data, length));
   return network;
 }
 
 /** Throws OnnxFileError unless the network can be built and takes what the task gives. */
-function checkFit(network: Network, data: DataShape | null): void {
-  const batchSize = 2, length = 4;
+function checkFit(network: Network, data: DataShape | null, length: number): void {
+  const batchSize = 2;
   const { graph, variables } = network.build({ batchSize, length, mode: "eval" });
   if (parametersOf({ variables }).length === 0) throw new OnnxFileError("nothing in it is trained");
   if (!data) return;

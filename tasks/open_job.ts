@@ -65,12 +65,12 @@ async function openParts(
   own: JobParts,
 ): Promise<Job> {
   const { model, files } = own;
-  const find = (data: DataShape): Network =>
+  const find = (data: DataShape, length = 1): Network =>
     model ??
       (files?.network
-        ? fileNetwork(files.network, options.model, options, data)
+        ? fileNetwork(files.network, options.model, options, data, length)
         : findModel(options.model));
-  if (own.task) return { task: own.task, network: model ?? find(shapeOf(own.task)) };
+  if (own.task) return { task: own.task, network: model ?? find(...shapeOf(own.task)) };
   if (kindOf(options.task) === "text") {
     return await openTextJob(options, rank, target, model || files?.network ? find : null);
   }
@@ -78,10 +78,10 @@ async function openParts(
   return { network, task: imageTask(images, options, rank, network) };
 }
 
-/** What a task feeds, read off its first batch. */
-function shapeOf(task: Task): DataShape {
-  const { feeds: { input, target } } = task.batch(1);
-  return {
+/** What a task feeds, and the steps of its sequences, read off its first batch. */
+function shapeOf(task: Task): [DataShape, number | undefined] {
+  const { feeds: { input, target }, length } = task.batch(1);
+  const shape: DataShape = {
     name: "the task's batches",
     type: input.type === "float32" ? "float32" : "int32",
     input: (batchSize) => [batchSize, ...input.dims.slice(1)],
@@ -89,19 +89,20 @@ function shapeOf(task: Task): DataShape {
     targets: target.type === "float32" ? "float32" : "int32",
     classes: 0,
   };
+  return [shape, length];
 }
 
 async function openTextJob(
   options: Options,
   rank: number,
   target: DeviceKind,
-  find: ((data: DataShape) => Network) | null,
+  find: ((data: DataShape, length: number) => Network) | null,
 ): Promise<Job> {
   const generated = options.task === "generated-text" ? generate(options) : null;
   const corpus = generated ??
     partOfText(await loadTextCorpus(options.data!, options.task), options.scale);
   const { size } = corpus.vocabulary;
-  const network = find?.(windowsOf(size));
+  const network = find?.(windowsOf(size), options.bptt);
   const job = network
     ? {
       network,

@@ -31,7 +31,8 @@ export interface WindowOptions {
  * of its own part. In an evaluation every token but the text's first is predicted once, from those before it
  * in its window.
  *
- * @throws RangeError when the text has no window for each rank
+ * @throws RangeError when the text has no window for each rank, or an evaluation that takes whole batches
+ *   has none
  */
 export function windowTask(
   { train, valid, test }: TextCorpus,
@@ -69,7 +70,16 @@ export function windowTask(
 
   const split = (name: "valid" | "test", tokens: Int32Array): Split => {
     const most = Math.min(tokens.length - 1, evalTokens ?? Infinity);
-    const predictions = wholeBatches ? Math.max(1, Math.floor(most / bptt)) * bptt : most;
+    if (wholeBatches && most < bptt) {
+      throw new RangeError(
+        `the ${name} text has ${tokens.length} tokens, of which ${most} are predicted` +
+          `${
+            evalTokens === null ? "" : ` (--eval-tokens ${evalTokens})`
+          }: no whole window of --bptt ` +
+          `${bptt}, and the network's own loss would count what fills one up`,
+      );
+    }
+    const predictions = wholeBatches ? most - most % bptt : most;
     const windows = Math.ceil(predictions / bptt);
     let size = batchSize;
     while (wholeBatches && windows % size !== 0) size--;

@@ -219,7 +219,7 @@ async function openNetwork(
 ): Promise<Network> {
   const { model } = options;
   if (isNetworkFile(model)) {
-    return fileNetwork(await readNetwork(model, "--model"), model, options, data);
+    return fileNetwork(await readNetwork(model, "--model"), model, options, data, options.bptt);
   }
   return model === "awd-lstm" ? awdLstmNetwork(awdLstmOf(options, vocabulary)) : findModel(model);
 }

@@ -130,7 +130,7 @@ const BATCH = 8, LENGTH = 5, STEPS = 10;
 
 async function networkOf({ name, small = name, data }: Case) {
   const path = `${await exported()}/${small}.onnx`;
-  return fileNetwork(await Deno.readFile(path), path, { loss: null, dims: null }, data);
+  return fileNetwork(await Deno.readFile(path), path, { loss: null, dims: null }, data, LENGTH);
 }
 
 /** A batch of a step, drawn at random. */

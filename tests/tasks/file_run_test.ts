@@ -11,6 +11,7 @@ import { OptionError } from "../../tasks/option.ts";
 import type { Options } from "../../tasks/options.ts";
 import { resolveOptions } from "../../tasks/resolve.ts";
 import { sweep } from "../../tasks/sweep/sweep.ts";
+import type { Feeds, Task } from "../../tasks/task.ts";
 import { train, type TrainParts } from "../../tasks/train.ts";
 import { celgc, temporaryFolder } from "./_deno.ts";
 
@@ -134,10 +135,13 @@ Deno.test("a file that a task cannot feed is refused before anything is started"
     fileOf((g) => g.output("scores", scoresOf(g, 32, 7))),
     /tells 7 classes apart, but the task has 10/,
   );
-  await refuse(fileOf((g) => g.output("y", g.exp(g.input("x", "float32", [1, 3, 32, 32])))), /./);
+  await refuse(
+    fileOf((g) => g.output("y", g.exp(g.input("x", "float32", [1, 3, 32, 32])))),
+    /nothing in it is trained/,
+  );
   await refuse(new Uint8Array(8), /--model .*file\.onnx: not an ONNX model/);
   await refuse(PLAIN, /no output "cost", but scores/, { loss: "output:cost" });
-  await refuse(PLAIN, /--loss must be|--loss: must be one of cross-entropy/, { loss: "huber" });
+  await refuse(PLAIN, /^--loss: must be one of cross-entropy, .* not "huber"/, { loss: "huber" });
   await refuse(PLAIN, /--loss is for a network from a file/, { model: "resnet8", loss: "mse" });
   assert.deepEqual([...Deno.readDirSync(folder.path)].map(({ name }) => name), ["file.onnx"]);
 });
@@ -169,6 +173,27 @@ Deno.test("from code a model is trained as it is, and a file by its path", async
   assert.deepEqual(named.weights, given.weights);
   const [{ initial }] = foreignModel(PLAIN).build({ batchSize: 1, mode: "train" }).variables;
   assert.notDeepEqual(named.weights, initial(1));
+});
+
+Deno.test("statistics are not measured anew where a task has nothing to do it with", async () => {
+  const options = resolveOptions({ ...SMALL, ranks: 1, batchNorm: "recalibrate", maxSteps: 1 });
+  const feeds: Feeds = {
+    input: { type: "float32", dims: [4, 3, 32, 32], data: new Float32Array(4 * 3 * 32 * 32) },
+    target: { type: "int32", dims: [4], data: new Int32Array(4) },
+  };
+  const task: Task = {
+    trainSamples: 4,
+    stepsPerEpoch: 1,
+    epoch: (steps) => steps,
+    batch: () => ({ feeds }),
+    splits: [{ name: null, samples: 4, batchSize: 4, batches: () => [feeds] }],
+  };
+  await using comm = new Communicator(new SingleTransport("localhost"));
+  await assert.rejects(train(comm, options, { task }), {
+    name: "OptionError",
+    message:
+      /^--batch-norm recalibrate needs a task of images, .* take --batch-norm average or local/,
+  });
 });
 
 Deno.test("the command line trains a file, and says so when there is none", async () => {
