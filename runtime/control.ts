@@ -41,7 +41,7 @@ export interface JoinOptions {
 }
 
 /** How much longer than the rendezvous a rank waits, in ms: the rendezvous knows who is missing. */
-const GRACE_MS = 5000;
+const GRACE_MS = 3000;
 
 /** A rank's connection to the rendezvous. */
 export class Control {

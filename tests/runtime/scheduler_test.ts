@@ -217,7 +217,7 @@ Deno.test("ranks without a launcher find each other, and leave no file", async (
 Deno.test("ranks without a launcher of which one never comes end, naming it", async () => {
   const folder = await Deno.makeTempDir();
   try {
-    const variables = { PMIX_NAMESPACE: "5", CELGC_FOLDER: folder, CELGC_JOIN_TIMEOUT: "8" };
+    const variables = { PMIX_NAMESPACE: "5", CELGC_FOLDER: folder, CELGC_JOIN_TIMEOUT: "10" };
     for (const { code, stderr } of await startSome([0, 1], 3, variables)) {
       assert.equal(code, 1, stderr);
       assert.match(stderr, /RendezvousError: .*cannot join: .*missing: rank 2/);
