@@ -9,8 +9,11 @@
 import { join } from "node:path";
 import type { Communicator } from "../runtime/communicator.ts";
 import { CheckpointError } from "./checkpoint.ts";
+import { generateText } from "./data/generated_text.ts";
+import { loadTextCorpus } from "./data/text_corpus.ts";
 import { findModel, weightsOf } from "./graphs.ts";
-import { fileNetwork, IMAGES, isNetworkFile, readNetwork } from "./network_file.ts";
+import { awdLstmNetwork, awdLstmOf } from "./language_network.ts";
+import { fileNetwork, IMAGES, isNetworkFile, readNetwork, windowsOf } from "./network_file.ts";
 import type { Options } from "./options.ts";
 import { type RunConfig, TAKEN } from "./run_files.ts";
 import { decodeSafetensors, encodeSafetensors } from "./safetensors.ts";
@@ -29,20 +32,34 @@ export interface CarriedFiles {
 const KINDS = ["network", "initial"] as const;
 
 /**
- * Reads what the options name, and checks as much of it as can be without the task's data.
+ * Reads what the options name, and checks that it fits the task: before a run has a folder.
  *
  * @throws OptionError when a file is not to be had, or does not fit
+ * @throws DataError when a text that decides what fits is not as it should be
  */
 export async function gatherFiles(options: Options): Promise<CarriedFiles> {
-  const { model, weights, task } = options;
+  const { model, weights } = options;
   const wanted = { network: isNetworkFile(model), initial: weights !== null };
-  const files = await readFiles(options, wanted), { network, initial } = files;
-  if (kindOf(task) === "images") {
-    const built = network ? fileNetwork(network, model, options, IMAGES) : findModel(model);
-    const shape = { batchSize: 1, length: 1, mode: "eval" } as const;
-    if (initial) startingFrom(built, decodeInitial(initial), weights!).build(shape);
-  }
+  const files = await readFiles(options, wanted), { initial } = files;
+  if (!wanted.network && !wanted.initial) return files;
+  const network = await networkOf(options, files.network);
+  const shape = { batchSize: 1, length: options.bptt, mode: "eval" } as const;
+  if (initial) startingFrom(network, decodeInitial(initial), weights!).build(shape);
   return files;
+}
+
+/** The network that a run trains, as far as its weights are concerned. */
+async function networkOf(options: Options, file: Uint8Array | null): Promise<Network> {
+  const { model, task, bptt } = options;
+  if (kindOf(task) === "images") {
+    return file ? fileNetwork(file, model, options, IMAGES) : findModel(model);
+  }
+  const { vocabulary } = task === "generated-text"
+    ? generateText({ train: 2, valid: 2, test: 2 })
+    : await loadTextCorpus(options.data!, task);
+  return file
+    ? fileNetwork(file, model, options, windowsOf(vocabulary.size), bptt)
+    : awdLstmNetwork(awdLstmOf(options, vocabulary.size));
 }
 
 async function readFiles(

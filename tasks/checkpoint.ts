@@ -36,6 +36,9 @@ const KEPT = 2;
 
 const MANIFEST = "checkpoint.json";
 
+/** What the name of a variable's slot adds to its own. */
+const SLOT = /\.(momentum|correction|average)$/;
+
 /** The content of `checkpoint.json`. */
 export interface Manifest {
   /** Steps done. */
@@ -117,20 +120,54 @@ export async function restoreCheckpoint(
   step: number,
   parts: readonly Remembers[],
 ): Promise<void> {
-  const folder = stepFolder(directory, step);
   const { files } = await readManifest(directory, step, comm.size);
-  const { name, sha256 } = files[comm.rank], path = join(folder, name);
-  const bytes = await readOr(path);
-  const found = new Uint8Array(await crypto.subtle.digest("SHA-256", bytes)).toHex();
-  if (found !== sha256) {
-    throw new CheckpointError(
-      `cannot go on from ${path}: its SHA-256 is ${found}, ${MANIFEST} says ${sha256}, so it is ` +
-        `torn or altered; ${wayOut(folder)}`,
-    );
-  }
-  const { tensors, metadata } = decodeSafetensors(bytes);
+  const { tensors, metadata } = await readRank(directory, step, files[comm.rank]);
   const memory = { tensors, numbers: JSON.parse(metadata.numbers) };
   for (const each of parts) await each.restore(memory);
+}
+
+/**
+ * The average over the ranks of the variables in a checkpoint, by name. What a rank keeps for a variable,
+ * such as its momentum, is left out, and what not every rank has.
+ *
+ * @throws CheckpointError when the checkpoint is torn or altered
+ */
+export async function readAverage(directory: string, step: number): Promise<NamedTensor[]> {
+  const { files } = await readManifest(directory, step, null);
+  const means = new Map<string, { dims: readonly number[]; sums: Float64Array; ranks: number }>();
+  // One rank after the other: they may be many, and each file is larger than the network.
+  for (const file of files) {
+    const { tensors } = await readRank(directory, step, file);
+    const names = new Set(tensors.map(({ name }) => name));
+    const isSlot = (name: string) => names.has(name.replace(SLOT, "")) && SLOT.test(name);
+    for (const { name, dims, data } of tensors) {
+      if (isSlot(name)) continue;
+      const mean = means.get(name) ?? { dims, sums: new Float64Array(data.length), ranks: 0 };
+      if (`${mean.dims}` !== `${dims}`) continue;
+      means.set(name, mean);
+      mean.ranks++;
+      data.forEach((value, at) => mean.sums[at] += value);
+    }
+  }
+  return [...means].filter(([, { ranks }]) => ranks === files.length).map((
+    [name, { dims, sums, ranks }],
+  ) => ({ name, dims, data: Float32Array.from(sums, (sum) => sum / ranks) }));
+}
+
+/** Reads a rank's file and compares its hash. Throws CheckpointError. */
+async function readRank(
+  directory: string,
+  step: number,
+  { name, sha256 }: Manifest["files"][number],
+): Promise<ReturnType<typeof decodeSafetensors>> {
+  const folder = stepFolder(directory, step), path = join(folder, name);
+  const bytes = await readOr(path);
+  const found = new Uint8Array(await crypto.subtle.digest("SHA-256", bytes)).toHex();
+  if (found === sha256) return decodeSafetensors(bytes);
+  throw new CheckpointError(
+    `cannot go on from ${path}: its SHA-256 is ${found}, ${MANIFEST} says ${sha256}, so it is ` +
+      `torn or altered; ${wayOut(folder)}`,
+  );
 }
 
 /** Reads and checks a checkpoint's list; of any number of ranks if that is null. Throws CheckpointError. */

@@ -7,7 +7,7 @@
 
 import { join } from "node:path";
 import type { Variable } from "../models/mod.ts";
-import { checkpointSteps, readManifest } from "./checkpoint.ts";
+import { CheckpointError, checkpointSteps, readAverage } from "./checkpoint.ts";
 import { isUrl, readLocation } from "./network_file.ts";
 import { OptionError } from "./option.ts";
 import { FILES } from "./run_files.ts";
@@ -61,19 +61,12 @@ async function readRun(directory: string, flag: string): Promise<Weights> {
         `and no checkpoint in it`,
     );
   }
-  const folder = join(directory, "checkpoint", `step-${step}`);
-  const { files } = await readManifest(directory, step, null);
-  const ranks = await Promise.all(files.map(async ({ name }) => {
-    const path = join(folder, name);
-    return decode(await Deno.readFile(path), `${flag} ${path}`);
-  }));
-  const tensors = ranks[0].map(({ name, dims, data }, i) => {
-    const mean = data.map((_, at) =>
-      ranks.reduce((sum, tensors) => sum + tensors[i].data[at], 0) / ranks.length
-    );
-    return { name, dims, data: mean };
-  });
-  return { tensors, exact: false };
+  try {
+    return { tensors: await readAverage(directory, step), exact: false };
+  } catch (error) {
+    if (!(error instanceof CheckpointError)) throw error;
+    throw new OptionError(`${flag} ${directory}: ${error.message}`, { cause: error });
+  }
 }
 
 function decode(file: Uint8Array, what: string): NamedTensor[] {

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { loadOnnxRuntimeNode } from "../../deps.ts";
+import { encodeModel, Graph } from "../../models/mod.ts";
 import { launch } from "../../tasks/launch.ts";
 import { findModel, weightsOf } from "../../tasks/graphs.ts";
 import { OptionError } from "../../tasks/option.ts";
@@ -111,7 +112,8 @@ Deno.test("a run begins with the average of another run's last checkpoint", asyn
   await using folder = await temporaryFolder();
   const out = `${folder.path}/run`;
   // No round after step 2: the ranks' weights differ there.
-  const { dir } = await launch({ ...TINY, maxSteps: 2, interval: 9, checkpointEvery: 1, out });
+  const steps = { maxSteps: 2, interval: 9, checkpointEvery: 1, momentum: 0.9 };
+  const { dir } = await launch({ ...TINY, ...steps, out });
   await Deno.remove(`${dir}/model.safetensors`);
   const { tensors, exact } = await readWeights(dir, "--weights");
   const ranks = await Promise.all([0, 1].map(async (rank) => {
@@ -124,6 +126,23 @@ Deno.test("a run begins with the average of another run's last checkpoint", asyn
   );
   assert.notDeepEqual(a, b);
   assert.deepEqual(mean, a.map((value, i) => (value + b[i]) / 2));
+  assert.ok(ranks[0].some(({ name }) => name === "conv1.weight.momentum"));
+  assert.ok(tensors.every(({ name }) => !name.endsWith(".momentum")));
+
+  const refuse = (pattern: RegExp) =>
+    assert.rejects(readWeights(dir, "--weights"), (error: Error) => {
+      assert.ok(error instanceof OptionError, `${error}`);
+      assert.ok(error.message.startsWith(`--weights ${dir}: `), error.message);
+      assert.match(error.message, pattern);
+      return true;
+    });
+  const file = `${dir}/checkpoint/step-2/rank-1.safetensors`, bytes = await Deno.readFile(file);
+  await Deno.writeFile(file, bytes.with(bytes.length - 100, bytes[bytes.length - 100] ^ 1));
+  await refuse(/rank-1\.safetensors: its SHA-256 is .* torn or altered/);
+  await Deno.remove(file);
+  await refuse(/rank-1\.safetensors is missing/);
+  await Deno.remove(`${dir}/checkpoint/step-2/checkpoint.json`);
+  await refuse(/checkpoint\.json is missing/);
 });
 
 /** Every weight of a network, as a state dict. */
@@ -215,4 +234,46 @@ Deno.test("weights that cannot be used are refused before anything is started", 
   await refuse(folder.path, /no folder of a run with weights/);
   await refuse(new URL(import.meta.url).href, /not a whole safetensors file/);
   assert.deepEqual([...Deno.readDirSync(folder.path)].map(({ name }) => name), ["a.safetensors"]);
+});
+
+Deno.test("weights and networks that do not fit a text are refused before a run has a folder", async () => {
+  await using folder = await temporaryFolder();
+  const at = (name: string) => `${folder.path}/${name}`;
+  const g = new Graph();
+  const input = g.input("tokens", "int32", [1, 6]),
+    table = g.input("embed.weight", "float32", [9, 4]);
+  const states = g.op("Gather", [table, input]);
+  g.output("scores", g.matmul(states, g.input("out.weight", "float32", [4, 9])));
+  const initializers = { "embed.weight": new Float32Array(36), "out.weight": new Float32Array(36) };
+  await Deno.writeFile(at("net.onnx"), encodeModel(g, { initializers }));
+  await Deno.writeFile(at("a.safetensors"), encodeSafetensors({ tensors: [], metadata: {} }));
+  await Deno.mkdir(at("data"));
+  for (const split of ["train", "valid", "test"]) {
+    await Deno.writeTextFile(at(`data/${split}.txt`), "a cat saw a dog\n".repeat(40));
+  }
+  const small = "--ranks 2 --device cpu --max-steps 1 --batch-size 2".split(" ");
+  const refuse = async (task: string, args: string, pattern: RegExp) => {
+    const given = ["--task", ...task.split(" "), ...args.split(" "), "--out", at("run")];
+    const { code, stderr } = await celgc("launch", ...small, ...given);
+    assert.equal(code, 2, stderr);
+    assert.match(stderr, pattern);
+    assert.equal(await Deno.stat(at("run")).catch(() => null), null);
+  };
+  const generated = "generated-text --train-size 900 --test-size 90",
+    ptb = `ptb --data ${at("data")}`;
+  const unfit = /^celgc: --weights .* does not fit the network: missing encoder\.weight/;
+  await refuse(generated, `--weights ${at("a.safetensors")}`, unfit);
+  await refuse(ptb, `--weights ${at("a.safetensors")}`, unfit);
+  const model = `--model ${at("net.onnx")}`;
+  // The file's time axis is fixed: what it is told to read is what it is compared with.
+  await refuse(
+    generated,
+    `${model} --bptt 5`,
+    /its input is int32 \[2, 6\], but windows of text are int32 \[2, 5\]/,
+  );
+  await refuse(generated, `${model} --bptt 6`, /tells 9 classes apart, but the task has 176/);
+  // Five words and the end of the line: the same command with what it asks for runs in that folder.
+  const corrected = [...small, "--task", ...ptb.split(" "), ...`${model} --bptt 6`.split(" ")];
+  const { code, stderr } = await celgc("launch", ...corrected, "--out", at("run"));
+  assert.equal(code, 0, stderr);
 });
