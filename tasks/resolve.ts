@@ -25,6 +25,7 @@ import { OptionError } from "./option.ts";
 import { checkOptions, defaultOptions, OPTIONS, type Options } from "./options.ts";
 import { PRESETS } from "./presets.ts";
 import { scaleOptions } from "./scale.ts";
+import { unheeded, unheededBy } from "./sweep/heeded.ts";
 import { filesOf, kindOf, TASK_DEFAULTS } from "./task_defaults.ts";
 
 /**
@@ -40,6 +41,7 @@ export function resolveOptions(given: Readonly<Record<string, unknown>>): Option
   const task = explicit.task ?? preset.task ?? defaults.task;
   const full: Options = { ...defaults, ...TASK_DEFAULTS[task], ...preset, ...explicit };
   const options = { ...scaleOptions(full, explicit) };
+  checkHeeded(options, explicit);
   if (options.algorithm === "single") {
     if ((explicit.ranks ?? 1) !== 1) {
       throw new OptionError(`--algorithm single runs on one rank, not on --ranks ${options.ranks}`);
@@ -124,6 +126,29 @@ export function resolveOptions(given: Readonly<Record<string, unknown>>): Option
     checkPartition(partition, { data: kind, ranks: options.ranks });
   });
   return options;
+}
+
+/**
+ * Refuses what was given and would change nothing. An option that has its default is let through, and so
+ * are those of rounds where every step is one: they are what a baseline is compared with.
+ */
+function checkHeeded(options: Options, explicit: Partial<Options>): void {
+  const defaults = defaultOptions(), { algorithm, model, task } = options;
+  const rounds = unheeded(algorithm).filter((name) =>
+    name === "outerLr" || name === "outerMomentum" ||
+    (name === "average" && ALL_RANKS.includes(algorithm))
+  );
+  const refuse = (names: readonly (keyof Options)[], where: string) => {
+    for (const name of names) {
+      if (explicit[name] === undefined || explicit[name] === defaults[name]) continue;
+      throw new OptionError(
+        `${OPTIONS[name].flag} ${explicit[name]} has no effect with ${where}: leave it out`,
+      );
+    }
+  };
+  refuse(rounds, `--algorithm ${algorithm}`);
+  // What a network from a file is to learn from may be said elsewhere.
+  if (!isNetworkFile(model)) refuse(unheededBy(task), `--task ${task}`);
 }
 
 /** Rounds by the clock go with some options only: ranks are not at the same step, and no rerun is the same. */

@@ -12,7 +12,7 @@ import { type PresetName, PRESETS } from "../presets.ts";
 import { resolveOptions } from "../resolve.ts";
 import { VERSION } from "../version.ts";
 import { type Axis, splitAxes, type Swept } from "./axes.ts";
-import { unheeded } from "./heeded.ts";
+import { unheeded, unheededBy } from "./heeded.ts";
 
 /** Counts the changes of what a cell's folder holds; a cell of another format is run again. */
 export const CELL_FORMAT = 1;
@@ -84,8 +84,10 @@ function makeCell(
   const given = { ...fixed, ...at };
   const algorithm = algorithmOf(given);
   const ignored: readonly string[] = unheeded(algorithm);
+  const task: readonly string[] = unheededBy(taskOf(given)), tasks = "task" in at;
   const applies = ([name]: [string, unknown]) =>
-    !ignored.includes(name) || (!varies && !(name in at));
+    (!ignored.includes(name) || (!varies && !(name in at))) &&
+    (!task.includes(name) || (!tasks && !(name in at)));
   const heeded = Object.fromEntries(Object.entries(at).filter(applies));
   const label = labelOf(axes, heeded, algorithm);
   const options = resolve(label, Object.fromEntries(Object.entries(given).filter(applies)));
@@ -101,9 +103,16 @@ function makeCell(
 }
 
 function algorithmOf(given: Readonly<Record<string, unknown>>): string {
-  const { algorithm, preset } = given as Partial<Options>;
-  const named = preset ? PRESETS[preset as PresetName]?.options : undefined;
-  return algorithm ?? named?.algorithm ?? OPTIONS.algorithm.default;
+  return (given as Partial<Options>).algorithm ?? presetOf(given).algorithm ??
+    OPTIONS.algorithm.default;
+}
+
+function taskOf(given: Readonly<Record<string, unknown>>): Options["task"] {
+  return (given as Partial<Options>).task ?? presetOf(given).task ?? OPTIONS.task.default;
+}
+
+function presetOf({ preset }: Readonly<Record<string, unknown>>): Partial<Options> {
+  return preset ? PRESETS[preset as PresetName]?.options ?? {} : {};
 }
 
 function resolve(label: string, given: Readonly<Record<string, unknown>>): Options {

@@ -1,4 +1,5 @@
 import type { Options } from "../options.ts";
+import { filesOf, kindOf } from "../task_defaults.ts";
 
 type Names = readonly (keyof Options)[];
 
@@ -36,4 +37,27 @@ export function unheeded(algorithm: string): Names {
     default:
       return [];
   }
+}
+
+const TEXTS: Names = [
+  "embedding",
+  "hidden",
+  "layers",
+  "dropoutWord",
+  "dropoutInput",
+  "dropoutHidden",
+  "dropoutOutput",
+  "dropoutWeight",
+  "activationRegularisation",
+  "temporalRegularisation",
+  "testColumns",
+  "evalTokens",
+];
+
+/** Options that have no effect on a task: those of a text's network, and of data that is generated. */
+export function unheededBy(task: Options["task"]): Names {
+  return [
+    ...kindOf(task) === "images" ? TEXTS : [],
+    ...filesOf(task) === null ? [] : ["trainSize", "testSize"] as const,
+  ];
 }

@@ -99,6 +99,20 @@ Deno.test("the baseline waits for its averages, and takes all ranks, whatever it
   );
 });
 
+Deno.test("an option that some cells' tasks do not heed goes with the others", () => {
+  const { cells } = planCells({ task: ["generated-images", "generated-text"], hidden: [32, 64] });
+  assert.deepEqual(cells.map(({ name, options: { hidden } }) => [name, hidden]), [
+    ["task=generated-images", 1150],
+    ["hidden=32_task=generated-text", 32],
+    ["hidden=64_task=generated-text", 64],
+  ]);
+  assert.equal(
+    planCells({ task: ["generated-images", "generated-text"], hidden: 32 }).cells.length,
+    2,
+  );
+  assert.throws(() => planCells({ hidden: 32 }), /--hidden 32 has no effect/);
+});
+
 Deno.test("the hash is of what decides the run, given or by default", () => {
   const hash = (given: Swept) => planCells(given).cells[0].hash;
   assert.equal(hash({ ranks: 8 }), hash({}));
