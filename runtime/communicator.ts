@@ -57,8 +57,9 @@ export class Communicator extends CollectiveCalls implements AsyncDisposable {
 
   /**
    * The members on this rank's host, which no network is between, in their order here; as
-   * MPI_Comm_split_type with MPI_COMM_TYPE_SHARED does (MPI 4.1, section 7.4.2). A rank behind a link
-   * that is shaped is alone.
+   * MPI_Comm_split_type with MPI_COMM_TYPE_SHARED does (MPI 4.1, section 7.4.2). A rank all
+   * of whose frames have to go its transport's way is alone: behind a link that is shaped, or with
+   * `--transport tcp` or `unix`, which stand for a network.
    */
   async splitHost(): Promise<Communicator> {
     const { group, rank, engine: { transport } } = this.context;

@@ -21,6 +21,3 @@ export const SEGMENT_BYTES = 512 << 10;
 
 /** Segments that may be on their way to the rank that sums them. */
 export const SEGMENTS_IN_FLIGHT = 4;
-
-/** Longest stretch of another rank's memory that is read at a time, to stay in the cache. */
-export const MEMORY_SEGMENT_BYTES = 128 << 10;

@@ -81,7 +81,7 @@ export async function allreduce(
   });
 }
 
-/** The wave carries all inputs to rank 0, which folds them, and the result back: 2⌈log₂N⌉ steps. */
+/** The wave carries all inputs to rank 0, which folds them, and the result back: 2⌈log₈N⌉ steps. */
 async function tree(call: Call, job: Reducing): Promise<void> {
   job.bytes.set(await call.exchange(job.bytes, (inputs) => foldBytes(job, inputs)));
 }

@@ -3,7 +3,7 @@ import type { Context } from "../context.ts";
 /**
  * Returns when every member has called it.
  *
- * A fan-in and a fan-out of empty frames on the binomial tree: 2(N−1) frames, 2⌈log₂N⌉ steps, no
+ * A wave: a fan-in and a fan-out of empty frames on a tree of radix 8, 2(N−1) frames, 2⌈log₈N⌉ steps, no
  * payload. A dissemination barrier (Hensgen, Finkel, Manber 1988) takes ⌈log₂N⌉ steps but N⌈log₂N⌉
  * frames, and with more ranks than cores it is frames that take time.
  */

@@ -19,7 +19,7 @@ export function exscan(context: Context, buffer: TypedArray, op: Op = "sum"): Pr
 }
 
 /**
- * Small: rank 0 computes all prefixes in the wave, 2⌈log₂N⌉ steps. Large: rank p computes the
+ * Small: rank 0 computes all prefixes in the wave, 2⌈log₈N⌉ steps. Large: rank p computes the
  * prefixes of the p-th piece and sends each to its rank: 2 steps, 2n(N−1)/N bytes a rank, where a chain
  * takes N−1 steps.
  */

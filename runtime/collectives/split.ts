@@ -5,7 +5,7 @@ import { pack, unpack } from "./_pack.ts";
 /**
  * Divides the members into communicators, one for each color; in each, ranks follow the keys, and the
  * ranks of the old communicator where keys are equal. Every member also learns the number of the new
- * communicators: one that none of them has used. One wave, 2⌈log₂N⌉ steps.
+ * communicators: one that none of them has used. One wave, 2⌈log₈N⌉ steps.
  *
  * @param color a non-negative integer, or null to be left out
  */
