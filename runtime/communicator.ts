@@ -46,6 +46,9 @@ export class Communicator extends CollectiveCalls implements AsyncDisposable {
   /**
    * Divides the members into communicators, one for each color.
    *
+   * Calls of `split` and `dup` on one communicator may go on at once; those on different ones must not
+   * on any rank, or two communicators could get one number.
+   *
    * @param color a non-negative integer, or null to be left out
    * @param key orders the ranks of the new communicator; equal keys keep the order of this one
    * @returns the communicator of this rank's color, or null

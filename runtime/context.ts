@@ -28,6 +28,8 @@ export class Context {
   readonly stats = new Stats();
   /** Stretches that this communicator's members have put up on the board; the same on all of them. */
   shown = 0;
+  /** Settles when the last call that makes another communicator of this one is over. */
+  derived: Promise<unknown> = Promise.resolve();
   /** Why the communicator cannot be used any more, or null. */
   failure: Error | null = null;
 

@@ -41,7 +41,8 @@ interface Member {
 
 /**
  * Collects every member's values and the first number for a communicator that all members have free.
- * `make` runs before any frame with that number can be taken in.
+ * `make` runs before any frame with that number can be taken in. Of several such calls on one
+ * communicator each waits for the one before it, whose number would otherwise be free still.
  */
 function everyone<T>(
   context: Context,
@@ -49,12 +50,15 @@ function everyone<T>(
   values: number[],
   make: (next: number, members: Member[]) => T,
 ): Promise<T> {
-  const { engine } = context;
-  return context.collective({ name }, async (call) => {
+  const { engine, derived } = context;
+  const made = context.collective({ name }, async (call) => {
+    await derived;
     const mine = encodeCounts([engine.nextContext, ...values]);
     const answer = unpack(await call.exchange(mine, pack), context.size).map(decodeCounts);
     const next = Math.max(...answer.map(([free]) => free));
     engine.nextContext = next + 1;
     return make(next, answer.map(([, ...values], rank) => ({ rank, values })));
   });
+  context.derived = made.catch(() => {});
+  return made;
 }

@@ -115,3 +115,11 @@ Deno.test(`collectives of all kinds at once, through sockets and through memory$
   if (noSharing !== null) return;
   assert.ok(sent[1] < sent[0] / 2, `${sent[1]} bytes with, ${sent[0]} without`);
 });
+
+for (const permissions of [[], ["--allow-ffi"]]) {
+  const way = permissions.length > 0 ? "memory" : "sockets";
+  Deno.test(`a disagreement on one communicator leaves the others as they were (${way})`, async () => {
+    const lines = await outputOf({ ranks: 4, program: program("disagrees.ts"), permissions });
+    assert.deepEqual(lines, ["all right on 4"]);
+  });
+}

@@ -121,6 +121,28 @@ Deno.test("a mismatch in one communicator leaves another alone", async () => {
   assert.deepEqual(outcomes.map((o) => o.status === "fulfilled" ? o.value : o.reason), [3, 3, 3]);
 });
 
+Deno.test("communicators made at once of one do not meet, nor disturb what goes on in it", async () => {
+  await using w = await world(4);
+  const outcomes = await onAll(w, async (comm, rank) => {
+    const one = Int32Array.of(1);
+    const summed = comm.allreduce(one);
+    const twins = await Promise.all([comm.dup(), comm.split(rank % 2), comm.dup()]);
+    await summed;
+    // The same calls on all of them, at once, each with numbers of its own.
+    const sums = await Promise.all(twins.map(async (twin, i) => {
+      const own = Int32Array.of(10 ** i * (rank + 1));
+      await twin!.allreduce(own);
+      return own[0];
+    }));
+    return [one[0], ...sums];
+  });
+  const odd = [4, 10, 60, 1000], even = [4, 10, 40, 1000];
+  assert.deepEqual(
+    outcomes.map((o) => o.status === "fulfilled" ? o.value : o.reason),
+    [even, odd, even, odd],
+  );
+});
+
 const LOSSES: Record<string, (comm: Communicator) => Promise<unknown>> = {
   "barrier": (comm) => comm.barrier(),
   "a small bcast": (comm) => comm.bcast(new Int8Array(3), 1),
