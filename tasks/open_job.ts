@@ -103,12 +103,13 @@ async function openTextJob(
     partOfText(await loadTextCorpus(options.data!, options.task), options.scale);
   const { size } = corpus.vocabulary;
   const network = find?.(windowsOf(size), options.bptt);
-  const job = network
-    ? {
-      network,
-      task: mendable(`--task ${options.task}`, () => windowTask(corpus, options, rank, network)),
-    }
-    : openAwdLstm(corpus, options, rank, target);
+  const job = mendable(
+    `--task ${options.task}`,
+    () =>
+      network
+        ? { network, task: windowTask(corpus, options, rank, network) }
+        : openAwdLstm(corpus, options, rank, target),
+  );
   const source = generated && {
     entropyRate: generated.entropyRate,
     bestPerplexity: Math.exp(generated.source.meanNats(generated.test)),
