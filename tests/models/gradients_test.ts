@@ -5,7 +5,8 @@ import { operatorCoverage } from "../../models/ops/mod.ts";
 import { sizeOf } from "../../models/tensor.ts";
 import { Random } from "../../runtime/random.ts";
 import { type Feeds, interpreter, load, relativeError } from "./_evaluate.ts";
-import { cases, draw, type GradientCase } from "./_gradient_cases.ts";
+import { draw, type GradientCase } from "./_gradient_case.ts";
+import { cases } from "./_gradient_cases.ts";
 import { recurrentCases } from "./_recurrent_cases.ts";
 
 /** The loss Σ r · y with fixed random r, so that every element of y counts differently. */

@@ -5,7 +5,8 @@ import { operatorCoverage } from "../../models/ops/mod.ts";
 import { parametersOf } from "../../models/model.ts";
 import { resnet } from "../../models/resnet.ts";
 import { appendClippedStep, PLAIN_STEP } from "../../optimizers/clipped_step.ts";
-import { cases, type GradientCase } from "./_gradient_cases.ts";
+import type { GradientCase } from "./_gradient_case.ts";
+import { cases } from "./_gradient_cases.ts";
 import { hasWebGpu, place, webGpuNote as note } from "./_placement.ts";
 
 /** What WebGPU itself cannot hold: doubles, and arithmetic on int64. */
