@@ -7,21 +7,16 @@ import type { DeviceKind } from "../../runtime/devices/device.ts";
 import { openDevice } from "../../runtime/devices/open.ts";
 import { relativeError } from "./_evaluate.ts";
 import { SMALL, stepGraph, stretches, train, type Trajectory } from "./_awd_lstm_run.ts";
+import { hasWebGpu, webGpuNote } from "../_web_gpu.ts";
 
-// Without a window system Mesa complains of the missing folder each time an adapter is asked for.
-if (!Deno.env.has("XDG_RUNTIME_DIR")) Deno.env.set("XDG_RUNTIME_DIR", "/dev/null/folder");
-
-const hasGpu = await navigator.gpu?.requestAdapter() != null;
-const note = hasGpu ? "" : " (webgpu skipped: no adapter, not even a software one)";
-
-Deno.test(`AWD-LSTM trains alike on every device${note}`, async () => {
+Deno.test(`AWD-LSTM trains alike on every device${webGpuNote}`, async () => {
   const text = stretches([4, 3, 4, 4, 2, 3, 4, 4, 4, 3], [0, 6]);
   const run = async (kind: DeviceKind): Promise<Trajectory> => {
     await using device = await openDevice(kind);
     return await train(device, text, { layers: 2 }, kind === "webgpu" ? () => 4 : undefined);
   };
   const cpu = await run("cpu");
-  for (const kind of hasGpu ? ["wasm", "webgpu"] as const : ["wasm"] as const) {
+  for (const kind of hasWebGpu ? ["wasm", "webgpu"] as const : ["wasm"] as const) {
     const other = await run(kind);
     for (const what of ["losses", "entropies", "norms"] as const) {
       const error = relativeError(other[what], cpu[what]);
@@ -50,8 +45,8 @@ async function loadOnGpu(model: Uint8Array): Promise<void> {
 }
 
 Deno.test({
-  name: `every node of AWD-LSTM's graphs runs on WebGPU${note}`,
-  ignore: !hasGpu,
+  name: `every node of AWD-LSTM's graphs runs on WebGPU${webGpuNote}`,
+  ignore: !hasWebGpu,
   async fn() {
     const g = new Graph();
     const x = g.input("x", "float32", [4]);

@@ -7,11 +7,8 @@ import { appendClippedStep, PLAIN_STEP } from "../../optimizers/clipped_step.ts"
 import { Random } from "../../runtime/random.ts";
 import type { DeviceKind, HostTensor } from "../../runtime/devices/device.ts";
 import { openDevice } from "../../runtime/devices/open.ts";
+import { hasWebGpu, webGpuNote } from "../_web_gpu.ts";
 
-const hasWebGpu = await openDevice("webgpu").then(
-  (device) => device[Symbol.asyncDispose]().then(() => true),
-  () => false,
-);
 const BATCH = 2, STEPS = 3;
 
 function feedsOf(step: number): Record<string, HostTensor> {
@@ -62,7 +59,7 @@ let reference: ReturnType<typeof train> | undefined;
 for (const kind of ["wasm", "webgpu"] as const) {
   const missing = kind === "webgpu" && !hasWebGpu;
   Deno.test({
-    name: `ResNet-20 trains on ${kind} as on cpu${missing ? " (skipped: no WebGPU adapter)" : ""}`,
+    name: `ResNet-20 trains on ${kind} as on cpu${missing ? webGpuNote : ""}`,
     ignore: missing,
     async fn() {
       const { losses, weights } = await (reference ??= train("cpu"));

@@ -9,11 +9,7 @@ import { appendClippedStep, PLAIN_STEP } from "../../optimizers/clipped_step.ts"
 import { openDevice } from "../../runtime/devices/open.ts";
 import { Random } from "../../runtime/random.ts";
 import { type Feeds, load, relativeError } from "./_evaluate.ts";
-
-// Without a window system Mesa complains of the missing folder each time an adapter is asked for.
-if (!Deno.env.has("XDG_RUNTIME_DIR")) Deno.env.set("XDG_RUNTIME_DIR", "/dev/null/folder");
-
-const hasGpu = await navigator.gpu?.requestAdapter() != null;
+import { hasWebGpu, webGpuNote } from "../_web_gpu.ts";
 
 /** Vectors of several lengths that are updated alike, a matrix, and some that are treated otherwise. */
 function updates(): Graph {
@@ -87,8 +83,8 @@ Deno.test("a step joined for WebGPU is the step", async () => {
 
 Deno.test({
   name: "a ResNet-8's step is about 330 dispatches" +
-    (hasGpu ? "" : " (skipped: no WebGPU adapter, not even a software one)"),
-  ignore: !hasGpu,
+    webGpuNote,
+  ignore: !hasWebGpu,
   // The engine keeps wasm memory for the life of the process.
   sanitizeOps: false,
   sanitizeResources: false,

@@ -3,11 +3,7 @@ import { encodeModel } from "../../models/encode.ts";
 import { Graph } from "../../models/graph.ts";
 import type { DeviceKind } from "../../runtime/devices/device.ts";
 import { openDevice } from "../../runtime/devices/open.ts";
-
-// Without a window system Mesa complains of the missing folder each time an adapter is asked for.
-if (!Deno.env.has("XDG_RUNTIME_DIR")) Deno.env.set("XDG_RUNTIME_DIR", "/dev/null/folder");
-
-const hasGpu = await navigator.gpu?.requestAdapter() != null;
+import { hasWebGpu, webGpuNote } from "../_web_gpu.ts";
 
 /** Outputs that are copies of something: reshaped, handed out twice, an input, added into. */
 function copies(): Graph {
@@ -27,7 +23,7 @@ function copies(): Graph {
 
 Deno.test({
   name: "outputs that are copies follow their inputs from run to run" +
-    (hasGpu ? "" : " (webgpu skipped: no adapter, not even a software one)"),
+    webGpuNote,
   async fn() {
     const run = async (kind: DeviceKind) => {
       await using device = await openDevice(kind);
@@ -53,6 +49,6 @@ Deno.test({
     const cpu = await run("cpu");
     assert.deepEqual(cpu.map(({ scalar }) => scalar), [[3.75], [18.75], [-0.75]]);
     assert.deepEqual(cpu[1].twice, cpu[1].reshaped);
-    if (hasGpu) assert.deepEqual(await run("webgpu"), cpu);
+    if (hasWebGpu) assert.deepEqual(await run("webgpu"), cpu);
   },
 });

@@ -7,7 +7,8 @@ import { resnet } from "../../models/resnet.ts";
 import { appendClippedStep, PLAIN_STEP } from "../../optimizers/clipped_step.ts";
 import type { GradientCase } from "./_gradient_case.ts";
 import { cases } from "./_gradient_cases.ts";
-import { hasWebGpu, place, webGpuNote as note } from "./_placement.ts";
+import { hasWebGpu, webGpuNote as note } from "../_web_gpu.ts";
+import { place } from "./_placement.ts";
 
 /** What WebGPU itself cannot hold: doubles, and arithmetic on int64. */
 const IMPOSSIBLE = new Set([

@@ -14,7 +14,8 @@ import { algorithmOf } from "../../tasks/resolve.ts";
 import type { Feeds } from "../../tasks/task.ts";
 import { decodeSafetensors } from "../../tasks/safetensors.ts";
 import { checkOnnx, hasOnnx } from "../models/_onnx_checker.ts";
-import { hasWebGpu, place, webGpuNote } from "../models/_placement.ts";
+import { hasWebGpu, webGpuNote } from "../_web_gpu.ts";
+import { place } from "../models/_placement.ts";
 import { hasTorch, PYTHON, torchNote } from "../models/_python.ts";
 import { temporaryFolder } from "./_deno.ts";
 

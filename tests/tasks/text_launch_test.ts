@@ -12,11 +12,7 @@ import { sweep } from "../../tasks/sweep/sweep.ts";
 import { formatTable } from "../../tasks/sweep/table.ts";
 import { stateDict } from "../../tasks/weights.ts";
 import { celgc, temporaryFolder } from "./_deno.ts";
-
-// Without a window system Mesa complains of the missing folder each time an adapter is asked for.
-if (!Deno.env.has("XDG_RUNTIME_DIR")) Deno.env.set("XDG_RUNTIME_DIR", "/dev/null/folder");
-
-const hasGpu = await navigator.gpu?.requestAdapter() != null;
+import { hasWebGpu, webGpuNote } from "../_web_gpu.ts";
 
 /** Words of a generated text. */
 const WORDS = 176;
@@ -210,7 +206,7 @@ Deno.test("model.onnx predicts a text of any length in plain onnxruntime", async
   await session.release();
 });
 
-Deno.test(`a text trains alike on every device${hasGpu ? "" : " (webgpu skipped)"}`, async () => {
+Deno.test(`a text trains alike on every device${webGpuNote}`, async () => {
   await using folder = await temporaryFolder();
   // On a software adapter compiling the shaders takes most of the time: one layer, one window.
   const sizes = { embedding: 4, hidden: 5, layers: 1, dropoutWeight: 0.3 };
@@ -223,7 +219,7 @@ Deno.test(`a text trains alike on every device${hasGpu ? "" : " (webgpu skipped)
   };
   const cpu = await losses("cpu");
   assert.equal(cpu.length, 4 + 3);
-  for (const device of hasGpu ? ["wasm", "webgpu"] as const : ["wasm"] as const) {
+  for (const device of hasWebGpu ? ["wasm", "webgpu"] as const : ["wasm"] as const) {
     const other = await losses(device);
     cpu.forEach((loss, i) => assert.ok(Math.abs(other[i] / loss - 1) < 1e-3, `${device} ${other}`));
   }

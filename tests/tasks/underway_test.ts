@@ -8,7 +8,7 @@ import { init } from "../../runtime/init.ts";
 import { Exchange } from "../../tasks/exchange.ts";
 import type { MetricRecord } from "../../tasks/metrics.ts";
 import { openStepper, type StepResult, type SubmittedStep } from "../../tasks/stepper.ts";
-import { hasWebGpu, webGpuNote } from "../models/_placement.ts";
+import { hasWebGpu, webGpuNote } from "../_web_gpu.ts";
 import { mlp, mlpTask } from "./_mlp.ts";
 import { trainMlp } from "./_train_mlp.ts";
 
