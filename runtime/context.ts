@@ -84,25 +84,32 @@ export class Context {
     }
   }
 
-  /** Runs one collective call on this rank; its place in the order of calls is taken at once. */
+  /**
+   * Runs one collective call on this rank; its place in the order of calls is taken at once. One that
+   * fails after it has begun ends this rank's use of shared memory for the rest of the job, whatever
+   * communicator it is on and whether or not the program catches the error: some of its frames may still
+   * be on their way. Sockets do the work from then on, with the same results.
+   */
   async collective<T>(signature: Signature, body: (call: Call) => Promise<T>): Promise<T> {
     const call = new Call(this, this.#sequence++, signature, this.#background);
     const start = performance.now();
     const { engine } = this;
     call.stats.calls++;
     engine.activeCalls++;
+    let begun = false;
     try {
       if (this.failure !== null) throw this.failure;
       for (const world of engine.losses.keys()) {
         if (this.#members.has(world)) throw engine.peerLostError(world, call.operation);
       }
+      begun = true;
       this.#calls.set(call.sequence, call);
       const early = this.#early.get(call.sequence);
       if (early !== undefined) this.#deliverEarly(call, early);
       if (engine.meeting === undefined) await this.#meet(call);
       return await body(call);
     } catch (error) {
-      engine.neighbours?.distrust();
+      if (begun) engine.neighbours?.distrust();
       throw error;
     } finally {
       engine.activeCalls--;

@@ -126,16 +126,17 @@ export class Neighbours {
   /**
    * Reserves this rank's slots on the board for one call. Between two calls of one communicator nobody
    * need wait: the second begins with other slots than those that the first may still be read from.
+   * Otherwise it waits for a while, asleep if the call may block.
    *
-   * @param context number of the communicator
    * @returns false if another call has the slots, or somebody of another communicator still reads them
    */
-  async reserve(context: number): Promise<boolean> {
+  async reserve(call: Call): Promise<boolean> {
     if (this.#reserved || !this.#trusted) return false;
     this.#reserved = true;
     const last = this.#last, deadline = performance.now() + PATIENCE_MS;
-    if (last === null || last.context === context) return true;
-    while (!this.board.sleepUntil(last.counter, last.count)) {
+    if (last === null || last.context === call.context.id) return true;
+    while (!this.board.reached(last.counter, last.count)) {
+      if (call.mayBlock && this.board.sleepUntil(last.counter, last.count)) break;
       await turn();
       if (performance.now() < deadline) continue;
       this.#reserved = false;
@@ -150,7 +151,15 @@ export class Neighbours {
     this.#last = call ?? this.#last;
   }
 
-  /** Stops using memory: after a failed call, a place may not have been emptied, or a rank not arrive. */
+  /** Whether this rank still uses memory. */
+  get trusted(): boolean {
+    return this.#trusted;
+  }
+
+  /**
+   * Stops using memory, for the rest of the job: after a failed call, a place may not have been emptied,
+   * or a rank not arrive.
+   */
   distrust(): void {
     this.#trusted = false;
   }

@@ -60,7 +60,7 @@ export async function memoryAllreduce(
     }
   };
 
-  const reserved = await neighbours.reserve(context.id), [counter] = group;
+  const reserved = await neighbours.reserve(call), [counter] = group;
   let done = null;
   try {
     if (reserved) show(0);

@@ -125,12 +125,13 @@ export class Call {
    *
    * A mailbox has one place for each sender and direction. That of the parent is empty if this is the
    * sender's only call, because the answer to the last frame there has come; so is the sender's own
-   * place for the answer, which a tag of 1 tells the parent.
+   * place for the answer, which a tag of 1 tells the parent. After a failed call neither is certain.
    */
   #post(kind: number, wave: number, to: number, payload: Uint8Array): void {
     const { name, type, count, op, root, algorithm, segmentBytes } = this.signature;
     const { context, stats } = this, { neighbours, activeCalls } = context.engine;
-    const isEmpty = kind === Kind.UP ? activeCalls === 1 : this.#emptyPlaces.has(to);
+    const known = kind === Kind.UP ? activeCalls === 1 : this.#emptyPlaces.has(to);
+    const isEmpty = known && (neighbours === null || neighbours.trusted);
     const header = encodeFrame({
       kind,
       context: context.id,
