@@ -6,7 +6,7 @@
  */
 
 import type { HostTensor } from "../runtime/devices/device.ts";
-import { Random } from "../runtime/random.ts";
+import { Random } from "../runtime/base/random.ts";
 import { sizeOf } from "./tensor.ts";
 
 /** A mask, ready to be fed. */

@@ -4,7 +4,7 @@
  * @module
  */
 
-import { Random } from "../runtime/random.ts";
+import { Random } from "../runtime/base/random.ts";
 import { Graph, type Value } from "./graph.ts";
 import type { Mode, Role, Variable } from "./model.ts";
 import { sizeOf } from "./tensor.ts";

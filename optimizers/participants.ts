@@ -5,7 +5,7 @@
  * @module
  */
 
-import { Random } from "../runtime/random.ts";
+import { Random } from "../runtime/base/random.ts";
 
 /**
  * The ranks that take part in a round, in increasing order: a uniform draw without replacement, and a

@@ -18,10 +18,10 @@ import { reduce } from "./collectives/reduce.ts";
 import { reduceScatter } from "./collectives/reduce_scatter.ts";
 import { exscan, scan } from "./collectives/scan.ts";
 import { scatter, scatterv } from "./collectives/scatter.ts";
-import type { TypedArray } from "./datatypes.ts";
+import type { TypedArray } from "./base/datatypes.ts";
 import { MessageCalls } from "./_message_calls.ts";
-import type { Op } from "./ops.ts";
-import { Request } from "./request.ts";
+import type { Op } from "./base/ops.ts";
+import { Request } from "./base/request.ts";
 
 /** The calls that all members of a communicator make together. */
 export abstract class CollectiveCalls extends MessageCalls {

@@ -5,9 +5,9 @@
  */
 
 import type { Context } from "./context.ts";
-import type { TypedArray } from "./datatypes.ts";
-import { Request, turn } from "./request.ts";
-import { ANY_SOURCE, ANY_TAG, type Status } from "./status.ts";
+import type { TypedArray } from "./base/datatypes.ts";
+import { Request, turn } from "./base/request.ts";
+import { ANY_SOURCE, ANY_TAG, type Status } from "./base/status.ts";
 
 /** What every communicator knows, and its messages from one rank to another. */
 export abstract class MessageCalls {

@@ -9,7 +9,7 @@ import { CollectiveCalls } from "./_collective_calls.ts";
 import { dup, split } from "./collectives/split.ts";
 import { Context } from "./context.ts";
 import { Engine } from "./engine.ts";
-import type { OperationStats } from "./stats.ts";
+import type { OperationStats } from "./base/stats.ts";
 import type { Transport } from "./transport.ts";
 
 /**

@@ -8,11 +8,11 @@
 import { Call, type Signature } from "./collectives/_call.ts";
 import { describeMismatch } from "./collectives/_signature.ts";
 import { type EarlyFrame, type Engine, type Landing, landing, type Loss } from "./engine.ts";
-import { ClosedError, MismatchError } from "./errors.ts";
+import { ClosedError, MismatchError } from "./base/errors.ts";
 import { encodeFrame, type Frame, Kind } from "./_frame.ts";
 import { Neighbours } from "./neighbours.ts";
 import { Messages } from "./point_to_point.ts";
-import { type OperationStats, Stats } from "./stats.ts";
+import { type OperationStats, Stats } from "./base/stats.ts";
 
 /** A group of ranks with traffic of its own. */
 export class Context {

@@ -15,7 +15,7 @@ import {
 } from "./_messages.ts";
 import { dialMember } from "./dialer.ts";
 import type { Endpoint, TlsMaterial } from "./endpoint.ts";
-import { RendezvousError } from "./errors.ts";
+import { RendezvousError } from "./base/errors.ts";
 import { type Credentials, RENDEZVOUS_RANK } from "./handshake.ts";
 
 /** What a rank hears from the rendezvous once it is under way. */

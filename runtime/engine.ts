@@ -6,7 +6,7 @@
  */
 
 import type { Context } from "./context.ts";
-import { PeerLostError } from "./errors.ts";
+import { PeerLostError } from "./base/errors.ts";
 import { decodeFrame, encodeFrame, type Frame, Kind } from "./_frame.ts";
 import type { Mailbox } from "./mailbox.ts";
 import type { Neighbours } from "./neighbours.ts";

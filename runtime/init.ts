@@ -5,7 +5,7 @@
  */
 
 import { Communicator } from "./communicator.ts";
-import { ClosedError } from "./errors.ts";
+import { ClosedError } from "./base/errors.ts";
 import { joinJob } from "./join.ts";
 import { findPlace, placeIsHidden, processEnvironment } from "./place.ts";
 import { describeStarter } from "./scheduler.ts";

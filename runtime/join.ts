@@ -5,7 +5,7 @@
  */
 
 import { secretLine } from "./_stdin.ts";
-import { RendezvousError } from "./errors.ts";
+import { RendezvousError } from "./base/errors.ts";
 import { type Credentials, credentials } from "./handshake.ts";
 import { isLoopback, listenAt, type TlsMaterial } from "./endpoint.ts";
 import { type MeetingNote, readMeeting, writeMeeting } from "./meeting_file.ts";

@@ -6,7 +6,7 @@
 
 import { dialMember } from "./dialer.ts";
 import { type Endpoint, listenAt, LONGEST_SOCKET_PATH, type TlsMaterial } from "./endpoint.ts";
-import { RendezvousError } from "./errors.ts";
+import { RendezvousError } from "./base/errors.ts";
 import { Gate } from "./gate.ts";
 import type { Credentials } from "./handshake.ts";
 import type { TableEntry } from "./_messages.ts";

@@ -4,7 +4,7 @@
  * @module
  */
 
-import { PeerLostError } from "./errors.ts";
+import { PeerLostError } from "./base/errors.ts";
 import { clearInterval, setInterval } from "node:timers";
 import { endOrphan } from "./_stdin.ts";
 import type { Control } from "./control.ts";

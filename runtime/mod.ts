@@ -12,7 +12,7 @@ export {
 export type { CollectiveCalls } from "./_collective_calls.ts";
 export type { MessageCalls } from "./_message_calls.ts";
 export { Communicator } from "./communicator.ts";
-export type { TypedArray } from "./datatypes.ts";
+export type { TypedArray } from "./base/datatypes.ts";
 export {
   AbortError,
   HandshakeError,
@@ -20,10 +20,17 @@ export {
   PeerLostError,
   RendezvousError,
   TruncationError,
-} from "./errors.ts";
-export { createOp, OP_NAMES } from "./ops.ts";
-export type { CreateOpOptions, ElementFunction, GroupFunction, Op, OpName, UserOp } from "./ops.ts";
-export { Random } from "./random.ts";
-export { Request, waitAll, waitAny } from "./request.ts";
-export type { OperationStats } from "./stats.ts";
-export { ANY_SOURCE, ANY_TAG, PROC_NULL, type Status, TAG_UB } from "./status.ts";
+} from "./base/errors.ts";
+export { createOp, OP_NAMES } from "./base/ops.ts";
+export type {
+  CreateOpOptions,
+  ElementFunction,
+  GroupFunction,
+  Op,
+  OpName,
+  UserOp,
+} from "./base/ops.ts";
+export { Random } from "./base/random.ts";
+export { Request, waitAll, waitAny } from "./base/request.ts";
+export type { OperationStats } from "./base/stats.ts";
+export { ANY_SOURCE, ANY_TAG, PROC_NULL, type Status, TAG_UB } from "./base/status.ts";

@@ -10,7 +10,7 @@ import { pack, unpack } from "./collectives/_pack.ts";
 import { encodeFrame, Kind } from "./_frame.ts";
 import type { Engine } from "./engine.ts";
 import { type Direction, Mailbox, RemoteMailbox } from "./mailbox.ts";
-import { turn } from "./request.ts";
+import { turn } from "./base/request.ts";
 
 /** Bytes by which a rank's memory is recognised. */
 const TOKEN_BYTES = 32;

@@ -26,7 +26,7 @@
  */
 
 import { parseAddress, type TlsMaterial } from "./endpoint.ts";
-import { RendezvousError } from "./errors.ts";
+import { RendezvousError } from "./base/errors.ts";
 import { type LinkShape, parseLink } from "./link.ts";
 import { defaultFolder, meetingPath } from "./meeting_file.ts";
 import type { Medium } from "./mesh.ts";

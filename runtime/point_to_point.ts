@@ -12,10 +12,10 @@
  */
 
 import type { Context } from "./context.ts";
-import { bytesOf, datatypeByCode, datatypeOf, describeCount } from "./datatypes.ts";
-import type { TypedArray } from "./datatypes.ts";
+import { bytesOf, datatypeByCode, datatypeOf, describeCount } from "./base/datatypes.ts";
+import type { TypedArray } from "./base/datatypes.ts";
 import { type Landing, landing } from "./engine.ts";
-import { MismatchError, TruncationError } from "./errors.ts";
+import { MismatchError, TruncationError } from "./base/errors.ts";
 import { Credit } from "./_credit.ts";
 import { type Frame, Kind } from "./_frame.ts";
 import { checkRank, checkTag, receiving, sending } from "./_message_arguments.ts";
@@ -26,7 +26,7 @@ import {
   statusOf,
   type Unexpected,
 } from "./_message_queues.ts";
-import { ANY_SOURCE, ANY_TAG, NULL_STATUS, PROC_NULL, type Status } from "./status.ts";
+import { ANY_SOURCE, ANY_TAG, NULL_STATUS, PROC_NULL, type Status } from "./base/status.ts";
 
 const ignore = () => {};
 

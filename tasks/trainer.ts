@@ -6,7 +6,7 @@
  */
 
 import type { Communicator } from "../runtime/communicator.ts";
-import { PeerLostError } from "../runtime/errors.ts";
+import { PeerLostError } from "../runtime/base/errors.ts";
 import { init, reasonOf } from "../runtime/init.ts";
 import { CheckpointError } from "./checkpoint.ts";
 import { DataError } from "./data/data_error.ts";

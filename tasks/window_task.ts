@@ -5,7 +5,7 @@
  * @module
  */
 
-import { Random } from "../runtime/random.ts";
+import { Random } from "../runtime/base/random.ts";
 import { checkPartition, parsePartition, partitionTokens } from "./data/partition.ts";
 import type { TextCorpus } from "./data/text_corpus.ts";
 import type { Options } from "./options.ts";

@@ -1,4 +1,4 @@
-import { elementsOf } from "../datatypes.ts";
+import { elementsOf } from "../base/datatypes.ts";
 import { foldInputs } from "../reduction.ts";
 import { others, receiveBlock, sendBlock } from "./_blocks.ts";
 import type { Call } from "./_call.ts";

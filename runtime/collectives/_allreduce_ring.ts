@@ -1,4 +1,4 @@
-import { bytesOf, elementsOf, type TypedArray } from "../datatypes.ts";
+import { bytesOf, elementsOf, type TypedArray } from "../base/datatypes.ts";
 import { copyElements } from "../reduction.ts";
 import type { Call } from "./_call.ts";
 import { segments } from "./_partition.ts";

@@ -5,7 +5,7 @@
  * @module
  */
 
-import { bytesOf, type Datatype, datatypeOf, type TypedArray } from "../datatypes.ts";
+import { bytesOf, type Datatype, datatypeOf, type TypedArray } from "../base/datatypes.ts";
 import type { Call } from "./_call.ts";
 import { SEGMENT_BYTES } from "./_tuning.ts";
 

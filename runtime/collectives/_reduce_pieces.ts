@@ -4,7 +4,7 @@
  * @module
  */
 
-import { type Datatype, elementsOf, type TypedArray } from "../datatypes.ts";
+import { type Datatype, elementsOf, type TypedArray } from "../base/datatypes.ts";
 import { align, type Workspace } from "../workspace.ts";
 import { EMPTY, others } from "./_blocks.ts";
 import type { Call } from "./_call.ts";

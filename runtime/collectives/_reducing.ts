@@ -4,8 +4,14 @@
  * @module
  */
 
-import { bytesOf, type Datatype, datatypeOf, elementsOf, type TypedArray } from "../datatypes.ts";
-import { type Op, reductionOf } from "../ops.ts";
+import {
+  bytesOf,
+  type Datatype,
+  datatypeOf,
+  elementsOf,
+  type TypedArray,
+} from "../base/datatypes.ts";
+import { type Op, reductionOf } from "../base/ops.ts";
 import { type Fold, foldInputs, foldOf } from "../reduction.ts";
 import type { Signature } from "./_signature.ts";
 

@@ -4,9 +4,9 @@
  * @module
  */
 
-import { datatypeByCode, describeCount } from "../datatypes.ts";
+import { datatypeByCode, describeCount } from "../base/datatypes.ts";
 import type { Frame } from "../_frame.ts";
-import { reductionName } from "../ops.ts";
+import { reductionName } from "../base/ops.ts";
 import type { Call } from "./_call.ts";
 
 /** The collectives, in the order of their numbers on the wire. */

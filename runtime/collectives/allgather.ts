@@ -1,5 +1,5 @@
 import type { Context } from "../context.ts";
-import { bytesOf, type TypedArray } from "../datatypes.ts";
+import { bytesOf, type TypedArray } from "../base/datatypes.ts";
 import {
   blocksOf,
   decodeCounts,

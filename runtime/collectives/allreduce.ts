@@ -1,6 +1,6 @@
 import type { Context } from "../context.ts";
-import type { TypedArray } from "../datatypes.ts";
-import type { Op } from "../ops.ts";
+import type { TypedArray } from "../base/datatypes.ts";
+import type { Op } from "../base/ops.ts";
 import type { Call } from "./_call.ts";
 import { allgatherThenReduce } from "./_allreduce_allgather.ts";
 import { memoryAllreduce } from "./_allreduce_memory.ts";

@@ -1,5 +1,5 @@
 import type { Context } from "../context.ts";
-import { describeCount, type TypedArray } from "../datatypes.ts";
+import { describeCount, type TypedArray } from "../base/datatypes.ts";
 import {
   blocksOf,
   decodeCounts,

@@ -1,5 +1,5 @@
 import type { Context } from "../context.ts";
-import { bytesOf, datatypeOf, type TypedArray } from "../datatypes.ts";
+import { bytesOf, datatypeOf, type TypedArray } from "../base/datatypes.ts";
 import { checkRank } from "../_message_arguments.ts";
 import type { Call } from "./_call.ts";
 import { segments } from "./_partition.ts";

@@ -1,6 +1,6 @@
 import type { Context } from "../context.ts";
-import { bytesOf, type TypedArray } from "../datatypes.ts";
-import type { Op } from "../ops.ts";
+import { bytesOf, type TypedArray } from "../base/datatypes.ts";
+import type { Op } from "../base/ops.ts";
 import { checkRank } from "../_message_arguments.ts";
 import { EMPTY } from "./_blocks.ts";
 import type { Call } from "./_call.ts";

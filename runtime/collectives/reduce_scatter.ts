@@ -1,6 +1,6 @@
 import type { Context } from "../context.ts";
-import { bytesOf, describeCount, elementsOf, type TypedArray } from "../datatypes.ts";
-import type { Op } from "../ops.ts";
+import { bytesOf, describeCount, elementsOf, type TypedArray } from "../base/datatypes.ts";
+import type { Op } from "../base/ops.ts";
 import { decodeCounts, encodeCounts, sameType } from "./_blocks.ts";
 import type { Call } from "./_call.ts";
 import { pack, unpack } from "./_pack.ts";

@@ -1,6 +1,6 @@
 import type { Context } from "../context.ts";
-import { bytesOf, elementsOf, type TypedArray } from "../datatypes.ts";
-import type { Op } from "../ops.ts";
+import { bytesOf, elementsOf, type TypedArray } from "../base/datatypes.ts";
+import type { Op } from "../base/ops.ts";
 import { foldPrefixes } from "../reduction.ts";
 import { EMPTY } from "./_blocks.ts";
 import { partition, type Range } from "./_partition.ts";

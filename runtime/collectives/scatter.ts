@@ -1,5 +1,5 @@
 import type { Context } from "../context.ts";
-import { bytesOf, datatypeOf, describeCount, type TypedArray } from "../datatypes.ts";
+import { bytesOf, datatypeOf, describeCount, type TypedArray } from "../base/datatypes.ts";
 import { checkRank } from "../_message_arguments.ts";
 import {
   blocksOf,

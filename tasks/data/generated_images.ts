@@ -7,7 +7,7 @@
  * @module
  */
 
-import { Random } from "../../runtime/random.ts";
+import { Random } from "../../runtime/base/random.ts";
 import type { Sharing } from "../sharing.ts";
 import {
   channelStatistics,

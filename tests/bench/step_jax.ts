@@ -12,7 +12,7 @@
 import process from "node:process";
 import { createInterface } from "node:readline";
 import { loadJax } from "../../deps.ts";
-import { Random } from "../../runtime/random.ts";
+import { Random } from "../../runtime/base/random.ts";
 
 // The package takes as many threads as the machine has processors.
 Object.defineProperty(navigator, "hardwareConcurrency", { value: 1 });

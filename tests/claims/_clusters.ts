@@ -1,7 +1,7 @@
 /** A small generated task, whose gradients are noisy: points around the centres of ten classes. */
 
 import { classifierOutputs, LayerBuilder, uniform } from "../../models/mod.ts";
-import { Random } from "../../runtime/random.ts";
+import { Random } from "../../runtime/base/random.ts";
 import { parsePartition } from "../../tasks/data/partition.ts";
 import { createImageSampler, evaluationBatches } from "../../tasks/data/sampler.ts";
 import type { Options } from "../../tasks/options.ts";

@@ -5,7 +5,7 @@
  */
 
 import { init } from "../../runtime/init.ts";
-import { Random } from "../../runtime/random.ts";
+import { Random } from "../../runtime/base/random.ts";
 
 await using comm = await init();
 const points = Number(Deno.args[0] ?? 1_000_000);

@@ -7,7 +7,7 @@ import { encodeModel } from "../../models/encode.ts";
 import { type ModelGraph, parametersOf } from "../../models/model.ts";
 import { appendClippedStep, PLAIN_STEP } from "../../optimizers/clipped_step.ts";
 import type { Device } from "../../runtime/devices/device.ts";
-import { Random } from "../../runtime/random.ts";
+import { Random } from "../../runtime/base/random.ts";
 
 /** Sizes that differ from each other, so that none can be taken for another. */
 export const SMALL: AwdLstmOptions = { vocabulary: 40, embedding: 8, hidden: 12 };

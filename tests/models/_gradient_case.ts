@@ -2,7 +2,7 @@
 
 import type { Graph, Value } from "../../models/graph.ts";
 import { type ElementType, sizeOf } from "../../models/tensor.ts";
-import { Random } from "../../runtime/random.ts";
+import { Random } from "../../runtime/base/random.ts";
 import type { Feeds } from "./_evaluate.ts";
 
 export interface GradientInput {

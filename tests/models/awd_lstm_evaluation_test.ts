@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { awdLstm } from "../../models/awd_lstm.ts";
 import { encodeModel } from "../../models/encode.ts";
 import { openDevice } from "../../runtime/devices/open.ts";
-import { Random } from "../../runtime/random.ts";
+import { Random } from "../../runtime/base/random.ts";
 import { evaluationWindows } from "../../tasks/data/text_evaluation.ts";
 import { BATCH, initialVariables, SMALL, stretches, train } from "./_awd_lstm_run.ts";
 

@@ -3,7 +3,7 @@ import { differentiate } from "../../models/autodiff.ts";
 import { Graph, type Value } from "../../models/graph.ts";
 import { lower } from "../../models/lowering/mod.ts";
 import { openDevice } from "../../runtime/devices/open.ts";
-import { Random } from "../../runtime/random.ts";
+import { Random } from "../../runtime/base/random.ts";
 import { emulateBlocks } from "./_emulate_blocks.ts";
 import { type Feeds, load, relativeError, type Runner } from "./_evaluate.ts";
 

@@ -4,7 +4,7 @@ import { encodeModel } from "../../models/encode.ts";
 import { parametersOf } from "../../models/model.ts";
 import { resnet } from "../../models/resnet.ts";
 import { appendClippedStep, PLAIN_STEP } from "../../optimizers/clipped_step.ts";
-import { Random } from "../../runtime/random.ts";
+import { Random } from "../../runtime/base/random.ts";
 import type { DeviceKind, HostTensor } from "../../runtime/devices/device.ts";
 import { openDevice } from "../../runtime/devices/open.ts";
 import { hasWebGpu, webGpuNote } from "../_web_gpu.ts";

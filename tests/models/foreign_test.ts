@@ -8,7 +8,7 @@ import { Graph } from "../../models/graph.ts";
 import { parametersOf } from "../../models/model.ts";
 import { operatorCoverage } from "../../models/ops/mod.ts";
 import { sizeOf } from "../../models/tensor.ts";
-import { Random } from "../../runtime/random.ts";
+import { Random } from "../../runtime/base/random.ts";
 import { type Feeds, load, relativeError } from "./_evaluate.ts";
 import { hasTorch, runPython, torchNote } from "./_python.ts";
 

@@ -7,7 +7,7 @@ import { parametersOf } from "../../models/model.ts";
 import { resnet } from "../../models/resnet.ts";
 import { appendClippedStep, PLAIN_STEP } from "../../optimizers/clipped_step.ts";
 import { openDevice } from "../../runtime/devices/open.ts";
-import { Random } from "../../runtime/random.ts";
+import { Random } from "../../runtime/base/random.ts";
 import { type Feeds, load, relativeError } from "./_evaluate.ts";
 import { hasWebGpu, webGpuNote } from "../_web_gpu.ts";
 

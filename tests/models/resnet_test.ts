@@ -6,7 +6,7 @@ import { resnet, RESNET_DEPTHS } from "../../models/resnet.ts";
 import { sizeOf } from "../../models/tensor.ts";
 import { appendClippedStep, PLAIN_STEP } from "../../optimizers/clipped_step.ts";
 import { openDevice } from "../../runtime/devices/open.ts";
-import { Random } from "../../runtime/random.ts";
+import { Random } from "../../runtime/base/random.ts";
 import { type Feeds, load, loadModel, relativeError } from "./_evaluate.ts";
 import { hasTorch, parseOutput, runPython, torchNote } from "./_python.ts";
 

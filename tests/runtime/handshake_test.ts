@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { dialMember } from "../../runtime/dialer.ts";
 import { dial, type Endpoint, listenAt } from "../../runtime/endpoint.ts";
-import { HandshakeError, RendezvousError } from "../../runtime/errors.ts";
+import { HandshakeError, RendezvousError } from "../../runtime/base/errors.ts";
 import { Gate, type GateOptions } from "../../runtime/gate.ts";
 import {
   answer,

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { formatAddress, isLoopback, parseAddress } from "../../runtime/endpoint.ts";
-import { RendezvousError } from "../../runtime/errors.ts";
+import { RendezvousError } from "../../runtime/base/errors.ts";
 import { findPlace } from "../../runtime/place.ts";
 
 const COMPLETE: Record<string, string> = {

@@ -1,8 +1,8 @@
 /** The arithmetic of reductions: the plain loops, and the kernel that must not differ from them. */
 
 import assert from "node:assert/strict";
-import { datatypeOf } from "../../runtime/datatypes.ts";
-import { createOp, type Op, reductionOf } from "../../runtime/ops.ts";
+import { datatypeOf } from "../../runtime/base/datatypes.ts";
+import { createOp, type Op, reductionOf } from "../../runtime/base/ops.ts";
 import { foldInputs, foldOf } from "../../runtime/reduction.ts";
 import type { TypedArray } from "../../runtime/mod.ts";
 import { align, Workspace } from "../../runtime/workspace.ts";

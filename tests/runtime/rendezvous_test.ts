@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { Control } from "../../runtime/control.ts";
 import { dialMember } from "../../runtime/dialer.ts";
 import { type Endpoint, listenAt } from "../../runtime/endpoint.ts";
-import { HandshakeError, RendezvousError } from "../../runtime/errors.ts";
+import { HandshakeError, RendezvousError } from "../../runtime/base/errors.ts";
 import { credentials, RENDEZVOUS_RANK } from "../../runtime/handshake.ts";
 import { Rendezvous, type RendezvousEvents } from "../../runtime/rendezvous.ts";
 

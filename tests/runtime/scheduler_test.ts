@@ -1,7 +1,7 @@
 /** Places of ranks that something else than our launcher has started: by variables, and by mpirun. */
 
 import assert from "node:assert/strict";
-import { RendezvousError } from "../../runtime/errors.ts";
+import { RendezvousError } from "../../runtime/base/errors.ts";
 import { checkReachable } from "../../runtime/join.ts";
 import { findPlace } from "../../runtime/place.ts";
 import { foreignPlace } from "../../runtime/scheduler.ts";

@@ -1,7 +1,7 @@
 import { Buffer } from "node:buffer";
 import assert from "node:assert/strict";
 import { MeshTransport } from "../../runtime/mesh_transport.ts";
-import { Random } from "../../runtime/random.ts";
+import { Random } from "../../runtime/base/random.ts";
 import { FRAME_BYTES } from "../../runtime/wire.ts";
 import { header, type Mesh, mesh, pair, Recorder } from "./_mesh.ts";
 

@@ -4,7 +4,7 @@ import { encodeModel } from "../../models/mod.ts";
 import { sizeOf } from "../../models/tensor.ts";
 import type { DeviceKind, HostTensor } from "../../runtime/devices/device.ts";
 import { openDevice } from "../../runtime/devices/open.ts";
-import { Random } from "../../runtime/random.ts";
+import { Random } from "../../runtime/base/random.ts";
 import { measureGraph, stepGraph } from "../../tasks/graphs.ts";
 import { launch, type LaunchOptions, type Run } from "../../tasks/launch.ts";
 import type { StepRecord } from "../../tasks/metrics.ts";

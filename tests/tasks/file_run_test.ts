@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { encodeModel, foreignModel, Graph } from "../../models/mod.ts";
 import { sizeOf } from "../../models/tensor.ts";
 import { Communicator } from "../../runtime/communicator.ts";
-import { Random } from "../../runtime/random.ts";
+import { Random } from "../../runtime/base/random.ts";
 import { SingleTransport } from "../../runtime/single_transport.ts";
 import { CheckpointError } from "../../tasks/checkpoint.ts";
 import { launch } from "../../tasks/launch.ts";

@@ -3,7 +3,7 @@
  * Arguments: the collective, the victim's rank, how it ends: kill, throw, exit or stop.
  */
 
-import { PeerLostError } from "../../../runtime/errors.ts";
+import { PeerLostError } from "../../../runtime/base/errors.ts";
 import { init } from "../../../runtime/init.ts";
 
 const [operation, victim, way] = Deno.args;

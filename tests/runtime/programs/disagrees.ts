@@ -1,9 +1,9 @@
 /** Disagrees on one communicator again and again, in small calls and large ones, and goes on with others. */
 
 import assert from "node:assert/strict";
-import { MismatchError } from "../../../runtime/errors.ts";
+import { MismatchError } from "../../../runtime/base/errors.ts";
 import { init } from "../../../runtime/init.ts";
-import { waitAll } from "../../../runtime/request.ts";
+import { waitAll } from "../../../runtime/base/request.ts";
 
 await using comm = await init();
 const { rank, size } = comm, sum = size * (size - 1) / 2;

@@ -5,8 +5,8 @@
 
 import assert from "node:assert/strict";
 import { init } from "../../../runtime/init.ts";
-import { Random } from "../../../runtime/random.ts";
-import { waitAll } from "../../../runtime/request.ts";
+import { Random } from "../../../runtime/base/random.ts";
+import { waitAll } from "../../../runtime/base/request.ts";
 
 await using comm = await init();
 const { rank, size } = comm;

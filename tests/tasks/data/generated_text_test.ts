@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { Random } from "../../../runtime/random.ts";
+import { Random } from "../../../runtime/base/random.ts";
 import { generateText } from "../../../tasks/data/generated_text.ts";
 import { WordSource } from "../../../tasks/data/word_source.ts";
 

@@ -6,7 +6,7 @@
  * @module
  */
 
-import { Random } from "../../../runtime/random.ts";
+import { Random } from "../../../runtime/base/random.ts";
 import { MetricsLog } from "../../../tasks/metrics.ts";
 
 /** What the run is like. */

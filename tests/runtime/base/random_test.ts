@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { philox4x32, Random } from "../../runtime/random.ts";
+import { philox4x32, Random } from "../../../runtime/base/random.ts";
 
 Deno.test("a stream is a pure function of its seed and name", () => {
   const draw = (...key: [number, ...(string | number)[]]) => {
