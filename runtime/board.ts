@@ -11,7 +11,7 @@
 
 import { mailboxBytes } from "./mailbox.ts";
 import { PAGE_BYTES, SharedMemory } from "./shared_memory.ts";
-import type { Transport } from "./transport.ts";
+import type { Transport } from "./transport/transport.ts";
 import { ALIGNMENT, Workspace } from "./workspace.ts";
 
 /** Most ranks for which every rank keeps a mailbox and slots. */

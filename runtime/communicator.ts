@@ -10,7 +10,7 @@ import { dup, split } from "./collectives/split.ts";
 import { Context } from "./context.ts";
 import { Engine } from "./engine.ts";
 import type { OperationStats } from "./base/stats.ts";
-import type { Transport } from "./transport.ts";
+import type { Transport } from "./transport/transport.ts";
 
 /**
  * A group of ranks that exchange typed arrays.

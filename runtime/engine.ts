@@ -10,7 +10,7 @@ import { PeerLostError } from "./base/errors.ts";
 import { decodeFrame, encodeFrame, type Frame, Kind } from "./_frame.ts";
 import type { Mailbox } from "./mailbox.ts";
 import type { Neighbours } from "./neighbours.ts";
-import type { FrameSink, Transport } from "./transport.ts";
+import type { FrameSink, Transport } from "./transport/transport.ts";
 import { WorkspacePool } from "./workspace.ts";
 
 /** Where a frame's payload goes, and what happens when it is complete. */

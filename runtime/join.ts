@@ -10,7 +10,7 @@ import { type Credentials, credentials } from "./handshake.ts";
 import { isLoopback, listenAt, type TlsMaterial } from "./endpoint.ts";
 import { type MeetingNote, readMeeting, writeMeeting } from "./meeting_file.ts";
 import { buildMesh, openDoors } from "./mesh.ts";
-import { MeshTransport } from "./mesh_transport.ts";
+import { MeshTransport } from "./transport/mesh_transport.ts";
 import { type Place, readTls } from "./place.ts";
 import { Control } from "./control.ts";
 import { Rendezvous } from "./rendezvous.ts";

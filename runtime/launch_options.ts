@@ -7,7 +7,7 @@
 import { toFileUrl } from "./_paths.ts";
 import type { LaunchFailure } from "./_verdict.ts";
 import { listenAt } from "./endpoint.ts";
-import { parseLink } from "./link.ts";
+import { parseLink } from "./transport/access_link.ts";
 import { DEFAULT_TIMEOUT_SECONDS } from "./place.ts";
 
 /** What to launch, and how. */

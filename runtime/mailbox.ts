@@ -12,7 +12,7 @@
  * @module
  */
 
-import { HEADER_BYTES } from "./transport.ts";
+import { HEADER_BYTES } from "./transport/transport.ts";
 import type { Segment } from "./board.ts";
 import { PAGE_BYTES, type SharedMemory } from "./shared_memory.ts";
 

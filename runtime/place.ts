@@ -27,7 +27,7 @@
 
 import { parseAddress, type TlsMaterial } from "./endpoint.ts";
 import { RendezvousError } from "./base/errors.ts";
-import { type LinkShape, parseLink } from "./link.ts";
+import { type LinkShape, parseLink } from "./transport/access_link.ts";
 import { defaultFolder, meetingPath } from "./meeting_file.ts";
 import type { Medium } from "./mesh.ts";
 import {

@@ -7,7 +7,7 @@
  * @module
  */
 
-import { formatLink, parseLink } from "../runtime/link.ts";
+import { formatLink, parseLink } from "../runtime/transport/access_link.ts";
 import { EXPERIMENT } from "./experiment_options.ts";
 import {
   choice,

@@ -7,7 +7,7 @@
 import { join } from "node:path";
 import { resolveDevice } from "../../runtime/devices/open.ts";
 import { launchProgram } from "../../runtime/launch.ts";
-import { parseLink } from "../../runtime/link.ts";
+import { parseLink } from "../../runtime/transport/access_link.ts";
 import { gatherFiles, keepFiles } from "../carried_files.ts";
 import { findData, processesOf, RunFailedError } from "../launch.ts";
 import { OptionError } from "../option.ts";

@@ -1,7 +1,7 @@
 /** Trains on several ranks inside this process, over real sockets, each behind a link. */
 
 import { Communicator } from "../../runtime/communicator.ts";
-import { parseLink } from "../../runtime/link.ts";
+import { parseLink } from "../../runtime/transport/access_link.ts";
 import { type MetricRecord, readMetrics, type Summary } from "../../tasks/metrics.ts";
 import type { Options } from "../../tasks/options.ts";
 import { resolveOptions } from "../../tasks/resolve.ts";

@@ -7,7 +7,7 @@
  */
 
 import assert from "node:assert/strict";
-import { carryingMs, parseLink } from "../../runtime/link.ts";
+import { carryingMs, parseLink } from "../../runtime/transport/access_link.ts";
 import type { Options } from "../../tasks/options.ts";
 import { type Ran, run } from "./_run.ts";
 

@@ -4,7 +4,7 @@
  */
 
 import { Communicator } from "../../runtime/communicator.ts";
-import { type FrameSink, HEADER_BYTES, type Transport } from "../../runtime/transport.ts";
+import { type FrameSink, HEADER_BYTES, type Transport } from "../../runtime/transport/transport.ts";
 
 class LoopbackTransport implements Transport {
   readonly hosts: readonly string[];

@@ -3,9 +3,9 @@
 import { dial, type Endpoint, type TlsMaterial } from "../../runtime/endpoint.ts";
 import { credentials } from "../../runtime/handshake.ts";
 import { buildMesh, type Medium, openDoors } from "../../runtime/mesh.ts";
-import type { LinkShape } from "../../runtime/link.ts";
-import { MeshTransport } from "../../runtime/mesh_transport.ts";
-import { type FrameSink, HEADER_BYTES } from "../../runtime/transport.ts";
+import type { LinkShape } from "../../runtime/transport/access_link.ts";
+import { MeshTransport } from "../../runtime/transport/mesh_transport.ts";
+import { type FrameSink, HEADER_BYTES } from "../../runtime/transport/transport.ts";
 
 /** One frame as it arrived. */
 export interface Arrival {

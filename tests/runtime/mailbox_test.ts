@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { Mailbox, MAILBOX_BYTES, mailboxBytes, RemoteMailbox } from "../../runtime/mailbox.ts";
 import { PAGE_BYTES, SharedMemory } from "../../runtime/shared_memory.ts";
-import { HEADER_BYTES } from "../../runtime/transport.ts";
+import { HEADER_BYTES } from "../../runtime/transport/transport.ts";
 
 const memory = SharedMemory.open()!, SIZE = 2;
 

@@ -3,7 +3,7 @@ import { encodeModel, foreignModel, Graph } from "../../models/mod.ts";
 import { sizeOf } from "../../models/tensor.ts";
 import { Communicator } from "../../runtime/communicator.ts";
 import { Random } from "../../runtime/base/random.ts";
-import { SingleTransport } from "../../runtime/single_transport.ts";
+import { SingleTransport } from "../../runtime/transport/single_transport.ts";
 import { CheckpointError } from "../../tasks/checkpoint.ts";
 import { launch } from "../../tasks/launch.ts";
 import type { StepRecord } from "../../tasks/metrics.ts";

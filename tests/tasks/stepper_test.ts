@@ -3,7 +3,7 @@ import { celgc } from "../../optimizers/mod.ts";
 import { PLAIN_STEP } from "../../optimizers/clipped_step.ts";
 import { Communicator } from "../../runtime/communicator.ts";
 import { openDevice } from "../../runtime/devices/open.ts";
-import { SingleTransport } from "../../runtime/single_transport.ts";
+import { SingleTransport } from "../../runtime/transport/single_transport.ts";
 import { Exchange } from "../../tasks/exchange.ts";
 import { openStepper } from "../../tasks/stepper.ts";
 import { mlp, mlpTask } from "./_mlp.ts";

@@ -6,7 +6,7 @@ import { type ModelGraph, parametersOf } from "../../models/model.ts";
 import { appendClippedStep, PLAIN_STEP } from "../../optimizers/clipped_step.ts";
 import { Communicator } from "../../runtime/communicator.ts";
 import { openDevice } from "../../runtime/devices/open.ts";
-import { SingleTransport } from "../../runtime/single_transport.ts";
+import { SingleTransport } from "../../runtime/transport/single_transport.ts";
 import { generateText } from "../../tasks/data/generated_text.ts";
 import { createTextSampler } from "../../tasks/data/text_sampler.ts";
 import { awdLstmNetwork, awdLstmOf } from "../../tasks/language_network.ts";

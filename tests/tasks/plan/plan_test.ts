@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { Communicator } from "../../../runtime/communicator.ts";
-import { parseLink } from "../../../runtime/link.ts";
+import { parseLink } from "../../../runtime/transport/access_link.ts";
 import type { Options } from "../../../tasks/options.ts";
 import { measure } from "../../../tasks/plan/measure.ts";
 import type { Measured } from "../../../tasks/plan/measured.ts";

@@ -4,14 +4,14 @@
  * @module
  */
 
-import { PeerLostError } from "./base/errors.ts";
+import { PeerLostError } from "../base/errors.ts";
 import { clearInterval, setInterval } from "node:timers";
-import { endOrphan } from "./_stdin.ts";
-import type { Control } from "./control.ts";
-import type { LinkShape } from "./link.ts";
-import { Downlink, Uplink } from "./link_shaper.ts";
+import { endOrphan } from "../_stdin.ts";
+import type { Control } from "../control.ts";
+import type { LinkShape } from "./access_link.ts";
+import { Downlink, Uplink } from "./_traffic_shaper.ts";
 import type { FailureReport, FrameSink, Transport } from "./transport.ts";
-import { Kind, Link } from "./wire.ts";
+import { Kind, Link } from "./connection.ts";
 
 /** How long to wait for word from the launcher on why a connection broke. */
 const WORD_MS = 1000;

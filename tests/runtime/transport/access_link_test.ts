@@ -2,10 +2,10 @@
 
 import { Buffer } from "node:buffer";
 import assert from "node:assert/strict";
-import { carryingMs, formatLink, parseLink } from "../../runtime/link.ts";
-import { FRAME_BYTES } from "../../runtime/wire.ts";
-import { run } from "./_jobs.ts";
-import { header, mesh } from "./_mesh.ts";
+import { carryingMs, formatLink, parseLink } from "../../../runtime/transport/access_link.ts";
+import { FRAME_BYTES } from "../../../runtime/transport/connection.ts";
+import { run } from "../_jobs.ts";
+import { header, mesh } from "../_mesh.ts";
 
 /** One kilobyte a millisecond. */
 const SLOW = parseLink("8mbit,30ms");
@@ -135,7 +135,7 @@ Deno.test("who waits for a slow link does not take it for silence", async () => 
 
 Deno.test("ranks on a link compute the same bits, and all their bytes go over it", async () => {
   const floats = 60_000, ranks = 3;
-  const program = new URL("./programs/shaped.ts", import.meta.url);
+  const program = new URL("../programs/shaped.ts", import.meta.url);
   const job = { ranks, program, args: [String(floats)], permissions: ["--allow-ffi"] };
   const free = await run(job), shaped = await run({ ...job, link: "50mbit,5ms" });
   assert.deepEqual([free.code, shaped.code], [0, 0]);
@@ -151,7 +151,7 @@ Deno.test("ranks on a link compute the same bits, and all their bytes go over it
 });
 
 Deno.test("a link that is none is refused before anything starts", async () => {
-  const program = new URL("./programs/shaped.ts", import.meta.url);
+  const program = new URL("../programs/shaped.ts", import.meta.url);
   await assert.rejects(run({ ranks: 2, program, link: "slow" }), {
     name: "RangeError",
     message: /^cannot launch: a link is .* not "slow"$/,

@@ -4,9 +4,9 @@
  * @module
  */
 
-import { carryingMs, type LinkShape } from "./link.ts";
+import { carryingMs, type LinkShape } from "./access_link.ts";
 import { type FrameSink, HEADER_BYTES } from "./transport.ts";
-import { FRAME_BYTES } from "./wire.ts";
+import { FRAME_BYTES } from "./connection.ts";
 
 /** Least room for frames whose senders do not wait, like that of a socket; in bytes. */
 const LEAST_ROOM = 4 << 20;
