@@ -12,7 +12,7 @@
 import { mailboxBytes } from "./mailbox.ts";
 import { PAGE_BYTES, SharedMemory } from "./shared_memory.ts";
 import type { Transport } from "./transport/transport.ts";
-import { ALIGNMENT, Workspace } from "./workspace.ts";
+import { ALIGNMENT, Workspace } from "./reduction/workspace.ts";
 
 /** Most ranks for which every rank keeps a mailbox and slots. */
 const MOST_RANKS = 64;

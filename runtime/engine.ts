@@ -11,7 +11,7 @@ import { decodeFrame, encodeFrame, type Frame, Kind } from "./_frame.ts";
 import type { Mailbox } from "./mailbox.ts";
 import type { Neighbours } from "./neighbours.ts";
 import type { FrameSink, Transport } from "./transport/transport.ts";
-import { WorkspacePool } from "./workspace.ts";
+import { WorkspacePool } from "./reduction/workspace.ts";
 
 /** Where a frame's payload goes, and what happens when it is complete. */
 export interface Landing {

@@ -1,5 +1,5 @@
 import { elementsOf } from "../base/datatypes.ts";
-import { foldInputs } from "../reduction.ts";
+import { foldInputs } from "../reduction/reduction.ts";
 import { others, receiveBlock, sendBlock } from "./_blocks.ts";
 import type { Call } from "./_call.ts";
 import type { Reducing } from "./_reducing.ts";

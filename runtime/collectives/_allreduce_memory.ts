@@ -2,7 +2,7 @@ import { type Board, SLOTS } from "../board.ts";
 import { elementsOf } from "../base/datatypes.ts";
 import type { Neighbours } from "../neighbours.ts";
 import { turn } from "../base/request.ts";
-import { ALIGNMENT } from "../workspace.ts";
+import { ALIGNMENT } from "../reduction/workspace.ts";
 import { others } from "./_blocks.ts";
 import type { Call } from "./_call.ts";
 import { partition, type Range, segments } from "./_partition.ts";

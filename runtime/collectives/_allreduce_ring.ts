@@ -1,5 +1,5 @@
 import { bytesOf, elementsOf, type TypedArray } from "../base/datatypes.ts";
-import { copyElements } from "../reduction.ts";
+import { copyElements } from "../reduction/reduction.ts";
 import type { Call } from "./_call.ts";
 import { segments } from "./_partition.ts";
 import type { Reducing } from "./_reducing.ts";

@@ -5,7 +5,7 @@
  */
 
 import { type Datatype, elementsOf, type TypedArray } from "../base/datatypes.ts";
-import { align, type Workspace } from "../workspace.ts";
+import { align, type Workspace } from "../reduction/workspace.ts";
 import { EMPTY, others } from "./_blocks.ts";
 import type { Call } from "./_call.ts";
 import { type Range, segments } from "./_partition.ts";

@@ -12,7 +12,7 @@ import {
   type TypedArray,
 } from "../base/datatypes.ts";
 import { type Op, reductionOf } from "../base/ops.ts";
-import { type Fold, foldInputs, foldOf } from "../reduction.ts";
+import { type Fold, foldInputs, foldOf } from "../reduction/reduction.ts";
 import type { Signature } from "./_signature.ts";
 
 /** A buffer, what its elements are and how they are reduced. */

@@ -1,7 +1,7 @@
 import type { Context } from "../context.ts";
 import { bytesOf, elementsOf, type TypedArray } from "../base/datatypes.ts";
 import type { Op } from "../base/ops.ts";
-import { foldPrefixes } from "../reduction.ts";
+import { foldPrefixes } from "../reduction/reduction.ts";
 import { EMPTY } from "./_blocks.ts";
 import { partition, type Range } from "./_partition.ts";
 import { reducePieces } from "./_reduce_pieces.ts";

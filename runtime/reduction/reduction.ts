@@ -10,8 +10,8 @@
  * @module
  */
 
-import type { Arithmetic, Datatype, TypedArray } from "./base/datatypes.ts";
-import type { OpName, Reduction } from "./base/ops.ts";
+import type { Arithmetic, Datatype, TypedArray } from "../base/datatypes.ts";
+import type { OpName, Reduction } from "../base/ops.ts";
 
 /** Elements folded at a time; their accumulators stay in the first-level cache. */
 const BLOCK = 2048;

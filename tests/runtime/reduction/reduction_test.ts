@@ -1,11 +1,11 @@
 /** The arithmetic of reductions: the plain loops, and the kernel that must not differ from them. */
 
 import assert from "node:assert/strict";
-import { datatypeOf } from "../../runtime/base/datatypes.ts";
-import { createOp, type Op, reductionOf } from "../../runtime/base/ops.ts";
-import { foldInputs, foldOf } from "../../runtime/reduction.ts";
-import type { TypedArray } from "../../runtime/mod.ts";
-import { align, Workspace } from "../../runtime/workspace.ts";
+import { datatypeOf } from "../../../runtime/base/datatypes.ts";
+import { createOp, type Op, reductionOf } from "../../../runtime/base/ops.ts";
+import { foldInputs, foldOf } from "../../../runtime/reduction/reduction.ts";
+import type { TypedArray } from "../../../runtime/mod.ts";
+import { align, Workspace } from "../../../runtime/reduction/workspace.ts";
 
 function fold<T extends TypedArray>(inputs: T[], op: Op): T {
   const type = datatypeOf(inputs[0]), out = inputs[0].slice() as T;

@@ -5,7 +5,7 @@
  * @module
  */
 
-import type { TypedArray } from "./base/datatypes.ts";
+import type { TypedArray } from "../base/datatypes.ts";
 import { type Fold, foldInputs } from "./reduction.ts";
 import { KERNEL_FLOATS, type SumKernel, sumKernel } from "./_sum_kernel.ts";
 
