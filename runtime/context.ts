@@ -10,7 +10,7 @@ import { describeMismatch } from "./collectives/_signature.ts";
 import { type EarlyFrame, type Engine, type Landing, landing, type Loss } from "./engine.ts";
 import { ClosedError, MismatchError } from "./base/errors.ts";
 import { encodeFrame, type Frame, Kind } from "./_frame.ts";
-import { Neighbours } from "./neighbours.ts";
+import { Neighbours } from "./shared_memory/local_peers.ts";
 import { Messages } from "./point_to_point.ts";
 import { type OperationStats, Stats } from "./base/stats.ts";
 

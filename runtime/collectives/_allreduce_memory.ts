@@ -1,6 +1,6 @@
-import { type Board, SLOTS } from "../board.ts";
+import { type Board, SLOTS } from "../shared_memory/arena.ts";
 import { elementsOf } from "../base/datatypes.ts";
-import type { Neighbours } from "../neighbours.ts";
+import type { Neighbours } from "../shared_memory/local_peers.ts";
 import { turn } from "../base/request.ts";
 import { ALIGNMENT } from "../reduction/workspace.ts";
 import { others } from "./_blocks.ts";

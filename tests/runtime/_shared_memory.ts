@@ -1,6 +1,6 @@
 /** Memory that another process shows, and whether the system lets processes look into each other's. */
 
-import { PAGE_BYTES, SharedMemory } from "../../runtime/shared_memory.ts";
+import { PAGE_BYTES, SharedMemory } from "../../runtime/shared_memory/memory.ts";
 import { program } from "./_jobs.ts";
 
 /** Pages that may be replaced: WebAssembly's memory is never given back while it is held here. */

@@ -3,7 +3,7 @@
  * process and that of the memory, or nothing if it has no means to.
  */
 
-import { PAGE_BYTES, SharedMemory } from "../../../runtime/shared_memory.ts";
+import { PAGE_BYTES, SharedMemory } from "../../../runtime/shared_memory/memory.ts";
 
 const shared = SharedMemory.open();
 if (shared !== null) {

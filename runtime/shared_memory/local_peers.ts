@@ -4,13 +4,13 @@
  * @module
  */
 
-import { Board } from "./board.ts";
-import type { Call } from "./collectives/_call.ts";
-import { pack, unpack } from "./collectives/_pack.ts";
-import { encodeFrame, Kind } from "./_frame.ts";
-import type { Engine } from "./engine.ts";
+import { Board } from "./arena.ts";
+import type { Call } from "../collectives/_call.ts";
+import { pack, unpack } from "../collectives/_pack.ts";
+import { encodeFrame, Kind } from "../_frame.ts";
+import type { Engine } from "../engine.ts";
 import { type Direction, Mailbox, RemoteMailbox } from "./mailbox.ts";
-import { turn } from "./base/request.ts";
+import { turn } from "../base/request.ts";
 
 /** Bytes by which a rank's memory is recognised. */
 const TOKEN_BYTES = 32;

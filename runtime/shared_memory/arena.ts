@@ -10,9 +10,9 @@
  */
 
 import { mailboxBytes } from "./mailbox.ts";
-import { PAGE_BYTES, SharedMemory } from "./shared_memory.ts";
-import type { Transport } from "./transport/transport.ts";
-import { ALIGNMENT, Workspace } from "./reduction/workspace.ts";
+import { PAGE_BYTES, SharedMemory } from "./memory.ts";
+import type { Transport } from "../transport/transport.ts";
+import { ALIGNMENT, Workspace } from "../reduction/workspace.ts";
 
 /** Most ranks for which every rank keeps a mailbox and slots. */
 const MOST_RANKS = 64;

@@ -1,9 +1,14 @@
 /** Mailboxes whose frames cannot be taken in. Both ends are in this process. */
 
 import assert from "node:assert/strict";
-import { Mailbox, MAILBOX_BYTES, mailboxBytes, RemoteMailbox } from "../../runtime/mailbox.ts";
-import { PAGE_BYTES, SharedMemory } from "../../runtime/shared_memory.ts";
-import { HEADER_BYTES } from "../../runtime/transport/transport.ts";
+import {
+  Mailbox,
+  MAILBOX_BYTES,
+  mailboxBytes,
+  RemoteMailbox,
+} from "../../../runtime/shared_memory/mailbox.ts";
+import { PAGE_BYTES, SharedMemory } from "../../../runtime/shared_memory/memory.ts";
+import { HEADER_BYTES } from "../../../runtime/transport/transport.ts";
 
 const memory = SharedMemory.open()!, SIZE = 2;
 

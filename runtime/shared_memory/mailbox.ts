@@ -12,9 +12,9 @@
  * @module
  */
 
-import { HEADER_BYTES } from "./transport/transport.ts";
-import type { Segment } from "./board.ts";
-import { PAGE_BYTES, type SharedMemory } from "./shared_memory.ts";
+import { HEADER_BYTES } from "../transport/transport.ts";
+import type { Segment } from "./arena.ts";
+import { PAGE_BYTES, type SharedMemory } from "./memory.ts";
 
 /** Longest payload. */
 export const MAILBOX_BYTES = 32 << 10;

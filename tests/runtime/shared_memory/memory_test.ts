@@ -1,8 +1,8 @@
 /** Memory that processes have in common: what is mapped, and what is not. */
 
 import assert from "node:assert/strict";
-import { PAGE_BYTES, SharedMemory } from "../../runtime/shared_memory.ts";
-import { pages, startSharer, whyNoSharing } from "./_shared_memory.ts";
+import { PAGE_BYTES, SharedMemory } from "../../../runtime/shared_memory/memory.ts";
+import { pages, startSharer, whyNoSharing } from "../_shared_memory.ts";
 
 const shared = SharedMemory.open();
 const reason = await whyNoSharing();
