@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { Context } from "./context.ts";
+import type { Context } from "./engine/context.ts";
 import type { TypedArray } from "./base/datatypes.ts";
 import { Request, turn } from "./base/request.ts";
 import { ANY_SOURCE, ANY_TAG, type Status } from "./base/status.ts";

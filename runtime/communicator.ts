@@ -7,8 +7,8 @@
 
 import { CollectiveCalls } from "./_collective_calls.ts";
 import { dup, split } from "./collectives/split.ts";
-import { Context } from "./context.ts";
-import { Engine } from "./engine.ts";
+import { Context } from "./engine/context.ts";
+import { Engine } from "./engine/engine.ts";
 import type { OperationStats } from "./base/stats.ts";
 import type { Transport } from "./transport/transport.ts";
 

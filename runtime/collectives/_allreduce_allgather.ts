@@ -1,7 +1,7 @@
 import { elementsOf } from "../base/datatypes.ts";
 import { foldInputs } from "../reduction/reduction.ts";
 import { others, receiveBlock, sendBlock } from "./_blocks.ts";
-import type { Call } from "./_call.ts";
+import type { Call } from "../engine/call.ts";
 import type { Reducing } from "./_reducing.ts";
 
 /**

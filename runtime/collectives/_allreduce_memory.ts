@@ -4,7 +4,7 @@ import type { Neighbours } from "../shared_memory/local_peers.ts";
 import { turn } from "../base/request.ts";
 import { ALIGNMENT } from "../reduction/workspace.ts";
 import { others } from "./_blocks.ts";
-import type { Call } from "./_call.ts";
+import type { Call } from "../engine/call.ts";
 import { partition, type Range, segments } from "./_partition.ts";
 import type { Reducing } from "./_reducing.ts";
 

@@ -1,9 +1,9 @@
 import { bytesOf, elementsOf, type TypedArray } from "../base/datatypes.ts";
 import { copyElements } from "../reduction/reduction.ts";
-import type { Call } from "./_call.ts";
+import type { Call } from "../engine/call.ts";
 import { segments } from "./_partition.ts";
 import type { Reducing } from "./_reducing.ts";
-import { SEGMENT_BYTES, SEGMENTS_IN_FLIGHT } from "./_tuning.ts";
+import { SEGMENT_BYTES, SEGMENTS_IN_FLIGHT } from "../engine/tuning.ts";
 
 /**
  * Allreduce on a ring, for networks where a rank should talk to its neighbours alone: accumulators go

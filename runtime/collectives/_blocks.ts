@@ -6,8 +6,8 @@
  */
 
 import { bytesOf, type Datatype, datatypeOf, type TypedArray } from "../base/datatypes.ts";
-import type { Call } from "./_call.ts";
-import { SEGMENT_BYTES } from "./_tuning.ts";
+import type { Call } from "../engine/call.ts";
+import { SEGMENT_BYTES } from "../engine/tuning.ts";
 
 /** No bytes. */
 export const EMPTY = new Uint8Array(0);

@@ -13,7 +13,7 @@ import {
 } from "../base/datatypes.ts";
 import { type Op, reductionOf } from "../base/ops.ts";
 import { type Fold, foldInputs, foldOf } from "../reduction/reduction.ts";
-import type { Signature } from "./_signature.ts";
+import type { Signature } from "../engine/signature.ts";
 
 /** A buffer, what its elements are and how they are reduced. */
 export interface Reducing {

@@ -1,4 +1,4 @@
-import type { Context } from "../context.ts";
+import type { Context } from "../engine/context.ts";
 import { bytesOf, type TypedArray } from "../base/datatypes.ts";
 import {
   blocksOf,
@@ -12,9 +12,9 @@ import {
   sendBlock,
   uniform,
 } from "./_blocks.ts";
-import type { Call } from "./_call.ts";
-import { pack, unpack } from "./_pack.ts";
-import { isSmall } from "./_tuning.ts";
+import type { Call } from "../engine/call.ts";
+import { pack, unpack } from "../engine/pack.ts";
+import { isSmall } from "../engine/tuning.ts";
 
 /** Collects every member's `send`, all of one length, at every member, in the order of ranks. */
 export async function allgather(

@@ -1,14 +1,14 @@
-import type { Context } from "../context.ts";
+import type { Context } from "../engine/context.ts";
 import type { TypedArray } from "../base/datatypes.ts";
 import type { Op } from "../base/ops.ts";
-import type { Call } from "./_call.ts";
+import type { Call } from "../engine/call.ts";
 import { allgatherThenReduce } from "./_allreduce_allgather.ts";
 import { memoryAllreduce } from "./_allreduce_memory.ts";
 import { ringAllreduce } from "./_allreduce_ring.ts";
 import { partition, type Range } from "./_partition.ts";
 import { reducePieces } from "./_reduce_pieces.ts";
 import { foldBytes, type Reducing, reducing } from "./_reducing.ts";
-import { isSmall } from "./_tuning.ts";
+import { isSmall } from "../engine/tuning.ts";
 
 /** The ways to reduce to all, in the order of their numbers on the wire. */
 export const ALLREDUCE_ALGORITHMS = [

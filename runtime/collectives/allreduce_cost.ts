@@ -9,7 +9,7 @@
  * @module
  */
 
-import { SEGMENT_BYTES, SEGMENTS_IN_FLIGHT, SMALL_BYTES, TREE_RADIX } from "./_tuning.ts";
+import { SEGMENT_BYTES, SEGMENTS_IN_FLIGHT, SMALL_BYTES, TREE_RADIX } from "../engine/tuning.ts";
 
 /** A network on which every rank has one link. */
 export interface NetworkCost {

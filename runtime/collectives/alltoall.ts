@@ -1,4 +1,4 @@
-import type { Context } from "../context.ts";
+import type { Context } from "../engine/context.ts";
 import { describeCount, type TypedArray } from "../base/datatypes.ts";
 import {
   blocksOf,
@@ -12,9 +12,9 @@ import {
   sendBlock,
   uniform,
 } from "./_blocks.ts";
-import type { Call } from "./_call.ts";
-import { pack, unpack } from "./_pack.ts";
-import { SMALL_BYTES } from "./_tuning.ts";
+import type { Call } from "../engine/call.ts";
+import { pack, unpack } from "../engine/pack.ts";
+import { SMALL_BYTES } from "../engine/tuning.ts";
 
 /** Sends the r-th block of `send` to rank r and receives its block for this rank; all of one length. */
 export async function alltoall(

@@ -1,4 +1,4 @@
-import type { Context } from "../context.ts";
+import type { Context } from "../engine/context.ts";
 
 /**
  * Returns when every member has called it.

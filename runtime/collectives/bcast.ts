@@ -1,9 +1,9 @@
-import type { Context } from "../context.ts";
+import type { Context } from "../engine/context.ts";
 import { bytesOf, datatypeOf, type TypedArray } from "../base/datatypes.ts";
-import { checkRank } from "../_message_arguments.ts";
-import type { Call } from "./_call.ts";
+import { checkRank } from "../engine/arguments.ts";
+import type { Call } from "../engine/call.ts";
 import { segments } from "./_partition.ts";
-import { SEGMENT_BYTES, SMALL_BYTES } from "./_tuning.ts";
+import { SEGMENT_BYTES, SMALL_BYTES } from "../engine/tuning.ts";
 
 /** Copies `buffer` from `root` to every member, in place. */
 export async function bcast(context: Context, buffer: TypedArray, root = 0): Promise<void> {

@@ -1,13 +1,13 @@
-import type { Context } from "../context.ts";
+import type { Context } from "../engine/context.ts";
 import { bytesOf, type TypedArray } from "../base/datatypes.ts";
 import type { Op } from "../base/ops.ts";
-import { checkRank } from "../_message_arguments.ts";
+import { checkRank } from "../engine/arguments.ts";
 import { EMPTY } from "./_blocks.ts";
-import type { Call } from "./_call.ts";
+import type { Call } from "../engine/call.ts";
 import { partition, type Range } from "./_partition.ts";
 import { reducePieces } from "./_reduce_pieces.ts";
 import { foldBytes, type Reducing, reducing } from "./_reducing.ts";
-import { isSmall } from "./_tuning.ts";
+import { isSmall } from "../engine/tuning.ts";
 
 /** Reduces the members' buffers element by element; the root gets the result, in place. */
 export async function reduce(

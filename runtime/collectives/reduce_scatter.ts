@@ -1,13 +1,13 @@
-import type { Context } from "../context.ts";
+import type { Context } from "../engine/context.ts";
 import { bytesOf, describeCount, elementsOf, type TypedArray } from "../base/datatypes.ts";
 import type { Op } from "../base/ops.ts";
 import { decodeCounts, encodeCounts, sameType } from "./_blocks.ts";
-import type { Call } from "./_call.ts";
-import { pack, unpack } from "./_pack.ts";
+import type { Call } from "../engine/call.ts";
+import { pack, unpack } from "../engine/pack.ts";
 import type { Range } from "./_partition.ts";
 import { reducePieces } from "./_reduce_pieces.ts";
 import { foldBytes, type Reducing, reducing } from "./_reducing.ts";
-import { isSmall } from "./_tuning.ts";
+import { isSmall } from "../engine/tuning.ts";
 
 /**
  * Reduces the members' `send` element by element and gives every member its block of the result.

@@ -1,4 +1,4 @@
-import type { Context } from "../context.ts";
+import type { Context } from "../engine/context.ts";
 import { bytesOf, elementsOf, type TypedArray } from "../base/datatypes.ts";
 import type { Op } from "../base/ops.ts";
 import { foldPrefixes } from "../reduction/reduction.ts";
@@ -6,7 +6,7 @@ import { EMPTY } from "./_blocks.ts";
 import { partition, type Range } from "./_partition.ts";
 import { reducePieces } from "./_reduce_pieces.ts";
 import { reducing } from "./_reducing.ts";
-import { isSmall } from "./_tuning.ts";
+import { isSmall } from "../engine/tuning.ts";
 
 /** Rank r gets the reduction of the buffers of ranks 0 … r, in place. */
 export function scan(context: Context, buffer: TypedArray, op: Op = "sum"): Promise<void> {

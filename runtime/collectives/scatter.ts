@@ -1,6 +1,6 @@
-import type { Context } from "../context.ts";
+import type { Context } from "../engine/context.ts";
 import { bytesOf, datatypeOf, describeCount, type TypedArray } from "../base/datatypes.ts";
-import { checkRank } from "../_message_arguments.ts";
+import { checkRank } from "../engine/arguments.ts";
 import {
   blocksOf,
   decodeCounts,
@@ -12,9 +12,9 @@ import {
   sendBlock,
   uniform,
 } from "./_blocks.ts";
-import type { Call } from "./_call.ts";
-import { pack, unpack } from "./_pack.ts";
-import { isSmall } from "./_tuning.ts";
+import type { Call } from "../engine/call.ts";
+import { pack, unpack } from "../engine/pack.ts";
+import { isSmall } from "../engine/tuning.ts";
 
 /** Gives every member its block of the root's `send`; blocks have one length. */
 export async function scatter(

@@ -1,6 +1,6 @@
-import { Context } from "../context.ts";
+import { Context } from "../engine/context.ts";
 import { decodeCounts, encodeCounts } from "./_blocks.ts";
-import { pack, unpack } from "./_pack.ts";
+import { pack, unpack } from "../engine/pack.ts";
 
 /**
  * Divides the members into communicators, one for each color; in each, ranks follow the keys, and the

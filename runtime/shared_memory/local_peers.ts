@@ -5,10 +5,10 @@
  */
 
 import { Board } from "./arena.ts";
-import type { Call } from "../collectives/_call.ts";
-import { pack, unpack } from "../collectives/_pack.ts";
-import { encodeFrame, Kind } from "../_frame.ts";
-import type { Engine } from "../engine.ts";
+import type { Call } from "../engine/call.ts";
+import { pack, unpack } from "../engine/pack.ts";
+import { encodeFrame, Kind } from "../engine/header.ts";
+import type { Engine } from "../engine/engine.ts";
 import { type Direction, Mailbox, RemoteMailbox } from "./mailbox.ts";
 import { turn } from "../base/request.ts";
 

@@ -5,14 +5,14 @@
  * @module
  */
 
-import { Call, type Signature } from "./collectives/_call.ts";
-import { describeMismatch } from "./collectives/_signature.ts";
+import { Call, type Signature } from "./call.ts";
+import { describeMismatch } from "./signature.ts";
 import { type EarlyFrame, type Engine, type Landing, landing, type Loss } from "./engine.ts";
-import { ClosedError, MismatchError } from "./base/errors.ts";
-import { encodeFrame, type Frame, Kind } from "./_frame.ts";
-import { Neighbours } from "./shared_memory/local_peers.ts";
+import { ClosedError, MismatchError } from "../base/errors.ts";
+import { encodeFrame, type Frame, Kind } from "./header.ts";
+import { Neighbours } from "../shared_memory/local_peers.ts";
 import { Messages } from "./point_to_point.ts";
-import { type OperationStats, Stats } from "./base/stats.ts";
+import { type OperationStats, Stats } from "../base/stats.ts";
 
 /** A group of ranks with traffic of its own. */
 export class Context {

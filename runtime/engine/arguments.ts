@@ -5,7 +5,7 @@
  */
 
 import type { Context } from "./context.ts";
-import { ANY_SOURCE, ANY_TAG, TAG_UB } from "./base/status.ts";
+import { ANY_SOURCE, ANY_TAG, TAG_UB } from "../base/status.ts";
 
 /** A send in words. */
 export function sending(context: Context, to: number, tag: number): string {

@@ -11,7 +11,7 @@
  * @module
  */
 
-import { HEADER_BYTES } from "./transport/transport.ts";
+import { HEADER_BYTES } from "../transport/transport.ts";
 
 /** What a frame is for. */
 export const Kind = {

@@ -5,9 +5,9 @@
  */
 
 import { datatypeByCode, describeCount } from "../base/datatypes.ts";
-import type { Frame } from "../_frame.ts";
+import type { Frame } from "./header.ts";
 import { reductionName } from "../base/ops.ts";
-import type { Call } from "./_call.ts";
+import type { Call } from "./call.ts";
 
 /** The collectives, in the order of their numbers on the wire. */
 export const COLLECTIVES = [

@@ -5,13 +5,13 @@
  * @module
  */
 
-import type { Context } from "../context.ts";
-import { type Landing, landing, type Loss } from "../engine.ts";
-import { encodeFrame, type Frame, Kind } from "../_frame.ts";
+import type { Context } from "./context.ts";
+import { type Landing, landing, type Loss } from "./engine.ts";
+import { encodeFrame, type Frame, Kind } from "./header.ts";
 import type { OperationStats } from "../base/stats.ts";
-import { pack, unpack } from "./_pack.ts";
-import { COLLECTIVES, type Signature } from "./_signature.ts";
-import { TREE_RADIX } from "./_tuning.ts";
+import { pack, unpack } from "./pack.ts";
+import { COLLECTIVES, type Signature } from "./signature.ts";
+import { TREE_RADIX } from "./tuning.ts";
 
 export type { Signature };
 

@@ -5,9 +5,9 @@
  * @module
  */
 
-import type { Datatype, TypedArray } from "./base/datatypes.ts";
-import type { Frame } from "./_frame.ts";
-import { ANY_SOURCE, ANY_TAG, type Status } from "./base/status.ts";
+import type { Datatype, TypedArray } from "../base/datatypes.ts";
+import type { Frame } from "./header.ts";
+import { ANY_SOURCE, ANY_TAG, type Status } from "../base/status.ts";
 
 /** A receive that waits for its message. */
 export interface Posted {

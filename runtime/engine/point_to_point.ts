@@ -12,21 +12,15 @@
  */
 
 import type { Context } from "./context.ts";
-import { bytesOf, datatypeByCode, datatypeOf, describeCount } from "./base/datatypes.ts";
-import type { TypedArray } from "./base/datatypes.ts";
+import { bytesOf, datatypeByCode, datatypeOf, describeCount } from "../base/datatypes.ts";
+import type { TypedArray } from "../base/datatypes.ts";
 import { type Landing, landing } from "./engine.ts";
-import { MismatchError, TruncationError } from "./base/errors.ts";
-import { Credit } from "./_credit.ts";
-import { type Frame, Kind } from "./_frame.ts";
-import { checkRank, checkTag, receiving, sending } from "./_message_arguments.ts";
-import {
-  MessageQueues,
-  type Posted,
-  type Prober,
-  statusOf,
-  type Unexpected,
-} from "./_message_queues.ts";
-import { ANY_SOURCE, ANY_TAG, NULL_STATUS, PROC_NULL, type Status } from "./base/status.ts";
+import { MismatchError, TruncationError } from "../base/errors.ts";
+import { Credit } from "./_flow_control.ts";
+import { type Frame, Kind } from "./header.ts";
+import { checkRank, checkTag, receiving, sending } from "./arguments.ts";
+import { MessageQueues, type Posted, type Prober, statusOf, type Unexpected } from "./_matching.ts";
+import { ANY_SOURCE, ANY_TAG, NULL_STATUS, PROC_NULL, type Status } from "../base/status.ts";
 
 const ignore = () => {};
 

@@ -6,12 +6,12 @@
  */
 
 import type { Context } from "./context.ts";
-import { PeerLostError } from "./base/errors.ts";
-import { decodeFrame, encodeFrame, type Frame, Kind } from "./_frame.ts";
-import type { Mailbox } from "./shared_memory/mailbox.ts";
-import type { Neighbours } from "./shared_memory/local_peers.ts";
-import type { FrameSink, Transport } from "./transport/transport.ts";
-import { WorkspacePool } from "./reduction/workspace.ts";
+import { PeerLostError } from "../base/errors.ts";
+import { decodeFrame, encodeFrame, type Frame, Kind } from "./header.ts";
+import type { Mailbox } from "../shared_memory/mailbox.ts";
+import type { Neighbours } from "../shared_memory/local_peers.ts";
+import type { FrameSink, Transport } from "../transport/transport.ts";
+import { WorkspacePool } from "../reduction/workspace.ts";
 
 /** Where a frame's payload goes, and what happens when it is complete. */
 export interface Landing {
