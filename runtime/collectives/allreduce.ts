@@ -2,12 +2,12 @@ import type { Context } from "../engine/context.ts";
 import type { TypedArray } from "../base/datatypes.ts";
 import type { Op } from "../base/ops.ts";
 import type { Call } from "../engine/call.ts";
-import { allgatherThenReduce } from "./_allreduce_allgather.ts";
-import { memoryAllreduce } from "./_allreduce_memory.ts";
-import { ringAllreduce } from "./_allreduce_ring.ts";
-import { partition, type Range } from "./_partition.ts";
-import { reducePieces } from "./_reduce_pieces.ts";
-import { foldBytes, type Reducing, reducing } from "./_reducing.ts";
+import { allgatherThenReduce } from "../algorithms/allreduce_allgather.ts";
+import { memoryAllreduce } from "../algorithms/allreduce_memory.ts";
+import { ringAllreduce } from "../algorithms/allreduce_ring.ts";
+import { partition, type Range } from "../algorithms/partition.ts";
+import { reducePieces } from "../algorithms/reduce_segments.ts";
+import { foldBytes, type Reducing, reducing } from "../algorithms/reducing.ts";
 import { isSmall } from "../engine/tuning.ts";
 
 /** The ways to reduce to all, in the order of their numbers on the wire. */

@@ -11,7 +11,7 @@ import {
   sameType,
   sendBlock,
   uniform,
-} from "./_blocks.ts";
+} from "../algorithms/blocks.ts";
 import type { Call } from "../engine/call.ts";
 import { pack, unpack } from "../engine/pack.ts";
 import { SMALL_BYTES } from "../engine/tuning.ts";

@@ -2,7 +2,7 @@ import type { Context } from "../engine/context.ts";
 import { bytesOf, datatypeOf, type TypedArray } from "../base/datatypes.ts";
 import { checkRank } from "../engine/arguments.ts";
 import type { Call } from "../engine/call.ts";
-import { segments } from "./_partition.ts";
+import { segments } from "../algorithms/partition.ts";
 import { SEGMENT_BYTES, SMALL_BYTES } from "../engine/tuning.ts";
 
 /** Copies `buffer` from `root` to every member, in place. */

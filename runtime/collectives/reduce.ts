@@ -2,11 +2,11 @@ import type { Context } from "../engine/context.ts";
 import { bytesOf, type TypedArray } from "../base/datatypes.ts";
 import type { Op } from "../base/ops.ts";
 import { checkRank } from "../engine/arguments.ts";
-import { EMPTY } from "./_blocks.ts";
+import { EMPTY } from "../algorithms/blocks.ts";
 import type { Call } from "../engine/call.ts";
-import { partition, type Range } from "./_partition.ts";
-import { reducePieces } from "./_reduce_pieces.ts";
-import { foldBytes, type Reducing, reducing } from "./_reducing.ts";
+import { partition, type Range } from "../algorithms/partition.ts";
+import { reducePieces } from "../algorithms/reduce_segments.ts";
+import { foldBytes, type Reducing, reducing } from "../algorithms/reducing.ts";
 import { isSmall } from "../engine/tuning.ts";
 
 /** Reduces the members' buffers element by element; the root gets the result, in place. */

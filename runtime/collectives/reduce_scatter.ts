@@ -1,12 +1,12 @@
 import type { Context } from "../engine/context.ts";
 import { bytesOf, describeCount, elementsOf, type TypedArray } from "../base/datatypes.ts";
 import type { Op } from "../base/ops.ts";
-import { decodeCounts, encodeCounts, sameType } from "./_blocks.ts";
+import { decodeCounts, encodeCounts, sameType } from "../algorithms/blocks.ts";
 import type { Call } from "../engine/call.ts";
 import { pack, unpack } from "../engine/pack.ts";
-import type { Range } from "./_partition.ts";
-import { reducePieces } from "./_reduce_pieces.ts";
-import { foldBytes, type Reducing, reducing } from "./_reducing.ts";
+import type { Range } from "../algorithms/partition.ts";
+import { reducePieces } from "../algorithms/reduce_segments.ts";
+import { foldBytes, type Reducing, reducing } from "../algorithms/reducing.ts";
 import { isSmall } from "../engine/tuning.ts";
 
 /**

@@ -2,10 +2,10 @@ import type { Context } from "../engine/context.ts";
 import { bytesOf, elementsOf, type TypedArray } from "../base/datatypes.ts";
 import type { Op } from "../base/ops.ts";
 import { foldPrefixes } from "../reduction/reduction.ts";
-import { EMPTY } from "./_blocks.ts";
-import { partition, type Range } from "./_partition.ts";
-import { reducePieces } from "./_reduce_pieces.ts";
-import { reducing } from "./_reducing.ts";
+import { EMPTY } from "../algorithms/blocks.ts";
+import { partition, type Range } from "../algorithms/partition.ts";
+import { reducePieces } from "../algorithms/reduce_segments.ts";
+import { reducing } from "../algorithms/reducing.ts";
 import { isSmall } from "../engine/tuning.ts";
 
 /** Rank r gets the reduction of the buffers of ranks 0 … r, in place. */

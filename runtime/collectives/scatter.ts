@@ -11,7 +11,7 @@ import {
   receiveBlock,
   sendBlock,
   uniform,
-} from "./_blocks.ts";
+} from "../algorithms/blocks.ts";
 import type { Call } from "../engine/call.ts";
 import { pack, unpack } from "../engine/pack.ts";
 import { isSmall } from "../engine/tuning.ts";

@@ -1,5 +1,5 @@
 import { Context } from "../engine/context.ts";
-import { decodeCounts, encodeCounts } from "./_blocks.ts";
+import { decodeCounts, encodeCounts } from "../algorithms/blocks.ts";
 import { pack, unpack } from "../engine/pack.ts";
 
 /**

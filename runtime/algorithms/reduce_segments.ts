@@ -6,9 +6,9 @@
 
 import { type Datatype, elementsOf, type TypedArray } from "../base/datatypes.ts";
 import { align, type Workspace } from "../reduction/workspace.ts";
-import { EMPTY, others } from "./_blocks.ts";
+import { EMPTY, others } from "./blocks.ts";
 import type { Call } from "../engine/call.ts";
-import { type Range, segments } from "./_partition.ts";
+import { type Range, segments } from "./partition.ts";
 import { SEGMENT_BYTES, SEGMENTS_IN_FLIGHT } from "../engine/tuning.ts";
 
 /** What is to be reduced, and what becomes of it. */

@@ -3,10 +3,10 @@ import { elementsOf } from "../base/datatypes.ts";
 import type { Neighbours } from "../shared_memory/local_peers.ts";
 import { turn } from "../base/request.ts";
 import { ALIGNMENT } from "../reduction/workspace.ts";
-import { others } from "./_blocks.ts";
+import { others } from "./blocks.ts";
 import type { Call } from "../engine/call.ts";
-import { partition, type Range, segments } from "./_partition.ts";
-import type { Reducing } from "./_reducing.ts";
+import { partition, type Range, segments } from "./partition.ts";
+import type { Reducing } from "./reducing.ts";
 
 /** How long a rank goes on before it lets its event loop turn once, in ms. */
 const TURN_MS = 100;

@@ -1,8 +1,8 @@
 import { elementsOf } from "../base/datatypes.ts";
 import { foldInputs } from "../reduction/reduction.ts";
-import { others, receiveBlock, sendBlock } from "./_blocks.ts";
+import { others, receiveBlock, sendBlock } from "./blocks.ts";
 import type { Call } from "../engine/call.ts";
-import type { Reducing } from "./_reducing.ts";
+import type { Reducing } from "./reducing.ts";
 
 /**
  * Allreduce as an allgather after which every rank folds all inputs: 1 step, n(N−1) bytes a rank, and

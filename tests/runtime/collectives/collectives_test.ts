@@ -1,10 +1,10 @@
 /** The communicator in launched ranks: real processes, real sockets, every world size. */
 
 import assert from "node:assert/strict";
-import { launchProgram, type LaunchProgramOptions } from "../../runtime/launch.ts";
-import { whyNoSharing } from "./_shared_memory.ts";
+import { launchProgram, type LaunchProgramOptions } from "../../../runtime/launch.ts";
+import { whyNoSharing } from "../_shared_memory.ts";
 
-const program = (name: string) => new URL(`./programs/${name}`, import.meta.url);
+const program = (name: string) => new URL(`../programs/${name}`, import.meta.url);
 
 /** Runs a program and returns what rank 0 printed; fails with the failing rank's last words. */
 async function outputOf(options: LaunchProgramOptions): Promise<string[]> {

@@ -1,8 +1,8 @@
 import { bytesOf, elementsOf, type TypedArray } from "../base/datatypes.ts";
 import { copyElements } from "../reduction/reduction.ts";
 import type { Call } from "../engine/call.ts";
-import { segments } from "./_partition.ts";
-import type { Reducing } from "./_reducing.ts";
+import { segments } from "./partition.ts";
+import type { Reducing } from "./reducing.ts";
 import { SEGMENT_BYTES, SEGMENTS_IN_FLIGHT } from "../engine/tuning.ts";
 
 /**
