@@ -13,10 +13,10 @@ import {
   shorten,
   type TableEntry,
 } from "./_messages.ts";
-import { dialMember } from "./dialer.ts";
-import type { Endpoint, TlsMaterial } from "./endpoint.ts";
+import { dialMember } from "./security/dialer.ts";
+import type { Endpoint, TlsMaterial } from "./security/endpoint.ts";
 import { RendezvousError } from "./base/errors.ts";
-import { type Credentials, RENDEZVOUS_RANK } from "./handshake.ts";
+import { type Credentials, RENDEZVOUS_RANK } from "./security/handshake.ts";
 
 /** What a rank hears from the rendezvous once it is under way. */
 export interface ControlEvents {

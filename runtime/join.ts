@@ -6,8 +6,8 @@
 
 import { secretLine } from "./_stdin.ts";
 import { RendezvousError } from "./base/errors.ts";
-import { type Credentials, credentials } from "./handshake.ts";
-import { isLoopback, listenAt, type TlsMaterial } from "./endpoint.ts";
+import { type Credentials, credentials } from "./security/handshake.ts";
+import { isLoopback, listenAt, type TlsMaterial } from "./security/endpoint.ts";
 import { type MeetingNote, readMeeting, writeMeeting } from "./meeting_file.ts";
 import { buildMesh, openDoors } from "./mesh.ts";
 import { MeshTransport } from "./transport/mesh_transport.ts";

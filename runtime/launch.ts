@@ -14,8 +14,8 @@ import {
   hasFailed,
   type RankFacts,
 } from "./_verdict.ts";
-import { formatAddress, listenAt } from "./endpoint.ts";
-import { credentials } from "./handshake.ts";
+import { formatAddress, listenAt } from "./security/endpoint.ts";
+import { credentials } from "./security/handshake.ts";
 import { checkOptions, type LaunchOutcome, type LaunchProgramOptions } from "./launch_options.ts";
 import { socketPath } from "./mesh.ts";
 import { rankFlags } from "./permissions.ts";

@@ -4,11 +4,16 @@
  * @module
  */
 
-import { dialMember } from "./dialer.ts";
-import { type Endpoint, listenAt, LONGEST_SOCKET_PATH, type TlsMaterial } from "./endpoint.ts";
+import { dialMember } from "./security/dialer.ts";
+import {
+  type Endpoint,
+  listenAt,
+  LONGEST_SOCKET_PATH,
+  type TlsMaterial,
+} from "./security/endpoint.ts";
 import { RendezvousError } from "./base/errors.ts";
-import { Gate } from "./gate.ts";
-import type { Credentials } from "./handshake.ts";
+import { Gate } from "./security/authenticating_listener.ts";
+import type { Credentials } from "./security/handshake.ts";
 import type { TableEntry } from "./_messages.ts";
 
 /** What the ranks talk over. */

@@ -25,7 +25,7 @@
  * @module
  */
 
-import { parseAddress, type TlsMaterial } from "./endpoint.ts";
+import { parseAddress, type TlsMaterial } from "./security/endpoint.ts";
 import { RendezvousError } from "./base/errors.ts";
 import { type LinkShape, parseLink } from "./transport/access_link.ts";
 import { defaultFolder, meetingPath } from "./meeting_file.ts";

@@ -18,8 +18,8 @@ import {
   shorten,
   type TableEntry,
 } from "./_messages.ts";
-import { Gate } from "./gate.ts";
-import { type Credentials, RENDEZVOUS_RANK } from "./handshake.ts";
+import { Gate } from "./security/authenticating_listener.ts";
+import { type Credentials, RENDEZVOUS_RANK } from "./security/handshake.ts";
 
 /** What happens at the rendezvous. */
 export interface RendezvousEvents {

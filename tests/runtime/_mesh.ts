@@ -1,7 +1,7 @@
 /** The real transport of several ranks in this process, and what arrives at each. */
 
-import { dial, type Endpoint, type TlsMaterial } from "../../runtime/endpoint.ts";
-import { credentials } from "../../runtime/handshake.ts";
+import { dial, type Endpoint, type TlsMaterial } from "../../runtime/security/endpoint.ts";
+import { credentials } from "../../runtime/security/handshake.ts";
 import { buildMesh, type Medium, openDoors } from "../../runtime/mesh.ts";
 import type { LinkShape } from "../../runtime/transport/access_link.ts";
 import { MeshTransport } from "../../runtime/transport/mesh_transport.ts";

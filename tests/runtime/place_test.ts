@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { formatAddress, isLoopback, parseAddress } from "../../runtime/endpoint.ts";
+import { formatAddress, isLoopback, parseAddress } from "../../runtime/security/endpoint.ts";
 import { RendezvousError } from "../../runtime/base/errors.ts";
 import { findPlace } from "../../runtime/place.ts";
 

@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
 import { Control } from "../../runtime/control.ts";
-import { dialMember } from "../../runtime/dialer.ts";
-import { type Endpoint, listenAt } from "../../runtime/endpoint.ts";
+import { dialMember } from "../../runtime/security/dialer.ts";
+import { type Endpoint, listenAt } from "../../runtime/security/endpoint.ts";
 import { HandshakeError, RendezvousError } from "../../runtime/base/errors.ts";
-import { credentials, RENDEZVOUS_RANK } from "../../runtime/handshake.ts";
+import { credentials, RENDEZVOUS_RANK } from "../../runtime/security/handshake.ts";
 import { Rendezvous, type RendezvousEvents } from "../../runtime/rendezvous.ts";
 
 const JOB = await credentials("rendezvous-test", crypto.getRandomValues(new Uint8Array(32)));

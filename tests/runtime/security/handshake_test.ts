@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
-import { dialMember } from "../../runtime/dialer.ts";
-import { dial, type Endpoint, listenAt } from "../../runtime/endpoint.ts";
-import { HandshakeError, RendezvousError } from "../../runtime/base/errors.ts";
-import { Gate, type GateOptions } from "../../runtime/gate.ts";
+import { dialMember } from "../../../runtime/security/dialer.ts";
+import { dial, type Endpoint, listenAt } from "../../../runtime/security/endpoint.ts";
+import { HandshakeError, RendezvousError } from "../../../runtime/base/errors.ts";
+import { Gate, type GateOptions } from "../../../runtime/security/authenticating_listener.ts";
 import {
   answer,
   type Credentials,
@@ -10,7 +10,7 @@ import {
   greet,
   GREETING_BYTES,
   type Purpose,
-} from "../../runtime/handshake.ts";
+} from "../../../runtime/security/handshake.ts";
 
 const SECRET = crypto.getRandomValues(new Uint8Array(32));
 const JOB = await credentials("test-job", SECRET);

@@ -5,7 +5,7 @@
  */
 
 import { describeEndpoint, dial, type Endpoint, type TlsMaterial } from "./endpoint.ts";
-import { HandshakeError, RendezvousError } from "./base/errors.ts";
+import { HandshakeError, RendezvousError } from "../base/errors.ts";
 import { type Credentials, greet, HANDSHAKE_MS, type Purpose } from "./handshake.ts";
 
 /** Twice what a listener grants, because a listener that is only slow must not be given up first. */

@@ -21,7 +21,7 @@
  * @module
  */
 
-import { HandshakeError } from "./base/errors.ts";
+import { HandshakeError } from "../base/errors.ts";
 
 /** Size in bytes of each of the three frames. */
 export const GREETING_BYTES = 80;

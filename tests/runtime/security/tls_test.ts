@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
-import { mesh } from "./_mesh.ts";
-import { program, run } from "./_jobs.ts";
+import { mesh } from "../_mesh.ts";
+import { program, run } from "../_jobs.ts";
 
 const OPENSSL = await hasOpenSsl();
 
