@@ -20,7 +20,7 @@ import { checkOptions, type LaunchOutcome, type LaunchProgramOptions } from "./l
 import { socketPath } from "./mesh.ts";
 import { rankFlags } from "./permissions.ts";
 import { DEFAULT_TIMEOUT_SECONDS, defaultJoinSeconds, readMedium, readTls } from "./place.ts";
-import { Rendezvous } from "./rendezvous.ts";
+import { Rendezvous } from "./rendezvous/server.ts";
 
 export type { LaunchOutcome, LaunchProgramOptions } from "./launch_options.ts";
 export type { LaunchFailure } from "./_verdict.ts";

@@ -14,7 +14,7 @@ import {
 import { RendezvousError } from "./base/errors.ts";
 import { Gate } from "./security/authenticating_listener.ts";
 import type { Credentials } from "./security/handshake.ts";
-import type { TableEntry } from "./_messages.ts";
+import type { TableEntry } from "./rendezvous/messages.ts";
 
 /** What the ranks talk over. */
 export type Medium = "auto" | "tcp" | "unix";

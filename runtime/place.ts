@@ -28,7 +28,7 @@
 import { parseAddress, type TlsMaterial } from "./security/endpoint.ts";
 import { RendezvousError } from "./base/errors.ts";
 import { type LinkShape, parseLink } from "./transport/access_link.ts";
-import { defaultFolder, meetingPath } from "./meeting_file.ts";
+import { defaultFolder, meetingPath } from "./rendezvous/rendezvous_file.ts";
 import type { Medium } from "./mesh.ts";
 import {
   describeStarter,

@@ -7,7 +7,7 @@
  * @module
  */
 
-import { Channel } from "./_channel.ts";
+import { Channel } from "./_json_channel.ts";
 import {
   checkRankMessage,
   type JoinMessage,
@@ -17,9 +17,9 @@ import {
   type ServerMessage,
   shorten,
   type TableEntry,
-} from "./_messages.ts";
-import { Gate } from "./security/authenticating_listener.ts";
-import { type Credentials, RENDEZVOUS_RANK } from "./security/handshake.ts";
+} from "./messages.ts";
+import { Gate } from "../security/authenticating_listener.ts";
+import { type Credentials, RENDEZVOUS_RANK } from "../security/handshake.ts";
 
 /** What happens at the rendezvous. */
 export interface RendezvousEvents {

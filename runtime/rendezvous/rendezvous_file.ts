@@ -7,7 +7,7 @@
  */
 
 import { join } from "node:path";
-import { RendezvousError } from "./base/errors.ts";
+import { RendezvousError } from "../base/errors.ts";
 
 /** How often the file is looked for, in ms. */
 const LOOK_MS = 50;

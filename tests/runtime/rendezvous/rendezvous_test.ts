@@ -1,10 +1,10 @@
 import assert from "node:assert/strict";
-import { Control } from "../../runtime/control.ts";
-import { dialMember } from "../../runtime/security/dialer.ts";
-import { type Endpoint, listenAt } from "../../runtime/security/endpoint.ts";
-import { HandshakeError, RendezvousError } from "../../runtime/base/errors.ts";
-import { credentials, RENDEZVOUS_RANK } from "../../runtime/security/handshake.ts";
-import { Rendezvous, type RendezvousEvents } from "../../runtime/rendezvous.ts";
+import { Control } from "../../../runtime/rendezvous/client.ts";
+import { dialMember } from "../../../runtime/security/dialer.ts";
+import { type Endpoint, listenAt } from "../../../runtime/security/endpoint.ts";
+import { HandshakeError, RendezvousError } from "../../../runtime/base/errors.ts";
+import { credentials, RENDEZVOUS_RANK } from "../../../runtime/security/handshake.ts";
+import { Rendezvous, type RendezvousEvents } from "../../../runtime/rendezvous/server.ts";
 
 const JOB = await credentials("rendezvous-test", crypto.getRandomValues(new Uint8Array(32)));
 

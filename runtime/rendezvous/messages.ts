@@ -5,7 +5,7 @@
  * @module
  */
 
-import type { Endpoint } from "./security/endpoint.ts";
+import type { Endpoint } from "../security/endpoint.ts";
 
 /** A rank says where it can be reached. */
 export interface JoinMessage {

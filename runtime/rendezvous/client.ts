@@ -4,7 +4,7 @@
  * @module
  */
 
-import { Channel } from "./_channel.ts";
+import { Channel } from "./_json_channel.ts";
 import {
   checkServerMessage,
   type JoinMessage,
@@ -12,11 +12,11 @@ import {
   type ReportMessage,
   shorten,
   type TableEntry,
-} from "./_messages.ts";
-import { dialMember } from "./security/dialer.ts";
-import type { Endpoint, TlsMaterial } from "./security/endpoint.ts";
-import { RendezvousError } from "./base/errors.ts";
-import { type Credentials, RENDEZVOUS_RANK } from "./security/handshake.ts";
+} from "./messages.ts";
+import { dialMember } from "../security/dialer.ts";
+import type { Endpoint, TlsMaterial } from "../security/endpoint.ts";
+import { RendezvousError } from "../base/errors.ts";
+import { type Credentials, RENDEZVOUS_RANK } from "../security/handshake.ts";
 
 /** What a rank hears from the rendezvous once it is under way. */
 export interface ControlEvents {

@@ -1,8 +1,12 @@
 /** The file by which ranks without a launcher find each other: what is written, trusted and believed. */
 
 import assert from "node:assert/strict";
-import { RendezvousError } from "../../runtime/base/errors.ts";
-import { type MeetingNote, readMeeting, writeMeeting } from "../../runtime/meeting_file.ts";
+import { RendezvousError } from "../../../runtime/base/errors.ts";
+import {
+  type MeetingNote,
+  readMeeting,
+  writeMeeting,
+} from "../../../runtime/rendezvous/rendezvous_file.ts";
 
 const NOTE: MeetingNote = { hostname: "node1", port: 4000, secret: "0f".repeat(32) };
 
