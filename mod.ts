@@ -25,14 +25,14 @@
  */
 
 // The runtime: ranks, messages, devices.
-export { init } from "./runtime/init.ts";
+export { init } from "./runtime/bootstrap/init.ts";
 export {
   type LaunchFailure,
   type LaunchOutcome,
   launchProgram,
   type LaunchProgramOptions,
 } from "./runtime/launch.ts";
-export type { Medium } from "./runtime/mesh.ts";
+export type { Medium } from "./runtime/bootstrap/mesh.ts";
 export type { StreamName } from "./runtime/_output.ts";
 export * from "./runtime/mod.ts";
 export type {

@@ -20,7 +20,7 @@ import type { Transport } from "./transport/transport.ts";
  *
  * @example
  * ```ts ignore
- * import { init } from "./init.ts";
+ * import { init } from "./bootstrap/init.ts";
  * await using comm = await init();
  * const mean = new Float32Array(1000).fill(comm.rank);
  * await comm.allreduce(mean, "sum");

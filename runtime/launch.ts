@@ -17,9 +17,14 @@ import {
 import { formatAddress, listenAt } from "./security/endpoint.ts";
 import { credentials } from "./security/handshake.ts";
 import { checkOptions, type LaunchOutcome, type LaunchProgramOptions } from "./launch_options.ts";
-import { socketPath } from "./mesh.ts";
+import { socketPath } from "./bootstrap/mesh.ts";
 import { rankFlags } from "./permissions.ts";
-import { DEFAULT_TIMEOUT_SECONDS, defaultJoinSeconds, readMedium, readTls } from "./place.ts";
+import {
+  DEFAULT_TIMEOUT_SECONDS,
+  defaultJoinSeconds,
+  readMedium,
+  readTls,
+} from "./bootstrap/environment.ts";
 import { Rendezvous } from "./rendezvous/server.ts";
 
 export type { LaunchOutcome, LaunchProgramOptions } from "./launch_options.ts";

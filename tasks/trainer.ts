@@ -7,7 +7,7 @@
 
 import type { Communicator } from "../runtime/communicator.ts";
 import { PeerLostError } from "../runtime/base/errors.ts";
-import { init, reasonOf } from "../runtime/init.ts";
+import { init, reasonOf } from "../runtime/bootstrap/init.ts";
 import { CheckpointError } from "./checkpoint.ts";
 import { DataError } from "./data/data_error.ts";
 import { OptionError } from "./option.ts";

@@ -6,7 +6,7 @@
 
 import { PeerLostError } from "../base/errors.ts";
 import { clearInterval, setInterval } from "node:timers";
-import { endOrphan } from "../_stdin.ts";
+import { endOrphan } from "../bootstrap/stdin.ts";
 import type { Control } from "../rendezvous/client.ts";
 import type { LinkShape } from "./access_link.ts";
 import { Downlink, Uplink } from "./_traffic_shaper.ts";

@@ -6,7 +6,7 @@
  */
 
 import { join } from "node:path";
-import { init } from "../../runtime/init.ts";
+import { init } from "../../runtime/bootstrap/init.ts";
 import { DataError } from "../data/data_error.ts";
 import { OptionError } from "../option.ts";
 import { measure, type MeasureOptions } from "./measure.ts";

@@ -3,7 +3,7 @@
  * call in ms, each the mean over the calls of a sample and the largest over the ranks.
  */
 
-import { init } from "../../runtime/init.ts";
+import { init } from "../../runtime/bootstrap/init.ts";
 import { decodeSizes } from "./_collectives_sizes.ts";
 
 await using comm = await init();

@@ -3,7 +3,7 @@
  * gather the rows of C. `deno task launch --ranks 3 tests/examples/matrix_product.ts -- 100`
  */
 
-import { init } from "../../runtime/init.ts";
+import { init } from "../../runtime/bootstrap/init.ts";
 
 await using comm = await init();
 const { rank, size } = comm, n = Number(Deno.args[0] ?? 200);

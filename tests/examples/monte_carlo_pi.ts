@@ -4,7 +4,7 @@
  * tests/examples/monte_carlo_pi.ts -- 1000000`
  */
 
-import { init } from "../../runtime/init.ts";
+import { init } from "../../runtime/bootstrap/init.ts";
 import { Random } from "../../runtime/base/random.ts";
 
 await using comm = await init();

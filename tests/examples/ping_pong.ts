@@ -3,7 +3,7 @@
  * ball shows the bandwidth. `deno task launch --ranks 2 tests/examples/ping_pong.ts`
  */
 
-import { init } from "../../runtime/init.ts";
+import { init } from "../../runtime/bootstrap/init.ts";
 
 const THROWS = 100;
 

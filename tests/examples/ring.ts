@@ -3,7 +3,7 @@
  * tests/examples/ring.ts`
  */
 
-import { init } from "../../runtime/init.ts";
+import { init } from "../../runtime/bootstrap/init.ts";
 
 await using comm = await init();
 const { rank, size } = comm, next = (rank + 1) % size, previous = (rank - 1 + size) % size;

@@ -2,7 +2,7 @@
 
 import { dial, type Endpoint, type TlsMaterial } from "../../runtime/security/endpoint.ts";
 import { credentials } from "../../runtime/security/handshake.ts";
-import { buildMesh, type Medium, openDoors } from "../../runtime/mesh.ts";
+import { buildMesh, type Medium, openDoors } from "../../runtime/bootstrap/mesh.ts";
 import type { LinkShape } from "../../runtime/transport/access_link.ts";
 import { MeshTransport } from "../../runtime/transport/mesh_transport.ts";
 import { type FrameSink, HEADER_BYTES } from "../../runtime/transport/transport.ts";

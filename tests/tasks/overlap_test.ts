@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { celgc, diloco, episode, naiveParallel, overlapped, single } from "../../optimizers/mod.ts";
 import { openDevice } from "../../runtime/devices/open.ts";
-import { init } from "../../runtime/init.ts";
+import { init } from "../../runtime/bootstrap/init.ts";
 import { Exchange } from "../../tasks/exchange.ts";
 import { OptionError } from "../../tasks/option.ts";
 import { resolveOptions } from "../../tasks/resolve.ts";

@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { celgc } from "../../optimizers/mod.ts";
 import type { DeviceKind } from "../../runtime/devices/device.ts";
 import { openDevice } from "../../runtime/devices/open.ts";
-import { init } from "../../runtime/init.ts";
+import { init } from "../../runtime/bootstrap/init.ts";
 import { Exchange } from "../../tasks/exchange.ts";
 import type { MetricRecord } from "../../tasks/metrics.ts";
 import { openStepper, type StepResult, type SubmittedStep } from "../../tasks/stepper.ts";

@@ -1,6 +1,6 @@
 /** Rank 1 comes late to an allreduce; rank 0 counts the turns of its event loop meanwhile. */
 
-import { init } from "../../../runtime/init.ts";
+import { init } from "../../../runtime/bootstrap/init.ts";
 
 await using comm = await init();
 await comm.barrier();

@@ -1,6 +1,6 @@
 /** Runs the whole battery on every rank of a job; ends with an error at the first wrong result. */
 
-import { init } from "../../../runtime/init.ts";
+import { init } from "../../../runtime/bootstrap/init.ts";
 import { groups, messages } from "../_battery_messages.ts";
 import { movements } from "../_battery_movements.ts";
 import { reductions } from "../_battery_reductions.ts";

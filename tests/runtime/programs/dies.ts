@@ -4,7 +4,7 @@
  */
 
 import { PeerLostError } from "../../../runtime/base/errors.ts";
-import { init } from "../../../runtime/init.ts";
+import { init } from "../../../runtime/bootstrap/init.ts";
 
 const [operation, victim, way] = Deno.args;
 await using comm = await init();

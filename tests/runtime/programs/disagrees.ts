@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { MismatchError } from "../../../runtime/base/errors.ts";
-import { init } from "../../../runtime/init.ts";
+import { init } from "../../../runtime/bootstrap/init.ts";
 import { waitAll } from "../../../runtime/base/request.ts";
 
 await using comm = await init();

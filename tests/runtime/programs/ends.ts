@@ -3,7 +3,7 @@
  * wait for it in a collective, or for ever where the program never joins.
  */
 
-import { init } from "../../../runtime/init.ts";
+import { init } from "../../../runtime/bootstrap/init.ts";
 
 const [way, victim] = Deno.args;
 const isVictim = Deno.env.get("CELGC_RANK") === victim;

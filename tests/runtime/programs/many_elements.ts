@@ -4,7 +4,7 @@
  */
 
 import assert from "node:assert/strict";
-import { init } from "../../../runtime/init.ts";
+import { init } from "../../../runtime/bootstrap/init.ts";
 import type { AllreduceAlgorithm } from "../../../runtime/mod.ts";
 
 const [algorithm, count] = [Deno.args[0] as AllreduceAlgorithm, Number(Deno.args[1])];

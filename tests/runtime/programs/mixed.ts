@@ -4,7 +4,7 @@
  */
 
 import assert from "node:assert/strict";
-import { init } from "../../../runtime/init.ts";
+import { init } from "../../../runtime/bootstrap/init.ts";
 import { Random } from "../../../runtime/base/random.ts";
 import { waitAll } from "../../../runtime/base/request.ts";
 

@@ -1,6 +1,6 @@
 /** Says its place, and what all ranks come to; the rank named by the argument fails or aborts instead. */
 
-import { init } from "../../../runtime/init.ts";
+import { init } from "../../../runtime/bootstrap/init.ts";
 
 await using comm = await init();
 const sum = Int32Array.of(comm.rank + 1);

@@ -1,6 +1,6 @@
 /** Says what a rank sees of its place and what it may do. Joins the job unless told not to. */
 
-import { init } from "../../../runtime/init.ts";
+import { init } from "../../../runtime/bootstrap/init.ts";
 
 const attempt = async (what: () => unknown): Promise<string> => {
   try {

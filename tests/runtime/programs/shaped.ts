@@ -1,6 +1,6 @@
 /** Sums, gathers and passes on buffers of several sizes; prints what came of it and how long it took. */
 
-import { init } from "../../../runtime/init.ts";
+import { init } from "../../../runtime/bootstrap/init.ts";
 
 await using comm = await init();
 const { rank, size } = comm;

@@ -1,6 +1,6 @@
 /** Calls init() a second time, of this copy of the runtime and of another. */
 
-import { init } from "../../../runtime/init.ts";
+import { init } from "../../../runtime/bootstrap/init.ts";
 
 await using comm = await init();
 const another = new URL("../../../runtime/init.ts?another", import.meta.url).href;

@@ -1,6 +1,6 @@
 /** Trains the tests' small network on every rank; rank 0 prints the averaged weights and the summary. */
 
-import { init } from "../../../runtime/init.ts";
+import { init } from "../../../runtime/bootstrap/init.ts";
 import { resolveOptions } from "../../../tasks/resolve.ts";
 import { newConfig } from "../../../tasks/run_files.ts";
 import { train } from "../../../tasks/train.ts";

@@ -4,13 +4,13 @@
  * @module
  */
 
-import { Communicator } from "./communicator.ts";
-import { ClosedError } from "./base/errors.ts";
+import { Communicator } from "../communicator.ts";
+import { ClosedError } from "../base/errors.ts";
 import { joinJob } from "./join.ts";
-import { findPlace, placeIsHidden, processEnvironment } from "./place.ts";
-import { describeStarter } from "./scheduler.ts";
-import { SingleTransport } from "./transport/single_transport.ts";
-import type { Transport } from "./transport/transport.ts";
+import { findPlace, placeIsHidden, processEnvironment } from "./environment.ts";
+import { describeStarter } from "./foreign_launchers.ts";
+import { SingleTransport } from "../transport/single_transport.ts";
+import type { Transport } from "../transport/transport.ts";
 
 // Two copies of the runtime, under two URLs, would be two ranks in one place.
 const JOINED = Symbol.for("celgc.joined");

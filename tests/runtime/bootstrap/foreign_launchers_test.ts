@@ -1,11 +1,11 @@
 /** Places of ranks that something else than our launcher has started: by variables, and by mpirun. */
 
 import assert from "node:assert/strict";
-import { RendezvousError } from "../../runtime/base/errors.ts";
-import { checkReachable } from "../../runtime/join.ts";
-import { findPlace } from "../../runtime/place.ts";
-import { foreignPlace } from "../../runtime/scheduler.ts";
-import { program } from "./_jobs.ts";
+import { RendezvousError } from "../../../runtime/base/errors.ts";
+import { checkReachable } from "../../../runtime/bootstrap/join.ts";
+import { findPlace } from "../../../runtime/bootstrap/environment.ts";
+import { foreignPlace } from "../../../runtime/bootstrap/foreign_launchers.ts";
+import { program } from "../_jobs.ts";
 
 type Variables = Record<string, string>;
 

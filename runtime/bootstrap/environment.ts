@@ -25,10 +25,10 @@
  * @module
  */
 
-import { parseAddress, type TlsMaterial } from "./security/endpoint.ts";
-import { RendezvousError } from "./base/errors.ts";
-import { type LinkShape, parseLink } from "./transport/access_link.ts";
-import { defaultFolder, meetingPath } from "./rendezvous/rendezvous_file.ts";
+import { parseAddress, type TlsMaterial } from "../security/endpoint.ts";
+import { RendezvousError } from "../base/errors.ts";
+import { type LinkShape, parseLink } from "../transport/access_link.ts";
+import { defaultFolder, meetingPath } from "../rendezvous/rendezvous_file.ts";
 import type { Medium } from "./mesh.ts";
 import {
   describeStarter,
@@ -37,7 +37,7 @@ import {
   integer,
   RANK_VARIABLES,
   type Starter,
-} from "./scheduler.ts";
+} from "./foreign_launchers.ts";
 
 /** A rank's place. */
 export interface Place {

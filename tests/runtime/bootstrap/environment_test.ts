@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
-import { formatAddress, isLoopback, parseAddress } from "../../runtime/security/endpoint.ts";
-import { RendezvousError } from "../../runtime/base/errors.ts";
-import { findPlace } from "../../runtime/place.ts";
+import { formatAddress, isLoopback, parseAddress } from "../../../runtime/security/endpoint.ts";
+import { RendezvousError } from "../../../runtime/base/errors.ts";
+import { findPlace } from "../../../runtime/bootstrap/environment.ts";
 
 const COMPLETE: Record<string, string> = {
   CELGC_RANK: "2",

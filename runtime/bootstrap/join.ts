@@ -4,16 +4,16 @@
  * @module
  */
 
-import { secretLine } from "./_stdin.ts";
-import { RendezvousError } from "./base/errors.ts";
-import { type Credentials, credentials } from "./security/handshake.ts";
-import { isLoopback, listenAt, type TlsMaterial } from "./security/endpoint.ts";
-import { type MeetingNote, readMeeting, writeMeeting } from "./rendezvous/rendezvous_file.ts";
+import { secretLine } from "./stdin.ts";
+import { RendezvousError } from "../base/errors.ts";
+import { type Credentials, credentials } from "../security/handshake.ts";
+import { isLoopback, listenAt, type TlsMaterial } from "../security/endpoint.ts";
+import { type MeetingNote, readMeeting, writeMeeting } from "../rendezvous/rendezvous_file.ts";
 import { buildMesh, openDoors } from "./mesh.ts";
-import { MeshTransport } from "./transport/mesh_transport.ts";
-import { type Place, readTls } from "./place.ts";
-import { Control } from "./rendezvous/client.ts";
-import { Rendezvous } from "./rendezvous/server.ts";
+import { MeshTransport } from "../transport/mesh_transport.ts";
+import { type Place, readTls } from "./environment.ts";
+import { Control } from "../rendezvous/client.ts";
+import { Rendezvous } from "../rendezvous/server.ts";
 
 /** How long a rank waits before it reads again where rank 0 is, in ms. */
 const RETRY_MS = 100;

@@ -4,17 +4,17 @@
  * @module
  */
 
-import { dialMember } from "./security/dialer.ts";
+import { dialMember } from "../security/dialer.ts";
 import {
   type Endpoint,
   listenAt,
   LONGEST_SOCKET_PATH,
   type TlsMaterial,
-} from "./security/endpoint.ts";
-import { RendezvousError } from "./base/errors.ts";
-import { Gate } from "./security/authenticating_listener.ts";
-import type { Credentials } from "./security/handshake.ts";
-import type { TableEntry } from "./rendezvous/messages.ts";
+} from "../security/endpoint.ts";
+import { RendezvousError } from "../base/errors.ts";
+import { Gate } from "../security/authenticating_listener.ts";
+import type { Credentials } from "../security/handshake.ts";
+import type { TableEntry } from "../rendezvous/messages.ts";
 
 /** What the ranks talk over. */
 export type Medium = "auto" | "tcp" | "unix";

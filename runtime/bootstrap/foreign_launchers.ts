@@ -6,7 +6,7 @@
  * @module
  */
 
-import { RendezvousError } from "./base/errors.ts";
+import { RendezvousError } from "../base/errors.ts";
 
 /** Reads one variable; undefined if it is not set. */
 export type Environment = (name: string) => string | undefined;
