@@ -31,9 +31,9 @@ export {
   type LaunchOutcome,
   launchProgram,
   type LaunchProgramOptions,
-} from "./runtime/launch.ts";
+} from "./runtime/launcher/launch.ts";
 export type { Medium } from "./runtime/bootstrap/mesh.ts";
-export type { StreamName } from "./runtime/_output.ts";
+export type { StreamName } from "./runtime/launcher/output.ts";
 export * from "./runtime/mod.ts";
 export type {
   CompileOptions,

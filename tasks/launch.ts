@@ -7,8 +7,12 @@
 import { resolve } from "node:path";
 import type { DeviceKind } from "../runtime/devices/device.ts";
 import { permissionsFor, resolveDevice } from "../runtime/devices/open.ts";
-import { type LaunchOutcome, launchProgram, type LaunchProgramOptions } from "../runtime/launch.ts";
-import { checkOptions } from "../runtime/launch_options.ts";
+import {
+  type LaunchOutcome,
+  launchProgram,
+  type LaunchProgramOptions,
+} from "../runtime/launcher/launch.ts";
+import { checkOptions } from "../runtime/launcher/options.ts";
 import { checkFiles, gatherFiles, keepFiles } from "./carried_files.ts";
 import type { DownloadProgress } from "./data/download.ts";
 import { Follower } from "./follower.ts";

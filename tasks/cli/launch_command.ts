@@ -1,4 +1,4 @@
-import { launchProgram } from "../../runtime/launch.ts";
+import { launchProgram } from "../../runtime/launcher/launch.ts";
 import { CheckpointError } from "../checkpoint.ts";
 import { launch, RunFailedError } from "../launch.ts";
 import { OptionError } from "../option.ts";

@@ -6,7 +6,7 @@
 
 import { join } from "node:path";
 import { resolveDevice } from "../../runtime/devices/open.ts";
-import { launchProgram } from "../../runtime/launch.ts";
+import { launchProgram } from "../../runtime/launcher/launch.ts";
 import { parseLink } from "../../runtime/transport/access_link.ts";
 import { gatherFiles, keepFiles } from "../carried_files.ts";
 import { findData, processesOf, RunFailedError } from "../launch.ts";

@@ -7,7 +7,7 @@
 
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
-import { launchProgram } from "../../runtime/launch.ts";
+import { launchProgram } from "../../runtime/launcher/launch.ts";
 import { encodeSizes, type Size, SIZES } from "./_collectives_sizes.ts";
 
 const HELP = `deno task bench collectives [options]

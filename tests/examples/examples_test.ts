@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { permissionsFor } from "../../runtime/devices/open.ts";
-import { launchProgram } from "../../runtime/launch.ts";
+import { launchProgram } from "../../runtime/launcher/launch.ts";
 
 /** What the ranks print, as `rank: line`, in the order of ranks. */
 async function run(name: string, ranks: number, ...args: string[]): Promise<string[]> {

@@ -1,6 +1,6 @@
 /** Helpers of the tests that start real ranks. */
 
-import { launchProgram, type LaunchProgramOptions } from "../../runtime/launch.ts";
+import { launchProgram, type LaunchProgramOptions } from "../../runtime/launcher/launch.ts";
 
 /** The URL of a rank program of the tests. */
 export function program(name: string): URL {

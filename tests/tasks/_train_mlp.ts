@@ -1,5 +1,5 @@
 import { permissionsFor } from "../../runtime/devices/open.ts";
-import { launchProgram } from "../../runtime/launch.ts";
+import { launchProgram } from "../../runtime/launcher/launch.ts";
 import { type MetricRecord, readMetrics, type Summary } from "../../tasks/metrics.ts";
 import type { Options } from "../../tasks/options.ts";
 

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { permissionsFor } from "../../runtime/devices/open.ts";
-import { launchProgram } from "../../runtime/launch.ts";
+import { launchProgram } from "../../runtime/launcher/launch.ts";
 import { readMetrics, type Summary } from "../../tasks/metrics.ts";
 import { resolveOptions } from "../../tasks/resolve.ts";
 import { run } from "../claims/_run.ts";

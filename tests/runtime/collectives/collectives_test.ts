@@ -1,7 +1,7 @@
 /** The communicator in launched ranks: real processes, real sockets, every world size. */
 
 import assert from "node:assert/strict";
-import { launchProgram, type LaunchProgramOptions } from "../../../runtime/launch.ts";
+import { launchProgram, type LaunchProgramOptions } from "../../../runtime/launcher/launch.ts";
 import { whyNoSharing } from "../_shared_memory.ts";
 
 const program = (name: string) => new URL(`../programs/${name}`, import.meta.url);

@@ -1,6 +1,6 @@
 /** A launcher of its own, to be interrupted: arguments are the number of ranks, program, its arguments. */
 
-import { launchProgram } from "../../../runtime/launch.ts";
+import { launchProgram } from "../../../runtime/launcher/launch.ts";
 
 const [ranks, program, ...args] = Deno.args;
 const { code, failure } = await launchProgram({

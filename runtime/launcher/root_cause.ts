@@ -5,7 +5,7 @@
  * @module
  */
 
-import type { ReportMessage } from "./rendezvous/messages.ts";
+import type { ReportMessage } from "../rendezvous/messages.ts";
 
 /** How a rank ended the job. */
 export interface LaunchFailure {

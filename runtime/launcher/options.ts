@@ -5,10 +5,10 @@
  */
 
 import { toFileUrl } from "./_paths.ts";
-import type { LaunchFailure } from "./_verdict.ts";
-import { listenAt } from "./security/endpoint.ts";
-import { parseLink } from "./transport/access_link.ts";
-import { DEFAULT_TIMEOUT_SECONDS } from "./bootstrap/environment.ts";
+import type { LaunchFailure } from "./root_cause.ts";
+import { listenAt } from "../security/endpoint.ts";
+import { parseLink } from "../transport/access_link.ts";
+import { DEFAULT_TIMEOUT_SECONDS } from "../bootstrap/environment.ts";
 
 /** What to launch, and how. */
 export interface LaunchProgramOptions {

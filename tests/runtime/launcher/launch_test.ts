@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
-import { launchProgram } from "../../runtime/launch.ts";
-import { pidsIn, program, run, survivors } from "./_jobs.ts";
+import { launchProgram } from "../../../runtime/launcher/launch.ts";
+import { pidsIn, program, run, survivors } from "../_jobs.ts";
 
 /** What the probe said on each rank. */
 function findings(lines: string[][]): Record<string, unknown>[] {
@@ -63,7 +63,7 @@ Deno.test("each rank's output is in its log, and its lines carry its rank", asyn
     args: [
       "eval",
       `import { launchProgram } from ${
-        JSON.stringify(import.meta.resolve("../../runtime/launch.ts"))
+        JSON.stringify(import.meta.resolve("../../../runtime/launcher/launch.ts"))
       };
       const { code } = await launchProgram({
         ranks: 3,
@@ -99,7 +99,7 @@ Deno.test("the output of a raw rank is passed on as it is", async () => {
     args: [
       "eval",
       `import { launchProgram } from ${
-        JSON.stringify(import.meta.resolve("../../runtime/launch.ts"))
+        JSON.stringify(import.meta.resolve("../../../runtime/launcher/launch.ts"))
       };
       await launchProgram({
         ranks: 1,
@@ -121,7 +121,7 @@ for (const listen of ["0.0.0.0", "localhost", "::1", ...(outside ? [outside] : [
   Deno.test(`ranks find each other on ${listen === outside ? "an outside address" : listen}`, async () => {
     const { code, failure, lines } = await run({
       ranks: 2,
-      program: new URL("../examples/hello.ts", import.meta.url),
+      program: new URL("../../examples/hello.ts", import.meta.url),
       listen,
       transport: "tcp",
     });
@@ -137,7 +137,7 @@ Deno.test("a program that never joins is run all the same", async () => {
 });
 
 Deno.test("a program given by URL runs from a local HTTP server", async () => {
-  const root = new URL("../../", import.meta.url);
+  const root = new URL("../../../", import.meta.url);
   await using server = Deno.serve(
     { port: 0, hostname: "127.0.0.1", onListen() {} },
     async (request) => {
@@ -167,7 +167,7 @@ Deno.test("a program given by URL runs from a local HTTP server", async () => {
 
 Deno.test("a program without a launcher is a job of one rank", async () => {
   const { code, stdout } = await new Deno.Command(Deno.execPath(), {
-    args: ["run", "--no-prompt", import.meta.resolve("../examples/hello.ts")],
+    args: ["run", "--no-prompt", import.meta.resolve("../../examples/hello.ts")],
   }).output();
   assert.equal(code, 0);
   assert.equal(new TextDecoder().decode(stdout), "hello from rank 0 of 1\n");

@@ -4,7 +4,7 @@
  * @module
  */
 
-import { Printer, RankOutput, type StreamName } from "./_output.ts";
+import { Printer, RankOutput, type StreamName } from "./output.ts";
 import { RankProcess } from "./_rank_process.ts";
 import {
   describeEnd,
@@ -13,22 +13,22 @@ import {
   findCulprit,
   hasFailed,
   type RankFacts,
-} from "./_verdict.ts";
-import { formatAddress, listenAt } from "./security/endpoint.ts";
-import { credentials } from "./security/handshake.ts";
-import { checkOptions, type LaunchOutcome, type LaunchProgramOptions } from "./launch_options.ts";
-import { socketPath } from "./bootstrap/mesh.ts";
+} from "./root_cause.ts";
+import { formatAddress, listenAt } from "../security/endpoint.ts";
+import { credentials } from "../security/handshake.ts";
+import { checkOptions, type LaunchOutcome, type LaunchProgramOptions } from "./options.ts";
+import { socketPath } from "../bootstrap/mesh.ts";
 import { rankFlags } from "./permissions.ts";
 import {
   DEFAULT_TIMEOUT_SECONDS,
   defaultJoinSeconds,
   readMedium,
   readTls,
-} from "./bootstrap/environment.ts";
-import { Rendezvous } from "./rendezvous/server.ts";
+} from "../bootstrap/environment.ts";
+import { Rendezvous } from "../rendezvous/server.ts";
 
-export type { LaunchOutcome, LaunchProgramOptions } from "./launch_options.ts";
-export type { LaunchFailure } from "./_verdict.ts";
+export type { LaunchOutcome, LaunchProgramOptions } from "./options.ts";
+export type { LaunchFailure } from "./root_cause.ts";
 
 /** How long ranks may take to fail by themselves once one has failed, in ms. */
 const GRACE_MS = 2000;
