@@ -11,7 +11,7 @@ import { measureGraph, MEASURES, statisticsGraph } from "./graphs.ts";
 import { OptionError } from "./option.ts";
 import type { Options } from "./options.ts";
 import { Sessions } from "./sessions.ts";
-import type { Sharing } from "./sharing.ts";
+import type { Sharing } from "../runtime/once_per_host.ts";
 import type { Stepper } from "./stepper.ts";
 import type { Network, Split, Task } from "./task.ts";
 

@@ -17,7 +17,7 @@ import { awdLstmNetwork, awdLstmOf } from "./language_network.ts";
 import { type DataShape, fileNetwork, IMAGES, mendable, windowsOf } from "./network_file.ts";
 import type { Options } from "./options.ts";
 import { partOfImages, partOfText } from "./scale.ts";
-import { ALONE, type Sharing } from "./sharing.ts";
+import { ALONE, type Sharing } from "../runtime/once_per_host.ts";
 import type { Network, Task } from "./task.ts";
 import { kindOf } from "./task_defaults.ts";
 import { textTask } from "./text_task.ts";

@@ -13,7 +13,7 @@ import type {
   Submission,
 } from "../runtime/devices/device.ts";
 import type { JobGraph } from "./graphs.ts";
-import { ALONE, type Sharing } from "./sharing.ts";
+import { ALONE, type Sharing } from "../runtime/once_per_host.ts";
 import type { Feeds } from "./task.ts";
 
 /** The length at which a graph is built that takes every other as well. */

@@ -23,7 +23,7 @@ import {
   stepGraph,
 } from "./graphs.ts";
 import { Sessions } from "./sessions.ts";
-import { ALONE, type Sharing } from "./sharing.ts";
+import { ALONE, type Sharing } from "../runtime/once_per_host.ts";
 import type { Batch, Network } from "./task.ts";
 
 /** What a step tells. */

@@ -20,7 +20,7 @@ import type { Options } from "./options.ts";
 import { algorithmOf } from "./resolve.ts";
 import { FILES, type RunConfig, writeConfig } from "./run_files.ts";
 import { openJob } from "./open_job.ts";
-import { openSharing } from "./sharing.ts";
+import { openSharing } from "../runtime/once_per_host.ts";
 import { openStepper } from "./stepper.ts";
 import type { Network, Task } from "./task.ts";
 

@@ -8,7 +8,7 @@
  */
 
 import { Random } from "../../runtime/base/random.ts";
-import type { Sharing } from "../sharing.ts";
+import type { Sharing } from "../../runtime/once_per_host.ts";
 import {
   channelStatistics,
   IMAGE_BYTES,

@@ -3,8 +3,8 @@
 import assert from "node:assert/strict";
 import { Communicator } from "../../runtime/communicator.ts";
 import { generateImages, generateImagesTogether } from "../../tasks/data/generated_images.ts";
-import { ALONE, openSharing, type Sharing } from "../../tasks/sharing.ts";
-import { connect } from "../runtime/_mesh.ts";
+import { ALONE, openSharing, type Sharing } from "../../runtime/once_per_host.ts";
+import { connect } from "./_mesh.ts";
 
 /** Runs a body on every rank; `hosts` says where each is. */
 async function onRanks<T>(

@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { Communicator } from "../runtime/communicator.ts";
+import type { Communicator } from "./communicator.ts";
 
 /** Ranks that make things for one another. Each call is collective over all of them. */
 export interface Sharing extends Disposable {
