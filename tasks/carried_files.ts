@@ -9,8 +9,8 @@
 import { join } from "node:path";
 import type { Communicator } from "../runtime/communicator.ts";
 import { CheckpointError } from "./checkpoint.ts";
-import { generateText } from "./data/generated_text.ts";
-import { loadTextCorpus } from "./data/text_corpus.ts";
+import { generateText } from "./data/text/generated_text.ts";
+import { loadTextCorpus } from "./data/text/text_corpus.ts";
 import { findModel, weightsOf } from "./graphs.ts";
 import { awdLstmNetwork, awdLstmOf } from "./language_network.ts";
 import { fileNetwork, IMAGES, isNetworkFile, readNetwork, windowsOf } from "./network_file.ts";

@@ -4,7 +4,7 @@
  * @module
  */
 
-import { formatPartition, parsePartition } from "./data/partition.ts";
+import { formatPartition, parsePartition } from "./data/sampling/partition.ts";
 import { duration } from "./duration.ts";
 import { choice, GROUPS, integer, numbers, real, type Table, text, toggle } from "./option.ts";
 import { LANGUAGE } from "./language_options.ts";

@@ -4,10 +4,10 @@
  * @module
  */
 
-import { augmentBatch, batchLabels, normaliseBatch } from "./data/augment.ts";
-import type { ImageSplits } from "./data/image_data_set.ts";
-import { parsePartition } from "./data/partition.ts";
-import { createImageSampler, evaluationBatches } from "./data/sampler.ts";
+import { augmentBatch, batchLabels, normaliseBatch } from "./data/images/augment.ts";
+import type { ImageSplits } from "./data/images/image_data_set.ts";
+import { parsePartition } from "./data/sampling/partition.ts";
+import { createImageSampler, evaluationBatches } from "./data/sampling/sampler.ts";
 import type { Options } from "./options.ts";
 import type { Feeds, Task } from "./task.ts";
 

@@ -14,7 +14,7 @@ import {
 } from "../runtime/launcher/launch.ts";
 import { checkOptions } from "../runtime/launcher/options.ts";
 import { checkFiles, gatherFiles, keepFiles } from "./carried_files.ts";
-import type { DownloadProgress } from "./data/download.ts";
+import type { DownloadProgress } from "./data/sources/download.ts";
 import { Follower } from "./follower.ts";
 import type { MetricRecord, Summary } from "./metrics.ts";
 import { networkName } from "./network_file.ts";
@@ -202,7 +202,7 @@ export function processesOf(
 export async function findData(options: Options, kind: ViewKind): Promise<string> {
   const folder = resolve(options.data!);
   if (options.download) {
-    const sources = await import("./data/sources.ts");
+    const sources = await import("./data/sources/sources.ts");
     const { downloadCifar10, downloadPennTreebank, downloadWikiText2 } = sources;
     const onProgress = downloadLines(kind);
     switch (options.task) {

@@ -5,11 +5,11 @@
  */
 
 import type { DeviceKind } from "../runtime/devices/device.ts";
-import { loadCifar10 } from "./data/cifar10.ts";
-import { generateImagesTogether } from "./data/generated_images.ts";
-import { type GeneratedText, generateText } from "./data/generated_text.ts";
-import type { ImageSplits } from "./data/image_data_set.ts";
-import { loadTextCorpus, type TextCorpus } from "./data/text_corpus.ts";
+import { loadCifar10 } from "./data/images/cifar10.ts";
+import { generateImagesTogether } from "./data/images/generated_images.ts";
+import { type GeneratedText, generateText } from "./data/text/generated_text.ts";
+import type { ImageSplits } from "./data/images/image_data_set.ts";
+import { loadTextCorpus, type TextCorpus } from "./data/text/text_corpus.ts";
 import { findModel } from "./graphs.ts";
 import { type CarriedFiles, decodeInitial, startingFrom } from "./carried_files.ts";
 import { imageTask } from "./image_task.ts";

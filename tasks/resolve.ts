@@ -19,7 +19,7 @@ import {
   timedRounds,
 } from "../optimizers/mod.ts";
 import { checkStep } from "../optimizers/clipped_step.ts";
-import { checkPartition, parsePartition } from "./data/partition.ts";
+import { checkPartition, parsePartition } from "./data/sampling/partition.ts";
 import { isNetworkFile } from "./network_file.ts";
 import { OptionError } from "./option.ts";
 import { checkOptions, defaultOptions, OPTIONS, type Options } from "./options.ts";

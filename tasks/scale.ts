@@ -6,8 +6,8 @@
  */
 
 import { RESNET_DEPTHS } from "../models/mod.ts";
-import type { ImageDataSet } from "./data/image_data_set.ts";
-import type { TextCorpus } from "./data/text_corpus.ts";
+import type { ImageDataSet } from "./data/images/image_data_set.ts";
+import type { TextCorpus } from "./data/text/text_corpus.ts";
 import type { Options } from "./options.ts";
 import { filesOf } from "./task_defaults.ts";
 

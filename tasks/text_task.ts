@@ -7,10 +7,10 @@
 
 import type { AwdLstm } from "../models/mod.ts";
 import type { DeviceKind } from "../runtime/devices/device.ts";
-import { parsePartition } from "./data/partition.ts";
-import type { TextCorpus } from "./data/text_corpus.ts";
-import { evaluationWindows } from "./data/text_evaluation.ts";
-import { createTextSampler } from "./data/text_sampler.ts";
+import { parsePartition } from "./data/sampling/partition.ts";
+import type { TextCorpus } from "./data/text/text_corpus.ts";
+import { evaluationWindows } from "./data/text/text_evaluation.ts";
+import { createTextSampler } from "./data/text/text_sampler.ts";
 import type { Options } from "./options.ts";
 import type { Split, Task } from "./task.ts";
 

@@ -6,8 +6,8 @@
  */
 
 import { Random } from "../runtime/base/random.ts";
-import { checkPartition, parsePartition, partitionTokens } from "./data/partition.ts";
-import type { TextCorpus } from "./data/text_corpus.ts";
+import { checkPartition, parsePartition, partitionTokens } from "./data/sampling/partition.ts";
+import type { TextCorpus } from "./data/text/text_corpus.ts";
 import type { Options } from "./options.ts";
 import type { Feeds, Split, Task } from "./task.ts";
 

@@ -5,30 +5,39 @@
  * @module
  */
 
-export { augmentBatch, type AugmentOptions, batchLabels, normaliseBatch } from "./augment.ts";
+export {
+  augmentBatch,
+  type AugmentOptions,
+  batchLabels,
+  normaliseBatch,
+} from "./images/augment.ts";
 export {
   CIFAR10_FOLDER,
   CIFAR10_MEAN,
   CIFAR10_RECORD_BYTES,
   CIFAR10_STD,
   loadCifar10,
-} from "./cifar10.ts";
+} from "./images/cifar10.ts";
 export { DataError } from "./data_error.ts";
 export {
   download,
   type DownloadOptions,
   type DownloadProgress,
   type RemoteFile,
-} from "./download.ts";
-export { type GeneratedImagesOptions, generateImages } from "./generated_images.ts";
-export { type GeneratedText, type GeneratedTextOptions, generateText } from "./generated_text.ts";
+} from "./sources/download.ts";
+export { type GeneratedImagesOptions, generateImages } from "./images/generated_images.ts";
+export {
+  type GeneratedText,
+  type GeneratedTextOptions,
+  generateText,
+} from "./text/generated_text.ts";
 export {
   channelStatistics,
   IMAGE_BYTES,
   IMAGE_SIDE,
   type ImageDataSet,
   type ImageSplits,
-} from "./image_data_set.ts";
+} from "./images/image_data_set.ts";
 export {
   checkPartition,
   formatPartition,
@@ -39,15 +48,15 @@ export {
   type PartitionImagesOptions,
   partitionTokens,
   type TokenRange,
-} from "./partition.ts";
+} from "./sampling/partition.ts";
 export {
   createImageSampler,
   type EvaluationBatch,
   evaluationBatches,
   type ImageSamplerOptions,
   type Sampler,
-} from "./sampler.ts";
-export { sequenceLength, type SequenceLengthOptions } from "./sequence_length.ts";
+} from "./sampling/sampler.ts";
+export { sequenceLength, type SequenceLengthOptions } from "./text/sequence_length.ts";
 export {
   CIFAR10_SOURCE,
   type DataSource,
@@ -59,19 +68,19 @@ export {
   type SourceDownload,
   type SourceFile,
   WIKITEXT2_SOURCE,
-} from "./sources.ts";
-export { batchify, copyWindow, type TextColumns } from "./text_columns.ts";
-export { loadTextCorpus, type TextCorpus, type TextSplit, tokenize } from "./text_corpus.ts";
+} from "./sources/sources.ts";
+export { batchify, copyWindow, type TextColumns } from "./text/text_columns.ts";
+export { loadTextCorpus, type TextCorpus, type TextSplit, tokenize } from "./text/text_corpus.ts";
 export {
   type EvaluationWindow,
   evaluationWindows,
   type TextEvaluationOptions,
-} from "./text_evaluation.ts";
+} from "./text/text_evaluation.ts";
 export {
   createTextSampler,
   type TextSampler,
   type TextSamplerOptions,
   type TextWindow,
-} from "./text_sampler.ts";
-export { END_OF_LINE, Vocabulary } from "./vocabulary.ts";
-export { type Emission, WordSource } from "./word_source.ts";
+} from "./text/text_sampler.ts";
+export { END_OF_LINE, Vocabulary } from "./text/vocabulary.ts";
+export { type Emission, WordSource } from "./text/word_source.ts";

@@ -2,8 +2,8 @@
 
 import { classifierOutputs, LayerBuilder, uniform } from "../../models/mod.ts";
 import { Random } from "../../runtime/base/random.ts";
-import { parsePartition } from "../../tasks/data/partition.ts";
-import { createImageSampler, evaluationBatches } from "../../tasks/data/sampler.ts";
+import { parsePartition } from "../../tasks/data/sampling/partition.ts";
+import { createImageSampler, evaluationBatches } from "../../tasks/data/sampling/sampler.ts";
 import type { Options } from "../../tasks/options.ts";
 import type { Feeds, Network, Task } from "../../tasks/task.ts";
 

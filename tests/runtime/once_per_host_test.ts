@@ -2,7 +2,10 @@
 
 import assert from "node:assert/strict";
 import { Communicator } from "../../runtime/communicator.ts";
-import { generateImages, generateImagesTogether } from "../../tasks/data/generated_images.ts";
+import {
+  generateImages,
+  generateImagesTogether,
+} from "../../tasks/data/images/generated_images.ts";
 import { ALONE, openSharing, type Sharing } from "../../runtime/once_per_host.ts";
 import { connect } from "./_mesh.ts";
 

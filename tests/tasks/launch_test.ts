@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { loadOnnxRuntimeNode } from "../../deps.ts";
-import { generateImages } from "../../tasks/data/generated_images.ts";
-import { normaliseBatch } from "../../tasks/data/augment.ts";
+import { generateImages } from "../../tasks/data/images/generated_images.ts";
+import { normaliseBatch } from "../../tasks/data/images/augment.ts";
 import { launch, type LaunchOptions, type Run, RunFailedError } from "../../tasks/launch.ts";
 import { type MetricRecord, readMetrics, type StepRecord } from "../../tasks/metrics.ts";
 import { OptionError } from "../../tasks/option.ts";

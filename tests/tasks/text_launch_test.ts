@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { loadOnnxRuntimeNode } from "../../deps.ts";
-import { generateText } from "../../tasks/data/generated_text.ts";
+import { generateText } from "../../tasks/data/text/generated_text.ts";
 import { weightsOf } from "../../tasks/graphs.ts";
 import { awdLstmNetwork, awdLstmOf } from "../../tasks/language_network.ts";
 import { launch, type LaunchOptions } from "../../tasks/launch.ts";

@@ -7,8 +7,8 @@ import { appendClippedStep, PLAIN_STEP } from "../../optimizers/clipped_step.ts"
 import { Communicator } from "../../runtime/communicator.ts";
 import { openDevice } from "../../runtime/devices/open.ts";
 import { SingleTransport } from "../../runtime/transport/single_transport.ts";
-import { generateText } from "../../tasks/data/generated_text.ts";
-import { createTextSampler } from "../../tasks/data/text_sampler.ts";
+import { generateText } from "../../tasks/data/text/generated_text.ts";
+import { createTextSampler } from "../../tasks/data/text/text_sampler.ts";
 import { awdLstmNetwork, awdLstmOf } from "../../tasks/language_network.ts";
 import { launch } from "../../tasks/launch.ts";
 import { readMetrics, type StepRecord } from "../../tasks/metrics.ts";

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
-import { Random } from "../../../runtime/base/random.ts";
-import { generateText } from "../../../tasks/data/generated_text.ts";
-import { WordSource } from "../../../tasks/data/word_source.ts";
+import { Random } from "../../../../runtime/base/random.ts";
+import { generateText } from "../../../../tasks/data/text/generated_text.ts";
+import { WordSource } from "../../../../tasks/data/text/word_source.ts";
 
 Deno.test("the entropy rate of sources that can be worked out by hand is right", () => {
   // No two 1s in a row, else a fair coin: 2/3 of the time in the state that has a choice.

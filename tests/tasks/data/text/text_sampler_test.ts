@@ -1,10 +1,13 @@
 import assert from "node:assert/strict";
-import { parsePartition } from "../../../tasks/data/partition.ts";
-import { sequenceLength } from "../../../tasks/data/sequence_length.ts";
-import { batchify } from "../../../tasks/data/text_columns.ts";
-import { createTextSampler, type TextSamplerOptions } from "../../../tasks/data/text_sampler.ts";
-import { loadTextCorpus } from "../../../tasks/data/text_corpus.ts";
-import { testWithData } from "./_real_data.ts";
+import { parsePartition } from "../../../../tasks/data/sampling/partition.ts";
+import { sequenceLength } from "../../../../tasks/data/text/sequence_length.ts";
+import { batchify } from "../../../../tasks/data/text/text_columns.ts";
+import {
+  createTextSampler,
+  type TextSamplerOptions,
+} from "../../../../tasks/data/text/text_sampler.ts";
+import { loadTextCorpus } from "../../../../tasks/data/text/text_corpus.ts";
+import { testWithData } from "../_real_data.ts";
 
 /** A text whose token at place i is i. */
 const counting = (length: number) => Int32Array.from({ length }, (_, i) => i);

@@ -7,8 +7,8 @@
  * @module
  */
 
-import { Random } from "../../runtime/base/random.ts";
-import type { Sharing } from "../../runtime/once_per_host.ts";
+import { Random } from "../../../runtime/base/random.ts";
+import type { Sharing } from "../../../runtime/once_per_host.ts";
 import {
   channelStatistics,
   IMAGE_BYTES,

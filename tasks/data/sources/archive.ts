@@ -5,8 +5,8 @@
  * @module
  */
 
-import { loadTar, loadZip } from "../../deps.ts";
-import { DataError } from "./data_error.ts";
+import { loadTar, loadZip } from "../../../deps.ts";
+import { DataError } from "../data_error.ts";
 
 /** A file inside an archive and what becomes of it. */
 export interface ArchiveMember {

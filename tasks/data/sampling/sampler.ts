@@ -8,7 +8,7 @@
  * @module
  */
 
-import { Random } from "../../runtime/base/random.ts";
+import { Random } from "../../../runtime/base/random.ts";
 import { checkPartition, type Partition, partitionImages } from "./partition.ts";
 
 /** One rank's order of samples. */

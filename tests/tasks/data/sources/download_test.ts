@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
-import { CIFAR10_RECORD_BYTES, loadCifar10 } from "../../../tasks/data/cifar10.ts";
-import { DataError } from "../../../tasks/data/data_error.ts";
-import { download, type DownloadProgress } from "../../../tasks/data/download.ts";
+import { CIFAR10_RECORD_BYTES, loadCifar10 } from "../../../../tasks/data/images/cifar10.ts";
+import { DataError } from "../../../../tasks/data/data_error.ts";
+import { download, type DownloadProgress } from "../../../../tasks/data/sources/download.ts";
 import {
   CIFAR10_SOURCE,
   type DataSource,
@@ -10,10 +10,10 @@ import {
   downloadPennTreebank,
   downloadWikiText2,
   PENN_TREEBANK_SOURCE,
-} from "../../../tasks/data/sources.ts";
-import { loadTextCorpus } from "../../../tasks/data/text_corpus.ts";
-import { loadZip } from "../../../deps.ts";
-import { testWithData } from "./_real_data.ts";
+} from "../../../../tasks/data/sources/sources.ts";
+import { loadTextCorpus } from "../../../../tasks/data/text/text_corpus.ts";
+import { loadZip } from "../../../../deps.ts";
+import { testWithData } from "../_real_data.ts";
 
 type Bytes = Uint8Array<ArrayBuffer>;
 

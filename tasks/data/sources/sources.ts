@@ -5,8 +5,8 @@
  */
 
 import { type ArchiveMember, unpack } from "./archive.ts";
-import { CIFAR10_FOLDER } from "./cifar10.ts";
-import { DataError } from "./data_error.ts";
+import { CIFAR10_FOLDER } from "../images/cifar10.ts";
+import { DataError } from "../data_error.ts";
 import { download, type DownloadOptions, type RemoteFile } from "./download.ts";
 
 /** A file that a data set consists of. */

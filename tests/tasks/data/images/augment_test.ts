@@ -1,7 +1,11 @@
 import assert from "node:assert/strict";
-import { augmentBatch, batchLabels, normaliseBatch } from "../../../tasks/data/augment.ts";
-import { generateImages } from "../../../tasks/data/generated_images.ts";
-import { IMAGE_BYTES, type ImageDataSet } from "../../../tasks/data/image_data_set.ts";
+import {
+  augmentBatch,
+  batchLabels,
+  normaliseBatch,
+} from "../../../../tasks/data/images/augment.ts";
+import { generateImages } from "../../../../tasks/data/images/generated_images.ts";
+import { IMAGE_BYTES, type ImageDataSet } from "../../../../tasks/data/images/image_data_set.ts";
 
 const { train } = generateImages({ seed: 3, train: 40, test: 1 });
 

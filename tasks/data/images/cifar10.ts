@@ -5,7 +5,7 @@
  * @module
  */
 
-import { DataError } from "./data_error.ts";
+import { DataError } from "../data_error.ts";
 import { IMAGE_BYTES, type ImageDataSet, type ImageSplits } from "./image_data_set.ts";
 
 /** Bytes of a record: the label and the image. */

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { evaluationWindows } from "../../../tasks/data/text_evaluation.ts";
+import { evaluationWindows } from "../../../../tasks/data/text/text_evaluation.ts";
 
 Deno.test("every token but the first is a target once, in windows of one shape", () => {
   for (

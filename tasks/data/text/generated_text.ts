@@ -9,7 +9,7 @@
  * @module
  */
 
-import { Random } from "../../runtime/base/random.ts";
+import { Random } from "../../../runtime/base/random.ts";
 import type { TextCorpus } from "./text_corpus.ts";
 import { END_OF_LINE, Vocabulary } from "./vocabulary.ts";
 import { type Emission, WordSource } from "./word_source.ts";

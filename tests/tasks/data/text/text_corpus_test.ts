@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
-import { DataError } from "../../../tasks/data/data_error.ts";
-import { loadTextCorpus, tokenize } from "../../../tasks/data/text_corpus.ts";
-import { Vocabulary } from "../../../tasks/data/vocabulary.ts";
-import { testWithData } from "./_real_data.ts";
+import { DataError } from "../../../../tasks/data/data_error.ts";
+import { loadTextCorpus, tokenize } from "../../../../tasks/data/text/text_corpus.ts";
+import { Vocabulary } from "../../../../tasks/data/text/vocabulary.ts";
+import { testWithData } from "../_real_data.ts";
 
 const words = (tokens: Int32Array, vocabulary: Vocabulary) =>
   [...tokens].map((id) => vocabulary.word(id));

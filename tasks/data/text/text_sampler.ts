@@ -5,8 +5,8 @@
  * @module
  */
 
-import { Random } from "../../runtime/base/random.ts";
-import { checkPartition, type Partition, partitionTokens } from "./partition.ts";
+import { Random } from "../../../runtime/base/random.ts";
+import { checkPartition, type Partition, partitionTokens } from "../sampling/partition.ts";
 import { sequenceLength } from "./sequence_length.ts";
 import { batchify, copyWindow, type TextColumns } from "./text_columns.ts";
 

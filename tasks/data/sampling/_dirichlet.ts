@@ -1,4 +1,4 @@
-import type { Random } from "../../runtime/base/random.ts";
+import type { Random } from "../../../runtime/base/random.ts";
 
 /**
  * Logarithm of a Gamma(shape, 1) variate (Marsaglia and Tsang 2000; for shapes below 1 their boost by a

@@ -6,7 +6,7 @@
  */
 
 import { createHash } from "node:crypto";
-import { DataError } from "./data_error.ts";
+import { DataError } from "../data_error.ts";
 
 /** A file on the network and what it must be. */
 export interface RemoteFile {

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
-import { type Partition, partitionImages } from "../../../tasks/data/partition.ts";
-import { createImageSampler, evaluationBatches } from "../../../tasks/data/sampler.ts";
+import { type Partition, partitionImages } from "../../../../tasks/data/sampling/partition.ts";
+import { createImageSampler, evaluationBatches } from "../../../../tasks/data/sampling/sampler.ts";
 
 const labels = Uint8Array.from({ length: 103 }, (_, i) => i % 10);
 

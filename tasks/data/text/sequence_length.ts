@@ -1,4 +1,4 @@
-import { Random } from "../../runtime/base/random.ts";
+import { Random } from "../../../runtime/base/random.ts";
 
 /** How long sequences are drawn. */
 export interface SequenceLengthOptions {

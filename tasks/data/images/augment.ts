@@ -6,7 +6,7 @@
  * @module
  */
 
-import { philox4x32 } from "../../runtime/base/random.ts";
+import { philox4x32 } from "../../../runtime/base/random.ts";
 import { IMAGE_BYTES, IMAGE_SIDE, type ImageDataSet } from "./image_data_set.ts";
 
 /** Where a batch stands in a job, which decides its random crops and flips, and how large they are. */

@@ -8,7 +8,7 @@
  * @module
  */
 
-import type { Random } from "../../runtime/base/random.ts";
+import type { Random } from "../../../runtime/base/random.ts";
 
 /** A word that a state may emit. */
 export interface Emission {

@@ -6,9 +6,9 @@ import {
   parsePartition,
   partitionImages,
   partitionTokens,
-} from "../../../tasks/data/partition.ts";
-import { dirichlet } from "../../../tasks/data/_dirichlet.ts";
-import { Random } from "../../../runtime/base/random.ts";
+} from "../../../../tasks/data/sampling/partition.ts";
+import { dirichlet } from "../../../../tasks/data/sampling/_dirichlet.ts";
+import { Random } from "../../../../runtime/base/random.ts";
 
 /** The paper's heterogeneous cut of Penn Treebank. */
 const PAPER = "proportional:10.64,11.17,11.7,12.23,12.77,13.3,13.83,14.36";

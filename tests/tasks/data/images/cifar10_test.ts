@@ -4,10 +4,10 @@ import {
   CIFAR10_RECORD_BYTES,
   CIFAR10_STD,
   loadCifar10,
-} from "../../../tasks/data/cifar10.ts";
-import { DataError } from "../../../tasks/data/data_error.ts";
-import { channelStatistics, IMAGE_BYTES } from "../../../tasks/data/image_data_set.ts";
-import { testWithData } from "./_real_data.ts";
+} from "../../../../tasks/data/images/cifar10.ts";
+import { DataError } from "../../../../tasks/data/data_error.ts";
+import { channelStatistics, IMAGE_BYTES } from "../../../../tasks/data/images/image_data_set.ts";
+import { testWithData } from "../_real_data.ts";
 
 /** A record file whose bytes tell file, record and place. */
 function records(file: number, count: number): Uint8Array<ArrayBuffer> {

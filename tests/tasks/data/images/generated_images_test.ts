@@ -1,10 +1,10 @@
 import assert from "node:assert/strict";
-import { generateImages } from "../../../tasks/data/generated_images.ts";
+import { generateImages } from "../../../../tasks/data/images/generated_images.ts";
 import {
   channelStatistics,
   IMAGE_BYTES,
   type ImageDataSet,
-} from "../../../tasks/data/image_data_set.ts";
+} from "../../../../tasks/data/images/image_data_set.ts";
 
 Deno.test("an image is a pure function of the seed, the split and its index", () => {
   const a = generateImages({ seed: 5, train: 30, test: 10 });

@@ -5,7 +5,7 @@
  * @module
  */
 
-import { Random } from "../../runtime/base/random.ts";
+import { Random } from "../../../runtime/base/random.ts";
 import { dirichlet } from "./_dirichlet.ts";
 
 /** How the training data is divided among the ranks. */

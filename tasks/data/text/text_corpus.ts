@@ -7,7 +7,7 @@
  * @module
  */
 
-import { DataError } from "./data_error.ts";
+import { DataError } from "../data_error.ts";
 import { END_OF_LINE, Vocabulary } from "./vocabulary.ts";
 
 /** The splits of a corpus. */
