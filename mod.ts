@@ -80,7 +80,7 @@ export {
   type Summary,
   type SummaryRecord,
 } from "./tasks/metrics.ts";
-export { OptionError } from "./tasks/option.ts";
+export { OptionError } from "./tasks/options/kinds.ts";
 export type {
   Carried,
   Experiment,
@@ -89,10 +89,10 @@ export type {
   Options,
   Processes,
   Surroundings,
-} from "./tasks/option_values.ts";
-export { defaultOptions } from "./tasks/options.ts";
-export { type Preset, PRESET_NAMES, type PresetName, PRESETS } from "./tasks/presets.ts";
-export { algorithmOf, resolveOptions } from "./tasks/resolve.ts";
+} from "./tasks/options/values.ts";
+export { defaultOptions } from "./tasks/options/table.ts";
+export { type Preset, PRESET_NAMES, type PresetName, PRESETS } from "./tasks/options/presets.ts";
+export { algorithmOf, resolveOptions } from "./tasks/options/resolve.ts";
 export { type Plan, type RunConfig } from "./tasks/run_files.ts";
 export type { ViewKind } from "./tasks/run_view.ts";
 export { imageTask, type ImageTaskOptions } from "./tasks/image_task.ts";

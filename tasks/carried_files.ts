@@ -14,11 +14,11 @@ import { loadTextCorpus } from "./data/text/text_corpus.ts";
 import { findModel, weightsOf } from "./graphs.ts";
 import { awdLstmNetwork, awdLstmOf } from "./language_network.ts";
 import { fileNetwork, IMAGES, isNetworkFile, readNetwork, windowsOf } from "./network_file.ts";
-import type { Options } from "./options.ts";
+import type { Options } from "./options/table.ts";
 import { type RunConfig, TAKEN } from "./run_files.ts";
 import { decodeSafetensors, encodeSafetensors } from "./safetensors.ts";
 import type { Network } from "./task.ts";
-import { kindOf } from "./task_defaults.ts";
+import { kindOf } from "./options/defaults.ts";
 import { matchWeights, readWeights, type Weights } from "./weights.ts";
 
 /** What was found at the places that the options name; null where they name none. */

@@ -8,7 +8,7 @@ import { join } from "node:path";
 import { type MetricRecord, MetricsTail, type SummaryRecord } from "./metrics.ts";
 import { FILES, readConfig } from "./run_files.ts";
 import { openView, type RunView, type ViewKind } from "./run_view.ts";
-import { kindOf } from "./task_defaults.ts";
+import { kindOf } from "./options/defaults.ts";
 
 /** Milliseconds between two looks at the metrics of a run that goes on. */
 const POLL_MS = 100;

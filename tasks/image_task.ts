@@ -8,7 +8,7 @@ import { augmentBatch, batchLabels, normaliseBatch } from "./data/images/augment
 import type { ImageSplits } from "./data/images/image_data_set.ts";
 import { parsePartition } from "./data/sampling/partition.ts";
 import { createImageSampler, evaluationBatches } from "./data/sampling/sampler.ts";
-import type { Options } from "./options.ts";
+import type { Options } from "./options/table.ts";
 import type { Feeds, Task } from "./task.ts";
 
 /** Largest batch of an evaluation, in samples. */

@@ -5,7 +5,7 @@
  */
 
 import { type AwdLstm, awdLstm } from "../models/mod.ts";
-import type { Options } from "./options.ts";
+import type { Options } from "./options/table.ts";
 import type { Network } from "./task.ts";
 
 /** The AWD-LSTM of a run, for a text of so many different words. */

@@ -18,9 +18,9 @@ import type { DownloadProgress } from "./data/sources/download.ts";
 import { Follower } from "./follower.ts";
 import type { MetricRecord, Summary } from "./metrics.ts";
 import { networkName } from "./network_file.ts";
-import { OptionError } from "./option.ts";
-import type { Options } from "./options.ts";
-import { asOptionError, resolveOptions, tlsOf } from "./resolve.ts";
+import { OptionError } from "./options/kinds.ts";
+import type { Options } from "./options/table.ts";
+import { asOptionError, resolveOptions, tlsOf } from "./options/resolve.ts";
 import { RankLines } from "./rank_lines.ts";
 import { findRun, rewind } from "./resume.ts";
 import {

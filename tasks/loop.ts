@@ -23,7 +23,7 @@ import {
 import type { Evaluation, Evaluator } from "./evaluator.ts";
 import { distance, type Exchange } from "./exchange.ts";
 import type { MetricsLog, Position, Summary } from "./metrics.ts";
-import type { Options } from "./options.ts";
+import type { Options } from "./options/table.ts";
 import { Outer } from "./outer.ts";
 import { type Arrived, Overlap } from "./overlap.ts";
 import { Scoreboard } from "./scoreboard.ts";

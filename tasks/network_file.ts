@@ -17,7 +17,7 @@ import {
   withDataInside,
 } from "../models/mod.ts";
 import { formatDims } from "../models/tensor.ts";
-import { OptionError } from "./option.ts";
+import { OptionError } from "./options/kinds.ts";
 import type { Network } from "./task.ts";
 
 /** Longest time in which a file must have come from the network, in ms. */

@@ -15,11 +15,11 @@ import { type CarriedFiles, decodeInitial, startingFrom } from "./carried_files.
 import { imageTask } from "./image_task.ts";
 import { awdLstmNetwork, awdLstmOf } from "./language_network.ts";
 import { type DataShape, fileNetwork, IMAGES, mendable, windowsOf } from "./network_file.ts";
-import type { Options } from "./options.ts";
-import { partOfImages, partOfText } from "./scale.ts";
+import type { Options } from "./options/table.ts";
+import { partOfImages, partOfText } from "./options/scale.ts";
 import { ALONE, type Sharing } from "../runtime/once_per_host.ts";
 import type { Network, Task } from "./task.ts";
-import { kindOf } from "./task_defaults.ts";
+import { kindOf } from "./options/defaults.ts";
 import { textTask } from "./text_task.ts";
 import { windowTask } from "./window_task.ts";
 

@@ -7,8 +7,8 @@
 import { join, resolve } from "node:path";
 import { ONNXRUNTIME_VERSION } from "../deps.ts";
 import { networkName } from "./network_file.ts";
-import { OptionError } from "./option.ts";
-import type { Options } from "./options.ts";
+import { OptionError } from "./options/kinds.ts";
+import type { Options } from "./options/table.ts";
 import { VERSION } from "./version.ts";
 
 /** Names of a run's files inside its folder. */

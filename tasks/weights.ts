@@ -9,7 +9,7 @@ import { join } from "node:path";
 import type { Variable } from "../models/mod.ts";
 import { CheckpointError, checkpointSteps, readAverage } from "./checkpoint.ts";
 import { isUrl, readLocation } from "./network_file.ts";
-import { OptionError } from "./option.ts";
+import { OptionError } from "./options/kinds.ts";
 import { FILES } from "./run_files.ts";
 import { decodeSafetensors, type NamedTensor, SafetensorsError } from "./safetensors.ts";
 

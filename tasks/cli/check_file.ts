@@ -1,6 +1,6 @@
 import { checkModel, formatModelReport, OnnxFileError } from "../../models/mod.ts";
 import { type FileOptions, importOptions, readNetwork } from "../network_file.ts";
-import { OptionError } from "../option.ts";
+import { OptionError } from "../options/kinds.ts";
 
 /** What `export --check` may be told besides the file. */
 export interface CheckOptions extends FileOptions {

@@ -7,7 +7,7 @@
 
 import { type Command, loadCommander, type Option } from "../../deps.ts";
 import { DataError } from "../data/data_error.ts";
-import { OptionError, type OptionSpec } from "../option.ts";
+import { OptionError, type OptionSpec } from "../options/kinds.ts";
 
 /** Exit code of a command line that cannot be understood. */
 export const USAGE_ERROR = 2;

@@ -19,14 +19,14 @@ import {
   windowsOf,
 } from "../network_file.ts";
 import { awdLstmNetwork, awdLstmOf } from "../language_network.ts";
-import { choice, integer, OptionError, text } from "../option.ts";
-import type { NetworkFile } from "../option_values.ts";
-import { OPTIONS, type Options } from "../options.ts";
-import { algorithmOf, resolveOptions } from "../resolve.ts";
+import { choice, integer, OptionError, text } from "../options/kinds.ts";
+import type { NetworkFile } from "../options/values.ts";
+import { OPTIONS, type Options } from "../options/table.ts";
+import { algorithmOf, resolveOptions } from "../options/resolve.ts";
 import { readConfig, TAKEN } from "../run_files.ts";
 import { encodeSafetensors } from "../safetensors.ts";
 import type { Network } from "../task.ts";
-import { kindOf } from "../task_defaults.ts";
+import { kindOf } from "../options/defaults.ts";
 import { matchWeights, readWeights, stateDict, type Weights } from "../weights.ts";
 import { checkFile } from "./check_file.ts";
 import type { CommandSpec } from "./command_line.ts";

@@ -1,9 +1,9 @@
 import { launchProgram } from "../../runtime/launcher/launch.ts";
 import { CheckpointError } from "../checkpoint.ts";
 import { launch, RunFailedError } from "../launch.ts";
-import { OptionError } from "../option.ts";
-import { type OptionName, OPTIONS, type Options, PROCESSES } from "../options.ts";
-import { asOptionError, tlsOf } from "../resolve.ts";
+import { OptionError } from "../options/kinds.ts";
+import { type OptionName, OPTIONS, type Options, PROCESSES } from "../options/table.ts";
+import { asOptionError, tlsOf } from "../options/resolve.ts";
 import { viewKind } from "../run_view.ts";
 import { formatSummary } from "../summary_text.ts";
 import type { CommandSpec } from "./command_line.ts";

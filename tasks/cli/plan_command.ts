@@ -1,6 +1,6 @@
-import { type OptionSpec, toggle } from "../option.ts";
+import { type OptionSpec, toggle } from "../options/kinds.ts";
 import { RunFailedError } from "../launch.ts";
-import { OPTIONS, type Options } from "../options.ts";
+import { OPTIONS, type Options } from "../options/table.ts";
 import { plan } from "../plan/plan.ts";
 import { formatPlan } from "../plan/table.ts";
 import { viewKind } from "../run_view.ts";

@@ -1,4 +1,4 @@
-import { integer, OptionError, text, toggle } from "../option.ts";
+import { integer, OptionError, text, toggle } from "../options/kinds.ts";
 import { ReportError } from "../report/report_error.ts";
 import { report, titleOf } from "../report/report.ts";
 import { watchReport } from "../report/watch.ts";

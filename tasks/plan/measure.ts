@@ -10,7 +10,7 @@ import { openDevice } from "../../runtime/devices/open.ts";
 import { shareFiles } from "../carried_files.ts";
 import { distance, Exchange } from "../exchange.ts";
 import { openJob } from "../open_job.ts";
-import type { Options } from "../options.ts";
+import type { Options } from "../options/table.ts";
 import { openStepper, type Stepper } from "../stepper.ts";
 import type { TrainParts } from "../train.ts";
 import type { Measured, OverRanks, TimedAllreduce, Way } from "./measured.ts";

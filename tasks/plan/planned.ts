@@ -5,8 +5,8 @@
  */
 
 import type { Algorithm } from "../../optimizers/mod.ts";
-import type { Options } from "../options.ts";
-import { algorithmOf } from "../resolve.ts";
+import type { Options } from "../options/table.ts";
+import { algorithmOf } from "../options/resolve.ts";
 
 /**
  * The optimizer of one line of a plan. With `overlap` the planned algorithm's averages travel while steps

@@ -8,7 +8,7 @@
 import { join } from "node:path";
 import { init } from "../../runtime/bootstrap/init.ts";
 import { DataError } from "../data/data_error.ts";
-import { OptionError } from "../option.ts";
+import { OptionError } from "../options/kinds.ts";
 import { measure, type MeasureOptions } from "./measure.ts";
 
 if (import.meta.main) {

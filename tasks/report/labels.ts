@@ -4,8 +4,8 @@
  * @module
  */
 
-import { EXPERIMENT } from "../options.ts";
-import { unheeded } from "../sweep/heeded.ts";
+import { EXPERIMENT } from "../options/table.ts";
+import { unheeded } from "../options/applies.ts";
 
 /** Options that may tell one run from another: what decides a run's numbers, where and on what link. */
 const TELLING = new Set([...Object.keys(EXPERIMENT), "device", "threads", "link"]);

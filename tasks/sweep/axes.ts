@@ -7,8 +7,8 @@
  * @module
  */
 
-import { OptionError, type OptionSpec } from "../option.ts";
-import type { Experiment } from "../option_values.ts";
+import { OptionError, type OptionSpec } from "../options/kinds.ts";
+import type { Experiment } from "../options/values.ts";
 import {
   EXPERIMENT,
   type OptionName,
@@ -16,7 +16,7 @@ import {
   type Options,
   PROCESSES,
   SURROUNDINGS,
-} from "../options.ts";
+} from "../options/table.ts";
 
 /** Options that can be axes: what decides a run's numbers, where it computes, and its network. */
 export const SWEEPABLE = {

@@ -8,7 +8,7 @@
 import { createHash } from "node:crypto";
 import { join } from "node:path";
 import { findChange } from "../carried_files.ts";
-import { OptionError } from "../option.ts";
+import { OptionError } from "../options/kinds.ts";
 import { FILES } from "../run_files.ts";
 import { type Cell, CELL_FORMAT, distinctName } from "./cells.ts";
 

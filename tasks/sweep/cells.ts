@@ -6,13 +6,13 @@
  */
 
 import { createHash } from "node:crypto";
-import { OptionError } from "../option.ts";
-import { OPTIONS, type Options } from "../options.ts";
-import { type PresetName, PRESETS } from "../presets.ts";
-import { resolveOptions } from "../resolve.ts";
+import { OptionError } from "../options/kinds.ts";
+import { OPTIONS, type Options } from "../options/table.ts";
+import { type PresetName, PRESETS } from "../options/presets.ts";
+import { resolveOptions } from "../options/resolve.ts";
 import { VERSION } from "../version.ts";
 import { type Axis, splitAxes, type Swept } from "./axes.ts";
-import { unheeded, unheededBy } from "./heeded.ts";
+import { unheeded, unheededBy } from "../options/applies.ts";
 
 /** Counts the changes of what a cell's folder holds; a cell of another format is run again. */
 export const CELL_FORMAT = 1;

@@ -7,7 +7,7 @@
 import { join, resolve } from "node:path";
 import { DataError } from "../data/data_error.ts";
 import { launch, RunFailedError } from "../launch.ts";
-import { OptionError } from "../option.ts";
+import { OptionError } from "../options/kinds.ts";
 import type { ViewKind } from "../run_view.ts";
 import type { Swept } from "./axes.ts";
 import {

@@ -4,7 +4,7 @@ import { classifierOutputs, LayerBuilder, uniform } from "../../models/mod.ts";
 import { Random } from "../../runtime/base/random.ts";
 import { parsePartition } from "../../tasks/data/sampling/partition.ts";
 import { createImageSampler, evaluationBatches } from "../../tasks/data/sampling/sampler.ts";
-import type { Options } from "../../tasks/options.ts";
+import type { Options } from "../../tasks/options/table.ts";
 import type { Feeds, Network, Task } from "../../tasks/task.ts";
 
 const FEATURES = 20, CLASSES = 10, TRAINING = 1280, TEST = 400;

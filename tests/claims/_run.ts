@@ -3,8 +3,8 @@
 import { Communicator } from "../../runtime/communicator.ts";
 import { parseLink } from "../../runtime/transport/access_link.ts";
 import { type MetricRecord, readMetrics, type Summary } from "../../tasks/metrics.ts";
-import type { Options } from "../../tasks/options.ts";
-import { resolveOptions } from "../../tasks/resolve.ts";
+import type { Options } from "../../tasks/options/table.ts";
+import { resolveOptions } from "../../tasks/options/resolve.ts";
 import { newConfig } from "../../tasks/run_files.ts";
 import { train } from "../../tasks/train.ts";
 import { connect } from "../runtime/_mesh.ts";

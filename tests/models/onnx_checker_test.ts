@@ -2,8 +2,8 @@ import assert from "node:assert/strict";
 import { encodeModel, type Target } from "../../models/mod.ts";
 import { Graph } from "../../models/graph.ts";
 import { differentiate } from "../../models/autodiff.ts";
-import type { Options } from "../../tasks/options.ts";
-import { defaultOptions } from "../../tasks/options.ts";
+import type { Options } from "../../tasks/options/table.ts";
+import { defaultOptions } from "../../tasks/options/table.ts";
 import {
   evalGraph,
   findModel,
@@ -13,7 +13,7 @@ import {
   stepGraph,
 } from "../../tasks/graphs.ts";
 import { awdLstmNetwork, awdLstmOf } from "../../tasks/language_network.ts";
-import { algorithmOf } from "../../tasks/resolve.ts";
+import { algorithmOf } from "../../tasks/options/resolve.ts";
 import type { Network } from "../../tasks/task.ts";
 import { cases } from "./_gradient_cases.ts";
 import { checkOnnx, hasOnnx, onnxNote } from "./_onnx_checker.ts";

@@ -1,7 +1,7 @@
 import { permissionsFor } from "../../runtime/devices/open.ts";
 import { launchProgram } from "../../runtime/launcher/launch.ts";
 import { type MetricRecord, readMetrics, type Summary } from "../../tasks/metrics.ts";
-import type { Options } from "../../tasks/options.ts";
+import type { Options } from "../../tasks/options/table.ts";
 
 /** What the ranks came to. */
 export interface MlpRun {

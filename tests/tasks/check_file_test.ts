@@ -4,7 +4,7 @@ import { create, fromBinary, onnx, toBinary } from "../../deps.ts";
 import { encodeModel, Graph } from "../../models/mod.ts";
 import { checkFile } from "../../tasks/cli/check_file.ts";
 import { readNetwork } from "../../tasks/network_file.ts";
-import { OptionError } from "../../tasks/option.ts";
+import { OptionError } from "../../tasks/options/kinds.ts";
 import { celgc, temporaryFolder } from "./_deno.ts";
 
 /** A small network as a file; `change` puts into it what the builder does not. */

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { CheckpointError, checkpointSteps } from "../../tasks/checkpoint.ts";
 import { launch, type LaunchOptions, type Run, RunFailedError } from "../../tasks/launch.ts";
 import { type MetricRecord, readMetrics, type StepRecord } from "../../tasks/metrics.ts";
-import { OptionError } from "../../tasks/option.ts";
+import { OptionError } from "../../tasks/options/kinds.ts";
 import { decodeSafetensors } from "../../tasks/safetensors.ts";
 import { celgc, temporaryFolder } from "./_deno.ts";
 

@@ -5,8 +5,8 @@ import { celgc, diloco, episode, naiveParallel, overlapped, single } from "../..
 import { openDevice } from "../../runtime/devices/open.ts";
 import { init } from "../../runtime/bootstrap/init.ts";
 import { Exchange } from "../../tasks/exchange.ts";
-import { OptionError } from "../../tasks/option.ts";
-import { resolveOptions } from "../../tasks/resolve.ts";
+import { OptionError } from "../../tasks/options/kinds.ts";
+import { resolveOptions } from "../../tasks/options/resolve.ts";
 import { openStepper, type StepResult } from "../../tasks/stepper.ts";
 import { mlp, mlpTask } from "./_mlp.ts";
 import { trainMlp } from "./_train_mlp.ts";

@@ -6,7 +6,7 @@ import { awdLstmNetwork, awdLstmOf } from "../../tasks/language_network.ts";
 import { launch, type LaunchOptions } from "../../tasks/launch.ts";
 import { type EvalRecord, readMetrics, type StepRecord } from "../../tasks/metrics.ts";
 import { report } from "../../tasks/report/report.ts";
-import { resolveOptions } from "../../tasks/resolve.ts";
+import { resolveOptions } from "../../tasks/options/resolve.ts";
 import { encodeSafetensors } from "../../tasks/safetensors.ts";
 import { sweep } from "../../tasks/sweep/sweep.ts";
 import { formatTable } from "../../tasks/sweep/table.ts";

@@ -3,7 +3,7 @@ import { loadOnnxRuntimeNode } from "../../deps.ts";
 import { encodeModel, Graph } from "../../models/mod.ts";
 import { launch } from "../../tasks/launch.ts";
 import { findModel, weightsOf } from "../../tasks/graphs.ts";
-import { OptionError } from "../../tasks/option.ts";
+import { OptionError } from "../../tasks/options/kinds.ts";
 import { decodeSafetensors, encodeSafetensors } from "../../tasks/safetensors.ts";
 import { matchWeights, readWeights, stateDict } from "../../tasks/weights.ts";
 import { hasTorch, PYTHON, torchNote } from "../models/_python.ts";

@@ -1,11 +1,11 @@
 import assert from "node:assert/strict";
 import { Communicator } from "../../../runtime/communicator.ts";
 import { parseLink } from "../../../runtime/transport/access_link.ts";
-import type { Options } from "../../../tasks/options.ts";
+import type { Options } from "../../../tasks/options/table.ts";
 import { measure } from "../../../tasks/plan/measure.ts";
 import type { Measured } from "../../../tasks/plan/measured.ts";
 import { predict } from "../../../tasks/plan/predict.ts";
-import { algorithmOf, resolveOptions } from "../../../tasks/resolve.ts";
+import { algorithmOf, resolveOptions } from "../../../tasks/options/resolve.ts";
 import { clusters, perceptron } from "../../claims/_clusters.ts";
 import { run } from "../../claims/_run.ts";
 import { connect } from "../../runtime/_mesh.ts";

@@ -1,7 +1,7 @@
 /** Trains the tests' small network; the last rank is slow. Rank 0 prints the summary. */
 
 import { init } from "../../../runtime/bootstrap/init.ts";
-import { resolveOptions } from "../../../tasks/resolve.ts";
+import { resolveOptions } from "../../../tasks/options/resolve.ts";
 import { newConfig } from "../../../tasks/run_files.ts";
 import { train } from "../../../tasks/train.ts";
 import { mlp, mlpTask } from "../_mlp.ts";

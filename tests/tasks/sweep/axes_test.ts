@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
-import { OptionError } from "../../../tasks/option.ts";
-import { OPTIONS } from "../../../tasks/options.ts";
+import { OptionError } from "../../../tasks/options/kinds.ts";
+import { OPTIONS } from "../../../tasks/options/table.ts";
 import { axisOption, axisOptions, splitAxes } from "../../../tasks/sweep/axes.ts";
 
 Deno.test("commas separate the values of an axis", () => {

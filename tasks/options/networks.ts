@@ -1,8 +1,8 @@
 /** The part of the table of options that is about networks from files, and weights. */
 
-import { isNetworkFile, parseDims, parseLoss } from "./network_file.ts";
-import { GROUPS, OptionError, type OptionSpec, type Table, text } from "./option.ts";
-import type { Carried, NetworkFile } from "./option_values.ts";
+import { isNetworkFile, parseDims, parseLoss } from "../network_file.ts";
+import { GROUPS, OptionError, type OptionSpec, type Table, text } from "./kinds.ts";
+import type { Carried, NetworkFile } from "./values.ts";
 
 const { WHAT } = GROUPS;
 

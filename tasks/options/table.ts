@@ -7,8 +7,8 @@
  * @module
  */
 
-import { formatLink, parseLink } from "../runtime/transport/access_link.ts";
-import { EXPERIMENT } from "./experiment_options.ts";
+import { formatLink, parseLink } from "../../runtime/transport/access_link.ts";
+import { EXPERIMENT } from "./experiment.ts";
 import {
   choice,
   closest,
@@ -22,11 +22,11 @@ import {
   text,
   texts,
   toggle,
-} from "./option.ts";
-import type { Options, Processes, Surroundings } from "./option_values.ts";
+} from "./kinds.ts";
+import type { Options, Processes, Surroundings } from "./values.ts";
 
-export { EXPERIMENT } from "./experiment_options.ts";
-export type { Options } from "./option_values.ts";
+export { EXPERIMENT } from "./experiment.ts";
+export type { Options } from "./values.ts";
 
 const { WHO, DATA, RUN } = GROUPS;
 

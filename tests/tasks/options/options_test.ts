@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
-import { OptionError } from "../../tasks/option.ts";
-import { defaultOptions, OPTIONS } from "../../tasks/options.ts";
-import type { PRESETS } from "../../tasks/presets.ts";
-import { algorithmOf, resolveOptions } from "../../tasks/resolve.ts";
+import { OptionError } from "../../../tasks/options/kinds.ts";
+import { defaultOptions, OPTIONS } from "../../../tasks/options/table.ts";
+import type { PRESETS } from "../../../tasks/options/presets.ts";
+import { algorithmOf, resolveOptions } from "../../../tasks/options/resolve.ts";
 
 /** Reads one option from the command line's text. */
 const parse = (name: keyof typeof OPTIONS, text: string) => OPTIONS[name].parse(text);

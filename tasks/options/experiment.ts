@@ -4,12 +4,12 @@
  * @module
  */
 
-import { formatPartition, parsePartition } from "./data/sampling/partition.ts";
+import { formatPartition, parsePartition } from "../data/sampling/partition.ts";
 import { duration } from "./duration.ts";
-import { choice, GROUPS, integer, numbers, real, type Table, text, toggle } from "./option.ts";
-import { LANGUAGE } from "./language_options.ts";
-import { CARRIED, orFile } from "./network_options.ts";
-import type { Experiment } from "./option_values.ts";
+import { choice, GROUPS, integer, numbers, real, type Table, text, toggle } from "./kinds.ts";
+import { LANGUAGE } from "./language.ts";
+import { CARRIED, orFile } from "./networks.ts";
+import type { Experiment } from "./values.ts";
 import { PRESET_NAMES } from "./presets.ts";
 
 const { WHAT, HOW, WHO, DATA, RUN } = GROUPS;

@@ -17,16 +17,16 @@ import {
   slowMo,
   type StepOptions,
   timedRounds,
-} from "../optimizers/mod.ts";
-import { checkStep } from "../optimizers/clipped_step.ts";
-import { checkPartition, parsePartition } from "./data/sampling/partition.ts";
-import { isNetworkFile } from "./network_file.ts";
-import { OptionError } from "./option.ts";
-import { checkOptions, defaultOptions, OPTIONS, type Options } from "./options.ts";
+} from "../../optimizers/mod.ts";
+import { checkStep } from "../../optimizers/clipped_step.ts";
+import { checkPartition, parsePartition } from "../data/sampling/partition.ts";
+import { isNetworkFile } from "../network_file.ts";
+import { OptionError } from "./kinds.ts";
+import { checkOptions, defaultOptions, OPTIONS, type Options } from "./table.ts";
 import { PRESETS } from "./presets.ts";
 import { scaleOptions } from "./scale.ts";
-import { unheeded, unheededBy } from "./sweep/heeded.ts";
-import { filesOf, kindOf, TASK_DEFAULTS } from "./task_defaults.ts";
+import { unheeded, unheededBy } from "./applies.ts";
+import { filesOf, kindOf, TASK_DEFAULTS } from "./defaults.ts";
 
 /**
  * The options of a run.

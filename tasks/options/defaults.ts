@@ -5,7 +5,7 @@
  * @module
  */
 
-import type { Options } from "./options.ts";
+import type { Options } from "./table.ts";
 
 /** Options that a task sets; a preset's and those that were given take precedence. */
 export type TaskDefaults = Readonly<Partial<Omit<Options, "preset" | "task">>>;

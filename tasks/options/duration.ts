@@ -4,7 +4,7 @@
  * @module
  */
 
-import { OptionError, type OptionSpec, real } from "./option.ts";
+import { OptionError, type OptionSpec, real } from "./kinds.ts";
 
 const SECONDS: Record<string, number> = { ms: 1e-3, s: 1, min: 60, h: 3600 };
 

@@ -1,5 +1,5 @@
-import type { Options } from "../options.ts";
-import { filesOf, kindOf } from "../task_defaults.ts";
+import type { Options } from "./table.ts";
+import { filesOf, kindOf } from "./defaults.ts";
 
 type Names = readonly (keyof Options)[];
 

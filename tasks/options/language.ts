@@ -1,7 +1,7 @@
 /** The part of the table of options that is about texts and the networks that read them. */
 
-import { integer, type OptionSpec, real, type Table } from "./option.ts";
-import type { Language } from "./option_values.ts";
+import { integer, type OptionSpec, real, type Table } from "./kinds.ts";
+import type { Language } from "./values.ts";
 
 /** Heading in the help. */
 const TEXT = "Texts and the awd-lstm network";

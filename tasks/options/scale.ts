@@ -5,11 +5,11 @@
  * @module
  */
 
-import { RESNET_DEPTHS } from "../models/mod.ts";
-import type { ImageDataSet } from "./data/images/image_data_set.ts";
-import type { TextCorpus } from "./data/text/text_corpus.ts";
-import type { Options } from "./options.ts";
-import { filesOf } from "./task_defaults.ts";
+import { RESNET_DEPTHS } from "../../models/mod.ts";
+import type { ImageDataSet } from "../data/images/image_data_set.ts";
+import type { TextCorpus } from "../data/text/text_corpus.ts";
+import type { Options } from "./table.ts";
+import { filesOf } from "./defaults.ts";
 
 /** What each of epochs, data and network is multiplied by. */
 export function cubeRoot(scale: number): number {

@@ -4,8 +4,8 @@
  * @module
  */
 
-import { AVERAGING_TRIGGER } from "../optimizers/mod.ts";
-import type { Options } from "./options.ts";
+import { AVERAGING_TRIGGER } from "../../optimizers/mod.ts";
+import type { Options } from "./table.ts";
 
 /** The presets, as in `--preset`. */
 export const PRESET_NAMES = [

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
-import type { Options } from "../../tasks/options.ts";
-import { PRESET_NAMES, PRESETS } from "../../tasks/presets.ts";
-import { resolveOptions } from "../../tasks/resolve.ts";
+import type { Options } from "../../../tasks/options/table.ts";
+import { PRESET_NAMES, PRESETS } from "../../../tasks/options/presets.ts";
+import { resolveOptions } from "../../../tasks/options/resolve.ts";
 
 /** AWD-LSTM as published, and the step of the language experiments. */
 const AWD_LSTM = {
