@@ -7,7 +7,7 @@
 import type { Communicator } from "../runtime/communicator.ts";
 import type { Device, DeviceState } from "../runtime/devices/device.ts";
 import { mean } from "./exchange.ts";
-import { measureGraph, MEASURES, statisticsGraph } from "./graphs.ts";
+import { measureGraph, MEASURES, statisticsGraph } from "./networks/graphs.ts";
 import { OptionError } from "./options/kinds.ts";
 import type { Options } from "./options/table.ts";
 import { Sessions } from "./sessions.ts";

@@ -17,7 +17,7 @@ import { checkFiles, gatherFiles, keepFiles } from "./carried_files.ts";
 import type { DownloadProgress } from "./data/sources/download.ts";
 import { Follower } from "./follower.ts";
 import type { MetricRecord, Summary } from "./metrics.ts";
-import { networkName } from "./network_file.ts";
+import { networkName } from "./networks/onnx_model.ts";
 import { OptionError } from "./options/kinds.ts";
 import type { Options } from "./options/table.ts";
 import { asOptionError, resolveOptions, tlsOf } from "./options/resolve.ts";

@@ -6,7 +6,7 @@
 
 import { join, resolve } from "node:path";
 import { ONNXRUNTIME_VERSION } from "../deps.ts";
-import { networkName } from "./network_file.ts";
+import { networkName } from "./networks/onnx_model.ts";
 import { OptionError } from "./options/kinds.ts";
 import type { Options } from "./options/table.ts";
 import { VERSION } from "./version.ts";

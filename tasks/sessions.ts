@@ -12,7 +12,7 @@ import type {
   Session,
   Submission,
 } from "../runtime/devices/device.ts";
-import type { JobGraph } from "./graphs.ts";
+import type { JobGraph } from "./networks/graphs.ts";
 import { ALONE, type Sharing } from "../runtime/once_per_host.ts";
 import type { Feeds } from "./task.ts";
 

@@ -21,7 +21,7 @@ import {
   type GraphShape,
   type JobGraph,
   stepGraph,
-} from "./graphs.ts";
+} from "./networks/graphs.ts";
 import { Sessions } from "./sessions.ts";
 import { ALONE, type Sharing } from "../runtime/once_per_host.ts";
 import type { Batch, Network } from "./task.ts";

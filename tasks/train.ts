@@ -15,7 +15,7 @@ import { Exchange } from "./exchange.ts";
 import { type Checkpoints, Loop } from "./loop.ts";
 import { TimedLoop } from "./timed_loop.ts";
 import { MetricsLog, type Summary } from "./metrics.ts";
-import { encodeTrained, encodeTrainedState } from "./model_file.ts";
+import { encodeTrained, encodeTrainedState } from "./networks/trained_model.ts";
 import type { Options } from "./options/table.ts";
 import { algorithmOf } from "./options/resolve.ts";
 import { FILES, type RunConfig, writeConfig } from "./run_files.ts";

@@ -1,5 +1,5 @@
 import { checkModel, formatModelReport, OnnxFileError } from "../../models/mod.ts";
-import { type FileOptions, importOptions, readNetwork } from "../network_file.ts";
+import { type FileOptions, importOptions, readNetwork } from "../networks/onnx_model.ts";
 import { OptionError } from "../options/kinds.ts";
 
 /** What `export --check` may be told besides the file. */

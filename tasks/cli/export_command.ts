@@ -8,7 +8,7 @@ import {
   type JobGraph,
   stepGraph,
   weightsOf,
-} from "../graphs.ts";
+} from "../networks/graphs.ts";
 import {
   type DataShape,
   fileNetwork,
@@ -17,17 +17,17 @@ import {
   networkName,
   readNetwork,
   windowsOf,
-} from "../network_file.ts";
-import { awdLstmNetwork, awdLstmOf } from "../language_network.ts";
+} from "../networks/onnx_model.ts";
+import { awdLstmNetwork, awdLstmOf } from "../networks/awd_lstm.ts";
 import { choice, integer, OptionError, text } from "../options/kinds.ts";
 import type { NetworkFile } from "../options/values.ts";
 import { OPTIONS, type Options } from "../options/table.ts";
 import { algorithmOf, resolveOptions } from "../options/resolve.ts";
 import { readConfig, TAKEN } from "../run_files.ts";
-import { encodeSafetensors } from "../safetensors.ts";
+import { encodeSafetensors } from "../networks/safetensors.ts";
 import type { Network } from "../task.ts";
 import { kindOf } from "../options/defaults.ts";
-import { matchWeights, readWeights, stateDict, type Weights } from "../weights.ts";
+import { matchWeights, readWeights, stateDict, type Weights } from "../networks/state_dict.ts";
 import { checkFile } from "./check_file.ts";
 import type { CommandSpec } from "./command_line.ts";
 

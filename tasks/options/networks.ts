@@ -1,6 +1,6 @@
 /** The part of the table of options that is about networks from files, and weights. */
 
-import { isNetworkFile, parseDims, parseLoss } from "../network_file.ts";
+import { isNetworkFile, parseDims, parseLoss } from "../networks/onnx_model.ts";
 import { GROUPS, OptionError, type OptionSpec, type Table, text } from "./kinds.ts";
 import type { Carried, NetworkFile } from "./values.ts";
 

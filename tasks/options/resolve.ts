@@ -20,7 +20,7 @@ import {
 } from "../../optimizers/mod.ts";
 import { checkStep } from "../../optimizers/clipped_step.ts";
 import { checkPartition, parsePartition } from "../data/sampling/partition.ts";
-import { isNetworkFile } from "../network_file.ts";
+import { isNetworkFile } from "../networks/onnx_model.ts";
 import { OptionError } from "./kinds.ts";
 import { checkOptions, defaultOptions, OPTIONS, type Options } from "./table.ts";
 import { PRESETS } from "./presets.ts";

@@ -11,8 +11,8 @@ import {
   gradientsGraph,
   type JobGraph,
   stepGraph,
-} from "../../tasks/graphs.ts";
-import { awdLstmNetwork, awdLstmOf } from "../../tasks/language_network.ts";
+} from "../../tasks/networks/graphs.ts";
+import { awdLstmNetwork, awdLstmOf } from "../../tasks/networks/awd_lstm.ts";
 import { algorithmOf } from "../../tasks/options/resolve.ts";
 import type { Network } from "../../tasks/task.ts";
 import { cases } from "./_gradient_cases.ts";

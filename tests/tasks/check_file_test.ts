@@ -3,7 +3,7 @@ import { Buffer } from "node:buffer";
 import { create, fromBinary, onnx, toBinary } from "../../deps.ts";
 import { encodeModel, Graph } from "../../models/mod.ts";
 import { checkFile } from "../../tasks/cli/check_file.ts";
-import { readNetwork } from "../../tasks/network_file.ts";
+import { readNetwork } from "../../tasks/networks/onnx_model.ts";
 import { OptionError } from "../../tasks/options/kinds.ts";
 import { celgc, temporaryFolder } from "./_deno.ts";
 

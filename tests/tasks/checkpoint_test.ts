@@ -3,7 +3,7 @@ import { CheckpointError, checkpointSteps } from "../../tasks/checkpoint.ts";
 import { launch, type LaunchOptions, type Run, RunFailedError } from "../../tasks/launch.ts";
 import { type MetricRecord, readMetrics, type StepRecord } from "../../tasks/metrics.ts";
 import { OptionError } from "../../tasks/options/kinds.ts";
-import { decodeSafetensors } from "../../tasks/safetensors.ts";
+import { decodeSafetensors } from "../../tasks/networks/safetensors.ts";
 import { celgc, temporaryFolder } from "./_deno.ts";
 
 const SMALL = {

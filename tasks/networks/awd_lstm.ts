@@ -4,9 +4,9 @@
  * @module
  */
 
-import { type AwdLstm, awdLstm } from "../models/mod.ts";
-import type { Options } from "./options/table.ts";
-import type { Network } from "./task.ts";
+import { type AwdLstm, awdLstm } from "../../models/mod.ts";
+import type { Options } from "../options/table.ts";
+import type { Network } from "../task.ts";
 
 /** The AWD-LSTM of a run, for a text of so many different words. */
 export function awdLstmOf(options: Options, vocabulary: number): AwdLstm {

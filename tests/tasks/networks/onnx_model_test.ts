@@ -1,23 +1,28 @@
 import assert from "node:assert/strict";
-import { loadOnnxRuntimeNode } from "../../deps.ts";
-import { encodeModel } from "../../models/mod.ts";
-import { sizeOf } from "../../models/tensor.ts";
-import type { DeviceKind, HostTensor } from "../../runtime/devices/device.ts";
-import { openDevice } from "../../runtime/devices/open.ts";
-import { Random } from "../../runtime/base/random.ts";
-import { measureGraph, stepGraph } from "../../tasks/graphs.ts";
-import { launch, type LaunchOptions, type Run } from "../../tasks/launch.ts";
-import type { StepRecord } from "../../tasks/metrics.ts";
-import { type DataShape, fileNetwork, IMAGES, windowsOf } from "../../tasks/network_file.ts";
-import { defaultOptions } from "../../tasks/options/table.ts";
-import { algorithmOf } from "../../tasks/options/resolve.ts";
-import type { Feeds } from "../../tasks/task.ts";
-import { decodeSafetensors } from "../../tasks/safetensors.ts";
-import { checkOnnx, hasOnnx } from "../models/_onnx_checker.ts";
-import { hasWebGpu, webGpuNote } from "../_web_gpu.ts";
-import { place } from "../models/_placement.ts";
-import { hasTorch, PYTHON, torchNote } from "../models/_python.ts";
-import { temporaryFolder } from "./_deno.ts";
+import { loadOnnxRuntimeNode } from "../../../deps.ts";
+import { encodeModel } from "../../../models/mod.ts";
+import { sizeOf } from "../../../models/tensor.ts";
+import type { DeviceKind, HostTensor } from "../../../runtime/devices/device.ts";
+import { openDevice } from "../../../runtime/devices/open.ts";
+import { Random } from "../../../runtime/base/random.ts";
+import { measureGraph, stepGraph } from "../../../tasks/networks/graphs.ts";
+import { launch, type LaunchOptions, type Run } from "../../../tasks/launch.ts";
+import type { StepRecord } from "../../../tasks/metrics.ts";
+import {
+  type DataShape,
+  fileNetwork,
+  IMAGES,
+  windowsOf,
+} from "../../../tasks/networks/onnx_model.ts";
+import { defaultOptions } from "../../../tasks/options/table.ts";
+import { algorithmOf } from "../../../tasks/options/resolve.ts";
+import type { Feeds } from "../../../tasks/task.ts";
+import { decodeSafetensors } from "../../../tasks/networks/safetensors.ts";
+import { checkOnnx, hasOnnx } from "../../models/_onnx_checker.ts";
+import { hasWebGpu, webGpuNote } from "../../_web_gpu.ts";
+import { place } from "../../models/_placement.ts";
+import { hasTorch, PYTHON, torchNote } from "../../models/_python.ts";
+import { temporaryFolder } from "../_deno.ts";
 
 /** Words of the generated text. */
 const WORDS = 176;

@@ -15,14 +15,14 @@ import {
   type Role,
   type Value,
   type Variable,
-} from "../models/mod.ts";
+} from "../../models/mod.ts";
 import {
   appendAverage,
   appendClippedStep,
   type Slot,
   type StepOptions,
-} from "../optimizers/mod.ts";
-import type { Network } from "./task.ts";
+} from "../../optimizers/mod.ts";
+import type { Network } from "../task.ts";
 
 /** The network of a name, as in `--model`. Throws RangeError for an unknown one. */
 export function findModel(name: string): Model {

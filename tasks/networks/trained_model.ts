@@ -4,13 +4,13 @@
  * @module
  */
 
-import { encodeModel } from "../models/mod.ts";
-import type { VariableSpec } from "../runtime/devices/device.ts";
-import { sizeOf } from "../models/tensor.ts";
+import { encodeModel } from "../../models/mod.ts";
+import type { VariableSpec } from "../../runtime/devices/device.ts";
+import { sizeOf } from "../../models/tensor.ts";
 import { forwardGraph, type GraphShape } from "./graphs.ts";
 import { encodeSafetensors } from "./safetensors.ts";
-import type { Network } from "./task.ts";
-import { stateDict } from "./weights.ts";
+import type { Network } from "../task.ts";
+import { stateDict } from "./state_dict.ts";
 
 /**
  * Encodes a network with its weights inside: input `input` of any batch size, output `logits`. A network

@@ -1,5 +1,9 @@
 import assert from "node:assert/strict";
-import { decodeSafetensors, encodeSafetensors, SafetensorsError } from "../../tasks/safetensors.ts";
+import {
+  decodeSafetensors,
+  encodeSafetensors,
+  SafetensorsError,
+} from "../../../tasks/networks/safetensors.ts";
 
 /** A file put together by hand from the format's description. */
 function byHand(header: string, floats: number[], length = header.length): Uint8Array {

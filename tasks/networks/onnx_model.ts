@@ -15,10 +15,10 @@ import {
   OperatorError,
   parametersOf,
   withDataInside,
-} from "../models/mod.ts";
-import { formatDims } from "../models/tensor.ts";
-import { OptionError } from "./options/kinds.ts";
-import type { Network } from "./task.ts";
+} from "../../models/mod.ts";
+import { formatDims } from "../../models/tensor.ts";
+import { OptionError } from "../options/kinds.ts";
+import type { Network } from "../task.ts";
 
 /** Longest time in which a file must have come from the network, in ms. */
 const FETCH_TIMEOUT = 300_000;

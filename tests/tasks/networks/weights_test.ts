@@ -1,13 +1,13 @@
 import assert from "node:assert/strict";
-import { loadOnnxRuntimeNode } from "../../deps.ts";
-import { encodeModel, Graph } from "../../models/mod.ts";
-import { launch } from "../../tasks/launch.ts";
-import { findModel, weightsOf } from "../../tasks/graphs.ts";
-import { OptionError } from "../../tasks/options/kinds.ts";
-import { decodeSafetensors, encodeSafetensors } from "../../tasks/safetensors.ts";
-import { matchWeights, readWeights, stateDict } from "../../tasks/weights.ts";
-import { hasTorch, PYTHON, torchNote } from "../models/_python.ts";
-import { celgc, temporaryFolder } from "./_deno.ts";
+import { loadOnnxRuntimeNode } from "../../../deps.ts";
+import { encodeModel, Graph } from "../../../models/mod.ts";
+import { launch } from "../../../tasks/launch.ts";
+import { findModel, weightsOf } from "../../../tasks/networks/graphs.ts";
+import { OptionError } from "../../../tasks/options/kinds.ts";
+import { decodeSafetensors, encodeSafetensors } from "../../../tasks/networks/safetensors.ts";
+import { matchWeights, readWeights, stateDict } from "../../../tasks/networks/state_dict.ts";
+import { hasTorch, PYTHON, torchNote } from "../../models/_python.ts";
+import { celgc, temporaryFolder } from "../_deno.ts";
 
 /** Lets PyTorch save or load a state dict; returns its network's logits. */
 async function torchLogits(action: "save" | "load", network: string, file: string) {
