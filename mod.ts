@@ -95,7 +95,7 @@ export { type Preset, PRESET_NAMES, type PresetName, PRESETS } from "./tasks/opt
 export { algorithmOf, resolveOptions } from "./tasks/options/resolve.ts";
 export { type Plan, type RunConfig } from "./tasks/run_files.ts";
 export type { ViewKind } from "./tasks/run_view.ts";
-export { imageTask, type ImageTaskOptions } from "./tasks/image_task.ts";
+export { imageTask, type ImageTaskOptions } from "./tasks/problems/image_task.ts";
 export type { Batch, Feeds, Network, PredictOptions, Split, Task } from "./tasks/task.ts";
 export { type RunOutput, train, type Trained, type TrainParts } from "./tasks/train.ts";
 export type { Checkpoints } from "./tasks/loop.ts";

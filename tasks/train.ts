@@ -19,7 +19,7 @@ import { encodeTrained, encodeTrainedState } from "./networks/trained_model.ts";
 import type { Options } from "./options/table.ts";
 import { algorithmOf } from "./options/resolve.ts";
 import { FILES, type RunConfig, writeConfig } from "./run_files.ts";
-import { openJob } from "./open_job.ts";
+import { openJob } from "./problems/open_problem.ts";
 import { openSharing } from "../runtime/once_per_host.ts";
 import { openStepper } from "./stepper.ts";
 import type { Network, Task } from "./task.ts";

@@ -9,7 +9,7 @@ import type { NetworkCost } from "../../runtime/collectives/allreduce_cost.ts";
 import { openDevice } from "../../runtime/devices/open.ts";
 import { shareFiles } from "../carried_files.ts";
 import { distance, Exchange } from "../exchange.ts";
-import { openJob } from "../open_job.ts";
+import { openJob } from "../problems/open_problem.ts";
 import type { Options } from "../options/table.ts";
 import { openStepper, type Stepper } from "../stepper.ts";
 import type { TrainParts } from "../train.ts";

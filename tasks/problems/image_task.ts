@@ -4,12 +4,12 @@
  * @module
  */
 
-import { augmentBatch, batchLabels, normaliseBatch } from "./data/images/augment.ts";
-import type { ImageSplits } from "./data/images/image_data_set.ts";
-import { parsePartition } from "./data/sampling/partition.ts";
-import { createImageSampler, evaluationBatches } from "./data/sampling/sampler.ts";
-import type { Options } from "./options/table.ts";
-import type { Feeds, Task } from "./task.ts";
+import { augmentBatch, batchLabels, normaliseBatch } from "../data/images/augment.ts";
+import type { ImageSplits } from "../data/images/image_data_set.ts";
+import { parsePartition } from "../data/sampling/partition.ts";
+import { createImageSampler, evaluationBatches } from "../data/sampling/sampler.ts";
+import type { Options } from "../options/table.ts";
+import type { Feeds, Task } from "../task.ts";
 
 /** Largest batch of an evaluation, in samples. */
 const EVAL_BATCH = 250;

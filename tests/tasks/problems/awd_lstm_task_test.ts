@@ -1,23 +1,23 @@
 import assert from "node:assert/strict";
-import { differentiate } from "../../models/autodiff.ts";
-import { awdLstm } from "../../models/awd_lstm.ts";
-import { encodeModel } from "../../models/encode.ts";
-import { type ModelGraph, parametersOf } from "../../models/model.ts";
-import { appendClippedStep, PLAIN_STEP } from "../../optimizers/clipped_step.ts";
-import { Communicator } from "../../runtime/communicator.ts";
-import { openDevice } from "../../runtime/devices/open.ts";
-import { SingleTransport } from "../../runtime/transport/single_transport.ts";
-import { generateText } from "../../tasks/data/text/generated_text.ts";
-import { createTextSampler } from "../../tasks/data/text/text_sampler.ts";
-import { awdLstmNetwork, awdLstmOf } from "../../tasks/networks/awd_lstm.ts";
-import { launch } from "../../tasks/launch.ts";
-import { readMetrics, type StepRecord } from "../../tasks/metrics.ts";
-import type { Options } from "../../tasks/options/table.ts";
-import { resolveOptions } from "../../tasks/options/resolve.ts";
-import { decodeSafetensors } from "../../tasks/networks/safetensors.ts";
-import { textTask } from "../../tasks/text_task.ts";
-import { train } from "../../tasks/train.ts";
-import { temporaryFolder } from "./_deno.ts";
+import { differentiate } from "../../../models/autodiff.ts";
+import { awdLstm } from "../../../models/awd_lstm.ts";
+import { encodeModel } from "../../../models/encode.ts";
+import { type ModelGraph, parametersOf } from "../../../models/model.ts";
+import { appendClippedStep, PLAIN_STEP } from "../../../optimizers/clipped_step.ts";
+import { Communicator } from "../../../runtime/communicator.ts";
+import { openDevice } from "../../../runtime/devices/open.ts";
+import { SingleTransport } from "../../../runtime/transport/single_transport.ts";
+import { generateText } from "../../../tasks/data/text/generated_text.ts";
+import { createTextSampler } from "../../../tasks/data/text/text_sampler.ts";
+import { awdLstmNetwork, awdLstmOf } from "../../../tasks/networks/awd_lstm.ts";
+import { launch } from "../../../tasks/launch.ts";
+import { readMetrics, type StepRecord } from "../../../tasks/metrics.ts";
+import type { Options } from "../../../tasks/options/table.ts";
+import { resolveOptions } from "../../../tasks/options/resolve.ts";
+import { decodeSafetensors } from "../../../tasks/networks/safetensors.ts";
+import { textTask } from "../../../tasks/problems/awd_lstm_task.ts";
+import { train } from "../../../tasks/train.ts";
+import { temporaryFolder } from "../_deno.ts";
 
 /** A network that is quick, with everything in it that masks and lengths have a part in. */
 const SMALL = {

@@ -5,14 +5,14 @@
  * @module
  */
 
-import type { AwdLstm } from "../models/mod.ts";
-import type { DeviceKind } from "../runtime/devices/device.ts";
-import { parsePartition } from "./data/sampling/partition.ts";
-import type { TextCorpus } from "./data/text/text_corpus.ts";
-import { evaluationWindows } from "./data/text/text_evaluation.ts";
-import { createTextSampler } from "./data/text/text_sampler.ts";
-import type { Options } from "./options/table.ts";
-import type { Split, Task } from "./task.ts";
+import type { AwdLstm } from "../../models/mod.ts";
+import type { DeviceKind } from "../../runtime/devices/device.ts";
+import { parsePartition } from "../data/sampling/partition.ts";
+import type { TextCorpus } from "../data/text/text_corpus.ts";
+import { evaluationWindows } from "../data/text/text_evaluation.ts";
+import { createTextSampler } from "../data/text/text_sampler.ts";
+import type { Options } from "../options/table.ts";
+import type { Split, Task } from "../task.ts";
 
 /** Columns in which the validation text is evaluated, as in the reference code. */
 const VALIDATION_COLUMNS = 10;

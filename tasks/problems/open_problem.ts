@@ -4,23 +4,29 @@
  * @module
  */
 
-import type { DeviceKind } from "../runtime/devices/device.ts";
-import { loadCifar10 } from "./data/images/cifar10.ts";
-import { generateImagesTogether } from "./data/images/generated_images.ts";
-import { type GeneratedText, generateText } from "./data/text/generated_text.ts";
-import type { ImageSplits } from "./data/images/image_data_set.ts";
-import { loadTextCorpus, type TextCorpus } from "./data/text/text_corpus.ts";
-import { findModel } from "./networks/graphs.ts";
-import { type CarriedFiles, decodeInitial, startingFrom } from "./carried_files.ts";
+import type { DeviceKind } from "../../runtime/devices/device.ts";
+import { loadCifar10 } from "../data/images/cifar10.ts";
+import { generateImagesTogether } from "../data/images/generated_images.ts";
+import { type GeneratedText, generateText } from "../data/text/generated_text.ts";
+import type { ImageSplits } from "../data/images/image_data_set.ts";
+import { loadTextCorpus, type TextCorpus } from "../data/text/text_corpus.ts";
+import { findModel } from "../networks/graphs.ts";
+import { type CarriedFiles, decodeInitial, startingFrom } from "../carried_files.ts";
 import { imageTask } from "./image_task.ts";
-import { awdLstmNetwork, awdLstmOf } from "./networks/awd_lstm.ts";
-import { type DataShape, fileNetwork, IMAGES, mendable, windowsOf } from "./networks/onnx_model.ts";
-import type { Options } from "./options/table.ts";
-import { partOfImages, partOfText } from "./options/scale.ts";
-import { ALONE, type Sharing } from "../runtime/once_per_host.ts";
-import type { Network, Task } from "./task.ts";
-import { kindOf } from "./options/defaults.ts";
-import { textTask } from "./text_task.ts";
+import { awdLstmNetwork, awdLstmOf } from "../networks/awd_lstm.ts";
+import {
+  type DataShape,
+  fileNetwork,
+  IMAGES,
+  mendable,
+  windowsOf,
+} from "../networks/onnx_model.ts";
+import type { Options } from "../options/table.ts";
+import { partOfImages, partOfText } from "../options/scale.ts";
+import { ALONE, type Sharing } from "../../runtime/once_per_host.ts";
+import type { Network, Task } from "../task.ts";
+import { kindOf } from "../options/defaults.ts";
+import { textTask } from "./awd_lstm_task.ts";
 import { windowTask } from "./window_task.ts";
 
 /** What a run trains, and what it learns from. */

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
-import { generateText } from "../../tasks/data/text/generated_text.ts";
-import { windowTask, type WindowTaskOptions } from "../../tasks/window_task.ts";
+import { generateText } from "../../../tasks/data/text/generated_text.ts";
+import { windowTask, type WindowTaskOptions } from "../../../tasks/problems/window_task.ts";
 
 const TEXT = generateText({ seed: 2, train: 500, valid: 60, test: 101 });
 const OPTIONS: WindowTaskOptions = {

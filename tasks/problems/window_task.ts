@@ -5,11 +5,11 @@
  * @module
  */
 
-import { Random } from "../runtime/base/random.ts";
-import { checkPartition, parsePartition, partitionTokens } from "./data/sampling/partition.ts";
-import type { TextCorpus } from "./data/text/text_corpus.ts";
-import type { Options } from "./options/table.ts";
-import type { Feeds, Split, Task } from "./task.ts";
+import { Random } from "../../runtime/base/random.ts";
+import { checkPartition, parsePartition, partitionTokens } from "../data/sampling/partition.ts";
+import type { TextCorpus } from "../data/text/text_corpus.ts";
+import type { Options } from "../options/table.ts";
+import type { Feeds, Split, Task } from "../task.ts";
 
 /** The options of a run that windows need. */
 export type WindowTaskOptions = Pick<
