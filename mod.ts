@@ -67,7 +67,7 @@ export * from "./optimizers/mod.ts";
 export * from "./tasks/data/mod.ts";
 
 // The trainer.
-export { CheckpointError } from "./tasks/checkpoint.ts";
+export { CheckpointError } from "./tasks/run/checkpoint.ts";
 export { launch, type LaunchOptions, type Run, RunFailedError } from "./tasks/launch.ts";
 export {
   type EvalRecord,
@@ -79,7 +79,7 @@ export {
   type StepRecord,
   type Summary,
   type SummaryRecord,
-} from "./tasks/metrics.ts";
+} from "./tasks/run/metrics.ts";
 export { OptionError } from "./tasks/options/kinds.ts";
 export type {
   Carried,
@@ -93,7 +93,7 @@ export type {
 export { defaultOptions } from "./tasks/options/table.ts";
 export { type Preset, PRESET_NAMES, type PresetName, PRESETS } from "./tasks/options/presets.ts";
 export { algorithmOf, resolveOptions } from "./tasks/options/resolve.ts";
-export { type Plan, type RunConfig } from "./tasks/run_files.ts";
+export { type Plan, type RunConfig } from "./tasks/run/folder.ts";
 export type { ViewKind } from "./tasks/run_view.ts";
 export { imageTask, type ImageTaskOptions } from "./tasks/problems/image_task.ts";
 export type { Batch, Feeds, Network, PredictOptions, Split, Task } from "./tasks/task.ts";

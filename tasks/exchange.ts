@@ -6,7 +6,7 @@
  */
 
 import type { Communicator } from "../runtime/communicator.ts";
-import { type Memory, recallNumber, type Remembers } from "./checkpoint.ts";
+import { type Memory, recallNumber, type Remembers } from "./run/checkpoint.ts";
 
 /** What the exchanges have cost this rank so far. */
 export interface Traffic {

@@ -5,8 +5,8 @@
  */
 
 import { join } from "node:path";
-import { type MetricRecord, MetricsTail, type SummaryRecord } from "./metrics.ts";
-import { FILES, readConfig } from "./run_files.ts";
+import { type MetricRecord, MetricsTail, type SummaryRecord } from "./run/metrics.ts";
+import { FILES, readConfig } from "./run/folder.ts";
 import { openView, type RunView, type ViewKind } from "./run_view.ts";
 import { kindOf } from "./options/defaults.ts";
 

@@ -13,23 +13,23 @@ import {
   type LaunchProgramOptions,
 } from "../runtime/launcher/launch.ts";
 import { checkOptions } from "../runtime/launcher/options.ts";
-import { checkFiles, gatherFiles, keepFiles } from "./carried_files.ts";
+import { checkFiles, gatherFiles, keepFiles } from "./run/inputs.ts";
 import type { DownloadProgress } from "./data/sources/download.ts";
 import { Follower } from "./follower.ts";
-import type { MetricRecord, Summary } from "./metrics.ts";
+import type { MetricRecord, Summary } from "./run/metrics.ts";
 import { networkName } from "./networks/onnx_model.ts";
 import { OptionError } from "./options/kinds.ts";
 import type { Options } from "./options/table.ts";
 import { asOptionError, resolveOptions, tlsOf } from "./options/resolve.ts";
 import { RankLines } from "./rank_lines.ts";
-import { findRun, rewind } from "./resume.ts";
+import { findRun, rewind } from "./run/resume.ts";
 import {
   makeRunDirectory,
   newConfig,
   readConfig,
   type RunConfig,
   writeConfig,
-} from "./run_files.ts";
+} from "./run/folder.ts";
 import type { ViewKind } from "./run_view.ts";
 
 /** How to start a run: any option by its name in code, and what code alone can say. */

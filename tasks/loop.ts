@@ -19,10 +19,10 @@ import {
   type Remembers,
   restoreCheckpoint,
   writeCheckpoint,
-} from "./checkpoint.ts";
+} from "./run/checkpoint.ts";
 import type { Evaluation, Evaluator } from "./evaluator.ts";
 import { distance, type Exchange } from "./exchange.ts";
-import type { MetricsLog, Position, Summary } from "./metrics.ts";
+import type { MetricsLog, Position, Summary } from "./run/metrics.ts";
 import type { Options } from "./options/table.ts";
 import { Outer } from "./outer.ts";
 import { type Arrived, Overlap } from "./overlap.ts";

@@ -6,7 +6,7 @@
  */
 
 import { correction } from "../optimizers/overlap.ts";
-import { type Memory, recall, recallNumber, type Remembers } from "./checkpoint.ts";
+import { type Memory, recall, recallNumber, type Remembers } from "./run/checkpoint.ts";
 import { distance, type Exchange, type Exchanging } from "./exchange.ts";
 
 /** What is known of a round when its average has arrived. */

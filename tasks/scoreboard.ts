@@ -5,9 +5,9 @@
  */
 
 import type { Communicator } from "../runtime/communicator.ts";
-import type { Memory, Remembers } from "./checkpoint.ts";
+import type { Memory, Remembers } from "./run/checkpoint.ts";
 import type { Evaluation, Evaluator } from "./evaluator.ts";
-import type { MetricsLog, Position, Scores, Summary } from "./metrics.ts";
+import type { MetricsLog, Position, Scores, Summary } from "./run/metrics.ts";
 import type { Options } from "./options/table.ts";
 import { scoresOf, splitKey } from "./scores.ts";
 import type { Stepper } from "./stepper.ts";

@@ -5,7 +5,7 @@
  */
 
 import type { Evaluation } from "./evaluator.ts";
-import type { Scores } from "./metrics.ts";
+import type { Scores } from "./run/metrics.ts";
 import type { Split, Task } from "./task.ts";
 
 /** What a split's evaluations are kept under. */

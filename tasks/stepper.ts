@@ -12,7 +12,7 @@ import {
   type StepSize,
 } from "../optimizers/mod.ts";
 import type { Device, DeviceState, HostTensor } from "../runtime/devices/device.ts";
-import { type Memory, recall, recallNumber, type Remembers } from "./checkpoint.ts";
+import { type Memory, recall, recallNumber, type Remembers } from "./run/checkpoint.ts";
 import { type Exchange, norm } from "./exchange.ts";
 import {
   applyGraph,

@@ -5,8 +5,8 @@
  */
 
 import type { Communicator } from "../runtime/communicator.ts";
-import { type Memory, recallNumber, type Remembers } from "./checkpoint.ts";
-import type { Summary } from "./metrics.ts";
+import { type Memory, recallNumber, type Remembers } from "./run/checkpoint.ts";
+import type { Summary } from "./run/metrics.ts";
 
 /** What a tally is told of a step. */
 export interface TalliedStep {

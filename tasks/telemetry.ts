@@ -6,7 +6,7 @@
  */
 
 import type { Communicator } from "../runtime/communicator.ts";
-import type { MetricsLog, Position, RoundRecord, StepRecord } from "./metrics.ts";
+import type { MetricsLog, Position, RoundRecord, StepRecord } from "./run/metrics.ts";
 
 /** What is the same on every rank at one step; the rest of a record is each rank's own. */
 export interface Common {

@@ -13,7 +13,7 @@ import { drawParticipants, isClipped, stageWise, type TimedRounds } from "../opt
 import { AveragingTrigger } from "./averaging.ts";
 import { distance } from "./exchange.ts";
 import type { LoopParts } from "./loop.ts";
-import type { Position, Summary } from "./metrics.ts";
+import type { Position, Summary } from "./run/metrics.ts";
 import { Scoreboard } from "./scoreboard.ts";
 import { Tally } from "./tally.ts";
 import { TimedTelemetry } from "./timed_telemetry.ts";

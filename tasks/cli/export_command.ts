@@ -23,7 +23,7 @@ import { choice, integer, OptionError, text } from "../options/kinds.ts";
 import type { NetworkFile } from "../options/values.ts";
 import { OPTIONS, type Options } from "../options/table.ts";
 import { algorithmOf, resolveOptions } from "../options/resolve.ts";
-import { readConfig, TAKEN } from "../run_files.ts";
+import { readConfig, TAKEN } from "../run/folder.ts";
 import { encodeSafetensors } from "../networks/safetensors.ts";
 import type { Network } from "../task.ts";
 import { kindOf } from "../options/defaults.ts";

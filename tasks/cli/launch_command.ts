@@ -1,5 +1,5 @@
 import { launchProgram } from "../../runtime/launcher/launch.ts";
-import { CheckpointError } from "../checkpoint.ts";
+import { CheckpointError } from "../run/checkpoint.ts";
 import { launch, RunFailedError } from "../launch.ts";
 import { OptionError } from "../options/kinds.ts";
 import { type OptionName, OPTIONS, type Options, PROCESSES } from "../options/table.ts";

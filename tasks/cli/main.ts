@@ -4,7 +4,7 @@
  * @module
  */
 
-import { VERSION } from "../version.ts";
+import { VERSION } from "../run/version.ts";
 import { runCommandLine } from "./command_line.ts";
 import { exportCommand } from "./export_command.ts";
 import { launchCommand } from "./launch_command.ts";

@@ -7,10 +7,10 @@
 
 import { join } from "node:path";
 import type { Variable } from "../../models/mod.ts";
-import { CheckpointError, checkpointSteps, readAverage } from "../checkpoint.ts";
+import { CheckpointError, checkpointSteps, readAverage } from "../run/checkpoint.ts";
 import { isUrl, readLocation } from "./onnx_model.ts";
 import { OptionError } from "../options/kinds.ts";
-import { FILES } from "../run_files.ts";
+import { FILES } from "../run/folder.ts";
 import { decodeSafetensors, type NamedTensor, SafetensorsError } from "./safetensors.ts";
 
 /** What PyTorch counts and nothing here needs. */

@@ -7,7 +7,7 @@
 import type { Communicator } from "../../runtime/communicator.ts";
 import type { NetworkCost } from "../../runtime/collectives/allreduce_cost.ts";
 import { openDevice } from "../../runtime/devices/open.ts";
-import { shareFiles } from "../carried_files.ts";
+import { shareFiles } from "../run/inputs.ts";
 import { distance, Exchange } from "../exchange.ts";
 import { openJob } from "../problems/open_problem.ts";
 import type { Options } from "../options/table.ts";

@@ -8,7 +8,7 @@ import { join } from "node:path";
 import { resolveDevice } from "../../runtime/devices/open.ts";
 import { launchProgram } from "../../runtime/launcher/launch.ts";
 import { parseLink } from "../../runtime/transport/access_link.ts";
-import { gatherFiles, keepFiles } from "../carried_files.ts";
+import { gatherFiles, keepFiles } from "../run/inputs.ts";
 import { findData, processesOf, RunFailedError } from "../launch.ts";
 import { OptionError } from "../options/kinds.ts";
 import type { Options } from "../options/table.ts";

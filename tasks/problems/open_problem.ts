@@ -11,7 +11,7 @@ import { type GeneratedText, generateText } from "../data/text/generated_text.ts
 import type { ImageSplits } from "../data/images/image_data_set.ts";
 import { loadTextCorpus, type TextCorpus } from "../data/text/text_corpus.ts";
 import { findModel } from "../networks/graphs.ts";
-import { type CarriedFiles, decodeInitial, startingFrom } from "../carried_files.ts";
+import { type CarriedFiles, decodeInitial, startingFrom } from "../run/inputs.ts";
 import { imageTask } from "./image_task.ts";
 import { awdLstmNetwork, awdLstmOf } from "../networks/awd_lstm.ts";
 import {

@@ -7,9 +7,9 @@
 
 import { createHash } from "node:crypto";
 import { join } from "node:path";
-import { findChange } from "../carried_files.ts";
+import { findChange } from "../run/inputs.ts";
 import { OptionError } from "../options/kinds.ts";
-import { FILES } from "../run_files.ts";
+import { FILES } from "../run/folder.ts";
 import { type Cell, CELL_FORMAT, distinctName } from "./cells.ts";
 
 /** Name of the file that makes a run's folder a cell's. */

@@ -10,7 +10,7 @@ import { OptionError } from "../options/kinds.ts";
 import { OPTIONS, type Options } from "../options/table.ts";
 import { type PresetName, PRESETS } from "../options/presets.ts";
 import { resolveOptions } from "../options/resolve.ts";
-import { VERSION } from "../version.ts";
+import { VERSION } from "../run/version.ts";
 import { type Axis, splitAxes, type Swept } from "./axes.ts";
 import { unheeded, unheededBy } from "../options/applies.ts";
 

@@ -6,9 +6,9 @@
  */
 
 import { join, relative } from "node:path";
-import { type MetricRecord, readMetrics, type Summary } from "../metrics.ts";
+import { type MetricRecord, readMetrics, type Summary } from "../run/metrics.ts";
 import { RunLog } from "../report/run_log.ts";
-import { FILES, readConfig } from "../run_files.ts";
+import { FILES, readConfig } from "../run/folder.ts";
 import { findBaseline } from "./baseline.ts";
 import type { Cell } from "./cells.ts";
 import { type Pace, paceOf, speedup, speedupToLoss } from "./pace.ts";

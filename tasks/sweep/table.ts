@@ -6,7 +6,7 @@
 
 import { relative } from "node:path";
 import { loadCsv, loadTables } from "../../deps.ts";
-import type { Summary } from "../metrics.ts";
+import type { Summary } from "../run/metrics.ts";
 import { PLAIN_TABLE } from "../plain_table.ts";
 import { formatBytes, formatPerplexity } from "../summary_text.ts";
 import { showValue } from "./cells.ts";

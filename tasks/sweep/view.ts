@@ -6,7 +6,7 @@
  */
 
 import { openBars } from "../bars.ts";
-import type { MetricRecord, Summary } from "../metrics.ts";
+import type { MetricRecord, Summary } from "../run/metrics.ts";
 import type { ViewKind } from "../run_view.ts";
 import { formatPerplexity } from "../summary_text.ts";
 import type { Cell } from "./cells.ts";

@@ -2,10 +2,10 @@
 
 import { Communicator } from "../../runtime/communicator.ts";
 import { parseLink } from "../../runtime/transport/access_link.ts";
-import { type MetricRecord, readMetrics, type Summary } from "../../tasks/metrics.ts";
+import { type MetricRecord, readMetrics, type Summary } from "../../tasks/run/metrics.ts";
 import type { Options } from "../../tasks/options/table.ts";
 import { resolveOptions } from "../../tasks/options/resolve.ts";
-import { newConfig } from "../../tasks/run_files.ts";
+import { newConfig } from "../../tasks/run/folder.ts";
 import { train } from "../../tasks/train.ts";
 import { connect } from "../runtime/_mesh.ts";
 import { clusters, perceptron } from "./_clusters.ts";

@@ -1,6 +1,6 @@
 import { permissionsFor } from "../../runtime/devices/open.ts";
 import { launchProgram } from "../../runtime/launcher/launch.ts";
-import { type MetricRecord, readMetrics, type Summary } from "../../tasks/metrics.ts";
+import { type MetricRecord, readMetrics, type Summary } from "../../tasks/run/metrics.ts";
 import type { Options } from "../../tasks/options/table.ts";
 
 /** What the ranks came to. */

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import type { StepRecord } from "../../tasks/metrics.ts";
+import type { StepRecord } from "../../tasks/run/metrics.ts";
 import { initialWeights, type SerialOptions, simulate } from "./_serial.ts";
 import { trainMlp } from "./_train_mlp.ts";
 

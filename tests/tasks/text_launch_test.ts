@@ -4,7 +4,7 @@ import { generateText } from "../../tasks/data/text/generated_text.ts";
 import { weightsOf } from "../../tasks/networks/graphs.ts";
 import { awdLstmNetwork, awdLstmOf } from "../../tasks/networks/awd_lstm.ts";
 import { launch, type LaunchOptions } from "../../tasks/launch.ts";
-import { type EvalRecord, readMetrics, type StepRecord } from "../../tasks/metrics.ts";
+import { type EvalRecord, readMetrics, type StepRecord } from "../../tasks/run/metrics.ts";
 import { report } from "../../tasks/report/report.ts";
 import { resolveOptions } from "../../tasks/options/resolve.ts";
 import { encodeSafetensors } from "../../tasks/networks/safetensors.ts";

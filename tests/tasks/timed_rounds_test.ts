@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { permissionsFor } from "../../runtime/devices/open.ts";
 import { launchProgram } from "../../runtime/launcher/launch.ts";
-import { readMetrics, type Summary } from "../../tasks/metrics.ts";
+import { readMetrics, type Summary } from "../../tasks/run/metrics.ts";
 import { resolveOptions } from "../../tasks/options/resolve.ts";
 import { run } from "../claims/_run.ts";
 import { temporaryFolder } from "./_deno.ts";

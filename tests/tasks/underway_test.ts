@@ -6,7 +6,7 @@ import type { DeviceKind } from "../../runtime/devices/device.ts";
 import { openDevice } from "../../runtime/devices/open.ts";
 import { init } from "../../runtime/bootstrap/init.ts";
 import { Exchange } from "../../tasks/exchange.ts";
-import type { MetricRecord } from "../../tasks/metrics.ts";
+import type { MetricRecord } from "../../tasks/run/metrics.ts";
 import { openStepper, type StepResult, type SubmittedStep } from "../../tasks/stepper.ts";
 import { hasWebGpu, webGpuNote } from "../_web_gpu.ts";
 import { mlp, mlpTask } from "./_mlp.ts";

@@ -7,7 +7,7 @@
  */
 
 import { Random } from "../../../runtime/base/random.ts";
-import { MetricsLog } from "../../../tasks/metrics.ts";
+import { MetricsLog } from "../../../tasks/run/metrics.ts";
 
 /** What the run is like. */
 export interface GeneratedRun {

@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { MetricRecord } from "../../../tasks/metrics.ts";
+import type { MetricRecord } from "../../../tasks/run/metrics.ts";
 
 /** What the lines of a step, a round or an evaluation have in common. */
 export function position(

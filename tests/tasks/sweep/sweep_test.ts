@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
-import { readMetrics } from "../../../tasks/metrics.ts";
-import { readConfig } from "../../../tasks/run_files.ts";
+import { readMetrics } from "../../../tasks/run/metrics.ts";
+import { readConfig } from "../../../tasks/run/folder.ts";
 import { sweep } from "../../../tasks/sweep/sweep.ts";
 import { runOf, temporaryFolder, TINY } from "./_tiny.ts";
 

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import type { Summary } from "../../../tasks/metrics.ts";
+import type { Summary } from "../../../tasks/run/metrics.ts";
 import type { CellResult } from "../../../tasks/sweep/results.ts";
 import { formatCsv, formatTable } from "../../../tasks/sweep/table.ts";
 

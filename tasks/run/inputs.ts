@@ -7,25 +7,25 @@
  */
 
 import { join } from "node:path";
-import type { Communicator } from "../runtime/communicator.ts";
+import type { Communicator } from "../../runtime/communicator.ts";
 import { CheckpointError } from "./checkpoint.ts";
-import { generateText } from "./data/text/generated_text.ts";
-import { loadTextCorpus } from "./data/text/text_corpus.ts";
-import { findModel, weightsOf } from "./networks/graphs.ts";
-import { awdLstmNetwork, awdLstmOf } from "./networks/awd_lstm.ts";
+import { generateText } from "../data/text/generated_text.ts";
+import { loadTextCorpus } from "../data/text/text_corpus.ts";
+import { findModel, weightsOf } from "../networks/graphs.ts";
+import { awdLstmNetwork, awdLstmOf } from "../networks/awd_lstm.ts";
 import {
   fileNetwork,
   IMAGES,
   isNetworkFile,
   readNetwork,
   windowsOf,
-} from "./networks/onnx_model.ts";
-import type { Options } from "./options/table.ts";
-import { type RunConfig, TAKEN } from "./run_files.ts";
-import { decodeSafetensors, encodeSafetensors } from "./networks/safetensors.ts";
-import type { Network } from "./task.ts";
-import { kindOf } from "./options/defaults.ts";
-import { matchWeights, readWeights, type Weights } from "./networks/state_dict.ts";
+} from "../networks/onnx_model.ts";
+import type { Options } from "../options/table.ts";
+import { type RunConfig, TAKEN } from "./folder.ts";
+import { decodeSafetensors, encodeSafetensors } from "../networks/safetensors.ts";
+import type { Network } from "../task.ts";
+import { kindOf } from "../options/defaults.ts";
+import { matchWeights, readWeights, type Weights } from "../networks/state_dict.ts";
 
 /** What was found at the places that the options name; null where they name none. */
 export interface CarriedFiles {

@@ -7,8 +7,8 @@
  */
 
 import { join } from "node:path";
-import type { Communicator } from "../runtime/communicator.ts";
-import { decodeSafetensors, encodeSafetensors, type NamedTensor } from "./networks/safetensors.ts";
+import type { Communicator } from "../../runtime/communicator.ts";
+import { decodeSafetensors, encodeSafetensors, type NamedTensor } from "../networks/safetensors.ts";
 
 /** What a part of a run must remember: tensors, and numbers by name. */
 export interface Memory {

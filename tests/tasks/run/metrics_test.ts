@@ -1,6 +1,11 @@
 import assert from "node:assert/strict";
-import { type EvalRecord, MetricsLog, MetricsTail, readMetrics } from "../../tasks/metrics.ts";
-import { temporaryFolder } from "./_deno.ts";
+import {
+  type EvalRecord,
+  MetricsLog,
+  MetricsTail,
+  readMetrics,
+} from "../../../tasks/run/metrics.ts";
+import { temporaryFolder } from "../_deno.ts";
 
 const record = (step: number): EvalRecord => ({
   type: "eval",

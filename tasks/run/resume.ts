@@ -7,16 +7,16 @@
 import { join, resolve } from "node:path";
 import { checkpointSteps, readManifest } from "./checkpoint.ts";
 import { readMetrics } from "./metrics.ts";
-import { OptionError } from "./options/kinds.ts";
+import { OptionError } from "../options/kinds.ts";
 import {
   checkOptions,
   type OptionName,
   OPTIONS,
   type Options,
   PROCESSES,
-} from "./options/table.ts";
-import { resolveOptions } from "./options/resolve.ts";
-import { FILES, readConfig, type RunConfig } from "./run_files.ts";
+} from "../options/table.ts";
+import { resolveOptions } from "../options/resolve.ts";
+import { FILES, readConfig, type RunConfig } from "./folder.ts";
 
 /** What may be given beside `--resume`: where and how long the run goes on, not what it is. */
 const ADJUSTABLE: ReadonlySet<string> = new Set<OptionName>([

@@ -1,10 +1,10 @@
 import assert from "node:assert/strict";
-import { CheckpointError, checkpointSteps } from "../../tasks/checkpoint.ts";
-import { launch, type LaunchOptions, type Run, RunFailedError } from "../../tasks/launch.ts";
-import { type MetricRecord, readMetrics, type StepRecord } from "../../tasks/metrics.ts";
-import { OptionError } from "../../tasks/options/kinds.ts";
-import { decodeSafetensors } from "../../tasks/networks/safetensors.ts";
-import { celgc, temporaryFolder } from "./_deno.ts";
+import { CheckpointError, checkpointSteps } from "../../../tasks/run/checkpoint.ts";
+import { launch, type LaunchOptions, type Run, RunFailedError } from "../../../tasks/launch.ts";
+import { type MetricRecord, readMetrics, type StepRecord } from "../../../tasks/run/metrics.ts";
+import { OptionError } from "../../../tasks/options/kinds.ts";
+import { decodeSafetensors } from "../../../tasks/networks/safetensors.ts";
+import { celgc, temporaryFolder } from "../_deno.ts";
 
 const SMALL = {
   ranks: 2,

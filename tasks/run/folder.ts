@@ -5,10 +5,10 @@
  */
 
 import { join, resolve } from "node:path";
-import { ONNXRUNTIME_VERSION } from "../deps.ts";
-import { networkName } from "./networks/onnx_model.ts";
-import { OptionError } from "./options/kinds.ts";
-import type { Options } from "./options/table.ts";
+import { ONNXRUNTIME_VERSION } from "../../deps.ts";
+import { networkName } from "../networks/onnx_model.ts";
+import { OptionError } from "../options/kinds.ts";
+import type { Options } from "../options/table.ts";
 import { VERSION } from "./version.ts";
 
 /** Names of a run's files inside its folder. */
