@@ -97,9 +97,9 @@ export { type Plan, type RunConfig } from "./tasks/run/folder.ts";
 export type { ViewKind } from "./tasks/run_view.ts";
 export { imageTask, type ImageTaskOptions } from "./tasks/problems/image_task.ts";
 export type { Batch, Feeds, Network, PredictOptions, Split, Task } from "./tasks/task.ts";
-export { type RunOutput, train, type Trained, type TrainParts } from "./tasks/train.ts";
-export type { Checkpoints } from "./tasks/loop.ts";
-export { TrainingError } from "./tasks/training_error.ts";
+export { type RunOutput, train, type Trained, type TrainParts } from "./tasks/training/train.ts";
+export type { Checkpoints } from "./tasks/training/loop.ts";
+export { TrainingError } from "./tasks/training/training_error.ts";
 
 // Plans.
 export type { Measured, OverRanks, TimedAllreduce, Way } from "./tasks/plan/measured.ts";

@@ -132,7 +132,7 @@ export async function launch(given: LaunchOptions = {}): Promise<Run> {
   }
 }
 
-const TRAINER = new URL(import.meta.resolve("./trainer.ts"));
+const TRAINER = new URL(import.meta.resolve("./training/rank_program.ts"));
 
 /** Refuses what the launcher would refuse, before anything is written. */
 async function checkLaunch(options: Options): Promise<void> {

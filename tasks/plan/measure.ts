@@ -8,11 +8,11 @@ import type { Communicator } from "../../runtime/communicator.ts";
 import type { NetworkCost } from "../../runtime/collectives/allreduce_cost.ts";
 import { openDevice } from "../../runtime/devices/open.ts";
 import { shareFiles } from "../run/inputs.ts";
-import { distance, Exchange } from "../exchange.ts";
+import { distance, Exchange } from "../rounds/averaging.ts";
 import { openJob } from "../problems/open_problem.ts";
 import type { Options } from "../options/table.ts";
-import { openStepper, type Stepper } from "../stepper.ts";
-import type { TrainParts } from "../train.ts";
+import { openStepper, type Stepper } from "../steps/train_step.ts";
+import type { TrainParts } from "../training/train.ts";
 import type { Measured, OverRanks, TimedAllreduce, Way } from "./measured.ts";
 import { plannedAlgorithm } from "./planned.ts";
 

@@ -6,7 +6,7 @@ import { type MetricRecord, readMetrics, type Summary } from "../../tasks/run/me
 import type { Options } from "../../tasks/options/table.ts";
 import { resolveOptions } from "../../tasks/options/resolve.ts";
 import { newConfig } from "../../tasks/run/folder.ts";
-import { train } from "../../tasks/train.ts";
+import { train } from "../../tasks/training/train.ts";
 import { connect } from "../runtime/_mesh.ts";
 import { clusters, perceptron } from "./_clusters.ts";
 

@@ -12,7 +12,7 @@ import type { Options } from "../../tasks/options/table.ts";
 import { resolveOptions } from "../../tasks/options/resolve.ts";
 import { sweep } from "../../tasks/sweep/sweep.ts";
 import type { Feeds, Task } from "../../tasks/task.ts";
-import { train, type TrainParts } from "../../tasks/train.ts";
+import { train, type TrainParts } from "../../tasks/training/train.ts";
 import { celgc, temporaryFolder } from "./_deno.ts";
 
 /** A file of a graph whose inputs with a dot in their name are weights. */

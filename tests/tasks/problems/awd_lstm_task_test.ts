@@ -16,7 +16,7 @@ import type { Options } from "../../../tasks/options/table.ts";
 import { resolveOptions } from "../../../tasks/options/resolve.ts";
 import { decodeSafetensors } from "../../../tasks/networks/safetensors.ts";
 import { textTask } from "../../../tasks/problems/awd_lstm_task.ts";
-import { train } from "../../../tasks/train.ts";
+import { train } from "../../../tasks/training/train.ts";
 import { temporaryFolder } from "../_deno.ts";
 
 /** A network that is quick, with everything in it that masks and lengths have a part in. */

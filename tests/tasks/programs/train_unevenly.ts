@@ -3,7 +3,7 @@
 import { init } from "../../../runtime/bootstrap/init.ts";
 import { resolveOptions } from "../../../tasks/options/resolve.ts";
 import { newConfig } from "../../../tasks/run/folder.ts";
-import { train } from "../../../tasks/train.ts";
+import { train } from "../../../tasks/training/train.ts";
 import { mlp, mlpTask } from "../_mlp.ts";
 
 const SLOW_MS = 60;

@@ -7,8 +7,8 @@
  * @module
  */
 
-import type { StepSize } from "../optimizers/mod.ts";
-import type { StepResult, SubmittedStep } from "./stepper.ts";
+import type { StepSize } from "../../optimizers/mod.ts";
+import type { StepResult, SubmittedStep } from "./train_step.ts";
 
 /** Most steps that are ahead of their numbers. */
 const MOST_STEPS = 8;

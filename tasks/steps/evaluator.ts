@@ -4,16 +4,16 @@
  * @module
  */
 
-import type { Communicator } from "../runtime/communicator.ts";
-import type { Device, DeviceState } from "../runtime/devices/device.ts";
-import { mean } from "./exchange.ts";
-import { measureGraph, MEASURES, statisticsGraph } from "./networks/graphs.ts";
-import { OptionError } from "./options/kinds.ts";
-import type { Options } from "./options/table.ts";
+import type { Communicator } from "../../runtime/communicator.ts";
+import type { Device, DeviceState } from "../../runtime/devices/device.ts";
+import { mean } from "../rounds/averaging.ts";
+import { measureGraph, MEASURES, statisticsGraph } from "../networks/graphs.ts";
+import { OptionError } from "../options/kinds.ts";
+import type { Options } from "../options/table.ts";
 import { Sessions } from "./sessions.ts";
-import type { Sharing } from "../runtime/once_per_host.ts";
-import type { Stepper } from "./stepper.ts";
-import type { Network, Split, Task } from "./task.ts";
+import type { Sharing } from "../../runtime/once_per_host.ts";
+import type { Stepper } from "./train_step.ts";
+import type { Network, Split, Task } from "../task.ts";
 
 /** What an evaluation found, over all of a split; the same on every rank. */
 export interface Evaluation {

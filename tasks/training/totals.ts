@@ -4,9 +4,9 @@
  * @module
  */
 
-import type { Communicator } from "../runtime/communicator.ts";
-import { type Memory, recallNumber, type Remembers } from "./run/checkpoint.ts";
-import type { Summary } from "./run/metrics.ts";
+import type { Communicator } from "../../runtime/communicator.ts";
+import { type Memory, recallNumber, type Remembers } from "../run/checkpoint.ts";
+import type { Summary } from "../run/metrics.ts";
 
 /** What a tally is told of a step. */
 export interface TalliedStep {

@@ -4,17 +4,17 @@
  * @module
  */
 
-import { encodeModel } from "../models/mod.ts";
+import { encodeModel } from "../../models/mod.ts";
 import type {
   Device,
   DeviceState,
   HostTensor,
   Session,
   Submission,
-} from "../runtime/devices/device.ts";
-import type { JobGraph } from "./networks/graphs.ts";
-import { ALONE, type Sharing } from "../runtime/once_per_host.ts";
-import type { Feeds } from "./task.ts";
+} from "../../runtime/devices/device.ts";
+import type { JobGraph } from "../networks/graphs.ts";
+import { ALONE, type Sharing } from "../../runtime/once_per_host.ts";
+import type { Feeds } from "../task.ts";
 
 /** The length at which a graph is built that takes every other as well. */
 const ANY_LENGTH = 70;

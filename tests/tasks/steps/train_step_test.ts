@@ -1,12 +1,12 @@
 import assert from "node:assert/strict";
-import { celgc } from "../../optimizers/mod.ts";
-import { PLAIN_STEP } from "../../optimizers/clipped_step.ts";
-import { Communicator } from "../../runtime/communicator.ts";
-import { openDevice } from "../../runtime/devices/open.ts";
-import { SingleTransport } from "../../runtime/transport/single_transport.ts";
-import { Exchange } from "../../tasks/exchange.ts";
-import { openStepper } from "../../tasks/stepper.ts";
-import { mlp, mlpTask } from "./_mlp.ts";
+import { celgc } from "../../../optimizers/mod.ts";
+import { PLAIN_STEP } from "../../../optimizers/clipped_step.ts";
+import { Communicator } from "../../../runtime/communicator.ts";
+import { openDevice } from "../../../runtime/devices/open.ts";
+import { SingleTransport } from "../../../runtime/transport/single_transport.ts";
+import { Exchange } from "../../../tasks/rounds/averaging.ts";
+import { openStepper } from "../../../tasks/steps/train_step.ts";
+import { mlp, mlpTask } from "../_mlp.ts";
 
 Deno.test("weights are averaged over the steps from where that begins, and from nowhere before", async () => {
   await using device = await openDevice("cpu");

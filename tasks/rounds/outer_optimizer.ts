@@ -4,8 +4,8 @@
  * @module
  */
 
-import type { OuterStep, StepSize } from "../optimizers/mod.ts";
-import { type Memory, recall, type Remembers } from "./run/checkpoint.ts";
+import type { OuterStep, StepSize } from "../../optimizers/mod.ts";
+import { type Memory, recall, type Remembers } from "../run/checkpoint.ts";
 
 /** One rank's outer optimizer. All ranks hold the same numbers. */
 export class Outer implements Remembers {

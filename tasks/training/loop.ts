@@ -10,29 +10,29 @@ import {
   isClipped,
   stageWise,
   type StepSize,
-} from "../optimizers/mod.ts";
-import type { Communicator } from "../runtime/communicator.ts";
-import { AveragingTrigger } from "./averaging.ts";
+} from "../../optimizers/mod.ts";
+import type { Communicator } from "../../runtime/communicator.ts";
+import { AveragingTrigger } from "./averaging_trigger.ts";
 import {
   type Memory,
   recallNumber,
   type Remembers,
   restoreCheckpoint,
   writeCheckpoint,
-} from "./run/checkpoint.ts";
-import type { Evaluation, Evaluator } from "./evaluator.ts";
-import { distance, type Exchange } from "./exchange.ts";
-import type { MetricsLog, Position, Summary } from "./run/metrics.ts";
-import type { Options } from "./options/table.ts";
-import { Outer } from "./outer.ts";
-import { type Arrived, Overlap } from "./overlap.ts";
-import { Scoreboard } from "./scoreboard.ts";
-import type { Stepper } from "./stepper.ts";
-import { Tally } from "./tally.ts";
-import type { Task } from "./task.ts";
-import { Telemetry } from "./telemetry.ts";
+} from "../run/checkpoint.ts";
+import type { Evaluation, Evaluator } from "../steps/evaluator.ts";
+import { distance, type Exchange } from "../rounds/averaging.ts";
+import type { MetricsLog, Position, Summary } from "../run/metrics.ts";
+import type { Options } from "../options/table.ts";
+import { Outer } from "../rounds/outer_optimizer.ts";
+import { type Arrived, Overlap } from "../rounds/overlapped_averaging.ts";
+import { Scoreboard } from "./evaluations.ts";
+import type { Stepper } from "../steps/train_step.ts";
+import { Tally } from "./totals.ts";
+import type { Task } from "../task.ts";
+import { Telemetry } from "./metric_gather.ts";
 import { checkDrift, checkFinite } from "./training_error.ts";
-import { type Settled, Underway } from "./underway.ts";
+import { type Settled, Underway } from "../steps/in_flight.ts";
 
 /** What the loop drives; all of it is the caller's. */
 export interface LoopParts {

@@ -10,10 +10,10 @@ import {
   averageWeight,
   type Exchange as Plan,
   type StepSize,
-} from "../optimizers/mod.ts";
-import type { Device, DeviceState, HostTensor } from "../runtime/devices/device.ts";
-import { type Memory, recall, recallNumber, type Remembers } from "./run/checkpoint.ts";
-import { type Exchange, norm } from "./exchange.ts";
+} from "../../optimizers/mod.ts";
+import type { Device, DeviceState, HostTensor } from "../../runtime/devices/device.ts";
+import { type Memory, recall, recallNumber, type Remembers } from "../run/checkpoint.ts";
+import { type Exchange, norm } from "../rounds/averaging.ts";
 import {
   applyGraph,
   gradientName,
@@ -21,10 +21,10 @@ import {
   type GraphShape,
   type JobGraph,
   stepGraph,
-} from "./networks/graphs.ts";
+} from "../networks/graphs.ts";
 import { Sessions } from "./sessions.ts";
-import { ALONE, type Sharing } from "../runtime/once_per_host.ts";
-import type { Batch, Network } from "./task.ts";
+import { ALONE, type Sharing } from "../../runtime/once_per_host.ts";
+import type { Batch, Network } from "../task.ts";
 
 /** What a step tells. */
 export interface StepResult {

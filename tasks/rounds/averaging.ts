@@ -5,8 +5,8 @@
  * @module
  */
 
-import type { Communicator } from "../runtime/communicator.ts";
-import { type Memory, recallNumber, type Remembers } from "./run/checkpoint.ts";
+import type { Communicator } from "../../runtime/communicator.ts";
+import { type Memory, recallNumber, type Remembers } from "../run/checkpoint.ts";
 
 /** What the exchanges have cost this rank so far. */
 export interface Traffic {

@@ -1,12 +1,12 @@
 /** SlowMo, DiLoCo and EPISODE on real ranks against their papers' algorithms, written out in float64. */
 
 import assert from "node:assert/strict";
-import { OptionError } from "../../tasks/options/kinds.ts";
-import type { Options } from "../../tasks/options/table.ts";
-import { resolveOptions } from "../../tasks/options/resolve.ts";
-import { samplesOf } from "./_mlp.ts";
-import { initialWeights, lossAndGradient } from "./_serial.ts";
-import { trainMlp } from "./_train_mlp.ts";
+import { OptionError } from "../../../tasks/options/kinds.ts";
+import type { Options } from "../../../tasks/options/table.ts";
+import { resolveOptions } from "../../../tasks/options/resolve.ts";
+import { samplesOf } from "../_mlp.ts";
+import { initialWeights, lossAndGradient } from "../_serial.ts";
+import { trainMlp } from "../_train_mlp.ts";
 
 const RANKS = 4, BATCH = 4, STEPS = 13, INTERVAL = 3, SEED = 5;
 

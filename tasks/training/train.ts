@@ -5,24 +5,24 @@
  */
 
 import { join } from "node:path";
-import type { Algorithm, Exchange as Plan } from "../optimizers/mod.ts";
-import type { Communicator } from "../runtime/communicator.ts";
-import type { VariableSpec } from "../runtime/devices/device.ts";
-import { openDevice } from "../runtime/devices/open.ts";
-import { shareFiles } from "./run/inputs.ts";
-import { openEvaluator } from "./evaluator.ts";
-import { Exchange } from "./exchange.ts";
+import type { Algorithm, Exchange as Plan } from "../../optimizers/mod.ts";
+import type { Communicator } from "../../runtime/communicator.ts";
+import type { VariableSpec } from "../../runtime/devices/device.ts";
+import { openDevice } from "../../runtime/devices/open.ts";
+import { shareFiles } from "../run/inputs.ts";
+import { openEvaluator } from "../steps/evaluator.ts";
+import { Exchange } from "../rounds/averaging.ts";
 import { type Checkpoints, Loop } from "./loop.ts";
 import { TimedLoop } from "./timed_loop.ts";
-import { MetricsLog, type Summary } from "./run/metrics.ts";
-import { encodeTrained, encodeTrainedState } from "./networks/trained_model.ts";
-import type { Options } from "./options/table.ts";
-import { algorithmOf } from "./options/resolve.ts";
-import { FILES, type RunConfig, writeConfig } from "./run/folder.ts";
-import { openJob } from "./problems/open_problem.ts";
-import { openSharing } from "../runtime/once_per_host.ts";
-import { openStepper } from "./stepper.ts";
-import type { Network, Task } from "./task.ts";
+import { MetricsLog, type Summary } from "../run/metrics.ts";
+import { encodeTrained, encodeTrainedState } from "../networks/trained_model.ts";
+import type { Options } from "../options/table.ts";
+import { algorithmOf } from "../options/resolve.ts";
+import { FILES, type RunConfig, writeConfig } from "../run/folder.ts";
+import { openJob } from "../problems/open_problem.ts";
+import { openSharing } from "../../runtime/once_per_host.ts";
+import { openStepper } from "../steps/train_step.ts";
+import type { Network, Task } from "../task.ts";
 
 /** Where a run writes. */
 export interface RunOutput {

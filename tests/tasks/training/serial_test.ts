@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
-import type { StepRecord } from "../../tasks/run/metrics.ts";
-import { initialWeights, type SerialOptions, simulate } from "./_serial.ts";
-import { trainMlp } from "./_train_mlp.ts";
+import type { StepRecord } from "../../../tasks/run/metrics.ts";
+import { initialWeights, type SerialOptions, simulate } from "../_serial.ts";
+import { trainMlp } from "../_train_mlp.ts";
 
 /** Largest difference of two lists of numbers. */
 const difference = (a: number[], b: number[]) => {

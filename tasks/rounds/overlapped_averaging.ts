@@ -5,9 +5,9 @@
  * @module
  */
 
-import { correction } from "../optimizers/overlap.ts";
-import { type Memory, recall, recallNumber, type Remembers } from "./run/checkpoint.ts";
-import { distance, type Exchange, type Exchanging } from "./exchange.ts";
+import { correction } from "../../optimizers/overlap.ts";
+import { type Memory, recall, recallNumber, type Remembers } from "../run/checkpoint.ts";
+import { distance, type Exchange, type Exchanging } from "./averaging.ts";
 
 /** What is known of a round when its average has arrived. */
 export interface Arrived {

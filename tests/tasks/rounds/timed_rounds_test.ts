@@ -1,10 +1,10 @@
 import assert from "node:assert/strict";
-import { permissionsFor } from "../../runtime/devices/open.ts";
-import { launchProgram } from "../../runtime/launcher/launch.ts";
-import { readMetrics, type Summary } from "../../tasks/run/metrics.ts";
-import { resolveOptions } from "../../tasks/options/resolve.ts";
-import { run } from "../claims/_run.ts";
-import { temporaryFolder } from "./_deno.ts";
+import { permissionsFor } from "../../../runtime/devices/open.ts";
+import { launchProgram } from "../../../runtime/launcher/launch.ts";
+import { readMetrics, type Summary } from "../../../tasks/run/metrics.ts";
+import { resolveOptions } from "../../../tasks/options/resolve.ts";
+import { run } from "../../claims/_run.ts";
+import { temporaryFolder } from "../_deno.ts";
 
 const COMMON = { ranks: 3, batchSize: 4, lr: 0.3, clip: 0.2, epochs: 1000, device: "cpu" } as const;
 
@@ -15,7 +15,7 @@ Deno.test("ranks of unequal speed take unequal numbers of steps between two roun
   let printed = "";
   const { code, failure } = await launchProgram({
     ranks,
-    program: new URL("./programs/train_unevenly.ts", import.meta.url),
+    program: new URL("../programs/train_unevenly.ts", import.meta.url),
     args: [JSON.stringify(options), folder.path],
     permissions: [
       ...permissionsFor("cpu"),

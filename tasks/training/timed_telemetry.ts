@@ -4,8 +4,8 @@
  * @module
  */
 
-import type { Communicator } from "../runtime/communicator.ts";
-import type { MetricsLog, Position, StepRecord } from "./run/metrics.ts";
+import type { Communicator } from "../../runtime/communicator.ts";
+import type { MetricsLog, Position, StepRecord } from "../run/metrics.ts";
 
 /** What a rank says of a step: a record without its kind and its rank. */
 export type TimedStep = Omit<StepRecord, "type" | "rank">;

@@ -4,9 +4,9 @@
  * @module
  */
 
-import type { Evaluation } from "./evaluator.ts";
-import type { Scores } from "./run/metrics.ts";
-import type { Split, Task } from "./task.ts";
+import type { Evaluation } from "../steps/evaluator.ts";
+import type { Scores } from "../run/metrics.ts";
+import type { Split, Task } from "../task.ts";
 
 /** What a split's evaluations are kept under. */
 export function splitKey({ name }: Split): string {

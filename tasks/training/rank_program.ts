@@ -5,14 +5,14 @@
  * @module
  */
 
-import type { Communicator } from "../runtime/communicator.ts";
-import { PeerLostError } from "../runtime/base/errors.ts";
-import { init, reasonOf } from "../runtime/bootstrap/init.ts";
-import { CheckpointError } from "./run/checkpoint.ts";
-import { DataError } from "./data/data_error.ts";
-import { OptionError } from "./options/kinds.ts";
-import type { Options } from "./options/table.ts";
-import { readConfig } from "./run/folder.ts";
+import type { Communicator } from "../../runtime/communicator.ts";
+import { PeerLostError } from "../../runtime/base/errors.ts";
+import { init, reasonOf } from "../../runtime/bootstrap/init.ts";
+import { CheckpointError } from "../run/checkpoint.ts";
+import { DataError } from "../data/data_error.ts";
+import { OptionError } from "../options/kinds.ts";
+import type { Options } from "../options/table.ts";
+import { readConfig } from "../run/folder.ts";
 import { train } from "./train.ts";
 import { TrainingError } from "./training_error.ts";
 

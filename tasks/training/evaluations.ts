@@ -4,14 +4,14 @@
  * @module
  */
 
-import type { Communicator } from "../runtime/communicator.ts";
-import type { Memory, Remembers } from "./run/checkpoint.ts";
-import type { Evaluation, Evaluator } from "./evaluator.ts";
-import type { MetricsLog, Position, Scores, Summary } from "./run/metrics.ts";
-import type { Options } from "./options/table.ts";
+import type { Communicator } from "../../runtime/communicator.ts";
+import type { Memory, Remembers } from "../run/checkpoint.ts";
+import type { Evaluation, Evaluator } from "../steps/evaluator.ts";
+import type { MetricsLog, Position, Scores, Summary } from "../run/metrics.ts";
+import type { Options } from "../options/table.ts";
 import { scoresOf, splitKey } from "./scores.ts";
-import type { Stepper } from "./stepper.ts";
-import type { Task } from "./task.ts";
+import type { Stepper } from "../steps/train_step.ts";
+import type { Task } from "../task.ts";
 import { checkEvaluation } from "./training_error.ts";
 
 /** What a scoreboard is made of; all of it is the caller's. */

@@ -1,16 +1,20 @@
 /** Steps that are submitted ahead of their numbers are the steps that are taken one by one. */
 
 import assert from "node:assert/strict";
-import { celgc } from "../../optimizers/mod.ts";
-import type { DeviceKind } from "../../runtime/devices/device.ts";
-import { openDevice } from "../../runtime/devices/open.ts";
-import { init } from "../../runtime/bootstrap/init.ts";
-import { Exchange } from "../../tasks/exchange.ts";
-import type { MetricRecord } from "../../tasks/run/metrics.ts";
-import { openStepper, type StepResult, type SubmittedStep } from "../../tasks/stepper.ts";
-import { hasWebGpu, webGpuNote } from "../_web_gpu.ts";
-import { mlp, mlpTask } from "./_mlp.ts";
-import { trainMlp } from "./_train_mlp.ts";
+import { celgc } from "../../../optimizers/mod.ts";
+import type { DeviceKind } from "../../../runtime/devices/device.ts";
+import { openDevice } from "../../../runtime/devices/open.ts";
+import { init } from "../../../runtime/bootstrap/init.ts";
+import { Exchange } from "../../../tasks/rounds/averaging.ts";
+import type { MetricRecord } from "../../../tasks/run/metrics.ts";
+import {
+  openStepper,
+  type StepResult,
+  type SubmittedStep,
+} from "../../../tasks/steps/train_step.ts";
+import { hasWebGpu, webGpuNote } from "../../_web_gpu.ts";
+import { mlp, mlpTask } from "../_mlp.ts";
+import { trainMlp } from "../_train_mlp.ts";
 
 const SIZE = { learningRate: 0.8, clipThreshold: 0.3 }, BATCH = 4;
 

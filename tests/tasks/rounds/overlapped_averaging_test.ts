@@ -1,15 +1,22 @@
 /** Overlapped averaging on real ranks against the algorithm taken serially, by hand. */
 
 import assert from "node:assert/strict";
-import { celgc, diloco, episode, naiveParallel, overlapped, single } from "../../optimizers/mod.ts";
-import { openDevice } from "../../runtime/devices/open.ts";
-import { init } from "../../runtime/bootstrap/init.ts";
-import { Exchange } from "../../tasks/exchange.ts";
-import { OptionError } from "../../tasks/options/kinds.ts";
-import { resolveOptions } from "../../tasks/options/resolve.ts";
-import { openStepper, type StepResult } from "../../tasks/stepper.ts";
-import { mlp, mlpTask } from "./_mlp.ts";
-import { trainMlp } from "./_train_mlp.ts";
+import {
+  celgc,
+  diloco,
+  episode,
+  naiveParallel,
+  overlapped,
+  single,
+} from "../../../optimizers/mod.ts";
+import { openDevice } from "../../../runtime/devices/open.ts";
+import { init } from "../../../runtime/bootstrap/init.ts";
+import { Exchange } from "../../../tasks/rounds/averaging.ts";
+import { OptionError } from "../../../tasks/options/kinds.ts";
+import { resolveOptions } from "../../../tasks/options/resolve.ts";
+import { openStepper, type StepResult } from "../../../tasks/steps/train_step.ts";
+import { mlp, mlpTask } from "../_mlp.ts";
+import { trainMlp } from "../_train_mlp.ts";
 
 const RANKS = 3, BATCH = 4, STEPS = 13, INTERVAL = 3, SEED = 5, LR = 0.8, CLIP = 0.3;
 

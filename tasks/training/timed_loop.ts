@@ -9,13 +9,13 @@
  * @module
  */
 
-import { drawParticipants, isClipped, stageWise, type TimedRounds } from "../optimizers/mod.ts";
-import { AveragingTrigger } from "./averaging.ts";
-import { distance } from "./exchange.ts";
+import { drawParticipants, isClipped, stageWise, type TimedRounds } from "../../optimizers/mod.ts";
+import { AveragingTrigger } from "./averaging_trigger.ts";
+import { distance } from "../rounds/averaging.ts";
 import type { LoopParts } from "./loop.ts";
-import type { Position, Summary } from "./run/metrics.ts";
-import { Scoreboard } from "./scoreboard.ts";
-import { Tally } from "./tally.ts";
+import type { Position, Summary } from "../run/metrics.ts";
+import { Scoreboard } from "./evaluations.ts";
+import { Tally } from "./totals.ts";
 import { TimedTelemetry } from "./timed_telemetry.ts";
 import { checkDrift, checkFinite } from "./training_error.ts";
 

@@ -5,8 +5,8 @@
  * @module
  */
 
-import type { Communicator } from "../runtime/communicator.ts";
-import type { MetricsLog, Position, RoundRecord, StepRecord } from "./run/metrics.ts";
+import type { Communicator } from "../../runtime/communicator.ts";
+import type { MetricsLog, Position, RoundRecord, StepRecord } from "../run/metrics.ts";
 
 /** What is the same on every rank at one step; the rest of a record is each rank's own. */
 export interface Common {

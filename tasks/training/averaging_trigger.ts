@@ -4,8 +4,8 @@
  * @module
  */
 
-import { nonMonotoneTrigger } from "../optimizers/mod.ts";
-import { type Memory, recallNumber, type Remembers } from "./run/checkpoint.ts";
+import { nonMonotoneTrigger } from "../../optimizers/mod.ts";
+import { type Memory, recallNumber, type Remembers } from "../run/checkpoint.ts";
 
 /** The losses of the evaluations so far. All ranks hold the same numbers. */
 export class AveragingTrigger implements Remembers {
