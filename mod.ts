@@ -115,6 +115,6 @@ export { sweep, type SweepOptions, type SweepRun } from "./tasks/sweep/sweep.ts"
 // Reports.
 export type { FigureImage } from "./tasks/report/images.ts";
 export { report, type ReportOptions, type ReportOutcome } from "./tasks/report/report.ts";
-export { ReportError } from "./tasks/report/report_error.ts";
+export { ReportError } from "./tasks/logs/log_error.ts";
 export type { ReportedRun, ReportedScore } from "./tasks/report/summary.ts";
 export { type ReportServer, type WatchOptions, watchReport } from "./tasks/report/watch.ts";

@@ -1,5 +1,5 @@
 import { integer, OptionError, text, toggle } from "../options/kinds.ts";
-import { ReportError } from "../report/report_error.ts";
+import { ReportError } from "../logs/log_error.ts";
 import { report, titleOf } from "../report/report.ts";
 import { watchReport } from "../report/watch.ts";
 import type { CommandSpec } from "./command_line.ts";

@@ -4,9 +4,9 @@
  * @module
  */
 
-import { findBaseline } from "../sweep/baseline.ts";
+import { findBaseline } from "../logs/baseline.ts";
 import { writeValue } from "./chart_style.ts";
-import type { RunLog } from "./run_log.ts";
+import type { RunLog } from "../logs/run_log.ts";
 import { labelRuns, optionsIn, type Place, placesOf } from "./labels.ts";
 import type { BarFigure, LineFigure, PageData, PageFigure, PageSeries } from "./page_data.ts";
 import {
@@ -17,7 +17,7 @@ import {
   roundCurves,
   stepCurves,
   type Track,
-} from "./series.ts";
+} from "../logs/series.ts";
 import { type ReportedRun, summarise, type Summarised } from "./summary.ts";
 
 /** Points of one curve, at most: enough for a screen, few enough for a page of many runs. */

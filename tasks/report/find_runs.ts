@@ -1,4 +1,4 @@
-import { ReportError } from "./report_error.ts";
+import { ReportError } from "../logs/log_error.ts";
 
 /** How far below a given folder runs are looked for: `sweep/cells/<cell>`. */
 const DEPTH = 3;

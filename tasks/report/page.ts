@@ -13,7 +13,7 @@ import { CLIENT_FUNCTIONS } from "./page_client.ts";
 import { FIGURE_FUNCTIONS } from "./page_figures.ts";
 import { STATE_FUNCTIONS } from "./page_state.ts";
 import { PAGE_STYLE } from "./page_style.ts";
-import type { RunLog } from "./run_log.ts";
+import type { RunLog } from "../logs/run_log.ts";
 import type { ReportedRun } from "./summary.ts";
 
 /** The functions of the page's script. */

@@ -18,7 +18,7 @@ import {
   makeSwatch,
   type PageState,
 } from "./page_state.ts";
-import type { AxisKey } from "./series.ts";
+import type { AxisKey } from "../logs/series.ts";
 
 /**
  * Starts the page: reads its data, draws, and with `watch` asks for fresh data from time to time.

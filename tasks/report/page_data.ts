@@ -5,7 +5,7 @@
  * @module
  */
 
-import type { AxisKey, Track } from "./series.ts";
+import type { AxisKey, Track } from "../logs/series.ts";
 
 /** How a figure's values are written. */
 export type ValueFormat = "number" | "percent" | "bytes" | "seconds";

@@ -10,7 +10,7 @@
 import type { ChartOption } from "./chart_option.ts";
 import { runStyle } from "./chart_style.ts";
 import type { PageData } from "./page_data.ts";
-import type { AxisKey } from "./series.ts";
+import type { AxisKey } from "../logs/series.ts";
 
 /** What the page uses of the chart library. */
 export interface ChartLibrary {

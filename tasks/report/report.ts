@@ -3,8 +3,8 @@ import { reportData } from "./figures.ts";
 import { findRuns } from "./find_runs.ts";
 import { type FigureImage, writeImages } from "./images.ts";
 import { problemsOf, renderPage } from "./page.ts";
-import { ReportError } from "./report_error.ts";
-import { RunLog } from "./run_log.ts";
+import { ReportError } from "../logs/log_error.ts";
+import { RunLog } from "../logs/run_log.ts";
 import type { ReportedRun } from "./summary.ts";
 
 /** How a report is made. */

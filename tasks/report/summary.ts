@@ -1,6 +1,6 @@
-import { paceOf, speedup, speedupToLoss } from "../sweep/pace.ts";
-import type { RunLog } from "./run_log.ts";
-import type { Curve, StepCurves } from "./series.ts";
+import { paceOf, speedup, speedupToLoss } from "../logs/pace.ts";
+import type { RunLog } from "../logs/run_log.ts";
+import type { Curve, StepCurves } from "../logs/series.ts";
 
 /** What a run came to, as far as it is logged. Numbers that the log cannot tell are NaN. */
 export interface ReportedRun {

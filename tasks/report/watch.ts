@@ -7,8 +7,8 @@
 import { type ReportData, reportData } from "./figures.ts";
 import { findRuns } from "./find_runs.ts";
 import { type PageParts, renderPage, renderParts } from "./page.ts";
-import { ReportError } from "./report_error.ts";
-import { RunLog } from "./run_log.ts";
+import { ReportError } from "../logs/log_error.ts";
+import { RunLog } from "../logs/run_log.ts";
 
 /** How a report is served. */
 export interface WatchOptions {

@@ -7,11 +7,11 @@
 
 import { join, relative } from "node:path";
 import { type MetricRecord, readMetrics, type Summary } from "../run/metrics.ts";
-import { RunLog } from "../report/run_log.ts";
+import { RunLog } from "../logs/run_log.ts";
 import { FILES, readConfig } from "../run/folder.ts";
-import { findBaseline } from "./baseline.ts";
+import { findBaseline } from "../logs/baseline.ts";
 import type { Cell } from "./cells.ts";
-import { type Pace, paceOf, speedup, speedupToLoss } from "./pace.ts";
+import { type Pace, paceOf, speedup, speedupToLoss } from "../logs/pace.ts";
 
 /** What a cell came to. */
 export interface CellResult {

@@ -1,4 +1,4 @@
-import { ReportError } from "./report_error.ts";
+import { ReportError } from "./log_error.ts";
 
 /**
  * What the report keeps of one `step` line. A loss or norm that was not finite (`null` in JSON) is

@@ -7,8 +7,8 @@ import {
   readConfig,
   ROUND_FIELDS,
   STEP_FIELDS,
-} from "./log_lines.ts";
-import { ReportError } from "./report_error.ts";
+} from "./_log_lines.ts";
+import { ReportError } from "./log_error.ts";
 
 const CHUNK_BYTES = 1 << 20;
 

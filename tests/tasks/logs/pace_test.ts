@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
-import { findBaseline, type Place } from "../../../tasks/sweep/baseline.ts";
-import { type Pace, secondsToLoss, speedup, speedupToLoss } from "../../../tasks/sweep/pace.ts";
+import { findBaseline, type Place } from "../../../tasks/logs/baseline.ts";
+import { type Pace, secondsToLoss, speedup, speedupToLoss } from "../../../tasks/logs/pace.ts";
 
 /** A run of `steps` steps, ten an epoch, whose loss is 1/t. */
 const pace = (steps: number, secondsPerStep: number, loss = (t: number) => 1 / t): Pace => {

@@ -4,8 +4,8 @@
  * @module
  */
 
-import type { RunLog } from "../report/run_log.ts";
-import { trainingSeconds } from "../report/series.ts";
+import type { RunLog } from "./run_log.ts";
+import { trainingSeconds } from "./series.ts";
 
 /** A run step by step: entry i is the state after its step i + 1. */
 export interface Pace {
