@@ -68,7 +68,7 @@ export * from "./tasks/data/mod.ts";
 
 // The trainer.
 export { CheckpointError } from "./tasks/run/checkpoint.ts";
-export { launch, type LaunchOptions, type Run, RunFailedError } from "./tasks/launch.ts";
+export { launch, type LaunchOptions, type Run, RunFailedError } from "./tasks/launch/launch.ts";
 export {
   type EvalRecord,
   type MetricRecord,
@@ -94,7 +94,7 @@ export { defaultOptions } from "./tasks/options/table.ts";
 export { type Preset, PRESET_NAMES, type PresetName, PRESETS } from "./tasks/options/presets.ts";
 export { algorithmOf, resolveOptions } from "./tasks/options/resolve.ts";
 export { type Plan, type RunConfig } from "./tasks/run/folder.ts";
-export type { ViewKind } from "./tasks/run_view.ts";
+export type { ViewKind } from "./tasks/launch/view.ts";
 export { imageTask, type ImageTaskOptions } from "./tasks/problems/image_task.ts";
 export type { Batch, Feeds, Network, PredictOptions, Split, Task } from "./tasks/task.ts";
 export { type RunOutput, train, type Trained, type TrainParts } from "./tasks/training/train.ts";

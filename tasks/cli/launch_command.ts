@@ -1,11 +1,11 @@
 import { launchProgram } from "../../runtime/launcher/launch.ts";
 import { CheckpointError } from "../run/checkpoint.ts";
-import { launch, RunFailedError } from "../launch.ts";
+import { launch, RunFailedError } from "../launch/launch.ts";
 import { OptionError } from "../options/kinds.ts";
 import { type OptionName, OPTIONS, type Options, PROCESSES } from "../options/table.ts";
 import { asOptionError, tlsOf } from "../options/resolve.ts";
-import { viewKind } from "../run_view.ts";
-import { formatSummary } from "../summary_text.ts";
+import { viewKind } from "../launch/view.ts";
+import { formatSummary } from "../launch/summary_text.ts";
 import type { CommandSpec } from "./command_line.ts";
 
 const EPILOGUE = `Without PROGRAM it trains, by default a small network on generated images.

@@ -1,9 +1,9 @@
 import { type OptionSpec, toggle } from "../options/kinds.ts";
-import { RunFailedError } from "../launch.ts";
+import { RunFailedError } from "../launch/launch.ts";
 import { OPTIONS, type Options } from "../options/table.ts";
 import { plan } from "../plan/plan.ts";
 import { formatPlan } from "../plan/table.ts";
-import { viewKind } from "../run_view.ts";
+import { viewKind } from "../launch/view.ts";
 import type { CommandSpec } from "./command_line.ts";
 
 const EPILOGUE =

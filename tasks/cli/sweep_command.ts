@@ -1,7 +1,7 @@
 import { join } from "node:path";
 import { OptionError, type OptionSpec, toggle } from "../options/kinds.ts";
 import { OPTIONS } from "../options/table.ts";
-import { viewKind } from "../run_view.ts";
+import { viewKind } from "../launch/view.ts";
 import { axisOptions, type Swept } from "../sweep/axes.ts";
 import { CellFolders } from "../sweep/cell_folder.ts";
 import { planCells } from "../sweep/cells.ts";

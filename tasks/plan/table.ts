@@ -5,8 +5,8 @@
  */
 
 import { loadTables } from "../../deps.ts";
-import { formatBytes } from "../summary_text.ts";
-import { PLAIN_TABLE } from "../plain_table.ts";
+import { formatBytes } from "../launch/summary_text.ts";
+import { PLAIN_TABLE } from "../launch/plain_table.ts";
 import type { RunPlan } from "./plan.ts";
 
 /** The table, and below it what it rests on. */

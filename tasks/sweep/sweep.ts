@@ -6,9 +6,9 @@
 
 import { join, resolve } from "node:path";
 import { DataError } from "../data/data_error.ts";
-import { launch, RunFailedError } from "../launch.ts";
+import { launch, RunFailedError } from "../launch/launch.ts";
 import { OptionError } from "../options/kinds.ts";
-import type { ViewKind } from "../run_view.ts";
+import type { ViewKind } from "../launch/view.ts";
 import type { Swept } from "./axes.ts";
 import {
   beginCell,

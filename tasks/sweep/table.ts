@@ -7,8 +7,8 @@
 import { relative } from "node:path";
 import { loadCsv, loadTables } from "../../deps.ts";
 import type { Summary } from "../run/metrics.ts";
-import { PLAIN_TABLE } from "../plain_table.ts";
-import { formatBytes, formatPerplexity } from "../summary_text.ts";
+import { PLAIN_TABLE } from "../launch/plain_table.ts";
+import { formatBytes, formatPerplexity } from "../launch/summary_text.ts";
 import { showValue } from "./cells.ts";
 import type { CellResult } from "./results.ts";
 

@@ -5,10 +5,10 @@
  * @module
  */
 
-import { openBars } from "../bars.ts";
+import { openBars } from "../launch/bars.ts";
 import type { MetricRecord, Summary } from "../run/metrics.ts";
-import type { ViewKind } from "../run_view.ts";
-import { formatPerplexity } from "../summary_text.ts";
+import type { ViewKind } from "../launch/view.ts";
+import { formatPerplexity } from "../launch/summary_text.ts";
 import type { Cell } from "./cells.ts";
 import type { CellOutcome } from "./results.ts";
 

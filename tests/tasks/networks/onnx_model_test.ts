@@ -6,7 +6,7 @@ import type { DeviceKind, HostTensor } from "../../../runtime/devices/device.ts"
 import { openDevice } from "../../../runtime/devices/open.ts";
 import { Random } from "../../../runtime/base/random.ts";
 import { measureGraph, stepGraph } from "../../../tasks/networks/graphs.ts";
-import { launch, type LaunchOptions, type Run } from "../../../tasks/launch.ts";
+import { launch, type LaunchOptions, type Run } from "../../../tasks/launch/launch.ts";
 import type { StepRecord } from "../../../tasks/run/metrics.ts";
 import {
   type DataShape,

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { loadOnnxRuntimeNode } from "../../../deps.ts";
 import { encodeModel, Graph } from "../../../models/mod.ts";
-import { launch } from "../../../tasks/launch.ts";
+import { launch } from "../../../tasks/launch/launch.ts";
 import { findModel, weightsOf } from "../../../tasks/networks/graphs.ts";
 import { OptionError } from "../../../tasks/options/kinds.ts";
 import { decodeSafetensors, encodeSafetensors } from "../../../tasks/networks/safetensors.ts";

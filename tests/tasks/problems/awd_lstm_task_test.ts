@@ -10,7 +10,7 @@ import { SingleTransport } from "../../../runtime/transport/single_transport.ts"
 import { generateText } from "../../../tasks/data/text/generated_text.ts";
 import { createTextSampler } from "../../../tasks/data/text/text_sampler.ts";
 import { awdLstmNetwork, awdLstmOf } from "../../../tasks/networks/awd_lstm.ts";
-import { launch } from "../../../tasks/launch.ts";
+import { launch } from "../../../tasks/launch/launch.ts";
 import { readMetrics, type StepRecord } from "../../../tasks/run/metrics.ts";
 import type { Options } from "../../../tasks/options/table.ts";
 import { resolveOptions } from "../../../tasks/options/resolve.ts";

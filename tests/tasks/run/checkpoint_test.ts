@@ -1,6 +1,11 @@
 import assert from "node:assert/strict";
 import { CheckpointError, checkpointSteps } from "../../../tasks/run/checkpoint.ts";
-import { launch, type LaunchOptions, type Run, RunFailedError } from "../../../tasks/launch.ts";
+import {
+  launch,
+  type LaunchOptions,
+  type Run,
+  RunFailedError,
+} from "../../../tasks/launch/launch.ts";
 import { type MetricRecord, readMetrics, type StepRecord } from "../../../tasks/run/metrics.ts";
 import { OptionError } from "../../../tasks/options/kinds.ts";
 import { decodeSafetensors } from "../../../tasks/networks/safetensors.ts";

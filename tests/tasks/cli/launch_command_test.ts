@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
-import { OPTIONS } from "../../tasks/options/table.ts";
-import { celgc, ROOT, temporaryFolder } from "./_deno.ts";
+import { OPTIONS } from "../../../tasks/options/table.ts";
+import { celgc, ROOT, temporaryFolder } from "../_deno.ts";
 
 const SMALL = "--ranks 2 --max-steps 4 --train-size 100 --test-size 20 --device cpu".split(" ");
 

@@ -5,10 +5,10 @@
  */
 
 import { join } from "node:path";
-import { type MetricRecord, MetricsTail, type SummaryRecord } from "./run/metrics.ts";
-import { FILES, readConfig } from "./run/folder.ts";
-import { openView, type RunView, type ViewKind } from "./run_view.ts";
-import { kindOf } from "./options/defaults.ts";
+import { type MetricRecord, MetricsTail, type SummaryRecord } from "../run/metrics.ts";
+import { FILES, readConfig } from "../run/folder.ts";
+import { openView, type RunView, type ViewKind } from "./view.ts";
+import { kindOf } from "../options/defaults.ts";
 
 /** Milliseconds between two looks at the metrics of a run that goes on. */
 const POLL_MS = 100;

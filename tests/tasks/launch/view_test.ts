@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { ROOT, temporaryFolder } from "./_deno.ts";
+import { ROOT, temporaryFolder } from "../_deno.ts";
 
 /** util-linux's script(1) gives a program a terminal. */
 const hasTerminal = await new Deno.Command("script", { args: ["--version"], stdout: "null" })

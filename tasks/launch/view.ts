@@ -7,7 +7,7 @@
 
 import { openBars } from "./bars.ts";
 import { formatPerplexity } from "./summary_text.ts";
-import type { EvalRecord, MetricRecord, RoundRecord, StepRecord } from "./run/metrics.ts";
+import type { EvalRecord, MetricRecord, RoundRecord, StepRecord } from "../run/metrics.ts";
 
 /** How much is shown. */
 export type ViewKind = "bar" | "lines" | "silent";

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { deno, ROOT, temporaryFolder } from "./_deno.ts";
+import { deno, ROOT, temporaryFolder } from "../_deno.ts";
 
 /** Serves the repository's files as a web server does. */
 function serveRepository(): Deno.HttpServer<Deno.NetAddr> {

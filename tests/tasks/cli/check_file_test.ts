@@ -1,11 +1,11 @@
 import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
-import { create, fromBinary, onnx, toBinary } from "../../deps.ts";
-import { encodeModel, Graph } from "../../models/mod.ts";
-import { checkFile } from "../../tasks/cli/check_file.ts";
-import { readNetwork } from "../../tasks/networks/onnx_model.ts";
-import { OptionError } from "../../tasks/options/kinds.ts";
-import { celgc, temporaryFolder } from "./_deno.ts";
+import { create, fromBinary, onnx, toBinary } from "../../../deps.ts";
+import { encodeModel, Graph } from "../../../models/mod.ts";
+import { checkFile } from "../../../tasks/cli/check_file.ts";
+import { readNetwork } from "../../../tasks/networks/onnx_model.ts";
+import { OptionError } from "../../../tasks/options/kinds.ts";
+import { celgc, temporaryFolder } from "../_deno.ts";
 
 /** A small network as a file; `change` puts into it what the builder does not. */
 function networkFile(change: (model: onnx.ModelProto) => void = () => {}): Uint8Array {

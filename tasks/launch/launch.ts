@@ -5,32 +5,32 @@
  */
 
 import { resolve } from "node:path";
-import type { DeviceKind } from "../runtime/devices/device.ts";
-import { permissionsFor, resolveDevice } from "../runtime/devices/open.ts";
+import type { DeviceKind } from "../../runtime/devices/device.ts";
+import { permissionsFor, resolveDevice } from "../../runtime/devices/open.ts";
 import {
   type LaunchOutcome,
   launchProgram,
   type LaunchProgramOptions,
-} from "../runtime/launcher/launch.ts";
-import { checkOptions } from "../runtime/launcher/options.ts";
-import { checkFiles, gatherFiles, keepFiles } from "./run/inputs.ts";
-import type { DownloadProgress } from "./data/sources/download.ts";
+} from "../../runtime/launcher/launch.ts";
+import { checkOptions } from "../../runtime/launcher/options.ts";
+import { checkFiles, gatherFiles, keepFiles } from "../run/inputs.ts";
+import type { DownloadProgress } from "../data/sources/download.ts";
 import { Follower } from "./follower.ts";
-import type { MetricRecord, Summary } from "./run/metrics.ts";
-import { networkName } from "./networks/onnx_model.ts";
-import { OptionError } from "./options/kinds.ts";
-import type { Options } from "./options/table.ts";
-import { asOptionError, resolveOptions, tlsOf } from "./options/resolve.ts";
+import type { MetricRecord, Summary } from "../run/metrics.ts";
+import { networkName } from "../networks/onnx_model.ts";
+import { OptionError } from "../options/kinds.ts";
+import type { Options } from "../options/table.ts";
+import { asOptionError, resolveOptions, tlsOf } from "../options/resolve.ts";
 import { RankLines } from "./rank_lines.ts";
-import { findRun, rewind } from "./run/resume.ts";
+import { findRun, rewind } from "../run/resume.ts";
 import {
   makeRunDirectory,
   newConfig,
   readConfig,
   type RunConfig,
   writeConfig,
-} from "./run/folder.ts";
-import type { ViewKind } from "./run_view.ts";
+} from "../run/folder.ts";
+import type { ViewKind } from "./view.ts";
 
 /** How to start a run: any option by its name in code, and what code alone can say. */
 export interface LaunchOptions extends Partial<Options> {
@@ -132,7 +132,7 @@ export async function launch(given: LaunchOptions = {}): Promise<Run> {
   }
 }
 
-const TRAINER = new URL(import.meta.resolve("./training/rank_program.ts"));
+const TRAINER = new URL(import.meta.resolve("../training/rank_program.ts"));
 
 /** Refuses what the launcher would refuse, before anything is written. */
 async function checkLaunch(options: Options): Promise<void> {
@@ -202,7 +202,7 @@ export function processesOf(
 export async function findData(options: Options, kind: ViewKind): Promise<string> {
   const folder = resolve(options.data!);
   if (options.download) {
-    const sources = await import("./data/sources/sources.ts");
+    const sources = await import("../data/sources/sources.ts");
     const { downloadCifar10, downloadPennTreebank, downloadWikiText2 } = sources;
     const onProgress = downloadLines(kind);
     switch (options.task) {

@@ -1,11 +1,16 @@
 import assert from "node:assert/strict";
-import { loadOnnxRuntimeNode } from "../../deps.ts";
-import { generateImages } from "../../tasks/data/images/generated_images.ts";
-import { normaliseBatch } from "../../tasks/data/images/augment.ts";
-import { launch, type LaunchOptions, type Run, RunFailedError } from "../../tasks/launch.ts";
-import { type MetricRecord, readMetrics, type StepRecord } from "../../tasks/run/metrics.ts";
-import { OptionError } from "../../tasks/options/kinds.ts";
-import { temporaryFolder } from "./_deno.ts";
+import { loadOnnxRuntimeNode } from "../../../deps.ts";
+import { generateImages } from "../../../tasks/data/images/generated_images.ts";
+import { normaliseBatch } from "../../../tasks/data/images/augment.ts";
+import {
+  launch,
+  type LaunchOptions,
+  type Run,
+  RunFailedError,
+} from "../../../tasks/launch/launch.ts";
+import { type MetricRecord, readMetrics, type StepRecord } from "../../../tasks/run/metrics.ts";
+import { OptionError } from "../../../tasks/options/kinds.ts";
+import { temporaryFolder } from "../_deno.ts";
 
 /** A run of seconds: 2 ranks, 10 steps, 3 rounds. */
 const SMALL = {

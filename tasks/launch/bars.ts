@@ -5,7 +5,7 @@
  */
 
 import process from "node:process";
-import { loadProgressBars } from "../deps.ts";
+import { loadProgressBars } from "../../deps.ts";
 
 /** Opens an area for bars and for lines above them; whoever opens it stops it. */
 export async function openBars(format: string) {

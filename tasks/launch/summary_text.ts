@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { Summary } from "./run/metrics.ts";
+import type { Summary } from "../run/metrics.ts";
 
 const percent = (share: number, digits = 1) => `${(100 * share).toFixed(digits)} %`;
 

@@ -1,18 +1,18 @@
 import assert from "node:assert/strict";
-import { loadOnnxRuntimeNode } from "../../deps.ts";
-import { generateText } from "../../tasks/data/text/generated_text.ts";
-import { weightsOf } from "../../tasks/networks/graphs.ts";
-import { awdLstmNetwork, awdLstmOf } from "../../tasks/networks/awd_lstm.ts";
-import { launch, type LaunchOptions } from "../../tasks/launch.ts";
-import { type EvalRecord, readMetrics, type StepRecord } from "../../tasks/run/metrics.ts";
-import { report } from "../../tasks/report/report.ts";
-import { resolveOptions } from "../../tasks/options/resolve.ts";
-import { encodeSafetensors } from "../../tasks/networks/safetensors.ts";
-import { sweep } from "../../tasks/sweep/sweep.ts";
-import { formatTable } from "../../tasks/sweep/table.ts";
-import { stateDict } from "../../tasks/networks/state_dict.ts";
-import { celgc, temporaryFolder } from "./_deno.ts";
-import { hasWebGpu, webGpuNote } from "../_web_gpu.ts";
+import { loadOnnxRuntimeNode } from "../../../deps.ts";
+import { generateText } from "../../../tasks/data/text/generated_text.ts";
+import { weightsOf } from "../../../tasks/networks/graphs.ts";
+import { awdLstmNetwork, awdLstmOf } from "../../../tasks/networks/awd_lstm.ts";
+import { launch, type LaunchOptions } from "../../../tasks/launch/launch.ts";
+import { type EvalRecord, readMetrics, type StepRecord } from "../../../tasks/run/metrics.ts";
+import { report } from "../../../tasks/report/report.ts";
+import { resolveOptions } from "../../../tasks/options/resolve.ts";
+import { encodeSafetensors } from "../../../tasks/networks/safetensors.ts";
+import { sweep } from "../../../tasks/sweep/sweep.ts";
+import { formatTable } from "../../../tasks/sweep/table.ts";
+import { stateDict } from "../../../tasks/networks/state_dict.ts";
+import { celgc, temporaryFolder } from "../_deno.ts";
+import { hasWebGpu, webGpuNote } from "../../_web_gpu.ts";
 
 /** Words of a generated text. */
 const WORDS = 176;

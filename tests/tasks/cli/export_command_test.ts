@@ -1,10 +1,10 @@
 import assert from "node:assert/strict";
-import { loadOnnxRuntimeNode } from "../../deps.ts";
-import { encodeModel, Graph } from "../../models/mod.ts";
-import { findModel, weightsOf } from "../../tasks/networks/graphs.ts";
-import { launch } from "../../tasks/launch.ts";
-import { decodeSafetensors } from "../../tasks/networks/safetensors.ts";
-import { celgc, temporaryFolder } from "./_deno.ts";
+import { loadOnnxRuntimeNode } from "../../../deps.ts";
+import { encodeModel, Graph } from "../../../models/mod.ts";
+import { findModel, weightsOf } from "../../../tasks/networks/graphs.ts";
+import { launch } from "../../../tasks/launch/launch.ts";
+import { decodeSafetensors } from "../../../tasks/networks/safetensors.ts";
+import { celgc, temporaryFolder } from "../_deno.ts";
 
 const BATCH = 3;
 
