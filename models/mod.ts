@@ -13,9 +13,14 @@ export {
   type AwdLstmConfig,
   type AwdLstmDropout,
   type AwdLstmOptions,
-} from "./awd_lstm.ts";
-export type { AwdLstmFeeds, StretchOptions, TensorFeeds, TextStretch } from "./awd_lstm_feeds.ts";
-export type { FloatTensor, MaskKey } from "./dropout.ts";
+} from "./architectures/awd_lstm.ts";
+export type {
+  AwdLstmFeeds,
+  StretchOptions,
+  TensorFeeds,
+  TextStretch,
+} from "./architectures/awd_lstm_feeds.ts";
+export type { FloatTensor, MaskKey } from "./architectures/dropout.ts";
 export { encodeModel, type EncodeOptions, OPSET } from "./encode.ts";
 export type { ConvOptions, Operand, Shorthand } from "./_shorthand.ts";
 export type { Body } from "./body.ts";
@@ -37,7 +42,7 @@ export {
   kaimingNormal,
   LayerBuilder,
   uniform,
-} from "./layers.ts";
+} from "./architectures/layers.ts";
 export { lower, type Target } from "./lowering/mod.ts";
 export {
   type BuildOptions,
@@ -50,5 +55,5 @@ export {
 } from "./model.ts";
 export { type Attribute, type Attributes, type Call, OperatorError } from "./operator.ts";
 export { type Coverage, operatorCoverage } from "./ops/mod.ts";
-export { resnet, RESNET_DEPTHS, type ResNetOptions } from "./resnet.ts";
+export { resnet, RESNET_DEPTHS, type ResNetOptions } from "./architectures/resnet.ts";
 export type { ElementType, Tensor, TensorData, TensorType } from "./tensor.ts";

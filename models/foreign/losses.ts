@@ -1,7 +1,7 @@
 /** Losses appended to a model that has none. */
 
 import type { Graph, Value } from "../graph.ts";
-import { classifierOutputs, oneHot } from "../layers.ts";
+import { classifierOutputs, oneHot } from "../architectures/layers.ts";
 import type { Mode } from "../model.ts";
 import { formatDims, normalizeAxis } from "../tensor.ts";
 

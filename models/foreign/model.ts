@@ -5,10 +5,10 @@
  * @module
  */
 
-import { dropoutMask, type FloatTensor, type MaskKey } from "../dropout.ts";
+import { dropoutMask, type FloatTensor, type MaskKey } from "../architectures/dropout.ts";
 import { Graph, type Value } from "../graph.ts";
 import type { BuildOptions, Mode, Model, ModelGraph, Role, Variable } from "../model.ts";
-import { runningStatistics } from "../layers.ts";
+import { runningStatistics } from "../architectures/layers.ts";
 import { liveNodes } from "../rewrite.ts";
 import { sizeOf, type Tensor, toNumbers } from "../tensor.ts";
 import { type FileVariable, findVariables, unties } from "./_variables.ts";

@@ -9,7 +9,7 @@
 import type { Graph } from "../graph.ts";
 import { copyNode, rewrite } from "../rewrite.ts";
 import { activationRules } from "./activation.ts";
-import { blockedRule } from "./blocked.ts";
+import { blockedRule } from "./blocked/blocked.ts";
 import { convolutionRules } from "./convolution.ts";
 import { embeddingRules } from "./embedding.ts";
 import { indexingRules } from "./indexing.ts";

@@ -13,11 +13,11 @@
 import process from "node:process";
 import { createInterface } from "node:readline";
 import { differentiate } from "../../models/autodiff.ts";
-import { awdLstm } from "../../models/awd_lstm.ts";
+import { awdLstm } from "../../models/architectures/awd_lstm.ts";
 import { encodeModel } from "../../models/encode.ts";
 import { lower } from "../../models/lowering/mod.ts";
 import { type ModelGraph, parametersOf } from "../../models/model.ts";
-import { resnet } from "../../models/resnet.ts";
+import { resnet } from "../../models/architectures/resnet.ts";
 import { appendClippedStep, PLAIN_STEP } from "../../optimizers/clipped_step.ts";
 import type { DeviceKind, HostTensor } from "../../runtime/devices/device.ts";
 import { openDevice } from "../../runtime/devices/open.ts";

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { differentiate } from "../../models/autodiff.ts";
 import { encodeModel } from "../../models/encode.ts";
 import { parametersOf } from "../../models/model.ts";
-import { resnet } from "../../models/resnet.ts";
+import { resnet } from "../../models/architectures/resnet.ts";
 import { appendClippedStep, PLAIN_STEP } from "../../optimizers/clipped_step.ts";
 import { Random } from "../../runtime/base/random.ts";
 import type { DeviceKind, HostTensor } from "../../runtime/devices/device.ts";

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { fromBinary, onnx } from "../../deps.ts";
 import { encodeModel } from "../../models/encode.ts";
 import { Graph } from "../../models/graph.ts";
-import { resnet } from "../../models/resnet.ts";
+import { resnet } from "../../models/architectures/resnet.ts";
 import { load, loadModel } from "./_evaluate.ts";
 
 Deno.test("encoding the same model twice gives the same bytes", () => {

@@ -4,7 +4,7 @@ import { encodeModel } from "../../models/encode.ts";
 import { Graph } from "../../models/graph.ts";
 import { lower } from "../../models/lowering/mod.ts";
 import { parametersOf } from "../../models/model.ts";
-import { resnet } from "../../models/resnet.ts";
+import { resnet } from "../../models/architectures/resnet.ts";
 import { appendClippedStep, PLAIN_STEP } from "../../optimizers/clipped_step.ts";
 import { openDevice } from "../../runtime/devices/open.ts";
 import { Random } from "../../runtime/base/random.ts";

@@ -5,7 +5,7 @@ import { Graph, type Node, type Value } from "../../models/graph.ts";
 import { lower } from "../../models/lowering/mod.ts";
 import { executionOrder } from "../../models/lowering/order.ts";
 import { parametersOf } from "../../models/model.ts";
-import { resnet } from "../../models/resnet.ts";
+import { resnet } from "../../models/architectures/resnet.ts";
 import { appendClippedStep, PLAIN_STEP } from "../../optimizers/clipped_step.ts";
 import { openDevice } from "../../runtime/devices/open.ts";
 

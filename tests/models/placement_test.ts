@@ -3,7 +3,7 @@ import { differentiate } from "../../models/autodiff.ts";
 import { Graph } from "../../models/graph.ts";
 import { operatorCoverage } from "../../models/ops/mod.ts";
 import { parametersOf } from "../../models/model.ts";
-import { resnet } from "../../models/resnet.ts";
+import { resnet } from "../../models/architectures/resnet.ts";
 import { appendClippedStep, PLAIN_STEP } from "../../optimizers/clipped_step.ts";
 import type { GradientCase } from "./_gradient_case.ts";
 import { cases } from "./_gradient_cases.ts";

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { differentiate } from "../../../models/autodiff.ts";
-import { awdLstm } from "../../../models/awd_lstm.ts";
+import { awdLstm } from "../../../models/architectures/awd_lstm.ts";
 import { encodeModel } from "../../../models/encode.ts";
 import { type ModelGraph, parametersOf } from "../../../models/model.ts";
 import { appendClippedStep, PLAIN_STEP } from "../../../optimizers/clipped_step.ts";

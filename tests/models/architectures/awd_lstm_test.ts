@@ -1,10 +1,10 @@
 import assert from "node:assert/strict";
-import { awdLstm } from "../../models/awd_lstm.ts";
-import { ROWS_SUFFIX } from "../../models/awd_lstm_feeds.ts";
-import { parametersOf } from "../../models/model.ts";
-import { sizeOf } from "../../models/tensor.ts";
-import type { HostTensor } from "../../runtime/devices/device.ts";
-import { openDevice } from "../../runtime/devices/open.ts";
+import { awdLstm } from "../../../models/architectures/awd_lstm.ts";
+import { ROWS_SUFFIX } from "../../../models/architectures/awd_lstm_feeds.ts";
+import { parametersOf } from "../../../models/model.ts";
+import { sizeOf } from "../../../models/tensor.ts";
+import type { HostTensor } from "../../../runtime/devices/device.ts";
+import { openDevice } from "../../../runtime/devices/open.ts";
 import {
   BATCH,
   initialVariables,
@@ -16,8 +16,8 @@ import {
   train,
   WEIGHT_DECAY,
 } from "./_awd_lstm_run.ts";
-import { relativeError } from "./_evaluate.ts";
-import { hasTorch, parseOutput, runPython, torchNote } from "./_python.ts";
+import { relativeError } from "../_evaluate.ts";
+import { hasTorch, parseOutput, runPython, torchNote } from "../_python.ts";
 
 Deno.test("on Penn Treebank AWD-LSTM has the paper's 24.2 million weights, named as in PyTorch", () => {
   const model = awdLstm({ vocabulary: 10_000 }).build({ batchSize: 3, mode: "train", length: 70 });
@@ -126,7 +126,7 @@ for (const weightDrop of ["rows", "elements"] as const) {
         };
       });
       const parameters = variables.filter(({ role }) => role === "parameter");
-      const reference = runPython("awd_lstm_reference.py", [
+      const reference = runPython("architectures/awd_lstm_reference.py", [
         new TextEncoder().encode(JSON.stringify({
           config: { ...awd.config, weightDecay: WEIGHT_DECAY },
           variables: Object.fromEntries(

@@ -1,13 +1,17 @@
 /** Trains small AWD-LSTMs in tests, on any device and with graphs of any length. */
 
-import { differentiate } from "../../models/autodiff.ts";
-import { type AwdLstm, awdLstm, type AwdLstmOptions } from "../../models/awd_lstm.ts";
-import type { TensorFeeds } from "../../models/awd_lstm_feeds.ts";
-import { encodeModel } from "../../models/encode.ts";
-import { type ModelGraph, parametersOf } from "../../models/model.ts";
-import { appendClippedStep, PLAIN_STEP } from "../../optimizers/clipped_step.ts";
-import type { Device } from "../../runtime/devices/device.ts";
-import { Random } from "../../runtime/base/random.ts";
+import { differentiate } from "../../../models/autodiff.ts";
+import {
+  type AwdLstm,
+  awdLstm,
+  type AwdLstmOptions,
+} from "../../../models/architectures/awd_lstm.ts";
+import type { TensorFeeds } from "../../../models/architectures/awd_lstm_feeds.ts";
+import { encodeModel } from "../../../models/encode.ts";
+import { type ModelGraph, parametersOf } from "../../../models/model.ts";
+import { appendClippedStep, PLAIN_STEP } from "../../../optimizers/clipped_step.ts";
+import type { Device } from "../../../runtime/devices/device.ts";
+import { Random } from "../../../runtime/base/random.ts";
 
 /** Sizes that differ from each other, so that none can be taken for another. */
 export const SMALL: AwdLstmOptions = { vocabulary: 40, embedding: 8, hidden: 12 };

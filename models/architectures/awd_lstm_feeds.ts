@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { HostTensor } from "../runtime/devices/device.ts";
+import type { HostTensor } from "../../runtime/devices/device.ts";
 import type { AwdLstmConfig } from "./awd_lstm.ts";
 import { dropoutMask, keptRows, type MaskKey } from "./dropout.ts";
 

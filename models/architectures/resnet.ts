@@ -7,8 +7,8 @@
  */
 
 import { classifierOutputs, kaimingNormal, LayerBuilder } from "./layers.ts";
-import type { Value } from "./graph.ts";
-import type { BuildOptions, Model, ModelGraph } from "./model.ts";
+import type { Value } from "../graph.ts";
+import type { BuildOptions, Model, ModelGraph } from "../model.ts";
 
 /** Depths 6n + 2: n blocks of two convolutions in each of three stages. 8 is for demonstrations. */
 export const RESNET_DEPTHS = [8, 20, 32, 44, 56, 110] as const;

@@ -1,8 +1,8 @@
 /** Batch normalisation of blocked images. */
 
-import type { Value } from "../graph.ts";
-import { type Call, integer } from "../operator.ts";
-import { sizeOf } from "../tensor.ts";
+import type { Value } from "../../graph.ts";
+import { type Call, integer } from "../../operator.ts";
+import { sizeOf } from "../../tensor.ts";
 import type { Blocks } from "./_blocks.ts";
 import type { BlockedRules } from "./blocked.ts";
 

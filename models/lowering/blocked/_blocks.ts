@@ -6,10 +6,10 @@
  * the graph, so a chain of such rules converts at its ends alone.
  */
 
-import type { Graph, Value } from "../graph.ts";
-import type { Attributes } from "../operator.ts";
-import { NCHWC } from "../ops/blocked.ts";
-import { sizeOf } from "../tensor.ts";
+import type { Graph, Value } from "../../graph.ts";
+import type { Attributes } from "../../operator.ts";
+import { NCHWC } from "../../ops/blocked.ts";
+import { sizeOf } from "../../tensor.ts";
 
 /** What a blocked convolution may do besides. */
 export interface Extras {

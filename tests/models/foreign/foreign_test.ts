@@ -1,16 +1,16 @@
 import assert from "node:assert/strict";
-import { create, fromBinary, onnx, toBinary } from "../../deps.ts";
-import { differentiate } from "../../models/autodiff.ts";
-import { encodeModel } from "../../models/encode.ts";
-import { checkModel, formatModelReport } from "../../models/foreign/check.ts";
-import { foreignModel, type ForeignModelOptions } from "../../models/foreign/model.ts";
-import { Graph } from "../../models/graph.ts";
-import { parametersOf } from "../../models/model.ts";
-import { operatorCoverage } from "../../models/ops/mod.ts";
-import { sizeOf } from "../../models/tensor.ts";
-import { Random } from "../../runtime/base/random.ts";
-import { type Feeds, load, relativeError } from "./_evaluate.ts";
-import { hasTorch, runPython, torchNote } from "./_python.ts";
+import { create, fromBinary, onnx, toBinary } from "../../../deps.ts";
+import { differentiate } from "../../../models/autodiff.ts";
+import { encodeModel } from "../../../models/encode.ts";
+import { checkModel, formatModelReport } from "../../../models/foreign/check.ts";
+import { foreignModel, type ForeignModelOptions } from "../../../models/foreign/model.ts";
+import { Graph } from "../../../models/graph.ts";
+import { parametersOf } from "../../../models/model.ts";
+import { operatorCoverage } from "../../../models/ops/mod.ts";
+import { sizeOf } from "../../../models/tensor.ts";
+import { Random } from "../../../runtime/base/random.ts";
+import { type Feeds, load, relativeError } from "../_evaluate.ts";
+import { hasTorch, runPython, torchNote } from "../_python.ts";
 
 interface Reference {
   file: Uint8Array;
@@ -22,7 +22,7 @@ interface Reference {
 
 /** A network as PyTorch exports it, and the gradients PyTorch computes. */
 async function exported(network: string, mode: string, opset = 17): Promise<Reference> {
-  const output = await runPython("foreign_reference.py", [], [network, mode, String(opset)]);
+  const output = await runPython("foreign/foreign_reference.py", [], [network, mode, String(opset)]);
   const start = output.indexOf(10) + 1;
   const header = JSON.parse(new TextDecoder().decode(output.subarray(0, start)));
   const file = output.slice(start, start + header.file);

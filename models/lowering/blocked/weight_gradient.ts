@@ -7,10 +7,10 @@
  * there costs half as much again and is still a third of the next best.
  */
 
-import type { Value } from "../graph.ts";
-import type { Call } from "../operator.ts";
-import { type Window, windowOf } from "../ops/_window.ts";
-import { sizeOf } from "../tensor.ts";
+import type { Value } from "../../graph.ts";
+import type { Call } from "../../operator.ts";
+import { type Window, windowOf } from "../../ops/_window.ts";
+import { sizeOf } from "../../tensor.ts";
 import type { Blocks } from "./_blocks.ts";
 
 /**

@@ -1,7 +1,7 @@
 /** Parts of blocked images: what leaves blocks of channels whole moves them as they are. */
 
-import type { Value } from "../graph.ts";
-import { type Call, constantInput, text } from "../operator.ts";
+import type { Value } from "../../graph.ts";
+import { type Call, constantInput, text } from "../../operator.ts";
 import type { Blocks } from "./_blocks.ts";
 import type { BlockedRules } from "./blocked.ts";
 

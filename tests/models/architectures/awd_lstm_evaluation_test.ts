@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
-import { awdLstm } from "../../models/awd_lstm.ts";
-import { encodeModel } from "../../models/encode.ts";
-import { openDevice } from "../../runtime/devices/open.ts";
-import { Random } from "../../runtime/base/random.ts";
-import { evaluationWindows } from "../../tasks/data/text/text_evaluation.ts";
+import { awdLstm } from "../../../models/architectures/awd_lstm.ts";
+import { encodeModel } from "../../../models/encode.ts";
+import { openDevice } from "../../../runtime/devices/open.ts";
+import { Random } from "../../../runtime/base/random.ts";
+import { evaluationWindows } from "../../../tasks/data/text/text_evaluation.ts";
 import { BATCH, initialVariables, SMALL, stretches, train } from "./_awd_lstm_run.ts";
 
 const random = new Random(9, "text");

@@ -5,9 +5,9 @@
  * @module
  */
 
-import type { HostTensor } from "../runtime/devices/device.ts";
-import { Random } from "../runtime/base/random.ts";
-import { sizeOf } from "./tensor.ts";
+import type { HostTensor } from "../../runtime/devices/device.ts";
+import { Random } from "../../runtime/base/random.ts";
+import { sizeOf } from "../tensor.ts";
 
 /** A mask, ready to be fed. */
 export type FloatTensor = HostTensor & { readonly type: "float32" };

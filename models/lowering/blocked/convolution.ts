@@ -1,12 +1,12 @@
 /** Convolutions of blocked images and their backward passes. */
 
-import type { Value } from "../graph.ts";
-import { type Call, integer } from "../operator.ts";
-import { type Window, windowAttributes, windowOf } from "../ops/_window.ts";
-import { sizeOf } from "../tensor.ts";
+import type { Value } from "../../graph.ts";
+import { type Call, integer } from "../../operator.ts";
+import { type Window, windowAttributes, windowOf } from "../../ops/_window.ts";
+import { sizeOf } from "../../tensor.ts";
 import type { Blocks } from "./_blocks.ts";
 import type { BlockedRules } from "./blocked.ts";
-import { weightGradient } from "./blocked_weight_gradient.ts";
+import { weightGradient } from "./weight_gradient.ts";
 
 /** Whether a convolution from `channels` to `filters` has a blocked kernel. */
 function suits(blocks: Blocks, channels: number, filters: number): boolean {

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
-import { awdLstm } from "../../models/awd_lstm.ts";
-import { dropoutMask, keptRows, rowCapacity } from "../../models/dropout.ts";
-import type { HostTensor } from "../../runtime/devices/device.ts";
+import { awdLstm } from "../../../models/architectures/awd_lstm.ts";
+import { dropoutMask, keptRows, rowCapacity } from "../../../models/architectures/dropout.ts";
+import type { HostTensor } from "../../../runtime/devices/device.ts";
 
 const key = { seed: 3, rank: 2, step: 17 };
 

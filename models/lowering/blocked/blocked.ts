@@ -4,15 +4,15 @@
  * weights are brought into the kernels' order by the graph, at a small part of the convolution's cost.
  */
 
-import type { Graph, Node, Value } from "../graph.ts";
-import type { Call } from "../operator.ts";
-import { NCHWC } from "../ops/blocked.ts";
-import { sameDims } from "../tensor.ts";
+import type { Graph, Node, Value } from "../../graph.ts";
+import type { Call } from "../../operator.ts";
+import { NCHWC } from "../../ops/blocked.ts";
+import { sameDims } from "../../tensor.ts";
 import { Blocks } from "./_blocks.ts";
-import { blockedConvolution } from "./blocked_convolution.ts";
-import { blockedIndexing } from "./blocked_indexing.ts";
-import { blockedNormalization } from "./blocked_normalization.ts";
-import type { LoweringRule } from "./rule.ts";
+import { blockedConvolution } from "./convolution.ts";
+import { blockedIndexing } from "./indexing.ts";
+import { blockedNormalization } from "./normalization.ts";
+import type { LoweringRule } from "../rule.ts";
 
 /** A rule for blocked images; undefined where the operator does not fit them. */
 export type BlockedRule = (blocks: Blocks, call: Call) => readonly Value[] | undefined;

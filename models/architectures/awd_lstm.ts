@@ -11,11 +11,11 @@
 
 import { AwdLstmFeeds, ROWS_SUFFIX } from "./awd_lstm_feeds.ts";
 import { checkDropout, rowCapacity } from "./dropout.ts";
-import type { Graph, Value } from "./graph.ts";
+import type { Graph, Value } from "../graph.ts";
 import { filled, LayerBuilder, uniform } from "./layers.ts";
-import type { Target } from "./lowering/mod.ts";
-import type { BuildOptions, Model, ModelGraph } from "./model.ts";
-import { LSTM_OUTPUTS } from "./ops/recurrent.ts";
+import type { Target } from "../lowering/mod.ts";
+import type { BuildOptions, Model, ModelGraph } from "../model.ts";
+import { LSTM_OUTPUTS } from "../ops/recurrent.ts";
 
 /** Probabilities of dropping, each from 0 up to, but not, 1. */
 export interface AwdLstmDropout {

@@ -4,10 +4,10 @@
  * @module
  */
 
-import { Random } from "../runtime/base/random.ts";
-import { Graph, type Value } from "./graph.ts";
-import type { Mode, Role, Variable } from "./model.ts";
-import { sizeOf } from "./tensor.ts";
+import { Random } from "../../runtime/base/random.ts";
+import { Graph, type Value } from "../graph.ts";
+import type { Mode, Role, Variable } from "../model.ts";
+import { sizeOf } from "../tensor.ts";
 
 /** How a variable starts: a function of its shape and a stream of random numbers of its own. */
 export type Initializer = (dims: readonly number[], random: Random) => Float32Array;
