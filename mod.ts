@@ -32,7 +32,7 @@ export {
   launchProgram,
   type LaunchProgramOptions,
 } from "./runtime/launcher/launch.ts";
-export type { Medium } from "./runtime/bootstrap/mesh.ts";
+export type { TransportKind } from "./runtime/bootstrap/mesh.ts";
 export type { StreamName } from "./runtime/launcher/output.ts";
 export * from "./runtime/mod.ts";
 export type {
@@ -82,27 +82,27 @@ export {
 } from "./tasks/run/metrics.ts";
 export { OptionError } from "./tasks/options/kinds.ts";
 export type {
-  Carried,
+  ExecutionOptions,
   Experiment,
-  Language,
+  InputFileOptions,
+  LanguageModelOptions,
   NetworkFile,
   Options,
-  Processes,
-  Surroundings,
+  ProcessOptions,
 } from "./tasks/options/values.ts";
 export { defaultOptions } from "./tasks/options/table.ts";
 export { type Preset, PRESET_NAMES, type PresetName, PRESETS } from "./tasks/options/presets.ts";
 export { algorithmOf, resolveOptions } from "./tasks/options/resolve.ts";
-export { type Plan, type RunConfig } from "./tasks/run/folder.ts";
+export { type RunConfig, type RunFacts } from "./tasks/run/folder.ts";
 export type { ViewKind } from "./tasks/launch/view.ts";
 export { imageTask, type ImageTaskOptions } from "./tasks/problems/image_task.ts";
-export type { Batch, Feeds, Network, PredictOptions, Split, Task } from "./tasks/task.ts";
+export type { Batch, Feeds, PredictOptions, Split, Task, TrainableModel } from "./tasks/task.ts";
 export { type RunOutput, train, type Trained, type TrainParts } from "./tasks/training/train.ts";
 export type { Checkpoints } from "./tasks/training/loop.ts";
 export { TrainingError } from "./tasks/training/training_error.ts";
 
 // Plans.
-export type { Measured, OverRanks, TimedAllreduce, Way } from "./tasks/plan/measured.ts";
+export type { GradientSync, Measured, OverRanks, TimedAllreduce } from "./tasks/plan/measured.ts";
 export { plan, type PlannedRun, type PlanOptions, type RunPlan } from "./tasks/plan/plan.ts";
 export type { Prediction } from "./tasks/plan/predict.ts";
 export type { NetworkCost } from "./runtime/collectives/allreduce_cost.ts";

@@ -13,9 +13,9 @@
 import { Shorthand } from "./_shorthand.ts";
 import { Body } from "./body.ts";
 import {
+  type Application,
   type Attribute,
   type Attributes,
-  type Call,
   type Operator,
   OperatorError,
 } from "./operator.ts";
@@ -46,7 +46,7 @@ export interface Value extends TensorType {
 }
 
 /** One operator applied to its inputs. */
-export interface Node extends Call {
+export interface Node extends Application {
   /** Its outputs, in the operator's order. */
   readonly results: readonly Value[];
 }
@@ -148,7 +148,7 @@ export class Graph extends Shorthand {
     outputs: number,
   ): readonly Value[] {
     const operator = findOperator(op);
-    const call: Call = { op, inputs, attributes, outputs };
+    const call: Application = { op, inputs, attributes, outputs };
     const key = `${op}(${inputs.map((input) => input?.id)})${outputs}${attributeKey(attributes)}`;
     const known = operator.pure === false ? undefined : this.#known.get(key);
     if (known) return known;
@@ -178,13 +178,13 @@ export class Graph extends Shorthand {
     return value;
   }
 
-  #apply(operator: Operator, call: Call): readonly Value[] {
+  #apply(operator: Operator, call: Application): readonly Value[] {
     const types = operator.infer(call);
     const simple = operator.simplify?.(this, call, types);
     return simple ? [simple] : this.#fold(call, types) ?? this.#append(call, types);
   }
 
-  #append(call: Call, types: TensorType[]): readonly Value[] {
+  #append(call: Application, types: TensorType[]): readonly Value[] {
     const results: Value[] = [];
     const node: Node = { ...call, results };
     for (const type of types.slice(0, call.outputs)) {
@@ -195,7 +195,7 @@ export class Graph extends Shorthand {
     return results;
   }
 
-  #fold(call: Call, types: TensorType[]): readonly Value[] | undefined {
+  #fold(call: Application, types: TensorType[]): readonly Value[] | undefined {
     const { evaluate, pure } = findOperator(call.op);
     if (!evaluate || pure === false) return undefined;
     if (!call.inputs.every((input) => input === null || input.constant)) return undefined;

@@ -53,7 +53,7 @@ export {
   type Role,
   type Variable,
 } from "./model.ts";
-export { type Attribute, type Attributes, type Call, OperatorError } from "./operator.ts";
+export { type Application, type Attribute, type Attributes, OperatorError } from "./operator.ts";
 export { type Coverage, operatorCoverage } from "./ops/mod.ts";
 export { resnet, RESNET_DEPTHS, type ResNetOptions } from "./architectures/resnet.ts";
 export type { ElementType, Tensor, TensorData, TensorType } from "./tensor.ts";

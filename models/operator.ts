@@ -25,7 +25,7 @@ export type Attribute =
 export type Attributes = Readonly<Record<string, Attribute>>;
 
 /** An application of an operator, before its outputs exist. An absent optional input is null. */
-export interface Call {
+export interface Application {
   /** ONNX operator name; operators outside the standard are prefixed by their domain and a dot. */
   readonly op: string;
   /** In the operator's order; an absent optional one is null. */
@@ -39,14 +39,18 @@ export interface Call {
 /** One operator: everything the compiler knows of it. */
 export interface Operator {
   /** The types of the outputs; throws an {@linkcode OperatorError} when the inputs do not fit. */
-  infer(call: Call): TensorType[];
+  infer(call: Application): TensorType[];
   /**
    * The outputs' values in float64, for constant folding and as the reference that tests compare with.
    * Sees only inputs that `infer` accepted.
    */
-  evaluate?(inputs: readonly NumberTensor[], call: Call, types: TensorType[]): Float64Array[];
+  evaluate?(
+    inputs: readonly NumberTensor[],
+    call: Application,
+    types: TensorType[],
+  ): Float64Array[];
   /** An equal value that needs no node, such as the input of a Reshape to its own shape. */
-  simplify?(g: Graph, call: Call, types: TensorType[]): Value | undefined;
+  simplify?(g: Graph, call: Application, types: TensorType[]): Value | undefined;
   /**
    * Appends the nodes of the backward pass. `dy[i]` is the loss's gradient by output i, null where none
    * flows; the result has one entry per input, null or absent where none does.
@@ -60,7 +64,7 @@ export interface Operator {
    * Appends other operators that say the same, and returns their values in place of a node's outputs. What
    * expands needs no other rule.
    */
-  expand?(g: Graph, call: Call): readonly Value[];
+  expand?(g: Graph, call: Application): readonly Value[];
   /** False for an operator whose outputs are not a function of its inputs alone (random numbers). */
   pure?: false;
   /** False where neither onnxruntime's WebGPU provider nor a lowering rule can do it on the GPU. */
@@ -91,7 +95,7 @@ export class OperatorError extends Error {
    * @param call what was asked for
    * @param problem what is wrong with it, with the values
    */
-  constructor(call: Call, problem: string, options?: ErrorOptions) {
+  constructor(call: Application, problem: string, options?: ErrorOptions) {
     const inputs = call.inputs.map((value) =>
       value ? `${value.name}: ${value.type}${formatDims(value.dims)}` : "(absent)"
     );
@@ -100,21 +104,25 @@ export class OperatorError extends Error {
 }
 
 /** The input at `index`, which must be there. */
-export function required(call: Call, index: number, role: string): Value {
+export function required(call: Application, index: number, role: string): Value {
   const value = call.inputs[index];
   if (!value) throw new OperatorError(call, `input ${index} (${role}) is required`);
   return value;
 }
 
 /** An integer attribute, or its default. */
-export function integer(call: Pick<Call, "attributes">, name: string, otherwise: number): number {
+export function integer(
+  call: Pick<Application, "attributes">,
+  name: string,
+  otherwise: number,
+): number {
   const value = call.attributes[name];
   return value === undefined ? otherwise : Number(value);
 }
 
 /** A list-of-integers attribute, or its default. */
 export function integers(
-  call: Pick<Call, "attributes">,
+  call: Pick<Application, "attributes">,
   name: string,
   otherwise: readonly number[],
 ): readonly number[] {
@@ -122,7 +130,11 @@ export function integers(
 }
 
 /** A string attribute, or its default. */
-export function text(call: Pick<Call, "attributes">, name: string, otherwise: string): string {
+export function text(
+  call: Pick<Application, "attributes">,
+  name: string,
+  otherwise: string,
+): string {
   return String(call.attributes[name] ?? otherwise);
 }
 
@@ -130,7 +142,7 @@ export function text(call: Pick<Call, "attributes">, name: string, otherwise: st
  * The numbers of an input that decides a shape and therefore must be a constant: axes, a target shape,
  * pads. Null when the optional input is absent.
  */
-export function constantInput(call: Call, index: number, role: string): number[] | null {
+export function constantInput(call: Application, index: number, role: string): number[] | null {
   const value = call.inputs[index];
   if (!value) return null;
   if (!value.constant) {

@@ -11,7 +11,7 @@ import type { StepSize } from "./schedule.ts";
 import type { TimedRounds } from "./timed_rounds.ts";
 
 /** What the ranks exchange around one step. */
-export interface Exchange {
+export interface Communication {
   /**
    * What happens to the gradients before the update: nothing; their average over the ranks takes the
    * place of each rank's own (`replace`); the average is formed for its norm alone (`norm`); or the
@@ -24,7 +24,7 @@ export interface Exchange {
 }
 
 /** A step at which nothing is sent. */
-export const SILENT: Exchange = { gradients: "none", weights: "none" };
+export const SILENT: Communication = { gradients: "none", weights: "none" };
 
 /** What a round makes of the averaged weights. */
 export interface OuterStep {
@@ -46,7 +46,7 @@ export interface Algorithm {
   /** What the update appends to the training graph. */
   readonly update: StepOptions;
   /** What is exchanged around step `t`, counted from 1. Pure, and the same on every rank. */
-  exchange(t: number): Exchange;
+  exchange(t: number): Communication;
   /**
    * Whether the average of a round is waited for only when the next is due, see `overlapped`.
    *

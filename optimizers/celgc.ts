@@ -10,7 +10,7 @@
  * @module
  */
 
-import { type Algorithm, checkInterval, type Exchange } from "./algorithm.ts";
+import { type Algorithm, checkInterval, type Communication } from "./algorithm.ts";
 import { PLAIN_STEP, type StepOptions } from "./clipped_step.ts";
 
 /** How CELGC runs. */
@@ -46,11 +46,11 @@ export interface CelgcOptions {
 export function celgc(options: CelgcOptions): Algorithm {
   const interval = checkInterval(options.interval);
   const average = options.average ?? "after";
-  const update: StepOptions = { ...PLAIN_STEP, ...options.step, clip: true };
+  const update: StepOptions = { ...PLAIN_STEP, ...options.step, clips: true };
   return {
     name: "celgc",
     update,
-    exchange(t: number): Exchange {
+    exchange(t: number): Communication {
       const first = (t - 1) % interval === 0, last = t % interval === 0;
       return {
         gradients: first && update.clipBy !== "local" ? "norm" : "none",
@@ -65,6 +65,6 @@ export function celgc(options: CelgcOptions): Algorithm {
  * Lemma 1 of the paper, ‖x̄_t − x_t^i‖ ≤ 2γI, holds where no step is longer than γ: each is taken along
  * the gradient itself and its own norm takes part in the clipping.
  */
-function lemma1({ clip, clipBy, momentum, weightDecay }: StepOptions): boolean {
-  return clip && clipBy !== "global-average" && momentum === 0 && weightDecay === 0;
+function lemma1({ clips, clipBy, momentum, weightDecay }: StepOptions): boolean {
+  return clips && clipBy !== "global-average" && momentum === 0 && weightDecay === 0;
 }

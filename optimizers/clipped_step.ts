@@ -25,7 +25,7 @@ export type ClipBy = "local" | "global-average" | "max";
 /** What a step does with a gradient. */
 export interface StepOptions {
   /** Whether the step is clipped at all. */
-  readonly clip: boolean;
+  readonly clips: boolean;
   /** The norm of this rank's gradient, of the ranks' averaged gradient, or the larger of the two. */
   readonly clipBy: ClipBy;
   /** μ; 0 keeps no buffer. */
@@ -47,7 +47,7 @@ export interface StepOptions {
 
 /** Clipped by the local norm, with neither momentum nor weight decay: Algorithm 1 as it stands. */
 export const PLAIN_STEP: StepOptions = {
-  clip: true,
+  clips: true,
   clipBy: "local",
   momentum: 0,
   dampening: 0,
@@ -147,9 +147,9 @@ export function checkStep({ momentum, dampening, nesterov, weightDecay }: StepOp
 }
 
 /** min(η, γ / (ε + norm)), or η: a scalar. Less and Where, because WebGPU has no Min kernel. */
-function stepLength(g: Graph, local: Value, { clip, clipBy, correct }: StepOptions): Value {
+function stepLength(g: Graph, local: Value, { clips, clipBy, correct }: StepOptions): Value {
   const rate = g.input("learning_rate", "float32", []);
-  if (!clip) return rate;
+  if (!clips) return rate;
   const threshold = g.input("clip_threshold", "float32", []);
   if (correct) {
     const average = g.input("average_grad_norm", "float32", []);

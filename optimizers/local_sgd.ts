@@ -19,7 +19,7 @@ export function localSgd(options: LocalSgdOptions): Algorithm {
   const { update, exchange } = celgc({ ...options, step: { ...options.step, clipBy: "local" } });
   return {
     name: "local-sgd",
-    update: { ...update, clip: false },
+    update: { ...update, clips: false },
     exchange,
     driftBound: () => null,
   };

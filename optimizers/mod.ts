@@ -5,7 +5,7 @@
  * @module
  */
 
-export type { Algorithm, Exchange, OuterStep } from "./algorithm.ts";
+export type { Algorithm, Communication, OuterStep } from "./algorithm.ts";
 export { celgc, type CelgcOptions } from "./celgc.ts";
 export {
   appendClippedStep,

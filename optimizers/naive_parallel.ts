@@ -24,7 +24,7 @@ export function naiveParallel(options: NaiveParallelOptions = {}): Algorithm {
   return {
     name: "naive-parallel",
     // The gradient that reaches the update is the average already: its own norm is the average's.
-    update: { ...PLAIN_STEP, ...options.step, clip: true, clipBy: "local" },
+    update: { ...PLAIN_STEP, ...options.step, clips: true, clipBy: "local" },
     exchange: () => ({ gradients: "replace", weights: "after" }),
     // All ranks start at one point and take the same steps.
     driftBound: () => 0,

@@ -11,7 +11,7 @@ export interface StageDecay {
   /** What η is multiplied by at each. */
   readonly factor: number;
   /** Whether γ is multiplied as well, as in the authors' code. */
-  readonly clip: boolean;
+  readonly decaysClip: boolean;
 }
 
 /** The two sizes a clipped step is given. */
@@ -39,6 +39,6 @@ export function stageWise(initial: StepSize, decay: StageDecay, epoch: number): 
   const scale = decay.factor ** stage;
   return {
     learningRate: initial.learningRate * scale,
-    clipThreshold: initial.clipThreshold * (decay.clip ? scale : 1),
+    clipThreshold: initial.clipThreshold * (decay.decaysClip ? scale : 1),
   };
 }

@@ -22,7 +22,7 @@ export interface SingleOptions {
 export function single(options: SingleOptions = {}): Algorithm {
   return {
     name: "single",
-    update: { ...PLAIN_STEP, ...options.step, clip: true, clipBy: "local" },
+    update: { ...PLAIN_STEP, ...options.step, clips: true, clipBy: "local" },
     exchange: () => SILENT,
     driftBound: () => null,
   };

@@ -6,7 +6,7 @@
 
 import type { Context } from "./engine/context.ts";
 import type { TypedArray } from "./base/datatypes.ts";
-import { Request, turn } from "./base/request.ts";
+import { Request, yieldToEventLoop } from "./base/request.ts";
 import { ANY_SOURCE, ANY_TAG, type Status } from "./base/status.ts";
 
 /** What every communicator knows, and its messages from one rank to another. */
@@ -91,7 +91,7 @@ export abstract class MessageCalls {
   async iprobe(source = ANY_SOURCE, tag = ANY_TAG): Promise<Status | null> {
     const status = this.context.messages.peek(source, tag);
     if (status !== null) return status;
-    await turn();
+    await yieldToEventLoop();
     return this.context.messages.peek(source, tag);
   }
 }

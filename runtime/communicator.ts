@@ -67,7 +67,7 @@ export class Communicator extends CollectiveCalls implements AsyncDisposable {
   async splitHost(): Promise<Communicator> {
     const { group, rank, engine: { transport } } = this.context;
     const hosts = group.map((member) => transport.hosts[member]);
-    const color = transport.exclusive ? this.size + rank : hosts.indexOf(hosts[rank]);
+    const color = transport.bypassesSharedMemory ? this.size + rank : hosts.indexOf(hosts[rank]);
     return (await this.split(color, rank))!;
   }
 

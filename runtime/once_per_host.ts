@@ -7,7 +7,7 @@
 import type { Communicator } from "./communicator.ts";
 
 /** Ranks that make things for one another. Each call is collective over all of them. */
-export interface Sharing extends Disposable {
+export interface OncePerHost extends Disposable {
   /**
    * Gives all what one of them makes; the others' functions are not called.
    *
@@ -30,7 +30,7 @@ export interface Sharing extends Disposable {
 }
 
 /** A rank that makes everything itself. */
-export const ALONE: Sharing = {
+export const PER_RANK: OncePerHost = {
   make: (_key, make) => Promise.resolve(make()),
   fill: (array, fill) => Promise.resolve(fill(array)),
   divide: (_array, count, fill) => Promise.resolve(fill(0, count)),
@@ -44,10 +44,10 @@ export const ALONE: Sharing = {
  * @param comm stays the caller's
  * @param processors that this rank sees; the fewest that one sees count
  */
-export async function openSharing(
+export async function openOncePerHost(
   comm: Communicator,
   processors: number = navigator.hardwareConcurrency,
-): Promise<Sharing> {
+): Promise<OncePerHost> {
   const host = await comm.splitHost();
   if (host.size > 1) {
     const fewest = Int32Array.of(processors);
@@ -55,10 +55,10 @@ export async function openSharing(
     return new Shared(host, Math.min(host.size, fewest[0]));
   }
   host.free();
-  return ALONE;
+  return PER_RANK;
 }
 
-class Shared implements Sharing {
+class Shared implements OncePerHost {
   readonly #comm: Communicator;
   /** Ranks that work at the same time. */
   readonly #workers: number;

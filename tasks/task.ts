@@ -1,5 +1,5 @@
 /**
- * What the training loop knows of what it trains: a {@linkcode Network} gives graphs, a {@linkcode Task}
+ * What the training loop knows of what it trains: a {@linkcode TrainableModel} gives graphs, a {@linkcode Task}
  * gives what they are fed. Whether that is images or text, the loop, the stepper, the evaluator and the
  * checkpoints do not know.
  *
@@ -19,7 +19,7 @@ export type Feeds = Readonly<Record<string, HostTensor>>;
  * from step to step ("carry", such as the hidden state) is each rank's own: it is never averaged, and
  * belongs to the run's checkpoints.
  */
-export interface Network extends Model<BuildOptions & { readonly length: number }> {
+export interface TrainableModel extends Model<BuildOptions & { readonly length: number }> {
   /**
    * Whether one training graph takes batches of every {@linkcode Batch.length}, because the axes in which
    * they differ can be named instead of given a length. Never asked on WebGPU, whose shapes are fixed:
@@ -62,7 +62,7 @@ export interface PredictOptions {
 
 /** What one rank learns from in one step. */
 export interface Batch {
-  /** The training graph's inputs, but for the network's own {@linkcode Network.masks}. */
+  /** The training graph's inputs, but for the network's own {@linkcode TrainableModel.masks}. */
   readonly feeds: Feeds;
   /** Length of the graph that takes it, for networks that have one. @default {1} */
   readonly length?: number;

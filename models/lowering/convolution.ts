@@ -1,7 +1,7 @@
 /** Backward passes of convolutions. */
 
 import type { Graph, Value } from "../graph.ts";
-import { type Call, integer } from "../operator.ts";
+import { type Application, integer } from "../operator.ts";
 import { indices, type Window, windowAttributes, windowOf } from "../ops/_window.ts";
 import { sizeOf, stridesOf } from "../tensor.ts";
 import { gatherTap, padded } from "./_taps.ts";
@@ -14,7 +14,7 @@ const MOST_TURNED = 1 << 16;
  * The gradient by the image. At stride 1 it is a convolution with the flipped kernel, filters and channels
  * exchanged, which runtimes do better than a transposed convolution.
  */
-function inputGradient(g: Graph, call: Call, target: Target): Value {
+function inputGradient(g: Graph, call: Application, target: Target): Value {
   const [dy, weight] = call.inputs as Value[];
   const dims = call.attributes.dims as readonly number[], image = dims.slice(2);
   const window = windowOf(call, image, weight.dims.slice(2));
@@ -66,7 +66,7 @@ function turned(g: Graph, weight: Value, group: number): Value {
  * is what a GPU's many cores want. (One convolution with batch and channels exchanged says the same, and
  * is the slowest way where runtimes are tuned for small kernels.)
  */
-function weightGradient(g: Graph, call: Call, target: Target): Value {
+function weightGradient(g: Graph, call: Application, target: Target): Value {
   const [x, dy] = call.inputs as Value[];
   const dims = call.attributes.dims as readonly number[];
   const [filters, channels, ...kernel] = dims, group = integer(call, "group", 1);

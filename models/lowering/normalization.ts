@@ -1,13 +1,14 @@
 /** Batch normalisation in training, forward and backward. */
 
 import type { Graph, Value } from "../graph.ts";
-import { type Call, integer } from "../operator.ts";
+import { type Application, integer } from "../operator.ts";
 import { allButChannels, perChannel } from "../ops/normalization.ts";
 import { sizeOf } from "../tensor.ts";
 import { channelMeans } from "./_means.ts";
 import type { LoweringRules, Target } from "./rule.ts";
 
-const epsilonOf = ({ attributes }: Pick<Call, "attributes">) => Number(attributes.epsilon ?? 1e-5);
+const epsilonOf = ({ attributes }: Pick<Application, "attributes">) =>
+  Number(attributes.epsilon ?? 1e-5);
 
 function centre(g: Graph, x: Value, mean: Value): Value {
   return g.sub(x, perChannel(g, mean, x.dims.length));
@@ -17,7 +18,7 @@ function centre(g: Graph, x: Value, mean: Value): Value {
 const elements = (x: Value) => sizeOf(x.dims) / x.dims[1];
 
 /** y, and the batch's mean and variance, which take two passes: E[x²] − E[x]² loses what a large mean hides. */
-function forward(g: Graph, call: Call, target: Target): readonly Value[] {
+function forward(g: Graph, call: Application, target: Target): readonly Value[] {
   const [x, scale, bias] = call.inputs as Value[];
   const attributes = { epsilon: epsilonOf(call) };
   if (target === "cpu" || target === "wasm") {
@@ -52,7 +53,7 @@ function scaled(g: Graph, x: Value, mean: Value, slope: Value | null): Value {
  * The gradients by x, scale and bias. What is done with vectors alone is done for scale and bias last: it
  * can be joined with that of other layers.
  */
-function backwardOnGpu(g: Graph, call: Call): readonly Value[] {
+function backwardOnGpu(g: Graph, call: Application): readonly Value[] {
   const [x, scale, dy, mean, variance] = call.inputs as Value[], epsilon = epsilonOf(call);
   const count = elements(x), square = g.add(variance, epsilon);
   const average = channelMeans(g, dy);

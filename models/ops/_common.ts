@@ -1,7 +1,7 @@
 /** What the operator families share: shape rules and strided copies. */
 
 import type { Graph, Value } from "../graph.ts";
-import { type Call, OperatorError, required } from "../operator.ts";
+import { type Application, OperatorError, required } from "../operator.ts";
 import {
   broadcastDims,
   formatDims,
@@ -58,7 +58,7 @@ export function permute(
 }
 
 /** The broadcast shape of all inputs; throws an OperatorError if they do not broadcast. */
-export function inferBroadcast(call: Call, inputs = call.inputs): number[] {
+export function inferBroadcast(call: Application, inputs = call.inputs): number[] {
   const dims = broadcastDims(...inputs.map((_, i) => required(call, i, "operand").dims));
   if (!dims) {
     throw new OperatorError(
@@ -70,7 +70,10 @@ export function inferBroadcast(call: Call, inputs = call.inputs): number[] {
 }
 
 /** The type all inputs have; throws an OperatorError when they differ. */
-export function sameType(call: Call, inputs: readonly (Value | null)[] = call.inputs): TensorType {
+export function sameType(
+  call: Application,
+  inputs: readonly (Value | null)[] = call.inputs,
+): TensorType {
   const first = required(call, call.inputs.indexOf(inputs[0]), "operand");
   for (const input of inputs) {
     if (input && input.type !== first.type) {
@@ -84,7 +87,7 @@ export function sameType(call: Call, inputs: readonly (Value | null)[] = call.in
 }
 
 /** An axis attribute or input counted from the front; throws an OperatorError when it is outside. */
-export function axisOf(call: Call, axis: number, rank: number): number {
+export function axisOf(call: Application, axis: number, rank: number): number {
   try {
     return normalizeAxis(axis, rank);
   } catch (cause) {
@@ -93,7 +96,7 @@ export function axisOf(call: Call, axis: number, rank: number): number {
 }
 
 /** Throws an OperatorError unless the value has the rank. */
-export function needRank(call: Call, value: Value, rank: number, shape: string): void {
+export function needRank(call: Application, value: Value, rank: number, shape: string): void {
   if (value.dims.length !== rank) {
     throw new OperatorError(
       call,

@@ -1,6 +1,13 @@
 /** The geometry of windows that slide over spatial axes: convolution and pooling. */
 
-import { type Attributes, type Call, integer, integers, OperatorError, text } from "../operator.ts";
+import {
+  type Application,
+  type Attributes,
+  integer,
+  integers,
+  OperatorError,
+  text,
+} from "../operator.ts";
 
 /** How windows lie on the spatial axes; every list has one entry per axis. */
 export interface Window {
@@ -15,7 +22,11 @@ export interface Window {
 }
 
 /** Reads kernel_shape, strides, dilations, pads, auto_pad and ceil_mode against an image's axes. */
-export function windowOf(call: Call, image: readonly number[], shape?: readonly number[]): Window {
+export function windowOf(
+  call: Application,
+  image: readonly number[],
+  shape?: readonly number[],
+): Window {
   const rank = image.length, ones = image.map(() => 1);
   const kernel = integers(call, "kernel_shape", shape ?? []);
   if (kernel.length !== rank || shape && kernel.some((size, i) => size !== shape[i])) {

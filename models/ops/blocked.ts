@@ -10,7 +10,7 @@
  * @module
  */
 
-import { type Call, integer, OperatorError, type Operators, required } from "../operator.ts";
+import { type Application, integer, OperatorError, type Operators, required } from "../operator.ts";
 import { windowOf } from "./_window.ts";
 
 /** The domain's name, and a dot. */
@@ -35,7 +35,7 @@ export const blockedOperators: Operators = {
    * is blocked, or plain with fewer channels than a block. The weight lies as the kernel reads it.
    */
   [`${NCHWC}Conv`]: {
-    infer(call: Call) {
+    infer(call: Application) {
       const x = required(call, 0, "image"), weight = required(call, 1, "weight");
       const group = integer(call, "group", 1);
       if (x.dims[1] !== weight.dims[1] * group) {

@@ -2,7 +2,7 @@
 
 import type { Value } from "../graph.ts";
 import {
-  type Call,
+  type Application,
   integer,
   integers,
   OperatorError,
@@ -20,7 +20,7 @@ interface Convolution {
   window: Window;
 }
 
-function convolutionOf(call: Call): Convolution {
+function convolutionOf(call: Application): Convolution {
   const x = required(call, 0, "image"), weight = required(call, 1, "weight");
   const group = integer(call, "group", 1), rank = x.dims.length;
   if (rank < 3 || weight.dims.length !== rank) {
@@ -178,7 +178,7 @@ export const convolutionOperators: Operators = {
 
 /** ConvTranspose's output, and the window of the convolution it is the transpose of. */
 function transposedWindow(
-  call: Call,
+  call: Application,
   x: { dims: readonly number[] },
   weight: { dims: readonly number[] },
 ) {

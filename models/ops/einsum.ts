@@ -2,7 +2,7 @@
 
 import type { Graph, Value } from "../graph.ts";
 import {
-  type Call,
+  type Application,
   composite,
   OperatorError,
   type Operators,
@@ -18,7 +18,7 @@ interface Term {
 }
 
 /** Labels of the operands and of the result; the axes of an ellipsis are numbered from the last. */
-function parse(call: Call): { terms: Term[]; result: string[] } {
+function parse(call: Application): { terms: Term[]; result: string[] } {
   const equation = text(call, "equation", "").replaceAll(" ", "");
   const [left, right] = equation.split("->");
   const parts = left.split(",");

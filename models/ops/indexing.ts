@@ -2,7 +2,7 @@
 
 import type { Graph, Value } from "../graph.ts";
 import {
-  type Call,
+  type Application,
   constantInput,
   integer,
   OperatorError,
@@ -21,7 +21,7 @@ interface Range {
 }
 
 /** Slice's inputs as one range for each axis of the data (ONNX: Slice, clamping rules). */
-function rangesOf(call: Call): Range[] {
+function rangesOf(call: Application): Range[] {
   const x = required(call, 0, "data");
   const starts = constantInput(call, 1, "starts") ?? [];
   const ends = constantInput(call, 2, "ends") ?? [];
@@ -48,7 +48,7 @@ function spread(g: Graph, dy: Value, ranges: Range[], dims: readonly number[]): 
   return g.pad(dy, starts, dims.map((dim, axis) => dim - starts[axis] - dy.dims[axis]));
 }
 
-function padsOf(call: Call): { before: number[]; after: number[] } {
+function padsOf(call: Application): { before: number[]; after: number[] } {
   const x = required(call, 0, "data"), rank = x.dims.length;
   const pads = constantInput(call, 1, "pads") ?? [];
   const axes = constantInput(call, 3, "axes")?.map((axis) => axisOf(call, axis, rank)) ??
@@ -82,7 +82,7 @@ function paddedIndex(mode: string, at: number, dim: number): number {
 }
 
 /** Sizes of Split's parts along its axis. */
-function partsOf(call: Call): { axis: number; parts: number[] } {
+function partsOf(call: Application): { axis: number; parts: number[] } {
   const x = required(call, 0, "data");
   const axis = axisOf(call, integer(call, "axis", 0), x.dims.length), dim = x.dims[axis];
   const given = constantInput(call, 1, "split");

@@ -2,12 +2,12 @@
 
 import { Body } from "../body.ts";
 import type { Value } from "../graph.ts";
-import { type Call, integer, integers, OperatorError, type Operators } from "../operator.ts";
+import { type Application, integer, integers, OperatorError, type Operators } from "../operator.ts";
 import { type NumberTensor, sameDims, sizeOf, toNumbers } from "../tensor.ts";
 import { findOperator } from "./mod.ts";
 
 /** A Scan's inputs by what they are to its body. */
-function partsOf(call: Call) {
+function partsOf(call: Application) {
   const body = call.attributes.body;
   if (!(body instanceof Body)) throw new OperatorError(call, "attribute body must be a Body");
   const scanned = integer(call, "num_scan_inputs", 0);

@@ -2,7 +2,7 @@
 
 import type { Graph, Value } from "../graph.ts";
 import {
-  type Call,
+  type Application,
   composite,
   integer,
   OperatorError,
@@ -12,9 +12,10 @@ import {
 import { sizeOf } from "../tensor.ts";
 import { axisOf } from "./_common.ts";
 
-const epsilonOf = (call: Pick<Call, "attributes">) => Number(call.attributes.epsilon ?? 1e-5);
+const epsilonOf = (call: Pick<Application, "attributes">) =>
+  Number(call.attributes.epsilon ?? 1e-5);
 
-function checkChannels(call: Call, roles: readonly string[]): Value {
+function checkChannels(call: Application, roles: readonly string[]): Value {
   const x = required(call, 0, "image");
   for (const [i, role] of roles.entries()) {
     const value = required(call, i + 1, role);

@@ -6,7 +6,7 @@
 
 import type { Graph, Value } from "../graph.ts";
 import {
-  type Call,
+  type Application,
   composite,
   integer,
   OperatorError,
@@ -38,7 +38,7 @@ interface Outcome {
 }
 
 /** The inputs at the positions ONNX gives them, checked. */
-function directionsOf(g: Graph, call: Call, gates: number, states: number): Direction[] {
+function directionsOf(g: Graph, call: Application, gates: number, states: number): Direction[] {
   const [given, weights, recurrents] = ["input", "weight", "recurrent weight"].map((role, i) =>
     required(call, i, role)
   );
@@ -86,7 +86,7 @@ function inputPart(g: Graph, { x, weight, biases }: Direction, bias = biases?.[0
 }
 
 /** Y, Y_h (and Y_c) from what each direction gave. */
-function outputs(g: Graph, call: Call, outcomes: Outcome[]): Value[] {
+function outputs(g: Graph, call: Application, outcomes: Outcome[]): Value[] {
   const direction = text(call, "direction", "forward");
   const steps = outcomes.map(({ steps }, i) => {
     const turned = direction === "reverse" || i === 1 ? g.flip(steps, [0]) : steps;
@@ -114,7 +114,7 @@ function reorder(g: Graph, weight: Value, gates: readonly number[]): Value {
 }
 
 /** Refuses activations other than the usual ones. */
-function usualActivations(call: Call, usual: readonly string[]): void {
+function usualActivations(call: Application, usual: readonly string[]): void {
   const given = call.attributes.activations as readonly string[] | undefined;
   if (given && given.some((name, i) => name !== usual[i % usual.length])) {
     throw new OperatorError(call, `activations must be ${usual}, not ${given}`);

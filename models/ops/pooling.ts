@@ -2,7 +2,7 @@
 
 import type { Graph, Value } from "../graph.ts";
 import {
-  type Call,
+  type Application,
   integer,
   type Operator,
   OperatorError,
@@ -12,7 +12,7 @@ import {
 import { type NumberTensor, sizeOf, type TensorType } from "../tensor.ts";
 import { indices, tapped, type Window, windowAttributes, windowOf } from "./_window.ts";
 
-function poolingOf(call: Call): { x: Value; window: Window } {
+function poolingOf(call: Application): { x: Value; window: Window } {
   const x = required(call, 0, "image");
   if (x.dims.length < 3) throw new OperatorError(call, "the image is [batch, channels, …spatial]");
   return { x, window: windowOf(call, x.dims.slice(2)) };
@@ -37,7 +37,7 @@ function pool(
   return result;
 }
 
-const infer = (call: Call): TensorType[] => {
+const infer = (call: Application): TensorType[] => {
   const { x, window } = poolingOf(call);
   const type = { type: x.type, dims: [...x.dims.slice(0, 2), ...window.output] };
   return [type, { type: "int64" as const, dims: type.dims }].slice(0, call.outputs);

@@ -5,7 +5,7 @@
  */
 
 import type { Graph, Value } from "../graph.ts";
-import { type Call, OperatorError, type Operators, required } from "../operator.ts";
+import { type Application, OperatorError, type Operators, required } from "../operator.ts";
 import { sameDims, type TensorType } from "../tensor.ts";
 import { needRank } from "./_common.ts";
 import { product } from "./linear.ts";
@@ -13,7 +13,7 @@ import { product } from "./linear.ts";
 /** Outputs of celgc.LSTM: hidden states, cell states, and the gates, which its gradient needs. */
 export const LSTM_OUTPUTS = 3;
 
-function inferLstm(call: Call): TensorType[] {
+function inferLstm(call: Application): TensorType[] {
   const x = required(call, 0, "gates"), weight = required(call, 1, "recurrent weight");
   const hidden = required(call, 2, "hidden state"), cell = required(call, 3, "cell state");
   needRank(call, x, 3, "[length, batch, 4 · hidden]");

@@ -2,7 +2,7 @@
 
 import type { Graph, Value } from "../graph.ts";
 import {
-  type Call,
+  type Application,
   constantInput,
   integer,
   type Operator,
@@ -15,7 +15,7 @@ import { axisOf, permute } from "./_common.ts";
 /** The gradient by x. `y` and `dy` have the reduced axes kept, so that they broadcast against x. */
 type Gradient = (g: Graph, x: Value, y: Value, dy: Value, count: number) => Value;
 
-function axesOf(call: Call): number[] {
+function axesOf(call: Application): number[] {
   const rank = required(call, 0, "data").dims.length;
   const axes = constantInput(call, 1, "axes")?.map((axis) => axisOf(call, axis, rank)) ?? [];
   if (axes.length > 0) return axes.toSorted((a, b) => a - b);
@@ -72,7 +72,7 @@ const productOfOthers: Gradient = (g, x, y, dy) => {
 };
 
 function argument(better: (a: number, b: number) => boolean): Operator {
-  const parse = (call: Call) => {
+  const parse = (call: Application) => {
     const x = required(call, 0, "data");
     return { x, axis: axisOf(call, integer(call, "axis", 0), x.dims.length) };
   };

@@ -2,8 +2,8 @@
 
 import type { Graph, Value } from "../graph.ts";
 import {
+  type Application,
   type Attributes,
-  type Call,
   composite,
   constantInput,
   integer,
@@ -16,7 +16,7 @@ import { type NumberTensor, sizeOf, stridesOf } from "../tensor.ts";
 import { axisOf, permute, zerosLike } from "./_common.ts";
 
 /** How a scattered element joins the one that is there. */
-function combine(call: Call): (there: number, update: number) => number {
+function combine(call: Application): (there: number, update: number) => number {
   switch (text(call, "reduction", "none")) {
     case "add":
       return (a, b) => a + b;
@@ -33,7 +33,7 @@ function combine(call: Call): (there: number, update: number) => number {
 
 /** Calls `f` with the place in the data of each element that ScatterElements or GatherElements names. */
 function eachElement(
-  call: Call,
+  call: Application,
   dims: readonly number[],
   indices: NumberTensor,
   f: (place: number, i: number) => void,
@@ -71,7 +71,7 @@ function eachSlice(
 /** The gradients of a scatter by its data and its updates. */
 function scatterGradient(
   g: Graph,
-  { op, inputs, attributes }: Call,
+  { op, inputs, attributes }: Application,
   gather: string,
   dy: Value,
 ): [Value, null, Value] {

@@ -2,7 +2,7 @@
 
 import type { Graph, Value } from "../graph.ts";
 import {
-  type Call,
+  type Application,
   composite,
   integer,
   OperatorError,
@@ -13,7 +13,7 @@ import {
 import { isFloat, type NumberTensor, sizeOf } from "../tensor.ts";
 import { axisOf } from "./_common.ts";
 
-const axisAttribute = (call: Call) =>
+const axisAttribute = (call: Application) =>
   axisOf(call, integer(call, "axis", -1), required(call, 0, "operand").dims.length);
 
 /** Calls `f` with each row along an axis; what it returns replaces the row. */
@@ -34,7 +34,7 @@ function logSoftmax(row: Float64Array): Float64Array {
   return row.map((value) => value - top - rest);
 }
 
-function inferLoss(call: Call, gradient: boolean) {
+function inferLoss(call: Application, gradient: boolean) {
   const logits = required(call, 0, "logits"), target = required(call, 1, "target");
   const fits = logits.dims.length >= 1 &&
     String(logits.dims.slice(0, -1)) === String(target.dims);
@@ -48,7 +48,7 @@ function inferLoss(call: Call, gradient: boolean) {
 }
 
 /** The loss of ONNX's two loss operators; see PyTorch's nll_loss. */
-function likelihoodLoss(g: Graph, call: Call, logarithms: Value): Value {
+function likelihoodLoss(g: Graph, call: Application, logarithms: Value): Value {
   const target = g.cast(required(call, 1, "target"), "int32"), weight = call.inputs[2];
   const { type, dims: [, classes] } = logarithms, rank = logarithms.dims.length;
   const labels = g.constant(

@@ -2,7 +2,7 @@
 
 import type { Graph, Value } from "../graph.ts";
 import {
-  type Call,
+  type Application,
   composite,
   type Operator,
   OperatorError,
@@ -13,10 +13,10 @@ import {
 import { isFloat } from "../tensor.ts";
 
 /** The gradient by x, of y = f(x), given the loss's gradient by y. */
-type Derivative = (g: Graph, x: Value, y: Value, dy: Value, call: Call) => Value | null;
+type Derivative = (g: Graph, x: Value, y: Value, dy: Value, call: Application) => Value | null;
 
 function unary(
-  f: (x: number, call: Call) => number,
+  f: (x: number, call: Application) => number,
   derivative: Derivative,
   anyType = false,
 ): Operator {
@@ -33,7 +33,7 @@ function unary(
   };
 }
 
-const number = (call: Call, name: string, otherwise: number) =>
+const number = (call: Application, name: string, otherwise: number) =>
   call.attributes[name] === undefined ? otherwise : Number(call.attributes[name]);
 
 const slope = (g: Graph, x: Value, positive: Value, negative: Value) =>

@@ -1,12 +1,12 @@
-import { type Board, SLOTS } from "../shared_memory/arena.ts";
+import { type SharedArena, SLOTS } from "../shared_memory/arena.ts";
 import { elementsOf } from "../base/datatypes.ts";
-import type { Neighbours } from "../shared_memory/local_peers.ts";
-import { turn } from "../base/request.ts";
+import type { LocalPeers } from "../shared_memory/local_peers.ts";
+import { yieldToEventLoop } from "../base/request.ts";
 import { ALIGNMENT } from "../reduction/workspace.ts";
 import { others } from "./blocks.ts";
-import type { Call } from "../engine/call.ts";
+import type { CollectiveCall } from "../engine/call.ts";
 import { partition, type Range, segments } from "./partition.ts";
-import type { Reducing } from "./reducing.ts";
+import type { ReductionJob } from "./reducing.ts";
 
 /** How long a rank goes on before it lets its event loop turn once, in ms. */
 const TURN_MS = 100;
@@ -22,16 +22,16 @@ const TURN_MS = 100;
  * @returns false if some rank cannot use its memory at the moment; then nothing has been done
  */
 export async function memoryAllreduce(
-  call: Call,
-  { type, fold, bytes, count }: Reducing,
-  neighbours: Neighbours,
+  call: CollectiveCall,
+  { type, fold, bytes, count }: ReductionJob,
+  neighbours: LocalPeers,
   segmentBytes = Infinity,
 ): Promise<boolean> {
   const { context, stats } = call, { rank, size, group, shown: first } = context;
-  const { board } = neighbours;
+  const { arena } = neighbours;
   // What the kernel sums at once has one owner, as has what belongs together.
   const unit = fold.width * (ALIGNMENT / type.bytes);
-  const room = Math.floor(board.slotBytes / type.bytes / unit);
+  const room = Math.floor(arena.slotBytes / type.bytes / unit);
   if (room === 0 || count === 0) return false;
   const wished = Math.floor(segmentBytes * size / type.bytes / unit);
   const cuts = segments({ start: 0, end: count }, Math.max(1, Math.min(room, wished)) * unit);
@@ -39,16 +39,16 @@ export async function memoryAllreduce(
   const owned = (s: number) => (pieces[s][rank].end - pieces[s][rank].start) * type.bytes;
   /** Where a member has put up a piece of a stretch. */
   const shown = (s: number, member: number, { start, end }: Range) =>
-    board.slot(group[member], (first + s) % SLOTS).subarray(start * type.bytes, end * type.bytes);
+    arena.slot(group[member], (first + s) % SLOTS).subarray(start * type.bytes, end * type.bytes);
   const show = (s: number) => {
     const { start, end } = cuts[s];
     const stretch = bytes.subarray(start * type.bytes, end * type.bytes);
-    board.slot(group[rank], (first + s) % SLOTS).set(stretch);
+    arena.slot(group[rank], (first + s) % SLOTS).set(stretch);
     stats.bytesSent += stretch.length - owned(s);
   };
   const reduce = (s: number) => {
     const inputs = group.map((_, member) => elementsOf(type, shown(s, member, pieces[s][rank])));
-    board.workspace.fold(fold, inputs, inputs[rank]);
+    arena.workspace.fold(fold, inputs, inputs[rank]);
     stats.bytesReceived += owned(s) * (size - 1);
     stats.bytesSent += owned(s) * (size - 1);
   };
@@ -66,7 +66,7 @@ export async function memoryAllreduce(
     if (reserved) show(0);
     const answer = await call.exchange(Uint8Array.of(reserved ? 1 : 0), (all) => {
       const free = all.every(([one]) => one === 1);
-      return new Uint8Array(Int32Array.of(free ? 1 : 0, board.arrivals(counter)).buffer);
+      return new Uint8Array(Int32Array.of(free ? 1 : 0, arena.arrivals(counter)).buffer);
     });
     const [free, base] = new Int32Array(answer.slice().buffer);
     if (free === 0) return false;
@@ -76,13 +76,13 @@ export async function memoryAllreduce(
     call.expectAll(true);
     let turned = performance.now();
     for (let i = 1; i <= last; i++) {
-      if (i > 1) await reached(call, board, counter, finished(i - 1));
+      if (i > 1) await reached(call, arena, counter, finished(i - 1));
       if (i < cuts.length) show(i);
       if (i <= cuts.length) reduce(i - 1);
       if (i > 1) take(i - 2);
-      board.arrive(counter, finished(i));
+      arena.arrive(counter, finished(i));
       if (performance.now() - turned < TURN_MS) continue;
-      await turn();
+      await yieldToEventLoop();
       call.check();
       turned = performance.now();
     }
@@ -94,10 +94,15 @@ export async function memoryAllreduce(
 }
 
 /** Waits until a counter has reached a number: at first asleep, but never long without a look around. */
-async function reached(call: Call, board: Board, counter: number, count: number): Promise<void> {
+async function reached(
+  call: CollectiveCall,
+  board: SharedArena,
+  counter: number,
+  count: number,
+): Promise<void> {
   for (let looks = 0; !board.reached(counter, count); looks++) {
     if (call.mayBlock && board.sleepUntil(counter, count)) return;
-    if (looks < MANY_LOOKS) await turn();
+    if (looks < MANY_LOOKS) await yieldToEventLoop();
     else await new Promise((resolve) => setTimeout(resolve, RARELY_MS));
     call.check();
     // Who leaves has done its part first, or will never do it.

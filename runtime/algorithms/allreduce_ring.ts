@@ -1,8 +1,8 @@
 import { bytesOf, elementsOf, type TypedArray } from "../base/datatypes.ts";
 import { copyElements } from "../reduction/reduction.ts";
-import type { Call } from "../engine/call.ts";
+import type { CollectiveCall } from "../engine/call.ts";
 import { segments } from "./partition.ts";
-import type { Reducing } from "./reducing.ts";
+import type { ReductionJob } from "./reducing.ts";
 import { SEGMENT_BYTES, SEGMENTS_IN_FLIGHT } from "../engine/tuning.ts";
 
 /**
@@ -15,8 +15,8 @@ import { SEGMENT_BYTES, SEGMENTS_IN_FLIGHT } from "../engine/tuning.ts";
  * costs 3n bytes a link instead of 2n(N−1)/N.
  */
 export async function ringAllreduce(
-  call: Call,
-  { type, fold, bytes, count }: Reducing,
+  call: CollectiveCall,
+  { type, fold, bytes, count }: ReductionJob,
   segmentBytes = SEGMENT_BYTES,
 ): Promise<void> {
   const { rank, size } = call.context;

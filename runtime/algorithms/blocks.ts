@@ -6,7 +6,7 @@
  */
 
 import { bytesOf, type Datatype, datatypeOf, type TypedArray } from "../base/datatypes.ts";
-import type { Call } from "../engine/call.ts";
+import type { CollectiveCall } from "../engine/call.ts";
 import { SEGMENT_BYTES } from "../engine/tuning.ts";
 
 /** No bytes. */
@@ -59,8 +59,12 @@ export function blocksOf(
   });
 }
 
-/** Offers a block its place, part by part; best called before {@linkcode Call.agree}. */
-export function receiveBlock(call: Call, from: number, place: Uint8Array): Promise<unknown> {
+/** Offers a block its place, part by part; best called before {@linkcode CollectiveCall.agree}. */
+export function receiveBlock(
+  call: CollectiveCall,
+  from: number,
+  place: Uint8Array,
+): Promise<unknown> {
   const parts = [];
   for (let start = 0, slot = 0; start < place.length; start += SEGMENT_BYTES, slot++) {
     parts.push(call.receive(from, slot, place.subarray(start, start + SEGMENT_BYTES)));
@@ -71,14 +75,18 @@ export function receiveBlock(call: Call, from: number, place: Uint8Array): Promi
 }
 
 /** Sends a block, part by part. */
-export async function sendBlock(call: Call, to: number, block: Uint8Array): Promise<void> {
+export async function sendBlock(
+  call: CollectiveCall,
+  to: number,
+  block: Uint8Array,
+): Promise<void> {
   for (let start = 0, slot = 0; start < block.length; start += SEGMENT_BYTES, slot++) {
     await call.send(to, slot, block.subarray(start, start + SEGMENT_BYTES));
   }
 }
 
 /** The other ranks, beginning behind this one, so that not all turn to the same rank at once. */
-export function others(call: Call): number[] {
+export function others(call: CollectiveCall): number[] {
   const { rank, size } = call.context;
   return Array.from({ length: size - 1 }, (_, k) => (rank + 1 + k) % size);
 }

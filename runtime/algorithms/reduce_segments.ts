@@ -7,12 +7,12 @@
 import { type Datatype, elementsOf, type TypedArray } from "../base/datatypes.ts";
 import { align, type Workspace } from "../reduction/workspace.ts";
 import { EMPTY, others } from "./blocks.ts";
-import type { Call } from "../engine/call.ts";
+import type { CollectiveCall } from "../engine/call.ts";
 import { type Range, segments } from "./partition.ts";
 import { SEGMENT_BYTES, SEGMENTS_IN_FLIGHT } from "../engine/tuning.ts";
 
 /** What is to be reduced, and what becomes of it. */
-export interface PieceReduction {
+export interface SegmentReduction {
   readonly type: Datatype;
   /** Elements that must stay together. */
   readonly width: number;
@@ -45,7 +45,7 @@ export interface PieceReduction {
  * Both steps go on at once, segment by segment. An owner has room for a few segments from everyone;
  * the result of one, or an empty part, is its leave to send another.
  */
-export async function reducePieces(call: Call, job: PieceReduction): Promise<void> {
+export async function reduceSegments(call: CollectiveCall, job: SegmentReduction): Promise<void> {
   const { rank, size, engine } = call.context;
   const { type, width, input, pieces, segmentBytes = SEGMENT_BYTES } = job;
   const step = Math.max(1, Math.floor(segmentBytes / type.bytes / width)) * width;

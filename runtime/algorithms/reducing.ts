@@ -16,7 +16,7 @@ import { type Fold, foldInputs, foldOf } from "../reduction/reduction.ts";
 import type { Signature } from "../engine/signature.ts";
 
 /** A buffer, what its elements are and how they are reduced. */
-export interface Reducing {
+export interface ReductionJob {
   readonly type: Datatype;
   readonly fold: Fold;
   readonly bytes: Uint8Array;
@@ -32,7 +32,7 @@ export interface Reducing {
  * @throws TypeError if the buffer is no typed array or the op is not defined on it
  * @throws RangeError if the op takes groups of elements and the length is no multiple of them
  */
-export function reducing(name: string, buffer: TypedArray, op: Op): Reducing {
+export function reductionJob(name: string, buffer: TypedArray, op: Op): ReductionJob {
   const type = datatypeOf(buffer), reduction = reductionOf(op, type);
   const fold = foldOf(reduction, type), count = buffer.length;
   if (count % fold.width !== 0) {
@@ -50,7 +50,7 @@ export function reducing(name: string, buffer: TypedArray, op: Op): Reducing {
 }
 
 /** Folds contributions of a wave. */
-export function foldBytes({ type, fold }: Reducing, inputs: readonly Uint8Array[]): Uint8Array {
+export function foldBytes({ type, fold }: ReductionJob, inputs: readonly Uint8Array[]): Uint8Array {
   const out = new Uint8Array(inputs[0].length);
   foldInputs(fold, inputs.map((input) => elementsOf(type, input)), elementsOf(type, out));
   return out;

@@ -7,7 +7,7 @@
 import { EMPTY_STATUS, type Status } from "./status.ts";
 
 /** Lets sockets and timers move once, so that a program which polls makes progress. */
-export function turn(): Promise<void> {
+export function yieldToEventLoop(): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, 0));
 }
 
@@ -39,7 +39,7 @@ export class Request {
 
   /** The status if the operation is complete, else null after one turn of the event loop. */
   async test(): Promise<Status | null> {
-    if (this.#outcome === null) await turn();
+    if (this.#outcome === null) await yieldToEventLoop();
     if (this.#outcome === null) return null;
     if ("error" in this.#outcome) throw this.#outcome.error;
     return this.#outcome.status;

@@ -28,29 +28,29 @@
 import { parseAddress, type TlsMaterial } from "../security/endpoint.ts";
 import { RendezvousError } from "../base/errors.ts";
 import { type LinkShape, parseLink } from "../transport/access_link.ts";
-import { defaultFolder, meetingPath } from "../rendezvous/rendezvous_file.ts";
-import type { Medium } from "./mesh.ts";
+import { defaultFolder, rendezvousPath } from "../rendezvous/rendezvous_file.ts";
+import type { TransportKind } from "./mesh.ts";
 import {
-  describeStarter,
+  describeLauncher,
   type Environment,
-  foreignPlace,
+  type ForeignLauncher,
   integer,
   RANK_VARIABLES,
-  type Starter,
+  readForeignLauncher,
 } from "./foreign_launchers.ts";
 
 /** A rank's place. */
-export interface Place {
+export interface ProcessInfo {
   readonly rank: number;
   readonly size: number;
   readonly localRank: number;
   readonly job: string;
   /** Who started this rank, if it was not our launcher. Then rank 0 holds the rendezvous. */
-  readonly starter: Starter | null;
+  readonly launcher: ForeignLauncher | null;
   /** Null if it is to be found by the file below. */
   readonly rendezvous: { readonly hostname: string; readonly port: number } | null;
   /** File by which the ranks find each other, or null. */
-  readonly meeting: string | null;
+  readonly rendezvousFile: string | null;
   /** The address of rank 0's host to write to that file, or null for the host's name. */
   readonly address: string | null;
   /** Whether all ranks are known to be on this host. */
@@ -58,7 +58,7 @@ export interface Place {
   readonly timeoutMs: number;
   /** How long all ranks may take to join, in ms. */
   readonly joinMs: number;
-  readonly medium: Medium;
+  readonly transport: TransportKind;
   /** Directory for Unix sockets, or null. */
   readonly sockets: string | null;
   /** This host's name, or null if it was not given. */
@@ -87,7 +87,7 @@ export function processEnvironment(name: string): string | undefined {
  * Whether this process may read none of the variables that would say that it is a rank, and nobody
  * has refused that on purpose (`--deny-env`): then it cannot know whether it is one.
  */
-export function placeIsHidden(): boolean {
+export function environmentIsHidden(): boolean {
   return ["CELGC_RANK", ...RANK_VARIABLES].every((variable) =>
     Deno.permissions.querySync({ name: "env", variable }).state === "prompt"
   );
@@ -99,12 +99,14 @@ export function placeIsHidden(): boolean {
  * @returns null if nobody has launched this process as a rank
  * @throws RendezvousError if the environment is incomplete or contradicts itself
  */
-export function findPlace(environment: Environment): Place | null {
-  return environment("CELGC_RANK") === undefined ? ownPlace(environment) : launched(environment);
+export function readEnvironment(environment: Environment): ProcessInfo | null {
+  return environment("CELGC_RANK") === undefined
+    ? fromOwnVariables(environment)
+    : fromForeignLauncher(environment);
 }
 
 /** The place that our launcher has given. */
-function launched(environment: Environment): Place {
+function fromForeignLauncher(environment: Environment): ProcessInfo {
   const need = (name: string): string => {
     const value = environment(name);
     if (value === undefined) {
@@ -120,21 +122,21 @@ function launched(environment: Environment): Place {
     size,
     localRank: integer("CELGC_LOCAL_RANK", localRank, 0, size - 1),
     job: checkJob(need("CELGC_JOB")),
-    starter: null,
+    launcher: null,
     rendezvous: readAddress(need("CELGC_RENDEZVOUS")),
-    meeting: null,
+    rendezvousFile: null,
     address: null,
     near: false,
-    ...conduct(environment),
+    ...readCommonVariables(environment),
   };
 }
 
 /** The place that somebody else has given, who knows nothing of a rendezvous; null without one. */
-function ownPlace(environment: Environment): Place | null {
-  const found = foreignPlace(environment);
+function fromOwnVariables(environment: Environment): ProcessInfo | null {
+  const found = readForeignLauncher(environment);
   if (found === null || found.size === 1) return null;
-  const { starter, rank, size, localRank } = found, words = describeStarter(starter);
-  const rest = conduct(environment), given = environment("CELGC_RENDEZVOUS");
+  const { launcher, rank, size, localRank } = found, words = describeLauncher(launcher);
+  const rest = readCommonVariables(environment), given = environment("CELGC_RENDEZVOUS");
   const address = given !== undefined
     ? readAddress(given)
     : rest.secretFile === null
@@ -156,16 +158,16 @@ function ownPlace(environment: Environment): Place | null {
         "rank 0 and CELGC_SECRET_FILE",
     );
   }
-  const job = environment("CELGC_JOB") ?? found.job ?? ownName(starter, shared, address !== null);
+  const job = environment("CELGC_JOB") ?? found.job ?? ownName(launcher, shared, address !== null);
   return {
     rank,
     size,
     localRank: localRank ?? rank,
     job: checkJob(job),
-    starter,
+    launcher,
     rendezvous: address,
-    meeting: address === null
-      ? meetingPath(shared ?? defaultFolder(environment), checkJob(job))
+    rendezvousFile: address === null
+      ? rendezvousPath(shared ?? defaultFolder(environment), checkJob(job))
       : null,
     address: environment("CELGC_ADDRESS") ?? null,
     near,
@@ -174,24 +176,28 @@ function ownPlace(environment: Environment): Place | null {
 }
 
 /** The name of a job that nobody has named, the same on all of its ranks. */
-function ownName(starter: Starter, shared: string | undefined, addressed: boolean): string {
+function ownName(
+  launcher: ForeignLauncher,
+  shared: string | undefined,
+  addressed: boolean,
+): string {
   // Those who meet at an address know each other by their secret.
-  if (addressed) return starter;
+  if (addressed) return launcher;
   // On one host they are children of the same process. Elsewhere that number is another one.
-  if (shared === undefined) return `${starter}-${Deno.ppid}`;
+  if (shared === undefined) return `${launcher}-${Deno.ppid}`;
   throw new RendezvousError(
-    `CELGC_FOLDER is set but CELGC_JOB is not, and ${starter} does not name the job: ` +
+    `CELGC_FOLDER is set but CELGC_JOB is not, and ${launcher} does not name the job: ` +
       "set CELGC_JOB to the same name on all ranks, another one for each job",
   );
 }
 
 /** How a rank is to behave, whoever has started it. */
-function conduct(environment: Environment) {
+function readCommonVariables(environment: Environment) {
   const timeout = seconds(environment, "CELGC_TIMEOUT", DEFAULT_TIMEOUT_SECONDS);
   return {
     timeoutMs: 1000 * timeout,
     joinMs: 1000 * seconds(environment, "CELGC_JOIN_TIMEOUT", defaultJoinSeconds(timeout)),
-    medium: readMedium(environment("CELGC_TRANSPORT")),
+    transport: readTransport(environment("CELGC_TRANSPORT")),
     sockets: environment("CELGC_SOCKETS") ?? null,
     host: environment("CELGC_HOST") ?? null,
     link: readLink(environment("CELGC_LINK")),
@@ -217,7 +223,7 @@ function readAddress(text: string): { hostname: string; port: number } {
 }
 
 /** Reads what CELGC_TRANSPORT says. */
-export function readMedium(text = "auto"): Medium {
+export function readTransport(text = "auto"): TransportKind {
   if (text === "auto" || text === "tcp" || text === "unix") return text;
   throw new RendezvousError(`CELGC_TRANSPORT is auto, tcp or unix, not ${JSON.stringify(text)}`);
 }
@@ -249,7 +255,7 @@ function seconds(environment: Environment, name: string, otherwise: number): num
   );
 }
 
-function tlsFiles(environment: Environment): Place["tls"] {
+function tlsFiles(environment: Environment): ProcessInfo["tls"] {
   const names = ["CELGC_TLS_CERT", "CELGC_TLS_KEY", "CELGC_TLS_CA"];
   const [cert, key, ca] = names.map(environment);
   if (cert === undefined && key === undefined && ca === undefined) return null;

@@ -12,14 +12,14 @@ import { RendezvousError } from "../base/errors.ts";
 export type Environment = (name: string) => string | undefined;
 
 /** Those whose variables are understood, in the order in which they are looked for. */
-export const STARTERS = ["torchrun", "slurm", "openmpi", "pmi", "kubernetes"] as const;
+export const FOREIGN_LAUNCHERS = ["torchrun", "slurm", "openmpi", "pmi", "kubernetes"] as const;
 
 /** Who started a rank. */
-export type Starter = typeof STARTERS[number];
+export type ForeignLauncher = typeof FOREIGN_LAUNCHERS[number];
 
 /** A rank's place, as who started it says. */
-export interface ForeignPlace {
-  readonly starter: Starter;
+export interface LauncherEnvironment {
+  readonly launcher: ForeignLauncher;
   readonly rank: number;
   readonly size: number;
   readonly localRank: number | null;
@@ -45,7 +45,7 @@ interface Variables {
   readonly job: readonly string[];
 }
 
-const VARIABLES: Record<Starter, Variables> = {
+const VARIABLES: Record<ForeignLauncher, Variables> = {
   torchrun: {
     words: "torchrun's variables",
     rank: "RANK",
@@ -87,10 +87,12 @@ const VARIABLES: Record<Starter, Variables> = {
 };
 
 /** The variables that show that one of them has started this process. */
-export const RANK_VARIABLES: readonly string[] = STARTERS.map((starter) => VARIABLES[starter].rank);
+export const RANK_VARIABLES: readonly string[] = FOREIGN_LAUNCHERS.map((launcher) =>
+  VARIABLES[launcher].rank
+);
 
 /** Who started this rank, in words. */
-export const describeStarter = (starter: Starter): string => VARIABLES[starter].words;
+export const describeLauncher = (launcher: ForeignLauncher): string => VARIABLES[launcher].words;
 
 /**
  * Finds the place of a rank in the variables of whoever started it.
@@ -98,36 +100,44 @@ export const describeStarter = (starter: Starter): string => VARIABLES[starter].
  * @returns null if nobody has
  * @throws RendezvousError if two of them disagree, or one of them is incomplete
  */
-export function foreignPlace(environment: Environment): ForeignPlace | null {
+export function readForeignLauncher(environment: Environment): LauncherEnvironment | null {
   const wanted = environment("CELGC_PLACE");
   if (wanted === "none") return null;
-  if (wanted !== undefined && !(STARTERS as readonly string[]).includes(wanted)) {
+  if (wanted !== undefined && !(FOREIGN_LAUNCHERS as readonly string[]).includes(wanted)) {
     throw new RendezvousError(
-      `CELGC_PLACE is none or one of ${STARTERS.join(", ")}, not ${JSON.stringify(wanted)}`,
+      `CELGC_PLACE is none or one of ${FOREIGN_LAUNCHERS.join(", ")}, not ${
+        JSON.stringify(wanted)
+      }`,
     );
   }
-  const asked = wanted === undefined ? STARTERS : [wanted as Starter];
-  const found = asked.flatMap((starter) => read(environment, starter, wanted !== undefined) ?? []);
+  const asked = wanted === undefined ? FOREIGN_LAUNCHERS : [wanted as ForeignLauncher];
+  const found = asked.flatMap((launcher) =>
+    read(environment, launcher, wanted !== undefined) ?? []
+  );
   if (found.length === 0) return null;
   const [first, ...rest] = found;
   for (const other of rest) {
     if (other.rank === first.rank && other.size === first.size) continue;
-    const [one, two] = [first, other].map(({ starter, rank, size }) =>
-      `${VARIABLES[starter].words} say rank ${rank} of ${size}`
+    const [one, two] = [first, other].map(({ launcher, rank, size }) =>
+      `${VARIABLES[launcher].words} say rank ${rank} of ${size}`
     );
     throw new RendezvousError(
-      `cannot find this rank's place: ${one}, ${two}; set CELGC_PLACE=${first.starter} or ` +
-        `CELGC_PLACE=${other.starter} to say which to believe`,
+      `cannot find this rank's place: ${one}, ${two}; set CELGC_PLACE=${first.launcher} or ` +
+        `CELGC_PLACE=${other.launcher} to say which to believe`,
     );
   }
   return first;
 }
 
-function read(environment: Environment, starter: Starter, wanted: boolean): ForeignPlace | null {
-  const names = VARIABLES[starter], rank = environment(names.rank), size = environment(names.size);
+function read(
+  environment: Environment,
+  launcher: ForeignLauncher,
+  wanted: boolean,
+): LauncherEnvironment | null {
+  const names = VARIABLES[launcher], rank = environment(names.rank), size = environment(names.size);
   if (rank === undefined && !wanted) return null;
   // Other programs use names as plain as RANK for other things.
-  if (starter === "torchrun" && size === undefined && !wanted) return null;
+  if (launcher === "torchrun" && size === undefined && !wanted) return null;
   for (const [name, value] of [[names.rank, rank], [names.size, size]]) {
     if (value !== undefined) continue;
     throw new RendezvousError(
@@ -145,20 +155,20 @@ function read(environment: Environment, starter: Starter, wanted: boolean): Fore
   const localSize = optional(names.localSize), hosts = optional(names.hosts);
   const job = names.job.map((name) => environment(name)).filter((part) => part !== undefined);
   return {
-    starter,
+    launcher,
     rank: integer(names.rank, rank!, 0, ranks - 1),
     size: ranks,
     localRank: optional(names.localRank),
     near: hosts !== null ? hosts === 1 : localSize !== null ? localSize === ranks : null,
     job: job.length === 0
       ? null
-      : `${starter}-${job.join("-")}`.replace(/[^\w.-]/g, "_").slice(0, 64),
-    address: starter === "torchrun" ? masterAddress(environment) : null,
+      : `${launcher}-${job.join("-")}`.replace(/[^\w.-]/g, "_").slice(0, 64),
+    address: launcher === "torchrun" ? masterAddress(environment) : null,
   };
 }
 
 /** Where torchrun's rank 0 is. */
-function masterAddress(environment: Environment): ForeignPlace["address"] {
+function masterAddress(environment: Environment): LauncherEnvironment["address"] {
   const hostname = environment("MASTER_ADDR"), text = environment("MASTER_PORT");
   if (hostname === undefined || text === undefined) return null;
   const port = integer("MASTER_PORT", text, 1, 65534);

@@ -7,8 +7,8 @@
 import { Communicator } from "../communicator.ts";
 import { ClosedError } from "../base/errors.ts";
 import { joinJob } from "./join.ts";
-import { findPlace, placeIsHidden, processEnvironment } from "./environment.ts";
-import { describeStarter } from "./foreign_launchers.ts";
+import { environmentIsHidden, processEnvironment, readEnvironment } from "./environment.ts";
+import { describeLauncher } from "./foreign_launchers.ts";
 import { SingleTransport } from "../transport/single_transport.ts";
 import type { Transport } from "../transport/transport.ts";
 
@@ -43,9 +43,9 @@ export async function init(): Promise<Communicator> {
     );
   }
   shared[JOINED] = true;
-  const place = findPlace(processEnvironment);
+  const place = readEnvironment(processEnvironment);
   if (place === null) {
-    if (placeIsHidden()) {
+    if (environmentIsHidden()) {
       console.error(
         "celgc: a job of one rank: this process may not read its environment, by which it would find " +
           "others; allow that with --allow-env",
@@ -53,9 +53,9 @@ export async function init(): Promise<Communicator> {
     }
     return new Communicator(new SingleTransport("localhost"));
   }
-  const { starter, rank, size } = place;
-  if (starter !== null && rank === 0) {
-    console.error(`celgc: rank 0 of ${size}, from ${describeStarter(starter)}`);
+  const { launcher, rank, size } = place;
+  if (launcher !== null && rank === 0) {
+    console.error(`celgc: rank 0 of ${size}, from ${describeLauncher(launcher)}`);
   }
   const transport = await joinJob(place);
   const communicator = new Communicator(transport);

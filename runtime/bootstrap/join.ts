@@ -8,12 +8,16 @@ import { secretLine } from "./stdin.ts";
 import { RendezvousError } from "../base/errors.ts";
 import { type Credentials, credentials } from "../security/handshake.ts";
 import { isLoopback, listenAt, type TlsMaterial } from "../security/endpoint.ts";
-import { type MeetingNote, readMeeting, writeMeeting } from "../rendezvous/rendezvous_file.ts";
-import { buildMesh, openDoors } from "./mesh.ts";
+import {
+  readRendezvousFile,
+  type RendezvousRecord,
+  writeRendezvousFile,
+} from "../rendezvous/rendezvous_file.ts";
+import { buildMesh, openListeners } from "./mesh.ts";
 import { MeshTransport } from "../transport/mesh_transport.ts";
-import { type Place, readTls } from "./environment.ts";
-import { Control } from "../rendezvous/client.ts";
-import { Rendezvous } from "../rendezvous/server.ts";
+import { type ProcessInfo, readTls } from "./environment.ts";
+import { RendezvousClient } from "../rendezvous/client.ts";
+import { RendezvousServer } from "../rendezvous/server.ts";
 
 /** How long a rank waits before it reads again where rank 0 is, in ms. */
 const RETRY_MS = 100;
@@ -27,7 +31,7 @@ const MESH_MS = 10_000;
  * @throws RendezvousError if the secret is missing, or not all ranks join in time
  * @throws HandshakeError if this rank's secret is not the job's
  */
-export async function joinJob(place: Place): Promise<MeshTransport> {
+export async function joinJob(place: ProcessInfo): Promise<MeshTransport> {
   const abandon: (() => void)[] = [];
   try {
     return await join(place, (close) => abandon.push(close));
@@ -38,26 +42,29 @@ export async function joinJob(place: Place): Promise<MeshTransport> {
 }
 
 /** As {@linkcode joinJob}; `opened` takes what closes again what has been opened. */
-async function join(place: Place, opened: (close: () => void) => void): Promise<MeshTransport> {
-  const { rank, size, timeoutMs, medium, sockets, link } = place;
+async function join(
+  place: ProcessInfo,
+  opened: (close: () => void) => void,
+): Promise<MeshTransport> {
+  const { rank, size, timeoutMs, transport, sockets, link } = place;
   const tls = place.tls === null ? undefined : await readTls(place.tls);
   const deadline = performance.now() + place.joinMs;
-  const { control, job, hostname } = place.meeting !== null && rank !== 0
-    ? await followMeeting(place, tls, deadline)
+  const { control, job, hostname } = place.rendezvousFile !== null && rank !== 0
+    ? await followRendezvousFile(place, tls, deadline)
     : await connect(
       place,
-      place.starter === null || rank !== 0
+      place.launcher === null || rank !== 0
         ? { address: place.rendezvous!, secret: await readSecret(place) }
         : await holdRendezvous(place, tls, deadline, opened),
       tls,
       deadline,
     );
   opened(() => control.close());
-  if (place.starter !== null && !place.near) {
+  if (place.launcher !== null && !place.near) {
     const variable = place.rendezvous === null ? "CELGC_ADDRESS" : "CELGC_RENDEZVOUS";
     checkReachable(hostname, control.localHostname, variable);
   }
-  const doors = openDoors(rank, control.localHostname, medium, sockets, tls);
+  const doors = openListeners(rank, control.localHostname, transport, sockets, tls);
   opened(() => {
     for (const listener of doors.listeners) close(listener);
   });
@@ -74,7 +81,7 @@ async function join(place: Place, opened: (close: () => void) => void): Promise<
   });
   const hosts = table.map(({ host }) => host);
   // Whoever asks for sockets of one kind gets them, and no memory in their place.
-  const exclusive = medium !== "auto";
+  const exclusive = transport !== "auto";
   return new MeshTransport({
     rank,
     size,
@@ -84,7 +91,7 @@ async function join(place: Place, opened: (close: () => void) => void): Promise<
     timeoutMs,
     link,
     exclusive,
-    launched: place.starter === null,
+    launched: place.launcher === null,
   });
 }
 
@@ -118,12 +125,12 @@ interface Found {
 
 /** At rank 0, without a launcher: begins to serve the rendezvous, and lets the others know where. */
 async function holdRendezvous(
-  place: Place,
+  place: ProcessInfo,
   tls: TlsMaterial | undefined,
   deadline: number,
   opened: (close: () => void) => void,
 ): Promise<Found> {
-  const { near, rendezvous, meeting, size } = place;
+  const { near, rendezvous, rendezvousFile, size } = place;
   const secret = place.secretFile === null
     ? crypto.getRandomValues(new Uint8Array(32))
     : await readSecret(place);
@@ -132,7 +139,7 @@ async function holdRendezvous(
   const listener = listenAt({ kind: "tcp", hostname, port: rendezvous?.port ?? 0 }, tls);
   const { port } = listener.addr as Deno.NetAddr;
   let remove = () => {};
-  const server = new Rendezvous({
+  const server = new RendezvousServer({
     listener,
     job: await credentials(place.job, secret),
     size,
@@ -143,8 +150,8 @@ async function holdRendezvous(
   opened(() => server.close());
   const known = rendezvous?.hostname ?? (near ? hostname : place.address ?? Deno.hostname());
   const address = { hostname: known, port };
-  if (meeting !== null) {
-    remove = await writeMeeting(meeting, { ...address, secret: encodeHex(secret) });
+  if (rendezvousFile !== null) {
+    remove = await writeRendezvousFile(rendezvousFile, { ...address, secret: encodeHex(secret) });
     opened(remove);
   }
   return { address, secret };
@@ -154,13 +161,13 @@ async function holdRendezvous(
  * Reads where rank 0 is and goes there, again and again: the file may be one that an earlier job left,
  * until rank 0 of this one takes it away.
  */
-async function followMeeting(
-  place: Place,
+async function followRendezvousFile(
+  place: ProcessInfo,
   tls: TlsMaterial | undefined,
   deadline: number,
 ): Promise<Connected> {
   for (;; await new Promise((resolve) => setTimeout(resolve, RETRY_MS))) {
-    const note: MeetingNote = await readMeeting(place.meeting!, deadline);
+    const note: RendezvousRecord = await readRendezvousFile(place.rendezvousFile!, deadline);
     const found = { address: note, secret: decodeHex(note.secret) };
     try {
       return await connect(place, found, tls, deadline, true);
@@ -172,21 +179,30 @@ async function followMeeting(
 
 /** A rank's connection to the rendezvous, and what proved it. */
 interface Connected {
-  readonly control: Control;
+  readonly control: RendezvousClient;
   readonly job: Credentials;
   /** Where the rendezvous is. */
   readonly hostname: string;
 }
 
 async function connect(
-  place: Place,
+  place: ProcessInfo,
   { address: { hostname, port }, secret }: Found,
   tls: TlsMaterial | undefined,
   deadline: number,
   once = false,
 ): Promise<Connected> {
   const { rank, size } = place, job = await credentials(place.job, secret);
-  const control = await Control.connect({ hostname, port, job, rank, size, tls, deadline, once });
+  const control = await RendezvousClient.connect({
+    hostname,
+    port,
+    job,
+    rank,
+    size,
+    tls,
+    deadline,
+    once,
+  });
   return { control, job, hostname };
 }
 
@@ -198,7 +214,7 @@ function close(listener: Deno.Listener): void {
   }
 }
 
-async function readSecret({ secretFile }: Place): Promise<Uint8Array> {
+async function readSecret({ secretFile }: ProcessInfo): Promise<Uint8Array> {
   const from = secretFile ?? "standard input";
   let text;
   if (secretFile === null) {

@@ -12,15 +12,15 @@ import {
   type TlsMaterial,
 } from "../security/endpoint.ts";
 import { RendezvousError } from "../base/errors.ts";
-import { Gate } from "../security/authenticating_listener.ts";
+import { AuthenticatingListener } from "../security/authenticating_listener.ts";
 import type { Credentials } from "../security/handshake.ts";
 import type { TableEntry } from "../rendezvous/messages.ts";
 
 /** What the ranks talk over. */
-export type Medium = "auto" | "tcp" | "unix";
+export type TransportKind = "auto" | "tcp" | "unix";
 
 /** A rank's listeners. */
-export interface Doors {
+export interface Listeners {
   readonly listeners: readonly Deno.Listener[];
   /** Where they are, in order of preference. */
   readonly endpoints: readonly Endpoint[];
@@ -33,26 +33,26 @@ export interface Doors {
  * @param hostname address of this host that others can reach
  * @param sockets directory for Unix sockets, private to the job's user; null for none
  */
-export function openDoors(
+export function openListeners(
   rank: number,
   hostname: string,
-  medium: Medium,
+  transport: TransportKind,
   sockets: string | null,
   tls?: TlsMaterial,
-): Doors {
+): Listeners {
   const listeners: Deno.Listener[] = [], endpoints: Endpoint[] = [];
   const path = sockets === null ? null : socketPath(sockets, rank);
-  if (medium !== "tcp" && path !== null && path.length <= LONGEST_SOCKET_PATH) {
+  if (transport !== "tcp" && path !== null && path.length <= LONGEST_SOCKET_PATH) {
     listeners.push(listenAt({ kind: "unix", path }));
     endpoints.push({ kind: "unix", path });
-  } else if (medium === "unix") {
+  } else if (transport === "unix") {
     throw new RendezvousError(
       path === null
         ? "Unix sockets were asked for, but the launcher made no directory for them"
         : `Unix sockets were asked for, but the path ${path} is longer than ${LONGEST_SOCKET_PATH}`,
     );
   }
-  if (medium !== "unix") {
+  if (transport !== "unix") {
     const listener = listenAt({ kind: "tcp", hostname, port: 0 }, tls);
     const { port } = listener.addr as Deno.NetAddr;
     listeners.push(listener);
@@ -73,7 +73,7 @@ export interface MeshBuildOptions {
   /** All ranks. */
   readonly table: readonly TableEntry[];
   /** This rank's listeners; closed when the mesh is complete, or has failed. */
-  readonly doors: Doors;
+  readonly doors: Listeners;
   readonly tls?: TlsMaterial;
   /** When to give up, on the clock of `performance.now()`. */
   readonly deadline: number;
@@ -92,13 +92,13 @@ export async function buildMesh(options: MeshBuildOptions): Promise<(Deno.Conn |
   const all = Promise.withResolvers<void>();
   if (missing === 0) all.resolve();
   const gates = doors.listeners.map((listener) =>
-    new Gate({
+    new AuthenticatingListener({
       listener,
       job,
       purpose: "mesh",
       self: rank,
-      expects: (peer) => peer > rank && peer < table.length && connections[peer] === undefined,
-      enter(peer, connection) {
+      isExpected: (peer) => peer > rank && peer < table.length && connections[peer] === undefined,
+      onAccepted(peer, connection) {
         if (connections[peer] !== undefined) return connection.close();
         connections[peer] = connection;
         if (--missing === 0) all.resolve();

@@ -1,13 +1,13 @@
 import type { Context } from "../engine/context.ts";
 import type { TypedArray } from "../base/datatypes.ts";
 import type { Op } from "../base/ops.ts";
-import type { Call } from "../engine/call.ts";
+import type { CollectiveCall } from "../engine/call.ts";
 import { allgatherThenReduce } from "../algorithms/allreduce_allgather.ts";
 import { memoryAllreduce } from "../algorithms/allreduce_memory.ts";
 import { ringAllreduce } from "../algorithms/allreduce_ring.ts";
 import { partition, type Range } from "../algorithms/partition.ts";
-import { reducePieces } from "../algorithms/reduce_segments.ts";
-import { foldBytes, type Reducing, reducing } from "../algorithms/reducing.ts";
+import { reduceSegments } from "../algorithms/reduce_segments.ts";
+import { foldBytes, type ReductionJob, reductionJob } from "../algorithms/reducing.ts";
 import { isSmall } from "../engine/tuning.ts";
 
 /** The ways to reduce to all, in the order of their numbers on the wire. */
@@ -41,7 +41,7 @@ export async function allreduce(
   op: Op = "sum",
   { algorithm = "auto", segmentBytes }: AllreduceOptions = {},
 ): Promise<void> {
-  const job = reducing("allreduce", buffer, op);
+  const job = reductionJob("allreduce", buffer, op);
   const code = ALLREDUCE_ALGORITHMS.indexOf(algorithm);
   if (code < 0) {
     throw new TypeError(
@@ -61,10 +61,11 @@ export async function allreduce(
   await context.collective(signature, async (call) => {
     if (algorithm === "memory" || algorithm === "auto" && !isSmall(job.bytes)) {
       const { engine } = context;
-      await engine.meeting; // all members must come to the same decision
-      const { neighbours } = engine;
-      const near = neighbours !== null && context.size > 1 && neighbours.areNear(context.group);
-      if (near && await memoryAllreduce(call, job, neighbours, segmentBytes)) return;
+      await engine.discovery; // all members must come to the same decision
+      const { localPeers } = engine;
+      const near = localPeers !== null && context.size > 1 &&
+        localPeers.sharesMemory(context.group);
+      if (near && await memoryAllreduce(call, job, localPeers, segmentBytes)) return;
     }
     switch (algorithm) {
       case "allgather":
@@ -82,15 +83,19 @@ export async function allreduce(
 }
 
 /** The wave carries all inputs to rank 0, which folds them, and the result back: 2⌈log₈N⌉ steps. */
-async function tree(call: Call, job: Reducing): Promise<void> {
+async function tree(call: CollectiveCall, job: ReductionJob): Promise<void> {
   job.bytes.set(await call.exchange(job.bytes, (inputs) => foldBytes(job, inputs)));
 }
 
 /** Direct reduce-scatter, then direct allgather: 2 steps, 2n(N−1)/N bytes a rank. */
-async function direct(call: Call, job: Reducing, segmentBytes?: number): Promise<void> {
+async function direct(
+  call: CollectiveCall,
+  job: ReductionJob,
+  segmentBytes?: number,
+): Promise<void> {
   const { rank, size } = call.context, { type, fold, bytes, count } = job;
   const place = ({ start, end }: Range) => bytes.subarray(start * type.bytes, end * type.bytes);
-  await reducePieces(call, {
+  await reduceSegments(call, {
     type,
     width: fold.width,
     input: bytes,

@@ -12,7 +12,7 @@ import {
   sendBlock,
   uniform,
 } from "../algorithms/blocks.ts";
-import type { Call } from "../engine/call.ts";
+import type { CollectiveCall } from "../engine/call.ts";
 import { pack, unpack } from "../engine/pack.ts";
 import { SMALL_BYTES } from "../engine/tuning.ts";
 
@@ -69,7 +69,7 @@ export async function alltoallv(
  * ranks r+1, r+2, …: 1 step more, n(N−1)/N bytes from each rank.
  */
 async function trade(
-  call: Call,
+  call: CollectiveCall,
   blocks: Uint8Array[],
   places: Uint8Array[],
   meta: Uint8Array,

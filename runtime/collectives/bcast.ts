@@ -1,7 +1,7 @@
 import type { Context } from "../engine/context.ts";
 import { bytesOf, datatypeOf, type TypedArray } from "../base/datatypes.ts";
 import { checkRank } from "../engine/arguments.ts";
-import type { Call } from "../engine/call.ts";
+import type { CollectiveCall } from "../engine/call.ts";
 import { segments } from "../algorithms/partition.ts";
 import { SEGMENT_BYTES, SMALL_BYTES } from "../engine/tuning.ts";
 
@@ -23,7 +23,7 @@ export async function bcast(context: Context, buffer: TypedArray, root = 0): Pro
  * A pipelined chain: root → root+1 → … → root+N−1, segment after segment, each passed on while the
  * next one comes in. Every link carries each byte once: N−1+S steps for S segments, n bytes a rank.
  */
-async function chain(call: Call, bytes: Uint8Array, root: number): Promise<void> {
+async function chain(call: CollectiveCall, bytes: Uint8Array, root: number): Promise<void> {
   const { rank, size } = call.context;
   const place = (rank - root + size) % size;
   const previous = (rank - 1 + size) % size, next = (rank + 1) % size;

@@ -11,7 +11,7 @@ import {
   sendBlock,
   uniform,
 } from "../algorithms/blocks.ts";
-import type { Call } from "../engine/call.ts";
+import type { CollectiveCall } from "../engine/call.ts";
 import { pack, unpack } from "../engine/pack.ts";
 import { isSmall } from "../engine/tuning.ts";
 
@@ -67,7 +67,7 @@ export async function gatherv(
  * root: 1 step more, n bytes from each rank.
  */
 async function collect(
-  call: Call,
+  call: CollectiveCall,
   mine: Uint8Array,
   places: Uint8Array[] | null,
   root: number,

@@ -3,10 +3,10 @@ import { bytesOf, type TypedArray } from "../base/datatypes.ts";
 import type { Op } from "../base/ops.ts";
 import { checkRank } from "../engine/arguments.ts";
 import { EMPTY } from "../algorithms/blocks.ts";
-import type { Call } from "../engine/call.ts";
+import type { CollectiveCall } from "../engine/call.ts";
 import { partition, type Range } from "../algorithms/partition.ts";
-import { reducePieces } from "../algorithms/reduce_segments.ts";
-import { foldBytes, type Reducing, reducing } from "../algorithms/reducing.ts";
+import { reduceSegments } from "../algorithms/reduce_segments.ts";
+import { foldBytes, type ReductionJob, reductionJob } from "../algorithms/reducing.ts";
 import { isSmall } from "../engine/tuning.ts";
 
 /** Reduces the members' buffers element by element; the root gets the result, in place. */
@@ -16,7 +16,7 @@ export async function reduce(
   op: Op = "sum",
   root = 0,
 ): Promise<void> {
-  const job = reducing("reduce", buffer, op);
+  const job = reductionJob("reduce", buffer, op);
   checkRank(root, context.size, "root");
   await context.collective({ name: "reduce", ...job.signature, root }, async (call) => {
     if (!isSmall(job.bytes)) return await direct(call, job, root);
@@ -29,9 +29,9 @@ export async function reduce(
 }
 
 /** Direct reduce-scatter, then a gather at the root: 2 steps, n bytes a rank, nN to the root. */
-async function direct(call: Call, job: Reducing, root: number): Promise<void> {
+async function direct(call: CollectiveCall, job: ReductionJob, root: number): Promise<void> {
   const { rank, size } = call.context, { type, fold, bytes, count } = job;
-  await reducePieces(call, {
+  await reduceSegments(call, {
     type,
     width: fold.width,
     input: bytes,

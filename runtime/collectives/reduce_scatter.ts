@@ -2,11 +2,11 @@ import type { Context } from "../engine/context.ts";
 import { bytesOf, describeCount, elementsOf, type TypedArray } from "../base/datatypes.ts";
 import type { Op } from "../base/ops.ts";
 import { decodeCounts, encodeCounts, sameType } from "../algorithms/blocks.ts";
-import type { Call } from "../engine/call.ts";
+import type { CollectiveCall } from "../engine/call.ts";
 import { pack, unpack } from "../engine/pack.ts";
 import type { Range } from "../algorithms/partition.ts";
-import { reducePieces } from "../algorithms/reduce_segments.ts";
-import { foldBytes, type Reducing, reducing } from "../algorithms/reducing.ts";
+import { reduceSegments } from "../algorithms/reduce_segments.ts";
+import { foldBytes, type ReductionJob, reductionJob } from "../algorithms/reducing.ts";
 import { isSmall } from "../engine/tuning.ts";
 
 /**
@@ -20,7 +20,7 @@ export async function reduceScatter(
   op: Op = "sum",
 ): Promise<void> {
   sameType("reduceScatter", send, recv);
-  const job = reducing("reduceScatter", send, op);
+  const job = reductionJob("reduceScatter", send, op);
   if (recv.length % job.fold.width !== 0) {
     throw new RangeError(
       `cannot reduceScatter: the op takes groups of ${job.fold.width} elements, ` +
@@ -55,14 +55,14 @@ export async function reduceScatter(
 
 /** Every member reduces the block it is to have: 1 step, n(N−1)/N bytes a rank. */
 async function direct(
-  call: Call,
-  { type, fold, bytes }: Reducing,
+  call: CollectiveCall,
+  { type, fold, bytes }: ReductionJob,
   recv: TypedArray,
   pieces: Range[],
 ): Promise<void> {
   const { rank, size } = call.context;
   const out = bytesOf(recv), { start: first } = pieces[rank];
-  await reducePieces(call, {
+  await reduceSegments(call, {
     type,
     width: fold.width,
     input: bytes,

@@ -4,8 +4,8 @@ import type { Op } from "../base/ops.ts";
 import { foldPrefixes } from "../reduction/reduction.ts";
 import { EMPTY } from "../algorithms/blocks.ts";
 import { partition, type Range } from "../algorithms/partition.ts";
-import { reducePieces } from "../algorithms/reduce_segments.ts";
-import { reducing } from "../algorithms/reducing.ts";
+import { reduceSegments } from "../algorithms/reduce_segments.ts";
+import { reductionJob } from "../algorithms/reducing.ts";
 import { isSmall } from "../engine/tuning.ts";
 
 /** Rank r gets the reduction of the buffers of ranks 0 … r, in place. */
@@ -29,7 +29,7 @@ async function prefix(
   buffer: TypedArray,
   op: Op,
 ): Promise<void> {
-  const job = reducing(name, buffer, op), { type, fold, bytes, count } = job;
+  const job = reductionJob(name, buffer, op), { type, fold, bytes, count } = job;
   const { rank, size } = context, exclusive = name === "exscan";
   const reduce = (inputs: TypedArray[]) => {
     foldPrefixes(fold, inputs, inputs, exclusive);
@@ -44,7 +44,7 @@ async function prefix(
       );
       return bytes.set(answer);
     }
-    await reducePieces(call, {
+    await reduceSegments(call, {
       type,
       width: fold.width,
       input: bytes,

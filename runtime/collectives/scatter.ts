@@ -12,7 +12,7 @@ import {
   sendBlock,
   uniform,
 } from "../algorithms/blocks.ts";
-import type { Call } from "../engine/call.ts";
+import type { CollectiveCall } from "../engine/call.ts";
 import { pack, unpack } from "../engine/pack.ts";
 import { isSmall } from "../engine/tuning.ts";
 
@@ -68,7 +68,7 @@ export async function scatterv(
  * place: 1 step more, n bytes to each rank.
  */
 async function deal(
-  call: Call,
+  call: CollectiveCall,
   blocks: Uint8Array[] | null,
   mine: Uint8Array,
   root: number,

@@ -6,8 +6,8 @@
  */
 
 import type { Context } from "./context.ts";
-import { type Landing, landing, type Loss } from "./engine.ts";
-import { encodeFrame, type Frame, Kind } from "./header.ts";
+import { type Destination, destination, type LostPeer } from "./engine.ts";
+import { encodeFrame, type Frame, MessageKind } from "./header.ts";
 import type { OperationStats } from "../base/stats.ts";
 import { pack, unpack } from "./pack.ts";
 import { COLLECTIVES, type Signature } from "./signature.ts";
@@ -26,7 +26,7 @@ interface Waiter {
 }
 
 /** One collective call on one rank. */
-export class Call {
+export class CollectiveCall {
   readonly context: Context;
   /** Place among the collective calls of this communicator. */
   readonly sequence: number;
@@ -88,9 +88,9 @@ export class Call {
     const wave = this.#waves++;
     const children = childrenOf(rank, size);
     const contributions = [mine];
-    this.#lookFor(Kind.UP, wave, children);
+    this.#lookFor(MessageKind.FAN_IN, wave, children);
     for (const child of children) {
-      const payload = await this.#receive(Kind.UP, wave, child);
+      const payload = await this.#receive(MessageKind.FAN_IN, wave, child);
       const count = subtreeSize(child, size);
       if (count === 1) contributions.push(payload);
       else contributions.push(...unpack(payload, count));
@@ -101,9 +101,9 @@ export class Call {
       if (this.#error !== null) throw this.#error; // the contributions contradict each other
     } else {
       const parent = parentOf(rank, size), count = contributions.length;
-      this.#post(Kind.UP, wave, parent, count === 1 ? mine : pack(contributions));
-      this.#lookFor(Kind.DOWN, wave, [parent]);
-      const payload = await this.#receive(Kind.DOWN, wave, parent);
+      this.#post(MessageKind.FAN_IN, wave, parent, count === 1 ? mine : pack(contributions));
+      this.#lookFor(MessageKind.FAN_OUT, wave, [parent]);
+      const payload = await this.#receive(MessageKind.FAN_OUT, wave, parent);
       if (count === 1) return payload;
       answer = payload[0] === COMMON ? payload.subarray(8) : unpack(payload.subarray(8), count);
     }
@@ -115,7 +115,7 @@ export class Call {
         : common
         ? withPrefix(COMMON, answer as Uint8Array)
         : withPrefix(EACH, pack((answer as Uint8Array[]).slice(at, at + count)));
-      this.#post(Kind.DOWN, wave, children[i], payload);
+      this.#post(MessageKind.FAN_OUT, wave, children[i], payload);
     }
     return common ? answer as Uint8Array : (answer as Uint8Array[])[0];
   }
@@ -129,9 +129,9 @@ export class Call {
    */
   #post(kind: number, wave: number, to: number, payload: Uint8Array): void {
     const { name, type, count, op, root, algorithm, segmentBytes } = this.signature;
-    const { context, stats } = this, { neighbours, activeCalls } = context.engine;
-    const known = kind === Kind.UP ? activeCalls === 1 : this.#emptyPlaces.has(to);
-    const isEmpty = known && (neighbours === null || neighbours.trusted);
+    const { context, stats } = this, { localPeers, activeCalls } = context.engine;
+    const known = kind === MessageKind.FAN_IN ? activeCalls === 1 : this.#emptyPlaces.has(to);
+    const isEmpty = known && (localPeers === null || localPeers.enabled);
     const header = encodeFrame({
       kind,
       context: context.id,
@@ -147,19 +147,19 @@ export class Call {
       slot: wave,
     });
     stats.bytesSent += payload.length;
-    const world = context.group[to], direction = kind === Kind.UP ? 0 : 1;
-    if (isEmpty && neighbours?.post(world, direction, header, payload)) return;
+    const world = context.group[to], direction = kind === MessageKind.FAN_IN ? 0 : 1;
+    if (isEmpty && localPeers?.post(world, direction, header, payload)) return;
     context.engine.transport.send(world, header, payload).catch(ignore);
   }
 
   /** Looks for frames that may come through the mailbox, before waiting for them takes its time. */
   #lookFor(kind: number, wave: number, from: readonly number[]): void {
-    const { engine, group } = this.context, { neighbours } = engine;
-    if (neighbours === null || !this.mayBlock || this.#error !== null) return;
-    const keys = from.filter((rank) => neighbours.isNear(group[rank]))
+    const { engine, group } = this.context, { localPeers } = engine;
+    if (localPeers === null || !this.mayBlock || this.#error !== null) return;
+    const keys = from.filter((rank) => localPeers.isNear(group[rank]))
       .map((rank) => this.#key(kind, wave, rank));
     if (keys.length === 0) return;
-    neighbours.look(() => {
+    localPeers.look(() => {
       if (this.#error !== null) return 0;
       let missing = 0;
       for (const key of keys) if (!this.#arrived.has(key)) missing++;
@@ -168,17 +168,17 @@ export class Call {
   }
 
   /**
-   * Offers a place for part `slot` from a member. Should be called before {@linkcode Call.agree}, or
+   * Offers a place for part `slot` from a member. Should be called before {@linkcode CollectiveCall.agree}, or
    * the part may be kept aside first and copied.
    */
   receive(from: number, slot: number, into: Uint8Array): Promise<Uint8Array> {
-    return this.#receive(Kind.PART, slot, from, into);
+    return this.#receive(MessageKind.PART, slot, from, into);
   }
 
   /** Sends part `slot` to a member; resolves when `payload` may be changed. */
   send(to: number, slot: number, payload: Uint8Array): Promise<void> {
     if (this.#error !== null) return refused(this.#error);
-    const frame = { kind: Kind.PART, sequence: this.sequence, slot };
+    const frame = { kind: MessageKind.PART, sequence: this.sequence, slot };
     const sent = this.context.send(to, frame, payload, this.stats).catch((error) => {
       throw this.#error ??
         (this.context.lossOf(to) === undefined
@@ -212,7 +212,7 @@ export class Call {
 
   /**
    * Says that from now on this rank waits for all members, in memory; or no longer. A member that dies
-   * or falls silent ends the call; for one that takes its leave see {@linkcode Call.missed}.
+   * or falls silent ends the call; for one that takes its leave see {@linkcode CollectiveCall.missed}.
    */
   expectAll(expected: boolean): void {
     if (this.#expectsAll === expected) return;
@@ -239,12 +239,12 @@ export class Call {
   }
 
   /** Takes in a frame of this call. */
-  accept(from: number, frame: Frame, length: number): Landing {
+  accept(from: number, frame: Frame, length: number): Destination {
     this.stats.bytesReceived += length;
-    if (frame.kind === Kind.UP && frame.tag === 1) this.#emptyPlaces.add(from);
+    if (frame.kind === MessageKind.FAN_IN && frame.tag === 1) this.#emptyPlaces.add(from);
     const key = this.#key(frame.kind, frame.slot, from);
     const into = this.#waiters.get(key)?.into;
-    if (into === undefined) return landing(length, (payload) => this.#arrive(key, payload));
+    if (into === undefined) return destination(length, (payload) => this.#arrive(key, payload));
     if (into.length !== length) {
       throw new Error(
         `${this.operation}: part ${frame.slot} from ${
@@ -287,7 +287,7 @@ export class Call {
   }
 
   /** A member is gone: needed if it died, or if something is still to come from it. */
-  peerLost(rank: number, loss: Loss): void {
+  peerLost(rank: number, loss: LostPeer): void {
     const needed = !loss.orderly || [...this.#waiters.values()].some((w) => w.from === rank);
     if (needed) {
       this.fail(this.context.engine.peerLostError(this.context.group[rank], this.operation));

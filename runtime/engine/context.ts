@@ -5,13 +5,19 @@
  * @module
  */
 
-import { Call, type Signature } from "./call.ts";
+import { CollectiveCall, type Signature } from "./call.ts";
 import { describeMismatch } from "./signature.ts";
-import { type EarlyFrame, type Engine, type Landing, landing, type Loss } from "./engine.ts";
+import {
+  type Destination,
+  destination,
+  type EarlyFrame,
+  type Engine,
+  type LostPeer,
+} from "./engine.ts";
 import { ClosedError, MismatchError } from "../base/errors.ts";
-import { encodeFrame, type Frame, Kind } from "./header.ts";
-import { Neighbours } from "../shared_memory/local_peers.ts";
-import { Messages } from "./point_to_point.ts";
+import { encodeFrame, type Frame, MessageKind } from "./header.ts";
+import { LocalPeers } from "../shared_memory/local_peers.ts";
+import { PointToPoint } from "./point_to_point.ts";
 import { type OperationStats, Stats } from "../base/stats.ts";
 
 /** A group of ranks with traffic of its own. */
@@ -24,7 +30,7 @@ export class Context {
   /** This process's rank among the members. */
   readonly rank: number;
   readonly size: number;
-  readonly messages: Messages;
+  readonly messages: PointToPoint;
   readonly stats = new Stats();
   /** Stretches that this communicator's members have put up on the board; the same on all of them. */
   shown = 0;
@@ -34,7 +40,7 @@ export class Context {
   failure: Error | null = null;
 
   readonly #members: Map<number, number>;
-  readonly #calls = new Map<number, Call>();
+  readonly #calls = new Map<number, CollectiveCall>();
   readonly #early = new Map<number, EarlyFrame[]>();
   #sequence = 0;
   #background = false;
@@ -46,7 +52,7 @@ export class Context {
     this.size = group.length;
     this.#members = new Map(group.map((world, rank) => [world, rank]));
     this.rank = this.#members.get(engine.transport.rank)!;
-    this.messages = new Messages(this);
+    this.messages = new PointToPoint(this);
     engine.attach(this);
   }
 
@@ -70,8 +76,8 @@ export class Context {
   }
 
   /** Whether a member is gone, and how. */
-  lossOf(rank: number): Loss | undefined {
-    return this.engine.losses.get(this.group[rank]);
+  lossOf(rank: number): LostPeer | undefined {
+    return this.engine.lostPeers.get(this.group[rank]);
   }
 
   /** Begins calls in whose course the program goes on: they must not put the process to sleep. */
@@ -90,8 +96,11 @@ export class Context {
    * communicator it is on and whether or not the program catches the error: some of its frames may still
    * be on their way. Sockets do the work from then on, with the same results.
    */
-  async collective<T>(signature: Signature, body: (call: Call) => Promise<T>): Promise<T> {
-    const call = new Call(this, this.#sequence++, signature, this.#background);
+  async collective<T>(
+    signature: Signature,
+    body: (call: CollectiveCall) => Promise<T>,
+  ): Promise<T> {
+    const call = new CollectiveCall(this, this.#sequence++, signature, this.#background);
     const start = performance.now();
     const { engine } = this;
     call.stats.calls++;
@@ -99,17 +108,17 @@ export class Context {
     let begun = false;
     try {
       if (this.failure !== null) throw this.failure;
-      for (const world of engine.losses.keys()) {
+      for (const world of engine.lostPeers.keys()) {
         if (this.#members.has(world)) throw engine.peerLostError(world, call.operation);
       }
       begun = true;
       this.#calls.set(call.sequence, call);
       const early = this.#early.get(call.sequence);
       if (early !== undefined) this.#deliverEarly(call, early);
-      if (engine.meeting === undefined) await this.#meet(call);
+      if (engine.discovery === undefined) await this.#meet(call);
       return await body(call);
     } catch (error) {
-      if (begun) engine.neighbours?.distrust();
+      if (begun) engine.localPeers?.disable();
       throw error;
     } finally {
       engine.activeCalls--;
@@ -119,15 +128,15 @@ export class Context {
   }
 
   /** The job's first collective is also where its ranks find out who shares a host. */
-  async #meet(call: Call): Promise<void> {
-    const { engine } = this, met = Neighbours.meet(call);
-    engine.meeting = met.then((neighbours) => {
-      engine.neighbours = neighbours;
+  async #meet(call: CollectiveCall): Promise<void> {
+    const { engine } = this, met = LocalPeers.meet(call);
+    engine.discovery = met.then((neighbours) => {
+      engine.localPeers = neighbours;
     });
-    await engine.meeting;
+    await engine.discovery;
   }
 
-  #deliverEarly(call: Call, early: EarlyFrame[]): void {
+  #deliverEarly(call: CollectiveCall, early: EarlyFrame[]): void {
     this.#early.delete(call.sequence);
     for (const { from, frame, payload } of early) {
       const place = this.#deliver(call, from, frame, payload.length);
@@ -137,19 +146,19 @@ export class Context {
   }
 
   /** Takes in a frame from the member whose rank in the job is `world`. */
-  accept(world: number, frame: Frame, length: number): Landing {
+  accept(world: number, frame: Frame, length: number): Destination {
     const from = this.#members.get(world);
     if (from === undefined) throw new Error(`rank ${world} is no member of context ${this.id}`);
     switch (frame.kind) {
-      case Kind.UP:
-      case Kind.DOWN:
-      case Kind.PART: {
+      case MessageKind.FAN_IN:
+      case MessageKind.FAN_OUT:
+      case MessageKind.PART: {
         const call = this.#calls.get(frame.sequence);
         if (call !== undefined) return this.#deliver(call, from, frame, length);
-        return landing(length, (payload) => this.#keep(from, frame, payload));
+        return destination(length, (payload) => this.#keep(from, frame, payload));
       }
-      case Kind.MISMATCH:
-        return landing(length, (payload) => {
+      case MessageKind.MISMATCH:
+        return destination(length, (payload) => {
           this.fail(new MismatchError(new TextDecoder().decode(payload)));
         });
       default:
@@ -170,8 +179,8 @@ export class Context {
     } // else: a call that has failed here
   }
 
-  #deliver(call: Call, from: number, frame: Frame, length: number): Landing {
-    if (frame.kind === Kind.UP && frame.slot === 0) {
+  #deliver(call: CollectiveCall, from: number, frame: Frame, length: number): Destination {
+    if (frame.kind === MessageKind.FAN_IN && frame.slot === 0) {
       const text = describeMismatch(call, from, frame);
       if (text !== null) this.mismatch(text);
     }
@@ -183,7 +192,9 @@ export class Context {
     if (this.failure !== null) return;
     const payload = new TextEncoder().encode(text);
     for (let rank = 0; rank < this.size; rank++) {
-      if (rank !== this.rank) this.send(rank, { kind: Kind.MISMATCH }, payload).catch(() => {});
+      if (rank !== this.rank) {
+        this.send(rank, { kind: MessageKind.MISMATCH }, payload).catch(() => {});
+      }
     }
     this.fail(new MismatchError(text));
   }
@@ -203,7 +214,7 @@ export class Context {
   }
 
   /** A rank of the job is gone. */
-  peerLost(world: number, loss: Loss): void {
+  peerLost(world: number, loss: LostPeer): void {
     const rank = this.#members.get(world);
     if (rank === undefined || rank === this.rank) return;
     for (const call of this.#calls.values()) call.peerLost(rank, loss);

@@ -7,14 +7,14 @@
 
 import type { Context } from "./context.ts";
 import { PeerLostError } from "../base/errors.ts";
-import { decodeFrame, encodeFrame, type Frame, Kind } from "./header.ts";
+import { decodeFrame, encodeFrame, type Frame, MessageKind } from "./header.ts";
 import type { Mailbox } from "../shared_memory/mailbox.ts";
-import type { Neighbours } from "../shared_memory/local_peers.ts";
+import type { LocalPeers } from "../shared_memory/local_peers.ts";
 import type { FrameSink, Transport } from "../transport/transport.ts";
 import { WorkspacePool } from "../reduction/workspace.ts";
 
 /** Where a frame's payload goes, and what happens when it is complete. */
-export interface Landing {
+export interface Destination {
   /** Exactly as long as the payload. */
   readonly into: Uint8Array;
   /** Called once `into` is filled. */
@@ -29,7 +29,7 @@ export interface EarlyFrame {
 }
 
 /** The end of a rank, as far as it is known. */
-export interface Loss {
+export interface LostPeer {
   /** Whether it said goodbye. */
   readonly orderly: boolean;
   /** Why it is gone, and who noticed. */
@@ -41,7 +41,7 @@ export interface Loss {
 }
 
 /** A landing for a payload that is kept aside until `done`. */
-export function landing(length: number, done: (payload: Uint8Array) => void): Landing {
+export function destination(length: number, done: (payload: Uint8Array) => void): Destination {
   const into = new Uint8Array(length);
   return { into, done: () => done(into) };
 }
@@ -53,15 +53,15 @@ export class Engine implements FrameSink {
   /** The caller's training step, named in errors. */
   step: number | null = null;
   /** Ranks of the job that are gone. */
-  readonly losses = new Map<number, Loss>();
+  readonly lostPeers = new Map<number, LostPeer>();
   /** Scratch memory of the collectives. */
   readonly workspaces = new WorkspacePool();
   /** Frames from ranks of this host, if they can write to this rank's memory. */
   mailbox: Mailbox | null = null;
   /** The ranks of this host, once known; null if nothing is to be gained from them. */
-  neighbours: Neighbours | null = null;
+  localPeers: LocalPeers | null = null;
   /** Settles when the ranks know about each other; undefined before the job's first collective. */
-  meeting: Promise<void> | undefined;
+  discovery: Promise<void> | undefined;
   /** Collective calls in progress on this rank. */
   activeCalls = 0;
   /** Larger than the number of any context this rank has been part of. */
@@ -69,7 +69,7 @@ export class Engine implements FrameSink {
 
   readonly #contexts = new Map<number, Context>();
   readonly #early = new Map<number, EarlyFrame[]>();
-  readonly #landings: (Landing | undefined)[] = [];
+  readonly #landings: (Destination | undefined)[] = [];
   #reported = false;
 
   constructor(transport: Transport) {
@@ -115,14 +115,14 @@ export class Engine implements FrameSink {
     place.done();
   }
 
-  #route(peer: number, frame: Frame, length: number): Landing {
-    if (frame.kind === Kind.WAKE) return landing(length, () => this.mailbox?.empty());
-    if (frame.kind === Kind.LOST) {
-      return landing(length, (payload) => this.#heard(peer, frame.root, payload));
+  #route(peer: number, frame: Frame, length: number): Destination {
+    if (frame.kind === MessageKind.WAKE) return destination(length, () => this.mailbox?.empty());
+    if (frame.kind === MessageKind.LOST) {
+      return destination(length, (payload) => this.#heard(peer, frame.root, payload));
     }
     const context = this.#contexts.get(frame.context);
     if (context !== undefined) return context.accept(peer, frame, length);
-    return landing(length, (payload) => {
+    return destination(length, (payload) => {
       const created = this.#contexts.get(frame.context);
       if (created !== undefined) {
         const place = created.accept(peer, frame, length);
@@ -148,10 +148,10 @@ export class Engine implements FrameSink {
     this.#lose(rank, { orderly: false, reason, words, cause: undefined });
   }
 
-  #lose(peer: number, loss: Loss): void {
-    const known = this.losses.get(peer);
+  #lose(peer: number, loss: LostPeer): void {
+    const known = this.lostPeers.get(peer);
     if (known !== undefined && (!known.orderly || loss.orderly)) return;
-    this.losses.set(peer, loss);
+    this.lostPeers.set(peer, loss);
     for (const context of [...this.#contexts.values()]) context.peerLost(peer, loss);
     if (!loss.orderly) this.#tell(peer, loss);
   }
@@ -160,11 +160,11 @@ export class Engine implements FrameSink {
    * Tells the others that a rank is gone. Those that wait for this rank, but not for the lost one,
    * would otherwise blame this one when it gives up.
    */
-  #tell(peer: number, loss: Loss): void {
+  #tell(peer: number, loss: LostPeer): void {
     const payload = new TextEncoder().encode(loss.words);
     for (let other = 0; other < this.transport.size; other++) {
-      if (other === this.transport.rank || this.losses.has(other)) continue;
-      this.transport.send(other, encodeFrame({ kind: Kind.LOST, root: peer }), payload)
+      if (other === this.transport.rank || this.lostPeers.has(other)) continue;
+      this.transport.send(other, encodeFrame({ kind: MessageKind.LOST, root: peer }), payload)
         .catch(() => {});
     }
   }
@@ -174,12 +174,12 @@ export class Engine implements FrameSink {
    * It blames the rank that was lost first, whose end is why the others went.
    */
   peerLostError(needed: number, operation: string): PeerLostError {
-    const missing = this.losses.get(needed);
-    let first = [...this.losses].find(([, { orderly }]) => !orderly);
+    const missing = this.lostPeers.get(needed);
+    let first = [...this.lostPeers].find(([, { orderly }]) => !orderly);
     if (first === undefined && missing !== undefined) {
       // It left while it was needed.
       const missed = { ...missing, orderly: false };
-      this.losses.set(needed, missed);
+      this.lostPeers.set(needed, missed);
       this.#tell(needed, missed);
       first = [needed, missed];
     }

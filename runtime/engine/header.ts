@@ -14,7 +14,7 @@
 import { HEADER_BYTES } from "../transport/transport.ts";
 
 /** What a frame is for. */
-export const Kind = {
+export const MessageKind = {
   /** A whole message, sent without asking. */
   EAGER: 1,
   /** Announces a message that the receiver must ask for. */
@@ -26,9 +26,9 @@ export const Kind = {
   /** Returns credit for eager messages that were received. */
   CREDIT: 5,
   /** A collective's signature and contributions, towards rank 0. */
-  UP: 6,
+  FAN_IN: 6,
   /** A collective's verdict and results, away from rank 0. */
-  DOWN: 7,
+  FAN_OUT: 7,
   /** Part of a large collective. */
   PART: 8,
   /** The communicator cannot go on: ranks disagree. */

@@ -14,10 +14,10 @@
 import type { Context } from "./context.ts";
 import { bytesOf, datatypeByCode, datatypeOf, describeCount } from "../base/datatypes.ts";
 import type { TypedArray } from "../base/datatypes.ts";
-import { type Landing, landing } from "./engine.ts";
+import { type Destination, destination } from "./engine.ts";
 import { MismatchError, TruncationError } from "../base/errors.ts";
 import { Credit } from "./_flow_control.ts";
-import { type Frame, Kind } from "./header.ts";
+import { type Frame, MessageKind } from "./header.ts";
 import { checkRank, checkTag, receiving, sending } from "./arguments.ts";
 import { MessageQueues, type Posted, type Prober, statusOf, type Unexpected } from "./_matching.ts";
 import { ANY_SOURCE, ANY_TAG, NULL_STATUS, PROC_NULL, type Status } from "../base/status.ts";
@@ -33,7 +33,7 @@ interface Announced {
 }
 
 /** The messages of one communicator on one rank. */
-export class Messages {
+export class PointToPoint {
   readonly #context: Context;
   readonly #queues = new MessageQueues();
   readonly #announced = new Map<number, Announced>();
@@ -68,7 +68,7 @@ export class Messages {
     if (context.lossOf(to) !== undefined) throw this.#lostError(to, sending(context, to, tag));
     if (this.#credit.spend(to, payload.length)) {
       try {
-        return await context.send(to, { kind: Kind.EAGER, ...fields }, payload, stats);
+        return await context.send(to, { kind: MessageKind.EAGER, ...fields }, payload, stats);
       } catch (error) {
         throw this.#sendError(to, tag, error);
       }
@@ -78,7 +78,7 @@ export class Messages {
     this.#announced.set(id, { to, payload, resolve, reject });
     context.engine.transport.await(context.group[to], 1);
     context.send(to, {
-      kind: Kind.REQUEST_TO_SEND,
+      kind: MessageKind.REQUEST_TO_SEND,
       ...fields,
       sequence: id,
       bytes: payload.length,
@@ -150,12 +150,12 @@ export class Messages {
   }
 
   /** Takes in a frame of a message. */
-  accept(from: number, frame: Frame, length: number): Landing {
+  accept(from: number, frame: Frame, length: number): Destination {
     switch (frame.kind) {
-      case Kind.EAGER:
+      case MessageKind.EAGER:
         return this.#acceptEager(from, frame, length);
-      case Kind.REQUEST_TO_SEND:
-        return landing(length, () => {
+      case MessageKind.REQUEST_TO_SEND:
+        return destination(length, () => {
           const posted = this.#queues.takeReceive(from, frame);
           if (posted !== null) this.#grant(posted, from, frame);
           else {this.#queues.keep({
@@ -166,18 +166,18 @@ export class Messages {
               taken: null,
             });}
         });
-      case Kind.CLEAR_TO_SEND:
-        return landing(length, () => this.#sendAnnounced(frame));
-      case Kind.MESSAGE:
+      case MessageKind.CLEAR_TO_SEND:
+        return destination(length, () => this.#sendAnnounced(frame));
+      case MessageKind.MESSAGE:
         return this.#acceptGranted(from, frame, length);
-      case Kind.CREDIT:
-        return landing(length, () => this.#credit.returned(from, frame.bytes));
+      case MessageKind.CREDIT:
+        return destination(length, () => this.#credit.returned(from, frame.bytes));
       default:
         throw new Error(`rank ${from} sent a frame of unknown kind ${frame.kind}`);
     }
   }
 
-  #acceptEager(from: number, frame: Frame, length: number): Landing {
+  #acceptEager(from: number, frame: Frame, length: number): Destination {
     const posted = this.#queues.takeReceive(from, frame);
     if (posted === null) {
       const payload = new Uint8Array(length);
@@ -194,7 +194,7 @@ export class Messages {
     }
     this.#consume(from, length);
     const error = this.#refusal(posted, from, frame);
-    if (error !== null) return landing(length, () => posted.reject(error));
+    if (error !== null) return destination(length, () => posted.reject(error));
     this.#arriving[from] = posted;
     return {
       into: bytesOf(posted.buffer).subarray(0, length),
@@ -224,7 +224,9 @@ export class Messages {
       context.engine.transport.await(context.group[from], 1);
     }
     const flags = error === null ? 0 : 1;
-    context.send(from, { kind: Kind.CLEAR_TO_SEND, sequence: frame.sequence, flags }).catch(ignore);
+    context.send(from, { kind: MessageKind.CLEAR_TO_SEND, sequence: frame.sequence, flags }).catch(
+      ignore,
+    );
   }
 
   #sendAnnounced({ sequence, flags }: Frame): void {
@@ -232,14 +234,14 @@ export class Messages {
     if (message === undefined) return;
     if (flags === 1) return message.resolve();
     const stats = this.#context.stats.of("send");
-    this.#context.send(message.to, { kind: Kind.MESSAGE, sequence }, message.payload, stats)
+    this.#context.send(message.to, { kind: MessageKind.MESSAGE, sequence }, message.payload, stats)
       .then(message.resolve, message.reject);
   }
 
-  #acceptGranted(from: number, { sequence }: Frame, length: number): Landing {
+  #acceptGranted(from: number, { sequence }: Frame, length: number): Destination {
     const key = `${from} ${sequence}`;
     const granted = this.#granted.get(key);
-    if (granted === undefined) return landing(length, ignore); // the communicator has failed
+    if (granted === undefined) return destination(length, ignore); // the communicator has failed
     if (granted.frame.bytes !== length) {
       throw new Error(`rank ${from} announced ${granted.frame.bytes} bytes and sent ${length}`);
     }
@@ -285,7 +287,7 @@ export class Messages {
     this.#context.stats.of("recv").bytesReceived += length;
     if (from === this.#context.rank) return;
     const bytes = this.#credit.consume(from, length);
-    if (bytes > 0) this.#context.send(from, { kind: Kind.CREDIT, bytes }).catch(ignore);
+    if (bytes > 0) this.#context.send(from, { kind: MessageKind.CREDIT, bytes }).catch(ignore);
   }
 
   #await(source: number, delta: 1 | -1): void {
@@ -366,7 +368,7 @@ export class Messages {
 }
 
 const BLANK: Frame = {
-  kind: Kind.EAGER,
+  kind: MessageKind.EAGER,
   type: 0,
   op: 0,
   collective: 0,

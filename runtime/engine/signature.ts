@@ -7,7 +7,7 @@
 import { datatypeByCode, describeCount } from "../base/datatypes.ts";
 import type { Frame } from "./header.ts";
 import { reductionName } from "../base/ops.ts";
-import type { Call } from "./call.ts";
+import type { CollectiveCall } from "./call.ts";
 
 /** The collectives, in the order of their numbers on the wire. */
 export const COLLECTIVES = [
@@ -53,7 +53,7 @@ export interface Signature {
 }
 
 /** Compares what `from` passed with what this rank passed; null if they agree. */
-export function describeMismatch(call: Call, from: number, frame: Frame): string | null {
+export function describeMismatch(call: CollectiveCall, from: number, frame: Frame): string | null {
   const { signature, context } = call;
   const { name, type = 0, count = 0, op = 0, root = 0, algorithm = 0, segmentBytes = 0 } =
     signature;

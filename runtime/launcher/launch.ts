@@ -10,9 +10,9 @@ import {
   describeEnd,
   describeFailure,
   exitCodeOf,
-  findCulprit,
+  findRootCause,
   hasFailed,
-  type RankFacts,
+  type RankStatus,
 } from "./root_cause.ts";
 import { formatAddress, listenAt } from "../security/endpoint.ts";
 import { credentials } from "../security/handshake.ts";
@@ -22,10 +22,10 @@ import { rankFlags } from "./permissions.ts";
 import {
   DEFAULT_TIMEOUT_SECONDS,
   defaultJoinSeconds,
-  readMedium,
   readTls,
+  readTransport,
 } from "../bootstrap/environment.ts";
-import { Rendezvous } from "../rendezvous/server.ts";
+import { RendezvousServer } from "../rendezvous/server.ts";
 
 export type { LaunchOutcome, LaunchProgramOptions } from "./options.ts";
 export type { LaunchFailure } from "./root_cause.ts";
@@ -74,7 +74,7 @@ export async function launchProgram(options: LaunchProgramOptions): Promise<Laun
 class Job {
   readonly #options: LaunchProgramOptions;
   readonly #program: URL;
-  readonly #facts: RankFacts[];
+  readonly #facts: RankStatus[];
   readonly #processes: RankProcess[] = [];
   readonly #outputs: RankOutput[] = [];
   readonly #timers: ReturnType<typeof setTimeout>[] = [];
@@ -82,7 +82,7 @@ class Job {
   readonly #stdout = new Printer(Deno.stdout);
   readonly #stderr = new Printer(Deno.stderr);
   #sockets: string | null = null;
-  #rendezvous: Rendezvous | null = null;
+  #rendezvous: RendezvousServer | null = null;
   #ends = 0;
   #interrupted: string | null = null;
   #aborted: { rank: number; code: number; message: string } | null = null;
@@ -116,14 +116,14 @@ class Job {
 
   async #start(): Promise<void> {
     const { ranks, listen = "127.0.0.1", tls, logDir, timeout, cwd } = this.#options;
-    const medium = this.#options.transport ?? readMedium(Deno.env.get("CELGC_TRANSPORT"));
+    const transport = this.#options.transport ?? readTransport(Deno.env.get("CELGC_TRANSPORT"));
     const secret = crypto.getRandomValues(new Uint8Array(32));
     const name = hex(crypto.getRandomValues(new Uint8Array(8)));
     const material = tls === undefined ? undefined : await readTls(tls);
     const listener = listenAt({ kind: "tcp", hostname: listen, port: 0 }, material);
     const { hostname, port } = listener.addr as Deno.NetAddr;
     const near = ANYWHERE[hostname] ?? listen;
-    this.#rendezvous = new Rendezvous({
+    this.#rendezvous = new RendezvousServer({
       listener,
       job: await credentials(name, secret),
       size: ranks,
@@ -134,7 +134,7 @@ class Job {
         abort: (rank, code, message) => this.#abort(rank, code, message),
       },
     });
-    if (medium !== "tcp" && Deno.build.os !== "windows" && ranks > 1 && ranks <= MOST_SOCKETS) {
+    if (transport !== "tcp" && Deno.build.os !== "windows" && ranks > 1 && ranks <= MOST_SOCKETS) {
       this.#sockets = await Deno.makeTempDir({ prefix: "celgc-" }); // of mode 0700
     }
     if (logDir !== undefined) await Deno.mkdir(logDir, { recursive: true });
@@ -148,7 +148,7 @@ class Job {
       CELGC_RENDEZVOUS: formatAddress(near, port),
       CELGC_TIMEOUT: String(timeout ?? DEFAULT_TIMEOUT_SECONDS),
       CELGC_JOIN_TIMEOUT: String(joinSeconds(this.#options)),
-      CELGC_TRANSPORT: medium,
+      CELGC_TRANSPORT: transport,
       CELGC_HOST: this.#facts[0].host,
     };
     if (this.#options.link !== undefined) shared.CELGC_LINK = this.#options.link;
@@ -254,7 +254,7 @@ class Job {
     const running = this.#facts.map((facts) =>
       facts.exit === null ? { ...facts, ended: true } : facts
     );
-    const culprit = findCulprit(running)!;
+    const culprit = findRootCause(running)!;
     const facts = this.#facts[culprit];
     const reason = facts.exit === null ? "others have lost it" : `it ${describeEnd(facts)}`;
     this.#rendezvous?.announce({ type: "lost", rank: culprit, reason });
@@ -324,7 +324,7 @@ class Job {
       const numbers: Record<string, number> = { SIGINT: 2, SIGTERM: 15, abort: 15 };
       return { code: 128 + numbers[this.#interrupted], interrupted: this.#interrupted };
     }
-    const culprit = this.#aborted?.rank ?? this.#late[0] ?? findCulprit(this.#facts);
+    const culprit = this.#aborted?.rank ?? this.#late[0] ?? findRootCause(this.#facts);
     if (culprit === null || culprit === undefined) return { code: 0 };
     let failure = describeFailure(culprit, this.#facts, this.#outputs[culprit].lastLines);
     if (this.#aborted !== null) {

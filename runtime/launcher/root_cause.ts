@@ -30,7 +30,7 @@ export interface LaunchFailure {
 }
 
 /** What the launcher knows of one rank. */
-export interface RankFacts {
+export interface RankStatus {
   host: string;
   /** Whether it has called `init()`. */
   joined: boolean;
@@ -44,13 +44,13 @@ export interface RankFacts {
 }
 
 /** Whether a rank's end is a failure of its own. */
-export function hasFailed(facts: RankFacts, anyJoined: boolean): boolean {
+export function hasFailed(facts: RankStatus, anyJoined: boolean): boolean {
   if (facts.exit === null || facts.ended) return false;
   return facts.exit.code !== 0 || (facts.joined ? !facts.finalized : anyJoined);
 }
 
 /** The end of a rank in words, to follow "rank 3 on host". */
-export function describeEnd({ exit, joined, report }: RankFacts): string {
+export function describeEnd({ exit, joined, report }: RankStatus): string {
   if (exit === null) return "was still running";
   if (exit.signal !== null) return `was ended by ${exit.signal}`;
   if (exit.code !== 0) {
@@ -68,7 +68,7 @@ export function describeEnd({ exit, joined, report }: RankFacts): string {
  * @param all what is known of every rank, once all have ended
  * @returns null if none has failed
  */
-export function findCulprit(all: readonly RankFacts[]): number | null {
+export function findRootCause(all: readonly RankStatus[]): number | null {
   const anyJoined = all.some(({ joined }) => joined);
   const failed = [...all.keys()].filter((rank) => hasFailed(all[rank], anyJoined))
     .sort((a, b) => all[a].exit!.order - all[b].exit!.order);
@@ -86,7 +86,7 @@ export function findCulprit(all: readonly RankFacts[]): number | null {
 /** Puts a failure into words. */
 export function describeFailure(
   rank: number,
-  all: readonly RankFacts[],
+  all: readonly RankStatus[],
   lastLines: readonly string[],
 ): LaunchFailure {
   const facts = all[rank];
@@ -131,7 +131,7 @@ function names(ranks: readonly number[]): string {
 }
 
 /** The exit code of a job that a rank brought down: that rank's, or that of the first who missed it. */
-export function exitCodeOf(rank: number, all: readonly RankFacts[]): number {
+export function exitCodeOf(rank: number, all: readonly RankStatus[]): number {
   const { exit, ended } = all[rank];
   if (exit !== null && !ended) return exit.code || 1;
   const witness = all.filter((facts) => !facts.ended && facts.exit && facts.exit.code !== 0)

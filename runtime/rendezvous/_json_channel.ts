@@ -6,7 +6,7 @@
  */
 
 /** Sends and receives JSON messages. */
-export class Channel {
+export class JsonChannel {
   readonly #connection: Deno.Conn;
   readonly #most: number;
   #sending: Promise<void> | null = null;

@@ -4,7 +4,7 @@
  * @module
  */
 
-import { Channel } from "./_json_channel.ts";
+import { JsonChannel } from "./_json_channel.ts";
 import {
   checkServerMessage,
   type JoinMessage,
@@ -19,7 +19,7 @@ import { RendezvousError } from "../base/errors.ts";
 import { type Credentials, RENDEZVOUS_RANK } from "../security/handshake.ts";
 
 /** What a rank hears from the rendezvous once it is under way. */
-export interface ControlEvents {
+export interface RendezvousClientEvents {
   lost(rank: number, reason: string): void;
   abort(code: number, message: string): void;
   /** The rendezvous, and with it whoever started the job, is gone. */
@@ -44,23 +44,23 @@ export interface JoinOptions {
 const GRACE_MS = 3000;
 
 /** A rank's connection to the rendezvous. */
-export class Control {
+export class RendezvousClient {
   /** Address of this host as the rendezvous sees it: where others can reach this rank. */
   readonly localHostname: string;
-  readonly #channel: Channel;
+  readonly #channel: JsonChannel;
   readonly #options: JoinOptions;
-  #events: ControlEvents | null = null;
+  #events: RendezvousClientEvents | null = null;
   #finalized: (() => void) | null = null;
   #closed = false;
 
   private constructor(connection: Deno.Conn, options: JoinOptions) {
     this.#options = options;
-    this.#channel = new Channel(connection, largestServerMessage(options.size));
+    this.#channel = new JsonChannel(connection, largestServerMessage(options.size));
     this.localHostname = (connection.localAddr as Deno.NetAddr).hostname;
   }
 
   /** Dials the rendezvous and proves this rank to it. */
-  static async connect(options: JoinOptions): Promise<Control> {
+  static async connect(options: JoinOptions): Promise<RendezvousClient> {
     const { hostname, port, job, rank, tls, deadline, once } = options;
     const connection = await dialMember({
       endpoints: [{ kind: "tcp", hostname, port }],
@@ -73,7 +73,7 @@ export class Control {
       deadline,
       once,
     });
-    return new Control(connection, options);
+    return new RendezvousClient(connection, options);
   }
 
   /**
@@ -134,7 +134,7 @@ export class Control {
   }
 
   /** Starts to listen to the rendezvous; does not keep the process alive. */
-  start(events: ControlEvents): void {
+  start(events: RendezvousClientEvents): void {
     this.#events = events;
     this.#channel.unref();
     this.#listen();

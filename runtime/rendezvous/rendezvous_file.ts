@@ -16,7 +16,7 @@ const LOOK_MS = 50;
 const LARGEST_NOTE = 4096;
 
 /** What the file says. */
-export interface MeetingNote {
+export interface RendezvousRecord {
   readonly hostname: string;
   readonly port: number;
   /** The job's secret, in hexadecimal digits. */
@@ -33,7 +33,7 @@ export function defaultFolder(environment: (name: string) => string | undefined)
  *
  * @throws RendezvousError on Windows, where files have no owner and mode by which to trust them
  */
-export function meetingPath(folder: string, job: string): string {
+export function rendezvousPath(folder: string, job: string): string {
   if (Deno.build.os === "windows") {
     throw new RendezvousError(
       "cannot find the other ranks by a file on Windows, where it cannot be told who may read it: set " +
@@ -49,7 +49,10 @@ export function meetingPath(folder: string, job: string): string {
  * @returns removes the file again, unless it has become another job's; what is left to do when this
  *   process ends is done then
  */
-export async function writeMeeting(path: string, note: MeetingNote): Promise<() => void> {
+export async function writeRendezvousFile(
+  path: string,
+  note: RendezvousRecord,
+): Promise<() => void> {
   const part = `${path}.${Deno.pid}`, text = JSON.stringify(note);
   try {
     for (const old of [path, part]) {
@@ -83,7 +86,10 @@ export async function writeMeeting(path: string, note: MeetingNote): Promise<() 
  * @param deadline when to give up, on the clock of `performance.now()`
  * @throws RendezvousError if it does not come, or somebody else could have written or read it
  */
-export async function readMeeting(path: string, deadline: number): Promise<MeetingNote> {
+export async function readRendezvousFile(
+  path: string,
+  deadline: number,
+): Promise<RendezvousRecord> {
   for (;;) {
     const note = await readNow(path);
     if (note !== null) return note;
@@ -99,7 +105,7 @@ export async function readMeeting(path: string, deadline: number): Promise<Meeti
 }
 
 /** What the file says; null if there is none. */
-async function readNow(path: string): Promise<MeetingNote | null> {
+async function readNow(path: string): Promise<RendezvousRecord | null> {
   try {
     // Opening a pipe would wait for its writer, and a link leads elsewhere: so first without opening.
     checkOwner(path, await Deno.lstat(path));
@@ -123,8 +129,8 @@ function checkOwner(path: string, { isFile, uid, mode }: Deno.FileInfo): void {
 }
 
 /** Reads the text; errors do not show it, since it has the secret. */
-function parseNote(path: string, text: string): MeetingNote {
-  let note: Partial<Record<keyof MeetingNote, unknown>> | null;
+function parseNote(path: string, text: string): RendezvousRecord {
+  let note: Partial<Record<keyof RendezvousRecord, unknown>> | null;
   try {
     note = JSON.parse(text);
   } catch {

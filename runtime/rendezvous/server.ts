@@ -7,7 +7,7 @@
  * @module
  */
 
-import { Channel } from "./_json_channel.ts";
+import { JsonChannel } from "./_json_channel.ts";
 import {
   checkRankMessage,
   type JoinMessage,
@@ -18,7 +18,7 @@ import {
   shorten,
   type TableEntry,
 } from "./messages.ts";
-import { Gate } from "../security/authenticating_listener.ts";
+import { AuthenticatingListener } from "../security/authenticating_listener.ts";
 import { type Credentials, RENDEZVOUS_RANK } from "../security/handshake.ts";
 
 /** What happens at the rendezvous. */
@@ -35,7 +35,7 @@ export interface RendezvousEvents {
   gone?(rank: number): void;
 }
 
-/** What a {@linkcode Rendezvous} needs. */
+/** What a {@linkcode RendezvousServer} needs. */
 export interface RendezvousOptions {
   /** Owned by the rendezvous, which closes it once all have joined. */
   readonly listener: Deno.Listener;
@@ -54,10 +54,10 @@ export interface RendezvousOptions {
 }
 
 /** The server's side; the ranks' side is `Control`. */
-export class Rendezvous {
+export class RendezvousServer {
   readonly #options: RendezvousOptions;
-  readonly #gate: Gate;
-  readonly #channels = new Map<number, Channel>();
+  readonly #gate: AuthenticatingListener;
+  readonly #channels = new Map<number, JsonChannel>();
   readonly #served = new Map<number, Promise<void>>();
   readonly #table: (TableEntry | undefined)[];
   #missing: number;
@@ -68,14 +68,17 @@ export class Rendezvous {
     this.#options = options;
     this.#missing = options.size;
     this.#table = new Array(options.size).fill(undefined);
-    this.#gate = new Gate({
+    this.#gate = new AuthenticatingListener({
       listener: options.listener,
       job: options.job,
       purpose: "rendezvous",
       self: RENDEZVOUS_RANK,
-      expects: (rank) => rank < options.size,
-      enter: (rank, connection) => {
-        this.#served.set(rank, this.#serve(rank, new Channel(connection, LARGEST_RANK_MESSAGE)));
+      isExpected: (rank) => rank < options.size,
+      onAccepted: (rank, connection) => {
+        this.#served.set(
+          rank,
+          this.#serve(rank, new JsonChannel(connection, LARGEST_RANK_MESSAGE)),
+        );
       },
     });
     const { alone, deadline } = options;
@@ -113,7 +116,7 @@ export class Rendezvous {
     for (const channel of this.#channels.values()) channel.close();
   }
 
-  async #serve(rank: number, channel: Channel): Promise<void> {
+  async #serve(rank: number, channel: JsonChannel): Promise<void> {
     this.#channels.set(rank, channel);
     if (this.#options.alone) channel.unref();
     try {
@@ -145,7 +148,7 @@ export class Rendezvous {
     this.announce({ type: "abort", code: 1, message });
   }
 
-  async #take(rank: number, channel: Channel, message: RankMessage): Promise<void> {
+  async #take(rank: number, channel: JsonChannel, message: RankMessage): Promise<void> {
     const { events } = this.#options;
     switch (message.type) {
       case "join":

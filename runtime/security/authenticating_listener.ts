@@ -10,8 +10,8 @@ import { answer, type Credentials, HANDSHAKE_MS, type Purpose, type Refusal } fr
 /** Most connections that may be unproven at one time. */
 const MOST_PENDING = 128;
 
-/** What a {@linkcode Gate} needs. */
-export interface GateOptions {
+/** What a {@linkcode AuthenticatingListener} needs. */
+export interface AuthenticatingListenerOptions {
   /** Owned by the gate, which closes it. */
   readonly listener: Deno.Listener;
   readonly job: Credentials;
@@ -19,9 +19,9 @@ export interface GateOptions {
   /** The rank behind the gate. */
   readonly self: number;
   /** Whether a rank has any business here. */
-  expects(rank: number): boolean;
+  isExpected(rank: number): boolean;
   /** A rank is in; the connection passes to the caller. Called at most once a rank. */
-  enter(rank: number, connection: Deno.Conn): void;
+  onAccepted(rank: number, connection: Deno.Conn): void;
   /** Largest time in ms for a proof. @default {5000} */
   readonly deadlineMs?: number;
   /** Most unproven connections; one more drops the oldest. @default {128} */
@@ -29,15 +29,15 @@ export interface GateOptions {
 }
 
 /** Accepts connections until it is closed. */
-export class Gate implements Disposable {
-  readonly #options: GateOptions;
+export class AuthenticatingListener implements Disposable {
+  readonly #options: AuthenticatingListenerOptions;
   readonly #inside = new Set<number>();
   // In order of arrival. The oldest has had the most time, so it is the first to go: a rank that has
   // just arrived needs milliseconds, and tries again if it was pushed out all the same.
   readonly #pending = new Set<Deno.Conn>();
   #closed = false;
 
-  constructor(options: GateOptions) {
+  constructor(options: AuthenticatingListenerOptions) {
     this.#options = options;
     this.#accept();
   }
@@ -55,7 +55,7 @@ export class Gate implements Disposable {
     for (const connection of this.#pending) this.#drop(connection);
   }
 
-  /** As {@linkcode Gate.close}. */
+  /** As {@linkcode AuthenticatingListener.close}. */
   [Symbol.dispose](): void {
     this.close();
   }
@@ -99,7 +99,7 @@ export class Gate implements Disposable {
       });
       if (this.#closed) throw new Error("closed");
       setNoDelay(connection);
-      this.#options.enter(rank, connection);
+      this.#options.onAccepted(rank, connection);
     } catch {
       if (admitted !== null) this.#inside.delete(admitted);
       this.#drop(connection);
@@ -109,7 +109,7 @@ export class Gate implements Disposable {
   }
 
   #refuse(rank: number): Refusal | null {
-    if (!this.#options.expects(rank)) return "unexpected rank";
+    if (!this.#options.isExpected(rank)) return "unexpected rank";
     return this.#inside.has(rank) ? "duplicate rank" : null;
   }
 

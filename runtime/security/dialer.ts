@@ -6,7 +6,7 @@
 
 import { describeEndpoint, dial, type Endpoint, type TlsMaterial } from "./endpoint.ts";
 import { HandshakeError, RendezvousError } from "../base/errors.ts";
-import { type Credentials, greet, HANDSHAKE_MS, type Purpose } from "./handshake.ts";
+import { type Credentials, HANDSHAKE_MS, initiate, type Purpose } from "./handshake.ts";
 
 /** Twice what a listener grants, because a listener that is only slow must not be given up first. */
 const PATIENCE_MS = 2 * HANDSHAKE_MS;
@@ -50,7 +50,7 @@ export async function dialMember(options: DialOptions): Promise<Deno.Conn> {
       const patience = Math.min(PATIENCE_MS, Math.max(1, deadline - performance.now()));
       const timer = setTimeout(() => close(connection), patience);
       try {
-        await greet(
+        await initiate(
           {
             read: (into) => connection.read(into),
             write: (bytes) => (proving = true, connection.write(bytes)),

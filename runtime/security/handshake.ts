@@ -83,7 +83,7 @@ export async function credentials(job: string, secret: Uint8Array): Promise<Cred
  * @param peer the listener's rank, or {@linkcode RENDEZVOUS_RANK}
  * @throws HandshakeError if the listener proves nothing, or proves itself and refuses this rank
  */
-export async function greet(
+export async function initiate(
   connection: Connection,
   job: Credentials,
   purpose: Purpose,
@@ -100,13 +100,13 @@ export async function greet(
   view.setUint32(12, peer);
   proof.set(ours, NONCE_AT);
   const said = (direction: string, verdict: number) =>
-    statement(direction, purpose, job.job, verdict, self, peer, ours, theirs);
+    transcript(direction, purpose, job.job, verdict, self, peer, ours, theirs);
   proof.set(await sign(job, said("dialer", 0)), PROOF_AT);
   await transmit(connection, proof);
 
-  const answer = await receive(connection, VERDICT, who);
-  const code = answer[6];
-  if (!await verify(job, answer, said("listener", code))) {
+  const respond = await receive(connection, VERDICT, who);
+  const code = respond[6];
+  if (!await verify(job, respond, said("listener", code))) {
     throw new HandshakeError(
       `cannot trust ${who}: it does not know the secret of job ${job.job}`,
       true,
@@ -145,7 +145,7 @@ export async function answer(
   const rank = view.getUint32(8);
   const theirs = proof.slice(NONCE_AT, NONCE_AT + NONCE_BYTES);
   const said = (direction: string, verdict: number) =>
-    statement(direction, purpose, job.job, verdict, rank, self, theirs, ours);
+    transcript(direction, purpose, job.job, verdict, rank, self, theirs, ours);
   if (view.getUint32(12) !== self || !await verify(job, proof, said("dialer", 0))) {
     throw new HandshakeError(`a dialer does not know the secret of job ${job.job}`);
   }
@@ -159,7 +159,7 @@ export async function answer(
 }
 
 /** What a proof is about. Every part has a fixed place or a stated length, so none can pass for another. */
-function statement(
+function transcript(
   direction: string,
   purpose: Purpose,
   job: string,

@@ -43,7 +43,7 @@ export interface Segment {
 const rounded = (bytes: number) => Math.ceil(bytes / PAGE_BYTES) * PAGE_BYTES;
 
 /** What the ranks of a host have in common. */
-export class Board {
+export class SharedArena {
   /** Folds what lies on the board. */
   readonly workspace: Workspace;
   /** Bytes of a rank's buffer that fit into a slot. */
@@ -75,12 +75,12 @@ export class Board {
   }
 
   /** A board with this rank's segment on it, or null if there is nobody or no means to share it. */
-  static open({ rank, size, hosts, exclusive = false }: Transport): Board | null {
+  static open({ rank, size, hosts, bypassesSharedMemory = false }: Transport): SharedArena | null {
     const alone = hosts.filter((host) => host === hosts[rank]).length === 1;
-    const memory = exclusive || alone || size > MOST_RANKS ? null : SharedMemory.open();
+    const memory = bypassesSharedMemory || alone || size > MOST_RANKS ? null : SharedMemory.open();
     if (memory === null) return null;
     try {
-      return new Board(memory, rank, size);
+      return new SharedArena(memory, rank, size);
     } catch {
       return null; // no memory is to be had
     }
@@ -135,4 +135,4 @@ export class Board {
 }
 
 /** Pages that were replaced are not WebAssembly's to give back. */
-const KEPT: Board[] = [];
+const KEPT: SharedArena[] = [];

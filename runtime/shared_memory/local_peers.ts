@@ -4,13 +4,13 @@
  * @module
  */
 
-import { Board } from "./arena.ts";
-import type { Call } from "../engine/call.ts";
+import { SharedArena } from "./arena.ts";
+import type { CollectiveCall } from "../engine/call.ts";
 import { pack, unpack } from "../engine/pack.ts";
-import { encodeFrame, Kind } from "../engine/header.ts";
+import { encodeFrame, MessageKind } from "../engine/header.ts";
 import type { Engine } from "../engine/engine.ts";
 import { type Direction, Mailbox, RemoteMailbox } from "./mailbox.ts";
-import { turn } from "../base/request.ts";
+import { yieldToEventLoop } from "../base/request.ts";
 
 /** Bytes by which a rank's memory is recognised. */
 const TOKEN_BYTES = 32;
@@ -27,9 +27,9 @@ interface BoardCall {
 }
 
 /** The ranks of a job, as far as they share a host and may look into each other's memory. */
-export class Neighbours {
+export class LocalPeers {
   /** What they have in common. */
-  readonly board: Board;
+  readonly arena: SharedArena;
   readonly #engine: Engine;
   readonly #mailbox: Mailbox;
   /** The mailboxes of the others, null where frames cannot be put. */
@@ -43,13 +43,13 @@ export class Neighbours {
 
   private constructor(
     engine: Engine,
-    board: Board,
+    board: SharedArena,
     mailbox: Mailbox,
     mailboxes: readonly (RemoteMailbox | null)[],
     reach: readonly Uint8Array[],
   ) {
     this.#engine = engine;
-    this.board = board;
+    this.arena = board;
     this.#mailbox = mailbox;
     this.#mailboxes = mailboxes;
     this.#reach = reach;
@@ -62,9 +62,9 @@ export class Neighbours {
    * @param call a call of all ranks of the job
    * @returns null if this rank has no means to share memory
    */
-  static async meet(call: Call): Promise<Neighbours | null> {
+  static async meet(call: CollectiveCall): Promise<LocalPeers | null> {
     const { engine, size, rank } = call.context;
-    const { hosts } = engine.transport, board = Board.open(engine.transport);
+    const { hosts } = engine.transport, board = SharedArena.open(engine.transport);
     const token = crypto.getRandomValues(new Uint8Array(TOKEN_BYTES));
     board?.token(rank, TOKEN_BYTES).set(token);
     const mailbox = board &&
@@ -90,11 +90,11 @@ export class Neighbours {
     const reach = unpack(await call.exchange(reached, pack), size).map((row) => row.slice());
     if (board === null || mailbox === null) return null;
     board.memory.close(board.descriptor);
-    return new Neighbours(engine, board, mailbox, mailboxes, reach);
+    return new LocalPeers(engine, board, mailbox, mailboxes, reach);
   }
 
   /** Whether all of a group of ranks have each other's memory. */
-  areNear(group: readonly number[]): boolean {
+  sharesMemory(group: readonly number[]): boolean {
     return group.every((a) => group.every((b) => this.#reach[a][b] === 1));
   }
 
@@ -108,7 +108,7 @@ export class Neighbours {
     if (!this.#trusted || !this.isNear(to)) return false;
     const away = this.#mailboxes[to]!.post(transport.rank, direction, header, payload);
     if (away === null) return false;
-    if (away) transport.send(to, encodeFrame({ kind: Kind.WAKE })).catch(() => {});
+    if (away) transport.send(to, encodeFrame({ kind: MessageKind.WAKE })).catch(() => {});
     return true;
   }
 
@@ -130,14 +130,14 @@ export class Neighbours {
    *
    * @returns false if another call has the slots, or somebody of another communicator still reads them
    */
-  async reserve(call: Call): Promise<boolean> {
+  async reserve(call: CollectiveCall): Promise<boolean> {
     if (this.#reserved || !this.#trusted) return false;
     this.#reserved = true;
     const last = this.#last, deadline = performance.now() + PATIENCE_MS;
     if (last === null || last.context === call.context.id) return true;
-    while (!this.board.reached(last.counter, last.count)) {
-      if (call.mayBlock && this.board.sleepUntil(last.counter, last.count)) break;
-      await turn();
+    while (!this.arena.reached(last.counter, last.count)) {
+      if (call.mayBlock && this.arena.sleepUntil(last.counter, last.count)) break;
+      await yieldToEventLoop();
       if (performance.now() < deadline) continue;
       this.#reserved = false;
       return false;
@@ -152,7 +152,7 @@ export class Neighbours {
   }
 
   /** Whether this rank still uses memory. */
-  get trusted(): boolean {
+  get enabled(): boolean {
     return this.#trusted;
   }
 
@@ -160,7 +160,7 @@ export class Neighbours {
    * Stops using memory, for the rest of the job: after a failed call, a place may not have been emptied,
    * or a rank not arrive.
    */
-  distrust(): void {
+  disable(): void {
     this.#trusted = false;
   }
 }

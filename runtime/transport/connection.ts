@@ -17,7 +17,7 @@
 import { HEADER_BYTES } from "./transport.ts";
 
 /** What a frame is. */
-export const Kind = {
+export const PacketKind = {
   /** A frame of the communicator. */
   DATA: 0,
   /** Asks for a sign of life. */
@@ -43,7 +43,7 @@ const MOST_GATHERED = 1 << 20;
 const READ_BYTES = 64 << 10;
 
 /** Where a link's frames go. */
-export interface LinkEvents {
+export interface ConnectionEvents {
   /** As in FrameSink. */
   begin(peer: number, header: DataView, length: number): Uint8Array;
   /** As in FrameSink. */
@@ -68,7 +68,7 @@ const SENT: Promise<void> = Promise.resolve();
 const IDLE_HEADER = new Uint8Array(HEADER_BYTES);
 
 /** One connection, once both ends have proved themselves. */
-export class Link {
+export class Connection {
   readonly peer: number;
   /** Whether anything has come from the peer since this was last set to false. */
   heard = false;
@@ -76,7 +76,7 @@ export class Link {
   bytesReceived = 0;
 
   readonly #connection: Deno.Conn;
-  readonly #events: LinkEvents;
+  readonly #events: ConnectionEvents;
   #queue: Chunk[] = [];
   #gathered = 0;
   #spare: Uint8Array[] = [];
@@ -86,7 +86,7 @@ export class Link {
   /** Rejects with the failure, once that has been reported. */
   #refusal: Promise<never> | null = null;
 
-  constructor(peer: number, connection: Deno.Conn, events: LinkEvents) {
+  constructor(peer: number, connection: Deno.Conn, events: ConnectionEvents) {
     this.peer = peer;
     this.#connection = connection;
     this.#events = events;
@@ -217,8 +217,8 @@ export class Link {
       buffer.copyWithin(0, from, from + FRAME_BYTES);
       from += FRAME_BYTES;
       const length = frame.getUint32(0), kind = frame.getUint32(4);
-      if (kind !== Kind.DATA) {
-        if (kind > Kind.ACK || length !== 0) {
+      if (kind !== PacketKind.DATA) {
+        if (kind > PacketKind.ACK || length !== 0) {
           throw new Error(`not a frame: kind ${kind}, ${length} bytes`);
         }
         events.signal(peer, kind);

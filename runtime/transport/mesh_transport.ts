@@ -7,11 +7,11 @@
 import { PeerLostError } from "../base/errors.ts";
 import { clearInterval, setInterval } from "node:timers";
 import { endOrphan } from "../bootstrap/stdin.ts";
-import type { Control } from "../rendezvous/client.ts";
+import type { RendezvousClient } from "../rendezvous/client.ts";
 import type { LinkShape } from "./access_link.ts";
 import { Downlink, Uplink } from "./_traffic_shaper.ts";
 import type { FailureReport, FrameSink, Transport } from "./transport.ts";
-import { Kind, Link } from "./connection.ts";
+import { Connection, PacketKind } from "./connection.ts";
 
 /** How long to wait for word from the launcher on why a connection broke. */
 const WORD_MS = 1000;
@@ -28,7 +28,7 @@ export interface MeshOptions {
    * The connection to the rendezvous; null if there is none. It outlives the transport, because a
    * rank that fails after its goodbye has something to say.
    */
-  readonly control: Control | null;
+  readonly control: RendezvousClient | null;
   readonly timeoutMs: number;
   /** The access link that this rank is to be behind; null or absent: none. */
   readonly link?: LinkShape | null;
@@ -40,7 +40,7 @@ export interface MeshOptions {
 
 /** What is known of one other rank. */
 interface Peer {
-  readonly link: Link;
+  readonly link: Connection;
   /** How many wait for it. */
   awaited: number;
   /** Ticks since its last sign of life, while somebody waits. */
@@ -62,7 +62,7 @@ export class MeshTransport implements Transport {
   readonly hosts: readonly string[];
   readonly timeoutMs: number;
 
-  readonly #control: Control | null;
+  readonly #control: RendezvousClient | null;
   readonly #peers: (Peer | undefined)[];
   readonly #tickMs: number;
   readonly #timer: ReturnType<typeof setInterval>;
@@ -93,7 +93,7 @@ export class MeshTransport implements Transport {
     this.#uplink = link && new Uplink(link);
     this.#peers = connections.map((connection, peer) =>
       connection === undefined ? undefined : {
-        link: new Link(peer, connection, {
+        link: new Connection(peer, connection, {
           begin: (from, header, length) => this.#begin(from, header, length),
           end: (from, payload) => this.#sink!.end(from, payload),
           signal: (from, kind) => this.#signal(from, kind),
@@ -129,7 +129,7 @@ export class MeshTransport implements Transport {
   }
 
   /** A link's frames must not find a way around it. */
-  get exclusive(): boolean {
+  get bypassesSharedMemory(): boolean {
     return this.#exclusive || this.#link !== null;
   }
 
@@ -151,8 +151,12 @@ export class MeshTransport implements Transport {
     if (this.#closing !== null) {
       return Promise.reject(new Error(`rank ${this.rank} has left the job`));
     }
-    if (this.#uplink === null) return to.link.send(Kind.DATA, header, payload);
-    return this.#uplink.send((...frame) => to.link.send(Kind.DATA, ...frame), header, payload);
+    if (this.#uplink === null) return to.link.send(PacketKind.DATA, header, payload);
+    return this.#uplink.send(
+      (...frame) => to.link.send(PacketKind.DATA, ...frame),
+      header,
+      payload,
+    );
   }
 
   await(peer: number, delta: 1 | -1): void {
@@ -190,7 +194,7 @@ export class MeshTransport implements Transport {
         this.#lose(peer, cause);
         peer.link.break(cause);
       } else if (peer.silent % ask === 0) {
-        peer.link.send(Kind.PING).catch(() => {});
+        peer.link.send(PacketKind.PING).catch(() => {});
       }
     }
   }
@@ -203,16 +207,16 @@ export class MeshTransport implements Transport {
   #signal(from: number, kind: number): void {
     const peer = this.#peers[from]!;
     switch (kind) {
-      case Kind.PING:
-        peer.link.send(Kind.PONG).catch(() => {});
+      case PacketKind.PING:
+        peer.link.send(PacketKind.PONG).catch(() => {});
         break;
-      case Kind.BYE:
+      case PacketKind.BYE:
         if (peer.left) break;
         peer.left = true;
-        peer.link.send(Kind.ACK).catch(() => {});
+        peer.link.send(PacketKind.ACK).catch(() => {});
         this.#lose(peer, null);
         break;
-      case Kind.ACK:
+      case PacketKind.ACK:
         peer.acknowledged = true;
         peer.settle?.();
         break;
@@ -332,7 +336,7 @@ export class MeshTransport implements Transport {
     if (peer.link.failure !== null) return;
     const settled = new Promise<void>((resolve) => peer.settle = resolve);
     this.await(peer.link.peer, 1);
-    peer.link.send(Kind.BYE).catch(() => {});
+    peer.link.send(PacketKind.BYE).catch(() => {});
     await settled;
     this.await(peer.link.peer, -1);
     if (!peer.acknowledged && !peer.left) return peer;

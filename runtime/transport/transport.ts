@@ -57,7 +57,7 @@ export interface Transport {
    *
    * @default false
    */
-  readonly exclusive?: boolean;
+  readonly bypassesSharedMemory?: boolean;
   /** Installs the receiver; called once, before any frame is read. */
   start(sink: FrameSink): void;
   /**

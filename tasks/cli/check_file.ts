@@ -1,5 +1,5 @@
 import { checkModel, formatModelReport, OnnxFileError } from "../../models/mod.ts";
-import { type FileOptions, importOptions, readNetwork } from "../networks/onnx_model.ts";
+import { type FileOptions, importOptions, readModelFile } from "../networks/onnx_model.ts";
 import { OptionError } from "../options/kinds.ts";
 
 /** What `export --check` may be told besides the file. */
@@ -20,7 +20,7 @@ export async function checkFile(
   { json, ...options }: CheckOptions,
 ): Promise<number> {
   const flag = "--check", settings = importOptions(options);
-  const file = await readNetwork(location, flag);
+  const file = await readModelFile(location, flag);
   try {
     const report = checkModel(file, settings);
     const shown = { file: location, trainable: report.problems.length === 0, ...report };

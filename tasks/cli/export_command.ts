@@ -5,27 +5,27 @@ import {
   findModel,
   forwardGraph,
   gradientsGraph,
-  type JobGraph,
   stepGraph,
+  type TrainingGraph,
   weightsOf,
 } from "../networks/graphs.ts";
 import {
   type DataShape,
-  fileNetwork,
   IMAGES,
-  isNetworkFile,
-  networkName,
-  readNetwork,
+  isModelFile,
+  modelName,
+  onnxFileModel,
+  readModelFile,
   windowsOf,
 } from "../networks/onnx_model.ts";
-import { awdLstmNetwork, awdLstmOf } from "../networks/awd_lstm.ts";
+import { awdLstmModel, awdLstmOf } from "../networks/awd_lstm.ts";
 import { choice, integer, OptionError, text } from "../options/kinds.ts";
 import type { NetworkFile } from "../options/values.ts";
 import { OPTIONS, type Options } from "../options/table.ts";
 import { algorithmOf, resolveOptions } from "../options/resolve.ts";
-import { readConfig, TAKEN } from "../run/folder.ts";
+import { INPUT_FILE_NAMES, readConfig } from "../run/folder.ts";
 import { encodeSafetensors } from "../networks/safetensors.ts";
-import type { Network } from "../task.ts";
+import type { TrainableModel } from "../task.ts";
 import { kindOf } from "../options/defaults.ts";
 import { matchWeights, readWeights, stateDict, type Weights } from "../networks/state_dict.ts";
 import { checkFile } from "./check_file.ts";
@@ -148,7 +148,7 @@ export const exportCommand: CommandSpec = {
     const data = given.model === undefined ? run?.data ?? null : null;
     const network = await openNetwork(options, vocabulary ?? wordsOf(weights), data);
     const inside = weightsInside(network, weights, options);
-    const path = out ?? `${networkName(options.model)}-${kind}.onnx`;
+    const path = out ?? `${modelName(options.model)}-${kind}.onnx`;
     const written = path.endsWith(".safetensors")
       ? encodeState(network, inside, options)
       : encodeGraph(network, kind, inside, target, options);
@@ -191,9 +191,9 @@ async function networkOfRun(
   if (!config) return null;
   const names = Object.keys(RUN) as (keyof typeof RUN)[];
   const own = Object.fromEntries(names.map((name) => [name, config.options[name]]));
-  const file = { model: join(folder, TAKEN.network) as NetworkFile };
+  const file = { model: join(folder, INPUT_FILE_NAMES.network) as NetworkFile };
   return {
-    options: isNetworkFile(config.options.model) ? { ...own, ...file } : own,
+    options: isModelFile(config.options.model) ? { ...own, ...file } : own,
     data: kindOf(config.options.task) === "text" ? windowsOf(0) : IMAGES,
   };
 }
@@ -216,17 +216,17 @@ async function openNetwork(
   options: Options,
   vocabulary: number,
   data: DataShape | null,
-): Promise<Network> {
+): Promise<TrainableModel> {
   const { model } = options;
-  if (isNetworkFile(model)) {
-    return fileNetwork(await readNetwork(model, "--model"), model, options, data, options.bptt);
+  if (isModelFile(model)) {
+    return onnxFileModel(await readModelFile(model, "--model"), model, options, data, options.bptt);
   }
-  return model === "awd-lstm" ? awdLstmNetwork(awdLstmOf(options, vocabulary)) : findModel(model);
+  return model === "awd-lstm" ? awdLstmModel(awdLstmOf(options, vocabulary)) : findModel(model);
 }
 
 /** The weights that belong into the file, by name; null if they are to be inputs. */
 function weightsInside(
-  network: Network,
+  network: TrainableModel,
   given: Weights | null,
   { model, weights, seed }: Options,
 ): Map<string, Float32Array> | null {
@@ -235,15 +235,15 @@ function weightsInside(
     const { ties = {} } = network;
     return matchWeights(variables, given, { what: `--weights ${weights}`, ties });
   }
-  if (!isNetworkFile(model)) return null;
+  if (!isModelFile(model)) return null;
   return new Map(variables.map(({ name, initial }) => [name, initial(seed)]));
 }
 
-const variablesOf = (network: Network) =>
+const variablesOf = (network: TrainableModel) =>
   weightsOf(network.build({ batchSize: 1, length: 1, mode: "eval" }));
 
 function encodeState(
-  network: Network,
+  network: TrainableModel,
   inside: Map<string, Float32Array> | null,
   { seed }: Options,
 ): Encoded {
@@ -255,7 +255,7 @@ function encodeState(
 }
 
 function encodeGraph(
-  network: Network,
+  network: TrainableModel,
   kind: typeof GRAPHS[number],
   inside: Map<string, Float32Array> | null,
   target: typeof TARGETS[number],
@@ -277,7 +277,11 @@ function encodeGraph(
   return { bytes, lists };
 }
 
-function build(network: Network, kind: typeof GRAPHS[number], options: Options): JobGraph {
+function build(
+  network: TrainableModel,
+  kind: typeof GRAPHS[number],
+  options: Options,
+): TrainingGraph {
   const shape = { batchSize: options.batchSize, length: options.bptt };
   switch (kind) {
     case "forward":

@@ -17,7 +17,7 @@ import { checkFiles, gatherFiles, keepFiles } from "../run/inputs.ts";
 import type { DownloadProgress } from "../data/sources/download.ts";
 import { Follower } from "./follower.ts";
 import type { MetricRecord, Summary } from "../run/metrics.ts";
-import { networkName } from "../networks/onnx_model.ts";
+import { modelName } from "../networks/onnx_model.ts";
 import { OptionError } from "../options/kinds.ts";
 import type { Options } from "../options/table.ts";
 import { asOptionError, resolveOptions, tlsOf } from "../options/resolve.ts";
@@ -243,5 +243,5 @@ function describe(options: Options, directory: string, from: number | null): str
     ? `, I = ${interval}`
     : `, a round every ${syncEvery} s`;
   const where = from === null ? `into ${directory}` : `from step ${from} of ${directory}`;
-  return `${ranks} ranks, ${networkName(model)} on ${task}, ${algorithm}${rounds}, ${where}`;
+  return `${ranks} ranks, ${modelName(model)} on ${task}, ${algorithm}${rounds}, ${where}`;
 }

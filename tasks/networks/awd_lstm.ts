@@ -6,7 +6,7 @@
 
 import { type AwdLstm, awdLstm } from "../../models/mod.ts";
 import type { Options } from "../options/table.ts";
-import type { Network } from "../task.ts";
+import type { TrainableModel } from "../task.ts";
 
 /** The AWD-LSTM of a run, for a text of so many different words. */
 export function awdLstmOf(options: Options, vocabulary: number): AwdLstm {
@@ -29,7 +29,7 @@ export function awdLstmOf(options: Options, vocabulary: number): AwdLstm {
 }
 
 /** An AWD-LSTM as the trainer takes it. */
-export function awdLstmNetwork(model: AwdLstm): Network {
+export function awdLstmModel(model: AwdLstm): TrainableModel {
   return {
     name: model.name,
     anyLength: true,

@@ -22,7 +22,7 @@ import {
   type Slot,
   type StepOptions,
 } from "../../optimizers/mod.ts";
-import type { Network } from "../task.ts";
+import type { TrainableModel } from "../task.ts";
 
 /** The network of a name, as in `--model`. Throws RangeError for an unknown one. */
 export function findModel(name: string): Model {
@@ -40,7 +40,7 @@ export interface GraphShape {
 }
 
 /** A graph, and what of it lives on a device from run to run. */
-export interface JobGraph {
+export interface TrainingGraph {
   readonly graph: Graph;
   /** Trained weights and running statistics, weights first: the order of the flat form. */
   readonly weights: readonly Variable[];
@@ -65,11 +65,11 @@ export function weightsOf(model: Pick<ModelGraph, "variables">): Variable[] {
  * @param options.average whether the graph averages the weights over the steps as well
  */
 export function stepGraph(
-  network: Network,
+  network: TrainableModel,
   shape: GraphShape,
   update: StepOptions,
   { average = false }: { average?: boolean } = {},
-): JobGraph {
+): TrainingGraph {
   const { graph, loss, variables } = build(network, shape, "train");
   const parameters = parametersOf({ variables });
   const gradients = differentiate(graph, loss, parameters.map(({ value }) => value));
@@ -79,7 +79,7 @@ export function stepGraph(
 }
 
 /** Forward and backward: outputs `loss`, and `<p>.grad` for each parameter. */
-export function gradientsGraph(network: Network, shape: GraphShape): JobGraph {
+export function gradientsGraph(network: TrainableModel, shape: GraphShape): TrainingGraph {
   const { graph, loss, variables } = build(network, shape, "train");
   const parameters = parametersOf({ variables });
   const gradients = differentiate(graph, loss, parameters.map(({ value }) => value));
@@ -93,10 +93,10 @@ export function gradientsGraph(network: Network, shape: GraphShape): JobGraph {
  * @param options.average as with {@linkcode stepGraph}
  */
 export function applyGraph(
-  network: Network,
+  network: TrainableModel,
   update: StepOptions,
   { average = false }: { average?: boolean } = {},
-): JobGraph {
+): TrainingGraph {
   const graph = new Graph();
   const parameters = parametersOf(build(network, { batchSize: 1 }, "eval"))
     .map((variable) => ({
@@ -115,7 +115,7 @@ export function applyGraph(
  * Evaluation: outputs `loss`, `loss_sum`, `logits` and what else the network measures; no weight is
  * updated.
  */
-export function evalGraph(network: Network, shape: GraphShape): JobGraph {
+export function evalGraph(network: TrainableModel, shape: GraphShape): TrainingGraph {
   const { graph, variables } = build(network, shape, "eval");
   return job(graph, variables);
 }
@@ -124,7 +124,7 @@ export function evalGraph(network: Network, shape: GraphShape): JobGraph {
 export const MEASURES = ["loss_sum", "correct", "count"] as const;
 
 /** Evaluation of many batches, with the outputs {@linkcode MEASURES} alone. */
-export function measureGraph(network: Network, shape: GraphShape): JobGraph {
+export function measureGraph(network: TrainableModel, shape: GraphShape): TrainingGraph {
   const { graph, variables } = build(network, shape, "eval");
   const kept = new Set<string>([...MEASURES, ...variables.map(({ name }) => `${name}.next`)]);
   keepOutputs(graph, (name) => kept.has(name));
@@ -132,7 +132,7 @@ export function measureGraph(network: Network, shape: GraphShape): JobGraph {
 }
 
 /** Prediction: input `input`, output `logits`; and what the network carries, in and out. */
-export function forwardGraph(network: Network, shape: GraphShape): JobGraph {
+export function forwardGraph(network: TrainableModel, shape: GraphShape): TrainingGraph {
   const own = network.predict?.(shape);
   if (own) return job(own.graph, own.variables);
   const { graph, variables } = build(network, shape, "eval");
@@ -142,14 +142,18 @@ export function forwardGraph(network: Network, shape: GraphShape): JobGraph {
 }
 
 /** A training-mode forward pass that does nothing but move the running statistics. */
-export function statisticsGraph(network: Network, shape: GraphShape): JobGraph {
+export function statisticsGraph(network: TrainableModel, shape: GraphShape): TrainingGraph {
   const { graph, variables } = build(network, shape, "train");
   const moved = new Set(ofRole(variables, "statistic").map(({ name }) => `${name}.next`));
   keepOutputs(graph, (name) => moved.has(name));
   return job(graph, variables);
 }
 
-function build(network: Network, { batchSize, length = 1 }: GraphShape, mode: Mode): ModelGraph {
+function build(
+  network: TrainableModel,
+  { batchSize, length = 1 }: GraphShape,
+  mode: Mode,
+): ModelGraph {
   return network.build({ batchSize, length, mode });
 }
 
@@ -157,7 +161,7 @@ function job(
   graph: Graph,
   variables: readonly Variable[],
   own: { slots: readonly Slot[]; averages: readonly Slot[] } = { slots: [], averages: [] },
-): JobGraph {
+): TrainingGraph {
   const weights = weightsOf({ variables }), carries = ofRole(variables, "carry");
   const updates = nextOf(graph, [...weights, ...carries, ...own.slots, ...own.averages]);
   return { graph, weights, carries, ...own, updates };

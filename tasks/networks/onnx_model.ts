@@ -18,13 +18,13 @@ import {
 } from "../../models/mod.ts";
 import { formatDims } from "../../models/tensor.ts";
 import { OptionError } from "../options/kinds.ts";
-import type { Network } from "../task.ts";
+import type { TrainableModel } from "../task.ts";
 
 /** Longest time in which a file must have come from the network, in ms. */
 const FETCH_TIMEOUT = 300_000;
 
 /** Whether a network's name is the path or URL of an ONNX file. */
-export function isNetworkFile(name: string): boolean {
+export function isModelFile(name: string): boolean {
   return name.endsWith(".onnx") || isUrl(name);
 }
 
@@ -32,8 +32,8 @@ export function isNetworkFile(name: string): boolean {
 export const isUrl = (name: string): boolean => /^(https?|file):/.test(name);
 
 /** What a network is called in folders and tables: a file's name without what surrounds it. */
-export function networkName(name: string): string {
-  return isNetworkFile(name) ? /([^/\\]*?)(\.onnx)?([?#].*)?$/.exec(name)![1] || "onnx" : name;
+export function modelName(name: string): string {
+  return isModelFile(name) ? /([^/\\]*?)(\.onnx)?([?#].*)?$/.exec(name)![1] || "onnx" : name;
 }
 
 /**
@@ -64,12 +64,12 @@ export async function readLocation(
  *
  * @throws OptionError when it or one of those is not to be had
  */
-export async function readNetwork(
+export async function readModelFile(
   location: string,
   flag: string,
 ): Promise<Uint8Array<ArrayBuffer>> {
   const what = `${flag} ${location}`, file = await readLocation(location, flag);
-  const names = mendable(what, () => externalFiles(file));
+  const names = asOptionError(what, () => externalFiles(file));
   if (names.length === 0) return file;
   const files = new Map<string, Uint8Array>();
   for (const name of names) {
@@ -78,7 +78,7 @@ export async function readNetwork(
       : join(dirname(location), name);
     files.set(name, await readLocation(beside, `${what} keeps weights in`));
   }
-  return mendable(what, () => withDataInside(file, files));
+  return asOptionError(what, () => withDataInside(file, files));
 }
 
 /** What the options of a run say of a network's file. */
@@ -158,8 +158,8 @@ export function windowsOf(vocabulary: number): DataShape {
 }
 
 /** A network from a file. */
-export interface FileNetwork extends Network {
-  predict: NonNullable<Network["predict"]>;
+export interface OnnxFileModel extends TrainableModel {
+  predict: NonNullable<TrainableModel["predict"]>;
 }
 
 /**
@@ -171,19 +171,19 @@ export interface FileNetwork extends Network {
  * @param length steps of a sequence in a batch, `--bptt`, for data that has them
  * @throws OptionError when the file cannot be read or trained, or does not take what the task gives
  */
-export function fileNetwork(
+export function onnxFileModel(
   file: Uint8Array,
   name: string,
   options: FileOptions,
   data: DataShape | null,
   length = 1,
-): FileNetwork {
+): OnnxFileModel {
   const known = new Map<number, ForeignModel>();
   const given = importOptions(options);
   const at = (length: number) => {
     const found = known.get(length) ?? foreignModel(file, {
       ...given,
-      name: networkName(name),
+      name: modelName(name),
       ...data && {
         classes: data.targets === "int32",
         shapes: { input: data.input(1, length), target: data.target(1, length) },
@@ -192,20 +192,20 @@ export function fileNetwork(
     known.set(length, found);
     return found;
   };
-  const network: FileNetwork = {
-    name: networkName(name),
-    wholeBatches: mendable(`--model ${name}`, () => at(length)).ownLoss,
+  const network: OnnxFileModel = {
+    name: modelName(name),
+    wholeBatches: asOptionError(`--model ${name}`, () => at(length)).ownLoss,
     build: ({ length, ...rest }) => at(length).build(rest),
     encode: (weights) => at(length).encode(weights),
     predict: ({ batchSize, length = 1 }) => at(length).predict({ batchSize }),
     masks: (batchSize, key, steps = length) => at(steps).masks(batchSize, key),
   };
-  mendable(`--model ${name}`, () => checkFit(network, data, length));
+  asOptionError(`--model ${name}`, () => checkFit(network, data, length));
   return network;
 }
 
 /** Throws OnnxFileError unless the network can be built and takes what the task gives. */
-function checkFit(network: Network, data: DataShape | null, length: number): void {
+function checkFit(network: TrainableModel, data: DataShape | null, length: number): void {
   const batchSize = 2;
   const { graph, variables } = network.build({ batchSize, length, mode: "eval" });
   if (parametersOf({ variables }).length === 0) throw new OnnxFileError("nothing in it is trained");
@@ -233,7 +233,7 @@ function checkFit(network: Network, data: DataShape | null, length: number): voi
 }
 
 /** What is wrong with a file, said by an option's error: in one line, without a stack. */
-export function mendable<T>(what: string, use: () => T): T {
+export function asOptionError<T>(what: string, use: () => T): T {
   try {
     return use();
   } catch (error) {

@@ -30,7 +30,7 @@ export interface Weights {
 }
 
 /** A variable as far as its weights are concerned. */
-export type Weighed = Pick<Variable, "name" | "dims">;
+export type WeightVariable = Pick<Variable, "name" | "dims">;
 
 /**
  * Reads a state dict from a safetensors file (path or URL), or a run's weights from its folder: those it
@@ -93,7 +93,7 @@ export interface MatchOptions {
  * @throws OptionError that lists what is missing, unexpected or of another shape
  */
 export function matchWeights(
-  variables: readonly Weighed[],
+  variables: readonly WeightVariable[],
   { tensors, exact }: Weights,
   { what, ties = {} }: MatchOptions,
 ): Map<string, Float32Array> {
@@ -126,7 +126,7 @@ export function matchWeights(
  * @param data of each variable, in their order
  */
 export function stateDict(
-  variables: readonly Weighed[],
+  variables: readonly WeightVariable[],
   data: readonly Float32Array[],
   ties: Readonly<Record<string, string>> = {},
 ): NamedTensor[] {

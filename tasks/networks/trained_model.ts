@@ -9,7 +9,7 @@ import type { VariableSpec } from "../../runtime/devices/device.ts";
 import { sizeOf } from "../../models/tensor.ts";
 import { forwardGraph, type GraphShape } from "./graphs.ts";
 import { encodeSafetensors } from "./safetensors.ts";
-import type { Network } from "../task.ts";
+import type { TrainableModel } from "../task.ts";
 import { stateDict } from "./state_dict.ts";
 
 /**
@@ -21,7 +21,7 @@ import { stateDict } from "./state_dict.ts";
  * @param flat the weights and running statistics, one after another
  */
 export function encodeTrained(
-  network: Network,
+  network: TrainableModel,
   specs: readonly VariableSpec[],
   flat: Float32Array,
   metadata: Readonly<Record<string, string>> = {},
@@ -46,7 +46,7 @@ export function encodeTrained(
 
 /** The same weights as PyTorch's state dict, in the safetensors format. */
 export function encodeTrainedState(
-  network: Network,
+  network: TrainableModel,
   specs: readonly VariableSpec[],
   flat: Float32Array,
   metadata: Readonly<Record<string, string>> = {},

@@ -19,7 +19,7 @@ const EVERY_STEP: Names = [
  *
  * @param algorithm as in `--algorithm`
  */
-export function unheeded(algorithm: string): Names {
+export function ignoredBy(algorithm: string): Names {
   switch (algorithm) {
     case "naive-parallel":
       return EVERY_STEP;
@@ -55,7 +55,7 @@ const TEXTS: Names = [
 ];
 
 /** Options that have no effect on a task: those of a text's network, and of data that is generated. */
-export function unheededBy(task: Options["task"]): Names {
+export function ignoredByTask(task: Options["task"]): Names {
   return [
     ...kindOf(task) === "images" ? TEXTS : [],
     ...filesOf(task) === null ? [] : ["trainSize", "testSize"] as const,

@@ -7,8 +7,8 @@
 import { formatPartition, parsePartition } from "../data/sampling/partition.ts";
 import { duration } from "./duration.ts";
 import { choice, GROUPS, integer, numbers, real, type Table, text, toggle } from "./kinds.ts";
-import { LANGUAGE } from "./language.ts";
-import { CARRIED, orFile } from "./networks.ts";
+import { LANGUAGE_MODEL } from "./language.ts";
+import { INPUT_FILES, orFile } from "./networks.ts";
 import type { Experiment } from "./values.ts";
 import { PRESET_NAMES } from "./presets.ts";
 
@@ -16,8 +16,8 @@ const { WHAT, HOW, WHO, DATA, RUN } = GROUPS;
 
 /** What an experiment is: the options that decide its numbers. A sweep's axes are among them. */
 export const EXPERIMENT: Table<Experiment> = {
-  ...LANGUAGE,
-  ...CARRIED,
+  ...LANGUAGE_MODEL,
+  ...INPUT_FILES,
   preset: choice({
     flag: "--preset",
     group: WHAT,

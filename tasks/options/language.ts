@@ -1,13 +1,13 @@
 /** The part of the table of options that is about texts and the networks that read them. */
 
 import { integer, type OptionSpec, real, type Table } from "./kinds.ts";
-import type { Language } from "./values.ts";
+import type { LanguageModelOptions } from "./values.ts";
 
 /** Heading in the help. */
 const TEXT = "Texts and the awd-lstm network";
 
 /** The defaults of Merity, Keskar and Socher (ICLR 2018) on Penn Treebank. */
-export const LANGUAGE: Table<Language> = {
+export const LANGUAGE_MODEL: Table<LanguageModelOptions> = {
   embedding: integer({
     flag: "--embedding",
     group: TEXT,

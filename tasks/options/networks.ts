@@ -1,8 +1,8 @@
 /** The part of the table of options that is about networks from files, and weights. */
 
-import { isNetworkFile, parseDims, parseLoss } from "../networks/onnx_model.ts";
+import { isModelFile, parseDims, parseLoss } from "../networks/onnx_model.ts";
 import { GROUPS, OptionError, type OptionSpec, type Table, text } from "./kinds.ts";
-import type { Carried, NetworkFile } from "./values.ts";
+import type { InputFileOptions, NetworkFile } from "./values.ts";
 
 const { WHAT } = GROUPS;
 
@@ -13,7 +13,7 @@ const readable = (read: (text: string) => unknown) => (value: string): string =>
 };
 
 /** What goes with a network from a file, and the weights to begin with. */
-export const CARRIED: Table<Carried> = {
+export const INPUT_FILES: Table<InputFileOptions> = {
   loss: text({
     flag: "--loss",
     group: WHAT,
@@ -51,7 +51,7 @@ export function orFile<Name extends string>(
   spec: OptionSpec<Name>,
 ): OptionSpec<Name | NetworkFile> {
   const check = (value: unknown): Name | NetworkFile => {
-    if (typeof value === "string" && isNetworkFile(value)) return value as NetworkFile;
+    if (typeof value === "string" && isModelFile(value)) return value as NetworkFile;
     try {
       return spec.check(value);
     } catch (error) {

@@ -20,12 +20,12 @@ import {
 } from "../../optimizers/mod.ts";
 import { checkStep } from "../../optimizers/clipped_step.ts";
 import { checkPartition, parsePartition } from "../data/sampling/partition.ts";
-import { isNetworkFile } from "../networks/onnx_model.ts";
+import { isModelFile } from "../networks/onnx_model.ts";
 import { OptionError } from "./kinds.ts";
 import { checkOptions, defaultOptions, OPTIONS, type Options } from "./table.ts";
 import { PRESETS } from "./presets.ts";
 import { scaleOptions } from "./scale.ts";
-import { unheeded, unheededBy } from "./applies.ts";
+import { ignoredBy, ignoredByTask } from "./applies.ts";
 import { filesOf, kindOf, TASK_DEFAULTS } from "./defaults.ts";
 
 /**
@@ -96,7 +96,7 @@ export function resolveOptions(given: Readonly<Record<string, unknown>>): Option
   if (options.data === null && files !== null) {
     throw new OptionError(`--task ${task} needs --data DIR, ${files}, or --download`);
   }
-  const file = isNetworkFile(options.model);
+  const file = isModelFile(options.model);
   const reads = options.model === "awd-lstm" ? "text" : "images";
   if (!file && reads !== kind) {
     throw new OptionError(
@@ -134,7 +134,7 @@ export function resolveOptions(given: Readonly<Record<string, unknown>>): Option
  */
 function checkHeeded(options: Options, explicit: Partial<Options>): void {
   const defaults = defaultOptions(), { algorithm, model, task } = options;
-  const rounds = unheeded(algorithm).filter((name) =>
+  const rounds = ignoredBy(algorithm).filter((name) =>
     name === "outerLr" || name === "outerMomentum" ||
     (name === "average" && ALL_RANKS.includes(algorithm))
   );
@@ -148,7 +148,7 @@ function checkHeeded(options: Options, explicit: Partial<Options>): void {
   };
   refuse(rounds, `--algorithm ${algorithm}`);
   // What a network from a file is to learn from may be said elsewhere.
-  if (!isNetworkFile(model)) refuse(unheededBy(task), `--task ${task}`);
+  if (!isModelFile(model)) refuse(ignoredByTask(task), `--task ${task}`);
 }
 
 /** Rounds by the clock go with some options only: ranks are not at the same step, and no rerun is the same. */
@@ -207,7 +207,7 @@ function waitingOf(options: Options): Algorithm {
 
 function stepOptions(options: Options): StepOptions {
   const { clipBy, momentum, dampening, nesterov, weightDecay } = options;
-  return { clip: true, clipBy, momentum, dampening, nesterov, weightDecay };
+  return { clips: true, clipBy, momentum, dampening, nesterov, weightDecay };
 }
 
 /** The outer step's options, as far as they were given. */

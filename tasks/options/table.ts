@@ -23,7 +23,7 @@ import {
   texts,
   toggle,
 } from "./kinds.ts";
-import type { Options, Processes, Surroundings } from "./values.ts";
+import type { ExecutionOptions, Options, ProcessOptions } from "./values.ts";
 
 export { EXPERIMENT } from "./experiment.ts";
 export type { Options } from "./values.ts";
@@ -46,7 +46,7 @@ function checkPermission(permission: string): string {
 }
 
 /** Where an experiment runs and what it reads and writes; its numbers do not depend on these. */
-export const SURROUNDINGS: Table<Surroundings> = {
+export const EXECUTION: Table<ExecutionOptions> = {
   device: choice({
     flag: "--device",
     group: WHO,
@@ -110,7 +110,7 @@ export const SURROUNDINGS: Table<Surroundings> = {
 };
 
 /** How processes are started: these go with any program, not only with training. */
-export const PROCESSES: Table<Processes> = {
+export const PROCESSES: Table<ProcessOptions> = {
   env: pairs({
     flag: "--env",
     group: WHO,
@@ -188,7 +188,7 @@ export const PROCESSES: Table<Processes> = {
 };
 
 /** Every option, by its name in code. */
-export const OPTIONS: Table<Options> = { ...EXPERIMENT, ...SURROUNDINGS, ...PROCESSES };
+export const OPTIONS: Table<Options> = { ...EXPERIMENT, ...EXECUTION, ...PROCESSES };
 
 /** An option's name in code. */
 export type OptionName = keyof Options;

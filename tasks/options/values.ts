@@ -9,7 +9,7 @@
 import type { PresetName } from "./presets.ts";
 
 /** What goes with texts and the networks that read them. */
-export interface Language {
+export interface LanguageModelOptions {
   /** Size of the word vectors and of the last LSTM. */
   embedding: number;
   /** Size of the other LSTMs. */
@@ -48,7 +48,7 @@ export type NetworkFile =
   | `file:${string}`;
 
 /** What goes with a network from a file, and the weights to begin with. */
-export interface Carried {
+export interface InputFileOptions {
   /** A loss by name, or `output:NAME`, one the file computes; null: its output `loss`, else cross entropy. */
   loss: string | null;
   /** Lengths of the file's symbolic dimensions, `name=n,name=n`; null: those of the task's data. */
@@ -58,7 +58,7 @@ export interface Carried {
 }
 
 /** What an experiment is: the options that decide its numbers. */
-export interface Experiment extends Language, Carried {
+export interface Experiment extends LanguageModelOptions, InputFileOptions {
   /** An experiment of the paper, which the other options given take precedence over; null: none. */
   preset: PresetName | null;
   /** About which share of the work is done, by fewer epochs, less data and a smaller network. */
@@ -141,7 +141,7 @@ export interface Experiment extends Language, Carried {
 }
 
 /** Where an experiment runs, and what it reads. */
-export interface Surroundings {
+export interface ExecutionOptions {
   /** Where the graph runs. */
   device: "auto" | "webgpu" | "cpu" | "wasm";
   /** Threads of each rank on the cpu device. */
@@ -161,7 +161,7 @@ export interface Surroundings {
 }
 
 /** How processes are started: these go with any program, not only with training. */
-export interface Processes {
+export interface ProcessOptions {
   /** Environment variables of the ranks. */
   env: Readonly<Record<string, string>>;
   /** Folder in which the ranks run; null: this process's. */
@@ -189,4 +189,4 @@ export interface Processes {
 }
 
 /** Every option with a value. */
-export interface Options extends Experiment, Surroundings, Processes {}
+export interface Options extends Experiment, ExecutionOptions, ProcessOptions {}

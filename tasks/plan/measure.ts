@@ -8,12 +8,12 @@ import type { Communicator } from "../../runtime/communicator.ts";
 import type { NetworkCost } from "../../runtime/collectives/allreduce_cost.ts";
 import { openDevice } from "../../runtime/devices/open.ts";
 import { shareFiles } from "../run/inputs.ts";
-import { distance, Exchange } from "../rounds/averaging.ts";
-import { openJob } from "../problems/open_problem.ts";
+import { distance, WeightAveraging } from "../rounds/averaging.ts";
+import { openProblem } from "../problems/open_problem.ts";
 import type { Options } from "../options/table.ts";
-import { openStepper, type Stepper } from "../steps/train_step.ts";
+import { openTrainStep, type TrainStep } from "../steps/train_step.ts";
 import type { TrainParts } from "../training/train.ts";
-import type { Measured, OverRanks, TimedAllreduce, Way } from "./measured.ts";
+import type { GradientSync, Measured, OverRanks, TimedAllreduce } from "./measured.ts";
 import { plannedAlgorithm } from "./planned.ts";
 
 /** Steps before the first that counts. */
@@ -39,7 +39,7 @@ const MOST_BYTES = 4 << 20;
 
 /** Something that is timed. */
 interface Timed {
-  readonly way: Way | "round";
+  readonly way: GradientSync | "round";
   /** Steps that are taken at a time. */
   readonly count: number;
   /** @param t which step is the first */
@@ -77,14 +77,14 @@ export async function measure(
   const device = stack.use(await openDevice(options.device, { threads: options.threads }));
   const { directory = null, ...own } = parts;
   const files = await shareFiles(comm, options, { directory, network: !own.model });
-  const { network, task } = await openJob(options, comm.rank, device.kind, { ...own, files });
+  const { network, task } = await openProblem(options, comm.rank, device.kind, { ...own, files });
   const alone = (await comm.split(comm.rank))!;
-  const exchange = new Exchange(alone);
+  const exchange = new WeightAveraging(alone);
   const timed: Timed[] = [];
-  let stepper: Stepper | undefined;
+  let stepper: TrainStep | undefined;
   for (const name of algorithms) {
     const algorithm = plannedAlgorithm(options, name);
-    const gradients = new Set<Way>();
+    const gradients = new Set<GradientSync>();
     for (const interval of intervals) {
       const { exchange } = plannedAlgorithm(options, name, interval);
       for (let t = 1; t <= interval; t++) gradients.add(exchange(t).gradients);
@@ -93,7 +93,7 @@ export async function measure(
     if (ways.length === 0) continue;
     const { batchSize, seed } = options, { rank } = comm, { length = 1 } = task.batch(1);
     const common = { device, network, batchSize, length, seed, rank };
-    const taken = stack.use(await openStepper({ ...common, algorithm, gradients, exchange }));
+    const taken = stack.use(await openTrainStep({ ...common, algorithm, gradients, exchange }));
     // Steps so short that nothing comes of them, however often the same are taken.
     const size = { learningRate: 1e-9, clipThreshold: 1e-9 };
     for (const way of ways) {

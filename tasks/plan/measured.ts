@@ -5,10 +5,10 @@
  */
 
 import type { NetworkCost } from "../../runtime/collectives/allreduce_cost.ts";
-import type { Exchange } from "../../optimizers/mod.ts";
+import type { Communication } from "../../optimizers/mod.ts";
 
 /** How the gradients of a step are exchanged. */
-export type Way = Exchange["gradients"];
+export type GradientSync = Communication["gradients"];
 
 /** Seconds of something that all ranks do at the same time. */
 export interface OverRanks {
@@ -39,7 +39,7 @@ export interface Measured {
   /** Floats that a round averages: with running statistics, if those are averaged. */
   readonly shared: number;
   /** One step with all that it does by itself, for each way to exchange gradients that was asked for. */
-  readonly step: Readonly<Partial<Record<Way, OverRanks>>>;
+  readonly step: Readonly<Partial<Record<GradientSync, OverRanks>>>;
   /** A round's own work: the weights come from the device, are compared and go back. */
   readonly round: OverRanks;
   /**

@@ -18,7 +18,7 @@ import type { Split, Task } from "../task.ts";
 const VALIDATION_COLUMNS = 10;
 
 /** The options of a run that a text needs. */
-export type TextTaskOptions = Pick<
+export type AwdLstmTaskOptions = Pick<
   Options,
   "batchSize" | "ranks" | "seed" | "partition" | "bptt" | "testColumns" | "evalTokens"
 >;
@@ -34,10 +34,10 @@ export type TextTaskOptions = Pick<
  * @param model makes the feeds
  * @param target where the graphs will run
  */
-export function textTask(
+export function awdLstmTask(
   { train, valid, test }: TextCorpus,
   model: AwdLstm,
-  options: TextTaskOptions,
+  options: AwdLstmTaskOptions,
   rank: number,
   target: DeviceKind,
 ): Task {

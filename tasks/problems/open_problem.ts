@@ -11,27 +11,27 @@ import { type GeneratedText, generateText } from "../data/text/generated_text.ts
 import type { ImageSplits } from "../data/images/image_data_set.ts";
 import { loadTextCorpus, type TextCorpus } from "../data/text/text_corpus.ts";
 import { findModel } from "../networks/graphs.ts";
-import { type CarriedFiles, decodeInitial, startingFrom } from "../run/inputs.ts";
+import { decodeInitial, type InputFiles, startingFrom } from "../run/inputs.ts";
 import { imageTask } from "./image_task.ts";
-import { awdLstmNetwork, awdLstmOf } from "../networks/awd_lstm.ts";
+import { awdLstmModel, awdLstmOf } from "../networks/awd_lstm.ts";
 import {
+  asOptionError,
   type DataShape,
-  fileNetwork,
   IMAGES,
-  mendable,
+  onnxFileModel,
   windowsOf,
 } from "../networks/onnx_model.ts";
 import type { Options } from "../options/table.ts";
 import { partOfImages, partOfText } from "../options/scale.ts";
-import { ALONE, type Sharing } from "../../runtime/once_per_host.ts";
-import type { Network, Task } from "../task.ts";
+import { type OncePerHost, PER_RANK } from "../../runtime/once_per_host.ts";
+import type { Task, TrainableModel } from "../task.ts";
 import { kindOf } from "../options/defaults.ts";
-import { textTask } from "./awd_lstm_task.ts";
+import { awdLstmTask } from "./awd_lstm_task.ts";
 import { windowTask } from "./window_task.ts";
 
 /** What a run trains, and what it learns from. */
-export interface Job {
-  readonly network: Network;
+export interface Problem {
+  readonly network: TrainableModel;
   readonly task: Task;
 }
 
@@ -43,38 +43,38 @@ export interface Job {
  * @throws DataError if the data is not as it should be
  * @throws OptionError if a file is not as it should be
  */
-export async function openJob(
+export async function openProblem(
   options: Options,
   rank: number,
   target: DeviceKind,
-  own: JobParts = {},
-): Promise<Job> {
+  own: ProblemParts = {},
+): Promise<Problem> {
   const { task, network } = await openParts(options, rank, target, own);
   const initial = own.files?.initial;
   if (!initial) return { task, network };
   return { task, network: startingFrom(network, decodeInitial(initial), options.weights!) };
 }
 
-/** What {@linkcode openJob} need not find. */
-export interface JobParts {
-  readonly model?: Network;
+/** What {@linkcode openProblem} need not find. */
+export interface ProblemParts {
+  readonly model?: TrainableModel;
   readonly task?: Task;
-  readonly files?: CarriedFiles;
+  readonly files?: InputFiles;
   /** Who else needs the same data. @default {ALONE} */
-  readonly sharing?: Sharing;
+  readonly sharing?: OncePerHost;
 }
 
 async function openParts(
   options: Options,
   rank: number,
   target: DeviceKind,
-  own: JobParts,
-): Promise<Job> {
+  own: ProblemParts,
+): Promise<Problem> {
   const { model, files } = own;
-  const find = (data: DataShape, length = 1): Network =>
+  const find = (data: DataShape, length = 1): TrainableModel =>
     model ??
       (files?.network
-        ? fileNetwork(files.network, options.model, options, data, length)
+        ? onnxFileModel(files.network, options.model, options, data, length)
         : findModel(options.model));
   if (own.task) return { task: own.task, network: model ?? find(...shapeOf(own.task)) };
   if (kindOf(options.task) === "text") {
@@ -102,14 +102,14 @@ async function openTextJob(
   options: Options,
   rank: number,
   target: DeviceKind,
-  find: ((data: DataShape, length: number) => Network) | null,
-): Promise<Job> {
+  find: ((data: DataShape, length: number) => TrainableModel) | null,
+): Promise<Problem> {
   const generated = options.task === "generated-text" ? generate(options) : null;
   const corpus = generated ??
     partOfText(await loadTextCorpus(options.data!, options.task), options.scale);
   const { size } = corpus.vocabulary;
   const network = find?.(windowsOf(size), options.bptt);
-  const job = mendable(
+  const job = asOptionError(
     `--task ${options.task}`,
     () =>
       network
@@ -129,16 +129,16 @@ function openAwdLstm(
   options: Options,
   rank: number,
   target: DeviceKind,
-): Job {
+): Problem {
   const model = awdLstmOf(options, corpus.vocabulary.size);
-  return { network: awdLstmNetwork(model), task: textTask(corpus, model, options, rank, target) };
+  return { network: awdLstmModel(model), task: awdLstmTask(corpus, model, options, rank, target) };
 }
 
 function generate({ seed, trainSize, testSize }: Options): GeneratedText {
   return generateText({ seed, train: trainSize, valid: testSize, test: testSize });
 }
 
-async function openImages(options: Options, sharing = ALONE): Promise<ImageSplits> {
+async function openImages(options: Options, sharing = PER_RANK): Promise<ImageSplits> {
   const { task, seed, trainSize, testSize, data, scale } = options;
   if (task === "generated-images") {
     return await generateImagesTogether(sharing, { seed, train: trainSize, test: testSize });

@@ -5,7 +5,7 @@
  */
 
 import { EXPERIMENT } from "../options/table.ts";
-import { unheeded } from "../options/applies.ts";
+import { ignoredBy } from "../options/applies.ts";
 
 /** Options that may tell one run from another: what decides a run's numbers, where and on what link. */
 const TELLING = new Set([...Object.keys(EXPERIMENT), "device", "threads", "link"]);
@@ -46,7 +46,7 @@ export function placesOf(
 ): Place[] {
   const runs = configs.map((config) => {
     const options = optionsIn(config);
-    const without = new Set<string>(unheeded(String(options.algorithm)));
+    const without = new Set<string>(ignoredBy(String(options.algorithm)));
     if (options.syncEvery) without.add("interval"); // its rounds go by the clock
     return Object.fromEntries(
       [...TELLING].map((name) => [name, without.has(name) ? null : options[name] ?? null]),

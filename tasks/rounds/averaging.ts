@@ -6,7 +6,7 @@
  */
 
 import type { Communicator } from "../../runtime/communicator.ts";
-import { type Memory, recallNumber, type Remembers } from "../run/checkpoint.ts";
+import { loadNumber, type StateDict, type Stateful } from "../run/checkpoint.ts";
 
 /** What the exchanges have cost this rank so far. */
 export interface Traffic {
@@ -18,7 +18,7 @@ export interface Traffic {
 }
 
 /** An average on its way. */
-export interface Exchanging {
+export interface PendingAverage {
   /** Lets it move on: a turn of the event loop, which steps on the CPU hold up. */
   progress(): Promise<void>;
   /** Waits until the average is there. To be called once. */
@@ -26,7 +26,7 @@ export interface Exchanging {
 }
 
 /** Averages arrays over ranks and keeps count. */
-export class Exchange implements Remembers {
+export class WeightAveraging implements Stateful {
   readonly #comm: Communicator;
   readonly #groups = new Map<string, Communicator | null>();
   /** All ranks again, for what goes on beside other exchanges. */
@@ -60,7 +60,7 @@ export class Exchange implements Remembers {
    * Begins to replace `values` by their mean over all ranks, in place; they are the exchange's until it
    * has ended. One at a time. Collective.
    */
-  async begin(values: Float32Array): Promise<Exchanging> {
+  async begin(values: Float32Array): Promise<PendingAverage> {
     if (this.#comm.size === 1) {
       return { progress: () => Promise.resolve(), wait: () => Promise.resolve() };
     }
@@ -88,13 +88,13 @@ export class Exchange implements Remembers {
   }
 
   /** What the exchanges have cost. */
-  save(): Promise<Memory> {
+  save(): Promise<StateDict> {
     return Promise.resolve({ tensors: [], numbers: { ...this.#traffic } });
   }
 
   /** Goes on counting from there. */
-  restore(memory: Memory): Promise<void> {
-    const number = (name: keyof Traffic) => recallNumber(memory, name);
+  restore(memory: StateDict): Promise<void> {
+    const number = (name: keyof Traffic) => loadNumber(memory, name);
     this.#traffic = {
       bytesSent: number("bytesSent"),
       bytesReceived: number("bytesReceived"),

@@ -5,10 +5,10 @@
  */
 
 import type { OuterStep, StepSize } from "../../optimizers/mod.ts";
-import { type Memory, recall, type Remembers } from "../run/checkpoint.ts";
+import { loadTensor, type StateDict, type Stateful } from "../run/checkpoint.ts";
 
 /** One rank's outer optimizer. All ranks hold the same numbers. */
-export class Outer implements Remembers {
+export class OuterOptimizer implements Stateful {
   readonly #step: OuterStep;
   readonly #start: Float32Array;
   readonly #buffer: Float32Array;
@@ -27,7 +27,7 @@ export class Outer implements Remembers {
   }
 
   /** Where the round began, and the buffer. */
-  save(): Promise<Memory> {
+  save(): Promise<StateDict> {
     const dims = [this.#start.length];
     const tensors = [
       { name: "outer.start", dims, data: this.#start },
@@ -37,9 +37,9 @@ export class Outer implements Remembers {
   }
 
   /** Goes on from there. */
-  restore(memory: Memory): Promise<void> {
-    this.#start.set(recall(memory, "outer.start", this.#start.length));
-    this.#buffer.set(recall(memory, "outer.buffer", this.#buffer.length));
+  restore(memory: StateDict): Promise<void> {
+    this.#start.set(loadTensor(memory, "outer.start", this.#start.length));
+    this.#buffer.set(loadTensor(memory, "outer.buffer", this.#buffer.length));
     return Promise.resolve();
   }
 }

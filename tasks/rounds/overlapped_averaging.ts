@@ -6,11 +6,11 @@
  */
 
 import { correction } from "../../optimizers/overlap.ts";
-import { type Memory, recall, recallNumber, type Remembers } from "../run/checkpoint.ts";
-import { distance, type Exchange, type Exchanging } from "./averaging.ts";
+import { loadNumber, loadTensor, type StateDict, type Stateful } from "../run/checkpoint.ts";
+import { distance, type PendingAverage, type WeightAveraging } from "./averaging.ts";
 
 /** What is known of a round when its average has arrived. */
-export interface Arrived {
+export interface LateAverage {
   /** Distance ‖x̄_k − x_k^i‖₂ of this rank's weights to the average when the round ended. */
   readonly drift: number;
   /** What is proven that it cannot exceed; null where nothing is. */
@@ -18,18 +18,18 @@ export interface Arrived {
 }
 
 /** One rank's end of an average on its way. Every rank makes the same calls in the same order. */
-export class Overlap implements Remembers {
-  readonly #exchange: Exchange;
+export class OverlappedAveraging implements Stateful {
+  readonly #exchange: WeightAveraging;
   /** The rank's own values when the round ended. */
   readonly #start: Float32Array;
   /** The same, turning into their average over the ranks, and then into what is to be added. */
   readonly #average: Float32Array;
   #bound: number | null = null;
-  #exchanging: Exchanging | null = null;
-  #arrived: Arrived | null = null;
+  #exchanging: PendingAverage | null = null;
+  #arrived: LateAverage | null = null;
 
   /** @param length of the trained weights */
-  constructor(exchange: Exchange, length: number) {
+  constructor(exchange: WeightAveraging, length: number) {
     this.#exchange = exchange;
     this.#start = new Float32Array(length);
     this.#average = new Float32Array(length);
@@ -49,7 +49,7 @@ export class Overlap implements Remembers {
   }
 
   /** Waits for the average of the last round; null if there was none. Collective. */
-  async arrive(): Promise<Arrived | null> {
+  async arrive(): Promise<LateAverage | null> {
     if (!this.#exchanging) return this.#arrived;
     await this.#exchanging.wait();
     this.#exchanging = null;
@@ -65,7 +65,7 @@ export class Overlap implements Remembers {
   }
 
   /** What is still to be added, after waiting for it. Collective. */
-  async save(): Promise<Memory> {
+  async save(): Promise<StateDict> {
     const arrived = await this.arrive();
     const { drift = 0, bound = null } = arrived ?? {};
     const numbers = {
@@ -78,11 +78,11 @@ export class Overlap implements Remembers {
   }
 
   /** Goes on from there. */
-  restore(memory: Memory): Promise<void> {
-    this.#average.set(recall(memory, "overlap.correction", this.#average.length));
-    const bound = recallNumber(memory, "overlap.bound");
-    this.#arrived = recallNumber(memory, "overlap.arrived")
-      ? { drift: recallNumber(memory, "overlap.drift"), bound: bound < 0 ? null : bound }
+  restore(memory: StateDict): Promise<void> {
+    this.#average.set(loadTensor(memory, "overlap.correction", this.#average.length));
+    const bound = loadNumber(memory, "overlap.bound");
+    this.#arrived = loadNumber(memory, "overlap.arrived")
+      ? { drift: loadNumber(memory, "overlap.drift"), bound: bound < 0 ? null : bound }
       : null;
     return Promise.resolve();
   }

@@ -11,18 +11,18 @@ import type { Communicator } from "../../runtime/communicator.ts";
 import { decodeSafetensors, encodeSafetensors, type NamedTensor } from "../networks/safetensors.ts";
 
 /** What a part of a run must remember: tensors, and numbers by name. */
-export interface Memory {
+export interface StateDict {
   /** Names are unique over all parts. */
   readonly tensors: readonly NamedTensor[];
   readonly numbers: Readonly<Record<string, number>>;
 }
 
 /** A part of a run that goes on from what it remembers. */
-export interface Remembers {
+export interface Stateful {
   /** What this rank must remember; the arrays are the caller's. */
-  save(): Promise<Memory>;
+  save(): Promise<StateDict>;
   /** Goes on from there. Throws CheckpointError when something is missing or does not fit. */
-  restore(memory: Memory): Promise<void>;
+  restore(memory: StateDict): Promise<void>;
 }
 
 /** A checkpoint that cannot be gone on from; the message names the file and the way out. */
@@ -78,10 +78,10 @@ export async function writeCheckpoint(
   comm: Communicator,
   directory: string,
   step: number,
-  parts: readonly Remembers[],
+  parts: readonly Stateful[],
 ): Promise<void> {
   const final = stepFolder(directory, step), part = `${final}.part`;
-  const memories: Memory[] = [];
+  const memories: StateDict[] = [];
   for (const each of parts) memories.push(await each.save());
   const numbers = Object.assign({}, ...memories.map((memory) => memory.numbers));
   const bytes = encodeSafetensors({
@@ -118,7 +118,7 @@ export async function restoreCheckpoint(
   comm: Communicator,
   directory: string,
   step: number,
-  parts: readonly Remembers[],
+  parts: readonly Stateful[],
 ): Promise<void> {
   const { files } = await readManifest(directory, step, comm.size);
   const { tensors, metadata } = await readRank(directory, step, files[comm.rank]);
@@ -196,7 +196,7 @@ export async function readManifest(
 }
 
 /** A tensor that a part has saved. Throws CheckpointError when it is missing or of another length. */
-export function recall({ tensors }: Memory, name: string, length: number): Float32Array {
+export function loadTensor({ tensors }: StateDict, name: string, length: number): Float32Array {
   const tensor = tensors.find((each) => each.name === name);
   if (tensor?.data.length === length) return tensor.data;
   throw new CheckpointError(
@@ -206,7 +206,7 @@ export function recall({ tensors }: Memory, name: string, length: number): Float
 }
 
 /** A number that a part has saved. Throws CheckpointError when it is missing. */
-export function recallNumber({ numbers }: Memory, name: string): number {
+export function loadNumber({ numbers }: StateDict, name: string): number {
   if (typeof numbers[name] === "number") return numbers[name];
   throw new CheckpointError(`cannot go on from the checkpoint: it does not hold ${name}`);
 }

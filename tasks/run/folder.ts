@@ -6,7 +6,7 @@
 
 import { join, resolve } from "node:path";
 import { ONNXRUNTIME_VERSION } from "../../deps.ts";
-import { networkName } from "../networks/onnx_model.ts";
+import { modelName } from "../networks/onnx_model.ts";
 import { OptionError } from "../options/kinds.ts";
 import type { Options } from "../options/table.ts";
 import { VERSION } from "./version.ts";
@@ -21,7 +21,7 @@ export const FILES = {
 } as const;
 
 /** Names of the files that a run has taken with it, if it has. */
-export const TAKEN = {
+export const INPUT_FILE_NAMES = {
   /** The network, where it came from a file. */
   network: "network.onnx",
   /** The weights it began with, where they came from a file. */
@@ -29,7 +29,7 @@ export const TAKEN = {
 } as const;
 
 /** What was found out when the run began, on the ranks. */
-export interface Plan {
+export interface RunFacts {
   /** Where the graph runs: engine, version, hardware. */
   readonly device: string;
   /** Steps each rank will take. */
@@ -59,7 +59,7 @@ export interface RunConfig {
   /** SHA-256 of the files that the run has taken with it, by name; absent if there are none. */
   readonly files?: Readonly<Record<string, string>>;
   /** Absent until the ranks have found it out. */
-  readonly plan?: Plan;
+  readonly plan?: RunFacts;
 }
 
 /** A run's configuration, before its ranks have started. */
@@ -105,7 +105,7 @@ export async function makeRunDirectory(options: Options, now: Date = new Date())
     return directory;
   }
   const time = now.toISOString().slice(0, 19).replace(/[-:]/g, "").replace("T", "-");
-  const network = networkName(options.model);
+  const network = modelName(options.model);
   const name = options.preset ?? `${options.task}-${network}-${options.algorithm}`;
   const base = resolve("runs", `${time}-${name}`);
   await makeFolder(resolve("runs"), "the folder runs here");

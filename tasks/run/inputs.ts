@@ -12,23 +12,23 @@ import { CheckpointError } from "./checkpoint.ts";
 import { generateText } from "../data/text/generated_text.ts";
 import { loadTextCorpus } from "../data/text/text_corpus.ts";
 import { findModel, weightsOf } from "../networks/graphs.ts";
-import { awdLstmNetwork, awdLstmOf } from "../networks/awd_lstm.ts";
+import { awdLstmModel, awdLstmOf } from "../networks/awd_lstm.ts";
 import {
-  fileNetwork,
   IMAGES,
-  isNetworkFile,
-  readNetwork,
+  isModelFile,
+  onnxFileModel,
+  readModelFile,
   windowsOf,
 } from "../networks/onnx_model.ts";
 import type { Options } from "../options/table.ts";
-import { type RunConfig, TAKEN } from "./folder.ts";
+import { INPUT_FILE_NAMES, type RunConfig } from "./folder.ts";
 import { decodeSafetensors, encodeSafetensors } from "../networks/safetensors.ts";
-import type { Network } from "../task.ts";
+import type { TrainableModel } from "../task.ts";
 import { kindOf } from "../options/defaults.ts";
 import { matchWeights, readWeights, type Weights } from "../networks/state_dict.ts";
 
 /** What was found at the places that the options name; null where they name none. */
-export interface CarriedFiles {
+export interface InputFiles {
   /** An ONNX file. */
   readonly network: Uint8Array<ArrayBuffer> | null;
   /** Weights to begin with, as a safetensors file. */
@@ -43,9 +43,9 @@ const KINDS = ["network", "initial"] as const;
  * @throws OptionError when a file is not to be had, or does not fit
  * @throws DataError when a text that decides what fits is not as it should be
  */
-export async function gatherFiles(options: Options): Promise<CarriedFiles> {
+export async function gatherFiles(options: Options): Promise<InputFiles> {
   const { model, weights } = options;
-  const wanted = { network: isNetworkFile(model), initial: weights !== null };
+  const wanted = { network: isModelFile(model), initial: weights !== null };
   const files = await readFiles(options, wanted), { initial } = files;
   if (!wanted.network && !wanted.initial) return files;
   const network = await networkOf(options, files.network);
@@ -55,25 +55,25 @@ export async function gatherFiles(options: Options): Promise<CarriedFiles> {
 }
 
 /** The network that a run trains, as far as its weights are concerned. */
-async function networkOf(options: Options, file: Uint8Array | null): Promise<Network> {
+async function networkOf(options: Options, file: Uint8Array | null): Promise<TrainableModel> {
   const { model, task, bptt } = options;
   if (kindOf(task) === "images") {
-    return file ? fileNetwork(file, model, options, IMAGES) : findModel(model);
+    return file ? onnxFileModel(file, model, options, IMAGES) : findModel(model);
   }
   const { vocabulary } = task === "generated-text"
     ? generateText({ train: 2, valid: 2, test: 2 })
     : await loadTextCorpus(options.data!, task);
   return file
-    ? fileNetwork(file, model, options, windowsOf(vocabulary.size), bptt)
-    : awdLstmNetwork(awdLstmOf(options, vocabulary.size));
+    ? onnxFileModel(file, model, options, windowsOf(vocabulary.size), bptt)
+    : awdLstmModel(awdLstmOf(options, vocabulary.size));
 }
 
 async function readFiles(
   { model, weights }: Options,
   wanted: { network: boolean; initial: boolean },
-): Promise<CarriedFiles> {
+): Promise<InputFiles> {
   return {
-    network: wanted.network ? await readNetwork(model, "--model") : null,
+    network: wanted.network ? await readModelFile(model, "--model") : null,
     initial: wanted.initial ? encode(await readWeights(weights!, "--weights")) : null,
   };
 }
@@ -81,11 +81,11 @@ async function readFiles(
 /** Copies the files into a run's folder. Returns their SHA-256 by name, for its configuration. */
 export async function keepFiles(
   directory: string,
-  files: CarriedFiles,
+  files: InputFiles,
 ): Promise<Record<string, string>> {
   const hashes: Record<string, string> = {};
   for (const kind of KINDS) {
-    const bytes = files[kind], name = TAKEN[kind];
+    const bytes = files[kind], name = INPUT_FILE_NAMES[kind];
     if (!bytes) continue;
     await Deno.writeFile(join(directory, name), bytes);
     hashes[name] = await sha256(bytes);
@@ -113,13 +113,16 @@ export async function checkFiles(directory: string, { files = {} }: RunConfig): 
  * to be had any more.
  */
 export async function findChange(directory: string, options: Options): Promise<string | null> {
-  const wanted = { network: isNetworkFile(options.model), initial: options.weights !== null };
+  const wanted = { network: isModelFile(options.model), initial: options.weights !== null };
   if (!wanted.network && !wanted.initial) return null;
   const now = await readFiles(options, wanted).catch(() => null);
   for (const kind of now ? KINDS : []) {
     const bytes = now![kind];
     if (!bytes) continue;
-    const then = await Deno.readFile(join(directory, TAKEN[kind])).then(sha256, () => null);
+    const then = await Deno.readFile(join(directory, INPUT_FILE_NAMES[kind])).then(
+      sha256,
+      () => null,
+    );
     const flag = kind === "network" ? "--model" : "--weights";
     if (then !== await sha256(bytes)) return `the file that ${flag} names has changed`;
   }
@@ -137,19 +140,23 @@ export async function shareFiles(
   comm: Communicator,
   options: Options,
   { directory, network }: { readonly directory: string | null; readonly network: boolean },
-): Promise<CarriedFiles> {
+): Promise<InputFiles> {
   const wanted = {
-    network: network && isNetworkFile(options.model),
+    network: network && isModelFile(options.model),
     initial: options.weights !== null,
   };
   if (!wanted.network && !wanted.initial) return { network: null, initial: null };
-  const own: CarriedFiles = comm.rank !== 0
+  const own: InputFiles = comm.rank !== 0
     ? { network: null, initial: null }
     : directory === null
     ? await readFiles(options, wanted)
     : {
-      network: wanted.network ? await Deno.readFile(join(directory, TAKEN.network)) : null,
-      initial: wanted.initial ? await Deno.readFile(join(directory, TAKEN.initial)) : null,
+      network: wanted.network
+        ? await Deno.readFile(join(directory, INPUT_FILE_NAMES.network))
+        : null,
+      initial: wanted.initial
+        ? await Deno.readFile(join(directory, INPUT_FILE_NAMES.initial))
+        : null,
     };
   const share = async (bytes: Uint8Array<ArrayBuffer> | null) => {
     const length = Int32Array.of(bytes?.length ?? 0);
@@ -170,9 +177,13 @@ export async function shareFiles(
  *
  * @param from what the file is called in the message
  */
-export function startingFrom(network: Network, weights: Weights, from: string): Network {
+export function startingFrom(
+  network: TrainableModel,
+  weights: Weights,
+  from: string,
+): TrainableModel {
   const { ties = {} } = network;
-  const build: Network["build"] = (options) => {
+  const build: TrainableModel["build"] = (options) => {
     const built = network.build(options);
     const found = matchWeights(weightsOf(built), weights, { what: `--weights ${from}`, ties });
     const variables = built.variables.map((variable) => {
@@ -181,7 +192,7 @@ export function startingFrom(network: Network, weights: Weights, from: string): 
     });
     return { ...built, variables };
   };
-  return Object.assign(Object.create(network) as Network, { build });
+  return Object.assign(Object.create(network) as TrainableModel, { build });
 }
 
 /** Reads the weights to begin with from their copy. */

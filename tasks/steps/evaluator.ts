@@ -11,9 +11,9 @@ import { measureGraph, MEASURES, statisticsGraph } from "../networks/graphs.ts";
 import { OptionError } from "../options/kinds.ts";
 import type { Options } from "../options/table.ts";
 import { Sessions } from "./sessions.ts";
-import type { Sharing } from "../../runtime/once_per_host.ts";
-import type { Stepper } from "./train_step.ts";
-import type { Network, Split, Task } from "../task.ts";
+import type { OncePerHost } from "../../runtime/once_per_host.ts";
+import type { TrainStep } from "./train_step.ts";
+import type { Split, Task, TrainableModel } from "../task.ts";
 
 /** What an evaluation found, over all of a split; the same on every rank. */
 export interface Evaluation {
@@ -50,15 +50,15 @@ export interface Evaluator extends AsyncDisposable {
 export interface EvaluatorOptions {
   readonly comm: Communicator;
   readonly device: Device;
-  readonly network: Network;
+  readonly network: TrainableModel;
   readonly task: Task;
-  readonly stepper: Stepper;
+  readonly stepper: TrainStep;
   readonly batchSize: number;
   readonly batchNorm: Options["batchNorm"];
   /** Decides the masks with which statistics are measured. */
   readonly seed: number;
   /** Who else makes the same graphs. @default {ALONE} */
-  readonly sharing?: Sharing | undefined;
+  readonly sharing?: OncePerHost | undefined;
 }
 
 /**

@@ -17,7 +17,7 @@ const MOST_STEPS = 8;
 const MOST_DELAY = 200;
 
 /** A step that was submitted. */
-export interface Submitted {
+export interface PendingStep {
   /** Which step, counted from 1. */
   readonly t: number;
   /** η and γ of its batch. */
@@ -33,7 +33,7 @@ export interface Submitted {
 }
 
 /** A step whose numbers are there. */
-export interface Settled extends Submitted {
+export interface CompletedStep extends PendingStep {
   /** Its numbers. */
   readonly result: StepResult;
   /**
@@ -46,12 +46,12 @@ export interface Settled extends Submitted {
 }
 
 /** The steps under way on one rank, in order. */
-export class Underway {
-  #steps: Submitted[] = [];
+export class InFlightSteps {
+  #steps: PendingStep[] = [];
   #settled = -Infinity;
 
   /** Adds the step that was submitted last. */
-  add(step: Submitted): void {
+  add(step: PendingStep): void {
     this.#steps.push(step);
   }
 
@@ -63,7 +63,7 @@ export class Underway {
   }
 
   /** Waits for all steps under way and takes them out, in order. */
-  async settle(): Promise<Settled[]> {
+  async settle(): Promise<CompletedStep[]> {
     const steps = this.#steps;
     if (steps.length === 0) return [];
     this.#steps = [];

@@ -12,8 +12,8 @@ import type {
   Session,
   Submission,
 } from "../../runtime/devices/device.ts";
-import type { JobGraph } from "../networks/graphs.ts";
-import { ALONE, type Sharing } from "../../runtime/once_per_host.ts";
+import type { TrainingGraph } from "../networks/graphs.ts";
+import { type OncePerHost, PER_RANK } from "../../runtime/once_per_host.ts";
 import type { Feeds } from "../task.ts";
 
 /** The length at which a graph is built that takes every other as well. */
@@ -27,15 +27,15 @@ export interface SessionsOptions {
   /** Whether one graph takes every length, see `Network.anyLength`. @default {false} */
   readonly anyLength?: boolean | undefined;
   /** Makes the graph for a length. */
-  readonly build: (length: number) => JobGraph;
+  readonly build: (length: number) => TrainingGraph;
   /** Who else needs the graph that is needed first. @default {ALONE} */
-  readonly sharing?: Sharing | undefined;
+  readonly sharing?: OncePerHost | undefined;
 }
 
 /** The sessions of one kind of graph. It owns them. */
 export class Sessions implements AsyncDisposable {
   /** One of the graphs: what they all have in common can be read off it. */
-  readonly sample: JobGraph;
+  readonly sample: TrainingGraph;
   readonly #options: SessionsOptions;
   readonly #any: boolean;
   readonly #sampleLength: number;
@@ -61,7 +61,7 @@ export class Sessions implements AsyncDisposable {
   async bind(state: readonly DeviceState[], updates: Record<string, string> = {}): Promise<this> {
     this.#state = state;
     this.#updates = updates;
-    const length = this.#sampleLength, { device, sharing = ALONE } = this.#options;
+    const length = this.#sampleLength, { device, sharing = PER_RANK } = this.#options;
     const key = `${device.kind} ${device.channelBlock} ${length}`;
     const bytes = await sharing.make(key, () => this.#encode(length));
     this.#sessions.set(length, this.#compile(bytes));

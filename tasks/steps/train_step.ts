@@ -8,23 +8,23 @@
 import {
   type Algorithm,
   averageWeight,
-  type Exchange as Plan,
+  type Communication as Plan,
   type StepSize,
 } from "../../optimizers/mod.ts";
 import type { Device, DeviceState, HostTensor } from "../../runtime/devices/device.ts";
-import { type Memory, recall, recallNumber, type Remembers } from "../run/checkpoint.ts";
-import { type Exchange, norm } from "../rounds/averaging.ts";
+import { loadNumber, loadTensor, type StateDict, type Stateful } from "../run/checkpoint.ts";
+import { norm, type WeightAveraging } from "../rounds/averaging.ts";
 import {
   applyGraph,
   gradientName,
   gradientsGraph,
   type GraphShape,
-  type JobGraph,
   stepGraph,
+  type TrainingGraph,
 } from "../networks/graphs.ts";
 import { Sessions } from "./sessions.ts";
-import { ALONE, type Sharing } from "../../runtime/once_per_host.ts";
-import type { Batch, Network } from "../task.ts";
+import { type OncePerHost, PER_RANK } from "../../runtime/once_per_host.ts";
+import type { Batch, TrainableModel } from "../task.ts";
 
 /** What a step tells. */
 export interface StepResult {
@@ -48,10 +48,10 @@ export interface SubmittedStep {
  * A network on a device, and the sessions that train it: it owns both. What is asked of it, and of its
  * weights, takes place in the order of the calls.
  */
-export interface Stepper extends AsyncDisposable, Remembers {
+export interface TrainStep extends AsyncDisposable, Stateful {
   /** Weights first, then running statistics. */
   readonly weights: DeviceState;
-  /** How many floats of {@linkcode Stepper.weights} are trained weights. */
+  /** How many floats of {@linkcode TrainStep.weights} are trained weights. */
   readonly parameterCount: number;
   /** The trained weights averaged over the steps, in their order; null while that has not begun. */
   readonly averages: DeviceState | null;
@@ -83,10 +83,10 @@ export interface Stepper extends AsyncDisposable, Remembers {
 }
 
 /** What a stepper is made of. */
-export interface StepperOptions {
+export interface TrainStepOptions {
   /** The caller's. */
   readonly device: Device;
-  readonly network: Network;
+  readonly network: TrainableModel;
   readonly batchSize: number;
   /** The length of the first step's batch. @default {1} */
   readonly length?: number;
@@ -94,26 +94,26 @@ export interface StepperOptions {
   /** The ways in which the run's steps exchange gradients; they decide which graphs are needed. */
   readonly gradients: ReadonlySet<Plan["gradients"]>;
   /** Carries the gradients. */
-  readonly exchange: Exchange;
+  readonly exchange: WeightAveraging;
   /** Decides the initial weights and all masks. */
   readonly seed: number;
   /** Decides the masks. */
   readonly rank: number;
   /** Who else makes the same graphs and weights. @default {ALONE} */
-  readonly sharing?: Sharing;
+  readonly sharing?: OncePerHost;
 }
 
 /** Builds and compiles the graphs, and sets the weights to the seed's. */
-export async function openStepper(options: StepperOptions): Promise<Stepper> {
+export async function openTrainStep(options: TrainStepOptions): Promise<TrainStep> {
   const { device, network, batchSize, algorithm: { update }, exchange, seed, rank } = options;
-  const { sharing = ALONE } = options;
+  const { sharing = PER_RANK } = options;
   await using stack = new AsyncDisposableStack();
   type Specs = readonly { name: string; dims: readonly number[] }[];
   const room = (specs: Specs) => device.allocate(specs.map(({ name, dims }) => ({ name, dims })));
   const allocate = async (specs: Specs) => specs.length ? stack.use(await room(specs)) : null;
   const { length: first = 1 } = options;
   const { anyLength } = network;
-  const prepare = (build: (shape: GraphShape) => JobGraph) => {
+  const prepare = (build: (shape: GraphShape) => TrainingGraph) => {
     const ofLength = (length: number) => build({ batchSize, length });
     return new Sessions({ device, length: first, anyLength, build: ofLength, sharing });
   };
@@ -242,7 +242,7 @@ export async function openStepper(options: StepperOptions): Promise<Stepper> {
 
   const states = () => averages ? [...state, averages] : state;
 
-  async function save(): Promise<Memory> {
+  async function save(): Promise<StateDict> {
     const tensors = [];
     for (const each of states()) {
       const flat = await each.read();
@@ -254,18 +254,18 @@ export async function openStepper(options: StepperOptions): Promise<Stepper> {
     return { tensors, numbers: { averageNorm, averaged, averaging: averages ? 1 : 0 } };
   }
 
-  async function restore(memory: Memory): Promise<void> {
-    if (recallNumber(memory, "averaging")) await startAveraging();
+  async function restore(memory: StateDict): Promise<void> {
+    if (loadNumber(memory, "averaging")) await startAveraging();
     for (const each of states()) {
       await each.edit((flat) => {
         for (const { name } of each.specs) {
           const { offset, length } = each.range(name);
-          flat.set(recall(memory, name, length), offset);
+          flat.set(loadTensor(memory, name, length), offset);
         }
       });
     }
-    averageNorm = recallNumber(memory, "averageNorm");
-    averaged = recallNumber(memory, "averaged");
+    averageNorm = loadNumber(memory, "averageNorm");
+    averaged = loadNumber(memory, "averaged");
   }
 
   const last = weights.range(parameters.at(-1)!.name);

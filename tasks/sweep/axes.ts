@@ -10,19 +10,19 @@
 import { OptionError, type OptionSpec } from "../options/kinds.ts";
 import type { Experiment } from "../options/values.ts";
 import {
+  EXECUTION,
   EXPERIMENT,
   type OptionName,
   OPTIONS,
   type Options,
   PROCESSES,
-  SURROUNDINGS,
 } from "../options/table.ts";
 
 /** Options that can be axes: what decides a run's numbers, where it computes, and its network. */
 export const SWEEPABLE = {
   ...EXPERIMENT,
-  device: SURROUNDINGS.device,
-  threads: SURROUNDINGS.threads,
+  device: EXECUTION.device,
+  threads: EXECUTION.threads,
   link: PROCESSES.link,
 } as const;
 

@@ -12,7 +12,7 @@ import { type PresetName, PRESETS } from "../options/presets.ts";
 import { resolveOptions } from "../options/resolve.ts";
 import { VERSION } from "../run/version.ts";
 import { type Axis, splitAxes, type Swept } from "./axes.ts";
-import { unheeded, unheededBy } from "../options/applies.ts";
+import { ignoredBy, ignoredByTask } from "../options/applies.ts";
 
 /** Counts the changes of what a cell's folder holds; a cell of another format is run again. */
 export const CELL_FORMAT = 1;
@@ -83,8 +83,8 @@ function makeCell(
 ): Cell {
   const given = { ...fixed, ...at };
   const algorithm = algorithmOf(given);
-  const ignored: readonly string[] = unheeded(algorithm);
-  const task: readonly string[] = unheededBy(taskOf(given)), tasks = "task" in at;
+  const ignored: readonly string[] = ignoredBy(algorithm);
+  const task: readonly string[] = ignoredByTask(taskOf(given)), tasks = "task" in at;
   const applies = ([name]: [string, unknown]) =>
     (!ignored.includes(name) || (!varies && !(name in at))) &&
     (!task.includes(name) || (!tasks && !(name in at)));

@@ -5,10 +5,10 @@
  */
 
 import { nonMonotoneTrigger } from "../../optimizers/mod.ts";
-import { type Memory, recallNumber, type Remembers } from "../run/checkpoint.ts";
+import { loadNumber, type StateDict, type Stateful } from "../run/checkpoint.ts";
 
 /** The losses of the evaluations so far. All ranks hold the same numbers. */
-export class AveragingTrigger implements Remembers {
+export class AveragingTrigger implements Stateful {
   readonly #trigger: number | null;
   #history: number[] = [];
 
@@ -26,16 +26,16 @@ export class AveragingTrigger implements Remembers {
   }
 
   /** The losses. */
-  save(): Promise<Memory> {
+  save(): Promise<StateDict> {
     const numbers: Record<string, number> = { "averaging.evaluations": this.#history.length };
     this.#history.forEach((loss, i) => numbers[`averaging.${i}`] = loss);
     return Promise.resolve({ tensors: [], numbers });
   }
 
   /** Goes on from there. */
-  restore(memory: Memory): Promise<void> {
-    const length = recallNumber(memory, "averaging.evaluations");
-    this.#history = Array.from({ length }, (_, i) => recallNumber(memory, `averaging.${i}`));
+  restore(memory: StateDict): Promise<void> {
+    const length = loadNumber(memory, "averaging.evaluations");
+    this.#history = Array.from({ length }, (_, i) => loadNumber(memory, `averaging.${i}`));
     return Promise.resolve();
   }
 }

@@ -5,21 +5,21 @@
  */
 
 import type { Communicator } from "../../runtime/communicator.ts";
-import type { Memory, Remembers } from "../run/checkpoint.ts";
+import type { StateDict, Stateful } from "../run/checkpoint.ts";
 import type { Evaluation, Evaluator } from "../steps/evaluator.ts";
 import type { MetricsLog, Position, Scores, Summary } from "../run/metrics.ts";
 import type { Options } from "../options/table.ts";
 import { scoresOf, splitKey } from "./scores.ts";
-import type { Stepper } from "../steps/train_step.ts";
+import type { TrainStep } from "../steps/train_step.ts";
 import type { Task } from "../task.ts";
 import { checkEvaluation } from "./training_error.ts";
 
 /** What a scoreboard is made of; all of it is the caller's. */
-export interface ScoreboardParts {
+export interface EvaluationsParts {
   readonly comm: Communicator;
   readonly options: Options;
   readonly task: Task;
-  readonly stepper: Stepper;
+  readonly stepper: TrainStep;
   readonly evaluator: Evaluator;
   /** Where rank 0 writes; null on the others. */
   readonly log: MetricsLog | null;
@@ -28,7 +28,7 @@ export interface ScoreboardParts {
 }
 
 /** The part of a summary that others sum up. */
-export type Course = Omit<
+export type TrainingTotals = Omit<
   Summary,
   | keyof Scores
   | "ranks"
@@ -40,14 +40,14 @@ export type Course = Omit<
 >;
 
 /** What has been evaluated. Every rank makes the same calls. */
-export class Scoreboard implements Remembers {
-  readonly #parts: ScoreboardParts;
+export class Evaluations implements Stateful {
+  readonly #parts: EvaluationsParts;
   /** Of the split that is watched, or a part of it, before the first step. */
   #untrained: Evaluation | null = null;
   /** The latest of each split, by its name. */
   #last = new Map<string, Evaluation>();
 
-  constructor(parts: ScoreboardParts) {
+  constructor(parts: EvaluationsParts) {
     this.#parts = parts;
   }
 
@@ -89,7 +89,7 @@ export class Scoreboard implements Remembers {
   }
 
   /** Compares the ranks' final weights, and writes the summary. Collective. */
-  async summarize(at: Position, course: Course): Promise<Summary> {
+  async summarize(at: Position, course: TrainingTotals): Promise<Summary> {
     const { comm, evaluator, log, task, device } = this.#parts;
     const { identical, hash } = await evaluator.compare();
     const summary: Summary = {
@@ -106,14 +106,14 @@ export class Scoreboard implements Remembers {
   }
 
   /** The evaluations that the summary is made of. */
-  save(): Promise<Memory> {
+  save(): Promise<StateDict> {
     const last = [...this.#last].map(([split, evaluation]) => named(`last.${split}`, evaluation));
     const numbers = { ...named("untrained", this.#untrained!), ...Object.assign({}, ...last) };
     return Promise.resolve({ tensors: [], numbers });
   }
 
   /** Goes on with them. */
-  restore(memory: Memory): Promise<void> {
+  restore(memory: StateDict): Promise<void> {
     this.#untrained = unnamed("untrained", memory);
     for (const split of this.#parts.task.splits) {
       const key = splitKey(split);
@@ -131,7 +131,7 @@ function named(prefix: string, evaluation: Evaluation): Record<string, number> {
 }
 
 /** The evaluation that was {@linkcode named}. */
-function unnamed(prefix: string, { numbers }: Memory): Evaluation {
+function unnamed(prefix: string, { numbers }: StateDict): Evaluation {
   const found = Object.entries(numbers)
     .filter(([name]) => name.startsWith(`${prefix}.`))
     .map(([name, value]) => [name.slice(prefix.length + 1), value]);

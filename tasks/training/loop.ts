@@ -14,25 +14,25 @@ import {
 import type { Communicator } from "../../runtime/communicator.ts";
 import { AveragingTrigger } from "./averaging_trigger.ts";
 import {
-  type Memory,
-  recallNumber,
-  type Remembers,
+  loadNumber,
   restoreCheckpoint,
+  type StateDict,
+  type Stateful,
   writeCheckpoint,
 } from "../run/checkpoint.ts";
 import type { Evaluation, Evaluator } from "../steps/evaluator.ts";
-import { distance, type Exchange } from "../rounds/averaging.ts";
+import { distance, type WeightAveraging } from "../rounds/averaging.ts";
 import type { MetricsLog, Position, Summary } from "../run/metrics.ts";
 import type { Options } from "../options/table.ts";
-import { Outer } from "../rounds/outer_optimizer.ts";
-import { type Arrived, Overlap } from "../rounds/overlapped_averaging.ts";
-import { Scoreboard } from "./evaluations.ts";
-import type { Stepper } from "../steps/train_step.ts";
-import { Tally } from "./totals.ts";
+import { OuterOptimizer } from "../rounds/outer_optimizer.ts";
+import { type LateAverage, OverlappedAveraging } from "../rounds/overlapped_averaging.ts";
+import { Evaluations } from "./evaluations.ts";
+import type { TrainStep } from "../steps/train_step.ts";
+import { RunningTotals } from "./totals.ts";
 import type { Task } from "../task.ts";
 import { Telemetry } from "./metric_gather.ts";
 import { checkDrift, checkFinite } from "./training_error.ts";
-import { type Settled, Underway } from "../steps/in_flight.ts";
+import { type CompletedStep, InFlightSteps } from "../steps/in_flight.ts";
 
 /** What the loop drives; all of it is the caller's. */
 export interface LoopParts {
@@ -40,8 +40,8 @@ export interface LoopParts {
   readonly options: Options;
   readonly task: Task;
   readonly algorithm: Algorithm;
-  readonly exchange: Exchange;
-  readonly stepper: Stepper;
+  readonly exchange: WeightAveraging;
+  readonly stepper: TrainStep;
   readonly evaluator: Evaluator;
   /** Where rank 0 writes; null on the others. */
   readonly log: MetricsLog | null;
@@ -68,11 +68,11 @@ export interface Checkpoints {
 const ASIDE = 2 ** 24;
 
 /** One run of the loop. Every rank makes the same calls. */
-export class Loop implements Remembers {
+export class Loop implements Stateful {
   readonly #parts: LoopParts;
   readonly #telemetry: Telemetry;
-  readonly #tally: Tally;
-  readonly #underway = new Underway();
+  readonly #tally: RunningTotals;
+  readonly #underway = new InFlightSteps();
   #round = 0;
   /** When the first step began, in ms of `performance.now()`. */
   #start: number | null = null;
@@ -80,21 +80,23 @@ export class Loop implements Remembers {
   readonly #own: Float32Array;
   /** Largest clipping threshold since the last round. */
   #clipPeak = 0;
-  #outer: Outer | null = null;
-  readonly #overlap: Overlap | null;
+  #outer: OuterOptimizer | null = null;
+  readonly #overlap: OverlappedAveraging | null;
   /** Samples this rank has learnt from. */
   #samples = 0;
   readonly #trigger: AveragingTrigger;
-  readonly #scoreboard: Scoreboard;
+  readonly #scoreboard: Evaluations;
 
   constructor(parts: LoopParts) {
     this.#parts = parts;
     this.#telemetry = new Telemetry(parts.comm, parts.log);
-    this.#scoreboard = new Scoreboard(parts);
-    this.#tally = new Tally(parts.algorithm.update.clip, parts.steps);
+    this.#scoreboard = new Evaluations(parts);
+    this.#tally = new RunningTotals(parts.algorithm.update.clips, parts.steps);
     const { exchange, stepper: { parameterCount } } = parts;
     this.#own = new Float32Array(parameterCount);
-    this.#overlap = parts.algorithm.overlap ? new Overlap(exchange, parameterCount) : null;
+    this.#overlap = parts.algorithm.overlap
+      ? new OverlappedAveraging(exchange, parameterCount)
+      : null;
     this.#trigger = new AveragingTrigger(parts.options.averagingTrigger);
   }
 
@@ -107,7 +109,7 @@ export class Loop implements Remembers {
     const { comm, task, options, algorithm, stepper, steps, checkpoints } = this.#parts;
     if (algorithm.outer) {
       const start = (await stepper.weights.read()).subarray(0, stepper.parameterCount);
-      this.#outer = new Outer(algorithm.outer, start);
+      this.#outer = new OuterOptimizer(algorithm.outer, start);
     }
     const done = checkpoints?.from ?? 0;
     if (checkpoints && checkpoints.from !== null) {
@@ -144,14 +146,14 @@ export class Loop implements Remembers {
   }
 
   /** Everything that the rest of the run depends on. */
-  #remembering(): Remembers[] {
+  #remembering(): Stateful[] {
     const { stepper, exchange } = this.#parts;
     const own = [stepper, exchange, this.#tally, this.#trigger, this.#scoreboard, this];
     return [...own, ...[this.#outer, this.#overlap].filter((each) => each !== null)];
   }
 
   /** Where the loop itself stands. */
-  save(): Promise<Memory> {
+  save(): Promise<StateDict> {
     const numbers = {
       "loop.round": this.#round,
       "loop.clipPeak": this.#clipPeak,
@@ -162,8 +164,8 @@ export class Loop implements Remembers {
   }
 
   /** Goes on from there. */
-  restore(memory: Memory): Promise<void> {
-    const number = (name: string) => recallNumber(memory, name);
+  restore(memory: StateDict): Promise<void> {
+    const number = (name: string) => loadNumber(memory, name);
     this.#round = number("loop.round");
     this.#clipPeak = number("loop.clipPeak");
     this.#samples = number("loop.samples");
@@ -177,7 +179,7 @@ export class Loop implements Remembers {
     const { lr, clip, decayAt, decayFactor, decayClip } = options;
     const size = stageWise(
       { learningRate: lr, clipThreshold: clip },
-      { at: decayAt, factor: decayFactor, clip: decayClip },
+      { at: decayAt, factor: decayFactor, decaysClip: decayClip },
       task.epoch(t - 1),
     );
     const plan = algorithm.exchange(t);
@@ -217,13 +219,13 @@ export class Loop implements Remembers {
   }
 
   /** Notes steps that are done, in order. */
-  #note(steps: readonly Settled[]): void {
-    const { algorithm: { update: { clip } }, comm: { rank } } = this.#parts;
+  #note(steps: readonly CompletedStep[]): void {
+    const { algorithm: { update: { clips } }, comm: { rank } } = this.#parts;
     for (const step of steps) {
       const { t, size: { learningRate, clipThreshold }, samples, syncSeconds } = step;
       const { result: { loss, gradNorm, clipNorm }, milliseconds: stepMs } = step;
       checkFinite({ t, rank, loss, gradNorm });
-      const clipped = clip && isClipped(clipNorm, learningRate, clipThreshold);
+      const clipped = clips && isClipped(clipNorm, learningRate, clipThreshold);
       const seconds = (step.ended - this.#start!) / 1000;
       const position = { ...this.#position(t), samples, seconds };
       const measure = { ...position, loss, gradNorm, clipped, stepMs };
@@ -241,7 +243,7 @@ export class Loop implements Remembers {
    * A round in which the ranks make up for the average of the one before, and begin the next. Running
    * statistics are left out: their average over the ranks, which is evaluated, is the same either way.
    */
-  async #catchUp(t: number, overlap: Overlap): Promise<number> {
+  async #catchUp(t: number, overlap: OverlappedAveraging): Promise<number> {
     const { comm, algorithm, stepper } = this.#parts;
     const began = performance.now();
     const arrived = await overlap.arrive();
@@ -288,7 +290,7 @@ export class Loop implements Remembers {
   /** Notes a round whose average has been applied; `seconds` is null on a rank that took no part. */
   #noteRound(
     t: number,
-    { drift, bound }: Arrived,
+    { drift, bound }: LateAverage,
     participants: readonly number[],
     seconds: number | null,
   ): void {

@@ -14,8 +14,8 @@ import { AveragingTrigger } from "./averaging_trigger.ts";
 import { distance } from "../rounds/averaging.ts";
 import type { LoopParts } from "./loop.ts";
 import type { Position, Summary } from "../run/metrics.ts";
-import { Scoreboard } from "./evaluations.ts";
-import { Tally } from "./totals.ts";
+import { Evaluations } from "./evaluations.ts";
+import { RunningTotals } from "./totals.ts";
 import { TimedTelemetry } from "./timed_telemetry.ts";
 import { checkDrift, checkFinite } from "./training_error.ts";
 
@@ -39,8 +39,8 @@ export class TimedLoop {
   readonly #parts: LoopParts;
   readonly #timed: TimedRounds;
   readonly #telemetry: TimedTelemetry;
-  readonly #scoreboard: Scoreboard;
-  readonly #tally: Tally;
+  readonly #scoreboard: Evaluations;
+  readonly #tally: RunningTotals;
   readonly #trigger: AveragingTrigger;
   /** The weights of a round before they are averaged. */
   readonly #own: Float32Array;
@@ -63,8 +63,8 @@ export class TimedLoop {
     this.#parts = parts;
     this.#timed = timed;
     this.#telemetry = new TimedTelemetry(parts.comm, parts.log);
-    this.#scoreboard = new Scoreboard(parts);
-    this.#tally = new Tally(parts.algorithm.update.clip, parts.steps);
+    this.#scoreboard = new Evaluations(parts);
+    this.#tally = new RunningTotals(parts.algorithm.update.clips, parts.steps);
     this.#trigger = new AveragingTrigger(parts.options.averagingTrigger);
     this.#own = new Float32Array(parts.stepper.parameterCount);
     this.#byRank = new Array(parts.comm.size).fill(0);
@@ -123,7 +123,7 @@ export class TimedLoop {
     const { decayAt, decayFactor, decayClip } = options;
     const rate = stageWise(
       { learningRate: options.lr, clipThreshold: options.clip },
-      { at: decayAt, factor: decayFactor, clip: decayClip },
+      { at: decayAt, factor: decayFactor, decaysClip: decayClip },
       task.epoch(this.#progress),
     );
     const batch = task.batch(t), { scale = 1 } = batch;
@@ -135,7 +135,7 @@ export class TimedLoop {
       .result();
     checkFinite({ t, rank: comm.rank, loss, gradNorm });
     this.#samples += batch.samples ?? options.batchSize;
-    const clipped = algorithm.update.clip &&
+    const clipped = algorithm.update.clips &&
       isClipped(clipNorm, lr, clip);
     const measured = { loss, gradNorm, clipped, stepMs: performance.now() - began };
     return { t, progress: progress + 1, ...measured, lr, clip };

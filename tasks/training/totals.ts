@@ -5,11 +5,11 @@
  */
 
 import type { Communicator } from "../../runtime/communicator.ts";
-import { type Memory, recallNumber, type Remembers } from "../run/checkpoint.ts";
+import { loadNumber, type StateDict, type Stateful } from "../run/checkpoint.ts";
 import type { Summary } from "../run/metrics.ts";
 
 /** What a tally is told of a step. */
-export interface TalliedStep {
+export interface CountedStep {
   readonly loss: number;
   readonly clipped: boolean;
   readonly stepMs: number;
@@ -47,7 +47,7 @@ const NOTHING = {
 type Sum = keyof typeof NOTHING;
 
 /** One rank's sums. */
-export class Tally implements Remembers {
+export class RunningTotals implements Stateful {
   readonly #clips: boolean;
   readonly #steps: number;
   readonly #sums = { ...NOTHING };
@@ -62,7 +62,7 @@ export class Tally implements Remembers {
   }
 
   /** Adds step `t`, counted from 1. */
-  step(t: number, { loss, clipped, stepMs, syncSeconds }: TalliedStep): void {
+  step(t: number, { loss, clipped, stepMs, syncSeconds }: CountedStep): void {
     const sums = this.#sums;
     sums.taken++;
     sums.seconds += stepMs / 1000;
@@ -82,17 +82,17 @@ export class Tally implements Remembers {
   }
 
   /** The sums. */
-  save(): Promise<Memory> {
+  save(): Promise<StateDict> {
     const entries = Object.entries({ ...this.#sums, steps: this.#steps });
     const numbers = Object.fromEntries(entries.map(([name, sum]) => [`tally.${name}`, sum]));
     return Promise.resolve({ tensors: [], numbers });
   }
 
   /** Goes on summing from there; a run that has become longer has another last tenth. */
-  restore(memory: Memory): Promise<void> {
+  restore(memory: StateDict): Promise<void> {
     const names = Object.keys(this.#sums) as Sum[];
-    for (const name of names) this.#sums[name] = recallNumber(memory, `tally.${name}`);
-    if (recallNumber(memory, "tally.steps") !== this.#steps) {
+    for (const name of names) this.#sums[name] = loadNumber(memory, `tally.${name}`);
+    if (loadNumber(memory, "tally.steps") !== this.#steps) {
       this.#sums.tailLoss = 0;
       this.#sums.tailSteps = 0;
     }

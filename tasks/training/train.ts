@@ -5,13 +5,13 @@
  */
 
 import { join } from "node:path";
-import type { Algorithm, Exchange as Plan } from "../../optimizers/mod.ts";
+import type { Algorithm, Communication as Plan } from "../../optimizers/mod.ts";
 import type { Communicator } from "../../runtime/communicator.ts";
 import type { VariableSpec } from "../../runtime/devices/device.ts";
 import { openDevice } from "../../runtime/devices/open.ts";
 import { shareFiles } from "../run/inputs.ts";
 import { openEvaluator } from "../steps/evaluator.ts";
-import { Exchange } from "../rounds/averaging.ts";
+import { WeightAveraging } from "../rounds/averaging.ts";
 import { type Checkpoints, Loop } from "./loop.ts";
 import { TimedLoop } from "./timed_loop.ts";
 import { MetricsLog, type Summary } from "../run/metrics.ts";
@@ -19,10 +19,10 @@ import { encodeTrained, encodeTrainedState } from "../networks/trained_model.ts"
 import type { Options } from "../options/table.ts";
 import { algorithmOf } from "../options/resolve.ts";
 import { FILES, type RunConfig, writeConfig } from "../run/folder.ts";
-import { openJob } from "../problems/open_problem.ts";
-import { openSharing } from "../../runtime/once_per_host.ts";
-import { openStepper } from "../steps/train_step.ts";
-import type { Network, Task } from "../task.ts";
+import { openProblem } from "../problems/open_problem.ts";
+import { openOncePerHost } from "../../runtime/once_per_host.ts";
+import { openTrainStep } from "../steps/train_step.ts";
+import type { Task, TrainableModel } from "../task.ts";
 
 /** Where a run writes. */
 export interface RunOutput {
@@ -37,7 +37,7 @@ export interface TrainParts {
   /** Where rank 0 writes; nothing is written without it, nor by other ranks. */
   readonly output?: RunOutput;
   /** Trained instead of `--model`; a model read with `foreignModel` is one. */
-  readonly model?: Network;
+  readonly model?: TrainableModel;
   /** Learnt instead of `--task`. */
   readonly task?: Task;
   /** Where every rank writes its part of the checkpoints; `--checkpoint-every` needs it. */
@@ -79,23 +79,23 @@ export async function train(
   }
   const output = comm.rank === 0 ? parts.output : undefined;
   const device = stack.use(await openDevice(options.device, { threads }));
-  const sharing = stack.use(await openSharing(comm));
+  const sharing = stack.use(await openOncePerHost(comm));
   const directory = output?.directory ?? null;
   const files = await shareFiles(comm, options, { directory, network: !parts.model });
-  const { task, network } = await openJob(options, comm.rank, device.kind, {
+  const { task, network } = await openProblem(options, comm.rank, device.kind, {
     ...parts,
     files,
     sharing,
   });
   const algorithm = algorithmOf(options);
-  const exchange = new Exchange(comm);
+  const exchange = new WeightAveraging(comm);
   const whole = task.steps?.(options.epochs) ?? Math.ceil(options.epochs * task.stepsPerEpoch);
   const steps = Math.min(whole, options.maxSteps ?? Infinity);
   const gradients = gradientWays(algorithm, Math.min(steps, options.interval));
   const common = { device, network, batchSize, seed, sharing };
   const { length = 1 } = task.batch(1), { rank } = comm;
   const stepper = stack.use(
-    await openStepper({ ...common, length, algorithm, gradients, exchange, rank }),
+    await openTrainStep({ ...common, length, algorithm, gradients, exchange, rank }),
   );
   const evaluator = stack.use(await openEvaluator({ ...common, comm, task, stepper, batchNorm }));
   if (output) {

@@ -5,14 +5,14 @@ import { Random } from "../../runtime/base/random.ts";
 import { parsePartition } from "../../tasks/data/sampling/partition.ts";
 import { createImageSampler, evaluationBatches } from "../../tasks/data/sampling/sampler.ts";
 import type { Options } from "../../tasks/options/table.ts";
-import type { Feeds, Network, Task } from "../../tasks/task.ts";
+import type { Feeds, Task, TrainableModel } from "../../tasks/task.ts";
 
 const FEATURES = 20, CLASSES = 10, TRAINING = 1280, TEST = 400;
 /** Standard deviation of a coordinate around its class's centre, whose coordinates have 1. */
 const SPREAD = 1.6;
 
 /** Two fully connected layers with tanh between them: 30 weights for each of the hidden units, and 10. */
-export function perceptron(hidden: number): Network {
+export function perceptron(hidden: number): TrainableModel {
   return {
     name: "perceptron",
     build({ batchSize, mode }) {

@@ -4,9 +4,9 @@
  */
 
 import { classifierOutputs, init, LayerBuilder, Random, resolveOptions } from "../../mod.ts";
-import { type Network, type Task, train, uniform } from "../../mod.ts";
+import { type Task, train, type TrainableModel, uniform } from "../../mod.ts";
 
-const network: Network = {
+const network: TrainableModel = {
   name: "arms",
   build({ batchSize: n, mode }) {
     const layers = new LayerBuilder(mode), g = layers.graph;

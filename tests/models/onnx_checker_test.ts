@@ -9,19 +9,19 @@ import {
   findModel,
   forwardGraph,
   gradientsGraph,
-  type JobGraph,
   stepGraph,
+  type TrainingGraph,
 } from "../../tasks/networks/graphs.ts";
-import { awdLstmNetwork, awdLstmOf } from "../../tasks/networks/awd_lstm.ts";
+import { awdLstmModel, awdLstmOf } from "../../tasks/networks/awd_lstm.ts";
 import { algorithmOf } from "../../tasks/options/resolve.ts";
-import type { Network } from "../../tasks/task.ts";
+import type { TrainableModel } from "../../tasks/task.ts";
 import { cases } from "./_gradient_cases.ts";
 import { checkOnnx, hasOnnx, onnxNote } from "./_onnx_checker.ts";
 
 const TARGETS: readonly Target[] = ["portable", "cpu", "wasm", "webgpu"];
 
 /** The four graphs of a network, with everything that an optimizer can add to a step. */
-function graphsOf(network: Network): Record<string, JobGraph> {
+function graphsOf(network: TrainableModel): Record<string, TrainingGraph> {
   const options: Options = { ...defaultOptions(), momentum: 0.9, nesterov: true, clipBy: "max" };
   const { update } = algorithmOf({ ...options, weightDecay: 1e-4 });
   const shape = { batchSize: 2, length: 5 };
@@ -38,7 +38,7 @@ Deno.test({
   ignore: !hasOnnx,
   async fn() {
     const sizes = { embedding: 6, hidden: 8, layers: 2 };
-    const language = awdLstmNetwork(awdLstmOf({ ...defaultOptions(), ...sizes }, 20));
+    const language = awdLstmModel(awdLstmOf({ ...defaultOptions(), ...sizes }, 20));
     const files: Record<string, Uint8Array> = {};
     for (const network of [findModel("resnet8"), language]) {
       for (const [kind, { graph, weights }] of Object.entries(graphsOf(network))) {

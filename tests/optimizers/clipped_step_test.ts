@@ -30,7 +30,7 @@ function referenceSteps(options: Partial<StepOptions>, start: Tensors, steps: St
     );
     const norm =
       { local, "global-average": averageNorm, max: Math.max(local, averageNorm) }[o.clipBy];
-    const scale = o.clip ? Math.min(learningRate, clipThreshold / norm) : learningRate;
+    const scale = o.clips ? Math.min(learningRate, clipThreshold / norm) : learningRate;
     for (const name of Object.keys(x)) {
       x[name] = x[name].map((value, i) => {
         let d = gradients[name][i] + o.weightDecay * value;
@@ -84,7 +84,7 @@ Deno.test("above the threshold a step has length γ, over all parameters togethe
 });
 
 Deno.test("without clipping the threshold is no input and long gradients go far", async () => {
-  await agree({ clip: false }, [{ gradients: gradientsOfNorm(3, 50), learningRate: 0.1 }]);
+  await agree({ clips: false }, [{ gradients: gradientsOfNorm(3, 50), learningRate: 0.1 }]);
 });
 
 Deno.test("a zero gradient leaves the weights where they are", async () => {
@@ -115,7 +115,7 @@ const VARIANTS: Partial<StepOptions>[] = [
   { momentum: 0.9, dampening: 0.4 },
   { momentum: 0.9, nesterov: true },
   { momentum: 0.8, nesterov: true, weightDecay: 0.05 },
-  { momentum: 0.8, dampening: 0.3, weightDecay: 0.05, clip: false },
+  { momentum: 0.8, dampening: 0.3, weightDecay: 0.05, clips: false },
 ];
 
 for (const options of VARIANTS) {

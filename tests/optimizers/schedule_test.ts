@@ -4,7 +4,7 @@ import { stageWise } from "../../optimizers/schedule.ts";
 const initial = { learningRate: 0.3, clipThreshold: 1 };
 
 Deno.test("the learning rate falls at each stage, from the step that begins there", () => {
-  const decay = { at: [80, 120], factor: 0.1, clip: false };
+  const decay = { at: [80, 120], factor: 0.1, decaysClip: false };
   const rate = (epoch: number) => stageWise(initial, decay, epoch).learningRate;
   assert.equal(rate(0), 0.3);
   assert.equal(rate(80 - 1 / 97), 0.3);
@@ -15,11 +15,11 @@ Deno.test("the learning rate falls at each stage, from the step that begins ther
 
 Deno.test("the clipping threshold falls along only where the schedule says so", () => {
   const at = [80, 120], factor = 0.1;
-  assert.equal(stageWise(initial, { at, factor, clip: false }, 150).clipThreshold, 1);
-  const { clipThreshold } = stageWise(initial, { at, factor, clip: true }, 150);
+  assert.equal(stageWise(initial, { at, factor, decaysClip: false }, 150).clipThreshold, 1);
+  const { clipThreshold } = stageWise(initial, { at, factor, decaysClip: true }, 150);
   assert.ok(Math.abs(clipThreshold - 0.01) < 1e-15);
 });
 
 Deno.test("without stages nothing changes", () => {
-  assert.deepEqual(stageWise(initial, { at: [], factor: 0.1, clip: true }, 1000), initial);
+  assert.deepEqual(stageWise(initial, { at: [], factor: 0.1, decaysClip: true }, 1000), initial);
 });

@@ -2,7 +2,7 @@
 
 import { dial, type Endpoint, type TlsMaterial } from "../../runtime/security/endpoint.ts";
 import { credentials } from "../../runtime/security/handshake.ts";
-import { buildMesh, type Medium, openDoors } from "../../runtime/bootstrap/mesh.ts";
+import { buildMesh, openListeners, type TransportKind } from "../../runtime/bootstrap/mesh.ts";
 import type { LinkShape } from "../../runtime/transport/access_link.ts";
 import { MeshTransport } from "../../runtime/transport/mesh_transport.ts";
 import { type FrameSink, HEADER_BYTES } from "../../runtime/transport/transport.ts";
@@ -71,7 +71,7 @@ export interface Mesh extends Connected {
 
 /** What may be said of a mesh. */
 interface MeshOptions {
-  medium?: Medium;
+  transport?: TransportKind;
   tls?: TlsMaterial;
   timeoutMs?: number;
   hosts?: readonly string[];
@@ -91,11 +91,11 @@ export async function mesh(size: number, options: MeshOptions = {}): Promise<Mes
 
 /** Builds a mesh over real sockets, each connection through the handshake; nothing is read yet. */
 export async function connect(size: number, options: MeshOptions = {}): Promise<Connected> {
-  const { medium = "tcp", tls, timeoutMs = 60_000, link } = options;
+  const { transport = "tcp", tls, timeoutMs = 60_000, link } = options;
   const hosts = options.hosts ?? new Array(size).fill("here");
   const job = await credentials("mesh-test", crypto.getRandomValues(new Uint8Array(32)));
-  const sockets = medium === "tcp" ? null : await Deno.makeTempDir({ prefix: "celgc-test-" });
-  const doors = hosts.map((_, rank) => openDoors(rank, "127.0.0.1", medium, sockets, tls));
+  const sockets = transport === "tcp" ? null : await Deno.makeTempDir({ prefix: "celgc-test-" });
+  const doors = hosts.map((_, rank) => openListeners(rank, "127.0.0.1", transport, sockets, tls));
   const table = doors.map(({ endpoints }, rank) => ({ host: hosts[rank], endpoints }));
   const deadline = performance.now() + 30_000;
   const connections = await Promise.all(

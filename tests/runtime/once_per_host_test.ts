@@ -6,19 +6,19 @@ import {
   generateImages,
   generateImagesTogether,
 } from "../../tasks/data/images/generated_images.ts";
-import { ALONE, openSharing, type Sharing } from "../../runtime/once_per_host.ts";
+import { type OncePerHost, openOncePerHost, PER_RANK } from "../../runtime/once_per_host.ts";
 import { connect } from "./_mesh.ts";
 
 /** Runs a body on every rank; `hosts` says where each is. */
 async function onRanks<T>(
   hosts: readonly string[],
-  body: (sharing: Sharing, rank: number, comm: Communicator) => Promise<T>,
+  body: (sharing: OncePerHost, rank: number, comm: Communicator) => Promise<T>,
   processors: readonly number[] = hosts.map(() => 8),
 ): Promise<T[]> {
   await using mesh = await connect(hosts.length, { hosts });
   const comms = mesh.transports.map((transport) => new Communicator(transport));
   return await Promise.all(comms.map(async (comm, rank) => {
-    using sharing = await openSharing(comm, processors[rank]);
+    using sharing = await openOncePerHost(comm, processors[rank]);
     const result = await body(sharing, rank, comm);
     await comm.barrier();
     return result;
@@ -113,7 +113,7 @@ Deno.test("no more ranks fill a part than have a processor", async () => {
 Deno.test("images drawn together are those drawn alone", async () => {
   const options = { seed: 3, train: 31, test: 5 };
   const alone = generateImages(options);
-  assert.deepEqual(await generateImagesTogether(ALONE, options), alone);
+  assert.deepEqual(await generateImagesTogether(PER_RANK, options), alone);
   for (const images of await onRanks(["a", "a", "a"], (s) => generateImagesTogether(s, options))) {
     assert.deepEqual(images, alone);
   }

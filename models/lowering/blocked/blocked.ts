@@ -5,7 +5,7 @@
  */
 
 import type { Graph, Node, Value } from "../../graph.ts";
-import type { Call } from "../../operator.ts";
+import type { Application } from "../../operator.ts";
 import { NCHWC } from "../../ops/blocked.ts";
 import { sameDims } from "../../tensor.ts";
 import { Blocks } from "./_blocks.ts";
@@ -15,7 +15,7 @@ import { blockedNormalization } from "./normalization.ts";
 import type { LoweringRule } from "../rule.ts";
 
 /** A rule for blocked images; undefined where the operator does not fit them. */
-export type BlockedRule = (blocks: Blocks, call: Call) => readonly Value[] | undefined;
+export type BlockedRule = (blocks: Blocks, call: Application) => readonly Value[] | undefined;
 
 /** A table of rules by operator. */
 export type BlockedRules = Readonly<Record<string, BlockedRule>>;
@@ -83,5 +83,5 @@ const rules: BlockedRules = {
 /** The rule for an operator on blocked images, if there is one. */
 export function blockedRule(op: string, size: number): LoweringRule | undefined {
   const rule = rules[op];
-  return rule && ((g: Graph, call: Call) => rule(new Blocks(g, size), call));
+  return rule && ((g: Graph, call: Application) => rule(new Blocks(g, size), call));
 }

@@ -1,7 +1,7 @@
 /** Convolutions of blocked images and their backward passes. */
 
 import type { Value } from "../../graph.ts";
-import { type Call, integer } from "../../operator.ts";
+import { type Application, integer } from "../../operator.ts";
 import { type Window, windowAttributes, windowOf } from "../../ops/_window.ts";
 import { sizeOf } from "../../tensor.ts";
 import type { Blocks } from "./_blocks.ts";
@@ -106,7 +106,7 @@ function phasedConvolution(
 
 /** The window of a convolution of two axes in one group. */
 function twoAxes(
-  call: Call,
+  call: Application,
   x: readonly number[],
   weight: readonly number[],
 ): Window | undefined {

@@ -1,7 +1,7 @@
 /** Parts of blocked images: what leaves blocks of channels whole moves them as they are. */
 
 import type { Value } from "../../graph.ts";
-import { type Call, constantInput, text } from "../../operator.ts";
+import { type Application, constantInput, text } from "../../operator.ts";
 import type { Blocks } from "./_blocks.ts";
 import type { BlockedRules } from "./blocked.ts";
 
@@ -27,7 +27,7 @@ function pad(
 }
 
 /** An input that lists a number for some axes, as one for every axis. */
-function forAxes(call: Call, index: number, otherwise: number): number[] {
+function forAxes(call: Application, index: number, otherwise: number): number[] {
   const axes = constantInput(call, 3, "axes") ?? [0, 1, 2, 3];
   const list = constantInput(call, index, "list");
   const all = [0, 1, 2, 3].map(() => otherwise);

@@ -1,12 +1,12 @@
 /** Batch normalisation of blocked images. */
 
 import type { Value } from "../../graph.ts";
-import { type Call, integer } from "../../operator.ts";
+import { type Application, integer } from "../../operator.ts";
 import { sizeOf } from "../../tensor.ts";
 import type { Blocks } from "./_blocks.ts";
 import type { BlockedRules } from "./blocked.ts";
 
-const epsilonOf = ({ attributes }: Call) => Number(attributes.epsilon ?? 1e-5);
+const epsilonOf = ({ attributes }: Application) => Number(attributes.epsilon ?? 1e-5);
 
 /** x less its mean: what cancels in E[x²] − E[x]² is out of the way before anything is squared. */
 function centre(blocks: Blocks, x: Value, mean: Value): Value {

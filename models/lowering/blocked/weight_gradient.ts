@@ -8,7 +8,7 @@
  */
 
 import type { Value } from "../../graph.ts";
-import type { Call } from "../../operator.ts";
+import type { Application } from "../../operator.ts";
 import { type Window, windowOf } from "../../ops/_window.ts";
 import { sizeOf } from "../../tensor.ts";
 import type { Blocks } from "./_blocks.ts";
@@ -18,7 +18,7 @@ import type { Blocks } from "./_blocks.ts";
  *
  * @param x `[batch, channels, height, width]`
  */
-export function weightGradient(blocks: Blocks, x: Value, dy: Value, call: Call): Value {
+export function weightGradient(blocks: Blocks, x: Value, dy: Value, call: Application): Value {
   const dims = call.attributes.dims as readonly number[], [filters, , ...kernel] = dims;
   const window = windowOf(call, x.dims.slice(2), kernel), { strides, dilations, output } = window;
   // Zeros around the images, and what no tap reaches cut off, so that exactly the kernel comes out.

@@ -8,7 +8,7 @@
  */
 
 import { Random } from "../../../runtime/base/random.ts";
-import type { Sharing } from "../../../runtime/once_per_host.ts";
+import type { OncePerHost } from "../../../runtime/once_per_host.ts";
 import {
   channelStatistics,
   IMAGE_BYTES,
@@ -139,7 +139,7 @@ export function generateImages(options: GeneratedImagesOptions = {}): ImageSplit
  * @throws {RangeError} when a count is no positive integer
  */
 export async function generateImagesTogether(
-  sharing: Pick<Sharing, "divide">,
+  sharing: Pick<OncePerHost, "divide">,
   options: GeneratedImagesOptions = {},
 ): Promise<ImageSplits> {
   const { splits, finish } = sketch(options);

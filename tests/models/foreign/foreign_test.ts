@@ -22,7 +22,11 @@ interface Reference {
 
 /** A network as PyTorch exports it, and the gradients PyTorch computes. */
 async function exported(network: string, mode: string, opset = 17): Promise<Reference> {
-  const output = await runPython("foreign/foreign_reference.py", [], [network, mode, String(opset)]);
+  const output = await runPython("foreign/foreign_reference.py", [], [
+    network,
+    mode,
+    String(opset),
+  ]);
   const start = output.indexOf(10) + 1;
   const header = JSON.parse(new TextDecoder().decode(output.subarray(0, start)));
   const file = output.slice(start, start + header.file);

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { formatAddress, isLoopback, parseAddress } from "../../../runtime/security/endpoint.ts";
 import { RendezvousError } from "../../../runtime/base/errors.ts";
-import { findPlace } from "../../../runtime/bootstrap/environment.ts";
+import { readEnvironment } from "../../../runtime/bootstrap/environment.ts";
 
 const COMPLETE: Record<string, string> = {
   CELGC_RANK: "2",
@@ -10,7 +10,7 @@ const COMPLETE: Record<string, string> = {
   CELGC_RENDEZVOUS: "[::1]:4567",
 };
 
-const place = (variables: Record<string, string>) => findPlace((name) => variables[name]);
+const place = (variables: Record<string, string>) => readEnvironment((name) => variables[name]);
 
 Deno.test("a process without a rank in its environment has no place", () => {
   assert.equal(place({ CELGC_SIZE: "4" }), null);
@@ -22,14 +22,14 @@ Deno.test("a rank's place is read from the environment", () => {
     size: 4,
     localRank: 2,
     job: "a1b2",
-    starter: null,
+    launcher: null,
     rendezvous: { hostname: "::1", port: 4567 },
     meeting: null,
     address: null,
     near: false,
     timeoutMs: 60_000,
     joinMs: 60_000,
-    medium: "auto",
+    transport: "auto",
     sockets: null,
     host: null,
     link: null,
@@ -49,7 +49,7 @@ Deno.test("a rank's place is read from the environment", () => {
     CELGC_TLS_KEY: "k",
     CELGC_TLS_CA: "a",
   })!;
-  assert.deepEqual([more.localRank, more.timeoutMs, more.medium], [0, 2500, "tcp"]);
+  assert.deepEqual([more.localRank, more.timeoutMs, more.transport], [0, 2500, "tcp"]);
   assert.equal(more.joinMs, 90_000);
   assert.equal(place({ ...COMPLETE, CELGC_TIMEOUT: "100" })!.joinMs, 100_000);
   assert.deepEqual([more.sockets, more.host], ["/run/job", "node7"]);
@@ -72,7 +72,7 @@ for (
 ) {
   Deno.test(`a place with ${JSON.stringify(change)} is refused`, () => {
     assert.throws(
-      () => findPlace((name) => ({ ...COMPLETE, ...change })[name] || undefined),
+      () => readEnvironment((name) => ({ ...COMPLETE, ...change })[name] || undefined),
       (error) => {
         assert(error instanceof RendezvousError);
         assert.match(error.message, message);

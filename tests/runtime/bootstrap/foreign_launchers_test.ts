@@ -3,8 +3,8 @@
 import assert from "node:assert/strict";
 import { RendezvousError } from "../../../runtime/base/errors.ts";
 import { checkReachable } from "../../../runtime/bootstrap/join.ts";
-import { findPlace } from "../../../runtime/bootstrap/environment.ts";
-import { foreignPlace } from "../../../runtime/bootstrap/foreign_launchers.ts";
+import { readEnvironment } from "../../../runtime/bootstrap/environment.ts";
+import { readForeignLauncher } from "../../../runtime/bootstrap/foreign_launchers.ts";
 import { program } from "../_jobs.ts";
 
 type Variables = Record<string, string>;
@@ -37,9 +37,9 @@ const OPENMPI = {
   PMIX_NAMESPACE: "641531905",
 };
 
-Deno.test("each starter's variables are a place", () => {
-  assert.deepEqual(foreignPlace(reader(TORCHRUN)), {
-    starter: "torchrun",
+Deno.test("each launcher's variables are a place", () => {
+  assert.deepEqual(readForeignLauncher(reader(TORCHRUN)), {
+    launcher: "torchrun",
     rank: 3,
     size: 4,
     localRank: 1,
@@ -47,10 +47,10 @@ Deno.test("each starter's variables are a place", () => {
     job: "torchrun-none-0-29500",
     address: { hostname: "node1", port: 29500 },
   });
-  const agent = foreignPlace(reader({ ...TORCHRUN, TORCHELASTIC_USE_AGENT_STORE: "True" }))!;
+  const agent = readForeignLauncher(reader({ ...TORCHRUN, TORCHELASTIC_USE_AGENT_STORE: "True" }))!;
   assert.equal(agent.address!.port, 29501, "the agent's store holds the port itself");
-  assert.deepEqual(foreignPlace(reader(SLURM)), {
-    starter: "slurm",
+  assert.deepEqual(readForeignLauncher(reader(SLURM)), {
+    launcher: "slurm",
     rank: 5,
     size: 8,
     localRank: 1,
@@ -58,8 +58,8 @@ Deno.test("each starter's variables are a place", () => {
     job: "slurm-77-0",
     address: null,
   });
-  assert.deepEqual(foreignPlace(reader(OPENMPI)), {
-    starter: "openmpi",
+  assert.deepEqual(readForeignLauncher(reader(OPENMPI)), {
+    launcher: "openmpi",
     rank: 1,
     size: 3,
     localRank: 1,
@@ -67,17 +67,17 @@ Deno.test("each starter's variables are a place", () => {
     job: "openmpi-641531905",
     address: null,
   });
-  const pmi = foreignPlace(reader({ PMI_RANK: "0", PMI_SIZE: "2" }))!;
-  assert.deepEqual([pmi.starter, pmi.rank, pmi.size, pmi.near], ["pmi", 0, 2, null]);
-  const pod = foreignPlace(reader({ JOB_COMPLETION_INDEX: "2", CELGC_SIZE: "5" }))!;
-  assert.deepEqual([pod.starter, pod.rank, pod.size], ["kubernetes", 2, 5]);
+  const pmi = readForeignLauncher(reader({ PMI_RANK: "0", PMI_SIZE: "2" }))!;
+  assert.deepEqual([pmi.launcher, pmi.rank, pmi.size, pmi.near], ["pmi", 0, 2, null]);
+  const pod = readForeignLauncher(reader({ JOB_COMPLETION_INDEX: "2", CELGC_SIZE: "5" }))!;
+  assert.deepEqual([pod.launcher, pod.rank, pod.size], ["kubernetes", 2, 5]);
 });
 
 Deno.test("nobody's variables, a lonely RANK and CELGC_PLACE=none are no place", () => {
-  assert.equal(foreignPlace(reader({})), null);
-  assert.equal(foreignPlace(reader({ RANK: "general" })), null);
-  assert.equal(foreignPlace(reader({ ...SLURM, CELGC_PLACE: "none" })), null);
-  assert.equal(findPlace(reader({ PMI_RANK: "0", PMI_SIZE: "1" })), null, "a single rank");
+  assert.equal(readForeignLauncher(reader({})), null);
+  assert.equal(readForeignLauncher(reader({ RANK: "general" })), null);
+  assert.equal(readForeignLauncher(reader({ ...SLURM, CELGC_PLACE: "none" })), null);
+  assert.equal(readEnvironment(reader({ PMI_RANK: "0", PMI_SIZE: "1" })), null, "a single rank");
 });
 
 Deno.test("the launcher's own variables come first", () => {
@@ -87,24 +87,24 @@ Deno.test("the launcher's own variables come first", () => {
     CELGC_JOB: "j",
     CELGC_RENDEZVOUS: "127.0.0.1:1",
   };
-  const place = findPlace(reader({ ...OPENMPI, ...own }))!;
-  assert.deepEqual([place.rank, place.size, place.starter], [0, 2, null]);
+  const place = readEnvironment(reader({ ...OPENMPI, ...own }))!;
+  assert.deepEqual([place.rank, place.size, place.launcher], [0, 2, null]);
 });
 
-Deno.test("starters that agree are one, those that do not are refused, and CELGC_PLACE decides", () => {
+Deno.test("launchers that agree are one, those that do not are refused, and CELGC_PLACE decides", () => {
   const both = { ...OPENMPI, SLURM_PROCID: "1", SLURM_NTASKS: "3" };
-  assert.equal(foreignPlace(reader(both))!.starter, "slurm");
+  assert.equal(readForeignLauncher(reader(both))!.launcher, "slurm");
   // As in an sbatch script that calls mpirun: all of its ranks inherit the script's place.
   const script = { ...OPENMPI, SLURM_PROCID: "0", SLURM_NTASKS: "3" };
-  assert.throws(() => foreignPlace(reader(script)), (error) => {
+  assert.throws(() => readForeignLauncher(reader(script)), (error) => {
     assert(error instanceof RendezvousError);
     assert.match(error.message, /Slurm's variables say rank 0 of 3/);
     assert.match(error.message, /Open MPI's variables say rank 1 of 3/);
     assert.match(error.message, /CELGC_PLACE=slurm or CELGC_PLACE=openmpi/);
     return true;
   });
-  const decided = foreignPlace(reader({ ...script, CELGC_PLACE: "openmpi" }))!;
-  assert.deepEqual([decided.starter, decided.rank], ["openmpi", 1]);
+  const decided = readForeignLauncher(reader({ ...script, CELGC_PLACE: "openmpi" }))!;
+  assert.deepEqual([decided.launcher, decided.rank], ["openmpi", 1]);
 });
 
 for (
@@ -125,7 +125,7 @@ for (
   ] as [Variables, RegExp][]
 ) {
   Deno.test(`a place is refused: ${JSON.stringify(variables).slice(0, 60)}`, () => {
-    assert.throws(() => findPlace(reader(variables)), (error) => {
+    assert.throws(() => readEnvironment(reader(variables)), (error) => {
       assert(error instanceof RendezvousError);
       assert.match(error.message, message);
       return true;
@@ -134,16 +134,16 @@ for (
 }
 
 Deno.test("ranks on several hosts meet in a folder that they share, or at an address", () => {
-  const folder = findPlace(reader({ ...SLURM, CELGC_FOLDER: "/shared" }))!;
-  assert.equal(folder.meeting, `/shared/celgc-slurm-77-0-${Deno.uid()}`);
+  const folder = readEnvironment(reader({ ...SLURM, CELGC_FOLDER: "/shared" }))!;
+  assert.equal(folder.rendezvousFile, `/shared/celgc-slurm-77-0-${Deno.uid()}`);
   assert.deepEqual([folder.rendezvous, folder.near, folder.address], [null, false, null]);
   const named = { ...SLURM, CELGC_FOLDER: "/shared", CELGC_ADDRESS: "10.0.0.7" };
-  assert.equal(findPlace(reader(named))!.address, "10.0.0.7");
+  assert.equal(readEnvironment(reader(named))!.address, "10.0.0.7");
   const secret = { CELGC_SECRET_FILE: "/run/secret" };
-  const address = findPlace(reader({ ...SLURM, ...secret, CELGC_RENDEZVOUS: "node1:4000" }))!;
+  const address = readEnvironment(reader({ ...SLURM, ...secret, CELGC_RENDEZVOUS: "node1:4000" }))!;
   assert.deepEqual(address.rendezvous, { hostname: "node1", port: 4000 });
-  assert.equal(address.meeting, null);
-  const torch = findPlace(reader({ ...TORCHRUN, ...secret }))!;
+  assert.equal(address.rendezvousFile, null);
+  const torch = readEnvironment(reader({ ...TORCHRUN, ...secret }))!;
   assert.deepEqual(torch.rendezvous, { hostname: "node1", port: 29500 });
 });
 
@@ -157,15 +157,19 @@ Deno.test("ranks that are given a way between hosts are not believed to be on on
   const secret = { CELGC_SECRET_FILE: "/run/secret" };
   const address = { ...secret, CELGC_RENDEZVOUS: "node1:4000" };
   for (const variables of [pod, pmi, torch]) {
-    assert.equal(findPlace(reader({ ...variables, ...address }))!.near, false);
+    assert.equal(readEnvironment(reader({ ...variables, ...address }))!.near, false);
     const job = { CELGC_FOLDER: "/shared", CELGC_JOB: "j" };
-    assert.equal(findPlace(reader({ ...variables, ...job }))!.near, false);
-    assert.equal(findPlace(reader(variables))!.near, true);
+    assert.equal(readEnvironment(reader({ ...variables, ...job }))!.near, false);
+    assert.equal(readEnvironment(reader(variables))!.near, true);
   }
-  assert.equal(findPlace(reader({ ...torch, ...secret }))!.near, false);
+  assert.equal(readEnvironment(reader({ ...torch, ...secret }))!.near, false);
   // Of one name on all hosts, although nobody has named them.
-  assert.equal(findPlace(reader({ ...pod, ...address }))!.job, "kubernetes");
-  assert.equal(findPlace(reader({ ...OPENMPI, ...address }))!.near, true, "said by mpirun itself");
+  assert.equal(readEnvironment(reader({ ...pod, ...address }))!.job, "kubernetes");
+  assert.equal(
+    readEnvironment(reader({ ...OPENMPI, ...address }))!.near,
+    true,
+    "said by mpirun itself",
+  );
 });
 
 const decode = (bytes: Uint8Array) => new TextDecoder().decode(bytes);

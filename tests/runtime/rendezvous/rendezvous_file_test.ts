@@ -3,12 +3,12 @@
 import assert from "node:assert/strict";
 import { RendezvousError } from "../../../runtime/base/errors.ts";
 import {
-  type MeetingNote,
-  readMeeting,
-  writeMeeting,
+  readRendezvousFile,
+  type RendezvousRecord,
+  writeRendezvousFile,
 } from "../../../runtime/rendezvous/rendezvous_file.ts";
 
-const NOTE: MeetingNote = { hostname: "node1", port: 4000, secret: "0f".repeat(32) };
+const NOTE: RendezvousRecord = { hostname: "node1", port: 4000, secret: "0f".repeat(32) };
 
 /** Calls with a path in an empty folder. */
 async function withPath(run: (path: string) => Promise<void>): Promise<void> {
@@ -22,14 +22,17 @@ async function withPath(run: (path: string) => Promise<void>): Promise<void> {
 
 Deno.test("a note takes the place of an older one and is removed by its writer alone", () =>
   withPath(async (path) => {
-    const removeOld = await writeMeeting(path, { ...NOTE, port: 1 });
-    const remove = await writeMeeting(path, NOTE);
+    const removeOld = await writeRendezvousFile(path, { ...NOTE, port: 1 });
+    const remove = await writeRendezvousFile(path, NOTE);
     assert.equal((await Deno.stat(path)).mode! & 0o777, 0o600);
     removeOld();
-    assert.deepEqual(await readMeeting(path, 0), NOTE);
+    assert.deepEqual(await readRendezvousFile(path, 0), NOTE);
     remove();
     remove();
-    await assert.rejects(readMeeting(path, 0), { name: "RendezvousError", message: /CELGC_JOB/ });
+    await assert.rejects(readRendezvousFile(path, 0), {
+      name: "RendezvousError",
+      message: /CELGC_JOB/,
+    });
   }));
 
 for (
@@ -46,7 +49,7 @@ for (
   Deno.test(`a note with ${what} is refused, and not shown`, () =>
     withPath(async (path) => {
       await Deno.writeTextFile(path, text, { mode: 0o600 });
-      await assert.rejects(readMeeting(path, 0), (error) => {
+      await assert.rejects(readRendezvousFile(path, 0), (error) => {
         assert(error instanceof RendezvousError);
         assert.match(error.message, /cannot read .*note: it must have a host, a port and a secret/);
         assert(!error.message.includes(NOTE.secret.slice(1)));
@@ -59,7 +62,10 @@ for (
 Deno.test("a link, a folder and a file that others can read are not trusted", () =>
   withPath(async (path) => {
     const refused = () =>
-      assert.rejects(readMeeting(path, 0), { name: "RendezvousError", message: /cannot trust/ });
+      assert.rejects(readRendezvousFile(path, 0), {
+        name: "RendezvousError",
+        message: /cannot trust/,
+      });
     await Deno.writeTextFile(`${path}.aside`, JSON.stringify(NOTE), { mode: 0o600 });
     await Deno.symlink(`${path}.aside`, path);
     await refused();
@@ -71,5 +77,5 @@ Deno.test("a link, a folder and a file that others can read are not trusted", ()
     await Deno.chmod(path, 0o640);
     await refused();
     await Deno.chmod(path, 0o600);
-    assert.deepEqual(await readMeeting(path, 0), NOTE);
+    assert.deepEqual(await readRendezvousFile(path, 0), NOTE);
   }));

@@ -1,10 +1,10 @@
 import assert from "node:assert/strict";
-import { Control } from "../../../runtime/rendezvous/client.ts";
+import { RendezvousClient } from "../../../runtime/rendezvous/client.ts";
 import { dialMember } from "../../../runtime/security/dialer.ts";
 import { type Endpoint, listenAt } from "../../../runtime/security/endpoint.ts";
 import { HandshakeError, RendezvousError } from "../../../runtime/base/errors.ts";
 import { credentials, RENDEZVOUS_RANK } from "../../../runtime/security/handshake.ts";
-import { Rendezvous, type RendezvousEvents } from "../../../runtime/rendezvous/server.ts";
+import { type RendezvousEvents, RendezvousServer } from "../../../runtime/rendezvous/server.ts";
 
 const JOB = await credentials("rendezvous-test", crypto.getRandomValues(new Uint8Array(32)));
 
@@ -16,15 +16,15 @@ function open(
 ) {
   const listener = listenAt({ kind: "tcp", hostname: "127.0.0.1", port: 0 });
   const { port } = listener.addr as Deno.NetAddr;
-  const server = new Rendezvous({ listener, job: JOB, size, events, ...options });
+  const server = new RendezvousServer({ listener, job: JOB, size, events, ...options });
   const address = { hostname: "127.0.0.1", port, job: JOB, size };
-  const controls: Control[] = [];
+  const controls: RendezvousClient[] = [];
   return {
     server,
     port,
-    async rank(rank: number): Promise<Control> {
+    async rank(rank: number): Promise<RendezvousClient> {
       const deadline = performance.now() + 60_000;
-      const control = await Control.connect({ ...address, rank, deadline });
+      const control = await RendezvousClient.connect({ ...address, rank, deadline });
       controls.push(control);
       return control;
     },

@@ -2,13 +2,16 @@ import assert from "node:assert/strict";
 import { dialMember } from "../../../runtime/security/dialer.ts";
 import { dial, type Endpoint, listenAt } from "../../../runtime/security/endpoint.ts";
 import { HandshakeError, RendezvousError } from "../../../runtime/base/errors.ts";
-import { Gate, type GateOptions } from "../../../runtime/security/authenticating_listener.ts";
+import {
+  AuthenticatingListener,
+  type AuthenticatingListenerOptions,
+} from "../../../runtime/security/authenticating_listener.ts";
 import {
   answer,
   type Credentials,
   credentials,
-  greet,
   GREETING_BYTES,
+  initiate,
   type Purpose,
 } from "../../../runtime/security/handshake.ts";
 
@@ -19,20 +22,20 @@ const JOB = await credentials("test-job", SECRET);
 class House implements Disposable {
   readonly inside = new Map<number, Deno.Conn>();
   readonly endpoint: Endpoint;
-  readonly gate: Gate;
+  readonly gate: AuthenticatingListener;
   #entered = new Map<number, () => void>();
 
-  constructor(options: Partial<GateOptions> = {}, readonly self = 0) {
+  constructor(options: Partial<AuthenticatingListenerOptions> = {}, readonly self = 0) {
     const listener = listenAt({ kind: "tcp", hostname: "127.0.0.1", port: 0 });
     const { port } = listener.addr as Deno.NetAddr;
     this.endpoint = { kind: "tcp", hostname: "127.0.0.1", port };
-    this.gate = new Gate({
+    this.gate = new AuthenticatingListener({
       listener,
       job: JOB,
       purpose: "mesh",
       self,
-      expects: (rank) => rank < 4,
-      enter: (rank, connection) => {
+      isExpected: (rank) => rank < 4,
+      onAccepted: (rank, connection) => {
         this.inside.set(rank, connection);
         this.#entered.get(rank)?.();
       },
@@ -137,7 +140,7 @@ Deno.test("a listener without the secret is not trusted, whatever it says", asyn
   })();
   const endpoint: Endpoint = { kind: "tcp", hostname: "127.0.0.1", port };
   using connection = await dial(endpoint);
-  await assert.rejects(greet(connection, JOB, "mesh", 1, 0), (error) => {
+  await assert.rejects(initiate(connection, JOB, "mesh", 1, 0), (error) => {
     assert(error instanceof HandshakeError && error.final);
     assert.match(error.message, /cannot trust rank 0: it does not know the secret of job test-job/);
     return true;
@@ -169,7 +172,7 @@ async function tap(endpoint: Endpoint, purpose: Purpose = "mesh") {
     return frames;
   })();
   using connection = await dial({ kind: "tcp", hostname: "127.0.0.1", port });
-  await greet(connection, JOB, purpose, 3, 0);
+  await initiate(connection, JOB, purpose, 3, 0);
   return await taken;
 }
 
@@ -218,7 +221,7 @@ Deno.test("a rank's proof cannot be turned against that rank's own listener", as
     return answered.length;
   })();
   using connection = await dial({ kind: "tcp", hostname: "127.0.0.1", port });
-  await assert.rejects(greet(connection, JOB, "mesh", 1, 0), HandshakeError);
+  await assert.rejects(initiate(connection, JOB, "mesh", 1, 0), HandshakeError);
   assert.equal(await attack, 0);
   assert.equal(victim.inside.size, 0);
 });
@@ -252,7 +255,7 @@ Deno.test("a verdict cannot be changed on its way", async () => {
   })();
   using connection = await dial({ kind: "tcp", hostname: "127.0.0.1", port });
   await Promise.all([
-    assert.rejects(greet(connection, JOB, "mesh", 2, 0), /cannot trust rank 0/),
+    assert.rejects(initiate(connection, JOB, "mesh", 2, 0), /cannot trust rank 0/),
     assert.rejects(refuser, /refused rank 2: duplicate rank/),
   ]);
 });
@@ -339,13 +342,13 @@ Deno.test("a dialer tries again while nobody listens, and says so at its deadlin
   });
   const late = knock(30_000);
   await new Promise((resolve) => setTimeout(resolve, 100));
-  using _gate = new Gate({
+  using _gate = new AuthenticatingListener({
     listener: listenAt({ kind: "tcp", hostname: "127.0.0.1", port }),
     job: JOB,
     purpose: "mesh",
     self: 0,
-    expects: () => true,
-    enter: (_, connection) => connection.close(),
+    isExpected: () => true,
+    onAccepted: (_, connection) => connection.close(),
   });
   (await late).close();
 });

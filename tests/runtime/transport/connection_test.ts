@@ -19,11 +19,11 @@ function kindOf(connection: Deno.Conn | undefined): string {
   return connection!.localAddr.transport;
 }
 
-for (const medium of ["tcp", "unix"] as const) {
-  Deno.test(`frames of all sizes arrive whole and in order over ${medium}`, async () => {
-    await using net = await mesh(3, { medium });
-    assert.equal(kindOf(net.connections[2][0]), medium);
-    const random = new Random(5, "wire-test", medium);
+for (const transport of ["tcp", "unix"] as const) {
+  Deno.test(`frames of all sizes arrive whole and in order over ${transport}`, async () => {
+    await using net = await mesh(3, { transport });
+    assert.equal(kindOf(net.connections[2][0]), transport);
+    const random = new Random(5, "wire-test", transport);
     const lengths = Array.from({ length: 400 }, () => {
       const scale = [1, 100, 5000, 40_000, 300_000][random.integer(5)];
       return random.integer(scale + 1);
@@ -75,7 +75,7 @@ Deno.test("a buffer may be reused as soon as its send has resolved", async () =>
 });
 
 Deno.test("ranks of one host choose Unix sockets, ranks of different hosts TCP", async () => {
-  await using net = await mesh(3, { medium: "auto", hosts: ["a", "a", "b"] });
+  await using net = await mesh(3, { transport: "auto", hosts: ["a", "a", "b"] });
   assert.equal(kindOf(net.connections[1][0]), "unix");
   assert.equal(kindOf(net.connections[2][0]), "tcp");
   assert.equal(kindOf(net.connections[2][1]), "tcp");

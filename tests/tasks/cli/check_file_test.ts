@@ -3,7 +3,7 @@ import { Buffer } from "node:buffer";
 import { create, fromBinary, onnx, toBinary } from "../../../deps.ts";
 import { encodeModel, Graph } from "../../../models/mod.ts";
 import { checkFile } from "../../../tasks/cli/check_file.ts";
-import { readNetwork } from "../../../tasks/networks/onnx_model.ts";
+import { readModelFile } from "../../../tasks/networks/onnx_model.ts";
 import { OptionError } from "../../../tasks/options/kinds.ts";
 import { celgc, temporaryFolder } from "../_deno.ts";
 
@@ -128,7 +128,7 @@ Deno.test("weights in a file beside the network's are found, by path and by URL"
       new Response(await Deno.readFile(folder.path + new URL(request.url).pathname)),
   );
   for (const location of [path, `http://127.0.0.1:${server.addr.port}/file.onnx`]) {
-    const file = await readNetwork(location, "--model");
+    const file = await readModelFile(location, "--model");
     const tensorsOf = (bytes: Uint8Array) =>
       fromBinary(onnx.ModelProtoSchema, bytes).graph!.initializer.map(({ name, rawData }) =>
         [name, rawData.length, rawData.toHex()] as const

@@ -10,8 +10,8 @@ import { launch, type LaunchOptions, type Run } from "../../../tasks/launch/laun
 import type { StepRecord } from "../../../tasks/run/metrics.ts";
 import {
   type DataShape,
-  fileNetwork,
   IMAGES,
+  onnxFileModel,
   windowsOf,
 } from "../../../tasks/networks/onnx_model.ts";
 import { defaultOptions } from "../../../tasks/options/table.ts";
@@ -136,7 +136,7 @@ const BATCH = 8, LENGTH = 5, STEPS = 10;
 
 async function networkOf({ name, small = name, data }: Case) {
   const path = `${await exported()}/${small}.onnx`;
-  return fileNetwork(await Deno.readFile(path), path, { loss: null, dims: null }, data, LENGTH);
+  return onnxFileModel(await Deno.readFile(path), path, { loss: null, dims: null }, data, LENGTH);
 }
 
 /** A batch of a step, drawn at random. */

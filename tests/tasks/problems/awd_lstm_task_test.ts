@@ -9,13 +9,13 @@ import { openDevice } from "../../../runtime/devices/open.ts";
 import { SingleTransport } from "../../../runtime/transport/single_transport.ts";
 import { generateText } from "../../../tasks/data/text/generated_text.ts";
 import { createTextSampler } from "../../../tasks/data/text/text_sampler.ts";
-import { awdLstmNetwork, awdLstmOf } from "../../../tasks/networks/awd_lstm.ts";
+import { awdLstmModel, awdLstmOf } from "../../../tasks/networks/awd_lstm.ts";
 import { launch } from "../../../tasks/launch/launch.ts";
 import { readMetrics, type StepRecord } from "../../../tasks/run/metrics.ts";
 import type { Options } from "../../../tasks/options/table.ts";
 import { resolveOptions } from "../../../tasks/options/resolve.ts";
 import { decodeSafetensors } from "../../../tasks/networks/safetensors.ts";
-import { textTask } from "../../../tasks/problems/awd_lstm_task.ts";
+import { awdLstmTask } from "../../../tasks/problems/awd_lstm_task.ts";
 import { train } from "../../../tasks/training/train.ts";
 import { temporaryFolder } from "../_deno.ts";
 
@@ -62,8 +62,8 @@ Deno.test("windows filled up to a bucket's length train like windows of their ow
   const corpus = corpusOf(options), model = awdLstmOf(options, corpus.vocabulary.size);
   const lengths = new Set<number>(), own = new Set<number>();
   const run = async (target: "cpu" | "webgpu") => {
-    const task = textTask(corpus, model, options, 0, target);
-    const { anyLength: _, ...fixed } = awdLstmNetwork(model);
+    const task = awdLstmTask(corpus, model, options, 0, target);
+    const { anyLength: _, ...fixed } = awdLstmModel(model);
     const network = target === "cpu" ? { ...fixed, anyLength: true } : fixed;
     const watched = {
       ...task,
@@ -182,7 +182,7 @@ Deno.test("however many ranks share an evaluation, its sums are of the same pred
   for (const ranks of [1, 3, 4, 12]) {
     const counts = new Map<string, number>();
     for (let rank = 0; rank < ranks; rank++) {
-      const { splits, untrained } = textTask(corpus, model, { ...options, ranks }, rank, "cpu");
+      const { splits, untrained } = awdLstmTask(corpus, model, { ...options, ranks }, rank, "cpu");
       for (
         const [key, split] of [["valid", splits[0]], ["test", splits[1]], [
           "untrained",
@@ -208,6 +208,6 @@ Deno.test("however many ranks share an evaluation, its sums are of the same pred
 Deno.test("--eval-tokens limits what is evaluated", () => {
   const options = resolveOptions({ ...SMALL, ranks: 1, evalTokens: 25 });
   const corpus = corpusOf(options), model = awdLstmOf(options, corpus.vocabulary.size);
-  const { splits } = textTask(corpus, model, options, 0, "cpu");
+  const { splits } = awdLstmTask(corpus, model, options, 0, "cpu");
   assert.deepEqual(splits.map(({ samples }) => samples), [25, 25]);
 });

@@ -11,10 +11,10 @@ import {
 } from "../../../optimizers/mod.ts";
 import { openDevice } from "../../../runtime/devices/open.ts";
 import { init } from "../../../runtime/bootstrap/init.ts";
-import { Exchange } from "../../../tasks/rounds/averaging.ts";
+import { WeightAveraging } from "../../../tasks/rounds/averaging.ts";
 import { OptionError } from "../../../tasks/options/kinds.ts";
 import { resolveOptions } from "../../../tasks/options/resolve.ts";
-import { openStepper, type StepResult } from "../../../tasks/steps/train_step.ts";
+import { openTrainStep, type StepResult } from "../../../tasks/steps/train_step.ts";
 import { mlp, mlpTask } from "../_mlp.ts";
 import { trainMlp } from "../_train_mlp.ts";
 
@@ -36,7 +36,9 @@ async function bySerialSteps() {
     const algorithm = celgc({ interval: INTERVAL });
     const common = { device, network: mlp, batchSize: BATCH, algorithm, seed: SEED, rank };
     const gradients = new Set(["none"] as const);
-    return stack.use(await openStepper({ ...common, gradients, exchange: new Exchange(comm) }));
+    return stack.use(
+      await openTrainStep({ ...common, gradients, exchange: new WeightAveraging(comm) }),
+    );
   }));
   const results: StepResult[][] = steppers.map(() => []);
   const drifts: number[] = [];

@@ -5,10 +5,10 @@ import { celgc } from "../../../optimizers/mod.ts";
 import type { DeviceKind } from "../../../runtime/devices/device.ts";
 import { openDevice } from "../../../runtime/devices/open.ts";
 import { init } from "../../../runtime/bootstrap/init.ts";
-import { Exchange } from "../../../tasks/rounds/averaging.ts";
+import { WeightAveraging } from "../../../tasks/rounds/averaging.ts";
 import type { MetricRecord } from "../../../tasks/run/metrics.ts";
 import {
-  openStepper,
+  openTrainStep,
   type StepResult,
   type SubmittedStep,
 } from "../../../tasks/steps/train_step.ts";
@@ -33,13 +33,13 @@ for (const kind of ["cpu", "wasm", "webgpu"] as DeviceKind[]) {
     async fn() {
       await using device = await openDevice(kind);
       const open = () =>
-        openStepper({
+        openTrainStep({
           device,
           network: mlp,
           batchSize: BATCH,
           algorithm: celgc({ interval: 4, step: { momentum: 0.7 } }),
           gradients: new Set(["none"] as const),
-          exchange: new Exchange(comm),
+          exchange: new WeightAveraging(comm),
           seed: 5,
           rank: 0,
         });

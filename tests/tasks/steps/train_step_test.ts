@@ -4,8 +4,8 @@ import { PLAIN_STEP } from "../../../optimizers/clipped_step.ts";
 import { Communicator } from "../../../runtime/communicator.ts";
 import { openDevice } from "../../../runtime/devices/open.ts";
 import { SingleTransport } from "../../../runtime/transport/single_transport.ts";
-import { Exchange } from "../../../tasks/rounds/averaging.ts";
-import { openStepper } from "../../../tasks/steps/train_step.ts";
+import { WeightAveraging } from "../../../tasks/rounds/averaging.ts";
+import { openTrainStep } from "../../../tasks/steps/train_step.ts";
 import { mlp, mlpTask } from "../_mlp.ts";
 
 Deno.test("weights are averaged over the steps from where that begins, and from nowhere before", async () => {
@@ -14,13 +14,13 @@ Deno.test("weights are averaged over the steps from where that begins, and from 
   const task = mlpTask(0, 1, 4), size = { learningRate: 0.8, clipThreshold: 0.3 };
   const step = { ...PLAIN_STEP, weightDecay: 0.01 };
   for (const way of ["none", "replace"] as const) {
-    await using stepper = await openStepper({
+    await using stepper = await openTrainStep({
       device,
       network: mlp,
       batchSize: 4,
       algorithm: celgc({ interval: 1, average: "after", step }),
       gradients: new Set([way]),
-      exchange: new Exchange(comm),
+      exchange: new WeightAveraging(comm),
       seed: 4,
       rank: 0,
     });
