@@ -59,9 +59,9 @@ export class Graph extends Shorthand {
   /** Nodes in an order in which they can be computed. */
   readonly nodes: Node[] = [];
   /** Inputs by name, in the order of their declaration. */
-  readonly inputs = new Map<string, Value>();
+  readonly inputs: Map<string, Value> = new Map();
   /** Outputs by name, in the order of their declaration. */
-  readonly outputs = new Map<string, Value>();
+  readonly outputs: Map<string, Value> = new Map();
   /** Prefix of the names given to values from here on, such as "layer1.0/"; only for people to read. */
   scope = "";
   #owned = new Set<Value>();

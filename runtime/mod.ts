@@ -1,5 +1,13 @@
 /**
- * An MPI-style runtime for Deno: start ranks, exchange typed arrays between them.
+ * An MPI-style runtime for Deno: start ranks, exchange typed arrays between them, run ONNX graphs.
+ *
+ * @example A rank
+ * ```ts
+ * import { init } from "./mod.ts";
+ * await using comm = await init();
+ * const sum = Float32Array.of(comm.rank);
+ * await comm.allreduce(sum, "sum"); // in place
+ * ```
  *
  * @module
  */
@@ -15,6 +23,7 @@ export { Communicator } from "./communicator.ts";
 export type { TypedArray } from "./base/datatypes.ts";
 export {
   AbortError,
+  ClosedError,
   HandshakeError,
   MismatchError,
   PeerLostError,
@@ -34,3 +43,36 @@ export { Random } from "./base/random.ts";
 export { Request, waitAll, waitAny } from "./base/request.ts";
 export type { OperationStats } from "./base/stats.ts";
 export { ANY_SOURCE, ANY_TAG, PROC_NULL, type Status, TAG_UB } from "./base/status.ts";
+
+export { init } from "./bootstrap/init.ts";
+export type { TransportKind } from "./bootstrap/mesh.ts";
+export {
+  type LaunchFailure,
+  type LaunchOutcome,
+  launchProgram,
+  type LaunchProgramOptions,
+} from "./launcher/launch.ts";
+export type { StreamName } from "./launcher/output.ts";
+
+// Devices: onnxruntime behind one interface.
+export type {
+  CompileOptions,
+  Device,
+  DeviceKind,
+  DeviceState,
+  ElementArrays,
+  ElementType as HostElementType,
+  HostTensor,
+  NodeTime,
+  Session,
+  Submission,
+  VariableRange,
+  VariableSpec,
+} from "./devices/device.ts";
+export {
+  DEVICE_CHOICES,
+  type DeviceChoice,
+  openDevice,
+  type OpenDeviceOptions,
+  permissionsFor,
+} from "./devices/open.ts";

@@ -31,7 +31,7 @@ export class Context {
   readonly rank: number;
   readonly size: number;
   readonly messages: PointToPoint;
-  readonly stats = new Stats();
+  readonly stats: Stats = new Stats();
   /** Stretches that this communicator's members have put up on the board; the same on all of them. */
   shown = 0;
   /** Settles when the last call that makes another communicator of this one is over. */

@@ -53,9 +53,9 @@ export class Engine implements FrameSink {
   /** The caller's training step, named in errors. */
   step: number | null = null;
   /** Ranks of the job that are gone. */
-  readonly lostPeers = new Map<number, LostPeer>();
+  readonly lostPeers: Map<number, LostPeer> = new Map();
   /** Scratch memory of the collectives. */
-  readonly workspaces = new WorkspacePool();
+  readonly workspaces: WorkspacePool = new WorkspacePool();
   /** Frames from ranks of this host, if they can write to this rank's memory. */
   mailbox: Mailbox | null = null;
   /** The ranks of this host, once known; null if nothing is to be gained from them. */

@@ -1,0 +1,57 @@
+/**
+ * The trainer as a library: runs, sweeps, plans and reports, and what a run of one's own is made of.
+ *
+ * @module
+ */
+
+export { CheckpointError } from "./run/checkpoint.ts";
+export { launch, type LaunchOptions, type Run, RunFailedError } from "./launch/launch.ts";
+export {
+  type EvalRecord,
+  type MetricRecord,
+  type Position,
+  readMetrics,
+  type RoundRecord,
+  type Scores,
+  type StepRecord,
+  type Summary,
+  type SummaryRecord,
+} from "./run/metrics.ts";
+export { OptionError } from "./options/kinds.ts";
+export type {
+  ExecutionOptions,
+  Experiment,
+  InputFileOptions,
+  LanguageModelOptions,
+  NetworkFile,
+  Options,
+  ProcessOptions,
+} from "./options/values.ts";
+export { defaultOptions } from "./options/table.ts";
+export { type Preset, PRESET_NAMES, type PresetName, PRESETS } from "./options/presets.ts";
+export { algorithmOf, resolveOptions } from "./options/resolve.ts";
+export { type RunConfig, type RunFacts } from "./run/folder.ts";
+export type { ViewKind } from "./launch/view.ts";
+export { imageTask, type ImageTaskOptions } from "./problems/image_task.ts";
+export type { Batch, Feeds, PredictOptions, Split, Task, TrainableModel } from "./task.ts";
+export { type RunOutput, train, type Trained, type TrainParts } from "./training/train.ts";
+export type { Checkpoints } from "./training/loop.ts";
+export { TrainingError } from "./training/training_error.ts";
+
+// Plans.
+export type { GradientSync, Measured, OverRanks, TimedAllreduce } from "./plan/measured.ts";
+export { plan, type PlannedRun, type PlanOptions, type RunPlan } from "./plan/plan.ts";
+export type { Prediction } from "./plan/predict.ts";
+export type { NetworkCost } from "../runtime/collectives/allreduce_cost.ts";
+
+// Sweeps.
+export type { Swept, SweptName } from "./sweep/axes.ts";
+export type { CellResult } from "./sweep/results.ts";
+export { sweep, type SweepOptions, type SweepRun } from "./sweep/sweep.ts";
+
+// Reports.
+export type { FigureImage } from "./report/images.ts";
+export { report, type ReportOptions, type ReportOutcome } from "./report/report.ts";
+export { ReportError } from "./logs/log_error.ts";
+export type { ReportedRun, ReportedScore } from "./report/summary.ts";
+export { type ReportServer, type WatchOptions, watchReport } from "./report/watch.ts";
