@@ -46,6 +46,11 @@ export interface StepRecord extends Position {
    * its end, exchanges included. Steps whose numbers come back from a GPU together share their time.
    */
   readonly stepMs: number;
+  /**
+   * Of {@linkcode StepRecord.stepMs}, those spent exchanging gradients and weights, waiting included.
+   * Where an average travels while the rank goes on, only what the rank waited for it.
+   */
+  readonly syncMs: number;
 }
 
 /** One round of averaging; written by rank 0 for all. */

@@ -228,7 +228,8 @@ export class Loop implements Stateful {
       const clipped = clips && isClipped(clipNorm, learningRate, clipThreshold);
       const seconds = (step.ended - this.#start!) / 1000;
       const position = { ...this.#position(t), samples, seconds };
-      const measure = { ...position, loss, gradNorm, clipped, stepMs };
+      const syncMs = syncSeconds * 1000;
+      const measure = { ...position, loss, gradNorm, clipped, stepMs, syncMs };
       this.#telemetry.step(position, learningRate, clipThreshold, measure);
       this.#tally.step(t, { ...measure, syncSeconds });
     }

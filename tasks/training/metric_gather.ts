@@ -21,6 +21,7 @@ export interface StepMeasure {
   readonly gradNorm: number;
   readonly clipped: boolean;
   readonly stepMs: number;
+  readonly syncMs: number;
   readonly seconds: number;
   readonly samples: number;
   readonly bytesSent: number;
@@ -36,7 +37,7 @@ export interface RoundMeasure {
 /** Steps between two deliveries: one small message for this many steps. */
 const STEPS_PER_DELIVERY = 4;
 
-const STEP_WIDTH = 8, ROUND_WIDTH = 2;
+const STEP_WIDTH = 9, ROUND_WIDTH = 2;
 
 interface PendingStep {
   readonly common: Common;
@@ -102,6 +103,7 @@ export class Telemetry {
         m.gradNorm,
         m.clipped ? 1 : 0,
         m.stepMs,
+        m.syncMs,
         m.seconds,
         m.samples,
         m.bytesSent,
@@ -144,12 +146,14 @@ function unpack(
   steps.forEach((pending, i) => {
     for (const { rank, row } of measuresOf(all, size, ranks, i * STEP_WIDTH, STEP_WIDTH)) {
       if (rank === 0) continue;
-      const [loss, gradNorm, clipped, stepMs, seconds, samples, bytesSent, bytesReceived] = row;
+      const [loss, gradNorm, clipped, stepMs, syncMs, seconds, samples, ...bytes] = row;
+      const [bytesSent, bytesReceived] = bytes;
       records.push(stepRecord(rank, pending, {
         loss,
         gradNorm,
         clipped: clipped === 1,
         stepMs,
+        syncMs,
         seconds,
         samples,
         bytesSent,
@@ -172,7 +176,8 @@ function unpack(
 
 function stepRecord(rank: number, pending: PendingStep, measure: StepMeasure): StepRecord {
   const { common: { step, epoch, round }, lr, clip } = pending;
-  const { seconds, samples, bytesSent, bytesReceived, loss, gradNorm, clipped, stepMs } = measure;
+  const { seconds, samples, bytesSent, bytesReceived } = measure;
+  const { loss, gradNorm, clipped, stepMs, syncMs } = measure;
   return {
     type: "step",
     rank,
@@ -190,5 +195,6 @@ function stepRecord(rank: number, pending: PendingStep, measure: StepMeasure): S
     lr,
     clip,
     stepMs,
+    syncMs,
   };
 }

@@ -145,7 +145,7 @@ export class TimedLoop {
   #note({ t, progress, ...step }: Taken, syncMs = 0): void {
     const { rank: _, ...position } = this.#position(t), stepMs = step.stepMs + syncMs;
     const epoch = this.#parts.task.epoch(progress);
-    this.#telemetry.step({ ...position, epoch, ...step, stepMs });
+    this.#telemetry.step({ ...position, epoch, ...step, stepMs, syncMs });
     this.#tally.step(progress, { ...step, stepMs, syncSeconds: syncMs / 1000 });
   }
 

@@ -36,6 +36,7 @@ const FIELDS = [
   "lr",
   "clip",
   "stepMs",
+  "syncMs",
 ] as const satisfies readonly (keyof TimedStep)[];
 
 /** One rank's end of the measurements: they travel once a round. */

@@ -67,6 +67,7 @@ export async function writeGeneratedRun(directory: string, run: GeneratedRun): P
         lr: lr * decay,
         clip,
         stepMs: run.stepMs + exchange,
+        syncMs: exchange,
       });
     }
     if (meets) {
