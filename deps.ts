@@ -27,9 +27,36 @@ export const ONNXRUNTIME_VERSION = "1.30.0";
 const ONNXRUNTIME_NODE = `npm:onnxruntime-node@${ONNXRUNTIME_VERSION}`;
 const ONNXRUNTIME_WEB = `npm:onnxruntime-web@${ONNXRUNTIME_VERSION}/webgpu`;
 
-/** The native CPU engine (Microsoft's onnxruntime, N-API). */
-export const loadOnnxRuntimeNode = (): Promise<OnnxRuntimeNode & { default: OnnxRuntimeNode }> =>
-  fetchPackage(ONNXRUNTIME_NODE);
+/**
+ * What the environment must hold before the native engine is loaded. It reports to its maker from native
+ * code, which no permission of Deno stops, unless it finds this.
+ */
+export const NATIVE_ENGINE_ENVIRONMENT: Readonly<Record<string, string>> = {
+  ORT_DISABLE_TELEMETRY: "1",
+};
+
+/**
+ * The native CPU engine (Microsoft's onnxruntime, N-API), with its telemetry off whatever the user's
+ * environment says.
+ *
+ * @throws {Error} the environment may not be changed, so that the telemetry would stay on
+ */
+export async function loadOnnxRuntimeNode(): Promise<
+  OnnxRuntimeNode & { default: OnnxRuntimeNode }
+> {
+  for (const [name, value] of Object.entries(NATIVE_ENGINE_ENVIRONMENT)) {
+    try {
+      // Reaches the C environment too, which the native code reads.
+      Deno.env.set(name, value);
+    } catch (cause) {
+      throw new Error(
+        `its telemetry cannot be turned off without leave to set ${name}: --allow-env=${name}`,
+        { cause },
+      );
+    }
+  }
+  return await fetchPackage(ONNXRUNTIME_NODE);
+}
 
 type OnnxRuntimeNode = typeof import("npm:onnxruntime-node@1.30.0");
 

@@ -41,7 +41,7 @@ const lock = new Lock();
  * Opens the CPU.
  *
  * @param options.threads threads of the engine within an operator, the caller's included
- * @throws {Error} the native library cannot be loaded
+ * @throws {Error} the native library cannot be loaded, or its telemetry not be turned off
  */
 export async function openCpu(options: { threads: number }): Promise<Device> {
   let ort: Ort;
@@ -51,7 +51,7 @@ export async function openCpu(options: { threads: number }): Promise<Device> {
     throw new Error(
       `cannot open the cpu device: onnxruntime's native library did not load (${
         (cause as Error).message
-      }); it needs --allow-ffi, and Linux, Windows or macOS on x64 or arm64; the wasm device needs neither`,
+      }); it needs --allow-ffi, --allow-env=ORT_DISABLE_TELEMETRY, and Linux, Windows or macOS on x64 or arm64; the wasm device needs neither`,
       { cause },
     );
   }

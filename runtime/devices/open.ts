@@ -8,6 +8,7 @@ import { fileURLToPath } from "node:url";
 import {
   fetchOnnxRuntimeNode,
   loadOnnxRuntimeWeb,
+  NATIVE_ENGINE_ENVIRONMENT,
   onnxRuntimeNodeUrl,
   onnxRuntimeWebUrl,
 } from "../../deps.ts";
@@ -85,12 +86,15 @@ export async function resolveDevice(choice: DeviceChoice): Promise<DeviceKind> {
 }
 
 /**
- * The flags that Deno needs to run a device, as narrow as they go: `cpu` loads one native library,
- * `webgpu` and `wasm` read one wasm file. The engine must have been fetched, as `resolveDevice` does, or
+ * The flags that Deno needs to run a device, as narrow as they go: `cpu` loads one native library and
+ * sets the variable that turns its telemetry off, `webgpu` and `wasm` read one wasm file. The engine must have been fetched, as `resolveDevice` does, or
  * they are wider.
  */
 export function permissionsFor(kind: DeviceKind): string[] {
-  if (kind === "cpu") return [flag("--allow-ffi", onnxRuntimeNodeUrl())];
+  if (kind === "cpu") {
+    const variables = Object.keys(NATIVE_ENGINE_ENVIRONMENT).join(",");
+    return [flag("--allow-ffi", onnxRuntimeNodeUrl()), `--allow-env=${variables}`];
+  }
   const read = flag("--allow-read", onnxRuntimeWebUrl());
   return kind === "wasm" ? [read] : [read, "--allow-env=XDG_RUNTIME_DIR"];
 }

@@ -4,6 +4,7 @@
  * @module
  */
 
+import { NATIVE_ENGINE_ENVIRONMENT } from "../../deps.ts";
 import { Printer, RankOutput, type StreamName } from "./output.ts";
 import { RankProcess } from "./_rank_process.ts";
 import {
@@ -143,6 +144,7 @@ class Job {
       NO_COLOR: "1",
       ...ownEnvironment(),
       ...this.#options.env,
+      ...NATIVE_ENGINE_ENVIRONMENT,
       CELGC_SIZE: String(ranks),
       CELGC_JOB: name,
       CELGC_RENDEZVOUS: formatAddress(near, port),
@@ -190,7 +192,7 @@ class Job {
         program: this.#program,
         hosts,
         sockets: directory === null ? null : { directory, paths },
-        variables: Object.keys(env),
+        variables: [...Object.keys(NATIVE_ENGINE_ENVIRONMENT), ...Object.keys(env)],
         files: ["CERT", "KEY", "CA"].flatMap((part) => shared[`CELGC_TLS_${part}`] ?? []),
         modules: [preload],
         flags: permissions,
