@@ -3,7 +3,7 @@
 import { init } from "../../../runtime/bootstrap/init.ts";
 
 await using comm = await init();
-const another = new URL("../../../runtime/init.ts?another", import.meta.url).href;
+const another = new URL("../../../runtime/bootstrap/init.ts?another", import.meta.url).href;
 for (const again of [init, (await import(another)).init]) {
   try {
     await again();
