@@ -73,7 +73,7 @@ export async function memoryAllreduce(
     const last = cuts.length + 1, finished = (i: number) => base + size * i | 0;
     done = { context: context.id, counter, count: finished(last) };
     context.shown = (first + cuts.length) % SLOTS;
-    call.expectAll(true);
+    using _waits = call.expectingAll();
     let turned = performance.now();
     for (let i = 1; i <= last; i++) {
       if (i > 1) await reached(call, arena, counter, finished(i - 1));
@@ -88,7 +88,6 @@ export async function memoryAllreduce(
     }
     return true;
   } finally {
-    call.expectAll(false);
     if (reserved) neighbours.release(done);
   }
 }

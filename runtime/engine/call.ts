@@ -21,6 +21,8 @@ export type Answer = Uint8Array | readonly Uint8Array[];
 interface Waiter {
   readonly from: number;
   readonly into: Uint8Array | undefined;
+  /** Tells the transport that the member is waited for. */
+  readonly wait: Disposable;
   resolve(payload: Uint8Array): void;
   reject(error: unknown): void;
 }
@@ -39,7 +41,6 @@ export class CollectiveCall {
   readonly #emptyPlaces = new Set<number>();
   readonly #background: boolean;
   #waves = 0;
-  #expectsAll = false;
   #error: unknown = null;
 
   /** @param background whether the program wants to go on meanwhile */
@@ -205,22 +206,23 @@ export class CollectiveCall {
     }
     const { promise, resolve, reject } = Promise.withResolvers<Uint8Array>();
     promise.catch(ignore);
-    this.#waiters.set(key, { from, into, resolve, reject });
-    context.engine.transport.await(context.group[from], 1);
+    const wait = context.engine.transport.expecting(context.group[from]);
+    this.#waiters.set(key, { from, into, wait, resolve, reject });
     return promise;
   }
 
   /**
-   * Says that from now on this rank waits for all members, in memory; or no longer. A member that dies
-   * or falls silent ends the call; for one that takes its leave see {@linkcode CollectiveCall.missed}.
+   * Says that this rank waits for all members, in memory, until what it returns is disposed of. A
+   * member that dies or falls silent meanwhile ends the call; for one that takes its leave see
+   * {@linkcode CollectiveCall.missed}.
    */
-  expectAll(expected: boolean): void {
-    if (this.#expectsAll === expected) return;
-    this.#expectsAll = expected;
+  expectingAll(): Disposable {
     const { group, rank, engine } = this.context;
+    const waits = new DisposableStack();
     for (const [member, world] of group.entries()) {
-      if (member !== rank) engine.transport.await(world, expected ? 1 : -1);
+      if (member !== rank) waits.use(engine.transport.expecting(world));
     }
+    return waits;
   }
 
   /** The error for a member that has taken its leave, if one has, when it is still waited for. */
@@ -269,7 +271,7 @@ export class CollectiveCall {
 
   #settle(key: number, waiter: Waiter): void {
     this.#waiters.delete(key);
-    this.context.engine.transport.await(this.context.group[waiter.from], -1);
+    waiter.wait[Symbol.dispose]();
   }
 
   #key(kind: number, slot: number, from: number): number {

@@ -32,12 +32,21 @@ interface Announced {
   reject(error: unknown): void;
 }
 
+/** A message that was asked for and has not come yet. */
+interface Granted {
+  readonly posted: Posted;
+  readonly from: number;
+  readonly frame: Frame;
+  /** Tells the transport that the sender is waited for. */
+  readonly wait: Disposable;
+}
+
 /** The messages of one communicator on one rank. */
 export class PointToPoint {
   readonly #context: Context;
   readonly #queues = new MessageQueues();
   readonly #announced = new Map<number, Announced>();
-  readonly #granted = new Map<string, { posted: Posted; from: number; frame: Frame }>();
+  readonly #granted = new Map<string, Granted>();
   /** The receive whose message is coming in from each member. */
   readonly #arriving: (Posted | undefined)[] = [];
   readonly #credit: Credit;
@@ -76,7 +85,7 @@ export class PointToPoint {
     const id = this.#nextId++;
     const { promise, resolve, reject } = Promise.withResolvers<void>();
     this.#announced.set(id, { to, payload, resolve, reject });
-    context.engine.transport.await(context.group[to], 1);
+    using _wait = context.engine.transport.expecting(context.group[to]);
     context.send(to, {
       kind: MessageKind.REQUEST_TO_SEND,
       ...fields,
@@ -89,7 +98,6 @@ export class PointToPoint {
       throw this.#sendError(to, tag, error);
     } finally {
       this.#announced.delete(id);
-      context.engine.transport.await(context.group[to], -1);
     }
   }
 
@@ -114,8 +122,7 @@ export class PointToPoint {
         reject(this.#lostError(gone, receiving(context, source, tag)));
       } else {
         this.#queues.posted.push(posted);
-        this.#await(source, 1);
-        const settle = () => this.#await(source, -1);
+        const wait = this.#expecting(source), settle = () => wait[Symbol.dispose]();
         promise.then(settle, settle);
       }
     }
@@ -139,14 +146,10 @@ export class PointToPoint {
     if (gone !== null) {
       throw this.#lostError(gone, receiving(this.#context, source, tag).replace("recv", "probe"));
     }
-    this.#await(source, 1);
-    try {
-      return await new Promise<Status>((resolve, reject) => {
-        this.#queues.probers.push({ source, tag, resolve, reject });
-      });
-    } finally {
-      this.#await(source, -1);
-    }
+    using _wait = this.#expecting(source);
+    return await new Promise<Status>((resolve, reject) => {
+      this.#queues.probers.push({ source, tag, resolve, reject });
+    });
   }
 
   /** Takes in a frame of a message. */
@@ -220,8 +223,8 @@ export class PointToPoint {
     const error = this.#refusal(posted, from, frame);
     if (error !== null) posted.reject(error);
     else {
-      this.#granted.set(`${from} ${frame.sequence}`, { posted, from, frame });
-      context.engine.transport.await(context.group[from], 1);
+      const wait = context.engine.transport.expecting(context.group[from]);
+      this.#granted.set(`${from} ${frame.sequence}`, { posted, from, frame, wait });
     }
     const flags = error === null ? 0 : 1;
     context.send(from, { kind: MessageKind.CLEAR_TO_SEND, sequence: frame.sequence, flags }).catch(
@@ -260,7 +263,7 @@ export class PointToPoint {
     const granted = this.#granted.get(key);
     if (granted === undefined) return false;
     this.#granted.delete(key);
-    this.#context.engine.transport.await(this.#context.group[granted.from], -1);
+    granted.wait[Symbol.dispose]();
     return true;
   }
 
@@ -290,15 +293,15 @@ export class PointToPoint {
     if (bytes > 0) this.#context.send(from, { kind: MessageKind.CREDIT, bytes }).catch(ignore);
   }
 
-  #await(source: number, delta: 1 | -1): void {
-    const { group, rank, engine } = this.#context;
-    if (source !== ANY_SOURCE) {
-      if (source !== rank) engine.transport.await(group[source], delta);
-      return;
+  /** Tells the transport that the source of a receive or probe is waited for. */
+  #expecting(source: number): Disposable {
+    const { group, rank, engine: { transport } } = this.#context;
+    if (source !== ANY_SOURCE && source !== rank) return transport.expecting(group[source]);
+    const waits = new DisposableStack();
+    for (const member of source === ANY_SOURCE ? group : []) {
+      if (member !== group[rank]) waits.use(transport.expecting(member));
     }
-    for (const world of group) {
-      if (world !== group[rank]) engine.transport.await(world, delta);
-    }
+    return waits;
   }
 
   /** The lost member without which nothing can come from `source`, or null. */

@@ -43,6 +43,8 @@ interface Peer {
   readonly link: Connection;
   /** How many wait for it. */
   awaited: number;
+  /** Ends one of these waits; one object for all, since there is one for each frame. */
+  readonly wait: Disposable;
   /** Ticks since its last sign of life, while somebody waits. */
   silent: number;
   /** Whether it has said goodbye. */
@@ -54,6 +56,9 @@ interface Peer {
   /** Resolves `#farewell`. */
   settle: (() => void) | null;
 }
+
+/** The wait for a rank that there is no connection to. */
+const NO_WAIT: Disposable = { [Symbol.dispose]() {} };
 
 /** Ordered, reliable frames over one connection to each other rank. */
 export class MeshTransport implements Transport {
@@ -100,6 +105,7 @@ export class MeshTransport implements Transport {
           broken: (from, cause) => this.#broken(from, cause),
         }),
         awaited: 0,
+        wait: { [Symbol.dispose]: () => this.#endWait(peer) },
         silent: 0,
         left: false,
         acknowledged: false,
@@ -159,18 +165,24 @@ export class MeshTransport implements Transport {
     );
   }
 
-  await(peer: number, delta: 1 | -1): void {
-    const of = this.#peers[peer];
-    if (of === undefined) return;
-    if (of.awaited === 0) of.silent = 0;
-    of.awaited += delta;
-    this.#awaited += delta;
+  expecting(peer: number): Disposable {
+    const expected = this.#peers[peer];
+    if (expected === undefined) return NO_WAIT;
+    if (expected.awaited === 0) expected.silent = 0;
+    expected.awaited++;
+    this.#awaited++;
     // Idle reads do not keep a process alive; somebody who waits must. Letting go is left to the
     // next tick, because waits follow each other closely.
-    if (!this.#held && this.#awaited > 0) {
+    if (!this.#held) {
       this.#held = true;
       this.#timer.ref();
     }
+    return expected.wait;
+  }
+
+  #endWait(peer: number): void {
+    this.#peers[peer]!.awaited--;
+    this.#awaited--;
   }
 
   #tick(): void {
@@ -335,10 +347,9 @@ export class MeshTransport implements Transport {
     if (peer.lost instanceof Error) return peer;
     if (peer.link.failure !== null) return;
     const settled = new Promise<void>((resolve) => peer.settle = resolve);
-    this.await(peer.link.peer, 1);
+    using _wait = this.expecting(peer.link.peer);
     peer.link.send(PacketKind.BYE).catch(() => {});
     await settled;
-    this.await(peer.link.peer, -1);
     if (!peer.acknowledged && !peer.left) return peer;
   }
 }

@@ -24,7 +24,9 @@ export class SingleTransport implements Transport {
     return Promise.reject(new RangeError(`there is no rank ${peer} in a job of one rank`));
   }
 
-  await(_peer: number, _delta: 1 | -1): void {}
+  expecting(_peer: number): Disposable {
+    return { [Symbol.dispose]() {} };
+  }
 
   report(_failure: FailureReport): Promise<void> {
     return Promise.resolve();

@@ -70,11 +70,13 @@ export interface Transport {
    */
   send(peer: number, header: Uint8Array, payload?: Uint8Array): Promise<void>;
   /**
-   * Tells the transport that somebody waits for `peer` (+1) or no longer does (−1). While somebody
-   * waits and nothing arrives, the transport asks the peer for a sign of life, and reports it as
-   * lost after {@linkcode Transport.timeoutMs}.
+   * Tells the transport that somebody waits for `peer`. While somebody waits and nothing arrives, the
+   * transport asks the peer for a sign of life, and reports it as lost after
+   * {@linkcode Transport.timeoutMs}.
+   *
+   * @returns to be disposed of, once, when the wait is over
    */
-  await(peer: number, delta: 1 | -1): void;
+  expecting(peer: number): Disposable;
   /** Reports a failure of this rank to whoever started the job, before it ends. Best effort. */
   report(failure: FailureReport): Promise<void>;
   /** Ends the whole job, on every rank, with this exit code (MPI_Abort). */

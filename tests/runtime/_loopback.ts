@@ -70,7 +70,9 @@ class LoopbackTransport implements Transport {
     return sent;
   }
 
-  await(): void {}
+  expecting(): Disposable {
+    return { [Symbol.dispose]() {} };
+  }
 
   report(failure: { message: string }): Promise<void> {
     this.reports.push(failure.message);

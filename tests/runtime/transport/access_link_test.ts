@@ -126,10 +126,9 @@ Deno.test("a rank that is killed on a slow link is lost at once", async () => {
 Deno.test("who waits for a slow link does not take it for silence", async () => {
   await using net = await mesh(2, { link: parseLink("80kbit,300ms"), timeoutMs: 400 });
   const [, sink] = net.sinks;
-  net.transports[1].await(0, 1);
+  using _wait = net.transports[1].expecting(0);
   await net.transports[0].send(1, header(0), new Uint8Array(10_000));
   await sink.until(() => sink.arrivals.length + sink.losses.length > 0);
-  net.transports[1].await(0, -1);
   assert.deepEqual([sink.arrivals.length, sink.losses], [1, []]);
 });
 

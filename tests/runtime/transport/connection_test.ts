@@ -232,22 +232,21 @@ Deno.test("a length that the receiver does not take is refused before memory is 
 Deno.test("a peer that is waited for is asked for a sign of life, and lost if it gives none", async () => {
   await using peer = await puppet(400);
   const started = performance.now();
-  peer.transport.await(0, 1);
+  using _wait = peer.transport.expecting(0);
   const asked = new Uint8Array(FRAME_BYTES);
   await peer.hand.read(asked);
   assert.equal(new DataView(asked.buffer).getUint32(4), 1, "a ping");
   await peer.sink.until(() => peer.sink.losses.length === 1);
   const took = performance.now() - started;
-  peer.transport.await(0, -1);
   assert.match(peer.sink.losses[0].cause!.message, /no sign of life for 0\.4 s/);
   assert(took >= 350 && took < 15_000, `${took} ms`);
 });
 
 Deno.test("a peer that answers is not lost, however long it is waited for", async () => {
   await using net = await mesh(2, { timeoutMs: 200 });
-  net.transports[1].await(0, 1);
+  const wait = net.transports[1].expecting(0);
   await new Promise((resolve) => setTimeout(resolve, 900));
-  net.transports[1].await(0, -1);
+  wait[Symbol.dispose]();
   assert.deepEqual(net.sinks[1].losses, []);
   await net.transports[0].send(1, header(1));
   await net.sinks[1].until(() => net.sinks[1].arrivals.length === 1);
@@ -269,11 +268,11 @@ Deno.test("a peer that takes nothing in is lost, because a send waits for it", a
 
 Deno.test("a pause of the waiting process itself is not held against its peers", async () => {
   await using net = await mesh(2, { timeoutMs: 200 });
-  net.transports[1].await(0, 1);
+  const wait = net.transports[1].expecting(0);
   const until = performance.now() + 700;
   while (performance.now() < until); // a long computation: neither rank can answer meanwhile
   await new Promise((resolve) => setTimeout(resolve, 100));
-  net.transports[1].await(0, -1);
+  wait[Symbol.dispose]();
   assert.deepEqual(net.sinks.flatMap(({ losses }) => losses), []);
 });
 
