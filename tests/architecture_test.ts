@@ -1,0 +1,226 @@
+/** The order of the house: what may import what, how folders are filled, and what things are called. */
+
+import assert from "node:assert/strict";
+import { allFiles, circles, folderOf, loadedWith, readSources, ROOT } from "./_tree.ts";
+
+const sources = await readSources();
+const code = [...sources.values()].filter(({ path }) => !path.startsWith("tests/"));
+
+/** What is not yet as it should be. */
+const PENDING = {
+  runtime: [
+    "runtime/shared_memory/local_peers.ts → runtime/engine/call.ts",
+    "runtime/shared_memory/local_peers.ts → runtime/engine/engine.ts",
+    "runtime/shared_memory/local_peers.ts → runtime/engine/header.ts",
+    "runtime/shared_memory/local_peers.ts → runtime/engine/pack.ts",
+    "runtime/transport/mesh_transport.ts → runtime/bootstrap/stdin.ts",
+    "runtime/transport/mesh_transport.ts → runtime/rendezvous/client.ts",
+  ],
+  tasks: [
+    "tasks/networks/state_dict.ts → tasks/run/checkpoint.ts",
+    "tasks/networks/state_dict.ts → tasks/run/folder.ts",
+    "tasks/options/networks.ts → tasks/networks/onnx_model.ts",
+    "tasks/options/resolve.ts → tasks/networks/onnx_model.ts",
+  ],
+  circles: ["models/ops/loop.ts, models/ops/mod.ts"],
+  private: [
+    "models/lowering/_taps.ts → models/ops/_window.ts",
+    "models/lowering/blocked/convolution.ts → models/ops/_window.ts",
+    "models/lowering/blocked/weight_gradient.ts → models/ops/_window.ts",
+    "models/lowering/convolution.ts → models/ops/_window.ts",
+    "models/lowering/pooling.ts → models/ops/_window.ts",
+    "tests/claims/_run.ts → tests/runtime/_mesh.ts",
+    "tests/examples/sweep_intervals_test.ts → tests/tasks/sweep/_tiny.ts",
+    "tests/tasks/logs/run_log_test.ts → tests/tasks/report/_run_folder.ts",
+    "tests/tasks/networks/onnx_model_test.ts → tests/models/_onnx_checker.ts",
+    "tests/tasks/networks/onnx_model_test.ts → tests/models/_placement.ts",
+    "tests/tasks/networks/onnx_model_test.ts → tests/models/_python.ts",
+    "tests/tasks/networks/weights_test.ts → tests/models/_python.ts",
+    "tests/tasks/plan/plan_test.ts → tests/claims/_clusters.ts",
+    "tests/tasks/plan/plan_test.ts → tests/claims/_run.ts",
+    "tests/tasks/plan/plan_test.ts → tests/runtime/_mesh.ts",
+    "tests/tasks/rounds/timed_rounds_test.ts → tests/claims/_run.ts",
+  ],
+};
+
+/** Fails with one line for each entry that is not among the exceptions. */
+function none(what: string, found: Iterable<string>, exceptions: readonly string[] = []): void {
+  const left = [...new Set(found)].filter((entry) => !exceptions.includes(entry)).sort();
+  assert.equal(left.length, 0, `${what}:\n  ${left.join("\n  ")}`);
+}
+
+/** Floors from the top down, the rooms of one floor side by side: they do not know each other. */
+type Floors = readonly (readonly string[])[];
+
+/** The arrows that lead up, or aside on one floor. A file that `roomOf` gives no room is a door. */
+function wrongWays(
+  floors: Floors,
+  roomOf: (path: string) => string | null,
+  exceptions: readonly string[] = [],
+): void {
+  const floorOf = new Map(floors.flatMap((rooms, floor) => rooms.map((room) => [room, floor])));
+  const found: string[] = [];
+  for (const { path, imports, references } of code) {
+    const from = roomOf(path);
+    if (from === null) continue;
+    for (const target of new Set([...imports, ...references])) {
+      const to = roomOf(target);
+      if (to === null || to === from) continue;
+      assert.ok(floorOf.has(from), `${path}: no floor is known for ${from}`);
+      assert.ok(floorOf.has(to), `${target}: no floor is known for ${to}`);
+      if (floorOf.get(from)! >= floorOf.get(to)!) found.push(`${path} → ${target}`);
+    }
+  }
+  none("imports lead down only", found, exceptions);
+}
+
+Deno.test("imports run one way: tasks → optimizers → models → runtime", () => {
+  const floors = [["tasks"], ["optimizers"], ["models"], ["runtime"], ["deps.ts"]];
+  wrongWays(floors, (path) => path.includes("/") || path === "deps.ts" ? path.split("/")[0] : null);
+  none(
+    "mod.ts is for users, not for the house itself",
+    [...code].flatMap(({ path, imports }) => imports.has("mod.ts") ? [path] : []),
+  );
+});
+
+/** A folder's name inside `top`, a file's own name if it lies there flat, null for doors and the rest. */
+function roomIn(top: string): (path: string) => string | null {
+  return (path) => {
+    const [first, room] = path.split("/");
+    return first !== top || !path.endsWith(".ts") || room === "mod.ts" ? null : room;
+  };
+}
+
+Deno.test("the folders of runtime/ stand in an order", () => {
+  wrongWays(
+    [
+      ["launcher"],
+      ["bootstrap"],
+      ["once_per_host.ts"],
+      ["communicator.ts"],
+      ["_collective_calls.ts"],
+      ["_message_calls.ts"],
+      ["collectives"],
+      ["algorithms"],
+      ["engine"],
+      ["shared_memory", "rendezvous"],
+      ["security"],
+      ["transport", "reduction"],
+      ["base", "devices"],
+    ],
+    roomIn("runtime"),
+    PENDING.runtime,
+  );
+});
+
+Deno.test("runtime/devices/ and the rest of runtime/ know nothing of each other", () => {
+  const isDevice = (path: string) => path.startsWith("runtime/devices/");
+  const found: string[] = [];
+  for (const { path, imports } of code) {
+    if (!path.startsWith("runtime/") || path === "runtime/mod.ts") continue;
+    for (const target of imports) {
+      if (target.startsWith("runtime/") && isDevice(path) !== isDevice(target)) {
+        found.push(`${path} → ${target}`);
+      }
+    }
+  }
+  none("arrows", found);
+});
+
+Deno.test("the folders of tasks/ stand in an order", () => {
+  wrongWays(
+    [
+      ["cli"],
+      ["sweep", "plan", "report", "export.ts"],
+      ["launch"],
+      ["training"],
+      ["problems"],
+      ["steps"],
+      ["rounds"],
+      ["run"],
+      ["networks"],
+      ["options"],
+      ["data", "logs"],
+      ["task.ts"],
+    ],
+    roomIn("tasks"),
+    PENDING.tasks,
+  );
+});
+
+Deno.test("no circle of modules carries a value", () => {
+  const found = circles(sources.keys(), (path) => sources.get(path)?.values ?? []);
+  none("circles", found.map((files) => files.join(", ")), PENDING.circles);
+});
+
+Deno.test("what begins with _ is imported from its own folder and those below it alone", () => {
+  const found: string[] = [];
+  for (const { path, imports, references } of sources.values()) {
+    // The tests of a folder may see what the folder itself sees.
+    const mirrored = path.replace(/^tests\//, "");
+    for (const target of [...imports, ...references]) {
+      const folder = /^((?:[^_/][^/]*\/)*)_/.exec(target)?.[1];
+      if (folder !== undefined && !path.startsWith(folder) && !mirrored.startsWith(folder)) {
+        found.push(`${path} → ${target}`);
+      }
+    }
+  }
+  none("private files", found, PENDING.private);
+});
+
+Deno.test("what is started or read by its path is there", () => {
+  const found: string[] = [];
+  for (const { path, references } of sources.values()) {
+    for (const target of references) {
+      try {
+        Deno.statSync(new URL(target, ROOT));
+      } catch {
+        found.push(`${path} → ${target}`);
+      }
+    }
+  }
+  none("paths that lead nowhere", found, []);
+});
+
+Deno.test("deps.ts alone names outside packages", () => {
+  none(
+    "specifiers",
+    [...sources.values()].filter(({ path }) => path !== "deps.ts")
+      .flatMap(({ path, outside }) => outside.map((specifier) => `${path} → ${specifier}`)),
+    [],
+  );
+});
+
+/** Folders that may hold more, each with its reason. */
+const WIDE: Record<string, string> = {
+  "models/ops/": "one family of operators a file",
+  "models/lowering/": "one family of operators a file",
+  "tests/models/": "not yet grouped",
+};
+
+Deno.test("no folder holds more than 16 files", () => {
+  const counts = new Map<string, number>();
+  for (const path of allFiles()) counts.set(folderOf(path), (counts.get(folderOf(path)) ?? 0) + 1);
+  none(
+    "folders",
+    [...counts].flatMap(([folder, n]) =>
+      n > 16 && !(folder in WIDE) ? [`${folder}: ${n} files`] : []
+    ),
+  );
+});
+
+Deno.test("no file has more than 450 lines", () => {
+  none(
+    "files",
+    [...sources.values()].flatMap(({ path, text }) => {
+      const lines = text.split("\n").length - 1;
+      return lines > 450 ? [`${path}: ${lines} lines`] : [];
+    }),
+  );
+});
+
+Deno.test("runtime/mod.ts loads no trainer", async () => {
+  const loaded = await loadedWith("runtime/mod.ts");
+  none("loaded", loaded.filter((path) => !path.startsWith("runtime/") && path !== "deps.ts"));
+  assert.ok(loaded.length < 100, `${loaded.length} modules`);
+});
