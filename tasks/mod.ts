@@ -17,7 +17,7 @@ export {
   type Summary,
   type SummaryRecord,
 } from "./run/metrics.ts";
-export { OptionError } from "./options/kinds.ts";
+export { OptionError, type OptionFault } from "./options/kinds.ts";
 export type {
   ExecutionOptions,
   Experiment,

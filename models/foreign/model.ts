@@ -252,10 +252,10 @@ class Build {
       const given = (dim === null ? undefined : this.options.dims?.[dim]) ??
         this.options.shapes?.[role][fed];
       if (given !== undefined) return given;
-      throw new OnnxFileError(
-        `axis ${axis} of the input "${own}" has no fixed length` +
-          (dim === null ? "; export the model with one" : `: give dims: { "${dim}": … }`),
-      );
+      const problem = `axis ${axis} of the input "${own}" has no fixed length`;
+      throw dim === null
+        ? new OnnxFileError(`${problem}; export the model with one`)
+        : new OnnxFileError(problem, { openDimension: dim });
     });
     if (this.own) return this.graph.input(own, type, fixed);
     // WebGPU has no arithmetic on int64, and indices need none.

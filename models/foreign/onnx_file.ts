@@ -20,6 +20,20 @@ import {
 export class OnnxFileError extends Error {
   /** Tells it apart after it has crossed a process. */
   override name = "OnnxFileError";
+
+  /** The symbolic dimension whose length would mend it; absent if none would. */
+  readonly openDimension?: string;
+
+  /** Says what is wrong. */
+  constructor(
+    /** What is wrong, without the way out. */
+    readonly problem: string,
+    { openDimension, ...options }: ErrorOptions & { openDimension?: string } = {},
+  ) {
+    const remedy = openDimension === undefined ? "" : `: give dims: { "${openDimension}": … }`;
+    super(problem + remedy, options);
+    if (openDimension !== undefined) this.openDimension = openDimension;
+  }
 }
 
 /** A reference to an attribute of the function around the node. */

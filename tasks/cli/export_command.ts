@@ -12,12 +12,11 @@ import {
 import {
   type DataShape,
   IMAGES,
-  isModelFile,
-  modelName,
   onnxFileModel,
   readModelFile,
   windowsOf,
 } from "../networks/onnx_model.ts";
+import { isModelFile, modelName } from "../options/network_names.ts";
 import { awdLstmModel, awdLstmOf } from "../networks/awd_lstm.ts";
 import { choice, integer, OptionError, text } from "../options/kinds.ts";
 import type { NetworkFile } from "../options/values.ts";

@@ -1,9 +1,10 @@
 import { launchProgram } from "../../runtime/launcher/launch.ts";
 import { CheckpointError } from "../run/checkpoint.ts";
 import { launch, RunFailedError } from "../launch/launch.ts";
+import { asOptionError } from "../options/as_option_error.ts";
 import { OptionError } from "../options/kinds.ts";
 import { type OptionName, OPTIONS, type Options, PROCESSES } from "../options/table.ts";
-import { asOptionError, tlsOf } from "../options/resolve.ts";
+import { tlsOf } from "../options/resolve.ts";
 import { viewKind } from "../launch/view.ts";
 import { formatSummary } from "../launch/summary_text.ts";
 import type { CommandSpec } from "./command_line.ts";
@@ -60,24 +61,23 @@ async function anyProgram(
   const { ranks = OPTIONS.ranks.default, env = {}, cwd, timeout, link, out, quiet = false } = given;
   const { allow = [], transport = "auto", listen } = given;
   const tls = tlsOf(given);
-  const { code, failure } = await launchProgram({
-    ranks,
-    program,
-    args,
-    env,
-    ...(cwd ? { cwd } : {}),
-    ...(out ? { logDir: out } : {}),
-    timeout: timeout ?? OPTIONS.timeout.default,
-    ...(tls ? { tls } : {}),
-    ...(link ? { link } : {}),
-    permissions: allow.map((permission) => `--allow-${permission}`),
-    // Without a word of the command line the environment decides.
-    ...(transport === "auto" ? {} : { transport }),
-    ...(listen ? { listen } : {}),
-    quiet,
-  }).catch((error) => {
-    throw asOptionError(error);
-  });
+  const { code, failure } = await asOptionError(null, () =>
+    launchProgram({
+      ranks,
+      program,
+      args,
+      env,
+      ...(cwd ? { cwd } : {}),
+      ...(out ? { logDir: out } : {}),
+      timeout: timeout ?? OPTIONS.timeout.default,
+      ...(tls ? { tls } : {}),
+      ...(link ? { link } : {}),
+      permissions: allow.map((permission) => `--allow-${permission}`),
+      // Without a word of the command line the environment decides.
+      ...(transport === "auto" ? {} : { transport }),
+      ...(listen ? { listen } : {}),
+      quiet,
+    }));
   if (failure) console.error(`celgc: ${failure.message}`);
   return code;
 }

@@ -17,10 +17,11 @@ import { checkFiles, gatherFiles, keepFiles } from "../run/inputs.ts";
 import type { DownloadProgress } from "../data/sources/download.ts";
 import { Follower } from "./follower.ts";
 import type { MetricRecord, Summary } from "../run/metrics.ts";
-import { modelName } from "../networks/onnx_model.ts";
+import { asOptionError } from "../options/as_option_error.ts";
 import { OptionError } from "../options/kinds.ts";
+import { modelName } from "../options/network_names.ts";
 import type { Options } from "../options/table.ts";
-import { asOptionError, resolveOptions, tlsOf } from "../options/resolve.ts";
+import { resolveOptions, tlsOf } from "../options/resolve.ts";
 import { RankLines } from "./rank_lines.ts";
 import { findRun, rewind } from "../run/resume.ts";
 import {
@@ -136,11 +137,10 @@ const TRAINER = new URL(import.meta.resolve("../training/rank_program.ts"));
 
 /** Refuses what the launcher would refuse, before anything is written. */
 async function checkLaunch(options: Options): Promise<void> {
-  try {
-    await checkOptions({ ...processesOf(options, "."), program: TRAINER });
-  } catch (error) {
-    throw asOptionError(error);
-  }
+  await asOptionError(
+    null,
+    () => checkOptions({ ...processesOf(options, "."), program: TRAINER }),
+  );
 }
 
 /** Runs the trainer on all ranks, from the checkpoint of a step if it is not null. */
@@ -151,18 +151,15 @@ async function runRanks(
   lines: RankLines,
   signal: AbortSignal | undefined,
 ): Promise<LaunchOutcome> {
-  try {
-    return await launchProgram({
+  return await asOptionError(null, () =>
+    launchProgram({
       ...processesOf(options, directory),
       program: TRAINER,
       args: from === null ? [directory] : [directory, String(from)],
       logDir: directory,
       onOutput: (rank, line) => lines.take(rank, line),
       ...(signal ? { signal } : {}),
-    });
-  } catch (error) {
-    throw asOptionError(error);
-  }
+    }));
 }
 
 /**

@@ -10,31 +10,18 @@ import {
   type ForeignModel,
   foreignModel,
   type ForeignModelOptions,
-  LOSSES,
   OnnxFileError,
-  OperatorError,
   parametersOf,
   withDataInside,
 } from "../../models/mod.ts";
 import { formatDims } from "../../models/tensor.ts";
+import { asOptionError } from "../options/as_option_error.ts";
 import { OptionError } from "../options/kinds.ts";
+import { isUrl, modelName, parseDims, parseLoss } from "../options/network_names.ts";
 import type { TrainableModel } from "../task.ts";
 
 /** Longest time in which a file must have come from the network, in ms. */
 const FETCH_TIMEOUT = 300_000;
-
-/** Whether a network's name is the path or URL of an ONNX file. */
-export function isModelFile(name: string): boolean {
-  return name.endsWith(".onnx") || isUrl(name);
-}
-
-/** Whether a location is a URL that can be fetched. */
-export const isUrl = (name: string): boolean => /^(https?|file):/.test(name);
-
-/** What a network is called in folders and tables: a file's name without what surrounds it. */
-export function modelName(name: string): string {
-  return isModelFile(name) ? /([^/\\]*?)(\.onnx)?([?#].*)?$/.exec(name)![1] || "onnx" : name;
-}
 
 /**
  * Reads a file from a path or a URL (`https:`, `http:`, `file:`).
@@ -95,27 +82,6 @@ export function importOptions({ loss, dims }: FileOptions): ForeignModelOptions 
     ...(dims === null ? {} : { dims: parseDims(dims) }),
     ...(loss === null ? {} : { loss: parseLoss(loss) }),
   };
-}
-
-/** Reads `name=n,name=n`. Throws RangeError. */
-export function parseDims(text: string): Record<string, number> {
-  return Object.fromEntries(
-    text.split(",").map((part) => {
-      const [, name, digits] = /^\s*(.+)=(\d+)\s*$/.exec(part) ?? [];
-      const length = Number(digits);
-      if (Number.isSafeInteger(length) && length > 0) return [name, length];
-      throw new RangeError(`must be NAME=LENGTH, separated by commas, not "${text}"`);
-    }),
-  );
-}
-
-/** Reads a loss's name, or `output:NAME`. Throws RangeError. */
-export function parseLoss(text: string): NonNullable<ForeignModelOptions["loss"]> {
-  const output = /^output:(.+)$/.exec(text)?.[1];
-  if (output) return { output };
-  const known = LOSSES.find((name) => name === text);
-  if (known) return known;
-  throw new RangeError(`must be one of ${LOSSES.join(", ")}, or output:NAME, not "${text}"`);
 }
 
 /** What a task feeds: the shapes of `input` and `target`, and how many classes there are. */
@@ -229,20 +195,5 @@ function checkFit(network: TrainableModel, data: DataShape | null, length: numbe
     throw new OnnxFileError(
       `it tells ${logits.dims.at(-1)} classes apart, but the task has ${data.classes}`,
     );
-  }
-}
-
-/** What is wrong with a file, said by an option's error: in one line, without a stack. */
-export function asOptionError<T>(what: string, use: () => T): T {
-  try {
-    return use();
-  } catch (error) {
-    const known = [OnnxFileError, OperatorError, RangeError];
-    if (!known.some((kind) => error instanceof kind)) throw error;
-    const message = (error as Error).message.replace(
-      /give dims: \{ "(.+)": … \}/,
-      (_, symbol) => `give --dims ${symbol}=LENGTH`,
-    );
-    throw new OptionError(`${what}: ${message}`, { cause: error });
   }
 }

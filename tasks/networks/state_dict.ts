@@ -8,7 +8,8 @@
 import { join } from "node:path";
 import type { Variable } from "../../models/mod.ts";
 import { CheckpointError, checkpointSteps, readAverage } from "../run/checkpoint.ts";
-import { isUrl, readLocation } from "./onnx_model.ts";
+import { isUrl } from "../options/network_names.ts";
+import { readLocation } from "./onnx_model.ts";
 import { OptionError } from "../options/kinds.ts";
 import { FILES } from "../run/folder.ts";
 import { decodeSafetensors, type NamedTensor, SafetensorsError } from "./safetensors.ts";

@@ -18,9 +18,8 @@ export function duration(
     parse(text) {
       const [, amount, unit] = /^(\d+\.?\d*|\.\d+)(ms|s|min|h)$/.exec(text.trim()) ?? [];
       if (unit !== undefined && Number(amount) > 0) return Number(amount) * SECONDS[unit];
-      throw new OptionError(
-        `${about.flag} must be a time above 0 such as 500ms, 2s, 1.5min or 1h, not "${text}"`,
-      );
+      const rule = "a time above 0 such as 500ms, 2s, 1.5min or 1h";
+      throw new OptionError({ flag: about.flag, rule, value: text });
     },
   };
 }

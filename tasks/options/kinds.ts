@@ -5,10 +5,33 @@
  * @module
  */
 
+/** A value that one option cannot have, whatever the others are. */
+export interface OptionFault {
+  /** As on the command line. */
+  readonly flag: string;
+  /** What the value must be, such as `a whole number from 1`. */
+  readonly rule: string;
+  /** What it was. */
+  readonly value: unknown;
+}
+
 /** An option has a value it cannot have; the message is one line that names the option and the value. */
 export class OptionError extends Error {
   /** The name of the class. */
   override readonly name = "OptionError";
+  /** What one option cannot have; absent where options contradict each other, or a file is not to be had. */
+  readonly fault?: OptionFault;
+
+  /** Says what is wrong: in one line, or of a value that the one option cannot have. */
+  constructor(what: string | OptionFault, options?: ErrorOptions) {
+    super(typeof what === "string" ? what : describeFault(what), options);
+    if (typeof what !== "string") this.fault = what;
+  }
+}
+
+function describeFault({ flag, rule, value }: OptionFault): string {
+  const shown = typeof value === "string" ? `"${value}"` : JSON.stringify(value);
+  return `${flag} must be ${rule}, not ${shown ?? String(value)}`;
 }
 
 /** One option: everything that the command line, the library, the logs and the sweeps know of it. */
@@ -70,10 +93,8 @@ interface Range {
   below?: number;
 }
 
-const show = (value: unknown) => typeof value === "string" ? `"${value}"` : JSON.stringify(value);
-
-function refuse(flag: string, must: string, value: unknown): never {
-  throw new OptionError(`${flag} must be ${must}, not ${show(value) ?? String(value)}`);
+function refuse(flag: string, rule: string, value: unknown): never {
+  throw new OptionError({ flag, rule, value });
 }
 
 const DECIMAL = /^[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?$/i;

@@ -1,7 +1,7 @@
 /** The part of the table of options that is about networks from files, and weights. */
 
-import { isModelFile, parseDims, parseLoss } from "../networks/onnx_model.ts";
 import { GROUPS, OptionError, type OptionSpec, type Table, text } from "./kinds.ts";
+import { isModelFile, parseDims, parseLoss } from "./network_names.ts";
 import type { InputFileOptions, NetworkFile } from "./values.ts";
 
 const { WHAT } = GROUPS;
@@ -55,9 +55,10 @@ export function orFile<Name extends string>(
     try {
       return spec.check(value);
     } catch (error) {
-      if (!(error instanceof OptionError)) throw error;
-      const also = "$1, or the path or URL of an .onnx file, not ";
-      throw new OptionError(error.message.replace(/^(.*), not /, also), { cause: error });
+      if (!(error instanceof OptionError) || !error.fault) throw error;
+      const { rule } = error.fault;
+      const fault = { ...error.fault, rule: `${rule}, or the path or URL of an .onnx file` };
+      throw new OptionError(fault, { cause: error });
     }
   };
   return {

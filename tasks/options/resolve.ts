@@ -20,7 +20,8 @@ import {
 } from "../../optimizers/mod.ts";
 import { checkStep } from "../../optimizers/clipped_step.ts";
 import { checkPartition, parsePartition } from "../data/sampling/partition.ts";
-import { isModelFile } from "../networks/onnx_model.ts";
+import { asOptionError } from "./as_option_error.ts";
+import { isModelFile } from "./network_names.ts";
 import { OptionError } from "./kinds.ts";
 import { checkOptions, defaultOptions, OPTIONS, type Options } from "./table.ts";
 import { PRESETS } from "./presets.ts";
@@ -74,7 +75,7 @@ export function resolveOptions(given: Readonly<Record<string, unknown>>): Option
   if (options.syncEvery !== null) {
     checkTimed(options, explicit);
     options.interval = 1;
-    named(() => algorithmOf(options));
+    asOptionError(null, () => algorithmOf(options));
   }
   if (options.overlap) {
     const { ranks, participants } = options;
@@ -83,7 +84,7 @@ export function resolveOptions(given: Readonly<Record<string, unknown>>): Option
         `--overlap needs all ${ranks} ranks in every round, not --participants ${participants}`,
       );
     }
-    named(() => algorithmOf(options));
+    asOptionError(null, () => algorithmOf(options));
   }
   const kind = kindOf(task), files = filesOf(task);
   if (files === null && (options.data !== null || options.download)) {
@@ -120,8 +121,8 @@ export function resolveOptions(given: Readonly<Record<string, unknown>>): Option
     throw new OptionError("--averaging-trigger is for texts: images have no validation set");
   }
   tlsOf(options);
-  named(() => checkStep(stepOptions(options)));
-  named(() => {
+  asOptionError(null, () => checkStep(stepOptions(options)));
+  asOptionError(null, () => {
     const partition = parsePartition(options.partition);
     checkPartition(partition, { data: kind, ranks: options.ranks });
   });
@@ -226,17 +227,3 @@ const TOGETHER: readonly Options["algorithm"][] = ["slowmo", "diloco", "episode"
  * ranks' at every step. A preset's participants are not for them.
  */
 const ALL_RANKS: readonly Options["algorithm"][] = ["naive-parallel", "single"];
-
-/** Turns a library's RangeError, whose message names the value, into an option's. */
-function named(check: () => void): void {
-  try {
-    check();
-  } catch (error) {
-    throw asOptionError(error);
-  }
-}
-
-/** A RangeError as an option's error; any other error as it is. */
-export function asOptionError(error: unknown): unknown {
-  return error instanceof RangeError ? new OptionError(error.message, { cause: error }) : error;
-}

@@ -12,7 +12,8 @@ import { gatherFiles, keepFiles } from "../run/inputs.ts";
 import { findData, processesOf, RunFailedError } from "../launch/launch.ts";
 import { OptionError } from "../options/kinds.ts";
 import type { Options } from "../options/table.ts";
-import { asOptionError, resolveOptions } from "../options/resolve.ts";
+import { asOptionError } from "../options/as_option_error.ts";
+import { resolveOptions } from "../options/resolve.ts";
 import type { ViewKind } from "../launch/view.ts";
 import type { MeasureOptions } from "./measure.ts";
 import type { Measured } from "./measured.ts";
@@ -144,15 +145,14 @@ async function measureRanks(
     await keepFiles(directory, await gatherFiles(options));
     await Deno.writeTextFile(join(directory, "options.json"), JSON.stringify(asked));
     const { link: _, ...processes } = processesOf(options, directory);
-    const { code, failure, interrupted } = await launchProgram({
-      ...processes,
-      ...(shaped && options.link !== null ? { link: options.link } : {}),
-      program: new URL(import.meta.resolve("./rank.ts")),
-      args: [directory],
-      ...(signal ? { signal } : {}),
-    }).catch((error) => {
-      throw asOptionError(error);
-    });
+    const { code, failure, interrupted } = await asOptionError(null, () =>
+      launchProgram({
+        ...processes,
+        ...(shaped && options.link !== null ? { link: options.link } : {}),
+        program: new URL(import.meta.resolve("./rank.ts")),
+        args: [directory],
+        ...(signal ? { signal } : {}),
+      }));
     if (code !== 0) {
       const what = failure?.message ?? `the measurements were ended by ${interrupted}`;
       throw new RunFailedError(what, code, directory);

@@ -14,13 +14,8 @@ import { findModel } from "../networks/graphs.ts";
 import { decodeInitial, type InputFiles, startingFrom } from "../run/inputs.ts";
 import { imageTask } from "./image_task.ts";
 import { awdLstmModel, awdLstmOf } from "../networks/awd_lstm.ts";
-import {
-  asOptionError,
-  type DataShape,
-  IMAGES,
-  onnxFileModel,
-  windowsOf,
-} from "../networks/onnx_model.ts";
+import { type DataShape, IMAGES, onnxFileModel, windowsOf } from "../networks/onnx_model.ts";
+import { asOptionError } from "../options/as_option_error.ts";
 import type { Options } from "../options/table.ts";
 import { partOfImages, partOfText } from "../options/scale.ts";
 import { type OncePerHost, PER_RANK } from "../../runtime/once_per_host.ts";

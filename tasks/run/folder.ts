@@ -6,8 +6,8 @@
 
 import { join, resolve } from "node:path";
 import { ONNXRUNTIME_VERSION } from "../../deps.ts";
-import { modelName } from "../networks/onnx_model.ts";
 import { OptionError } from "../options/kinds.ts";
+import { modelName } from "../options/network_names.ts";
 import type { Options } from "../options/table.ts";
 import { VERSION } from "./version.ts";
 

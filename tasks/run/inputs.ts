@@ -13,13 +13,8 @@ import { generateText } from "../data/text/generated_text.ts";
 import { loadTextCorpus } from "../data/text/text_corpus.ts";
 import { findModel, weightsOf } from "../networks/graphs.ts";
 import { awdLstmModel, awdLstmOf } from "../networks/awd_lstm.ts";
-import {
-  IMAGES,
-  isModelFile,
-  onnxFileModel,
-  readModelFile,
-  windowsOf,
-} from "../networks/onnx_model.ts";
+import { IMAGES, onnxFileModel, readModelFile, windowsOf } from "../networks/onnx_model.ts";
+import { isModelFile } from "../options/network_names.ts";
 import type { Options } from "../options/table.ts";
 import { INPUT_FILE_NAMES, type RunConfig } from "./folder.ts";
 import { decodeSafetensors, encodeSafetensors } from "../networks/safetensors.ts";

@@ -113,7 +113,7 @@ export function axisOption(spec: OptionSpec<unknown>): OptionSpec<unknown> {
 
 function onOrOff(flag: string, text: string): boolean {
   if (text !== "on" && text !== "off") {
-    throw new OptionError(`${flag} must be on, off or both, not "${text}"`);
+    throw new OptionError({ flag, rule: "on, off or both", value: text });
   }
   return text === "on";
 }

@@ -1,0 +1,41 @@
+/**
+ * What the name of a network, or a text about its file, says by itself, without reading anything.
+ *
+ * @module
+ */
+
+import { type ForeignModelOptions, LOSSES } from "../../models/mod.ts";
+
+/** Whether a network's name is the path or URL of an ONNX file. */
+export function isModelFile(name: string): boolean {
+  return name.endsWith(".onnx") || isUrl(name);
+}
+
+/** Whether a location is a URL that can be fetched. */
+export const isUrl = (name: string): boolean => /^(https?|file):/.test(name);
+
+/** What a network is called in folders and tables: a file's name without what surrounds it. */
+export function modelName(name: string): string {
+  return isModelFile(name) ? /([^/\\]*?)(\.onnx)?([?#].*)?$/.exec(name)![1] || "onnx" : name;
+}
+
+/** Reads `name=n,name=n`. Throws RangeError. */
+export function parseDims(text: string): Record<string, number> {
+  return Object.fromEntries(
+    text.split(",").map((part) => {
+      const [, name, digits] = /^\s*(.+)=(\d+)\s*$/.exec(part) ?? [];
+      const length = Number(digits);
+      if (Number.isSafeInteger(length) && length > 0) return [name, length];
+      throw new RangeError(`must be NAME=LENGTH, separated by commas, not "${text}"`);
+    }),
+  );
+}
+
+/** Reads a loss's name, or `output:NAME`. Throws RangeError. */
+export function parseLoss(text: string): NonNullable<ForeignModelOptions["loss"]> {
+  const output = /^output:(.+)$/.exec(text)?.[1];
+  if (output) return { output };
+  const known = LOSSES.find((name) => name === text);
+  if (known) return known;
+  throw new RangeError(`must be one of ${LOSSES.join(", ")}, or output:NAME, not "${text}"`);
+}
