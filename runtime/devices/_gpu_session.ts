@@ -6,13 +6,14 @@
  * @module
  */
 
-import { arrayOf, Binding, type Port } from "./_binding.ts";
+import { arrayOf, type Port } from "./_binding.ts";
 import { type Place, Readback } from "./_gpu_readback.ts";
 import { createGpuTensor, GpuState, type GpuTensor } from "./_gpu_state.ts";
 import { elementCount } from "./_layout.ts";
-import { NO_PROFILE, parseProfile, portsOf, wrapSession } from "./_onnxruntime.ts";
+import { parseProfile } from "./_profile.ts";
+import { type Feeds, GuardedSession, wrapSession } from "./_session.ts";
 import { endProfile, type Ort, type OrtSession, type OrtTensor, webLock } from "./_web_engine.ts";
-import type { CompileOptions, HostTensor, NodeTime, Session, Submission } from "./device.ts";
+import type { CompileOptions, HostTensor, Submission } from "./device.ts";
 
 /** An input with a buffer of its own. */
 interface Feed extends GpuTensor {
@@ -29,17 +30,13 @@ interface Returned {
 }
 
 /** A session on a GPU. */
-export class GpuSession implements Session {
-  readonly inputs: readonly string[];
-  readonly outputs: readonly string[];
+export class GpuSession extends GuardedSession<GpuState, OrtSession> {
+  override readonly captured: boolean;
   readonly #gpu: GPUDevice;
-  readonly #binding: Binding<GpuState>;
   readonly #fed: readonly Feed[];
   readonly #returned: readonly Returned[];
   /** Undefined if nothing is returned. */
   readonly #readback: Readback | undefined;
-  #session: OrtSession | undefined;
-  #profiled: boolean;
 
   /** Compiles a model. The caller holds the engine's lock. */
   static async compile(
@@ -76,71 +73,35 @@ export class GpuSession implements Session {
     ort: Ort,
     gpu: GPUDevice,
     session: OrtSession,
-    readonly captured: boolean,
+    captured: boolean,
     options: CompileOptions,
   ) {
-    this.#gpu = gpu;
-    this.#session = session;
-    this.#profiled = options.profile ?? false;
-    const binding = new Binding(
-      portsOf(session.inputMetadata),
-      portsOf(session.outputMetadata),
+    super({
+      session,
+      lock: webLock,
       options,
-      (state): state is GpuState => state instanceof GpuState,
-    );
-    this.#binding = binding;
-    this.#returned = returnedOf(binding.returned);
-    this.#fed = binding.fed.map(({ name, type, dims }) => {
+      states: GpuState,
+      profile: options.profile ? (session) => parseProfile(endProfile(session)) : undefined,
+    });
+    this.captured = captured;
+    this.#gpu = gpu;
+    this.#returned = returnedOf(this.binding.returned);
+    this.#fed = this.binding.fed.map(({ name, type, dims }) => {
       const fixed = fixedDims(name, dims);
       return { name, ...createGpuTensor(ort, gpu, type, fixed, bytesOf(type, fixed)) };
     });
     const last = this.#returned.at(-1);
     this.#readback = last && new Readback(gpu, last.offset + padded(last.bytes));
-    this.inputs = binding.fed.map((port) => port.name);
-    this.outputs = binding.returned.map((port) => port.name);
   }
 
-  submit(feeds: Readonly<Record<string, HostTensor>>): Promise<Submission> {
-    return webLock.run(() => this.#submit(feeds));
-  }
-
-  async run(feeds: Readonly<Record<string, HostTensor>>): Promise<Record<string, HostTensor>> {
-    // The outputs are asked for before the session can be disposed of, and waited for when it is free:
-    // the queue works on meanwhile, and so may a further run.
-    const { outputs } = await webLock.run(async () => {
-      const submission = await this.#submit(feeds);
-      return { outputs: submission.outputs() };
-    });
-    return await outputs;
-  }
-
-  endProfile(): Promise<NodeTime[]> {
-    return webLock.run(() => {
-      if (this.#session === undefined || !this.#profiled) throw new Error(NO_PROFILE);
-      this.#profiled = false;
-      return parseProfile(endProfile(this.#session));
-    });
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    await webLock.run(async () => {
-      const session = this.#session;
-      this.#session = undefined;
-      if (session !== undefined && this.#profiled) endProfile(session);
-      await session?.release();
-      for (const { buffer } of this.#fed) buffer.destroy();
-      this.#readback?.close();
-    });
+  protected override release(): void {
+    for (const { buffer } of this.#fed) buffer.destroy();
+    this.#readback?.close();
   }
 
   /** Uploads, runs and has the results copied to where they can be read. */
-  async #submit(feeds: Readonly<Record<string, HostTensor>>): Promise<Submission> {
-    const session = this.#session;
-    if (session === undefined) throw new Error("cannot run a session that was disposed of");
-    const { read, updated, states } = this.#binding;
-    for (const state of states) state.assertReady("run on");
-    this.#binding.checkFeeds(feeds);
-
+  protected override async execute(session: OrtSession, feeds: Feeds): Promise<Submission> {
+    const { read, updated } = this.binding;
     const inputs: Record<string, OrtTensor> = {};
     for (const { name, buffer, tensor } of this.#fed) {
       // Takes its place in the queue: behind the runs that were submitted, which still read the buffer's

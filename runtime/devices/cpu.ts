@@ -6,27 +6,18 @@
  */
 
 import { loadOnnxRuntimeNode } from "../../deps.ts";
-import { Binding, type Bound } from "./_binding.ts";
+import type { Bound } from "./_binding.ts";
 import { Lock } from "./_lock.ts";
 import { probeChannelBlock } from "./_channel_block.ts";
-import {
-  finished,
-  NO_PROFILE,
-  portsOf,
-  profileFile,
-  readProfile,
-  toHost,
-  wrapSession,
-} from "./_onnxruntime.ts";
+import { profilePrefix, readProfile } from "./_profile.ts";
+import { HostSession, type SessionParts, wrapSession } from "./_session.ts";
 import { ArenaState, type GuardedState } from "./_state.ts";
 import type {
   CompileOptions,
   Device,
   DeviceState,
   HostTensor,
-  NodeTime,
   Session,
-  Submission,
   VariableSpec,
 } from "./device.ts";
 
@@ -84,7 +75,7 @@ class CpuDevice implements Device {
   compile(model: Uint8Array, options: CompileOptions = {}): Promise<Session> {
     return lock.run(async () => {
       this.#assertOpen();
-      const profile = options.profile ? await profileFile() : undefined;
+      const prefix = options.profile ? await profilePrefix() : undefined;
       return await wrapSession(this.kind, () =>
         this.#ort.InferenceSession.create(model, {
           executionProviders: ["cpu"],
@@ -95,15 +86,13 @@ class CpuDevice implements Device {
           enableMemPattern: false,
           graphOptimizationLevel: options.optimize === false ? "disabled" : "all",
           logSeverityLevel: 3,
-          ...(profile && { enableProfiling: true, profileFilePrefix: profile.prefix }),
+          ...(prefix && { enableProfiling: true, profileFilePrefix: prefix }),
         }), (session) => {
-        const binding = new Binding(
-          portsOf(session.inputMetadata),
-          portsOf(session.outputMetadata),
-          options,
-          (state): state is CpuState => state instanceof CpuState,
-        );
-        return new CpuSession(this.#ort, session, binding, profile);
+        const profile = prefix === undefined ? undefined : (session: OrtSession) => {
+          session.endProfiling();
+          return readProfile(prefix);
+        };
+        return new CpuSession(this.#ort, { session, lock, options, states: CpuState, profile });
       });
     });
   }
@@ -178,80 +167,33 @@ class CpuState extends ArenaState {
   }
 }
 
-class CpuSession implements Session {
-  readonly inputs: readonly string[];
-  readonly outputs: readonly string[];
-  readonly captured = false;
+class CpuSession extends HostSession<CpuState, OrtSession, OrtTensor> {
   readonly #ort: Ort;
-  readonly #binding: Binding<CpuState>;
   readonly #commits: ReadonlyMap<CpuState, string[]>;
-  #session: OrtSession | undefined;
-  #profile: { prefix: string } | undefined;
 
-  constructor(
-    ort: Ort,
-    session: OrtSession,
-    binding: Binding<CpuState>,
-    profile: { prefix: string } | undefined,
-  ) {
+  constructor(ort: Ort, parts: SessionParts<CpuState, OrtSession>) {
+    super(parts);
     this.#ort = ort;
-    this.#session = session;
-    this.#binding = binding;
-    this.#profile = profile;
-    this.inputs = binding.fed.map((port) => port.name);
-    this.outputs = binding.returned.map((port) => port.name);
-    this.#commits = groupByState(binding.updated);
+    this.#commits = groupByState(this.binding.updated);
   }
 
-  async submit(feeds: Readonly<Record<string, HostTensor>>): Promise<Submission> {
-    return finished(await this.run(feeds));
+  protected override tensor({ type, data, dims }: HostTensor): OrtTensor {
+    return new this.#ort.Tensor(type, data as Float32Array, dims) as OrtTensor;
   }
 
-  run(feeds: Readonly<Record<string, HostTensor>>): Promise<Record<string, HostTensor>> {
-    return lock.run(async () => {
-      const session = this.#session;
-      if (session === undefined) throw new Error("cannot run a session that was disposed of");
-      const { fed, read, updated, returned, states } = this.#binding;
-      for (const state of states) state.assertReady("run on");
-      this.#binding.checkFeeds(feeds);
-
-      const inputs: Record<string, OrtTensor> = {};
-      for (const { name } of fed) {
-        const { type, data, dims } = feeds[name];
-        inputs[name] = new this.#ort.Tensor(type, data as Float32Array, dims) as OrtTensor;
-      }
-      for (const { port, state, variable } of read) inputs[port] = state.tensor(variable);
-      const outputs: Record<string, OrtTensor | null> = {};
-      for (const { port, state, variable } of updated) {
-        outputs[port] = state.spareTensor(variable);
-      }
-      for (const { name } of returned) outputs[name] = null;
-
-      const results = await session.run(inputs, outputs);
-      for (const [state, names] of this.#commits) state.commit(names);
-      return Object.fromEntries(returned.map(({ name }) => [name, toHost(results[name])]));
-    });
+  protected override variable(state: CpuState, name: string): OrtTensor {
+    return state.tensor(name);
   }
 
-  endProfile(): Promise<NodeTime[]> {
-    return lock.run(async () => {
-      if (this.#session === undefined || this.#profile === undefined) {
-        throw new Error(NO_PROFILE);
-      }
-      const { prefix } = this.#profile;
-      this.#profile = undefined;
-      this.#session.endProfiling();
-      return await readProfile(prefix);
-    });
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    await lock.run(async () => {
-      const session = this.#session;
-      this.#session = undefined;
-      await session?.release();
-      if (this.#profile !== undefined) await readProfile(this.#profile.prefix);
-    });
+  protected override async compute(session: OrtSession, inputs: Record<string, OrtTensor>) {
+    const outputs: Record<string, OrtTensor | null> = {};
+    for (const { port, state, variable } of this.binding.updated) {
+      outputs[port] = state.spareTensor(variable);
+    }
+    for (const { name } of this.binding.returned) outputs[name] = null;
+    const results = await session.run(inputs, outputs);
+    for (const [state, names] of this.#commits) state.commit(names);
+    return results;
   }
 }
 

@@ -6,15 +6,8 @@
  * @module
  */
 
-import { Binding } from "./_binding.ts";
-import {
-  finished,
-  NO_PROFILE,
-  parseProfile,
-  portsOf,
-  toHost,
-  wrapSession,
-} from "./_onnxruntime.ts";
+import { parseProfile } from "./_profile.ts";
+import { HostSession, type SessionParts, wrapSession } from "./_session.ts";
 import { ArenaState } from "./_state.ts";
 import {
   endProfile,
@@ -22,6 +15,7 @@ import {
   loadWebEngine,
   type Ort,
   type OrtSession,
+  type OrtTensor,
   webLock,
 } from "./_web_engine.ts";
 import type {
@@ -29,9 +23,7 @@ import type {
   Device,
   DeviceState,
   HostTensor,
-  NodeTime,
   Session,
-  Submission,
   VariableSpec,
 } from "./device.ts";
 
@@ -73,15 +65,14 @@ class WasmDevice implements Device {
           graphOptimizationLevel: options.optimize === false ? "disabled" : "all",
           logSeverityLevel: 3,
           enableProfiling: options.profile ?? false,
-        }), (session) => {
-        const binding = new Binding(
-          portsOf(session.inputMetadata),
-          portsOf(session.outputMetadata),
+        }), (session) =>
+        new WasmSession(this.#ort, {
+          session,
+          lock: webLock,
           options,
-          (state): state is WasmState => state instanceof WasmState,
-        );
-        return new WasmSession(this.#ort, session, binding, options.profile ?? false);
-      });
+          states: WasmState,
+          profile: options.profile ? (session) => parseProfile(endProfile(session)) : undefined,
+        }));
     });
   }
 
@@ -97,67 +88,27 @@ class WasmDevice implements Device {
 
 class WasmState extends ArenaState {}
 
-class WasmSession implements Session {
-  readonly inputs: readonly string[];
-  readonly outputs: readonly string[];
-  readonly captured = false;
+class WasmSession extends HostSession<WasmState, OrtSession, OrtTensor> {
   readonly #ort: Ort;
-  readonly #binding: Binding<WasmState>;
-  #session: OrtSession | undefined;
-  #profiled: boolean;
 
-  constructor(ort: Ort, session: OrtSession, binding: Binding<WasmState>, profiled: boolean) {
-    this.#profiled = profiled;
+  constructor(ort: Ort, parts: SessionParts<WasmState, OrtSession>) {
+    super(parts);
     this.#ort = ort;
-    this.#session = session;
-    this.#binding = binding;
-    this.inputs = binding.fed.map((port) => port.name);
-    this.outputs = binding.returned.map((port) => port.name);
   }
 
-  async submit(feeds: Readonly<Record<string, HostTensor>>): Promise<Submission> {
-    return finished(await this.run(feeds));
+  protected override tensor({ type, data, dims }: HostTensor): OrtTensor {
+    return new this.#ort.Tensor(type as "float32", data as Float32Array, dims);
   }
 
-  run(feeds: Readonly<Record<string, HostTensor>>): Promise<Record<string, HostTensor>> {
-    return webLock.run(async () => {
-      const session = this.#session;
-      if (session === undefined) throw new Error("cannot run a session that was disposed of");
-      const { fed, read, updated, returned, states } = this.#binding;
-      for (const state of states) state.assertReady("run on");
-      this.#binding.checkFeeds(feeds);
-
-      const tensor = (type: string, data: unknown, dims: readonly number[]) =>
-        new this.#ort.Tensor(type as "float32", data as Float32Array, dims);
-      const inputs: Record<string, ReturnType<typeof tensor>> = {};
-      for (const { name } of fed) {
-        inputs[name] = tensor(feeds[name].type, feeds[name].data, feeds[name].dims);
-      }
-      for (const { port, state, variable } of read) {
-        inputs[port] = tensor("float32", state.view(variable), state.dims(variable));
-      }
-      const results = await session.run(inputs);
-      for (const { port, state, variable } of updated) {
-        state.view(variable).set(results[port].data as Float32Array);
-      }
-      return Object.fromEntries(returned.map(({ name }) => [name, toHost(results[name])]));
-    });
+  protected override variable(state: WasmState, name: string): OrtTensor {
+    return new this.#ort.Tensor("float32", state.view(name), state.dims(name));
   }
 
-  endProfile(): Promise<NodeTime[]> {
-    return webLock.run(() => {
-      if (this.#session === undefined || !this.#profiled) throw new Error(NO_PROFILE);
-      this.#profiled = false;
-      return parseProfile(endProfile(this.#session));
-    });
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    await webLock.run(async () => {
-      const session = this.#session;
-      this.#session = undefined;
-      if (session !== undefined && this.#profiled) endProfile(session);
-      await session?.release();
-    });
+  protected override async compute(session: OrtSession, inputs: Record<string, OrtTensor>) {
+    const results = await session.run(inputs);
+    for (const { port, state, variable } of this.binding.updated) {
+      state.view(variable).set(results[port].data as Float32Array);
+    }
+    return results;
   }
 }

@@ -1,0 +1,58 @@
+/**
+ * Profiles as onnxruntime writes them, native and web.
+ *
+ * @module
+ */
+
+import type { NodeTime } from "./device.ts";
+
+/** What a file is to begin with that an engine writes its profile to, in a folder of its own. */
+export async function profilePrefix(): Promise<string> {
+  return `${await Deno.makeTempDir({ prefix: "celgc-profile-" })}/run`;
+}
+
+/** Reads a profile written under `prefix` and removes it. */
+export async function readProfile(prefix: string): Promise<NodeTime[]> {
+  const folder = prefix.slice(0, prefix.lastIndexOf("/"));
+  try {
+    for await (const entry of Deno.readDir(folder)) {
+      return parseProfile(await Deno.readTextFile(`${folder}/${entry.name}`));
+    }
+    throw new Error(`the engine wrote no profile to ${folder}`);
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
+}
+
+/** An event in onnxruntime's profile, a list of Chrome trace events; durations in µs. */
+interface TraceEvent {
+  readonly cat?: string;
+  readonly name?: string;
+  readonly dur?: number;
+  readonly args?: { readonly op_name?: string; readonly provider?: string };
+}
+
+const WEBGPU = "WebGpuExecutionProvider";
+const KERNEL = "_kernel_time";
+
+/**
+ * The kernel times in onnxruntime's profile. What its WebGPU provider notes for a node is how long the
+ * host took to ask for it; the GPU's own times stand apart, named by node, operator and program.
+ */
+export function parseProfile(text: string): NodeTime[] {
+  const times: NodeTime[] = [];
+  const events = JSON.parse(text) as TraceEvent[];
+  const onGpu = events.some(({ cat }) => cat === "Api");
+  for (const { cat, name = "", dur = 0, args = {} } of events) {
+    const milliseconds = dur / 1000;
+    if (cat === "Api") {
+      const [node, operator = ""] = name.split("&");
+      times.push({ node, operator, provider: WEBGPU, milliseconds });
+    } else if (cat === "Node" && name.endsWith(KERNEL)) {
+      const { op_name: operator = "", provider = "" } = args;
+      if (onGpu && provider === WEBGPU) continue;
+      times.push({ node: name.slice(0, -KERNEL.length), operator, provider, milliseconds });
+    }
+  }
+  return times;
+}
