@@ -19,8 +19,37 @@ export const loadCommander = () => import("npm:commander@15.1.0");
  * is asked for.
  */
 // deno-lint-ignore no-explicit-any -- the callers say what they import
-const fetchPackage = (specifier: string, options?: ImportCallOptions): Promise<any> =>
-  import(specifier, options);
+async function fetchPackage(specifier: string, options?: ImportCallOptions): Promise<any> {
+  try {
+    return await import(specifierHere(specifier), options);
+  } catch (error) {
+    throw packageError(specifier, error);
+  }
+}
+
+/** Where a package's module lies on this machine, once it has been fetched. */
+function resolvePackage(specifier: string): string {
+  try {
+    return import.meta.resolve(specifierHere(specifier));
+  } catch (error) {
+    throw packageError(specifier, error);
+  }
+}
+
+/** Whether celgc lies in a project's `node_modules`, from where only what is installed there is found. */
+const IS_INSTALLED = import.meta.url.includes("/node_modules/");
+
+/** What an `npm:` specifier is called from here. */
+function specifierHere(specifier: string): string {
+  return IS_INSTALLED ? specifier.replace(/^npm:(.[^/@]*(?:\/[^/@]+)?)@[^/]+/, "$1") : specifier;
+}
+
+/** Says of a package that is not installed how to install it. */
+function packageError(specifier: string, cause: unknown): unknown {
+  if (!IS_INSTALLED) return cause;
+  const name = specifier.slice("npm:".length).replace(/(.@[^/]+).*/, "$1");
+  return new Error(`cannot load ${name}: install it beside celgc, npm install ${name}`, { cause });
+}
 
 /** Version of onnxruntime, native and web. */
 export const ONNXRUNTIME_VERSION = "1.30.0";
@@ -70,10 +99,10 @@ export const fetchOnnxRuntimeNode = (): Promise<unknown> =>
   fetchPackage(`${ONNXRUNTIME_NODE}/package.json`, { with: { type: "json" } });
 
 /** Where the native engine lies on this machine, once it has been fetched. */
-export const onnxRuntimeNodeUrl = () => import.meta.resolve(ONNXRUNTIME_NODE);
+export const onnxRuntimeNodeUrl = () => resolvePackage(ONNXRUNTIME_NODE);
 
 /** Where the web engine lies on this machine, once it has been fetched. */
-export const onnxRuntimeWebUrl = () => import.meta.resolve(ONNXRUNTIME_WEB);
+export const onnxRuntimeWebUrl = () => resolvePackage(ONNXRUNTIME_WEB);
 
 /** Progress bars for terminals. */
 export const loadProgressBars = () =>
@@ -100,7 +129,7 @@ export const loadCsv = () => import("npm:csv-stringify@6.9.0/sync");
 /** Where a file of a package lies on this machine; fetches the package if it is not cached. */
 async function fetchFile(packageName: string, path: string): Promise<URL> {
   await fetchPackage(`${packageName}/package.json`, { with: { type: "json" } });
-  return new URL(import.meta.resolve(`${packageName}/${path}`));
+  return new URL(resolvePackage(`${packageName}/${path}`));
 }
 
 const ECHARTS = "npm:echarts@6.1.0";
@@ -116,7 +145,7 @@ export const chartBundleUrl = () => fetchFile(ECHARTS, "dist/echarts.common.min.
 /** From SVG to PNG without a browser (resvg, as WebAssembly), and where its WebAssembly lies. */
 export const loadImageRenderer = async () => {
   const module: typeof import("npm:@resvg/resvg-wasm@2.6.2") = await fetchPackage(RESVG);
-  return { ...module, wasm: new URL(import.meta.resolve(`${RESVG}/index_bg.wasm`)) };
+  return { ...module, wasm: new URL(resolvePackage(`${RESVG}/index_bg.wasm`)) };
 };
 
 /** Font files for images: what a machine has installed must not decide what they look like. */

@@ -20,6 +20,7 @@ import { credentials } from "../security/handshake.ts";
 import { checkOptions, type LaunchOutcome, type LaunchProgramOptions } from "./options.ts";
 import { socketPath } from "../bootstrap/mesh.ts";
 import { rankFlags } from "./permissions.ts";
+import type {} from "./preload.ts"; // run by path alone; so that a packer sees it
 import {
   DEFAULT_TIMEOUT_SECONDS,
   defaultJoinSeconds,

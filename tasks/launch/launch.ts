@@ -22,6 +22,7 @@ import { OptionError } from "../options/kinds.ts";
 import { modelName } from "../options/network_names.ts";
 import type { Options } from "../options/table.ts";
 import { resolveOptions, tlsOf } from "../options/resolve.ts";
+import type { RankArguments } from "../training/rank_program.ts";
 import { RankLines } from "./rank_lines.ts";
 import { findRun, rewind } from "../run/resume.ts";
 import {
@@ -143,6 +144,10 @@ async function checkLaunch(options: Options): Promise<void> {
   );
 }
 
+function rankArguments(directory: string, from: number | null): RankArguments {
+  return from === null ? [directory] : [directory, String(from)];
+}
+
 /** Runs the trainer on all ranks, from the checkpoint of a step if it is not null. */
 async function runRanks(
   options: Options,
@@ -155,7 +160,7 @@ async function runRanks(
     launchProgram({
       ...processesOf(options, directory),
       program: TRAINER,
-      args: from === null ? [directory] : [directory, String(from)],
+      args: rankArguments(directory, from),
       logDir: directory,
       onOutput: (rank, line) => lines.take(rank, line),
       ...(signal ? { signal } : {}),

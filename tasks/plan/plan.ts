@@ -19,6 +19,7 @@ import type { MeasureOptions } from "./measure.ts";
 import type { Measured } from "./measured.ts";
 import { plannedAlgorithm } from "./planned.ts";
 import { predict, type Prediction } from "./predict.ts";
+import type { PlanArguments } from "./rank.ts";
 
 /** What is to be planned: any option of `launch` by its name in code. */
 export interface PlanOptions extends Partial<Options> {
@@ -60,6 +61,9 @@ export interface RunPlan {
 }
 
 const INTERVALS = [1, 2, 4, 8, 16, 32];
+
+/** The program of the ranks that measure. */
+const PLAN_PROGRAM = new URL(import.meta.resolve("./rank.ts"));
 
 /**
  * Measures a few steps of the actual graph, with the ranks sharing this machine, and their network, and
@@ -149,8 +153,8 @@ async function measureRanks(
       launchProgram({
         ...processes,
         ...(shaped && options.link !== null ? { link: options.link } : {}),
-        program: new URL(import.meta.resolve("./rank.ts")),
-        args: [directory],
+        program: PLAN_PROGRAM,
+        args: [directory] satisfies PlanArguments,
         ...(signal ? { signal } : {}),
       }));
     if (code !== 0) {

@@ -11,10 +11,13 @@ import { DataError } from "../data/data_error.ts";
 import { OptionError } from "../options/kinds.ts";
 import { measure, type MeasureOptions } from "./measure.ts";
 
+/** What every rank of the planner gets on its command line. */
+export type PlanArguments = [directory: string];
+
 if (import.meta.main) {
   try {
     await using comm = await init();
-    const [directory] = Deno.args;
+    const [directory] = Deno.args as PlanArguments;
     const options: MeasureOptions = JSON.parse(
       await Deno.readTextFile(join(directory, "options.json")),
     );

@@ -1,6 +1,2 @@
-/** The project's version, as `deno.json` has it. */
-
-import config from "../../deno.json" with { type: "json" };
-
-/** Semantic version of this release. */
-export const VERSION: string = config.version;
+/** Semantic version of this release; that of `deno.json`, which a package for npm does not hold. */
+export const VERSION: string = "0.1.0";

@@ -16,6 +16,9 @@ import { readConfig } from "../run/folder.ts";
 import { train } from "./train.ts";
 import { TrainingError } from "./training_error.ts";
 
+/** What every rank of a run gets on its command line: the run's folder, and a checkpoint's step. */
+export type RankArguments = [directory: string, ...step: string[]];
+
 /** Gives rank 0's options to all ranks. Collective. */
 async function share(comm: Communicator, options: Options | null): Promise<Options> {
   const text = new TextEncoder().encode(JSON.stringify(options));
@@ -29,7 +32,7 @@ async function share(comm: Communicator, options: Options | null): Promise<Optio
 if (import.meta.main) {
   try {
     await using comm = await init();
-    const [directory, step] = Deno.args;
+    const [directory, step] = Deno.args as RankArguments;
     const from = step === undefined ? null : Number(step);
     const config = comm.rank === 0 ? await readConfig(directory) : null;
     const options = await share(comm, config && config.options);
