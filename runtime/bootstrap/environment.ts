@@ -1,10 +1,9 @@
 /**
- * A rank's place in its job, as the environment tells it: the launcher's variables, or, if they are not
- * there, those of whoever else has started this process (`scheduler.ts`).
+ * What a process knows of itself as a rank, as the environment tells it: the variables of our launcher,
+ * or, if they are not there, those of another one (`foreign_launchers.ts`).
  *
  *     CELGC_RANK         0 ≤ rank < size
  *     CELGC_SIZE         number of ranks
- *     CELGC_LOCAL_RANK   place among the ranks of this host
  *     CELGC_JOB          name of the job
  *     CELGC_RENDEZVOUS   host:port
  *     CELGC_TIMEOUT      seconds without a sign of life; 60 if not set
@@ -39,13 +38,12 @@ import {
   readForeignLauncher,
 } from "./foreign_launchers.ts";
 
-/** A rank's place. */
+/** A rank, and how it finds the others. */
 export interface ProcessInfo {
   readonly rank: number;
   readonly size: number;
-  readonly localRank: number;
   readonly job: string;
-  /** Who started this rank, if it was not our launcher. Then rank 0 holds the rendezvous. */
+  /** The launcher, if it was not ours: then rank 0 serves the rendezvous. Null for ours. */
   readonly launcher: ForeignLauncher | null;
   /** Null if it is to be found by the file below. */
   readonly rendezvous: { readonly hostname: string; readonly port: number } | null;
@@ -94,19 +92,19 @@ export function environmentIsHidden(): boolean {
 }
 
 /**
- * Finds this rank's place.
+ * Finds out which rank this process is.
  *
  * @returns null if nobody has launched this process as a rank
  * @throws RendezvousError if the environment is incomplete or contradicts itself
  */
 export function readEnvironment(environment: Environment): ProcessInfo | null {
   return environment("CELGC_RANK") === undefined
-    ? fromOwnVariables(environment)
-    : fromForeignLauncher(environment);
+    ? fromForeignLauncher(environment)
+    : fromOwnLauncher(environment);
 }
 
-/** The place that our launcher has given. */
-function fromForeignLauncher(environment: Environment): ProcessInfo {
+/** As our launcher says. */
+function fromOwnLauncher(environment: Environment): ProcessInfo {
   const need = (name: string): string => {
     const value = environment(name);
     if (value === undefined) {
@@ -116,11 +114,9 @@ function fromForeignLauncher(environment: Environment): ProcessInfo {
   };
   const size = integer("CELGC_SIZE", need("CELGC_SIZE"), 1, 65536);
   const rank = integer("CELGC_RANK", need("CELGC_RANK"), 0, size - 1);
-  const localRank = environment("CELGC_LOCAL_RANK") ?? String(rank);
   return {
     rank,
     size,
-    localRank: integer("CELGC_LOCAL_RANK", localRank, 0, size - 1),
     job: checkJob(need("CELGC_JOB")),
     launcher: null,
     rendezvous: readAddress(need("CELGC_RENDEZVOUS")),
@@ -131,11 +127,11 @@ function fromForeignLauncher(environment: Environment): ProcessInfo {
   };
 }
 
-/** The place that somebody else has given, who knows nothing of a rendezvous; null without one. */
-function fromOwnVariables(environment: Environment): ProcessInfo | null {
+/** As another launcher says, which knows nothing of a rendezvous; null without one. */
+function fromForeignLauncher(environment: Environment): ProcessInfo | null {
   const found = readForeignLauncher(environment);
   if (found === null || found.size === 1) return null;
-  const { launcher, rank, size, localRank } = found, words = describeLauncher(launcher);
+  const { launcher, rank, size } = found, words = describeLauncher(launcher);
   const rest = readCommonVariables(environment), given = environment("CELGC_RENDEZVOUS");
   const address = given !== undefined
     ? readAddress(given)
@@ -158,11 +154,10 @@ function fromOwnVariables(environment: Environment): ProcessInfo | null {
         "rank 0 and CELGC_SECRET_FILE",
     );
   }
-  const job = environment("CELGC_JOB") ?? found.job ?? ownName(launcher, shared, address !== null);
+  const job = environment("CELGC_JOB") ?? found.job ?? nameJob(launcher, shared, address !== null);
   return {
     rank,
     size,
-    localRank: localRank ?? rank,
     job: checkJob(job),
     launcher,
     rendezvous: address,
@@ -176,7 +171,7 @@ function fromOwnVariables(environment: Environment): ProcessInfo | null {
 }
 
 /** The name of a job that nobody has named, the same on all of its ranks. */
-function ownName(
+function nameJob(
   launcher: ForeignLauncher,
   shared: string | undefined,
   addressed: boolean,

@@ -1,5 +1,5 @@
 /**
- * The place of a rank that was started by something else than this project's launcher, as the
+ * Which rank a process is that something else than this project's launcher has started, as the
  * environment tells it: torchrun, Slurm's srun, Open MPI's mpirun, launchers that speak PMI (MPICH,
  * Intel MPI), Kubernetes' Indexed Jobs.
  *
@@ -14,15 +14,14 @@ export type Environment = (name: string) => string | undefined;
 /** Those whose variables are understood, in the order in which they are looked for. */
 export const FOREIGN_LAUNCHERS = ["torchrun", "slurm", "openmpi", "pmi", "kubernetes"] as const;
 
-/** Who started a rank. */
+/** A launcher that is not ours. */
 export type ForeignLauncher = typeof FOREIGN_LAUNCHERS[number];
 
-/** A rank's place, as who started it says. */
+/** A rank, as the variables of its launcher say. */
 export interface LauncherEnvironment {
   readonly launcher: ForeignLauncher;
   readonly rank: number;
   readonly size: number;
-  readonly localRank: number | null;
   /** Whether all ranks run on this host; null if nobody says so. */
   readonly near: boolean | null;
   /** Tells this job from others; null if nobody has named it. */
@@ -36,7 +35,6 @@ interface Variables {
   readonly words: string;
   readonly rank: string;
   readonly size: string;
-  readonly localRank?: string;
   /** Ranks on this host. */
   readonly localSize?: string;
   /** Number of hosts. */
@@ -50,7 +48,6 @@ const VARIABLES: Record<ForeignLauncher, Variables> = {
     words: "torchrun's variables",
     rank: "RANK",
     size: "WORLD_SIZE",
-    localRank: "LOCAL_RANK",
     localSize: "LOCAL_WORLD_SIZE",
     job: ["TORCHELASTIC_RUN_ID", "TORCHELASTIC_RESTART_COUNT", "MASTER_PORT"],
   },
@@ -58,7 +55,6 @@ const VARIABLES: Record<ForeignLauncher, Variables> = {
     words: "Slurm's variables",
     rank: "SLURM_PROCID",
     size: "SLURM_NTASKS",
-    localRank: "SLURM_LOCALID",
     hosts: "SLURM_NNODES",
     job: ["SLURM_JOB_ID", "SLURM_STEP_ID"],
   },
@@ -66,7 +62,6 @@ const VARIABLES: Record<ForeignLauncher, Variables> = {
     words: "Open MPI's variables",
     rank: "OMPI_COMM_WORLD_RANK",
     size: "OMPI_COMM_WORLD_SIZE",
-    localRank: "OMPI_COMM_WORLD_LOCAL_RANK",
     localSize: "OMPI_COMM_WORLD_LOCAL_SIZE",
     job: ["PMIX_NAMESPACE"],
   },
@@ -74,7 +69,6 @@ const VARIABLES: Record<ForeignLauncher, Variables> = {
     words: "PMI's variables",
     rank: "PMI_RANK",
     size: "PMI_SIZE",
-    localRank: "MPI_LOCALRANKID",
     localSize: "MPI_LOCALNRANKS",
     job: ["PMI_JOBID"],
   },
@@ -91,11 +85,11 @@ export const RANK_VARIABLES: readonly string[] = FOREIGN_LAUNCHERS.map((launcher
   VARIABLES[launcher].rank
 );
 
-/** Who started this rank, in words. */
+/** A launcher's variables, in words. */
 export const describeLauncher = (launcher: ForeignLauncher): string => VARIABLES[launcher].words;
 
 /**
- * Finds the place of a rank in the variables of whoever started it.
+ * Finds a rank in the variables of whichever launcher has started it.
  *
  * @returns null if nobody has
  * @throws RendezvousError if two of them disagree, or one of them is incomplete
@@ -122,7 +116,7 @@ export function readForeignLauncher(environment: Environment): LauncherEnvironme
       `${VARIABLES[launcher].words} say rank ${rank} of ${size}`
     );
     throw new RendezvousError(
-      `cannot find this rank's place: ${one}, ${two}; set CELGC_PLACE=${first.launcher} or ` +
+      `cannot tell which rank this is: ${one}, ${two}; set CELGC_PLACE=${first.launcher} or ` +
         `CELGC_PLACE=${other.launcher} to say which to believe`,
     );
   }
@@ -141,7 +135,7 @@ function read(
   for (const [name, value] of [[names.rank, rank], [names.size, size]]) {
     if (value !== undefined) continue;
     throw new RendezvousError(
-      `cannot find this rank's place in ${names.words}: ${name} is not set, and is needed with ` +
+      `cannot tell which rank this is from ${names.words}: ${name} is not set, and is needed with ` +
         `${
           name === names.rank ? names.size : names.rank
         }; CELGC_PLACE=none makes a job of one rank`,
@@ -158,7 +152,6 @@ function read(
     launcher,
     rank: integer(names.rank, rank!, 0, ranks - 1),
     size: ranks,
-    localRank: optional(names.localRank),
     near: hosts !== null ? hosts === 1 : localSize !== null ? localSize === ranks : null,
     job: job.length === 0
       ? null

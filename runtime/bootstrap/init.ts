@@ -12,7 +12,7 @@ import { describeLauncher } from "./foreign_launchers.ts";
 import { SingleTransport } from "../transport/single_transport.ts";
 import type { Transport } from "../transport/transport.ts";
 
-// Two copies of the runtime, under two URLs, would be two ranks in one place.
+// Two copies of the runtime, under two URLs, would be two ranks in one process.
 const JOINED = Symbol.for("celgc.joined");
 
 /**
@@ -43,8 +43,8 @@ export async function init(): Promise<Communicator> {
     );
   }
   shared[JOINED] = true;
-  const place = readEnvironment(processEnvironment);
-  if (place === null) {
+  const info = readEnvironment(processEnvironment);
+  if (info === null) {
     if (environmentIsHidden()) {
       console.error(
         "celgc: a job of one rank: this process may not read its environment, by which it would find " +
@@ -53,11 +53,11 @@ export async function init(): Promise<Communicator> {
     }
     return new Communicator(new SingleTransport("localhost"));
   }
-  const { launcher, rank, size } = place;
+  const { launcher, rank, size } = info;
   if (launcher !== null && rank === 0) {
     console.error(`celgc: rank 0 of ${size}, from ${describeLauncher(launcher)}`);
   }
-  const transport = await joinJob(place);
+  const transport = await joinJob(info);
   const communicator = new Communicator(transport);
   watchProgram(transport, communicator);
   return communicator;

@@ -1,10 +1,10 @@
 /**
- * From a rank's place to a transport: rendezvous, table, mesh.
+ * From what a rank knows of itself to a transport: rendezvous, table, mesh.
  *
  * @module
  */
 
-import { secretLine } from "./stdin.ts";
+import { endOrphan, secretLine } from "./stdin.ts";
 import { RendezvousError } from "../base/errors.ts";
 import { type Credentials, credentials } from "../security/handshake.ts";
 import { isLoopback, listenAt, type TlsMaterial } from "../security/endpoint.ts";
@@ -31,10 +31,10 @@ const MESH_MS = 10_000;
  * @throws RendezvousError if the secret is missing, or not all ranks join in time
  * @throws HandshakeError if this rank's secret is not the job's
  */
-export async function joinJob(place: ProcessInfo): Promise<MeshTransport> {
+export async function joinJob(info: ProcessInfo): Promise<MeshTransport> {
   const abandon: (() => void)[] = [];
   try {
-    return await join(place, (close) => abandon.push(close));
+    return await join(info, (close) => abandon.push(close));
   } catch (error) {
     for (const close of abandon.reverse()) close();
     throw error;
@@ -43,55 +43,55 @@ export async function joinJob(place: ProcessInfo): Promise<MeshTransport> {
 
 /** As {@linkcode joinJob}; `opened` takes what closes again what has been opened. */
 async function join(
-  place: ProcessInfo,
+  info: ProcessInfo,
   opened: (close: () => void) => void,
 ): Promise<MeshTransport> {
-  const { rank, size, timeoutMs, transport, sockets, link } = place;
-  const tls = place.tls === null ? undefined : await readTls(place.tls);
-  const deadline = performance.now() + place.joinMs;
-  const { control, job, hostname } = place.rendezvousFile !== null && rank !== 0
-    ? await followRendezvousFile(place, tls, deadline)
+  const { rank, size, timeoutMs, transport, sockets, link } = info;
+  const tls = info.tls === null ? undefined : await readTls(info.tls);
+  const deadline = performance.now() + info.joinMs;
+  const { client, job, hostname } = info.rendezvousFile !== null && rank !== 0
+    ? await followRendezvousFile(info, tls, deadline)
     : await connect(
-      place,
-      place.launcher === null || rank !== 0
-        ? { address: place.rendezvous!, secret: await readSecret(place) }
-        : await holdRendezvous(place, tls, deadline, opened),
+      info,
+      info.launcher === null || rank !== 0
+        ? { address: info.rendezvous!, secret: await readSecret(info) }
+        : await serveRendezvous(info, tls, deadline, opened),
       tls,
       deadline,
     );
-  opened(() => control.close());
-  if (place.launcher !== null && !place.near) {
-    const variable = place.rendezvous === null ? "CELGC_ADDRESS" : "CELGC_RENDEZVOUS";
-    checkReachable(hostname, control.localHostname, variable);
+  opened(() => client.close());
+  if (info.launcher !== null && !info.near) {
+    const variable = info.rendezvous === null ? "CELGC_ADDRESS" : "CELGC_RENDEZVOUS";
+    checkReachable(hostname, client.localHostname, variable);
   }
-  const doors = openListeners(rank, control.localHostname, transport, sockets, tls);
+  const listeners = openListeners(rank, client.localHostname, transport, sockets, tls);
   opened(() => {
-    for (const listener of doors.listeners) close(listener);
+    for (const listener of listeners.listeners) close(listener);
   });
-  const host = place.host ?? control.localHostname;
+  const host = info.host ?? client.localHostname;
   // The rendezvous has been there for some time already, so it is the first to give up.
-  const table = await control.join(host, doors.endpoints, performance.now() + place.joinMs);
+  const table = await client.join(host, listeners.endpoints, performance.now() + info.joinMs);
   const connections = await buildMesh({
     rank,
     job,
     table,
-    doors,
+    listeners,
     tls,
     deadline: Math.max(deadline, performance.now() + MESH_MS),
   });
   const hosts = table.map(({ host }) => host);
-  // Whoever asks for sockets of one kind gets them, and no memory in their place.
-  const exclusive = transport !== "auto";
   return new MeshTransport({
     rank,
     size,
     hosts,
     connections,
-    control,
+    control: client,
     timeoutMs,
     link,
-    exclusive,
-    launched: place.launcher === null,
+    // Whoever asks for sockets of one kind gets them, and no memory instead.
+    wireOnly: transport !== "auto",
+    // Our launcher's end is that of its ranks; a rendezvous in another rank may end before this one.
+    onControlLost: info.launcher === null ? endOrphan : undefined,
   });
 }
 
@@ -118,22 +118,22 @@ export function checkReachable(
 }
 
 /** Where the rendezvous is, and the job's secret. */
-interface Found {
+interface RendezvousAddress {
   readonly address: { readonly hostname: string; readonly port: number };
   readonly secret: Uint8Array;
 }
 
-/** At rank 0, without a launcher: begins to serve the rendezvous, and lets the others know where. */
-async function holdRendezvous(
-  place: ProcessInfo,
+/** At rank 0, without our launcher: begins to serve the rendezvous, and lets the others know where. */
+async function serveRendezvous(
+  info: ProcessInfo,
   tls: TlsMaterial | undefined,
   deadline: number,
   opened: (close: () => void) => void,
-): Promise<Found> {
-  const { near, rendezvous, rendezvousFile, size } = place;
-  const secret = place.secretFile === null
+): Promise<RendezvousAddress> {
+  const { near, rendezvous, rendezvousFile, size } = info;
+  const secret = info.secretFile === null
     ? crypto.getRandomValues(new Uint8Array(32))
-    : await readSecret(place);
+    : await readSecret(info);
   const here = near && (rendezvous === null || isLoopback(rendezvous.hostname));
   const hostname = here ? rendezvous?.hostname ?? "127.0.0.1" : "0.0.0.0";
   const listener = listenAt({ kind: "tcp", hostname, port: rendezvous?.port ?? 0 }, tls);
@@ -141,14 +141,14 @@ async function holdRendezvous(
   let remove = () => {};
   const server = new RendezvousServer({
     listener,
-    job: await credentials(place.job, secret),
+    job: await credentials(info.job, secret),
     size,
     alone: true,
     deadline,
     events: { complete: () => remove() },
   });
   opened(() => server.close());
-  const known = rendezvous?.hostname ?? (near ? hostname : place.address ?? Deno.hostname());
+  const known = rendezvous?.hostname ?? (near ? hostname : info.address ?? Deno.hostname());
   const address = { hostname: known, port };
   if (rendezvousFile !== null) {
     remove = await writeRendezvousFile(rendezvousFile, { ...address, secret: encodeHex(secret) });
@@ -162,15 +162,15 @@ async function holdRendezvous(
  * until rank 0 of this one takes it away.
  */
 async function followRendezvousFile(
-  place: ProcessInfo,
+  info: ProcessInfo,
   tls: TlsMaterial | undefined,
   deadline: number,
-): Promise<Connected> {
+): Promise<RendezvousConnection> {
   for (;; await new Promise((resolve) => setTimeout(resolve, RETRY_MS))) {
-    const note: RendezvousRecord = await readRendezvousFile(place.rendezvousFile!, deadline);
-    const found = { address: note, secret: decodeHex(note.secret) };
+    const record: RendezvousRecord = await readRendezvousFile(info.rendezvousFile!, deadline);
+    const found = { address: record, secret: decodeHex(record.secret) };
     try {
-      return await connect(place, found, tls, deadline, true);
+      return await connect(info, found, tls, deadline, true);
     } catch (error) {
       if (performance.now() >= deadline) throw error;
     }
@@ -178,22 +178,22 @@ async function followRendezvousFile(
 }
 
 /** A rank's connection to the rendezvous, and what proved it. */
-interface Connected {
-  readonly control: RendezvousClient;
+interface RendezvousConnection {
+  readonly client: RendezvousClient;
   readonly job: Credentials;
   /** Where the rendezvous is. */
   readonly hostname: string;
 }
 
 async function connect(
-  place: ProcessInfo,
-  { address: { hostname, port }, secret }: Found,
+  info: ProcessInfo,
+  { address: { hostname, port }, secret }: RendezvousAddress,
   tls: TlsMaterial | undefined,
   deadline: number,
   once = false,
-): Promise<Connected> {
-  const { rank, size } = place, job = await credentials(place.job, secret);
-  const control = await RendezvousClient.connect({
+): Promise<RendezvousConnection> {
+  const { rank, size } = info, job = await credentials(info.job, secret);
+  const client = await RendezvousClient.connect({
     hostname,
     port,
     job,
@@ -203,7 +203,7 @@ async function connect(
     deadline,
     once,
   });
-  return { control, job, hostname };
+  return { client, job, hostname };
 }
 
 function close(listener: Deno.Listener): void {

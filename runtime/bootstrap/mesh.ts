@@ -73,7 +73,7 @@ export interface MeshBuildOptions {
   /** All ranks. */
   readonly table: readonly TableEntry[];
   /** This rank's listeners; closed when the mesh is complete, or has failed. */
-  readonly doors: Listeners;
+  readonly listeners: Listeners;
   readonly tls?: TlsMaterial;
   /** When to give up, on the clock of `performance.now()`. */
   readonly deadline: number;
@@ -86,12 +86,12 @@ export interface MeshBuildOptions {
  * @throws HandshakeError if a rank refuses this one; RendezvousError if the deadline has passed
  */
 export async function buildMesh(options: MeshBuildOptions): Promise<(Deno.Conn | undefined)[]> {
-  const { rank, job, table, doors, tls, deadline } = options;
+  const { rank, job, table, listeners, tls, deadline } = options;
   const connections: (Deno.Conn | undefined)[] = new Array(table.length).fill(undefined);
   let missing = table.length - 1 - rank;
   const all = Promise.withResolvers<void>();
   if (missing === 0) all.resolve();
-  const gates = doors.listeners.map((listener) =>
+  const accepting = listeners.listeners.map((listener) =>
     new AuthenticatingListener({
       listener,
       job,
@@ -129,7 +129,7 @@ export async function buildMesh(options: MeshBuildOptions): Promise<(Deno.Conn |
     throw error;
   } finally {
     clearTimeout(timer);
-    for (const gate of gates) gate.close();
+    for (const listener of accepting) listener.close();
   }
 }
 

@@ -16,15 +16,8 @@ import {
 import { dialMember } from "../security/dialer.ts";
 import type { Endpoint, TlsMaterial } from "../security/endpoint.ts";
 import { RendezvousError } from "../base/errors.ts";
+import type { JobControl, JobEvents } from "../transport/transport.ts";
 import { type Credentials, RENDEZVOUS_RANK } from "../security/handshake.ts";
-
-/** What a rank hears from the rendezvous once it is under way. */
-export interface RendezvousClientEvents {
-  lost(rank: number, reason: string): void;
-  abort(code: number, message: string): void;
-  /** The rendezvous, and with it whoever started the job, is gone. */
-  gone(): void;
-}
 
 /** How a rank reaches the rendezvous. */
 export interface JoinOptions {
@@ -44,12 +37,12 @@ export interface JoinOptions {
 const GRACE_MS = 3000;
 
 /** A rank's connection to the rendezvous. */
-export class RendezvousClient {
+export class RendezvousClient implements JobControl {
   /** Address of this host as the rendezvous sees it: where others can reach this rank. */
   readonly localHostname: string;
   readonly #channel: JsonChannel;
   readonly #options: JoinOptions;
-  #events: RendezvousClientEvents | null = null;
+  #events: JobEvents | null = null;
   #finalized: (() => void) | null = null;
   #closed = false;
 
@@ -134,7 +127,7 @@ export class RendezvousClient {
   }
 
   /** Starts to listen to the rendezvous; does not keep the process alive. */
-  start(events: RendezvousClientEvents): void {
+  start(events: JobEvents): void {
     this.#events = events;
     this.#channel.unref();
     this.#listen();

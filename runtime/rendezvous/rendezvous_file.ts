@@ -13,7 +13,7 @@ import { RendezvousError } from "../base/errors.ts";
 const LOOK_MS = 50;
 
 /** Most bytes that are read. */
-const LARGEST_NOTE = 4096;
+const LARGEST_RECORD = 4096;
 
 /** What the file says. */
 export interface RendezvousRecord {
@@ -44,16 +44,16 @@ export function rendezvousPath(folder: string, job: string): string {
 }
 
 /**
- * Writes the file, readable for this user alone, in place of any that an earlier job has left.
+ * Writes the file, readable for this user alone, instead of any that an earlier job has left.
  *
  * @returns removes the file again, unless it has become another job's; what is left to do when this
  *   process ends is done then
  */
 export async function writeRendezvousFile(
   path: string,
-  note: RendezvousRecord,
+  record: RendezvousRecord,
 ): Promise<() => void> {
-  const part = `${path}.${Deno.pid}`, text = JSON.stringify(note);
+  const part = `${path}.${Deno.pid}`, text = JSON.stringify(record);
   try {
     for (const old of [path, part]) {
       await Deno.remove(old).catch((error) => {
@@ -91,8 +91,8 @@ export async function readRendezvousFile(
   deadline: number,
 ): Promise<RendezvousRecord> {
   for (;;) {
-    const note = await readNow(path);
-    if (note !== null) return note;
+    const record = await readNow(path);
+    if (record !== null) return record;
     if (performance.now() > deadline) {
       throw new RendezvousError(
         `rank 0 has not written ${path} in time: it has not called init() or has given up, or its job has another ` +
@@ -111,10 +111,10 @@ async function readNow(path: string): Promise<RendezvousRecord | null> {
     checkOwner(path, await Deno.lstat(path));
     using file = await Deno.open(path);
     checkOwner(path, await file.stat());
-    const text = new Uint8Array(LARGEST_NOTE);
+    const text = new Uint8Array(LARGEST_RECORD);
     let length = 0;
     for (let n; (n = await file.read(text.subarray(length)));) length += n;
-    return parseNote(path, new TextDecoder().decode(text.subarray(0, length)));
+    return parseRecord(path, new TextDecoder().decode(text.subarray(0, length)));
   } catch (error) {
     if (error instanceof Deno.errors.NotFound) return null;
     throw error;
@@ -129,14 +129,14 @@ function checkOwner(path: string, { isFile, uid, mode }: Deno.FileInfo): void {
 }
 
 /** Reads the text; errors do not show it, since it has the secret. */
-function parseNote(path: string, text: string): RendezvousRecord {
-  let note: Partial<Record<keyof RendezvousRecord, unknown>> | null;
+function parseRecord(path: string, text: string): RendezvousRecord {
+  let record: Partial<Record<keyof RendezvousRecord, unknown>> | null;
   try {
-    note = JSON.parse(text);
+    record = JSON.parse(text);
   } catch {
-    note = null;
+    record = null;
   }
-  const { hostname, port, secret } = note ?? {};
+  const { hostname, port, secret } = record ?? {};
   if (
     typeof hostname === "string" && /^[\w.:%-]{1,255}$/.test(hostname) &&
     typeof port === "number" && Number.isInteger(port) && port >= 1 && port <= 65535 &&

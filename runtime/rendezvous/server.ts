@@ -1,6 +1,6 @@
 /**
- * Where the ranks of a job find each other. A server, in the launcher or in whichever process holds
- * the place, takes in one proven connection a rank, waits until all have said where they listen, and
+ * Where the ranks of a job find each other. A server, in the launcher or in whichever process is
+ * rank 0, takes in one proven connection a rank, waits until all have said where they listen, and
  * gives everyone the table. The connections stay open: through them the ranks learn of each other's
  * end, and the server learns why.
  *
@@ -53,10 +53,10 @@ export interface RendezvousOptions {
   readonly deadline?: number;
 }
 
-/** The server's side; the ranks' side is `Control`. */
+/** The server's side; the ranks' side is `RendezvousClient`. */
 export class RendezvousServer {
   readonly #options: RendezvousOptions;
-  readonly #gate: AuthenticatingListener;
+  readonly #listener: AuthenticatingListener;
   readonly #channels = new Map<number, JsonChannel>();
   readonly #served = new Map<number, Promise<void>>();
   readonly #table: (TableEntry | undefined)[];
@@ -68,7 +68,7 @@ export class RendezvousServer {
     this.#options = options;
     this.#missing = options.size;
     this.#table = new Array(options.size).fill(undefined);
-    this.#gate = new AuthenticatingListener({
+    this.#listener = new AuthenticatingListener({
       listener: options.listener,
       job: options.job,
       purpose: "rendezvous",
@@ -93,11 +93,6 @@ export class RendezvousServer {
     return [...this.#table.keys()].filter((rank) => this.#table[rank] === undefined);
   }
 
-  /** Host of a rank that has joined. */
-  hostOf(rank: number): string | undefined {
-    return this.#table[rank]?.host;
-  }
-
   /** Resolves once nothing more can come from a rank: it has never come, or its connection has ended. */
   async gone(rank: number): Promise<void> {
     await this.#served.get(rank);
@@ -112,7 +107,7 @@ export class RendezvousServer {
   close(): void {
     this.#ended = true;
     clearTimeout(this.#expiry);
-    this.#gate.close();
+    this.#listener.close();
     for (const channel of this.#channels.values()) channel.close();
   }
 
@@ -141,7 +136,7 @@ export class RendezvousServer {
   #giveUp(reason: string): void {
     if (this.#ended) return;
     this.#ended = true;
-    this.#gate.close();
+    this.#listener.close();
     clearTimeout(this.#expiry);
     const ranks = this.missing, words = ranks.length === 1 ? "rank" : "ranks";
     const message = shorten(`${reason}; missing: ${words} ${ranks.join(", ")}`);
@@ -172,7 +167,7 @@ export class RendezvousServer {
     this.#table[rank] = { host, endpoints };
     this.#options.events.joined?.(rank, host);
     if (--this.#missing > 0) return;
-    this.#gate.close();
+    this.#listener.close();
     clearTimeout(this.#expiry);
     this.announce({ type: "table", ranks: this.#table as TableEntry[] });
     this.#options.events.complete?.();

@@ -1,22 +1,28 @@
 /**
- * The way in: accepts connections, lets in the ranks of the job, and drops everybody else. Strangers,
- * however many, cost one frame, one timer and a place in a bounded line each, and are never fatal.
+ * Accepts connections, lets in the ranks of the job, and drops everybody else. Strangers, however many,
+ * cost one frame, one timer and an entry in a bounded queue each, and are never fatal.
  *
  * @module
  */
 
-import { answer, type Credentials, HANDSHAKE_MS, type Purpose, type Refusal } from "./handshake.ts";
+import {
+  type Credentials,
+  HANDSHAKE_MS,
+  type Purpose,
+  type Refusal,
+  respond,
+} from "./handshake.ts";
 
 /** Most connections that may be unproven at one time. */
 const MOST_PENDING = 128;
 
-/** What a {@linkcode AuthenticatingListener} needs. */
+/** What an {@linkcode AuthenticatingListener} needs. */
 export interface AuthenticatingListenerOptions {
-  /** Owned by the gate, which closes it. */
+  /** Owned by the authenticating listener, which closes it. */
   readonly listener: Deno.Listener;
   readonly job: Credentials;
   readonly purpose: Purpose;
-  /** The rank behind the gate. */
+  /** The rank that listens. */
   readonly self: number;
   /** Whether a rank has any business here. */
   isExpected(rank: number): boolean;
@@ -31,7 +37,7 @@ export interface AuthenticatingListenerOptions {
 /** Accepts connections until it is closed. */
 export class AuthenticatingListener implements Disposable {
   readonly #options: AuthenticatingListenerOptions;
-  readonly #inside = new Set<number>();
+  readonly #accepted = new Set<number>();
   // In order of arrival. The oldest has had the most time, so it is the first to go: a rank that has
   // just arrived needs milliseconds, and tries again if it was pushed out all the same.
   readonly #pending = new Set<Deno.Conn>();
@@ -86,12 +92,12 @@ export class AuthenticatingListener implements Disposable {
     const timer = setTimeout(() => this.#drop(connection), deadlineMs);
     let admitted: number | null = null;
     try {
-      const rank = await answer(connection, job, purpose, self, (rank) => {
+      const rank = await respond(connection, job, purpose, self, (rank) => {
         const refusal = this.#refuse(rank);
         if (refusal === null) {
           // A proven rank is no longer subject to what protects against strangers.
           admitted = rank;
-          this.#inside.add(rank);
+          this.#accepted.add(rank);
           this.#pending.delete(connection);
           clearTimeout(timer);
         }
@@ -101,7 +107,7 @@ export class AuthenticatingListener implements Disposable {
       setNoDelay(connection);
       this.#options.onAccepted(rank, connection);
     } catch {
-      if (admitted !== null) this.#inside.delete(admitted);
+      if (admitted !== null) this.#accepted.delete(admitted);
       this.#drop(connection);
     } finally {
       clearTimeout(timer);
@@ -110,7 +116,7 @@ export class AuthenticatingListener implements Disposable {
 
   #refuse(rank: number): Refusal | null {
     if (!this.#options.isExpected(rank)) return "unexpected rank";
-    return this.#inside.has(rank) ? "duplicate rank" : null;
+    return this.#accepted.has(rank) ? "duplicate rank" : null;
   }
 
   #drop(connection: Deno.Conn): void {

@@ -1,5 +1,5 @@
 /**
- * The way out: dials a member of the job and proves this rank to it, again if need be.
+ * Dials a member of the job and proves this rank to it, again if need be.
  *
  * @module
  */
@@ -34,7 +34,7 @@ export interface DialOptions {
 
 /**
  * Connects and shakes hands. What may pass is tried again until the deadline: nobody listens there
- * yet, the line of unproven connections was full, the listener was slow.
+ * yet, the queue of unproven connections was full, the listener was slow.
  *
  * @throws HandshakeError if the listener refuses this rank or cannot prove itself
  * @throws RendezvousError if the deadline has passed

@@ -5,7 +5,7 @@
  * @module
  */
 
-/** A place to dial. */
+/** An address to dial. */
 export type Endpoint =
   | { readonly kind: "tcp"; readonly hostname: string; readonly port: number }
   | { readonly kind: "unix"; readonly path: string };

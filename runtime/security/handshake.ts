@@ -55,7 +55,7 @@ export interface Credentials {
 }
 
 /** What the handshake needs of a connection. */
-export interface Connection {
+export interface ByteStream {
   read(into: Uint8Array): Promise<number | null>;
   write(bytes: Uint8Array): Promise<number>;
 }
@@ -84,7 +84,7 @@ export async function credentials(job: string, secret: Uint8Array): Promise<Cred
  * @throws HandshakeError if the listener proves nothing, or proves itself and refuses this rank
  */
 export async function initiate(
-  connection: Connection,
+  connection: ByteStream,
   job: Credentials,
   purpose: Purpose,
   self: number,
@@ -99,14 +99,14 @@ export async function initiate(
   view.setUint32(8, self);
   view.setUint32(12, peer);
   proof.set(ours, NONCE_AT);
-  const said = (direction: string, verdict: number) =>
+  const transcriptOf = (direction: string, verdict: number) =>
     transcript(direction, purpose, job.job, verdict, self, peer, ours, theirs);
-  proof.set(await sign(job, said("dialer", 0)), PROOF_AT);
+  proof.set(await sign(job, transcriptOf("dialer", 0)), PROOF_AT);
   await transmit(connection, proof);
 
-  const respond = await receive(connection, VERDICT, who);
-  const code = respond[6];
-  if (!await verify(job, respond, said("listener", code))) {
+  const verdict = await receive(connection, VERDICT, who);
+  const code = verdict[6];
+  if (!await verify(job, verdict, transcriptOf("listener", code))) {
     throw new HandshakeError(
       `cannot trust ${who}: it does not know the secret of job ${job.job}`,
       true,
@@ -128,8 +128,8 @@ export async function initiate(
  * @returns the dialer's rank
  * @throws HandshakeError if the dialer is a stranger, or was refused
  */
-export async function answer(
-  connection: Connection,
+export async function respond(
+  connection: ByteStream,
   job: Credentials,
   purpose: Purpose,
   self: number,
@@ -144,21 +144,21 @@ export async function answer(
   const view = new DataView(proof.buffer, proof.byteOffset);
   const rank = view.getUint32(8);
   const theirs = proof.slice(NONCE_AT, NONCE_AT + NONCE_BYTES);
-  const said = (direction: string, verdict: number) =>
+  const transcriptOf = (direction: string, verdict: number) =>
     transcript(direction, purpose, job.job, verdict, rank, self, theirs, ours);
-  if (view.getUint32(12) !== self || !await verify(job, proof, said("dialer", 0))) {
+  if (view.getUint32(12) !== self || !await verify(job, proof, transcriptOf("dialer", 0))) {
     throw new HandshakeError(`a dialer does not know the secret of job ${job.job}`);
   }
   const refusal = admit(rank);
   const verdict = blank(VERDICT);
   verdict[6] = REFUSALS.indexOf(refusal);
-  verdict.set(await sign(job, said("listener", verdict[6])), PROOF_AT);
+  verdict.set(await sign(job, transcriptOf("listener", verdict[6])), PROOF_AT);
   await transmit(connection, verdict);
   if (refusal !== null) throw new HandshakeError(`refused rank ${rank}: ${refusal}`);
   return rank;
 }
 
-/** What a proof is about. Every part has a fixed place or a stated length, so none can pass for another. */
+/** What a proof is about. Every part has a fixed position or a stated length, so none can pass for another. */
 function transcript(
   direction: string,
   purpose: Purpose,
@@ -183,16 +183,16 @@ function transcript(
   return bytes;
 }
 
-async function sign(job: Credentials, said: Uint8Array<ArrayBuffer>): Promise<Uint8Array> {
-  return new Uint8Array(await crypto.subtle.sign("HMAC", job.key, said));
+async function sign(job: Credentials, transcript: Uint8Array<ArrayBuffer>): Promise<Uint8Array> {
+  return new Uint8Array(await crypto.subtle.sign("HMAC", job.key, transcript));
 }
 
 function verify(
   job: Credentials,
   frame: Uint8Array<ArrayBuffer>,
-  said: Uint8Array<ArrayBuffer>,
+  transcript: Uint8Array<ArrayBuffer>,
 ): Promise<boolean> {
-  return crypto.subtle.verify("HMAC", job.key, frame.subarray(PROOF_AT), said);
+  return crypto.subtle.verify("HMAC", job.key, frame.subarray(PROOF_AT), transcript);
 }
 
 function blank(kind: number): Uint8Array<ArrayBuffer> {
@@ -205,7 +205,7 @@ function blank(kind: number): Uint8Array<ArrayBuffer> {
 
 /** Reads exactly one frame, never more, and looks at its first bytes as soon as they are there. */
 async function receive(
-  connection: Connection,
+  connection: ByteStream,
   kind: number,
   who: string,
 ): Promise<Uint8Array<ArrayBuffer>> {
@@ -237,7 +237,7 @@ async function receive(
   return frame;
 }
 
-async function transmit(connection: Connection, frame: Uint8Array): Promise<void> {
+async function transmit(connection: ByteStream, frame: Uint8Array): Promise<void> {
   for (let sent = 0; sent < frame.length;) {
     sent += await connection.write(frame.subarray(sent));
   }

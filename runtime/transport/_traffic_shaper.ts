@@ -1,5 +1,5 @@
 /**
- * Keeps a rank's frames back as its access link would: see `link.ts` for the model.
+ * Keeps a rank's frames back as its access link would: see `access_link.ts` for the model.
  *
  * @module
  */
@@ -58,7 +58,7 @@ class Timetable {
   }
 }
 
-/** The outgoing direction of a rank's link. */
+/** The outgoing direction of a rank's access link. */
 export class Uplink {
   readonly #shape: LinkShape;
   readonly #room: number;
@@ -116,7 +116,7 @@ export class Uplink {
   }
 }
 
-/** The incoming direction of a rank's link: a sink in front of the rank's own. */
+/** The incoming direction of a rank's access link: a sink in front of the rank's own. */
 export class Downlink implements FrameSink {
   readonly #shape: LinkShape;
   readonly #sink: FrameSink;
@@ -151,9 +151,9 @@ export class Downlink implements FrameSink {
     this.#timetable.add(this.#free, () => {
       if (this.#failed.has(peer)) return;
       try {
-        const place = this.#sink.begin(peer, header, payload.length);
-        place.set(payload);
-        this.#sink.end(peer, place);
+        const destination = this.#sink.begin(peer, header, payload.length);
+        destination.set(payload);
+        this.#sink.end(peer, destination);
       } catch (error) {
         this.#failed.add(peer);
         this.#refuse(peer, error);

@@ -2,7 +2,7 @@
  * One connection between two ranks, as a stream of frames.
  *
  *     0  u32  payload's length     8  64 bytes  the communicator's header
- *     4  u32  kind of frame       72  payload
+ *     4  u32  kind of packet      72  payload
  *
  * All frames have this form; those that are not data (signs of life, goodbyes) have no payload and an
  * idle header. Numbers are big-endian.
@@ -16,9 +16,9 @@
 
 import { HEADER_BYTES } from "./transport.ts";
 
-/** What a frame is. */
+/** What a packet on a connection is. */
 export const PacketKind = {
-  /** A frame of the communicator. */
+  /** A frame of the engine's. */
   DATA: 0,
   /** Asks for a sign of life. */
   PING: 1,
@@ -42,7 +42,7 @@ const MOST_GATHERED = 1 << 20;
 /** Size of the buffer that frames arrive in. */
 const READ_BYTES = 64 << 10;
 
-/** Where a link's frames go. */
+/** Where a connection's frames go. */
 export interface ConnectionEvents {
   /** As in FrameSink. */
   begin(peer: number, header: DataView, length: number): Uint8Array;
@@ -100,7 +100,7 @@ export class Connection {
 
   /**
    * Sends a frame. Resolves when header and payload may be reused: they have been copied, or handed
-   * to the system. Rejects when the link breaks.
+   * to the system. Rejects when the connection breaks.
    */
   send(kind: number, header?: Uint8Array, payload?: Uint8Array): Promise<void> {
     if (this.#refusal !== null) return this.#refusal;
@@ -192,7 +192,7 @@ export class Connection {
 
   async #readFrames(): Promise<void> {
     const connection = this.#connection, events = this.#events, peer = this.peer;
-    // The first bytes are the place of the frame being looked at, so that one view serves all.
+    // The first bytes are those of the frame being looked at, so that one view serves all.
     const buffer = new Uint8Array(FRAME_BYTES + READ_BYTES);
     const frame = new DataView(buffer.buffer, 0, FRAME_BYTES);
     const header = new DataView(buffer.buffer, 8, HEADER_BYTES);
@@ -226,7 +226,7 @@ export class Connection {
       }
       const payload = events.begin(peer, header, length);
       if (payload.length !== length) {
-        throw new RangeError(`a payload of ${length} bytes got a place of ${payload.length}`);
+        throw new RangeError(`a payload of ${length} bytes got a buffer of ${payload.length}`);
       }
       let filled = Math.min(length, to - from);
       if (filled > 0) {
@@ -253,7 +253,7 @@ export class Connection {
     return this.#failure;
   }
 
-  /** Ends the link: what waits to be sent is dropped, and its senders get `cause`. */
+  /** Ends the connection: what waits to be sent is dropped, and its senders get `cause`. */
   break(cause: Error): void {
     this.#break(cause);
   }

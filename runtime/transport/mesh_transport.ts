@@ -1,20 +1,25 @@
 /**
  * The transport over one connection to every other rank.
  *
+ * A peer is `present` until its goodbye (`left`) or until it is found to be gone (`lost`). The transport
+ * itself is `open` until {@linkcode MeshTransport.close}, then `leaving` while goodbyes are exchanged,
+ * and `closed` after that, or at once if a peer has been lost.
+ *
  * @module
  */
 
 import { PeerLostError } from "../base/errors.ts";
 import { clearInterval, setInterval } from "node:timers";
-import { endOrphan } from "../bootstrap/stdin.ts";
-import type { RendezvousClient } from "../rendezvous/client.ts";
 import type { LinkShape } from "./access_link.ts";
 import { Downlink, Uplink } from "./_traffic_shaper.ts";
-import type { FailureReport, FrameSink, Transport } from "./transport.ts";
+import type { FailureReport, FrameSink, JobControl, Transport } from "./transport.ts";
 import { Connection, PacketKind } from "./connection.ts";
 
 /** How long to wait for word from the launcher on why a connection broke. */
 const WORD_MS = 1000;
+
+/** How long a report to the launcher may take, in ms. */
+const REPORT_MS = 1000;
 
 /** What a {@linkcode MeshTransport} is made of. */
 export interface MeshOptions {
@@ -25,40 +30,56 @@ export interface MeshOptions {
   /** A proven connection to each other rank, owned by the transport; undefined for this rank. */
   readonly connections: readonly (Deno.Conn | undefined)[];
   /**
-   * The connection to the rendezvous; null if there is none. It outlives the transport, because a
+   * The way to whoever looks after the job; null if there is none. It outlives the transport, because a
    * rank that fails after its goodbye has something to say.
    */
-  readonly control: RendezvousClient | null;
+  readonly control: JobControl | null;
   readonly timeoutMs: number;
   /** The access link that this rank is to be behind; null or absent: none. */
   readonly link?: LinkShape | null;
   /** Whether every frame has to go over a connection. @default {false} */
-  readonly exclusive?: boolean;
-  /** Whether the end of the rendezvous is that of the launcher, and so of this process. @default {true} */
-  readonly launched?: boolean;
+  readonly wireOnly?: boolean;
+  /** Called when the control is lost before this transport is closed. @default {nothing} */
+  readonly onControlLost?: () => void;
 }
+
+/** Where another rank stands. */
+type PeerState =
+  | { readonly name: "present" }
+  /** It has said goodbye: nothing more comes from it. */
+  | { readonly name: "left" }
+  /** It is gone although it was needed; `left` if its goodbye had come before. */
+  | { readonly name: "lost"; readonly cause: Error; readonly left: boolean };
 
 /** What is known of one other rank. */
 interface Peer {
-  readonly link: Connection;
+  readonly connection: Connection;
+  state: PeerState;
   /** How many wait for it. */
   awaited: number;
   /** Ends one of these waits; one object for all, since there is one for each frame. */
   readonly wait: Disposable;
   /** Ticks since its last sign of life, while somebody waits. */
   silent: number;
-  /** Whether it has said goodbye. */
-  left: boolean;
-  /** Whether it has acknowledged this rank's goodbye. */
+  /** Whether it has acknowledged this rank's goodbye, and so has read all that was sent to it. */
   acknowledged: boolean;
-  /** Its end as reported to the sink; undefined while it is there. */
-  lost: Error | null | undefined;
-  /** Resolves `#farewell`. */
-  settle: (() => void) | null;
+  /** Resolves when it has acknowledged, has fallen silent, or its connection has ended. */
+  readonly settled: PromiseWithResolvers<"acknowledged" | "silent" | "ended">;
 }
 
 /** The wait for a rank that there is no connection to. */
 const NO_WAIT: Disposable = { [Symbol.dispose]() {} };
+
+/** Where this transport stands. */
+type TransportState =
+  | { readonly name: "open" }
+  | { readonly name: "leaving" | "closed"; readonly done: Promise<void> };
+
+/** The rank whose end brought down the job, as the launcher sees it. */
+interface RootCause {
+  readonly rank: number;
+  readonly reason: string;
+}
 
 /** Ordered, reliable frames over one connection to each other rank. */
 export class MeshTransport implements Transport {
@@ -67,28 +88,26 @@ export class MeshTransport implements Transport {
   readonly hosts: readonly string[];
   readonly timeoutMs: number;
 
-  readonly #control: RendezvousClient | null;
+  readonly #control: JobControl | null;
   readonly #peers: (Peer | undefined)[];
   readonly #tickMs: number;
   readonly #timer: ReturnType<typeof setInterval>;
   readonly #link: LinkShape | null;
-  readonly #exclusive: boolean;
+  readonly #wireOnly: boolean;
   readonly #uplink: Uplink | null;
+  /** Resolves with the first that the launcher names. */
+  readonly #rootCause = Promise.withResolvers<RootCause>();
   #downlink: Downlink | null = null;
   #sink: FrameSink | null = null;
+  #state: TransportState = { name: "open" };
   #awaited = 0;
   #held = false;
-  #closing: Promise<void> | null = null;
-  #abandoned = false;
-  /** Whether this rank has reported the loss of another. */
-  #failed = false;
-  /** Rank whose end brought down the job, as the launcher sees it, and its words. */
-  #word: { rank: number; reason: string } | null = null;
-  #heardWord: (() => void)[] = [];
+  /** Whether this rank has reported the loss of another: then it takes no leave of anybody. */
+  #reportedLoss = false;
 
   constructor(options: MeshOptions) {
     const { rank, size, hosts, connections, control, timeoutMs, link = null } = options;
-    this.#exclusive = options.exclusive ?? false;
+    this.#wireOnly = options.wireOnly ?? false;
     this.rank = rank;
     this.size = size;
     this.hosts = hosts;
@@ -98,19 +117,18 @@ export class MeshTransport implements Transport {
     this.#uplink = link && new Uplink(link);
     this.#peers = connections.map((connection, peer) =>
       connection === undefined ? undefined : {
-        link: new Connection(peer, connection, {
+        connection: new Connection(peer, connection, {
           begin: (from, header, length) => this.#begin(from, header, length),
           end: (from, payload) => this.#sink!.end(from, payload),
           signal: (from, kind) => this.#signal(from, kind),
           broken: (from, cause) => this.#broken(from, cause),
         }),
+        state: { name: "present" },
         awaited: 0,
         wait: { [Symbol.dispose]: () => this.#endWait(peer) },
         silent: 0,
-        left: false,
         acknowledged: false,
-        lost: undefined,
-        settle: null,
+        settled: Promise.withResolvers(),
       }
     );
     // Silence is counted in ticks of this timer and not by the clock, so that a pause of this very
@@ -119,33 +137,37 @@ export class MeshTransport implements Transport {
     this.#timer = setInterval(() => this.#tick(), this.#tickMs);
     this.#timer.unref();
     control?.start({
-      lost: (rank, reason) => this.#told(rank, reason),
+      lost: (rank, reason) => this.#launcherLost(rank, reason),
       abort: (code) => Deno.exit(code),
-      gone: () => options.launched !== false && this.#orphaned(),
+      gone: () => {
+        if (this.#state.name === "open") options.onControlLost?.();
+      },
     });
   }
 
   get traffic(): { readonly sent: number; readonly received: number } {
     let sent = 0, received = 0;
     for (const peer of this.#peers) {
-      sent += peer?.link.bytesSent ?? 0;
-      received += peer?.link.bytesReceived ?? 0;
+      sent += peer?.connection.bytesSent ?? 0;
+      received += peer?.connection.bytesReceived ?? 0;
     }
     return { sent, received };
   }
 
-  /** A link's frames must not find a way around it. */
+  /** What an access link would hold back must not find a way around it. */
   get bypassesSharedMemory(): boolean {
-    return this.#exclusive || this.#link !== null;
+    return this.#wireOnly || this.#link !== null;
   }
 
   start(sink: FrameSink): void {
     if (this.#sink !== null) throw new Error("a transport is started once");
     this.#downlink = this.#link && new Downlink(this.#link, sink, (peer, error) => {
-      this.#peers[peer]!.link.break(error instanceof Error ? error : new Error(String(error)));
+      this.#peers[peer]!.connection.break(
+        error instanceof Error ? error : new Error(String(error)),
+      );
     });
     this.#sink = this.#downlink ?? sink;
-    for (const peer of this.#peers) peer?.link.read();
+    for (const peer of this.#peers) peer?.connection.read();
   }
 
   send(peer: number, header: Uint8Array, payload?: Uint8Array): Promise<void> {
@@ -153,13 +175,13 @@ export class MeshTransport implements Transport {
     if (to === undefined) {
       return Promise.reject(new RangeError(`rank ${this.rank} has no connection to rank ${peer}`));
     }
-    if (to.left) return Promise.reject(new Error(`rank ${peer} has left the job`));
-    if (this.#closing !== null) {
+    if (hasLeft(to)) return Promise.reject(new Error(`rank ${peer} has left the job`));
+    if (this.#state.name !== "open") {
       return Promise.reject(new Error(`rank ${this.rank} has left the job`));
     }
-    if (this.#uplink === null) return to.link.send(PacketKind.DATA, header, payload);
+    if (this.#uplink === null) return to.connection.send(PacketKind.DATA, header, payload);
     return this.#uplink.send(
-      (...frame) => to.link.send(PacketKind.DATA, ...frame),
+      (...frame) => to.connection.send(PacketKind.DATA, ...frame),
       header,
       payload,
     );
@@ -192,27 +214,30 @@ export class MeshTransport implements Transport {
     }
     const limit = this.timeoutMs / this.#tickMs, ask = Math.max(1, Math.floor(limit / 4));
     for (const peer of this.#peers) {
-      if (peer === undefined || peer.lost !== undefined) continue;
-      if (peer.awaited === 0 && !peer.link.busy) continue;
-      if (peer.link.heard) {
-        peer.link.heard = false;
+      // A peer that has left still has to acknowledge this rank's goodbye.
+      if (peer === undefined || peer.state.name === "lost" || peer.connection.failure) continue;
+      if (peer.awaited === 0 && !peer.connection.busy) continue;
+      if (peer.connection.heard) {
+        peer.connection.heard = false;
         peer.silent = 0;
         continue;
       }
       peer.silent++;
       if (peer.silent >= limit) {
-        const seconds = this.timeoutMs / 1000;
-        const cause = new Error(`it gave no sign of life for ${seconds} s`);
+        const cause = new Error(`it gave no sign of life for ${this.timeoutMs / 1000} s`);
         this.#lose(peer, cause);
-        peer.link.break(cause);
+        peer.settled.resolve("silent");
+        peer.connection.break(cause);
       } else if (peer.silent % ask === 0) {
-        peer.link.send(PacketKind.PING).catch(() => {});
+        peer.connection.send(PacketKind.PING).catch(() => {});
       }
     }
   }
 
   #begin(from: number, header: DataView, length: number): Uint8Array {
-    if (this.#peers[from]!.left) throw new Error(`rank ${from} sent a frame after its goodbye`);
+    if (hasLeft(this.#peers[from]!)) {
+      throw new Error(`rank ${from} sent a frame after its goodbye`);
+    }
     return this.#sink!.begin(from, header, length);
   }
 
@@ -220,86 +245,72 @@ export class MeshTransport implements Transport {
     const peer = this.#peers[from]!;
     switch (kind) {
       case PacketKind.PING:
-        peer.link.send(PacketKind.PONG).catch(() => {});
+        peer.connection.send(PacketKind.PONG).catch(() => {});
         break;
       case PacketKind.BYE:
-        if (peer.left) break;
-        peer.left = true;
-        peer.link.send(PacketKind.ACK).catch(() => {});
-        this.#lose(peer, null);
+        if (hasLeft(peer)) break;
+        peer.connection.send(PacketKind.ACK).catch(() => {});
+        this.#leave(peer);
         break;
       case PacketKind.ACK:
         peer.acknowledged = true;
-        peer.settle?.();
+        peer.settled.resolve("acknowledged");
         break;
     }
   }
 
   async #broken(from: number, cause: Error | undefined): Promise<void> {
     const peer = this.#peers[from]!;
-    if (this.#abandoned) return;
-    if (peer.lost === undefined && !peer.acknowledged) await this.#explain(peer, cause);
-    peer.settle?.();
+    if (this.#state.name === "closed") return;
+    if (peer.state.name === "present" && !peer.acknowledged) await this.#explain(peer, cause);
+    peer.settled.resolve("ended");
   }
 
+  /** A connection broke: asks the launcher, who knows better how that rank ended, and who ended first. */
   async #explain(peer: Peer, cause: Error | undefined): Promise<void> {
-    const from = peer.link.peer;
-    // Whoever started the ranks knows better how this one ended, and which one ended first.
-    if (this.#word === null && this.#control !== null) await this.#waitForWord();
-    const word = this.#word as { rank: number; reason: string } | null;
+    const { peer: rank } = peer.connection;
+    const known = this.#control && await within(WORD_MS, this.#rootCause.promise);
     const seen = cause?.message ?? "its connection closed without a goodbye";
-    if (word === null) this.#lose(peer, new Error(seen, { cause }));
-    else if (word.rank === from) this.#lose(peer, new Error(word.reason, { cause }));
-    else {
-      this.#lose(peer, new Error(`${seen}, after rank ${word.rank} was lost: ${word.reason}`));
-    }
-  }
-
-  #waitForWord(): Promise<void> {
-    return new Promise((resolve) => {
-      const timer = setTimeout(resolve, WORD_MS);
-      this.#heardWord.push(() => {
-        clearTimeout(timer);
-        resolve();
-      });
-    });
+    const reason = !known
+      ? seen
+      : known.rank === rank
+      ? known.reason
+      : `${seen}, after rank ${known.rank} was lost: ${known.reason}`;
+    this.#lose(peer, new Error(reason, { cause }));
   }
 
   /** The launcher says that a rank has ended although it was needed. */
-  #told(rank: number, reason: string): void {
-    this.#word ??= { rank, reason };
-    for (const wake of this.#heardWord) wake();
-    this.#heardWord = [];
+  #launcherLost(rank: number, reason: string): void {
+    this.#rootCause.resolve({ rank, reason });
     const peer = this.#peers[rank];
     if (peer === undefined) return;
     // A goodbye on the way out of an error was not what it seemed.
-    if (peer.lost === null) peer.lost = undefined;
     this.#lose(peer, new Error(reason));
-    if (!peer.left) peer.link.break(new Error(reason));
+    if (!hasLeft(peer)) peer.connection.break(new Error(reason));
   }
 
-  #lose(peer: Peer, cause: Error | null): void {
-    if (peer.lost !== undefined) return;
-    peer.lost = cause;
-    this.#sink?.lost(peer.link.peer, cause ?? undefined);
+  #leave(peer: Peer): void {
+    if (peer.state.name !== "present") return;
+    peer.state = { name: "left" };
+    this.#sink?.lost(peer.connection.peer, undefined);
   }
 
-  /** The launcher is gone, so nobody looks after this process any more. */
-  #orphaned(): void {
-    if (this.#closing !== null) return;
-    endOrphan();
+  #lose(peer: Peer, cause: Error): void {
+    if (peer.state.name === "lost") return;
+    peer.state = { name: "lost", cause, left: peer.state.name === "left" };
+    this.#sink?.lost(peer.connection.peer, cause);
   }
 
   async report(failure: FailureReport): Promise<void> {
-    if (failure.lost !== undefined) this.#failed = true;
+    if (failure.lost !== undefined) this.#reportedLoss = true;
     if (this.#control === null) return;
     const { message, operation = null, step = null, lost = null } = failure;
-    await within(1000, this.#control.report({ message, operation, step, lost }));
+    await within(REPORT_MS, this.#control.report({ message, operation, step, lost }));
   }
 
   async abort(code: number, message: string): Promise<never> {
     if (this.#control !== null) {
-      await within(1000, this.#control.abort(code, message));
+      await within(REPORT_MS, this.#control.abort(code, message));
       // The launcher ends this process like all others; the rest is for when it does not.
       await new Promise((resolve) => setTimeout(resolve, 1000));
     }
@@ -307,57 +318,71 @@ export class MeshTransport implements Transport {
   }
 
   close(): Promise<void> {
-    return this.#closing ??= this.#close();
+    if (this.#state.name === "open") {
+      const { promise, resolve } = Promise.withResolvers<void>();
+      this.#state = { name: "leaving", done: promise };
+      resolve(this.#close(promise));
+    }
+    return (this.#state as { done: Promise<void> }).done;
   }
 
-  async #close(): Promise<void> {
+  async #close(done: Promise<void>): Promise<void> {
     // The caller knows already that the job is lost. A goodbye would tell the others otherwise.
-    const failed = () => this.#failed || this.#peers.some((peer) => peer?.lost instanceof Error);
-    if (failed()) return this.#abandon();
+    if (this.#hasLostAny()) return this.#disconnect(done);
     await this.#uplink?.drained(); // a goodbye comes last
-    if (failed()) return this.#abandon();
-    const missed = (await Promise.all(this.#peers.map((peer) => this.#farewell(peer))))
-      .filter((peer) => peer !== undefined);
+    if (this.#hasLostAny()) return this.#disconnect(done);
+    const peers = this.#peers.filter((peer) => peer !== undefined);
+    const missed = (await Promise.all(peers.map((peer) => this.#farewell(peer))))
+      .filter((loss) => loss !== null);
     if (missed.length > 0) {
-      this.#abandon();
-      const [{ link: { peer }, lost }] = missed;
-      throw new PeerLostError({
-        rank: peer,
-        host: this.hosts[peer],
-        operation: "the goodbye to it",
-        reason: lost?.message,
-        cause: lost,
-      });
+      this.#disconnect(done);
+      const [{ rank, cause }] = missed;
+      const operation = "the goodbye to it", host = this.hosts[rank];
+      const error = new PeerLostError({ rank, host, operation, reason: cause?.message, cause });
+      await this.report({ message: error.message, operation, lost: rank });
+      throw error;
     }
     await this.#control?.finalize();
-    this.#abandon();
+    this.#disconnect(done);
   }
 
-  #abandon(): void {
-    this.#abandoned = true;
+  #hasLostAny(): boolean {
+    return this.#reportedLoss || this.#peers.some((peer) => peer?.state.name === "lost");
+  }
+
+  #disconnect(done: Promise<void>): void {
+    this.#state = { name: "closed", done };
     clearInterval(this.#timer);
     this.#uplink?.close();
     this.#downlink?.close();
-    for (const peer of this.#peers) peer?.link.break(new Error("closed"));
+    for (const peer of this.#peers) peer?.connection.break(new Error("closed"));
   }
 
-  /** Says goodbye to a peer. Returns the peer if it was lost before it had read everything. */
-  async #farewell(peer: Peer | undefined): Promise<Peer | undefined> {
-    if (peer === undefined) return;
-    if (peer.lost instanceof Error) return peer;
-    if (peer.link.failure !== null) return;
-    const settled = new Promise<void>((resolve) => peer.settle = resolve);
-    using _wait = this.expecting(peer.link.peer);
-    peer.link.send(PacketKind.BYE).catch(() => {});
-    await settled;
-    if (!peer.acknowledged && !peer.left) return peer;
+  /** Says goodbye to a peer. Returns its loss if it was lost before it had read everything, or null. */
+  async #farewell(peer: Peer): Promise<{ rank: number; cause: Error | undefined } | null> {
+    const rank = peer.connection.peer;
+    using _wait = this.expecting(rank);
+    peer.connection.send(PacketKind.BYE).catch(() => {});
+    const outcome = await peer.settled.promise;
+    if (outcome === "acknowledged") return null;
+    // Who has said goodbye and closed its end wanted nothing more; who has stopped before that, did.
+    if (outcome === "ended" && hasLeft(peer)) return null;
+    return { rank, cause: peer.state.name === "lost" ? peer.state.cause : undefined };
   }
 }
 
-/** Waits for a promise, but not longer than this, and not for how it ends. */
-async function within(ms: number, promise: Promise<unknown>): Promise<void> {
+/** Whether a peer has said goodbye, however it ended after that. */
+function hasLeft({ state }: Peer): boolean {
+  return state.name === "left" || (state.name === "lost" && state.left);
+}
+
+/** What a promise resolves with, or undefined if it rejects or takes longer than this. */
+async function within<T>(ms: number, promise: Promise<T>): Promise<T | undefined> {
   let timer: ReturnType<typeof setTimeout>;
-  const expiry = new Promise((resolve) => timer = setTimeout(resolve, ms));
-  await Promise.race([promise.catch(() => {}), expiry]);
-  clearTimeout(timer!);
+  const expiry = new Promise<undefined>((resolve) => timer = setTimeout(resolve, ms, undefined));
+  try {
+    return await Promise.race([promise.catch(() => undefined), expiry]);
+  } finally {
+    clearTimeout(timer!);
+  }
 }

@@ -42,9 +42,36 @@ export interface FailureReport {
   lost?: number;
 }
 
+/** What a rank hears from whoever looks after the job. */
+export interface JobEvents {
+  /** A rank has ended although it was needed. */
+  lost(rank: number, reason: string): void;
+  /** The job is at an end: this process exits with the code. */
+  abort(code: number, message: string): void;
+  /** Whoever looks after the job is gone. */
+  gone(): void;
+}
+
+/** What a transport needs of whoever looks after the job. */
+export interface JobControl {
+  /** Starts to listen; called once, and does not keep the process alive. */
+  start(events: JobEvents): void;
+  /** Says what went wrong with this rank. */
+  report(report: {
+    readonly message: string;
+    readonly operation: string | null;
+    readonly step: number | null;
+    readonly lost: number | null;
+  }): Promise<void>;
+  /** Asks for the end of the job. */
+  abort(code: number, message: string): Promise<void>;
+  /** Says that this rank has taken its leave of all others; resolves when that is known. */
+  finalize(): Promise<void>;
+}
+
 /** Ordered, reliable frames between the ranks of one job. */
 export interface Transport {
-  /** This process's place, 0 ≤ rank < size. */
+  /** This process's rank, 0 ≤ rank < size. */
   readonly rank: number;
   /** Number of ranks in the job. */
   readonly size: number;

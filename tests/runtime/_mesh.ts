@@ -95,11 +95,13 @@ export async function connect(size: number, options: MeshOptions = {}): Promise<
   const hosts = options.hosts ?? new Array(size).fill("here");
   const job = await credentials("mesh-test", crypto.getRandomValues(new Uint8Array(32)));
   const sockets = transport === "tcp" ? null : await Deno.makeTempDir({ prefix: "celgc-test-" });
-  const doors = hosts.map((_, rank) => openListeners(rank, "127.0.0.1", transport, sockets, tls));
-  const table = doors.map(({ endpoints }, rank) => ({ host: hosts[rank], endpoints }));
+  const listeners = hosts.map((_, rank) =>
+    openListeners(rank, "127.0.0.1", transport, sockets, tls)
+  );
+  const table = listeners.map(({ endpoints }, rank) => ({ host: hosts[rank], endpoints }));
   const deadline = performance.now() + 30_000;
   const connections = await Promise.all(
-    doors.map((own, rank) => buildMesh({ rank, job, table, doors: own, tls, deadline })),
+    listeners.map((own, rank) => buildMesh({ rank, job, table, listeners: own, tls, deadline })),
   );
   const transports = connections.map((own, rank) =>
     new MeshTransport({ rank, size, hosts, connections: own, control: null, timeoutMs, link })

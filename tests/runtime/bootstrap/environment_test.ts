@@ -10,21 +10,20 @@ const COMPLETE: Record<string, string> = {
   CELGC_RENDEZVOUS: "[::1]:4567",
 };
 
-const place = (variables: Record<string, string>) => readEnvironment((name) => variables[name]);
+const read = (variables: Record<string, string>) => readEnvironment((name) => variables[name]);
 
-Deno.test("a process without a rank in its environment has no place", () => {
-  assert.equal(place({ CELGC_SIZE: "4" }), null);
+Deno.test("a process without a rank in its environment is no rank", () => {
+  assert.equal(read({ CELGC_SIZE: "4" }), null);
 });
 
-Deno.test("a rank's place is read from the environment", () => {
-  assert.deepEqual(place(COMPLETE), {
+Deno.test("which rank a process is, is read from the environment", () => {
+  assert.deepEqual(read(COMPLETE), {
     rank: 2,
     size: 4,
-    localRank: 2,
     job: "a1b2",
     launcher: null,
     rendezvous: { hostname: "::1", port: 4567 },
-    meeting: null,
+    rendezvousFile: null,
     address: null,
     near: false,
     timeoutMs: 60_000,
@@ -36,9 +35,8 @@ Deno.test("a rank's place is read from the environment", () => {
     secretFile: null,
     tls: null,
   });
-  const more = place({
+  const more = read({
     ...COMPLETE,
-    CELGC_LOCAL_RANK: "0",
     CELGC_TIMEOUT: "2.5",
     CELGC_JOIN_TIMEOUT: "90",
     CELGC_TRANSPORT: "tcp",
@@ -49,9 +47,9 @@ Deno.test("a rank's place is read from the environment", () => {
     CELGC_TLS_KEY: "k",
     CELGC_TLS_CA: "a",
   })!;
-  assert.deepEqual([more.localRank, more.timeoutMs, more.transport], [0, 2500, "tcp"]);
+  assert.deepEqual([more.timeoutMs, more.transport], [2500, "tcp"]);
   assert.equal(more.joinMs, 90_000);
-  assert.equal(place({ ...COMPLETE, CELGC_TIMEOUT: "100" })!.joinMs, 100_000);
+  assert.equal(read({ ...COMPLETE, CELGC_TIMEOUT: "100" })!.joinMs, 100_000);
   assert.deepEqual([more.sockets, more.host], ["/run/job", "node7"]);
   assert.deepEqual([more.secretFile, more.tls], ["/run/secret", { cert: "c", key: "k", ca: "a" }]);
 });
@@ -70,7 +68,7 @@ for (
     [{ CELGC_TLS_CERT: "c" }, /not set: CELGC_TLS_KEY, CELGC_TLS_CA/],
   ] as [Record<string, string>, RegExp][]
 ) {
-  Deno.test(`a place with ${JSON.stringify(change)} is refused`, () => {
+  Deno.test(`an environment with ${JSON.stringify(change)} is refused`, () => {
     assert.throws(
       () => readEnvironment((name) => ({ ...COMPLETE, ...change })[name] || undefined),
       (error) => {

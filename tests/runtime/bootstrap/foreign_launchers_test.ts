@@ -1,4 +1,4 @@
-/** Places of ranks that something else than our launcher has started: by variables, and by mpirun. */
+/** Ranks that something else than our launcher has started: by variables, and by mpirun. */
 
 import assert from "node:assert/strict";
 import { RendezvousError } from "../../../runtime/base/errors.ts";
@@ -14,7 +14,6 @@ const reader = (variables: Variables) => (name: string): string | undefined => v
 const TORCHRUN = {
   RANK: "3",
   WORLD_SIZE: "4",
-  LOCAL_RANK: "1",
   LOCAL_WORLD_SIZE: "2",
   MASTER_ADDR: "node1",
   MASTER_PORT: "29500",
@@ -24,7 +23,6 @@ const TORCHRUN = {
 const SLURM = {
   SLURM_PROCID: "5",
   SLURM_NTASKS: "8",
-  SLURM_LOCALID: "1",
   SLURM_NNODES: "2",
   SLURM_JOB_ID: "77",
   SLURM_STEP_ID: "0",
@@ -32,17 +30,15 @@ const SLURM = {
 const OPENMPI = {
   OMPI_COMM_WORLD_RANK: "1",
   OMPI_COMM_WORLD_SIZE: "3",
-  OMPI_COMM_WORLD_LOCAL_RANK: "1",
   OMPI_COMM_WORLD_LOCAL_SIZE: "3",
   PMIX_NAMESPACE: "641531905",
 };
 
-Deno.test("each launcher's variables are a place", () => {
+Deno.test("each launcher's variables say which rank a process is", () => {
   assert.deepEqual(readForeignLauncher(reader(TORCHRUN)), {
     launcher: "torchrun",
     rank: 3,
     size: 4,
-    localRank: 1,
     near: false,
     job: "torchrun-none-0-29500",
     address: { hostname: "node1", port: 29500 },
@@ -53,7 +49,6 @@ Deno.test("each launcher's variables are a place", () => {
     launcher: "slurm",
     rank: 5,
     size: 8,
-    localRank: 1,
     near: false,
     job: "slurm-77-0",
     address: null,
@@ -62,7 +57,6 @@ Deno.test("each launcher's variables are a place", () => {
     launcher: "openmpi",
     rank: 1,
     size: 3,
-    localRank: 1,
     near: true,
     job: "openmpi-641531905",
     address: null,
@@ -73,7 +67,7 @@ Deno.test("each launcher's variables are a place", () => {
   assert.deepEqual([pod.launcher, pod.rank, pod.size], ["kubernetes", 2, 5]);
 });
 
-Deno.test("nobody's variables, a lonely RANK and CELGC_PLACE=none are no place", () => {
+Deno.test("nobody's variables, a lonely RANK and CELGC_PLACE=none make no rank", () => {
   assert.equal(readForeignLauncher(reader({})), null);
   assert.equal(readForeignLauncher(reader({ RANK: "general" })), null);
   assert.equal(readForeignLauncher(reader({ ...SLURM, CELGC_PLACE: "none" })), null);
@@ -87,14 +81,14 @@ Deno.test("the launcher's own variables come first", () => {
     CELGC_JOB: "j",
     CELGC_RENDEZVOUS: "127.0.0.1:1",
   };
-  const place = readEnvironment(reader({ ...OPENMPI, ...own }))!;
-  assert.deepEqual([place.rank, place.size, place.launcher], [0, 2, null]);
+  const info = readEnvironment(reader({ ...OPENMPI, ...own }))!;
+  assert.deepEqual([info.rank, info.size, info.launcher], [0, 2, null]);
 });
 
 Deno.test("launchers that agree are one, those that do not are refused, and CELGC_PLACE decides", () => {
   const both = { ...OPENMPI, SLURM_PROCID: "1", SLURM_NTASKS: "3" };
   assert.equal(readForeignLauncher(reader(both))!.launcher, "slurm");
-  // As in an sbatch script that calls mpirun: all of its ranks inherit the script's place.
+  // As in an sbatch script that calls mpirun: all of its ranks inherit the script's variables.
   const script = { ...OPENMPI, SLURM_PROCID: "0", SLURM_NTASKS: "3" };
   assert.throws(() => readForeignLauncher(reader(script)), (error) => {
     assert(error instanceof RendezvousError);
@@ -124,7 +118,7 @@ for (
     [{ ...SLURM, CELGC_RENDEZVOUS: "node1" }, /CELGC_RENDEZVOUS: an address is host:port/],
   ] as [Variables, RegExp][]
 ) {
-  Deno.test(`a place is refused: ${JSON.stringify(variables).slice(0, 60)}`, () => {
+  Deno.test(`variables are refused: ${JSON.stringify(variables).slice(0, 60)}`, () => {
     assert.throws(() => readEnvironment(reader(variables)), (error) => {
       assert(error instanceof RendezvousError);
       assert.match(error.message, message);

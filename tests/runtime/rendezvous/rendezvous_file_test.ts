@@ -14,13 +14,13 @@ const NOTE: RendezvousRecord = { hostname: "node1", port: 4000, secret: "0f".rep
 async function withPath(run: (path: string) => Promise<void>): Promise<void> {
   const folder = await Deno.makeTempDir();
   try {
-    await run(`${folder}/note`);
+    await run(`${folder}/record`);
   } finally {
     await Deno.remove(folder, { recursive: true });
   }
 }
 
-Deno.test("a note takes the place of an older one and is removed by its writer alone", () =>
+Deno.test("a record replaces an older one and is removed by its writer alone", () =>
   withPath(async (path) => {
     const removeOld = await writeRendezvousFile(path, { ...NOTE, port: 1 });
     const remove = await writeRendezvousFile(path, NOTE);
@@ -46,12 +46,15 @@ for (
     ["far too much", JSON.stringify({ ...NOTE, more: " ".repeat(10_000) })],
   ]
 ) {
-  Deno.test(`a note with ${what} is refused, and not shown`, () =>
+  Deno.test(`a record with ${what} is refused, and not shown`, () =>
     withPath(async (path) => {
       await Deno.writeTextFile(path, text, { mode: 0o600 });
       await assert.rejects(readRendezvousFile(path, 0), (error) => {
         assert(error instanceof RendezvousError);
-        assert.match(error.message, /cannot read .*note: it must have a host, a port and a secret/);
+        assert.match(
+          error.message,
+          /cannot read .*record: it must have a host, a port and a secret/,
+        );
         assert(!error.message.includes(NOTE.secret.slice(1)));
         assert.equal(error.cause, undefined);
         return true;

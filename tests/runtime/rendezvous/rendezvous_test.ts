@@ -18,15 +18,15 @@ function open(
   const { port } = listener.addr as Deno.NetAddr;
   const server = new RendezvousServer({ listener, job: JOB, size, events, ...options });
   const address = { hostname: "127.0.0.1", port, job: JOB, size };
-  const controls: RendezvousClient[] = [];
+  const clients: RendezvousClient[] = [];
   return {
     server,
     port,
     async rank(rank: number): Promise<RendezvousClient> {
       const deadline = performance.now() + 60_000;
-      const control = await RendezvousClient.connect({ ...address, rank, deadline });
-      controls.push(control);
-      return control;
+      const client = await RendezvousClient.connect({ ...address, rank, deadline });
+      clients.push(client);
+      return client;
     },
     /** A proven connection of a rank that does not keep to the protocol. */
     rogue: (rank: number): Promise<Deno.Conn> =>
@@ -40,7 +40,7 @@ function open(
         deadline: performance.now() + 5000,
       }),
     [Symbol.dispose]() {
-      for (const control of controls) control.close();
+      for (const client of clients) client.close();
       server.close();
     },
   };
@@ -52,14 +52,12 @@ function at(port: number): Endpoint[] {
 
 Deno.test("all ranks get the same table, in the order of the ranks, once all have joined", async () => {
   const joined: number[] = [];
-  using meeting = open(3, { joined: (rank) => joined.push(rank) });
-  const controls = await Promise.all([2, 0, 1].map((rank) => meeting.rank(rank)));
-  const early = controls.slice(0, 2).map((control, i) =>
-    control.join(`host${[2, 0][i]}`, at(i + 1))
-  );
+  using rendezvous = open(3, { joined: (rank) => joined.push(rank) });
+  const clients = await Promise.all([2, 0, 1].map((rank) => rendezvous.rank(rank)));
+  const early = clients.slice(0, 2).map((client, i) => client.join(`host${[2, 0][i]}`, at(i + 1)));
   await new Promise((resolve) => setTimeout(resolve, 50));
-  assert.deepEqual(meeting.server.missing, [1]);
-  const tables = await Promise.all([...early, controls[2].join("host1", at(3))]);
+  assert.deepEqual(rendezvous.server.missing, [1]);
+  const tables = await Promise.all([...early, clients[2].join("host1", at(3))]);
   const expected = [
     { host: "host0", endpoints: at(2) },
     { host: "host1", endpoints: at(3) },
@@ -67,22 +65,22 @@ Deno.test("all ranks get the same table, in the order of the ranks, once all hav
   ];
   for (const table of tables) assert.deepEqual(table, expected);
   assert.deepEqual(joined.toSorted(), [0, 1, 2]);
-  await assert.rejects(Deno.connect({ hostname: "127.0.0.1", port: meeting.port }), {
+  await assert.rejects(Deno.connect({ hostname: "127.0.0.1", port: rendezvous.port }), {
     name: "ConnectionRefused",
   });
 });
 
 Deno.test("a rank that joins a second time is refused, and the job is not harmed", async () => {
-  using meeting = open(2);
-  const first = await meeting.rank(0);
+  using rendezvous = open(2);
+  const first = await rendezvous.rank(0);
   const table = first.join("a", at(1));
-  await assert.rejects(meeting.rank(0), (error) => {
+  await assert.rejects(rendezvous.rank(0), (error) => {
     assert(error instanceof HandshakeError);
     assert.match(error.message, /the rendezvous refused rank 0 .*: duplicate rank/);
     return true;
   });
-  await assert.rejects(meeting.rank(7), /refused rank 7 .*: unexpected rank/);
-  const second = await meeting.rank(1);
+  await assert.rejects(rendezvous.rank(7), /refused rank 7 .*: unexpected rank/);
+  const second = await rendezvous.rank(1);
   await second.join("b", at(2));
   assert.equal((await table).length, 2);
 });
@@ -94,20 +92,20 @@ Deno.test("reports, aborts and goodbyes reach the server", async () => {
     heard.push(what);
     if (heard.length === 4) all.resolve();
   };
-  using meeting = open(1, {
+  using rendezvous = open(1, {
     report: (rank, { message, operation, step, lost }) =>
       note(rank, message, operation, step, lost),
     abort: (rank, code, message) => note(rank, code, message),
     finalized: (rank) => note(rank, "finalized"),
     gone: (rank) => note(rank, "gone"),
   });
-  const control = await meeting.rank(0);
-  await control.join("a", at(1));
-  control.start({ lost() {}, abort() {}, gone() {} });
-  await control.report({ message: "x".repeat(1e6), operation: "bcast", step: 3, lost: null });
-  await control.abort(7, "enough");
-  await control.finalize();
-  control.close();
+  const client = await rendezvous.rank(0);
+  await client.join("a", at(1));
+  client.start({ lost() {}, abort() {}, gone() {} });
+  await client.report({ message: "x".repeat(1e6), operation: "bcast", step: 3, lost: null });
+  await client.abort(7, "enough");
+  await client.finalize();
+  client.close();
   await all.promise;
   assert.deepEqual(heard, [
     [0, `${"x".repeat(4000)} …`, "bcast", 3, null],
@@ -118,34 +116,34 @@ Deno.test("reports, aborts and goodbyes reach the server", async () => {
 });
 
 Deno.test("the ranks hear of a lost rank, of an abort and of the end of the server", async () => {
-  using meeting = open(2);
-  const controls = await Promise.all([0, 1].map((rank) => meeting.rank(rank)));
-  await Promise.all(controls.map((control, rank) => control.join(`host${rank}`, at(rank + 1))));
+  using rendezvous = open(2);
+  const clients = await Promise.all([0, 1].map((rank) => rendezvous.rank(rank)));
+  await Promise.all(clients.map((client, rank) => client.join(`host${rank}`, at(rank + 1))));
   const heard: unknown[][] = [[], []];
   let gone = 0;
-  for (const [rank, control] of controls.entries()) {
-    control.start({
+  for (const [rank, client] of clients.entries()) {
+    client.start({
       lost: (...what) => heard[rank].push(what),
       abort: (...what) => heard[rank].push(what),
       gone: () => gone++,
     });
   }
-  meeting.server.announce({ type: "lost", rank: 1, reason: "it was ended by SIGKILL" });
-  meeting.server.announce({ type: "abort", code: 9, message: "enough" });
+  rendezvous.server.announce({ type: "lost", rank: 1, reason: "it was ended by SIGKILL" });
+  rendezvous.server.announce({ type: "abort", code: 9, message: "enough" });
   // Listening to the rendezvous does not keep a process alive; these timers do.
   const pause = () => new Promise((resolve) => setTimeout(resolve, 10));
   while (heard.some((own) => own.length < 2)) await pause();
-  meeting.server.close();
+  rendezvous.server.close();
   while (gone < 2) await pause();
   for (const own of heard) assert.deepEqual(own, [[1, "it was ended by SIGKILL"], [9, "enough"]]);
 });
 
 Deno.test("a rank that waits for the others hears that one of them is lost", async () => {
-  using meeting = open(2);
-  const control = await meeting.rank(0);
-  const table = control.join("a", at(1));
+  using rendezvous = open(2);
+  const client = await rendezvous.rank(0);
+  const table = client.join("a", at(1));
   await new Promise((resolve) => setTimeout(resolve, 50));
-  meeting.server.announce({ type: "lost", rank: 1, reason: "it ended with exit code 3" });
+  rendezvous.server.announce({ type: "lost", rank: 1, reason: "it ended with exit code 3" });
   await assert.rejects(table, (error) => {
     assert(error instanceof RendezvousError);
     assert.equal(
@@ -157,9 +155,9 @@ Deno.test("a rank that waits for the others hears that one of them is lost", asy
 });
 
 Deno.test("without a launcher, ranks that have joined are told by the deadline who has not", async () => {
-  using meeting = open(4, {}, { alone: true, deadline: performance.now() + 4000 });
-  const controls = await Promise.all([2, 0].map((rank) => meeting.rank(rank)));
-  const tables = controls.map((control, i) => control.join("a", at(i + 1)));
+  using rendezvous = open(4, {}, { alone: true, deadline: performance.now() + 4000 });
+  const clients = await Promise.all([2, 0].map((rank) => rendezvous.rank(rank)));
+  const tables = clients.map((client, i) => client.join("a", at(i + 1)));
   for (const [i, ended] of (await Promise.allSettled(tables)).entries()) {
     assert(ended.status === "rejected" && ended.reason instanceof RendezvousError);
     assert.equal(
@@ -167,14 +165,14 @@ Deno.test("without a launcher, ranks that have joined are told by the deadline w
       `rank ${[2, 0][i]} cannot join: not all ranks have joined in time; missing: ranks 1, 3`,
     );
   }
-  await assert.rejects(Deno.connect({ hostname: "127.0.0.1", port: meeting.port }));
+  await assert.rejects(Deno.connect({ hostname: "127.0.0.1", port: rendezvous.port }));
 });
 
 Deno.test("without a launcher, a rank that leaves before all have joined ends the job", async () => {
   const joined = Promise.withResolvers<number>();
   const deadline = performance.now() + 300_000;
-  using meeting = open(3, { joined: joined.resolve }, { alone: true, deadline });
-  const stays = await meeting.rank(0), leaves = await meeting.rank(2);
+  using rendezvous = open(3, { joined: joined.resolve }, { alone: true, deadline });
+  const stays = await rendezvous.rank(0), leaves = await rendezvous.rank(2);
   const table = stays.join("a", at(1));
   assert.equal(await joined.promise, 0);
   leaves.close();
@@ -185,9 +183,9 @@ Deno.test("without a launcher, a rank that leaves before all have joined ends th
 });
 
 Deno.test("a rank does not wait for ever for a rendezvous that says nothing", async () => {
-  using meeting = open(2);
-  const control = await meeting.rank(0);
-  await assert.rejects(control.join("a", at(1), performance.now() - 1), {
+  using rendezvous = open(2);
+  const client = await rendezvous.rank(0);
+  await assert.rejects(client.join("a", at(1), performance.now() - 1), {
     name: "RendezvousError",
     message: /rank 0 cannot join: the rendezvous has not said in time/,
   });
@@ -233,11 +231,11 @@ for (
 ) {
   Deno.test(`${what} from a rank ends its connection and nothing else`, async () => {
     const gone = Promise.withResolvers<number>();
-    using meeting = open(2, { gone: gone.resolve });
-    using rogue = await meeting.rogue(1);
+    using rendezvous = open(2, { gone: gone.resolve });
+    using rogue = await rendezvous.rogue(1);
     await rogue.write(bytes);
     assert.equal(await gone.promise, 1);
-    assert.equal(meeting.server.missing.length, 2);
-    await meeting.rank(0);
+    assert.equal(rendezvous.server.missing.length, 2);
+    await rendezvous.rank(0);
   });
 }

@@ -7,12 +7,12 @@ import {
   type AuthenticatingListenerOptions,
 } from "../../../runtime/security/authenticating_listener.ts";
 import {
-  answer,
   type Credentials,
   credentials,
   GREETING_BYTES,
   initiate,
   type Purpose,
+  respond,
 } from "../../../runtime/security/handshake.ts";
 
 const SECRET = crypto.getRandomValues(new Uint8Array(32));
@@ -251,7 +251,7 @@ Deno.test("a verdict cannot be changed on its way", async () => {
         return connection.write(bytes);
       },
     };
-    await answer(tampering, JOB, "mesh", 0, () => "duplicate rank");
+    await respond(tampering, JOB, "mesh", 0, () => "duplicate rank");
   })();
   using connection = await dial({ kind: "tcp", hostname: "127.0.0.1", port });
   await Promise.all([
@@ -299,7 +299,7 @@ Deno.test("who connects and says nothing, or stops halfway, is dropped at the de
   assert.equal(house.gate.pending, 0);
 });
 
-Deno.test("200 strangers at once take up a bounded place and do not delay a rank", async () => {
+Deno.test("200 strangers at once take up bounded room and do not delay a rank", async () => {
   using house = new House({ mostPending: 32, deadlineMs: 60_000 });
   const strangers = await Promise.all(
     Array.from({ length: 200 }, () => dial(house.endpoint)),

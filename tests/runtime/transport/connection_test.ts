@@ -252,6 +252,18 @@ Deno.test("a peer that answers is not lost, however long it is waited for", asyn
   await net.sinks[1].until(() => net.sinks[1].arrivals.length === 1);
 });
 
+Deno.test("a peer that falls silent between its goodbye and its acknowledgement is lost", async () => {
+  await using peer = await puppet(400);
+  await peer.hand.write(frame(3, 0)); // its goodbye
+  await peer.sink.until(() => peer.sink.losses.length === 1);
+  assert.equal(peer.sink.losses[0].cause, undefined);
+  await assert.rejects(
+    peer.transport.close(),
+    /cannot complete the goodbye to it: lost rank 0 on a: it gave no sign of life for 0\.4 s/,
+  );
+  assert.match(peer.sink.losses[1].cause!.message, /no sign of life/);
+});
+
 Deno.test("a peer that nobody waits for may be silent", async () => {
   await using peer = await puppet(150);
   await new Promise((resolve) => setTimeout(resolve, 600));
