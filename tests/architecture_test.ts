@@ -13,8 +13,6 @@ const PENDING = {
     "runtime/shared_memory/local_peers.ts → runtime/engine/engine.ts",
     "runtime/shared_memory/local_peers.ts → runtime/engine/header.ts",
     "runtime/shared_memory/local_peers.ts → runtime/engine/pack.ts",
-    "runtime/transport/mesh_transport.ts → runtime/bootstrap/stdin.ts",
-    "runtime/transport/mesh_transport.ts → runtime/rendezvous/client.ts",
   ],
   tasks: [
     "tasks/networks/state_dict.ts → tasks/run/checkpoint.ts",
