@@ -5,10 +5,10 @@
  */
 
 import { findBaseline } from "../logs/baseline.ts";
-import { writeValue } from "./chart_style.ts";
+import { writeValue } from "./page/style.ts";
 import type { RunLog } from "../logs/run_log.ts";
 import { labelRuns, optionsIn, type Place, placesOf } from "./labels.ts";
-import type { BarFigure, LineFigure, PageData, PageFigure, PageSeries } from "./page_data.ts";
+import type { BarFigure, LineFigure, PageData, PageFigure, PageSeries } from "./page/data.ts";
 import {
   clipRateCurve,
   type Curve,

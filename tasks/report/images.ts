@@ -5,8 +5,8 @@
  */
 
 import { imageFontUrls, loadCharts, loadImageRenderer } from "../../deps.ts";
-import { chartOption } from "./chart_option.ts";
-import type { FigureView, PageAxis, PageData, PageFigure } from "./page_data.ts";
+import { chartOption } from "./page/chart_option.ts";
+import type { FigureView, PageAxis, PageData, PageFigure } from "./page/data.ts";
 
 const WIDTH = 960, HEIGHT = 540;
 

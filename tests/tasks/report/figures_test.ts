@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
-import { pointsOf } from "../../../tasks/report/chart_points.ts";
+import { pointsOf } from "../../../tasks/report/page/points.ts";
 import { reportData } from "../../../tasks/report/figures.ts";
-import type { LineFigure, PageData } from "../../../tasks/report/page_data.ts";
+import type { LineFigure, PageData } from "../../../tasks/report/page/data.ts";
 import { RunLog } from "../../../tasks/logs/run_log.ts";
 import { knownLines, position, temporaryFolder, writeRun } from "./_run_folder.ts";
 

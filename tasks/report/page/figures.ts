@@ -1,17 +1,14 @@
 /**
- * The figures of the page: their cards, their drawing, the values under the pointer.
- *
- * The page holds the compiled text of these functions (`Function.prototype.toString`); so each is
- * self-contained but for the others, and none reads a constant of a module.
+ * The figures of the page: their cards, their drawing, the picking of a range.
  *
  * @module
  */
 
 import { chartOption } from "./chart_option.ts";
-import { pointsOf } from "./chart_points.ts";
-import { paletteOf, writeValue } from "./chart_style.ts";
-import type { FigureView, LineFigure, PageFigure } from "./page_data.ts";
-import { type Browser, type Drawn, make, makeSwatch, type PageState } from "./page_state.ts";
+import { paletteOf } from "./style.ts";
+import type { FigureView, LineFigure, PageFigure } from "./data.ts";
+import { type Browser, type Drawn, make, type PageState } from "./state.ts";
+import { barTip, lineTip } from "./tips.ts";
 
 /** A card for each figure, in place of those that are there. */
 export function buildFigures(page: PageState): void {
@@ -151,57 +148,6 @@ export function drawFigure(page: PageState, figure: PageFigure): void {
   }, true);
 }
 
-/** The values of every curve at a place of the axis, from the largest to the smallest. */
-export function lineTip(page: PageState, figure: LineFigure, view: FigureView, x: number): Browser {
-  const { data } = page;
-  const axis = data.axes.find((a) => a.key === page.axis) ?? data.axes[0];
-  const format = axis.key === "seconds" ? "seconds" : axis.key === "bytes" ? "bytes" : "number";
-  const tip = make(page, "div", "tip");
-  const unit = format === "number"
-    ? ` ${axis.title}`
-    : ` ${axis.key === "bytes" ? "sent by each rank" : ""}`;
-  tip.append(make(page, "b", "", writeValue(x, format) + unit));
-  const rows = figure.series.flatMap((series) => {
-    const points = pointsOf(data, series, view);
-    const last = points.at(-1);
-    if (view.hidden[series.run] || !last || x > last.x * 1.001) return [];
-    const { y: value } = points.reduce((best, point) =>
-      Math.abs(point.x - x) <= Math.abs(best.x - x) ? point : best
-    );
-    return value === null ? [] : [{ series, value }];
-  });
-  rows.sort((a, b) => b.value - a.value);
-  for (const { series, value } of rows) {
-    const row = make(page, "div", "");
-    const label = data.runs[series.run].label + (series.name === "" ? "" : ` – ${series.name}`);
-    row.append(
-      makeSwatch(page, series.run),
-      make(page, "span", "", label),
-      make(page, "b", "", writeValue(value, figure.format)),
-    );
-    tip.append(row);
-  }
-  return tip;
-}
-
-/** What a bar is made of. */
-export function barTip(page: PageState, params: Browser): Browser {
-  const tip = make(page, "div", "tip");
-  tip.append(make(page, "b", "", params[0].name));
-  for (const { seriesName, value, color } of params) {
-    const row = make(page, "div", "");
-    const swatch = make(page, "span", "swatch");
-    swatch.style.borderTopColor = color;
-    row.append(
-      swatch,
-      make(page, "span", "", seriesName),
-      make(page, "b", "", writeValue(value, "seconds")),
-    );
-    tip.append(row);
-  }
-  return tip;
-}
-
 /** Offers a figure as a file, with its title and legend inside. */
 export function saveFigure(page: PageState, figure: PageFigure): void {
   const box = make(page, "div", "");
@@ -226,16 +172,3 @@ export function saveFigure(page: PageState, figure: PageFigure): void {
   chart.dispose();
   box.remove();
 }
-
-/** Everything above, for the page to carry along. */
-export const FIGURE_FUNCTIONS: readonly CallableFunction[] = [
-  buildFigures,
-  logButton,
-  pickRange,
-  viewOf,
-  drawAll,
-  drawFigure,
-  lineTip,
-  barTip,
-  saveFigure,
-];

@@ -1,4 +1,4 @@
-import type { FigureView, PageData, PageSeries } from "./page_data.ts";
+import type { FigureView, PageData, PageSeries } from "./data.ts";
 
 /** A point of a curve as it is drawn. */
 export interface ChartPoint {
@@ -11,8 +11,6 @@ export interface ChartPoint {
 /**
  * The points of a curve on a view's axis and inside its window. Several in one place, as the steps
  * between two rounds are on the axis of rounds, become their mean.
- *
- * The page holds this function's compiled text; it reads nothing outside itself.
  */
 export function pointsOf(
   data: PageData,

@@ -6,24 +6,12 @@
  */
 
 import { chartBundleUrl } from "../../deps.ts";
-import { CHART_FUNCTIONS } from "./chart_option.ts";
-import { STYLE_FUNCTIONS, writeValue } from "./chart_style.ts";
+import { writeValue } from "./page/style.ts";
 import type { ReportData } from "./figures.ts";
-import { CLIENT_FUNCTIONS } from "./page_client.ts";
-import { FIGURE_FUNCTIONS } from "./page_figures.ts";
-import { STATE_FUNCTIONS } from "./page_state.ts";
-import { PAGE_STYLE } from "./page_style.ts";
+import { linkModules } from "./link_modules.ts";
+import { PAGE_STYLE } from "./style_sheet.ts";
 import type { RunLog } from "../logs/run_log.ts";
 import type { ReportedRun } from "./summary.ts";
-
-/** The functions of the page's script. */
-const SCRIPT = [
-  ...STYLE_FUNCTIONS,
-  ...CHART_FUNCTIONS,
-  ...STATE_FUNCTIONS,
-  ...FIGURE_FUNCTIONS,
-  ...CLIENT_FUNCTIONS,
-];
 
 /** What a page is made of besides its data. */
 export interface PageOptions {
@@ -44,9 +32,7 @@ export async function renderPage(
 ): Promise<string> {
   const parts = renderParts(data, options.made);
   const library = inScript(await Deno.readTextFile(await chartBundleUrl()));
-  const script = inScript(
-    SCRIPT.map(String).join("\n") + "\nstartPage(echarts);\n",
-  );
+  const script = inScript(await pageScript());
   const policy = [
     "default-src 'none'",
     `script-src ${await hashOf(library)} ${await hashOf(script)}`,
@@ -84,10 +70,17 @@ export async function renderPage(
 them, double-click for the whole. Charts by Apache ECharts (Apache License 2.0).</footer>
 <script type="application/json" id="data">${inJson(data)}</script>
 <script>${library}</script>
-<script>${script}</script>
+<script type="module">${script}</script>
 </body>
 </html>
 `;
+}
+
+/** The page's own script: the modules of `page/` as one, started with the chart library. */
+export async function pageScript(): Promise<string> {
+  return `${await linkModules(
+    import.meta.resolve("./page/start.ts"),
+  )}startPage(globalThis.echarts);\n`;
 }
 
 /** The parts that change as runs go on. */

@@ -5,7 +5,7 @@
  * @module
  */
 
-import type { AxisKey, Track } from "../logs/series.ts";
+import type { AxisKey, Track } from "../../logs/series.ts";
 
 /** How a figure's values are written. */
 export type ValueFormat = "number" | "percent" | "bytes" | "seconds";
@@ -112,3 +112,7 @@ export interface FigureView {
   /** Title and legend inside the figure, as on an image. */
   readonly standalone: boolean;
 }
+
+/** An option object of ECharts; the library checks it. */
+// deno-lint-ignore no-explicit-any
+export type ChartOption = Record<string, any>;

@@ -1,16 +1,12 @@
 /**
  * What the page's script knows, and the making of its elements.
  *
- * The page holds the compiled text of these functions (`Function.prototype.toString`); so each is
- * self-contained but for the others, and none reads a constant of a module.
- *
  * @module
  */
 
-import type { ChartOption } from "./chart_option.ts";
-import { runStyle } from "./chart_style.ts";
-import type { PageData } from "./page_data.ts";
-import type { AxisKey } from "../logs/series.ts";
+import { runStyle } from "./style.ts";
+import type { ChartOption, PageData } from "./data.ts";
+import type { AxisKey } from "../../logs/series.ts";
 
 /** What the page uses of the chart library. */
 export interface ChartLibrary {
@@ -71,6 +67,3 @@ export function makeSwatch(page: PageState, run: number): Browser {
   if (dash !== "solid") swatch.style.borderTopStyle = "dashed";
   return swatch;
 }
-
-/** Everything above, for the page to carry along. */
-export const STATE_FUNCTIONS: readonly CallableFunction[] = [make, makeSwatch];

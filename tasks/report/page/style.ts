@@ -1,13 +1,10 @@
 /**
  * How a report's figures look: colours, ticks, the writing of values.
  *
- * The page holds the compiled text of these functions (`Function.prototype.toString`); so each is
- * self-contained but for the others, and none reads a constant of a module.
- *
  * @module
  */
 
-import type { PageData, ValueFormat } from "./page_data.ts";
+import type { PageData, ValueFormat } from "./data.ts";
 
 /** Colours of a view. Each run's hue is legible on the ground of either scheme. */
 export function paletteOf(dark: boolean): {
@@ -169,15 +166,3 @@ export function legendRows(entries: readonly string[], width: number): number {
   }
   return rows;
 }
-
-/** Everything above, for the page to carry along. */
-export const STYLE_FUNCTIONS: readonly CallableFunction[] = [
-  paletteOf,
-  runStyle,
-  writeValue,
-  logTicks,
-  linearTicks,
-  extentOf,
-  legendIcon,
-  legendRows,
-];

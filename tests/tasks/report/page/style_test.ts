@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { linearTicks, logTicks, writeValue } from "../../../tasks/report/chart_style.ts";
+import { linearTicks, logTicks, writeValue } from "../../../../tasks/report/page/style.ts";
 
 Deno.test("ticks of a logarithmic axis thin out over many decades and fill few", () => {
   assert.deepEqual(logTicks(0.3, 25), [0.5, 1, 2, 5, 10, 20]);

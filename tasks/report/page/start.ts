@@ -1,0 +1,89 @@
+/**
+ * The page's own script: it starts the drawing and asks for what changed.
+ *
+ * @module
+ */
+
+import type { PageData } from "./data.ts";
+import { buildControls, buildRunButtons } from "./controls.ts";
+import { buildFigures, drawAll } from "./figures.ts";
+import type { Browser, ChartLibrary, Drawn, PageState } from "./state.ts";
+import type { AxisKey } from "../../logs/series.ts";
+
+/**
+ * Starts the page: reads its data, draws, and with `watch` asks for fresh data from time to time.
+ */
+export function startPage(charts: ChartLibrary): void {
+  const { document, window } = globalThis as Browser;
+  const scheme = window.matchMedia("(prefers-color-scheme: dark)");
+  const data: PageData = JSON.parse(document.getElementById("data").textContent);
+  const page = {
+    charts,
+    document,
+    data,
+    axis: axisFromAddress(window.location.hash, data),
+    logX: false,
+    range: data.runs.length === 1,
+    hidden: new Set<string>(),
+    forward: -1,
+    zoom: null as readonly [number, number] | null,
+    logY: new Map<string, boolean>(),
+    drawn: new Map<string, Drawn>(),
+    dark: () => scheme.matches as boolean,
+  };
+  buildControls(page);
+  buildFigures(page);
+  drawAll(page);
+  scheme.addEventListener("change", () => {
+    buildRunButtons(page);
+    drawAll(page);
+  });
+  let width = window.innerWidth;
+  window.addEventListener("resize", () => {
+    // A phone's address bar changes the height while scrolling; that is no reason to draw.
+    if (window.innerWidth === width) return;
+    width = window.innerWidth;
+    drawAll(page);
+  });
+  if (document.body.dataset.watch) {
+    watchServer(page, Number(document.body.dataset.watch));
+  }
+}
+
+/** The axis that the address names after its #, so that a view can be shared; else the first. */
+export function axisFromAddress(hash: string, data: PageData): AxisKey {
+  return data.axes.find((axis) => `#${axis.key}` === hash)?.key ?? data.axes[0].key;
+}
+
+/** Asks the server that serves the page for what changed. The view stays as it is. */
+export function watchServer(page: PageState, everyMs: number): void {
+  const { document, fetch, setTimeout } = globalThis as Browser;
+  let version = "";
+  const ask = async () => {
+    try {
+      const response = await fetch("data.json", { headers: { "if-none-match": version } });
+      if (response.status === 200) {
+        version = response.headers.get("etag") ?? "";
+        const fresh = await response.json();
+        const same = (a: PageData, b: PageData) =>
+          JSON.stringify([a.runs, a.figures.map((f) => [f.id, f.note])]) ===
+            JSON.stringify([b.runs, b.figures.map((f) => [f.id, f.note])]);
+        const rebuild = !same(page.data, fresh.data);
+        page.data = fresh.data;
+        // Escaped by the server, as the page's own were.
+        for (const [id, html] of Object.entries(fresh.parts)) {
+          document.getElementById(id).innerHTML = html;
+        }
+        buildRunButtons(page);
+        if (rebuild) buildFigures(page);
+        drawAll(page);
+      }
+      document.getElementById("state").textContent = "";
+    } catch {
+      document.getElementById("state").textContent =
+        "The server has ended; this is the last it sent.";
+    }
+    setTimeout(ask, everyMs);
+  };
+  setTimeout(ask, everyMs);
+}
