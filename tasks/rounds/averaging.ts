@@ -93,8 +93,8 @@ export class WeightAveraging implements Stateful {
   }
 
   /** Goes on counting from there. */
-  restore(memory: StateDict): Promise<void> {
-    const number = (name: keyof Traffic) => loadNumber(memory, name);
+  restore(state: StateDict): Promise<void> {
+    const number = (name: keyof Traffic) => loadNumber(state, name);
     this.#traffic = {
       bytesSent: number("bytesSent"),
       bytesReceived: number("bytesReceived"),

@@ -37,9 +37,9 @@ export class OuterOptimizer implements Stateful {
   }
 
   /** Goes on from there. */
-  restore(memory: StateDict): Promise<void> {
-    this.#start.set(loadTensor(memory, "outer.start", this.#start.length));
-    this.#buffer.set(loadTensor(memory, "outer.buffer", this.#buffer.length));
+  restore(state: StateDict): Promise<void> {
+    this.#start.set(loadTensor(state, "outer.start", this.#start.length));
+    this.#buffer.set(loadTensor(state, "outer.buffer", this.#buffer.length));
     return Promise.resolve();
   }
 }

@@ -19,18 +19,18 @@ export interface LateAverage {
 
 /** One rank's end of an average on its way. Every rank makes the same calls in the same order. */
 export class OverlappedAveraging implements Stateful {
-  readonly #exchange: WeightAveraging;
+  readonly #averaging: WeightAveraging;
   /** The rank's own values when the round ended. */
   readonly #start: Float32Array;
   /** The same, turning into their average over the ranks, and then into what is to be added. */
   readonly #average: Float32Array;
   #bound: number | null = null;
-  #exchanging: PendingAverage | null = null;
+  #pending: PendingAverage | null = null;
   #arrived: LateAverage | null = null;
 
   /** @param length of the trained weights */
-  constructor(exchange: WeightAveraging, length: number) {
-    this.#exchange = exchange;
+  constructor(averaging: WeightAveraging, length: number) {
+    this.#averaging = averaging;
     this.#start = new Float32Array(length);
     this.#average = new Float32Array(length);
   }
@@ -40,19 +40,19 @@ export class OverlappedAveraging implements Stateful {
     this.#start.set(values);
     this.#average.set(values);
     this.#bound = bound;
-    this.#exchanging = await this.#exchange.begin(this.#average);
+    this.#pending = await this.#averaging.begin(this.#average);
   }
 
   /** Lets the average move on while nothing else does: a turn of the event loop. */
   async progress(): Promise<void> {
-    await this.#exchanging?.progress();
+    await this.#pending?.progress();
   }
 
   /** Waits for the average of the last round; null if there was none. Collective. */
   async arrive(): Promise<LateAverage | null> {
-    if (!this.#exchanging) return this.#arrived;
-    await this.#exchanging.wait();
-    this.#exchanging = null;
+    if (!this.#pending) return this.#arrived;
+    await this.#pending.wait();
+    this.#pending = null;
     const drift = distance(this.#start, this.#average);
     correction(this.#average, this.#start);
     return this.#arrived = { drift, bound: this.#bound };
@@ -78,11 +78,11 @@ export class OverlappedAveraging implements Stateful {
   }
 
   /** Goes on from there. */
-  restore(memory: StateDict): Promise<void> {
-    this.#average.set(loadTensor(memory, "overlap.correction", this.#average.length));
-    const bound = loadNumber(memory, "overlap.bound");
-    this.#arrived = loadNumber(memory, "overlap.arrived")
-      ? { drift: loadNumber(memory, "overlap.drift"), bound: bound < 0 ? null : bound }
+  restore(state: StateDict): Promise<void> {
+    this.#average.set(loadTensor(state, "overlap.correction", this.#average.length));
+    const bound = loadNumber(state, "overlap.bound");
+    this.#arrived = loadNumber(state, "overlap.arrived")
+      ? { drift: loadNumber(state, "overlap.drift"), bound: bound < 0 ? null : bound }
       : null;
     return Promise.resolve();
   }

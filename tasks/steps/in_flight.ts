@@ -2,7 +2,7 @@
  * The steps that a device has been given and whose numbers have not come back. A GPU works through its
  * queue by itself: it is given the next steps before the loss of the last is known, and is asked for
  * several losses at once, since to ask is to wait until it has nothing left to do. On the CPU a step is
- * over when it was submitted, and nothing is ever under way.
+ * over when it was submitted, and nothing is ever in flight.
  *
  * @module
  */
@@ -20,6 +20,8 @@ const MOST_DELAY = 200;
 export interface PendingStep {
   /** Which step, counted from 1. */
   readonly t: number;
+  /** Steps that the ranks have taken in the mean with it, if the others have kept up. */
+  readonly progress: number;
   /** η and γ of its batch. */
   readonly size: StepSize;
   /** Samples the rank has learnt from when it is done. */
@@ -45,7 +47,7 @@ export interface CompletedStep extends PendingStep {
   readonly ended: number;
 }
 
-/** The steps under way on one rank, in order. */
+/** The steps in flight on one rank, in order. */
 export class InFlightSteps {
   #steps: PendingStep[] = [];
   #settled = -Infinity;
@@ -62,7 +64,7 @@ export class InFlightSteps {
       (this.#steps.length >= MOST_STEPS || performance.now() - oldest.began > MOST_DELAY);
   }
 
-  /** Waits for all steps under way and takes them out, in order. */
+  /** Waits for all steps in flight and takes them out, in order. */
   async settle(): Promise<CompletedStep[]> {
     const steps = this.#steps;
     if (steps.length === 0) return [];

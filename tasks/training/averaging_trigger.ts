@@ -33,9 +33,9 @@ export class AveragingTrigger implements Stateful {
   }
 
   /** Goes on from there. */
-  restore(memory: StateDict): Promise<void> {
-    const length = loadNumber(memory, "averaging.evaluations");
-    this.#history = Array.from({ length }, (_, i) => loadNumber(memory, `averaging.${i}`));
+  restore(state: StateDict): Promise<void> {
+    const length = loadNumber(state, "averaging.evaluations");
+    this.#history = Array.from({ length }, (_, i) => loadNumber(state, `averaging.${i}`));
     return Promise.resolve();
   }
 }

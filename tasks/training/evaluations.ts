@@ -14,12 +14,12 @@ import type { TrainStep } from "../steps/train_step.ts";
 import type { Task } from "../task.ts";
 import { checkEvaluation } from "./training_error.ts";
 
-/** What a scoreboard is made of; all of it is the caller's. */
+/** What evaluations are made of; all of it is the caller's. */
 export interface EvaluationsParts {
   readonly comm: Communicator;
   readonly options: Options;
   readonly task: Task;
-  readonly stepper: TrainStep;
+  readonly trainStep: TrainStep;
   readonly evaluator: Evaluator;
   /** Where rank 0 writes; null on the others. */
   readonly log: MetricsLog | null;
@@ -52,8 +52,8 @@ export class Evaluations implements Stateful {
   }
 
   /**
-   * Evaluates the average of the ranks' weights, and notes what was found: the split that is watched,
-   * or all of them at the end. Collective.
+   * Evaluates the average of the ranks' weights, and notes the results: of the split that is watched,
+   * or of all of them at the end. Collective.
    *
    * @returns it of the split that is watched
    */
@@ -61,27 +61,27 @@ export class Evaluations implements Stateful {
     const { evaluator, log, task } = this.#parts;
     const watched = when === "untrained" && task.untrained || task.splits[0];
     const splits = when === "end" ? task.splits : [watched];
-    const found = await evaluator.evaluate(splits);
+    const results = await evaluator.evaluate(splits);
     splits.forEach((split, i) => {
-      checkEvaluation(at.step, splitKey(split), found[i].loss);
-      this.#last.set(splitKey(split), found[i]);
+      checkEvaluation(at.step, splitKey(split), results[i].loss);
+      this.#last.set(splitKey(split), results[i]);
       const { name } = split;
       log?.write({
         type: "eval",
         ...at,
         ...name === null ? {} : { split: name },
-        ...found[i],
-        ...this.#ways(),
+        ...results[i],
+        ...this.#provenance(),
       });
     });
-    this.#untrained ??= found[0];
-    return found[0];
+    this.#untrained ??= results[0];
+    return results[0];
   }
 
-  /** How the weights that are evaluated were come by: what is to be said beside their score. */
-  #ways(): Pick<Summary, "averagedSteps" | "batchNorm"> {
-    const { options: { batchNorm }, stepper } = this.#parts;
-    const { averagedSteps, parameterCount, weights } = stepper;
+  /** How the weights that are evaluated came about: what is to be said beside their score. */
+  #provenance(): Pick<Summary, "averagedSteps" | "batchNorm"> {
+    const { options: { batchNorm }, trainStep } = this.#parts;
+    const { averagedSteps, parameterCount, weights } = trainStep;
     return {
       ...averagedSteps > 0 ? { averagedSteps } : {},
       ...weights.length > parameterCount ? { batchNorm } : {},
@@ -89,17 +89,17 @@ export class Evaluations implements Stateful {
   }
 
   /** Compares the ranks' final weights, and writes the summary. Collective. */
-  async summarize(at: Position, course: TrainingTotals): Promise<Summary> {
+  async summarize(at: Position, totals: TrainingTotals): Promise<Summary> {
     const { comm, evaluator, log, task, device } = this.#parts;
     const { identical, hash } = await evaluator.compare();
     const summary: Summary = {
       ...scoresOf(task, this.#last, this.#untrained!),
       ranks: comm.size,
-      ...course,
+      ...totals,
       identicalWeights: identical,
       weightsHash: hash,
       device,
-      ...this.#ways(),
+      ...this.#provenance(),
     };
     log?.write({ type: "summary", ...at, ...summary });
     return summary;
@@ -113,11 +113,11 @@ export class Evaluations implements Stateful {
   }
 
   /** Goes on with them. */
-  restore(memory: StateDict): Promise<void> {
-    this.#untrained = unnamed("untrained", memory);
+  restore(state: StateDict): Promise<void> {
+    this.#untrained = unnamed("untrained", state);
     for (const split of this.#parts.task.splits) {
       const key = splitKey(split);
-      if (`last.${key}.loss` in memory.numbers) this.#last.set(key, unnamed(`last.${key}`, memory));
+      if (`last.${key}.loss` in state.numbers) this.#last.set(key, unnamed(`last.${key}`, state));
     }
     return Promise.resolve();
   }
@@ -132,8 +132,8 @@ function named(prefix: string, evaluation: Evaluation): Record<string, number> {
 
 /** The evaluation that was {@linkcode named}. */
 function unnamed(prefix: string, { numbers }: StateDict): Evaluation {
-  const found = Object.entries(numbers)
+  const entries = Object.entries(numbers)
     .filter(([name]) => name.startsWith(`${prefix}.`))
     .map(([name, value]) => [name.slice(prefix.length + 1), value]);
-  return Object.fromEntries(found);
+  return Object.fromEntries(entries);
 }

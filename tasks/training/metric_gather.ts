@@ -6,29 +6,15 @@
  */
 
 import type { Communicator } from "../../runtime/communicator.ts";
-import type { MetricsLog, Position, RoundRecord, StepRecord } from "../run/metrics.ts";
+import type { MetricsLog, RoundRecord, StepRecord } from "../run/metrics.ts";
 
-/** What is the same on every rank at one step; the rest of a record is each rank's own. */
-export interface Common {
-  readonly step: number;
-  readonly epoch: number;
-  readonly round: number;
-}
+/** A step of a rank, which need not be said. */
+export type StepMetrics = Omit<StepRecord, "type" | "rank">;
 
-/** What one rank measured in one step. */
-export interface StepMeasure {
-  readonly loss: number;
-  readonly gradNorm: number;
-  readonly clipped: boolean;
-  readonly stepMs: number;
-  readonly syncMs: number;
-  readonly seconds: number;
-  readonly samples: number;
-  readonly bytesSent: number;
-  readonly bytesReceived: number;
-}
+/** What of a round is the same on every rank, or rank 0's. */
+export type RoundMetrics = Omit<RoundRecord, "type" | keyof RoundMeasure>;
 
-/** What one rank measured in one round; a rank that took no part reports null. */
+/** What one rank measured in one round. */
 export interface RoundMeasure {
   readonly syncMs: number;
   readonly drift: number;
@@ -37,27 +23,40 @@ export interface RoundMeasure {
 /** Steps between two deliveries: one small message for this many steps. */
 const STEPS_PER_DELIVERY = 4;
 
-const STEP_WIDTH = 9, ROUND_WIDTH = 2;
+/** The numbers of a step, in the order in which they travel and are written. */
+const STEP_FIELDS = Object.keys(
+  {
+    step: true,
+    epoch: true,
+    iteration: true,
+    round: true,
+    seconds: true,
+    samples: true,
+    bytesSent: true,
+    bytesReceived: true,
+    loss: true,
+    gradNorm: true,
+    clipped: true,
+    lr: true,
+    clip: true,
+    stepMs: true,
+    syncMs: true,
+  } satisfies Record<keyof StepMetrics, true>,
+) as (keyof StepMetrics)[];
 
-interface PendingStep {
-  readonly common: Common;
-  readonly lr: number;
-  readonly clip: number;
-  readonly measure: StepMeasure;
-}
+/** The numbers of a round that each rank measures. */
+const ROUND_FIELDS = ["syncMs", "drift"] as const satisfies readonly (keyof RoundMeasure)[];
 
 interface PendingRound {
-  readonly position: Position;
-  readonly driftBound: number | null;
-  readonly participants: readonly number[];
+  readonly metrics: RoundMetrics;
   readonly measure: RoundMeasure | null;
 }
 
 /** One rank's end of the measurements. Every rank makes the same calls in the same order. */
-export class Telemetry {
+export class MetricGather {
   readonly #comm: Communicator;
   readonly #log: MetricsLog | null;
-  #steps: PendingStep[] = [];
+  #steps: StepMetrics[] = [];
   #rounds: PendingRound[] = [];
 
   /** @param log where rank 0 writes; null on the others */
@@ -67,134 +66,88 @@ export class Telemetry {
   }
 
   /** Notes a step; rank 0's own is written at once. */
-  step(common: Common, lr: number, clip: number, measure: StepMeasure): void {
-    const pending = { common, lr, clip, measure };
-    this.#steps.push(pending);
-    this.#log?.write(stepRecord(0, pending, measure));
+  step(metrics: StepMetrics): void {
+    this.#steps.push(metrics);
+    this.#log?.write({ type: "step", rank: 0, ...metrics });
   }
 
-  /** Notes a round. */
-  round(
-    position: Position,
-    driftBound: number | null,
-    participants: readonly number[],
-    measure: RoundMeasure | null,
-  ): void {
-    this.#rounds.push({ position, driftBound, participants, measure });
+  /** Notes a round; a rank that took no part measured null. */
+  round(metrics: RoundMetrics, measure: RoundMeasure | null): void {
+    this.#rounds.push({ metrics, measure });
   }
 
-  /** Whether enough has been noted for a delivery: the same answer on every rank. */
+  /**
+   * Whether enough has been noted for a delivery, the same answer on every rank: so many steps, or a round
+   * to which ranks came with unequal numbers of them.
+   */
   get due(): boolean {
-    return this.#steps.length >= STEPS_PER_DELIVERY;
+    return this.#steps.length >= STEPS_PER_DELIVERY ||
+      this.#rounds.some(({ metrics }) => metrics.steps);
   }
 
   /** Delivers what was noted to rank 0. Collective. */
   async deliver(): Promise<void> {
-    const steps = this.#steps, rounds = this.#rounds;
+    const steps = this.#steps, rounds = this.#rounds, { rank, size } = this.#comm;
     this.#steps = [];
     this.#rounds = [];
-    const size = steps.length * STEP_WIDTH + rounds.length * ROUND_WIDTH;
-    if (size === 0) return;
-    const own = new Float64Array(size);
-    let at = 0;
-    for (const { measure: m } of steps) {
-      own.set([
-        m.loss,
-        m.gradNorm,
-        m.clipped ? 1 : 0,
-        m.stepMs,
-        m.syncMs,
-        m.seconds,
-        m.samples,
-        m.bytesSent,
-        m.bytesReceived,
-      ], at);
-      at += STEP_WIDTH;
-    }
-    for (const { measure } of rounds) {
-      own.set(measure ? [measure.syncMs, measure.drift] : [NaN, NaN], at);
-      at += ROUND_WIDTH;
-    }
-    const all = this.#comm.rank === 0 ? new Float64Array(size * this.#comm.size) : null;
-    await this.#comm.gather(own, all, 0);
-    if (all && this.#log) this.#log.write(...unpack(all, size, this.#comm.size, steps, rounds));
+    if (steps.length + rounds.length === 0) return;
+    const counts = rounds.find(({ metrics }) => metrics.steps)?.metrics.steps ??
+      new Array<number>(size).fill(steps.length);
+    const lengths = counts.map((count) => rowsLength(count, rounds.length));
+    const numbers = Float64Array.from([
+      ...steps.flatMap((step) => STEP_FIELDS.map((name) => Number(step[name]))),
+      ...rounds.flatMap(({ measure }) => ROUND_FIELDS.map((name) => measure?.[name] ?? NaN)),
+    ]);
+    const total = lengths.reduce((sum, length) => sum + length, 0);
+    const gathered = rank === 0 ? new Float64Array(total) : null;
+    await this.#comm.gatherv(numbers, gathered, lengths, 0);
+    if (!gathered || !this.#log) return;
+    let from = 0;
+    const byRank = lengths.map((length) => gathered.subarray(from, from += length));
+    const records = [...stepRecords(byRank, counts), ...roundRecords(byRank, rounds)];
+    this.#log.write(...records.sort((a, b) => order(a) - order(b)));
   }
 }
 
-function* measuresOf(
-  all: Float64Array,
-  size: number,
-  ranks: number,
-  offset: number,
-  width: number,
-) {
-  for (let rank = 0; rank < ranks; rank++) {
-    const at = rank * size + offset;
-    yield { rank, row: all.subarray(at, at + width) };
+const rowsLength = (steps: number, rounds: number) =>
+  steps * STEP_FIELDS.length + rounds * ROUND_FIELDS.length;
+
+/** Records stand in the order in which they took place; a round by the clock comes after all that led to it. */
+function order(record: StepRecord | RoundRecord): number {
+  return record.type === "round" && record.steps ? Infinity : record.step;
+}
+
+/** The steps of all ranks but 0, whose own are written. */
+function* stepRecords(
+  byRank: readonly Float64Array[],
+  counts: readonly number[],
+): Generator<StepRecord> {
+  for (let i = 0; i < Math.max(...counts); i++) {
+    for (let rank = 1; rank < byRank.length; rank++) {
+      if (i >= counts[rank]) continue;
+      const row = byRank[rank].subarray(i * STEP_FIELDS.length);
+      const numbers = Object.fromEntries(STEP_FIELDS.map((name, at) => [name, row[at]]));
+      const { clipped } = numbers;
+      yield { type: "step", rank, ...numbers, clipped: clipped === 1 } as StepRecord;
+    }
   }
 }
 
-/** Records of the other ranks' steps, and of the rounds, in the order in which they took place. */
-function unpack(
-  all: Float64Array,
-  size: number,
-  ranks: number,
-  steps: readonly PendingStep[],
+/** Rounds, each with the mean time of those that took part and the largest drift. */
+function* roundRecords(
+  byRank: readonly Float64Array[],
   rounds: readonly PendingRound[],
-): (StepRecord | RoundRecord)[] {
-  const records: (StepRecord | RoundRecord)[] = [];
-  steps.forEach((pending, i) => {
-    for (const { rank, row } of measuresOf(all, size, ranks, i * STEP_WIDTH, STEP_WIDTH)) {
-      if (rank === 0) continue;
-      const [loss, gradNorm, clipped, stepMs, syncMs, seconds, samples, ...bytes] = row;
-      const [bytesSent, bytesReceived] = bytes;
-      records.push(stepRecord(rank, pending, {
-        loss,
-        gradNorm,
-        clipped: clipped === 1,
-        stepMs,
-        syncMs,
-        seconds,
-        samples,
-        bytesSent,
-        bytesReceived,
-      }));
-    }
-  });
-  rounds.forEach(({ position, driftBound, participants }, i) => {
-    const offset = steps.length * STEP_WIDTH + i * ROUND_WIDTH;
+): Generator<RoundRecord> {
+  for (const [i, { metrics }] of rounds.entries()) {
+    const { driftBound, participants, steps, ...position } = metrics;
     let syncMs = 0, drift = 0;
-    for (const { row } of measuresOf(all, size, ranks, offset, ROUND_WIDTH)) {
-      if (Number.isNaN(row[0])) continue;
-      syncMs += row[0] / participants.length;
-      drift = Math.max(drift, row[1]);
+    for (const rank of participants) {
+      const at = byRank[rank].length - (rounds.length - i) * ROUND_FIELDS.length;
+      const measured = byRank[rank].subarray(at);
+      syncMs += measured[0] / participants.length;
+      drift = Math.max(drift, measured[1]);
     }
-    records.push({ type: "round", ...position, syncMs, drift, driftBound, participants });
-  });
-  return records.sort((a, b) => a.step - b.step);
-}
-
-function stepRecord(rank: number, pending: PendingStep, measure: StepMeasure): StepRecord {
-  const { common: { step, epoch, round }, lr, clip } = pending;
-  const { seconds, samples, bytesSent, bytesReceived } = measure;
-  const { loss, gradNorm, clipped, stepMs, syncMs } = measure;
-  return {
-    type: "step",
-    rank,
-    step,
-    epoch,
-    iteration: step,
-    round,
-    seconds,
-    samples,
-    bytesSent,
-    bytesReceived,
-    loss,
-    gradNorm,
-    clipped,
-    lr,
-    clip,
-    stepMs,
-    syncMs,
-  };
+    const counted = steps ? { participants, steps } : { participants };
+    yield { type: "round", ...position, syncMs, drift, driftBound, ...counted };
+  }
 }

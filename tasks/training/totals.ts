@@ -8,7 +8,7 @@ import type { Communicator } from "../../runtime/communicator.ts";
 import { loadNumber, type StateDict, type Stateful } from "../run/checkpoint.ts";
 import type { Summary } from "../run/metrics.ts";
 
-/** What a tally is told of a step. */
+/** What counts of a step. */
 export interface CountedStep {
   readonly loss: number;
   readonly clipped: boolean;
@@ -61,7 +61,11 @@ export class RunningTotals implements Stateful {
     this.#steps = steps;
   }
 
-  /** Adds step `t`, counted from 1. */
+  /**
+   * Adds a step.
+   *
+   * @param t steps done with it; where ranks are at different steps, in the mean
+   */
   step(t: number, { loss, clipped, stepMs, syncSeconds }: CountedStep): void {
     const sums = this.#sums;
     sums.taken++;
@@ -89,10 +93,10 @@ export class RunningTotals implements Stateful {
   }
 
   /** Goes on summing from there; a run that has become longer has another last tenth. */
-  restore(memory: StateDict): Promise<void> {
+  restore(state: StateDict): Promise<void> {
     const names = Object.keys(this.#sums) as Sum[];
-    for (const name of names) this.#sums[name] = loadNumber(memory, `tally.${name}`);
-    if (loadNumber(memory, "tally.steps") !== this.#steps) {
+    for (const name of names) this.#sums[name] = loadNumber(state, `tally.${name}`);
+    if (loadNumber(state, "tally.steps") !== this.#steps) {
       this.#sums.tailLoss = 0;
       this.#sums.tailSteps = 0;
     }
@@ -102,7 +106,7 @@ export class RunningTotals implements Stateful {
   /** Sums over the ranks. Collective. */
   async total(
     comm: Communicator,
-    own: { samples: number; bytesSent: number },
+    traffic: { samples: number; bytesSent: number },
   ): Promise<Totals> {
     const mine = this.#sums;
     const sums = Float64Array.of(
@@ -111,8 +115,8 @@ export class RunningTotals implements Stateful {
       mine.clipped,
       mine.tailLoss,
       mine.tailSteps,
-      own.bytesSent,
-      own.samples,
+      traffic.bytesSent,
+      traffic.samples,
       mine.taken,
     );
     await comm.allreduce(sums, "sum");

@@ -13,7 +13,6 @@ import { shareFiles } from "../run/inputs.ts";
 import { openEvaluator } from "../steps/evaluator.ts";
 import { WeightAveraging } from "../rounds/averaging.ts";
 import { type Checkpoints, Loop } from "./loop.ts";
-import { TimedLoop } from "./timed_loop.ts";
 import { MetricsLog, type Summary } from "../run/metrics.ts";
 import { encodeTrained, encodeTrainedState } from "../networks/trained_model.ts";
 import type { Options } from "../options/table.ts";
@@ -115,10 +114,20 @@ export async function train(
   const { checkpoints } = parts, append = (checkpoints?.from ?? null) !== null;
   const path = output && join(output.directory, FILES.metrics);
   const log = path ? stack.use(new MetricsLog(path, { append })) : null;
-  const driven = { comm, options, task, algorithm, exchange, stepper, evaluator, log, steps };
-  const rest = { device: device.description, ...(checkpoints ? { checkpoints } : {}) };
-  const all = { ...driven, ...rest }, { timed } = algorithm;
-  const summary = await (timed ? new TimedLoop(all, timed) : new Loop(all)).run();
+  const loop = new Loop({
+    comm,
+    options,
+    task,
+    algorithm,
+    averaging: exchange,
+    trainStep: stepper,
+    evaluator,
+    log,
+    device: device.description,
+    steps,
+    ...(checkpoints ? { checkpoints } : {}),
+  });
+  const summary = await loop.run();
   const { specs } = stepper.weights, weights = await evaluator.averaged();
   // What trained a large network makes room for its files.
   await stack.disposeAsync();

@@ -70,7 +70,10 @@ async function rankProcesses(directory: string): Promise<number[]> {
     if (!/^\d+$/.test(name)) continue;
     const line = await Deno.readTextFile(`/proc/${name}/cmdline`).catch(() => "");
     const args = line.split("\0");
-    if (args.includes(directory) && args.some((arg) => arg.endsWith("/tasks/trainer.ts"))) {
+    if (
+      args.includes(directory) &&
+      args.some((arg) => arg.endsWith("/tasks/training/rank_program.ts"))
+    ) {
       found.push(Number(name));
     }
   }

@@ -1,0 +1,140 @@
+/**
+ * When rounds take place: after certain steps, the same on every rank, or when a time has passed, whatever
+ * steps each rank has taken until then. The training loop asks one of the two and is otherwise the same.
+ *
+ * Where ranks take unequal numbers of steps, progress (epochs, the decay of η, when to evaluate) is counted
+ * in the mean number of steps of all ranks at the last round, which all ranks know.
+ *
+ * @module
+ */
+
+import { type Algorithm, type Communication, SILENT } from "../../optimizers/algorithm.ts";
+import type { TimedRounds } from "../../optimizers/timed_rounds.ts";
+import type { Communicator } from "../../runtime/communicator.ts";
+
+/** What a rank learns when it comes to a round. */
+export interface Meeting {
+  /** What is proven that no rank's distance to the average exceeds; null where nothing is. */
+  readonly bound: number | null;
+  /** Steps that each rank has taken since the round before, where they may differ. */
+  readonly steps?: readonly number[];
+}
+
+/** Decides when rounds take place. Steps are this rank's, counted from 1. */
+export interface RoundClock {
+  /** Whether ranks may stand at different steps, so that each step's end must be known. */
+  readonly unequal: boolean;
+  /** Whether there is another step after this rank has taken `t`. */
+  continues(t: number): boolean;
+  /** Begins step `t`: what the ranks exchange around it. */
+  beginStep(t: number): Communication;
+  /** Whether a round follows step `t`. */
+  isDue(t: number): boolean;
+  /** Joins a round after step `t`; γ never exceeded `clipPeak` since the last. Collective. */
+  meet(t: number, clipPeak: number): Promise<Meeting>;
+  /** Whether all ranks stand at one point after this rank's step `t`. */
+  isTogether(t: number): boolean;
+  /** Steps that the ranks have taken in the mean with this rank's step `t`, if the others have kept up. */
+  progress(t: number): number;
+  /** The progress by which η and γ of step `t` go. */
+  scheduled(t: number): number;
+  /** Steps that the ranks took in the mean, and each of them where they may differ: when the run has ended. */
+  total(): { readonly steps: number; readonly byRank?: readonly number[] };
+}
+
+/** Rounds after the steps that the algorithm names, on all ranks alike; `steps` in all. */
+export function everySteps(algorithm: Algorithm, steps: number): RoundClock {
+  return {
+    unequal: false,
+    continues: (t) => t < steps,
+    beginStep: (t) => algorithm.exchange(t),
+    isDue: (t) => algorithm.exchange(t).weights === "after",
+    meet: (_, clipPeak) => Promise.resolve({ bound: algorithm.driftBound(clipPeak) }),
+    isTogether: () => true,
+    progress: (t) => t,
+    scheduled: (t) => t - 1,
+    total: () => ({ steps }),
+  };
+}
+
+/**
+ * Rounds when a time has passed, see `optimizers/timed_rounds.ts`: the run of T steps ends with the first
+ * round at which all N ranks together have taken N·T.
+ *
+ * @param comm the ranks; stays the caller's
+ */
+export function everySeconds(timed: TimedRounds, steps: number, comm: Communicator): RoundClock {
+  return new TimedClock(timed, steps, comm);
+}
+
+class TimedClock implements RoundClock {
+  readonly unequal = true;
+  readonly #timed: TimedRounds;
+  readonly #comm: Communicator;
+  /** Steps of all ranks after which the run is over. */
+  readonly #wanted: number;
+  /** Steps of each rank at the last round. */
+  readonly #byRank: number[];
+  /** Their sum. */
+  #total = 0;
+  /** When the first step since the last round began, in ms of `performance.now()`. */
+  #began = 0;
+
+  constructor(timed: TimedRounds, steps: number, comm: Communicator) {
+    this.#timed = timed;
+    this.#comm = comm;
+    this.#wanted = steps * comm.size;
+    this.#byRank = new Array(comm.size).fill(0);
+  }
+
+  /** Steps that this rank has taken since the last round, of `t` in all. */
+  #since(t: number): number {
+    return t - this.#byRank[this.#comm.rank];
+  }
+
+  get #mean(): number {
+    return this.#total / this.#comm.size;
+  }
+
+  continues(): boolean {
+    return this.#total < this.#wanted;
+  }
+
+  beginStep(t: number): Communication {
+    if (this.#since(t) === 1) this.#began = performance.now();
+    return SILENT;
+  }
+
+  isDue(t: number): boolean {
+    const remaining = Math.ceil((this.#wanted - this.#total) / this.#comm.size);
+    return this.#timed.isDue((performance.now() - this.#began) / 1000, this.#since(t), remaining);
+  }
+
+  async meet(t: number, clipPeak: number): Promise<Meeting> {
+    const gathered = new Float64Array(2 * this.#comm.size);
+    await this.#comm.allgather(Float64Array.of(this.#since(t), clipPeak), gathered);
+    const steps = this.#byRank.map((_, rank) => gathered[2 * rank]);
+    const peaks = this.#byRank.map((_, rank) => gathered[2 * rank + 1]);
+    steps.forEach((count, rank) => {
+      this.#byRank[rank] += count;
+      this.#total += count;
+    });
+    return { bound: this.#timed.driftBound(Math.max(...peaks), Math.max(...steps)), steps };
+  }
+
+  isTogether(t: number): boolean {
+    return this.#since(t) === 0;
+  }
+
+  progress(t: number): number {
+    return this.#mean + this.#since(t);
+  }
+
+  scheduled(): number {
+    return this.#mean;
+  }
+
+  total(): { steps: number; byRank: readonly number[] } {
+    return { steps: this.#mean, byRank: [...this.#byRank] };
+  }
+}
