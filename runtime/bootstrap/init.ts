@@ -110,7 +110,8 @@ function watchProgram(transport: Transport, communicator: Communicator): void {
     leaving = true;
     event.preventDefault();
     communicator[Symbol.asyncDispose]().catch((error) => {
-      console.error(error);
+      // What the goodbye lacks after a failure is its consequence, and would hide it.
+      if (!failed) console.error(error);
       Deno.exit(1);
     });
   });

@@ -75,6 +75,14 @@ type TransportState =
   | { readonly name: "open" }
   | { readonly name: "leaving" | "closed"; readonly done: Promise<void> };
 
+/** A peer that was lost before it had read everything. */
+interface MissedFarewell {
+  readonly rank: number;
+  readonly cause: Error | undefined;
+  /** Whether it is still there, but gives no sign of life. */
+  readonly silent: boolean;
+}
+
 /** The rank whose end brought down the job, as the launcher sees it. */
 interface RootCause {
   readonly rank: number;
@@ -336,10 +344,11 @@ export class MeshTransport implements Transport {
       .filter((loss) => loss !== null);
     if (missed.length > 0) {
       this.#disconnect(done);
-      const [{ rank, cause }] = missed;
+      const { rank, cause, silent } = missed.find(({ silent }) => silent) ?? missed[0];
       const operation = "the goodbye to it", host = this.hosts[rank];
       const error = new PeerLostError({ rank, host, operation, reason: cause?.message, cause });
-      await this.report({ message: error.message, operation, lost: rank });
+      // Of a process that has ended the launcher knows; what has fallen silent it must be told.
+      if (silent) await this.report({ message: error.message, operation, lost: rank });
       throw error;
     }
     await this.#control?.finalize();
@@ -359,7 +368,7 @@ export class MeshTransport implements Transport {
   }
 
   /** Says goodbye to a peer. Returns its loss if it was lost before it had read everything, or null. */
-  async #farewell(peer: Peer): Promise<{ rank: number; cause: Error | undefined } | null> {
+  async #farewell(peer: Peer): Promise<MissedFarewell | null> {
     const rank = peer.connection.peer;
     using _wait = this.expecting(rank);
     peer.connection.send(PacketKind.BYE).catch(() => {});
@@ -367,7 +376,8 @@ export class MeshTransport implements Transport {
     if (outcome === "acknowledged") return null;
     // Who has said goodbye and closed its end wanted nothing more; who has stopped before that, did.
     if (outcome === "ended" && hasLeft(peer)) return null;
-    return { rank, cause: peer.state.name === "lost" ? peer.state.cause : undefined };
+    const cause = peer.state.name === "lost" ? peer.state.cause : undefined;
+    return { rank, cause, silent: outcome === "silent" };
   }
 }
 
