@@ -25,7 +25,7 @@ export interface CelgcOptions {
    */
   readonly average?: "before" | "after";
   /** The rest of the step: momentum, weight decay, which norm clips. */
-  readonly step?: Partial<Omit<StepOptions, "clip">>;
+  readonly step?: Partial<Omit<StepOptions, "clips">>;
 }
 
 /**

@@ -25,7 +25,7 @@ export interface EpisodeOptions {
   /** Steps between two rounds, I. */
   readonly interval: number;
   /** The rest of the step: momentum and weight decay, which the paper does without. */
-  readonly step?: Partial<Omit<StepOptions, "clip" | "clipBy" | "correct">>;
+  readonly step?: Partial<Omit<StepOptions, "clips" | "clipBy" | "correct">>;
 }
 
 /** Describes EPISODE. */

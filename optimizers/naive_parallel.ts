@@ -16,7 +16,7 @@ import { PLAIN_STEP, type StepOptions } from "./clipped_step.ts";
 /** How the baseline runs. */
 export interface NaiveParallelOptions {
   /** The rest of the step. Its norm is always that of the averaged gradient. */
-  readonly step?: Partial<Omit<StepOptions, "clip" | "clipBy">>;
+  readonly step?: Partial<Omit<StepOptions, "clips" | "clipBy">>;
 }
 
 /** Describes naive parallel clipped SGD. */

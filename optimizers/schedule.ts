@@ -29,7 +29,7 @@ export interface StepSize {
  * @example
  * ```ts
  * import { stageWise } from "./schedule.ts";
- * const decay = { at: [80, 120], factor: 0.1, clip: false };
+ * const decay = { at: [80, 120], factor: 0.1, decaysClip: false };
  * const { learningRate } = stageWise({ learningRate: 0.5, clipThreshold: 1 }, decay, 80);
  * console.assert(learningRate === 0.05);
  * ```

@@ -15,7 +15,7 @@ import { PLAIN_STEP, type StepOptions } from "./clipped_step.ts";
 /** How the single rank steps. */
 export interface SingleOptions {
   /** The rest of the step. */
-  readonly step?: Partial<Omit<StepOptions, "clip" | "clipBy">>;
+  readonly step?: Partial<Omit<StepOptions, "clips" | "clipBy">>;
 }
 
 /** Describes clipped SGD on one rank. */

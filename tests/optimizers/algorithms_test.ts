@@ -52,7 +52,7 @@ Deno.test("the baseline averages gradients and weights at every step", () => {
 
 Deno.test("local SGD is CELGC without clipping; a single rank sends nothing", () => {
   const local = localSgd({ interval: 2, step: { momentum: 0.9 } });
-  assert.deepEqual(local.update, { ...PLAIN_STEP, momentum: 0.9, clip: false });
+  assert.deepEqual(local.update, { ...PLAIN_STEP, momentum: 0.9, clips: false });
   assert.deepEqual(stepsWhere(4, (t) => local.exchange(t).weights === "after"), [2, 4]);
   assert.deepEqual(single().exchange(1), { gradients: "none", weights: "none" });
 });

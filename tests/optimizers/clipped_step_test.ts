@@ -139,7 +139,7 @@ Deno.test({
   name: "momentum, dampening, Nesterov and weight decay are PyTorch's",
   ignore: !torch,
   async fn() {
-    const options: Partial<StepOptions>[] = VARIANTS.map((each) => ({ ...each, clip: false }));
+    const options: Partial<StepOptions>[] = VARIANTS.map((each) => ({ ...each, clips: false }));
     const start = startWeights();
     const program = `
 import json, sys, torch

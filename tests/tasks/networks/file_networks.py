@@ -10,7 +10,7 @@ import sys
 import torch
 from torch import nn
 
-sys.path.insert(0, str(pathlib.Path(__file__).parent.parent / "models"))
+sys.path.insert(0, str(pathlib.Path(__file__).parents[2] / "models" / "foreign"))
 from foreign_reference import Gpt, LanguageModel, ResNet18
 
 

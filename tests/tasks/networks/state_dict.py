@@ -15,7 +15,7 @@ import sys
 import torch
 from torch import nn
 
-sys.path.insert(0, str(pathlib.Path(__file__).parent.parent / "models"))
+sys.path.insert(0, str(pathlib.Path(__file__).parents[2] / "models" / "architectures"))
 from resnet_reference import ResNet
 
 TYPES = {"F32": torch.float32, "I64": torch.int64}
