@@ -9,7 +9,7 @@
 import assert from "node:assert/strict";
 import { carryingMs, parseLink } from "../../runtime/transport/access_link.ts";
 import type { Options } from "../../tasks/options/table.ts";
-import { type Ran, run } from "./_run.ts";
+import { type Ran, run } from "../_helpers/train_in_process.ts";
 
 const COMMON = { ranks: 8, batchSize: 2, epochs: 3, lr: 0.5, clip: 0.5, seed: 3 };
 const UNTRAINED = 2.3;

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { temporaryFolder } from "../tasks/sweep/_tiny.ts";
+import { temporaryFolder } from "../_helpers/temporary_folder.ts";
 
 Deno.test("sweep over I: each interval beside the baseline, in ten lines", async () => {
   await using folder = await temporaryFolder();

@@ -7,7 +7,7 @@ import {
   generateImagesTogether,
 } from "../../tasks/data/images/generated_images.ts";
 import { type OncePerHost, openOncePerHost, PER_RANK } from "../../runtime/once_per_host.ts";
-import { connect } from "./_mesh.ts";
+import { connect } from "../_helpers/mesh.ts";
 
 /** Runs a body on every rank; `hosts` says where each is. */
 async function onRanks<T>(

@@ -1,30 +1,19 @@
 /** A network without batch norm and a data set, both so small that a test can redo them by hand. */
 
-import {
-  classifierOutputs,
-  LayerBuilder,
-  type Model,
-  type ModelGraph,
-  uniform,
-} from "../../models/mod.ts";
+import type { Model } from "../../models/mod.ts";
 import type { Feeds, Task } from "../../tasks/task.ts";
+import { perceptron } from "../_helpers/perceptron.ts";
 
 /** Sizes of the layers. */
 export const FEATURES = 6, HIDDEN = 5, CLASSES = 3;
 
-/** Two fully connected layers with tanh between them. */
-export const mlp: Model = {
-  name: "mlp",
-  build({ batchSize, mode }): ModelGraph {
-    const layers = new LayerBuilder(mode), g = layers.graph;
-    const input = g.input("input", "float32", [batchSize, FEATURES]);
-    const target = g.input("target", "int32", [batchSize]);
-    const hidden = g.tanh(layers.linear("fc1", input, HIDDEN, uniform(1)));
-    const logits = layers.linear("fc2", hidden, CLASSES, uniform(1));
-    const outputs = classifierOutputs(g, logits, target, mode);
-    return { graph: g, loss: outputs.loss, outputs, variables: layers.variables };
-  },
-};
+/** The network. */
+export const mlp: Model = perceptron({
+  features: FEATURES,
+  hidden: HIDDEN,
+  classes: CLASSES,
+  bound: 1,
+});
 
 /** Sample number `n` of an endless set. */
 export function sample(n: number): { x: number[]; label: number } {

@@ -7,7 +7,7 @@ import type { DeviceKind } from "../../../runtime/devices/device.ts";
 import { openDevice } from "../../../runtime/devices/open.ts";
 import { relativeError } from "../_evaluate.ts";
 import { SMALL, stepGraph, stretches, train, type Trajectory } from "./_awd_lstm_run.ts";
-import { hasWebGpu, webGpuNote } from "../../_web_gpu.ts";
+import { hasWebGpu, webGpuNote } from "../../_helpers/web_gpu.ts";
 
 Deno.test(`AWD-LSTM trains alike on every device${webGpuNote}`, async () => {
   const text = stretches([4, 3, 4, 4, 2, 3, 4, 4, 4, 3], [0, 6]);

@@ -17,7 +17,7 @@ import {
   WEIGHT_DECAY,
 } from "./_awd_lstm_run.ts";
 import { relativeError } from "../_evaluate.ts";
-import { hasTorch, parseOutput, runPython, torchNote } from "../_python.ts";
+import { hasTorch, parseOutput, runPython, torchNote } from "../../_helpers/python.ts";
 
 Deno.test("on Penn Treebank AWD-LSTM has the paper's 24.2 million weights, named as in PyTorch", () => {
   const model = awdLstm({ vocabulary: 10_000 }).build({ batchSize: 3, mode: "train", length: 70 });
@@ -126,7 +126,7 @@ for (const weightDrop of ["rows", "elements"] as const) {
         };
       });
       const parameters = variables.filter(({ role }) => role === "parameter");
-      const reference = runPython("architectures/awd_lstm_reference.py", [
+      const reference = runPython(new URL("./awd_lstm_reference.py", import.meta.url), [
         new TextEncoder().encode(JSON.stringify({
           config: { ...awd.config, weightDecay: WEIGHT_DECAY },
           variables: Object.fromEntries(

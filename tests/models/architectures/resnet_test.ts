@@ -8,7 +8,7 @@ import { appendClippedStep, PLAIN_STEP } from "../../../optimizers/clipped_step.
 import { openDevice } from "../../../runtime/devices/open.ts";
 import { Random } from "../../../runtime/base/random.ts";
 import { type Feeds, load, loadModel, relativeError } from "../_evaluate.ts";
-import { hasTorch, parseOutput, runPython, torchNote } from "../_python.ts";
+import { hasTorch, parseOutput, runPython, torchNote } from "../../_helpers/python.ts";
 
 const images = (batch: number, stream: number) => {
   const random = new Random(3, "images", stream);
@@ -85,7 +85,7 @@ Deno.test({
       targets: Array.from({ length: steps }, (_, step) => targets(batch, step)),
     };
     const bytes = (data: ArrayLike<number>) => new Uint8Array(Float32Array.from(data).buffer);
-    const reference = runPython("architectures/resnet_reference.py", [
+    const reference = runPython(new URL("./resnet_reference.py", import.meta.url), [
       new TextEncoder().encode(JSON.stringify(header) + "\n"),
       ...variables.map(({ name }) => bytes(state[name])),
       ...header.targets.map((_, step) => bytes(images(batch, step))),

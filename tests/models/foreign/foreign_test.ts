@@ -10,7 +10,7 @@ import { operatorCoverage } from "../../../models/ops/mod.ts";
 import { sizeOf } from "../../../models/tensor.ts";
 import { Random } from "../../../runtime/base/random.ts";
 import { type Feeds, load, relativeError } from "../_evaluate.ts";
-import { hasTorch, runPython, torchNote } from "../_python.ts";
+import { hasTorch, runPython, torchNote } from "../../_helpers/python.ts";
 
 interface Reference {
   file: Uint8Array;
@@ -22,7 +22,7 @@ interface Reference {
 
 /** A network as PyTorch exports it, and the gradients PyTorch computes. */
 async function exported(network: string, mode: string, opset = 17): Promise<Reference> {
-  const output = await runPython("foreign/foreign_reference.py", [], [
+  const output = await runPython(new URL("./foreign_reference.py", import.meta.url), [], [
     network,
     mode,
     String(opset),

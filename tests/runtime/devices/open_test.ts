@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import type { DeviceKind } from "../../../runtime/devices/device.ts";
 import { openDevice, permissionsFor, resolveDevice } from "../../../runtime/devices/open.ts";
-import { hasWebGpu } from "../../_web_gpu.ts";
+import { hasWebGpu } from "../../_helpers/web_gpu.ts";
 
 const PROGRAM = import.meta.resolve("./_open_program.ts");
 

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { mesh } from "../_mesh.ts";
+import { mesh } from "../../_helpers/mesh.ts";
 import { program, run } from "../_jobs.ts";
 
 const OPENSSL = await hasOpenSsl();

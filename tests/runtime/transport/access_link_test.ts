@@ -5,7 +5,7 @@ import assert from "node:assert/strict";
 import { carryingMs, formatLink, parseLink } from "../../../runtime/transport/access_link.ts";
 import { FRAME_BYTES } from "../../../runtime/transport/connection.ts";
 import { run } from "../_jobs.ts";
-import { header, mesh } from "../_mesh.ts";
+import { header, mesh } from "../../_helpers/mesh.ts";
 
 /** One kilobyte a millisecond. */
 const SLOW = parseLink("8mbit,30ms");

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { MeshTransport } from "../../../runtime/transport/mesh_transport.ts";
 import { Random } from "../../../runtime/base/random.ts";
 import { FRAME_BYTES } from "../../../runtime/transport/connection.ts";
-import { header, type Mesh, mesh, pair, Recorder } from "../_mesh.ts";
+import { header, type Mesh, mesh, pair, Recorder } from "../../_helpers/mesh.ts";
 
 /** Bytes that differ by rank, frame and place. */
 function payload(rank: number, number: number, length: number): Uint8Array {

@@ -5,7 +5,8 @@ import { encodeModel, Graph } from "../../../models/mod.ts";
 import { checkFile } from "../../../tasks/cli/check_file.ts";
 import { readModelFile } from "../../../tasks/networks/onnx_model.ts";
 import { OptionError } from "../../../tasks/options/kinds.ts";
-import { celgc, temporaryFolder } from "../_deno.ts";
+import { celgc } from "../../_helpers/deno.ts";
+import { temporaryFolder } from "../../_helpers/temporary_folder.ts";
 
 /** A small network as a file; `change` puts into it what the builder does not. */
 function networkFile(change: (model: onnx.ModelProto) => void = () => {}): Uint8Array {

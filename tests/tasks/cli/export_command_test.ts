@@ -4,7 +4,8 @@ import { encodeModel, Graph } from "../../../models/mod.ts";
 import { findModel, weightsOf } from "../../../tasks/networks/graphs.ts";
 import { launch } from "../../../tasks/launch/launch.ts";
 import { decodeSafetensors } from "../../../tasks/networks/safetensors.ts";
-import { celgc, temporaryFolder } from "../_deno.ts";
+import { celgc } from "../../_helpers/deno.ts";
+import { temporaryFolder } from "../../_helpers/temporary_folder.ts";
 
 const BATCH = 3;
 

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { OPTIONS } from "../../../tasks/options/table.ts";
-import { celgc, ROOT, temporaryFolder } from "../_deno.ts";
+import { celgc, ROOT } from "../../_helpers/deno.ts";
+import { temporaryFolder } from "../../_helpers/temporary_folder.ts";
 
 const SMALL = "--ranks 2 --max-steps 4 --train-size 100 --test-size 20 --device cpu".split(" ");
 

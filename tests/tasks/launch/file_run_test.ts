@@ -13,7 +13,8 @@ import { resolveOptions } from "../../../tasks/options/resolve.ts";
 import { sweep } from "../../../tasks/sweep/sweep.ts";
 import type { Feeds, Task } from "../../../tasks/task.ts";
 import { train, type TrainParts } from "../../../tasks/training/train.ts";
-import { celgc, temporaryFolder } from "../_deno.ts";
+import { celgc } from "../../_helpers/deno.ts";
+import { temporaryFolder } from "../../_helpers/temporary_folder.ts";
 
 /** A file of a graph whose inputs with a dot in their name are weights. */
 function fileOf(build: (g: Graph) => void): Uint8Array<ArrayBuffer> {

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
-import { deno, ROOT, temporaryFolder } from "../_deno.ts";
+import { deno, ROOT } from "../../_helpers/deno.ts";
+import { temporaryFolder } from "../../_helpers/temporary_folder.ts";
 
 /** Serves the repository's files as a web server does. */
 function serveRepository(): Deno.HttpServer<Deno.NetAddr> {

@@ -10,7 +10,7 @@ import {
 } from "../../../tasks/launch/launch.ts";
 import { type MetricRecord, readMetrics, type StepRecord } from "../../../tasks/run/metrics.ts";
 import { OptionError } from "../../../tasks/options/kinds.ts";
-import { temporaryFolder } from "../_deno.ts";
+import { temporaryFolder } from "../../_helpers/temporary_folder.ts";
 
 /** A run of seconds: 2 ranks, 10 steps, 3 rounds. */
 const SMALL = {

@@ -11,8 +11,9 @@ import { encodeSafetensors } from "../../../tasks/networks/safetensors.ts";
 import { sweep } from "../../../tasks/sweep/sweep.ts";
 import { formatTable } from "../../../tasks/sweep/table.ts";
 import { stateDict } from "../../../tasks/networks/state_dict.ts";
-import { celgc, temporaryFolder } from "../_deno.ts";
-import { hasWebGpu, webGpuNote } from "../../_web_gpu.ts";
+import { celgc } from "../../_helpers/deno.ts";
+import { temporaryFolder } from "../../_helpers/temporary_folder.ts";
+import { hasWebGpu, webGpuNote } from "../../_helpers/web_gpu.ts";
 
 /** Words of a generated text. */
 const WORDS = 176;

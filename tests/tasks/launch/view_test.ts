@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
-import { ROOT, temporaryFolder } from "../_deno.ts";
+import { ROOT } from "../../_helpers/deno.ts";
+import { temporaryFolder } from "../../_helpers/temporary_folder.ts";
 
 /** util-linux's script(1) gives a program a terminal. */
 const hasTerminal = await new Deno.Command("script", { args: ["--version"], stdout: "null" })

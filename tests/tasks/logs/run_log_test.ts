@@ -2,7 +2,8 @@ import assert from "node:assert/strict";
 import { findRuns } from "../../../tasks/report/find_runs.ts";
 import { ReportError } from "../../../tasks/logs/log_error.ts";
 import { RunLog } from "../../../tasks/logs/run_log.ts";
-import { position, temporaryFolder, writeRun } from "../report/_run_folder.ts";
+import { temporaryFolder } from "../../_helpers/temporary_folder.ts";
+import { position, writeRun } from "../_run_folder.ts";
 
 const step = (iteration: number, more = {}) => ({
   type: "step",

@@ -18,11 +18,11 @@ import { defaultOptions } from "../../../tasks/options/table.ts";
 import { algorithmOf } from "../../../tasks/options/resolve.ts";
 import type { Feeds } from "../../../tasks/task.ts";
 import { decodeSafetensors } from "../../../tasks/networks/safetensors.ts";
-import { checkOnnx, hasOnnx } from "../../models/_onnx_checker.ts";
-import { hasWebGpu, webGpuNote } from "../../_web_gpu.ts";
-import { place } from "../../models/_placement.ts";
-import { hasTorch, PYTHON, torchNote } from "../../models/_python.ts";
-import { temporaryFolder } from "../_deno.ts";
+import { checkOnnx, hasOnnx } from "../../_helpers/onnx_checker.ts";
+import { hasWebGpu, webGpuNote } from "../../_helpers/web_gpu.ts";
+import { placeOnWebGpu } from "../../_helpers/placement.ts";
+import { hasTorch, PYTHON, torchNote } from "../../_helpers/python.ts";
+import { temporaryFolder } from "../../_helpers/temporary_folder.ts";
 
 /** Words of the generated text. */
 const WORDS = 176;
@@ -196,7 +196,7 @@ for (const each of cases) {
         });
       }
       const network = await networkOf(each);
-      await place(measureGraph(network, { batchSize: BATCH, length: LENGTH }).graph);
+      await placeOnWebGpu(measureGraph(network, { batchSize: BATCH, length: LENGTH }).graph);
     },
   });
 }

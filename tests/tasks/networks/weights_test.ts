@@ -6,8 +6,9 @@ import { findModel, weightsOf } from "../../../tasks/networks/graphs.ts";
 import { OptionError } from "../../../tasks/options/kinds.ts";
 import { decodeSafetensors, encodeSafetensors } from "../../../tasks/networks/safetensors.ts";
 import { matchWeights, readWeights, stateDict } from "../../../tasks/networks/state_dict.ts";
-import { hasTorch, PYTHON, torchNote } from "../../models/_python.ts";
-import { celgc, temporaryFolder } from "../_deno.ts";
+import { hasTorch, PYTHON, torchNote } from "../../_helpers/python.ts";
+import { celgc } from "../../_helpers/deno.ts";
+import { temporaryFolder } from "../../_helpers/temporary_folder.ts";
 
 /** Lets PyTorch save or load a state dict; returns its network's logits. */
 async function torchLogits(action: "save" | "load", network: string, file: string) {

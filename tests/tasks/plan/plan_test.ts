@@ -6,10 +6,10 @@ import { measure } from "../../../tasks/plan/measure.ts";
 import type { Measured } from "../../../tasks/plan/measured.ts";
 import { predict } from "../../../tasks/plan/predict.ts";
 import { algorithmOf, resolveOptions } from "../../../tasks/options/resolve.ts";
-import { clusters, perceptron } from "../../claims/_clusters.ts";
-import { run } from "../../claims/_run.ts";
-import { connect } from "../../runtime/_mesh.ts";
-import { celgc } from "../_deno.ts";
+import { clusterModel, clusters } from "../../_helpers/clusters.ts";
+import { run } from "../../_helpers/train_in_process.ts";
+import { connect } from "../../_helpers/mesh.ts";
+import { celgc } from "../../_helpers/deno.ts";
 
 const HIDDEN = 330, LINK = "4mbit,10ms";
 const OPTIONS: Partial<Options> = { ranks: 4, batchSize: 2, seed: 3, device: "cpu" };
@@ -22,7 +22,7 @@ async function measureOn(link: string): Promise<Measured> {
   const all = await Promise.all(
     ranks.map((comm) =>
       measure(comm, { options, algorithms: ["celgc", "naive-parallel"], intervals: [1] }, {
-        model: perceptron(HIDDEN),
+        model: clusterModel(HIDDEN),
         task: clusters(options, comm.rank),
       })
     ),

@@ -17,7 +17,7 @@ import { resolveOptions } from "../../../tasks/options/resolve.ts";
 import { decodeSafetensors } from "../../../tasks/networks/safetensors.ts";
 import { awdLstmTask } from "../../../tasks/problems/awd_lstm_task.ts";
 import { train } from "../../../tasks/training/train.ts";
-import { temporaryFolder } from "../_deno.ts";
+import { temporaryFolder } from "../../_helpers/temporary_folder.ts";
 
 /** A network that is quick, with everything in it that masks and lengths have a part in. */
 const SMALL = {

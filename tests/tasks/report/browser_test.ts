@@ -4,7 +4,7 @@ import { report } from "../../../tasks/report/report.ts";
 import { watchReport } from "../../../tasks/report/watch.ts";
 import { type BrowserPage, findChromium, startBrowser } from "./_browser.ts";
 import { type GeneratedRun, writeGeneratedRun } from "./_generated_runs.ts";
-import { temporaryFolder } from "./_run_folder.ts";
+import { temporaryFolder } from "../../_helpers/temporary_folder.ts";
 
 const chromium = findChromium();
 if (chromium === null) {

@@ -3,7 +3,8 @@ import { pointsOf } from "../../../tasks/report/page/points.ts";
 import { reportData } from "../../../tasks/report/figures.ts";
 import type { LineFigure, PageData } from "../../../tasks/report/page/data.ts";
 import { RunLog } from "../../../tasks/logs/run_log.ts";
-import { knownLines, position, temporaryFolder, writeRun } from "./_run_folder.ts";
+import { temporaryFolder } from "../../_helpers/temporary_folder.ts";
+import { knownLines, position, writeRun } from "../_run_folder.ts";
 
 async function knownReport() {
   await using folder = await temporaryFolder();

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
-import { knownLines, temporaryFolder, writeRun } from "./_run_folder.ts";
+import { temporaryFolder } from "../../_helpers/temporary_folder.ts";
+import { knownLines, writeRun } from "../_run_folder.ts";
 
 const KNOWN = { interval: 2, scale: 10, stepMs: 50, syncMs: 10, drift: 0.1, driftBound: 4 };
 

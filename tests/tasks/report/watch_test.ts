@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { watchReport } from "../../../tasks/report/watch.ts";
-import { position, temporaryFolder, writeRun } from "./_run_folder.ts";
+import { temporaryFolder } from "../../_helpers/temporary_folder.ts";
+import { position, writeRun } from "../_run_folder.ts";
 
 const step = (iteration: number) => ({
   type: "step",

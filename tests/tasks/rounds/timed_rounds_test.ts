@@ -3,8 +3,8 @@ import { permissionsFor } from "../../../runtime/devices/open.ts";
 import { launchProgram } from "../../../runtime/launcher/launch.ts";
 import { readMetrics, type Summary } from "../../../tasks/run/metrics.ts";
 import { resolveOptions } from "../../../tasks/options/resolve.ts";
-import { run } from "../../claims/_run.ts";
-import { temporaryFolder } from "../_deno.ts";
+import { run } from "../../_helpers/train_in_process.ts";
+import { temporaryFolder } from "../../_helpers/temporary_folder.ts";
 
 const COMMON = { ranks: 3, batchSize: 4, lr: 0.3, clip: 0.2, epochs: 1000, device: "cpu" } as const;
 

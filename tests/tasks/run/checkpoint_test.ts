@@ -9,7 +9,8 @@ import {
 import { type MetricRecord, readMetrics, type StepRecord } from "../../../tasks/run/metrics.ts";
 import { OptionError } from "../../../tasks/options/kinds.ts";
 import { decodeSafetensors } from "../../../tasks/networks/safetensors.ts";
-import { celgc, temporaryFolder } from "../_deno.ts";
+import { celgc } from "../../_helpers/deno.ts";
+import { temporaryFolder } from "../../_helpers/temporary_folder.ts";
 
 const SMALL = {
   ranks: 2,

@@ -5,7 +5,7 @@ import {
   MetricsTail,
   readMetrics,
 } from "../../../tasks/run/metrics.ts";
-import { temporaryFolder } from "../_deno.ts";
+import { temporaryFolder } from "../../_helpers/temporary_folder.ts";
 
 const record = (step: number): EvalRecord => ({
   type: "eval",

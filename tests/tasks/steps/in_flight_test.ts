@@ -12,7 +12,7 @@ import {
   type StepResult,
   type SubmittedStep,
 } from "../../../tasks/steps/train_step.ts";
-import { hasWebGpu, webGpuNote } from "../../_web_gpu.ts";
+import { hasWebGpu, webGpuNote } from "../../_helpers/web_gpu.ts";
 import { mlp, mlpTask } from "../_mlp.ts";
 import { trainMlp } from "../_train_mlp.ts";
 

@@ -15,12 +15,6 @@ export const TINY = {
 export const TINY_FLAGS =
   "--ranks 2 --device cpu --max-steps 4 --batch-size 4 --train-size 40 --test-size 20".split(" ");
 
-/** A folder that is gone when the test is over. */
-export async function temporaryFolder(): Promise<AsyncDisposable & { path: string }> {
-  const path = await Deno.realPath(await Deno.makeTempDir({ prefix: "sweep-" }));
-  return { path, [Symbol.asyncDispose]: () => Deno.remove(path, { recursive: true }) };
-}
-
 /** Something that changes whenever a cell is run again. */
 export async function runOf(folder: string, cell: string): Promise<string> {
   return JSON.parse(await Deno.readTextFile(join(folder, cell, "config.json"))).started;

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
-import { temporaryFolder, TINY_FLAGS } from "./_tiny.ts";
+import { temporaryFolder } from "../../_helpers/temporary_folder.ts";
+import { TINY_FLAGS } from "./_tiny.ts";
 
 const MAIN = new URL("../../../tasks/cli/main.ts", import.meta.url).href;
 

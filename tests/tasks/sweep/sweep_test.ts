@@ -3,7 +3,8 @@ import { join } from "node:path";
 import { readMetrics } from "../../../tasks/run/metrics.ts";
 import { readConfig } from "../../../tasks/run/folder.ts";
 import { sweep } from "../../../tasks/sweep/sweep.ts";
-import { runOf, temporaryFolder, TINY } from "./_tiny.ts";
+import { temporaryFolder } from "../../_helpers/temporary_folder.ts";
+import { runOf, TINY } from "./_tiny.ts";
 
 Deno.test("a sweep runs each cell once, from the same weights and samples, and compares them", async () => {
   await using folder = await temporaryFolder();

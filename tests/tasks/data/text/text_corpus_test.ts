@@ -3,6 +3,7 @@ import { DataError } from "../../../../tasks/data/data_error.ts";
 import { loadTextCorpus, tokenize } from "../../../../tasks/data/text/text_corpus.ts";
 import { Vocabulary } from "../../../../tasks/data/text/vocabulary.ts";
 import { testWithData } from "../_real_data.ts";
+import { PYTHON } from "../../../_helpers/python.ts";
 
 const words = (tokens: Int32Array, vocabulary: Vocabulary) =>
   [...tokens].map((id) => vocabulary.word(id));
@@ -41,7 +42,6 @@ Deno.test("words are numbered by first appearance, and every line ends in <eos>"
   ]);
 });
 
-const PYTHON = "/usr/bin/python3";
 let python = true;
 try {
   Deno.statSync(PYTHON);

@@ -16,15 +16,14 @@ export const hasTorch = await (async () => {
 /** What a test's name says when it is skipped. */
 export const torchNote = hasTorch ? "" : " (skipped: python3-torch is not installed)";
 
-/** Runs a script beside this file with `input` on its standard input; returns its standard output. */
+/** Runs a script with `input` on its standard input; returns its standard output. */
 export async function runPython(
-  script: string,
+  script: URL,
   input: Uint8Array[],
   args: string[] = [],
 ): Promise<Uint8Array> {
-  const path = new URL(script, import.meta.url).pathname;
   const command = new Deno.Command(PYTHON, {
-    args: [path, ...args],
+    args: [script.pathname, ...args],
     stdin: "piped",
     stdout: "piped",
     stderr: "piped",
@@ -32,7 +31,7 @@ export async function runPython(
   const child = command.spawn();
   const writing = new Blob(input as BlobPart[]).stream().pipeTo(child.stdin);
   const { success, stdout, stderr } = await child.output();
-  if (!success) throw new Error(`${script} failed:\n${new TextDecoder().decode(stderr)}`);
+  if (!success) throw new Error(`${script.pathname} failed:\n${new TextDecoder().decode(stderr)}`);
   await writing;
   return stdout;
 }

@@ -7,8 +7,8 @@ import type { Options } from "../../tasks/options/table.ts";
 import { resolveOptions } from "../../tasks/options/resolve.ts";
 import { newConfig } from "../../tasks/run/folder.ts";
 import { train } from "../../tasks/training/train.ts";
-import { connect } from "../runtime/_mesh.ts";
-import { clusters, perceptron } from "./_clusters.ts";
+import { connect } from "./mesh.ts";
+import { clusterModel, clusters } from "./clusters.ts";
 
 /** What a run came to. */
 export interface Ran {
@@ -32,7 +32,9 @@ export async function run(given: Partial<Options>, hidden: number | null = 12): 
     const ranks = mesh.transports.map((transport) => new Communicator(transport));
     const [{ summary }] = await Promise.all(ranks.map((comm) =>
       train(comm, options, {
-        ...hidden === null ? {} : { model: perceptron(hidden), task: clusters(options, comm.rank) },
+        ...hidden === null
+          ? {}
+          : { model: clusterModel(hidden), task: clusters(options, comm.rank) },
         output,
       })
     ));

@@ -1,14 +1,14 @@
 import assert from "node:assert/strict";
-import { differentiate } from "../../models/autodiff.ts";
-import { Graph } from "../../models/graph.ts";
-import { operatorCoverage } from "../../models/ops/mod.ts";
-import { parametersOf } from "../../models/model.ts";
-import { resnet } from "../../models/architectures/resnet.ts";
-import { appendClippedStep, PLAIN_STEP } from "../../optimizers/clipped_step.ts";
-import type { GradientCase } from "./_gradient_case.ts";
-import { cases } from "./_gradient_cases.ts";
-import { hasWebGpu, webGpuNote as note } from "../_web_gpu.ts";
-import { place } from "./_placement.ts";
+import { differentiate } from "../../../models/autodiff.ts";
+import { Graph } from "../../../models/graph.ts";
+import { operatorCoverage } from "../../../models/ops/mod.ts";
+import { parametersOf } from "../../../models/model.ts";
+import { resnet } from "../../../models/architectures/resnet.ts";
+import { appendClippedStep, PLAIN_STEP } from "../../../optimizers/clipped_step.ts";
+import type { GradientCase } from "../_gradient_case.ts";
+import { cases } from "../_gradient_cases.ts";
+import { hasWebGpu, webGpuNote as note } from "../../_helpers/web_gpu.ts";
+import { placeOnWebGpu } from "../../_helpers/placement.ts";
 
 /** What WebGPU itself cannot hold: doubles, and arithmetic on int64. */
 const IMPOSSIBLE = new Set([
@@ -38,12 +38,16 @@ Deno.test({
   async fn() {
     const possible = cases.filter(({ name }) => !IMPOSSIBLE.has(name));
     try {
-      await place(graphOf(possible));
+      await placeOnWebGpu(graphOf(possible));
     } catch {
-      for (const each of possible) await assert.doesNotReject(place(graphOf([each])), each.name);
+      for (const each of possible) {
+        await assert.doesNotReject(placeOnWebGpu(graphOf([each])), each.name);
+      }
     }
-    for (const each of cases.filter(({ name }) => IMPOSSIBLE.has(name))) {
-      await assert.rejects(place(graphOf([each])), each.name);
+    const impossible = cases.filter(({ name }) => IMPOSSIBLE.has(name));
+    assert.equal(impossible.length, IMPOSSIBLE.size, "a case that WebGPU cannot hold is gone");
+    for (const each of impossible) {
+      await assert.rejects(placeOnWebGpu(graphOf([each])), each.name);
     }
   },
 });
@@ -62,8 +66,8 @@ Deno.test({
       const g = new Graph();
       const inputs = Array.from({ length: count }, (_, i) => g.input(`${i}`, type, [4, 4]));
       g.output("y", g.op(op, inputs, op === "Mod" ? { fmod: 1 } : {}));
-      if (webgpu) await assert.doesNotReject(place(g), op);
-      else await assert.rejects(place(g), op);
+      if (webgpu) await assert.doesNotReject(placeOnWebGpu(g), op);
+      else await assert.rejects(placeOnWebGpu(g), op);
     }
   },
 });
@@ -77,7 +81,7 @@ Deno.test({
     const gradients = differentiate(model.graph, model.loss, values);
     const options = { ...PLAIN_STEP, momentum: 0.9, nesterov: true, weightDecay: 1e-4 };
     appendClippedStep(model.graph, parameters, gradients, options);
-    await place(model.graph);
-    await place(resnet(20).build({ batchSize: 2, mode: "eval" }).graph);
+    await placeOnWebGpu(model.graph);
+    await placeOnWebGpu(resnet(20).build({ batchSize: 2, mode: "eval" }).graph);
   },
 });

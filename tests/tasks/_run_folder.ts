@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { MetricRecord } from "../../../tasks/run/metrics.ts";
+import type { MetricRecord } from "../../tasks/run/metrics.ts";
 
 /** What the lines of a step, a round or an evaluation have in common. */
 export function position(
@@ -41,12 +41,6 @@ export async function writeRun(
   const text = lines.map((line) => typeof line === "string" ? line : JSON.stringify(line) + "\n");
   await Deno.writeTextFile(`${directory}/metrics.jsonl`, text.join(""));
   return directory;
-}
-
-/** A folder that is removed at the end of the block. */
-export async function temporaryFolder(): Promise<AsyncDisposable & { path: string }> {
-  const path = await Deno.makeTempDir();
-  return { path, [Symbol.asyncDispose]: () => Deno.remove(path, { recursive: true }) };
 }
 
 /**

@@ -1,15 +1,15 @@
 import assert from "node:assert/strict";
-import { differentiate } from "../../models/autodiff.ts";
-import { encodeModel } from "../../models/encode.ts";
-import { Graph } from "../../models/graph.ts";
-import { lower } from "../../models/lowering/mod.ts";
-import { parametersOf } from "../../models/model.ts";
-import { resnet } from "../../models/architectures/resnet.ts";
-import { appendClippedStep, PLAIN_STEP } from "../../optimizers/clipped_step.ts";
-import { openDevice } from "../../runtime/devices/open.ts";
-import { Random } from "../../runtime/base/random.ts";
-import { type Feeds, load, relativeError } from "./_evaluate.ts";
-import { hasWebGpu, webGpuNote } from "../_web_gpu.ts";
+import { differentiate } from "../../../models/autodiff.ts";
+import { encodeModel } from "../../../models/encode.ts";
+import { Graph } from "../../../models/graph.ts";
+import { lower } from "../../../models/lowering/mod.ts";
+import { parametersOf } from "../../../models/model.ts";
+import { resnet } from "../../../models/architectures/resnet.ts";
+import { appendClippedStep, PLAIN_STEP } from "../../../optimizers/clipped_step.ts";
+import { openDevice } from "../../../runtime/devices/open.ts";
+import { Random } from "../../../runtime/base/random.ts";
+import { type Feeds, load, relativeError } from "../_evaluate.ts";
+import { hasWebGpu, webGpuNote } from "../../_helpers/web_gpu.ts";
 
 /** Vectors of several lengths that are updated alike, a matrix, and some that are treated otherwise. */
 function updates(): Graph {

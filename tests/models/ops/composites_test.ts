@@ -1,12 +1,12 @@
 import assert from "node:assert/strict";
-import { create, fromBinary, onnx, toBinary } from "../../deps.ts";
-import { encodeModel } from "../../models/encode.ts";
-import { Graph, type Value } from "../../models/graph.ts";
-import type { Attributes } from "../../models/operator.ts";
-import { findOperator } from "../../models/ops/mod.ts";
-import { load, loadModel, relativeError } from "./_evaluate.ts";
-import { draw } from "./_gradient_case.ts";
-import { cases } from "./_gradient_cases.ts";
+import { create, fromBinary, onnx, toBinary } from "../../../deps.ts";
+import { encodeModel } from "../../../models/encode.ts";
+import { Graph, type Value } from "../../../models/graph.ts";
+import type { Attributes } from "../../../models/operator.ts";
+import { findOperator } from "../../../models/ops/mod.ts";
+import { load, loadModel, relativeError } from "../_evaluate.ts";
+import { draw } from "../_gradient_case.ts";
+import { cases } from "../_gradient_cases.ts";
 
 /** An operator that was expanded: what it was given, and the values that stand for its outputs. */
 interface Expansion {

@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
-import { encodeModel } from "../../models/encode.ts";
-import { Graph } from "../../models/graph.ts";
-import type { DeviceKind } from "../../runtime/devices/device.ts";
-import { openDevice } from "../../runtime/devices/open.ts";
-import { hasWebGpu, webGpuNote } from "../_web_gpu.ts";
+import { encodeModel } from "../../../models/encode.ts";
+import { Graph } from "../../../models/graph.ts";
+import type { DeviceKind } from "../../../runtime/devices/device.ts";
+import { openDevice } from "../../../runtime/devices/open.ts";
+import { hasWebGpu, webGpuNote } from "../../_helpers/web_gpu.ts";
 
 /** Outputs that are copies of something: reshaped, handed out twice, an input, added into. */
 function copies(): Graph {

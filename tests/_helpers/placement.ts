@@ -5,7 +5,7 @@ import { encodeModel } from "../../models/encode.ts";
 import type { Graph } from "../../models/graph.ts";
 
 /** Creates a session that refuses to put a node anywhere but on WebGPU. */
-export async function place(graph: Graph): Promise<void> {
+export async function placeOnWebGpu(graph: Graph): Promise<void> {
   const ort = await loadOnnxRuntimeWeb();
   ort.env.wasm.numThreads = 1;
   ort.env.logLevel = "fatal";

@@ -1,6 +1,6 @@
 /** ONNX's own checker, from Debian's python3-onnx. */
 
-import { PYTHON } from "./_python.ts";
+import { PYTHON } from "./python.ts";
 
 /** Whether `import onnx` works; if it does not, tests that need it say so and are skipped. */
 export const hasOnnx = await (async () => {

@@ -1,13 +1,13 @@
 import assert from "node:assert/strict";
-import { differentiate } from "../../models/autodiff.ts";
-import { encodeModel } from "../../models/encode.ts";
-import { Graph, type Node, type Value } from "../../models/graph.ts";
-import { lower } from "../../models/lowering/mod.ts";
-import { executionOrder } from "../../models/lowering/order.ts";
-import { parametersOf } from "../../models/model.ts";
-import { resnet } from "../../models/architectures/resnet.ts";
-import { appendClippedStep, PLAIN_STEP } from "../../optimizers/clipped_step.ts";
-import { openDevice } from "../../runtime/devices/open.ts";
+import { differentiate } from "../../../models/autodiff.ts";
+import { encodeModel } from "../../../models/encode.ts";
+import { Graph, type Node, type Value } from "../../../models/graph.ts";
+import { lower } from "../../../models/lowering/mod.ts";
+import { executionOrder } from "../../../models/lowering/order.ts";
+import { parametersOf } from "../../../models/model.ts";
+import { resnet } from "../../../models/architectures/resnet.ts";
+import { appendClippedStep, PLAIN_STEP } from "../../../optimizers/clipped_step.ts";
+import { openDevice } from "../../../runtime/devices/open.ts";
 
 const LAYERS = 5, DIMS = [2, 16, 8, 8];
 

@@ -1,12 +1,12 @@
 import assert from "node:assert/strict";
-import { differentiate } from "../../models/autodiff.ts";
-import { Graph, type Value } from "../../models/graph.ts";
-import { operatorCoverage } from "../../models/ops/mod.ts";
-import { sizeOf } from "../../models/tensor.ts";
-import { Random } from "../../runtime/base/random.ts";
-import { type Feeds, interpreter, load, relativeError } from "./_evaluate.ts";
-import { draw, type GradientCase } from "./_gradient_case.ts";
-import { cases } from "./_gradient_cases.ts";
+import { differentiate } from "../../../models/autodiff.ts";
+import { Graph, type Value } from "../../../models/graph.ts";
+import { operatorCoverage } from "../../../models/ops/mod.ts";
+import { sizeOf } from "../../../models/tensor.ts";
+import { Random } from "../../../runtime/base/random.ts";
+import { type Feeds, interpreter, load, relativeError } from "../_evaluate.ts";
+import { draw, type GradientCase } from "../_gradient_case.ts";
+import { cases } from "../_gradient_cases.ts";
 import { recurrentCases } from "./_recurrent_cases.ts";
 
 /** The loss Σ r · y with fixed random r, so that every element of y counts differently. */

@@ -1,13 +1,13 @@
 import assert from "node:assert/strict";
-import { differentiate } from "../../models/autodiff.ts";
-import { encodeModel } from "../../models/encode.ts";
-import { parametersOf } from "../../models/model.ts";
-import { resnet } from "../../models/architectures/resnet.ts";
-import { appendClippedStep, PLAIN_STEP } from "../../optimizers/clipped_step.ts";
-import { Random } from "../../runtime/base/random.ts";
-import type { DeviceKind, HostTensor } from "../../runtime/devices/device.ts";
-import { openDevice } from "../../runtime/devices/open.ts";
-import { hasWebGpu, webGpuNote } from "../_web_gpu.ts";
+import { differentiate } from "../../../models/autodiff.ts";
+import { encodeModel } from "../../../models/encode.ts";
+import { parametersOf } from "../../../models/model.ts";
+import { resnet } from "../../../models/architectures/resnet.ts";
+import { appendClippedStep, PLAIN_STEP } from "../../../optimizers/clipped_step.ts";
+import { Random } from "../../../runtime/base/random.ts";
+import type { DeviceKind, HostTensor } from "../../../runtime/devices/device.ts";
+import { openDevice } from "../../../runtime/devices/open.ts";
+import { hasWebGpu, webGpuNote } from "../../_helpers/web_gpu.ts";
 
 const BATCH = 2, STEPS = 3;
 

@@ -1,11 +1,11 @@
 import assert from "node:assert/strict";
-import { differentiate } from "../../models/autodiff.ts";
-import { Graph, type Value } from "../../models/graph.ts";
-import { lower } from "../../models/lowering/mod.ts";
-import { openDevice } from "../../runtime/devices/open.ts";
-import { Random } from "../../runtime/base/random.ts";
+import { differentiate } from "../../../models/autodiff.ts";
+import { Graph, type Value } from "../../../models/graph.ts";
+import { lower } from "../../../models/lowering/mod.ts";
+import { openDevice } from "../../../runtime/devices/open.ts";
+import { Random } from "../../../runtime/base/random.ts";
 import { emulateBlocks } from "./_emulate_blocks.ts";
-import { type Feeds, load, relativeError, type Runner } from "./_evaluate.ts";
+import { type Feeds, load, relativeError, type Runner } from "../_evaluate.ts";
 
 /** Where the processor has no blocked kernels there is nothing to compare. */
 const channelBlock = await (async () => {

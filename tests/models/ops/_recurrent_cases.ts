@@ -1,8 +1,8 @@
 /** The ways in which recurrent operators are differentiated; see _gradient_case.ts. */
 
-import type { Graph, Value } from "../../models/graph.ts";
-import { LSTM_OUTPUTS } from "../../models/ops/recurrent.ts";
-import type { GradientCase, GradientInput } from "./_gradient_case.ts";
+import type { Graph, Value } from "../../../models/graph.ts";
+import { LSTM_OUTPUTS } from "../../../models/ops/recurrent.ts";
+import type { GradientCase, GradientInput } from "../_gradient_case.ts";
 
 const lstm = (g: Graph, inputs: readonly Value[]) =>
   g.opMany("celgc.LSTM", inputs, {}, LSTM_OUTPUTS);

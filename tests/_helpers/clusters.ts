@@ -1,30 +1,20 @@
 /** A small generated task, whose gradients are noisy: points around the centres of ten classes. */
 
-import { classifierOutputs, LayerBuilder, uniform } from "../../models/mod.ts";
 import { Random } from "../../runtime/base/random.ts";
 import { parsePartition } from "../../tasks/data/sampling/partition.ts";
 import { createImageSampler, evaluationBatches } from "../../tasks/data/sampling/sampler.ts";
 import type { Options } from "../../tasks/options/table.ts";
-import type { Feeds, Task, TrainableModel } from "../../tasks/task.ts";
+import type { Model } from "../../models/mod.ts";
+import type { Feeds, Task } from "../../tasks/task.ts";
+import { perceptron } from "./perceptron.ts";
 
 const FEATURES = 20, CLASSES = 10, TRAINING = 1280, TEST = 400;
 /** Standard deviation of a coordinate around its class's centre, whose coordinates have 1. */
 const SPREAD = 1.6;
 
-/** Two fully connected layers with tanh between them: 30 weights for each of the hidden units, and 10. */
-export function perceptron(hidden: number): TrainableModel {
-  return {
-    name: "perceptron",
-    build({ batchSize, mode }) {
-      const layers = new LayerBuilder(mode), g = layers.graph;
-      const input = g.input("input", "float32", [batchSize, FEATURES]);
-      const target = g.input("target", "int32", [batchSize]);
-      const inner = g.tanh(layers.linear("fc1", input, hidden, uniform(0.2)));
-      const logits = layers.linear("fc2", inner, CLASSES, uniform(0.2));
-      const outputs = classifierOutputs(g, logits, target, mode);
-      return { graph: g, loss: outputs.loss, outputs, variables: layers.variables };
-    },
-  };
+/** A network that learns them: 30 weights for each of the hidden units, and 10. */
+export function clusterModel(hidden: number): Model {
+  return perceptron({ features: FEATURES, hidden, classes: CLASSES, bound: 0.2 });
 }
 
 /** One rank's view of the points, with the trainer's own order of samples and partitions. */

@@ -27,9 +27,3 @@ export async function deno(args: string[], options: Deno.CommandOptions = {}): P
 export function celgc(...args: string[]): Promise<Ended> {
   return deno(["run", "-A", new URL("tasks/cli/main.ts", ROOT).href, ...args]);
 }
-
-/** A folder that is gone when the test is over. */
-export async function temporaryFolder(): Promise<{ path: string } & AsyncDisposable> {
-  const path = await Deno.makeTempDir();
-  return { path, [Symbol.asyncDispose]: () => Deno.remove(path, { recursive: true }) };
-}

@@ -4,7 +4,7 @@
  */
 
 /** The folder of the whole project. */
-export const ROOT = new URL("../", import.meta.url);
+export const ROOT = new URL("../../", import.meta.url);
 
 /** One file's arrows to other files of the project; paths are relative to {@linkcode ROOT}. */
 export interface Source {

@@ -1,10 +1,10 @@
 /** Blocked operators in standard ones, for blocks that this machine's engine may not have. */
 
-import type { Graph, Node, Value } from "../../models/graph.ts";
-import { integer } from "../../models/operator.ts";
-import { NCHWC } from "../../models/ops/blocked.ts";
-import { copyNode, rewrite } from "../../models/rewrite.ts";
-import { sizeOf } from "../../models/tensor.ts";
+import type { Graph, Node, Value } from "../../../models/graph.ts";
+import { integer } from "../../../models/operator.ts";
+import { NCHWC } from "../../../models/ops/blocked.ts";
+import { copyNode, rewrite } from "../../../models/rewrite.ts";
+import { sizeOf } from "../../../models/tensor.ts";
 
 /** A blocked image, `[batch, channels / size, …image, size]` in memory, as a plain one. */
 function plain(g: Graph, x: Value, size: number): Value {
