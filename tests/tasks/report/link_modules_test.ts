@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { pageScript } from "../../../tasks/report/html.ts";
 import { linkModules } from "../../../tasks/report/link_modules.ts";
-import { temporaryFolder } from "./_run_folder.ts";
+import { temporaryFolder } from "../../_helpers/temporary_folder.ts";
 
 const START = import.meta.resolve("../../../tasks/report/page/start.ts");
 
