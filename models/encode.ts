@@ -7,8 +7,7 @@
 import { create, onnx, toBinary } from "../deps.ts";
 import { Body } from "./body.ts";
 import type { Graph, Node, Value } from "./graph.ts";
-import { lower, type Target } from "./lowering/mod.ts";
-import { executionOrder } from "./lowering/order.ts";
+import { executionOrder, lower, type Target } from "./lowering/mod.ts";
 import type { Attribute } from "./operator.ts";
 import { checkTensor, type ElementType, type Tensor, type TensorData } from "./tensor.ts";
 

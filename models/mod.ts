@@ -6,14 +6,12 @@
  */
 
 export { differentiate } from "./autodiff.ts";
-export {
-  type AwdLstm,
-  awdLstm,
-  type AwdLstmBuildOptions,
-  type AwdLstmConfig,
-  type AwdLstmDropout,
-  type AwdLstmOptions,
-} from "./architectures/awd_lstm.ts";
+export { type AwdLstm, awdLstm, type AwdLstmBuildOptions } from "./architectures/awd_lstm.ts";
+export type {
+  AwdLstmConfig,
+  AwdLstmDropout,
+  AwdLstmOptions,
+} from "./architectures/awd_lstm_options.ts";
 export type {
   AwdLstmFeeds,
   StretchOptions,
@@ -22,7 +20,6 @@ export type {
 } from "./architectures/awd_lstm_feeds.ts";
 export type { FloatTensor, MaskKey } from "./architectures/dropout.ts";
 export { encodeModel, type EncodeOptions, OPSET } from "./encode.ts";
-export type { ConvOptions, Operand, Shorthand } from "./_shorthand.ts";
 export type { Body } from "./body.ts";
 export {
   checkModel,
@@ -34,7 +31,7 @@ export { externalFiles, withDataInside } from "./foreign/external_data.ts";
 export { LOSSES, type LossName } from "./foreign/losses.ts";
 export { type ForeignModel, foreignModel, type ForeignModelOptions } from "./foreign/model.ts";
 export { OnnxFileError, type OnnxInput } from "./foreign/onnx_file.ts";
-export { Graph, type Node, type Value } from "./graph.ts";
+export { type ConvOptions, Graph, type Node, type Operand, type Value } from "./graph.ts";
 export {
   classifierOutputs,
   filled,

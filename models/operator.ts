@@ -36,18 +36,26 @@ export interface Application {
   readonly outputs: number;
 }
 
+/** Computes values of a graph from `known` ones, those of its inputs among them. */
+export type GraphEvaluator = (
+  graph: Graph,
+  known: Map<Value, NumberTensor>,
+  results: readonly Value[],
+) => NumberTensor[];
+
 /** One operator: everything the compiler knows of it. */
 export interface Operator {
   /** The types of the outputs; throws an {@linkcode OperatorError} when the inputs do not fit. */
   infer(call: Application): TensorType[];
   /**
    * The outputs' values in float64, for constant folding and as the reference that tests compare with.
-   * Sees only inputs that `infer` accepted.
+   * Sees only inputs that `infer` accepted. What repeats a graph computes it by `evaluateGraph`.
    */
   evaluate?(
     inputs: readonly NumberTensor[],
     call: Application,
     types: TensorType[],
+    evaluateGraph: GraphEvaluator,
   ): Float64Array[];
   /** An equal value that needs no node, such as the input of a Reshape to its own shape. */
   simplify?(g: Graph, call: Application, types: TensorType[]): Value | undefined;
@@ -111,7 +119,7 @@ export function required(call: Application, index: number, role: string): Value 
 }
 
 /** An integer attribute, or its default. */
-export function integer(
+export function intAttribute(
   call: Pick<Application, "attributes">,
   name: string,
   otherwise: number,
@@ -121,7 +129,7 @@ export function integer(
 }
 
 /** A list-of-integers attribute, or its default. */
-export function integers(
+export function intsAttribute(
   call: Pick<Application, "attributes">,
   name: string,
   otherwise: readonly number[],
@@ -130,7 +138,7 @@ export function integers(
 }
 
 /** A string attribute, or its default. */
-export function text(
+export function stringAttribute(
   call: Pick<Application, "attributes">,
   name: string,
   otherwise: string,

@@ -53,9 +53,6 @@ const ARRAYS = {
   bool: Uint8Array,
 } as const;
 
-/** Every element type. */
-export const ELEMENT_TYPES = Object.keys(ARRAYS) as ElementType[];
-
 /** Whether gradients can flow through values of this type. */
 export function isFloat(type: ElementType): boolean {
   return type === "float32" || type === "float64";

@@ -10,49 +10,13 @@
  */
 
 import { AwdLstmFeeds, ROWS_SUFFIX } from "./awd_lstm_feeds.ts";
+import type { AwdLstmConfig, AwdLstmDropout, AwdLstmOptions } from "./awd_lstm_options.ts";
 import { checkDropout, rowCapacity } from "./dropout.ts";
 import type { Graph, Value } from "../graph.ts";
 import { filled, LayerBuilder, uniform } from "./layers.ts";
 import type { Target } from "../lowering/mod.ts";
 import type { BuildOptions, Model, ModelGraph } from "../model.ts";
-import { LSTM_OUTPUTS } from "../ops/recurrent.ts";
-
-/** Probabilities of dropping, each from 0 up to, but not, 1. */
-export interface AwdLstmDropout {
-  /** A word, in all its occurrences. @default {0.1} */
-  readonly word: number;
-  /** An element of the embedding, in all steps. @default {0.4} */
-  readonly input: number;
-  /** An element between two LSTMs, in all steps. @default {0.25} */
-  readonly hidden: number;
-  /** An element of the last LSTM's output, in all steps. @default {0.4} */
-  readonly output: number;
-  /** A row (or element) of the hidden-to-hidden weights. @default {0.5} */
-  readonly weight: number;
-}
-
-/** Options of {@linkcode awdLstm}. */
-export interface AwdLstmOptions {
-  /** How many words there are. */
-  readonly vocabulary: number;
-  /** Size of the embedding and of the last LSTM. @default {400} */
-  readonly embedding?: number;
-  /** Size of the other LSTMs. @default {1150} */
-  readonly hidden?: number;
-  /** How many LSTMs. @default {3} */
-  readonly layers?: number;
-  /** Where it differs from the paper's on Penn Treebank. */
-  readonly dropout?: Partial<AwdLstmDropout>;
-  /** What weight drop takes. @default {"rows"} */
-  readonly weightDrop?: "rows" | "elements";
-  /** α, what the mean square of the output adds to the loss. @default {2} */
-  readonly activation?: number;
-  /** β, what the mean square of the output's change from step to step adds to the loss. @default {1} */
-  readonly temporal?: number;
-}
-
-/** {@linkcode AwdLstmOptions} with nothing left out. */
-export type AwdLstmConfig = Required<AwdLstmOptions> & { readonly dropout: AwdLstmDropout };
+import { LSTM_OUTPUTS } from "../ops/layers/recurrent.ts";
 
 /** Options of {@linkcode AwdLstm.build}. */
 export interface AwdLstmBuildOptions extends BuildOptions {

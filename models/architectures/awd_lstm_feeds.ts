@@ -5,7 +5,7 @@
  */
 
 import type { HostTensor } from "../../runtime/devices/device.ts";
-import type { AwdLstmConfig } from "./awd_lstm.ts";
+import type { AwdLstmConfig } from "./awd_lstm_options.ts";
 import { dropoutMask, keptRows, type MaskKey } from "./dropout.ts";
 
 /** Inputs by name. */

@@ -1,15 +1,7 @@
 /** What older operator sets said in other ways, said as opset 18 does. */
 
 import type { Graph, Value } from "../graph.ts";
-import type { Attributes } from "../operator.ts";
-
-/** An application of an operator, with its inputs found. */
-export interface Application {
-  readonly op: string;
-  readonly inputs: readonly (Value | null)[];
-  readonly attributes: Attributes;
-  readonly outputs: number;
-}
+import type { Application } from "../operator.ts";
 
 /** Rewrites an application written before `before`. */
 interface Upgrade {

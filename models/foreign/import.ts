@@ -6,9 +6,9 @@
  */
 
 import type { Graph, Value } from "../graph.ts";
-import type { Attribute } from "../operator.ts";
+import type { Application, Attribute } from "../operator.ts";
 import type { Tensor } from "../tensor.ts";
-import { type Application, upgrade } from "./_upgrade.ts";
+import { upgrade } from "./_upgrade.ts";
 import {
   type OnnxAttribute,
   OnnxFileError,

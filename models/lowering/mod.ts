@@ -8,33 +8,14 @@
 
 import type { Graph } from "../graph.ts";
 import { copyNode, rewrite } from "../rewrite.ts";
-import { activationRules } from "./activation.ts";
 import { blockedRule } from "./blocked/blocked.ts";
-import { convolutionRules } from "./convolution.ts";
-import { embeddingRules } from "./embedding.ts";
-import { indexingRules } from "./indexing.ts";
 import { joinSmall } from "./joined.ts";
-import { logicRules } from "./logic.ts";
-import { normalizationRules } from "./normalization.ts";
 import { computeOutputs } from "./outputs.ts";
-import { poolingRules } from "./pooling.ts";
-import { recurrentRules } from "./recurrent.ts";
-import type { LoweringRules, Target } from "./rule.ts";
-import { softmaxRules } from "./softmax.ts";
+import type { Target } from "./rule.ts";
+import { loweringRules } from "./rules/mod.ts";
 
+export { executionOrder } from "./order.ts";
 export type { Target } from "./rule.ts";
-
-const rules: LoweringRules = {
-  ...activationRules,
-  ...convolutionRules,
-  ...embeddingRules,
-  ...indexingRules,
-  ...logicRules,
-  ...normalizationRules,
-  ...poolingRules,
-  ...recurrentRules,
-  ...softmaxRules,
-};
 
 /**
  * The graph for a device: a copy with the same inputs and outputs, in operators that onnxruntime runs
@@ -48,7 +29,7 @@ export function lower(graph: Graph, target: Target, channelBlock = 1): Graph {
       const { op, attributes, outputs } = node;
       const call = { op, inputs, attributes, outputs };
       const blocked = channelBlock > 1 ? blockedRule(op, channelBlock) : undefined;
-      return blocked?.(g, call, target) ?? rules[op]?.(g, call, target) ??
+      return blocked?.(g, call, target) ?? loweringRules[op]?.(g, call, target) ??
         copyNode(g, node, inputs);
     },
   });

@@ -70,7 +70,7 @@ export function inferBroadcast(call: Application, inputs = call.inputs): number[
 }
 
 /** The type all inputs have; throws an OperatorError when they differ. */
-export function sameType(
+export function commonType(
   call: Application,
   inputs: readonly (Value | null)[] = call.inputs,
 ): TensorType {

@@ -3,7 +3,7 @@
 import type { Graph, Value } from "../graph.ts";
 import { composite, type Operator, OperatorError, type Operators, required } from "../operator.ts";
 import { broadcastDims, isFloat, sameDims, type TensorType } from "../tensor.ts";
-import { broadcastTo, inferBroadcast, sameType } from "./_common.ts";
+import { broadcastTo, commonType, inferBroadcast } from "./_common.ts";
 
 type Gradient = (g: Graph, a: Value, b: Value, y: Value, dy: Value) => [Value | null, Value | null];
 
@@ -33,7 +33,7 @@ function binary(
   return {
     infer(call) {
       for (const i of [0, 1]) required(call, i, "operand");
-      const { type } = sameType(call);
+      const { type } = commonType(call);
       return [{ type: options.result ?? type, dims: inferBroadcast(call) }];
     },
     evaluate([a, b], _call, [type]) {
@@ -63,7 +63,7 @@ function binary(
 /** Min and Max: the gradient goes to the chosen operand, in equal parts to operands that tie. */
 function extremum(f: (...values: number[]) => number): Operator {
   return {
-    infer: (call) => [{ type: sameType(call).type, dims: inferBroadcast(call) }],
+    infer: (call) => [{ type: commonType(call).type, dims: inferBroadcast(call) }],
     simplify: (_g, { inputs }) => inputs.length === 1 ? inputs[0]! : undefined,
     evaluate(inputs, _call, [type]) {
       const operands = inputs.map(({ data, dims }) => broadcastTo(data, dims, type.dims));
@@ -150,7 +150,7 @@ export const binaryOperators: Operators = {
       if (required(call, 0, "condition").type !== "bool") {
         throw new OperatorError(call, "the condition must be bool; insert a Cast");
       }
-      return [{ type: sameType(call, call.inputs.slice(1)).type, dims: inferBroadcast(call) }];
+      return [{ type: commonType(call, call.inputs.slice(1)).type, dims: inferBroadcast(call) }];
     },
     evaluate(inputs, _call, [type]) {
       const [c, a, b] = inputs.map(({ data, dims }) => broadcastTo(data, dims, type.dims));

@@ -7,7 +7,7 @@ import {
   OperatorError,
   type Operators,
   required,
-  text,
+  stringAttribute,
 } from "../operator.ts";
 import { sizeOf } from "../tensor.ts";
 
@@ -19,7 +19,7 @@ interface Term {
 
 /** Labels of the operands and of the result; the axes of an ellipsis are numbered from the last. */
 function parse(call: Application): { terms: Term[]; result: string[] } {
-  const equation = text(call, "equation", "").replaceAll(" ", "");
+  const equation = stringAttribute(call, "equation", "").replaceAll(" ", "");
   const [left, right] = equation.split("->");
   const parts = left.split(",");
   if (parts.length !== call.inputs.length) {

@@ -4,14 +4,14 @@ import type { Graph, Value } from "../graph.ts";
 import {
   type Application,
   constantInput,
-  integer,
+  intAttribute,
   OperatorError,
   type Operators,
   required,
-  text,
+  stringAttribute,
 } from "../operator.ts";
 import { formatDims, sizeOf, stridesOf } from "../tensor.ts";
-import { axisOf, sameType, strided, zerosLike } from "./_common.ts";
+import { axisOf, commonType, strided, zerosLike } from "./_common.ts";
 
 /** One range per axis: the first index, how many, and the step. */
 interface Range {
@@ -84,7 +84,7 @@ function paddedIndex(mode: string, at: number, dim: number): number {
 /** Sizes of Split's parts along its axis. */
 function partsOf(call: Application): { axis: number; parts: number[] } {
   const x = required(call, 0, "data");
-  const axis = axisOf(call, integer(call, "axis", 0), x.dims.length), dim = x.dims[axis];
+  const axis = axisOf(call, intAttribute(call, "axis", 0), x.dims.length), dim = x.dims[axis];
   const given = constantInput(call, 1, "split");
   const each = Math.ceil(dim / call.outputs);
   const parts = given ?? Array.from(
@@ -151,7 +151,7 @@ export const indexingOperators: Operators = {
         ? call.inputs[0]!
         : undefined,
     evaluate([x, , value], call, [{ dims }]) {
-      const { before } = padsOf(call), mode = text(call, "mode", "constant");
+      const { before } = padsOf(call), mode = stringAttribute(call, "mode", "constant");
       const strides = stridesOf(x.dims), out = stridesOf(dims);
       const at = (_: unknown, i: number) => {
         let from = 0;
@@ -166,7 +166,7 @@ export const indexingOperators: Operators = {
       return [Float64Array.from({ length: sizeOf(dims) }, at)];
     },
     gradient(g, node, [dy]) {
-      const mode = text(node, "mode", "constant");
+      const mode = stringAttribute(node, "mode", "constant");
       if (mode !== "constant") {
         throw new OperatorError(node, `no gradient for mode "${mode}"; only "constant" has one`);
       }
@@ -182,8 +182,8 @@ export const indexingOperators: Operators = {
   },
   Concat: {
     infer(call) {
-      const first = sameType(call), rank = first.dims.length;
-      const axis = axisOf(call, integer(call, "axis", 0), rank);
+      const first = commonType(call), rank = first.dims.length;
+      const axis = axisOf(call, intAttribute(call, "axis", 0), rank);
       let length = 0;
       for (const input of call.inputs) {
         const fits = input && input.dims.length === rank &&
@@ -195,7 +195,7 @@ export const indexingOperators: Operators = {
     },
     simplify: (_g, { inputs }) => inputs.length === 1 ? inputs[0]! : undefined,
     evaluate(inputs, call, [{ dims }]) {
-      const axis = axisOf(call, integer(call, "axis", 0), dims.length);
+      const axis = axisOf(call, intAttribute(call, "axis", 0), dims.length);
       const result = new Float64Array(sizeOf(dims)), outer = sizeOf(dims.slice(0, axis));
       const row = sizeOf(dims.slice(axis));
       let at = 0;
@@ -209,7 +209,7 @@ export const indexingOperators: Operators = {
       return [result];
     },
     gradient(g, node, [dy]) {
-      const axis = axisOf(node, integer(node, "axis", 0), dy!.dims.length);
+      const axis = axisOf(node, intAttribute(node, "axis", 0), dy!.dims.length);
       let at = 0;
       return node.inputs.map((input) => {
         const start = at;
@@ -240,11 +240,11 @@ export const indexingOperators: Operators = {
   Gather: {
     infer(call) {
       const x = required(call, 0, "data"), indices = required(call, 1, "indices");
-      const axis = axisOf(call, integer(call, "axis", 0), x.dims.length);
+      const axis = axisOf(call, intAttribute(call, "axis", 0), x.dims.length);
       return [{ type: x.type, dims: x.dims.toSpliced(axis, 1, ...indices.dims) }];
     },
     evaluate([x, indices], call) {
-      const axis = axisOf(call, integer(call, "axis", 0), x.dims.length), dim = x.dims[axis];
+      const axis = axisOf(call, intAttribute(call, "axis", 0), x.dims.length), dim = x.dims[axis];
       const inner = sizeOf(x.dims.slice(axis + 1)), outer = sizeOf(x.dims.slice(0, axis));
       const result = new Float64Array(outer * indices.data.length * inner);
       let at = 0;
@@ -259,18 +259,18 @@ export const indexingOperators: Operators = {
     },
     gradient(g, node, [dy]) {
       const [x, indices] = node.inputs as Value[];
-      const axis = axisOf(node, integer(node, "axis", 0), x.dims.length);
+      const axis = axisOf(node, intAttribute(node, "axis", 0), x.dims.length);
       return [g.op("celgc.GatherGradient", [indices, dy!], { axis, dims: x.dims })];
     },
   },
   GatherElements: {
     infer(call) {
       const x = required(call, 0, "data"), indices = required(call, 1, "indices");
-      axisOf(call, integer(call, "axis", 0), x.dims.length);
+      axisOf(call, intAttribute(call, "axis", 0), x.dims.length);
       return [{ type: x.type, dims: indices.dims }];
     },
     evaluate([x, indices], call) {
-      const axis = axisOf(call, integer(call, "axis", 0), x.dims.length);
+      const axis = axisOf(call, intAttribute(call, "axis", 0), x.dims.length);
       const strides = stridesOf(x.dims), out = stridesOf(indices.dims);
       return [
         indices.data.map((index, i) => {
@@ -285,7 +285,7 @@ export const indexingOperators: Operators = {
     },
     gradient(g, node, [dy]) {
       const [x, indices] = node.inputs as Value[];
-      const attributes = { axis: integer(node, "axis", 0), reduction: "add" };
+      const attributes = { axis: intAttribute(node, "axis", 0), reduction: "add" };
       return [g.op("ScatterElements", [zerosLike(g, x), indices, dy!], attributes)];
     },
   },

@@ -1,9 +1,9 @@
 /** Matrix products. */
 
 import type { Graph, Value } from "../graph.ts";
-import { integer, OperatorError, type Operators, required } from "../operator.ts";
+import { intAttribute, OperatorError, type Operators, required } from "../operator.ts";
 import { broadcastDims, sizeOf } from "../tensor.ts";
-import { broadcastTo, permute, sameType } from "./_common.ts";
+import { broadcastTo, commonType, permute } from "./_common.ts";
 
 /** MatMul's operands with at least two axes: a vector is a row on the left, a column on the right. */
 function matrixDims(a: readonly number[], b: readonly number[]) {
@@ -45,7 +45,7 @@ export const linearOperators: Operators = {
   MatMul: {
     infer(call) {
       const left = required(call, 0, "left operand"), right = required(call, 1, "right operand");
-      const { type } = sameType(call), { a, b } = matrixDims(left.dims, right.dims);
+      const { type } = commonType(call), { a, b } = matrixDims(left.dims, right.dims);
       if (a.length < 2 || b.length < 2) throw new OperatorError(call, "a scalar is no matrix");
       const batch = broadcastDims(a.slice(0, -2), b.slice(0, -2));
       if (a.at(-1) !== b.at(-2) || !batch) {
@@ -96,12 +96,12 @@ export const linearOperators: Operators = {
   Gemm: {
     infer(call) {
       const a = required(call, 0, "A"), b = required(call, 1, "B"), c = call.inputs[2];
-      const { type } = sameType(call);
+      const { type } = commonType(call);
       if (a.dims.length !== 2 || b.dims.length !== 2) {
         throw new OperatorError(call, "A and B must be matrices; flatten them or use MatMul");
       }
-      const [m, k] = integer(call, "transA", 0) ? a.dims.toReversed() : a.dims;
-      const [inner, n] = integer(call, "transB", 0) ? b.dims.toReversed() : b.dims;
+      const [m, k] = intAttribute(call, "transA", 0) ? a.dims.toReversed() : a.dims;
+      const [inner, n] = intAttribute(call, "transB", 0) ? b.dims.toReversed() : b.dims;
       if (k !== inner) throw new OperatorError(call, `inner dimensions differ: ${k} and ${inner}`);
       if (c && String(broadcastDims(c.dims, [m, n])) !== `${m},${n}`) {
         throw new OperatorError(call, `C does not broadcast to [${m}, ${n}]`);
@@ -111,7 +111,7 @@ export const linearOperators: Operators = {
     evaluate([a, b, c], call, [{ dims }]) {
       const [m, n] = dims;
       const transposed = (x: typeof a, flag: string) =>
-        integer(call, flag, 0) ? permute(x.data, x.dims, [1, 0]) : x.data;
+        intAttribute(call, flag, 0) ? permute(x.data, x.dims, [1, 0]) : x.data;
       const result = new Float64Array(m * n);
       const k = a.data.length / m;
       multiply(transposed(a, "transA"), transposed(b, "transB"), result, [m, k, n]);
@@ -121,7 +121,8 @@ export const linearOperators: Operators = {
     },
     gradient(g, node, [dy]) {
       const [a, b, c] = node.inputs as [Value, Value, Value | undefined];
-      const transA = integer(node, "transA", 0) !== 0, transB = integer(node, "transB", 0) !== 0;
+      const transA = intAttribute(node, "transA", 0) !== 0,
+        transB = intAttribute(node, "transB", 0) !== 0;
       const alpha = Number(node.attributes.alpha ?? 1), beta = Number(node.attributes.beta ?? 1);
       const scaled = g.mul(dy!, alpha);
       const da = transA

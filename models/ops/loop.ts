@@ -2,15 +2,20 @@
 
 import { Body } from "../body.ts";
 import type { Value } from "../graph.ts";
-import { type Application, integer, integers, OperatorError, type Operators } from "../operator.ts";
-import { type NumberTensor, sameDims, sizeOf, toNumbers } from "../tensor.ts";
-import { findOperator } from "./mod.ts";
+import {
+  type Application,
+  intAttribute,
+  intsAttribute,
+  OperatorError,
+  type Operators,
+} from "../operator.ts";
+import { type NumberTensor, sameDims, sizeOf } from "../tensor.ts";
 
 /** A Scan's inputs by what they are to its body. */
 function partsOf(call: Application) {
   const body = call.attributes.body;
   if (!(body instanceof Body)) throw new OperatorError(call, "attribute body must be a Body");
-  const scanned = integer(call, "num_scan_inputs", 0);
+  const scanned = intAttribute(call, "num_scan_inputs", 0);
   const states = call.inputs.length - scanned - body.captured;
   const inner = [...body.graph.inputs.values()], results = [...body.graph.outputs.values()];
   if (states < 0 || inner.length !== call.inputs.length || results.length < states) {
@@ -42,11 +47,11 @@ export const loopOperators: Operators = {
         i < states ? { type, dims } : { type, dims: [length, ...dims] }
       );
     },
-    evaluate(inputs, call, types) {
+    evaluate(inputs, call, types, evaluateGraph) {
       const { body, scanned, states, inner, results } = partsOf(call);
       const none = new Array<number>(call.inputs.length + call.outputs).fill(0);
-      const backward = integers(call, "scan_input_directions", none);
-      const reversed = integers(call, "scan_output_directions", none);
+      const backward = intsAttribute(call, "scan_input_directions", none);
+      const reversed = intsAttribute(call, "scan_output_directions", none);
       const length = inputs[states].dims[0];
       const collected = types.map(({ dims }) => new Float64Array(sizeOf(dims)));
       let state = inputs.slice(0, states);
@@ -61,7 +66,7 @@ export const loopOperators: Operators = {
             });
           } else known.set(value, i < states ? state[i] : inputs[i]);
         }
-        const found = evaluateBody(body, known, results);
+        const found = evaluateGraph(body.graph, known, results);
         state = found.slice(0, states);
         found.slice(states).forEach(({ data }, i) => {
           const at = reversed[i] ? length - 1 - t : t;
@@ -73,22 +78,3 @@ export const loopOperators: Operators = {
     },
   },
 };
-
-function evaluateBody(
-  { graph }: Body,
-  known: Map<Value, NumberTensor>,
-  results: readonly Value[],
-): NumberTensor[] {
-  const find = (value: Value | null): NumberTensor => {
-    if (!value) return { type: "float32", dims: [0], data: new Float64Array(0) };
-    return known.get(value) ?? toNumbers(value.constant!);
-  };
-  for (const node of graph.nodes) {
-    const { infer, evaluate } = findOperator(node.op);
-    const types = infer(node);
-    if (!evaluate) throw new OperatorError(node, "it has no arithmetic of its own");
-    evaluate(node.inputs.map(find), node, types)
-      .forEach((data, i) => known.set(node.results[i], { ...types[i], data }));
-  }
-  return results.map(find);
-}

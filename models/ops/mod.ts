@@ -1,30 +1,24 @@
 /**
  * Every operator the compiler knows, one family a file. To teach it another, add an entry to a family's
- * table (or a file with a table, named below).
+ * table (or a file with a table, named below): the README of models/ says what an entry holds.
  *
  * @module
  */
 
 import type { Operator, Operators } from "../operator.ts";
-import { blockedOperators } from "./blocked.ts";
 import { binaryOperators } from "./binary.ts";
-import { convolutionOperators } from "./convolution.ts";
 import { einsumOperators } from "./einsum.ts";
 import { indexingOperators } from "./indexing.ts";
+import { layerFamilies } from "./layers/mod.ts";
 import { linearOperators } from "./linear.ts";
 import { loopOperators } from "./loop.ts";
-import { normalizationOperators } from "./normalization.ts";
-import { onnxRecurrentOperators } from "./onnx_recurrent.ts";
-import { poolingOperators } from "./pooling.ts";
-import { recurrentOperators } from "./recurrent.ts";
 import { reductionOperators } from "./reduction.ts";
 import { scatterOperators } from "./scatter.ts";
 import { shapeOperators } from "./shape.ts";
-import { softmaxOperators } from "./softmax.ts";
 import { unaryOperators } from "./unary.ts";
 
-/** The families of operators, by the name of their file. */
-export const families: Readonly<Record<string, Operators>> = {
+/** The families of operators, by their file in this folder, without its ending. */
+const families: Readonly<Record<string, Operators>> = {
   unary: unaryOperators,
   binary: binaryOperators,
   shape: shapeOperators,
@@ -33,15 +27,13 @@ export const families: Readonly<Record<string, Operators>> = {
   reduction: reductionOperators,
   linear: linearOperators,
   einsum: einsumOperators,
-  convolution: convolutionOperators,
-  blocked: blockedOperators,
-  pooling: poolingOperators,
-  normalization: normalizationOperators,
-  softmax: softmaxOperators,
-  recurrent: recurrentOperators,
-  onnx_recurrent: onnxRecurrentOperators,
   loop: loopOperators,
+  ...prefixed("layers/", layerFamilies),
 };
+
+function prefixed<T>(prefix: string, table: Readonly<Record<string, T>>): Record<string, T> {
+  return Object.fromEntries(Object.entries(table).map(([name, entry]) => [prefix + name, entry]));
+}
 
 const table = new Map(Object.values(families).flatMap((family) => Object.entries(family)));
 
@@ -60,7 +52,7 @@ export function findOperator(op: string): Operator {
 export interface Coverage {
   /** ONNX operator name. */
   readonly op: string;
-  /** The file in models/ops that holds its rules. */
+  /** The file in models/ops that holds its rules, without its ending. */
   readonly family: string;
   /** Whether a loss can be differentiated through it. */
   readonly gradient: boolean;

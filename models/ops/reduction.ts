@@ -4,7 +4,7 @@ import type { Graph, Value } from "../graph.ts";
 import {
   type Application,
   constantInput,
-  integer,
+  intAttribute,
   type Operator,
   type Operators,
   required,
@@ -19,7 +19,7 @@ function axesOf(call: Application): number[] {
   const rank = required(call, 0, "data").dims.length;
   const axes = constantInput(call, 1, "axes")?.map((axis) => axisOf(call, axis, rank)) ?? [];
   if (axes.length > 0) return axes.toSorted((a, b) => a - b);
-  if (integer(call, "noop_with_empty_axes", 0)) return [];
+  if (intAttribute(call, "noop_with_empty_axes", 0)) return [];
   return Array.from({ length: rank }, (_, axis) => axis);
 }
 
@@ -27,7 +27,7 @@ function reduction(f: (row: Float64Array) => number, gradient: Gradient): Operat
   return {
     infer(call) {
       const x = required(call, 0, "data"), axes = new Set(axesOf(call));
-      const keep = integer(call, "keepdims", 1) !== 0;
+      const keep = intAttribute(call, "keepdims", 1) !== 0;
       const dims = x.dims.flatMap((dim, axis) => axes.has(axis) ? (keep ? [1] : []) : [dim]);
       return [{ type: x.type, dims }];
     },
@@ -74,19 +74,19 @@ const productOfOthers: Gradient = (g, x, y, dy) => {
 function argument(better: (a: number, b: number) => boolean): Operator {
   const parse = (call: Application) => {
     const x = required(call, 0, "data");
-    return { x, axis: axisOf(call, integer(call, "axis", 0), x.dims.length) };
+    return { x, axis: axisOf(call, intAttribute(call, "axis", 0), x.dims.length) };
   };
   return {
     infer(call) {
       const { x, axis } = parse(call);
-      const keep = integer(call, "keepdims", 1) !== 0;
+      const keep = intAttribute(call, "keepdims", 1) !== 0;
       return [{ type: "int64", dims: x.dims.toSpliced(axis, 1, ...(keep ? [1] : [])) }];
     },
     evaluate([x], call, [type]) {
       const { axis } = parse(call), length = x.dims[axis];
       const order = x.dims.map((_, i) => i);
       const rows = permute(x.data, x.dims, [...order.toSpliced(axis, 1), axis]);
-      const last = integer(call, "select_last_index", 0) !== 0;
+      const last = intAttribute(call, "select_last_index", 0) !== 0;
       return [
         Float64Array.from({ length: sizeOf(type.dims) }, (_, i) => {
           const row = rows.subarray(i * length, (i + 1) * length);

@@ -6,18 +6,18 @@ import {
   type Attributes,
   composite,
   constantInput,
-  integer,
+  intAttribute,
   OperatorError,
   type Operators,
   required,
-  text,
+  stringAttribute,
 } from "../operator.ts";
 import { type NumberTensor, sizeOf, stridesOf } from "../tensor.ts";
 import { axisOf, permute, zerosLike } from "./_common.ts";
 
 /** How a scattered element joins the one that is there. */
 function combine(call: Application): (there: number, update: number) => number {
-  switch (text(call, "reduction", "none")) {
+  switch (stringAttribute(call, "reduction", "none")) {
     case "add":
       return (a, b) => a + b;
     case "mul":
@@ -38,7 +38,7 @@ function eachElement(
   indices: NumberTensor,
   f: (place: number, i: number) => void,
 ): void {
-  const axis = axisOf(call, integer(call, "axis", 0), dims.length);
+  const axis = axisOf(call, intAttribute(call, "axis", 0), dims.length);
   const strides = stridesOf(dims), own = stridesOf(indices.dims);
   indices.data.forEach((index, i) => {
     let place = 0;
@@ -131,7 +131,9 @@ export const scatterOperators: Operators = {
   GatherND: {
     infer(call) {
       const x = required(call, 0, "data"), indices = required(call, 1, "indices");
-      if (integer(call, "batch_dims", 0)) throw new OperatorError(call, "batch_dims must be 0");
+      if (intAttribute(call, "batch_dims", 0)) {
+        throw new OperatorError(call, "batch_dims must be 0");
+      }
       const dims = [...indices.dims.slice(0, -1), ...x.dims.slice(indices.dims.at(-1))];
       return [{ type: x.type, dims }];
     },
@@ -151,7 +153,7 @@ export const scatterOperators: Operators = {
   TopK: {
     infer(call) {
       const x = required(call, 0, "data"), [k] = constantInput(call, 1, "k") ?? [1];
-      const axis = axisOf(call, integer(call, "axis", -1), x.dims.length);
+      const axis = axisOf(call, intAttribute(call, "axis", -1), x.dims.length);
       if (k > x.dims[axis]) throw new OperatorError(call, `axis ${axis} has no ${k} elements`);
       const dims = x.dims.with(axis, k);
       return [{ type: x.type, dims }, { type: "int64", dims }];
@@ -160,10 +162,10 @@ export const scatterOperators: Operators = {
     simplify: (g, { op, inputs, attributes, outputs }) =>
       outputs === 1 ? g.opMany(op, inputs, attributes, 2)[0] : undefined,
     evaluate([x, { data: [k] }], call, [type]) {
-      const rank = x.dims.length, axis = axisOf(call, integer(call, "axis", -1), rank);
+      const rank = x.dims.length, axis = axisOf(call, intAttribute(call, "axis", -1), rank);
       const order = Array.from({ length: rank }, (_, i) => i);
       const last = [...order.toSpliced(axis, 1), axis], length = x.dims[axis];
-      const rows = permute(x.data, x.dims, last), sign = integer(call, "largest", 1) ? -1 : 1;
+      const rows = permute(x.data, x.dims, last), sign = intAttribute(call, "largest", 1) ? -1 : 1;
       const values: number[] = [], places: number[] = [];
       for (let start = 0; start < rows.length; start += length) {
         const row = rows.subarray(start, start + length);
@@ -190,7 +192,8 @@ export const scatterOperators: Operators = {
       const order = Array.from({ length: rank }, (_, i) => i);
       const last = [...order.toSpliced(axis, 1), axis];
       const rows = permute(x.data, x.dims, last);
-      const reverse = integer(call, "reverse", 0), exclusive = integer(call, "exclusive", 0);
+      const reverse = intAttribute(call, "reverse", 0),
+        exclusive = intAttribute(call, "exclusive", 0);
       for (let start = 0; start < rows.length; start += length) {
         const row = rows.subarray(start, start + length);
         if (reverse) row.reverse();
@@ -212,7 +215,7 @@ export const scatterOperators: Operators = {
   OneHot: composite((g, call) => {
     const indices = required(call, 0, "indices"), values = required(call, 2, "values");
     const [depth] = constantInput(call, 1, "depth")!, rank = indices.dims.length + 1;
-    const axis = axisOf(call, integer(call, "axis", -1), rank);
+    const axis = axisOf(call, intAttribute(call, "axis", -1), rank);
     const labels = Array.from({ length: depth }, (_, i) => i);
     const shape = new Array<number>(rank).fill(1).with(axis, depth);
     const at = g.cast(indices, "int32");

@@ -4,12 +4,12 @@ import type { Value } from "../graph.ts";
 import {
   composite,
   constantInput,
-  integer,
-  integers,
+  intAttribute,
+  intsAttribute,
   OperatorError,
   type Operators,
   required,
-  text,
+  stringAttribute,
 } from "../operator.ts";
 import {
   type ElementType,
@@ -49,7 +49,7 @@ export const shapeOperators: Operators = {
   Reshape: reshaping((call) => {
     const x = required(call, 0, "data");
     const wanted = constantInput(call, 1, "shape") ?? [];
-    const zeroIsZero = integer(call, "allowzero", 0) !== 0;
+    const zeroIsZero = intAttribute(call, "allowzero", 0) !== 0;
     const dims = wanted.map((dim, axis) => dim === 0 && !zeroIsZero ? x.dims[axis] : dim);
     const free = dims.indexOf(-1);
     if (free >= 0) dims[free] = sizeOf(x.dims) / sizeOf(dims.toSpliced(free, 1));
@@ -65,7 +65,7 @@ export const shapeOperators: Operators = {
   }),
   Flatten: reshaping((call) => {
     const x = required(call, 0, "data"), rank = x.dims.length;
-    const axis = integer(call, "axis", 1);
+    const axis = intAttribute(call, "axis", 1);
     const at = axis === rank ? rank : axisOf(call, axis, rank);
     return [{ type: x.type, dims: [sizeOf(x.dims.slice(0, at)), sizeOf(x.dims.slice(at))] }];
   }),
@@ -92,7 +92,7 @@ export const shapeOperators: Operators = {
   Transpose: {
     infer(call) {
       const x = required(call, 0, "data");
-      const perm = integers(call, "perm", x.dims.map((_, axis) => axis).reverse());
+      const perm = intsAttribute(call, "perm", x.dims.map((_, axis) => axis).reverse());
       const sorted = perm.toSorted((a, b) => a - b);
       if (perm.length !== x.dims.length || sorted.some((axis, i) => axis !== i)) {
         throw new OperatorError(
@@ -103,12 +103,12 @@ export const shapeOperators: Operators = {
       return [{ type: x.type, dims: perm.map((axis) => x.dims[axis]) }];
     },
     evaluate([x], call) {
-      const perm = integers(call, "perm", x.dims.map((_, axis) => axis).reverse());
+      const perm = intsAttribute(call, "perm", x.dims.map((_, axis) => axis).reverse());
       return [permute(x.data, x.dims, perm)];
     },
     simplify(g, call) {
       const x = call.inputs[0]!;
-      const perm = integers(call, "perm", x.dims.map((_, axis) => axis).reverse());
+      const perm = intsAttribute(call, "perm", x.dims.map((_, axis) => axis).reverse());
       if (perm.every((axis, i) => axis === i)) return x;
       // Moving only axes of length 1 leaves the elements where they are.
       const moved = perm.filter((axis) => x.dims[axis] !== 1);
@@ -117,12 +117,16 @@ export const shapeOperators: Operators = {
       }
       if (x.producer?.op === "Transpose") {
         const before = x.producer.inputs[0]!;
-        const first = integers(x.producer, "perm", before.dims.map((_, axis) => axis).reverse());
+        const first = intsAttribute(
+          x.producer,
+          "perm",
+          before.dims.map((_, axis) => axis).reverse(),
+        );
         return g.transpose(before, perm.map((axis) => first[axis]));
       }
     },
     gradient(g, node, [dy]) {
-      const perm = integers(node, "perm", dy!.dims.map((_, axis) => axis).reverse());
+      const perm = intsAttribute(node, "perm", dy!.dims.map((_, axis) => axis).reverse());
       return [g.transpose(dy!, perm.map((_, axis) => perm.indexOf(axis)))];
     },
   },
@@ -207,7 +211,7 @@ export const shapeOperators: Operators = {
   /** The upper or lower triangle of matrices, zeros elsewhere. */
   Trilu: composite((g, call) => {
     const x = required(call, 0, "data"), [rows, columns] = x.dims.slice(-2);
-    const [k] = constantInput(call, 1, "k") ?? [0], upper = integer(call, "upper", 1) !== 0;
+    const [k] = constantInput(call, 1, "k") ?? [0], upper = intAttribute(call, "upper", 1) !== 0;
     const kept = Array.from({ length: rows * columns }, (_, i) => {
       const offset = i % columns - Math.floor(i / columns);
       return Number(upper ? offset >= k : offset <= k);
@@ -215,7 +219,7 @@ export const shapeOperators: Operators = {
     return [g.where(g.constant("bool", [rows, columns], kept), x, 0)];
   }),
   EyeLike: composite((g, call) => {
-    const x = required(call, 0, "matrix"), [rows, columns] = x.dims, k = integer(call, "k", 0);
+    const x = required(call, 0, "matrix"), [rows, columns] = x.dims, k = intAttribute(call, "k", 0);
     const ones = Array.from(
       { length: rows * columns },
       (_, i) => Number(i % columns - Math.floor(i / columns) === k),
@@ -224,9 +228,9 @@ export const shapeOperators: Operators = {
   }),
   /** `[batch, b² · channels, h, w]` to `[batch, channels, h · b, w · b]`. */
   DepthToSpace: composite((g, call) => {
-    const x = required(call, 0, "image"), b = integer(call, "blocksize", 1);
+    const x = required(call, 0, "image"), b = intAttribute(call, "blocksize", 1);
     const [batch, depth, height, width] = x.dims, channels = depth / (b * b);
-    const rows = text(call, "mode", "DCR") === "DCR";
+    const rows = stringAttribute(call, "mode", "DCR") === "DCR";
     const split = rows ? [b, b, channels] : [channels, b, b];
     const perm = rows ? [0, 3, 4, 1, 5, 2] : [0, 1, 4, 2, 5, 3];
     const blocks = g.transpose(g.reshape(x, [batch, ...split, height, width]), perm);
@@ -234,7 +238,7 @@ export const shapeOperators: Operators = {
   }),
   /** `[batch, channels, h · b, w · b]` to `[batch, b² · channels, h, w]`. */
   SpaceToDepth: composite((g, call) => {
-    const x = required(call, 0, "image"), b = integer(call, "blocksize", 1);
+    const x = required(call, 0, "image"), b = intAttribute(call, "blocksize", 1);
     const [batch, channels, height, width] = x.dims;
     const blocks = g.reshape(x, [batch, channels, height / b, b, width / b, b]);
     return [
@@ -263,6 +267,6 @@ export const shapeOperators: Operators = {
 };
 
 /** What Shape's start and end leave of the dimensions. */
-function partOf(dims: readonly number[], call: Parameters<typeof integer>[0]): number[] {
-  return dims.slice(integer(call, "start", 0), integer(call, "end", dims.length));
+function partOf(dims: readonly number[], call: Parameters<typeof intAttribute>[0]): number[] {
+  return dims.slice(intAttribute(call, "start", 0), intAttribute(call, "end", dims.length));
 }

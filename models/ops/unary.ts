@@ -8,7 +8,7 @@ import {
   OperatorError,
   type Operators,
   required,
-  text,
+  stringAttribute,
 } from "../operator.ts";
 import { isFloat } from "../tensor.ts";
 
@@ -130,7 +130,7 @@ export const unaryOperators: Operators = {
   /** Hendrycks and Gimpel 2016: x · Φ(x), or its approximation by tanh. */
   Gelu: composite((g, call) => {
     const x = required(call, 0, "operand");
-    if (text(call, "approximate", "none") === "none") {
+    if (stringAttribute(call, "approximate", "none") === "none") {
       return [g.mul(g.mul(x, 0.5), g.add(g.op("Erf", [g.mul(x, Math.SQRT1_2)]), 1))];
     }
     const inner = g.mul(g.add(x, g.mul(g.mul(g.mul(x, x), x), 0.044715)), Math.sqrt(2 / Math.PI));

@@ -3,8 +3,8 @@
 import { loadOnnxRuntimeNode } from "../../deps.ts";
 import { encodeModel, type EncodeOptions } from "../../models/encode.ts";
 import type { Graph, Value } from "../../models/graph.ts";
+import { evaluateGraph } from "../../models/interpret.ts";
 import { lower } from "../../models/lowering/mod.ts";
-import { findOperator } from "../../models/ops/mod.ts";
 import { type NumberTensor, type Tensor, type TensorData, toNumbers } from "../../models/tensor.ts";
 
 /** Data for a graph's inputs by name, in row-major order. */
@@ -18,21 +18,8 @@ export function interpreter(graph: Graph): (feeds: Feeds) => Record<string, Floa
     for (const [name, value] of plain.inputs) {
       known.set(value, { ...value, data: Float64Array.from(feeds[name]) });
     }
-    const absent: NumberTensor = { type: "float32", dims: [0], data: new Float64Array(0) };
-    const find = (value: Value | null) => {
-      if (!value) return absent;
-      if (!known.has(value)) known.set(value, toNumbers(value.constant!));
-      return known.get(value)!;
-    };
-    for (const node of plain.nodes) {
-      const operator = findOperator(node.op);
-      const types = operator.infer(node);
-      const results = operator.evaluate!(node.inputs.map(find), node, types);
-      for (const [i, result] of node.results.entries()) {
-        known.set(result, { ...types[i], data: results[i] });
-      }
-    }
-    return Object.fromEntries([...plain.outputs].map(([name, value]) => [name, find(value).data]));
+    const values = evaluateGraph(plain, known, [...plain.outputs.values()]);
+    return Object.fromEntries([...plain.outputs.keys()].map((name, i) => [name, values[i].data]));
   };
 }
 

@@ -119,7 +119,7 @@ Deno.test("the coverage table says what has a gradient", () => {
   const table = new Map(operatorCoverage().map((line) => [line.op, line]));
   assert.deepEqual(table.get("Conv"), {
     op: "Conv",
-    family: "convolution",
+    family: "layers/convolution",
     gradient: true,
     folds: true,
     webgpu: true,

@@ -7,8 +7,8 @@
  */
 
 import type { Graph, Value } from "../../graph.ts";
-import type { Attributes } from "../../operator.ts";
-import { NCHWC } from "../../ops/blocked.ts";
+import type { Application, Attributes } from "../../operator.ts";
+import { NCHWC } from "../../ops/layers/blocked.ts";
 import { sizeOf } from "../../tensor.ts";
 
 /** What a blocked convolution may do besides. */
@@ -101,3 +101,9 @@ export class Blocks {
     return g.reshape(g.transpose(split, [0, 2, 4, 3, 1]), weight.dims);
   }
 }
+
+/** A rule for blocked images; undefined where the operator does not fit them. */
+export type BlockedRule = (blocks: Blocks, call: Application) => readonly Value[] | undefined;
+
+/** A table of rules by operator. */
+export type BlockedRules = Readonly<Record<string, BlockedRule>>;

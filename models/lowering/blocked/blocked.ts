@@ -6,19 +6,13 @@
 
 import type { Graph, Node, Value } from "../../graph.ts";
 import type { Application } from "../../operator.ts";
-import { NCHWC } from "../../ops/blocked.ts";
+import { NCHWC } from "../../ops/layers/blocked.ts";
 import { sameDims } from "../../tensor.ts";
-import { Blocks } from "./_blocks.ts";
+import { type BlockedRule, type BlockedRules, Blocks } from "./_blocks.ts";
 import { blockedConvolution } from "./convolution.ts";
 import { blockedIndexing } from "./indexing.ts";
 import { blockedNormalization } from "./normalization.ts";
 import type { LoweringRule } from "../rule.ts";
-
-/** A rule for blocked images; undefined where the operator does not fit them. */
-export type BlockedRule = (blocks: Blocks, call: Application) => readonly Value[] | undefined;
-
-/** A table of rules by operator. */
-export type BlockedRules = Readonly<Record<string, BlockedRule>>;
 
 /** The blocked convolution that computes a plain value, if it could still take on `what`. */
 function open(x: Value, what: "sum" | "activation"): Node | undefined {

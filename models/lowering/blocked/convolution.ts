@@ -1,11 +1,10 @@
 /** Convolutions of blocked images and their backward passes. */
 
 import type { Value } from "../../graph.ts";
-import { type Application, integer } from "../../operator.ts";
-import { type Window, windowAttributes, windowOf } from "../../ops/_window.ts";
+import { type Application, intAttribute } from "../../operator.ts";
+import { type Window, windowAttributes, windowOf } from "../../ops/layers/window.ts";
 import { sizeOf } from "../../tensor.ts";
-import type { Blocks } from "./_blocks.ts";
-import type { BlockedRules } from "./blocked.ts";
+import type { BlockedRules, Blocks } from "./_blocks.ts";
 import { weightGradient } from "./weight_gradient.ts";
 
 /** Whether a convolution from `channels` to `filters` has a blocked kernel. */
@@ -110,7 +109,7 @@ function twoAxes(
   x: readonly number[],
   weight: readonly number[],
 ): Window | undefined {
-  if (integer(call, "group", 1) !== 1 || x.length !== 4) return undefined;
+  if (intAttribute(call, "group", 1) !== 1 || x.length !== 4) return undefined;
   return windowOf(call, x.slice(2), weight.slice(2));
 }
 

@@ -1,9 +1,8 @@
 /** Parts of blocked images: what leaves blocks of channels whole moves them as they are. */
 
 import type { Value } from "../../graph.ts";
-import { type Application, constantInput, text } from "../../operator.ts";
-import type { Blocks } from "./_blocks.ts";
-import type { BlockedRules } from "./blocked.ts";
+import { type Application, constantInput, stringAttribute } from "../../operator.ts";
+import type { BlockedRules, Blocks } from "./_blocks.ts";
 
 /** A list over `[batch, channels, height, width]` as one over a blocked image's axes in memory. */
 function inMemory(blocks: Blocks, [batch, channels, ...image]: readonly number[]): number[] {
@@ -39,7 +38,9 @@ function forAxes(call: Application, index: number, otherwise: number): number[] 
 export const blockedIndexing: BlockedRules = {
   Pad(blocks, call) {
     const x = call.inputs[0]!, value = call.inputs[2];
-    if (!blocks.has(x) || call.inputs[3] || text(call, "mode", "constant") !== "constant") {
+    if (
+      !blocks.has(x) || call.inputs[3] || stringAttribute(call, "mode", "constant") !== "constant"
+    ) {
       return undefined;
     }
     if (value && value.constant?.data[0] !== 0) return undefined;

@@ -1,10 +1,9 @@
 /** Batch normalisation of blocked images. */
 
 import type { Value } from "../../graph.ts";
-import { type Application, integer } from "../../operator.ts";
+import { type Application, intAttribute } from "../../operator.ts";
 import { sizeOf } from "../../tensor.ts";
-import type { Blocks } from "./_blocks.ts";
-import type { BlockedRules } from "./blocked.ts";
+import type { BlockedRules, Blocks } from "./_blocks.ts";
 
 const epsilonOf = ({ attributes }: Application) => Number(attributes.epsilon ?? 1e-5);
 
@@ -43,7 +42,7 @@ export const blockedNormalization: BlockedRules = {
   /** With running statistics: evaluation. */
   BatchNormalization(blocks, call) {
     const [x, scale, bias, mean, variance] = call.inputs as Value[], g = blocks.g;
-    if (!blocks.has(x) || integer(call, "training_mode", 0)) return undefined;
+    if (!blocks.has(x) || intAttribute(call, "training_mode", 0)) return undefined;
     const slope = g.mul(scale, g.reciprocal(g.sqrt(g.add(variance, epsilonOf(call)))));
     return [blocks.leave(blocks.affine(blocks.enter(x), slope, g.sub(bias, g.mul(mean, slope))))];
   },

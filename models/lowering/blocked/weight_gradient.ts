@@ -9,7 +9,7 @@
 
 import type { Value } from "../../graph.ts";
 import type { Application } from "../../operator.ts";
-import { type Window, windowOf } from "../../ops/_window.ts";
+import { type Window, windowOf } from "../../ops/layers/window.ts";
 import { sizeOf } from "../../tensor.ts";
 import type { Blocks } from "./_blocks.ts";
 

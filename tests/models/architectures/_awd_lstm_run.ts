@@ -1,11 +1,8 @@
 /** Trains small AWD-LSTMs in tests, on any device and with graphs of any length. */
 
 import { differentiate } from "../../../models/autodiff.ts";
-import {
-  type AwdLstm,
-  awdLstm,
-  type AwdLstmOptions,
-} from "../../../models/architectures/awd_lstm.ts";
+import { type AwdLstm, awdLstm } from "../../../models/architectures/awd_lstm.ts";
+import type { AwdLstmOptions } from "../../../models/architectures/awd_lstm_options.ts";
 import type { TensorFeeds } from "../../../models/architectures/awd_lstm_feeds.ts";
 import { encodeModel } from "../../../models/encode.ts";
 import { type ModelGraph, parametersOf } from "../../../models/model.ts";

@@ -1,8 +1,8 @@
 /** Blocked operators in standard ones, for blocks that this machine's engine may not have. */
 
 import type { Graph, Node, Value } from "../../../models/graph.ts";
-import { integer } from "../../../models/operator.ts";
-import { NCHWC } from "../../../models/ops/blocked.ts";
+import { intAttribute } from "../../../models/operator.ts";
+import { NCHWC } from "../../../models/ops/layers/blocked.ts";
 import { copyNode, rewrite } from "../../../models/rewrite.ts";
 import { sizeOf } from "../../../models/tensor.ts";
 
@@ -27,7 +27,7 @@ function blocked(g: Graph, x: Value, size: number): Value {
 function convolution(g: Graph, node: Node, inputs: readonly (Value | null)[], size: number): Value {
   const [x, weight, bias, sum] = inputs as Value[];
   const [filters, channels, ...kernel] = weight.dims, taps = sizeOf(kernel);
-  const group = integer(node, "group", 1), depthwise = channels === 1 && filters === group;
+  const group = intAttribute(node, "group", 1), depthwise = channels === 1 && filters === group;
   let taken: Value;
   if (depthwise) {
     taken = g.transpose(g.reshape(weight, [filters / size, taps, size]), [0, 2, 1]);

@@ -1,7 +1,7 @@
 /** The ways in which recurrent operators are differentiated; see _gradient_case.ts. */
 
 import type { Graph, Value } from "../../../models/graph.ts";
-import { LSTM_OUTPUTS } from "../../../models/ops/recurrent.ts";
+import { LSTM_OUTPUTS } from "../../../models/ops/layers/recurrent.ts";
 import type { GradientCase, GradientInput } from "../_gradient_case.ts";
 
 const lstm = (g: Graph, inputs: readonly Value[]) =>

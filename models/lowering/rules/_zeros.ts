@@ -1,7 +1,7 @@
 /** Zeros that something is added into. */
 
-import type { Graph, Value } from "../graph.ts";
-import type { Target } from "./rule.ts";
+import type { Graph, Value } from "../../graph.ts";
+import type { Target } from "../rule.ts";
 
 /**
  * Zeros of a shape, of the type of `like`.

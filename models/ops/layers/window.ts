@@ -3,11 +3,11 @@
 import {
   type Application,
   type Attributes,
-  integer,
-  integers,
+  intAttribute,
+  intsAttribute,
   OperatorError,
-  text,
-} from "../operator.ts";
+  stringAttribute,
+} from "../../operator.ts";
 
 /** How windows lie on the spatial axes; every list has one entry per axis. */
 export interface Window {
@@ -28,13 +28,14 @@ export function windowOf(
   shape?: readonly number[],
 ): Window {
   const rank = image.length, ones = image.map(() => 1);
-  const kernel = integers(call, "kernel_shape", shape ?? []);
+  const kernel = intsAttribute(call, "kernel_shape", shape ?? []);
   if (kernel.length !== rank || shape && kernel.some((size, i) => size !== shape[i])) {
     throw new OperatorError(call, `kernel_shape [${kernel}] does not fit ${rank} spatial axes`);
   }
-  const strides = integers(call, "strides", ones), dilations = integers(call, "dilations", ones);
+  const strides = intsAttribute(call, "strides", ones),
+    dilations = intsAttribute(call, "dilations", ones);
   const span = kernel.map((size, i) => (size - 1) * dilations[i] + 1);
-  const autoPad = text(call, "auto_pad", "NOTSET");
+  const autoPad = stringAttribute(call, "auto_pad", "NOTSET");
   let before: readonly number[], after: readonly number[];
   if (autoPad === "SAME_UPPER" || autoPad === "SAME_LOWER") {
     const total = image.map((size, i) =>
@@ -44,14 +45,14 @@ export function windowOf(
     before = total.map((count) => round(count / 2));
     after = total.map((count, i) => count - before[i]);
   } else {
-    const pads = integers(call, "pads", [...ones, ...ones].map(() => 0));
+    const pads = intsAttribute(call, "pads", [...ones, ...ones].map(() => 0));
     if (pads.length !== 2 * rank) {
       throw new OperatorError(call, `pads [${pads}] must have two entries for each spatial axis`);
     }
     before = pads.slice(0, rank);
     after = pads.slice(rank);
   }
-  const round = integer(call, "ceil_mode", 0) ? Math.ceil : Math.floor;
+  const round = intAttribute(call, "ceil_mode", 0) ? Math.ceil : Math.floor;
   const output = image.map((size, i) => {
     const room = size + before[i] + after[i] - span[i];
     let count = round(room / strides[i]) + 1;

@@ -1,20 +1,20 @@
 /** Softmax and the losses built on it. */
 
-import type { Graph, Value } from "../graph.ts";
+import type { Graph, Value } from "../../graph.ts";
 import {
   type Application,
   composite,
-  integer,
+  intAttribute,
   OperatorError,
   type Operators,
   required,
-  text,
-} from "../operator.ts";
-import { isFloat, type NumberTensor, sizeOf } from "../tensor.ts";
-import { axisOf } from "./_common.ts";
+  stringAttribute,
+} from "../../operator.ts";
+import { isFloat, type NumberTensor, sizeOf } from "../../tensor.ts";
+import { axisOf } from "../_common.ts";
 
 const axisAttribute = (call: Application) =>
-  axisOf(call, integer(call, "axis", -1), required(call, 0, "operand").dims.length);
+  axisOf(call, intAttribute(call, "axis", -1), required(call, 0, "operand").dims.length);
 
 /** Calls `f` with each row along an axis; what it returns replaces the row. */
 function rows(x: NumberTensor, axis: number, f: (row: Float64Array) => Float64Array): Float64Array {
@@ -66,7 +66,7 @@ function likelihoodLoss(g: Graph, call: Application, logarithms: Value): Value {
     share = g.where(here, 0, share);
   }
   const losses = g.neg(g.sum(g.mul(logarithms, share), [1]));
-  switch (text(call, "reduction", "mean")) {
+  switch (stringAttribute(call, "reduction", "mean")) {
     case "none":
       return losses;
     case "sum":

@@ -1,9 +1,9 @@
 /** Backward pass of MaxPool. */
 
-import type { Value } from "../graph.ts";
-import { windowOf } from "../ops/_window.ts";
-import { indices } from "../ops/_window.ts";
-import type { LoweringRules } from "./rule.ts";
+import type { Value } from "../../graph.ts";
+import { windowOf } from "../../ops/layers/window.ts";
+import { indices } from "../../ops/layers/window.ts";
+import type { LoweringRules } from "../rule.ts";
 import { gatherTap, spreadTap } from "./_taps.ts";
 
 /** Rules for pooling. */

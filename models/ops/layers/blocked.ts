@@ -10,8 +10,14 @@
  * @module
  */
 
-import { type Application, integer, OperatorError, type Operators, required } from "../operator.ts";
-import { windowOf } from "./_window.ts";
+import {
+  type Application,
+  intAttribute,
+  OperatorError,
+  type Operators,
+  required,
+} from "../../operator.ts";
+import { windowOf } from "./window.ts";
 
 /** The domain's name, and a dot. */
 export const NCHWC = "com.microsoft.nchwc.";
@@ -37,7 +43,7 @@ export const blockedOperators: Operators = {
   [`${NCHWC}Conv`]: {
     infer(call: Application) {
       const x = required(call, 0, "image"), weight = required(call, 1, "weight");
-      const group = integer(call, "group", 1);
+      const group = intAttribute(call, "group", 1);
       if (x.dims[1] !== weight.dims[1] * group) {
         throw new OperatorError(call, `the weight needs ${weight.dims[1] * group} channels`);
       }

@@ -1,7 +1,7 @@
 /** Activations: their backward passes, and what a device lacks. */
 
-import type { LoweringRules } from "./rule.ts";
-import type { Value } from "../graph.ts";
+import type { LoweringRules } from "../rule.ts";
+import type { Value } from "../../graph.ts";
 
 /** Rules for activations. */
 export const activationRules: LoweringRules = {

@@ -1,11 +1,11 @@
 /** Backward passes of convolutions. */
 
-import type { Graph, Value } from "../graph.ts";
-import { type Application, integer } from "../operator.ts";
-import { indices, type Window, windowAttributes, windowOf } from "../ops/_window.ts";
-import { sizeOf, stridesOf } from "../tensor.ts";
+import type { Graph, Value } from "../../graph.ts";
+import { type Application, intAttribute } from "../../operator.ts";
+import { indices, type Window, windowAttributes, windowOf } from "../../ops/layers/window.ts";
+import { sizeOf, stridesOf } from "../../tensor.ts";
 import { gatherTap, padded } from "./_taps.ts";
-import type { LoweringRules, Target } from "./rule.ts";
+import type { LoweringRules, Target } from "../rule.ts";
 
 /** Most elements of a kernel that is turned by a table of places, which is as large as itself. */
 const MOST_TURNED = 1 << 16;
@@ -19,7 +19,7 @@ function inputGradient(g: Graph, call: Application, target: Target): Value {
   const dims = call.attributes.dims as readonly number[], image = dims.slice(2);
   const window = windowOf(call, image, weight.dims.slice(2));
   const { kernel, strides, dilations, before, after, output } = window;
-  const group = integer(call, "group", 1);
+  const group = intAttribute(call, "group", 1);
   const span = kernel.map((size, i) => (size - 1) * dilations[i] + 1);
   const pads = [before, after].flatMap((side) => side.map((count, i) => span[i] - 1 - count));
   if (strides.every((stride) => stride === 1) && pads.every((count) => count >= 0)) {
@@ -69,7 +69,7 @@ function turned(g: Graph, weight: Value, group: number): Value {
 function weightGradient(g: Graph, call: Application, target: Target): Value {
   const [x, dy] = call.inputs as Value[];
   const dims = call.attributes.dims as readonly number[];
-  const [filters, channels, ...kernel] = dims, group = integer(call, "group", 1);
+  const [filters, channels, ...kernel] = dims, group = intAttribute(call, "group", 1);
   const window = windowOf(call, x.dims.slice(2), kernel);
   const batch = x.dims[0], positions = sizeOf(window.output);
   if (target === "webgpu" && group === 1 && sizeOf(kernel) > 1) {

@@ -1,11 +1,11 @@
 /** Batch normalisation in training, forward and backward. */
 
-import type { Graph, Value } from "../graph.ts";
-import { type Application, integer } from "../operator.ts";
-import { allButChannels, perChannel } from "../ops/normalization.ts";
-import { sizeOf } from "../tensor.ts";
+import type { Graph, Value } from "../../graph.ts";
+import { type Application, intAttribute } from "../../operator.ts";
+import { allButChannels, perChannel } from "../../ops/layers/normalization.ts";
+import { sizeOf } from "../../tensor.ts";
 import { channelMeans } from "./_means.ts";
-import type { LoweringRules, Target } from "./rule.ts";
+import type { LoweringRules, Target } from "../rule.ts";
 
 const epsilonOf = ({ attributes }: Pick<Application, "attributes">) =>
   Number(attributes.epsilon ?? 1e-5);
@@ -86,7 +86,7 @@ export const normalizationRules: LoweringRules = {
   },
   /** Training mode as ONNX has it. */
   BatchNormalization(g, call, target) {
-    if (!integer(call, "training_mode", 0)) return undefined;
+    if (!intAttribute(call, "training_mode", 0)) return undefined;
     const [x, scale, bias, ...running] = call.inputs as Value[];
     const [y, ...batch] = forward(g, { ...call, inputs: [x, scale, bias] }, target);
     const momentum = Number(call.attributes.momentum ?? 0.9);

@@ -4,17 +4,17 @@
  * order of ONNX's own.
  */
 
-import type { Graph, Value } from "../graph.ts";
+import type { Graph, Value } from "../../graph.ts";
 import {
   type Application,
   composite,
-  integer,
+  intAttribute,
   OperatorError,
   type Operators,
   required,
-  text,
-} from "../operator.ts";
-import { product } from "./linear.ts";
+  stringAttribute,
+} from "../../operator.ts";
+import { product } from "../linear.ts";
 import { LSTM_OUTPUTS } from "./recurrent.ts";
 
 /** One direction of a recurrent layer, its time running forward. */
@@ -43,7 +43,7 @@ function directionsOf(g: Graph, call: Application, gates: number, states: number
     required(call, i, role)
   );
   const [, , , biases, lengths, ...initial] = call.inputs;
-  const x = integer(call, "layout", 0) ? g.transpose(given, [1, 0, 2]) : given;
+  const x = intAttribute(call, "layout", 0) ? g.transpose(given, [1, 0, 2]) : given;
   const [length, batch] = x.dims, [count, , hidden] = recurrents.dims;
   if (weights.dims[1] !== gates * hidden || recurrents.dims[1] !== gates * hidden) {
     throw new OperatorError(call, `the weights must have ${gates} · hidden rows`);
@@ -55,7 +55,7 @@ function directionsOf(g: Graph, call: Application, gates: number, states: number
   if (call.inputs[7] || call.attributes.clip !== undefined) {
     throw new OperatorError(call, "peepholes and clipping are not supported");
   }
-  const direction = text(call, "direction", "forward");
+  const direction = stringAttribute(call, "direction", "forward");
   const one = (value: Value, i: number) => g.squeeze(g.slice(value, [0], [i], [i + 1]), [0]);
   return Array.from({ length: count }, (_, i): Direction => {
     const backward = direction === "reverse" || i === 1;
@@ -71,7 +71,7 @@ function directionsOf(g: Graph, call: Application, gates: number, states: number
       states: Array.from({ length: states }, (_, k) => {
         const first = initial[k];
         if (!first) return g.expand(g.scalar(0, x.type), [batch, hidden]);
-        return one(integer(call, "layout", 0) ? g.transpose(first, [1, 0, 2]) : first, i);
+        return one(intAttribute(call, "layout", 0) ? g.transpose(first, [1, 0, 2]) : first, i);
       }),
     };
   });
@@ -87,7 +87,7 @@ function inputPart(g: Graph, { x, weight, biases }: Direction, bias = biases?.[0
 
 /** Y, Y_h (and Y_c) from what each direction gave. */
 function outputs(g: Graph, call: Application, outcomes: Outcome[]): Value[] {
-  const direction = text(call, "direction", "forward");
+  const direction = stringAttribute(call, "direction", "forward");
   const steps = outcomes.map(({ steps }, i) => {
     const turned = direction === "reverse" || i === 1 ? g.flip(steps, [0]) : steps;
     return g.unsqueeze(turned, [1]);
@@ -96,7 +96,7 @@ function outputs(g: Graph, call: Application, outcomes: Outcome[]): Value[] {
     g.concat(outcomes.map(({ last }) => g.unsqueeze(last[k], [0])), 0)
   );
   const all = [g.concat(steps, 1), ...last];
-  if (!integer(call, "layout", 0)) return all;
+  if (!intAttribute(call, "layout", 0)) return all;
   return all.map((value, i) => g.transpose(value, i === 0 ? [2, 0, 1, 3] : [1, 0, 2]));
 }
 
@@ -140,7 +140,7 @@ function unroll(
 export const onnxRecurrentOperators: Operators = {
   LSTM: composite((g, call) => {
     usualActivations(call, ["Sigmoid", "Tanh", "Tanh"]);
-    if (integer(call, "input_forget", 0)) {
+    if (intAttribute(call, "input_forget", 0)) {
       throw new OperatorError(call, "input_forget = 1 is not supported");
     }
     const outcomes = directionsOf(g, call, 4, 2).map((direction): Outcome => {
@@ -165,7 +165,7 @@ export const onnxRecurrentOperators: Operators = {
   }),
   GRU: composite((g, call) => {
     usualActivations(call, ["Sigmoid", "Tanh"]);
-    const resetAfter = integer(call, "linear_before_reset", 0) !== 0;
+    const resetAfter = intAttribute(call, "linear_before_reset", 0) !== 0;
     const outcomes = directionsOf(g, call, 3, 1).map((direction) => {
       const { recurrent, biases, states: [first] } = direction, hidden = first.dims[1];
       const columns = (x: Value, from: number, to: number) =>

@@ -3,9 +3,9 @@
  * length, which need not even be known. WebGPU has no loops, so there each step has nodes of its own.
  */
 
-import { Body } from "../body.ts";
-import { Graph, type Value } from "../graph.ts";
-import type { LoweringRules, Target } from "./rule.ts";
+import { Body } from "../../body.ts";
+import { Graph, type Value } from "../../graph.ts";
+import type { LoweringRules, Target } from "../rule.ts";
 
 /**
  * What a step sees that is the same in every step: the weight, and where it holds only some of the rows

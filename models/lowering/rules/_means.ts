@@ -4,8 +4,8 @@
  * Its pooling takes images as they lie.
  */
 
-import type { Graph, Value } from "../graph.ts";
-import { sizeOf } from "../tensor.ts";
+import type { Graph, Value } from "../../graph.ts";
+import { sizeOf } from "../../tensor.ts";
 
 /**
  * The mean over all axes but the channels: `[channels]`. First over each image, which splits the long sum

@@ -4,11 +4,11 @@
  * product for all steps; inside is only what must go step by step.
  */
 
-import type { Graph, Value } from "../graph.ts";
-import { type Application, OperatorError, type Operators, required } from "../operator.ts";
-import { sameDims, type TensorType } from "../tensor.ts";
-import { needRank } from "./_common.ts";
-import { product } from "./linear.ts";
+import type { Graph, Value } from "../../graph.ts";
+import { type Application, OperatorError, type Operators, required } from "../../operator.ts";
+import { sameDims, type TensorType } from "../../tensor.ts";
+import { needRank } from "../_common.ts";
+import { product } from "../linear.ts";
 
 /** Outputs of celgc.LSTM: hidden states, cell states, and the gates, which its gradient needs. */
 export const LSTM_OUTPUTS = 3;

@@ -1,17 +1,17 @@
 /** Convolutions of any number of spatial axes. */
 
-import type { Value } from "../graph.ts";
+import type { Value } from "../../graph.ts";
 import {
   type Application,
-  integer,
-  integers,
+  intAttribute,
+  intsAttribute,
   OperatorError,
   type Operators,
   required,
-} from "../operator.ts";
-import { sizeOf } from "../tensor.ts";
-import { sameType } from "./_common.ts";
-import { indices, tapped, type Window, windowAttributes, windowOf } from "./_window.ts";
+} from "../../operator.ts";
+import { sizeOf } from "../../tensor.ts";
+import { commonType } from "../_common.ts";
+import { indices, tapped, type Window, windowAttributes, windowOf } from "./window.ts";
 
 interface Convolution {
   x: Value;
@@ -22,7 +22,7 @@ interface Convolution {
 
 function convolutionOf(call: Application): Convolution {
   const x = required(call, 0, "image"), weight = required(call, 1, "weight");
-  const group = integer(call, "group", 1), rank = x.dims.length;
+  const group = intAttribute(call, "group", 1), rank = x.dims.length;
   if (rank < 3 || weight.dims.length !== rank) {
     throw new OperatorError(
       call,
@@ -85,7 +85,7 @@ export const convolutionOperators: Operators = {
       if (bias && String(bias.dims) !== String([weight.dims[0]])) {
         throw new OperatorError(call, `the bias must be [${weight.dims[0]}]`);
       }
-      return [{ type: sameType(call).type, dims: [x.dims[0], weight.dims[0], ...window.output] }];
+      return [{ type: commonType(call).type, dims: [x.dims[0], weight.dims[0], ...window.output] }];
     },
     evaluate([x, weight, bias], call, [{ dims }]) {
       const result = new Float64Array(sizeOf(dims)), size = sizeOf(dims.slice(2));
@@ -131,7 +131,7 @@ export const convolutionOperators: Operators = {
           `nothing is left of the image after cropping ${before} ${after}`,
         );
       }
-      return [{ type: sameType(call).type, dims: [x.dims[0], filters, ...output] }];
+      return [{ type: commonType(call).type, dims: [x.dims[0], filters, ...output] }];
     },
     evaluate([x, weight, bias], call, [{ dims }]) {
       const result = new Float64Array(sizeOf(dims)), size = sizeOf(dims.slice(2));
@@ -184,12 +184,13 @@ function transposedWindow(
 ) {
   const image = x.dims.slice(2), ones = image.map(() => 1), zeros = image.map(() => 0);
   const kernel = weight.dims.slice(2);
-  const strides = integers(call, "strides", ones), dilations = integers(call, "dilations", ones);
-  const extra = integers(call, "output_padding", zeros);
+  const strides = intsAttribute(call, "strides", ones),
+    dilations = intsAttribute(call, "dilations", ones);
+  const extra = intsAttribute(call, "output_padding", zeros);
   const full = image.map((size, i) =>
     strides[i] * (size - 1) + extra[i] + (kernel[i] - 1) * dilations[i] + 1
   );
-  let pads = integers(call, "pads", [...zeros, ...zeros]);
+  let pads = intsAttribute(call, "pads", [...zeros, ...zeros]);
   const wanted = call.attributes.output_shape as readonly number[] | undefined;
   const autoPad = call.attributes.auto_pad;
   if (wanted || autoPad === "SAME_UPPER" || autoPad === "SAME_LOWER") {
@@ -202,5 +203,5 @@ function transposedWindow(
   const before = pads.slice(0, image.length), after = pads.slice(image.length);
   const output = full.map((size, i) => size - before[i] - after[i]);
   const window: Window = { kernel, strides, dilations, before, after, output: image };
-  return { window, before, after, output, group: integer(call, "group", 1) };
+  return { window, before, after, output, group: intAttribute(call, "group", 1) };
 }

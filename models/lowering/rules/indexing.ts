@@ -1,9 +1,9 @@
 /** Backward passes of Gather and Slice. */
 
-import type { Value } from "../graph.ts";
-import { normalizeAxis } from "../tensor.ts";
+import type { Value } from "../../graph.ts";
+import { normalizeAxis } from "../../tensor.ts";
 import { zeros } from "./_zeros.ts";
-import type { LoweringRules } from "./rule.ts";
+import type { LoweringRules } from "../rule.ts";
 
 /** Rules for indexing. */
 export const indexingRules: LoweringRules = {

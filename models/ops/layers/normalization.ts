@@ -1,16 +1,16 @@
 /** Normalisations. */
 
-import type { Graph, Value } from "../graph.ts";
+import type { Graph, Value } from "../../graph.ts";
 import {
   type Application,
   composite,
-  integer,
+  intAttribute,
   OperatorError,
   type Operators,
   required,
-} from "../operator.ts";
-import { sizeOf } from "../tensor.ts";
-import { axisOf } from "./_common.ts";
+} from "../../operator.ts";
+import { sizeOf } from "../../tensor.ts";
+import { axisOf } from "../_common.ts";
 
 const epsilonOf = (call: Pick<Application, "attributes">) =>
   Number(call.attributes.epsilon ?? 1e-5);
@@ -56,13 +56,15 @@ export const normalizationOperators: Operators = {
       return [x, statistic, statistic].slice(0, call.outputs);
     },
     simplify(g, call) {
-      if (!integer(call, "training_mode", 0)) return undefined;
+      if (!intAttribute(call, "training_mode", 0)) return undefined;
       if (call.outputs > 1) return undefined;
       const [x, scale, bias] = call.inputs as Value[];
       return g.op("celgc.BatchNormalization", [x, scale, bias], { epsilon: epsilonOf(call) });
     },
     evaluate([x, scale, bias, mean, variance], call) {
-      if (integer(call, "training_mode", 0)) throw new Error("training mode is evaluated lowered");
+      if (intAttribute(call, "training_mode", 0)) {
+        throw new Error("training mode is evaluated lowered");
+      }
       const size = sizeOf(x.dims.slice(2)), channels = x.dims[1], epsilon = epsilonOf(call);
       return [
         x.data.map((value, i) => {
@@ -87,14 +89,14 @@ export const normalizationOperators: Operators = {
   LayerNormalization: {
     infer(call) {
       const x = required(call, 0, "operand"), scale = required(call, 1, "scale");
-      const axis = axisOf(call, integer(call, "axis", -1), x.dims.length);
+      const axis = axisOf(call, intAttribute(call, "axis", -1), x.dims.length);
       if (scale.dims.length > x.dims.length - axis) {
         throw new OperatorError(call, `the scale must broadcast to the axes from ${axis} on`);
       }
       return [x].slice(0, call.outputs);
     },
     evaluate([x, scale, bias], call) {
-      const axis = axisOf(call, integer(call, "axis", -1), x.dims.length);
+      const axis = axisOf(call, intAttribute(call, "axis", -1), x.dims.length);
       const size = sizeOf(x.dims.slice(axis));
       const result = new Float64Array(x.data.length);
       for (let start = 0; start < result.length; start += size) {
@@ -112,7 +114,7 @@ export const normalizationOperators: Operators = {
     },
     gradient(g, node, [dy]) {
       const [x, scale, bias] = node.inputs as Value[];
-      const first = axisOf(node, integer(node, "axis", -1), x.dims.length);
+      const first = axisOf(node, intAttribute(node, "axis", -1), x.dims.length);
       const axes = x.dims.map((_, axis) => axis).slice(first);
       const centred = g.sub(x, g.mean(x, axes, true));
       const variance = g.mean(g.mul(centred, centred), axes, true);
@@ -140,7 +142,7 @@ export const normalizationOperators: Operators = {
   /** Channels in groups (Wu and He 2018); scale and bias `[channels]` (opset 21) or `[groups]` (18). */
   GroupNormalization: composite((g, call) => {
     const [x, ...affine] = ["image", "scale", "bias"].map((role, i) => required(call, i, role));
-    const groups = integer(call, "num_groups", 1), [batch, channels] = x.dims;
+    const groups = intAttribute(call, "num_groups", 1), [batch, channels] = x.dims;
     const rank = x.dims.length;
     const grouped = g.reshape(x, [batch, groups, -1]);
     const normal = g.reshape(normalized(g, grouped, [2], epsilonOf(call)), x.dims);
@@ -151,8 +153,8 @@ export const normalizationOperators: Operators = {
     return [g.add(g.mul(normal, scale), bias)];
   }),
   LpNormalization: composite((g, call) => {
-    const x = required(call, 0, "operand"), axis = integer(call, "axis", -1);
-    const norm = integer(call, "p", 2) === 1 ? "ReduceL1" : "ReduceL2";
+    const x = required(call, 0, "operand"), axis = intAttribute(call, "axis", -1);
+    const norm = intAttribute(call, "p", 2) === 1 ? "ReduceL1" : "ReduceL2";
     return [g.div(x, g.reduce(norm, x, [axis], true))];
   }),
 

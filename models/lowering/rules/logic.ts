@@ -1,7 +1,7 @@
 /** Comparison and rounding where a device lacks them. */
 
-import type { Value } from "../graph.ts";
-import type { LoweringRules } from "./rule.ts";
+import type { Value } from "../../graph.ts";
+import type { LoweringRules } from "../rule.ts";
 
 /** Rules for logic. onnxruntime's WebGPU provider has And and Not, but neither Or, Xor nor Round. */
 export const logicRules: LoweringRules = {

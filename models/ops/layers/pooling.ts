@@ -1,16 +1,16 @@
 /** Pooling over windows of spatial axes. */
 
-import type { Graph, Value } from "../graph.ts";
+import type { Graph, Value } from "../../graph.ts";
 import {
   type Application,
-  integer,
+  intAttribute,
   type Operator,
   OperatorError,
   type Operators,
   required,
-} from "../operator.ts";
-import { type NumberTensor, sizeOf, type TensorType } from "../tensor.ts";
-import { indices, tapped, type Window, windowAttributes, windowOf } from "./_window.ts";
+} from "../../operator.ts";
+import { type NumberTensor, sizeOf, type TensorType } from "../../tensor.ts";
+import { indices, tapped, type Window, windowAttributes, windowOf } from "./window.ts";
 
 function poolingOf(call: Application): { x: Value; window: Window } {
   const x = required(call, 0, "image");
@@ -95,7 +95,7 @@ export const poolingOperators: Operators = {
     infer,
     evaluate([x], call) {
       const { window } = poolingOf(call);
-      if (!integer(call, "count_include_pad", 0)) {
+      if (!intAttribute(call, "count_include_pad", 0)) {
         return [pool(x, window, (all) => all.reduce((a, b) => a + b, 0) / all.length)];
       }
       const image = x.dims.slice(2);
@@ -113,7 +113,10 @@ export const poolingOperators: Operators = {
     gradient(g, node, [dy]) {
       // The transpose of a convolution with ones, channel by channel.
       const pooling = poolingOf(node), { x, window } = pooling, channels = x.dims[1];
-      const share = g.div(dy!, counts(g, pooling, integer(node, "count_include_pad", 0) !== 0));
+      const share = g.div(
+        dy!,
+        counts(g, pooling, intAttribute(node, "count_include_pad", 0) !== 0),
+      );
       const ones = g.expand(g.scalar(1, x.type), [channels, 1, ...window.kernel]);
       const attributes = { ...windowAttributes(window), group: channels, dims: x.dims };
       return [g.op("celgc.ConvInputGradient", [share, ones], attributes)];

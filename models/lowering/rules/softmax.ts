@@ -1,8 +1,8 @@
 /** Softmax cross entropy, forward and backward. */
 
-import type { Graph, Value } from "../graph.ts";
-import { integer } from "../operator.ts";
-import type { LoweringRules } from "./rule.ts";
+import type { Graph, Value } from "../../graph.ts";
+import { intAttribute } from "../../operator.ts";
+import type { LoweringRules } from "../rule.ts";
 
 interface Parts {
   /** logits − their maximum, so that no exponential overflows */
@@ -42,7 +42,7 @@ export const softmaxRules: LoweringRules = {
   /** onnxruntime's WebGPU provider has no LogSoftmax. */
   LogSoftmax(g, call, target) {
     if (target !== "webgpu") return undefined;
-    const x = call.inputs[0]!, axis = [integer(call, "axis", -1)];
+    const x = call.inputs[0]!, axis = [intAttribute(call, "axis", -1)];
     const shifted = g.sub(x, g.reduce("ReduceMax", x, axis, true));
     return [g.sub(shifted, g.log(g.sum(g.exp(shifted), axis, true)))];
   },

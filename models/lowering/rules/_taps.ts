@@ -1,7 +1,7 @@
 /** What one tap of a sliding window sees of an image, and the way back. */
 
-import type { Graph, Value } from "../graph.ts";
-import type { Window } from "../ops/_window.ts";
+import type { Graph, Value } from "../../graph.ts";
+import type { Window } from "../../ops/layers/window.ts";
 
 /** The image padded as the window wants it. */
 export function padded(g: Graph, x: Value, window: Window, value = 0): Value {

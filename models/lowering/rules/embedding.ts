@@ -1,9 +1,9 @@
 /** The gradient of a tied embedding: the decoder's, to which the rows that were read add theirs. */
 
-import type { Value } from "../graph.ts";
-import { sameDims } from "../tensor.ts";
+import type { Value } from "../../graph.ts";
+import { sameDims } from "../../tensor.ts";
 import { isZeros } from "./_zeros.ts";
-import type { LoweringRules } from "./rule.ts";
+import type { LoweringRules } from "../rule.ts";
 
 /** Rules for embeddings. */
 export const embeddingRules: LoweringRules = {
