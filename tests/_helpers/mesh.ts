@@ -70,7 +70,7 @@ export interface Mesh extends Connected {
 }
 
 /** What may be said of a mesh. */
-interface MeshOptions {
+export interface MeshOptions {
   transport?: TransportKind;
   tls?: TlsMaterial;
   timeoutMs?: number;

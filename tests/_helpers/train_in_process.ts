@@ -1,13 +1,12 @@
 /** Trains on several ranks inside this process, over real sockets, each behind a link. */
 
-import { Communicator } from "../../runtime/communicator.ts";
 import { parseLink } from "../../runtime/transport/access_link.ts";
 import { type MetricRecord, readMetrics, type Summary } from "../../tasks/run/metrics.ts";
 import type { Options } from "../../tasks/options/table.ts";
 import { resolveOptions } from "../../tasks/options/resolve.ts";
 import { newConfig } from "../../tasks/run/folder.ts";
 import { train } from "../../tasks/training/train.ts";
-import { connect } from "./mesh.ts";
+import { world } from "./world.ts";
 import { clusterModel, clusters } from "./clusters.ts";
 
 /** What a run came to. */
@@ -27,10 +26,9 @@ export async function run(given: Partial<Options>, hidden: number | null = 12): 
   const options = resolveOptions({ device: "cpu", link: "0us", ...given });
   const directory = await Deno.makeTempDir();
   try {
-    await using mesh = await connect(options.ranks, { link: parseLink(options.link!) });
+    await using mesh = await world(options.ranks, { link: parseLink(options.link!) });
     const output = { directory, config: newConfig(options) };
-    const ranks = mesh.transports.map((transport) => new Communicator(transport));
-    const [{ summary }] = await Promise.all(ranks.map((comm) =>
+    const [{ summary }] = await Promise.all(mesh.ranks.map((comm) =>
       train(comm, options, {
         ...hidden === null
           ? {}

@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { type Communicator, MismatchError, PeerLostError } from "../../runtime/mod.ts";
 import { groups } from "./_battery_messages.ts";
 import { movements } from "./_battery_movements.ts";
-import { onAll, world } from "./_loopback.ts";
+import { onAll, world } from "../_helpers/world.ts";
 
 /**
  * Every rank must reject within a second, with these words. A busy machine is given longer, but less than
@@ -160,7 +160,7 @@ for (const [what, body] of Object.entries(LOSSES)) {
     for (const comm of w.ranks) comm.step = 17;
     const living = [0, 1, 2].map((rank) => w.ranks[rank]);
     const outcomes = Promise.allSettled(living.map((comm) => body(comm)));
-    setTimeout(() => w.transports[3].kill(), 50);
+    setTimeout(() => w.kill(3), 50);
     const words = [/rank 3 on host3 at step 17/, /\(collective call 1\)/];
     await everyoneRejects(outcomes, PeerLostError, words);
     await everyoneRejects(
@@ -168,8 +168,8 @@ for (const [what, body] of Object.entries(LOSSES)) {
       PeerLostError,
       [/cannot complete barrier \(collective call 2\): lost rank 3/],
     );
-    assert.equal(w.transports[0].reports.length, 1);
-    assert.match(w.transports[0].reports[0], /lost rank 3/);
+    assert.equal(w.reports[0].length, 1);
+    assert.match(w.reports[0][0], /lost rank 3/);
   });
 }
 
@@ -203,7 +203,7 @@ Deno.test("messages of a lost rank: what was sent arrives, what is still waited 
     one.recv(new Int8Array(1)),
   ];
   const outcomes = Promise.allSettled(pending);
-  setTimeout(() => w.transports[2].kill(), 50);
+  setTimeout(() => w.kill(2), 50);
   await everyoneRejects(outcomes, PeerLostError, [/lost rank 2 on host2/]);
   // Those that are left still reach each other.
   await Promise.all([zero.send(Int8Array.of(3), 1, 4), one.recv(small, 0, 4)]);
