@@ -17,22 +17,16 @@ const PENDING = {
   tasks: [
     "tasks/networks/state_dict.ts → tasks/run/checkpoint.ts",
     "tasks/networks/state_dict.ts → tasks/run/folder.ts",
-    "tasks/options/networks.ts → tasks/networks/onnx_model.ts",
-    "tasks/options/resolve.ts → tasks/networks/onnx_model.ts",
   ],
-  circles: ["models/ops/loop.ts, models/ops/mod.ts"],
-  private: [
-    "models/lowering/_taps.ts → models/ops/_window.ts",
-    "models/lowering/blocked/convolution.ts → models/ops/_window.ts",
-    "models/lowering/blocked/weight_gradient.ts → models/ops/_window.ts",
-    "models/lowering/convolution.ts → models/ops/_window.ts",
-    "models/lowering/pooling.ts → models/ops/_window.ts",
-  ],
+  circles: [] as string[],
+  private: [] as string[],
 };
 
 /** Fails with one line for each entry that is not among the exceptions. */
 function none(what: string, found: Iterable<string>, exceptions: readonly string[] = []): void {
-  const left = [...new Set(found)].filter((entry) => !exceptions.includes(entry)).sort();
+  const all = new Set(found), left = [...all].filter((entry) => !exceptions.includes(entry)).sort();
+  const idle = exceptions.filter((entry) => !all.has(entry));
+  if (idle.length > 0) console.log(`no exceptions any more:\n  ${idle.join("\n  ")}`);
   assert.equal(left.length, 0, `${what}:\n  ${left.join("\n  ")}`);
 }
 
@@ -195,12 +189,17 @@ Deno.test("no folder holds more than 16 files", () => {
   );
 });
 
+/** Files that may be longer, each with its reason. */
+const LONG: Record<string, string> = {
+  "models/graph.ts": "one class, its second half a line for each operator",
+};
+
 Deno.test("no file has more than 450 lines", () => {
   none(
     "files",
     [...sources.values()].flatMap(({ path, text }) => {
       const lines = text.split("\n").length - 1;
-      return lines > 450 ? [`${path}: ${lines} lines`] : [];
+      return lines > 450 && !(path in LONG) ? [`${path}: ${lines} lines`] : [];
     }),
   );
 });
