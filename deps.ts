@@ -9,6 +9,34 @@ export type { Command, Option } from "npm:commander@15.1.0";
 export { create, fromBinary, toBinary } from "npm:@bufbuild/protobuf@2.17.0";
 export * as onnx from "npm:onnx-buf@1.20.0-1";
 
+// Deno's standard library. npm has it as JavaScript without types; those of what is used stand here.
+// deno-lint-ignore no-import-prefix -- the rule spares re-exports, which could not be given a type
+import * as async from "npm:deno-std@1.4.0/async/delay.js";
+// deno-lint-ignore no-import-prefix -- as above
+import * as hex from "npm:deno-std@1.4.0/encoding/hex.js";
+// deno-lint-ignore no-import-prefix -- as above
+import * as bytes from "npm:deno-std@1.4.0/fmt/bytes.js";
+// deno-lint-ignore no-import-prefix -- as above
+import * as text from "npm:deno-std@1.4.0/text/levenshtein_distance.js";
+
+/** Resolves after `ms` milliseconds; rejects with the signal's reason if it is aborted before. */
+export const delay: (
+  ms: number,
+  options?: { readonly signal?: AbortSignal; readonly persistent?: boolean },
+) => Promise<void> = async.delay;
+
+/** Bytes as lower-case hexadecimal digits. */
+export const encodeHex: (bytes: Uint8Array) => string = hex.encodeHex;
+
+/** Bytes from hexadecimal digits. Throws TypeError or SyntaxError for anything else. */
+export const decodeHex: (text: string) => Uint8Array<ArrayBuffer> = hex.decodeHex;
+
+/** A number of bytes in words, powers of ten and three digits: `37.4 MB`. */
+export const formatBytes: (bytes: number) => string = bytes.format;
+
+/** Insertions, deletions and replacements that lead from one word to another. */
+export const levenshteinDistance: (a: string, b: string) => number = text.levenshteinDistance;
+
 /** The command line's parser. */
 // deno-lint-ignore no-import-prefix -- the rule spares re-exports, which cannot be lazy
 export const loadCommander = () => import("npm:commander@15.1.0");
@@ -122,9 +150,12 @@ export const loadZip = () => import("npm:fflate@0.8.3");
 // deno-lint-ignore no-import-prefix -- the rule spares re-exports, which cannot be lazy
 export const loadTables = async () => (await import("npm:cli-table3@0.6.5")).default;
 
-/** Writes CSV. */
-// deno-lint-ignore no-import-prefix -- as above
-export const loadCsv = () => import("npm:csv-stringify@6.9.0/sync");
+/** Writes CSV (Deno's standard library). */
+export const loadCsv = async (): Promise<
+  { stringify(rows: readonly (readonly string[])[]): string }
+> =>
+  // deno-lint-ignore no-import-prefix -- as above
+  await import("npm:deno-std@1.4.0/csv/stringify.js");
 
 /** Where a file of a package lies on this machine; fetches the package if it is not cached. */
 async function fetchFile(packageName: string, path: string): Promise<URL> {

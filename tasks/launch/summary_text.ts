@@ -4,18 +4,12 @@
  * @module
  */
 
+import { formatBytes } from "../../deps.ts";
 import type { Summary } from "../run/metrics.ts";
 
 const percent = (share: number, digits = 1) => `${(100 * share).toFixed(digits)} %`;
 
 const whole = (count: number) => Math.round(count).toLocaleString("en-US");
-
-/** For example `37.4 MB`; powers of ten. */
-export function formatBytes(bytes: number): string {
-  const units = ["B", "kB", "MB", "GB", "TB", "PB"];
-  const power = Math.min(Math.floor(Math.log10(Math.max(bytes, 1)) / 3), units.length - 1);
-  return `${(bytes / 1000 ** power).toPrecision(3)} ${units[power]}`;
-}
 
 /** For example `91.23`, or `4.93e+74` of a network that has run away. */
 export function formatPerplexity(perplexity: number): string {

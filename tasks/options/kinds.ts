@@ -5,6 +5,8 @@
  * @module
  */
 
+import { levenshteinDistance } from "../../deps.ts";
+
 /** A value that one option cannot have, whatever the others are. */
 export interface OptionFault {
   /** As on the command line. */
@@ -281,22 +283,11 @@ function pick(
 /** The candidate spelled most like a word, if any comes near it. */
 export function closest(word: string, candidates: readonly string[]): string | null {
   const near = candidates
-    .map((candidate) => ({ candidate, distance: editDistance(word, candidate) }))
+    .map((candidate) => ({
+      candidate,
+      distance: levenshteinDistance(word.toLowerCase(), candidate.toLowerCase()),
+    }))
     .filter(({ candidate, distance }) => distance <= Math.max(1, candidate.length * 0.4))
     .sort((a, b) => a.distance - b.distance);
   return near[0]?.candidate ?? null;
-}
-
-/** Insertions, deletions and replacements between two words (Wagner and Fischer 1974). */
-function editDistance(a: string, b: string): number {
-  let above = Array.from({ length: b.length + 1 }, (_, j) => j);
-  for (let i = 1; i <= a.length; i++) {
-    const row = [i];
-    for (let j = 1; j <= b.length; j++) {
-      const replace = above[j - 1] + (a[i - 1].toLowerCase() === b[j - 1].toLowerCase() ? 0 : 1);
-      row.push(Math.min(replace, above[j] + 1, row[j - 1] + 1));
-    }
-    above = row;
-  }
-  return above[b.length];
 }

@@ -4,8 +4,7 @@
  * @module
  */
 
-import { loadTables } from "../../deps.ts";
-import { formatBytes } from "../launch/summary_text.ts";
+import { formatBytes, loadTables } from "../../deps.ts";
 import { PLAIN_TABLE } from "../launch/plain_table.ts";
 import type { RunPlan } from "./plan.ts";
 

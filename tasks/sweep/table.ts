@@ -5,10 +5,10 @@
  */
 
 import { relative } from "node:path";
-import { loadCsv, loadTables } from "../../deps.ts";
+import { formatBytes, loadCsv, loadTables } from "../../deps.ts";
 import type { Summary } from "../run/metrics.ts";
 import { PLAIN_TABLE } from "../launch/plain_table.ts";
-import { formatBytes, formatPerplexity } from "../launch/summary_text.ts";
+import { formatPerplexity } from "../launch/summary_text.ts";
 import { showValue } from "./cells.ts";
 import type { CellResult } from "./results.ts";
 
@@ -113,7 +113,8 @@ export async function formatCsv(
     relative(root, cell.dir),
     cell.message ?? "",
   ]);
-  return stringify([head, ...rows]);
+  // Plain line feeds, which line tools expect.
+  return stringify([head, ...rows]).replaceAll("\r\n", "\n");
 }
 
 function plain(value: unknown): string {
