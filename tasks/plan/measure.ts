@@ -11,7 +11,7 @@ import { shareFiles } from "../run/inputs.ts";
 import { distance, WeightAveraging } from "../rounds/averaging.ts";
 import { openProblem } from "../problems/open_problem.ts";
 import type { Options } from "../options/table.ts";
-import { openTrainStep, type TrainStep } from "../steps/train_step.ts";
+import { TrainStep } from "../steps/train_step.ts";
 import type { TrainParts } from "../training/train.ts";
 import type { GradientSync, Measured, OverRanks, TimedAllreduce } from "./measured.ts";
 import { plannedAlgorithm } from "./planned.ts";
@@ -77,9 +77,9 @@ export async function measure(
   const device = stack.use(await openDevice(options.device, { threads: options.threads }));
   const { directory = null, ...own } = parts;
   const files = await shareFiles(comm, options, { directory, network: !own.model });
-  const { network, task } = await openProblem(options, comm.rank, device.kind, { ...own, files });
+  const { model, task } = await openProblem(options, comm.rank, device.kind, { ...own, files });
   const alone = (await comm.split(comm.rank))!;
-  const exchange = new WeightAveraging(alone);
+  const averaging = new WeightAveraging(alone);
   const timed: Timed[] = [];
   let stepper: TrainStep | undefined;
   for (const name of algorithms) {
@@ -92,8 +92,8 @@ export async function measure(
     const ways = [...gradients].filter((way) => timed.every((other) => other.way !== way));
     if (ways.length === 0) continue;
     const { batchSize, seed } = options, { rank } = comm, { length = 1 } = task.batch(1);
-    const common = { device, network, batchSize, length, seed, rank };
-    const taken = stack.use(await openTrainStep({ ...common, algorithm, gradients, exchange }));
+    const common = { device, model, batchSize, length, seed, rank };
+    const taken = stack.use(await TrainStep.open({ ...common, algorithm, gradients, averaging }));
     // Steps so short that nothing comes of them, however often the same are taken.
     const size = { learningRate: 1e-9, clipThreshold: 1e-9 };
     for (const way of ways) {

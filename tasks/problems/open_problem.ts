@@ -1,5 +1,5 @@
 /**
- * What a run's options name: a network and a task, and where one depends on the other, in the right order.
+ * What a run's options name: a model and a task, and where one depends on the other, in the right order.
  *
  * @module
  */
@@ -26,15 +26,28 @@ import { windowTask } from "./window_task.ts";
 
 /** What a run trains, and what it learns from. */
 export interface Problem {
-  readonly network: TrainableModel;
+  readonly model: TrainableModel;
   readonly task: Task;
 }
 
+/** What {@linkcode openProblem} takes instead of what the options name. */
+export interface ProblemParts {
+  readonly model?: TrainableModel;
+  readonly task?: Task;
+  /** The files that the options name. */
+  readonly files?: InputFiles;
+  /** Who else needs the same data. @default {PER_RANK} */
+  readonly sharing?: OncePerHost;
+}
+
+/** Makes the model for data of a shape, and for sequences of a length. */
+type ModelOf = (data: DataShape, length?: number) => TrainableModel;
+
 /**
- * Loads or generates the data of a run, and makes its network.
+ * Loads or generates the data of a run, and makes its model.
  *
  * @param target where its graphs will run
- * @param own what is taken instead of what the options name, and the files that they name
+ * @param parts what is taken instead of what the options name
  * @throws DataError if the data is not as it should be
  * @throws OptionError if a file is not as it should be
  */
@@ -42,41 +55,31 @@ export async function openProblem(
   options: Options,
   rank: number,
   target: DeviceKind,
-  own: ProblemParts = {},
+  parts: ProblemParts = {},
 ): Promise<Problem> {
-  const { task, network } = await openParts(options, rank, target, own);
-  const initial = own.files?.initial;
-  if (!initial) return { task, network };
-  return { task, network: startingFrom(network, decodeInitial(initial), options.weights!) };
-}
-
-/** What {@linkcode openProblem} need not find. */
-export interface ProblemParts {
-  readonly model?: TrainableModel;
-  readonly task?: Task;
-  readonly files?: InputFiles;
-  /** Who else needs the same data. @default {ALONE} */
-  readonly sharing?: OncePerHost;
+  const { task, model } = await openParts(options, rank, target, parts);
+  const initial = parts.files?.initial;
+  if (!initial) return { task, model };
+  return { task, model: startingFrom(model, decodeInitial(initial), options.weights!) };
 }
 
 async function openParts(
   options: Options,
   rank: number,
   target: DeviceKind,
-  own: ProblemParts,
+  { model, task, files, sharing }: ProblemParts,
 ): Promise<Problem> {
-  const { model, files } = own;
-  const find = (data: DataShape, length = 1): TrainableModel =>
+  const modelOf: ModelOf = (data, length = 1) =>
     model ??
       (files?.network
         ? onnxFileModel(files.network, options.model, options, data, length)
         : findModel(options.model));
-  if (own.task) return { task: own.task, network: model ?? find(...shapeOf(own.task)) };
+  if (task) return { task, model: model ?? modelOf(...shapeOf(task)) };
   if (kindOf(options.task) === "text") {
-    return await openTextJob(options, rank, target, model || files?.network ? find : null);
+    return await openText(options, rank, target, model || files?.network ? modelOf : null);
   }
-  const network = find(IMAGES), images = await openImages(options, own.sharing);
-  return { network, task: imageTask(images, options, rank, network) };
+  const fitting = modelOf(IMAGES), images = await openImages(options, sharing);
+  return { model: fitting, task: imageTask(images, options, rank, fitting) };
 }
 
 /** What a task feeds, and the steps of its sequences, read off its first batch. */
@@ -93,22 +96,22 @@ function shapeOf(task: Task): [DataShape, number | undefined] {
   return [shape, length];
 }
 
-async function openTextJob(
+/** @param modelOf makes the model; null: it is the AWD-LSTM that the options describe */
+async function openText(
   options: Options,
   rank: number,
   target: DeviceKind,
-  find: ((data: DataShape, length: number) => TrainableModel) | null,
+  modelOf: ModelOf | null,
 ): Promise<Problem> {
   const generated = options.task === "generated-text" ? generate(options) : null;
   const corpus = generated ??
     partOfText(await loadTextCorpus(options.data!, options.task), options.scale);
-  const { size } = corpus.vocabulary;
-  const network = find?.(windowsOf(size), options.bptt);
-  const job = asOptionError(
+  const model = modelOf?.(windowsOf(corpus.vocabulary.size), options.bptt);
+  const problem = asOptionError(
     `--task ${options.task}`,
     () =>
-      network
-        ? { network, task: windowTask(corpus, options, rank, network) }
+      model
+        ? { model, task: windowTask(corpus, options, rank, model) }
         : openAwdLstm(corpus, options, rank, target),
   );
   const source = generated && {
@@ -116,7 +119,7 @@ async function openTextJob(
     bestPerplexity: Math.exp(generated.source.meanNats(generated.test)),
   };
   const vocabulary = corpus.vocabulary.lines();
-  return { ...job, task: { ...job.task, vocabulary, ...source ? { source } : {} } };
+  return { ...problem, task: { ...problem.task, vocabulary, ...source ? { source } : {} } };
 }
 
 function openAwdLstm(
@@ -126,7 +129,7 @@ function openAwdLstm(
   target: DeviceKind,
 ): Problem {
   const model = awdLstmOf(options, corpus.vocabulary.size);
-  return { network: awdLstmModel(model), task: awdLstmTask(corpus, model, options, rank, target) };
+  return { model: awdLstmModel(model), task: awdLstmTask(corpus, model, options, rank, target) };
 }
 
 function generate({ seed, trainSize, testSize }: Options): GeneratedText {

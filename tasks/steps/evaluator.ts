@@ -15,11 +15,11 @@ import type { OncePerHost } from "../../runtime/once_per_host.ts";
 import type { TrainStep } from "./train_step.ts";
 import type { Split, Task, TrainableModel } from "../task.ts";
 
-/** What an evaluation found, over all of a split; the same on every rank. */
+/** What an evaluation came to, over all of a split; the same on every rank. */
 export interface Evaluation {
   /** Mean loss. */
   readonly loss: number;
-  /** Share classified right, from 0 to 1, if the network tells. */
+  /** Share classified right, from 0 to 1, if the model tells. */
   readonly accuracy?: number;
   /** exp(loss), of a text. */
   readonly perplexity?: number;
@@ -27,37 +27,19 @@ export interface Evaluation {
   readonly count: number;
 }
 
-/** A second copy of the network, for the averaged weights. */
-export interface Evaluator extends AsyncDisposable {
-  /**
-   * Averages the ranks' weights (or their averages over the steps, once there are some) and evaluates
-   * the result; the ranks share the work. Collective.
-   *
-   * @param splits those of the task, or some of them
-   * @returns what was found in each
-   */
-  evaluate(splits: readonly Split[]): Promise<Evaluation[]>;
-  /** The averaged weights last evaluated: weights first, then running statistics. A copy. */
-  averaged(): Promise<Float32Array>;
-  /**
-   * Compares the averaged weights last evaluated over all ranks. Statistics that are left to each
-   * rank are not compared. Collective.
-   */
-  compare(): Promise<{ identical: boolean; hash: string }>;
-}
-
 /** What an evaluator is made of; all of it is the caller's. */
 export interface EvaluatorOptions {
   readonly comm: Communicator;
   readonly device: Device;
-  readonly network: TrainableModel;
+  readonly model: TrainableModel;
   readonly task: Task;
-  readonly stepper: TrainStep;
+  /** Whose weights are evaluated. */
+  readonly trainStep: TrainStep;
   readonly batchSize: number;
   readonly batchNorm: Options["batchNorm"];
   /** Decides the masks with which statistics are measured. */
   readonly seed: number;
-  /** Who else makes the same graphs. @default {ALONE} */
+  /** Who else makes the same graphs. @default {PER_RANK} */
   readonly sharing?: OncePerHost | undefined;
 }
 
@@ -74,86 +56,148 @@ const ASIDE = 2 ** 25;
 const shapeOf = ({ batchSize, length = 1 }: Split) => `${batchSize}x${length}`;
 
 /** What evaluates splits of one shape. */
-interface Measure extends AsyncDisposable {
+interface Measurement extends AsyncDisposable {
   readonly sessions: Sessions;
-  /** What the network carries from batch to batch. */
-  readonly carried: DeviceState | null;
+  /** What the model carries from batch to batch; null if nothing. */
+  readonly carries: DeviceState | null;
 }
 
-/**
- * Compiles the graphs of evaluation. Collective.
- *
- * @throws OptionError when statistics are to be measured anew and the task has nothing to do it with
- */
-export async function openEvaluator(options: EvaluatorOptions): Promise<Evaluator> {
-  const { comm, device, network, task, stepper, batchSize, batchNorm, seed, sharing } = options;
-  await using stack = new AsyncDisposableStack();
-  const { specs } = stepper.weights;
-  const weights = stack.use(await device.allocate(specs));
-  const measures = new Map<string, Measure>();
-  const splits = [...task.splits, ...task.untrained ? [task.untrained] : []];
-  // Ranks whose shares of a split are of unequal size have graphs of their own.
-  const alike = await agree(
-    comm,
-    splits.flatMap(({ batchSize, length = 1 }) => [batchSize, length]),
-  );
-  for (const split of splits) {
-    const shape = shapeOf(split);
-    if (!measures.has(shape)) measures.set(shape, stack.use(await openMeasure(split)));
+/** A second copy of the model, for the averaged weights: it owns that, and the sessions of evaluation. */
+export class Evaluator implements AsyncDisposable {
+  readonly #options: EvaluatorOptions;
+  /** The averaged weights last evaluated. */
+  readonly #weights: DeviceState;
+  /** By {@linkcode shapeOf} a split. */
+  readonly #measurements: ReadonlyMap<string, Measurement>;
+  /** Measures batch norm's statistics anew; null where that is not asked for. */
+  readonly #statistics: Sessions | null;
+  readonly #owned: AsyncDisposableStack;
+  #flat: Float32Array | undefined;
+
+  /**
+   * Compiles the graphs of evaluation. Collective.
+   *
+   * @throws OptionError when statistics are to be measured anew and the task has nothing to do it with
+   */
+  static async open(options: EvaluatorOptions): Promise<Evaluator> {
+    const { comm, device, model, task, trainStep, batchSize, batchNorm, sharing } = options;
+    await using stack = new AsyncDisposableStack();
+    const weights = stack.use(await device.allocate(trainStep.weights.specs));
+    const measurements = new Map<string, Measurement>();
+    const splits = [...task.splits, ...task.untrained ? [task.untrained] : []];
+    const shapes = splits.flatMap(({ batchSize, length = 1 }) => [batchSize, length]);
+    // Ranks whose shares of a split are of unequal size have graphs of their own.
+    const shared = await agree(comm, shapes) ? sharing : undefined;
+    for (const split of splits) {
+      const shape = shapeOf(split);
+      if (measurements.has(shape)) continue;
+      measurements.set(shape, stack.use(await openMeasurement(options, split, weights, shared)));
+    }
+    const recalibrates = batchNorm === "recalibrate" && weights.length > trainStep.parameterCount;
+    if (recalibrates && !task.calibration) {
+      throw new OptionError(
+        `--batch-norm recalibrate needs a task of images, which has batches to measure the statistics ` +
+          `of ${model.name} with; this task has none: take --batch-norm average or local`,
+      );
+    }
+    const build = () => statisticsGraph(model, { batchSize });
+    const statistics = recalibrates ? stack.use(new Sessions({ device, build, sharing })) : null;
+    await statistics?.bind([weights]);
+    return new Evaluator(options, weights, measurements, statistics, stack.move());
   }
-  const recalibrates = batchNorm === "recalibrate" && weights.length > stepper.parameterCount;
-  if (recalibrates && !task.calibration) {
-    throw new OptionError(
-      `--batch-norm recalibrate needs a task of images, which has batches to measure the statistics ` +
-        `of ${network.name} with; this task has none: take --batch-norm average or local`,
+
+  private constructor(
+    options: EvaluatorOptions,
+    weights: DeviceState,
+    measurements: ReadonlyMap<string, Measurement>,
+    statistics: Sessions | null,
+    owned: AsyncDisposableStack,
+  ) {
+    this.#options = options;
+    this.#weights = weights;
+    this.#measurements = measurements;
+    this.#statistics = statistics;
+    this.#owned = owned;
+  }
+
+  /**
+   * Averages the ranks' weights (or their averages over the steps, once there are some) and evaluates
+   * the result; the ranks share the work. Collective.
+   *
+   * @param splits those of the task, or some of them
+   * @returns the evaluation of each
+   */
+  async evaluate(splits: readonly Split[]): Promise<Evaluation[]> {
+    await this.#average();
+    const evaluations: Evaluation[] = [];
+    for (const split of splits) evaluations.push(await this.#measure(split));
+    return evaluations;
+  }
+
+  /** The averaged weights last evaluated: weights first, then running statistics. A copy. */
+  averaged(): Promise<Float32Array> {
+    return this.#weights.read();
+  }
+
+  /**
+   * Compares the averaged weights last evaluated over all ranks. Statistics that are left to each
+   * rank are not compared. Collective.
+   */
+  async compare(): Promise<{ identical: boolean; hash: string }> {
+    const { comm } = this.#options;
+    const values = (await this.#weights.read()).subarray(0, this.#averagedLength);
+    const bytes = new Uint8Array(
+      values.buffer as ArrayBuffer,
+      values.byteOffset,
+      values.byteLength,
     );
-  }
-  const statistics = recalibrates
-    ? stack.use(
-      new Sessions({ device, build: () => statisticsGraph(network, { batchSize }), sharing }),
-    )
-    : null;
-  await statistics?.bind([weights]);
-  const shared = batchNorm === "local" ? stepper.parameterCount : weights.length;
-  let flat: Float32Array | undefined;
-
-  async function openMeasure({ batchSize, length = 1 }: Split): Promise<Measure> {
-    await using own = new AsyncDisposableStack();
-    const build = (length: number) => measureGraph(network, { batchSize, length });
-    const shared = alike ? { sharing } : {};
-    const sessions = own.use(new Sessions({ device, length, build, ...shared }));
-    const { carries } = sessions.sample;
-    const carried = carries.length
-      ? own.use(await device.allocate(carries.map(({ name, dims }) => ({ name, dims }))))
-      : null;
-    await sessions.bind(carried ? [weights, carried] : [weights]);
-    const kept = own.move();
-    return { sessions, carried, [Symbol.asyncDispose]: () => kept.disposeAsync() };
+    const digest = new Uint8Array(await crypto.subtle.digest("SHA-256", bytes));
+    const digests = comm.rank === 0 ? new Uint8Array(digest.length * comm.size) : null;
+    await comm.gather(digest, digests, 0);
+    const identical = Uint8Array.of(1);
+    digests?.forEach((byte, i) => {
+      if (byte !== digest[i % digest.length]) identical[0] = 0;
+    });
+    await comm.bcast(identical, 0);
+    return { identical: identical[0] === 1, hash: digest.toHex() };
   }
 
-  async function average(): Promise<void> {
-    flat = await stepper.weights.read(flat);
+  /** Floats that are averaged over the ranks: without statistics that are left to each. */
+  get #averagedLength(): number {
+    const { batchNorm, trainStep } = this.#options;
+    return batchNorm === "local" ? trainStep.parameterCount : this.#weights.length;
+  }
+
+  async #average(): Promise<void> {
+    const { comm, trainStep } = this.#options, { averages, parameterCount } = trainStep;
+    const flat = this.#flat = await trainStep.weights.read(this.#flat);
     // Before the first step that counts, the averages are empty.
-    const parameters = flat.subarray(0, stepper.parameterCount);
-    if (stepper.averagedSteps > 0) await stepper.averages!.read(parameters);
-    await mean(comm, flat.subarray(0, shared));
-    await weights.write(flat);
-    if (!statistics) return;
+    if (averages && averages.steps > 0) {
+      await averages.state.read(flat.subarray(0, parameterCount));
+    }
+    await mean(comm, flat.subarray(0, this.#averagedLength));
+    await this.#weights.write(flat);
+    if (this.#statistics) await this.#recalibrate(this.#statistics);
+  }
+
+  async #recalibrate(statistics: Sessions): Promise<void> {
+    const { comm, model, task, trainStep, batchSize, seed } = this.#options;
     for (let i = 0; i < CALIBRATION_BATCHES; i++) {
-      const masks = network.masks?.(batchSize, { seed, rank: comm.rank, step: ASIDE + i }, 1);
+      const masks = model.masks?.(batchSize, { seed, rank: comm.rank, step: ASIDE + i }, 1);
       await statistics.run({ ...task.calibration!(i), ...masks });
     }
-    await weights.edit((values) => mean(comm, values.subarray(stepper.parameterCount)));
+    await this.#weights.edit((values) => mean(comm, values.subarray(trainStep.parameterCount)));
   }
 
-  async function measure(split: Split): Promise<Evaluation> {
-    const { sessions, carried } = measures.get(shapeOf(split))!;
-    await carried?.edit((values) => void values.fill(0));
+  async #measure(split: Split): Promise<Evaluation> {
+    const { comm, task } = this.#options;
+    const { sessions, carries } = this.#measurements.get(shapeOf(split))!;
+    await carries?.edit((values) => void values.fill(0));
     const { outputs } = sessions.sample.graph;
     const sums = new Float64Array(3);
     for (const feeds of split.batches()) {
-      const found = await sessions.run(feeds);
-      for (const [i, name] of MEASURES.entries()) sums[i] += Number(found[name]?.data[0] ?? 0);
+      const measured = await sessions.run(feeds);
+      for (const [i, name] of MEASURES.entries()) sums[i] += Number(measured[name]?.data[0] ?? 0);
     }
     await comm.allreduce(sums, "sum");
     const [lossSum, correct] = sums, count = outputs.has("count") ? sums[2] : split.samples;
@@ -167,38 +211,29 @@ export async function openEvaluator(options: EvaluatorOptions): Promise<Evaluato
     };
   }
 
-  async function evaluate(splits: readonly Split[]): Promise<Evaluation[]> {
-    await average();
-    const found: Evaluation[] = [];
-    for (const split of splits) found.push(await measure(split));
-    return found;
+  /** Disposes of the sessions and the copy. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#owned.disposeAsync();
   }
+}
 
-  async function compare(): Promise<{ identical: boolean; hash: string }> {
-    const values = (await weights.read()).subarray(0, shared);
-    const bytes = new Uint8Array(
-      values.buffer as ArrayBuffer,
-      values.byteOffset,
-      values.byteLength,
-    );
-    const digest = new Uint8Array(await crypto.subtle.digest("SHA-256", bytes));
-    const all = comm.rank === 0 ? new Uint8Array(digest.length * comm.size) : null;
-    await comm.gather(digest, all, 0);
-    const verdict = Uint8Array.of(1);
-    if (all) {
-      for (let i = 0; i < all.length; i++) if (all[i] !== digest[i % digest.length]) verdict[0] = 0;
-    }
-    await comm.bcast(verdict, 0);
-    return { identical: verdict[0] === 1, hash: digest.toHex() };
-  }
-
+/** @param sharing who else makes the same graph */
+async function openMeasurement(
+  { device, model }: EvaluatorOptions,
+  { batchSize, length = 1 }: Split,
+  weights: DeviceState,
+  sharing: OncePerHost | undefined,
+): Promise<Measurement> {
+  await using stack = new AsyncDisposableStack();
+  const build = (length: number) => measureGraph(model, { batchSize, length });
+  const sessions = stack.use(new Sessions({ device, length, build, sharing }));
+  const { carries: variables } = sessions.sample;
+  const carries = variables.length > 0
+    ? stack.use(await device.allocate(variables.map(({ name, dims }) => ({ name, dims }))))
+    : null;
+  await sessions.bind(carries ? [weights, carries] : [weights]);
   const owned = stack.move();
-  return {
-    evaluate,
-    averaged: () => weights.read(),
-    compare,
-    [Symbol.asyncDispose]: () => owned.disposeAsync(),
-  };
+  return { sessions, carries, [Symbol.asyncDispose]: () => owned.disposeAsync() };
 }
 
 /** Whether all ranks have the same numbers. Collective. */

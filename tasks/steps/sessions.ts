@@ -28,7 +28,7 @@ export interface SessionsOptions {
   readonly anyLength?: boolean | undefined;
   /** Makes the graph for a length. */
   readonly build: (length: number) => TrainingGraph;
-  /** Who else needs the graph that is needed first. @default {ALONE} */
+  /** Who else needs the graph that is needed first. @default {PER_RANK} */
   readonly sharing?: OncePerHost | undefined;
 }
 

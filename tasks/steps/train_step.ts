@@ -1,19 +1,18 @@
 /**
- * Takes steps on a device: one graph that does everything where nothing is exchanged inside the step,
- * two graphs with the exchange between them where gradients are.
+ * Takes steps on a device: a model's weights there, what its optimizer keeps, and the graphs that move
+ * them on.
  *
  * @module
  */
 
-import {
-  type Algorithm,
-  averageWeight,
-  type Communication as Plan,
-  type StepSize,
-} from "../../optimizers/mod.ts";
-import type { Device, DeviceState, HostTensor } from "../../runtime/devices/device.ts";
-import { loadNumber, loadTensor, type StateDict, type Stateful } from "../run/checkpoint.ts";
-import { norm, type WeightAveraging } from "../rounds/averaging.ts";
+import type { Algorithm, Communication, StepSize } from "../../optimizers/mod.ts";
+import type {
+  Device,
+  DeviceState,
+  HostTensor,
+  VariableSpec,
+} from "../../runtime/devices/device.ts";
+import { type OncePerHost, PER_RANK } from "../../runtime/once_per_host.ts";
 import {
   applyGraph,
   gradientName,
@@ -22,9 +21,13 @@ import {
   stepGraph,
   type TrainingGraph,
 } from "../networks/graphs.ts";
+import type { WeightAveraging } from "../rounds/averaging.ts";
+import { loadNumber, loadTensor, type StateDict, type Stateful } from "../run/checkpoint.ts";
+import type { Batch, Feeds, TrainableModel } from "../task.ts";
+import { Gradients } from "./gradients.ts";
 import { Sessions } from "./sessions.ts";
-import { type OncePerHost, PER_RANK } from "../../runtime/once_per_host.ts";
-import type { Batch, TrainableModel } from "../task.ts";
+import { FusedStep, SplitStep, type StepGraphs } from "./step_graphs.ts";
+import { WeightAverages } from "./weight_averages.ts";
 
 /** What a step tells. */
 export interface StepResult {
@@ -44,249 +47,283 @@ export interface SubmittedStep {
   result(): Promise<StepResult>;
 }
 
-/**
- * A network on a device, and the sessions that train it: it owns both. What is asked of it, and of its
- * weights, takes place in the order of the calls.
- */
-export interface TrainStep extends AsyncDisposable, Stateful {
+/** What a {@linkcode TrainStep} is made of. */
+export interface TrainStepOptions {
+  /** The caller's. */
+  readonly device: Device;
+  readonly model: TrainableModel;
+  readonly batchSize: number;
+  /** The length of the first step's batch. @default {1} */
+  readonly length?: number;
+  readonly algorithm: Algorithm;
+  /** How the run's steps exchange gradients; that decides which graphs are needed. */
+  readonly gradients: ReadonlySet<Communication["gradients"]>;
+  /** Carries the gradients. */
+  readonly averaging: WeightAveraging;
+  /** Decides the initial weights and all masks. */
+  readonly seed: number;
+  /** Decides the masks. */
+  readonly rank: number;
+  /** Who else makes the same graphs and weights. @default {PER_RANK} */
+  readonly sharing?: OncePerHost;
+}
+
+/** What lives on the device. */
+interface DeviceParts {
   /** Weights first, then running statistics. */
   readonly weights: DeviceState;
-  /** How many floats of {@linkcode TrainStep.weights} are trained weights. */
+  /** What each rank carries from step to step; null if there is nothing. */
+  readonly carries: DeviceState | null;
+  /** The optimizer's own tensors; null if it has none. */
+  readonly slots: DeviceState | null;
+  readonly gradients: Gradients | null;
+}
+
+/** The graphs that take steps, as far as the run needs them. */
+interface StepGraphsInUse {
+  readonly fused: FusedStep | null;
+  readonly split: SplitStep | null;
+}
+
+/**
+ * A model on a device, and the sessions that train it: it owns both. What is asked of it, and of its
+ * weights, takes place in the order of the calls.
+ */
+export class TrainStep implements Stateful, AsyncDisposable {
+  /** Trained weights first, then running statistics. */
+  readonly weights: DeviceState;
+  /** How many floats of {@linkcode TrainStep.weights} are trained. */
   readonly parameterCount: number;
-  /** The trained weights averaged over the steps, in their order; null while that has not begun. */
-  readonly averages: DeviceState | null;
-  /** Over how many steps. */
-  readonly averagedSteps: number;
+  readonly #options: TrainStepOptions;
+  readonly #parts: DeviceParts;
+  #graphs: StepGraphsInUse;
+  #averages: WeightAverages | null = null;
+  readonly #owned: AsyncDisposableStack;
+
+  /** Builds and compiles the graphs, and sets the weights to the seed's. Collective over those that share. */
+  static async open(options: TrainStepOptions): Promise<TrainStep> {
+    const { device, gradients: sync, averaging, seed, sharing = PER_RANK } = options;
+    await using stack = new AsyncDisposableStack();
+    const allocate = async (specs: readonly VariableSpec[]) =>
+      specs.length > 0 ? stack.use(await device.allocate(specs.map(shape))) : null;
+    const splits = sync.has("replace") || sync.has("norm"), corrects = sync.has("correct");
+    const fused = corrects || sync.has("none") || !splits ? sessionsOf(options, "fused") : null;
+    const apply = splits ? sessionsOf(options, "apply") : null;
+    const backward = splits || corrects ? sessionsOf(options, "gradients") : null;
+    const { weights: variables, carries } = (fused ?? backward)!.sample;
+    const { slots } = (fused ?? apply)!.sample;
+    const parameters = variables.filter(({ role }) => role === "parameter");
+    const weights = (await allocate(variables))!;
+    const parts: DeviceParts = {
+      weights,
+      carries: await allocate(carries),
+      slots: await allocate(slots),
+      gradients: backward &&
+        stack.use(await Gradients.open(device, parameters, backward, averaging)),
+    };
+    const graphs = {
+      fused: fused && new FusedStep(fused),
+      split: apply && new SplitStep(apply, parts.gradients!),
+    };
+    const { offset, length } = weights.range(parameters.at(-1)!.name);
+    await using opened = new AsyncDisposableStack();
+    const step = opened.use(new TrainStep(options, parts, graphs, offset + length, stack.move()));
+    for (const each of step.#inUse) await each.bind(step.#states);
+    await parts.gradients?.bind(step.#states);
+    await weights.edit((flat) =>
+      sharing.fill(flat, () => {
+        for (const { name, initial } of variables) {
+          flat.set(initial(seed), weights.range(name).offset);
+        }
+      })
+    );
+    opened.move();
+    return step;
+  }
+
+  private constructor(
+    options: TrainStepOptions,
+    parts: DeviceParts,
+    graphs: StepGraphsInUse,
+    parameterCount: number,
+    owned: AsyncDisposableStack,
+  ) {
+    this.weights = parts.weights;
+    this.parameterCount = parameterCount;
+    this.#options = options;
+    this.#parts = parts;
+    this.#graphs = graphs;
+    this.#owned = owned;
+  }
+
+  /** The trained weights averaged over the steps; null while that has not begun. */
+  get averages(): WeightAverages | null {
+    return this.#averages;
+  }
+
+  get #inUse(): StepGraphs[] {
+    return [this.#graphs.fused, this.#graphs.split].filter((each) => each !== null);
+  }
+
+  /** All that a step moves on, in the order of a checkpoint. */
+  get #states(): DeviceState[] {
+    const { weights, carries, slots } = this.#parts;
+    return [weights, carries, slots, this.#averages?.state ?? null].filter((each) => each !== null);
+  }
+
   /** From the next step on, averages the weights over the steps. */
-  startAveraging(): Promise<void>;
+  async startAveraging(): Promise<void> {
+    if (this.#averages) return;
+    const { fused, split } = this.#graphs, { gradients } = this.#parts;
+    // First the old sessions go: two of a large model are much memory.
+    for (const each of this.#inUse) await each[Symbol.asyncDispose]();
+    this.#graphs = {
+      fused: fused && new FusedStep(sessionsOf(this.#options, "fused", true)),
+      split: split && new SplitStep(sessionsOf(this.#options, "apply", true), gradients!),
+    };
+    const { averages } = this.#inUse[0].sample;
+    this.#averages = new WeightAverages(await this.#options.device.allocate(averages.map(shape)));
+    for (const each of this.#inUse) await each.bind(this.#states);
+  }
+
   /**
    * Takes the gradient of a mini-batch drawn aside and averages it over the ranks; the steps that
    * follow are corrected by the difference. For steps that exchange gradients to `correct`. Collective.
    *
    * @param t what the batch is called, for its dropout masks
    */
-  correct(t: number, batch: Batch): Promise<void>;
-  /**
-   * Submits step `t`, counted from 1: on a GPU it is under way when the promise resolves, on the CPU it
-   * is over.
-   *
-   * @param batch its arrays may be filled anew when the promise resolves
-   * @param size η and γ of this very batch
-   * @param gradients how its gradients are exchanged: every rank takes part
-   */
-  submit(
-    t: number,
-    batch: Batch,
-    size: StepSize,
-    gradients: Plan["gradients"],
-  ): Promise<SubmittedStep>;
-}
-
-/** What a stepper is made of. */
-export interface TrainStepOptions {
-  /** The caller's. */
-  readonly device: Device;
-  readonly network: TrainableModel;
-  readonly batchSize: number;
-  /** The length of the first step's batch. @default {1} */
-  readonly length?: number;
-  readonly algorithm: Algorithm;
-  /** The ways in which the run's steps exchange gradients; they decide which graphs are needed. */
-  readonly gradients: ReadonlySet<Plan["gradients"]>;
-  /** Carries the gradients. */
-  readonly exchange: WeightAveraging;
-  /** Decides the initial weights and all masks. */
-  readonly seed: number;
-  /** Decides the masks. */
-  readonly rank: number;
-  /** Who else makes the same graphs and weights. @default {ALONE} */
-  readonly sharing?: OncePerHost;
-}
-
-/** Builds and compiles the graphs, and sets the weights to the seed's. */
-export async function openTrainStep(options: TrainStepOptions): Promise<TrainStep> {
-  const { device, network, batchSize, algorithm: { update }, exchange, seed, rank } = options;
-  const { sharing = PER_RANK } = options;
-  await using stack = new AsyncDisposableStack();
-  type Specs = readonly { name: string; dims: readonly number[] }[];
-  const room = (specs: Specs) => device.allocate(specs.map(({ name, dims }) => ({ name, dims })));
-  const allocate = async (specs: Specs) => specs.length ? stack.use(await room(specs)) : null;
-  const { length: first = 1 } = options;
-  const { anyLength } = network;
-  const prepare = (build: (shape: GraphShape) => TrainingGraph) => {
-    const ofLength = (length: number) => build({ batchSize, length });
-    return new Sessions({ device, length: first, anyLength, build: ofLength, sharing });
-  };
-
-  const splits = options.gradients.has("replace") || options.gradients.has("norm");
-  const corrects = options.gradients.has("correct");
-  const whole = corrects || options.gradients.has("none") || !splits;
-  /** The graphs that take the step, with or without averages of the weights. */
-  const steps = (average: boolean) => ({
-    fused: whole ? prepare((shape) => stepGraph(network, shape, update, { average })) : null,
-    apply: splits
-      ? new Sessions({ device, build: () => applyGraph(network, update, { average }), sharing })
-      : null,
-  });
-  let { fused, apply } = steps(false);
-  const gradient = splits || corrects ? prepare((shape) => gradientsGraph(network, shape)) : null;
-  const { weights: variables, carries } = (fused ?? gradient)!.sample;
-  const { slots } = (fused ?? apply)!.sample;
-  const parameters = variables.filter(({ role }) => role === "parameter");
-
-  const weights = (await allocate(variables))!;
-  const carried = await allocate(carries), slotted = await allocate(slots);
-  const state = [weights, carried, slotted].filter((each) => each !== null);
-  const names = parameters.map(({ name }) => gradientName(name));
-  const gradients = gradient &&
-    await allocate(parameters.map(({ dims }, i) => ({ name: names[i], dims })));
-  const bindSteps = async () => {
-    const all = averages ? [...state, averages] : state;
-    await fused?.bind(all);
-    await apply?.bind([...all, gradients!]);
-  };
-  let averages: DeviceState | null = null, averaged = 0;
-  stack.defer(async () => {
-    await fused?.[Symbol.asyncDispose]();
-    await apply?.[Symbol.asyncDispose]();
-    await averages?.[Symbol.asyncDispose]();
-  });
-  await bindSteps();
-  if (gradient) {
-    stack.use(gradient);
-    const stored = Object.fromEntries(names.map((name) => [name, name]));
-    await gradient.bind([...state, gradients!], stored);
-  }
-  await weights.edit((flat) =>
-    sharing.fill(flat, () => {
-      for (const { name, initial } of variables) {
-        flat.set(initial(seed), weights.range(name).offset);
-      }
-    })
-  );
-
-  let averageNorm = 0;
-  let average: Float32Array | undefined;
-  const feedsOf = (t: number, { feeds, length = 1 }: Batch) => ({
-    ...feeds,
-    ...network.masks?.(batchSize, { seed, rank, step: t - 1 }, length),
-  });
-
-  /** Forms the ranks' averaged gradient aside, and its norm. */
-  async function averageAside(): Promise<Float32Array> {
-    average = await gradients!.read(average);
-    await exchange.average(average);
-    averageNorm = norm(average);
-    return average;
-  }
-
-  async function correct(t: number, batch: Batch): Promise<void> {
-    await gradient!.run(feedsOf(t, batch), batch.length);
-    const own = await gradients!.read(), mean = await averageAside();
-    await slotted!.edit((flat) => {
-      for (const { name } of parameters) {
-        const to = slotted!.range(`${name}.correction`).offset;
-        const { offset, length } = gradients!.range(gradientName(name));
-        for (let i = 0; i < length; i++) flat[to + i] = mean[offset + i] - own[offset + i];
+  async correct(t: number, batch: Batch): Promise<void> {
+    const gradients = this.#parts.gradients!, slots = this.#parts.slots!;
+    await gradients.take(this.#feedsOf(t, batch), batch.length);
+    const local = await gradients.state.read(), mean = await gradients.averageAside();
+    await slots.edit((flat) => {
+      for (const { name } of this.weights.specs) {
+        if (this.weights.range(name).offset >= this.parameterCount) continue;
+        const to = slots.range(`${name}.correction`).offset;
+        const { offset, length } = gradients.state.range(gradientName(name));
+        for (let i = 0; i < length; i++) flat[to + i] = mean[offset + i] - local[offset + i];
       }
     });
   }
 
-  async function submit(
+  /**
+   * Submits step `t`, counted from 1: on a GPU it is in flight when the promise resolves, on the CPU it
+   * is over.
+   *
+   * @param batch its arrays may be filled anew when the promise resolves
+   * @param size η and γ of this very batch
+   * @param gradientSync how its gradients are exchanged: every rank takes part
+   */
+  async submit(
     t: number,
     batch: Batch,
-    { learningRate, clipThreshold }: StepSize,
-    way: Plan["gradients"],
+    size: StepSize,
+    gradientSync: Communication["gradients"],
   ): Promise<SubmittedStep> {
-    const { clipBy, dampening } = update;
-    const apart = way === "replace" || way === "norm";
-    const feeds = feedsOf(t, batch);
-    let found: Record<string, HostTensor> = {};
-    if (apart) {
-      found = await gradient!.run(feeds, batch.length);
-      if (way === "norm") await averageAside();
-      else await gradients!.edit((flat) => exchange.average(flat));
-    }
-    const scalars = {
+    const separate = gradientSync === "replace" || gradientSync === "norm";
+    const graphs: StepGraphs = separate ? this.#graphs.split! : this.#graphs.fused!;
+    const feeds = this.#feedsOf(t, batch);
+    const known = await graphs.exchange(feeds, batch.length, gradientSync);
+    const averageNorm = this.#averageNorm;
+    const submission = await graphs.submit({ ...feeds, ...this.#scalars(t, size) }, batch.length);
+    return {
+      ready: submission.ready,
+      result: async () => this.#resultOf({ ...known, ...await submission.outputs() }, averageNorm),
+    };
+  }
+
+  get #averageNorm(): number {
+    return this.#parts.gradients?.averageNorm ?? 0;
+  }
+
+  #feedsOf(t: number, { feeds, length = 1 }: Batch): Feeds {
+    const { model, batchSize, seed, rank } = this.#options;
+    return { ...feeds, ...model.masks?.(batchSize, { seed, rank, step: t - 1 }, length) };
+  }
+
+  #scalars(t: number, { learningRate, clipThreshold }: StepSize): Feeds {
+    const { algorithm: { update: { dampening } } } = this.#options;
+    return {
       learning_rate: scalar(learningRate),
       clip_threshold: scalar(clipThreshold),
-      average_grad_norm: scalar(averageNorm),
+      average_grad_norm: scalar(this.#averageNorm),
       dampening: scalar(t === 1 ? 0 : dampening),
-      average_weight: scalar(averages ? averageWeight(++averaged) : 0),
+      average_weight: scalar(this.#averages?.next() ?? 0),
     };
-    const all = { ...feeds, ...scalars };
-    const submission = await (apart ? apply!.submit(all) : fused!.submit(all, batch.length));
-    const common = averageNorm;
-    const result = async () => {
-      const outputs = { ...found, ...await submission.outputs() };
-      const gradNorm = number(outputs.grad_norm);
-      const norms = {
-        "local": gradNorm,
-        "global-average": common,
-        "max": Math.max(gradNorm, common),
-      };
-      const clipNorm = update.correct ? common : norms[clipBy];
-      return { loss: number(outputs[network.logged ?? "loss"]), gradNorm, clipNorm };
-    };
-    return { ready: submission.ready, result };
   }
 
-  async function startAveraging(): Promise<void> {
-    if (averages) return;
-    // First the old sessions go: two of a large network are much memory.
-    for (const sessions of [fused, apply]) await sessions?.[Symbol.asyncDispose]();
-    ({ fused, apply } = steps(true));
-    averages = await room((fused ?? apply)!.sample.averages);
-    await bindSteps();
+  #resultOf(outputs: Record<string, HostTensor>, averageNorm: number): StepResult {
+    const { model, algorithm: { update: { clipBy, correct } } } = this.#options;
+    const gradNorm = number(outputs.grad_norm);
+    const norms = {
+      "local": gradNorm,
+      "global-average": averageNorm,
+      "max": Math.max(gradNorm, averageNorm),
+    };
+    const clipNorm = correct ? averageNorm : norms[clipBy];
+    return { loss: number(outputs[model.logged ?? "loss"]), gradNorm, clipNorm };
   }
 
-  const states = () => averages ? [...state, averages] : state;
-
-  async function save(): Promise<StateDict> {
+  /** Weights, what is carried, the optimizer's tensors, averages. */
+  async save(): Promise<StateDict> {
     const tensors = [];
-    for (const each of states()) {
-      const flat = await each.read();
-      for (const { name, dims } of each.specs) {
-        const { offset, length } = each.range(name);
+    for (const state of this.#states) {
+      const flat = await state.read();
+      for (const { name, dims } of state.specs) {
+        const { offset, length } = state.range(name);
         tensors.push({ name, dims, data: flat.subarray(offset, offset + length) });
       }
     }
-    return { tensors, numbers: { averageNorm, averaged, averaging: averages ? 1 : 0 } };
+    const averaging = this.#averages ? 1 : 0, averaged = this.#averages?.steps ?? 0;
+    return { tensors, numbers: { averageNorm: this.#averageNorm, averaged, averaging } };
   }
 
-  async function restore(memory: StateDict): Promise<void> {
-    if (loadNumber(memory, "averaging")) await startAveraging();
-    for (const each of states()) {
-      await each.edit((flat) => {
-        for (const { name } of each.specs) {
-          const { offset, length } = each.range(name);
-          flat.set(loadTensor(memory, name, length), offset);
+  /** Goes on from there. */
+  async restore(saved: StateDict): Promise<void> {
+    if (loadNumber(saved, "averaging")) await this.startAveraging();
+    for (const state of this.#states) {
+      await state.edit((flat) => {
+        for (const { name } of state.specs) {
+          const { offset, length } = state.range(name);
+          flat.set(loadTensor(saved, name, length), offset);
         }
       });
     }
-    averageNorm = loadNumber(memory, "averageNorm");
-    averaged = loadNumber(memory, "averaged");
+    const averageNorm = loadNumber(saved, "averageNorm"), averaged = loadNumber(saved, "averaged");
+    if (this.#parts.gradients) this.#parts.gradients.averageNorm = averageNorm;
+    if (this.#averages) this.#averages.steps = averaged;
   }
 
-  const last = weights.range(parameters.at(-1)!.name);
-  const owned = stack.move();
-  return {
-    weights,
-    parameterCount: last.offset + last.length,
-    get averages() {
-      return averages;
-    },
-    get averagedSteps() {
-      return averaged;
-    },
-    startAveraging,
-    correct,
-    submit,
-    save,
-    restore,
-    [Symbol.asyncDispose]: () => owned.disposeAsync(),
-  };
+  /** Disposes of the sessions and of all that is on the device. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    for (const each of this.#inUse) await each[Symbol.asyncDispose]();
+    await this.#averages?.[Symbol.asyncDispose]();
+    await this.#owned.disposeAsync();
+  }
 }
+
+/** Sessions of one of the graphs that a step may need, with or without averages of the weights. */
+function sessionsOf(
+  { device, model, batchSize, length: first = 1, algorithm: { update }, sharing }: TrainStepOptions,
+  kind: "fused" | "apply" | "gradients",
+  average = false,
+): Sessions {
+  // The update alone knows no batch.
+  if (kind === "apply") {
+    return new Sessions({ device, build: () => applyGraph(model, update, { average }), sharing });
+  }
+  const build = (shape: GraphShape): TrainingGraph =>
+    kind === "fused" ? stepGraph(model, shape, update, { average }) : gradientsGraph(model, shape);
+  return new Sessions({
+    device,
+    length: first,
+    anyLength: model.anyLength,
+    build: (length) => build({ batchSize, length }),
+    sharing,
+  });
+}
+
+const shape = ({ name, dims }: VariableSpec): VariableSpec => ({ name, dims });
 
 const scalar = (value: number): HostTensor => ({
   type: "float32",

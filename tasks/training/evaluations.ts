@@ -81,7 +81,8 @@ export class Evaluations implements Stateful {
   /** How the weights that are evaluated came about: what is to be said beside their score. */
   #provenance(): Pick<Summary, "averagedSteps" | "batchNorm"> {
     const { options: { batchNorm }, trainStep } = this.#parts;
-    const { averagedSteps, parameterCount, weights } = trainStep;
+    const { averages, parameterCount, weights } = trainStep;
+    const averagedSteps = averages?.steps ?? 0;
     return {
       ...averagedSteps > 0 ? { averagedSteps } : {},
       ...weights.length > parameterCount ? { batchNorm } : {},

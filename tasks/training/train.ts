@@ -5,12 +5,12 @@
  */
 
 import { join } from "node:path";
-import type { Algorithm, Communication as Plan } from "../../optimizers/mod.ts";
+import type { Algorithm, Communication } from "../../optimizers/mod.ts";
 import type { Communicator } from "../../runtime/communicator.ts";
 import type { VariableSpec } from "../../runtime/devices/device.ts";
 import { openDevice } from "../../runtime/devices/open.ts";
 import { shareFiles } from "../run/inputs.ts";
-import { openEvaluator } from "../steps/evaluator.ts";
+import { Evaluator } from "../steps/evaluator.ts";
 import { WeightAveraging } from "../rounds/averaging.ts";
 import { type Checkpoints, Loop } from "./loop.ts";
 import { MetricsLog, type Summary } from "../run/metrics.ts";
@@ -18,9 +18,9 @@ import { encodeTrained, encodeTrainedState } from "../networks/trained_model.ts"
 import type { Options } from "../options/table.ts";
 import { algorithmOf } from "../options/resolve.ts";
 import { FILES, type RunConfig, writeConfig } from "../run/folder.ts";
-import { openProblem } from "../problems/open_problem.ts";
+import { openProblem, type Problem } from "../problems/open_problem.ts";
 import { openOncePerHost } from "../../runtime/once_per_host.ts";
-import { openTrainStep } from "../steps/train_step.ts";
+import { TrainStep } from "../steps/train_step.ts";
 import type { Task, TrainableModel } from "../task.ts";
 
 /** Where a run writes. */
@@ -81,33 +81,51 @@ export async function train(
   const sharing = stack.use(await openOncePerHost(comm));
   const directory = output?.directory ?? null;
   const files = await shareFiles(comm, options, { directory, network: !parts.model });
-  const { task, network } = await openProblem(options, comm.rank, device.kind, {
+  const { task, model } = await openProblem(options, comm.rank, device.kind, {
     ...parts,
     files,
     sharing,
   });
-  const algorithm = algorithmOf(options);
-  const exchange = new WeightAveraging(comm);
-  const whole = task.steps?.(options.epochs) ?? Math.ceil(options.epochs * task.stepsPerEpoch);
-  const steps = Math.min(whole, options.maxSteps ?? Infinity);
-  const gradients = gradientWays(algorithm, Math.min(steps, options.interval));
-  const common = { device, network, batchSize, seed, sharing };
-  const { length = 1 } = task.batch(1), { rank } = comm;
-  const stepper = stack.use(
-    await openTrainStep({ ...common, length, algorithm, gradients, exchange, rank }),
+  const algorithm = algorithmOf(options), averaging = new WeightAveraging(comm);
+  const epochSteps = task.steps?.(options.epochs) ??
+    Math.ceil(options.epochs * task.stepsPerEpoch);
+  const steps = Math.min(epochSteps, options.maxSteps ?? Infinity);
+  const trainStep = stack.use(
+    await TrainStep.open({
+      device,
+      model,
+      batchSize,
+      length: task.batch(1).length ?? 1,
+      algorithm,
+      gradients: gradientSyncs(algorithm, Math.min(steps, options.interval)),
+      averaging,
+      seed,
+      rank: comm.rank,
+      sharing,
+    }),
   );
-  const evaluator = stack.use(await openEvaluator({ ...common, comm, task, stepper, batchNorm }));
+  const evaluator = stack.use(
+    await Evaluator.open({
+      comm,
+      device,
+      model,
+      task,
+      trainStep,
+      batchSize,
+      batchNorm,
+      seed,
+      sharing,
+    }),
+  );
   if (output) {
-    const { stepsPerEpoch, trainSamples, splits } = task;
-    const { parameterCount: parameters } = stepper, { description } = device;
     const plan = {
-      device: description,
+      device: device.description,
       steps,
-      stepsPerEpoch,
-      trainSamples,
-      testSamples: splits.at(-1)!.samples,
-      parameters,
-      initialWeights: await hashOf(await stepper.weights.read()),
+      stepsPerEpoch: task.stepsPerEpoch,
+      trainSamples: task.trainSamples,
+      testSamples: task.splits.at(-1)!.samples,
+      parameters: trainStep.parameterCount,
+      initialWeights: await hashOf(await trainStep.weights.read()),
     };
     await writeConfig(output.directory, { ...output.config, plan });
   }
@@ -119,8 +137,8 @@ export async function train(
     options,
     task,
     algorithm,
-    averaging: exchange,
-    trainStep: stepper,
+    averaging,
+    trainStep,
     evaluator,
     log,
     device: device.description,
@@ -128,27 +146,34 @@ export async function train(
     ...(checkpoints ? { checkpoints } : {}),
   });
   const summary = await loop.run();
-  const { specs } = stepper.weights, weights = await evaluator.averaged();
-  // What trained a large network makes room for its files.
+  const { specs } = trainStep.weights, weights = await evaluator.averaged();
+  // What trained a large model makes room for its files.
   await stack.disposeAsync();
-  if (output) {
-    const metadata = { model: network.name, task: options.task };
-    const bytes = encodeTrained(network, specs, weights, metadata);
-    await Deno.writeFile(join(output.directory, FILES.model), bytes);
-    if (task.vocabulary !== undefined) {
-      await Deno.writeTextFile(join(output.directory, FILES.vocabulary), task.vocabulary);
-    }
-    const state = encodeTrainedState(network, specs, weights, metadata);
-    await Deno.writeFile(join(output.directory, FILES.weights), state);
-  }
+  if (output) await writeTrained(output.directory, options, { model, task, weights, specs });
   return { summary, weights, specs };
 }
 
-/** The ways in which the steps of a run exchange gradients: those of its first round. */
-function gradientWays(algorithm: Algorithm, steps: number): Set<Plan["gradients"]> {
-  const ways = new Set<Plan["gradients"]>();
-  for (let t = 1; t <= steps; t++) ways.add(algorithm.exchange(t).gradients);
-  return ways;
+/** Writes the trained model, as an ONNX file and as a state dict, and the words of a text. */
+async function writeTrained(
+  directory: string,
+  options: Options,
+  { model, task, weights, specs }: Problem & Pick<Trained, "weights" | "specs">,
+): Promise<void> {
+  const metadata = { model: model.name, task: options.task };
+  const bytes = encodeTrained(model, specs, weights, metadata);
+  await Deno.writeFile(join(directory, FILES.model), bytes);
+  if (task.vocabulary !== undefined) {
+    await Deno.writeTextFile(join(directory, FILES.vocabulary), task.vocabulary);
+  }
+  const state = encodeTrainedState(model, specs, weights, metadata);
+  await Deno.writeFile(join(directory, FILES.weights), state);
+}
+
+/** How the steps of a run exchange gradients: those of its first round. */
+function gradientSyncs(algorithm: Algorithm, steps: number): Set<Communication["gradients"]> {
+  const syncs = new Set<Communication["gradients"]>();
+  for (let t = 1; t <= steps; t++) syncs.add(algorithm.exchange(t).gradients);
+  return syncs;
 }
 
 /** SHA-256 in hexadecimal. */

@@ -14,7 +14,7 @@ import { init } from "../../../runtime/bootstrap/init.ts";
 import { WeightAveraging } from "../../../tasks/rounds/averaging.ts";
 import { OptionError } from "../../../tasks/options/kinds.ts";
 import { resolveOptions } from "../../../tasks/options/resolve.ts";
-import { openTrainStep, type StepResult } from "../../../tasks/steps/train_step.ts";
+import { type StepResult, TrainStep } from "../../../tasks/steps/train_step.ts";
 import { mlp, mlpTask } from "../_mlp.ts";
 import { trainMlp } from "../_train_mlp.ts";
 
@@ -34,10 +34,10 @@ async function bySerialSteps() {
   const device = stack.use(await openDevice("cpu"));
   const steppers = await Promise.all(Array.from({ length: RANKS }, async (_, rank) => {
     const algorithm = celgc({ interval: INTERVAL });
-    const common = { device, network: mlp, batchSize: BATCH, algorithm, seed: SEED, rank };
+    const common = { device, model: mlp, batchSize: BATCH, algorithm, seed: SEED, rank };
     const gradients = new Set(["none"] as const);
     return stack.use(
-      await openTrainStep({ ...common, gradients, exchange: new WeightAveraging(comm) }),
+      await TrainStep.open({ ...common, gradients, averaging: new WeightAveraging(comm) }),
     );
   }));
   const results: StepResult[][] = steppers.map(() => []);

@@ -7,11 +7,7 @@ import { openDevice } from "../../../runtime/devices/open.ts";
 import { init } from "../../../runtime/bootstrap/init.ts";
 import { WeightAveraging } from "../../../tasks/rounds/averaging.ts";
 import type { MetricRecord } from "../../../tasks/run/metrics.ts";
-import {
-  openTrainStep,
-  type StepResult,
-  type SubmittedStep,
-} from "../../../tasks/steps/train_step.ts";
+import { type StepResult, type SubmittedStep, TrainStep } from "../../../tasks/steps/train_step.ts";
 import { hasWebGpu, webGpuNote } from "../../_helpers/web_gpu.ts";
 import { mlp, mlpTask } from "../_mlp.ts";
 import { trainMlp } from "../_train_mlp.ts";
@@ -33,13 +29,13 @@ for (const kind of ["cpu", "wasm", "webgpu"] as DeviceKind[]) {
     async fn() {
       await using device = await openDevice(kind);
       const open = () =>
-        openTrainStep({
+        TrainStep.open({
           device,
-          network: mlp,
+          model: mlp,
           batchSize: BATCH,
           algorithm: celgc({ interval: 4, step: { momentum: 0.7 } }),
           gradients: new Set(["none"] as const),
-          exchange: new WeightAveraging(comm),
+          averaging: new WeightAveraging(comm),
           seed: 5,
           rank: 0,
         });

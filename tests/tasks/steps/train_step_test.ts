@@ -5,7 +5,7 @@ import { Communicator } from "../../../runtime/communicator.ts";
 import { openDevice } from "../../../runtime/devices/open.ts";
 import { SingleTransport } from "../../../runtime/transport/single_transport.ts";
 import { WeightAveraging } from "../../../tasks/rounds/averaging.ts";
-import { openTrainStep } from "../../../tasks/steps/train_step.ts";
+import { TrainStep } from "../../../tasks/steps/train_step.ts";
 import { mlp, mlpTask } from "../_mlp.ts";
 
 Deno.test("weights are averaged over the steps from where that begins, and from nowhere before", async () => {
@@ -14,13 +14,13 @@ Deno.test("weights are averaged over the steps from where that begins, and from 
   const task = mlpTask(0, 1, 4), size = { learningRate: 0.8, clipThreshold: 0.3 };
   const step = { ...PLAIN_STEP, weightDecay: 0.01 };
   for (const way of ["none", "replace"] as const) {
-    await using stepper = await openTrainStep({
+    await using stepper = await TrainStep.open({
       device,
-      network: mlp,
+      model: mlp,
       batchSize: 4,
       algorithm: celgc({ interval: 1, average: "after", step }),
       gradients: new Set([way]),
-      exchange: new WeightAveraging(comm),
+      averaging: new WeightAveraging(comm),
       seed: 4,
       rank: 0,
     });
@@ -31,8 +31,8 @@ Deno.test("weights are averaged over the steps from where that begins, and from 
       assert.ok(Number.isFinite((await result()).loss));
       if (t >= 4) seen.push(await stepper.weights.read());
     }
-    assert.equal(stepper.averagedSteps, 4);
-    const averages = await stepper.averages!.read();
+    assert.equal(stepper.averages!.steps, 4);
+    const averages = await stepper.averages!.state.read();
     assert.equal(averages.length, stepper.parameterCount);
     averages.forEach((average, i) => {
       const mean = seen.reduce((sum, weights) => sum + weights[i], 0) / seen.length;
