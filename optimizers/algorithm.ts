@@ -8,7 +8,6 @@
 
 import type { StepOptions } from "./clipped_step.ts";
 import type { StepSize } from "./schedule.ts";
-import type { TimedRounds } from "./timed_rounds.ts";
 
 /** What the ranks exchange around one step. */
 export interface Communication {
@@ -39,12 +38,32 @@ export interface OuterStep {
   move(average: Float32Array, start: Float32Array, buffer: Float32Array, size: StepSize): void;
 }
 
+/** When rounds take place that go by the clock. */
+export interface TimedRounds {
+  /** T, in seconds. */
+  readonly seconds: number;
+  /**
+   * Whether a rank goes to the next round now, asked after each of its steps.
+   *
+   * @param elapsed seconds since the last round ended, on this rank's clock
+   * @param steps it has taken since
+   * @param remaining steps that each rank would have to take for the run to be over
+   */
+  isDue(elapsed: number, steps: number, remaining: number): boolean;
+  /**
+   * As {@linkcode Algorithm.driftBound}, for a round in which no rank took more than `steps` steps.
+   */
+  driftBound(clip: number, steps: number): number | null;
+}
+
 /** A distributed optimizer. */
 export interface Algorithm {
   /** As in `--algorithm`. */
   readonly name: string;
   /** What the update appends to the training graph. */
   readonly update: StepOptions;
+  /** Steps from one averaging of the weights to the next; null where none is due at a step. */
+  readonly interval: number | null;
   /** What is exchanged around step `t`, counted from 1. Pure, and the same on every rank. */
   exchange(t: number): Communication;
   /**

@@ -18,9 +18,7 @@
 
 import type { Graph, Value } from "../models/graph.ts";
 import { sizeOf } from "../models/tensor.ts";
-
-/** Which norm decides how far a step goes. */
-export type ClipBy = "local" | "global-average" | "max";
+import { CLIP_NORMS, type ClipBy } from "./clip_by.ts";
 
 /** What a step does with a gradient. */
 export interface StepOptions {
@@ -152,16 +150,13 @@ function stepLength(g: Graph, local: Value, { clips, clipBy, correct }: StepOpti
   if (!clips) return rate;
   const threshold = g.input("clip_threshold", "float32", []);
   if (correct) {
-    const average = g.input("average_grad_norm", "float32", []);
-    const decisive = g.div(threshold, g.add(average, NORM_EPSILON));
+    const common = g.input("average_grad_norm", "float32", []);
+    const decisive = g.div(threshold, g.add(common, NORM_EPSILON));
     const clipped = g.div(threshold, g.add(local, NORM_EPSILON));
     return g.where(g.less(decisive, rate), clipped, rate);
   }
-  let norm = local;
-  if (clipBy !== "local") {
-    const average = g.input("average_grad_norm", "float32", []);
-    norm = clipBy === "max" ? g.where(g.less(local, average), average, local) : average;
-  }
+  const average = () => g.input("average_grad_norm", "float32", []);
+  const norm = CLIP_NORMS[clipBy].append(g, local, average);
   const clipped = g.div(threshold, g.add(norm, NORM_EPSILON));
   return g.where(g.less(clipped, rate), clipped, rate);
 }

@@ -5,12 +5,12 @@
  * @module
  */
 
-export type { Algorithm, Communication, OuterStep } from "./algorithm.ts";
-export { celgc, type CelgcOptions } from "./celgc.ts";
+export type { Algorithm, Communication, OuterStep, TimedRounds } from "./algorithm.ts";
+export { celgc, type CelgcOptions } from "./algorithms/celgc.ts";
+export type { ClipBy } from "./clip_by.ts";
 export {
   appendClippedStep,
   checkStep,
-  type ClipBy,
   isClipped,
   NORM_EPSILON,
   PLAIN_STEP,
@@ -18,10 +18,10 @@ export {
   type StepOptions,
   type StepParameter,
 } from "./clipped_step.ts";
-export { diloco, type DilocoOptions } from "./diloco.ts";
-export { episode, type EpisodeOptions } from "./episode.ts";
-export { localSgd, type LocalSgdOptions } from "./local_sgd.ts";
-export { naiveParallel, type NaiveParallelOptions } from "./naive_parallel.ts";
+export { diloco, type DilocoOptions } from "./algorithms/diloco.ts";
+export { episode, type EpisodeOptions } from "./algorithms/episode.ts";
+export { localSgd, type LocalSgdOptions } from "./algorithms/local_sgd.ts";
+export { naiveParallel, type NaiveParallelOptions } from "./algorithms/naive_parallel.ts";
 export {
   appendAverage,
   averageName,
@@ -31,7 +31,16 @@ export {
 } from "./non_monotone_averaging.ts";
 export { overlapped } from "./overlap.ts";
 export { drawParticipants } from "./participants.ts";
+export {
+  ALGORITHM_NAMES,
+  type AlgorithmEntry,
+  type AlgorithmName,
+  type AlgorithmOptions,
+  ALGORITHMS,
+  createAlgorithm,
+  type SelectiveOption,
+} from "./registry.ts";
 export { type StageDecay, stageWise, type StepSize } from "./schedule.ts";
-export { single, type SingleOptions } from "./single.ts";
-export { slowMo, type SlowMoOptions } from "./slowmo.ts";
-export { type TimedRounds, timedRounds } from "./timed_rounds.ts";
+export { single, type SingleOptions } from "./algorithms/single.ts";
+export { slowMo, type SlowMoOptions } from "./algorithms/slowmo.ts";
+export { timedRounds } from "./timed_rounds.ts";

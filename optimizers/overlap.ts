@@ -30,8 +30,8 @@ import type { Algorithm } from "./algorithm.ts";
  * not averaged every few steps: SlowMo, DiLoCo, EPISODE, naive parallel SGD, one rank alone
  */
 export function overlapped(algorithm: Algorithm): Algorithm {
-  const { name, outer, update, exchange } = algorithm;
-  if (outer || update.correct || exchange(1).gradients === "replace" || name === "single") {
+  const { name, interval, outer, update, exchange } = algorithm;
+  if (outer || update.correct || exchange(1).gradients === "replace" || interval === null) {
     throw new RangeError(
       `the averages of ${name} cannot be overlapped with its steps: it has no rounds, or the next ` +
         "begins where all ranks have met; celgc and local-sgd can",

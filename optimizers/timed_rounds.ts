@@ -21,24 +21,6 @@
 
 import { type Algorithm, SILENT } from "./algorithm.ts";
 
-/** When rounds take place that go by the clock. */
-export interface TimedRounds {
-  /** T, in seconds. */
-  readonly seconds: number;
-  /**
-   * Whether a rank goes to the next round now, asked after each of its steps.
-   *
-   * @param elapsed seconds since the last round ended, on this rank's clock
-   * @param steps it has taken since
-   * @param remaining steps that each rank would have to take for the run to be over
-   */
-  isDue(elapsed: number, steps: number, remaining: number): boolean;
-  /**
-   * As {@linkcode Algorithm.driftBound}, for a round in which no rank took more than `steps` steps.
-   */
-  driftBound(clip: number, steps: number): number | null;
-}
-
 /**
  * The same algorithm with rounds by the clock.
  *
@@ -63,6 +45,7 @@ export function timedRounds(algorithm: Algorithm, seconds: number): Algorithm {
   }
   return {
     ...algorithm,
+    interval: null,
     exchange: () => SILENT,
     timed: {
       seconds,

@@ -18,17 +18,21 @@ export {
   type SummaryRecord,
 } from "./run/metrics.ts";
 export { OptionError, type OptionFault } from "./options/kinds.ts";
-export type {
-  ExecutionOptions,
-  Experiment,
-  InputFileOptions,
-  LanguageModelOptions,
-  NetworkFile,
-  Options,
-  ProcessOptions,
+export {
+  type ExecutionOptions,
+  type Experiment,
+  type InputFileOptions,
+  type LanguageModelOptions,
+  type ModelName,
+  type NetworkFile,
+  type Options,
+  PRESET_NAMES,
+  type PresetName,
+  type ProcessOptions,
+  type TaskName,
 } from "./options/values.ts";
 export { defaultOptions } from "./options/table.ts";
-export { type Preset, PRESET_NAMES, type PresetName, PRESETS } from "./options/presets.ts";
+export { type Preset, PRESETS } from "./options/presets.ts";
 export { algorithmOf, resolveOptions } from "./options/resolve.ts";
 export { type RunConfig, type RunFacts } from "./run/folder.ts";
 export type { ViewKind } from "./launch/view.ts";

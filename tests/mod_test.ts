@@ -3,14 +3,14 @@ import * as library from "../mod.ts";
 
 /** Every value that `mod.ts` exports: to add or take away one is a change of the public interface. */
 const EXPORTS = `
-ALLREDUCE_ALGORITHMS ANY_SOURCE ANY_TAG AVERAGING_TRIGGER AbortError CIFAR10_FOLDER CIFAR10_MEAN
+ALGORITHMS ALGORITHM_NAMES ALLREDUCE_ALGORITHMS ANY_SOURCE ANY_TAG AVERAGING_TRIGGER AbortError CIFAR10_FOLDER CIFAR10_MEAN
 CIFAR10_RECORD_BYTES CIFAR10_SOURCE CIFAR10_STD CheckpointError ClosedError Communicator DEVICE_CHOICES DataError END_OF_LINE
 Graph HandshakeError IMAGE_BYTES IMAGE_SIDE LOSSES LayerBuilder MismatchError NORM_EPSILON OPSET
 OP_NAMES OnnxFileError OperatorError OptionError PENN_TREEBANK_SOURCE PLAIN_STEP PRESETS PRESET_NAMES PROC_NULL
 PeerLostError RESNET_DEPTHS Random RendezvousError ReportError Request RunFailedError TAG_UB
 TrainingError TruncationError Vocabulary WIKITEXT2_SOURCE WordSource algorithmOf appendAverage
 appendClippedStep augmentBatch awdLstm averageName averageWeight batchLabels batchify celgc
-channelStatistics checkModel checkPartition checkStep classifierOutputs copyWindow createImageSampler
+channelStatistics checkModel checkPartition checkStep classifierOutputs copyWindow createAlgorithm createImageSampler
 createOp createTextSampler defaultOptions differentiate diloco download downloadCifar10
 downloadPennTreebank downloadWikiText2 drawParticipants encodeModel episode evaluationBatches
 evaluationWindows externalFiles filled foreignModel formatModelReport formatPartition generateImages generateText imageTask init isClipped

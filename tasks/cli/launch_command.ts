@@ -4,7 +4,7 @@ import { launch, RunFailedError } from "../launch/launch.ts";
 import { asOptionError } from "../options/as_option_error.ts";
 import { OptionError } from "../options/kinds.ts";
 import { type OptionName, OPTIONS, type Options, PROCESSES } from "../options/table.ts";
-import { tlsOf } from "../options/resolve.ts";
+import { tlsOf } from "../options/tls.ts";
 import { viewKind } from "../launch/view.ts";
 import { formatSummary } from "../launch/summary_text.ts";
 import type { CommandSpec } from "./command_line.ts";

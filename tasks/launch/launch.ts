@@ -17,11 +17,13 @@ import { checkFiles, gatherFiles, keepFiles } from "../run/inputs.ts";
 import type { DownloadProgress } from "../data/sources/download.ts";
 import { Follower } from "./follower.ts";
 import type { MetricRecord, Summary } from "../run/metrics.ts";
+import { ALGORITHMS } from "../../optimizers/registry.ts";
 import { asOptionError } from "../options/as_option_error.ts";
 import { OptionError } from "../options/kinds.ts";
 import { modelName } from "../options/network_names.ts";
 import type { Options } from "../options/table.ts";
-import { resolveOptions, tlsOf } from "../options/resolve.ts";
+import { resolveOptions } from "../options/resolve.ts";
+import { tlsOf } from "../options/tls.ts";
 import type { RankArguments } from "../training/rank_program.ts";
 import { RankLines } from "./rank_lines.ts";
 import { findRun, rewind } from "../run/resume.ts";
@@ -239,7 +241,7 @@ const comma = (path: string) => path.replaceAll(",", ",,");
 /** One line on what is about to run. */
 function describe(options: Options, directory: string, from: number | null): string {
   const { ranks, model, task, algorithm, interval, syncEvery } = options;
-  const rounds = algorithm === "naive-parallel" || algorithm === "single"
+  const rounds = ALGORITHMS[algorithm].rounds !== "interval"
     ? ""
     : syncEvery === null
     ? `, I = ${interval}`

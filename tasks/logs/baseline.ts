@@ -1,3 +1,5 @@
+import { ALGORITHMS, BASELINE, isAlgorithm } from "../../optimizers/registry.ts";
+
 /** Where a cell stands on the axes of its sweep. */
 export type Place = Readonly<Record<string, unknown>>;
 
@@ -14,9 +16,9 @@ export type Place = Readonly<Record<string, unknown>>;
 export function findBaseline<K>(cell: Place, places: ReadonlyMap<K, Place>): K | null {
   const alike = [...places].filter(([, place]) => agree(cell, place));
   const rules: ((place: Place) => boolean)[] = [
-    ({ algorithm }) => algorithm === "naive-parallel",
+    ({ algorithm }) => algorithm === BASELINE,
     ({ algorithm, interval }) => interval === 1 && algorithm === cell.algorithm,
-    ({ algorithm }) => algorithm === "single",
+    ({ algorithm }) => isAlgorithm(algorithm) && ALGORITHMS[algorithm].ranks === "one",
   ];
   for (const rule of rules) {
     const found = alike.find(([, place]) => rule(place));

@@ -1,45 +1,17 @@
-import type { Options } from "./table.ts";
-import { filesOf, kindOf } from "./defaults.ts";
-
-type Names = readonly (keyof Options)[];
-
-const OUTER: Names = ["outerLr", "outerMomentum"];
-const EVERY_STEP: Names = [
-  "interval",
-  "syncEvery",
-  "average",
-  "overlap",
-  "participants",
-  "clipBy",
-  ...OUTER,
-];
-
 /**
- * Options that have no effect on an algorithm. Cells that differ in these alone are one cell.
+ * Which options have no effect beside which others: facts that rules, sweeps and reports share.
  *
- * @param algorithm as in `--algorithm`
+ * @module
  */
-export function ignoredBy(algorithm: string): Names {
-  switch (algorithm) {
-    case "naive-parallel":
-      return EVERY_STEP;
-    case "single":
-      return [...EVERY_STEP, "ranks", "partition"];
-    case "local-sgd":
-      return ["clip", "clipBy", "decayClip", ...OUTER];
-    case "celgc":
-      return OUTER;
-    case "episode":
-      return ["average", "overlap", "clipBy", ...OUTER];
-    case "slowmo":
-    case "diloco":
-      return ["average", "overlap"];
-    default:
-      return [];
-  }
-}
 
-const TEXTS: Names = [
+import { ALGORITHMS, isAlgorithm, SELECTIVE_OPTIONS } from "../../optimizers/registry.ts";
+import { TASKS } from "./defaults.ts";
+import type { OptionName, Options } from "./values.ts";
+
+type Names = readonly OptionName[];
+
+/** What makes the AWD-LSTM. */
+const AWD_LSTM: Names = [
   "embedding",
   "hidden",
   "layers",
@@ -50,14 +22,32 @@ const TEXTS: Names = [
   "dropoutWeight",
   "activationRegularisation",
   "temporalRegularisation",
-  "testColumns",
-  "evalTokens",
 ];
 
-/** Options that have no effect on a task: those of a text's network, and of data that is generated. */
+/** How a text is read. */
+const TEXTS: Names = ["bptt", "testColumns", "evalTokens"];
+
+/** How much data is generated. */
+const SIZES: Names = ["trainSize", "testSize"];
+
+/**
+ * Options that have no effect on an algorithm. Cells of a sweep that differ in these alone are one cell.
+ *
+ * @param algorithm as in `--algorithm`; of another nothing is known, and nothing is ignored
+ */
+export function ignoredBy(algorithm: string): Names {
+  if (!isAlgorithm(algorithm)) return [];
+  const { takes, refuses = [] } = ALGORITHMS[algorithm];
+  return SELECTIVE_OPTIONS.filter((name) => !takes.includes(name) && !refuses.includes(name));
+}
+
+/** Options that have no effect on a task: those of texts on images, and of data that is generated. */
 export function ignoredByTask(task: Options["task"]): Names {
-  return [
-    ...kindOf(task) === "images" ? TEXTS : [],
-    ...filesOf(task) === null ? [] : ["trainSize", "testSize"] as const,
-  ];
+  const { kind, files } = TASKS[task];
+  return [...kind === "images" ? [...AWD_LSTM, ...TEXTS] : [], ...files === null ? [] : SIZES];
+}
+
+/** Options that have no effect on a network: those that make the AWD-LSTM on another. */
+export function ignoredByModel(model: Options["model"]): Names {
+  return model === "awd-lstm" ? [] : AWD_LSTM;
 }

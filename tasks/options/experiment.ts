@@ -4,15 +4,27 @@
  * @module
  */
 
+import { CLIP_BY } from "../../optimizers/clip_by.ts";
+import {
+  ALGORITHM_NAMES,
+  ALGORITHMS,
+  type SelectiveOption,
+  takersOf,
+} from "../../optimizers/registry.ts";
 import { formatPartition, parsePartition } from "../data/sampling/partition.ts";
 import { duration } from "./duration.ts";
 import { choice, GROUPS, integer, numbers, real, type Table, text, toggle } from "./kinds.ts";
 import { LANGUAGE_MODEL } from "./language.ts";
 import { INPUT_FILES, orFile } from "./networks.ts";
-import type { Experiment } from "./values.ts";
-import { PRESET_NAMES } from "./presets.ts";
+import { type Experiment, MODEL_NAMES, PRESET_NAMES, TASK_NAMES } from "./values.ts";
 
 const { WHAT, HOW, WHO, DATA, RUN } = GROUPS;
+
+/** What an option is with each algorithm that takes it, such as `1 with slowmo, 0.7 with diloco`. */
+function ownDefaults(option: SelectiveOption): string {
+  return takersOf(option)
+    .map((name) => `${ALGORITHMS[name].defaults?.[option]} with ${name}`).join(", ");
+}
 
 /** What an experiment is: the options that decide its numbers. A sweep's axes are among them. */
 export const EXPERIMENT: Table<Experiment> = {
@@ -40,14 +52,14 @@ export const EXPERIMENT: Table<Experiment> = {
     flag: "--task",
     group: WHAT,
     help: "what is learnt",
-    choices: ["generated-images", "cifar10", "generated-text", "ptb", "wikitext2"],
+    choices: TASK_NAMES,
     default: "generated-images",
   }),
   model: orFile(choice({
     flag: "--model",
     group: WHAT,
     help: "the network",
-    choices: ["resnet8", "resnet20", "resnet32", "resnet44", "resnet56", "resnet110", "awd-lstm"],
+    choices: MODEL_NAMES,
     default: "resnet8",
     defaultText: "resnet8; awd-lstm on texts",
   })),
@@ -55,16 +67,8 @@ export const EXPERIMENT: Table<Experiment> = {
     flag: "--algorithm",
     group: HOW,
     help: "how the ranks learn together",
-    choices: [
-      "celgc",
-      "naive-parallel",
-      "single",
-      "local-sgd",
-      "slowmo",
-      "diloco",
-      "episode",
-    ],
-    default: "celgc",
+    choices: ALGORITHM_NAMES,
+    default: ALGORITHM_NAMES[0],
   }),
   interval: integer({
     flag: "--interval",
@@ -78,7 +82,7 @@ export const EXPERIMENT: Table<Experiment> = {
     flag: "--sync-every",
     group: HOW,
     help: "average each time so much time has passed, however many steps each rank has taken, " +
-      "instead of every I steps (celgc, local-sgd); a rerun gives other bits",
+      `instead of every I steps (${takersOf("syncEvery").join(", ")}); a rerun gives other bits`,
     default: null,
     defaultText: "rounds by steps",
   }),
@@ -95,7 +99,7 @@ export const EXPERIMENT: Table<Experiment> = {
     flag: "--overlap",
     group: HOW,
     help: "go on while a round's average travels and catch up with it in the next round: another " +
-      "algorithm, CoCoD-SGD's (celgc, local-sgd)",
+      `algorithm, CoCoD-SGD's (${takersOf("overlap").join(", ")})`,
   }),
   lr: real({
     flag: "--lr",
@@ -118,25 +122,25 @@ export const EXPERIMENT: Table<Experiment> = {
     group: HOW,
     help: "the norm that clips, of the rank's own gradient, of the ranks' averaged gradient " +
       "(refreshed each round), or the larger",
-    choices: ["local", "global-average", "max"],
-    default: "local",
+    choices: CLIP_BY,
+    default: CLIP_BY[0],
   }),
   outerLr: real({
     flag: "--outer-lr",
     group: HOW,
-    help: "learning rate of the step that each round takes (slowmo, diloco)",
+    help: `learning rate of the step that each round takes (${takersOf("outerLr").join(", ")})`,
     over: 0,
     default: null,
-    defaultText: "1 with slowmo, 0.7 with diloco",
+    defaultText: ownDefaults("outerLr"),
   }),
   outerMomentum: real({
     flag: "--outer-momentum",
     group: HOW,
-    help: "momentum from round to round (slowmo, diloco)",
+    help: `momentum from round to round (${takersOf("outerMomentum").join(", ")})`,
     from: 0,
     below: 1,
     default: null,
-    defaultText: "0.7 with slowmo, 0.9 with diloco",
+    defaultText: ownDefaults("outerMomentum"),
   }),
   momentum: real({
     flag: "--momentum",

@@ -5,21 +5,7 @@
  */
 
 import { AVERAGING_TRIGGER } from "../../optimizers/mod.ts";
-import type { Options } from "./table.ts";
-
-/** The presets, as in `--preset`. */
-export const PRESET_NAMES = [
-  "cifar10-resnet56",
-  "cifar10-resnet32",
-  "cifar10-resnet56-large-batch",
-  "ptb-awd-lstm",
-  "wikitext2-awd-lstm",
-  "ptb-heterogeneous",
-  "ptb-partial-participation",
-] as const;
-
-/** One of the presets. */
-export type PresetName = typeof PRESET_NAMES[number];
+import type { Options, PresetName } from "./values.ts";
 
 /** A named experiment. */
 export interface Preset {

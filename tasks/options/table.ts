@@ -23,10 +23,10 @@ import {
   texts,
   toggle,
 } from "./kinds.ts";
-import type { ExecutionOptions, Options, ProcessOptions } from "./values.ts";
+import type { ExecutionOptions, OptionName, Options, ProcessOptions } from "./values.ts";
 
 export { EXPERIMENT } from "./experiment.ts";
-export type { Options } from "./values.ts";
+export type { OptionName, Options } from "./values.ts";
 
 const { WHO, DATA, RUN } = GROUPS;
 
@@ -189,9 +189,6 @@ export const PROCESSES: Table<ProcessOptions> = {
 
 /** Every option, by its name in code. */
 export const OPTIONS: Table<Options> = { ...EXPERIMENT, ...EXECUTION, ...PROCESSES };
-
-/** An option's name in code. */
-export type OptionName = keyof Options;
 
 /** The value of every option when nothing is said. */
 export function defaultOptions(): Options {

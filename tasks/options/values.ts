@@ -6,7 +6,47 @@
  * @module
  */
 
-import type { PresetName } from "./presets.ts";
+import type { AlgorithmName, ClipBy } from "../../optimizers/mod.ts";
+
+/** The presets, as in `--preset`. */
+export const PRESET_NAMES = [
+  "cifar10-resnet56",
+  "cifar10-resnet32",
+  "cifar10-resnet56-large-batch",
+  "ptb-awd-lstm",
+  "wikitext2-awd-lstm",
+  "ptb-heterogeneous",
+  "ptb-partial-participation",
+] as const;
+
+/** One of the presets. */
+export type PresetName = typeof PRESET_NAMES[number];
+
+/** The tasks, as in `--task`. */
+export const TASK_NAMES = [
+  "generated-images",
+  "cifar10",
+  "generated-text",
+  "ptb",
+  "wikitext2",
+] as const;
+
+/** One of the tasks. */
+export type TaskName = typeof TASK_NAMES[number];
+
+/** The built-in networks, as in `--model`. */
+export const MODEL_NAMES = [
+  "resnet8",
+  "resnet20",
+  "resnet32",
+  "resnet44",
+  "resnet56",
+  "resnet110",
+  "awd-lstm",
+] as const;
+
+/** One of the built-in networks. */
+export type ModelName = typeof MODEL_NAMES[number];
 
 /** What goes with texts and the networks that read them. */
 export interface LanguageModelOptions {
@@ -64,26 +104,11 @@ export interface Experiment extends LanguageModelOptions, InputFileOptions {
   /** About which share of the work is done, by fewer epochs, less data and a smaller network. */
   scale: number;
   /** What is learnt. */
-  task: "generated-images" | "cifar10" | "generated-text" | "ptb" | "wikitext2";
+  task: TaskName;
   /** The network. */
-  model:
-    | "resnet8"
-    | "resnet20"
-    | "resnet32"
-    | "resnet44"
-    | "resnet56"
-    | "resnet110"
-    | "awd-lstm"
-    | NetworkFile;
+  model: ModelName | NetworkFile;
   /** How the ranks learn together. */
-  algorithm:
-    | "celgc"
-    | "naive-parallel"
-    | "single"
-    | "local-sgd"
-    | "slowmo"
-    | "diloco"
-    | "episode";
+  algorithm: AlgorithmName;
   /** I, in steps: how many lie between two rounds of averaging. */
   interval: number;
   /** Seconds between two rounds that go by the clock; null: every `interval` steps. With it `interval` is 1. */
@@ -97,7 +122,7 @@ export interface Experiment extends LanguageModelOptions, InputFileOptions {
   /** Clipping threshold γ. */
   clip: number;
   /** The norm that clips. */
-  clipBy: "local" | "global-average" | "max";
+  clipBy: ClipBy;
   /** Learning rate of the step that each round takes (slowmo, diloco); null: the algorithm's own. */
   outerLr: number | null;
   /** Momentum from round to round (slowmo, diloco); null: the algorithm's own. */
@@ -190,3 +215,6 @@ export interface ProcessOptions {
 
 /** Every option with a value. */
 export interface Options extends Experiment, ExecutionOptions, ProcessOptions {}
+
+/** An option's name in code. */
+export type OptionName = keyof Options;

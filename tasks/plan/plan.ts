@@ -5,13 +5,14 @@
  */
 
 import { join } from "node:path";
+import { ALGORITHMS, BASELINE } from "../../optimizers/registry.ts";
 import { resolveDevice } from "../../runtime/devices/open.ts";
 import { launchProgram } from "../../runtime/launcher/launch.ts";
 import { parseLink } from "../../runtime/transport/access_link.ts";
 import { gatherFiles, keepFiles } from "../run/inputs.ts";
 import { findData, processesOf, RunFailedError } from "../launch/launch.ts";
 import { OptionError } from "../options/kinds.ts";
-import type { Options } from "../options/table.ts";
+import { OPTIONS, type Options } from "../options/table.ts";
 import { asOptionError } from "../options/as_option_error.ts";
 import { resolveOptions } from "../options/resolve.ts";
 import type { ViewKind } from "../launch/view.ts";
@@ -88,9 +89,10 @@ export async function plan(given: PlanOptions = {}): Promise<RunPlan> {
   options.device = await resolveDevice(options.device);
   if (options.data !== null) options.data = await findData(options, view);
   const { link, ranks } = options;
-  const algorithm = hasRounds(options.algorithm) ? options.algorithm : "celgc";
+  const hasRounds = ALGORITHMS[options.algorithm].rounds === "interval";
+  const algorithm = hasRounds ? options.algorithm : OPTIONS.algorithm.default;
   const all = [...new Set(intervals ?? [...INTERVALS, options.interval])].sort((a, b) => a - b);
-  const asked = { options, algorithms: [algorithm, "naive-parallel"], intervals: all } as const;
+  const asked = { options, algorithms: [algorithm, BASELINE], intervals: all };
   const measured = await measureRanks(asked, shaped, signal);
   const { steps, epochs } = measured.run;
   const shape = link === null || shaped ? null : parseLink(link);
@@ -108,7 +110,7 @@ export async function plan(given: PlanOptions = {}): Promise<RunPlan> {
     };
   };
   const runs = [
-    predictOne("naive-parallel", null),
+    predictOne(BASELINE, null),
     ...all.map((interval) => predictOne(algorithm, interval)),
   ];
   const [baseline] = runs;
@@ -121,14 +123,11 @@ export async function plan(given: PlanOptions = {}): Promise<RunPlan> {
   };
 }
 
-function hasRounds(algorithm: Options["algorithm"]): boolean {
-  return algorithm !== "naive-parallel" && algorithm !== "single";
-}
-
 function checkPlan(given: Partial<Options>, shaped: boolean): void {
   if (given.resume) throw new OptionError("--resume has no meaning for a plan");
-  if (given.algorithm === "single") {
-    throw new OptionError("--algorithm single exchanges nothing: there is nothing to plan");
+  const { algorithm = OPTIONS.algorithm.default } = given;
+  if (ALGORITHMS[algorithm].rounds === "none") {
+    throw new OptionError(`--algorithm ${algorithm} exchanges nothing: there is nothing to plan`);
   }
   if (given.syncEvery) {
     throw new OptionError(

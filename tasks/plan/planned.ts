@@ -5,6 +5,7 @@
  */
 
 import type { Algorithm } from "../../optimizers/mod.ts";
+import { ALGORITHMS } from "../../optimizers/registry.ts";
 import type { Options } from "../options/table.ts";
 import { algorithmOf } from "../options/resolve.ts";
 
@@ -22,6 +23,6 @@ export function plannedAlgorithm(
   name: Options["algorithm"],
   interval: number = options.interval,
 ): Algorithm {
-  const overlap = options.overlap && name !== "naive-parallel";
+  const overlap = options.overlap && ALGORITHMS[name].takes.includes("overlap");
   return algorithmOf({ ...options, algorithm: name, interval, overlap });
 }

@@ -9,7 +9,7 @@
  */
 
 import { type Algorithm, type Communication, SILENT } from "../../optimizers/algorithm.ts";
-import type { TimedRounds } from "../../optimizers/timed_rounds.ts";
+import type { TimedRounds } from "../../optimizers/algorithm.ts";
 import type { Communicator } from "../../runtime/communicator.ts";
 
 /** What a rank learns when it comes to a round. */

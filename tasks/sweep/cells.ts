@@ -6,13 +6,14 @@
  */
 
 import { createHash } from "node:crypto";
+import { BASELINE } from "../../optimizers/registry.ts";
 import { OptionError } from "../options/kinds.ts";
-import { OPTIONS, type Options } from "../options/table.ts";
-import { type PresetName, PRESETS } from "../options/presets.ts";
+import { checkOptions, type OptionName, OPTIONS, type Options } from "../options/table.ts";
+import { defaultsOf } from "../options/defaults.ts";
 import { resolveOptions } from "../options/resolve.ts";
 import { VERSION } from "../run/version.ts";
 import { type Axis, splitAxes, type Swept } from "./axes.ts";
-import { ignoredBy, ignoredByTask } from "../options/applies.ts";
+import { ignoredBy, ignoredByModel, ignoredByTask } from "../options/applies.ts";
 
 /** Counts the changes of what a cell's folder holds; a cell of another format is run again. */
 export const CELL_FORMAT = 1;
@@ -48,10 +49,11 @@ const APART = ["out", "quiet", "json", "download", "timeout"] as const;
  * @throws OptionError if an option, or a combination of them, is not possible
  */
 export function planCells(given: Swept, baseline = false): CellPlan {
-  const { axes, fixed } = splitAxes(given as Record<string, unknown>);
+  const { axes, fixed: one } = splitAxes(given as Record<string, unknown>);
+  const fixed = checkOptions(one);
   const varies = baseline || axes.some(({ name }) => name === "algorithm");
   const points = product(axes);
-  const naive = baseline ? points.map((at) => ({ ...at, algorithm: "naive-parallel" })) : [];
+  const naive = baseline ? points.map((at) => ({ ...at, algorithm: BASELINE })) : [];
   const cells = new Map<string, Cell>();
   for (const at of [...naive, ...points]) {
     const cell = makeCell(axes, fixed, at, varies);
@@ -82,12 +84,18 @@ function makeCell(
   varies: boolean,
 ): Cell {
   const given = { ...fixed, ...at };
-  const algorithm = algorithmOf(given);
-  const ignored: readonly string[] = ignoredBy(algorithm);
-  const task: readonly string[] = ignoredByTask(taskOf(given)), tasks = "task" in at;
+  const { algorithm, task, model } = { ...defaultsOf(given), ...given as Partial<Options> };
+  const ignored = ignoredBy(algorithm);
+  // What decides whether an option has an effect, the options that have none, and whether cells differ in it.
+  const deciders = [
+    { names: ignored, differ: varies },
+    { names: ignoredByTask(task), differ: "task" in at },
+    { names: ignoredByModel(model), differ: "model" in at },
+  ];
   const applies = ([name]: [string, unknown]) =>
-    (!ignored.includes(name) || (!varies && !(name in at))) &&
-    (!task.includes(name) || (!tasks && !(name in at)));
+    deciders.every(({ names, differ }) =>
+      !names.includes(name as OptionName) || !(differ || name in at)
+    );
   const heeded = Object.fromEntries(Object.entries(at).filter(applies));
   const label = labelOf(axes, heeded, algorithm);
   const options = resolve(label, Object.fromEntries(Object.entries(given).filter(applies)));
@@ -100,19 +108,6 @@ function makeCell(
     options: { ...options, out: null },
     hash: hashOf(options, ignored),
   };
-}
-
-function algorithmOf(given: Readonly<Record<string, unknown>>): string {
-  return (given as Partial<Options>).algorithm ?? presetOf(given).algorithm ??
-    OPTIONS.algorithm.default;
-}
-
-function taskOf(given: Readonly<Record<string, unknown>>): Options["task"] {
-  return (given as Partial<Options>).task ?? presetOf(given).task ?? OPTIONS.task.default;
-}
-
-function presetOf({ preset }: Readonly<Record<string, unknown>>): Partial<Options> {
-  return preset ? PRESETS[preset as PresetName]?.options ?? {} : {};
 }
 
 function resolve(label: string, given: Readonly<Record<string, unknown>>): Options {

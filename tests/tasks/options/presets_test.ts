@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
-import type { Options } from "../../../tasks/options/table.ts";
-import { PRESET_NAMES, PRESETS } from "../../../tasks/options/presets.ts";
+import { type Options, PRESET_NAMES } from "../../../tasks/options/values.ts";
+import { PRESETS } from "../../../tasks/options/presets.ts";
 import { resolveOptions } from "../../../tasks/options/resolve.ts";
 
 /** AWD-LSTM as published, and the step of the language experiments. */

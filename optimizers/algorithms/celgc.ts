@@ -10,8 +10,9 @@
  * @module
  */
 
-import { type Algorithm, checkInterval, type Communication } from "./algorithm.ts";
-import { PLAIN_STEP, type StepOptions } from "./clipped_step.ts";
+import { type Algorithm, checkInterval, type Communication } from "../algorithm.ts";
+import { CLIP_NORMS } from "../clip_by.ts";
+import { PLAIN_STEP, type StepOptions } from "../clipped_step.ts";
 
 /** How CELGC runs. */
 export interface CelgcOptions {
@@ -50,10 +51,11 @@ export function celgc(options: CelgcOptions): Algorithm {
   return {
     name: "celgc",
     update,
+    interval,
     exchange(t: number): Communication {
       const first = (t - 1) % interval === 0, last = t % interval === 0;
       return {
-        gradients: first && update.clipBy !== "local" ? "norm" : "none",
+        gradients: first && CLIP_NORMS[update.clipBy].usesAverage ? "norm" : "none",
         weights: (average === "after" ? last : first) ? average : "none",
       };
     },
@@ -66,5 +68,5 @@ export function celgc(options: CelgcOptions): Algorithm {
  * the gradient itself and its own norm takes part in the clipping.
  */
 function lemma1({ clips, clipBy, momentum, weightDecay }: StepOptions): boolean {
-  return clips && clipBy !== "global-average" && momentum === 0 && weightDecay === 0;
+  return clips && CLIP_NORMS[clipBy].coversLocal && momentum === 0 && weightDecay === 0;
 }

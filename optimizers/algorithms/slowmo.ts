@@ -15,8 +15,11 @@
  * @module
  */
 
-import type { Algorithm } from "./algorithm.ts";
+import type { Algorithm } from "../algorithm.ts";
 import { celgc, type CelgcOptions } from "./celgc.ts";
+
+/** α and β where nothing else is said. */
+export const SLOWMO_DEFAULTS = { outerLearningRate: 1, outerMomentum: 0.7 } as const;
 
 /** How SlowMo runs. */
 export interface SlowMoOptions extends Pick<CelgcOptions, "interval" | "step"> {
@@ -28,7 +31,9 @@ export interface SlowMoOptions extends Pick<CelgcOptions, "interval" | "step"> {
 
 /** Describes SlowMo. */
 export function slowMo(options: SlowMoOptions): Algorithm {
-  const { interval, step, outerLearningRate: alpha = 1, outerMomentum: beta = 0.7 } = options;
+  const { interval, step } = options;
+  const { outerLearningRate: alpha = SLOWMO_DEFAULTS.outerLearningRate } = options;
+  const { outerMomentum: beta = SLOWMO_DEFAULTS.outerMomentum } = options;
   return {
     ...celgc({ interval, ...(step ? { step } : {}) }),
     name: "slowmo",

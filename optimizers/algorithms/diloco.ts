@@ -14,8 +14,11 @@
  * @module
  */
 
-import type { Algorithm } from "./algorithm.ts";
+import type { Algorithm } from "../algorithm.ts";
 import { celgc, type CelgcOptions } from "./celgc.ts";
+
+/** η_out and μ where nothing else is said. */
+export const DILOCO_DEFAULTS = { outerLearningRate: 0.7, outerMomentum: 0.9 } as const;
 
 /** How DiLoCo runs. */
 export interface DilocoOptions extends Pick<CelgcOptions, "interval" | "step"> {
@@ -27,7 +30,9 @@ export interface DilocoOptions extends Pick<CelgcOptions, "interval" | "step"> {
 
 /** Describes DiLoCo. */
 export function diloco(options: DilocoOptions): Algorithm {
-  const { interval, step, outerLearningRate: rate = 0.7, outerMomentum: mu = 0.9 } = options;
+  const { interval, step } = options;
+  const { outerLearningRate: rate = DILOCO_DEFAULTS.outerLearningRate } = options;
+  const { outerMomentum: mu = DILOCO_DEFAULTS.outerMomentum } = options;
   return {
     ...celgc({ interval, ...(step ? { step } : {}) }),
     name: "diloco",

@@ -10,8 +10,8 @@
  * @module
  */
 
-import type { Algorithm } from "./algorithm.ts";
-import { PLAIN_STEP, type StepOptions } from "./clipped_step.ts";
+import type { Algorithm } from "../algorithm.ts";
+import { PLAIN_STEP, type StepOptions } from "../clipped_step.ts";
 
 /** How the baseline runs. */
 export interface NaiveParallelOptions {
@@ -25,6 +25,7 @@ export function naiveParallel(options: NaiveParallelOptions = {}): Algorithm {
     name: "naive-parallel",
     // The gradient that reaches the update is the average already: its own norm is the average's.
     update: { ...PLAIN_STEP, ...options.step, clips: true, clipBy: "local" },
+    interval: 1,
     exchange: () => ({ gradients: "replace", weights: "after" }),
     // All ranks start at one point and take the same steps.
     driftBound: () => 0,

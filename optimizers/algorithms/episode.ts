@@ -16,9 +16,9 @@
  * @module
  */
 
-import type { Algorithm } from "./algorithm.ts";
+import type { Algorithm } from "../algorithm.ts";
 import { celgc } from "./celgc.ts";
-import type { StepOptions } from "./clipped_step.ts";
+import type { StepOptions } from "../clipped_step.ts";
 
 /** How EPISODE runs. */
 export interface EpisodeOptions {
@@ -30,12 +30,13 @@ export interface EpisodeOptions {
 
 /** Describes EPISODE. */
 export function episode({ interval, step }: EpisodeOptions): Algorithm {
-  const { update, exchange } = celgc({ interval, step: { ...step, clipBy: "local" } });
+  const clipping = celgc({ interval, step: { ...step, clipBy: "local" } });
   return {
     name: "episode",
-    update: { ...update, correct: true },
+    update: { ...clipping.update, correct: true },
+    interval,
     exchange: (t) => ({
-      ...exchange(t),
+      ...clipping.exchange(t),
       gradients: (t - 1) % interval === 0 ? "correct" : "none",
     }),
     // A step that is not clipped is as long as its own gradient says, and nothing bounds that.

@@ -9,8 +9,8 @@
  * @module
  */
 
-import { type Algorithm, SILENT } from "./algorithm.ts";
-import { PLAIN_STEP, type StepOptions } from "./clipped_step.ts";
+import { type Algorithm, SILENT } from "../algorithm.ts";
+import { PLAIN_STEP, type StepOptions } from "../clipped_step.ts";
 
 /** How the single rank steps. */
 export interface SingleOptions {
@@ -23,6 +23,7 @@ export function single(options: SingleOptions = {}): Algorithm {
   return {
     name: "single",
     update: { ...PLAIN_STEP, ...options.step, clips: true, clipBy: "local" },
+    interval: null,
     exchange: () => SILENT,
     driftBound: () => null,
   };

@@ -8,7 +8,7 @@
  * @module
  */
 
-import type { Algorithm } from "./algorithm.ts";
+import type { Algorithm } from "../algorithm.ts";
 import { celgc, type CelgcOptions } from "./celgc.ts";
 
 /** How local SGD runs. */
@@ -16,11 +16,11 @@ export type LocalSgdOptions = CelgcOptions;
 
 /** Describes local SGD. */
 export function localSgd(options: LocalSgdOptions): Algorithm {
-  const { update, exchange } = celgc({ ...options, step: { ...options.step, clipBy: "local" } });
+  const clipping = celgc({ ...options, step: { ...options.step, clipBy: "local" } });
   return {
+    ...clipping,
     name: "local-sgd",
-    update: { ...update, clips: false },
-    exchange,
+    update: { ...clipping.update, clips: false },
     driftBound: () => null,
   };
 }

@@ -1,0 +1,238 @@
+/**
+ * Every algorithm, in one table: what `--algorithm` may be, how each is made from a run's options, which
+ * options it takes, and when its ranks meet. Whoever asks what an algorithm is asks here and compares
+ * no names; an algorithm that lacks an entry, or an entry that lacks an answer, does not compile.
+ *
+ * @module
+ */
+
+import type { Algorithm } from "./algorithm.ts";
+import { celgc } from "./algorithms/celgc.ts";
+import type { ClipBy } from "./clip_by.ts";
+import type { StepOptions } from "./clipped_step.ts";
+import { diloco, DILOCO_DEFAULTS } from "./algorithms/diloco.ts";
+import { episode } from "./algorithms/episode.ts";
+import { localSgd } from "./algorithms/local_sgd.ts";
+import { naiveParallel } from "./algorithms/naive_parallel.ts";
+import { overlapped } from "./overlap.ts";
+import { single } from "./algorithms/single.ts";
+import { slowMo, SLOWMO_DEFAULTS } from "./algorithms/slowmo.ts";
+import { timedRounds } from "./timed_rounds.ts";
+
+/** The algorithms, as in `--algorithm`; the first is the default. */
+export const ALGORITHM_NAMES = [
+  "celgc",
+  "naive-parallel",
+  "single",
+  "local-sgd",
+  "slowmo",
+  "diloco",
+  "episode",
+] as const;
+
+/** One of the algorithms. */
+export type AlgorithmName = typeof ALGORITHM_NAMES[number];
+
+/** The paper's baseline, with which the others are compared. */
+export const BASELINE: AlgorithmName = "naive-parallel";
+
+/** Options of a run, by their names in code, that not every algorithm takes. */
+export const SELECTIVE_OPTIONS = [
+  "interval",
+  "syncEvery",
+  "average",
+  "overlap",
+  "participants",
+  "clip",
+  "clipBy",
+  "decayClip",
+  "outerLr",
+  "outerMomentum",
+  "ranks",
+  "partition",
+] as const;
+
+/** An option that not every algorithm takes. */
+export type SelectiveOption = typeof SELECTIVE_OPTIONS[number];
+
+/** What an algorithm is made from; a run's own record of options is one. */
+export interface AlgorithmOptions {
+  /** I, in steps. */
+  readonly interval: number;
+  /** Seconds between two rounds that go by the clock; null: every `interval` steps. */
+  readonly syncEvery: number | null;
+  /** The side of the step on which a round averages. */
+  readonly average: "after" | "before";
+  /** Whether the average of a round is waited for only when the next is due. */
+  readonly overlap: boolean;
+  /** The norm that clips. */
+  readonly clipBy: ClipBy;
+  /** Momentum μ; 0 keeps no buffer. */
+  readonly momentum: number;
+  /** Dampening of the momentum, from 0 to 1. */
+  readonly dampening: number;
+  /** Whether the momentum is Nesterov's. */
+  readonly nesterov: boolean;
+  /** Weight decay λ. */
+  readonly weightDecay: number;
+  /** Learning rate of the step that each round takes; null: the algorithm's own. */
+  readonly outerLr: number | null;
+  /** Momentum from round to round; null: the algorithm's own. */
+  readonly outerMomentum: number | null;
+}
+
+/** What is known of an algorithm before it is made. */
+export interface AlgorithmEntry {
+  /** Makes it. Throws RangeError if the options do not fit together. */
+  create(options: AlgorithmOptions): Algorithm;
+  /** The selective options that change what it does. */
+  readonly takes: readonly SelectiveOption[];
+  /**
+   * Those that it cannot be given, because something else would come of them than they say. What is neither
+   * here nor in `takes` has no effect: cells of a sweep that differ in such options alone are one.
+   *
+   * @default {none}
+   */
+  readonly refuses?: readonly SelectiveOption[];
+  /** Its own value of an option whose default is null. */
+  readonly defaults?: Readonly<Partial<Record<SelectiveOption, number>>>;
+  /** When the ranks average their weights: never, at every step, or every I steps. */
+  readonly rounds: "none" | "every-step" | "interval";
+  /** Who runs it: one rank alone, all ranks in each round, or as many of them as are drawn. */
+  readonly ranks: "one" | "all" | "drawn";
+  /** Whether a round begins at one point for all ranks, so that none may miss the end of the last. */
+  readonly meetsAtOnePoint: boolean;
+  /** Whether it takes mini-batches aside, which a text, whose state goes on from batch to batch, has not. */
+  readonly drawsAside: boolean;
+}
+
+const CLIPPING = ["clip", "clipBy", "decayClip"] as const;
+const OUTER = ["outerLr", "outerMomentum"] as const;
+const RANKS = ["ranks", "partition"] as const;
+/** Options of rounds that are plain averages of the weights. */
+const PLAIN_ROUNDS = ["interval", "syncEvery", "average", "overlap", "participants"] as const;
+/** What rounds that begin at one point cannot do. */
+const TOGETHER_REFUSES = ["syncEvery", "participants"] as const;
+
+/** The algorithms by name. */
+export const ALGORITHMS: Readonly<Record<AlgorithmName, AlgorithmEntry>> = {
+  "celgc": {
+    create: (options) => {
+      const { interval, average } = options;
+      return celgc({ interval, average, step: stepOf(options) });
+    },
+    takes: [...PLAIN_ROUNDS, ...CLIPPING, ...RANKS],
+    rounds: "interval",
+    ranks: "drawn",
+    meetsAtOnePoint: false,
+    drawsAside: false,
+  },
+  "naive-parallel": {
+    create: (options) => naiveParallel({ step: stepOf(options) }),
+    takes: ["clip", "decayClip", ...RANKS],
+    rounds: "every-step",
+    ranks: "all",
+    meetsAtOnePoint: false,
+    drawsAside: false,
+  },
+  "single": {
+    create: (options) => single({ step: stepOf(options) }),
+    takes: ["clip", "decayClip"],
+    rounds: "none",
+    ranks: "one",
+    meetsAtOnePoint: false,
+    drawsAside: false,
+  },
+  "local-sgd": {
+    create: (options) => {
+      const { interval, average } = options;
+      return localSgd({ interval, average, step: stepOf(options) });
+    },
+    takes: [...PLAIN_ROUNDS, ...RANKS],
+    rounds: "interval",
+    ranks: "drawn",
+    meetsAtOnePoint: false,
+    drawsAside: false,
+  },
+  "slowmo": {
+    create: (options) => {
+      const { interval } = options;
+      return slowMo({ interval, step: stepOf(options), ...outerOf(options) });
+    },
+    takes: ["interval", ...CLIPPING, ...OUTER, ...RANKS],
+    refuses: TOGETHER_REFUSES,
+    defaults: outerDefaults(SLOWMO_DEFAULTS),
+    rounds: "interval",
+    ranks: "all",
+    meetsAtOnePoint: true,
+    drawsAside: false,
+  },
+  "diloco": {
+    create: (options) => {
+      const { interval } = options;
+      return diloco({ interval, step: stepOf(options), ...outerOf(options) });
+    },
+    takes: ["interval", ...CLIPPING, ...OUTER, ...RANKS],
+    refuses: TOGETHER_REFUSES,
+    defaults: outerDefaults(DILOCO_DEFAULTS),
+    rounds: "interval",
+    ranks: "all",
+    meetsAtOnePoint: true,
+    drawsAside: false,
+  },
+  "episode": {
+    create: (options) => episode({ interval: options.interval, step: stepOf(options) }),
+    takes: ["interval", "clip", "decayClip", ...RANKS],
+    refuses: TOGETHER_REFUSES,
+    rounds: "interval",
+    ranks: "all",
+    meetsAtOnePoint: true,
+    drawsAside: true,
+  },
+};
+
+/** The algorithms that an option changes, in the order of their names. */
+export function takersOf(option: SelectiveOption): AlgorithmName[] {
+  return ALGORITHM_NAMES.filter((name) => ALGORITHMS[name].takes.includes(option));
+}
+
+/** Whether a name is an algorithm's. */
+export function isAlgorithm(name: unknown): name is AlgorithmName {
+  return ALGORITHM_NAMES.some((known) => known === name);
+}
+
+/**
+ * Makes an algorithm; with `syncEvery` its rounds go by the clock, with `overlap` their averages travel
+ * while steps go on.
+ *
+ * @throws RangeError if the options do not fit together
+ */
+export function createAlgorithm(name: AlgorithmName, options: AlgorithmOptions): Algorithm {
+  const algorithm = ALGORITHMS[name].create(options), { syncEvery, overlap } = options;
+  if (syncEvery !== null) return timedRounds(algorithm, syncEvery);
+  return overlap ? overlapped(algorithm) : algorithm;
+}
+
+/** What the options say of a single step. */
+export function stepOf(
+  { clipBy, momentum, dampening, nesterov, weightDecay }: Pick<
+    AlgorithmOptions,
+    "clipBy" | "momentum" | "dampening" | "nesterov" | "weightDecay"
+  >,
+): StepOptions {
+  return { clips: true, clipBy, momentum, dampening, nesterov, weightDecay };
+}
+
+/** The outer step's options, as far as they were given. */
+function outerOf({ outerLr, outerMomentum }: AlgorithmOptions) {
+  return {
+    ...(outerLr === null ? {} : { outerLearningRate: outerLr }),
+    ...(outerMomentum === null ? {} : { outerMomentum }),
+  };
+}
+
+function outerDefaults(
+  { outerLearningRate: outerLr, outerMomentum }: typeof SLOWMO_DEFAULTS | typeof DILOCO_DEFAULTS,
+): Partial<Record<SelectiveOption, number>> {
+  return { outerLr, outerMomentum };
+}

@@ -1,0 +1,253 @@
+/**
+ * What ties options to each other, as data: each rule names the options it concerns and says what is wrong
+ * with their values. A rule is asked only where all its options are there, so that commands that have some
+ * of them keep the rules of these.
+ *
+ * @module
+ */
+
+import {
+  type AlgorithmOptions,
+  ALGORITHMS,
+  createAlgorithm,
+  stepOf,
+} from "../../optimizers/registry.ts";
+import { checkStep } from "../../optimizers/clipped_step.ts";
+import { checkPartition, parsePartition } from "../data/sampling/partition.ts";
+import { ignoredBy, ignoredByModel, ignoredByTask } from "./applies.ts";
+import { TASKS } from "./defaults.ts";
+import { OptionError } from "./kinds.ts";
+import { isModelFile } from "./network_names.ts";
+import { defaultOptions, OPTIONS } from "./table.ts";
+import { tlsOf } from "./tls.ts";
+import type { OptionName, Options } from "./values.ts";
+
+/** Options as they were given, without defaults. */
+export type Explicit = Readonly<Partial<Options>>;
+
+/** One rule. */
+export interface Rule {
+  /** The options without which it has nothing to say. */
+  readonly concerns: readonly OptionName[];
+  /**
+   * Looks at options.
+   *
+   * @param options as resolved; at least those that it concerns
+   * @returns what is wrong with them, in one sentence that names the flags and the way out; null if nothing is
+   */
+  refuse(options: Options, explicit: Explicit): string | null;
+}
+
+/** A rule that sees the options it concerns and no others. */
+function rule<Name extends OptionName>(
+  concerns: readonly Name[],
+  refuse: (options: Pick<Options, Name>, explicit: Explicit) => string | null,
+): Rule {
+  return { concerns, refuse };
+}
+
+/** What a check has against something; null if nothing. */
+function refusalOf(check: () => unknown): string | null {
+  try {
+    check();
+    return null;
+  } catch (error) {
+    if (error instanceof RangeError || error instanceof OptionError) return error.message;
+    throw error;
+  }
+}
+
+/** The first of some options that was given another value than its default, and would change nothing. */
+function withoutEffect(
+  names: readonly OptionName[],
+  explicit: Explicit,
+  beside: string,
+): string | null {
+  const defaults = defaultOptions();
+  const idle = names.find((name) =>
+    explicit[name] !== undefined && explicit[name] !== defaults[name]
+  );
+  return idle === undefined
+    ? null
+    : `${OPTIONS[idle].flag} ${explicit[idle]} has no effect with ${beside}: leave it out`;
+}
+
+/** What an algorithm is made from. */
+const ALGORITHM_OPTIONS = [
+  "algorithm",
+  "interval",
+  "syncEvery",
+  "average",
+  "overlap",
+  "clipBy",
+  "momentum",
+  "dampening",
+  "nesterov",
+  "weightDecay",
+  "outerLr",
+  "outerMomentum",
+] as const satisfies readonly (keyof AlgorithmOptions | "algorithm")[];
+
+/**
+ * Options that go with the algorithm that is compared, and may stand beside the one that it is compared with,
+ * where they have no effect.
+ */
+const COMPARED: readonly OptionName[] = [
+  "interval",
+  "syncEvery",
+  "overlap",
+  "participants",
+  "clip",
+  "clipBy",
+  "decayClip",
+  "ranks",
+  "partition",
+];
+
+/** The rules, in the order in which they are asked: the first that refuses is the one that is heard. */
+export const RULES: readonly Rule[] = [
+  rule(
+    ["algorithm", "average"],
+    ({ algorithm, average }) =>
+      ALGORITHMS[algorithm].meetsAtOnePoint && average !== "after"
+        ? `--algorithm ${algorithm} averages after the step, not before it`
+        : null,
+  ),
+  rule(["algorithm"], ({ algorithm }, explicit) =>
+    withoutEffect(
+      ignoredBy(algorithm).filter((name) => !COMPARED.includes(name)),
+      explicit,
+      `--algorithm ${algorithm}`,
+    )),
+  rule(
+    ["task"],
+    ({ task }, explicit) => withoutEffect(ignoredByTask(task), explicit, `--task ${task}`),
+  ),
+  rule(
+    ["model"],
+    ({ model }, explicit) => withoutEffect(ignoredByModel(model), explicit, `--model ${model}`),
+  ),
+  rule(
+    ["algorithm", "ranks"],
+    ({ algorithm }, { ranks = 1 }) =>
+      ALGORITHMS[algorithm].ranks === "one" && ranks !== 1
+        ? `--algorithm ${algorithm} runs on one rank, not on --ranks ${ranks}`
+        : null,
+  ),
+  rule(
+    ["ranks", "participants"],
+    ({ ranks, participants }) =>
+      participants !== null && participants > ranks
+        ? `--participants must be at most --ranks, ${ranks}, not ${participants}`
+        : null,
+  ),
+  rule(["algorithm", "ranks", "participants"], ({ algorithm, ranks, participants }) => {
+    const { ranks: runBy, rounds } = ALGORITHMS[algorithm];
+    if (runBy === "drawn" || participants === null || participants >= ranks) return null;
+    return `--algorithm ${algorithm} needs all ${ranks} ranks in every ` +
+      `${rounds === "interval" ? "round" : "step"}, not --participants ${participants}`;
+  }),
+  rule(
+    ["syncEvery", "interval"],
+    ({ syncEvery }, { interval = 1 }) =>
+      syncEvery !== null && interval !== 1
+        ? "--sync-every and --interval both say when a round is: give one of them"
+        : null,
+  ),
+  ...(["checkpointEvery", "resume", "maxRestarts"] as const).map((name) =>
+    rule(
+      ["syncEvery", name],
+      (options) =>
+        options.syncEvery !== null && options[name]
+          ? `${
+            OPTIONS[name].flag
+          } does not go with --sync-every: ranks are not at the same step, and ` +
+            "what they do cannot be done again; --interval can"
+          : null,
+    )
+  ),
+  rule(
+    ["syncEvery", "overlap"],
+    ({ syncEvery, overlap }) =>
+      syncEvery !== null && overlap ? "--overlap does not go with --sync-every" : null,
+  ),
+  rule(
+    ["overlap", "ranks", "participants"],
+    ({ overlap, ranks, participants }) =>
+      overlap && participants !== null && participants < ranks
+        ? `--overlap needs all ${ranks} ranks in every round, not --participants ${participants}`
+        : null,
+  ),
+  rule(ALGORITHM_OPTIONS, (options) => {
+    // What is wrong with a step is said below, of the step.
+    if (options.syncEvery === null && !options.overlap) return null;
+    return refusalOf(() => createAlgorithm(options.algorithm, options));
+  }),
+  rule(["task", "data", "download"], ({ task, data, download }) => {
+    const { files } = TASKS[task];
+    if (files !== null || (data === null && !download)) return null;
+    return `${data === null ? "--download" : "--data"} is for a data set on disk, but --task ` +
+      `${task} draws its own; name another, such as --task cifar10`;
+  }),
+  rule(["task", "data"], ({ task, data }) => {
+    const { files } = TASKS[task];
+    return files !== null && data === null
+      ? `--task ${task} needs --data DIR, ${files}, or --download`
+      : null;
+  }),
+  rule(["task", "model"], ({ task, model }) => {
+    const { kind } = TASKS[task], reads = model === "awd-lstm" ? "text" : "images";
+    if (isModelFile(model) || reads === kind) return null;
+    return `--model ${model} learns from ${reads}, --task ${task} is ${kind}: take ` +
+      `${kind === "text" ? "--model awd-lstm" : "a --model resnet"}, or another --task`;
+  }),
+  ...(["loss", "dims"] as const).map((name) =>
+    rule(
+      ["model", name],
+      (options) =>
+        options[name] === null || isModelFile(options.model)
+          ? null
+          : `--${name} is for a network from a file, not for --model ${options.model}`,
+    )
+  ),
+  rule(
+    ["task", "algorithm"],
+    ({ task, algorithm }) =>
+      TASKS[task].kind === "text" && ALGORITHMS[algorithm].drawsAside
+        ? `--algorithm ${algorithm} draws mini-batches aside, and a text's state goes on from window to ` +
+          "window: take another --algorithm, or a task of images"
+        : null,
+  ),
+  rule(
+    ["task", "averagingTrigger"],
+    ({ task, averagingTrigger }) =>
+      TASKS[task].kind === "images" && averagingTrigger !== null
+        ? "--averaging-trigger is for texts: images have no validation set"
+        : null,
+  ),
+  rule(["tlsCert", "tlsKey", "tlsCa"], (files) => refusalOf(() => tlsOf(files))),
+  rule(
+    ["clipBy", "momentum", "dampening", "nesterov", "weightDecay"],
+    (options) => refusalOf(() => checkStep(stepOf(options))),
+  ),
+  rule(
+    ["task", "ranks", "partition"],
+    ({ task, ranks, partition }) =>
+      refusalOf(() => checkPartition(parsePartition(partition), { data: TASKS[task].kind, ranks })),
+  ),
+];
+
+/**
+ * Asks every rule whose options are there.
+ *
+ * @param options as resolved, or some of them
+ * @param explicit those of them that were given
+ * @throws OptionError with what the first rule says that refuses them
+ */
+export function checkRules(options: Explicit, explicit: Explicit): void {
+  for (const { concerns, refuse } of RULES) {
+    if (!concerns.every((name) => options[name] !== undefined)) continue;
+    const refusal = refuse(options as Options, explicit);
+    if (refusal !== null) throw new OptionError(refusal);
+  }
+}
