@@ -9,11 +9,8 @@
 
 import type { Graph, Value } from "../models/graph.ts";
 
-/** The norms, as in `--clip-by`; the first is the default. */
-export const CLIP_BY = ["local", "global-average", "max"] as const;
-
 /** One of the norms: of this rank's gradient, of the ranks' averaged gradient, or the larger. */
-export type ClipBy = typeof CLIP_BY[number];
+export type ClipBy = "local" | "global-average" | "max";
 
 /** What is known of a norm. */
 export interface ClipNorm {
@@ -47,3 +44,6 @@ export const CLIP_NORMS: Readonly<Record<ClipBy, ClipNorm>> = {
     },
   },
 };
+
+/** The norms, as in `--clip-by`; the first is the default. */
+export const CLIP_BY: readonly ClipBy[] = Object.keys(CLIP_NORMS) as ClipBy[];

@@ -38,6 +38,7 @@ export {
   type AlgorithmOptions,
   ALGORITHMS,
   createAlgorithm,
+  SELECTIVE_OPTIONS,
   type SelectiveOption,
 } from "./registry.ts";
 export { type StageDecay, stageWise, type StepSize } from "./schedule.ts";

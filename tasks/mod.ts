@@ -23,12 +23,14 @@ export {
   type Experiment,
   type InputFileOptions,
   type LanguageModelOptions,
+  MODEL_NAMES,
   type ModelName,
   type NetworkFile,
   type Options,
   PRESET_NAMES,
   type PresetName,
   type ProcessOptions,
+  TASK_NAMES,
   type TaskName,
 } from "./options/values.ts";
 export { defaultOptions } from "./options/table.ts";

@@ -5,9 +5,9 @@ import * as library from "../mod.ts";
 const EXPORTS = `
 ALGORITHMS ALGORITHM_NAMES ALLREDUCE_ALGORITHMS ANY_SOURCE ANY_TAG AVERAGING_TRIGGER AbortError CIFAR10_FOLDER CIFAR10_MEAN
 CIFAR10_RECORD_BYTES CIFAR10_SOURCE CIFAR10_STD CheckpointError ClosedError Communicator DEVICE_CHOICES DataError END_OF_LINE
-Graph HandshakeError IMAGE_BYTES IMAGE_SIDE LOSSES LayerBuilder MismatchError NORM_EPSILON OPSET
+Graph HandshakeError IMAGE_BYTES IMAGE_SIDE LOSSES LayerBuilder MODEL_NAMES MismatchError NORM_EPSILON OPSET
 OP_NAMES OnnxFileError OperatorError OptionError PENN_TREEBANK_SOURCE PLAIN_STEP PRESETS PRESET_NAMES PROC_NULL
-PeerLostError RESNET_DEPTHS Random RendezvousError ReportError Request RunFailedError TAG_UB
+PeerLostError RESNET_DEPTHS Random RendezvousError ReportError Request RunFailedError SELECTIVE_OPTIONS TAG_UB TASK_NAMES
 TrainingError TruncationError Vocabulary WIKITEXT2_SOURCE WordSource algorithmOf appendAverage
 appendClippedStep augmentBatch awdLstm averageName averageWeight batchLabels batchify celgc
 channelStatistics checkModel checkPartition checkStep classifierOutputs copyWindow createAlgorithm createImageSampler
