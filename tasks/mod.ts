@@ -6,17 +6,18 @@
 
 export { CheckpointError } from "./run/checkpoint.ts";
 export { launch, type LaunchOptions, type Run, RunFailedError } from "./launch/launch.ts";
-export {
-  type EvalRecord,
-  type MetricRecord,
-  type Position,
-  readMetrics,
-  type RoundRecord,
-  type Scores,
-  type StepRecord,
-  type Summary,
-  type SummaryRecord,
-} from "./run/metrics.ts";
+export { LogError } from "./logs/log_error.ts";
+export { readMetrics } from "./logs/log_tail.ts";
+export type {
+  EvalRecord,
+  MetricRecord,
+  Position,
+  RoundRecord,
+  Scores,
+  StepRecord,
+  Summary,
+  SummaryRecord,
+} from "./logs/records.ts";
 export { OptionError, type OptionFault } from "./options/kinds.ts";
 export {
   type ExecutionOptions,
@@ -58,6 +59,6 @@ export { sweep, type SweepOptions, type SweepRun } from "./sweep/sweep.ts";
 // Reports.
 export type { FigureImage } from "./report/images.ts";
 export { report, type ReportOptions, type ReportOutcome } from "./report/report.ts";
-export { ReportError } from "./logs/log_error.ts";
+export { ReportError } from "./report/report_error.ts";
 export type { ReportedRun, ReportedScore } from "./report/summary.ts";
 export { type ReportServer, type WatchOptions, watchReport } from "./report/watch.ts";

@@ -1,5 +1,5 @@
 import { integer, OptionError, text, toggle } from "../options/kinds.ts";
-import { ReportError } from "../logs/log_error.ts";
+import { LogError } from "../logs/log_error.ts";
 import { report, titleOf } from "../report/report.ts";
 import { watchReport } from "../report/watch.ts";
 import type { CommandSpec } from "./command_line.ts";
@@ -70,7 +70,7 @@ export const reportCommand: CommandSpec = {
         ? await serve(directories, title ?? titleOf(directories), port)
         : await write(directories, { out, title, images });
     } catch (error) {
-      if (!(error instanceof ReportError)) throw error;
+      if (!(error instanceof LogError)) throw error;
       console.error(`celgc: ${error.message}`);
       return 1;
     }

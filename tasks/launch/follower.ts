@@ -5,7 +5,8 @@
  */
 
 import { join } from "node:path";
-import { type MetricRecord, MetricsTail, type SummaryRecord } from "../run/metrics.ts";
+import { LogTail } from "../logs/log_tail.ts";
+import type { MetricRecord, SummaryRecord } from "../logs/records.ts";
 import { FILES, readConfig } from "../run/folder.ts";
 import { openView, type RunView, type ViewKind } from "./view.ts";
 import { kindOf } from "../options/defaults.ts";
@@ -18,7 +19,7 @@ export class Follower implements AsyncDisposable {
   readonly #directory: string;
   readonly #kind: ViewKind;
   readonly #onRecord?: (record: MetricRecord) => void;
-  readonly #tail: MetricsTail;
+  readonly #tail: LogTail;
   readonly #following: Promise<void>;
   #view: RunView | null = null;
   #ending = false;
@@ -31,8 +32,8 @@ export class Follower implements AsyncDisposable {
     this.#directory = directory;
     this.#kind = kind;
     this.#onRecord = onRecord;
-    this.#tail = new MetricsTail(join(directory, FILES.metrics));
-    this.#tail.read();
+    this.#tail = new LogTail(join(directory, FILES.metrics));
+    this.#tail.records();
     this.#following = this.#follow();
     // An error is thrown where the end is awaited.
     this.#following.catch(() => {});
@@ -61,7 +62,7 @@ export class Follower implements AsyncDisposable {
   async #follow(): Promise<void> {
     for (;;) {
       const last = this.#ending;
-      for (const record of this.#tail.read()) await this.#take(record);
+      for (const record of this.#tail.records()) await this.#take(record);
       if (last) return;
       await new Promise<void>((wake) => {
         const timer = setTimeout(wake, POLL_MS);

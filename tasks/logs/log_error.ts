@@ -1,8 +1,8 @@
 /**
- * A report that could not be made: the message says which folder or file, what was needed and the
- * way out.
+ * A run's folder or log that cannot be read: the message says which folder, file or line, what was needed
+ * and the way out.
  */
-export class ReportError extends Error {
+export class LogError extends Error {
   /** The name of the class. */
-  override readonly name = "ReportError";
+  override readonly name: string = "LogError";
 }

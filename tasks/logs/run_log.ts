@@ -1,16 +1,9 @@
-import {
-  type DamagedLine,
-  EVAL_FIELDS,
-  type LogLine,
-  LogTable,
-  parseLogLine,
-  readConfig,
-  ROUND_FIELDS,
-  STEP_FIELDS,
-} from "./_log_lines.ts";
-import { ReportError } from "./log_error.ts";
-
-const CHUNK_BYTES = 1 << 20;
+import type { DamagedLine, LogLine, ParsedLine } from "./_log_lines.ts";
+import { LogTable } from "./_log_table.ts";
+import { readConfigFile, type RunConfigFile } from "./config.ts";
+import { LogError } from "./log_error.ts";
+import { LogTail } from "./log_tail.ts";
+import { NUMBERS, type Summary, type SummaryRecord } from "./records.ts";
 
 /**
  * Damaged lines named one by one; more are only counted, so that a wrong file cannot fill the page.
@@ -26,11 +19,14 @@ const NAMED_DAMAGE = 20;
 export class RunLog {
   /** The folder, as given. */
   readonly directory: string;
-  /** The options of the run, or null where `config.json` is missing. */
-  config: Record<string, unknown> | null = null;
-  readonly steps: LogTable<typeof STEP_FIELDS[number]> = new LogTable(STEP_FIELDS);
-  readonly rounds: LogTable<typeof ROUND_FIELDS[number]> = new LogTable(ROUND_FIELDS);
-  readonly evals: LogTable<typeof EVAL_FIELDS[number]> = new LogTable(EVAL_FIELDS);
+  /** The content of `config.json`, or null where it is missing. */
+  config: RunConfigFile | null = null;
+  /** The `step` lines. */
+  readonly steps: LogTable<typeof NUMBERS.step[number]> = new LogTable(NUMBERS.step);
+  /** The `round` lines. `participants` is how many ranks averaged. */
+  readonly rounds: LogTable<typeof NUMBERS.round[number]> = new LogTable(NUMBERS.round);
+  /** The `eval` lines; `accuracy` is a fraction of 1. */
+  readonly evals: LogTable<typeof NUMBERS.eval[number]> = new LogTable(NUMBERS.eval);
   /**
    * The `split` of each row of {@linkcode RunLog.evals} ("test", "valid", …; "" where not said).
    */
@@ -41,16 +37,11 @@ export class RunLog {
   readonly damaged: DamagedLine[] = [];
   /** How many lines were damaged in all. */
   damagedCount = 0;
-  /** True if the last line is incomplete: the run is writing it, or died doing so. */
-  torn = false;
-
-  #offset = 0;
-  #line = 0;
-  #identity = "";
-  #unended = false;
+  readonly #tail: LogTail;
 
   private constructor(directory: string) {
     this.directory = directory;
+    this.#tail = new LogTail(this.file);
   }
 
   /** Path of the log file. */
@@ -58,10 +49,20 @@ export class RunLog {
     return `${this.directory}/metrics.jsonl`;
   }
 
+  /** True if the last line is incomplete: the run is writing it, or died doing so. */
+  get torn(): boolean {
+    return this.#tail.torn;
+  }
+
+  /** When the log was last written to; null where the system does not say. */
+  get modified(): Date | null {
+    return this.#tail.modified;
+  }
+
   /**
    * Reads the log in a folder.
    *
-   * @throws {ReportError} if the folder has no `metrics.jsonl`, or `config.json` is not JSON.
+   * @throws {LogError} if the folder has no `metrics.jsonl`, or `config.json` is not JSON.
    */
   static async open(directory: string): Promise<RunLog> {
     const log = new RunLog(directory);
@@ -74,35 +75,25 @@ export class RunLog {
    * its start.
    */
   async refresh(): Promise<boolean> {
-    let file: Deno.FsFile;
+    let changed: boolean;
     try {
-      file = await Deno.open(this.file);
+      changed = this.#tail.read({
+        take: (line, number) => this.#takeLine(line, number),
+        restart: () => this.#forget(),
+      });
     } catch (error) {
       if (!(error instanceof Deno.errors.NotFound)) throw error;
-      throw new ReportError(
+      throw new LogError(
         `cannot report on ${this.directory}: a run's folder holds metrics.jsonl, and this one does not; ` +
           "pass the folder given to a run's --out (or the default, runs/<time>-<name>)",
       );
     }
-    using _ = file;
-    const before = this.#offset;
-    const info = await file.stat();
-    const identity = `${info.dev}:${info.ino}`;
-    const anew = this.#identity !== identity || info.size < this.#offset;
-    if (anew) this.#forget();
-    this.#identity = identity;
-    if (this.config === null || anew) {
-      this.config = await readConfig(`${this.directory}/config.json`);
-    }
-    await file.seek(this.#offset, Deno.SeekMode.Start);
-    await this.#readLines(file);
-    return anew || this.#offset !== before;
+    this.config ??= await readConfigFile(this.directory);
+    return changed;
   }
 
   #forget(): void {
-    this.#offset = 0;
-    this.#line = 0;
-    this.#unended = false;
+    this.config = null;
     this.steps.clear();
     this.rounds.clear();
     this.evals.clear();
@@ -112,44 +103,10 @@ export class RunLog {
     this.damagedCount = 0;
   }
 
-  async #readLines(file: Deno.FsFile): Promise<void> {
-    let rest = new Uint8Array(0);
-    const chunk = new Uint8Array(CHUNK_BYTES);
-    for (let read = await file.read(chunk); read !== null; read = await file.read(chunk)) {
-      const bytes = new Uint8Array(rest.length + read);
-      bytes.set(rest);
-      bytes.set(chunk.subarray(0, read), rest.length);
-      const end = bytes.lastIndexOf(0x0a) + 1;
-      if (end > 0) this.#takeText(bytes.subarray(0, end));
-      rest = bytes.slice(end);
-    }
-    // No newline yet: a line being written, unless the run ended without one.
-    const tail = parseLogLine(new TextDecoder().decode(rest));
-    this.torn = tail.damage !== undefined;
-    if (tail.record) {
-      this.#takeText(rest);
-      this.#unended = true;
-    }
-  }
-
-  #takeText(bytes: Uint8Array): void {
-    this.#offset += bytes.length;
-    const lines = new TextDecoder().decode(bytes).split("\n");
-    if (lines.at(-1) === "") lines.pop();
-    // The newline of a line that was taken before it had one.
-    if (this.#unended && lines[0] === "") lines.shift();
-    this.#unended = false;
-    for (const text of lines) this.#takeLine(text);
-  }
-
-  #takeLine(text: string): void {
-    this.#line++;
-    const { record, damage } = parseLogLine(text);
+  #takeLine({ record, damage }: ParsedLine, number: number): void {
     if (damage !== undefined) {
       this.damagedCount++;
-      if (this.damaged.length < NAMED_DAMAGE) {
-        this.damaged.push({ line: this.#line, reason: damage });
-      }
+      if (this.damaged.length < NAMED_DAMAGE) this.damaged.push({ line: number, reason: damage });
     }
     switch (record?.type) {
       case "step":
@@ -168,4 +125,31 @@ export class RunLog {
         this.summary = record;
     }
   }
+}
+
+/**
+ * What a finished run came to: its last record without the position.
+ *
+ * @throws {LogError} if the log has no summary, or one that lacks what every run's has
+ */
+export function summaryOf(log: RunLog): Summary {
+  if (log.summary === null) throw new LogError(`${log.file} ends without a summary`);
+  const {
+    type: _type,
+    rank: _rank,
+    step: _step,
+    epoch: _epoch,
+    iteration: _iteration,
+    round: _round,
+    seconds: _seconds,
+    samples: _samples,
+    bytesSent: _bytesSent,
+    bytesReceived: _bytesReceived,
+    ...summary
+  } = log.summary as LogLine & Partial<SummaryRecord>;
+  for (const name of ["ranks", "steps", "trainSeconds", "totalBytesSent"] as const) {
+    if (typeof summary[name] === "number") continue;
+    throw new LogError(`cannot read ${log.file}: its summary needs the number "${name}"`);
+  }
+  return summary as Summary;
 }

@@ -1,4 +1,4 @@
-import { ReportError } from "../logs/log_error.ts";
+import { LogError } from "../logs/log_error.ts";
 
 /** How far below a given folder runs are looked for: `sweep/cells/<cell>`. */
 const DEPTH = 3;
@@ -7,18 +7,18 @@ const DEPTH = 3;
  * The folders of runs in the given folders, each once, in order: a run's own folder, or every run
  * below a sweep's folder (sorted by name).
  *
- * @throws {ReportError} if a folder does not exist or there is no run in it.
+ * @throws {LogError} if a folder does not exist or there is no run in it.
  */
 export async function findRuns(directories: readonly string[]): Promise<string[]> {
   if (directories.length === 0) {
-    throw new ReportError("cannot make a report: it takes at least one folder of a run or a sweep");
+    throw new LogError("cannot make a report: it takes at least one folder of a run or a sweep");
   }
   const found = new Set<string>();
   for (const given of directories) {
     const directory = given.replace(/(?<=.)[/\\]+$/, "");
     const runs = await runsBelow(directory, DEPTH);
     if (runs.length === 0) {
-      throw new ReportError(
+      throw new LogError(
         `cannot report on ${directory}: there is no metrics.jsonl in it or in the folders below it; ` +
           "pass the folder given to --out of a run or a sweep (by default runs/<time>-<name>)",
       );
@@ -37,11 +37,11 @@ async function runsBelow(directory: string, depth: number): Promise<string[]> {
     }
   } catch (error) {
     if (error instanceof Deno.errors.NotFound) {
-      throw new ReportError(`cannot report on ${directory}: there is no such folder`);
+      throw new LogError(`cannot report on ${directory}: there is no such folder`);
     }
     // Deno reports "not a directory" by different classes on different systems.
     if ((await Deno.stat(directory)).isDirectory) throw error;
-    throw new ReportError(`cannot report on ${directory}: it is a file, and a folder is needed`);
+    throw new LogError(`cannot report on ${directory}: it is a file, and a folder is needed`);
   }
   if (depth === 0) return [];
   const runs: string[] = [];

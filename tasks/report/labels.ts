@@ -1,11 +1,13 @@
 /**
- * What tells one run of a report from another: their options, as far as they differ.
+ * What tells one run of a report from another: their options, as far as they apply and differ.
  *
  * @module
  */
 
-import { EXPERIMENT } from "../options/table.ts";
-import { ignoredBy } from "../options/applies.ts";
+import type { Coordinates } from "../logs/baseline.ts";
+import { optionsOf, type RunConfigFile } from "../logs/config.ts";
+import { ignoredBy, ignoredByTask } from "../options/applies.ts";
+import { EXPERIMENT, type Options } from "../options/table.ts";
 
 /** Options that may tell one run from another: what decides a run's numbers, where and on what link. */
 const TELLING = new Set([...Object.keys(EXPERIMENT), "device", "threads", "link"]);
@@ -19,66 +21,99 @@ const LETTERS: Readonly<Record<string, string>> = {
   momentum: "μ",
 };
 
+/** What a run trains: runs that differ in it are told apart by it, whatever follows from it. */
+const PROBLEM = ["preset", "task", "model"] as const;
+
 /** Options whose value alone says enough. */
-const BARE = new Set(["algorithm", "preset", "task", "model", "device"]);
+const BARE = new Set<string>([...PROBLEM, "algorithm", "device"]);
 
 /** The order of a label's parts; the rest follow by name. */
-const ORDER = ["preset", "task", "model", "algorithm", ...Object.keys(LETTERS)];
+const ORDER = [...PROBLEM, "algorithm", ...Object.keys(LETTERS)];
 
-/** Options that are told even if only some algorithms heed them, and those have one value. */
+/** Options that are told even if they apply to some algorithms alone, and those have one value. */
 const TOLD = new Set(["interval", "ranks"]);
 
-/** A run's value of each option in which the runs differ; null where its algorithm heeds none. */
-export type Place = Readonly<Record<string, unknown>>;
-
-/** A run's options. Its `config.json` may hold them beside other things, or be missing (null). */
-export function optionsIn(config: Readonly<Record<string, unknown>> | null): Place {
-  return (config?.options ?? config ?? {}) as Place;
-}
-
 /**
- * Where each run stands among the others.
+ * Where each run stands among the others: its value of each option in which the runs differ, null where
+ * the option has no effect on it.
  *
  * @param configs the runs' `config.json`
  */
-export function placesOf(
-  configs: readonly (Readonly<Record<string, unknown>> | null)[],
-): Place[] {
+export function coordinatesOf(configs: readonly (RunConfigFile | null)[]): Coordinates[] {
   const runs = configs.map((config) => {
-    const options = optionsIn(config);
-    const without = new Set<string>(ignoredBy(String(options.algorithm)));
-    if (options.syncEvery) without.add("interval"); // its rounds go by the clock
+    const options = optionsOf(config);
+    const ignored = ignoredOptions(options);
     return Object.fromEntries(
-      [...TELLING].map((name) => [name, without.has(name) ? null : options[name] ?? null]),
+      [...TELLING].map((name) => [name, ignored.has(name) ? null : options[name] ?? null]),
     );
   });
-  const names = [...TELLING].filter((name) => {
+  const names = differing(runs, [...TELLING]);
+  return runs.map((run) => Object.fromEntries(names.map((name) => [name, run[name]])));
+}
+
+/** The names of a run's options that have no effect on it. */
+function ignoredOptions(options: Readonly<Record<string, unknown>>): Set<string> {
+  const { algorithm, task, syncEvery } = options as Partial<Options>;
+  const ignored = new Set<string>(ignoredBy(String(algorithm)));
+  if (task !== undefined) ignoredByTask(task).forEach((name) => ignored.add(name));
+  if (syncEvery) ignored.add("interval"); // its rounds go by the clock
+  return ignored;
+}
+
+/** Those of the names whose values differ, in the order of a label. */
+function differing(runs: readonly Coordinates[], names: readonly string[]): string[] {
+  return names.filter((name) => {
     const values = new Set(runs.map((run) => JSON.stringify(run[name])));
     if (!TOLD.has(name)) values.delete("null");
     return values.size > 1;
   }).sort((a, b) => order(a) - order(b) || (a < b ? -1 : 1));
-  return runs.map((run) => Object.fromEntries(names.map((name) => [name, run[name]])));
 }
 
 /**
- * A label for each run: "celgc I=4", "naive-parallel".
+ * A label for each run: "celgc I=4", "naive-parallel". Runs of several problems are told apart by the
+ * problem, and then each problem's runs by what differs among them: what follows from a problem, as its
+ * batch size and schedule, is no part of a label.
  *
- * @param places as {@linkcode placesOf} gives them
+ * @param runs as {@linkcode coordinatesOf} gives them
  * @param directories the runs' folders, whose last part is the label where options do not tell runs
  *   apart
  */
-export function labelRuns(places: readonly Place[], directories: readonly string[]): string[] {
-  const labels = places.map((place) =>
-    Object.entries(place).flatMap(([name, value]) => {
+export function labelRuns(runs: readonly Coordinates[], directories: readonly string[]): string[] {
+  const problems = runs.map((run) => problemOf(run, runs));
+  const labels = runs.map((run, index) => {
+    const alike = runs.filter((_, other) => problems[other].key === problems[index].key);
+    const rest = Object.keys(run).filter((name) => !problems[index].names.includes(name));
+    const parts = [...problems[index].names, ...differing(alike, rest)].sort((a, b) =>
+      order(a) - order(b)
+    );
+    return parts.flatMap((name) => {
+      const value = run[name];
       if (value === null) return [];
       const text = typeof value === "string" ? value : JSON.stringify(value);
       return [BARE.has(name) ? text : `${LETTERS[name] ?? name}=${text}`];
-    }).join(" ")
-  );
+    }).join(" ");
+  });
   const folders = directories.map((path) =>
     path.split(/[/\\]/).filter((part) => part !== "").at(-1) ?? path
   );
   return tellApart(labels, tellApart(folders, directories));
+}
+
+/** What tells a run's problem from those of the others, by the names of the options that do. */
+function problemOf(
+  run: Coordinates,
+  runs: readonly Coordinates[],
+): { readonly key: string; readonly names: readonly string[] } {
+  const given = PROBLEM.filter((name) => name in run && run[name] !== null);
+  const [first, ...rest] = given;
+  // A preset is of one task and one model, unless they were chosen beside it.
+  const own = first === "preset"
+    ? rest.filter((name) =>
+      runs.some((other) => other.preset === run.preset && other[name] !== run[name])
+    )
+    : rest;
+  const names = first === undefined ? [] : [first, ...own];
+  return { key: JSON.stringify(PROBLEM.map((name) => run[name] ?? null)), names };
 }
 
 /** The names, with a second one in brackets where the first is empty or not the only one. */

@@ -3,7 +3,7 @@ import { reportData } from "./figures.ts";
 import { findRuns } from "./find_runs.ts";
 import { type FigureImage, writeImages } from "./images.ts";
 import { problemsOf, renderPage } from "./html.ts";
-import { ReportError } from "../logs/log_error.ts";
+import { ReportError } from "./report_error.ts";
 import { RunLog } from "../logs/run_log.ts";
 import type { ReportedRun } from "./summary.ts";
 

@@ -7,7 +7,7 @@
 import { type ReportData, reportData } from "./figures.ts";
 import { findRuns } from "./find_runs.ts";
 import { type PageParts, renderPage, renderParts } from "./html.ts";
-import { ReportError } from "../logs/log_error.ts";
+import { ReportError } from "./report_error.ts";
 import { RunLog } from "../logs/run_log.ts";
 
 /** How a report is served. */

@@ -6,6 +6,8 @@
 
 import { join, resolve } from "node:path";
 import { ONNXRUNTIME_VERSION } from "../../deps.ts";
+import { readConfigFile } from "../logs/config.ts";
+import { LogError } from "../logs/log_error.ts";
 import { OptionError } from "../options/kinds.ts";
 import { modelName } from "../options/network_names.ts";
 import type { Options } from "../options/table.ts";
@@ -80,9 +82,20 @@ export async function writeConfig(directory: string, config: RunConfig): Promise
   await Deno.rename(`${path}.part`, path);
 }
 
-/** Reads a run's `config.json`. Throws Deno.errors.NotFound if there is none. */
+/**
+ * Reads a run's `config.json`.
+ *
+ * @throws Deno.errors.NotFound if there is none
+ * @throws LogError if it is no JSON object, or holds no options
+ */
 export async function readConfig(directory: string): Promise<RunConfig> {
-  return JSON.parse(await Deno.readTextFile(join(directory, FILES.config)));
+  const path = join(directory, FILES.config);
+  const config = await readConfigFile(directory);
+  if (config === null) throw new Deno.errors.NotFound(`there is no ${path}`);
+  if (typeof config.options !== "object" || config.options === null) {
+    throw new LogError(`cannot read ${path}: it must hold the run's "options" and does not`);
+  }
+  return config as unknown as RunConfig;
 }
 
 /**

@@ -6,7 +6,8 @@
 
 import { join, resolve } from "node:path";
 import { checkpointSteps, readManifest } from "./checkpoint.ts";
-import { readMetrics } from "./metrics.ts";
+import { LogError } from "../logs/log_error.ts";
+import { readMetrics } from "../logs/log_tail.ts";
 import { OptionError } from "../options/kinds.ts";
 import {
   checkOptions,
@@ -52,7 +53,7 @@ export async function findRun(given: Readonly<Record<string, unknown>>): Promise
   try {
     config = await readConfig(directory);
   } catch (error) {
-    if (!(error instanceof Deno.errors.NotFound || error instanceof SyntaxError)) throw error;
+    if (!(error instanceof Deno.errors.NotFound || error instanceof LogError)) throw error;
     throw new OptionError(
       `--resume must be the folder of a run, with its ${FILES.config}, not "${explicit.resume}"`,
     );

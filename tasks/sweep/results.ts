@@ -5,10 +5,10 @@
  * @module
  */
 
-import { join, relative } from "node:path";
-import { type MetricRecord, readMetrics, type Summary } from "../run/metrics.ts";
-import { RunLog } from "../logs/run_log.ts";
-import { FILES, readConfig } from "../run/folder.ts";
+import { relative } from "node:path";
+import type { Summary } from "../logs/records.ts";
+import { RunLog, summaryOf } from "../logs/run_log.ts";
+import type { RunFacts } from "../run/folder.ts";
 import { findBaseline } from "../logs/baseline.ts";
 import type { Cell } from "./cells.ts";
 import { type Pace, paceOf, speedup, speedupToLoss } from "../logs/pace.ts";
@@ -19,7 +19,7 @@ export interface CellResult {
   readonly name: string;
   /** Its folder, an absolute path. */
   readonly dir: string;
-  /** Its value on each axis; null on an axis that its algorithm does not heed. */
+  /** Its value on each axis; null on an axis that does not apply to its algorithm. */
   readonly at: Readonly<Record<string, unknown>>;
   /** `pending` if the sweep was ended before the cell was. */
   readonly status: "finished" | "failed" | "pending";
@@ -50,43 +50,27 @@ export interface CellRun {
   readonly initialWeights: string | null;
 }
 
-/** Reads a finished run's folder. */
+/**
+ * Reads a finished run's folder, once.
+ *
+ * @throws {LogError} if its log has no summary
+ */
 export async function readRun(dir: string): Promise<CellRun> {
-  const { plan } = await readConfig(dir);
-  const records = readMetrics(join(dir, FILES.metrics));
-  const last = records.findLast((record) => record.type === "summary");
-  if (!last) throw new Error(`${join(dir, FILES.metrics)} ends without a summary`);
+  const log = await RunLog.open(dir);
+  const facts = log.config?.plan as Partial<RunFacts> | undefined;
   return {
-    summary: summaryOf(last),
-    pace: paceOf(await RunLog.open(dir)),
-    initialWeights: plan?.initialWeights ?? null,
+    summary: summaryOf(log),
+    pace: paceOf(log),
+    initialWeights: facts?.initialWeights ?? null,
   };
-}
-
-/** The record without its position. */
-function summaryOf(record: MetricRecord & { type: "summary" }): Summary {
-  const {
-    type: _type,
-    rank: _rank,
-    step: _step,
-    epoch: _epoch,
-    iteration: _iteration,
-    round: _round,
-    seconds: _seconds,
-    samples: _samples,
-    bytesSent: _bytesSent,
-    bytesReceived: _bytesReceived,
-    ...summary
-  } = record;
-  return summary;
 }
 
 /** Compares the cells that have finished. */
 export function compareCells(outcomes: readonly CellOutcome[]): CellResult[] {
   const finished = outcomes.filter(({ run }) => run !== null);
-  const places = new Map(finished.map((outcome) => [outcome, outcome.cell.at]));
+  const candidates = new Map(finished.map((outcome) => [outcome, outcome.cell.at]));
   return outcomes.map(({ cell, run, dir, status, reused, message }) => {
-    const base = run && findBaseline(cell.at, places);
+    const base = run && findBaseline(cell.at, candidates);
     return {
       name: cell.name,
       dir,

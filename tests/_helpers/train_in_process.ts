@@ -1,7 +1,8 @@
 /** Trains on several ranks inside this process, over real sockets, each behind a link. */
 
 import { parseLink } from "../../runtime/transport/access_link.ts";
-import { type MetricRecord, readMetrics, type Summary } from "../../tasks/run/metrics.ts";
+import { readMetrics } from "../../tasks/logs/log_tail.ts";
+import type { MetricRecord, Summary } from "../../tasks/logs/records.ts";
 import type { Options } from "../../tasks/options/table.ts";
 import { resolveOptions } from "../../tasks/options/resolve.ts";
 import { newConfig } from "../../tasks/run/folder.ts";

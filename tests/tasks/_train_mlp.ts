@@ -1,6 +1,7 @@
 import { permissionsFor } from "../../runtime/devices/open.ts";
 import { launchProgram } from "../../runtime/launcher/launch.ts";
-import { type MetricRecord, readMetrics, type Summary } from "../../tasks/run/metrics.ts";
+import { readMetrics } from "../../tasks/logs/log_tail.ts";
+import type { MetricRecord, Summary } from "../../tasks/logs/records.ts";
 import type { Options } from "../../tasks/options/table.ts";
 
 /** What the ranks came to. */

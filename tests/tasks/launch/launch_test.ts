@@ -8,7 +8,8 @@ import {
   type Run,
   RunFailedError,
 } from "../../../tasks/launch/launch.ts";
-import { type MetricRecord, readMetrics, type StepRecord } from "../../../tasks/run/metrics.ts";
+import { readMetrics } from "../../../tasks/logs/log_tail.ts";
+import type { MetricRecord, StepRecord } from "../../../tasks/logs/records.ts";
 import { OptionError } from "../../../tasks/options/kinds.ts";
 import { temporaryFolder } from "../../_helpers/temporary_folder.ts";
 

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { findBaseline, type Place } from "../../../tasks/logs/baseline.ts";
+import { type Coordinates, findBaseline } from "../../../tasks/logs/baseline.ts";
 import { type Pace, secondsToLoss, speedup, speedupToLoss } from "../../../tasks/logs/pace.ts";
 
 /** A run of `steps` steps, ten an epoch, whose loss is 1/t. */
@@ -38,13 +38,13 @@ Deno.test("one lucky batch does not count as reaching a loss: means over a windo
 });
 
 Deno.test("a cell is compared with the baseline, else with I = 1, else with a single rank", () => {
-  const places = (...list: Place[]) => new Map(list.map((place, i) => [i, place]));
+  const candidates = (...list: Coordinates[]) => new Map(list.map((at, i) => [i, at]));
   const celgc = (interval: number, lr = 0.1) => ({ algorithm: "celgc", interval, lr });
   const naive = { algorithm: "naive-parallel", interval: null, lr: 0.1 };
   const single = { algorithm: "single", interval: null, ranks: null, lr: 0.1 };
-  assert.equal(findBaseline(celgc(4), places(celgc(1), celgc(4), naive)), 2);
-  assert.equal(findBaseline(celgc(4), places(single, celgc(1, 0.2), celgc(1), celgc(4))), 2);
-  assert.equal(findBaseline({ ...celgc(4), ranks: 8 }, places(single)), 0);
-  assert.equal(findBaseline(celgc(4, 0.2), places(naive, celgc(1))), null);
-  assert.equal(findBaseline({ interval: 4 }, places({ interval: 2 }, { interval: 1 })), 1);
+  assert.equal(findBaseline(celgc(4), candidates(celgc(1), celgc(4), naive)), 2);
+  assert.equal(findBaseline(celgc(4), candidates(single, celgc(1, 0.2), celgc(1), celgc(4))), 2);
+  assert.equal(findBaseline({ ...celgc(4), ranks: 8 }, candidates(single)), 0);
+  assert.equal(findBaseline(celgc(4, 0.2), candidates(naive, celgc(1))), null);
+  assert.equal(findBaseline({ interval: 4 }, candidates({ interval: 2 }, { interval: 1 })), 1);
 });

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { findRuns } from "../../../tasks/report/find_runs.ts";
-import { ReportError } from "../../../tasks/logs/log_error.ts";
+import { LogError } from "../../../tasks/logs/log_error.ts";
 import { RunLog } from "../../../tasks/logs/run_log.ts";
 import { temporaryFolder } from "../../_helpers/temporary_folder.ts";
 import { position, writeRun } from "../_run_folder.ts";
@@ -127,7 +127,7 @@ Deno.test("a folder without a log, a wrong path and a config that is no JSON are
   await assert.rejects(
     RunLog.open(`${folder.path}/empty`),
     (error) =>
-      error instanceof ReportError && error.message.includes(`${folder.path}/empty`) &&
+      error instanceof LogError && error.message.includes(`${folder.path}/empty`) &&
       error.message.includes("metrics.jsonl"),
   );
   await assert.rejects(findRuns([`${folder.path}/nowhere`]), /nowhere: there is no such folder/);

@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { permissionsFor } from "../../../runtime/devices/open.ts";
 import { launchProgram } from "../../../runtime/launcher/launch.ts";
-import { readMetrics, type Summary } from "../../../tasks/run/metrics.ts";
+import { readMetrics } from "../../../tasks/logs/log_tail.ts";
+import type { Summary } from "../../../tasks/logs/records.ts";
 import { resolveOptions } from "../../../tasks/options/resolve.ts";
 import { run } from "../../_helpers/train_in_process.ts";
 import { temporaryFolder } from "../../_helpers/temporary_folder.ts";

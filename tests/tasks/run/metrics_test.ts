@@ -1,10 +1,7 @@
 import assert from "node:assert/strict";
-import {
-  type EvalRecord,
-  MetricsLog,
-  MetricsTail,
-  readMetrics,
-} from "../../../tasks/run/metrics.ts";
+import { LogTail, readMetrics } from "../../../tasks/logs/log_tail.ts";
+import type { EvalRecord } from "../../../tasks/logs/records.ts";
+import { MetricsLog } from "../../../tasks/run/metrics.ts";
 import { temporaryFolder } from "../../_helpers/temporary_folder.ts";
 
 const record = (step: number): EvalRecord => ({
@@ -28,28 +25,28 @@ Deno.test("records come back as they were written, from a log that is still open
   await using folder = await temporaryFolder();
   const path = `${folder.path}/metrics.jsonl`;
   using log = new MetricsLog(path);
-  const tail = new MetricsTail(path);
-  assert.deepEqual(tail.read(), []);
+  const tail = new LogTail(path);
+  assert.deepEqual(tail.records(), []);
   log.write(record(1), record(2));
-  assert.deepEqual(tail.read(), [record(1), record(2)]);
-  assert.deepEqual(tail.read(), []);
+  assert.deepEqual(tail.records(), [record(1), record(2)]);
+  assert.deepEqual(tail.records(), []);
   log.write(record(3));
-  assert.deepEqual(tail.read(), [record(3)]);
+  assert.deepEqual(tail.records(), [record(3)]);
   assert.deepEqual(readMetrics(path), [record(1), record(2), record(3)]);
 });
 
 Deno.test("a line that is half written is read when it is whole", async () => {
   await using folder = await temporaryFolder();
   const path = `${folder.path}/metrics.jsonl`;
-  const tail = new MetricsTail(path);
-  assert.deepEqual(tail.read(), [], "no file yet");
+  const tail = new LogTail(path);
+  assert.deepEqual(tail.records(), [], "no file yet");
   const bytes = new TextEncoder().encode(
     JSON.stringify({ ...record(1), batchNorm: "gemäß" }) + "\n",
   );
   const half = bytes.indexOf(0xc3) + 1; // inside a character
   await Deno.writeFile(path, bytes.subarray(0, half));
-  assert.deepEqual(tail.read(), []);
+  assert.deepEqual(tail.records(), []);
   await Deno.writeFile(path, bytes.subarray(half), { append: true });
-  const [read] = tail.read() as EvalRecord[];
+  const [read] = tail.records() as EvalRecord[];
   assert.equal(read.batchNorm, "gemäß");
 });

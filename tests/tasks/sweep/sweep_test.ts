@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
-import { readMetrics } from "../../../tasks/run/metrics.ts";
+import { readMetrics } from "../../../tasks/logs/log_tail.ts";
 import { readConfig } from "../../../tasks/run/folder.ts";
 import { sweep } from "../../../tasks/sweep/sweep.ts";
 import { temporaryFolder } from "../../_helpers/temporary_folder.ts";

@@ -1,0 +1,40 @@
+import { join } from "node:path";
+import { LogError } from "./log_error.ts";
+
+/** A run's `config.json`: `options` and, beside them, what was found out when it began. */
+export type RunConfigFile = Readonly<Record<string, unknown>>;
+
+/**
+ * Reads the `config.json` in a run's folder, and checks no more than that it is an object.
+ *
+ * @returns null where there is none
+ * @throws {LogError} where it is not an object
+ */
+export async function readConfigFile(directory: string): Promise<RunConfigFile | null> {
+  const path = join(directory, "config.json");
+  let text: string;
+  try {
+    text = await Deno.readTextFile(path);
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return null;
+    throw error;
+  }
+  try {
+    const value: unknown = JSON.parse(text);
+    if (isObject(value)) return value;
+  } catch { /* said below */ }
+  throw new LogError(
+    `cannot read ${path}: it must hold one JSON object (a run's options) and does not; ` +
+      "a report is made without the options where it is deleted",
+  );
+}
+
+/** A run's options: those in its `config.json`, or none where it is missing or holds none. */
+export function optionsOf(config: RunConfigFile | null): Readonly<Record<string, unknown>> {
+  const options = config?.options ?? config ?? {};
+  return isObject(options) ? options : {};
+}
+
+function isObject(value: unknown): value is Record<string, unknown> {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}

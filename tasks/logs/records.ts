@@ -1,0 +1,196 @@
+/**
+ * The records of a run, as `metrics.jsonl` holds them: one JSON object a line.
+ *
+ * @module
+ */
+
+/** Where a record stands; its counts are the rank's own. */
+export interface Position {
+  /** Who wrote it. */
+  readonly rank: number;
+  /** Steps done, counted from 1; 0 is before the first. */
+  readonly step: number;
+  /** Passes over the training data that all ranks together have done. */
+  readonly epoch: number;
+  /** Local iterations of the algorithm, t in the paper. */
+  readonly iteration: number;
+  /** Rounds of averaging done. */
+  readonly round: number;
+  /** Wall clock since the first step began, in seconds. */
+  readonly seconds: number;
+  /** Samples this rank has learnt from; of a text, tokens. */
+  readonly samples: number;
+  /** Bytes this rank has sent for the algorithm's exchanges. */
+  readonly bytesSent: number;
+  /** Bytes this rank has received for the algorithm's exchanges. */
+  readonly bytesReceived: number;
+}
+
+/** One step of one rank. */
+export interface StepRecord extends Position {
+  /** Marks a step. */
+  readonly type: "step";
+  /** Mean loss over the mini-batch, before the step. */
+  readonly loss: number;
+  /** Norm of the gradient over all parameters, without weight decay. */
+  readonly gradNorm: number;
+  /** Whether γ/‖g‖ was below η. */
+  readonly clipped: boolean;
+  /** η */
+  readonly lr: number;
+  /** γ */
+  readonly clip: number;
+  /**
+   * Milliseconds from the end of the step before, or from the step's own beginning if that is later, to
+   * its end, exchanges included. Steps whose numbers come back from a GPU together share their time.
+   */
+  readonly stepMs: number;
+  /**
+   * Of {@linkcode StepRecord.stepMs}, those spent exchanging gradients and weights, waiting included.
+   * Where an average travels while the rank goes on, only what the rank waited for it.
+   */
+  readonly syncMs: number;
+}
+
+/** One round of averaging; written by rank 0 for all. */
+export interface RoundRecord extends Position {
+  /** Marks a round. */
+  readonly type: "round";
+  /** Milliseconds spent in the exchange, waiting included: the mean over the participants. */
+  readonly syncMs: number;
+  /** Largest distance ‖x̄ − x_i‖₂ of a participant to the average it joined. */
+  readonly drift: number;
+  /** What the paper proves it cannot exceed, 2γI, or null where it proves nothing. */
+  readonly driftBound: number | null;
+  /** The ranks that took part. */
+  readonly participants: readonly number[];
+  /** Where rounds go by the clock: steps that each rank has taken since the round before. */
+  readonly steps?: readonly number[];
+}
+
+/** One evaluation of the averaged weights; the ranks share the work. */
+export interface EvalRecord extends Position {
+  /** Marks an evaluation. */
+  readonly type: "eval";
+  /** What was evaluated; absent where there is nothing but a test set. */
+  readonly split?: "valid" | "test";
+  /** Mean loss over it; of a text, in nats a token. */
+  readonly loss: number;
+  /** Share of it that is classified right, from 0 to 1; of images. */
+  readonly accuracy?: number;
+  /** exp(loss); of a text. */
+  readonly perplexity?: number;
+  /** Samples; of a text, tokens. */
+  readonly count: number;
+  /** Steps over which the weights were averaged; absent unless they were, see `--averaging-trigger`. */
+  readonly averagedSteps?: number;
+  /** What was done about batch norm's running statistics, see `--batch-norm`; absent without any. */
+  readonly batchNorm?: string;
+}
+
+/** What the evaluations of a run came to: accuracies where images are classified, perplexities of texts. */
+export interface Scores {
+  /** Share of the test set that the final averaged weights classify right, from 0 to 1. */
+  readonly testAccuracy?: number;
+  /** Their perplexity on the test text. */
+  readonly testPerplexity?: number;
+  /** Their mean loss over the test set. */
+  readonly testLoss: number;
+  /** Their perplexity on the validation text. */
+  readonly validationPerplexity?: number;
+  /** Their mean loss over the validation set, if there is one. */
+  readonly validationLoss?: number;
+  /** The accuracy of the weights before the first step. */
+  readonly untrainedAccuracy?: number;
+  /** The perplexity of the weights before the first step, on the validation text. */
+  readonly untrainedPerplexity?: number;
+  /** The loss of the weights before the first step, on what is evaluated all along. */
+  readonly untrainedLoss: number;
+  /** The least perplexity on the test text that can be expected, where its source is known. */
+  readonly bestPerplexity?: number;
+  /** Entropy rate of that source, in nats a token. */
+  readonly entropyRate?: number;
+}
+
+/** What a run came to; counts without further words are sums over all ranks. */
+export interface Summary extends Scores {
+  /** Mean training loss of all ranks over the last tenth of the steps; null without a step. */
+  readonly trainLoss: number | null;
+  /** N */
+  readonly ranks: number;
+  /** Steps of each rank; where rounds go by the clock, their mean, rounded down. */
+  readonly steps: number;
+  /** Where rounds go by the clock: the steps of each rank. */
+  readonly stepsByRank?: readonly number[];
+  /** Passes over the training data, by all ranks together. */
+  readonly epochs: number;
+  /** Rounds of averaging. */
+  readonly rounds: number;
+  /** Wall clock from the first step to the last, evaluations left out. */
+  readonly trainSeconds: number;
+  /** Steps of each rank per second. */
+  readonly stepsPerSecond: number;
+  /** Samples of all ranks per second; of a text, tokens. */
+  readonly samplesPerSecond: number;
+  /** Share of the training time that ranks spent exchanging, waiting included; from 0 to 1. */
+  readonly communicationShare: number;
+  /** Payload bytes sent for the algorithm's exchanges. */
+  readonly totalBytesSent: number;
+  /** Share of the steps that were clipped, from 0 to 1; null for an algorithm that never clips. */
+  readonly clipRate: number | null;
+  /** The largest drift of any round; null without a round. */
+  readonly maxDrift: number | null;
+  /** What the paper proves it cannot exceed; null where it proves nothing. */
+  readonly driftBound: number | null;
+  /** Whether all ranks ended with the same averaged weights, bit for bit. */
+  readonly identicalWeights: boolean;
+  /** SHA-256 of the averaged weights, little-endian float32, in hexadecimal. */
+  readonly weightsHash: string;
+  /** Where the graph ran. */
+  readonly device: string;
+  /** Steps over which the final weights were averaged; absent unless they were. */
+  readonly averagedSteps?: number;
+  /** What was done about batch norm's running statistics; absent without any. */
+  readonly batchNorm?: string;
+}
+
+/** The last record of a run. */
+export interface SummaryRecord extends Position, Summary {
+  /** Marks the end. */
+  readonly type: "summary";
+}
+
+/** A line of `metrics.jsonl`. */
+export type MetricRecord = StepRecord | RoundRecord | EvalRecord | SummaryRecord;
+
+/** The numbers of a {@linkcode Position}. */
+const POSITION_FIELDS = [
+  "rank",
+  "step",
+  "epoch",
+  "iteration",
+  "round",
+  "seconds",
+  "samples",
+  "bytesSent",
+  "bytesReceived",
+] as const satisfies readonly (keyof Position)[];
+
+/** What of a record is a number, a yes or no, or a list that counts by its length, by kind of record. */
+export const NUMBERS = {
+  step: [...POSITION_FIELDS, "loss", "gradNorm", "clipped", "lr", "clip", "stepMs", "syncMs"],
+  round: [...POSITION_FIELDS, "syncMs", "drift", "driftBound", "participants"],
+  eval: [...POSITION_FIELDS, "loss", "accuracy", "perplexity", "count"],
+} as const satisfies {
+  step: readonly (keyof StepRecord)[];
+  round: readonly (keyof RoundRecord)[];
+  eval: readonly (keyof EvalRecord)[];
+};
+
+/** Fields without which a step, a round or an evaluation has no place in any figure. */
+export const REQUIRED = [
+  "rank",
+  "iteration",
+  "epoch",
+  "seconds",
+] as const satisfies readonly (keyof Position)[];
