@@ -5,13 +5,22 @@
  */
 
 import type { RunLog } from "./run_log.ts";
-import { trainingSeconds } from "./series.ts";
+import { type SecondsAt, secondsSpent } from "./seconds.ts";
 
 /** A run step by step: entry i is the state after its step i + 1. */
-export interface Pace {
+export interface Pace extends LossCurve {
+  /**
+   * The loss of the averaged weights on training data at each evaluation, where that was measured: entry
+   * i is the state at evaluation i.
+   */
+  readonly averaged?: LossCurve;
+}
+
+/** How a training loss went down. */
+export interface LossCurve {
   /** Passes over the training data. */
   readonly epoch: readonly number[];
-  /** Training loss of the step, the mean over the ranks. */
+  /** The loss: of steps, the mini-batch's before the step, the mean over the ranks. */
   readonly loss: readonly number[];
   /** Time spent on steps and exchanges so far, evaluations left out: the mean over the ranks. */
   readonly seconds: readonly number[];
@@ -30,11 +39,25 @@ export function paceOf(log: RunLog): Pace {
     sums.set(iterations[row], sum);
   }
   const ordered = [...sums].sort(([a], [b]) => a - b);
-  const secondsAt = trainingSeconds(log);
+  const { train } = secondsSpent(log);
+  const averaged = averagedLoss(log, train);
   return {
     epoch: ordered.map(([, { epoch }]) => epoch),
     loss: ordered.map(([, { loss, ranks }]) => loss / ranks),
-    seconds: ordered.map(([iteration]) => secondsAt(iteration)),
+    seconds: ordered.map(([iteration]) => train(iteration)),
+    ...averaged.loss.length > 0 ? { averaged } : {},
+  };
+}
+
+/** The evaluations of the averaged weights on training data, those before the first step left out. */
+function averagedLoss({ evals, splits }: RunLog, secondsAt: SecondsAt): LossCurve {
+  const iteration = evals.column("iteration"), loss = evals.column("loss");
+  const rows = evals.rows((row) => splits[row])
+    .filter((row) => splits[row] === "train" && iteration[row] > 0 && Number.isFinite(loss[row]));
+  return {
+    epoch: rows.map((row) => evals.column("epoch")[row]),
+    loss: rows.map((row) => loss[row]),
+    seconds: rows.map((row) => secondsAt(iteration[row])),
   };
 }
 
@@ -44,21 +67,27 @@ export function speedup(baseline: Pace, run: Pace): number | null {
 }
 
 /**
- * How many times sooner `run` reached the training loss that `baseline` ended with: the mean over the
- * last tenth of the baseline's epochs, compared with means over as many epochs.
+ * How many times sooner `run` reached the training loss that `baseline` ended with.
+ *
+ * Where both have measured it, that is the loss of the averaged weights, whose last value is held against
+ * each evaluation. Else it is the mini-batches' on the ranks' own weights, which between two rounds lie
+ * above those of the average: the mean over the last tenth of the baseline's epochs, compared with means
+ * over as many epochs.
  *
  * @returns null if it never did
  */
 export function speedupToLoss(baseline: Pace, run: Pace): number | null {
-  const window = (baseline.epoch.at(-1) ?? 0) / 10;
-  const target = trailingMean(baseline, baseline.epoch.length - 1, window);
+  const measured = baseline.averaged && run.averaged;
+  const [from, to] = measured ? [baseline.averaged, run.averaged!] : [baseline, run];
+  const window = measured ? 0 : (from.epoch.at(-1) ?? 0) / 10;
+  const target = trailingMean(from, from.epoch.length - 1, window);
   if (target === null) return null;
-  const own = secondsToLoss(baseline, target, window), its = secondsToLoss(run, target, window);
-  return own === null || its === null ? null : finite(own / its);
+  const before = secondsToLoss(from, target, window), after = secondsToLoss(to, target, window);
+  return before === null || after === null ? null : finite(before / after);
 }
 
 /** Seconds until the loss, averaged over the last `window` epochs, was at most `target`. */
-export function secondsToLoss(pace: Pace, target: number, window: number): number | null {
+export function secondsToLoss(pace: LossCurve, target: number, window: number): number | null {
   for (let i = 0; i < pace.loss.length; i++) {
     const mean = trailingMean(pace, i, window);
     if (mean !== null && mean <= target) return pace.seconds[i];
@@ -67,7 +96,7 @@ export function secondsToLoss(pace: Pace, target: number, window: number): numbe
 }
 
 /** Mean loss over the `window` epochs up to step i; null while there are not as many. */
-function trailingMean({ epoch, loss }: Pace, i: number, window: number): number | null {
+function trailingMean({ epoch, loss }: LossCurve, i: number, window: number): number | null {
   // An epoch is a quotient: whole windows must not fail by a rounding.
   const tiny = 1e-9;
   if (i < 0 || epoch[i] < window - tiny) return null;

@@ -10,6 +10,15 @@ import { NUMBERS, type Summary, type SummaryRecord } from "./records.ts";
  */
 const NAMED_DAMAGE = 20;
 
+/** A run that is "ended early" was interrupted or has failed: its log has no end and grows no more. */
+export type RunState = "going" | "finished" | "ended early";
+
+/** A log without an end that was not written to for so long is that of a run which goes on no more. */
+const PATIENCE_SECONDS = 120;
+
+/** A run that has been silent for long before, as while it evaluates, is given so many times as long. */
+const PATIENCE_GAPS = 5;
+
 /**
  * The log of one run: `metrics.jsonl` and `config.json` of its folder, read as far as they go.
  *
@@ -92,6 +101,14 @@ export class RunLog {
     return changed;
   }
 
+  /** How far the run has come, as its log tells it. */
+  stateAt(now: Date): RunState {
+    if (this.summary !== null) return "finished";
+    if (this.modified === null) return "going";
+    const patience = Math.max(PATIENCE_SECONDS, PATIENCE_GAPS * longestGap(this));
+    return (now.getTime() - this.modified.getTime()) / 1000 > patience ? "ended early" : "going";
+  }
+
   #forget(): void {
     this.config = null;
     this.steps.clear();
@@ -152,4 +169,11 @@ export function summaryOf(log: RunLog): Summary {
     throw new LogError(`cannot read ${log.file}: its summary needs the number "${name}"`);
   }
   return summary as Summary;
+}
+
+/** The longest time between two of rank 0's steps, in seconds. */
+function longestGap({ steps }: RunLog): number {
+  const seconds = steps.column("seconds"), rank = steps.column("rank");
+  const times = steps.rows().filter((row) => rank[row] === 0).map((row) => seconds[row]);
+  return times.reduce((most, time, i) => Math.max(most, time - (times[i - 1] ?? 0)), 0);
 }

@@ -5,7 +5,9 @@
  * @module
  */
 
+import { groupBy } from "./_rows.ts";
 import type { RunLog } from "./run_log.ts";
+import { secondsSpent } from "./seconds.ts";
 
 /** What a curve can be drawn over. */
 export type AxisKey = "epoch" | "seconds" | "iteration" | "round" | "bytes";
@@ -129,45 +131,18 @@ export function evalCurves(
   return curves;
 }
 
-/** Time in rounds over time in steps (which holds the rounds), in each group. */
+/** Time in exchanges over time in steps (which holds them), in each group of rounds. */
 function shareOf(log: RunLog, groups: readonly number[][]): number[] {
-  const table = log.rounds;
-  const trained = trainingSeconds(log);
-  let before = 0;
+  const iterations = log.rounds.column("iteration");
+  const { train, sync } = secondsSpent(log);
+  let trained = 0, synced = 0;
   return groups.map((group) => {
-    const syncing = group.reduce((sum, row) => sum + table.column("syncMs")[row] / 1000, 0);
-    const now = trained(table.column("iteration")[group.at(-1)!]);
-    const share = Math.min(1, syncing / (now - before));
-    before = now;
-    return share;
+    const iteration = iterations[group.at(-1)!];
+    const share = (sync(iteration) - synced) / (train(iteration) - trained);
+    trained = train(iteration);
+    synced = sync(iteration);
+    return Math.min(1, share);
   });
-}
-
-/**
- * Seconds that a run has spent on its steps, exchanges included and evaluations left out, when a
- * given number of iterations is done: the mean over the ranks.
- */
-export function trainingSeconds(log: RunLog): (iteration: number) => number {
-  const table = log.steps;
-  const iterations = table.column("iteration"), stepMs = table.column("stepMs");
-  const steps = groupBy(table.rows(), (row) => iterations[row]);
-  const ends = steps.map((rows) => iterations[rows[0]]);
-  const passed: number[] = [];
-  let seconds = 0;
-  for (const rows of steps) {
-    seconds += mean(rows.map((row) => stepMs[row])) / 1000;
-    passed.push(seconds);
-  }
-  return (iteration) => {
-    // The last step that is done by then.
-    let low = 0, high = ends.length;
-    while (low < high) {
-      const middle = (low + high) >> 1;
-      if (ends[middle] <= iteration) low = middle + 1;
-      else high = middle;
-    }
-    return low === 0 ? 0 : passed[low - 1];
-  };
 }
 
 /**
@@ -199,18 +174,7 @@ function binOf(epoch: number, width: number): number {
   return Number.isNaN(width) ? 0 : Math.max(0, Math.ceil(epoch / width - 1e-6) - 1);
 }
 
-/** The rows of each key, in order of the keys. */
-function groupBy(rows: readonly number[], key: (row: number) => number): number[][] {
-  const groups = new Map<number, number[]>();
-  for (const row of rows) {
-    const group = groups.get(key(row));
-    if (group) group.push(row);
-    else groups.set(key(row), [row]);
-  }
-  return [...groups].sort(([a], [b]) => a - b).map(([, group]) => group);
-}
-
-/** The place of each group: where it ends. */
+/** Where each group ends, on every axis. */
 function trackOf(table: CommonTable, groups: readonly number[][]): Track {
   const end = (field: Common) => {
     const values = table.column(field);
@@ -250,8 +214,4 @@ function largest(group: readonly number[], value: (row: number) => number): numb
   return group.reduce((best, row) =>
     value(row) > value(best) || Number.isNaN(value(best)) ? row : best
   );
-}
-
-function mean(values: readonly number[]): number {
-  return values.length === 0 ? NaN : values.reduce((sum, value) => sum + value, 0) / values.length;
 }

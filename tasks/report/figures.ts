@@ -1,178 +1,86 @@
 /**
- * The figures of a report, from the logs of its runs.
+ * The figures of a report, one entry each: what it is called, and the curves it takes from every run.
  *
  * @module
  */
 
-import { findBaseline } from "../logs/baseline.ts";
+import type { Curve, RoundCurves, Track } from "../logs/series.ts";
+import type { BarFigure, LineFigure, PageSeries } from "./page/data.ts";
 import { writeValue } from "./page/style.ts";
-import type { RunLog } from "../logs/run_log.ts";
-import { labelRuns, optionsIn, type Place, placesOf } from "./labels.ts";
-import type { BarFigure, LineFigure, PageData, PageFigure, PageSeries } from "./page/data.ts";
-import {
-  clipRateCurve,
-  type Curve,
-  evalCurves,
-  type RoundCurves,
-  roundCurves,
-  stepCurves,
-  type Track,
-} from "../logs/series.ts";
-import { type ReportedRun, summarise, type Summarised } from "./summary.ts";
+import type { ReportedRun, Summarised } from "./summary.ts";
 
-/** Points of one curve, at most: enough for a screen, few enough for a page of many runs. */
-const POINTS = 320;
-const POINTS_OF_ALL = 12_000;
-
-/** A report's data: what the page draws, and the table. */
-export interface ReportData {
-  /** The runs in the order of the page, the baseline first. */
-  readonly logs: readonly RunLog[];
-  readonly page: PageData;
-  readonly summaries: readonly ReportedRun[];
-}
-
-interface Run extends Summarised {
+/** A run, and the curves that figures are made of. */
+export interface FigureRun extends Summarised {
   readonly rounds: RoundCurves;
   readonly clip: Curve;
+  /** Epochs in a bin of {@linkcode FigureRun.clip}. */
   readonly clipWidth: number;
+  /** Loss of the averaged weights on training data; null where it was not measured. */
+  readonly averagedLoss: Curve | null;
 }
 
-/** Works out every figure and the summary. Each run is given once. */
-export function reportData(logs: readonly RunLog[]): ReportData {
-  const { ordered, places, baselines } = compareRuns(logs);
-  const labels = labelRuns(places, ordered.map((log) => log.directory));
-  const bins = Math.max(60, Math.min(POINTS, Math.floor(POINTS_OF_ALL / logs.length)));
-  const runs = ordered.map((log, index): Run => {
-    const rounds = roundCurves(log, bins);
-    const clip = clipRateCurve(log, bins);
-    const { ranks } = optionsIn(log.config);
-    return {
-      log,
-      label: labels[index],
-      ranks: typeof ranks === "number" ? ranks : null,
-      baseline: baselines[index],
-      steps: stepCurves(log, bins),
-      accuracy: evalCurves(log, "accuracy", bins),
-      perplexity: evalCurves(log, "perplexity", bins),
-      rounds,
-      driftOfBound: rounds.tightest,
-      clip: clip.curve,
-      clipWidth: clip.width,
-    };
-  });
-  const summaries = summarise(runs);
-  const tracks = new TrackList();
-  const figures = [...curveFigures(runs, tracks), ...timeFigure(summaries)];
-  return {
-    logs: ordered,
-    summaries,
-    page: {
-      runs: runs.map((run, index) => ({
-        label: run.label,
-        baseline: runs.some((other) => other !== run && other.baseline === index),
-        going: run.log.summary === null,
-      })),
-      axes: [
-        { key: "epoch", name: "Epochs", title: "epochs" },
-        { key: "seconds", name: "Wall clock", title: "wall clock since the first step" },
-        { key: "iteration", name: "Iterations", title: "iterations of each rank" },
-        { key: "round", name: "Rounds", title: "communication rounds" },
-        { key: "bytes", name: "Bytes", title: "bytes sent by each rank" },
-      ],
-      tracks: tracks.encoded,
-      figures,
-    },
-  };
+/** A curve of a figure. */
+interface FigureCurve {
+  /** Index of its run. */
+  readonly run: number;
+  readonly curve: Curve;
+  readonly style?: PageSeries["style"];
+  readonly name?: string;
 }
 
-/** The runs, baselines first, with the index of what each is compared with (-1: nothing). */
-function compareRuns(
-  logs: readonly RunLog[],
-): { ordered: RunLog[]; places: Place[]; baselines: number[] } {
-  const places = placesOf(logs.map((log) => log.config));
-  const keyed = new Map(places.map((place, index) => [logs[index], place]));
-  const found = new Map(logs.map((log) => [log, findBaseline(keyed.get(log)!, keyed)]));
-  const isBaseline = (log: RunLog) =>
-    logs.some((other) => other !== log && found.get(other) === log);
-  const ordered = logs.toSorted((a, b) => Number(isBaseline(b)) - Number(isBaseline(a)));
-  return {
-    ordered,
-    places: ordered.map((log) => keyed.get(log)!),
-    baselines: ordered.map((log) => ordered.findIndex((other) => other === found.get(log))),
-  };
+/** A figure before its runs are known: it is left out where no run has a curve for it. */
+interface FigureSpec
+  extends Omit<LineFigure, "kind" | "description" | "series" | "fromZero" | "note" | "source"> {
+  readonly source?: string | ((runs: readonly FigureRun[]) => string);
+  readonly fromZero?: boolean;
+  readonly note: string | ((runs: readonly FigureRun[]) => string);
+  readonly curves: (runs: readonly FigureRun[]) => readonly FigureCurve[];
 }
 
-function curveFigures(runs: readonly Run[], tracks: TrackList): PageFigure[] {
-  const figures: LineFigure[] = [];
-  const add = (
-    figure: Omit<LineFigure, "kind" | "description" | "series" | "fromZero"> & {
-      fromZero?: boolean;
-    },
-    curves: readonly { run: number; curve: Curve; style?: PageSeries["style"]; name?: string }[],
-  ) => {
-    const series = curves
-      .filter(({ curve }) => curve.y.some(Number.isFinite))
-      .map(({ run, curve, style, name }): PageSeries => ({
-        run,
-        name: name ?? "",
-        style: style ?? "line",
-        track: tracks.add(curve.track),
-        y: encode(curve.y),
-        ...widthOf(curve),
-      }));
-    if (series.length === 0) return;
-    const ends = series.filter((s) => s.style !== "bound").map((s) => {
-      const last = s.y.findLast((value) => value !== null) ?? null;
-      return `${runs[s.run].label} ends at ${writeValue(last, figure.format)}`;
+/** The figures in which the paper compares how runs learn, over epochs and over time. */
+const LEARNING = "Paper’s figures 1–4, 6, 7, 9–12";
+
+/** One curve a run; none where it is null. */
+const each =
+  (pick: (run: FigureRun) => Curve | null, style: PageSeries["style"] = "line") =>
+  (runs: readonly FigureRun[]): FigureCurve[] =>
+    runs.flatMap((run, index) => {
+      const curve = pick(run);
+      return curve ? [{ run: index, curve, style }] : [];
     });
-    figures.push({
-      kind: "lines",
-      fromZero: false,
-      ...figure,
-      series,
-      description: `${figure.title}. ${ends.join("; ")}.`,
-    });
-  };
-  const of = (pick: (run: Run) => Curve) =>
-    runs.map((run, index) => ({ run: index, curve: pick(run) }));
 
-  add({
-    id: "training-loss",
-    title: "Training loss",
-    source: "Paper’s figures 1–4, 6, 7, 9–12",
+/** Whether the loss of the averaged weights was measured: then it is what the paper draws. */
+const hasAveragedLoss = (runs: readonly FigureRun[]) => runs.some((run) => run.averagedLoss);
+
+/** How runs learn on what they train on. */
+const TRAINING: readonly FigureSpec[] = [
+  {
+    id: "averaged-training-loss",
+    title: "Training loss of the averaged weights",
+    source: LEARNING,
     yName: "loss",
     format: "number",
     log: false,
-    note: `Mean over the ranks and over ${bins(runs.map((run) => run.steps.width))}.`,
-  }, of((run) => run.steps.loss));
-  for (const kind of ["accuracy", "perplexity"] as const) {
-    const splits = [...new Set(runs.flatMap((run) => [...run[kind].keys()]))];
-    // A split evaluated at the end alone has its score in the table and makes no curve.
-    const curves = splits.filter((split) =>
-      runs.some((run) => (run[kind].get(split)?.y.length ?? 0) > 1)
-    );
-    for (const split of curves.length > 0 ? curves : splits) {
-      const name = { test: "Test", valid: "Validation", train: "Training", "": "Test" }[split] ??
-        split;
-      add(
-        {
-          id: [split || "test", kind].join("-"),
-          title: `${name} ${kind}`,
-          source: "Paper’s figures 1–4, 6, 7, 9–12",
-          yName: kind,
-          format: kind === "accuracy" ? "percent" : "number",
-          log: kind === "perplexity",
-          note: "Of the averaged weights.",
-        },
-        runs.flatMap((run, index) => {
-          const curve = run[kind].get(split);
-          return curve ? [{ run: index, curve, style: "points" }] : [];
-        }),
-      );
-    }
-  }
-  add({
+    note: "Of the averaged weights, on a fixed part of the training data.",
+    curves: each((run) => run.averagedLoss, "points"),
+  },
+  {
+    id: "training-loss",
+    title: "Training loss",
+    source: (runs) => hasAveragedLoss(runs) ? "" : LEARNING,
+    yName: "loss",
+    format: "number",
+    log: false,
+    note: (runs) =>
+      (hasAveragedLoss(runs) ? "Of each rank's own weights on its mini-batches. " : "") +
+      `Mean over the ranks and over ${binWords(runs.map((run) => run.steps.width))}.`,
+    curves: each((run) => run.steps.loss),
+  },
+];
+
+/** What steps and rounds do. */
+const MECHANICS: readonly FigureSpec[] = [
+  {
     id: "clip-rate",
     title: "Steps that clip",
     source: "Paper’s figure 5",
@@ -180,9 +88,11 @@ function curveFigures(runs: readonly Run[], tracks: TrackList): PageFigure[] {
     format: "percent",
     log: false,
     fromZero: true,
-    note: `Share of all ranks' steps with ‖g‖ > γ/η, in ${bins(runs.map((run) => run.clipWidth))}.`,
-  }, runs.map((run, index) => ({ run: index, curve: run.clip, style: "points" })));
-  add({
+    note: (runs) =>
+      `Share of all ranks' steps with ‖g‖ > γ/η, in ${binWords(runs.map((run) => run.clipWidth))}.`,
+    curves: each((run) => run.clip, "points"),
+  },
+  {
     id: "gradient-norm",
     title: "Gradient norm",
     source: "Paper’s figure 8",
@@ -190,12 +100,9 @@ function curveFigures(runs: readonly Run[], tracks: TrackList): PageFigure[] {
     format: "number",
     log: true,
     note: "Of a rank's mini-batch gradient, over all parameters together; mean over the ranks.",
-  }, of((run) => run.steps.gradNorm));
-  // A single rank has no drift: nothing to hold against a bound.
-  const drifting = runs.flatMap((run, index) =>
-    run.rounds.drift.y.some((value) => value > 0) ? [{ run: index, rounds: run.rounds }] : []
-  );
-  add({
+    curves: each((run) => run.steps.gradNorm),
+  },
+  {
     id: "drift",
     title: "Drift and its bound",
     source: "Paper’s lemma 1",
@@ -204,37 +111,115 @@ function curveFigures(runs: readonly Run[], tracks: TrackList): PageFigure[] {
     log: true,
     note:
       "Largest distance of a rank from the average it joins. Dashed: the bound 2γI of plain clipped steps.",
-  }, [
-    ...drifting.map(({ run, rounds }) => ({ run, curve: rounds.drift })),
-    ...drifting.map(({ run, rounds }) => (
-      { run, curve: rounds.bound, style: "bound" as const, name: "bound 2γI" }
-    )),
-  ]);
-  add({
+    curves: driftCurves,
+  },
+  {
     id: "bytes-sent",
     title: "Bytes sent",
-    source: "",
     yName: "bytes",
     format: "bytes",
     log: false,
     fromZero: true,
     note: "By the busiest rank, up to each round.",
-  }, of((run) => run.rounds.bytes));
-  add({
+    curves: each((run) => run.rounds.bytes),
+  },
+  {
     id: "communication-share",
     title: "Time spent communicating",
-    source: "",
     yName: "share of training time",
     format: "percent",
     log: false,
     fromZero: true,
-    note: "Waiting for other ranks included, evaluations left out.",
-  }, of((run) => run.rounds.share));
-  return figures;
+    note:
+      "Gradients and weights; waiting for other ranks included, evaluations left out. Round by round.",
+    curves: each((run) => run.rounds.share),
+  },
+];
+
+/** Every figure of curves that some run has a curve for. */
+export function curveFigures(runs: readonly FigureRun[], tracks: TrackList): LineFigure[] {
+  return [...TRAINING, ...scoreFigures(runs), ...MECHANICS]
+    .flatMap((spec) => lineFigure(spec, runs, tracks) ?? []);
+}
+
+/** The scores on each split that was evaluated. */
+function scoreFigures(runs: readonly FigureRun[]): FigureSpec[] {
+  return (["accuracy", "perplexity"] as const).flatMap((kind) => {
+    const splits = [...new Set(runs.flatMap((run) => [...run[kind].keys()]))];
+    // A split evaluated at the end alone has its score in the table and makes no curve.
+    const curves = splits.filter((split) =>
+      runs.some((run) => (run[kind].get(split)?.y.length ?? 0) > 1)
+    );
+    return (curves.length > 0 ? curves : splits).map((split): FigureSpec => ({
+      id: [split || "test", kind].join("-"),
+      title: `${SPLIT_NAMES[split] ?? split} ${kind}`,
+      source: LEARNING,
+      yName: kind,
+      format: kind === "accuracy" ? "percent" : "number",
+      log: kind === "perplexity",
+      note: "Of the averaged weights.",
+      curves: each((run) => run[kind].get(split) ?? null, "points"),
+    }));
+  });
+}
+
+/** A log of an earlier version does not say which split it evaluated: it was the test set. */
+const SPLIT_NAMES: Readonly<Record<string, string>> = {
+  test: "Test",
+  valid: "Validation",
+  train: "Training",
+  "": "Test",
+};
+
+/** Each run's drift, and the bounds of all behind them. */
+function driftCurves(runs: readonly FigureRun[]): FigureCurve[] {
+  // A single rank has no drift: nothing to hold against a bound.
+  const drifting = runs.flatMap((run, index) =>
+    run.rounds.drift.y.some((value) => value > 0) ? [{ run: index, rounds: run.rounds }] : []
+  );
+  return [
+    ...drifting.map(({ run, rounds }) => ({ run, curve: rounds.drift })),
+    ...drifting.map(({ run, rounds }) => (
+      { run, curve: rounds.bound, style: "bound" as const, name: "bound 2γI" }
+    )),
+  ];
+}
+
+/** A figure with its runs' curves; null where none has any. */
+function lineFigure(
+  { curves, note, source = "", ...figure }: FigureSpec,
+  runs: readonly FigureRun[],
+  tracks: TrackList,
+): LineFigure | null {
+  const worded = (text: FigureSpec["note"]) => typeof text === "string" ? text : text(runs);
+  const series = curves(runs)
+    .filter(({ curve }) => curve.y.some(Number.isFinite))
+    .map(({ run, curve, style = "line", name = "" }): PageSeries => ({
+      run,
+      name,
+      style,
+      track: tracks.add(curve.track),
+      y: encode(curve.y),
+      ...widthOf(curve),
+    }));
+  if (series.length === 0) return null;
+  const ends = series.filter((s) => s.style !== "bound").map((s) => {
+    const last = s.y.findLast((value) => value !== null) ?? null;
+    return `${runs[s.run].label} ends at ${writeValue(last, figure.format)}`;
+  });
+  return {
+    kind: "lines",
+    fromZero: false,
+    ...figure,
+    source: worded(source),
+    note: worded(note),
+    series,
+    description: `${figure.title}. ${ends.join("; ")}.`,
+  };
 }
 
 /** Where an epoch's time goes, run by run. */
-function timeFigure(summaries: readonly ReportedRun[]): BarFigure[] {
+export function timeFigure(summaries: readonly ReportedRun[]): BarFigure[] {
   const parts = summaries.map(({ seconds, trainSeconds, syncSeconds, epochs }) =>
     [trainSeconds - syncSeconds, syncSeconds, seconds - trainSeconds]
       .map((part) => Math.max(0, part) / epochs)
@@ -259,7 +244,7 @@ function timeFigure(summaries: readonly ReportedRun[]): BarFigure[] {
 }
 
 /** The tracks of a page, each once, rounded. */
-class TrackList {
+export class TrackList {
   readonly #tracks: Track[] = [];
 
   add(track: Track): number {
@@ -277,7 +262,7 @@ class TrackList {
 }
 
 /** What each point of a curve stands for, in words; the widest where runs differ. */
-function bins(widths: readonly number[]): string {
+function binWords(widths: readonly number[]): string {
   const width = Math.max(...widths.filter(Number.isFinite));
   if (!Number.isFinite(width)) return "all steps";
   if (width === 1) return "each epoch";

@@ -7,9 +7,13 @@ const DEPTH = 3;
  * The folders of runs in the given folders, each once, in order: a run's own folder, or every run
  * below a sweep's folder (sorted by name).
  *
+ * @param options.wait whether a folder may hold no run yet
  * @throws {LogError} if a folder does not exist or there is no run in it.
  */
-export async function findRuns(directories: readonly string[]): Promise<string[]> {
+export async function findRuns(
+  directories: readonly string[],
+  { wait = false }: { wait?: boolean } = {},
+): Promise<string[]> {
   if (directories.length === 0) {
     throw new LogError("cannot make a report: it takes at least one folder of a run or a sweep");
   }
@@ -17,7 +21,7 @@ export async function findRuns(directories: readonly string[]): Promise<string[]
   for (const given of directories) {
     const directory = given.replace(/(?<=.)[/\\]+$/, "");
     const runs = await runsBelow(directory, DEPTH);
-    if (runs.length === 0) {
+    if (runs.length === 0 && !wait) {
       throw new LogError(
         `cannot report on ${directory}: there is no metrics.jsonl in it or in the folders below it; ` +
           "pass the folder given to --out of a run or a sweep (by default runs/<time>-<name>)",

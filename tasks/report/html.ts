@@ -6,12 +6,13 @@
  */
 
 import { chartBundleUrl } from "../../deps.ts";
-import { writeValue } from "./page/style.ts";
-import type { ReportData } from "./figures.ts";
+import { escape } from "./escape.ts";
+import type { ReportData } from "./report_data.ts";
 import { linkModules } from "./link_modules.ts";
+import type {} from "./page/start.ts"; // read by path alone; so that a packer sees it
 import { PAGE_STYLE } from "./style_sheet.ts";
 import type { RunLog } from "../logs/run_log.ts";
-import type { ReportedRun } from "./summary.ts";
+import { STATE_WORDS, summaryTable } from "./summary_table.ts";
 
 /** What a page is made of besides its data. */
 export interface PageOptions {
@@ -76,22 +77,28 @@ them, double-click for the whole. Charts by Apache ECharts (Apache License 2.0).
 `;
 }
 
+/** The module that the page's script begins with. */
+const START = import.meta.resolve("./page/start.ts");
+
 /** The page's own script: the modules of `page/` as one, started with the chart library. */
 export async function pageScript(): Promise<string> {
-  return `${await linkModules(
-    import.meta.resolve("./page/start.ts"),
-  )}startPage(globalThis.echarts);\n`;
+  return `${await linkModules(START)}startPage(globalThis.echarts);\n`;
 }
 
 /** The parts that change as runs go on. */
 export function renderParts(data: ReportData, made: Date): PageParts {
-  const going = data.page.runs.filter((run) => run.going).length;
   const runs = data.page.runs.length;
+  const unfinished = (["going", "ended early"] as const).map((state) => {
+    const count = data.page.runs.filter((run) => run.state === state).length;
+    return count === 0 ? "" : `, ${count} ${STATE_WORDS[state]}`;
+  });
   return {
     "state-of-runs":
-      `${runs} run${runs === 1 ? "" : "s"}${going > 0 ? `, ${going} still going` : ""} · ` +
+      (runs === 0
+        ? "Waiting for the first run to begin · "
+        : `${runs} run${runs === 1 ? "" : "s"}${unfinished.join("")} · `) +
       `<time datetime="${made.toISOString()}">${escape(localTime(made))}</time>`,
-    "summary": summaryTable(data),
+    "summary": runs === 0 ? "" : summaryTable(data),
     "log-notes": logNotes(data),
   };
 }
@@ -99,126 +106,6 @@ export function renderParts(data: ReportData, made: Date): PageParts {
 /** The page's data as JSON. */
 export function pageJson(data: ReportData): string {
   return JSON.stringify(data.page);
-}
-
-/** Text as it stands in HTML, in an attribute's quotes as well. */
-export function escape(text: string): string {
-  return text.replace(/[&<>"']/g, (c) => `&#${c.charCodeAt(0)};`);
-}
-
-/** In a cell that has no value. */
-const NOTHING = writeValue(null, "number");
-
-interface Column {
-  readonly name: string;
-  readonly unit?: string;
-  readonly cell: (run: ReportedRun) => string;
-  /** What is best in the column; absent where nothing is better. */
-  readonly better?: { readonly value: (run: ReportedRun) => number; readonly most: boolean };
-}
-
-function columnsOf(data: ReportData): Column[] {
-  const { summaries, page } = data;
-  const score = summaries.find((run) => run.score)?.score;
-  const kind = score?.kind ?? "accuracy";
-  const scoreFormat = kind === "accuracy" ? "percent" : "number";
-  const columns: Column[] = [
-    { name: "ranks", cell: (run) => String(run.ranks ?? NOTHING) },
-    { name: "epochs", cell: (run) => writeValue(run.epochs, "number") },
-    { name: "iterations", cell: (run) => count(run.iterations) },
-    { name: "rounds", cell: (run) => count(run.rounds) },
-    {
-      name: "training loss",
-      unit: "last tenth",
-      cell: (run) => writeValue(run.trainLoss, "number"),
-      better: { value: (run) => run.trainLoss, most: false },
-    },
-  ];
-  if (score) {
-    columns.push({
-      name: `${score.split === "valid" ? "validation" : "test"} ${kind}`,
-      unit: "last (best)",
-      cell: ({ score: s }) =>
-        s
-          ? writeValue(s.last, scoreFormat) +
-            (s.best === s.last ? "" : ` (${writeValue(s.best, scoreFormat)})`)
-          : NOTHING,
-      better: { value: (run) => run.score?.last ?? NaN, most: kind === "accuracy" },
-    });
-  }
-  columns.push(
-    {
-      name: "training time",
-      unit: "without evaluation",
-      cell: (run) => writeValue(run.trainSeconds, "seconds"),
-    },
-    {
-      name: "steps/s",
-      cell: (run) => writeValue(run.stepsPerSecond, "number"),
-      better: { value: (run) => run.stepsPerSecond, most: true },
-    },
-  );
-  if (page.runs.some((run) => run.baseline)) {
-    columns.push(
-      {
-        name: "speedup",
-        unit: "per epoch",
-        cell: (run) => times(run.speedup),
-        better: { value: (run) => run.speedup, most: true },
-      },
-      {
-        name: "speedup",
-        unit: "to its loss",
-        cell: (run) => times(run.speedupToLoss),
-        better: { value: (run) => run.speedupToLoss, most: true },
-      },
-    );
-  }
-  columns.push(
-    {
-      name: "communicating",
-      unit: "of training time",
-      cell: (run) => writeValue(run.syncSeconds / run.trainSeconds, "percent"),
-      better: { value: (run) => run.syncSeconds / run.trainSeconds, most: false },
-    },
-    { name: "sent", unit: "by each rank", cell: (run) => writeValue(run.bytesSent, "bytes") },
-    { name: "clipped", unit: "of all steps", cell: (run) => writeValue(run.clipRate, "percent") },
-    { name: "drift", unit: "of its bound", cell: (run) => writeValue(run.driftOfBound, "percent") },
-  );
-  return columns;
-}
-
-function summaryTable(data: ReportData): string {
-  const ranks = new Set(data.summaries.map((run) => run.ranks));
-  const columns = columnsOf(data)
-    .filter(({ name }) => name !== "ranks" || ranks.size > 1)
-    .filter(({ cell }) => data.summaries.some((run) => cell(run) !== NOTHING));
-  const common = ranks.size > 1 || ranks.has(null) ? "" : ` · ranks: ${[...ranks]}`;
-  const { summaries, page } = data;
-  const best = columns.map(({ better }) => {
-    if (!better || summaries.length < 2) return -1;
-    const values = summaries.map((run) => better.value(run) * (better.most ? 1 : -1));
-    const most = Math.max(...values.filter(Number.isFinite));
-    return values.indexOf(most);
-  });
-  const head = columns.map(({ name, unit }) =>
-    `<th scope="col">${escape(name)}${unit ? `<small>${escape(unit)}</small>` : ""}</th>`
-  );
-  const rows = summaries.map((run, index) => {
-    const { baseline, going } = page.runs[index];
-    const cells = columns.map(({ cell }, column) =>
-      `<td${best[column] === index ? ' class="best"' : ""}>${escape(cell(run))}</td>`
-    );
-    return `<tr><th scope="row"><span class="swatch" data-run="${index}"></span>${
-      escape(run.label)
-    }` +
-      `${baseline ? ' <span class="quiet">baseline</span>' : ""}` +
-      `${going ? '<span class="going">still going</span>' : ""}</th>${cells.join("")}</tr>`;
-  });
-  return `<table><caption>Summary<small class="quiet">${common}</small></caption><thead><tr><th scope="col">run</th>${
-    head.join("")
-  }</tr></thead>` +
-    `<tbody>${rows.join("\n")}</tbody></table>`;
 }
 
 function logNotes(data: ReportData): string {
@@ -231,7 +118,9 @@ function logNotes(data: ReportData): string {
     ? ""
     : `<details class="card problems" open><summary>Problems in the logs</summary>` +
       `${list(problems.map((text) => `<li>${escape(text)}</li>`))}</details>`) +
-    `<details class="card"><summary>Folders of the runs</summary>${list(files)}</details>`;
+    (files.length === 0
+      ? ""
+      : `<details class="card"><summary>Folders of the runs</summary>${list(files)}</details>`);
 }
 
 /** What was wrong with a log, in sentences that name the file. */
@@ -255,14 +144,6 @@ export function problemsOf(log: RunLog): string[] {
     );
   }
   return problems;
-}
-
-function times(factor: number): string {
-  return Number.isFinite(factor) ? `${factor.toPrecision(3)}×` : NOTHING;
-}
-
-function count(value: number): string {
-  return Math.round(value).toLocaleString("en").replaceAll(",", "\u2009");
 }
 
 function localTime(date: Date): string {

@@ -1,5 +1,5 @@
 import { basename, resolve } from "node:path";
-import { reportData } from "./figures.ts";
+import { reportData } from "./report_data.ts";
 import { findRuns } from "./find_runs.ts";
 import { type FigureImage, writeImages } from "./images.ts";
 import { problemsOf, renderPage } from "./html.ts";
@@ -44,7 +44,8 @@ export interface ReportOutcome {
  * ```
  *
  * @param directories folders of runs, or of sweeps that hold runs
- * @throws {ReportError} if a folder holds no run, or there is none for the page
+ * @throws {LogError} if a folder holds no run, or one whose log cannot be read
+ * @throws {ReportError} if there is no folder for the page
  */
 export async function report(
   directories: readonly string[],

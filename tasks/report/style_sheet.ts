@@ -37,7 +37,7 @@ tbody th { text-align: left; font-weight: 500; }
 th:first-child, td:first-child { padding-left: 16px; text-align: left; position: sticky; left: 0; background: var(--card); }
 td.best { font-weight: 650; }
 .swatch { display: inline-block; width: 18px; height: 0; border-top: 3px solid; border-radius: 2px; margin-right: 8px; vertical-align: middle; }
-.going { font-size: 12px; color: var(--warn); font-weight: 500; margin-left: 6px; }
+.unfinished { font-size: 12px; color: var(--warn); font-weight: 500; margin-left: 6px; }
 #controls {
   position: sticky; top: 0; z-index: 5; display: flex; flex-wrap: wrap; align-items: center; gap: 8px 18px;
   padding: 12px 20px; margin: 18px -20px 0; background: color-mix(in srgb, var(--ground) 92%, transparent);

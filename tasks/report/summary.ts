@@ -1,6 +1,7 @@
 import { paceOf, speedup, speedupToLoss } from "../logs/pace.ts";
-import type { RunLog } from "../logs/run_log.ts";
+import type { RunLog, RunState } from "../logs/run_log.ts";
 import type { Curve, StepCurves } from "../logs/series.ts";
+import { totalsOf } from "../logs/totals.ts";
 
 /** What a run came to, as far as it is logged. Numbers that the log cannot tell are NaN. */
 export interface ReportedRun {
@@ -8,8 +9,10 @@ export interface ReportedRun {
   readonly label: string;
   /** Its folder. */
   readonly directory: string;
-  /** Whether its log has no end yet. */
+  /** Whether it goes on. */
   readonly going: boolean;
+  /** Whether it goes on, is finished, or ended early: interrupted or failed. */
+  readonly state: RunState;
   /** N; null where its `config.json` does not say. */
   readonly ranks: number | null;
   /** Passes of all ranks together over the training data. */
@@ -24,12 +27,17 @@ export interface ReportedRun {
    * Seconds spent on steps, exchanges included and evaluations left out: the mean over the ranks.
    */
   readonly trainSeconds: number;
-  /** Of {@linkcode ReportedRun.trainSeconds}, those spent exchanging, waiting included. */
+  /**
+   * Of {@linkcode ReportedRun.trainSeconds}, those spent exchanging gradients and weights, waiting
+   * included.
+   */
   readonly syncSeconds: number;
   /** Steps of one rank in a second. */
   readonly stepsPerSecond: number;
-  /** Mean over the ranks and the last tenth of the steps. */
+  /** Of the ranks' own weights on their mini-batches: mean over the ranks and the last tenth of the steps. */
   readonly trainLoss: number;
+  /** Of the averaged weights on training data, when last evaluated; NaN where it was not measured. */
+  readonly averagedTrainLoss: number;
   /**
    * The last and the best accuracy (a fraction) or perplexity; null where nothing was evaluated.
    */
@@ -43,8 +51,8 @@ export interface ReportedRun {
   /** The baseline's training time per epoch over this run's; NaN without a baseline. */
   readonly speedup: number;
   /**
-   * The baseline's time to its last training loss over this run's; NaN without a baseline, or if it
-   * never got there.
+   * The baseline's time to its last training loss over this run's, of the averaged weights where both
+   * measured it; NaN without a baseline, or if it never got there.
    */
   readonly speedupToLoss: number;
 }
@@ -67,6 +75,8 @@ export interface Summarised {
   readonly log: RunLog;
   /** What tells it from the other runs. */
   readonly label: string;
+  /** How far it has come. */
+  readonly state: RunState;
   /** N; null where its `config.json` does not say. */
   readonly ranks: number | null;
   /** Index of the run that it is compared with, or -1. */
@@ -84,32 +94,30 @@ export interface Summarised {
 /** The summary of every run. */
 export function summarise(runs: readonly Summarised[]): ReportedRun[] {
   const paces = runs.map(({ log }) => paceOf(log));
-  return runs.map(({ log, label, ranks, steps, driftOfBound, ...run }, index) => {
-    const { track } = steps.loss;
-    const pace = paces[index];
-    const iterations = track.iteration.at(-1) ?? 0;
-    const trainSeconds = pace.seconds.at(-1) ?? 0;
-    const clipped = log.steps.rows().map((row) => log.steps.column("clipped")[row]);
-    const syncMs = log.rounds.rows().map((row) => log.rounds.column("syncMs")[row]);
-    const tail = pace.loss.slice(-Math.max(1, Math.ceil(pace.loss.length / 10)));
+  return runs.map(({ log, label, state, ranks, driftOfBound, ...run }, index) => {
+    const totals = totalsOf(log);
     const compare = (times: typeof speedup) =>
-      run.baseline < 0 || run.baseline === index ? NaN : times(paces[run.baseline], pace) ?? NaN;
+      run.baseline < 0 || run.baseline === index
+        ? NaN
+        : times(paces[run.baseline], paces[index]) ?? NaN;
     return {
       label,
       directory: log.directory,
-      going: log.summary === null,
+      going: state === "going",
+      state,
       ranks,
-      epochs: track.epoch.at(-1) ?? 0,
-      iterations,
-      rounds: track.round.at(-1) ?? 0,
-      seconds: track.seconds.at(-1) ?? 0,
-      trainSeconds,
-      syncSeconds: sum(syncMs.filter(Number.isFinite)) / 1000,
-      stepsPerSecond: trainSeconds > 0 ? iterations / trainSeconds : NaN,
-      trainLoss: sum(tail) / tail.length,
+      epochs: totals.epochs,
+      iterations: totals.steps,
+      rounds: totals.rounds,
+      seconds: totals.seconds,
+      trainSeconds: totals.trainSeconds,
+      syncSeconds: totals.syncSeconds,
+      stepsPerSecond: totals.trainSeconds > 0 ? totals.steps / totals.trainSeconds : NaN,
+      trainLoss: totals.trainLoss,
+      averagedTrainLoss: paces[index].averaged?.loss.at(-1) ?? NaN,
       score: scoreOf(run.accuracy, "accuracy") ?? scoreOf(run.perplexity, "perplexity"),
-      bytesSent: track.bytes.at(-1) ?? 0,
-      clipRate: clipped.length > 0 ? sum(clipped) / clipped.length : NaN,
+      bytesSent: Math.max(0, ...totals.bytesSent.values()),
+      clipRate: totals.clipRate,
       driftOfBound,
       speedup: compare(speedup),
       speedupToLoss: compare(speedupToLoss),
@@ -122,13 +130,10 @@ function scoreOf(
   curves: ReadonlyMap<string, Curve>,
   kind: ReportedScore["kind"],
 ): ReportedScore | null {
-  const split = ["test", "", "valid"].find((name) => curves.has(name)) ?? [...curves.keys()][0];
-  const values = curves.get(split)?.y.filter(Number.isFinite) ?? [];
+  const split = ["test", "", "valid"].find((name) => curves.has(name));
+  if (split === undefined) return null;
+  const values = curves.get(split)!.y.filter(Number.isFinite);
   if (values.length === 0) return null;
   const best = kind === "accuracy" ? Math.max(...values) : Math.min(...values);
   return { kind, split, last: values.at(-1)!, best };
-}
-
-function sum(values: readonly number[]): number {
-  return values.reduce((total, value) => total + value, 0);
 }

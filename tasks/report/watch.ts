@@ -4,7 +4,7 @@
  * @module
  */
 
-import { type ReportData, reportData } from "./figures.ts";
+import { type ReportData, reportData } from "./report_data.ts";
 import { findRuns } from "./find_runs.ts";
 import { type PageParts, renderPage, renderParts } from "./html.ts";
 import { ReportError } from "./report_error.ts";
@@ -36,12 +36,14 @@ interface Fresh {
 }
 
 /**
- * Serves the report of the runs in some folders until it is disposed.
+ * Serves the report of the runs in some folders until it is disposed. Folders in which no run has begun
+ * yet are waited for.
  *
  * Only 127.0.0.1 is listened on, and a request must name it as its host: a page elsewhere cannot
  * reach the logs by pointing a name of its own at this machine.
  *
- * @throws {ReportError} if a folder holds no run, or the port is taken
+ * @throws {LogError} if there is no such folder, or a run in it cannot be read
+ * @throws {ReportError} if the port is taken
  */
 export async function watchReport(
   directories: readonly string[],
@@ -104,6 +106,7 @@ class WatchedRuns {
   #latest: Fresh | null = null;
   #reading: Promise<Fresh> | null = null;
   #version = 0;
+  #states = "";
 
   constructor(directories: readonly string[]) {
     this.#directories = directories;
@@ -115,7 +118,8 @@ class WatchedRuns {
   }
 
   async #read(): Promise<Fresh> {
-    const found = await findRuns(this.#directories);
+    const found = await findRuns(this.#directories, { wait: true });
+    const now = new Date();
     let changed = this.#latest === null;
     for (const path of this.#logs.keys()) {
       if (!found.includes(path)) changed = this.#logs.delete(path);
@@ -129,10 +133,13 @@ class WatchedRuns {
         changed = true;
       }
     }
-    if (changed || this.#latest === null) {
-      const data = reportData(found.map((path) => this.#logs.get(path)!));
+    // A run that is no longer written to ends early without a change of its log.
+    const states = [...this.#logs.values()].map((log) => log.stateAt(now)).join();
+    if (changed || this.#latest === null || states !== this.#states) {
+      this.#states = states;
+      const data = reportData(found.map((path) => this.#logs.get(path)!), now);
       const version = `"${++this.#version}"`;
-      this.#latest = { version, data, parts: renderParts(data, new Date()) };
+      this.#latest = { version, data, parts: renderParts(data, now) };
     }
     return this.#latest;
   }

@@ -5,6 +5,7 @@
  * @module
  */
 
+import type { RunState } from "../../logs/run_log.ts";
 import type { AxisKey, Track } from "../../logs/series.ts";
 
 /** How a figure's values are written. */
@@ -15,7 +16,7 @@ export interface PageRun {
   readonly label: string;
   /** The run that others are compared with; drawn in the colour of the text. */
   readonly baseline: boolean;
-  readonly going: boolean;
+  readonly state: RunState;
 }
 
 /** A curve in a figure. A value that is not finite is null. */

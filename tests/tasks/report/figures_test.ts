@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { pointsOf } from "../../../tasks/report/page/points.ts";
-import { reportData } from "../../../tasks/report/figures.ts";
+import { reportData } from "../../../tasks/report/report_data.ts";
 import type { LineFigure, PageData } from "../../../tasks/report/page/data.ts";
 import { RunLog } from "../../../tasks/logs/run_log.ts";
 import { temporaryFolder } from "../../_helpers/temporary_folder.ts";
@@ -32,8 +32,8 @@ function lines(page: PageData, id: string): LineFigure {
 Deno.test("the baseline comes first, and the figures are those of the paper", async () => {
   const { page } = await knownReport();
   assert.deepEqual(page.runs, [
-    { label: "naive-parallel", baseline: true, going: false },
-    { label: "celgc I=2", baseline: false, going: false },
+    { label: "naive-parallel", baseline: true, state: "finished" },
+    { label: "celgc I=2", baseline: false, state: "finished" },
   ]);
   assert.deepEqual(page.figures.map((figure) => figure.id), [
     "training-loss",
@@ -151,7 +151,7 @@ Deno.test("a run that has only begun, or does not evaluate, is no error", async 
   const begun = await writeRun(folder.path, "begun", { algorithm: "celgc" }, [one]);
   const { page, summaries } = reportData([await RunLog.open(begun), await RunLog.open(empty)]);
   assert.deepEqual(lines(page, "training-loss").series.map((s) => s.y), [[2]]);
-  assert.equal(page.runs[0].going, true);
+  assert.equal(page.runs[0].state, "going");
   assert.equal(summaries[0].score, null);
 });
 

@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
-import { labelRuns, placesOf } from "../../../tasks/report/labels.ts";
+import { coordinatesOf, labelRuns } from "../../../tasks/report/labels.ts";
 
 const label = (...options: Record<string, unknown>[]) =>
   labelRuns(
-    placesOf(options.map((o) => ({ options: o, seed: 1, started: Math.random() }))),
+    coordinatesOf(options.map((o) => ({ options: o, seed: 1, started: Math.random() }))),
     options.map((_, index) => `runs/run-${index}`),
   );
 
@@ -29,7 +29,7 @@ Deno.test("runs whose options do not tell them apart go by their folders", () =>
     label({ lr: 1 }, { lr: 2 }, { lr: 2 }),
     ["η=1", "η=2 (run-1)", "η=2 (run-2)"],
   );
-  assert.deepEqual(labelRuns(placesOf([null, null]), ["a/out", "b/out"]), [
+  assert.deepEqual(labelRuns(coordinatesOf([null, null]), ["a/out", "b/out"]), [
     "out (a/out)",
     "out (b/out)",
   ]);

@@ -1,0 +1,159 @@
+/**
+ * The summary of a report's runs as an HTML table.
+ *
+ * @module
+ */
+
+import type { RunState } from "../logs/run_log.ts";
+import { escape } from "./escape.ts";
+import { writeValue } from "./page/style.ts";
+import type { ReportData } from "./report_data.ts";
+import type { ReportedRun, ReportedScore } from "./summary.ts";
+
+/** How a run that is not finished is marked. */
+export const STATE_WORDS: Readonly<Record<RunState, string>> = {
+  going: "still going",
+  finished: "finished",
+  "ended early": "ended early",
+};
+
+/** In a cell that has no value. */
+const NOTHING = writeValue(null, "number");
+
+interface Column {
+  readonly name: string;
+  readonly unit?: string;
+  readonly cell: (run: ReportedRun) => string;
+  /** What is best in the column; absent where nothing is better. */
+  readonly better?: { readonly value: (run: ReportedRun) => number; readonly most: boolean };
+}
+
+function columnsOf({ summaries, page }: ReportData): Column[] {
+  const score = summaries.find((run) => run.score)?.score;
+  const compared = page.runs.some((run) => run.baseline);
+  return [
+    ...PROGRESS,
+    ...score ? [scoreColumn(score)] : [],
+    ...SPEED,
+    ...compared ? SPEEDUPS : [],
+    ...COSTS,
+  ];
+}
+
+const PROGRESS: readonly Column[] = [
+  { name: "ranks", cell: (run) => String(run.ranks ?? NOTHING) },
+  { name: "epochs", cell: (run) => writeValue(run.epochs, "number") },
+  { name: "iterations", cell: (run) => count(run.iterations) },
+  { name: "rounds", cell: (run) => count(run.rounds) },
+  {
+    name: "training loss",
+    unit: "averaged weights",
+    cell: (run) => writeValue(run.averagedTrainLoss, "number"),
+    better: { value: (run) => run.averagedTrainLoss, most: false },
+  },
+  {
+    name: "training loss",
+    unit: "mini-batches, last tenth",
+    cell: (run) => writeValue(run.trainLoss, "number"),
+    better: { value: (run) => run.trainLoss, most: false },
+  },
+];
+
+function scoreColumn({ kind, split }: ReportedScore): Column {
+  const format = kind === "accuracy" ? "percent" : "number";
+  return {
+    name: `${split === "valid" ? "validation" : "test"} ${kind}`,
+    unit: "last (best)",
+    cell: ({ score: s }) =>
+      s
+        ? writeValue(s.last, format) + (s.best === s.last ? "" : ` (${writeValue(s.best, format)})`)
+        : NOTHING,
+    better: { value: (run) => run.score?.last ?? NaN, most: kind === "accuracy" },
+  };
+}
+
+const SPEED: readonly Column[] = [
+  {
+    name: "training time",
+    unit: "without evaluation",
+    cell: (run) => writeValue(run.trainSeconds, "seconds"),
+  },
+  {
+    name: "steps/s",
+    cell: (run) => writeValue(run.stepsPerSecond, "number"),
+    better: { value: (run) => run.stepsPerSecond, most: true },
+  },
+];
+
+/** Against the baseline. */
+const SPEEDUPS: readonly Column[] = [
+  {
+    name: "speedup",
+    unit: "per epoch",
+    cell: (run) => times(run.speedup),
+    better: { value: (run) => run.speedup, most: true },
+  },
+  {
+    name: "speedup",
+    unit: "to its loss",
+    cell: (run) => times(run.speedupToLoss),
+    better: { value: (run) => run.speedupToLoss, most: true },
+  },
+];
+
+const COSTS: readonly Column[] = [
+  {
+    name: "communicating",
+    unit: "of training time",
+    cell: (run) => writeValue(run.syncSeconds / run.trainSeconds, "percent"),
+    better: { value: (run) => run.syncSeconds / run.trainSeconds, most: false },
+  },
+  { name: "sent", unit: "by each rank", cell: (run) => writeValue(run.bytesSent, "bytes") },
+  { name: "clipped", unit: "of all steps", cell: (run) => writeValue(run.clipRate, "percent") },
+  { name: "drift", unit: "of its bound", cell: (run) => writeValue(run.driftOfBound, "percent") },
+];
+
+/** The summary of every run as an HTML table; the best value of a column is marked. */
+export function summaryTable(data: ReportData): string {
+  const ranks = new Set(data.summaries.map((run) => run.ranks));
+  const columns = columnsOf(data)
+    .filter(({ name }) => name !== "ranks" || ranks.size > 1)
+    .filter(({ cell }) => data.summaries.some((run) => cell(run) !== NOTHING));
+  const common = ranks.size > 1 || ranks.has(null) ? "" : ` · ranks: ${[...ranks]}`;
+  const { summaries, page } = data;
+  const best = columns.map(({ better }) => {
+    if (!better || summaries.length < 2) return -1;
+    const values = summaries.map((run) => better.value(run) * (better.most ? 1 : -1));
+    const most = Math.max(...values.filter(Number.isFinite));
+    return values.indexOf(most);
+  });
+  const head = columns.map(({ name, unit }) =>
+    `<th scope="col">${escape(name)}${unit ? `<small>${escape(unit)}</small>` : ""}</th>`
+  );
+  const rows = summaries.map((run, index) => {
+    const { baseline, state } = page.runs[index];
+    const cells = columns.map(({ cell }, column) =>
+      `<td${best[column] === index ? ' class="best"' : ""}>${escape(cell(run))}</td>`
+    );
+    return `<tr><th scope="row"><span class="swatch" data-run="${index}"></span>${
+      escape(run.label)
+    }` +
+      `${baseline ? ' <span class="quiet">baseline</span>' : ""}` +
+      `${
+        state === "finished" ? "" : `<span class="unfinished">${STATE_WORDS[state]}</span>`
+      }</th>` +
+      `${cells.join("")}</tr>`;
+  });
+  return `<table><caption>Summary<small class="quiet">${common}</small></caption><thead><tr><th scope="col">run</th>${
+    head.join("")
+  }</tr></thead>` +
+    `<tbody>${rows.join("\n")}</tbody></table>`;
+}
+
+function times(factor: number): string {
+  return Number.isFinite(factor) ? `${factor.toPrecision(3)}×` : NOTHING;
+}
+
+function count(value: number): string {
+  return Math.round(value).toLocaleString("en").replaceAll(",", "\u2009");
+}
