@@ -6,7 +6,8 @@
 
 import type { Coordinates } from "../logs/baseline.ts";
 import { optionsOf, type RunConfigFile } from "../logs/config.ts";
-import { ignoredBy, ignoredByTask } from "../options/applies.ts";
+import { ignoredBy, ignoredByModel, ignoredByTask } from "../options/applies.ts";
+import { TASKS } from "../options/defaults.ts";
 import { EXPERIMENT, type Options } from "../options/table.ts";
 
 /** Options that may tell one run from another: what decides a run's numbers, where and on what link. */
@@ -53,9 +54,13 @@ export function coordinatesOf(configs: readonly (RunConfigFile | null)[]): Coord
 
 /** The names of a run's options that have no effect on it. */
 function ignoredOptions(options: Readonly<Record<string, unknown>>): Set<string> {
-  const { algorithm, task, syncEvery } = options as Partial<Options>;
-  const ignored = new Set<string>(ignoredBy(String(algorithm)));
-  if (task !== undefined) ignoredByTask(task).forEach((name) => ignored.add(name));
+  // A log may be of another version: of a task or a model that it does not name, nothing is known.
+  const { algorithm, task, model, syncEvery } = options as Partial<Options>;
+  const ignored = new Set<string>([
+    ...ignoredBy(String(algorithm)),
+    ...task !== undefined && task in TASKS ? ignoredByTask(task) : [],
+    ...model !== undefined ? ignoredByModel(model) : [],
+  ]);
   if (syncEvery) ignored.add("interval"); // its rounds go by the clock
   return ignored;
 }

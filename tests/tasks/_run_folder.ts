@@ -75,6 +75,7 @@ export function knownLines(
         lr: 0.1,
         clip: 1,
         stepMs,
+        syncMs: t % interval === 0 ? syncMs : 0,
       });
     }
     if (t % interval === 0) {
