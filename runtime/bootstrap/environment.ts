@@ -12,7 +12,8 @@
  *     CELGC_SOCKETS      directory for Unix sockets
  *     CELGC_HOST         this host's name in messages
  *     CELGC_LINK         the access link that every rank is to be behind, such as 100mbit,20ms
- *     CELGC_SECRET_FILE  file of mode 0600 with the secret; standard input if not set
+ *     CELGC_SECRET_FILE  file of mode 0600 with the secret; the launcher's pipe if not set
+ *     CELGC_SECRET_FD    descriptor of the launcher's pipe; standard input if not set
  *     CELGC_TLS_CERT, CELGC_TLS_KEY, CELGC_TLS_CA   PEM files
  *
  * For ranks that something else has started, all of these may be set but the first three, and
@@ -63,7 +64,7 @@ export interface ProcessInfo {
   readonly host: string | null;
   /** The access link that every rank is to be behind, or null. */
   readonly link: LinkShape | null;
-  /** File with the secret, or null for standard input. */
+  /** File with the secret, or null for the launcher's pipe. */
   readonly secretFile: string | null;
   /** Files with what TLS needs, or null. */
   readonly tls: { readonly cert: string; readonly key: string; readonly ca: string } | null;

@@ -4,7 +4,7 @@
  * @module
  */
 
-import { endOrphan, secretLine } from "./stdin.ts";
+import { endOrphan, secretLine } from "./launcher_pipe.ts";
 import { RendezvousError } from "../base/errors.ts";
 import { type Credentials, credentials } from "../security/handshake.ts";
 import { isLoopback, listenAt, type TlsMaterial } from "../security/endpoint.ts";
@@ -215,7 +215,7 @@ function close(listener: Deno.Listener): void {
 }
 
 async function readSecret({ secretFile }: ProcessInfo): Promise<Uint8Array> {
-  const from = secretFile ?? "standard input";
+  const from = secretFile ?? "the launcher's pipe";
   let text;
   if (secretFile === null) {
     // Waiting for the line does not by itself keep the process alive.

@@ -7,6 +7,7 @@
 import { dialMember } from "../security/dialer.ts";
 import {
   type Endpoint,
+  fitsSocket,
   listenAt,
   LONGEST_SOCKET_PATH,
   type TlsMaterial,
@@ -42,14 +43,14 @@ export function openListeners(
 ): Listeners {
   const listeners: Deno.Listener[] = [], endpoints: Endpoint[] = [];
   const path = sockets === null ? null : socketPath(sockets, rank);
-  if (transport !== "tcp" && path !== null && path.length <= LONGEST_SOCKET_PATH) {
+  if (transport !== "tcp" && path !== null && fitsSocket(path)) {
     listeners.push(listenAt({ kind: "unix", path }));
     endpoints.push({ kind: "unix", path });
   } else if (transport === "unix") {
     throw new RendezvousError(
       path === null
         ? "Unix sockets were asked for, but the launcher made no directory for them"
-        : `Unix sockets were asked for, but the path ${path} is longer than ${LONGEST_SOCKET_PATH}`,
+        : `Unix sockets were asked for, but the path ${path} is longer than ${LONGEST_SOCKET_PATH} bytes`,
     );
   }
   if (transport !== "unix") {

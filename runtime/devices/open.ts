@@ -86,21 +86,23 @@ export async function resolveDevice(choice: DeviceChoice): Promise<DeviceKind> {
 }
 
 /**
- * The flags that Deno needs to run a device, as narrow as they go: `cpu` loads one native library and
- * sets the variable that turns its telemetry off, `webgpu` and `wasm` read one wasm file. The engine must have been fetched, as `resolveDevice` does, or
- * they are wider.
+ * The permissions that a device needs, as narrow as they go: `cpu` loads one native library and sets the
+ * variable that turns its telemetry off, `webgpu` and `wasm` read one wasm file. The engine must have
+ * been fetched, as `resolveDevice` does, or they are wider.
+ *
+ * @returns Deno's flags without their `--allow-`, such as `env=A,B`, as `launchProgram` takes them
  */
 export function permissionsFor(kind: DeviceKind): string[] {
   if (kind === "cpu") {
     const variables = Object.keys(NATIVE_ENGINE_ENVIRONMENT).join(",");
-    return [flag("--allow-ffi", onnxRuntimeNodeUrl()), `--allow-env=${variables}`];
+    return [narrow("ffi", onnxRuntimeNodeUrl()), `env=${variables}`];
   }
-  const read = flag("--allow-read", onnxRuntimeWebUrl());
-  return kind === "wasm" ? [read] : [read, "--allow-env=XDG_RUNTIME_DIR"];
+  const read = narrow("read", onnxRuntimeWebUrl());
+  return kind === "wasm" ? [read] : [read, "env=XDG_RUNTIME_DIR"];
 }
 
 /** Narrows a permission to the package that a module's URL lies in. */
-function flag(name: string, module: string): string {
+function narrow(name: string, module: string): string {
   if (!module.startsWith("file:")) return name;
   // A package's modules lie in its dist folder; a comma would separate two paths.
   return `${name}=${fileURLToPath(new URL("../", module)).replaceAll(",", ",,")}`;

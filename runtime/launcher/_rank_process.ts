@@ -4,53 +4,81 @@
  * @module
  */
 
+import { type ChildProcess, spawn } from "node:child_process";
+import { constants } from "node:os";
+import type { Readable, Writable } from "node:stream";
+
+/**
+ * The descriptor at which a rank finds the pipe from its launcher. On Windows, which hands down none but
+ * the standard ones, that is standard input.
+ */
+export const PIPE_FD = Deno.build.os === "windows" ? 0 : 3;
+
 /** What a rank's process is started with. */
 export interface RankProcessOptions {
   /** Arguments of `deno`. */
   readonly args: readonly string[];
   /** The whole environment. */
-  readonly env: Record<string, string>;
+  readonly env: Readonly<Record<string, string>>;
   readonly cwd: string | undefined;
   /** The job's secret, in hexadecimal digits. */
   readonly secret: string;
+  /** Whether it gets a standard input; otherwise that is empty. */
+  readonly stdin: boolean;
+}
+
+/** How a process ended. */
+export interface ExitStatus {
+  /** Its exit code; 128 and the number of the signal if one ended it. */
+  readonly code: number;
+  readonly signal: string | null;
 }
 
 /** A rank's process, in a process group of its own where the system has such. */
 export class RankProcess {
   readonly pid: number;
-  readonly stdout: ReadableStream<Uint8Array>;
-  readonly stderr: ReadableStream<Uint8Array>;
+  readonly stdout: Readable;
+  readonly stderr: Readable;
+  /** Its standard input, or null if that is empty. */
+  readonly stdin: Writable | null;
   /** How it ended. */
-  readonly status: Promise<Deno.CommandStatus>;
-  readonly #child: Deno.ChildProcess;
+  readonly status: Promise<ExitStatus>;
+  readonly #child: ChildProcess;
   readonly #grouped = Deno.build.os !== "windows";
 
-  constructor({ args, env, cwd, secret }: RankProcessOptions) {
+  /** @throws Error if the system cannot start it */
+  constructor({ args, env, cwd, secret, stdin }: RankProcessOptions) {
+    const own = PIPE_FD === 0 || stdin ? "pipe" : "ignore";
     // Its own group, so that Ctrl-C reaches the launcher alone, which then ends the ranks in order,
     // and so that what the rank itself has started ends with it.
-    this.#child = new Deno.Command(Deno.execPath(), {
-      args: [...args],
-      env,
-      clearEnv: true,
+    this.#child = spawn(Deno.execPath(), [...args], {
+      env: { ...env },
       cwd,
-      stdin: "piped",
-      stdout: "piped",
-      stderr: "piped",
+      stdio: PIPE_FD === 0 ? [own, "pipe", "pipe"] : [own, "pipe", "pipe", "pipe"],
       detached: this.#grouped,
-    }).spawn();
-    this.pid = this.#child.pid;
-    this.stdout = this.#child.stdout;
-    this.stderr = this.#child.stderr;
-    this.status = this.#child.status;
+    });
+    const status = Promise.withResolvers<ExitStatus>();
+    this.status = status.promise;
+    this.#child.once("error", status.reject);
+    this.#child.once("exit", (code, signal) => {
+      status.resolve({ code: code ?? 128 + (signal ? constants.signals[signal] : 0), signal });
+    });
+    this.pid = this.#child.pid!;
+    this.stdout = this.#child.stdout!;
+    this.stderr = this.#child.stderr!;
+    this.stdin = PIPE_FD !== 0 && stdin ? this.#child.stdin : null;
+    this.stdin?.on("error", () => {}); // A program need not read it.
     // Kept open: the rank takes its end for the end of the launcher.
-    this.#child.stdin.getWriter().write(new TextEncoder().encode(`${secret}\n`)).catch(() => {});
+    const pipe = this.#child.stdio[PIPE_FD] as Writable;
+    pipe.on("error", () => {});
+    pipe.write(`${secret}\n`);
   }
 
   /** Sends a signal to the rank and to what it has started. */
   kill(signal: Deno.Signal): void {
     try {
       if (this.#grouped) Deno.kill(-this.pid, signal);
-      else this.#child.kill(signal);
+      else this.#child.kill(signal as "SIGTERM");
     } catch {
       // It has ended.
     }

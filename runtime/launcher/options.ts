@@ -8,7 +8,7 @@ import { toFileUrl } from "./_paths.ts";
 import type { LaunchFailure } from "./root_cause.ts";
 import { listenAt } from "../security/endpoint.ts";
 import { parseLink } from "../transport/access_link.ts";
-import { DEFAULT_TIMEOUT_SECONDS } from "../bootstrap/environment.ts";
+import { DEFAULT_TIMEOUT_SECONDS, defaultJoinSeconds } from "../bootstrap/environment.ts";
 
 /** What to launch, and how. */
 export interface LaunchProgramOptions {
@@ -23,10 +23,16 @@ export interface LaunchProgramOptions {
   /** Directory the ranks run in. @default {this process's} */
   readonly cwd?: string;
   /**
-   * Flags of `deno run`, such as `--allow-read=data`. A rank may do no more than talk to the other
-   * ranks and read the variables of `env` unless it is said here.
+   * Permissions, such as `read=data,models` or `ffi`: Deno's flags without their `--allow-`. A rank may
+   * do no more than talk to the other ranks and read the variables of `env` unless it is said here. A
+   * comma in a path is doubled.
    */
-  readonly permissions?: readonly string[];
+  readonly allow?: readonly string[];
+  /**
+   * Which ranks get what comes in on this process's standard input; that of the others is empty.
+   * @default {"none"}
+   */
+  readonly stdin?: "rank0" | "all" | "none";
   /** Directory for `rank-<r>.log`; made if need be. */
   readonly logDir?: string;
   /** Seconds without a sign of life after which a rank is taken for lost. @default {60} */
@@ -60,9 +66,15 @@ export interface LaunchProgramOptions {
   readonly transport?: "auto" | "tcp" | "unix";
   /**
    * The access link that every rank is to be behind, such as `100mbit,20ms`: bandwidth each way, one-way
-   * delay; see `link.ts`. @default {none: as fast as it goes}
+   * delay; see `access_link.ts`. @default {none: as fast as it goes}
    */
   readonly link?: string;
+}
+
+/** How long the others may take to call `init()` once one rank has, in seconds. */
+export function joinSeconds(options: LaunchProgramOptions): number {
+  const { timeout = DEFAULT_TIMEOUT_SECONDS, joinTimeout } = options;
+  return joinTimeout ?? defaultJoinSeconds(timeout);
 }
 
 /** How a job ended. */

@@ -5,6 +5,7 @@
  * @module
  */
 
+import type { Readable } from "node:stream";
 import { stripVTControlCharacters } from "node:util";
 
 /** Longest line that is kept together, in characters; the rest of a longer one is a line of its own. */
@@ -30,15 +31,16 @@ export interface OutputOptions {
 export class RankOutput {
   readonly #options: OutputOptions;
   readonly #last: string[] = [];
-  readonly #readers: ReadableStreamDefaultReader<Uint8Array>[] = [];
+  readonly #streams: readonly Readable[];
   readonly #pumps: Promise<void>[];
 
   constructor(
-    stdout: ReadableStream<Uint8Array>,
-    stderr: ReadableStream<Uint8Array>,
+    stdout: Readable,
+    stderr: Readable,
     options: OutputOptions,
   ) {
     this.#options = options;
+    this.#streams = [stdout, stderr];
     this.#pumps = [this.#pump(stdout, "stdout"), this.#pump(stderr, "stderr")];
   }
 
@@ -54,27 +56,29 @@ export class RankOutput {
   async drain(graceMs: number): Promise<void> {
     const done = Promise.allSettled(this.#pumps);
     const timer = setTimeout(() => {
-      for (const reader of this.#readers) reader.cancel().catch(() => {});
+      for (const stream of this.#streams) stream.destroy();
     }, graceMs);
     await done;
     clearTimeout(timer);
     this.#options.log?.close();
   }
 
-  async #pump(stream: ReadableStream<Uint8Array>, name: StreamName): Promise<void> {
-    const reader = stream.getReader(), decoder = new TextDecoder();
-    this.#readers.push(reader);
+  async #pump(stream: Readable, name: StreamName): Promise<void> {
+    const decoder = new TextDecoder();
     let rest = "";
-    for (;;) {
-      const { value, done } = await reader.read();
-      if (value !== undefined) await this.#options.bytes?.(value, name);
-      rest += decoder.decode(value, { stream: !done });
-      const lines = rest.split("\n");
-      rest = lines.pop()!;
-      for (const line of lines) await this.#line(await this.#cut(line, name), name);
-      rest = await this.#cut(rest, name);
-      if (done) return rest === "" ? undefined : await this.#line(rest, name);
+    try {
+      for await (const bytes of stream as AsyncIterable<Uint8Array>) {
+        await this.#options.bytes?.(bytes, name);
+        const lines = (rest + decoder.decode(bytes, { stream: true })).split("\n");
+        rest = lines.pop()!;
+        for (const line of lines) await this.#line(await this.#cut(line, name), name);
+        rest = await this.#cut(rest, name);
+      }
+    } catch {
+      // Cut off by drain().
     }
+    rest += decoder.decode();
+    if (rest !== "") await this.#line(rest, name);
   }
 
   /** Passes on the front of a line that is too long, and returns what is left of it. */

@@ -4,6 +4,6 @@
  * @module
  */
 
-import { secretLine } from "../bootstrap/stdin.ts";
+import { secretLine } from "../bootstrap/launcher_pipe.ts";
 
 secretLine();

@@ -20,8 +20,13 @@ export interface TlsMaterial {
   readonly ca: string;
 }
 
-/** Longest path of a Unix socket that every system takes (sun_path on macOS: 104 bytes). */
+/** Longest path of a Unix socket that every system takes, in bytes (sun_path on macOS: 104). */
 export const LONGEST_SOCKET_PATH = 103;
+
+/** Whether a path is short enough for a Unix socket. */
+export function fitsSocket(path: string): boolean {
+  return new TextEncoder().encode(path).length <= LONGEST_SOCKET_PATH;
+}
 
 /** An endpoint in words. */
 export function describeEndpoint(endpoint: Endpoint): string {

@@ -72,7 +72,7 @@ async function anyProgram(
       timeout: timeout ?? OPTIONS.timeout.default,
       ...(tls ? { tls } : {}),
       ...(link ? { link } : {}),
-      permissions: allow.map((permission) => `--allow-${permission}`),
+      allow,
       // Without a word of the command line the environment decides.
       ...(transport === "auto" ? {} : { transport }),
       ...(listen ? { listen } : {}),

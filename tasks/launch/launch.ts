@@ -185,13 +185,13 @@ export function processesOf(
     ranks: options.ranks,
     env: options.env,
     ...(options.cwd === null ? {} : { cwd: options.cwd }),
-    permissions: [
+    allow: [
       ...permissionsFor(options.device as DeviceKind),
-      `--allow-read=${readable.map(comma)}`,
-      `--allow-write=${comma(directory)}`,
+      `read=${readable.map(comma)}`,
+      `write=${comma(directory)}`,
       // The CPU's engine is native code, which may do anything, so the ranks may share memory as well.
-      ...(options.device === "cpu" ? ["--allow-ffi"] : []),
-      ...options.allow.map((permission) => `--allow-${permission}`),
+      ...(options.device === "cpu" ? ["ffi"] : []),
+      ...options.allow,
     ],
     ...(options.transport === "auto" ? {} : { transport: options.transport }),
     listen: options.listen,
@@ -235,7 +235,7 @@ function downloadLines(kind: ViewKind): (progress: DownloadProgress) => void {
   };
 }
 
-/** A comma separates paths in Deno's flags; one inside a path is doubled. */
+/** A comma separates paths in a permission; one inside a path is doubled. */
 const comma = (path: string) => path.replaceAll(",", ",,");
 
 /** One line on what is about to run. */

@@ -32,7 +32,7 @@ interface Contender {
 const here = (file: string) => fileURLToPath(new URL(file, import.meta.url));
 
 /** This runtime: as it comes, and restricted to what works between hosts. */
-function ours(name: string, transport: "auto" | "tcp", permissions: string[]): Contender {
+function ours(name: string, transport: "auto" | "tcp", allow: string[]): Contender {
   return {
     name,
     async run(ranks, sizes) {
@@ -42,7 +42,7 @@ function ours(name: string, transport: "auto" | "tcp", permissions: string[]): C
         ranks,
         program,
         transport,
-        permissions,
+        allow,
         args: [sizes],
         quiet: true,
         onOutput: (_rank, line) => lines.push(line),
@@ -155,7 +155,7 @@ export async function main(args: string[]): Promise<void> {
   const folder = await Deno.makeTempDir();
   try {
     const contenders = [
-      ours("celgc", "auto", ["--allow-ffi"]),
+      ours("celgc", "auto", ["ffi"]),
       ours("celgc, sockets", "auto", []),
       ours("celgc, TCP", "tcp", []),
       ...await others(folder),

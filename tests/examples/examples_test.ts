@@ -11,7 +11,7 @@ async function run(name: string, ranks: number, ...args: string[]): Promise<stri
     ranks,
     args,
     program: new URL(`./${name}`, import.meta.url),
-    permissions: permissionsFor("cpu"),
+    allow: permissionsFor("cpu"),
     quiet: true,
     onOutput: (rank, line) => lines[rank].push(`${rank}: ${line}`),
   });

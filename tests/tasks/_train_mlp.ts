@@ -23,10 +23,10 @@ export async function trainMlp(options: Partial<Options>): Promise<MlpRun> {
         JSON.stringify({ device: "cpu", epochs: 1000, evalEvery: 1000, ...options }),
         directory,
       ],
-      permissions: [
+      allow: [
         ...permissionsFor(options.device === "webgpu" ? "webgpu" : "cpu"),
-        `--allow-read=${directory}`,
-        `--allow-write=${directory}`,
+        `read=${directory}`,
+        `write=${directory}`,
       ],
       quiet: true,
       onOutput: (rank, line, stream) => {

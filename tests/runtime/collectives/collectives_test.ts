@@ -24,16 +24,16 @@ async function outputOf(options: LaunchProgramOptions): Promise<string[]> {
 // Between them, the worlds cover both kinds of socket, and ranks with and without a look at each other.
 const WORLDS: [number, "tcp" | "auto", string[]][] = [
   [1, "tcp", []],
-  [2, "auto", ["--allow-ffi"]],
+  [2, "auto", ["ffi"]],
   [3, "auto", []],
   [4, "tcp", []],
-  [5, "auto", ["--allow-ffi"]],
-  [8, "auto", ["--allow-ffi"]],
+  [5, "auto", ["ffi"]],
+  [8, "auto", ["ffi"]],
 ];
 
-for (const [ranks, transport, permissions] of WORLDS) {
-  Deno.test(`every call is right on ${ranks} ranks over ${transport} ${permissions}`, async () => {
-    const options = { ranks, transport, permissions, program: program("battery.ts") };
+for (const [ranks, transport, allow] of WORLDS) {
+  Deno.test(`every call is right on ${ranks} ranks over ${transport} ${allow}`, async () => {
+    const options = { ranks, transport, allow, program: program("battery.ts") };
     assert.deepEqual(await outputOf(options), [`battery passed on ${ranks}`]);
   });
 }
@@ -50,7 +50,7 @@ for (const algorithm of ["direct", "memory"]) {
       ranks: 3,
       program: program("many_elements.ts"),
       args: [algorithm, "24200003"],
-      permissions: ["--allow-ffi"],
+      allow: ["ffi"],
     });
     assert.deepEqual(lines, [`${algorithm}: 24200003 floats are right`]);
   });
@@ -62,7 +62,7 @@ Deno.test("a rank is killed while others read its memory: all of them name it", 
     ranks: 4,
     program: program("dies.ts"),
     args: ["allreduce", "2", "kill"],
-    permissions: ["--allow-ffi"],
+    allow: ["ffi"],
     quiet: true,
     onOutput: (rank, line) => {
       if (line.startsWith("lost ")) lost.push(`${rank}: ${JSON.parse(line.slice(5)).rank}`);
@@ -79,7 +79,7 @@ Deno.test("a rank is stopped while others share its memory: lost after the timeo
     ranks: 4,
     program: program("dies.ts"),
     args: ["allreduce", "2", "stop"],
-    permissions: ["--allow-ffi", "--allow-run=kill"],
+    allow: ["ffi", "run=kill"],
     timeout: 6,
     quiet: true,
     onOutput: (rank, line) => {
@@ -94,20 +94,20 @@ Deno.test("a call in the background does not keep the program from going on", as
   const [line] = await outputOf({
     ranks: 2,
     program: program("background.ts"),
-    permissions: ["--allow-ffi"],
+    allow: ["ffi"],
   });
   const [, turns] = /^(\d+) turns while rank 1 was late$/.exec(line)!;
   assert.ok(Number(turns) > 3, line);
 });
 
 Deno.test("a rank that leaves when its allreduce is done is not missed by the others", async () => {
-  await outputOf({ ranks: 5, program: program("leaves.ts"), permissions: ["--allow-ffi"] });
+  await outputOf({ ranks: 5, program: program("leaves.ts"), allow: ["ffi"] });
 });
 
 Deno.test(`collectives of all kinds at once, through sockets and through memory${unless}`, async () => {
   const sent: number[] = [];
-  for (const permissions of [[], ["--allow-ffi"]]) {
-    const [line] = await outputOf({ ranks: 4, program: program("mixed.ts"), permissions });
+  for (const allow of [[], ["ffi"]]) {
+    const [line] = await outputOf({ ranks: 4, program: program("mixed.ts"), allow });
     const [, bytes] = /^all 600 right; (\d+) bytes sent$/.exec(line)!;
     sent.push(Number(bytes));
   }
@@ -116,10 +116,10 @@ Deno.test(`collectives of all kinds at once, through sockets and through memory$
   assert.ok(sent[1] < sent[0] / 2, `${sent[1]} bytes with, ${sent[0]} without`);
 });
 
-for (const permissions of [[], ["--allow-ffi"]]) {
-  const way = permissions.length > 0 ? "memory" : "sockets";
+for (const allow of [[], ["ffi"]]) {
+  const way = allow.length > 0 ? "memory" : "sockets";
   Deno.test(`a disagreement on one communicator leaves the others as they were (${way})`, async () => {
-    const lines = await outputOf({ ranks: 4, program: program("disagrees.ts"), permissions });
+    const lines = await outputOf({ ranks: 4, program: program("disagrees.ts"), allow });
     assert.deepEqual(lines, ["all right on 4"]);
   });
 }

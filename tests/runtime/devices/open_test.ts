@@ -17,9 +17,12 @@ async function run(flags: string[], choice: string, env: Record<string, string> 
   return { code: output.code, stdout: text(output.stdout), stderr: text(output.stderr) };
 }
 
+/** What a device needs, as flags of `deno run`. */
+const flagsFor = (kind: DeviceKind) => permissionsFor(kind).map((name) => `--allow-${name}`);
+
 for (const kind of ["cpu", "wasm", "webgpu"] as DeviceKind[]) {
   Deno.test(`${kind} runs quietly with the permissions it says it needs`, async () => {
-    const flags = permissionsFor(kind);
+    const flags = flagsFor(kind);
     const { code, stdout, stderr } = await run(flags, kind);
     assert.equal(stderr, "");
     assert.equal(code, 0);
@@ -45,7 +48,7 @@ Deno.test("webgpu without an adapter says what is missing and the way out", asyn
 });
 
 Deno.test("auto takes the CPU where there is no GPU", async () => {
-  const { code, stdout, stderr } = await run(permissionsFor("cpu"), "auto", NO_GPU);
+  const { code, stdout, stderr } = await run(flagsFor("cpu"), "auto", NO_GPU);
   assert.equal(stderr, "");
   assert.equal(code, 0);
   assert.match(stdout, /^cpu: .*, 1 thread\n/);

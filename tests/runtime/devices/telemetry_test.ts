@@ -51,11 +51,12 @@ async function run(command: string, args: string[], env: Record<string, string>)
 }
 
 const RUN = ["run", "--quiet", "--no-prompt", "--no-check"];
+const FLAGS = permissionsFor("cpu").map((name) => `--allow-${name}`);
 const TRAIN = ["launch", "--ranks=2", "--max-steps=2", "--device=cpu", "--quiet"];
 
 Deno.test("a program that opens the CPU leaves nothing, whatever its environment says", async () => {
   await using place = await freshPlace();
-  const args = [...RUN, ...permissionsFor("cpu"), PROGRAM, "cpu"];
+  const args = [...RUN, ...FLAGS, PROGRAM, "cpu"];
   const { code, stderr } = await run(Deno.execPath(), args, place.env);
   assert.equal(code, 0, stderr);
   assert.deepEqual(await place.leftovers(), []);
@@ -84,7 +85,7 @@ Deno.test("a training run leaves its own folder alone", async () => {
 
 Deno.test("the engine is not loaded where its telemetry cannot be turned off", async () => {
   await using place = await freshPlace();
-  const ffi = permissionsFor("cpu").filter((flag) => flag.startsWith("--allow-ffi"));
+  const ffi = FLAGS.filter((flag) => flag.startsWith("--allow-ffi"));
   const { code, stderr } = await run(Deno.execPath(), [...RUN, ...ffi, PROGRAM, "cpu"], place.env);
   assert.equal(code, 1);
   assert.match(stderr, /telemetry cannot be turned off .*--allow-env=ORT_DISABLE_TELEMETRY/);

@@ -25,7 +25,7 @@ async function die(
     ranks: 3,
     program: program("dies"),
     args: [operation, String(victim), way],
-    permissions: ["--allow-run"], // to send signals
+    allow: ["run"], // to send signals
     ...(timeout ? { timeout } : {}),
     onOutput(rank, line) {
       lines[rank].push(line);

@@ -17,7 +17,7 @@ async function startLauncher(ranks: number, way: string) {
     ],
     stdout: "piped",
     stderr: "piped",
-    env: { RANK_PERMISSIONS: "--allow-run=sleep" },
+    env: { RANK_PERMISSIONS: "run=sleep" },
   }).spawn();
   const expected = way === "child" ? 2 * ranks : ranks;
   const pids: number[] = [];

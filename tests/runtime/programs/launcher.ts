@@ -7,7 +7,7 @@ const { code, failure } = await launchProgram({
   ranks: Number(ranks),
   program,
   args,
-  permissions: Deno.env.get("RANK_PERMISSIONS")?.split(" ") ?? [],
+  allow: Deno.env.get("RANK_PERMISSIONS")?.split(" ") ?? [],
 });
 if (failure) console.error(failure.message);
 Deno.exit(code);

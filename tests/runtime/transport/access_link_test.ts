@@ -135,7 +135,7 @@ Deno.test("who waits for a slow link does not take it for silence", async () => 
 Deno.test("ranks on a link compute the same bits, and all their bytes go over it", async () => {
   const floats = 60_000, ranks = 3;
   const program = new URL("../programs/shaped.ts", import.meta.url);
-  const job = { ranks, program, args: [String(floats)], permissions: ["--allow-ffi"] };
+  const job = { ranks, program, args: [String(floats)], allow: ["ffi"] };
   const free = await run(job), shaped = await run({ ...job, link: "50mbit,5ms" });
   assert.deepEqual([free.code, shaped.code], [0, 0]);
   for (let rank = 0; rank < ranks; rank++) {

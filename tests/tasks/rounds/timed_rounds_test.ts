@@ -18,10 +18,10 @@ Deno.test("ranks of unequal speed take unequal numbers of steps between two roun
     ranks,
     program: new URL("../programs/train_unevenly.ts", import.meta.url),
     args: [JSON.stringify(options), folder.path],
-    permissions: [
+    allow: [
       ...permissionsFor("cpu"),
-      `--allow-read=${folder.path}`,
-      `--allow-write=${folder.path}`,
+      `read=${folder.path}`,
+      `write=${folder.path}`,
     ],
     quiet: true,
     onOutput: (rank, line, stream) => {

@@ -1,6 +1,9 @@
 /**
- * A rank's standard input: one line with the job's secret, then nothing, for as long as whoever
- * started the rank is there. Its end is the end of the rank, so that no rank outlives its launcher.
+ * A rank's pipe from its launcher: one line with the job's secret, then nothing, for as long as the
+ * launcher is there. Its end is the end of the rank, so that no rank outlives its launcher.
+ *
+ * The pipe is the descriptor that CELGC_SECRET_FD names, beside the three standard ones, so that
+ * standard input is the program's own; without that variable it is standard input.
  *
  * The launcher preloads this module into every rank (`deno run --preload`), so that a program which
  * never joins the job is covered too. It does not keep the process alive.
@@ -10,8 +13,8 @@
 
 import { Socket } from "node:net";
 
-// The program may import the runtime under another URL; both must share the one standard input.
-const PLACE = Symbol.for("celgc.secret");
+// The program may import the runtime under another URL; both must share the one pipe.
+const SHARED = Symbol.for("celgc.secret");
 
 /** Exit code of a rank whose launcher is gone: as if ended by SIGTERM. */
 const ORPHANED = 143;
@@ -29,16 +32,17 @@ export function endOrphan(): never {
   Deno.exit(ORPHANED);
 }
 
-/** The first line of standard input; the same promise for all who ask. */
+/** The first line of the launcher's pipe; the same promise for all who ask. */
 export function secretLine(): Promise<string> {
-  const shared = globalThis as { [PLACE]?: Promise<string> };
-  return shared[PLACE] ??= watch();
+  const shared = globalThis as { [SHARED]?: Promise<string> };
+  return shared[SHARED] ??= watch();
 }
 
 function watch(): Promise<string> {
   const line = Promise.withResolvers<string>();
+  const fd = Number(Deno.env.get("CELGC_SECRET_FD") ?? 0);
   // A socket, unlike Deno.stdin, can wait for the end without keeping the process alive.
-  const input = new Socket({ fd: 0, readable: true, writable: false });
+  const input = new Socket({ fd, readable: true, writable: false });
   let text = "", known = false;
   input.on("data", (bytes: Uint8Array) => {
     if (known) return;
@@ -50,7 +54,7 @@ function watch(): Promise<string> {
     text = "";
   });
   const end = () => {
-    if (!known) console.error("standard input ended before the line with the job's secret");
+    if (!known) console.error("the launcher's pipe ended before the line with the job's secret");
     endOrphan();
   };
   input.on("error", end);

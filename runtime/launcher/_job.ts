@@ -1,0 +1,264 @@
+/**
+ * One run of a program on N ranks, from the start of the first process to the end of the last.
+ *
+ * @module
+ */
+
+import { Printer, RankOutput, type StreamName } from "./output.ts";
+import { denoArguments, environment, makeSocketFolder } from "./_rank_environment.ts";
+import { type EndCause, type JobState, outcomeOf, strongerCause } from "./_job_state.ts";
+import { RankProcess } from "./_rank_process.ts";
+import { describeEnd, findRootCause, hasFailed, type RankStatus } from "./root_cause.ts";
+import { formatAddress, listenAt } from "../security/endpoint.ts";
+import { credentials } from "../security/handshake.ts";
+import { joinSeconds, type LaunchOutcome, type LaunchProgramOptions } from "./options.ts";
+import { readTls, readTransport } from "../bootstrap/environment.ts";
+import { RendezvousServer } from "../rendezvous/server.ts";
+
+/** How long ranks may take to fail by themselves once one has failed, in ms. */
+const GRACE_MS = 2000;
+/** How long the last words of a rank may take, in ms. */
+const HEAR_MS = 300;
+/** How long the last ranks may take if all others have failed for want of them, in ms. */
+const SILENT_MS = 500;
+/** How long ranks may take to end once they are told to, in ms. */
+const TERM_MS = 1000;
+/** How long what a rank has left behind may hold its output open, in ms. */
+const DRAIN_MS = 500;
+
+/** Where to find a listener on this host that listens on all addresses. */
+const ANYWHERE: Record<string, string> = { "0.0.0.0": "127.0.0.1", "::": "::1" };
+
+/** One run of a program on N ranks. */
+export class Job {
+  readonly #options: LaunchProgramOptions;
+  readonly #program: URL;
+  readonly #host = hostName();
+  readonly #ranks: RankStatus[];
+  readonly #processes: RankProcess[] = [];
+  readonly #outputs: RankOutput[] = [];
+  readonly #stdout = new Printer(Deno.stdout);
+  readonly #stderr = new Printer(Deno.stderr);
+  /** What is to be undone when the job is done. */
+  readonly #cleanUps: (() => void | Promise<void>)[] = [];
+  #rendezvous: RendezvousServer | null = null;
+  #state: JobState = { name: "running" };
+  /** Ranks that have ended so far. */
+  #exits = 0;
+
+  /** @param options that have been checked */
+  constructor(options: LaunchProgramOptions, program: URL) {
+    this.#options = options;
+    this.#program = program;
+    this.#ranks = Array.from({ length: options.ranks }, () => ({
+      host: this.#host,
+      joined: false,
+      finalized: false,
+      report: null,
+      exit: null,
+      ended: false,
+    }));
+  }
+
+  /** Starts all ranks and waits until all have ended. */
+  async run(): Promise<LaunchOutcome> {
+    this.#handleSignals();
+    await this.#start();
+    if (this.#options.signal?.aborted) this.#interrupt("abort");
+    await Promise.all(this.#processes.map((_, rank) => this.#watch(rank)));
+    const cause = this.#state.name === "terminating" ? this.#state.cause : null;
+    this.#state = { name: "done", cause };
+    return outcomeOf(cause, this.#ranks, this.#outputs.map(({ lastLines }) => lastLines));
+  }
+
+  async #start(): Promise<void> {
+    const { ranks, listen = "127.0.0.1", tls, logDir, cwd } = this.#options;
+    const transport = this.#options.transport ?? readTransport(Deno.env.get("CELGC_TRANSPORT"));
+    const secret = crypto.getRandomValues(new Uint8Array(32));
+    const name = hex(crypto.getRandomValues(new Uint8Array(8)));
+    const material = tls === undefined ? undefined : await readTls(tls);
+    const listener = listenAt({ kind: "tcp", hostname: listen, port: 0 }, material);
+    const { hostname, port } = listener.addr as Deno.NetAddr;
+    const near = ANYWHERE[hostname] ?? listen;
+    this.#rendezvous = new RendezvousServer({
+      listener,
+      job: await credentials(name, secret),
+      size: ranks,
+      events: {
+        joined: (rank, host) => this.#joined(rank, host),
+        report: (rank, report) => this.#ranks[rank].report ??= report,
+        finalized: (rank) => this.#ranks[rank].finalized = true,
+        abort: (rank, code, message) => {
+          this.#rendezvous?.announce({ type: "abort", code, message });
+          this.#end({ kind: "abort", rank, code, message });
+        },
+      },
+    });
+    this.#cleanUps.push(() => this.#rendezvous?.close());
+    const sockets = await makeSocketFolder(ranks, transport);
+    if (sockets !== null) {
+      this.#cleanUps.push(() => Deno.remove(sockets, { recursive: true }).catch(() => {}));
+    }
+    if (logDir !== undefined) await Deno.mkdir(logDir, { recursive: true });
+    const rendezvous = formatAddress(near, port), host = this.#host;
+    const shared = environment(this.#options, { name, rendezvous, transport, sockets, host });
+    const hosts = [...new Set([near, ANYWHERE[hostname] ?? hostname])];
+    const args = denoArguments(this.#options, this.#program, hosts, sockets);
+    for (let rank = 0; rank < ranks; rank++) {
+      const log = logDir === undefined ? null : await Deno.open(`${logDir}/rank-${rank}.log`, {
+        write: true,
+        create: true,
+        truncate: true,
+      });
+      const env = { ...shared, CELGC_RANK: String(rank) };
+      const process = new RankProcess({ args, env, cwd, secret: hex(secret), stdin: false });
+      this.#processes.push(process);
+      this.#outputs.push(this.#collect(rank, process, log));
+    }
+  }
+
+  #collect(rank: number, process: RankProcess, log: Deno.FsFile | null): RankOutput {
+    const { quiet = false, rawRank, onOutput } = this.#options;
+    const print = (bytes: Uint8Array, stream: StreamName) =>
+      (stream === "stdout" ? this.#stdout : this.#stderr).print(bytes);
+    const raw = rawRank === rank;
+    return new RankOutput(process.stdout, process.stderr, {
+      rank,
+      log,
+      bytes: raw && !quiet ? print : undefined,
+      line: (text, stream) => {
+        onOutput?.(rank, text, stream);
+        if (!quiet && !raw) return print(new TextEncoder().encode(`[${rank}] ${text}\n`), stream);
+      },
+    });
+  }
+
+  async #watch(rank: number): Promise<void> {
+    const { code, signal } = await this.#processes[rank].status;
+    const order = this.#exits++;
+    // What it has said before its end may still be on its way.
+    await Promise.race([this.#rendezvous!.gone(rank), delay(HEAR_MS)]);
+    this.#ranks[rank].exit = { code, signal, order };
+    this.#checkForFailure();
+    await this.#outputs[rank].drain(DRAIN_MS);
+    this.#processes[rank].kill("SIGKILL"); // what it has left behind
+  }
+
+  #joined(rank: number, host: string): void {
+    this.#ranks[rank].joined = true;
+    this.#ranks[rank].host = host;
+    if (this.#ranks.filter(({ joined }) => joined).length === 1) {
+      const seconds = joinSeconds(this.#options);
+      this.#after(1000 * seconds, () => {
+        const ranks = this.#rendezvous?.missing ?? [];
+        if (ranks.length > 0 && !this.#isEnding) this.#end({ kind: "late", ranks, seconds });
+      });
+    }
+    this.#checkForFailure();
+  }
+
+  get #isEnding(): boolean {
+    return this.#state.name === "terminating" || this.#state.name === "done";
+  }
+
+  /** Sees whether a rank has failed; if so, tells the others, and gives them time to say so. */
+  #checkForFailure(): void {
+    if (this.#isEnding) return;
+    if (this.#state.name === "grace") return this.#endSilent();
+    const anyJoined = this.#ranks.some(({ joined }) => joined);
+    if (!this.#ranks.some((status) => hasFailed(status, anyJoined))) return;
+    this.#state = { name: "grace" };
+    const all = this.#ranks.map((status) =>
+      status.exit === null ? { ...status, ended: true } : status
+    );
+    const rootCause = findRootCause(all)!, status = this.#ranks[rootCause];
+    const reason = status.exit === null ? "others have lost it" : `it ${describeEnd(status)}`;
+    this.#rendezvous?.announce({ type: "lost", rank: rootCause, reason });
+    this.#after(GRACE_MS, () => {
+      if (!this.#isEnding) this.#end({ kind: "failure" });
+    });
+    this.#endSilent();
+  }
+
+  /** Nothing is gained by waiting for ranks of which the others say that they have gone silent. */
+  #endSilent(): void {
+    const blamed = new Set(this.#ranks.map(({ report }) => report?.lost ?? null));
+    const running = [...this.#ranks.keys()].filter((rank) => this.#ranks[rank].exit === null);
+    if (running.length === 0 || !running.every((rank) => blamed.has(rank))) return;
+    // They may be about to end by themselves.
+    this.#after(SILENT_MS, () => {
+      if (!this.#isEnding) this.#state = { name: "terminating", cause: { kind: "failure" } };
+      this.#kill("SIGKILL");
+    });
+  }
+
+  /** Ends all ranks that still run. */
+  #end(cause: EndCause): void {
+    if (this.#state.name === "done") return;
+    if (this.#state.name === "terminating") {
+      this.#state = { name: "terminating", cause: strongerCause(this.#state.cause, cause) };
+      return;
+    }
+    this.#state = { name: "terminating", cause };
+    this.#kill("SIGTERM");
+    this.#after(TERM_MS, () => this.#kill("SIGKILL"));
+  }
+
+  #kill(signal: Deno.Signal): void {
+    for (const [rank, process] of this.#processes.entries()) {
+      if (this.#ranks[rank].exit !== null) continue;
+      this.#ranks[rank].ended = true;
+      process.kill(signal);
+    }
+  }
+
+  /** From outside; the second time it does not wait for the ranks. */
+  #interrupt(how: string): void {
+    if (this.#state.name === "terminating" && this.#state.cause.kind === "interrupt") {
+      return this.#kill("SIGKILL");
+    }
+    this.#end({ kind: "interrupt", how });
+  }
+
+  #handleSignals(): void {
+    const { signal, handleSignals = true } = this.#options;
+    const onAbort = () => this.#interrupt("abort");
+    signal?.addEventListener("abort", onAbort);
+    this.#cleanUps.push(() => signal?.removeEventListener("abort", onAbort));
+    if (!handleSignals) return;
+    // Not SIGHUP: it ends this process, and with it the ranks, unless `nohup` has said otherwise.
+    const names: Deno.Signal[] = Deno.build.os === "windows" ? ["SIGINT"] : ["SIGINT", "SIGTERM"];
+    for (const name of names) {
+      const handler = () => this.#interrupt(name);
+      Deno.addSignalListener(name, handler);
+      this.#cleanUps.push(() => Deno.removeSignalListener(name, handler));
+    }
+  }
+
+  #after(ms: number, action: () => void): void {
+    const timer = setTimeout(action, ms);
+    this.#cleanUps.push(() => clearTimeout(timer));
+  }
+
+  /** Ends whatever is left, also after an error. */
+  async cleanUp(): Promise<void> {
+    this.#kill("SIGKILL");
+    for (const cleanUp of this.#cleanUps.splice(0)) await cleanUp();
+  }
+}
+
+function delay(ms: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, ms));
+}
+
+function hostName(): string {
+  try {
+    return Deno.hostname();
+  } catch {
+    return "localhost";
+  }
+}
+
+function hex(bytes: Uint8Array): string {
+  return Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
+}
