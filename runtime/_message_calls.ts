@@ -6,7 +6,7 @@
 
 import type { Context } from "./engine/context.ts";
 import type { TypedArray } from "./base/datatypes.ts";
-import { Request, yieldToEventLoop } from "./base/request.ts";
+import { Request } from "./base/request.ts";
 import { ANY_SOURCE, ANY_TAG, type Status } from "./base/status.ts";
 
 /** What every communicator knows, and its messages from one rank to another. */
@@ -43,7 +43,7 @@ export abstract class MessageCalls {
    * @throws PeerLostError if the receiver is gone
    */
   send(buffer: TypedArray, dest: number, tag = 0): Promise<void> {
-    return this.context.stats.time("send", this.context.messages.send(buffer, dest, tag));
+    return this.context.messages.send(buffer, dest, tag);
   }
 
   /**
@@ -55,7 +55,7 @@ export abstract class MessageCalls {
    * @throws PeerLostError if the sender is gone
    */
   recv(buffer: TypedArray, source = ANY_SOURCE, tag = ANY_TAG): Promise<Status> {
-    return this.context.stats.time("recv", this.context.messages.receive(buffer, source, tag));
+    return this.context.messages.receive(buffer, source, tag);
   }
 
   /** Sends one message while it receives another; the buffers must not overlap. */
@@ -88,10 +88,7 @@ export abstract class MessageCalls {
   }
 
   /** Looks whether a message is there; if not, returns null after one turn of the event loop. */
-  async iprobe(source = ANY_SOURCE, tag = ANY_TAG): Promise<Status | null> {
-    const status = this.context.messages.peek(source, tag);
-    if (status !== null) return status;
-    await yieldToEventLoop();
-    return this.context.messages.peek(source, tag);
+  iprobe(source = ANY_SOURCE, tag = ANY_TAG): Promise<Status | null> {
+    return this.context.messages.iprobe(source, tag);
   }
 }

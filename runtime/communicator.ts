@@ -37,10 +37,10 @@ export class Communicator extends CollectiveCalls implements AsyncDisposable {
 
   /** The caller's training step, named in errors; null if there is none. Shared by derived ones. */
   get step(): number | null {
-    return this.context.engine.step;
+    return this.context.engine.lostPeers.step;
   }
   set step(step: number | null) {
-    this.context.engine.step = step;
+    this.context.engine.lostPeers.reachStep(step);
   }
 
   /**
@@ -65,8 +65,8 @@ export class Communicator extends CollectiveCalls implements AsyncDisposable {
    * `--transport tcp` or `unix`, which stand for a network.
    */
   async splitHost(): Promise<Communicator> {
-    const { group, rank, engine: { transport } } = this.context;
-    const hosts = group.map((member) => transport.hosts[member]);
+    const { members, rank, engine: { transport } } = this.context;
+    const hosts = members.map((member) => transport.hosts[member]);
     const color = transport.bypassesSharedMemory ? this.size + rank : hosts.indexOf(hosts[rank]);
     return (await this.split(color, rank))!;
   }

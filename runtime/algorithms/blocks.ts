@@ -7,6 +7,7 @@
 
 import { bytesOf, type Datatype, datatypeOf, type TypedArray } from "../base/datatypes.ts";
 import type { CollectiveCall } from "../engine/call.ts";
+import type { Group } from "../engine/group.ts";
 import { SEGMENT_BYTES } from "../engine/tuning.ts";
 
 /** No bytes. */
@@ -59,44 +60,43 @@ export function blocksOf(
   });
 }
 
-/** Offers a block its place, part by part; best called before {@linkcode CollectiveCall.agree}. */
+/** Posts the receives of a block's segments; best called before {@linkcode CollectiveCall.agree}. */
 export function receiveBlock(
   call: CollectiveCall,
   from: number,
-  place: Uint8Array,
+  into: Uint8Array,
 ): Promise<unknown> {
-  const parts = [];
-  for (let start = 0, slot = 0; start < place.length; start += SEGMENT_BYTES, slot++) {
-    parts.push(call.receive(from, slot, place.subarray(start, start + SEGMENT_BYTES)));
+  const arriving = [];
+  for (let start = 0, segment = 0; start < into.length; start += SEGMENT_BYTES, segment++) {
+    arriving.push(call.receive(from, segment, into.subarray(start, start + SEGMENT_BYTES)));
   }
-  const block = Promise.all(parts);
-  block.catch(() => {}); // whoever offered it may already have failed elsewhere
+  const block = Promise.all(arriving);
+  block.catch(() => {}); // whoever posted it may already have failed elsewhere
   return block;
 }
 
-/** Sends a block, part by part. */
+/** Sends a block, segment by segment. */
 export async function sendBlock(
   call: CollectiveCall,
   to: number,
   block: Uint8Array,
 ): Promise<void> {
-  for (let start = 0, slot = 0; start < block.length; start += SEGMENT_BYTES, slot++) {
-    await call.send(to, slot, block.subarray(start, start + SEGMENT_BYTES));
+  for (let start = 0, segment = 0; start < block.length; start += SEGMENT_BYTES, segment++) {
+    await call.send(to, segment, block.subarray(start, start + SEGMENT_BYTES));
   }
 }
 
 /** The other ranks, beginning behind this one, so that not all turn to the same rank at once. */
-export function others(call: CollectiveCall): number[] {
-  const { rank, size } = call.context;
+export function others({ rank, size }: Group): number[] {
   return Array.from({ length: size - 1 }, (_, k) => (rank + 1 + k) % size);
 }
 
-/** Counts as bytes for a wave. */
+/** Counts as bytes for a tree exchange. */
 export function encodeCounts(counts: readonly number[]): Uint8Array {
   return new Uint8Array(new Float64Array(counts).buffer);
 }
 
-/** Counts from the bytes of a wave. */
+/** Counts from the bytes of a tree exchange. */
 export function decodeCounts(bytes: Uint8Array): number[] {
   return [...new Float64Array(bytes.slice().buffer)];
 }

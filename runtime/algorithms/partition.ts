@@ -1,3 +1,10 @@
+/**
+ * How buffers are divided: into chunks, one for each rank, and those into segments, which follow one
+ * another through a pipeline. (The words are gloo's.)
+ *
+ * @module
+ */
+
 /** A range of elements, `start` included, `end` not. */
 export interface Range {
   readonly start: number;
@@ -5,20 +12,20 @@ export interface Range {
 }
 
 /**
- * Cuts `count` elements into `pieces` consecutive ranges whose lengths differ by at most one group of
- * `width` elements that belong together.
+ * Divides `count` elements into one chunk for each of `ranks` ranks: consecutive ranges whose lengths
+ * differ by at most one group of `width` elements that belong together.
  */
-export function partition(count: number, pieces: number, width = 1): Range[] {
+export function chunks(count: number, ranks: number, width = 1): Range[] {
   const groups = Math.ceil(count / width);
-  const bound = (i: number) => Math.min(count, Math.floor(groups * i / pieces) * width);
-  return Array.from({ length: pieces }, (_, i) => ({ start: bound(i), end: bound(i + 1) }));
+  const bound = (i: number) => Math.min(count, Math.floor(groups * i / ranks) * width);
+  return Array.from({ length: ranks }, (_, i) => ({ start: bound(i), end: bound(i + 1) }));
 }
 
-/** Cuts a range into segments of at most `length` elements. */
+/** Divides a range into segments of at most `length` elements. */
 export function segments({ start, end }: Range, length: number): Range[] {
-  const cuts = [];
+  const ranges = [];
   for (let from = start; from < end; from += length) {
-    cuts.push({ start: from, end: Math.min(from + length, end) });
+    ranges.push({ start: from, end: Math.min(from + length, end) });
   }
-  return cuts;
+  return ranges;
 }

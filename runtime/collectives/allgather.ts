@@ -24,9 +24,9 @@ export async function allgather(
 ): Promise<void> {
   const type = sameType("allgather", send, recv);
   const layout = uniform(send.length, context.size);
-  const places = blocksOf("cannot allgather: recv", recv, layout, context.size);
+  const recvBlocks = blocksOf("cannot allgather: recv", recv, layout, context.size);
   const signature = { name: "allgather", type: type.code, count: send.length } as const;
-  await context.collective(signature, (call) => collect(call, bytesOf(send), places, EMPTY));
+  await context.collective(signature, (call) => collect(call, bytesOf(send), recvBlocks, EMPTY));
 }
 
 /** Collects blocks of different lengths at every member; all pass the same counts. */
@@ -37,7 +37,7 @@ export async function allgatherv(
   layout: Layout,
 ): Promise<void> {
   const type = sameType("allgatherv", send, recv);
-  const places = blocksOf("cannot allgatherv: recv", recv, layout, context.size);
+  const recvBlocks = blocksOf("cannot allgatherv: recv", recv, layout, context.size);
   const { rank } = context, { counts } = layout;
   if (send.length !== counts[rank]) {
     throw new RangeError(
@@ -49,7 +49,7 @@ export async function allgatherv(
   await context.collective(
     signature,
     (call) =>
-      collect(call, bytesOf(send), places, encodeCounts(counts), (metas) => {
+      collect(call, bytesOf(send), recvBlocks, encodeCounts(counts), (metas) => {
         const [first] = metas.map((list) => list.join(", "));
         metas.forEach((list, from) => {
           if (list.join(", ") === first) return;
@@ -63,30 +63,33 @@ export async function allgatherv(
 }
 
 /**
- * A block of up to `SMALL_BYTES` travels in the wave. A larger one goes straight to its place at every
- * other rank: 1 step more, n(N−1) bytes from each rank.
+ * A block of up to `SMALL_BYTES` travels in the tree exchange. A larger one goes straight into
+ * the buffers of all other ranks: 1 step more, n(N−1) bytes from each rank.
  */
 async function collect(
   call: CollectiveCall,
   mine: Uint8Array,
-  places: Uint8Array[],
+  recvBlocks: Uint8Array[],
   meta: Uint8Array,
   verify?: (metas: number[][]) => void,
 ): Promise<void> {
-  const { rank, size } = call.context;
-  const incoming = places.map((place, from) =>
-    from === rank || isSmall(place) ? null : receiveBlock(call, from, place)
+  const { rank, size } = call.group;
+  const incoming = recvBlocks.map((block, from) =>
+    from === rank || isSmall(block) ? null : receiveBlock(call, from, block)
   );
-  const answer = await call.exchange(pack([meta, isSmall(mine) ? mine : EMPTY]), (parts) => {
-    const blocks = parts.map((part) => unpack(part, 2));
-    verify?.(blocks.map(([counts]) => decodeCounts(counts)));
-    return pack(blocks.map(([, block]) => block));
-  });
+  const answer = await call.exchange(
+    pack([meta, isSmall(mine) ? mine : EMPTY]),
+    (contributions) => {
+      const blocks = contributions.map((one) => unpack(one, 2));
+      verify?.(blocks.map(([counts]) => decodeCounts(counts)));
+      return pack(blocks.map(([, block]) => block));
+    },
+  );
   const small = unpack(answer, size);
-  places.forEach((place, from) => {
-    if (from === rank) place.set(mine);
-    else if (isSmall(place)) place.set(small[from]);
+  recvBlocks.forEach((block, from) => {
+    if (from === rank) block.set(mine);
+    else if (isSmall(block)) block.set(small[from]);
   });
-  if (!isSmall(mine)) await Promise.all(others(call).map((to) => sendBlock(call, to, mine)));
+  if (!isSmall(mine)) await Promise.all(others(call.group).map((to) => sendBlock(call, to, mine)));
   await Promise.all(incoming);
 }

@@ -5,9 +5,13 @@ import type { CollectiveCall } from "../engine/call.ts";
 import { allgatherThenReduce } from "../algorithms/allreduce_allgather.ts";
 import { memoryAllreduce } from "../algorithms/allreduce_memory.ts";
 import { ringAllreduce } from "../algorithms/allreduce_ring.ts";
-import { partition, type Range } from "../algorithms/partition.ts";
+import { chunks, type Range } from "../algorithms/partition.ts";
 import { reduceSegments } from "../algorithms/reduce_segments.ts";
-import { foldBytes, type ReductionJob, reductionJob } from "../algorithms/reducing.ts";
+import {
+  checkReduction,
+  foldBytes,
+  type ReductionArguments,
+} from "../algorithms/reduction_arguments.ts";
 import { isSmall } from "../engine/tuning.ts";
 
 /** The ways to reduce to all, in the order of their numbers on the wire. */
@@ -41,7 +45,7 @@ export async function allreduce(
   op: Op = "sum",
   { algorithm = "auto", segmentBytes }: AllreduceOptions = {},
 ): Promise<void> {
-  const job = reductionJob("allreduce", buffer, op);
+  const reduction = checkReduction("allreduce", buffer, op);
   const code = ALLREDUCE_ALGORITHMS.indexOf(algorithm);
   if (code < 0) {
     throw new TypeError(
@@ -54,57 +58,61 @@ export async function allreduce(
   }
   const signature = {
     name: "allreduce",
-    ...job.signature,
+    ...reduction.signature,
     algorithm: code,
     segmentBytes,
   } as const;
   await context.collective(signature, async (call) => {
-    if (algorithm === "memory" || algorithm === "auto" && !isSmall(job.bytes)) {
-      const { engine } = context;
-      await engine.discovery; // all members must come to the same decision
-      const { localPeers } = engine;
-      const near = localPeers !== null && context.size > 1 &&
-        localPeers.sharesMemory(context.group);
-      if (near && await memoryAllreduce(call, job, localPeers, segmentBytes)) return;
+    if (algorithm === "memory" || algorithm === "auto" && !isSmall(reduction.bytes)) {
+      const { size, members, localPeers } = context;
+      const sharesMemory = size > 1 && localPeers.sharesMemory(members);
+      if (sharesMemory && await memoryAllreduce(call, reduction, segmentBytes)) return;
     }
     switch (algorithm) {
       case "allgather":
-        return await allgatherThenReduce(call, job);
+        return await allgatherThenReduce(call, reduction);
       case "ring":
-        return await ringAllreduce(call, job, segmentBytes);
+        return await ringAllreduce(call, reduction, segmentBytes);
       case "tree":
-        return await tree(call, job);
+        return await tree(call, reduction);
       case "auto":
-        return await (isSmall(job.bytes) ? tree(call, job) : direct(call, job, segmentBytes));
+        return await (isSmall(reduction.bytes)
+          ? tree(call, reduction)
+          : direct(call, reduction, segmentBytes));
       default:
-        return await direct(call, job, segmentBytes);
+        return await direct(call, reduction, segmentBytes);
     }
   });
 }
 
-/** The wave carries all inputs to rank 0, which folds them, and the result back: 2⌈log₈N⌉ steps. */
-async function tree(call: CollectiveCall, job: ReductionJob): Promise<void> {
-  job.bytes.set(await call.exchange(job.bytes, (inputs) => foldBytes(job, inputs)));
+/**
+ * The tree exchange carries all inputs to rank 0, which folds them, and the result back: 2⌈log₈N⌉
+ * steps.
+ */
+async function tree(call: CollectiveCall, reduction: ReductionArguments): Promise<void> {
+  reduction.bytes.set(
+    await call.exchange(reduction.bytes, (inputs) => foldBytes(reduction, inputs)),
+  );
 }
 
 /** Direct reduce-scatter, then direct allgather: 2 steps, 2n(N−1)/N bytes a rank. */
 async function direct(
   call: CollectiveCall,
-  job: ReductionJob,
+  reduction: ReductionArguments,
   segmentBytes?: number,
 ): Promise<void> {
-  const { rank, size } = call.context, { type, fold, bytes, count } = job;
-  const place = ({ start, end }: Range) => bytes.subarray(start * type.bytes, end * type.bytes);
+  const { rank, size } = call.group, { type, fold, bytes, count } = reduction;
+  const bytesOf = ({ start, end }: Range) => bytes.subarray(start * type.bytes, end * type.bytes);
   await reduceSegments(call, {
     type,
     width: fold.width,
     input: bytes,
-    pieces: partition(count, size, fold.width),
+    chunks: chunks(count, size, fold.width),
     segmentBytes,
     reduce(inputs, segment, workspace) {
       workspace.fold(fold, inputs, inputs[rank]);
-      return new Array(size).fill(place(segment));
+      return new Array(size).fill(bytesOf(segment));
     },
-    place: (_owner, segment) => place(segment),
+    resultOf: (_owner, segment) => bytesOf(segment),
   });
 }

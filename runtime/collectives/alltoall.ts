@@ -31,9 +31,9 @@ export async function alltoall(
   }
   const layout = uniform(send.length / size, size);
   const blocks = blocksOf("cannot alltoall: send", send, layout, size);
-  const places = blocksOf("cannot alltoall: recv", recv, layout, size);
+  const recvBlocks = blocksOf("cannot alltoall: recv", recv, layout, size);
   const signature = { name: "alltoall", type: type.code, count: send.length } as const;
-  await context.collective(signature, (call) => trade(call, blocks, places, EMPTY));
+  await context.collective(signature, (call) => trade(call, blocks, recvBlocks, EMPTY));
 }
 
 /** Sends a block to every rank and receives one from every rank, each of its own length. */
@@ -46,11 +46,11 @@ export async function alltoallv(
 ): Promise<void> {
   const { size } = context, type = sameType("alltoallv", send, recv);
   const blocks = blocksOf("cannot alltoallv: send", send, sendLayout, size);
-  const places = blocksOf("cannot alltoallv: recv", recv, recvLayout, size);
+  const recvBlocks = blocksOf("cannot alltoallv: recv", recv, recvLayout, size);
   const counts = encodeCounts([...sendLayout.counts, ...recvLayout.counts]);
   const signature = { name: "alltoallv", type: type.code } as const;
   await context.collective(signature, (call) =>
-    trade(call, blocks, places, counts, (metas) => {
+    trade(call, blocks, recvBlocks, counts, (metas) => {
       for (let from = 0; from < size; from++) {
         for (let to = 0; to < size; to++) {
           const sent = metas[from][to], expected = metas[to][size + from];
@@ -65,33 +65,33 @@ export async function alltoallv(
 }
 
 /**
- * A block of up to `SMALL_BYTES`/N travels in the wave. A larger one goes straight to its place, to
- * ranks r+1, r+2, …: 1 step more, n(N−1)/N bytes from each rank.
+ * A block of up to `SMALL_BYTES`/N travels in the tree exchange. A larger one goes straight into
+ * its receiver's buffer, first to rank r+1, then r+2, …: 1 step more, n(N−1)/N bytes from each rank.
  */
 async function trade(
   call: CollectiveCall,
   blocks: Uint8Array[],
-  places: Uint8Array[],
+  recvBlocks: Uint8Array[],
   meta: Uint8Array,
   verify?: (metas: number[][]) => void,
 ): Promise<void> {
-  const { rank, size } = call.context;
+  const { rank, size } = call.group;
   const isSmall = (block: Uint8Array) => block.length * size <= SMALL_BYTES;
-  const incoming = places.map((place, from) =>
-    from === rank || isSmall(place) ? null : receiveBlock(call, from, place)
+  const incoming = recvBlocks.map((block, from) =>
+    from === rank || isSmall(block) ? null : receiveBlock(call, from, block)
   );
   const small = blocks.map((block, to) => to !== rank && isSmall(block) ? block : EMPTY);
-  const answer = await call.exchange(pack([meta, ...small]), (parts) => {
-    const rows = parts.map((part) => unpack(part, 1 + size));
+  const answer = await call.exchange(pack([meta, ...small]), (contributions) => {
+    const rows = contributions.map((one) => unpack(one, 1 + size));
     verify?.(rows.map(([counts]) => decodeCounts(counts)));
     return rows.map((_, to) => pack(rows.map((row) => row[1 + to])));
   });
   const arrived = unpack(answer, size);
-  places.forEach((place, from) => {
-    if (from === rank) place.set(blocks[rank]);
-    else if (isSmall(place)) place.set(arrived[from]);
+  recvBlocks.forEach((block, from) => {
+    if (from === rank) block.set(blocks[rank]);
+    else if (isSmall(block)) block.set(arrived[from]);
   });
-  const large = others(call).filter((to) => !isSmall(blocks[to]));
+  const large = others(call.group).filter((to) => !isSmall(blocks[to]));
   await Promise.all(large.map((to) => sendBlock(call, to, blocks[to])));
   await Promise.all(incoming);
 }

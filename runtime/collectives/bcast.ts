@@ -24,17 +24,17 @@ export async function bcast(context: Context, buffer: TypedArray, root = 0): Pro
  * next one comes in. Every link carries each byte once: N−1+S steps for S segments, n bytes a rank.
  */
 async function chain(call: CollectiveCall, bytes: Uint8Array, root: number): Promise<void> {
-  const { rank, size } = call.context;
-  const place = (rank - root + size) % size;
+  const { rank, size } = call.group;
+  const position = (rank - root + size) % size;
   const previous = (rank - 1 + size) % size, next = (rank + 1) % size;
   const cuts = segments({ start: 0, end: bytes.length }, SEGMENT_BYTES)
     .map(({ start, end }) => bytes.subarray(start, end));
-  const incoming = place === 0
-    ? cuts.map((cut) => Promise.resolve(cut))
-    : cuts.map((cut, slot) => call.receive(previous, slot, cut));
+  const incoming = position === 0
+    ? cuts.map((segment) => Promise.resolve(segment))
+    : cuts.map((segment, s) => call.receive(previous, s, segment));
   await call.agree();
-  for (let slot = 0; slot < cuts.length; slot++) {
-    await incoming[slot];
-    if (place < size - 1) await call.send(next, slot, cuts[slot]);
+  for (let s = 0; s < cuts.length; s++) {
+    await incoming[s];
+    if (position < size - 1) await call.send(next, s, cuts[s]);
   }
 }

@@ -24,11 +24,14 @@ export async function gather(
 ): Promise<void> {
   const type = datatypeOf(send, "send");
   checkRank(root, context.size, "root");
-  const places = context.rank === root
-    ? placesOf("gather", recv, send, uniform(send.length, context.size))
+  const recvBlocks = context.rank === root
+    ? blocksToReceive("gather", recv, send, uniform(send.length, context.size))
     : null;
   const signature = { name: "gather", type: type.code, count: send.length, root } as const;
-  await context.collective(signature, (call) => collect(call, bytesOf(send), places, root, EMPTY));
+  await context.collective(
+    signature,
+    (call) => collect(call, bytesOf(send), recvBlocks, root, EMPTY),
+  );
 }
 
 /** Collects blocks of different lengths at `root`, which says how many elements come from whom. */
@@ -43,13 +46,13 @@ export async function gatherv(
   checkRank(root, context.size, "root");
   const isRoot = context.rank === root;
   if (isRoot && layout === null) throw new TypeError("cannot gatherv: the root must pass counts");
-  const places = isRoot ? placesOf("gatherv", recv, send, layout!) : null;
+  const recvBlocks = isRoot ? blocksToReceive("gatherv", recv, send, layout!) : null;
   const counts = [send.length, ...isRoot ? layout!.counts : []];
   const signature = { name: "gatherv", type: type.code, root } as const;
   await context.collective(
     signature,
     (call) =>
-      collect(call, bytesOf(send), places, root, encodeCounts(counts), (metas) => {
+      collect(call, bytesOf(send), recvBlocks, root, encodeCounts(counts), (metas) => {
         const [, ...expected] = metas[root];
         metas.forEach(([sent], from) => {
           if (sent === expected[from]) return;
@@ -63,32 +66,35 @@ export async function gatherv(
 }
 
 /**
- * A block of up to `SMALL_BYTES` travels in the wave. A larger one goes straight to its place at the
- * root: 1 step more, n bytes from each rank.
+ * A block of up to `SMALL_BYTES` travels in the tree exchange. A larger one goes straight into
+ * the root's buffer: 1 step more, n bytes from each rank.
  */
 async function collect(
   call: CollectiveCall,
   mine: Uint8Array,
-  places: Uint8Array[] | null,
+  recvBlocks: Uint8Array[] | null,
   root: number,
   meta: Uint8Array,
   verify?: (metas: number[][]) => void,
 ): Promise<void> {
-  const { rank, size } = call.context;
-  const incoming = places?.map((place, from) =>
-    from === rank || isSmall(place) ? null : receiveBlock(call, from, place)
+  const { rank, size } = call.group;
+  const incoming = recvBlocks?.map((block, from) =>
+    from === rank || isSmall(block) ? null : receiveBlock(call, from, block)
   );
-  const answer = await call.exchange(pack([meta, isSmall(mine) ? mine : EMPTY]), (parts) => {
-    const blocks = parts.map((part) => unpack(part, 2));
-    verify?.(blocks.map(([counts]) => decodeCounts(counts)));
-    const all = pack(blocks.map(([, block]) => block));
-    return parts.map((_, to) => to === root ? all : EMPTY);
-  });
-  if (places !== null) {
+  const answer = await call.exchange(
+    pack([meta, isSmall(mine) ? mine : EMPTY]),
+    (contributions) => {
+      const blocks = contributions.map((one) => unpack(one, 2));
+      verify?.(blocks.map(([counts]) => decodeCounts(counts)));
+      const all = pack(blocks.map(([, block]) => block));
+      return contributions.map((_, to) => to === root ? all : EMPTY);
+    },
+  );
+  if (recvBlocks !== null) {
     const small = unpack(answer, size);
-    places.forEach((place, from) => {
-      if (from === rank) place.set(mine);
-      else if (isSmall(place)) place.set(small[from]);
+    recvBlocks.forEach((block, from) => {
+      if (from === rank) block.set(mine);
+      else if (isSmall(block)) block.set(small[from]);
     });
     await Promise.all(incoming!);
   } else if (!isSmall(mine)) {
@@ -96,7 +102,7 @@ async function collect(
   }
 }
 
-function placesOf(
+function blocksToReceive(
   name: string,
   recv: TypedArray | null,
   send: TypedArray,

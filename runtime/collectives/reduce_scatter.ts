@@ -6,7 +6,11 @@ import type { CollectiveCall } from "../engine/call.ts";
 import { pack, unpack } from "../engine/pack.ts";
 import type { Range } from "../algorithms/partition.ts";
 import { reduceSegments } from "../algorithms/reduce_segments.ts";
-import { foldBytes, type ReductionJob, reductionJob } from "../algorithms/reducing.ts";
+import {
+  checkReduction,
+  foldBytes,
+  type ReductionArguments,
+} from "../algorithms/reduction_arguments.ts";
 import { isSmall } from "../engine/tuning.ts";
 
 /**
@@ -20,59 +24,64 @@ export async function reduceScatter(
   op: Op = "sum",
 ): Promise<void> {
   sameType("reduceScatter", send, recv);
-  const job = reductionJob("reduceScatter", send, op);
-  if (recv.length % job.fold.width !== 0) {
+  const reduction = checkReduction("reduceScatter", send, op);
+  if (recv.length % reduction.fold.width !== 0) {
     throw new RangeError(
-      `cannot reduceScatter: the op takes groups of ${job.fold.width} elements, ` +
+      `cannot reduceScatter: the op takes groups of ${reduction.fold.width} elements, ` +
         `recv holds ${recv.length}`,
     );
   }
-  await context.collective({ name: "reduceScatter", ...job.signature }, async (call) => {
-    const small = isSmall(job.bytes);
+  await context.collective({ name: "reduceScatter", ...reduction.signature }, async (call) => {
+    const small = isSmall(reduction.bytes);
     const meta = encodeCounts([recv.length]);
-    const answer = await call.exchange(small ? pack([meta, job.bytes]) : pack([meta]), (parts) => {
-      const unpacked = parts.map((part) => unpack(part, small ? 2 : 1));
-      const counts = unpacked.map(([count]) => decodeCounts(count)[0]);
-      const ranges = rangesOf(counts);
-      if (ranges[ranges.length - 1].end !== send.length) {
-        context.mismatch(
-          `cannot reduceScatter: ${context.name(0)} passed a send of ` +
-            `${describeCount(send.length, job.type)}, and ranks 0 to ${context.size - 1} passed ` +
-            `recvs of ${counts.join(", ")}`,
+    const answer = await call.exchange(
+      small ? pack([meta, reduction.bytes]) : pack([meta]),
+      (contributions) => {
+        const unpacked = contributions.map((one) => unpack(one, small ? 2 : 1));
+        const counts = unpacked.map(([count]) => decodeCounts(count)[0]);
+        const ranges = rangesOf(counts);
+        if (ranges[ranges.length - 1].end !== send.length) {
+          context.mismatch(
+            `cannot reduceScatter: ${context.name(0)} passed a send of ` +
+              `${describeCount(send.length, reduction.type)}, and ranks 0 to ${
+                context.size - 1
+              } passed ` +
+              `recvs of ${counts.join(", ")}`,
+          );
+          return contributions;
+        }
+        if (!small) return encodeCounts(counts);
+        const result = foldBytes(reduction, unpacked.map(([, input]) => input));
+        return ranges.map(({ start, end }) =>
+          result.subarray(start * reduction.type.bytes, end * reduction.type.bytes)
         );
-        return parts;
-      }
-      if (!small) return encodeCounts(counts);
-      const result = foldBytes(job, unpacked.map(([, input]) => input));
-      return ranges.map(({ start, end }) =>
-        result.subarray(start * job.type.bytes, end * job.type.bytes)
-      );
-    });
+      },
+    );
     if (small) bytesOf(recv).set(answer);
-    else await direct(call, job, recv, rangesOf(decodeCounts(answer)));
+    else await direct(call, reduction, recv, rangesOf(decodeCounts(answer)));
   });
 }
 
 /** Every member reduces the block it is to have: 1 step, n(N−1)/N bytes a rank. */
 async function direct(
   call: CollectiveCall,
-  { type, fold, bytes }: ReductionJob,
+  { type, fold, bytes }: ReductionArguments,
   recv: TypedArray,
-  pieces: Range[],
+  chunks: Range[],
 ): Promise<void> {
-  const { rank, size } = call.context;
-  const out = bytesOf(recv), { start: first } = pieces[rank];
+  const { rank, size } = call.group;
+  const out = bytesOf(recv), { start: first } = chunks[rank];
   await reduceSegments(call, {
     type,
     width: fold.width,
     input: bytes,
-    pieces,
+    chunks,
     reduce(inputs, { start, end }, workspace) {
-      const place = out.subarray((start - first) * type.bytes, (end - first) * type.bytes);
-      workspace.fold(fold, inputs, elementsOf(type, place));
+      const into = out.subarray((start - first) * type.bytes, (end - first) * type.bytes);
+      workspace.fold(fold, inputs, elementsOf(type, into));
       return new Array(size).fill(null);
     },
-    place: () => null,
+    resultOf: () => null,
   });
 }
 

@@ -3,9 +3,9 @@ import { bytesOf, elementsOf, type TypedArray } from "../base/datatypes.ts";
 import type { Op } from "../base/ops.ts";
 import { foldPrefixes } from "../reduction/reduction.ts";
 import { EMPTY } from "../algorithms/blocks.ts";
-import { partition, type Range } from "../algorithms/partition.ts";
+import { chunks, type Range } from "../algorithms/partition.ts";
 import { reduceSegments } from "../algorithms/reduce_segments.ts";
-import { reductionJob } from "../algorithms/reducing.ts";
+import { checkReduction } from "../algorithms/reduction_arguments.ts";
 import { isSmall } from "../engine/tuning.ts";
 
 /** Rank r gets the reduction of the buffers of ranks 0 … r, in place. */
@@ -19,8 +19,8 @@ export function exscan(context: Context, buffer: TypedArray, op: Op = "sum"): Pr
 }
 
 /**
- * Small: rank 0 computes all prefixes in the wave, 2⌈log₈N⌉ steps. Large: rank p computes the
- * prefixes of the p-th piece and sends each to its rank: 2 steps, 2n(N−1)/N bytes a rank, where a chain
+ * Small: rank 0 computes all prefixes in the tree exchange, 2⌈log₈N⌉ steps. Large: rank p computes the
+ * prefixes of the p-th chunk and sends each to its rank: 2 steps, 2n(N−1)/N bytes a rank, where a chain
  * takes N−1 steps.
  */
 async function prefix(
@@ -29,18 +29,18 @@ async function prefix(
   buffer: TypedArray,
   op: Op,
 ): Promise<void> {
-  const job = reductionJob(name, buffer, op), { type, fold, bytes, count } = job;
+  const { type, fold, bytes, count, signature } = checkReduction(name, buffer, op);
   const { rank, size } = context, exclusive = name === "exscan";
   const reduce = (inputs: TypedArray[]) => {
     foldPrefixes(fold, inputs, inputs, exclusive);
     return inputs.map((input, to) => exclusive && to === 0 ? null : bytesOf(input));
   };
-  await context.collective({ name, ...job.signature }, async (call) => {
+  await context.collective({ name, ...signature }, async (call) => {
     if (isSmall(bytes)) {
       const answer = await call.exchange(
         bytes,
-        (parts) =>
-          reduce(parts.map((part) => elementsOf(type, part.slice()))).map((p) => p ?? EMPTY),
+        (contributions) =>
+          reduce(contributions.map((one) => elementsOf(type, one.slice()))).map((p) => p ?? EMPTY),
       );
       return bytes.set(answer);
     }
@@ -48,9 +48,9 @@ async function prefix(
       type,
       width: fold.width,
       input: bytes,
-      pieces: partition(count, size, fold.width),
+      chunks: chunks(count, size, fold.width),
       reduce,
-      place: (_owner: number, { start, end }: Range) =>
+      resultOf: (_owner: number, { start, end }: Range) =>
         exclusive && rank === 0 ? null : bytes.subarray(start * type.bytes, end * type.bytes),
     });
   });

@@ -64,8 +64,8 @@ export async function scatterv(
 }
 
 /**
- * A block of up to `SMALL_BYTES` travels in the wave. A larger one goes straight from the root to its
- * place: 1 step more, n bytes to each rank.
+ * A block of up to `SMALL_BYTES` travels in the tree exchange. A larger one goes straight from the
+ * root into its receiver's buffer: 1 step more, n bytes to each rank.
  */
 async function deal(
   call: CollectiveCall,
@@ -75,21 +75,21 @@ async function deal(
   meta: Uint8Array,
   verify?: (metas: number[][]) => void,
 ): Promise<void> {
-  const { rank, size } = call.context;
+  const { rank, size } = call.group;
   const incoming = blocks === null && !isSmall(mine) ? receiveBlock(call, root, mine) : null;
   const small = Array.from(
     { length: size },
     (_, to) => blocks !== null && to !== rank && isSmall(blocks[to]) ? blocks[to] : EMPTY,
   );
-  const answer = await call.exchange(pack([meta, ...small]), (parts) => {
-    const rows = parts.map((part) => unpack(part, 1 + size));
+  const answer = await call.exchange(pack([meta, ...small]), (contributions) => {
+    const rows = contributions.map((one) => unpack(one, 1 + size));
     verify?.(rows.map(([counts]) => decodeCounts(counts)));
     return rows[root].slice(1);
   });
   if (blocks !== null) {
     mine.set(blocks[rank]);
     await Promise.all(
-      others(call).filter((to) => !isSmall(blocks[to])).map((to) =>
+      others(call.group).filter((to) => !isSmall(blocks[to])).map((to) =>
         sendBlock(call, to, blocks[to])
       ),
     );

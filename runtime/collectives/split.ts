@@ -1,11 +1,10 @@
 import { Context } from "../engine/context.ts";
 import { decodeCounts, encodeCounts } from "../algorithms/blocks.ts";
-import { pack, unpack } from "../engine/pack.ts";
 
 /**
  * Divides the members into communicators, one for each color; in each, ranks follow the keys, and the
  * ranks of the old communicator where keys are equal. Every member also learns the number of the new
- * communicators: one that none of them has used. One wave, 2⌈log₈N⌉ steps.
+ * communicators: one that none of them has used. One tree exchange, 2⌈log₈N⌉ steps.
  *
  * @param color a non-negative integer, or null to be left out
  */
@@ -25,13 +24,13 @@ export async function split(
       .filter(({ values }) => color !== null && values[0] === color)
       .sort((a, b) => a.values[1] - b.values[1] || a.rank - b.rank);
     if (color === null) return null;
-    return new Context(context.engine, next, mine.map(({ rank }) => context.group[rank]));
+    return new Context(context.engine, next, mine.map(({ rank }) => context.members[rank]));
   });
 }
 
 /** A communicator of the same members whose traffic never meets that of the old one. */
 export function dup(context: Context): Promise<Context> {
-  return everyone(context, "dup", [], (next) => new Context(context.engine, next, context.group));
+  return everyone(context, "dup", [], (next) => new Context(context.engine, next, context.members));
 }
 
 interface Member {
@@ -50,15 +49,15 @@ function everyone<T>(
   values: number[],
   make: (next: number, members: Member[]) => T,
 ): Promise<T> {
-  const { engine, derived } = context;
-  const made = context.collective({ name }, async (call) => {
-    await derived;
-    const mine = encodeCounts([engine.nextContext, ...values]);
-    const answer = unpack(await call.exchange(mine, pack), context.size).map(decodeCounts);
-    const next = Math.max(...answer.map(([free]) => free));
-    engine.nextContext = next + 1;
-    return make(next, answer.map(([, ...values], rank) => ({ rank, values })));
-  });
-  context.derived = made.catch(() => {});
-  return made;
+  const { engine } = context;
+  return context.deriveInOrder((last) =>
+    context.collective({ name }, async (call) => {
+      await last;
+      const mine = encodeCounts([engine.nextId, ...values]);
+      const answer = (await call.exchangeAll(mine)).map(decodeCounts);
+      const next = Math.max(...answer.map(([free]) => free));
+      engine.reserveId(next);
+      return make(next, answer.map(([, ...values], rank) => ({ rank, values })));
+    })
+  );
 }

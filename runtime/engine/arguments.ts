@@ -4,17 +4,29 @@
  * @module
  */
 
-import type { Context } from "./context.ts";
 import { ANY_SOURCE, ANY_TAG, TAG_UB } from "../base/status.ts";
+import type { Group } from "./group.ts";
 
-/** A send in words. */
-export function sending(context: Context, to: number, tag: number): string {
-  return `send to ${context.name(to)} with tag ${tag}`;
+/** What a message is received or looked for with. */
+export interface MessagePattern {
+  /** A rank, or {@linkcode ANY_SOURCE}. */
+  readonly source: number;
+  /** A tag, or {@linkcode ANY_TAG}. */
+  readonly tag: number;
 }
 
-/** A receive in words. */
-export function receiving(context: Context, source: number, tag: number): string {
-  return `recv from ${source === ANY_SOURCE ? "any rank" : context.name(source)} with ` +
+/** A send in words. */
+export function sending(group: Group, to: number, tag: number): string {
+  return `send to ${group.name(to)} with tag ${tag}`;
+}
+
+/** A receive or a probe in words. */
+export function receiving(
+  operation: "recv" | "probe" | "iprobe",
+  group: Group,
+  { source, tag }: MessagePattern,
+): string {
+  return `${operation} from ${source === ANY_SOURCE ? "any rank" : group.name(source)} with ` +
     (tag === ANY_TAG ? "any tag" : `tag ${tag}`);
 }
 

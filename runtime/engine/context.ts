@@ -5,160 +5,161 @@
  * @module
  */
 
-import { CollectiveCall, type Signature } from "./call.ts";
-import { describeMismatch } from "./signature.ts";
-import {
-  type Destination,
-  destination,
-  type EarlyFrame,
-  type Engine,
-  type LostPeer,
-} from "./engine.ts";
-import { ClosedError, MismatchError } from "../base/errors.ts";
-import { encodeFrame, type Frame, MessageKind } from "./header.ts";
-import { LocalPeers } from "../shared_memory/local_peers.ts";
+import { ClosedError, MismatchError, type PeerLostError } from "../base/errors.ts";
+import { Stats } from "../base/stats.ts";
+import type { WorkspacePool } from "../reduction/workspace.ts";
+import type { LocalPeers } from "../shared_memory/local_peers.ts";
+import { CollectiveCall } from "./call.ts";
+import { deliverWhole, type Destination, EarlyFrames, keptAside } from "./destination.ts";
+import type { Engine, FrameReceiver } from "./engine.ts";
+import type { CollectiveGroup } from "./group.ts";
+import { type CallFrame, type ContextFrame, encodeMismatch, MessageKind } from "./header.ts";
+import type { LostPeer } from "./lost_peers.ts";
 import { PointToPoint } from "./point_to_point.ts";
-import { type OperationStats, Stats } from "../base/stats.ts";
+import { describeMismatch, type Signature } from "./signature.ts";
 
 /** A group of ranks with traffic of its own. */
-export class Context {
+export class Context implements CollectiveGroup, FrameReceiver {
   readonly engine: Engine;
-  /** Number that every frame of this communicator carries. */
   readonly id: number;
-  /** The job's rank of each member, in the order of the members' ranks. */
-  readonly group: readonly number[];
-  /** This process's rank among the members. */
+  readonly members: readonly number[];
   readonly rank: number;
   readonly size: number;
-  readonly messages: PointToPoint;
   readonly stats: Stats = new Stats();
-  /** Stretches that this communicator's members have put up on the board; the same on all of them. */
-  shown = 0;
-  /** Settles when the last call that makes another communicator of this one is over. */
-  derived: Promise<unknown> = Promise.resolve();
-  /** Why the communicator cannot be used any more, or null. */
-  failure: Error | null = null;
+  /** The messages between two members. */
+  readonly messages: PointToPoint;
 
-  readonly #members: Map<number, number>;
+  readonly #ranks: ReadonlyMap<number, number>;
   readonly #calls = new Map<number, CollectiveCall>();
-  readonly #early = new Map<number, EarlyFrame[]>();
+  readonly #early = new EarlyFrames<CallFrame>();
   #sequence = 0;
-  #background = false;
+  #inBackground = false;
+  #deriving: Promise<unknown> = Promise.resolve();
+  #failure: Error | null = null;
 
-  constructor(engine: Engine, id: number, group: readonly number[]) {
+  /** @param members ranks of the job, this one among them */
+  constructor(engine: Engine, id: number, members: readonly number[]) {
     this.engine = engine;
     this.id = id;
-    this.group = group;
-    this.size = group.length;
-    this.#members = new Map(group.map((world, rank) => [world, rank]));
-    this.rank = this.#members.get(engine.transport.rank)!;
+    this.members = members;
+    this.size = members.length;
+    this.#ranks = new Map(members.map((world, rank) => [world, rank]));
+    this.rank = this.#ranks.get(engine.transport.rank)!;
     this.messages = new PointToPoint(this);
     engine.attach(this);
   }
 
-  /** A member in words; says its rank in the job where that is another. */
+  get failure(): Error | null {
+    return this.#failure;
+  }
+
+  get activeCalls(): number {
+    return this.engine.activeCalls;
+  }
+
+  get localPeers(): LocalPeers {
+    return this.engine.localPeers;
+  }
+
+  get workspaces(): WorkspacePool {
+    return this.engine.workspaces;
+  }
+
   name(rank: number): string {
-    return this.group[rank] === rank
+    return this.members[rank] === rank
       ? `rank ${rank}`
-      : `rank ${rank} (${this.group[rank]} of the job)`;
+      : `rank ${rank} (${this.members[rank]} of the job)`;
   }
 
-  /** Sends one frame to a member and counts its payload. */
-  send(
-    rank: number,
-    fields: Partial<Frame> & { kind: number },
-    payload?: Uint8Array,
-    stats?: OperationStats,
-  ): Promise<void> {
-    if (stats !== undefined && payload !== undefined) stats.bytesSent += payload.length;
-    fields.context = this.id;
-    return this.engine.transport.send(this.group[rank], encodeFrame(fields), payload);
+  send(rank: number, header: Uint8Array, payload?: Uint8Array): Promise<void> {
+    return this.engine.transport.send(this.members[rank], header, payload);
   }
 
-  /** Whether a member is gone, and how. */
+  expecting(rank: number): Disposable {
+    return this.engine.transport.expecting(this.members[rank]);
+  }
+
   lossOf(rank: number): LostPeer | undefined {
-    return this.engine.lostPeers.get(this.group[rank]);
+    return this.engine.lostPeers.get(this.members[rank]);
+  }
+
+  lostError(rank: number, operation: string): PeerLostError {
+    return this.engine.lostPeers.error(this.members[rank], operation);
   }
 
   /** Begins calls in whose course the program goes on: they must not put the process to sleep. */
   inBackground<T>(begin: () => Promise<T>): Promise<T> {
-    this.#background = true;
+    this.#inBackground = true;
     try {
       return begin();
     } finally {
-      this.#background = false;
+      this.#inBackground = false;
     }
   }
 
+  /** Begins a call that makes another communicator of this one, and is told when the last is over. */
+  deriveInOrder<T>(begin: (last: Promise<unknown>) => Promise<T>): Promise<T> {
+    const derived = begin(this.#deriving);
+    this.#deriving = derived.catch(() => {});
+    return derived;
+  }
+
   /**
-   * Runs one collective call on this rank; its place in the order of calls is taken at once. One that
-   * fails after it has begun ends this rank's use of shared memory for the rest of the job, whatever
-   * communicator it is on and whether or not the program catches the error: some of its frames may still
-   * be on their way. Sockets do the work from then on, with the same results.
+   * Runs one collective call on this rank; its place in the order of calls is taken at once.
+   *
+   * The job's first call is also where its ranks find out who shares memory with whom, so that a
+   * program without collectives takes none. All calls wait for that, since all members must know
+   * the same.
+   *
+   * A call that fails after it has begun ends this rank's use of shared memory for the rest of the
+   * job, whatever communicator it is on and whether or not the program catches the error: some of
+   * its frames may still be on their way. Sockets do the work from then on, with the same results.
    */
   async collective<T>(
     signature: Signature,
     body: (call: CollectiveCall) => Promise<T>,
   ): Promise<T> {
-    const call = new CollectiveCall(this, this.#sequence++, signature, this.#background);
+    const call = new CollectiveCall(this, this.#sequence++, signature, this.#inBackground);
     const start = performance.now();
-    const { engine } = this;
+    const { engine, localPeers } = this;
     call.stats.calls++;
-    engine.activeCalls++;
+    engine.beginCall();
     let begun = false;
     try {
-      if (this.failure !== null) throw this.failure;
-      for (const world of engine.lostPeers.keys()) {
-        if (this.#members.has(world)) throw engine.peerLostError(world, call.operation);
+      if (this.#failure !== null) throw this.#failure;
+      for (const world of engine.lostPeers.ranks()) {
+        if (this.#ranks.has(world)) throw engine.lostPeers.error(world, call.operation);
       }
       begun = true;
       this.#calls.set(call.sequence, call);
-      const early = this.#early.get(call.sequence);
-      if (early !== undefined) this.#deliverEarly(call, early);
-      if (engine.discovery === undefined) await this.#meet(call);
+      for (const { from, frame, payload } of this.#early.take(call.sequence)) {
+        deliverWhole(this.#deliver(call, from, frame, payload.length), payload);
+      }
+      if (!localPeers.discovered) await localPeers.discover((mine) => call.exchangeAll(mine));
       return await body(call);
     } catch (error) {
-      if (begun) engine.localPeers?.disable();
+      if (begun) localPeers.disable();
       throw error;
     } finally {
-      engine.activeCalls--;
+      engine.endCall();
       this.#calls.delete(call.sequence);
       call.stats.seconds += (performance.now() - start) / 1e3;
     }
   }
 
-  /** The job's first collective is also where its ranks find out who shares a host. */
-  async #meet(call: CollectiveCall): Promise<void> {
-    const { engine } = this, met = LocalPeers.meet(call);
-    engine.discovery = met.then((neighbours) => {
-      engine.localPeers = neighbours;
-    });
-    await engine.discovery;
-  }
-
-  #deliverEarly(call: CollectiveCall, early: EarlyFrame[]): void {
-    this.#early.delete(call.sequence);
-    for (const { from, frame, payload } of early) {
-      const place = this.#deliver(call, from, frame, payload.length);
-      place.into.set(payload);
-      place.done();
-    }
-  }
-
-  /** Takes in a frame from the member whose rank in the job is `world`. */
-  accept(world: number, frame: Frame, length: number): Destination {
-    const from = this.#members.get(world);
+  accept(world: number, frame: ContextFrame, length: number): Destination {
+    const from = this.#ranks.get(world);
     if (from === undefined) throw new Error(`rank ${world} is no member of context ${this.id}`);
     switch (frame.kind) {
       case MessageKind.FAN_IN:
       case MessageKind.FAN_OUT:
-      case MessageKind.PART: {
-        const call = this.#calls.get(frame.sequence);
+      case MessageKind.SEGMENT: {
+        const call = this.#calls.get(frame.call);
         if (call !== undefined) return this.#deliver(call, from, frame, length);
-        return destination(length, (payload) => this.#keep(from, frame, payload));
+        return keptAside(length, (payload) => this.#keep(from, frame, payload));
       }
       case MessageKind.MISMATCH:
-        return destination(length, (payload) => {
+        return keptAside(length, (payload) => {
           this.fail(new MismatchError(new TextDecoder().decode(payload)));
         });
       default:
@@ -166,21 +167,18 @@ export class Context {
     }
   }
 
-  #keep(from: number, frame: Frame, payload: Uint8Array): void {
-    const call = this.#calls.get(frame.sequence);
+  /** A frame of a call that this rank had not made when it began to arrive. */
+  #keep(from: number, frame: CallFrame, payload: Uint8Array): void {
+    const call = this.#calls.get(frame.call);
     if (call !== undefined) {
-      const place = this.#deliver(call, from, frame, payload.length);
-      place.into.set(payload);
-      place.done();
-    } else if (frame.sequence >= this.#sequence) {
-      const early = this.#early.get(frame.sequence) ?? [];
-      early.push({ from, frame, payload });
-      this.#early.set(frame.sequence, early);
+      deliverWhole(this.#deliver(call, from, frame, payload.length), payload);
+    } else if (frame.call >= this.#sequence) {
+      this.#early.keep(frame.call, { from, frame, payload });
     } // else: a call that has failed here
   }
 
-  #deliver(call: CollectiveCall, from: number, frame: Frame, length: number): Destination {
-    if (frame.kind === MessageKind.FAN_IN && frame.slot === 0) {
+  #deliver(call: CollectiveCall, from: number, frame: CallFrame, length: number): Destination {
+    if (frame.kind === MessageKind.FAN_IN && frame.exchange === 0) {
       const text = describeMismatch(call, from, frame);
       if (text !== null) this.mismatch(text);
     }
@@ -189,20 +187,19 @@ export class Context {
 
   /** Ends the communicator on every member, because two of them disagree. */
   mismatch(text: string): void {
-    if (this.failure !== null) return;
+    if (this.#failure !== null) return;
     const payload = new TextEncoder().encode(text);
     for (let rank = 0; rank < this.size; rank++) {
-      if (rank !== this.rank) {
-        this.send(rank, { kind: MessageKind.MISMATCH }, payload).catch(() => {});
-      }
+      if (rank === this.rank) continue;
+      this.send(rank, encodeMismatch({ context: this.id }), payload).catch(() => {});
     }
     this.fail(new MismatchError(text));
   }
 
   /** Ends the communicator on this rank: all that is pending rejects, and so does all that follows. */
   fail(error: Error): void {
-    if (this.failure !== null) return;
-    this.failure = error;
+    if (this.#failure !== null) return;
+    this.#failure = error;
     for (const call of this.#calls.values()) call.fail(error);
     this.messages.fail(error);
   }
@@ -213,9 +210,8 @@ export class Context {
     this.engine.detach(this);
   }
 
-  /** A rank of the job is gone. */
   peerLost(world: number, loss: LostPeer): void {
-    const rank = this.#members.get(world);
+    const rank = this.#ranks.get(world);
     if (rank === undefined || rank === this.rank) return;
     for (const call of this.#calls.values()) call.peerLost(rank, loss);
     this.messages.peerLost(rank);

@@ -1,6 +1,6 @@
 /**
  * Messages between two ranks: matching by source and tag in the order of sending, small ones sent
- * without asking, large ones when the receiver has a place for them (MPI 4.1, chapter 3).
+ * without asking, large ones when the receiver has a buffer for them (MPI 4.1, chapter 3).
  *
  * A message of up to `EAGER_BYTES` goes out at once while the receiver has room for it:
  * every sender may have `CREDIT_BYTES` waiting there, and gets credit back as they are
@@ -11,16 +11,35 @@
  * @module
  */
 
-import type { Context } from "./context.ts";
 import { bytesOf, datatypeByCode, datatypeOf, describeCount } from "../base/datatypes.ts";
 import type { TypedArray } from "../base/datatypes.ts";
-import { type Destination, destination } from "./engine.ts";
 import { MismatchError, TruncationError } from "../base/errors.ts";
-import { Credit } from "./_flow_control.ts";
-import { type Frame, MessageKind } from "./header.ts";
-import { checkRank, checkTag, receiving, sending } from "./arguments.ts";
-import { MessageQueues, type Posted, type Prober, statusOf, type Unexpected } from "./_matching.ts";
+import { yieldToEventLoop } from "../base/request.ts";
 import { ANY_SOURCE, ANY_TAG, NULL_STATUS, PROC_NULL, type Status } from "../base/status.ts";
+import { checkRank, checkTag, type MessagePattern, receiving, sending } from "./arguments.ts";
+import { deliverWhole, type Destination, keptAside } from "./destination.ts";
+import { Credit } from "./_flow_control.ts";
+import type { Group } from "./group.ts";
+import {
+  type ClearToSendFrame,
+  type EagerFrame,
+  encodeClearToSend,
+  encodeCredit,
+  encodeEager,
+  encodeMessage,
+  encodeRequestToSend,
+  type EnvelopeFrame,
+  MessageKind,
+  type PointToPointFrame,
+  type RequestToSendFrame,
+} from "./header.ts";
+import {
+  MessageQueues,
+  type PostedProbe,
+  type PostedReceive,
+  statusOf,
+  type UnexpectedMessage,
+} from "./_matching.ts";
 
 const ignore = () => {};
 
@@ -34,226 +53,272 @@ interface Announced {
 
 /** A message that was asked for and has not come yet. */
 interface Granted {
-  readonly posted: Posted;
+  readonly receive: PostedReceive;
   readonly from: number;
-  readonly frame: Frame;
+  readonly announcement: RequestToSendFrame;
   /** Tells the transport that the sender is waited for. */
   readonly wait: Disposable;
 }
 
+/** A receive that was begun. */
+interface Receiving {
+  readonly status: Promise<Status>;
+  /** Takes it back, if no message has been matched with it; it then rejects with `error`. */
+  cancel(error: unknown): void;
+}
+
 /** The messages of one communicator on one rank. */
 export class PointToPoint {
-  readonly #context: Context;
+  readonly #group: Group;
   readonly #queues = new MessageQueues();
   readonly #announced = new Map<number, Announced>();
   readonly #granted = new Map<string, Granted>();
   /** The receive whose message is coming in from each member. */
-  readonly #arriving: (Posted | undefined)[] = [];
+  readonly #arriving: (PostedReceive | undefined)[] = [];
   readonly #credit: Credit;
-  #nextId = 1;
+  #nextMessage = 1;
 
-  constructor(context: Context) {
-    this.#context = context;
-    this.#credit = new Credit(context.size);
+  constructor(group: Group) {
+    this.#group = group;
+    this.#credit = new Credit(group.size);
   }
 
   /** Sends a message; resolves when `buffer` may be changed. */
-  async send(buffer: TypedArray, to: number, tag: number): Promise<void> {
-    const context = this.#context, type = datatypeOf(buffer);
+  send(buffer: TypedArray, to: number, tag: number): Promise<void> {
+    return this.#group.stats.time("send", this.#send(buffer, to, tag));
+  }
+
+  /** Receives a message into `buffer`. */
+  receive(buffer: TypedArray, source: number, tag: number): Promise<Status> {
+    return this.#group.stats.time("recv", this.#receive(buffer, { source, tag }).status);
+  }
+
+  async #send(buffer: TypedArray, to: number, tag: number): Promise<void> {
+    const group = this.#group, type = datatypeOf(buffer);
     checkTag(tag);
     if (to === PROC_NULL) return;
-    checkRank(to, context.size, "destination");
-    if (context.failure !== null) throw context.failure;
+    checkRank(to, group.size, "destination");
+    if (group.failure !== null) throw group.failure;
     const payload = bytesOf(buffer);
-    const stats = context.stats.of("send");
-    const fields = { type: type.code, count: buffer.length, tag };
-    if (to === context.rank) {
+    const stats = group.stats.of("send");
+    const envelope = { context: group.id, type: type.code, count: buffer.length, tag };
+    if (to === group.rank) {
       stats.bytesSent += payload.length;
-      const place = this.accept(to, { ...BLANK, ...fields }, payload.length);
-      place.into.set(payload);
-      place.done();
+      const frame: EagerFrame = { kind: MessageKind.EAGER, ...envelope };
+      deliverWhole(this.accept(to, frame, payload.length), payload);
       return;
     }
-    if (context.lossOf(to) !== undefined) throw this.#lostError(to, sending(context, to, tag));
+    if (group.lossOf(to) !== undefined) throw group.lostError(to, sending(group, to, tag));
     if (this.#credit.spend(to, payload.length)) {
+      stats.bytesSent += payload.length;
       try {
-        return await context.send(to, { kind: MessageKind.EAGER, ...fields }, payload, stats);
+        return await group.send(to, encodeEager(envelope), payload);
       } catch (error) {
         throw this.#sendError(to, tag, error);
       }
     }
-    const id = this.#nextId++;
+    const message = this.#nextMessage++;
     const { promise, resolve, reject } = Promise.withResolvers<void>();
-    this.#announced.set(id, { to, payload, resolve, reject });
-    using _wait = context.engine.transport.expecting(context.group[to]);
-    context.send(to, {
-      kind: MessageKind.REQUEST_TO_SEND,
-      ...fields,
-      sequence: id,
-      bytes: payload.length,
-    }).catch(reject);
+    this.#announced.set(message, { to, payload, resolve, reject });
+    using _wait = group.expecting(to);
+    group.send(to, encodeRequestToSend({ ...envelope, message, bytes: payload.length }))
+      .catch(reject);
     try {
       await promise;
     } catch (error) {
       throw this.#sendError(to, tag, error);
     } finally {
-      this.#announced.delete(id);
+      this.#announced.delete(message);
     }
   }
 
-  /** Receives a message into `buffer`. */
-  receive(buffer: TypedArray, source: number, tag: number): Promise<Status> {
-    const context = this.#context;
+  #receive(buffer: TypedArray, pattern: MessagePattern): Receiving {
+    const group = this.#group, { source, tag } = pattern;
     const type = datatypeOf(buffer);
-    if (tag !== ANY_TAG) checkTag(tag);
-    if (source === PROC_NULL) return Promise.resolve(NULL_STATUS);
-    if (source !== ANY_SOURCE) checkRank(source, context.size, "source");
-    if (context.failure !== null) return Promise.reject(context.failure);
+    if (!this.#mayCome(pattern)) return { status: Promise.resolve(NULL_STATUS), cancel: ignore };
+    if (group.failure !== null) return { status: Promise.reject(group.failure), cancel: ignore };
     const { promise, resolve, reject } = Promise.withResolvers<Status>();
-    const posted: Posted = { source, tag, buffer, type, resolve, reject };
-    const unexpected = this.#queues.takeMessage(posted);
+    const receive: PostedReceive = {
+      operation: "recv",
+      source,
+      tag,
+      buffer,
+      type,
+      resolve,
+      reject,
+    };
+    const unexpected = this.#queues.takeMessage(receive);
     if (unexpected !== null) {
-      if (unexpected.payload === null) this.#grant(posted, unexpected.source, unexpected.frame);
-      else if (unexpected.complete) this.#take(posted, unexpected);
-      else this.#arriving[unexpected.source] = unexpected.taken = posted;
+      const { source, envelope } = unexpected;
+      if (envelope.kind === MessageKind.REQUEST_TO_SEND) this.#grant(receive, source, envelope);
+      else if (unexpected.complete) this.#take(receive, unexpected);
+      else if (group.lossOf(source) !== undefined) {
+        reject(group.lostError(source, receiving("recv", group, receive))); // the rest will not come
+      } else this.#arriving[source] = unexpected.takenBy = receive;
     } else {
       const gone = this.#unreachable(source);
       if (gone !== null) {
-        reject(this.#lostError(gone, receiving(context, source, tag)));
+        reject(group.lostError(gone, receiving("recv", group, receive)));
       } else {
-        this.#queues.posted.push(posted);
+        this.#queues.receives.push(receive);
         const wait = this.#expecting(source), settle = () => wait[Symbol.dispose]();
         promise.then(settle, settle);
       }
     }
-    return promise;
+    const cancel = (error: unknown) => {
+      const index = this.#queues.receives.indexOf(receive);
+      if (index < 0) return;
+      this.#queues.receives.splice(index, 1);
+      reject(error);
+    };
+    return { status: promise, cancel };
   }
 
   /** Status of the first message that a receive would get, or null. */
   peek(source: number, tag: number): Status | null {
-    if (this.#context.failure !== null) throw this.#context.failure;
-    return this.#queues.peek(source, tag);
+    if (this.#group.failure !== null) throw this.#group.failure;
+    return this.#queues.peek({ source, tag });
   }
 
   /** Waits until a message is there that a receive would get. */
   async probe(source: number, tag: number): Promise<Status> {
-    if (tag !== ANY_TAG) checkTag(tag);
-    if (source === PROC_NULL) return NULL_STATUS;
-    if (source !== ANY_SOURCE) checkRank(source, this.#context.size, "source");
+    const group = this.#group, operation = "probe";
+    if (!this.#mayCome({ source, tag })) return NULL_STATUS;
     const found = this.peek(source, tag);
     if (found !== null) return found;
     const gone = this.#unreachable(source);
-    if (gone !== null) {
-      throw this.#lostError(gone, receiving(this.#context, source, tag).replace("recv", "probe"));
-    }
+    if (gone !== null) throw group.lostError(gone, receiving(operation, group, { source, tag }));
     using _wait = this.#expecting(source);
     return await new Promise<Status>((resolve, reject) => {
-      this.#queues.probers.push({ source, tag, resolve, reject });
+      this.#queues.probes.push({ operation, source, tag, resolve, reject });
     });
   }
 
+  /**
+   * Looks whether a message is there that a receive would get; null if not after one turn of the
+   * event loop.
+   */
+  async iprobe(source: number, tag: number): Promise<Status | null> {
+    const status = this.peek(source, tag);
+    if (status !== null) return status;
+    await yieldToEventLoop();
+    return this.peek(source, tag);
+  }
+
+  /**
+   * Checks what a message is received with.
+   *
+   * @returns false if it can be none, since the source is nobody
+   * @throws RangeError if it is no rank or no tag
+   */
+  #mayCome({ source, tag }: MessagePattern): boolean {
+    if (tag !== ANY_TAG) checkTag(tag);
+    if (source === PROC_NULL) return false;
+    if (source !== ANY_SOURCE) checkRank(source, this.#group.size, "source");
+    return true;
+  }
+
   /** Takes in a frame of a message. */
-  accept(from: number, frame: Frame, length: number): Destination {
+  accept(from: number, frame: PointToPointFrame, length: number): Destination {
     switch (frame.kind) {
       case MessageKind.EAGER:
         return this.#acceptEager(from, frame, length);
       case MessageKind.REQUEST_TO_SEND:
-        return destination(length, () => {
-          const posted = this.#queues.takeReceive(from, frame);
-          if (posted !== null) this.#grant(posted, from, frame);
-          else {this.#queues.keep({
-              source: from,
-              frame,
-              payload: null,
-              complete: true,
-              taken: null,
-            });}
-        });
+        return keptAside(length, () => this.#acceptAnnouncement(from, frame));
       case MessageKind.CLEAR_TO_SEND:
-        return destination(length, () => this.#sendAnnounced(frame));
+        return keptAside(length, () => this.#sendAnnounced(frame));
       case MessageKind.MESSAGE:
-        return this.#acceptGranted(from, frame, length);
+        return this.#acceptGranted(from, frame.message, length);
       case MessageKind.CREDIT:
-        return destination(length, () => this.#credit.returned(from, frame.bytes));
-      default:
-        throw new Error(`rank ${from} sent a frame of unknown kind ${frame.kind}`);
+        return keptAside(length, () => this.#credit.returned(from, frame.bytes));
     }
   }
 
-  #acceptEager(from: number, frame: Frame, length: number): Destination {
-    const posted = this.#queues.takeReceive(from, frame);
-    if (posted === null) {
+  #acceptEager(from: number, envelope: EagerFrame, length: number): Destination {
+    const receive = this.#queues.takeReceive(from, envelope);
+    if (receive === null) {
       const payload = new Uint8Array(length);
-      const unexpected: Unexpected = { source: from, frame, payload, complete: false, taken: null };
+      const unexpected: UnexpectedMessage = {
+        source: from,
+        envelope,
+        payload,
+        complete: false,
+        takenBy: null,
+      };
       this.#queues.keep(unexpected);
       return {
         into: payload,
         done: () => {
           unexpected.complete = true;
           this.#arriving[from] = undefined;
-          if (unexpected.taken !== null) this.#take(unexpected.taken, unexpected);
+          if (unexpected.takenBy !== null) this.#take(unexpected.takenBy, unexpected);
         },
       };
     }
     this.#consume(from, length);
-    const error = this.#refusal(posted, from, frame);
-    if (error !== null) return destination(length, () => posted.reject(error));
-    this.#arriving[from] = posted;
+    const error = this.#refusal(receive, from, envelope);
+    if (error !== null) return keptAside(length, () => receive.reject(error));
+    this.#arriving[from] = receive;
     return {
-      into: bytesOf(posted.buffer).subarray(0, length),
+      into: bytesOf(receive.buffer).subarray(0, length),
       done: () => {
         this.#arriving[from] = undefined;
-        posted.resolve(statusOf(from, frame));
+        receive.resolve(statusOf(from, envelope));
       },
     };
   }
 
   /** Gives a message that is all there to a receive. */
-  #take(posted: Posted, { source, frame, payload }: Unexpected): void {
+  #take(receive: PostedReceive, { source, envelope, payload }: UnexpectedMessage): void {
     this.#consume(source, payload!.length);
-    const error = this.#refusal(posted, source, frame);
-    if (error !== null) return posted.reject(error);
-    bytesOf(posted.buffer).set(payload!);
-    posted.resolve(statusOf(source, frame));
+    const error = this.#refusal(receive, source, envelope);
+    if (error !== null) return receive.reject(error);
+    bytesOf(receive.buffer).set(payload!);
+    receive.resolve(statusOf(source, envelope));
+  }
+
+  #acceptAnnouncement(source: number, envelope: RequestToSendFrame): void {
+    const receive = this.#queues.takeReceive(source, envelope);
+    if (receive !== null) this.#grant(receive, source, envelope);
+    else this.#queues.keep({ source, envelope, payload: null, complete: true, takenBy: null });
   }
 
   /** Asks for an announced message, or declines it. */
-  #grant(posted: Posted, from: number, frame: Frame): void {
-    const context = this.#context;
-    const error = this.#refusal(posted, from, frame);
-    if (error !== null) posted.reject(error);
+  #grant(receive: PostedReceive, from: number, announcement: RequestToSendFrame): void {
+    const group = this.#group, { message } = announcement;
+    const error = this.#refusal(receive, from, announcement);
+    if (error !== null) receive.reject(error);
     else {
-      const wait = context.engine.transport.expecting(context.group[from]);
-      this.#granted.set(`${from} ${frame.sequence}`, { posted, from, frame, wait });
+      const wait = group.expecting(from);
+      this.#granted.set(`${from} ${message}`, { receive, from, announcement, wait });
     }
-    const flags = error === null ? 0 : 1;
-    context.send(from, { kind: MessageKind.CLEAR_TO_SEND, sequence: frame.sequence, flags }).catch(
-      ignore,
-    );
+    const header = encodeClearToSend({ context: group.id, message, declined: error !== null });
+    group.send(from, header).catch(ignore);
   }
 
-  #sendAnnounced({ sequence, flags }: Frame): void {
-    const message = this.#announced.get(sequence);
-    if (message === undefined) return;
-    if (flags === 1) return message.resolve();
-    const stats = this.#context.stats.of("send");
-    this.#context.send(message.to, { kind: MessageKind.MESSAGE, sequence }, message.payload, stats)
-      .then(message.resolve, message.reject);
+  #sendAnnounced({ message, declined }: ClearToSendFrame): void {
+    const announced = this.#announced.get(message);
+    if (announced === undefined) return;
+    if (declined) return announced.resolve();
+    const group = this.#group, { to, payload, resolve, reject } = announced;
+    group.stats.of("send").bytesSent += payload.length;
+    group.send(to, encodeMessage({ context: group.id, message }), payload).then(resolve, reject);
   }
 
-  #acceptGranted(from: number, { sequence }: Frame, length: number): Destination {
-    const key = `${from} ${sequence}`;
+  #acceptGranted(from: number, message: number, length: number): Destination {
+    const key = `${from} ${message}`;
     const granted = this.#granted.get(key);
-    if (granted === undefined) return destination(length, ignore); // the communicator has failed
-    if (granted.frame.bytes !== length) {
-      throw new Error(`rank ${from} announced ${granted.frame.bytes} bytes and sent ${length}`);
+    if (granted === undefined) return keptAside(length, ignore); // the communicator has failed
+    const { receive, announcement } = granted;
+    if (announcement.bytes !== length) {
+      throw new Error(`rank ${from} announced ${announcement.bytes} bytes and sent ${length}`);
     }
     return {
-      into: bytesOf(granted.posted.buffer).subarray(0, length),
+      into: bytesOf(receive.buffer).subarray(0, length),
       done: () => {
         if (!this.#forget(key)) return;
-        this.#context.stats.of("recv").bytesReceived += length;
-        granted.posted.resolve(statusOf(from, granted.frame));
+        this.#group.stats.of("recv").bytesReceived += length;
+        receive.resolve(statusOf(from, announcement));
       },
     };
   }
@@ -268,119 +333,99 @@ export class PointToPoint {
   }
 
   /** Why a message cannot go into a buffer, or null. */
-  #refusal(posted: Posted, from: number, frame: Frame): Error | null {
-    const name = this.#context.name(from);
-    if (frame.type !== posted.type.code) {
-      const sent = datatypeByCode(frame.type)?.name ?? `type ${frame.type}`;
+  #refusal(receive: PostedReceive, from: number, envelope: EnvelopeFrame): Error | null {
+    const name = this.#group.name(from), { buffer, type } = receive;
+    if (envelope.type !== type.code) {
+      const sent = datatypeByCode(envelope.type)?.name ?? `type ${envelope.type}`;
       return new MismatchError(
-        `cannot receive: ${name} sent ${sent} elements, the buffer holds ${posted.type.name} elements`,
+        `cannot receive: ${name} sent ${sent} elements, the buffer holds ${type.name} elements`,
       );
     }
-    if (frame.count <= posted.buffer.length) return null;
+    if (envelope.count <= buffer.length) return null;
+    const sent = describeCount(envelope.count, type);
     return new TruncationError(
-      `cannot receive: ${name} sent ${
-        describeCount(frame.count, posted.type)
-      } with tag ${frame.tag}, ` +
-        `the buffer has room for ${posted.buffer.length}`,
+      `cannot receive: ${name} sent ${sent} with tag ${envelope.tag}, ` +
+        `the buffer has room for ${buffer.length}`,
     );
   }
 
   /** Counts a message as received and returns credit to its sender. */
   #consume(from: number, length: number): void {
-    this.#context.stats.of("recv").bytesReceived += length;
-    if (from === this.#context.rank) return;
+    const group = this.#group;
+    group.stats.of("recv").bytesReceived += length;
+    if (from === group.rank) return;
     const bytes = this.#credit.consume(from, length);
-    if (bytes > 0) this.#context.send(from, { kind: MessageKind.CREDIT, bytes }).catch(ignore);
+    if (bytes > 0) group.send(from, encodeCredit({ context: group.id, bytes })).catch(ignore);
   }
 
   /** Tells the transport that the source of a receive or probe is waited for. */
   #expecting(source: number): Disposable {
-    const { group, rank, engine: { transport } } = this.#context;
-    if (source !== ANY_SOURCE && source !== rank) return transport.expecting(group[source]);
+    const { rank, size } = this.#group;
+    if (source !== ANY_SOURCE && source !== rank) return this.#group.expecting(source);
     const waits = new DisposableStack();
-    for (const member of source === ANY_SOURCE ? group : []) {
-      if (member !== group[rank]) waits.use(transport.expecting(member));
+    for (let member = 0; source === ANY_SOURCE && member < size; member++) {
+      if (member !== rank) waits.use(this.#group.expecting(member));
     }
     return waits;
   }
 
   /** The lost member without which nothing can come from `source`, or null. */
   #unreachable(source: number): number | null {
-    const context = this.#context;
+    const group = this.#group;
     if (source !== ANY_SOURCE) {
-      return source !== context.rank && context.lossOf(source) !== undefined ? source : null;
+      return source !== group.rank && group.lossOf(source) !== undefined ? source : null;
     }
     const lost = [];
-    for (let rank = 0; rank < context.size; rank++) {
-      const loss = rank === context.rank ? undefined : context.lossOf(rank);
+    for (let rank = 0; rank < group.size; rank++) {
+      const loss = rank === group.rank ? undefined : group.lossOf(rank);
       if (loss !== undefined && !loss.orderly) return rank;
       if (loss !== undefined) lost.push(rank);
     }
-    return lost.length > 0 && lost.length === context.size - 1 ? lost[0] : null;
-  }
-
-  #lostError(rank: number, operation: string): Error {
-    return this.#context.engine.peerLostError(this.#context.group[rank], operation);
+    return lost.length > 0 && lost.length === group.size - 1 ? lost[0] : null;
   }
 
   #sendError(to: number, tag: number, error: unknown): unknown {
-    const context = this.#context;
-    if (context.failure !== null) return context.failure;
-    return context.lossOf(to) === undefined
-      ? error
-      : this.#lostError(to, sending(context, to, tag));
+    const group = this.#group;
+    if (group.failure !== null) return group.failure;
+    return group.lossOf(to) === undefined ? error : group.lostError(to, sending(group, to, tag));
   }
 
   /** Ends all that is pending. */
   fail(error: unknown): void {
-    for (const waiting of [...this.#queues.posted.splice(0), ...this.#queues.probers.splice(0)]) {
-      waiting.reject(error);
-    }
+    const { receives, probes } = this.#queues;
+    for (const posted of [...receives.splice(0), ...probes.splice(0)]) posted.reject(error);
     for (const message of this.#announced.values()) message.reject(error);
-    for (const [key, { posted }] of [...this.#granted]) {
+    for (const [key, { receive }] of [...this.#granted]) {
       this.#forget(key);
-      posted.reject(error);
+      receive.reject(error);
     }
   }
 
   /** Ends what needs a member that is gone. */
   peerLost(rank: number): void {
+    const group = this.#group;
+    const lost = (gone: number, posted: PostedReceive | PostedProbe) =>
+      posted.reject(group.lostError(gone, receiving(posted.operation, group, posted)));
     const cut = this.#arriving[rank];
     this.#arriving[rank] = undefined;
-    cut?.reject(this.#lostError(rank, receiving(this.#context, cut.source, cut.tag)));
-    for (const list of [this.#queues.posted, this.#queues.probers]) {
-      for (const waiting of [...list]) {
-        const gone = waiting.source === rank || waiting.source === ANY_SOURCE
-          ? this.#unreachable(waiting.source)
+    if (cut !== undefined) lost(rank, cut);
+    for (const list of [this.#queues.receives, this.#queues.probes]) {
+      for (const posted of [...list]) {
+        const gone = posted.source === rank || posted.source === ANY_SOURCE
+          ? this.#unreachable(posted.source)
           : null;
         if (gone === null) continue;
-        list.splice((list as Prober[]).indexOf(waiting), 1);
-        const operation = receiving(this.#context, waiting.source, waiting.tag);
-        waiting.reject(this.#lostError(gone, operation));
+        list.splice((list as (PostedReceive | PostedProbe)[]).indexOf(posted), 1);
+        lost(gone, posted);
       }
     }
-    for (const [key, { posted, from }] of [...this.#granted]) {
+    for (const [key, { receive, from }] of [...this.#granted]) {
       if (from !== rank) continue;
       this.#forget(key);
-      posted.reject(this.#lostError(rank, receiving(this.#context, posted.source, posted.tag)));
+      lost(rank, receive);
     }
     for (const message of this.#announced.values()) {
       if (message.to === rank) message.reject(new Error("its receiver is gone"));
     }
   }
 }
-
-const BLANK: Frame = {
-  kind: MessageKind.EAGER,
-  type: 0,
-  op: 0,
-  collective: 0,
-  context: 0,
-  tag: 0,
-  count: 0,
-  root: 0,
-  sequence: 0,
-  slot: 0,
-  flags: 0,
-  bytes: 0,
-};

@@ -5,9 +5,9 @@
  */
 
 import { datatypeByCode, describeCount } from "../base/datatypes.ts";
-import type { Frame } from "./header.ts";
 import { reductionName } from "../base/ops.ts";
-import type { CollectiveCall } from "./call.ts";
+import type { Group } from "./group.ts";
+import type { SignatureCodes } from "./header.ts";
 
 /** The collectives, in the order of their numbers on the wire. */
 export const COLLECTIVES = [
@@ -52,39 +52,59 @@ export interface Signature {
   readonly segmentBytes?: number;
 }
 
-/** Compares what `from` passed with what this rank passed; null if they agree. */
-export function describeMismatch(call: CollectiveCall, from: number, frame: Frame): string | null {
-  const { signature, context } = call;
+/** A signature as numbers. */
+export function codesOf(signature: Signature): SignatureCodes {
   const { name, type = 0, count = 0, op = 0, root = 0, algorithm = 0, segmentBytes = 0 } =
     signature;
-  const theirs = COLLECTIVES[frame.collective] ?? `operation ${frame.collective}`;
-  const [me, them] = [context.name(context.rank), context.name(from)];
-  if (theirs !== name) {
-    return `cannot complete collective call ${call.sequence + 1}: ${them} called ${theirs}, ` +
-      `${me} called ${name}`;
+  return { collective: COLLECTIVES.indexOf(name), type, count, op, root, algorithm, segmentBytes };
+}
+
+/** What this rank passed to which call. */
+interface OwnCall {
+  readonly group: Pick<Group, "rank" | "name">;
+  /** Place among the collective calls of the communicator. */
+  readonly sequence: number;
+  readonly codes: SignatureCodes;
+}
+
+/** Compares what `from` passed with what this rank passed; null if they agree. */
+export function describeMismatch(
+  { group, sequence, codes: mine }: OwnCall,
+  from: number,
+  theirs: SignatureCodes,
+): string | null {
+  if (
+    theirs.collective === mine.collective && theirs.type === mine.type &&
+    theirs.count === mine.count && theirs.op === mine.op && theirs.root === mine.root &&
+    theirs.algorithm === mine.algorithm && theirs.segmentBytes === mine.segmentBytes
+  ) return null;
+  const nameOf = (code: number) => COLLECTIVES[code] ?? `operation ${code}`;
+  const name = nameOf(mine.collective);
+  const me = group.name(group.rank), them = group.name(from);
+  if (theirs.collective !== mine.collective) {
+    return `cannot complete collective call ${sequence + 1}: ${them} called ` +
+      `${nameOf(theirs.collective)}, ${me} called ${name}`;
   }
   const typeName = (code: number) => datatypeByCode(code)?.name ?? `type ${code}`;
-  if (frame.type !== type) {
-    return `cannot ${name}: ${them} passed ${typeName(frame.type)} elements, ` +
-      `${me} passed ${typeName(type)} elements`;
+  if (theirs.type !== mine.type) {
+    return `cannot ${name}: ${them} passed ${typeName(theirs.type)} elements, ` +
+      `${me} passed ${typeName(mine.type)} elements`;
   }
-  if (frame.count !== count) {
-    return `cannot ${name}: ${them} passed ${describeCount(frame.count, datatypeByCode(type)!)}, ` +
-      `${me} passed ${count}`;
+  if (theirs.count !== mine.count) {
+    const count = describeCount(theirs.count, datatypeByCode(mine.type)!);
+    return `cannot ${name}: ${them} passed ${count}, ${me} passed ${mine.count}`;
   }
-  if (frame.op !== op) {
-    return `cannot ${name}: ${them} asked for ${reductionName(frame.op)}, ` +
-      `${me} for ${reductionName(op)}`;
+  if (theirs.op !== mine.op) {
+    return `cannot ${name}: ${them} asked for ${reductionName(theirs.op)}, ` +
+      `${me} for ${reductionName(mine.op)}`;
   }
-  if (frame.root !== root) {
-    return `cannot ${name}: ${them} named root ${frame.root}, ${me} named root ${root}`;
+  if (theirs.root !== mine.root) {
+    return `cannot ${name}: ${them} named root ${theirs.root}, ${me} named root ${mine.root}`;
   }
-  if (frame.flags !== algorithm) {
-    return `cannot ${name}: ${them} asked for algorithm ${frame.flags}, ${me} for ${algorithm}`;
+  if (theirs.algorithm !== mine.algorithm) {
+    return `cannot ${name}: ${them} asked for algorithm ${theirs.algorithm}, ` +
+      `${me} for ${mine.algorithm}`;
   }
-  if (frame.bytes !== segmentBytes) {
-    return `cannot ${name}: ${them} asked for segments of ${frame.bytes} bytes, ` +
-      `${me} of ${segmentBytes}`;
-  }
-  return null;
+  return `cannot ${name}: ${them} asked for segments of ${theirs.segmentBytes} bytes, ` +
+    `${me} of ${mine.segmentBytes}`;
 }

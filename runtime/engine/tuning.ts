@@ -4,20 +4,24 @@
  * @module
  */
 
-/** Contributions of up to this many bytes travel inside the wave that every collective begins with. */
+/**
+ * Contributions of up to this many bytes travel inside the tree exchange that every collective
+ * begins with.
+ */
 export const SMALL_BYTES = 32768;
 
 /**
- * Children of a rank in the tree of a wave, at most, for each power of it. Where ranks share cores,
- * frames that arrive together cost less than frames that arrive one after the other.
+ * k of the k-nomial tree that tree exchanges run on: a rank has at most k − 1 children for each
+ * power of it. Where ranks share cores, frames that arrive together cost less than frames that
+ * arrive one after the other.
  */
 export const TREE_RADIX = 8;
 
-/** Whether a contribution travels inside the wave. */
+/** Whether a contribution travels inside the tree exchange. */
 export const isSmall = (bytes: Uint8Array): boolean => bytes.length <= SMALL_BYTES;
 
-/** Longest part of a large collective, in bytes. */
+/** Longest segment of a large collective, in bytes. */
 export const SEGMENT_BYTES = 512 << 10;
 
-/** Segments that may be on their way to the rank that sums them. */
-export const SEGMENTS_IN_FLIGHT = 4;
+/** Segments that one rank may have in flight to the rank that reduces them. */
+export const WINDOW_SEGMENTS = 4;

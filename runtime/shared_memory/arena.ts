@@ -1,7 +1,7 @@
 /**
  * The memory that the ranks of a host have in common: a segment of each rank, which all have mapped. It
- * holds the rank's mailbox, a counter of arrivals, and room where large buffers are put piece by piece
- * for the others to read.
+ * holds the rank's mailbox, a counter of arrivals, and staging buffers where large buffers are put
+ * segment by segment for the others to read.
  *
  * All segments lie in one WebAssembly memory, whose pages they replace, so that the kernel sums other
  * ranks' floats where they are.
@@ -9,61 +9,61 @@
  * @module
  */
 
-import { mailboxBytes } from "./mailbox.ts";
-import { PAGE_BYTES, SharedMemory } from "./memory.ts";
-import type { Transport } from "../transport/transport.ts";
 import { ALIGNMENT, Workspace } from "../reduction/workspace.ts";
+import type { Transport } from "../transport/transport.ts";
+import { mailboxBytes } from "./mailbox.ts";
+import { PAGE_BYTES, SharedMemory, type SharedSegment } from "./memory.ts";
 
-/** Most ranks for which every rank keeps a mailbox and slots. */
+/** What is known of the ranks of a job before they have memory in common. */
+export type JobRanks = Pick<Transport, "rank" | "size" | "hosts" | "bypassesSharedMemory">;
+
+/** Most ranks for which every rank keeps a mailbox and staging buffers. */
 const MOST_RANKS = 64;
-/** Stretches of a rank's buffer that may be in the others' hands. */
-export const SLOTS = 3;
-/** Bytes that all ranks together put up at a time, so that they stay in the cache; … */
-const SHOWN_BYTES = 16 << 20;
-/** … and the most and least for one rank. */
-const MOST_SLOT_BYTES = 2 << 20, LEAST_SLOT_BYTES = 64 << 10;
+/** Staging buffers of a rank: one is filled, one reduced, one read from. */
+export const STAGING_BUFFERS = 3;
+/** Bytes that all ranks together fill at a time, so that they stay in the cache. */
+const FILLED_BYTES = 16 << 20;
+/** Longest staging buffer in bytes. */
+const MOST_STAGING_BYTES = 2 << 20;
+/** Shortest staging buffer in bytes, whatever the number of ranks. */
+const LEAST_STAGING_BYTES = 64 << 10;
 /**
- * Where in a page a slot begins. Copies take five times as long if their target begins a little behind
- * their source within a page; large buffers begin at most 64 bytes into one.
+ * Where in a page a staging buffer begins. Copies take five times as long if their target begins a
+ * little behind their source within a page; large buffers begin at most 64 bytes into one.
  */
-const SLOT_SHIFT = 3072;
+const STAGING_SHIFT = 3072;
 /** Where the counter of arrivals is, behind the mailbox's words, on a cache line of its own. */
 const ARRIVALS_AT = 128;
 /** Where a rank shows who it is while the others look for it. */
 const TOKEN_AT = 256;
-/** How long a rank sleeps before it turns to its event loop, in ms. */
+/** How long a rank sleeps before it yields to its event loop, in ms. */
 const SLEEP_MS = 10;
-
-/** A rank's segment. */
-export interface Segment {
-  readonly bytes: Uint8Array<ArrayBuffer>;
-  readonly words: Int32Array<ArrayBuffer>;
-}
 
 const rounded = (bytes: number) => Math.ceil(bytes / PAGE_BYTES) * PAGE_BYTES;
 
 /** What the ranks of a host have in common. */
 export class SharedArena {
-  /** Folds what lies on the board. */
+  /** Folds what lies in the staging buffers. */
   readonly workspace: Workspace;
-  /** Bytes of a rank's buffer that fit into a slot. */
-  readonly slotBytes: number;
-  /** By rank of the job. Only those of neighbours are more than private memory. */
-  readonly segments: readonly Segment[];
+  /** Bytes of a rank's buffer that fit into a staging buffer. */
+  readonly stagingBytes: number;
+  /** By rank of the job. Only those of local peers are more than private memory. */
+  readonly segments: readonly SharedSegment[];
   /** Maps the segments, and puts this rank to sleep. */
   readonly memory: SharedMemory;
   /** The number under which other processes open this rank's segment. */
   readonly descriptor: number;
-  readonly #firstSlot: number;
-  readonly #slotStride: number;
+  readonly #firstStaging: number;
+  readonly #stagingStride: number;
 
   private constructor(memory: SharedMemory, rank: number, size: number) {
     this.memory = memory;
-    const share = Math.floor(SHOWN_BYTES / size / PAGE_BYTES) * PAGE_BYTES;
-    this.slotBytes = Math.min(MOST_SLOT_BYTES, Math.max(LEAST_SLOT_BYTES, share));
-    this.#slotStride = rounded(this.slotBytes + ALIGNMENT); // the kernel sums a little more
-    this.#firstSlot = rounded(mailboxBytes(size)) + SLOT_SHIFT;
-    const stride = this.#firstSlot + PAGE_BYTES - SLOT_SHIFT + SLOTS * this.#slotStride;
+    const share = Math.floor(FILLED_BYTES / size / PAGE_BYTES) * PAGE_BYTES;
+    this.stagingBytes = Math.min(MOST_STAGING_BYTES, Math.max(LEAST_STAGING_BYTES, share));
+    this.#stagingStride = rounded(this.stagingBytes + ALIGNMENT); // the kernel sums a little more
+    this.#firstStaging = rounded(mailboxBytes(size)) + STAGING_SHIFT;
+    const stride = this.#firstStaging + PAGE_BYTES - STAGING_SHIFT +
+      STAGING_BUFFERS * this.#stagingStride;
     this.workspace = new Workspace(PAGE_BYTES + size * stride, size, 0);
     const { bytes } = this.workspace, start = rounded(bytes.byteOffset);
     this.segments = Array.from({ length: size }, (_, rank) => ({
@@ -74,8 +74,8 @@ export class SharedArena {
     KEPT.push(this);
   }
 
-  /** A board with this rank's segment on it, or null if there is nobody or no means to share it. */
-  static open({ rank, size, hosts, bypassesSharedMemory = false }: Transport): SharedArena | null {
+  /** An arena with this rank's segment in it, or null if there is nobody or no means to share it. */
+  static open({ rank, size, hosts, bypassesSharedMemory = false }: JobRanks): SharedArena | null {
     const alone = hosts.filter((host) => host === hosts[rank]).length === 1;
     const memory = bypassesSharedMemory || alone || size > MOST_RANKS ? null : SharedMemory.open();
     if (memory === null) return null;
@@ -91,10 +91,10 @@ export class SharedArena {
     return this.memory.attach(pid, descriptor, this.segments[rank].bytes);
   }
 
-  /** The place of a slot in the segment of a rank of the job. */
-  slot(rank: number, slot: number): Uint8Array<ArrayBuffer> {
-    const start = this.#firstSlot + slot * this.#slotStride;
-    return this.segments[rank].bytes.subarray(start, start + this.#slotStride);
+  /** A staging buffer of a rank of the job. */
+  staging(rank: number, index: number): Uint8Array<ArrayBuffer> {
+    const start = this.#firstStaging + index * this.#stagingStride;
+    return this.segments[rank].bytes.subarray(start, start + this.#stagingStride);
   }
 
   /** Where a rank shows `length` bytes by which the others recognise it. */

@@ -4,163 +4,229 @@
  * @module
  */
 
-import { SharedArena } from "./arena.ts";
-import type { CollectiveCall } from "../engine/call.ts";
-import { pack, unpack } from "../engine/pack.ts";
-import { encodeFrame, MessageKind } from "../engine/header.ts";
-import type { Engine } from "../engine/engine.ts";
-import { type Direction, Mailbox, RemoteMailbox } from "./mailbox.ts";
 import { yieldToEventLoop } from "../base/request.ts";
+import { type JobRanks, SharedArena, STAGING_BUFFERS } from "./arena.ts";
+import { type Direction, Mailbox, RemoteMailbox } from "./mailbox.ts";
 
 /** Bytes by which a rank's memory is recognised. */
 const TOKEN_BYTES = 32;
-/** How long the last call on the board may take to end everywhere before another does without, in ms. */
+/** Where in an introduction the token is, behind the process id and the descriptor, both float64. */
+const TOKEN_OFFSET = 16;
+/**
+ * How long the last call that used the staging buffers may take to end everywhere before another does
+ * without, in ms.
+ */
 const PATIENCE_MS = 100;
 
-/** A call on the board. */
-interface BoardCall {
-  /** Number of the communicator. */
-  readonly context: number;
-  /** The counter, and what it comes to, when the call is done everywhere. */
+/** What becomes of frames in memory. */
+export interface LocalFrames {
+  /** Takes in a frame from a rank of the job; `payload` is valid during the call only. */
+  deliver(from: number, header: DataView, payload: Uint8Array): void;
+  /** Calls a rank of the job, which is in its event loop, to its mailbox. */
+  wake(rank: number): void;
+}
+
+/** Gives every rank of the job what all have given, in the order of ranks. */
+export type ExchangeAll = (mine: Uint8Array) => Promise<readonly Uint8Array[]>;
+
+/** Where a call that uses the staging buffers has come to an end everywhere. */
+export interface CallEnd {
+  /** The rank of the job whose counter says so … */
   readonly counter: number;
+  /** … and what it comes to. */
   readonly count: number;
+}
+
+/** This rank's staging buffers, lent to one call. */
+export interface StagingReservation {
+  /** The first staging buffer to be used, the same on all members. */
+  readonly first: number;
+  /** Gives them back, after a call that filled `count` of them one after the other; null: none did. */
+  release(used: { readonly count: number; readonly end: CallEnd } | null): void;
 }
 
 /** The ranks of a job, as far as they share a host and may look into each other's memory. */
 export class LocalPeers {
-  /** What they have in common. */
-  readonly arena: SharedArena;
-  readonly #engine: Engine;
-  readonly #mailbox: Mailbox;
+  readonly #job: JobRanks;
+  readonly #frames: LocalFrames;
+  #discovery: Promise<void> | null = null;
+  #discovered = false;
+  #enabled = true;
+  #arena: SharedArena | null = null;
+  #mailbox: Mailbox | null = null;
   /** The mailboxes of the others, null where frames cannot be put. */
-  readonly #mailboxes: readonly (RemoteMailbox | null)[];
-  /** #reach[a][b] is 1 if rank a has mapped the memory of rank b. */
-  readonly #reach: readonly Uint8Array[];
-  #trusted = true;
-  #reserved = false;
-  /** This rank's last call on the board. */
-  #last: BoardCall | null = null;
+  #mailboxes: readonly (RemoteMailbox | null)[] = [];
+  /** #access[a][b] is 1 if rank a has mapped the memory of rank b; no rows before the discovery. */
+  #access: readonly Uint8Array[] = [];
 
-  private constructor(
-    engine: Engine,
-    board: SharedArena,
-    mailbox: Mailbox,
-    mailboxes: readonly (RemoteMailbox | null)[],
-    reach: readonly Uint8Array[],
-  ) {
-    this.#engine = engine;
-    this.arena = board;
-    this.#mailbox = mailbox;
-    this.#mailboxes = mailboxes;
-    this.#reach = reach;
+  #reserved = false;
+  /** This rank's last call that used the staging buffers, and the number of its communicator. */
+  #last: { readonly id: number; readonly end: CallEnd } | null = null;
+  /** By number of the communicator, the staging buffer that its next call begins with. */
+  readonly #next = new Map<number, number>();
+
+  /** Nobody's memory is shared before {@linkcode LocalPeers.discover}, and nothing taken. */
+  constructor(job: JobRanks, frames: LocalFrames) {
+    this.#job = job;
+    this.#frames = frames;
+  }
+
+  /** Whether it is known who shares memory. */
+  get discovered(): boolean {
+    return this.#discovered;
   }
 
   /**
-   * Finds out who can map whose memory: each rank says where its segment is and what random bytes are
-   * in it, and looks for those of all others. Two waves, once for a job.
+   * Finds out who can map whose memory, once for a job: each rank says where its segment is and
+   * what random bytes are in it, and looks for those of all others. Two exchanges, those of the
+   * first caller; whoever calls meanwhile waits for them.
    *
-   * @param call a call of all ranks of the job
-   * @returns null if this rank has no means to share memory
+   * @throws what `exchange` does, at its caller's alone; then no memory is shared
    */
-  static async meet(call: CollectiveCall): Promise<LocalPeers | null> {
-    const { engine, size, rank } = call.context;
-    const { hosts } = engine.transport, board = SharedArena.open(engine.transport);
+  async discover(exchange: ExchangeAll): Promise<void> {
+    if (this.#discovery !== null) return await this.#discovery;
+    const discovery = this.#discover(exchange);
+    this.#discovery = discovery.catch(() => {}).then(() => {
+      this.#discovered = true;
+    });
+    await discovery;
+    await this.#discovery;
+  }
+
+  async #discover(exchange: ExchangeAll): Promise<void> {
+    const { rank, size, hosts } = this.#job, arena = SharedArena.open(this.#job);
     const token = crypto.getRandomValues(new Uint8Array(TOKEN_BYTES));
-    board?.token(rank, TOKEN_BYTES).set(token);
-    const mailbox = board &&
-      new Mailbox(board.memory, board.segments[rank], size, (from, header, payload) => {
-        engine.deliver(from, header, payload);
-      });
-    engine.mailbox = mailbox; // others may have met before this rank knows
-    const numbers = board === null ? [0, 0] : [Deno.pid, board.descriptor];
-    const mine = pack([new Uint8Array(Float64Array.from(numbers).buffer), token]);
-    const answers = unpack(await call.exchange(mine, pack), size);
-    const mailboxes = answers.map((answer, peer) => {
-      const [numbers, token] = unpack(answer, 2);
-      const [pid, descriptor] = new Float64Array(numbers.slice().buffer);
+    arena?.token(rank, TOKEN_BYTES).set(token);
+    const mailbox = arena && new Mailbox(arena, rank, size, this.#frames.deliver);
+    this.#mailbox = mailbox; // others may know before this rank does
+    const introductions = await exchange(introduce(arena, token));
+    const mailboxes = introductions.map((introduction, peer) => {
+      const [pid, descriptor] = new Float64Array(introduction.slice(0, TOKEN_OFFSET).buffer);
       // Ranks of one process would wait for themselves.
-      if (board === null || pid === 0 || pid === Deno.pid || hosts[peer] !== hosts[rank]) {
+      if (arena === null || pid === 0 || pid === Deno.pid || hosts[peer] !== hosts[rank]) {
         return null;
       }
-      const found = board.attach(peer, pid, descriptor) &&
-        board.token(peer, TOKEN_BYTES).every((byte, i) => byte === token[i]);
-      return found ? new RemoteMailbox(board.memory, board.segments[peer]) : null;
+      const token = introduction.subarray(TOKEN_OFFSET);
+      const found = arena.attach(peer, pid, descriptor) &&
+        arena.token(peer, TOKEN_BYTES).every((byte, i) => byte === token[i]);
+      return found ? new RemoteMailbox(arena, peer) : null;
     });
-    const reached = Uint8Array.from(mailboxes, (found, peer) => found || peer === rank ? 1 : 0);
-    const reach = unpack(await call.exchange(reached, pack), size).map((row) => row.slice());
-    if (board === null || mailbox === null) return null;
-    board.memory.close(board.descriptor);
-    return new LocalPeers(engine, board, mailbox, mailboxes, reach);
+    const mapped = Uint8Array.from(mailboxes, (found, peer) => found || peer === rank ? 1 : 0);
+    const access = (await exchange(mapped)).map((row) => row.slice());
+    if (arena === null) return;
+    arena.memory.close(arena.descriptor);
+    this.#arena = arena;
+    this.#mailboxes = mailboxes;
+    this.#access = access;
   }
 
-  /** Whether all of a group of ranks have each other's memory. */
-  sharesMemory(group: readonly number[]): boolean {
-    return group.every((a) => group.every((b) => this.#reach[a][b] === 1));
+  /** Whether all of some ranks of the job, this one among them, have each other's memory. */
+  sharesMemory(ranks: readonly number[]): boolean {
+    const access = this.#access;
+    return access.length > 0 && ranks.every((a) => ranks.every((b) => access[a][b] === 1));
+  }
+
+  /** Whether frames for a rank of the job can go to its mailbox, and come back. */
+  isLocal(rank: number): boolean {
+    const me = this.#job.rank, access = this.#access;
+    return access.length > 0 && rank !== me && access[me][rank] === 1 && access[rank][me] === 1;
+  }
+
+  /** The memory that is shared. @throws Error if none is */
+  get arena(): SharedArena {
+    if (this.#arena === null) throw new Error("this rank shares no memory");
+    return this.#arena;
   }
 
   /**
-   * Puts a frame of a wave into the mailbox of a rank of the job.
+   * Puts a frame of a tree exchange into its slot of the mailbox of a rank of the job. The sender knows
+   * that the slot is empty.
    *
    * @returns false if it has to go over the wire
    */
-  post(to: number, direction: Direction, header: Uint8Array, payload: Uint8Array): boolean {
-    const { transport } = this.#engine;
-    if (!this.#trusted || !this.isNear(to)) return false;
-    const away = this.#mailboxes[to]!.post(transport.rank, direction, header, payload);
-    if (away === null) return false;
-    if (away) transport.send(to, encodeFrame({ kind: MessageKind.WAKE })).catch(() => {});
+  trySend(to: number, direction: Direction, header: Uint8Array, payload: Uint8Array): boolean {
+    if (!this.#enabled || !this.isLocal(to)) return false;
+    const isAway = this.#mailboxes[to]!.post(this.#job.rank, direction, header, payload);
+    if (isAway === null) return false;
+    if (isAway) this.#frames.wake(to);
     return true;
   }
 
-  /** Whether frames for a rank of the job can go to its mailbox. */
-  isNear(rank: number): boolean {
-    const me = this.#engine.transport.rank;
-    return this.#reach[me][rank] === 1 && this.#reach[rank][me] === 1 && rank !== me;
+  /** Looks into this rank's mailbox for a moment, or until no frame is `missing`. */
+  poll(missing: () => number): void {
+    this.#mailbox?.poll(missing);
   }
 
-  /** Looks into this rank's mailbox for a moment, or until no frame is `missing`. */
-  look(missing: () => number): void {
-    this.#mailbox.look(missing);
+  /** Delivers what lies in this rank's mailbox. */
+  emptyMailbox(): void {
+    this.#mailbox?.empty();
   }
 
   /**
-   * Reserves this rank's slots on the board for one call. Between two calls of one communicator nobody
-   * need wait: the second begins with other slots than those that the first may still be read from.
+   * Reserves this rank's staging buffers for one call. Between two calls of one communicator nobody
+   * need wait: the second begins with other buffers than those that the first may still be read from.
    * Otherwise it waits for a while, asleep if the call may block.
    *
-   * @returns false if another call has the slots, or somebody of another communicator still reads them
+   * @param id number of the communicator
+   * @returns null if another call has them, or somebody of another communicator still reads them
    */
-  async reserve(call: CollectiveCall): Promise<boolean> {
-    if (this.#reserved || !this.#trusted) return false;
+  async reserve(id: number, call: { readonly mayBlock: boolean }): Promise<
+    StagingReservation | null
+  > {
+    if (this.#reserved || !this.#enabled) return null;
     this.#reserved = true;
-    const last = this.#last, deadline = performance.now() + PATIENCE_MS;
-    if (last === null || last.context === call.context.id) return true;
-    while (!this.arena.reached(last.counter, last.count)) {
-      if (call.mayBlock && this.arena.sleepUntil(last.counter, last.count)) break;
-      await yieldToEventLoop();
-      if (performance.now() < deadline) continue;
+    if (!await this.#waitForLast(id, call)) {
       this.#reserved = false;
-      return false;
+      return null;
+    }
+    const first = this.#next.get(id) ?? 0;
+    return {
+      first,
+      release: (used) => {
+        this.#reserved = false;
+        if (used === null) return;
+        this.#last = { id, end: used.end };
+        this.#next.set(id, (first + used.count) % STAGING_BUFFERS);
+      },
+    };
+  }
+
+  async #waitForLast(id: number, call: { readonly mayBlock: boolean }): Promise<boolean> {
+    if (this.#last === null || this.#last.id === id) return true;
+    const { counter, count } = this.#last.end, deadline = performance.now() + PATIENCE_MS;
+    while (!this.arena.reached(counter, count)) {
+      if (call.mayBlock && this.arena.sleepUntil(counter, count)) return true;
+      await yieldToEventLoop();
+      if (performance.now() >= deadline) return false;
     }
     return true;
   }
 
-  /** Gives the slots back after a call, or with null because there was none. */
-  release(call: BoardCall | null): void {
-    this.#reserved = false;
-    this.#last = call ?? this.#last;
+  /** Forgets a communicator. */
+  forget(id: number): void {
+    this.#next.delete(id);
   }
 
-  /** Whether this rank still uses memory. */
+  /** Whether this rank still uses memory that it shares. */
   get enabled(): boolean {
-    return this.#trusted;
+    return this.#enabled;
   }
 
   /**
-   * Stops using memory, for the rest of the job: after a failed call, a place may not have been emptied,
+   * Stops using memory, for the rest of the job: after a failed call, a slot may not have been emptied,
    * or a rank not arrive.
    */
   disable(): void {
-    this.#trusted = false;
+    this.#enabled = false;
   }
+}
+
+/** Where a rank's segment is, if it has one, and how to recognise it. */
+function introduce(arena: SharedArena | null, token: Uint8Array): Uint8Array {
+  const introduction = new Uint8Array(TOKEN_OFFSET + TOKEN_BYTES);
+  if (arena !== null) {
+    introduction.set(new Uint8Array(Float64Array.of(Deno.pid, arena.descriptor).buffer));
+  }
+  introduction.set(token, TOKEN_OFFSET);
+  return introduction;
 }

@@ -31,6 +31,13 @@ const NAME = "celgc", SHOWN_NAME = `/memfd:${NAME} (deleted)`;
 /** A page of memory in bytes. */
 export const PAGE_BYTES = 4096;
 
+/** A stretch of memory that several processes have mapped. */
+export interface SharedSegment {
+  readonly bytes: Uint8Array<ArrayBuffer>;
+  /** Its first page as words, for atomic access. */
+  readonly words: Int32Array<ArrayBuffer>;
+}
+
 /** The means to have memory in common with other processes. */
 export class SharedMemory {
   static #opened: SharedMemory | null | undefined;
@@ -63,51 +70,54 @@ export class SharedMemory {
   /**
    * Replaces a stretch of this process's memory by zeros that others can open.
    *
-   * @param place whole pages, of memory that is never given back
+   * @param pages whole ones, of memory that is never given back
    * @returns the number under which others open it, until it is closed
    * @throws RangeError if the system refuses
    */
-  create(place: Uint8Array<ArrayBuffer>): number {
+  create(pages: Uint8Array<ArrayBuffer>): number {
     const descriptor = this.#libc.memfd_create(text(NAME), MFD_CLOEXEC);
-    const made = descriptor >= 0 && this.#libc.ftruncate(descriptor, BigInt(place.length)) === 0 &&
-      this.#map(descriptor, place);
+    const made = descriptor >= 0 && this.#libc.ftruncate(descriptor, BigInt(pages.length)) === 0 &&
+      this.#map(descriptor, pages);
     if (made) return descriptor;
     if (descriptor >= 0) this.close(descriptor);
-    throw new RangeError(`cannot share ${place.length} bytes of memory: the system refuses`);
+    throw new RangeError(`cannot share ${pages.length} bytes of memory: the system refuses`);
   }
 
   /**
    * Replaces a stretch of this process's memory by that which another process has created.
    *
    * The number may stand for something else by now, or in this process's view of the processes. So only
-   * what bears the name is opened, and only what is as long as `place` is mapped: who touches a page
+   * what bears the name is opened, and only what is as long as `pages` is mapped: who touches a page
    * beyond the end of a file is ended by the system (SIGBUS).
    *
-   * @param place as in {@linkcode SharedMemory.create}
+   * @param pages as in {@linkcode SharedMemory.create}
    * @returns false if the system refuses, or the process or its memory is not there, or is another
    */
-  attach(pid: number, descriptor: number, place: Uint8Array<ArrayBuffer>): boolean {
+  attach(pid: number, descriptor: number, pages: Uint8Array<ArrayBuffer>): boolean {
     const path = `/proc/${pid}/fd/${descriptor}`;
     if (this.#nameOf(path) !== SHOWN_NAME) return false;
     const own = this.#libc.open(text(path), O_RDWR_CLOEXEC);
     if (own < 0) return false;
     const attached = this.#nameOf(`/proc/self/fd/${own}`) === SHOWN_NAME &&
-      this.#libc.lseek(own, 0n, SEEK_END) === BigInt(place.length) && this.#map(own, place);
+      this.#libc.lseek(own, 0n, SEEK_END) === BigInt(pages.length) && this.#map(own, pages);
     this.close(own);
     return attached;
   }
 
-  /** What a link of the system points to; through the C library, which asks for no permission to read. */
+  /**
+   * What a link of the system points to; through the C library, which asks for no permission to
+   * read.
+   */
   #nameOf(path: string): string {
     const target = new Uint8Array(2 * SHOWN_NAME.length);
     const length = Number(this.#libc.readlink(text(path), target, BigInt(target.length)));
     return new TextDecoder().decode(target.subarray(0, Math.max(0, length)));
   }
 
-  #map(descriptor: number, place: Uint8Array<ArrayBuffer>): boolean {
+  #map(descriptor: number, pages: Uint8Array<ArrayBuffer>): boolean {
     const at = this.#libc.mmap(
-      place,
-      BigInt(place.length),
+      pages,
+      BigInt(pages.length),
       PROT_READ_WRITE,
       MAP_SHARED_FIXED,
       descriptor,

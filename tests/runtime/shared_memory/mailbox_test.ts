@@ -16,8 +16,9 @@ const memory = SharedMemory.open()!, SIZE = 2;
 function pair(deliver: (payload: Uint8Array) => void) {
   const bytes = new Uint8Array(mailboxBytes(SIZE));
   const segment = { bytes, words: new Int32Array(bytes.buffer, 0, PAGE_BYTES / 4) };
-  const own = new Mailbox(memory, segment, SIZE, (_from, _header, payload) => deliver(payload));
-  const remote = new RemoteMailbox(memory, segment);
+  const arena = { memory, segments: [segment] };
+  const own = new Mailbox(arena, 0, SIZE, (_from, _header, payload) => deliver(payload));
+  const remote = new RemoteMailbox(arena, 0);
   const post = (payload: Uint8Array) => remote.post(0, 0, new Uint8Array(HEADER_BYTES), payload);
   return { own, post, words: new Int32Array(bytes.buffer) };
 }
@@ -53,8 +54,8 @@ Deno.test({
       if (broken) throw new Error("cannot take it in");
     });
     post(new Uint8Array(1));
-    assert.throws(() => own.look(() => 1), /cannot take it in/);
+    assert.throws(() => own.poll(() => 1), /cannot take it in/);
     broken = false;
-    assert.equal(post(new Uint8Array(1)), true); // it is neither looking nor asleep
+    assert.equal(post(new Uint8Array(1)), true); // it is neither polling nor asleep
   },
 });

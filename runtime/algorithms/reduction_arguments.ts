@@ -12,11 +12,11 @@ import {
   type TypedArray,
 } from "../base/datatypes.ts";
 import { type Op, reductionOf } from "../base/ops.ts";
-import { type Fold, foldInputs, foldOf } from "../reduction/reduction.ts";
 import type { Signature } from "../engine/signature.ts";
+import { type Fold, foldInputs, foldOf } from "../reduction/reduction.ts";
 
 /** A buffer, what its elements are and how they are reduced. */
-export interface ReductionJob {
+export interface ReductionArguments {
   readonly type: Datatype;
   readonly fold: Fold;
   readonly bytes: Uint8Array;
@@ -32,7 +32,7 @@ export interface ReductionJob {
  * @throws TypeError if the buffer is no typed array or the op is not defined on it
  * @throws RangeError if the op takes groups of elements and the length is no multiple of them
  */
-export function reductionJob(name: string, buffer: TypedArray, op: Op): ReductionJob {
+export function checkReduction(name: string, buffer: TypedArray, op: Op): ReductionArguments {
   const type = datatypeOf(buffer), reduction = reductionOf(op, type);
   const fold = foldOf(reduction, type), count = buffer.length;
   if (count % fold.width !== 0) {
@@ -49,8 +49,11 @@ export function reductionJob(name: string, buffer: TypedArray, op: Op): Reductio
   };
 }
 
-/** Folds contributions of a wave. */
-export function foldBytes({ type, fold }: ReductionJob, inputs: readonly Uint8Array[]): Uint8Array {
+/** Folds the contributions of a tree exchange. */
+export function foldBytes(
+  { type, fold }: ReductionArguments,
+  inputs: readonly Uint8Array[],
+): Uint8Array {
   const out = new Uint8Array(inputs[0].length);
   foldInputs(fold, inputs.map((input) => elementsOf(type, input)), elementsOf(type, out));
   return out;

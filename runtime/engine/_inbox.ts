@@ -1,0 +1,136 @@
+/**
+ * What one collective call waits for on one rank, and what has arrived for it.
+ *
+ * @module
+ */
+
+import { type Destination, keptAside } from "./destination.ts";
+import type { Group } from "./group.ts";
+
+/** The call that an inbox belongs to. */
+export interface InboxOwner {
+  readonly group: Group;
+  /** The call in words, for errors. */
+  readonly operation: string;
+}
+
+interface Waiter {
+  readonly from: number;
+  readonly into: Uint8Array | undefined;
+  /** Tells the transport that the member is waited for. */
+  readonly wait: Disposable;
+  resolve(payload: Uint8Array): void;
+  reject(error: unknown): void;
+}
+
+/**
+ * Payloads of one call, each known by the kind of its frame, a number, and the member it comes
+ * from.
+ */
+export class Inbox {
+  readonly #owner: InboxOwner;
+  readonly #waiters = new Map<number, Waiter>();
+  readonly #arrived = new Map<number, Uint8Array>();
+  #error: unknown = null;
+
+  constructor(owner: InboxOwner) {
+    this.#owner = owner;
+  }
+
+  /** What the call has failed with, or null. */
+  get error(): unknown {
+    return this.#error;
+  }
+
+  /** Throws what the call has failed with, if it has. */
+  check(): void {
+    if (this.#error !== null) throw this.#error;
+  }
+
+  /** The name of a payload. */
+  key(kind: number, number: number, from: number): number {
+    return (number * this.#owner.group.size + from) * 16 + kind;
+  }
+
+  /** Whether a payload has come that nobody has taken. */
+  has(key: number): boolean {
+    return this.#arrived.has(key);
+  }
+
+  /** Waits for a payload, which is read into `into` if that is given. */
+  receive(kind: number, number: number, from: number, into?: Uint8Array): Promise<Uint8Array> {
+    const key = this.key(kind, number, from);
+    const early = this.#arrived.get(key);
+    if (early !== undefined) {
+      this.#arrived.delete(key);
+      if (into === undefined) return Promise.resolve(early);
+      into.set(early);
+      return Promise.resolve(into);
+    }
+    if (this.#error !== null) return refused(this.#error);
+    const { group } = this.#owner;
+    if (group.lossOf(from) !== undefined) {
+      return refused(group.lostError(from, this.#owner.operation));
+    }
+    const { promise, resolve, reject } = Promise.withResolvers<Uint8Array>();
+    promise.catch(ignore);
+    this.#waiters.set(key, { from, into, wait: group.expecting(from), resolve, reject });
+    return promise;
+  }
+
+  /** Takes in a payload of `length` bytes. */
+  accept(kind: number, number: number, from: number, length: number): Destination {
+    const key = this.key(kind, number, from);
+    const into = this.#waiters.get(key)?.into;
+    if (into === undefined) return keptAside(length, (payload) => this.#arrive(key, payload));
+    if (into.length !== length) {
+      const { group, operation } = this.#owner;
+      throw new Error(
+        `${operation}: segment ${number} from ${group.name(from)} has ${length} bytes, ` +
+          `expected ${into.length}`,
+      );
+    }
+    return { into, done: () => this.#arrive(key, into) };
+  }
+
+  #arrive(key: number, payload: Uint8Array): void {
+    const waiter = this.#waiters.get(key);
+    if (waiter === undefined) {
+      this.#arrived.set(key, payload);
+      return;
+    }
+    this.#settle(key, waiter);
+    if (waiter.into !== undefined && waiter.into !== payload) waiter.into.set(payload);
+    waiter.resolve(payload);
+  }
+
+  #settle(key: number, waiter: Waiter): void {
+    this.#waiters.delete(key);
+    waiter.wait[Symbol.dispose]();
+  }
+
+  /** Whether something is still to come from a member. */
+  waitsFor(from: number): boolean {
+    for (const waiter of this.#waiters.values()) if (waiter.from === from) return true;
+    return false;
+  }
+
+  /** All that is waited for rejects, and so does all that will be. */
+  fail(error: unknown): void {
+    if (this.#error !== null) return;
+    this.#error = error;
+    for (const [key, waiter] of [...this.#waiters]) {
+      this.#settle(key, waiter);
+      waiter.reject(error);
+    }
+  }
+}
+
+const ignore = () => {};
+
+/** A promise that rejects, and may do so before anybody waits for it. */
+export function refused(error: unknown): Promise<never> {
+  const promise = Promise.reject(error);
+  promise.catch(ignore);
+  return promise;
+}

@@ -1,0 +1,120 @@
+/**
+ * What is known of the ranks of a job that are gone, and how it gets around.
+ *
+ * @module
+ */
+
+import { PeerLostError } from "../base/errors.ts";
+import type { Transport } from "../transport/transport.ts";
+import { encodeLost } from "./header.ts";
+
+/** The end of a rank, as far as it is known. */
+export interface LostPeer {
+  /** Whether it said goodbye. */
+  readonly orderly: boolean;
+  /** Why it is gone, and who noticed. */
+  readonly reason: string;
+  /** Why it is gone, in the words of who noticed first. */
+  readonly words: string;
+  /** The error underneath. */
+  readonly cause: unknown;
+}
+
+/** The ranks of the job that are gone, by their rank in the job. */
+export class LostPeers {
+  readonly #transport: Transport;
+  readonly #onLost: (rank: number, loss: LostPeer) => void;
+  readonly #losses = new Map<number, LostPeer>();
+  #reported = false;
+  #step: number | null = null;
+
+  /** @param onLost called for each loss, and once more for one that turns out not to be orderly */
+  constructor(transport: Transport, onLost: (rank: number, loss: LostPeer) => void) {
+    this.#transport = transport;
+    this.#onLost = onLost;
+  }
+
+  /** The step that the program says it is at, for errors; null if it does not say. */
+  get step(): number | null {
+    return this.#step;
+  }
+
+  /** The program says what step it is at. */
+  reachStep(step: number | null): void {
+    this.#step = step;
+  }
+
+  /** The end of a rank, or undefined while it is there. */
+  get(rank: number): LostPeer | undefined {
+    return this.#losses.get(rank);
+  }
+
+  /** The ranks that are gone, in the order in which they were lost. */
+  ranks(): Iterable<number> {
+    return this.#losses.keys();
+  }
+
+  /** The transport has lost a rank, or taken leave of it if there is no cause. */
+  lost(rank: number, cause: Error | undefined): void {
+    const words = cause === undefined ? "it has left the job" : cause.message;
+    this.#add(rank, { orderly: cause === undefined, reason: words, words, cause });
+  }
+
+  /** Another rank says that `rank` is gone; its own connection to us may take longer to notice. */
+  heard(from: number, rank: number, payload: Uint8Array): void {
+    if (rank === this.#transport.rank || !(rank < this.#transport.size)) return;
+    const words = new TextDecoder().decode(payload), reason = `${words} (noticed by rank ${from})`;
+    this.#add(rank, { orderly: false, reason, words, cause: undefined });
+  }
+
+  #add(rank: number, loss: LostPeer): void {
+    const known = this.#losses.get(rank);
+    if (known !== undefined && (!known.orderly || loss.orderly)) return;
+    this.#losses.set(rank, loss);
+    this.#onLost(rank, loss);
+    if (!loss.orderly) this.#tell(rank, loss);
+  }
+
+  /**
+   * Tells the others that a rank is gone. Those that wait for this rank, but not for the lost one,
+   * would otherwise blame this one when it gives up.
+   */
+  #tell(rank: number, loss: LostPeer): void {
+    const payload = new TextEncoder().encode(loss.words);
+    for (let other = 0; other < this.#transport.size; other++) {
+      if (other === this.#transport.rank || this.#losses.has(other)) continue;
+      this.#transport.send(other, encodeLost({ rank }), payload).catch(() => {});
+    }
+  }
+
+  /**
+   * The error for an operation that cannot do without a lost rank; tells the launcher of the first.
+   * It blames the rank that was lost first, whose end is why the others went.
+   */
+  error(needed: number, operation: string): PeerLostError {
+    const missing = this.#losses.get(needed);
+    let first = [...this.#losses].find(([, { orderly }]) => !orderly);
+    if (first === undefined && missing !== undefined) {
+      // It left while it was needed.
+      const missed = { ...missing, orderly: false };
+      this.#losses.set(needed, missed);
+      this.#tell(needed, missed);
+      first = [needed, missed];
+    }
+    const [rank, loss] = first ?? [needed, undefined];
+    const error = new PeerLostError({
+      rank,
+      host: this.#transport.hosts[rank],
+      operation,
+      step: this.#step,
+      reason: loss?.reason,
+      cause: loss?.cause,
+    });
+    if (!this.#reported) {
+      this.#reported = true;
+      this.#transport.report({ message: error.message, operation, step: this.#step, lost: rank })
+        .catch(() => {});
+    }
+    return error;
+  }
+}
