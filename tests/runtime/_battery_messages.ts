@@ -1,4 +1,4 @@
-/** Messages, requests and derived communicators: one rank's part. */
+/** Messages, requests and derived communicators. */
 
 import assert from "node:assert/strict";
 import {
@@ -12,22 +12,8 @@ import {
   waitAll,
   waitAny,
 } from "../../runtime/mod.ts";
+import type { Check } from "./_check.ts";
 import { filled, guarded, inside, MAKERS, sameBits } from "./_values.ts";
-
-export async function messages(comm: Communicator): Promise<void> {
-  await roundTheRing(comm);
-  await matching(comm);
-  await truncation(comm);
-  await probing(comm);
-  await largeBothWays(comm);
-  await nobody(comm);
-  await manyAtOnce(comm);
-}
-
-export async function groups(comm: Communicator): Promise<void> {
-  await splitting(comm);
-  await isolation(comm);
-}
 
 /** Every type and several lengths, from each rank to the next, itself included in a world of one. */
 async function roundTheRing(comm: Communicator): Promise<void> {
@@ -139,6 +125,7 @@ async function largeBothWays(comm: Communicator): Promise<void> {
   await waitAll(sends);
 }
 
+/** Messages to nobody, and arguments that are no rank, no tag, no buffer. */
 async function nobody(comm: Communicator): Promise<void> {
   await comm.send(Int8Array.of(1), PROC_NULL);
   const buffer = Int8Array.of(42);
@@ -234,3 +221,20 @@ async function isolation(comm: Communicator): Promise<void> {
   assert.equal(comm.step, 41);
   comm.step = null;
 }
+
+/** Messages between ranks, probes, requests. */
+export const MESSAGES: readonly Check[] = [
+  { name: "messages of every type and length go round the ring", run: roundTheRing },
+  { name: "receives match by tag, and by the order of sends", run: matching },
+  { name: "too long a message is refused", run: truncation },
+  { name: "a probe tells the length and takes nothing", run: probing },
+  { name: "large messages to all before any receive", run: largeBothWays },
+  { name: "messages to nobody, and arguments out of range", run: nobody },
+  { name: "collectives and messages at once, waited for in another order", run: manyAtOnce },
+];
+
+/** Communicators made of others. */
+export const GROUPS: readonly Check[] = [
+  { name: "split by colour and key", run: splitting },
+  { name: "calls on two communicators at once do not meet", run: isolation },
+];

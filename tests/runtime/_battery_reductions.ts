@@ -1,4 +1,4 @@
-/** Reductions on every element type, with every op and every algorithm: one rank's part. */
+/** Reductions on every element type, with every op, every algorithm and a caller's own ops. */
 
 import {
   type AllreduceAlgorithm,
@@ -7,19 +7,13 @@ import {
   type OpName,
   type TypedArray,
 } from "../../runtime/mod.ts";
+import type { Check } from "./_check.ts";
 import { filled, guarded, inside, isFloat, MAKERS, reduced, sameBits } from "./_values.ts";
 
 const OPS: OpName[] = ["sum", "prod", "min", "max", "land", "lor", "band", "bor", "bxor"];
 const ALGORITHMS: AllreduceAlgorithm[] = ["auto", "tree", "allgather", "direct", "ring", "memory"];
 /** Elements: none, one, primes, multiples of the ranks and not, inside one wave and beyond it. */
 const LENGTHS = [0, 1, 7, 97, 240, 241, 8209, 50_021];
-
-export async function reductions(comm: Communicator): Promise<void> {
-  await everyTypeAndOp(comm);
-  await everyAlgorithm(comm);
-  await everyReduction(comm);
-  await usersOps(comm);
-}
 
 /** allreduce of a short and a long buffer for every element type and op. */
 async function everyTypeAndOp(comm: Communicator): Promise<void> {
@@ -50,40 +44,6 @@ async function everyAlgorithm(comm: Communicator): Promise<void> {
           guarded(buffer);
         }
       }
-    }
-  }
-}
-
-/** reduce, reduceScatter, scan and exscan. */
-async function everyReduction(comm: Communicator): Promise<void> {
-  const { rank, size } = comm;
-  for (const make of [Float32Array, Float64Array, Int32Array, BigInt64Array]) {
-    for (const length of make === Float32Array ? LENGTHS : [0, 97, 8209]) {
-      const source = filled(make, rank, length), mine = () => inside(make, source);
-      const expected = reduced(make, size, length, "sum");
-      for (const root of new Set([0, size - 1, 1 % size])) {
-        const buffer = mine();
-        await comm.reduce(buffer, "sum", root);
-        sameBits("reduce", buffer, rank === root ? expected : source);
-      }
-
-      const scanned = mine();
-      await comm.scan(scanned);
-      sameBits("scan", scanned, reduced(make, rank + 1, length, "sum"));
-      guarded(scanned);
-
-      const before = mine();
-      await comm.exscan(before);
-      const prefix = rank === 0 ? source : reduced(make, rank, length, "sum");
-      sameBits("exscan", before, prefix);
-      guarded(before);
-
-      // Blocks of unequal lengths: the first ranks get one element more, the last what is left.
-      const bounds = Array.from({ length: size + 1 }, (_, r) => Math.ceil(length * r / size));
-      const block = inside(make, new make(bounds[rank + 1] - bounds[rank]));
-      await comm.reduceScatter(mine(), block);
-      sameBits("reduceScatter", block, expected.subarray(bounds[rank], bounds[rank + 1]));
-      guarded(block);
     }
   }
 }
@@ -119,3 +79,10 @@ async function usersOps(comm: Communicator): Promise<void> {
   await comm.allreduce(last, (_a: number, b: number) => b);
   sameBits("last of all", last, Int32Array.of((size - 1) * 10, size - 1));
 }
+
+/** What an allreduce does with ops, element types and algorithms. */
+export const REDUCTIONS: readonly Check[] = [
+  { name: "allreduce with every op on every element type", run: everyTypeAndOp },
+  { name: "allreduce by every algorithm, in segments of every size", run: everyAlgorithm },
+  { name: "a caller's own ops", run: usersOps },
+];

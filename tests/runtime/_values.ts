@@ -3,7 +3,7 @@
 import type { OpName, TypedArray } from "../../runtime/mod.ts";
 
 // deno-lint-ignore no-explicit-any
-type Maker = { new (length: number): any; from(list: ArrayLike<any>): any };
+export type Maker = { new (length: number): any; from(list: ArrayLike<any>): any };
 
 /** Every element type. */
 export const MAKERS: readonly Maker[] = [

@@ -1,24 +1,16 @@
 /** The communicator in launched ranks: real processes, real sockets, every world size. */
 
 import assert from "node:assert/strict";
-import { launchProgram, type LaunchProgramOptions } from "../../../runtime/launcher/launch.ts";
+import type { LaunchProgramOptions } from "../../../runtime/launcher/launch.ts";
+import { BATTERY } from "../_battery.ts";
+import { program, run } from "../_jobs.ts";
 import { whyNoSharing } from "../_shared_memory.ts";
-
-const program = (name: string) => new URL(`../programs/${name}`, import.meta.url);
 
 /** Runs a program and returns what rank 0 printed; fails with the failing rank's last words. */
 async function outputOf(options: LaunchProgramOptions): Promise<string[]> {
-  const lines: string[] = [], all: string[] = [];
-  const { code, failure } = await launchProgram({
-    ...options,
-    quiet: true,
-    onOutput: (rank, line) => {
-      all.push(`[${rank}] ${line}`);
-      if (rank === 0) lines.push(line);
-    },
-  });
-  assert.equal(code, 0, `${failure?.message}\n${all.slice(-30).join("\n")}`);
-  return lines;
+  const { code, failure, lines } = await run(options);
+  assert.equal(code, 0, `${failure?.message}\n${lines.flat().slice(-30).join("\n")}`);
+  return lines[0];
 }
 
 // Between them, the worlds cover both kinds of socket, and ranks with and without a look at each other.
@@ -32,9 +24,22 @@ const WORLDS: [number, "tcp" | "auto", string[]][] = [
 ];
 
 for (const [ranks, transport, allow] of WORLDS) {
-  Deno.test(`every call is right on ${ranks} ranks over ${transport} ${allow}`, async () => {
-    const options = { ranks, transport, allow, program: program("battery.ts") };
-    assert.deepEqual(await outputOf(options), [`battery passed on ${ranks}`]);
+  const world = `${ranks} rank${ranks > 1 ? "s" : ""} over ${transport} ${allow}`.trimEnd();
+  Deno.test(`calls and messages on ${world}`, async (t) => {
+    const options = { ranks, transport, allow, program: program("battery") };
+    const { lines, failure } = await run(options);
+    const passed = lines[0].filter((line) => line.startsWith("passed ")).map((line) =>
+      line.slice(7)
+    );
+    for (const [i, { name }] of BATTERY.entries()) {
+      const reached = i <= passed.length;
+      await t.step({
+        name: reached ? name : `${name} (not reached)`,
+        ignore: !reached,
+        fn: () => assert.equal(passed[i], name, failure?.message ?? "rank 0 did not come to it"),
+      });
+    }
+    assert.equal(failure?.headline, undefined);
   });
 }
 
@@ -48,7 +53,7 @@ for (const algorithm of ["direct", "memory"]) {
   Deno.test({ name, ignore }, async () => {
     const lines = await outputOf({
       ranks: 3,
-      program: program("many_elements.ts"),
+      program: program("many_elements"),
       args: [algorithm, "24200003"],
       allow: ["ffi"],
     });
@@ -56,44 +61,42 @@ for (const algorithm of ["direct", "memory"]) {
   });
 }
 
-Deno.test("a rank is killed while others read its memory: all of them name it", async () => {
-  const lost: string[] = [];
-  const { code } = await launchProgram({
+const memory = noSharing === null ? "read its memory" : `exchange with it through sockets${unless}`;
+
+/** The rank that each other one says it has lost, in words. */
+const lostOf = (lines: readonly string[][]) =>
+  lines.flatMap((of, rank) =>
+    of.filter((line) => line.startsWith("lost "))
+      .map((line) => `${rank}: ${JSON.parse(line.slice(5)).rank}`)
+  );
+
+Deno.test(`a rank is killed while others ${memory}: all of them name it`, async () => {
+  const { code, lines } = await run({
     ranks: 4,
-    program: program("dies.ts"),
+    program: program("dies"),
     args: ["allreduce", "2", "kill"],
     allow: ["ffi"],
-    quiet: true,
-    onOutput: (rank, line) => {
-      if (line.startsWith("lost ")) lost.push(`${rank}: ${JSON.parse(line.slice(5)).rank}`);
-    },
   });
   assert.equal(code, 128 + 9);
-  assert.deepEqual(lost.sort(), ["0: 2", "1: 2", "3: 2"]);
+  assert.deepEqual(lostOf(lines), ["0: 2", "1: 2", "3: 2"]);
 });
 
-Deno.test("a rank is stopped while others share its memory: lost after the timeout", async () => {
-  const lost: string[] = [];
-  const start = performance.now();
-  await launchProgram({
+Deno.test(`a rank is stopped while others ${memory}: lost after the timeout`, async () => {
+  const { lines, ms } = await run({
     ranks: 4,
-    program: program("dies.ts"),
+    program: program("dies"),
     args: ["allreduce", "2", "stop"],
     allow: ["ffi", "run=kill"],
     timeout: 6,
-    quiet: true,
-    onOutput: (rank, line) => {
-      if (line.startsWith("lost ")) lost.push(`${rank}: ${JSON.parse(line.slice(5)).rank}`);
-    },
   });
-  assert.deepEqual(lost.sort(), ["0: 2", "1: 2", "3: 2"]);
-  assert.ok(performance.now() - start > 6000);
+  assert.deepEqual(lostOf(lines), ["0: 2", "1: 2", "3: 2"]);
+  assert.ok(ms > 6000);
 });
 
 Deno.test("a call in the background does not keep the program from going on", async () => {
   const [line] = await outputOf({
     ranks: 2,
-    program: program("background.ts"),
+    program: program("background"),
     allow: ["ffi"],
   });
   const [, turns] = /^(\d+) turns while rank 1 was late$/.exec(line)!;
@@ -101,13 +104,13 @@ Deno.test("a call in the background does not keep the program from going on", as
 });
 
 Deno.test("a rank that leaves when its allreduce is done is not missed by the others", async () => {
-  await outputOf({ ranks: 5, program: program("leaves.ts"), allow: ["ffi"] });
+  await outputOf({ ranks: 5, program: program("leaves"), allow: ["ffi"] });
 });
 
 Deno.test(`collectives of all kinds at once, through sockets and through memory${unless}`, async () => {
   const sent: number[] = [];
   for (const allow of [[], ["ffi"]]) {
-    const [line] = await outputOf({ ranks: 4, program: program("mixed.ts"), allow });
+    const [line] = await outputOf({ ranks: 4, program: program("mixed"), allow });
     const [, bytes] = /^all 600 right; (\d+) bytes sent$/.exec(line)!;
     sent.push(Number(bytes));
   }
@@ -119,7 +122,7 @@ Deno.test(`collectives of all kinds at once, through sockets and through memory$
 for (const allow of [[], ["ffi"]]) {
   const way = allow.length > 0 ? "memory" : "sockets";
   Deno.test(`a disagreement on one communicator leaves the others as they were (${way})`, async () => {
-    const lines = await outputOf({ ranks: 4, program: program("disagrees.ts"), allow });
+    const lines = await outputOf({ ranks: 4, program: program("disagrees"), allow });
     assert.deepEqual(lines, ["all right on 4"]);
   });
 }

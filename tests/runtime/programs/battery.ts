@@ -1,10 +1,14 @@
-/** Runs the whole battery on every rank of a job; ends with an error at the first wrong result. */
+/** Makes every check on every rank of a job; ends with an error at the first that fails. */
 
 import { init } from "../../../runtime/bootstrap/init.ts";
-import { groups, messages } from "../_battery_messages.ts";
-import { movements } from "../_battery_movements.ts";
-import { reductions } from "../_battery_reductions.ts";
+import { BATTERY } from "../_battery.ts";
 
 await using comm = await init();
-for (const part of [movements, reductions, messages, groups]) await part(comm);
-if (comm.rank === 0) console.log(`battery passed on ${comm.size}`);
+for (const { name, run } of BATTERY) {
+  try {
+    await run(comm);
+  } catch (error) {
+    throw new Error(`${name} on rank ${comm.rank}`, { cause: error });
+  }
+  if (comm.rank === 0) console.log(`passed ${name}`);
+}

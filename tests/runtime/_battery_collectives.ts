@@ -1,0 +1,420 @@
+/**
+ * Every collective call in every form: blocking and not, of nothing, of every element type and several
+ * lengths, between views that lie inside larger buffers, from several roots, with arguments that are
+ * refused. Values are unique to rank, peer and element.
+ */
+
+import assert from "node:assert/strict";
+import type { Communicator, Request, TypedArray } from "../../runtime/mod.ts";
+import { waitAll } from "../../runtime/mod.ts";
+import type { Check } from "./_check.ts";
+import { filled, guarded, inside, type Maker, MAKERS, reduced, sameBits } from "./_values.ts";
+
+/** The calls that have a non-blocking form, those of messages apart: the compiler misses none. */
+type Call = Exclude<
+  {
+    [K in keyof Communicator & string]: `i${K}` extends keyof Communicator ? K : never;
+  }[keyof Communicator & string],
+  "send" | "recv" | "probe"
+>;
+
+/** What one call is made with. */
+interface Shape {
+  readonly comm: Communicator;
+  readonly make: Maker;
+  /** Elements of a block; the vector forms derive blocks of several lengths from it. */
+  readonly length: number;
+  readonly root: number;
+  /** Elements between the blocks of the vector forms; 0: without displacements. */
+  readonly gap: number;
+}
+
+/** The arguments of one rank, and what must have come of them. */
+interface Prepared {
+  readonly args: readonly unknown[];
+  check(): void;
+}
+
+interface CallCase {
+  readonly prepare: (shape: Shape) => Prepared;
+  /** Whether one rank is the root. */
+  readonly rooted?: boolean;
+  /** Whether blocks may differ in length. */
+  readonly vector?: boolean;
+  /** Whether elements are reduced. */
+  readonly reduces?: boolean;
+  /** Arguments that are refused on every rank before anything is sent. */
+  readonly wrong?: (comm: Communicator, right: TypedArray, wrong: TypedArray) => unknown[];
+}
+
+/** The block that rank `from` sends to rank `to`. */
+function block(make: Maker, from: number, to: number, length: number): TypedArray {
+  return filled(make, from * 31 + to, length);
+}
+
+function joined(make: Maker, blocks: readonly TypedArray[]): TypedArray {
+  return spread(make, blocks, startsOf(blocks.map(({ length }) => length), 0));
+}
+
+/** Where blocks start that lie `gap` elements apart. */
+function startsOf(counts: readonly number[], gap: number): number[] {
+  let end = gap > 0 ? 1 : 0;
+  return counts.map((count) => (end += count + gap) - count - gap);
+}
+
+/** The blocks at their places, zeros around them. */
+function spread(make: Maker, blocks: readonly TypedArray[], starts: readonly number[]): TypedArray {
+  const whole = new make(Math.max(0, ...blocks.map(({ length }, i) => starts[i] + length)));
+  blocks.forEach((part, i) => whole.set(part, starts[i]));
+  return whole;
+}
+
+/** Elements that rank `from` has for rank `to` in a vector form: many lengths, some of them 0. */
+function countOf(from: number, to: number, length: number): number {
+  return length === 0 ? 0 : ((from * 5 + to * 3) % 4) * length + from;
+}
+
+/** Buffers inside larger ones, and a look at all of them afterwards. */
+class Views {
+  readonly #expected: [what: string, view: TypedArray, content: TypedArray][] = [];
+
+  constructor(readonly make: Maker) {}
+
+  /** A buffer that no call may change. */
+  source(content: TypedArray): TypedArray {
+    return this.changing(content, content, "what was sent");
+  }
+
+  /** An empty buffer and what must be in it. */
+  target(content: TypedArray): TypedArray {
+    return this.changing(new this.make(content.length), content, "what was received");
+  }
+
+  changing(before: TypedArray, after: TypedArray, what = "the buffer"): TypedArray {
+    const view = inside(this.make, before);
+    this.#expected.push([what, view, after]);
+    return view;
+  }
+
+  prepared(...args: unknown[]): Prepared {
+    return {
+      args,
+      check: () => {
+        for (const [what, view, content] of this.#expected) {
+          sameBits(what, view, content);
+          guarded(view);
+        }
+      },
+    };
+  }
+}
+
+const ranksOf = ({ size }: Communicator) => Array.from({ length: size }, (_, rank) => rank);
+
+/** A vector form's blocks of one root, or of all: counts, displacements and the whole. */
+function layout({ comm, make, length, gap }: Shape) {
+  const counts = ranksOf(comm).map((rank) => countOf(rank, 1, length));
+  const blocks = counts.map((count, rank) => block(make, rank, 1, count));
+  const starts = startsOf(counts, gap);
+  return {
+    counts,
+    blocks,
+    displacements: gap > 0 ? starts : undefined,
+    whole: spread(make, blocks, starts),
+  };
+}
+
+/** A call that reduces in place: what the buffer holds afterwards. */
+function reducing(after: (shape: Shape, source: TypedArray) => TypedArray) {
+  return (shape: Shape): Prepared => {
+    const { comm, make, length, root } = shape, views = new Views(make);
+    const source = filled(make, comm.rank, length);
+    const buffer = views.changing(source, after(shape, source));
+    return views.prepared(buffer, "sum", ...root > 0 ? [root] : []);
+  };
+}
+
+const sums = new Map<string, TypedArray>();
+/** The sum of the buffers of the first ranks; worked out once. */
+function sumOf(make: Maker, ranks: number, length: number): TypedArray {
+  const key = `${new make(0)[Symbol.toStringTag]}/${ranks}/${length}`;
+  if (!sums.has(key)) sums.set(key, reduced(make, ranks, length, "sum"));
+  return sums.get(key)!;
+}
+
+const CALLS: Record<Call, CallCase> = {
+  barrier: { prepare: ({ make }) => new Views(make).prepared() },
+  bcast: {
+    rooted: true,
+    prepare({ comm: { rank }, make, length, root }) {
+      const views = new Views(make), content = block(make, root, 5, length);
+      const before = rank === root ? content : new make(length);
+      return views.prepared(views.changing(before, content), root);
+    },
+  },
+  reduce: {
+    rooted: true,
+    reduces: true,
+    prepare: reducing(({ comm, make, length, root }, source) =>
+      comm.rank === root ? sumOf(make, comm.size, length) : source
+    ),
+  },
+  allreduce: {
+    reduces: true,
+    prepare: reducing(({ comm, make, length }) => sumOf(make, comm.size, length)),
+  },
+  scan: {
+    reduces: true,
+    prepare: reducing(({ comm, make, length }) => sumOf(make, comm.rank + 1, length)),
+  },
+  exscan: {
+    reduces: true,
+    prepare: reducing(({ comm, make, length }, source) =>
+      comm.rank === 0 ? source : sumOf(make, comm.rank, length)
+    ),
+  },
+  reduceScatter: {
+    reduces: true,
+    wrong: (comm, right, wrong) => [new (right.constructor as Maker)(comm.size), wrong],
+    prepare({ comm: { rank, size }, make, length }) {
+      // Blocks of unequal lengths: the first ranks get one element more, the last what is left.
+      const from = Math.ceil(length * rank / size), to = Math.ceil(length * (rank + 1) / size);
+      const views = new Views(make);
+      const send = views.source(filled(make, rank, length));
+      return views.prepared(send, views.target(sumOf(make, size, length).slice(from, to)));
+    },
+  },
+  gather: {
+    rooted: true,
+    wrong: (comm, right, wrong) => [right, new (wrong.constructor as Maker)(comm.size), comm.rank],
+    prepare({ comm, make, length, root }) {
+      const views = new Views(make), blocks = ranksOf(comm).map((r) => block(make, r, 0, length));
+      const recv = comm.rank === root ? views.target(joined(make, blocks)) : null;
+      return views.prepared(views.source(blocks[comm.rank]), recv, root);
+    },
+  },
+  gatherv: {
+    rooted: true,
+    vector: true,
+    wrong: (comm, right, wrong) => [
+      right,
+      new (wrong.constructor as Maker)(comm.size),
+      ranksOf(comm).map(() => 1),
+      comm.rank,
+    ],
+    prepare(shape) {
+      const { comm: { rank }, make, root } = shape, views = new Views(make);
+      const { blocks, counts, displacements, whole } = layout(shape), send = blocks[rank];
+      return rank === root
+        ? views.prepared(views.source(send), views.target(whole), counts, root, displacements)
+        : views.prepared(views.source(send), null, null, root);
+    },
+  },
+  scatter: {
+    rooted: true,
+    wrong: (comm, right, wrong) => [new (wrong.constructor as Maker)(comm.size), right, comm.rank],
+    prepare({ comm, make, length, root }) {
+      const views = new Views(make);
+      const blocks = ranksOf(comm).map((to) => block(make, root, to, length));
+      const send = comm.rank === root ? views.source(joined(make, blocks)) : null;
+      return views.prepared(send, views.target(blocks[comm.rank]), root);
+    },
+  },
+  scatterv: {
+    rooted: true,
+    vector: true,
+    wrong: (comm, right, wrong) => [
+      new (wrong.constructor as Maker)(comm.size),
+      ranksOf(comm).map(() => 1),
+      right,
+      comm.rank,
+    ],
+    prepare(shape) {
+      const { comm: { rank }, make, root } = shape, views = new Views(make);
+      const { blocks, counts, displacements, whole } = layout(shape), recv = blocks[rank];
+      return rank === root
+        ? views.prepared(views.source(whole), counts, views.target(recv), root, displacements)
+        : views.prepared(null, null, views.target(recv), root);
+    },
+  },
+  allgather: {
+    wrong: (comm, right, wrong) => [right, new (wrong.constructor as Maker)(comm.size)],
+    prepare({ comm, make, length }) {
+      const views = new Views(make), blocks = ranksOf(comm).map((r) => block(make, r, 0, length));
+      return views.prepared(
+        views.source(blocks[comm.rank]),
+        views.target(joined(make, blocks)),
+      );
+    },
+  },
+  allgatherv: {
+    vector: true,
+    wrong: (comm, right, wrong) => [
+      right,
+      new (wrong.constructor as Maker)(comm.size),
+      ranksOf(comm).map(() => 1),
+    ],
+    prepare(shape) {
+      const views = new Views(shape.make), { blocks, counts, displacements, whole } = layout(shape);
+      const send = views.source(blocks[shape.comm.rank]);
+      return views.prepared(send, views.target(whole), counts, displacements);
+    },
+  },
+  alltoall: {
+    wrong: (comm, right, wrong) => [
+      new (right.constructor as Maker)(comm.size),
+      new (wrong.constructor as Maker)(comm.size),
+    ],
+    prepare({ comm, make, length }) {
+      const views = new Views(make), { rank } = comm, ranks = ranksOf(comm);
+      return views.prepared(
+        views.source(joined(make, ranks.map((to) => block(make, rank, to, length)))),
+        views.target(joined(make, ranks.map((from) => block(make, from, rank, length)))),
+      );
+    },
+  },
+  alltoallv: {
+    vector: true,
+    wrong: (comm, right, wrong) => {
+      const ones = ranksOf(comm).map(() => 1);
+      return [
+        new (right.constructor as Maker)(comm.size),
+        ones,
+        new (wrong.constructor as Maker)(comm.size),
+        ones,
+      ];
+    },
+    prepare({ comm, make, length, gap }) {
+      const views = new Views(make), { rank } = comm, ranks = ranksOf(comm);
+      const outgoing = ranks.map((to) => block(make, rank, to, countOf(rank, to, length)));
+      const incoming = ranks.map((from) => block(make, from, rank, countOf(from, rank, length)));
+      const sendCounts = outgoing.map((part) => part.length), sendAt = startsOf(sendCounts, gap);
+      const recvCounts = incoming.map((part) => part.length), recvAt = startsOf(recvCounts, gap);
+      return views.prepared(
+        views.source(spread(make, outgoing, sendAt)),
+        sendCounts,
+        views.target(spread(make, incoming, recvAt)),
+        recvCounts,
+        ...gap > 0 ? [sendAt, recvAt] : [],
+      );
+    },
+  },
+};
+
+/** Makes a call in its blocking or its non-blocking form. */
+function begin(comm: Communicator, call: Call, blocking: boolean, args: readonly unknown[]) {
+  // Called by name, so that each form is called with what its own name asks for.
+  // deno-lint-ignore no-explicit-any
+  const methods = comm as any;
+  if (blocking) return methods[call](...args) as Promise<void>;
+  return (methods[`i${call}`](...args) as Request).wait();
+}
+
+/** Elements of a block: one, primes and not, inside what travels with a tree's frames and beyond it. */
+const MOVED = [1, 97, 9_001], REDUCED = [1, 7, 97, 240, 241, 8_209, 50_021];
+
+/** The shapes that a call is made with, in one form. */
+function* shapes(comm: Communicator, call: Call, blocking: boolean): Generator<Shape> {
+  const { rooted = false, vector = false, reduces = false } = CALLS[call];
+  const roots = rooted ? [...new Set([0, comm.size - 1, 1 % comm.size])] : [0];
+  for (const make of blocking ? MAKERS : [Float32Array, BigInt64Array]) {
+    let lengths = [5];
+    if (call === "barrier") lengths = [0];
+    else if (vector && make === Float64Array) lengths = [1, 3];
+    else if (vector && make === Uint8Array) lengths = [1, 12_001];
+    else if (vector) lengths = [3];
+    else if (make === Float32Array) lengths = reduces && blocking ? REDUCED : MOVED;
+    else if (make === Int32Array && reduces) lengths = [97, 8_209];
+    for (const length of lengths) {
+      for (const root of roots) {
+        for (const gap of vector ? [0, 2] : [0]) yield { comm, make, length, root, gap };
+      }
+    }
+  }
+}
+
+/** A call in one form: right results, nothing else touched. */
+function right(call: Call, blocking: boolean): Check {
+  return {
+    name: blocking ? call : `i${call}`,
+    async run(comm, longest = Infinity) {
+      for (const shape of shapes(comm, call, blocking)) {
+        if (shape.length > longest) continue;
+        const { args, check } = CALLS[call].prepare(shape);
+        await begin(comm, call, blocking, args);
+        check();
+      }
+    },
+  };
+}
+
+/** A call of no elements, in both forms. */
+function ofNothing(call: Call): Check {
+  return {
+    name: `${call} of no elements`,
+    async run(comm) {
+      for (const blocking of [true, false]) {
+        for (const make of [Float32Array, BigUint64Array]) {
+          for (const root of CALLS[call].rooted ? [0, comm.size - 1] : [0]) {
+            const { args, check } = CALLS[call].prepare({ comm, make, length: 0, root, gap: 0 });
+            await begin(comm, call, blocking, args);
+            check();
+          }
+        }
+      }
+    },
+  };
+}
+
+/** A call that is refused on every rank, in both forms, and works afterwards as if it had not been made. */
+function refusal(call: Call): Check {
+  const { wrong, prepare } = CALLS[call];
+  return {
+    name: `${call} refuses a wrong type`,
+    async run(comm) {
+      const bad = [[1], "1", null, new DataView(new ArrayBuffer(8))];
+      const bads = bad.flatMap((buffer) =>
+        call.startsWith("scatter") ? [] : [[buffer, new Float32Array(comm.size)]]
+      );
+      const mixed = wrong === undefined ? [] : [
+        wrong(comm, new Float32Array(1), new Int32Array(1)),
+        wrong(comm, new Uint8Array(1), new Int8Array(1)),
+      ];
+      for (const blocking of [true, false]) {
+        for (const args of [...bads, ...mixed]) {
+          await assert.rejects(async () => await begin(comm, call, blocking, args), TypeError);
+        }
+      }
+      const shape = { comm, make: Float32Array, length: 3, root: 0, gap: 0 };
+      const { args, check } = prepare(shape);
+      await begin(comm, call, true, args);
+      check();
+    },
+  };
+}
+
+/** All non-blocking forms go on at once and are waited for the other way round. */
+const atOnce: Check = {
+  name: "all non-blocking calls at once",
+  async run(comm) {
+    for (const length of [3, 9_001]) {
+      const shape = { comm, make: Float32Array, length, root: comm.size - 1, gap: 2 };
+      const prepared = names.map((call) => CALLS[call].prepare(shape));
+      // deno-lint-ignore no-explicit-any
+      const methods = comm as any;
+      const requests: Request[] = names.map((call, i) => methods[`i${call}`](...prepared[i].args));
+      await waitAll(requests.toReversed());
+      for (const { check } of prepared) check();
+    }
+  },
+};
+
+const names = Object.keys(CALLS) as Call[], withElements = names.filter((c) => c !== "barrier");
+
+/** The matrix. */
+export const COLLECTIVES: readonly Check[] = [
+  ...names.flatMap((call) => [right(call, true), right(call, false)]),
+  ...withElements.map(ofNothing),
+  ...withElements.map(refusal),
+  atOnce,
+];
