@@ -314,7 +314,7 @@ Deno.test("a file that others can read, or that nobody writes, is refused", asyn
   }
 });
 
-/** What README.md says that a rank without a launcher needs. */
+/** What docs/launchers.md says that a rank without a launcher needs. */
 const least = (folder: string) => [
   ...["--allow-env", "--allow-net", "--allow-sys=uid,hostname"],
   ...[`--allow-read=${folder}`, `--allow-write=${folder}`],

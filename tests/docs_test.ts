@@ -1,0 +1,142 @@
+/** The pages: what they link to is there, what they tell to type is understood, what they list is whole. */
+
+import assert from "node:assert/strict";
+import { exportCommand } from "../tasks/cli/export_command.ts";
+import { launchCommand } from "../tasks/cli/launch_command.ts";
+import { planCommand } from "../tasks/cli/plan_command.ts";
+import { reportCommand } from "../tasks/cli/report_command.ts";
+import { sweepCommand } from "../tasks/cli/sweep_command.ts";
+import { allFiles, folderOf, ROOT } from "./_helpers/tree.ts";
+
+const files = allFiles();
+const pages = files.filter((path) => path.endsWith(".md"))
+  .map((path) => ({ path, text: Deno.readTextFileSync(new URL(path, ROOT)) }));
+
+/** Every folder that holds a file, or a folder that does; with a slash at its end. */
+const folders = new Set(files.flatMap((path) => {
+  const all: string[] = [];
+  for (let folder = folderOf(path); folder !== ""; folder = folderOf(folder)) all.push(folder);
+  return all;
+}));
+
+/** Fails with one line for each entry. */
+function none(what: string, found: readonly string[]): void {
+  assert.equal(found.length, 0, `${what}:\n  ${found.join("\n  ")}`);
+}
+
+function isThere(url: URL): boolean {
+  try {
+    Deno.statSync(url);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/** A page's text without its blocks of code. */
+const prose = (text: string) =>
+  text.replaceAll(/^```[^]*?^```$/gm, "").replaceAll(/^ {4}.*$/gm, "");
+
+/** What a heading can be linked to by. */
+const anchor = (heading: string) =>
+  heading.trim().toLowerCase().replaceAll(/[^\p{L}\p{N}\s_-]/gu, "").replaceAll(/\s/g, "-");
+
+const anchorsOf = (text: string) =>
+  [...prose(text).matchAll(/^#+ (.*)$/gm)].map(([, heading]) => anchor(heading));
+
+Deno.test("every link of a page leads somewhere", () => {
+  const found: string[] = [];
+  for (const { path, text } of pages) {
+    const links = [...prose(text).matchAll(/\]\(([^)\s]+)\)|^\[[^\]]+\]: (\S+)$/gm)];
+    for (const target of links.map(([, inline, below]) => inline ?? below)) {
+      if (/^https?:/.test(target)) continue;
+      const url = new URL(target, new URL(path, ROOT)),
+        hash = decodeURIComponent(url.hash.slice(1));
+      url.hash = "";
+      if (!isThere(url)) found.push(`${path} → ${target}`);
+      else if (hash !== "" && !anchorsOf(Deno.readTextFileSync(url)).includes(hash)) {
+        found.push(`${path} → ${target}: there is no such heading`);
+      }
+    }
+  }
+  none("links that lead nowhere", found);
+});
+
+const COMMANDS = [launchCommand, sweepCommand, planCommand, reportCommand, exportCommand];
+const flagsOf = new Map(
+  COMMANDS.map(({ name, options }) => [
+    name,
+    new Set([...Object.values(options).map(({ flag }) => flag), "--help"]),
+  ]),
+);
+
+Deno.test("the options of every command line in a page are the command's own", () => {
+  const found: string[] = [];
+  for (const { path, text } of pages) {
+    for (const [line, command] of text.matchAll(/deno task (\w+).*$/gm)) {
+      const own = flagsOf.get(command);
+      if (own === undefined) continue;
+      // What follows a comment or -- is not the command's.
+      const given = line.replace(/\s(#|--\s).*$/, "");
+      for (const [flag] of given.matchAll(/(?<=\s)--[a-z][a-z-]*/g)) {
+        if (!own.has(flag)) found.push(`${path}: ${line.trim()}: ${command} has no ${flag}`);
+      }
+    }
+  }
+  none("options", found);
+});
+
+/** Options in the pages that are others': Deno's, a launcher's, an option's beginning. */
+const FOREIGN =
+  /^--(allow-|lock$|frozen$|doc$|html$|output$|preload|kill-on-bad-exit$|mca$|dropout-$)/;
+
+Deno.test("options that a page names are some command's", () => {
+  const all = new Set([...flagsOf.values()].flatMap((flags) => [...flags]));
+  const found: string[] = [];
+  for (const { path, text } of pages) {
+    // These are about what was, or about programs of their own.
+    if (path === "CHANGELOG.md" || path.startsWith("tests/")) continue;
+    for (const [, flag] of prose(text).matchAll(/`(--[a-z][a-z-]*)/g)) {
+      if (!all.has(flag) && !FOREIGN.test(flag)) found.push(`${path}: ${flag}`);
+    }
+  }
+  none("options", [...new Set(found)]);
+});
+
+Deno.test("the README's tree is there, and names every folder", () => {
+  const { text } = pages.find(({ path }) => path === "README.md")!;
+  const [, tree] = /^## The tree$([^]*?)^## /m.exec(text)!;
+  const named: string[] = [], above: string[] = [];
+  for (const [, indent, name] of tree.matchAll(/^ {4}( *)(\S+)/gm)) {
+    const depth = indent.length / 2;
+    above.length = depth;
+    named.push(above.join("") + name);
+    if (name.endsWith("/")) above[depth] = name;
+  }
+  assert.ok(named.length > 30, "the tree was found");
+  none("paths that are not there", named.filter((path) => !isThere(new URL(path, ROOT))));
+  const tops = [...folders].filter((folder) => {
+    if (!folder.startsWith("tests/")) return true;
+    // The tests mirror the other folders.
+    return ["tests/", "tests/claims/", "tests/examples/", "tests/bench/"].includes(folder);
+  });
+  none("folders that are not named", tops.filter((folder) => !named.includes(folder)));
+});
+
+Deno.test("every field of a run's files is described", () => {
+  const { text: page } = pages.find(({ path }) => path === "docs/metrics.md")!;
+  const found: string[] = [];
+  for (const path of ["tasks/run/metrics.ts", "tasks/run/folder.ts", "tasks/sweep/results.ts"]) {
+    const text = Deno.readTextFileSync(new URL(path, ROOT));
+    const wanted =
+      /^export interface (Position|\w+Record|Scores|Summary|RunFacts|RunConfig|CellResult)\b[^{]*{([^]*?)^}/gm;
+    const records = [...text.matchAll(wanted)];
+    assert.ok(records.length > 0, `${path} has records`);
+    for (const [, record, body] of records) {
+      for (const [, name] of body.matchAll(/^ {2}readonly (\w+)\??:/gm)) {
+        if (!page.includes(`\`${name}\``)) found.push(`${record}.${name}`);
+      }
+    }
+  }
+  none("fields", found);
+});
