@@ -126,7 +126,7 @@ Deno.test("the README's tree is there, and names every folder", () => {
 Deno.test("every field of a run's files is described", () => {
   const { text: page } = pages.find(({ path }) => path === "docs/metrics.md")!;
   const found: string[] = [];
-  for (const path of ["tasks/run/metrics.ts", "tasks/run/folder.ts", "tasks/sweep/results.ts"]) {
+  for (const path of ["tasks/logs/records.ts", "tasks/run/folder.ts", "tasks/sweep/results.ts"]) {
     const text = Deno.readTextFileSync(new URL(path, ROOT));
     const wanted =
       /^export interface (Position|\w+Record|Scores|Summary|RunFacts|RunConfig|CellResult)\b[^{]*{([^]*?)^}/gm;
