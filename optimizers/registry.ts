@@ -55,6 +55,26 @@ export const SELECTIVE_OPTIONS = [
 /** An option that not every algorithm takes. */
 export type SelectiveOption = typeof SELECTIVE_OPTIONS[number];
 
+/** Options of a run, by their names in code, that decide what a step appends to the graph. */
+export const STEP_OPTIONS = [
+  "clipBy",
+  "momentum",
+  "dampening",
+  "nesterov",
+  "weightDecay",
+] as const satisfies readonly (keyof AlgorithmOptions)[];
+
+/** All that an algorithm is made from. */
+export const ALGORITHM_OPTIONS = [
+  ...STEP_OPTIONS,
+  "interval",
+  "syncEvery",
+  "average",
+  "overlap",
+  "outerLr",
+  "outerMomentum",
+] as const satisfies readonly (keyof AlgorithmOptions)[];
+
 /** What an algorithm is made from; a run's own record of options is one. */
 export interface AlgorithmOptions {
   /** I, in steps. */
@@ -217,7 +237,7 @@ export function createAlgorithm(name: AlgorithmName, options: AlgorithmOptions):
 export function stepOf(
   { clipBy, momentum, dampening, nesterov, weightDecay }: Pick<
     AlgorithmOptions,
-    "clipBy" | "momentum" | "dampening" | "nesterov" | "weightDecay"
+    typeof STEP_OPTIONS[number]
   >,
 ): StepOptions {
   return { clips: true, clipBy, momentum, dampening, nesterov, weightDecay };

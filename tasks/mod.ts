@@ -45,6 +45,16 @@ export { type RunOutput, train, type Trained, type TrainParts } from "./training
 export type { Checkpoints } from "./training/loop.ts";
 export { TrainingError } from "./training/training_error.ts";
 
+// Graphs of networks as files.
+export {
+  type ExportedFile,
+  type ExportedNames,
+  exportGraph,
+  type ExportOptions,
+  GRAPH_OPTIONS,
+  type GraphOptions,
+} from "./export.ts";
+
 // Plans.
 export type { GradientSync, Measured, OverRanks, TimedAllreduce } from "./plan/measured.ts";
 export { plan, type PlannedRun, type PlanOptions, type RunPlan } from "./plan/plan.ts";

@@ -5,7 +5,7 @@ import * as library from "../mod.ts";
 const EXPORTS = `
 ALGORITHMS ALGORITHM_NAMES ALLREDUCE_ALGORITHMS ANY_SOURCE ANY_TAG AVERAGING_TRIGGER AbortError CIFAR10_FOLDER CIFAR10_MEAN
 CIFAR10_RECORD_BYTES CIFAR10_SOURCE CIFAR10_STD CheckpointError ClosedError Communicator DEVICE_CHOICES DataError END_OF_LINE
-Graph HandshakeError IMAGE_BYTES IMAGE_SIDE LOSSES LayerBuilder LogError MODEL_NAMES MismatchError NORM_EPSILON OPSET
+GRAPH_OPTIONS Graph HandshakeError IMAGE_BYTES IMAGE_SIDE LOSSES LayerBuilder LogError MODEL_NAMES MismatchError NORM_EPSILON OPSET
 OP_NAMES OnnxFileError OperatorError OptionError PENN_TREEBANK_SOURCE PLAIN_STEP PRESETS PRESET_NAMES PROC_NULL
 PeerLostError RESNET_DEPTHS Random RendezvousError ReportError Request RunFailedError SELECTIVE_OPTIONS TAG_UB TASK_NAMES
 TrainingError TruncationError Vocabulary WIKITEXT2_SOURCE WordSource algorithmOf appendAverage
@@ -13,7 +13,7 @@ appendClippedStep augmentBatch awdLstm averageName averageWeight batchLabels bat
 channelStatistics checkModel checkPartition checkStep classifierOutputs copyWindow createAlgorithm createImageSampler
 createOp createTextSampler defaultOptions differentiate diloco download downloadCifar10
 downloadPennTreebank downloadWikiText2 drawParticipants encodeModel episode evaluationBatches
-evaluationWindows externalFiles filled foreignModel formatModelReport formatPartition generateImages generateText imageTask init isClipped
+evaluationWindows exportGraph externalFiles filled foreignModel formatModelReport formatPartition generateImages generateText imageTask init isClipped
 kaimingNormal labelCounts launch launchProgram loadCifar10 loadTextCorpus localSgd lower
 naiveParallel nonMonotoneTrigger normaliseBatch openDevice operatorCoverage overlapped parametersOf
 parsePartition partitionImages partitionTokens permissionsFor plan readMetrics report resnet

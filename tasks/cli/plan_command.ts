@@ -15,10 +15,10 @@ Examples:
   deno task plan --ranks 8 --preset cifar10-resnet56 --data DIR --link 100mbit,20ms`;
 
 /** Options of a run that a plan has no use for. */
-const { resume: _, checkpointEvery: __, maxRestarts: ___, out: ____, ...HEEDED } = OPTIONS;
+const WITHOUT: readonly string[] = ["resume", "checkpointEvery", "maxRestarts", "out"];
 
 const PLAN_OPTIONS: Record<string, OptionSpec<unknown>> = {
-  ...HEEDED,
+  ...Object.fromEntries(Object.entries(OPTIONS).filter(([name]) => !WITHOUT.includes(name))),
   shaped: toggle({
     flag: "--shaped",
     group: OPTIONS.link.group,

@@ -1,6 +1,6 @@
 import { join } from "node:path";
 import { OptionError, type OptionSpec, toggle } from "../options/kinds.ts";
-import { OPTIONS } from "../options/table.ts";
+import { OPTIONS, type Options } from "../options/table.ts";
 import { viewKind } from "../launch/view.ts";
 import { axisOptions, type Swept } from "../sweep/axes.ts";
 import { CellFolders } from "../sweep/cell_folder.ts";
@@ -57,14 +57,18 @@ export const sweepCommand: CommandSpec = {
   epilogue: EPILOGUE,
   options: options(),
   async run(given) {
-    const { baseline = false, dryRun = false, ...swept } = given as
-      & Swept
-      & { baseline?: boolean; dryRun?: boolean };
+    const { baseline = false, dryRun = false, ...swept } = given as Given & {
+      baseline?: boolean;
+      dryRun?: boolean;
+    };
     return dryRun ? await list(swept, baseline) : await runAll(swept, baseline);
   },
 };
 
-async function list(swept: Swept, baseline: boolean): Promise<number> {
+/** What is to be swept, and how the command shows it. */
+type Given = Swept & Partial<Pick<Options, "json" | "quiet">>;
+
+async function list(swept: Given, baseline: boolean): Promise<number> {
   if (swept.json) throw new OptionError("--json does not go with --dry-run");
   const { out, ...options } = swept;
   const { cells } = planCells(options, baseline);
@@ -79,7 +83,7 @@ async function list(swept: Swept, baseline: boolean): Promise<number> {
 /** Exit codes of a sweep that a signal ended: 128 + its number. */
 const INTERRUPTED = { SIGINT: 130, SIGTERM: 143, abort: 143 } as const;
 
-async function runAll(swept: Swept, baseline: boolean): Promise<number> {
+async function runAll(swept: Given, baseline: boolean): Promise<number> {
   const { quiet = false, json = false } = swept;
   const view = viewKind(quiet);
   const { dir, axes, cells, problems, interrupted } = await sweep({ ...swept, baseline, view });

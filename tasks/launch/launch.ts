@@ -37,7 +37,7 @@ import {
 import type { ViewKind } from "./view.ts";
 
 /** How to start a run: any option by its name in code, and what code alone can say. */
-export interface LaunchOptions extends Partial<Options> {
+export interface LaunchOptions extends Partial<Omit<Options, "json" | "quiet">> {
   /** What is shown on standard error. @default {"silent"} */
   readonly view?: ViewKind;
   /** Is called with each record of the run, soon after it was written. */

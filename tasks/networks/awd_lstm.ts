@@ -5,11 +5,17 @@
  */
 
 import { type AwdLstm, awdLstm } from "../../models/mod.ts";
-import type { Options } from "../options/table.ts";
+import type { LanguageModelOptions } from "../options/values.ts";
 import type { TrainableModel } from "../task.ts";
 
+/** The options that make the network. */
+type AwdLstmOptions = Omit<
+  LanguageModelOptions,
+  "bptt" | "averagingTrigger" | "testColumns" | "evalTokens"
+>;
+
 /** The AWD-LSTM of a run, for a text of so many different words. */
-export function awdLstmOf(options: Options, vocabulary: number): AwdLstm {
+export function awdLstmOf(options: AwdLstmOptions, vocabulary: number): AwdLstm {
   const { embedding, hidden, layers } = options;
   return awdLstm({
     vocabulary,

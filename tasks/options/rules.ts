@@ -7,9 +7,10 @@
  */
 
 import {
-  type AlgorithmOptions,
+  ALGORITHM_OPTIONS,
   ALGORITHMS,
   createAlgorithm,
+  STEP_OPTIONS,
   stepOf,
 } from "../../optimizers/registry.ts";
 import { checkStep } from "../../optimizers/clipped_step.ts";
@@ -71,22 +72,6 @@ function withoutEffect(
     ? null
     : `${OPTIONS[idle].flag} ${explicit[idle]} has no effect with ${beside}: leave it out`;
 }
-
-/** What an algorithm is made from. */
-const ALGORITHM_OPTIONS = [
-  "algorithm",
-  "interval",
-  "syncEvery",
-  "average",
-  "overlap",
-  "clipBy",
-  "momentum",
-  "dampening",
-  "nesterov",
-  "weightDecay",
-  "outerLr",
-  "outerMomentum",
-] as const satisfies readonly (keyof AlgorithmOptions | "algorithm")[];
 
 /**
  * Options that go with the algorithm that is compared, and may stand beside the one that it is compared with,
@@ -178,7 +163,7 @@ export const RULES: readonly Rule[] = [
         ? `--overlap needs all ${ranks} ranks in every round, not --participants ${participants}`
         : null,
   ),
-  rule(ALGORITHM_OPTIONS, (options) => {
+  rule(["algorithm", ...ALGORITHM_OPTIONS], (options) => {
     // What is wrong with a step is said below, of the step.
     if (options.syncEvery === null && !options.overlap) return null;
     return refusalOf(() => createAlgorithm(options.algorithm, options));
@@ -226,10 +211,7 @@ export const RULES: readonly Rule[] = [
         : null,
   ),
   rule(["tlsCert", "tlsKey", "tlsCa"], (files) => refusalOf(() => tlsOf(files))),
-  rule(
-    ["clipBy", "momentum", "dampening", "nesterov", "weightDecay"],
-    (options) => refusalOf(() => checkStep(stepOf(options))),
-  ),
+  rule(STEP_OPTIONS, (options) => refusalOf(() => checkStep(stepOf(options)))),
   rule(
     ["task", "ranks", "partition"],
     ({ task, ranks, partition }) =>

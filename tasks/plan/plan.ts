@@ -22,8 +22,11 @@ import { plannedAlgorithm } from "./planned.ts";
 import { predict, type Prediction } from "./predict.ts";
 import type { PlanArguments } from "./rank.ts";
 
-/** What is to be planned: any option of `launch` by its name in code. */
-export interface PlanOptions extends Partial<Options> {
+/** What is to be planned: options of `launch` by their names in code. */
+export interface PlanOptions extends
+  Partial<
+    Omit<Options, "resume" | "checkpointEvery" | "maxRestarts" | "out" | "json" | "quiet">
+  > {
   /**
    * Whether to measure with the ranks behind `link`, instead of measuring this machine's own network
    * and calculating what the link adds. @default {false}
@@ -124,7 +127,6 @@ export async function plan(given: PlanOptions = {}): Promise<RunPlan> {
 }
 
 function checkPlan(given: Partial<Options>, shaped: boolean): void {
-  if (given.resume) throw new OptionError("--resume has no meaning for a plan");
   const { algorithm = OPTIONS.algorithm.default } = given;
   if (ALGORITHMS[algorithm].rounds === "none") {
     throw new OptionError(`--algorithm ${algorithm} exchanges nothing: there is nothing to plan`);

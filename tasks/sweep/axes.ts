@@ -31,7 +31,9 @@ export type SweptName = keyof Experiment | "device" | "threads" | "link";
 
 /** Options of which some have several values. */
 export type Swept = {
-  [K in keyof Options]?: K extends SweptName ? Options[K] | readonly Options[K][] : Options[K];
+  [K in Exclude<keyof Options, "json" | "quiet">]?: K extends SweptName
+    ? Options[K] | readonly Options[K][]
+    : Options[K];
 };
 
 /** One axis: an option, and the values that it takes in turn. */

@@ -116,7 +116,7 @@ Deno.test("an option that some cells' tasks do not heed goes with the others", (
 Deno.test("the hash is of what decides the run, given or by default", () => {
   const hash = (given: Swept) => planCells(given).cells[0].hash;
   assert.equal(hash({ ranks: 8 }), hash({}));
-  assert.equal(hash({ out: "elsewhere", quiet: true, timeout: 5 }), hash({}));
+  assert.equal(hash({ out: "elsewhere", download: false, timeout: 5 }), hash({}));
   assert.equal(
     hash({ algorithm: "naive-parallel", interval: 2 }),
     hash({ algorithm: "naive-parallel", interval: 8 }),

@@ -1,0 +1,273 @@
+/**
+ * Writes a graph of a network as an ONNX file, or its weights as a state dict.
+ *
+ * @module
+ */
+
+import { join } from "node:path";
+import { encodeModel } from "../models/mod.ts";
+import type { StepOptions } from "../optimizers/clipped_step.ts";
+import { createAlgorithm, STEP_OPTIONS } from "../optimizers/registry.ts";
+import { awdLstmModel, awdLstmOf } from "./networks/awd_lstm.ts";
+import {
+  evalGraph,
+  findModel,
+  forwardGraph,
+  gradientsGraph,
+  stepGraph,
+  type TrainingGraph,
+  weightsOf,
+} from "./networks/graphs.ts";
+import {
+  type DataShape,
+  IMAGES,
+  onnxFileModel,
+  readModelFile,
+  windowsOf,
+} from "./networks/onnx_model.ts";
+import { encodeSafetensors } from "./networks/safetensors.ts";
+import { matchWeights, readWeights, stateDict, type Weights } from "./networks/state_dict.ts";
+import { defaultsOf, kindOf } from "./options/defaults.ts";
+import { OptionError } from "./options/kinds.ts";
+import { isModelFile, modelName } from "./options/network_names.ts";
+import { checkRules } from "./options/rules.ts";
+import { checkOptions, defaultOptions } from "./options/table.ts";
+import type { NetworkFile, Options } from "./options/values.ts";
+import { INPUT_FILE_NAMES, readConfig } from "./run/folder.ts";
+import type { TrainableModel } from "./task.ts";
+
+/** The graphs of a network, as in `--graph`; the first is the default. */
+export const GRAPHS = ["forward", "gradients", "step", "eval"] as const;
+
+/** The engines for which a graph can be written, as in `--target`; the first is the default. */
+export const TARGETS = ["portable", "cpu", "wasm", "webgpu"] as const;
+
+/** The options of a run that decide what its graphs are. */
+export const GRAPH_OPTIONS = [
+  "model",
+  "loss",
+  "dims",
+  "batchSize",
+  "algorithm",
+  ...STEP_OPTIONS,
+  "embedding",
+  "hidden",
+  "layers",
+  "bptt",
+  "dropoutWord",
+  "dropoutInput",
+  "dropoutHidden",
+  "dropoutOutput",
+  "dropoutWeight",
+  "activationRegularisation",
+  "temporalRegularisation",
+] as const;
+
+/** The options that decide a graph, with values. */
+export type GraphOptions = Pick<Options, typeof GRAPH_OPTIONS[number] | "weights" | "seed">;
+
+/** What to export: options of `launch` that decide a graph, by their names in code, and what is written. */
+export interface ExportOptions extends Partial<GraphOptions> {
+  /**
+   * Input to logits; or to the loss and its gradients; or a whole training step; or the measures of an
+   * evaluation.
+   *
+   * @default {"forward"}
+   */
+  readonly graph?: "forward" | "gradients" | "step" | "eval";
+  /**
+   * The engine whose favourite operators the graph is written in; `portable` is standard ONNX alone.
+   *
+   * @default {"portable"}
+   */
+  readonly target?: "portable" | "cpu" | "wasm" | "webgpu";
+  /**
+   * The file to write; one that ends in `.safetensors` gets the weights alone, as PyTorch's state dict.
+   *
+   * @default {`<model>-<graph>.onnx`}
+   */
+  readonly out?: string;
+  /** Different words, for awd-lstm. @default {those of the weights; without them 10000, Penn Treebank's} */
+  readonly vocabulary?: number;
+}
+
+/** What is in an exported file, as lists of names. */
+export interface ExportedNames {
+  /** Inputs of the graph that have to be fed. */
+  readonly inputs?: readonly string[];
+  /** Its outputs. */
+  readonly outputs?: readonly string[];
+  /** The weights inside. */
+  readonly weights?: readonly string[];
+  /** The tensors of a state dict. */
+  readonly tensors?: readonly string[];
+}
+
+/** A file that was written. */
+export interface ExportedFile extends ExportedNames {
+  /** Its path. */
+  readonly file: string;
+  /** Its length. */
+  readonly bytes: number;
+}
+
+/** Words of Penn Treebank. */
+const VOCABULARY = 10_000;
+
+/**
+ * Writes a graph of a network, or of a run's.
+ *
+ * @param given `weights` may be the folder of a run, which then says what network they belong to
+ * @throws OptionError when an option has a value it cannot have, or a file cannot be read or written
+ *
+ * @example
+ * ```ts ignore
+ * import { exportGraph } from "./export.ts";
+ * const { file, inputs } = await exportGraph({ model: "resnet20", graph: "step", out: "step.onnx" });
+ * ```
+ */
+export async function exportGraph(given: ExportOptions = {}): Promise<ExportedFile> {
+  const { graph: kind = "forward", target = "portable", out, vocabulary, ...rest } = given;
+  const run = await networkOfRun(rest.weights);
+  const options = resolve(rest, run?.options ?? {});
+  const weights = options.weights === null ? null : await readWeights(options.weights, "--weights");
+  const data = rest.model === undefined ? run?.data ?? null : null;
+  const network = await openNetwork(options, vocabulary ?? wordsOf(weights), data);
+  const inside = weightsInside(network, weights, options);
+  const file = out ?? `${modelName(options.model)}-${kind}.onnx`;
+  const { bytes, names } = file.endsWith(".safetensors")
+    ? encodeState(network, inside, options)
+    : encodeGraph(network, kind, inside, target, options);
+  await Deno.writeFile(file, bytes).catch((cause) => {
+    throw new OptionError(`--out ${file} cannot be written: ${cause.message}`, { cause });
+  });
+  return { file, bytes: bytes.length, ...names };
+}
+
+/** A file about to be written. */
+interface Encoded {
+  readonly bytes: Uint8Array;
+  readonly names: ExportedNames;
+}
+
+/** What decides the network of a run, and what the run feeds it; null if the place is no run's folder. */
+async function networkOfRun(
+  folder: string | null | undefined,
+): Promise<{ options: Partial<GraphOptions>; data: DataShape } | null> {
+  const config = folder && await readConfig(folder).catch(() => null);
+  if (!config) return null;
+  const { options } = config;
+  const own = Object.fromEntries(GRAPH_OPTIONS.map((name) => [name, options[name]]));
+  const file = { model: join(folder, INPUT_FILE_NAMES.network) as NetworkFile };
+  return {
+    options: isModelFile(options.model) ? { ...own, ...file } : own,
+    data: kindOf(options.task) === "text" ? windowsOf(0) : IMAGES,
+  };
+}
+
+/** What was given, else what the run had, else the defaults; an AWD-LSTM's are those of Penn Treebank. */
+function resolve(given: Partial<GraphOptions>, ofRun: Partial<GraphOptions>): GraphOptions {
+  const explicit = checkOptions({ ...given });
+  const model = explicit.model ?? ofRun.model;
+  const defaults: Options = defaultsOf(model === "awd-lstm" ? { task: "ptb" } : {});
+  const names = [...GRAPH_OPTIONS, "weights", "seed"] as const;
+  const own = Object.fromEntries(names.map((name) => [name, defaults[name]])) as GraphOptions;
+  const options: GraphOptions = { ...own, ...ofRun, ...explicit };
+  checkRules(options, explicit);
+  return options;
+}
+
+/** The words that an AWD-LSTM with these weights knows. */
+function wordsOf(weights: Weights | null): number {
+  const words = weights?.tensors.find(({ name }) => /(^|\.)encoder\.weight$/.test(name));
+  return words?.dims[0] ?? VOCABULARY;
+}
+
+/** The network that is named; a file's open lengths must all be given, unless it is known what it is fed. */
+async function openNetwork(
+  options: GraphOptions,
+  vocabulary: number,
+  data: DataShape | null,
+): Promise<TrainableModel> {
+  const { model } = options;
+  if (isModelFile(model)) {
+    return onnxFileModel(await readModelFile(model, "--model"), model, options, data, options.bptt);
+  }
+  return model === "awd-lstm" ? awdLstmModel(awdLstmOf(options, vocabulary)) : findModel(model);
+}
+
+/** The weights that belong into the file, by name; null if they are to be inputs. */
+function weightsInside(
+  network: TrainableModel,
+  given: Weights | null,
+  { model, weights, seed }: GraphOptions,
+): Map<string, Float32Array> | null {
+  const variables = variablesOf(network);
+  if (given) {
+    const { ties = {} } = network;
+    return matchWeights(variables, given, { what: `--weights ${weights}`, ties });
+  }
+  if (!isModelFile(model)) return null;
+  return new Map(variables.map(({ name, initial }) => [name, initial(seed)]));
+}
+
+const variablesOf = (network: TrainableModel) =>
+  weightsOf(network.build({ batchSize: 1, length: 1, mode: "eval" }));
+
+function encodeState(
+  network: TrainableModel,
+  inside: Map<string, Float32Array> | null,
+  { seed }: GraphOptions,
+): Encoded {
+  const variables = variablesOf(network);
+  const data = variables.map(({ name, initial }) => inside?.get(name) ?? initial(seed));
+  const tensors = stateDict(variables, data, network.ties);
+  const bytes = encodeSafetensors({ tensors, metadata: { format: "pt", model: network.name } });
+  return { bytes, names: { tensors: tensors.map(({ name }) => name) } };
+}
+
+function encodeGraph(
+  network: TrainableModel,
+  kind: NonNullable<ExportOptions["graph"]>,
+  inside: Map<string, Float32Array> | null,
+  target: NonNullable<ExportOptions["target"]>,
+  options: GraphOptions,
+): Encoded {
+  const { graph } = build(network, kind, options);
+  const own = Object.fromEntries(
+    [...inside ?? []].filter(([name]) => graph.inputs.has(name)),
+  );
+  // What is trained must stay an input.
+  const trains = kind === "step" || kind === "gradients";
+  const bytes = encodeModel(graph, {
+    target,
+    metadata: { model: network.name, graph: kind },
+    ...(trains ? { defaults: own } : { initializers: own }),
+  });
+  const inputs = [...graph.inputs.keys()].filter((name) => trains || !Object.hasOwn(own, name));
+  const names = { inputs, outputs: [...graph.outputs.keys()], weights: Object.keys(own) };
+  return { bytes, names };
+}
+
+function build(
+  network: TrainableModel,
+  kind: NonNullable<ExportOptions["graph"]>,
+  options: GraphOptions,
+): TrainingGraph {
+  const shape = { batchSize: options.batchSize, length: options.bptt };
+  switch (kind) {
+    case "forward":
+      return forwardGraph(network, shape);
+    case "gradients":
+      return gradientsGraph(network, shape);
+    case "step":
+      return stepGraph(network, shape, updateOf(options));
+    case "eval":
+      return evalGraph(network, shape);
+  }
+}
+
+/** What the algorithm's update appends, which does not depend on when its rounds are. */
+function updateOf(options: GraphOptions): StepOptions {
+  return createAlgorithm(options.algorithm, { ...defaultOptions(), ...options }).update;
+}
