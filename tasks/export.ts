@@ -8,7 +8,7 @@ import { join } from "node:path";
 import { encodeModel } from "../models/mod.ts";
 import type { StepOptions } from "../optimizers/clipped_step.ts";
 import { createAlgorithm, STEP_OPTIONS } from "../optimizers/registry.ts";
-import { awdLstmModel, awdLstmOf } from "./networks/awd_lstm.ts";
+import { awdLstmOf } from "./networks/awd_lstm.ts";
 import {
   evalGraph,
   findModel,
@@ -26,9 +26,10 @@ import {
   windowsOf,
 } from "./networks/onnx_model.ts";
 import { encodeSafetensors } from "./networks/safetensors.ts";
-import { matchWeights, readWeights, stateDict, type Weights } from "./networks/state_dict.ts";
+import { matchWeights, stateDict, type Weights } from "./networks/state_dict.ts";
 import { defaultsOf, kindOf } from "./options/defaults.ts";
 import { OptionError } from "./options/kinds.ts";
+import { readWeights } from "./run/weights_source.ts";
 import { isModelFile, modelName } from "./options/network_names.ts";
 import { checkRules } from "./options/rules.ts";
 import { checkOptions, defaultOptions } from "./options/table.ts";
@@ -158,7 +159,7 @@ async function networkOfRun(
   if (!config) return null;
   const { options } = config;
   const own = Object.fromEntries(GRAPH_OPTIONS.map((name) => [name, options[name]]));
-  const file = { model: join(folder, INPUT_FILE_NAMES.network) as NetworkFile };
+  const file = { model: join(folder, INPUT_FILE_NAMES.model) as NetworkFile };
   return {
     options: isModelFile(options.model) ? { ...own, ...file } : own,
     data: kindOf(options.task) === "text" ? windowsOf(0) : IMAGES,
@@ -193,7 +194,7 @@ async function openNetwork(
   if (isModelFile(model)) {
     return onnxFileModel(await readModelFile(model, "--model"), model, options, data, options.bptt);
   }
-  return model === "awd-lstm" ? awdLstmModel(awdLstmOf(options, vocabulary)) : findModel(model);
+  return model === "awd-lstm" ? awdLstmOf(options, vocabulary) : findModel(model);
 }
 
 /** The weights that belong into the file, by name; null if they are to be inputs. */

@@ -39,7 +39,13 @@ export { type Preset, PRESETS } from "./options/presets.ts";
 export { algorithmOf, resolveOptions } from "./options/resolve.ts";
 export { type RunConfig, type RunFacts } from "./run/folder.ts";
 export type { ViewKind } from "./launch/view.ts";
+export { awdLstmTask, type AwdLstmTaskOptions } from "./problems/awd_lstm_task.ts";
 export { imageTask, type ImageTaskOptions } from "./problems/image_task.ts";
+export {
+  windowTask,
+  type WindowTaskOptions,
+  type WindowTaskParts,
+} from "./problems/window_task.ts";
 export type { Batch, Feeds, PredictOptions, Split, Task, TrainableModel } from "./task.ts";
 export { type RunOutput, train, type Trained, type TrainParts } from "./training/train.ts";
 export type { Checkpoints } from "./training/loop.ts";

@@ -13,7 +13,7 @@ import type { HostTensor } from "../runtime/devices/device.ts";
 export type Feeds = Readonly<Record<string, HostTensor>>;
 
 /**
- * A network as the trainer takes it; a model whose graphs depend on the batch size alone is one as it is.
+ * A model as the trainer takes it; a model whose graphs depend on the batch size alone is one as it is.
  *
  * Its variables are told apart by their role. Parameters and statistics are the weights; what is carried
  * from step to step ("carry", such as the hidden state) is each rank's own: it is never averaged, and
@@ -46,7 +46,7 @@ export interface TrainableModel extends Model<BuildOptions & { readonly length: 
    * @default {the evaluation graph without what measures}
    */
   predict?(options: PredictOptions): Pick<ModelGraph, "graph" | "variables">;
-  /** The trained network as an ONNX file, where it is not to be that graph. */
+  /** The trained model as an ONNX file, where it is not to be that graph. */
   encode?(weights: ReadonlyMap<string, Float32Array>): Uint8Array;
   /** Second names of variables in PyTorch's state dict, such as `decoder.weight` of `encoder.weight`. */
   readonly ties?: Readonly<Record<string, string>>;
@@ -56,15 +56,15 @@ export interface TrainableModel extends Model<BuildOptions & { readonly length: 
 export interface PredictOptions {
   /** Samples in a batch. */
   readonly batchSize: number;
-  /** Steps of a sequence, for networks that have them. @default {1} */
+  /** Steps of a sequence, for models that have them. @default {1} */
   readonly length?: number;
 }
 
 /** What one rank learns from in one step. */
 export interface Batch {
-  /** The training graph's inputs, but for the network's own {@linkcode TrainableModel.masks}. */
+  /** The training graph's inputs, but for the model's own {@linkcode TrainableModel.masks}. */
   readonly feeds: Feeds;
-  /** Length of the graph that takes it, for networks that have one. @default {1} */
+  /** Length of the graph that takes it, for models that have one. @default {1} */
   readonly length?: number;
   /** What η and γ are multiplied by in this step. @default {1} */
   readonly scale?: number;
@@ -83,10 +83,10 @@ export interface Split {
   readonly samples: number;
   /** Batch size of the evaluation graph on this rank. */
   readonly batchSize: number;
-  /** Length of the evaluation graph, for networks that have one. @default {1} */
+  /** Length of the evaluation graph, for models that have one. @default {1} */
   readonly length?: number;
   /**
-   * This rank's share, in the order in which it is run: what the network carries is zero at first and
+   * This rank's share, in the order in which it is run: what the model carries is zero at first and
    * goes on from each to the next. Owned like {@linkcode Task.batch}'s.
    */
   batches(): Iterable<Feeds>;

@@ -9,7 +9,7 @@ GRAPH_OPTIONS Graph HandshakeError IMAGE_BYTES IMAGE_SIDE LOSSES LayerBuilder Lo
 OP_NAMES OnnxFileError OperatorError OptionError PENN_TREEBANK_SOURCE PLAIN_STEP PRESETS PRESET_NAMES PROC_NULL
 PeerLostError RESNET_DEPTHS Random RendezvousError ReportError Request RunFailedError SELECTIVE_OPTIONS TAG_UB TASK_NAMES
 TrainingError TruncationError Vocabulary WIKITEXT2_SOURCE WordSource algorithmOf appendAverage
-appendClippedStep augmentBatch awdLstm averageName averageWeight batchLabels batchify celgc
+appendClippedStep augmentBatch awdLstm awdLstmTask averageName averageWeight batchLabels batchify celgc
 channelStatistics checkModel checkPartition checkStep classifierOutputs copyWindow createAlgorithm createImageSampler
 createOp createTextSampler defaultOptions differentiate diloco download downloadCifar10
 downloadPennTreebank downloadWikiText2 drawParticipants encodeModel episode evaluationBatches
@@ -18,7 +18,7 @@ kaimingNormal labelCounts launch launchProgram loadCifar10 loadTextCorpus localS
 naiveParallel nonMonotoneTrigger normaliseBatch openDevice operatorCoverage overlapped parametersOf
 parsePartition partitionImages partitionTokens permissionsFor plan readMetrics report resnet
 resolveOptions sequenceLength single slowMo stageWise sweep timedRounds tokenize train uniform waitAll
-waitAny watchReport withDataInside
+waitAny watchReport windowTask withDataInside
 `.trim().split(/\s+/);
 
 Deno.test("the library exports these names and no other", () => {

@@ -9,9 +9,9 @@
  * @module
  */
 
-import { AwdLstmFeeds, ROWS_SUFFIX } from "./awd_lstm_feeds.ts";
+import { AwdLstmFeeds, dropoutMasks, ROWS_SUFFIX, type TensorFeeds } from "./awd_lstm_feeds.ts";
 import type { AwdLstmConfig, AwdLstmDropout, AwdLstmOptions } from "./awd_lstm_options.ts";
-import { checkDropout, rowCapacity } from "./dropout.ts";
+import { checkDropout, type MaskKey, rowCapacity } from "./dropout.ts";
 import type { Graph, Value } from "../graph.ts";
 import { filled, LayerBuilder, uniform } from "./layers.ts";
 import type { Target } from "../lowering/mod.ts";
@@ -28,8 +28,16 @@ export interface AwdLstmBuildOptions extends BuildOptions {
 export interface AwdLstm extends Model<AwdLstmBuildOptions> {
   /** Every option, as resolved. */
   readonly config: AwdLstmConfig;
-  /** Makes what the graphs are fed. */
+  /** Makes what the graphs are fed of a text. */
   readonly feeds: AwdLstmFeeds;
+  /** Every dropout mask of a training step: a pure function of its arguments. */
+  masks(batchSize: number, key: MaskKey): TensorFeeds;
+  /** One graph takes windows of every length, where shapes are not fixed. */
+  readonly anyLength: true;
+  /** The decoder's weight is the encoder's. */
+  readonly ties: Readonly<Record<string, string>>;
+  /** The output that tells how well a training step predicts: the loss without regularisation. */
+  readonly logged: "cross_entropy";
   /**
    * The length of the graph that takes a window of `length` steps. On WebGPU shapes are fixed, so there is a
    * graph for every {@linkcode BUCKET} steps. Elsewhere one graph takes every window: it is always the
@@ -49,7 +57,8 @@ const ANY_LENGTH = 70;
 /**
  * The AWD-LSTM language model.
  *
- * Inputs `input` and `target`, int32 `[length, batch]`, and others that {@linkcode AwdLstm.feeds} makes.
+ * Inputs `input` and `target`, int32 `[length, batch]`, and others that {@linkcode AwdLstm.feeds} and
+ * {@linkcode AwdLstm.masks} make.
  * Variables as in the authors' PyTorch code: `encoder.weight` `[vocabulary, embedding]`, for each layer
  * `rnns.<l>.weight_ih_l0`, `.weight_hh_l0`, `.bias_ih_l0`, `.bias_hh_l0`, and `decoder.bias`; the decoder's
  * weight is the encoder's. State carried from window to window, of role "carry": `rnns.<l>.hidden` and
@@ -82,6 +91,10 @@ export function awdLstm(options: AwdLstmOptions): AwdLstm {
     name: "awd-lstm",
     config,
     feeds: new AwdLstmFeeds(config),
+    masks: (batchSize, key) => dropoutMasks(config, batchSize, key),
+    anyLength: true,
+    ties: { "decoder.weight": "encoder.weight" },
+    logged: "cross_entropy",
     build: (build) => new Builder(config, build).build(),
     bucket: (target, length) =>
       target === "webgpu" ? Math.ceil(length / BUCKET) * BUCKET : ANY_LENGTH,

@@ -34,7 +34,36 @@ export interface StretchOptions {
   readonly mask?: Float32Array;
 }
 
-/** Makes feeds for one model's graphs. The tensors are the caller's. */
+/** Every dropout mask of a training step: a pure function of its arguments. */
+export function dropoutMasks(
+  { vocabulary, embedding, hidden, layers, dropout, weightDrop }: AwdLstmConfig,
+  batchSize: number,
+  key: MaskKey,
+): TensorFeeds {
+  const feeds: TensorFeeds = {};
+  const mask = (name: string, dims: readonly number[], probability: number) => {
+    if (probability > 0) feeds[name] = dropoutMask(name, dims, probability, key);
+  };
+  mask("encoder.dropout", [vocabulary], dropout.word);
+  mask("input.dropout", [1, batchSize, embedding], dropout.input);
+  for (let layer = 0; layer < layers; layer++) {
+    const last = layer === layers - 1, size = last ? embedding : hidden;
+    const weight = `rnns.${layer}.weight_hh_l0`;
+    if (!last) mask(`rnns.${layer}.dropout`, [1, batchSize, size], dropout.hidden);
+    if (weightDrop === "elements") {
+      mask(`${weight}.dropout`, [4 * size, size], dropout.weight);
+    } else if (dropout.weight > 0) {
+      const { rows, positions, scale } = keptRows(weight, 4 * size, dropout.weight, key);
+      feeds[weight + ROWS_SUFFIX.rows] = rows;
+      feeds[weight + ROWS_SUFFIX.positions] = positions;
+      feeds[weight + ROWS_SUFFIX.scale] = scale;
+    }
+  }
+  mask("output.dropout", [1, batchSize, embedding], dropout.output);
+  return feeds;
+}
+
+/** Makes feeds of texts for one model's graphs. The tensors are the caller's. */
 export class AwdLstmFeeds {
   readonly #config: AwdLstmConfig;
 
@@ -45,32 +74,6 @@ export class AwdLstmFeeds {
    */
   constructor(config: AwdLstmConfig) {
     this.#config = config;
-  }
-
-  /** Every dropout mask of a training step: a pure function of its arguments. */
-  masks(batchSize: number, key: MaskKey): TensorFeeds {
-    const { vocabulary, embedding, hidden, layers, dropout, weightDrop } = this.#config;
-    const feeds: TensorFeeds = {};
-    const mask = (name: string, dims: readonly number[], probability: number) => {
-      if (probability > 0) feeds[name] = dropoutMask(name, dims, probability, key);
-    };
-    mask("encoder.dropout", [vocabulary], dropout.word);
-    mask("input.dropout", [1, batchSize, embedding], dropout.input);
-    for (let layer = 0; layer < layers; layer++) {
-      const last = layer === layers - 1, size = last ? embedding : hidden;
-      const weight = `rnns.${layer}.weight_hh_l0`;
-      if (!last) mask(`rnns.${layer}.dropout`, [1, batchSize, size], dropout.hidden);
-      if (weightDrop === "elements") {
-        mask(`${weight}.dropout`, [4 * size, size], dropout.weight);
-      } else if (dropout.weight > 0) {
-        const { rows, positions, scale } = keptRows(weight, 4 * size, dropout.weight, key);
-        feeds[weight + ROWS_SUFFIX.rows] = rows;
-        feeds[weight + ROWS_SUFFIX.positions] = positions;
-        feeds[weight + ROWS_SUFFIX.scale] = scale;
-      }
-    }
-    mask("output.dropout", [1, batchSize, embedding], dropout.output);
-    return feeds;
   }
 
   /** A stretch of text for a training graph, whose loss is the mean over its tokens. */

@@ -13,7 +13,8 @@ import {
   type LaunchProgramOptions,
 } from "../../runtime/launcher/launch.ts";
 import { checkOptions } from "../../runtime/launcher/options.ts";
-import { checkFiles, gatherFiles, keepFiles } from "../run/inputs.ts";
+import { checkInputs } from "../problems/check_inputs.ts";
+import { type InputFiles, keepInputs, readInputs, verifyInputs } from "../run/inputs.ts";
 import type { DownloadProgress } from "../data/sources/download.ts";
 import { Follower } from "./follower.ts";
 import type { MetricRecord, Summary } from "../run/metrics.ts";
@@ -104,11 +105,11 @@ export async function launch(given: LaunchOptions = {}): Promise<Run> {
   options.device = await resolveDevice(options.device);
   await checkLaunch(options);
   if (options.data !== null) options.data = await findData(options, kind);
-  const files = started.directory ? null : await gatherFiles(options);
+  const files = started.directory ? null : await fittingInputs(options);
   const directory = started.directory ?? await makeRunDirectory(options);
   const config = started.config ?? newConfig(options);
-  if (!files) await checkFiles(directory, config);
-  const kept = files ? await keepFiles(directory, files) : {};
+  if (!files) await verifyInputs(directory, config);
+  const kept = files ? await keepInputs(directory, files) : {};
   await writeConfig(directory, {
     ...config,
     options: { ...options, out: directory },
@@ -137,6 +138,13 @@ export async function launch(given: LaunchOptions = {}): Promise<Run> {
 }
 
 const TRAINER = new URL(import.meta.resolve("../training/rank_program.ts"));
+
+/** The files that the options name; refused unless they fit. */
+async function fittingInputs(options: Options): Promise<InputFiles> {
+  const files = await readInputs(options);
+  await checkInputs(options, files);
+  return files;
+}
 
 /** Refuses what the launcher would refuse, before anything is written. */
 async function checkLaunch(options: Options): Promise<void> {

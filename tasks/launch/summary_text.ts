@@ -11,7 +11,7 @@ const percent = (share: number, digits = 1) => `${(100 * share).toFixed(digits)}
 
 const whole = (count: number) => Math.round(count).toLocaleString("en-US");
 
-/** For example `91.23`, or `4.93e+74` of a network that has run away. */
+/** For example `91.23`, or `4.93e+74` of a model that has run away. */
 export function formatPerplexity(perplexity: number): string {
   return perplexity < 1e6 ? perplexity.toFixed(2) : perplexity.toExponential(2);
 }

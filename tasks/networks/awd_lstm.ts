@@ -1,12 +1,11 @@
 /**
- * The AWD-LSTM that a run's options describe, and how the trainer takes it.
+ * The AWD-LSTM that a run's options describe.
  *
  * @module
  */
 
 import { type AwdLstm, awdLstm } from "../../models/mod.ts";
 import type { LanguageModelOptions } from "../options/values.ts";
-import type { TrainableModel } from "../task.ts";
 
 /** The options that make the network. */
 type AwdLstmOptions = Omit<
@@ -32,16 +31,4 @@ export function awdLstmOf(options: AwdLstmOptions, vocabulary: number): AwdLstm 
     activation: options.activationRegularisation,
     temporal: options.temporalRegularisation,
   });
-}
-
-/** An AWD-LSTM as the trainer takes it. */
-export function awdLstmModel(model: AwdLstm): TrainableModel {
-  return {
-    name: model.name,
-    anyLength: true,
-    ties: { "decoder.weight": "encoder.weight" },
-    logged: "cross_entropy",
-    build: (options) => model.build(options),
-    masks: (batchSize, key) => model.feeds.masks(batchSize, key),
-  };
 }

@@ -1,5 +1,5 @@
 /**
- * The graphs of a job: which nodes and outputs each needs on top of a model's own.
+ * The graphs of training and evaluation: which nodes and outputs each needs on top of a model's own.
  *
  * @module
  */
@@ -24,18 +24,18 @@ import {
 } from "../../optimizers/mod.ts";
 import type { TrainableModel } from "../task.ts";
 
-/** The network of a name, as in `--model`. Throws RangeError for an unknown one. */
+/** The model of a name, as in `--model`. Throws RangeError for an unknown one. */
 export function findModel(name: string): Model {
   const depth = /^resnet(\d+)$/.exec(name)?.[1];
   if (depth) return resnet(Number(depth));
   throw new RangeError(`no model "${name}": there are resnet8, resnet20, …, resnet110`);
 }
 
-/** What a network's graph is built for. */
+/** What a model's graph is built for. */
 export interface GraphShape {
   /** Samples in a batch; of text, columns. */
   readonly batchSize: number;
-  /** Steps of a sequence, for networks that have them. @default {1} */
+  /** Steps of a sequence, for models that have them. @default {1} */
   readonly length?: number;
 }
 
@@ -65,26 +65,26 @@ export function weightsOf(model: Pick<ModelGraph, "variables">): Variable[] {
  * @param options.average whether the graph averages the weights over the steps as well
  */
 export function stepGraph(
-  network: TrainableModel,
+  model: TrainableModel,
   shape: GraphShape,
   update: StepOptions,
   { average = false }: { average?: boolean } = {},
 ): TrainingGraph {
-  const { graph, loss, variables } = build(network, shape, "train");
+  const { graph, loss, variables } = build(model, shape, "train");
   const parameters = parametersOf({ variables });
   const gradients = differentiate(graph, loss, parameters.map(({ value }) => value));
   const slots = appendClippedStep(graph, parameters, gradients, update);
   const averages = average ? appendAverage(graph, parameters) : [];
-  return job(graph, variables, { slots, averages });
+  return trainingGraph(graph, variables, { slots, averages });
 }
 
 /** Forward and backward: outputs `loss`, and `<p>.grad` for each parameter. */
-export function gradientsGraph(network: TrainableModel, shape: GraphShape): TrainingGraph {
-  const { graph, loss, variables } = build(network, shape, "train");
+export function gradientsGraph(model: TrainableModel, shape: GraphShape): TrainingGraph {
+  const { graph, loss, variables } = build(model, shape, "train");
   const parameters = parametersOf({ variables });
   const gradients = differentiate(graph, loss, parameters.map(({ value }) => value));
   parameters.forEach(({ name }, i) => graph.output(gradientName(name), gradients[i]));
-  return job(graph, variables);
+  return trainingGraph(graph, variables);
 }
 
 /**
@@ -93,12 +93,12 @@ export function gradientsGraph(network: TrainableModel, shape: GraphShape): Trai
  * @param options.average as with {@linkcode stepGraph}
  */
 export function applyGraph(
-  network: TrainableModel,
+  model: TrainableModel,
   update: StepOptions,
   { average = false }: { average?: boolean } = {},
 ): TrainingGraph {
   const graph = new Graph();
-  const parameters = parametersOf(build(network, { batchSize: 1 }, "eval"))
+  const parameters = parametersOf(build(model, { batchSize: 1 }, "eval"))
     .map((variable) => ({
       ...variable,
       value: graph.input(variable.name, "float32", variable.dims),
@@ -108,63 +108,63 @@ export function applyGraph(
   );
   const slots = appendClippedStep(graph, parameters, gradients, update);
   const averages = average ? appendAverage(graph, parameters) : [];
-  return job(graph, parameters, { slots, averages });
+  return trainingGraph(graph, parameters, { slots, averages });
 }
 
 /**
- * Evaluation: outputs `loss`, `loss_sum`, `logits` and what else the network measures; no weight is
+ * Evaluation: outputs `loss`, `loss_sum`, `logits` and what else the model measures; no weight is
  * updated.
  */
-export function evalGraph(network: TrainableModel, shape: GraphShape): TrainingGraph {
-  const { graph, variables } = build(network, shape, "eval");
-  return job(graph, variables);
+export function evalGraph(model: TrainableModel, shape: GraphShape): TrainingGraph {
+  const { graph, variables } = build(model, shape, "eval");
+  return trainingGraph(graph, variables);
 }
 
-/** The outputs that an evaluation sums up over its batches, of which a network has some. */
+/** The outputs that an evaluation sums up over its batches, of which a model has some. */
 export const MEASURES = ["loss_sum", "correct", "count"] as const;
 
 /** Evaluation of many batches, with the outputs {@linkcode MEASURES} alone. */
-export function measureGraph(network: TrainableModel, shape: GraphShape): TrainingGraph {
-  const { graph, variables } = build(network, shape, "eval");
+export function measureGraph(model: TrainableModel, shape: GraphShape): TrainingGraph {
+  const { graph, variables } = build(model, shape, "eval");
   const kept = new Set<string>([...MEASURES, ...variables.map(({ name }) => `${name}.next`)]);
   keepOutputs(graph, (name) => kept.has(name));
-  return job(graph, variables);
+  return trainingGraph(graph, variables);
 }
 
-/** Prediction: input `input`, output `logits`; and what the network carries, in and out. */
-export function forwardGraph(network: TrainableModel, shape: GraphShape): TrainingGraph {
-  const own = network.predict?.(shape);
-  if (own) return job(own.graph, own.variables);
-  const { graph, variables } = build(network, shape, "eval");
+/** Prediction: input `input`, output `logits`; and what the model carries, in and out. */
+export function forwardGraph(model: TrainableModel, shape: GraphShape): TrainingGraph {
+  const prediction = model.predict?.(shape);
+  if (prediction) return trainingGraph(prediction.graph, prediction.variables);
+  const { graph, variables } = build(model, shape, "eval");
   const moved = new Set(variables.map(({ name }) => `${name}.next`));
   keepOutputs(graph, (name) => name === "logits" || moved.has(name));
-  return job(graph, variables);
+  return trainingGraph(graph, variables);
 }
 
 /** A training-mode forward pass that does nothing but move the running statistics. */
-export function statisticsGraph(network: TrainableModel, shape: GraphShape): TrainingGraph {
-  const { graph, variables } = build(network, shape, "train");
+export function statisticsGraph(model: TrainableModel, shape: GraphShape): TrainingGraph {
+  const { graph, variables } = build(model, shape, "train");
   const moved = new Set(ofRole(variables, "statistic").map(({ name }) => `${name}.next`));
   keepOutputs(graph, (name) => moved.has(name));
-  return job(graph, variables);
+  return trainingGraph(graph, variables);
 }
 
 function build(
-  network: TrainableModel,
+  model: TrainableModel,
   { batchSize, length = 1 }: GraphShape,
   mode: Mode,
 ): ModelGraph {
-  return network.build({ batchSize, length, mode });
+  return model.build({ batchSize, length, mode });
 }
 
-function job(
+function trainingGraph(
   graph: Graph,
   variables: readonly Variable[],
-  own: { slots: readonly Slot[]; averages: readonly Slot[] } = { slots: [], averages: [] },
+  kept: { slots: readonly Slot[]; averages: readonly Slot[] } = { slots: [], averages: [] },
 ): TrainingGraph {
   const weights = weightsOf({ variables }), carries = ofRole(variables, "carry");
-  const updates = nextOf(graph, [...weights, ...carries, ...own.slots, ...own.averages]);
-  return { graph, weights, carries, ...own, updates };
+  const updates = nextOf(graph, [...weights, ...carries, ...kept.slots, ...kept.averages]);
+  return { graph, weights, carries, ...kept, updates };
 }
 
 const ofRole = (variables: readonly Variable[], role: Role) =>

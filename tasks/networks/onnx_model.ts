@@ -47,7 +47,7 @@ export async function readLocation(
 }
 
 /**
- * Reads a network's file, with the tensors that it keeps in other files beside it.
+ * Reads a model's file, with the tensors that it keeps in other files beside it.
  *
  * @throws OptionError when it or one of those is not to be had
  */
@@ -68,7 +68,7 @@ export async function readModelFile(
   return asOptionError(what, () => withDataInside(file, files));
 }
 
-/** What the options of a run say of a network's file. */
+/** What the options of a run say of a model's file. */
 export interface FileOptions {
   /** A loss by name, `output:NAME`, or null: the file's own, else cross entropy. */
   readonly loss: string | null;
@@ -123,13 +123,13 @@ export function windowsOf(vocabulary: number): DataShape {
   };
 }
 
-/** A network from a file. */
+/** A model from a file. */
 export interface OnnxFileModel extends TrainableModel {
   predict: NonNullable<TrainableModel["predict"]>;
 }
 
 /**
- * The network of a file, as the trainer takes it. Symbolic lengths that are not given are those of the
+ * The model of a file, as the trainer takes it. Symbolic lengths that are not given are those of the
  * task's data.
  *
  * @param name as the options have it
@@ -144,21 +144,21 @@ export function onnxFileModel(
   data: DataShape | null,
   length = 1,
 ): OnnxFileModel {
-  const known = new Map<number, ForeignModel>();
-  const given = importOptions(options);
+  const byLength = new Map<number, ForeignModel>();
+  const fileOptions = importOptions(options);
   const at = (length: number) => {
-    const found = known.get(length) ?? foreignModel(file, {
-      ...given,
+    const model = byLength.get(length) ?? foreignModel(file, {
+      ...fileOptions,
       name: modelName(name),
       ...data && {
         classes: data.targets === "int32",
         shapes: { input: data.input(1, length), target: data.target(1, length) },
       },
     });
-    known.set(length, found);
-    return found;
+    byLength.set(length, model);
+    return model;
   };
-  const network: OnnxFileModel = {
+  const model: OnnxFileModel = {
     name: modelName(name),
     wholeBatches: asOptionError(`--model ${name}`, () => at(length)).ownLoss,
     build: ({ length, ...rest }) => at(length).build(rest),
@@ -166,14 +166,14 @@ export function onnxFileModel(
     predict: ({ batchSize, length = 1 }) => at(length).predict({ batchSize }),
     masks: (batchSize, key, steps = length) => at(steps).masks(batchSize, key),
   };
-  asOptionError(`--model ${name}`, () => checkFit(network, data, length));
-  return network;
+  asOptionError(`--model ${name}`, () => checkFit(model, data, length));
+  return model;
 }
 
-/** Throws OnnxFileError unless the network can be built and takes what the task gives. */
-function checkFit(network: TrainableModel, data: DataShape | null, length: number): void {
+/** Throws OnnxFileError unless the model can be built and takes what the task gives. */
+function checkFit(model: TrainableModel, data: DataShape | null, length: number): void {
   const batchSize = 2;
-  const { graph, variables } = network.build({ batchSize, length, mode: "eval" });
+  const { graph, variables } = model.build({ batchSize, length, mode: "eval" });
   if (parametersOf({ variables }).length === 0) throw new OnnxFileError("nothing in it is trained");
   if (!data) return;
   const expected = {

@@ -1,17 +1,13 @@
 /**
- * Weights carried in and out: a network's variables as a PyTorch state dict in the safetensors format, by
+ * Weights in and out: a model's variables as a PyTorch state dict in the safetensors format, by
  * the names and shapes PyTorch gives them.
  *
  * @module
  */
 
-import { join } from "node:path";
 import type { Variable } from "../../models/mod.ts";
-import { CheckpointError, checkpointSteps, readAverage } from "../run/checkpoint.ts";
-import { isUrl } from "../options/network_names.ts";
 import { readLocation } from "./onnx_model.ts";
 import { OptionError } from "../options/kinds.ts";
-import { FILES } from "../run/folder.ts";
 import { decodeSafetensors, type NamedTensor, SafetensorsError } from "./safetensors.ts";
 
 /** What PyTorch counts and nothing here needs. */
@@ -23,7 +19,7 @@ const WRAPPERS = ["module.", "_orig_mod."];
 /** Most names that a message lists of a kind. */
 const SHOWN = 5;
 
-/** Tensors by name, and whether they are all a network's. */
+/** Tensors by name, and whether they are all a model's. */
 export interface Weights {
   readonly tensors: readonly NamedTensor[];
   /** False where there may be others among them, as in a checkpoint. */
@@ -34,43 +30,19 @@ export interface Weights {
 export type WeightVariable = Pick<Variable, "name" | "dims">;
 
 /**
- * Reads a state dict from a safetensors file (path or URL), or a run's weights from its folder: those it
- * ended with, or the average over the ranks of its last checkpoint.
+ * Reads a state dict from a safetensors file.
  *
+ * @param location its path or URL
  * @param flag the option that named it, for the message
  * @throws OptionError when it is not to be had, or is something else
  */
-export async function readWeights(location: string, flag: string): Promise<Weights> {
-  const folder = !isUrl(location) &&
-    await Deno.stat(location).then(({ isDirectory }) => isDirectory, () => false);
-  if (folder) return await readRun(location, flag);
+export async function readWeightsFile(location: string, flag: string): Promise<Weights> {
   const file = await readLocation(location, flag);
-  return { tensors: decode(file, `${flag} ${location}`), exact: true };
+  return { tensors: decodeWeights(file, `${flag} ${location}`), exact: true };
 }
 
-async function readRun(directory: string, flag: string): Promise<Weights> {
-  const path = join(directory, FILES.weights);
-  try {
-    return { tensors: decode(await Deno.readFile(path), `${flag} ${path}`), exact: true };
-  } catch (error) {
-    if (!(error instanceof Deno.errors.NotFound)) throw error;
-  }
-  const step = (await checkpointSteps(directory)).at(-1);
-  if (step === undefined) {
-    throw new OptionError(
-      `${flag} ${directory}: it is no folder of a run with weights; there is no ${FILES.weights} ` +
-        `and no checkpoint in it`,
-    );
-  }
-  try {
-    return { tensors: await readAverage(directory, step), exact: false };
-  } catch (error) {
-    if (!(error instanceof CheckpointError)) throw error;
-    throw new OptionError(`${flag} ${directory}: ${error.message}`, { cause: error });
-  }
-}
-
-function decode(file: Uint8Array, what: string): NamedTensor[] {
+/** Reads the bytes of a state dict; `what` is what a message calls them. Throws OptionError. */
+export function decodeWeights(file: Uint8Array, what: string): NamedTensor[] {
   try {
     return [...decodeSafetensors(file, { convert: true }).tensors];
   } catch (error) {
@@ -98,27 +70,27 @@ export function matchWeights(
   { tensors, exact }: Weights,
   { what, ties = {} }: MatchOptions,
 ): Map<string, Float32Array> {
-  const given = untie(unwrapped(tensors.filter(({ name }) => !COUNTER.test(name))), ties, what);
+  const byName = untie(unwrapped(tensors.filter(({ name }) => !COUNTER.test(name))), ties, what);
   const missing: string[] = [], misshapen: string[] = [];
-  const found = new Map<string, Float32Array>();
+  const matched = new Map<string, Float32Array>();
   for (const { name, dims } of variables) {
-    const tensor = given.get(name);
-    given.delete(name);
+    const tensor = byName.get(name);
+    byName.delete(name);
     if (!tensor) missing.push(`${name} [${dims}]`);
     else if (`${tensor.dims}` !== `${dims}`) {
       misshapen.push(`${name} [${tensor.dims}] instead of [${dims}]`);
-    } else found.set(name, tensor.data);
+    } else matched.set(name, tensor.data);
   }
   const unexpected = !exact
     ? []
-    : Array.from(given.values(), ({ name, dims }) => `${name} [${dims}]`);
+    : Array.from(byName.values(), ({ name, dims }) => `${name} [${dims}]`);
   const faults = [
     listed("missing", missing),
     listed("of another shape", misshapen),
     listed("unexpected", unexpected),
   ].filter((text) => text !== "");
-  if (faults.length === 0) return found;
-  throw new OptionError(`${what} does not fit the network: ${faults.join("; ")}`);
+  if (faults.length === 0) return matched;
+  throw new OptionError(`${what} does not fit the model: ${faults.join("; ")}`);
 }
 
 /**
@@ -131,11 +103,11 @@ export function stateDict(
   data: readonly Float32Array[],
   ties: Readonly<Record<string, string>> = {},
 ): NamedTensor[] {
-  const own = variables.map(({ name, dims }, i) => ({ name, dims, data: data[i] }));
+  const tensors = variables.map(({ name, dims }, i) => ({ name, dims, data: data[i] }));
   const tied = Object.entries(ties).flatMap(([name, same]) =>
-    own.filter((each) => each.name === same).map((each) => ({ ...each, name }))
+    tensors.filter((each) => each.name === same).map((each) => ({ ...each, name }))
   );
-  return [...own, ...tied];
+  return [...tensors, ...tied];
 }
 
 function unwrapped(tensors: readonly NamedTensor[]): NamedTensor[] {
@@ -150,17 +122,17 @@ function untie(
   ties: Readonly<Record<string, string>>,
   what: string,
 ): Map<string, NamedTensor> {
-  const given = new Map(tensors.map((each) => [each.name, each]));
+  const byName = new Map(tensors.map((each) => [each.name, each]));
   for (const [name, same] of Object.entries(ties)) {
-    const second = given.get(name), first = given.get(same);
+    const second = byName.get(name), first = byName.get(same);
     if (!second) continue;
-    given.delete(name);
-    if (!first) given.set(same, { ...second, name: same });
+    byName.delete(name);
+    if (!first) byName.set(same, { ...second, name: same });
     else if (!first.data.every((value, i) => value === second.data[i])) {
       throw new OptionError(`${what}: ${name} is not ${same}, but here the two are one tensor`);
     }
   }
-  return given;
+  return byName;
 }
 
 function listed(kind: string, names: readonly string[]): string {

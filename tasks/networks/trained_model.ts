@@ -13,45 +13,46 @@ import type { TrainableModel } from "../task.ts";
 import { stateDict } from "./state_dict.ts";
 
 /**
- * Encodes a network with its weights inside: input `input` of any batch size, output `logits`. A network
- * from a file stays that file, with other weights. A network of sequences takes one of any length at a time, and its carried
- * state is in the inputs and outputs.
+ * Encodes a model with its weights inside: input `input` of any batch size, output `logits`. A model
+ * from a file stays that file, with other weights. A model of sequences takes one of any length at a time,
+ * and its carried state is in the inputs and outputs.
  *
  * @param specs what `flat` holds, in order
  * @param flat the weights and running statistics, one after another
  */
 export function encodeTrained(
-  network: TrainableModel,
+  model: TrainableModel,
   specs: readonly VariableSpec[],
   flat: Float32Array,
   metadata: Readonly<Record<string, string>> = {},
 ): Uint8Array {
-  const own = network.encode?.(new Map(cut(specs, flat).map((data, i) => [specs[i].name, data])));
-  if (own) return own;
-  const [name, shape, other]: [string, GraphShape, GraphShape] = network.anyLength
+  const data = cut(specs, flat);
+  const file = model.encode?.(new Map(data.map((values, i) => [specs[i].name, values])));
+  if (file) return file;
+  const [name, shape, other]: [string, GraphShape, GraphShape] = model.anyLength
     ? ["length", { batchSize: 1, length: 70 }, { batchSize: 1, length: 71 }]
     : ["batch", { batchSize: 1 }, { batchSize: 2 }];
-  const { graph } = forwardGraph(network, shape);
+  const { graph } = forwardGraph(model, shape);
   const initializers: Record<string, Float32Array> = {};
-  for (const [i, data] of cut(specs, flat).entries()) {
+  for (const [i, values] of data.entries()) {
     // What only training needs is no input of this graph.
-    if (graph.inputs.has(specs[i].name)) initializers[specs[i].name] = data;
+    if (graph.inputs.has(specs[i].name)) initializers[specs[i].name] = values;
   }
   return encodeModel(graph, {
     initializers,
-    symbolicBatch: { name, other: forwardGraph(network, other).graph },
+    symbolicBatch: { name, other: forwardGraph(model, other).graph },
     metadata,
   });
 }
 
 /** The same weights as PyTorch's state dict, in the safetensors format. */
 export function encodeTrainedState(
-  network: TrainableModel,
+  model: TrainableModel,
   specs: readonly VariableSpec[],
   flat: Float32Array,
   metadata: Readonly<Record<string, string>> = {},
 ): Uint8Array {
-  const tensors = stateDict(specs, cut(specs, flat), network.ties);
+  const tensors = stateDict(specs, cut(specs, flat), model.ties);
   return encodeSafetensors({ tensors, metadata: { format: "pt", ...metadata } });
 }
 

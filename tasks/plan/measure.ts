@@ -7,7 +7,7 @@
 import type { Communicator } from "../../runtime/communicator.ts";
 import type { NetworkCost } from "../../runtime/collectives/allreduce_cost.ts";
 import { openDevice } from "../../runtime/devices/open.ts";
-import { shareFiles } from "../run/inputs.ts";
+import { shareInputs } from "../run/inputs.ts";
 import { distance, WeightAveraging } from "../rounds/averaging.ts";
 import { openProblem } from "../problems/open_problem.ts";
 import type { Options } from "../options/table.ts";
@@ -76,7 +76,7 @@ export async function measure(
   await using stack = new AsyncDisposableStack();
   const device = stack.use(await openDevice(options.device, { threads: options.threads }));
   const { directory = null, ...own } = parts;
-  const files = await shareFiles(comm, options, { directory, network: !own.model });
+  const files = await shareInputs(comm, options, { directory, model: !own.model });
   const { model, task } = await openProblem(options, comm.rank, device.kind, { ...own, files });
   const alone = (await comm.split(comm.rank))!;
   const averaging = new WeightAveraging(alone);

@@ -9,7 +9,8 @@ import { ALGORITHMS, BASELINE } from "../../optimizers/registry.ts";
 import { resolveDevice } from "../../runtime/devices/open.ts";
 import { launchProgram } from "../../runtime/launcher/launch.ts";
 import { parseLink } from "../../runtime/transport/access_link.ts";
-import { gatherFiles, keepFiles } from "../run/inputs.ts";
+import { checkInputs } from "../problems/check_inputs.ts";
+import { keepInputs, readInputs } from "../run/inputs.ts";
 import { findData, processesOf, RunFailedError } from "../launch/launch.ts";
 import { OptionError } from "../options/kinds.ts";
 import { OPTIONS, type Options } from "../options/table.ts";
@@ -147,7 +148,9 @@ async function measureRanks(
   const { options } = asked;
   const directory = await Deno.realPath(await Deno.makeTempDir({ prefix: "celgc-plan-" }));
   try {
-    await keepFiles(directory, await gatherFiles(options));
+    const files = await readInputs(options);
+    await checkInputs(options, files);
+    await keepInputs(directory, files);
     await Deno.writeTextFile(join(directory, "options.json"), JSON.stringify(asked));
     const { link: _, ...processes } = processesOf(options, directory);
     const { code, failure, interrupted } = await asOptionError(null, () =>

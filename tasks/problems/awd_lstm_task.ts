@@ -1,5 +1,5 @@
 /**
- * A text as a task: the next word is predicted from those before it, by a network that carries its state
+ * A text as a task: the next word is predicted from those before it, by a model that carries its state
  * from window to window.
  *
  * @module
@@ -29,7 +29,7 @@ export type AwdLstmTaskOptions = Pick<
  * A step's window has a random length; η and γ of the step are scaled by it. The validation text is
  * evaluated in 10 columns, the test text in `testColumns`; the ranks share the columns, and since the
  * state that is carried belongs to a column, that changes no loss. Before training a window of each is
- * enough: an untrained network knows nothing anywhere.
+ * enough: an untrained model knows nothing anywhere.
  *
  * @param model makes the feeds
  * @param target where the graphs will run

@@ -14,7 +14,7 @@ import type { Feeds, Task } from "../task.ts";
 /** Largest batch of an evaluation, in samples. */
 const EVAL_BATCH = 250;
 
-/** How the network wants its evaluation fed. */
+/** How the model wants its evaluation fed; a model may be given as it is. */
 export interface ImageTaskOptions {
   /** Whether no batch may be filled up. @default {false} */
   readonly wholeBatches?: boolean | undefined;

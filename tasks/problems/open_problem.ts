@@ -11,9 +11,10 @@ import { type GeneratedText, generateText } from "../data/text/generated_text.ts
 import type { ImageSplits } from "../data/images/image_data_set.ts";
 import { loadTextCorpus, type TextCorpus } from "../data/text/text_corpus.ts";
 import { findModel } from "../networks/graphs.ts";
-import { decodeInitial, type InputFiles, startingFrom } from "../run/inputs.ts";
+import { decodeInitial, startingFrom } from "../networks/initial_weights.ts";
+import type { InputFiles } from "../run/inputs.ts";
 import { imageTask } from "./image_task.ts";
-import { awdLstmModel, awdLstmOf } from "../networks/awd_lstm.ts";
+import { awdLstmOf } from "../networks/awd_lstm.ts";
 import { type DataShape, IMAGES, onnxFileModel, windowsOf } from "../networks/onnx_model.ts";
 import { asOptionError } from "../options/as_option_error.ts";
 import type { Options } from "../options/table.ts";
@@ -71,12 +72,12 @@ async function openParts(
 ): Promise<Problem> {
   const modelOf: ModelOf = (data, length = 1) =>
     model ??
-      (files?.network
-        ? onnxFileModel(files.network, options.model, options, data, length)
+      (files?.model
+        ? onnxFileModel(files.model, options.model, options, data, length)
         : findModel(options.model));
   if (task) return { task, model: model ?? modelOf(...shapeOf(task)) };
   if (kindOf(options.task) === "text") {
-    return await openText(options, rank, target, model || files?.network ? modelOf : null);
+    return await openText(options, rank, target, model || files?.model ? modelOf : null);
   }
   const fitting = modelOf(IMAGES), images = await openImages(options, sharing);
   return { model: fitting, task: imageTask(images, options, rank, fitting) };
@@ -129,7 +130,7 @@ function openAwdLstm(
   target: DeviceKind,
 ): Problem {
   const model = awdLstmOf(options, corpus.vocabulary.size);
-  return { model: awdLstmModel(model), task: awdLstmTask(corpus, model, options, rank, target) };
+  return { model, task: awdLstmTask(corpus, model, options, rank, target) };
 }
 
 function generate({ seed, trainSize, testSize }: Options): GeneratedText {

@@ -1,5 +1,5 @@
 /**
- * A text as a task for networks that read windows of one length and carry nothing from one to the next,
+ * A text as a task for models that read windows of one length and carry nothing from one to the next,
  * such as transformers.
  *
  * @module
@@ -17,8 +17,8 @@ export type WindowTaskOptions = Pick<
   "batchSize" | "ranks" | "seed" | "partition" | "bptt" | "evalTokens"
 >;
 
-/** How the network wants its evaluation fed. */
-export interface WindowOptions {
+/** How the model wants its evaluation fed; a model may be given as it is. */
+export interface WindowTaskParts {
   /** Whether no batch may be filled up: the rest of a text that makes no window is left out. @default {false} */
   readonly wholeBatches?: boolean | undefined;
 }
@@ -38,15 +38,16 @@ export function windowTask(
   { train, valid, test }: TextCorpus,
   options: WindowTaskOptions,
   rank: number,
-  { wholeBatches = false }: WindowOptions = {},
+  { wholeBatches = false }: WindowTaskParts = {},
 ): Task {
   const { batchSize, ranks, seed, bptt, evalTokens } = options;
   const partition = parsePartition(options.partition);
   checkPartition(partition, { data: "text", ranks });
-  const own = partition.kind === "proportional";
-  const [start, end] = own ? partOf(rank) : [0, train.length];
-  const count = Math.floor((end - start - 1) / bptt), all = Math.floor((train.length - 1) / bptt);
-  if (count < 1 || all < ranks * batchSize) {
+  const proportional = partition.kind === "proportional";
+  const [start, end] = proportional ? partOf(rank) : [0, train.length];
+  const count = Math.floor((end - start - 1) / bptt);
+  const total = Math.floor((train.length - 1) / bptt);
+  if (count < 1 || total < ranks * batchSize) {
     throw new RangeError(
       `a text of ${train.length} tokens has no windows of ${bptt} tokens for ${ranks} ranks with ` +
         `${batchSize} columns`,
@@ -76,7 +77,7 @@ export function windowTask(
           `${
             evalTokens === null ? "" : ` (--eval-tokens ${evalTokens})`
           }: no whole window of --bptt ` +
-          `${bptt}, and the network's own loss would count what fills one up`,
+          `${bptt}, and the model's own loss would count what fills one up`,
       );
     }
     const predictions = wholeBatches ? most - most % bptt : most;
@@ -102,11 +103,11 @@ export function windowTask(
   };
   return {
     trainSamples: train.length,
-    stepsPerEpoch: all / (ranks * batchSize),
-    epoch: (steps) => steps * ranks * batchSize / all,
+    stepsPerEpoch: total / (ranks * batchSize),
+    epoch: (steps) => steps * ranks * batchSize / total,
     batch(t) {
       const feeds = windowFeeds(batchSize, bptt);
-      const first = own ? (t - 1) * batchSize : ((t - 1) * ranks + rank) * batchSize;
+      const first = proportional ? (t - 1) * batchSize : ((t - 1) * ranks + rank) * batchSize;
       for (let row = 0; row < batchSize; row++) {
         copy(train, windowAt(first + row), bptt, feeds, row * bptt);
       }
@@ -126,7 +127,7 @@ function windowFeeds(batchSize: number, length: number) {
   } satisfies Feeds;
 }
 
-/** Copies `count` words, and those that follow each, to the place `to` of a batch. */
+/** Copies `count` words, and those that follow each, to position `to` of a batch. */
 function copy(
   tokens: Int32Array,
   from: number,

@@ -135,7 +135,7 @@ export async function restoreCheckpoint(
 export async function readAverage(directory: string, step: number): Promise<NamedTensor[]> {
   const { files } = await readManifest(directory, step, null);
   const means = new Map<string, { dims: readonly number[]; sums: Float64Array; ranks: number }>();
-  // One rank after the other: they may be many, and each file is larger than the network.
+  // One rank after the other: they may be many, and each file is larger than the model.
   for (const file of files) {
     const { tensors } = await readRank(directory, step, file);
     const names = new Set(tensors.map(({ name }) => name));

@@ -24,8 +24,8 @@ export const FILES = {
 
 /** Names of the files that a run has taken with it, if it has. */
 export const INPUT_FILE_NAMES = {
-  /** The network, where it came from a file. */
-  network: "network.onnx",
+  /** The model, where it came from a file. */
+  model: "network.onnx",
   /** The weights it began with, where they came from a file. */
   initial: "initial.safetensors",
 } as const;
@@ -42,7 +42,7 @@ export interface RunFacts {
   readonly trainSamples: number;
   /** Size of the test set. */
   readonly testSamples: number;
-  /** Trainable floats of the network. */
+  /** Trainable floats of the model. */
   readonly parameters: number;
   /** SHA-256 of the weights that all ranks start from, little-endian float32, in hexadecimal. */
   readonly initialWeights: string;
@@ -118,8 +118,8 @@ export async function makeRunDirectory(options: Options, now: Date = new Date())
     return directory;
   }
   const time = now.toISOString().slice(0, 19).replace(/[-:]/g, "").replace("T", "-");
-  const network = modelName(options.model);
-  const name = options.preset ?? `${options.task}-${network}-${options.algorithm}`;
+  const model = modelName(options.model);
+  const name = options.preset ?? `${options.task}-${model}-${options.algorithm}`;
   const base = resolve("runs", `${time}-${name}`);
   await makeFolder(resolve("runs"), "the folder runs here");
   for (let copy = 1;; copy++) {

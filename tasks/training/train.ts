@@ -9,7 +9,7 @@ import type { Algorithm, Communication } from "../../optimizers/mod.ts";
 import type { Communicator } from "../../runtime/communicator.ts";
 import type { VariableSpec } from "../../runtime/devices/device.ts";
 import { openDevice } from "../../runtime/devices/open.ts";
-import { shareFiles } from "../run/inputs.ts";
+import { shareInputs } from "../run/inputs.ts";
 import { Evaluator } from "../steps/evaluator.ts";
 import { WeightAveraging } from "../rounds/averaging.ts";
 import { type Checkpoints, Loop } from "./loop.ts";
@@ -17,7 +17,7 @@ import { MetricsLog, type Summary } from "../run/metrics.ts";
 import { encodeTrained, encodeTrainedState } from "../networks/trained_model.ts";
 import type { Options } from "../options/table.ts";
 import { algorithmOf } from "../options/resolve.ts";
-import { FILES, type RunConfig, writeConfig } from "../run/folder.ts";
+import { FILES, newConfig, type RunConfig, writeConfig } from "../run/folder.ts";
 import { openProblem, type Problem } from "../problems/open_problem.ts";
 import { openOncePerHost } from "../../runtime/once_per_host.ts";
 import { TrainStep } from "../steps/train_step.ts";
@@ -27,8 +27,8 @@ import type { Task, TrainableModel } from "../task.ts";
 export interface RunOutput {
   /** The run's folder, which exists. */
   readonly directory: string;
-  /** As written so far. */
-  readonly config: RunConfig;
+  /** As written so far. @default {that of the options, begun at this moment} */
+  readonly config?: RunConfig;
 }
 
 /** What a run uses instead of what its options name. */
@@ -80,7 +80,7 @@ export async function train(
   const device = stack.use(await openDevice(options.device, { threads }));
   const sharing = stack.use(await openOncePerHost(comm));
   const directory = output?.directory ?? null;
-  const files = await shareFiles(comm, options, { directory, network: !parts.model });
+  const files = await shareInputs(comm, options, { directory, model: !parts.model });
   const { task, model } = await openProblem(options, comm.rank, device.kind, {
     ...parts,
     files,
@@ -127,7 +127,8 @@ export async function train(
       parameters: trainStep.parameterCount,
       initialWeights: await hashOf(await trainStep.weights.read()),
     };
-    await writeConfig(output.directory, { ...output.config, plan });
+    const { config = newConfig(options) } = output;
+    await writeConfig(output.directory, { ...config, plan });
   }
   const { checkpoints } = parts, append = (checkpoints?.from ?? null) !== null;
   const path = output && join(output.directory, FILES.metrics);

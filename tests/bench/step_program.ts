@@ -74,7 +74,7 @@ function textJob(): Job {
     weightDecay: 1.2e-6,
     recurrent: true,
     feeds: (step) => ({
-      ...model.feeds.masks(batch, { seed: 1, rank: 0, step }),
+      ...model.masks(batch, { seed: 1, rank: 0, step }),
       ...model.feeds.training({ input: words(), target: words() }, {
         batchSize: batch,
         length: LENGTH,

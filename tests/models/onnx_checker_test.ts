@@ -12,7 +12,7 @@ import {
   stepGraph,
   type TrainingGraph,
 } from "../../tasks/networks/graphs.ts";
-import { awdLstmModel, awdLstmOf } from "../../tasks/networks/awd_lstm.ts";
+import { awdLstmOf } from "../../tasks/networks/awd_lstm.ts";
 import { algorithmOf } from "../../tasks/options/resolve.ts";
 import type { TrainableModel } from "../../tasks/task.ts";
 import { cases } from "./_gradient_cases.ts";
@@ -38,7 +38,7 @@ Deno.test({
   ignore: !hasOnnx,
   async fn() {
     const sizes = { embedding: 6, hidden: 8, layers: 2 };
-    const language = awdLstmModel(awdLstmOf({ ...defaultOptions(), ...sizes }, 20));
+    const language = awdLstmOf({ ...defaultOptions(), ...sizes }, 20);
     const files: Record<string, Uint8Array> = {};
     for (const network of [findModel("resnet8"), language]) {
       for (const [kind, { graph, weights }] of Object.entries(graphsOf(network))) {

@@ -48,7 +48,7 @@ export function stepGraph(awd: AwdLstm, length: number, gradients = true): Model
 
 /** The masks of a step of the run. */
 export function masksOf(awd: AwdLstm, step: number): TensorFeeds {
-  return awd.feeds.masks(BATCH, { seed: 8, rank: 1, step });
+  return awd.masks(BATCH, { seed: 8, rank: 1, step });
 }
 
 /** What came of a run, step by step, and its weights and states at the end. */

@@ -66,9 +66,9 @@ Deno.test("a draw that leaves more rows than there are places is drawn again", (
 });
 
 Deno.test("masks are a pure function of seed, rank and step, and differ between them and by name", () => {
-  const { feeds } = awdLstm({ vocabulary: 300, embedding: 40, hidden: 60 });
-  const first = feeds.masks(4, key);
-  assert.deepEqual(feeds.masks(4, key), first);
+  const awd = awdLstm({ vocabulary: 300, embedding: 40, hidden: 60 });
+  const first = awd.masks(4, key);
+  assert.deepEqual(awd.masks(4, key), first);
   const drawn = new Map<string, string>();
   const note = (origin: string, masks: Record<string, HostTensor>) => {
     for (const [name, { data }] of Object.entries(masks)) {
@@ -79,9 +79,9 @@ Deno.test("masks are a pure function of seed, rank and step, and differ between 
     }
   };
   note("first", first);
-  note("seed", feeds.masks(4, { ...key, seed: 4 }));
-  note("rank", feeds.masks(4, { ...key, rank: 3 }));
-  note("step", feeds.masks(4, { ...key, step: 18 }));
+  note("seed", awd.masks(4, { ...key, seed: 4 }));
+  note("rank", awd.masks(4, { ...key, rank: 3 }));
+  note("step", awd.masks(4, { ...key, step: 18 }));
   assert.deepEqual(Object.keys(first), [
     "encoder.dropout",
     "input.dropout",
@@ -97,7 +97,7 @@ Deno.test("no dropout, no masks", () => {
   const dropout = { word: 0, input: 0, hidden: 0, output: 0, weight: 0 };
   for (const weightDrop of ["rows", "elements"] as const) {
     const awd = awdLstm({ vocabulary: 30, embedding: 4, hidden: 6, dropout, weightDrop });
-    assert.deepEqual(awd.feeds.masks(2, key), {});
+    assert.deepEqual(awd.masks(2, key), {});
     const { graph } = awd.build({ batchSize: 2, mode: "train", length: 3 });
     assert(![...graph.inputs.keys()].some((name) => /dropout|rows/.test(name)));
   }

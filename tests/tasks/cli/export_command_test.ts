@@ -154,5 +154,5 @@ Deno.test("a run's folder names network and weights", async () => {
   assert.deepEqual(await read(out), await read(`${dir}/model.safetensors`));
   const wrong = await celgc("export", "--weights", dir, "--model", "resnet20", "--out", out);
   assert.equal(wrong.code, 2);
-  assert.match(wrong.stderr, /does not fit the network: missing layer1\.1\.conv1\.weight/);
+  assert.match(wrong.stderr, /does not fit the model: missing layer1\.1\.conv1\.weight/);
 });

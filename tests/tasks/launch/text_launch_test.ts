@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { loadOnnxRuntimeNode } from "../../../deps.ts";
 import { generateText } from "../../../tasks/data/text/generated_text.ts";
 import { weightsOf } from "../../../tasks/networks/graphs.ts";
-import { awdLstmModel, awdLstmOf } from "../../../tasks/networks/awd_lstm.ts";
+import { awdLstmOf } from "../../../tasks/networks/awd_lstm.ts";
 import { launch, type LaunchOptions } from "../../../tasks/launch/launch.ts";
 import { readMetrics } from "../../../tasks/logs/log_tail.ts";
 import type { EvalRecord, StepRecord } from "../../../tasks/logs/records.ts";
@@ -114,7 +114,7 @@ Deno.test("a resumed text goes on where it was, within a pass", async () => {
  */
 async function forgetful(folder: string) {
   const { test, valid } = generateText({ seed: 1, train: 1500, valid: 200, test: 200 });
-  const network = awdLstmModel(awdLstmOf(resolveOptions(SMALL), WORDS));
+  const network = awdLstmOf(resolveOptions(SMALL), WORDS);
   const variables = weightsOf(network.build({ batchSize: 1, length: 1, mode: "eval" }));
   const counts = new Float32Array(WORDS).fill(0.1);
   for (const word of [...test, ...valid]) counts[word]++;

@@ -5,7 +5,8 @@ import { launch } from "../../../tasks/launch/launch.ts";
 import { findModel, weightsOf } from "../../../tasks/networks/graphs.ts";
 import { OptionError } from "../../../tasks/options/kinds.ts";
 import { decodeSafetensors, encodeSafetensors } from "../../../tasks/networks/safetensors.ts";
-import { matchWeights, readWeights, stateDict } from "../../../tasks/networks/state_dict.ts";
+import { matchWeights, stateDict } from "../../../tasks/networks/state_dict.ts";
+import { readWeights } from "../../../tasks/run/weights_source.ts";
 import { hasTorch, PYTHON, torchNote } from "../../_helpers/python.ts";
 import { celgc } from "../../_helpers/deno.ts";
 import { temporaryFolder } from "../../_helpers/temporary_folder.ts";
@@ -170,7 +171,7 @@ Deno.test("what does not fit is listed, with shapes", () => {
     matchWeights(variables, { tensors: [...changed, extra], exact }, { what: "a.safetensors" });
   assert.throws(match(true), {
     name: "OptionError",
-    message: "a.safetensors does not fit the network: missing bn1.bias [16]; of another shape " +
+    message: "a.safetensors does not fit the model: missing bn1.bias [16]; of another shape " +
       "linear.weight [64,10] instead of [10,64]; unexpected fc.bias [3]",
   });
   assert.throws(match(false), (error: OptionError) => !error.message.includes("unexpected"));
@@ -230,7 +231,7 @@ Deno.test("weights that cannot be used are refused before anything is started", 
       assert.match(error.message, pattern);
       return true;
     });
-  await refuse(file, /a\.safetensors does not fit the network: missing conv1.weight/);
+  await refuse(file, /a\.safetensors does not fit the model: missing conv1.weight/);
   await refuse(`${folder.path}/none`, /^--weights .*none cannot be read: /);
   await refuse(folder.path, /no folder of a run with weights/);
   await refuse(new URL(import.meta.url).href, /not a whole safetensors file/);
@@ -262,7 +263,7 @@ Deno.test("weights and networks that do not fit a text are refused before a run 
   };
   const generated = "generated-text --train-size 900 --test-size 90",
     ptb = `ptb --data ${at("data")}`;
-  const unfit = /^celgc: --weights .* does not fit the network: missing encoder\.weight/;
+  const unfit = /^celgc: --weights .* does not fit the model: missing encoder\.weight/;
   await refuse(generated, `--weights ${at("a.safetensors")}`, unfit);
   await refuse(ptb, `--weights ${at("a.safetensors")}`, unfit);
   const model = `--model ${at("net.onnx")}`;

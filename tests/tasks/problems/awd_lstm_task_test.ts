@@ -9,7 +9,7 @@ import { openDevice } from "../../../runtime/devices/open.ts";
 import { SingleTransport } from "../../../runtime/transport/single_transport.ts";
 import { generateText } from "../../../tasks/data/text/generated_text.ts";
 import { createTextSampler } from "../../../tasks/data/text/text_sampler.ts";
-import { awdLstmModel, awdLstmOf } from "../../../tasks/networks/awd_lstm.ts";
+import { awdLstmOf } from "../../../tasks/networks/awd_lstm.ts";
 import { launch } from "../../../tasks/launch/launch.ts";
 import { readMetrics } from "../../../tasks/logs/log_tail.ts";
 import type { StepRecord } from "../../../tasks/logs/records.ts";
@@ -64,7 +64,7 @@ Deno.test("windows filled up to a bucket's length train like windows of their ow
   const lengths = new Set<number>(), own = new Set<number>();
   const run = async (target: "cpu" | "webgpu") => {
     const task = awdLstmTask(corpus, model, options, 0, target);
-    const { anyLength: _, ...fixed } = awdLstmModel(model);
+    const { anyLength: _, ...fixed } = model;
     const network = target === "cpu" ? { ...fixed, anyLength: true } : fixed;
     const watched = {
       ...task,
@@ -127,7 +127,7 @@ async function serial(options: Options, steps: number) {
       await using session = await device.compile(bytes, { state: [state], updates });
       const scale = window.drawnLength / bptt;
       const found = await session.run({
-        ...model.feeds.masks(batchSize, { seed, rank, step }),
+        ...model.masks(batchSize, { seed, rank, step }),
         ...model.feeds.training(window, { batchSize, length, restart }),
         learning_rate: scalar(lr * scale),
         clip_threshold: scalar(clip * scale),

@@ -1,0 +1,45 @@
+/**
+ * Whether the files that a run takes with it fit its task, asked before the run has a folder.
+ *
+ * @module
+ */
+
+import { generateText } from "../data/text/generated_text.ts";
+import { loadTextCorpus } from "../data/text/text_corpus.ts";
+import { awdLstmOf } from "../networks/awd_lstm.ts";
+import { findModel } from "../networks/graphs.ts";
+import { decodeInitial, startingFrom } from "../networks/initial_weights.ts";
+import { IMAGES, onnxFileModel, windowsOf } from "../networks/onnx_model.ts";
+import { kindOf } from "../options/defaults.ts";
+import type { Options } from "../options/table.ts";
+import type { InputFiles } from "../run/inputs.ts";
+import type { TrainableModel } from "../task.ts";
+
+/**
+ * Refuses files that do not fit what the options say.
+ *
+ * @throws OptionError when a file does not fit
+ * @throws DataError when a text that decides what fits is not as it should be
+ */
+export async function checkInputs(options: Options, files: InputFiles): Promise<void> {
+  if (!files.model && !files.initial) return;
+  const model = await modelOf(options, files.model);
+  const shape = { batchSize: 1, length: options.bptt, mode: "eval" } as const;
+  if (files.initial) {
+    startingFrom(model, decodeInitial(files.initial), options.weights!).build(shape);
+  }
+}
+
+/** The model that a run trains, as far as its weights are concerned. */
+async function modelOf(options: Options, file: Uint8Array | null): Promise<TrainableModel> {
+  const { model, task, bptt } = options;
+  if (kindOf(task) === "images") {
+    return file ? onnxFileModel(file, model, options, IMAGES) : findModel(model);
+  }
+  const { vocabulary } = task === "generated-text"
+    ? generateText({ train: 2, valid: 2, test: 2 })
+    : await loadTextCorpus(options.data!, task);
+  return file
+    ? onnxFileModel(file, model, options, windowsOf(vocabulary.size), bptt)
+    : awdLstmOf(options, vocabulary.size);
+}
