@@ -155,15 +155,18 @@ function fromForeignLauncher(environment: Environment): ProcessInfo | null {
         "rank 0 and CELGC_SECRET_FILE",
     );
   }
-  const job = environment("CELGC_JOB") ?? found.job ?? nameJob(launcher, shared, address !== null);
+  const named = environment("CELGC_JOB");
+  const job = named !== undefined
+    ? checkJob(named)
+    : found.job ?? nameJob(launcher, shared, address !== null);
   return {
     rank,
     size,
-    job: checkJob(job),
+    job,
     launcher,
     rendezvous: address,
     rendezvousFile: address === null
-      ? rendezvousPath(shared ?? defaultFolder(environment), checkJob(job))
+      ? rendezvousPath(shared ?? defaultFolder(environment), job)
       : null,
     address: environment("CELGC_ADDRESS") ?? null,
     near,

@@ -153,9 +153,7 @@ function read(
     rank: integer(names.rank, rank!, 0, ranks - 1),
     size: ranks,
     near: hosts !== null ? hosts === 1 : localSize !== null ? localSize === ranks : null,
-    job: job.length === 0
-      ? null
-      : `${launcher}-${job.join("-")}`.replace(/[^\w.-]/g, "_").slice(0, 64),
+    job: job.length === 0 ? null : `${launcher}-${job.join("-")}`,
     address: launcher === "torchrun" ? masterAddress(environment) : null,
   };
 }

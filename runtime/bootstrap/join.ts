@@ -7,7 +7,7 @@
 import { endOrphan, secretLine } from "./launcher_pipe.ts";
 import { RendezvousError } from "../base/errors.ts";
 import { type Credentials, credentials } from "../security/handshake.ts";
-import { isLoopback, listenAt, type TlsMaterial } from "../security/endpoint.ts";
+import { isLoopback, listenAtKnown, type TlsMaterial } from "../security/endpoint.ts";
 import {
   readRendezvousFile,
   type RendezvousRecord,
@@ -134,9 +134,8 @@ async function serveRendezvous(
   const secret = info.secretFile === null
     ? crypto.getRandomValues(new Uint8Array(32))
     : await readSecret(info);
-  const here = near && (rendezvous === null || isLoopback(rendezvous.hostname));
-  const hostname = here ? rendezvous?.hostname ?? "127.0.0.1" : "0.0.0.0";
-  const listener = listenAt({ kind: "tcp", hostname, port: rendezvous?.port ?? 0 }, tls);
+  const hostname = rendezvous?.hostname ?? (near ? "127.0.0.1" : info.address ?? Deno.hostname());
+  const listener = listenAtKnown(hostname, rendezvous?.port ?? 0, tls);
   const { port } = listener.addr as Deno.NetAddr;
   let remove = () => {};
   const server = new RendezvousServer({
@@ -148,8 +147,7 @@ async function serveRendezvous(
     events: { complete: () => remove() },
   });
   opened(() => server.close());
-  const known = rendezvous?.hostname ?? (near ? hostname : info.address ?? Deno.hostname());
-  const address = { hostname: known, port };
+  const address = { hostname, port };
   if (rendezvousFile !== null) {
     remove = await writeRendezvousFile(rendezvousFile, { ...address, secret: encodeHex(secret) });
     opened(remove);

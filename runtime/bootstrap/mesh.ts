@@ -11,6 +11,7 @@ import {
   listenAt,
   LONGEST_SOCKET_PATH,
   type TlsMaterial,
+  withScope,
 } from "../security/endpoint.ts";
 import { RendezvousError } from "../base/errors.ts";
 import { AuthenticatingListener } from "../security/authenticating_listener.ts";
@@ -137,7 +138,12 @@ export async function buildMesh(options: MeshBuildOptions): Promise<(Deno.Conn |
 /** The endpoints of a rank that can work from here: Unix sockets reach no further than the host. */
 function reachable(peer: TableEntry, self: TableEntry): Endpoint[] {
   const near = peer.host === self.host && self.endpoints.some(({ kind }) => kind === "unix");
-  const endpoints = peer.endpoints.filter(({ kind }) => kind === "tcp" || near);
+  const own = self.endpoints.find(({ kind }) => kind === "tcp");
+  const endpoints = peer.endpoints.filter(({ kind }) => kind === "tcp" || near).map((endpoint) =>
+    endpoint.kind === "tcp" && own?.kind === "tcp"
+      ? { ...endpoint, hostname: withScope(endpoint.hostname, own.hostname) }
+      : endpoint
+  );
   if (endpoints.length > 0) return endpoints;
   throw new RendezvousError(
     `a rank on ${self.host} has no way to one on ${peer.host}: it listens on Unix sockets only`,

@@ -14,7 +14,7 @@ import {
   type TableEntry,
 } from "./messages.ts";
 import { dialMember } from "../security/dialer.ts";
-import type { Endpoint, TlsMaterial } from "../security/endpoint.ts";
+import { type Endpoint, type TlsMaterial, withScope } from "../security/endpoint.ts";
 import { RendezvousError } from "../base/errors.ts";
 import type { JobControl, JobEvents } from "../transport/transport.ts";
 import { type Credentials, RENDEZVOUS_RANK } from "../security/handshake.ts";
@@ -49,7 +49,8 @@ export class RendezvousClient implements JobControl {
   private constructor(connection: Deno.Conn, options: JoinOptions) {
     this.#options = options;
     this.#channel = new JsonChannel(connection, largestServerMessage(options.size));
-    this.localHostname = (connection.localAddr as Deno.NetAddr).hostname;
+    const { hostname } = connection.localAddr as Deno.NetAddr;
+    this.localHostname = withScope(hostname, options.hostname);
   }
 
   /** Dials the rendezvous and proves this rank to it. */

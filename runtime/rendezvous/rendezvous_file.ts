@@ -6,6 +6,7 @@
  * @module
  */
 
+import { createHash } from "node:crypto";
 import { join } from "node:path";
 import { RendezvousError } from "../base/errors.ts";
 
@@ -31,6 +32,7 @@ export function defaultFolder(environment: (name: string) => string | undefined)
 /**
  * Where the file of a job is.
  *
+ * @param job its whole name, however long
  * @throws RendezvousError on Windows, where files have no owner and mode by which to trust them
  */
 export function rendezvousPath(folder: string, job: string): string {
@@ -40,7 +42,14 @@ export function rendezvousPath(folder: string, job: string): string {
         "CELGC_RENDEZVOUS to host:port of rank 0 and CELGC_SECRET_FILE",
     );
   }
-  return join(folder, `celgc-${job}-${Deno.uid() ?? 0}`);
+  return join(folder, `celgc-${fileName(job)}-${Deno.uid() ?? 0}`);
+}
+
+/** A job's name as part of a file's; where it cannot be that, its hash tells it from others. */
+function fileName(job: string): string {
+  if (/^[\w.-]{1,64}$/.test(job)) return job;
+  const hash = createHash("sha256").update(job).digest("hex").slice(0, 32);
+  return `${job.slice(0, 31).replace(/[^\w.-]/g, "_")}-${hash}`;
 }
 
 /**

@@ -44,12 +44,26 @@ export function formatAddress(hostname: string, port: number): string {
  * @throws RangeError if the text is neither, or the port is not one
  */
 export function parseAddress(text: string): { hostname: string; port: number } {
-  const match = /^(?:\[([0-9A-Fa-f:.]+)\]|([^:\s]+)):(\d{1,5})$/.exec(text);
+  const match = /^(?:\[([0-9A-Fa-f:.]+(?:%[\w.-]+)?)\]|([^:\s]+)):(\d{1,5})$/.exec(text);
   const port = Number(match?.[3]);
   if (match === null || port > 65535) {
     throw new RangeError(`an address is host:port or [IPv6 address]:port, not "${text}"`);
   }
   return { hostname: match[1] ?? match[2], port };
+}
+
+/**
+ * A link-local IPv6 address with the scope of another: such an address holds on one interface of this
+ * host alone, and each host has names of its own for these (RFC 4007). Other addresses are returned as
+ * they are.
+ *
+ * @param from an address that this host has used, such as `fe80::1%eth0`
+ */
+export function withScope(hostname: string, from: string): string {
+  const scope = /^fe80:[^%]*(%.+)$/i.exec(from)?.[1];
+  return scope !== undefined && /^fe80:/i.test(hostname)
+    ? hostname.replace(/%.*$/, "") + scope
+    : hostname;
 }
 
 /** Whether a host name or address can only be this very host. */
@@ -64,6 +78,22 @@ export function listenAt(endpoint: Endpoint, tls?: TlsMaterial): Deno.Listener {
   return tls === undefined
     ? Deno.listen({ hostname, port })
     : Deno.listenTls({ hostname, port, cert: tls.cert, key: tls.key });
+}
+
+/**
+ * Listens on the address that others know this host by, or, where that is not an address of its own
+ * (a service's, or one that a router translates), on all of its kind.
+ */
+export function listenAtKnown(hostname: string, port: number, tls?: TlsMaterial): Deno.Listener {
+  try {
+    return listenAt({ kind: "tcp", hostname, port }, tls);
+  } catch (error) {
+    if (!(error instanceof Deno.errors.AddrNotAvailable)) throw error;
+    return listenAt(
+      { kind: "tcp", hostname: hostname.includes(":") ? "::" : "0.0.0.0", port },
+      tls,
+    );
+  }
 }
 
 /** Connects; under TLS the listener's certificate must be for `hostname` and signed by `tls.ca`. */

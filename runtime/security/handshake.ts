@@ -48,7 +48,7 @@ const REFUSALS: readonly (Refusal | null)[] = [null, "duplicate rank", "unexpect
 
 /** What handshakes of one job have in common. */
 export interface Credentials {
-  /** The job's name, at most 64 characters. */
+  /** The job's whole name. */
   readonly job: string;
   /** The job's secret, as an HMAC-SHA-256 key for "sign" and "verify". */
   readonly key: CryptoKey;

@@ -1,5 +1,10 @@
 import assert from "node:assert/strict";
-import { formatAddress, isLoopback, parseAddress } from "../../../runtime/security/endpoint.ts";
+import {
+  formatAddress,
+  isLoopback,
+  parseAddress,
+  withScope,
+} from "../../../runtime/security/endpoint.ts";
 import { RendezvousError } from "../../../runtime/base/errors.ts";
 import { readEnvironment } from "../../../runtime/bootstrap/environment.ts";
 
@@ -82,7 +87,10 @@ for (
 
 Deno.test("addresses are read as they are written", () => {
   for (
-    const [hostname, port] of [["localhost", 1], ["10.0.0.7", 65535], ["fe80::1", 80]] as const
+    const [hostname, port] of [["localhost", 1], ["10.0.0.7", 65535], ["fe80::1", 80], [
+      "fe80::1%eth0",
+      81,
+    ]] as const
   ) {
     assert.deepEqual(parseAddress(formatAddress(hostname, port)), { hostname, port });
   }
@@ -98,4 +106,11 @@ Deno.test("addresses are read as they are written", () => {
     false,
     false,
   ]);
+});
+
+Deno.test("a link-local address gets the scope of the interface that this host uses", () => {
+  assert.equal(withScope("fe80::2", "fe80::1%eth0"), "fe80::2%eth0");
+  assert.equal(withScope("fe80::2%ens3", "fe80::1%eth0"), "fe80::2%eth0");
+  assert.equal(withScope("fe80::2", "fd00::1"), "fe80::2");
+  assert.equal(withScope("fd00::2", "fe80::1%eth0"), "fd00::2");
 });

@@ -2,6 +2,7 @@
 
 import assert from "node:assert/strict";
 import { RendezvousError } from "../../../runtime/base/errors.ts";
+import { formatAddress } from "../../../runtime/security/endpoint.ts";
 import { checkReachable } from "../../../runtime/bootstrap/join.ts";
 import { readEnvironment } from "../../../runtime/bootstrap/environment.ts";
 import { readForeignLauncher } from "../../../runtime/bootstrap/foreign_launchers.ts";
@@ -211,6 +212,54 @@ Deno.test("ranks without a launcher find each other, and leave no file", async (
     await Deno.remove(folder, { recursive: true });
   }
 });
+
+Deno.test("jobs whose long names differ at the end alone have files of their own", () => {
+  const info = (id: string) =>
+    readEnvironment(reader({ ...OPENMPI, PMIX_NAMESPACE: `${"prterun-node-".repeat(9)}@${id}` }))!;
+  const [one, two] = [info("1"), info("2")];
+  assert.notEqual(one.job, two.job, "the handshake covers the whole name");
+  assert(one.job.endsWith("@1") && one.job.length > 64, one.job);
+  assert.notEqual(one.rendezvousFile, two.rendezvousFile);
+  assert.match(one.rendezvousFile!, /\/celgc-openmpi-[\w.-]{23}-[0-9a-f]{32}-\d+$/);
+  assert.equal(info("1").rendezvousFile, one.rendezvousFile);
+});
+
+/** Addresses of this host that others may know it by. */
+const outside = Deno.networkInterfaces().flatMap(({ family, address, scopeid, name }) => {
+  if (address === "::1" || address.startsWith("127.")) return [];
+  return [family === "IPv6" && scopeid ? `${address}%${name}` : address];
+});
+
+for (const hostname of outside) {
+  Deno.test(`rank 0 listens on ${hostname} if that is its address, and nowhere else`, async () => {
+    const folder = await Deno.makeTempDir(), secret = `${folder}/secret`;
+    try {
+      await Deno.writeTextFile(secret, "0a".repeat(32), { mode: 0o600 });
+      const probe = Deno.listen({ hostname, port: 0 });
+      const { port } = probe.addr as Deno.NetAddr;
+      probe.close();
+      const variables = {
+        CELGC_RENDEZVOUS: formatAddress(hostname, port),
+        CELGC_SECRET_FILE: secret,
+        CELGC_TRANSPORT: "tcp",
+      };
+      const first = startSome([0], 2, variables);
+      for (let open = false; !open;) {
+        open = await Deno.connect({ hostname, port }).then((it) => (it.close(), true), () => false);
+        await new Promise((resolve) => setTimeout(resolve, 20));
+      }
+      for (const other of ["127.0.0.1", "::1"]) {
+        await assert.rejects(Deno.connect({ hostname: other, port }), /refused/i);
+      }
+      const second = startSome([1], 2, variables);
+      for (const { code, stderr } of [...await first, ...await second]) {
+        assert.equal(code, 0, stderr);
+      }
+    } finally {
+      await Deno.remove(folder, { recursive: true });
+    }
+  });
+}
 
 Deno.test("ranks without a launcher of which one never comes end, naming it", async () => {
   const folder = await Deno.makeTempDir();

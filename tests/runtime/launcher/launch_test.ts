@@ -113,12 +113,14 @@ Deno.test("the output of a raw rank is passed on as it is", async () => {
   assert.equal(own, `first\n\ngrößer\n${"x".repeat(16384)}yy\nno end`);
 });
 
-const outside = Deno.networkInterfaces().find(({ family, address }) =>
-  family === "IPv4" && !address.startsWith("127.")
-)?.address;
+/** Addresses of this host that others may know it by; a link-local one with its interface. */
+const outside = Deno.networkInterfaces().flatMap(({ family, address, scopeid, name }) => {
+  if (address === "::1" || address.startsWith("127.")) return [];
+  return [family === "IPv6" && scopeid ? `${address}%${name}` : address];
+});
 
-for (const listen of ["0.0.0.0", "localhost", "::1", ...(outside ? [outside] : [])]) {
-  Deno.test(`ranks find each other on ${listen === outside ? "an outside address" : listen}`, async () => {
+for (const listen of ["0.0.0.0", "::", "localhost", "::1", ...outside]) {
+  Deno.test(`ranks find each other on ${listen}`, async () => {
     const { code, failure, lines } = await run({
       ranks: 2,
       program: new URL("../../examples/hello.ts", import.meta.url),
