@@ -41,6 +41,30 @@ export interface StepOptions {
    * @default {false}
    */
   readonly correct?: boolean;
+  /**
+   * What each gradient becomes before its norm is taken.
+   *
+   * @default {the gradient itself}
+   */
+  readonly transform?: GradientTransform;
+}
+
+/** What an algorithm makes of gradients before a step is taken along them: nodes of the training graph. */
+export interface GradientTransform {
+  /**
+   * Appends it to a graph.
+   *
+   * @param gradients one for each parameter, of its shape
+   * @returns what takes their place, and the slots it carries from step to step: an input of the graph
+   *   each, and an output `<slot>.next` if the step changes it
+   */
+  append(
+    g: Graph,
+    parameters: readonly StepParameter[],
+    gradients: readonly Value[],
+  ): { readonly gradients: readonly Value[]; readonly slots: readonly Slot[] };
+  /** The scalar inputs that it has added, by name, for step `t`, counted from 1. Pure. */
+  feeds(t: number): Readonly<Record<string, number>>;
 }
 
 /** Clipped by the local norm, with neither momentum nor weight decay: Algorithm 1 as it stands. */
@@ -66,7 +90,7 @@ export interface StepParameter {
 
 /** A tensor that the optimizer carries from step to step, of its parameter's shape, zero at first. */
 export interface Slot {
-  /** `<parameter>.momentum` */
+  /** Its parameter's name and what it is of it, such as `<parameter>.momentum`. */
   readonly name: string;
   /** Its shape: its parameter's. */
   readonly dims: readonly number[];
@@ -78,11 +102,12 @@ export interface Slot {
  * Adds the scalar inputs `learning_rate`; `clip_threshold` if the step clips; `average_grad_norm` if a
  * norm other than the local one takes part in it; `dampening` (feed 0 at the very first step, τ afterwards)
  * if τ ≠ 0; and for each parameter `<p>.momentum` if μ ≠ 0 and `<p>.correction` if gradients are
- * corrected. Adds the outputs `grad_norm` (a scalar), `<p>.next` and `<p>.momentum.next`.
+ * corrected; and those of a transform. Adds the outputs `grad_norm` (a scalar), `<p>.next` and
+ * `<p>.momentum.next`.
  *
  * @param g the graph that holds the gradients
  * @param gradients one for each parameter, of its shape
- * @returns the slots: corrections, then momenta, each for every parameter or for none
+ * @returns the slots: the transform's, then corrections, then momenta, each for every parameter or for none
  * @throws RangeError if the options do not fit together or a gradient does not fit its parameter
  */
 export function appendClippedStep(
@@ -100,6 +125,11 @@ export function appendClippedStep(
     }
   });
   const slots: Slot[] = [];
+  if (options.transform) {
+    const transformed = options.transform.append(g, parameters, gradients);
+    gradients = transformed.gradients;
+    slots.push(...transformed.slots);
+  }
   if (options.correct) {
     gradients = parameters.map(({ name, value: { dims } }, i) => {
       const slot = { name: `${name}.correction`, dims };

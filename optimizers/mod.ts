@@ -11,6 +11,7 @@ export type { ClipBy } from "./clip_by.ts";
 export {
   appendClippedStep,
   checkStep,
+  type GradientTransform,
   isClipped,
   NORM_EPSILON,
   PLAIN_STEP,

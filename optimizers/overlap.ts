@@ -31,7 +31,8 @@ import type { Algorithm } from "./algorithm.ts";
  */
 export function overlapped(algorithm: Algorithm): Algorithm {
   const { name, interval, outer, update, exchange } = algorithm;
-  if (outer || update.correct || exchange(1).gradients === "replace" || interval === null) {
+  const together = outer || update.correct || update.transform;
+  if (together || exchange(1).gradients === "replace" || interval === null) {
     throw new RangeError(
       `the averages of ${name} cannot be overlapped with its steps: it has no rounds, or the next ` +
         "begins where all ranks have met; celgc and local-sgd can",

@@ -34,7 +34,8 @@ import { type Algorithm, SILENT } from "./algorithm.ts";
 export function timedRounds(algorithm: Algorithm, seconds: number): Algorithm {
   const { name, outer, overlap, update } = algorithm;
   const { gradients, weights } = algorithm.exchange(1);
-  if (gradients !== "none" || weights !== "after" || outer || overlap || update.correct) {
+  const { correct, transform } = update, plain = !(outer || overlap || correct || transform);
+  if (gradients !== "none" || weights !== "after" || !plain) {
     throw new RangeError(
       `the rounds of ${name} cannot go by the clock, because they are not plain averages of the ` +
         "weights after a step; those of celgc and local-sgd are, clipped by the local norm",

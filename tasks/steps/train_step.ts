@@ -242,8 +242,10 @@ export class TrainStep implements Stateful, AsyncDisposable {
   }
 
   #scalars(t: number, { learningRate, clipThreshold }: StepSize): Feeds {
-    const { algorithm: { update: { dampening } } } = this.#options;
+    const { algorithm: { update: { dampening, transform } } } = this.#options;
+    const own = Object.entries(transform?.feeds(t) ?? {});
     return {
+      ...Object.fromEntries(own.map(([name, value]) => [name, scalar(value)])),
       learning_rate: scalar(learningRate),
       clip_threshold: scalar(clipThreshold),
       average_grad_norm: scalar(this.#averageNorm),
