@@ -51,6 +51,9 @@ export function totalsOf(log: RunLog): LogTotals {
       seconds = most(seconds, "seconds");
     }
   }
+  // Rank 0's; what it has sent behind its last step is nowhere else.
+  const atTheEnd = Number(log.summary?.bytesSent ?? 0);
+  bytesSent.set(0, Math.max(bytesSent.get(0) ?? 0, atTheEnd));
   const tail = rows.filter((row) => {
     const steps = last.get(rank[row])!;
     return iteration[row] > steps - Math.max(1, steps / 10);

@@ -31,6 +31,9 @@ const BARE = new Set<string>([...PROBLEM, "algorithm", "device"]);
 /** The order of a label's parts; the rest follow by name. */
 const ORDER = [...PROBLEM, "algorithm", ...Object.keys(LETTERS)];
 
+/** Options that are told wherever runs of the report differ in them, whatever their problem. */
+const WHOLE = new Set(["algorithm"]);
+
 /** Options that are told even if they apply to some algorithms alone, and those have one value. */
 const TOLD = new Set(["interval", "ranks"]);
 
@@ -87,10 +90,12 @@ export function labelRuns(runs: readonly Coordinates[], directories: readonly st
   const problems = runs.map((run) => problemOf(run, runs));
   const labels = runs.map((run, index) => {
     const alike = runs.filter((_, other) => problems[other].key === problems[index].key);
-    const rest = Object.keys(run).filter((name) => !problems[index].names.includes(name));
-    const parts = [...problems[index].names, ...differing(alike, rest)].sort((a, b) =>
-      order(a) - order(b)
-    );
+    const always = [
+      ...problems[index].names,
+      ...Object.keys(run).filter((name) => WHOLE.has(name)),
+    ];
+    const rest = Object.keys(run).filter((name) => !always.includes(name));
+    const parts = [...always, ...differing(alike, rest)].sort((a, b) => order(a) - order(b));
     return parts.flatMap((name) => {
       const value = run[name];
       if (value === null) return [];

@@ -1,6 +1,15 @@
 import assert from "node:assert/strict";
+import { RunLog } from "../../../tasks/logs/run_log.ts";
+import { temporaryFolder } from "../../_helpers/temporary_folder.ts";
+import { position, writeRun } from "../_run_folder.ts";
 import { type Coordinates, findBaseline } from "../../../tasks/logs/baseline.ts";
-import { type Pace, secondsToLoss, speedup, speedupToLoss } from "../../../tasks/logs/pace.ts";
+import {
+  type Pace,
+  paceOf,
+  secondsToLoss,
+  speedup,
+  speedupToLoss,
+} from "../../../tasks/logs/pace.ts";
 
 /** A run of `steps` steps, ten an epoch, whose loss is 1/t. */
 const pace = (steps: number, secondsPerStep: number, loss = (t: number) => 1 / t): Pace => {
@@ -35,6 +44,43 @@ Deno.test("one lucky batch does not count as reaching a loss: means over a windo
   // Ten steps are an epoch: the mean over the ten up to step 29 is the first with one 1 in it.
   assert.equal(secondsToLoss(lucky, 0.2, 1), 29);
   assert.equal(secondsToLoss(lucky, 0, 1), null);
+});
+
+Deno.test("where the averaged weights were measured, theirs is the loss that must be reached", () => {
+  const averaged = (seconds: number[], loss: number[]) => ({
+    epoch: loss.map((_, i) => i + 1),
+    loss,
+    seconds,
+  });
+  const baseline = { ...pace(100, 2), averaged: averaged([100, 200], [1, 0.5]) };
+  // Its mini-batches on drifting ranks never come to the baseline's loss; the average does, in time.
+  const drifting = pace(100, 1, () => 0.9);
+  assert.equal(speedupToLoss(baseline, drifting), null);
+  const run = { ...drifting, averaged: averaged([25, 50, 75], [0.8, 0.5, 0.4]) };
+  assert.equal(speedupToLoss(baseline, run), 4);
+  assert.equal(speedupToLoss(baseline, { ...run, averaged: averaged([25], [0.8]) }), null);
+});
+
+Deno.test("the pace of a log has the evaluations on training data behind the first step", async () => {
+  await using folder = await temporaryFolder();
+  const at = (t: number) => ({ ...position(t, 10), loss: 3 - t });
+  const step = (t: number) => ({
+    type: "step",
+    ...at(t),
+    gradNorm: 1,
+    clipped: false,
+    stepMs: 500,
+  });
+  const run = await writeRun(folder.path, "run", {}, [
+    { type: "eval", ...at(0), split: "train", count: 5 },
+    step(1),
+    { type: "eval", ...at(1), split: "test", accuracy: 1, count: 5 },
+    step(2),
+    { type: "eval", ...at(2), split: "train", count: 5 },
+  ]);
+  const { averaged, seconds } = paceOf(await RunLog.open(run));
+  assert.deepEqual(seconds, [0.5, 1]);
+  assert.deepEqual(averaged, { epoch: [0.2], loss: [1], seconds: [1] });
 });
 
 Deno.test("a cell is compared with the baseline, else with I = 1, else with a single rank", () => {

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { findRuns } from "../../../tasks/report/find_runs.ts";
 import { LogError } from "../../../tasks/logs/log_error.ts";
+import { readMetrics } from "../../../tasks/logs/log_tail.ts";
 import { RunLog } from "../../../tasks/logs/run_log.ts";
 import { temporaryFolder } from "../../_helpers/temporary_folder.ts";
 import { position, writeRun } from "../_run_folder.ts";
@@ -148,4 +149,30 @@ Deno.test("a sweep's folder stands for the runs below it, in order of their numb
   const sweep = `${folder.path}/sweep`;
   const runs = await findRuns([`${sweep}/`, `${sweep}/cells/I=4`]);
   assert.deepEqual(runs, ["I=2", "I=4", "I=16"].map((name) => `${sweep}/cells/${name}`));
+});
+
+Deno.test("a run without an end goes on as long as its log grows, and a silent one is given time", async () => {
+  await using folder = await temporaryFolder();
+  const state = async (name: string, lines: object[], silentSeconds: number) => {
+    const log = await RunLog.open(await writeRun(folder.path, name, {}, lines));
+    return log.stateAt(new Date(log.modified!.getTime() + silentSeconds * 1000));
+  };
+  const quick = [step(1), step(2)];
+  assert.equal(await state("a", quick, 60), "going");
+  assert.equal(await state("b", quick, 200), "ended early");
+  // It was silent for ten minutes before, as while it evaluated.
+  assert.equal(await state("c", [step(1), step(2, { seconds: 600 })], 200), "going");
+  assert.equal(await state("d", [step(1), step(2, { seconds: 600 })], 3600), "ended early");
+  assert.equal(await state("e", [...quick, { type: "summary" }], 3600), "finished");
+});
+
+Deno.test("a reader of records names the file and the line that it cannot read", async () => {
+  await using folder = await temporaryFolder();
+  const run = await writeRun(folder.path, "run", {}, [step(1), "{oops\n", step(2)]);
+  assert.throws(
+    () => readMetrics(`${run}/metrics.jsonl`),
+    (error) =>
+      error instanceof LogError && /run\/metrics\.jsonl, line 2: not JSON/.test(error.message),
+  );
+  assert.deepEqual(readMetrics(`${run}/nothing.jsonl`), []);
 });

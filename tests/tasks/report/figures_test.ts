@@ -6,13 +6,15 @@ import { RunLog } from "../../../tasks/logs/run_log.ts";
 import { temporaryFolder } from "../../_helpers/temporary_folder.ts";
 import { knownLines, position, writeRun } from "../_run_folder.ts";
 
+const KNOWN = { interval: 2, scale: 4, stepMs: 50, syncMs: 10, drift: 0.1, driftBound: 4 };
+
 async function knownReport() {
   await using folder = await temporaryFolder();
   const celgc = await writeRun(
     folder.path,
     "a",
     { algorithm: "celgc", interval: 2, ranks: 2 },
-    knownLines({ interval: 2, scale: 4, stepMs: 50, syncMs: 10, drift: 0.1, driftBound: 4 }),
+    knownLines(KNOWN),
   );
   const naive = await writeRun(
     folder.path,
@@ -228,4 +230,29 @@ Deno.test("each run of a sweep over seeds is compared with the baseline of its o
     ["celgc I=2 seed=2", false],
   ]);
   assert.deepEqual(summaries.map(({ speedup }) => +speedup.toFixed(6)), [NaN, NaN, 2, 4]);
+});
+
+Deno.test("where the averaged weights were measured on training data, that is the paper's figure", async () => {
+  await using folder = await temporaryFolder();
+  const evaluated = knownLines(KNOWN).flatMap((line) =>
+    "accuracy" in line ? [line, { ...line, split: "train", loss: 0.25 }] : [line]
+  );
+  const measured = await writeRun(folder.path, "a", { algorithm: "celgc", interval: 2 }, evaluated);
+  const other = await writeRun(
+    folder.path,
+    "b",
+    { algorithm: "celgc", interval: 4 },
+    knownLines(KNOWN),
+  );
+  const { page, summaries } = reportData([await RunLog.open(measured), await RunLog.open(other)]);
+  const averaged = lines(page, "averaged-training-loss"), local = lines(page, "training-loss");
+  assert.equal(page.figures[0].id, "averaged-training-loss");
+  assert.deepEqual(averaged.series.map(({ run, y }) => [run, y]), [[0, [0.25, 0.25]]]);
+  assert.match(averaged.source, /Paper/);
+  assert.equal(local.source, "");
+  assert.match(local.note, /^Of each rank's own weights/);
+  assert.equal(local.series.length, 2);
+  assert.equal(summaries[0].averagedTrainLoss, 0.25);
+  assert.ok(Number.isNaN(summaries[1].averagedTrainLoss));
+  assert.deepEqual(summaries[0].score, { kind: "accuracy", split: "", last: 0.8, best: 0.8 });
 });

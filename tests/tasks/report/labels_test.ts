@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { resolveOptions } from "../../../tasks/options/resolve.ts";
 import { coordinatesOf, labelRuns } from "../../../tasks/report/labels.ts";
 
 const label = (...options: Record<string, unknown>[]) =>
@@ -44,4 +45,25 @@ Deno.test("an option that an algorithm does not heed is no part of its label", (
     }),
     ["single", "celgc N=8 I=2"],
   );
+});
+
+Deno.test("runs of several problems are told apart by the problem, not by all that follows from it", () => {
+  const images = { ...resolveOptions({ preset: "cifar10-resnet56", data: "cifar" }) };
+  const texts = { ...resolveOptions({ preset: "ptb-awd-lstm", data: "ptb" }) };
+  const mixed = label(
+    images,
+    { ...images, interval: 16, seed: 2 },
+    { ...texts, algorithm: "naive-parallel" },
+    { ...texts, lr: 10 },
+    { ...texts, lr: 20 },
+    { ...resolveOptions({ task: "generated-images" }) },
+  );
+  assert.deepEqual(mixed, [
+    "cifar10-resnet56 celgc I=4 seed=1",
+    "cifar10-resnet56 celgc I=16 seed=2",
+    "ptb-awd-lstm naive-parallel η=30",
+    "ptb-awd-lstm celgc I=4 η=10",
+    "ptb-awd-lstm celgc I=4 η=20",
+    "generated-images resnet8 celgc",
+  ]);
 });

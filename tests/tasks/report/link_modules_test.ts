@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { pageScript } from "../../../tasks/report/html.ts";
 import { linkModules } from "../../../tasks/report/link_modules.ts";
+import { deno } from "../../_helpers/deno.ts";
 import { temporaryFolder } from "../../_helpers/temporary_folder.ts";
 
 const START = import.meta.resolve("../../../tasks/report/page/start.ts");
@@ -30,8 +31,22 @@ Deno.test("a package that was imported by URL reads its page's modules from ther
       return new Response(await Deno.readTextFile(path), { headers });
     },
   );
-  const start = `http://127.0.0.1:${server.addr.port}/tasks/report/page/start.ts`;
-  assert.equal(await linkModules(start), await linkModules(START));
+  const folder = `http://127.0.0.1:${server.addr.port}/tasks/report`;
+  await using cache = await temporaryFolder();
+  const program = `${cache.path}/link.ts`;
+  await Deno.writeTextFile(
+    program,
+    `import { linkModules } from "${folder}/link_modules.ts";
+     console.log(await linkModules("${folder}/page/start.ts"));`,
+  );
+  // No more than the permission to import, which who runs it by URL has given.
+  const args = ["run", "--quiet", "--no-check", "--no-config"];
+  const { stdout, stderr } = await deno(
+    [...args, `--allow-import=127.0.0.1:${server.addr.port}`, program],
+    { env: { DENO_DIR: `${cache.path}/cache`, NO_COLOR: "1" } },
+  );
+  assert.equal(stderr, "");
+  assert.equal(stdout, `${await linkModules(START)}\n`);
 });
 
 Deno.test("the page's script uses no name that it does not declare", async () => {

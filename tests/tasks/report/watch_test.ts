@@ -75,3 +75,43 @@ Deno.test("a port that is taken is named", async () => {
     new RegExp(`port ${port}`),
   );
 });
+
+Deno.test("a folder in which no run has begun is waited for, one that is not there is not", async () => {
+  await using folder = await temporaryFolder();
+  await assert.rejects(
+    watchReport([`${folder.path}/typo`], { title: "T" }),
+    /typo: there is no such folder/,
+  );
+  // As a launch leaves it until its ranks have met.
+  await Deno.mkdir(`${folder.path}/run`);
+  await Deno.writeTextFile(`${folder.path}/run/config.json`, "{}");
+  await using server = await watchReport([`${folder.path}/run`], { title: "T" });
+  assert.match(await (await fetch(server.url)).text(), /Waiting for the first run to begin/);
+  await writeRun(folder.path, "run", { lr: 1 }, [step(1)]);
+  const { data, parts } = await (await fetch(`${server.url}data.json`)).json();
+  assert.equal(data.runs.length, 1);
+  assert.match(parts["state-of-runs"], /1 run, 1 still going/);
+});
+
+Deno.test("a run whose log grows no more has ended early, without another line in it", async () => {
+  await using folder = await temporaryFolder();
+  const run = await writeRun(folder.path, "run", {}, [step(1), step(2)]);
+  await using server = await watchReport([run], { title: "T" });
+  const ask = async (version = "") => {
+    const headers = { "if-none-match": version };
+    const response = await fetch(`${server.url}data.json`, { headers });
+    return {
+      status: response.status,
+      version: response.headers.get("etag") ?? "",
+      text: await response.text(),
+    };
+  };
+  const first = await ask();
+  assert.match(first.text, /still going/);
+  const longAgo = new Date(Date.now() - 3_600_000);
+  await Deno.utime(`${run}/metrics.jsonl`, longAgo, longAgo);
+  const second = await ask(first.version);
+  assert.equal(second.status, 200);
+  assert.match(second.text, /ended early/);
+  assert.doesNotMatch(second.text, /still going/);
+});
