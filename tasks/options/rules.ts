@@ -132,6 +132,15 @@ export const RULES: readonly Rule[] = [
     return `--algorithm ${algorithm} needs all ${ranks} ranks in every ` +
       `${rounds === "interval" ? "round" : "step"}, not --participants ${participants}`;
   }),
+  rule(["algorithm"], ({ algorithm }, explicit) => {
+    const { refuses = [], meetsAtOnePoint } = ALGORITHMS[algorithm];
+    if (meetsAtOnePoint) return null; // What that excludes is said elsewhere, and why.
+    const defaults = defaultOptions();
+    const found = refuses.find((name) => (explicit[name] ?? defaults[name]) !== defaults[name]);
+    return found === undefined
+      ? null
+      : `${OPTIONS[found].flag} does not go with --algorithm ${algorithm}`;
+  }),
   rule(
     ["syncEvery", "interval"],
     ({ syncEvery }, { interval = 1 }) =>
