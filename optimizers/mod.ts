@@ -21,6 +21,7 @@ export {
 } from "./clipped_step.ts";
 export { diloco, type DilocoOptions } from "./algorithms/diloco.ts";
 export { episode, type EpisodeOptions } from "./algorithms/episode.ts";
+export { fedProx, type FedProxOptions } from "./algorithms/fedprox.ts";
 export { localSgd, type LocalSgdOptions } from "./algorithms/local_sgd.ts";
 export { naiveParallel, type NaiveParallelOptions } from "./algorithms/naive_parallel.ts";
 export {

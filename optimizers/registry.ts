@@ -11,6 +11,7 @@ import { celgc } from "./algorithms/celgc.ts";
 import type { ClipBy } from "./clip_by.ts";
 import type { StepOptions } from "./clipped_step.ts";
 import { diloco, DILOCO_DEFAULTS } from "./algorithms/diloco.ts";
+import { fedProx } from "./algorithms/fedprox.ts";
 import { episode } from "./algorithms/episode.ts";
 import { localSgd } from "./algorithms/local_sgd.ts";
 import { naiveParallel } from "./algorithms/naive_parallel.ts";
@@ -28,6 +29,7 @@ export const ALGORITHM_NAMES = [
   "slowmo",
   "diloco",
   "episode",
+  "fedprox",
 ] as const;
 
 /** One of the algorithms. */
@@ -48,6 +50,7 @@ export const SELECTIVE_OPTIONS = [
   "decayClip",
   "outerLr",
   "outerMomentum",
+  "proximalMu",
   "ranks",
   "partition",
 ] as const;
@@ -62,6 +65,7 @@ export const STEP_OPTIONS = [
   "dampening",
   "nesterov",
   "weightDecay",
+  "proximalMu",
 ] as const satisfies readonly (keyof AlgorithmOptions)[];
 
 /** All that an algorithm is made from. */
@@ -95,6 +99,8 @@ export interface AlgorithmOptions {
   readonly nesterov: boolean;
   /** Weight decay λ. */
   readonly weightDecay: number;
+  /** What holds local steps back towards the start of their round, μ. */
+  readonly proximalMu: number;
   /** Learning rate of the step that each round takes; null: the algorithm's own. */
   readonly outerLr: number | null;
   /** Momentum from round to round; null: the algorithm's own. */
@@ -208,6 +214,18 @@ export const ALGORITHMS: Readonly<Record<AlgorithmName, AlgorithmEntry>> = {
     ranks: "all",
     meetsAtOnePoint: true,
     drawsAside: true,
+  },
+  "fedprox": {
+    create: (options) => {
+      const { interval, average, proximalMu: mu } = options;
+      return fedProx({ interval, average, mu, step: stepOf(options) });
+    },
+    takes: ["interval", "average", "participants", "clip", "decayClip", "proximalMu", ...RANKS],
+    refuses: ["syncEvery", "overlap", "clipBy"],
+    rounds: "interval",
+    ranks: "drawn",
+    meetsAtOnePoint: false,
+    drawsAside: false,
   },
 };
 

@@ -4,6 +4,7 @@
  * @module
  */
 
+import { FEDPROX_MU } from "../../optimizers/algorithms/fedprox.ts";
 import { CLIP_BY } from "../../optimizers/clip_by.ts";
 import {
   ALGORITHM_NAMES,
@@ -141,6 +142,15 @@ export const EXPERIMENT: Table<Experiment> = {
     below: 1,
     default: null,
     defaultText: ownDefaults("outerMomentum"),
+  }),
+  proximalMu: real({
+    flag: "--proximal-mu",
+    group: HOW,
+    help: `what holds local steps back towards the start of their round, μ (${
+      takersOf("proximalMu").join(", ")
+    })`,
+    from: 0,
+    default: FEDPROX_MU,
   }),
   momentum: real({
     flag: "--momentum",

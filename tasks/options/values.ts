@@ -127,6 +127,8 @@ export interface Experiment extends LanguageModelOptions, InputFileOptions {
   outerLr: number | null;
   /** Momentum from round to round (slowmo, diloco); null: the algorithm's own. */
   outerMomentum: number | null;
+  /** What holds local steps back towards the start of their round, μ (fedprox). */
+  proximalMu: number;
   /** Momentum μ; 0 keeps no buffer. */
   momentum: number;
   /** Dampening of the momentum, from 0 to 1. */
