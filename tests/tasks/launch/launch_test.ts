@@ -25,81 +25,103 @@ const SMALL = {
 
 const modelOf = ({ dir }: Run) => Deno.readFileSync(`${dir}/model.onnx`);
 
-Deno.test("a run leaves the files it promises, with every field", async () => {
+/** What every record has, whatever its type. */
+const POSITION = [
+  "rank",
+  "step",
+  "epoch",
+  "iteration",
+  "round",
+  "seconds",
+  "samples",
+  "bytesSent",
+  "bytesReceived",
+] as const satisfies (keyof MetricRecord)[];
+
+Deno.test("a run leaves the files it promises, with every field", async (t) => {
   await using folder = await temporaryFolder();
   const seen: MetricRecord[] = [];
   const out = `${folder.path}/run`;
   const run = await launch({ ...SMALL, out, onRecord: (record) => seen.push(record) });
-  assert.equal(run.dir, out);
-
-  const config = JSON.parse(await Deno.readTextFile(`${out}/config.json`));
-  assert.deepEqual(config, run.config);
-  assert.equal(config.options.interval, 3);
-  assert.equal(config.options.lr, 0.5);
-  assert.equal(config.seed, 1);
-  assert.equal(config.versions.deno, Deno.version.deno);
-  assert.ok(config.plan?.device.includes(`onnxruntime-node ${config.versions.onnxruntime},`));
-  assert.equal(config.options.out, run.dir);
-  assert.ok(config.plan);
-  assert.match(config.plan.device, /^cpu: onnxruntime-node/);
-  assert.equal(config.plan.steps, 10);
-  assert.equal(config.plan.stepsPerEpoch, 200 / 32);
-
   const records = readMetrics(`${out}/metrics.jsonl`);
-  assert.deepEqual(seen, records);
-  for (const record of records) {
-    for (
-      const field of [
-        "rank",
-        "step",
-        "epoch",
-        "iteration",
-        "round",
-        "seconds",
-        "samples",
-        "bytesSent",
-        "bytesReceived",
-      ] as const
-    ) assert.ok(Number.isFinite(record[field]), `${field} of ${JSON.stringify(record)}`);
-  }
   const steps = records.filter((record) => record.type === "step");
-  for (const rank of [0, 1]) {
-    const own = steps.filter((record) => record.rank === rank);
-    assert.deepEqual(own.map(({ step }) => step), [1, 2, 3, 4, 5, 6, 7, 8, 9, 10]);
-    assert.deepEqual(own.map(({ round }) => round), [0, 0, 1, 1, 1, 2, 2, 2, 3, 3]);
-    assert.deepEqual(own.map(({ samples }) => samples), own.map(({ step }) => 16 * step));
-    assert.deepEqual(own.map(({ epoch }) => epoch), own.map(({ step }) => 32 * step / 200));
-    for (const record of own) {
-      assert.ok(record.loss > 0 && record.gradNorm > 0 && record.stepMs > 0);
-      assert.equal(record.lr, 0.5);
-      assert.equal(record.clipped, record.gradNorm > 0.8 / 0.5);
-    }
-  }
   const rounds = records.filter((record) => record.type === "round");
-  assert.deepEqual(rounds.map(({ step }) => step), [3, 6, 9]);
-  // 75,290 weights and 2 · 240 statistics of 4 bytes leave a rank for the other in each round.
-  const bytes = 4 * (75_290 + 480);
-  for (const [i, round] of rounds.entries()) {
-    assert.deepEqual(round.participants, [0, 1]);
-    assert.ok(round.drift > 0 && round.drift <= round.driftBound!);
-    assert.ok(Math.abs(round.driftBound! - 2 * 0.8 * 3) < 1e-12);
-    assert.ok(round.syncMs > 0);
-    const sent = round.bytesSent / (i + 1);
-    assert.ok(sent >= bytes && sent < 1.01 * bytes, `${sent} bytes a round, ${bytes} expected`);
-  }
   const evals = records.filter((record) => record.type === "eval");
-  assert.deepEqual(evals.map(({ step }) => step), [0, 7, 10]);
-  assert.ok(evals.every(({ count, batchNorm }) => count === 50 && batchNorm === "average"));
-  const summary = records.at(-1)!;
-  assert.ok(summary.type === "summary");
-  assert.equal(summary.testAccuracy, evals[2].accuracy);
-  assert.equal(summary.untrainedLoss, evals[0].loss);
-  assert.equal(summary.rounds, 3);
-  assert.equal(summary.identicalWeights, true);
-  assert.equal(summary.clipRate, steps.filter(({ clipped }) => clipped).length / 20);
-  assert.equal(summary.maxDrift, Math.max(...rounds.map(({ drift }) => drift)));
-  assert.ok(summary.communicationShare > 0 && summary.communicationShare < 1);
-  for (const rank of [0, 1]) assert.ok((await Deno.stat(`${out}/rank-${rank}.log`)).isFile);
+
+  await t.step("config.json: options, versions, and what came of them", async () => {
+    assert.equal(run.dir, out);
+    const config = JSON.parse(await Deno.readTextFile(`${out}/config.json`));
+    assert.deepEqual(config, run.config);
+    assert.equal(config.options.interval, 3);
+    assert.equal(config.options.lr, 0.5);
+    assert.equal(config.options.out, out);
+    assert.equal(config.seed, 1);
+    assert.equal(config.versions.deno, Deno.version.deno);
+    assert.ok(config.plan);
+    assert.match(config.plan.device, /^cpu: onnxruntime-node/);
+    assert.ok(config.plan.device.includes(`onnxruntime-node ${config.versions.onnxruntime},`));
+    assert.equal(config.plan.steps, 10);
+    assert.equal(config.plan.stepsPerEpoch, 200 / 32);
+  });
+
+  await t.step("each record says where in the run it stands, and was told as it was made", () => {
+    assert.deepEqual(seen, records);
+    for (const record of records) {
+      for (const field of POSITION) {
+        assert.ok(Number.isFinite(record[field]), `${field} of ${JSON.stringify(record)}`);
+      }
+    }
+  });
+
+  for (const rank of [0, 1]) {
+    await t.step(`each step of rank ${rank}`, () => {
+      const own = steps.filter((record) => record.rank === rank);
+      assert.deepEqual(own.map(({ step }) => step), [1, 2, 3, 4, 5, 6, 7, 8, 9, 10]);
+      assert.deepEqual(own.map(({ round }) => round), [0, 0, 1, 1, 1, 2, 2, 2, 3, 3]);
+      assert.deepEqual(own.map(({ samples }) => samples), own.map(({ step }) => 16 * step));
+      assert.deepEqual(own.map(({ epoch }) => epoch), own.map(({ step }) => 32 * step / 200));
+      for (const record of own) {
+        assert.ok(record.loss > 0 && record.gradNorm > 0 && record.stepMs > 0);
+        assert.equal(record.lr, 0.5);
+        assert.equal(record.clipped, record.gradNorm > 0.8 / 0.5);
+      }
+    });
+  }
+
+  await t.step("each round: who took part, drift and its bound, bytes", () => {
+    assert.deepEqual(rounds.map(({ step }) => step), [3, 6, 9]);
+    // 75,290 weights and 2 · 240 statistics of 4 bytes leave a rank for the other in each round.
+    const bytes = 4 * (75_290 + 480);
+    for (const [i, round] of rounds.entries()) {
+      assert.deepEqual(round.participants, [0, 1]);
+      assert.ok(round.drift > 0 && round.drift <= round.driftBound!);
+      assert.ok(Math.abs(round.driftBound! - 2 * 0.8 * 3) < 1e-12);
+      assert.ok(round.syncMs > 0);
+      const sent = round.bytesSent / (i + 1);
+      assert.ok(sent >= bytes && sent < 1.01 * bytes, `${sent} bytes a round, ${bytes} expected`);
+    }
+  });
+
+  await t.step("evaluations before the first step, at each epoch and at the end", () => {
+    assert.deepEqual(evals.map(({ step }) => step), [0, 7, 10]);
+    assert.ok(evals.every(({ count, batchNorm }) => count === 50 && batchNorm === "average"));
+  });
+
+  await t.step("the summary is what the other records add up to", () => {
+    const summary = records.at(-1)!;
+    assert.ok(summary.type === "summary");
+    assert.equal(summary.testAccuracy, evals[2].accuracy);
+    assert.equal(summary.untrainedLoss, evals[0].loss);
+    assert.equal(summary.rounds, 3);
+    assert.equal(summary.identicalWeights, true);
+    assert.equal(summary.clipRate, steps.filter(({ clipped }) => clipped).length / 20);
+    assert.equal(summary.maxDrift, Math.max(...rounds.map(({ drift }) => drift)));
+    assert.ok(summary.communicationShare > 0 && summary.communicationShare < 1);
+  });
+
+  await t.step("a log of each rank", async () => {
+    for (const rank of [0, 1]) assert.ok((await Deno.stat(`${out}/rank-${rank}.log`)).isFile);
+  });
 });
 
 Deno.test("model.onnx runs in plain onnxruntime and is as accurate as the summary says", async () => {

@@ -1,7 +1,6 @@
 import assert from "node:assert/strict";
 import { OptionError } from "../../../tasks/options/kinds.ts";
 import { defaultOptions, OPTIONS } from "../../../tasks/options/table.ts";
-import type { PRESETS } from "../../../tasks/options/presets.ts";
 import { algorithmOf, resolveOptions } from "../../../tasks/options/resolve.ts";
 
 /** Reads one option from the command line's text. */
@@ -83,18 +82,6 @@ Deno.test("what is given wins over the preset, and the preset over the default",
   assert.deepEqual(options.decayAt, [80, 120]);
   assert.equal(options.interval, defaultOptions().interval);
   assert.equal(resolveOptions({}).model, defaultOptions().model);
-});
-
-Deno.test("the presets are the paper's experiments", () => {
-  const of = (name: keyof typeof PRESETS) => resolveOptions({ preset: name, data: "dir" });
-  const small = of("cifar10-resnet32");
-  assert.deepEqual(
-    [small.task, small.model, small.lr, small.clip, small.batchSize, small.decayClip, small.ranks],
-    ["cifar10", "resnet32", 0.1, 1, 16, true, 8],
-  );
-  const large = of("cifar10-resnet56-large-batch");
-  assert.deepEqual([large.batchSize, large.epochs, large.decayAt], [256, 300, [150, 250]]);
-  assert.equal(of("cifar10-resnet56").decayClip, false);
 });
 
 Deno.test("options that contradict each other are refused", () => {
