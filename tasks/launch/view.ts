@@ -5,7 +5,7 @@
  * @module
  */
 
-import { openBars } from "./bars.ts";
+import { openBar } from "./bars.ts";
 import { formatPerplexity } from "./summary_text.ts";
 import type { EvalRecord, MetricRecord, RoundRecord, StepRecord } from "../run/metrics.ts";
 
@@ -57,13 +57,17 @@ class Latest {
     return true;
   }
 
-  /** For example `epoch 1.25  loss 1.834  clipped 12 %  drift 0.03`. */
-  toString(): string {
-    if (!this.step) return "";
+  /** For example `epoch 1.25`, `loss 1.834`, `clipped 12 %`, `drift 0.03`. */
+  get parts(): string[] {
+    if (!this.step) return [];
     const { epoch, loss } = this.step;
     const clipped = (100 * this.#clipped / this.#steps).toFixed(0);
-    const drift = this.round ? `  drift ${this.round.drift.toPrecision(2)}` : "";
-    return `epoch ${epoch.toFixed(2)}  loss ${loss.toFixed(3)}  clipped ${clipped} %${drift}`;
+    return [
+      `epoch ${epoch.toFixed(2)}`,
+      `loss ${loss.toFixed(3)}`,
+      `clipped ${clipped} %`,
+      ...this.round ? [`drift ${this.round.drift.toPrecision(2)}`] : [],
+    ];
   }
 }
 
@@ -90,25 +94,29 @@ function lineView(steps: number): RunView {
       if (record.type === "eval") console.error(describeEval(record));
       if (!moved || performance.now() - shown < LINE_EVERY) return;
       shown = performance.now();
-      console.error(`step ${latest.step!.step}/${steps}  ${latest}`);
+      console.error([`step ${latest.step!.step}/${steps}`, ...latest.parts].join("  "));
     },
     [Symbol.dispose]() {},
   };
 }
 
 async function barView(steps: number): Promise<RunView> {
-  const bars = await openBars("{bar} step {value}/{total}  {latest}  {eta_formatted} left");
   const latest = new Latest();
-  const bar = bars.create(Math.max(steps, 1), 0, { latest: "" });
+  const bar = await openBar(
+    Math.max(steps, 1),
+    {},
+    ({ value, total, timeLeft }) => [
+      `step ${value}/${total}`,
+      `${timeLeft} left`,
+      ...latest.parts,
+    ],
+  );
   return {
-    say: (line) => bars.log(`${line}\n`),
+    say: (line) => bar.say(line),
     record(record) {
-      if (latest.take(record)) bar.update(latest.step!.step, { latest: String(latest) });
-      if (record.type === "eval") bars.log(`${describeEval(record)}\n`);
+      if (latest.take(record)) bar.update(latest.step!.step, {});
+      if (record.type === "eval") bar.say(describeEval(record));
     },
-    [Symbol.dispose]() {
-      bars.update(); // lines that wait to be shown
-      bars.stop();
-    },
+    [Symbol.dispose]: () => bar[Symbol.dispose](),
   };
 }

@@ -5,7 +5,7 @@
  * @module
  */
 
-import { openBars } from "../launch/bars.ts";
+import { openBar } from "../launch/bars.ts";
 import type { MetricRecord, Summary } from "../run/metrics.ts";
 import type { ViewKind } from "../launch/view.ts";
 import { formatPerplexity } from "../launch/summary_text.ts";
@@ -72,30 +72,33 @@ function lineView(count: number): SweepView {
 }
 
 async function barView(count: number): Promise<SweepView> {
-  const bars = await openBars(
-    "{bar} {percentage} % of {count} cells  {name}{latest}  {eta_formatted} left",
+  const bar = await openBar(
+    count,
+    { name: "", latest: [] as string[] },
+    ({ value, timeLeft, payload: { name, latest } }) => [
+      `${Math.floor(100 * value / count)} % of ${count} cells`,
+      `${timeLeft} left`,
+      name,
+      ...latest,
+    ],
   );
-  const bar = bars.create(count, 0, { count, name: "", latest: "" });
   let current: { index: number; cell: Cell } | null = null;
   return {
     begin(index, cell) {
       current = { index, cell };
-      bar.update(index, { name: cell.name, latest: "" });
+      bar.update(index, { name: cell.name, latest: [] });
     },
     record(record) {
       if (!current || record.rank !== 0 || record.type !== "step") return;
-      const latest = `  step ${record.step}  loss ${record.loss.toFixed(3)}`;
-      bar.update(current.index + shareDone(current.cell, record), { latest });
+      const latest = [`step ${record.step}`, `loss ${record.loss.toFixed(3)}`];
+      const { index, cell } = current;
+      bar.update(index + shareDone(cell, record), { name: cell.name, latest });
     },
     end(index, outcome) {
       current = null;
-      bar.update(index + 1, { name: "", latest: "" });
-      bars.log(`${describeOutcome(index, count, outcome)}\n`);
-      // Written at once: the last lines would be dropped when the bar is.
-      bars.update();
+      bar.update(index + 1, { name: "", latest: [] });
+      bar.say(describeOutcome(index, count, outcome));
     },
-    [Symbol.dispose]() {
-      bars.stop();
-    },
+    [Symbol.dispose]: () => bar[Symbol.dispose](),
   };
 }
