@@ -10,10 +10,8 @@ export { celgc, type CelgcOptions } from "./algorithms/celgc.ts";
 export type { ClipBy } from "./clip_by.ts";
 export {
   appendClippedStep,
-  checkStep,
   type GradientTransform,
   isClipped,
-  NORM_EPSILON,
   PLAIN_STEP,
   type Slot,
   type StepOptions,
@@ -24,13 +22,6 @@ export { episode, type EpisodeOptions } from "./algorithms/episode.ts";
 export { fedProx, type FedProxOptions } from "./algorithms/fedprox.ts";
 export { localSgd, type LocalSgdOptions } from "./algorithms/local_sgd.ts";
 export { naiveParallel, type NaiveParallelOptions } from "./algorithms/naive_parallel.ts";
-export {
-  appendAverage,
-  averageName,
-  averageWeight,
-  AVERAGING_TRIGGER,
-  nonMonotoneTrigger,
-} from "./non_monotone_averaging.ts";
 export { overlapped } from "./overlap.ts";
 export { drawParticipants } from "./participants.ts";
 export {

@@ -36,7 +36,7 @@ export {
 } from "./options/values.ts";
 export { defaultOptions } from "./options/table.ts";
 export { type Preset, PRESETS } from "./options/presets.ts";
-export { algorithmOf, resolveOptions } from "./options/resolve.ts";
+export { resolveOptions } from "./options/resolve.ts";
 export { type RunConfig, type RunFacts } from "./run/folder.ts";
 export type { ViewKind } from "./launch/view.ts";
 export { awdLstmTask, type AwdLstmTaskOptions } from "./problems/awd_lstm_task.ts";

@@ -16,12 +16,8 @@ import {
   type Value,
   type Variable,
 } from "../../models/mod.ts";
-import {
-  appendAverage,
-  appendClippedStep,
-  type Slot,
-  type StepOptions,
-} from "../../optimizers/mod.ts";
+import { appendClippedStep, type Slot, type StepOptions } from "../../optimizers/mod.ts";
+import { appendAverage } from "../../optimizers/non_monotone_averaging.ts";
 import type { TrainableModel } from "../task.ts";
 
 /** The model of a name, as in `--model`. Throws RangeError for an unknown one. */

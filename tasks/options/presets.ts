@@ -4,7 +4,7 @@
  * @module
  */
 
-import { AVERAGING_TRIGGER } from "../../optimizers/mod.ts";
+import { AVERAGING_TRIGGER } from "../../optimizers/non_monotone_averaging.ts";
 import type { Options, PresetName } from "./values.ts";
 
 /** A named experiment. */

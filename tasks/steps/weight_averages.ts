@@ -4,7 +4,7 @@
  * @module
  */
 
-import { averageWeight } from "../../optimizers/mod.ts";
+import { averageWeight } from "../../optimizers/non_monotone_averaging.ts";
 import type { DeviceState } from "../../runtime/devices/device.ts";
 
 /** Averages on a device, which the step's graph moves on. It owns them. */

@@ -4,7 +4,7 @@
  * @module
  */
 
-import { nonMonotoneTrigger } from "../../optimizers/mod.ts";
+import { nonMonotoneTrigger } from "../../optimizers/non_monotone_averaging.ts";
 import { loadNumber, type StateDict, type Stateful } from "../run/checkpoint.ts";
 
 /** The losses of the evaluations so far. All ranks hold the same numbers. */

@@ -1,11 +1,11 @@
 import assert from "node:assert/strict";
 import {
   appendClippedStep,
-  checkStep,
   isClipped,
   PLAIN_STEP,
   type StepOptions,
 } from "../../optimizers/mod.ts";
+import { checkStep } from "../../optimizers/clipped_step.ts";
 import { Graph } from "../../models/mod.ts";
 import { noise, startWeights, type StepInput, takeSteps, type Tensors } from "./_step_device.ts";
 

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { CIFAR10_RECORD_BYTES } from "../../../tasks/data/mod.ts";
+import { CIFAR10_RECORD_BYTES } from "../../../tasks/data/images/cifar10.ts";
 import { celgc } from "../../_helpers/deno.ts";
 import { temporaryFolder } from "../../_helpers/temporary_folder.ts";
 
