@@ -29,6 +29,16 @@ export interface BarArea<Payload> extends Disposable {
   say(line: string): void;
 }
 
+/** What the package knows of a bar. */
+interface Progress {
+  /** From 0 to 1. */
+  readonly progress: number;
+  readonly value: number;
+  readonly total: number;
+  /** Seconds that are left. */
+  readonly eta: number;
+}
+
 const WRAP_ON = "\x1b[?7h", WRAP_OFF = "\x1b[?7l";
 
 /** Columns of a terminal that does not say. */
@@ -50,11 +60,11 @@ export async function openBar<Payload extends object>(
   const { MultiBar, Format } = (await loadProgressBars()).default;
   const bars = new MultiBar({
     stream,
-    format(options, { progress, value, total, eta }, payload) {
+    format(options: object, { progress, value, total, eta }: Progress, payload: Payload) {
       const columns = stream.columns || USUAL_COLUMNS; // some say 0
       const barsize = columns < 100 ? 12 : 24;
       const bar = Format.BarFormat(progress, { ...options, barsize });
-      const timeLeft = Format.TimeFormat(Number(eta), options, 5);
+      const timeLeft = Format.TimeFormat(eta, options, 5);
       const [first, ...rest] = parts({ value, total, timeLeft, payload });
       return fitParts([`${bar} ${first}`, ...rest], columns - 1);
     },
