@@ -17,8 +17,6 @@ export {
   type AllreduceAlgorithm,
   type AllreduceOptions,
 } from "./collectives/allreduce.ts";
-export type { CollectiveCalls } from "./_collective_calls.ts";
-export type { MessageCalls } from "./_message_calls.ts";
 export { Communicator } from "./communicator.ts";
 export type { TypedArray } from "./base/datatypes.ts";
 export {

@@ -71,8 +71,6 @@ Deno.test("the folders of runtime/ stand in an order", () => {
       ["bootstrap"],
       ["once_per_host.ts"],
       ["communicator.ts"],
-      ["_collective_calls.ts"],
-      ["_message_calls.ts"],
       ["collectives"],
       ["algorithms"],
       ["engine"],

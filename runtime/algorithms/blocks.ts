@@ -5,7 +5,14 @@
  * @module
  */
 
-import { bytesOf, type Datatype, datatypeOf, type TypedArray } from "../base/datatypes.ts";
+import {
+  bytesOf,
+  type Datatype,
+  datatypeOf,
+  overlap,
+  sameBytes,
+  type TypedArray,
+} from "../base/datatypes.ts";
 import type { CollectiveCall } from "../engine/call.ts";
 import type { Group } from "../engine/group.ts";
 import { SEGMENT_BYTES } from "../engine/tuning.ts";
@@ -58,6 +65,52 @@ export function blocksOf(
     }
     return bytes.subarray(start * unit, next * unit);
   });
+}
+
+/**
+ * As {@linkcode blocksOf} where blocks are received: they must not overlap each other.
+ *
+ * @throws RangeError as well if two blocks do
+ */
+export function blocksToFill(
+  what: string,
+  buffer: TypedArray,
+  layout: Layout,
+  size: number,
+): Uint8Array[] {
+  const blocks = blocksOf(what, buffer, layout, size);
+  if (layout.displacements === undefined) return blocks;
+  const ranks = blocks.map((_, rank) => rank).filter((rank) => blocks[rank].length > 0)
+    .sort((a, b) => blocks[a].byteOffset - blocks[b].byteOffset);
+  for (let i = 1; i < ranks.length; i++) {
+    const [a, b] = [ranks[i - 1], ranks[i]];
+    if (!overlap(blocks[a], blocks[b])) continue;
+    throw new RangeError(
+      `${what} must have a place for every block, those of ranks ${a} and ${b} overlap`,
+    );
+  }
+  return blocks;
+}
+
+/**
+ * Blocks that can be sent while others come in: copies of those that would change before they have
+ * gone out.
+ *
+ * @param stays the block that this rank sends to itself, and where it comes to lie: if that is where it
+ *   lies, it does not change
+ */
+export function apart(
+  sendBlocks: readonly Uint8Array[],
+  recvBlocks: readonly Uint8Array[],
+  stays: readonly [from: Uint8Array, to: Uint8Array],
+): readonly Uint8Array[] {
+  if (sendBlocks[0].buffer !== recvBlocks[0].buffer) return sendBlocks;
+  const inPlace = sameBytes(...stays), [from, to] = stays;
+  return sendBlocks.map((block) =>
+    recvBlocks.some((into) => overlap(block, into) && !(inPlace && block === from && into === to))
+      ? block.slice()
+      : block
+  );
 }
 
 /** Posts the receives of a block's segments; best called before {@linkcode CollectiveCall.agree}. */

@@ -93,6 +93,17 @@ export function bytesOf(buffer: TypedArray): Uint8Array {
   return new Uint8Array(buffer.buffer, buffer.byteOffset, buffer.byteLength);
 }
 
+/** Whether two buffers have bytes in common. */
+export function overlap(a: TypedArray, b: TypedArray): boolean {
+  return a.buffer === b.buffer && a.byteOffset < b.byteOffset + b.byteLength &&
+    b.byteOffset < a.byteOffset + a.byteLength;
+}
+
+/** Whether two buffers are the same bytes. */
+export function sameBytes(a: TypedArray, b: TypedArray): boolean {
+  return a.buffer === b.buffer && a.byteOffset === b.byteOffset && a.byteLength === b.byteLength;
+}
+
 /** Sees bytes as elements of a type, without a copy where they are aligned. */
 export function elementsOf(type: Datatype, bytes: Uint8Array): TypedArray {
   const aligned = bytes.byteOffset % type.bytes === 0 ? bytes : bytes.slice();

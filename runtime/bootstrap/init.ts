@@ -4,7 +4,7 @@
  * @module
  */
 
-import { Communicator } from "../communicator.ts";
+import { type Communicator, worldCommunicator } from "../communicator.ts";
 import { ClosedError } from "../base/errors.ts";
 import { joinJob } from "./join.ts";
 import { environmentIsHidden, processEnvironment, readEnvironment } from "./environment.ts";
@@ -51,14 +51,14 @@ export async function init(): Promise<Communicator> {
           "others; allow that with --allow-env",
       );
     }
-    return new Communicator(new SingleTransport("localhost"));
+    return worldCommunicator(new SingleTransport("localhost"));
   }
   const { launcher, rank, size } = info;
   if (launcher !== null && rank === 0) {
     console.error(`celgc: rank 0 of ${size}, from ${describeLauncher(launcher)}`);
   }
   const transport = await joinJob(info);
-  const communicator = new Communicator(transport);
+  const communicator = worldCommunicator(transport);
   watchProgram(transport, communicator);
   return communicator;
 }

@@ -1,7 +1,9 @@
 import type { Context } from "../engine/context.ts";
 import { bytesOf, type TypedArray } from "../base/datatypes.ts";
 import {
+  apart,
   blocksOf,
+  blocksToFill,
   decodeCounts,
   EMPTY,
   encodeCounts,
@@ -13,7 +15,7 @@ import {
   uniform,
 } from "../algorithms/blocks.ts";
 import type { CollectiveCall } from "../engine/call.ts";
-import { pack, unpack } from "../engine/pack.ts";
+import { pack, unpack } from "../base/pack.ts";
 import { isSmall } from "../engine/tuning.ts";
 
 /** Collects every member's `send`, all of one length, at every member, in the order of ranks. */
@@ -37,7 +39,7 @@ export async function allgatherv(
   layout: Layout,
 ): Promise<void> {
   const type = sameType("allgatherv", send, recv);
-  const recvBlocks = blocksOf("cannot allgatherv: recv", recv, layout, context.size);
+  const recvBlocks = blocksToFill("cannot allgatherv: recv", recv, layout, context.size);
   const { rank } = context, { counts } = layout;
   if (send.length !== counts[rank]) {
     throw new RangeError(
@@ -68,12 +70,13 @@ export async function allgatherv(
  */
 async function collect(
   call: CollectiveCall,
-  mine: Uint8Array,
+  send: Uint8Array,
   recvBlocks: Uint8Array[],
   meta: Uint8Array,
   verify?: (metas: number[][]) => void,
 ): Promise<void> {
   const { rank, size } = call.group;
+  const [mine] = apart([send], recvBlocks, [send, recvBlocks[rank]]);
   const incoming = recvBlocks.map((block, from) =>
     from === rank || isSmall(block) ? null : receiveBlock(call, from, block)
   );

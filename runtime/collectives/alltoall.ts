@@ -1,7 +1,9 @@
 import type { Context } from "../engine/context.ts";
 import { describeCount, type TypedArray } from "../base/datatypes.ts";
 import {
+  apart,
   blocksOf,
+  blocksToFill,
   decodeCounts,
   EMPTY,
   encodeCounts,
@@ -13,7 +15,7 @@ import {
   uniform,
 } from "../algorithms/blocks.ts";
 import type { CollectiveCall } from "../engine/call.ts";
-import { pack, unpack } from "../engine/pack.ts";
+import { pack, unpack } from "../base/pack.ts";
 import { SMALL_BYTES } from "../engine/tuning.ts";
 
 /** Sends the r-th block of `send` to rank r and receives its block for this rank; all of one length. */
@@ -46,7 +48,7 @@ export async function alltoallv(
 ): Promise<void> {
   const { size } = context, type = sameType("alltoallv", send, recv);
   const blocks = blocksOf("cannot alltoallv: send", send, sendLayout, size);
-  const recvBlocks = blocksOf("cannot alltoallv: recv", recv, recvLayout, size);
+  const recvBlocks = blocksToFill("cannot alltoallv: recv", recv, recvLayout, size);
   const counts = encodeCounts([...sendLayout.counts, ...recvLayout.counts]);
   const signature = { name: "alltoallv", type: type.code } as const;
   await context.collective(signature, (call) =>
@@ -70,12 +72,13 @@ export async function alltoallv(
  */
 async function trade(
   call: CollectiveCall,
-  blocks: Uint8Array[],
+  sendBlocks: Uint8Array[],
   recvBlocks: Uint8Array[],
   meta: Uint8Array,
   verify?: (metas: number[][]) => void,
 ): Promise<void> {
   const { rank, size } = call.group;
+  const blocks = apart(sendBlocks, recvBlocks, [sendBlocks[rank], recvBlocks[rank]]);
   const isSmall = (block: Uint8Array) => block.length * size <= SMALL_BYTES;
   const incoming = recvBlocks.map((block, from) =>
     from === rank || isSmall(block) ? null : receiveBlock(call, from, block)

@@ -2,7 +2,8 @@ import type { Context } from "../engine/context.ts";
 import { bytesOf, datatypeOf, describeCount, type TypedArray } from "../base/datatypes.ts";
 import { checkRank } from "../engine/arguments.ts";
 import {
-  blocksOf,
+  apart,
+  blocksToFill,
   decodeCounts,
   EMPTY,
   encodeCounts,
@@ -12,7 +13,7 @@ import {
   uniform,
 } from "../algorithms/blocks.ts";
 import type { CollectiveCall } from "../engine/call.ts";
-import { pack, unpack } from "../engine/pack.ts";
+import { pack, unpack } from "../base/pack.ts";
 import { isSmall } from "../engine/tuning.ts";
 
 /** Collects blocks of one length at `root`, in the order of ranks. */
@@ -71,13 +72,14 @@ export async function gatherv(
  */
 async function collect(
   call: CollectiveCall,
-  mine: Uint8Array,
+  send: Uint8Array,
   recvBlocks: Uint8Array[] | null,
   root: number,
   meta: Uint8Array,
   verify?: (metas: number[][]) => void,
 ): Promise<void> {
   const { rank, size } = call.group;
+  const [mine] = recvBlocks === null ? [send] : apart([send], recvBlocks, [send, recvBlocks[rank]]);
   const incoming = recvBlocks?.map((block, from) =>
     from === rank || isSmall(block) ? null : receiveBlock(call, from, block)
   );
@@ -114,5 +116,5 @@ function blocksToReceive(
         `found ${recv === null ? "null" : datatypeOf(recv).name}`,
     );
   }
-  return blocksOf(`cannot ${name}: recv`, recv, layout, layout.counts.length);
+  return blocksToFill(`cannot ${name}: recv`, recv, layout, layout.counts.length);
 }

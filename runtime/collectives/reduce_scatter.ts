@@ -1,9 +1,16 @@
 import type { Context } from "../engine/context.ts";
-import { bytesOf, describeCount, elementsOf, type TypedArray } from "../base/datatypes.ts";
+import {
+  bytesOf,
+  describeCount,
+  elementsOf,
+  overlap,
+  sameBytes,
+  type TypedArray,
+} from "../base/datatypes.ts";
 import type { Op } from "../base/ops.ts";
 import { decodeCounts, encodeCounts, sameType } from "../algorithms/blocks.ts";
 import type { CollectiveCall } from "../engine/call.ts";
-import { pack, unpack } from "../engine/pack.ts";
+import { pack, unpack } from "../base/pack.ts";
 import type { Range } from "../algorithms/partition.ts";
 import { reduceSegments } from "../algorithms/reduce_segments.ts";
 import {
@@ -70,7 +77,11 @@ async function direct(
   chunks: Range[],
 ): Promise<void> {
   const { rank, size } = call.group;
-  const out = bytesOf(recv), { start: first } = chunks[rank];
+  const { start: first, end } = chunks[rank], target = bytesOf(recv);
+  const own = bytes.subarray(first * type.bytes, end * type.bytes);
+  // What a segment's result would overwrite may still have to go out.
+  const mayFill = !overlap(bytes, target) || sameBytes(own, target);
+  const out = mayFill ? target : new Uint8Array(target.length);
   await reduceSegments(call, {
     type,
     width: fold.width,
@@ -83,6 +94,7 @@ async function direct(
     },
     resultOf: () => null,
   });
+  if (!mayFill) target.set(out);
 }
 
 function rangesOf(counts: readonly number[]): Range[] {

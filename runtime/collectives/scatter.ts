@@ -2,6 +2,7 @@ import type { Context } from "../engine/context.ts";
 import { bytesOf, datatypeOf, describeCount, type TypedArray } from "../base/datatypes.ts";
 import { checkRank } from "../engine/arguments.ts";
 import {
+  apart,
   blocksOf,
   decodeCounts,
   EMPTY,
@@ -13,7 +14,7 @@ import {
   uniform,
 } from "../algorithms/blocks.ts";
 import type { CollectiveCall } from "../engine/call.ts";
-import { pack, unpack } from "../engine/pack.ts";
+import { pack, unpack } from "../base/pack.ts";
 import { isSmall } from "../engine/tuning.ts";
 
 /** Gives every member its block of the root's `send`; blocks have one length. */
@@ -69,13 +70,14 @@ export async function scatterv(
  */
 async function deal(
   call: CollectiveCall,
-  blocks: Uint8Array[] | null,
+  sendBlocks: Uint8Array[] | null,
   mine: Uint8Array,
   root: number,
   meta: Uint8Array,
   verify?: (metas: number[][]) => void,
 ): Promise<void> {
   const { rank, size } = call.group;
+  const blocks = sendBlocks && apart(sendBlocks, [mine], [sendBlocks[rank], mine]);
   const incoming = blocks === null && !isSmall(mine) ? receiveBlock(call, root, mine) : null;
   const small = Array.from(
     { length: size },

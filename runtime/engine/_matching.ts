@@ -6,7 +6,13 @@
  * @module
  */
 
-import type { Datatype, TypedArray } from "../base/datatypes.ts";
+import {
+  type Datatype,
+  datatypeByCode,
+  describeCount,
+  type TypedArray,
+} from "../base/datatypes.ts";
+import { MismatchError, TruncationError } from "../base/errors.ts";
 import { ANY_SOURCE, ANY_TAG, type Status } from "../base/status.ts";
 import type { MessagePattern } from "./arguments.ts";
 import type { EnvelopeFrame } from "./header.ts";
@@ -79,6 +85,26 @@ export class MessageQueues {
 /** What a receive is told of a message. */
 export function statusOf(source: number, { tag, count }: EnvelopeFrame): Status {
   return { source, tag, count };
+}
+
+/** Why a message from `sender` cannot go into a receive's buffer, or null. */
+export function refusalOf(
+  { buffer, type }: PostedReceive,
+  sender: string,
+  envelope: EnvelopeFrame,
+): Error | null {
+  if (envelope.type !== type.code) {
+    const sent = datatypeByCode(envelope.type)?.name ?? `type ${envelope.type}`;
+    return new MismatchError(
+      `cannot receive: ${sender} sent ${sent} elements, the buffer holds ${type.name} elements`,
+    );
+  }
+  if (envelope.count <= buffer.length) return null;
+  const sent = describeCount(envelope.count, type);
+  return new TruncationError(
+    `cannot receive: ${sender} sent ${sent} with tag ${envelope.tag}, ` +
+      `the buffer has room for ${buffer.length}`,
+  );
 }
 
 function matches(pattern: MessagePattern, source: number, tag: number): boolean {

@@ -11,7 +11,7 @@ import type { CollectiveGroup } from "./group.ts";
 import { type CallFrame, encodeSegment, MessageKind, type SignatureCodes } from "./header.ts";
 import { Inbox, refused } from "./_inbox.ts";
 import type { LostPeer } from "./lost_peers.ts";
-import { pack, unpack } from "./pack.ts";
+import { pack, unpack } from "../base/pack.ts";
 import { codesOf, type Signature } from "./signature.ts";
 import { type Answer, TreeExchanges } from "./tree_exchange.ts";
 

@@ -11,12 +11,20 @@
  * @module
  */
 
-import { bytesOf, datatypeByCode, datatypeOf, describeCount } from "../base/datatypes.ts";
+import { bytesOf, datatypeOf, overlap } from "../base/datatypes.ts";
 import type { TypedArray } from "../base/datatypes.ts";
-import { MismatchError, TruncationError } from "../base/errors.ts";
 import { yieldToEventLoop } from "../base/request.ts";
-import { ANY_SOURCE, ANY_TAG, NULL_STATUS, PROC_NULL, type Status } from "../base/status.ts";
-import { checkRank, checkTag, type MessagePattern, receiving, sending } from "./arguments.ts";
+import { ANY_SOURCE, NULL_STATUS, PROC_NULL, type Status } from "../base/status.ts";
+import {
+  checkRank,
+  checkTag,
+  expectSource,
+  mayCome,
+  type MessagePattern,
+  receiving,
+  sending,
+  unreachable,
+} from "./arguments.ts";
 import { deliverWhole, type Destination, keptAside } from "./destination.ts";
 import { Credit } from "./_flow_control.ts";
 import type { Group } from "./group.ts";
@@ -28,7 +36,6 @@ import {
   encodeEager,
   encodeMessage,
   encodeRequestToSend,
-  type EnvelopeFrame,
   MessageKind,
   type PointToPointFrame,
   type RequestToSendFrame,
@@ -37,6 +44,7 @@ import {
   MessageQueues,
   type PostedProbe,
   type PostedReceive,
+  refusalOf,
   statusOf,
   type UnexpectedMessage,
 } from "./_matching.ts";
@@ -93,6 +101,36 @@ export class PointToPoint {
     return this.#group.stats.time("recv", this.#receive(buffer, { source, tag }).status);
   }
 
+  /**
+   * Sends a message and receives another meanwhile. The buffers may overlap; what is sent is then
+   * copied first, as MPI_Sendrecv_replace does (MPI 4.1, section 3.10). When it rejects, neither
+   * buffer is in use: a receive that no message has been matched with is taken back, one whose
+   * message is coming in is waited for.
+   */
+  async sendReceive(
+    sendBuffer: TypedArray,
+    to: number,
+    sendTag: number,
+    recvBuffer: TypedArray,
+    source: number,
+    recvTag: number,
+  ): Promise<Status> {
+    const { stats } = this.#group;
+    datatypeOf(sendBuffer);
+    const outgoing = overlap(sendBuffer, recvBuffer) ? sendBuffer.slice() : sendBuffer;
+    const { status, cancel } = this.#receive(recvBuffer, { source, tag: recvTag });
+    const received = stats.time("recv", status);
+    received.catch(ignore);
+    try {
+      await this.send(outgoing, to, sendTag);
+    } catch (error) {
+      cancel(error);
+      await received.catch(ignore);
+      throw error;
+    }
+    return await received;
+  }
+
   async #send(buffer: TypedArray, to: number, tag: number): Promise<void> {
     const group = this.#group, type = datatypeOf(buffer);
     checkTag(tag);
@@ -135,7 +173,9 @@ export class PointToPoint {
   #receive(buffer: TypedArray, pattern: MessagePattern): Receiving {
     const group = this.#group, { source, tag } = pattern;
     const type = datatypeOf(buffer);
-    if (!this.#mayCome(pattern)) return { status: Promise.resolve(NULL_STATUS), cancel: ignore };
+    if (!mayCome(this.#group, pattern)) {
+      return { status: Promise.resolve(NULL_STATUS), cancel: ignore };
+    }
     if (group.failure !== null) return { status: Promise.reject(group.failure), cancel: ignore };
     const { promise, resolve, reject } = Promise.withResolvers<Status>();
     const receive: PostedReceive = {
@@ -156,12 +196,12 @@ export class PointToPoint {
         reject(group.lostError(source, receiving("recv", group, receive))); // the rest will not come
       } else this.#arriving[source] = unexpected.takenBy = receive;
     } else {
-      const gone = this.#unreachable(source);
+      const gone = unreachable(this.#group, source);
       if (gone !== null) {
         reject(group.lostError(gone, receiving("recv", group, receive)));
       } else {
         this.#queues.receives.push(receive);
-        const wait = this.#expecting(source), settle = () => wait[Symbol.dispose]();
+        const wait = expectSource(this.#group, source), settle = () => wait[Symbol.dispose]();
         promise.then(settle, settle);
       }
     }
@@ -175,47 +215,40 @@ export class PointToPoint {
   }
 
   /** Status of the first message that a receive would get, or null. */
-  peek(source: number, tag: number): Status | null {
+  #peek(pattern: MessagePattern): Status | null {
     if (this.#group.failure !== null) throw this.#group.failure;
-    return this.#queues.peek({ source, tag });
+    return this.#queues.peek(pattern);
   }
 
   /** Waits until a message is there that a receive would get. */
   async probe(source: number, tag: number): Promise<Status> {
-    const group = this.#group, operation = "probe";
-    if (!this.#mayCome({ source, tag })) return NULL_STATUS;
-    const found = this.peek(source, tag);
+    const group = this.#group, operation = "probe", pattern = { source, tag };
+    if (!mayCome(this.#group, pattern)) return NULL_STATUS;
+    const found = this.#peek(pattern);
     if (found !== null) return found;
-    const gone = this.#unreachable(source);
-    if (gone !== null) throw group.lostError(gone, receiving(operation, group, { source, tag }));
-    using _wait = this.#expecting(source);
+    const gone = unreachable(this.#group, source);
+    if (gone !== null) throw group.lostError(gone, receiving(operation, group, pattern));
+    using _wait = expectSource(this.#group, source);
     return await new Promise<Status>((resolve, reject) => {
       this.#queues.probes.push({ operation, source, tag, resolve, reject });
     });
   }
 
   /**
-   * Looks whether a message is there that a receive would get; null if not after one turn of the
-   * event loop.
+   * Looks whether a message is there that a receive would get; null if it is not after one turn of the
+   * event loop. Rejects where a rank has died without which none can come, for whoever asks again and
+   * again.
    */
   async iprobe(source: number, tag: number): Promise<Status | null> {
-    const status = this.peek(source, tag);
+    const group = this.#group, pattern = { source, tag };
+    if (!mayCome(this.#group, pattern)) return NULL_STATUS;
+    let status = this.#peek(pattern);
     if (status !== null) return status;
     await yieldToEventLoop();
-    return this.peek(source, tag);
-  }
-
-  /**
-   * Checks what a message is received with.
-   *
-   * @returns false if it can be none, since the source is nobody
-   * @throws RangeError if it is no rank or no tag
-   */
-  #mayCome({ source, tag }: MessagePattern): boolean {
-    if (tag !== ANY_TAG) checkTag(tag);
-    if (source === PROC_NULL) return false;
-    if (source !== ANY_SOURCE) checkRank(source, this.#group.size, "source");
-    return true;
+    status = this.#peek(pattern);
+    const gone = status === null ? unreachable(this.#group, source) : null;
+    if (gone === null || group.lossOf(gone)!.orderly) return status;
+    throw group.lostError(gone, receiving("iprobe", group, pattern));
   }
 
   /** Takes in a frame of a message. */
@@ -256,7 +289,7 @@ export class PointToPoint {
       };
     }
     this.#consume(from, length);
-    const error = this.#refusal(receive, from, envelope);
+    const error = refusalOf(receive, this.#group.name(from), envelope);
     if (error !== null) return keptAside(length, () => receive.reject(error));
     this.#arriving[from] = receive;
     return {
@@ -271,7 +304,7 @@ export class PointToPoint {
   /** Gives a message that is all there to a receive. */
   #take(receive: PostedReceive, { source, envelope, payload }: UnexpectedMessage): void {
     this.#consume(source, payload!.length);
-    const error = this.#refusal(receive, source, envelope);
+    const error = refusalOf(receive, this.#group.name(source), envelope);
     if (error !== null) return receive.reject(error);
     bytesOf(receive.buffer).set(payload!);
     receive.resolve(statusOf(source, envelope));
@@ -286,7 +319,7 @@ export class PointToPoint {
   /** Asks for an announced message, or declines it. */
   #grant(receive: PostedReceive, from: number, announcement: RequestToSendFrame): void {
     const group = this.#group, { message } = announcement;
-    const error = this.#refusal(receive, from, announcement);
+    const error = refusalOf(receive, group.name(from), announcement);
     if (error !== null) receive.reject(error);
     else {
       const wait = group.expecting(from);
@@ -332,23 +365,6 @@ export class PointToPoint {
     return true;
   }
 
-  /** Why a message cannot go into a buffer, or null. */
-  #refusal(receive: PostedReceive, from: number, envelope: EnvelopeFrame): Error | null {
-    const name = this.#group.name(from), { buffer, type } = receive;
-    if (envelope.type !== type.code) {
-      const sent = datatypeByCode(envelope.type)?.name ?? `type ${envelope.type}`;
-      return new MismatchError(
-        `cannot receive: ${name} sent ${sent} elements, the buffer holds ${type.name} elements`,
-      );
-    }
-    if (envelope.count <= buffer.length) return null;
-    const sent = describeCount(envelope.count, type);
-    return new TruncationError(
-      `cannot receive: ${name} sent ${sent} with tag ${envelope.tag}, ` +
-        `the buffer has room for ${buffer.length}`,
-    );
-  }
-
   /** Counts a message as received and returns credit to its sender. */
   #consume(from: number, length: number): void {
     const group = this.#group;
@@ -356,32 +372,6 @@ export class PointToPoint {
     if (from === group.rank) return;
     const bytes = this.#credit.consume(from, length);
     if (bytes > 0) group.send(from, encodeCredit({ context: group.id, bytes })).catch(ignore);
-  }
-
-  /** Tells the transport that the source of a receive or probe is waited for. */
-  #expecting(source: number): Disposable {
-    const { rank, size } = this.#group;
-    if (source !== ANY_SOURCE && source !== rank) return this.#group.expecting(source);
-    const waits = new DisposableStack();
-    for (let member = 0; source === ANY_SOURCE && member < size; member++) {
-      if (member !== rank) waits.use(this.#group.expecting(member));
-    }
-    return waits;
-  }
-
-  /** The lost member without which nothing can come from `source`, or null. */
-  #unreachable(source: number): number | null {
-    const group = this.#group;
-    if (source !== ANY_SOURCE) {
-      return source !== group.rank && group.lossOf(source) !== undefined ? source : null;
-    }
-    const lost = [];
-    for (let rank = 0; rank < group.size; rank++) {
-      const loss = rank === group.rank ? undefined : group.lossOf(rank);
-      if (loss !== undefined && !loss.orderly) return rank;
-      if (loss !== undefined) lost.push(rank);
-    }
-    return lost.length > 0 && lost.length === group.size - 1 ? lost[0] : null;
   }
 
   #sendError(to: number, tag: number, error: unknown): unknown {
@@ -412,7 +402,7 @@ export class PointToPoint {
     for (const list of [this.#queues.receives, this.#queues.probes]) {
       for (const posted of [...list]) {
         const gone = posted.source === rank || posted.source === ANY_SOURCE
-          ? this.#unreachable(posted.source)
+          ? unreachable(group, posted.source)
           : null;
         if (gone === null) continue;
         list.splice((list as (PostedReceive | PostedProbe)[]).indexOf(posted), 1);

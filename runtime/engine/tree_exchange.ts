@@ -9,7 +9,7 @@ import type { OperationStats } from "../base/stats.ts";
 import type { CollectiveGroup } from "./group.ts";
 import { encodeFanIn, encodeFanOut, MessageKind, type SignatureCodes } from "./header.ts";
 import type { Inbox } from "./_inbox.ts";
-import { pack, unpack } from "./pack.ts";
+import { pack, unpack } from "../base/pack.ts";
 import { childrenOf, parentOf, subtreeSize } from "./tree.ts";
 
 /** What rank 0 answers to the contributions: the same for all, or one answer for each rank. */

@@ -1,6 +1,6 @@
 /** Several ranks in this process, over the real transport: for tests that need to see them all at once. */
 
-import { Communicator } from "../../runtime/communicator.ts";
+import { type Communicator, worldCommunicator } from "../../runtime/communicator.ts";
 import type { MeshTransport } from "../../runtime/transport/mesh_transport.ts";
 import { connect, type MeshOptions } from "./mesh.ts";
 
@@ -28,7 +28,7 @@ export async function world(size: number, options: MeshOptions = {}): Promise<Wo
   });
   return {
     transports: mesh.transports,
-    ranks: mesh.transports.map((transport) => new Communicator(transport)),
+    ranks: mesh.transports.map((transport) => worldCommunicator(transport)),
     reports,
     kill(rank) {
       for (const connection of mesh.connections[rank]) connection?.close();

@@ -1,7 +1,7 @@
 /** The communicator's failures, seen from several ranks in one process over real sockets. */
 
 import assert from "node:assert/strict";
-import { type Communicator, MismatchError, PeerLostError } from "../../runtime/mod.ts";
+import { type Communicator, MismatchError, PeerLostError, PROC_NULL } from "../../runtime/mod.ts";
 import { COLLECTIVES } from "./_battery_collectives.ts";
 import { GROUPS } from "./_battery_messages.ts";
 import { onAll, world } from "../_helpers/world.ts";
@@ -32,7 +32,7 @@ const MISMATCHES: Record<string, { body: Body; words: RegExp[] }> = {
     body: (comm, odd) => comm.allreduce(new Float32Array(odd ? 1024 : 1000)),
     words: [/^cannot allreduce: /, /1024/, /1000/],
   },
-  "length, beyond a wave": {
+  "length, beyond a tree exchange": {
     body: (comm, odd) => comm.allreduce(new Float32Array(odd ? 100_000 : 10)),
     words: [/^cannot allreduce: /, /100000/, /\b10\b/],
   },
@@ -210,6 +210,59 @@ Deno.test("messages of a lost rank: what was sent arrives, what is still waited 
   assert.equal(small[0], 3);
 });
 
+Deno.test("a sendrecv whose send fails takes its receive back", async () => {
+  await using w = await world(3);
+  const [zero, one] = w.ranks, taken = Int8Array.of(42), later = new Int8Array(1);
+  for (const [dest, tag] of [[3, 0], [-7, 0], [1, -1]]) {
+    await assert.rejects(zero.sendrecv(Int8Array.of(1), dest, taken, 1, tag, 5), RangeError);
+  }
+  await assert.rejects(
+    zero.sendrecv([1] as unknown as Int8Array, 1, taken, 1, 0, 5),
+    { name: "TypeError" },
+  );
+  w.kill(2);
+  await assert.rejects(zero.recv(later, 2), PeerLostError);
+  await assert.rejects(zero.sendrecv(Int8Array.of(1), 2, taken, 1, 0, 5), PeerLostError);
+  await one.send(Int8Array.of(7), 0, 5);
+  assert.equal((await zero.recv(later, 1, 5)).source, 1);
+  assert.deepEqual([taken[0], later[0]], [42, 7]);
+});
+
+Deno.test("a sendrecv whose send fails waits for a message that is coming in", async () => {
+  await using w = await world(2);
+  const [zero, one] = w.ranks, message = new Float64Array(200_000).fill(3);
+  const sent = one.send(message, 0);
+  await zero.probe(1);
+  const buffer = new Float64Array(200_000);
+  await assert.rejects(zero.sendrecv(Int8Array.of(1), 2, buffer, 1), RangeError);
+  assert.deepEqual(buffer, message);
+  await sent;
+});
+
+Deno.test("iprobe answers for nobody, refuses what is no rank or tag, and misses the dead", async () => {
+  await using w = await world(3);
+  const [zero] = w.ranks;
+  assert.deepEqual(await zero.iprobe(PROC_NULL), await zero.probe(PROC_NULL));
+  for (const [source, tag] of [[3, 0], [-5, 0], [1.5, 0], [0, -2], [0, 2 ** 31], [0, NaN]]) {
+    await assert.rejects(zero.iprobe(source, tag), RangeError, `${source} ${tag}`);
+    await assert.rejects(zero.probe(source, tag), RangeError, `${source} ${tag}`);
+  }
+  assert.equal(await zero.iprobe(0, 1), null);
+  w.kill(2);
+  await assert.rejects(zero.recv(new Int8Array(1), 2), PeerLostError);
+  await assert.rejects(
+    zero.iprobe(2, 4),
+    {
+      name: "PeerLostError",
+      message: /cannot complete iprobe from rank 2 with tag 4: lost rank 2/,
+    },
+  );
+  await using pair = await world(2);
+  const [stays, leaves] = pair.ranks;
+  await Promise.all([leaves.close(), stays.iprobe(1)]);
+  assert.equal(await stays.iprobe(1), null, "who has left may be asked for");
+});
+
 Deno.test("unexpected messages cost bounded memory: beyond the credit they stay with the sender", async () => {
   await using w = await world(2);
   const [zero, one] = w.ranks, message = new Uint8Array(60_000);
@@ -235,14 +288,14 @@ Deno.test("statistics count calls, bytes and seconds of each operation", async (
   const [zero, one] = w.ranks.map((comm) => comm.stats());
   assert.equal(zero.allreduce.calls, 3);
   assert.ok(zero.allreduce.seconds > 0 && zero.allreduce.seconds < 10);
-  // Half of the buffer goes each way twice, and then a few hundred bytes of waves.
+  // Half of the buffer goes each way twice, and then a few hundred bytes of tree exchanges.
   assert.ok(Math.abs(zero.allreduce.bytesSent / 3 - 400_000) < 1000);
   assert.equal(zero.allreduce.bytes, zero.allreduce.bytesSent + zero.allreduce.bytesReceived);
   assert.deepEqual([zero.send.calls, zero.send.bytesSent], [1, 40]);
   assert.deepEqual([one.recv.calls, one.recv.bytesReceived], [1, 40]);
 });
 
-Deno.test("more ranks than the tree is wide: every wave has inner ranks", async () => {
+Deno.test("more ranks than the tree is wide: every exchange has inner ranks", async () => {
   await using w = await world(11);
   const outcomes = await onAll(w, async (comm) => {
     for (const { run } of [...COLLECTIVES, ...GROUPS]) await run(comm, 97);

@@ -1,7 +1,7 @@
 /** What ranks of a host make once, over real sockets: several ranks in one process. */
 
 import assert from "node:assert/strict";
-import { Communicator } from "../../runtime/communicator.ts";
+import { type Communicator, worldCommunicator } from "../../runtime/communicator.ts";
 import {
   generateImages,
   generateImagesTogether,
@@ -16,7 +16,7 @@ async function onRanks<T>(
   processors: readonly number[] = hosts.map(() => 8),
 ): Promise<T[]> {
   await using mesh = await connect(hosts.length, { hosts });
-  const comms = mesh.transports.map((transport) => new Communicator(transport));
+  const comms = mesh.transports.map((transport) => worldCommunicator(transport));
   return await Promise.all(comms.map(async (comm, rank) => {
     using sharing = await openOncePerHost(comm, processors[rank]);
     const result = await body(sharing, rank, comm);

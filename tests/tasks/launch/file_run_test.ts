@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { encodeModel, foreignModel, Graph } from "../../../models/mod.ts";
 import { sizeOf } from "../../../models/tensor.ts";
-import { Communicator } from "../../../runtime/communicator.ts";
+import { worldCommunicator } from "../../../runtime/communicator.ts";
 import { Random } from "../../../runtime/base/random.ts";
 import { SingleTransport } from "../../../runtime/transport/single_transport.ts";
 import { CheckpointError } from "../../../tasks/run/checkpoint.ts";
@@ -165,7 +165,7 @@ Deno.test("from code a model is trained as it is, and a file by its path", async
   const path = await write(folder.path, "plain.onnx", PLAIN);
   const single = { ...SMALL, ranks: 1, algorithm: "single", maxSteps: 3 } as const;
   const run = async (options: Options, parts: TrainParts) => {
-    await using comm = new Communicator(new SingleTransport("localhost"));
+    await using comm = worldCommunicator(new SingleTransport("localhost"));
     return await train(comm, options, parts);
   };
   const named = await run(resolveOptions({ ...single, model: path }), {});
@@ -189,7 +189,7 @@ Deno.test("statistics are not measured anew where a task has nothing to do it wi
     batch: () => ({ feeds }),
     splits: [{ name: null, samples: 4, batchSize: 4, batches: () => [feeds] }],
   };
-  await using comm = new Communicator(new SingleTransport("localhost"));
+  await using comm = worldCommunicator(new SingleTransport("localhost"));
   await assert.rejects(train(comm, options, { task }), {
     name: "OptionError",
     message:

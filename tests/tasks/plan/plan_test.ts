@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { Communicator } from "../../../runtime/communicator.ts";
+import { worldCommunicator } from "../../../runtime/communicator.ts";
 import { parseLink } from "../../../runtime/transport/access_link.ts";
 import type { Options } from "../../../tasks/options/table.ts";
 import { measure } from "../../../tasks/plan/measure.ts";
@@ -18,7 +18,7 @@ const OPTIONS: Partial<Options> = { ranks: 4, batchSize: 2, seed: 3, device: "cp
 async function measureOn(link: string): Promise<Measured> {
   const options = resolveOptions(OPTIONS);
   await using mesh = await connect(4, { link: parseLink(link) });
-  const ranks = mesh.transports.map((transport) => new Communicator(transport));
+  const ranks = mesh.transports.map((transport) => worldCommunicator(transport));
   const all = await Promise.all(
     ranks.map((comm) =>
       measure(comm, { options, algorithms: ["celgc", "naive-parallel"], intervals: [1] }, {

@@ -4,7 +4,7 @@ import { awdLstm } from "../../../models/architectures/awd_lstm.ts";
 import { encodeModel } from "../../../models/encode.ts";
 import { type ModelGraph, parametersOf } from "../../../models/model.ts";
 import { appendClippedStep, PLAIN_STEP } from "../../../optimizers/clipped_step.ts";
-import { Communicator } from "../../../runtime/communicator.ts";
+import { worldCommunicator } from "../../../runtime/communicator.ts";
 import { openDevice } from "../../../runtime/devices/open.ts";
 import { SingleTransport } from "../../../runtime/transport/single_transport.ts";
 import { generateText } from "../../../tasks/data/text/generated_text.ts";
@@ -74,7 +74,7 @@ Deno.test("windows filled up to a bucket's length train like windows of their ow
         return batch;
       },
     };
-    const comm = new Communicator(new SingleTransport("localhost"));
+    const comm = worldCommunicator(new SingleTransport("localhost"));
     return await train(comm, options, { model: network, task: watched });
   };
   const exact = await run("cpu"), filled = await run("webgpu");

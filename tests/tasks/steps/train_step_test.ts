@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { celgc } from "../../../optimizers/mod.ts";
 import { PLAIN_STEP } from "../../../optimizers/clipped_step.ts";
-import { Communicator } from "../../../runtime/communicator.ts";
+import { worldCommunicator } from "../../../runtime/communicator.ts";
 import { openDevice } from "../../../runtime/devices/open.ts";
 import { SingleTransport } from "../../../runtime/transport/single_transport.ts";
 import { WeightAveraging } from "../../../tasks/rounds/averaging.ts";
@@ -10,7 +10,7 @@ import { mlp, mlpTask } from "../_mlp.ts";
 
 Deno.test("weights are averaged over the steps from where that begins, and from nowhere before", async () => {
   await using device = await openDevice("cpu");
-  const comm = new Communicator(new SingleTransport("localhost"));
+  const comm = worldCommunicator(new SingleTransport("localhost"));
   const task = mlpTask(0, 1, 4), size = { learningRate: 0.8, clipThreshold: 0.3 };
   const step = { ...PLAIN_STEP, weightDecay: 0.01 };
   for (const way of ["none", "replace"] as const) {
