@@ -187,7 +187,7 @@ export const NUMBERS = {
   eval: readonly (keyof EvalRecord)[];
 };
 
-/** Fields without which a step, a round or an evaluation has no place in any figure. */
+/** Fields without which a step, a round or an evaluation can stand in no figure. */
 export const REQUIRED = [
   "rank",
   "iteration",

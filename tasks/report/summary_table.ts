@@ -31,8 +31,12 @@ interface Column {
 function columnsOf({ summaries, page }: ReportData): Column[] {
   const score = summaries.find((run) => run.score)?.score;
   const compared = page.runs.some((run) => run.baseline);
+  // The mini-batches' loss stands in for what was not measured.
+  const measured = summaries.every((run) => Number.isFinite(run.averagedTrainLoss));
   return [
     ...PROGRESS,
+    AVERAGED_LOSS,
+    ...measured ? [] : [MINI_BATCH_LOSS],
     ...score ? [scoreColumn(score)] : [],
     ...SPEED,
     ...compared ? SPEEDUPS : [],
@@ -45,19 +49,21 @@ const PROGRESS: readonly Column[] = [
   { name: "epochs", cell: (run) => writeValue(run.epochs, "number") },
   { name: "iterations", cell: (run) => count(run.iterations) },
   { name: "rounds", cell: (run) => count(run.rounds) },
-  {
-    name: "training loss",
-    unit: "averaged weights",
-    cell: (run) => writeValue(run.averagedTrainLoss, "number"),
-    better: { value: (run) => run.averagedTrainLoss, most: false },
-  },
-  {
-    name: "training loss",
-    unit: "mini-batches, last tenth",
-    cell: (run) => writeValue(run.trainLoss, "number"),
-    better: { value: (run) => run.trainLoss, most: false },
-  },
 ];
+
+const AVERAGED_LOSS: Column = {
+  name: "training loss",
+  unit: "averaged weights",
+  cell: (run) => writeValue(run.averagedTrainLoss, "number"),
+  better: { value: (run) => run.averagedTrainLoss, most: false },
+};
+
+const MINI_BATCH_LOSS: Column = {
+  name: "training loss",
+  unit: "mini-batches, last tenth",
+  cell: (run) => writeValue(run.trainLoss, "number"),
+  better: { value: (run) => run.trainLoss, most: false },
+};
 
 function scoreColumn({ kind, split }: ReportedScore): Column {
   const format = kind === "accuracy" ? "percent" : "number";

@@ -73,7 +73,7 @@ export class CellFolders {
 
   /**
    * The folder of a cell: the one that holds it already, under whatever name, or one that is still
-   * free. What other options have left in the same place is not touched.
+   * free. What other options have left in the same folder is not touched.
    *
    * @returns its path; whether the cell's run is in it, finished, and as it was written; and if it is
    *   there but cannot be used, why

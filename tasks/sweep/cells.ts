@@ -22,7 +22,7 @@ export const CELL_FORMAT = 1;
 export interface Cell {
   /** Name of its folder, such as `interval=4_lr=0.1`. */
   readonly name: string;
-  /** Its value on each axis; null on an axis that its algorithm does not heed. */
+  /** Its value on each axis; null on an axis that does not apply to its algorithm. */
   readonly at: Readonly<Record<string, unknown>>;
   /** Every option as resolved, without a folder. */
   readonly options: Options;
@@ -96,15 +96,15 @@ function makeCell(
     deciders.every(({ names, differ }) =>
       !names.includes(name as OptionName) || !(differ || name in at)
     );
-  const heeded = Object.fromEntries(Object.entries(at).filter(applies));
-  const label = labelOf(axes, heeded, algorithm);
+  const applying = Object.fromEntries(Object.entries(at).filter(applies));
+  const label = labelOf(axes, applying, algorithm);
   const options = resolve(label, Object.fromEntries(Object.entries(given).filter(applies)));
-  const place = Object.fromEntries(
-    Object.keys(at).map((name) => [name, name in heeded ? heeded[name] : null]),
+  const coordinates = Object.fromEntries(
+    Object.keys(at).map((name) => [name, name in applying ? applying[name] : null]),
   );
   return {
     name: label,
-    at: varies ? { algorithm, ...place } : place,
+    at: varies ? { algorithm, ...coordinates } : coordinates,
     options: { ...options, out: null },
     hash: hashOf(options, ignored),
   };
@@ -122,14 +122,14 @@ function resolve(label: string, given: Readonly<Record<string, unknown>>): Optio
 /** For example `interval=4_lr=0.1`: letters, digits and a few signs, for any file system. */
 function labelOf(
   axes: readonly Axis[],
-  heeded: Readonly<Record<string, unknown>>,
+  applying: Readonly<Record<string, unknown>>,
   algorithm: string,
 ): string {
-  const names = axes.map(({ name }) => name as string).filter((name) => name in heeded);
-  if ("algorithm" in heeded && !names.includes("algorithm")) names.unshift("algorithm");
+  const names = axes.map(({ name }) => name as string).filter((name) => name in applying);
+  if ("algorithm" in applying && !names.includes("algorithm")) names.unshift("algorithm");
   const parts = names.map((name) => {
     const { flag } = OPTIONS[name as keyof Options];
-    return `${flag.slice(2)}=${slug(showValue(heeded[name]))}`;
+    return `${flag.slice(2)}=${slug(showValue(applying[name]))}`;
   });
   return parts.length > 0 ? parts.join("_") : `algorithm=${slug(algorithm)}`;
 }

@@ -38,7 +38,7 @@ const LOCK_FILE = ".sweep.lock";
 
 /** How to sweep: any option of `launch` by its name in code; those with several values are axes. */
 export interface SweepOptions extends Swept {
-  /** Adds the paper's baseline, naive-parallel, for each setting that it heeds. @default {false} */
+  /** Adds the paper's baseline, naive-parallel, for each setting that applies to it. @default {false} */
   readonly baseline?: boolean;
   /** What is shown on standard error. @default {"silent"} */
   readonly view?: ViewKind;

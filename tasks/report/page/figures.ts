@@ -10,7 +10,7 @@ import type { FigureView, LineFigure, PageFigure } from "./data.ts";
 import { type Browser, type Drawn, make, type PageState } from "./state.ts";
 import { barTip, lineTip } from "./tips.ts";
 
-/** A card for each figure, in place of those that are there. */
+/** A card for each figure; those that are there go. */
 export function buildFigures(page: PageState): void {
   const { document, data } = page;
   for (const { chart } of page.drawn.values()) chart.dispose();

@@ -9,7 +9,7 @@ export interface ChartPoint {
 }
 
 /**
- * The points of a curve on a view's axis and inside its window. Several in one place, as the steps
+ * The points of a curve on a view's axis and inside its window. Several at one point of the axis, as the steps
  * between two rounds are on the axis of rounds, become their mean.
  */
 export function pointsOf(

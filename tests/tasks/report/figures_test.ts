@@ -194,7 +194,7 @@ Deno.test("a last bin that has hardly begun is no point of its own", async () =>
   assert.deepEqual(await clipRate(8 * 16 + 8), { y: 1, epoch: 8.5 });
 });
 
-Deno.test("points in one place, as between two rounds, are drawn as their mean", async () => {
+Deno.test("points that lie together, as between two rounds, are drawn as their mean", async () => {
   const { page } = await knownReport();
   const [, celgc] = lines(page, "training-loss").series;
   const view = { axis: "round", logX: false, window: [1, 2] } as const;

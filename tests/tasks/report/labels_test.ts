@@ -36,7 +36,7 @@ Deno.test("runs whose options do not tell them apart go by their folders", () =>
   ]);
 });
 
-Deno.test("an option that an algorithm does not heed is no part of its label", () => {
+Deno.test("an option that does not apply to an algorithm is no part of its label", () => {
   assert.deepEqual(
     label({ algorithm: "single", ranks: 1, interval: 1 }, {
       algorithm: "celgc",

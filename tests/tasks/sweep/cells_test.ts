@@ -24,7 +24,7 @@ Deno.test("the cells are the product of the axes, named by them", () => {
   assert.equal(new Set(cells.map(({ hash }) => hash)).size, 4);
 });
 
-Deno.test("the baseline stands first, once for each value of what it heeds", () => {
+Deno.test("the baseline stands first, once for each value of what applies to it", () => {
   const { axes, cells } = planCells({ interval: [1, 4], lr: [0.1, 0.2] }, true);
   assert.deepEqual(axes, ["algorithm", "interval", "lr"]);
   assert.deepEqual(cells.map(({ name }) => name), [
@@ -99,7 +99,7 @@ Deno.test("the baseline waits for its averages, and takes all ranks, whatever it
   );
 });
 
-Deno.test("an option that some cells' tasks do not heed goes with the others", () => {
+Deno.test("an option that does not apply to some cells' tasks goes with the others", () => {
   const { cells } = planCells({ task: ["generated-images", "generated-text"], hidden: [32, 64] });
   assert.deepEqual(cells.map(({ name, options: { hidden } }) => [name, hidden]), [
     ["task=generated-images", 1150],
