@@ -14,13 +14,13 @@ import { stripTypeScriptTypes } from "node:module";
 export type ReadModule = (url: string) => Promise<string>;
 
 /** `import { a, b as c } from "./file.ts";`, the one form that is understood. */
-const IMPORT = /^import\s*\{([^}]*)\}\s*from\s*"(\.{1,2}\/[^"]+)";?/gm;
+const IMPORT = /(?<=^|^.*\*\/ )import\s*\{([^}]*)\}\s*from\s*"(\.{1,2}\/[^"]+)";?/gm;
 
-/** `export function name`, `export const name` and so on. */
-const EXPORT = /^export\s+(?=(?:async\s+)?(?:function\*?|class|const)\s+([\w$]+))/gm;
+/** `export function name`, `export const name` and so on; compilers put it behind its comment's end. */
+const EXPORT = /(?<=^|^.*\*\/ )export\s+(?=(?:async\s+)?(?:function\*?|class|const)\s+([\w$]+))/gm;
 
 /** What must not be left when both are gone. */
-const OTHER = /^(?:import|export)\b.*|\bimport(?:\.meta|\s*\().*/m;
+const OTHER = /(?<=^|^.*\*\/ )(?:import|export)\b.*|\bimport(?:\.meta|\s*\().*/m;
 
 /**
  * Links a module with all that it imports.
@@ -44,7 +44,8 @@ export async function linkModules(entry: string, read: ReadModule = readSource):
       throw new SyntaxError(`cannot link ${[...open, url].join(" → ")}: a circle of imports`);
     }
     open.push(url);
-    let code = stripTypeScriptTypes(await read(url));
+    const source = await read(url);
+    let code = inModule(url, () => stripTypeScriptTypes(source));
     for (const [statement, names, path] of [...code.matchAll(IMPORT)]) {
       const from = await link(new URL(path, url).href);
       code = code.replace(
@@ -56,6 +57,8 @@ export async function linkModules(entry: string, read: ReadModule = readSource):
     code = code.replaceAll(EXPORT, "");
     const other = OTHER.exec(code);
     if (other) throw new SyntaxError(`cannot link ${url}: "${other[0].trim()}" is not understood`);
+    // Compiled, not run: what was misunderstood is found here and not in a browser.
+    inModule(url, () => new Function(`"use strict";\n${code}\n`));
     open.pop();
     const name = `$${linked.size}`;
     linked.set(url, name);
@@ -69,6 +72,15 @@ export async function linkModules(entry: string, read: ReadModule = readSource):
 
   const name = await link(entry);
   return `${texts.join("\n")}\nexport const { ${exported.get(entry)!.join(", ")} } = ${name};\n`;
+}
+
+/** Names the module in an error. */
+function inModule<T>(url: string, compile: () => T): T {
+  try {
+    return compile();
+  } catch (error) {
+    throw new SyntaxError(`cannot link ${url}: ${(error as Error).message}`, { cause: error });
+  }
 }
 
 /** A module as text, from wherever the runtime imports it: it asks for no more permission than that. */

@@ -76,6 +76,16 @@ Deno.test("modules keep their own names, and share what they export", async () =
   assert.equal((await load(code)).sum(), 6);
 });
 
+Deno.test("modules that a compiler has written are linked as their sources are", async () => {
+  // As `deno pack` writes them: a statement stands on the line on which the comment before it ends.
+  const code = await link({
+    "a.ts": `/**\n * What it is.\n */ import { one } from "./b.js";\n` +
+      `/**\n * Adds.\n */ export function sum() {\n  return one + 1;\n}\n`,
+    "b.js": `/** One. */ export const one = 1;\n`,
+  });
+  assert.equal((await load(code)).sum(), 2);
+});
+
 Deno.test("what the linker does not understand it refuses, by name", async () => {
   for (
     const [text, found] of [
@@ -86,6 +96,8 @@ Deno.test("what the linker does not understand it refuses, by name", async () =>
       [`export * from "./b.ts";`, /"export \* from/],
       [`const b = await import("./b.ts");`, /import\("\.\/b\.ts"\)/],
       [`export let counter = 0;`, /"export let counter/],
+      [`const a = 1; export const b = 2;`, /a\.ts: Unexpected token 'export'/],
+      [`const a = ;`, /a\.ts: /],
     ] as const
   ) await assert.rejects(link({ "a.ts": `${text}\n`, "b.ts": "" }), found);
   await assert.rejects(
