@@ -93,7 +93,7 @@ export class RunLog {
     } catch (error) {
       if (!(error instanceof Deno.errors.NotFound)) throw error;
       throw new LogError(
-        `cannot report on ${this.directory}: a run's folder holds metrics.jsonl, and this one does not; ` +
+        `cannot read the run in ${this.directory}: its folder must hold metrics.jsonl and does not; ` +
           "pass the folder given to a run's --out (or the default, runs/<time>-<name>)",
       );
     }

@@ -31,10 +31,11 @@ async function compare(options: SweepOptions): Promise<void> {
     near(run.syncSeconds / run.trainSeconds, s.communicationShare, `${name}: communicating`);
     near(run.trainSeconds, s.trainSeconds, `${name}: training time`);
     near(run.stepsPerSecond, s.stepsPerSecond, `${name}: steps/s`);
-    near(run.trainLoss, s.trainLoss!, `${name}: training loss`);
+    // Where rounds go by the clock, a rank's last tenth of its steps is not that of all ranks'.
+    if (!s.stepsByRank) near(run.trainLoss, s.trainLoss!, `${name}: training loss`);
     near(run.clipRate, s.clipRate ?? 0, `${name}: clipped`);
     near(run.epochs, s.epochs, `${name}: epochs`);
-    assert.equal(run.iterations, s.steps, `${name}: steps`);
+    assert.equal(Math.floor(run.iterations), s.steps, `${name}: steps`);
     assert.equal(run.rounds, s.rounds, `${name}: rounds`);
     const sent = [...totalsOf(log).bytesSent.values()];
     // The last average that travels arrives behind the records of all ranks but the first.
@@ -66,3 +67,6 @@ Deno.test("the page, the table and the summary say the same of every algorithm",
 
 Deno.test("they say the same where averages travel while the ranks step on", () =>
   compare({ algorithm: ["celgc"], overlap: true, interval: 2 }));
+
+Deno.test("they say the same where rounds go by the clock and ranks take unequal numbers of steps", () =>
+  compare({ algorithm: ["celgc"], syncEvery: 0.1, maxSteps: 20 }));
