@@ -6,7 +6,7 @@
  * @module
  */
 
-/** Floats summed in one turn of the kernel's loop; lengths are rounded up to a multiple of it. */
+/** Floats summed in one pass of the kernel's loop; lengths are rounded up to a multiple of it. */
 export const KERNEL_FLOATS = 16;
 
 /**

@@ -14,7 +14,7 @@ import type { Arithmetic, Datatype, TypedArray } from "../base/datatypes.ts";
 import type { OpName, Reduction } from "../base/ops.ts";
 
 /** Elements folded at a time; their accumulators stay in the first-level cache. */
-const BLOCK = 2048;
+const FOLD_ELEMENTS = 2048;
 
 /** Folds the first `count` elements of `next` into `acc`. */
 type Combine = (acc: TypedArray, next: TypedArray, count: number) => void;
@@ -116,16 +116,18 @@ export function copyElements(target: TypedArray, source: TypedArray): void {
  * the inputs.
  */
 export function foldInputs(fold: Fold, inputs: readonly TypedArray[], out: TypedArray): void {
-  const block = Math.max(fold.width, BLOCK - BLOCK % fold.width);
-  const acc = fold.accumulators(Math.min(block, out.length));
-  for (let start = 0; start < out.length; start += block) {
-    const end = Math.min(start + block, out.length);
-    const part = end - start < acc.length ? acc.subarray(0, end - start) : acc;
-    copyElements(part, inputs[0].subarray(start, end));
+  const most = Math.max(fold.width, FOLD_ELEMENTS - FOLD_ELEMENTS % fold.width);
+  const accumulators = fold.accumulators(Math.min(most, out.length));
+  for (let start = 0; start < out.length; start += most) {
+    const end = Math.min(start + most, out.length);
+    const acc = end - start < accumulators.length
+      ? accumulators.subarray(0, end - start)
+      : accumulators;
+    copyElements(acc, inputs[0].subarray(start, end));
     for (let rank = 1; rank < inputs.length; rank++) {
-      fold.combine(part, inputs[rank].subarray(start, end));
+      fold.combine(acc, inputs[rank].subarray(start, end));
     }
-    copyElements(out.subarray(start, end), part);
+    copyElements(out.subarray(start, end), acc);
   }
 }
 

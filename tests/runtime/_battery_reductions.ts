@@ -12,7 +12,7 @@ import { filled, guarded, inside, isFloat, MAKERS, reduced, sameBits } from "./_
 
 const OPS: OpName[] = ["sum", "prod", "min", "max", "land", "lor", "band", "bor", "bxor"];
 const ALGORITHMS: AllreduceAlgorithm[] = ["auto", "tree", "allgather", "direct", "ring", "memory"];
-/** Elements: none, one, primes, multiples of the ranks and not, inside one wave and beyond it. */
+/** Elements: none, one, primes, multiples of the ranks and not, inside one tree exchange and beyond it. */
 const LENGTHS = [0, 1, 7, 97, 240, 241, 8209, 50_021];
 
 /** allreduce of a short and a long buffer for every element type and op. */

@@ -25,7 +25,7 @@ for (let repeat = 0; repeat < 2; repeat++) {
     for (let r = 1; r < size; r++) sum += value(r, i);
     if (buffer[i] !== Math.fround(sum)) assert.equal(buffer[i], Math.fround(sum), `element ${i}`);
   }
-  // Twice the part of the buffer that others own, or nothing but waves if memory is read directly.
+  // Twice the chunks that others own, or nothing but tree exchanges if memory is read directly.
   const whole = 8 * count * (size - 1) / size;
   if (algorithm === "memory") assert.ok(wire < 10_000, `${wire} bytes came over the wire`);
   else assert.ok(wire > whole * 0.99 && wire < whole * 1.01, `${wire} bytes, expected ${whole}`);
