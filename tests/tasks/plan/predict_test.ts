@@ -27,7 +27,7 @@ const near = (actual: number, expected: number) =>
 
 Deno.test("an allreduce costs its latencies and its bytes", () => {
   near(allreduceSeconds(NETWORK, 1, 1e6), 0);
-  // Within the wave: to rank 0 and back.
+  // Within the tree exchange: to rank 0 and back.
   near(allreduceSeconds(NETWORK, 2, 1000), 2 * 0.01 + 2 * 0.001);
   near(allreduceSeconds(NETWORK, 8, 1000), 2 * 0.01 + 14 * 0.001);
   near(allreduceSeconds(NETWORK, 9, 0), 4 * 0.01);
