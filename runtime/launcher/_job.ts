@@ -8,6 +8,9 @@ import { Printer, RankOutput, type StreamName } from "./output.ts";
 import { denoArguments, environment, makeSocketFolder } from "./_rank_environment.ts";
 import { type EndCause, type JobState, outcomeOf, strongerCause } from "./_job_state.ts";
 import { RankProcess } from "./_rank_process.ts";
+import { forwardStdin } from "./_stdin.ts";
+import { watchTaskRunner } from "./_task_runner.ts";
+import { Watchdog } from "./_watchdog.ts";
 import { describeEnd, findRootCause, hasFailed, type RankStatus } from "./root_cause.ts";
 import { formatAddress, listenAt } from "../security/endpoint.ts";
 import { credentials } from "../security/handshake.ts";
@@ -42,6 +45,7 @@ export class Job {
   /** What is to be undone when the job is done. */
   readonly #cleanUps: (() => void | Promise<void>)[] = [];
   #rendezvous: RendezvousServer | null = null;
+  #watchdog: Watchdog | null = null;
   #state: JobState = { name: "running" };
   /** Ranks that have ended so far. */
   #exits = 0;
@@ -72,7 +76,7 @@ export class Job {
   }
 
   async #start(): Promise<void> {
-    const { ranks, listen = "127.0.0.1", tls, logDir, cwd } = this.#options;
+    const { ranks, listen = "127.0.0.1", tls, logDir, cwd, stdin = "none" } = this.#options;
     const transport = this.#options.transport ?? readTransport(Deno.env.get("CELGC_TRANSPORT"));
     const secret = crypto.getRandomValues(new Uint8Array(32));
     const name = hex(crypto.getRandomValues(new Uint8Array(8)));
@@ -104,6 +108,8 @@ export class Job {
     const shared = environment(this.#options, { name, rendezvous, transport, sockets, host });
     const hosts = [...new Set([near, ANYWHERE[hostname] ?? hostname])];
     const args = denoArguments(this.#options, this.#program, hosts, sockets);
+    const watchdog = this.#watchdog = new Watchdog(sockets);
+    this.#cleanUps.push(() => watchdog.close());
     for (let rank = 0; rank < ranks; rank++) {
       const log = logDir === undefined ? null : await Deno.open(`${logDir}/rank-${rank}.log`, {
         write: true,
@@ -111,10 +117,19 @@ export class Job {
         truncate: true,
       });
       const env = { ...shared, CELGC_RANK: String(rank) };
-      const process = new RankProcess({ args, env, cwd, secret: hex(secret), stdin: false });
+      const process = new RankProcess({
+        args,
+        env,
+        cwd,
+        secret: hex(secret),
+        stdin: stdin === "all" || (stdin === "rank0" && rank === 0),
+      });
+      watchdog.add(process.pid);
       this.#processes.push(process);
       this.#outputs.push(this.#collect(rank, process, log));
     }
+    const inputs = this.#processes.flatMap(({ stdin }) => stdin ?? []);
+    if (inputs.length > 0) this.#cleanUps.push(forwardStdin(inputs));
   }
 
   #collect(rank: number, process: RankProcess, log: Deno.FsFile | null): RankOutput {
@@ -142,6 +157,7 @@ export class Job {
     this.#checkForFailure();
     await this.#outputs[rank].drain(DRAIN_MS);
     this.#processes[rank].kill("SIGKILL"); // what it has left behind
+    this.#watchdog?.remove(this.#processes[rank].pid);
   }
 
   #joined(rank: number, host: string): void {
@@ -226,6 +242,7 @@ export class Job {
     signal?.addEventListener("abort", onAbort);
     this.#cleanUps.push(() => signal?.removeEventListener("abort", onAbort));
     if (!handleSignals) return;
+    this.#cleanUps.push(watchTaskRunner(() => this.#interrupt("SIGHUP")));
     // Not SIGHUP: it ends this process, and with it the ranks, unless `nohup` has said otherwise.
     const names: Deno.Signal[] = Deno.build.os === "windows" ? ["SIGINT"] : ["SIGINT", "SIGTERM"];
     for (const name of names) {

@@ -51,8 +51,8 @@ export interface LaunchProgramOptions {
   /** Ends the job. */
   readonly signal?: AbortSignal;
   /**
-   * Whether SIGINT and SIGTERM to this process end the job; they do not end this process then, which
-   * is for the caller to do. @default {true}
+   * Whether SIGINT and SIGTERM to this process, and the end of the `deno task` that runs it, end the job;
+   * they do not end this process then, which is for the caller to do. @default {true}
    */
   readonly handleSignals?: boolean;
   /** Address the rendezvous and the ranks listen on. @default {"127.0.0.1"} */
@@ -83,7 +83,10 @@ export interface LaunchOutcome {
   readonly code: number;
   /** The rank that failed first, if one did. */
   readonly failure?: LaunchFailure;
-  /** The signal to this process that ended the job, or "abort" for `options.signal`. */
+  /**
+   * The signal to this process that ended the job, or "abort" for `options.signal`; "SIGHUP" if the
+   * `deno task` that runs this process was killed.
+   */
   readonly interrupted?: string;
 }
 
@@ -103,6 +106,9 @@ export async function checkOptions(options: LaunchProgramOptions): Promise<URL> 
     throw new RangeError(
       `cannot launch: the ${name} is a number of seconds above 0, not ${value}`,
     );
+  }
+  if (!["rank0", "all", "none"].includes(options.stdin ?? "none")) {
+    throw new RangeError(`cannot launch: stdin is rank0, all or none, not ${options.stdin}`);
   }
   if (rawRank !== undefined && !(Number.isInteger(rawRank) && rawRank >= 0 && rawRank < ranks)) {
     throw new RangeError(`cannot launch: there is no rank ${rawRank} among ${ranks}`);

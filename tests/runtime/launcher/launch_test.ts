@@ -132,6 +132,55 @@ for (const listen of ["0.0.0.0", "::", "localhost", "::1", ...outside]) {
   });
 }
 
+for (
+  const [stdin, read] of [
+    [undefined, ["", ""]],
+    ["none", ["", ""]],
+    ["rank0", ["a\nb", ""]],
+    ["all", ["a\nb", "a\nb"]],
+  ] as const
+) {
+  Deno.test(`standard input: ${stdin ?? "none unless said"}`, async () => {
+    const child = new Deno.Command(Deno.execPath(), {
+      args: ["run", "-A", program("launcher").href, "2", program("ends").href, "reads"],
+      env: stdin === undefined ? {} : { RANK_STDIN: stdin },
+      stdin: "piped",
+      stdout: "piped",
+      stderr: "inherit",
+    }).spawn();
+    const writer = child.stdin.getWriter();
+    await writer.write(new TextEncoder().encode("a\nb"));
+    // Where nobody reads it, the launcher does not wait for its end.
+    if (stdin !== undefined && stdin !== "none") await writer.close();
+    const { code, stdout } = await child.output();
+    assert.equal(code, 0);
+    const lines = new TextDecoder().decode(stdout).split("\n").filter((line) =>
+      / read /.test(line)
+    );
+    assert.deepEqual(
+      lines.sort(),
+      read.map((text, rank) => `[${rank}] read ${JSON.stringify(text)}`),
+    );
+    await writer.abort().catch(() => {});
+  });
+}
+
+Deno.test("more standard input than anybody reads at once arrives whole", async () => {
+  const child = new Deno.Command(Deno.execPath(), {
+    args: ["run", "-A", program("launcher").href, "2", program("ends").href, "reads"],
+    env: { RANK_STDIN: "all" },
+    stdin: "piped",
+    stdout: "piped",
+    stderr: "inherit",
+  }).spawn();
+  const text = "x".repeat(1_000_000), writer = child.stdin.getWriter();
+  await writer.write(new TextEncoder().encode(text));
+  await writer.close();
+  const { code, stdout } = await child.output();
+  assert.equal(code, 0);
+  assert.equal(new TextDecoder().decode(stdout).match(/x/g)?.length, 2 * text.length);
+});
+
 Deno.test("a program that never joins is run all the same", async () => {
   const { code, lines } = await run({ ranks: 2, program: program("probe"), args: ["x", "alone"] });
   assert.equal(code, 0);

@@ -52,8 +52,14 @@ for (
     137,
   ]] as const
 ) {
-  for (const way of ["loop", "idle"]) {
-    const who = way === "loop" ? "ranks in a collective" : "ranks that never joined";
+  for (
+    const [way, who] of [
+      ["loop", "ranks in a collective"],
+      ["idle", "ranks that never joined"],
+      ["busy", "ranks that compute without end"],
+      ["child", "processes that ranks have started"],
+    ]
+  ) {
     Deno.test(`${signal} to the launcher leaves none of the ${who}`, async () => {
       await using job = await startLauncher(3, way);
       // Some of the ranks may still be joining: that, too, is a time to be interrupted at.
@@ -64,6 +70,43 @@ for (
       assert(performance.now() - started < 15_000);
     });
   }
+}
+
+Deno.test("SIGKILL to the deno task that runs a launcher leaves neither the launcher nor ranks", async () => {
+  const folder = await Deno.makeTempDir({ prefix: "celgc-test-" });
+  try {
+    const command = ["deno run -A", program("launcher").href, "2", program("ends").href, "idle -1"];
+    const config = `${folder}/deno.json`;
+    await Deno.writeTextFile(config, JSON.stringify({ tasks: { job: command.join(" ") } }));
+    const child = new Deno.Command(Deno.execPath(), {
+      args: ["task", "--config", config, "job"],
+      stdout: "piped",
+      stderr: "piped",
+    }).spawn();
+    const errors = new Response(child.stderr).text();
+    const pids: number[] = [];
+    let text = "";
+    for await (const part of child.stdout.pipeThrough(new TextDecoderStream())) {
+      text += part;
+      pids.splice(0, pids.length, ...pidsIn(text.split("\n")));
+      if (pids.length === 2) break;
+    }
+    const launcher = parentOf(pids[0]);
+    assert.equal(parentOf(launcher), child.pid);
+    child.kill("SIGKILL");
+    await child.status;
+    assert.deepEqual(await survivors([launcher, ...pids], 10_000), []);
+    await errors;
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
+});
+
+/** The process that has started another. */
+function parentOf(pid: number): number {
+  const { stdout } = new Deno.Command("ps", { args: ["-o", "ppid=", "-p", String(pid)] })
+    .outputSync();
+  return Number(new TextDecoder().decode(stdout));
 }
 
 Deno.test("Ctrl-C also ends ranks that do not listen, and what ranks have started", async () => {

@@ -37,6 +37,15 @@ if (way === "forget") {
   }
 } else if (way === "idle") {
   setInterval(() => {}, 1000);
+} else if (way === "busy") {
+  while (true);
+} else if (way === "reads") {
+  let text = "";
+  const decoder = new TextDecoder();
+  for await (const bytes of Deno.stdin.readable) text += decoder.decode(bytes, { stream: true });
+  await using comm = await init();
+  await comm.barrier();
+  console.log(`read ${JSON.stringify(text)}`);
 } else if (way === "child") {
   const child = new Deno.Command("sleep", { args: ["600"], stdout: "inherit" }).spawn();
   console.log(`pid ${child.pid}`);

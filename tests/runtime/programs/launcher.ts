@@ -7,6 +7,7 @@ const { code, failure } = await launchProgram({
   ranks: Number(ranks),
   program,
   args,
+  stdin: Deno.env.get("RANK_STDIN") as "rank0" | "all" | undefined,
   allow: Deno.env.get("RANK_PERMISSIONS")?.split(" ") ?? [],
 });
 if (failure) console.error(failure.message);
