@@ -32,23 +32,23 @@ export class Watchdog {
   constructor(folder: string | null) {
     this.#child = start(folder);
     this.#child?.once("error", () => {}); // Without it ranks look after themselves.
-    this.#child?.stdin!.on("error", () => {});
+    this.#child?.stdin?.on("error", () => {});
     this.#child?.unref();
   }
 
   /** A process group to look after, by the process that leads it. */
   add(group: number): void {
-    this.#child?.stdin!.write(`+ ${group}\n`);
+    this.#child?.stdin?.write(`+ ${group}\n`);
   }
 
   /** A group that has ended. */
   remove(group: number): void {
-    this.#child?.stdin!.write(`- ${group}\n`);
+    this.#child?.stdin?.write(`- ${group}\n`);
   }
 
   /** Ends the watch, and what is left of the groups. */
   close(): void {
-    this.#child?.stdin!.end();
+    this.#child?.stdin?.end();
   }
 }
 

@@ -59,7 +59,7 @@ async function anyProgram(
     );
   }
   const { ranks = OPTIONS.ranks.default, env = {}, cwd, timeout, link, out, quiet = false } = given;
-  const { allow = [], transport = "auto", listen } = given;
+  const { allow = [], stdin, transport = "auto", listen } = given;
   const tls = tlsOf(given);
   const { code, failure } = await asOptionError(null, () =>
     launchProgram({
@@ -75,6 +75,7 @@ async function anyProgram(
       allow,
       // Without a word of the command line the environment decides.
       ...(transport === "auto" ? {} : { transport }),
+      ...(stdin ? { stdin } : {}),
       ...(listen ? { listen } : {}),
       quiet,
     }));

@@ -202,6 +202,7 @@ export function processesOf(
       ...options.allow,
     ],
     ...(options.transport === "auto" ? {} : { transport: options.transport }),
+    stdin: options.stdin,
     listen: options.listen,
     timeout: options.timeout,
     ...(tls ? { tls } : {}),

@@ -135,6 +135,13 @@ export const PROCESSES: Table<ProcessOptions> = {
     commas: true,
     normalise: checkPermission,
   }),
+  stdin: choice({
+    flag: "--stdin",
+    group: WHO,
+    help: "ranks that get what comes in on standard input; that of the others is empty",
+    choices: ["rank0", "all", "none"],
+    default: "none",
+  }),
   transport: choice({
     flag: "--transport",
     group: WHO,

@@ -195,6 +195,8 @@ export interface ProcessOptions {
   cwd: string | null;
   /** What the ranks may do beside talking to each other, as Deno's flags without `--allow-`. */
   allow: readonly string[];
+  /** Which ranks get what comes in on the launcher's standard input; that of the others is empty. */
+  stdin: "rank0" | "all" | "none";
   /** What the ranks talk over. */
   transport: "auto" | "tcp" | "unix";
   /** Address of this host on which the ranks listen to each other. */
