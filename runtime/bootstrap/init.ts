@@ -15,6 +15,11 @@ import type { Transport } from "../transport/transport.ts";
 // Two copies of the runtime, under two URLs, would be two ranks in one process.
 const JOINED = Symbol.for("celgc.joined");
 
+/** The global object of a process; once it has joined, with what leaves the job again. */
+interface Joined {
+  [JOINED]?: () => Promise<void>;
+}
+
 /**
  * Joins the job that this process was launched for. Without a launcher, the job is this process alone
  * (a singleton, MPI-4.1, section 11.8.2).
@@ -22,7 +27,8 @@ const JOINED = Symbol.for("celgc.joined");
  * Dispose of the communicator at the program's end, best with `await using`; a program that runs to
  * its end without doing so is taken to have meant it, one that calls `Deno.exit()` is not.
  *
- * @throws Error if this process has called it before (erroneous in MPI as well, section 11.2.1)
+ * @throws Error if this process has called it before (erroneous in MPI as well, section 11.2.1), or in a
+ *   Worker of a rank
  * @throws RendezvousError if the environment is not that of a rank, or not all ranks join in time
  * @throws HandshakeError if this rank's secret is not the job's
  *
@@ -35,15 +41,21 @@ const JOINED = Symbol.for("celgc.joined");
  * ```
  */
 export async function init(): Promise<Communicator> {
-  const shared = globalThis as { [JOINED]?: true };
-  if (shared[JOINED]) {
+  const shared = globalThis as Joined;
+  if (shared[JOINED] !== undefined) {
     throw new Error(
       "cannot init(): it was called before, and a process joins its job once; share the communicator " +
         "that the first call returned, or a dup() of it",
     );
   }
-  shared[JOINED] = true;
+  shared[JOINED] = () => Promise.resolve();
   const info = readEnvironment(processEnvironment);
+  if (info !== null && "DedicatedWorkerGlobalScope" in globalThis) {
+    throw new Error(
+      "cannot init() in a Worker: a process is one rank, and its main thread joins the job; call init() " +
+        "there, and exchange with the Worker by messages or shared memory",
+    );
+  }
   if (info === null) {
     if (environmentIsHidden()) {
       console.error(
@@ -60,7 +72,13 @@ export async function init(): Promise<Communicator> {
   const transport = await joinJob(info);
   const communicator = worldCommunicator(transport);
   watchProgram(transport, communicator);
+  shared[JOINED] = () => communicator[Symbol.asyncDispose]();
   return communicator;
+}
+
+/** Leaves the job, if this process has joined one; for programs that are at their end. */
+export async function leaveJob(): Promise<void> {
+  await (globalThis as Joined)[JOINED]?.();
 }
 
 /** The error that came first where the end of a scope has added others. */

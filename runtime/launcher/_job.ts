@@ -5,7 +5,7 @@
  */
 
 import { Printer, RankOutput, type StreamName } from "./output.ts";
-import { denoArguments, environment, makeSocketFolder } from "./_rank_environment.ts";
+import { environment, makeSocketFolder, rankArguments } from "./_rank_environment.ts";
 import { type EndCause, type JobState, outcomeOf, strongerCause } from "./_job_state.ts";
 import { RankProcess } from "./_rank_process.ts";
 import { forwardStdin } from "./_stdin.ts";
@@ -105,9 +105,15 @@ export class Job {
     }
     if (logDir !== undefined) await Deno.mkdir(logDir, { recursive: true });
     const rendezvous = formatAddress(near, port), host = this.#host;
-    const shared = environment(this.#options, { name, rendezvous, transport, sockets, host });
+    const shared = environment(this.#options, this.#program, {
+      name,
+      rendezvous,
+      transport,
+      sockets,
+      host,
+    });
     const hosts = [...new Set([near, ANYWHERE[hostname] ?? hostname])];
-    const args = denoArguments(this.#options, this.#program, hosts, sockets);
+    const args = rankArguments(this.#options, this.#program, hosts, sockets);
     const watchdog = this.#watchdog = new Watchdog(sockets);
     this.#cleanUps.push(() => watchdog.close());
     for (let rank = 0; rank < ranks; rank++) {

@@ -6,6 +6,7 @@
 
 import { resolve } from "node:path";
 import { NATIVE_ENGINE_ENVIRONMENT } from "../../deps.ts";
+import { compiledRankEnvironment, isCompiled } from "./compiled_rank.ts";
 import { PIPE_FD } from "./_rank_process.ts";
 import { joinSeconds, type LaunchProgramOptions } from "./options.ts";
 import { rankFlags } from "./permissions.ts";
@@ -30,9 +31,20 @@ export interface JobFacts {
   readonly host: string;
 }
 
+/** What a rank's process is given to start with. */
+export function rankArguments(
+  options: LaunchProgramOptions,
+  program: URL,
+  hosts: readonly string[],
+  sockets: string | null,
+): readonly string[] {
+  return isCompiled() ? Deno.args : denoArguments(options, program, hosts, sockets);
+}
+
 /** The environment of every rank but for its own rank: this process's, the caller's, the job's. */
 export function environment(
   options: LaunchProgramOptions,
+  program: URL,
   { name, rendezvous, transport, sockets, host }: JobFacts,
 ): Readonly<Record<string, string>> {
   const { ranks, env, timeout = DEFAULT_TIMEOUT_SECONDS, link, tls } = options;
@@ -50,6 +62,7 @@ export function environment(
     CELGC_TRANSPORT: transport,
     CELGC_HOST: host,
     CELGC_SECRET_FD: String(PIPE_FD),
+    ...(isCompiled() ? compiledRankEnvironment(program, options.args ?? []) : {}),
     ...(link === undefined ? {} : { CELGC_LINK: link }),
     ...(sockets === null ? {} : { CELGC_SOCKETS: sockets }),
     ...(tls === undefined ? {} : {
@@ -72,7 +85,7 @@ function ownEnvironment(): Record<string, string> {
  *
  * @param hosts that a rank talks to
  */
-export function denoArguments(
+function denoArguments(
   { ranks, allow = [], env = {}, args = [], tls }: LaunchProgramOptions,
   program: URL,
   hosts: readonly string[],

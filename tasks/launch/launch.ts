@@ -12,6 +12,7 @@ import {
   launchProgram,
   type LaunchProgramOptions,
 } from "../../runtime/launcher/launch.ts";
+import { becomeCompiledRank } from "../../runtime/launcher/compiled_rank.ts";
 import { checkOptions } from "../../runtime/launcher/options.ts";
 import { checkInputs } from "../problems/check_inputs.ts";
 import { type InputFiles, keepInputs, readInputs, verifyInputs } from "../run/inputs.ts";
@@ -97,6 +98,7 @@ export class RunFailedError extends Error {
  * ```
  */
 export async function launch(given: LaunchOptions = {}): Promise<Run> {
+  await becomeCompiledRank(); // in a rank of a compiled program there is nothing to launch
   const { view: kind = "silent", onRecord, signal, ...rest } = given;
   const started = rest.resume
     ? await findRun(rest)

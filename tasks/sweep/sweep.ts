@@ -5,6 +5,7 @@
  */
 
 import { join, resolve } from "node:path";
+import { becomeCompiledRank } from "../../runtime/launcher/compiled_rank.ts";
 import { DataError } from "../data/data_error.ts";
 import { launch, RunFailedError } from "../launch/launch.ts";
 import { OptionError } from "../options/kinds.ts";
@@ -80,6 +81,7 @@ export interface SweepRun {
  * ```
  */
 export async function sweep(given: SweepOptions = {}): Promise<SweepRun> {
+  await becomeCompiledRank(); // in a rank of a compiled program there is nothing to sweep
   const { baseline, view: kind = "silent", signal, out, ...options } = given;
   const plan = planCells(options, baseline);
   const dir = await makeFolder(out ?? null);

@@ -400,6 +400,20 @@ Deno.test("a rank that does not call init() in time ends the job, which names it
   assert.ok(ms > 3000 && ms < 45_000, `${ms} ms`);
 });
 
+Deno.test("init() in a Worker of a rank says so at once; without a launcher it is a job of one", async () => {
+  const { code, failure, lines } = await run({
+    ranks: 2,
+    program: program("worker"),
+    allow: ["read"],
+  });
+  assert.equal(code, 0, failure?.message ?? "a rank failed");
+  for (const [line] of lines) assert.match(line, /^cannot init\(\) in a Worker: .*main thread/);
+  const { stdout } = await new Deno.Command(Deno.execPath(), {
+    args: ["run", "-A", "--no-check", program("worker").href],
+  }).output();
+  assert.equal(new TextDecoder().decode(stdout), "rank of 1\n");
+});
+
 Deno.test("a second init() says so, from another copy of the runtime too, and harms nothing", async () => {
   const { code, failure, lines } = await run({
     ranks: 2,
