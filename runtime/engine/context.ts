@@ -87,6 +87,13 @@ export class Context implements CollectiveGroup, FrameReceiver {
     return this.engine.lostPeers.error(this.members[rank], operation);
   }
 
+  pending(): string[] {
+    return [
+      ...[...this.#calls.values()].map(({ operation }) => operation),
+      ...this.messages.pending(),
+    ];
+  }
+
   /** Begins calls in whose course the program goes on: they must not put the process to sleep. */
   inBackground<T>(begin: () => Promise<T>): Promise<T> {
     this.#inBackground = true;

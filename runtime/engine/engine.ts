@@ -18,6 +18,8 @@ export interface FrameReceiver {
   readonly id: number;
   /** Takes in a frame of `length` bytes; throwing breaks the connection that it came by. */
   accept(from: number, frame: ContextFrame, length: number): Destination;
+  /** What waits for other ranks, in words. */
+  pending(): string[];
   /** A rank is gone. */
   peerLost(rank: number, loss: LostPeer): void;
 }
@@ -104,6 +106,10 @@ export class Engine implements FrameSink {
     const destination = this.#destinations[peer];
     this.#destinations[peer] = undefined;
     destination?.done();
+  }
+
+  pending(): string[] {
+    return [...this.#receivers.values()].flatMap((receiver) => receiver.pending());
   }
 
   lost(peer: number, cause: Error | undefined): void {

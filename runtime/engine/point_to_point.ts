@@ -54,6 +54,7 @@ const ignore = () => {};
 /** A message whose receiver must ask for it. */
 interface Announced {
   readonly to: number;
+  readonly tag: number;
   readonly payload: Uint8Array;
   resolve(): void;
   reject(error: unknown): void;
@@ -157,7 +158,7 @@ export class PointToPoint {
     }
     const message = this.#nextMessage++;
     const { promise, resolve, reject } = Promise.withResolvers<void>();
-    this.#announced.set(message, { to, payload, resolve, reject });
+    this.#announced.set(message, { to, tag, payload, resolve, reject });
     using _wait = group.expecting(to);
     group.send(to, encodeRequestToSend({ ...envelope, message, bytes: payload.length }))
       .catch(reject);
@@ -249,6 +250,16 @@ export class PointToPoint {
     const gone = status === null ? unreachable(this.#group, source) : null;
     if (gone === null || group.lossOf(gone)!.orderly) return status;
     throw group.lostError(gone, receiving("iprobe", group, pattern));
+  }
+
+  /** What waits for another member, in words. */
+  pending(): string[] {
+    const group = this.#group, { receives, probes } = this.#queues;
+    return [
+      ...[...receives, ...probes].map((posted) => receiving(posted.operation, group, posted)),
+      ...[...this.#granted.values()].map(({ receive }) => receiving("recv", group, receive)),
+      ...[...this.#announced.values()].map(({ to, tag }) => sending(group, to, tag)),
+    ];
   }
 
   /** Takes in a frame of a message. */

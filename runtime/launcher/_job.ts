@@ -47,6 +47,8 @@ export class Job {
   #rendezvous: RendezvousServer | null = null;
   #watchdog: Watchdog | null = null;
   #state: JobState = { name: "running" };
+  /** Called when a rank has said what it waits for. */
+  #answered: (() => void) | null = null;
   /** Ranks that have ended so far. */
   #exits = 0;
 
@@ -59,6 +61,7 @@ export class Job {
       joined: false,
       finalized: false,
       report: null,
+      pending: null,
       exit: null,
       ended: false,
     }));
@@ -92,6 +95,10 @@ export class Job {
         joined: (rank, host) => this.#joined(rank, host),
         report: (rank, report) => this.#ranks[rank].report ??= report,
         finalized: (rank) => this.#ranks[rank].finalized = true,
+        pending: (rank, operations) => {
+          this.#ranks[rank].pending = operations;
+          this.#answered?.();
+        },
         abort: (rank, code, message) => {
           this.#rendezvous?.announce({ type: "abort", code, message });
           this.#end({ kind: "abort", rank, code, message });
@@ -222,6 +229,25 @@ export class Job {
       return;
     }
     this.#state = { name: "terminating", cause };
+    if (cause.kind !== "interrupt") return this.#terminate();
+    // First asks the ranks what they wait for: they may be in a deadlock.
+    const asked = this.#ranks.filter(({ joined, finalized, exit }) =>
+      joined && !finalized && exit === null
+    );
+    if (asked.length === 0) return this.#terminate();
+    let ended = false;
+    const terminate = () => {
+      if (!ended) this.#terminate();
+      ended = true;
+    };
+    this.#answered = () => {
+      if (asked.every(({ pending, exit }) => pending !== null || exit !== null)) terminate();
+    };
+    this.#after(HEAR_MS, terminate);
+    this.#rendezvous?.announce({ type: "inquiry" });
+  }
+
+  #terminate(): void {
     this.#kill("SIGTERM");
     this.#after(TERM_MS, () => this.#kill("SIGKILL"));
   }
@@ -248,7 +274,7 @@ export class Job {
     signal?.addEventListener("abort", onAbort);
     this.#cleanUps.push(() => signal?.removeEventListener("abort", onAbort));
     if (!handleSignals) return;
-    this.#cleanUps.push(watchTaskRunner(() => this.#interrupt("SIGHUP")));
+    this.#cleanUps.push(watchTaskRunner());
     // Not SIGHUP: it ends this process, and with it the ranks, unless `nohup` has said otherwise.
     const names: Deno.Signal[] = Deno.build.os === "windows" ? ["SIGINT"] : ["SIGINT", "SIGTERM"];
     for (const name of names) {

@@ -11,7 +11,13 @@
  * @module
  */
 
-import { describeFailure, exitCodeOf, findRootCause, type RankStatus } from "./root_cause.ts";
+import {
+  describeFailure,
+  describePending,
+  exitCodeOf,
+  findRootCause,
+  type RankStatus,
+} from "./root_cause.ts";
 import type { LaunchOutcome } from "./options.ts";
 
 /** Why the launcher ends the ranks. */
@@ -45,7 +51,7 @@ export function strongerCause(one: EndCause, other: EndCause): EndCause {
   return ORDER.indexOf(other.kind) > ORDER.indexOf(one.kind) ? other : one;
 }
 
-const SIGNAL_NUMBERS: Record<string, number> = { SIGHUP: 1, SIGINT: 2, SIGTERM: 15, abort: 15 };
+const SIGNAL_NUMBERS: Record<string, number> = { SIGINT: 2, SIGTERM: 15, abort: 15 };
 
 /**
  * How a job ended.
@@ -61,7 +67,11 @@ export function outcomeOf(
   const describe = (rank: number) => describeFailure(rank, ranks, lastLines[rank]);
   switch (cause?.kind) {
     case "interrupt":
-      return { code: 128 + SIGNAL_NUMBERS[cause.how], interrupted: cause.how };
+      return {
+        code: 128 + SIGNAL_NUMBERS[cause.how],
+        interrupted: cause.how,
+        pending: describePending(ranks),
+      };
     case "abort": {
       const { rank, code, message: words } = cause, failure = describe(rank);
       const message =

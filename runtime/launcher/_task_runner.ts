@@ -9,18 +9,18 @@
 const LOOK_MS = 250;
 
 /**
- * Calls back when the `deno task` that has started this process is gone. Nobody else's end is looked
- * at: a shell that ends leaves its background jobs on purpose.
+ * Sends this process SIGTERM, as the `deno task` that has started it would, when that is gone. Nobody
+ * else's end is looked at: a shell that ends leaves its background jobs on purpose.
  *
  * @returns ends the watch
  */
-export function watchTaskRunner(onGone: () => void): () => void {
+export function watchTaskRunner(): () => void {
   const parent = Deno.ppid;
   if (!isTaskRunner(parent)) return () => {};
   const timer = setInterval(() => {
     if (Deno.ppid === parent) return;
     clearInterval(timer);
-    onGone();
+    Deno.kill(Deno.pid, "SIGTERM");
   }, LOOK_MS);
   return () => clearInterval(timer);
 }

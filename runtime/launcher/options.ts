@@ -51,8 +51,9 @@ export interface LaunchProgramOptions {
   /** Ends the job. */
   readonly signal?: AbortSignal;
   /**
-   * Whether SIGINT and SIGTERM to this process, and the end of the `deno task` that runs it, end the job;
-   * they do not end this process then, which is for the caller to do. @default {true}
+   * Whether SIGINT and SIGTERM to this process end the job; they do not end this process then, which
+   * is for the caller to do. If the `deno task` that runs this process is killed, that counts as SIGTERM.
+   * @default {true}
    */
   readonly handleSignals?: boolean;
   /** Address the rendezvous and the ranks listen on. @default {"127.0.0.1"} */
@@ -83,11 +84,10 @@ export interface LaunchOutcome {
   readonly code: number;
   /** The rank that failed first, if one did. */
   readonly failure?: LaunchFailure;
-  /**
-   * The signal to this process that ended the job, or "abort" for `options.signal`; "SIGHUP" if the
-   * `deno task` that runs this process was killed.
-   */
+  /** The signal to this process that ended the job, or "abort" for `options.signal`. */
   readonly interrupted?: string;
+  /** What each rank waited for when the job was interrupted, in words, several lines. */
+  readonly pending?: string;
 }
 
 /**

@@ -37,6 +37,8 @@ export interface RankStatus {
   /** Whether it has said goodbye to all others. */
   finalized: boolean;
   report: ReportMessage | null;
+  /** The operations in which it waited for others when the job was interrupted; null if not told. */
+  pending: readonly string[] | null;
   /** How and when its process ended; null while it runs. */
   exit: { code: number; signal: string | null; order: number } | null;
   /** Whether the launcher ended it. */
@@ -122,6 +124,25 @@ export function describeFailure(
     headline,
     message: lines.join("\n"),
   };
+}
+
+/** What each rank waited for when the job was interrupted, in words; undefined if no rank has joined. */
+export function describePending(all: readonly RankStatus[]): string | undefined {
+  const groups = new Map<string, number[]>();
+  for (const [rank, { joined, finalized, pending }] of all.entries()) {
+    const what = !joined
+      ? "had not called init()"
+      : finalized
+      ? "had left the job"
+      : pending === null
+      ? "gave no answer: busy, or stopped"
+      : pending.length === 0
+      ? "waited for no other rank"
+      : `waited in ${pending.join(", ")}`;
+    groups.set(what, [...groups.get(what) ?? [], rank]);
+  }
+  if (!all.some(({ joined }) => joined)) return undefined;
+  return [...groups].map(([what, ranks]) => `${names(ranks)} ${what}`).join("\n");
 }
 
 function names(ranks: readonly number[]): string {

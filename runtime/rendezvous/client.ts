@@ -9,6 +9,7 @@ import {
   checkServerMessage,
   type JoinMessage,
   largestServerMessage,
+  MOST_PENDING,
   type ReportMessage,
   shorten,
   type TableEntry,
@@ -143,6 +144,7 @@ export class RendezvousClient implements JobControl {
         if (message.type === "lost") this.#events?.lost(message.rank, message.reason);
         if (message.type === "abort") this.#events?.abort(message.code, message.message);
         if (message.type === "finalized") this.#finalized?.();
+        if (message.type === "inquiry") await this.#respond();
       }
     } catch {
       // The same as its end.
@@ -152,6 +154,13 @@ export class RendezvousClient implements JobControl {
     this.close();
     if (finalized !== null) finalized();
     else this.#events?.gone();
+  }
+
+  /** Says in which operations this rank waits for others. */
+  async #respond(): Promise<void> {
+    const operations = (this.#events?.pending() ?? []).slice(0, MOST_PENDING)
+      .map((operation) => shorten(operation, 200));
+    await this.#channel.send({ type: "pending", operations });
   }
 
   /** Says what went wrong. */

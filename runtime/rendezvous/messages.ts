@@ -40,8 +40,20 @@ export interface FinalizedMessage {
   readonly type: "finalized";
 }
 
+/** A rank says in which operations it waits for others, when it is asked. */
+export interface PendingMessage {
+  readonly type: "pending";
+  /** In words. */
+  readonly operations: readonly string[];
+}
+
 /** From a rank to the rendezvous. */
-export type RankMessage = JoinMessage | ReportMessage | AbortMessage | FinalizedMessage;
+export type RankMessage =
+  | JoinMessage
+  | ReportMessage
+  | AbortMessage
+  | FinalizedMessage
+  | PendingMessage;
 
 /** A rank, its host, and where it can be reached. */
 export interface TableEntry {
@@ -62,8 +74,21 @@ export interface LostMessage {
   readonly reason: string;
 }
 
+/** Asks a rank for a {@linkcode PendingMessage}. */
+export interface InquiryMessage {
+  readonly type: "inquiry";
+}
+
 /** From the rendezvous to a rank. */
-export type ServerMessage = TableMessage | LostMessage | AbortMessage | FinalizedMessage;
+export type ServerMessage =
+  | TableMessage
+  | LostMessage
+  | AbortMessage
+  | FinalizedMessage
+  | InquiryMessage;
+
+/** Most operations that a rank tells of. */
+export const MOST_PENDING = 8;
 
 /** Largest message from a rank, in bytes. */
 export const LARGEST_RANK_MESSAGE = 64 << 10;
@@ -101,6 +126,13 @@ export function checkRankMessage(value: unknown): RankMessage {
       return abort(message);
     case "finalized":
       return { type: "finalized" };
+    case "pending": {
+      const operations = list(message.operations, "operations").slice(0, MOST_PENDING);
+      return {
+        type: "pending",
+        operations: operations.map((operation) => shorten(text(operation, "operation"), 200)),
+      };
+    }
   }
   throw new TypeError(`unknown type ${JSON.stringify(message.type)} of a message from a rank`);
 }
@@ -128,6 +160,8 @@ export function checkServerMessage(value: unknown, size: number): ServerMessage 
       return abort(message);
     case "finalized":
       return { type: "finalized" };
+    case "inquiry":
+      return { type: "inquiry" };
   }
   throw new TypeError(`unknown type ${JSON.stringify(message.type)} of a message to a rank`);
 }

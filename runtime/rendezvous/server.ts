@@ -31,6 +31,8 @@ export interface RendezvousEvents {
   abort?(rank: number, code: number, message: string): void;
   /** A rank has said goodbye to all others. */
   finalized?(rank: number): void;
+  /** A rank that was asked says in which operations it waits for others. */
+  pending?(rank: number, operations: readonly string[]): void;
   /** A rank's connection has ended. */
   gone?(rank: number): void;
 }
@@ -148,6 +150,8 @@ export class RendezvousServer {
     switch (message.type) {
       case "join":
         return this.#join(rank, message);
+      case "pending":
+        return events.pending?.(rank, message.operations);
       case "report":
         if (message.lost !== null && message.lost >= this.#options.size) {
           throw new TypeError(`rank ${rank} lost rank ${message.lost} of ${this.#options.size}`);

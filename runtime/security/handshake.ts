@@ -33,7 +33,7 @@ export const HANDSHAKE_MS = 5000;
 export const RENDEZVOUS_RANK = 0xffffffff;
 
 /** Changes whenever frames, handshake or messages change. */
-const VERSION = 1;
+const VERSION = 2;
 const MAGIC = 0x434c4743; // "CLGC"
 const CHALLENGE = 1, PROOF = 2, VERDICT = 3;
 const NONCE_BYTES = 32, NONCE_AT = 16, PROOF_AT = 48;

@@ -107,6 +107,8 @@ export class MeshTransport implements Transport {
   readonly #rootCause = Promise.withResolvers<RootCause>();
   #downlink: Downlink | null = null;
   #sink: FrameSink | null = null;
+  /** What the frames are for in the end, behind the access link. */
+  #receiver: FrameSink | null = null;
   #state: TransportState = { name: "open" };
   #awaited = 0;
   #held = false;
@@ -150,6 +152,8 @@ export class MeshTransport implements Transport {
       gone: () => {
         if (this.#state.name === "open") options.onControlLost?.();
       },
+      pending: () =>
+        this.#state.name === "leaving" ? ["the goodbye"] : this.#receiver?.pending?.() ?? [],
     });
   }
 
@@ -175,6 +179,7 @@ export class MeshTransport implements Transport {
       );
     });
     this.#sink = this.#downlink ?? sink;
+    this.#receiver = sink;
     for (const peer of this.#peers) peer?.connection.read();
   }
 

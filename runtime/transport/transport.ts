@@ -28,6 +28,8 @@ export interface FrameSink {
    * to have been the end of a rank that failed.
    */
   lost(peer: number, cause: Error | undefined): void;
+  /** The operations in which this rank waits for others, in words. @default {none} */
+  pending?(): readonly string[];
 }
 
 /** Why a rank is about to end. */
@@ -50,6 +52,8 @@ export interface JobEvents {
   abort(code: number, message: string): void;
   /** Whoever looks after the job is gone. */
   gone(): void;
+  /** The operations in which this rank waits for others, in words. */
+  pending(): readonly string[];
 }
 
 /** What a transport needs of whoever looks after the job. */

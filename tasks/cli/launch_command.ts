@@ -61,7 +61,7 @@ async function anyProgram(
   const { ranks = OPTIONS.ranks.default, env = {}, cwd, timeout, link, out, quiet = false } = given;
   const { allow = [], stdin, transport = "auto", listen } = given;
   const tls = tlsOf(given);
-  const { code, failure } = await asOptionError(null, () =>
+  const { code, failure, pending } = await asOptionError(null, () =>
     launchProgram({
       ranks,
       program,
@@ -80,5 +80,6 @@ async function anyProgram(
       quiet,
     }));
   if (failure) console.error(`celgc: ${failure.message}`);
+  if (pending) console.error(`celgc: interrupted\n${pending}`);
   return code;
 }

@@ -8,10 +8,12 @@ async function runCompiled(...args: string[]) {
   const folder = await Deno.makeTempDir({ prefix: "celgc-test-" });
   try {
     const executable = `${folder}/compiled`;
-    const command = `${Deno.execPath()} run -A --no-check --preload=${program("standalone").href}`;
+    const command = `${Deno.execPath()} run -A --no-check --preload=${
+      program("launching/standalone").href
+    }`;
     await Deno.writeTextFile(
       executable,
-      `#!/bin/sh\nexec ${command} ${program("launches").href} "$@"\n`,
+      `#!/bin/sh\nexec ${command} ${program("launching/launches").href} "$@"\n`,
       { mode: 0o755 },
     );
     const { code, stdout, stderr } = await new Deno.Command(executable, {

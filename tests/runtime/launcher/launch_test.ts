@@ -142,7 +142,7 @@ for (
 ) {
   Deno.test(`standard input: ${stdin ?? "none unless said"}`, async () => {
     const child = new Deno.Command(Deno.execPath(), {
-      args: ["run", "-A", program("launcher").href, "2", program("ends").href, "reads"],
+      args: ["run", "-A", program("launching/launcher").href, "2", program("ends").href, "reads"],
       env: stdin === undefined ? {} : { RANK_STDIN: stdin },
       stdin: "piped",
       stdout: "piped",
@@ -167,7 +167,7 @@ for (
 
 Deno.test("more standard input than anybody reads at once arrives whole", async () => {
   const child = new Deno.Command(Deno.execPath(), {
-    args: ["run", "-A", program("launcher").href, "2", program("ends").href, "reads"],
+    args: ["run", "-A", program("launching/launcher").href, "2", program("ends").href, "reads"],
     env: { RANK_STDIN: "all" },
     stdin: "piped",
     stdout: "piped",

@@ -9,7 +9,7 @@ async function startLauncher(ranks: number, way: string) {
     args: [
       "run",
       "-A",
-      program("launcher").href,
+      program("launching/launcher").href,
       String(ranks),
       program("ends").href,
       way,
@@ -75,7 +75,13 @@ for (
 Deno.test("SIGKILL to the deno task that runs a launcher leaves neither the launcher nor ranks", async () => {
   const folder = await Deno.makeTempDir({ prefix: "celgc-test-" });
   try {
-    const command = ["deno run -A", program("launcher").href, "2", program("ends").href, "idle -1"];
+    const command = [
+      "deno run -A",
+      program("launching/launcher").href,
+      "2",
+      program("ends").href,
+      "idle -1",
+    ];
     const config = `${folder}/deno.json`;
     await Deno.writeTextFile(config, JSON.stringify({ tasks: { job: command.join(" ") } }));
     const child = new Deno.Command(Deno.execPath(), {
@@ -118,6 +124,30 @@ Deno.test("Ctrl-C also ends ranks that do not listen, and what ranks have starte
     assert.deepEqual(await survivors(job.pids, 10_000), []);
     assert(performance.now() - started < 15_000, way);
   }
+});
+
+Deno.test("Ctrl-C in a deadlock says what each rank waits for", async () => {
+  const child = new Deno.Command(Deno.execPath(), {
+    args: ["run", "-A", program("launching/launcher").href, "4", program("ends").href, "deadlock"],
+    stdout: "piped",
+    stderr: "piped",
+  }).spawn();
+  const errors = new Response(child.stderr).text();
+  let text = "";
+  for await (const part of child.stdout.pipeThrough(new TextDecoderStream())) {
+    text += part;
+    if (text.split("in order so far").length === 5) break;
+  }
+  await new Promise((resolve) => setTimeout(resolve, 300));
+  child.kill("SIGINT");
+  assert.equal((await child.status).code, 130);
+  assert.deepEqual((await errors).trimEnd().split("\n"), [
+    "rank 0 waited in recv from rank 1 with tag 7",
+    "rank 1 waited in recv from rank 0 with tag 7",
+    "rank 2 waited in barrier (collective call 2)",
+    "rank 3 gave no answer: busy, or stopped",
+  ]);
+  assert.deepEqual(await survivors(pidsIn(text.split("\n")), 10_000), []);
 });
 
 Deno.test("a second Ctrl-C does not wait", async () => {

@@ -37,6 +37,14 @@ if (way === "forget") {
   }
 } else if (way === "idle") {
   setInterval(() => {}, 1000);
+} else if (way === "deadlock") {
+  // Ranks 0 and 1 wait for each other's message; the others wait for both.
+  await using comm = await init();
+  await comm.allreduce(new Float32Array(1));
+  console.log("in order so far");
+  if (comm.rank === 3) { while (true); }
+  if (comm.rank < 2) await comm.recv(new Float32Array(1), 1 - comm.rank, 7);
+  await comm.barrier();
 } else if (way === "busy") {
   while (true);
 } else if (way === "reads") {

@@ -4,7 +4,7 @@ import { init } from "../../../runtime/bootstrap/init.ts";
 
 if ("DedicatedWorkerGlobalScope" in globalThis) {
   const said = await init().then(({ size }) => `rank of ${size}`, (error) => error.message);
-  postMessage(said);
+  (globalThis as unknown as Worker).postMessage(said);
 } else {
   const worker = new Worker(import.meta.url, { type: "module" });
   worker.onmessage = ({ data }) => {

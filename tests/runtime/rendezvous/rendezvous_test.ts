@@ -101,7 +101,7 @@ Deno.test("reports, aborts and goodbyes reach the server", async () => {
   });
   const client = await rendezvous.rank(0);
   await client.join("a", at(1));
-  client.start({ lost() {}, abort() {}, gone() {} });
+  client.start({ lost() {}, abort() {}, gone() {}, pending: () => [] });
   await client.report({ message: "x".repeat(1e6), operation: "bcast", step: 3, lost: null });
   await client.abort(7, "enough");
   await client.finalize();
@@ -116,7 +116,8 @@ Deno.test("reports, aborts and goodbyes reach the server", async () => {
 });
 
 Deno.test("the ranks hear of a lost rank, of an abort and of the end of the server", async () => {
-  using rendezvous = open(2);
+  const told: unknown[] = [];
+  using rendezvous = open(2, { pending: (...what) => told.push(what) });
   const clients = await Promise.all([0, 1].map((rank) => rendezvous.rank(rank)));
   await Promise.all(clients.map((client, rank) => client.join(`host${rank}`, at(rank + 1))));
   const heard: unknown[][] = [[], []];
@@ -126,6 +127,7 @@ Deno.test("the ranks hear of a lost rank, of an abort and of the end of the serv
       lost: (...what) => heard[rank].push(what),
       abort: (...what) => heard[rank].push(what),
       gone: () => gone++,
+      pending: () => Array(rank * 20).fill("barrier".repeat(50)),
     });
   }
   rendezvous.server.announce({ type: "lost", rank: 1, reason: "it was ended by SIGKILL" });
@@ -133,6 +135,10 @@ Deno.test("the ranks hear of a lost rank, of an abort and of the end of the serv
   // Listening to the rendezvous does not keep a process alive; these timers do.
   const pause = () => new Promise((resolve) => setTimeout(resolve, 10));
   while (heard.some((own) => own.length < 2)) await pause();
+  rendezvous.server.announce({ type: "inquiry" });
+  while (told.length < 2) await pause();
+  const barrier = `${"barrier".repeat(50).slice(0, 200)} …`;
+  assert.deepEqual(told.toSorted(), [[0, []], [1, Array(8).fill(barrier)]]);
   rendezvous.server.close();
   while (gone < 2) await pause();
   for (const own of heard) assert.deepEqual(own, [[1, "it was ended by SIGKILL"], [9, "enough"]]);

@@ -18,18 +18,18 @@ import {
 const SECRET = crypto.getRandomValues(new Uint8Array(32));
 const JOB = await credentials("test-job", SECRET);
 
-/** A gate of rank 0 in a job of four, and who has come in. */
+/** A listener of rank 0 in a job of four, and who has come in. */
 class House implements Disposable {
   readonly inside = new Map<number, Deno.Conn>();
   readonly endpoint: Endpoint;
-  readonly gate: AuthenticatingListener;
+  readonly listener: AuthenticatingListener;
   #entered = new Map<number, () => void>();
 
   constructor(options: Partial<AuthenticatingListenerOptions> = {}, readonly self = 0) {
     const listener = listenAt({ kind: "tcp", hostname: "127.0.0.1", port: 0 });
     const { port } = listener.addr as Deno.NetAddr;
     this.endpoint = { kind: "tcp", hostname: "127.0.0.1", port };
-    this.gate = new AuthenticatingListener({
+    this.listener = new AuthenticatingListener({
       listener,
       job: JOB,
       purpose: "mesh",
@@ -62,7 +62,7 @@ class House implements Disposable {
   }
 
   [Symbol.dispose](): void {
-    this.gate.close();
+    this.listener.close();
     for (const connection of this.inside.values()) connection.close();
   }
 }
@@ -151,7 +151,7 @@ Deno.test("a listener without the secret is not trusted, whatever it says", asyn
 function frame(kind: number): Uint8Array {
   const bytes = crypto.getRandomValues(new Uint8Array(GREETING_BYTES));
   bytes.set(new TextEncoder().encode("CLGC"));
-  bytes[4] = 1;
+  bytes[4] = 2;
   bytes[5] = kind;
   bytes[6] = 0;
   return bytes;
@@ -296,7 +296,7 @@ Deno.test("who connects and says nothing, or stops halfway, is dropped at the de
   }
   const took = performance.now() - started;
   assert(took >= 200 && took < 15_000, `${took} ms`);
-  assert.equal(house.gate.pending, 0);
+  assert.equal(house.listener.pending, 0);
 });
 
 Deno.test("200 strangers at once take up bounded room and do not delay a rank", async () => {
@@ -309,7 +309,7 @@ Deno.test("200 strangers at once take up bounded room and do not delay a rank", 
     const ranks = await Promise.all([1, 2, 3].map((rank) => house.knock(rank)));
     const took = performance.now() - started;
     assert(took < 15_000, `the ranks took ${took} ms`);
-    assert(house.gate.pending <= 32, `${house.gate.pending} are pending`);
+    assert(house.listener.pending <= 32, `${house.listener.pending} are pending`);
     await Promise.all([1, 2, 3].map((rank) => house.entered(rank)));
     for (const rank of ranks) rank.close();
   } finally {

@@ -1,6 +1,6 @@
 /** What the ranks of a compiled program run. */
 
-import { init } from "../../../runtime/bootstrap/init.ts";
+import { init } from "../../../../runtime/bootstrap/init.ts";
 
 const comm = await init(); // never closed: its end is the program's
 const sum = Int32Array.of(comm.rank + 1);

@@ -1,9 +1,9 @@
 /** A launcher of its own, to be interrupted: arguments are the number of ranks, program, its arguments. */
 
-import { launchProgram } from "../../../runtime/launcher/launch.ts";
+import { launchProgram } from "../../../../runtime/launcher/launch.ts";
 
 const [ranks, program, ...args] = Deno.args;
-const { code, failure } = await launchProgram({
+const { code, failure, pending } = await launchProgram({
   ranks: Number(ranks),
   program,
   args,
@@ -11,4 +11,5 @@ const { code, failure } = await launchProgram({
   allow: Deno.env.get("RANK_PERMISSIONS")?.split(" ") ?? [],
 });
 if (failure) console.error(failure.message);
+if (pending) console.error(pending);
 Deno.exit(code);

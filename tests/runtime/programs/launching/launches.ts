@@ -1,6 +1,6 @@
 /** A program that launches ranks, as one that is compiled would; its arguments are the ranks' number and way. */
 
-import { launchProgram } from "../../../runtime/launcher/launch.ts";
+import { launchProgram } from "../../../../runtime/launcher/launch.ts";
 
 const [ranks, ...args] = Deno.args;
 console.log(`main with ${JSON.stringify(Deno.args)}`);
