@@ -6,6 +6,7 @@
 
 import { dialMember } from "../security/dialer.ts";
 import {
+  describeSystemError,
   type Endpoint,
   fitsSocket,
   listenAt,
@@ -109,7 +110,10 @@ export async function buildMesh(options: MeshBuildOptions): Promise<(Deno.Conn |
   );
   const timer = setTimeout(() => {
     const absent = connections.flatMap((c, peer) => c === undefined && peer > rank ? [peer] : []);
-    all.reject(new RendezvousError(`rank ${rank} waited in vain for ranks ${absent.join(", ")}`));
+    const who = `${absent.length === 1 ? "rank" : "ranks"} ${absent.join(", ")}`;
+    const cause = accepting.map(({ lastError }) => lastError).find((error) => error !== null);
+    const why = cause === undefined ? "" : `: ${describeSystemError(cause)}`;
+    all.reject(new RendezvousError(`rank ${rank} waited in vain for ${who}${why}`, { cause }));
   }, Math.max(1, deadline - performance.now()));
   const dialled = table.slice(0, rank).map(async (entry, peer) => {
     connections[peer] = await dialMember({

@@ -7,7 +7,8 @@
 import { Printer, RankOutput, type StreamName } from "./output.ts";
 import { environment, makeSocketFolder, rankArguments } from "./_rank_environment.ts";
 import { type EndCause, type JobState, outcomeOf, strongerCause } from "./_job_state.ts";
-import { RankProcess } from "./_rank_process.ts";
+import { descriptorLimit } from "./_descriptors.ts";
+import { RankProcess, type RankProcessOptions } from "./_rank_process.ts";
 import { forwardStdin } from "./_stdin.ts";
 import { watchTaskRunner } from "./_task_runner.ts";
 import { Watchdog } from "./_watchdog.ts";
@@ -123,6 +124,7 @@ export class Job {
     const args = rankArguments(this.#options, this.#program, hosts, sockets);
     const watchdog = this.#watchdog = new Watchdog(sockets);
     this.#cleanUps.push(() => watchdog.close());
+    const limit = descriptorLimit();
     for (let rank = 0; rank < ranks; rank++) {
       const log = logDir === undefined ? null : await Deno.open(`${logDir}/rank-${rank}.log`, {
         write: true,
@@ -130,7 +132,7 @@ export class Job {
         truncate: true,
       });
       const env = { ...shared, CELGC_RANK: String(rank) };
-      const process = new RankProcess({
+      const process = await startRank(rank, limit, {
         args,
         env,
         cwd,
@@ -293,6 +295,27 @@ export class Job {
   async cleanUp(): Promise<void> {
     this.#kill("SIGKILL");
     for (const cleanUp of this.#cleanUps.splice(0)) await cleanUp();
+  }
+}
+
+/** @throws RangeError if the system cannot start another process */
+async function startRank(
+  rank: number,
+  limit: number | null,
+  options: RankProcessOptions,
+): Promise<RankProcess> {
+  try {
+    return await RankProcess.start(options);
+  } catch (error) {
+    const { message } = error as Error;
+    const found = limit === null ? "" : `, here ${limit}`;
+    const wayOut = /os error 2[34]/.test(message)
+      ? `; the launcher needs about 6 file descriptors for each rank: raise their limit (ulimit -n${found}) ` +
+        "or start fewer ranks"
+      : "";
+    throw new RangeError(`cannot launch: rank ${rank} cannot be started: ${message}${wayOut}`, {
+      cause: error,
+    });
   }
 }
 

@@ -47,7 +47,13 @@ export class RankProcess {
   readonly #grouped = Deno.build.os !== "windows";
 
   /** @throws Error if the system cannot start it */
-  constructor({ args, env, cwd, secret, stdin }: RankProcessOptions) {
+  static async start(options: RankProcessOptions): Promise<RankProcess> {
+    const process = new RankProcess(options);
+    if (process.pid === undefined) await process.status;
+    return process;
+  }
+
+  private constructor({ args, env, cwd, secret, stdin }: RankProcessOptions) {
     const own = PIPE_FD === 0 || stdin ? "pipe" : "ignore";
     // Its own group, so that Ctrl-C reaches the launcher alone, which then ends the ranks in order,
     // and so that what the rank itself has started ends with it.
@@ -59,6 +65,7 @@ export class RankProcess {
     });
     const status = Promise.withResolvers<ExitStatus>();
     this.status = status.promise;
+    this.status.catch(() => {}); // That it could not be started is told by start().
     this.#child.once("error", status.reject);
     this.#child.once("exit", (code, signal) => {
       status.resolve({ code: code ?? 128 + (signal ? constants.signals[signal] : 0), signal });
@@ -69,9 +76,9 @@ export class RankProcess {
     this.stdin = PIPE_FD !== 0 && stdin ? this.#child.stdin : null;
     this.stdin?.on("error", () => {}); // A program need not read it.
     // Kept open: the rank takes its end for the end of the launcher.
-    const pipe = this.#child.stdio[PIPE_FD] as Writable;
-    pipe.on("error", () => {});
-    pipe.write(`${secret}\n`);
+    const pipe = this.#child.stdio?.[PIPE_FD] as Writable | undefined;
+    pipe?.on("error", () => {});
+    pipe?.write(`${secret}\n`);
   }
 
   /** Sends a signal to the rank and to what it has started. */

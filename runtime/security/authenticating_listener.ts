@@ -42,6 +42,7 @@ export class AuthenticatingListener implements Disposable {
   // just arrived needs milliseconds, and tries again if it was pushed out all the same.
   readonly #pending = new Set<Deno.Conn>();
   #closed = false;
+  #lastError: unknown = null;
 
   constructor(options: AuthenticatingListenerOptions) {
     this.#options = options;
@@ -51,6 +52,11 @@ export class AuthenticatingListener implements Disposable {
   /** Number of connections that have not proved themselves yet. */
   get pending(): number {
     return this.#pending.size;
+  }
+
+  /** The last error of the listener itself, or null: why ranks may not have come in. */
+  get lastError(): unknown {
+    return this.#lastError;
   }
 
   /** Stops listening and drops whoever has not proved itself. */
@@ -72,8 +78,9 @@ export class AuthenticatingListener implements Disposable {
       let connection: Deno.Conn;
       try {
         connection = await this.#options.listener.accept();
-      } catch {
+      } catch (error) {
         if (this.#closed) return;
+        this.#lastError = error;
         // Out of file descriptors, or reset before it was accepted: neither ends the job.
         await new Promise((resolve) => setTimeout(resolve, 20));
         continue;

@@ -4,7 +4,13 @@
  * @module
  */
 
-import { describeEndpoint, dial, type Endpoint, type TlsMaterial } from "./endpoint.ts";
+import {
+  describeEndpoint,
+  describeSystemError,
+  dial,
+  type Endpoint,
+  type TlsMaterial,
+} from "./endpoint.ts";
 import { HandshakeError, RendezvousError } from "../base/errors.ts";
 import { type Credentials, HANDSHAKE_MS, initiate, type Purpose } from "./handshake.ts";
 
@@ -89,7 +95,7 @@ export async function dialMember(options: DialOptions): Promise<Deno.Conn> {
     if (once || performance.now() + pause >= deadline) {
       throw new RendezvousError(
         `rank ${self} cannot reach ${name} at ${describeEndpoint(endpoint)}: ` +
-          `${last instanceof Error ? last.message : String(last)}`,
+          describeSystemError(last),
         { cause: last },
       );
     }

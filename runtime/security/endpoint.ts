@@ -33,6 +33,14 @@ export function describeEndpoint(endpoint: Endpoint): string {
   return endpoint.kind === "tcp" ? formatAddress(endpoint.hostname, endpoint.port) : endpoint.path;
 }
 
+/** A system's error in words; one that lacks file descriptors says what to do. */
+export function describeSystemError(error: unknown): string {
+  const message = error instanceof Error ? error.message : String(error);
+  return /\(os error (24|23)\)/.test(message) && Deno.build.os !== "windows"
+    ? `${message}: raise the limit of file descriptors (ulimit -n), a rank takes one for each other rank`
+    : message;
+}
+
 /** `host:port`, with an IPv6 address in brackets (RFC 3986, section 3.2.2). */
 export function formatAddress(hostname: string, port: number): string {
   return hostname.includes(":") ? `[${hostname}]:${port}` : `${hostname}:${port}`;
