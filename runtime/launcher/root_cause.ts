@@ -75,14 +75,14 @@ export function findRootCause(all: readonly RankStatus[]): number | null {
   const failed = [...all.keys()].filter((rank) => hasFailed(all[rank], anyJoined))
     .sort((a, b) => all[a].exit!.order - all[b].exit!.order);
   if (failed.length === 0) return null;
-  let [culprit] = failed;
-  for (const seen = new Set<number>(); !seen.has(culprit);) {
-    seen.add(culprit);
-    const blamed = all[culprit].report?.lost ?? null;
+  let [rootCause] = failed;
+  for (const seen = new Set<number>(); !seen.has(rootCause);) {
+    seen.add(rootCause);
+    const blamed = all[rootCause].report?.lost ?? null;
     // A rank that left in good order and ended well is not to blame for being missed.
-    if (blamed !== null && (all[blamed].ended || failed.includes(blamed))) culprit = blamed;
+    if (blamed !== null && (all[blamed].ended || failed.includes(blamed))) rootCause = blamed;
   }
-  return culprit;
+  return rootCause;
 }
 
 /** Puts a failure into words. */

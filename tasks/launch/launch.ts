@@ -258,5 +258,6 @@ function describe(options: Options, directory: string, from: number | null): str
     ? `, I = ${interval}`
     : `, a round every ${syncEvery} s`;
   const where = from === null ? `into ${directory}` : `from step ${from} of ${directory}`;
-  return `${ranks} ranks, ${modelName(model)} on ${task}, ${algorithm}${rounds}, ${where}`;
+  const who = ranks === 1 ? "1 rank" : `${ranks} ranks`;
+  return `${who}, ${modelName(model)} on ${task}, ${algorithm}${rounds}, ${where}`;
 }

@@ -53,7 +53,12 @@ export function formatSummary(summary: Summary, directory: string): string {
   }
   const verdict = s.identicalWeights ? "identical, bit for bit, on" : "DIFFERENT on some of";
   rows.push(
-    ["weights", `${verdict} all ${s.ranks} ranks (SHA-256 ${s.weightsHash.slice(0, 16)}…)`],
+    [
+      "weights",
+      `${verdict} ${s.ranks === 1 ? "the one rank" : `all ${s.ranks} ranks`} (SHA-256 ${
+        s.weightsHash.slice(0, 16)
+      }…)`,
+    ],
   );
   if (s.averagedSteps !== undefined) {
     rows.push(["averaging", `over the last ${whole(s.averagedSteps)} steps`]);
@@ -65,7 +70,9 @@ export function formatSummary(summary: Summary, directory: string): string {
 }
 
 function stepsOf({ steps, stepsByRank, ranks }: Summary): string {
-  if (!stepsByRank) return `${whole(steps)} on each of ${ranks} ranks`;
+  if (!stepsByRank) {
+    return `${whole(steps)} ${ranks === 1 ? "on one rank" : `on each of ${ranks} ranks`}`;
+  }
   const [least, most] = [Math.min(...stepsByRank), Math.max(...stepsByRank)];
   return `${whole(least)} to ${whole(most)} on ${ranks} ranks, ${whole(steps)} in the mean`;
 }

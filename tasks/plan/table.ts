@@ -34,7 +34,7 @@ export async function formatPlan(
   const { network, ranks, device, step, allreduce, shared } = measured;
   const [timed] = Object.values(step), { seconds } = allreduce.at(-1)!;
   const notes = [
-    `${steps} steps on each of ${ranks} ranks, ${
+    `${steps} steps on ${ranks === 1 ? "one rank" : `each of ${ranks} ranks`}, ${
       epochs.toFixed(2)
     } epochs; start-up and evaluations left out`,
     link === null ? "for the network as it is" : `for ranks behind access links of ${link}`,

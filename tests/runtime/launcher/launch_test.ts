@@ -57,6 +57,25 @@ Deno.test("variables, directory and permissions are passed on; standard TCP can 
   }
 });
 
+Deno.test("a rank may read and write in a folder with a comma in its name", async () => {
+  await using directory = await temporary();
+  const folder = `${directory.path}/I=1,4`, file = `${folder}/file`;
+  await Deno.mkdir(folder);
+  await Deno.writeTextFile(file, "x");
+  const doubled = folder.replaceAll(",", ",,");
+  const { code, failure, lines } = await run({
+    ranks: 2,
+    program: program("probe"),
+    args: [file],
+    allow: [`read=${doubled}`, `write=${doubled}`],
+    logDir: `${folder}/logs`,
+  });
+  assert.equal(code, 0, failure?.message ?? "no failure was told");
+  for (const { read, write, home } of findings(lines)) {
+    assert.deepEqual([read, write, home], ["allowed", "allowed", "NotCapable"]);
+  }
+});
+
 Deno.test("each rank's output is in its log, and its lines carry its rank", async () => {
   await using directory = await temporary();
   const command = new Deno.Command(Deno.execPath(), {
