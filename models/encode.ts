@@ -30,7 +30,7 @@ const ELEMENT_TYPE: Record<ElementType, onnx.TensorProto_DataType> = {
 
 /** The names under which ONNX's operators have attributes of type FLOAT or FLOATS; other numbers are INT. */
 const FLOAT_ATTRIBUTES = new Set(
-  "alpha beta gamma lambd epsilon momentum value_float value_floats bias high low mean scale seed scales clip threshold activation_alpha activation_beta spatial_scale cubic_coeff_a extrapolation_value"
+  "alpha beta gamma lambd epsilon momentum value_float value_floats bias high low mean scale seed scales clip threshold activation_alpha activation_beta spatial_scale cubic_coeff_a extrapolation_value softcap"
     .split(" "),
 );
 

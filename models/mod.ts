@@ -23,6 +23,7 @@ export { encodeModel, type EncodeOptions, OPSET } from "./encode.ts";
 export type { Body } from "./body.ts";
 export {
   checkModel,
+  checkModelOn,
   formatModelReport,
   type ModelReport,
   type OperatorReport,
@@ -30,7 +31,7 @@ export {
 export { externalFiles, withDataInside } from "./foreign/external_data.ts";
 export { LOSSES, type LossName } from "./foreign/losses.ts";
 export { type ForeignModel, foreignModel, type ForeignModelOptions } from "./foreign/model.ts";
-export { OnnxFileError, type OnnxInput } from "./foreign/onnx_file.ts";
+export { OnnxFileError, type OnnxInput } from "./foreign/onnx_graph.ts";
 export { type ConvOptions, Graph, type Node, type Operand, type Value } from "./graph.ts";
 export {
   classifierOutputs,

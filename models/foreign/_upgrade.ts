@@ -1,4 +1,4 @@
-/** What older operator sets said in other ways, said as opset 18 does. */
+/** What older and later operator sets say in other ways, said as opset 18 does. */
 
 import type { Graph, Value } from "../graph.ts";
 import type { Application } from "../operator.ts";
@@ -36,6 +36,17 @@ const flattened: Upgrade = {
   },
 };
 
+/** Before opset 11, an image was resized by scales alone, from its first pixel on. */
+const resized = ({ inputs: [x, scales], ...call }: Application): Application => ({
+  ...call,
+  inputs: [x, null, scales],
+  attributes: {
+    ...call.attributes,
+    coordinate_transformation_mode: "asymmetric",
+    nearest_mode: "floor",
+  },
+});
+
 const reductions = [
   "ReduceMean",
   "ReduceMax",
@@ -62,6 +73,15 @@ const upgrades: Readonly<Record<string, Upgrade>> = {
     upgrade(g, { inputs, attributes: { k, ...attributes }, ...call }) {
       return { ...call, attributes, inputs: [inputs[0], g.ints([Number(k)])] };
     },
+  },
+  /** Up to opset 9 under this name. */
+  Upsample: {
+    before: 10,
+    upgrade: (_g, call) => resized({ ...call, op: "Resize" }),
+  },
+  Resize: {
+    before: 11,
+    upgrade: (_g, call) => resized(call),
   },
   Clip: {
     before: 11,
@@ -94,6 +114,36 @@ const upgrades: Readonly<Record<string, Upgrade>> = {
   },
 };
 
+/** What later operator sets say by an attribute or input of their own. */
+const later: Readonly<Record<string, Upgrade["upgrade"]>> = {
+  /** The number of parts, all of one size but the last. */
+  Split(g, call) {
+    const { num_outputs: given, ...attributes } = call.attributes;
+    const [x, sizes] = call.inputs;
+    if (given === undefined || sizes) return call;
+    const axis = Number(attributes.axis ?? 0), length = x!.dims.at(axis) ?? 0;
+    const parts = Number(given), part = Math.ceil(length / parts);
+    const each = Array.from(
+      { length: parts },
+      (_, i) => Math.max(0, Math.min(part, length - i * part)),
+    );
+    return { ...call, inputs: [x, g.ints(each)], attributes };
+  },
+  /** The axes that the pads are of. */
+  Pad(g, call) {
+    const [x, pads, value, axes] = call.inputs;
+    if (!axes?.constant || !pads?.constant) return call;
+    const rank = x!.dims.length, all = new Array<number>(2 * rank).fill(0);
+    const counts = Array.from(pads.constant.data as ArrayLike<number | bigint>, Number);
+    Array.from(axes.constant.data as ArrayLike<number | bigint>, Number).forEach((given, i) => {
+      const axis = given < 0 ? given + rank : given;
+      all[axis] = counts[i];
+      all[rank + axis] = counts[counts.length / 2 + i];
+    });
+    return { ...call, inputs: [x, g.ints(all), value] };
+  },
+};
+
 /** What an operator of `opset` says, as opset 18 says it: an operator, or values already computed. */
 export function upgrade(
   g: Graph,
@@ -101,5 +151,6 @@ export function upgrade(
   call: Application,
 ): Application | readonly Value[] {
   const rule = upgrades[call.op];
-  return rule && opset < rule.before ? rule.upgrade(g, call) : call;
+  if (rule && opset < rule.before) return rule.upgrade(g, call);
+  return later[call.op]?.(g, call) ?? call;
 }

@@ -3,7 +3,7 @@
 import type { Role } from "../model.ts";
 import type { Tensor } from "../tensor.ts";
 import { sizeOf } from "../tensor.ts";
-import { OnnxGraph, type OnnxModel, type OnnxNode } from "./onnx_file.ts";
+import { OnnxGraph, type OnnxModel, type OnnxNode } from "./onnx_graph.ts";
 
 /** A tensor of the file that outlives a step. */
 export interface FileVariable {
@@ -28,6 +28,9 @@ const WEIGHTS: Readonly<Record<string, readonly number[]>> = {
   RNN: [1, 2, 3],
   PRelu: [1],
 };
+
+/** Most calls of functions that are looked into; the importer refuses a model that has more. */
+const MOST_CALLS = 10_000;
 
 const ARITHMETIC = ["Add", "Sub", "Mul", "Div", "Sum", "Concat"];
 
@@ -69,6 +72,10 @@ export function findVariables(model: OnnxModel): Map<string, FileVariable> {
   const mark = (name: string, role: Role) => {
     if (tensors.get(name)?.type === "float32" && !roles.has(name)) roles.set(name, role);
   };
+  // Some exporters write weights as nodes; what is only added or multiplied in there is a constant.
+  const inNodes = constantNodes(model);
+  for (const [name, tensor] of inNodes) tensors.set(name, tensor);
+  let visited = 0;
   const visit = (nodes: readonly OnnxNode[], alias: Map<string, string>, depth: number): void => {
     for (const { op, inputs, outputs, attributes } of nodes) {
       const roots = inputs.map((name) => alias.get(name) ?? "");
@@ -83,11 +90,14 @@ export function findVariables(model: OnnxModel): Map<string, FileVariable> {
         const tensor = tensors.get(root);
         if (!tensor) return;
         if (op === "BatchNormalization" && i >= 3) mark(root, "statistic");
-        const added = ARITHMETIC.includes(op) && sizeOf(tensor.dims) > 1;
-        if (WEIGHTS[op]?.includes(i) || added) mark(root, "parameter");
+        const added = ARITHMETIC.includes(op) && sizeOf(tensor.dims) > 1 && !inNodes.has(root);
+        // Scales of a normalisation without any are written as nodes of ones and zeros.
+        const own = WEIGHTS[op]?.includes(i) &&
+          !(inNodes.has(root) && op.endsWith("Normalization"));
+        if (own || added) mark(root, "parameter");
       });
       const body = model.functions.get(op);
-      if (body && depth < 16) {
+      if (body && depth < 16 && ++visited < MOST_CALLS) {
         const inner = new Map<string, string>();
         body.inputs.forEach((name, i) => roots[i] && inner.set(name, roots[i]));
         visit(body.nodes, inner, depth + 1);
@@ -101,6 +111,17 @@ export function findVariables(model: OnnxModel): Map<string, FileVariable> {
   const names = [...tensors.keys()].filter((name) => roles.has(name));
   return new Map(
     names.map((name) => [name, { tensor: tensors.get(name)!, role: roles.get(name)! }]),
+  );
+}
+
+/** The tensors that nodes of the graph itself hold, by the names of their outputs. */
+export function constantNodes({ graph }: OnnxModel): Map<string, Tensor> {
+  return new Map(
+    graph.nodes.flatMap(({ op, outputs, attributes: { value } }) =>
+      op === "Constant" && typeof value === "object" && "data" in value
+        ? [[outputs[0], value as Tensor] as const]
+        : []
+    ),
   );
 }
 

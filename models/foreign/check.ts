@@ -7,19 +7,16 @@
 
 import { differentiate } from "../autodiff.ts";
 import type { Graph } from "../graph.ts";
-import { lower } from "../lowering/mod.ts";
+import { encodeModel } from "../encode.ts";
+import { lower, type Target } from "../lowering/mod.ts";
 import { parametersOf } from "../model.ts";
 import { findOperator, operatorCoverage } from "../ops/mod.ts";
 import { sizeOf } from "../tensor.ts";
+import type { Device } from "../../runtime/devices/device.ts";
+import { constantNodes, findVariables } from "./_variables.ts";
 import { batchSymbol, foreignModel, type ForeignModelOptions } from "./model.ts";
-import {
-  NEWEST_OPSET,
-  OnnxGraph,
-  type OnnxInput,
-  type OnnxModel,
-  type OnnxNode,
-  readOnnxFile,
-} from "./onnx_file.ts";
+import { NEWEST_OPSET, readOnnxFile } from "./onnx_file.ts";
+import { OnnxGraph, type OnnxInput, type OnnxModel, type OnnxNode } from "./onnx_graph.ts";
 
 /** One operator of a file. */
 export interface OperatorReport {
@@ -59,8 +56,8 @@ export interface ModelReport {
 const STRUCTURAL = new Set(["If", "Dropout", "Constant", "Identity"]);
 
 /**
- * Examines an ONNX file. Builds its training graph for a batch of 2 and differentiates it, so that what it
- * says is what happens. A symbolic length that is not given is taken to be {@linkcode IMAGE_SIDE} along an
+ * Examines an ONNX file. Builds its training graph for a batch of 2 (or the one that the file fixes),
+ * differentiates it and writes it in every engine's form, so that what it says is what happens. A symbolic length that is not given is taken to be {@linkcode IMAGE_SIDE} along an
  * image and {@linkcode SEQUENCE} elsewhere, and a note says so.
  *
  * @throws OnnxFileError when the file cannot be read
@@ -77,18 +74,102 @@ export function checkModel(file: Uint8Array, options: ForeignModelOptions = {}):
   }
   let trained = 0;
   try {
-    const dims = { ...open, ...options.dims };
-    const built = foreignModel(file, { ...options, dims }).build({ batchSize: 2, mode: "train" });
-    const parameters = parametersOf(built);
+    const { graph, parameters, fixed } = trainingGraph(file, {
+      ...options,
+      dims: { ...open, ...options.dims },
+    });
     trained = parameters.reduce((sum, { dims }) => sum + sizeOf(dims), 0);
     if (parameters.length === 0) problems.push("nothing in it is trained");
-    else differentiate(built.graph, built.loss, parameters.map(({ value }) => value));
-    notes.push(...gpuNotes(built.graph), ...stepNotes(operators));
+    else for (const target of TARGETS) encodeModel(graph, { target });
+    if (fixed !== null) {
+      notes.push(
+        `the file fixes its batch at ${fixed}: it can be trained with --batch-size ${fixed} alone; ` +
+          "an export with an open batch axis takes any",
+      );
+    }
+    const names = parameters.map(({ name }) => name);
+    notes.push(...variableNotes(model, names), ...lossNotes(model, options));
+    notes.push(...gpuNotes(graph), ...stepNotes(operators));
   } catch (error) {
     problems.push((error as Error).message);
   }
   const { opset, producer, graph: { inputs, outputs } } = model;
   return { opset, producer, inputs, outputs, operators, trained, problems, notes };
+}
+
+/** Every engine's own form of a graph, and the standard one. */
+const TARGETS: readonly Target[] = ["portable", "cpu", "wasm", "webgpu"];
+
+/** The graph of loss and gradients for a batch of 2, or the one that the file fixes. */
+function trainingGraph(file: Uint8Array, options: ForeignModelOptions) {
+  const model = foreignModel(file, options), fixed = model.fixedBatch();
+  const built = model.build({ batchSize: fixed ?? 2, mode: "train" });
+  const { graph, loss } = built, parameters = parametersOf(built);
+  if (parameters.length > 0) {
+    differentiate(graph, loss, parameters.map(({ value }) => value))
+      .forEach((gradient, i) => graph.output(`${parameters[i].name}.grad`, gradient));
+  }
+  return { graph, parameters, fixed };
+}
+
+/**
+ * Examines an ONNX file as {@linkcode checkModel} does, and has a device compile its training graph.
+ *
+ * @throws OnnxFileError when the file cannot be read
+ */
+export async function checkModelOn(
+  device: Device,
+  file: Uint8Array,
+  options: ForeignModelOptions = {},
+): Promise<ModelReport> {
+  const report = checkModel(file, options);
+  if (report.problems.length > 0) return report;
+  const dims = { ...openLengths(readOnnxFile(file), options.dims), ...options.dims };
+  try {
+    const { graph } = trainingGraph(file, { ...options, dims });
+    const { kind: target, channelBlock } = device;
+    await using _session = await device.compile(encodeModel(graph, { target, channelBlock }));
+  } catch (error) {
+    return { ...report, problems: [(error as Error).message] };
+  }
+  return report;
+}
+
+/** What is not trained, and what is trained in another precision than it was written in. */
+function variableNotes(model: OnnxModel, trained: readonly string[]): string[] {
+  const notes: string[] = [];
+  if (model.float64) notes.push("it is written in float64; here it is trained in float32");
+  const found = findVariables(model);
+  const left = [...found].filter(([name, { role }]) =>
+    role === "parameter" && !trained.includes(name) && !trained.includes(`${name}_`)
+  ).map(([name]) => name);
+  if (left.length > 0) {
+    notes.push(`the loss does not depend on ${left.join(", ")}: they stay as they are`);
+  }
+  const kept = [...constantNodes(model)].filter(([name, { type, dims }]) =>
+    !found.has(name) && type === "float32" && sizeOf(dims) > 1
+  ).map(([name]) => name);
+  if (kept.length > 0) {
+    notes.push(
+      `the constants ${
+        kept.join(", ")
+      } are not trained: they are nodes, and added or multiplied in; ` +
+        "as initializers they would be",
+    );
+  }
+  return notes;
+}
+
+/** What a loss is taken of. */
+function lossNotes({ graph }: OnnxModel, { loss, prediction }: ForeignModelOptions): string[] {
+  const name = prediction ?? graph.outputs[0];
+  const last = graph.nodes.find(({ outputs }) => outputs.includes(name))?.op;
+  const entropy = loss === "cross-entropy" || loss === undefined && !graph.outputs.includes("loss");
+  if (!entropy || last !== "Softmax" && last !== "LogSoftmax") return [];
+  return [
+    `its prediction "${name}" has been through ${last}, and cross entropy applies another: training is ` +
+    "slower than it need be; export the model without its last layer",
+  ];
 }
 
 /** What open lengths are taken to be, by symbol: CIFAR's images, and a few words. */

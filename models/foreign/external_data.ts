@@ -5,8 +5,10 @@
  * @module
  */
 
-import { fromBinary, onnx, toBinary } from "../../deps.ts";
-import { OnnxFileError } from "./onnx_file.ts";
+import { onnx, toBinary } from "../../deps.ts";
+import { tensorsOf } from "./_tensors.ts";
+import { decodeModel } from "./onnx_file.ts";
+import { OnnxFileError } from "./onnx_graph.ts";
 
 /** Where one tensor's bytes are. */
 interface Place {
@@ -24,7 +26,7 @@ interface Place {
  * @throws OnnxFileError when it is no model, or a path leads out of that folder
  */
 export function externalFiles(file: Uint8Array): string[] {
-  return [...new Set(placesOf(read(file)).map(({ location }) => location))];
+  return [...new Set(placesOf(decodeModel(file)).map(({ location }) => location))];
 }
 
 /**
@@ -37,7 +39,7 @@ export function withDataInside(
   file: Uint8Array,
   files: ReadonlyMap<string, Uint8Array>,
 ): Uint8Array<ArrayBuffer> {
-  const model = read(file);
+  const model = decodeModel(file);
   for (const { tensor, location, offset, length } of placesOf(model)) {
     const bytes = files.get(location) ?? new Uint8Array(0), end = offset + (length ?? Infinity);
     if (offset > bytes.length || length !== null && end > bytes.length) {
@@ -53,17 +55,8 @@ export function withDataInside(
   return new Uint8Array(toBinary(onnx.ModelProtoSchema, model));
 }
 
-function read(file: Uint8Array): onnx.ModelProto {
-  try {
-    return fromBinary(onnx.ModelProtoSchema, file);
-  } catch (cause) {
-    throw new OnnxFileError(`not an ONNX model: ${(cause as Error).message}`, { cause });
-  }
-}
-
 function placesOf(model: onnx.ModelProto): Place[] {
-  const tensors = model.graph?.initializer ?? [];
-  return tensors
+  return tensorsOf(model)
     .filter(({ dataLocation }) => dataLocation === onnx.TensorProto_DataLocation.EXTERNAL)
     .map((tensor) => {
       const entries = new Map(tensor.externalData.map(({ key, value }) => [key, value]));

@@ -8,6 +8,7 @@
 import type { Graph, Value } from "../graph.ts";
 import type { Application, Attribute } from "../operator.ts";
 import type { Tensor } from "../tensor.ts";
+import { checkAttributes } from "./_attributes.ts";
 import { upgrade } from "./_upgrade.ts";
 import {
   type OnnxAttribute,
@@ -15,7 +16,7 @@ import {
   OnnxGraph,
   type OnnxModel,
   type OnnxNode,
-} from "./onnx_file.ts";
+} from "./onnx_graph.ts";
 
 /** An operator about to be imported. */
 export interface ImportedCall extends Application {
@@ -68,7 +69,11 @@ function found(names: Names, name: string, where: string): Value {
   return value;
 }
 
+/** Most nodes of a model, its functions put in place: they may call each other, and double at each level. */
+const MOST_NODES = 200_000;
+
 class Importer {
+  #imported = 0;
   /** Functions being inlined. */
   readonly #inside = new Set<string>();
 
@@ -82,6 +87,11 @@ class Importer {
   }
 
   node(node: OnnxNode, names: Names, around: Readonly<Record<string, OnnxAttribute>>): void {
+    if (++this.#imported > MOST_NODES) {
+      throw new OnnxFileError(
+        `the model comes to more than ${MOST_NODES} nodes when its functions are put in place`,
+      );
+    }
     const inputs = node.inputs.map((name) => name ? found(names, name, `"${node.name}"`) : null);
     const attributes = resolve(node.attributes, around);
     let results: readonly Value[];
@@ -135,6 +145,7 @@ class Importer {
       outputs,
     });
     if (!("op" in call)) return call;
+    checkAttributes(call, this.model.opset);
     const replaced = this.hooks.replace?.({ ...call, names: node.outputs });
     if (replaced) return replaced;
     const last = call.inputs.findLastIndex((input) => input !== null);

@@ -11,11 +11,12 @@ import type { BuildOptions, Mode, Model, ModelGraph, Role, Variable } from "../m
 import { runningStatistics } from "../architectures/layers.ts";
 import { liveNodes } from "../rewrite.ts";
 import { sizeOf, type Tensor, toNumbers } from "../tensor.ts";
-import { type FileVariable, findVariables, unties } from "./_variables.ts";
+import { type FileVariable, findVariables } from "./_variables.ts";
 import { type ImportedCall, importGraph } from "./import.ts";
 import { type LossName, lossNamed } from "./losses.ts";
 import { replaceWeights } from "./trained_file.ts";
-import { OnnxFileError, type OnnxInput, type OnnxModel, readOnnxFile } from "./onnx_file.ts";
+import { readOnnxFile } from "./onnx_file.ts";
+import { OnnxFileError, type OnnxInput, type OnnxModel } from "./onnx_graph.ts";
 
 /** Options of {@linkcode foreignModel}. */
 export interface ForeignModelOptions {
@@ -54,6 +55,8 @@ export interface ForeignModel extends Model {
    * can take the file's place. A loss inside the file, and what only it needs, is left out.
    */
   predict(options: Pick<BuildOptions, "batchSize">): Pick<ModelGraph, "graph" | "variables">;
+  /** The one batch it can be built for, where the file fixes it; null for a file that takes any. */
+  fixedBatch(): number | null;
   /** The file with other weights, by name, for prediction: symbolic axes stay symbolic. */
   encode(weights: ReadonlyMap<string, Float32Array>): Uint8Array;
   /** A mask for each dropout of a training graph, ready to feed; none in a file without dropout. */
@@ -88,16 +91,51 @@ export function foreignModel(file: Uint8Array, options: ForeignModelOptions = {}
       if (trained(name, tensor)) variables.set(name, { tensor, role: "parameter" });
     }
   }
-  const build = (given: BuildOptions, own = false) =>
-    new Build(model, variables, options, given, own);
+  const names = ownNames(variables);
+  const build = (given: BuildOptions, own = false, trained = variables) => {
+    try {
+      return new Build(model, { variables: trained, names }, options, given, own);
+    } catch (cause) {
+      const fixed = fixedBatch(model.graph.inputs);
+      if (fixed === null || fixed === given.batchSize || !builds(fixed)) throw cause;
+      throw new OnnxFileError(
+        `the file fixes its batch at ${fixed}, and cannot be built for one of ${given.batchSize} ` +
+          `(${(cause as Error).message})`,
+        { cause, fixedBatch: fixed },
+      );
+    }
+  };
+  const builds = (batchSize: number) => {
+    try {
+      new Build(model, { variables, names }, options, { batchSize, mode: "eval" }, false).finish();
+      return true;
+    } catch {
+      return false;
+    }
+  };
   const known = new Map<number, readonly Drop[]>();
   return {
     name: options.name ?? "onnx",
     ownLoss: typeof options.loss === "object" ||
       options.loss === undefined && model.graph.outputs.includes("loss"),
     build: (given) => build(given).finish(),
-    encode: (weights) => replaceWeights(file, weights),
-    predict: ({ batchSize }) => build({ batchSize, mode: "eval" }, true).predict(),
+    fixedBatch() {
+      const fixed = fixedBatch(model.graph.inputs);
+      return fixed !== null && fixed !== 2 && !builds(2) && builds(fixed) ? fixed : null;
+    },
+    encode(weights) {
+      const theirs = new Map([...names].map(([file, own]) => [own, file]));
+      return replaceWeights(
+        file,
+        new Map([...weights].map(([name, data]) => [theirs.get(name) ?? name, data])),
+      );
+    },
+    predict({ batchSize }) {
+      const given: BuildOptions = { batchSize, mode: "eval" };
+      const trained = new Map(variables);
+      for (const name of leftOut(() => build(given))) trained.delete(name);
+      return build(given, true, trained).predict();
+    },
     masks(batchSize, key) {
       const drops = known.get(batchSize) ?? build({ batchSize, mode: "train" }).drops;
       known.set(batchSize, drops);
@@ -114,26 +152,74 @@ export function batchSymbol(inputs: readonly OnnxInput[]): string | undefined {
     .find((dim) => typeof dim === "string" && /batch|^n$/i.test(dim)) as string | undefined;
 }
 
+/** The batch of a file whose input has no symbol; null where it is open. */
+function fixedBatch(inputs: readonly OnnxInput[]): number | null {
+  const batch = inputs[0]?.dims[0];
+  return batchSymbol(inputs) === undefined && typeof batch === "number" ? batch : null;
+}
+
+/** The variables, by their names in the file, that a model's loss does not depend on. */
+function leftOut(build: () => Build): readonly string[] {
+  try {
+    const built = build();
+    built.finish();
+    return built.leftOut;
+  } catch {
+    return []; // there is no loss of its prediction
+  }
+}
+
+/** Names of a trainer's own inputs and outputs, which no weight may have. */
+const RESERVED = new Set([
+  ...["input", "target", "loss", "loss_sum", "logits", "prediction", "correct", "count"],
+  ...["cross_entropy", "learning_rate", "clip_threshold", "grad_norm", "average_grad_norm"],
+  ...["average_weight", "dampening"],
+]);
+
+/** The names of variables, by those in the file: the same, unless that is one of a trainer's own. */
+function ownNames(variables: ReadonlyMap<string, FileVariable>): Map<string, string> {
+  return new Map([...variables.keys()].map((name) => {
+    let own = name;
+    while (RESERVED.has(own) || own !== name && variables.has(own)) own += "_";
+    return [name, own];
+  }));
+}
+
+/** What of a file is trained. */
+interface FileVariables {
+  readonly variables: ReadonlyMap<string, FileVariable>;
+  /** What they are called here, by their names in the file. */
+  readonly names: ReadonlyMap<string, string>;
+}
+
 /** One graph made of the file. */
 class Build {
   readonly graph = new Graph();
   readonly drops: Drop[] = [];
+  /** Variables that the loss does not depend on, by their names in the file; known when it is finished. */
+  leftOut: readonly string[] = [];
   readonly #mode: Mode;
   readonly #variables = new Map<string, Variable>();
   readonly #outputs: Map<string, Value>;
+  /** What is normalised while a running statistic is gathered, by its name: in training nothing reads it. */
+  readonly #normalized = new Map<string, Value>();
   /** The batch's axis in the file, 0 or 1, where it is told what it is fed. */
   #batchAxis = 0;
 
   /** Imports the file's nodes; the inputs keep the file's names and types if `own` says so. */
   constructor(
     readonly model: OnnxModel,
-    readonly file: ReadonlyMap<string, FileVariable>,
+    readonly file: FileVariables,
     readonly options: ForeignModelOptions,
     { batchSize, mode }: BuildOptions,
     readonly own: boolean,
   ) {
     this.#mode = mode;
     const data = this.#declareInputs(batchSize);
+    // Before any node, whose result might take the name of one.
+    for (const [name, { tensor, role }] of file.variables) {
+      this.#declareVariable(name, tensor, role);
+    }
     this.#outputs = importGraph(this.graph, model, {
       input: (name) => data.get(name)!,
       initializer: (name, tensor) => this.#initializer(name, tensor),
@@ -145,7 +231,25 @@ class Build {
   finish(): ModelGraph {
     const g = this.graph, lossOutput = this.#lossOutput();
     const outputs = lossOutput ? this.#ownLoss(lossOutput) : this.#appendLoss();
+    this.#leaveOut(outputs.loss);
     return { graph: g, loss: outputs.loss, outputs, variables: [...this.#variables.values()] };
+  }
+
+  /** Leaves out the variables that the loss does not depend on, such as those of an auxiliary head. */
+  #leaveOut(loss: Value): void {
+    const reached = new Set<Value>([loss]);
+    for (const { inputs, results } of this.graph.nodes.toReversed()) {
+      if (!results.some((result) => reached.has(result))) continue;
+      for (const input of inputs) if (input) reached.add(input);
+    }
+    for (const [name, { value }] of this.#variables) {
+      if (reached.has(this.#normalized.get(name) ?? value)) continue;
+      this.#variables.delete(name);
+      this.graph.inputs.delete(name);
+      this.graph.outputs.delete(`${name}.next`);
+    }
+    this.leftOut = [...this.file.names].filter(([, name]) => !this.#variables.has(name))
+      .map(([inFile]) => inFile);
   }
 
   /** Declares the file's own outputs. */
@@ -266,28 +370,28 @@ class Build {
   }
 
   #initializer(name: string, tensor: Tensor): Value {
-    const variable = this.file.get(name);
-    return variable ? this.#variable(name, tensor, variable.role) : this.graph.tensor(tensor);
+    return this.#variable(name) ?? this.graph.tensor(tensor);
   }
 
-  #variable(name: string, tensor: Tensor, role: Role): Value {
-    const value = this.graph.input(name, "float32", tensor.dims);
+  #declareVariable(inFile: string, tensor: Tensor, role: Role): void {
+    const name = this.file.names.get(inFile)!, { dims } = tensor;
+    const value = this.graph.input(name, "float32", dims);
     const initial = () => Float32Array.from(toNumbers(tensor).data);
-    this.#variables.set(name, { name, dims: tensor.dims, role, value, initial });
-    return value;
+    this.#variables.set(name, { name, dims, role, value, initial });
+  }
+
+  /** The value of a variable, by its name in the file. */
+  #variable(inFile: string): Value | undefined {
+    return this.#variables.get(this.file.names.get(inFile) ?? "")?.value;
   }
 
   #replace(call: ImportedCall): readonly Value[] | undefined {
-    if (call.op === "Identity") return this.#untie(call);
+    if (call.op === "Identity" || call.op === "Constant") {
+      const own = this.#variable(call.names[0]);
+      return own && [own];
+    }
     if (call.op === "BatchNormalization") return this.#batchNormalization(call);
     return call.op === "Dropout" ? this.#dropout(call) : undefined;
-  }
-
-  /** A vector under a second name is a variable of its own. */
-  #untie({ inputs: [x], names: [name] }: ImportedCall): readonly Value[] | undefined {
-    const own = this.file.get(name), same = this.#variables.get(x!.name);
-    if (!own || same?.value !== x || !unties(own.tensor)) return undefined;
-    return [this.#variable(name, own.tensor, own.role)];
   }
 
   #batchNormalization({ inputs, attributes }: ImportedCall): readonly Value[] {
@@ -309,6 +413,7 @@ class Build {
       const variable = this.#variables.get(old.name);
       if (variable?.value !== old) return;
       this.#variables.set(old.name, { ...variable, next: next[i] });
+      this.#normalized.set(old.name, parts[0]);
       g.output(`${old.name}.next`, next[i]);
     });
     // Before opset 14 the batch's own statistics were outputs too.

@@ -6,7 +6,17 @@
  */
 
 import { fromBinary, onnx } from "../../deps.ts";
-import type { Attribute } from "../operator.ts";
+import { isFloat64, narrow } from "./_float64.ts";
+import { inOrder } from "./_order.ts";
+import { otherFormat } from "./_other_formats.ts";
+import {
+  type OnnxAttribute,
+  OnnxFileError,
+  OnnxGraph,
+  type OnnxInput,
+  type OnnxModel,
+  type OnnxNode,
+} from "./onnx_graph.ts";
 import {
   allocate,
   bytesPerElement,
@@ -15,86 +25,6 @@ import {
   sizeOf,
   type Tensor,
 } from "../tensor.ts";
-
-/** A file that is no ONNX model, or holds what cannot be used here. */
-export class OnnxFileError extends Error {
-  /** Tells it apart after it has crossed a process. */
-  override name = "OnnxFileError";
-
-  /** The symbolic dimension whose length would mend it; absent if none would. */
-  readonly openDimension?: string;
-
-  /** Says what is wrong. */
-  constructor(
-    /** What is wrong, without the way out. */
-    readonly problem: string,
-    { openDimension, ...options }: ErrorOptions & { openDimension?: string } = {},
-  ) {
-    const remedy = openDimension === undefined ? "" : `: give dims: { "${openDimension}": … }`;
-    super(problem + remedy, options);
-    if (openDimension !== undefined) this.openDimension = openDimension;
-  }
-}
-
-/** A reference to an attribute of the function around the node. */
-export interface AttributeReference {
-  readonly reference: string;
-}
-
-/** What an attribute of a node in a file may be. */
-export type OnnxAttribute = Attribute | OnnxGraph | AttributeReference;
-
-/** A node, by the names of its inputs and outputs; an absent one is "". */
-export interface OnnxNode {
-  readonly name: string;
-  /** Operators outside the standard are prefixed by their domain and a dot. */
-  readonly op: string;
-  readonly inputs: readonly string[];
-  readonly outputs: readonly string[];
-  readonly attributes: Readonly<Record<string, OnnxAttribute>>;
-}
-
-/** An input of a graph: a dimension is a length, a symbol, or null when nothing is said. */
-export interface OnnxInput {
-  /** As in the file. */
-  readonly name: string;
-  /** Of its elements. */
-  readonly type: ElementType;
-  /** Its axes. */
-  readonly dims: readonly (number | string | null)[];
-}
-
-/** A graph of a file. */
-export class OnnxGraph {
-  /** Collects a graph's parts. */
-  constructor(
-    readonly nodes: readonly OnnxNode[],
-    readonly initializers: ReadonlyMap<string, Tensor>,
-    /** Inputs that are no initializers. */
-    readonly inputs: readonly OnnxInput[],
-    readonly outputs: readonly string[],
-  ) {}
-}
-
-/** A function: nodes under a name of their own. */
-export interface OnnxFunction {
-  readonly inputs: readonly string[];
-  readonly outputs: readonly string[];
-  readonly nodes: readonly OnnxNode[];
-  /** Attributes with their defaults. */
-  readonly defaults: Readonly<Record<string, OnnxAttribute>>;
-}
-
-/** A model of a file. */
-export interface OnnxModel {
-  /** The version of the standard operators it is written in. */
-  readonly opset: number;
-  /** Who wrote it: "pytorch 1.13.0". */
-  readonly producer: string;
-  readonly graph: OnnxGraph;
-  /** By operator name, as in {@linkcode OnnxNode.op}. */
-  readonly functions: ReadonlyMap<string, OnnxFunction>;
-}
 
 /** The oldest operator set that is understood. */
 export const OLDEST_OPSET = 9;
@@ -116,6 +46,21 @@ const TYPES: Partial<Record<onnx.TensorProto_DataType, ElementType>> = {
 const TYPE_ATTRIBUTES = new Set(["to", "dtype"]);
 
 /**
+ * The protobuf of a file.
+ *
+ * @throws OnnxFileError when it is none; it says what it is instead, where that can be told
+ */
+export function decodeModel(bytes: Uint8Array): onnx.ModelProto {
+  const other = otherFormat(bytes);
+  if (other) throw new OnnxFileError(`not an ONNX model, but ${other}`);
+  try {
+    return fromBinary(onnx.ModelProtoSchema, bytes);
+  } catch (cause) {
+    throw new OnnxFileError(`not an ONNX model: ${(cause as Error).message}`, { cause });
+  }
+}
+
+/**
  * Reads an ONNX file.
  *
  * @param bytes a ModelProto
@@ -123,12 +68,9 @@ const TYPE_ATTRIBUTES = new Set(["to", "dtype"]);
  * other files, or holds element types that are not supported
  */
 export function readOnnxFile(bytes: Uint8Array): OnnxModel {
-  let model: onnx.ModelProto;
-  try {
-    model = fromBinary(onnx.ModelProtoSchema, bytes);
-  } catch (cause) {
-    throw new OnnxFileError(`not an ONNX model: ${(cause as Error).message}`, { cause });
-  }
+  const model = decodeModel(bytes);
+  const float64 = isFloat64(model);
+  if (float64) narrow(model);
   const standard = model.opsetImport.find(({ domain }) => domain === "" || domain === "ai.onnx");
   if (!model.graph || model.graph.node.length === 0 || !standard) {
     throw new OnnxFileError("not an ONNX model: it has no graph, or names no operator set");
@@ -141,6 +83,7 @@ export function readOnnxFile(bytes: Uint8Array): OnnxModel {
   }
   return {
     opset,
+    float64,
     producer: `${model.producerName} ${model.producerVersion}`.trim(),
     graph: readGraph(model.graph),
     functions: new Map(model.functions.map((each) => [
@@ -148,7 +91,7 @@ export function readOnnxFile(bytes: Uint8Array): OnnxModel {
       {
         inputs: each.input,
         outputs: each.output,
-        nodes: each.node.map(readNode),
+        nodes: inOrder(each.node.map(readNode)),
         defaults: Object.fromEntries(each.attributeProto.map(readAttribute)),
       },
     ])),
@@ -161,7 +104,7 @@ function readGraph(graph: onnx.GraphProto): OnnxGraph {
   }
   const initializers = new Map(graph.initializer.map((each) => [each.name, readTensor(each)]));
   return new OnnxGraph(
-    graph.node.map(readNode),
+    inOrder(graph.node.map(readNode)),
     initializers,
     graph.input.filter(({ name }) => !initializers.has(name)).map(readInput),
     graph.output.map(({ name }) => name),

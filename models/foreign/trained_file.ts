@@ -5,7 +5,7 @@
  */
 
 import { create, fromBinary, onnx, toBinary } from "../../deps.ts";
-import { OnnxFileError } from "./onnx_file.ts";
+import { OnnxFileError } from "./onnx_graph.ts";
 
 /**
  * A file's bytes with weights replaced, for prediction: batch normalisation that was exported for training
@@ -21,11 +21,14 @@ export function replaceWeights(
   const model = fromBinary(onnx.ModelProtoSchema, file), graph = model.graph!;
   const tensors = new Map(graph.initializer.map((each) => [each.name, each]));
   for (const [name, data] of weights) {
-    const tensor = tensors.get(name) ?? untied(graph, tensors, name);
+    const tensor = tensors.get(name) ?? constant(graph, name) ?? untied(graph, tensors, name);
     if (!tensor) throw new OnnxFileError(`"${name}" is no weight of the file`);
     tensor.floatData = [];
+    tensor.doubleData = [];
     // raw_data is little-endian, as is every machine Deno runs on.
-    tensor.rawData = new Uint8Array(data.buffer as ArrayBuffer, data.byteOffset, data.byteLength);
+    tensor.rawData = tensor.dataType === onnx.TensorProto_DataType.DOUBLE
+      ? new Uint8Array(Float64Array.from(data).buffer)
+      : new Uint8Array(data.buffer as ArrayBuffer, data.byteOffset, data.byteLength);
   }
   for (const node of [...graph.node, ...model.functions.flatMap((each) => each.node)]) {
     if (node.opType === "BatchNormalization") forPrediction(node);
@@ -33,6 +36,12 @@ export function replaceWeights(
     if (node.opType === "Dropout") node.input.splice(2);
   }
   return toBinary(onnx.ModelProtoSchema, model);
+}
+
+/** The tensor of a node that is a constant. */
+function constant(graph: onnx.GraphProto, name: string): onnx.TensorProto | undefined {
+  const node = graph.node.find(({ opType, output }) => opType === "Constant" && output[0] === name);
+  return node?.attribute.find((each) => each.name === "value")?.t;
 }
 
 /** Gives a vector that was Identity of another one a tensor of its own. */

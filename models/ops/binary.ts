@@ -112,7 +112,11 @@ export const binaryOperators: Operators = {
       const [a, b] = inputs as [Value, Value];
       const exponent = g.cast(b, a.type);
       const power = isFilledWith(b, 2) ? a : g.pow(a, g.sub(exponent, 1));
-      const da = g.mul(g.mul(dy!, exponent), power);
+      let da = g.mul(g.mul(dy!, exponent), power);
+      // x^0 is 1 everywhere, and its slope 0, where 0 · 0^−1 is no number.
+      const flat = !b.constant ||
+        b.constant.data.some((each: number | bigint) => Number(each) === 0);
+      if (flat) da = g.where(g.equal(exponent, 0), 0, da);
       if (b.constant || !isFloat(b.type)) return [g.sumTo(da, a.dims)];
       // 0^b is 0 for every b > 0: its derivative by b is 0, where the logarithm has none.
       const slope = g.where(g.greater(a, 0), g.mul(y, g.log(a)), 0);

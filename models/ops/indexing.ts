@@ -140,16 +140,28 @@ export const indexingOperators: Operators = {
   Pad: {
     infer(call) {
       const x = required(call, 0, "data"), { before, after } = padsOf(call);
+      const mode = stringAttribute(call, "mode", "constant");
+      if (!["constant", "edge", "reflect", "wrap"].includes(mode)) {
+        throw new OperatorError(call, `mode "${mode}" is not known`);
+      }
       const dims = x.dims.map((dim, axis) => before[axis] + dim + after[axis]);
       if (dims.some((dim) => dim < 0)) {
         throw new OperatorError(call, "more is cropped than is there");
       }
       return [{ type: x.type, dims }];
     },
-    simplify: (_g, call) =>
-      Object.values(padsOf(call)).flat().every((count) => count === 0)
-        ? call.inputs[0]!
-        : undefined,
+    simplify(g, call) {
+      const x = call.inputs[0]!, { before, after } = padsOf(call);
+      if ([...before, ...after].every((count) => count === 0)) return x;
+      const mode = stringAttribute(call, "mode", "constant");
+      // Other modes only copy elements, and that can be differentiated.
+      return mode === "constant" ? undefined : x.dims.reduce((y, dim, axis) => {
+        if (before[axis] === 0 && after[axis] === 0) return y;
+        const length = before[axis] + dim + after[axis];
+        const places = Array.from({ length }, (_, i) => paddedIndex(mode, i - before[axis], dim));
+        return g.op("Gather", [y, g.ints(places)], { axis });
+      }, x);
+    },
     evaluate([x, , value], call, [{ dims }]) {
       const { before } = padsOf(call), mode = stringAttribute(call, "mode", "constant");
       const strides = stridesOf(x.dims), out = stridesOf(dims);
@@ -166,10 +178,6 @@ export const indexingOperators: Operators = {
       return [Float64Array.from({ length: sizeOf(dims) }, at)];
     },
     gradient(g, node, [dy]) {
-      const mode = stringAttribute(node, "mode", "constant");
-      if (mode !== "constant") {
-        throw new OperatorError(node, `no gradient for mode "${mode}"; only "constant" has one`);
-      }
       const { before, after } = padsOf(node), minus = (count: number) => -count;
       // Pads of the opposite sign crop what was padded; a Slice does the same on every device.
       if ([...before, ...after].every((count) => count >= 0)) {

@@ -176,6 +176,10 @@ export const shapeOperators: Operators = {
       return [isFloat(x!.type) && isFloat(y.type) ? g.cast(dy!, x!.type) : null];
     },
   },
+  /** As the second operand's type. */
+  CastLike: composite((g, call) => [
+    g.cast(required(call, 0, "data"), required(call, 1, "like").type),
+  ]),
   Shape: {
     infer(call) {
       const dims = required(call, 0, "data").dims;

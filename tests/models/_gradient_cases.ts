@@ -14,6 +14,7 @@ import {
   reduce,
   unary,
 } from "./_gradient_case.ts";
+import { layerCases } from "./_layer_cases.ts";
 
 export const cases: GradientCase[] = [
   ...["Neg", "Abs", "Exp", "Sin", "Cos", "Tanh", "Sigmoid", "Softplus", "Softsign", "Erf", "Relu"]
@@ -39,6 +40,9 @@ export const cases: GradientCase[] = [
   binary("Div", [2, 3], [3], 0.5, 2),
   binary("Pow", [2, 3], [2, 1], 0.5, 2),
   on("Pow with a constant exponent", [5], (g, x) => g.pow(x, 3)),
+  on("Pow at zero", [3], (g, x) => g.pow(x, g.constant("float32", [3], [0, 1, 2])), {
+    values: [0, 0.5, 2],
+  }),
   on("Pow of 2", [5], (g, x) => g.pow(x, 2)),
   binary("PRelu", [2, 3, 4], [3, 1]),
   binary("Min", [2, 3], [3]),
@@ -305,6 +309,7 @@ export const cases: GradientCase[] = [
     inputs: { x: { dims: [2, 4, 3] }, scale: { dims: [vector] }, bias: { dims: [vector] } },
     build: (g, ...inputs) => g.op("GroupNormalization", inputs, { num_groups: 2, epsilon: 1e-5 }),
   })),
+  ...layerCases,
   on("LpNormalization", [3, 4], (g, x) => g.op("LpNormalization", [x], { axis: 0 })),
 
   on("Softmax", [3, 5], (g, x) => g.op("Softmax", [x], { axis: -1 })),

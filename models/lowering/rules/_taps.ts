@@ -1,7 +1,7 @@
 /** What one tap of a sliding window sees of an image, and the way back. */
 
 import type { Graph, Value } from "../../graph.ts";
-import type { Window } from "../../ops/layers/window.ts";
+import { reaching, type Window } from "../../ops/layers/window.ts";
 
 /** The image padded as the window wants it. */
 export function padded(g: Graph, x: Value, window: Window, value = 0): Value {
@@ -16,18 +16,8 @@ export function gatherTap(
   tap: readonly number[],
   padding = 0,
 ): Value {
-  const { strides, dilations, output, before, after } = window;
-  // Windows that reach beyond the padding (ceil_mode) read padding too.
-  const room = output.map((count, i) =>
-    (count - 1) * strides[i] + (window.kernel[i] - 1) * dilations[i] + 1 - before[i] -
-    x.dims[2 + i]
-  );
-  const image = padded(
-    g,
-    x,
-    { ...window, after: after.map((n, i) => Math.max(n, room[i])) },
-    padding,
-  );
+  const { strides, dilations, output } = window;
+  const image = padded(g, x, reaching(window, x.dims.slice(2)), padding);
   const starts = tap.map((index, i) => index * dilations[i]);
   const ends = starts.map((start, i) => start + (output[i] - 1) * strides[i] + 1);
   return g.slice(image, tap.map((_, i) => 2 + i), starts, ends, strides);

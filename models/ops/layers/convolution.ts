@@ -133,6 +133,23 @@ export const convolutionOperators: Operators = {
       }
       return [{ type: commonType(call).type, dims: [x.dims[0], filters, ...output] }];
     },
+    /** Runtimes refuse an output_shape that is larger than they reach; what is beyond is the bias alone. */
+    simplify(g, call) {
+      const [x, weight, bias] = call.inputs as Value[];
+      const { after, window: { strides } } = transposedWindow(call, x, weight);
+      if (!call.attributes.output_shape || after.every((count, i) => -count < strides[i])) {
+        return undefined;
+      }
+      const { output_shape: _shape, auto_pad: _pad, ...attributes } = call.attributes;
+      const reached = g.op("ConvTranspose", [x, weight], {
+        ...attributes,
+        pads: [...after.map(() => 0), ...after.map((count) => Math.max(0, count))],
+      });
+      const none = reached.dims.map(() => 0);
+      const y = g.pad(reached, none, [0, 0, ...after.map((count) => Math.max(0, -count))]);
+      const spread = [...new Array<number>(x.dims.length - 2).fill(1)];
+      return bias ? g.add(y, g.reshape(bias, [-1, ...spread])) : y;
+    },
     evaluate([x, weight, bias], call, [{ dims }]) {
       const result = new Float64Array(sizeOf(dims)), size = sizeOf(dims.slice(2));
       if (bias?.data.length) {
@@ -149,12 +166,17 @@ export const convolutionOperators: Operators = {
     },
     gradient(g, node, [dy]) {
       const [x, weight, bias] = node.inputs as Value[];
-      const { window, group } = transposedWindow(node, x, weight);
-      const attributes = { ...windowAttributes(window), group };
+      const { window, group } = transposedWindow(node, x, weight), { before, after } = window;
+      // What output_shape asks for beyond the image gets nothing from it.
+      const least = (counts: readonly number[]) => counts.map((count) => Math.min(0, count));
+      const seen = g.pad(dy!, [0, 0, ...least(before)], [0, 0, ...least(after)]);
+      const most = (counts: readonly number[]) => counts.map((count) => Math.max(0, count));
+      const inside = { ...window, before: most(before), after: most(after) };
+      const attributes = { ...windowAttributes(inside), group };
       const spatial = x.dims.slice(2).map((_, i) => i + 2);
       return [
-        g.op("Conv", [dy!, weight], attributes),
-        g.op("celgc.ConvWeightGradient", [dy!, x], { ...attributes, dims: weight.dims }),
+        g.op("Conv", [seen, weight], attributes),
+        g.op("celgc.ConvWeightGradient", [seen, x], { ...attributes, dims: weight.dims }),
         bias && g.sum(dy!, [0, ...spatial]),
       ];
     },
@@ -196,9 +218,12 @@ function transposedWindow(
   if (wanted || autoPad === "SAME_UPPER" || autoPad === "SAME_LOWER") {
     const spatial = wanted?.slice(-image.length) ?? image.map((size, i) => size * strides[i]);
     const total = full.map((size, i) => size - spatial[i]);
-    const small = total.map((count) => Math.floor(count / 2));
-    const large = total.map((count, i) => count - small[i]);
-    pads = autoPad === "SAME_UPPER" ? [...small, ...large] : [...large, ...small];
+    // An image that is smaller than asked for stands at the beginning, as in onnxruntime.
+    const upper = autoPad === "SAME_UPPER";
+    const first = total.map((count) =>
+      Math.max(0, upper ? Math.floor(count / 2) : Math.ceil(count / 2))
+    );
+    pads = [...first, ...total.map((count, i) => count - first[i])];
   }
   const before = pads.slice(0, image.length), after = pads.slice(image.length);
   const output = full.map((size, i) => size - before[i] - after[i]);

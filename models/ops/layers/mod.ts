@@ -5,12 +5,14 @@
  */
 
 import type { Operators } from "../../operator.ts";
+import { attentionOperators } from "./attention.ts";
 import { blockedOperators } from "./blocked.ts";
 import { convolutionOperators } from "./convolution.ts";
 import { normalizationOperators } from "./normalization.ts";
 import { onnxRecurrentOperators } from "./onnx_recurrent.ts";
 import { poolingOperators } from "./pooling.ts";
 import { recurrentOperators } from "./recurrent.ts";
+import { resizeOperators } from "./resize.ts";
 import { softmaxOperators } from "./softmax.ts";
 
 /** The families of layers, by the name of their file. */
@@ -22,4 +24,6 @@ export const layerFamilies: Readonly<Record<string, Operators>> = {
   softmax: softmaxOperators,
   recurrent: recurrentOperators,
   onnx_recurrent: onnxRecurrentOperators,
+  attention: attentionOperators,
+  resize: resizeOperators,
 };

@@ -74,7 +74,22 @@ export const normalizationOperators: Operators = {
         }),
       ];
     },
-    gradient(g, node, [dy]) {
+    gradient(g, node, [dy, ...statistics]) {
+      if (intAttribute(node, "training_mode", 0)) {
+        if (statistics.some((each) => each)) {
+          throw new OperatorError(node, "no gradient passes through its running statistics");
+        }
+        const [x, scale, bias] = node.inputs as Value[], epsilon = epsilonOf(node);
+        const same = [x, scale, bias],
+          [, mean, variance] = g.opMany(
+            "celgc.BatchNormalization",
+            same,
+            { epsilon },
+            3,
+          );
+        const inputs = [x, scale, dy!, mean, variance];
+        return [...g.opMany("celgc.BatchNormalizationGradient", inputs, { epsilon }, 3)];
+      }
       const [x, scale, , mean, variance] = node.inputs as Value[];
       const rank = x.dims.length, axes = allButChannels(x);
       const rsqrt = g.reciprocal(g.sqrt(g.add(variance, epsilonOf(node))));
@@ -93,42 +108,54 @@ export const normalizationOperators: Operators = {
       if (scale.dims.length > x.dims.length - axis) {
         throw new OperatorError(call, `the scale must broadcast to the axes from ${axis} on`);
       }
-      return [x].slice(0, call.outputs);
+      const row = { type: x.type, dims: x.dims.map((dim, i) => i < axis ? dim : 1) };
+      return [x, row, row].slice(0, call.outputs);
     },
     evaluate([x, scale, bias], call) {
       const axis = axisOf(call, intAttribute(call, "axis", -1), x.dims.length);
       const size = sizeOf(x.dims.slice(axis));
       const result = new Float64Array(x.data.length);
+      const means: number[] = [], scales: number[] = [];
       for (let start = 0; start < result.length; start += size) {
         const row = x.data.subarray(start, start + size);
         const mean = row.reduce((sum, value) => sum + value, 0) / size;
         const variance = row.reduce((sum, value) => sum + (value - mean) ** 2, 0) / size;
         const scaled = 1 / Math.sqrt(variance + epsilonOf(call));
+        means.push(mean);
+        scales.push(scaled);
         row.forEach((value, i) => {
           const weight = scale.data[i % scale.data.length];
           const shift = bias?.data.length ? bias.data[i % bias.data.length] : 0;
           result[start + i] = (value - mean) * scaled * weight + shift;
         });
       }
-      return [result];
+      return [result, Float64Array.from(means), Float64Array.from(scales)].slice(0, call.outputs);
     },
-    gradient(g, node, [dy]) {
+    gradient(g, node, [dy, dMean, dScale]) {
       const [x, scale, bias] = node.inputs as Value[];
       const first = axisOf(node, intAttribute(node, "axis", -1), x.dims.length);
       const axes = x.dims.map((_, axis) => axis).slice(first);
       const centred = g.sub(x, g.mean(x, axes, true));
       const variance = g.mean(g.mul(centred, centred), axes, true);
       const rsqrt = g.reciprocal(g.sqrt(g.add(variance, epsilonOf(node))));
-      const normal = g.mul(centred, rsqrt);
-      const dn = g.mul(dy!, scale);
+      const normal = g.mul(centred, rsqrt), size = sizeOf(axes.map((axis) => x.dims[axis]));
+      // What the mean and 1/√variance pass back, where they are read.
+      const parts: Value[] = [];
+      if (dMean) parts.push(g.expand(g.div(dMean, size), x.dims));
+      if (dScale) {
+        const square = g.mul(rsqrt, rsqrt);
+        parts.push(g.neg(g.mul(normal, g.mul(g.div(dScale, size), square))));
+      }
+      if (!dy) return [parts.reduce((sum, part) => g.add(sum, part))];
+      const dn = g.mul(dy, scale);
       const inner = g.add(
         g.mean(dn, axes, true),
         g.mul(normal, g.mean(g.mul(dn, normal), axes, true)),
       );
       return [
-        g.mul(g.sub(dn, inner), rsqrt),
-        g.sumTo(g.mul(dy!, normal), scale.dims),
-        bias && g.sumTo(dy!, bias.dims),
+        parts.reduce((sum, part) => g.add(sum, part), g.mul(g.sub(dn, inner), rsqrt)),
+        g.sumTo(g.mul(dy, normal), scale.dims),
+        bias && g.sumTo(dy, bias.dims),
       ];
     },
   },
@@ -154,8 +181,33 @@ export const normalizationOperators: Operators = {
   }),
   LpNormalization: composite((g, call) => {
     const x = required(call, 0, "operand"), axis = intAttribute(call, "axis", -1);
-    const norm = intAttribute(call, "p", 2) === 1 ? "ReduceL1" : "ReduceL2";
-    return [g.div(x, g.reduce(norm, x, [axis], true))];
+    const reduction = intAttribute(call, "p", 2) === 1 ? "ReduceL1" : "ReduceL2";
+    const norm = g.reduce(reduction, x, [axis], true);
+    // Zeros stay zeros.
+    return [g.div(x, g.where(g.greater(norm, 0), norm, 1))];
+  }),
+  /** Zhang and Sennrich 2019: by the root of the mean square over the axes from `axis` on. */
+  RMSNormalization: composite((g, call) => {
+    const x = required(call, 0, "operand"), scale = required(call, 1, "scale");
+    const axis = axisOf(call, intAttribute(call, "axis", -1), x.dims.length);
+    const axes = x.dims.map((_, i) => i).slice(axis);
+    const square = g.add(g.mean(g.mul(x, x), axes, true), epsilonOf(call));
+    return [g.mul(g.mul(x, g.reciprocal(g.sqrt(square))), scale)];
+  }),
+  /** Krizhevsky et al. 2012: x / (bias + alpha · mean square over neighbouring channels)^beta. */
+  LRN: composite((g, call) => {
+    const x = required(call, 0, "image"), size = intAttribute(call, "size", 1);
+    const [batch, channels] = x.dims, before = Math.floor((size - 1) / 2);
+    const image = g.reshape(g.mul(x, x), [batch, 1, channels, sizeOf(x.dims.slice(2))]);
+    const mean = g.op("AveragePool", [image], {
+      kernel_shape: [size, 1],
+      pads: [before, 0, size - 1 - before, 0],
+      strides: [1, 1],
+      count_include_pad: 1, // ONNX divides by the size at the edges too
+    });
+    const { alpha = 1e-4, beta = 0.75, bias = 1 } = call.attributes;
+    const base = g.add(g.mul(g.reshape(mean, x.dims), Number(alpha)), Number(bias));
+    return [g.mul(x, g.pow(base, -Number(beta)))];
   }),
 
   /**

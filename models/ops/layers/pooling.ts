@@ -3,6 +3,7 @@
 import type { Graph, Value } from "../../graph.ts";
 import {
   type Application,
+  composite,
   intAttribute,
   type Operator,
   OperatorError,
@@ -10,7 +11,7 @@ import {
   required,
 } from "../../operator.ts";
 import { type NumberTensor, sizeOf, type TensorType } from "../../tensor.ts";
-import { indices, tapped, type Window, windowAttributes, windowOf } from "./window.ts";
+import { indices, reaching, tapped, type Window, windowAttributes, windowOf } from "./window.ts";
 
 function poolingOf(call: Application): { x: Value; window: Window } {
   const x = required(call, 0, "image");
@@ -60,6 +61,13 @@ function counts(g: Graph, { x, window }: { x: Value; window: Window }, padding: 
   return g.constant(x.type, [1, 1, ...window.output], numbers);
 }
 
+/** The sum of the elements under each window, by a convolution of each channel with ones. */
+function windowSums(g: Graph, x: Value, window: Window): Value {
+  const ones = g.expand(g.scalar(1, x.type), [x.dims[1], 1, ...window.kernel]);
+  const attributes = windowAttributes(reaching(window, x.dims.slice(2)));
+  return g.op("Conv", [x, ones], { ...attributes, group: x.dims[1] });
+}
+
 const globalPool = (f: (row: Float64Array) => number, reduce: string): Operator => ({
   infer(call) {
     const x = required(call, 0, "image");
@@ -86,13 +94,19 @@ export const poolingOperators: Operators = {
     infer,
     evaluate: ([x], call) => [pool(x, poolingOf(call).window, (all) => Math.max(...all))],
     gradient(g, node, [dy]) {
-      const { x, window } = poolingOf(node);
-      const inputs = [x, node.results[0], dy!];
-      return [g.op("celgc.MaxPoolGradient", inputs, windowAttributes(window))];
+      const inputs = [node.inputs[0]!, node.results[0], dy!];
+      return [g.op("celgc.MaxPoolGradient", inputs, node.attributes)];
     },
   },
   AveragePool: {
     infer,
+    /** With holes (opset 19): a convolution with ones, which runtimes of older operator sets know. */
+    simplify(g, call) {
+      const pooling = poolingOf(call), { window, x } = pooling;
+      if (window.dilations.every((step) => step === 1)) return undefined;
+      const padding = intAttribute(call, "count_include_pad", 0) !== 0;
+      return g.div(windowSums(g, x, window), counts(g, pooling, padding));
+    },
     evaluate([x], call) {
       const { window } = poolingOf(call);
       if (!intAttribute(call, "count_include_pad", 0)) {
@@ -118,7 +132,8 @@ export const poolingOperators: Operators = {
         counts(g, pooling, intAttribute(node, "count_include_pad", 0) !== 0),
       );
       const ones = g.expand(g.scalar(1, x.type), [channels, 1, ...window.kernel]);
-      const attributes = { ...windowAttributes(window), group: channels, dims: x.dims };
+      const reached = windowAttributes(reaching(window, x.dims.slice(2)));
+      const attributes = { ...reached, group: channels, dims: x.dims };
       return [g.op("celgc.ConvInputGradient", [share, ones], attributes)];
     },
   },
@@ -126,6 +141,12 @@ export const poolingOperators: Operators = {
     (row) => row.reduce((a, b) => a + b, 0) / row.length,
     "ReduceMean",
   ),
+  /** (Σ |x|^p)^(1/p) over each window; 0, and no gradient, where all of it is 0. */
+  LpPool: composite((g, call) => {
+    const { x, window } = poolingOf(call), p = intAttribute(call, "p", 2);
+    const sums = windowSums(g, g.pow(g.abs(x), p), window), some = g.greater(sums, 0);
+    return [g.where(some, g.pow(g.where(some, sums, 1), 1 / p), 0)];
+  }),
   GlobalMaxPool: globalPool((row) => row.reduce((a, b) => Math.max(a, b)), "ReduceMax"),
 
   /** `[x, y, dy]`: dy at the first largest element under each window of MaxPool, added up. */

@@ -70,6 +70,18 @@ export function windowOf(
   return { kernel, strides, dilations, before, after, output };
 }
 
+/**
+ * The same window with at least so much padding after the image as its last position reads: ceil_mode lets
+ * it reach beyond what the pads say, which other operators do not know.
+ */
+export function reaching(window: Window, image: readonly number[]): Window {
+  const { kernel, strides, dilations, before, after, output } = window;
+  const room = output.map((count, i) =>
+    (count - 1) * strides[i] + (kernel[i] - 1) * dilations[i] + 1 - before[i] - image[i]
+  );
+  return { ...window, after: after.map((count, i) => Math.max(count, room[i])) };
+}
+
 /** Attributes that say the same window without auto_pad. */
 export function windowAttributes(window: Window): Attributes {
   return {

@@ -13,6 +13,8 @@ import { placeOnWebGpu } from "../../_helpers/placement.ts";
 /** What WebGPU itself cannot hold: doubles, and arithmetic on int64. */
 const IMPOSSIBLE = new Set([
   "Cast to float64 and back",
+  "MaxPool of a large kernel",
+  "RotaryEmbedding of a part, by positions",
   "OneHot",
   "softmax cross entropy of sequences, int64",
 ]);

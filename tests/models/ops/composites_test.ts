@@ -45,7 +45,8 @@ function rawModel({ op, inputs, attributes, results }: Expansion): Uint8Array {
   const output = results.map((_, i) => `y${i}`);
   // One scale for each group is what opset 18 said.
   const old = op === "GroupNormalization" && inputs[1]!.dims[0] === attributes.num_groups;
-  model.opsetImport[0].version = old ? 18n : 21n;
+  const recent = ["Attention", "RMSNormalization", "RotaryEmbedding"].includes(op);
+  model.opsetImport[0].version = old ? 18n : recent ? 23n : 21n;
   model.graph!.node = [create(onnx.NodeProtoSchema, {
     opType: op,
     input: declared.map((input) => input?.name ?? ""),

@@ -1,0 +1,106 @@
+/** Attention and the positions that go with it, as ONNX has them from opset 23 on. */
+
+import type { Graph, Value } from "../../graph.ts";
+import {
+  type Application,
+  composite,
+  intAttribute,
+  OperatorError,
+  type Operators,
+  required,
+} from "../../operator.ts";
+import { formatDims } from "../../tensor.ts";
+
+/** Of bool masks: what is not seen. The lowest number, not −∞: a row that sees nothing stays a number. */
+const UNSEEN = -3.4028234663852886e38;
+
+/** `[batch, length, heads · size]` as `[batch, heads, length, size]`; itself where it has four axes. */
+function headsOf(g: Graph, call: Application, x: Value, attribute: string): Value {
+  if (x.dims.length === 4) return x;
+  const heads = intAttribute(call, attribute, 0), [batch, length, hidden] = x.dims;
+  if (x.dims.length !== 3 || heads < 1 || hidden % heads !== 0) {
+    throw new OperatorError(
+      call,
+      `${x.name} ${formatDims(x.dims)} does not split into ${attribute} = ${heads}`,
+    );
+  }
+  return g.transpose(g.reshape(x, [batch, length, heads, hidden / heads]), [0, 2, 1, 3]);
+}
+
+/** Each head as often as there are heads of the query for it. */
+function shared(g: Graph, x: Value, times: number): Value {
+  if (times === 1) return x;
+  const [batch, heads, length, size] = x.dims;
+  const each = g.expand(g.unsqueeze(x, [2]), [batch, heads, times, length, size]);
+  return g.reshape(each, [batch, heads * times, length, size]);
+}
+
+/** Attention and rotary positions. */
+export const attentionOperators: Operators = {
+  /**
+   * Vaswani et al. 2017, with fewer heads for keys and values if there are (Ainslie et al. 2023):
+   * `[query, key, value, mask, past key, past value]` → the result, and keys and values with the past's.
+   */
+  Attention: composite((g, call) => {
+    const [query, key, value] = ["query", "key", "value"].map((role, i) => required(call, i, role));
+    const [, , , mask, pastKey, pastValue] = call.inputs;
+    const q = headsOf(g, call, query, "q_num_heads");
+    let k = headsOf(g, call, key, "kv_num_heads"), v = headsOf(g, call, value, "kv_num_heads");
+    if (call.outputs > 3) {
+      throw new OperatorError(
+        call,
+        "its products of queries and keys as an output are not supported",
+      );
+    }
+    if (pastKey) k = g.concat([pastKey, k], 2);
+    if (pastValue) v = g.concat([pastValue, v], 2);
+    const [batch, heads, length, size] = q.dims, [, groups, total] = k.dims;
+    if (heads % groups !== 0) {
+      throw new OperatorError(call, `${heads} heads of the query for ${groups} of the keys`);
+    }
+    const scale = Number(call.attributes.scale ?? 1 / Math.sqrt(size));
+    let scores = g.mul(g.matmul(q, g.transpose(shared(g, k, heads / groups))), scale);
+    const softcap = Number(call.attributes.softcap ?? 0);
+    if (softcap > 0) scores = g.mul(g.tanh(g.div(scores, softcap)), softcap);
+    if (mask?.type === "bool") scores = g.where(mask, scores, UNSEEN);
+    else if (mask) scores = g.add(scores, mask);
+    if (intAttribute(call, "is_causal", 0)) {
+      const past = pastKey?.dims[2] ?? 0;
+      const seen = Array.from(
+        { length: length * total },
+        (_, i) => Number(i % total <= Math.floor(i / total) + past),
+      );
+      scores = g.where(g.constant("bool", [length, total], seen), scores, UNSEEN);
+    }
+    const weighted = g.op("Softmax", [scores], { axis: -1 });
+    const y = g.matmul(weighted, shared(g, v, heads / groups));
+    if (query.dims.length === 4) return [y, k, v].slice(0, Math.max(1, call.outputs));
+    const flat = g.reshape(g.transpose(y, [0, 2, 1, 3]), [batch, length, heads * v.dims[3]]);
+    return [flat, k, v].slice(0, Math.max(1, call.outputs));
+  }),
+  /** Su et al. 2021: pairs of features turned by angles that grow with the position. */
+  RotaryEmbedding: composite((g, call) => {
+    const x = required(call, 0, "data"), flat = x.dims.length === 3, ids = call.inputs[3];
+    const heads = headsOf(g, call, x, "num_heads"), [batch, , length, size] = heads.dims;
+    const turned = intAttribute(call, "rotary_embedding_dim", 0) || size;
+    const interleaved = intAttribute(call, "interleaved", 0) !== 0;
+    const [cos, sin] = [1, 2].map((i) => {
+      const cache = required(call, i, i === 1 ? "cosines" : "sines");
+      const each = ids ? g.op("Gather", [cache, ids], { axis: 0 }) : cache;
+      return g.reshape(each, [batch, 1, length, turned / 2]);
+    });
+    const part = (from: number, to: number, step = 1) => g.slice(heads, [3], [from], [to], [step]);
+    const [a, b] = interleaved
+      ? [part(0, turned, 2), part(1, turned, 2)]
+      : [part(0, turned / 2), part(turned / 2, turned)];
+    const pair = [g.sub(g.mul(a, cos), g.mul(b, sin)), g.add(g.mul(a, sin), g.mul(b, cos))];
+    const joined = interleaved
+      ? g.reshape(g.concat(pair.map((half) => g.unsqueeze(half, [4])), 4), [
+        ...heads.dims.slice(0, 3),
+        turned,
+      ])
+      : g.concat(pair, 3);
+    const y = turned < size ? g.concat([joined, part(turned, size)], 3) : joined;
+    return [flat ? g.reshape(g.transpose(y, [0, 2, 1, 3]), x.dims) : y];
+  }),
+};
