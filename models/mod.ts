@@ -23,7 +23,6 @@ export { encodeModel, type EncodeOptions, OPSET } from "./encode.ts";
 export type { Body } from "./body.ts";
 export {
   checkModel,
-  checkModelOn,
   formatModelReport,
   type ModelReport,
   type OperatorReport,

@@ -33,6 +33,11 @@ export interface TrainableModel extends Model<BuildOptions & { readonly length: 
    * @default {false}
    */
   readonly wholeBatches?: boolean;
+  /**
+   * The one batch that its graphs can be built for, where something fixes it; evaluations take it too.
+   * @default {any}
+   */
+  readonly fixedBatch?: number;
   /** The output of a training graph that is logged as the step's loss. @default {"loss"} */
   readonly logged?: string;
   /**

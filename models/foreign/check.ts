@@ -81,7 +81,7 @@ export function checkModel(file: Uint8Array, options: ForeignModelOptions = {}):
     trained = parameters.reduce((sum, { dims }) => sum + sizeOf(dims), 0);
     if (parameters.length === 0) problems.push("nothing in it is trained");
     else for (const target of TARGETS) encodeModel(graph, { target });
-    if (fixed !== null) {
+    if (fixed !== undefined) {
       notes.push(
         `the file fixes its batch at ${fixed}: it can be trained with --batch-size ${fixed} alone; ` +
           "an export with an open batch axis takes any",
@@ -102,7 +102,7 @@ const TARGETS: readonly Target[] = ["portable", "cpu", "wasm", "webgpu"];
 
 /** The graph of loss and gradients for a batch of 2, or the one that the file fixes. */
 function trainingGraph(file: Uint8Array, options: ForeignModelOptions) {
-  const model = foreignModel(file, options), fixed = model.fixedBatch();
+  const model = foreignModel(file, options), fixed = model.fixedBatch;
   const built = model.build({ batchSize: fixed ?? 2, mode: "train" });
   const { graph, loss } = built, parameters = parametersOf(built);
   if (parameters.length > 0) {

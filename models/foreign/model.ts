@@ -55,8 +55,8 @@ export interface ForeignModel extends Model {
    * can take the file's place. A loss inside the file, and what only it needs, is left out.
    */
   predict(options: Pick<BuildOptions, "batchSize">): Pick<ModelGraph, "graph" | "variables">;
-  /** The one batch it can be built for, where the file fixes it; null for a file that takes any. */
-  fixedBatch(): number | null;
+  /** The one batch it can be built for, where the file fixes it; undefined for a file that takes any. */
+  readonly fixedBatch: number | undefined;
   /** The file with other weights, by name, for prediction: symbolic axes stay symbolic. */
   encode(weights: ReadonlyMap<string, Float32Array>): Uint8Array;
   /** A mask for each dropout of a training graph, ready to feed; none in a file without dropout. */
@@ -96,8 +96,8 @@ export function foreignModel(file: Uint8Array, options: ForeignModelOptions = {}
     try {
       return new Build(model, { variables: trained, names }, options, given, own);
     } catch (cause) {
-      const fixed = fixedBatch(model.graph.inputs);
-      if (fixed === null || fixed === given.batchSize || !builds(fixed)) throw cause;
+      const fixed = batchOf(model.graph.inputs, builds);
+      if (fixed === undefined || fixed === given.batchSize) throw cause;
       throw new OnnxFileError(
         `the file fixes its batch at ${fixed}, and cannot be built for one of ${given.batchSize} ` +
           `(${(cause as Error).message})`,
@@ -114,14 +114,15 @@ export function foreignModel(file: Uint8Array, options: ForeignModelOptions = {}
     }
   };
   const known = new Map<number, readonly Drop[]>();
+  let fixed: { batch: number | undefined } | undefined;
   return {
     name: options.name ?? "onnx",
     ownLoss: typeof options.loss === "object" ||
       options.loss === undefined && model.graph.outputs.includes("loss"),
     build: (given) => build(given).finish(),
-    fixedBatch() {
-      const fixed = fixedBatch(model.graph.inputs);
-      return fixed !== null && fixed !== 2 && !builds(2) && builds(fixed) ? fixed : null;
+    get fixedBatch() {
+      fixed ??= { batch: builds(2) ? undefined : batchOf(model.graph.inputs, builds) };
+      return fixed.batch;
     },
     encode(weights) {
       const theirs = new Map([...names].map(([file, own]) => [own, file]));
@@ -152,10 +153,14 @@ export function batchSymbol(inputs: readonly OnnxInput[]): string | undefined {
     .find((dim) => typeof dim === "string" && /batch|^n$/i.test(dim)) as string | undefined;
 }
 
-/** The batch of a file whose input has no symbol; null where it is open. */
-function fixedBatch(inputs: readonly OnnxInput[]): number | null {
+/** The batch that a file's input says instead of a symbol, if the file can be built for it. */
+function batchOf(
+  inputs: readonly OnnxInput[],
+  builds: (batchSize: number) => boolean,
+): number | undefined {
   const batch = inputs[0]?.dims[0];
-  return batchSymbol(inputs) === undefined && typeof batch === "number" ? batch : null;
+  if (batchSymbol(inputs) !== undefined || typeof batch !== "number") return undefined;
+  return builds(batch) ? batch : undefined;
 }
 
 /** The variables, by their names in the file, that a model's loss does not depend on. */

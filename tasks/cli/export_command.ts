@@ -89,8 +89,8 @@ export const exportCommand: CommandSpec = {
   async run(given) {
     const { check, json = false, ...options }: Given = given;
     if (check !== undefined) {
-      const { loss = null, dims = null } = options;
-      return await checkFile(check, { loss, dims, json });
+      const { loss = null, dims = null, target = "portable" } = options;
+      return await checkFile(check, { loss, dims, json, target });
     }
     const written = await exportGraph(options);
     console.log(json ? JSON.stringify(written, null, 2) : describe(written));

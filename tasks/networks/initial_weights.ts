@@ -21,7 +21,7 @@ export function startingFrom(
   weights: Weights,
   from: string,
 ): TrainableModel {
-  const { name, anyLength, wholeBatches, logged, ties } = model;
+  const { name, anyLength, wholeBatches, fixedBatch, logged, ties } = model;
   const build: TrainableModel["build"] = (options) => {
     const built = model.build(options);
     const what = `--weights ${from}`;
@@ -37,6 +37,7 @@ export function startingFrom(
     name,
     anyLength,
     wholeBatches,
+    fixedBatch,
     logged,
     ties,
     build,

@@ -4,7 +4,7 @@
  * @module
  */
 
-import { dirname, join } from "node:path";
+import { dirname, join, relative } from "node:path";
 import {
   externalFiles,
   type ForeignModel,
@@ -34,7 +34,11 @@ export async function readLocation(
   flag: string,
 ): Promise<Uint8Array<ArrayBuffer>> {
   try {
-    if (!isUrl(location)) return await Deno.readFile(location);
+    if (!isUrl(location)) {
+      // A pipe would be waited for, and a device may never end.
+      if (!(await Deno.stat(location)).isFile) throw new Error("it is no regular file");
+      return await Deno.readFile(location);
+    }
     const response = await fetch(location, { signal: AbortSignal.timeout(FETCH_TIMEOUT) });
     if (response.ok) return await response.bytes();
     await response.body?.cancel();
@@ -63,9 +67,25 @@ export async function readModelFile(
     const beside = isUrl(location)
       ? new URL(name.split(/[/\\]/).map(encodeURIComponent).join("/"), location).href
       : join(dirname(location), name);
-    files.set(name, await readLocation(beside, `${what} keeps weights in`));
+    const data = await readLocation(beside, `${what} keeps weights in`);
+    if (!isUrl(location)) await checkInside(beside, location, what);
+    files.set(name, data);
   }
   return asOptionError(what, () => withDataInside(file, files));
+}
+
+/** Throws OptionError unless a file lies in the folder of a model's, with all links followed. */
+async function checkInside(path: string, model: string, what: string): Promise<void> {
+  const real = await Deno.realPath(path);
+  const folders = [
+    await Deno.realPath(dirname(model)),
+    // A cache may keep every file elsewhere, under links beside each other.
+    dirname(await Deno.realPath(model)),
+  ];
+  if (folders.some((folder) => !relative(folder, real).startsWith(".."))) return;
+  throw new OptionError(
+    `${what} keeps weights in ${path}, a link out of the model's folder to ${real}: copy the file there`,
+  );
 }
 
 /** What the options of a run say of a model's file. */
@@ -158,9 +178,11 @@ export function onnxFileModel(
     byLength.set(length, model);
     return model;
   };
+  const fromFile = asOptionError(`--model ${name}`, () => at(length));
   const model: OnnxFileModel = {
     name: modelName(name),
-    wholeBatches: asOptionError(`--model ${name}`, () => at(length)).ownLoss,
+    wholeBatches: fromFile.ownLoss,
+    ...fromFile.fixedBatch === undefined ? {} : { fixedBatch: fromFile.fixedBatch },
     build: ({ length, ...rest }) => at(length).build(rest),
     encode: (weights) => at(length).encode(weights),
     predict: ({ batchSize, length = 1 }) => at(length).predict({ batchSize }),
@@ -172,7 +194,7 @@ export function onnxFileModel(
 
 /** Throws OnnxFileError unless the model can be built and takes what the task gives. */
 function checkFit(model: TrainableModel, data: DataShape | null, length: number): void {
-  const batchSize = 2;
+  const { fixedBatch: batchSize = 2 } = model;
   const { graph, variables } = model.build({ batchSize, length, mode: "eval" });
   if (parametersOf({ variables }).length === 0) throw new OnnxFileError("nothing in it is trained");
   if (!data) return;

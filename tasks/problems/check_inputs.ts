@@ -10,6 +10,7 @@ import { awdLstmOf } from "../networks/awd_lstm.ts";
 import { findModel } from "../networks/graphs.ts";
 import { decodeInitial, startingFrom } from "../networks/initial_weights.ts";
 import { IMAGES, onnxFileModel, windowsOf } from "../networks/onnx_model.ts";
+import { OptionError } from "../options/kinds.ts";
 import { kindOf } from "../options/defaults.ts";
 import type { Options } from "../options/table.ts";
 import type { InputFiles } from "../run/inputs.ts";
@@ -24,7 +25,14 @@ import type { TrainableModel } from "../task.ts";
 export async function checkInputs(options: Options, files: InputFiles): Promise<void> {
   if (!files.model && !files.initial) return;
   const model = await modelOf(options, files.model);
-  const shape = { batchSize: 1, length: options.bptt, mode: "eval" } as const;
+  const { fixedBatch = options.batchSize } = model;
+  if (fixedBatch !== options.batchSize) {
+    throw new OptionError(
+      `--model ${options.model} fixes its batch at ${fixedBatch}: give --batch-size ${fixedBatch}, or ` +
+        "export the model with an open batch axis",
+    );
+  }
+  const shape = { batchSize: fixedBatch, length: options.bptt, mode: "eval" } as const;
   if (files.initial) {
     startingFrom(model, decodeInitial(files.initial), options.weights!).build(shape);
   }

@@ -18,6 +18,8 @@ const EVAL_BATCH = 250;
 export interface ImageTaskOptions {
   /** Whether no batch may be filled up. @default {false} */
   readonly wholeBatches?: boolean | undefined;
+  /** The model's, if only that can be built. */
+  readonly fixedBatch?: number | undefined;
 }
 
 /** A classification task on images of 32 × 32 pixels. */
@@ -25,7 +27,7 @@ export function imageTask(
   { train, test }: ImageSplits,
   { batchSize, ranks, seed, partition }: Options,
   rank: number,
-  { wholeBatches = false }: ImageTaskOptions = {},
+  { wholeBatches = false, fixedBatch }: ImageTaskOptions = {},
 ): Task {
   const sampler = createImageSampler({
     labels: train.labels,
@@ -36,7 +38,7 @@ export function imageTask(
     seed,
     partition: parsePartition(partition),
   });
-  const most = Math.min(EVAL_BATCH, Math.ceil(test.count / ranks));
+  const most = fixedBatch ?? Math.min(EVAL_BATCH, Math.ceil(test.count / ranks));
   const evalBatchSize = wholeBatches ? divisor(test.count, ranks, most) : most;
   const indices = new Uint32Array(batchSize);
   let [training, other] = [imageFeeds(batchSize), imageFeeds(batchSize)];

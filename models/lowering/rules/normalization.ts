@@ -29,12 +29,12 @@ function forward(g: Graph, call: Application, target: Target): readonly Value[] 
     return g.opMany("BatchNormalization", [x, scale, bias, ...running], training, 3);
   }
   // onnxruntime's WebGPU provider accepts training mode and fails when it runs.
-  const share = 1 / elements(x), gpu = target === "webgpu", axes = allButChannels(x);
+  const gpu = target === "webgpu", axes = allButChannels(x);
   const mean = gpu ? channelMeans(g, x) : g.mean(x, axes);
   const centred = gpu ? scaled(g, x, mean, null) : centre(g, x, mean);
-  const variance = gpu
-    ? channelMeans(g, g.mul(centred, centred))
-    : g.mul(g.reduce("ReduceSumSquare", centred, axes), share);
+  // Not ReduceSumSquare, which adds up one number after another and loses the low ones.
+  const squares = g.mul(centred, centred);
+  const variance = gpu ? channelMeans(g, squares) : g.mean(squares, axes);
   const inputs = [x, scale, bias, mean, variance];
   return [g.op("BatchNormalization", inputs, attributes), mean, variance];
 }

@@ -40,7 +40,7 @@ for (const [name, count] of Object.entries(TRAINED)) {
     assert.deepEqual(report.problems, []);
     assert.equal(report.trained, count);
     const model = foreignModel(file);
-    const built = model.build({ batchSize: model.fixedBatch() ?? 2, mode: "train" });
+    const built = model.build({ batchSize: model.fixedBatch ?? 2, mode: "train" });
     const parameters = parametersOf(built), { graph } = built;
     const forward = lower(graph, "portable");
     differentiate(graph, built.loss, parameters.map(({ value }) => value))
@@ -103,8 +103,8 @@ Deno.test("what a user should know of a file is in its notes", () => {
 
 Deno.test("a batch that a file fixes is told with the error of another", () => {
   const model = foreignModel(read("fixed_batch"));
-  assert.equal(model.fixedBatch(), 1);
-  assert.equal(foreignModel(read("lrn")).fixedBatch(), null);
+  assert.equal(model.fixedBatch, 1);
+  assert.equal(foreignModel(read("lrn")).fixedBatch, undefined);
   assert.throws(() => model.build({ batchSize: 4, mode: "train" }), (error: Error) => {
     assert.match(error.message, /fixes its batch at 1, .* for one of 4 .*take a batch of 1/);
     return (error as { fixedBatch?: number }).fixedBatch === 1;

@@ -110,6 +110,26 @@ class Operators(nn.Module):
         return F.log_softmax(self.fc(torch.cat(features, 1)), 1)
 
 
+class Images(nn.Module):
+    """Images made larger, pooled with windows that do not come out even, and normalised over channels."""
+
+    def __init__(self):
+        super().__init__()
+        self.conv1 = nn.Conv2d(3, 6, 3, padding=1)
+        self.conv2 = nn.Conv2d(6, 6, 3, padding=1, padding_mode="reflect")
+        self.lrn = nn.LocalResponseNorm(3, 0.5, 0.75, 1.5)
+        self.fc = nn.Linear(6, 10)
+
+    def forward(self, x):
+        x = F.interpolate(self.conv1(x), scale_factor=2.0, mode="nearest")
+        x = F.max_pool2d(self.lrn(x), 3, 2, ceil_mode=True)
+        x = F.interpolate(self.conv2(x), size=(17, 9), mode="bilinear", align_corners=False)
+        x = F.avg_pool2d(torch.tanh(x), 4, 3, padding=1, ceil_mode=True, count_include_pad=False)
+        x = F.interpolate(x, size=(9, 7), mode="bilinear", align_corners=True)
+        x = F.pad(x, (1, 2, 0, 1), mode="replicate")
+        return self.fc(x.abs().mean((2, 3)))
+
+
 class LanguageModel(nn.Module):
     def __init__(self, words=50, size=16):
         super().__init__()
@@ -166,8 +186,8 @@ class Gpt(nn.Module):
 def main(network, mode, opset):
     torch.manual_seed(1)
     torch.set_num_threads(1)
-    if network in ("resnet18", "vgg", "operators"):
-        model = {"resnet18": ResNet18, "vgg": Vgg, "operators": Operators}[network]()
+    if network in ("resnet18", "vgg", "operators", "images"):
+        model = {"resnet18": ResNet18, "vgg": Vgg, "operators": Operators, "images": Images}[network]()
         size = 64 if network == "resnet18" else 12
         images = torch.randn(4, 3, size, size)
         target, axes = torch.randint(0, 10, (4,)), {"images": {0: "batch"}}

@@ -70,6 +70,8 @@ const networks: [string, number, number, ForeignModelOptions][] = [
   ["vgg", 11, 4, {}],
   ["operators", 17, 4, {}],
   ["operators", 13, 4, {}],
+  ["images", 17, 4, {}],
+  ["images", 11, 4, {}],
   ["lstm", 17, 3, { dims: { length: 9 } }],
   ["lstm", 9, 3, { dims: { length: 9 } }],
   ["gpt", 17, 3, { dims: { length: 9 } }],

@@ -137,3 +137,58 @@ Deno.test("weights in a file beside the network's are found, by path and by URL"
     assert.deepEqual(tensorsOf(file), tensorsOf(GOOD));
   }
 });
+
+Deno.test("a model's weights are not taken from outside its folder, nor from what is no file", async () => {
+  await using folder = await temporaryFolder();
+  const path = (name: string) => `${folder.path}/${name}`;
+  for (const name of ["models", "blobs"]) await Deno.mkdir(path(name));
+  const data = new Uint8Array(440);
+  await Deno.writeFile(path("secret.bin"), data);
+  await Deno.writeFile(path("models/net.onnx"), outside("weights.bin"));
+  await Deno.symlink(path("secret.bin"), path("models/weights.bin"));
+  await assert.rejects(
+    readModelFile(path("models/net.onnx"), "--model"),
+    /weights\.bin, a link out of the model's folder to .*secret\.bin/,
+  );
+  // A cache that keeps all files under other names, side by side, is no way out.
+  await Deno.writeFile(path("blobs/1"), outside("weights.bin"));
+  await Deno.writeFile(path("blobs/2"), data);
+  await Deno.symlink(path("blobs/1"), path("models/linked.onnx"));
+  await Deno.remove(path("models/weights.bin"));
+  await Deno.symlink(path("blobs/2"), path("models/weights.bin"));
+  assert((await readModelFile(path("models/linked.onnx"), "--model")).length > 432);
+  for (const odd of ["/dev/null", folder.path]) {
+    await assert.rejects(readModelFile(odd, "--model"), /is no regular file/);
+  }
+  if (Deno.build.os !== "windows") {
+    await new Deno.Command("mkfifo", { args: [path("pipe.onnx")] }).output();
+    await assert.rejects(readModelFile(path("pipe.onnx"), "--model"), /is no regular file/);
+  }
+});
+
+Deno.test("tensors outside are found in attributes and branches too", async () => {
+  await using folder = await temporaryFolder();
+  const path = `${folder.path}/net.onnx`;
+  await Deno.writeFile(
+    path,
+    networkFile(({ graph }) => {
+      // Weights in a node, and its bytes beside the file.
+      const tensor = graph!.initializer.shift()!;
+      const place = { location: "node.bin", offset: "0", length: "432" };
+      tensor.dataLocation = onnx.TensorProto_DataLocation.EXTERNAL;
+      tensor.rawData = new Uint8Array(0);
+      tensor.externalData = Object.entries(place).map(([key, value]) =>
+        create(onnx.StringStringEntryProtoSchema, { key, value })
+      );
+      graph!.node.push(create(onnx.NodeProtoSchema, {
+        opType: "Constant",
+        output: [tensor.name],
+        attribute: [{ name: "value", type: onnx.AttributeProto_AttributeType.TENSOR, t: tensor }],
+      }));
+    }),
+  );
+  await Deno.writeFile(`${folder.path}/node.bin`, new Uint8Array(432));
+  const { code, stdout } = await celgc("export", "--check", path);
+  assert.equal(code, 0, stdout);
+  assert.match(stdout, /\n152 numbers can be trained\n/);
+});
