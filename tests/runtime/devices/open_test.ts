@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import type { DeviceKind } from "../../../runtime/devices/device.ts";
 import { openDevice, permissionsFor, resolveDevice } from "../../../runtime/devices/open.ts";
+import { deno } from "../../_helpers/deno.ts";
 import { hasWebGpu } from "../../_helpers/web_gpu.ts";
 
 const PROGRAM = import.meta.resolve("./_open_program.ts");
@@ -8,13 +9,9 @@ const PROGRAM = import.meta.resolve("./_open_program.ts");
 /** Environment in which WebGPU finds no driver. */
 const NO_GPU = { VK_DRIVER_FILES: "/dev/null/folder", DENO_WEBGPU_BACKEND: "vulkan" };
 
-async function run(flags: string[], choice: string, env: Record<string, string> = {}) {
-  const output = await new Deno.Command(Deno.execPath(), {
-    args: ["run", "--quiet", "--no-prompt", "--no-check", ...flags, PROGRAM, choice],
-    env: { NO_COLOR: "1", ...env },
-  }).output();
-  const text = (bytes: Uint8Array) => new TextDecoder().decode(bytes);
-  return { code: output.code, stdout: text(output.stdout), stderr: text(output.stderr) };
+function run(flags: string[], choice: string, env: Record<string, string> = {}) {
+  const args = ["run", "--quiet", "--no-prompt", "--no-check", ...flags, PROGRAM, choice];
+  return deno(args, { env });
 }
 
 /** What a device needs, as flags of `deno run`. */

@@ -1,38 +1,19 @@
 import assert from "node:assert/strict";
+import { denoCommand, endedAs } from "../../_helpers/deno.ts";
 import { temporaryFolder } from "../../_helpers/temporary_folder.ts";
 import { knownLines, writeRun } from "../_run_folder.ts";
 
 const KNOWN = { interval: 2, scale: 10, stepMs: 50, syncMs: 10, drift: 0.1, driftBound: 4 };
 
+/** The permissions that a report needs, as the README's task gives them. */
+const ALLOWED = ["--allow-read", "--allow-write", "--allow-net=127.0.0.1", "--allow-env"];
+
 function command(...args: string[]): Deno.Command {
   const main = import.meta.resolve("../../../tasks/cli/main.ts");
-  return new Deno.Command(Deno.execPath(), {
-    args: [
-      "run",
-      "--no-check",
-      "--allow-read",
-      "--allow-write",
-      "--allow-net=127.0.0.1",
-      "--allow-env",
-      main,
-      "report",
-      ...args,
-    ],
-    env: { NO_COLOR: "1" },
-    stdin: "null",
-    stdout: "piped",
-    stderr: "piped",
-  });
+  return denoCommand(["run", "--no-check", ...ALLOWED, main, "report", ...args]);
 }
 
-async function run(...args: string[]) {
-  const { code, stdout, stderr } = await command(...args).output();
-  return {
-    code,
-    stdout: new TextDecoder().decode(stdout),
-    stderr: new TextDecoder().decode(stderr),
-  };
-}
+const run = async (...args: string[]) => endedAs(await command(...args).output());
 
 Deno.test("the command writes the page, prints its path, and names damage", async () => {
   await using folder = await temporaryFolder();

@@ -1,54 +1,43 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
+import { celgc, celgcCommand, endedAs } from "../../_helpers/deno.ts";
 import { temporaryFolder } from "../../_helpers/temporary_folder.ts";
 import { TINY_FLAGS } from "./_tiny.ts";
 
-const MAIN = new URL("../../../tasks/cli/main.ts", import.meta.url).href;
-
-function command(...args: string[]): Deno.Command {
-  return new Deno.Command(Deno.execPath(), {
-    args: ["run", "-A", "--no-check", MAIN, "sweep", ...args],
-    stdin: "null",
-    stdout: "piped",
-    stderr: "piped",
-  });
-}
-
-async function run(...args: string[]): Promise<{ code: number; out: string; err: string }> {
-  const { code, stdout, stderr } = await command(...args).output();
-  const [out, err] = [stdout, stderr].map((bytes) => new TextDecoder().decode(bytes));
-  return { code, out, err };
-}
+const sweep = (...args: string[]) => celgc("sweep", ...args);
 
 Deno.test("the command prints a line for each cell and a table, and runs nothing twice", async () => {
   await using folder = await temporaryFolder();
   const args = [...TINY_FLAGS, "--interval", "1,2", "--out", folder.path];
-  const dry = await run(...args, "--baseline", "--dry-run");
-  assert.deepEqual([dry.code, dry.out], [0, "algorithm=naive-parallel\ninterval=1\ninterval=2\n"]);
+  const dry = await sweep(...args, "--baseline", "--dry-run");
+  assert.deepEqual([dry.code, dry.stdout], [
+    0,
+    "algorithm=naive-parallel\ninterval=1\ninterval=2\n",
+  ]);
   assert.deepEqual([...Deno.readDirSync(folder.path)], []);
 
-  const first = await run(...args);
-  assert.equal(first.code, 0, first.err);
-  assert.match(first.err, /^\[1\/2\] interval=1 …\n\[1\/2\] interval=1: training loss \d/);
-  assert.match(first.out, /^interval {2}train loss[^]*\n1 {9,}\d[^]*\n2 {9,}\d[^]*speedup/);
+  const first = await sweep(...args);
+  assert.equal(first.code, 0, first.stderr);
+  assert.match(first.stderr, /^\[1\/2\] interval=1 …\n\[1\/2\] interval=1: training loss \d/);
+  assert.match(first.stdout, /^interval {2}train loss[^]*\n1 {9,}\d[^]*\n2 {9,}\d[^]*speedup/);
 
-  const quiet = await run(...args, "--quiet");
-  assert.deepEqual(quiet, { code: 0, out: "", err: "" });
-  const json = await run(...args, "--quiet", "--json");
+  const quiet = await sweep(...args, "--quiet");
+  assert.deepEqual(quiet, { code: 0, stdout: "", stderr: "" });
+  const json = await sweep(...args, "--quiet", "--json");
   assert.deepEqual(
-    JSON.parse(json.out).cells.map((cell: { reused: boolean }) => cell.reused),
+    JSON.parse(json.stdout).cells.map((cell: { reused: boolean }) => cell.reused),
     [true, true],
   );
-  const listed = await run(...args, "--baseline", "--dry-run");
+  const listed = await sweep(...args, "--baseline", "--dry-run");
   assert.equal(
-    listed.out,
+    listed.stdout,
     "algorithm=naive-parallel\ninterval=1  finished\ninterval=2  finished\n",
   );
 });
 
 Deno.test("a failed cell makes the command fail, with its message and where its logs are", async () => {
   await using folder = await temporaryFolder();
-  const { code, out, err } = await run(
+  const { code, stdout: out, stderr: err } = await sweep(
     ...TINY_FLAGS,
     ..."--algorithm local-sgd --lr 1e30,0.1 --out".split(" "),
     folder.path,
@@ -73,7 +62,7 @@ Deno.test("a wrong option is one line and exit code 2, and nothing is run", asyn
       [["--nesterov", "maybe"], /--nesterov must be on, off or both/],
     ] as const
   ) {
-    const { code, out, err } = await run(...args);
+    const { code, stdout: out, stderr: err } = await sweep(...args);
     assert.deepEqual([code, out], [2, ""], `${args}`);
     assert.match(err, message);
     assert.match(err, /^celgc: .*\n$/);
@@ -92,7 +81,7 @@ Deno.test("Ctrl-C ends a sweep with its ranks; the same command goes on with it"
     ]
   ) {
     await Deno.remove(log).catch(() => {});
-    const child = command(...args, "--out", folder.path).spawn();
+    const child = celgcCommand("sweep", ...args, "--out", folder.path).spawn();
     const ended = child.output();
     let running = true;
     ended.then(() => running = false);
@@ -100,8 +89,7 @@ Deno.test("Ctrl-C ends a sweep with its ranks; the same command goes on with it"
       await new Promise((wake) => setTimeout(wake, 5));
     }
     if (running) child.kill("SIGINT");
-    const { code, stderr } = await ended;
-    const err = new TextDecoder().decode(stderr);
+    const { code, stderr: err } = endedAs(await ended);
     assert.equal(code, 130, err);
     assert.match(err, first);
     assert.match(err, /\[2\/2\] max-steps=10000000 …\n/);
