@@ -162,6 +162,45 @@ Deno.test("deps.ts alone names outside packages", () => {
   );
 });
 
+/** The paths that the README's tree names; those of folders end with a slash. */
+function namedInReadme(): string[] {
+  const readme = Deno.readTextFileSync(new URL("README.md", ROOT));
+  const section = readme.slice(readme.indexOf("\n## The tree\n"));
+  const block = section.split("\n").filter((line) => /^ {4} *\S/.test(line));
+  const end = block.findIndex((line) => line.startsWith("    deno "));
+  const folders: string[] = [];
+  return block.slice(0, end === -1 ? undefined : end).map((line) => {
+    const [, indent, name] = /^ {4}( *)(\S+)/.exec(line)!, depth = indent.length / 2;
+    folders.length = depth;
+    const path = folders.join("") + name;
+    folders.push(name);
+    return path;
+  });
+}
+
+Deno.test("every file and folder that the README's tree names is there, and every folder is named", () => {
+  const named = namedInReadme(), files = allFiles();
+  assert.ok(named.length > 40, `${named.length} names were read`);
+  const folders = new Set<string>();
+  for (let folder of files.map(folderOf)) {
+    for (; folder !== ""; folder = folderOf(folder)) folders.add(folder);
+  }
+  none(
+    "in the README and nowhere else",
+    named.filter((path) =>
+      !path.startsWith(".") && !(path.endsWith("/") ? folders.has(path) : files.includes(path))
+    ),
+  );
+  // The folders of tests mirror the others; programs/ holds what their ranks run.
+  const mirrored = (folder: string) =>
+    folder.startsWith("tests/") &&
+    (named.includes(folder.replace("tests/", "")) || folder.endsWith("/programs/"));
+  none(
+    "not in the README's tree",
+    [...folders].filter((folder) => !named.includes(folder) && !mirrored(folder)),
+  );
+});
+
 /** Folders that may hold more, each with its reason. */
 const WIDE: Record<string, string> = {
   "runtime/engine/": "one part of the engine a file, none of them large",
