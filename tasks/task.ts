@@ -1,6 +1,6 @@
 /**
  * What the training loop knows of what it trains: a {@linkcode TrainableModel} gives graphs, a {@linkcode Task}
- * gives what they are fed. Whether that is images or text, the loop, the stepper, the evaluator and the
+ * gives what they are fed. Whether that is images or text, the loop, the training step, the evaluator and the
  * checkpoints do not know.
  *
  * @module

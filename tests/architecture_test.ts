@@ -239,3 +239,63 @@ Deno.test("runtime/mod.ts loads no trainer", async () => {
   none("loaded", loaded.filter((path) => !path.startsWith("runtime/") && path !== "deps.ts"));
   assert.ok(loaded.length < 110, `${loaded.length} modules`);
 });
+
+/** Words that had another word beside them for the same thing, and the one that stayed. */
+const GONE: Record<string, string> = {
+  "find place": "readEnvironment",
+  "foreign place": "LauncherEnvironment",
+  "starter": "launcher",
+  "landing": "destination",
+  "board": "arena",
+  "are near": "sharesMemory",
+  "distrust": "disable",
+  "meeting file": "rendezvous file",
+  "meeting note": "RendezvousRecord",
+  "wave": "tree exchange",
+  "waves": "tree exchanges",
+  "lane": "chunk",
+  "open doors": "openListeners",
+  "greet": "initiate",
+  "find culprit": "findRootCause",
+  "rank facts": "RankStatus",
+  "stepper": "TrainStep",
+  "steppers": "TrainSteps",
+  "scoreboard": "evaluations",
+  "recall": "load",
+  "carried files": "input files",
+  "surroundings": "ExecutionOptions",
+  "unheeded": "ignored",
+  "mendable": "asOptionError",
+  "timed loop": "a loop with a clock for rounds",
+};
+
+/** Names that files no longer have. */
+const FORMER = (
+  "place scheduler board neighbours control gate verdict meeting_file wire outer underway tally scoreboard " +
+  "stepper exchange telemetry timed_telemetry timed_loop carried_files heeded sharing open_job text_task " +
+  "language_network network_file model_file"
+).split(" ");
+
+Deno.test("no word of the former vocabulary comes back", () => {
+  // Names are told apart into their words, so that camel case and underscores hide none.
+  const words = new RegExp(`\\b(${Object.keys(GONE).join("|")})\\b`, "g");
+  const found: string[] = [];
+  for (const path of allFiles()) {
+    if (!/\.(ts|js|md)$/.test(path) || /^CHANGELOG|RESULTS|architecture_test/.test(path)) {
+      continue;
+    }
+    const text = Deno.readTextFileSync(new URL(path, ROOT));
+    for (const [i, line] of text.split("\n").entries()) {
+      const plain = line.replaceAll(/([a-z0-9])([A-Z])/g, "$1 $2").replaceAll("_", " ")
+        .toLowerCase();
+      for (const [word] of plain.matchAll(words)) {
+        found.push(`${path}:${i + 1}: ${word} (${GONE[word]})`);
+      }
+    }
+  }
+  none("words", found);
+  none(
+    "files",
+    code.map(({ path }) => path).filter((path) => FORMER.includes(/_?([^/]*)\.ts$/.exec(path)![1])),
+  );
+});

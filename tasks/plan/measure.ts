@@ -81,7 +81,7 @@ export async function measure(
   const alone = (await comm.split(comm.rank))!;
   const averaging = new WeightAveraging(alone);
   const timed: Timed[] = [];
-  let stepper: TrainStep | undefined;
+  let trainStep: TrainStep | undefined;
   for (const name of algorithms) {
     const algorithm = plannedAlgorithm(options, name);
     const gradients = new Set<GradientSync>();
@@ -112,9 +112,9 @@ export async function measure(
         },
       });
     }
-    stepper ??= taken;
+    trainStep ??= taken;
   }
-  const { weights, parameterCount: parameters } = stepper!;
+  const { weights, parameterCount: parameters } = trainStep!;
   const shared = options.batchNorm === "average" ? weights.length : parameters;
   const before = new Float32Array(parameters);
   timed.push({

@@ -32,7 +32,7 @@ async function bySerialSteps() {
   const comm = await init();
   await using stack = new AsyncDisposableStack();
   const device = stack.use(await openDevice("cpu"));
-  const steppers = await Promise.all(Array.from({ length: RANKS }, async (_, rank) => {
+  const trainSteps = await Promise.all(Array.from({ length: RANKS }, async (_, rank) => {
     const algorithm = celgc({ interval: INTERVAL });
     const common = { device, model: mlp, batchSize: BATCH, algorithm, seed: SEED, rank };
     const gradients = new Set(["none"] as const);
@@ -40,14 +40,14 @@ async function bySerialSteps() {
       await TrainStep.open({ ...common, gradients, averaging: new WeightAveraging(comm) }),
     );
   }));
-  const results: StepResult[][] = steppers.map(() => []);
+  const results: StepResult[][] = trainSteps.map(() => []);
   const drifts: number[] = [];
   let starts: Float32Array[] | null = null;
   for (let t = 1; t <= STEPS; t++) {
-    for (const [rank, stepper] of steppers.entries()) {
+    for (const [rank, trainStep] of trainSteps.entries()) {
       const batch = mlpTask(rank, RANKS, BATCH).batch(t);
       const size = { learningRate: LR, clipThreshold: CLIP };
-      results[rank].push(await (await stepper.submit(t, batch, size, "none")).result());
+      results[rank].push(await (await trainStep.submit(t, batch, size, "none")).result());
     }
     if (t % INTERVAL !== 0) continue;
     if (starts) {
@@ -56,15 +56,15 @@ async function bySerialSteps() {
         Math.sqrt(start.reduce((sum, x, i) => sum + (x - average[i]) ** 2, 0))
       );
       drifts.push(Math.max(...distances));
-      for (const [rank, stepper] of steppers.entries()) {
-        await stepper.weights.edit((flat) => {
+      for (const [rank, trainStep] of trainSteps.entries()) {
+        await trainStep.weights.edit((flat) => {
           flat.forEach((x, i) => flat[i] = x + Math.fround(average[i] - before[rank][i]));
         });
       }
     }
-    starts = await Promise.all(steppers.map((stepper) => stepper.weights.read()));
+    starts = await Promise.all(trainSteps.map((trainStep) => trainStep.weights.read()));
   }
-  const last = await Promise.all(steppers.map((stepper) => stepper.weights.read()));
+  const last = await Promise.all(trainSteps.map((trainStep) => trainStep.weights.read()));
   return { results, drifts, weights: [...meanOf(last)] };
 }
 

@@ -14,7 +14,7 @@ Deno.test("weights are averaged over the steps from where that begins, and from 
   const task = mlpTask(0, 1, 4), size = { learningRate: 0.8, clipThreshold: 0.3 };
   const step = { ...PLAIN_STEP, weightDecay: 0.01 };
   for (const way of ["none", "replace"] as const) {
-    await using stepper = await TrainStep.open({
+    await using trainStep = await TrainStep.open({
       device,
       model: mlp,
       batchSize: 4,
@@ -26,14 +26,14 @@ Deno.test("weights are averaged over the steps from where that begins, and from 
     });
     const seen: Float32Array[] = [];
     for (let t = 1; t <= 7; t++) {
-      if (t === 4) await stepper.startAveraging();
-      const { result } = await stepper.submit(t, task.batch(t), size, way);
+      if (t === 4) await trainStep.startAveraging();
+      const { result } = await trainStep.submit(t, task.batch(t), size, way);
       assert.ok(Number.isFinite((await result()).loss));
-      if (t >= 4) seen.push(await stepper.weights.read());
+      if (t >= 4) seen.push(await trainStep.weights.read());
     }
-    assert.equal(stepper.averages!.steps, 4);
-    const averages = await stepper.averages!.state.read();
-    assert.equal(averages.length, stepper.parameterCount);
+    assert.equal(trainStep.averages!.steps, 4);
+    const averages = await trainStep.averages!.state.read();
+    assert.equal(averages.length, trainStep.parameterCount);
     averages.forEach((average, i) => {
       const mean = seen.reduce((sum, weights) => sum + weights[i], 0) / seen.length;
       assert.ok(Math.abs(average - mean) < 1e-6, `${average} instead of ${mean}`);
