@@ -6,20 +6,10 @@ import { allFiles, circles, folderOf, loadedWith, readSources, ROOT } from "./_h
 const sources = await readSources();
 const code = [...sources.values()].filter(({ path }) => !path.startsWith("tests/"));
 
-/** What is not yet as it should be. */
-const PENDING = {
-  runtime: [] as string[],
-  tasks: [] as string[],
-  circles: [] as string[],
-  private: [] as string[],
-};
-
-/** Fails with one line for each entry that is not among the exceptions. */
-function none(what: string, found: Iterable<string>, exceptions: readonly string[] = []): void {
-  const all = new Set(found), left = [...all].filter((entry) => !exceptions.includes(entry)).sort();
-  const idle = exceptions.filter((entry) => !all.has(entry));
-  if (idle.length > 0) console.log(`no exceptions any more:\n  ${idle.join("\n  ")}`);
-  assert.equal(left.length, 0, `${what}:\n  ${left.join("\n  ")}`);
+/** Fails with one line for each entry. */
+function none(what: string, found: Iterable<string>): void {
+  const entries = [...new Set(found)].sort();
+  assert.equal(entries.length, 0, `${what}:\n  ${entries.join("\n  ")}`);
 }
 
 /** Floors from the top down, the rooms of one floor side by side: they do not know each other. */
@@ -29,7 +19,6 @@ type Floors = readonly (readonly string[])[];
 function wrongWays(
   floors: Floors,
   roomOf: (path: string) => string | null,
-  exceptions: readonly string[] = [],
 ): void {
   const floorOf = new Map(floors.flatMap((rooms, floor) => rooms.map((room) => [room, floor])));
   const found: string[] = [];
@@ -44,7 +33,7 @@ function wrongWays(
       if (floorOf.get(from)! >= floorOf.get(to)!) found.push(`${path} → ${target}`);
     }
   }
-  none("imports lead down only", found, exceptions);
+  none("imports lead down only", found);
 }
 
 Deno.test("imports run one way: tasks → optimizers → models → runtime", () => {
@@ -80,7 +69,6 @@ Deno.test("the folders of runtime/ stand in an order", () => {
       ["base", "devices"],
     ],
     roomIn("runtime"),
-    PENDING.runtime,
   );
 });
 
@@ -115,13 +103,12 @@ Deno.test("the folders of tasks/ stand in an order", () => {
       ["task.ts"],
     ],
     roomIn("tasks"),
-    PENDING.tasks,
   );
 });
 
 Deno.test("no circle of modules carries a value", () => {
   const found = circles(sources.keys(), (path) => sources.get(path)?.values ?? []);
-  none("circles", found.map((files) => files.join(", ")), PENDING.circles);
+  none("circles", found.map((files) => files.join(", ")));
 });
 
 Deno.test("what begins with _ is imported from its own folder and those below it alone", () => {
@@ -136,7 +123,7 @@ Deno.test("what begins with _ is imported from its own folder and those below it
       }
     }
   }
-  none("private files", found, PENDING.private);
+  none("private files", found);
 });
 
 Deno.test("what is started or read by its path is there", () => {
@@ -150,7 +137,7 @@ Deno.test("what is started or read by its path is there", () => {
       }
     }
   }
-  none("paths that lead nowhere", found, []);
+  none("paths that lead nowhere", found);
 });
 
 Deno.test("deps.ts alone names outside packages", () => {
@@ -158,7 +145,6 @@ Deno.test("deps.ts alone names outside packages", () => {
     "specifiers",
     [...sources.values()].filter(({ path }) => path !== "deps.ts")
       .flatMap(({ path, outside }) => outside.map((specifier) => `${path} → ${specifier}`)),
-    [],
   );
 });
 
@@ -201,21 +187,12 @@ Deno.test("every file and folder that the README's tree names is there, and ever
   );
 });
 
-/** Folders that may hold more, each with its reason. */
-const WIDE: Record<string, string> = {
-  "runtime/engine/": "one part of the engine a file, none of them large",
-  "models/ops/": "one family of operators a file",
-  "models/lowering/": "one family of operators a file",
-};
-
 Deno.test("no folder holds more than 16 files", () => {
   const counts = new Map<string, number>();
   for (const path of allFiles()) counts.set(folderOf(path), (counts.get(folderOf(path)) ?? 0) + 1);
   none(
     "folders",
-    [...counts].flatMap(([folder, n]) =>
-      n > 16 && !(folder in WIDE) ? [`${folder}: ${n} files`] : []
-    ),
+    [...counts].flatMap(([folder, n]) => n > 16 ? [`${folder}: ${n} files`] : []),
   );
 });
 
