@@ -2,25 +2,18 @@
 
 import assert from "node:assert/strict";
 import { permissionsFor } from "../../runtime/devices/open.ts";
-import { launchProgram } from "../../runtime/launcher/launch.ts";
+import { run } from "../_helpers/jobs.ts";
 
 /** What the ranks print, as `rank: line`, in the order of ranks. */
-async function run(name: string, ranks: number, ...args: string[]): Promise<string[]> {
-  const lines: string[][] = Array.from({ length: ranks }, () => []);
-  const { code, failure } = await launchProgram({
-    ranks,
-    args,
-    program: new URL(`./${name}`, import.meta.url),
-    allow: permissionsFor("cpu"),
-    quiet: true,
-    onOutput: (rank, line) => lines[rank].push(`${rank}: ${line}`),
-  });
+async function outputOf(name: string, ranks: number, ...args: string[]): Promise<string[]> {
+  const program = new URL(`./${name}`, import.meta.url), allow = permissionsFor("cpu");
+  const { code, failure, lines } = await run({ ranks, args, program, allow });
   assert.equal(code, 0, failure?.message ?? "no failure was told");
-  return lines.flat();
+  return lines.flatMap((own, rank) => own.map((line) => `${rank}: ${line}`));
 }
 
 Deno.test("hello: every rank says hello", async () => {
-  assert.deepEqual(await run("hello.ts", 3), [
+  assert.deepEqual(await outputOf("hello.ts", 3), [
     "0: hello from rank 0 of 3",
     "1: hello from rank 1 of 3",
     "2: hello from rank 2 of 3",
@@ -28,7 +21,7 @@ Deno.test("hello: every rank says hello", async () => {
 });
 
 Deno.test("ping-pong: the ball is touched by both ranks in turn", async () => {
-  const lines = await run("ping_pong.ts", 2);
+  const lines = await outputOf("ping_pong.ts", 2);
   assert.equal(lines.length, 3);
   for (const [i, floats] of [1, 1000, 1_000_000].entries()) {
     const form = /^0: (\d+) floats, touched (\d+) times: (\S+) ms, \S+ GB\/s$/.exec(lines[i]);
@@ -39,32 +32,32 @@ Deno.test("ping-pong: the ball is touched by both ranks in turn", async () => {
 
 Deno.test("ring: the token gathers every rank, three times", async () => {
   assert.deepEqual(
-    await run("ring.ts", 5),
+    await outputOf("ring.ts", 5),
     [10, 20, 30].map((sum, i) => `0: round ${i + 1}: the token is ${sum}`),
   );
 });
 
 Deno.test("Monte Carlo: ranks draw different points and come near to π", async () => {
-  const [line] = await run("monte_carlo_pi.ts", 4, "200000");
+  const [line] = await outputOf("monte_carlo_pi.ts", 4, "200000");
   const [, pi, error] = /^0: π ≈ (\S+) ± (\S+) from 800000 points$/.exec(line)!.map(Number);
   assert.ok(error < 0.002 && Math.abs(pi - Math.PI) < 4 * error, line);
 });
 
 Deno.test("matrix product: rows that do not divide among the ranks", async () => {
-  const lines = await run("matrix_product.ts", 3, "100");
+  const lines = await outputOf("matrix_product.ts", 3, "100");
   assert.equal(lines.length, 1);
   assert.match(lines[0], /^0: 100 × 100 on 3 ranks, largest error \d\.\de-\d+$/);
 });
 
 Deno.test("a network and data of one's own: CELGC learns the arms", async () => {
-  const [line] = await run("own_model.ts", 2);
+  const [line] = await outputOf("own_model.ts", 2);
   const [, accuracy, rounds] = /^0: accuracy (\S+), (\d+) rounds$/.exec(line)!.map(Number);
   assert.equal(rounds, 150);
   assert.ok(accuracy > 0.85, line);
 });
 
 Deno.test("a graph and a loop of one's own: two ranks find the line", async () => {
-  assert.deepEqual(await run("own_loop.ts", 2), ["0: 1.00 -2.00 0.50 4.00"]);
+  assert.deepEqual(await outputOf("own_loop.ts", 2), ["0: 1.00 -2.00 0.50 4.00"]);
 });
 
 Deno.test("examples of one's own stay within forty lines of code", async () => {

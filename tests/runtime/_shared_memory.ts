@@ -1,7 +1,7 @@
 /** Memory that another process shows, and whether the system lets processes look into each other's. */
 
 import { PAGE_BYTES, SharedMemory } from "../../runtime/shared_memory/memory.ts";
-import { program } from "./_jobs.ts";
+import { program } from "../_helpers/jobs.ts";
 
 /** Pages that may be replaced: WebAssembly's memory is never given back while it is held here. */
 const MEMORY = new WebAssembly.Memory({ initial: 4 });

@@ -6,7 +6,7 @@ import { formatAddress } from "../../../runtime/security/endpoint.ts";
 import { checkReachable } from "../../../runtime/bootstrap/join.ts";
 import { readEnvironment } from "../../../runtime/bootstrap/environment.ts";
 import { readForeignLauncher } from "../../../runtime/bootstrap/foreign_launchers.ts";
-import { program } from "../_jobs.ts";
+import { program } from "../../_helpers/jobs.ts";
 
 type Variables = Record<string, string>;
 

@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import type { LaunchProgramOptions } from "../../../runtime/launcher/launch.ts";
 import { BATTERY } from "../_battery.ts";
-import { program, run } from "../_jobs.ts";
+import { program, run } from "../../_helpers/jobs.ts";
 import { whyNoSharing } from "../_shared_memory.ts";
 
 /** Runs a program and returns what rank 0 printed; fails with the failing rank's last words. */

@@ -1,7 +1,7 @@
 /** A rank ends in the middle of a call: all others must say so, by name, and none may be left. */
 
 import assert from "node:assert/strict";
-import { pidsIn, program, run, survivors } from "../_jobs.ts";
+import { pidsIn, program, run, survivors } from "../../_helpers/jobs.ts";
 
 /**
  * How long a job may take to end after the death of a rank, in ms. On a machine of one's own it is less

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { launchProgram } from "../../../runtime/launcher/launch.ts";
-import { pidsIn, program, run, survivors } from "../_jobs.ts";
+import { pidsIn, program, run, survivors } from "../../_helpers/jobs.ts";
 
 /** What the probe said on each rank. */
 function findings(lines: string[][]): Record<string, unknown>[] {

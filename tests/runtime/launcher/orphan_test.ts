@@ -1,7 +1,7 @@
 /** However a launcher ends, no rank may outlive it. */
 
 import assert from "node:assert/strict";
-import { isAlive, pidsIn, program, survivors } from "../_jobs.ts";
+import { isAlive, pidsIn, program, survivors } from "../../_helpers/jobs.ts";
 
 /** Starts a launcher of its own and waits until all ranks say who they are. */
 async function startLauncher(ranks: number, way: string) {

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { mesh } from "../../_helpers/mesh.ts";
-import { program, run } from "../_jobs.ts";
+import { program, run } from "../../_helpers/jobs.ts";
 
 const OPENSSL = await hasOpenSsl();
 

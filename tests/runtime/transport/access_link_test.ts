@@ -4,7 +4,7 @@ import { Buffer } from "node:buffer";
 import assert from "node:assert/strict";
 import { carryingMs, formatLink, parseLink } from "../../../runtime/transport/access_link.ts";
 import { FRAME_BYTES } from "../../../runtime/transport/connection.ts";
-import { run } from "../_jobs.ts";
+import { run } from "../../_helpers/jobs.ts";
 import { header, mesh } from "../../_helpers/mesh.ts";
 
 /** One kilobyte a millisecond. */

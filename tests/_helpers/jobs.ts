@@ -2,9 +2,9 @@
 
 import { launchProgram, type LaunchProgramOptions } from "../../runtime/launcher/launch.ts";
 
-/** The URL of a rank program of the tests. */
+/** The URL of a rank program of the runtime's tests. */
 export function program(name: string): URL {
-  return new URL(import.meta.resolve(`./programs/${name}.ts`));
+  return new URL(import.meta.resolve(`../runtime/programs/${name}.ts`));
 }
 
 /** Launches a job quietly and keeps what each rank printed. */
