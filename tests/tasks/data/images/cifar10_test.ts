@@ -7,6 +7,7 @@ import {
 } from "../../../../tasks/data/images/cifar10.ts";
 import { DataError } from "../../../../tasks/data/data_error.ts";
 import { channelStatistics, IMAGE_BYTES } from "../../../../tasks/data/images/image_data_set.ts";
+import { withFolder } from "../../../_helpers/temporary_folder.ts";
 import { testWithData } from "../_real_data.ts";
 
 /** A record file whose bytes tell file, record and place. */
@@ -18,15 +19,6 @@ function records(file: number, count: number): Uint8Array<ArrayBuffer> {
     for (let i = 0; i < IMAGE_BYTES; i++) bytes[at + 1 + i] = (file * 7 + r * 3 + i) & 255;
   }
   return bytes;
-}
-
-async function withFolder(body: (folder: string) => Promise<void>): Promise<void> {
-  const folder = await Deno.makeTempDir({ prefix: "celgc-cifar10-" });
-  try {
-    await body(folder);
-  } finally {
-    await Deno.remove(folder, { recursive: true });
-  }
 }
 
 Deno.test("CIFAR-10 is read from its folder or the folder above, batches in numeric order", async () => {

@@ -2,20 +2,12 @@ import assert from "node:assert/strict";
 import { DataError } from "../../../../tasks/data/data_error.ts";
 import { loadTextCorpus, tokenize } from "../../../../tasks/data/text/text_corpus.ts";
 import { Vocabulary } from "../../../../tasks/data/text/vocabulary.ts";
+import { withFolder } from "../../../_helpers/temporary_folder.ts";
 import { testWithData } from "../_real_data.ts";
 import { PYTHON } from "../../../_helpers/python.ts";
 
 const words = (tokens: Int32Array, vocabulary: Vocabulary) =>
   [...tokens].map((id) => vocabulary.word(id));
-
-async function withFolder(body: (folder: string) => Promise<void>): Promise<void> {
-  const folder = await Deno.makeTempDir({ prefix: "celgc-text-" });
-  try {
-    await body(folder);
-  } finally {
-    await Deno.remove(folder, { recursive: true });
-  }
-}
 
 Deno.test("words are numbered by first appearance, and every line ends in <eos>", () => {
   const vocabulary = new Vocabulary();
