@@ -16,7 +16,11 @@ const STEPS = 7, SEED = 5;
 
 /** Options under which an algorithm is plain averaging; those that are so by themselves need none. */
 function plain(name: AlgorithmName): Partial<Options> {
-  return ALGORITHMS[name].takes.includes("outerLr") ? { outerLr: 1, outerMomentum: 0 } : {};
+  const { takes } = ALGORITHMS[name];
+  return {
+    ...takes.includes("outerLr") ? { outerLr: 1, outerMomentum: 0 } : {},
+    ...takes.includes("proximalMu") ? { proximalMu: 0 } : {},
+  };
 }
 
 interface Parts {
