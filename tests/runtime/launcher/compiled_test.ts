@@ -1,7 +1,7 @@
 /** Ranks of a compiled program, which can start nothing but itself; here a script stands for its file. */
 
 import assert from "node:assert/strict";
-import { program } from "../_jobs.ts";
+import { program } from "../../_helpers/jobs.ts";
 
 /** Runs a program as if it were compiled. */
 async function runCompiled(...args: string[]) {
