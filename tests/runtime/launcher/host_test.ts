@@ -1,7 +1,7 @@
 /** What a host has or lacks: addresses, standard input, file descriptors, a folder for temporary files. */
 
 import assert from "node:assert/strict";
-import { pidsIn, program, run, survivors } from "../_jobs.ts";
+import { pidsIn, program, run, survivors } from "../../_helpers/jobs.ts";
 
 /** Addresses of this host that others may know it by; a link-local one with its interface. */
 const outside = Deno.networkInterfaces().flatMap(({ family, address, scopeid, name }) => {
