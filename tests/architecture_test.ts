@@ -177,10 +177,11 @@ Deno.test("every file and folder that the README's tree names is there, and ever
       !path.startsWith(".") && !(path.endsWith("/") ? folders.has(path) : files.includes(path))
     ),
   );
-  // The folders of tests mirror the others; programs/ holds what their ranks run.
-  const mirrored = (folder: string) =>
-    folder.startsWith("tests/") &&
-    (named.includes(folder.replace("tests/", "")) || folder.includes("/programs/"));
+  // The folders of tests mirror the others, with room for programs and cases in them.
+  const mirrored = (folder: string) => {
+    const [top, ...rest] = folder.split("/");
+    return top === "tests" && named.includes(`${rest[0]}/`);
+  };
   none(
     "not in the README's tree",
     [...folders].filter((folder) => !named.includes(folder) && !mirrored(folder)),
