@@ -235,6 +235,7 @@ const GONE: Record<string, string> = {
   "open doors": "openListeners",
   "greet": "initiate",
   "find culprit": "findRootCause",
+  "culprit": "root cause",
   "rank facts": "RankStatus",
   "stepper": "TrainStep",
   "steppers": "TrainSteps",
@@ -243,6 +244,9 @@ const GONE: Record<string, string> = {
   "carried files": "input files",
   "surroundings": "ExecutionOptions",
   "unheeded": "ignored",
+  "heeded": "taken",
+  "heeds": "takes",
+  "heed": "take",
   "mendable": "asOptionError",
   "timed loop": "a loop with a clock for rounds",
 };

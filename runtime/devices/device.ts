@@ -86,7 +86,7 @@ export interface CompileOptions {
   /**
    * Whether the engine looks for a better graph than it is given. On the CPU that is most of the time it
    * takes to compile a graph of thousands of nodes, and wasted on one that was made for the device. Not
-   * heeded on WebGPU, where the engine's choice of layouts is part of it.
+   * used on WebGPU, where the engine's choice of layouts is part of it.
    * @default {true}
    */
   readonly optimize?: boolean;

@@ -51,7 +51,7 @@ export interface RendezvousOptions {
    * before all have joined, or all have not joined by the deadline. @default {false}
    */
   readonly alone?: boolean;
-  /** When all must have joined, on the clock of `performance.now()`; heeded without a launcher. */
+  /** When all must have joined, on the clock of `performance.now()`; used without a launcher. */
   readonly deadline?: number;
 }
 

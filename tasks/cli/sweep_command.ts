@@ -26,7 +26,7 @@ const OWN = {
   baseline: toggle({
     flag: "--baseline",
     group: SWEEP,
-    help: "add the paper's baseline, naive-parallel, for each setting that it heeds",
+    help: "add the paper's baseline, naive-parallel, for each setting that it takes",
   }),
   dryRun: toggle({
     flag: "--dry-run",

@@ -45,7 +45,7 @@ export interface PlanOptions extends
 export interface PlannedRun extends Prediction {
   /** As in `--algorithm`. */
   readonly algorithm: Options["algorithm"];
-  /** I; null for an algorithm that does not heed it. */
+  /** I; null for an algorithm that does not take it. */
   readonly interval: number | null;
   /** The baseline's seconds over this run's. */
   readonly speedup: number;

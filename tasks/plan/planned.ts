@@ -15,7 +15,7 @@ import { algorithmOf } from "../options/resolve.ts";
  *
  * @param options as resolved
  * @param name the planned algorithm, or the baseline
- * @param interval I, where the algorithm heeds it
+ * @param interval I, where the algorithm takes it
  * @throws RangeError if the options do not fit together
  */
 export function plannedAlgorithm(

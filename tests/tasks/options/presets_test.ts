@@ -117,7 +117,7 @@ Deno.test("--scale shrinks epochs, data and network by its cube root each", () =
   assert.throws(() => resolveOptions({ scale: 1.5 }), /--scale/);
 });
 
-Deno.test("options that a task cannot heed are refused in one line", () => {
+Deno.test("options that a task does not take are refused in one line", () => {
   const wrong: [Record<string, unknown>, RegExp][] = [
     [{ task: "ptb" }, /--task ptb needs --data DIR, the folder of train\.txt, .*or --download/],
     [{ task: "generated-text", data: "x" }, /--data is for a data set on disk/],
