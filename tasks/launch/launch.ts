@@ -83,8 +83,8 @@ export class RunFailedError extends Error {
 /**
  * Trains on several ranks, each a process of its own, and waits for the end.
  *
- * @param given any option by its name in code; what is left out takes the preset's value, then the
- *   default, which makes a job of about a minute on generated images
+ * @param settings any option by its name in code; what is left out takes the preset's value, then the
+ *   default, which makes a run of about a minute on generated images
  * @throws OptionError when an option has a value it cannot have, before anything is started
  * @throws DataError when a data set cannot be fetched
  * @throws CheckpointError when the run to go on with has a damaged checkpoint
@@ -97,12 +97,12 @@ export class RunFailedError extends Error {
  * console.log(run.summary.testAccuracy, run.dir);
  * ```
  */
-export async function launch(given: LaunchOptions = {}): Promise<Run> {
+export async function launch(settings: LaunchOptions = {}): Promise<Run> {
   await becomeCompiledRank(); // in a rank of a compiled program there is nothing to launch
-  const { view: kind = "silent", onRecord, signal, ...rest } = given;
-  const started = rest.resume
-    ? await findRun(rest)
-    : { directory: null, options: resolveOptions(rest), config: null };
+  const { view: kind = "silent", onRecord, signal, ...explicit } = settings;
+  const started = explicit.resume
+    ? await findRun(explicit)
+    : { directory: null, options: resolveOptions(explicit), config: null };
   const options: Options = { ...started.options };
   options.device = await resolveDevice(options.device);
   await checkLaunch(options);
@@ -229,8 +229,8 @@ export async function findData(options: Options, kind: ViewKind): Promise<string
         return resolve(await downloadWikiText2(folder, { onProgress }));
     }
   }
-  const found = await Deno.stat(folder).catch(() => null);
-  if (!found?.isDirectory) {
+  const info = await Deno.stat(folder).catch(() => null);
+  if (!info?.isDirectory) {
     throw new OptionError(`--data must be a folder that exists, not "${options.data}"`);
   }
   return folder;
@@ -238,11 +238,11 @@ export async function findData(options: Options, kind: ViewKind): Promise<string
 
 /** Says how far a download is, each tenth of the way. */
 function downloadLines(kind: ViewKind): (progress: DownloadProgress) => void {
-  let said = "";
+  let latest = "";
   return ({ url, received, total }) => {
     if (kind === "silent" || total === null) return;
     const line = `fetching ${url}: ${10 * Math.floor(10 * received / total)} %`;
-    if (line !== said) console.error(said = line);
+    if (line !== latest) console.error(latest = line);
   };
 }
 

@@ -51,11 +51,11 @@ export function formatSummary(summary: Summary, directory: string): string {
       }`;
     rows.push(["drift", `${s.maxDrift.toPrecision(3)} at most${bound}`]);
   }
-  const verdict = s.identicalWeights ? "identical, bit for bit, on" : "DIFFERENT on some of";
+  const sameness = s.identicalWeights ? "identical, bit for bit, on" : "DIFFERENT on some of";
   rows.push(
     [
       "weights",
-      `${verdict} ${s.ranks === 1 ? "the one rank" : `all ${s.ranks} ranks`} (SHA-256 ${
+      `${sameness} ${s.ranks === 1 ? "the one rank" : `all ${s.ranks} ranks`} (SHA-256 ${
         s.weightsHash.slice(0, 16)
       }…)`,
     ],

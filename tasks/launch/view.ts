@@ -86,14 +86,14 @@ export function describeEval(record: EvalRecord): string {
 
 function lineView(steps: number): RunView {
   const latest = new Latest();
-  let shown = performance.now();
+  let lastLine = performance.now();
   return {
     say: (line) => console.error(line),
     record(record) {
       const moved = latest.take(record);
       if (record.type === "eval") console.error(describeEval(record));
-      if (!moved || performance.now() - shown < LINE_EVERY) return;
-      shown = performance.now();
+      if (!moved || performance.now() - lastLine < LINE_EVERY) return;
+      lastLine = performance.now();
       console.error([`step ${latest.step!.step}/${steps}`, ...latest.parts].join("  "));
     },
     [Symbol.dispose]() {},

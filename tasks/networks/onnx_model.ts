@@ -203,11 +203,11 @@ function checkFit(model: TrainableModel, data: DataShape | null, length: number)
     target: [data.targets, data.target(batchSize, length)],
   } as const;
   for (const [name, [type, dims]] of Object.entries(expected)) {
-    const found = graph.inputs.get(name);
-    if (found && found.type === type && `${found.dims}` === `${dims}`) continue;
+    const actual = graph.inputs.get(name);
+    if (actual && actual.type === type && `${actual.dims}` === `${dims}`) continue;
     throw new OnnxFileError(
-      `for a batch of ${batchSize} its ${name} is ${found?.type} ${
-        formatDims(found?.dims ?? [])
+      `for a batch of ${batchSize} its ${name} is ${actual?.type} ${
+        formatDims(actual?.dims ?? [])
       }, ` +
         `but ${data.name} are ${type} ${formatDims(dims)}`,
     );

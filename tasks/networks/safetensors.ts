@@ -91,9 +91,9 @@ export function decodeSafetensors(
   { convert = false }: DecodeOptions = {},
 ): TensorFile {
   const types = convert ? Object.keys(READERS) : ["F32"];
-  const refuse = (found: string): never => {
+  const refuse = (fault: string): never => {
     const what = convert ? "" : " of float32 tensors";
-    throw new SafetensorsError(`not a whole safetensors file${what}: ${found}`);
+    throw new SafetensorsError(`not a whole safetensors file${what}: ${fault}`);
   };
   if (file.length < 8) return refuse(`${file.length} bytes`);
   const length = Number(new DataView(file.buffer, file.byteOffset).getBigUint64(0, true));
@@ -142,8 +142,8 @@ const READERS: Readonly<
   F16: [2, (bytes) => Float32Array.from(new Float16Array(bytes))],
   // The upper half of a float32.
   BF16: [2, (bytes) => {
-    const words = Uint32Array.from(new Uint16Array(bytes), (half) => half << 16);
-    return new Float32Array(words.buffer);
+    const bits = Uint32Array.from(new Uint16Array(bytes), (half) => half << 16);
+    return new Float32Array(bits.buffer);
   }],
   I64: [8, (bytes) => Float32Array.from(new BigInt64Array(bytes), Number)],
   I32: [4, (bytes) => Float32Array.from(new Int32Array(bytes))],

@@ -82,13 +82,13 @@ export function awdLstmTask(
     steps: (epochs) => stepsOf(sampler, epochs),
     epoch: (steps) => sampler.epoch(steps),
     batch(t) {
-      const window = sampler.window(t - 1), { length: own, drawnLength, restart } = window;
-      const length = target === "webgpu" ? model.bucket(target, own) : own;
+      const window = sampler.window(t - 1), { length: steps, drawnLength, restart } = window;
+      const length = target === "webgpu" ? model.bucket(target, steps) : steps;
       return {
         feeds: model.feeds.training(window, { batchSize, length, restart }),
         length,
         scale: drawnLength / bptt,
-        samples: own * batchSize,
+        samples: steps * batchSize,
       };
     },
     splits: [watched, split("test", test, testColumns)],

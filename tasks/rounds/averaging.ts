@@ -8,7 +8,7 @@
 import type { Communicator } from "../../runtime/communicator.ts";
 import { loadNumber, type StateDict, type Stateful } from "../run/checkpoint.ts";
 
-/** What the exchanges have cost this rank so far. */
+/** What averaging has cost this rank so far. */
 export interface Traffic {
   /** Payload bytes. */
   readonly bytesSent: number;
@@ -33,7 +33,7 @@ export class WeightAveraging implements Stateful {
   #beside: Communicator | null = null;
   #traffic = { bytesSent: 0, bytesReceived: 0, seconds: 0 };
 
-  /** @param comm the ranks of the job; stays the caller's */
+  /** @param comm the ranks of the run; stays the caller's */
   constructor(comm: Communicator) {
     this.#comm = comm;
   }
@@ -50,8 +50,8 @@ export class WeightAveraging implements Stateful {
    * @param participants in increasing order, the same on every rank; all of them by default
    */
   async average(values: Float32Array, participants?: readonly number[]): Promise<void> {
-    const all = !participants || participants.length === this.#comm.size;
-    const group = all ? this.#comm : await this.#group(participants);
+    const whole = !participants || participants.length === this.#comm.size;
+    const group = whole ? this.#comm : await this.#group(participants);
     if (!group || group.size === 1) return;
     await this.#count(group, () => mean(group, values));
   }

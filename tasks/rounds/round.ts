@@ -59,8 +59,8 @@ export interface RoundResult {
 /** One rank's rounds. Every rank makes the same calls in the same order. */
 export class Round implements Stateful {
   readonly #parts: RoundParts;
-  /** The rank's own weights before they are averaged. */
-  readonly #own: Float32Array;
+  /** This rank's weights before they are averaged. */
+  readonly #before: Float32Array;
   readonly #overlap: OverlappedAveraging | null;
   #outer: OuterOptimizer | null = null;
   #count = 0;
@@ -70,7 +70,7 @@ export class Round implements Stateful {
   constructor(parts: RoundParts) {
     const { algorithm, averaging, parameterCount } = parts;
     this.#parts = parts;
-    this.#own = new Float32Array(parameterCount);
+    this.#before = new Float32Array(parameterCount);
     this.#overlap = algorithm.overlap ? new OverlappedAveraging(averaging, parameterCount) : null;
   }
 
@@ -118,9 +118,9 @@ export class Round implements Stateful {
     if (takesPart) {
       await weights.edit(async (flat) => {
         const parameters = flat.subarray(0, parameterCount);
-        this.#own.set(parameters);
+        this.#before.set(parameters);
         await averaging.average(batchNorm === "average" ? flat : parameters, participants);
-        drift = distance(this.#own, parameters);
+        drift = distance(this.#before, parameters);
         this.#outer?.move(parameters, size);
       });
     } else {

@@ -10,19 +10,19 @@ import { join } from "node:path";
 import type { Communicator } from "../../runtime/communicator.ts";
 import { decodeSafetensors, encodeSafetensors, type NamedTensor } from "../networks/safetensors.ts";
 
-/** What a part of a run must remember: tensors, and numbers by name. */
+/** What a part of a run saves: tensors, and numbers by name. */
 export interface StateDict {
   /** Names are unique over all parts. */
   readonly tensors: readonly NamedTensor[];
   readonly numbers: Readonly<Record<string, number>>;
 }
 
-/** A part of a run that goes on from what it remembers. */
+/** A part of a run that goes on from what it has saved. */
 export interface Stateful {
-  /** What this rank must remember; the arrays are the caller's. */
+  /** What this rank goes on from; the arrays are the caller's. */
   save(): Promise<StateDict>;
   /** Goes on from there. Throws CheckpointError when something is missing or does not fit. */
-  restore(memory: StateDict): Promise<void>;
+  restore(state: StateDict): Promise<void>;
 }
 
 /** A checkpoint that cannot be gone on from; the message names the file and the way out. */
@@ -72,7 +72,7 @@ export async function checkpointSteps(directory: string): Promise<number[]> {
  *
  * @param directory the run's folder
  * @param step steps done
- * @param parts what to remember
+ * @param parts what to save
  */
 export async function writeCheckpoint(
   comm: Communicator,
@@ -81,22 +81,22 @@ export async function writeCheckpoint(
   parts: readonly Stateful[],
 ): Promise<void> {
   const final = stepFolder(directory, step), part = `${final}.part`;
-  const memories: StateDict[] = [];
-  for (const each of parts) memories.push(await each.save());
-  const numbers = Object.assign({}, ...memories.map((memory) => memory.numbers));
+  const states: StateDict[] = [];
+  for (const each of parts) states.push(await each.save());
+  const numbers = Object.assign({}, ...states.map((state) => state.numbers));
   const bytes = encodeSafetensors({
-    tensors: memories.flatMap(({ tensors }) => tensors),
+    tensors: states.flatMap(({ tensors }) => tensors),
     metadata: { numbers: JSON.stringify(numbers) },
   });
   await Deno.mkdir(part, { recursive: true });
   await writeSynced(join(part, rankFile(comm.rank)), bytes);
   const digest = new Uint8Array(await crypto.subtle.digest("SHA-256", bytes));
-  const all = comm.rank === 0 ? new Uint8Array(digest.length * comm.size) : null;
-  await comm.gather(digest, all, 0);
-  if (all) {
+  const digests = comm.rank === 0 ? new Uint8Array(digest.length * comm.size) : null;
+  await comm.gather(digest, digests, 0);
+  if (digests) {
     const files = Array.from({ length: comm.size }, (_, rank) => ({
       name: rankFile(rank),
-      sha256: all.subarray(rank * digest.length, (rank + 1) * digest.length).toHex(),
+      sha256: digests.subarray(rank * digest.length, (rank + 1) * digest.length).toHex(),
     }));
     const manifest: Manifest = { step, ranks: comm.size, files };
     const text = JSON.stringify(manifest, null, 2) + "\n";
@@ -122,8 +122,8 @@ export async function restoreCheckpoint(
 ): Promise<void> {
   const { files } = await readManifest(directory, step, comm.size);
   const { tensors, metadata } = await readRank(directory, step, files[comm.rank]);
-  const memory = { tensors, numbers: JSON.parse(metadata.numbers) };
-  for (const each of parts) await each.restore(memory);
+  const state = { tensors, numbers: JSON.parse(metadata.numbers) };
+  for (const each of parts) await each.restore(state);
 }
 
 /**
@@ -162,10 +162,10 @@ async function readRank(
 ): Promise<ReturnType<typeof decodeSafetensors>> {
   const folder = stepFolder(directory, step), path = join(folder, name);
   const bytes = await readOr(path);
-  const found = new Uint8Array(await crypto.subtle.digest("SHA-256", bytes)).toHex();
-  if (found === sha256) return decodeSafetensors(bytes);
+  const actual = new Uint8Array(await crypto.subtle.digest("SHA-256", bytes)).toHex();
+  if (actual === sha256) return decodeSafetensors(bytes);
   throw new CheckpointError(
-    `cannot go on from ${path}: its SHA-256 is ${found}, ${MANIFEST} says ${sha256}, so it is ` +
+    `cannot go on from ${path}: its SHA-256 is ${actual}, ${MANIFEST} says ${sha256}, so it is ` +
       `torn or altered; ${wayOut(folder)}`,
   );
 }
@@ -226,7 +226,7 @@ async function readOr(path: string): Promise<Uint8Array<ArrayBuffer>> {
 
 async function writeSynced(path: string, bytes: Uint8Array): Promise<void> {
   using file = await Deno.open(path, { write: true, create: true, truncate: true });
-  for (let rest = bytes; rest.length > 0;) rest = rest.subarray(await file.write(rest));
+  for (let left = bytes; left.length > 0;) left = left.subarray(await file.write(left));
   await file.sync();
 }
 

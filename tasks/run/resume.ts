@@ -46,8 +46,8 @@ export interface Resumed {
  *
  * @throws OptionError if there is no such run, or an option would make it another one
  */
-export async function findRun(given: Readonly<Record<string, unknown>>): Promise<Resumed> {
-  const explicit = checkOptions(given);
+export async function findRun(changes: Readonly<Record<string, unknown>>): Promise<Resumed> {
+  const explicit = checkOptions(changes);
   const directory = resolve(explicit.resume!);
   let config: RunConfig;
   try {

@@ -57,7 +57,7 @@ export class Evaluations implements Stateful {
    *
    * @returns it of the split that is watched
    */
-  async evaluate(at: Position, when: "untrained" | "underway" | "end"): Promise<Evaluation> {
+  async evaluate(at: Position, when: "untrained" | "between" | "end"): Promise<Evaluation> {
     const { evaluator, log, task } = this.#parts;
     const watched = when === "untrained" && task.untrained || task.splits[0];
     const splits = when === "end" ? task.splits : [watched];

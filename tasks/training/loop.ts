@@ -146,8 +146,8 @@ export class Loop implements Stateful {
   /** Everything that the rest of the run depends on. */
   get #stateful(): Stateful[] {
     const { trainStep, averaging } = this.#parts;
-    const own = [this.#totals, this.#trigger, this.#evaluations, this.#round, this];
-    return [trainStep, averaging, ...own];
+    const loopParts = [this.#totals, this.#trigger, this.#evaluations, this.#round, this];
+    return [trainStep, averaging, ...loopParts];
   }
 
   /** Where the loop itself stands. */
@@ -258,7 +258,7 @@ export class Loop implements Stateful {
 
   async #evaluate(t: number): Promise<Evaluation> {
     await this.#metrics.deliver();
-    const when = !this.#clock.continues(t) ? "end" : t === 0 ? "untrained" : "underway";
+    const when = !this.#clock.continues(t) ? "end" : t === 0 ? "untrained" : "between";
     return await this.#evaluations.evaluate(this.#meanPosition(t), when);
   }
 
