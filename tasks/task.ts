@@ -77,10 +77,10 @@ export interface Batch {
   readonly samples?: number;
 }
 
-/** A part of the data that is held out, and how a rank evaluates its share of it. */
+/** A part of the data to evaluate, and how a rank evaluates its share of it. */
 export interface Split {
-  /** As the records call it; null where there is no other. */
-  readonly name: "valid" | "test" | null;
+  /** As the records call it; null for the test set where there is no validation set. */
+  readonly name: "valid" | "test" | "train" | null;
   /**
    * What the sum of the losses is divided by, over all ranks, if the evaluation graph has no output
    * `count`: how many samples there are.
@@ -120,6 +120,13 @@ export interface Task {
   calibration?(index: number): Feeds;
   /** What is evaluated: the first all along, all of them when training has ended. */
   readonly splits: readonly Split[];
+  /**
+   * A fixed part of the training set, evaluated whenever the first split is: under the averaged weights,
+   * where a step's loss is that of a mini-batch under one rank's.
+   *
+   * @default {none}
+   */
+  readonly trainPart?: Split;
   /** What is evaluated before the first step. @default {the first split} */
   readonly untrained?: Split;
   /** The words of a text, one a line in the order of their numbers: a run keeps them beside its model. */

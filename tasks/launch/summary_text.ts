@@ -24,8 +24,14 @@ export function formatPerplexity(perplexity: number): string {
 export function formatSummary(summary: Summary, directory: string): string {
   const s = summary;
   const rows = scoreRows(s);
+  if (s.trainLossAveraged !== undefined) {
+    const loss = s.trainLossAveraged.toFixed(4);
+    rows.push(["training loss", `${loss} of the averaged weights, on a part of the training set`]);
+  }
   if (s.trainLoss !== null) {
-    rows.push(["training loss", `${s.trainLoss.toFixed(4)} over the last tenth of the steps`]);
+    const loss = `${s.trainLoss.toFixed(4)} over the last tenth of the steps`;
+    const name = s.trainLossAveraged === undefined ? "training loss" : "mini-batch loss";
+    rows.push([name, s.ranks === 1 ? loss : `${loss}, each rank's own weights`]);
   }
   rows.push(
     ["steps", `${stepsOf(s)}, ${s.epochs.toFixed(2)} epochs`],

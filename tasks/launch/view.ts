@@ -74,9 +74,10 @@ class Latest {
 /** For example `epoch 1.00  test accuracy 43.2 %  test loss 1.512`. */
 export function describeEval(record: EvalRecord): string {
   const { step, epoch, split = "test", accuracy, perplexity, loss, averagedSteps } = record;
-  const name = split === "valid" ? "validation" : split;
+  const name = { valid: "validation", test: "test", train: "training" }[split];
   return [
     step === 0 ? "untrained" : `epoch ${epoch.toFixed(2)}`,
+    split === "train" && "averaged weights",
     accuracy !== undefined && `${name} accuracy ${(100 * accuracy).toFixed(1)} %`,
     perplexity !== undefined && `${name} perplexity ${formatPerplexity(perplexity)}`,
     `${name} loss ${loss.toFixed(3)}`,

@@ -72,8 +72,11 @@ export interface RoundRecord extends Position {
 export interface EvalRecord extends Position {
   /** Marks an evaluation. */
   readonly type: "eval";
-  /** What was evaluated; absent where there is nothing but a test set. */
-  readonly split?: "valid" | "test";
+  /**
+   * What was evaluated: "train" is a fixed part of the training set, see `--train-eval`. Absent for the
+   * test set where there is no validation set.
+   */
+  readonly split?: "valid" | "test" | "train";
   /** Mean loss over it; of a text, in nats a token. */
   readonly loss: number;
   /** Share of it that is classified right, from 0 to 1; of images. */
@@ -100,6 +103,8 @@ export interface Scores {
   readonly validationPerplexity?: number;
   /** Their mean loss over the validation set, if there is one. */
   readonly validationLoss?: number;
+  /** Their mean loss over a fixed part of the training set, see `--train-eval`; absent without one. */
+  readonly trainLossAveraged?: number;
   /** The accuracy of the weights before the first step. */
   readonly untrainedAccuracy?: number;
   /** The perplexity of the weights before the first step, on the validation text. */
@@ -114,7 +119,10 @@ export interface Scores {
 
 /** What a run came to; counts without further words are sums over all ranks. */
 export interface Summary extends Scores {
-  /** Mean training loss of all ranks over the last tenth of the steps; null without a step. */
+  /**
+   * Mean loss of the mini-batches over the last tenth of the steps, each under the weights of its own rank;
+   * null without a step.
+   */
   readonly trainLoss: number | null;
   /** N */
   readonly ranks: number;

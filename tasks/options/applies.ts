@@ -27,6 +27,9 @@ const AWD_LSTM: Names = [
 /** How a text is read. */
 const TEXTS: Names = ["bptt", "testColumns", "evalTokens"];
 
+/** What is evaluated of images beside their test set. */
+const IMAGES: Names = ["trainEval"];
+
 /** How much data is generated. */
 const SIZES: Names = ["trainSize", "testSize"];
 
@@ -41,10 +44,10 @@ export function ignoredBy(algorithm: string): Names {
   return SELECTIVE_OPTIONS.filter((name) => !takes.includes(name) && !refuses.includes(name));
 }
 
-/** Options that have no effect on a task: those of texts on images, and of data that is generated. */
+/** Options that have no effect on a task: those of texts on images, of images on texts, and of data that is generated. */
 export function ignoredByTask(task: Options["task"]): Names {
   const { kind, files } = TASKS[task];
-  return [...kind === "images" ? [...AWD_LSTM, ...TEXTS] : [], ...files === null ? [] : SIZES];
+  return [...kind === "images" ? [...AWD_LSTM, ...TEXTS] : IMAGES, ...files === null ? [] : SIZES];
 }
 
 /** Options that have no effect on a network: those that make the AWD-LSTM on another. */

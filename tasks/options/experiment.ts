@@ -289,6 +289,15 @@ export const EXPERIMENT: Table<Experiment> = {
     over: 0,
     default: 1,
   }),
+  trainEval: integer({
+    flag: "--train-eval",
+    group: RUN,
+    help: "training samples, the same at each evaluation, on which the averaged weights' loss is " +
+      "measured beside that of the test set; 0 for none (tasks of images)",
+    unit: "samples",
+    from: 0,
+    default: 1000,
+  }),
   seed: integer({
     flag: "--seed",
     group: RUN,

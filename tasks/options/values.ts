@@ -163,6 +163,8 @@ export interface Experiment extends LanguageModelOptions, InputFileOptions {
   maxSteps: number | null;
   /** Epochs between evaluations. */
   evalEvery: number;
+  /** Training samples on which each evaluation measures the averaged weights (tasks of images); 0: none. */
+  trainEval: number;
   /** Decides everything that is drawn. */
   seed: number;
 }

@@ -4,12 +4,13 @@
  * @module
  */
 
+import { Random } from "../../runtime/base/random.ts";
 import { augmentBatch, batchLabels, normaliseBatch } from "../data/images/augment.ts";
-import type { ImageSplits } from "../data/images/image_data_set.ts";
+import type { ImageDataSet, ImageSplits } from "../data/images/image_data_set.ts";
 import { parsePartition } from "../data/sampling/partition.ts";
 import { createImageSampler, evaluationBatches } from "../data/sampling/sampler.ts";
 import type { Options } from "../options/table.ts";
-import type { Feeds, Task } from "../task.ts";
+import type { Feeds, Split, Task } from "../task.ts";
 
 /** Largest batch of an evaluation, in samples. */
 const EVAL_BATCH = 250;
@@ -25,7 +26,7 @@ export interface ImageTaskOptions {
 /** A classification task on images of 32 × 32 pixels. */
 export function imageTask(
   { train, test }: ImageSplits,
-  { batchSize, ranks, seed, partition }: Options,
+  { batchSize, ranks, seed, partition, trainEval }: Options,
   rank: number,
   { wholeBatches = false, fixedBatch }: ImageTaskOptions = {},
 ): Task {
@@ -42,7 +43,33 @@ export function imageTask(
   const evalBatchSize = wholeBatches ? divisor(test.count, ranks, most) : most;
   const indices = new Uint32Array(batchSize);
   let [training, other] = [imageFeeds(batchSize), imageFeeds(batchSize)];
-  const testing = imageFeeds(evalBatchSize);
+  /** The share of `set` at some indices. */
+  const split = (
+    name: Split["name"],
+    set: ImageDataSet,
+    count: number,
+    size: number,
+    indexOf: (n: number) => number,
+  ): Split => {
+    const evaluated = imageFeeds(size);
+    return {
+      name,
+      samples: count,
+      batchSize: size,
+      *batches() {
+        for (const { indices, valid } of evaluationBatches(count, size, rank, ranks)) {
+          const samples = indices.map(indexOf);
+          normaliseBatch(set, samples, evaluated.pixels);
+          batchLabels(set, samples, evaluated.labels);
+          evaluated.labels.fill(-1, valid);
+          yield evaluated.feeds;
+        }
+      },
+    };
+  };
+  // The same part whatever the run's seed.
+  const chosen = new Random(0, "train-eval").permutation(train.count);
+  const part = trainPart(Math.min(trainEval, train.count), evalBatchSize, ranks, wholeBatches);
   return {
     trainSamples: train.count,
     stepsPerEpoch: sampler.stepsPerEpoch,
@@ -61,20 +88,20 @@ export function imageTask(
       normaliseBatch(train, indices, training.pixels);
       return { input: training.feeds.input };
     },
-    splits: [{
-      name: null,
-      samples: test.count,
-      batchSize: evalBatchSize,
-      *batches() {
-        for (const batch of evaluationBatches(test.count, evalBatchSize, rank, ranks)) {
-          normaliseBatch(test, batch.indices, testing.pixels);
-          batchLabels(test, batch.indices, testing.labels);
-          testing.labels.fill(-1, batch.valid);
-          yield testing.feeds;
-        }
-      },
-    }],
+    splits: [split(null, test, test.count, evalBatchSize, (n) => n)],
+    ...part.count > 0
+      ? { trainPart: split("train", train, part.count, part.batchSize, (n) => chosen[n]) }
+      : {},
   };
+}
+
+/** How many samples of a training set are evaluated, in batches of which size: the test set's if it can be. */
+function trainPart(most: number, batchSize: number, ranks: number, wholeBatches: boolean) {
+  if (!wholeBatches) return { count: most, batchSize };
+  const count = most - most % (ranks * batchSize);
+  if (count > 0) return { count, batchSize };
+  const even = most - most % ranks;
+  return { count: even, batchSize: even === 0 ? batchSize : divisor(even, ranks, even / ranks) };
 }
 
 /** The largest batch, up to `most`, that makes up every rank's share; shares may differ by one sample. */

@@ -84,7 +84,8 @@ export class Evaluator implements AsyncDisposable {
     await using stack = new AsyncDisposableStack();
     const weights = stack.use(await device.allocate(trainStep.weights.specs));
     const measurements = new Map<string, Measurement>();
-    const splits = [...task.splits, ...task.untrained ? [task.untrained] : []];
+    const splits = [...task.splits, task.untrained, task.trainPart]
+      .filter((split) => split !== undefined);
     const shapes = splits.flatMap(({ batchSize, length = 1 }) => [batchSize, length]);
     // Ranks whose shares of a split are of unequal size have graphs of their own.
     const shared = await agree(comm, shapes) ? sharing : undefined;

@@ -53,14 +53,15 @@ export class Evaluations implements Stateful {
 
   /**
    * Evaluates the average of the ranks' weights, and notes the results: of the split that is watched,
-   * or of all of them at the end. Collective.
+   * or of all of them at the end, and of the part of the training set. Collective.
    *
    * @returns it of the split that is watched
    */
   async evaluate(at: Position, when: "untrained" | "between" | "end"): Promise<Evaluation> {
     const { evaluator, log, task } = this.#parts;
     const watched = when === "untrained" && task.untrained || task.splits[0];
-    const splits = when === "end" ? task.splits : [watched];
+    const heldOut = when === "end" ? task.splits : [watched];
+    const splits = task.trainPart ? [...heldOut, task.trainPart] : heldOut;
     const results = await evaluator.evaluate(splits);
     splits.forEach((split, i) => {
       checkEvaluation(at.step, splitKey(split), results[i].loss);
@@ -116,7 +117,8 @@ export class Evaluations implements Stateful {
   /** Goes on with them. */
   restore(state: StateDict): Promise<void> {
     this.#untrained = unnamed("untrained", state);
-    for (const split of this.#parts.task.splits) {
+    const { splits, trainPart } = this.#parts.task;
+    for (const split of trainPart ? [...splits, trainPart] : splits) {
       const key = splitKey(split);
       if (`last.${key}.loss` in state.numbers) this.#last.set(key, unnamed(`last.${key}`, state));
     }

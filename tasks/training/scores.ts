@@ -34,6 +34,8 @@ export function scoresOf(
     const evaluation = last.get(splitKey(split));
     if (evaluation) add(PREFIX[splitKey(split)], evaluation);
   }
+  const train = last.get("train");
+  if (train) scores.trainLossAveraged = train.loss;
   add("untrained", untrained);
   Object.assign(scores, task.source);
   return scores as unknown as Scores;

@@ -1,7 +1,9 @@
 import assert from "node:assert/strict";
+import { Random } from "../../../runtime/base/random.ts";
 import { loadOnnxRuntimeNode } from "../../../deps.ts";
 import { generateImages } from "../../../tasks/data/images/generated_images.ts";
 import { normaliseBatch } from "../../../tasks/data/images/augment.ts";
+import type { ImageDataSet } from "../../../tasks/data/images/image_data_set.ts";
 import {
   launch,
   type LaunchOptions,
@@ -46,7 +48,9 @@ Deno.test("a run leaves the files it promises, with every field", async (t) => {
   const records = readMetrics(`${out}/metrics.jsonl`);
   const steps = records.filter((record) => record.type === "step");
   const rounds = records.filter((record) => record.type === "round");
-  const evals = records.filter((record) => record.type === "eval");
+  const evaluations = records.filter((record) => record.type === "eval");
+  const evals = evaluations.filter(({ split }) => split === undefined);
+  const averaged = evaluations.filter(({ split }) => split === "train");
 
   await t.step("config.json: options, versions, and what came of them", async () => {
     assert.equal(run.dir, out);
@@ -105,6 +109,8 @@ Deno.test("a run leaves the files it promises, with every field", async (t) => {
   await t.step("evaluations before the first step, at each epoch and at the end", () => {
     assert.deepEqual(evals.map(({ step }) => step), [0, 7, 10]);
     assert.ok(evals.every(({ count, batchNorm }) => count === 50 && batchNorm === "average"));
+    assert.deepEqual(averaged.map(({ step }) => step), [0, 7, 10]);
+    assert.ok(averaged.every(({ count, loss }) => count === 200 && loss > 0));
   });
 
   await t.step("the summary is what the other records add up to", () => {
@@ -112,6 +118,7 @@ Deno.test("a run leaves the files it promises, with every field", async (t) => {
     assert.ok(summary.type === "summary");
     assert.equal(summary.testAccuracy, evals[2].accuracy);
     assert.equal(summary.untrainedLoss, evals[0].loss);
+    assert.equal(summary.trainLossAveraged, averaged[2].loss);
     assert.equal(summary.rounds, 3);
     assert.equal(summary.identicalWeights, true);
     assert.equal(summary.clipRate, steps.filter(({ clipped }) => clipped).length / 20);
@@ -124,24 +131,35 @@ Deno.test("a run leaves the files it promises, with every field", async (t) => {
   });
 });
 
-Deno.test("model.onnx runs in plain onnxruntime and is as accurate as the summary says", async () => {
+Deno.test("model.onnx runs in plain onnxruntime, with the summary's accuracy and training loss", async () => {
   await using folder = await temporaryFolder();
-  const run = await launch({ ...SMALL, maxSteps: 60, epochs: 100, out: `${folder.path}/run` });
+  const few = { maxSteps: 60, epochs: 100, trainEval: 80 };
+  const run = await launch({ ...SMALL, ...few, out: `${folder.path}/run` });
   assert.ok(run.summary.testAccuracy! > 0.15, `accuracy ${run.summary.testAccuracy}`);
-  const { test } = generateImages({ seed: 1, train: SMALL.trainSize, test: SMALL.testSize });
-  const pixels = new Float32Array(test.count * 3 * 32 * 32);
-  normaliseBatch(test, Uint32Array.from({ length: test.count }, (_, i) => i), pixels);
   const ort = await loadOnnxRuntimeNode();
   const session = await ort.InferenceSession.create(modelOf(run));
   assert.deepEqual([session.inputNames, session.outputNames], [["input"], ["logits"]]);
-  const input = new ort.Tensor("float32", pixels, [test.count, 3, 32, 32]);
-  const logits = (await session.run({ input })).logits.data as Float32Array;
-  let correct = 0;
-  for (let i = 0; i < test.count; i++) {
-    const row = logits.subarray(10 * i, 10 * i + 10);
-    if (row.indexOf(Math.max(...row)) === test.labels[i]) correct++;
-  }
-  assert.equal(correct / test.count, run.summary.testAccuracy);
+  /** The ten logits of each of some images. */
+  const logitsOf = async (set: ImageDataSet, indices: Uint32Array) => {
+    const pixels = new Float32Array(indices.length * 3 * 32 * 32);
+    normaliseBatch(set, indices, pixels);
+    const input = new ort.Tensor("float32", pixels, [indices.length, 3, 32, 32]);
+    const logits = (await session.run({ input })).logits.data as Float32Array;
+    return Array.from(indices, (index, i) => ({
+      row: [...logits.subarray(10 * i, 10 * i + 10)],
+      label: set.labels[index],
+    }));
+  };
+  const { train, test } = generateImages({ seed: 1, train: SMALL.trainSize, test: SMALL.testSize });
+  const tested = await logitsOf(test, Uint32Array.from({ length: test.count }, (_, i) => i));
+  const correct = tested.filter(({ row, label }) => row.indexOf(Math.max(...row)) === label);
+  assert.equal(correct.length / test.count, run.summary.testAccuracy);
+  const part = new Random(0, "train-eval").permutation(train.count).subarray(0, 80);
+  const losses = (await logitsOf(train, part)).map(({ row, label }) =>
+    Math.log(row.reduce((sum, logit) => sum + Math.exp(logit), 0)) - row[label]
+  );
+  const mean = losses.reduce((sum, loss) => sum + loss, 0) / losses.length;
+  assert.ok(Math.abs(mean - run.summary.trainLossAveraged!) < 1e-4 * mean);
   await session.release();
 });
 
