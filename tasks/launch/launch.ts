@@ -28,7 +28,8 @@ import { resolveOptions } from "../options/resolve.ts";
 import { tlsOf } from "../options/tls.ts";
 import type { RankArguments } from "../training/rank_program.ts";
 import { RankLines } from "./rank_lines.ts";
-import { findRun, rewind } from "../run/resume.ts";
+import { lockFolder } from "../run/lock.ts";
+import { describeTakenOver, findRun, rewind } from "../run/resume.ts";
 import {
   makeRunDirectory,
   newConfig,
@@ -110,6 +111,17 @@ export async function launch(settings: LaunchOptions = {}): Promise<Run> {
   const files = started.directory ? null : await fittingInputs(options);
   const directory = started.directory ?? await makeRunDirectory(options);
   const config = started.config ?? newConfig(options);
+  await using stack = new AsyncDisposableStack();
+  const lock = await lockFolder(directory, LOCK_FILE);
+  if (lock === null) {
+    throw new OptionError(
+      `${
+        started.directory ? "--resume" : "--out"
+      } ${directory} is in use by another process, in which ` +
+        `its run goes on: wait for its end`,
+    );
+  }
+  stack.use(lock);
   if (!files) await verifyInputs(directory, config);
   const kept = files ? await keepInputs(directory, files) : {};
   await writeConfig(directory, {
@@ -117,7 +129,10 @@ export async function launch(settings: LaunchOptions = {}): Promise<Run> {
     options: { ...options, out: directory },
     ...(Object.keys(kept).length > 0 ? { files: kept } : {}),
   });
-  let from = started.directory ? await rewind(directory, options.ranks) : null;
+  const say = (line: string) => void (kind === "silent" || console.error(line));
+  const toCheckpoint = () => rewind(directory, { run: config.id, ranks: options.ranks, say });
+  if (started.config) say(describeTakenOver(started.config, explicit));
+  let from = started.directory ? await toCheckpoint() : null;
   for (let restarts = 0;; restarts++) {
     await using follower = new Follower(directory, kind, onRecord);
     follower.say(describe(options, directory, from));
@@ -135,9 +150,12 @@ export async function launch(settings: LaunchOptions = {}): Promise<Run> {
       throw new RunFailedError(what, code || 1, directory);
     }
     follower.say(`${what}\nrestart ${restarts + 1} of ${options.maxRestarts}`);
-    from = await rewind(directory, options.ranks);
+    from = await toCheckpoint();
   }
 }
+
+/** A file that is locked while a run writes to its folder. */
+const LOCK_FILE = ".run.lock";
 
 const TRAINER = new URL(import.meta.resolve("../training/rank_program.ts"));
 

@@ -19,6 +19,7 @@ import { asOptionError } from "../options/as_option_error.ts";
 import { OptionError } from "../options/kinds.ts";
 import { isUrl, modelName, parseDims, parseLoss } from "../options/network_names.ts";
 import type { TrainableModel } from "../task.ts";
+import { METADATA } from "./safetensors.ts";
 
 /** Longest time in which a file must have come from the network, in ms. */
 const FETCH_TIMEOUT = 300_000;
@@ -196,6 +197,12 @@ export function onnxFileModel(
 function checkFit(model: TrainableModel, data: DataShape | null, length: number): void {
   const { fixedBatch: batchSize = 2 } = model;
   const { graph, variables } = model.build({ batchSize, length, mode: "eval" });
+  const reserved = variables.find(({ name }) => name === METADATA);
+  if (reserved) {
+    throw new OnnxFileError(
+      `it has a weight named "${reserved.name}", a name that files of weights keep for their text: rename it`,
+    );
+  }
   if (parametersOf({ variables }).length === 0) throw new OnnxFileError("nothing in it is trained");
   if (!data) return;
   const expected = {

@@ -34,7 +34,8 @@ export class SafetensorsError extends Error {
 /** The format's own limit on the header, in bytes. */
 const MOST_HEADER = 100_000_000;
 
-const METADATA = "__metadata__";
+/** The name under which a file keeps its text: no tensor can have it. */
+export const METADATA = "__metadata__";
 
 interface Entry {
   dtype: string;
@@ -48,9 +49,13 @@ interface Entry {
  * @throws RangeError when a name occurs twice or a tensor's elements do not fit its shape
  */
 export function encodeSafetensors({ tensors, metadata }: TensorFile): Uint8Array<ArrayBuffer> {
-  const header: Record<string, Entry | Record<string, string>> = { [METADATA]: { ...metadata } };
+  const header: Record<string, Entry | Record<string, string>> = Object.create(null);
+  header[METADATA] = { ...metadata };
   let end = 0;
   for (const { name, dims, data } of tensors) {
+    if (name === METADATA) {
+      throw new RangeError(`no tensor can be named "${METADATA}": the format keeps its text there`);
+    }
     if (Object.hasOwn(header, name)) throw new RangeError(`two tensors are named "${name}"`);
     const size = dims.reduce((a, b) => a * b, 1);
     if (size !== data.length) {
@@ -73,6 +78,9 @@ export function encodeSafetensors({ tensors, metadata }: TensorFile): Uint8Array
   }
   return file;
 }
+
+const isRecord = (value: unknown): value is Record<string, unknown> =>
+  typeof value === "object" && value !== null && !Array.isArray(value);
 
 /** How to read a file. */
 export interface DecodeOptions {
@@ -100,7 +108,7 @@ export function decodeSafetensors(
   if (length > Math.min(file.length - 8, MOST_HEADER)) {
     return refuse(`a header of ${length} bytes in a file of ${file.length}`);
   }
-  let header: Record<string, Entry>;
+  let header: unknown;
   try {
     header = JSON.parse(
       new TextDecoder("utf-8", { fatal: true }).decode(file.subarray(8, 8 + length)),
@@ -108,20 +116,23 @@ export function decodeSafetensors(
   } catch {
     return refuse("its header is no JSON");
   }
-  const { [METADATA]: metadata = {}, ...entries } = header as Record<string, Entry> & {
-    [METADATA]?: Record<string, string>;
-  };
+  if (!isRecord(header)) return refuse("its header is no JSON object");
+  const { [METADATA]: metadata = {}, ...entries } = header;
+  if (!isRecord(metadata) || Object.values(metadata).some((text) => typeof text !== "string")) {
+    return refuse(`its ${METADATA} is no text by name`);
+  }
   const bytes = file.subarray(8 + length);
   let end = 0;
   const tensors = Object.entries(entries)
-    .sort(([, a], [, b]) => a.data_offsets?.[0] - b.data_offsets?.[0])
-    .map(([name, { dtype, shape, data_offsets }]) => {
+    .map(([name, entry]) => [name, isRecord(entry) ? entry as Partial<Entry> : {}] as const)
+    .sort(([, a], [, b]) => Number(a.data_offsets?.[0]) - Number(b.data_offsets?.[0]))
+    .map(([name, { dtype = "", shape = [], data_offsets }]) => {
       if (!types.includes(dtype)) refuse(`${name} is of type ${dtype}`);
       const [width, read] = READERS[dtype];
       const whole = Array.isArray(shape) &&
         shape.every((dim) => Number.isSafeInteger(dim) && dim >= 0);
       const size = whole ? width * shape.reduce((a, b) => a * b, 1) : NaN;
-      const [from, to] = data_offsets ?? [];
+      const [from, to = NaN] = Array.isArray(data_offsets) ? data_offsets : [];
       if (from !== end || to !== end + size || to > bytes.length) {
         refuse(`${name} of shape [${shape}] lies at ${from} to ${to} of ${bytes.length} bytes`);
       }
@@ -130,7 +141,7 @@ export function decodeSafetensors(
       return { name, dims: shape, data: read(bytes.slice(from, to).buffer) };
     });
   if (end !== bytes.length) refuse(`${bytes.length - end} bytes beyond the last tensor`);
-  return { tensors, metadata };
+  return { tensors, metadata: metadata as Record<string, string> };
 }
 
 /** Bytes of an element, and how elements become float32, by the format's name of their type. */

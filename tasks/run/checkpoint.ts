@@ -8,7 +8,12 @@
 
 import { join } from "node:path";
 import type { Communicator } from "../../runtime/communicator.ts";
-import { decodeSafetensors, encodeSafetensors, type NamedTensor } from "../networks/safetensors.ts";
+import {
+  decodeSafetensors,
+  encodeSafetensors,
+  type NamedTensor,
+  SafetensorsError,
+} from "../networks/safetensors.ts";
 
 /** What a part of a run saves: tensors, and numbers by name. */
 export interface StateDict {
@@ -41,11 +46,21 @@ const SLOT = /\.(momentum|correction|average)$/;
 
 /** The content of `checkpoint.json`. */
 export interface Manifest {
+  /** The run that wrote it, see `RunConfig.id`; absent in those of runs without one. */
+  readonly run?: string;
   /** Steps done. */
   readonly step: number;
   readonly ranks: number;
   /** By rank. */
   readonly files: readonly { readonly name: string; readonly sha256: string }[];
+}
+
+/** Whose checkpoints they are. */
+export interface CheckpointOwner {
+  /** The run, see `RunConfig.id`; absent where it has none, or any will do. */
+  readonly run?: string | undefined;
+  /** N; absent where any will do. */
+  readonly ranks?: number;
 }
 
 /** The folder of a run's checkpoints. */
@@ -73,12 +88,14 @@ export async function checkpointSteps(directory: string): Promise<number[]> {
  * @param directory the run's folder
  * @param step steps done
  * @param parts what to save
+ * @param run whose checkpoint it is
  */
 export async function writeCheckpoint(
   comm: Communicator,
   directory: string,
   step: number,
   parts: readonly Stateful[],
+  run?: string,
 ): Promise<void> {
   const final = stepFolder(directory, step), part = `${final}.part`;
   const states: StateDict[] = [];
@@ -98,7 +115,12 @@ export async function writeCheckpoint(
       name: rankFile(rank),
       sha256: digests.subarray(rank * digest.length, (rank + 1) * digest.length).toHex(),
     }));
-    const manifest: Manifest = { step, ranks: comm.size, files };
+    const manifest: Manifest = {
+      ...run === undefined ? {} : { run },
+      step,
+      ranks: comm.size,
+      files,
+    };
     const text = JSON.stringify(manifest, null, 2) + "\n";
     await writeSynced(join(part, MANIFEST), new TextEncoder().encode(text));
     await removeIfThere(final);
@@ -112,17 +134,18 @@ export async function writeCheckpoint(
 /**
  * Reads this rank's part of a checkpoint and lets the run go on from it. Every rank calls it.
  *
- * @throws CheckpointError when the checkpoint is torn, altered, or of another number of ranks
+ * @throws CheckpointError when the checkpoint is torn, altered, another run's, or of another number of ranks
  */
 export async function restoreCheckpoint(
   comm: Communicator,
   directory: string,
   step: number,
   parts: readonly Stateful[],
+  run?: string,
 ): Promise<void> {
-  const { files } = await readManifest(directory, step, comm.size);
+  const { files } = await readManifest(directory, step, { run, ranks: comm.size });
   const { tensors, metadata } = await readRank(directory, step, files[comm.rank]);
-  const state = { tensors, numbers: JSON.parse(metadata.numbers) };
+  const state = { tensors, numbers: numbersOf(metadata, directory, step) };
   for (const each of parts) await each.restore(state);
 }
 
@@ -133,7 +156,7 @@ export async function restoreCheckpoint(
  * @throws CheckpointError when the checkpoint is torn or altered
  */
 export async function readAverage(directory: string, step: number): Promise<NamedTensor[]> {
-  const { files } = await readManifest(directory, step, null);
+  const { files } = await readManifest(directory, step);
   const means = new Map<string, { dims: readonly number[]; sums: Float64Array; ranks: number }>();
   // One rank after the other: they may be many, and each file is larger than the model.
   for (const file of files) {
@@ -163,36 +186,106 @@ async function readRank(
   const folder = stepFolder(directory, step), path = join(folder, name);
   const bytes = await readOr(path);
   const actual = new Uint8Array(await crypto.subtle.digest("SHA-256", bytes)).toHex();
-  if (actual === sha256) return decodeSafetensors(bytes);
+  if (actual === sha256) {
+    try {
+      return decodeSafetensors(bytes);
+    } catch (error) {
+      if (!(error instanceof SafetensorsError)) throw error;
+      throw new CheckpointError(`cannot go on from ${path}: ${error.message}; ${wayOut(folder)}`);
+    }
+  }
   throw new CheckpointError(
     `cannot go on from ${path}: its SHA-256 is ${actual}, ${MANIFEST} says ${sha256}, so it is ` +
       `torn or altered; ${wayOut(folder)}`,
   );
 }
 
-/** Reads and checks a checkpoint's list; of any number of ranks if that is null. Throws CheckpointError. */
+/** The numbers in a rank's file. Throws CheckpointError. */
+function numbersOf(
+  { numbers }: Readonly<Record<string, string>>,
+  directory: string,
+  step: number,
+): Record<string, number> {
+  try {
+    const value: unknown = JSON.parse(numbers);
+    if (isRecord(value)) return value as Record<string, number>;
+  } catch { /* said below */ }
+  const folder = stepFolder(directory, step);
+  throw new CheckpointError(
+    `cannot go on from ${folder}: its files hold no numbers of a run; ${wayOut(folder)}`,
+  );
+}
+
+/**
+ * Reads and checks a checkpoint's list.
+ *
+ * @param owner whose it must be
+ * @throws CheckpointError when it is missing, damaged, of another step than its folder says, or another's
+ */
 export async function readManifest(
   directory: string,
   step: number,
-  ranks: number | null,
+  owner: CheckpointOwner = {},
 ): Promise<Manifest> {
   const folder = stepFolder(directory, step), path = join(folder, MANIFEST);
-  let manifest: Manifest;
+  const text = new TextDecoder().decode(await readOr(path));
+  const refuse = (fault: string): never => {
+    throw new CheckpointError(`cannot go on from ${path}: ${fault}; ${wayOut(folder)}`);
+  };
+  let value: unknown;
   try {
-    manifest = JSON.parse(new TextDecoder().decode(await readOr(path)));
-  } catch (error) {
-    if (error instanceof CheckpointError) throw error;
-    throw new CheckpointError(`cannot go on from ${path}: it is no JSON; ${wayOut(folder)}`);
+    value = JSON.parse(text);
+  } catch {
+    return refuse("it is no JSON");
   }
-  if (
-    manifest.ranks !== (ranks ?? manifest.files?.length) ||
-    manifest.files?.length !== manifest.ranks
-  ) {
-    throw new CheckpointError(
-      `cannot go on from ${folder}: it was written by ${manifest.ranks} ranks, and these are ${ranks}`,
+  if (!isManifest(value)) return refuse("it is no list of a checkpoint's files");
+  if (value.step !== step) return refuse(`it was written at step ${value.step}, not ${step}`);
+  if (owner.run !== undefined && value.run !== undefined && value.run !== owner.run) {
+    return refuse("another run has written it");
+  }
+  if (owner.ranks !== undefined && value.ranks !== owner.ranks) {
+    return refuse(`it was written by ${value.ranks} ranks, and these are ${owner.ranks}`);
+  }
+  return value;
+}
+
+function isManifest(value: unknown): value is Manifest {
+  if (!isRecord(value) || !Array.isArray(value.files)) return false;
+  return Number.isSafeInteger(value.step) && value.ranks === value.files.length &&
+    (value.run === undefined || typeof value.run === "string") &&
+    value.files.every((file: unknown, rank) =>
+      isRecord(file) && file.name === rankFile(rank) && typeof file.sha256 === "string"
     );
+}
+
+const isRecord = (value: unknown): value is Record<string, unknown> =>
+  typeof value === "object" && value !== null && !Array.isArray(value);
+
+/**
+ * The step of the newest checkpoint that is whole; null where there is none at all.
+ *
+ * @param passedOver is told of those that are not
+ * @throws CheckpointError when none is whole: that of the newest
+ */
+export async function findCheckpoint(
+  directory: string,
+  owner: CheckpointOwner,
+  passedOver: (error: CheckpointError) => void,
+): Promise<number | null> {
+  const errors: CheckpointError[] = [];
+  for (const step of (await checkpointSteps(directory)).reverse()) {
+    try {
+      const { files } = await readManifest(directory, step, owner);
+      for (const file of files) await readRank(directory, step, file);
+      errors.forEach(passedOver);
+      return step;
+    } catch (error) {
+      if (!(error instanceof CheckpointError)) throw error;
+      errors.push(error);
+    }
   }
-  return manifest;
+  if (errors.length > 0) throw errors[0];
+  return null;
 }
 
 /** A tensor that a part has saved. Throws CheckpointError when it is missing or of another length. */

@@ -50,6 +50,8 @@ export interface RunFacts {
 
 /** The content of `config.json`. */
 export interface RunConfig {
+  /** Tells the run from all others; absent in folders of earlier versions. */
+  readonly id?: string;
   /** Every option as resolved. */
   readonly options: Options;
   /** Decides everything drawn; the same as in the options. */
@@ -68,6 +70,7 @@ export interface RunConfig {
 export function newConfig(options: Options, started: Date = new Date()): RunConfig {
   const { deno, v8 } = Deno.version;
   return {
+    id: crypto.randomUUID(),
     options,
     seed: options.seed,
     versions: { celgc: VERSION, deno, v8, onnxruntime: ONNXRUNTIME_VERSION },

@@ -5,12 +5,19 @@
  */
 
 import { join, resolve } from "node:path";
-import { checkpointSteps, readManifest } from "./checkpoint.ts";
+import {
+  CheckpointError,
+  type CheckpointOwner,
+  checkpointSteps,
+  findCheckpoint,
+} from "./checkpoint.ts";
 import { LogError } from "../logs/log_error.ts";
 import { readMetrics } from "../logs/log_tail.ts";
+import type { MetricRecord } from "../logs/records.ts";
 import { OptionError } from "../options/kinds.ts";
 import {
   checkOptions,
+  defaultOptions,
   type OptionName,
   OPTIONS,
   type Options,
@@ -33,6 +40,21 @@ const ADJUSTABLE: ReadonlySet<string> = new Set<OptionName>([
   "data",
   "json",
 ]);
+
+/**
+ * What a folder may not decide, because it widens what the ranks may do, changes what they are, or says who
+ * can reach them: whoever resumes a run gives it again.
+ */
+const GIVEN_AGAIN = [
+  "env",
+  "allow",
+  "cwd",
+  "data",
+  "listen",
+  "tlsCert",
+  "tlsKey",
+  "tlsCa",
+] as const satisfies readonly OptionName[];
 
 /** A run to go on with. */
 export interface Resumed {
@@ -58,6 +80,7 @@ export async function findRun(changes: Readonly<Record<string, unknown>>): Promi
       `--resume must be the folder of a run, with its ${FILES.config}, not "${explicit.resume}"`,
     );
   }
+  checkGivenAgain(config.options, explicit);
   for (const [name, value] of Object.entries(explicit)) {
     const before = config.options[name as OptionName];
     if (ADJUSTABLE.has(name) || JSON.stringify(before) === JSON.stringify(value)) continue;
@@ -72,33 +95,90 @@ export async function findRun(changes: Readonly<Record<string, unknown>>): Promi
         `--checkpoint-every`,
     );
   }
-  const options = resolveOptions({ ...config.options, ...explicit, resume: directory });
+  const { download = false } = explicit;
+  const options = resolveOptions({ ...config.options, download, ...explicit, resume: directory });
   return { directory, options, config };
 }
 
+/** Throws OptionError for what the run was started with and is not given now. */
+function checkGivenAgain(before: Options, explicit: Partial<Options>): void {
+  const defaults = defaultOptions();
+  const missing = GIVEN_AGAIN.filter((name) =>
+    explicit[name] === undefined && before[name] !== undefined &&
+    JSON.stringify(before[name]) !== JSON.stringify(defaults[name])
+  );
+  if (missing.length === 0) return;
+  const flags = missing.map((name) => `${OPTIONS[name].flag} ${shown(before[name])}`);
+  throw new OptionError(
+    `--resume ${explicit.resume}: the run was started with ${
+      flags.join(", ")
+    }; a folder's word is ` +
+      `not taken for that, so give ${
+        missing.length === 1 ? "it" : "each of them"
+      } again, with this ` +
+      `value or another`,
+  );
+}
+
+/** One line on the options that a resumed run takes over from its folder, where they are not the defaults. */
+export function describeTakenOver({ options }: RunConfig, explicit: Partial<Options>): string {
+  const defaults = defaultOptions();
+  const names = (Object.keys(OPTIONS) as OptionName[]).filter((name) =>
+    name !== "out" && name !== "resume" && explicit[name] === undefined &&
+    options[name] !== undefined &&
+    JSON.stringify(options[name]) !== JSON.stringify(defaults[name])
+  );
+  const flags = names.map((name) => `${OPTIONS[name].flag} ${shown(options[name])}`);
+  return `taken over from ${FILES.config}: ${flags.length > 0 ? flags.join(" ") : "the defaults"}`;
+}
+
+/** A value as a message has it. */
+function shown(value: unknown): string {
+  if (Array.isArray(value)) return value.join(",");
+  if (typeof value !== "object" || value === null) return String(value);
+  return Object.entries(value).map(([name, text]) => `${name}=${text}`).join(" ");
+}
+
+/** What {@linkcode rewind} goes by. */
+export interface RewindOptions extends CheckpointOwner {
+  /** Is told what could not be used. */
+  readonly say: (line: string) => void;
+}
+
 /**
- * Takes a run's folder back to its last checkpoint, or to its start if it has none: later records leave
- * the log, and the ranks' logs make room for new ones.
+ * Takes a run's folder back to its newest checkpoint that is whole, or to its start if it has none: later
+ * records leave the log, and the ranks' logs make room for new ones.
  *
  * @returns the step of the checkpoint; null without one
- * @throws CheckpointError if the checkpoint is damaged or of another number of ranks
+ * @throws CheckpointError if no checkpoint is whole and the run's own, or the log is damaged
  */
-export async function rewind(directory: string, ranks: number): Promise<number | null> {
-  const step = (await checkpointSteps(directory)).at(-1) ?? null;
-  if (step !== null) await readManifest(directory, step, ranks);
+export async function rewind(
+  directory: string,
+  { say, ...owner }: RewindOptions & { readonly ranks: number },
+): Promise<number | null> {
+  const step = await findCheckpoint(directory, owner, ({ message }) => say(message));
   const path = join(directory, FILES.metrics);
-  const kept = readMetrics(path)
+  const kept = recordsOf(path)
     .filter((record) => record.type !== "summary" && step !== null && record.step <= step);
   await Deno.writeTextFile(
     `${path}.part`,
     kept.map((record) => JSON.stringify(record) + "\n").join(""),
   );
   await Deno.rename(`${path}.part`, path);
-  for (let rank = 0; rank < ranks; rank++) {
+  for (let rank = 0; rank < owner.ranks; rank++) {
     const log = join(directory, `rank-${rank}`);
     await Deno.rename(`${log}.log`, `${log}.before.log`).catch((error) => {
       if (!(error instanceof Deno.errors.NotFound)) throw error;
     });
   }
   return step;
+}
+
+function recordsOf(path: string): MetricRecord[] {
+  try {
+    return readMetrics(path);
+  } catch (error) {
+    if (!(error instanceof LogError)) throw error;
+    throw new CheckpointError(`cannot go on with the run: ${error.message}; remove that line`);
+  }
 }

@@ -53,6 +53,8 @@ export interface Checkpoints {
   readonly directory: string;
   /** The step of the checkpoint to go on from; null to begin at the beginning. */
   readonly from: number | null;
+  /** The run they belong to, see `RunConfig.id`. @default {any} */
+  readonly run?: string;
 }
 
 /**
@@ -107,7 +109,7 @@ export class Loop implements Stateful {
     const clock = this.#clock, done = checkpoints?.from ?? 0;
     await this.#round.start();
     if (checkpoints && checkpoints.from !== null) {
-      await restoreCheckpoint(comm, checkpoints.directory, done, this.#stateful);
+      await restoreCheckpoint(comm, checkpoints.directory, done, this.#stateful, checkpoints.run);
       // The evaluator holds nothing yet: its copy of the weights is needed at the end.
       if (!clock.continues(done)) await evaluator.evaluate(task.splits);
     } else {
@@ -135,7 +137,7 @@ export class Loop implements Stateful {
       if (saves) {
         await this.#metrics.deliver();
         await this.#round.arrive();
-        await writeCheckpoint(comm, checkpoints.directory, t, this.#stateful);
+        await writeCheckpoint(comm, checkpoints.directory, t, this.#stateful, checkpoints.run);
       }
     }
     // No rank leaves while others still need its part; nobody steps on, so there is nothing to make up.

@@ -11,17 +11,20 @@ import { init, reasonOf } from "../../runtime/bootstrap/init.ts";
 import { CheckpointError } from "../run/checkpoint.ts";
 import { DataError } from "../data/data_error.ts";
 import { OptionError } from "../options/kinds.ts";
-import type { Options } from "../options/table.ts";
-import { readConfig } from "../run/folder.ts";
+import { readConfig, type RunConfig } from "../run/folder.ts";
 import { train } from "./train.ts";
 import { TrainingError } from "./training_error.ts";
 
 /** What every rank of a run gets on its command line: the run's folder, and a checkpoint's step. */
 export type RankArguments = [directory: string, ...step: string[]];
 
+/** What of a run's configuration all ranks need. */
+type Shared = Pick<RunConfig, "id" | "options">;
+
 /** Gives rank 0's options to all ranks. Collective. */
-async function share(comm: Communicator, options: Options | null): Promise<Options> {
-  const text = new TextEncoder().encode(JSON.stringify(options));
+async function share(comm: Communicator, config: Shared | null): Promise<Shared> {
+  const { id, options } = config ?? {};
+  const text = new TextEncoder().encode(JSON.stringify({ id, options }));
   const length = Int32Array.of(text.length);
   await comm.bcast(length, 0);
   const bytes = comm.rank === 0 ? text : new Uint8Array(length[0]);
@@ -35,8 +38,8 @@ if (import.meta.main) {
     const [directory, step] = Deno.args as RankArguments;
     const from = step === undefined ? null : Number(step);
     const config = comm.rank === 0 ? await readConfig(directory) : null;
-    const options = await share(comm, config && config.options);
-    const checkpoints = { directory, from };
+    const { id: run, options } = await share(comm, config);
+    const checkpoints = { directory, from, ...run === undefined ? {} : { run } };
     await train(comm, options, {
       checkpoints,
       ...(config ? { output: { directory, config } } : {}),

@@ -60,6 +60,17 @@ Deno.test("bytes that are no whole file of float32 tensors are refused", () => {
     ["another type", byHand(HEADER.replace("F32", "F64"), [1, 2, 3, 4, 5, 6, 7])],
     ["a gap", byHand(HEADER.replace("[24,28]", "[20,24]"), [1, 2, 3, 4, 5, 6, 7])],
     ["a shape that does not fit", byHand(HEADER.replace("[2,3]", "[2,2]"), [1, 2, 3, 4, 5, 6, 7])],
+    ["a header of null", byHand("null", [])],
+    ["a header that is a list", byHand("[]", [])],
+    ["an entry of null", byHand('{"a":null}', [])],
+    ["offsets that are none", byHand('{"a":{"dtype":"F32","shape":[1],"data_offsets":4}}', [1])],
+    ["no shape", byHand('{"a":{"dtype":"F32","shape":null,"data_offsets":[0,4]}}', [1])],
+    ["a type that is no text", byHand('{"a":{"dtype":{},"shape":[1],"data_offsets":[0,4]}}', [1])],
+    [
+      "a weight named __metadata__",
+      byHand('{"__metadata__":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}}', [1]),
+    ],
+    ["text of null", byHand('{"__metadata__":null}', [])],
     ["a negative shape", byHand(HEADER.replace("[2,3]", "[-2,-3]"), [1, 2, 3, 4, 5, 6, 7])],
   ];
   for (const [what, bytes] of refused) {
@@ -73,4 +84,7 @@ Deno.test("tensors that do not fit their shapes, or share a name, are not writte
     encodeSafetensors({ tensors, metadata: {} });
   assert.throws(file({ name: "a", dims: [2], data }), RangeError);
   assert.throws(file({ name: "a", dims: [3], data }, { name: "a", dims: [3], data }), RangeError);
+  assert.throws(file({ name: "__metadata__", dims: [3], data }), /no tensor can be named/);
+  const proto = file({ name: "__proto__", dims: [3], data })();
+  assert.deepEqual(decodeSafetensors(proto).tensors.map(({ name }) => name), ["__proto__"]);
 });

@@ -11,6 +11,8 @@ import type { MetricRecord, StepRecord } from "../../../tasks/logs/records.ts";
 import { OptionError } from "../../../tasks/options/kinds.ts";
 import { decodeSafetensors } from "../../../tasks/networks/safetensors.ts";
 import { celgc } from "../../_helpers/deno.ts";
+import type { Options } from "../../../tasks/options/table.ts";
+import { readConfig, writeConfig } from "../../../tasks/run/folder.ts";
 import { temporaryFolder } from "../../_helpers/temporary_folder.ts";
 
 const SMALL = {
@@ -143,7 +145,7 @@ Deno.test("a checkpoint holds the weights by PyTorch's names, and only the last 
   assert.deepEqual(named.get("linear.bias.momentum"), [10]);
 });
 
-Deno.test("a damaged checkpoint is named, and the one before it serves", async () => {
+Deno.test("a damaged checkpoint is named, and the one before it is taken", async () => {
   await using folder = await temporaryFolder();
   const out = `${folder.path}/run`;
   await launch({ ...SMALL, maxSteps: 4, checkpointEvery: 2, out });
@@ -152,17 +154,109 @@ Deno.test("a damaged checkpoint is named, and the one before it serves", async (
   bytes[bytes.length - 100] ^= 1;
   await Deno.writeFile(file, bytes);
   const altered = await celgc("launch", "--resume", out, "--max-steps", "6");
-  assert.equal(altered.code, 1);
+  assert.equal(altered.code, 0, altered.stderr);
   assert.ok(altered.stderr.includes(file) && altered.stderr.includes("torn or altered"));
-  await Deno.remove(`${out}/checkpoint/step-4/checkpoint.json`);
-  await assert.rejects(launch({ resume: out, maxSteps: 6 }), (error) => {
-    assert.ok(error instanceof CheckpointError);
-    assert.match(error.message, /step-4\/checkpoint\.json is missing/);
+  assert.match(altered.stderr, /from step 2 of /);
+  const steps = readMetrics(`${out}/metrics.jsonl`)
+    .filter((record) => record.type === "step" && record.rank === 1)
+    .map(({ step }) => step);
+  assert.deepEqual(steps, [1, 2, 3, 4, 5, 6], "each step once");
+});
+
+Deno.test("a checkpoint's list that is damaged, another run's or another step's is refused", async () => {
+  await using folder = await temporaryFolder();
+  const out = `${folder.path}/run`, other = `${folder.path}/other`;
+  await launch({ ...SMALL, maxSteps: 4, checkpointEvery: 2, out });
+  await launch({ ...SMALL, maxSteps: 2, checkpointEvery: 2, out: other });
+  const list = `${out}/checkpoint/step-2/checkpoint.json`;
+  const text = await Deno.readTextFile(list);
+  await Deno.remove(`${out}/checkpoint/step-4`, { recursive: true });
+  const refused = async (message: RegExp) => {
+    await assert.rejects(launch({ resume: out, maxSteps: 6 }), (error) => {
+      assert.ok(error instanceof CheckpointError, `${error}`);
+      assert.match(error.message, message);
+      return true;
+    });
+  };
+  for (const damaged of ["null", "{}", '{"step":2,"ranks":2,"files":[null,null]}']) {
+    await Deno.writeTextFile(list, damaged);
+    await refused(/step-2\/checkpoint\.json: it is no list of a checkpoint's files/);
+  }
+  await Deno.writeTextFile(list, text.replace("rank-1.safetensors", "../../../elsewhere"));
+  await refused(/it is no list of a checkpoint's files/);
+  await Deno.writeTextFile(list, text.slice(0, 30));
+  await refused(/it is no JSON/);
+  await Deno.remove(list);
+  await refused(/step-2\/checkpoint\.json is missing/);
+  await Deno.writeTextFile(list, text);
+  await Deno.rename(`${out}/checkpoint/step-2`, `${out}/checkpoint/step-3`);
+  await refused(/it was written at step 2, not 3/);
+  await Deno.remove(`${out}/checkpoint/step-3`, { recursive: true });
+  await Deno.rename(`${other}/checkpoint/step-2`, `${out}/checkpoint/step-2`);
+  await refused(/another run has written it/);
+});
+
+Deno.test("what widens permissions or changes the ranks must be given again", async () => {
+  await using folder = await temporaryFolder();
+  const out = `${folder.path}/run`, cwd = folder.path;
+  await launch({ ...SMALL, maxSteps: 2, checkpointEvery: 2, out });
+  const config = await readConfig(out);
+  const stranger: Partial<Options> = {
+    env: { LD_PRELOAD: "theirs.so" },
+    allow: ["all"],
+    cwd,
+    listen: "0.0.0.0",
+  };
+  await writeConfig(out, { ...config, options: { ...config.options, ...stranger } });
+  const before = await Deno.readTextFile(`${out}/metrics.jsonl`);
+  await assert.rejects(launch({ resume: out, maxSteps: 3 }), (error) => {
+    assert.ok(error instanceof OptionError);
+    assert.match(
+      error.message,
+      /--env LD_PRELOAD=theirs\.so, --allow all, --cwd .*, --listen 0\.0\.0\.0;/,
+    );
+    assert.match(error.message, /give each of them again/);
     return true;
   });
-  await Deno.remove(`${out}/checkpoint/step-4`, { recursive: true });
-  const { summary } = await launch({ resume: out, maxSteps: 6 });
-  assert.equal(summary.steps, 6);
+  assert.equal(await Deno.readTextFile(`${out}/metrics.jsonl`), before);
+  const again = { env: { MINE: "1" }, allow: [], cwd, listen: "127.0.0.1" };
+  const { config: { options } } = await launch({ resume: out, maxSteps: 3, ...again });
+  assert.deepEqual(options.env, again.env);
+  assert.deepEqual(options.allow, []);
+  const said = await celgc(
+    "launch",
+    "--resume",
+    out,
+    "--max-steps",
+    "4",
+    "--cwd",
+    cwd,
+    "--env",
+    "A=1",
+  );
+  assert.equal(said.code, 0, said.stderr);
+  assert.match(said.stderr, /^taken over from config\.json: .*--interval 2 .*--ranks 2/m);
+});
+
+Deno.test("two processes cannot write to one run at once", async () => {
+  await using folder = await temporaryFolder();
+  const out = `${folder.path}/run`, stop = new AbortController();
+  let begun = () => {};
+  const beginning = new Promise<void>((resolve) => begun = resolve);
+  const endless = { ...SMALL, maxSteps: 100_000, epochs: 100_000, evalEvery: 100_000 };
+  const first = launch({
+    ...endless,
+    checkpointEvery: 2,
+    out,
+    signal: stop.signal,
+    onRecord: ({ step }) => step >= 3 && begun(),
+  });
+  await Promise.race([beginning, first]);
+  await assert.rejects(launch({ resume: out }), /is in use by another process/);
+  stop.abort();
+  await assert.rejects(first, RunFailedError);
+  const { summary } = await launch({ resume: out, maxSteps: 200 });
+  assert.ok(summary.steps === 200);
 });
 
 Deno.test("a run is resumed as what it was", async () => {
