@@ -66,6 +66,8 @@ export interface RoundRecord extends Position {
   readonly participants: readonly number[];
   /** Where rounds go by the clock: steps that each rank has taken since the round before. */
   readonly steps?: readonly number[];
+  /** The run ends with it: no step was taken from its average. Absent otherwise. */
+  readonly final?: true;
 }
 
 /** One evaluation of the averaged weights; the ranks share the work. */

@@ -25,13 +25,17 @@ export interface PendingAverage {
   wait(): Promise<void>;
 }
 
+const NOTHING = { bytesSent: 0, bytesReceived: 0, seconds: 0 };
+
 /** Averages arrays over ranks and keeps count. */
 export class WeightAveraging implements Stateful {
   readonly #comm: Communicator;
   readonly #groups = new Map<string, Communicator | null>();
   /** All ranks again, for what goes on beside other exchanges. */
   #beside: Communicator | null = null;
-  #traffic = { bytesSent: 0, bytesReceived: 0, seconds: 0 };
+  #traffic = { ...NOTHING };
+  /** That of the average with which a run ends: a run that goes on has not had it. */
+  readonly #closing = { ...NOTHING };
 
   /** @param comm the ranks of the run; stays the caller's */
   constructor(comm: Communicator) {
@@ -40,7 +44,11 @@ export class WeightAveraging implements Stateful {
 
   /** What was sent and received, and how long it took. */
   get traffic(): Traffic {
-    return { ...this.#traffic };
+    return {
+      bytesSent: this.#traffic.bytesSent + this.#closing.bytesSent,
+      bytesReceived: this.#traffic.bytesReceived + this.#closing.bytesReceived,
+      seconds: this.#traffic.seconds + this.#closing.seconds,
+    };
   }
 
   /**
@@ -54,6 +62,19 @@ export class WeightAveraging implements Stateful {
     const group = whole ? this.#comm : await this.#group(participants);
     if (!group || group.size === 1) return;
     await this.#count(group, () => mean(group, values));
+  }
+
+  /**
+   * Replaces `values` by their mean over all ranks, in place, at the end of a run: it counts as traffic, but
+   * not for a run that goes on from a checkpoint of its last step. Collective.
+   */
+  async averageAtEnd(values: Float32Array): Promise<void> {
+    await this.#count(
+      this.#comm,
+      () => mean(this.#comm, values),
+      totals(this.#comm),
+      this.#closing,
+    );
   }
 
   /**
@@ -78,13 +99,18 @@ export class WeightAveraging implements Stateful {
   }
 
   /** Adds what is done to the traffic: its bytes since `before`, and the time that it is waited for. */
-  async #count(comm: Communicator, work: () => Promise<void>, before = totals(comm)) {
+  async #count(
+    comm: Communicator,
+    work: () => Promise<void>,
+    before = totals(comm),
+    traffic = this.#traffic,
+  ) {
     const start = performance.now();
     await work();
     const after = totals(comm);
-    this.#traffic.bytesSent += after.bytesSent - before.bytesSent;
-    this.#traffic.bytesReceived += after.bytesReceived - before.bytesReceived;
-    this.#traffic.seconds += (performance.now() - start) / 1000;
+    traffic.bytesSent += after.bytesSent - before.bytesSent;
+    traffic.bytesReceived += after.bytesReceived - before.bytesReceived;
+    traffic.seconds += (performance.now() - start) / 1000;
   }
 
   /** What the exchanges have cost. */

@@ -64,6 +64,10 @@ export class Round implements Stateful {
   readonly #overlap: OverlappedAveraging | null;
   #outer: OuterOptimizer | null = null;
   #count = 0;
+  /** Of those, the ones with which the run ended: a run that goes on has not had them. */
+  #closing = 0;
+  /** Whether this rank may stand elsewhere than the others. */
+  #apart = false;
   /** Largest clipping threshold since the last round. */
   #clipPeak = 0;
 
@@ -87,9 +91,15 @@ export class Round implements Stateful {
     return this.#count;
   }
 
+  /** Those without the ones with which the run ended: a run that goes on from there has had so many. */
+  get countBeforeEnd(): number {
+    return this.#count - this.#closing;
+  }
+
   /** Says that a step takes this clipping threshold, on which the bound of the drift depends. */
   notice(clipThreshold: number): void {
     this.#clipPeak = Math.max(this.#clipPeak, clipThreshold);
+    this.#apart = true;
   }
 
   /**
@@ -104,6 +114,8 @@ export class Round implements Stateful {
       ? await this.#catchUp(this.#overlap, meeting.bound)
       : { ...await this.#average(size, meeting.bound), ...steps(meeting) };
     this.#clipPeak = 0;
+    const { participants } = this.#parts.options;
+    this.#apart = participants !== null && participants < this.#parts.comm.size;
     if (ended) this.#count++;
     return { seconds: (performance.now() - began) / 1000, ended };
   }
@@ -145,6 +157,34 @@ export class Round implements Stateful {
     return arrived && { ...arrived, participants, takesPart: true };
   }
 
+  /**
+   * Ends the rounds of a run after its last step `t`: an average that is still on its way has arrived, and
+   * if ranks stand apart, the mean of their weights is formed, which is what the run comes to. The weights
+   * stay as they are. Collective.
+   *
+   * @returns the rounds that this makes, and this rank's seconds in them
+   */
+  async close(t: number): Promise<{ seconds: number; ended: EndedRound[] }> {
+    const { comm, averaging, clock, weights, parameterCount, options } = this.#parts;
+    const began = performance.now();
+    const participants = Array.from({ length: comm.size }, (_, rank) => rank);
+    const ended: EndedRound[] = [];
+    const arrived = await this.#overlap?.arrive();
+    if (arrived) ended.push({ ...arrived, participants, takesPart: true });
+    if (this.#apart && comm.size > 1) {
+      const flat = await weights.read(), parameters = flat.subarray(0, parameterCount);
+      this.#before.set(parameters);
+      await averaging.averageAtEnd(options.batchNorm === "average" ? flat : parameters);
+      const drift = distance(this.#before, parameters);
+      const proven = !this.#overlap && options.participants === null;
+      const bound = proven ? (await clock.meet(t, this.#clipPeak)).bound : null;
+      ended.push({ drift, bound, participants, takesPart: true });
+    }
+    this.#closing = ended.length;
+    this.#count += ended.length;
+    return { seconds: (performance.now() - began) / 1000, ended };
+  }
+
   /** Lets an average move on that is on its way: a turn of the event loop. */
   async progress(): Promise<void> {
     await this.#overlap?.progress();
@@ -163,7 +203,7 @@ export class Round implements Stateful {
   async save(): Promise<StateDict> {
     const parts: StateDict[] = [];
     for (const each of this.#carriers) parts.push(await each.save());
-    const counts = { "loop.round": this.#count, "loop.clipPeak": this.#clipPeak };
+    const counts = { "loop.round": this.countBeforeEnd, "loop.clipPeak": this.#clipPeak };
     return {
       tensors: parts.flatMap(({ tensors }) => tensors),
       numbers: Object.assign(counts, ...parts.map(({ numbers }) => numbers)),

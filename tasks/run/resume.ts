@@ -159,7 +159,9 @@ export async function rewind(
   const step = await findCheckpoint(directory, owner, ({ message }) => say(message));
   const path = join(directory, FILES.metrics);
   const kept = recordsOf(path)
-    .filter((record) => record.type !== "summary" && step !== null && record.step <= step);
+    .filter((record) => record.type !== "summary" && step !== null && record.step <= step)
+    // Rounds with which the run ended are no part of one that goes on.
+    .filter((record) => record.type !== "round" || !record.final);
   await Deno.writeTextFile(
     `${path}.part`,
     kept.map((record) => JSON.stringify(record) + "\n").join(""),

@@ -123,7 +123,7 @@ export class Evaluator implements AsyncDisposable {
 
   /**
    * Averages the ranks' weights (or their averages over the steps, once there are some) and evaluates
-   * the result; the ranks share the work. Collective.
+   * the result; the ranks share the work. Statistics that are not averaged are rank 0's. Collective.
    *
    * @param splits those of the task, or some of them
    * @returns the evaluation of each
@@ -141,8 +141,8 @@ export class Evaluator implements AsyncDisposable {
   }
 
   /**
-   * Compares the averaged weights last evaluated over all ranks. Statistics that are left to each
-   * rank are not compared. Collective.
+   * Compares the averaged weights last evaluated over all ranks. Statistics that are not averaged are not
+   * compared. Collective.
    */
   async compare(): Promise<{ identical: boolean; hash: string }> {
     const { comm } = this.#options;
@@ -177,6 +177,10 @@ export class Evaluator implements AsyncDisposable {
       await averages.state.read(flat.subarray(0, parameterCount));
     }
     await mean(comm, flat.subarray(0, this.#averagedLength));
+    // Statistics that are left to each rank: the model that is evaluated, and written, has rank 0's.
+    if (this.#averagedLength < flat.length) {
+      await comm.bcast(flat.subarray(this.#averagedLength), 0);
+    }
     await this.#weights.write(flat);
     if (this.#statistics) await this.#recalibrate(this.#statistics);
   }

@@ -25,7 +25,7 @@ import type { TrainStep } from "../steps/train_step.ts";
 import { RunningTotals } from "./totals.ts";
 import type { Task } from "../task.ts";
 import { MetricGather } from "./metric_gather.ts";
-import { checkDrift, checkFinite } from "./training_error.ts";
+import { checkDrift, checkFinite, checkTensors } from "./training_error.ts";
 import { type CompletedStep, InFlightSteps } from "../steps/in_flight.ts";
 
 /** What the loop runs on; all of it is the caller's. */
@@ -140,16 +140,30 @@ export class Loop implements Stateful {
         await writeCheckpoint(comm, checkpoints.directory, t, this.#stateful, checkpoints.run);
       }
     }
-    // No rank leaves while others still need its part; nobody steps on, so there is nothing to make up.
-    await this.#round.arrive();
+    // A run that goes on at its end has its last rounds there.
+    if (t === done && t > 0) await this.#close(t);
+    await this.#metrics.deliver();
     return await this.#summarize(t);
   }
 
   /** Everything that the rest of the run depends on. */
   get #stateful(): Stateful[] {
-    const { trainStep, averaging } = this.#parts;
+    const { averaging } = this.#parts;
     const loopParts = [this.#totals, this.#trigger, this.#evaluations, this.#round, this];
-    return [trainStep, averaging, ...loopParts];
+    return [this.#finiteTrainStep, averaging, ...loopParts];
+  }
+
+  /** The train step, whose numbers must be fit to go on from. */
+  get #finiteTrainStep(): Stateful {
+    const { comm, trainStep } = this.#parts, { rank } = comm;
+    return {
+      async save() {
+        const state = await trainStep.save();
+        checkTensors({ t: comm.step ?? 0, rank, tensors: state.tensors });
+        return state;
+      },
+      restore: (state) => trainStep.restore(state),
+    };
   }
 
   /** Where the loop itself stands. */
@@ -195,11 +209,13 @@ export class Loop implements Stateful {
     this.#inFlight.add({ t, progress, size: batchSize, samples, syncSeconds, began, step });
     const meets = communication.weights !== "none" || communication.gradients !== "none";
     await this.#round.progress();
-    if (!meets && !step.ready && !clock.unequal) return;
+    const ends = !clock.unequal && !clock.continues(t);
+    if (!meets && !step.ready && !clock.unequal && !ends) return;
     const settled = await this.#inFlight.settle(), last = settled.pop()!;
     this.#note(settled);
     checkFinite({ t, rank: comm.rank, ...last.result });
-    const due = clock.isDue(t), seconds = due ? await this.#meet(t, size) : 0;
+    const due = clock.isDue(t), roundSeconds = due ? await this.#meet(t, size) : 0;
+    const seconds = clock.continues(t) ? roundSeconds : roundSeconds + await this.#close(t);
     const now = performance.now(), milliseconds = last.milliseconds + now - last.ended;
     this.#note([{ ...last, syncSeconds: syncSeconds + seconds, milliseconds, ended: now }]);
     // Numbers travel where the ranks have met anyway, whether or not this one took part.
@@ -228,6 +244,7 @@ export class Loop implements Stateful {
       const clipped = clips && isClipped(clipNorm, learningRate, clipThreshold);
       this.#metrics.step({
         ...position,
+        round: this.#round.countBeforeEnd,
         seconds: (step.ended - this.#start!) / 1000,
         samples,
         loss,
@@ -249,12 +266,35 @@ export class Loop implements Stateful {
     return seconds;
   }
 
-  #noteRound(t: number, seconds: number, { drift, bound, ...round }: EndedRound): void {
+  /** The rounds with which the run ends. Returns their seconds on this rank. */
+  async #close(t: number): Promise<number> {
+    const { seconds, ended } = await this.#round.close(t);
+    this.#totals.close(seconds);
+    for (const [i, round] of ended.entries()) {
+      const number = this.#round.count - (ended.length - 1 - i);
+      this.#noteRound(t, seconds / ended.length, round, { number, final: true });
+    }
+    return seconds;
+  }
+
+  #noteRound(
+    t: number,
+    seconds: number,
+    { drift, bound, ...round }: EndedRound,
+    { number = this.#round.count, final = false } = {},
+  ): void {
     const { takesPart, participants, steps } = round;
     checkDrift({ t, rank: this.#parts.comm.rank, drift, bound });
-    const shared = { driftBound: bound, participants, ...steps ? { steps } : {} };
+    const shared = {
+      ...this.#meanPosition(t),
+      round: number,
+      driftBound: bound,
+      participants,
+      ...steps ? { steps } : {},
+      ...final ? { final } as const : {},
+    };
     const measure = takesPart ? { syncMs: seconds * 1000, drift } : null;
-    this.#metrics.round({ ...this.#meanPosition(t), ...shared }, measure);
+    this.#metrics.round(shared, measure);
     this.#totals.round(drift, bound);
   }
 

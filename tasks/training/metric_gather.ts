@@ -112,9 +112,13 @@ export class MetricGather {
 const rowsLength = (steps: number, rounds: number) =>
   steps * STEP_FIELDS.length + rounds * ROUND_FIELDS.length;
 
-/** Records stand in the order in which they took place; a round by the clock comes after all that led to it. */
+/**
+ * Records stand in the order in which they took place; a round by the clock, or at the end of the run, comes
+ * after all that led to it.
+ */
 function order(record: StepRecord | RoundRecord): number {
-  return record.type === "round" && record.steps ? Infinity : record.step;
+  const atTheEnd = record.type === "round" && (record.steps || record.final);
+  return atTheEnd ? Number.MAX_SAFE_INTEGER : record.step;
 }
 
 /** The steps of all ranks but 0, whose own are written. */
@@ -139,7 +143,7 @@ function* roundRecords(
   rounds: readonly PendingRound[],
 ): Generator<RoundRecord> {
   for (const [i, { metrics }] of rounds.entries()) {
-    const { driftBound, participants, steps, ...position } = metrics;
+    const { driftBound, participants, steps, final, ...position } = metrics;
     let syncMs = 0, drift = 0;
     for (const rank of participants) {
       const at = byRank[rank].length - (rounds.length - i) * ROUND_FIELDS.length;
@@ -147,7 +151,15 @@ function* roundRecords(
       syncMs += measured[0] / participants.length;
       drift = Math.max(drift, measured[1]);
     }
-    const counted = steps ? { participants, steps } : { participants };
-    yield { type: "round", ...position, syncMs, drift, driftBound, ...counted };
+    yield {
+      type: "round",
+      ...position,
+      syncMs,
+      drift,
+      driftBound,
+      participants,
+      ...steps ? { steps } : {},
+      ...final ? { final } : {},
+    };
   }
 }

@@ -51,6 +51,9 @@ export class RunningTotals implements Stateful {
   readonly #clips: boolean;
   readonly #steps: number;
   readonly #sums = { ...NOTHING };
+  /** What the rounds with which the run ends have changed, as it was before: a run that goes on has not had them. */
+  #beforeClosing: Pick<typeof NOTHING, "rounds" | "maxDrift" | "driftBound"> | null = null;
+  #closingSeconds = 0;
 
   /**
    * @param clips whether the algorithm clips at all
@@ -85,9 +88,19 @@ export class RunningTotals implements Stateful {
     sums.driftBound = Math.max(sums.driftBound, bound ?? -1);
   }
 
+  /** Says that the rounds that follow end the run, in so many seconds of its last step. */
+  close(seconds: number): void {
+    const { rounds, maxDrift, driftBound } = this.#sums;
+    this.#beforeClosing = { rounds, maxDrift, driftBound };
+    this.#closingSeconds = seconds;
+  }
+
   /** The sums. */
   save(): Promise<StateDict> {
-    const entries = Object.entries({ ...this.#sums, steps: this.#steps });
+    const sums = { ...this.#sums, ...this.#beforeClosing };
+    sums.seconds -= this.#closingSeconds;
+    sums.syncSeconds -= this.#closingSeconds;
+    const entries = Object.entries({ ...sums, steps: this.#steps });
     const numbers = Object.fromEntries(entries.map(([name, sum]) => [`tally.${name}`, sum]));
     return Promise.resolve({ tensors: [], numbers });
   }

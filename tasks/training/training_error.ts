@@ -1,3 +1,5 @@
+import type { NamedTensor } from "../networks/safetensors.ts";
+
 /** Training itself cannot go on: the loss is no longer finite, or a proven bound is broken. */
 export class TrainingError extends Error {
   /** The name of the class. */
@@ -28,6 +30,22 @@ export function checkDrift(
     `after step ${t} rank ${rank} is ${drift} away from the average, farther than the ${bound} ` +
       "that is proven possible: this is a fault of the program",
   );
+}
+
+/** Throws TrainingError unless all that a rank is about to save is finite: weights, statistics, momenta. */
+export function checkTensors(
+  { t, rank, tensors }: { t: number; rank: number; tensors: readonly NamedTensor[] },
+): void {
+  for (const { name, data } of tensors) {
+    const at = data.findIndex((value) => !Number.isFinite(value));
+    if (at < 0) continue;
+    throw new TrainingError(
+      `training has diverged: after step ${t} rank ${rank} has ${
+        data[at]
+      } in ${name}, so no checkpoint ` +
+        `is written; try a smaller --lr or --clip`,
+    );
+  }
 }
 
 /** Throws TrainingError unless an evaluation's loss is finite. */

@@ -123,6 +123,8 @@ export function simulate(o: SerialOptions): SerialResult {
     });
     if (average === "after" && t % I === 0) meet();
   }
+  // The mean that the run comes to, where the last step was no round.
+  if (average === "before" || o.steps % I !== 0) meet();
   result.weights = meanOf(x);
   return result;
 }

@@ -93,7 +93,8 @@ Deno.test("a run leaves the files it promises, with every field", async (t) => {
   }
 
   await t.step("each round: who took part, drift and its bound, bytes", () => {
-    assert.deepEqual(rounds.map(({ step }) => step), [3, 6, 9]);
+    assert.deepEqual(rounds.map(({ step }) => step), [3, 6, 9, 10]);
+    assert.deepEqual(rounds.map(({ final = false }) => final), [false, false, false, true]);
     // 75,290 weights and 2 · 240 statistics of 4 bytes leave a rank for the other in each round.
     const bytes = 4 * (75_290 + 480);
     for (const [i, round] of rounds.entries()) {
@@ -119,7 +120,7 @@ Deno.test("a run leaves the files it promises, with every field", async (t) => {
     assert.equal(summary.testAccuracy, evals[2].accuracy);
     assert.equal(summary.untrainedLoss, evals[0].loss);
     assert.equal(summary.trainLossAveraged, averaged[2].loss);
-    assert.equal(summary.rounds, 3);
+    assert.equal(summary.rounds, 4);
     assert.equal(summary.identicalWeights, true);
     assert.equal(summary.clipRate, steps.filter(({ clipped }) => clipped).length / 20);
     assert.equal(summary.maxDrift, Math.max(...rounds.map(({ drift }) => drift)));
@@ -197,7 +198,9 @@ Deno.test("with partial participation each round averages the ranks that were dr
   const options = { ...SMALL, ranks: 3, participants: 2, interval: 2 };
   const { dir, summary } = await launch({ ...options, out: `${folder.path}/run` });
   const rounds = readMetrics(`${dir}/metrics.jsonl`).filter((record) => record.type === "round");
-  assert.equal(rounds.length, 5);
+  // Five, and the mean of all that the run comes to.
+  assert.equal(rounds.length, 6);
+  assert.deepEqual(rounds.pop()!.participants, [0, 1, 2]);
   for (const { participants, driftBound } of rounds) {
     assert.equal(participants.length, 2);
     assert.equal(driftBound, null);

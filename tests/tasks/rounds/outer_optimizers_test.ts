@@ -151,8 +151,8 @@ Deno.test("EPISODE corrects gradients and clips whole rounds by the resampled av
   same(run.weights, expected.weights);
   assert.deepEqual(run.clipped, expected.clipped);
   bothKinds(run.clipped);
-  // One average of gradients and one of weights a round, of which the last is not whole.
-  assert.equal(run.summary.rounds, Math.floor(STEPS / INTERVAL));
+  // One average of gradients and one of weights a round; the last is not whole, and ends the run.
+  assert.equal(run.summary.rounds, Math.ceil(STEPS / INTERVAL));
 });
 
 Deno.test("what these algorithms cannot do is refused", () => {

@@ -93,12 +93,15 @@ Deno.test("some of the ranks can average in a round by the clock", async () => {
     participants: 2,
   });
   const rounds = records.flatMap((record) => record.type === "round" ? record : []);
+  assert.equal(rounds.length, summary.rounds);
+  // The mean of all ranks, two of which met in the last round.
+  const { participants, final } = rounds.pop()!;
+  assert.deepEqual([participants, final], [[0, 1, 2], true]);
   assert.ok(
     rounds.every(({ participants, driftBound }) =>
       participants.length === 2 && driftBound === null
     ),
   );
-  assert.equal(rounds.length, summary.rounds);
   assert.ok(summary.identicalWeights);
 });
 

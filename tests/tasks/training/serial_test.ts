@@ -44,7 +44,7 @@ for (const interval of [1, 2, 5]) {
     }
     assert.deepEqual(
       rounds.map(({ step }) => step),
-      Array.from({ length: Math.floor(13 / interval) }, (_, i) => (i + 1) * interval),
+      Array.from({ length: Math.ceil(13 / interval) }, (_, i) => Math.min((i + 1) * interval, 13)),
     );
   });
 }
