@@ -27,10 +27,11 @@ export {
   type ModelReport,
   type OperatorReport,
 } from "./foreign/check.ts";
-export { externalFiles, withDataInside } from "./foreign/external_data.ts";
+export { externalFiles, withDataInside } from "./foreign/file/external_data.ts";
 export { LOSSES, type LossName } from "./foreign/losses.ts";
-export { type ForeignModel, foreignModel, type ForeignModelOptions } from "./foreign/model.ts";
-export { OnnxFileError, type OnnxInput } from "./foreign/onnx_graph.ts";
+export { type ForeignModel, foreignModel } from "./foreign/model.ts";
+export type { ForeignModelOptions } from "./foreign/options.ts";
+export { OnnxFileError, type OnnxInput } from "./foreign/file/onnx_graph.ts";
 export { type ConvOptions, Graph, type Node, type Operand, type Value } from "./graph.ts";
 export {
   classifierOutputs,

@@ -4,7 +4,7 @@
  */
 
 import type { Application } from "../operator.ts";
-import { OnnxFileError } from "./onnx_graph.ts";
+import { OnnxFileError } from "./file/onnx_graph.ts";
 
 const WINDOW = "auto_pad ceil_mode dilations kernel_shape pads strides";
 const RECURRENT = "activation_alpha activation_beta activations clip direction hidden_size layout";

@@ -3,7 +3,7 @@
 import type { Role } from "../model.ts";
 import type { Tensor } from "../tensor.ts";
 import { sizeOf } from "../tensor.ts";
-import { OnnxGraph, type OnnxModel, type OnnxNode } from "./onnx_graph.ts";
+import { OnnxGraph, type OnnxModel, type OnnxNode } from "./file/onnx_graph.ts";
 
 /** A tensor of the file that outlives a step. */
 export interface FileVariable {

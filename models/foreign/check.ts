@@ -14,9 +14,11 @@ import { findOperator, operatorCoverage } from "../ops/mod.ts";
 import { sizeOf } from "../tensor.ts";
 import type { Device } from "../../runtime/devices/device.ts";
 import { constantNodes, findVariables } from "./_variables.ts";
-import { batchSymbol, foreignModel, type ForeignModelOptions } from "./model.ts";
-import { NEWEST_OPSET, readOnnxFile } from "./onnx_file.ts";
-import { OnnxGraph, type OnnxInput, type OnnxModel, type OnnxNode } from "./onnx_graph.ts";
+import { batchSymbol } from "./_build.ts";
+import { foreignModel } from "./model.ts";
+import type { ForeignModelOptions } from "./options.ts";
+import { NEWEST_OPSET, readOnnxFile } from "./file/onnx_file.ts";
+import { OnnxGraph, type OnnxInput, type OnnxModel, type OnnxNode } from "./file/onnx_graph.ts";
 
 /** One operator of a file. */
 export interface OperatorReport {

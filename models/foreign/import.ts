@@ -16,7 +16,7 @@ import {
   OnnxGraph,
   type OnnxModel,
   type OnnxNode,
-} from "./onnx_graph.ts";
+} from "./file/onnx_graph.ts";
 
 /** An operator about to be imported. */
 export interface ImportedCall extends Application {

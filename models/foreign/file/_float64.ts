@@ -1,6 +1,6 @@
 /** Models in float64, brought to float32: what is trained here is float32 throughout. */
 
-import { onnx } from "../../deps.ts";
+import { onnx } from "../../../deps.ts";
 import { eachGraph, nodesOf, tensorsOf } from "./_tensors.ts";
 
 const { DOUBLE, FLOAT } = onnx.TensorProto_DataType;

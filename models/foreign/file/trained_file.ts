@@ -4,7 +4,7 @@
  * @module
  */
 
-import { create, fromBinary, onnx, toBinary } from "../../deps.ts";
+import { create, fromBinary, onnx, toBinary } from "../../../deps.ts";
 import { OnnxFileError } from "./onnx_graph.ts";
 
 /**

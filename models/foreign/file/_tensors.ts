@@ -1,6 +1,6 @@
 /** Every tensor of a file: initializers, and those in attributes, branches and functions. */
 
-import type { onnx } from "../../deps.ts";
+import type { onnx } from "../../../deps.ts";
 
 /** Calls `visit` with each graph of a model, branches and bodies included. */
 export function eachGraph(model: onnx.ModelProto, visit: (graph: onnx.GraphProto) => void): void {

@@ -4,8 +4,8 @@
  * @module
  */
 
-import type { Attribute } from "../operator.ts";
-import type { ElementType, Tensor } from "../tensor.ts";
+import type { Attribute } from "../../operator.ts";
+import type { ElementType, Tensor } from "../../tensor.ts";
 
 /** A file that is no ONNX model, or holds what cannot be used here. */
 export class OnnxFileError extends Error {

@@ -5,7 +5,7 @@
  * @module
  */
 
-import { onnx, toBinary } from "../../deps.ts";
+import { onnx, toBinary } from "../../../deps.ts";
 import { tensorsOf } from "./_tensors.ts";
 import { decodeModel } from "./onnx_file.ts";
 import { OnnxFileError } from "./onnx_graph.ts";

@@ -5,7 +5,7 @@
  * @module
  */
 
-import { fromBinary, onnx } from "../../deps.ts";
+import { fromBinary, onnx } from "../../../deps.ts";
 import { isFloat64, narrow } from "./_float64.ts";
 import { inOrder } from "./_order.ts";
 import { otherFormat } from "./_other_formats.ts";
@@ -24,7 +24,7 @@ import {
   formatDims,
   sizeOf,
   type Tensor,
-} from "../tensor.ts";
+} from "../../tensor.ts";
 
 /** The oldest operator set that is understood. */
 export const OLDEST_OPSET = 9;
