@@ -32,7 +32,8 @@ const WEIGHTS: Readonly<Record<string, readonly number[]>> = {
 /** Most calls of functions that are looked into; the importer refuses a model that has more. */
 const MOST_CALLS = 10_000;
 
-const ARITHMETIC = ["Add", "Sub", "Mul", "Div", "Sum", "Concat"];
+/** Operators that add or multiply a weight in; what an array of constants does there, too. */
+export const ARITHMETIC = ["Add", "Sub", "Mul", "Div", "Sum", "Concat"];
 
 /** Operators whose result is the same weight in another form: moved about, repeated, or kept in a range. */
 const ALIASES = [

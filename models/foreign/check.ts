@@ -13,7 +13,7 @@ import { parametersOf } from "../model.ts";
 import { findOperator, operatorCoverage } from "../ops/mod.ts";
 import { sizeOf } from "../tensor.ts";
 import type { Device } from "../../runtime/devices/device.ts";
-import { constantNodes, findVariables } from "./_variables.ts";
+import { ARITHMETIC, constantNodes, findVariables } from "./_variables.ts";
 import { batchSymbol } from "./_build.ts";
 import { foreignModel } from "./model.ts";
 import type { ForeignModelOptions } from "./options.ts";
@@ -148,8 +148,11 @@ function variableNotes(model: OnnxModel, trained: readonly string[]): string[] {
   if (left.length > 0) {
     notes.push(`the loss does not depend on ${left.join(", ")}: they stay as they are`);
   }
+  const added = new Set(
+    model.graph.nodes.filter(({ op }) => ARITHMETIC.includes(op)).flatMap(({ inputs }) => inputs),
+  );
   const kept = [...constantNodes(model)].filter(([name, { type, dims }]) =>
-    !found.has(name) && type === "float32" && sizeOf(dims) > 1
+    added.has(name) && !found.has(name) && type === "float32" && sizeOf(dims) > 1
   ).map(([name]) => name);
   if (kept.length > 0) {
     notes.push(

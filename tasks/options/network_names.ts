@@ -14,6 +14,23 @@ export function isModelFile(name: string): boolean {
 /** Whether a location is a URL that can be fetched. */
 export const isUrl = (name: string): boolean => /^(https?|file):/.test(name);
 
+/** What to do with a file of another kind, by its ending; "" for what is none. */
+export function exportHint(name: string): string {
+  const ending = /\.(pt|pth|ckpt|bin|h5|keras|tflite|safetensors)$/i.exec(name)?.[1].toLowerCase();
+  switch (ending) {
+    case undefined:
+      return "";
+    case "h5":
+    case "keras":
+    case "tflite":
+      return ` (a .${ending} file is made one by tf2onnx)`;
+    case "safetensors":
+      return " (a .safetensors file holds weights and no network: give it as --weights)";
+    default:
+      return ` (from a .${ending} file: load the model in PyTorch, and torch.onnx.export it)`;
+  }
+}
+
 /** What a network is called in folders and tables: a file's name without what surrounds it. */
 export function modelName(name: string): string {
   return isModelFile(name) ? /([^/\\]*?)(\.onnx)?([?#].*)?$/.exec(name)![1] || "onnx" : name;

@@ -1,7 +1,7 @@
 /** The part of the table of options that is about networks from files, and weights. */
 
 import { GROUPS, OptionError, type OptionSpec, type Table, text } from "./kinds.ts";
-import { isModelFile, parseDims, parseLoss } from "./network_names.ts";
+import { exportHint, isModelFile, parseDims, parseLoss } from "./network_names.ts";
 import type { InputFileOptions, NetworkFile } from "./values.ts";
 
 const { WHAT } = GROUPS;
@@ -57,7 +57,8 @@ export function orFile<Name extends string>(
     } catch (error) {
       if (!(error instanceof OptionError) || !error.fault) throw error;
       const { rule } = error.fault;
-      const fault = { ...error.fault, rule: `${rule}, or the path or URL of an .onnx file` };
+      const hint = typeof value === "string" ? exportHint(value) : "";
+      const fault = { ...error.fault, rule: `${rule}, or the path or URL of an .onnx file${hint}` };
       throw new OptionError(fault, { cause: error });
     }
   };
