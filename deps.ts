@@ -13,8 +13,6 @@ export * as onnx from "npm:onnx-buf@1.20.0-1";
 // deno-lint-ignore no-import-prefix -- the rule spares re-exports, which could not be given a type
 import * as async from "npm:deno-std@1.4.0/async/delay.js";
 // deno-lint-ignore no-import-prefix -- as above
-import * as hex from "npm:deno-std@1.4.0/encoding/hex.js";
-// deno-lint-ignore no-import-prefix -- as above
 import * as bytes from "npm:deno-std@1.4.0/fmt/bytes.js";
 // deno-lint-ignore no-import-prefix -- as above
 import * as text from "npm:deno-std@1.4.0/text/levenshtein_distance.js";
@@ -24,12 +22,6 @@ export const delay: (
   ms: number,
   options?: { readonly signal?: AbortSignal; readonly persistent?: boolean },
 ) => Promise<void> = async.delay;
-
-/** Bytes as lower-case hexadecimal digits. */
-export const encodeHex: (bytes: Uint8Array) => string = hex.encodeHex;
-
-/** Bytes from hexadecimal digits. Throws TypeError or SyntaxError for anything else. */
-export const decodeHex: (text: string) => Uint8Array<ArrayBuffer> = hex.decodeHex;
 
 /** A number of bytes in words, powers of ten and three digits: `37.4 MB`. */
 export const formatBytes: (bytes: number) => string = bytes.format;

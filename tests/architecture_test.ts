@@ -140,6 +140,11 @@ Deno.test("what is started or read by its path is there", () => {
   none("paths that lead nowhere", found);
 });
 
+Deno.test("what a rank loads to join a job has no package in it", async () => {
+  const loaded = await loadedWith("runtime/bootstrap/init.ts");
+  none("packages", loaded.filter((path) => path === "deps.ts"));
+});
+
 Deno.test("deps.ts alone names outside packages", () => {
   none(
     "specifiers",

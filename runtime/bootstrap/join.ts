@@ -149,7 +149,7 @@ async function serveRendezvous(
   opened(() => server.close());
   const address = { hostname, port };
   if (rendezvousFile !== null) {
-    remove = await writeRendezvousFile(rendezvousFile, { ...address, secret: encodeHex(secret) });
+    remove = await writeRendezvousFile(rendezvousFile, { ...address, secret: secret.toHex() });
     opened(remove);
   }
   return { address, secret };
@@ -166,7 +166,7 @@ async function followRendezvousFile(
 ): Promise<RendezvousConnection> {
   for (;; await new Promise((resolve) => setTimeout(resolve, RETRY_MS))) {
     const record: RendezvousRecord = await readRendezvousFile(info.rendezvousFile!, deadline);
-    const found = { address: record, secret: decodeHex(record.secret) };
+    const found = { address: record, secret: Uint8Array.fromHex(record.secret) };
     try {
       return await connect(info, found, tls, deadline, true);
     } catch (error) {
@@ -236,13 +236,5 @@ async function readSecret({ secretFile }: ProcessInfo): Promise<Uint8Array> {
       `the job's secret is one line of 64 hexadecimal digits; ${from} gave ${text.length} characters`,
     );
   }
-  return decodeHex(text);
-}
-
-function encodeHex(bytes: Uint8Array): string {
-  return Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
-}
-
-function decodeHex(text: string): Uint8Array {
-  return Uint8Array.from(text.match(/../g)!, (digits) => parseInt(digits, 16));
+  return Uint8Array.fromHex(text);
 }

@@ -4,6 +4,7 @@
  * @module
  */
 
+import { delay } from "../../deps.ts";
 import { Printer, RankOutput, type StreamName } from "./output.ts";
 import { environment, makeSocketFolder, rankArguments } from "./_rank_environment.ts";
 import { type EndCause, type JobState, outcomeOf, strongerCause } from "./_job_state.ts";
@@ -83,7 +84,7 @@ export class Job {
     const { ranks, listen = "127.0.0.1", tls, logDir, cwd, stdin = "none" } = this.#options;
     const transport = this.#options.transport ?? readTransport(Deno.env.get("CELGC_TRANSPORT"));
     const secret = crypto.getRandomValues(new Uint8Array(32));
-    const name = hex(crypto.getRandomValues(new Uint8Array(8)));
+    const name = crypto.getRandomValues(new Uint8Array(8)).toHex();
     const material = tls === undefined ? undefined : await readTls(tls);
     const listener = listenAt({ kind: "tcp", hostname: listen, port: 0 }, material);
     const { hostname, port } = listener.addr as Deno.NetAddr;
@@ -136,7 +137,7 @@ export class Job {
         args,
         env,
         cwd,
-        secret: hex(secret),
+        secret: secret.toHex(),
         stdin: stdin === "all" || (stdin === "rank0" && rank === 0),
       });
       watchdog.add(process.pid);
@@ -319,18 +320,10 @@ async function startRank(
   }
 }
 
-function delay(ms: number): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, ms));
-}
-
 function hostName(): string {
   try {
     return Deno.hostname();
   } catch {
     return "localhost";
   }
-}
-
-function hex(bytes: Uint8Array): string {
-  return Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
 }

@@ -5,7 +5,7 @@
  * @module
  */
 
-import { loadTar, loadZip } from "../../../deps.ts";
+import { delay, loadTar, loadZip } from "../../../deps.ts";
 import { DataError } from "../data_error.ts";
 
 /** A file inside an archive and what becomes of it. */
@@ -76,7 +76,7 @@ async function removeFolder(path: string): Promise<void> {
       return await Deno.remove(path, { recursive: true });
     } catch (error) {
       if (tries === 0) throw error;
-      await new Promise((resolve) => setTimeout(resolve, 50));
+      await delay(50);
     }
   }
 }
