@@ -6,18 +6,11 @@ import { launchCommand } from "../tasks/cli/launch_command.ts";
 import { planCommand } from "../tasks/cli/plan_command.ts";
 import { reportCommand } from "../tasks/cli/report_command.ts";
 import { sweepCommand } from "../tasks/cli/sweep_command.ts";
-import { allFiles, folderOf, ROOT } from "./_helpers/tree.ts";
+import { allFiles, ROOT } from "./_helpers/tree.ts";
 
 const files = allFiles();
 const pages = files.filter((path) => path.endsWith(".md"))
   .map((path) => ({ path, text: Deno.readTextFileSync(new URL(path, ROOT)) }));
-
-/** Every folder that holds a file, or a folder that does; with a slash at its end. */
-const folders = new Set(files.flatMap((path) => {
-  const all: string[] = [];
-  for (let folder = folderOf(path); folder !== ""; folder = folderOf(folder)) all.push(folder);
-  return all;
-}));
 
 /** Fails with one line for each entry. */
 function none(what: string, found: readonly string[]): void {
@@ -101,26 +94,6 @@ Deno.test("options that a page names are some command's", () => {
     }
   }
   none("options", [...new Set(found)]);
-});
-
-Deno.test("the README's tree is there, and names every folder", () => {
-  const { text } = pages.find(({ path }) => path === "README.md")!;
-  const [, tree] = /^## The tree$([^]*?)^## /m.exec(text)!;
-  const named: string[] = [], above: string[] = [];
-  for (const [, indent, name] of tree.matchAll(/^ {4}( *)(\S+)/gm)) {
-    const depth = indent.length / 2;
-    above.length = depth;
-    named.push(above.join("") + name);
-    if (name.endsWith("/")) above[depth] = name;
-  }
-  assert.ok(named.length > 30, "the tree was found");
-  none("paths that are not there", named.filter((path) => !isThere(new URL(path, ROOT))));
-  const tops = [...folders].filter((folder) => {
-    if (!folder.startsWith("tests/")) return true;
-    // The tests mirror the other folders.
-    return ["tests/", "tests/claims/", "tests/examples/", "tests/bench/"].includes(folder);
-  });
-  none("folders that are not named", tops.filter((folder) => !named.includes(folder)));
 });
 
 Deno.test("every field of a run's files is described", () => {
