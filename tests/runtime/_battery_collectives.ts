@@ -108,7 +108,8 @@ function overlapping(call: Call): Check {
     name: `${call} between buffers that overlap`,
     async run(comm, longest = Infinity) {
       for (const blocking of [true, false]) {
-        for (const length of [3, 9_001].filter((length) => length <= longest)) {
+        for (const length of blocking ? [3, 9_001] : [3]) {
+          if (length > longest) continue;
           for (const shift of [-1, 0, 1]) {
             const shape = { comm, make: Float64Array, length, root: 0, gap: 0 };
             const { args, after } = CALLS[call].prepare(shape);

@@ -46,9 +46,16 @@ export interface CallCase {
   readonly wrong?: (comm: Communicator, right: TypedArray, wrong: TypedArray) => unknown[];
 }
 
+const made = new Map<string, TypedArray>();
+/** Values worked out once; whoever gets them does not write into them. */
+function once(key: string, work: () => TypedArray): TypedArray {
+  if (!made.has(key)) made.set(key, work());
+  return made.get(key)!;
+}
+
 /** The block that rank `from` sends to rank `to`. */
 function block(make: Maker, from: number, to: number, length: number): TypedArray {
-  return filled(make, from * 31 + to, length);
+  return once(`${make.name}/${from}/${to}/${length}`, () => filled(make, from * 31 + to, length));
 }
 
 function joined(make: Maker, blocks: readonly TypedArray[]): TypedArray {
@@ -134,12 +141,9 @@ function reducing(after: (shape: Shape, source: TypedArray) => TypedArray) {
   };
 }
 
-const sums = new Map<string, TypedArray>();
-/** The sum of the buffers of the first ranks; worked out once. */
+/** The sum of the buffers of the first ranks. */
 function sumOf(make: Maker, ranks: number, length: number): TypedArray {
-  const key = `${new make(0)[Symbol.toStringTag]}/${ranks}/${length}`;
-  if (!sums.has(key)) sums.set(key, reduced(make, ranks, length, "sum"));
-  return sums.get(key)!;
+  return once(`sum of ${make.name}/${ranks}/${length}`, () => reduced(make, ranks, length, "sum"));
 }
 
 /** Every call. */

@@ -3,7 +3,7 @@
 import type { OpName, TypedArray } from "../../runtime/mod.ts";
 
 // deno-lint-ignore no-explicit-any
-export type Maker = { new (length: number): any; from(list: ArrayLike<any>): any };
+export type Maker = { new (length: number): any; from(list: ArrayLike<any>): any; name: string };
 
 /** Every element type. */
 export const MAKERS: readonly Maker[] = [
