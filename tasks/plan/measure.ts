@@ -204,10 +204,28 @@ async function pingPong(comm: Communicator): Promise<NetworkCost | null> {
     result[0] = await oneWay(comm, 0);
     let bytes = LEAST_BYTES, less = await oneWay(comm, bytes);
     while (less < LONG_SECONDS && bytes < MOST_BYTES) less = await oneWay(comm, bytes *= 2);
-    result[1] = bytes / Math.max(await oneWay(comm, 2 * bytes) - less, 1e-9);
+    result[1] = bandwidth(bytes, less, await oneWay(comm, 2 * bytes), result[0]);
   }
   await comm.bcast(result, 0);
   return { latencySeconds: result[0], bytesPerSecond: result[1] };
+}
+
+/**
+ * Bytes a second, from the times of a message and of one twice as long: what the second half adds, which
+ * leaves the latency out. Where noise makes that next to nothing, an eighth of the longer message's own time
+ * counts: what is told is at most four times what that message achieved.
+ *
+ * @param bytes of the shorter message
+ * @param latency seconds of an empty one
+ */
+export function bandwidth(
+  bytes: number,
+  seconds: number,
+  secondsOfTwice: number,
+  latency: number,
+): number {
+  const own = secondsOfTwice > latency ? secondsOfTwice - latency : secondsOfTwice;
+  return bytes / Math.max(secondsOfTwice - seconds, own / 8, Number.EPSILON);
 }
 
 /** Half the median round trip in seconds; rank 1 is told what rank 0 has found. */

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { celgc, naiveParallel, overlapped } from "../../../optimizers/mod.ts";
 import { allreduceSeconds, allreduceTraffic } from "../../../runtime/collectives/allreduce_cost.ts";
 import type { Measured } from "../../../tasks/plan/measured.ts";
+import { bandwidth } from "../../../tasks/plan/measure.ts";
 import { predict } from "../../../tasks/plan/predict.ts";
 
 /** A megabyte a second, ten milliseconds. */
@@ -67,4 +68,13 @@ Deno.test("an average that travels while steps go on costs what is longer than t
 Deno.test("a step that was not timed is not made up", () => {
   const corrected = celgc({ interval: 2, step: { clipBy: "max" } });
   assert.throws(() => predict(MEASURED, corrected, 10, null), /no step .* to norm was timed/);
+});
+
+Deno.test("a network's bandwidth is what more bytes cost, and no noise makes it a wonder", () => {
+  const MEGABYTE = 1e6;
+  near(bandwidth(MEGABYTE, 1.1, 2.1, 0.1), MEGABYTE); // a tenth of a second of latency
+  near(bandwidth(MEGABYTE, 1, 2, 0), MEGABYTE);
+  near(bandwidth(MEGABYTE, 50.1, 50.2, 50), 10 * MEGABYTE); // nearly all of it latency
+  // The longer message happened to be as fast as the shorter one, or faster.
+  for (const shorter of [2, 2.5]) near(bandwidth(MEGABYTE, shorter, 2, 0), 4 * MEGABYTE);
 });
