@@ -25,6 +25,7 @@ import { OptionError } from "../options/kinds.ts";
 import { modelName } from "../options/network_names.ts";
 import type { Options } from "../options/table.ts";
 import { resolveOptions } from "../options/resolve.ts";
+import { notesOn } from "../options/rules.ts";
 import { tlsOf } from "../options/tls.ts";
 import type { RankArguments } from "../training/rank_program.ts";
 import { RankLines } from "./rank_lines.ts";
@@ -133,9 +134,11 @@ export async function launch(settings: LaunchOptions = {}): Promise<Run> {
   const toCheckpoint = () => rewind(directory, { run: config.id, ranks: options.ranks, say });
   if (started.config) say(describeTakenOver(started.config, explicit));
   let from = started.directory ? await toCheckpoint() : null;
+  const notes = started.directory ? [] : notesOn(options, explicit);
   for (let restarts = 0;; restarts++) {
     await using follower = new Follower(directory, kind, onRecord);
     follower.say(describe(options, directory, from));
+    for (const note of notes) follower.say(`note: ${note}`);
     const lines = new RankLines((line) => follower.say(line));
     const outcome = await runRanks(options, directory, from, lines, signal);
     await follower.end();

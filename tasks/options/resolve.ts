@@ -34,10 +34,8 @@ function withConsequences(options: Options, explicit: Explicit): Options {
   return {
     ...options,
     ranks: ranks === "one" ? 1 : options.ranks,
-    // A preset's participants are not for an algorithm that has no rounds to draw them for.
-    participants: ALGORITHMS[algorithm].rounds === "interval"
-      ? options.participants
-      : explicit.participants ?? null,
+    // A preset's participants are not for one rank.
+    participants: ranks === "one" ? explicit.participants ?? null : options.participants,
     interval: options.syncEvery === null ? options.interval : 1,
     data: data === null && download && onDisk ? `data/${task}` : data,
   };

@@ -16,9 +16,10 @@ import {
 import { checkStep } from "../../optimizers/clipped_step.ts";
 import { checkPartition, parsePartition } from "../data/sampling/partition.ts";
 import { ignoredBy, ignoredByModel, ignoredByTask } from "./applies.ts";
-import { TASKS } from "./defaults.ts";
+import { defaultsOf, TASKS } from "./defaults.ts";
 import { OptionError } from "./kinds.ts";
 import { isModelFile } from "./network_names.ts";
+import { PRESETS } from "./presets.ts";
 import { defaultOptions, OPTIONS } from "./table.ts";
 import { tlsOf } from "./tls.ts";
 import type { OptionName, Options } from "./values.ts";
@@ -34,17 +35,27 @@ export interface Rule {
    * Looks at options.
    *
    * @param options as resolved; at least those that it concerns
-   * @returns what is wrong with them, in one sentence that names the flags and the way out; null if nothing is
+   * @returns what is to be said of them, in one sentence that names the flags; null if nothing is
    */
-  refuse(options: Options, explicit: Explicit): string | null;
+  check(options: Options, explicit: Explicit): string | null;
 }
 
 /** A rule that sees the options it concerns and no others. */
 function rule<Name extends OptionName>(
   concerns: readonly Name[],
-  refuse: (options: Pick<Options, Name>, explicit: Explicit) => string | null,
+  check: (options: Pick<Options, Name>, explicit: Explicit) => string | null,
 ): Rule {
-  return { concerns, refuse };
+  return { concerns, check };
+}
+
+/** The same, with the way out. */
+function idleOption(
+  names: readonly OptionName[],
+  explicit: Explicit,
+  beside: string,
+): string | null {
+  const found = withoutEffect(names, explicit, beside);
+  return found && `${found}: leave it out`;
 }
 
 /** What a check has against something; null if nothing. */
@@ -58,19 +69,19 @@ function refusalOf(check: () => unknown): string | null {
   }
 }
 
-/** The first of some options that was given another value than its default, and would change nothing. */
+/** The first of some options that was given another value than it has anyway, and would change nothing. */
 function withoutEffect(
   names: readonly OptionName[],
   explicit: Explicit,
   beside: string,
 ): string | null {
-  const defaults = defaultOptions();
+  const defaults = defaultsOf(explicit);
   const idle = names.find((name) =>
     explicit[name] !== undefined && explicit[name] !== defaults[name]
   );
   return idle === undefined
     ? null
-    : `${OPTIONS[idle].flag} ${explicit[idle]} has no effect with ${beside}: leave it out`;
+    : `${OPTIONS[idle].flag} ${explicit[idle]} has no effect with ${beside}`;
 }
 
 /**
@@ -99,18 +110,18 @@ export const RULES: readonly Rule[] = [
         : null,
   ),
   rule(["algorithm"], ({ algorithm }, explicit) =>
-    withoutEffect(
+    idleOption(
       ignoredBy(algorithm).filter((name) => !COMPARED.includes(name)),
       explicit,
       `--algorithm ${algorithm}`,
     )),
   rule(
     ["task"],
-    ({ task }, explicit) => withoutEffect(ignoredByTask(task), explicit, `--task ${task}`),
+    ({ task }, explicit) => idleOption(ignoredByTask(task), explicit, `--task ${task}`),
   ),
   rule(
     ["model"],
-    ({ model }, explicit) => withoutEffect(ignoredByModel(model), explicit, `--model ${model}`),
+    ({ model }, explicit) => idleOption(ignoredByModel(model), explicit, `--model ${model}`),
   ),
   rule(
     ["algorithm", "ranks"],
@@ -130,7 +141,9 @@ export const RULES: readonly Rule[] = [
     const { ranks: runBy, rounds } = ALGORITHMS[algorithm];
     if (runBy === "drawn" || participants === null || participants >= ranks) return null;
     return `--algorithm ${algorithm} needs all ${ranks} ranks in every ` +
-      `${rounds === "interval" ? "round" : "step"}, not --participants ${participants}`;
+      `${
+        rounds === "interval" ? "round" : "step"
+      }, not --participants ${participants}: give --participants ${ranks}`;
   }),
   rule(["algorithm"], ({ algorithm }, explicit) => {
     const { refuses = [], meetsAtOnePoint } = ALGORITHMS[algorithm];
@@ -228,6 +241,45 @@ export const RULES: readonly Rule[] = [
   ),
 ];
 
+/** What is said of options that are taken as they are. */
+export const NOTES: readonly Rule[] = [
+  ...COMPARED.map((name) =>
+    rule(["algorithm"], ({ algorithm }, explicit) => {
+      if (!ignoredBy(algorithm).includes(name)) return null;
+      return withoutEffect([name], explicit, `--algorithm ${algorithm}`);
+    })
+  ),
+  rule(["algorithm", "preset"], ({ algorithm, preset }, explicit) => {
+    const drawn = preset === null ? undefined : PRESETS[preset].options.participants;
+    if (drawn === undefined || explicit.participants !== undefined) return null;
+    return ALGORITHMS[algorithm].ranks === "one"
+      ? `--participants ${drawn} of --preset ${preset} has no effect with --algorithm ${algorithm}`
+      : null;
+  }),
+  rule(
+    ["interval", "maxSteps"],
+    ({ interval, maxSteps }, explicit) =>
+      maxSteps !== null && maxSteps > 0 && maxSteps < interval && explicit.interval !== undefined
+        ? `--interval ${interval} is longer than the run of --max-steps ${maxSteps}: no round ends in it`
+        : null,
+  ),
+  rule(["threads", "device"], ({ threads }) => {
+    const cores = navigator.hardwareConcurrency;
+    return threads > cores
+      ? `--threads ${threads} are more than this machine's ${cores} cores`
+      : null;
+  }),
+];
+
+/** What the rules say of options whose options are all there, in their order. */
+function* said(rules: readonly Rule[], options: Explicit, explicit: Explicit): Iterable<string> {
+  for (const { concerns, check } of rules) {
+    if (!concerns.every((name) => options[name] !== undefined)) continue;
+    const sentence = check(options as Options, explicit);
+    if (sentence !== null) yield sentence;
+  }
+}
+
 /**
  * Asks every rule whose options are there.
  *
@@ -236,9 +288,15 @@ export const RULES: readonly Rule[] = [
  * @throws OptionError with what the first rule says that refuses them
  */
 export function checkRules(options: Explicit, explicit: Explicit): void {
-  for (const { concerns, refuse } of RULES) {
-    if (!concerns.every((name) => options[name] !== undefined)) continue;
-    const refusal = refuse(options as Options, explicit);
-    if (refusal !== null) throw new OptionError(refusal);
-  }
+  for (const refusal of said(RULES, options, explicit)) throw new OptionError(refusal);
+}
+
+/**
+ * What a person should know of options that are possible: that one has no effect, for instance.
+ *
+ * @param options as resolved
+ * @param explicit those of them that were given
+ */
+export function notesOn(options: Options, explicit: Explicit): string[] {
+  return [...said(NOTES, options, explicit)];
 }

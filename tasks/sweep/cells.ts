@@ -36,6 +36,8 @@ export interface CellPlan {
   readonly axes: readonly string[];
   /** The baselines first, then the product of the axes, the last axis fastest. */
   readonly cells: readonly Cell[];
+  /** What a person should know of the cells, in sentences. */
+  readonly notes: readonly string[];
 }
 
 /** Options that change where a run is shown or kept, but nothing in it. */
@@ -54,16 +56,18 @@ export function planCells(given: Swept, baseline = false): CellPlan {
   const varies = baseline || axes.some(({ name }) => name === "algorithm");
   const points = product(axes);
   const naive = baseline ? points.map((at) => ({ ...at, algorithm: BASELINE })) : [];
-  const cells = new Map<string, Cell>();
+  const cells = new Map<string, Cell>(), notes = new Set<string>();
   for (const at of [...naive, ...points]) {
-    const cell = makeCell(axes, fixed, at, varies);
+    const { cell, note } = makeCell(axes, fixed, at, varies);
     if (!cells.has(cell.hash)) cells.set(cell.hash, cell);
+    if (note !== null) notes.add(note);
   }
   const named = uniqueNames([...cells.values()]);
   const names = axes.map(({ name }) => name as string);
   return {
     axes: baseline && !names.includes("algorithm") ? ["algorithm", ...names] : names,
     cells: named,
+    notes: [...notes],
   };
 }
 
@@ -82,9 +86,10 @@ function makeCell(
   fixed: Readonly<Record<string, unknown>>,
   at: Readonly<Record<string, unknown>>,
   varies: boolean,
-): Cell {
+): { cell: Cell; note: string | null } {
   const given = { ...fixed, ...at };
-  const { algorithm, task, model } = { ...defaultsOf(given), ...given as Partial<Options> };
+  const all: Options = { ...defaultsOf(given), ...given as Partial<Options> };
+  const { algorithm, task, model, participants } = all;
   const ignored = ignoredBy(algorithm);
   // What decides whether an option has an effect, the options that have none, and whether cells differ in it.
   const deciders = [
@@ -98,16 +103,24 @@ function makeCell(
     );
   const applying = Object.fromEntries(Object.entries(at).filter(applies));
   const label = labelOf(axes, applying, algorithm);
-  const options = resolve(label, Object.fromEntries(Object.entries(given).filter(applies)));
+  const applied = Object.fromEntries(Object.entries(given).filter(applies));
+  // Drawn ranks are for the cells that draw them: the baseline beside them takes all, and that is said.
+  const allRanks = varies && participants !== null && ignored.includes("participants");
+  const options = resolve(label, { ...applied, ...allRanks ? { participants: null } : {} });
   const coordinates = Object.fromEntries(
     Object.keys(at).map((name) => [name, name in applying ? applying[name] : null]),
   );
-  return {
+  const cell = {
     name: label,
     at: varies ? { algorithm, ...coordinates } : coordinates,
     options: { ...options, out: null },
     hash: hashOf(options, ignored),
   };
+  const note = allRanks && options.ranks > participants
+    ? `${algorithm} takes all ${options.ranks} ranks in every step: --participants ${participants} is ` +
+      "for the other cells"
+    : null;
+  return { cell, note };
 }
 
 function resolve(label: string, given: Readonly<Record<string, unknown>>): Options {

@@ -90,6 +90,7 @@ export async function sweep(given: SweepOptions = {}): Promise<SweepRun> {
   const stop = stack.use(new Interruption(signal));
   const folders = await CellFolders.open(dir);
   const view = stack.use(await openSweepView(kind, plan.cells.length));
+  for (const note of plan.notes) view.say(`note: ${note}`);
   const outcomes: CellOutcome[] = [];
   let result = compare(dir, plan, outcomes, stop);
   for (const [index, cell] of plan.cells.entries()) {

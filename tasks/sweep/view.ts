@@ -14,6 +14,8 @@ import type { CellOutcome } from "./results.ts";
 
 /** A view of one sweep. */
 export interface SweepView extends Disposable {
+  /** Shows a line. */
+  say(line: string): void;
   /**
    * A cell's run begins.
    *
@@ -29,7 +31,9 @@ export interface SweepView extends Disposable {
 
 /** Opens a view of a sweep of `count` cells. */
 export async function openSweepView(kind: ViewKind, count: number): Promise<SweepView> {
-  if (kind === "silent") return { begin() {}, record() {}, end() {}, [Symbol.dispose]() {} };
+  if (kind === "silent") {
+    return { say() {}, begin() {}, record() {}, end() {}, [Symbol.dispose]() {} };
+  }
   return kind === "bar" ? await barView(count) : lineView(count);
 }
 
@@ -61,6 +65,7 @@ function describeSummary(summary: Summary): string {
 
 function lineView(count: number): SweepView {
   return {
+    say: (line) => console.error(line),
     begin(index, { name }, damage) {
       const again = damage === null ? "" : ` (finished before, but ${damage}: run again)`;
       console.error(`[${index + 1}/${count}] ${name} …${again}`);
@@ -84,6 +89,7 @@ async function barView(count: number): Promise<SweepView> {
   );
   let current: { index: number; cell: Cell } | null = null;
   return {
+    say: (line) => bar.say(line),
     begin(index, cell) {
       current = { index, cell };
       bar.update(index, { name: cell.name, latest: [] });

@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { OptionError } from "../../../tasks/options/kinds.ts";
-import { defaultOptions, OPTIONS } from "../../../tasks/options/table.ts";
+import { defaultOptions, OPTIONS, type Options } from "../../../tasks/options/table.ts";
 import { algorithmOf, resolveOptions } from "../../../tasks/options/resolve.ts";
+import { notesOn } from "../../../tasks/options/rules.ts";
 
 /** Reads one option from the command line's text. */
 const parse = (name: keyof typeof OPTIONS, text: string) => OPTIONS[name].parse(text);
@@ -102,12 +103,14 @@ Deno.test("options that contradict each other are refused", () => {
   }
 });
 
-Deno.test("the baseline takes all ranks: a preset's participants are not for it, given ones are refused", () => {
+Deno.test("the baseline takes all ranks: drawn ones are refused, a preset's as well as given ones", () => {
   const preset = "ptb-partial-participation", data = "dir";
   const of = (given: Record<string, unknown>) => resolveOptions({ preset, data, ...given });
   assert.equal(of({}).participants, 6);
-  assert.equal(of({ algorithm: "naive-parallel" }).participants, null);
-  assert.equal(of({ algorithm: "naive-parallel", ranks: 2 }).participants, null);
+  const algorithm = "naive-parallel";
+  assert.throws(() => of({ algorithm }), /not --participants 6: give --participants 8$/);
+  assert.throws(() => of({ algorithm, ranks: 2 }), /--participants must be at most --ranks, 2/);
+  assert.equal(of({ algorithm, participants: null }).participants, null);
   assert.equal(of({ algorithm: "single" }).participants, null);
   assert.equal(of({ algorithm: "naive-parallel", participants: 8 }).participants, 8);
   assert.throws(
@@ -122,5 +125,60 @@ Deno.test("a single rank is what the algorithm of that name gets", () => {
   assert.equal(algorithmOf(options).name, "single");
   for (const algorithm of ["celgc", "naive-parallel", "local-sgd"]) {
     assert.equal(algorithmOf(resolveOptions({ algorithm })).name, algorithm);
+  }
+});
+
+Deno.test("what is given and changes nothing is refused or said", () => {
+  const said = (given: Partial<Options>) => notesOn(resolveOptions(given), given);
+  const notes: [Partial<Options>, RegExp][] = [
+    [
+      { algorithm: "naive-parallel", interval: 8 },
+      /^--interval 8 has no effect with --algorithm n/,
+    ],
+    [
+      { algorithm: "local-sgd", clip: 0.5 },
+      /^--clip 0\.5 has no effect with --algorithm local-sgd$/,
+    ],
+    [{ algorithm: "episode", clipBy: "max" }, /^--clip-by max has no effect with/],
+    [{ interval: 8, maxSteps: 7 }, /^--interval 8 is longer than the run of --max-steps 7/],
+    [{ threads: 250 }, /^--threads 250 are more than this machine's \d+ cores$/],
+    [
+      { algorithm: "single", preset: "ptb-partial-participation", data: "dir" },
+      /^--participants 6 of --preset ptb-partial-participation has no effect/,
+    ],
+  ];
+  for (const [given, message] of notes) {
+    assert.equal(said(given).length, 1, JSON.stringify(given));
+    assert.match(said(given)[0], message);
+  }
+  assert.deepEqual(said({}), []);
+  assert.deepEqual(said({ maxSteps: 1 }), []);
+  assert.deepEqual(said({ algorithm: "naive-parallel", interval: 4 }), []);
+  const refused: [Partial<Options>, RegExp][] = [
+    [{ bptt: 20 }, /^--bptt 20 has no effect with --task generated-images: leave it out$/],
+    [
+      { task: "generated-text", model: "x.onnx", hidden: 9 },
+      /^--hidden 9 .* --model x\.onnx: leave/,
+    ],
+  ];
+  for (const [given, message] of refused) {
+    assert.throws(() => resolveOptions(given), { name: "OptionError", message });
+  }
+});
+
+Deno.test("a run's resolved options resolve to themselves", () => {
+  for (
+    const given of [
+      {},
+      { algorithm: "single" },
+      { task: "generated-text" },
+      { task: "generated-text", model: "x.onnx" },
+      { preset: "ptb-partial-participation", data: "dir", scale: 0.1 },
+      { algorithm: "naive-parallel", interval: 9 },
+      { syncEvery: 2 },
+    ]
+  ) {
+    const options = resolveOptions(given);
+    assert.deepEqual(resolveOptions({ ...options }), options, JSON.stringify(given));
   }
 });

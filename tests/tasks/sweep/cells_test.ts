@@ -86,8 +86,12 @@ Deno.test("the baseline waits for its averages, and takes all ranks, whatever it
     "participants=6",
     "participants=8",
   ]);
-  const preset = planCells({ preset: "ptb-partial-participation", data: "dir" }, true).cells;
-  assert.deepEqual(preset.map(({ options }) => options.participants), [null, 6]);
+  const preset = planCells({ preset: "ptb-partial-participation", data: "dir" }, true);
+  assert.deepEqual(preset.cells.map(({ options }) => options.participants), [null, 6]);
+  assert.deepEqual(preset.notes, [
+    "naive-parallel takes all 8 ranks in every step: --participants 6 is for the other cells",
+  ]);
+  assert.deepEqual(planCells({ participants: 8 }, true).notes, []);
   assert.deepEqual(
     names({ algorithm: ["celgc", "slowmo", "single"], overlap: [false, true] }),
     [
