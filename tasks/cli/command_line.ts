@@ -7,7 +7,8 @@
 
 import { type Command, loadCommander, type Option } from "../../deps.ts";
 import { DataError } from "../data/data_error.ts";
-import { OptionError, type OptionSpec } from "../options/kinds.ts";
+import { closest, OptionError, type OptionSpec } from "../options/kinds.ts";
+import { meantOption, type OptionName, OPTIONS } from "../options/table.ts";
 
 /** Exit code of a command line that cannot be understood. */
 export const USAGE_ERROR = 2;
@@ -62,10 +63,10 @@ export async function runCommandLine(
     if (error instanceof commander.CommanderError) {
       if (error.exitCode === 0) return 0;
       if (error.code === "commander.help") return USAGE_ERROR;
-      const hint = error.code === "commander.unknownOption" && namesProgram(args)
-        ? "; what belongs to the program itself stands behind --"
-        : "";
-      return complain(name, error.message.replace(/^error: /, "") + hint, USAGE_ERROR);
+      const message = error.code === "commander.unknownOption"
+        ? unknownOption(/'(.+?)'/.exec(error.message)?.[1] ?? "", args, commands)
+        : error.message.replace(/^error: /, "");
+      return complain(name, message, USAGE_ERROR);
     }
     if (error instanceof OptionError) return complain(name, error.message, USAGE_ERROR);
     if (error instanceof DataError) return complain(name, error.message, 1);
@@ -76,6 +77,26 @@ export async function runCommandLine(
 function complain(name: string, message: string, code: number): number {
   console.error(`${name}: ${message.replace(/\s*\n\s*/g, " ")}`);
   return code;
+}
+
+/**
+ * What to say of an option that a command does not have, and which it may have been.
+ *
+ * @param flag as commander quotes it
+ */
+function unknownOption(
+  flag: string,
+  args: readonly string[],
+  commands: readonly CommandSpec[],
+): string {
+  const options = commands.find(({ name }) => name === args[0])?.options ?? {};
+  const ours = Object.keys(options).filter((name) => Object.hasOwn(OPTIONS, name));
+  const meant = meantOption(flag, ours as OptionName[]);
+  const near = meant === null
+    ? closest(flag, Object.values(options).map((option) => option.flag))
+    : options[meant].flag;
+  const program = namesProgram(args) ? "; what belongs to the program itself stands behind --" : "";
+  return `unknown option '${flag}'${near === null ? "" : ` (Did you mean ${near}?)`}${program}`;
 }
 
 /** Whether a word is the path or URL of a program, whose own options are easily taken for ours. */

@@ -15,6 +15,8 @@ export interface OptionFault {
   readonly rule: string;
   /** What it was. */
   readonly value: unknown;
+  /** The value that was probably meant; null if none comes near. */
+  readonly meant?: string | null;
 }
 
 /** An option has a value it cannot have; the message is one line that names the option and the value. */
@@ -31,9 +33,10 @@ export class OptionError extends Error {
   }
 }
 
-function describeFault({ flag, rule, value }: OptionFault): string {
+function describeFault({ flag, rule, value, meant = null }: OptionFault): string {
   const shown = typeof value === "string" ? `"${value}"` : JSON.stringify(value);
-  return `${flag} must be ${rule}, not ${shown ?? String(value)}`;
+  const hint = meant === null ? "" : ` (did you mean ${meant}?)`;
+  return `${flag} must be ${rule}, not ${shown ?? String(value)}${hint}`;
 }
 
 /** One option: everything that the command line, the library, the logs and the sweeps know of it. */
@@ -159,7 +162,8 @@ export function choice<const C extends readonly string[], D extends C[number] | 
   const { flag, choices } = about;
   const check = (value: unknown): C[number] => {
     if (typeof value === "string" && choices.includes(value)) return value;
-    return refuse(flag, `one of ${choices.join(", ")}`, value);
+    const meant = typeof value === "string" ? closest(value, choices) : null;
+    throw new OptionError({ flag, rule: `one of ${choices.join(", ")}`, value, meant });
   };
   return {
     ...pick({ ...about, help: `${about.help}: ${choices.join(", ")}` }),
@@ -280,8 +284,10 @@ function pick(
   };
 }
 
-/** The candidate spelled most like a word, if any comes near it. */
+/** The candidate spelled most like a word, or the only one that begins with it, if any comes near it. */
 export function closest(word: string, candidates: readonly string[]): string | null {
+  const begun = candidates.filter((each) => each.toLowerCase().startsWith(word.toLowerCase()));
+  if (word.length >= 3 && begun.length === 1) return begun[0];
   const near = candidates
     .map((candidate) => ({
       candidate,

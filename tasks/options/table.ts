@@ -197,6 +197,68 @@ export const PROCESSES: Table<ProcessOptions> = {
 /** Every option, by its name in code. */
 export const OPTIONS: Table<Options> = { ...EXPERIMENT, ...EXECUTION, ...PROCESSES };
 
+/** What other trainers and launchers call our options: flags without dashes, in small letters. */
+const SYNONYMS: Readonly<Record<string, OptionName>> = {
+  "alpha": "lr",
+  "batch": "batchSize",
+  "bs": "batchSize",
+  "checkpoint-interval": "checkpointEvery",
+  "clip-grad-norm": "clip",
+  "clip-norm": "clip",
+  "communication-interval": "interval",
+  "dataset": "task",
+  "eta": "lr",
+  "gamma": "clip",
+  "gpu": "device",
+  "iterations": "maxSteps",
+  "learning-rate": "lr",
+  "local-steps": "interval",
+  "master-addr": "listen",
+  "max-epochs": "epochs",
+  "max-grad-norm": "clip",
+  "max-iters": "maxSteps",
+  "method": "algorithm",
+  "minibatch": "batchSize",
+  "n": "ranks",
+  "network": "model",
+  "np": "ranks",
+  "nproc": "ranks",
+  "nproc-per-node": "ranks",
+  "num-epochs": "epochs",
+  "num-threads": "threads",
+  "num-workers": "ranks",
+  "o": "out",
+  "optimizer": "algorithm",
+  "output": "out",
+  "output-dir": "out",
+  "p": "ranks",
+  "per-device-train-batch-size": "batchSize",
+  "processes": "ranks",
+  "random-seed": "seed",
+  "steps": "maxSteps",
+  "sync-interval": "interval",
+  "wd": "weightDecay",
+  "workers": "ranks",
+  "world-size": "ranks",
+  "x": "env",
+};
+
+/**
+ * The option that was meant by a name which is none: a known synonym, or the one spelled most like it.
+ *
+ * @param name a flag, dashes and all, or a name in code
+ * @param among those that can be meant
+ * @returns its name in code; null if none comes near
+ */
+export function meantOption(name: string, among: readonly OptionName[]): OptionName | null {
+  const bare = name.replace(/^-+/, "").replaceAll("_", "-")
+    .replace(/[A-Z]/g, (letter) => `-${letter}`).toLowerCase();
+  const synonym = Object.hasOwn(SYNONYMS, bare) ? SYNONYMS[bare] : null;
+  if (synonym !== null && among.includes(synonym)) return synonym;
+  const near = closest(bare, among.map((each) => OPTIONS[each].flag.slice(2)));
+  return among.find((each) => OPTIONS[each].flag === `--${near}`) ?? null;
+}
+
 /** The value of every option when nothing is said. */
 export function defaultOptions(): Options {
   const entries = Object.entries(OPTIONS).map(([name, spec]) => [name, spec.default]);
@@ -216,7 +278,7 @@ export function checkOptions(given: Readonly<Record<string, unknown>>): Partial<
       ? OPTIONS[name as OptionName]
       : undefined;
     if (!spec) {
-      const near = closest(name, Object.keys(OPTIONS));
+      const near = meantOption(name, Object.keys(OPTIONS) as OptionName[]);
       throw new OptionError(`unknown option ${name}${near ? ` (did you mean ${near}?)` : ""}`);
     }
     checked[name] = spec.check(value);

@@ -41,7 +41,16 @@ Deno.test("a wrong value is refused in one line with the flag, the rule and the 
     ["lr", "0", /^--lr must be a number above 0, not 0$/],
     ["lr", "", /not ""$/],
     ["momentum", "1", /^--momentum must be a number from 0 below 1, not 1$/],
-    ["clipBy", "global", /^--clip-by must be one of local, global-average, max, not "global"$/],
+    [
+      "clipBy",
+      "global",
+      /^--clip-by must be one of local, global-average, max, not "global" \(did you mean global-average\?\)$/,
+    ],
+    ["model", "resent20", /not "resent20" \(did you mean resnet20\?\)$/],
+    ["model", "vgg16", /or the path or URL of an \.onnx file, not "vgg16"$/],
+    ["algorithm", "CELGC", /not "CELGC" \(did you mean celgc\?\)$/],
+    ["algorithm", "naive", /\(did you mean naive-parallel\?\)$/],
+    ["preset", "cifar10", /not "cifar10"$/],
     ["decayAt", "80;120", /^--decay-at must be numbers above 0, separated by commas/],
     ["env", "A", /^--env must be NAME=VALUE, not "A"$/],
     ["partition", "dirichlet:-1", /^--partition: .*dirichlet:-1/],
@@ -63,7 +72,8 @@ Deno.test("a wrong value is refused in one line with the flag, the rule and the 
 Deno.test("options from code are checked like those from text", () => {
   assert.throws(() => resolveOptions({ interval: "4" }), /--interval must be/);
   assert.throws(() => resolveOptions({ intervall: 4 }), /intervall \(did you mean interval\?\)/);
-  assert.throws(() => resolveOptions({ constructor: 4 }), /unknown option constructor/);
+  assert.throws(() => resolveOptions({ learningRate: 4 }), /learningRate \(did you mean lr\?\)/);
+  assert.throws(() => resolveOptions({ constructor: 4 }), /unknown option constructor$/);
   assert.throws(() => resolveOptions({ lr: NaN }), /--lr must be/);
   assert.throws(() => resolveOptions({ decayAt: "80" }), /--decay-at must be/);
 });
