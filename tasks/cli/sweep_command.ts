@@ -89,7 +89,8 @@ async function runAll(swept: Given, baseline: boolean): Promise<number> {
   const { dir, axes, cells, problems, interrupted } = await sweep({ ...swept, baseline, view });
   if (json) console.log(summaryDocument(dir, axes, cells, problems).trimEnd());
   else if (!quiet) {
-    console.log(await formatTable(axes, cells));
+    const width = Deno.stdout.isTerminal() ? Deno.consoleSize().columns : undefined;
+    console.log(await formatTable(axes, cells, width));
     console.log(`\nfiles: ${dir} (${SWEEP_FILES.json}, ${SWEEP_FILES.csv})`);
   }
   for (const problem of problems) console.error(`celgc: ${problem}`);

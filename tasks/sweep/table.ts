@@ -42,19 +42,43 @@ const COLUMNS: readonly Column[] = [
   ["to loss", ({ speedupToLoss }) => times(speedupToLoss)],
 ];
 
+/** Columns that a terminal does without where it is too narrow for all, the least missed first. */
+const DISPENSABLE = ["test loss", "rounds", "sent", "train loss", "comm.", "to loss", "time"];
+
 /**
  * The table, with notes below it. Columns that say nothing of any cell are left out.
  *
  * @param axes names in code of the options that tell the cells apart
+ * @param width columns of the terminal, in which the table must fit as far as it can
  */
 export async function formatTable(
   axes: readonly string[],
   cells: readonly CellResult[],
+  width = Infinity,
 ): Promise<string> {
   const heads: Column[] = axes.length > 0
     ? axes.map((axis) => [axis, ({ at }) => at[axis] === null ? null : showValue(at[axis])])
     : [["cell", ({ name }) => name]];
-  const numbers = COLUMNS.filter(([, show]) => cells.some((cell) => show(cell) !== null));
+  let numbers = COLUMNS.filter(([, show]) => cells.some((cell) => show(cell) !== null));
+  let lines = await tableOf(heads, numbers, cells);
+  const leftOut: string[] = [];
+  for (const head of DISPENSABLE) {
+    if (lines.every((line) => line.length <= width)) break;
+    if (!numbers.some(([name]) => name === head)) continue;
+    numbers = numbers.filter(([name]) => name !== head);
+    leftOut.push(head);
+    lines = await tableOf(heads, numbers, cells);
+  }
+  const below = notes(cells, numbers.map(([head]) => head));
+  if (leftOut.length > 0) below.push(`not shown, but in summary.csv: ${leftOut.join(", ")}`);
+  return [...lines, ...below.length > 0 ? ["", ...below] : []].join("\n");
+}
+
+async function tableOf(
+  heads: readonly Column[],
+  numbers: readonly Column[],
+  cells: readonly CellResult[],
+): Promise<string[]> {
   const columns = [...heads, ...numbers];
   const unfinished = cells.some(({ status }) => status !== "finished");
   const table = new (await loadTables())({
@@ -67,18 +91,21 @@ export async function formatTable(
     const row = columns.map(([, show]) => show(cell) ?? "–");
     table.push(unfinished ? [...row, cell.status === "finished" ? "" : cell.status] : row);
   }
-  const lines = table.toString().split("\n").map((line) => line.trimEnd());
-  return [...lines, ...notes(cells)].join("\n");
+  return table.toString().split("\n").map((line) => line.trimEnd());
 }
 
-function notes(cells: readonly CellResult[]): string[] {
+/** What the columns that compare cells mean, as far as they are there. */
+function notes(cells: readonly CellResult[], heads: readonly string[]): string[] {
   const baselines = new Set(cells.flatMap(({ baseline }) => baseline ?? []));
   if (baselines.size === 0) return [];
   const one = baselines.size === 1 ? [...baselines][0] : "the baseline of equal settings";
   return [
-    "",
     `speedup: ${one}'s training time per epoch over the cell's`,
-    `to loss: its time to its final training loss over the cell's; – where the cell never got there`,
+    ...heads.includes("to loss")
+      ? [
+        "to loss: its time to its final training loss over the cell's; – where the cell never got there",
+      ]
+      : [],
   ];
 }
 

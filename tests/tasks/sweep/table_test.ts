@@ -44,6 +44,30 @@ Deno.test("the table has the axes, what was reached, and what it cost", async ()
   assert.match(text, /speedup: interval=1's training time per epoch over the cell's/);
 });
 
+Deno.test("a narrow terminal gets the columns that fit, and is told of the others", async () => {
+  const numbers = { trainLoss: 1.5, testLoss: 1.6, testAccuracy: 0.423, rounds: 12 };
+  const costs = { totalBytesSent: 37.4e6, trainSeconds: 12.34, communicationShare: 0.25 };
+  const cells = [1, 4].map((interval) =>
+    cell({
+      at: { algorithm: "naive-parallel", interval },
+      summary: summary({ ...numbers, ...costs }),
+      baseline: "algorithm=naive-parallel",
+      speedup: 1,
+      speedupToLoss: 1,
+    })
+  );
+  const axes = ["algorithm", "interval"];
+  const [head, , , , ...notes] = (await formatTable(axes, cells, 80)).split("\n");
+  assert.ok(head.length <= 80, head);
+  assert.match(head, /^algorithm +interval +train loss +accuracy .* speedup +to loss/);
+  assert.equal(notes.at(-1), "not shown, but in summary.csv: test loss, rounds, sent");
+  const whole = await formatTable(axes, cells);
+  assert.match(whole, /test loss.*rounds/);
+  assert.doesNotMatch(whole, /not shown/);
+  // The axes and what was reached stay, however narrow it is.
+  assert.match(await formatTable(axes, cells, 10), /^algorithm +interval +accuracy +speedup\n/);
+});
+
 Deno.test("a language task's perplexity has its column, and only then", async () => {
   const measured = { ...summary({ rounds: 1 }), testPerplexity: 91.234 } as Summary;
   assert.match(await formatTable([], [cell({ summary: measured })]), /perplexity[^]*91\.23/);
