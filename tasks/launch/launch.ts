@@ -14,7 +14,7 @@ import {
 } from "../../runtime/launcher/launch.ts";
 import { becomeCompiledRank } from "../../runtime/launcher/compiled_rank.ts";
 import { checkOptions } from "../../runtime/launcher/options.ts";
-import { checkInputs } from "../problems/check_inputs.ts";
+import { checkData, checkInputs } from "../problems/check_inputs.ts";
 import { type InputFiles, keepInputs, readInputs, verifyInputs } from "../run/inputs.ts";
 import type { DownloadProgress } from "../data/sources/download.ts";
 import { Follower } from "./follower.ts";
@@ -109,6 +109,7 @@ export async function launch(settings: LaunchOptions = {}): Promise<Run> {
   options.device = await resolveDevice(options.device);
   await checkLaunch(options);
   if (options.data !== null) options.data = await findData(options, kind);
+  await checkData(options);
   const files = started.directory ? null : await fittingInputs(options);
   const directory = started.directory ?? await makeRunDirectory(options);
   const config = started.config ?? newConfig(options);

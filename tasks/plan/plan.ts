@@ -20,6 +20,7 @@ import type { ViewKind } from "../launch/view.ts";
 import type { MeasureOptions } from "./measure.ts";
 import type { Measured } from "./measured.ts";
 import { plannedAlgorithm } from "./planned.ts";
+import { checkData } from "../problems/check_inputs.ts";
 import { predict, type Prediction } from "./predict.ts";
 import type { PlanArguments } from "./rank.ts";
 
@@ -92,6 +93,7 @@ export async function plan(given: PlanOptions = {}): Promise<RunPlan> {
   checkPlan(rest, shaped);
   options.device = await resolveDevice(options.device);
   if (options.data !== null) options.data = await findData(options, view);
+  await checkData(options);
   const { link, ranks } = options;
   const hasRounds = ALGORITHMS[options.algorithm].rounds === "interval";
   const algorithm = hasRounds ? options.algorithm : OPTIONS.algorithm.default;

@@ -1,11 +1,13 @@
 /**
- * Whether the files that a run takes with it fit its task, asked before the run has a folder.
+ * Whether a run's data can be read and the files it takes with it fit its task, asked before it has a folder.
  *
  * @module
  */
 
 import { generateText } from "../data/text/generated_text.ts";
-import { loadTextCorpus } from "../data/text/text_corpus.ts";
+import { DataError } from "../data/data_error.ts";
+import { checkCifar10 } from "../data/images/cifar10.ts";
+import { checkTextCorpus, loadTextCorpus } from "../data/text/text_corpus.ts";
 import { awdLstmOf } from "../networks/awd_lstm.ts";
 import { findModel } from "../networks/graphs.ts";
 import { decodeInitial, startingFrom } from "../networks/initial_weights.ts";
@@ -35,6 +37,20 @@ export async function checkInputs(options: Options, files: InputFiles): Promise<
   const shape = { batchSize: fixedBatch, length: options.bptt, mode: "eval" } as const;
   if (files.initial) {
     startingFrom(model, decodeInitial(files.initial), options.weights!).build(shape);
+  }
+}
+
+/**
+ * Refuses a data set on disk that the ranks could not read.
+ *
+ * @throws OptionError that says what is wrong with it
+ */
+export async function checkData({ task, data }: Options): Promise<void> {
+  if (data === null) return;
+  try {
+    await (kindOf(task) === "text" ? checkTextCorpus(data) : checkCifar10(data));
+  } catch (error) {
+    throw error instanceof DataError ? new OptionError(error.message, { cause: error }) : error;
   }
 }
 

@@ -68,6 +68,24 @@ export async function loadCifar10(directory: string): Promise<ImageSplits> {
   };
 }
 
+/**
+ * Looks at the files that {@linkcode loadCifar10} reads, without reading them whole: whether all are there,
+ * consist of whole records, and begin with a label.
+ *
+ * @throws {DataError} when one does not
+ */
+export async function checkCifar10(directory: string): Promise<void> {
+  const { folder, batches } = await findBatches(directory);
+  await readClasses(`${folder}/batches.meta.txt`);
+  for (const path of [...batches, `${folder}/test_batch.bin`]) {
+    await recordFileSize(path);
+    using file = await Deno.open(path);
+    const first = new Uint8Array(1);
+    await file.read(first);
+    checkLabel(first[0], path, 0);
+  }
+}
+
 /** The folder that holds the training batches, and their paths in the order of their numbers. */
 async function findBatches(directory: string): Promise<{ folder: string; batches: string[] }> {
   const base = directory.replace(/(?<=.)\/+$/, "");
@@ -142,19 +160,21 @@ async function readBatches(
     }
     for (let at = 0; at < bytes.length; at += CIFAR10_RECORD_BYTES, record++) {
       const label = bytes[at];
-      if (label >= CLASSES.length) {
-        throw new DataError(
-          `cannot read CIFAR-10: ${path} has label ${label} in record ` +
-            `${at / CIFAR10_RECORD_BYTES}, a label is 0 to ${CLASSES.length - 1}; ` +
-            `the file is altered or of another data set: ${WAY_OUT}`,
-          { path },
-        );
-      }
+      checkLabel(label, path, at / CIFAR10_RECORD_BYTES);
       labels[record] = label;
       pixels.set(bytes.subarray(at + 1, at + CIFAR10_RECORD_BYTES), record * IMAGE_BYTES);
     }
   }
   return { pixels, labels };
+}
+
+function checkLabel(label: number, path: string, record: number): void {
+  if (label < CLASSES.length) return;
+  throw new DataError(
+    `cannot read CIFAR-10: ${path} has label ${label} in record ${record}, a label is 0 to ` +
+      `${CLASSES.length - 1}; the file is altered or of another data set: ${WAY_OUT}`,
+    { path },
+  );
 }
 
 /** Size of a record file in bytes, checked before memory is taken for it. */

@@ -49,39 +49,61 @@ export async function loadTextCorpus(directory: string, name?: string): Promise<
   const paths = await findSplits(folder);
   const vocabulary = new Vocabulary();
   const read = async (split: TextSplit) => {
-    const path = paths[split];
-    let bytes: Uint8Array<ArrayBuffer>;
-    try {
-      bytes = await Deno.readFile(path);
-    } catch (cause) {
-      throw new DataError(`cannot read the text: ${path} cannot be read: ${cause}`, {
-        path,
-        cause,
-      });
-    }
-    let text: string;
-    try {
-      text = new TextDecoder("utf-8", { fatal: true }).decode(bytes);
-    } catch (cause) {
-      throw new DataError(
-        `cannot read the text: ${path} must be UTF-8, its ${bytes.length} bytes are not; ` +
-          `fetch it again or convert it`,
-        { path, cause },
-      );
-    }
+    const path = paths[split], { text, bytes } = await readText(path);
     const tokens = tokenize(text, vocabulary);
-    if (tokens.length < 2) {
-      throw new DataError(
-        `cannot read the text: ${path} must hold at least 2 tokens, found ${tokens.length} in ` +
-          `${bytes.length} bytes; the file is truncated: fetch it again`,
-        { path },
-      );
-    }
-    return tokens;
+    if (tokens.length >= 2) return tokens;
+    throw new DataError(
+      `cannot read the text: ${path} must hold at least 2 tokens, found ${tokens.length} in ` +
+        `${bytes} bytes; the file is truncated: fetch it again`,
+      { path },
+    );
   };
   // In this order, which numbers the words.
   const train = await read("train"), valid = await read("valid"), test = await read("test");
   return { name: name ?? folder.split("/").at(-1)!, vocabulary, train, valid, test };
+}
+
+/**
+ * Looks at the files that {@linkcode loadTextCorpus} reads, without numbering their words.
+ *
+ * @throws {DataError} when a split is missing, empty or no UTF-8 text
+ */
+export async function checkTextCorpus(directory: string): Promise<void> {
+  const paths = await findSplits(directory.replace(/(?<=.)\/+$/, ""));
+  for (const path of Object.values(paths)) {
+    if (/\S/.test((await readText(path)).text)) continue;
+    throw new DataError(
+      `cannot read the text: ${path} is empty; the file is truncated: fetch it again`,
+      { path },
+    );
+  }
+}
+
+/** A file's text, and its length. */
+async function readText(path: string): Promise<{ text: string; bytes: number }> {
+  let bytes: Uint8Array<ArrayBuffer>;
+  try {
+    bytes = await Deno.readFile(path);
+  } catch (cause) {
+    throw new DataError(`cannot read the text: ${path} cannot be read: ${cause}`, { path, cause });
+  }
+  if (bytes.includes(0)) {
+    throw new DataError(
+      `cannot read the text: ${path} must be UTF-8, but holds zero bytes as a binary file does; ` +
+        `fetch it again or convert it`,
+      { path },
+    );
+  }
+  try {
+    const text = new TextDecoder("utf-8", { fatal: true }).decode(bytes);
+    return { text, bytes: bytes.length };
+  } catch (cause) {
+    throw new DataError(
+      `cannot read the text: ${path} must be UTF-8, its ${bytes.length} bytes are not; ` +
+        `fetch it again or convert it`,
+      { path, cause },
+    );
+  }
 }
 
 /** The files of the three splits: of the first layout of which any is there. */

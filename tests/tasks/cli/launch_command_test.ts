@@ -89,25 +89,48 @@ Deno.test("what the launcher refuses, it refuses before a run's folder is made",
   }
 });
 
-Deno.test("what is wrong with the data is said once, whoever finds it", async () => {
-  await using folder = await temporaryFolder();
-  const { path } = folder, record = new Uint8Array(3073);
-  for (let batch = 1; batch <= 5; batch++) {
-    await Deno.writeFile(`${path}/data_batch_${batch}.bin`, record);
-  }
-  await Deno.writeFile(`${path}/test_batch.bin`, record.subarray(73));
-  const args = ["launch", "--ranks", "3", "--device", "cpu", "--task", "cifar10", "--data", path];
-  const loud = await celgc(...args, "--out", `${path}/a`);
-  assert.equal(loud.code, 1);
-  assert.equal(
-    loud.stderr.match(/cannot read CIFAR-10: .*test_batch\.bin/g)?.length,
-    1,
-    loud.stderr,
-  );
-  const quiet = await celgc(...args, "--quiet", "--out", `${path}/b`);
-  assert.equal(quiet.code, 1);
-  assert.equal(quiet.stderr.match(/cannot read CIFAR-10: /g)?.length, 1, quiet.stderr);
-});
+/** Wrong data: what is written where CIFAR-10 or a text is looked for, and what is said of it. */
+const WRONG_DATA: Record<string, [Record<string, Uint8Array | string>, string, RegExp]> = {
+  "a truncated batch": [
+    { "test_batch.bin": new Uint8Array(3000) },
+    "cifar10",
+    /cannot read CIFAR-10: .*test_batch\.bin must be a file of whole records/,
+  ],
+  "an empty batch": [{ "test_batch.bin": "" }, "cifar10", /found 0 bytes/],
+  "a batch of something else": [
+    { "data_batch_2.bin": new Uint8Array(3073).fill(0x80) },
+    "cifar10",
+    /data_batch_2\.bin has label 128 in record 0/,
+  ],
+  "a gzipped text": [
+    { "train.txt": new Uint8Array([0x1f, 0x8b, 8, 0, 0, 0, 0, 0]) },
+    "ptb",
+    /cannot read the text: .*train\.txt must be UTF-8/,
+  ],
+  "an empty text": [{ "valid.txt": " \n" }, "ptb", /valid\.txt is empty/],
+};
+
+for (const [what, [files, task, message]] of Object.entries(WRONG_DATA)) {
+  Deno.test(`${what} is found before ranks start: one line, exit code 2 and no folder`, async () => {
+    await using folder = await temporaryFolder();
+    const { path } = folder, out = `${path}/run`, good: typeof files = {};
+    for (let n = 1; n <= 5; n++) good[`data_batch_${n}.bin`] = new Uint8Array(3073);
+    good["test_batch.bin"] = new Uint8Array(3073);
+    for (const split of ["train", "valid", "test"]) good[`${split}.txt`] = "a b c\n";
+    for (const [name, content] of Object.entries({ ...good, ...files })) {
+      await Deno.writeFile(
+        `${path}/${name}`,
+        typeof content === "string" ? new TextEncoder().encode(content) : content,
+      );
+    }
+    const args = ["--ranks", "2", "--device", "cpu", "--task", task, "--data", path];
+    const { code, stdout, stderr } = await celgc("launch", ...args, "--out", out);
+    assert.deepEqual([code, stdout], [2, ""], stderr);
+    assert.match(stderr, message);
+    assert.match(stderr, /^celgc: [^\n]*\n$/);
+    await assert.rejects(Deno.stat(out), Deno.errors.NotFound);
+  });
+}
 
 Deno.test("--allow gives a program permissions, which it does not have without", async () => {
   await using folder = await temporaryFolder();
