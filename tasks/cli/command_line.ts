@@ -7,6 +7,7 @@
 
 import { type Command, loadCommander, type Option } from "../../deps.ts";
 import { DataError } from "../data/data_error.ts";
+import { hasTopics, helpAsked, isShown, MORE } from "./help_topics.ts";
 import { closest, OptionError, type OptionSpec } from "../options/kinds.ts";
 import { meantOption, type OptionName, OPTIONS } from "../options/table.ts";
 
@@ -47,17 +48,24 @@ export async function runCommandLine(
   args: readonly string[],
 ): Promise<number> {
   const commander = await loadCommander();
-  let code = 0;
+  const command = commands.find((spec) => spec.name === args[0]);
+  let code = 0, help: ReturnType<typeof helpAsked>;
+  try {
+    help = command ? helpAsked(args.slice(1)) : null;
+  } catch (error) {
+    if (!(error instanceof OptionError)) throw error;
+    return complain(name, error.message, USAGE_ERROR);
+  }
   const program = new commander.Command(name).version(version).exitOverride();
   program.configureOutput({ outputError: () => {} });
   program.configureHelp({ showGlobalOptions: false });
   for (const spec of commands) {
-    addCommand(commander, program, spec, async (given, operands) => {
+    addCommand(commander, program, spec, help?.topic ?? null, async (given, operands) => {
       code = await spec.run(given, operands);
     });
   }
   try {
-    await program.parseAsync([...args], { from: "user" });
+    await program.parseAsync(help ? [args[0], "--help"] : [...args], { from: "user" });
     return code;
   } catch (error) {
     if (error instanceof commander.CommanderError) {
@@ -110,14 +118,21 @@ function addCommand(
   commander: Commander,
   program: Command,
   spec: CommandSpec,
+  topic: string | null,
   run: (given: Record<string, unknown>, operands: string[]) => Promise<void>,
 ): void {
   const command = program.command(spec.name).description(spec.summary);
   command.exitOverride().configureOutput({ outputError: () => {} });
   if (spec.operands) command.arguments(spec.operands);
-  if (spec.epilogue) command.addHelpText("after", `\n${spec.epilogue}`);
+  const topics = hasTopics(spec.options);
+  const below = [
+    ...topic === null && spec.epilogue ? [spec.epilogue] : [],
+    ...topics ? [MORE] : [],
+  ];
+  if (below.length > 0) command.addHelpText("after", `\n${below.join("\n\n")}`);
   for (const [name, option] of Object.entries(spec.options)) {
-    command.addOption(toCommander(commander, name, option));
+    const ours = toCommander(commander, name, option);
+    command.addOption(ours.hideHelp(topics && !isShown(name, option, topic)));
   }
   command.action(async (...parts: unknown[]) => {
     const operands = parts.slice(0, -2).flat().filter((part) => part !== undefined) as string[];

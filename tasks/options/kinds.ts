@@ -77,6 +77,7 @@ export const GROUPS = {
   WHO: "Ranks",
   DATA: "Data",
   RUN: "The run",
+  TEXT: "Texts and the awd-lstm network",
 } as const;
 
 /** What every kind of option is told. */

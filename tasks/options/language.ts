@@ -1,10 +1,9 @@
 /** The part of the table of options that is about texts and the networks that read them. */
 
-import { integer, type OptionSpec, real, type Table } from "./kinds.ts";
+import { GROUPS, integer, type OptionSpec, real, type Table } from "./kinds.ts";
 import type { LanguageModelOptions } from "./values.ts";
 
-/** Heading in the help. */
-const TEXT = "Texts and the awd-lstm network";
+const { TEXT } = GROUPS;
 
 /** The defaults of Merity, Keskar and Socher (ICLR 2018) on Penn Treebank. */
 export const LANGUAGE_MODEL: Table<LanguageModelOptions> = {

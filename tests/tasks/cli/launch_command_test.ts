@@ -148,8 +148,30 @@ console.log(state({ name: "read", path: "/etc/hostname" }), state({ name: "ffi" 
   assert.equal(free.stdout, "[0] granted granted\n", free.stderr);
 });
 
-Deno.test("--help shows every option with its default and unit", async () => {
+Deno.test("--help begins with what everybody needs, and says where the rest is", async () => {
   const { code, stdout } = await celgc("launch", "--help");
+  assert.equal(code, 0);
+  for (const flag of ["--ranks", "--preset", "--interval", "--lr", "--clip", "--data", "--out"]) {
+    assert.ok(stdout.includes(`  ${flag} `), flag);
+  }
+  assert.doesNotMatch(stdout, /--tls-cert|--dropout-word/);
+  assert.match(
+    stdout,
+    /--help what \| step \| ranks \| data \| run \| lstm; all of them: --help all/,
+  );
+  const lstm = await celgc("launch", "--help", "lstm");
+  assert.match(lstm.stdout, /--dropout-word/);
+  assert.doesNotMatch(lstm.stdout, /--ranks/);
+  const wrong = await celgc("launch", "--help", "lst");
+  assert.equal(wrong.code, 2);
+  assert.match(
+    wrong.stderr,
+    /--help must be one of what, .*, all, not "lst" \(did you mean lstm\?\)/,
+  );
+});
+
+Deno.test("--help all shows every option with its default and unit", async () => {
+  const { code, stdout } = await celgc("launch", "--help", "all");
   assert.equal(code, 0);
   const text = stdout.replace(/\s+/g, " ");
   for (const { flag, unit, placeholder } of Object.values(OPTIONS)) {
