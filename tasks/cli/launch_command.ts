@@ -7,6 +7,7 @@ import { type OptionName, OPTIONS, type Options, PROCESSES } from "../options/ta
 import { tlsOf } from "../options/tls.ts";
 import { viewKind } from "../launch/view.ts";
 import { formatSummary } from "../launch/summary_text.ts";
+import { permissionHint } from "./permission_hint.ts";
 import type { CommandSpec } from "./command_line.ts";
 
 const EPILOGUE = `Without PROGRAM it trains, by default a small network on generated images.
@@ -81,5 +82,7 @@ async function anyProgram(
     }));
   if (failure) console.error(`celgc: ${failure.message}`);
   if (pending) console.error(`celgc: interrupted\n${pending}`);
+  const missing = failure && permissionHint(failure.lastLines);
+  if (missing) console.error(`celgc: a program has the permissions it is given: ${missing}`);
   return code;
 }

@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { permissionHint } from "../../../tasks/cli/permission_hint.ts";
 import { OPTIONS } from "../../../tasks/options/table.ts";
 import { celgc, ROOT } from "../../_helpers/deno.ts";
 import { temporaryFolder } from "../../_helpers/temporary_folder.ts";
@@ -146,6 +147,10 @@ console.log(state({ name: "read", path: "/etc/hostname" }), state({ name: "ffi" 
   const allowed = ["--allow", "read=/etc/hostname,/etc/hosts", "--allow", "ffi"];
   const free = await celgc("launch", "--ranks", "1", ...allowed, program);
   assert.equal(free.stdout, "[0] granted granted\n", free.stderr);
+  await Deno.writeTextFile(program, `Deno.readTextFileSync("/etc/hostname");\n`);
+  const refused = await celgc("launch", "--ranks", "1", program);
+  assert.notEqual(refused.code, 0);
+  assert.match(refused.stderr, /celgc: a program has .* given: --allow read=\/etc\/hostname\n$/);
 });
 
 Deno.test("--help begins with what everybody needs, and says where the rest is", async () => {
@@ -206,4 +211,15 @@ if (Deno.args.includes("--fail") && comm.rank === 2) Deno.exit(7);
   const bad = await celgc(...args, "--fail");
   assert.equal(bad.code, 7);
   assert.match(bad.stderr, /celgc: rank 2 .*exit code 7/);
+});
+
+Deno.test("a lacking permission is told by the option that gives it", () => {
+  const hint = (what: string) => permissionHint([`NotCapable: Requires ${what} flag`]);
+  assert.equal(
+    hint('net access to "a.org:443", run again with the --allow-net'),
+    "--allow net=a.org:443",
+  );
+  assert.equal(hint("ffi access, run again with the --allow-ffi"), "--allow ffi");
+  assert.equal(hint('env access to "HOME", run again with the --allow-env'), "--allow env=HOME");
+  assert.equal(permissionHint(["Error: no"]), null);
 });

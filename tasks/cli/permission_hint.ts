@@ -1,0 +1,17 @@
+/**
+ * The option that would have given a program the permission it lacked.
+ *
+ * @param lines what the program's rank said last
+ * @returns for example `--allow read=/etc/hostname`; null if it lacked none
+ */
+export function permissionHint(lines: readonly string[]): string | null {
+  for (const line of lines) {
+    // Deno tells a program no more than this sentence.
+    const found = /Requires (\w+) access(?: to "?(.*?)"?)?, run again with the --allow-\w+ flag/
+      .exec(line);
+    if (!found) continue;
+    const [, name, what] = found;
+    return `--allow ${name}${what ? `=${what.replaceAll(",", ",,")}` : ""}`;
+  }
+  return null;
+}
