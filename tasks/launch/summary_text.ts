@@ -43,14 +43,14 @@ export function formatSummary(summary: Summary, directory: string): string {
     [
       "communication",
       `${percent(s.communicationShare)} of the time, waiting included; ${
-        whole(s.rounds)
-      } rounds, ` +
+        s.rounds === 1 ? "1 round" : `${whole(s.rounds)} rounds`
+      }, ` +
       `${formatBytes(s.totalBytesSent)} sent`,
     ],
   );
   if (s.clipRate !== null) rows.push(["clipped", `${percent(s.clipRate)} of the steps`]);
   if (s.maxDrift !== null) {
-    const bound = s.driftBound === null
+    const bound = s.driftBound === null || s.driftBound === 0
       ? ""
       : `; never above ${s.stepsByRank ? "2γ max n" : "2γI"} = ${
         Number(s.driftBound.toPrecision(6))
