@@ -276,11 +276,12 @@ export class Job {
     const onAbort = () => this.#interrupt("abort");
     signal?.addEventListener("abort", onAbort);
     this.#cleanUps.push(() => signal?.removeEventListener("abort", onAbort));
-    if (!handleSignals) return;
+    const handled = handleSignals === true ? ["SIGINT", "SIGTERM"] as const : handleSignals || [];
+    if (handled.length === 0) return;
     this.#cleanUps.push(watchTaskRunner());
     // Not SIGHUP: it ends this process, and with it the ranks, unless `nohup` has said otherwise.
-    const names: Deno.Signal[] = Deno.build.os === "windows" ? ["SIGINT"] : ["SIGINT", "SIGTERM"];
-    for (const name of names) {
+    for (const name of handled) {
+      if (Deno.build.os === "windows" && name !== "SIGINT") continue;
       const handler = () => this.#interrupt(name);
       Deno.addSignalListener(name, handler);
       this.#cleanUps.push(() => Deno.removeSignalListener(name, handler));

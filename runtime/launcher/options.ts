@@ -51,11 +51,11 @@ export interface LaunchProgramOptions {
   /** Ends the job. */
   readonly signal?: AbortSignal;
   /**
-   * Whether SIGINT and SIGTERM to this process end the job; they do not end this process then, which
+   * Whether SIGINT and SIGTERM to this process, or which of them, end the job; they do not end this process then, which
    * is for the caller to do. If the `deno task` that runs this process is killed, that counts as SIGTERM.
    * @default {true}
    */
-  readonly handleSignals?: boolean;
+  readonly handleSignals?: boolean | readonly ("SIGINT" | "SIGTERM")[];
   /** Address the rendezvous and the ranks listen on. @default {"127.0.0.1"} */
   readonly listen?: string;
   /** PEM files; with them all TCP connections run under TLS. */

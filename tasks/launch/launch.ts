@@ -28,6 +28,8 @@ import { resolveOptions } from "../options/resolve.ts";
 import { notesOn } from "../options/rules.ts";
 import { tlsOf } from "../options/tls.ts";
 import type { RankArguments } from "../training/rank_program.ts";
+import { checkpointSteps } from "../run/checkpoint.ts";
+import { Interruption } from "./interruption.ts";
 import { RankLines } from "./rank_lines.ts";
 import { lockFolder } from "../run/lock.ts";
 import { describeTakenOver, findRun, rewind } from "../run/resume.ts";
@@ -141,21 +143,41 @@ export async function launch(settings: LaunchOptions = {}): Promise<Run> {
     follower.say(describe(options, directory, from));
     for (const note of notes) follower.say(`note: ${note}`);
     const lines = new RankLines((line) => follower.say(line));
-    const outcome = await runRanks(options, directory, from, lines, signal);
+    await using interruption = new Interruption(
+      directory,
+      signal,
+      options.syncEvery === null,
+      (line) => follower.say(line),
+    );
+    const outcome = await runRanks(options, directory, from, lines, interruption.signal);
     await follower.end();
-    const { summary } = follower, { code, failure, interrupted } = outcome;
+    const { summary } = follower, { code, failure } = outcome;
+    const interrupted = interruption.pressed ? "SIGINT" : outcome.interrupted;
     if (code === 0 && summary) {
       return { dir: directory, summary, config: await readConfig(directory) };
+    }
+    if (code === 0 && interruption.pressed) {
+      throw new RunFailedError(await howToGoOn(directory), INTERRUPTED, directory);
     }
     const seen = kind !== "silent" && failure && lines.has(failure.lastLines);
     const what = (seen ? failure.headline : failure?.message) ??
       (interrupted ? `the run was ended by ${interrupted}` : "the run ended without a summary");
     if (interrupted || restarts === options.maxRestarts) {
-      throw new RunFailedError(what, code || 1, directory);
+      throw new RunFailedError(what, interruption.pressed ? INTERRUPTED : code || 1, directory);
     }
     follower.say(`${what}\nrestart ${restarts + 1} of ${options.maxRestarts}`);
     from = await toCheckpoint();
   }
+}
+
+/** Exit code of what SIGINT has ended. */
+const INTERRUPTED = 130;
+
+/** What is said of a run that was ended between two steps. */
+async function howToGoOn(directory: string): Promise<string> {
+  const step = (await checkpointSteps(directory)).at(-1);
+  return `the run was ended by SIGINT after step ${step}, with a checkpoint; --resume ${directory} goes on ` +
+    "from there";
 }
 
 /** A file that is locked while a run writes to its folder. */
@@ -188,7 +210,7 @@ async function runRanks(
   directory: string,
   from: number | null,
   lines: RankLines,
-  signal: AbortSignal | undefined,
+  signal: AbortSignal,
 ): Promise<LaunchOutcome> {
   return await asOptionError(null, () =>
     launchProgram({
@@ -197,7 +219,9 @@ async function runRanks(
       args: rankArguments(directory, from),
       logDir: directory,
       onOutput: (rank, line) => lines.take(rank, line),
-      ...(signal ? { signal } : {}),
+      signal,
+      // At SIGINT a run is asked to end with a checkpoint first.
+      handleSignals: ["SIGTERM"],
     }));
 }
 

@@ -69,7 +69,10 @@ export function imageTask(
   };
   // The same part whatever the run's seed.
   const chosen = new Random(0, "train-eval").permutation(train.count);
-  const part = trainPart(Math.min(trainEval, train.count), evalBatchSize, ranks, wholeBatches);
+  const part = trainPart(Math.min(trainEval, train.count), evalBatchSize, ranks, {
+    wholeBatches,
+    fixedBatch,
+  });
   return {
     trainSamples: train.count,
     stepsPerEpoch: sampler.stepsPerEpoch,
@@ -96,10 +99,15 @@ export function imageTask(
 }
 
 /** How many samples of a training set are evaluated, in batches of which size: the test set's if it can be. */
-function trainPart(most: number, batchSize: number, ranks: number, wholeBatches: boolean) {
+function trainPart(
+  most: number,
+  batchSize: number,
+  ranks: number,
+  { wholeBatches = false, fixedBatch }: ImageTaskOptions,
+) {
   if (!wholeBatches) return { count: most, batchSize };
   const count = most - most % (ranks * batchSize);
-  if (count > 0) return { count, batchSize };
+  if (count > 0 || fixedBatch !== undefined) return { count, batchSize };
   const even = most - most % ranks;
   return { count: even, batchSize: even === 0 ? batchSize : divisor(even, ranks, even / ranks) };
 }

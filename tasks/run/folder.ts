@@ -20,6 +20,8 @@ export const FILES = {
   model: "model.onnx",
   weights: "model.safetensors",
   vocabulary: "vocabulary.txt",
+  /** There while the run is asked to end early. */
+  stop: ".stop",
 } as const;
 
 /** Names of the files that a run has taken with it, if it has. */

@@ -22,6 +22,7 @@ import { type EndedRound, Round } from "../rounds/round.ts";
 import { everySeconds, everySteps, type RoundClock } from "../rounds/round_clock.ts";
 import { Evaluations } from "./evaluations.ts";
 import type { TrainStep } from "../steps/train_step.ts";
+import { StoppedError, StopRequest } from "./stop_request.ts";
 import { RunningTotals } from "./totals.ts";
 import type { Task } from "../task.ts";
 import { MetricGather } from "./metric_gather.ts";
@@ -55,6 +56,8 @@ export interface Checkpoints {
   readonly from: number | null;
   /** The run they belong to, see `RunConfig.id`. @default {any} */
   readonly run?: string;
+  /** Whether the run was asked to end early, with a checkpoint; asked on rank 0. @default {never} */
+  readonly stops?: () => boolean;
 }
 
 /**
@@ -77,6 +80,9 @@ export class Loop implements Stateful {
   #start: number | null = null;
   /** Samples this rank has learnt from. */
   #samples = 0;
+  readonly #stopRequest: StopRequest | null;
+  /** Whether all ranks stop after this step. */
+  #stops = false;
 
   constructor(parts: LoopParts) {
     const { comm, options, algorithm, averaging, trainStep, log, steps } = parts;
@@ -97,12 +103,15 @@ export class Loop implements Stateful {
     this.#totals = new RunningTotals(update.clips, steps);
     this.#trigger = new AveragingTrigger(options.averagingTrigger);
     this.#evaluations = new Evaluations(parts);
+    const { stops } = parts.checkpoints ?? {};
+    this.#stopRequest = stops && !timed ? new StopRequest(comm, stops) : null;
   }
 
   /**
    * Evaluates, takes the steps, evaluates again; or goes on with that from a checkpoint.
    *
    * @returns the summary, the same on every rank
+   * @throws StoppedError if the run was asked to end early, and has written a checkpoint
    */
   async run(): Promise<Summary> {
     const { comm, task, options, trainStep, evaluator, checkpoints } = this.#parts;
@@ -123,23 +132,27 @@ export class Loop implements Stateful {
     while (clock.continues(t)) {
       comm.step = ++t;
       await this.#step(t);
+      if (comm.size === 1) this.#stops = await this.#stopRequest?.poll() ?? false;
       if (!clock.isTogether(t)) continue;
       const due = evaluationsBy(t) > evaluations, ends = !clock.continues(t);
       const saves = checkpoints && options.checkpointEvery && t % options.checkpointEvery === 0;
       evaluations = evaluationsBy(t);
-      if (due || saves || ends) this.#note(await this.#inFlight.settle());
+      if (due || saves || ends || this.#stops) this.#note(await this.#inFlight.settle());
       if (due || ends) {
         const { loss } = await this.#evaluate(t);
         // An end between two evaluations is not noted: a run that goes on would not have it.
         const fires = due && !trainStep.averages && this.#trigger.fires(loss);
         if (fires) await trainStep.startAveraging();
       }
-      if (saves) {
+      if (checkpoints && (saves || this.#stops && !ends)) {
         await this.#metrics.deliver();
         await this.#round.arrive();
         await writeCheckpoint(comm, checkpoints.directory, t, this.#stateful, checkpoints.run);
+        await this.#stopRequest?.settle();
+        if (this.#stops && !ends) throw new StoppedError(`stopped after step ${t}`);
       }
     }
+    await this.#stopRequest?.settle();
     // A run that goes on at its end has its last rounds there.
     if (t === done && t > 0) await this.#close(t);
     await this.#metrics.deliver();
@@ -219,7 +232,9 @@ export class Loop implements Stateful {
     const now = performance.now(), milliseconds = last.milliseconds + now - last.ended;
     this.#note([{ ...last, syncSeconds: syncSeconds + seconds, milliseconds, ended: now }]);
     // Numbers travel where the ranks have met anyway, whether or not this one took part.
-    if ((meets || due) && this.#metrics.due) await this.#metrics.deliver();
+    if (!(meets || due) || !this.#metrics.due) return;
+    await this.#metrics.deliver();
+    if (comm.size > 1) this.#stops = await this.#stopRequest?.poll() ?? false;
   }
 
   /** η and γ of step `t`, for a batch that is worth as much as any. */

@@ -5,13 +5,15 @@
  * @module
  */
 
+import { join } from "node:path";
 import type { Communicator } from "../../runtime/communicator.ts";
 import { PeerLostError } from "../../runtime/base/errors.ts";
 import { init, reasonOf } from "../../runtime/bootstrap/init.ts";
 import { CheckpointError } from "../run/checkpoint.ts";
 import { DataError } from "../data/data_error.ts";
 import { OptionError } from "../options/kinds.ts";
-import { readConfig, type RunConfig } from "../run/folder.ts";
+import { FILES, readConfig, type RunConfig } from "../run/folder.ts";
+import { StoppedError } from "./stop_request.ts";
 import { train } from "./train.ts";
 import { TrainingError } from "./training_error.ts";
 
@@ -32,6 +34,17 @@ async function share(comm: Communicator, config: Shared | null): Promise<Shared>
   return JSON.parse(new TextDecoder().decode(bytes));
 }
 
+/** Whether there is such a file; asked between steps, so without a turn of the event loop. */
+function isThere(path: string): boolean {
+  try {
+    Deno.statSync(path);
+    return true;
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return false;
+    throw error;
+  }
+}
+
 if (import.meta.main) {
   try {
     await using comm = await init();
@@ -39,7 +52,8 @@ if (import.meta.main) {
     const from = step === undefined ? null : Number(step);
     const config = comm.rank === 0 ? await readConfig(directory) : null;
     const { id: run, options } = await share(comm, config);
-    const checkpoints = { directory, from, ...run === undefined ? {} : { run } };
+    const stops = () => isThere(join(directory, FILES.stop));
+    const checkpoints = { directory, from, stops, ...run === undefined ? {} : { run } };
     await train(comm, options, {
       checkpoints,
       ...(config ? { output: { directory, config } } : {}),
@@ -47,6 +61,7 @@ if (import.meta.main) {
   } catch (thrown) {
     // What the user can mend, or what another rank's log tells, is said in one line, without a stack.
     const error = reasonOf(thrown);
+    if (error instanceof StoppedError) Deno.exit(0);
     const known = [CheckpointError, DataError, OptionError, PeerLostError, TrainingError];
     if (!known.some((kind) => error instanceof kind)) throw thrown;
     console.error((error as Error).message);
