@@ -30,8 +30,8 @@ export interface ExchangingCall {
 export class TreeExchanges {
   readonly #call: ExchangingCall;
   readonly #inbox: Inbox;
-  /** Children in whose mailboxes the slot for this rank's answer is empty. */
-  readonly #emptySlots = new Set<number>();
+  /** Children in whose mailboxes the slot for this rank's answer is empty; null: none is. */
+  #emptySlots: Set<number> | null = null;
   #count = 0;
 
   constructor(call: ExchangingCall, inbox: Inbox) {
@@ -91,6 +91,7 @@ export class TreeExchanges {
 
   /** A child says that the slot for its answer is empty. */
   noteEmptySlot(child: number): void {
+    this.#emptySlots ??= new Set();
     this.#emptySlots.add(child);
   }
 
@@ -119,7 +120,7 @@ export class TreeExchanges {
     const { group, sequence, stats } = this.#call;
     const header = encodeFanOut({ context: group.id, call: sequence, exchange });
     stats.bytesSent += payload.length;
-    const sent = this.#emptySlots.has(child) &&
+    const sent = this.#emptySlots?.has(child) === true &&
       group.localPeers.trySend(group.members[child], 1, header, payload);
     if (!sent) group.send(child, header, payload).catch(ignore);
   }
@@ -127,7 +128,7 @@ export class TreeExchanges {
   /** Looks for frames that may come through the mailbox, before waiting for them takes its time. */
   #poll(kind: number, exchange: number, from: readonly number[]): void {
     const { group, mayBlock } = this.#call, { localPeers, members } = group, inbox = this.#inbox;
-    if (!mayBlock || inbox.error !== null) return;
+    if (!mayBlock || localPeers.isEmpty || inbox.error !== null) return;
     const keys = from.filter((rank) => localPeers.isLocal(members[rank]))
       .map((rank) => inbox.key(kind, exchange, rank));
     if (keys.length === 0) return;

@@ -126,6 +126,11 @@ export class LocalPeers {
     return access.length > 0 && ranks.every((a) => ranks.every((b) => access[a][b] === 1));
   }
 
+  /** Whether this rank shares memory with nobody, as before the discovery. */
+  get isEmpty(): boolean {
+    return this.#access.length === 0;
+  }
+
   /** Whether frames for a rank of the job can go to its mailbox, and come back. */
   isLocal(rank: number): boolean {
     const me = this.#job.rank, access = this.#access;
