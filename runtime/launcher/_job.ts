@@ -17,7 +17,7 @@ import { describeEnd, findRootCause, hasFailed, type RankStatus } from "./root_c
 import { formatAddress, listenAt } from "../security/endpoint.ts";
 import { credentials } from "../security/handshake.ts";
 import { joinSeconds, type LaunchOutcome, type LaunchProgramOptions } from "./options.ts";
-import { readTls, readTransport } from "../bootstrap/environment.ts";
+import { DEFAULT_TIMEOUT_SECONDS, readTls, readTransport } from "../bootstrap/environment.ts";
 import { RendezvousServer } from "../rendezvous/server.ts";
 
 /** How long ranks may take to fail by themselves once one has failed, in ms. */
@@ -30,6 +30,9 @@ const SILENT_MS = 500;
 const TERM_MS = 1000;
 /** How long what a rank has left behind may hold its output open, in ms. */
 const DRAIN_MS = 500;
+
+/** How often a rank that has left the job is asked for a sign of life before it is given up. */
+const SIGNS_OF_LIFE = 8;
 
 /** Where to find a listener on this host that listens on all addresses. */
 const ANYWHERE: Record<string, string> = { "0.0.0.0": "127.0.0.1", "::": "::1" };
@@ -51,6 +54,7 @@ export class Job {
   #state: JobState = { name: "running" };
   /** Called when a rank has said what it waits for. */
   #answered: (() => void) | null = null;
+  #watchesLeavers = false;
   /** Ranks that have ended so far. */
   #exits = 0;
 
@@ -171,6 +175,7 @@ export class Job {
     await Promise.race([this.#rendezvous!.gone(rank), delay(HEAR_MS)]);
     this.#ranks[rank].exit = { code, signal, order };
     this.#checkForFailure();
+    this.#watchLeavers();
     await this.#outputs[rank].drain(DRAIN_MS);
     this.#processes[rank].kill("SIGKILL"); // what it has left behind
     this.#watchdog?.remove(this.#processes[rank].pid);
@@ -210,6 +215,32 @@ export class Job {
       if (!this.#isEnding) this.#end({ kind: "failure" });
     });
     this.#endSilent();
+  }
+
+  /**
+   * Once the job waits for nothing but the end of ranks that have said goodbye, asks these for signs of
+   * life, as ranks do with each other before that. Silence is counted in answers that did not come and
+   * not by the clock, so that a pause of the launcher is not held against them.
+   */
+  #watchLeavers(): void {
+    const running = this.#ranks.filter(({ exit }) => exit === null);
+    if (this.#watchesLeavers || running.length === 0) return;
+    if (this.#isEnding || running.length === this.#ranks.length) return;
+    if (!running.every(({ finalized }) => finalized)) return;
+    this.#watchesLeavers = true;
+    const seconds = this.#options.timeout ?? DEFAULT_TIMEOUT_SECONDS;
+    const silences = this.#ranks.map(() => 0);
+    const timer = setInterval(() => {
+      for (const [rank, status] of this.#ranks.entries()) {
+        if (status.exit !== null || this.#isEnding) continue;
+        silences[rank] = status.pending === null ? silences[rank] + 1 : 0;
+        status.pending = null;
+        if (silences[rank] > SIGNS_OF_LIFE) this.#end({ kind: "stalled", rank, seconds });
+      }
+      this.#rendezvous?.announce({ type: "inquiry" });
+    }, 1000 * seconds / SIGNS_OF_LIFE);
+    this.#cleanUps.push(() => clearInterval(timer));
+    this.#rendezvous?.announce({ type: "inquiry" });
   }
 
   /** Nothing is gained by waiting for ranks of which the others say that they have gone silent. */

@@ -26,6 +26,8 @@ export type EndCause =
   | { readonly kind: "failure" }
   /** Some ranks have not joined in time. */
   | { readonly kind: "late"; readonly ranks: readonly number[]; readonly seconds: number }
+  /** A rank that has left the job neither ends nor gives a sign of life. */
+  | { readonly kind: "stalled"; readonly rank: number; readonly seconds: number }
   /** A rank has called `abort()`. */
   | {
     readonly kind: "abort";
@@ -44,7 +46,7 @@ export type JobState =
   | { readonly name: "done"; readonly cause: EndCause | null };
 
 /** Of two causes the later in this list is the one to tell. */
-const ORDER: readonly EndCause["kind"][] = ["failure", "late", "abort", "interrupt"];
+const ORDER: readonly EndCause["kind"][] = ["failure", "late", "stalled", "abort", "interrupt"];
 
 /** The cause to tell of a job that is being ended when another cause comes up. */
 export function strongerCause(one: EndCause, other: EndCause): EndCause {
@@ -87,6 +89,17 @@ export function outcomeOf(
         } not called init() ` +
         `within ${cause.seconds} s of the others; a longer timeout or joinTimeout would wait longer`;
       const failure = describe(cause.ranks[0]);
+      return {
+        code: 1,
+        failure: { ...failure, code: null, signal: null, headline: message, message },
+      };
+    }
+    case "stalled": {
+      const { rank, seconds } = cause, failure = describe(rank);
+      const message =
+        `rank ${rank} on ${failure.host} has left the job, but neither ended nor gave a ` +
+        `sign of life for ${seconds} s: it was busy, or stopped, and was ended; a longer timeout would ` +
+        "wait longer";
       return {
         code: 1,
         failure: { ...failure, code: null, signal: null, headline: message, message },

@@ -35,7 +35,10 @@ export interface LaunchProgramOptions {
   readonly stdin?: "rank0" | "all" | "none";
   /** Directory for `rank-<r>.log`; made if need be. */
   readonly logDir?: string;
-  /** Seconds without a sign of life after which a rank is taken for lost. @default {60} */
+  /**
+   * Seconds without a sign of life after which a rank is taken for lost: one that others wait for, or the
+   * last to run, once all have left the job. @default {60}
+   */
   readonly timeout?: number;
   /**
    * Seconds that the others may take to call `init()` once one rank has. @default {60, or the timeout if

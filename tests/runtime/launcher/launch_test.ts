@@ -203,6 +203,33 @@ Deno.test("an error after the goodbye is a failure too", async () => {
   assert.match(failure!.message, /^rank 1 on \S+ ended with exit code 1: Error: too late/);
 });
 
+Deno.test("a rank that stalls after its goodbye is given up after the timeout", async () => {
+  const { code, failure, lines, ms } = await run({
+    ranks: 3,
+    program: program("ends"),
+    args: ["stalls after its goodbye", "1"],
+    timeout: 2,
+    signal: AbortSignal.timeout(40_000),
+  });
+  assert.equal(code, 1);
+  assert.match(
+    failure!.message,
+    /^rank 1 on \S+ has left the job, but neither ended nor gave a sign of life for 2 s/,
+  );
+  assert(ms > 2000 && ms < 20_000, `${ms} ms`);
+  assert.deepEqual(await survivors(pidsIn(lines.flat()), 5000), []);
+});
+
+Deno.test("a rank may work on after its goodbye for longer than the timeout", async () => {
+  const { code, failure } = await run({
+    ranks: 3,
+    program: program("ends"),
+    args: ["works after its goodbye", "1"],
+    timeout: 2,
+  });
+  assert.equal(code, 0, failure?.message ?? "no failure was told");
+});
+
 Deno.test("a rank that ends without joining, while others wait for it, is a failure", async () => {
   const { code, failure, ms } = await run({
     ranks: 3,

@@ -16,6 +16,12 @@ if (way === "forget") {
   const comm = await init();
   await comm.close();
   if (isVictim) throw new Error("too late");
+} else if (way === "stalls after its goodbye") {
+  await (await init()).close();
+  if (isVictim) { while (true); }
+} else if (way === "works after its goodbye") {
+  await (await init()).close();
+  if (isVictim) await new Promise((resolve) => setTimeout(resolve, 5000));
 } else if (way === "never joins") {
   if (!isVictim) await (await init()).barrier();
 } else if (way === "hangs") {
