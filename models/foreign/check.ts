@@ -54,6 +54,12 @@ export interface ModelReport {
   readonly notes: readonly string[];
 }
 
+/** What the importer takes operators of other names for. */
+const OTHER_NAMES: Readonly<Record<string, string>> = {
+  "com.microsoft.Gelu": "Gelu",
+  Upsample: "Resize",
+};
+
 /** Operators that the importer deals with itself. */
 const STRUCTURAL = new Set(["If", "Dropout", "Constant", "Identity"]);
 
@@ -230,7 +236,7 @@ function reportOperators(model: OnnxModel, nodes: readonly OnnxNode[]): Operator
     if (!model.functions.has(op)) counts.set(op, (counts.get(op) ?? 0) + 1);
   }
   return [...counts].sort(([a], [b]) => a < b ? -1 : 1).map(([op, count]) => {
-    const line = coverage.get(op.replace("com.microsoft.", "")), structural = STRUCTURAL.has(op);
+    const line = coverage.get(OTHER_NAMES[op] ?? op), structural = STRUCTURAL.has(op);
     return {
       op,
       count,

@@ -193,4 +193,18 @@ const norms: GradientCase[] = [
   on("CastLike", [3], (g, x) => g.op("CastLike", [x, g.scalar(1, "float32")])),
 ];
 
-export const layerCases: GradientCase[] = [...pools, ...norms, ...resizes, ...attentions];
+const paddings: GradientCase[] = ["reflect", "edge", "wrap"].map((mode) =>
+  on(
+    `Pad in mode ${mode}`,
+    [2, 3, 4],
+    (g, x) => g.op("Pad", [x, g.ints([0, 1, 2, 0, 2, 3])], { mode }),
+  )
+);
+
+export const layerCases: GradientCase[] = [
+  ...paddings,
+  ...pools,
+  ...norms,
+  ...resizes,
+  ...attentions,
+];

@@ -157,6 +157,53 @@ Deno.test("an attribute that a later operator set may have added is refused by n
   );
 });
 
+Deno.test("what older and later operator sets say in their own ways comes to the same", () => {
+  const { INT, STRING } = onnx.AttributeProto_AttributeType;
+  const floats = (name: string, floatData: number[]) =>
+    create(onnx.TensorProtoSchema, {
+      name,
+      dims: [BigInt(floatData.length)],
+      dataType: 1,
+      floatData,
+    });
+  const ints = (name: string, int64Data: bigint[]) =>
+    create(onnx.TensorProtoSchema, {
+      name,
+      dims: [BigInt(int64Data.length)],
+      dataType: 7,
+      int64Data,
+    });
+  /** The file's normalisation replaced by another operator, whose operands follow the image. */
+  const replaced = (
+    version: bigint,
+    opType: string,
+    operands: onnx.TensorProto[],
+    attribute: { name: string; type: number; s?: Uint8Array<ArrayBuffer>; i?: bigint }[] = [],
+  ) =>
+    changed("lrn", (model) => {
+      model.opsetImport[0].version = version;
+      const { node, initializer } = model.graph!;
+      const at = node.findIndex(({ opType }) => opType === "LRN");
+      initializer.push(...operands);
+      node[at] = create(onnx.NodeProtoSchema, {
+        opType,
+        input: [node[at].input[0], ...operands.map(({ name }) => name)],
+        output: node[at].output,
+        attribute,
+      });
+    });
+  const nearest = [{ name: "mode", type: STRING, s: new TextEncoder().encode("nearest") }];
+  for (
+    const file of [
+      replaced(9n, "Upsample", [floats("scales", [1, 1, 2, 2])], nearest),
+      replaced(10n, "Resize", [floats("scales", [1, 1, 2, 2])], nearest),
+      replaced(18n, "Pad", [ints("pads", [1n, 2n]), floats("value", [0]), ints("axes", [-1n])]),
+    ]
+  ) assert.deepEqual(checkModel(file).problems, []);
+  const odd = replaced(19n, "AveragePool", [], [{ name: "ceil", type: INT, i: 1n }]);
+  assert.match(checkModel(odd).problems[0], /attribute "ceil" of AveragePool \(opset 19\)/);
+});
+
 Deno.test("functions that double at each level end at a limit", () => {
   const file = changed("lrn", (model) => {
     const levels = 24;
