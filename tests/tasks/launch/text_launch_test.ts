@@ -278,6 +278,7 @@ Deno.test("a preset at small scale runs on a text in the official layout", async
     assert.equal(summary.identicalWeights, true);
     const rounds = readMetrics(`${out}/metrics.jsonl`)
       .flatMap((each) => each.type === "round" ? [each.participants.length] : []);
-    assert.deepEqual(rounds, [Math.min(ranks, 6)]);
+    // Where six of eight met in the last round, the mean of all is one more.
+    assert.deepEqual(rounds, ranks > 6 ? [6, ranks] : [ranks]);
   }
 });
