@@ -23,6 +23,7 @@ const WEIGHTS: Readonly<Record<string, readonly number[]>> = {
   InstanceNormalization: [1, 2],
   GroupNormalization: [1, 2],
   LayerNormalization: [1, 2],
+  RMSNormalization: [1],
   LSTM: [1, 2, 3],
   GRU: [1, 2, 3],
   RNN: [1, 2, 3],

@@ -256,3 +256,23 @@ Deno.test("a file that is something else says what, and how to come to a model",
     ] as const
   ) assert.throws(() => foreignModel(bytes(text)), pattern);
 });
+
+Deno.test("the scale of an RMSNormalization is trained", () => {
+  const file = changed("lrn", ({ graph, opsetImport }) => {
+    opsetImport[0].version = 23n;
+    const at = graph!.node.findIndex(({ opType }) => opType === "LRN");
+    graph!.initializer.push(create(onnx.TensorProtoSchema, {
+      name: "scale",
+      dims: [1n],
+      dataType: 1,
+      floatData: [2],
+    }));
+    graph!.node[at] = create(onnx.NodeProtoSchema, {
+      opType: "RMSNormalization",
+      input: [graph!.node[at].input[0], "scale"],
+      output: graph!.node[at].output,
+    });
+  });
+  const { variables } = foreignModel(file).build({ batchSize: 2, mode: "train" });
+  assert(variables.some(({ name }) => name === "scale"));
+});
