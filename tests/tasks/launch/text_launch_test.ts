@@ -251,7 +251,7 @@ for (
     await Deno.remove(`${folder.path}/${names[1]}`);
     const args = `--task ${task} --ranks 2 --device cpu --max-steps 1 --data ${folder.path}`;
     const ended = await celgc("launch", ...args.split(" "), "--out", `${folder.path}/other`);
-    assert.equal(ended.code, 1);
+    assert.equal(ended.code, 2);
     assert.equal(ended.stdout, "");
     assert.ok(ended.stderr.includes(`${names[1]} missing from ${folder.path}`), ended.stderr);
     assert.doesNotMatch(ended.stderr, /at file:/);
