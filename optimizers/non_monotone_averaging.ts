@@ -8,7 +8,7 @@
  * Polyak and Juditsky 1992. PyTorch's ASGD, which the authors use, leaves x_1 out of the average.
  *
  * The mean over ranks of their averages is the average of the mean weights, whatever the interval between
- * rounds, so that mean is what to evaluate.
+ * rounds, so that mean is what to evaluate. (A rank that sits out steps has an average of those it took.)
  *
  * @module
  */

@@ -155,9 +155,9 @@ export const ALGORITHMS: Readonly<Record<AlgorithmName, AlgorithmEntry>> = {
   },
   "naive-parallel": {
     create: (options) => naiveParallel({ step: stepOf(options) }),
-    takes: ["clip", "decayClip", ...RANKS],
+    takes: ["participants", "clip", "decayClip", ...RANKS],
     rounds: "every-step",
-    ranks: "all",
+    ranks: "drawn",
     meetsAtOnePoint: false,
     drawsAside: false,
   },

@@ -4,6 +4,9 @@
  *
  *     ḡ_t = (1/N) Σ_j g_t^j,     x_{t+1}^i = x̄_t − min(η, γ/‖ḡ_t‖) · ḡ_t
  *
+ * Where some of the ranks take part, S_t is drawn anew for each step, both means are over S_t, and the ranks
+ * outside it take no step (Liu et al., appendix on partial participation).
+ *
  * Zhang, Jin, Fang and Wang, Improved Analysis of Clipping Algorithms for Non-convex Optimization,
  * NeurIPS 2020, run in parallel; Liu et al., NeurIPS 2022, section 5.
  *

@@ -138,12 +138,10 @@ export const RULES: readonly Rule[] = [
         : null,
   ),
   rule(["algorithm", "ranks", "participants"], ({ algorithm, ranks, participants }) => {
-    const { ranks: runBy, rounds } = ALGORITHMS[algorithm];
-    if (runBy === "drawn" || participants === null || participants >= ranks) return null;
-    return `--algorithm ${algorithm} needs all ${ranks} ranks in every ` +
-      `${
-        rounds === "interval" ? "round" : "step"
-      }, not --participants ${participants}: give --participants ${ranks}`;
+    if (ALGORITHMS[algorithm].ranks === "drawn" || participants === null) return null;
+    if (participants >= ranks) return null;
+    return `--algorithm ${algorithm} needs all ${ranks} ranks in every round, not --participants ` +
+      `${participants}: give --participants ${ranks}`;
   }),
   rule(["algorithm"], ({ algorithm }, explicit) => {
     const { refuses = [], meetsAtOnePoint } = ALGORITHMS[algorithm];

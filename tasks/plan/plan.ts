@@ -108,7 +108,7 @@ export async function plan(given: PlanOptions = {}): Promise<RunPlan> {
   };
   const predictOne = (name: Options["algorithm"], interval: number | null) => {
     const described = plannedAlgorithm(options, name, interval ?? options.interval);
-    const participants = interval === null ? ranks : options.participants ?? ranks;
+    const participants = options.participants ?? ranks;
     return {
       algorithm: name,
       interval,

@@ -44,7 +44,7 @@ export interface Prediction {
  *
  * @param measured must know a step of every way in which the algorithm exchanges gradients
  * @param network the network that the run will have; null for the one that was measured
- * @param participants ranks that take part in a round
+ * @param participants ranks that take part in a round, and in averages of gradients that replace each rank's
  */
 export function predict(
   measured: Measured,
@@ -58,7 +58,7 @@ export function predict(
     const own = timeOf(measured.allreduce, floats);
     return among === 1 ? 0 : own + (network ? allreduceSeconds(network, among, 4 * floats) : 0);
   };
-  const gradients = allreduce(parameters, ranks), weights = allreduce(shared, participants);
+  const weights = allreduce(shared, participants);
   let working = 0, seconds = 0, rounds = 0, bytesSent = 0, meanwhile = 0;
   for (let t = 1; t <= steps; t++) {
     const plan = algorithm.exchange(t), step = measured.step[plan.gradients];
@@ -69,8 +69,9 @@ export function predict(
     seconds += step.slowest;
     meanwhile += step.slowest;
     if (plan.gradients !== "none") {
-      seconds += gradients;
-      bytesSent += allreduceTraffic(ranks, 4 * parameters);
+      const among = plan.gradients === "replace" ? participants : ranks;
+      seconds += allreduce(parameters, among);
+      bytesSent += allreduceTraffic(among, 4 * parameters);
     }
     if (plan.weights !== "none") {
       rounds++;

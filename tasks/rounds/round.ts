@@ -96,6 +96,12 @@ export class Round implements Stateful {
     return this.#count - this.#closing;
   }
 
+  /** The ranks that take part in the round that comes next, in increasing order. */
+  get participants(): number[] {
+    const { comm: { size }, options: { seed, participants } } = this.#parts;
+    return drawParticipants(seed, this.#count + 1, size, participants ?? size);
+  }
+
   /** Says that a step takes this clipping threshold, on which the bound of the drift depends. */
   notice(clipThreshold: number): void {
     this.#clipPeak = Math.max(this.#clipPeak, clipThreshold);
@@ -123,8 +129,7 @@ export class Round implements Stateful {
   /** x^i ← (1/N) Σ_j x^j, and the outer optimizer's step from there. */
   async #average(size: StepSize, bound: number | null): Promise<EndedRound> {
     const { comm, averaging, weights, parameterCount, options } = this.#parts;
-    const { seed, batchNorm } = options, count = options.participants ?? comm.size;
-    const participants = drawParticipants(seed, this.#count + 1, comm.size, count);
+    const { batchNorm } = options, { participants } = this;
     const takesPart = participants.includes(comm.rank);
     let drift = 0;
     if (takesPart) {
@@ -138,7 +143,12 @@ export class Round implements Stateful {
     } else {
       await averaging.average(new Float32Array(), participants);
     }
-    return { drift, bound: count === comm.size ? bound : null, participants, takesPart };
+    return {
+      drift,
+      bound: participants.length === comm.size ? bound : null,
+      participants,
+      takesPart,
+    };
   }
 
   /**

@@ -54,9 +54,23 @@ export class Gradients implements AsyncDisposable {
     return this.#sessions.run(feeds, length);
   }
 
-  /** Replaces this rank's gradient by the mean of the ranks'. Collective. */
-  async average(): Promise<void> {
-    await this.state.edit((flat) => this.#averaging.average(flat));
+  /**
+   * Replaces this rank's gradient by the mean over some ranks. Collective over all of them.
+   *
+   * @param participants in increasing order, of which this rank is one; all of them by default
+   */
+  async average(participants?: readonly number[]): Promise<void> {
+    await this.state.edit((flat) => this.#averaging.average(flat, participants));
+  }
+
+  /**
+   * Is there while other ranks average theirs, and leaves this rank's gradient as it is. Collective.
+   *
+   * @returns its norm
+   */
+  async sitOut(participants: readonly number[]): Promise<number> {
+    await this.#averaging.average(new Float32Array(), participants);
+    return norm(await this.state.read());
   }
 
   /**

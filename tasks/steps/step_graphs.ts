@@ -12,6 +12,14 @@ import type { Feeds } from "../task.ts";
 import type { Gradients } from "./gradients.ts";
 import type { Sessions } from "./sessions.ts";
 
+/** Some of the ranks. */
+export interface Among {
+  /** In increasing order; undefined: all of them. */
+  readonly ranks: readonly number[] | undefined;
+  /** Whether this rank is one of them. */
+  readonly included: boolean;
+}
+
 /** How a step is taken. It owns the sessions of its update, and nothing else. */
 export interface StepGraphs extends AsyncDisposable {
   /** The graph in which the update is. */
@@ -19,14 +27,16 @@ export interface StepGraphs extends AsyncDisposable {
   /** Compiles it. Collective over the ranks that share. */
   bind(state: readonly DeviceState[]): Promise<void>;
   /**
-   * What comes before the update: gradients, and their exchange, in which every rank takes part.
+   * What comes before the update: gradients, and their exchange. Collective.
    *
-   * @returns outputs that are known from it
+   * @param among the ranks whose gradients take each other's place; on another rank no update follows
+   * @returns outputs that are known from it; of a rank that is not among them, all of a step
    */
   exchange(
     feeds: Feeds,
     length: number | undefined,
     sync: Communication["gradients"],
+    among: Among,
   ): Promise<Record<string, HostTensor>>;
   /** Submits the update. */
   submit(feeds: Feeds, length: number | undefined): Promise<Submission>;
@@ -88,10 +98,12 @@ export class SplitStep implements StepGraphs {
     feeds: Feeds,
     length: number | undefined,
     sync: Communication["gradients"],
+    { ranks, included }: Among,
   ): Promise<Record<string, HostTensor>> {
     const outputs = await this.#gradients.take(feeds, length);
     if (sync === "norm") await this.#gradients.averageAside();
-    else await this.#gradients.average();
+    else if (included) await this.#gradients.average(ranks);
+    else return { ...outputs, grad_norm: scalar(await this.#gradients.sitOut(ranks!)) };
     return outputs;
   }
 
@@ -103,3 +115,10 @@ export class SplitStep implements StepGraphs {
     return this.#sessions[Symbol.asyncDispose]();
   }
 }
+
+/** A tensor of one float. */
+export const scalar = (value: number): HostTensor => ({
+  type: "float32",
+  dims: [],
+  data: Float32Array.of(value),
+});

@@ -26,7 +26,7 @@ import { loadNumber, loadTensor, type StateDict, type Stateful } from "../run/ch
 import type { Batch, Feeds, TrainableModel } from "../task.ts";
 import { Gradients } from "./gradients.ts";
 import { Sessions } from "./sessions.ts";
-import { FusedStep, SplitStep, type StepGraphs } from "./step_graphs.ts";
+import { FusedStep, scalar, SplitStep, type StepGraphs } from "./step_graphs.ts";
 import { WeightAverages } from "./weight_averages.ts";
 
 /** What a step tells. */
@@ -35,7 +35,7 @@ export interface StepResult {
   readonly loss: number;
   /** Norm of the gradient that the step was taken along, without weight decay. */
   readonly gradNorm: number;
-  /** The norm that decided whether to clip, see `--clip-by`. */
+  /** The norm that decided whether to clip, see `--clip-by`; 0 where the rank sat the step out. */
   readonly clipNorm: number;
 }
 
@@ -213,17 +213,28 @@ export class TrainStep implements Stateful, AsyncDisposable {
    * @param batch its arrays may be filled anew when the promise resolves
    * @param size η and γ of this very batch
    * @param gradientSync how its gradients are exchanged: every rank takes part
+   * @param participants the ranks whose gradients are averaged where the average takes the place of each
+   * rank's own; the others take no step: their weights and all that an optimizer keeps stay as they are. All
+   * ranks by default
    */
   async submit(
     t: number,
     batch: Batch,
     size: StepSize,
     gradientSync: Communication["gradients"],
+    participants?: readonly number[],
   ): Promise<SubmittedStep> {
+    const included = gradientSync !== "replace" ||
+      (participants?.includes(this.#options.rank) ?? true);
     const separate = gradientSync === "replace" || gradientSync === "norm";
     const graphs: StepGraphs = separate ? this.#graphs.split! : this.#graphs.fused!;
     const feeds = this.#feedsOf(t, batch);
-    const known = await graphs.exchange(feeds, batch.length, gradientSync);
+    const among = { ranks: participants, included };
+    const known = await graphs.exchange(feeds, batch.length, gradientSync, among);
+    if (!included) {
+      const result = { ...this.#resultOf(known, 0), clipNorm: 0 };
+      return { ready: true, result: () => Promise.resolve(result) };
+    }
     const averageNorm = this.#averageNorm;
     const submission = await graphs.submit({ ...feeds, ...this.#scalars(t, size) }, batch.length);
     return {
@@ -326,11 +337,5 @@ function sessionsOf(
 }
 
 const shape = ({ name, dims }: VariableSpec): VariableSpec => ({ name, dims });
-
-const scalar = (value: number): HostTensor => ({
-  type: "float32",
-  dims: [],
-  data: Float32Array.of(value),
-});
 
 const number = ({ data }: HostTensor): number => Number(data[0]);

@@ -89,7 +89,7 @@ function makeCell(
 ): { cell: Cell; note: string | null } {
   const given = { ...fixed, ...at };
   const all: Options = { ...defaultsOf(given), ...given as Partial<Options> };
-  const { algorithm, task, model, participants } = all;
+  const { algorithm, task, model } = all;
   const ignored = ignoredBy(algorithm);
   // What decides whether an option has an effect, the options that have none, and whether cells differ in it.
   const deciders = [
@@ -104,9 +104,7 @@ function makeCell(
   const applying = Object.fromEntries(Object.entries(at).filter(applies));
   const label = labelOf(axes, applying, algorithm);
   const applied = Object.fromEntries(Object.entries(given).filter(applies));
-  // Drawn ranks are for the cells that draw them: the baseline beside them takes all, and that is said.
-  const allRanks = varies && participants !== null && ignored.includes("participants");
-  const options = resolve(label, { ...applied, ...allRanks ? { participants: null } : {} });
+  const options = resolve(label, applied), { ranks, participants } = options;
   const coordinates = Object.fromEntries(
     Object.keys(at).map((name) => [name, name in applying ? applying[name] : null]),
   );
@@ -116,9 +114,10 @@ function makeCell(
     options: { ...options, out: null },
     hash: hashOf(options, ignored),
   };
-  const note = allRanks && options.ranks > participants
-    ? `${algorithm} takes all ${options.ranks} ranks in every step: --participants ${participants} is ` +
-      "for the other cells"
+  const drawn = varies && algorithm === BASELINE && participants !== null && participants < ranks;
+  const note = drawn
+    ? `${algorithm} averages ${participants} of the ${ranks} ranks too, drawn anew for each step; the ` +
+      "others sit it out"
     : null;
   return { cell, note };
 }

@@ -210,10 +210,14 @@ export class Loop implements Stateful {
     // Drawn before the numbers are asked for: the device may be at work on earlier steps meanwhile.
     const batch = task.batch(t), batchSize = scaled(size, batch.scale ?? 1);
     this.#round.notice(batchSize.clipThreshold);
+    // Gradients that take each other's place are those of the round that ends the step.
+    const participants = communication.gradients === "replace"
+      ? this.#round.participants
+      : undefined;
     // Submitted before they have come, so that the device has something to do.
     const [earlier, step] = await Promise.all([
       this.#inFlight.due ? this.#inFlight.settle() : [],
-      trainStep.submit(t, batch, batchSize, communication.gradients),
+      trainStep.submit(t, batch, batchSize, communication.gradients, participants),
     ]);
     this.#note(earlier);
     const samples = this.#samples += batch.samples ?? options.batchSize;

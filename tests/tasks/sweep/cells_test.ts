@@ -74,7 +74,7 @@ Deno.test("an axis of the outer step leaves algorithms without one single", () =
   );
 });
 
-Deno.test("the baseline waits for its averages, and takes all ranks, whatever its cells do", () => {
+Deno.test("the baseline waits for its averages whatever its cells do, and draws its ranks as they do", () => {
   const overlapping = planCells({ overlap: true, interval: [2, 4] }, true).cells;
   assert.deepEqual(overlapping.map(({ options: o }) => [o.algorithm, o.overlap]), [
     ["naive-parallel", false],
@@ -82,14 +82,15 @@ Deno.test("the baseline waits for its averages, and takes all ranks, whatever it
     ["celgc", true],
   ]);
   assert.deepEqual(names({ participants: [6, 8] }, true), [
-    "algorithm=naive-parallel",
+    "algorithm=naive-parallel_participants=6",
+    "algorithm=naive-parallel_participants=8",
     "participants=6",
     "participants=8",
   ]);
   const preset = planCells({ preset: "ptb-partial-participation", data: "dir" }, true);
-  assert.deepEqual(preset.cells.map(({ options }) => options.participants), [null, 6]);
+  assert.deepEqual(preset.cells.map(({ options }) => options.participants), [6, 6]);
   assert.deepEqual(preset.notes, [
-    "naive-parallel takes all 8 ranks in every step: --participants 6 is for the other cells",
+    "naive-parallel averages 6 of the 8 ranks too, drawn anew for each step; the others sit it out",
   ]);
   assert.deepEqual(planCells({ participants: 8 }, true).notes, []);
   assert.deepEqual(
