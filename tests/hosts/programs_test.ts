@@ -1,8 +1,15 @@
 /** Programs over two hosts, started by what sites have: two ranks on each. */
 
 import assert from "node:assert/strict";
-import type { Ended } from "../_helpers/deno.ts";
-import { hasTool, leftOn, makeHosts, namespacesNote, noNamespaces } from "../_helpers/hosts.ts";
+import { type Ended, ROOT } from "../_helpers/deno.ts";
+import {
+  hasTool,
+  leftOn,
+  makeHosts,
+  makeLoopbackHosts,
+  namespacesNote,
+  noNamespaces,
+} from "../_helpers/hosts.ts";
 import { program } from "../_helpers/jobs.ts";
 import { temporaryFolder } from "../_helpers/temporary_folder.ts";
 import { noSlurm, startSlurm } from "./_slurm.ts";
@@ -28,18 +35,27 @@ function assertMet({ code, stdout, stderr }: Ended, from: string): void {
   assert.ok(stderr.includes(`celgc: rank 0 of ${RANKS}, from ${from}`), stderr);
 }
 
-onHosts("Open MPI's mpirun over ssh", noSsh ?? await needs("mpirun.openmpi"), async () => {
-  await using folder = await temporaryFolder();
-  await using hosts = await makeHosts(2);
-  const ssh = await startSsh(hosts, folder.path), [a] = hosts.all;
-  const ended = await a.run([
-    ...["mpirun.openmpi", "--allow-run-as-root", "--oversubscribe", "-n", String(RANKS)],
-    ...["--host", "host-a:2,host-b:2", "--mca", "plm_rsh_agent", ssh.command],
-    ...["-x", "CELGC_FOLDER", ...placed],
-  ], { env: { CELGC_FOLDER: folder.path } });
-  assertMet(ended, "Open MPI's variables");
-  assert.deepEqual(await leftOn(hosts, 2000, ssh.pids), []);
-});
+onHosts(
+  "Open MPI's mpirun over ssh, with a hostfile",
+  noSsh ?? await needs("mpirun.openmpi"),
+  async () => {
+    await using folder = await temporaryFolder();
+    await using hosts = await makeHosts(2);
+    const ssh = await startSsh(hosts, folder.path), [a] = hosts.all;
+    // The one that users start from, with the names of these hosts.
+    const text = await Deno.readTextFile(new URL("docs/launchers/hostfile", ROOT));
+    const hostfile = `${folder.path}/hostfile`, names = { node1: "host-a", node2: "host-b" };
+    const here = text.replace(/^node\d/gm, (name) => names[name as "node1" | "node2"]);
+    await Deno.writeTextFile(hostfile, here);
+    const ended = await a.run([
+      ...["mpirun.openmpi", "--allow-run-as-root", "-n", String(RANKS), "--map-by", "node"],
+      ...["--hostfile", hostfile, "--mca", "plm_rsh_agent", ssh.command],
+      ...["-x", "CELGC_FOLDER", ...placed],
+    ], { env: { CELGC_FOLDER: folder.path } });
+    assertMet(ended, "Open MPI's variables");
+    assert.deepEqual(await leftOn(hosts, 2000, ssh.pids), []);
+  },
+);
 
 onHosts("MPICH's mpirun over ssh", noSsh ?? await needs("mpirun.mpich"), async () => {
   await using folder = await temporaryFolder();
@@ -92,12 +108,17 @@ onHosts("torchrun, itself, on two nodes", await needs("torchrun"), async () => {
   assert.deepEqual(await leftOn(hosts, 5000), []);
 });
 
-for (const family of ["IPv4", "IPv6"]) {
-  onHosts(`the pods of a Kubernetes Indexed Job, over ${family}`, null, async () => {
+for (const network of ["IPv4", "IPv6", "loopback addresses"]) {
+  const isLoopback = network === "loopback addresses";
+  const fn = async () => {
     await using folder = await temporaryFolder();
-    await using hosts = await makeHosts(2);
+    await using hosts = isLoopback ? makeLoopbackHosts(2) : await makeHosts(2);
     const secret = await writeSecret(folder.path), [a] = hosts.all;
-    const rendezvous = family === "IPv4" ? "host-a:29500" : `[${a.address6}]:29500`;
+    const rendezvous = isLoopback
+      ? `${a.address}:${freePort(a.address)}`
+      : network === "IPv4"
+      ? "host-a:29500"
+      : `[${a.address6}]:29500`;
     const pods = [0, 1, 2, 3].map((index) => {
       const own = { JOB_COMPLETION_INDEX: String(index), CELGC_SIZE: String(RANKS) };
       const env = { ...own, CELGC_RENDEZVOUS: rendezvous, CELGC_SECRET_FILE: secret };
@@ -108,7 +129,19 @@ for (const family of ["IPv4", "IPv6"]) {
     const code = Math.max(...ended.map(({ code }) => code));
     assertMet({ code, stdout: text("stdout"), stderr: text("stderr") }, "Kubernetes' index");
     assert.deepEqual(await leftOn(hosts, 2000), []);
-  });
+  };
+  const name = `the pods of a Kubernetes Indexed Job, over ${network}`;
+  if (!isLoopback) onHosts(name, null, fn);
+  else {
+    const why = noNamespaces === null ? "" : ` (no hosts of their own: ${noNamespaces})`;
+    Deno.test({ name: `${name}${why}`, ignore: Deno.build.os !== "linux", fn });
+  }
+}
+
+/** A port that nobody listens on. */
+function freePort(hostname: string): number {
+  using listener = Deno.listen({ hostname, port: 0 });
+  return (listener.addr as Deno.NetAddr).port;
 }
 
 /** Writes a secret as docs/launchers.md says; its path. */

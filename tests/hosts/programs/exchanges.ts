@@ -1,0 +1,20 @@
+/**
+ * Sums a buffer again and again, says how many bytes this rank has sent, and ends: after as many times
+ * as the first argument says, of as many floats as the second says.
+ */
+
+import { init } from "../../../runtime/bootstrap/init.ts";
+
+await using comm = await init();
+const [times, length] = Deno.args.map(Number);
+const buffer = new Float32Array(length);
+await comm.barrier();
+const before = comm.traffic.sent;
+for (let i = 0; i < times; i++) {
+  buffer.fill(comm.rank + i);
+  await comm.allreduce(buffer);
+  const expected = comm.size * (comm.size - 1) / 2 + i * comm.size;
+  if (buffer.some((value) => value !== expected)) throw new Error(`sum ${i} is wrong`);
+  if (i === 0) console.log(`pid ${Deno.pid}`);
+}
+console.log(`rank ${comm.rank} sent ${comm.traffic.sent - before}`);
