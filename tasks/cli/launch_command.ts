@@ -1,12 +1,8 @@
 import { launchProgram } from "../../runtime/launcher/launch.ts";
-import { CheckpointError } from "../run/checkpoint.ts";
-import { launch, RunFailedError } from "../launch/launch.ts";
 import { asOptionError } from "../options/as_option_error.ts";
 import { OptionError } from "../options/kinds.ts";
 import { type OptionName, OPTIONS, type Options, PROCESSES } from "../options/table.ts";
 import { tlsOf } from "../options/tls.ts";
-import { viewKind } from "../launch/view.ts";
-import { formatSummary } from "../launch/summary_text.ts";
 import { permissionHint } from "./permission_hint.ts";
 import type { CommandSpec } from "./command_line.ts";
 
@@ -32,6 +28,14 @@ export const launchCommand: CommandSpec = {
 
 async function trainRun(given: Partial<Options>): Promise<number> {
   const { quiet = false, json = false } = given;
+  // Whoever runs a program of their own does without the trainer.
+  const [{ CheckpointError }, { launch, RunFailedError }, { viewKind }, { formatSummary }] =
+    await Promise.all([
+      import("../run/checkpoint.ts"),
+      import("../launch/launch.ts"),
+      import("../launch/view.ts"),
+      import("../launch/summary_text.ts"),
+    ]);
   try {
     const { summary, dir } = await launch({ ...given, view: viewKind(quiet) });
     if (json) console.log(JSON.stringify({ dir, ...summary }));

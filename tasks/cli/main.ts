@@ -5,14 +5,20 @@
  */
 
 import { VERSION } from "../run/version.ts";
-import { runCommandLine } from "./command_line.ts";
-import { exportCommand } from "./export_command.ts";
-import { launchCommand } from "./launch_command.ts";
-import { planCommand } from "./plan_command.ts";
-import { reportCommand } from "./report_command.ts";
-import { sweepCommand } from "./sweep_command.ts";
+import { type CommandSpec, runCommandLine } from "./command_line.ts";
+
+/** The commands; one that is not asked for is not loaded. */
+const COMMANDS: Readonly<Record<string, () => Promise<CommandSpec>>> = {
+  launch: async () => (await import("./launch_command.ts")).launchCommand,
+  sweep: async () => (await import("./sweep_command.ts")).sweepCommand,
+  plan: async () => (await import("./plan_command.ts")).planCommand,
+  report: async () => (await import("./report_command.ts")).reportCommand,
+  export: async () => (await import("./export_command.ts")).exportCommand,
+};
 
 if (import.meta.main) {
-  const commands = [launchCommand, sweepCommand, planCommand, reportCommand, exportCommand];
+  const [name = ""] = Deno.args;
+  const wanted = Object.hasOwn(COMMANDS, name) ? [COMMANDS[name]] : Object.values(COMMANDS);
+  const commands = await Promise.all(wanted.map((load) => load()));
   Deno.exit(await runCommandLine("celgc", VERSION, commands, Deno.args));
 }
