@@ -7,11 +7,13 @@ import { memoryAllreduce } from "../algorithms/allreduce_memory.ts";
 import { ringAllreduce } from "../algorithms/allreduce_ring.ts";
 import { chunks, type Range } from "../algorithms/partition.ts";
 import { reduceSegments } from "../algorithms/reduce_segments.ts";
+import { twoLevelReduction } from "../algorithms/two_level.ts";
 import {
   checkReduction,
   foldBytes,
   type ReductionArguments,
 } from "../algorithms/reduction_arguments.ts";
+import { hasTwoLevels } from "../engine/hosts.ts";
 import { isSmall } from "../engine/tuning.ts";
 
 /** The ways to reduce to all, in the order of their numbers on the wire. */
@@ -22,6 +24,7 @@ export const ALLREDUCE_ALGORITHMS = [
   "direct",
   "ring",
   "memory",
+  "two-level",
 ] as const;
 
 /** A way to reduce to all. All give the same bits. */
@@ -31,7 +34,7 @@ export type AllreduceAlgorithm = typeof ALLREDUCE_ALGORITHMS[number];
 export interface AllreduceOptions {
   /**
    * `auto` takes the tree for small buffers; for large ones `memory` where the ranks have memory in
-   * common, else `direct`. @default {"auto"}
+   * common, `two-level` where they are on several hosts and share some of these, else `direct`. @default {"auto"}
    */
   algorithm?: AllreduceAlgorithm;
   /** Longest segment in bytes. */
@@ -75,9 +78,12 @@ export async function allreduce(
         return await ringAllreduce(call, reduction, segmentBytes);
       case "tree":
         return await tree(call, reduction);
+      case "two-level":
+        return await twoLevelReduction(call, reduction, { segmentBytes });
       case "auto":
-        return await (isSmall(reduction.bytes)
-          ? tree(call, reduction)
+        if (isSmall(reduction.bytes)) return await tree(call, reduction);
+        return await (hasTwoLevels(context.hosts)
+          ? twoLevelReduction(call, reduction, { segmentBytes })
           : direct(call, reduction, segmentBytes));
       default:
         return await direct(call, reduction, segmentBytes);

@@ -11,6 +11,8 @@ import {
   foldBytes,
   type ReductionArguments,
 } from "../algorithms/reduction_arguments.ts";
+import { twoLevelReduction } from "../algorithms/two_level.ts";
+import { hasTwoLevels } from "../engine/hosts.ts";
 import { isSmall } from "../engine/tuning.ts";
 
 /** Reduces the members' buffers element by element; the root gets the result, in place. */
@@ -23,7 +25,11 @@ export async function reduce(
   const reduction = checkReduction("reduce", buffer, op);
   checkRank(root, context.size, "root");
   await context.collective({ name: "reduce", ...reduction.signature, root }, async (call) => {
-    if (!isSmall(reduction.bytes)) return await direct(call, reduction, root);
+    if (!isSmall(reduction.bytes)) {
+      return await (hasTwoLevels(context.hosts)
+        ? twoLevelReduction(call, reduction, { root })
+        : direct(call, reduction, root));
+    }
     const answer = await call.exchange(reduction.bytes, (inputs) => {
       const result = foldBytes(reduction, inputs);
       return inputs.map((_, to) => to === root ? result : EMPTY);

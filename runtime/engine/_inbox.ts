@@ -17,6 +17,8 @@ export interface InboxOwner {
 interface Waiter {
   readonly from: number;
   readonly into: Uint8Array | undefined;
+  /** Whether a payload of another length is welcome too, apart from `into`. */
+  readonly orOther: boolean;
   /** Tells the transport that the member is waited for. */
   readonly wait: Disposable;
   resolve(payload: Uint8Array): void;
@@ -57,13 +59,25 @@ export class Inbox {
     return this.#arrived.has(key);
   }
 
-  /** Waits for a payload, which is read into `into` if that is given. */
-  receive(kind: number, number: number, from: number, into?: Uint8Array): Promise<Uint8Array> {
+  /**
+   * Waits for a payload, which is read into `into` if that is given.
+   *
+   * @param orOther whether it may have another length; then it is kept aside
+   */
+  receive(
+    kind: number,
+    number: number,
+    from: number,
+    into?: Uint8Array,
+    orOther = false,
+  ): Promise<Uint8Array> {
     const key = this.key(kind, number, from);
     const early = this.#arrived.get(key);
     if (early !== undefined) {
       this.#arrived.delete(key);
-      if (into === undefined) return Promise.resolve(early);
+      if (into === undefined || orOther && early.length !== into.length) {
+        return Promise.resolve(early);
+      }
       into.set(early);
       return Promise.resolve(into);
     }
@@ -74,15 +88,17 @@ export class Inbox {
     }
     const { promise, resolve, reject } = Promise.withResolvers<Uint8Array>();
     promise.catch(ignore);
-    this.#waiters.set(key, { from, into, wait: group.expecting(from), resolve, reject });
+    this.#waiters.set(key, { from, into, orOther, wait: group.expecting(from), resolve, reject });
     return promise;
   }
 
   /** Takes in a payload of `length` bytes. */
   accept(kind: number, number: number, from: number, length: number): Destination {
     const key = this.key(kind, number, from);
-    const into = this.#waiters.get(key)?.into;
-    if (into === undefined) return keptAside(length, (payload) => this.#arrive(key, payload));
+    const waiter = this.#waiters.get(key), into = waiter?.into;
+    if (into === undefined || waiter!.orOther && into.length !== length) {
+      return keptAside(length, (payload) => this.#arrive(key, payload));
+    }
     if (into.length !== length) {
       const { group, operation } = this.#owner;
       throw new Error(
@@ -100,8 +116,14 @@ export class Inbox {
       return;
     }
     this.#settle(key, waiter);
-    if (waiter.into !== undefined && waiter.into !== payload) waiter.into.set(payload);
-    waiter.resolve(payload);
+    const { into } = waiter;
+    if (
+      into === undefined || into === payload || waiter.orOther && into.length !== payload.length
+    ) {
+      return waiter.resolve(payload);
+    }
+    into.set(payload);
+    waiter.resolve(into);
   }
 
   #settle(key: number, waiter: Waiter): void {

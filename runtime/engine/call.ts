@@ -86,6 +86,19 @@ export class CollectiveCall {
     return this.#inbox.receive(MessageKind.SEGMENT, segment, from, into);
   }
 
+  /** Waits for a segment whose length only the sender knows; it is kept aside. */
+  receiveAny(from: number, segment: number): Promise<Uint8Array> {
+    return this.#inbox.receive(MessageKind.SEGMENT, segment, from);
+  }
+
+  /**
+   * Posts the receive of a segment, or of something of another length that the member may send in its
+   * stead, which is kept aside.
+   */
+  receiveOrOther(from: number, segment: number, into: Uint8Array): Promise<Uint8Array> {
+    return this.#inbox.receive(MessageKind.SEGMENT, segment, from, into, true);
+  }
+
   /** Sends a segment to a member; resolves when `payload` may be changed. */
   send(to: number, segment: number, payload: Uint8Array): Promise<void> {
     const { group, stats } = this, inbox = this.#inbox;

@@ -13,6 +13,7 @@ import { CollectiveCall } from "./call.ts";
 import { deliverWhole, type Destination, EarlyFrames, keptAside } from "./destination.ts";
 import type { Engine, FrameReceiver } from "./engine.ts";
 import type { CollectiveGroup } from "./group.ts";
+import { type Hosts, hostsOf } from "./hosts.ts";
 import { type CallFrame, type ContextFrame, encodeMismatch, MessageKind } from "./header.ts";
 import type { LostPeer } from "./lost_peers.ts";
 import { PointToPoint } from "./point_to_point.ts";
@@ -36,6 +37,7 @@ export class Context implements CollectiveGroup, FrameReceiver {
   #inBackground = false;
   #deriving: Promise<unknown> = Promise.resolve();
   #failure: Error | null = null;
+  #hosts: Hosts | null = null;
 
   /** @param members ranks of the job, this one among them */
   constructor(engine: Engine, id: number, members: readonly number[]) {
@@ -59,6 +61,11 @@ export class Context implements CollectiveGroup, FrameReceiver {
 
   get localPeers(): LocalPeers {
     return this.engine.localPeers;
+  }
+
+  get hosts(): Hosts {
+    this.#hosts ??= hostsOf(this.members, this.engine.transport);
+    return this.#hosts;
   }
 
   get workspaces(): WorkspacePool {

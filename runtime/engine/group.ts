@@ -9,6 +9,7 @@ import type { PeerLostError } from "../base/errors.ts";
 import type { Stats } from "../base/stats.ts";
 import type { WorkspacePool } from "../reduction/workspace.ts";
 import type { LocalPeers } from "../shared_memory/local_peers.ts";
+import type { Hosts } from "./hosts.ts";
 import type { LostPeer } from "./lost_peers.ts";
 
 /** The members of a communicator, to whom frames can be sent. Ranks are those among the members. */
@@ -38,6 +39,8 @@ export interface Group {
 export interface CollectiveGroup extends Group {
   /** The job's rank of each member, in the order of the members' ranks. */
   readonly members: readonly number[];
+  /** The members on each host, in the order of ranks; hosts in the order of their first member. */
+  readonly hosts: Hosts;
   /** Collective calls in progress on this rank, on all communicators. */
   readonly activeCalls: number;
   /** Which ranks of the job share memory with this one. */

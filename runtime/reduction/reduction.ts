@@ -81,6 +81,11 @@ export interface Fold {
   combine(acc: TypedArray, next: TypedArray): void;
   /** Elements that must stay together. */
   readonly width: number;
+  /**
+   * What ranks that are together may make of their inputs before the others': the same reduction, for
+   * which any order gives the same bits; an exact sum, see `exact_partials.ts`; or nothing.
+   */
+  readonly partials: "reduced" | "exact" | "none";
   /** Whether it is the one that the WebAssembly kernel computes. */
   readonly isFloat32Sum: boolean;
 }
@@ -93,16 +98,20 @@ export function foldOf(reduction: Reduction, type: Datatype): Fold {
       accumulators: (length) => new type.array(length),
       combine: (acc, next) => user.fold(acc, next),
       width: user.width,
+      partials: "none",
       isFloat32Sum: false,
     };
   }
   const combine = COMBINE[type.arithmetic][named!]!;
   const isFloat = type.arithmetic === "float";
+  const isFloat32Sum = named === "sum" && type.name === "float32";
+  const isRounded = isFloat && (named === "sum" || named === "prod");
   return {
     accumulators: (length) => isFloat ? new Float64Array(length) : new type.array(length),
     combine: (acc, next) => combine(acc, next, next.length),
     width: 1,
-    isFloat32Sum: named === "sum" && type.name === "float32",
+    partials: isFloat32Sum ? "exact" : isRounded ? "none" : "reduced",
+    isFloat32Sum,
   };
 }
 

@@ -1,0 +1,303 @@
+import { elementsOf, type TypedArray } from "../base/datatypes.ts";
+import type { CollectiveCall } from "../engine/call.ts";
+import { SEGMENT_BYTES } from "../engine/tuning.ts";
+import { BLOCK, encodePartial, sumPartials } from "../reduction/exact_partials.ts";
+import { foldInputs } from "../reduction/reduction.ts";
+import { type HostSegment, hostSegments, orderOf } from "./_two_level_segments.ts";
+import { EMPTY } from "./blocks.ts";
+import type { ReductionArguments } from "./reduction_arguments.ts";
+
+/** What the frames of a segment are numbered by: its index, and what they hold. */
+const INPUT = 0, PARTIAL = 1, REPLY = 2, RAW = 3, TO_ROOT = 4, KINDS = 5;
+
+/** How a large reduction is carried out on several hosts. */
+export interface TwoLevelOptions {
+  /** Longest segment in bytes. @default {SEGMENT_BYTES} */
+  readonly segmentBytes?: number;
+  /** The only rank that gets the result. @default {all get it} */
+  readonly root?: number;
+}
+
+/**
+ * A reduction between ranks on several hosts, with as few bytes between these as there are: a
+ * reduce-scatter within each host, one between hosts, an allgather between hosts, one within each host.
+ *
+ * Every segment of the buffer has one owner, and on every other host a delegate. A delegate reduces the
+ * inputs of its host and sends the owner what came of it; the owner reduces that, and the delegates pass
+ * the result on. Owners and delegates are spread over all ranks, so every rank carries its share between
+ * the hosts, over a connection of its own.
+ *
+ * The bits are those of a fold in the order of ranks, on whatever hosts they are. What any order of
+ * reduction leaves the same (integers, minima, maxima) is reduced within a host; sums of float32 go
+ * between hosts as exact partial sums, and where the order shows after all, the owner asks for the
+ * inputs of the few blocks in question; all else goes between hosts as it is, once for each rank.
+ */
+export async function twoLevelReduction(
+  call: CollectiveCall,
+  reduction: ReductionArguments,
+  { segmentBytes = SEGMENT_BYTES, root }: TwoLevelOptions = {},
+): Promise<void> {
+  const { rank, hosts } = call.group, { type, fold, count } = reduction;
+  const unit = fold.partials === "exact" ? BLOCK : fold.width;
+  const most = Math.max(1, Math.floor(segmentBytes / type.bytes / unit)) * unit;
+  const host = hosts.findIndex((ranks) => ranks.includes(rank));
+  const list = orderOf(hostSegments(count, hosts, fold.width, most), host, hosts.length);
+  const all = list.map((segment) => new Part(call, reduction, segment, host, root));
+  await call.agree();
+  await Promise.all(all.map((part) => part.run()));
+}
+
+/** What one rank does for one segment. */
+class Part {
+  readonly #call: CollectiveCall;
+  readonly #reduction: ReductionArguments;
+  readonly #segment: HostSegment;
+  readonly #root: number | undefined;
+  readonly #rank: number;
+  /** The ranks of this host. */
+  readonly #local: readonly number[];
+  readonly #delegate: number;
+  readonly #owner: number;
+  /** This rank's elements of the segment. */
+  readonly #own: Uint8Array;
+  /** What the owner, or the delegate of this host, has to say: the result, or what it wants to know. */
+  #reply: Promise<Uint8Array> | null = null;
+  readonly #result: Promise<Uint8Array> | null = null;
+
+  constructor(
+    call: CollectiveCall,
+    reduction: ReductionArguments,
+    segment: HostSegment,
+    host: number,
+    root: number | undefined,
+  ) {
+    const { rank, hosts } = call.group, { type, bytes } = reduction;
+    this.#call = call;
+    this.#reduction = reduction;
+    this.#segment = segment;
+    this.#root = root;
+    this.#rank = rank;
+    this.#local = hosts[host];
+    this.#delegate = segment.delegates[host];
+    this.#owner = segment.delegates[segment.host];
+    this.#own = bytes.subarray(segment.start * type.bytes, segment.end * type.bytes);
+    if (rank !== this.#owner) this.#awaitReply();
+    if (rank === root && rank !== this.#owner) {
+      this.#result = call.receive(this.#owner, this.#number(TO_ROOT), this.#own);
+    }
+  }
+
+  #number(kind: number): number {
+    return this.#segment.index * KINDS + kind;
+  }
+
+  #send(to: number, kind: number, payload: Uint8Array): Promise<void> {
+    return this.#call.send(to, this.#number(kind), payload);
+  }
+
+  #receive(from: number, kind: number): Promise<Uint8Array> {
+    return this.#call.receiveAny(from, this.#number(kind));
+  }
+
+  get #neighbours(): number[] {
+    return this.#local.filter((rank) => rank !== this.#rank);
+  }
+
+  #typed(bytes: Uint8Array): TypedArray {
+    return elementsOf(this.#reduction.type, bytes);
+  }
+
+  #awaitReply(): void {
+    const from = this.#rank === this.#delegate ? this.#owner : this.#delegate;
+    const into = this.#root === undefined ? this.#own : EMPTY;
+    // Replies to those who get no result say only that no more is wanted.
+    this.#reply = this.#root === undefined || this.#reduction.fold.partials === "exact"
+      ? this.#call.receiveOrOther(from, this.#number(REPLY), into)
+      : null;
+  }
+
+  async run(): Promise<void> {
+    if (this.#rank === this.#owner) await this.#reduce();
+    else if (this.#rank === this.#delegate) await this.#speakForHost();
+    else {
+      await this.#send(this.#delegate, INPUT, this.#own);
+      await this.#settle();
+    }
+    await this.#result;
+  }
+
+  /** The inputs of this host, in the order of ranks. */
+  #inputs(): Promise<TypedArray[]> {
+    return Promise.all(
+      this.#local.map(async (rank) =>
+        this.#typed(rank === this.#rank ? this.#own : await this.#receive(rank, INPUT))
+      ),
+    );
+  }
+
+  async #speakForHost(): Promise<void> {
+    const inputs = await this.#inputs();
+    await this.#send(this.#owner, PARTIAL, this.#partialOf(inputs));
+    await this.#settle();
+    if (this.#root !== undefined) return;
+    await Promise.all(this.#neighbours.map((rank) => this.#send(rank, REPLY, this.#own)));
+  }
+
+  #partialOf(inputs: readonly TypedArray[]): Uint8Array {
+    const { type, fold } = this.#reduction;
+    switch (fold.partials) {
+      case "exact":
+        return encodePartial(inputs as Float32Array[]);
+      case "reduced": {
+        if (inputs.length === 1) return this.#own;
+        const out = new type.array(inputs[0].length);
+        foldInputs(fold, inputs, out);
+        return bytesOf(out);
+      }
+      case "none":
+        return joined(inputs.map(bytesOf));
+    }
+  }
+
+  /** Waits for the result, or for the word that there is none here; answers questions before it. */
+  async #settle(): Promise<void> {
+    while (this.#reply !== null) {
+      const reply = await this.#reply;
+      if (this.#reduction.fold.partials !== "exact" || !isRequest(reply)) break;
+      this.#awaitReply();
+      await this.#answer(reply);
+    }
+    if (this.#root === undefined || this.#rank !== this.#delegate || this.#reply === null) return;
+    await Promise.all(this.#neighbours.map((rank) => this.#send(rank, REPLY, EMPTY)));
+  }
+
+  /** Sends what the blocks of a request are on this rank, and as a delegate on its whole host. */
+  async #answer(request: Uint8Array): Promise<void> {
+    const own = joined(blocksOf(request).map((block) => this.#blockOf(this.#own, block)));
+    if (this.#rank !== this.#delegate) return await this.#send(this.#delegate, RAW, own);
+    const asking = this.#neighbours.map((rank) => this.#send(rank, REPLY, request));
+    const answers = await Promise.all(
+      this.#local.map((rank) => rank === this.#rank ? own : this.#receive(rank, RAW)),
+    );
+    await Promise.all([...asking, this.#send(this.#owner, RAW, joined(answers))]);
+  }
+
+  #blockOf(bytes: Uint8Array, block: number): Uint8Array {
+    const size = BLOCK * this.#reduction.type.bytes;
+    return bytes.subarray(block * size, (block + 1) * size);
+  }
+
+  /** Reduces the segment, as its owner, and tells all who want to know. */
+  async #reduce(): Promise<void> {
+    const { hosts } = this.#call.group, { delegates, host } = this.#segment;
+    const others = hosts.flatMap((ranks, h) =>
+      h === host ? [] : [{ ranks, delegate: delegates[h] }]
+    );
+    const arriving = others.map(({ delegate }) => this.#receive(delegate, PARTIAL));
+    const inputs = await this.#inputs(), partials = await Promise.all(arriving);
+    const isForMe = this.#root === undefined || this.#root === this.#rank;
+    const out = isForMe ? this.#typed(this.#own) : this.#typed(this.#own).slice();
+    await this.#fold(inputs, others.map((other, i) => ({ ...other, bytes: partials[i] })), out);
+    const result = bytesOf(out);
+    if (this.#root === undefined) {
+      const receivers = [...others.map(({ delegate }) => delegate), ...this.#neighbours];
+      await Promise.all(receivers.map((rank) => this.#send(rank, REPLY, result)));
+      return;
+    }
+    const told = this.#reduction.fold.partials === "exact"
+      ? [...others.map(({ delegate }) => delegate), ...this.#neighbours]
+      : [];
+    await Promise.all([
+      ...told.map((rank) => this.#send(rank, REPLY, EMPTY)),
+      ...isForMe ? [] : [this.#send(this.#root, TO_ROOT, result)],
+    ]);
+  }
+
+  async #fold(
+    inputs: readonly TypedArray[],
+    others: readonly OtherHost[],
+    out: TypedArray,
+  ): Promise<void> {
+    const { fold } = this.#reduction;
+    switch (fold.partials) {
+      case "reduced":
+        return foldInputs(fold, [...inputs, ...others.map(({ bytes }) => this.#typed(bytes))], out);
+      case "none":
+        return foldInputs(fold, this.#inOrder(inputs.map(bytesOf), others), out);
+      case "exact": {
+        const partials = others.map(({ bytes, ranks }) => ({ bytes, ranks: ranks.length }));
+        const blocks = sumPartials(inputs as Float32Array[], partials, out as Float32Array);
+        if (blocks.length > 0) await this.#foldInOrder(blocks, inputs, others, out);
+      }
+    }
+  }
+
+  /** Asks for the inputs of some blocks, and folds them in the order of ranks. */
+  async #foldInOrder(
+    blocks: readonly number[],
+    inputs: readonly TypedArray[],
+    others: readonly OtherHost[],
+    out: TypedArray,
+  ): Promise<void> {
+    const request = requestFor(blocks);
+    const asking = others.map(({ delegate }) => this.#send(delegate, REPLY, request));
+    const answers = await Promise.all(others.map(({ delegate }) => this.#receive(delegate, RAW)));
+    await Promise.all(asking);
+    const own = inputs.map((input) =>
+      joined(blocks.map((block) => this.#blockOf(bytesOf(input), block)))
+    );
+    const all = this.#inOrder(own, others.map((other, i) => ({ ...other, bytes: answers[i] })));
+    const folded = this.#typed(new Uint8Array(own[0].length));
+    foldInputs(this.#reduction.fold, all, folded);
+    let at = 0;
+    for (const block of blocks) {
+      const target = this.#blockOf(bytesOf(out), block);
+      target.set(bytesOf(folded).subarray(at, at + target.length));
+      at += target.length;
+    }
+  }
+
+  /** All ranks' inputs, in their order, from those of each host one behind the other. */
+  #inOrder(own: readonly Uint8Array[], others: readonly OtherHost[]): TypedArray[] {
+    const all: TypedArray[] = new Array(this.#call.group.size), { length } = own[0];
+    this.#local.forEach((rank, k) => all[rank] = this.#typed(own[k]));
+    for (const { ranks, bytes } of others) {
+      ranks.forEach((rank, k) =>
+        all[rank] = this.#typed(bytes.subarray(k * length, (k + 1) * length))
+      );
+    }
+    return all;
+  }
+}
+
+/** Another host: its ranks, who speaks for them, and what it has sent. */
+interface OtherHost {
+  readonly ranks: readonly number[];
+  readonly delegate: number;
+  readonly bytes: Uint8Array;
+}
+
+const bytesOf = (view: TypedArray) => new Uint8Array(view.buffer, view.byteOffset, view.byteLength);
+
+function joined(parts: readonly Uint8Array[]): Uint8Array {
+  const whole = new Uint8Array(parts.reduce((sum, { length }) => sum + length, 0));
+  let at = 0;
+  for (const part of parts) {
+    whole.set(part, at);
+    at += part.length;
+  }
+  return whole;
+}
+
+/** The numbers of blocks, and a byte by which a request is told from floats: it is no multiple of 4 long. */
+function requestFor(blocks: readonly number[]): Uint8Array {
+  const request = new Uint8Array(4 * blocks.length + 1);
+  new Uint32Array(request.buffer, 0, blocks.length).set(blocks);
+  return request;
+}
+
+const isRequest = (reply: Uint8Array) => reply.length % 4 === 1;
+
+const blocksOf = (request: Uint8Array) => [
+  ...new Uint32Array(request.buffer, request.byteOffset, request.length >> 2),
+];

@@ -1,0 +1,86 @@
+/** Ranks on several hosts: the same results for every placement, few bytes between hosts. */
+
+import assert from "node:assert/strict";
+import { COLLECTIVES } from "../_battery_collectives.ts";
+import { REDUCTIONS } from "../_battery_reductions.ts";
+import { onAll, type World, world } from "../../_helpers/world.ts";
+
+/** The host of each rank, as letters. */
+const PLACEMENTS = ["A", "AB", "AAB", "ABAB", "AABB", "ABBBA", "AAAABBBB", "AABBCCCC", "ABABABAB"];
+
+async function allFulfilled<T>(outcomes: Promise<PromiseSettledResult<T>[]>): Promise<T[]> {
+  return (await outcomes).map((outcome, rank) => {
+    if (outcome.status === "rejected") {
+      throw new Error(`rank ${rank}: ${outcome.reason}`, { cause: outcome.reason });
+    }
+    return outcome.value;
+  });
+}
+
+for (const hosts of PLACEMENTS) {
+  Deno.test(`every collective is right on ranks on hosts ${hosts}`, async (t) => {
+    await using w = await world(hosts.length, { hosts: [...hosts] });
+    for (const { name, run } of [...COLLECTIVES, ...REDUCTIONS]) {
+      await t.step(name, async () => {
+        await allFulfilled(onAll(w, (comm) => run(comm)));
+      });
+    }
+  });
+}
+
+/** Values by which the order of a sum shows, and others, one kind after the other. */
+function difficult(rank: number, length: number): Float32Array {
+  const noise = (i: number) => Math.sin(i * 12.9898 + rank * 78.233) * 43758.5453 % 1;
+  const kinds: ((i: number) => number)[] = [
+    (i) => noise(i),
+    (i) => noise(i) * 2 ** (i * 7 % 61 - 30),
+    (i) => (rank + i) % 2 === 0 ? 1e8 * noise(i - i % 2) : 1e-8 * noise(i),
+    (i) => i % 3 === 0 ? -0 : 0,
+    (i) => i % 5 === 0 ? -0 : noise(i),
+    (i) => 1 + Math.round(noise(i) * 4) * 2 ** -23,
+    (i) => noise(i) * 1e-40,
+    (i) => i % 97 === rank ? Infinity : noise(i),
+    () => 0,
+  ];
+  return Float32Array.from({ length }, (_, i) => kinds[Math.floor(i / 500) % kinds.length](i));
+}
+
+const LENGTH = 60_007;
+
+async function sums(w: World, algorithm: "auto" | "two-level"): Promise<Uint8Array[]> {
+  return await allFulfilled(onAll(w, async (comm) => {
+    const buffer = difficult(comm.rank, LENGTH), root = buffer.slice();
+    await comm.allreduce(buffer, "sum", { algorithm, segmentBytes: 100_000 });
+    await comm.reduce(root, "sum", 3);
+    if (comm.rank === 3) assert.deepEqual(bits(root), bits(buffer));
+    return bits(buffer);
+  }));
+}
+
+const bits = ({ buffer }: Float32Array) => new Uint8Array(buffer);
+
+Deno.test("sums have the same bits on whatever hosts the ranks are, those in the order of ranks", async () => {
+  const inputs = Array.from({ length: 8 }, (_, rank) => difficult(rank, LENGTH));
+  const expected = new Float32Array(LENGTH);
+  for (let i = 0; i < LENGTH; i++) {
+    expected[i] = inputs.map((input) => input[i]).reduce((sum, value) => sum + value);
+  }
+  for (
+    const hosts of [
+      "AAAAAAAA",
+      "AAAABBBB",
+      "AABBCCCC",
+      "ABABABAB",
+      "ABCCBACC",
+      "ABCDEFGH",
+      "ABBBBBBB",
+    ]
+  ) {
+    await using w = await world(8, { hosts: [...hosts] });
+    for (const algorithm of ["auto", "two-level"] as const) {
+      for (const [rank, found] of (await sums(w, algorithm)).entries()) {
+        assert.deepEqual(found, bits(expected), `${algorithm} on ${hosts}, rank ${rank}`);
+      }
+    }
+  }
+});
