@@ -1,4 +1,4 @@
-import type { Hosts } from "../engine/hosts.ts";
+import type { Hosts } from "../base/hosts.ts";
 import { chunks, type Range, segments } from "./partition.ts";
 
 /** A part of the buffer, and who deals with it. */

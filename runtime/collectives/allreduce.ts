@@ -13,7 +13,7 @@ import {
   foldBytes,
   type ReductionArguments,
 } from "../algorithms/reduction_arguments.ts";
-import { hasTwoLevels } from "../engine/hosts.ts";
+import { hasTwoLevels } from "../base/hosts.ts";
 import { isSmall } from "../engine/tuning.ts";
 
 /** The ways to reduce to all, in the order of their numbers on the wire. */

@@ -12,7 +12,7 @@ import {
   type ReductionArguments,
 } from "../algorithms/reduction_arguments.ts";
 import { twoLevelReduction } from "../algorithms/two_level.ts";
-import { hasTwoLevels } from "../engine/hosts.ts";
+import { hasTwoLevels } from "../base/hosts.ts";
 import { isSmall } from "../engine/tuning.ts";
 
 /** Reduces the members' buffers element by element; the root gets the result, in place. */

@@ -13,7 +13,7 @@ import { CollectiveCall } from "./call.ts";
 import { deliverWhole, type Destination, EarlyFrames, keptAside } from "./destination.ts";
 import type { Engine, FrameReceiver } from "./engine.ts";
 import type { CollectiveGroup } from "./group.ts";
-import { type Hosts, hostsOf } from "./hosts.ts";
+import { type Hosts, hostsOf } from "../base/hosts.ts";
 import { type CallFrame, type ContextFrame, encodeMismatch, MessageKind } from "./header.ts";
 import type { LostPeer } from "./lost_peers.ts";
 import { PointToPoint } from "./point_to_point.ts";

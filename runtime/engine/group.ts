@@ -9,7 +9,7 @@ import type { PeerLostError } from "../base/errors.ts";
 import type { Stats } from "../base/stats.ts";
 import type { WorkspacePool } from "../reduction/workspace.ts";
 import type { LocalPeers } from "../shared_memory/local_peers.ts";
-import type { Hosts } from "./hosts.ts";
+import type { Hosts } from "../base/hosts.ts";
 import type { LostPeer } from "./lost_peers.ts";
 
 /** The members of a communicator, to whom frames can be sent. Ranks are those among the members. */

@@ -4,10 +4,16 @@
  * @module
  */
 
-import type { Transport } from "../transport/transport.ts";
-
 /** The ranks on each host, in the order of ranks; hosts in the order of their first rank. */
 export type Hosts = readonly (readonly number[])[];
+
+/** What is known of where the ranks of a job are. */
+interface JobPlacement {
+  /** Host name of each rank. */
+  readonly hosts: readonly string[];
+  /** Whether all frames have to go over the wire. @default {false} */
+  readonly bypassesSharedMemory?: boolean;
+}
 
 /**
  * Divides the members of a communicator by their hosts. If a job is on one host and all frames have to
@@ -17,7 +23,7 @@ export type Hosts = readonly (readonly number[])[];
  */
 export function hostsOf(
   members: readonly number[],
-  { hosts, bypassesSharedMemory = false }: Pick<Transport, "hosts" | "bypassesSharedMemory">,
+  { hosts, bypassesSharedMemory = false }: JobPlacement,
 ): Hosts {
   if (bypassesSharedMemory && hosts.every((host) => host === hosts[0])) {
     return members.map((_, rank) => [rank]);
