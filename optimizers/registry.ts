@@ -42,6 +42,7 @@ export const BASELINE: AlgorithmName = "naive-parallel";
 export const SELECTIVE_OPTIONS = [
   "interval",
   "syncEvery",
+  "syncEpochs",
   "average",
   "overlap",
   "participants",
@@ -136,7 +137,14 @@ const CLIPPING = ["clip", "clipBy", "decayClip"] as const;
 const OUTER = ["outerLr", "outerMomentum"] as const;
 const RANKS = ["ranks", "partition"] as const;
 /** Options of rounds that are plain averages of the weights. */
-const PLAIN_ROUNDS = ["interval", "syncEvery", "average", "overlap", "participants"] as const;
+const PLAIN_ROUNDS = [
+  "interval",
+  "syncEvery",
+  "syncEpochs",
+  "average",
+  "overlap",
+  "participants",
+] as const;
 /** What rounds that begin at one point cannot do. */
 const TOGETHER_REFUSES = ["syncEvery", "participants"] as const;
 

@@ -67,7 +67,7 @@ export function formatSummary(summary: Summary, directory: string): string {
     ],
   );
   if (s.averagedSteps !== undefined) {
-    rows.push(["averaging", `over the last ${whole(s.averagedSteps)} steps`]);
+    rows.push(["averaging", `over the weights of ${whole(s.averagedSteps)} steps`]);
   }
   if (s.batchNorm !== undefined) rows.push(["batch norm", s.batchNorm]);
   rows.push(["device", s.device], ["files", directory]);

@@ -10,7 +10,7 @@ import type { LanguageModelOptions } from "../options/values.ts";
 /** The options that make the network. */
 type AwdLstmOptions = Omit<
   LanguageModelOptions,
-  "bptt" | "averagingTrigger" | "testColumns" | "evalTokens"
+  "bptt" | "averagingTrigger" | "averaging" | "testColumns" | "evalTokens"
 >;
 
 /** The AWD-LSTM of a run, for a text of so many different words. */

@@ -25,7 +25,7 @@ const AWD_LSTM: Names = [
 ];
 
 /** How a text is read. */
-const TEXTS: Names = ["bptt", "testColumns", "evalTokens"];
+const TEXTS: Names = ["bptt", "averaging", "testColumns", "evalTokens"];
 
 /** What is evaluated of images beside their test set. */
 const IMAGES: Names = ["trainEval"];

@@ -87,6 +87,12 @@ export const EXPERIMENT: Table<Experiment> = {
     default: null,
     defaultText: "rounds by steps",
   }),
+  syncEpochs: toggle({
+    flag: "--sync-epochs",
+    group: HOW,
+    help: "average at the end of each epoch as well, as in the authors' code " +
+      `(${takersOf("syncEpochs").join(", ")})`,
+  }),
   average: choice({
     flag: "--average",
     group: HOW,
@@ -239,7 +245,7 @@ export const EXPERIMENT: Table<Experiment> = {
     help: "how the ranks share the training data: iid | whole | proportional:10.64,11.17,… | " +
       "dirichlet:0.5 | shards:K | rotate (texts: the parts go round from epoch to epoch)",
     default: "iid",
-    defaultText: "iid; rotate on texts",
+    defaultText: "iid; rotate on texts, whole in the presets of CIFAR-10",
     placeholder: "rule",
     commas: true,
     normalise: (rule) => formatPartition(parsePartition(rule)),

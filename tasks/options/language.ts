@@ -1,6 +1,6 @@
 /** The part of the table of options that is about texts and the networks that read them. */
 
-import { GROUPS, integer, type OptionSpec, real, type Table } from "./kinds.ts";
+import { choice, GROUPS, integer, type OptionSpec, real, type Table } from "./kinds.ts";
 import type { LanguageModelOptions } from "./values.ts";
 
 const { TEXT } = GROUPS;
@@ -80,16 +80,26 @@ export const LANGUAGE_MODEL: Table<LanguageModelOptions> = {
     default: null,
     defaultText: "none; the presets of texts have 5",
   })),
+  averaging: choice({
+    flag: "--averaging",
+    group: TEXT,
+    help:
+      "with --averaging-trigger: the weights enter the average at each step, as NT-ASGD has it, " +
+      "or at each epoch's end, as in the authors' code",
+    choices: ["step", "epoch"],
+    default: "step",
+    defaultText: "step; the presets of texts have epoch",
+  }),
   testColumns: integer({
     flag: "--test-columns",
     group: TEXT,
     help:
       "columns side by side in which the test text is evaluated, shared by the ranks; 1 reads " +
-      "it in one go, as the reference does (validation: 10)",
+      "it in one go, as AWD-LSTM's own code does (validation: 10)",
     unit: "columns",
     from: 1,
     default: 1,
-    defaultText: "1; 10 on generated-text",
+    defaultText: "1; 2 in the presets of texts, 10 on generated-text",
   }),
   evalTokens: integer({
     flag: "--eval-tokens",

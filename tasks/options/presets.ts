@@ -15,22 +15,31 @@ export interface Preset {
   readonly options: Readonly<Partial<Omit<Options, "preset">>>;
 }
 
-/** Weight decay on CIFAR-10 is not in the paper's text; this is the authors' launch script's. */
+/**
+ * Weight decay on CIFAR-10 is not in the paper's text; this is the authors' launch script's. As in their
+ * code every rank draws from the whole set.
+ */
 const CIFAR10 = {
   task: "cifar10",
   ranks: 8,
   clip: 1,
   weightDecay: 5e-4,
+  partition: "whole",
   decayFactor: 0.1,
 } as const;
 
-/** Network, regularisation, weight decay and partition are the tasks' own defaults. */
+/**
+ * Network, regularisation, weight decay and partition are the tasks' own defaults. How weights are averaged
+ * over the steps, and how the test text is read, are the authors' code's.
+ */
 const TEXT = {
   model: "awd-lstm",
   ranks: 8,
   lr: 30,
   clip: 7.5,
   averagingTrigger: AVERAGING_TRIGGER,
+  averaging: "epoch",
+  testColumns: 2,
 } as const;
 
 const PTB = { ...TEXT, task: "ptb", batchSize: 3, epochs: 250 } as const;

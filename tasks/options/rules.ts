@@ -91,6 +91,7 @@ function withoutEffect(
 const COMPARED: readonly OptionName[] = [
   "interval",
   "syncEvery",
+  "syncEpochs",
   "overlap",
   "participants",
   "clip",
@@ -176,6 +177,15 @@ export const RULES: readonly Rule[] = [
     ({ syncEvery, overlap }) =>
       syncEvery !== null && overlap ? "--overlap does not go with --sync-every" : null,
   ),
+  ...(["syncEvery", "overlap"] as const).map((name) =>
+    rule(
+      ["syncEpochs", name],
+      (options) =>
+        options.syncEpochs && options[name]
+          ? `--sync-epochs does not go with ${OPTIONS[name].flag}`
+          : null,
+    )
+  ),
   rule(
     ["overlap", "ranks", "participants"],
     ({ overlap, ranks, participants }) =>
@@ -228,6 +238,13 @@ export const RULES: readonly Rule[] = [
     ({ task, averagingTrigger }) =>
       TASKS[task].kind === "images" && averagingTrigger !== null
         ? "--averaging-trigger is for texts: images have no validation set"
+        : null,
+  ),
+  rule(
+    ["averaging", "averagingTrigger"],
+    ({ averagingTrigger }, explicit) =>
+      averagingTrigger === null
+        ? idleOption(["averaging"], explicit, "--averaging-trigger none")
         : null,
   ),
   rule(["tlsCert", "tlsKey", "tlsCa"], (files) => refusalOf(() => tlsOf(files))),

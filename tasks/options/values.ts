@@ -74,6 +74,8 @@ export interface LanguageModelOptions {
   temporalRegularisation: number;
   /** Evaluations without progress after which weights are averaged over the steps; null: never. */
   averagingTrigger: number | null;
+  /** How often, once that has begun, the weights enter the average: at each step, or at each epoch's end. */
+  averaging: "step" | "epoch";
   /** Columns in which the test text is evaluated. */
   testColumns: number;
   /** Tokens of each held-out text that are evaluated; null: all. */
@@ -113,6 +115,8 @@ export interface Experiment extends LanguageModelOptions, InputFileOptions {
   interval: number;
   /** Seconds between two rounds that go by the clock; null: every `interval` steps. With it `interval` is 1. */
   syncEvery: number | null;
+  /** Whether each epoch ends with a round as well. */
+  syncEpochs: boolean;
   /** The side of the step on which a round averages. */
   average: "after" | "before";
   /** Whether the average of a round is waited for only when the next is due. */

@@ -139,6 +139,9 @@ function checkPlan(given: Partial<Options>, shaped: boolean): void {
       "--sync-every has no meaning for a plan, which is about intervals in steps",
     );
   }
+  if (given.syncEpochs) {
+    throw new OptionError("--sync-epochs is left out of a plan: it adds one round to each epoch");
+  }
   if (shaped && !given.link) throw new OptionError("--shaped measures behind a --link: give one");
 }
 

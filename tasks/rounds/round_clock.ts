@@ -42,13 +42,21 @@ export interface RoundClock {
   total(): { readonly steps: number; readonly byRank?: readonly number[] };
 }
 
-/** Rounds after the steps that the algorithm names, on all ranks alike; `steps` in all. */
-export function everySteps(algorithm: Algorithm, steps: number): RoundClock {
+/**
+ * Rounds after the steps that the algorithm names, on all ranks alike; `steps` in all.
+ *
+ * @param also whether a round follows another step as well. No other by default
+ */
+export function everySteps(
+  algorithm: Algorithm,
+  steps: number,
+  also: (t: number) => boolean = () => false,
+): RoundClock {
   return {
     unequal: false,
     continues: (t) => t < steps,
     beginStep: (t) => algorithm.exchange(t),
-    isDue: (t) => algorithm.exchange(t).weights === "after",
+    isDue: (t) => algorithm.exchange(t).weights === "after" || also(t),
     meet: (_, clipPeak) => Promise.resolve({ bound: algorithm.driftBound(clipPeak) }),
     isTogether: () => true,
     progress: (t) => t,

@@ -39,6 +39,19 @@ export interface StepResult {
   readonly clipNorm: number;
 }
 
+/** Whom a step is for. */
+export interface StepExtent {
+  /**
+   * The ranks whose gradients are averaged where the average takes the place of each rank's own. The others
+   * take no step: their weights and all that their optimizer keeps stay as they are.
+   *
+   * @default {all}
+   */
+  readonly participants?: readonly number[];
+  /** Whether the weights that it leads to enter the average over the steps. @default {true} */
+  readonly averaged?: boolean;
+}
+
 /** A step that was submitted. */
 export interface SubmittedStep {
   /** Whether {@linkcode SubmittedStep.result} resolves without waiting for the device. */
@@ -213,16 +226,13 @@ export class TrainStep implements Stateful, AsyncDisposable {
    * @param batch its arrays may be filled anew when the promise resolves
    * @param size η and γ of this very batch
    * @param gradientSync how its gradients are exchanged: every rank takes part
-   * @param participants the ranks whose gradients are averaged where the average takes the place of each
-   * rank's own; the others take no step: their weights and all that an optimizer keeps stay as they are. All
-   * ranks by default
    */
   async submit(
     t: number,
     batch: Batch,
     size: StepSize,
     gradientSync: Communication["gradients"],
-    participants?: readonly number[],
+    { participants, averaged = true }: StepExtent = {},
   ): Promise<SubmittedStep> {
     const included = gradientSync !== "replace" ||
       (participants?.includes(this.#options.rank) ?? true);
@@ -236,7 +246,10 @@ export class TrainStep implements Stateful, AsyncDisposable {
       return { ready: true, result: () => Promise.resolve(result) };
     }
     const averageNorm = this.#averageNorm;
-    const submission = await graphs.submit({ ...feeds, ...this.#scalars(t, size) }, batch.length);
+    const submission = await graphs.submit(
+      { ...feeds, ...this.#scalars(t, size, averaged) },
+      batch.length,
+    );
     return {
       ready: submission.ready,
       result: async () => this.#resultOf({ ...known, ...await submission.outputs() }, averageNorm),
@@ -252,7 +265,7 @@ export class TrainStep implements Stateful, AsyncDisposable {
     return { ...feeds, ...model.masks?.(batchSize, { seed, rank, step: t - 1 }, length) };
   }
 
-  #scalars(t: number, { learningRate, clipThreshold }: StepSize): Feeds {
+  #scalars(t: number, { learningRate, clipThreshold }: StepSize, averaged: boolean): Feeds {
     const { algorithm: { update: { dampening, transform } } } = this.#options;
     const own = Object.entries(transform?.feeds(t) ?? {});
     return {
@@ -261,7 +274,7 @@ export class TrainStep implements Stateful, AsyncDisposable {
       clip_threshold: scalar(clipThreshold),
       average_grad_norm: scalar(this.#averageNorm),
       dampening: scalar(t === 1 ? 0 : dampening),
-      average_weight: scalar(this.#averages?.next() ?? 0),
+      average_weight: scalar(averaged && this.#averages ? this.#averages.next() : 0),
     };
   }
 

@@ -87,8 +87,10 @@ export class Loop implements Stateful {
   constructor(parts: LoopParts) {
     const { comm, options, algorithm, averaging, trainStep, log, steps } = parts;
     const { weights, parameterCount } = trainStep, { timed, update } = algorithm;
-    const clock = timed ? everySeconds(timed, steps, comm) : everySteps(algorithm, steps);
     this.#parts = parts;
+    const clock = timed
+      ? everySeconds(timed, steps, comm)
+      : everySteps(algorithm, steps, (t) => options.syncEpochs && this.#endsEpoch(t));
     this.#clock = clock;
     this.#round = new Round({
       comm,
@@ -210,21 +212,22 @@ export class Loop implements Stateful {
     // Drawn before the numbers are asked for: the device may be at work on earlier steps meanwhile.
     const batch = task.batch(t), batchSize = scaled(size, batch.scale ?? 1);
     this.#round.notice(batchSize.clipThreshold);
-    // Gradients that take each other's place are those of the round that ends the step.
-    const participants = communication.gradients === "replace"
-      ? this.#round.participants
-      : undefined;
-    // Submitted before they have come, so that the device has something to do.
+    // Submitted before they have come, so that the device has something to do. Gradients that take each
+    // other's place are those of the round that ends the step.
     const [earlier, step] = await Promise.all([
       this.#inFlight.due ? this.#inFlight.settle() : [],
-      trainStep.submit(t, batch, batchSize, communication.gradients, participants),
+      trainStep.submit(t, batch, batchSize, communication.gradients, {
+        averaged: options.averaging === "step" || this.#endsEpoch(t),
+        ...communication.gradients === "replace" ? { participants: this.#round.participants } : {},
+      }),
     ]);
     this.#note(earlier);
     const samples = this.#samples += batch.samples ?? options.batchSize;
     syncSeconds += averaging.traffic.seconds - beforeGradients;
     const progress = clock.progress(t);
     this.#inFlight.add({ t, progress, size: batchSize, samples, syncSeconds, began, step });
-    const meets = communication.weights !== "none" || communication.gradients !== "none";
+    const meets = communication.weights !== "none" || communication.gradients !== "none" ||
+      !clock.unequal && clock.isDue(t);
     await this.#round.progress();
     const ends = !clock.unequal && !clock.continues(t);
     if (!meets && !step.ready && !clock.unequal && !ends) return;
@@ -239,6 +242,13 @@ export class Loop implements Stateful {
     if (!(meets || due) || !this.#metrics.due) return;
     await this.#metrics.deliver();
     if (comm.size > 1) this.#stops = await this.#stopRequest?.poll() ?? false;
+  }
+
+  /** Whether an epoch ends with step `t`; where ranks are at different steps, as far as this one knows. */
+  #endsEpoch(t: number): boolean {
+    const { task } = this.#parts, clock = this.#clock;
+    const epochs = (steps: number) => Math.floor(task.epoch(clock.progress(steps)));
+    return epochs(t) > epochs(t - 1);
   }
 
   /** η and γ of step `t`, for a batch that is worth as much as any. */

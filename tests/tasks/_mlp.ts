@@ -7,6 +7,9 @@ import { perceptron } from "../_helpers/perceptron.ts";
 /** Sizes of the layers. */
 export const FEATURES = 6, HIDDEN = 5, CLASSES = 3;
 
+/** Samples of an epoch. */
+export const TRAIN_SAMPLES = 1000;
+
 /** The network. */
 export const mlp: Model = perceptron({
   features: FEATURES,
@@ -29,7 +32,7 @@ export function samplesOf(t: number, rank: number, ranks: number, batchSize: num
 
 /** The task as the training loop wants it. Its test set is samples 0 to 9. */
 export function mlpTask(rank: number, ranks: number, batchSize: number): Task {
-  const trainSamples = 1000, testSamples = 10;
+  const trainSamples = TRAIN_SAMPLES, testSamples = 10;
   const feeds = (numbers: number[], size: number): Feeds => {
     const samples = numbers.map(sample);
     const target = new Int32Array(size).fill(-1);

@@ -3,7 +3,7 @@
  * hand. It shares no code with the trainer, only the initial weights and the samples.
  */
 
-import { CLASSES, FEATURES, HIDDEN, mlp, sample, samplesOf } from "./_mlp.ts";
+import { CLASSES, FEATURES, HIDDEN, mlp, sample, samplesOf, TRAIN_SAMPLES } from "./_mlp.ts";
 
 /** What is simulated. */
 export interface SerialOptions {
@@ -18,6 +18,8 @@ export interface SerialOptions {
   average?: "after" | "before";
   momentum?: number;
   weightDecay?: number;
+  /** Whether the copies meet at the end of each epoch as well. */
+  syncEpochs?: boolean;
 }
 
 /** What the simulation found. */
@@ -79,6 +81,12 @@ export function initialWeights(seed: number): number[] {
     .flatMap(({ initial }) => [...initial(seed)]);
 }
 
+/** Whether the epoch of {@linkcode TRAIN_SAMPLES} ends with step `t`. */
+export function endsEpoch(t: number, o: Pick<SerialOptions, "ranks" | "batchSize">): boolean {
+  const epochs = (steps: number) => Math.floor(steps * o.ranks * o.batchSize / TRAIN_SAMPLES);
+  return epochs(t) > epochs(t - 1);
+}
+
 /** Runs CELGC serially. */
 export function simulate(o: SerialOptions): SerialResult {
   const { ranks, interval: I, clipBy = "local", average = "after", momentum = 0 } = o;
@@ -121,7 +129,7 @@ export function simulate(o: SerialOptions): SerialResult {
       }
       return xi.map((v, k) => v - scale * d[k]);
     });
-    if (average === "after" && t % I === 0) meet();
+    if (average === "after" && t % I === 0 || o.syncEpochs && endsEpoch(t, o)) meet();
   }
   // The mean that the run comes to, where the last step was no round.
   if (average === "before" || o.steps % I !== 0) meet();

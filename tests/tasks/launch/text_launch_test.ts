@@ -146,6 +146,16 @@ for (const algorithm of ["celgc", "naive-parallel"] as const) {
   });
 }
 
+Deno.test("averages over the ends of epochs are part of checkpoints, one for each epoch", async () => {
+  await using folder = await temporaryFolder();
+  const often = { trainSize: 300, evalEvery: 1, averaging: "epoch" } as const;
+  const variant = { ...await forgetful(folder.path), ...often };
+  const { averagedSteps, epochs } = await resumes(variant, 17, 24);
+  // It begins with the third evaluation.
+  assert.ok(epochs > 5, `${epochs} epochs`);
+  assert.equal(averagedSteps, Math.floor(epochs) - 3);
+});
+
 Deno.test("averaging over the steps changes what is evaluated, not what is trained", async () => {
   await using folder = await temporaryFolder();
   const variant = await forgetful(folder.path);

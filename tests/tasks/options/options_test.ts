@@ -100,6 +100,13 @@ Deno.test("options that contradict each other are refused", () => {
     [{ algorithm: "single", ranks: 4 }, /--algorithm single runs on one rank, not on --ranks 4/],
     [{ ranks: 4, participants: 5 }, /--participants must be at most --ranks, 4, not 5/],
     [{ task: "cifar10" }, /--task cifar10 needs --data DIR/],
+    [{ syncEpochs: true, overlap: true }, /--sync-epochs does not go with --overlap/],
+    [{ syncEpochs: true, syncEvery: 2 }, /--sync-epochs does not go with --sync-every/],
+    [{ averaging: "epoch" }, /--averaging epoch has no effect with --task generated-images/],
+    [
+      { task: "generated-text", averaging: "epoch" },
+      /--averaging epoch has no effect with --averaging-trigger none: leave it out/,
+    ],
     [{ nesterov: true }, /momentum/],
     [{ ranks: 2, partition: "proportional:50,30,20" }, /3/],
     [{ partition: "rotate" }, /rotate/],

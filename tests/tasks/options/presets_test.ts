@@ -19,6 +19,8 @@ const AWD_LSTM = {
   temporalRegularisation: 1,
   weightDecay: 1.2e-6,
   averagingTrigger: 5,
+  averaging: "epoch",
+  testColumns: 2,
   partition: "rotate",
   lr: 30,
   clip: 7.5,
@@ -28,6 +30,7 @@ const AWD_LSTM = {
 const TABLE: Record<string, Partial<Options>> = {
   "cifar10-resnet56": {
     task: "cifar10",
+    partition: "whole",
     model: "resnet56",
     lr: 0.3,
     clip: 1,
@@ -39,6 +42,7 @@ const TABLE: Record<string, Partial<Options>> = {
   },
   "cifar10-resnet32": {
     task: "cifar10",
+    partition: "whole",
     model: "resnet32",
     lr: 0.1,
     clip: 1,
@@ -50,6 +54,7 @@ const TABLE: Record<string, Partial<Options>> = {
   },
   "cifar10-resnet56-large-batch": {
     task: "cifar10",
+    partition: "whole",
     model: "resnet56",
     batchSize: 256,
     epochs: 300,

@@ -8,7 +8,14 @@ import { WeightAveraging } from "../../../tasks/rounds/averaging.ts";
 import { TrainStep } from "../../../tasks/steps/train_step.ts";
 import { mlp, mlpTask } from "../_mlp.ts";
 
-Deno.test("weights are averaged over the steps from where that begins, and from nowhere before", async () => {
+for (const every of [1, 3]) {
+  const when = every === 1 ? "each step" : `each ${every} steps`;
+  Deno.test(`weights are averaged over ${when} from where that begins, and from nowhere before`, () =>
+    averages(every));
+}
+
+/** Steps of which each `every`th enters the average. */
+async function averages(every: number): Promise<void> {
   await using device = await openDevice("cpu");
   const comm = worldCommunicator(new SingleTransport("localhost"));
   const task = mlpTask(0, 1, 4), size = { learningRate: 0.8, clipThreshold: 0.3 };
@@ -25,19 +32,20 @@ Deno.test("weights are averaged over the steps from where that begins, and from 
       rank: 0,
     });
     const seen: Float32Array[] = [];
-    for (let t = 1; t <= 7; t++) {
+    for (let t = 1; t <= 9; t++) {
       if (t === 4) await trainStep.startAveraging();
-      const { result } = await trainStep.submit(t, task.batch(t), size, way);
+      const averaged = t % every === 0;
+      const { result } = await trainStep.submit(t, task.batch(t), size, way, { averaged });
       assert.ok(Number.isFinite((await result()).loss));
-      if (t >= 4) seen.push(await trainStep.weights.read());
+      if (t >= 4 && averaged) seen.push(await trainStep.weights.read());
     }
-    assert.equal(trainStep.averages!.steps, 4);
+    assert.equal(trainStep.averages!.steps, every === 1 ? 6 : 2);
     const averages = await trainStep.averages!.state.read();
     assert.equal(averages.length, trainStep.parameterCount);
     averages.forEach((average, i) => {
       const mean = seen.reduce((sum, weights) => sum + weights[i], 0) / seen.length;
       assert.ok(Math.abs(average - mean) < 1e-6, `${average} instead of ${mean}`);
     });
-    assert.ok(averages.some((average, i) => Math.abs(average - seen[3][i]) > 1e-3));
+    assert.ok(averages.some((average, i) => Math.abs(average - seen.at(-1)![i]) > 1e-3));
   }
-});
+}

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import type { StepRecord } from "../../../tasks/run/metrics.ts";
-import { initialWeights, type SerialOptions, simulate } from "../_serial.ts";
+import { endsEpoch, initialWeights, type SerialOptions, simulate } from "../_serial.ts";
 import { trainMlp } from "../_train_mlp.ts";
 
 /** Largest difference of two lists of numbers. */
@@ -60,6 +60,17 @@ for (const variant of VARIANTS) {
     await agrees({ ...COMMON, interval: 3, lr: 0.4, ...variant });
   });
 }
+
+Deno.test("ranks meet at the end of each epoch as well, where that is asked for", async () => {
+  const options = { ...COMMON, batchSize: 32, steps: 18, interval: 5, syncEpochs: true };
+  const { rounds } = await agrees(options);
+  const steps = Array.from({ length: 18 }, (_, i) => i + 1);
+  assert.deepEqual(
+    rounds.map(({ step }) => step),
+    steps.filter((t) => t % 5 === 0 || endsEpoch(t, options) || t === 18),
+  );
+  assert.deepEqual(steps.filter((t) => endsEpoch(t, options)), [8, 16]);
+});
 
 Deno.test("naive-parallel on 4 ranks is one rank with the fourfold batch", async () => {
   const { steps, ...common } = COMMON;
