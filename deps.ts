@@ -124,6 +124,19 @@ export const onnxRuntimeNodeUrl = () => resolvePackage(ONNXRUNTIME_NODE);
 /** Where the web engine lies on this machine, once it has been fetched. */
 export const onnxRuntimeWebUrl = () => resolvePackage(ONNXRUNTIME_WEB);
 
+/** Makes X.509 certificates. It needs the metadata API, which must be there first. */
+export const loadX509 = async (): Promise<typeof import("npm:@peculiar/x509@2.2.0")> => {
+  await fetchPackage("npm:reflect-metadata@0.2.2");
+  return await fetchPackage("npm:@peculiar/x509@2.2.0");
+};
+
+/** Reads a secret from the terminal without showing it (Deno's standard library); null without a terminal. */
+export const loadPromptSecret = async (): Promise<
+  (message: string, options?: { readonly mask?: string }) => string | null
+> =>
+  // deno-lint-ignore no-import-prefix -- as above
+  (await import("npm:deno-std@1.4.0/cli/prompt_secret.js")).promptSecret;
+
 /** Progress bars for terminals. */
 export const loadProgressBars = () =>
   // @ts-types="npm:@types/cli-progress@3.11.6"

@@ -45,6 +45,22 @@ export { ANY_SOURCE, ANY_TAG, PROC_NULL, type Status, TAG_UB } from "./base/stat
 export { init } from "./bootstrap/init.ts";
 export type { TransportKind } from "./bootstrap/mesh.ts";
 export {
+  type HostShare,
+  joinLaunch,
+  type LauncherPlace,
+  launcherPlace,
+  openWorld,
+  type World,
+  type WorldOptions,
+} from "./launcher/across_hosts.ts";
+export type { AgentOutcome } from "./agents/agent.ts";
+export type { AgentPlace, Preparation, Prepare } from "./agents/agent_job.ts";
+export type { Invitation } from "./agents/invitation.ts";
+export type { SshOptions } from "./agents/ssh.ts";
+export type { InterruptOptions } from "./launcher/interrupts.ts";
+export { InterruptedError } from "./launcher/interrupted_error.ts";
+export type { JoinLaunchOptions } from "./launcher/join.ts";
+export {
   type LaunchFailure,
   type LaunchOutcome,
   launchProgram,

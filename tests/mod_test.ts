@@ -5,9 +5,9 @@ import * as library from "../mod.ts";
 const EXPORTS = `
 ALGORITHMS ALGORITHM_NAMES ALLREDUCE_ALGORITHMS ANY_SOURCE ANY_TAG AbortError CIFAR10_MEAN
 CIFAR10_SOURCE CIFAR10_STD CheckpointError ClosedError Communicator DEVICE_CHOICES DataError
-GRAPH_OPTIONS Graph HandshakeError IMAGE_SIDE LOSSES LayerBuilder LogError MODEL_NAMES MismatchError
+GRAPH_OPTIONS Graph HandshakeError IMAGE_SIDE InterruptedError LOSSES LayerBuilder LogError MODEL_NAMES MismatchError
 OPSET OP_NAMES OnnxFileError OperatorError OptionError PENN_TREEBANK_SOURCE PLAIN_STEP PRESETS
-PRESET_NAMES PROC_NULL PeerLostError RESNET_DEPTHS Random RendezvousError ReportError Request
+joinLaunch launcherPlace openWorld PRESET_NAMES PROC_NULL PeerLostError RESNET_DEPTHS Random RendezvousError ReportError Request
 RunFailedError SELECTIVE_OPTIONS TAG_UB TASK_NAMES TrainingError TruncationError Vocabulary
 WIKITEXT2_SOURCE WordSource appendClippedStep augmentBatch awdLstm awdLstmTask batchLabels celgc
 channelStatistics checkModel classifierOutputs createAlgorithm createImageSampler createOp

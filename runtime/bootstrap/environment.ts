@@ -15,6 +15,10 @@
  *     CELGC_SECRET_FILE  file of mode 0600 with the secret; the launcher's pipe if not set
  *     CELGC_SECRET_FD    descriptor of the launcher's pipe; standard input if not set
  *     CELGC_TLS_CERT, CELGC_TLS_KEY, CELGC_TLS_CA   PEM files
+ *     CELGC_TLS_NAME     name that the certificates of all hosts are for; each host's address if not set
+ *     CELGC_LISTEN       addresses at which others can reach this rank, separated by commas; the one from
+ *                        which it has reached the rendezvous if not set
+ *     CELGC_PORT         port on which this rank listens to others; any if not set
  *
  * For ranks that something else has started, all of these may be set but the first three, and
  *
@@ -67,7 +71,19 @@ export interface ProcessInfo {
   /** File with the secret, or null for the launcher's pipe. */
   readonly secretFile: string | null;
   /** Files with what TLS needs, or null. */
-  readonly tls: { readonly cert: string; readonly key: string; readonly ca: string } | null;
+  readonly tls: TlsFiles | null;
+  /** Addresses at which others can reach this rank; null for the one from which it reaches the rendezvous. */
+  readonly addresses: readonly string[] | null;
+  /** Port on which this rank listens to others; 0 for any. */
+  readonly port: number;
+}
+
+/** Files with what TLS needs, and the name that all certificates are for, or null. */
+export interface TlsFiles {
+  readonly cert: string;
+  readonly key: string;
+  readonly ca: string;
+  readonly name: string | null;
 }
 
 /** Default of CELGC_TIMEOUT, in seconds. */
@@ -128,8 +144,13 @@ function fromOwnLauncher(environment: Environment): ProcessInfo {
   };
 }
 
-/** As another launcher says, which knows nothing of a rendezvous; null without one. */
-function fromForeignLauncher(environment: Environment): ProcessInfo | null {
+/**
+ * As another launcher says, which knows nothing of a rendezvous; null without one, or if this process is
+ * all that it has started.
+ *
+ * @throws RendezvousError as {@linkcode readEnvironment}
+ */
+export function fromForeignLauncher(environment: Environment): ProcessInfo | null {
   const found = readForeignLauncher(environment);
   if (found === null || found.size === 1) return null;
   const { launcher, rank, size } = found, words = describeLauncher(launcher);
@@ -202,6 +223,8 @@ function readCommonVariables(environment: Environment) {
     link: readLink(environment("CELGC_LINK")),
     secretFile: environment("CELGC_SECRET_FILE") ?? null,
     tls: tlsFiles(environment),
+    addresses: environment("CELGC_LISTEN")?.split(",") ?? null,
+    port: integer("CELGC_PORT", environment("CELGC_PORT") ?? "0", 0, 65535),
   };
 }
 
@@ -238,12 +261,12 @@ function readLink(text: string | undefined): LinkShape | null {
 
 /** Reads the PEM files that TLS needs. */
 export async function readTls(
-  files: { readonly cert: string; readonly key: string; readonly ca: string },
+  files: Omit<TlsFiles, "name"> & { readonly name?: string | null },
 ): Promise<TlsMaterial> {
   const [cert, key, ca] = await Promise.all(
     [files.cert, files.key, files.ca].map((path) => Deno.readTextFile(path)),
   );
-  return { cert, key, ca };
+  return files.name ? { cert, key, ca, name: files.name } : { cert, key, ca };
 }
 
 function seconds(environment: Environment, name: string, otherwise: number): number {
@@ -264,5 +287,5 @@ function tlsFiles(environment: Environment): ProcessInfo["tls"] {
       `TLS needs all of ${names.join(", ")}; not set: ${absent.join(", ")}`,
     );
   }
-  return { cert, key, ca };
+  return { cert, key, ca, name: environment("CELGC_TLS_NAME") ?? null };
 }

@@ -64,7 +64,11 @@ async function join(
     const variable = info.rendezvous === null ? "CELGC_ADDRESS" : "CELGC_RENDEZVOUS";
     checkReachable(hostname, client.localHostname, variable);
   }
-  const listeners = openListeners(rank, client.localHostname, transport, sockets, tls);
+  const listeners = openListeners(rank, transport, sockets, {
+    addresses: info.addresses ?? [client.localHostname],
+    port: info.port,
+    tls,
+  });
   opened(() => {
     for (const listener of listeners.listeners) close(listener);
   });
@@ -76,6 +80,7 @@ async function join(
     job,
     table,
     listeners,
+    hostname,
     tls,
     deadline: Math.max(deadline, performance.now() + MESH_MS),
   });
@@ -212,7 +217,8 @@ function close(listener: Deno.Listener): void {
   }
 }
 
-async function readSecret({ secretFile }: ProcessInfo): Promise<Uint8Array> {
+/** @throws RendezvousError if it cannot be read, or is no secret */
+export async function readSecret({ secretFile }: ProcessInfo): Promise<Uint8Array> {
   const from = secretFile ?? "the launcher's pipe";
   let text;
   if (secretFile === null) {

@@ -10,6 +10,7 @@ import {
   type Endpoint,
   fitsSocket,
   listenAt,
+  listenAtAll,
   LONGEST_SOCKET_PATH,
   type TlsMaterial,
   withScope,
@@ -30,18 +31,16 @@ export interface Listeners {
 }
 
 /**
- * Opens a rank's listeners: TCP on a free port of one address, and a Unix socket where there is a
- * directory for it.
+ * Opens a rank's listeners: TCP on a port, and a Unix socket where there is a directory for it.
  *
- * @param hostname address of this host that others can reach
  * @param sockets directory for Unix sockets, private to the job's user; null for none
+ * @param tcp addresses at which others can reach this host, the port (0 for any), and what TLS needs
  */
 export function openListeners(
   rank: number,
-  hostname: string,
   transport: TransportKind,
   sockets: string | null,
-  tls?: TlsMaterial,
+  tcp: { readonly addresses: readonly string[]; readonly port: number; readonly tls?: TlsMaterial },
 ): Listeners {
   const listeners: Deno.Listener[] = [], endpoints: Endpoint[] = [];
   const path = sockets === null ? null : socketPath(sockets, rank);
@@ -56,10 +55,10 @@ export function openListeners(
     );
   }
   if (transport !== "unix") {
-    const listener = listenAt({ kind: "tcp", hostname, port: 0 }, tls);
+    const listener = listenAtAll(tcp.addresses, tcp.port, tcp.tls);
     const { port } = listener.addr as Deno.NetAddr;
     listeners.push(listener);
-    endpoints.push({ kind: "tcp", hostname, port });
+    for (const hostname of tcp.addresses) endpoints.push({ kind: "tcp", hostname, port });
   }
   return { listeners, endpoints };
 }
@@ -77,6 +76,8 @@ export interface MeshBuildOptions {
   readonly table: readonly TableEntry[];
   /** This rank's listeners; closed when the mesh is complete, or has failed. */
   readonly listeners: Listeners;
+  /** Where this rank has reached the rendezvous: an address of a host that is the best from here. */
+  readonly hostname?: string;
   readonly tls?: TlsMaterial;
   /** When to give up, on the clock of `performance.now()`. */
   readonly deadline: number;
@@ -117,7 +118,7 @@ export async function buildMesh(options: MeshBuildOptions): Promise<(Deno.Conn |
   }, Math.max(1, deadline - performance.now()));
   const dialled = table.slice(0, rank).map(async (entry, peer) => {
     connections[peer] = await dialMember({
-      endpoints: reachable(entry, table[rank]),
+      endpoints: reachable(entry, table[rank], options.hostname),
       job,
       purpose: "mesh",
       self: rank,
@@ -140,7 +141,7 @@ export async function buildMesh(options: MeshBuildOptions): Promise<(Deno.Conn |
 }
 
 /** The endpoints of a rank that can work from here: Unix sockets reach no further than the host. */
-function reachable(peer: TableEntry, self: TableEntry): Endpoint[] {
+function reachable(peer: TableEntry, self: TableEntry, best: string | undefined): Endpoint[] {
   const near = peer.host === self.host && self.endpoints.some(({ kind }) => kind === "unix");
   const own = self.endpoints.find(({ kind }) => kind === "tcp");
   const endpoints = peer.endpoints.filter(({ kind }) => kind === "tcp" || near).map((endpoint) =>
@@ -148,7 +149,11 @@ function reachable(peer: TableEntry, self: TableEntry): Endpoint[] {
       ? { ...endpoint, hostname: withScope(endpoint.hostname, own.hostname) }
       : endpoint
   );
-  if (endpoints.length > 0) return endpoints;
+  const isBest = (endpoint: Endpoint) => endpoint.kind === "unix" || endpoint.hostname === best;
+  const chosen = endpoints.some((endpoint) => endpoint.kind === "tcp" && isBest(endpoint))
+    ? endpoints.filter(isBest)
+    : endpoints;
+  if (chosen.length > 0) return chosen;
   throw new RendezvousError(
     `a rank on ${self.host} has no way to one on ${peer.host}: it listens on Unix sockets only`,
   );

@@ -4,21 +4,24 @@
  * @module
  */
 
+import { resolve } from "node:path";
 import { delay } from "../../deps.ts";
-import { Printer, RankOutput, type StreamName } from "./output.ts";
-import { environment, makeSocketFolder, rankArguments } from "./_rank_environment.ts";
-import { type EndCause, type JobState, outcomeOf, strongerCause } from "./_job_state.ts";
-import { descriptorLimit } from "./_descriptors.ts";
-import { RankProcess, type RankProcessOptions } from "./_rank_process.ts";
-import { forwardStdin } from "./_stdin.ts";
-import { watchTaskRunner } from "./_task_runner.ts";
-import { Watchdog } from "./_watchdog.ts";
-import { describeEnd, findRootCause, hasFailed, type RankStatus } from "./root_cause.ts";
+import type { Place, Placement } from "../agents/coordinator.ts";
+import { DEFAULT_TIMEOUT_SECONDS, readTls, readTransport } from "../bootstrap/environment.ts";
+import type { TransportKind } from "../bootstrap/mesh.ts";
+import { type HostPlan, HostRanks, type JobPlan, makeSocketFolder } from "../ranks/host_ranks.ts";
+import type { Rank } from "../ranks/rank.ts";
+import { RankProcess } from "../ranks/rank_process.ts";
+import { RendezvousServer } from "../rendezvous/server.ts";
 import { formatAddress, listenAt } from "../security/endpoint.ts";
 import { credentials } from "../security/handshake.ts";
+import { type EndCause, type JobState, outcomeOf, strongerCause } from "./_job_state.ts";
+import { forwardStdin } from "./_stdin.ts";
+import { onInterrupt } from "./interrupts.ts";
 import { joinSeconds, type LaunchOutcome, type LaunchProgramOptions } from "./options.ts";
-import { DEFAULT_TIMEOUT_SECONDS, readTls, readTransport } from "../bootstrap/environment.ts";
-import { RendezvousServer } from "../rendezvous/server.ts";
+import { Printer, RankOutput, type StreamName } from "./output.ts";
+import { describeEnd, findRootCause, hasFailed, type RankStatus } from "./root_cause.ts";
+import type { OpenedWorld, OpenHost } from "./world.ts";
 
 /** How long ranks may take to fail by themselves once one has failed, in ms. */
 const GRACE_MS = 2000;
@@ -41,16 +44,19 @@ const ANYWHERE: Record<string, string> = { "0.0.0.0": "127.0.0.1", "::": "::1" }
 export class Job {
   readonly #options: LaunchProgramOptions;
   readonly #program: URL;
+  readonly #world: OpenedWorld | null;
+  readonly #placement: Placement | null;
   readonly #host = hostName();
   readonly #ranks: RankStatus[];
-  readonly #processes: RankProcess[] = [];
+  readonly #processes: Rank[] = [];
   readonly #outputs: RankOutput[] = [];
   readonly #stdout = new Printer(Deno.stdout);
   readonly #stderr = new Printer(Deno.stderr);
   /** What is to be undone when the job is done. */
   readonly #cleanUps: (() => void | Promise<void>)[] = [];
   #rendezvous: RendezvousServer | null = null;
-  #watchdog: Watchdog | null = null;
+  /** This host's ranks; null if it has none. */
+  #here: HostRanks | null = null;
   #state: JobState = { name: "running" };
   /** Called when a rank has said what it waits for. */
   #answered: (() => void) | null = null;
@@ -58,11 +64,20 @@ export class Job {
   /** Ranks that have ended so far. */
   #exits = 0;
 
-  /** @param options that have been checked */
-  constructor(options: LaunchProgramOptions, program: URL) {
+  /**
+   * @param options that have been checked
+   * @param world the hosts it runs on, and who has which ranks; null for this host alone
+   */
+  constructor(
+    options: LaunchProgramOptions,
+    program: URL,
+    world: { readonly world: OpenedWorld; readonly placement: Placement } | null,
+  ) {
     this.#options = options;
     this.#program = program;
-    this.#ranks = Array.from({ length: options.ranks }, () => ({
+    this.#world = world?.world ?? null;
+    this.#placement = world?.placement ?? null;
+    this.#ranks = Array.from({ length: this.#placement?.size ?? options.ranks }, () => ({
       host: this.#host,
       joined: false,
       finalized: false,
@@ -75,7 +90,7 @@ export class Job {
 
   /** Starts all ranks and waits until all have ended. */
   async run(): Promise<LaunchOutcome> {
-    this.#handleSignals();
+    this.#cleanUps.push(onInterrupt(this.#options, (how) => this.#interrupt(how)));
     await this.#start();
     if (this.#options.signal?.aborted) this.#interrupt("abort");
     await Promise.all(this.#processes.map((_, rank) => this.#watch(rank)));
@@ -85,18 +100,16 @@ export class Job {
   }
 
   async #start(): Promise<void> {
-    const { ranks, listen = "127.0.0.1", tls, logDir, cwd, stdin = "none" } = this.#options;
-    const transport = this.#options.transport ?? readTransport(Deno.env.get("CELGC_TRANSPORT"));
-    const secret = crypto.getRandomValues(new Uint8Array(32));
-    const name = crypto.getRandomValues(new Uint8Array(8)).toHex();
-    const material = tls === undefined ? undefined : await readTls(tls);
-    const listener = listenAt({ kind: "tcp", hostname: listen, port: 0 }, material);
-    const { hostname, port } = listener.addr as Deno.NetAddr;
-    const near = ANYWHERE[hostname] ?? listen;
+    const { logDir } = this.#options, world = this.#world;
+    if (logDir !== undefined) await Deno.mkdir(logDir, { recursive: true });
+    if (world !== null) world.coordinator.onInterrupt = (how) => this.#interrupt(how);
+    const { listener, job, secret, host } = world === null
+      ? await this.#openAlone()
+      : world.openHost(transportOf(this.#options), this.#options.cwd, this.#placement!);
     this.#rendezvous = new RendezvousServer({
       listener,
-      job: await credentials(name, secret),
-      size: ranks,
+      job,
+      size: this.#ranks.length,
       events: {
         joined: (rank, host) => this.#joined(rank, host),
         report: (rank, report) => this.#ranks[rank].report ??= report,
@@ -112,47 +125,113 @@ export class Job {
       },
     });
     this.#cleanUps.push(() => this.#rendezvous?.close());
-    const sockets = await makeSocketFolder(ranks, transport);
-    if (sockets !== null) {
-      this.#cleanUps.push(() => Deno.remove(sockets, { recursive: true }).catch(() => {}));
-    }
-    if (logDir !== undefined) await Deno.mkdir(logDir, { recursive: true });
-    const rendezvous = formatAddress(near, port), host = this.#host;
-    const shared = environment(this.#options, this.#program, {
-      name,
-      rendezvous,
-      transport,
-      sockets,
-      host,
-    });
-    const hosts = [...new Set([near, ANYWHERE[hostname] ?? hostname])];
-    const args = rankArguments(this.#options, this.#program, hosts, sockets);
-    const watchdog = this.#watchdog = new Watchdog(sockets);
-    this.#cleanUps.push(() => watchdog.close());
-    const limit = descriptorLimit();
-    for (let rank = 0; rank < ranks; rank++) {
-      const log = logDir === undefined ? null : await Deno.open(`${logDir}/rank-${rank}.log`, {
-        write: true,
-        create: true,
-        truncate: true,
-      });
-      const env = { ...shared, CELGC_RANK: String(rank) };
-      const process = await startRank(rank, limit, {
-        args,
-        env,
-        cwd,
-        secret: secret.toHex(),
-        stdin: stdin === "all" || (stdin === "rank0" && rank === 0),
-      });
-      watchdog.add(process.pid);
-      this.#processes.push(process);
-      this.#outputs.push(this.#collect(rank, process, log));
+    const plan = planOf(this.#options, this.#program, job.job, this.#ranks.length);
+    if (world === null) {
+      await this.#startHere(plan, host, secret, this.#ranks.length);
+    } else {
+      const number = world.nextJob();
+      for (const place of this.#placement!.places) {
+        if (place.remote === null) await this.#startHere(plan, host, secret, place.count);
+        else await this.#startThere(world, number, plan, place);
+      }
     }
     const inputs = this.#processes.flatMap(({ stdin }) => stdin ?? []);
     if (inputs.length > 0) this.#cleanUps.push(forwardStdin(inputs));
   }
 
-  #collect(rank: number, process: RankProcess, log: Deno.FsFile | null): RankOutput {
+  /** What the ranks of a job on this host alone have in common, and where they meet. */
+  async #openAlone(): Promise<OpenHost> {
+    const { ranks, listen = "127.0.0.1", tls, cwd } = this.#options;
+    const transport = transportOf(this.#options);
+    const secret = crypto.getRandomValues(new Uint8Array(32));
+    const name = crypto.getRandomValues(new Uint8Array(8)).toHex();
+    const material = tls === undefined ? undefined : await readTls(tls);
+    const listener = listenAt({ kind: "tcp", hostname: listen, port: 0 }, material);
+    const { hostname, port } = listener.addr as Deno.NetAddr;
+    const near = ANYWHERE[hostname] ?? listen;
+    const sockets = await makeSocketFolder(ranks, transport);
+    if (sockets !== null) {
+      this.#cleanUps.push(() => Deno.remove(sockets, { recursive: true }).catch(() => {}));
+    }
+    return {
+      listener,
+      job: await credentials(name, secret),
+      secret: secret.toHex(),
+      host: {
+        first: 0,
+        host: this.#host,
+        rendezvous: formatAddress(near, port),
+        peers: [...new Set([near, ANYWHERE[hostname] ?? hostname])],
+        sockets,
+        cwd,
+        tls: tls === undefined ? null : {
+          cert: resolve(tls.cert),
+          key: resolve(tls.key),
+          ca: resolve(tls.ca),
+          name: null,
+        },
+        addresses: null,
+        port: null,
+      },
+    };
+  }
+
+  async #startHere(plan: JobPlan, host: HostPlan, secret: string, count: number): Promise<void> {
+    const { logDir } = this.#options;
+    const here = this.#here = new HostRanks(
+      plan,
+      host,
+      secret,
+      this.#world === null ? host.sockets : null,
+    );
+    this.#cleanUps.push(() => here[Symbol.dispose]());
+    for (let rank = host.first; rank < host.first + count; rank++) {
+      const log = logDir === undefined ? null : await openLog(logDir, rank);
+      const process = await here.start(rank, this.#hasStdin(rank));
+      this.#processes.push(process);
+      this.#outputs.push(this.#collect(rank, process, log));
+    }
+  }
+
+  async #startThere(
+    world: OpenedWorld,
+    job: number,
+    plan: JobPlan,
+    place: Place,
+  ): Promise<void> {
+    const { logDir } = this.#options, { first, count, host, remote, sockets } = place;
+    const logs: (Deno.FsFile | null)[] = [];
+    const ranks = Array.from({ length: count }, (_, i) => first + i);
+    for (const rank of ranks) {
+      this.#ranks[rank].host = host;
+      logs.push(logDir === undefined ? null : await openLog(logDir, rank));
+    }
+    const { name: _, program, ...rest } = plan;
+    const started = remote!.start({
+      type: "start",
+      ...rest,
+      ...await world.describe(program),
+      job,
+      first,
+      count,
+      stdin: ranks.filter((rank) => this.#hasStdin(rank)),
+      host,
+      sockets: sockets ?? world.sockets,
+      peers: this.#placement!.peers,
+      details: this.#options.details ?? null,
+    });
+    for (const [i, process] of started.entries()) {
+      this.#processes.push(process);
+      this.#outputs.push(this.#collect(ranks[i], process, logs[i]));
+    }
+  }
+
+  #hasStdin(rank: number): boolean {
+    const { stdin = "none" } = this.#options;
+    return stdin === "all" || (stdin === "rank0" && rank === 0);
+  }
+
+  #collect(rank: number, process: Rank, log: Deno.FsFile | null): RankOutput {
     const { quiet = false, rawRank, onOutput } = this.#options;
     const print = (bytes: Uint8Array, stream: StreamName) =>
       (stream === "stdout" ? this.#stdout : this.#stderr).print(bytes);
@@ -169,16 +248,16 @@ export class Job {
   }
 
   async #watch(rank: number): Promise<void> {
-    const { code, signal } = await this.#processes[rank].status;
+    const { code, signal, lost } = await this.#processes[rank].status;
     const order = this.#exits++;
     // What it has said before its end may still be on its way.
     await Promise.race([this.#rendezvous!.gone(rank), delay(HEAR_MS)]);
-    this.#ranks[rank].exit = { code, signal, order };
+    this.#ranks[rank].exit = { code, signal, lost, order };
     this.#checkForFailure();
     this.#watchLeavers();
     await this.#outputs[rank].drain(DRAIN_MS);
-    this.#processes[rank].kill("SIGKILL"); // what it has left behind
-    this.#watchdog?.remove(this.#processes[rank].pid);
+    const process = this.#processes[rank];
+    if (process instanceof RankProcess) this.#here?.bury(process);
   }
 
   #joined(rank: number, host: string): void {
@@ -302,23 +381,6 @@ export class Job {
     this.#end({ kind: "interrupt", how });
   }
 
-  #handleSignals(): void {
-    const { signal, handleSignals = true } = this.#options;
-    const onAbort = () => this.#interrupt("abort");
-    signal?.addEventListener("abort", onAbort);
-    this.#cleanUps.push(() => signal?.removeEventListener("abort", onAbort));
-    const handled = handleSignals === true ? ["SIGINT", "SIGTERM"] as const : handleSignals || [];
-    if (handled.length === 0) return;
-    this.#cleanUps.push(watchTaskRunner());
-    // Not SIGHUP: it ends this process, and with it the ranks, unless `nohup` has said otherwise.
-    for (const name of handled) {
-      if (Deno.build.os === "windows" && name !== "SIGINT") continue;
-      const handler = () => this.#interrupt(name);
-      Deno.addSignalListener(name, handler);
-      this.#cleanUps.push(() => Deno.removeSignalListener(name, handler));
-    }
-  }
-
   #after(ms: number, action: () => void): void {
     const timer = setTimeout(action, ms);
     this.#cleanUps.push(() => clearTimeout(timer));
@@ -331,25 +393,34 @@ export class Job {
   }
 }
 
-/** @throws RangeError if the system cannot start another process */
-async function startRank(
-  rank: number,
-  limit: number | null,
-  options: RankProcessOptions,
-): Promise<RankProcess> {
-  try {
-    return await RankProcess.start(options);
-  } catch (error) {
-    const { message } = error as Error;
-    const found = limit === null ? "" : `, here ${limit}`;
-    const wayOut = /os error 2[34]/.test(message)
-      ? `; the launcher needs about 6 file descriptors for each rank: raise their limit (ulimit -n${found}) ` +
-        "or start fewer ranks"
-      : "";
-    throw new RangeError(`cannot launch: rank ${rank} cannot be started: ${message}${wayOut}`, {
-      cause: error,
-    });
-  }
+/** What the ranks of a job have in common. */
+function planOf(
+  options: LaunchProgramOptions,
+  program: URL,
+  name: string,
+  size: number,
+): JobPlan {
+  const { args = [], env = {}, allow = [], timeout = DEFAULT_TIMEOUT_SECONDS, link } = options;
+  return {
+    name,
+    size,
+    program,
+    args,
+    env,
+    allow,
+    timeout,
+    joinTimeout: joinSeconds(options),
+    transport: transportOf(options),
+    link: link ?? null,
+  };
+}
+
+function transportOf({ transport }: LaunchProgramOptions): TransportKind {
+  return transport ?? readTransport(Deno.env.get("CELGC_TRANSPORT"));
+}
+
+function openLog(folder: string, rank: number): Promise<Deno.FsFile> {
+  return Deno.open(`${folder}/rank-${rank}.log`, { write: true, create: true, truncate: true });
 }
 
 function hostName(): string {

@@ -55,6 +55,9 @@ export function strongerCause(one: EndCause, other: EndCause): EndCause {
 
 const SIGNAL_NUMBERS: Record<string, number> = { SIGINT: 2, SIGTERM: 15, abort: 15 };
 
+/** The exit code of a job that a signal to its launcher has ended. */
+export const signalCode = (how: string): number => 128 + (SIGNAL_NUMBERS[how] ?? 15);
+
 /**
  * How a job ended.
  *
@@ -70,7 +73,7 @@ export function outcomeOf(
   switch (cause?.kind) {
     case "interrupt":
       return {
-        code: 128 + SIGNAL_NUMBERS[cause.how],
+        code: signalCode(cause.how),
         interrupted: cause.how,
         pending: describePending(ranks),
       };

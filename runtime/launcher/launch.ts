@@ -4,8 +4,13 @@
  * @module
  */
 
+import type { Placement } from "../agents/coordinator.ts";
 import { Job } from "./_job.ts";
-import { becomeCompiledRank } from "./compiled_rank.ts";
+import { signalCode } from "./_job_state.ts";
+import { becomeCompiledRank } from "../ranks/compiled_rank.ts";
+import { openWorld, type World } from "./across_hosts.ts";
+import { InterruptedError } from "./interrupted_error.ts";
+import type { OpenedWorld } from "./world.ts";
 import { checkOptions, type LaunchOutcome, type LaunchProgramOptions } from "./options.ts";
 
 export type { LaunchOutcome, LaunchProgramOptions } from "./options.ts";
@@ -31,8 +36,56 @@ export type { LaunchFailure } from "./root_cause.ts";
  */
 export async function launchProgram(options: LaunchProgramOptions): Promise<LaunchOutcome> {
   await becomeCompiledRank();
-  const program = await checkOptions(options);
-  const job = new Job(options, program);
+  if (options.on !== undefined) return await runOn(options, options.on as OpenedWorld);
+  if (!leavesHost(options)) return await run(options, null);
+  let world: World;
+  try {
+    const { ranks, world: size, hosts, hostfile, place, port, listen, version, invitation } =
+      options;
+    const { timeout, joinTimeout, signal, handleSignals } = options;
+    world = await openWorld({
+      ...{ ranks, world: size, hosts, hostfile, place, port, listen, version, invitation },
+      ...{ timeout, joinTimeout, signal, handleSignals },
+    });
+  } catch (error) {
+    if (!(error instanceof InterruptedError)) throw error;
+    return { code: signalCode(error.how), interrupted: error.how };
+  }
+  await using hosts = world;
+  return await runOn(options, hosts as OpenedWorld);
+}
+
+/** Whether a job is not this host's alone. */
+function leavesHost({ ranks, world, hosts, hostfile, place }: LaunchProgramOptions): boolean {
+  return hosts !== undefined || hostfile !== undefined || place !== undefined ||
+    (world !== undefined && world !== ranks);
+}
+
+/** Runs a job on all hosts of a world. */
+async function runOn(options: LaunchProgramOptions, world: OpenedWorld): Promise<LaunchOutcome> {
+  let placement: Placement;
+  try {
+    placement = await world.complete();
+  } catch (error) {
+    if (!(error instanceof InterruptedError)) throw error;
+    return { code: signalCode(error.how), interrupted: error.how };
+  }
+  try {
+    const outcome = await run(options, { world, placement });
+    world.outcome = { code: outcome.code, message: outcome.failure?.headline ?? null };
+    return outcome;
+  } catch (error) {
+    world.outcome = { code: 1, message: (error as Error).message };
+    throw error;
+  }
+}
+
+async function run(
+  options: LaunchProgramOptions,
+  on: { readonly world: OpenedWorld; readonly placement: Placement } | null,
+): Promise<LaunchOutcome> {
+  const program = await checkOptions(options, on?.placement.size);
+  const job = new Job(options, program, on);
   try {
     return await job.run();
   } finally {

@@ -4,15 +4,19 @@
  * @module
  */
 
-import { toFileUrl } from "./_paths.ts";
+import { toFileUrl } from "../ranks/paths.ts";
 import type { LaunchFailure } from "./root_cause.ts";
+import type { World, WorldOptions } from "./across_hosts.ts";
 import { listenAt } from "../security/endpoint.ts";
 import { parseLink } from "../transport/access_link.ts";
 import { DEFAULT_TIMEOUT_SECONDS, defaultJoinSeconds } from "../bootstrap/environment.ts";
 
 /** What to launch, and how. */
-export interface LaunchProgramOptions {
-  /** Number of ranks, from 1. */
+export interface LaunchProgramOptions extends
+  Partial<
+    Pick<WorldOptions, "world" | "hosts" | "hostfile" | "place" | "port" | "invitation" | "version">
+  > {
+  /** Number of ranks, from 1; with `world`, `hosts` or `hostfile` those of this host; ignored with `on`. */
   readonly ranks: number;
   /** Path, relative to this process's directory, or URL of the program that every rank runs. */
   readonly program: string | URL;
@@ -73,6 +77,10 @@ export interface LaunchProgramOptions {
    * delay; see `access_link.ts`. @default {none: as fast as it goes}
    */
   readonly link?: string;
+  /** The hosts to run on, opened before; stays open. @default {those that the other options name} */
+  readonly on?: World;
+  /** Whatever the agents of other hosts are to be told, as JSON; see `JoinLaunchOptions.prepare`. */
+  readonly details?: unknown;
 }
 
 /** How long the others may take to call `init()` once one rank has, in seconds. */
@@ -96,11 +104,13 @@ export interface LaunchOutcome {
 /**
  * Checks the options before anything is started.
  *
+ * @param size of the world, if that is not this host alone
  * @returns the program's URL
  * @throws RangeError if an option has a value it cannot have, or there is no such program
  */
-export async function checkOptions(options: LaunchProgramOptions): Promise<URL> {
-  const { ranks, timeout = DEFAULT_TIMEOUT_SECONDS, rawRank, cwd } = options;
+export async function checkOptions(options: LaunchProgramOptions, size?: number): Promise<URL> {
+  const { timeout = DEFAULT_TIMEOUT_SECONDS, rawRank, cwd } = options;
+  const ranks = size ?? options.ranks;
   if (!Number.isInteger(ranks) || ranks < 1 || ranks > 65536) {
     throw new RangeError(`cannot launch: the number of ranks is from 1 to 65536, not ${ranks}`);
   }
@@ -136,7 +146,7 @@ export async function checkOptions(options: LaunchProgramOptions): Promise<URL> 
     if (found !== null && !found.isDirectory) continue;
     throw new RangeError(`cannot launch: there is no file ${path} for TLS`);
   }
-  checkListen(options.listen ?? "127.0.0.1");
+  if (size === undefined) checkListen(options.listen ?? "127.0.0.1");
   const url = programUrl(options.program);
   if (url.protocol === "file:" && !(await isThere(url))?.isFile) {
     throw new RangeError(`cannot launch: there is no program ${options.program}`);

@@ -7,14 +7,14 @@
 
 import type { Readable } from "node:stream";
 import { stripVTControlCharacters } from "node:util";
+import type { StreamName } from "../ranks/rank.ts";
+
+export type { StreamName } from "../ranks/rank.ts";
 
 /** Longest line that is kept together, in characters; the rest of a longer one is a line of its own. */
 const LONGEST_LINE = 16384;
 /** How many last lines of a rank are remembered, and how many characters of each. */
 const LAST_LINES = 20, LAST_LINE_LENGTH = 500;
-
-/** Which of a rank's two streams. */
-export type StreamName = "stdout" | "stderr";
 
 /** Where a rank's output goes. */
 export interface OutputOptions {

@@ -40,7 +40,12 @@ export interface RankStatus {
   /** The operations in which it waited for others when the job was interrupted; null if not told. */
   pending: readonly string[] | null;
   /** How and when its process ended; null while it runs. */
-  exit: { code: number; signal: string | null; order: number } | null;
+  exit: {
+    readonly code: number;
+    readonly signal: string | null;
+    readonly lost: string | null;
+    readonly order: number;
+  } | null;
   /** Whether the launcher ended it. */
   ended: boolean;
 }
@@ -54,6 +59,7 @@ export function hasFailed(facts: RankStatus, anyJoined: boolean): boolean {
 /** The end of a rank in words, to follow "rank 3 on host". */
 export function describeEnd({ exit, joined, report }: RankStatus): string {
   if (exit === null) return "was still running";
+  if (exit.lost !== null) return exit.lost;
   if (exit.signal !== null) return `was ended by ${exit.signal}`;
   if (exit.code !== 0) {
     const [first] = (report?.message ?? "").split("\n");
@@ -116,7 +122,7 @@ export function describeFailure(
   return {
     rank,
     host: facts.host,
-    code: silent ? null : facts.exit?.code ?? null,
+    code: silent || facts.exit?.lost != null ? null : facts.exit?.code ?? null,
     signal: silent ? null : facts.exit?.signal ?? null,
     step,
     operation,

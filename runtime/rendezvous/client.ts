@@ -4,7 +4,7 @@
  * @module
  */
 
-import { JsonChannel } from "./_json_channel.ts";
+import { JsonChannel } from "./json_channel.ts";
 import {
   checkServerMessage,
   type JoinMessage,

@@ -5,6 +5,7 @@
  * @module
  */
 
+import { fields, integer, list, number, text } from "./fields.ts";
 import type { Endpoint } from "../security/endpoint.ts";
 
 /** A rank says where it can be reached. */
@@ -170,35 +171,6 @@ function abort(message: Record<string, unknown>): AbortMessage {
   const code = integer(message.code, "code");
   if (code > 255) throw new TypeError(`an exit code is at most 255, not ${code}`);
   return { type: "abort", code, message: text(message.message, "message") };
-}
-
-function fields(value: unknown): Record<string, unknown> {
-  if (typeof value !== "object" || value === null || Array.isArray(value)) {
-    throw new TypeError("a message is an object");
-  }
-  return value as Record<string, unknown>;
-}
-
-function list(value: unknown, name: string): unknown[] {
-  if (!Array.isArray(value)) throw new TypeError(`${name} is a list`);
-  return value;
-}
-
-function text(value: unknown, name: string): string {
-  if (typeof value !== "string") throw new TypeError(`${name} is a text`);
-  return value;
-}
-
-function number(value: unknown, name: string): number {
-  if (typeof value !== "number") throw new TypeError(`${name} is a number`);
-  return value;
-}
-
-function integer(value: unknown, name: string): number {
-  if (!Number.isSafeInteger(value) || (value as number) < 0) {
-    throw new TypeError(`${name} is an integer from 0, not ${JSON.stringify(value)}`);
-  }
-  return value as number;
 }
 
 function endpoints(value: unknown): Endpoint[] {

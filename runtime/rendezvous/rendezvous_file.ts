@@ -60,9 +60,10 @@ function fileName(job: string): string {
  */
 export async function writeRendezvousFile(
   path: string,
-  record: RendezvousRecord,
+  record: RendezvousRecord | string,
 ): Promise<() => void> {
-  const part = `${path}.${Deno.pid}`, text = JSON.stringify(record);
+  const part = `${path}.${Deno.pid}`;
+  const text = typeof record === "string" ? record : JSON.stringify(record);
   try {
     for (const old of [path, part]) {
       await Deno.remove(old).catch((error) => {
@@ -99,9 +100,14 @@ export async function readRendezvousFile(
   path: string,
   deadline: number,
 ): Promise<RendezvousRecord> {
+  return parseRecord(path, await readRendezvousText(path, deadline));
+}
+
+/** Waits for the file and reads whatever it holds; as {@linkcode readRendezvousFile}. */
+export async function readRendezvousText(path: string, deadline: number): Promise<string> {
   for (;;) {
-    const record = await readNow(path);
-    if (record !== null) return record;
+    const text = await readNow(path);
+    if (text !== null) return text;
     if (performance.now() > deadline) {
       throw new RendezvousError(
         `rank 0 has not written ${path} in time: it has not called init() or has given up, or its job has another ` +
@@ -114,7 +120,7 @@ export async function readRendezvousFile(
 }
 
 /** What the file says; null if there is none. */
-async function readNow(path: string): Promise<RendezvousRecord | null> {
+async function readNow(path: string): Promise<string | null> {
   try {
     // Opening a pipe would wait for its writer, and a link leads elsewhere: so first without opening.
     checkOwner(path, await Deno.lstat(path));
@@ -123,7 +129,7 @@ async function readNow(path: string): Promise<RendezvousRecord | null> {
     const text = new Uint8Array(LARGEST_RECORD);
     let length = 0;
     for (let n; (n = await file.read(text.subarray(length)));) length += n;
-    return parseRecord(path, new TextDecoder().decode(text.subarray(0, length)));
+    return new TextDecoder().decode(text.subarray(0, length));
   } catch (error) {
     if (error instanceof Deno.errors.NotFound) return null;
     throw error;

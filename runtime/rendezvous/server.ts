@@ -7,7 +7,7 @@
  * @module
  */
 
-import { JsonChannel } from "./_json_channel.ts";
+import { JsonChannel } from "./json_channel.ts";
 import {
   checkRankMessage,
   type JoinMessage,
@@ -18,7 +18,7 @@ import {
   shorten,
   type TableEntry,
 } from "./messages.ts";
-import { AuthenticatingListener } from "../security/authenticating_listener.ts";
+import { type Admission, AuthenticatingListener } from "../security/authenticating_listener.ts";
 import { type Credentials, RENDEZVOUS_RANK } from "../security/handshake.ts";
 
 /** What happens at the rendezvous. */
@@ -39,8 +39,11 @@ export interface RendezvousEvents {
 
 /** What a {@linkcode RendezvousServer} needs. */
 export interface RendezvousOptions {
-  /** Owned by the rendezvous, which closes it once all have joined. */
-  readonly listener: Deno.Listener;
+  /**
+   * Where ranks come in: a listener of its own, which the rendezvous closes once all have joined, or one
+   * that has other visitors too, which stays.
+   */
+  readonly listener: Deno.Listener | AuthenticatingListener;
   readonly job: Credentials;
   /** Number of ranks. */
   readonly size: number;
@@ -58,7 +61,8 @@ export interface RendezvousOptions {
 /** The server's side; the ranks' side is `RendezvousClient`. */
 export class RendezvousServer {
   readonly #options: RendezvousOptions;
-  readonly #listener: AuthenticatingListener;
+  /** Lets no more ranks in. */
+  readonly #shut: () => void;
   readonly #channels = new Map<number, JsonChannel>();
   readonly #served = new Map<number, Promise<void>>();
   readonly #table: (TableEntry | undefined)[];
@@ -70,9 +74,7 @@ export class RendezvousServer {
     this.#options = options;
     this.#missing = options.size;
     this.#table = new Array(options.size).fill(undefined);
-    this.#listener = new AuthenticatingListener({
-      listener: options.listener,
-      job: options.job,
+    const admission: Admission = {
       purpose: "rendezvous",
       self: RENDEZVOUS_RANK,
       isExpected: (rank) => rank < options.size,
@@ -82,8 +84,14 @@ export class RendezvousServer {
           this.#serve(rank, new JsonChannel(connection, LARGEST_RANK_MESSAGE)),
         );
       },
-    });
-    const { alone, deadline } = options;
+    };
+    const { listener, job, alone, deadline } = options;
+    if (listener instanceof AuthenticatingListener) {
+      this.#shut = listener.serve(admission);
+    } else {
+      const own = new AuthenticatingListener({ ...admission, listener, job });
+      this.#shut = () => own.close();
+    }
     if (alone && deadline !== undefined) {
       const ms = Math.max(0, deadline - performance.now());
       this.#expiry = setTimeout(() => this.#giveUp("not all ranks have joined in time"), ms);
@@ -109,7 +117,7 @@ export class RendezvousServer {
   close(): void {
     this.#ended = true;
     clearTimeout(this.#expiry);
-    this.#listener.close();
+    this.#shut();
     for (const channel of this.#channels.values()) channel.close();
   }
 
@@ -138,7 +146,7 @@ export class RendezvousServer {
   #giveUp(reason: string): void {
     if (this.#ended) return;
     this.#ended = true;
-    this.#listener.close();
+    this.#shut();
     clearTimeout(this.#expiry);
     const ranks = this.missing, words = ranks.length === 1 ? "rank" : "ranks";
     const message = shorten(`${reason}; missing: ${words} ${ranks.join(", ")}`);
@@ -171,7 +179,7 @@ export class RendezvousServer {
     this.#table[rank] = { host, endpoints };
     this.#options.events.joined?.(rank, host);
     if (--this.#missing > 0) return;
-    this.#listener.close();
+    this.#shut();
     clearTimeout(this.#expiry);
     this.announce({ type: "table", ranks: this.#table as TableEntry[] });
     this.#options.events.complete?.();

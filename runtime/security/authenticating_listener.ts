@@ -10,17 +10,14 @@ import {
   HANDSHAKE_MS,
   type Purpose,
   type Refusal,
-  respond,
+  respondAs,
 } from "./handshake.ts";
 
 /** Most connections that may be unproven at one time. */
 const MOST_PENDING = 128;
 
-/** What an {@linkcode AuthenticatingListener} needs. */
-export interface AuthenticatingListenerOptions {
-  /** Owned by the authenticating listener, which closes it. */
-  readonly listener: Deno.Listener;
-  readonly job: Credentials;
+/** Whom a listener lets in for one purpose. */
+export interface Admission {
   readonly purpose: Purpose;
   /** The rank that listens. */
   readonly self: number;
@@ -28,6 +25,13 @@ export interface AuthenticatingListenerOptions {
   isExpected(rank: number): boolean;
   /** A rank is in; the connection passes to the caller. Called at most once a rank. */
   onAccepted(rank: number, connection: Deno.Conn): void;
+}
+
+/** What an {@linkcode AuthenticatingListener} needs. */
+export interface AuthenticatingListenerOptions extends Admission {
+  /** Owned by the authenticating listener, which closes it. */
+  readonly listener: Deno.Listener;
+  readonly job: Credentials;
   /** Largest time in ms for a proof. @default {5000} */
   readonly deadlineMs?: number;
   /** Most unproven connections; one more drops the oldest. @default {128} */
@@ -37,7 +41,8 @@ export interface AuthenticatingListenerOptions {
 /** Accepts connections until it is closed. */
 export class AuthenticatingListener implements Disposable {
   readonly #options: AuthenticatingListenerOptions;
-  readonly #accepted = new Set<number>();
+  /** Whom it lets in, and who is in already. */
+  readonly #admissions = new Map<Admission, Set<number>>();
   // In order of arrival. The oldest has had the most time, so it is the first to go: a rank that has
   // just arrived needs milliseconds, and tries again if it was pushed out all the same.
   readonly #pending = new Set<Deno.Conn>();
@@ -46,7 +51,18 @@ export class AuthenticatingListener implements Disposable {
 
   constructor(options: AuthenticatingListenerOptions) {
     this.#options = options;
+    this.serve(options);
     this.#accept();
+  }
+
+  /**
+   * Lets in whoever comes for another purpose too, on the same port.
+   *
+   * @returns ends that; who is in stays in
+   */
+  serve(admission: Admission): () => void {
+    this.#admissions.set(admission, new Set());
+    return () => void this.#admissions.delete(admission);
   }
 
   /** Number of connections that have not proved themselves yet. */
@@ -95,35 +111,35 @@ export class AuthenticatingListener implements Disposable {
   }
 
   async #prove(connection: Deno.Conn): Promise<void> {
-    const { job, purpose, self, deadlineMs = HANDSHAKE_MS } = this.#options;
+    const { job, deadlineMs = HANDSHAKE_MS } = this.#options;
     const timer = setTimeout(() => this.#drop(connection), deadlineMs);
-    let admitted: number | null = null;
+    let takeBack = () => {};
+    const services = [...this.#admissions].map(([admission, accepted]) => ({
+      admission,
+      purpose: admission.purpose,
+      self: admission.self,
+      admit: (rank: number): Refusal | null => {
+        if (!admission.isExpected(rank)) return "unexpected rank";
+        if (accepted.has(rank)) return "duplicate rank";
+        accepted.add(rank);
+        takeBack = () => accepted.delete(rank);
+        // A proven rank is no longer subject to what protects against strangers.
+        this.#pending.delete(connection);
+        clearTimeout(timer);
+        return null;
+      },
+    }));
     try {
-      const rank = await respond(connection, job, purpose, self, (rank) => {
-        const refusal = this.#refuse(rank);
-        if (refusal === null) {
-          // A proven rank is no longer subject to what protects against strangers.
-          admitted = rank;
-          this.#accepted.add(rank);
-          this.#pending.delete(connection);
-          clearTimeout(timer);
-        }
-        return refusal;
-      });
+      const { rank, service } = await respondAs(connection, job, services);
       if (this.#closed) throw new Error("closed");
       setNoDelay(connection);
-      this.#options.onAccepted(rank, connection);
+      service.admission.onAccepted(rank, connection);
     } catch {
-      if (admitted !== null) this.#accepted.delete(admitted);
+      takeBack();
       this.#drop(connection);
     } finally {
       clearTimeout(timer);
     }
-  }
-
-  #refuse(rank: number): Refusal | null {
-    if (!this.#options.isExpected(rank)) return "unexpected rank";
-    return this.#accepted.has(rank) ? "duplicate rank" : null;
   }
 
   #drop(connection: Deno.Conn): void {

@@ -30,6 +30,8 @@ export interface DialOptions {
   readonly peer: number;
   /** In words, for errors. */
   readonly name: string;
+  /** Who dials, in words, for errors. @default {"rank <self>"} */
+  readonly selfName?: string;
   /** Used on TCP. */
   readonly tls?: TlsMaterial;
   /** When to give up, on the clock of `performance.now()`. */
@@ -47,6 +49,7 @@ export interface DialOptions {
  */
 export async function dialMember(options: DialOptions): Promise<Deno.Conn> {
   const { endpoints, job, purpose, self, peer, name, tls, deadline, once } = options;
+  const selfName = options.selfName ?? `rank ${self}`;
   let hangUps = 0, pause = 10, last: unknown;
   for (let attempt = 0;; attempt++) {
     const endpoint = endpoints[Math.min(attempt, endpoints.length - 1)];
@@ -78,7 +81,7 @@ export async function dialMember(options: DialOptions): Promise<Deno.Conn> {
         }
         if (proving && ++hangUps >= MOST_HANG_UPS) {
           throw new HandshakeError(
-            `${name} at ${describeEndpoint(endpoint)} hung up on rank ${self} ${hangUps} times ` +
+            `${name} at ${describeEndpoint(endpoint)} hung up on ${selfName} ${hangUps} times ` +
               `when it proved itself: most likely the secret or the name of the job differs`,
             true,
           );
@@ -94,7 +97,7 @@ export async function dialMember(options: DialOptions): Promise<Deno.Conn> {
     if (attempt < endpoints.length - 1) continue;
     if (once || performance.now() + pause >= deadline) {
       throw new RendezvousError(
-        `rank ${self} cannot reach ${name} at ${describeEndpoint(endpoint)}: ` +
+        `${selfName} cannot reach ${name} at ${describeEndpoint(endpoint)}: ` +
           describeSystemError(last),
         { cause: last },
       );

@@ -18,6 +18,8 @@ export interface TlsMaterial {
   readonly key: string;
   /** Certificate of the authority that signed the certificates of all hosts. */
   readonly ca: string;
+  /** The name that all certificates are for. @default {the one that is dialled} */
+  readonly name?: string;
 }
 
 /** Longest path of a Unix socket that every system takes, in bytes (sun_path on macOS: 104). */
@@ -89,6 +91,20 @@ export function listenAt(endpoint: Endpoint, tls?: TlsMaterial): Deno.Listener {
 }
 
 /**
+ * Listens on one port at all of these addresses, which others know this host by: at that address if
+ * there is one of this host's own, else at all of its kind.
+ */
+export function listenAtAll(
+  hostnames: readonly string[],
+  port: number,
+  tls?: TlsMaterial,
+): Deno.Listener {
+  if (hostnames.length === 1) return listenAtKnown(hostnames[0], port, tls);
+  const hostname = hostnames.some((hostname) => hostname.includes(":")) ? "::" : "0.0.0.0";
+  return listenAt({ kind: "tcp", hostname, port }, tls);
+}
+
+/**
  * Listens on the address that others know this host by, or, where that is not an address of its own
  * (a service's, or one that a router translates), on all of its kind.
  */
@@ -104,16 +120,17 @@ export function listenAtKnown(hostname: string, port: number, tls?: TlsMaterial)
   }
 }
 
-/** Connects; under TLS the listener's certificate must be for `hostname` and signed by `tls.ca`. */
+/**
+ * Connects; under TLS the listener's certificate must be for `tls.name`, or without that for `hostname`,
+ * and signed by `tls.ca`.
+ */
 export async function dial(endpoint: Endpoint, tls?: TlsMaterial): Promise<Deno.Conn> {
   if (endpoint.kind === "unix") {
     return await Deno.connect({ transport: "unix", path: endpoint.path });
   }
   const { hostname, port } = endpoint;
-  if (tls !== undefined) {
-    return await Deno.connectTls({ hostname, port, caCerts: [tls.ca] });
-  }
   const connection = await Deno.connect({ hostname, port });
   connection.setNoDelay(true);
-  return connection;
+  if (tls === undefined) return connection;
+  return await Deno.startTls(connection, { hostname: tls.name ?? hostname, caCerts: [tls.ca] });
 }

@@ -32,6 +32,9 @@ export const HANDSHAKE_MS = 5000;
 /** Stands for the rendezvous where a rank is asked for. */
 export const RENDEZVOUS_RANK = 0xffffffff;
 
+/** Stands for the coordinator, to which launchers on other hosts report, where a rank is asked for. */
+export const COORDINATOR_RANK = 0xfffffffe;
+
 /** Changes whenever frames, handshake or messages change. */
 const VERSION = 2;
 const MAGIC = 0x434c4743; // "CLGC"
@@ -39,12 +42,21 @@ const CHALLENGE = 1, PROOF = 2, VERDICT = 3;
 const NONCE_BYTES = 32, NONCE_AT = 16, PROOF_AT = 48;
 
 /** What the connection is for; a proof for one purpose is worth nothing for another. */
-export type Purpose = "rendezvous" | "mesh";
+export type Purpose = "rendezvous" | "mesh" | "agent";
 
 /** Why a proven rank is not let in. */
 export type Refusal = "duplicate rank" | "unexpected rank";
 
 const REFUSALS: readonly (Refusal | null)[] = [null, "duplicate rank", "unexpected rank"];
+
+/** What a dialer may have come for. */
+export interface Service {
+  readonly purpose: Purpose;
+  /** The listener's rank, or what stands for it; the dialer names it in its proof. */
+  readonly self: number;
+  /** Asked once the dialer has proved its rank: null lets it in. */
+  admit(rank: number): Refusal | null;
+}
 
 /** What handshakes of one job have in common. */
 export interface Credentials {
@@ -90,7 +102,11 @@ export async function initiate(
   self: number,
   peer: number,
 ): Promise<void> {
-  const who = peer === RENDEZVOUS_RANK ? "the rendezvous" : `rank ${peer}`;
+  const who = peer === RENDEZVOUS_RANK
+    ? "the rendezvous"
+    : peer === COORDINATOR_RANK
+    ? "the coordinator"
+    : `rank ${peer}`;
   const challenge = await receive(connection, CHALLENGE, who);
   const theirs = challenge.slice(NONCE_AT, NONCE_AT + NONCE_BYTES);
   const ours = crypto.getRandomValues(new Uint8Array(NONCE_BYTES));
@@ -114,14 +130,16 @@ export async function initiate(
   }
   if (code !== 0) {
     throw new HandshakeError(
-      `${who} refused rank ${self} of job ${job.job}: ${REFUSALS[code] ?? `reason ${code}`}`,
+      `${who} refused ${purpose === "agent" ? "this agent" : `rank ${self}`} of job ${job.job}: ${
+        REFUSALS[code] ?? `reason ${code}`
+      }`,
       true,
     );
   }
 }
 
 /**
- * The listener's side. The caller sets the deadline, by closing the connection.
+ * The listener's side, for one purpose. The caller sets the deadline, by closing the connection.
  *
  * @param self the listener's rank, or {@linkcode RENDEZVOUS_RANK}
  * @param admit asked once the dialer has proved its rank: null lets it in
@@ -135,6 +153,22 @@ export async function respond(
   self: number,
   admit: (rank: number) => Refusal | null,
 ): Promise<number> {
+  const { rank } = await respondAs(connection, job, [{ purpose, self, admit }]);
+  return rank;
+}
+
+/**
+ * The listener's side, for whichever of its services the dialer has come. The caller sets the deadline,
+ * by closing the connection.
+ *
+ * @returns the dialer's rank, and what it has come for
+ * @throws HandshakeError if the dialer is a stranger, or was refused
+ */
+export async function respondAs<S extends Service>(
+  connection: ByteStream,
+  job: Credentials,
+  services: readonly S[],
+): Promise<{ rank: number; service: S }> {
   const ours = crypto.getRandomValues(new Uint8Array(NONCE_BYTES));
   const challenge = blank(CHALLENGE);
   challenge.set(ours, NONCE_AT);
@@ -144,18 +178,28 @@ export async function respond(
   const view = new DataView(proof.buffer, proof.byteOffset);
   const rank = view.getUint32(8);
   const theirs = proof.slice(NONCE_AT, NONCE_AT + NONCE_BYTES);
+  const service = services.find(({ self }) => self === view.getUint32(12));
   const transcriptOf = (direction: string, verdict: number) =>
-    transcript(direction, purpose, job.job, verdict, rank, self, theirs, ours);
-  if (view.getUint32(12) !== self || !await verify(job, proof, transcriptOf("dialer", 0))) {
+    transcript(
+      direction,
+      service!.purpose,
+      job.job,
+      verdict,
+      rank,
+      service!.self,
+      theirs,
+      ours,
+    );
+  if (service === undefined || !await verify(job, proof, transcriptOf("dialer", 0))) {
     throw new HandshakeError(`a dialer does not know the secret of job ${job.job}`);
   }
-  const refusal = admit(rank);
+  const refusal = service.admit(rank);
   const verdict = blank(VERDICT);
   verdict[6] = REFUSALS.indexOf(refusal);
   verdict.set(await sign(job, transcriptOf("listener", verdict[6])), PROOF_AT);
   await transmit(connection, verdict);
   if (refusal !== null) throw new HandshakeError(`refused rank ${rank}: ${refusal}`);
-  return rank;
+  return { rank, service };
 }
 
 /** What a proof is about. Every part has a fixed position or a stated length, so none can pass for another. */

@@ -12,7 +12,7 @@ import {
   launchProgram,
   type LaunchProgramOptions,
 } from "../../runtime/launcher/launch.ts";
-import { becomeCompiledRank } from "../../runtime/launcher/compiled_rank.ts";
+import { becomeCompiledRank } from "../../runtime/ranks/compiled_rank.ts";
 import { checkOptions } from "../../runtime/launcher/options.ts";
 import { checkData, checkInputs } from "../problems/check_inputs.ts";
 import { type InputFiles, keepInputs, readInputs, verifyInputs } from "../run/inputs.ts";

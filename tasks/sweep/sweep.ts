@@ -5,7 +5,7 @@
  */
 
 import { join, resolve } from "node:path";
-import { becomeCompiledRank } from "../../runtime/launcher/compiled_rank.ts";
+import { becomeCompiledRank } from "../../runtime/ranks/compiled_rank.ts";
 import { DataError } from "../data/data_error.ts";
 import { launch, RunFailedError } from "../launch/launch.ts";
 import { OptionError } from "../options/kinds.ts";

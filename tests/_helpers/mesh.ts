@@ -96,7 +96,7 @@ export async function connect(size: number, options: MeshOptions = {}): Promise<
   const job = await credentials("mesh-test", crypto.getRandomValues(new Uint8Array(32)));
   const sockets = transport === "tcp" ? null : await Deno.makeTempDir({ prefix: "celgc-test-" });
   const listeners = hosts.map((_, rank) =>
-    openListeners(rank, "127.0.0.1", transport, sockets, tls)
+    openListeners(rank, transport, sockets, { addresses: ["127.0.0.1"], port: 0, tls })
   );
   const table = listeners.map(({ endpoints }, rank) => ({ host: hosts[rank], endpoints }));
   const deadline = performance.now() + 30_000;

@@ -39,6 +39,8 @@ Deno.test("which rank a process is, is read from the environment", () => {
     link: null,
     secretFile: null,
     tls: null,
+    addresses: null,
+    port: 0,
   });
   const more = read({
     ...COMPLETE,
@@ -56,7 +58,12 @@ Deno.test("which rank a process is, is read from the environment", () => {
   assert.equal(more.joinMs, 90_000);
   assert.equal(read({ ...COMPLETE, CELGC_TIMEOUT: "100" })!.joinMs, 100_000);
   assert.deepEqual([more.sockets, more.host], ["/run/job", "node7"]);
-  assert.deepEqual([more.secretFile, more.tls], ["/run/secret", { cert: "c", key: "k", ca: "a" }]);
+  assert.deepEqual([more.secretFile, more.tls], ["/run/secret", {
+    cert: "c",
+    key: "k",
+    ca: "a",
+    name: null,
+  }]);
 });
 
 for (

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { rankFlags, type RankNeeds } from "../../../runtime/launcher/permissions.ts";
+import { rankFlags, type RankNeeds } from "../../../runtime/ranks/permissions.ts";
 
 const NEEDS: RankNeeds = {
   program: new URL("file:///home/user/program.ts"),

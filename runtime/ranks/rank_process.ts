@@ -7,6 +7,7 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { constants } from "node:os";
 import type { Readable, Writable } from "node:stream";
+import type { ExitStatus, Rank } from "./rank.ts";
 
 /**
  * The descriptor at which a rank finds the pipe from its launcher. On Windows, which hands down none but
@@ -27,15 +28,8 @@ export interface RankProcessOptions {
   readonly stdin: boolean;
 }
 
-/** How a process ended. */
-export interface ExitStatus {
-  /** Its exit code; 128 and the number of the signal if one ended it. */
-  readonly code: number;
-  readonly signal: string | null;
-}
-
 /** A rank's process, in a process group of its own where the system has such. */
-export class RankProcess {
+export class RankProcess implements Rank {
   readonly pid: number;
   readonly stdout: Readable;
   readonly stderr: Readable;
@@ -68,7 +62,11 @@ export class RankProcess {
     this.status.catch(() => {}); // That it could not be started is told by start().
     this.#child.once("error", status.reject);
     this.#child.once("exit", (code, signal) => {
-      status.resolve({ code: code ?? 128 + (signal ? constants.signals[signal] : 0), signal });
+      status.resolve({
+        code: code ?? 128 + (signal ? constants.signals[signal] : 0),
+        signal,
+        lost: null,
+      });
     });
     this.pid = this.#child.pid!;
     this.stdout = this.#child.stdout!;

@@ -1,0 +1,260 @@
+/**
+ * The agent: finds the coordinator, and starts, feeds, watches and ends the ranks of its own host for it.
+ * When the coordinator is gone, its ranks end, and so does it.
+ *
+ * @module
+ */
+
+import { RendezvousError } from "../base/errors.ts";
+import { withScope } from "../security/endpoint.ts";
+import { isLoopback, parseAddress, type TlsMaterial } from "../security/endpoint.ts";
+import { CERTIFICATE_NAME } from "../security/certificate.ts";
+import { COORDINATOR_RANK, type Credentials, credentials } from "../security/handshake.ts";
+import { dialMember } from "../security/dialer.ts";
+import { HandshakeError } from "../base/errors.ts";
+import { makeSocketFolder } from "../ranks/host_ranks.ts";
+import { Watchdog } from "../ranks/watchdog.ts";
+import { AgentChannel } from "./channel.ts";
+import { AgentJob, type Prepare } from "./agent_job.ts";
+import {
+  checkCoordinatorMessage,
+  type CoordinatorMessage,
+  LARGEST_COORDINATOR_MESSAGE,
+  type WelcomeMessage,
+} from "./messages.ts";
+import { addressesOf, ownAddresses, thisHost } from "./this_host.ts";
+
+/** How long the ranks of an agent may take to end once they are told to, in ms. */
+const TERM_MS = 1000;
+/** How long the coordinator may take to end the job once an agent's user has, in ms. */
+const INTERRUPT_MS = 10_000;
+/** How long an agent waits before it tries all addresses again, in ms. */
+const RETRY_MS = 300;
+/** How long one address may take to answer, in ms. */
+const ANSWER_MS = 5000;
+
+/** Where the coordinator is, and what proves it. */
+export interface CoordinatorAddress {
+  /** Each as `host:port`. */
+  readonly addresses: readonly string[];
+  readonly job: string;
+  /** In hexadecimal digits. */
+  readonly secret: string;
+  /** Certificate of the job's authority, PEM; null without TLS. */
+  readonly ca: string | null;
+}
+
+/** How to take part. */
+export interface AgentOptions {
+  /** How many ranks to start here. */
+  readonly ranks: number;
+  /** Version of the program. */
+  readonly version: string;
+  /** This agent's place in the order of hosts; null for the order of arrival. */
+  readonly seat: number | null;
+  /** Address, network or card of this host at which others reach its ranks; null for the nearest to them. */
+  readonly listen: string | null;
+  /** Port of the first of its ranks, the others take those that follow; null for any. */
+  readonly port: number | null;
+  /** How long to look for the coordinator, in seconds. */
+  readonly joinTimeout: number;
+  /** Ends the job on all hosts. */
+  readonly signal?: AbortSignal;
+  /** Resolves when whoever has started this agent is gone; then it ends at once. */
+  readonly orphaned?: Promise<void>;
+  /** What this host has to say to how its ranks are started. */
+  readonly prepare?: Prepare;
+  /** Says a line to the user. */
+  say(line: string): void;
+}
+
+/** How an agent ended. */
+export interface AgentOutcome {
+  /** The job's exit code; 1 if the coordinator was lost. */
+  readonly code: number;
+  /** Why, if it was not well. */
+  readonly message: string | null;
+}
+
+/**
+ * Takes part in a world until the coordinator says that it is at its end.
+ *
+ * @throws RendezvousError if there is no coordinator, or it refuses this agent
+ * @throws HandshakeError if the coordinator cannot be trusted, or does not trust this agent
+ */
+export async function runAgent(
+  coordinator: CoordinatorAddress | ((deadline: number) => Promise<CoordinatorAddress>),
+  options: AgentOptions,
+): Promise<AgentOutcome> {
+  const deadline = performance.now() + 1000 * options.joinTimeout;
+  const found = await dialCoordinator(coordinator, deadline, options);
+  const { connection, hostname, port, address } = found;
+  const channel = new AgentChannel(
+    connection,
+    LARGEST_COORDINATOR_MESSAGE,
+    checkCoordinatorMessage,
+  );
+  const local = withScope((connection.localAddr as Deno.NetAddr).hostname, hostname);
+  const addresses = options.listen !== null
+    ? addressesOf(options.listen).slice(0, 3)
+    : isLoopback(local)
+    ? [local, ...ownAddresses().slice(0, 2)]
+    : [local];
+  // It may turn out that other launchers of this host are to share it.
+  const folder = await makeSocketFolder(2, "auto") ?? await Deno.makeTempDir({ prefix: "celgc-" });
+  const watchdog = new Watchdog(folder), sockets = `${folder}/s`, host = thisHost();
+  try {
+    await channel.send({
+      type: "hello",
+      version: options.version,
+      ranks: options.ranks,
+      host,
+      seat: options.seat,
+      addresses,
+      dialled: hostname,
+      sockets: Deno.build.os === "windows" ? null : sockets,
+    });
+    const welcome = await channel.receive();
+    if (welcome?.type === "refusal") {
+      throw new RendezvousError(`cannot join: ${welcome.message}`);
+    }
+    if (welcome?.type !== "welcome") {
+      throw new RendezvousError("cannot join: the coordinator has ended the connection");
+    }
+    channel.watch(welcome.timeout);
+    const tls = await writeTls(folder, welcome, address.ca);
+    options.say(
+      `joined job ${address.job} at ${hostname} with ${options.ranks} ${
+        options.ranks === 1 ? "rank" : "ranks"
+      }`,
+    );
+    return await serve(channel, options, (message) =>
+      new AgentJob(message, {
+        channel,
+        name: address.job,
+        secret: address.secret,
+        rendezvous: { hostname, port },
+        addresses,
+        port: options.port,
+        sockets,
+        tls,
+        prepare: options.prepare,
+      }));
+  } finally {
+    channel.close();
+    watchdog.close(); // which removes the folder
+  }
+}
+
+/** Does what the coordinator says, until there is no more. */
+async function serve(
+  channel: AgentChannel<CoordinatorMessage>,
+  options: AgentOptions,
+  start: (message: CoordinatorMessage & { type: "start" }) => AgentJob,
+): Promise<AgentOutcome> {
+  const jobs = new Set<AgentJob>();
+  let current: AgentJob | null = null, outcome: AgentOutcome | null = null;
+  const interrupt = () => {
+    channel.send({ type: "interrupt", how: String(options.signal?.reason ?? "abort") });
+    setTimeout(() => channel.close(), INTERRUPT_MS);
+  };
+  if (options.signal?.aborted) interrupt();
+  options.signal?.addEventListener("abort", interrupt);
+  options.orphaned?.then(() => channel.close());
+  const reason = await channel.deliver((message) => {
+    switch (message.type) {
+      case "start": {
+        const job = current = start(message);
+        jobs.add(job);
+        job.done.then(() => jobs.delete(job));
+        return;
+      }
+      case "input":
+      case "taken":
+      case "kill":
+        if (message.job === current?.number) current.take(message);
+        return;
+      case "close":
+        outcome = { code: message.code, message: message.message };
+    }
+  });
+  options.signal?.removeEventListener("abort", interrupt);
+  await Promise.all([...jobs].map((job) => job.end(TERM_MS)));
+  return outcome ?? { code: 1, message: `the coordinator is gone: ${reason}` };
+}
+
+/** Writes what ranks need for TLS where they can read it, and nobody else. */
+async function writeTls(folder: string, { tls }: WelcomeMessage, ca: string | null) {
+  if (tls === null || ca === null) return null;
+  const files = { cert: `${folder}/cert.pem`, key: `${folder}/key.pem`, ca: `${folder}/ca.pem` };
+  await Deno.writeTextFile(files.cert, tls.cert, { mode: 0o600 });
+  await Deno.writeTextFile(files.key, tls.key, { mode: 0o600 });
+  await Deno.writeTextFile(files.ca, ca, { mode: 0o600 });
+  return { ...files, name: CERTIFICATE_NAME };
+}
+
+/** A proven connection to the coordinator. */
+interface Found {
+  readonly connection: Deno.Conn;
+  readonly hostname: string;
+  readonly port: number;
+  readonly address: CoordinatorAddress;
+}
+
+/** Tries all addresses at once, again and again, until the coordinator has proved itself at one. */
+async function dialCoordinator(
+  coordinator: CoordinatorAddress | ((deadline: number) => Promise<CoordinatorAddress>),
+  deadline: number,
+  { signal, orphaned }: AgentOptions,
+): Promise<Found> {
+  let orphan = false;
+  orphaned?.then(() => orphan = true);
+  for (;;) {
+    const address = typeof coordinator === "function" ? await coordinator(deadline) : coordinator;
+    const job = await credentials(address.job, Uint8Array.fromHex(address.secret));
+    const tls = address.ca === null
+      ? undefined
+      : { cert: "", key: "", ca: address.ca, name: CERTIFICATE_NAME };
+    try {
+      return await dialAny(address, job, tls, deadline);
+    } catch (error) {
+      const last = error instanceof AggregateError ? error.errors : [error];
+      const final = last.find((one) => one instanceof HandshakeError && one.final);
+      // A rendezvous file may be an earlier job's.
+      if (final !== undefined && typeof coordinator !== "function") throw final;
+      if (signal?.aborted || orphan) throw new RendezvousError("cannot join: it was ended");
+      if (performance.now() >= deadline) throw final ?? last[0];
+    }
+    await new Promise((resolve) => setTimeout(resolve, RETRY_MS));
+  }
+}
+
+async function dialAny(
+  address: CoordinatorAddress,
+  job: Credentials,
+  tls: TlsMaterial | undefined,
+  deadline: number,
+): Promise<Found> {
+  let won = false;
+  return await Promise.any(address.addresses.map(async (text) => {
+    const { hostname, port } = parseAddress(text);
+    const connection = await dialMember({
+      endpoints: [{ kind: "tcp", hostname, port }],
+      job,
+      purpose: "agent",
+      self: crypto.getRandomValues(new Uint32Array(1))[0],
+      peer: COORDINATOR_RANK,
+      name: "the coordinator",
+      selfName: "this agent",
+      tls,
+      deadline: Math.min(deadline, performance.now() + ANSWER_MS),
+      once: true,
+    });
+    if (won) {
+      connection.close();
+      throw new Error("another address was faster");
+    }
+    won = true;
+    return { connection, hostname, port, address };
+  }));
+}

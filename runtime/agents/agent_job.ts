@@ -1,0 +1,220 @@
+/**
+ * An agent's ranks of one job: local processes, whose output and end go to the coordinator.
+ *
+ * @module
+ */
+
+import type { Readable } from "node:stream";
+import { HostRanks } from "../ranks/host_ranks.ts";
+import type { RankProcess } from "../ranks/rank_process.ts";
+import type { StreamName } from "../ranks/rank.ts";
+import { formatAddress } from "../security/endpoint.ts";
+import type { AgentChannel } from "./channel.ts";
+import { findProgram } from "./program.ts";
+import {
+  type BytesMessage,
+  type CoordinatorMessage,
+  type KillMessage,
+  MOST_BYTES,
+  type StartMessage,
+  type TakenMessage,
+  WINDOW_BYTES,
+} from "./messages.ts";
+
+/** How long what a rank has left behind may hold its output open, in ms. */
+const DRAIN_MS = 500;
+
+/** The ranks of a job that an agent is to start. */
+export interface AgentPlace {
+  /** The first of them. */
+  readonly first: number;
+  /** How many they are. */
+  readonly count: number;
+  /** Number of all ranks. */
+  readonly size: number;
+  /** This host's name. */
+  readonly host: string;
+}
+
+/** What a host may have otherwise than the coordinator says. */
+export interface Preparation {
+  /** The program's arguments. */
+  readonly args?: readonly string[];
+  /** Environment variables beside those of the coordinator. */
+  readonly env?: Readonly<Record<string, string>>;
+  /** Permissions instead of those of the coordinator. */
+  readonly allow?: readonly string[];
+  /** Folder the ranks run in. */
+  readonly cwd?: string;
+}
+
+/**
+ * Prepares a host for its ranks; whatever it throws ends the job.
+ *
+ * @param details what the coordinator's caller has to say to its agents
+ */
+export type Prepare = (
+  details: unknown,
+  place: AgentPlace,
+) => Preparation | void | Promise<Preparation | void>;
+
+/** What an agent knows that does not come with the job. */
+export interface AgentFacts {
+  readonly channel: AgentChannel<CoordinatorMessage>;
+  /** The job's name. */
+  readonly name: string;
+  /** In hexadecimal digits. */
+  readonly secret: string;
+  readonly rendezvous: { readonly hostname: string; readonly port: number };
+  readonly addresses: readonly string[];
+  readonly port: number | null;
+  /** The agent's own folder for sockets. */
+  readonly sockets: string;
+  readonly tls: {
+    readonly cert: string;
+    readonly key: string;
+    readonly ca: string;
+    readonly name: string;
+  } | null;
+  readonly prepare: Prepare | undefined;
+}
+
+/** An agent's part of a job. */
+export class AgentJob {
+  /** By which messages name it. */
+  readonly number: number;
+  /** Resolves when all of its ranks have ended. */
+  readonly done: Promise<void>;
+  readonly #facts: AgentFacts;
+  readonly #processes = new Map<number, RankProcess>();
+  /** Bytes of each stream on their way. */
+  readonly #sent = new Map<string, number>();
+  readonly #room = new Map<string, () => void>();
+  #ending = false;
+
+  /** Starts the ranks; if that fails, says so to the coordinator. */
+  constructor(message: StartMessage, facts: AgentFacts) {
+    this.number = message.job;
+    this.#facts = facts;
+    this.done = this.#run(message).catch((error) => {
+      for (const process of this.#processes.values()) process.kill("SIGKILL");
+      const words = error instanceof Error ? error.message : String(error);
+      facts.channel.send({
+        type: "failed",
+        job: this.number,
+        message: words.replace(/^cannot launch: /, ""),
+      });
+    });
+  }
+
+  /** Takes what the coordinator has for a rank. */
+  take(message: BytesMessage | TakenMessage | KillMessage): void {
+    const { rank } = message, process = this.#processes.get(rank);
+    if (message.type === "kill") return process?.kill(message.signal);
+    if (message.type === "taken") {
+      const key = `${rank} ${message.stream}`;
+      this.#sent.set(key, (this.#sent.get(key) ?? 0) - message.count);
+      return this.#room.get(key)?.();
+    }
+    const stdin = process?.stdin, bytes = Uint8Array.fromBase64(message.bytes);
+    const { length: count } = bytes, job = this.number;
+    const taken = () =>
+      this.#facts.channel.send({ type: "taken", job, rank, stream: message.stream, count });
+    if (count === 0) stdin?.end();
+    else if (!stdin || stdin.destroyed || stdin.writableEnded) taken();
+    else stdin.write(bytes, taken);
+  }
+
+  /** Ends the ranks, those that do not end by themselves after `ms`. */
+  async end(ms: number): Promise<void> {
+    this.#ending = true;
+    for (const process of this.#processes.values()) process.kill("SIGTERM");
+    const timer = setTimeout(() => {
+      for (const process of this.#processes.values()) process.kill("SIGKILL");
+    }, ms);
+    await this.done;
+    clearTimeout(timer);
+  }
+
+  async #run(message: StartMessage): Promise<void> {
+    const { name, secret, rendezvous, addresses, port, sockets, tls, prepare } = this.#facts;
+    const { first, count, size, host } = message;
+    const program = await findProgram(message);
+    const prepared = await prepare?.(message.details, { first, count, size, host }) ?? {};
+    if (this.#ending) return;
+    if (message.sockets === sockets) Deno.mkdirSync(sockets, { recursive: true });
+    using ranks = new HostRanks(
+      {
+        name,
+        size,
+        program,
+        args: prepared.args ?? message.args,
+        env: { ...message.env, ...prepared.env },
+        allow: prepared.allow ?? message.allow,
+        timeout: message.timeout,
+        joinTimeout: message.joinTimeout,
+        transport: message.transport,
+        link: message.link,
+      },
+      {
+        first,
+        host,
+        rendezvous: formatAddress(rendezvous.hostname, rendezvous.port),
+        // Deno has no spelling for an address with a scope.
+        peers: message.peers.some((peer) => peer.includes("%")) ? null : [
+          ...new Set([...message.peers, rendezvous.hostname, ...addresses, "0.0.0.0", "::"]),
+        ],
+        sockets: message.transport === "tcp" ? null : message.sockets,
+        cwd: prepared.cwd,
+        tls,
+        addresses,
+        port,
+      },
+      secret,
+      null,
+    );
+    const ends: Promise<void>[] = [];
+    for (let rank = first; rank < first + count; rank++) {
+      const process = await ranks.start(rank, message.stdin.includes(rank));
+      this.#processes.set(rank, process);
+      ends.push(this.#watch(rank, process, ranks));
+      if (this.#ending) process.kill("SIGTERM");
+    }
+    await Promise.all(ends);
+  }
+
+  async #watch(rank: number, process: RankProcess, ranks: HostRanks): Promise<void> {
+    const { channel } = this.#facts, job = this.number;
+    const { stdout, stderr } = process;
+    const pumps = [this.#pump(rank, stdout, "stdout"), this.#pump(rank, stderr, "stderr")];
+    const { code, signal } = await process.status;
+    channel.send({ type: "exit", job, rank, code, signal });
+    const timer = setTimeout(() => {
+      for (const stream of [stdout, stderr]) stream.destroy();
+      for (const room of this.#room.values()) room();
+    }, DRAIN_MS);
+    await Promise.all(pumps);
+    clearTimeout(timer);
+    ranks.bury(process);
+  }
+
+  async #pump(rank: number, stream: Readable, name: StreamName): Promise<void> {
+    const { channel } = this.#facts, job = this.number, key = `${rank} ${name}`;
+    try {
+      for await (const chunk of stream as AsyncIterable<Uint8Array>) {
+        for (let at = 0; at < chunk.length; at += MOST_BYTES) {
+          const part = chunk.subarray(at, at + MOST_BYTES);
+          while ((this.#sent.get(key) ?? 0) > WINDOW_BYTES && !stream.destroyed) {
+            await new Promise<void>((resolve) => this.#room.set(key, resolve));
+          }
+          this.#sent.set(key, (this.#sent.get(key) ?? 0) + part.length);
+          const bytes = part.toBase64();
+          await channel.send({ type: "output", job, rank, stream: name, bytes });
+        }
+      }
+    } catch {
+      // Cut off.
+    }
+    await channel.send({ type: "output", job, rank, stream: name, bytes: "" });
+  }
+}

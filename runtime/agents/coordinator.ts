@@ -1,0 +1,356 @@
+/**
+ * The coordinator of a world: takes in the agents of other hosts until all ranks have a place, and has them
+ * start their ranks of one job after another. Agents and the ranks of all hosts come to the same port.
+ *
+ * @module
+ */
+
+import { RendezvousError } from "../base/errors.ts";
+import { AuthenticatingListener } from "../security/authenticating_listener.ts";
+import { makeCertificate } from "../security/certificate.ts";
+import { formatAddress, listenAt, listenAtAll, type TlsMaterial } from "../security/endpoint.ts";
+import { COORDINATOR_RANK, type Credentials, credentials } from "../security/handshake.ts";
+import { AgentChannel } from "./channel.ts";
+import type { Invitation } from "./invitation.ts";
+import {
+  type AgentMessage,
+  checkAgentMessage,
+  type HelloMessage,
+  LARGEST_AGENT_MESSAGE,
+} from "./messages.ts";
+import { RemoteHost } from "./remote_host.ts";
+import { type HostFacts, ownAddresses, thisHost } from "./this_host.ts";
+
+/** How long an agent may take to say who it is, in ms. */
+const HELLO_MS = 5000;
+/** Most agents of a world. */
+const MOST_AGENTS = 4096;
+
+/** What makes a world complete. */
+export type Expected =
+  /** So many ranks in all, from whichever hosts. */
+  | { readonly kind: "ranks"; readonly size: number }
+  /** Every seat is taken, each by an agent with so many ranks; null for as many as it has. */
+  | {
+    readonly kind: "seats";
+    readonly seats: readonly { readonly name: string; readonly ranks: number | null }[];
+  };
+
+/** How to make a world. */
+export interface CoordinatorOptions {
+  /** Ranks of this host; 0 if it has none. */
+  readonly ranks: number;
+  readonly expected: Expected;
+  /** Version of the program; agents of another are refused. */
+  readonly version: string;
+  /** Addresses of this host to listen on; null for all. */
+  readonly listen: readonly string[] | null;
+  /** The port of the coordinator; 0 for any. */
+  readonly port: number;
+  /** Whether connections run under TLS. */
+  readonly tls: boolean;
+  /** The job's name and 32 bytes that all launchers know beforehand. @default {made up} */
+  readonly known?: { readonly job: string; readonly secret: Uint8Array };
+  /** After how many seconds without a word an agent is taken for gone. */
+  readonly timeout: number;
+  /** How many seconds all agents may take to come. */
+  readonly joinTimeout: number;
+  /** Says a line to the user. */
+  say(line: string): void;
+}
+
+/** The ranks of one host. */
+export interface Place {
+  /** The host's name, unlike that of any other. */
+  readonly host: string;
+  readonly first: number;
+  readonly count: number;
+  /** Null for the coordinator's own host. */
+  readonly remote: RemoteHost | null;
+  /** Folder for Unix sockets that the host's launchers have in common; null on this host for its own. */
+  readonly sockets: string | null;
+}
+
+/** Who has which ranks. */
+export interface Placement {
+  readonly size: number;
+  /** In the order of ranks. */
+  readonly places: readonly Place[];
+  /** Where other hosts can reach this one. */
+  readonly addresses: readonly string[];
+  /** All addresses of the world. */
+  readonly peers: readonly string[];
+}
+
+/** The coordinator of a world. */
+export class Coordinator {
+  /** Where agents and ranks come in. */
+  readonly door: AuthenticatingListener;
+  readonly job: Credentials;
+  /** The job's secret, in hexadecimal digits. */
+  readonly secret: string;
+  readonly tls: TlsMaterial | null;
+  readonly port: number;
+  /** Where this host's own ranks find the rendezvous. */
+  readonly near: string;
+  /** This host. */
+  readonly host: HostFacts = thisHost();
+  /** Called when an agent is gone, or its user ends the job. */
+  onInterrupt: ((how: string) => void) | null = null;
+  readonly #options: CoordinatorOptions;
+  readonly #hosts = new Set<RemoteHost>();
+  #changed: (() => void) | null = null;
+  #closed = false;
+
+  private constructor(
+    options: CoordinatorOptions,
+    secret: Uint8Array,
+    job: Credentials,
+    tls: TlsMaterial | null,
+    listener: Deno.Listener,
+  ) {
+    this.#options = options;
+    this.job = job;
+    this.secret = secret.toHex();
+    this.tls = tls;
+    const { hostname, port } = listener.addr as Deno.NetAddr;
+    this.port = port;
+    this.near = { "0.0.0.0": "127.0.0.1", "::": "::1" }[hostname] ?? hostname;
+    this.door = new AuthenticatingListener({
+      listener,
+      job,
+      purpose: "agent",
+      self: COORDINATOR_RANK,
+      isExpected: () => this.#hosts.size < MOST_AGENTS,
+      onAccepted: (_, connection) => void this.#welcome(connection),
+    });
+  }
+
+  /**
+   * Begins to listen.
+   *
+   * @throws RendezvousError if it cannot listen
+   */
+  static async open(options: CoordinatorOptions): Promise<Coordinator> {
+    const { known, listen, port } = options;
+    const secret = known?.secret ?? crypto.getRandomValues(new Uint8Array(32));
+    const name = known?.job ?? crypto.getRandomValues(new Uint8Array(8)).toHex();
+    const tls = options.tls
+      ? await makeCertificate(known === undefined ? {} : { secret: known.secret })
+      : null;
+    let listener;
+    try {
+      listener = listen === null
+        ? listenEverywhere(port, tls ?? undefined)
+        : listenAtAll(listen, port, tls ?? undefined);
+    } catch (error) {
+      const where = listen === null ? `port ${port}` : `${listen.join(", ")}, port ${port}`;
+      throw new RendezvousError(
+        `cannot launch: cannot listen on ${where}: ${(error as Error).message}`,
+        { cause: error },
+      );
+    }
+    return new Coordinator(options, secret, await credentials(name, secret), tls, listener);
+  }
+
+  /** An invitation to this world, valid for as long as agents may take to come. */
+  invitation(): Invitation {
+    const { listen, version, joinTimeout } = this.#options;
+    const own = listen ?? ownAddresses();
+    const hostnames = own.length > 0 ? own : [this.near];
+    return {
+      version,
+      job: this.job.job,
+      secret: this.secret,
+      addresses: hostnames.map((hostname) => formatAddress(hostname, this.port)),
+      ca: this.tls?.ca ?? null,
+      expires: Date.now() + 1000 * joinTimeout,
+    };
+  }
+
+  /** How many ranks have a place so far. */
+  get present(): number {
+    return this.#options.ranks + [...this.#hosts].reduce((sum, { hello }) => sum + hello.ranks, 0);
+  }
+
+  /**
+   * Waits until every rank has a place.
+   *
+   * @param failed rejects if an agent will never come
+   * @throws RendezvousError naming what is missing after `joinTimeout`
+   */
+  async complete(failed: Promise<never>, signal?: AbortSignal): Promise<Placement> {
+    const { joinTimeout } = this.#options;
+    let expire = (_: Error) => {};
+    const expiry = new Promise<never>((_, reject) => expire = reject);
+    expiry.catch(() => {});
+    const timer = setTimeout(
+      () =>
+        expire(
+          new RendezvousError(
+            `cannot launch: after ${joinTimeout} s ${this.#missing()}; a longer joinTimeout would wait longer`,
+          ),
+        ),
+      1000 * joinTimeout,
+    );
+    const abort = () => expire(new DOMException("the launch was ended", "AbortError"));
+    signal?.addEventListener("abort", abort);
+    if (signal?.aborted) abort();
+    try {
+      while (!this.#isComplete()) {
+        const changed = new Promise<void>((resolve) => this.#changed = resolve);
+        await Promise.race([changed, expiry, failed]);
+      }
+      return this.#place();
+    } finally {
+      clearTimeout(timer);
+      signal?.removeEventListener("abort", abort);
+    }
+  }
+
+  #isComplete(): boolean {
+    const { expected } = this.#options;
+    if (expected.kind === "ranks") return this.present === expected.size;
+    return expected.seats.every((_, seat) => this.#at(seat) !== undefined);
+  }
+
+  #at(seat: number): RemoteHost | undefined {
+    return [...this.#hosts].find(({ hello }) => hello.seat === seat);
+  }
+
+  /** What is missing, in words. */
+  #missing(): string {
+    const { expected } = this.#options;
+    if (expected.kind === "ranks") {
+      const here = this.present;
+      const from = [...this.#hosts].map(({ hello }) => `${hello.ranks} on ${hello.host.name}`);
+      const who = [`${this.#options.ranks} on ${this.host.name}`, ...from].join(", ");
+      return `the world has ${here} of ${expected.size} ranks (${who}): ${
+        expected.size - here
+      } are missing`;
+    }
+    const absent = expected.seats.filter((_, seat) => this.#at(seat) === undefined);
+    return `there is nothing from ${absent.map(({ name }) => name).join(", ")}`;
+  }
+
+  /** Why an agent cannot be let in, or null. */
+  #refusal({ version, ranks, host, seat }: HelloMessage): string | null {
+    const { expected, version: own } = this.#options;
+    if (version !== own) {
+      return `${host.name} runs version ${version} of the program, the coordinator on ${this.host.name} ` +
+        `version ${own}: run the same on all hosts`;
+    }
+    if (ranks < 1) return `${host.name} offers no rank`;
+    if (expected.kind === "ranks") {
+      const room = expected.size - this.present;
+      if (ranks <= room) return null;
+      return room === 0
+        ? `the world is complete: it has ${expected.size} ranks already`
+        : `${host.name} offers ${ranks} ranks, and the world has room for ${room} more of ${expected.size}`;
+    }
+    if (seat === null || seat >= expected.seats.length) {
+      return `${host.name} is not among the hosts that were named`;
+    }
+    if (this.#at(seat) !== undefined) return `there is an agent for ${expected.seats[seat].name}`;
+    const wanted = expected.seats[seat].ranks;
+    return wanted === null || wanted === ranks
+      ? null
+      : `${host.name} offers ${ranks} ranks instead of ${wanted}`;
+  }
+
+  async #welcome(connection: Deno.Conn): Promise<void> {
+    const channel = new AgentChannel(connection, LARGEST_AGENT_MESSAGE, checkAgentMessage);
+    const timer = setTimeout(() => channel.close(), HELLO_MS);
+    let hello: AgentMessage | null = null;
+    try {
+      hello = await channel.receive();
+    } catch {
+      // As if it had said nothing.
+    }
+    clearTimeout(timer);
+    if (hello?.type !== "hello" || this.#closed) return channel.close();
+    const { tls, timeout } = { tls: this.tls, timeout: this.#options.timeout };
+    const refusal = this.#refusal(hello);
+    if (refusal !== null) {
+      this.#options.say(`refused an agent: ${refusal}`);
+      await channel.send({ type: "refusal", message: refusal });
+      return channel.close();
+    }
+    channel.send({
+      type: "welcome",
+      tls: tls === null ? null : { cert: tls.cert, key: tls.key },
+      timeout,
+    });
+    channel.watch(timeout);
+    const host: RemoteHost = new RemoteHost(channel, hello, {
+      lost: () => {
+        this.#hosts.delete(host);
+        this.#changed?.();
+      },
+      interrupt: (how) => this.onInterrupt?.(how),
+    });
+    this.#hosts.add(host);
+    this.#changed?.();
+  }
+
+  #place(): Placement {
+    const { ranks } = this.#options, host = this.host;
+    const remotes = [...this.#hosts].sort((a, b) => (a.hello.seat ?? 0) - (b.hello.seat ?? 0));
+    // Names that several hosts have get their addresses behind them.
+    const names = new Map([[host.identity, host.name]]);
+    for (const { hello } of remotes) {
+      const { name, identity } = hello.host;
+      if (names.has(identity)) continue;
+      const isTaken = [...names.values()].includes(name);
+      const unlike = [`${name} (${hello.addresses[0]})`, `${name} (${identity.slice(0, 8)})`]
+        .find((other) => ![...names.values()].includes(other))!;
+      names.set(identity, isTaken ? unlike : name);
+    }
+    const sockets = new Map<string, string | null>();
+    for (const { hello } of remotes) {
+      if (!sockets.has(hello.host.identity)) sockets.set(hello.host.identity, hello.sockets);
+    }
+    const places: Place[] = [];
+    let first = 0;
+    if (ranks > 0) {
+      places.push({ host: host.name, first, count: ranks, remote: null, sockets: null });
+      first += ranks;
+    }
+    for (const remote of remotes) {
+      const { identity } = remote.hello.host, count = remote.hello.ranks;
+      places.push({
+        host: names.get(identity)!,
+        first,
+        count,
+        remote,
+        sockets: identity === host.identity && ranks > 0 ? null : sockets.get(identity) ?? null,
+      });
+      first += count;
+    }
+    const dialled = [...new Set(remotes.map(({ hello }) => hello.dialled))];
+    const addresses = dialled.length > 0 ? dialled.slice(0, 3) : [this.near];
+    const peers = [
+      this.near,
+      ...addresses,
+      ...remotes.flatMap(({ hello }) => [hello.dialled, ...hello.addresses]),
+    ];
+    return { size: first, places, addresses, peers: [...new Set(peers)] };
+  }
+
+  /** Tells all agents that there will be no more, and stops listening. */
+  async close(code: number, message: string | null): Promise<void> {
+    this.#closed = true;
+    this.door.close();
+    await Promise.all([...this.#hosts].map((host) => host.close(code, message)));
+  }
+}
+
+/** Listens on all addresses of both kinds, or of the one kind that there is. */
+function listenEverywhere(port: number, tls: TlsMaterial | undefined): Deno.Listener {
+  try {
+    return listenAt({ kind: "tcp", hostname: "::", port }, tls);
+  } catch (error) {
+    if (error instanceof Deno.errors.AddrInUse) throw error;
+    return listenAt({ kind: "tcp", hostname: "0.0.0.0", port }, tls);
+  }
+}

@@ -1,0 +1,327 @@
+/**
+ * What the coordinator and the agents of a job tell each other, and the checks on it.
+ *
+ *     agent → coordinator   hello       who it is
+ *     coordinator → agent   welcome     it belongs to the world, or refusal, why not
+ *     coordinator → agent   start       its ranks of a job
+ *     agent → coordinator   failed      they cannot be started
+ *     agent → coordinator   output, exit      what its ranks print, and how they end
+ *     coordinator → agent   taken       as much of the output has been passed on
+ *     coordinator → agent   input, kill       for a rank
+ *     agent → coordinator   taken       as much of the input has been passed on
+ *     agent → coordinator   interrupt   its user wants the job to end
+ *     coordinator → agent   close       nothing more will come
+ *     both                  alive
+ *
+ * Jobs of a world come one after the other; messages about a rank name the job by its number.
+ *
+ * @module
+ */
+
+import type { StreamName } from "../ranks/rank.ts";
+import { fields, integer, list, number, text, texts } from "../rendezvous/fields.ts";
+
+/** An agent says who it is. */
+export interface HelloMessage {
+  readonly type: "hello";
+  /** Version of its program. */
+  readonly version: string;
+  /** How many ranks it will start. */
+  readonly ranks: number;
+  readonly host: { readonly name: string; readonly identity: string };
+  /** Its place in the order of hosts, or null for the order of arrival. */
+  readonly seat: number | null;
+  /** Where its ranks can be reached. */
+  readonly addresses: readonly string[];
+  /** The coordinator's address that it has dialled. */
+  readonly dialled: string;
+  /** Folder for Unix sockets, or null. */
+  readonly sockets: string | null;
+}
+
+/** The coordinator takes an agent in. */
+export interface WelcomeMessage {
+  readonly type: "welcome";
+  /** PEM texts of the certificate and its key that all ranks of the world show; null without TLS. */
+  readonly tls: { readonly cert: string; readonly key: string } | null;
+  /** After how many seconds without a word the other side is taken for gone. */
+  readonly timeout: number;
+}
+
+/** The coordinator does not take an agent in. */
+export interface RefusalMessage {
+  readonly type: "refusal";
+  readonly message: string;
+}
+
+/** The coordinator has an agent start its ranks of a job. */
+export interface StartMessage {
+  readonly type: "start";
+  /** The number by which later messages name this job. */
+  readonly job: number;
+  readonly size: number;
+  readonly first: number;
+  readonly count: number;
+  /** URL, a path on every host, or a path within the runtime's own folder. */
+  readonly program: { readonly kind: "url" | "path" | "own"; readonly value: string };
+  /** SHA-256 of the program's file in hexadecimal digits; null for a URL. */
+  readonly hash: string | null;
+  readonly args: readonly string[];
+  readonly env: Readonly<Record<string, string>>;
+  readonly allow: readonly string[];
+  readonly timeout: number;
+  readonly joinTimeout: number;
+  readonly transport: "auto" | "tcp" | "unix";
+  readonly link: string | null;
+  /** Ranks that get a standard input. */
+  readonly stdin: readonly number[];
+  /** This host's name in messages, different from that of all other hosts. */
+  readonly host: string;
+  /** Folder for Unix sockets, or null. */
+  readonly sockets: string | null;
+  /** Hosts that ranks talk to. */
+  readonly peers: readonly string[];
+  /** Whatever the caller has to tell its agents, as JSON. */
+  readonly details: unknown;
+}
+
+/** A part of a rank's output, or of its input; empty at its end. */
+export interface BytesMessage {
+  readonly type: "output" | "input";
+  readonly job: number;
+  readonly rank: number;
+  readonly stream: StreamName;
+  /** In base64. */
+  readonly bytes: string;
+}
+
+/** So many bytes have been passed on. */
+export interface TakenMessage {
+  readonly type: "taken";
+  readonly job: number;
+  readonly rank: number;
+  readonly stream: StreamName;
+  readonly count: number;
+}
+
+/** A rank's process has ended. */
+export interface ExitMessage {
+  readonly type: "exit";
+  readonly job: number;
+  readonly rank: number;
+  readonly code: number;
+  readonly signal: string | null;
+}
+
+/** An agent cannot start its ranks. */
+export interface FailedMessage {
+  readonly type: "failed";
+  readonly job: number;
+  readonly message: string;
+}
+
+/** A signal for a rank. */
+export interface KillMessage {
+  readonly type: "kill";
+  readonly job: number;
+  readonly rank: number;
+  readonly signal: Deno.Signal;
+}
+
+/** An agent's user has ended the job. */
+export interface InterruptMessage {
+  readonly type: "interrupt";
+  readonly how: string;
+}
+
+/** The world is at its end. */
+export interface CloseMessage {
+  readonly type: "close";
+  /** The exit code for agents. */
+  readonly code: number;
+  /** Why, if it is to be said. */
+  readonly message: string | null;
+}
+
+/** The other side is still there. */
+export interface AliveMessage {
+  readonly type: "alive";
+}
+
+/** From an agent to the coordinator. */
+export type AgentMessage =
+  | HelloMessage
+  | BytesMessage
+  | TakenMessage
+  | ExitMessage
+  | FailedMessage
+  | InterruptMessage
+  | AliveMessage;
+
+/** From the coordinator to an agent. */
+export type CoordinatorMessage =
+  | WelcomeMessage
+  | RefusalMessage
+  | StartMessage
+  | BytesMessage
+  | TakenMessage
+  | KillMessage
+  | CloseMessage
+  | AliveMessage;
+
+/** Largest message to the coordinator, in bytes. */
+export const LARGEST_AGENT_MESSAGE = 256 << 10;
+
+/** Largest message to an agent, in bytes: arguments and environment are as large as systems allow. */
+export const LARGEST_COORDINATOR_MESSAGE = 4 << 20;
+
+/** Most bytes of output or input in one message. */
+export const MOST_BYTES = 64 << 10;
+
+/** Most bytes of a stream that may be on their way without having been taken. */
+export const WINDOW_BYTES = 256 << 10;
+
+const STREAMS: readonly StreamName[] = ["stdout", "stderr"];
+
+/** @throws TypeError if it is no message of an agent */
+export function checkAgentMessage(value: unknown): AgentMessage {
+  const message = fields(value);
+  switch (message.type) {
+    case "hello": {
+      const host = fields(message.host);
+      return {
+        type: "hello",
+        version: text(message.version, "version"),
+        ranks: integer(message.ranks, "ranks"),
+        host: { name: text(host.name, "name"), identity: text(host.identity, "identity") },
+        seat: message.seat === null ? null : integer(message.seat, "seat"),
+        addresses: texts(message.addresses, "addresses"),
+        dialled: text(message.dialled, "dialled"),
+        sockets: message.sockets === null ? null : text(message.sockets, "sockets"),
+      };
+    }
+    case "output":
+      return bytes("output", message);
+    case "taken":
+      return taken(message);
+    case "exit":
+      return {
+        type: "exit",
+        ...rankOf(message),
+        code: integer(message.code, "code"),
+        signal: message.signal === null ? null : text(message.signal, "signal"),
+      };
+    case "failed":
+      return {
+        type: "failed",
+        job: integer(message.job, "job"),
+        message: text(message.message, "message"),
+      };
+    case "interrupt":
+      return { type: "interrupt", how: text(message.how, "how") };
+    case "alive":
+      return { type: "alive" };
+  }
+  throw new TypeError(`unknown type ${JSON.stringify(message.type)} of a message from an agent`);
+}
+
+/** @throws TypeError if it is no message of the coordinator */
+export function checkCoordinatorMessage(value: unknown): CoordinatorMessage {
+  const message = fields(value);
+  switch (message.type) {
+    case "welcome": {
+      const tls = message.tls === null ? null : fields(message.tls);
+      return {
+        type: "welcome",
+        tls: tls === null ? null : { cert: text(tls.cert, "cert"), key: text(tls.key, "key") },
+        timeout: number(message.timeout, "timeout"),
+      };
+    }
+    case "refusal":
+      return { type: "refusal", message: text(message.message, "message") };
+    case "start": {
+      const program = fields(message.program), { transport } = message;
+      const kind = text(program.kind, "kind");
+      if (kind !== "url" && kind !== "path" && kind !== "own") {
+        throw new TypeError(`unknown kind ${kind} of a program`);
+      }
+      if (transport !== "auto" && transport !== "tcp" && transport !== "unix") {
+        throw new TypeError(`unknown transport ${transport}`);
+      }
+      return {
+        type: "start",
+        job: integer(message.job, "job"),
+        size: integer(message.size, "size"),
+        first: integer(message.first, "first"),
+        count: integer(message.count, "count"),
+        program: { kind, value: text(program.value, "program") },
+        hash: message.hash === null ? null : text(message.hash, "hash"),
+        args: texts(message.args, "args"),
+        env: Object.fromEntries(
+          Object.entries(fields(message.env)).map(([name, value]) => [name, text(value, name)]),
+        ),
+        allow: texts(message.allow, "allow"),
+        timeout: number(message.timeout, "timeout"),
+        joinTimeout: number(message.joinTimeout, "joinTimeout"),
+        transport,
+        link: message.link === null ? null : text(message.link, "link"),
+        stdin: list(message.stdin, "stdin").map((rank) => integer(rank, "stdin")),
+        host: text(message.host, "host"),
+        sockets: message.sockets === null ? null : text(message.sockets, "sockets"),
+        peers: texts(message.peers, "peers"),
+        details: message.details,
+      };
+    }
+    case "input":
+      return bytes("input", message);
+    case "taken":
+      return taken(message);
+    case "kill":
+      return { type: "kill", ...rankOf(message), signal: signal(message.signal) };
+    case "close":
+      return {
+        type: "close",
+        code: integer(message.code, "code"),
+        message: message.message === null ? null : text(message.message, "message"),
+      };
+    case "alive":
+      return { type: "alive" };
+  }
+  throw new TypeError(
+    `unknown type ${JSON.stringify(message.type)} of a message from the coordinator`,
+  );
+}
+
+function rankOf(message: Record<string, unknown>): { job: number; rank: number } {
+  return { job: integer(message.job, "job"), rank: integer(message.rank, "rank") };
+}
+
+function stream(value: unknown): StreamName {
+  const found = STREAMS.find((name) => name === value);
+  if (found === undefined) throw new TypeError(`unknown stream ${JSON.stringify(value)}`);
+  return found;
+}
+
+function bytes(type: "output" | "input", message: Record<string, unknown>): BytesMessage {
+  return {
+    type,
+    ...rankOf(message),
+    stream: stream(message.stream),
+    bytes: text(message.bytes, "bytes"),
+  };
+}
+
+function taken(message: Record<string, unknown>): TakenMessage {
+  return {
+    type: "taken",
+    ...rankOf(message),
+    stream: stream(message.stream),
+    count: integer(message.count, "count"),
+  };
+}
+
+function signal(value: unknown): Deno.Signal {
+  const found = (["SIGTERM", "SIGKILL", "SIGINT"] as const).find((name) => name === value);
+  if (found === undefined) throw new TypeError(`unknown signal ${JSON.stringify(value)}`);
+  return found;
+}

@@ -1,0 +1,364 @@
+/**
+ * The hosts that a job runs on, each with a launcher: this one, the coordinator, and the agents on others.
+ *
+ * @module
+ */
+
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { Coordinator, type Expected, type Placement } from "../agents/coordinator.ts";
+import { type HostSlots, parseHostfile, parseHosts } from "../agents/hostfile.ts";
+import { writeInvitationFile } from "../agents/invitation.ts";
+import { describeProgram } from "../agents/program.ts";
+import { startAgents } from "../agents/ssh.ts";
+import { addressesOf, hostName, ownAddresses } from "../agents/this_host.ts";
+import { DEFAULT_TIMEOUT_SECONDS, defaultJoinSeconds } from "../bootstrap/environment.ts";
+import { type HostPlan, makeSocketFolder } from "../ranks/host_ranks.ts";
+import { Watchdog } from "../ranks/watchdog.ts";
+import { CERTIFICATE_NAME } from "../security/certificate.ts";
+import { formatAddress, isLoopback } from "../security/endpoint.ts";
+import type { Credentials } from "../security/handshake.ts";
+import type { AuthenticatingListener } from "../security/authenticating_listener.ts";
+import type { TransportKind } from "../bootstrap/mesh.ts";
+import { InterruptedError } from "./interrupted_error.ts";
+import { announcePlace, checkPlace, type KnownPlace, knownTo } from "./launcher_place.ts";
+import { onInterrupt } from "./interrupts.ts";
+import type { World, WorldOptions } from "./across_hosts.ts";
+
+/** How long people on other hosts may take to join, in seconds. */
+const JOIN_SECONDS = 600;
+
+/** The version of the runtime, for programs that name none. */
+export const RUNTIME_VERSION = "0.1.0";
+
+/** Where the ranks of a job meet, and what those of this host have in common. */
+export interface OpenHost {
+  readonly listener: Deno.Listener | AuthenticatingListener;
+  readonly job: Credentials;
+  /** In hexadecimal digits. */
+  readonly secret: string;
+  readonly host: HostPlan;
+}
+
+/** Hosts with their launchers, from the inside. */
+export class OpenedWorld implements World {
+  /** This host's side. */
+  readonly coordinator: Coordinator;
+  /** A private folder on this host, for sockets and certificates. */
+  readonly folder: string;
+  readonly #options: WorldOptions;
+  readonly #failed: Promise<never>;
+  readonly #cleanUps: (() => void | Promise<void>)[];
+  #placement: Placement | null = null;
+  #jobs = 0;
+  #outcome: { readonly code: number; readonly message: string | null } = { code: 0, message: null };
+  #closed = false;
+
+  /** See {@linkcode openWorld}. */
+  constructor(
+    options: WorldOptions,
+    coordinator: Coordinator,
+    folder: string,
+    failed: Promise<never>,
+    cleanUps: (() => void | Promise<void>)[],
+  ) {
+    this.#options = options;
+    this.coordinator = coordinator;
+    this.folder = folder;
+    this.#failed = failed;
+    this.#cleanUps = cleanUps;
+  }
+
+  /** Number of all ranks. */
+  get size(): number {
+    return this.#placement!.size;
+  }
+
+  /** Who has which ranks, in their order. */
+  get hosts(): readonly {
+    readonly host: string;
+    readonly first: number;
+    readonly count: number;
+  }[] {
+    return this.#placement!.places.map(({ host, first, count }) => ({ host, first, count }));
+  }
+
+  /**
+   * Waits until all hosts are there; again, after one was lost, for another in its place.
+   *
+   * @throws RendezvousError naming what is missing
+   * @throws InterruptedError
+   */
+  async complete(): Promise<Placement> {
+    const controller = new AbortController();
+    let how = "abort";
+    const abort = (name: string) => {
+      how = name;
+      controller.abort();
+    };
+    const undo = onInterrupt(this.#options, abort);
+    if (this.#options.signal?.aborted) abort("abort");
+    this.coordinator.onInterrupt = abort;
+    try {
+      return this.#placement = await this.coordinator.complete(this.#failed, controller.signal);
+    } catch (error) {
+      if (controller.signal.aborted) throw new InterruptedError(how);
+      throw error;
+    } finally {
+      undo();
+    }
+  }
+
+  /** What this host's ranks of a job have in common. */
+  openHost(
+    transport: TransportKind,
+    cwd: string | undefined,
+    placement: Placement,
+  ): OpenHost {
+    const { coordinator, folder } = this, { tls } = coordinator;
+    Deno.mkdirSync(this.sockets, { recursive: true });
+    const peers = [...new Set([...placement.peers, "0.0.0.0", "::"])];
+    return {
+      listener: coordinator.door,
+      job: coordinator.job,
+      secret: coordinator.secret,
+      host: {
+        first: 0,
+        host: coordinator.host.name,
+        rendezvous: formatAddress(coordinator.near, coordinator.port),
+        peers: peers.some((peer) => peer.includes("%")) ? null : peers,
+        sockets: transport === "tcp" || Deno.build.os === "windows" ? null : this.sockets,
+        cwd,
+        tls: tls === null ? null : {
+          cert: `${folder}/cert.pem`,
+          key: `${folder}/key.pem`,
+          ca: `${folder}/ca.pem`,
+          name: CERTIFICATE_NAME,
+        },
+        addresses: placement.addresses,
+        port: this.#options.port === undefined ? null : this.#options.port + 1,
+      },
+    };
+  }
+
+  /** Folder for the sockets of this host's ranks, whichever launcher starts them. */
+  get sockets(): string {
+    return `${this.folder}/s`;
+  }
+
+  /** How agents are told which program to run. */
+  describe(program: URL): ReturnType<typeof describeProgram> {
+    return describeProgram(program);
+  }
+
+  /** The number of a job that begins. */
+  nextJob(): number {
+    return ++this.#jobs;
+  }
+
+  /** How its last job ended, which is what agents end with. */
+  set outcome(outcome: { readonly code: number; readonly message: string | null }) {
+    this.#outcome = outcome;
+  }
+
+  /** Lets the agents go, and stops listening. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    if (this.#closed) return;
+    this.#closed = true;
+    await this.coordinator.close(this.#outcome.code, this.#outcome.message);
+    for (const cleanUp of this.#cleanUps) await cleanUp();
+  }
+}
+
+/**
+ * Opens the hosts that jobs are to run on, and waits until all are there.
+ *
+ * @throws RangeError if an option is wrong
+ * @throws RendezvousError if a host does not come, or cannot be reached
+ * @throws InterruptedError if it was given up before
+ */
+export async function openWorld(options: WorldOptions): Promise<OpenedWorld> {
+  const say = options.say ?? ((line: string) => console.error(`celgc: ${line}`));
+  const { ranks, seats, expected, isNear } = await plan(options);
+  const { timeout = DEFAULT_TIMEOUT_SECONDS, version = RUNTIME_VERSION } = options;
+  const place = options.place as KnownPlace | undefined;
+  const byInvitation = seats === null && place === undefined;
+  const joinTimeout = options.joinTimeout ??
+    (byInvitation ? JOIN_SECONDS : defaultJoinSeconds(timeout));
+  const known = place === undefined ? null : await knownTo(place);
+  const listen = isNear
+    ? ["127.0.0.1"]
+    : options.listen === undefined
+    ? null
+    : addressesOf(options.listen);
+  const coordinator = await Coordinator.open({
+    ranks,
+    expected,
+    version,
+    listen,
+    port: options.port ?? place?.info.rendezvous?.port ?? 0,
+    tls: !isNear,
+    ...(known === null ? {} : { known }),
+    timeout,
+    joinTimeout,
+    say,
+  });
+  const cleanUps: (() => void | Promise<void>)[] = [];
+  let failed = new Promise<never>(() => {}), settle = () => {};
+  try {
+    const folder = await makeFolder(coordinator);
+    const watchdog = new Watchdog(folder);
+    cleanUps.push(() => watchdog.close());
+    const invitation = coordinator.invitation();
+    if (place !== undefined) {
+      say(`launcher ${place.index} of ${place.count}, from ${place.source}: the coordinator`);
+      cleanUps.push(await announcePlace(place, invitation, coordinator.port));
+    } else if (seats !== null) {
+      const agents = startAgents(seats, invitation, {
+        program: import.meta.resolve("./agent_main.ts"),
+        ...options.ssh,
+      }, say);
+      cleanUps.push(() => agents.close());
+      ({ failed, settle } = agents);
+    } else if (coordinator.present < options.world!) {
+      const path = options.invitation ?? join(tmpdir(), `celgc-${invitation.job}.invitation`);
+      cleanUps.push(await writeInvitationFile(path, invitation));
+      const missing = options.world! - ranks;
+      say(
+        `${missing} ${missing === 1 ? "rank" : "ranks"} can join at ${
+          invitation.addresses.join(", ")
+        } until ${
+          new Date(invitation.expires).toTimeString().slice(0, 5)
+        }, with the invitation in ${path}, ` +
+          "which holds the job's secret: deno task join --invitation FILE --ranks n",
+      );
+    }
+    const world = new OpenedWorld(
+      { ...options, joinTimeout },
+      coordinator,
+      folder,
+      failed,
+      cleanUps,
+    );
+    await world.complete();
+    settle();
+    return world;
+  } catch (error) {
+    const message = (error as Error).message.replace(/^cannot launch: /, "");
+    await coordinator.close(1, message);
+    for (const cleanUp of cleanUps) await cleanUp();
+    throw error;
+  }
+}
+
+/** A private folder, with what TLS needs in it. */
+async function makeFolder({ tls }: Coordinator): Promise<string> {
+  const folder = await makeSocketFolder(2, "auto") ?? await Deno.makeTempDir({ prefix: "celgc-" });
+  if (tls === null) return folder;
+  await Deno.writeTextFile(`${folder}/cert.pem`, tls.cert, { mode: 0o600 });
+  await Deno.writeTextFile(`${folder}/key.pem`, tls.key, { mode: 0o600 });
+  await Deno.writeTextFile(`${folder}/ca.pem`, tls.ca, { mode: 0o600 });
+  return folder;
+}
+
+/** Who is to come. */
+interface Plan {
+  /** Ranks of this host. */
+  readonly ranks: number;
+  /** Hosts to reach by ssh, by their seats; null if they come by themselves. */
+  readonly seats: ReadonlyMap<number, HostSlots> | null;
+  readonly expected: Expected;
+  /** Whether all are on this host. */
+  readonly isNear: boolean;
+}
+
+/** @throws RangeError if options contradict each other */
+async function plan(options: WorldOptions): Promise<Plan> {
+  const { ranks, world, hosts, hostfile } = options,
+    place = options.place as KnownPlace | undefined;
+  const ways = { world, hosts, hostfile, place };
+  const given = Object.entries(ways).filter(([name, value]) =>
+    value !== undefined && name !== "world"
+  );
+  if (given.length > 1) {
+    throw new RangeError(
+      `cannot launch: ${
+        given.map(([name]) => name).join(" and ")
+      } each say which hosts there are: ` +
+        "give one of them",
+    );
+  }
+  const { port } = options;
+  if (port !== undefined && !(Number.isInteger(port) && port >= 1 && port <= 65535)) {
+    throw new RangeError(`cannot launch: a port is from 1 to 65535, not ${port}`);
+  }
+  if (place !== undefined) {
+    checkPlace(place, ranks, world);
+    const seats = Array.from({ length: place.count }, (_, index) => ({
+      name: `launcher ${index}`,
+      ranks: null,
+    }));
+    return {
+      ranks,
+      seats: null,
+      expected: { kind: "seats", seats: seats.slice(1) },
+      isNear: place.near,
+    };
+  }
+  if (hosts === undefined && hostfile === undefined) {
+    const size = world ?? ranks;
+    if (Number.isInteger(size) && size >= ranks && size <= 65536) {
+      return { ranks, seats: null, expected: { kind: "ranks", size }, isNear: false };
+    }
+    throw new RangeError(
+      `cannot launch: the world has all ranks, at least the ${ranks} of this host, not ${size}`,
+    );
+  }
+  const all = hosts !== undefined
+    ? parseHosts(hosts)
+    : parseHostfile(await readHostfile(hostfile!));
+  const own = new Set(["localhost", hostName(), ...ownAddresses()]);
+  const isOwn = ({ name }: HostSlots) => own.has(name) || isLoopback(name);
+  const wanted = take(all, world);
+  const here = wanted.filter(isOwn).reduce((sum, { slots }) => sum + slots, 0);
+  const others = wanted.filter((host) => !isOwn(host));
+  return {
+    ranks: here,
+    seats: new Map(others.entries()),
+    expected: {
+      kind: "seats",
+      seats: others.map(({ name, slots }) => ({ name, ranks: slots })),
+    },
+    isNear: others.length === 0,
+  };
+}
+
+/** The first so many slots of the hosts. */
+function take(hosts: readonly HostSlots[], world: number | undefined): HostSlots[] {
+  const slots = hosts.reduce((sum, host) => sum + host.slots, 0);
+  if (world === undefined) return [...hosts];
+  if (world > slots) {
+    throw new RangeError(
+      `cannot launch: the hosts take ${slots} ranks, not the ${world} of the world: name more slots`,
+    );
+  }
+  let left = world;
+  return hosts.flatMap(({ name, slots }) => {
+    const taken = Math.min(slots, left);
+    left -= taken;
+    return taken > 0 ? [{ name, slots: taken }] : [];
+  });
+}
+
+async function readHostfile(path: string): Promise<string> {
+  try {
+    return await Deno.readTextFile(path);
+  } catch (error) {
+    throw new RangeError(
+      `cannot launch: the hostfile cannot be read: ${(error as Error).message}`,
+      {
+        cause: error,
+      },
+    );
+  }
+}

@@ -1,0 +1,223 @@
+/**
+ * The ranks of one host: what each is started with, their sockets' folder, and their end.
+ *
+ * @module
+ */
+
+import { NATIVE_ENGINE_ENVIRONMENT } from "../../deps.ts";
+import { compiledRankEnvironment, isCompiled } from "./compiled_rank.ts";
+import { descriptorLimit } from "./descriptors.ts";
+import { PIPE_FD, RankProcess, type RankProcessOptions } from "./rank_process.ts";
+import { rankFlags } from "./permissions.ts";
+import type {} from "./preload.ts"; // run by path alone; so that a packer sees it
+import { Watchdog } from "./watchdog.ts";
+import { socketPath, type TransportKind } from "../bootstrap/mesh.ts";
+import { fitsSocket } from "../security/endpoint.ts";
+
+/** Most ranks whose Unix sockets are spelled out in every rank's permissions. */
+const MOST_SOCKETS = 256;
+
+/** What all ranks of a job have in common, on whatever host. */
+export interface JobPlan {
+  /** The job's name. */
+  readonly name: string;
+  /** Number of ranks. */
+  readonly size: number;
+  readonly program: URL;
+  readonly args: readonly string[];
+  /** Environment variables added to the launcher's own. */
+  readonly env: Readonly<Record<string, string>>;
+  /** Permissions, as in `LaunchProgramOptions`. */
+  readonly allow: readonly string[];
+  /** As CELGC_TIMEOUT, in seconds. */
+  readonly timeout: number;
+  /** As CELGC_JOIN_TIMEOUT, in seconds. */
+  readonly joinTimeout: number;
+  readonly transport: TransportKind;
+  /** As CELGC_LINK, or null. */
+  readonly link: string | null;
+}
+
+/** What the ranks of one host have in common. */
+export interface HostPlan {
+  /** The first of them. */
+  readonly first: number;
+  /** This host's name. */
+  readonly host: string;
+  /** Where the rendezvous listens, as `host:port`. */
+  readonly rendezvous: string;
+  /** Hosts that a rank talks to; null for any. */
+  readonly peers: readonly string[] | null;
+  /** Folder for Unix sockets, or null. */
+  readonly sockets: string | null;
+  /** Folder the ranks run in; undefined for this process's. */
+  readonly cwd: string | undefined;
+  /** Paths of PEM files, and as CELGC_TLS_NAME, or null. */
+  readonly tls: {
+    readonly cert: string;
+    readonly key: string;
+    readonly ca: string;
+    readonly name: string | null;
+  } | null;
+  /** As CELGC_LISTEN: where others can reach a rank of this host; null for where it reaches the rendezvous. */
+  readonly addresses: readonly string[] | null;
+  /** As CELGC_PORT, of the first rank; the others take those that follow. Null for any. */
+  readonly port: number | null;
+}
+
+/** Starts the ranks of one host, and ends with them what they leave behind. */
+export class HostRanks implements Disposable {
+  readonly #job: JobPlan;
+  readonly #host: HostPlan;
+  readonly #secret: string;
+  readonly #args: readonly string[];
+  readonly #env: Readonly<Record<string, string>>;
+  readonly #watchdog: Watchdog;
+  readonly #limit = descriptorLimit();
+
+  /**
+   * @param secret the job's, in hexadecimal digits
+   * @param folder of the job's own on this host, to be removed if this process is killed
+   * @throws RangeError if a permission is none, or cannot be spelled
+   */
+  constructor(job: JobPlan, host: HostPlan, secret: string, folder = host.sockets) {
+    this.#job = job;
+    this.#host = host;
+    this.#secret = secret;
+    this.#args = isCompiled() ? Deno.args : denoArguments(job, host);
+    this.#env = environment(job, host);
+    this.#watchdog = new Watchdog(folder);
+  }
+
+  /** @throws RangeError if the system cannot start another process */
+  async start(rank: number, stdin: boolean): Promise<RankProcess> {
+    const { first, cwd, port } = this.#host;
+    const env = {
+      ...this.#env,
+      CELGC_RANK: String(rank),
+      ...(port === null ? {} : { CELGC_PORT: String(port + rank - first) }),
+    };
+    const secret = this.#secret, args = this.#args;
+    const process = await startRank(rank, this.#limit, { args, env, cwd, secret, stdin });
+    this.#watchdog.add(process.pid);
+    return process;
+  }
+
+  /** Ends what a rank that has ended has left behind. */
+  bury(process: RankProcess): void {
+    process.kill("SIGKILL");
+    this.#watchdog.remove(process.pid);
+  }
+
+  /** Ends the watch, and whatever is left. */
+  [Symbol.dispose](): void {
+    this.#watchdog.close();
+  }
+}
+
+/** The environment of every rank but for its own rank: this process's, the caller's, the job's. */
+function environment(job: JobPlan, host: HostPlan): Readonly<Record<string, string>> {
+  const { tls, sockets, addresses } = host;
+  return {
+    // Ranks write to pipes and logs, where colour codes are noise.
+    NO_COLOR: "1",
+    ...ownEnvironment(),
+    ...job.env,
+    ...NATIVE_ENGINE_ENVIRONMENT,
+    CELGC_SIZE: String(job.size),
+    CELGC_JOB: job.name,
+    CELGC_RENDEZVOUS: host.rendezvous,
+    CELGC_TIMEOUT: String(job.timeout),
+    CELGC_JOIN_TIMEOUT: String(job.joinTimeout),
+    CELGC_TRANSPORT: job.transport,
+    CELGC_HOST: host.host,
+    CELGC_SECRET_FD: String(PIPE_FD),
+    ...(isCompiled() ? compiledRankEnvironment(job.program, job.args) : {}),
+    ...(job.link === null ? {} : { CELGC_LINK: job.link }),
+    ...(sockets === null ? {} : { CELGC_SOCKETS: sockets }),
+    ...(tls === null ? {} : {
+      CELGC_TLS_CERT: tls.cert,
+      CELGC_TLS_KEY: tls.key,
+      CELGC_TLS_CA: tls.ca,
+      ...(tls.name === null ? {} : { CELGC_TLS_NAME: tls.name }),
+    }),
+    ...(addresses === null ? {} : { CELGC_LISTEN: addresses.join(",") }),
+  };
+}
+
+/** This process's environment, without what belongs to a job that it may be a rank of. */
+function ownEnvironment(): Record<string, string> {
+  return Object.fromEntries(
+    Object.entries(Deno.env.toObject()).filter(([name]) => !name.startsWith("CELGC_")),
+  );
+}
+
+/** The arguments of `deno` for every rank. */
+function denoArguments(
+  { size, program, allow, env, args }: JobPlan,
+  { peers, sockets, tls }: HostPlan,
+): string[] {
+  const preload = new URL(import.meta.resolve("./preload.ts"));
+  const paths = Array.from({ length: size }, (_, rank) => socketPath(sockets ?? "", rank));
+  return [
+    "run",
+    ...rankFlags({
+      program,
+      hosts: peers ?? [],
+      sockets: sockets === null ? null : { directory: sockets, paths },
+      variables: [...Object.keys(NATIVE_ENGINE_ENVIRONMENT), ...Object.keys(env)],
+      files: tls === null ? [] : [tls.cert, tls.key, tls.ca],
+      modules: [preload],
+      allow: peers === null ? [...allow, "net"] : allow,
+    }),
+    `--preload=${preload.href}`,
+    program.href,
+    ...args,
+  ];
+}
+
+/**
+ * Makes a folder for the ranks' Unix sockets, of mode 0700: in the system's folder for temporary files,
+ * or, where its name is too long for a socket, has a comma or is not there, in /tmp.
+ *
+ * @returns null where ranks do without such sockets: they take TCP
+ */
+export async function makeSocketFolder(
+  ranks: number,
+  transport: TransportKind,
+): Promise<string | null> {
+  if (transport === "tcp" || Deno.build.os === "windows") return null;
+  if (ranks === 1 || ranks > MOST_SOCKETS) return null;
+  for (const dir of [undefined, "/tmp"]) {
+    let folder: string;
+    try {
+      folder = await Deno.realPath(await Deno.makeTempDir({ dir, prefix: "celgc-" }));
+    } catch {
+      continue;
+    }
+    if (!folder.includes(",") && fitsSocket(socketPath(folder, ranks - 1))) return folder;
+    await Deno.remove(folder).catch(() => {});
+  }
+  return null;
+}
+
+/** @throws RangeError if the system cannot start another process */
+async function startRank(
+  rank: number,
+  limit: number | null,
+  options: RankProcessOptions,
+): Promise<RankProcess> {
+  try {
+    return await RankProcess.start(options);
+  } catch (error) {
+    const { message } = error as Error;
+    const found = limit === null ? "" : `, here ${limit}`;
+    const wayOut = /os error 2[34]/.test(message)
+      ? `; the launcher needs about 6 file descriptors for each rank: raise their limit (ulimit -n${found}) ` +
+        "or start fewer ranks"
+      : "";
+    throw new RangeError(`cannot launch: rank ${rank} cannot be started: ${message}${wayOut}`, {
+      cause: error,
+    });
+  }
+}
