@@ -11,7 +11,8 @@
  * a + bn; for another network what the same machine needs for it (copies, sums, waking up), plus what
  * the α–β model says of that network, see `allreduce_cost.ts`. Communication is everything but the mean
  * rank's steps: the faster ranks wait for the slowest. With `--overlap`, A(w) counts as far as it is
- * longer than the steps of a round.
+ * longer than the steps of a round. If the last step is no round of all ranks, a round of all ranks
+ * follows it, the mean that a run comes to.
  *
  * Start-up, evaluations, checkpoints and the delivery of metrics are left out, as they are in a
  * summary's `trainSeconds`.
@@ -80,6 +81,13 @@ export function predict(
       meanwhile = 0;
       bytesSent += allreduceTraffic(participants, 4 * shared);
     }
+  }
+  // The mean that a run comes to, where its last step was no round of all ranks.
+  const last = algorithm.exchange(steps).weights;
+  if (ranks > 1 && (last !== "after" || participants < ranks)) {
+    rounds++;
+    seconds += round.slowest + allreduce(shared, ranks);
+    bytesSent += allreduceTraffic(ranks, 4 * shared);
   }
   const communicationShare = seconds > 0 ? 1 - working / seconds : 0;
   return { rounds, seconds, communicationShare, bytesSent };
