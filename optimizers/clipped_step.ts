@@ -78,7 +78,7 @@ export const PLAIN_STEP: StepOptions = {
 };
 
 /** ε: keeps γ/‖g‖ finite. */
-export const NORM_EPSILON = 1e-10;
+const NORM_EPSILON = 1e-10;
 
 /** What the step needs to know of a parameter. */
 export interface StepParameter {

@@ -58,7 +58,7 @@ export function averageWeight(step: number): number {
 }
 
 /** The slot that holds a parameter's average. */
-export function averageName(parameter: string): string {
+function averageName(parameter: string): string {
   return `${parameter}.average`;
 }
 

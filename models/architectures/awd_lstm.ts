@@ -102,7 +102,7 @@ export function awdLstm(options: AwdLstmOptions): AwdLstm {
 }
 
 /** Sizes of the LSTMs: hidden, …, hidden, embedding. */
-export function layerSizes({ layers, hidden, embedding }: AwdLstmConfig): number[] {
+function layerSizes({ layers, hidden, embedding }: AwdLstmConfig): number[] {
   return Array.from({ length: layers }, (_, i) => i < layers - 1 ? hidden : embedding);
 }
 

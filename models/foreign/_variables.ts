@@ -128,6 +128,6 @@ export function constantNodes({ graph }: OnnxModel): Map<string, Tensor> {
 }
 
 /** Whether Identity of a tensor is a name of its own, not a second name. */
-export function unties(tensor: Tensor): boolean {
+function unties(tensor: Tensor): boolean {
   return tensor.type === "float32" && tensor.dims.length === 1;
 }

@@ -102,7 +102,7 @@ export interface Reduction {
 }
 
 /** The number on the wire of a reduction that is the caller's own. */
-export const USER_OP = 255;
+const USER_OP = 255;
 
 /**
  * Checks a reduction against an element type.

@@ -12,7 +12,7 @@ import { RendezvousError } from "../base/errors.ts";
 export type Environment = (name: string) => string | undefined;
 
 /** Those whose variables are understood, in the order in which they are looked for. */
-export const FOREIGN_LAUNCHERS = ["torchrun", "slurm", "openmpi", "pmi", "kubernetes"] as const;
+const FOREIGN_LAUNCHERS = ["torchrun", "slurm", "openmpi", "pmi", "kubernetes"] as const;
 
 /** A launcher that is not ours. */
 export type ForeignLauncher = typeof FOREIGN_LAUNCHERS[number];

@@ -12,7 +12,7 @@ import { closest, OptionError, type OptionSpec } from "../options/kinds.ts";
 import { meantOption, type OptionName, OPTIONS } from "../options/table.ts";
 
 /** Exit code of a command line that cannot be understood. */
-export const USAGE_ERROR = 2;
+const USAGE_ERROR = 2;
 
 /** One command. */
 export interface CommandSpec {

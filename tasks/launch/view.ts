@@ -72,7 +72,7 @@ class Latest {
 }
 
 /** For example `epoch 1.00  test accuracy 43.2 %  test loss 1.512`. */
-export function describeEval(record: EvalRecord): string {
+function describeEval(record: EvalRecord): string {
   const { step, epoch, split = "test", accuracy, perplexity, loss, averagedSteps } = record;
   const name = { valid: "validation", test: "test", train: "training" }[split];
   return [

@@ -28,7 +28,7 @@ import type { OptionName, Options } from "./values.ts";
 export type Explicit = Readonly<Partial<Options>>;
 
 /** One rule. */
-export interface Rule {
+interface Rule {
   /** The options without which it has nothing to say. */
   readonly concerns: readonly OptionName[];
   /**
@@ -46,16 +46,6 @@ function rule<Name extends OptionName>(
   check: (options: Pick<Options, Name>, explicit: Explicit) => string | null,
 ): Rule {
   return { concerns, check };
-}
-
-/** The same, with the way out. */
-function idleOption(
-  names: readonly OptionName[],
-  explicit: Explicit,
-  beside: string,
-): string | null {
-  const found = withoutEffect(names, explicit, beside);
-  return found && `${found}: leave it out`;
 }
 
 /** What a check has against something; null if nothing. */
@@ -84,6 +74,16 @@ function withoutEffect(
     : `${OPTIONS[idle].flag} ${explicit[idle]} has no effect with ${beside}`;
 }
 
+/** The same, with the way out. */
+function idleOption(
+  names: readonly OptionName[],
+  explicit: Explicit,
+  beside: string,
+): string | null {
+  const found = withoutEffect(names, explicit, beside);
+  return found && `${found}: leave it out`;
+}
+
 /**
  * Options that go with the algorithm that is compared, and may stand beside the one that it is compared with,
  * where they have no effect.
@@ -102,7 +102,7 @@ const COMPARED: readonly OptionName[] = [
 ];
 
 /** The rules, in the order in which they are asked: the first that refuses is the one that is heard. */
-export const RULES: readonly Rule[] = [
+const RULES: readonly Rule[] = [
   rule(
     ["algorithm", "average"],
     ({ algorithm, average }) =>
@@ -257,7 +257,7 @@ export const RULES: readonly Rule[] = [
 ];
 
 /** What is said of options that are taken as they are. */
-export const NOTES: readonly Rule[] = [
+const NOTES: readonly Rule[] = [
   ...COMPARED.map((name) =>
     rule(["algorithm"], ({ algorithm }, explicit) => {
       if (!ignoredBy(algorithm).includes(name)) return null;

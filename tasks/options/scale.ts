@@ -12,7 +12,7 @@ import type { Options } from "./table.ts";
 import { filesOf } from "./defaults.ts";
 
 /** What each of epochs, data and network is multiplied by. */
-export function cubeRoot(scale: number): number {
+function cubeRoot(scale: number): number {
   return Math.cbrt(scale);
 }
 

@@ -104,7 +104,7 @@ export function renderParts(data: ReportData, made: Date): PageParts {
 }
 
 /** The page's data as JSON. */
-export function pageJson(data: ReportData): string {
+function pageJson(data: ReportData): string {
   return JSON.stringify(data.page);
 }
 

@@ -48,7 +48,7 @@ export async function writeImages(data: PageData, directory: string): Promise<Fi
 }
 
 /** One figure as SVG, with its title and legend. */
-export async function figureSvg(
+async function figureSvg(
   data: PageData,
   figure: PageFigure,
   axis: PageAxis,

@@ -45,7 +45,7 @@ const MANIFEST = "checkpoint.json";
 const SLOT = /\.(momentum|correction|average)$/;
 
 /** The content of `checkpoint.json`. */
-export interface Manifest {
+interface Manifest {
   /** The run that wrote it, see `RunConfig.id`; absent in those of runs without one. */
   readonly run?: string;
   /** Steps done. */
@@ -222,7 +222,7 @@ function numbersOf(
  * @param owner whose it must be
  * @throws CheckpointError when it is missing, damaged, of another step than its folder says, or another's
  */
-export async function readManifest(
+async function readManifest(
   directory: string,
   step: number,
   owner: CheckpointOwner = {},

@@ -24,7 +24,7 @@ export interface SessionsOptions {
   readonly device: Device;
   /** The length that is needed first. @default {1} */
   readonly length?: number;
-  /** Whether one graph takes every length, see `Network.anyLength`. @default {false} */
+  /** Whether one graph takes every length, see `TrainableModel.anyLength`. @default {false} */
   readonly anyLength?: boolean | undefined;
   /** Makes the graph for a length. */
   readonly build: (length: number) => TrainingGraph;

@@ -19,7 +19,7 @@ import {
 } from "../options/table.ts";
 
 /** Options that can be axes: what decides a run's numbers, where it computes, and its network. */
-export const SWEEPABLE = {
+const SWEEPABLE = {
   ...EXPERIMENT,
   device: EXECUTION.device,
   threads: EXECUTION.threads,

@@ -13,7 +13,7 @@ import { FILES } from "../run/folder.ts";
 import { type Cell, CELL_FORMAT, distinctName } from "./cells.ts";
 
 /** Name of the file that makes a run's folder a cell's. */
-export const CELL_FILE = "cell.json";
+const CELL_FILE = "cell.json";
 
 /** The content of `cell.json`. */
 export interface CellRecord {

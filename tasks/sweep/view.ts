@@ -38,13 +38,13 @@ export async function openSweepView(kind: ViewKind, count: number): Promise<Swee
 }
 
 /** Share of a cell's run that is done at a record, from 0 to 1. */
-export function shareDone({ options: { epochs, maxSteps } }: Cell, record: MetricRecord): number {
+function shareDone({ options: { epochs, maxSteps } }: Cell, record: MetricRecord): number {
   const steps = maxSteps === null ? 0 : maxSteps === 0 ? 1 : record.step / maxSteps;
   return Math.min(1, Math.max(record.epoch / epochs, steps));
 }
 
 /** For example `[2/6] interval=2: training loss 1.5, test accuracy 43.0 %, 12.3 s`. */
-export function describeOutcome(index: number, count: number, outcome: CellOutcome): string {
+function describeOutcome(index: number, count: number, outcome: CellOutcome): string {
   const { cell, status, reused, message, run } = outcome;
   const head = `[${index + 1}/${count}] ${cell.name}`;
   if (status === "failed") return `${head} failed: ${message!.replaceAll("\n", "\n  ")}`;

@@ -27,7 +27,7 @@ import {
 } from "../../tensor.ts";
 
 /** The oldest operator set that is understood. */
-export const OLDEST_OPSET = 9;
+const OLDEST_OPSET = 9;
 
 /** The newest operator set whose changes of meaning are known here. */
 export const NEWEST_OPSET = 23;

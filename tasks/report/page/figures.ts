@@ -46,7 +46,7 @@ export function buildFigures(page: PageState): void {
 }
 
 /** The switch of a figure's vertical axis. */
-export function logButton(page: PageState, figure: LineFigure): Browser {
+function logButton(page: PageState, figure: LineFigure): Browser {
   const button = make(page, "button", "", "log y");
   const pressed = () => page.logY.get(figure.id) ?? figure.log;
   Object.assign(button, { type: "button", title: "Logarithmic vertical axis" });
@@ -63,7 +63,7 @@ export function logButton(page: PageState, figure: LineFigure): Browser {
  * Dragging a mouse over a figure shows that part of the axis in all of them; a double click all of
  * it.
  */
-export function pickRange(page: PageState, { element, chart }: Drawn): void {
+function pickRange(page: PageState, { element, chart }: Drawn): void {
   let from: number | null = null;
   const pick = make(page, "div", "pick");
   const at = (event: Browser) => event.clientX - element.getBoundingClientRect().left;
@@ -103,7 +103,7 @@ export function pickRange(page: PageState, { element, chart }: Drawn): void {
 }
 
 /** How a figure is looked at now. */
-export function viewOf(page: PageState, figure: PageFigure, width: number): FigureView {
+function viewOf(page: PageState, figure: PageFigure, width: number): FigureView {
   return {
     axis: page.axis,
     logX: page.logX,
@@ -125,7 +125,7 @@ export function drawAll(page: PageState): void {
 }
 
 /** Draws one figure. */
-export function drawFigure(page: PageState, figure: PageFigure): void {
+function drawFigure(page: PageState, figure: PageFigure): void {
   const drawn = page.drawn.get(figure.id);
   if (!drawn) return;
   const palette = paletteOf(page.dark());
@@ -149,7 +149,7 @@ export function drawFigure(page: PageState, figure: PageFigure): void {
 }
 
 /** Offers a figure as a file, with its title and legend inside. */
-export function saveFigure(page: PageState, figure: PageFigure): void {
+function saveFigure(page: PageState, figure: PageFigure): void {
   const box = make(page, "div", "");
   Object.assign(box.style, {
     width: "960px",
