@@ -4,6 +4,7 @@ import assert from "node:assert/strict";
 import { type Ended, ROOT } from "../_helpers/deno.ts";
 import {
   hasTool,
+  type Host,
   leftOn,
   makeHosts,
   makeLoopbackHosts,
@@ -108,7 +109,7 @@ onHosts("torchrun, itself, on two nodes", await needs("torchrun"), async () => {
   assert.deepEqual(await leftOn(hosts, 5000), []);
 });
 
-for (const network of ["IPv4", "IPv6", "loopback addresses"]) {
+for (const network of ["IPv4", "IPv6", "scoped IPv6", "loopback addresses"]) {
   const isLoopback = network === "loopback addresses";
   const fn = async () => {
     await using folder = await temporaryFolder();
@@ -118,7 +119,7 @@ for (const network of ["IPv4", "IPv6", "loopback addresses"]) {
       ? `${a.address}:${freePort(a.address)}`
       : network === "IPv4"
       ? "host-a:29500"
-      : `[${a.address6}]:29500`;
+      : `[${network === "IPv6" ? a.address6 : await scoped(a)}]:29500`;
     const pods = [0, 1, 2, 3].map((index) => {
       const own = { JOB_COMPLETION_INDEX: String(index), CELGC_SIZE: String(RANKS) };
       const env = { ...own, CELGC_RENDEZVOUS: rendezvous, CELGC_SECRET_FILE: secret };
@@ -136,6 +137,12 @@ for (const network of ["IPv4", "IPv6", "loopback addresses"]) {
     const why = noNamespaces === null ? "" : ` (no hosts of their own: ${noNamespaces})`;
     Deno.test({ name: `${name}${why}`, ignore: Deno.build.os !== "linux", fn });
   }
+}
+
+/** The address that a host's card has given itself: it means something on the same cable alone. */
+async function scoped(host: Host): Promise<string> {
+  const { stdout } = await host.run(["ip", "-o", "-6", "addr", "show", "dev", "eth0"]);
+  return `${/fe80:\S+(?=\/)/.exec(stdout)![0]}%eth0`;
 }
 
 /** A port that nobody listens on. */
