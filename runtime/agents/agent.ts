@@ -30,6 +30,8 @@ const TERM_MS = 1000;
 const INTERRUPT_MS = 10_000;
 /** How long an agent waits before it tries all addresses again, in ms. */
 const RETRY_MS = 300;
+/** How often the coordinator may hang up before it is believed not to know this job. */
+const MOST_HANG_UPS = 3;
 /** How long one address may take to answer, in ms. */
 const ANSWER_MS = 5000;
 
@@ -207,7 +209,7 @@ async function dialCoordinator(
   deadline: number,
   { signal, orphaned }: AgentOptions,
 ): Promise<Found> {
-  let orphan = false;
+  let orphan = false, hangUps = 0;
   orphaned?.then(() => orphan = true);
   for (;;) {
     const address = typeof coordinator === "function" ? await coordinator(deadline) : coordinator;
@@ -222,8 +224,12 @@ async function dialCoordinator(
       const final = last.find((one) => one instanceof HandshakeError && one.final);
       // A rendezvous file may be an earlier job's.
       if (final !== undefined && typeof coordinator !== "function") throw final;
+      const hangUp = last.find((one) => one instanceof HandshakeError);
+      // It may have had too many strangers at its door.
+      if (hangUp !== undefined && typeof coordinator !== "function") hangUps++;
+      if (hangUps >= MOST_HANG_UPS) throw hangUp;
       if (signal?.aborted || orphan) throw new RendezvousError("cannot join: it was ended");
-      if (performance.now() >= deadline) throw final ?? last[0];
+      if (performance.now() >= deadline) throw final ?? hangUp ?? last[0];
     }
     await new Promise((resolve) => setTimeout(resolve, RETRY_MS));
   }

@@ -36,7 +36,7 @@ export interface DialOptions {
   readonly tls?: TlsMaterial;
   /** When to give up, on the clock of `performance.now()`. */
   readonly deadline: number;
-  /** Whether not to try again. @default {false} */
+  /** Whether not to try again; that the listener hung up is then a HandshakeError as well. @default {false} */
   readonly once?: boolean;
 }
 
@@ -53,11 +53,11 @@ export async function dialMember(options: DialOptions): Promise<Deno.Conn> {
   let hangUps = 0, pause = 10, last: unknown;
   for (let attempt = 0;; attempt++) {
     const endpoint = endpoints[Math.min(attempt, endpoints.length - 1)];
-    let proving = false;
+    let proving = false, late = false;
     try {
       const connection = await dialBefore(endpoint, tls, deadline);
       const patience = Math.min(PATIENCE_MS, Math.max(1, deadline - performance.now()));
-      const timer = setTimeout(() => close(connection), patience);
+      const timer = setTimeout(() => (late = true, close(connection)), patience);
       try {
         await initiate(
           {
@@ -79,11 +79,12 @@ export async function dialMember(options: DialOptions): Promise<Deno.Conn> {
             true,
           );
         }
-        if (proving && ++hangUps >= MOST_HANG_UPS) {
+        if (proving && !late && (++hangUps >= MOST_HANG_UPS || once)) {
+          const times = hangUps === 1 ? "" : ` ${hangUps} times`;
           throw new HandshakeError(
-            `${name} at ${describeEndpoint(endpoint)} hung up on ${selfName} ${hangUps} times ` +
+            `${name} at ${describeEndpoint(endpoint)} hung up on ${selfName}${times} ` +
               `when it proved itself: most likely the secret or the name of the job differs`,
-            true,
+            !once,
           );
         }
         throw error;
@@ -95,6 +96,7 @@ export async function dialMember(options: DialOptions): Promise<Deno.Conn> {
       last = error;
     }
     if (attempt < endpoints.length - 1) continue;
+    if (once && last instanceof HandshakeError) throw last;
     if (once || performance.now() + pause >= deadline) {
       throw new RendezvousError(
         `${selfName} cannot reach ${name} at ${describeEndpoint(endpoint)}: ` +

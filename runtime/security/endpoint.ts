@@ -37,7 +37,9 @@ export function describeEndpoint(endpoint: Endpoint): string {
 
 /** A system's error in words; one that lacks file descriptors says what to do. */
 export function describeSystemError(error: unknown): string {
-  const message = error instanceof Error ? error.message : String(error);
+  const message = (error instanceof Error ? error.message : String(error))
+    // What rustls adds for those who program with it.
+    .replace(/: https:\/\/docs\.rs\/rustls\S*/, "");
   return /\(os error (24|23)\)/.test(message) && Deno.build.os !== "windows"
     ? `${message}: raise the limit of file descriptors (ulimit -n), a rank takes one for each other rank`
     : message;

@@ -1,0 +1,291 @@
+/** One job on two hosts, each with a launcher of ours: by invitation, over ssh, under others' launchers. */
+
+import assert from "node:assert/strict";
+import {
+  hasTool,
+  type Hosts,
+  leftOn,
+  makeHosts,
+  namespacesNote,
+  noNamespaces,
+} from "../_helpers/hosts.ts";
+import { makeCertificate } from "../../runtime/security/certificate.ts";
+import {
+  encodeInvitation,
+  type Invitation,
+  readInvitationFile,
+} from "../../runtime/agents/invitation.ts";
+import { program } from "../_helpers/jobs.ts";
+import { temporaryFolder } from "../_helpers/temporary_folder.ts";
+import { noSlurm, startSlurm } from "./_slurm.ts";
+import { noSsh, startSsh } from "./_ssh.ts";
+
+const launches = new URL(import.meta.resolve("./programs/launches.ts")).href;
+const exchanges = new URL(import.meta.resolve("./programs/exchanges.ts")).href;
+const placed = program("placed").href;
+/** Two on each of two hosts. */
+const RANKS = 4;
+
+const needs = async (tool: string) => await hasTool(tool) ? null : `${tool} is not installed`;
+
+/** The command line of a launcher. */
+const launcher = (options: Record<string, unknown>, ...args: string[]) => [
+  ...[Deno.execPath(), "run", "-A", "--no-check", launches, JSON.stringify(options), ...args],
+];
+
+/** Checks that four ranks on two hosts have met. */
+function assertMet(stdout: string, ranks: number): void {
+  const sum = ranks * (ranks + 1) / 2;
+  const lines = stdout.trim().split("\n").map((line) => line.replace(/^\[\d+\] /, "")).sort();
+  assert.deepEqual(lines, [...Array(ranks).keys()].map((r) => `rank ${r} of ${ranks}: ${sum}`));
+}
+
+/** Starts a job of two ranks on each of two hosts, the second of which has been invited. */
+async function startInvited(
+  hosts: Hosts,
+  folder: string,
+  options: Record<string, unknown>,
+  ...args: string[]
+) {
+  const [a, b] = hosts.all, invitation = `${folder}/invitation`;
+  const first = a.start(launcher({ ranks: 2, world: 4, invitation, ...options }, ...args));
+  await first.printed(/join/);
+  const second = b.start(launcher({ join: invitation, ranks: 2 }));
+  return [first, second];
+}
+
+/** A test on hosts, skipped where there are none, or where what it needs besides is not there. */
+function onHosts(
+  name: string,
+  missing: string | null,
+  fn: (hosts: Hosts, folder: string) => Promise<void>,
+): void {
+  Deno.test({
+    name: `${name}${missing === null ? namespacesNote : ` (skipped: ${missing})`}`,
+    ignore: noNamespaces !== null || missing !== null,
+    async fn() {
+      await using folder = await temporaryFolder();
+      await using hosts = await makeHosts(2);
+      await fn(hosts, folder.path);
+    },
+  });
+}
+
+onHosts("a host that has been invited takes part", null, async (hosts, folder) => {
+  const both = await startInvited(hosts, folder, {}, placed);
+  const [first, second] = await Promise.all(both.map(({ ended }) => ended));
+  assert.equal(first.code, 0, first.stderr);
+  assert.equal(second.code, 0, second.stderr);
+  assertMet(first.stdout, RANKS);
+  assert.equal(second.stdout, "", "what ranks print comes out at the coordinator");
+  assert.deepEqual(await leftOn(hosts, 2000), []);
+  await assert.rejects(Deno.stat(`${folder}/invitation`), Deno.errors.NotFound);
+});
+
+onHosts("hosts that ssh reaches take part", noSsh, async (hosts, folder) => {
+  const ssh = await startSsh(hosts, folder), [a] = hosts.all;
+  const options = { ranks: 1, hosts: "host-a:2,host-b:2" };
+  const PATH = `${ssh.folder}:${Deno.env.get("PATH")}`;
+  const { code, stdout, stderr } = await a.run(launcher(options, placed), { env: { PATH } });
+  assert.equal(code, 0, stderr);
+  assertMet(stdout, RANKS);
+  // What ssh or its other side has to say is shown, and a rank's failure is that of the job.
+  const failed = await a.run(launcher(options, placed, "3"), { env: { PATH } });
+  assert.equal(failed.code, 3, failed.stderr);
+  assert.match(failed.stderr, /rank 3 on host-b/);
+  const nobody = await a.run(launcher({ ranks: 1, hosts: "host-a:2,host-x:2" }, placed), {
+    env: { PATH },
+  });
+  assert.equal(nobody.code, 1);
+  assert.match(nobody.stderr, /host-x/);
+  assert.deepEqual(await leftOn(hosts, 2000, ssh.pids), []);
+});
+
+onHosts(
+  "launchers under Open MPI's mpirun",
+  noSsh ?? await needs("mpirun.openmpi"),
+  async (hosts, folder) => {
+    const ssh = await startSsh(hosts, folder), [a] = hosts.all;
+    const { code, stdout, stderr } = await a.run([
+      ...["mpirun.openmpi", "--allow-run-as-root", "-n", "2", "--host", "host-a:1,host-b:1"],
+      ...["--mca", "plm_rsh_agent", ssh.command, "-x", "CELGC_FOLDER"],
+      ...launcher({ ranks: 2 }, placed),
+    ], { env: { CELGC_FOLDER: folder } });
+    assert.equal(code, 0, stderr);
+    assertMet(stdout, RANKS);
+    assert.match(stderr, /launcher 0 of 2, from Open MPI's variables/);
+    assert.deepEqual(await leftOn(hosts, 2000, ssh.pids), []);
+  },
+);
+
+onHosts(
+  "launchers under MPICH's mpirun",
+  noSsh ?? await needs("mpirun.mpich"),
+  async (hosts, folder) => {
+    const ssh = await startSsh(hosts, folder), [a] = hosts.all;
+    const { code, stdout, stderr } = await a.run([
+      ...["mpirun.mpich", "-n", "2", "-hosts", "host-a:1,host-b:1"],
+      ...["-launcher", "ssh", "-launcher-exec", ssh.command, ...launcher({ ranks: 2 }, placed)],
+    ], { env: { CELGC_FOLDER: folder, CELGC_JOB: "mpich" } });
+    assert.equal(code, 0, stderr);
+    assertMet(stdout, RANKS);
+    assert.match(stderr, /launcher 0 of 2, from PMI's variables/);
+    assert.deepEqual(await leftOn(hosts, 2000, ssh.pids), []);
+  },
+);
+
+onHosts("launchers under srun, one a node and one a rank", noSlurm, async (hosts, folder) => {
+  await using slurm = await startSlurm(hosts, folder);
+  const [a] = hosts.all, env = { ...slurm.env, CELGC_FOLDER: folder };
+  for (const [launchers, ranks] of [[2, 2], [4, 1]]) {
+    const srun = ["srun", "-N", "2", "-n", String(launchers), "--overcommit"];
+    const { code, stdout, stderr } = await a.run([...srun, ...launcher({ ranks }, placed)], {
+      env,
+    });
+    assert.equal(code, 0, stderr);
+    assertMet(stdout, RANKS);
+    assert.match(stderr, new RegExp(`launcher 0 of ${launchers}, from Slurm's variables`));
+  }
+  assert.deepEqual(await leftOn(hosts, 5000, slurm.pids), []);
+});
+
+onHosts("launchers that have an address and a secret", null, async (hosts, folder) => {
+  await Deno.writeTextFile(`${folder}/secret`, "0a".repeat(32), { mode: 0o600 });
+  const pods = hosts.all.map((host, index) =>
+    host.run(launcher({ ranks: 2 }, placed), {
+      env: {
+        ...{ JOB_COMPLETION_INDEX: String(index), CELGC_SIZE: "2" },
+        ...{ CELGC_RENDEZVOUS: "host-a:29500", CELGC_SECRET_FILE: `${folder}/secret` },
+      },
+    })
+  );
+  const [first, second] = await Promise.all(pods);
+  assert.equal(first.code, 0, first.stderr);
+  assert.equal(second.code, 0, second.stderr);
+  assertMet(first.stdout, RANKS);
+  assert.deepEqual(await leftOn(hosts, 2000), []);
+});
+
+onHosts("strangers are refused with one line, and harm nobody", null, async (hosts, folder) => {
+  const [a, b] = hosts.all, invitation = `${folder}/invitation`;
+  const first = a.start(launcher({ ranks: 2, world: 4, invitation }, placed));
+  await first.printed(/join/);
+  const own = await readInvitationFile(invitation), other = await makeCertificate();
+  const late = new Date(Date.now() - 60_000), secret = "0b".repeat(32);
+  const cases: [string, Partial<Invitation> | string, RegExp][] = [
+    ["a wrong secret", { secret }, /most likely the secret/],
+    ["another job's", { secret, job: "another", ca: other.ca }, /certificate/],
+    ["an authority of somebody else's", { ca: other.ca }, /certificate/],
+    ["one that has expired", { expires: late.getTime() }, /expired at .* start the job again/],
+    ["another version", { version: "0.0.1" }, /version 0\.0\.1 .* version 0\.1\.0/],
+    ["a damaged one", encodeInvitation(own).slice(0, -4), /damaged/],
+    ["something else", "hello", /no invitation/],
+  ];
+  for (const [what, change, message] of cases) {
+    const path = `${folder}/other`;
+    const text = typeof change === "string" ? change : encodeInvitation({ ...own, ...change });
+    await Deno.writeTextFile(path, text, { mode: 0o600 });
+    const { code, stdout, stderr } = await b.run(
+      launcher({ join: path, ranks: 2, joinTimeout: 5 }),
+    );
+    assert.equal(code, 1, what);
+    assert.equal(stdout, "");
+    assert.match(stderr, message, `${what}: ${stderr}`);
+    assert.equal(stderr.trim().split("\n").length, 1, `${what}: ${stderr}`);
+    assert.ok(!stderr.includes(own.secret), what);
+  }
+  const second = b.start(launcher({ join: invitation, ranks: 2 }));
+  assert.equal((await second.ended).code, 0, second.text());
+  assertMet((await first.ended).stdout, RANKS);
+});
+
+onHosts(
+  "a coordinator whose certificate has expired is not trusted",
+  null,
+  async (hosts, folder) => {
+    const [a, b] = hosts.all;
+    const late = await makeCertificate({ notAfter: new Date(Date.now() - 60_000) });
+    await Deno.writeTextFile(`${folder}/cert`, late.cert);
+    await Deno.writeTextFile(`${folder}/key`, late.key);
+    const serve = `const [cert, key] = ["cert", "key"].map((name) =>
+      Deno.readTextFileSync(${JSON.stringify(`${folder}/`)} + name));
+    const listener = Deno.listenTls({ hostname: "0.0.0.0", port: 4000, cert, key });
+    console.log("ready");
+    for (;;) {
+      const connection = await listener.accept();
+      connection.handshake().catch(() => {});
+    }`;
+    const server = a.start([Deno.execPath(), "eval", serve]);
+    await server.printed(/ready/);
+    const path = `${folder}/invitation`;
+    await Deno.writeTextFile(
+      path,
+      encodeInvitation({
+        ...{ version: "0.1.0", job: "late", secret: "0b".repeat(32), ca: late.ca },
+        ...{ addresses: [`${a.address}:4000`], expires: Date.now() + 60_000 },
+      }),
+      { mode: 0o600 },
+    );
+    const { code, stderr } = await b.run(launcher({ join: path, ranks: 2, joinTimeout: 5 }));
+    assert.equal(code, 1);
+    assert.match(stderr, /expired/i);
+    assert.equal(stderr.trim().split("\n").length, 1, stderr);
+    server.kill("SIGKILL");
+  },
+);
+
+onHosts(
+  "a cut cable ends the job on both hosts, and names the peer",
+  null,
+  async (hosts, folder) => {
+    const timeout = 3, options = { timeout };
+    const args = [exchanges, "1000000", "1000"];
+    const [first, second] = await startInvited(hosts, folder, options, ...args);
+    await first.printed(/(pid[^]*){4}/);
+    await hosts[1].cut();
+    const cut = performance.now();
+    const ended = await Promise.all([first.ended, second.ended]);
+    const seconds = (performance.now() - cut) / 1000;
+    assert.notEqual(ended[0].code, 0);
+    assert.notEqual(ended[1].code, 0);
+    assert.match(ended[0].stderr, /rank [23] on host-b.* no sign of life for \d s/);
+    assert.match(ended[1].stderr, /the coordinator is gone: it has given no sign of life for \d s/);
+    assert.ok(seconds < timeout + 10, `${seconds} s`);
+    assert.deepEqual(await leftOn(hosts, 2000), []);
+  },
+);
+
+for (const [who, victim] of [["the coordinator", 0], ["an agent", 1]] as const) {
+  onHosts(`nothing runs on after ${who} has been killed`, null, async (hosts, folder) => {
+    const both = await startInvited(hosts, folder, { timeout: 5 }, exchanges, "1000000", "1000");
+    await both[0].printed(/(pid[^]*){4}/);
+    both[victim].kill("SIGKILL");
+    const ended = await both[1 - victim].ended;
+    assert.equal(ended.code, 1, ended.stderr);
+    assert.match(
+      ended.stderr,
+      victim === 0 ? /the coordinator is gone/ : /rank [23] on host-b was lost/,
+    );
+    assert.deepEqual(await leftOn(hosts, 8000), []);
+  });
+}
+
+onHosts(
+  "under TLS the kernel counts what ranks count, and some headers",
+  null,
+  async (hosts, folder) => {
+    const [a, b] = hosts.all, invitation = `${folder}/invitation`;
+    const first = a.start(launcher({ ranks: 1, world: 2, invitation }, exchanges, "8", "1000000"));
+    await first.printed(/join/);
+    const second = b.start(launcher({ join: invitation, ranks: 1 }));
+    const { code, stdout, stderr } = await first.ended;
+    assert.equal(code, 0, stderr);
+    assert.equal((await second.ended).code, 0);
+    for (const [rank, host] of hosts.all.entries()) {
+      const sent = Number(new RegExp(`rank ${rank} sent (\\d+)`).exec(stdout)![1]);
+      // 22 bytes for each record of at most 16 KiB, besides the headers of frames and acknowledgements.
+      const ratio = (await host.traffic()).sent / sent;
+      assert.ok(ratio > 1 && ratio < 1.02, `${host.name}: ${ratio}`);
+    }
+  },
+);
