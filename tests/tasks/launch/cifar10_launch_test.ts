@@ -36,7 +36,7 @@ Deno.test(`a preset runs as named on ${REAL ?? "images of noise"} in the officia
   );
 });
 
-Deno.test("a truncated data file ends the run with one line that names it", async () => {
+Deno.test("a truncated data file is named in one line before ranks start, and leaves no folder", async () => {
   await using folder = await temporaryFolder();
   await writeCifar10(folder.path, 30, 20);
   const file = `${folder.path}/data_batch_1.bin`;
@@ -44,8 +44,9 @@ Deno.test("a truncated data file ends the run with one line that names it", asyn
   const args = "--task cifar10 --ranks 2 --max-steps 2 --device cpu".split(" ");
   const out = `${folder.path}/run`;
   const ended = await celgc("launch", ...args, "--data", folder.path, "--out", out);
-  assert.equal(ended.code, 1);
+  assert.equal(ended.code, 2);
   assert.equal(ended.stdout, "");
   assert.ok(ended.stderr.includes(file), ended.stderr);
+  await assert.rejects(Deno.stat(out), Deno.errors.NotFound);
   assert.doesNotMatch(ended.stderr, /at file:/);
 });
