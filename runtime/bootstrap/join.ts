@@ -139,7 +139,7 @@ async function serveRendezvous(
   const secret = info.secretFile === null
     ? crypto.getRandomValues(new Uint8Array(32))
     : await readSecret(info);
-  const hostname = rendezvous?.hostname ?? (near ? "127.0.0.1" : info.address ?? Deno.hostname());
+  const hostname = rendezvous?.hostname ?? (near ? "127.0.0.1" : info.address ?? nameForOthers());
   const listener = listenAtKnown(hostname, rendezvous?.port ?? 0, tls);
   const { port } = listener.addr as Deno.NetAddr;
   let remove = () => {};
@@ -158,6 +158,26 @@ async function serveRendezvous(
     opened(remove);
   }
   return { address, secret };
+}
+
+/**
+ * This host's name, by which others reach it. Where the name is a loopback address, as Debian writes it to
+ * /etc/hosts, the one address that the host has besides; of several, its user must say which.
+ */
+function nameForOthers(): string {
+  const name = Deno.hostname();
+  try {
+    using probe = Deno.listen({ hostname: name, port: 0 });
+    if (!isLoopback((probe.addr as Deno.NetAddr).hostname)) return name;
+  } catch {
+    return name; // Whoever listens there says why it cannot.
+  }
+  const { state } = Deno.permissions.querySync({ name: "sys", kind: "networkInterfaces" });
+  if (state !== "granted") return name;
+  const others = Deno.networkInterfaces().filter(({ family, address }) =>
+    family === "IPv4" && !isLoopback(address)
+  );
+  return others.length === 1 ? others[0].address : name;
 }
 
 /**

@@ -106,12 +106,24 @@ export const namespacesNote = noNamespaces === null ? "" : ` (skipped: ${noNames
 
 let made = 0;
 
+/** What hosts are like. */
+export interface HostsOptions {
+  /** Whether each host takes its own name for 127.0.1.1, as on a Debian that was set up without a network. */
+  readonly ownNameIsLoopback?: boolean;
+}
+
 /** Makes hosts that see each other, and nothing else of the machine's network. */
-export async function makeHosts(count: number): Promise<Hosts> {
+export async function makeHosts(
+  count: number,
+  { ownNameIsLoopback = false }: HostsOptions = {},
+): Promise<Hosts> {
   await sweep();
   const stem = `${PREFIX}${Deno.pid}-${++made}`, bridge = `${stem}-bridge`;
   const names = Array.from({ length: count }, (_, i) => `host-${String.fromCharCode(97 + i)}`);
-  const file = ["127.0.0.1 localhost", "::1 localhost", ...names.map((n, i) => `${v4(i)} ${n}`)];
+  const file = (own: number) => [
+    ...["127.0.0.1 localhost", "::1 localhost"],
+    ...names.map((name, i) => `${i === own && ownNameIsLoopback ? "127.0.1.1" : v4(i)} ${name}`),
+  ];
   const namespaces = [bridge];
   const dispose = async () => {
     for (const namespace of namespaces) await remove(namespace);
@@ -127,7 +139,7 @@ export async function makeHosts(count: number): Promise<Hosts> {
       await tool("ip", "netns", "add", namespace);
       // Also what `ip netns exec` puts into the place of /etc/hosts.
       await Deno.mkdir(`/etc/netns/${namespace}`, { recursive: true });
-      await Deno.writeTextFile(`/etc/netns/${namespace}/hosts`, file.join("\n") + "\n");
+      await Deno.writeTextFile(`/etc/netns/${namespace}/hosts`, file(i).join("\n") + "\n");
       const peer = ["peer", "name", port, "netns", bridge];
       await tool("ip", "link", "add", "eth0", "netns", namespace, "type", "veth", ...peer);
       await tool("ip", "-n", bridge, "link", "set", "dev", port, "master", "br0", "up");

@@ -109,6 +109,19 @@ onHosts("torchrun, itself, on two nodes", await needs("torchrun"), async () => {
   assert.deepEqual(await leftOn(hosts, 5000), []);
 });
 
+onHosts("ranks on hosts whose own names are 127.0.1.1 there", null, async () => {
+  await using folder = await temporaryFolder();
+  await using hosts = await makeHosts(2, { ownNameIsLoopback: true });
+  const env = { CELGC_FOLDER: folder.path, CELGC_JOB: "debian", PMI_SIZE: String(RANKS) };
+  const ranks = [0, 1, 2, 3].map((rank) =>
+    hosts.all[rank >> 1].run(placed, { env: { ...env, PMI_RANK: String(rank) } })
+  );
+  const ended = await Promise.all(ranks);
+  const text = (stream: "stdout" | "stderr") => ended.map((rank) => rank[stream]).join("");
+  const code = Math.max(...ended.map(({ code }) => code));
+  assertMet({ code, stdout: text("stdout"), stderr: text("stderr") }, "PMI's variables");
+});
+
 for (const network of ["IPv4", "IPv6", "scoped IPv6", "loopback addresses"]) {
   const isLoopback = network === "loopback addresses";
   const fn = async () => {
