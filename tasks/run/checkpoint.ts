@@ -34,6 +34,14 @@ export interface Stateful {
 export class CheckpointError extends Error {
   /** The name of the class. */
   override readonly name = "CheckpointError";
+  /** What is wrong, without the way out. */
+  readonly fault: string;
+
+  /** Says what is wrong, and what can be done about it. */
+  constructor(fault: string, wayOut?: string) {
+    super(wayOut === undefined ? fault : `${fault}; ${wayOut}`);
+    this.fault = fault;
+  }
 }
 
 /** Checkpoints kept in a run's folder: the last, and the one before should the last be damaged. */
@@ -191,12 +199,13 @@ async function readRank(
       return decodeSafetensors(bytes);
     } catch (error) {
       if (!(error instanceof SafetensorsError)) throw error;
-      throw new CheckpointError(`cannot go on from ${path}: ${error.message}; ${wayOut(folder)}`);
+      throw new CheckpointError(`cannot go on from ${path}: ${error.message}`, wayOut(folder));
     }
   }
   throw new CheckpointError(
     `cannot go on from ${path}: its SHA-256 is ${actual}, ${MANIFEST} says ${sha256}, so it is ` +
-      `torn or altered; ${wayOut(folder)}`,
+      `torn or altered`,
+    wayOut(folder),
   );
 }
 
@@ -212,7 +221,8 @@ function numbersOf(
   } catch { /* said below */ }
   const folder = stepFolder(directory, step);
   throw new CheckpointError(
-    `cannot go on from ${folder}: its files hold no numbers of a run; ${wayOut(folder)}`,
+    `cannot go on from ${folder}: its files hold no numbers of a run`,
+    wayOut(folder),
   );
 }
 
@@ -230,7 +240,7 @@ async function readManifest(
   const folder = stepFolder(directory, step), path = join(folder, MANIFEST);
   const text = new TextDecoder().decode(await readOr(path));
   const refuse = (fault: string): never => {
-    throw new CheckpointError(`cannot go on from ${path}: ${fault}; ${wayOut(folder)}`);
+    throw new CheckpointError(`cannot go on from ${path}: ${fault}`, wayOut(folder));
   };
   let value: unknown;
   try {
@@ -284,8 +294,11 @@ export async function findCheckpoint(
       errors.push(error);
     }
   }
-  if (errors.length > 0) throw errors[0];
-  return null;
+  if (errors.length === 0) return null;
+  throw new CheckpointError(
+    errors[0].fault,
+    `no other checkpoint in ${directory} is whole: begin the run anew`,
+  );
 }
 
 /** A tensor that a part has saved. Throws CheckpointError when it is missing or of another length. */

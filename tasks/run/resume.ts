@@ -75,7 +75,13 @@ export async function findRun(changes: Readonly<Record<string, unknown>>): Promi
   try {
     config = await readConfig(directory);
   } catch (error) {
-    if (!(error instanceof Deno.errors.NotFound || error instanceof LogError)) throw error;
+    if (error instanceof LogError) {
+      throw new OptionError(
+        `--resume ${explicit.resume}: its ${FILES.config} is damaged: it must hold a JSON object with ` +
+          `the run's "options" and does not, without which nobody knows the run: begin it anew`,
+      );
+    }
+    if (!(error instanceof Deno.errors.NotFound)) throw error;
     throw new OptionError(
       `--resume must be the folder of a run, with its ${FILES.config}, not "${explicit.resume}"`,
     );
@@ -156,7 +162,11 @@ export async function rewind(
   directory: string,
   { say, ...owner }: RewindOptions & { readonly ranks: number },
 ): Promise<number | null> {
-  const step = await findCheckpoint(directory, owner, ({ message }) => say(message));
+  const step = await findCheckpoint(
+    directory,
+    owner,
+    ({ fault }) => say(`${fault}; the checkpoint before it is taken`),
+  );
   const path = join(directory, FILES.metrics);
   const kept = recordsOf(path)
     .filter((record) => record.type !== "summary" && step !== null && record.step <= step)

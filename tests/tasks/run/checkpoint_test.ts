@@ -156,6 +156,7 @@ Deno.test("a damaged checkpoint is named, and the one before it is taken", async
   const altered = await celgc("launch", "--resume", out, "--max-steps", "6");
   assert.equal(altered.code, 0, altered.stderr);
   assert.ok(altered.stderr.includes(file) && altered.stderr.includes("torn or altered"));
+  assert.match(altered.stderr, /torn or altered; the checkpoint before it is taken\n/);
   assert.match(altered.stderr, /from step 2 of /);
   const steps = readMetrics(`${out}/metrics.jsonl`)
     .filter((record) => record.type === "step" && record.rank === 1)
@@ -187,7 +188,7 @@ Deno.test("a checkpoint's list that is damaged, another run's or another step's 
   await Deno.writeTextFile(list, text.slice(0, 30));
   await refused(/it is no JSON/);
   await Deno.remove(list);
-  await refused(/step-2\/checkpoint\.json is missing/);
+  await refused(/step-2\/checkpoint\.json is missing; no other checkpoint in .* is whole/);
   await Deno.writeTextFile(list, text);
   await Deno.rename(`${out}/checkpoint/step-2`, `${out}/checkpoint/step-3`);
   await refused(/it was written at step 2, not 3/);
@@ -275,6 +276,10 @@ Deno.test("a run is resumed as what it was", async () => {
       return true;
     });
   }
+  const config = await Deno.readTextFile(`${out}/config.json`);
+  await Deno.writeTextFile(`${out}/config.json`, config.slice(0, 100));
+  await assert.rejects(launch({ resume: out }), /its config\.json is damaged/);
+  await Deno.writeTextFile(`${out}/config.json`, config);
   await Deno.remove(`${out}/checkpoint`, { recursive: true });
   await assert.rejects(launch({ resume: out }), /there is no checkpoint to go on from/);
   assert.ok(readMetrics(`${out}/metrics.jsonl`).length > 4, "a refusal takes nothing away");
