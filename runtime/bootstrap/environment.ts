@@ -34,6 +34,7 @@ import { RendezvousError } from "../base/errors.ts";
 import { type LinkShape, parseLink } from "../transport/access_link.ts";
 import { defaultFolder, rendezvousPath } from "../rendezvous/rendezvous_file.ts";
 import type { TransportKind } from "./mesh.ts";
+import { parentProcess } from "./task_runner.ts";
 import {
   describeLauncher,
   type Environment,
@@ -111,12 +112,16 @@ export function environmentIsHidden(): boolean {
 /**
  * Finds out which rank this process is.
  *
+ * @param say told of variables that are passed over
  * @returns null if nobody has launched this process as a rank
  * @throws RendezvousError if the environment is incomplete or contradicts itself
  */
-export function readEnvironment(environment: Environment): ProcessInfo | null {
+export function readEnvironment(
+  environment: Environment,
+  say?: (line: string) => void,
+): ProcessInfo | null {
   return environment("CELGC_RANK") === undefined
-    ? fromForeignLauncher(environment)
+    ? fromForeignLauncher(environment, say)
     : fromOwnLauncher(environment);
 }
 
@@ -150,8 +155,11 @@ function fromOwnLauncher(environment: Environment): ProcessInfo {
  *
  * @throws RendezvousError as {@linkcode readEnvironment}
  */
-export function fromForeignLauncher(environment: Environment): ProcessInfo | null {
-  const found = readForeignLauncher(environment);
+export function fromForeignLauncher(
+  environment: Environment,
+  say?: (line: string) => void,
+): ProcessInfo | null {
+  const found = readForeignLauncher(environment, say);
   if (found === null || found.size === 1) return null;
   const { launcher, rank, size } = found, words = describeLauncher(launcher);
   const rest = readCommonVariables(environment), given = environment("CELGC_RENDEZVOUS");
@@ -204,7 +212,7 @@ function nameJob(
   // Those who meet at an address know each other by their secret.
   if (addressed) return launcher;
   // On one host they are children of the same process. Elsewhere that number is another one.
-  if (shared === undefined) return `${launcher}-${Deno.ppid}`;
+  if (shared === undefined) return `${launcher}-${parentProcess()}`;
   throw new RendezvousError(
     `CELGC_FOLDER is set but CELGC_JOB is not, and ${launcher} does not name the job: ` +
       "set CELGC_JOB to the same name on all ranks, another one for each job",

@@ -35,6 +35,13 @@ interface Variables {
   readonly words: string;
   readonly rank: string;
   readonly size: string;
+  /**
+   * Set in each process that the launcher has started, and not in a shell or a script beside them, which
+   * may have the other variables too.
+   */
+  readonly started?: string;
+  /** Instead of `size`, where it is set: of the processes that were started together. */
+  readonly startedSize?: string;
   /** Ranks on this host. */
   readonly localSize?: string;
   /** Number of hosts. */
@@ -55,6 +62,8 @@ const VARIABLES: Record<ForeignLauncher, Variables> = {
     words: "Slurm's variables",
     rank: "SLURM_PROCID",
     size: "SLURM_NTASKS",
+    started: "SLURM_STEP_ID",
+    startedSize: "SLURM_STEP_NUM_TASKS",
     hosts: "SLURM_NNODES",
     job: ["SLURM_JOB_ID", "SLURM_STEP_ID"],
   },
@@ -91,10 +100,14 @@ export const describeLauncher = (launcher: ForeignLauncher): string => VARIABLES
 /**
  * Finds a rank in the variables of whichever launcher has started it.
  *
+ * @param say told of variables that are passed over: a shell has them in which nobody has started ranks
  * @returns null if nobody has
  * @throws RendezvousError if two of them disagree, or one of them is incomplete
  */
-export function readForeignLauncher(environment: Environment): LauncherEnvironment | null {
+export function readForeignLauncher(
+  environment: Environment,
+  say: (line: string) => void = () => {},
+): LauncherEnvironment | null {
   const wanted = environment("CELGC_PLACE");
   if (wanted === "none") return null;
   if (wanted !== undefined && !(FOREIGN_LAUNCHERS as readonly string[]).includes(wanted)) {
@@ -105,10 +118,14 @@ export function readForeignLauncher(environment: Environment): LauncherEnvironme
     );
   }
   const asked = wanted === undefined ? FOREIGN_LAUNCHERS : [wanted as ForeignLauncher];
+  const passedOver: string[] = [];
   const found = asked.flatMap((launcher) =>
-    read(environment, launcher, wanted !== undefined) ?? []
+    read(environment, launcher, wanted !== undefined, (line) => passedOver.push(line)) ?? []
   );
-  if (found.length === 0) return null;
+  if (found.length === 0) {
+    for (const line of passedOver) say(line);
+    return null;
+  }
   const [first, ...rest] = found;
   for (const other of rest) {
     if (other.rank === first.rank && other.size === first.size) continue;
@@ -127,8 +144,23 @@ function read(
   environment: Environment,
   launcher: ForeignLauncher,
   wanted: boolean,
+  say: (line: string) => void,
 ): LauncherEnvironment | null {
-  const names = VARIABLES[launcher], rank = environment(names.rank), size = environment(names.size);
+  const names = VARIABLES[launcher], rank = environment(names.rank);
+  const together = names.startedSize === undefined ? undefined : environment(names.startedSize);
+  const size = together ?? environment(names.size), { started } = names;
+  if (
+    rank !== undefined && !wanted && started !== undefined && environment(started) === undefined
+  ) {
+    // Such as a shell or a batch script in an allocation: nobody has started the other ranks.
+    if (size !== "1") {
+      say(
+        `${names.rank} is passed over: without ${started}, srun has not started this process ` +
+          `(CELGC_PLACE=${launcher} believes it all the same, CELGC_PLACE=none says nothing)`,
+      );
+    }
+    return null;
+  }
   if (rank === undefined && !wanted) return null;
   // Other programs use names as plain as RANK for other things.
   if (launcher === "torchrun" && size === undefined && !wanted) return null;

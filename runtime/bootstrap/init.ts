@@ -49,7 +49,7 @@ export async function init(): Promise<Communicator> {
     );
   }
   shared[JOINED] = () => Promise.resolve();
-  const info = readEnvironment(processEnvironment);
+  const info = readEnvironment(processEnvironment, (line) => console.error(`celgc: ${line}`));
   if (info !== null && "DedicatedWorkerGlobalScope" in globalThis) {
     throw new Error(
       "cannot init() in a Worker: a process is one rank, and its main thread joins the job; call init() " +

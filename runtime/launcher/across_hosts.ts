@@ -6,6 +6,8 @@
 
 import type { AgentOutcome } from "../agents/agent.ts";
 import type { Invitation } from "../agents/invitation.ts";
+import { processEnvironment } from "../bootstrap/environment.ts";
+import { RANK_VARIABLES } from "../bootstrap/foreign_launchers.ts";
 import type { SshOptions } from "../agents/ssh.ts";
 import type { InterruptOptions } from "./interrupts.ts";
 import type { JoinLaunchOptions } from "./join.ts";
@@ -77,6 +79,8 @@ export interface HostShare {
  * @throws RendezvousError if the environment contradicts itself, or says too little
  */
 export async function launcherPlace(): Promise<LauncherPlace | null> {
+  const signs = ["CELGC_PLACE", ...RANK_VARIABLES];
+  if (!signs.some((name) => processEnvironment(name) !== undefined)) return null;
   return (await import("./launcher_place.ts")).launcherPlace();
 }
 

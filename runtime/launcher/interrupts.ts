@@ -5,6 +5,8 @@
  * @module
  */
 
+import { isTaskRunner } from "../bootstrap/task_runner.ts";
+
 /** How often the `deno task` is looked for, in ms. */
 const LOOK_MS = 250;
 
@@ -23,23 +25,6 @@ function watchTaskRunner(): () => void {
     Deno.kill(Deno.pid, "SIGTERM");
   }, LOOK_MS);
   return () => clearInterval(timer);
-}
-
-function isTaskRunner(pid: number): boolean {
-  try {
-    const [program, ...args] = commandLine(pid);
-    return /(^|[/\\])deno$/.test(program) && args.includes("task");
-  } catch {
-    return false; // It may not be looked at.
-  }
-}
-
-function commandLine(pid: number): string[] {
-  if (Deno.build.os === "windows") return [""];
-  if (Deno.build.os === "linux") return Deno.readTextFileSync(`/proc/${pid}/cmdline`).split("\0");
-  const { stdout } = new Deno.Command("ps", { args: ["-o", "args=", "-p", String(pid)] })
-    .outputSync();
-  return new TextDecoder().decode(stdout).trim().split(" ");
 }
 
 /** Who may end a launcher; see `LaunchProgramOptions`. */

@@ -40,13 +40,7 @@ export async function launchProgram(options: LaunchProgramOptions): Promise<Laun
   if (!leavesHost(options)) return await run(options, null);
   let world: World;
   try {
-    const { ranks, world: size, hosts, hostfile, place, port, listen, version, invitation } =
-      options;
-    const { timeout, joinTimeout, signal, handleSignals } = options;
-    world = await openWorld({
-      ...{ ranks, world: size, hosts, hostfile, place, port, listen, version, invitation },
-      ...{ timeout, joinTimeout, signal, handleSignals },
-    });
+    world = await openWorld(options);
   } catch (error) {
     if (!(error instanceof InterruptedError)) throw error;
     return { code: signalCode(error.how), interrupted: error.how };

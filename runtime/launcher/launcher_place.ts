@@ -42,7 +42,7 @@ export interface KnownPlace extends LauncherPlace {
 export function launcherPlace(environment: Environment = processEnvironment): KnownPlace | null {
   // A rank of ours may launch a job of its own.
   if (environment("CELGC_RANK") !== undefined) return null;
-  const info = fromForeignLauncher(environment);
+  const info = fromForeignLauncher(environment, (line) => console.error(`celgc: ${line}`));
   if (info === null) return null;
   const { rank: index, size: count, near, launcher } = info;
   const local = { openmpi: "OMPI_COMM_WORLD_LOCAL_SIZE", torchrun: "LOCAL_WORLD_SIZE" } as Record<

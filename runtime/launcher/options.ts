@@ -14,7 +14,10 @@ import { DEFAULT_TIMEOUT_SECONDS, defaultJoinSeconds } from "../bootstrap/enviro
 /** What to launch, and how. */
 export interface LaunchProgramOptions extends
   Partial<
-    Pick<WorldOptions, "world" | "hosts" | "hostfile" | "place" | "port" | "invitation" | "version">
+    Pick<
+      WorldOptions,
+      "world" | "hosts" | "hostfile" | "place" | "port" | "invitation" | "version" | "ssh"
+    >
   > {
   /** Number of ranks, from 1; with `world`, `hosts` or `hostfile` those of this host; ignored with `on`. */
   readonly ranks: number;

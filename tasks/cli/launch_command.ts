@@ -1,7 +1,14 @@
+import { HandshakeError, RendezvousError } from "../../runtime/base/errors.ts";
+import {
+  joinLaunch,
+  type LauncherPlace,
+  launcherPlace,
+} from "../../runtime/launcher/across_hosts.ts";
 import { launchProgram } from "../../runtime/launcher/launch.ts";
+import { VERSION } from "../run/version.ts";
 import { asOptionError } from "../options/as_option_error.ts";
 import { OptionError } from "../options/kinds.ts";
-import { type OptionName, OPTIONS, type Options, PROCESSES } from "../options/table.ts";
+import { HOSTS, type OptionName, OPTIONS, type Options, PROCESSES } from "../options/table.ts";
 import { tlsOf } from "../options/tls.ts";
 import { permissionHint } from "./permission_hint.ts";
 import type { CommandSpec } from "./command_line.ts";
@@ -22,11 +29,54 @@ export const launchCommand: CommandSpec = {
   epilogue: EPILOGUE,
   options: OPTIONS,
   async run(given, [program, ...args]) {
-    return program === undefined ? await trainRun(given) : await anyProgram(given, program, args);
+    const place = await placeOf();
+    if (place !== null && place.index > 0) return await takePlace(place, given);
+    return program === undefined
+      ? await trainRun(given, place)
+      : await anyProgram(given, program, args, place);
   },
 };
 
-async function trainRun(given: Partial<Options>): Promise<number> {
+/** How agents are started by ssh: as `join`. */
+const SSH = {
+  program: import.meta.resolve("./main.ts"),
+  args: ["join", "--stdin-invitation"],
+};
+
+/** This process's place among launchers that something else has started. */
+async function placeOf(): Promise<LauncherPlace | null> {
+  try {
+    return await launcherPlace();
+  } catch (error) {
+    if (!(error instanceof RendezvousError)) throw error;
+    throw new OptionError(error.message);
+  }
+}
+
+/** Starts this host's ranks for the first of the launchers, which knows all else. */
+async function takePlace(place: LauncherPlace, given: Partial<Options>): Promise<number> {
+  const { ranks = 1, listen, port } = given;
+  try {
+    const { code } = await asOptionError(null, () =>
+      joinLaunch(place, {
+        ranks,
+        version: VERSION,
+        ...(listen ? { listen } : {}),
+        ...(port ? { port } : {}),
+        say: () => {},
+      }));
+    return code;
+  } catch (error) {
+    if (!(error instanceof RendezvousError || error instanceof HandshakeError)) throw error;
+    console.error(`celgc: launcher ${place.index} of ${place.count}: ${error.message}`);
+    return 1;
+  }
+}
+
+async function trainRun(given: Partial<Options>, place: LauncherPlace | null): Promise<number> {
+  if (place !== null || given.world || given.hosts || given.hostfile) {
+    throw new OptionError("training runs on one host; programs run on several");
+  }
   const { quiet = false, json = false } = given;
   // Whoever runs a program of their own does without the trainer.
   const [{ CheckpointError }, { launch, RunFailedError }, { viewKind }, { formatSummary }] =
@@ -53,8 +103,9 @@ async function anyProgram(
   given: Partial<Options>,
   program: string,
   args: string[],
+  place: LauncherPlace | null,
 ): Promise<number> {
-  const own = new Set<string>(["ranks", ...Object.keys(PROCESSES)]);
+  const own = new Set<string>(["ranks", ...Object.keys(PROCESSES), ...Object.keys(HOSTS)]);
   for (const name of Object.keys(given)) {
     if (own.has(name)) continue;
     const { flag } = OPTIONS[name as OptionName];
@@ -63,9 +114,16 @@ async function anyProgram(
         `after --`,
     );
   }
-  const { ranks = OPTIONS.ranks.default, env = {}, cwd, timeout, link, out, quiet = false } = given;
+  const ranks = given.ranks ?? (place === null ? OPTIONS.ranks.default : 1);
+  const { env = {}, cwd, timeout, link, out, quiet = false } = given;
   const { allow = [], stdin, transport = "auto", listen } = given;
+  const { world, hosts, hostfile, port, invitation } = given;
   const tls = tlsOf(given);
+  if (tls && (world || hosts || hostfile || place)) {
+    throw new OptionError(
+      "--tls-cert is for ranks of this host: a job on several makes a certificate of its own",
+    );
+  }
   const { code, failure, pending } = await asOptionError(null, () =>
     launchProgram({
       ranks,
@@ -82,8 +140,19 @@ async function anyProgram(
       ...(transport === "auto" ? {} : { transport }),
       ...(stdin ? { stdin } : {}),
       ...(listen ? { listen } : {}),
+      ...(world ? { world } : {}),
+      ...(hosts ? { hosts } : {}),
+      ...(hostfile ? { hostfile } : {}),
+      ...(place ? { place } : {}),
+      ...(port ? { port } : {}),
+      ...(invitation ? { invitation } : {}),
+      version: VERSION,
+      ssh: SSH,
       quiet,
-    }));
+    })).catch((error) => {
+      if (!(error instanceof RendezvousError)) throw error;
+      return { code: 1, failure: { message: error.message, lastLines: [] }, pending: undefined };
+    });
   if (failure) console.error(`celgc: ${failure.message}`);
   if (pending) console.error(`celgc: interrupted\n${pending}`);
   const missing = failure && permissionHint(failure.lastLines);

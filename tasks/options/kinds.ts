@@ -75,6 +75,7 @@ export const GROUPS = {
   WHAT: "What to train",
   HOW: "How to step",
   WHO: "Ranks",
+  HOSTS: "Several hosts",
   DATA: "Data",
   RUN: "The run",
   TEXT: "Texts and the awd-lstm network",

@@ -23,7 +23,13 @@ import {
   texts,
   toggle,
 } from "./kinds.ts";
-import type { ExecutionOptions, OptionName, Options, ProcessOptions } from "./values.ts";
+import type {
+  ExecutionOptions,
+  HostOptions,
+  OptionName,
+  Options,
+  ProcessOptions,
+} from "./values.ts";
 
 export { EXPERIMENT } from "./experiment.ts";
 export type { OptionName, Options } from "./values.ts";
@@ -153,8 +159,10 @@ export const PROCESSES: Table<ProcessOptions> = {
   listen: text({
     flag: "--listen",
     group: WHO,
-    help: "address of this host on which the ranks listen to each other",
+    help: "address on which the ranks listen to each other; with several hosts, also a network " +
+      "(10.0.0.0/8) or a card (eth0) of this one",
     default: "127.0.0.1",
+    defaultText: "127.0.0.1; with several hosts all addresses",
     placeholder: "address",
   }),
   timeout: real({
@@ -194,8 +202,57 @@ export const PROCESSES: Table<ProcessOptions> = {
   quiet: toggle({ flag: "--quiet", group: RUN, help: "print nothing but errors" }),
 };
 
+/** Which hosts processes run on: these go with any program too. */
+export const HOSTS: Table<HostOptions> = {
+  world: integer({
+    flag: "--world",
+    group: GROUPS.HOSTS,
+    help: "all ranks; those that --ranks does not start here join from other hosts, with the " +
+      "invitation that this one writes: deno task join",
+    unit: "processes",
+    from: 1,
+    to: 65536,
+    default: null,
+    defaultText: "--ranks",
+  }),
+  hosts: text({
+    flag: "--hosts",
+    group: GROUPS.HOSTS,
+    help: "hosts to reach by ssh, each with its ranks",
+    default: null,
+    defaultText: "none",
+    placeholder: "a:4,b:4",
+    commas: true,
+  }),
+  hostfile: text({
+    flag: "--hostfile",
+    group: GROUPS.HOSTS,
+    help: "the same as a file, in Open MPI's format",
+    default: null,
+    defaultText: "none",
+    placeholder: "file",
+  }),
+  port: integer({
+    flag: "--port",
+    group: GROUPS.HOSTS,
+    help: "port to which other hosts come; the ranks of this host take those that follow",
+    from: 1,
+    to: 65535,
+    default: null,
+    defaultText: "any",
+  }),
+  invitation: text({
+    flag: "--invitation",
+    group: GROUPS.HOSTS,
+    help: "file for the invitation to --world, which only you can read",
+    default: null,
+    defaultText: "one in the folder for temporary files",
+    placeholder: "file",
+  }),
+};
+
 /** Every option, by its name in code. */
-export const OPTIONS: Table<Options> = { ...EXPERIMENT, ...EXECUTION, ...PROCESSES };
+export const OPTIONS: Table<Options> = { ...EXPERIMENT, ...EXECUTION, ...PROCESSES, ...HOSTS };
 
 /** What other trainers and launchers call our options: flags without dashes, in small letters. */
 const SYNONYMS: Readonly<Record<string, OptionName>> = {
@@ -239,7 +296,9 @@ const SYNONYMS: Readonly<Record<string, OptionName>> = {
   "sync-interval": "interval",
   "wd": "weightDecay",
   "workers": "ranks",
-  "world-size": "ranks",
+  "machinefile": "hostfile",
+  "host": "hosts",
+  "world-size": "world",
   "x": "env",
 };
 

@@ -223,8 +223,22 @@ export interface ProcessOptions {
   quiet: boolean;
 }
 
+/** Which hosts the ranks run on. */
+export interface HostOptions {
+  /** All ranks, those of other hosts included, which join with an invitation; null: those of this host. */
+  world: number | null;
+  /** Hosts to reach by ssh, and their ranks, such as `a:4,b:4`; null: none. */
+  hosts: string | null;
+  /** File that lists them, in Open MPI's format; null: none. */
+  hostfile: string | null;
+  /** Port of this host's launcher, its ranks take those that follow; null: any. */
+  port: number | null;
+  /** File to write the invitation to; null: one in the folder for temporary files. */
+  invitation: string | null;
+}
+
 /** Every option with a value. */
-export interface Options extends Experiment, ExecutionOptions, ProcessOptions {}
+export interface Options extends Experiment, ExecutionOptions, ProcessOptions, HostOptions {}
 
 /** An option's name in code. */
 export type OptionName = keyof Options;

@@ -87,10 +87,10 @@ Deno.test("the launcher's own variables come first", () => {
 });
 
 Deno.test("launchers that agree are one, those that do not are refused, and CELGC_PLACE decides", () => {
-  const both = { ...OPENMPI, SLURM_PROCID: "1", SLURM_NTASKS: "3" };
+  const both = { ...OPENMPI, SLURM_PROCID: "1", SLURM_NTASKS: "3", SLURM_STEP_ID: "0" };
   assert.equal(readForeignLauncher(reader(both))!.launcher, "slurm");
-  // As in an sbatch script that calls mpirun: all of its ranks inherit the script's variables.
-  const script = { ...OPENMPI, SLURM_PROCID: "0", SLURM_NTASKS: "3" };
+  // As under srun that starts mpirun: all of its ranks inherit srun's variables.
+  const script = { ...OPENMPI, SLURM_PROCID: "0", SLURM_NTASKS: "3", SLURM_STEP_ID: "0" };
   assert.throws(() => readForeignLauncher(reader(script)), (error) => {
     assert(error instanceof RendezvousError);
     assert.match(error.message, /Slurm's variables say rank 0 of 3/);
@@ -102,9 +102,30 @@ Deno.test("launchers that agree are one, those that do not are refused, and CELG
   assert.deepEqual([decided.launcher, decided.rank], ["openmpi", 1]);
 });
 
+Deno.test("Slurm's variables in a shell in which srun has started nothing are passed over", () => {
+  const stale = { SLURM_PROCID: "0", SLURM_NTASKS: "8", SLURM_JOB_ID: "1" }, said: string[] = [];
+  const read = (variables: Variables) =>
+    readForeignLauncher(reader(variables), (line) => said.push(line));
+  assert.equal(read(stale), null);
+  assert.match(
+    said.join("\n"),
+    /^SLURM_PROCID is passed over: without SLURM_STEP_ID, srun has not/,
+  );
+  assert.equal(said.length, 1);
+  said.length = 0;
+  // An interactive shell of salloc is a step of one task, in an allocation for more.
+  const shell = { ...stale, SLURM_STEP_ID: "4294967290", SLURM_STEP_NUM_TASKS: "1" };
+  assert.equal(readEnvironment(reader(shell)), null);
+  // A batch script that calls mpirun: all of its ranks inherit the script's variables.
+  assert.equal(read({ ...OPENMPI, ...stale })!.launcher, "openmpi");
+  assert.equal(read({ ...stale, SLURM_NTASKS: "1" }), null);
+  assert.deepEqual(said, []);
+  assert.equal(read({ ...stale, CELGC_PLACE: "slurm" })!.size, 8);
+});
+
 for (
   const [variables, message] of [
-    [{ SLURM_PROCID: "0" }, /SLURM_NTASKS is not set/],
+    [{ SLURM_PROCID: "0", SLURM_STEP_ID: "0" }, /SLURM_NTASKS is not set/],
     [{ JOB_COMPLETION_INDEX: "0" }, /Kubernetes' .*: CELGC_SIZE is not set/],
     [{ PMI_RANK: "2", PMI_SIZE: "2" }, /PMI_RANK is an integer from 0 to 1, not "2"/],
     [{ CELGC_PLACE: "lsf" }, /CELGC_PLACE is none or one of torchrun, .*, not "lsf"/],

@@ -1,0 +1,70 @@
+import { loadPromptSecret } from "../../deps.ts";
+import { decodeInvitation, readInvitationFile } from "../../runtime/agents/invitation.ts";
+import { HandshakeError, RendezvousError } from "../../runtime/base/errors.ts";
+import { readInvitationLine } from "../../runtime/launcher/invitation_line.ts";
+import { joinLaunch } from "../../runtime/launcher/join.ts";
+import { asOptionError } from "../options/as_option_error.ts";
+import { JOIN, type JoinOptions } from "./join_options.ts";
+import { OptionError } from "../options/kinds.ts";
+import { VERSION } from "../run/version.ts";
+import type { CommandSpec } from "./command_line.ts";
+
+const EPILOGUE =
+  `On another host, deno task launch --world 8 --ranks 4 … says where its invitation is.
+Bring it here in a file of mode 0600, in CELGC_INVITATION, or paste it when it is asked for; among the
+arguments everybody on this host could read it.
+Example:
+  deno task join --invitation FILE --ranks 4`;
+
+/** `join`: ranks of this host for a job that another has begun. */
+export const joinCommand: CommandSpec = {
+  name: "join",
+  summary: "start ranks on this host for a job that another host has launched",
+  epilogue: EPILOGUE,
+  options: JOIN,
+  run: (given) => join(given as Partial<JoinOptions>),
+};
+
+async function join(given: Partial<JoinOptions>): Promise<number> {
+  const { ranks = JOIN.ranks.default, seat, listen, port, quiet = false } = given;
+  const { stdinInvitation = false } = given;
+  try {
+    const { invitation, orphaned } = await findInvitation(given);
+    const { code, message } = await asOptionError(null, () =>
+      joinLaunch(invitation, {
+        ranks,
+        version: VERSION,
+        ...(seat === undefined || seat === null ? {} : { seat }),
+        ...(listen ? { listen } : {}),
+        ...(port ? { port } : {}),
+        ...(orphaned ? { orphaned } : {}),
+        say: (line) => {
+          // Whoever has started this by ssh knows.
+          if (!quiet && !stdinInvitation) console.error(`celgc: ${line}`);
+        },
+      }));
+    if (message !== null && !stdinInvitation) console.error(`celgc: ${message}`);
+    return code;
+  } catch (error) {
+    if (!(error instanceof RendezvousError || error instanceof HandshakeError)) throw error;
+    console.error(`celgc: ${error.message}`);
+    return 1;
+  }
+}
+
+/** The invitation, from where the options say. */
+async function findInvitation({ invitation: path, stdinInvitation }: Partial<JoinOptions>) {
+  if (stdinInvitation) {
+    if (path) throw new OptionError("--invitation and --stdin-invitation: give one of them");
+    const { line, ended } = await readInvitationLine();
+    return { invitation: decodeInvitation(line), orphaned: ended };
+  }
+  if (path) return { invitation: await readInvitationFile(path) };
+  const text = Deno.env.get("CELGC_INVITATION");
+  if (text !== undefined) return { invitation: decodeInvitation(text) };
+  if (!Deno.stdin.isTerminal()) {
+    return { invitation: decodeInvitation((await readInvitationLine()).line) };
+  }
+  const promptSecret = await loadPromptSecret();
+  return { invitation: decodeInvitation(promptSecret("Invitation: ", { mask: "" }) ?? "") };
+}
