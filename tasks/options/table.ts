@@ -213,7 +213,7 @@ export const HOSTS: Table<HostOptions> = {
     from: 1,
     to: 65536,
     default: null,
-    defaultText: "--ranks",
+    defaultText: "as many as --ranks",
   }),
   hosts: text({
     flag: "--hosts",
