@@ -12,7 +12,14 @@ import { PeerLostError } from "../base/errors.ts";
 import { clearInterval, setInterval } from "node:timers";
 import type { LinkShape } from "./access_link.ts";
 import { Downlink, Uplink } from "./_traffic_shaper.ts";
-import type { FailureReport, FrameSink, JobControl, Transport } from "./transport.ts";
+import type {
+  Carrier,
+  FailureReport,
+  FrameSink,
+  JobControl,
+  Traffic,
+  Transport,
+} from "./transport.ts";
 import { Connection, PacketKind } from "./connection.ts";
 
 /** How long to wait for word from the launcher on why a connection broke. */
@@ -98,6 +105,7 @@ export class MeshTransport implements Transport {
 
   readonly #control: JobControl | null;
   readonly #peers: (Peer | undefined)[];
+  readonly #carriers: readonly Carrier[];
   readonly #tickMs: number;
   readonly #timer: ReturnType<typeof setInterval>;
   readonly #link: LinkShape | null;
@@ -125,6 +133,7 @@ export class MeshTransport implements Transport {
     this.#control = control;
     this.#link = link;
     this.#uplink = link && new Uplink(link);
+    this.#carriers = connections.map(carrierOf);
     this.#peers = connections.map((connection, peer) =>
       connection === undefined ? undefined : {
         connection: new Connection(peer, connection, {
@@ -157,13 +166,24 @@ export class MeshTransport implements Transport {
     });
   }
 
-  get traffic(): { readonly sent: number; readonly received: number } {
+  get traffic(): Traffic {
     let sent = 0, received = 0;
-    for (const peer of this.#peers) {
-      sent += peer?.connection.bytesSent ?? 0;
-      received += peer?.connection.bytesReceived ?? 0;
+    for (let peer = 0; peer < this.size; peer++) {
+      const each = this.trafficWith(peer);
+      sent += each.sent;
+      received += each.received;
     }
     return { sent, received };
+  }
+
+  trafficWith(peer: number): Traffic {
+    const { bytesSent: sent = 0, bytesReceived: received = 0 } = this.#peers[peer]?.connection ??
+      {};
+    return { sent, received };
+  }
+
+  carrierTo(peer: number): Carrier {
+    return this.#carriers[peer];
   }
 
   /** What an access link would hold back must not find a way around it. */
@@ -400,4 +420,9 @@ async function within<T>(ms: number, promise: Promise<T>): Promise<T | undefined
   } finally {
     clearTimeout(timer!);
   }
+}
+
+function carrierOf(connection: Deno.Conn | undefined): Carrier {
+  if (connection?.remoteAddr.transport !== "tcp") return "unix";
+  return "handshake" in connection ? "tls" : "tcp";
 }

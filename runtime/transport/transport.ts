@@ -115,5 +115,26 @@ export interface Transport {
   /** Says goodbye, waits until every peer has read everything sent to it, and closes. */
   close(): Promise<void>;
   /** Bytes moved since the start, headers included. */
-  readonly traffic: { readonly sent: number; readonly received: number };
+  readonly traffic: Traffic;
+  /**
+   * Those of them that went to and came from one peer.
+   *
+   * @default {none}
+   */
+  trafficWith?(peer: number): Traffic;
+  /**
+   * What carries the frames to a peer.
+   *
+   * @default {unknown}
+   */
+  carrierTo?(peer: number): Carrier;
 }
+
+/** Bytes moved over a wire, headers included. */
+export interface Traffic {
+  readonly sent: number;
+  readonly received: number;
+}
+
+/** What carries frames from one rank to another: a Unix socket, TCP, or TCP under TLS. */
+export type Carrier = "unix" | "tcp" | "tls";

@@ -17,6 +17,7 @@ import { checkOptions } from "../../runtime/launcher/options.ts";
 import { checkData, checkInputs } from "../problems/check_inputs.ts";
 import { type InputFiles, keepInputs, readInputs, verifyInputs } from "../run/inputs.ts";
 import type { DownloadProgress } from "../data/sources/download.ts";
+import { continueWorlds, type Worlds } from "../data/sampling/worlds.ts";
 import { Follower } from "./follower.ts";
 import type { MetricRecord, Summary } from "../run/metrics.ts";
 import { ALGORITHMS } from "../../optimizers/registry.ts";
@@ -27,7 +28,7 @@ import type { Options } from "../options/table.ts";
 import { resolveOptions } from "../options/resolve.ts";
 import { notesOn } from "../options/rules.ts";
 import { tlsOf } from "../options/tls.ts";
-import type { RankArguments } from "../training/rank_program.ts";
+import type { RankArguments, RankPlace } from "../training/rank_program.ts";
 import { checkpointSteps } from "../run/checkpoint.ts";
 import { Interruption } from "./interruption.ts";
 import { RankLines } from "./rank_lines.ts";
@@ -128,13 +129,24 @@ export async function launch(settings: LaunchOptions = {}): Promise<Run> {
   stack.use(lock);
   if (!files) await verifyInputs(directory, config);
   const kept = files ? await keepInputs(directory, files) : {};
-  await writeConfig(directory, {
-    ...config,
-    options: { ...options, out: directory },
-    ...(Object.keys(kept).length > 0 ? { files: kept } : {}),
-  });
   const say = (line: string) => void (kind === "silent" || console.error(line));
-  const toCheckpoint = () => rewind(directory, { run: config.id, ranks: options.ranks, say });
+  let worlds = config.worlds ?? [{ step: 0, ranks: config.options.ranks }];
+  const most = Math.max(...worlds.map(({ ranks }) => ranks), options.ranks);
+  await writeConfig(
+    directory,
+    withWorlds({
+      ...config,
+      options: { ...options, out: directory },
+      ...(Object.keys(kept).length > 0 ? { files: kept } : {}),
+    }, worlds),
+  );
+  /** Takes the run back to its last checkpoint, or, without one, to its beginning. */
+  const toCheckpoint = async () => {
+    const from = await rewind(directory, { run: config.id, ranks: most, say });
+    worlds = continueWorlds(worlds, from, options.ranks);
+    await writeConfig(directory, withWorlds(await readConfig(directory), worlds));
+    return from;
+  };
   if (started.config) say(describeTakenOver(started.config, explicit));
   let from = started.directory ? await toCheckpoint() : null;
   const notes = started.directory ? [] : notesOn(options, explicit);
@@ -170,6 +182,12 @@ export async function launch(settings: LaunchOptions = {}): Promise<Run> {
   }
 }
 
+/** A configuration that names the worlds of the run where they were several. */
+function withWorlds({ worlds: _, ...config }: RunConfig, worlds: Worlds): RunConfig {
+  const same = worlds.length === 1 && worlds[0].ranks === config.options.ranks;
+  return same ? config : { ...config, worlds };
+}
+
 /** Exit code of what SIGINT has ended. */
 const INTERRUPTED = 130;
 
@@ -200,8 +218,8 @@ async function checkLaunch(options: Options): Promise<void> {
   );
 }
 
-function rankArguments(directory: string, from: number | null): RankArguments {
-  return from === null ? [directory] : [directory, String(from)];
+function rankArguments(directory: string, place: RankPlace): RankArguments {
+  return [directory, JSON.stringify(place)];
 }
 
 /** Runs the trainer on all ranks, from the checkpoint of a step if it is not null. */
@@ -216,7 +234,7 @@ async function runRanks(
     launchProgram({
       ...processesOf(options, directory),
       program: TRAINER,
-      args: rankArguments(directory, from),
+      args: rankArguments(directory, { from }),
       logDir: directory,
       onOutput: (rank, line) => lines.take(rank, line),
       signal,

@@ -8,9 +8,10 @@
 import type { AwdLstm } from "../../models/mod.ts";
 import type { DeviceKind } from "../../runtime/devices/device.ts";
 import { parsePartition } from "../data/sampling/partition.ts";
+import type { Worlds } from "../data/sampling/worlds.ts";
 import type { TextCorpus } from "../data/text/text_corpus.ts";
 import { evaluationWindows } from "../data/text/text_evaluation.ts";
-import { createTextSampler } from "../data/text/text_sampler.ts";
+import { createTextSampler, type TextSampler } from "../data/text/text_sampler.ts";
 import type { Options } from "../options/table.ts";
 import type { Split, Task } from "../task.ts";
 
@@ -33,6 +34,7 @@ export type AwdLstmTaskOptions = Pick<
  *
  * @param model makes the feeds
  * @param target where the graphs will run
+ * @param worlds that the run has had; by default the one of the options alone
  */
 export function awdLstmTask(
   { train, valid, test }: TextCorpus,
@@ -40,6 +42,7 @@ export function awdLstmTask(
   options: AwdLstmTaskOptions,
   rank: number,
   target: DeviceKind,
+  worlds?: Worlds,
 ): Task {
   const { batchSize, ranks, seed, partition, bptt, testColumns, evalTokens } = options;
   const sampler = createTextSampler({
@@ -50,6 +53,7 @@ export function awdLstmTask(
     seed,
     bptt,
     partition: parsePartition(partition),
+    worlds,
   });
   const split = (name: "valid" | "test", tokens: Int32Array, columns: number): Split => {
     // As many predictions need one token more.
@@ -78,7 +82,7 @@ export function awdLstmTask(
   const glance = valid.subarray(0, VALIDATION_COLUMNS * bptt + 1);
   return {
     trainSamples: train.length,
-    stepsPerEpoch: sampler.firstStep(1),
+    stepsPerEpoch: sampler.stepsPerEpoch,
     steps: (epochs) => stepsOf(sampler, epochs),
     epoch: (steps) => sampler.epoch(steps),
     batch(t) {
@@ -98,9 +102,11 @@ export function awdLstmTask(
 }
 
 /** Steps that make so many epochs, the last of which may be a part. */
-function stepsOf({ firstStep }: { firstStep(epoch: number): number }, epochs: number): number {
-  const whole = Math.floor(epochs), first = firstStep(whole);
-  return whole === epochs
+function stepsOf({ firstStep, begins }: TextSampler, epochs: number): number {
+  if (epochs <= begins.epoch) return begins.step;
+  const whole = Math.floor(epochs), start = Math.max(whole, begins.epoch);
+  const first = start === whole ? firstStep(whole) : begins.step;
+  return epochs === start
     ? first
-    : first + Math.ceil((epochs - whole) * (firstStep(whole + 1) - first));
+    : first + Math.ceil((epochs - start) / (whole + 1 - start) * (firstStep(whole + 1) - first));
 }

@@ -9,6 +9,7 @@ import { augmentBatch, batchLabels, normaliseBatch } from "../data/images/augmen
 import type { ImageDataSet, ImageSplits } from "../data/images/image_data_set.ts";
 import { parsePartition } from "../data/sampling/partition.ts";
 import { createImageSampler, evaluationBatches } from "../data/sampling/sampler.ts";
+import type { Worlds } from "../data/sampling/worlds.ts";
 import type { Options } from "../options/table.ts";
 import type { Feeds, Split, Task } from "../task.ts";
 
@@ -23,12 +24,17 @@ export interface ImageTaskOptions {
   readonly fixedBatch?: number | undefined;
 }
 
-/** A classification task on images of 32 × 32 pixels. */
+/**
+ * A classification task on images of 32 × 32 pixels.
+ *
+ * @param worlds that the run has had; by default the one of the options alone
+ */
 export function imageTask(
   { train, test }: ImageSplits,
   { batchSize, ranks, seed, partition, trainEval }: Options,
   rank: number,
   { wholeBatches = false, fixedBatch }: ImageTaskOptions = {},
+  worlds?: Worlds,
 ): Task {
   const sampler = createImageSampler({
     labels: train.labels,
@@ -38,6 +44,7 @@ export function imageTask(
     ranks,
     seed,
     partition: parsePartition(partition),
+    worlds,
   });
   const most = fixedBatch ?? Math.min(EVAL_BATCH, Math.ceil(test.count / ranks));
   const evalBatchSize = wholeBatches ? divisor(test.count, ranks, most) : most;
@@ -76,8 +83,8 @@ export function imageTask(
   return {
     trainSamples: train.count,
     stepsPerEpoch: sampler.stepsPerEpoch,
-    // Counted in samples, so that whole epochs come out exactly.
-    epoch: (steps) => steps * batchSize * ranks / train.count,
+    steps: (epochs) => sampler.steps(epochs),
+    epoch: (steps) => sampler.epoch(steps),
     batch(t) {
       [training, other] = [other, training];
       sampler.indices(t - 1, indices);

@@ -8,6 +8,7 @@ import type { DeviceKind } from "../../runtime/devices/device.ts";
 import { loadCifar10 } from "../data/images/cifar10.ts";
 import { generateImagesTogether } from "../data/images/generated_images.ts";
 import { type GeneratedText, generateText } from "../data/text/generated_text.ts";
+import type { Worlds } from "../data/sampling/worlds.ts";
 import type { ImageSplits } from "../data/images/image_data_set.ts";
 import { loadTextCorpus, type TextCorpus } from "../data/text/text_corpus.ts";
 import { findModel } from "../networks/graphs.ts";
@@ -39,6 +40,8 @@ export interface ProblemParts {
   readonly files?: InputFiles;
   /** Who else needs the same data. @default {PER_RANK} */
   readonly sharing?: OncePerHost;
+  /** The worlds that the run has had. @default {that of the options} */
+  readonly worlds?: Worlds | undefined;
 }
 
 /** Makes the model for data of a shape, and for sequences of a length. */
@@ -68,7 +71,7 @@ async function openParts(
   options: Options,
   rank: number,
   target: DeviceKind,
-  { model, task, files, sharing }: ProblemParts,
+  { model, task, files, sharing, worlds }: ProblemParts,
 ): Promise<Problem> {
   const modelOf: ModelOf = (data, length = 1) =>
     model ??
@@ -77,10 +80,10 @@ async function openParts(
         : findModel(options.model));
   if (task) return { task, model: model ?? modelOf(...shapeOf(task)) };
   if (kindOf(options.task) === "text") {
-    return await openText(options, rank, target, model || files?.model ? modelOf : null);
+    return await openText(options, rank, target, model || files?.model ? modelOf : null, worlds);
   }
   const fitting = modelOf(IMAGES), images = await openImages(options, sharing);
-  return { model: fitting, task: imageTask(images, options, rank, fitting) };
+  return { model: fitting, task: imageTask(images, options, rank, fitting, worlds) };
 }
 
 /** What a task feeds, and the steps of its sequences, read off its first batch. */
@@ -103,6 +106,7 @@ async function openText(
   rank: number,
   target: DeviceKind,
   modelOf: ModelOf | null,
+  worlds: Worlds | undefined,
 ): Promise<Problem> {
   const generated = options.task === "generated-text" ? generate(options) : null;
   const corpus = generated ??
@@ -112,8 +116,8 @@ async function openText(
     `--task ${options.task}`,
     () =>
       model
-        ? { model, task: windowTask(corpus, options, rank, model) }
-        : openAwdLstm(corpus, options, rank, target),
+        ? { model, task: windowTask(corpus, options, rank, model, worlds) }
+        : openAwdLstm(corpus, options, rank, target, worlds),
   );
   const source = generated && {
     entropyRate: generated.entropyRate,
@@ -128,9 +132,10 @@ function openAwdLstm(
   options: Options,
   rank: number,
   target: DeviceKind,
+  worlds: Worlds | undefined,
 ): Problem {
   const model = awdLstmOf(options, corpus.vocabulary.size);
-  return { model, task: awdLstmTask(corpus, model, options, rank, target) };
+  return { model, task: awdLstmTask(corpus, model, options, rank, target, worlds) };
 }
 
 function generate({ seed, trainSize, testSize }: Options): GeneratedText {

@@ -7,6 +7,7 @@
 
 import { Random } from "../../runtime/base/random.ts";
 import { checkPartition, parsePartition, partitionTokens } from "../data/sampling/partition.ts";
+import { beginningOf, type Worlds } from "../data/sampling/worlds.ts";
 import type { TextCorpus } from "../data/text/text_corpus.ts";
 import type { Options } from "../options/table.ts";
 import type { Feeds, Split, Task } from "../task.ts";
@@ -31,6 +32,10 @@ export interface WindowTaskParts {
  * of its own part. In an evaluation every token but the text's first is predicted once, from those before it
  * in its window.
  *
+ * After a change of the number of ranks, the ranks go on in the joint order where those before left off; with
+ * `proportional` each at its own step in the part that is its then.
+ *
+ * @param worlds that the run has had; by default the one of the options alone
  * @throws RangeError when the text has no window for each rank, or an evaluation that takes whole batches
  *   has none
  */
@@ -39,6 +44,7 @@ export function windowTask(
   options: WindowTaskOptions,
   rank: number,
   { wholeBatches = false }: WindowTaskParts = {},
+  worlds: Worlds = [],
 ): Task {
   const { batchSize, ranks, seed, bptt, evalTokens } = options;
   const partition = parsePartition(options.partition);
@@ -60,6 +66,8 @@ export function windowTask(
     return [part.start, part.end];
   }
 
+  const since = beginningOf(worlds, batchSize);
+  const offset = since.samples - since.step * ranks * batchSize;
   let epoch = -1, order: Uint32Array = new Uint32Array();
   /** The first token of the n-th window that is read. */
   const windowAt = (n: number): number => {
@@ -104,10 +112,14 @@ export function windowTask(
   return {
     trainSamples: train.length,
     stepsPerEpoch: total / (ranks * batchSize),
-    epoch: (steps) => steps * ranks * batchSize / total,
+    steps: (epochs) =>
+      Math.ceil(epochs * (total / (ranks * batchSize)) - offset / (ranks * batchSize)),
+    epoch: (steps) => (steps * ranks * batchSize + (steps < since.step ? 0 : offset)) / total,
     batch(t) {
       const feeds = windowFeeds(batchSize, bptt);
-      const first = proportional ? (t - 1) * batchSize : ((t - 1) * ranks + rank) * batchSize;
+      const first = proportional
+        ? (t - 1) * batchSize
+        : ((t - 1) * ranks + rank) * batchSize + (t <= since.step ? 0 : offset);
       for (let row = 0; row < batchSize; row++) {
         copy(train, windowAt(first + row), bptt, feeds, row * bptt);
       }

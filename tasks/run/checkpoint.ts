@@ -1,19 +1,14 @@
 /**
  * Checkpoints: everything a run needs to go on as if it had never stopped. One folder holds one step,
  * with a file of tensors for each rank and `checkpoint.json`, which lists them with their hashes. A
- * folder has its name only when all of it is on the disk.
+ * folder has its name only when all of it is on the disk. With `--checkpoint-local` the files of ranks on
+ * other hosts stay there, in folders of the same form without a list, and the list names their hosts.
  *
  * @module
  */
 
 import { join } from "node:path";
-import type { Communicator } from "../../runtime/communicator.ts";
-import {
-  decodeSafetensors,
-  encodeSafetensors,
-  type NamedTensor,
-  SafetensorsError,
-} from "../networks/safetensors.ts";
+import { decodeSafetensors, type NamedTensor, SafetensorsError } from "../networks/safetensors.ts";
 
 /** What a part of a run saves: tensors, and numbers by name. */
 export interface StateDict {
@@ -44,10 +39,8 @@ export class CheckpointError extends Error {
   }
 }
 
-/** Checkpoints kept in a run's folder: the last, and the one before should the last be damaged. */
-const KEPT = 2;
-
-const MANIFEST = "checkpoint.json";
+/** The name of a checkpoint's list in its folder. */
+export const MANIFEST = "checkpoint.json";
 
 /** What the name of a variable's slot adds to its own. */
 const SLOT = /\.(momentum|correction|average)$/;
@@ -60,7 +53,16 @@ interface Manifest {
   readonly step: number;
   readonly ranks: number;
   /** By rank. */
-  readonly files: readonly { readonly name: string; readonly sha256: string }[];
+  readonly files: readonly PartFile[];
+}
+
+/** One rank's file in a checkpoint. */
+export interface PartFile {
+  readonly name: string;
+  /** In hexadecimal digits. */
+  readonly sha256: string;
+  /** The host that has kept it; absent where it is in the run's folder. */
+  readonly host?: string;
 }
 
 /** Whose checkpoints they are. */
@@ -74,7 +76,9 @@ export interface CheckpointOwner {
 /** The folder of a run's checkpoints. */
 const folderOf = (directory: string) => join(directory, "checkpoint");
 
-const stepFolder = (directory: string, step: number) => join(folderOf(directory), `step-${step}`);
+/** The folder of one of them. */
+export const stepFolder = (directory: string, step: number) =>
+  join(folderOf(directory), `step-${step}`);
 
 /** The steps of a run's checkpoints, in increasing order. */
 export async function checkpointSteps(directory: string): Promise<number[]> {
@@ -91,73 +95,6 @@ export async function checkpointSteps(directory: string): Promise<number[]> {
 }
 
 /**
- * Writes a checkpoint, each rank its own file. Collective; the folder must be one that all ranks see.
- *
- * @param directory the run's folder
- * @param step steps done
- * @param parts what to save
- * @param run whose checkpoint it is
- */
-export async function writeCheckpoint(
-  comm: Communicator,
-  directory: string,
-  step: number,
-  parts: readonly Stateful[],
-  run?: string,
-): Promise<void> {
-  const final = stepFolder(directory, step), part = `${final}.part`;
-  const states: StateDict[] = [];
-  for (const each of parts) states.push(await each.save());
-  const numbers = Object.assign({}, ...states.map((state) => state.numbers));
-  const bytes = encodeSafetensors({
-    tensors: states.flatMap(({ tensors }) => tensors),
-    metadata: { numbers: JSON.stringify(numbers) },
-  });
-  await Deno.mkdir(part, { recursive: true });
-  await writeSynced(join(part, rankFile(comm.rank)), bytes);
-  const digest = new Uint8Array(await crypto.subtle.digest("SHA-256", bytes));
-  const digests = comm.rank === 0 ? new Uint8Array(digest.length * comm.size) : null;
-  await comm.gather(digest, digests, 0);
-  if (digests) {
-    const files = Array.from({ length: comm.size }, (_, rank) => ({
-      name: rankFile(rank),
-      sha256: digests.subarray(rank * digest.length, (rank + 1) * digest.length).toHex(),
-    }));
-    const manifest: Manifest = {
-      ...run === undefined ? {} : { run },
-      step,
-      ranks: comm.size,
-      files,
-    };
-    const text = JSON.stringify(manifest, null, 2) + "\n";
-    await writeSynced(join(part, MANIFEST), new TextEncoder().encode(text));
-    await removeIfThere(final);
-    await Deno.rename(part, final);
-    const old = (await checkpointSteps(directory)).filter((each) => each <= step).slice(0, -KEPT);
-    for (const each of old) await removeIfThere(stepFolder(directory, each));
-  }
-  await comm.barrier();
-}
-
-/**
- * Reads this rank's part of a checkpoint and lets the run go on from it. Every rank calls it.
- *
- * @throws CheckpointError when the checkpoint is torn, altered, another run's, or of another number of ranks
- */
-export async function restoreCheckpoint(
-  comm: Communicator,
-  directory: string,
-  step: number,
-  parts: readonly Stateful[],
-  run?: string,
-): Promise<void> {
-  const { files } = await readManifest(directory, step, { run, ranks: comm.size });
-  const { tensors, metadata } = await readRank(directory, step, files[comm.rank]);
-  const state = { tensors, numbers: numbersOf(metadata, directory, step) };
-  for (const each of parts) await each.restore(state);
-}
-
-/**
  * The average over the ranks of the variables in a checkpoint, by name. What a rank keeps for a variable,
  * such as its momentum, is left out, and what not every rank has.
  *
@@ -168,7 +105,7 @@ export async function readAverage(directory: string, step: number): Promise<Name
   const means = new Map<string, { dims: readonly number[]; sums: Float64Array; ranks: number }>();
   // One rank after the other: they may be many, and each file is larger than the model.
   for (const file of files) {
-    const { tensors } = await readRank(directory, step, file);
+    const { tensors } = decodePart(await readPart(directory, step, file), directory, step, file);
     const names = new Set(tensors.map(({ name }) => name));
     const isSlot = (name: string) => names.has(name.replace(SLOT, "")) && SLOT.test(name);
     for (const { name, dims, data } of tensors) {
@@ -185,23 +122,21 @@ export async function readAverage(directory: string, step: number): Promise<Name
   ) => ({ name, dims, data: Float32Array.from(sums, (sum) => sum / ranks) }));
 }
 
-/** Reads a rank's file and compares its hash. Throws CheckpointError. */
-async function readRank(
+/**
+ * Reads a rank's file and compares its hash.
+ *
+ * @param directory the run's folder, or the one in which a host keeps its ranks' files
+ * @throws CheckpointError when it is missing, torn or altered
+ */
+export async function readPart(
   directory: string,
   step: number,
-  { name, sha256 }: Manifest["files"][number],
-): Promise<ReturnType<typeof decodeSafetensors>> {
+  { name, sha256, host }: PartFile,
+): Promise<Uint8Array<ArrayBuffer>> {
   const folder = stepFolder(directory, step), path = join(folder, name);
-  const bytes = await readOr(path);
+  const bytes = await readOr(path, host);
   const actual = new Uint8Array(await crypto.subtle.digest("SHA-256", bytes)).toHex();
-  if (actual === sha256) {
-    try {
-      return decodeSafetensors(bytes);
-    } catch (error) {
-      if (!(error instanceof SafetensorsError)) throw error;
-      throw new CheckpointError(`cannot go on from ${path}: ${error.message}`, wayOut(folder));
-    }
-  }
+  if (actual === sha256) return bytes;
   throw new CheckpointError(
     `cannot go on from ${path}: its SHA-256 is ${actual}, ${MANIFEST} says ${sha256}, so it is ` +
       `torn or altered`,
@@ -209,17 +144,28 @@ async function readRank(
   );
 }
 
-/** The numbers in a rank's file. Throws CheckpointError. */
-function numbersOf(
-  { numbers }: Readonly<Record<string, string>>,
+/**
+ * What a rank has saved, from its file's bytes.
+ *
+ * @throws CheckpointError when they are no such file
+ */
+export function decodePart(
+  bytes: Uint8Array<ArrayBuffer>,
   directory: string,
   step: number,
-): Record<string, number> {
+  { name }: PartFile,
+): StateDict {
+  const folder = stepFolder(directory, step), path = join(folder, name);
   try {
-    const value: unknown = JSON.parse(numbers);
-    if (isRecord(value)) return value as Record<string, number>;
-  } catch { /* said below */ }
-  const folder = stepFolder(directory, step);
+    const { tensors, metadata } = decodeSafetensors(bytes);
+    const numbers: unknown = JSON.parse(metadata.numbers);
+    if (isRecord(numbers)) return { tensors, numbers: numbers as Record<string, number> };
+  } catch (error) {
+    if (error instanceof SafetensorsError) {
+      throw new CheckpointError(`cannot go on from ${path}: ${error.message}`, wayOut(folder));
+    }
+    if (!(error instanceof SyntaxError)) throw error;
+  }
   throw new CheckpointError(
     `cannot go on from ${folder}: its files hold no numbers of a run`,
     wayOut(folder),
@@ -264,7 +210,8 @@ function isManifest(value: unknown): value is Manifest {
   return Number.isSafeInteger(value.step) && value.ranks === value.files.length &&
     (value.run === undefined || typeof value.run === "string") &&
     value.files.every((file: unknown, rank) =>
-      isRecord(file) && file.name === rankFile(rank) && typeof file.sha256 === "string"
+      isRecord(file) && file.name === rankFile(rank) && typeof file.sha256 === "string" &&
+      (file.host === undefined || typeof file.host === "string")
     );
 }
 
@@ -286,7 +233,8 @@ export async function findCheckpoint(
   for (const step of (await checkpointSteps(directory)).reverse()) {
     try {
       const { files } = await readManifest(directory, step, owner);
-      for (const file of files) await readRank(directory, step, file);
+      // What other hosts have kept is for their ranks to look at.
+      for (const file of files) if (file.host === undefined) await readPart(directory, step, file);
       errors.forEach(passedOver);
       return step;
     } catch (error) {
@@ -317,29 +265,17 @@ export function loadNumber({ numbers }: StateDict, name: string): number {
   throw new CheckpointError(`cannot go on from the checkpoint: it does not hold ${name}`);
 }
 
-const rankFile = (rank: number) => `rank-${rank}.safetensors`;
+/** The name of a rank's file. */
+export const rankFile = (rank: number) => `rank-${rank}.safetensors`;
 
 const wayOut = (folder: string) => `remove ${folder} to go on from the checkpoint before it`;
 
-async function readOr(path: string): Promise<Uint8Array<ArrayBuffer>> {
+async function readOr(path: string, host?: string): Promise<Uint8Array<ArrayBuffer>> {
   try {
     return await Deno.readFile(path);
   } catch (error) {
     if (!(error instanceof Deno.errors.NotFound)) throw error;
-    throw new CheckpointError(`cannot go on from the checkpoint: ${path} is missing`);
-  }
-}
-
-async function writeSynced(path: string, bytes: Uint8Array): Promise<void> {
-  using file = await Deno.open(path, { write: true, create: true, truncate: true });
-  for (let left = bytes; left.length > 0;) left = left.subarray(await file.write(left));
-  await file.sync();
-}
-
-async function removeIfThere(path: string): Promise<void> {
-  try {
-    await Deno.remove(path, { recursive: true });
-  } catch (error) {
-    if (!(error instanceof Deno.errors.NotFound)) throw error;
+    const where = host === undefined ? "" : `; ${host} has kept it`;
+    throw new CheckpointError(`cannot go on from the checkpoint: ${path} is missing${where}`);
   }
 }

@@ -6,6 +6,7 @@
 
 import { join, resolve } from "node:path";
 import { ONNXRUNTIME_VERSION } from "../../deps.ts";
+import type { Worlds } from "../data/sampling/worlds.ts";
 import { readConfigFile } from "../logs/config.ts";
 import { LogError } from "../logs/log_error.ts";
 import { OptionError } from "../options/kinds.ts";
@@ -62,6 +63,8 @@ export interface RunConfig {
   readonly versions: Readonly<Record<string, string>>;
   /** When the run was started, ISO 8601. */
   readonly started: string;
+  /** How many ranks it has had since which step; absent if there were always as many as the options say. */
+  readonly worlds?: Worlds;
   /** SHA-256 of the files that the run has taken with it, by name; absent if there are none. */
   readonly files?: Readonly<Record<string, string>>;
   /** Absent until the ranks have found it out. */

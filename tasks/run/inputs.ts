@@ -12,6 +12,7 @@ import { encodeInitial } from "../networks/initial_weights.ts";
 import { readModelFile } from "../networks/onnx_model.ts";
 import { isModelFile } from "../options/network_names.ts";
 import type { Options } from "../options/table.ts";
+import { broadcastBytes } from "./byte_stream.ts";
 import { CheckpointError } from "./checkpoint.ts";
 import { INPUT_FILE_NAMES, type RunConfig } from "./folder.ts";
 import { readWeights } from "./weights_source.ts";
@@ -120,8 +121,8 @@ export async function shareInputs(
     ? await readInputs(options, wanted)
     : await readKept(directory, wanted);
   return {
-    model: wanted.model ? await broadcast(comm, files.model) : null,
-    initial: wanted.initial ? await broadcast(comm, files.initial) : null,
+    model: wanted.model ? await broadcastBytes(comm, files.model) : null,
+    initial: wanted.initial ? await broadcastBytes(comm, files.initial) : null,
   };
 }
 
@@ -132,18 +133,6 @@ async function readKept(directory: string, wanted: Wanted): Promise<InputFiles> 
     model: wanted.model ? await read("model") : null,
     initial: wanted.initial ? await read("initial") : null,
   };
-}
-
-/** Gives all ranks the bytes of rank 0. Collective. */
-async function broadcast(
-  comm: Communicator,
-  bytes: Uint8Array<ArrayBuffer> | null,
-): Promise<Uint8Array<ArrayBuffer>> {
-  const length = Int32Array.of(bytes?.length ?? 0);
-  await comm.bcast(length, 0);
-  const received = bytes ?? new Uint8Array(length[0]);
-  await comm.bcast(received, 0);
-  return received;
 }
 
 const sha256 = async (bytes: Uint8Array<ArrayBuffer>): Promise<string> =>

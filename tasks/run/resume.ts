@@ -26,9 +26,10 @@ import {
 import { resolveOptions } from "../options/resolve.ts";
 import { FILES, readConfig, type RunConfig } from "./folder.ts";
 
-/** What may be given beside `--resume`: where and how long the run goes on, not what it is. */
+/** What may be given beside `--resume`: where, on how many ranks and how long the run goes on, not what it is. */
 const ADJUSTABLE: ReadonlySet<string> = new Set<OptionName>([
   ...Object.keys(PROCESSES).filter((name) => name !== "out") as OptionName[],
+  "ranks",
   "resume",
   "epochs",
   "maxSteps",
@@ -151,7 +152,9 @@ function shown(value: unknown): string {
 }
 
 /** What {@linkcode rewind} goes by. */
-export interface RewindOptions extends CheckpointOwner {
+export interface RewindOptions extends Pick<CheckpointOwner, "run"> {
+  /** The most ranks that the run has had. */
+  readonly ranks: number;
   /** Is told what could not be used. */
   readonly say: (line: string) => void;
 }
@@ -165,11 +168,11 @@ export interface RewindOptions extends CheckpointOwner {
  */
 export async function rewind(
   directory: string,
-  { say, ...owner }: RewindOptions & { readonly ranks: number },
+  { say, run, ranks }: RewindOptions,
 ): Promise<number | null> {
   const step = await findCheckpoint(
     directory,
-    owner,
+    { run },
     ({ fault }) => say(`${fault}; the checkpoint before it is taken`),
   );
   const path = join(directory, FILES.metrics);
@@ -182,7 +185,7 @@ export async function rewind(
     kept.map((record) => JSON.stringify(record) + "\n").join(""),
   );
   await Deno.rename(`${path}.part`, path);
-  for (let rank = 0; rank < owner.ranks; rank++) {
+  for (let rank = 0; rank < ranks; rank++) {
     const log = join(directory, `rank-${rank}`);
     await Deno.rename(`${log}.log`, `${log}.before.log`).catch((error) => {
       if (!(error instanceof Deno.errors.NotFound)) throw error;

@@ -320,6 +320,11 @@ export class TrainStep implements Stateful, AsyncDisposable {
     if (this.#averages) this.#averages.steps = averaged;
   }
 
+  /** Sets what is carried from step to step to zero, as before the first step. */
+  async clearCarries(): Promise<void> {
+    await this.#parts.carries?.edit((flat) => void flat.fill(0));
+  }
+
   /** Disposes of the sessions and of all that is on the device. */
   async [Symbol.asyncDispose](): Promise<void> {
     for (const each of this.#inUse) await each[Symbol.asyncDispose]();

@@ -7,13 +7,9 @@
 import { type Algorithm, isClipped, stageWise, type StepSize } from "../../optimizers/mod.ts";
 import type { Communicator } from "../../runtime/communicator.ts";
 import { AveragingTrigger } from "./averaging_trigger.ts";
-import {
-  loadNumber,
-  restoreCheckpoint,
-  type StateDict,
-  type Stateful,
-  writeCheckpoint,
-} from "../run/checkpoint.ts";
+import { loadNumber, type StateDict, type Stateful } from "../run/checkpoint.ts";
+import { restoreCheckpoint } from "../run/restore_checkpoint.ts";
+import { type CheckpointFolders, writeCheckpoint } from "../run/write_checkpoint.ts";
 import type { Evaluation, Evaluator } from "../steps/evaluator.ts";
 import type { WeightAveraging } from "../rounds/averaging.ts";
 import type { MetricsLog, Position, Summary } from "../run/metrics.ts";
@@ -49,13 +45,13 @@ export interface LoopParts {
 }
 
 /** Where a run's checkpoints are. */
-export interface Checkpoints {
-  /** The run's folder, which all ranks see. */
-  readonly directory: string;
+export interface Checkpoints extends CheckpointFolders {
   /** The step of the checkpoint to go on from; null to begin at the beginning. */
   readonly from: number | null;
   /** The run they belong to, see `RunConfig.id`. @default {any} */
-  readonly run?: string;
+  readonly run?: string | undefined;
+  /** How many ranks have written the one to go on from. @default {as many as there are} */
+  readonly ranks?: number | undefined;
   /** Whether the run was asked to end early, with a checkpoint; asked on rank 0. @default {never} */
   readonly stops?: () => boolean;
 }
@@ -120,7 +116,8 @@ export class Loop implements Stateful {
     const clock = this.#clock, done = checkpoints?.from ?? 0;
     await this.#round.start();
     if (checkpoints && checkpoints.from !== null) {
-      await restoreCheckpoint(comm, checkpoints.directory, done, this.#stateful, checkpoints.run);
+      const same = await restoreCheckpoint(comm, checkpoints, done, this.#stateful, checkpoints);
+      if (!same) await trainStep.clearCarries();
       // The evaluator holds nothing yet: its copy of the weights is needed at the end.
       if (!clock.continues(done)) await evaluator.evaluate(task.splits);
     } else {
@@ -149,7 +146,7 @@ export class Loop implements Stateful {
       if (checkpoints && (saves || this.#stops && !ends)) {
         await this.#metrics.deliver();
         await this.#round.arrive();
-        await writeCheckpoint(comm, checkpoints.directory, t, this.#stateful, checkpoints.run);
+        await writeCheckpoint(comm, checkpoints, t, this.#stateful, checkpoints.run);
         await this.#stopRequest?.settle();
         if (this.#stops && !ends) throw new StoppedError(`stopped after step ${t}`);
       }

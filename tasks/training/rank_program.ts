@@ -1,6 +1,7 @@
 /**
  * The program that every rank of a training run executes. Its arguments are the run's folder, whose
- * `config.json` only rank 0 reads, and the step of the checkpoint to go on from, if there is one.
+ * `config.json` only rank 0 reads, and what is this host's own. On other hosts than rank 0's the folder need
+ * not exist.
  *
  * @module
  */
@@ -12,26 +13,36 @@ import { init, reasonOf } from "../../runtime/bootstrap/init.ts";
 import { CheckpointError } from "../run/checkpoint.ts";
 import { DataError } from "../data/data_error.ts";
 import { OptionError } from "../options/kinds.ts";
+import type { Options } from "../options/table.ts";
+import { broadcastText } from "../run/byte_stream.ts";
 import { FILES, readConfig, type RunConfig } from "../run/folder.ts";
 import { StoppedError } from "./stop_request.ts";
 import { train } from "./train.ts";
 import { TrainingError } from "./training_error.ts";
 
-/** What every rank of a run gets on its command line: the run's folder, and a checkpoint's step. */
-export type RankArguments = [directory: string, ...step: string[]];
+/** What every rank of a run gets on its command line: the run's folder, and a {@linkcode RankPlace} as JSON. */
+export type RankArguments = [directory: string, place: string];
+
+/** What a rank is told that is not the same on every host. */
+export interface RankPlace {
+  /** The step of the checkpoint to go on from; null to begin at the beginning. */
+  readonly from: number | null;
+  /** This host's device, if not that of the options. */
+  readonly device?: Options["device"];
+  /** This host's folder of the data set, if not that of the options. */
+  readonly data?: string;
+  /** Where ranks of this host keep their parts of checkpoints, if they do not go to rank 0. */
+  readonly local?: string;
+}
 
 /** What of a run's configuration all ranks need. */
-type Shared = Pick<RunConfig, "id" | "options">;
+type Shared = Pick<RunConfig, "id" | "options" | "worlds">;
 
 /** Gives rank 0's options to all ranks. Collective. */
 async function share(comm: Communicator, config: Shared | null): Promise<Shared> {
-  const { id, options } = config ?? {};
-  const text = new TextEncoder().encode(JSON.stringify({ id, options }));
-  const length = Int32Array.of(text.length);
-  await comm.bcast(length, 0);
-  const bytes = comm.rank === 0 ? text : new Uint8Array(length[0]);
-  await comm.bcast(bytes, 0);
-  return JSON.parse(new TextDecoder().decode(bytes));
+  const { id, options, worlds } = config ?? {};
+  const text = config && JSON.stringify({ id, options, worlds });
+  return JSON.parse(await broadcastText(comm, text));
 }
 
 /** Whether there is such a file; asked between steps, so without a turn of the event loop. */
@@ -48,14 +59,20 @@ function isThere(path: string): boolean {
 if (import.meta.main) {
   try {
     await using comm = await init();
-    const [directory, step] = Deno.args as RankArguments;
-    const from = step === undefined ? null : Number(step);
+    const [directory, json] = Deno.args as RankArguments;
+    const { from, device, data, local }: RankPlace = JSON.parse(json);
     const config = comm.rank === 0 ? await readConfig(directory) : null;
-    const { id: run, options } = await share(comm, config);
+    const shared = await share(comm, config), { id: run, worlds } = shared;
+    const options: Options = {
+      ...shared.options,
+      ...device === undefined ? {} : { device },
+      ...data === undefined ? {} : { data },
+    };
     const stops = () => isThere(join(directory, FILES.stop));
-    const checkpoints = { directory, from, stops, ...run === undefined ? {} : { run } };
+    const checkpoints = { directory, local, from, stops, run };
     await train(comm, options, {
       checkpoints,
+      worlds,
       ...(config ? { output: { directory, config } } : {}),
     });
   } catch (thrown) {

@@ -21,6 +21,7 @@ import { FILES, newConfig, type RunConfig, writeConfig } from "../run/folder.ts"
 import { openProblem, type Problem } from "../problems/open_problem.ts";
 import { openOncePerHost } from "../../runtime/once_per_host.ts";
 import { TrainStep } from "../steps/train_step.ts";
+import { ranksAt, type Worlds } from "../data/sampling/worlds.ts";
 import type { Task, TrainableModel } from "../task.ts";
 
 /** Where a run writes. */
@@ -39,8 +40,10 @@ export interface TrainParts {
   readonly model?: TrainableModel;
   /** Learnt instead of `--task`. */
   readonly task?: Task;
-  /** Where every rank writes its part of the checkpoints; `--checkpoint-every` needs it. */
+  /** Where checkpoints are; `--checkpoint-every` needs it. */
   readonly checkpoints?: Checkpoints;
+  /** The worlds that the run has had, where its ranks were more or fewer before. @default {these ranks} */
+  readonly worlds?: Worlds | undefined;
 }
 
 /** What training came to. */
@@ -77,6 +80,9 @@ export async function train(
     );
   }
   const output = comm.rank === 0 ? parts.output : undefined;
+  const { from = null } = parts.checkpoints ?? {}, { worlds = [] } = parts;
+  const ranks = from === null || worlds.length === 0 ? comm.size : ranksAt(worlds, from);
+  const checkpoints = parts.checkpoints && { ...parts.checkpoints, ranks };
   const device = stack.use(await openDevice(options.device, { threads }));
   const sharing = stack.use(await openOncePerHost(comm));
   const directory = output?.directory ?? null;
@@ -104,6 +110,10 @@ export async function train(
       sharing,
     }),
   );
+  if (new Set(comm.hosts).size > 1) {
+    // Machines need not agree on the last bit of what is computed from the seed.
+    await trainStep.weights.edit((flat) => comm.bcast(flat, 0));
+  }
   const evaluator = stack.use(
     await Evaluator.open({
       comm,
@@ -130,7 +140,7 @@ export async function train(
     const { config = newConfig(options) } = output;
     await writeConfig(output.directory, { ...config, plan });
   }
-  const { checkpoints } = parts, append = (checkpoints?.from ?? null) !== null;
+  const append = from !== null;
   const path = output && join(output.directory, FILES.metrics);
   const log = path ? stack.use(new MetricsLog(path, { append })) : null;
   const loop = new Loop({

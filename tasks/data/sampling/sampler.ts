@@ -10,6 +10,7 @@
 
 import { Random } from "../../../runtime/base/random.ts";
 import { checkPartition, type Partition, partitionImages } from "./partition.ts";
+import { beginningOf, type Worlds } from "./worlds.ts";
 
 /** One rank's order of samples. */
 export interface Sampler {
@@ -22,6 +23,8 @@ export interface Sampler {
   readonly stepsPerEpoch: number;
   /** Epochs done when `step` steps are done. */
   epoch(step: number): number;
+  /** Steps after which so many epochs are done. */
+  steps(epochs: number): number;
   /**
    * The samples of step `step` (from 0): `[batchSize]` indices into the set, written to `into` where
    * it is given.
@@ -48,6 +51,11 @@ export interface ImageSamplerOptions {
    * @default {{ kind: "iid" }}
    */
   readonly partition?: Partition;
+  /**
+   * The worlds that the run has had, up to the one of `ranks`.
+   * @default {that one alone}
+   */
+  readonly worlds?: Worlds | undefined;
 }
 
 /**
@@ -57,6 +65,10 @@ export interface ImageSamplerOptions {
  * sample: as PyTorch's DistributedSampler without its padding. N ranks of batch B then see, in each
  * step, exactly the samples that one rank of batch N·B sees. With `whole` every rank shuffles the whole
  * set for itself. Otherwise each rank shuffles its own fixed part.
+ *
+ * After a change of the number of ranks, `iid` goes on in the joint shuffle where the ranks before left off,
+ * so that an epoch still has every sample once. Otherwise a rank goes on in its own shuffles at its own step;
+ * parts are dealt out anew among the ranks there are.
  *
  * @throws {RangeError} when the batch, the rank or the partition is out of range
  */
@@ -71,11 +83,15 @@ export function createImageSampler(options: ImageSamplerOptions): Sampler {
   }
   if (count === 0) throw new RangeError("cannot sample from an empty set");
   checkPartition(partition, { data: "images", ranks });
+  const since = beginningOf(options.worlds ?? [], batchSize);
+  // What comes before a world is as if it had always been.
+  const offset = since.samples - since.step * batchSize * ranks;
   // How the rank walks its shuffles: every `stride`-th place from `first` on.
-  let walk: Walk;
+  let walk: Walk, shift = 0;
   switch (partition.kind) {
     case "iid":
       walk = new Walk(count, seed, ["order"], ranks, rank);
+      shift = offset;
       break;
     case "whole":
       walk = new Walk(count, seed, ["order", rank], 1, 0);
@@ -89,7 +105,9 @@ export function createImageSampler(options: ImageSamplerOptions): Sampler {
   return {
     batchSize,
     stepsPerEpoch,
-    epoch: (step) => step / stepsPerEpoch,
+    // Counted in samples, so that whole epochs come out exactly.
+    epoch: (step) => (step * batchSize * ranks + (step < since.step ? 0 : offset)) / count,
+    steps: (epochs) => Math.ceil(epochs * stepsPerEpoch - offset / (batchSize * ranks)),
     indices(step, into = new Uint32Array(batchSize)) {
       if (!Number.isSafeInteger(step) || step < 0) {
         throw new RangeError(`a step is an integer from 0 on, not ${step}`);
@@ -97,7 +115,9 @@ export function createImageSampler(options: ImageSamplerOptions): Sampler {
       if (into.length !== batchSize) {
         throw new RangeError(`a batch of ${batchSize} does not fit a buffer of ${into.length}`);
       }
-      for (let i = 0; i < batchSize; i++) into[i] = walk.at(step * batchSize + i);
+      for (let i = 0; i < batchSize; i++) {
+        into[i] = walk.at(step * batchSize + i, step < since.step ? 0 : shift);
+      }
       return into;
     },
   };
@@ -117,9 +137,13 @@ class Walk {
     readonly part?: Uint32Array,
   ) {}
 
-  /** The rank's `n`-th sample since the job began. */
-  at(n: number): number {
-    const place = n * this.stride + this.first;
+  /**
+   * The rank's `n`-th sample since the job began.
+   *
+   * @param shift places by which all ranks are ahead
+   */
+  at(n: number, shift: number): number {
+    const place = n * this.stride + this.first + shift;
     const epoch = Math.floor(place / this.length);
     const index = this.#shuffle(epoch)[place - epoch * this.length];
     return this.part === undefined ? index : this.part[index];

@@ -7,6 +7,7 @@
 
 import { Random } from "../../../runtime/base/random.ts";
 import { checkPartition, type Partition, partitionTokens } from "../sampling/partition.ts";
+import type { Worlds } from "../sampling/worlds.ts";
 import { sequenceLength } from "./sequence_length.ts";
 import { batchify, copyWindow, type TextColumns } from "./text_columns.ts";
 
@@ -39,6 +40,10 @@ export interface TextSampler {
    * ranks.
    */
   epoch(step: number): number;
+  /** Steps of a first epoch that begins at the beginning. The same on all ranks. */
+  readonly stepsPerEpoch: number;
+  /** Where the world of these ranks begins: at 0, or where those before it left off. */
+  readonly begins: { readonly step: number; readonly epoch: number };
   /** The first step of epoch `epoch` (from 0): what the epochs before it take. The same on all ranks. */
   firstStep(epoch: number): number;
   /** What this rank reads in step `step` (from 0). The arrays are the caller's. */
@@ -72,6 +77,11 @@ export interface TextSamplerOptions {
    * @default {{ kind: "rotate" }}
    */
   readonly partition?: Partition;
+  /**
+   * The worlds that the run has had, up to the one of `ranks`.
+   * @default {that one alone}
+   */
+  readonly worlds?: Worlds | undefined;
 }
 
 /**
@@ -83,6 +93,9 @@ export interface TextSamplerOptions {
  * a smaller part begins again sooner, while epochs are counted by the mean part.
  *
  * An epoch ends where fewer than 2 rows are left, as in the reference code.
+ *
+ * After a change of the number of ranks the text is laid out anew, and all columns go on, with an empty
+ * state, from as far down as those before had come.
  *
  * @throws {RangeError} when an option is out of range or the text too short for the columns
  */
@@ -100,13 +113,16 @@ export function createTextSampler(options: TextSamplerOptions): TextSampler {
 
   // All ranks' columns: epochs are counted down these, whatever part a rank itself reads.
   const joint = batchify(0, tokens.length, batchSize * ranks);
-  const clock = new Reading(joint.rows, length);
+  const rowsOf = (ranks: number) => batchify(0, tokens.length, batchSize * ranks).rows;
+  const { step: since, pass: pass0, down } = begin(options.worlds ?? [], rowsOf, length);
+  const from = (rows: number) => ({ step: since, pass: pass0, row: Math.floor(down * rows) });
+  const clock = new Reading(joint.rows, length, from(joint.rows));
   let own = clock;
   let columnsOf: (pass: number) => Uint32Array;
   if (partition.kind === "proportional") {
     const { start, end } = partitionTokens(partition, { tokens: tokens.length, ranks })[rank];
     const part = batchify(start, end, batchSize);
-    own = new Reading(part.rows, length);
+    own = new Reading(part.rows, length, from(part.rows));
     columnsOf = () => part.starts;
   } else {
     columnsOf = partition.kind === "rotate"
@@ -120,6 +136,10 @@ export function createTextSampler(options: TextSamplerOptions): TextSampler {
       const { pass, row } = clock.at(step);
       return pass + row / joint.rows;
     },
+    stepsPerEpoch: since === 0
+      ? clock.firstStep(1)
+      : new Reading(joint.rows, length, BEGINNING).firstStep(1),
+    begins: { step: since, epoch: clock.at(since).pass + clock.at(since).row / joint.rows },
     firstStep: (epoch) => clock.firstStep(epoch),
     window(step) {
       const { pass, row, rows, drawn } = own.at(step);
@@ -130,7 +150,7 @@ export function createTextSampler(options: TextSamplerOptions): TextSampler {
         pass,
         length: rows,
         drawnLength: drawn,
-        restart: row === 0,
+        restart: row === 0 || step === since,
         input,
         target,
       };
@@ -161,36 +181,77 @@ function dealer(
   };
 }
 
+/** A step's place: its pass and its first row. */
+interface Place {
+  readonly step: number;
+  readonly pass: number;
+  readonly row: number;
+}
+
+const BEGINNING: Place = { step: 0, pass: 0, row: 0 };
+
+/** Where the last of some worlds begins: its step, its pass, and how much of the way down the columns. */
+function begin(
+  worlds: Worlds,
+  rowsOf: (ranks: number) => number,
+  length: (step: number) => number,
+): { step: number; pass: number; down: number } {
+  let at = { step: 0, pass: 0, down: 0 };
+  for (let i = 1; i < worlds.length; i++) {
+    const { step } = worlds[i], rows = rowsOf(worlds[i - 1].ranks);
+    const reading = new Reading(rows, length, { ...at, row: Math.floor(at.down * rows) });
+    const { pass, row } = reading.at(step);
+    at = { step, pass, down: row / rows };
+  }
+  return at;
+}
+
 /** Where step after step stands on its way down columns of `rows` tokens, again and again. */
 class Reading {
-  // By step. Each step follows from the one before, so what has been walked is kept: 16 bytes a step.
-  readonly #rowOf: number[] = [0];
-  readonly #passOf: number[] = [0];
-  readonly #firstSteps: number[] = [0];
+  // By step since the first. Each follows from the one before, so what has been walked is kept: 16 bytes a step.
+  readonly #rowOf: number[];
+  readonly #passOf: number[];
+  /** By pass since the first. */
+  readonly #firstSteps: number[];
+  readonly #from: Place;
 
-  constructor(readonly rows: number, readonly length: (step: number) => number) {}
+  /** @param from where it begins: no earlier step is known */
+  constructor(
+    readonly rows: number,
+    readonly length: (step: number) => number,
+    from: Place,
+  ) {
+    // A window has at least a row, and one that follows.
+    const row = Math.max(0, Math.min(from.row, rows - 3));
+    this.#from = from;
+    this.#rowOf = [row];
+    this.#passOf = [from.pass];
+    this.#firstSteps = [from.step];
+  }
 
   /** Step `step`'s pass, first row, number of rows and drawn length. */
   at(step: number): { pass: number; row: number; rows: number; drawn: number } {
-    if (!Number.isSafeInteger(step) || step < 0) {
-      throw new RangeError(`a step is an integer from 0 on, not ${step}`);
+    const { step: first } = this.#from, index = step - first;
+    if (!Number.isSafeInteger(step) || index < 0) {
+      throw new RangeError(`a step is an integer from ${first} on, not ${step}`);
     }
-    while (this.#rowOf.length <= step) this.#walk();
-    const row = this.#rowOf[step], drawn = this.length(step);
-    return { pass: this.#passOf[step], row, rows: Math.min(drawn, this.rows - 1 - row), drawn };
+    while (this.#rowOf.length <= index) this.#walk();
+    const row = this.#rowOf[index], drawn = this.length(step);
+    return { pass: this.#passOf[index], row, rows: Math.min(drawn, this.rows - 1 - row), drawn };
   }
 
   firstStep(pass: number): number {
-    if (!Number.isSafeInteger(pass) || pass < 0) {
-      throw new RangeError(`an epoch is an integer from 0 on, not ${pass}`);
+    const index = pass - this.#from.pass;
+    if (!Number.isSafeInteger(pass) || index < 0) {
+      throw new RangeError(`an epoch is an integer from ${this.#from.pass} on, not ${pass}`);
     }
-    while (this.#firstSteps.length <= pass) this.#walk();
-    return this.#firstSteps[pass];
+    while (this.#firstSteps.length <= index) this.#walk();
+    return this.#firstSteps[index];
   }
 
   #walk(): void {
-    const step = this.#rowOf.length - 1;
-    let row = this.#rowOf[step] + this.length(step), pass = this.#passOf[step];
+    const last = this.#rowOf.length - 1, step = this.#from.step + last;
+    let row = this.#rowOf[last] + this.length(step), pass = this.#passOf[last];
     if (row >= this.rows - 2) {
       row = 0;
       pass++;

@@ -266,7 +266,7 @@ Deno.test("a run is resumed as what it was", async () => {
   await launch({ ...SMALL, maxSteps: 2, checkpointEvery: 2, out });
   const refused: [LaunchOptions, RegExp][] = [
     [{ resume: out, lr: 0.1 }, /--lr cannot be changed .* 0\.5 there, not 0\.1/],
-    [{ resume: out, ranks: 3 }, /--ranks cannot be changed .* 2 there, not 3/],
+    [{ resume: out, interval: 3 }, /--interval cannot be changed .* 2 there, not 3/],
     [{ resume: folder.path }, /--resume must be the folder of a run/],
   ];
   for (const [options, message] of refused) {

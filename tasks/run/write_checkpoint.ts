@@ -1,0 +1,161 @@
+/**
+ * Writing a checkpoint on ranks that may be on several hosts: those beside rank 0 write their files to the
+ * run's folder, the others send theirs to rank 0, one after the other and in pieces, or keep them.
+ *
+ * @module
+ */
+
+import { join } from "node:path";
+import { createHash } from "node:crypto";
+import type { Communicator } from "../../runtime/communicator.ts";
+import { encodeSafetensors } from "../networks/safetensors.ts";
+import { receiveBytes, sendBytes } from "./byte_stream.ts";
+import {
+  checkpointSteps,
+  MANIFEST,
+  type Manifest,
+  type PartFile,
+  rankFile,
+  type StateDict,
+  type Stateful,
+  stepFolder,
+} from "./checkpoint.ts";
+
+/** Checkpoints kept in a folder: the last, and the one before should the last be damaged. */
+const KEPT = 2;
+
+/** Where the files of checkpoints are. */
+export interface CheckpointFolders {
+  /** The run's folder; only ranks of rank 0's host look into it. */
+  readonly directory: string;
+  /**
+   * Where a rank of another host keeps its files; the same for all ranks of that host, and either all hosts
+   * but rank 0's have one or none.
+   *
+   * @default {nowhere: they go to rank 0}
+   */
+  readonly local?: string | null | undefined;
+}
+
+/** The folder that this rank writes to and reads from; null if it has none. */
+export function folderOf(
+  { hosts, rank }: Communicator,
+  { directory, local = null }: CheckpointFolders,
+): string | null {
+  return hosts[rank] === hosts[0] ? directory : local;
+}
+
+/**
+ * Writes a checkpoint, with a file for each rank. Collective.
+ *
+ * @param step steps done
+ * @param parts what to save
+ * @param run whose checkpoint it is
+ */
+export async function writeCheckpoint(
+  comm: Communicator,
+  folders: CheckpointFolders,
+  step: number,
+  parts: readonly Stateful[],
+  run?: string,
+): Promise<void> {
+  const { rank, size, hosts } = comm, folder = folderOf(comm, folders);
+  const bytes = await encode(parts);
+  const digest = new Uint8Array(await crypto.subtle.digest("SHA-256", bytes));
+  const mine = Uint8Array.of(...digest, folder === null ? 0 : 1), { length } = mine;
+  const all = rank === 0 ? new Uint8Array(length * size) : null;
+  await comm.gather(mine, all, 0);
+  if (folder !== null) {
+    const part = `${stepFolder(folder, step)}.part`;
+    await Deno.mkdir(part, { recursive: true });
+    await writeSynced(join(part, rankFile(rank)), [bytes]);
+  } else {
+    await sendBytes(comm, bytes, 0);
+  }
+  if (all) {
+    const part = `${stepFolder(folders.directory, step)}.part`, files: PartFile[] = [];
+    await Deno.mkdir(part, { recursive: true });
+    for (let from = 0; from < size; from++) {
+      const name = rankFile(from), keeps = all[(from + 1) * length - 1] === 1;
+      const sha256 = all.subarray(from * length, (from + 1) * length - 1).toHex();
+      if (!keeps) await receiveInto(join(part, name), comm, from, sha256);
+      const host = keeps && hosts[from] !== hosts[0] ? { host: hosts[from] } : {};
+      files.push({ name, sha256, ...host });
+    }
+    const owner = run === undefined ? {} : { run };
+    const manifest: Manifest = { ...owner, step, ranks: size, files };
+    const text = JSON.stringify(manifest, null, 2) + "\n";
+    await writeSynced(join(part, MANIFEST), [new TextEncoder().encode(text)]);
+  }
+  // What other hosts keep has its name before the list that names it.
+  await comm.barrier();
+  const leads = hosts.indexOf(hosts[rank]) === rank;
+  if (leads && rank !== 0 && folder !== null) await commit(folder, step);
+  await comm.barrier();
+  if (rank === 0) await commit(folders.directory, step);
+  await comm.barrier();
+}
+
+async function encode(parts: readonly Stateful[]): Promise<Uint8Array<ArrayBuffer>> {
+  const states: StateDict[] = [];
+  for (const each of parts) states.push(await each.save());
+  const numbers = Object.assign({}, ...states.map((state) => state.numbers));
+  return encodeSafetensors({
+    tensors: states.flatMap(({ tensors }) => tensors),
+    metadata: { numbers: JSON.stringify(numbers) },
+  });
+}
+
+/** Gives what is written its name, and removes what is older than needed. */
+async function commit(directory: string, step: number): Promise<void> {
+  const final = stepFolder(directory, step);
+  await removeIfThere(final);
+  await Deno.rename(`${final}.part`, final);
+  const old = (await checkpointSteps(directory)).filter((each) => each <= step).slice(0, -KEPT);
+  for (const each of old) await removeIfThere(stepFolder(directory, each));
+}
+
+/** Writes the file that a rank sends. */
+async function receiveInto(
+  path: string,
+  comm: Communicator,
+  source: number,
+  sha256: string,
+): Promise<void> {
+  const hash = createHash("sha256");
+  await writeSynced(path, pieces());
+  const actual = hash.digest("hex");
+  if (actual === sha256) return;
+  throw new Error(
+    `cannot write the checkpoint: the file of rank ${source} on ${
+      comm.hosts[source]
+    } arrived with the ` +
+      `SHA-256 ${actual}, not ${sha256}`,
+  );
+
+  async function* pieces() {
+    for await (const piece of receiveBytes(comm, source)) {
+      hash.update(piece);
+      yield piece;
+    }
+  }
+}
+
+async function writeSynced(
+  path: string,
+  pieces: Iterable<Uint8Array> | AsyncIterable<Uint8Array>,
+): Promise<void> {
+  using file = await Deno.open(path, { write: true, create: true, truncate: true });
+  for await (const piece of pieces) {
+    for (let left = piece; left.length > 0;) left = left.subarray(await file.write(left));
+  }
+  await file.sync();
+}
+
+async function removeIfThere(path: string): Promise<void> {
+  try {
+    await Deno.remove(path, { recursive: true });
+  } catch (error) {
+    if (!(error instanceof Deno.errors.NotFound)) throw error;
+  }
+}
