@@ -23,7 +23,7 @@ import { scatter, scatterv } from "./collectives/scatter.ts";
 import { dup, split } from "./collectives/split.ts";
 import { Context } from "./engine/context.ts";
 import { Engine } from "./engine/engine.ts";
-import type { Carrier, Traffic, Transport } from "./transport/transport.ts";
+import { type Network, networkOf, type Traffic, type Transport } from "./transport/transport.ts";
 
 let create: (context: Context, isWorld: boolean) => Communicator;
 
@@ -435,31 +435,9 @@ export class Communicator implements AsyncDisposable {
     return this.#context.engine.transport.traffic;
   }
 
-  /** Those of them that went to and came from ranks of other hosts, whatever communicator they are in. */
-  get trafficBetweenHosts(): Traffic {
-    const { transport } = this.#context.engine, { hosts, rank } = transport;
-    let sent = 0, received = 0;
-    for (const [peer, host] of hosts.entries()) {
-      if (host === hosts[rank]) continue;
-      const each = transport.trafficWith?.(peer);
-      sent += each?.sent ?? 0;
-      received += each?.received ?? 0;
-    }
-    return { sent, received };
-  }
-
-  /** The name of each member's host, by rank. */
-  get hosts(): readonly string[] {
+  /** Where the members are, what carries frames to them, and the bytes that left this host. */
+  get network(): Network {
     const { members, engine: { transport } } = this.#context;
-    return members.map((member) => transport.hosts[member]);
-  }
-
-  /**
-   * What carries frames to a member: a Unix socket, TCP, or TCP under TLS; null to this rank itself, and
-   * where the transport does not say. Members of one host may have memory in common beside it.
-   */
-  carrierTo(rank: number): Carrier | null {
-    const { members, rank: own, engine: { transport } } = this.#context;
-    return rank === own ? null : transport.carrierTo?.(members[rank]) ?? null;
+    return networkOf(transport, members);
   }
 }

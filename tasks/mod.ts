@@ -49,6 +49,7 @@ export {
 export type { Batch, Feeds, PredictOptions, Split, Task, TrainableModel } from "./task.ts";
 export { type RunOutput, train, type Trained, type TrainParts } from "./training/train.ts";
 export type { Checkpoints } from "./training/loop.ts";
+export type { CheckpointFolders } from "./run/write_checkpoint.ts";
 export { TrainingError } from "./training/training_error.ts";
 
 // Graphs of networks as files.

@@ -132,9 +132,40 @@ export interface Transport {
 
 /** Bytes moved over a wire, headers included. */
 export interface Traffic {
+  /** By this rank. */
   readonly sent: number;
+  /** By this rank. */
   readonly received: number;
 }
 
 /** What carries frames from one rank to another: a Unix socket, TCP, or TCP under TLS. */
 export type Carrier = "unix" | "tcp" | "tls";
+
+/** The network as one rank sees it. */
+export interface Network {
+  /** By rank: the name of its host. */
+  readonly hosts: readonly string[];
+  /**
+   * By rank: what carries frames to it; null where the transport does not say, and for this rank. Ranks of
+   * one host may have memory in common beside it.
+   */
+  readonly carriers: readonly (Carrier | null)[];
+  /** Bytes moved to and from ranks of other hosts, headers included, in whatever communicator. */
+  readonly betweenHosts: Traffic;
+}
+
+/** The network of some ranks. */
+export function networkOf(transport: Transport, members: readonly number[]): Network {
+  const { hosts, rank } = transport;
+  let sent = 0, received = 0;
+  for (const [peer, host] of hosts.entries()) {
+    const each = host === hosts[rank] ? undefined : transport.trafficWith?.(peer);
+    sent += each?.sent ?? 0;
+    received += each?.received ?? 0;
+  }
+  return {
+    hosts: members.map((member) => hosts[member]),
+    carriers: members.map((peer) => peer === rank ? null : transport.carrierTo?.(peer) ?? null),
+    betweenHosts: { sent, received },
+  };
+}

@@ -46,6 +46,7 @@ export {
   type ImageSamplerOptions,
   type Sampler,
 } from "./sampling/sampler.ts";
+export type { Worlds, WorldSince } from "./sampling/worlds.ts";
 export {
   CIFAR10_SOURCE,
   type DataSource,

@@ -39,7 +39,7 @@ export interface CheckpointFolders {
 
 /** The folder that this rank writes to and reads from; null if it has none. */
 export function folderOf(
-  { hosts, rank }: Communicator,
+  { network: { hosts }, rank }: Communicator,
   { directory, local = null }: CheckpointFolders,
 ): string | null {
   return hosts[rank] === hosts[0] ? directory : local;
@@ -59,7 +59,7 @@ export async function writeCheckpoint(
   parts: readonly Stateful[],
   run?: string,
 ): Promise<void> {
-  const { rank, size, hosts } = comm, folder = folderOf(comm, folders);
+  const { rank, size, network: { hosts } } = comm, folder = folderOf(comm, folders);
   const bytes = await encode(parts);
   const digest = new Uint8Array(await crypto.subtle.digest("SHA-256", bytes));
   const mine = Uint8Array.of(...digest, folder === null ? 0 : 1), { length } = mine;
@@ -128,7 +128,7 @@ async function receiveInto(
   if (actual === sha256) return;
   throw new Error(
     `cannot write the checkpoint: the file of rank ${source} on ${
-      comm.hosts[source]
+      comm.network.hosts[source]
     } arrived with the ` +
       `SHA-256 ${actual}, not ${sha256}`,
   );

@@ -110,7 +110,7 @@ export async function train(
       sharing,
     }),
   );
-  if (new Set(comm.hosts).size > 1) {
+  if (new Set(comm.network.hosts).size > 1) {
     // Machines need not agree on the last bit of what is computed from the seed.
     await trainStep.weights.edit((flat) => comm.bcast(flat, 0));
   }

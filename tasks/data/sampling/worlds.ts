@@ -9,6 +9,7 @@
 export interface WorldSince {
   /** Steps that each rank had done when they began; 0 for the first. */
   readonly step: number;
+  /** How many they are. */
   readonly ranks: number;
 }
 

@@ -121,3 +121,29 @@ Deno.test("evaluation counts every sample exactly once over the ranks, in batche
     assert(seen.every((n) => n === 1), `${count} samples, batch ${batch}, ${ranks} ranks`);
   }
 });
+
+Deno.test("iid: when ranks become more or fewer, an epoch still has every sample once", () => {
+  const worlds = [{ step: 0, ranks: 4 }, { step: 5, ranks: 2 }, { step: 11, ranks: 3 }];
+  const batchSize = 3, seen: number[] = [];
+  const of = (upTo: number) => {
+    const { ranks } = worlds[upTo - 1], shared = { labels, classes: 10, batchSize, ranks, seed: 9 };
+    return Array.from(
+      { length: ranks },
+      (_, rank) => createImageSampler({ ...shared, rank, worlds: worlds.slice(0, upTo) }),
+    );
+  };
+  for (const [i, { step: from }] of worlds.entries()) {
+    const samplers = of(i + 1), end = worlds[i + 1]?.step ?? 60;
+    assert.equal(samplers[0].epoch(from), seen.length / labels.length);
+    for (let step = from; step < end; step++) {
+      const batches = samplers.map((sampler) => sampler.indices(step));
+      for (let b = 0; b < batchSize; b++) for (const indices of batches) seen.push(indices[b]);
+      assert.equal(samplers[0].epoch(step + 1), seen.length / labels.length);
+    }
+    assert.equal(samplers[0].steps(samplers[0].epoch(end)), end);
+  }
+  for (let epoch = 0; (epoch + 1) * labels.length <= seen.length; epoch++) {
+    const part = seen.slice(epoch * labels.length, (epoch + 1) * labels.length);
+    assert.deepEqual([...part].sort((a, b) => a - b), [...labels.keys()]);
+  }
+});

@@ -183,3 +183,25 @@ testWithData(
     assert(make(0).window(100_000).pass > 150, "a run may go on at any step");
   },
 );
+
+Deno.test("when ranks become more or fewer, the columns go on from as far down, and begin anew", () => {
+  for (const partition of ["rotate", "iid"]) {
+    const before = { partition: parsePartition(partition) }, step = 9;
+    const old = samplers(2, before)[0], worlds = [{ step: 0, ranks: 2 }, { step, ranks: 4 }];
+    const all = samplers(4, { ...before, worlds });
+    const done = old.epoch(step), begins = all[0].begins;
+    assert.equal(begins.step, step);
+    assert(begins.epoch <= done && begins.epoch > done - 0.02, `${begins.epoch} after ${done}`);
+    assert(all.every((sampler) => sampler.epoch(step) === begins.epoch));
+    assert(all.every((sampler) => sampler.window(step).restart));
+    assert(!all[0].window(step + 1).restart || all[0].window(step + 1).pass > 0);
+    assert.deepEqual(
+      all[1].window(step + 3),
+      samplers(4, { ...before, worlds })[1].window(step + 3),
+    );
+    const end = all[0].firstStep(1);
+    assert(end > step && all[0].epoch(end) === 1);
+    // The same steps as one who has always been of four takes from there.
+    assert(end - step <= samplers(4, before)[0].firstStep(1));
+  }
+});
