@@ -46,7 +46,7 @@ export const MANIFEST = "checkpoint.json";
 const SLOT = /\.(momentum|correction|average)$/;
 
 /** The content of `checkpoint.json`. */
-interface Manifest {
+export interface Manifest {
   /** The run that wrote it, see `RunConfig.id`; absent in those of runs without one. */
   readonly run?: string;
   /** Steps done. */
@@ -178,7 +178,7 @@ export function decodePart(
  * @param owner whose it must be
  * @throws CheckpointError when it is missing, damaged, of another step than its folder says, or another's
  */
-async function readManifest(
+export async function readManifest(
   directory: string,
   step: number,
   owner: CheckpointOwner = {},
