@@ -4,11 +4,13 @@ import { SEGMENT_BYTES } from "../engine/tuning.ts";
 import { BLOCK, encodePartial, sumPartials } from "../reduction/exact_partials.ts";
 import { foldInputs } from "../reduction/reduction.ts";
 import { type HostSegment, hostSegments, orderOf } from "./_two_level_segments.ts";
+import { LocalSlots, type Shown } from "./_local_slots.ts";
 import { EMPTY } from "./blocks.ts";
 import type { ReductionArguments } from "./reduction_arguments.ts";
 
 /** What the frames of a segment are numbered by: its index, and what they hold. */
-const INPUT = 0, PARTIAL = 1, REPLY = 2, RAW = 3, TO_ROOT = 4, KINDS = 5;
+const INPUT = 0, PARTIAL = 1, REPLY = 2, RAW = 3, TO_ROOT = 4, INPUT_READ = 5, REPLY_READ = 6;
+const KINDS = 7;
 
 /** How a large reduction is carried out on several hosts. */
 export interface TwoLevelOptions {
@@ -41,15 +43,38 @@ export async function twoLevelReduction(
   const unit = fold.partials === "exact" ? BLOCK : fold.width;
   const most = Math.max(1, Math.floor(segmentBytes / type.bytes / unit)) * unit;
   const host = hosts.findIndex((ranks) => ranks.includes(rank));
-  const list = orderOf(hostSegments(count, hosts, fold.width, most), host, hosts.length);
-  const all = list.map((segment) => new Part(call, reduction, segment, host, root));
-  await call.agree();
-  await Promise.all(all.map((part) => part.run()));
+  const longest = Math.min(most, count) * type.bytes;
+  const reserved = await LocalSlots.reserve(call, hosts[host], longest);
+  try {
+    const answer = await call.exchange(
+      Uint8Array.of(reserved === null ? 0 : 1),
+      (all) => Uint8Array.from(all, ([one]) => one),
+    );
+    // All ranks of the host, or none.
+    const slots = hosts[host].every((local) => answer[local] === 1) ? reserved : null;
+    const list = orderOf(hostSegments(count, hosts, fold.width, most), host, hosts.length);
+    const place = { call, reduction, host, slots, root };
+    await Promise.all(list.map((segment) => new Part(place, segment).run()));
+  } finally {
+    reserved?.release();
+  }
+}
+
+/** What all parts of a call on one rank have in common. */
+interface Place {
+  readonly call: CollectiveCall;
+  readonly reduction: ReductionArguments;
+  /** This rank's host. */
+  readonly host: number;
+  /** The memory of its ranks, if they use it. */
+  readonly slots: LocalSlots | null;
+  readonly root: number | undefined;
 }
 
 /** What one rank does for one segment. */
 class Part {
   readonly #call: CollectiveCall;
+  readonly #slots: LocalSlots | null;
   readonly #reduction: ReductionArguments;
   readonly #segment: HostSegment;
   readonly #root: number | undefined;
@@ -64,15 +89,10 @@ class Part {
   #reply: Promise<Uint8Array> | null = null;
   readonly #result: Promise<Uint8Array> | null = null;
 
-  constructor(
-    call: CollectiveCall,
-    reduction: ReductionArguments,
-    segment: HostSegment,
-    host: number,
-    root: number | undefined,
-  ) {
+  constructor({ call, reduction, host, slots, root }: Place, segment: HostSegment) {
     const { rank, hosts } = call.group, { type, bytes } = reduction;
     this.#call = call;
+    this.#slots = slots;
     this.#reduction = reduction;
     this.#segment = segment;
     this.#root = root;
@@ -108,39 +128,75 @@ class Part {
   }
 
   #awaitReply(): void {
-    const from = this.#rank === this.#delegate ? this.#owner : this.#delegate;
-    const into = this.#root === undefined ? this.#own : EMPTY;
-    // Replies to those who get no result say only that no more is wanted.
-    this.#reply = this.#root === undefined || this.#reduction.fold.partials === "exact"
-      ? this.#call.receiveOrOther(from, this.#number(REPLY), into)
-      : null;
+    // Those who get no result are told only that no more is wanted of them.
+    if (this.#root !== undefined && this.#reduction.fold.partials !== "exact") this.#reply = null;
+    else if (this.#rank === this.#delegate) {
+      const into = this.#root === undefined ? this.#own : EMPTY;
+      this.#reply = this.#call.receiveOrOther(this.#owner, this.#number(REPLY), into);
+    } else this.#reply = this.#replyNearby();
+  }
+
+  /** The reply of this host's delegate. */
+  async #replyNearby(): Promise<Uint8Array> {
+    const from = this.#delegate, number = this.#number(REPLY);
+    if (this.#root !== undefined) return await this.#receive(from, REPLY);
+    if (this.#slots === null) return await this.#call.receiveOrOther(from, number, this.#own);
+    const reply = await this.#receive(from, REPLY);
+    if (this.#isRequest(reply)) return reply;
+    const { bytes, release } = this.#slots.shown(from, this.#number(REPLY_READ), reply);
+    this.#own.set(bytes);
+    await release();
+    return this.#own;
+  }
+
+  #isRequest(reply: Uint8Array): boolean {
+    return this.#reduction.fold.partials === "exact" && isRequest(reply);
   }
 
   async run(): Promise<void> {
     if (this.#rank === this.#owner) await this.#reduce();
     else if (this.#rank === this.#delegate) await this.#speakForHost();
     else {
-      await this.#send(this.#delegate, INPUT, this.#own);
+      await this.#tell([this.#delegate], INPUT, INPUT_READ, this.#own);
       await this.#settle();
     }
     await this.#result;
   }
 
+  /** Sends something to ranks of this host, by the way that they have. */
+  async #tell(
+    to: readonly number[],
+    kind: number,
+    answer: number,
+    payload: Uint8Array,
+  ): Promise<void> {
+    if (this.#slots === null) await Promise.all(to.map((rank) => this.#send(rank, kind, payload)));
+    else await this.#slots.show(to, this.#number(kind), this.#number(answer), payload);
+  }
+
   /** The inputs of this host, in the order of ranks. */
-  #inputs(): Promise<TypedArray[]> {
-    return Promise.all(
-      this.#local.map(async (rank) =>
-        this.#typed(rank === this.#rank ? this.#own : await this.#receive(rank, INPUT))
-      ),
-    );
+  #inputs(): Promise<Shown[]> {
+    return Promise.all(this.#local.map(async (rank) => {
+      if (rank === this.#rank) return { bytes: this.#own, release: nothing };
+      const bytes = await this.#receive(rank, INPUT);
+      if (this.#slots === null) return { bytes, release: nothing };
+      const shown = this.#slots.shown(rank, this.#number(INPUT_READ), bytes);
+      if (this.#rank !== this.#owner) return shown;
+      // An owner waits for other hosts: nobody may have to wait for that.
+      const kept = shown.bytes.slice();
+      await shown.release();
+      return { bytes: kept, release: nothing };
+    }));
   }
 
   async #speakForHost(): Promise<void> {
-    const inputs = await this.#inputs();
-    await this.#send(this.#owner, PARTIAL, this.#partialOf(inputs));
+    const shown = await this.#inputs();
+    const partial = this.#partialOf(shown.map(({ bytes }) => this.#typed(bytes)));
+    const read = shown.map(({ release }) => release());
+    await Promise.all([...read, this.#send(this.#owner, PARTIAL, partial)]);
     await this.#settle();
     if (this.#root !== undefined) return;
-    await Promise.all(this.#neighbours.map((rank) => this.#send(rank, REPLY, this.#own)));
+    await this.#tell(this.#neighbours, REPLY, REPLY_READ, this.#own);
   }
 
   #partialOf(inputs: readonly TypedArray[]): Uint8Array {
@@ -163,7 +219,7 @@ class Part {
   async #settle(): Promise<void> {
     while (this.#reply !== null) {
       const reply = await this.#reply;
-      if (this.#reduction.fold.partials !== "exact" || !isRequest(reply)) break;
+      if (!this.#isRequest(reply)) break;
       this.#awaitReply();
       await this.#answer(reply);
     }
@@ -194,14 +250,15 @@ class Part {
       h === host ? [] : [{ ranks, delegate: delegates[h] }]
     );
     const arriving = others.map(({ delegate }) => this.#receive(delegate, PARTIAL));
-    const inputs = await this.#inputs(), partials = await Promise.all(arriving);
+    const inputs = (await this.#inputs()).map(({ bytes }) => this.#typed(bytes));
+    const partials = await Promise.all(arriving);
     const isForMe = this.#root === undefined || this.#root === this.#rank;
     const out = isForMe ? this.#typed(this.#own) : this.#typed(this.#own).slice();
     await this.#fold(inputs, others.map((other, i) => ({ ...other, bytes: partials[i] })), out);
     const result = bytesOf(out);
     if (this.#root === undefined) {
-      const receivers = [...others.map(({ delegate }) => delegate), ...this.#neighbours];
-      await Promise.all(receivers.map((rank) => this.#send(rank, REPLY, result)));
+      const far = others.map(({ delegate }) => this.#send(delegate, REPLY, result));
+      await Promise.all([...far, this.#tell(this.#neighbours, REPLY, REPLY_READ, result)]);
       return;
     }
     const told = this.#reduction.fold.partials === "exact"
@@ -276,6 +333,8 @@ interface OtherHost {
   readonly delegate: number;
   readonly bytes: Uint8Array;
 }
+
+const nothing = async () => {};
 
 const bytesOf = (view: TypedArray) => new Uint8Array(view.buffer, view.byteOffset, view.byteLength);
 

@@ -31,7 +31,7 @@ const EXPONENT_OFFSET = 150;
 const NOT_FINITE = 255;
 /** Bits of a float32's significand, and of a float64's. */
 const SINGLE_BITS = 24, DOUBLE_BITS = 53;
-const WORD = 2 ** 32;
+const WORD = 2 ** 32, ABOVE = 2 ** -32;
 
 const ceilLog2 = (n: number) => 32 - Math.clz32(n - 1);
 const roundUp = (bytes: number) => bytes + 3 & ~3;
@@ -52,14 +52,16 @@ function sumBlock(
   length: number,
 ): void {
   let most = 0, fewest = 0x7fffffff;
+  const acc = sums;
   for (let k = 0; k < inputs.length; k++) {
     const input = inputs[k], words = bits[k];
     for (let i = 0; i < length; i++) {
       const magnitude = words[start + i] & 0x7fffffff;
       if (magnitude > most) most = magnitude;
       if (magnitude < fewest && magnitude !== 0) fewest = magnitude;
-      sums[i] = k === 0 ? input[start + i] : sums[i] + input[start + i];
     }
+    if (k === 0) for (let i = 0; i < length; i++) acc[i] = input[start + i];
+    else for (let i = 0; i < length; i++) acc[i] += input[start + i];
   }
   greatest = most;
   least = fewest;
@@ -130,23 +132,24 @@ function putMultiples(
   format: number,
   low: number,
 ): number {
-  const scale = power(EXPONENT_OFFSET - low), word = at >> 2;
+  // Stores into words keep the low bits (ECMA-262, ToUint32): two's complement.
+  const scale = power(EXPONENT_OFFSET - low), word = at >> 2, multiples = sums;
   if (format === BITS32) {
-    for (let i = 0; i < size; i++) signed[word + i] = sums[i] * scale;
+    for (let i = 0; i < size; i++) signed[word + i] = multiples[i] * scale;
     return at + 4 * size;
   }
   const above = at + 4 * size;
   if (format === BITS40) {
     for (let i = 0; i < size; i++) {
-      const multiple = sums[i] * scale, top = Math.floor(multiple / WORD);
-      words[word + i] = multiple - top * WORD;
-      bytes[above + i] = top;
+      const multiple = multiples[i] * scale;
+      words[word + i] = multiple;
+      bytes[above + i] = Math.floor(multiple * ABOVE);
     }
     return roundUp(above + size);
   }
   for (let i = 0; i < size; i++) {
-    const multiple = sums[i] * scale, top = Math.floor(multiple / WORD);
-    words[word + i] = multiple - top * WORD;
+    const multiple = multiples[i] * scale, top = Math.floor(multiple * ABOVE);
+    words[word + i] = multiple;
     bytes[above + 2 * i] = top;
     bytes[above + 2 * i + 1] = top >> 8;
   }
@@ -202,6 +205,14 @@ class PartialReader {
     const none = (first | second) === 0;
     const unit = power(this.low(block) - EXPONENT_OFFSET), word = this.#at >> 2;
     const above = this.#at + 4 * size;
+    if (none && format === BITS40) {
+      const acc = sums, words = this.#words;
+      for (let i = 0; i < size; i++) {
+        acc[i] += ((bytes[above + i] << 24 >> 24) * WORD + words[word + i]) * unit;
+      }
+      this.#at = roundUp(above + size);
+      return;
+    }
     switch (format) {
       case ZERO:
         for (let i = 0; i < size; i++) if (none || !marked(i)) sums[i] += 0;
