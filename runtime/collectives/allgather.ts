@@ -8,12 +8,10 @@ import {
   EMPTY,
   encodeCounts,
   type Layout,
-  others,
-  receiveBlock,
   sameType,
-  sendBlock,
   uniform,
 } from "../algorithms/blocks.ts";
+import { receiveSpread, sendSpread } from "../algorithms/spread_blocks.ts";
 import type { CollectiveCall } from "../engine/call.ts";
 import { pack, unpack } from "../base/pack.ts";
 import { isSmall } from "../engine/tuning.ts";
@@ -66,7 +64,8 @@ export async function allgatherv(
 
 /**
  * A block of up to `SMALL_BYTES` travels in the tree exchange. A larger one goes straight into
- * the buffers of all other ranks: 1 step more, n(N−1) bytes from each rank.
+ * the buffers of all other ranks, on another host through one of its ranks: 1 or 2 steps more, n bytes
+ * for each rank of the host and each other host.
  */
 async function collect(
   call: CollectiveCall,
@@ -78,7 +77,7 @@ async function collect(
   const { rank, size } = call.group;
   const [mine] = apart([send], recvBlocks, [send, recvBlocks[rank]]);
   const incoming = recvBlocks.map((block, from) =>
-    from === rank || isSmall(block) ? null : receiveBlock(call, from, block)
+    from === rank || isSmall(block) ? null : receiveSpread(call, from, block)
   );
   const answer = await call.exchange(
     pack([meta, isSmall(mine) ? mine : EMPTY]),
@@ -93,6 +92,6 @@ async function collect(
     if (from === rank) block.set(mine);
     else if (isSmall(block)) block.set(small[from]);
   });
-  if (!isSmall(mine)) await Promise.all(others(call.group).map((to) => sendBlock(call, to, mine)));
+  if (!isSmall(mine)) await sendSpread(call, mine);
   await Promise.all(incoming);
 }

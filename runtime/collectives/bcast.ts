@@ -1,5 +1,6 @@
 import type { Context } from "../engine/context.ts";
 import { bytesOf, datatypeOf, type TypedArray } from "../base/datatypes.ts";
+import type { Hosts } from "../base/hosts.ts";
 import { checkRank } from "../engine/arguments.ts";
 import type { CollectiveCall } from "../engine/call.ts";
 import { segments } from "../algorithms/partition.ts";
@@ -20,13 +21,14 @@ export async function bcast(context: Context, buffer: TypedArray, root = 0): Pro
 }
 
 /**
- * A pipelined chain: root → root+1 → … → root+N−1, segment after segment, each passed on while the
- * next one comes in. Every link carries each byte once: N−1+S steps for S segments, n bytes a rank.
+ * A pipelined chain: root → root+1 → … → root+N−1, but host after host, segment after segment, each
+ * passed on while the next one comes in. Every link carries each byte once, and every host gets it once:
+ * N−1+S steps for S segments, n bytes a rank.
  */
 async function chain(call: CollectiveCall, bytes: Uint8Array, root: number): Promise<void> {
-  const { rank, size } = call.group;
-  const position = (rank - root + size) % size;
-  const previous = (rank - 1 + size) % size, next = (rank + 1) % size;
+  const { rank, size, hosts } = call.group;
+  const order = chainOf(root, size, hosts), position = order.indexOf(rank);
+  const previous = order[position - 1], next = order[position + 1];
   const cuts = segments({ start: 0, end: bytes.length }, SEGMENT_BYTES)
     .map(({ start, end }) => bytes.subarray(start, end));
   const incoming = position === 0
@@ -37,4 +39,12 @@ async function chain(call: CollectiveCall, bytes: Uint8Array, root: number): Pro
     await incoming[s];
     if (position < size - 1) await call.send(next, s, cuts[s]);
   }
+}
+
+/** All ranks from the root on, those of a host one behind the other. */
+function chainOf(root: number, size: number, hosts: Hosts): number[] {
+  const all = Array.from({ length: size }, (_, k) => (root + k) % size);
+  const hostOf = (rank: number) => hosts.find((ranks) => ranks.includes(rank))!;
+  const order = [...new Set(all.map(hostOf))];
+  return order.flatMap((ranks) => all.filter((rank) => ranks.includes(rank)));
 }

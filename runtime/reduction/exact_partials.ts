@@ -60,7 +60,7 @@ function sumBlock(
       if (magnitude > most) most = magnitude;
       if (magnitude < fewest && magnitude !== 0) fewest = magnitude;
     }
-    if (k === 0) for (let i = 0; i < length; i++) acc[i] = input[start + i];
+    if (k === 0) { for (let i = 0; i < length; i++) acc[i] = input[start + i]; }
     else for (let i = 0; i < length; i++) acc[i] += input[start + i];
   }
   greatest = most;

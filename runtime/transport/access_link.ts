@@ -2,7 +2,9 @@
  * What a slow network is taken to be, so that one can be tried on a single machine.
  *
  * The model: every rank is a host of its own, with one access link to a core that is never the
- * bottleneck.
+ * bottleneck. If the ranks of a job are on several hosts, the link is a host's: frames within the host
+ * do not pass it, and each of its ranks has an equal part of the bandwidth, whether or not the others
+ * use theirs.
  *
  *     rank ── bandwidth up ──▶                     ┌── bandwidth down ──▶ rank
  *                              core, one-way delay ┤
@@ -73,6 +75,27 @@ function spell(amount: number, units: Record<string, number>): string {
   const names = Object.keys(units);
   const unit = names.findLast((name) => amount >= units[name]) ?? names[0];
   return `${Number((amount / units[unit]).toPrecision(12))}${unit}`;
+}
+
+/** The link that one rank is behind, with the ranks of its host or alone. */
+export interface HostLink {
+  /** What this rank has of it. */
+  readonly shape: LinkShape;
+  /** Whether it is this rank's alone, so that all that it sends passes it. */
+  readonly isOwn: boolean;
+  /** Whether frames to and from a rank go past it. */
+  isPassed(rank: number): boolean;
+}
+
+/** The link of a rank, whose host has one if there are several hosts. */
+export function hostLink(link: LinkShape, rank: number, hosts: readonly string[]): HostLink {
+  const host = hosts[rank], sharing = hosts.filter((other) => other === host).length;
+  if (sharing === hosts.length) return { shape: link, isOwn: true, isPassed: () => false };
+  return {
+    shape: { ...link, bitsPerSecond: link.bitsPerSecond / sharing },
+    isOwn: false,
+    isPassed: (other) => hosts[other] === host,
+  };
 }
 
 /** How long the link is busy with some bytes, in ms. */

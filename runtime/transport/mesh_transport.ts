@@ -10,7 +10,7 @@
 
 import { PeerLostError } from "../base/errors.ts";
 import { clearInterval, setInterval } from "node:timers";
-import type { LinkShape } from "./access_link.ts";
+import { type HostLink, hostLink, type LinkShape } from "./access_link.ts";
 import { Downlink, Uplink } from "./_traffic_shaper.ts";
 import type {
   Carrier,
@@ -108,7 +108,7 @@ export class MeshTransport implements Transport {
   readonly #carriers: readonly Carrier[];
   readonly #tickMs: number;
   readonly #timer: ReturnType<typeof setInterval>;
-  readonly #link: LinkShape | null;
+  readonly #link: HostLink | null;
   readonly #wireOnly: boolean;
   readonly #uplink: Uplink | null;
   /** Resolves with the first that the launcher names. */
@@ -131,14 +131,14 @@ export class MeshTransport implements Transport {
     this.hosts = hosts;
     this.timeoutMs = timeoutMs;
     this.#control = control;
-    this.#link = link;
-    this.#uplink = link && new Uplink(link);
+    this.#link = link && hostLink(link, rank, hosts);
+    this.#uplink = this.#link && new Uplink(this.#link.shape);
     this.#carriers = connections.map(carrierOf);
     this.#peers = connections.map((connection, peer) =>
       connection === undefined ? undefined : {
         connection: new Connection(peer, connection, {
           begin: (from, header, length) => this.#begin(from, header, length),
-          end: (from, payload) => this.#sink!.end(from, payload),
+          end: (from, payload) => this.#sinkFor(from).end(from, payload),
           signal: (from, kind) => this.#signal(from, kind),
           broken: (from, cause) => this.#broken(from, cause),
         }),
@@ -188,12 +188,12 @@ export class MeshTransport implements Transport {
 
   /** What an access link would hold back must not find a way around it. */
   get bypassesSharedMemory(): boolean {
-    return this.#wireOnly || this.#link !== null;
+    return this.#wireOnly || this.#link?.isOwn === true;
   }
 
   start(sink: FrameSink): void {
     if (this.#sink !== null) throw new Error("a transport is started once");
-    this.#downlink = this.#link && new Downlink(this.#link, sink, (peer, error) => {
+    this.#downlink = this.#link && new Downlink(this.#link.shape, sink, (peer, error) => {
       this.#peers[peer]!.connection.break(
         error instanceof Error ? error : new Error(String(error)),
       );
@@ -212,7 +212,9 @@ export class MeshTransport implements Transport {
     if (this.#state.name !== "open") {
       return Promise.reject(new Error(`rank ${this.rank} has left the job`));
     }
-    if (this.#uplink === null) return to.connection.send(PacketKind.DATA, header, payload);
+    if (this.#uplink === null || this.#link!.isPassed(peer)) {
+      return to.connection.send(PacketKind.DATA, header, payload);
+    }
     return this.#uplink.send(
       (...frame) => to.connection.send(PacketKind.DATA, ...frame),
       header,
@@ -271,7 +273,12 @@ export class MeshTransport implements Transport {
     if (hasLeft(this.#peers[from]!)) {
       throw new Error(`rank ${from} sent a frame after its goodbye`);
     }
-    return this.#sink!.begin(from, header, length);
+    return this.#sinkFor(from).begin(from, header, length);
+  }
+
+  /** Where the frames of a rank go: behind the link, or past it. */
+  #sinkFor(from: number): FrameSink {
+    return this.#link?.isPassed(from) ? this.#receiver! : this.#sink!;
   }
 
   #signal(from: number, kind: number): void {

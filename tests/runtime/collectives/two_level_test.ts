@@ -3,6 +3,8 @@
 import assert from "node:assert/strict";
 import { COLLECTIVES } from "../_battery_collectives.ts";
 import { REDUCTIONS } from "../_battery_reductions.ts";
+import { program, run } from "../../_helpers/jobs.ts";
+import { whyNoSharing } from "../_shared_memory.ts";
 import { onAll, type World, world } from "../../_helpers/world.ts";
 
 /** The host of each rank, as letters. */
@@ -83,4 +85,38 @@ Deno.test("sums have the same bits on whatever hosts the ranks are, those in the
       }
     }
   }
+});
+
+/** What an allreduce on launched ranks came to, and the bytes that each host sent to the others. */
+async function launched(hosts: string, allow: string[], algorithm = "auto") {
+  const { code, failure, lines } = await run({
+    ranks: hosts.length,
+    program: program("several_hosts"),
+    args: [hosts, algorithm, "1000003", "1"],
+    allow: ["env", ...allow],
+  });
+  assert.equal(code, 0, `${failure?.message}`);
+  const found = lines.map((of) => JSON.parse(of.at(-1)!) as { hash: string; sent: number });
+  const sent: Record<string, number> = {};
+  found.forEach((of, rank) => sent[hosts[rank]] = (sent[hosts[rank]] ?? 0) + of.sent);
+  assert.equal(new Set(found.map(({ hash }) => hash)).size, 1);
+  return { hash: found[0].hash, sent: Object.values(sent) };
+}
+
+const noSharing = await whyNoSharing();
+
+Deno.test({
+  name: "a host sends little more than 2n(H−1)/H bytes, within it memory does the work",
+  ignore: noSharing !== null,
+  async fn() {
+    const bytes = 4 * 1_000_003;
+    const { hash } = await launched("AAAAA", ["ffi"]);
+    for (const hosts of ["AABB", "AAABB", "ABABA", "AABCC"]) {
+      const { hash: same, sent } = await launched(hosts, ["ffi"]);
+      if (hosts.length === 5) assert.equal(same, hash, hosts);
+      const least = 2 * bytes * (sent.length - 1) / sent.length;
+      for (const one of sent) assert.ok(one < 1.25 * least, `${hosts}: ${one}, least ${least}`);
+    }
+    assert.equal((await launched("AABBA", [])).hash, hash);
+  },
 });

@@ -2,7 +2,12 @@
 
 import { Buffer } from "node:buffer";
 import assert from "node:assert/strict";
-import { carryingMs, formatLink, parseLink } from "../../../runtime/transport/access_link.ts";
+import {
+  carryingMs,
+  formatLink,
+  hostLink,
+  parseLink,
+} from "../../../runtime/transport/access_link.ts";
 import { FRAME_BYTES } from "../../../runtime/transport/connection.ts";
 import { run } from "../../_helpers/jobs.ts";
 import { header, mesh } from "../../_helpers/mesh.ts";
@@ -155,4 +160,14 @@ Deno.test("a link that is none is refused before anything starts", async () => {
     name: "RangeError",
     message: /^cannot launch: a link is .* not "slow"$/,
   });
+});
+
+Deno.test("a link is every rank's own on one host, and a host's where there are several", () => {
+  const link = parseLink("1gbit,50ms");
+  const own = hostLink(link, 1, ["here", "here"]);
+  assert.deepEqual([own.shape, own.isOwn, own.isPassed(0)], [link, true, false]);
+  const shared = hostLink(link, 1, ["a", "b", "b", "a", "b"]);
+  assert.deepEqual(shared.shape, { bitsPerSecond: 1e9 / 3, delayMs: 50 });
+  assert.deepEqual([0, 2, 3, 4].map(shared.isPassed), [false, true, false, true]);
+  assert.equal(shared.isOwn, false);
 });
