@@ -71,15 +71,20 @@ export async function openDevice(
  * The device that a choice comes to on this machine. Its engine is fetched if it is not cached, so that
  * of many ranks not every one does so.
  *
+ * @param beforeFetch is told the kind, and waited for, before the engine is fetched
  * @throws {RangeError} an unknown choice
  */
-export async function resolveDevice(choice: DeviceChoice): Promise<DeviceKind> {
+export async function resolveDevice(
+  choice: DeviceChoice,
+  beforeFetch?: (kind: DeviceKind) => Promise<void>,
+): Promise<DeviceKind> {
   if (!DEVICE_CHOICES.includes(choice)) {
     throw new RangeError(
       `no device "${choice}": there are ${DEVICE_CHOICES.map((name) => `"${name}"`).join(", ")}`,
     );
   }
   const kind = choice !== "auto" ? choice : await hasGpu() ? "webgpu" : "cpu";
+  await beforeFetch?.(kind);
   // What goes wrong is told by whoever opens the device.
   await (kind === "cpu" ? fetchOnnxRuntimeNode() : loadOnnxRuntimeWeb()).catch(() => {});
   return kind;

@@ -5,11 +5,13 @@
  */
 
 import { join } from "node:path";
+import { ALGORITHMS } from "../../optimizers/registry.ts";
 import { LogTail } from "../logs/log_tail.ts";
 import type { MetricRecord, SummaryRecord } from "../logs/records.ts";
 import { FILES, readConfig } from "../run/folder.ts";
 import { openView, type RunView, type ViewKind } from "./view.ts";
 import { kindOf } from "../options/defaults.ts";
+import type { Options } from "../options/table.ts";
 
 /** Milliseconds between two looks at the metrics of a run that goes on. */
 const POLL_MS = 100;
@@ -81,6 +83,8 @@ export class Follower implements AsyncDisposable {
         const what = kindOf(options.task) === "text" ? "tokens" : "samples";
         const weights = plan.parameters.toLocaleString("en-US");
         this.say(`${plan.device}; ${weights} weights, ${plan.trainSamples} training ${what}`);
+        const note = intervalNote(options, plan.steps);
+        if (note !== null) this.say(`note: ${note}`);
       }
       this.#view = await openView(this.#kind, plan?.steps ?? 0);
     }
@@ -88,4 +92,16 @@ export class Follower implements AsyncDisposable {
     this.#view?.record(record);
     this.#onRecord?.(record);
   }
+}
+
+/** What is said of an interval that is longer than the epochs of a run; that of `--max-steps` is said before. */
+function intervalNote(
+  { algorithm, interval, maxSteps, syncEvery }: Options,
+  steps: number,
+): string | null {
+  const known = maxSteps !== null && maxSteps <= steps;
+  if (known || syncEvery !== null || ALGORITHMS[algorithm].rounds !== "interval") return null;
+  return interval > steps
+    ? `--interval ${interval} is longer than the run of ${steps} steps: the ranks meet at its end alone`
+    : null;
 }

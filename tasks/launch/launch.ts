@@ -18,6 +18,7 @@ import { checkData, checkInputs } from "../problems/check_inputs.ts";
 import { type InputFiles, keepInputs, readInputs, verifyInputs } from "../run/inputs.ts";
 import type { DownloadProgress } from "../data/sources/download.ts";
 import { continueWorlds, type Worlds } from "../data/sampling/worlds.ts";
+import { sayDownload } from "./engine_download.ts";
 import { Follower } from "./follower.ts";
 import type { MetricRecord, Summary } from "../run/metrics.ts";
 import { ALGORITHMS } from "../../optimizers/registry.ts";
@@ -109,7 +110,11 @@ export async function launch(settings: LaunchOptions = {}): Promise<Run> {
     ? await findRun(explicit)
     : { directory: null, options: resolveOptions(explicit), config: null };
   const options: Options = { ...started.options };
-  options.device = await resolveDevice(options.device);
+  const say = (line: string) => void (kind === "silent" || console.error(line));
+  options.device = await resolveDevice(
+    options.device,
+    kind === "silent" ? undefined : sayDownload(say),
+  );
   await checkLaunch(options);
   if (options.data !== null) options.data = await findData(options, kind);
   await checkData(options);
@@ -129,7 +134,6 @@ export async function launch(settings: LaunchOptions = {}): Promise<Run> {
   stack.use(lock);
   if (!files) await verifyInputs(directory, config);
   const kept = files ? await keepInputs(directory, files) : {};
-  const say = (line: string) => void (kind === "silent" || console.error(line));
   let worlds = config.worlds ?? [{ step: 0, ranks: config.options.ranks }];
   const most = Math.max(...worlds.map(({ ranks }) => ranks), options.ranks);
   await writeConfig(

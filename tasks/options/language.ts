@@ -84,7 +84,7 @@ export const LANGUAGE_MODEL: Table<LanguageModelOptions> = {
     flag: "--averaging",
     group: TEXT,
     help:
-      "with --averaging-trigger: the weights enter the average at each step, as NT-ASGD has it, " +
+      "once averaging has begun, the weights enter the average at each step, as NT-ASGD has it, " +
       "or at each epoch's end, as in the authors' code",
     choices: ["step", "epoch"],
     default: "step",

@@ -4,6 +4,7 @@
  * @module
  */
 
+import { sayDownload } from "../launch/engine_download.ts";
 import { join } from "node:path";
 import { ALGORITHMS, BASELINE } from "../../optimizers/registry.ts";
 import { resolveDevice } from "../../runtime/devices/open.ts";
@@ -91,7 +92,8 @@ export async function plan(given: PlanOptions = {}): Promise<RunPlan> {
   const { shaped = false, intervals, view = "silent", signal, ...rest } = given;
   const options = resolveOptions(rest);
   checkPlan(rest, shaped);
-  options.device = await resolveDevice(options.device);
+  const say = view === "silent" ? undefined : (line: string) => console.error(line);
+  options.device = await resolveDevice(options.device, say && sayDownload(say));
   if (options.data !== null) options.data = await findData(options, view);
   await checkData(options);
   const { link, ranks } = options;

@@ -4,6 +4,8 @@
  * @module
  */
 
+import { sayDownload } from "../launch/engine_download.ts";
+import { resolveDevice } from "../../runtime/devices/open.ts";
 import { join, resolve } from "node:path";
 import { becomeCompiledRank } from "../../runtime/ranks/compiled_rank.ts";
 import { DataError } from "../data/data_error.ts";
@@ -91,6 +93,8 @@ export async function sweep(given: SweepOptions = {}): Promise<SweepRun> {
   const folders = await CellFolders.open(dir);
   const view = stack.use(await openSweepView(kind, plan.cells.length));
   for (const note of plan.notes) view.say(`note: ${note}`);
+  const devices = new Set(plan.cells.map(({ options }) => options.device));
+  for (const device of devices) await resolveDevice(device, sayDownload((line) => view.say(line)));
   const outcomes: CellOutcome[] = [];
   let result = compare(dir, plan, outcomes, stop);
   for (const [index, cell] of plan.cells.entries()) {

@@ -76,7 +76,8 @@ Deno.test("SIGKILL to the deno task that runs a launcher leaves neither the laun
   const folder = await Deno.makeTempDir({ prefix: "celgc-test-" });
   try {
     const command = [
-      "deno run -A",
+      // As the project's own tasks do.
+      'R=$PWD && cd "$INIT_CWD" && deno run -A',
       program("launching/launcher").href,
       "2",
       program("ends").href,

@@ -29,6 +29,15 @@ Deno.test("a run prints plain lines into a pipe and a summary at the end", async
   ) assert.match(ended.stdout, line);
 });
 
+Deno.test("an interval that is longer than the run is said, also where epochs limit it", async () => {
+  await using folder = await temporaryFolder();
+  const small = "--ranks 2 --device cpu --train-size 40 --test-size 10 --epochs 2 --interval 9";
+  const args = ["launch", ...small.split(" "), "--out", `${folder.path}/run`];
+  const { code, stderr } = await celgc(...args);
+  assert.equal(code, 0, stderr);
+  assert.match(stderr, /^note: --interval 9 is longer than the run of 3 steps: the ranks meet at/m);
+});
+
 Deno.test("--json prints the summary alone on standard output, --quiet nothing", async () => {
   await using folder = await temporaryFolder();
   const json = await celgc("launch", ...SMALL, "--json", "--quiet", "--out", `${folder.path}/a`);

@@ -1,20 +1,7 @@
 import assert from "node:assert/strict";
-import { deno, ROOT } from "../../_helpers/deno.ts";
+import { deno } from "../../_helpers/deno.ts";
+import { serveRepository } from "../../_helpers/serve_repository.ts";
 import { temporaryFolder } from "../../_helpers/temporary_folder.ts";
-
-/** Serves the repository's files as a web server does. */
-function serveRepository(): Deno.HttpServer<Deno.NetAddr> {
-  return Deno.serve({ hostname: "127.0.0.1", port: 0, onListen() {} }, async (request) => {
-    const { pathname } = new URL(request.url);
-    try {
-      const body = await Deno.readFile(new URL(`.${pathname}`, ROOT));
-      const type = pathname.endsWith(".json") ? "application/json" : "application/typescript";
-      return new Response(body, { headers: { "content-type": type } });
-    } catch {
-      return new Response(`no ${pathname}`, { status: 404 });
-    }
-  });
-}
 
 Deno.test("three lines that import mod.ts over HTTP train on two ranks in an empty folder", async () => {
   await using folder = await temporaryFolder();

@@ -1,0 +1,40 @@
+/** What is said before an engine is fetched; nothing is fetched here. */
+
+import assert from "node:assert/strict";
+import { ONNXRUNTIME_VERSION } from "../../../deps.ts";
+import { sayDownload } from "../../../tasks/launch/engine_download.ts";
+import { resolveDevice } from "../../../runtime/devices/open.ts";
+import { temporaryFolder } from "../../_helpers/temporary_folder.ts";
+
+await resolveDevice("cpu");
+await resolveDevice("wasm");
+
+for (
+  const [kind, name, size] of [
+    ["cpu", "onnxruntime-node", "290 MB"],
+    ["wasm", "onnxruntime-web", "140 MB"],
+  ] as const
+) {
+  Deno.test(`${kind}: a download of the engine is said with its size, where the cache lacks it`, async () => {
+    await using folder = await temporaryFolder();
+    const before = Deno.env.get("DENO_DIR"), lines: string[] = [];
+    const say = sayDownload((line) => lines.push(line));
+    try {
+      Deno.env.set("DENO_DIR", folder.path);
+      await resolveDevice(kind, say);
+      assert.equal(lines.length, 1);
+      assert.ok(lines[0].includes(name) && lines[0].includes(size), lines[0]);
+      const cached = `${folder.path}/npm/registry.example.org/${name}/${ONNXRUNTIME_VERSION}`;
+      await Deno.mkdir(cached, { recursive: true });
+      await resolveDevice(kind, say);
+      assert.equal(lines.length, 1, "a cached one is not spoken of");
+    } finally {
+      if (before === undefined) Deno.env.delete("DENO_DIR");
+      else Deno.env.set("DENO_DIR", before);
+    }
+  });
+
+  Deno.test(`${kind}: where the engine is cached nothing is said`, async () => {
+    await resolveDevice(kind, sayDownload((line) => assert.fail(line)));
+  });
+}
