@@ -64,11 +64,20 @@ function specifierHere(specifier: string): string {
   return IS_INSTALLED ? specifier.replace(/^npm:(.[^/@]*(?:\/[^/@]+)?)@[^/]+/, "$1") : specifier;
 }
 
+/** A package that celgc, itself installed by npm, does not find beside it; the message says how to install it. */
+export class MissingPackageError extends Error {
+  /** The name of the class. */
+  override readonly name = "MissingPackageError";
+}
+
 /** Says of a package that is not installed how to install it. */
 function packageError(specifier: string, cause: unknown): unknown {
   if (!IS_INSTALLED) return cause;
-  const name = specifier.slice("npm:".length).replace(/(.@[^/]+).*/, "$1");
-  return new Error(`cannot load ${name}: install it beside celgc, npm install ${name}`, { cause });
+  const pinned = specifier.slice("npm:".length).replace(/(.@[^/]+).*/, "$1");
+  return new MissingPackageError(
+    `cannot load ${pinned}: install it beside celgc, npm install --ignore-scripts ${pinned}`,
+    { cause },
+  );
 }
 
 /** Version of onnxruntime, native and web. */

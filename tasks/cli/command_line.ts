@@ -5,7 +5,7 @@
  * @module
  */
 
-import { type Command, loadCommander, type Option } from "../../deps.ts";
+import { type Command, loadCommander, MissingPackageError, type Option } from "../../deps.ts";
 import { DataError } from "../data/data_error.ts";
 import { hasTopics, helpAsked, isShown, MORE } from "./help_topics.ts";
 import { closest, OptionError, type OptionSpec } from "../options/kinds.ts";
@@ -77,7 +77,9 @@ export async function runCommandLine(
       return complain(name, message, USAGE_ERROR);
     }
     if (error instanceof OptionError) return complain(name, error.message, USAGE_ERROR);
-    if (error instanceof DataError) return complain(name, error.message, 1);
+    if (error instanceof DataError || error instanceof MissingPackageError) {
+      return complain(name, error.message, 1);
+    }
     throw error;
   }
 }
