@@ -110,12 +110,14 @@ let made = 0;
 export interface HostsOptions {
   /** Whether each host takes its own name for 127.0.1.1, as on a Debian that was set up without a network. */
   readonly ownNameIsLoopback?: boolean;
+  /** Other names of the hosts, one of each. */
+  readonly aliases?: readonly string[];
 }
 
 /** Makes hosts that see each other, and nothing else of the machine's network. */
 export async function makeHosts(
   count: number,
-  { ownNameIsLoopback = false }: HostsOptions = {},
+  { ownNameIsLoopback = false, aliases = [] }: HostsOptions = {},
 ): Promise<Hosts> {
   await sweep();
   const stem = `${PREFIX}${Deno.pid}-${++made}`, bridge = `${stem}-bridge`;
@@ -123,6 +125,7 @@ export async function makeHosts(
   const file = (own: number) => [
     ...["127.0.0.1 localhost", "::1 localhost"],
     ...names.map((name, i) => `${i === own && ownNameIsLoopback ? "127.0.1.1" : v4(i)} ${name}`),
+    ...aliases.map((name, i) => `${v4(i)} ${name}`),
   ];
   const namespaces = [bridge];
   const dispose = async () => {

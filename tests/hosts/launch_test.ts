@@ -1,6 +1,7 @@
 /** One job on two hosts, each with a launcher of ours: by invitation, over ssh, under others' launchers. */
 
 import assert from "node:assert/strict";
+import { ROOT } from "../_helpers/deno.ts";
 import {
   hasTool,
   type Hosts,
@@ -17,21 +18,22 @@ import {
 } from "../../runtime/agents/invitation.ts";
 import { program } from "../_helpers/jobs.ts";
 import { temporaryFolder } from "../_helpers/temporary_folder.ts";
+import { containerEnvironment, indexedJob, noIndexedJob } from "./_indexed_job.ts";
 import { noSlurm, startSlurm } from "./_slurm.ts";
 import { noSsh, startSsh } from "./_ssh.ts";
 
-const launches = new URL(import.meta.resolve("./programs/launches.ts")).href;
+const main = new URL("tasks/cli/main.ts", ROOT).href;
 const exchanges = new URL(import.meta.resolve("./programs/exchanges.ts")).href;
 const placed = program("placed").href;
+/** What the pods of the Kubernetes job are called. */
+const NAMES = ["train-0.train", "train-1.train"];
 /** Two on each of two hosts. */
 const RANKS = 4;
 
 const needs = async (tool: string) => await hasTool(tool) ? null : `${tool} is not installed`;
 
-/** The command line of a launcher. */
-const launcher = (options: Record<string, unknown>, ...args: string[]) => [
-  ...[Deno.execPath(), "run", "-A", "--no-check", launches, JSON.stringify(options), ...args],
-];
+/** A command of the command line, with options and a program. */
+const celgc = (...args: string[]) => [Deno.execPath(), "run", "-A", "--no-check", main, ...args];
 
 /** Checks that four ranks on two hosts have met. */
 function assertMet(stdout: string, ranks: number): void {
@@ -44,13 +46,12 @@ function assertMet(stdout: string, ranks: number): void {
 async function startInvited(
   hosts: Hosts,
   folder: string,
-  options: Record<string, unknown>,
   ...args: string[]
 ) {
-  const [a, b] = hosts.all, invitation = `${folder}/invitation`;
-  const first = a.start(launcher({ ranks: 2, world: 4, invitation, ...options }, ...args));
-  await first.printed(/join/);
-  const second = b.start(launcher({ join: invitation, ranks: 2 }));
+  const [a, b] = hosts.all, invitation = ["--invitation", `${folder}/invitation`];
+  const first = a.start(celgc("launch", "--ranks", "2", "--world", "4", ...invitation, ...args));
+  await first.printed(/can join/);
+  const second = b.start(celgc("join", "--ranks", "2", ...invitation));
   return [first, second];
 }
 
@@ -66,14 +67,14 @@ function onHosts(
     async fn() {
       await using folder = await temporaryFolder();
       // So that nobody relies on a host's own name.
-      await using hosts = await makeHosts(2, { ownNameIsLoopback: true });
+      await using hosts = await makeHosts(2, { ownNameIsLoopback: true, aliases: NAMES });
       await fn(hosts, folder.path);
     },
   });
 }
 
 onHosts("a host that has been invited takes part", null, async (hosts, folder) => {
-  const both = await startInvited(hosts, folder, {}, placed);
+  const both = await startInvited(hosts, folder, placed);
   const [first, second] = await Promise.all(both.map(({ ended }) => ended));
   assert.equal(first.code, 0, first.stderr);
   assert.equal(second.code, 0, second.stderr);
@@ -85,16 +86,16 @@ onHosts("a host that has been invited takes part", null, async (hosts, folder) =
 
 onHosts("hosts that ssh reaches take part", noSsh, async (hosts, folder) => {
   const ssh = await startSsh(hosts, folder), [a] = hosts.all;
-  const options = { ranks: 1, hosts: "host-a:2,host-b:2" };
+  const launch = celgc("launch", "--hosts", "host-a:2,host-b:2", placed);
   const PATH = `${ssh.folder}:${Deno.env.get("PATH")}`;
-  const { code, stdout, stderr } = await a.run(launcher(options, placed), { env: { PATH } });
+  const { code, stdout, stderr } = await a.run(launch, { env: { PATH } });
   assert.equal(code, 0, stderr);
   assertMet(stdout, RANKS);
   // What ssh or its other side has to say is shown, and a rank's failure is that of the job.
-  const failed = await a.run(launcher(options, placed, "3"), { env: { PATH } });
+  const failed = await a.run([...launch, "--", "3"], { env: { PATH } });
   assert.equal(failed.code, 3, failed.stderr);
   assert.match(failed.stderr, /rank 3 on host-b/);
-  const nobody = await a.run(launcher({ ranks: 1, hosts: "host-a:2,host-x:2" }, placed), {
+  const nobody = await a.run(celgc("launch", "--hosts", "host-a:2,host-x:2", placed), {
     env: { PATH },
   });
   assert.equal(nobody.code, 1);
@@ -110,7 +111,7 @@ onHosts(
     const { code, stdout, stderr } = await a.run([
       ...["mpirun.openmpi", "--allow-run-as-root", "-n", "2", "--host", "host-a:1,host-b:1"],
       ...["--mca", "plm_rsh_agent", ssh.command, "-x", "CELGC_FOLDER"],
-      ...launcher({ ranks: 2 }, placed),
+      ...celgc("launch", "--ranks", "2", placed),
     ], { env: { CELGC_FOLDER: folder } });
     assert.equal(code, 0, stderr);
     assertMet(stdout, RANKS);
@@ -126,7 +127,13 @@ onHosts(
     const ssh = await startSsh(hosts, folder), [a] = hosts.all;
     const { code, stdout, stderr } = await a.run([
       ...["mpirun.mpich", "-n", "2", "-hosts", "host-a:1,host-b:1"],
-      ...["-launcher", "ssh", "-launcher-exec", ssh.command, ...launcher({ ranks: 2 }, placed)],
+      ...[
+        "-launcher",
+        "ssh",
+        "-launcher-exec",
+        ssh.command,
+        ...celgc("launch", "--ranks", "2", placed),
+      ],
     ], { env: { CELGC_FOLDER: folder, CELGC_JOB: "mpich" } });
     assert.equal(code, 0, stderr);
     assertMet(stdout, RANKS);
@@ -138,27 +145,43 @@ onHosts(
 onHosts("launchers under srun, one a node and one a rank", noSlurm, async (hosts, folder) => {
   await using slurm = await startSlurm(hosts, folder);
   const [a] = hosts.all, env = { ...slurm.env, CELGC_FOLDER: folder };
-  for (const [launchers, ranks] of [[2, 2], [4, 1]]) {
+  for (const [launchers, ranks] of [[2, ["--ranks", "2"]], [4, []]] as [number, string[]][]) {
     const srun = ["srun", "-N", "2", "-n", String(launchers), "--overcommit"];
-    const { code, stdout, stderr } = await a.run([...srun, ...launcher({ ranks }, placed)], {
+    const { code, stdout, stderr } = await a.run([...srun, ...celgc("launch", ...ranks, placed)], {
       env,
     });
     assert.equal(code, 0, stderr);
     assertMet(stdout, RANKS);
     assert.match(stderr, new RegExp(`launcher 0 of ${launchers}, from Slurm's variables`));
   }
+  // The batch script that users start from.
+  const script = new URL("docs/launchers/job.sbatch", ROOT).pathname, output = `${folder}/output`;
+  const own = { CELGC: new URL(ROOT).pathname, OUT: `${folder}/run`, RANKS_PER_NODE: "2" };
+  const { code, stderr } = await a.run(
+    ["sbatch", "--wait", "--overcommit", "-o", output, "-e", `${output}2`, script, placed],
+    { env: { ...env, ...own } },
+  );
+  assert.equal(code, 0, stderr + Deno.readTextFileSync(`${output}2`));
+  assertMet(Deno.readTextFileSync(output), RANKS);
   assert.deepEqual(await leftOn(hosts, 5000, slurm.pids), []);
 });
 
-onHosts("launchers that have an address and a secret", null, async (hosts, folder) => {
-  await Deno.writeTextFile(`${folder}/secret`, "0a".repeat(32), { mode: 0o600 });
+onHosts("launchers in the pods of indexed_job.yaml", noIndexedJob, async (hosts, folder) => {
+  const [{ command, args }] = indexedJob!.job.spec.template.spec.containers;
+  const env: Record<string, string> = {
+    ...containerEnvironment(),
+    CELGC_SECRET_FILE: `${folder}/secret`,
+  };
+  assert.equal(env.CELGC_RENDEZVOUS.split(":")[0], NAMES[0]);
+  await Deno.writeTextFile(env.CELGC_SECRET_FILE, "0a".repeat(32), { mode: 0o600 });
+  const words = [...command, ...args].map((word: string) =>
+    word === "deno"
+      ? Deno.execPath()
+      : word.replace(/^https:.*\/main\.ts$/, main).replace("=/out", `=${folder}`)
+        .replace("--ranks=4", "--ranks=2")
+  );
   const pods = hosts.all.map((host, index) =>
-    host.run(launcher({ ranks: 2 }, placed), {
-      env: {
-        ...{ JOB_COMPLETION_INDEX: String(index), CELGC_SIZE: "2" },
-        ...{ CELGC_RENDEZVOUS: `${hosts[0].address}:29500`, CELGC_SECRET_FILE: `${folder}/secret` },
-      },
-    })
+    host.run([...words, placed], { env: { ...env, JOB_COMPLETION_INDEX: String(index) } })
   );
   const [first, second] = await Promise.all(pods);
   assert.equal(first.code, 0, first.stderr);
@@ -169,8 +192,10 @@ onHosts("launchers that have an address and a secret", null, async (hosts, folde
 
 onHosts("strangers are refused with one line, and harm nobody", null, async (hosts, folder) => {
   const [a, b] = hosts.all, invitation = `${folder}/invitation`;
-  const first = a.start(launcher({ ranks: 2, world: 4, invitation }, placed));
-  await first.printed(/join/);
+  const first = a.start(
+    celgc(..."launch --ranks 2 --world 4 --invitation".split(" "), invitation, placed),
+  );
+  await first.printed(/can join/);
   const own = await readInvitationFile(invitation), other = await makeCertificate();
   const late = new Date(Date.now() - 60_000), secret = "0b".repeat(32);
   const cases: [string, Partial<Invitation> | string, RegExp][] = [
@@ -187,7 +212,7 @@ onHosts("strangers are refused with one line, and harm nobody", null, async (hos
     const text = typeof change === "string" ? change : encodeInvitation({ ...own, ...change });
     await Deno.writeTextFile(path, text, { mode: 0o600 });
     const { code, stdout, stderr } = await b.run(
-      launcher({ join: path, ranks: 2, joinTimeout: 5 }),
+      celgc("join", "--ranks", "2", "--invitation", path),
     );
     assert.equal(code, 1, what);
     assert.equal(stdout, "");
@@ -195,7 +220,7 @@ onHosts("strangers are refused with one line, and harm nobody", null, async (hos
     assert.equal(stderr.trim().split("\n").length, 1, `${what}: ${stderr}`);
     assert.ok(!stderr.includes(own.secret), what);
   }
-  const second = b.start(launcher({ join: invitation, ranks: 2 }));
+  const second = b.start(celgc("join", "--ranks", "2", "--invitation", invitation));
   assert.equal((await second.ended).code, 0, second.text());
   assertMet((await first.ended).stdout, RANKS);
 });
@@ -227,7 +252,7 @@ onHosts(
       }),
       { mode: 0o600 },
     );
-    const { code, stderr } = await b.run(launcher({ join: path, ranks: 2, joinTimeout: 5 }));
+    const { code, stderr } = await b.run(celgc("join", "--ranks", "2", "--invitation", path));
     assert.equal(code, 1);
     assert.match(stderr, /expired/i);
     assert.equal(stderr.trim().split("\n").length, 1, stderr);
@@ -239,9 +264,9 @@ onHosts(
   "a cut cable ends the job on both hosts, and names the peer",
   null,
   async (hosts, folder) => {
-    const timeout = 3, options = { timeout };
-    const args = [exchanges, "1000000", "1000"];
-    const [first, second] = await startInvited(hosts, folder, options, ...args);
+    const timeout = 3;
+    const args = ["--timeout", String(timeout), exchanges, "--", "1000000", "1000"];
+    const [first, second] = await startInvited(hosts, folder, ...args);
     await first.printed(/(pid[^]*){4}/);
     await hosts[1].cut();
     const cut = performance.now();
@@ -258,7 +283,8 @@ onHosts(
 
 for (const [who, victim] of [["the coordinator", 0], ["an agent", 1]] as const) {
   onHosts(`nothing runs on after ${who} has been killed`, null, async (hosts, folder) => {
-    const both = await startInvited(hosts, folder, { timeout: 5 }, exchanges, "1000000", "1000");
+    const args = ["--timeout", "5", exchanges, "--", "1000000", "1000"];
+    const both = await startInvited(hosts, folder, ...args);
     await both[0].printed(/(pid[^]*){4}/);
     both[victim].kill("SIGKILL");
     const ended = await both[1 - victim].ended;
@@ -276,9 +302,18 @@ onHosts(
   null,
   async (hosts, folder) => {
     const [a, b] = hosts.all, invitation = `${folder}/invitation`;
-    const first = a.start(launcher({ ranks: 1, world: 2, invitation }, exchanges, "8", "1000000"));
-    await first.printed(/join/);
-    const second = b.start(launcher({ join: invitation, ranks: 1 }));
+    const first = a.start(
+      celgc(
+        ..."launch --ranks 1 --world 2 --invitation".split(" "),
+        invitation,
+        exchanges,
+        "--",
+        "8",
+        "1000000",
+      ),
+    );
+    await first.printed(/can join/);
+    const second = b.start(celgc("join", "--invitation", invitation));
     const { code, stdout, stderr } = await first.ended;
     assert.equal(code, 0, stderr);
     assert.equal((await second.ended).code, 0);
