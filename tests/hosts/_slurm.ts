@@ -1,6 +1,6 @@
 /** A Slurm of Debian's packages whose nodes are the hosts of a test: its daemons started by hand. */
 
-import { hasTool, type Hosts, type Running } from "../_helpers/hosts.ts";
+import { hasTool, type Hosts, type Running } from "./_hosts.ts";
 
 const TOOLS = ["munged", "slurmctld", "slurmd", "srun", "sbatch"];
 

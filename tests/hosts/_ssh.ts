@@ -1,6 +1,6 @@
 /** OpenSSH between hosts of a test: a server on each, and one key that all of them let in. */
 
-import { hasTool, type Host, type Hosts, type Running } from "../_helpers/hosts.ts";
+import { hasTool, type Host, type Hosts, type Running } from "./_hosts.ts";
 
 /** Why there is no ssh here; null if there is. */
 export const noSsh: string | null = await hasTool("sshd") && await hasTool("ssh")

@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { ROOT } from "../_helpers/deno.ts";
-import { hasTool } from "../_helpers/hosts.ts";
+import { hasTool } from "./_hosts.ts";
 import { temporaryFolder } from "../_helpers/temporary_folder.ts";
 import { containerEnvironment, indexedJob, noIndexedJob } from "./_indexed_job.ts";
 

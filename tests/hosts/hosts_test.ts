@@ -1,7 +1,7 @@
 /** Hosts that are network namespaces: what the other tests of this folder stand on. */
 
 import assert from "node:assert/strict";
-import { leftOn, makeHosts, namespacesNote, noNamespaces } from "../_helpers/hosts.ts";
+import { leftOn, makeHosts, namespacesNote, noNamespaces } from "./_hosts.ts";
 
 Deno.test({
   name: `three hosts have names and addresses, count bytes, and lose a cable${namespacesNote}`,

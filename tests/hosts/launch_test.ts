@@ -2,14 +2,7 @@
 
 import assert from "node:assert/strict";
 import { ROOT } from "../_helpers/deno.ts";
-import {
-  hasTool,
-  type Hosts,
-  leftOn,
-  makeHosts,
-  namespacesNote,
-  noNamespaces,
-} from "../_helpers/hosts.ts";
+import { hasTool, type Hosts, leftOn, makeHosts, namespacesNote, noNamespaces } from "./_hosts.ts";
 import { makeCertificate } from "../../runtime/security/certificate.ts";
 import {
   encodeInvitation,

@@ -10,7 +10,7 @@ import {
   makeLoopbackHosts,
   namespacesNote,
   noNamespaces,
-} from "../_helpers/hosts.ts";
+} from "./_hosts.ts";
 import { program } from "../_helpers/jobs.ts";
 import { temporaryFolder } from "../_helpers/temporary_folder.ts";
 import { noSlurm, startSlurm } from "./_slurm.ts";

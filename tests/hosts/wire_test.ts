@@ -1,13 +1,7 @@
 /** What passes between hosts, and what happens when nothing does. */
 
 import assert from "node:assert/strict";
-import {
-  leftOn,
-  makeHosts,
-  namespacesNote,
-  noNamespaces,
-  type Running,
-} from "../_helpers/hosts.ts";
+import { leftOn, makeHosts, namespacesNote, noNamespaces, type Running } from "./_hosts.ts";
 import { temporaryFolder } from "../_helpers/temporary_folder.ts";
 
 const program = new URL(import.meta.resolve("./programs/exchanges.ts")).href;

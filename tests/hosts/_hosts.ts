@@ -6,7 +6,7 @@
  * machine (127.0.0.2, …): without names, without a count of bytes, without a cable to pull.
  */
 
-import type { Ended } from "./deno.ts";
+import type { Ended } from "../_helpers/deno.ts";
 
 /** No command on a host lives longer, in ms. */
 const LONGEST_MS = 120_000;
