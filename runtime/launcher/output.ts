@@ -31,6 +31,7 @@ export interface OutputOptions {
 export class RankOutput {
   readonly #options: OutputOptions;
   readonly #last: string[] = [];
+  #logFailed = false;
   readonly #streams: readonly Readable[];
   readonly #pumps: Promise<void>[];
 
@@ -96,10 +97,21 @@ export class RankOutput {
       this.#last.push(plain.slice(0, LAST_LINE_LENGTH));
       if (this.#last.length > LAST_LINES) this.#last.shift();
     }
-    if (this.#options.log !== null) {
-      await writeAll(this.#options.log, new TextEncoder().encode(`${plain}\n`)).catch(() => {});
-    }
     await this.#options.line(line, name);
+    await this.#keep(plain);
+  }
+
+  /** Writes a line to the log file; where that is not possible it is said, once. */
+  async #keep(line: string): Promise<void> {
+    const { log } = this.#options;
+    if (log === null || this.#logFailed) return;
+    try {
+      await writeAll(log, new TextEncoder().encode(`${line}\n`));
+    } catch (error) {
+      this.#logFailed = true;
+      const reason = error instanceof Error ? error.message : String(error);
+      await this.#options.line(`its log file ends here: ${reason}`, "stderr");
+    }
   }
 }
 

@@ -79,13 +79,19 @@ async function trainRun(given: Partial<Options>, place: LauncherPlace | null): P
   }
   const { quiet = false, json = false } = given;
   // Whoever runs a program of their own does without the trainer.
-  const [{ CheckpointError }, { launch, RunFailedError }, { viewKind }, { formatSummary }] =
-    await Promise.all([
-      import("../run/checkpoint.ts"),
-      import("../launch/launch.ts"),
-      import("../launch/view.ts"),
-      import("../launch/summary_text.ts"),
-    ]);
+  const [
+    { WriteError },
+    { CheckpointError },
+    { launch, RunFailedError },
+    { viewKind },
+    { formatSummary },
+  ] = await Promise.all([
+    import("../run/write_error.ts"),
+    import("../run/checkpoint.ts"),
+    import("../launch/launch.ts"),
+    import("../launch/view.ts"),
+    import("../launch/summary_text.ts"),
+  ]);
   try {
     const { summary, dir } = await launch({ ...given, view: viewKind(quiet) });
     if (json) console.log(JSON.stringify({ dir, ...summary }));
@@ -93,8 +99,10 @@ async function trainRun(given: Partial<Options>, place: LauncherPlace | null): P
     return summary.identicalWeights ? 0 : 1;
   } catch (error) {
     const failed = error instanceof RunFailedError;
-    if (!failed && !(error instanceof CheckpointError)) throw error;
-    console.error(`celgc: ${error.message}`);
+    if (!failed && ![CheckpointError, WriteError].some((kind) => error instanceof kind)) {
+      throw error;
+    }
+    console.error(`celgc: ${(error as Error).message}`);
     return failed ? error.code : 1;
   }
 }

@@ -13,6 +13,7 @@ import { OptionError } from "../options/kinds.ts";
 import { modelName } from "../options/network_names.ts";
 import type { Options } from "../options/table.ts";
 import { VERSION } from "./version.ts";
+import { writing } from "./write_error.ts";
 
 /** Names of a run's files inside its folder. */
 export const FILES = {
@@ -86,8 +87,9 @@ export function newConfig(options: Options, started: Date = new Date()): RunConf
 /** Writes `config.json` whole: under another name first, then renamed. */
 export async function writeConfig(directory: string, config: RunConfig): Promise<void> {
   const path = join(directory, FILES.config);
-  await Deno.writeTextFile(`${path}.part`, JSON.stringify(config, null, 2) + "\n");
-  await Deno.rename(`${path}.part`, path);
+  const part = `${path}.part`;
+  await writing(part, () => Deno.writeTextFile(part, JSON.stringify(config, null, 2) + "\n"));
+  await Deno.rename(part, path);
 }
 
 /**

@@ -16,6 +16,7 @@ import { broadcastBytes } from "./byte_stream.ts";
 import { CheckpointError } from "./checkpoint.ts";
 import { INPUT_FILE_NAMES, type RunConfig } from "./folder.ts";
 import { readWeights } from "./weights_source.ts";
+import { writing } from "./write_error.ts";
 
 /** The files that the options name; null where they name none. */
 export interface InputFiles {
@@ -60,7 +61,8 @@ export async function keepInputs(
   for (const kind of KINDS) {
     const bytes = files[kind], name = INPUT_FILE_NAMES[kind];
     if (!bytes) continue;
-    await Deno.writeFile(join(directory, name), bytes);
+    const path = join(directory, name);
+    await writing(path, () => Deno.writeFile(path, bytes));
     hashes[name] = await sha256(bytes);
   }
   return hashes;

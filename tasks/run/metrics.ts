@@ -6,11 +6,13 @@
  */
 
 import type { MetricRecord } from "../logs/records.ts";
+import { isSystemError, WriteError } from "./write_error.ts";
 
 export type * from "../logs/records.ts";
 
 /** Writes records; one process owns the file. Lines are whole in the file as soon as a write returns. */
 export class MetricsLog implements Disposable {
+  readonly #path: string | URL;
   readonly #file: Deno.FsFile;
   readonly #encoder = new TextEncoder();
 
@@ -21,18 +23,27 @@ export class MetricsLog implements Disposable {
    * @param options.append goes on at the end of an existing log instead
    */
   constructor(path: string | URL, { append = false }: { append?: boolean } = {}) {
+    this.#path = path;
     this.#file = Deno.openSync(
       path,
       append ? { append, create: true } : { write: true, create: true, truncate: true },
     );
   }
 
-  /** Appends records, in order. */
+  /**
+   * Appends records, in order.
+   *
+   * @throws WriteError if the disk is full
+   */
   write(...records: MetricRecord[]): void {
     let rest = this.#encoder.encode(
       records.map((record) => JSON.stringify(record) + "\n").join(""),
     );
-    while (rest.length > 0) rest = rest.subarray(this.#file.writeSync(rest));
+    try {
+      while (rest.length > 0) rest = rest.subarray(this.#file.writeSync(rest));
+    } catch (cause) {
+      throw isSystemError(cause) ? new WriteError(this.#path, cause) : cause;
+    }
   }
 
   /** Closes the file. */

@@ -20,6 +20,7 @@ import {
   type Stateful,
   stepFolder,
 } from "./checkpoint.ts";
+import { writing } from "./write_error.ts";
 
 /** Checkpoints kept in a folder: the last, and the one before should the last be damaged. */
 const KEPT = 2;
@@ -145,11 +146,13 @@ async function writeSynced(
   path: string,
   pieces: Iterable<Uint8Array> | AsyncIterable<Uint8Array>,
 ): Promise<void> {
-  using file = await Deno.open(path, { write: true, create: true, truncate: true });
-  for await (const piece of pieces) {
-    for (let left = piece; left.length > 0;) left = left.subarray(await file.write(left));
-  }
-  await file.sync();
+  await writing(path, async () => {
+    using file = await Deno.open(path, { write: true, create: true, truncate: true });
+    for await (const piece of pieces) {
+      for (let left = piece; left.length > 0;) left = left.subarray(await file.write(left));
+    }
+    await file.sync();
+  });
 }
 
 async function removeIfThere(path: string): Promise<void> {

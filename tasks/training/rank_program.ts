@@ -16,6 +16,7 @@ import { OptionError } from "../options/kinds.ts";
 import type { Options } from "../options/table.ts";
 import { broadcastText } from "../run/byte_stream.ts";
 import { FILES, readConfig, type RunConfig } from "../run/folder.ts";
+import { WriteError } from "../run/write_error.ts";
 import { StoppedError } from "./stop_request.ts";
 import { train } from "./train.ts";
 import { TrainingError } from "./training_error.ts";
@@ -79,7 +80,14 @@ if (import.meta.main) {
     // What the user can mend, or what another rank's log tells, is said in one line, without a stack.
     const error = reasonOf(thrown);
     if (error instanceof StoppedError) Deno.exit(0);
-    const known = [CheckpointError, DataError, OptionError, PeerLostError, TrainingError];
+    const known = [
+      CheckpointError,
+      DataError,
+      OptionError,
+      PeerLostError,
+      TrainingError,
+      WriteError,
+    ];
     if (!known.some((kind) => error instanceof kind)) throw thrown;
     console.error((error as Error).message);
     Deno.exit(1);

@@ -20,6 +20,7 @@ import { algorithmOf } from "../options/resolve.ts";
 import { FILES, newConfig, type RunConfig, writeConfig } from "../run/folder.ts";
 import { openProblem, type Problem } from "../problems/open_problem.ts";
 import { openOncePerHost } from "../../runtime/once_per_host.ts";
+import { writing } from "../run/write_error.ts";
 import { TrainStep } from "../steps/train_step.ts";
 import { ranksAt, type Worlds } from "../data/sampling/worlds.ts";
 import type { Task, TrainableModel } from "../task.ts";
@@ -170,14 +171,22 @@ async function writeTrained(
   options: Options,
   { model, task, weights, specs }: Problem & Pick<Trained, "weights" | "specs">,
 ): Promise<void> {
-  const metadata = { model: model.name, task: options.task };
-  const bytes = encodeTrained(model, specs, weights, metadata);
-  await Deno.writeFile(join(directory, FILES.model), bytes);
-  if (task.vocabulary !== undefined) {
-    await Deno.writeTextFile(join(directory, FILES.vocabulary), task.vocabulary);
+  const metadata = { model: model.name, task: options.task }, { vocabulary } = task;
+  const text = (name: string, content: string) =>
+    [name, new TextEncoder().encode(content)] as const;
+  // One that does not fit on the disk does not keep the others from being written.
+  const errors: unknown[] = [];
+  for (
+    const make of [
+      () => [FILES.weights, encodeTrainedState(model, specs, weights, metadata)] as const,
+      ...vocabulary === undefined ? [] : [() => text(FILES.vocabulary, vocabulary)],
+      () => [FILES.model, encodeTrained(model, specs, weights, metadata)] as const,
+    ]
+  ) {
+    const [name, bytes] = make(), path = join(directory, name);
+    await writing(path, () => Deno.writeFile(path, bytes)).catch((error) => errors.push(error));
   }
-  const state = encodeTrainedState(model, specs, weights, metadata);
-  await Deno.writeFile(join(directory, FILES.weights), state);
+  if (errors.length > 0) throw errors[0];
 }
 
 /** How the steps of a run exchange gradients: those of its first round. */

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { deno } from "../../_helpers/deno.ts";
-import { serveRepository } from "../../_helpers/serve_repository.ts";
+import { serveRepository } from "./_serve_repository.ts";
 import { temporaryFolder } from "../../_helpers/temporary_folder.ts";
 
 Deno.test("three lines that import mod.ts over HTTP train on two ranks in an empty folder", async () => {

@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { deno } from "../../_helpers/deno.ts";
-import { serveRepository } from "../../_helpers/serve_repository.ts";
+import { serveRepository } from "./_serve_repository.ts";
 import { temporaryFolder } from "../../_helpers/temporary_folder.ts";
 
 const program = (url: string) =>

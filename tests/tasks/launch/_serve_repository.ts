@@ -1,6 +1,6 @@
 /** The repository as others find it on the web. */
 
-import { ROOT } from "./deno.ts";
+import { ROOT } from "../../_helpers/deno.ts";
 
 /** Serves the repository's files as a web server does. */
 export function serveRepository(): Deno.HttpServer<Deno.NetAddr> {
