@@ -91,7 +91,7 @@ Deno.test("sums have the same bits on whatever hosts the ranks are, those in the
 async function launched(hosts: string, allow: string[], algorithm = "auto") {
   const { code, failure, lines } = await run({
     ranks: hosts.length,
-    program: program("several_hosts"),
+    program: program("hosts/several_hosts"),
     args: [hosts, algorithm, "1000003", "1"],
     allow: ["env", ...allow],
   });

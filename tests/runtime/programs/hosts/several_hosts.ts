@@ -3,8 +3,8 @@
  * came of it, how long it took and what was sent over the wire.
  */
 
-import { init } from "../../../runtime/bootstrap/init.ts";
-import type { AllreduceAlgorithm } from "../../../runtime/mod.ts";
+import { init } from "../../../../runtime/bootstrap/init.ts";
+import type { AllreduceAlgorithm } from "../../../../runtime/mod.ts";
 
 const [hosts, algorithm, floats, repeats] = Deno.args;
 Deno.env.set("CELGC_HOST", hosts[Number(Deno.env.get("CELGC_RANK"))]);
