@@ -28,13 +28,22 @@ import type { PlanArguments } from "./rank.ts";
 /** What is to be planned: options of `launch` by their names in code. */
 export interface PlanOptions extends
   Partial<
-    Omit<Options, "resume" | "checkpointEvery" | "maxRestarts" | "out" | "json" | "quiet">
+    Omit<
+      Options,
+      "resume" | "checkpointEvery" | "maxRestarts" | "out" | "json" | "quiet" | "hosts"
+    >
   > {
   /**
    * Whether to measure with the ranks behind `link`, instead of measuring this machine's own network
    * and calculating what the link adds. @default {false}
    */
   readonly shaped?: boolean;
+  /**
+   * Hosts that `ranks` are to be on, as many on each. Ranks of one are measured, and an allreduce
+   * between hosts is calculated, for `link`, which then is a host's. @default {one for each rank if there
+   * is a `link`, else this machine}
+   */
+  readonly hosts?: number;
   /** The intervals to predict. @default {1, 2, 4, 8, 16, 32 and `interval`} */
   readonly intervals?: readonly number[];
   /** What is shown on standard error. @default {"silent"} */
@@ -59,6 +68,10 @@ export interface RunPlan {
   readonly steps: number;
   /** Passes over the training data, by all ranks together. */
   readonly epochs: number;
+  /** Ranks of the run. */
+  readonly ranks: number;
+  /** The hosts that they are on, if those were asked for. */
+  readonly hosts: number | null;
   /** The access link that the prediction is for; null: the network that was measured. */
   readonly link: string | null;
   /** Naive-parallel, the baseline, first; then the intervals in increasing order. */
@@ -66,6 +79,9 @@ export interface RunPlan {
   /** What the prediction rests on. */
   readonly measured: Measured;
 }
+
+/** What hosts are taken to be connected by if nothing is said: a network of a cluster. */
+const HOSTS_LINK = "10gbit,50us";
 
 const INTERVALS = [1, 2, 4, 8, 16, 32];
 
@@ -89,20 +105,25 @@ const PLAN_PROGRAM = new URL(import.meta.resolve("./rank.ts"));
  * ```
  */
 export async function plan(given: PlanOptions = {}): Promise<RunPlan> {
-  const { shaped = false, intervals, view = "silent", signal, ...rest } = given;
+  const { shaped = false, intervals, hosts = null, view = "silent", signal, ...rest } = given;
   const options = resolveOptions(rest);
   checkPlan(rest, shaped);
+  if (hosts !== null) checkHosts(options, hosts, shaped);
   const say = view === "silent" ? undefined : (line: string) => console.error(line);
   options.device = await resolveDevice(options.device, say && sayDownload(say));
   if (options.data !== null) options.data = await findData(options, view);
   await checkData(options);
-  const { link, ranks } = options;
+  const { ranks } = options, link = options.link ?? (hosts === null ? null : HOSTS_LINK);
   const hasRounds = ALGORITHMS[options.algorithm].rounds === "interval";
   const algorithm = hasRounds ? options.algorithm : OPTIONS.algorithm.default;
   const all = [...new Set(intervals ?? [...INTERVALS, options.interval])].sort((a, b) => a - b);
-  const asked = { options, algorithms: [algorithm, BASELINE], intervals: all };
+  const onOne = hosts === null
+    ? options
+    : { ...options, ranks: ranks / hosts, participants: null, maxSteps: null };
+  const asked = { options: onOne, algorithms: [algorithm, BASELINE], intervals: all };
   const measured = await measureRanks(asked, shaped, signal);
-  const { steps, epochs } = measured.run;
+  const { steps, epochs } = runOf(measured, options);
+  const scale = { ranks, hosts: hosts ?? ranks };
   const shape = link === null || shaped ? null : parseLink(link);
   const network = shape && {
     latencySeconds: shape.delayMs / 1000,
@@ -114,7 +135,7 @@ export async function plan(given: PlanOptions = {}): Promise<RunPlan> {
     return {
       algorithm: name,
       interval,
-      ...predict(measured, described, steps, network, participants),
+      ...predict(measured, described, steps, network, participants, scale),
     };
   };
   const runs = [
@@ -125,10 +146,29 @@ export async function plan(given: PlanOptions = {}): Promise<RunPlan> {
   return {
     steps,
     epochs,
+    ranks,
+    hosts,
     link,
     runs: runs.map((run) => ({ ...run, speedup: baseline.seconds / run.seconds })),
     measured,
   };
+}
+
+/** The run of all ranks, from that of those which were measured: together they take as many samples. */
+function runOf({ run, ranks }: Measured, options: Options): Measured["run"] {
+  if (ranks === options.ranks) return run;
+  const whole = Math.max(1, Math.ceil(run.steps * ranks / options.ranks));
+  const steps = Math.min(whole, options.maxSteps ?? Infinity);
+  return { steps, epochs: run.epochs * steps * options.ranks / (run.steps * ranks) };
+}
+
+function checkHosts({ ranks }: Options, hosts: number, shaped: boolean): void {
+  if (!(Number.isInteger(hosts) && hosts > 0 && ranks % hosts === 0)) {
+    throw new OptionError(
+      `--hosts must divide --ranks, ${ranks}, into equal parts for a plan, found ${hosts}`,
+    );
+  }
+  if (shaped) throw new OptionError("--shaped measures on this machine: leave --hosts out");
 }
 
 function checkPlan(given: Partial<Options>, shaped: boolean): void {

@@ -40,12 +40,19 @@ export interface Prediction {
   readonly bytesSent: number;
 }
 
+/** Where a run is to be: as many ranks on each host, or every rank behind a link of its own. */
+export interface Scale {
+  readonly ranks: number;
+  readonly hosts: number;
+}
+
 /**
  * Predicts a run.
  *
  * @param measured must know a step of every way in which the algorithm exchanges gradients
  * @param network the network that the run will have; null for the one that was measured
  * @param participants ranks that take part in a round, and in averages of gradients that replace each rank's
+ * @param scale the ranks of the run and their hosts, where those are more than what was measured
  */
 export function predict(
   measured: Measured,
@@ -53,12 +60,16 @@ export function predict(
   steps: number,
   network: NetworkCost | null,
   participants: number = measured.ranks,
+  { ranks, hosts }: Scale = { ranks: measured.ranks, hosts: measured.ranks },
 ): Prediction {
-  const { ranks, parameters, shared, round } = measured;
+  const { parameters, shared, round } = measured;
   const allreduce = (floats: number, among: number) => {
     const own = timeOf(measured.allreduce, floats);
-    return among === 1 ? 0 : own + (network ? allreduceSeconds(network, among, 4 * floats) : 0);
+    if (among === 1) return 0;
+    return own + (network ? allreduceSeconds(network, among, 4 * floats, hostsOf(among)) : 0);
   };
+  /** As many hosts as take part, or a host a rank. */
+  const hostsOf = (among: number) => hosts === ranks ? among : Math.min(hosts, among);
   const weights = allreduce(shared, participants);
   let working = 0, seconds = 0, rounds = 0, bytesSent = 0, meanwhile = 0;
   for (let t = 1; t <= steps; t++) {
@@ -72,14 +83,14 @@ export function predict(
     if (plan.gradients !== "none") {
       const among = plan.gradients === "replace" ? participants : ranks;
       seconds += allreduce(parameters, among);
-      bytesSent += allreduceTraffic(among, 4 * parameters);
+      bytesSent += allreduceTraffic(among, 4 * parameters, hostsOf(among));
     }
     if (plan.weights !== "none") {
       rounds++;
       // Where a round's average is waited for at the next, it travels while the steps go on.
       seconds += round.slowest + Math.max(0, weights - (algorithm.overlap ? meanwhile : 0));
       meanwhile = 0;
-      bytesSent += allreduceTraffic(participants, 4 * shared);
+      bytesSent += allreduceTraffic(participants, 4 * shared, hostsOf(participants));
     }
   }
   // The mean that a run comes to, where its last step was no round of all ranks.
@@ -87,7 +98,7 @@ export function predict(
   if (ranks > 1 && (last !== "after" || participants < ranks)) {
     rounds++;
     seconds += round.slowest + allreduce(shared, ranks);
-    bytesSent += allreduceTraffic(ranks, 4 * shared);
+    bytesSent += allreduceTraffic(ranks, 4 * shared, hosts);
   }
   const communicationShare = seconds > 0 ? 1 - working / seconds : 0;
   return { rounds, seconds, communicationShare, bytesSent };

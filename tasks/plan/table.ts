@@ -10,7 +10,7 @@ import type { RunPlan } from "./plan.ts";
 
 /** The table, and below it what it rests on. */
 export async function formatPlan(
-  { runs, steps, epochs, link, measured }: RunPlan,
+  { runs, steps, epochs, ranks, hosts, link, measured }: RunPlan,
 ): Promise<string> {
   const head = ["algorithm", "I", "rounds", "sent", "time", "comm.", "speedup"];
   const table = new (await loadTables())({
@@ -31,17 +31,21 @@ export async function formatPlan(
     ]);
   }
   const lines = table.toString().split("\n").map((line: string) => line.trimEnd());
-  const { network, ranks, device, step, allreduce, shared } = measured;
+  const { network, device, step, allreduce, shared } = measured;
   const [timed] = Object.values(step), { seconds } = allreduce.at(-1)!;
   const notes = [
     `${steps} steps on ${ranks === 1 ? "one rank" : `each of ${ranks} ranks`}, ${
       epochs.toFixed(2)
     } epochs; start-up and evaluations left out`,
-    link === null ? "for the network as it is" : `for ranks behind access links of ${link}`,
+    link === null
+      ? "for the network as it is"
+      : hosts === null
+      ? `for ranks behind access links of ${link}`
+      : `for ${hosts} hosts of ${ranks / hosts} ranks, each behind an access link of ${link}`,
     `step         ${milliseconds(timed.mean)}, ${milliseconds(timed.slowest)} on the slowest rank`,
     `allreduce    ${milliseconds(seconds)} for ${
       shared.toLocaleString("en-US")
-    } floats, as measured`,
+    } floats, as measured${hosts === null ? "" : " within a host"}`,
     ...network === null ? [] : [
       `ping         ${milliseconds(network.latencySeconds)} one way, ` +
       `${formatBytes(network.bytesPerSecond)}/s, as measured`,

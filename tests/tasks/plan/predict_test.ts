@@ -1,6 +1,10 @@
 import assert from "node:assert/strict";
 import { celgc, naiveParallel, overlapped } from "../../../optimizers/mod.ts";
-import { allreduceSeconds, allreduceTraffic } from "../../../runtime/collectives/allreduce_cost.ts";
+import {
+  allreduceCost,
+  allreduceSeconds,
+  allreduceTraffic,
+} from "../../../runtime/collectives/allreduce_cost.ts";
 import type { Measured } from "../../../tasks/plan/measured.ts";
 import { bandwidth } from "../../../tasks/plan/measure.ts";
 import { predict } from "../../../tasks/plan/predict.ts";
@@ -39,6 +43,25 @@ Deno.test("an allreduce costs its latencies and its bytes", () => {
   const fast = { latencySeconds: 1, bytesPerSecond: Infinity };
   near(allreduceSeconds(fast, 2, 16 << 20), 2 + 4 * 2);
   near(allreduceTraffic(8, 1000), 14_000);
+});
+
+Deno.test("on several hosts an allreduce costs what each sends once", () => {
+  // 8 ranks on 2 hosts: half of the buffer as exact partial sums, half of it as results.
+  near(allreduceSeconds(NETWORK, 8, 1e6, 2), 4 * 0.01 + 0.5 * (1 + 5.1 / 4));
+  near(allreduceTraffic(8, 1e6, 2), 2 * 0.5e6 * (1 + 5.1 / 4));
+  near(allreduceSeconds(NETWORK, 8, 1e6, 1), 0);
+  near(allreduceTraffic(8, 1e6, 1), 0);
+  near(allreduceSeconds(NETWORK, 8, 1e6, 8), allreduceSeconds(NETWORK, 8, 1e6));
+  // Direct exchange sends for each rank what a host need send once.
+  const direct = allreduceCost("direct", NETWORK, 64, 1e8, 8);
+  near(direct.hostBytes, 2 * 8 * 1e8 * 56 / 64);
+  assert.ok(allreduceCost("two-level", NETWORK, 64, 1e8, 8).hostBytes < direct.hostBytes / 7);
+});
+
+Deno.test("a run on several hosts is predicted from the ranks of one", () => {
+  const one = predict(MEASURED, naiveParallel(), 10, NETWORK, 64, { ranks: 64, hosts: 8 });
+  const own = predict(MEASURED, naiveParallel(), 10, null).seconds;
+  assert.ok(one.seconds > own + 10 * allreduceSeconds(NETWORK, 64, 400_000, 8) * 0.99);
 });
 
 Deno.test("a run is its steps on the slowest rank, and its exchanges as they were measured", () => {
