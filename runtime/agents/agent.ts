@@ -22,6 +22,7 @@ import {
   LARGEST_COORDINATOR_MESSAGE,
   type WelcomeMessage,
 } from "./messages.ts";
+import { Probe } from "./probe.ts";
 import { addressesOf, ownAddresses, thisHost } from "./this_host.ts";
 
 /** How long the ranks of an agent may take to end once they are told to, in ms. */
@@ -106,6 +107,7 @@ export async function runAgent(
   const folder = await makeSocketFolder(2, "auto") ?? await Deno.makeTempDir({ prefix: "celgc-" });
   const watchdog = new Watchdog(folder), sockets = `${folder}/s`, host = thisHost();
   try {
+    using probe = new Probe(addresses, options.port ?? 0);
     await channel.send({
       type: "hello",
       version: options.version,
@@ -115,6 +117,7 @@ export async function runAgent(
       addresses,
       dialled: hostname,
       sockets: Deno.build.os === "windows" ? null : sockets,
+      probe: { port: probe.port, mark: probe.mark },
     });
     const welcome = await channel.receive();
     if (welcome?.type === "refusal") {
@@ -123,12 +126,13 @@ export async function runAgent(
     if (welcome?.type !== "welcome") {
       throw new RendezvousError("cannot join: the coordinator has ended the connection");
     }
+    probe[Symbol.dispose]();
     channel.watch(welcome.timeout);
     const tls = await writeTls(folder, welcome, address.ca);
     options.say(
       `joined job ${address.job} at ${hostname} with ${options.ranks} ${
         options.ranks === 1 ? "rank" : "ranks"
-      }`,
+      }${welcome.dialsOut ? "; others cannot reach this host, so its ranks dial them" : ""}`,
     );
     return await serve(channel, options, (message) =>
       new AgentJob(message, {
@@ -137,6 +141,7 @@ export async function runAgent(
         secret: address.secret,
         rendezvous: { hostname, port },
         addresses,
+        dialsOut: welcome.dialsOut,
         port: options.port,
         sockets,
         tls,

@@ -68,6 +68,8 @@ export interface AgentFacts {
   readonly rendezvous: { readonly hostname: string; readonly port: number };
   readonly addresses: readonly string[];
   readonly port: number | null;
+  /** Whether other hosts cannot reach this one. */
+  readonly dialsOut: boolean;
   /** The agent's own folder for sockets. */
   readonly sockets: string;
   readonly tls: {
@@ -137,7 +139,8 @@ export class AgentJob {
   }
 
   async #run(message: StartMessage): Promise<void> {
-    const { name, secret, rendezvous, addresses, port, sockets, tls, prepare } = this.#facts;
+    const { name, secret, rendezvous, addresses, port, dialsOut, sockets, tls, prepare } =
+      this.#facts;
     const { first, count, size, host } = message;
     const program = await findProgram(message);
     const prepared = await prepare?.(message.details, { first, count, size, host }) ?? {};
@@ -168,6 +171,7 @@ export class AgentJob {
         cwd: prepared.cwd,
         tls,
         addresses,
+        dialsOut,
         port,
       },
       secret,

@@ -18,6 +18,7 @@ import {
   type HelloMessage,
   LARGEST_AGENT_MESSAGE,
 } from "./messages.ts";
+import { isReached } from "./probe.ts";
 import { RemoteHost } from "./remote_host.ts";
 import { type HostFacts, ownAddresses, thisHost } from "./this_host.ts";
 
@@ -276,8 +277,17 @@ export class Coordinator {
       await channel.send({ type: "refusal", message: refusal });
       return channel.close();
     }
+    // Ranks of hosts that share this one's network are reached in any case.
+    const dialsOut = hello.host.identity !== this.host.identity &&
+      !await isReached(hello.addresses, hello.probe);
+    // Others may have come meanwhile.
+    if (this.#closed || this.#refusal(hello) !== null) return channel.close();
+    if (dialsOut) {
+      this.#options.say(`${hello.host.name} can only dial out: its ranks dial all others`);
+    }
     channel.send({
       type: "welcome",
+      dialsOut,
       tls: tls === null ? null : { cert: tls.cert, key: tls.key },
       timeout,
     });

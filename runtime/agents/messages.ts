@@ -37,6 +37,8 @@ export interface HelloMessage {
   readonly dialled: string;
   /** Folder for Unix sockets, or null. */
   readonly sockets: string | null;
+  /** A port at which it says `mark` to whoever comes; shows whether its ranks will be reached. */
+  readonly probe: { readonly port: number; readonly mark: string };
 }
 
 /** The coordinator takes an agent in. */
@@ -44,6 +46,8 @@ export interface WelcomeMessage {
   readonly type: "welcome";
   /** PEM texts of the certificate and its key that all ranks of the world show; null without TLS. */
   readonly tls: { readonly cert: string; readonly key: string } | null;
+  /** Whether other hosts cannot reach this one. */
+  readonly dialsOut: boolean;
   /** After how many seconds without a word the other side is taken for gone. */
   readonly timeout: number;
 }
@@ -188,7 +192,7 @@ export function checkAgentMessage(value: unknown): AgentMessage {
   const message = fields(value);
   switch (message.type) {
     case "hello": {
-      const host = fields(message.host);
+      const host = fields(message.host), probe = fields(message.probe);
       return {
         type: "hello",
         version: text(message.version, "version"),
@@ -198,6 +202,7 @@ export function checkAgentMessage(value: unknown): AgentMessage {
         addresses: texts(message.addresses, "addresses"),
         dialled: text(message.dialled, "dialled"),
         sockets: message.sockets === null ? null : text(message.sockets, "sockets"),
+        probe: { port: integer(probe.port, "port"), mark: text(probe.mark, "mark") },
       };
     }
     case "output":
@@ -234,6 +239,7 @@ export function checkCoordinatorMessage(value: unknown): CoordinatorMessage {
       return {
         type: "welcome",
         tls: tls === null ? null : { cert: text(tls.cert, "cert"), key: text(tls.key, "key") },
+        dialsOut: message.dialsOut === true,
         timeout: number(message.timeout, "timeout"),
       };
     }

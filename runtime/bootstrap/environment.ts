@@ -18,6 +18,7 @@
  *     CELGC_TLS_NAME     name that the certificates of all hosts are for; each host's address if not set
  *     CELGC_LISTEN       addresses at which others can reach this rank, separated by commas; the one from
  *                        which it has reached the rendezvous if not set
+ *     CELGC_DIALS_OUT    1 if ranks of other hosts cannot reach this one, which then dials them
  *     CELGC_PORT         port on which this rank listens to others; any if not set
  *
  * For ranks that something else has started, all of these may be set but the first three, and
@@ -77,6 +78,8 @@ export interface ProcessInfo {
   readonly addresses: readonly string[] | null;
   /** Port on which this rank listens to others; 0 for any. */
   readonly port: number;
+  /** Whether ranks of other hosts cannot reach this one. */
+  readonly dialsOut: boolean;
 }
 
 /** Files with what TLS needs, and the name that all certificates are for, or null. */
@@ -233,6 +236,7 @@ function readCommonVariables(environment: Environment) {
     tls: tlsFiles(environment),
     addresses: environment("CELGC_LISTEN")?.split(",") ?? null,
     port: integer("CELGC_PORT", environment("CELGC_PORT") ?? "0", 0, 65535),
+    dialsOut: environment("CELGC_DIALS_OUT") === "1",
   };
 }
 

@@ -74,7 +74,12 @@ async function join(
   });
   const host = info.host ?? client.localHostname;
   // The rendezvous has been there for some time already, so it is the first to give up.
-  const table = await client.join(host, listeners.endpoints, performance.now() + info.joinMs);
+  const table = await client.join(
+    host,
+    listeners.endpoints,
+    performance.now() + info.joinMs,
+    info.dialsOut,
+  );
   const connections = await buildMesh({
     rank,
     job,

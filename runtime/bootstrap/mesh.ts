@@ -1,5 +1,6 @@
 /**
- * Builds the mesh: every rank listens, and dials every rank below its own.
+ * Builds the mesh: every rank listens, and dials every rank below its own, but for those whom nobody can
+ * reach, which dial all others.
  *
  * @module
  */
@@ -92,7 +93,10 @@ export interface MeshBuildOptions {
 export async function buildMesh(options: MeshBuildOptions): Promise<(Deno.Conn | undefined)[]> {
   const { rank, job, table, listeners, tls, deadline } = options;
   const connections: (Deno.Conn | undefined)[] = new Array(table.length).fill(undefined);
-  let missing = table.length - 1 - rank;
+  const others = [...table.keys()].filter((peer) => peer !== rank);
+  const dialled = others.filter((peer) => dials(rank, peer, table));
+  const awaited = others.filter((peer) => !dialled.includes(peer));
+  let missing = awaited.length;
   const all = Promise.withResolvers<void>();
   if (missing === 0) all.resolve();
   const accepting = listeners.listeners.map((listener) =>
@@ -101,7 +105,7 @@ export async function buildMesh(options: MeshBuildOptions): Promise<(Deno.Conn |
       job,
       purpose: "mesh",
       self: rank,
-      isExpected: (peer) => peer > rank && peer < table.length && connections[peer] === undefined,
+      isExpected: (peer) => awaited.includes(peer) && connections[peer] === undefined,
       onAccepted(peer, connection) {
         if (connections[peer] !== undefined) return connection.close();
         connections[peer] = connection;
@@ -110,13 +114,14 @@ export async function buildMesh(options: MeshBuildOptions): Promise<(Deno.Conn |
     })
   );
   const timer = setTimeout(() => {
-    const absent = connections.flatMap((c, peer) => c === undefined && peer > rank ? [peer] : []);
+    const absent = awaited.filter((peer) => connections[peer] === undefined);
     const who = `${absent.length === 1 ? "rank" : "ranks"} ${absent.join(", ")}`;
     const cause = accepting.map(({ lastError }) => lastError).find((error) => error !== null);
     const why = cause === undefined ? "" : `: ${describeSystemError(cause)}`;
     all.reject(new RendezvousError(`rank ${rank} waited in vain for ${who}${why}`, { cause }));
   }, Math.max(1, deadline - performance.now()));
-  const dialled = table.slice(0, rank).map(async (entry, peer) => {
+  const dialling = dialled.map(async (peer) => {
+    const entry = table[peer];
     connections[peer] = await dialMember({
       endpoints: reachable(entry, table[rank], options.hostname),
       job,
@@ -129,7 +134,7 @@ export async function buildMesh(options: MeshBuildOptions): Promise<(Deno.Conn |
     });
   });
   try {
-    await Promise.all([all.promise, ...dialled]);
+    await Promise.all([all.promise, ...dialling]);
     return connections;
   } catch (error) {
     for (const connection of connections) connection?.close();
@@ -138,6 +143,25 @@ export async function buildMesh(options: MeshBuildOptions): Promise<(Deno.Conn |
     clearTimeout(timer);
     for (const listener of accepting) listener.close();
   }
+}
+
+/**
+ * Whether one rank dials another: the higher one does, unless only one of the two can be reached.
+ *
+ * @throws RendezvousError if neither can
+ */
+function dials(rank: number, peer: number, table: readonly TableEntry[]): boolean {
+  const [self, other] = [table[rank], table[peer]];
+  const [selfOut, otherOut] = [self.dialsOut === true, other.dialsOut === true];
+  if (self.host === other.host || (!selfOut && !otherOut)) return rank > peer;
+  if (selfOut && otherOut) {
+    throw new RendezvousError(
+      `rank ${rank} on ${self.host} and rank ${peer} on ${other.host} have no way to each other: both ` +
+        "hosts can only dial out; let others in at one of them, at the port that --port names and those " +
+        "that follow",
+    );
+  }
+  return selfOut;
 }
 
 /** The endpoints of a rank that can work from here: Unix sockets reach no further than the host. */

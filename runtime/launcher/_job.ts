@@ -171,6 +171,7 @@ export class Job {
           name: null,
         },
         addresses: null,
+        dialsOut: false,
         port: null,
       },
     };

@@ -136,6 +136,7 @@ export class OpenedWorld implements World {
           name: CERTIFICATE_NAME,
         },
         addresses: placement.addresses,
+        dialsOut: false,
         port: this.#options.port === undefined ? null : this.#options.port + 1,
       },
     };

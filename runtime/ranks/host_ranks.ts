@@ -61,6 +61,8 @@ export interface HostPlan {
   } | null;
   /** As CELGC_LISTEN: where others can reach a rank of this host; null for where it reaches the rendezvous. */
   readonly addresses: readonly string[] | null;
+  /** As CELGC_DIALS_OUT. */
+  readonly dialsOut: boolean;
   /** As CELGC_PORT, of the first rank; the others take those that follow. Null for any. */
   readonly port: number | null;
 }
@@ -117,7 +119,7 @@ export class HostRanks implements Disposable {
 
 /** The environment of every rank but for its own rank: this process's, the caller's, the job's. */
 function environment(job: JobPlan, host: HostPlan): Readonly<Record<string, string>> {
-  const { tls, sockets, addresses } = host;
+  const { tls, sockets, addresses, dialsOut } = host;
   return {
     // Ranks write to pipes and logs, where colour codes are noise.
     NO_COLOR: "1",
@@ -141,6 +143,7 @@ function environment(job: JobPlan, host: HostPlan): Readonly<Record<string, stri
       CELGC_TLS_CA: tls.ca,
       ...(tls.name === null ? {} : { CELGC_TLS_NAME: tls.name }),
     }),
+    ...(dialsOut ? { CELGC_DIALS_OUT: "1" } : {}),
     ...(addresses === null ? {} : { CELGC_LISTEN: addresses.join(",") }),
   };
 }

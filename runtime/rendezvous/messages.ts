@@ -16,6 +16,11 @@ export interface JoinMessage {
   readonly pid: number;
   /** In order of preference. */
   readonly endpoints: readonly Endpoint[];
+  /**
+   * Whether ranks of other hosts cannot reach it, as behind a router that translates addresses.
+   * @default {false}
+   */
+  readonly dialsOut?: boolean;
 }
 
 /** A rank says what went wrong, before it ends. */
@@ -60,6 +65,8 @@ export type RankMessage =
 export interface TableEntry {
   readonly host: string;
   readonly endpoints: readonly Endpoint[];
+  /** As in {@linkcode JoinMessage}. @default {false} */
+  readonly dialsOut?: boolean;
 }
 
 /** All ranks, in order; sent once all have joined. */
@@ -114,6 +121,7 @@ export function checkRankMessage(value: unknown): RankMessage {
         host: text(message.host, "host"),
         pid: integer(message.pid, "pid"),
         endpoints: endpoints(message.endpoints),
+        ...(message.dialsOut === true ? { dialsOut: true } : {}),
       };
     case "report":
       return {
@@ -146,6 +154,7 @@ export function checkServerMessage(value: unknown, size: number): ServerMessage 
       const ranks = list(message.ranks, "ranks").map(fields).map((entry) => ({
         host: text(entry.host, "host"),
         endpoints: endpoints(entry.endpoints),
+        ...(entry.dialsOut === true ? { dialsOut: true } : {}),
       }));
       if (ranks.length !== size) {
         throw new TypeError(`a table of ${ranks.length} ranks, this job has ${size}`);

@@ -174,9 +174,9 @@ export class RendezvousServer {
     }
   }
 
-  #join(rank: number, { host, endpoints }: JoinMessage): void {
+  #join(rank: number, { host, endpoints, dialsOut }: JoinMessage): void {
     if (this.#table[rank] !== undefined) throw new TypeError(`rank ${rank} joined twice`);
-    this.#table[rank] = { host, endpoints };
+    this.#table[rank] = { host, endpoints, ...(dialsOut ? { dialsOut } : {}) };
     this.#options.events.joined?.(rank, host);
     if (--this.#missing > 0) return;
     this.#shut();

@@ -41,6 +41,7 @@ Deno.test("which rank a process is, is read from the environment", () => {
     tls: null,
     addresses: null,
     port: 0,
+    dialsOut: false,
   });
   const more = read({
     ...COMPLETE,
