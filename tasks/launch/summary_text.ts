@@ -45,7 +45,10 @@ export function formatSummary(summary: Summary, directory: string): string {
       `${percent(s.communicationShare)} of the time, waiting included; ${
         s.rounds === 1 ? "1 round" : `${whole(s.rounds)} rounds`
       }, ` +
-      `${formatBytes(s.totalBytesSent)} sent`,
+      `${formatBytes(s.totalBytesSent)} sent` +
+      (s.bytesBetweenHosts === undefined
+        ? ""
+        : `; ${formatBytes(s.bytesBetweenHosts)} between hosts, evaluations included`),
     ],
   );
   if (s.clipRate !== null) rows.push(["clipped", `${percent(s.clipRate)} of the steps`]);

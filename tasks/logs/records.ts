@@ -146,6 +146,11 @@ export interface Summary extends Scores {
   readonly communicationShare: number;
   /** Payload bytes sent for the algorithm's exchanges. */
   readonly totalBytesSent: number;
+  /**
+   * Bytes that ranks have sent to ranks of other hosts since they were started, for whatever purpose, headers of
+   * frames included; those of TLS, TCP and IP are not. Absent on one host.
+   */
+  readonly bytesBetweenHosts?: number;
   /** Share of the steps that were clipped, from 0 to 1; null for an algorithm that never clips. */
   readonly clipRate: number | null;
   /** The largest drift of any round; null without a round. */

@@ -26,6 +26,7 @@ export type Totals = Pick<
   | "samplesPerSecond"
   | "communicationShare"
   | "totalBytesSent"
+  | "bytesBetweenHosts"
   | "clipRate"
   | "maxDrift"
   | "driftBound"
@@ -121,7 +122,7 @@ export class RunningTotals implements Stateful {
     comm: Communicator,
     traffic: { samples: number; bytesSent: number },
   ): Promise<Totals> {
-    const mine = this.#sums;
+    const mine = this.#sums, { hosts, betweenHosts } = comm.network;
     const sums = Float64Array.of(
       mine.seconds,
       mine.syncSeconds,
@@ -131,11 +132,13 @@ export class RunningTotals implements Stateful {
       traffic.bytesSent,
       traffic.samples,
       mine.taken,
+      betweenHosts.sent,
     );
     await comm.allreduce(sums, "sum");
     const drift = Float64Array.of(mine.maxDrift);
     await comm.allreduce(drift, "max");
-    const [seconds, syncSeconds, clipped, tailLoss, tailSteps, bytesSent, samples, steps] = sums;
+    const [seconds, syncSeconds, clipped, tailLoss, tailSteps, bytesSent, samples, steps, between] =
+      sums;
     const trainSeconds = seconds / comm.size;
     const perSecond = (count: number) => trainSeconds > 0 ? count / trainSeconds : 0;
     return {
@@ -145,6 +148,7 @@ export class RunningTotals implements Stateful {
       samplesPerSecond: perSecond(samples),
       communicationShare: seconds > 0 ? syncSeconds / seconds : 0,
       totalBytesSent: bytesSent,
+      ...new Set(hosts).size > 1 ? { bytesBetweenHosts: between } : {},
       clipRate: this.#clips && steps > 0 ? clipped / steps : null,
       maxDrift: mine.rounds > 0 ? drift[0] : null,
       driftBound: mine.driftBound < 0 ? null : mine.driftBound,

@@ -1,5 +1,5 @@
 /**
- * Sums a buffer again and again, says how many bytes this rank has sent, and ends: after as many times
+ * Sums a buffer again and again, says how many bytes this rank has sent to other hosts, and ends: after as many times
  * as the first argument says, of as many floats as the second says.
  */
 
@@ -9,7 +9,7 @@ await using comm = await init();
 const [times, length] = Deno.args.map(Number);
 const buffer = new Float32Array(length);
 await comm.barrier();
-const before = comm.traffic.sent;
+const before = comm.network.betweenHosts.sent;
 for (let i = 0; i < times; i++) {
   buffer.fill(comm.rank + i);
   await comm.allreduce(buffer);
@@ -17,4 +17,4 @@ for (let i = 0; i < times; i++) {
   if (buffer.some((value) => value !== expected)) throw new Error(`sum ${i} is wrong`);
   if (i === 0) console.log(`pid ${Deno.pid}`);
 }
-console.log(`rank ${comm.rank} sent ${comm.traffic.sent - before}`);
+console.log(`rank ${comm.rank} sent ${comm.network.betweenHosts.sent - before}`);
