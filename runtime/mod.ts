@@ -42,7 +42,7 @@ export { Request, waitAll, waitAny } from "./base/request.ts";
 export type { OperationStats } from "./base/stats.ts";
 export { ANY_SOURCE, ANY_TAG, PROC_NULL, type Status, TAG_UB } from "./base/status.ts";
 
-export { init } from "./bootstrap/init.ts";
+export { init, type InitOptions } from "./bootstrap/init.ts";
 export type { Carrier, Network, Traffic } from "./transport/transport.ts";
 export type { TransportKind } from "./bootstrap/mesh.ts";
 export {

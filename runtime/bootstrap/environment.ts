@@ -8,7 +8,7 @@
  *     CELGC_RENDEZVOUS   host:port
  *     CELGC_TIMEOUT      seconds without a sign of life; 60 if not set
  *     CELGC_JOIN_TIMEOUT seconds for all ranks to join; 60, or CELGC_TIMEOUT if that is more, if not set
- *     CELGC_TRANSPORT    auto, tcp or unix; auto if not set
+ *     CELGC_TRANSPORT    auto, tcp, unix or mpi; auto if not set
  *     CELGC_SOCKETS      directory for Unix sockets
  *     CELGC_HOST         this host's name in messages
  *     CELGC_LINK         the access link that every rank is to be behind, such as 100mbit,20ms
@@ -26,6 +26,7 @@
  *     CELGC_PLACE        whose variables to believe: torchrun, slurm, openmpi, pmi, kubernetes, none
  *     CELGC_FOLDER       folder that all hosts share, by which the ranks find each other
  *     CELGC_ADDRESS      address of rank 0's host that all can reach; the host's name if not set
+ *     CELGC_MPI_LIBRARY  file of the MPI library for CELGC_TRANSPORT=mpi; the launcher's if not set
  *
  * @module
  */
@@ -41,6 +42,7 @@ import {
   type Environment,
   type ForeignLauncher,
   integer,
+  type LauncherEnvironment,
   RANK_VARIABLES,
   readForeignLauncher,
 } from "./foreign_launchers.ts";
@@ -63,7 +65,7 @@ export interface ProcessInfo {
   readonly timeoutMs: number;
   /** How long all ranks may take to join, in ms. */
   readonly joinMs: number;
-  readonly transport: TransportKind;
+  readonly transport: TransportKind | "mpi";
   /** Directory for Unix sockets, or null. */
   readonly sockets: string | null;
   /** This host's name, or null if it was not given. */
@@ -72,6 +74,8 @@ export interface ProcessInfo {
   readonly link: LinkShape | null;
   /** File with the secret, or null for the launcher's pipe. */
   readonly secretFile: string | null;
+  /** File of the MPI library, or null for the one that belongs to the launcher. */
+  readonly mpiLibrary: string | null;
   /** Files with what TLS needs, or null. */
   readonly tls: TlsFiles | null;
   /** Addresses at which others can reach this rank; null for the one from which it reaches the rendezvous. */
@@ -137,6 +141,13 @@ function fromOwnLauncher(environment: Environment): ProcessInfo {
     }
     return value;
   };
+  const common = readCommonVariables(environment);
+  if (common.transport === "mpi") {
+    throw new RendezvousError(
+      "the mpi transport is for ranks that an MPI launcher starts, and this one was started by celgc's: " +
+        `use ${MPIRUN}`,
+    );
+  }
   const size = integer("CELGC_SIZE", need("CELGC_SIZE"), 1, 65536);
   const rank = integer("CELGC_RANK", need("CELGC_RANK"), 0, size - 1);
   return {
@@ -148,7 +159,7 @@ function fromOwnLauncher(environment: Environment): ProcessInfo {
     rendezvousFile: null,
     address: null,
     near: false,
-    ...readCommonVariables(environment),
+    ...common,
   };
 }
 
@@ -163,9 +174,18 @@ export function fromForeignLauncher(
   say?: (line: string) => void,
 ): ProcessInfo | null {
   const found = readForeignLauncher(environment, say);
-  if (found === null || found.size === 1) return null;
+  if (found === null) {
+    if (environment("CELGC_TRANSPORT") !== "mpi") return null;
+    throw new RendezvousError(
+      `the mpi transport is for ranks that an MPI launcher starts, and none has started this process: ` +
+        `use ${MPIRUN}`,
+    );
+  }
+  if (found.size === 1) return null;
   const { launcher, rank, size } = found, words = describeLauncher(launcher);
-  const rest = readCommonVariables(environment), given = environment("CELGC_RENDEZVOUS");
+  const rest = readCommonVariables(environment);
+  if (rest.transport === "mpi") return placeByMpi(found, rest);
+  const given = environment("CELGC_RENDEZVOUS");
   const address = given !== undefined
     ? readAddress(given)
     : rest.secretFile === null
@@ -206,6 +226,34 @@ export function fromForeignLauncher(
   };
 }
 
+/** How the mpi transport is started, for those who have not. */
+const MPIRUN = "mpirun -n 4 deno run -A program.ts, or srun";
+
+/** A rank whose library finds the others. */
+function placeByMpi(
+  { launcher, rank, size, near, job }: LauncherEnvironment,
+  common: ReturnType<typeof readCommonVariables>,
+): ProcessInfo {
+  if (launcher === "torchrun" || launcher === "kubernetes") {
+    throw new RendezvousError(
+      `the mpi transport is for ranks that an MPI launcher starts, and ${
+        describeLauncher(launcher)
+      } are of none: use ${MPIRUN}`,
+    );
+  }
+  return {
+    rank,
+    size,
+    job: job ?? launcher,
+    launcher,
+    rendezvous: null,
+    rendezvousFile: null,
+    address: null,
+    near: near ?? false,
+    ...common,
+  };
+}
+
 /** The name of a job that nobody has named, the same on all of its ranks. */
 function nameJob(
   launcher: ForeignLauncher,
@@ -233,6 +281,7 @@ function readCommonVariables(environment: Environment) {
     host: environment("CELGC_HOST") ?? null,
     link: readLink(environment("CELGC_LINK")),
     secretFile: environment("CELGC_SECRET_FILE") ?? null,
+    mpiLibrary: environment("CELGC_MPI_LIBRARY") ?? null,
     tls: tlsFiles(environment),
     addresses: environment("CELGC_LISTEN")?.split(",") ?? null,
     port: integer("CELGC_PORT", environment("CELGC_PORT") ?? "0", 0, 65535),
@@ -257,9 +306,11 @@ function readAddress(text: string): { hostname: string; port: number } {
 }
 
 /** Reads what CELGC_TRANSPORT says. */
-export function readTransport(text = "auto"): TransportKind {
-  if (text === "auto" || text === "tcp" || text === "unix") return text;
-  throw new RendezvousError(`CELGC_TRANSPORT is auto, tcp or unix, not ${JSON.stringify(text)}`);
+export function readTransport(text = "auto"): TransportKind | "mpi" {
+  if (text === "auto" || text === "tcp" || text === "unix" || text === "mpi") return text;
+  throw new RendezvousError(
+    `CELGC_TRANSPORT is auto, tcp, unix or mpi, not ${JSON.stringify(text)}`,
+  );
 }
 
 /** Reads what CELGC_LINK says. */

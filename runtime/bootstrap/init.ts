@@ -15,6 +15,17 @@ import type { Transport } from "../transport/transport.ts";
 // Two copies of the runtime, under two URLs, would be two ranks in one process.
 const JOINED = Symbol.for("celgc.joined");
 
+/** How to join. */
+export interface InitOptions {
+  /**
+   * What the ranks talk over. `mpi` is the MPI library of the launcher that has started them, `mpirun` or
+   * `srun`; see `docs/launchers.md`.
+   *
+   * @default {what CELGC_TRANSPORT says, or auto}
+   */
+  readonly transport?: "auto" | "tcp" | "unix" | "mpi";
+}
+
 /** The global object of a process; once it has joined, with what leaves the job again. */
 interface Joined {
   [JOINED]?: () => Promise<void>;
@@ -40,7 +51,7 @@ interface Joined {
  * await comm.allreduce(sum);
  * ```
  */
-export async function init(): Promise<Communicator> {
+export async function init(options: InitOptions = {}): Promise<Communicator> {
   const shared = globalThis as Joined;
   if (shared[JOINED] !== undefined) {
     throw new Error(
@@ -49,7 +60,13 @@ export async function init(): Promise<Communicator> {
     );
   }
   shared[JOINED] = () => Promise.resolve();
-  const info = readEnvironment(processEnvironment, (line) => console.error(`celgc: ${line}`));
+  const info = readEnvironment(
+    (name) =>
+      name === "CELGC_TRANSPORT" && options.transport !== undefined
+        ? options.transport
+        : processEnvironment(name),
+    (line) => console.error(`celgc: ${line}`),
+  );
   if (info !== null && "DedicatedWorkerGlobalScope" in globalThis) {
     throw new Error(
       "cannot init() in a Worker: a process is one rank, and its main thread joins the job; call init() " +

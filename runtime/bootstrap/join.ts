@@ -13,7 +13,8 @@ import {
   type RendezvousRecord,
   writeRendezvousFile,
 } from "../rendezvous/rendezvous_file.ts";
-import { buildMesh, openListeners } from "./mesh.ts";
+import { describeLauncher } from "./foreign_launchers.ts";
+import { buildMesh, openListeners, type TransportKind } from "./mesh.ts";
 import { MeshTransport } from "../transport/mesh_transport.ts";
 import { type ProcessInfo, readTls } from "./environment.ts";
 import { RendezvousClient } from "../rendezvous/client.ts";
@@ -32,9 +33,14 @@ const MESH_MS = 10_000;
  * @throws HandshakeError if this rank's secret is not the job's
  */
 export async function joinJob(info: ProcessInfo): Promise<MeshTransport> {
+  if (info.transport === "mpi") {
+    const { joinByMpi } = await import("../mpi/join.ts"); // most ranks need none of it
+    const launcher = info.launcher!, words = describeLauncher(launcher);
+    return joinByMpi({ ...info, launcher, words, library: info.mpiLibrary });
+  }
   const abandon: (() => void)[] = [];
   try {
-    return await join(info, (close) => abandon.push(close));
+    return await join({ ...info, transport: info.transport }, (close) => abandon.push(close));
   } catch (error) {
     for (const close of abandon.reverse()) close();
     throw error;
@@ -43,7 +49,7 @@ export async function joinJob(info: ProcessInfo): Promise<MeshTransport> {
 
 /** As {@linkcode joinJob}; `opened` takes what closes again what has been opened. */
 async function join(
-  info: ProcessInfo,
+  info: ProcessInfo & { readonly transport: TransportKind },
   opened: (close: () => void) => void,
 ): Promise<MeshTransport> {
   const { rank, size, timeoutMs, transport, sockets, link } = info;

@@ -7,8 +7,7 @@
 import { resolve } from "node:path";
 import { delay } from "../../deps.ts";
 import type { Place, Placement } from "../agents/coordinator.ts";
-import { DEFAULT_TIMEOUT_SECONDS, readTls, readTransport } from "../bootstrap/environment.ts";
-import type { TransportKind } from "../bootstrap/mesh.ts";
+import { DEFAULT_TIMEOUT_SECONDS, readTls } from "../bootstrap/environment.ts";
 import { type HostPlan, HostRanks, type JobPlan, makeSocketFolder } from "../ranks/host_ranks.ts";
 import type { Rank } from "../ranks/rank.ts";
 import { RankProcess } from "../ranks/rank_process.ts";
@@ -18,7 +17,12 @@ import { credentials } from "../security/handshake.ts";
 import { type EndCause, type JobState, outcomeOf, strongerCause } from "./_job_state.ts";
 import { forwardStdin } from "./_stdin.ts";
 import { onInterrupt } from "./interrupts.ts";
-import { joinSeconds, type LaunchOutcome, type LaunchProgramOptions } from "./options.ts";
+import {
+  joinSeconds,
+  type LaunchOutcome,
+  type LaunchProgramOptions,
+  transportOf,
+} from "./options.ts";
 import { Printer, RankOutput, type StreamName } from "./output.ts";
 import { describeEnd, findRootCause, hasFailed, type RankStatus } from "./root_cause.ts";
 import type { OpenedWorld, OpenHost } from "./world.ts";
@@ -414,10 +418,6 @@ function planOf(
     transport: transportOf(options),
     link: link ?? null,
   };
-}
-
-function transportOf({ transport }: LaunchProgramOptions): TransportKind {
-  return transport ?? readTransport(Deno.env.get("CELGC_TRANSPORT"));
 }
 
 function openLog(folder: string, rank: number): Promise<Deno.FsFile> {

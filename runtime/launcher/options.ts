@@ -9,7 +9,12 @@ import type { LaunchFailure } from "./root_cause.ts";
 import type { World, WorldOptions } from "./across_hosts.ts";
 import { listenAt } from "../security/endpoint.ts";
 import { parseLink } from "../transport/access_link.ts";
-import { DEFAULT_TIMEOUT_SECONDS, defaultJoinSeconds } from "../bootstrap/environment.ts";
+import {
+  DEFAULT_TIMEOUT_SECONDS,
+  defaultJoinSeconds,
+  readTransport,
+} from "../bootstrap/environment.ts";
+import type { TransportKind } from "../bootstrap/mesh.ts";
 
 /** What to launch, and how. */
 export interface LaunchProgramOptions extends
@@ -71,10 +76,11 @@ export interface LaunchProgramOptions extends
   /** PEM files; with them all TCP connections run under TLS. */
   readonly tls?: { readonly cert: string; readonly key: string; readonly ca: string };
   /**
-   * What the ranks talk over. @default {$CELGC_TRANSPORT, or "auto": within a host memory, if they have
-   * the `ffi` permission, and Unix sockets; TCP between hosts}
+   * What the ranks talk over; `mpi` is refused with the way to it, since another launcher starts those.
+   * @default {$CELGC_TRANSPORT, or "auto": within a host memory, if they have the `ffi` permission, and
+   * Unix sockets; TCP between hosts}
    */
-  readonly transport?: "auto" | "tcp" | "unix";
+  readonly transport?: "auto" | "tcp" | "unix" | "mpi";
   /**
    * The access link that every rank is to be behind, such as `100mbit,20ms`: bandwidth each way, one-way
    * delay; see `access_link.ts`. @default {none: as fast as it goes}
@@ -149,12 +155,27 @@ export async function checkOptions(options: LaunchProgramOptions, size?: number)
     if (found !== null && !found.isDirectory) continue;
     throw new RangeError(`cannot launch: there is no file ${path} for TLS`);
   }
+  transportOf(options);
   if (size === undefined) checkListen(options.listen ?? "127.0.0.1");
   const url = programUrl(options.program);
   if (url.protocol === "file:" && !(await isThere(url))?.isFile) {
     throw new RangeError(`cannot launch: there is no program ${options.program}`);
   }
   return url;
+}
+
+/**
+ * What the ranks are to talk over: as the options say, or the environment.
+ *
+ * @throws RangeError if that is an MPI library, whose ranks another launcher starts
+ */
+export function transportOf({ transport }: Pick<LaunchProgramOptions, "transport">): TransportKind {
+  const wanted = transport ?? readTransport(Deno.env.get("CELGC_TRANSPORT"));
+  if (wanted !== "mpi") return wanted;
+  throw new RangeError(
+    "cannot launch ranks that talk over mpi: the launcher of the MPI library starts them, as in " +
+      "CELGC_TRANSPORT=mpi mpirun -n 4 deno run -A program.ts",
+  );
 }
 
 function checkListen(hostname: string): void {

@@ -57,6 +57,28 @@ export interface ConnectionEvents {
   broken(peer: number, cause: Error | undefined): Promise<void>;
 }
 
+/** One way to another rank: ordered, reliable packets. A connection is one. */
+export interface PeerLink {
+  readonly peer: number;
+  /** Whether anything has come from the peer since this was last set to false. */
+  heard: boolean;
+  /** Whether something waits to leave. */
+  readonly busy: boolean;
+  /** Why nothing can be sent any more, or null. */
+  readonly failure: Error | null;
+  readonly bytesSent: number;
+  readonly bytesReceived: number;
+  /**
+   * Sends a packet. Resolves when header and payload may be reused; rejects when the link breaks, after
+   * {@linkcode ConnectionEvents.broken}.
+   */
+  send(kind: number, header?: Uint8Array, payload?: Uint8Array): Promise<void>;
+  /** Begins to read. */
+  read(): void;
+  /** Ends the link: what waits to be sent is dropped, and its senders get `cause`. */
+  break(cause: Error): void;
+}
+
 interface Chunk {
   bytes: Uint8Array;
   used: number;
@@ -68,7 +90,7 @@ const SENT: Promise<void> = Promise.resolve();
 const IDLE_HEADER = new Uint8Array(HEADER_BYTES);
 
 /** One connection, once both ends have proved themselves. */
-export class Connection {
+export class Connection implements PeerLink {
   readonly peer: number;
   /** Whether anything has come from the peer since this was last set to false. */
   heard = false;

@@ -20,7 +20,7 @@ import type {
   Traffic,
   Transport,
 } from "./transport.ts";
-import { Connection, PacketKind } from "./connection.ts";
+import { Connection, type ConnectionEvents, PacketKind, type PeerLink } from "./connection.ts";
 
 /** How long to wait for word from the launcher on why a connection broke. */
 const WORD_MS = 1000;
@@ -28,14 +28,20 @@ const WORD_MS = 1000;
 /** How long a report to the launcher may take, in ms. */
 const REPORT_MS = 1000;
 
+/** Opens a link of another kind than a connection. */
+export type OpenLink = (events: ConnectionEvents) => PeerLink;
+
 /** What a {@linkcode MeshTransport} is made of. */
 export interface MeshOptions {
   readonly rank: number;
   readonly size: number;
   /** Host name of each rank. */
   readonly hosts: readonly string[];
-  /** A proven connection to each other rank, owned by the transport; undefined for this rank. */
-  readonly connections: readonly (Deno.Conn | undefined)[];
+  /**
+   * A proven connection to each other rank, owned by the transport, or what opens another link to it;
+   * undefined for this rank.
+   */
+  readonly connections: readonly (Deno.Conn | OpenLink | undefined)[];
   /**
    * The way to whoever looks after the job; null if there is none. It outlives the transport, because a
    * rank that fails after its goodbye has something to say.
@@ -48,6 +54,8 @@ export interface MeshOptions {
   readonly wireOnly?: boolean;
   /** Called when the control is lost before this transport is closed. @default {nothing} */
   readonly onControlLost?: () => void;
+  /** Called whenever somebody begins to wait for another rank. @default {nothing} */
+  readonly onExpecting?: () => void;
 }
 
 /** Where another rank stands. */
@@ -60,7 +68,7 @@ type PeerState =
 
 /** What is known of one other rank. */
 interface Peer {
-  readonly connection: Connection;
+  readonly connection: PeerLink;
   state: PeerState;
   /** How many wait for it. */
   awaited: number;
@@ -110,6 +118,7 @@ export class MeshTransport implements Transport {
   readonly #timer: ReturnType<typeof setInterval>;
   readonly #link: HostLink | null;
   readonly #wireOnly: boolean;
+  readonly #onExpecting: (() => void) | undefined;
   readonly #uplink: Uplink | null;
   /** Resolves with the first that the launcher names. */
   readonly #rootCause = Promise.withResolvers<RootCause>();
@@ -126,6 +135,7 @@ export class MeshTransport implements Transport {
   constructor(options: MeshOptions) {
     const { rank, size, hosts, connections, control, timeoutMs, link = null } = options;
     this.#wireOnly = options.wireOnly ?? false;
+    this.#onExpecting = options.onExpecting;
     this.rank = rank;
     this.size = size;
     this.hosts = hosts;
@@ -134,14 +144,17 @@ export class MeshTransport implements Transport {
     this.#link = link && hostLink(link, rank, hosts);
     this.#uplink = this.#link && new Uplink(this.#link.shape);
     this.#carriers = connections.map(carrierOf);
+    const events: ConnectionEvents = {
+      begin: (from, header, length) => this.#begin(from, header, length),
+      end: (from, payload) => this.#sinkFor(from).end(from, payload),
+      signal: (from, kind) => this.#signal(from, kind),
+      broken: (from, cause) => this.#broken(from, cause),
+    };
     this.#peers = connections.map((connection, peer) =>
       connection === undefined ? undefined : {
-        connection: new Connection(peer, connection, {
-          begin: (from, header, length) => this.#begin(from, header, length),
-          end: (from, payload) => this.#sinkFor(from).end(from, payload),
-          signal: (from, kind) => this.#signal(from, kind),
-          broken: (from, cause) => this.#broken(from, cause),
-        }),
+        connection: typeof connection === "function"
+          ? connection(events)
+          : new Connection(peer, connection, events),
         state: { name: "present" },
         awaited: 0,
         wait: { [Symbol.dispose]: () => this.#endWait(peer) },
@@ -228,6 +241,7 @@ export class MeshTransport implements Transport {
     if (expected.awaited === 0) expected.silent = 0;
     expected.awaited++;
     this.#awaited++;
+    this.#onExpecting?.();
     // Idle reads do not keep a process alive; somebody who waits must. Letting go is left to the
     // next tick, because waits follow each other closely.
     if (!this.#held) {
@@ -235,6 +249,11 @@ export class MeshTransport implements Transport {
       this.#timer.ref();
     }
     return expected.wait;
+  }
+
+  /** Whether somebody waits for another rank. */
+  get isAwaiting(): boolean {
+    return this.#awaited > 0;
   }
 
   #endWait(peer: number): void {
@@ -429,7 +448,8 @@ async function within<T>(ms: number, promise: Promise<T>): Promise<T | undefined
   }
 }
 
-function carrierOf(connection: Deno.Conn | undefined): Carrier {
+function carrierOf(connection: Deno.Conn | OpenLink | undefined): Carrier {
+  if (typeof connection === "function") return "mpi";
   if (connection?.remoteAddr.transport !== "tcp") return "unix";
   return "handshake" in connection ? "tls" : "tcp";
 }

@@ -138,8 +138,8 @@ export interface Traffic {
   readonly received: number;
 }
 
-/** What carries frames from one rank to another: a Unix socket, TCP, or TCP under TLS. */
-export type Carrier = "unix" | "tcp" | "tls";
+/** What carries frames from one rank to another: a Unix socket, TCP, TCP under TLS, or an MPI library. */
+export type Carrier = "unix" | "tcp" | "tls" | "mpi";
 
 /** The network as one rank sees it. */
 export interface Network {

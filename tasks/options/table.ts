@@ -152,8 +152,8 @@ export const PROCESSES: Table<ProcessOptions> = {
     flag: "--transport",
     group: WHO,
     help: "what the ranks talk over; auto takes memory and Unix sockets within a host and TCP " +
-      "between hosts",
-    choices: ["auto", "tcp", "unix"],
+      "between hosts; mpi is for ranks that mpirun or srun has started",
+    choices: ["auto", "tcp", "unix", "mpi"],
     default: "auto",
   }),
   listen: text({

@@ -204,7 +204,7 @@ export interface ProcessOptions {
   /** Which ranks get what comes in on the launcher's standard input; that of the others is empty. */
   stdin: "rank0" | "all" | "none";
   /** What the ranks talk over. */
-  transport: "auto" | "tcp" | "unix";
+  transport: "auto" | "tcp" | "unix" | "mpi";
   /** Address of this host on which the ranks listen to each other. */
   listen: string;
   /** Longest silence, in seconds, of a rank that others wait for. */

@@ -38,6 +38,7 @@ Deno.test("which rank a process is, is read from the environment", () => {
     host: null,
     link: null,
     secretFile: null,
+    mpiLibrary: null,
     tls: null,
     addresses: null,
     port: 0,
@@ -77,7 +78,7 @@ for (
     [{ CELGC_RENDEZVOUS: "nowhere" }, /CELGC_RENDEZVOUS: an address is host:port/],
     [{ CELGC_RENDEZVOUS: "host:99999" }, /CELGC_RENDEZVOUS/],
     [{ CELGC_TIMEOUT: "0" }, /CELGC_TIMEOUT is a number of seconds above 0, not "0"/],
-    [{ CELGC_TRANSPORT: "pigeon" }, /CELGC_TRANSPORT is auto, tcp or unix, not "pigeon"/],
+    [{ CELGC_TRANSPORT: "pigeon" }, /CELGC_TRANSPORT is auto, tcp, unix or mpi, not "pigeon"/],
     [{ CELGC_TLS_CERT: "c" }, /not set: CELGC_TLS_KEY, CELGC_TLS_CA/],
   ] as [Record<string, string>, RegExp][]
 ) {
