@@ -6,7 +6,7 @@
 
 import { RendezvousError } from "../base/errors.ts";
 import type { LinkShape } from "../transport/access_link.ts";
-import type { ConnectionEvents } from "../transport/connection.ts";
+import type { ConnectionEvents } from "../transport/peer_link.ts";
 import { MeshTransport } from "../transport/mesh_transport.ts";
 import type { JobControl } from "../transport/transport.ts";
 import { flavoursOf, type MpiFunctions, type MpiLibrary, openLibrary } from "./library.ts";

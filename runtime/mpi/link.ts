@@ -12,7 +12,7 @@
  * @module
  */
 
-import type { ConnectionEvents, PeerLink } from "../transport/connection.ts";
+import type { ConnectionEvents, PeerLink } from "../transport/peer_link.ts";
 import { FRAME_BYTES, PacketKind } from "../transport/connection.ts";
 import { HEADER_BYTES } from "../transport/transport.ts";
 import { PIECE_BYTES, type Requests } from "./requests.ts";

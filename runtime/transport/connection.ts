@@ -14,6 +14,7 @@
  * @module
  */
 
+import type { ConnectionEvents, PeerLink } from "./peer_link.ts";
 import { HEADER_BYTES } from "./transport.ts";
 
 /** What a packet on a connection is. */
@@ -41,43 +42,6 @@ const GATHER_BYTES = 64 << 10;
 const MOST_GATHERED = 1 << 20;
 /** Size of the buffer that frames arrive in. */
 const READ_BYTES = 64 << 10;
-
-/** Where a connection's frames go. */
-export interface ConnectionEvents {
-  /** As in FrameSink. */
-  begin(peer: number, header: DataView, length: number): Uint8Array;
-  /** As in FrameSink. */
-  end(peer: number, payload: Uint8Array): void;
-  /** A frame that is not data. */
-  signal(peer: number, kind: number): void;
-  /**
-   * The connection is of no use any more; undefined after an end of stream. Called once. Senders
-   * learn of it when this has resolved.
-   */
-  broken(peer: number, cause: Error | undefined): Promise<void>;
-}
-
-/** One way to another rank: ordered, reliable packets. A connection is one. */
-export interface PeerLink {
-  readonly peer: number;
-  /** Whether anything has come from the peer since this was last set to false. */
-  heard: boolean;
-  /** Whether something waits to leave. */
-  readonly busy: boolean;
-  /** Why nothing can be sent any more, or null. */
-  readonly failure: Error | null;
-  readonly bytesSent: number;
-  readonly bytesReceived: number;
-  /**
-   * Sends a packet. Resolves when header and payload may be reused; rejects when the link breaks, after
-   * {@linkcode ConnectionEvents.broken}.
-   */
-  send(kind: number, header?: Uint8Array, payload?: Uint8Array): Promise<void>;
-  /** Begins to read. */
-  read(): void;
-  /** Ends the link: what waits to be sent is dropped, and its senders get `cause`. */
-  break(cause: Error): void;
-}
 
 interface Chunk {
   bytes: Uint8Array;

@@ -20,16 +20,14 @@ import type {
   Traffic,
   Transport,
 } from "./transport.ts";
-import { Connection, type ConnectionEvents, PacketKind, type PeerLink } from "./connection.ts";
+import { Connection, PacketKind } from "./connection.ts";
+import { carrierOf, type ConnectionEvents, type OpenLink, type PeerLink } from "./peer_link.ts";
 
 /** How long to wait for word from the launcher on why a connection broke. */
 const WORD_MS = 1000;
 
 /** How long a report to the launcher may take, in ms. */
 const REPORT_MS = 1000;
-
-/** Opens a link of another kind than a connection. */
-export type OpenLink = (events: ConnectionEvents) => PeerLink;
 
 /** What a {@linkcode MeshTransport} is made of. */
 export interface MeshOptions {
@@ -446,10 +444,4 @@ async function within<T>(ms: number, promise: Promise<T>): Promise<T | undefined
   } finally {
     clearTimeout(timer!);
   }
-}
-
-function carrierOf(connection: Deno.Conn | OpenLink | undefined): Carrier {
-  if (typeof connection === "function") return "mpi";
-  if (connection?.remoteAddr.transport !== "tcp") return "unix";
-  return "handshake" in connection ? "tls" : "tcp";
 }

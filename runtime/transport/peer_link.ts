@@ -1,0 +1,54 @@
+/**
+ * What a rank has of another: ordered, reliable packets each way, over a connection or through a library.
+ *
+ * @module
+ */
+
+import type { Carrier } from "./transport.ts";
+
+/** Where a connection's frames go. */
+export interface ConnectionEvents {
+  /** As in FrameSink. */
+  begin(peer: number, header: DataView, length: number): Uint8Array;
+  /** As in FrameSink. */
+  end(peer: number, payload: Uint8Array): void;
+  /** A frame that is not data. */
+  signal(peer: number, kind: number): void;
+  /**
+   * The connection is of no use any more; undefined after an end of stream. Called once. Senders
+   * learn of it when this has resolved.
+   */
+  broken(peer: number, cause: Error | undefined): Promise<void>;
+}
+
+/** One way to another rank: ordered, reliable packets. A connection is one. */
+export interface PeerLink {
+  readonly peer: number;
+  /** Whether anything has come from the peer since this was last set to false. */
+  heard: boolean;
+  /** Whether something waits to leave. */
+  readonly busy: boolean;
+  /** Why nothing can be sent any more, or null. */
+  readonly failure: Error | null;
+  readonly bytesSent: number;
+  readonly bytesReceived: number;
+  /**
+   * Sends a packet. Resolves when header and payload may be reused; rejects when the link breaks, after
+   * {@linkcode ConnectionEvents.broken}.
+   */
+  send(kind: number, header?: Uint8Array, payload?: Uint8Array): Promise<void>;
+  /** Begins to read. */
+  read(): void;
+  /** Ends the link: what waits to be sent is dropped, and its senders get `cause`. */
+  break(cause: Error): void;
+}
+
+/** Opens a link of another kind than a connection. */
+export type OpenLink = (events: ConnectionEvents) => PeerLink;
+
+/** What kind of link is opened over a connection. */
+export function carrierOf(connection: Deno.Conn | OpenLink | undefined): Carrier {
+  if (typeof connection === "function") return "mpi";
+  if (connection?.remoteAddr.transport !== "tcp") return "unix";
+  return "handshake" in connection ? "tls" : "tcp";
+}
