@@ -3,6 +3,7 @@ import { decodeInvitation, readInvitationFile } from "../../runtime/agents/invit
 import { HandshakeError, RendezvousError } from "../../runtime/base/errors.ts";
 import { readInvitationLine } from "../../runtime/launcher/invitation_line.ts";
 import { joinLaunch } from "../../runtime/launcher/join.ts";
+import { HostPreparation } from "../launch/host_preparation.ts";
 import { asOptionError } from "../options/as_option_error.ts";
 import { JOIN, type JoinOptions } from "./join_options.ts";
 import { OptionError } from "../options/kinds.ts";
@@ -27,7 +28,12 @@ export const joinCommand: CommandSpec = {
 
 async function join(given: Partial<JoinOptions>): Promise<number> {
   const { ranks = JOIN.ranks.default, seat, listen, port, quiet = false } = given;
-  const { stdinInvitation = false } = given;
+  const { stdinInvitation = false, data, out } = given;
+  const say = (line: string) => {
+    // Whoever has started this by ssh knows.
+    if (!quiet && !stdinInvitation) console.error(`celgc: ${line}`);
+  };
+  await using preparation = new HostPreparation({ data, out, say });
   try {
     const { invitation, orphaned } = await findInvitation(given);
     const { code, message } = await asOptionError(null, () =>
@@ -38,10 +44,8 @@ async function join(given: Partial<JoinOptions>): Promise<number> {
         ...(listen ? { listen } : {}),
         ...(port ? { port } : {}),
         ...(orphaned ? { orphaned } : {}),
-        say: (line) => {
-          // Whoever has started this by ssh knows.
-          if (!quiet && !stdinInvitation) console.error(`celgc: ${line}`);
-        },
+        prepare: preparation.prepare,
+        say,
       }));
     if (message !== null && !stdinInvitation) console.error(`celgc: ${message}`);
     return code;

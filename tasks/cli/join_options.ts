@@ -16,6 +16,10 @@ export interface JoinOptions {
   listen: string | null;
   /** Port of the first rank, the others take those that follow; null: any. */
   port: number | null;
+  /** This host's folder of the data set; null: the same path as at the coordinator. */
+  data: string | null;
+  /** Folder for what a run with `--checkpoint-local` leaves here; null: `runs/<its id>`. */
+  out: string | null;
   /** Whether nothing but errors is printed. */
   quiet: boolean;
 }
@@ -69,6 +73,22 @@ export const JOIN: { readonly [Name in keyof JoinOptions]: OptionSpec<JoinOption
     to: 65535,
     default: null,
     defaultText: "any",
+  }),
+  data: text({
+    flag: "--data",
+    group: GROUPS.DATA,
+    help: "folder of this host's data set, whose files must be the coordinator's",
+    default: null,
+    defaultText: "the same path as there",
+    placeholder: "dir",
+  }),
+  out: text({
+    flag: "--out",
+    group: GROUPS.RUN,
+    help: "folder for what a run with --checkpoint-local leaves on this host",
+    default: null,
+    defaultText: "runs/<its id>",
+    placeholder: "dir",
   }),
   quiet: toggle({ flag: "--quiet", group: GROUPS.RUN, help: "print nothing but errors" }),
 };

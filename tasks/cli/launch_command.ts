@@ -55,7 +55,10 @@ async function placeOf(): Promise<LauncherPlace | null> {
 
 /** Starts this host's ranks for the first of the launchers, which knows all else. */
 async function takePlace(place: LauncherPlace, given: Partial<Options>): Promise<number> {
-  const { ranks = 1, listen, port } = given;
+  const { ranks = 1, listen, port, data, out } = given;
+  const { HostPreparation } = await import("../launch/host_preparation.ts");
+  const say = (line: string) => console.error(`celgc: ${line}`);
+  await using preparation = new HostPreparation({ data, out, say });
   try {
     const { code } = await asOptionError(null, () =>
       joinLaunch(place, {
@@ -63,6 +66,7 @@ async function takePlace(place: LauncherPlace, given: Partial<Options>): Promise
         version: VERSION,
         ...(listen ? { listen } : {}),
         ...(port ? { port } : {}),
+        prepare: preparation.prepare,
         say: () => {},
       }));
     return code;
@@ -74,31 +78,30 @@ async function takePlace(place: LauncherPlace, given: Partial<Options>): Promise
 }
 
 async function trainRun(given: Partial<Options>, place: LauncherPlace | null): Promise<number> {
-  if (place !== null || given.world || given.hosts || given.hostfile) {
-    throw new OptionError("training runs on one host; programs run on several");
-  }
   const { quiet = false, json = false } = given;
   // Whoever runs a program of their own does without the trainer.
   const [
     { WriteError },
     { CheckpointError },
+    { HostsError },
     { launch, RunFailedError },
     { viewKind },
     { formatSummary },
   ] = await Promise.all([
     import("../run/write_error.ts"),
     import("../run/checkpoint.ts"),
+    import("../launch/run_hosts.ts"),
     import("../launch/launch.ts"),
     import("../launch/view.ts"),
     import("../launch/summary_text.ts"),
   ]);
   try {
-    const { summary, dir } = await launch({ ...given, view: viewKind(quiet) });
+    const { summary, dir } = await launch({ ...given, place, view: viewKind(quiet) });
     if (json) console.log(JSON.stringify({ dir, ...summary }));
     else if (!quiet) console.log(formatSummary(summary, dir));
     return summary.identicalWeights ? 0 : 1;
   } catch (error) {
-    const failed = error instanceof RunFailedError;
+    const failed = error instanceof RunFailedError || error instanceof HostsError;
     if (!failed && ![CheckpointError, WriteError].some((kind) => error instanceof kind)) {
       throw error;
     }

@@ -14,6 +14,7 @@ import {
 } from "../../runtime/launcher/launch.ts";
 import { becomeCompiledRank } from "../../runtime/ranks/compiled_rank.ts";
 import { checkOptions } from "../../runtime/launcher/options.ts";
+import type { LauncherPlace, World } from "../../runtime/launcher/across_hosts.ts";
 import { checkData, checkInputs } from "../problems/check_inputs.ts";
 import { type InputFiles, keepInputs, readInputs, verifyInputs } from "../run/inputs.ts";
 import type { DownloadProgress } from "../data/sources/download.ts";
@@ -32,6 +33,8 @@ import { tlsOf } from "../options/tls.ts";
 import type { RankArguments, RankPlace } from "../training/rank_program.ts";
 import { checkpointSteps } from "../run/checkpoint.ts";
 import { Interruption } from "./interruption.ts";
+import type { RunDetails } from "./host_preparation.ts";
+import { describeHosts, describeRun, leavesHost, openHosts } from "./run_hosts.ts";
 import { RankLines } from "./rank_lines.ts";
 import { lockFolder } from "../run/lock.ts";
 import { describeTakenOver, findRun, rewind } from "../run/resume.ts";
@@ -52,6 +55,10 @@ export interface LaunchOptions extends Partial<Omit<Options, "json" | "quiet">> 
   readonly onRecord?: (record: MetricRecord) => void;
   /** Ends the run early, on all ranks. */
   readonly signal?: AbortSignal;
+  /** This process's place among launchers that something else has started. @default {there are no others} */
+  readonly place?: LauncherPlace | null;
+  /** The hosts to run on, opened before; stays open. @default {those that the options name} */
+  readonly on?: World | null;
 }
 
 /** A finished run. */
@@ -95,6 +102,7 @@ export class RunFailedError extends Error {
  * @throws DataError when a data set cannot be fetched
  * @throws CheckpointError when the run to go on with has a damaged checkpoint
  * @throws RunFailedError when a rank fails
+ * @throws HostsError when a host of the run does not come
  *
  * @example
  * ```ts ignore
@@ -105,23 +113,28 @@ export class RunFailedError extends Error {
  */
 export async function launch(settings: LaunchOptions = {}): Promise<Run> {
   await becomeCompiledRank(); // in a rank of a compiled program there is nothing to launch
-  const { view: kind = "silent", onRecord, signal, ...explicit } = settings;
+  const { view: kind = "silent", onRecord, signal, place = null, on, ...given } = settings;
+  await using stack = new AsyncDisposableStack();
+  const say = (line: string) => void (kind === "silent" || console.error(line));
+  const hosts = on ??
+    (leavesHost(given, place)
+      ? stack.use(await openHosts(await allOf(given), { place, signal, say }))
+      : null);
+  const explicit = hosts === null ? given : { ...given, ranks: hosts.size };
   const started = explicit.resume
     ? await findRun(explicit)
     : { directory: null, options: resolveOptions(explicit), config: null };
-  const options: Options = { ...started.options };
-  const say = (line: string) => void (kind === "silent" || console.error(line));
+  const options: Options = { ...started.options }, asked = options.device;
   options.device = await resolveDevice(
     options.device,
     kind === "silent" ? undefined : sayDownload(say),
   );
-  await checkLaunch(options);
+  await checkLaunch(options, hosts);
   if (options.data !== null) options.data = await findData(options, kind);
   await checkData(options);
   const files = started.directory ? null : await fittingInputs(options);
   const directory = started.directory ?? await makeRunDirectory(options);
   const config = started.config ?? newConfig(options);
-  await using stack = new AsyncDisposableStack();
   const lock = await lockFolder(directory, LOCK_FILE);
   if (lock === null) {
     throw new OptionError(
@@ -153,10 +166,12 @@ export async function launch(settings: LaunchOptions = {}): Promise<Run> {
   };
   if (started.config) say(describeTakenOver(started.config, explicit));
   let from = started.directory ? await toCheckpoint() : null;
+  const details = hosts && await describeRun(options, asked, config.id ?? "run");
   const notes = started.directory ? [] : notesOn(options, explicit);
   for (let restarts = 0;; restarts++) {
     await using follower = new Follower(directory, kind, onRecord);
     follower.say(describe(options, directory, from));
+    if (hosts) follower.say(describeHosts(hosts));
     for (const note of notes) follower.say(`note: ${note}`);
     const lines = new RankLines((line) => follower.say(line));
     await using interruption = new Interruption(
@@ -165,7 +180,10 @@ export async function launch(settings: LaunchOptions = {}): Promise<Run> {
       options.syncEvery === null,
       (line) => follower.say(line),
     );
-    const outcome = await runRanks(options, directory, from, lines, interruption.signal);
+    const outcome = await runRanks(options, directory, from, lines, interruption.signal, {
+      hosts,
+      details: details && { ...details, from },
+    });
     await follower.end();
     const { summary } = follower, { code, failure } = outcome;
     const interrupted = interruption.pressed ? "SIGINT" : outcome.interrupted;
@@ -215,11 +233,21 @@ async function fittingInputs(options: Options): Promise<InputFiles> {
 }
 
 /** Refuses what the launcher would refuse, before anything is written. */
-async function checkLaunch(options: Options): Promise<void> {
+async function checkLaunch(options: Options, hosts: World | null): Promise<void> {
   await asOptionError(
     null,
-    () => checkOptions({ ...processesOf(options, "."), program: TRAINER }),
+    () => checkOptions({ ...processesOf(options, "."), program: TRAINER }, hosts?.size),
   );
+}
+
+/** Options with which a run could be started, whatever the number of its ranks; asked before hosts are. */
+async function allOf(given: Partial<Options>): Promise<Partial<Options>> {
+  const { world, ...rest } = given;
+  const ranks = world == null ? {} : { ranks: world };
+  const known = given.hosts == null && given.hostfile == null;
+  if (given.resume) await findRun({ ...given, ...ranks });
+  else if (known && world != null) resolveOptions({ ...rest, ...ranks });
+  return given;
 }
 
 function rankArguments(directory: string, place: RankPlace): RankArguments {
@@ -233,9 +261,11 @@ async function runRanks(
   from: number | null,
   lines: RankLines,
   signal: AbortSignal,
+  { hosts, details }: { readonly hosts: World | null; readonly details: RunDetails | null },
 ): Promise<LaunchOutcome> {
   return await asOptionError(null, () =>
     launchProgram({
+      ...hosts ? { on: hosts, details } : {},
       ...processesOf(options, directory),
       program: TRAINER,
       args: rankArguments(directory, { from }),

@@ -82,6 +82,16 @@ export const EXECUTION: Table<ExecutionOptions> = {
     group: DATA,
     help: "fetch the data set into --data (default: data/<task>) if it is not there",
   }),
+  sendData: toggle({
+    flag: "--send-data",
+    group: GROUPS.HOSTS,
+    help: "send the files of --data to the other hosts, which need none of their own then",
+  }),
+  checkpointLocal: toggle({
+    flag: "--checkpoint-local",
+    group: GROUPS.HOSTS,
+    help: "each host keeps its ranks' parts of checkpoints, which else come to rank 0",
+  }),
   checkpointEvery: integer({
     flag: "--checkpoint-every",
     group: RUN,

@@ -183,6 +183,10 @@ export interface ExecutionOptions {
   data: string | null;
   /** Whether to fetch the data set if it is not there. */
   download: boolean;
+  /** Whether rank 0's host sends its data set's files to the other hosts. */
+  sendData: boolean;
+  /** Whether each host keeps its ranks' parts of checkpoints. */
+  checkpointLocal: boolean;
   /** Steps between two checkpoints; null: none are written. */
   checkpointEvery: number | null;
   /** Folder of the run to go on with; null: a new one. */

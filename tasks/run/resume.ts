@@ -18,6 +18,7 @@ import { OptionError } from "../options/kinds.ts";
 import {
   checkOptions,
   defaultOptions,
+  HOSTS,
   type OptionName,
   OPTIONS,
   type Options,
@@ -29,6 +30,9 @@ import { FILES, readConfig, type RunConfig } from "./folder.ts";
 /** What may be given beside `--resume`: where, on how many ranks and how long the run goes on, not what it is. */
 const ADJUSTABLE: ReadonlySet<string> = new Set<OptionName>([
   ...Object.keys(PROCESSES).filter((name) => name !== "out") as OptionName[],
+  ...Object.keys(HOSTS) as OptionName[],
+  "sendData",
+  "checkpointLocal",
   "ranks",
   "resume",
   "epochs",
@@ -108,7 +112,17 @@ export async function findRun(changes: Readonly<Record<string, unknown>>): Promi
     );
   }
   const { download = false } = explicit;
-  const options = resolveOptions({ ...config.options, download, ...explicit, resume: directory });
+  // On which hosts it goes on is said again, or it is on this one.
+  const hosts = Object.fromEntries(
+    Object.entries(HOSTS).map(([name, spec]) => [name, spec.default]),
+  );
+  const options = resolveOptions({
+    ...config.options,
+    ...hosts,
+    download,
+    ...explicit,
+    resume: directory,
+  });
   return { directory, options, config };
 }
 

@@ -9,7 +9,7 @@ import { join } from "node:path";
 import { createHash } from "node:crypto";
 import type { Communicator } from "../../runtime/communicator.ts";
 import { encodeSafetensors } from "../networks/safetensors.ts";
-import { receiveBytes, sendBytes } from "./byte_stream.ts";
+import { gatherTexts, receiveBytes, sendBytes } from "./byte_stream.ts";
 import {
   checkpointSteps,
   MANIFEST,
@@ -27,7 +27,7 @@ const KEPT = 2;
 
 /** Where the files of checkpoints are. */
 export interface CheckpointFolders {
-  /** The run's folder; only ranks of rank 0's host look into it. */
+  /** The run's folder; only ranks of rank 0's host look into it. Empty on a rank that does not see it. */
   readonly directory: string;
   /**
    * Where a rank of another host keeps its files; the same for all ranks of that host, and either all hosts
@@ -38,12 +38,21 @@ export interface CheckpointFolders {
   readonly local?: string | null | undefined;
 }
 
+/** What a rank has written. */
+interface Written {
+  readonly sha256: string;
+  /** Null: it is sent. */
+  readonly folder: string | null;
+  /** Whether that is the run's. */
+  readonly here: boolean;
+}
+
 /** The folder that this rank writes to and reads from; null if it has none. */
 export function folderOf(
   { network: { hosts }, rank }: Communicator,
   { directory, local = null }: CheckpointFolders,
 ): string | null {
-  return hosts[rank] === hosts[0] ? directory : local;
+  return hosts[rank] === hosts[0] && directory !== "" ? directory : local;
 }
 
 /**
@@ -62,10 +71,11 @@ export async function writeCheckpoint(
 ): Promise<void> {
   const { rank, size, network: { hosts } } = comm, folder = folderOf(comm, folders);
   const bytes = await encode(parts);
-  const digest = new Uint8Array(await crypto.subtle.digest("SHA-256", bytes));
-  const mine = Uint8Array.of(...digest, folder === null ? 0 : 1), { length } = mine;
-  const all = rank === 0 ? new Uint8Array(length * size) : null;
-  await comm.gather(mine, all, 0);
+  const sha256 = new Uint8Array(await crypto.subtle.digest("SHA-256", bytes)).toHex();
+  const mine: Written = { sha256, folder, here: folder === folders.directory };
+  const all = (await gatherTexts(comm, JSON.stringify(mine))).map((text): Written =>
+    JSON.parse(text)
+  );
   if (folder !== null) {
     const part = `${stepFolder(folder, step)}.part`;
     await Deno.mkdir(part, { recursive: true });
@@ -73,15 +83,13 @@ export async function writeCheckpoint(
   } else {
     await sendBytes(comm, bytes, 0);
   }
-  if (all) {
+  if (rank === 0) {
     const part = `${stepFolder(folders.directory, step)}.part`, files: PartFile[] = [];
     await Deno.mkdir(part, { recursive: true });
-    for (let from = 0; from < size; from++) {
-      const name = rankFile(from), keeps = all[(from + 1) * length - 1] === 1;
-      const sha256 = all.subarray(from * length, (from + 1) * length - 1).toHex();
-      if (!keeps) await receiveInto(join(part, name), comm, from, sha256);
-      const host = keeps && hosts[from] !== hosts[0] ? { host: hosts[from] } : {};
-      files.push({ name, sha256, ...host });
+    for (const [from, { sha256, folder, here }] of all.entries()) {
+      const name = rankFile(from);
+      if (folder === null) await receiveInto(join(part, name), comm, from, sha256);
+      files.push({ name, sha256, ...folder === null || here ? {} : { host: hosts[from] } });
     }
     const owner = run === undefined ? {} : { run };
     const manifest: Manifest = { ...owner, step, ranks: size, files };
@@ -90,8 +98,10 @@ export async function writeCheckpoint(
   }
   // What other hosts keep has its name before the list that names it.
   await comm.barrier();
-  const leads = hosts.indexOf(hosts[rank]) === rank;
-  if (leads && rank !== 0 && folder !== null) await commit(folder, step);
+  const leads = all.findIndex((each, other) =>
+    each.folder === folder && hosts[other] === hosts[rank]
+  );
+  if (leads === rank && rank !== 0 && folder !== null) await commit(folder, step);
   await comm.barrier();
   if (rank === 0) await commit(folders.directory, step);
   await comm.barrier();

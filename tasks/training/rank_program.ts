@@ -17,6 +17,7 @@ import type { Options } from "../options/table.ts";
 import { broadcastText } from "../run/byte_stream.ts";
 import { FILES, readConfig, type RunConfig } from "../run/folder.ts";
 import { WriteError } from "../run/write_error.ts";
+import { sendData } from "./sent_data.ts";
 import { StoppedError } from "./stop_request.ts";
 import { train } from "./train.ts";
 import { TrainingError } from "./training_error.ts";
@@ -32,6 +33,8 @@ export interface RankPlace {
   readonly device?: Options["device"];
   /** This host's folder of the data set, if not that of the options. */
   readonly data?: string;
+  /** Whether rank 0 sends the data set's files to that folder. @default {false} */
+  readonly receives?: boolean;
   /** Where ranks of this host keep their parts of checkpoints, if they do not go to rank 0. */
   readonly local?: string;
 }
@@ -61,7 +64,7 @@ if (import.meta.main) {
   try {
     await using comm = await init();
     const [directory, json] = Deno.args as RankArguments;
-    const { from, device, data, local }: RankPlace = JSON.parse(json);
+    const { from, device, data, receives = false, local }: RankPlace = JSON.parse(json);
     const config = comm.rank === 0 ? await readConfig(directory) : null;
     const shared = await share(comm, config), { id: run, worlds } = shared;
     const options: Options = {
@@ -69,6 +72,7 @@ if (import.meta.main) {
       ...device === undefined ? {} : { device },
       ...data === undefined ? {} : { data },
     };
+    if (options.sendData) await sendData(comm, options, receives);
     const stops = () => isThere(join(directory, FILES.stop));
     const checkpoints = { directory, local, from, stops, run };
     await train(comm, options, {

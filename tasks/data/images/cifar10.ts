@@ -86,6 +86,17 @@ export async function checkCifar10(directory: string): Promise<void> {
   }
 }
 
+/**
+ * The paths of the files that {@linkcode loadCifar10} reads.
+ *
+ * @throws {DataError} when one is not there
+ */
+export async function cifar10Files(directory: string): Promise<string[]> {
+  const { folder, batches } = await findBatches(directory), names = `${folder}/batches.meta.txt`;
+  const named = await Deno.stat(names).then(({ isFile }) => isFile, () => false);
+  return [...batches, `${folder}/test_batch.bin`, ...named ? [names] : []];
+}
+
 /** The folder that holds the training batches, and their paths in the order of their numbers. */
 async function findBatches(directory: string): Promise<{ folder: string; batches: string[] }> {
   const base = directory.replace(/(?<=.)\/+$/, "");

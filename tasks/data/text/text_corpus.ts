@@ -79,6 +79,15 @@ export async function checkTextCorpus(directory: string): Promise<void> {
   }
 }
 
+/**
+ * The paths of the files that {@linkcode loadTextCorpus} reads.
+ *
+ * @throws {DataError} when one is not there
+ */
+export async function textFiles(directory: string): Promise<string[]> {
+  return Object.values(await findSplits(directory.replace(/(?<=.)\/+$/, "")));
+}
+
 /** A file's text, and its length. */
 async function readText(path: string): Promise<{ text: string; bytes: number }> {
   let bytes: Uint8Array<ArrayBuffer>;

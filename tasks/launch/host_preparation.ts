@@ -1,0 +1,122 @@
+/**
+ * A host that joins a run: its own device, its own data compared with rank 0's, its own folder for what its
+ * ranks keep. It makes no folder of a run.
+ *
+ * @module
+ */
+
+import { resolve } from "node:path";
+import type { Prepare } from "../../runtime/agents/agent_job.ts";
+import { permissionsFor, resolveDevice } from "../../runtime/devices/open.ts";
+import { type DataFile, dataPaths, describeData, differenceOf } from "../problems/data_files.ts";
+import type { Options } from "../options/values.ts";
+import type { RankArguments, RankPlace } from "../training/rank_program.ts";
+
+/** What the coordinator of a run tells the launchers of other hosts. */
+export interface RunDetails {
+  readonly kind: "celgc run";
+  /** The run, see `RunConfig.id`. */
+  readonly run: string;
+  readonly from: number | null;
+  /** As it was asked for: `auto` is each host's own. */
+  readonly device: Options["device"];
+  /** The user's own permissions. */
+  readonly allow: readonly string[];
+  readonly task: Options["task"];
+  /** The data set: its folder at the coordinator and its files; null if it is drawn. */
+  readonly data: { readonly folder: string; readonly files: readonly DataFile[] } | null;
+  /** Whether rank 0 sends them. */
+  readonly sendsData: boolean;
+  /** Whether each host keeps its ranks' parts of checkpoints. */
+  readonly keepsCheckpoints: boolean;
+}
+
+/** What the user of a host that joins says. */
+export interface HostOptionsHere {
+  /** This host's folder of the data set. @default {the coordinator's} */
+  readonly data?: string | null | undefined;
+  /** Folder for what is kept here. @default {runs/<the run's id>} */
+  readonly out?: string | null | undefined;
+  /** Says a line to the user. */
+  readonly say: (line: string) => void;
+}
+
+/** Prepares a host for runs, and tidies up after them. */
+export class HostPreparation implements AsyncDisposable {
+  readonly #options: HostOptionsHere;
+  readonly #temporary: string[] = [];
+
+  /** @param options of this host's user */
+  constructor(options: HostOptionsHere) {
+    this.#options = options;
+  }
+
+  /** For `joinLaunch()`. Throws Error naming the host if its data is not the coordinator's. */
+  readonly prepare: Prepare = async (details, { host }) => {
+    if (!isRunDetails(details)) return;
+    const { say, out } = this.#options, { from, allow, run } = details;
+    const device = await resolveDevice(details.device);
+    const data = await this.#findData(details, host);
+    const local = details.keepsCheckpoints ? resolve(out ?? `runs/${run}`) : null;
+    if (local !== null) await Deno.mkdir(local, { recursive: true });
+    const place: RankPlace = {
+      from,
+      device,
+      ...data === null ? {} : { data },
+      ...data !== null && details.sendsData ? { receives: true } : {},
+      ...local === null ? {} : { local },
+    };
+    if (local !== null) say(`parts of checkpoints stay in ${local}`);
+    const written = [local, details.sendsData ? data : null].filter((each) => each !== null);
+    const read = [...new Set([local, data])].filter((each) => each !== null);
+    const args: RankArguments = ["", JSON.stringify(place)];
+    return {
+      args,
+      allow: [
+        ...permissionsFor(device),
+        ...read.length > 0 ? [`read=${read.map(comma)}`] : [],
+        ...written.length > 0 ? [`write=${written.map(comma)}`] : [],
+        ...device === "cpu" ? ["ffi"] : [],
+        ...allow,
+      ],
+    };
+  };
+
+  /** The data set's folder on this host; null where there are no files. */
+  async #findData({ data, task, sendsData }: RunDetails, host: string): Promise<string | null> {
+    if (data === null) return null;
+    if (sendsData) {
+      const folder = await Deno.makeTempDir({ prefix: "celgc-data-" });
+      this.#temporary.push(folder);
+      return folder;
+    }
+    const folder = resolve(this.#options.data ?? data.folder);
+    const wayOut = "give --data its folder of the same files, or launch with --send-data";
+    let difference: string | null;
+    try {
+      await dataPaths({ task, data: folder });
+      difference = differenceOf(await describeData({ task, data: folder }), data.files);
+    } catch (error) {
+      throw new Error(`host ${host}: ${(error as Error).message}; ${wayOut}`, { cause: error });
+    }
+    if (difference === null) return folder;
+    throw new Error(
+      `host ${host} has other data than rank 0: in ${folder} ${difference}; ${wayOut}`,
+    );
+  }
+
+  /** Removes what was sent. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    for (const folder of this.#temporary.splice(0)) {
+      await Deno.remove(folder, { recursive: true }).catch(() => {});
+    }
+  }
+}
+
+function isRunDetails(details: unknown): details is RunDetails {
+  return typeof details === "object" && details !== null && "kind" in details &&
+    details.kind === "celgc run";
+}
+
+/** A comma separates paths in a permission; one inside a path is doubled. */
+const comma = (path: string) => path.replaceAll(",", ",,");

@@ -1,0 +1,134 @@
+/**
+ * The hosts that a run is spread over.
+ *
+ * @module
+ */
+
+import { RendezvousError } from "../../runtime/base/errors.ts";
+import { type LauncherPlace, openWorld, type World } from "../../runtime/launcher/across_hosts.ts";
+import { InterruptedError } from "../../runtime/launcher/interrupted_error.ts";
+import { describeData } from "../problems/data_files.ts";
+import { asOptionError } from "../options/as_option_error.ts";
+import { OptionError } from "../options/kinds.ts";
+import { OPTIONS } from "../options/table.ts";
+import { tlsOf } from "../options/tls.ts";
+import type { Options } from "../options/values.ts";
+import { VERSION } from "../run/version.ts";
+import type { RunDetails } from "./host_preparation.ts";
+
+/** How agents are started by ssh: as `join`. */
+const SSH = {
+  program: import.meta.resolve("../cli/main.ts"),
+  args: ["join", "--stdin-invitation"],
+};
+
+/** What {@linkcode openHosts} goes by. */
+export interface OpenHostsOptions {
+  /** This process's place among launchers that something else has started; null: there are no others. */
+  readonly place: LauncherPlace | null;
+  /** Gives up. */
+  readonly signal?: AbortSignal | undefined;
+  /** Says a line to the user. */
+  readonly say: (line: string) => void;
+}
+
+/** That no run has begun, because not all of its hosts are there. */
+export class HostsError extends Error {
+  /** The name of the class. */
+  override readonly name = "HostsError";
+
+  /** Says what is missing. */
+  constructor(
+    message: string,
+    /** What the process ends with. */
+    readonly code: number,
+    options?: ErrorOptions,
+  ) {
+    super(message, options);
+  }
+}
+
+/** Whether options name other hosts than this one. */
+export function leavesHost(
+  { ranks, world, hosts, hostfile }: Partial<Options>,
+  place: LauncherPlace | null,
+): boolean {
+  const others = world != null && world !== (ranks ?? OPTIONS.ranks.default);
+  return place !== null || others || hosts != null || hostfile != null;
+}
+
+/**
+ * Waits until all hosts are there.
+ *
+ * @throws OptionError if options contradict each other
+ * @throws HostsError if a host does not come, or it was given up before
+ */
+export async function openHosts(
+  given: Partial<Options>,
+  { place, signal, say }: OpenHostsOptions,
+): Promise<World> {
+  const { ranks = place === null ? OPTIONS.ranks.default : 1 } = given;
+  const { world, hosts, hostfile, port, invitation, listen, timeout } = given;
+  if (tlsOf(given)) {
+    throw new OptionError(
+      "--tls-cert is for ranks of this host: a job on several makes a certificate of its own",
+    );
+  }
+  try {
+    return await asOptionError(null, () =>
+      openWorld({
+        ranks,
+        ...world ? { world } : {},
+        ...hosts ? { hosts } : {},
+        ...hostfile ? { hostfile } : {},
+        ...place ? { place } : {},
+        ...port ? { port } : {},
+        ...invitation ? { invitation } : {},
+        ...listen && listen !== OPTIONS.listen.default ? { listen } : {},
+        ...timeout ? { timeout } : {},
+        ...signal ? { signal } : {},
+        version: VERSION,
+        ssh: SSH,
+        say,
+      }));
+  } catch (error) {
+    if (error instanceof RendezvousError) throw new HostsError(error.message, 1, { cause: error });
+    if (!(error instanceof InterruptedError)) throw error;
+    const code = error.how === "SIGTERM" ? 143 : 130;
+    throw new HostsError(error.message, code, { cause: error });
+  }
+}
+
+/** For example `on a (ranks 0 to 3) and b (ranks 4 to 7)`. */
+export function describeHosts({ hosts }: World): string {
+  const each = hosts.map(({ host, first, count }) =>
+    `${host} (${count === 1 ? `rank ${first}` : `ranks ${first} to ${first + count - 1}`})`
+  );
+  return `on ${each.join(", ")}`;
+}
+
+/**
+ * What the other hosts are told of a run.
+ *
+ * @param asked the device as it was asked for
+ * @throws DataError if a file of the data set is not there
+ */
+export async function describeRun(
+  options: Options,
+  asked: Options["device"],
+  run: string,
+): Promise<Omit<RunDetails, "from">> {
+  const { task, data, sendData, checkpointLocal, allow } = options;
+  return {
+    kind: "celgc run",
+    run,
+    device: asked,
+    allow,
+    task,
+    data: data === null
+      ? null
+      : { folder: data, files: sendData ? [] : await describeData({ task, data }) },
+    sendsData: sendData,
+    keepsCheckpoints: checkpointLocal,
+  };
+}

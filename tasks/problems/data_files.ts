@@ -1,0 +1,70 @@
+/**
+ * The files of a data set, so that two machines can tell whether theirs are the same.
+ *
+ * @module
+ */
+
+import { createHash } from "node:crypto";
+import { basename } from "node:path";
+import { cifar10Files } from "../data/images/cifar10.ts";
+import { textFiles } from "../data/text/text_corpus.ts";
+import { kindOf } from "../options/defaults.ts";
+import type { Options } from "../options/values.ts";
+
+/** A file of a data set. */
+export interface DataFile {
+  /** Without its folder. */
+  readonly name: string;
+  /** Its size. */
+  readonly bytes: number;
+  /** In hexadecimal digits. */
+  readonly sha256: string;
+}
+
+/** Which data set, and where. */
+export type DataLocation = Pick<Options, "task"> & { readonly data: string };
+
+/**
+ * The paths of the files that a run reads.
+ *
+ * @throws DataError when one is not there
+ */
+export async function dataPaths({ task, data }: DataLocation): Promise<string[]> {
+  return kindOf(task) === "text" ? await textFiles(data) : await cifar10Files(data);
+}
+
+/**
+ * What the files are, each read once.
+ *
+ * @throws DataError when one is not there
+ */
+export async function describeData(location: DataLocation): Promise<DataFile[]> {
+  const files: DataFile[] = [];
+  for (const path of await dataPaths(location)) {
+    const hash = createHash("sha256");
+    let bytes = 0;
+    using file = await Deno.open(path);
+    for await (const piece of file.readable) {
+      hash.update(piece);
+      bytes += piece.length;
+    }
+    files.push({ name: basename(path), bytes, sha256: hash.digest("hex") });
+  }
+  return files;
+}
+
+/** How the files of one machine differ from another's, in words; null if they do not. */
+export function differenceOf(own: readonly DataFile[], wanted: readonly DataFile[]): string | null {
+  for (const file of wanted) {
+    const mine = own.find(({ name }) => name === file.name);
+    if (!mine) return `there is no ${file.name}`;
+    if (mine.bytes !== file.bytes) {
+      return `${file.name} has ${mine.bytes} bytes, not ${file.bytes}`;
+    }
+    if (mine.sha256 !== file.sha256) {
+      return `${file.name} has the SHA-256 ${mine.sha256}, not ${file.sha256}`;
+    }
+  }
+  const more = own.find(({ name }) => !wanted.some((file) => file.name === name));
+  return more ? `there is also ${more.name}` : null;
+}

@@ -1,0 +1,66 @@
+/**
+ * A data set on its way from rank 0 to hosts that have none.
+ *
+ * @module
+ */
+
+import { createHash } from "node:crypto";
+import { basename, join } from "node:path";
+import type { Communicator } from "../../runtime/communicator.ts";
+import { DataError } from "../data/data_error.ts";
+import { dataPaths } from "../problems/data_files.ts";
+import type { Options } from "../options/values.ts";
+import { receiveBytes, receiveWhole, sendBytes } from "../run/byte_stream.ts";
+
+/**
+ * Sends the files of rank 0's data set to the first rank of each host that receives them, one after the
+ * other. Collective; the files are there when it returns.
+ *
+ * @param receives whether this rank's host does, into the folder that its options name
+ * @throws DataError when a file has arrived otherwise than it was sent
+ */
+export async function sendData(
+  comm: Communicator,
+  { task, data }: Options,
+  receives: boolean,
+): Promise<void> {
+  const { rank, size, network: { hosts } } = comm, flags = new Uint8Array(size);
+  await comm.allgather(Uint8Array.of(receives ? 1 : 0), flags);
+  const receivers = [...flags.keys()].filter((rank) =>
+    flags[rank] === 1 && hosts.indexOf(hosts[rank]) === rank
+  );
+  if (receivers.length === 0) return;
+  if (rank === 0) {
+    const paths = await dataPaths({ task, data: data! });
+    for (const receiver of receivers) {
+      let bytes = 0;
+      await comm.send(Int32Array.of(paths.length), receiver);
+      for (const path of paths) {
+        const content = await Deno.readFile(path);
+        const sha256 = createHash("sha256").update(content).digest("hex");
+        const head = JSON.stringify({ name: basename(path), sha256 });
+        await sendBytes(comm, new TextEncoder().encode(head), receiver);
+        await sendBytes(comm, content, receiver);
+        bytes += content.length;
+      }
+      console.error(`sent ${(bytes / 1e6).toFixed(1)} MB of data to ${hosts[receiver]}`);
+    }
+  } else if (receivers.includes(rank)) {
+    const count = new Int32Array(1);
+    await comm.recv(count, 0);
+    for (let i = 0; i < count[0]; i++) await receiveFile(comm, data!);
+  }
+  await comm.barrier();
+}
+
+async function receiveFile(comm: Communicator, folder: string): Promise<void> {
+  const { name, sha256 } = JSON.parse(new TextDecoder().decode(await receiveWhole(comm, 0)));
+  const path = join(folder, basename(name)), hash = createHash("sha256");
+  using file = await Deno.open(path, { write: true, create: true, truncate: true });
+  for await (const piece of receiveBytes(comm, 0)) {
+    hash.update(piece);
+    for (let left = piece; left.length > 0;) left = left.subarray(await file.write(left));
+  }
+  if (hash.digest("hex") === sha256) return;
+  throw new DataError(`${path} has arrived otherwise than rank 0 has sent it`, { path });
+}
