@@ -1,6 +1,6 @@
 import { integer, type OptionSpec, toggle } from "../options/kinds.ts";
 import { RunFailedError } from "../launch/launch.ts";
-import { OPTIONS, type Options } from "../options/table.ts";
+import { HOSTS, OPTIONS, type Options } from "../options/table.ts";
 import { plan } from "../plan/plan.ts";
 import { formatPlan } from "../plan/table.ts";
 import { viewKind } from "../launch/view.ts";
@@ -17,7 +17,10 @@ Examples:
   deno task plan --hosts 64 --ranks 512`;
 
 /** Options of a run that a plan has no use for. */
-const WITHOUT: readonly string[] = ["resume", "checkpointEvery", "maxRestarts", "out"];
+const WITHOUT: readonly string[] = [
+  ...["resume", "checkpointEvery", "maxRestarts", "out", "sendData", "checkpointLocal"],
+  ...Object.keys(HOSTS),
+];
 
 const PLAN_OPTIONS: Record<string, OptionSpec<unknown>> = {
   ...Object.fromEntries(Object.entries(OPTIONS).filter(([name]) => !WITHOUT.includes(name))),

@@ -16,11 +16,8 @@ import type { Options } from "../options/values.ts";
 import { VERSION } from "../run/version.ts";
 import type { RunDetails } from "./host_preparation.ts";
 
-/** How agents are started by ssh: as `join`. */
-const SSH = {
-  program: import.meta.resolve("../cli/main.ts"),
-  args: ["join", "--stdin-invitation"],
-};
+/** How agents are started by ssh. */
+const SSH = { program: import.meta.resolve("./agent_program.ts") };
 
 /** What {@linkcode openHosts} goes by. */
 export interface OpenHostsOptions {
