@@ -22,6 +22,7 @@ export { OptionError, type OptionFault } from "./options/kinds.ts";
 export {
   type ExecutionOptions,
   type Experiment,
+  type HostOptions,
   type InputFileOptions,
   type LanguageModelOptions,
   MODEL_NAMES,
