@@ -38,6 +38,7 @@ export {
 export { defaultOptions } from "./options/table.ts";
 export { type Preset, PRESETS } from "./options/presets.ts";
 export { resolveOptions } from "./options/resolve.ts";
+export { type TrainOptions, trainOptions } from "./training/train_options.ts";
 export { type RunConfig, type RunFacts } from "./run/folder.ts";
 export type { ViewKind } from "./launch/view.ts";
 export { awdLstmTask, type AwdLstmTaskOptions } from "./problems/awd_lstm_task.ts";

@@ -17,7 +17,7 @@ fedProx filled foreignModel formatModelReport formatPartition generateImages gen
 isClipped kaimingNormal launch launchProgram loadCifar10 loadTextCorpus localSgd lower naiveParallel
 normaliseBatch openDevice operatorCoverage overlapped parametersOf parsePartition partitionImages
 partitionTokens permissionsFor plan readMetrics report resnet resolveOptions single slowMo stageWise
-sweep timedRounds tokenize train uniform waitAll waitAny watchReport windowTask withDataInside
+sweep timedRounds tokenize train trainOptions uniform waitAll waitAny watchReport windowTask withDataInside
 `.trim().split(/\s+/);
 
 Deno.test("the library exports these names and no other", () => {

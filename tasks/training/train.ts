@@ -139,7 +139,15 @@ export async function train(
       initialWeights: await hashOf(await trainStep.weights.read()),
     };
     const { config = newConfig(options) } = output;
-    await writeConfig(output.directory, { ...config, plan });
+    const own = {
+      ...parts.model ? { model: parts.model.name } : {},
+      ...parts.task ? { task: true } as const : {},
+    };
+    await writeConfig(output.directory, {
+      ...config,
+      ...(parts.model || parts.task ? { own } : {}),
+      plan,
+    });
   }
   const append = from !== null;
   const path = output && join(output.directory, FILES.metrics);

@@ -3,7 +3,7 @@
  * `deno task launch --ranks 4 --allow ffi tests/examples/own_model.ts`
  */
 
-import { classifierOutputs, init, LayerBuilder, Random, resolveOptions } from "../../mod.ts";
+import { classifierOutputs, init, LayerBuilder, Random, trainOptions } from "../../mod.ts";
 import { type Task, train, type TrainableModel, uniform } from "../../mod.ts";
 
 const network: TrainableModel = {
@@ -29,7 +29,7 @@ function points(n: number, ...stream: (string | number)[]) {
 }
 await using comm = await init();
 const { rank, size: ranks } = comm, test = { name: null, samples: 200 * ranks, batchSize: 200 };
-const options = resolveOptions({ ranks, device: "cpu", lr: 1, clip: 0.5, maxSteps: 600 });
+const options = trainOptions({ ranks, device: "cpu", lr: 1, clip: 0.5, maxSteps: 600 });
 const stepsPerEpoch = 400 / ranks; // the points never end: this says how often to evaluate
 const task: Task = {
   trainSamples: options.batchSize * 400,

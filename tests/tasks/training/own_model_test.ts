@@ -8,6 +8,7 @@ import {
   init,
   resolveOptions,
   train,
+  trainOptions,
   windowTask,
 } from "../../../mod.ts";
 import { readConfig } from "../../../tasks/run/folder.ts";
@@ -78,8 +79,15 @@ Deno.test({
     const { summary } = await train(comm, { ...options, maxSteps: 2 }, { model, task, output });
     const config = await readConfig(folder.path);
     assert.equal(config.options.maxSteps, 2);
+    assert.deepEqual(config.own, { model: model.name, task: true });
     assert.equal(config.plan!.steps, summary.steps);
   },
+});
+
+Deno.test("options for a model and a task of one's own name neither", () => {
+  assert.equal(trainOptions({ ranks: 3, lr: 0.25 }).lr, 0.25);
+  const named = { task: "ptb" } as Parameters<typeof trainOptions>[0];
+  assert.throws(() => trainOptions(named), /--task is for models and tasks that options name/);
 });
 
 Deno.test("windows of a text are a task of their own", () => {

@@ -1,0 +1,61 @@
+/**
+ * The options of training with a model and a task of one's own.
+ *
+ * @module
+ */
+
+import { OptionError } from "../options/kinds.ts";
+import { resolveOptions } from "../options/resolve.ts";
+import { OPTIONS } from "../options/table.ts";
+import type {
+  InputFileOptions,
+  LanguageModelOptions,
+  OptionName,
+  Options,
+} from "../options/values.ts";
+
+/** What names or makes a model or a task: with both one's own, nothing is left for it to say. */
+const NAMING = [
+  "preset",
+  "scale",
+  "task",
+  "model",
+  "loss",
+  "dims",
+  "weights",
+  "data",
+  "download",
+  "trainSize",
+  "testSize",
+  "partition",
+] as const satisfies readonly OptionName[];
+
+/** Options of a run whose model and task are the caller's. */
+export type TrainOptions = Partial<
+  Omit<Options, typeof NAMING[number] | keyof LanguageModelOptions | keyof InputFileOptions>
+>;
+
+/**
+ * Fills in the options for `train(comm, options, { model, task })` with a model and a task of one's own.
+ * What names others is left out; the run's `config.json` has the model's name in `own`.
+ *
+ * @throws OptionError if an option has a value it cannot have, or names a model or a task
+ *
+ * @example
+ * ```ts
+ * import { trainOptions } from "./train_options.ts";
+ * const { interval, clip } = trainOptions({ ranks: 2, clip: 0.5 });
+ * console.assert(interval === 4 && clip === 0.5);
+ * ```
+ */
+export function trainOptions(given: TrainOptions = {}): Options {
+  const names: readonly string[] = NAMING,
+    wrong = Object.keys(given).find((name) => names.includes(name));
+  if (wrong !== undefined) {
+    throw new OptionError(
+      `${OPTIONS[wrong as OptionName].flag} is for models and tasks that options name, not for ` +
+        "those of one's own: take resolveOptions()",
+    );
+  }
+  return resolveOptions({ ...given });
+}
