@@ -14,7 +14,25 @@ import type {
   Options,
 } from "../options/values.ts";
 
-/** What names or makes a model or a task: with both one's own, nothing is left for it to say. */
+/** Options of a run whose model and task are the caller's: without those that name or make others. */
+export type TrainOptions = Partial<
+  Omit<
+    Options,
+    | keyof LanguageModelOptions
+    | keyof InputFileOptions
+    | "preset"
+    | "scale"
+    | "task"
+    | "model"
+    | "data"
+    | "download"
+    | "trainSize"
+    | "testSize"
+    | "partition"
+  >
+>;
+
+/** Those that are left out by name; what a text's network is made of is refused with the task anyway. */
 const NAMING = [
   "preset",
   "scale",
@@ -28,12 +46,7 @@ const NAMING = [
   "trainSize",
   "testSize",
   "partition",
-] as const satisfies readonly OptionName[];
-
-/** Options of a run whose model and task are the caller's. */
-export type TrainOptions = Partial<
-  Omit<Options, typeof NAMING[number] | keyof LanguageModelOptions | keyof InputFileOptions>
->;
+] as const satisfies readonly Exclude<OptionName, keyof TrainOptions>[];
 
 /**
  * Fills in the options for `train(comm, options, { model, task })` with a model and a task of one's own.
