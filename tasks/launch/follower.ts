@@ -102,6 +102,8 @@ function intervalNote(
   const known = maxSteps !== null && maxSteps <= steps;
   if (known || syncEvery !== null || ALGORITHMS[algorithm].rounds !== "interval") return null;
   return interval > steps
-    ? `--interval ${interval} is longer than the run of ${steps} steps: the ranks meet at its end alone`
+    ? `--interval ${interval} is longer than the run of ${steps} ${
+      steps === 1 ? "step" : "steps"
+    }: the ranks meet at its end alone`
     : null;
 }

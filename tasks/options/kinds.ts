@@ -286,10 +286,12 @@ function pick(
   };
 }
 
-/** The candidate spelled most like a word, or the only one that begins with it, if any comes near it. */
+/** The candidate spelled most like a word, or the only one that begins or ends with it, if any comes near it. */
 export function closest(word: string, candidates: readonly string[]): string | null {
-  const begun = candidates.filter((each) => each.toLowerCase().startsWith(word.toLowerCase()));
-  if (word.length >= 3 && begun.length === 1) return begun[0];
+  for (const has of ["startsWith", "endsWith"] as const) {
+    const found = candidates.filter((each) => each.toLowerCase()[has](word.toLowerCase()));
+    if (word.length >= 3 && found.length === 1) return found[0];
+  }
   const near = candidates
     .map((candidate) => ({
       candidate,
