@@ -2,7 +2,7 @@
  * Times allreduce beside PyTorch's gloo and Open MPI over TCP, where they are installed, and prints
  * tables. All contenders take turns within one run, so that a busy machine is busy for all.
  *
- *     deno task bench collectives [--ranks 2,4,8] [--rounds 5] [--floats 1,855770]
+ *     deno task bench collectives [--ranks 2,4,8] [--rounds 5] [--floats 1,855770] [--transport mpi]
  */
 
 import { fileURLToPath } from "node:url";
@@ -15,6 +15,7 @@ const HELP = `deno task bench collectives [options]
   --ranks N,…      numbers of ranks (default 2,4,8)
   --floats N,…     lengths of the buffer, of ${SIZES.map(({ floats }) => floats).join(", ")}
                    (default: all of them)
+  --transport mpi  this runtime over the MPI libraries that are here as well
   --rounds N       how often all contenders take their turn (default 5)
 
 Times are milliseconds of one allreduce (sum of float32, in place), the largest over the ranks, the
@@ -93,6 +94,25 @@ async function openMpi(folder: string): Promise<Contender> {
   };
 }
 
+const OPEN_MPI_FLAGS = ["--oversubscribe", "--allow-run-as-root"];
+
+/** This runtime over a real MPI library, under its own launcher. */
+async function overMpi(name: string, mpirun: string, flags: string[]): Promise<Contender[]> {
+  try {
+    await output(mpirun, ["--version"]);
+  } catch {
+    console.log(`${name} is not here: ${mpirun} does not start`);
+    return [];
+  }
+  const program = ["run", "-A", "--no-check", here("./collectives_program.ts")];
+  const env = { NO_COLOR: "1", CELGC_TRANSPORT: "mpi" };
+  return [{
+    name: `celgc, ${name}`,
+    run: (ranks, sizes) =>
+      output(mpirun, [...flags, "-n", String(ranks), Deno.execPath(), ...program, sizes], env),
+  }];
+}
+
 /** Those of the others that are here; says which are not. */
 async function others(folder: string): Promise<Contender[]> {
   const found: Contender[] = [];
@@ -140,6 +160,7 @@ export async function main(args: string[]): Promise<void> {
       ranks: { type: "string", default: "2,4,8" },
       rounds: { type: "string", default: "5" },
       floats: { type: "string" },
+      transport: { type: "string", default: "auto" },
       help: { type: "boolean", default: false },
     },
   });
@@ -151,6 +172,10 @@ export async function main(args: string[]): Promise<void> {
   if (odd !== undefined) {
     throw new RangeError(`--floats must be of ${known.join(", ")}, not ${odd}`);
   }
+  if (!["auto", "mpi"].includes(values.transport)) {
+    throw new RangeError(`--transport must be auto or mpi, not ${values.transport}`);
+  }
+  const mpi = values.transport === "mpi";
   const sizes = SIZES.filter(({ floats }) => wanted.includes(floats));
   const folder = await Deno.makeTempDir();
   try {
@@ -158,6 +183,8 @@ export async function main(args: string[]): Promise<void> {
       ours("celgc", "auto", ["ffi"]),
       ours("celgc, sockets", "auto", []),
       ours("celgc, TCP", "tcp", []),
+      ...mpi ? await overMpi("Open MPI", "mpirun.openmpi", OPEN_MPI_FLAGS) : [],
+      ...mpi ? await overMpi("MPICH", "mpirun.mpich", []) : [],
       ...await others(folder),
     ];
     for (const size of ranks) {
