@@ -275,7 +275,7 @@ const NOTES: readonly Rule[] = [
     ["interval", "maxSteps"],
     ({ interval, maxSteps }, explicit) =>
       maxSteps !== null && maxSteps > 0 && maxSteps < interval && explicit.interval !== undefined
-        ? `--interval ${interval} is longer than the run of --max-steps ${maxSteps}: no round ends in it`
+        ? `--interval ${interval} is longer than the run of --max-steps ${maxSteps}: the ranks meet at its end alone`
         : null,
   ),
   rule(["threads", "device"], ({ threads }) => {
