@@ -13,6 +13,7 @@ export type {
   MetricRecord,
   Position,
   RoundRecord,
+  RunHost,
   Scores,
   StepRecord,
   Summary,

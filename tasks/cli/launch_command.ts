@@ -44,7 +44,7 @@ const SSH = {
 };
 
 /** This process's place among launchers that something else has started. */
-async function placeOf(): Promise<LauncherPlace | null> {
+export async function placeOf(): Promise<LauncherPlace | null> {
   try {
     return await launcherPlace();
   } catch (error) {
@@ -54,7 +54,7 @@ async function placeOf(): Promise<LauncherPlace | null> {
 }
 
 /** Starts this host's ranks for the first of the launchers, which knows all else. */
-async function takePlace(place: LauncherPlace, given: Partial<Options>): Promise<number> {
+export async function takePlace(place: LauncherPlace, given: Partial<Options>): Promise<number> {
   const { ranks = 1, listen, port, data, out } = given;
   const { HostPreparation } = await import("../launch/host_preparation.ts");
   const say = (line: string) => console.error(`celgc: ${line}`);

@@ -1,6 +1,9 @@
 import { join } from "node:path";
 import { OptionError, type OptionSpec, toggle } from "../options/kinds.ts";
 import { OPTIONS, type Options } from "../options/table.ts";
+import type { LauncherPlace } from "../../runtime/launcher/across_hosts.ts";
+import { HostsError } from "../launch/run_hosts.ts";
+import { placeOf, takePlace } from "./launch_command.ts";
 import { viewKind } from "../launch/view.ts";
 import { axisOptions, type Swept } from "../sweep/axes.ts";
 import { CellFolders } from "../sweep/cell_folder.ts";
@@ -61,7 +64,16 @@ export const sweepCommand: CommandSpec = {
       baseline?: boolean;
       dryRun?: boolean;
     };
-    return dryRun ? await list(swept, baseline) : await runAll(swept, baseline);
+    if (dryRun) return await list(swept, baseline);
+    const place = await placeOf();
+    if (place !== null && place.index > 0) return await takePlace(place, swept as Partial<Options>);
+    try {
+      return await runAll(swept, baseline, place);
+    } catch (error) {
+      if (!(error instanceof HostsError)) throw error;
+      console.error(`celgc: ${error.message}`);
+      return error.code;
+    }
   },
 };
 
@@ -83,10 +95,19 @@ async function list(swept: Given, baseline: boolean): Promise<number> {
 /** Exit codes of a sweep that a signal ended: 128 + its number. */
 const INTERRUPTED = { SIGINT: 130, SIGTERM: 143, abort: 143 } as const;
 
-async function runAll(swept: Given, baseline: boolean): Promise<number> {
+async function runAll(
+  swept: Given,
+  baseline: boolean,
+  place: LauncherPlace | null,
+): Promise<number> {
   const { quiet = false, json = false } = swept;
   const view = viewKind(quiet);
-  const { dir, axes, cells, problems, interrupted } = await sweep({ ...swept, baseline, view });
+  const { dir, axes, cells, problems, interrupted } = await sweep({
+    ...swept,
+    baseline,
+    place,
+    view,
+  });
   if (json) console.log(summaryDocument(dir, axes, cells, problems).trimEnd());
   else if (!quiet) {
     const width = Deno.stdout.isTerminal() ? Deno.consoleSize().columns : undefined;

@@ -119,6 +119,18 @@ export interface Scores {
   readonly entropyRate?: number;
 }
 
+/** A host of a run. */
+export interface RunHost {
+  /** Its name. */
+  readonly name: string;
+  /** Its ranks, in increasing order. */
+  readonly ranks: readonly number[];
+  /** What they compute on; one, unless they differ. */
+  readonly devices: readonly string[];
+  /** What its ranks' frames to other hosts go over: TCP, or TCP under TLS; null where that is not known. */
+  readonly carrier: "unix" | "tcp" | "tls" | null;
+}
+
 /** What a run came to; counts without further words are sums over all ranks. */
 export interface Summary extends Scores {
   /**
@@ -161,8 +173,10 @@ export interface Summary extends Scores {
   readonly identicalWeights: boolean;
   /** SHA-256 of the averaged weights, little-endian float32, in hexadecimal. */
   readonly weightsHash: string;
-  /** Where the graph ran. */
+  /** Where the graph ran; at rank 0 where hosts differ. */
   readonly device: string;
+  /** The hosts that the ranks were on; absent if that was one. */
+  readonly hosts?: readonly RunHost[];
   /** Steps over which the final weights were averaged; absent unless they were. */
   readonly averagedSteps?: number;
   /** What was done about batch norm's running statistics; absent without any. */

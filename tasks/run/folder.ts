@@ -8,6 +8,7 @@ import { join, resolve } from "node:path";
 import { ONNXRUNTIME_VERSION } from "../../deps.ts";
 import type { Worlds } from "../data/sampling/worlds.ts";
 import { readConfigFile } from "../logs/config.ts";
+import type { RunHost } from "../logs/records.ts";
 import { LogError } from "../logs/log_error.ts";
 import { OptionError } from "../options/kinds.ts";
 import { modelName } from "../options/network_names.ts";
@@ -50,6 +51,8 @@ export interface RunFacts {
   readonly parameters: number;
   /** SHA-256 of the weights that all ranks start from, little-endian float32, in hexadecimal. */
   readonly initialWeights: string;
+  /** The hosts that the ranks are on; absent if that is one. */
+  readonly hosts?: readonly RunHost[];
 }
 
 /** The content of `config.json`. */

@@ -11,6 +11,8 @@ import { becomeCompiledRank } from "../../runtime/ranks/compiled_rank.ts";
 import { DataError } from "../data/data_error.ts";
 import { launch, RunFailedError } from "../launch/launch.ts";
 import { OptionError } from "../options/kinds.ts";
+import type { LauncherPlace, World } from "../../runtime/launcher/across_hosts.ts";
+import { leavesHost, openHosts } from "../launch/run_hosts.ts";
 import type { ViewKind } from "../launch/view.ts";
 import type { Swept } from "./axes.ts";
 import {
@@ -47,6 +49,8 @@ export interface SweepOptions extends Swept {
   readonly view?: ViewKind;
   /** Ends the sweep early: cells that have finished are kept. */
   readonly signal?: AbortSignal;
+  /** This process's place among launchers that something else has started. @default {there are no others} */
+  readonly place?: LauncherPlace | null;
 }
 
 /** A sweep that has ended. */
@@ -84,10 +88,15 @@ export interface SweepRun {
  */
 export async function sweep(given: SweepOptions = {}): Promise<SweepRun> {
   await becomeCompiledRank(); // in a rank of a compiled program there is nothing to sweep
-  const { baseline, view: kind = "silent", signal, out, ...options } = given;
-  const plan = planCells(options, baseline);
-  const dir = await makeFolder(out ?? null);
+  const { baseline, view: kind = "silent", signal, place = null, out, ...swept } = given;
   await using stack = new AsyncDisposableStack();
+  const { world, hosts, hostfile, port: _, invitation: _file, ...rest } = swept;
+  const options = world ? { ...rest, ranks: world } : rest;
+  if (!hosts && !hostfile && place === null) planCells(options, baseline); // refused before anybody joins
+  const on = await openWorldOf(swept, place, signal, kind);
+  if (on) stack.use(on);
+  const plan = planCells(on ? { ...options, ranks: on.size } : options, baseline);
+  const dir = await makeFolder(out ?? null);
   stack.use(await lock(dir));
   const stop = stack.use(new Interruption(signal));
   const folders = await CellFolders.open(dir);
@@ -105,7 +114,7 @@ export async function sweep(given: SweepOptions = {}): Promise<SweepRun> {
       outcome = { cell, dir: path, status: "finished", reused: true, message: null, run };
     } else if (stop.how === null) {
       view.begin(index, cell, damage);
-      outcome = await runCell(path, cell, stop, (record) => view.record(record));
+      outcome = await runCell(path, cell, stop, on, (record) => view.record(record));
     }
     outcome ??= { cell, dir: path, status: "pending", reused: false, message: null, run: null };
     outcomes.push(outcome);
@@ -128,17 +137,39 @@ function compare(
   return { dir, axes, cells, problems, interrupted: how };
 }
 
+/** The hosts that all cells run on, one after the other; null: this one. */
+async function openWorldOf(
+  { ranks, ...rest }: Swept,
+  place: LauncherPlace | null,
+  signal: AbortSignal | undefined,
+  kind: ViewKind,
+): Promise<World | null> {
+  const { world, hosts, hostfile, port, invitation, listen, timeout } = rest;
+  const given = { world, hosts, hostfile, port, invitation, listen, timeout };
+  if (!leavesHost({ ...given, ranks: typeof ranks === "number" ? ranks : undefined }, place)) {
+    return null;
+  }
+  if (typeof ranks === "object") {
+    throw new OptionError("--ranks has one value in a sweep on several hosts: those of this host");
+  }
+  const say = (line: string) => void (kind === "silent" || console.error(line));
+  return await openHosts({ ...given, ...ranks ? { ranks } : {} }, { place, signal, say });
+}
+
 /** Runs a cell; a failure is an outcome, not an error. */
 async function runCell(
   dir: string,
   cell: Cell,
   stop: Interruption,
+  on: World | null,
   onRecord: NonNullable<Parameters<typeof launch>[0]>["onRecord"],
 ): Promise<CellOutcome> {
   const outcome = { cell, dir, reused: false };
   await beginCell(dir, cell);
   try {
-    await launch({ ...cell.options, out: dir, signal: stop.signal, onRecord });
+    // One rank, of the algorithm that has one, is here.
+    const hosts = on && cell.options.ranks === on.size ? { on } : {};
+    await launch({ ...cell.options, ...hosts, out: dir, signal: stop.signal, onRecord });
     const run = await readRun(dir);
     await finishCell(dir, cell);
     return { ...outcome, status: "finished", message: null, run };

@@ -7,7 +7,7 @@
 import type { Communicator } from "../../runtime/communicator.ts";
 import type { StateDict, Stateful } from "../run/checkpoint.ts";
 import type { Evaluation, Evaluator } from "../steps/evaluator.ts";
-import type { MetricsLog, Position, Scores, Summary } from "../run/metrics.ts";
+import type { MetricsLog, Position, RunHost, Scores, Summary } from "../run/metrics.ts";
 import type { Options } from "../options/table.ts";
 import { scoresOf, splitKey } from "./scores.ts";
 import type { TrainStep } from "../steps/train_step.ts";
@@ -25,6 +25,8 @@ export interface EvaluationsParts {
   readonly log: MetricsLog | null;
   /** Where the graph runs, for the summary. */
   readonly device: string;
+  /** On which hosts, if they are several. */
+  readonly hosts?: readonly RunHost[];
 }
 
 /** The part of a summary that others sum up. */
@@ -35,6 +37,7 @@ export type TrainingTotals = Omit<
   | "identicalWeights"
   | "weightsHash"
   | "device"
+  | "hosts"
   | "averagedSteps"
   | "batchNorm"
 >;
@@ -92,7 +95,7 @@ export class Evaluations implements Stateful {
 
   /** Compares the ranks' final weights, and writes the summary. Collective. */
   async summarize(at: Position, totals: TrainingTotals): Promise<Summary> {
-    const { comm, evaluator, log, task, device } = this.#parts;
+    const { comm, evaluator, log, task, device, hosts } = this.#parts;
     const { identical, hash } = await evaluator.compare();
     const summary: Summary = {
       ...scoresOf(task, this.#last, this.#untrained!),
@@ -101,6 +104,7 @@ export class Evaluations implements Stateful {
       identicalWeights: identical,
       weightsHash: hash,
       device,
+      ...hosts ? { hosts } : {},
       ...this.#provenance(),
     };
     log?.write({ type: "summary", ...at, ...summary });

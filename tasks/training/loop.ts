@@ -12,7 +12,7 @@ import { restoreCheckpoint } from "../run/restore_checkpoint.ts";
 import { type CheckpointFolders, writeCheckpoint } from "../run/write_checkpoint.ts";
 import type { Evaluation, Evaluator } from "../steps/evaluator.ts";
 import type { WeightAveraging } from "../rounds/averaging.ts";
-import type { MetricsLog, Position, Summary } from "../run/metrics.ts";
+import type { MetricsLog, Position, RunHost, Summary } from "../run/metrics.ts";
 import type { Options } from "../options/table.ts";
 import { type EndedRound, Round } from "../rounds/round.ts";
 import { everySeconds, everySteps, type RoundClock } from "../rounds/round_clock.ts";
@@ -38,6 +38,8 @@ export interface LoopParts {
   readonly log: MetricsLog | null;
   /** Where the graph runs, for the summary. */
   readonly device: string;
+  /** On which hosts, if they are several. */
+  readonly hosts?: readonly RunHost[];
   /** Steps each rank takes; where rounds go by the clock, in the mean. */
   readonly steps: number;
   /** Where checkpoints are, and the step of the one to go on from; absent: there are none. */

@@ -12,6 +12,7 @@ import { openDevice } from "../../runtime/devices/open.ts";
 import { shareInputs } from "../run/inputs.ts";
 import { Evaluator } from "../steps/evaluator.ts";
 import { WeightAveraging } from "../rounds/averaging.ts";
+import { hostsOf } from "./hosts_of.ts";
 import { type Checkpoints, Loop } from "./loop.ts";
 import { MetricsLog, type Summary } from "../run/metrics.ts";
 import { encodeTrained, encodeTrainedState } from "../networks/trained_model.ts";
@@ -128,6 +129,12 @@ export async function train(
       sharing,
     }),
   );
+  const hosts = await hostsOf(comm, device.description);
+  const several = hosts.length > 1 ? { hosts } : {};
+  if (output && new Set(hosts.flatMap(({ devices }) => devices)).size > 1) {
+    const each = hosts.map(({ name, devices }) => `${name}: ${devices.join(", ")}`).join("; ");
+    console.error(`note: the bits of the result depend on which ranks compute on what: ${each}`);
+  }
   if (output) {
     const plan = {
       device: device.description,
@@ -137,6 +144,7 @@ export async function train(
       testSamples: task.splits.at(-1)!.samples,
       parameters: trainStep.parameterCount,
       initialWeights: await hashOf(await trainStep.weights.read()),
+      ...several,
     };
     const { config = newConfig(options) } = output;
     const own = {
@@ -162,6 +170,7 @@ export async function train(
     evaluator,
     log,
     device: device.description,
+    ...several,
     steps,
     ...(checkpoints ? { checkpoints } : {}),
   });
