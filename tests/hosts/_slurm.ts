@@ -1,6 +1,6 @@
 /** A Slurm of Debian's packages whose nodes are the hosts of a test: its daemons started by hand. */
 
-import { hasTool, type Hosts, type Running } from "./_hosts.ts";
+import { hasTool, type Host, type Hosts, type Running } from "./_hosts.ts";
 
 const TOOLS = ["munged", "slurmctld", "slurmd", "srun", "sbatch"];
 
@@ -91,5 +91,26 @@ export async function startSlurm(hosts: Hosts, folder: string): Promise<Slurm> {
   } catch (error) {
     await stop();
     throw error;
+  }
+}
+
+/**
+ * Submits a batch job and waits for its end; `sbatch --wait` looks for that every ten seconds alone.
+ *
+ * @returns its exit code
+ */
+export async function runBatch(
+  host: Host,
+  args: readonly string[],
+  env: Record<string, string>,
+): Promise<number> {
+  const { stdout, stderr } = await host.run(["sbatch", "--parsable", ...args], { env });
+  const job = stdout.trim();
+  if (!/^\d+$/.test(job)) throw new Error(`sbatch took no job: ${stderr}`);
+  for (;;) {
+    const { stdout } = await host.run(["scontrol", "-o", "show", "job", job], { env });
+    const [, state, code] = /JobState=(\S+).* ExitCode=(\d+):/.exec(stdout) ?? [];
+    if (state !== "PENDING" && state !== "RUNNING" && state !== "COMPLETING") return Number(code);
+    await new Promise((resolve) => setTimeout(resolve, 200));
   }
 }

@@ -12,7 +12,7 @@ import {
 import { program } from "../_helpers/jobs.ts";
 import { temporaryFolder } from "../_helpers/temporary_folder.ts";
 import { containerEnvironment, indexedJob, noIndexedJob } from "./_indexed_job.ts";
-import { noSlurm, startSlurm } from "./_slurm.ts";
+import { noSlurm, runBatch, startSlurm } from "./_slurm.ts";
 import { noSsh, startSsh } from "./_ssh.ts";
 
 const main = new URL("tasks/cli/main.ts", ROOT).href;
@@ -150,11 +150,9 @@ onHosts("launchers under srun, one a node and one a rank", noSlurm, async (hosts
   // The batch script that users start from.
   const script = new URL("docs/launchers/job.sbatch", ROOT).pathname, output = `${folder}/output`;
   const own = { CELGC: new URL(ROOT).pathname, OUT: `${folder}/run`, RANKS_PER_NODE: "2" };
-  const { code, stderr } = await a.run(
-    ["sbatch", "--wait", "--overcommit", "-o", output, "-e", `${output}2`, script, placed],
-    { env: { ...env, ...own } },
-  );
-  assert.equal(code, 0, stderr + Deno.readTextFileSync(`${output}2`));
+  const files = ["-o", output, "-e", `${output}2`];
+  const code = await runBatch(a, ["--overcommit", ...files, script, placed], { ...env, ...own });
+  assert.equal(code, 0, Deno.readTextFileSync(`${output}2`));
   assertMet(Deno.readTextFileSync(output), RANKS);
   assert.deepEqual(await leftOn(hosts, 5000, slurm.pids), []);
 });

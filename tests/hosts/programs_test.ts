@@ -13,7 +13,7 @@ import {
 } from "./_hosts.ts";
 import { program } from "../_helpers/jobs.ts";
 import { temporaryFolder } from "../_helpers/temporary_folder.ts";
-import { noSlurm, startSlurm } from "./_slurm.ts";
+import { noSlurm, runBatch, startSlurm } from "./_slurm.ts";
 import { noSsh, startSsh } from "./_ssh.ts";
 
 const RANKS = 4;
@@ -83,10 +83,10 @@ onHosts("srun and sbatch on two nodes", noSlurm, async () => {
   assert.match(failed.stderr, /PeerLostError: .*lost rank 3/);
   const script = `${folder.path}/job.sh`, output = `${folder.path}/job.txt`;
   await Deno.writeTextFile(script, `#!/bin/sh\nsrun --overcommit ${placed.join(" ")}\n`);
-  const submit = ["sbatch", "--wait", "-o", output, "-e", `${output}2`, ...place, script];
-  const { code, stderr } = await a.run(submit, { env });
+  const files = ["-o", output, "-e", `${output}2`];
+  const code = await runBatch(a, [...files, ...place, script], env);
   const ended = [output, `${output}2`].map((path) => Deno.readTextFileSync(path));
-  assertMet({ code, stdout: ended[0], stderr: ended[1] + stderr }, "Slurm's variables");
+  assertMet({ code, stdout: ended[0], stderr: ended[1] }, "Slurm's variables");
   assert.deepEqual(await leftOn(hosts, 5000, slurm.pids), []);
 });
 

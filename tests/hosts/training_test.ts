@@ -1,0 +1,157 @@
+/** Training on two hosts, four ranks on each, ends in the weights of eight ranks on one host. */
+
+import assert from "node:assert/strict";
+import { celgc as here, ROOT } from "../_helpers/deno.ts";
+import { temporaryFolder } from "../_helpers/temporary_folder.ts";
+import { hasTool, type Hosts, leftOn, makeHosts, namespacesNote, noNamespaces } from "./_hosts.ts";
+import { noSlurm, runBatch, startSlurm } from "./_slurm.ts";
+import { noSsh, startSsh } from "./_ssh.ts";
+
+const main = new URL("tasks/cli/main.ts", ROOT).href;
+
+/** A command of the command line, with options and a program. */
+const celgc = (...args: string[]) => [Deno.execPath(), "run", "-A", "--no-check", main, ...args];
+
+/** Two rounds of two steps; the order of samples, and so the weights, depend on the number of ranks. */
+const TINY = "--device cpu --max-steps 4 --interval 2 --batch-size 4 --train-size 64 --test-size 16"
+  .split(" ");
+
+/** What a run has ended with. */
+// deno-lint-ignore no-explicit-any -- the fields are described in docs/metrics.md
+function summaryOf(folder: string): any {
+  const lines = Deno.readTextFileSync(`${folder}/metrics.jsonl`).trim().split("\n");
+  const summary = JSON.parse(lines.at(-1)!);
+  assert.equal(summary.type, "summary");
+  return summary;
+}
+
+let expected: Promise<string> | undefined;
+
+/** The weights of eight ranks on one host. */
+function expectedHash(): Promise<string> {
+  return expected ??= (async () => {
+    await using folder = await temporaryFolder();
+    const out = `${folder.path}/run`;
+    const ended = await here("launch", "--ranks", "8", ...TINY, "--quiet", "--out", out);
+    assert.equal(ended.code, 0, ended.stderr);
+    return summaryOf(out).weightsHash;
+  })();
+}
+
+const needs = async (tool: string) => await hasTool(tool) ? null : `${tool} is not installed`;
+
+/** A test on two hosts, skipped where there are none, or where what it needs besides is not there. */
+function onHosts(
+  name: string,
+  missing: string | null,
+  fn: (hosts: Hosts, folder: string) => Promise<void>,
+): void {
+  Deno.test({
+    name: `${name}${missing === null ? namespacesNote : ` (skipped: ${missing})`}`,
+    ignore: noNamespaces !== null || missing !== null,
+    async fn() {
+      await using folder = await temporaryFolder();
+      await using hosts = await makeHosts(2);
+      await fn(hosts, folder.path);
+    },
+  });
+}
+
+/** Checks how a run on two hosts has ended, and that nothing has stayed. */
+async function assertTrained(
+  { code, stderr }: { code: number; stderr: string },
+  hosts: Hosts,
+  folder: string,
+  daemons: readonly number[] = [],
+): Promise<void> {
+  assert.equal(code, 0, stderr);
+  const summary = summaryOf(`${folder}/run`);
+  assert.deepEqual([summary.ranks, summary.identicalWeights], [8, true]);
+  assert.equal(summary.weightsHash, await expectedHash());
+  assert.deepEqual(await leftOn(hosts, 5000, daemons), []);
+}
+
+onHosts("training with a host that has been invited", null, async (hosts, folder) => {
+  const [a, b] = hosts.all, invitation = ["--invitation", `${folder}/invitation`];
+  const out = ["--out", `${folder}/run`];
+  const world = ["--ranks", "4", "--world", "8", ...invitation];
+  const first = a.start(celgc("launch", ...world, ...TINY, ...out));
+  await first.printed(/can join/);
+  // It has a folder of its own to stand in: nothing is read or written there.
+  await Deno.mkdir(`${folder}/elsewhere`);
+  const cwd = `${folder}/elsewhere`;
+  const second = b.start(celgc("join", "--ranks", "4", ...invitation), { cwd });
+  await assertTrained(await first.ended, hosts, folder);
+  assert.equal((await second.ended).code, 0);
+  assert.deepEqual([...Deno.readDirSync(cwd)].map(({ name }) => name), []);
+});
+
+onHosts("training over ssh, with a hostfile", noSsh, async (hosts, folder) => {
+  const ssh = await startSsh(hosts, folder), [a] = hosts.all;
+  await Deno.writeTextFile(`${folder}/hostfile`, "host-a slots=4\nhost-b slots=4\n");
+  const out = ["--out", `${folder}/run`], hostfile = ["--hostfile", `${folder}/hostfile`];
+  const env = { PATH: `${ssh.folder}:${Deno.env.get("PATH")}` };
+  const ended = await a.run(celgc("launch", ...hostfile, ...TINY, ...out), { env });
+  await assertTrained(ended, hosts, folder, ssh.pids);
+});
+
+onHosts(
+  "training under Open MPI's mpirun",
+  noSsh ?? await needs("mpirun.openmpi"),
+  async (hosts, folder) => {
+    const ssh = await startSsh(hosts, folder), [a] = hosts.all;
+    const ended = await a.run([
+      ...["mpirun.openmpi", "--allow-run-as-root", "-n", "2", "--host", "host-a:1,host-b:1"],
+      ...["--mca", "plm_rsh_agent", ssh.command, "-x", "CELGC_FOLDER"],
+      ...celgc("launch", "--ranks", "4", ...TINY, "--out", `${folder}/run`),
+    ], { env: { CELGC_FOLDER: folder } });
+    await assertTrained(ended, hosts, folder, ssh.pids);
+  },
+);
+
+onHosts(
+  "training under MPICH's mpirun",
+  noSsh ?? await needs("mpirun.mpich"),
+  async (hosts, folder) => {
+    const ssh = await startSsh(hosts, folder), [a] = hosts.all;
+    const ended = await a.run([
+      ...["mpirun.mpich", "-n", "2", "-hosts", "host-a:1,host-b:1"],
+      ...["-launcher", "ssh", "-launcher-exec", ssh.command],
+      ...celgc("launch", "--ranks", "4", ...TINY, "--out", `${folder}/run`),
+    ], { env: { CELGC_FOLDER: folder, CELGC_JOB: "mpich" } });
+    await assertTrained(ended, hosts, folder, ssh.pids);
+  },
+);
+
+onHosts("training as a batch job of Slurm's", noSlurm, async (hosts, folder) => {
+  await using slurm = await startSlurm(hosts, folder);
+  const [a] = hosts.all, output = `${folder}/output`;
+  const script = new URL("docs/launchers/job.sbatch", ROOT).pathname;
+  const own = { CELGC: new URL(ROOT).pathname, CELGC_FOLDER: folder, OUT: `${folder}/run` };
+  const code = await runBatch(
+    a,
+    ["--overcommit", "-o", output, "-e", output, script, ...TINY],
+    { ...slurm.env, ...own },
+  );
+  const stderr = Deno.readTextFileSync(output);
+  await assertTrained({ code, stderr }, hosts, folder, slurm.pids);
+});
+
+onHosts(
+  "the summary counts the bytes between hosts as the kernel does",
+  null,
+  async (hosts, folder) => {
+    const [a, b] = hosts.all, invitation = ["--invitation", `${folder}/invitation`];
+    const steps = ["--max-steps", "24", "--interval", "1"], out = ["--out", `${folder}/run`];
+    const world = ["--ranks", "2", "--world", "4", ...invitation];
+    const first = a.start(celgc("launch", ...world, ...TINY, ...steps, ...out));
+    await first.printed(/can join/);
+    const second = b.start(celgc("join", "--ranks", "2", ...invitation));
+    const { code, stderr } = await first.ended;
+    assert.equal(code, 0, stderr);
+    assert.equal((await second.ended).code, 0);
+    const kernel = (await a.traffic()).sent + (await b.traffic()).sent;
+    const ratio = kernel / summaryOf(`${folder}/run`).bytesBetweenHosts;
+    assert.ok(ratio > 1 && ratio < 1.02, `${ratio}`);
+  },
+);
