@@ -134,6 +134,7 @@ class Part {
       const into = this.#root === undefined ? this.#own : EMPTY;
       this.#reply = this.#call.receiveOrOther(this.#owner, this.#number(REPLY), into);
     } else this.#reply = this.#replyNearby();
+    this.#reply?.catch(() => {}); // whoever is to wait for it may already have failed elsewhere
   }
 
   /** The reply of this host's delegate. */

@@ -1,6 +1,7 @@
 /** Ranks on several hosts: the same results for every placement, few bytes between hosts. */
 
 import assert from "node:assert/strict";
+import { PeerLostError } from "../../../runtime/mod.ts";
 import { COLLECTIVES } from "../_battery_collectives.ts";
 import { REDUCTIONS } from "../_battery_reductions.ts";
 import { program, run } from "../../_helpers/jobs.ts";
@@ -120,3 +121,21 @@ Deno.test({
     assert.equal((await launched("AABBA", [])).hash, hash);
   },
 });
+
+for (const lost of [0, 1, 3]) {
+  Deno.test(`rank ${lost} of AAAABBBB ends in the middle: all others name it`, async () => {
+    await using w = await world(8, { hosts: [..."AAAABBBB"] });
+    const outcomes = onAll(w, async (comm, rank) => {
+      for (let i = 0; i < 1000; i++) {
+        if (rank === lost && i === 3) return setTimeout(() => w.kill(lost), 2);
+        await comm.allreduce(new Float32Array(100_000).fill(i));
+      }
+    });
+    for (const [rank, outcome] of (await outcomes).entries()) {
+      if (rank === lost) continue;
+      assert.ok(outcome.status === "rejected", `rank ${rank} noticed nothing`);
+      assert.ok(outcome.reason instanceof PeerLostError, `rank ${rank}: ${outcome.reason}`);
+      assert.match(outcome.reason.message, new RegExp(`rank ${lost}\\b`));
+    }
+  });
+}
