@@ -102,19 +102,39 @@ export class LostPeers {
       first = [needed, missed];
     }
     const [rank, loss] = first ?? [needed, undefined];
-    const error = new PeerLostError({
-      rank,
-      host: this.#transport.hosts[rank],
-      operation,
-      step: this.#step,
-      reason: loss?.reason,
-      cause: loss?.cause,
-    });
+    const error = withoutOwnStack(() =>
+      new PeerLostError({
+        rank,
+        host: this.#transport.hosts[rank],
+        operation,
+        step: this.#step,
+        reason: loss?.reason,
+        cause: loss?.cause,
+      })
+    );
     if (!this.#reported) {
       this.#reported = true;
       this.#transport.report({ message: error.message, operation, step: this.#step, lost: rank })
         .catch(() => {});
     }
     return error;
+  }
+}
+
+const RUNTIME = new URL("../", import.meta.url).href;
+
+/**
+ * Makes an error; without a stack where all of it would be the runtime's, as it is when a call fails that
+ * waits: the program that gets the error uncaught then shows its words alone.
+ */
+function withoutOwnStack<E extends Error>(make: () => E): E {
+  const frames = (new Error().stack ?? "").split("\n").filter((line) => line.includes("://"));
+  if (frames.some((frame) => !frame.includes(RUNTIME))) return make();
+  const { stackTraceLimit } = Error;
+  Error.stackTraceLimit = 0;
+  try {
+    return make();
+  } finally {
+    Error.stackTraceLimit = stackTraceLimit;
   }
 }

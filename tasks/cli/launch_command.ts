@@ -162,9 +162,16 @@ async function anyProgram(
       quiet,
     })).catch((error) => {
       if (!(error instanceof RendezvousError)) throw error;
-      return { code: 1, failure: { message: error.message, lastLines: [] }, pending: undefined };
+      return {
+        code: 1,
+        failure: { message: error.message, headline: error.message, lastLines: [] },
+        pending: undefined,
+      };
     });
-  if (failure) console.error(`celgc: ${failure.message}`);
+  // What the rank has said itself stands above already.
+  if (failure) {
+    console.error(`celgc: ${quiet ? failure.message : failure.headline}`);
+  }
   if (pending) console.error(`celgc: interrupted\n${pending}`);
   const missing = failure && permissionHint(failure.lastLines);
   if (missing) console.error(`celgc: a program has the permissions it is given: ${missing}`);

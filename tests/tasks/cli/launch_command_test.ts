@@ -162,6 +162,27 @@ console.log(state({ name: "read", path: "/etc/hostname" }), state({ name: "ffi" 
   assert.match(refused.stderr, /celgc: a program has .* given: --allow read=\/etc\/hostname\n$/);
 });
 
+Deno.test("a program that fails shows its error once, and its survivors nothing of the runtime", async () => {
+  await using folder = await temporaryFolder();
+  const program = `${folder.path}/program.ts`;
+  await Deno.writeTextFile(
+    program,
+    `import { init } from "${new URL("runtime/mod.ts", ROOT)}";
+await using comm = await init();
+if (comm.rank === 1) throw new Error("boom");
+await comm.barrier();
+`,
+  );
+  const { code, stderr } = await celgc("launch", "--ranks", "3", program);
+  assert.equal(code, 1);
+  assert.match(stderr, /^celgc: rank 1 on .* ended with exit code 1: Error: boom$/m);
+  assert.equal(stderr.match(/throw new Error\("boom"\)/g)?.length, 1, stderr);
+  assert.doesNotMatch(stderr, /\/runtime\//, "no frame of the runtime");
+  for (const survivor of [0, 2]) {
+    assert.equal(stderr.match(new RegExp(`^\\[${survivor}\\]`, "gm"))?.length, 1, stderr);
+  }
+});
+
 Deno.test("--help begins with what everybody needs, and says where the rest is", async () => {
   const { code, stdout } = await celgc("launch", "--help");
   assert.equal(code, 0);
