@@ -49,6 +49,7 @@ export type OpenLink = (events: ConnectionEvents) => PeerLink;
 /** What kind of link is opened over a connection. */
 export function carrierOf(connection: Deno.Conn | OpenLink | undefined): Carrier {
   if (typeof connection === "function") return "mpi";
-  if (connection?.remoteAddr.transport !== "tcp") return "unix";
-  return "handshake" in connection ? "tls" : "tcp";
+  // What Deno.startTls() gives does not say what its address is.
+  if (connection !== undefined && "handshake" in connection) return "tls";
+  return connection?.remoteAddr.transport === "tcp" ? "tcp" : "unix";
 }

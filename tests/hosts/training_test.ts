@@ -67,6 +67,12 @@ async function assertTrained(
   assert.equal(code, 0, stderr);
   const summary = summaryOf(`${folder}/run`);
   assert.deepEqual([summary.ranks, summary.identicalWeights], [8, true]);
+  assert.deepEqual(
+    summary.hosts.map((
+      { name, ranks, carrier }: Record<string, unknown>,
+    ) => [name, ranks, carrier]),
+    [["host-a", [0, 1, 2, 3], "tls"], ["host-b", [4, 5, 6, 7], "tls"]],
+  );
   assert.equal(summary.weightsHash, await expectedHash());
   assert.deepEqual(await leftOn(hosts, 5000, daemons), []);
 }
