@@ -10,7 +10,7 @@ import type { Communicator } from "../../runtime/communicator.ts";
 import { DataError } from "../data/data_error.ts";
 import { dataPaths } from "../problems/data_files.ts";
 import type { Options } from "../options/values.ts";
-import { receiveBytes, receiveWhole, sendBytes } from "../run/byte_stream.ts";
+import { gatherTexts, receiveBytes, receiveWhole, sendBytes } from "../run/byte_stream.ts";
 
 /**
  * Sends the files of rank 0's data set to the first rank of each host that receives them, one after the
@@ -24,10 +24,12 @@ export async function sendData(
   { task, data }: Options,
   receives: boolean,
 ): Promise<void> {
-  const { rank, size, network: { hosts } } = comm, flags = new Uint8Array(size);
-  await comm.allgather(Uint8Array.of(receives ? 1 : 0), flags);
-  const receivers = [...flags.keys()].filter((rank) =>
-    flags[rank] === 1 && hosts.indexOf(hosts[rank]) === rank
+  const { rank, network: { hosts } } = comm;
+  const folders = (await gatherTexts(comm, receives ? data! : "")).map((folder, at) =>
+    folder === "" ? "" : `${hosts[at]} ${folder}`
+  );
+  const receivers = [...folders.keys()].filter((at) =>
+    folders[at] !== "" && folders.indexOf(folders[at]) === at
   );
   if (receivers.length === 0) return;
   if (rank === 0) {

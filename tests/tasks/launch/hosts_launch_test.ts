@@ -1,0 +1,81 @@
+/** Runs of two launchers, of which the second has no folder of the run. */
+
+import assert from "node:assert/strict";
+import { launch, type LaunchOptions, RunFailedError } from "../../../tasks/launch/launch.ts";
+import { HostPreparation } from "../../../tasks/launch/host_preparation.ts";
+import { joinLaunch } from "../../../runtime/launcher/across_hosts.ts";
+import { readInvitationFile } from "../../../runtime/agents/invitation.ts";
+import { VERSION } from "../../../tasks/run/version.ts";
+import { temporaryFolder } from "../../_helpers/temporary_folder.ts";
+
+const SMALL = {
+  interval: 2,
+  maxSteps: 4,
+  trainSize: 100,
+  testSize: 20,
+  device: "cpu",
+} as const satisfies LaunchOptions;
+
+/** Launches with one rank here and one that joins. */
+async function together(options: LaunchOptions, folder: string, data?: string) {
+  const invitation = `${folder}/${crypto.randomUUID()}`;
+  await using preparation = new HostPreparation({ data, out: `${folder}/other`, say: () => {} });
+  const { prepare } = preparation;
+  const joined = (async () => {
+    for (let tries = 0; tries < 300; tries++) {
+      if (await Deno.stat(invitation).then(({ size }) => size > 0, () => false)) break;
+      await new Promise((resolve) => setTimeout(resolve, 50));
+    }
+    const found = await readInvitationFile(invitation);
+    return await joinLaunch(found, { ranks: 1, version: VERSION, prepare, say: () => {} });
+  })();
+  const [run, agent] = await Promise.allSettled([
+    launch({ ...options, ranks: 1, world: 2, invitation }),
+    joined,
+  ]);
+  if (run.status === "rejected") throw run.reason;
+  assert.equal(agent.status === "fulfilled" && agent.value.code, 0);
+  return run.value;
+}
+
+Deno.test("two launchers come to the weights of one, and go on as one, wherever parts are kept", async () => {
+  await using folder = await temporaryFolder();
+  const alone = await launch({ ...SMALL, ranks: 2, maxSteps: 8, out: `${folder.path}/alone` });
+  for (const checkpointLocal of [false, true]) {
+    const out = `${folder.path}/run-${checkpointLocal}`;
+    await together({ ...SMALL, out, checkpointEvery: 4, checkpointLocal }, folder.path);
+    if (!checkpointLocal) {
+      const resumed = await launch({ resume: out, maxSteps: 8 });
+      assert.equal(resumed.summary.weightsHash, alone.summary.weightsHash);
+      continue;
+    }
+    const resumed = await together({ resume: out, maxSteps: 8 }, folder.path);
+    assert.equal(resumed.summary.weightsHash, alone.summary.weightsHash);
+    assert.equal(resumed.config.options.ranks, 2);
+  }
+});
+
+Deno.test("the data of a host that joins is compared with rank 0's, or sent", async () => {
+  await using folder = await temporaryFolder();
+  const [mine, theirs] = [`${folder.path}/mine`, `${folder.path}/theirs`];
+  for (const data of [mine, theirs]) {
+    await Deno.mkdir(data);
+    for (const split of ["train", "valid", "test"]) {
+      const lines = Array.from({ length: 300 }, (_, i) => `the cat ${i} sat on the mat`);
+      await Deno.writeTextFile(`${data}/${split}.txt`, lines.join("\n"));
+    }
+  }
+  const text: LaunchOptions = {
+    ...{ task: "ptb", data: mine, layers: 1, hidden: 8, embedding: 8, batchSize: 2, bptt: 5 },
+    ...{ evalTokens: 20, testColumns: 1, maxSteps: 1, device: "cpu" },
+  };
+  await together({ ...text, out: `${folder.path}/same` }, folder.path, theirs);
+  await Deno.writeTextFile(`${theirs}/valid.txt`, "other words\n");
+  const out = `${folder.path}/other-data`;
+  await assert.rejects(together({ ...text, out }, folder.path, theirs), (error) => {
+    assert.ok(error instanceof RunFailedError, `${error}`);
+    assert.match(error.message, /has other data than rank 0: in .*theirs valid\.txt has 12 bytes/);
+    return true;
+  });
+  await together({ ...text, out: `${folder.path}/sent`, sendData: true }, folder.path);
+});
