@@ -56,11 +56,6 @@ const GIVEN_AGAIN = [
   "cwd",
   "data",
   "listen",
-  "world",
-  "hosts",
-  "hostfile",
-  "port",
-  "invitation",
   "tlsCert",
   "tlsKey",
   "tlsCa",
@@ -150,7 +145,7 @@ function checkGivenAgain(before: Options, explicit: Partial<Options>): void {
 export function describeTakenOver({ options }: RunConfig, explicit: Partial<Options>): string {
   const defaults = defaultOptions();
   const names = (Object.keys(OPTIONS) as OptionName[]).filter((name) =>
-    name !== "out" && name !== "resume" && explicit[name] === undefined &&
+    !(name in HOSTS) && name !== "out" && name !== "resume" && explicit[name] === undefined &&
     options[name] !== undefined &&
     JSON.stringify(options[name]) !== JSON.stringify(defaults[name])
   );
