@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { LogError } from "../../../tasks/logs/log_error.ts";
 import { LogTail, readMetrics } from "../../../tasks/logs/log_tail.ts";
 import type { EvalRecord } from "../../../tasks/logs/records.ts";
 import { MetricsLog } from "../../../tasks/run/metrics.ts";
@@ -49,4 +50,19 @@ Deno.test("a line that is half written is read when it is whole", async () => {
   await Deno.writeFile(path, bytes.subarray(half), { append: true });
   const [read] = tail.records() as EvalRecord[];
   assert.equal(read.batchNorm, "gemäß");
+});
+
+Deno.test("a damaged line in the middle of a log is named by its number", async () => {
+  await using folder = await temporaryFolder();
+  const path = `${folder.path}/metrics.jsonl`;
+  const lines = (middle: string) =>
+    [JSON.stringify(record(1)), middle, JSON.stringify(record(3))].join("\n") + "\n";
+  for (const middle of ['{"type":"eval","rank":', "null", "[1]", '"eval"']) {
+    await Deno.writeTextFile(path, lines(middle));
+    assert.throws(() => readMetrics(path), (error) => {
+      assert.ok(error instanceof LogError);
+      assert.ok(error.message.startsWith(`cannot read ${path}, line 2: `), error.message);
+      return true;
+    });
+  }
 });
