@@ -51,6 +51,8 @@ export function totalsOf(log: RunLog): LogTotals {
       seconds = most(seconds, "seconds");
     }
   }
+  // A rank that steps fast is ahead of the mean of all, in which the end is told.
+  if (log.summary !== null) epochs = Number(log.summary.epochs ?? epochs);
   // Rank 0's; what it has sent behind its last step is nowhere else.
   const atTheEnd = Number(log.summary?.bytesSent ?? 0);
   bytesSent.set(0, Math.max(bytesSent.get(0) ?? 0, atTheEnd));

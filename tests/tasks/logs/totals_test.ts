@@ -58,6 +58,13 @@ Deno.test("ranks that take unequal numbers of steps count by their own sums", as
   assert.equal(trainLoss, (1 / 4 + 1 / 2) / 2, "each rank's last step");
 });
 
+Deno.test("a finished run's epochs are the mean that its summary tells, not the fastest rank's", async () => {
+  const steps = [step(1, { epoch: 4 }), step(2, { epoch: 4.1 }), step(1, { rank: 1, epoch: 3.9 })];
+  assert.equal((await totals(steps)).epochs, 4.1, "so far");
+  const summary = { ...step(2), type: "summary", epochs: 4 };
+  assert.equal((await totals([...steps, summary])).epochs, 4);
+});
+
 Deno.test("what has not begun comes to nothing, and says so", async () => {
   const { steps, trainSeconds, trainLoss, clipRate } = await totals([]);
   assert.deepEqual([steps, trainSeconds], [0, 0]);
