@@ -10,6 +10,7 @@ import { join, resolve } from "node:path";
 import { becomeCompiledRank } from "../../runtime/ranks/compiled_rank.ts";
 import { DataError } from "../data/data_error.ts";
 import { launch, RunFailedError } from "../launch/launch.ts";
+import { lockFolder } from "../run/lock.ts";
 import { OptionError } from "../options/kinds.ts";
 import type { LauncherPlace, World } from "../../runtime/launcher/across_hosts.ts";
 import { leavesHost, openHosts } from "../launch/run_hosts.ts";
@@ -202,20 +203,11 @@ async function makeFolder(out: string | null): Promise<string> {
 
 /** Keeps other sweeps out of a folder; released by the system should this process be killed. */
 async function lock(dir: string): Promise<AsyncDisposable> {
-  const path = join(dir, LOCK_FILE);
-  const file = await Deno.open(path, { create: true, write: true });
-  if (!await file.tryLock(true)) {
-    file.close();
-    throw new OptionError(
-      `--out ${dir} is in use by another sweep: wait for its end, or name another folder`,
-    );
-  }
-  return {
-    async [Symbol.asyncDispose]() {
-      await Deno.remove(path);
-      file.close();
-    },
-  };
+  const held = await lockFolder(dir, LOCK_FILE);
+  if (held !== null) return held;
+  throw new OptionError(
+    `--out ${dir} is in use by another sweep: wait for its end, or name another folder`,
+  );
 }
 
 /** Whether, and by what, the sweep was told to end early. */
