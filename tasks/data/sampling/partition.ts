@@ -213,17 +213,6 @@ export function partitionTokens(
   return ranges;
 }
 
-/** How many samples of each class a rank holds: `[classes]`. */
-export function labelCounts(
-  labels: Uint8Array,
-  classes: number,
-  indices: Uint32Array,
-): Uint32Array {
-  const counts = new Uint32Array(classes);
-  for (const index of indices) counts[labels[index]]++;
-  return counts;
-}
-
 function sharesOf(partition: Partition, ranks: number): readonly number[] {
   return partition.kind === "proportional" ? partition.shares : new Array(ranks).fill(1);
 }

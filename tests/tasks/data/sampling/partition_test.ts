@@ -2,7 +2,6 @@ import assert from "node:assert/strict";
 import {
   checkPartition,
   formatPartition,
-  labelCounts,
   parsePartition,
   partitionImages,
   partitionTokens,
@@ -15,6 +14,17 @@ const PAPER = "proportional:10.64,11.17,11.7,12.23,12.77,13.3,13.83,14.36";
 
 /** `count` labels of 10 classes in no particular order. */
 const labelsOf = (count: number) => Uint8Array.from({ length: count }, (_, i) => (i * 7 + 3) % 10);
+
+/** How many samples of each class a rank holds: `[classes]`. */
+function labelCounts(
+  labels: Uint8Array,
+  classes: number,
+  indices: Uint32Array,
+): Uint32Array {
+  const counts = new Uint32Array(classes);
+  for (const index of indices) counts[labels[index]]++;
+  return counts;
+}
 
 Deno.test("every form of partition is parsed, and written back as it was", () => {
   for (const text of ["iid", "whole", "rotate", PAPER, "dirichlet:0.5", "shards:2"]) {
