@@ -7,6 +7,7 @@
  */
 
 import type { Ended } from "../_helpers/deno.ts";
+import { temporaryFolder } from "../_helpers/temporary_folder.ts";
 
 /** No command on a host lives longer, in ms. */
 const LONGEST_MS = 120_000;
@@ -371,4 +372,22 @@ async function sweep(): Promise<void> {
     const alive = await Deno.stat(`/proc/${pid}`).then(() => true, () => false);
     if (!alive) await remove(name);
   }
+}
+
+/** A test on two hosts and in a temporary folder, skipped where there are none, or where what it needs besides is not there. */
+export function onHosts(
+  name: string,
+  missing: string | null,
+  fn: (hosts: Hosts, folder: string) => Promise<void>,
+  options: HostsOptions = {},
+): void {
+  Deno.test({
+    name: `${name}${missing === null ? namespacesNote : ` (skipped: ${missing})`}`,
+    ignore: noNamespaces !== null || missing !== null,
+    async fn() {
+      await using folder = await temporaryFolder();
+      await using hosts = await makeHosts(2, options);
+      await fn(hosts, folder.path);
+    },
+  });
 }

@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { ROOT } from "../_helpers/deno.ts";
-import { hasTool, type Hosts, leftOn, makeHosts, namespacesNote, noNamespaces } from "./_hosts.ts";
+import { hasTool, type Hosts, leftOn, onHosts as onTwoHosts } from "./_hosts.ts";
 import { makeCertificate } from "../../runtime/security/certificate.ts";
 import {
   encodeInvitation,
@@ -10,7 +10,6 @@ import {
   readInvitationFile,
 } from "../../runtime/agents/invitation.ts";
 import { program } from "../_helpers/jobs.ts";
-import { temporaryFolder } from "../_helpers/temporary_folder.ts";
 import { containerEnvironment, indexedJob, noIndexedJob } from "./_indexed_job.ts";
 import { noSlurm, runBatch, startSlurm } from "./_slurm.ts";
 import { noSsh, startSsh } from "./_ssh.ts";
@@ -48,23 +47,12 @@ async function startInvited(
   return [first, second];
 }
 
-/** A test on hosts, skipped where there are none, or where what it needs besides is not there. */
-function onHosts(
+/** A test on two hosts; nobody may rely on a host's own name. */
+const onHosts = (
   name: string,
   missing: string | null,
   fn: (hosts: Hosts, folder: string) => Promise<void>,
-): void {
-  Deno.test({
-    name: `${name}${missing === null ? namespacesNote : ` (skipped: ${missing})`}`,
-    ignore: noNamespaces !== null || missing !== null,
-    async fn() {
-      await using folder = await temporaryFolder();
-      // So that nobody relies on a host's own name.
-      await using hosts = await makeHosts(2, { ownNameIsLoopback: true, aliases: NAMES });
-      await fn(hosts, folder.path);
-    },
-  });
-}
+) => onTwoHosts(name, missing, fn, { ownNameIsLoopback: true, aliases: NAMES });
 
 onHosts("a host that has been invited takes part", null, async (hosts, folder) => {
   const both = await startInvited(hosts, folder, placed);

@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { celgc as here, ROOT } from "../_helpers/deno.ts";
 import { temporaryFolder } from "../_helpers/temporary_folder.ts";
-import { hasTool, type Hosts, leftOn, makeHosts, namespacesNote, noNamespaces } from "./_hosts.ts";
+import { hasTool, type Hosts, leftOn, onHosts } from "./_hosts.ts";
 import { noSlurm, runBatch, startSlurm } from "./_slurm.ts";
 import { noSsh, startSsh } from "./_ssh.ts";
 
@@ -39,23 +39,6 @@ function expectedHash(): Promise<string> {
 }
 
 const needs = async (tool: string) => await hasTool(tool) ? null : `${tool} is not installed`;
-
-/** A test on two hosts, skipped where there are none, or where what it needs besides is not there. */
-function onHosts(
-  name: string,
-  missing: string | null,
-  fn: (hosts: Hosts, folder: string) => Promise<void>,
-): void {
-  Deno.test({
-    name: `${name}${missing === null ? namespacesNote : ` (skipped: ${missing})`}`,
-    ignore: noNamespaces !== null || missing !== null,
-    async fn() {
-      await using folder = await temporaryFolder();
-      await using hosts = await makeHosts(2);
-      await fn(hosts, folder.path);
-    },
-  });
-}
 
 /** Checks how a run on two hosts has ended, and that nothing has stayed. */
 async function assertTrained(
