@@ -5,6 +5,7 @@ import { exportCommand } from "../tasks/cli/export_command.ts";
 import { launchCommand } from "../tasks/cli/launch_command.ts";
 import { planCommand } from "../tasks/cli/plan_command.ts";
 import { reportCommand } from "../tasks/cli/report_command.ts";
+import { runsCommand } from "../tasks/cli/runs_command.ts";
 import { sweepCommand } from "../tasks/cli/sweep_command.ts";
 import { allFiles, ROOT } from "./_helpers/tree.ts";
 
@@ -55,7 +56,14 @@ Deno.test("every link of a page leads somewhere", () => {
   none("links that lead nowhere", found);
 });
 
-const COMMANDS = [launchCommand, sweepCommand, planCommand, reportCommand, exportCommand];
+const COMMANDS = [
+  launchCommand,
+  sweepCommand,
+  planCommand,
+  reportCommand,
+  runsCommand,
+  exportCommand,
+];
 const flagsOf = new Map(
   COMMANDS.map(({ name, options }) => [
     name,

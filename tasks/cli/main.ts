@@ -14,6 +14,7 @@ const COMMANDS: Readonly<Record<string, () => Promise<CommandSpec>>> = {
   sweep: async () => (await import("./sweep_command.ts")).sweepCommand,
   plan: async () => (await import("./plan_command.ts")).planCommand,
   report: async () => (await import("./report_command.ts")).reportCommand,
+  runs: async () => (await import("./runs_command.ts")).runsCommand,
   export: async () => (await import("./export_command.ts")).exportCommand,
 };
 

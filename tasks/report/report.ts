@@ -1,6 +1,6 @@
 import { basename, resolve } from "node:path";
 import { reportData } from "./report_data.ts";
-import { findRuns } from "./find_runs.ts";
+import { findRuns } from "../logs/find_runs.ts";
 import { type FigureImage, writeImages } from "./images.ts";
 import { problemsOf, renderPage } from "./html.ts";
 import { ReportError } from "./report_error.ts";

@@ -5,7 +5,7 @@
  */
 
 import { type ReportData, reportData } from "./report_data.ts";
-import { findRuns } from "./find_runs.ts";
+import { findRuns } from "../logs/find_runs.ts";
 import { type PageParts, renderPage, renderParts } from "./html.ts";
 import { ReportError } from "./report_error.ts";
 import { RunLog } from "../logs/run_log.ts";

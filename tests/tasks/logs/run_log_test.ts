@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { findRuns } from "../../../tasks/report/find_runs.ts";
+import { findRuns } from "../../../tasks/logs/find_runs.ts";
 import { LogError } from "../../../tasks/logs/log_error.ts";
 import { readMetrics } from "../../../tasks/logs/log_tail.ts";
 import { RunLog } from "../../../tasks/logs/run_log.ts";

@@ -34,7 +34,7 @@ Deno.test("a wrong folder is one clear line and exit code 1, a wrong option exit
   assert.deepEqual(nowhere, {
     code: 1,
     stdout: "",
-    stderr: "celgc: cannot report on no/such/folder: there is no such folder\n",
+    stderr: "celgc: cannot find runs in no/such/folder: there is no such folder\n",
   });
   assert.deepEqual([nothing.code, both.code], [2, 2]);
   assert.match(nothing.stderr, /^celgc: missing required argument 'dirs'\n$/);

@@ -1,4 +1,4 @@
-import { LogError } from "../logs/log_error.ts";
+import { LogError } from "./log_error.ts";
 
 /** How far below a given folder runs are looked for: `sweep/cells/<cell>`. */
 const DEPTH = 3;
@@ -15,7 +15,7 @@ export async function findRuns(
   { wait = false }: { wait?: boolean } = {},
 ): Promise<string[]> {
   if (directories.length === 0) {
-    throw new LogError("cannot make a report: it takes at least one folder of a run or a sweep");
+    throw new LogError("cannot find runs: it takes at least one folder of a run or a sweep");
   }
   const found = new Set<string>();
   for (const given of directories) {
@@ -23,7 +23,7 @@ export async function findRuns(
     const runs = await runsBelow(directory, DEPTH);
     if (runs.length === 0 && !wait) {
       throw new LogError(
-        `cannot report on ${directory}: there is no metrics.jsonl in it or in the folders below it; ` +
+        `cannot find runs in ${directory}: there is no metrics.jsonl in it or in the folders below it; ` +
           "pass the folder given to --out of a run or a sweep (by default runs/<time>-<name>)",
       );
     }
@@ -41,11 +41,11 @@ async function runsBelow(directory: string, depth: number): Promise<string[]> {
     }
   } catch (error) {
     if (error instanceof Deno.errors.NotFound) {
-      throw new LogError(`cannot report on ${directory}: there is no such folder`);
+      throw new LogError(`cannot find runs in ${directory}: there is no such folder`);
     }
     // Deno reports "not a directory" by different classes on different systems.
     if ((await Deno.stat(directory)).isDirectory) throw error;
-    throw new LogError(`cannot report on ${directory}: it is a file, and a folder is needed`);
+    throw new LogError(`cannot find runs in ${directory}: it is a file, and a folder is needed`);
   }
   if (depth === 0) return [];
   const runs: string[] = [];

@@ -1,0 +1,81 @@
+/**
+ * A list of runs as a table for people.
+ *
+ * @module
+ */
+
+import { relative } from "node:path";
+import { formatBytes, loadTables } from "../../deps.ts";
+import { PLAIN_TABLE } from "../launch/plain_table.ts";
+import { formatPerplexity } from "../launch/summary_text.ts";
+import { modelName } from "../options/network_names.ts";
+import type { ListedRun } from "./list.ts";
+
+/** A column: its heading, what stands in it (null for nothing), and whether it holds numbers. */
+interface Column {
+  readonly head: string;
+  readonly cell: (run: ListedRun) => string | null;
+  readonly number?: boolean;
+}
+
+const percent = (share: number) => `${(100 * share).toFixed(1)} %`;
+
+const show = <T>(value: T | null, as: (value: T) => string | null) =>
+  value === null ? null : as(value);
+
+/** A time as people say it: `2026-03-01 14:05`, in this machine's zone. */
+function formatTime(iso: string): string | null {
+  const time = new Date(iso);
+  if (Number.isNaN(time.getTime())) return null;
+  const two = (value: number) => String(value).padStart(2, "0");
+  return `${time.getFullYear()}-${two(time.getMonth() + 1)}-${two(time.getDate())} ` +
+    `${two(time.getHours())}:${two(time.getMinutes())}`;
+}
+
+function formatDuration(seconds: number): string {
+  const whole = Math.round(seconds);
+  if (whole < 100) return `${seconds.toFixed(1)} s`;
+  if (whole < 6000) return `${Math.floor(whole / 60)} min ${whole % 60} s`;
+  return `${Math.floor(whole / 3600)} h ${Math.floor(whole % 3600 / 60)} min`;
+}
+
+/** What a run came to, in the score of its task. */
+function result({ accuracy, perplexity, loss }: ListedRun): string | null {
+  if (accuracy !== null) return percent(accuracy);
+  if (perplexity !== null) return `perplexity ${formatPerplexity(perplexity)}`;
+  return show(loss, (value) => `loss ${value.toFixed(4)}`);
+}
+
+/**
+ * The table; columns that say nothing of any run are left out.
+ *
+ * @param base folder below which the runs' folders are named
+ */
+export async function formatRuns(runs: readonly ListedRun[], base: string): Promise<string> {
+  const all: readonly Column[] = [
+    { head: "folder", cell: ({ directory }) => relative(base, directory) || "." },
+    { head: "started", cell: ({ started }) => show(started, formatTime) },
+    { head: "task", cell: ({ task }) => task },
+    { head: "model", cell: ({ model }) => show(model, modelName) },
+    { head: "algorithm", cell: ({ algorithm }) => algorithm },
+    { head: "I", cell: ({ interval }) => show(interval, String), number: true },
+    { head: "N", cell: ({ ranks }) => show(ranks, String), number: true },
+    { head: "seed", cell: ({ seed }) => show(seed, String), number: true },
+    { head: "epochs", cell: ({ epochs }) => show(epochs, (n) => n.toFixed(2)), number: true },
+    { head: "result", cell: result, number: true },
+    { head: "sent", cell: ({ bytesSent }) => show(bytesSent, formatBytes), number: true },
+    { head: "time", cell: ({ seconds }) => show(seconds, formatDuration), number: true },
+    { head: "", cell: ({ state }) => state === "finished" ? null : state },
+  ];
+  const columns = all.filter(({ cell }) => runs.some((run) => cell(run) !== null));
+  const table = new (await loadTables())({
+    head: columns.map(({ head }) => head),
+    colAligns: columns.map(({ number }) => number ? "right" as const : "left" as const),
+    style: { head: [], border: [], "padding-left": 0, "padding-right": 0 },
+    chars: PLAIN_TABLE,
+  });
+  for (const run of runs) {
+    table.push(columns.map(({ head, cell }) => cell(run) ?? (head === "" ? "" : "–")));
+  }
+  return table.toString().split("\n").map((line) => line.trimEnd()).join("\n");
+}
