@@ -24,6 +24,7 @@ export { localSgd, type LocalSgdOptions } from "./algorithms/local_sgd.ts";
 export { naiveParallel, type NaiveParallelOptions } from "./algorithms/naive_parallel.ts";
 export { overlapped } from "./overlap.ts";
 export { drawParticipants } from "./participants.ts";
+export { formatSampling, parseSampling, type Sampling } from "./sampling.ts";
 export {
   ALGORITHM_NAMES,
   type AlgorithmEntry,

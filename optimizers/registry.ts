@@ -46,6 +46,7 @@ export const SELECTIVE_OPTIONS = [
   "average",
   "overlap",
   "participants",
+  "sampling",
   "clip",
   "clipBy",
   "decayClip",
@@ -136,6 +137,8 @@ export interface AlgorithmEntry {
 const CLIPPING = ["clip", "clipBy", "decayClip"] as const;
 const OUTER = ["outerLr", "outerMomentum"] as const;
 const RANKS = ["ranks", "partition"] as const;
+/** Options of who takes part in a round. */
+const DRAWN = ["participants", "sampling"] as const;
 /** Options of rounds that are plain averages of the weights. */
 const PLAIN_ROUNDS = [
   "interval",
@@ -143,10 +146,10 @@ const PLAIN_ROUNDS = [
   "syncEpochs",
   "average",
   "overlap",
-  "participants",
+  ...DRAWN,
 ] as const;
 /** What rounds that begin at one point cannot do. */
-const TOGETHER_REFUSES = ["syncEvery", "participants"] as const;
+const TOGETHER_REFUSES = ["syncEvery", ...DRAWN] as const;
 
 /** The algorithms by name. */
 export const ALGORITHMS: Readonly<Record<AlgorithmName, AlgorithmEntry>> = {
@@ -163,7 +166,7 @@ export const ALGORITHMS: Readonly<Record<AlgorithmName, AlgorithmEntry>> = {
   },
   "naive-parallel": {
     create: (options) => naiveParallel({ step: stepOf(options) }),
-    takes: ["participants", "clip", "decayClip", ...RANKS],
+    takes: [...DRAWN, "clip", "decayClip", ...RANKS],
     rounds: "every-step",
     ranks: "drawn",
     meetsAtOnePoint: false,
@@ -228,7 +231,7 @@ export const ALGORITHMS: Readonly<Record<AlgorithmName, AlgorithmEntry>> = {
       const { interval, average, proximalMu: mu } = options;
       return fedProx({ interval, average, mu, step: stepOf(options) });
     },
-    takes: ["interval", "average", "participants", "clip", "decayClip", "proximalMu", ...RANKS],
+    takes: ["interval", "average", ...DRAWN, "clip", "decayClip", "proximalMu", ...RANKS],
     refuses: ["syncEvery", "overlap", "clipBy"],
     rounds: "interval",
     ranks: "drawn",

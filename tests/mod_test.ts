@@ -13,9 +13,9 @@ WIKITEXT2_SOURCE WordSource appendClippedStep augmentBatch awdLstm awdLstmTask b
 channelStatistics checkModel classifierOutputs createAlgorithm createImageSampler createOp
 createTextSampler defaultOptions differentiate diloco downloadCifar10 downloadPennTreebank
 downloadWikiText2 drawParticipants encodeModel episode evaluationBatches exportGraph externalFiles
-fedProx filled foreignModel formatModelReport formatPartition generateImages generateText imageTask init
+fedProx filled foreignModel formatModelReport formatPartition formatSampling generateImages generateText imageTask init
 isClipped kaimingNormal launch launchProgram loadCifar10 loadTextCorpus localSgd lower naiveParallel
-normaliseBatch openDevice operatorCoverage overlapped parametersOf parsePartition partitionImages
+normaliseBatch openDevice operatorCoverage overlapped parametersOf parsePartition parseSampling partitionImages
 partitionTokens permissionsFor plan readMetrics report resnet resolveOptions single slowMo stageWise
 sweep timedRounds tokenize train trainOptions uniform waitAll waitAny watchReport windowTask withDataInside
 `.trim().split(/\s+/);

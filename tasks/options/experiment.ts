@@ -6,6 +6,7 @@
 
 import { FEDPROX_MU } from "../../optimizers/algorithms/fedprox.ts";
 import { CLIP_BY } from "../../optimizers/clip_by.ts";
+import { formatSampling, parseSampling } from "../../optimizers/sampling.ts";
 import {
   ALGORITHM_NAMES,
   ALGORITHMS,
@@ -237,7 +238,17 @@ export const EXPERIMENT: Table<Experiment> = {
     unit: "ranks",
     from: 1,
     default: null,
-    defaultText: "all",
+    defaultText: "all; those that are there with periodic sampling",
+  }),
+  sampling: text({
+    flag: "--sampling",
+    group: WHO,
+    help: "how they are drawn: uniform | dirichlet:ALPHA (some more often than others, by a draw " +
+      "for the whole run) | periodic:A,R (A ranks are there at a time, others after R rounds)",
+    default: "uniform",
+    placeholder: "rule",
+    commas: true,
+    normalise: (rule) => formatSampling(parseSampling(rule)),
   }),
   partition: text({
     flag: "--partition",

@@ -7,6 +7,7 @@
 
 import type { Algorithm } from "../../optimizers/mod.ts";
 import { ALGORITHMS, createAlgorithm } from "../../optimizers/registry.ts";
+import { parseSampling, participantsBy } from "../../optimizers/sampling.ts";
 import { defaultsOf, TASKS } from "./defaults.ts";
 import { checkRules, type Explicit } from "./rules.ts";
 import { scaleOptions } from "./scale.ts";
@@ -29,13 +30,14 @@ export function resolveOptions(given: Readonly<Record<string, unknown>>): Option
 
 /** The options with those that follow from others. */
 function withConsequences(options: Options, explicit: Explicit): Options {
-  const { algorithm, task, data, download } = options, { ranks } = ALGORITHMS[algorithm];
+  const { algorithm, task, data, download } = options, { ranks, takes } = ALGORITHMS[algorithm];
+  const drawn = takes.includes("sampling") ? participantsBy(parseSampling(options.sampling)) : null;
   const onDisk = TASKS[task].files !== null;
   return {
     ...options,
     ranks: ranks === "one" ? 1 : options.ranks,
     // A preset's participants are not for one rank.
-    participants: ranks === "one" ? explicit.participants ?? null : options.participants,
+    participants: ranks === "one" ? explicit.participants ?? null : options.participants ?? drawn,
     interval: options.syncEvery === null ? options.interval : 1,
     data: data === null && download && onDisk ? `data/${task}` : data,
   };

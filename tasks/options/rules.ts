@@ -14,6 +14,7 @@ import {
   stepOf,
 } from "../../optimizers/registry.ts";
 import { checkStep } from "../../optimizers/clipped_step.ts";
+import { checkSampling, parseSampling } from "../../optimizers/sampling.ts";
 import { checkPartition, parsePartition } from "../data/sampling/partition.ts";
 import { ignoredBy, ignoredByModel, ignoredByTask } from "./applies.ts";
 import { defaultsOf, TASKS } from "./defaults.ts";
@@ -94,6 +95,7 @@ const COMPARED: readonly OptionName[] = [
   "syncEpochs",
   "overlap",
   "participants",
+  "sampling",
   "clip",
   "clipBy",
   "decayClip",
@@ -137,6 +139,23 @@ const RULES: readonly Rule[] = [
       participants !== null && participants > ranks
         ? `--participants must be at most --ranks, ${ranks}, not ${participants}`
         : null,
+  ),
+  rule(
+    ["algorithm", "sampling"],
+    ({ algorithm, sampling }) =>
+      ALGORITHMS[algorithm].refuses?.includes("sampling") && sampling !== "uniform"
+        ? `--sampling ${sampling} does not go with --algorithm ${algorithm}, which needs all ranks in ` +
+          "every round"
+        : null,
+  ),
+  rule(
+    ["algorithm", "ranks", "participants", "sampling"],
+    ({ algorithm, ranks, participants, sampling }) => {
+      if (!ALGORITHMS[algorithm].takes.includes("sampling")) return null;
+      const count = participants ?? ranks;
+      const refusal = refusalOf(() => checkSampling(parseSampling(sampling), ranks, count));
+      return refusal && `--sampling: ${refusal}`;
+    },
   ),
   rule(["algorithm", "ranks", "participants"], ({ algorithm, ranks, participants }) => {
     if (ALGORITHMS[algorithm].ranks === "drawn" || participants === null) return null;

@@ -155,6 +155,8 @@ export interface Experiment extends LanguageModelOptions, InputFileOptions {
   ranks: number;
   /** Ranks that average in each round; null: all. */
   participants: number | null;
+  /** How they are drawn, such as `uniform` or `periodic:2,5`. */
+  sampling: string;
   /** How the ranks share the training data, such as `iid` or `dirichlet:0.5`. */
   partition: string;
   /** Training samples to generate (generated tasks). */

@@ -10,7 +10,13 @@
  * @module
  */
 
-import { type Algorithm, drawParticipants, type StepSize } from "../../optimizers/mod.ts";
+import {
+  type Algorithm,
+  drawParticipants,
+  parseSampling,
+  type Sampling,
+  type StepSize,
+} from "../../optimizers/mod.ts";
 import type { Communicator } from "../../runtime/communicator.ts";
 import type { DeviceState } from "../../runtime/devices/device.ts";
 import type { Options } from "../options/table.ts";
@@ -31,7 +37,7 @@ export interface RoundParts {
   readonly weights: DeviceState;
   /** How many floats of {@linkcode RoundParts.weights} are trained. */
   readonly parameterCount: number;
-  readonly options: Pick<Options, "seed" | "participants" | "batchNorm">;
+  readonly options: Pick<Options, "seed" | "participants" | "sampling" | "batchNorm">;
 }
 
 /** A round whose average has been taken over. */
@@ -62,6 +68,7 @@ export class Round implements Stateful {
   /** This rank's weights before they are averaged. */
   readonly #before: Float32Array;
   readonly #overlap: OverlappedAveraging | null;
+  readonly #sampling: Sampling;
   #outer: OuterOptimizer | null = null;
   #count = 0;
   /** Of those, the ones with which the run ended: a run that goes on has not had them. */
@@ -74,6 +81,7 @@ export class Round implements Stateful {
   constructor(parts: RoundParts) {
     const { algorithm, averaging, parameterCount } = parts;
     this.#parts = parts;
+    this.#sampling = parseSampling(parts.options.sampling);
     this.#before = new Float32Array(parameterCount);
     this.#overlap = algorithm.overlap ? new OverlappedAveraging(averaging, parameterCount) : null;
   }
@@ -99,7 +107,7 @@ export class Round implements Stateful {
   /** The ranks that take part in the round that comes next, in increasing order. */
   get participants(): number[] {
     const { comm: { size }, options: { seed, participants } } = this.#parts;
-    return drawParticipants(seed, this.#count + 1, size, participants ?? size);
+    return drawParticipants(seed, this.#count + 1, size, participants ?? size, this.#sampling);
   }
 
   /** Says that a step takes this clipping threshold, on which the bound of the drift depends. */

@@ -6,7 +6,7 @@
  */
 
 import { Random } from "../../../runtime/base/random.ts";
-import { dirichlet } from "./_dirichlet.ts";
+import { dirichlet } from "../../../runtime/base/dirichlet.ts";
 
 /** How the training data is divided among the ranks. */
 export type Partition =

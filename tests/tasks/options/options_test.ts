@@ -99,6 +99,21 @@ Deno.test("options that contradict each other are refused", () => {
   const refused: [Record<string, unknown>, RegExp][] = [
     [{ algorithm: "single", ranks: 4 }, /--algorithm single runs on one rank, not on --ranks 4/],
     [{ ranks: 4, participants: 5 }, /--participants must be at most --ranks, 4, not 5/],
+    [{ sampling: "cyclic" }, /^--sampling: ranks are drawn uniform, dirichlet:ALPHA/],
+    [{ sampling: "dirichlet:1" }, /^--sampling: dirichlet:1 draws .* all 8 of them take part/],
+    [{ sampling: "periodic:3,1" }, /^--sampling: .* 3 does not divide the 8 ranks/],
+    [
+      { sampling: "periodic:2,1", participants: 4 },
+      /^--sampling: with periodic:2,1 2 ranks are there at a time, so 4 cannot take part/,
+    ],
+    [
+      { algorithm: "slowmo", sampling: "periodic:2,1" },
+      /^--sampling periodic:2,1 does not go with --algorithm slowmo, which needs all ranks/,
+    ],
+    [
+      { overlap: true, sampling: "periodic:2,1" },
+      /^--overlap needs all 8 ranks in every round, not --participants 2/,
+    ],
     [{ task: "cifar10" }, /--task cifar10 needs --data DIR/],
     [{ syncEpochs: true, overlap: true }, /--sync-epochs does not go with --overlap/],
     [{ syncEpochs: true, syncEvery: 2 }, /--sync-epochs does not go with --sync-every/],
@@ -131,6 +146,17 @@ Deno.test("the baseline draws ranks as the others do, a preset's number as well 
   assert.equal(of({ algorithm, participants: null }).participants, null);
   assert.equal(of({ algorithm: "single" }).participants, null);
   assert.equal(of({ algorithm, participants: 8 }).participants, 8);
+});
+
+Deno.test("with periodic sampling all that are there take part, unless fewer are asked for", () => {
+  const sampling = "periodic:4,2";
+  assert.equal(resolveOptions({ sampling }).participants, 4);
+  assert.equal(resolveOptions({ sampling, participants: 3 }).participants, 3);
+  assert.equal(resolveOptions({ sampling, algorithm: "single" }).participants, null);
+  assert.equal(
+    resolveOptions({ sampling: "dirichlet:1e0", participants: 3 }).sampling,
+    "dirichlet:1",
+  );
 });
 
 Deno.test("a single rank is what the algorithm of that name gets", () => {

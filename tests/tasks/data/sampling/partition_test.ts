@@ -6,7 +6,7 @@ import {
   partitionImages,
   partitionTokens,
 } from "../../../../tasks/data/sampling/partition.ts";
-import { dirichlet } from "../../../../tasks/data/sampling/_dirichlet.ts";
+import { dirichlet } from "../../../../runtime/base/dirichlet.ts";
 import { Random } from "../../../../runtime/base/random.ts";
 
 /** The paper's heterogeneous cut of Penn Treebank. */

@@ -1,4 +1,10 @@
-import type { Random } from "../../../runtime/base/random.ts";
+/**
+ * Draws from the symmetric Dirichlet distribution.
+ *
+ * @module
+ */
+
+import type { Random } from "./random.ts";
 
 /**
  * Logarithm of a Gamma(shape, 1) variate (Marsaglia and Tsang 2000; for shapes below 1 their boost by a
