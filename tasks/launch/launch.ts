@@ -35,6 +35,7 @@ import { checkpointSteps } from "../run/checkpoint.ts";
 import { Interruption } from "./interruption.ts";
 import type { RunDetails } from "./host_preparation.ts";
 import { describeHosts, describeRun, leavesHost, openHosts } from "./run_hosts.ts";
+import { writeModelCard } from "./model_card.ts";
 import { RankLines } from "./rank_lines.ts";
 import { lockFolder } from "../run/lock.ts";
 import { describeTakenOver, findRun, rewind } from "../run/resume.ts";
@@ -188,7 +189,9 @@ export async function launch(settings: LaunchOptions = {}): Promise<Run> {
     const { summary } = follower, { code, failure } = outcome;
     const interrupted = interruption.pressed ? "SIGINT" : outcome.interrupted;
     if (code === 0 && summary) {
-      return { dir: directory, summary, config: await readConfig(directory) };
+      const config = await readConfig(directory);
+      await writeModelCard(directory, config, summary);
+      return { dir: directory, summary, config };
     }
     if (code === 0 && interruption.pressed) {
       throw new RunFailedError(await howToGoOn(directory), INTERRUPTED, directory);

@@ -22,6 +22,13 @@ export function formatPerplexity(perplexity: number): string {
  * @param directory where the run's files are
  */
 export function formatSummary(summary: Summary, directory: string): string {
+  const rows = [...summaryRows(summary), ["files", directory]];
+  const width = Math.max(...rows.map(([name]) => name.length));
+  return rows.map(([name, value]) => `${name.padEnd(width)}  ${value}`).join("\n");
+}
+
+/** What a summary says, each with its name. */
+export function summaryRows(summary: Summary): [name: string, value: string][] {
   const s = summary;
   const rows = scoreRows(s);
   if (s.trainLossAveraged !== undefined) {
@@ -73,9 +80,8 @@ export function formatSummary(summary: Summary, directory: string): string {
     rows.push(["averaging", `over the weights of ${whole(s.averagedSteps)} steps`]);
   }
   if (s.batchNorm !== undefined) rows.push(["batch norm", s.batchNorm]);
-  rows.push(["device", s.device], ["files", directory]);
-  const width = Math.max(...rows.map(([name]) => name.length));
-  return rows.map(([name, value]) => `${name.padEnd(width)}  ${value}`).join("\n");
+  rows.push(["device", s.device]);
+  return rows;
 }
 
 function stepsOf({ steps, stepsByRank, ranks }: Summary): string {

@@ -13,6 +13,7 @@ import { LogError } from "../logs/log_error.ts";
 import { OptionError } from "../options/kinds.ts";
 import { modelName } from "../options/network_names.ts";
 import type { Options } from "../options/table.ts";
+import { sourceCommit } from "./source_commit.ts";
 import { VERSION } from "./version.ts";
 import { writing } from "./write_error.ts";
 
@@ -65,6 +66,8 @@ export interface RunConfig {
   readonly seed: number;
   /** Of this project, of Deno, of V8 and of onnxruntime. */
   readonly versions: Readonly<Record<string, string>>;
+  /** The commit of this project, where it ran from a checkout; files may have been changed since. */
+  readonly commit?: string;
   /** When the run was started, ISO 8601. */
   readonly started: string;
   /** How many ranks it has had since which step; absent if there were always as many as the options say. */
@@ -79,12 +82,13 @@ export interface RunConfig {
 
 /** A run's configuration, before its ranks have started. */
 export function newConfig(options: Options, started: Date = new Date()): RunConfig {
-  const { deno, v8 } = Deno.version;
+  const { deno, v8 } = Deno.version, commit = sourceCommit();
   return {
     id: crypto.randomUUID(),
     options,
     seed: options.seed,
     versions: { celgc: VERSION, deno, v8, onnxruntime: ONNXRUNTIME_VERSION },
+    ...(commit === null ? {} : { commit }),
     started: started.toISOString(),
   };
 }

@@ -1,0 +1,46 @@
+import assert from "node:assert/strict";
+import { argumentsOf, quoteArguments } from "../../../tasks/launch/command_of.ts";
+import { filesOf } from "../../../tasks/options/defaults.ts";
+import { PRESETS } from "../../../tasks/options/presets.ts";
+import { resolveOptions } from "../../../tasks/options/resolve.ts";
+import { type OptionName, OPTIONS } from "../../../tasks/options/table.ts";
+import { TASK_NAMES } from "../../../tasks/options/values.ts";
+
+/** The options that a command line gives, as far as these flags go. */
+function parse(args: readonly string[]): Record<string, unknown> {
+  const given: Record<string, unknown> = {};
+  for (let i = 0; i < args.length; i++) {
+    const [name, spec] = Object.entries(OPTIONS).find(([, { flag }]) => flag === args[i])!;
+    given[name] = spec.placeholder === null ? true : spec.parse(args[++i]);
+  }
+  return given;
+}
+
+Deno.test("the arguments of a run's options give the same options again", () => {
+  const data = "some/folder";
+  const runs: Partial<Record<OptionName, unknown>>[] = [
+    {},
+    ...TASK_NAMES.map((task) => ({ task, ...filesOf(task) === null ? {} : { data } })),
+    ...Object.keys(PRESETS).map((preset) => ({ preset, data })),
+    ...Object.keys(PRESETS).map((preset) => ({ preset, data, scale: 0.01, interval: 3 })),
+    { task: "ptb", data, scale: 0.1, hidden: 50, dropoutHidden: 0 },
+    { algorithm: "single", lr: 0.1, decayAt: [1.5, 2], decayClip: true },
+    { algorithm: "diloco", nesterov: true, momentum: 0.9, ranks: 3, seed: 7, device: "wasm" },
+    { partition: "proportional:40,30,20,10", ranks: 4, participants: 2 },
+  ];
+  for (const given of runs) {
+    const options = resolveOptions(given);
+    const args = argumentsOf(options);
+    const again = resolveOptions({ ...parse(args), data: options.data });
+    assert.deepEqual(again, options, quoteArguments(args));
+  }
+});
+
+Deno.test("what is the default is left out, and a shell reads each argument as one", () => {
+  assert.deepEqual(argumentsOf(resolveOptions({})), []);
+  assert.deepEqual(argumentsOf(resolveOptions({ interval: 8, task: "generated-images" })), [
+    "--interval",
+    "8",
+  ]);
+  assert.equal(quoteArguments(["--model", "it's a.onnx"]), `--model 'it'\\''s a.onnx'`);
+});
