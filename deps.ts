@@ -7,6 +7,7 @@
 
 export type { Command, Option } from "npm:commander@15.1.0";
 export { create, fromBinary, toBinary } from "npm:@bufbuild/protobuf@2.17.0";
+export { BinaryWriter, WireType } from "npm:@bufbuild/protobuf@2.17.0/wire";
 export * as onnx from "npm:onnx-buf@1.20.0-1";
 
 // Deno's standard library. npm has it as JavaScript without types; those of what is used stand here.

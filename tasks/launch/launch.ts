@@ -30,6 +30,7 @@ import type { Options } from "../options/table.ts";
 import { resolveOptions } from "../options/resolve.ts";
 import { notesOn } from "../options/rules.ts";
 import { tlsOf } from "../options/tls.ts";
+import { EventLog } from "../tensorboard/event_log.ts";
 import type { RankArguments, RankPlace } from "../training/rank_program.ts";
 import { checkpointSteps } from "../run/checkpoint.ts";
 import { Interruption } from "./interruption.ts";
@@ -170,7 +171,13 @@ export async function launch(settings: LaunchOptions = {}): Promise<Run> {
   const details = hosts && await describeRun(options, asked, config.id ?? "run");
   const notes = started.directory ? [] : notesOn(options, explicit);
   for (let restarts = 0;; restarts++) {
-    await using follower = new Follower(directory, kind, onRecord);
+    await using events = options.log === "tensorboard"
+      ? await EventLog.open(directory, options.ranks, from)
+      : null;
+    await using follower = new Follower(directory, kind, (record) => {
+      events?.take(record);
+      onRecord?.(record);
+    });
     follower.say(describe(options, directory, from));
     if (hosts) follower.say(describeHosts(hosts));
     for (const note of notes) follower.say(`note: ${note}`);

@@ -118,6 +118,15 @@ export const EXECUTION: Table<ExecutionOptions> = {
     from: 0,
     default: 0,
   }),
+  log: choice({
+    flag: "--log",
+    group: RUN,
+    help: "a form in which the run's numbers are logged beside metrics.jsonl: event files for " +
+      "TensorBoard, in tensorboard/",
+    choices: ["tensorboard"],
+    default: null,
+    defaultText: "none",
+  }),
   json: toggle({
     flag: "--json",
     group: RUN,

@@ -195,6 +195,8 @@ export interface ExecutionOptions {
   resume: string | null;
   /** How often a run that fails is started again from its last checkpoint. */
   maxRestarts: number;
+  /** In which form the numbers are logged beside `metrics.jsonl`; null: none. */
+  log: "tensorboard" | null;
   /** Whether the command line prints the summary as JSON. */
   json: boolean;
 }

@@ -43,6 +43,7 @@ const ADJUSTABLE: ReadonlySet<string> = new Set<OptionName>([
   "device",
   "threads",
   "data",
+  "log",
   "json",
 ]);
 
