@@ -34,8 +34,6 @@ export class WeightAveraging implements Stateful {
   /** All ranks again, for what goes on beside other exchanges. */
   #beside: Communicator | null = null;
   #traffic = { ...NOTHING };
-  /** That of the average with which a run ends: a run that goes on has not had it. */
-  readonly #closing = { ...NOTHING };
 
   /** @param comm the ranks of the run; stays the caller's */
   constructor(comm: Communicator) {
@@ -44,37 +42,38 @@ export class WeightAveraging implements Stateful {
 
   /** What was sent and received, and how long it took. */
   get traffic(): Traffic {
-    return {
-      bytesSent: this.#traffic.bytesSent + this.#closing.bytesSent,
-      bytesReceived: this.#traffic.bytesReceived + this.#closing.bytesReceived,
-      seconds: this.#traffic.seconds + this.#closing.seconds,
-    };
+    return { ...this.#traffic };
   }
 
   /**
    * Replaces `values` by their mean over some ranks, in place; the result is the same on all of them,
-   * bit for bit. The ranks that take no part leave theirs alone. Collective over all ranks.
+   * bit for bit. Collective over all ranks.
    *
+   * @param values null on a rank that takes no part
    * @param participants in increasing order, the same on every rank; all of them by default
    */
-  async average(values: Float32Array, participants?: readonly number[]): Promise<void> {
+  async average(values: Float32Array | null, participants?: readonly number[]): Promise<void> {
     const whole = !participants || participants.length === this.#comm.size;
     const group = whole ? this.#comm : await this.#group(participants);
-    if (!group || group.size === 1) return;
+    if (!values || !group || group.size === 1) return;
     await this.#count(group, () => mean(group, values));
   }
 
   /**
-   * Replaces `values` by their mean over all ranks, in place, at the end of a run: it counts as traffic, but
-   * not for a run that goes on from a checkpoint of its last step. Collective.
+   * Replaces `values` by their mean over all ranks, in place, without counting what that costs: a run that
+   * goes on after its end has not had the average with which it ended. Collective.
+   *
+   * @returns what it has cost
    */
-  async averageAtEnd(values: Float32Array): Promise<void> {
+  async averageAtEnd(values: Float32Array): Promise<Traffic> {
+    const traffic = { ...NOTHING };
     await this.#count(
       this.#comm,
       () => mean(this.#comm, values),
       totals(this.#comm),
-      this.#closing,
+      traffic,
     );
+    return traffic;
   }
 
   /**
@@ -146,6 +145,15 @@ export class WeightAveraging implements Stateful {
 export async function mean(comm: Communicator, values: Float32Array): Promise<void> {
   await comm.allreduce(values, "sum");
   for (let i = 0; i < values.length; i++) values[i] /= comm.size;
+}
+
+/** What several exchanges have cost together. */
+export function sumOf(all: readonly Traffic[]): Traffic {
+  return all.reduce((sum, each) => ({
+    bytesSent: sum.bytesSent + each.bytesSent,
+    bytesReceived: sum.bytesReceived + each.bytesReceived,
+    seconds: sum.seconds + each.seconds,
+  }), NOTHING);
 }
 
 function totals(comm: Communicator): { bytesSent: number; bytesReceived: number } {

@@ -21,10 +21,11 @@ import type { Communicator } from "../../runtime/communicator.ts";
 import type { DeviceState } from "../../runtime/devices/device.ts";
 import type { Options } from "../options/table.ts";
 import { loadNumber, type StateDict, type Stateful } from "../run/checkpoint.ts";
-import { distance, type WeightAveraging } from "./averaging.ts";
-import { OuterOptimizer } from "./outer_optimizer.ts";
-import { OverlappedAveraging } from "./overlapped_averaging.ts";
+import { distance, sumOf, type Traffic, type WeightAveraging } from "./averaging.ts";
+import { merged, type PartExchange, plainMean, WaitedExchange } from "./part_exchange.ts";
+import { OverlappedExchange } from "./overlapped_exchange.ts";
 import type { RoundClock } from "./round_clock.ts";
+import { WeightsPart } from "./weights_part.ts";
 
 /** What rounds are made of; all of it is the caller's. */
 export interface RoundParts {
@@ -58,50 +59,61 @@ export interface EndedRound {
 export interface RoundResult {
   /** Seconds this rank spent in it, waiting included. */
   readonly seconds: number;
-  /** The round that has ended: where averages are overlapped, the one before, if there was one. */
-  readonly ended: EndedRound | null;
+  /** The rounds that have ended: where averages are overlapped, those before, if there were any. */
+  readonly ended: readonly EndedRound[];
+}
+
+/** What the end of a run adds to it. A run that goes on after its last step has had none of it. */
+export interface RunEnding extends RoundResult {
+  /** What the averages with which it ended have cost. */
+  readonly traffic: Traffic;
+}
+
+/** One part of the weights, and what its rounds have come to on this rank. */
+interface PartState {
+  readonly part: WeightsPart;
+  readonly exchange: PartExchange;
+  /** Largest clipping threshold since its last round. */
+  clipPeak: number;
+  /** Whether this rank may stand elsewhere than the others. */
+  apart: boolean;
 }
 
 /** One rank's rounds. Every rank makes the same calls in the same order. */
 export class Round implements Stateful {
   readonly #parts: RoundParts;
-  /** This rank's weights before they are averaged. */
-  readonly #before: Float32Array;
-  readonly #overlap: OverlappedAveraging | null;
+  readonly #states: readonly PartState[];
   readonly #sampling: Sampling;
-  #outer: OuterOptimizer | null = null;
   #count = 0;
-  /** Of those, the ones with which the run ended: a run that goes on has not had them. */
-  #closing = 0;
-  /** Whether this rank may stand elsewhere than the others. */
-  #apart = false;
-  /** Largest clipping threshold since the last round. */
-  #clipPeak = 0;
+  #ending: RunEnding | null = null;
 
   constructor(parts: RoundParts) {
-    const { algorithm, averaging, parameterCount } = parts;
+    const { algorithm, averaging, options } = parts;
     this.#parts = parts;
-    this.#sampling = parseSampling(parts.options.sampling);
-    this.#before = new Float32Array(parameterCount);
-    this.#overlap = algorithm.overlap ? new OverlappedAveraging(averaging, parameterCount) : null;
+    this.#sampling = parseSampling(options.sampling);
+    this.#states = partsOf(parts).map((part) => {
+      const mean = plainMean(averaging);
+      const exchange = algorithm.overlap
+        ? new OverlappedExchange(mean, part.trained)
+        : new WaitedExchange(mean, part.trained, algorithm.outer ?? null);
+      return { part, exchange, clipPeak: 0, apart: false };
+    });
   }
 
-  /** Takes note of the initial weights, if the algorithm needs them. To be called first. */
+  /** Takes note of the initial weights. To be called first. */
   async start(): Promise<void> {
-    const { algorithm: { outer }, weights, parameterCount } = this.#parts;
-    if (!outer) return;
-    const initial = (await weights.read()).subarray(0, parameterCount);
-    this.#outer = new OuterOptimizer(outer, initial);
+    const initial = await this.#parts.weights.read();
+    for (const { part, exchange } of this.#states) exchange.start(part.take(initial));
   }
 
-  /** Rounds that have ended. */
+  /** Rounds that have ended, without those with which the run ends: a run that goes on has had so many. */
   get count(): number {
     return this.#count;
   }
 
-  /** Those without the ones with which the run ended: a run that goes on from there has had so many. */
-  get countBeforeEnd(): number {
-    return this.#count - this.#closing;
+  /** What the end of the run has added; null before it. */
+  get ending(): RunEnding | null {
+    return this.#ending;
   }
 
   /** The ranks that take part in the round that comes next, in increasing order. */
@@ -112,128 +124,150 @@ export class Round implements Stateful {
 
   /** Says that a step takes this clipping threshold, on which the bound of the drift depends. */
   notice(clipThreshold: number): void {
-    this.#clipPeak = Math.max(this.#clipPeak, clipThreshold);
-    this.#apart = true;
+    for (const state of this.#states) {
+      state.clipPeak = Math.max(state.clipPeak, clipThreshold);
+      state.apart = true;
+    }
   }
 
   /**
-   * A round when this rank has taken `t` steps. Collective.
+   * The rounds that are due when this rank has taken `t` steps. Collective.
    *
    * @param size η and γ of its last step
    */
   async run(t: number, size: StepSize): Promise<RoundResult> {
-    const began = performance.now();
-    const meeting = await this.#parts.clock.meet(t, this.#clipPeak);
-    const ended = this.#overlap
-      ? await this.#catchUp(this.#overlap, meeting.bound)
-      : { ...await this.#average(size, meeting.bound), ...steps(meeting) };
-    this.#clipPeak = 0;
-    const { participants } = this.#parts.options;
-    this.#apart = participants !== null && participants < this.#parts.comm.size;
-    if (ended) this.#count++;
+    const began = performance.now(), ended: EndedRound[] = [];
+    for (const state of this.#states) {
+      const round = await this.#meet(state, t, size);
+      if (!round) continue;
+      ended.push(round);
+      this.#count++;
+    }
     return { seconds: (performance.now() - began) / 1000, ended };
   }
 
-  /** x^i ← (1/N) Σ_j x^j, and the outer optimizer's step from there. */
-  async #average(size: StepSize, bound: number | null): Promise<EndedRound> {
-    const { comm, averaging, weights, parameterCount, options } = this.#parts;
-    const { batchNorm } = options, { participants } = this;
-    const takesPart = participants.includes(comm.rank);
-    let drift = 0;
+  /** A round of one part; null if no average has been taken over in it. */
+  async #meet(state: PartState, t: number, size: StepSize): Promise<EndedRound | null> {
+    const { comm, clock, weights } = this.#parts,
+      { participants } = this,
+      { part, exchange } = state;
+    const meeting = await clock.meet(t, state.clipPeak);
+    const all = participants.length === comm.size, takesPart = participants.includes(comm.rank);
+    const held = { participants, size, bound: all ? meeting.bound : null };
+    let arrived;
     if (takesPart) {
       await weights.edit(async (flat) => {
-        const parameters = flat.subarray(0, parameterCount);
-        this.#before.set(parameters);
-        await averaging.average(batchNorm === "average" ? flat : parameters, participants);
-        drift = distance(this.#before, parameters);
-        this.#outer?.move(parameters, size);
+        const values = part.take(flat);
+        arrived = await exchange.meet(values, held);
+        part.put(values, flat);
       });
     } else {
-      await averaging.average(new Float32Array(), participants);
+      arrived = await exchange.meet(null, held);
     }
+    state.clipPeak = 0;
+    state.apart = !all;
+    const steps = meeting.steps ? { steps: meeting.steps } : {};
+    return arrived ? { ...arrived, participants, takesPart, ...steps } : null;
+  }
+
+  /**
+   * Ends the rounds of a run after its last step `t`: averages that are still on their way have arrived, and
+   * of parts in which ranks stand apart the mean is formed, which is what the run comes to. The weights stay
+   * as they are. Collective.
+   */
+  async close(t: number): Promise<RunEnding> {
+    const { comm } = this.#parts, began = performance.now();
+    const participants = Array.from({ length: comm.size }, (_, rank) => rank);
+    const ended: EndedRound[] = [], traffic: Traffic[] = [];
+    for (const { exchange } of this.#states) {
+      const arrived = await exchange.arrive();
+      if (arrived) ended.push({ ...arrived, participants, takesPart: true });
+    }
+    const apart = comm.size > 1 ? this.#states.filter((state) => state.apart) : [];
+    const flat = apart.length > 0 ? await this.#parts.weights.read() : new Float32Array();
+    for (const state of apart) {
+      const last = await this.#meetAtEnd(state, flat, t);
+      ended.push({ drift: last.drift, bound: last.bound, participants, takesPart: true });
+      traffic.push(last.traffic);
+    }
+    const seconds = (performance.now() - began) / 1000;
+    return this.#ending = { seconds, ended, traffic: sumOf(traffic) };
+  }
+
+  /** The mean that a part comes to. */
+  async #meetAtEnd({ part, clipPeak }: PartState, flat: Float32Array, t: number) {
+    const { comm, algorithm, averaging, clock, options } = this.#parts;
+    const values = part.take(flat), before = values.slice(0, part.trained);
+    const traffic = await averaging.averageAtEnd(values);
+    // Between two rounds whose averages come late, or of some ranks, a rank may be farther away.
+    const proven = !algorithm.overlap && (options.participants ?? comm.size) >= comm.size;
     return {
-      drift,
-      bound: participants.length === comm.size ? bound : null,
-      participants,
-      takesPart,
+      traffic,
+      drift: distance(before, values.subarray(0, part.trained)),
+      bound: proven ? (await clock.meet(t, clipPeak)).bound : null,
     };
   }
 
-  /**
-   * Makes up for the average of the round before, and begins the next. Running statistics are left out:
-   * their average over the ranks, which is evaluated, is the same either way.
-   */
-  async #catchUp(overlap: OverlappedAveraging, bound: number | null): Promise<EndedRound | null> {
-    const { comm, weights, parameterCount } = this.#parts;
-    const arrived = await overlap.arrive();
-    await weights.edit(async (flat) => {
-      const parameters = flat.subarray(0, parameterCount);
-      if (arrived) overlap.apply(parameters);
-      await overlap.begin(parameters, bound);
-    });
-    const participants = Array.from({ length: comm.size }, (_, rank) => rank);
-    return arrived && { ...arrived, participants, takesPart: true };
-  }
-
-  /**
-   * Ends the rounds of a run after its last step `t`: an average that is still on its way has arrived, and
-   * if ranks stand apart, the mean of their weights is formed, which is what the run comes to. The weights
-   * stay as they are. Collective.
-   *
-   * @returns the rounds that this makes, and this rank's seconds in them
-   */
-  async close(t: number): Promise<{ seconds: number; ended: EndedRound[] }> {
-    const { comm, averaging, clock, weights, parameterCount, options } = this.#parts;
-    const began = performance.now();
-    const participants = Array.from({ length: comm.size }, (_, rank) => rank);
-    const ended: EndedRound[] = [];
-    const arrived = await this.#overlap?.arrive();
-    if (arrived) ended.push({ ...arrived, participants, takesPart: true });
-    if (this.#apart && comm.size > 1) {
-      const flat = await weights.read(), parameters = flat.subarray(0, parameterCount);
-      this.#before.set(parameters);
-      await averaging.averageAtEnd(options.batchNorm === "average" ? flat : parameters);
-      const drift = distance(this.#before, parameters);
-      const proven = !this.#overlap && options.participants === null;
-      const bound = proven ? (await clock.meet(t, this.#clipPeak)).bound : null;
-      ended.push({ drift, bound, participants, takesPart: true });
-    }
-    this.#closing = ended.length;
-    this.#count += ended.length;
-    return { seconds: (performance.now() - began) / 1000, ended };
-  }
-
-  /** Lets an average move on that is on its way: a turn of the event loop. */
+  /** Lets averages move on that are on their way: a turn of the event loop. */
   async progress(): Promise<void> {
-    await this.#overlap?.progress();
+    for (const { exchange } of this.#states) await exchange.progress();
   }
 
-  /** Waits for an average that is on its way. Collective. */
+  /** Waits for averages that are on their way. Collective. */
   async arrive(): Promise<void> {
-    await this.#overlap?.arrive();
-  }
-
-  get #carriers(): Stateful[] {
-    return [this.#outer, this.#overlap].filter((each) => each !== null);
+    for (const { exchange } of this.#states) await exchange.arrive();
   }
 
   /** How many there were, and what goes on from each to the next. */
   async save(): Promise<StateDict> {
-    const parts: StateDict[] = [];
-    for (const each of this.#carriers) parts.push(await each.save());
-    const counts = { "loop.round": this.countBeforeEnd, "loop.clipPeak": this.#clipPeak };
-    return {
-      tensors: parts.flatMap(({ tensors }) => tensors),
-      numbers: Object.assign(counts, ...parts.map(({ numbers }) => numbers)),
-    };
+    const states: StateDict[] = [];
+    for (const [i, { exchange, clipPeak }] of this.#states.entries()) {
+      const { tensors, numbers } = await exchange.save(), named = nameOf(i);
+      states.push({
+        tensors: tensors.map((tensor) => ({ ...tensor, name: named(tensor.name) })),
+        numbers: Object.fromEntries(
+          Object.entries({ "loop.clipPeak": clipPeak, ...numbers })
+            .map(([name, number]) => [named(name), number]),
+        ),
+      });
+    }
+    return merged([{ tensors: [], numbers: { "loop.round": this.#count } }, ...states]);
   }
 
   /** Goes on from there. */
-  async restore(state: StateDict): Promise<void> {
-    this.#count = loadNumber(state, "loop.round");
-    this.#clipPeak = loadNumber(state, "loop.clipPeak");
-    for (const each of this.#carriers) await each.restore(state);
+  async restore(saved: StateDict): Promise<void> {
+    this.#count = loadNumber(saved, "loop.round");
+    for (const [i, state] of this.#states.entries()) {
+      const own = stateOf(i, saved);
+      state.clipPeak = loadNumber(own, "loop.clipPeak");
+      await state.exchange.restore(own);
+    }
   }
 }
 
-const steps = ({ steps }: { readonly steps?: readonly number[] }) => steps ? { steps } : {};
+/** The parts that are averaged by themselves: all weights are one. */
+function partsOf({ algorithm, weights, parameterCount, options }: RoundParts): WeightsPart[] {
+  const trained = { offset: 0, length: parameterCount };
+  // Running statistics never come late: their average, which is evaluated, is the same either way.
+  if (algorithm.overlap || options.batchNorm !== "average") return [new WeightsPart(trained)];
+  const statistics = { offset: parameterCount, length: weights.length - parameterCount };
+  return [new WeightsPart(trained, [statistics])];
+}
+
+/** What a checkpoint calls the state of a part: that of the first has no number. */
+const nameOf = (part: number) => (name: string) => part === 0 ? name : `${name}.part${part}`;
+
+/** A part's own state in a checkpoint, by the names that the part knows. */
+function stateOf(part: number, { tensors, numbers }: StateDict): StateDict {
+  if (part === 0) return { tensors, numbers };
+  const suffix = nameOf(part)("");
+  const own = (name: string) => name.endsWith(suffix),
+    bare = (name: string) => name.slice(0, -suffix.length);
+  return {
+    tensors: tensors.filter(({ name }) => own(name))
+      .map((tensor) => ({ ...tensor, name: bare(tensor.name) })),
+    numbers: Object.fromEntries(
+      Object.entries(numbers).filter(([name]) => own(name)).map(([name, n]) => [bare(name), n]),
+    ),
+  };
+}

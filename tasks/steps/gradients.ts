@@ -69,7 +69,7 @@ export class Gradients implements AsyncDisposable {
    * @returns its norm
    */
   async sitOut(participants: readonly number[]): Promise<number> {
-    await this.#averaging.average(new Float32Array(), participants);
+    await this.#averaging.average(null, participants);
     return norm(await this.state.read());
   }
 

@@ -11,7 +11,7 @@ import { loadNumber, type StateDict, type Stateful } from "../run/checkpoint.ts"
 import { restoreCheckpoint } from "../run/restore_checkpoint.ts";
 import { type CheckpointFolders, writeCheckpoint } from "../run/write_checkpoint.ts";
 import type { Evaluation, Evaluator } from "../steps/evaluator.ts";
-import type { WeightAveraging } from "../rounds/averaging.ts";
+import { sumOf, type WeightAveraging } from "../rounds/averaging.ts";
 import type { MetricsLog, Position, RunHost, Summary } from "../run/metrics.ts";
 import type { Options } from "../options/table.ts";
 import { type EndedRound, Round } from "../rounds/round.ts";
@@ -269,10 +269,12 @@ export class Loop implements Stateful {
       const { result: { loss, gradNorm, clipNorm }, milliseconds: stepMs } = step;
       checkFinite({ t, rank, loss, gradNorm });
       const { rank: _, ...position } = this.#position(t, task.epoch(progress));
+      // The end of the run is part of its last step for who watches, and of no step for one that goes on.
+      const endSeconds = this.#clock.continues(t) ? 0 : this.#round.ending?.seconds ?? 0;
       const clipped = clips && isClipped(clipNorm, learningRate, clipThreshold);
       this.#metrics.step({
         ...position,
-        round: this.#round.countBeforeEnd,
+        round: this.#round.count,
         seconds: (step.ended - this.#start!) / 1000,
         samples,
         loss,
@@ -283,23 +285,31 @@ export class Loop implements Stateful {
         stepMs,
         syncMs: syncSeconds * 1000,
       });
-      this.#totals.step(progress, { loss, clipped, stepMs, syncSeconds });
+      this.#totals.step(progress, {
+        loss,
+        clipped,
+        stepMs: stepMs - endSeconds * 1000,
+        syncSeconds: syncSeconds - endSeconds,
+      });
     }
   }
 
-  /** A round when `t` steps are done. Returns its seconds on this rank. */
+  /** The rounds that are due when `t` steps are done. Returns their seconds on this rank. */
   async #meet(t: number, size: StepSize): Promise<number> {
     const { seconds, ended } = await this.#round.run(t, size);
-    if (ended) this.#noteRound(t, seconds, ended);
+    const before = this.#round.count - ended.length;
+    for (const [i, round] of ended.entries()) {
+      this.#noteRound(t, seconds / ended.length, round, { number: before + i + 1 });
+      this.#totals.round(round.drift, round.bound);
+    }
     return seconds;
   }
 
   /** The rounds with which the run ends. Returns their seconds on this rank. */
   async #close(t: number): Promise<number> {
     const { seconds, ended } = await this.#round.close(t);
-    this.#totals.close(seconds);
     for (const [i, round] of ended.entries()) {
-      const number = this.#round.count - (ended.length - 1 - i);
+      const number = this.#round.count + i + 1;
       this.#noteRound(t, seconds / ended.length, round, { number, final: true });
     }
     return seconds;
@@ -309,7 +319,7 @@ export class Loop implements Stateful {
     t: number,
     seconds: number,
     { drift, bound, ...round }: EndedRound,
-    { number = this.#round.count, final = false } = {},
+    { number, final = false }: { number: number; final?: boolean },
   ): void {
     const { takesPart, participants, steps } = round;
     checkDrift({ t, rank: this.#parts.comm.rank, drift, bound });
@@ -323,7 +333,6 @@ export class Loop implements Stateful {
     };
     const measure = takesPart ? { syncMs: seconds * 1000, drift } : null;
     this.#metrics.round(shared, measure);
-    this.#totals.round(drift, bound);
   }
 
   async #evaluate(t: number): Promise<Evaluation> {
@@ -333,14 +342,14 @@ export class Loop implements Stateful {
   }
 
   async #summarize(t: number): Promise<Summary> {
-    const { comm, averaging, task } = this.#parts;
-    const { bytesSent } = averaging.traffic, { steps, byRank } = this.#clock.total();
-    return await this.#evaluations.summarize(this.#meanPosition(t), {
+    const { comm, task } = this.#parts, { steps, byRank } = this.#clock.total();
+    const { ending } = this.#round, position = this.#meanPosition(t), { bytesSent } = position;
+    return await this.#evaluations.summarize(position, {
       steps: Math.floor(steps),
       ...byRank ? { stepsByRank: byRank } : {},
       epochs: task.epoch(steps),
-      rounds: this.#round.count,
-      ...await this.#totals.total(comm, { samples: this.#samples, bytesSent }),
+      rounds: position.round,
+      ...await this.#totals.total(comm, { samples: this.#samples, bytesSent, ending }),
     });
   }
 
@@ -351,14 +360,16 @@ export class Loop implements Stateful {
   }
 
   #position(step: number, epoch: number): Position {
-    const { comm, averaging } = this.#parts;
-    const { bytesSent, bytesReceived } = averaging.traffic;
+    const { comm, averaging } = this.#parts, { count, ending } = this.#round;
+    const { bytesSent, bytesReceived } = ending
+      ? sumOf([averaging.traffic, ending.traffic])
+      : averaging.traffic;
     return {
       rank: comm.rank,
       step,
       epoch,
       iteration: step,
-      round: this.#round.count,
+      round: count + (ending?.ended.length ?? 0),
       seconds: this.#start === null ? 0 : (performance.now() - this.#start) / 1000,
       samples: this.#samples,
       bytesSent,

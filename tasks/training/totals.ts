@@ -6,6 +6,7 @@
 
 import type { Communicator } from "../../runtime/communicator.ts";
 import { loadNumber, type StateDict, type Stateful } from "../run/checkpoint.ts";
+import type { RunEnding } from "../rounds/round.ts";
 import type { Summary } from "../run/metrics.ts";
 
 /** What counts of a step. */
@@ -52,9 +53,6 @@ export class RunningTotals implements Stateful {
   readonly #clips: boolean;
   readonly #steps: number;
   readonly #sums = { ...NOTHING };
-  /** What the rounds with which the run ends have changed, as it was before: a run that goes on has not had them. */
-  #beforeClosing: Pick<typeof NOTHING, "rounds" | "maxDrift" | "driftBound"> | null = null;
-  #closingSeconds = 0;
 
   /**
    * @param clips whether the algorithm clips at all
@@ -89,19 +87,9 @@ export class RunningTotals implements Stateful {
     sums.driftBound = Math.max(sums.driftBound, bound ?? -1);
   }
 
-  /** Says that the rounds that follow end the run, in so many seconds of its last step. */
-  close(seconds: number): void {
-    const { rounds, maxDrift, driftBound } = this.#sums;
-    this.#beforeClosing = { rounds, maxDrift, driftBound };
-    this.#closingSeconds = seconds;
-  }
-
   /** The sums. */
   save(): Promise<StateDict> {
-    const sums = { ...this.#sums, ...this.#beforeClosing };
-    sums.seconds -= this.#closingSeconds;
-    sums.syncSeconds -= this.#closingSeconds;
-    const entries = Object.entries({ ...sums, steps: this.#steps });
+    const entries = Object.entries({ ...this.#sums, steps: this.#steps });
     const numbers = Object.fromEntries(entries.map(([name, sum]) => [`tally.${name}`, sum]));
     return Promise.resolve({ tensors: [], numbers });
   }
@@ -117,15 +105,20 @@ export class RunningTotals implements Stateful {
     return Promise.resolve();
   }
 
-  /** Sums over the ranks. Collective. */
+  /**
+   * Sums over the ranks, with what the end of the run has added. Collective.
+   *
+   * @param ending null where a run ended without one
+   */
   async total(
     comm: Communicator,
-    traffic: { samples: number; bytesSent: number },
+    traffic: { samples: number; bytesSent: number; ending: RunEnding | null },
   ): Promise<Totals> {
     const mine = this.#sums, { hosts, betweenHosts } = comm.network;
+    const { seconds: endSeconds = 0, ended = [] } = traffic.ending ?? {};
     const sums = Float64Array.of(
-      mine.seconds,
-      mine.syncSeconds,
+      mine.seconds + endSeconds,
+      mine.syncSeconds + endSeconds,
       mine.clipped,
       mine.tailLoss,
       mine.tailSteps,
@@ -135,7 +128,8 @@ export class RunningTotals implements Stateful {
       betweenHosts.sent,
     );
     await comm.allreduce(sums, "sum");
-    const drift = Float64Array.of(mine.maxDrift);
+    const drift = Float64Array.of(Math.max(mine.maxDrift, ...ended.map(({ drift }) => drift)));
+    const driftBound = Math.max(mine.driftBound, ...ended.map(({ bound }) => bound ?? -1));
     await comm.allreduce(drift, "max");
     const [seconds, syncSeconds, clipped, tailLoss, tailSteps, bytesSent, samples, steps, between] =
       sums;
@@ -150,8 +144,8 @@ export class RunningTotals implements Stateful {
       totalBytesSent: bytesSent,
       ...new Set(hosts).size > 1 ? { bytesBetweenHosts: between } : {},
       clipRate: this.#clips && steps > 0 ? clipped / steps : null,
-      maxDrift: mine.rounds > 0 ? drift[0] : null,
-      driftBound: mine.driftBound < 0 ? null : mine.driftBound,
+      maxDrift: mine.rounds + ended.length > 0 ? drift[0] : null,
+      driftBound: driftBound < 0 ? null : driftBound,
     };
   }
 }
