@@ -1,17 +1,14 @@
 /**
- * The clipped step, as nodes at the end of a training graph:
+ * The clipped step, as nodes at the end of a training graph, in three stages, each with a place of its own:
  *
- *     x ← x − min(η, γ / (ε + ‖g‖₂)) · d
+ *     an algorithm's transform     g ← what it makes of the gradient, see `GradientTransform`
+ *     clipping                     min(η, γ / (ε + ‖g‖₂)), the longest factor of g, see `clip_by.ts`
+ *     an update rule               x ← …, see `update_rules/`
  *
- * ‖·‖ runs over all parameters together and sees the gradient g alone. The direction d is g plus what
- * weight decay λ and momentum μ with dampening τ make of it, as in PyTorch's SGD:
+ * ‖·‖ runs over all parameters together and sees the gradient g alone. γ is the longest plain step: a gradient
+ * longer than γ/η is cut to that length before a rule such as Adam sees it, and SGD's step is cut as a whole.
  *
- *     d = g + λ x
- *     b ← d at the first step, then μ b + (1 − τ) d
- *     d ← b, or d + μ b with Nesterov's momentum
- *
- * Liu et al., NeurIPS 2022, Algorithm 1; decay, momentum, the choice of the norm and ε = 10⁻¹⁰ as in
- * the authors' code. Sutskever et al., On the importance of initialization and momentum, ICML 2013.
+ * Liu et al., NeurIPS 2022, Algorithm 1; the choice of the norm and ε = 10⁻¹⁰ as in the authors' code.
  *
  * @module
  */
@@ -19,6 +16,8 @@
 import type { Graph, Value } from "../models/graph.ts";
 import { sizeOf } from "../models/tensor.ts";
 import { CLIP_NORMS, type ClipBy } from "./clip_by.ts";
+import type { ClippedGradients, Slot, StepParameter, UpdateRule } from "./update_rule.ts";
+import { sgd } from "./update_rules/sgd.ts";
 
 /** What a step does with a gradient. */
 export interface StepOptions {
@@ -26,14 +25,8 @@ export interface StepOptions {
   readonly clips: boolean;
   /** The norm of this rank's gradient, of the ranks' averaged gradient, or the larger of the two. */
   readonly clipBy: ClipBy;
-  /** μ; 0 keeps no buffer. */
-  readonly momentum: number;
-  /** τ: how much of the direction is kept out of the buffer after the first step. */
-  readonly dampening: number;
-  /** Whether the direction looks ahead by Nesterov's rule. */
-  readonly nesterov: boolean;
-  /** λ */
-  readonly weightDecay: number;
+  /** What makes new weights of the clipped gradient. */
+  readonly rule: UpdateRule;
   /**
    * Whether a correction is added to each gradient first, and the norm of the ranks' averaged gradient
    * says whether to clip at all, as in EPISODE; `clipBy` is then without effect.
@@ -71,44 +64,24 @@ export interface GradientTransform {
 export const PLAIN_STEP: StepOptions = {
   clips: true,
   clipBy: "local",
-  momentum: 0,
-  dampening: 0,
-  nesterov: false,
-  weightDecay: 0,
+  rule: sgd(),
 };
 
 /** ε: keeps γ/‖g‖ finite. */
 const NORM_EPSILON = 1e-10;
 
-/** What the step needs to know of a parameter. */
-export interface StepParameter {
-  /** PyTorch's name, such as `conv1.weight`. */
-  readonly name: string;
-  /** The graph's input that holds it, float32. */
-  readonly value: Value;
-}
-
-/** A tensor that the optimizer carries from step to step, of its parameter's shape, zero at first. */
-export interface Slot {
-  /** Its parameter's name and what it is of it, such as `<parameter>.momentum`. */
-  readonly name: string;
-  /** Its shape: its parameter's. */
-  readonly dims: readonly number[];
-}
-
 /**
  * Appends the step to a graph.
  *
  * Adds the scalar inputs `learning_rate`; `clip_threshold` if the step clips; `average_grad_norm` if a
- * norm other than the local one takes part in it; `dampening` (feed 0 at the very first step, τ afterwards)
- * if τ ≠ 0; and for each parameter `<p>.momentum` if μ ≠ 0 and `<p>.correction` if gradients are
- * corrected; and those of a transform. Adds the outputs `grad_norm` (a scalar), `<p>.next` and
- * `<p>.momentum.next`.
+ * norm other than the local one takes part in it; `<p>.correction` for each parameter if gradients are
+ * corrected; and those of the transform and of the rule. Adds the outputs `grad_norm` (a scalar), `<p>.next`
+ * and what the rule carries, such as `<p>.momentum.next`.
  *
  * @param g the graph that holds the gradients
  * @param gradients one for each parameter, of its shape
- * @returns the slots: the transform's, then corrections, then momenta, each for every parameter or for none
- * @throws RangeError if the options do not fit together or a gradient does not fit its parameter
+ * @returns the slots: the transform's, then corrections, then the rule's
+ * @throws RangeError if a gradient does not fit its parameter
  */
 export function appendClippedStep(
   g: Graph,
@@ -116,7 +89,6 @@ export function appendClippedStep(
   gradients: readonly Value[],
   options: StepOptions,
 ): Slot[] {
-  checkStep(options);
   parameters.forEach(({ name, value }, i) => {
     if (String(gradients[i]?.dims) !== String(value.dims)) {
       throw new RangeError(
@@ -138,45 +110,38 @@ export function appendClippedStep(
     });
   }
   const norm = g.output("grad_norm", g.sqrt(sumOfSquares(g, gradients)));
-  const scale = stepLength(g, norm, options);
-  const { momentum, dampening, nesterov, weightDecay } = options;
-  const keep = dampening && momentum ? g.sub(1, g.input("dampening", "float32", [])) : undefined;
-  parameters.forEach(({ name, value: x }, i) => {
-    let d = gradients[i];
-    if (weightDecay) d = g.add(d, g.mul(x, weightDecay));
-    if (momentum) {
-      const slot = { name: `${name}.momentum`, dims: x.dims };
-      const buffer = g.add(
-        g.mul(g.input(slot.name, "float32", x.dims), momentum),
-        keep ? g.mul(d, keep) : d,
-      );
-      g.output(`${slot.name}.next`, buffer);
-      slots.push(slot);
-      d = nesterov ? g.add(d, g.mul(buffer, momentum)) : buffer;
-    }
-    g.output(`${name}.next`, g.sub(x, g.mul(d, scale)));
-  });
+  const learningRate = g.input("learning_rate", "float32", []);
+  const length = stepLength(g, norm, learningRate, options);
+  const lengths = parameters.map(() => length);
+  slots.push(
+    ...options.rule.append(g, clippedBy(g, { parameters, gradients, learningRate, lengths })),
+  );
   return slots;
 }
 
-/** Refuses options that do not fit together; the rules are PyTorch's. Throws RangeError. */
-export function checkStep({ momentum, dampening, nesterov, weightDecay }: StepOptions): void {
-  const need = (holds: boolean, what: string) => {
-    if (!holds) throw new RangeError(what);
+/** Adds the clipped gradients, of which a rule may make use. */
+function clippedBy(g: Graph, step: Omit<ClippedGradients, "clipped">): ClippedGradients {
+  const { gradients, lengths, learningRate: rate } = step, shares = new Map<Value, Value>();
+  return {
+    ...step,
+    clipped(i) {
+      if (lengths[i] === rate) return gradients[i];
+      // A rate of 0 takes no step, whatever is clipped: 0/0 would spoil what the rule keeps.
+      const share = shares.get(lengths[i]) ??
+        g.where(g.less(0, rate), g.div(lengths[i], rate), 1);
+      shares.set(lengths[i], share);
+      return g.mul(gradients[i], share);
+    },
   };
-  need(momentum >= 0 && momentum < 1, `momentum is from 0 up to, but not, 1, not ${momentum}`);
-  need(dampening >= 0 && dampening <= 1, `dampening is from 0 to 1, not ${dampening}`);
-  need(weightDecay >= 0, `weight decay is 0 or more, not ${weightDecay}`);
-  need(
-    !nesterov || (momentum > 0 && dampening === 0),
-    `Nesterov's rule needs momentum above 0 and dampening 0, not momentum ${momentum} and ` +
-      `dampening ${dampening}`,
-  );
 }
 
 /** min(η, γ / (ε + norm)), or η: a scalar. Less and Where, because WebGPU has no Min kernel. */
-function stepLength(g: Graph, local: Value, { clips, clipBy, correct }: StepOptions): Value {
-  const rate = g.input("learning_rate", "float32", []);
+function stepLength(
+  g: Graph,
+  local: Value,
+  rate: Value,
+  { clips, clipBy, correct }: StepOptions,
+): Value {
   if (!clips) return rate;
   const threshold = g.input("clip_threshold", "float32", []);
   if (correct) {

@@ -13,9 +13,7 @@ export {
   type GradientTransform,
   isClipped,
   PLAIN_STEP,
-  type Slot,
   type StepOptions,
-  type StepParameter,
 } from "./clipped_step.ts";
 export { diloco, type DilocoOptions } from "./algorithms/diloco.ts";
 export { episode, type EpisodeOptions } from "./algorithms/episode.ts";
@@ -35,7 +33,26 @@ export {
   SELECTIVE_OPTIONS,
   type SelectiveOption,
 } from "./registry.ts";
+export {
+  OPTIMIZER_NAMES,
+  type OptimizerName,
+  type RuleEntry,
+  type RuleOption,
+  type RuleOptions,
+  UPDATE_RULES,
+} from "./rule_registry.ts";
 export { type StageDecay, stageWise, type StepSize } from "./schedule.ts";
 export { single, type SingleOptions } from "./algorithms/single.ts";
 export { slowMo, type SlowMoOptions } from "./algorithms/slowmo.ts";
 export { timedRounds } from "./timed_rounds.ts";
+export {
+  type ClippedGradients,
+  decays,
+  type NoDecay,
+  type Slot,
+  slotOf,
+  type StepParameter,
+  type UpdateRule,
+} from "./update_rule.ts";
+export { adam, type AdamOptions, adamW } from "./update_rules/adam.ts";
+export { sgd, type SgdOptions } from "./update_rules/sgd.ts";

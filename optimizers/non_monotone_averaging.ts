@@ -14,7 +14,7 @@
  */
 
 import type { Graph } from "../models/graph.ts";
-import type { Slot, StepParameter } from "./clipped_step.ts";
+import type { Slot, StepParameter } from "./update_rule.ts";
 
 /** Evaluations without progress after which averaging starts, as in the paper. */
 export const AVERAGING_TRIGGER = 5;

@@ -16,9 +16,11 @@ import { episode } from "./algorithms/episode.ts";
 import { localSgd } from "./algorithms/local_sgd.ts";
 import { naiveParallel } from "./algorithms/naive_parallel.ts";
 import { overlapped } from "./overlap.ts";
+import { type OptimizerName, ruleEntry, type RuleOptions } from "./rule_registry.ts";
 import { single } from "./algorithms/single.ts";
 import { slowMo, SLOWMO_DEFAULTS } from "./algorithms/slowmo.ts";
 import { timedRounds } from "./timed_rounds.ts";
+import type { UpdateRule } from "./update_rule.ts";
 
 /** The algorithms, as in `--algorithm`; the first is the default. */
 export const ALGORITHM_NAMES = [
@@ -62,11 +64,16 @@ export type SelectiveOption = typeof SELECTIVE_OPTIONS[number];
 
 /** Options of a run, by their names in code, that decide what a step appends to the graph. */
 export const STEP_OPTIONS = [
+  "optimizer",
   "clipBy",
   "momentum",
   "dampening",
   "nesterov",
   "weightDecay",
+  "noDecay",
+  "beta1",
+  "beta2",
+  "eps",
   "proximalMu",
 ] as const satisfies readonly (keyof AlgorithmOptions)[];
 
@@ -82,7 +89,11 @@ export const ALGORITHM_OPTIONS = [
 ] as const satisfies readonly (keyof AlgorithmOptions)[];
 
 /** What an algorithm is made from; a run's own record of options is one. */
-export interface AlgorithmOptions {
+export interface AlgorithmOptions extends RuleOptions {
+  /** The update rule. */
+  readonly optimizer: OptimizerName;
+  /** One of the caller's own. @default {the one that `optimizer` names} */
+  readonly rule?: UpdateRule;
   /** I, in steps. */
   readonly interval: number;
   /** Seconds between two rounds that go by the clock; null: every `interval` steps. */
@@ -93,14 +104,6 @@ export interface AlgorithmOptions {
   readonly overlap: boolean;
   /** The norm that clips. */
   readonly clipBy: ClipBy;
-  /** Momentum μ; 0 keeps no buffer. */
-  readonly momentum: number;
-  /** Dampening of the momentum, from 0 to 1. */
-  readonly dampening: number;
-  /** Whether the momentum is Nesterov's. */
-  readonly nesterov: boolean;
-  /** Weight decay λ. */
-  readonly weightDecay: number;
   /** What holds local steps back towards the start of their round, μ. */
   readonly proximalMu: number;
   /** Learning rate of the step that each round takes; null: the algorithm's own. */
@@ -262,14 +265,13 @@ export function createAlgorithm(name: AlgorithmName, options: AlgorithmOptions):
   return overlap ? overlapped(algorithm) : algorithm;
 }
 
-/** What the options say of a single step. */
+/** What the options say of a single step. Throws RangeError if they do not fit together. */
 export function stepOf(
-  { clipBy, momentum, dampening, nesterov, weightDecay }: Pick<
-    AlgorithmOptions,
-    typeof STEP_OPTIONS[number]
-  >,
+  { clipBy, optimizer, rule, ...options }:
+    & Pick<AlgorithmOptions, "clipBy" | "optimizer" | "rule">
+    & RuleOptions,
 ): StepOptions {
-  return { clips: true, clipBy, momentum, dampening, nesterov, weightDecay };
+  return { clips: true, clipBy, rule: rule ?? ruleEntry(optimizer).create(options) };
 }
 
 /** The outer step's options, as far as they were given. */

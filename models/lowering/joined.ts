@@ -40,13 +40,17 @@ function formOf(value: Value, depth = DEPTH): string {
   return parts.includes(null) ? "#" : `${producer.op}(${parts})`;
 }
 
-/** Values of one form, which differ in their first axis at most, joined along it. */
-function join(g: Graph, values: readonly Value[], form: string): Value {
-  if (form === "#") return g.concat(values, 0);
+/**
+ * Values that differ in their first axis at most, joined along it: what computes them is joined as far down
+ * as it is of one form.
+ */
+function join(g: Graph, values: readonly Value[]): Value {
+  const form = formOf(values[0]);
+  if (form === "#" || values.some((value) => formOf(value) !== form)) return g.concat(values, 0);
   const nodes = values.map(({ producer }) => producer!);
   const operands = nodes[0].inputs.map((first, i) => {
     const inputs = nodes.map(({ inputs }) => inputs[i]!);
-    if (!isScalar(first!)) return join(g, inputs, formOf(first!));
+    if (!isScalar(first!)) return join(g, inputs);
     if (inputs.every((input) => input === first)) return first!;
     return constants(g, inputs, values);
   });
@@ -82,7 +86,7 @@ function joinOutputs(g: Graph): void {
   );
   for (const group of groups(outputs, ([, value]) => value).values()) {
     if (group.length < FEWEST) continue;
-    const joined = join(g, group.map(([, value]) => value), formOf(group[0][1]));
+    const joined = join(g, group.map(([, value]) => value));
     let start = 0;
     for (let first = 0; first < group.length; first += PARTS) {
       const some = group.slice(first, first + PARTS);
@@ -107,7 +111,7 @@ export function joinSmall(graph: Graph): Graph {
         // The sum of squares does not depend on the order of what was joined.
         const members = groups(list.inputs as readonly Value[], (value) => value);
         const sums = [...members.values()].map((some) =>
-          g.reduce(op, some.length > 1 ? join(g, some, formOf(some[0])) : some[0])
+          g.reduce(op, some.length > 1 ? join(g, some) : some[0])
         );
         return [sums.reduce((total, sum) => g.add(total, sum))];
       }

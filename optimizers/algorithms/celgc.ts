@@ -25,7 +25,7 @@ export interface CelgcOptions {
    * @default "after"
    */
   readonly average?: "before" | "after";
-  /** The rest of the step: momentum, weight decay, which norm clips. */
+  /** The rest of the step: the update rule, which norm clips. */
   readonly step?: Partial<Omit<StepOptions, "clips">>;
 }
 
@@ -67,6 +67,6 @@ export function celgc(options: CelgcOptions): Algorithm {
  * Lemma 1 of the paper, ‖x̄_t − x_t^i‖ ≤ 2γI, holds where no step is longer than γ: each is taken along
  * the gradient itself and its own norm takes part in the clipping.
  */
-function lemma1({ clips, clipBy, momentum, weightDecay }: StepOptions): boolean {
-  return clips && CLIP_NORMS[clipBy].coversLocal && momentum === 0 && weightDecay === 0;
+function lemma1({ clips, clipBy, rule }: StepOptions): boolean {
+  return clips && CLIP_NORMS[clipBy].coversLocal && rule.plain;
 }

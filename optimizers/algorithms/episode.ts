@@ -24,7 +24,7 @@ import type { StepOptions } from "../clipped_step.ts";
 export interface EpisodeOptions {
   /** Steps between two rounds, I. */
   readonly interval: number;
-  /** The rest of the step: momentum and weight decay, which the paper does without. */
+  /** The rest of the step: an update rule other than the paper's plain one. */
   readonly step?: Partial<Omit<StepOptions, "clips" | "clipBy" | "correct">>;
 }
 

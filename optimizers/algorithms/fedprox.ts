@@ -28,7 +28,7 @@ export interface FedProxOptions extends Pick<CelgcOptions, "interval" | "average
   readonly mu?: number;
   /** Whether steps are clipped at all. @default {true} */
   readonly clips?: boolean;
-  /** The rest of the step: momentum and weight decay. */
+  /** The rest of the step: the update rule. */
   readonly step?: Partial<Omit<StepOptions, "clips" | "clipBy" | "correct" | "transform">>;
 }
 

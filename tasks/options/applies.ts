@@ -5,6 +5,7 @@
  */
 
 import { ALGORITHMS, isAlgorithm, SELECTIVE_OPTIONS } from "../../optimizers/registry.ts";
+import { type OptimizerName, ruleEntry, UPDATE_RULES } from "../../optimizers/rule_registry.ts";
 import { TASKS } from "./defaults.ts";
 import type { OptionName, Options } from "./values.ts";
 
@@ -42,6 +43,12 @@ export function ignoredBy(algorithm: string): Names {
   if (!isAlgorithm(algorithm)) return [];
   const { takes, refuses = [] } = ALGORITHMS[algorithm];
   return SELECTIVE_OPTIONS.filter((name) => !takes.includes(name) && !refuses.includes(name));
+}
+
+/** Options of update rules that have no effect on one of them. */
+export function ignoredByOptimizer(optimizer: OptimizerName): Names {
+  const all = new Set(Object.values(UPDATE_RULES).flatMap(({ takes }): Names => takes));
+  return [...all.difference(new Set<string>(ruleEntry(optimizer).takes))];
 }
 
 /** Options that have no effect on a task: those of texts on images, of images on texts, and of data that is generated. */

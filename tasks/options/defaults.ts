@@ -5,6 +5,7 @@
  * @module
  */
 
+import { ruleEntry } from "../../optimizers/rule_registry.ts";
 import { PRESETS } from "./presets.ts";
 import { defaultOptions } from "./table.ts";
 import type { Options, TaskName } from "./values.ts";
@@ -79,13 +80,19 @@ export const kindOf = (task: TaskName): TaskEntry["kind"] => TASKS[task].kind;
 export const filesOf = (task: TaskName): string | null => TASKS[task].files;
 
 /**
- * The value of every option that is not given: the preset's, else the task's, else the default.
+ * The value of every option that is not given: the preset's, else the update rule's, else the task's, else the
+ * default.
  *
- * @param given of which the task and the preset count, and are among what is returned
+ * @param given of which task, preset and optimizer count, and are among what is returned
  */
 export function defaultsOf(given: Readonly<Partial<Options>>): Options {
   const preset = given.preset ?? null;
   const presets = preset === null ? {} : PRESETS[preset].options, defaults = defaultOptions();
   const task = given.task ?? presets.task ?? defaults.task;
-  return { ...defaults, ...TASKS[task].defaults, ...presets, preset, task };
+  const tasks = { ...defaults, ...TASKS[task].defaults };
+  const meant = presets.optimizer ?? defaults.optimizer, optimizer = given.optimizer ?? meant;
+  // Step sizes that a preset has for one update rule are none for another.
+  const rules = ruleEntry(optimizer).defaults;
+  const sized = optimizer === meant ? { ...rules, ...presets } : { ...presets, ...rules };
+  return { ...tasks, ...sized, preset, task, optimizer };
 }

@@ -13,6 +13,8 @@ import {
   type SelectiveOption,
   takersOf,
 } from "../../optimizers/registry.ts";
+import { OPTIMIZER_NAMES, rulesTaking } from "../../optimizers/rule_registry.ts";
+import { NO_DECAY } from "../../optimizers/update_rule.ts";
 import { formatPartition, parsePartition } from "../data/sampling/partition.ts";
 import { duration } from "./duration.ts";
 import { choice, GROUPS, integer, numbers, real, type Table, text, toggle } from "./kinds.ts";
@@ -115,15 +117,15 @@ export const EXPERIMENT: Table<Experiment> = {
     help: "learning rate η, the longest factor of a gradient",
     over: 0,
     default: 0.5,
-    defaultText: "0.5; 8 on generated-text, 30 on ptb and wikitext2",
+    defaultText: "0.5; 8 on generated-text, 30 on ptb and wikitext2; 0.001 with adam and adamw",
   }),
   clip: real({
     flag: "--clip",
     group: HOW,
-    help: "clipping threshold γ, the longest plain step",
+    help: "clipping threshold γ, the longest plain step: a gradient is cut to the norm γ/η",
     over: 0,
     default: 0.8,
-    defaultText: "0.8; 2 on generated-text, 7.5 on ptb and wikitext2",
+    defaultText: "0.8; 2 on generated-text, 7.5 on ptb and wikitext2; 0.001 with adam and adamw",
   }),
   clipBy: choice({
     flag: "--clip-by",
@@ -159,10 +161,17 @@ export const EXPERIMENT: Table<Experiment> = {
     from: 0,
     default: FEDPROX_MU,
   }),
+  optimizer: choice({
+    flag: "--optimizer",
+    group: HOW,
+    help: "the update rule of a step, from the clipped gradient to the weights",
+    choices: OPTIMIZER_NAMES,
+    default: OPTIMIZER_NAMES[0],
+  }),
   momentum: real({
     flag: "--momentum",
     group: HOW,
-    help: "momentum μ",
+    help: `momentum μ (${rulesTaking("momentum").join(", ")})`,
     from: 0,
     below: 1,
     default: 0,
@@ -182,7 +191,38 @@ export const EXPERIMENT: Table<Experiment> = {
     help: "weight decay λ; the norm that clips ignores it",
     from: 0,
     default: 0,
-    defaultText: "0; 1.2e-6 on ptb and wikitext2",
+    defaultText: "0; 1.2e-6 on ptb and wikitext2; 0.01 with adamw",
+  }),
+  noDecay: choice({
+    flag: "--no-decay",
+    group: HOW,
+    help: "what weight decay leaves alone, vectors being biases and the weights of norms",
+    choices: NO_DECAY,
+    default: NO_DECAY[0],
+    defaultText: "none; vectors with adamw",
+  }),
+  beta1: real({
+    flag: "--beta1",
+    group: HOW,
+    help: `how much of the mean of gradients is kept, β₁ (${rulesTaking("beta1").join(", ")})`,
+    from: 0,
+    below: 1,
+    default: 0.9,
+  }),
+  beta2: real({
+    flag: "--beta2",
+    group: HOW,
+    help: `how much of the mean of their squares is kept, β₂ (${rulesTaking("beta2").join(", ")})`,
+    from: 0,
+    below: 1,
+    default: 0.999,
+  }),
+  eps: real({
+    flag: "--eps",
+    group: HOW,
+    help: `added to the root of that mean, ε (${rulesTaking("eps").join(", ")})`,
+    from: 0,
+    default: 1e-8,
   }),
   decayAt: numbers({
     flag: "--decay-at",

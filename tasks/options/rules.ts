@@ -13,10 +13,9 @@ import {
   STEP_OPTIONS,
   stepOf,
 } from "../../optimizers/registry.ts";
-import { checkStep } from "../../optimizers/clipped_step.ts";
 import { checkSampling, parseSampling } from "../../optimizers/sampling.ts";
 import { checkPartition, parsePartition } from "../data/sampling/partition.ts";
-import { ignoredBy, ignoredByModel, ignoredByTask } from "./applies.ts";
+import { ignoredBy, ignoredByModel, ignoredByOptimizer, ignoredByTask } from "./applies.ts";
 import { defaultsOf, TASKS } from "./defaults.ts";
 import { OptionError } from "./kinds.ts";
 import { isModelFile } from "./network_names.ts";
@@ -118,6 +117,11 @@ const RULES: readonly Rule[] = [
       explicit,
       `--algorithm ${algorithm}`,
     )),
+  rule(
+    ["optimizer"],
+    ({ optimizer }, explicit) =>
+      idleOption(ignoredByOptimizer(optimizer), explicit, `--optimizer ${optimizer}`),
+  ),
   rule(
     ["task"],
     ({ task }, explicit) => idleOption(ignoredByTask(task), explicit, `--task ${task}`),
@@ -267,7 +271,7 @@ const RULES: readonly Rule[] = [
         : null,
   ),
   rule(["tlsCert", "tlsKey", "tlsCa"], (files) => refusalOf(() => tlsOf(files))),
-  rule(STEP_OPTIONS, (options) => refusalOf(() => checkStep(stepOf(options)))),
+  rule(STEP_OPTIONS, (options) => refusalOf(() => stepOf(options))),
   rule(
     ["task", "ranks", "partition"],
     ({ task, ranks, partition }) =>

@@ -304,7 +304,6 @@ const SYNONYMS: Readonly<Record<string, OptionName>> = {
   "num-threads": "threads",
   "num-workers": "ranks",
   "o": "out",
-  "optimizer": "algorithm",
   "output": "out",
   "output-dir": "out",
   "p": "ranks",

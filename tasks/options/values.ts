@@ -6,7 +6,7 @@
  * @module
  */
 
-import type { AlgorithmName, ClipBy } from "../../optimizers/mod.ts";
+import type { AlgorithmName, ClipBy, NoDecay, OptimizerName } from "../../optimizers/mod.ts";
 
 /** The presets, as in `--preset`. */
 export const PRESET_NAMES = [
@@ -133,6 +133,8 @@ export interface Experiment extends LanguageModelOptions, InputFileOptions {
   outerMomentum: number | null;
   /** What holds local steps back towards the start of their round, μ (fedprox). */
   proximalMu: number;
+  /** The update rule of a step. */
+  optimizer: OptimizerName;
   /** Momentum μ; 0 keeps no buffer. */
   momentum: number;
   /** Dampening of the momentum, from 0 to 1. */
@@ -141,6 +143,14 @@ export interface Experiment extends LanguageModelOptions, InputFileOptions {
   nesterov: boolean;
   /** Weight decay λ. */
   weightDecay: number;
+  /** Which parameters weight decay leaves alone. */
+  noDecay: NoDecay;
+  /** How much of its mean of gradients Adam keeps from step to step, β₁. */
+  beta1: number;
+  /** How much of its mean of their squares, β₂. */
+  beta2: number;
+  /** What keeps Adam's division by the root of that finite, ε. */
+  eps: number;
   /** Epochs at which the learning rate decays. */
   decayAt: readonly number[];
   /** What it is multiplied by there. */

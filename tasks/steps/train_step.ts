@@ -111,6 +111,8 @@ export class TrainStep implements Stateful, AsyncDisposable {
   readonly #parts: DeviceParts;
   #graphs: StepGraphsInUse;
   #averages: WeightAverages | null = null;
+  /** Updates that this rank has taken. */
+  #updates = 0;
   readonly #owned: AsyncDisposableStack;
 
   /** Builds and compiles the graphs, and sets the weights to the seed's. Collective over those that share. */
@@ -266,14 +268,13 @@ export class TrainStep implements Stateful, AsyncDisposable {
   }
 
   #scalars(t: number, { learningRate, clipThreshold }: StepSize, averaged: boolean): Feeds {
-    const { algorithm: { update: { dampening, transform } } } = this.#options;
-    const own = Object.entries(transform?.feeds(t) ?? {});
+    const { algorithm: { update: { rule, transform } } } = this.#options;
+    const own = Object.entries({ ...transform?.feeds(t), ...rule.feeds(++this.#updates) });
     return {
       ...Object.fromEntries(own.map(([name, value]) => [name, scalar(value)])),
       learning_rate: scalar(learningRate),
       clip_threshold: scalar(clipThreshold),
       average_grad_norm: scalar(this.#averageNorm),
-      dampening: scalar(t === 1 ? 0 : dampening),
       average_weight: scalar(averaged && this.#averages ? this.#averages.next() : 0),
     };
   }
@@ -301,7 +302,8 @@ export class TrainStep implements Stateful, AsyncDisposable {
       }
     }
     const averaging = this.#averages ? 1 : 0, averaged = this.#averages?.steps ?? 0;
-    return { tensors, numbers: { averageNorm: this.#averageNorm, averaged, averaging } };
+    const updates = this.#updates;
+    return { tensors, numbers: { averageNorm: this.#averageNorm, averaged, averaging, updates } };
   }
 
   /** Goes on from there. */
@@ -318,6 +320,8 @@ export class TrainStep implements Stateful, AsyncDisposable {
     const averageNorm = loadNumber(saved, "averageNorm"), averaged = loadNumber(saved, "averaged");
     if (this.#parts.gradients) this.#parts.gradients.averageNorm = averageNorm;
     if (this.#averages) this.#averages.steps = averaged;
+    // Checkpoints of earlier versions do not have it, and are SGD's, which asks for the first alone.
+    this.#updates = saved.numbers.updates ?? 1;
   }
 
   /** Sets what is carried from step to step to zero, as before the first step. */

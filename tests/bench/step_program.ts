@@ -19,6 +19,7 @@ import { lower } from "../../models/lowering/mod.ts";
 import { type ModelGraph, parametersOf } from "../../models/model.ts";
 import { resnet } from "../../models/architectures/resnet.ts";
 import { appendClippedStep, PLAIN_STEP } from "../../optimizers/clipped_step.ts";
+import { sgd } from "../../optimizers/update_rules/sgd.ts";
 import type { DeviceKind, HostTensor } from "../../runtime/devices/device.ts";
 import { openDevice } from "../../runtime/devices/open.ts";
 import { Random } from "../../runtime/base/random.ts";
@@ -92,7 +93,10 @@ function stepGraph(length: number): ModelGraph {
   const model = job.build(length), parameters = parametersOf(model);
   const gradients = differentiate(model.graph, model.loss, parameters.map(({ value }) => value));
   const { weightDecay } = job;
-  appendClippedStep(model.graph, parameters, gradients, { ...PLAIN_STEP, weightDecay });
+  appendClippedStep(model.graph, parameters, gradients, {
+    ...PLAIN_STEP,
+    rule: sgd({ weightDecay }),
+  });
   return model;
 }
 

@@ -83,7 +83,7 @@ export async function takeSteps(
       learning_rate: step.learningRate,
       clip_threshold: step.clipThreshold ?? NaN,
       average_grad_norm: step.averageNorm ?? NaN,
-      dampening: i === 0 ? 0 : update.dampening,
+      ...update.rule.feeds(i + 1),
     };
     for (const [name, value] of Object.entries(scalars)) {
       if (session.inputs.includes(name)) feeds[name] = tensor([], [value]);

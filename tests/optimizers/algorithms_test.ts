@@ -1,10 +1,12 @@
 import assert from "node:assert/strict";
 import {
+  adamW,
   celgc,
   drawParticipants,
   localSgd,
   naiveParallel,
   PLAIN_STEP,
+  sgd,
   single,
 } from "../../optimizers/mod.ts";
 
@@ -36,7 +38,9 @@ Deno.test("the bound on the drift is 2γI, and only claimed where the paper prov
   assert.equal(celgc({ interval: 8 }).driftBound(0.25), 4);
   assert.equal(celgc({ interval: 8, step: { clipBy: "max" } }).driftBound(0.25), 4);
   for (
-    const step of [{ momentum: 0.9 }, { weightDecay: 1e-4 }, { clipBy: "global-average" }] as const
+    const step of [{ rule: sgd({ momentum: 0.9 }) }, { rule: sgd({ weightDecay: 1e-4 }) }, {
+      rule: adamW(),
+    }, { clipBy: "global-average" }] as const
   ) {
     assert.equal(celgc({ interval: 8, step }).driftBound(0.25), null, JSON.stringify(step));
   }
@@ -51,8 +55,8 @@ Deno.test("the baseline averages gradients and weights at every step", () => {
 });
 
 Deno.test("local SGD is CELGC without clipping; a single rank sends nothing", () => {
-  const local = localSgd({ interval: 2, step: { momentum: 0.9 } });
-  assert.deepEqual(local.update, { ...PLAIN_STEP, momentum: 0.9, clips: false });
+  const rule = sgd({ momentum: 0.9 }), local = localSgd({ interval: 2, step: { rule } });
+  assert.deepEqual(local.update, { ...PLAIN_STEP, rule, clips: false });
   assert.deepEqual(stepsWhere(4, (t) => local.exchange(t).weights === "after"), [2, 4]);
   assert.deepEqual(single().exchange(1), { gradients: "none", weights: "none" });
 });

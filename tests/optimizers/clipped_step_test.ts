@@ -3,9 +3,10 @@ import {
   appendClippedStep,
   isClipped,
   PLAIN_STEP,
+  sgd,
+  type SgdOptions,
   type StepOptions,
 } from "../../optimizers/mod.ts";
-import { checkStep } from "../../optimizers/clipped_step.ts";
 import { Graph } from "../../models/mod.ts";
 import { noise, startWeights, type StepInput, takeSteps, type Tensors } from "./_step_device.ts";
 
@@ -20,9 +21,19 @@ function gradientsOfNorm(seed: number, wanted: number): Tensors {
   return Object.fromEntries(Object.entries(raw).map(([name, x]) => [name, x.map(scale)]));
 }
 
+/** A step, with the options of SGD instead of the rule. */
+type Options = Partial<Omit<StepOptions, "rule">> & SgdOptions;
+
+/** The step of the graph. */
+function stepOf({ momentum, dampening, nesterov, weightDecay, ...step }: Options) {
+  const given = { momentum, dampening, nesterov, weightDecay };
+  const entries = Object.entries(given).filter(([, value]) => value !== undefined);
+  return { ...step, rule: sgd(Object.fromEntries(entries)) };
+}
+
 /** The same steps in float64, written out one number at a time. */
-function referenceSteps(options: Partial<StepOptions>, start: Tensors, steps: StepInput[]) {
-  const o = { ...PLAIN_STEP, ...options };
+function referenceSteps(options: Options, start: Tensors, steps: StepInput[]) {
+  const o = { ...PLAIN_STEP, momentum: 0, dampening: 0, weightDecay: 0, ...options };
   const x = structuredClone(start), buffers: Tensors = {};
   return steps.map(({ gradients, learningRate, clipThreshold = NaN, averageNorm = NaN }, t) => {
     const local = Math.sqrt(
@@ -46,10 +57,10 @@ function referenceSteps(options: Partial<StepOptions>, start: Tensors, steps: St
   });
 }
 
-async function agree(options: Partial<StepOptions>, steps: StepInput[]) {
+async function agree(options: Options, steps: StepInput[]) {
   const start = startWeights();
   const expected = referenceSteps(options, start, steps);
-  const found = await takeSteps(options, start, steps);
+  const found = await takeSteps(stepOf(options), start, steps);
   for (const [t, { weights, gradNorm }] of found.entries()) {
     const want = expected[t].gradNorm;
     assert.ok(Math.abs(gradNorm / want - 1) < 1e-5, `norm ${gradNorm}, expected ${want}`);
@@ -109,7 +120,7 @@ const THREE: StepInput[] = [2, 40, 60].map((norm, t) => ({
   clipThreshold: 1,
 }));
 
-const VARIANTS: Partial<StepOptions>[] = [
+const VARIANTS: Options[] = [
   { weightDecay: 0.1 },
   { momentum: 0.9 },
   { momentum: 0.9, dampening: 0.4 },
@@ -139,7 +150,7 @@ Deno.test({
   name: "momentum, dampening, Nesterov and weight decay are PyTorch's",
   ignore: !torch,
   async fn() {
-    const options: Partial<StepOptions>[] = VARIANTS.map((each) => ({ ...each, clips: false }));
+    const options: Options[] = VARIANTS.map((each) => ({ ...each, clips: false }));
     const start = startWeights();
     const program = `
 import json, sys, torch
@@ -168,7 +179,7 @@ json.dump(results, sys.stdout)`;
     assert.ok(success);
     const peers: Tensors[] = JSON.parse(new TextDecoder().decode(stdout));
     for (const [i, peer] of peers.entries()) {
-      const { weights } = (await takeSteps(options[i], start, THREE)).at(-1)!;
+      const { weights } = (await takeSteps(stepOf(options[i]), start, THREE)).at(-1)!;
       for (const [name, values] of Object.entries(weights)) {
         values.forEach((value, at) => {
           const error = Math.abs(value - peer[name][at]);
@@ -197,7 +208,7 @@ Deno.test("options that contradict each other are refused", () => {
       { weightDecay: -1 },
     ]
   ) {
-    assert.throws(() => checkStep({ ...PLAIN_STEP, ...options }), RangeError);
+    assert.throws(() => sgd(options), RangeError);
   }
 });
 

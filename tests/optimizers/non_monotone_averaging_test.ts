@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { encodeModel } from "../../models/encode.ts";
 import { Graph } from "../../models/graph.ts";
 import { appendClippedStep, PLAIN_STEP } from "../../optimizers/clipped_step.ts";
+import { sgd } from "../../optimizers/update_rules/sgd.ts";
 import {
   appendAverage,
   averageWeight,
@@ -35,7 +36,10 @@ Deno.test("the average in the graph is the mean of the weights after each step",
   const gradients = parameters.map(({ name, value }) =>
     g.input(`${name}.grad`, "float32", value.dims)
   );
-  appendClippedStep(g, parameters, gradients, { ...PLAIN_STEP, weightDecay: 0.1 });
+  appendClippedStep(g, parameters, gradients, {
+    ...PLAIN_STEP,
+    rule: sgd({ weightDecay: 0.1 }),
+  });
   const slots = appendAverage(g, parameters);
   assert.deepEqual(slots, [
     { name: "a.average", dims: [2, 3] },

@@ -5,6 +5,7 @@ import {
   localSgd,
   naiveParallel,
   overlapped,
+  sgd,
   single,
   slowMo,
   timedRounds,
@@ -23,7 +24,10 @@ Deno.test("a round is due when the time has passed, or when the rank has done it
 Deno.test("the drift is bounded by the largest number of steps, where one step is bounded", () => {
   const plain = timedRounds(celgc({ interval: 1 }), 1).timed!;
   assert.equal(plain.driftBound(0.5, 7), 2 * 0.5 * 7);
-  const withMomentum = timedRounds(celgc({ interval: 1, step: { momentum: 0.9 } }), 1).timed!;
+  const withMomentum = timedRounds(
+    celgc({ interval: 1, step: { rule: sgd({ momentum: 0.9 }) } }),
+    1,
+  ).timed!;
   assert.equal(withMomentum.driftBound(0.5, 7), null);
   assert.equal(timedRounds(localSgd({ interval: 1 }), 1).timed!.driftBound(0.5, 7), null);
 });

@@ -7,6 +7,7 @@ import type { TensorFeeds } from "../../../models/architectures/awd_lstm_feeds.t
 import { encodeModel } from "../../../models/encode.ts";
 import { type ModelGraph, parametersOf } from "../../../models/model.ts";
 import { appendClippedStep, PLAIN_STEP } from "../../../optimizers/clipped_step.ts";
+import { sgd } from "../../../optimizers/update_rules/sgd.ts";
 import type { Device } from "../../../runtime/devices/device.ts";
 import { Random } from "../../../runtime/base/random.ts";
 
@@ -42,7 +43,10 @@ export function stepGraph(awd: AwdLstm, length: number, gradients = true): Model
   if (gradients) {
     parameters.forEach(({ name }, i) => model.graph.output(`${name}.grad`, values[i]));
   }
-  appendClippedStep(model.graph, parameters, values, { ...PLAIN_STEP, weightDecay: WEIGHT_DECAY });
+  appendClippedStep(model.graph, parameters, values, {
+    ...PLAIN_STEP,
+    rule: sgd({ weightDecay: WEIGHT_DECAY }),
+  });
   return model;
 }
 

@@ -1,11 +1,12 @@
 import assert from "node:assert/strict";
 import { differentiate } from "../../../models/autodiff.ts";
 import { encodeModel } from "../../../models/encode.ts";
-import { Graph } from "../../../models/graph.ts";
+import { Graph, type Value } from "../../../models/graph.ts";
 import { lower } from "../../../models/lowering/mod.ts";
 import { parametersOf } from "../../../models/model.ts";
 import { resnet } from "../../../models/architectures/resnet.ts";
 import { appendClippedStep, PLAIN_STEP } from "../../../optimizers/clipped_step.ts";
+import { sgd } from "../../../optimizers/update_rules/sgd.ts";
 import { openDevice } from "../../../runtime/devices/open.ts";
 import { Random } from "../../../runtime/base/random.ts";
 import { type Feeds, load, relativeError } from "../_evaluate.ts";
@@ -62,7 +63,10 @@ function step(options = PLAIN_STEP) {
 }
 
 Deno.test("a step joined for WebGPU is the step", async () => {
-  const options = { ...PLAIN_STEP, momentum: 0.9, nesterov: true, weightDecay: 1e-3 };
+  const options = {
+    ...PLAIN_STEP,
+    rule: sgd({ momentum: 0.9, nesterov: true, weightDecay: 1e-3 }),
+  };
   const { graph, variables } = step(options), random = randomFeeds(graph);
   const feeds: Feeds = {
     ...random,
@@ -111,4 +115,22 @@ Deno.test({
     // 328 where a shader may have 32 tensors; joining takes a few more where it may have 8.
     assert.ok(kernels.length > 200 && kernels.length <= 345, `${kernels.length} dispatches`);
   },
+});
+
+Deno.test("what is alike only so deep is joined no deeper", async () => {
+  const g = new Graph(), feeds: Feeds = {};
+  for (let i = 0; i < 8; i++) {
+    // Vectors alike for eight operators, below which half of them come from a matrix of one row.
+    const even = i % 2 === 0, row = g.input(`x${i}`, "float32", even ? [16] : [1, 16]);
+    feeds[`x${i}`] = Array.from({ length: 16 }, (_, k) => i + k / 16);
+    let value: Value = even ? g.add(row, row) : g.reshape(row, [16]);
+    for (let depth = 0; depth < 12; depth++) value = g.add(g.mul(value, 0.5), 1);
+    g.output(`y${i}`, value);
+  }
+  await using plain = await load(g, { target: "portable" });
+  await using joined = await load(g, { target: "webgpu" });
+  const expected = await plain.run(feeds), actual = await joined.run(feeds);
+  for (const [name, { data }] of Object.entries(expected)) {
+    assert.deepEqual(actual[name].data, data, name);
+  }
 });

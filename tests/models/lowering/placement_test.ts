@@ -5,6 +5,7 @@ import { operatorCoverage } from "../../../models/ops/mod.ts";
 import { parametersOf } from "../../../models/model.ts";
 import { resnet } from "../../../models/architectures/resnet.ts";
 import { appendClippedStep, PLAIN_STEP } from "../../../optimizers/clipped_step.ts";
+import { sgd } from "../../../optimizers/update_rules/sgd.ts";
 import type { GradientCase } from "../_gradient_case.ts";
 import { cases } from "../_gradient_cases.ts";
 import { hasWebGpu, webGpuNote as note } from "../../_helpers/web_gpu.ts";
@@ -81,7 +82,10 @@ Deno.test({
     const model = resnet(20).build({ batchSize: 2, mode: "train" });
     const parameters = parametersOf(model), values = parameters.map(({ value }) => value);
     const gradients = differentiate(model.graph, model.loss, values);
-    const options = { ...PLAIN_STEP, momentum: 0.9, nesterov: true, weightDecay: 1e-4 };
+    const options = {
+      ...PLAIN_STEP,
+      rule: sgd({ momentum: 0.9, nesterov: true, weightDecay: 1e-4 }),
+    };
     appendClippedStep(model.graph, parameters, gradients, options);
     await placeOnWebGpu(model.graph);
     await placeOnWebGpu(resnet(20).build({ batchSize: 2, mode: "eval" }).graph);

@@ -4,6 +4,7 @@ import { awdLstm } from "../../../models/architectures/awd_lstm.ts";
 import { encodeModel } from "../../../models/encode.ts";
 import { type ModelGraph, parametersOf } from "../../../models/model.ts";
 import { appendClippedStep, PLAIN_STEP } from "../../../optimizers/clipped_step.ts";
+import { sgd } from "../../../optimizers/update_rules/sgd.ts";
 import { worldCommunicator } from "../../../runtime/communicator.ts";
 import { openDevice } from "../../../runtime/devices/open.ts";
 import { SingleTransport } from "../../../runtime/transport/single_transport.ts";
@@ -95,7 +96,10 @@ function stepOf(options: Options, vocabulary: number, length: number): ModelGrap
   const values = parameters.map(({ value }) => value);
   const gradients = differentiate(graph.graph, graph.loss, values);
   const { weightDecay } = options;
-  appendClippedStep(graph.graph, parameters, gradients, { ...PLAIN_STEP, weightDecay });
+  appendClippedStep(graph.graph, parameters, gradients, {
+    ...PLAIN_STEP,
+    rule: sgd({ weightDecay }),
+  });
   return graph;
 }
 

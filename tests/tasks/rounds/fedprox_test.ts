@@ -1,7 +1,7 @@
 /** FedProx on real ranks against the algorithm by hand, in float64. */
 
 import assert from "node:assert/strict";
-import { celgc, drawParticipants, fedProx } from "../../../optimizers/mod.ts";
+import { celgc, drawParticipants, fedProx, sgd } from "../../../optimizers/mod.ts";
 import { resolveOptions } from "../../../tasks/options/resolve.ts";
 import { samplesOf } from "../_mlp.ts";
 import { initialWeights, lossAndGradient } from "../_serial.ts";
@@ -101,7 +101,10 @@ Deno.test("without a pull it is CELGC, bit for bit", async () => {
 Deno.test("the bound on the drift is CELGC's where steps are clipped, and none is claimed elsewhere", () => {
   assert.equal(fedProx({ interval: 8 }).driftBound(0.25), celgc({ interval: 8 }).driftBound(0.25));
   assert.equal(fedProx({ interval: 8, clips: false }).driftBound(0.25), null);
-  assert.equal(fedProx({ interval: 8, step: { momentum: 0.9 } }).driftBound(0.25), null);
+  assert.equal(
+    fedProx({ interval: 8, step: { rule: sgd({ momentum: 0.9 }) } }).driftBound(0.25),
+    null,
+  );
   assert.throws(() => fedProx({ interval: 8, mu: -1 }), /μ of FedProx is 0 or more, not -1/);
 });
 

@@ -1,7 +1,7 @@
 /** Steps that are submitted ahead of their numbers are the steps that are taken one by one. */
 
 import assert from "node:assert/strict";
-import { celgc } from "../../../optimizers/mod.ts";
+import { celgc, sgd } from "../../../optimizers/mod.ts";
 import type { DeviceKind } from "../../../runtime/devices/device.ts";
 import { openDevice } from "../../../runtime/devices/open.ts";
 import { init } from "../../../runtime/bootstrap/init.ts";
@@ -33,7 +33,7 @@ for (const kind of ["cpu", "wasm", "webgpu"] as DeviceKind[]) {
           device,
           model: mlp,
           batchSize: BATCH,
-          algorithm: celgc({ interval: 4, step: { momentum: 0.7 } }),
+          algorithm: celgc({ interval: 4, step: { rule: sgd({ momentum: 0.7 }) } }),
           gradients: new Set(["none"] as const),
           averaging: new WeightAveraging(comm),
           seed: 5,

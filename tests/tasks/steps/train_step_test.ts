@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { celgc } from "../../../optimizers/mod.ts";
 import { PLAIN_STEP } from "../../../optimizers/clipped_step.ts";
+import { sgd } from "../../../optimizers/update_rules/sgd.ts";
 import { worldCommunicator } from "../../../runtime/communicator.ts";
 import { openDevice } from "../../../runtime/devices/open.ts";
 import { SingleTransport } from "../../../runtime/transport/single_transport.ts";
@@ -19,7 +20,7 @@ async function averages(every: number): Promise<void> {
   await using device = await openDevice("cpu");
   const comm = worldCommunicator(new SingleTransport("localhost"));
   const task = mlpTask(0, 1, 4), size = { learningRate: 0.8, clipThreshold: 0.3 };
-  const step = { ...PLAIN_STEP, weightDecay: 0.01 };
+  const step = { ...PLAIN_STEP, rule: sgd({ weightDecay: 0.01 }) };
   for (const way of ["none", "replace"] as const) {
     await using trainStep = await TrainStep.open({
       device,
