@@ -67,7 +67,7 @@ export {
   launchProgram,
   type LaunchProgramOptions,
 } from "./launcher/launch.ts";
-export type { StreamName } from "./launcher/output.ts";
+export type { StreamName } from "./ranks/output.ts";
 
 // Devices: onnxruntime behind one interface.
 export type {

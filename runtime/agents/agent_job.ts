@@ -4,8 +4,8 @@
  * @module
  */
 
-import type { Readable } from "node:stream";
-import { HostRanks } from "../ranks/host_ranks.ts";
+import { hasSockets, HostRanks } from "../ranks/host_ranks.ts";
+import { openLog, RankOutput } from "../ranks/output.ts";
 import type { RankProcess } from "../ranks/rank_process.ts";
 import type { StreamName } from "../ranks/rank.ts";
 import { formatAddress } from "../security/endpoint.ts";
@@ -46,6 +46,8 @@ export interface Preparation {
   readonly allow?: readonly string[];
   /** Folder the ranks run in. */
   readonly cwd?: string;
+  /** Folder, which exists, for each rank's `rank-<r>.log`, beside what the coordinator is sent. */
+  readonly logDir?: string;
 }
 
 /**
@@ -92,6 +94,8 @@ export class AgentJob {
   /** Bytes of each stream on their way. */
   readonly #sent = new Map<string, number>();
   readonly #room = new Map<string, () => void>();
+  /** Ranks that have ended, and of which no more is waited for. */
+  readonly #cut = new Set<number>();
   #ending = false;
 
   /** Starts the ranks; if that fails, says so to the coordinator. */
@@ -167,7 +171,7 @@ export class AgentJob {
         peers: message.peers.some((peer) => peer.includes("%")) ? null : [
           ...new Set([...message.peers, rendezvous.hostname, ...addresses, "0.0.0.0", "::"]),
         ],
-        sockets: message.transport === "tcp" ? null : message.sockets,
+        sockets: hasSockets(message.transport) ? message.sockets : null,
         cwd: prepared.cwd,
         tls,
         addresses,
@@ -179,46 +183,54 @@ export class AgentJob {
     );
     const ends: Promise<void>[] = [];
     for (let rank = first; rank < first + count; rank++) {
+      const { logDir } = prepared;
+      const log = logDir === undefined ? null : await openLog(logDir, rank);
       const process = await ranks.start(rank, message.stdin.includes(rank));
       this.#processes.set(rank, process);
-      ends.push(this.#watch(rank, process, ranks));
+      ends.push(this.#watch(rank, process, ranks, log));
       if (this.#ending) process.kill("SIGTERM");
     }
     await Promise.all(ends);
   }
 
-  async #watch(rank: number, process: RankProcess, ranks: HostRanks): Promise<void> {
+  async #watch(
+    rank: number,
+    process: RankProcess,
+    ranks: HostRanks,
+    log: Deno.FsFile | null,
+  ): Promise<void> {
     const { channel } = this.#facts, job = this.number;
-    const { stdout, stderr } = process;
-    const pumps = [this.#pump(rank, stdout, "stdout"), this.#pump(rank, stderr, "stderr")];
+    const output = new RankOutput(process.stdout, process.stderr, {
+      rank,
+      log,
+      bytes: (bytes, stream) => this.#send(rank, stream, bytes),
+      line: () => {},
+      logFailed: (text) => this.#send(rank, "stderr", new TextEncoder().encode(`${text}\n`)),
+    });
     const { code, signal } = await process.status;
     channel.send({ type: "exit", job, rank, code, signal });
     const timer = setTimeout(() => {
-      for (const stream of [stdout, stderr]) stream.destroy();
+      this.#cut.add(rank);
       for (const room of this.#room.values()) room();
     }, DRAIN_MS);
-    await Promise.all(pumps);
+    await output.drain(DRAIN_MS);
     clearTimeout(timer);
+    for (const stream of ["stdout", "stderr"] as const) {
+      await channel.send({ type: "output", job, rank, stream, bytes: "" });
+    }
     ranks.bury(process);
   }
 
-  async #pump(rank: number, stream: Readable, name: StreamName): Promise<void> {
-    const { channel } = this.#facts, job = this.number, key = `${rank} ${name}`;
-    try {
-      for await (const chunk of stream as AsyncIterable<Uint8Array>) {
-        for (let at = 0; at < chunk.length; at += MOST_BYTES) {
-          const part = chunk.subarray(at, at + MOST_BYTES);
-          while ((this.#sent.get(key) ?? 0) > WINDOW_BYTES && !stream.destroyed) {
-            await new Promise<void>((resolve) => this.#room.set(key, resolve));
-          }
-          this.#sent.set(key, (this.#sent.get(key) ?? 0) + part.length);
-          const bytes = part.toBase64();
-          await channel.send({ type: "output", job, rank, stream: name, bytes });
-        }
+  /** Sends what a rank has printed, as fast as it is passed on. */
+  async #send(rank: number, stream: StreamName, all: Uint8Array): Promise<void> {
+    const { channel } = this.#facts, job = this.number, key = `${rank} ${stream}`;
+    for (let at = 0; at < all.length; at += MOST_BYTES) {
+      const part = all.subarray(at, at + MOST_BYTES);
+      while ((this.#sent.get(key) ?? 0) > WINDOW_BYTES && !this.#cut.has(rank)) {
+        await new Promise<void>((resolve) => this.#room.set(key, resolve));
       }
-    } catch {
-      // Cut off.
+      this.#sent.set(key, (this.#sent.get(key) ?? 0) + part.length);
+      await channel.send({ type: "output", job, rank, stream, bytes: part.toBase64() });
     }
-    await channel.send({ type: "output", job, rank, stream: name, bytes: "" });
   }
 }

@@ -75,7 +75,7 @@ export interface StartMessage {
   readonly allow: readonly string[];
   readonly timeout: number;
   readonly joinTimeout: number;
-  readonly transport: "auto" | "tcp" | "unix";
+  readonly transport: "auto" | "tcp" | "unix" | "mpi";
   readonly link: string | null;
   /** Ranks that get a standard input. */
   readonly stdin: readonly number[];
@@ -251,7 +251,9 @@ export function checkCoordinatorMessage(value: unknown): CoordinatorMessage {
       if (kind !== "url" && kind !== "path" && kind !== "own") {
         throw new TypeError(`unknown kind ${kind} of a program`);
       }
-      if (transport !== "auto" && transport !== "tcp" && transport !== "unix") {
+      if (
+        transport !== "auto" && transport !== "tcp" && transport !== "unix" && transport !== "mpi"
+      ) {
         throw new TypeError(`unknown transport ${transport}`);
       }
       return {

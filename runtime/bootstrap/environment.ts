@@ -20,6 +20,7 @@
  *                        which it has reached the rendezvous if not set
  *     CELGC_DIALS_OUT    1 if ranks of other hosts cannot reach this one, which then dials them
  *     CELGC_PORT         port on which this rank listens to others; any if not set
+ *     CELGC_PLACE        whose MPI library carries the frames, with CELGC_TRANSPORT=mpi
  *
  * For ranks that something else has started, all of these may be set but the first three, and
  *
@@ -45,6 +46,7 @@ import {
   type LauncherEnvironment,
   RANK_VARIABLES,
   readForeignLauncher,
+  startsMpi,
 } from "./foreign_launchers.ts";
 
 /** A rank, and how it finds the others. */
@@ -76,6 +78,8 @@ export interface ProcessInfo {
   readonly secretFile: string | null;
   /** File of the MPI library, or null for the one that belongs to the launcher. */
   readonly mpiLibrary: string | null;
+  /** Whose MPI library carries the frames; null if none does. */
+  readonly mpiLauncher: ForeignLauncher | null;
   /** Files with what TLS needs, or null. */
   readonly tls: TlsFiles | null;
   /** Addresses at which others can reach this rank; null for the one from which it reaches the rendezvous. */
@@ -141,11 +145,11 @@ function fromOwnLauncher(environment: Environment): ProcessInfo {
     }
     return value;
   };
-  const common = readCommonVariables(environment);
-  if (common.transport === "mpi") {
+  const common = readCommonVariables(environment), mpiLauncher = environment("CELGC_PLACE");
+  if (common.transport === "mpi" && !startsMpi(mpiLauncher)) {
     throw new RendezvousError(
-      "the mpi transport is for ranks that an MPI launcher starts, and this one was started by celgc's: " +
-        `use ${MPIRUN}`,
+      "the mpi transport is for ranks that an MPI launcher starts, or celgc's launcher under it, and this " +
+        `one was started by celgc's alone: use ${MPIRUN}`,
     );
   }
   const size = integer("CELGC_SIZE", need("CELGC_SIZE"), 1, 65536);
@@ -160,6 +164,7 @@ function fromOwnLauncher(environment: Environment): ProcessInfo {
     address: null,
     near: false,
     ...common,
+    mpiLauncher: common.transport === "mpi" ? mpiLauncher as ForeignLauncher : null,
   };
 }
 
@@ -234,7 +239,7 @@ function placeByMpi(
   { launcher, rank, size, near, job }: LauncherEnvironment,
   common: ReturnType<typeof readCommonVariables>,
 ): ProcessInfo {
-  if (launcher === "torchrun" || launcher === "kubernetes") {
+  if (!startsMpi(launcher)) {
     throw new RendezvousError(
       `the mpi transport is for ranks that an MPI launcher starts, and ${
         describeLauncher(launcher)
@@ -251,6 +256,7 @@ function placeByMpi(
     address: null,
     near: near ?? false,
     ...common,
+    mpiLauncher: launcher,
   };
 }
 
@@ -282,6 +288,7 @@ function readCommonVariables(environment: Environment) {
     link: readLink(environment("CELGC_LINK")),
     secretFile: environment("CELGC_SECRET_FILE") ?? null,
     mpiLibrary: environment("CELGC_MPI_LIBRARY") ?? null,
+    mpiLauncher: null,
     tls: tlsFiles(environment),
     addresses: environment("CELGC_LISTEN")?.split(",") ?? null,
     port: integer("CELGC_PORT", environment("CELGC_PORT") ?? "0", 0, 65535),

@@ -17,6 +17,14 @@ const FOREIGN_LAUNCHERS = ["torchrun", "slurm", "openmpi", "pmi", "kubernetes"] 
 /** A launcher that is not ours. */
 export type ForeignLauncher = typeof FOREIGN_LAUNCHERS[number];
 
+/** Those with whose ranks an MPI library can connect. */
+const MPI_LAUNCHERS: readonly string[] = ["slurm", "openmpi", "pmi"];
+
+/** Whether an MPI library can connect the processes that a launcher has started. */
+export function startsMpi(launcher: string | undefined): launcher is ForeignLauncher {
+  return launcher !== undefined && MPI_LAUNCHERS.includes(launcher);
+}
+
 /** A rank, as the variables of its launcher say. */
 export interface LauncherEnvironment {
   readonly launcher: ForeignLauncher;

@@ -33,18 +33,49 @@ const MESH_MS = 10_000;
  * @throws HandshakeError if this rank's secret is not the job's
  */
 export async function joinJob(info: ProcessInfo): Promise<MeshTransport> {
-  if (info.transport === "mpi") {
-    const { joinByMpi } = await import("../mpi/join.ts"); // most ranks need none of it
-    const launcher = info.launcher!, words = describeLauncher(launcher);
-    return joinByMpi({ ...info, launcher, words, library: info.mpiLibrary });
-  }
-  const abandon: (() => void)[] = [];
+  const { transport } = info, abandon: (() => void)[] = [];
+  const opened = (close: () => void) => void abandon.push(close);
   try {
-    return await join({ ...info, transport: info.transport }, (close) => abandon.push(close));
+    return transport === "mpi"
+      ? await joinOverMpi(info, opened)
+      : await join({ ...info, transport }, opened);
   } catch (error) {
     for (const close of abandon.reverse()) close();
     throw error;
   }
+}
+
+/** As {@linkcode joinJob}, with an MPI library for the mesh. */
+async function joinOverMpi(
+  info: ProcessInfo,
+  opened: (close: () => void) => void,
+): Promise<MeshTransport> {
+  const { joinByMpi } = await import("../mpi/join.ts"); // most ranks need none of it
+  const launcher = info.mpiLauncher!, library = info.mpiLibrary;
+  if (info.launcher !== null) {
+    return joinByMpi({
+      ...info,
+      launcher,
+      library,
+      words: describeLauncher(launcher),
+      control: null,
+    });
+  }
+  const tls = info.tls === null ? undefined : await readTls(info.tls);
+  const deadline = performance.now() + info.joinMs;
+  const address = { address: info.rendezvous!, secret: await readSecret(info) };
+  const { client } = await connect(info, address, tls, deadline);
+  opened(() => client.close());
+  // The library waits for all ranks without a limit, and says of none that it is missing.
+  await client.join(info.host ?? client.localHostname, []);
+  return joinByMpi({
+    ...info,
+    launcher,
+    library,
+    words: "celgc's variables",
+    control: client,
+    onControlLost: endOrphan,
+  });
 }
 
 /** As {@linkcode joinJob}; `opened` takes what closes again what has been opened. */

@@ -9,6 +9,7 @@ import { delay } from "../../deps.ts";
 import type { Place, Placement } from "../agents/coordinator.ts";
 import { DEFAULT_TIMEOUT_SECONDS, readTls } from "../bootstrap/environment.ts";
 import { type HostPlan, HostRanks, type JobPlan, makeSocketFolder } from "../ranks/host_ranks.ts";
+import { openLog, Printer, RankOutput, type StreamName } from "../ranks/output.ts";
 import type { Rank } from "../ranks/rank.ts";
 import { RankProcess } from "../ranks/rank_process.ts";
 import { RendezvousServer } from "../rendezvous/server.ts";
@@ -23,7 +24,6 @@ import {
   type LaunchProgramOptions,
   transportOf,
 } from "./options.ts";
-import { Printer, RankOutput, type StreamName } from "./output.ts";
 import { describeEnd, findRootCause, hasFailed, type RankStatus } from "./root_cause.ts";
 import type { OpenedWorld, OpenHost } from "./world.ts";
 
@@ -129,7 +129,9 @@ export class Job {
       },
     });
     this.#cleanUps.push(() => this.#rendezvous?.close());
-    const plan = planOf(this.#options, this.#program, job.job, this.#ranks.length);
+    const mpi = transportOf(this.#options) === "mpi" ? world!.mpiVariables(this.#placement!) : {};
+    const options = { ...this.#options, env: { ...this.#options.env, ...mpi } };
+    const plan = planOf(options, this.#program, job.job, this.#ranks.length);
     if (world === null) {
       await this.#startHere(plan, host, secret, this.#ranks.length);
     } else {
@@ -418,10 +420,6 @@ function planOf(
     transport: transportOf(options),
     link: link ?? null,
   };
-}
-
-function openLog(folder: string, rank: number): Promise<Deno.FsFile> {
-  return Deno.open(`${folder}/rank-${rank}.log`, { write: true, create: true, truncate: true });
 }
 
 function hostName(): string {

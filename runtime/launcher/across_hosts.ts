@@ -46,6 +46,8 @@ export interface WorldOptions extends InterruptOptions {
   readonly joinTimeout?: number;
   /** As in `LaunchProgramOptions`. @default {60} */
   readonly timeout?: number;
+  /** As in `LaunchProgramOptions`: not every world can talk over everything. */
+  readonly transport?: "auto" | "tcp" | "unix" | "mpi";
   /** How agents are started by ssh. */
   readonly ssh?: Partial<SshOptions>;
   /** Says a line to the user. @default {on standard error} */
@@ -82,6 +84,17 @@ export async function launcherPlace(): Promise<LauncherPlace | null> {
   const signs = ["CELGC_PLACE", ...RANK_VARIABLES];
   if (!signs.some((name) => processEnvironment(name) !== undefined)) return null;
   return (await import("./launcher_place.ts")).launcherPlace();
+}
+
+/**
+ * Number of all ranks of a world, and of those of this host, as its options say before anybody has come.
+ *
+ * @throws RangeError if an option is wrong
+ */
+export async function worldSize(
+  options: WorldOptions,
+): Promise<{ readonly size: number; readonly here: number }> {
+  return await (await import("./world.ts")).worldSize(options);
 }
 
 /**

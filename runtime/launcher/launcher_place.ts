@@ -14,12 +14,18 @@ import {
   processEnvironment,
   type ProcessInfo,
 } from "../bootstrap/environment.ts";
-import { describeLauncher, type Environment } from "../bootstrap/foreign_launchers.ts";
+import {
+  describeLauncher,
+  type Environment,
+  type ForeignLauncher,
+  startsMpi,
+} from "../bootstrap/foreign_launchers.ts";
 import { readSecret } from "../bootstrap/join.ts";
 import { RendezvousError } from "../base/errors.ts";
 import { readRendezvousText, writeRendezvousFile } from "../rendezvous/rendezvous_file.ts";
 import { makeCertificate } from "../security/certificate.ts";
 import { formatAddress } from "../security/endpoint.ts";
+import { NEEDS_MPIRUN } from "./options.ts";
 
 /** How long an agent waits before it reads again where the coordinator is, in ms. */
 const RETRY_MS = 100;
@@ -42,7 +48,11 @@ export interface KnownPlace extends LauncherPlace {
 export function launcherPlace(environment: Environment = processEnvironment): KnownPlace | null {
   // A rank of ours may launch a job of its own.
   if (environment("CELGC_RANK") !== undefined) return null;
-  const info = fromForeignLauncher(environment, (line) => console.error(`celgc: ${line}`));
+  const info = fromForeignLauncher(
+    // Whatever the ranks talk over, launchers find each other as ranks without an MPI library do.
+    (name) => name === "CELGC_TRANSPORT" ? undefined : environment(name),
+    (line) => console.error(`celgc: ${line}`),
+  );
   if (info === null) return null;
   const { rank: index, size: count, near, launcher } = info;
   const local = { openmpi: "OMPI_COMM_WORLD_LOCAL_SIZE", torchrun: "LOCAL_WORLD_SIZE" } as Record<
@@ -58,6 +68,25 @@ export function launcherPlace(environment: Environment = processEnvironment): Kn
     localCount: near ? count : text === undefined ? null : Number(text),
     info,
   };
+}
+
+/**
+ * Whose MPI library connects the ranks of launchers: of what has started one for each rank.
+ *
+ * @param counts how many ranks each launcher has, as far as that is known
+ * @throws RangeError if nothing has, or it has no such library
+ */
+export function mpiLauncherOf(
+  place: KnownPlace | undefined,
+  counts: readonly number[],
+): ForeignLauncher {
+  const launcher = place?.info.launcher ?? undefined, several = counts.find((count) => count > 1);
+  if (!startsMpi(launcher)) throw new RangeError(NEEDS_MPIRUN);
+  if (several === undefined) return launcher;
+  throw new RangeError(
+    `cannot launch: an MPI library connects the processes that its launcher has started, and one of them ` +
+      `would be ${several} ranks: start one for each rank, and leave --ranks out`,
+  );
 }
 
 /** What the coordinator and the agents know of each other beforehand; null if nothing. */

@@ -76,7 +76,8 @@ export interface LaunchProgramOptions extends
   /** PEM files; with them all TCP connections run under TLS. */
   readonly tls?: { readonly cert: string; readonly key: string; readonly ca: string };
   /**
-   * What the ranks talk over; `mpi` is refused with the way to it, since another launcher starts those.
+   * What the ranks talk over; `mpi` is the library of a launcher that has started one process of ours for
+   * each rank (see `place`), and needs the `ffi` permission.
    * @default {$CELGC_TRANSPORT, or "auto": within a host memory, if they have the `ffi` permission, and
    * Unix sockets; TCP between hosts}
    */
@@ -155,7 +156,7 @@ export async function checkOptions(options: LaunchProgramOptions, size?: number)
     if (found !== null && !found.isDirectory) continue;
     throw new RangeError(`cannot launch: there is no file ${path} for TLS`);
   }
-  transportOf(options);
+  if (transportOf(options) === "mpi" && size === undefined) throw new RangeError(NEEDS_MPIRUN);
   if (size === undefined) checkListen(options.listen ?? "127.0.0.1");
   const url = programUrl(options.program);
   if (url.protocol === "file:" && !(await isThere(url))?.isFile) {
@@ -164,18 +165,16 @@ export async function checkOptions(options: LaunchProgramOptions, size?: number)
   return url;
 }
 
-/**
- * What the ranks are to talk over: as the options say, or the environment.
- *
- * @throws RangeError if that is an MPI library, whose ranks another launcher starts
- */
-export function transportOf({ transport }: Pick<LaunchProgramOptions, "transport">): TransportKind {
-  const wanted = transport ?? readTransport(Deno.env.get("CELGC_TRANSPORT"));
-  if (wanted !== "mpi") return wanted;
-  throw new RangeError(
-    "cannot launch ranks that talk over mpi: the launcher of the MPI library starts them, as in " +
-      "CELGC_TRANSPORT=mpi mpirun -n 4 deno run -A program.ts",
-  );
+/** Why an MPI library cannot connect the ranks of a launcher that nothing else has started. */
+export const NEEDS_MPIRUN =
+  "cannot launch ranks that talk over mpi: the launcher of an MPI library must start one process for each " +
+  "of them, as in mpirun -n 4 deno task launch --transport mpi";
+
+/** What the ranks are to talk over: as the options say, or the environment. */
+export function transportOf(
+  { transport }: Pick<LaunchProgramOptions, "transport">,
+): TransportKind | "mpi" {
+  return transport ?? readTransport(Deno.env.get("CELGC_TRANSPORT"));
 }
 
 function checkListen(hostname: string): void {

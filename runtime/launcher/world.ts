@@ -12,8 +12,12 @@ import { writeInvitationFile } from "../agents/invitation.ts";
 import { describeProgram } from "../agents/program.ts";
 import { startAgents } from "../agents/ssh.ts";
 import { addressesOf, hostName, ownAddresses } from "../agents/this_host.ts";
-import { DEFAULT_TIMEOUT_SECONDS, defaultJoinSeconds } from "../bootstrap/environment.ts";
-import { type HostPlan, makeSocketFolder } from "../ranks/host_ranks.ts";
+import {
+  DEFAULT_TIMEOUT_SECONDS,
+  defaultJoinSeconds,
+  processEnvironment,
+} from "../bootstrap/environment.ts";
+import { hasSockets, type HostPlan, makeSocketFolder } from "../ranks/host_ranks.ts";
 import { Watchdog } from "../ranks/watchdog.ts";
 import { CERTIFICATE_NAME } from "../security/certificate.ts";
 import { formatAddress, isLoopback } from "../security/endpoint.ts";
@@ -21,8 +25,15 @@ import type { Credentials } from "../security/handshake.ts";
 import type { AuthenticatingListener } from "../security/authenticating_listener.ts";
 import type { TransportKind } from "../bootstrap/mesh.ts";
 import { InterruptedError } from "./interrupted_error.ts";
-import { announcePlace, checkPlace, type KnownPlace, knownTo } from "./launcher_place.ts";
+import {
+  announcePlace,
+  checkPlace,
+  type KnownPlace,
+  knownTo,
+  mpiLauncherOf,
+} from "./launcher_place.ts";
 import { onInterrupt } from "./interrupts.ts";
+import { transportOf } from "./options.ts";
 import type { World, WorldOptions } from "./across_hosts.ts";
 
 /** How long people on other hosts may take to join, in seconds. */
@@ -111,7 +122,7 @@ export class OpenedWorld implements World {
 
   /** What this host's ranks of a job have in common. */
   openHost(
-    transport: TransportKind,
+    transport: TransportKind | "mpi",
     cwd: string | undefined,
     placement: Placement,
   ): OpenHost {
@@ -127,7 +138,7 @@ export class OpenedWorld implements World {
         host: coordinator.host.name,
         rendezvous: formatAddress(coordinator.near, coordinator.port),
         peers: peers.some((peer) => peer.includes("%")) ? null : peers,
-        sockets: transport === "tcp" || Deno.build.os === "windows" ? null : this.sockets,
+        sockets: hasSockets(transport) && Deno.build.os !== "windows" ? this.sockets : null,
         cwd,
         tls: tls === null ? null : {
           cert: `${folder}/cert.pem`,
@@ -145,6 +156,20 @@ export class OpenedWorld implements World {
   /** Folder for the sockets of this host's ranks, whichever launcher starts them. */
   get sockets(): string {
     return `${this.folder}/s`;
+  }
+
+  /**
+   * The variables by which ranks find the MPI library that connects them.
+   *
+   * @throws RangeError if none can
+   */
+  mpiVariables({ places }: Placement): Readonly<Record<string, string>> {
+    const counts = places.map(({ count }) => count);
+    const library = processEnvironment("CELGC_MPI_LIBRARY");
+    return {
+      CELGC_PLACE: mpiLauncherOf(this.#options.place as KnownPlace | undefined, counts),
+      ...library === undefined ? {} : { CELGC_MPI_LIBRARY: library },
+    };
   }
 
   /** How agents are told which program to run. */
@@ -180,7 +205,7 @@ export class OpenedWorld implements World {
  */
 export async function openWorld(options: WorldOptions): Promise<OpenedWorld> {
   const say = options.say ?? ((line: string) => console.error(`celgc: ${line}`));
-  const { ranks, seats, expected, isNear } = await plan(options);
+  const { ranks, seats, expected, isNear, size } = await plan(options);
   const { timeout = DEFAULT_TIMEOUT_SECONDS, version = RUNTIME_VERSION } = options;
   const place = options.place as KnownPlace | undefined;
   const byInvitation = seats === null && place === undefined;
@@ -243,6 +268,15 @@ export async function openWorld(options: WorldOptions): Promise<OpenedWorld> {
     );
     await world.complete();
     settle();
+    if (world.size !== size) {
+      throw new RangeError(
+        `cannot launch: ${place!.source} say that there are ${
+          place!.count
+        } launchers, and they have ` +
+          `${world.size} ranks together, not ${size}: give each of them the same --ranks, or all of ` +
+          `them --world ${world.size}`,
+      );
+    }
     return world;
   } catch (error) {
     const message = (error as Error).message.replace(/^cannot launch: /, "");
@@ -271,6 +305,20 @@ interface Plan {
   readonly expected: Expected;
   /** Whether all are on this host. */
   readonly isNear: boolean;
+  /** Number of all ranks. */
+  readonly size: number;
+}
+
+/**
+ * Number of all ranks, and of those of this host, as options say before anybody has come.
+ *
+ * @throws RangeError if options contradict each other
+ */
+export async function worldSize(
+  options: WorldOptions,
+): Promise<{ readonly size: number; readonly here: number }> {
+  const { size, ranks } = await plan(options);
+  return { size, here: ranks };
 }
 
 /** @throws RangeError if options contradict each other */
@@ -289,6 +337,7 @@ async function plan(options: WorldOptions): Promise<Plan> {
         "give one of them",
     );
   }
+  if (transportOf(options) === "mpi") mpiLauncherOf(place, [ranks]);
   const { port } = options;
   if (port !== undefined && !(Number.isInteger(port) && port >= 1 && port <= 65535)) {
     throw new RangeError(`cannot launch: a port is from 1 to 65535, not ${port}`);
@@ -304,12 +353,13 @@ async function plan(options: WorldOptions): Promise<Plan> {
       seats: null,
       expected: { kind: "seats", seats: seats.slice(1) },
       isNear: place.near,
+      size: world ?? ranks * place.count,
     };
   }
   if (hosts === undefined && hostfile === undefined) {
     const size = world ?? ranks;
     if (Number.isInteger(size) && size >= ranks && size <= 65536) {
-      return { ranks, seats: null, expected: { kind: "ranks", size }, isNear: false };
+      return { ranks, seats: null, expected: { kind: "ranks", size }, isNear: false, size };
     }
     throw new RangeError(
       `cannot launch: the world has all ranks, at least the ${ranks} of this host, not ${size}`,
@@ -331,6 +381,7 @@ async function plan(options: WorldOptions): Promise<Plan> {
       seats: others.map(({ name, slots }) => ({ name, ranks: slots })),
     },
     isNear: others.length === 0,
+    size: wanted.reduce((sum, { slots }) => sum + slots, 0),
   };
 }
 

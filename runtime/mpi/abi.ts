@@ -19,6 +19,8 @@ export interface Abi {
   readonly world: number;
   readonly byte: number;
   readonly errorsReturn: number;
+  /** The level of thread support at which one thread makes all calls, and others do not matter. */
+  readonly funneled: number;
   /** A request that is none, in an array of requests. */
   readonly noRequest: number;
   /** An address that stands for statuses nobody wants. */
@@ -33,6 +35,7 @@ function openMpi(addressOf: (symbol: string) => number): Abi {
     world: addressOf("ompi_mpi_comm_world"),
     byte: addressOf("ompi_mpi_byte"),
     errorsReturn: addressOf("ompi_mpi_errors_return"),
+    funneled: 1,
     noRequest: addressOf("ompi_request_null"),
     ignoreStatuses: 0n,
   };
@@ -45,6 +48,7 @@ const MPICH: Abi = {
   world: 0x44000000,
   byte: 0x4c00010d,
   errorsReturn: 0x54000001,
+  funneled: 1,
   noRequest: 0x2c000000,
   ignoreStatuses: 1n,
 };
@@ -55,6 +59,7 @@ const COMMON: Abi = {
   world: 0x101,
   byte: 0x247,
   errorsReturn: 0x142,
+  funneled: 1024,
   noRequest: 0x180,
   ignoreStatuses: 0n,
 };

@@ -8,14 +8,11 @@ import { RendezvousError } from "../base/errors.ts";
 import type { LinkShape } from "../transport/access_link.ts";
 import type { ConnectionEvents } from "../transport/peer_link.ts";
 import { MeshTransport } from "../transport/mesh_transport.ts";
-import type { JobControl } from "../transport/transport.ts";
+import type { JobControl, JobEvents } from "../transport/transport.ts";
 import { flavoursOf, type MpiFunctions, type MpiLibrary, openLibrary } from "./library.ts";
 import { type LinkWorld, MpiLink } from "./link.ts";
 import { Pump } from "./pump.ts";
 import { errorText, Requests } from "./requests.ts";
-
-/** Calls come from the main thread, which is not the only one. */
-const MPI_THREAD_FUNNELED = 1;
 
 /** Bytes for a host's name, as long as the longest of a library. */
 const NAME_BYTES = 256;
@@ -35,20 +32,25 @@ export interface MpiPlace {
   readonly link: LinkShape | null;
   /** The library's file, or null: by the names of those that may belong to the launcher. */
   readonly library: string | null;
+  /** The way to a launcher of ours between the library's and this rank, which looks after the job; null without one. */
+  readonly control: JobControl | null;
+  /** Called when that is lost. */
+  readonly onControlLost?: () => void;
 }
 
 /**
- * Joins the job through the library (`MPI_Init_thread`). A process that ends without having left the job
- * ends the whole of it: a launcher does not notice by itself in all cases (MPICH's counts an exit code
- * of 0 as an orderly end).
+ * Joins the job through the library (`MPI_Init_thread`). Without a launcher of ours, a process that ends
+ * without having left the job ends the whole of it: the library's launcher does not notice by itself in all
+ * cases (MPICH's counts an exit code of 0 as an orderly end).
  *
  * @throws RendezvousError if there is no library, or it is another launcher's
  */
 export function joinByMpi(place: MpiPlace): MeshTransport {
   const library = openLibrary(flavoursOf(place.launcher), place.library);
-  const { abi: { world }, functions: mpi } = library;
+  const { abi: { world, funneled }, functions: mpi } = library;
   const number = new Int32Array(32);
-  check(mpi, "MPI_Init_thread", mpi.MPI_Init_thread(0n, 0n, MPI_THREAD_FUNNELED, number));
+  // Calls come from the main thread, which is not the only one.
+  check(mpi, "MPI_Init_thread", mpi.MPI_Init_thread(0n, 0n, funneled, number));
   check(
     mpi,
     "MPI_Comm_set_errhandler",
@@ -57,7 +59,7 @@ export function joinByMpi(place: MpiPlace): MeshTransport {
   checkWorld(library, place);
   const communicator = duplicate(library);
   const hosts = hostsOf(library, communicator, place);
-  const control = new MpiControl(library);
+  const control = new MpiControl(library, place.control);
   const requests = new Requests(library, communicator);
   const linkWorld: LinkWorld = { requests, hurry: () => pump.hurry() };
   const links: MpiLink[] = [];
@@ -76,6 +78,7 @@ export function joinByMpi(place: MpiPlace): MeshTransport {
     timeoutMs: place.timeoutMs,
     link: place.link,
     wireOnly: true,
+    ...(place.onControlLost ? { onControlLost: place.onControlLost } : {}),
     onExpecting: () => pump.hurry(),
   });
   const pump: Pump = new Pump({
@@ -102,7 +105,7 @@ export function joinByMpi(place: MpiPlace): MeshTransport {
   return transport;
 }
 
-/** The job's end, through the library. */
+/** The job's end: through a launcher of ours where there is one, and through the library. */
 class MpiControl implements JobControl {
   /** Waits until all ranks have taken their leave of all others. */
   leave: () => Promise<void> = () => Promise.resolve();
@@ -110,23 +113,42 @@ class MpiControl implements JobControl {
   isLeaving = false;
 
   readonly #library: MpiLibrary;
+  readonly #launcher: JobControl | null;
+  /** Resolves when others will not take their leave any more. */
+  readonly #broken = Promise.withResolvers<void>();
   #isOver = false;
 
-  constructor(library: MpiLibrary) {
+  constructor(library: MpiLibrary, launcher: JobControl | null) {
     this.#library = library;
+    this.#launcher = launcher;
+    // A launcher of ours sees the end of its ranks by itself, and knows more of it.
+    if (launcher !== null) return;
     addEventListener("unload", () => {
       if (!this.#isOver) this.#abort(Deno.exitCode || 1);
     });
   }
 
-  start(): void {}
+  start(events: JobEvents): void {
+    this.#launcher?.start({
+      ...events,
+      lost: (rank, reason) => {
+        this.#broken.resolve();
+        events.lost(rank, reason);
+      },
+      abort: (code, message) => {
+        this.#broken.resolve();
+        events.abort(code, message);
+      },
+    });
+  }
 
-  /** MPI has no way to say it; the launcher ends the job when this process fails. */
-  report(): Promise<void> {
-    return Promise.resolve();
+  /** MPI has no way to say it; its launcher ends the job when this process fails. */
+  report(report: Parameters<JobControl["report"]>[0]): Promise<void> {
+    return this.#launcher?.report(report) ?? Promise.resolve();
   }
 
   abort(code: number, message: string): Promise<void> {
+    if (this.#launcher !== null) return this.#launcher.abort(code, message);
     console.error(message);
     this.#abort(code);
     return Promise.resolve();
@@ -143,12 +165,16 @@ class MpiControl implements JobControl {
     // The wait for the others must keep the process alive.
     const hold = setInterval(() => {}, 60_000);
     try {
-      await this.leave();
+      const isBroken = this.#broken.promise.then(() => true);
+      // The library would wait for ranks that are gone.
+      if (await Promise.race([this.leave(), isBroken]) !== true) {
+        this.#library.functions.MPI_Finalize();
+      }
     } finally {
       clearInterval(hold);
     }
-    this.#library.functions.MPI_Finalize();
     this.#isOver = true;
+    await this.#launcher?.finalize();
   }
 }
 

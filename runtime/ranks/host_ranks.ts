@@ -33,10 +33,14 @@ export interface JobPlan {
   readonly timeout: number;
   /** As CELGC_JOIN_TIMEOUT, in seconds. */
   readonly joinTimeout: number;
-  readonly transport: TransportKind;
+  readonly transport: TransportKind | "mpi";
   /** As CELGC_LINK, or null. */
   readonly link: string | null;
 }
+
+/** Whether ranks of a host may talk over Unix sockets. */
+export const hasSockets = (transport: JobPlan["transport"]): boolean =>
+  transport === "auto" || transport === "unix";
 
 /** What the ranks of one host have in common. */
 export interface HostPlan {
@@ -187,9 +191,9 @@ function denoArguments(
  */
 export async function makeSocketFolder(
   ranks: number,
-  transport: TransportKind,
+  transport: JobPlan["transport"],
 ): Promise<string | null> {
-  if (transport === "tcp" || Deno.build.os === "windows") return null;
+  if (!hasSockets(transport) || Deno.build.os === "windows") return null;
   if (ranks === 1 || ranks > MOST_SOCKETS) return null;
   for (const dir of [undefined, "/tmp"]) {
     let folder: string;

@@ -18,7 +18,7 @@ export interface JoinOptions {
   port: number | null;
   /** This host's folder of the data set; null: the same path as at the coordinator. */
   data: string | null;
-  /** Folder for what a run with `--checkpoint-local` leaves here; null: `runs/<its id>`. */
+  /** Folder for logs and what a run with `--checkpoint-local` leaves here; null: `runs/<its id>`. */
   out: string | null;
   /** Whether nothing but errors is printed. */
   quiet: boolean;
@@ -85,9 +85,11 @@ export const JOIN: { readonly [Name in keyof JoinOptions]: OptionSpec<JoinOption
   out: text({
     flag: "--out",
     group: GROUPS.RUN,
-    help: "folder for what a run with --checkpoint-local leaves on this host",
+    help:
+      "folder for what stays on this host: its ranks' logs, and with --checkpoint-local their " +
+      "parts of checkpoints; a program's ranks log there only if it is given",
     default: null,
-    defaultText: "runs/<its id>",
+    defaultText: "runs/<the run's id>",
     placeholder: "dir",
   }),
   quiet: toggle({ flag: "--quiet", group: GROUPS.RUN, help: "print nothing but errors" }),

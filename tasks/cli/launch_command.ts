@@ -129,6 +129,9 @@ async function anyProgram(
   const { env = {}, cwd, timeout, link, out, quiet = false } = given;
   const { allow = [], stdin, transport = "auto", listen } = given;
   const { world, hosts, hostfile, port, invitation } = given;
+  if (transport === "mpi" && !allow.some((name) => name === "ffi" || name === "all")) {
+    throw new OptionError("--transport mpi calls a C library: give the program --allow ffi");
+  }
   const tls = tlsOf(given);
   if (tls && (world || hosts || hostfile || place)) {
     throw new OptionError(

@@ -10,6 +10,7 @@ import type { Prepare } from "../../runtime/agents/agent_job.ts";
 import { permissionsFor, resolveDevice } from "../../runtime/devices/open.ts";
 import { type DataFile, dataPaths, describeData, differenceOf } from "../problems/data_files.ts";
 import type { Options } from "../options/values.ts";
+import { readConfig } from "../run/folder.ts";
 import type { RankArguments, RankPlace } from "../training/rank_program.ts";
 
 /** What the coordinator of a run tells the launchers of other hosts. */
@@ -17,10 +18,12 @@ export interface RunDetails {
   readonly kind: "celgc run";
   /** The run, see `RunConfig.id`. */
   readonly run: string;
+  /** Its folder at the coordinator, an absolute path. */
+  readonly directory: string;
   readonly from: number | null;
   /** As it was asked for: `auto` is each host's own. */
   readonly device: Options["device"];
-  /** The user's own permissions. */
+  /** The user's own permissions, and those that every host's ranks need beside what their device does. */
   readonly allow: readonly string[];
   readonly task: Options["task"];
   /** The data set: its folder at the coordinator and its files; null if it is drawn. */
@@ -53,12 +56,14 @@ export class HostPreparation implements AsyncDisposable {
 
   /** For `joinLaunch()`. Throws Error naming the host if its data is not the coordinator's. */
   readonly prepare: Prepare = async (details, { host }) => {
-    if (!isRunDetails(details)) return;
-    const { say, out } = this.#options, { from, allow, run } = details;
+    const { say, out } = this.#options;
+    if (!isRunDetails(details)) return out ? { logDir: await makeFolder(out) } : {};
+    const { from, allow, run } = details;
     const device = await resolveDevice(details.device);
     const data = await this.#findData(details, host);
-    const local = details.keepsCheckpoints ? resolve(out ?? `runs/${run}`) : null;
-    if (local !== null) await Deno.mkdir(local, { recursive: true });
+    const kept = out ?? `runs/${run}`;
+    const local = details.keepsCheckpoints ? await makeFolder(kept) : null;
+    const logDir = await sees(details) ? null : await this.#logFolder(kept);
     const place: RankPlace = {
       from,
       device,
@@ -67,11 +72,13 @@ export class HostPreparation implements AsyncDisposable {
       ...local === null ? {} : { local },
     };
     if (local !== null) say(`parts of checkpoints stay in ${local}`);
+    if (logDir !== null) say(`the logs of this host's ranks stay in ${logDir}`);
     const written = [local, details.sendsData ? data : null].filter((each) => each !== null);
     const read = [...new Set([local, data])].filter((each) => each !== null);
     const args: RankArguments = ["", JSON.stringify(place)];
     return {
       args,
+      ...logDir === null ? {} : { logDir },
       allow: [
         ...permissionsFor(device),
         ...read.length > 0 ? [`read=${read.map(comma)}`] : [],
@@ -81,6 +88,17 @@ export class HostPreparation implements AsyncDisposable {
       ],
     };
   };
+
+  /** A folder for logs; null where none can be made and nobody has named one. */
+  async #logFolder(path: string): Promise<string | null> {
+    try {
+      return await makeFolder(path);
+    } catch (error) {
+      if (this.#options.out) throw error;
+      this.#options.say(`this host keeps no logs of its ranks: ${(error as Error).message}`);
+      return null;
+    }
+  }
 
   /** The data set's folder on this host; null where there are no files. */
   async #findData({ data, task, sendsData }: RunDetails, host: string): Promise<string | null> {
@@ -110,6 +128,21 @@ export class HostPreparation implements AsyncDisposable {
     for (const folder of this.#temporary.splice(0)) {
       await Deno.remove(folder, { recursive: true }).catch(() => {});
     }
+  }
+}
+
+async function makeFolder(path: string): Promise<string> {
+  const folder = resolve(path);
+  await Deno.mkdir(folder, { recursive: true });
+  return folder;
+}
+
+/** Whether this host has the run's folder before it, where the coordinator writes all logs. */
+async function sees({ directory, run }: RunDetails): Promise<boolean> {
+  try {
+    return (await readConfig(directory)).id === run;
+  } catch {
+    return false;
   }
 }
 

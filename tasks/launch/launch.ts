@@ -35,7 +35,7 @@ import type { RankArguments, RankPlace } from "../training/rank_program.ts";
 import { checkpointSteps } from "../run/checkpoint.ts";
 import { Interruption } from "./interruption.ts";
 import type { RunDetails } from "./host_preparation.ts";
-import { describeHosts, describeRun, leavesHost, openHosts } from "./run_hosts.ts";
+import { describeHosts, describeRun, leavesHost, openHosts, sizeOf } from "./run_hosts.ts";
 import { writeModelCard } from "./model_card.ts";
 import { RankLines } from "./rank_lines.ts";
 import { lockFolder } from "../run/lock.ts";
@@ -120,7 +120,7 @@ export async function launch(settings: LaunchOptions = {}): Promise<Run> {
   const say = (line: string) => void (kind === "silent" || console.error(line));
   const hosts = on ??
     (leavesHost(given, place)
-      ? stack.use(await openHosts(await allOf(given), { place, signal, say }))
+      ? stack.use(await openHosts(await checked(given, place), { place, signal, say }))
       : null);
   const explicit = hosts === null ? given : { ...given, ranks: hosts.size };
   const started = explicit.resume
@@ -168,7 +168,10 @@ export async function launch(settings: LaunchOptions = {}): Promise<Run> {
   };
   if (started.config) say(describeTakenOver(started.config, explicit));
   let from = started.directory ? await toCheckpoint() : null;
-  const details = hosts && await describeRun(options, asked, config.id ?? "run");
+  const details = hosts && await describeRun(options, asked, {
+    run: config.id ?? "run",
+    directory,
+  });
   const notes = started.directory ? [] : notesOn(options, explicit);
   for (let restarts = 0;; restarts++) {
     await using events = options.log === "tensorboard"
@@ -250,13 +253,14 @@ async function checkLaunch(options: Options, hosts: World | null): Promise<void>
   );
 }
 
-/** Options with which a run could be started, whatever the number of its ranks; asked before hosts are. */
-async function allOf(given: Partial<Options>): Promise<Partial<Options>> {
-  const { world, ...rest } = given;
-  const ranks = world == null ? {} : { ranks: world };
-  const known = given.hosts == null && given.hostfile == null;
-  if (given.resume) await findRun({ ...given, ...ranks });
-  else if (known && world != null) resolveOptions({ ...rest, ...ranks });
+/** Options with which a run of all hosts could be started: what is wrong with them is said before anybody waits. */
+async function checked(
+  given: Partial<Options>,
+  place: LauncherPlace | null,
+): Promise<Partial<Options>> {
+  const explicit = { ...given, ranks: await sizeOf(given, place) };
+  if (given.resume) await findRun(explicit);
+  else resolveOptions(explicit);
   return given;
 }
 
@@ -307,8 +311,9 @@ export function processesOf(
       ...permissionsFor(options.device as DeviceKind),
       `read=${readable.map(comma)}`,
       `write=${comma(directory)}`,
-      // The CPU's engine is native code, which may do anything, so the ranks may share memory as well.
-      ...(options.device === "cpu" ? ["ffi"] : []),
+      // The CPU's engine is native code, which may do anything, so the ranks may share memory as well. An
+      // MPI library is native code too.
+      ...(options.device === "cpu" || options.transport === "mpi" ? ["ffi"] : []),
       ...options.allow,
     ],
     ...(options.transport === "auto" ? {} : { transport: options.transport }),

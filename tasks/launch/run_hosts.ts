@@ -5,11 +5,19 @@
  */
 
 import { RendezvousError } from "../../runtime/base/errors.ts";
-import { type LauncherPlace, openWorld, type World } from "../../runtime/launcher/across_hosts.ts";
+import {
+  type HostShare,
+  type LauncherPlace,
+  openWorld,
+  type World,
+  type WorldOptions,
+  worldSize,
+} from "../../runtime/launcher/across_hosts.ts";
 import { InterruptedError } from "../../runtime/launcher/interrupted_error.ts";
 import { describeData } from "../problems/data_files.ts";
 import { asOptionError } from "../options/as_option_error.ts";
 import { OptionError } from "../options/kinds.ts";
+import { checkRules } from "../options/rules.ts";
 import { OPTIONS } from "../options/table.ts";
 import { tlsOf } from "../options/tls.ts";
 import type { Options } from "../options/values.ts";
@@ -54,6 +62,44 @@ export function leavesHost(
   return place !== null || others || hosts != null || hostfile != null;
 }
 
+/** What the runtime is told of which hosts there are. */
+function worldOf(given: Partial<Options>, place: LauncherPlace | null): WorldOptions {
+  const { ranks = place === null ? OPTIONS.ranks.default : 1 } = given;
+  const { world, hosts, hostfile, port, invitation, listen, timeout, transport = "auto" } = given;
+  if (place === null) checkRules({ world: world ?? null, ranks }, given);
+  if (tlsOf(given)) {
+    throw new OptionError(
+      "--tls-cert is for ranks of this host: a job on several makes a certificate for itself alone, which " +
+        "nobody else's authority need sign; leave --tls-cert, --tls-key and --tls-ca out",
+    );
+  }
+  return {
+    ranks,
+    ...world ? { world } : {},
+    ...hosts ? { hosts } : {},
+    ...hostfile ? { hostfile } : {},
+    ...place ? { place } : {},
+    ...port ? { port } : {},
+    ...invitation ? { invitation } : {},
+    ...listen && listen !== OPTIONS.listen.default ? { listen } : {},
+    ...timeout ? { timeout } : {},
+    ...transport === "auto" ? {} : { transport },
+  };
+}
+
+/**
+ * Number of all ranks, as options say before anybody has come; what contradicts it is refused before
+ * anybody waits.
+ *
+ * @throws OptionError if options contradict each other
+ */
+export async function sizeOf(
+  given: Partial<Options>,
+  place: LauncherPlace | null,
+): Promise<number> {
+  return (await asOptionError(null, () => worldSize(worldOf(given, place)))).size;
+}
+
 /**
  * Waits until all hosts are there.
  *
@@ -64,25 +110,10 @@ export async function openHosts(
   given: Partial<Options>,
   { place, signal, say }: OpenHostsOptions,
 ): Promise<World> {
-  const { ranks = place === null ? OPTIONS.ranks.default : 1 } = given;
-  const { world, hosts, hostfile, port, invitation, listen, timeout } = given;
-  if (tlsOf(given)) {
-    throw new OptionError(
-      "--tls-cert is for ranks of this host: a job on several makes a certificate of its own",
-    );
-  }
   try {
     return await asOptionError(null, () =>
       openWorld({
-        ranks,
-        ...world ? { world } : {},
-        ...hosts ? { hosts } : {},
-        ...hostfile ? { hostfile } : {},
-        ...place ? { place } : {},
-        ...port ? { port } : {},
-        ...invitation ? { invitation } : {},
-        ...listen && listen !== OPTIONS.listen.default ? { listen } : {},
-        ...timeout ? { timeout } : {},
+        ...worldOf(given, place),
         ...signal ? { signal } : {},
         version: VERSION,
         ssh: SSH,
@@ -98,7 +129,14 @@ export async function openHosts(
 
 /** For example `on a (ranks 0 to 3) and b (ranks 4 to 7)`. */
 export function describeHosts({ hosts }: World): string {
-  const each = hosts.map(({ host, first, count }) =>
+  // A host may have several launchers, one for each rank.
+  const merged: HostShare[] = [];
+  for (const { host, first, count } of hosts) {
+    const last = merged.at(-1);
+    if (last?.host !== host) merged.push({ host, first, count });
+    else merged[merged.length - 1] = { ...last, count: last.count + count };
+  }
+  const each = merged.map(({ host, first, count }) =>
     `${host} (${count === 1 ? `rank ${first}` : `ranks ${first} to ${first + count - 1}`})`
   );
   return `on ${each.join(", ")}`;
@@ -113,14 +151,15 @@ export function describeHosts({ hosts }: World): string {
 export async function describeRun(
   options: Options,
   asked: Options["device"],
-  run: string,
+  { run, directory }: Pick<RunDetails, "run" | "directory">,
 ): Promise<Omit<RunDetails, "from">> {
-  const { task, data, sendData, checkpointLocal, allow } = options;
+  const { task, data, sendData, checkpointLocal, transport } = options;
   return {
     kind: "celgc run",
     run,
+    directory,
     device: asked,
-    allow,
+    allow: transport === "mpi" ? [...options.allow, "ffi"] : options.allow,
     task,
     data: data === null
       ? null

@@ -128,7 +128,7 @@ export interface RunHost {
   /** What they compute on; one, unless they differ. */
   readonly devices: readonly string[];
   /** What its ranks' frames to other hosts go over: TCP, or TCP under TLS; null where that is not known. */
-  readonly carrier: "unix" | "tcp" | "tls" | null;
+  readonly carrier: "unix" | "tcp" | "tls" | "mpi" | null;
 }
 
 /** What a run came to; counts without further words are sums over all ranks. */

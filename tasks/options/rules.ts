@@ -138,6 +138,13 @@ const RULES: readonly Rule[] = [
         : null,
   ),
   rule(
+    ["world", "ranks"],
+    ({ world, ranks }) =>
+      world !== null && world < ranks
+        ? `--world has all ranks, at least the ${ranks} that --ranks starts here, not ${world}`
+        : null,
+  ),
+  rule(
     ["ranks", "participants"],
     ({ ranks, participants }) =>
       participants !== null && participants > ranks

@@ -13,7 +13,8 @@ import { launch, RunFailedError } from "../launch/launch.ts";
 import { lockFolder } from "../run/lock.ts";
 import { OptionError } from "../options/kinds.ts";
 import type { LauncherPlace, World } from "../../runtime/launcher/across_hosts.ts";
-import { leavesHost, openHosts } from "../launch/run_hosts.ts";
+import { leavesHost, openHosts, sizeOf } from "../launch/run_hosts.ts";
+import type { Options } from "../options/values.ts";
 import type { ViewKind } from "../launch/view.ts";
 import type { Swept } from "./axes.ts";
 import {
@@ -91,12 +92,14 @@ export async function sweep(given: SweepOptions = {}): Promise<SweepRun> {
   await becomeCompiledRank(); // in a rank of a compiled program there is nothing to sweep
   const { baseline, view: kind = "silent", signal, place = null, out, ...swept } = given;
   await using stack = new AsyncDisposableStack();
-  const { world, hosts, hostfile, port: _, invitation: _file, ...rest } = swept;
-  const options = world ? { ...rest, ranks: world } : rest;
-  if (!hosts && !hostfile && place === null) planCells(options, baseline); // refused before anybody joins
-  const on = await openWorldOf(swept, place, signal, kind);
-  if (on) stack.use(on);
-  const plan = planCells(on ? { ...options, ranks: on.size } : options, baseline);
+  const { world: _, hosts: _hosts, hostfile: _names, port: _port, invitation: _file, ...rest } =
+    swept;
+  const across = hostsOf(swept, place);
+  // What is refused is refused before anybody waits.
+  const options = across ? { ...rest, ranks: await sizeOf(across, place) } : rest;
+  const plan = planCells(options, baseline);
+  const say = (line: string) => void (kind === "silent" || console.error(line));
+  const on = across && stack.use(await openHosts(across, { place, signal, say }));
   const dir = await makeFolder(out ?? null);
   stack.use(await lock(dir));
   const stop = stack.use(new Interruption(signal));
@@ -138,23 +141,17 @@ function compare(
   return { dir, axes, cells, problems, interrupted: how };
 }
 
-/** The hosts that all cells run on, one after the other; null: this one. */
-async function openWorldOf(
-  { ranks, ...rest }: Swept,
-  place: LauncherPlace | null,
-  signal: AbortSignal | undefined,
-  kind: ViewKind,
-): Promise<World | null> {
-  const { world, hosts, hostfile, port, invitation, listen, timeout } = rest;
-  const given = { world, hosts, hostfile, port, invitation, listen, timeout };
+/** What says which hosts all cells run on, one after the other; null: this one. */
+function hostsOf({ ranks, ...rest }: Swept, place: LauncherPlace | null): Partial<Options> | null {
+  const { world, hosts, hostfile, port, invitation, listen, timeout, transport } = rest;
+  const given = { world, hosts, hostfile, port, invitation, listen, timeout, transport };
   if (!leavesHost({ ...given, ranks: typeof ranks === "number" ? ranks : undefined }, place)) {
     return null;
   }
   if (typeof ranks === "object") {
     throw new OptionError("--ranks has one value in a sweep on several hosts: those of this host");
   }
-  const say = (line: string) => void (kind === "silent" || console.error(line));
-  return await openHosts({ ...given, ...ranks ? { ranks } : {} }, { place, signal, say });
+  return { ...given, ...ranks ? { ranks } : {} };
 }
 
 /** Runs a cell; a failure is an outcome, not an error. */

@@ -11,7 +11,11 @@ Deno.test("a library is told by its symbols, and by its answer where it knows th
   const addressOf = (symbol: string) => addresses.get(symbol) ?? 0;
   const open = recogniseAbi({ abiVersion: null, addressOf });
   assert.deepEqual([open.flavour, open.handle, open.world], ["Open MPI", "u64", 16]);
-  assert.equal(recogniseAbi({ abiVersion: 1, addressOf }).flavour, "MPI ABI");
+  const common = recogniseAbi({ abiVersion: 1, addressOf });
+  assert.deepEqual(common, {
+    ...{ flavour: "MPI ABI", handle: "u64", world: 0x101, byte: 0x247, errorsReturn: 0x142 },
+    ...{ funneled: 1024, noRequest: 0x180, ignoreStatuses: 0n },
+  });
   assert.equal(recogniseAbi({ abiVersion: -1, addressOf }).flavour, "Open MPI");
 });
 

@@ -125,9 +125,9 @@ Deno.test("the mpi transport names the permission, the package and the launcher 
   assert.match(torchrun, /torchrun's variables are of none: use mpirun/);
 });
 
-Deno.test("celgc's own launcher starts no ranks over mpi, and says who does", async () => {
+Deno.test("celgc's launcher alone starts no ranks over mpi, and says who helps", async () => {
   await assert.rejects(run({ ranks: 2, transport: "mpi", program: program("placed") }), {
     name: "RangeError",
-    message: /cannot launch ranks that talk over mpi: .*CELGC_TRANSPORT=mpi mpirun -n 4/,
+    message: /cannot launch ranks that talk over mpi: .*mpirun -n 4 deno task launch/,
   });
 });

@@ -1,8 +1,9 @@
 /** Training over a real MPI library comes to the weights of training over TCP. */
 
 import assert from "node:assert/strict";
-import { ROOT } from "../../_helpers/deno.ts";
+import { celgc, ROOT } from "../../_helpers/deno.ts";
 import { run } from "../../_helpers/jobs.ts";
+import { temporaryFolder } from "../../_helpers/temporary_folder.ts";
 import { MPI_PEERS, mpirun } from "./_mpirun.ts";
 
 const PROGRAM = "tests/tasks/training/programs/trains.ts";
@@ -29,6 +30,60 @@ for (const peer of MPI_PEERS) {
       assert.equal(code, 0, stderr);
       const weights = /^weights [0-9a-f]+/m.exec(stdout)?.[0];
       assert.equal(weights, await (overTcp ??= weightsOverTcp()));
+    },
+  });
+}
+
+const COMMAND = "tasks/cli/main.ts";
+/** Two rounds of two steps. */
+const TINY = "--device cpu --max-steps 4 --interval 2 --batch-size 4 --train-size 64 --test-size 16"
+  .split(" ");
+
+for (const peer of MPI_PEERS) {
+  const { name, missing, words } = peer, ranks = Math.max(...peer.sizes);
+  const note = missing === null ? "" : ` (skipped: ${missing})`;
+
+  Deno.test({
+    name: `the command trains over ${name}, one launcher a rank${note}`,
+    ignore: missing !== null,
+    async fn() {
+      await using folder = await temporaryFolder();
+      const alone = await celgc(
+        ...["launch", "--ranks", String(ranks), "--transport", "tcp", ...TINY, "--json"],
+        ...["--out", `${folder.path}/tcp`],
+      );
+      assert.equal(alone.code, 0, alone.stderr);
+      const args = ["launch", ...TINY, "--json", "--out", `${folder.path}/mpi`];
+      const { code, stdout, stderr } = await mpirun(peer, ranks, COMMAND, { args });
+      assert.equal(code, 0, stderr);
+      assert.match(stderr, new RegExp(`launcher 0 of ${ranks}, from ${words}`));
+      const [mpi, tcp] = [stdout, alone.stdout].map((text) => JSON.parse(text));
+      assert.deepEqual([mpi.ranks, mpi.weightsHash], [ranks, tcp.weightsHash]);
+    },
+  });
+
+  Deno.test({
+    name: `a program's failure on a launcher's rank is told over ${name}${note}`,
+    ignore: missing !== null,
+    async fn() {
+      const program = new URL("tests/runtime/programs/placed.ts", ROOT).href;
+      const args = ["launch", "--transport", "mpi", "--allow", "ffi", program, "--"];
+      const well = await mpirun(peer, 2, COMMAND, { args });
+      assert.deepEqual([well.code, well.stdout.trim().split(/\r?\n/).sort()], [0, [
+        "[0] rank 0 of 2: 3",
+        "[1] rank 1 of 2: 3",
+      ]], well.stderr);
+      const { code, stderr } = await mpirun(peer, 2, COMMAND, { args: [...args, "1"] });
+      assert.deepEqual(
+        [code, /rank 1 on \S+ ended with exit code 3/.test(stderr)],
+        [3, true],
+        stderr,
+      );
+      const several = await mpirun(peer, 2, COMMAND, {
+        args: ["launch", "--ranks", "2", ...TINY],
+      });
+      assert.notEqual(several.code, 0);
+      assert.match(several.stderr, /start one for each rank, and leave --ranks out/);
     },
   });
 }

@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { Readable } from "node:stream";
-import { RankOutput } from "../../../runtime/launcher/output.ts";
+import { RankOutput } from "../../../runtime/ranks/output.ts";
 import { readMetrics } from "../../../tasks/logs/log_tail.ts";
 import { MetricsLog } from "../../../tasks/run/metrics.ts";
 import { WriteError } from "../../../tasks/run/write_error.ts";

@@ -1,20 +1,29 @@
 /**
- * What the ranks print: line by line, with the rank in front, to the launcher's own output, to a log
- * file a rank, and into the memory of the last lines.
+ * What the ranks print: line by line, to whoever shows it, to a log file a rank, and into the memory of
+ * the last lines.
  *
  * @module
  */
 
 import type { Readable } from "node:stream";
 import { stripVTControlCharacters } from "node:util";
-import type { StreamName } from "../ranks/rank.ts";
+import type { StreamName } from "./rank.ts";
 
-export type { StreamName } from "../ranks/rank.ts";
+export type { StreamName } from "./rank.ts";
 
 /** Longest line that is kept together, in characters; the rest of a longer one is a line of its own. */
 const LONGEST_LINE = 16384;
 /** How many last lines of a rank are remembered, and how many characters of each. */
 const LAST_LINES = 20, LAST_LINE_LENGTH = 500;
+
+/**
+ * Opens `rank-<r>.log` in a folder, empty.
+ *
+ * @throws Deno.errors as the system says
+ */
+export function openLog(folder: string, rank: number): Promise<Deno.FsFile> {
+  return Deno.open(`${folder}/rank-${rank}.log`, { write: true, create: true, truncate: true });
+}
 
 /** Where a rank's output goes. */
 export interface OutputOptions {
@@ -25,6 +34,8 @@ export interface OutputOptions {
   readonly bytes?: (bytes: Uint8Array, stream: StreamName) => void | Promise<void>;
   /** Log file, or null; owned by the output. */
   readonly log: Deno.FsFile | null;
+  /** That the log file cannot be written to, said once. @default {as a line on standard error} */
+  readonly logFailed?: (text: string) => void | Promise<void>;
 }
 
 /** Takes in what one rank prints. */
@@ -110,7 +121,9 @@ export class RankOutput {
     } catch (error) {
       this.#logFailed = true;
       const reason = error instanceof Error ? error.message : String(error);
-      await this.#options.line(`its log file ends here: ${reason}`, "stderr");
+      const text = `its log file ends here: ${reason}`;
+      const { logFailed } = this.#options;
+      await (logFailed === undefined ? this.#options.line(text, "stderr") : logFailed(text));
     }
   }
 }
