@@ -11,7 +11,7 @@ import { Request } from "./base/request.ts";
 import type { OperationStats } from "./base/stats.ts";
 import { ANY_SOURCE, ANY_TAG, type Status } from "./base/status.ts";
 import { allgather, allgatherv } from "./collectives/allgather.ts";
-import { allreduce, type AllreduceOptions } from "./collectives/allreduce.ts";
+import { allreduce, type AllreduceCall, type AllreduceOptions } from "./collectives/allreduce.ts";
 import { alltoall, alltoallv } from "./collectives/alltoall.ts";
 import { barrier } from "./collectives/barrier.ts";
 import { bcast } from "./collectives/bcast.ts";
@@ -171,9 +171,14 @@ export class Communicator implements AsyncDisposable {
    * Reduces the members' buffers element by element; every member gets the result, in place and with
    * the same bits. Floats are summed in the order of ranks in float64 and rounded once.
    *
-   * @param op a name, a function of two elements, or what `createOp` returns
+   * @param op a name, a function of two elements, or what `createOp` returns; or all options, such as
+   *   `{ op: "sum", compress: "int8", residual }`, which sends a quarter of the bytes
    */
-  allreduce(buffer: TypedArray, op: Op = "sum", options?: AllreduceOptions): Promise<void> {
+  allreduce(
+    buffer: TypedArray,
+    op?: Op | AllreduceCall,
+    options?: AllreduceOptions,
+  ): Promise<void> {
     return allreduce(this.#context, buffer, op, options);
   }
 

@@ -15,6 +15,7 @@
 export {
   ALLREDUCE_ALGORITHMS,
   type AllreduceAlgorithm,
+  type AllreduceCall,
   type AllreduceOptions,
 } from "./collectives/allreduce.ts";
 export { Communicator } from "./communicator.ts";

@@ -1,8 +1,9 @@
 import type { Context } from "../engine/context.ts";
-import type { TypedArray } from "../base/datatypes.ts";
+import { datatypeOf, describeCount, overlap, type TypedArray } from "../base/datatypes.ts";
 import type { Op } from "../base/ops.ts";
 import type { CollectiveCall } from "../engine/call.ts";
 import { allgatherThenReduce } from "../algorithms/allreduce_allgather.ts";
+import { compressedAllreduce } from "../algorithms/allreduce_compressed.ts";
 import { memoryAllreduce } from "../algorithms/allreduce_memory.ts";
 import { ringAllreduce } from "../algorithms/allreduce_ring.ts";
 import { chunks, type Range } from "../algorithms/partition.ts";
@@ -14,6 +15,8 @@ import {
   type ReductionArguments,
 } from "../algorithms/reduction_arguments.ts";
 import { hasTwoLevels } from "../base/hosts.ts";
+import type { Codec } from "../compression/codec.ts";
+import { codecOf } from "../compression/registry.ts";
 import { isSmall } from "../engine/tuning.ts";
 
 /** The ways to reduce to all, in the order of their numbers on the wire. */
@@ -39,15 +42,44 @@ export interface AllreduceOptions {
   algorithm?: AllreduceAlgorithm;
   /** Longest segment in bytes. */
   segmentBytes?: number;
+  /**
+   * How a sum of float32 travels: `none`, `bf16`, `fp16`, `int8`, `int4`, or `topk:F` or `topk:F:int8`, which
+   * sends the share F of the numbers, the largest. What all ranks get is the same, bit for bit, but no longer the
+   * sum: see {@linkcode AllreduceOptions.residual}. On one rank nothing travels, and nothing is lost.
+   *
+   * @default {"none"}
+   */
+  compress?: string;
+  /**
+   * With `compress`: as many numbers as the buffer, zeros at first, that this rank keeps from call to call.
+   * They are added to the buffer, and become what was lost of it, so that what one call loses the next makes up
+   * for (error feedback). What is lost of the sum is kept by one of the ranks as well.
+   */
+  residual?: Float32Array;
+  /**
+   * With `compress`: whether this rank's buffer counts. One that does not gets the sum of the others all the
+   * same, sends no input, and leaves its residual for another time. @default {true}
+   */
+  contributes?: boolean;
+}
+
+/** An allreduce's options with its op among them. */
+export interface AllreduceCall extends AllreduceOptions {
+  /** A name, a function of two elements, or what `createOp` returns. @default {"sum"} */
+  op?: Op;
 }
 
 /** Reduces the members' buffers element by element; every member gets the result, in place. */
 export async function allreduce(
   context: Context,
   buffer: TypedArray,
-  op: Op = "sum",
-  { algorithm = "auto", segmentBytes }: AllreduceOptions = {},
+  opOrCall: Op | AllreduceCall = "sum",
+  otherOptions?: AllreduceOptions,
 ): Promise<void> {
+  const { op = "sum", ...options } = isCall(opOrCall)
+    ? opOrCall
+    : { op: opOrCall, ...otherOptions };
+  const { algorithm = "auto", segmentBytes } = options;
   const reduction = checkReduction("allreduce", buffer, op);
   const code = ALLREDUCE_ALGORITHMS.indexOf(algorithm);
   if (code < 0) {
@@ -59,12 +91,21 @@ export async function allreduce(
   if (segmentBytes !== undefined && !(Number.isInteger(segmentBytes) && segmentBytes > 0)) {
     throw new RangeError(`cannot allreduce: segmentBytes must be positive, found ${segmentBytes}`);
   }
+  const codec = checkCompression(buffer, op, options);
   const signature = {
     name: "allreduce",
     ...reduction.signature,
     algorithm: code,
     segmentBytes,
+    compression: codec?.code,
   } as const;
+  if (codec) {
+    const { residual, contributes = true } = options, values = buffer as Float32Array;
+    return await context.collective(
+      signature,
+      (call) => compressedAllreduce(call, { codec, values, residual, contributes }),
+    );
+  }
   await context.collective(signature, async (call) => {
     if (algorithm === "memory" || algorithm === "auto" && !isSmall(reduction.bytes)) {
       const { size, members, localPeers } = context;
@@ -89,6 +130,52 @@ export async function allreduce(
         return await direct(call, reduction, segmentBytes);
     }
   });
+}
+
+function isCall(op: Op | AllreduceCall): op is AllreduceCall {
+  return typeof op === "object" && op !== null && !("fold" in op);
+}
+
+/**
+ * The codec that is asked for, if one is.
+ *
+ * @throws RangeError if there is none of that name, or the residual has another length
+ * @throws TypeError if something else than a sum of float32 is to be compressed
+ */
+function checkCompression(
+  buffer: TypedArray,
+  op: Op,
+  { compress = "none", residual, contributes = true, ...others }: AllreduceOptions,
+): Codec | null {
+  const codec = codecOf(compress);
+  if (!codec) {
+    if (!residual && contributes) return null;
+    const found = residual ? "a residual" : "contributes: false";
+    throw new TypeError(`cannot allreduce: ${found} goes with compress, which is "none"`);
+  }
+  const type = datatypeOf(buffer);
+  if (type.name !== "float32" || op !== "sum") {
+    const found = `${typeof op === "string" ? `"${op}"` : "a function"} of ${type.name}`;
+    throw new TypeError(
+      `cannot allreduce: compress "${compress}" takes "sum" of float32 elements, found ${found}`,
+    );
+  }
+  const { algorithm = "auto", segmentBytes } = others;
+  if (algorithm !== "auto" || segmentBytes !== undefined) {
+    throw new TypeError(
+      `cannot allreduce: compress "${compress}" has an algorithm of its own, and takes neither ` +
+        `algorithm nor segmentBytes`,
+    );
+  }
+  if (residual === undefined) return codec;
+  const isFloat32 = datatypeOf(residual, "residual").name === "float32";
+  if (!isFloat32 || residual.length !== buffer.length || overlap(residual, buffer)) {
+    throw new RangeError(
+      `cannot allreduce: residual must be ${describeCount(buffer.length, type)} apart from the ` +
+        `buffer, found ${describeCount(residual.length, datatypeOf(residual))}`,
+    );
+  }
+  return codec;
 }
 
 /**

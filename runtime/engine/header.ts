@@ -8,7 +8,7 @@
  *     MESSAGE          4 context, 28 message
  *     CREDIT           4 context, 40 bytes
  *     FAN_IN           1 type, 2 op, 3 collective, 4 context, 8 answer slot empty, 16 count, 24 root,
- *                      28 call, 32 exchange, 36 algorithm, 40 segment bytes
+ *                      28 call, 32 exchange, 36 algorithm, 40 segment bytes, 48 compression
  *     FAN_OUT          4 context, 28 call, 32 exchange
  *     SEGMENT          4 context, 28 call, 32 segment
  *     MISMATCH         4 context
@@ -109,6 +109,8 @@ export interface SignatureCodes {
   readonly algorithm: number;
   /** Longest segment in bytes, where the caller asked for one. */
   readonly segmentBytes: number;
+  /** Number of a codec. */
+  readonly compression: number;
 }
 
 /** Contributions to a tree exchange. */
@@ -229,6 +231,7 @@ export function encodeFanIn(
   putU32(header, 32, frame.exchange);
   putU32(header, 36, codes.algorithm);
   putU64(header, 40, codes.segmentBytes);
+  putU32(header, 48, codes.compression);
   return header;
 }
 
@@ -378,6 +381,7 @@ function decodeFanIn(view: DataView): FanInFrame {
     root: view.getUint32(24),
     algorithm: view.getUint32(36),
     segmentBytes: getU64(view, 40),
+    compression: view.getUint32(48),
   };
 }
 

@@ -6,6 +6,7 @@
 
 import { datatypeByCode, describeCount } from "../base/datatypes.ts";
 import { reductionName } from "../base/ops.ts";
+import { codecName } from "../compression/registry.ts";
 import type { Group } from "./group.ts";
 import type { SignatureCodes } from "./header.ts";
 
@@ -50,13 +51,16 @@ export interface Signature {
   readonly algorithm?: number;
   /** Segment size that the caller asked for. */
   readonly segmentBytes?: number;
+  /** Number of the codec that the caller asked for. */
+  readonly compression?: number;
 }
 
 /** A signature as numbers. */
 export function codesOf(signature: Signature): SignatureCodes {
-  const { name, type = 0, count = 0, op = 0, root = 0, algorithm = 0, segmentBytes = 0 } =
-    signature;
-  return { collective: COLLECTIVES.indexOf(name), type, count, op, root, algorithm, segmentBytes };
+  const { name, type = 0, count = 0, op = 0, root = 0 } = signature;
+  const { algorithm = 0, segmentBytes = 0, compression = 0 } = signature;
+  const collective = COLLECTIVES.indexOf(name);
+  return { collective, type, count, op, root, algorithm, segmentBytes, compression };
 }
 
 /** What this rank passed to which call. */
@@ -76,7 +80,8 @@ export function describeMismatch(
   if (
     theirs.collective === mine.collective && theirs.type === mine.type &&
     theirs.count === mine.count && theirs.op === mine.op && theirs.root === mine.root &&
-    theirs.algorithm === mine.algorithm && theirs.segmentBytes === mine.segmentBytes
+    theirs.algorithm === mine.algorithm && theirs.segmentBytes === mine.segmentBytes &&
+    theirs.compression === mine.compression
   ) return null;
   const nameOf = (code: number) => COLLECTIVES[code] ?? `operation ${code}`;
   const name = nameOf(mine.collective);
@@ -100,6 +105,10 @@ export function describeMismatch(
   }
   if (theirs.root !== mine.root) {
     return `cannot ${name}: ${them} named root ${theirs.root}, ${me} named root ${mine.root}`;
+  }
+  if (theirs.compression !== mine.compression) {
+    return `cannot ${name}: ${them} asked for compression ${codecName(theirs.compression)}, ` +
+      `${me} for ${codecName(mine.compression)}`;
   }
   if (theirs.algorithm !== mine.algorithm) {
     return `cannot ${name}: ${them} asked for algorithm ${theirs.algorithm}, ` +

@@ -10,6 +10,10 @@ const BENCHES: Record<string, { about: string; program: string }> = {
     about: "allreduce beside gloo and Open MPI, where they are installed",
     program: "./collectives.ts",
   },
+  compression: {
+    about: "the codecs of compressed reductions, on one core",
+    program: "./compression.ts",
+  },
   plan: {
     about: "runs behind a slow link, beside what the planner predicts for them",
     program: "./plan.ts",

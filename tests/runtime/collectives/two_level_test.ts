@@ -3,6 +3,7 @@
 import assert from "node:assert/strict";
 import { PeerLostError } from "../../../runtime/mod.ts";
 import { COLLECTIVES } from "../_battery_collectives.ts";
+import { COMPRESSED } from "../_battery_compressed.ts";
 import { REDUCTIONS } from "../_battery_reductions.ts";
 import { program, run } from "../../_helpers/jobs.ts";
 import { whyNoSharing } from "../_shared_memory.ts";
@@ -23,7 +24,7 @@ async function allFulfilled<T>(outcomes: Promise<PromiseSettledResult<T>[]>): Pr
 for (const hosts of PLACEMENTS) {
   Deno.test(`every collective is right on ranks on hosts ${hosts}`, async (t) => {
     await using w = await world(hosts.length, { hosts: [...hosts] });
-    for (const { name, run } of [...COLLECTIVES, ...REDUCTIONS]) {
+    for (const { name, run } of [...COLLECTIVES, ...REDUCTIONS, ...COMPRESSED]) {
       await t.step(name, async () => {
         await allFulfilled(onAll(w, (comm) => run(comm)));
       });

@@ -28,6 +28,7 @@ const codes = {
   root: 65_535,
   algorithm: 5,
   segmentBytes: 2 ** 40 + 1,
+  compression: 2 ** 24 + 5,
 };
 const exchange = { context: 1, call: U32 - 1, exchange: 4 };
 

@@ -1,0 +1,145 @@
+/** Sums that travel compressed: the bits of a plain serial program, on every rank. */
+
+import assert from "node:assert/strict";
+import {
+  type AllreduceCall,
+  type Communicator,
+  MismatchError,
+  type TypedArray,
+  waitAll,
+} from "../../runtime/mod.ts";
+import { codecOf } from "../../runtime/compression/registry.ts";
+import type { Check } from "./_check.ts";
+import { allreduce, blockOf } from "./_compressed_reference.ts";
+import { guarded, inside, sameBits, value } from "./_values.ts";
+
+const CODECS = ["bf16", "fp16", "int8", "int4", "topk:0.05", "topk:0.02:int8"];
+const LENGTHS = [0, 1, 97, 256, 4097, 50_021];
+
+/** A rank's numbers: different for every rank, element and call, and within fp16's range. */
+function numbers(rank: number, length: number, call = 0): Float32Array {
+  return Float32Array.from(
+    { length },
+    (_, i) => 1e-9 * value(rank + 11 * call, i + 3 * call),
+  );
+}
+
+const each = <T>({ size }: Communicator, of: (rank: number) => T): T[] =>
+  Array.from({ length: size }, (_, rank) => of(rank));
+
+async function everyCodec(comm: Communicator): Promise<void> {
+  for (const compress of CODECS) {
+    for (const length of LENGTHS) {
+      const expected = each(comm, (rank) => numbers(rank, length));
+      allreduce(compress, expected);
+      const buffer = inside(Float32Array, numbers(comm.rank, length));
+      await comm.allreduce(buffer, { compress });
+      sameBits(`${compress} of ${length}`, buffer, expected[0]);
+      guarded(buffer);
+    }
+  }
+}
+
+/** Three calls with residuals; in each, another rank's buffer does not count. */
+async function withResiduals(comm: Communicator): Promise<void> {
+  for (const compress of CODECS) {
+    for (const length of [5, 9001]) {
+      const residuals = each(comm, () => new Float32Array(length));
+      const residual = new Float32Array(length);
+      for (let call = 0; call < 3; call++) {
+        const contributes = each(comm, (rank) => call === 0 || rank % 3 !== call);
+        const expected = each(comm, (rank) => numbers(rank, length, call));
+        allreduce(compress, expected, residuals, contributes);
+        const buffer = numbers(comm.rank, length, call);
+        const options: AllreduceCall = { op: "sum", compress, residual };
+        await comm.allreduce(buffer, { ...options, contributes: contributes[comm.rank] });
+        sameBits(`${compress} of ${length}, call ${call}`, buffer, expected[0]);
+        sameBits(`residual of ${compress}, call ${call}`, residual, residuals[comm.rank]);
+      }
+    }
+  }
+}
+
+/** Several at once, beside a sum that is not compressed. */
+async function atOnce(comm: Communicator): Promise<void> {
+  const expected = CODECS.map((compress) => {
+    const arrays = each(comm, (rank) => numbers(rank, 9001));
+    allreduce(compress, arrays);
+    return arrays[0];
+  });
+  const buffers = CODECS.map(() => numbers(comm.rank, 9001));
+  const plain = new Float32Array(9001).fill(comm.rank);
+  await waitAll([
+    ...CODECS.map((compress, i) => comm.iallreduce(buffers[i], { compress })),
+    comm.iallreduce(plain),
+  ]);
+  buffers.forEach((buffer, i) => sameBits(CODECS[i], buffer, expected[i]));
+  const sum = comm.size * (comm.size - 1) / 2;
+  sameBits("a plain sum", plain, new Float32Array(9001).fill(sum));
+}
+
+/** What a rank sends: its input of all others' chunks, and the sum of its own to all. */
+async function encodedBytes(comm: Communicator): Promise<void> {
+  const { hosts } = comm.network, several = new Set(hosts).size > 1;
+  for (const compress of CODECS) {
+    const count = 8 * 4096 * comm.size, codec = codecOf(compress)!;
+    const ranks = await comm.dup();
+    await ranks.allreduce(numbers(comm.rank, count), { compress });
+    const { bytesSent, bytesReceived } = ranks.stats().allreduce;
+    ranks.free();
+    if (several) continue; // ranks pass sums on to others of their host
+    const expected = 2 * codec.bytes(count) * (comm.size - 1) / comm.size;
+    assert.equal(count % (comm.size * blockOf(compress)), 0);
+    for (const bytes of [bytesSent, bytesReceived]) {
+      // The tree exchange tells who shares memory.
+      assert.ok(bytes >= expected && bytes <= expected + 64 * comm.size, `${bytes}: ${expected}`);
+    }
+  }
+}
+
+const REFUSED: [TypedArray, AllreduceCall, RegExp][] = [
+  [
+    new Int32Array(3),
+    { compress: "int8" },
+    /takes "sum" of float32 elements, found "sum" of int32/,
+  ],
+  [new Float64Array(3), { compress: "bf16" }, /found "sum" of float64/],
+  [new Float32Array(3), { compress: "int8", op: "max" }, /found "max" of float32/],
+  [new Float32Array(3), { compress: "int8", op: (a) => a }, /found a function of float32/],
+  [new Float32Array(3), { compress: "int9" }, /compression must be none, bf16, .*found "int9"/],
+  [new Float32Array(3), { compress: "int8", algorithm: "ring" }, /an algorithm of its own/],
+  [new Float32Array(3), { compress: "int8", segmentBytes: 16 }, /an algorithm of its own/],
+  [
+    new Float32Array(3),
+    { compress: "int8", residual: new Float32Array(2) },
+    /residual must be 3 floats apart from the buffer, found 2 floats/,
+  ],
+  [new Float32Array(3), { residual: new Float32Array(3) }, /a residual goes with compress/],
+  [new Float32Array(3), { contributes: false }, /contributes: false goes with compress/],
+];
+
+async function refusals(comm: Communicator): Promise<void> {
+  for (const [buffer, options, message] of REFUSED) {
+    await assert.rejects(comm.allreduce(buffer, options), { message });
+  }
+  const shared = new Float32Array(3);
+  await assert.rejects(comm.allreduce(shared, { compress: "int8", residual: shared }), RangeError);
+  if (comm.size === 1) return;
+  const compress = comm.rank === 1 ? "topk:0.5:int8" : "int4";
+  const ranks = await comm.dup();
+  await assert.rejects(ranks.allreduce(numbers(comm.rank, 9001), { compress }), (error) => {
+    assert.ok(error instanceof MismatchError);
+    assert.match(error.message, /rank 1.* compression topk:0.5:int8, .* for int4|int4.*topk/);
+    return true;
+  });
+  ranks.free();
+}
+
+/** What an allreduce does that is to be compressed. */
+export const COMPRESSED: readonly Check[] = [
+  { name: "a compressed sum of every codec has the bits of a serial program", run: everyCodec },
+  { name: "what a compressed sum loses is made up for by the next", run: withResiduals },
+  { name: "compressed sums at once, and others beside them", run: atOnce },
+  { name: "a compressed sum is counted in the bytes that travel", run: encodedBytes },
+  { name: "what cannot be compressed, and a disagreement, are refused", run: refusals },
+];

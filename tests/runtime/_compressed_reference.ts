@@ -1,0 +1,147 @@
+/**
+ * The codecs once more, in plain JavaScript: nothing of it is shared with the kernels that must agree with
+ * it bit for bit. What an encoded array is read as, and how long it is.
+ */
+
+const f = Math.fround;
+
+/** The integer nearest to a float32, ties to even. */
+function nearest(x: number): number {
+  const below = Math.floor(x), rest = x - below;
+  if (rest !== 0.5) return rest < 0.5 ? below : below + 1;
+  return below % 2 === 0 ? below : below + 1;
+}
+
+/** What int8 (256, 127) and int4 (128, 7) make of a block. */
+function scaledBlock(x: Float32Array, most: number): Float32Array {
+  const largest = x.reduce((max, value) => Math.max(max, Math.abs(value)), 0);
+  if (!Number.isFinite(largest)) return x.map(() => NaN);
+  const scale = f(largest / most);
+  if (scale === 0) return x.map(() => 0);
+  return x.map((value) => {
+    const q = Math.max(-most, Math.min(most, nearest(f(value / scale))));
+    return f((q + 0) * scale); // −0 + 0 is 0: integers have no −0
+  });
+}
+
+const view = new DataView(new ArrayBuffer(4));
+
+/** The nearest number with 16 bits of a float32, ties to even, among the two around it. */
+function bf16(x: number): number {
+  if (!Number.isFinite(x)) return x;
+  view.setFloat32(0, x);
+  const high = view.getUint16(0);
+  const of = (bits: number) => {
+    view.setUint16(0, bits);
+    view.setUint16(2, 0);
+    return view.getFloat32(0);
+  };
+  const toZero = of(high), away = of(high + 1);
+  const size = Math.abs(x), low = Math.abs(toZero);
+  // The next number beyond the largest would have been 2¹²⁸.
+  const top = Number.isFinite(away) ? Math.abs(away) : 2 ** 128;
+  const middle = (low + top) / 2;
+  if (size !== middle) return size < middle ? toZero : away;
+  return high % 2 === 0 ? toZero : away;
+}
+
+function fp16(x: number): number {
+  view.setFloat16(0, x);
+  return view.getFloat16(0);
+}
+
+/** What `topk` leaves of a block: the numbers that are picked, and where. */
+function picks(x: Float32Array, fraction: number): number[] {
+  const size = (i: number) => Number.isNaN(x[i]) ? Infinity : Math.abs(x[i]);
+  const order = Array.from(x, (_, i) => i).sort((a, b) => size(b) - size(a) || a - b);
+  return order.slice(0, Math.ceil(fraction * x.length)).sort((a, b) => a - b);
+}
+
+/** Applies a function to blocks of so many numbers. */
+function byBlocks(
+  x: Float32Array,
+  size: number,
+  of: (block: Float32Array) => Float32Array,
+): Float32Array {
+  const out = new Float32Array(x.length);
+  for (let at = 0; at < x.length; at += size) out.set(of(x.subarray(at, at + size)), at);
+  return out;
+}
+
+/** What an array is read as after it has been written by a codec. */
+export function roundTrip(name: string, x: Float32Array): Float32Array {
+  switch (name) {
+    case "bf16":
+      return x.map(bf16);
+    case "fp16":
+      return x.map(fp16);
+    case "int8":
+      return byBlocks(x, 256, (block) => scaledBlock(block, 127));
+    case "int4":
+      return byBlocks(x, 128, (block) => scaledBlock(block, 7));
+  }
+  const [kind, fraction, inner] = name.split(":");
+  if (kind !== "topk") throw new Error(`no reference for ${name}`);
+  return byBlocks(x, 4096, (block) => {
+    const at = picks(block, Number(fraction)), out = new Float32Array(block.length);
+    const kept = Float32Array.from(at, (i) => block[i]);
+    const read = inner ? roundTrip(inner, kept) : kept;
+    at.forEach((i, j) => out[i] = read[j]);
+    return out;
+  });
+}
+
+/**
+ * A compressed allreduce of all ranks' arrays, in place: rank p owns the p-th chunk of whole blocks, gets it
+ * from all others as they have written it, adds its own as it is, in the order of ranks, and writes the sum, which
+ * all read. What is lost stays in the residuals of the rank that has lost it, and is added the next time.
+ *
+ * @param contributes which ranks' arrays count. @default {all}
+ */
+export function allreduce(
+  name: string,
+  arrays: readonly Float32Array[],
+  residuals: readonly (Float32Array | null)[] = arrays.map(() => null),
+  contributes: readonly boolean[] = arrays.map(() => true),
+): void {
+  const ranks = arrays.length, count = arrays[0].length, block = blockOf(name);
+  const sums = arrays.map((x, rank) => {
+    const owed = residuals[rank];
+    return owed && contributes[rank] ? x.map((value, i) => f(value + owed[i])) : x.slice();
+  });
+  if (ranks === 1) {
+    arrays[0].set(sums[0]);
+    residuals[0]?.fill(0);
+    return;
+  }
+  const blocks = Math.ceil(count / block);
+  const bound = (rank: number) => Math.min(count, Math.floor(blocks * rank / ranks) * block);
+  const result = new Float32Array(count);
+  for (let owner = 0; owner < ranks; owner++) {
+    const start = bound(owner), end = bound(owner + 1);
+    const total = new Float64Array(end - start);
+    sums.forEach((sum, rank) => {
+      if (!contributes[rank]) return;
+      const slice = sum.slice(start, end);
+      const sent = rank === owner ? slice : roundTrip(name, slice);
+      for (let i = 0; i < total.length; i++) total[i] += sent[i];
+      if (rank !== owner) {
+        residuals[rank]?.set(slice.map((value, i) => f(value - sent[i])), start);
+      }
+    });
+    const rounded = Float32Array.from(total), read = roundTrip(name, rounded);
+    result.set(read, start);
+    const owed = residuals[owner];
+    if (!owed) continue;
+    for (let i = 0; i < total.length; i++) {
+      const lost = f(rounded[i] - read[i]);
+      owed[start + i] = contributes[owner] ? lost : f(owed[start + i] + lost);
+    }
+  }
+  for (const array of arrays) array.set(result);
+}
+
+/** Numbers that a codec writes together. */
+export function blockOf(name: string): number {
+  return { bf16: 8, fp16: 8, int8: 256, int4: 128 }[name] ?? 4096;
+}
