@@ -153,6 +153,8 @@ function toCommander(
   const option = new commander.Option(flag, describe(spec)).helpGroup(`${spec.group}:`);
   // Commander derives the name from the flag; the table's own name is the authority.
   option.attributeName = () => name;
+  // It takes every --no-… for the opposite of another option.
+  option.negate = false;
   let given = "";
   return spec.placeholder === null ? option : option.argParser((text: string) => {
     given = spec.repeats && given !== "" ? `${given}\n${text}` : text;
