@@ -41,7 +41,16 @@ export {
   type RuleOptions,
   UPDATE_RULES,
 } from "./rule_registry.ts";
-export { type StageDecay, stageWise, type StepSize } from "./schedule.ts";
+export {
+  type Schedule,
+  SCHEDULE_NAMES,
+  type ScheduleName,
+  sizeAt,
+  type StageDecay,
+  stageWise,
+  type StepPosition,
+  type StepSize,
+} from "./schedule.ts";
 export { single, type SingleOptions } from "./algorithms/single.ts";
 export { slowMo, type SlowMoOptions } from "./algorithms/slowmo.ts";
 export { timedRounds } from "./timed_rounds.ts";

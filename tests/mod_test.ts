@@ -8,7 +8,7 @@ CIFAR10_SOURCE CIFAR10_STD CheckpointError ClosedError Communicator DEVICE_CHOIC
 GRAPH_OPTIONS Graph HandshakeError IMAGE_SIDE InterruptedError LOSSES LayerBuilder LogError MODEL_NAMES MismatchError
 OPSET OP_NAMES OnnxFileError OperatorError OptionError PENN_TREEBANK_SOURCE PLAIN_STEP PRESETS
 joinLaunch launcherPlace openWorld PRESET_NAMES PROC_NULL PeerLostError RESNET_DEPTHS Random RendezvousError ReportError Request
-RunFailedError SELECTIVE_OPTIONS OPTIMIZER_NAMES UPDATE_RULES adam adamW decays sgd slotOf TAG_UB TASK_NAMES TrainingError TruncationError Vocabulary
+RunFailedError SELECTIVE_OPTIONS OPTIMIZER_NAMES SCHEDULE_NAMES sizeAt UPDATE_RULES adam adamW decays sgd slotOf TAG_UB TASK_NAMES TrainingError TruncationError Vocabulary
 WIKITEXT2_SOURCE WordSource appendClippedStep augmentBatch awdLstm awdLstmTask batchLabels celgc
 channelStatistics checkModel classifierOutputs createAlgorithm createImageSampler createOp
 createTextSampler defaultOptions differentiate diloco downloadCifar10 downloadPennTreebank

@@ -6,6 +6,7 @@
 
 import { ALGORITHMS, isAlgorithm, SELECTIVE_OPTIONS } from "../../optimizers/registry.ts";
 import { type OptimizerName, ruleEntry, UPDATE_RULES } from "../../optimizers/rule_registry.ts";
+import { descends, type ScheduleName } from "../../optimizers/schedule.ts";
 import { TASKS } from "./defaults.ts";
 import type { OptionName, Options } from "./values.ts";
 
@@ -49,6 +50,12 @@ export function ignoredBy(algorithm: string): Names {
 export function ignoredByOptimizer(optimizer: OptimizerName): Names {
   const all = new Set(Object.values(UPDATE_RULES).flatMap(({ takes }): Names => takes));
   return [...all.difference(new Set<string>(ruleEntry(optimizer).takes))];
+}
+
+/** Options that have no effect on a schedule. */
+export function ignoredBySchedule(schedule: ScheduleName): Names {
+  const stages: Names = schedule === "step" ? [] : ["decayAt", "decayFactor"];
+  return descends(schedule) ? stages : [...stages, "lrMin"];
 }
 
 /** Options that have no effect on a task: those of texts on images, of images on texts, and of data that is generated. */

@@ -13,13 +13,12 @@ import {
   type SelectiveOption,
   takersOf,
 } from "../../optimizers/registry.ts";
-import { OPTIMIZER_NAMES, rulesTaking } from "../../optimizers/rule_registry.ts";
-import { NO_DECAY } from "../../optimizers/update_rule.ts";
 import { formatPartition, parsePartition } from "../data/sampling/partition.ts";
 import { duration } from "./duration.ts";
-import { choice, GROUPS, integer, numbers, real, type Table, text, toggle } from "./kinds.ts";
+import { choice, GROUPS, integer, real, type Table, text, toggle } from "./kinds.ts";
 import { LANGUAGE_MODEL } from "./language.ts";
 import { INPUT_FILES, orFile } from "./networks.ts";
+import { STEPPING } from "./stepping/table.ts";
 import { type Experiment, MODEL_NAMES, PRESET_NAMES, TASK_NAMES } from "./values.ts";
 
 const { WHAT, HOW, WHO, DATA, RUN } = GROUPS;
@@ -161,90 +160,7 @@ export const EXPERIMENT: Table<Experiment> = {
     from: 0,
     default: FEDPROX_MU,
   }),
-  optimizer: choice({
-    flag: "--optimizer",
-    group: HOW,
-    help: "the update rule of a step, from the clipped gradient to the weights",
-    choices: OPTIMIZER_NAMES,
-    default: OPTIMIZER_NAMES[0],
-  }),
-  momentum: real({
-    flag: "--momentum",
-    group: HOW,
-    help: `momentum μ (${rulesTaking("momentum").join(", ")})`,
-    from: 0,
-    below: 1,
-    default: 0,
-  }),
-  dampening: real({
-    flag: "--dampening",
-    group: HOW,
-    help: "dampening of the momentum",
-    from: 0,
-    to: 1,
-    default: 0,
-  }),
-  nesterov: toggle({ flag: "--nesterov", group: HOW, help: "Nesterov's momentum" }),
-  weightDecay: real({
-    flag: "--weight-decay",
-    group: HOW,
-    help: "weight decay λ; the norm that clips ignores it",
-    from: 0,
-    default: 0,
-    defaultText: "0; 1.2e-6 on ptb and wikitext2; 0.01 with adamw",
-  }),
-  noDecay: choice({
-    flag: "--no-decay",
-    group: HOW,
-    help: "what weight decay leaves alone, vectors being biases and the weights of norms",
-    choices: NO_DECAY,
-    default: NO_DECAY[0],
-    defaultText: "none; vectors with adamw",
-  }),
-  beta1: real({
-    flag: "--beta1",
-    group: HOW,
-    help: `how much of the mean of gradients is kept, β₁ (${rulesTaking("beta1").join(", ")})`,
-    from: 0,
-    below: 1,
-    default: 0.9,
-  }),
-  beta2: real({
-    flag: "--beta2",
-    group: HOW,
-    help: `how much of the mean of their squares is kept, β₂ (${rulesTaking("beta2").join(", ")})`,
-    from: 0,
-    below: 1,
-    default: 0.999,
-  }),
-  eps: real({
-    flag: "--eps",
-    group: HOW,
-    help: `added to the root of that mean, ε (${rulesTaking("eps").join(", ")})`,
-    from: 0,
-    default: 1e-8,
-  }),
-  decayAt: numbers({
-    flag: "--decay-at",
-    group: HOW,
-    help: "epochs at which the learning rate decays",
-    unit: "epochs",
-    over: 0,
-    defaultText: "never; 17 on generated-text",
-  }),
-  decayFactor: real({
-    flag: "--decay-factor",
-    group: HOW,
-    help: "what it is multiplied by there",
-    over: 0,
-    to: 1,
-    default: 0.1,
-  }),
-  decayClip: toggle({
-    flag: "--decay-clip",
-    group: HOW,
-    help: "multiply the clipping threshold as well, as in the authors' code",
-  }),
+  ...STEPPING,
   batchSize: integer({
     flag: "--batch-size",
     group: HOW,

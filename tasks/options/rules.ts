@@ -15,7 +15,13 @@ import {
 } from "../../optimizers/registry.ts";
 import { checkSampling, parseSampling } from "../../optimizers/sampling.ts";
 import { checkPartition, parsePartition } from "../data/sampling/partition.ts";
-import { ignoredBy, ignoredByModel, ignoredByOptimizer, ignoredByTask } from "./applies.ts";
+import {
+  ignoredBy,
+  ignoredByModel,
+  ignoredByOptimizer,
+  ignoredBySchedule,
+  ignoredByTask,
+} from "./applies.ts";
 import { defaultsOf, TASKS } from "./defaults.ts";
 import { OptionError } from "./kinds.ts";
 import { isModelFile } from "./network_names.ts";
@@ -121,6 +127,15 @@ const RULES: readonly Rule[] = [
     ["optimizer"],
     ({ optimizer }, explicit) =>
       idleOption(ignoredByOptimizer(optimizer), explicit, `--optimizer ${optimizer}`),
+  ),
+  rule(
+    ["schedule"],
+    ({ schedule }, explicit) =>
+      idleOption(ignoredBySchedule(schedule), explicit, `--schedule ${schedule}`),
+  ),
+  rule(
+    ["lr", "lrMin"],
+    ({ lr, lrMin }) => lrMin > lr ? `--lr-min must be at most --lr, ${lr}, not ${lrMin}` : null,
   ),
   rule(
     ["task"],

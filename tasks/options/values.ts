@@ -6,7 +6,13 @@
  * @module
  */
 
-import type { AlgorithmName, ClipBy, NoDecay, OptimizerName } from "../../optimizers/mod.ts";
+import type {
+  AlgorithmName,
+  ClipBy,
+  NoDecay,
+  OptimizerName,
+  ScheduleName,
+} from "../../optimizers/mod.ts";
 
 /** The presets, as in `--preset`. */
 export const PRESET_NAMES = [
@@ -99,8 +105,42 @@ export interface InputFileOptions {
   weights: string | null;
 }
 
+/** What a step makes of a gradient, and how that changes over a run. */
+export interface SteppingOptions {
+  /** The update rule of a step. */
+  optimizer: OptimizerName;
+  /** Momentum μ; 0 keeps no buffer. */
+  momentum: number;
+  /** Dampening of the momentum, from 0 to 1. */
+  dampening: number;
+  /** Whether the momentum is Nesterov's. */
+  nesterov: boolean;
+  /** Weight decay λ. */
+  weightDecay: number;
+  /** Which parameters weight decay leaves alone. */
+  noDecay: NoDecay;
+  /** How much of its mean of gradients Adam keeps from step to step, β₁. */
+  beta1: number;
+  /** How much of its mean of their squares, β₂. */
+  beta2: number;
+  /** What keeps Adam's division by the root of that finite, ε. */
+  eps: number;
+  /** How the learning rate changes over the run. */
+  schedule: ScheduleName;
+  /** Steps over which the learning rate rises to its schedule; 0: none. */
+  warmup: number;
+  /** What the learning rate comes down to (linear, cosine, wsd). */
+  lrMin: number;
+  /** Epochs at which the learning rate decays (step). */
+  decayAt: readonly number[];
+  /** What it is multiplied by there. */
+  decayFactor: number;
+  /** Whether the clipping threshold decays with it. */
+  decayClip: boolean;
+}
+
 /** What an experiment is: the options that decide its numbers. */
-export interface Experiment extends LanguageModelOptions, InputFileOptions {
+export interface Experiment extends LanguageModelOptions, InputFileOptions, SteppingOptions {
   /** An experiment of the paper, which the other options given take precedence over; null: none. */
   preset: PresetName | null;
   /** About which share of the work is done, by fewer epochs, less data and a smaller network. */
@@ -133,30 +173,6 @@ export interface Experiment extends LanguageModelOptions, InputFileOptions {
   outerMomentum: number | null;
   /** What holds local steps back towards the start of their round, μ (fedprox). */
   proximalMu: number;
-  /** The update rule of a step. */
-  optimizer: OptimizerName;
-  /** Momentum μ; 0 keeps no buffer. */
-  momentum: number;
-  /** Dampening of the momentum, from 0 to 1. */
-  dampening: number;
-  /** Whether the momentum is Nesterov's. */
-  nesterov: boolean;
-  /** Weight decay λ. */
-  weightDecay: number;
-  /** Which parameters weight decay leaves alone. */
-  noDecay: NoDecay;
-  /** How much of its mean of gradients Adam keeps from step to step, β₁. */
-  beta1: number;
-  /** How much of its mean of their squares, β₂. */
-  beta2: number;
-  /** What keeps Adam's division by the root of that finite, ε. */
-  eps: number;
-  /** Epochs at which the learning rate decays. */
-  decayAt: readonly number[];
-  /** What it is multiplied by there. */
-  decayFactor: number;
-  /** Whether the clipping threshold decays with it. */
-  decayClip: boolean;
   /** Samples a rank takes in one step. */
   batchSize: number;
   /** What is done about batch norm's running statistics. */

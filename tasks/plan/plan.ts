@@ -19,6 +19,7 @@ import { asOptionError } from "../options/as_option_error.ts";
 import { resolveOptions } from "../options/resolve.ts";
 import type { ViewKind } from "../launch/view.ts";
 import type { MeasureOptions } from "./measure.ts";
+import { type PlannedSize, planSizes } from "./curve.ts";
 import type { Measured } from "./measured.ts";
 import { plannedAlgorithm } from "./planned.ts";
 import { checkData } from "../problems/check_inputs.ts";
@@ -76,6 +77,8 @@ export interface RunPlan {
   readonly link: string | null;
   /** Naive-parallel, the baseline, first; then the intervals in increasing order. */
   readonly runs: readonly PlannedRun[];
+  /** η and γ over the run, at steps spread evenly over it. */
+  readonly sizes: readonly PlannedSize[];
   /** What the prediction rests on. */
   readonly measured: Measured;
 }
@@ -150,6 +153,7 @@ export async function plan(given: PlanOptions = {}): Promise<RunPlan> {
     hosts,
     link,
     runs: runs.map((run) => ({ ...run, speedup: baseline.seconds / run.seconds })),
+    sizes: planSizes(options, steps, epochs),
     measured,
   };
 }

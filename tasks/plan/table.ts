@@ -6,11 +6,12 @@
 
 import { formatBytes, loadTables } from "../../deps.ts";
 import { PLAIN_TABLE } from "../launch/plain_table.ts";
+import { formatSizes } from "./curve.ts";
 import type { RunPlan } from "./plan.ts";
 
 /** The table, and below it what it rests on. */
 export async function formatPlan(
-  { runs, steps, epochs, ranks, hosts, link, measured }: RunPlan,
+  { runs, steps, epochs, ranks, hosts, link, sizes, measured }: RunPlan,
 ): Promise<string> {
   const head = ["algorithm", "I", "rounds", "sent", "time", "comm.", "speedup"];
   const table = new (await loadTables())({
@@ -42,6 +43,7 @@ export async function formatPlan(
       : hosts === null
       ? `for ranks behind access links of ${link}`
       : `for ${hosts} hosts of ${ranks / hosts} ranks, each behind an access link of ${link}`,
+    ...formatSizes(sizes),
     `step         ${milliseconds(timed.mean)}, ${milliseconds(timed.slowest)} on the slowest rank`,
     `allreduce    ${milliseconds(seconds)} for ${
       shared.toLocaleString("en-US")

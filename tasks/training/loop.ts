@@ -4,7 +4,7 @@
  * @module
  */
 
-import { type Algorithm, isClipped, stageWise, type StepSize } from "../../optimizers/mod.ts";
+import { type Algorithm, isClipped, type StepSize } from "../../optimizers/mod.ts";
 import type { Communicator } from "../../runtime/communicator.ts";
 import { AveragingTrigger } from "./averaging_trigger.ts";
 import { loadNumber, type StateDict, type Stateful } from "../run/checkpoint.ts";
@@ -13,6 +13,7 @@ import { type CheckpointFolders, writeCheckpoint } from "../run/write_checkpoint
 import type { Evaluation, Evaluator } from "../steps/evaluator.ts";
 import { sumOf, type WeightAveraging } from "../rounds/averaging.ts";
 import type { MetricsLog, Position, RunHost, Summary } from "../run/metrics.ts";
+import { stepSizeAt } from "../options/stepping/step_size.ts";
 import type { Options } from "../options/table.ts";
 import { type EndedRound, Round } from "../rounds/round.ts";
 import { everySeconds, everySteps, type RoundClock } from "../rounds/round_clock.ts";
@@ -252,13 +253,8 @@ export class Loop implements Stateful {
 
   /** η and γ of step `t`, for a batch that is worth as much as any. */
   #sizeOf(t: number): StepSize {
-    const { options, task } = this.#parts;
-    const { lr, clip, decayAt, decayFactor, decayClip } = options;
-    return stageWise(
-      { learningRate: lr, clipThreshold: clip },
-      { at: decayAt, factor: decayFactor, decaysClip: decayClip },
-      task.epoch(this.#clock.scheduled(t)),
-    );
+    const { options, task, steps } = this.#parts, done = this.#clock.scheduled(t);
+    return stepSizeAt(options, { done, steps, epoch: task.epoch(done) });
   }
 
   /** Notes steps that are done, in order. */
