@@ -7,237 +7,111 @@
  * 64 neighbouring elements on all ranks this is nearly always true; then partial sums may be made
  * anywhere, and the sum of them, rounded once, has the bits of the sum in the order of ranks.
  *
- * Such a partial sum is a whole multiple of q. Elements go in blocks of 64; a block takes 4, 5 or 6
- * bytes an element, as few as hold its multiples (5 as a rule), or the inputs themselves if more would
- * be needed. A block whose sum is not certainly exact is summed nevertheless: an element of it counts as
- * known if all that the rounding errors can come to leaves its float32 the same, and is asked for
+ * Elements go in blocks of 64. A block has a unit, a power of two by which its greatest sum takes 31
+ * bits; every sum goes as a signed number of units in 32 bits, rounded down. Few sums have bits behind
+ * the unit: those of small numbers, 1 or 2 in a hundred among the sums of two that are normally
+ * distributed. These are exceptions, which follow with what is missing in 16 or 32 bits each. A block
+ * whose sum is not certainly exact goes as its inputs.
+ *
+ *     block      head, numbers of units (64 × int32), exceptions, up to a multiple of 4 bytes
+ *     head       format, greatest and least exponent field of the inputs (0 if all are 0), unit u; a byte each
+ *     format     c + (0 or 128): c exceptions, 2 or 4 bytes long; 126: inputs; 127: all is 0, nothing follows
+ *     unit       2^(u−150), as of a float32 with the exponent field u
+ *     exception  index of the element + 64 × (what is missing in 2^−10 or 2^−26 units; 0: the sum is −0)
+ *
+ * A block that is not certainly exact when all is added is summed nevertheless: an element of it counts
+ * as known if all that the rounding errors can come to leaves its float32 the same, and is asked for
  * otherwise. (The idea of a sum by exponents: Demmel and Nguyen, Parallel Reproducible Summation, IEEE
  * Trans. Comp. 64(7), 2015; theirs rounds every input first and so has other bits than a plain sum.)
  *
  * @module
  */
 
-/** Elements of a block. */
-export const BLOCK = 64;
-/** Bytes of a block's head: format, greatest exponent field, least exponent field, marks. */
-const HEAD_BYTES = 4;
-/** Formats: nothing, since all is zero; multiples of 32, 40 or 48 bits; the inputs as they are. */
-const ZERO = 0, BITS32 = 4, BITS40 = 5, BITS48 = 6, INPUTS = 7;
-/** A mark: two words follow that say which elements are −0. */
-const NEGATIVE_ZEROS = 1;
-/** What a float32's exponent field of 1 and 0 stand for: multiples of 2^(1−150). */
-const EXPONENT_OFFSET = 150;
-/** The exponent field of infinities and NaN. */
-const NOT_FINITE = 255;
+import {
+  BLOCK,
+  ENTRY_BYTES,
+  FREE,
+  type PartialsKernels,
+  partialsKernels,
+} from "./_partials_kernel.ts";
+
+export { BLOCK };
+
+/** Bytes of a block's float32 and of its head, and of the longest exceptions it can have. */
+const BLOCK_BYTES = 4 * BLOCK, HEAD_BYTES = 4, EXCEPTION_BYTES = 4 * BLOCK;
 /** Bits of a float32's significand, and of a float64's. */
 const SINGLE_BITS = 24, DOUBLE_BITS = 53;
-const WORD = 2 ** 32, ABOVE = 2 ** -32;
+/** A page of WebAssembly memory in bytes. */
+const PAGE_BYTES = 65536;
 
-const ceilLog2 = (n: number) => 32 - Math.clz32(n - 1);
-const roundUp = (bytes: number) => bytes + 3 & ~3;
-/** 2ⁿ as a float64, for −1074 < n < 1024. */
-const power = (n: number) => 2 ** n;
-
-/** What is worked on; calls follow each other. */
-const sums = new Float64Array(BLOCK);
-let scratch = new Uint8Array(0);
-/** Greatest and least magnitude other than zero of a block, as bits of a float32. */
-let greatest = 0, least = 0;
-
-/** Adds up a block of all inputs in `sums`; notes its magnitudes. */
-function sumBlock(
-  inputs: readonly Float32Array[],
-  bits: readonly Int32Array[],
-  start: number,
-  length: number,
-): void {
-  let most = 0, fewest = 0x7fffffff;
-  const acc = sums;
-  for (let k = 0; k < inputs.length; k++) {
-    const input = inputs[k], words = bits[k];
-    for (let i = 0; i < length; i++) {
-      const magnitude = words[start + i] & 0x7fffffff;
-      if (magnitude > most) most = magnitude;
-      if (magnitude < fewest && magnitude !== 0) fewest = magnitude;
-    }
-    if (k === 0) { for (let i = 0; i < length; i++) acc[i] = input[start + i]; }
-    else for (let i = 0; i < length; i++) acc[i] += input[start + i];
-  }
-  greatest = most;
-  least = fewest;
-}
-
-const bitsOf = (input: Float32Array) =>
-  new Int32Array(input.buffer, input.byteOffset, input.length);
+/** How far exponents of so many inputs may be apart for every sum of them to be exact. */
+const mostApart = (ranks: number) => DOUBLE_BITS - SINGLE_BITS - Math.ceil(Math.log2(ranks));
 
 /**
- * Encodes the sum of some inputs of one length.
+ * What two sums of N values in different orders can differ by, over 2^(e−150) for the greatest exponent
+ * field e: each of fewer than 3N additions is wrong by 2⁻⁵³ of a sum that is below N · 2^(e−126).
+ */
+const errorScale = (ranks: number) => ranks * ranks * 2 ** (UNIT_TO_SUM + 2 - DOUBLE_BITS);
+const UNIT_TO_SUM = 150 - 126;
+
+/** Memory that calls work in, one after the other. */
+let memory: WebAssembly.Memory | undefined;
+let kernels: PartialsKernels;
+
+/** The kernels' memory, of at least so many bytes. */
+function room(bytes: number): ArrayBuffer {
+  if (memory === undefined) {
+    memory = new WebAssembly.Memory({ initial: Math.ceil(bytes / PAGE_BYTES) });
+    kernels = partialsKernels(memory);
+  }
+  const missing = bytes - memory.buffer.byteLength;
+  if (missing > 0) memory.grow(Math.ceil(missing / PAGE_BYTES));
+  return memory.buffer as ArrayBuffer; // not a shared one
+}
+
+/** Lays out parts of the memory one after the other. */
+class Layout {
+  size = FREE;
+  take(bytes: number): number {
+    const at = this.size;
+    this.size += Math.ceil(bytes / 16) * 16;
+    return at;
+  }
+}
+
+/** Copies inputs of one length behind each other, in whole blocks, and their addresses to a table. */
+function putInputs(
+  buffer: ArrayBuffer,
+  table: number,
+  at: number,
+  inputs: readonly Float32Array[],
+): void {
+  const { length } = inputs[0], whole = Math.ceil(length / BLOCK) * BLOCK;
+  const addresses = new Uint32Array(buffer, table, inputs.length);
+  for (const [k, input] of inputs.entries()) {
+    addresses[k] = at + 4 * whole * k;
+    const target = new Float32Array(buffer, addresses[k], whole);
+    target.set(input);
+    target.fill(0, length);
+  }
+}
+
+/**
+ * Encodes the sum of some inputs of one length, at least one element.
  *
- * @returns bytes that begin on a word of their buffer
+ * @returns bytes that begin on a word of their buffer; those of the input itself if there is only one
  */
 export function encodePartial(inputs: readonly Float32Array[]): Uint8Array<ArrayBuffer> {
-  const { length } = inputs[0], ranks = inputs.length, bits = inputs.map(bitsOf);
-  const blocks = Math.ceil(length / BLOCK);
-  const most = blocks * (HEAD_BYTES + 8 + BLOCK * Math.max(6, 4 * ranks));
-  if (scratch.length < most) scratch = new Uint8Array(most);
-  const bytes = scratch,
-    words = new Uint32Array(bytes.buffer),
-    signed = new Int32Array(bytes.buffer);
-  let at = blocks * HEAD_BYTES;
-  for (let block = 0, start = 0; block < blocks; block++, start += BLOCK) {
-    const size = Math.min(BLOCK, length - start);
-    sumBlock(inputs, bits, start, size);
-    const high = greatest >>> 23, low = greatest === 0 ? 0 : Math.max(1, least >>> 23);
-    const needed = 1 + SINGLE_BITS + ceilLog2(ranks) + Math.max(1, high) - low;
-    let format = INPUTS, marks = 0;
-    if (greatest === 0) format = ZERO;
-    else if (ranks > 1 && high < NOT_FINITE) {
-      format = needed <= 32 ? BITS32 : needed <= 40 ? BITS40 : needed <= 48 ? BITS48 : INPUTS;
-    }
-    if (format === INPUTS) {
-      for (const input of inputs) {
-        bytes.set(new Uint8Array(input.buffer, input.byteOffset + 4 * start, 4 * size), at);
-        at += 4 * size;
-      }
-    } else {
-      let first = 0, second = 0;
-      for (let i = 0; i < size; i++) {
-        if (sums[i] !== 0 || 1 / sums[i] > 0) continue;
-        if (i < 32) first |= 1 << i;
-        else second |= 1 << i - 32;
-      }
-      if ((first | second) !== 0) {
-        marks = NEGATIVE_ZEROS;
-        signed[at >> 2] = first;
-        signed[(at >> 2) + 1] = second;
-        at += 8;
-      }
-      if (format !== ZERO) at = putMultiples(bytes, words, signed, at, size, format, low);
-    }
-    bytes[HEAD_BYTES * block] = format;
-    bytes[HEAD_BYTES * block + 1] = high;
-    bytes[HEAD_BYTES * block + 2] = low;
-    bytes[HEAD_BYTES * block + 3] = marks;
-  }
-  return bytes.slice(0, at);
-}
-
-/** Writes `sums` as multiples of the unit of an exponent field: low words first, then what is above. */
-function putMultiples(
-  bytes: Uint8Array,
-  words: Uint32Array,
-  signed: Int32Array,
-  at: number,
-  size: number,
-  format: number,
-  low: number,
-): number {
-  // Stores into words keep the low bits (ECMA-262, ToUint32): two's complement.
-  const scale = power(EXPONENT_OFFSET - low), word = at >> 2, multiples = sums;
-  if (format === BITS32) {
-    for (let i = 0; i < size; i++) signed[word + i] = multiples[i] * scale;
-    return at + 4 * size;
-  }
-  const above = at + 4 * size;
-  if (format === BITS40) {
-    for (let i = 0; i < size; i++) {
-      const multiple = multiples[i] * scale;
-      words[word + i] = multiple;
-      bytes[above + i] = Math.floor(multiple * ABOVE);
-    }
-    return roundUp(above + size);
-  }
-  for (let i = 0; i < size; i++) {
-    const multiple = multiples[i] * scale, top = Math.floor(multiple * ABOVE);
-    words[word + i] = multiple;
-    bytes[above + 2 * i] = top;
-    bytes[above + 2 * i + 1] = top >> 8;
-  }
-  return roundUp(above + 2 * size);
-}
-
-/** A partial sum that is read block by block. */
-class PartialReader {
-  readonly #bytes: Uint8Array;
-  readonly #words: Uint32Array;
-  readonly #signed: Int32Array;
-  readonly #floats: Float32Array;
-  readonly #ranks: number;
-  #at: number;
-
-  constructor(partial: Uint8Array, length: number, ranks: number) {
-    const { buffer, byteOffset } = partial, words = partial.length >> 2;
-    this.#bytes = partial;
-    this.#words = new Uint32Array(buffer, byteOffset, words);
-    this.#signed = new Int32Array(buffer, byteOffset, words);
-    this.#floats = new Float32Array(buffer, byteOffset, words);
-    this.#ranks = ranks;
-    this.#at = HEAD_BYTES * Math.ceil(length / BLOCK);
-  }
-
-  high(block: number): number {
-    return this.#bytes[HEAD_BYTES * block + 1];
-  }
-
-  low(block: number): number {
-    return this.#bytes[HEAD_BYTES * block + 2];
-  }
-
-  /** Adds the next block to `sums`. */
-  add(block: number, size: number): void {
-    const bytes = this.#bytes, format = bytes[HEAD_BYTES * block];
-    if (format === INPUTS) {
-      for (let k = 0; k < this.#ranks; k++) {
-        const word = this.#at >> 2;
-        for (let i = 0; i < size; i++) sums[i] += this.#floats[word + i];
-        this.#at += 4 * size;
-      }
-      return;
-    }
-    // What is −0 here is added to nothing; what is 0 makes 0 of a −0.
-    let first = 0, second = 0;
-    if (bytes[HEAD_BYTES * block + 3] === NEGATIVE_ZEROS) {
-      first = this.#signed[this.#at >> 2];
-      second = this.#signed[(this.#at >> 2) + 1];
-      this.#at += 8;
-    }
-    const marked = (i: number) => ((i < 32 ? first >>> i : second >>> i - 32) & 1) === 1;
-    const none = (first | second) === 0;
-    const unit = power(this.low(block) - EXPONENT_OFFSET), word = this.#at >> 2;
-    const above = this.#at + 4 * size;
-    if (none && format === BITS40) {
-      const acc = sums, words = this.#words;
-      for (let i = 0; i < size; i++) {
-        acc[i] += ((bytes[above + i] << 24 >> 24) * WORD + words[word + i]) * unit;
-      }
-      this.#at = roundUp(above + size);
-      return;
-    }
-    switch (format) {
-      case ZERO:
-        for (let i = 0; i < size; i++) if (none || !marked(i)) sums[i] += 0;
-        return;
-      case BITS32:
-        for (let i = 0; i < size; i++) {
-          if (none || !marked(i)) sums[i] += this.#signed[word + i] * unit;
-        }
-        this.#at = above;
-        return;
-      case BITS40:
-        for (let i = 0; i < size; i++) {
-          const top = bytes[above + i] << 24 >> 24;
-          if (none || !marked(i)) sums[i] += (top * WORD + this.#words[word + i]) * unit;
-        }
-        this.#at = roundUp(above + size);
-        return;
-      default:
-        for (let i = 0; i < size; i++) {
-          const top = (bytes[above + 2 * i] | bytes[above + 2 * i + 1] << 8) << 16 >> 16;
-          if (none || !marked(i)) sums[i] += (top * WORD + this.#words[word + i]) * unit;
-        }
-        this.#at = roundUp(above + 2 * size);
-    }
-  }
+  const [{ buffer: own, byteOffset, byteLength, length }] = inputs, ranks = inputs.length;
+  if (ranks === 1) return new Uint8Array(own as ArrayBuffer, byteOffset, byteLength);
+  const blocks = Math.ceil(length / BLOCK), layout = new Layout();
+  const table = layout.take(4 * ranks), data = layout.take(blocks * BLOCK_BYTES * ranks);
+  const longest = HEAD_BYTES + Math.max(ranks * BLOCK_BYTES, BLOCK_BYTES + EXCEPTION_BYTES);
+  const out = layout.take(blocks * longest);
+  const buffer = room(layout.size);
+  putInputs(buffer, table, data, inputs);
+  const end = kernels.encode(table, table + 4 * ranks, out, blocks, mostApart(ranks));
+  return new Uint8Array(buffer, out, end - out).slice();
 }
 
 /** A partial sum of some ranks. */
@@ -252,52 +126,59 @@ export interface Partial {
  * Adds inputs and partial sums and rounds once: the bits of the sum of all ranks' inputs in their order,
  * in float64, rounded once.
  *
- * @param out may be one of `inputs`
+ * @param inputs at least one
+ * @param out may be one of `inputs`; at least one element
  * @returns numbers of the blocks for which that is not certain; there `out` is as it was
+ * @throws RangeError if a partial sum is none of so many elements
  */
 export function sumPartials(
   inputs: readonly Float32Array[],
   partials: readonly Partial[],
   out: Float32Array,
 ): number[] {
-  const { length } = out, bits = inputs.map(bitsOf), doubtful: number[] = [];
-  const readers = partials.map(({ bytes, ranks }) => new PartialReader(bytes, length, ranks));
-  const all = partials.reduce((sum, { ranks }) => sum + ranks, inputs.length);
-  const mostApart = DOUBLE_BITS - SINGLE_BITS - ceilLog2(all);
-  for (let block = 0, start = 0; start < length; block++, start += BLOCK) {
-    const size = Math.min(BLOCK, length - start);
-    sumBlock(inputs, bits, start, size);
-    let high = Math.max(1, greatest >>> 23);
-    let low = greatest === 0 ? NOT_FINITE : Math.max(1, least >>> 23);
-    for (const reader of readers) {
-      reader.add(block, size);
-      high = Math.max(high, reader.high(block));
-      if (reader.low(block) > 0) low = Math.min(low, reader.low(block));
-    }
-    if (high < NOT_FINITE && high - low <= mostApart) {
-      for (let i = 0; i < size; i++) out[start + i] = sums[i];
-    } else if (high === NOT_FINITE || !isCertain(size, error(all, high))) {
-      doubtful.push(block);
-    } else {
-      for (let i = 0; i < size; i++) out[start + i] = sums[i];
-    }
+  const { length } = out, blocks = Math.ceil(length / BLOCK), layout = new Layout();
+  const single = partials.filter(({ ranks }) => ranks === 1).map((partial) =>
+    floatsOf(partial, length)
+  );
+  const addends = [...inputs, ...single], encoded = partials.filter(({ ranks }) => ranks > 1);
+  const all = encoded.reduce((sum, { ranks }) => sum + ranks, addends.length);
+  const table = layout.take(4 * addends.length),
+    entries = layout.take(ENTRY_BYTES * encoded.length);
+  const doubts = layout.take(4 * blocks), sums = layout.take(blocks * BLOCK_BYTES);
+  const data = layout.take(blocks * BLOCK_BYTES * addends.length);
+  const places = encoded.map(({ bytes }) => layout.take(bytes.length));
+  const buffer = room(layout.size);
+  putInputs(buffer, table, data, addends);
+  const list = new Uint32Array(buffer, entries, ENTRY_BYTES / 4 * encoded.length);
+  encoded.forEach(({ bytes, ranks }, i) => {
+    new Uint8Array(buffer).set(bytes, places[i]);
+    list.set([places[i], places[i] + bytes.length, ranks], ENTRY_BYTES / 4 * i);
+  });
+  const found = kernels.sum(
+    ...[table, table + 4 * addends.length] as const,
+    ...[entries, entries + ENTRY_BYTES * encoded.length] as const,
+    ...[sums, blocks, mostApart(all), errorScale(all), doubts] as const,
+  );
+  encoded.forEach(({ bytes, ranks }, i) => {
+    if (found >= 0 && list[ENTRY_BYTES / 4 * i] === places[i] + bytes.length) return;
+    throw new RangeError(
+      `cannot add ${bytes.length} bytes: they are no partial sum of ${ranks} × ${length} floats`,
+    );
+  });
+  const doubtful = [...new Uint32Array(buffer, doubts, found)];
+  const results = new Float32Array(buffer, sums, length);
+  let from = 0;
+  for (const block of [...doubtful, blocks]) {
+    if (from < block * BLOCK) out.set(results.subarray(from, block * BLOCK), from);
+    from = (block + 1) * BLOCK;
   }
   return doubtful;
 }
 
-/**
- * What two sums of N values in different orders can differ by: each addition is wrong by 2⁻⁵³ of a sum
- * that is below N · 2^(e+1); twice that, to be on the safe side.
- */
-function error(ranks: number, high: number): number {
-  return ranks * ranks * power(high - 126 - 51);
-}
-
-/** Whether all of `sums` round to the same float32, wherever the true values are within the error. */
-function isCertain(size: number, error: number): boolean {
-  for (let i = 0; i < size; i++) {
-    const below = Math.fround(sums[i] - error);
-    if (below !== Math.fround(sums[i] + error) || below === 0) return false;
+/** A single rank's input, which goes as it is. */
+function floatsOf({ bytes }: Partial, length: number): Float32Array {
+  if (bytes.length !== 4 * length) {
+    throw new RangeError(`cannot add ${bytes.length} bytes: they are not ${length} floats`);
   }
-  return true;
+  return new Float32Array(bytes.buffer, bytes.byteOffset, length);
 }
