@@ -48,7 +48,7 @@ export interface AllreduceCost {
 /** Seconds of processor time that a frame takes at each end, whatever is in it. */
 const FRAME_SECONDS = 20e-6;
 /** Bytes of an exact partial sum over those of its float32 values, as a rule: see `exact_partials.ts`. */
-const PARTIAL_SHARE = 5.1 / 4;
+const PARTIAL_SHARE = 4.2 / 4;
 
 const treeDepth = (ranks: number) => Math.ceil(Math.log(ranks) / Math.log(TREE_RADIX) - 1e-9);
 
@@ -59,7 +59,7 @@ const treeDepth = (ranks: number) => Math.ceil(Math.log(ranks) / Math.log(TREE_R
  *
  * - `tree`: all inputs up to rank 0 and the result down again: (N−L + min(N−1, 7d))nβ.
  * - `direct`: 2α + 2nL(N−L)/N·β + 2(N−1)o, or ⌈s/4⌉ round trips for chunks of s segments if that is more.
- * - `two-level`: 2α + (w+1)n(H−1)/H·β, where partial sums take w = 1.275 of their inputs' bytes if L > 1,
+ * - `two-level`: 2α + (w+1)n(H−1)/H·β, where partial sums take w = 1.05 of their inputs' bytes if L > 1,
  *   else 1; and o for each of N parts of the buffer, or each segment if those are more, that a rank sends
  *   within its host and between hosts.
  * - `ring`: 2(H−1)α + 3nβ + (2N−3+S)o: accumulators are float64, S segments.

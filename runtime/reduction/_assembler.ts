@@ -137,7 +137,7 @@ export const i8x16 = { bitmask: vectorOp(100), narrow: vectorOp(101) };
 export const i16x8 = { narrow: vectorOp(133) };
 export const i32x4 = {
   splat: vectorOp(17),
-  lane: (value: Code, lane: number): Code => [...value, 0xfd, 27, lane],
+  extract: (value: Code, place: number): Code => [...value, 0xfd, 27, place],
   bitmask: vectorOp(164),
   subtract: vectorOp(177),
   min: vectorOp(183),
@@ -152,7 +152,7 @@ export const f32x4 = {
 };
 export const f64x2 = {
   splat: vectorOp(20),
-  lane: (value: Code, lane: number): Code => [...value, 0xfd, 33, lane],
+  extract: (value: Code, place: number): Code => [...value, 0xfd, 33, place],
   unequal: vectorOp(72),
   /** Of the low half. */
   fromF32: vectorOp(95),
