@@ -13,11 +13,12 @@ import type { StepSize } from "./schedule.ts";
 export interface Communication {
   /**
    * What happens to the gradients before the update: nothing; their average over the ranks takes the
-   * place of each rank's own (`replace`); the average is formed for its norm alone (`norm`); or the
-   * ranks average gradients of a mini-batch drawn aside, by which they correct their own until the
-   * next time (`correct`).
+   * place of each rank's own (`replace`), with what a rank has kept of earlier steps, of which no update
+   * was made (`collect`); the average is formed for its norm alone (`norm`); or the ranks average
+   * gradients of a mini-batch drawn aside, by which they correct their own until the next time
+   * (`correct`).
    */
-  readonly gradients: "none" | "replace" | "norm" | "correct";
+  readonly gradients: "none" | "replace" | "collect" | "norm" | "correct";
   /** Whether the weights are averaged over the ranks, and on which side of the update. */
   readonly weights: "none" | "before" | "after";
 }
@@ -27,15 +28,34 @@ export const SILENT: Communication = { gradients: "none", weights: "none" };
 
 /** What a round makes of the averaged weights. */
 export interface OuterStep {
+  /** Rounds from one such step to the next. @default {1} */
+  readonly every?: number;
   /**
    * Takes the step, in place. All arrays hold one float for each trained weight.
    *
    * @param average the ranks' average; becomes the point from which the next round begins
-   * @param start where the round began
+   * @param start where the round began; the first of them, if a step is taken after several
    * @param buffer what the optimizer carries from round to round, zero at first
    * @param size η and γ of the round's last step
    */
   move(average: Float32Array, start: Float32Array, buffer: Float32Array, size: StepSize): void;
+}
+
+/**
+ * Control variates: a rank takes its steps along g − c_i + c, where c_i is what it has learnt of its own
+ * gradients and c what all ranks have learnt of theirs.
+ */
+export interface ControlVariates {
+  /**
+   * Rounds after which c_i becomes the mean of the gradients that the rank has taken since, of each rank that
+   * took part in one of them; c remains the mean of all c_i.
+   */
+  readonly every: number;
+  /**
+   * Mini-batches, drawn aside, whose mean gradient at the initial weights each c_i begins as; 0: it begins as
+   * zero.
+   */
+  readonly start: number;
 }
 
 /** When rounds take place that go by the clock. */
@@ -72,6 +92,22 @@ export interface Algorithm {
    * @default {false}
    */
   readonly overlap?: boolean;
+  /**
+   * What a rank does that a round has not drawn. It goes on from its own weights; or it waits: it takes no
+   * steps, and gets the average of the others, so that all ranks begin each round at one point.
+   *
+   * @default {"goes-on"}
+   */
+  readonly undrawn?: "goes-on" | "waits";
+  /**
+   * Whether all ranks take the same steps, so that their weights are equal without an average: a round then
+   * averages running statistics alone.
+   *
+   * @default {false}
+   */
+  readonly alike?: boolean;
+  /** Control variates; absent: none. */
+  readonly controls?: ControlVariates;
   /** When rounds take place that go by the clock, see `timedRounds`; absent: `exchange` tells. */
   readonly timed?: TimedRounds;
   /** Taken by every rank alike after each averaging of the weights; absent: the average stands. */

@@ -27,13 +27,15 @@ export interface StepOptions {
   readonly clipBy: ClipBy;
   /** What makes new weights of the clipped gradient. */
   readonly rule: UpdateRule;
+  /** Whether a correction is added to each gradient before its norm is taken. @default {false} */
+  readonly correct?: boolean;
   /**
-   * Whether a correction is added to each gradient first, and the norm of the ranks' averaged gradient
-   * says whether to clip at all, as in EPISODE; `clipBy` is then without effect.
+   * Whether a norm that all ranks have says whether to clip at all, as in EPISODE: `average_grad_norm` decides,
+   * and a step that is clipped has the length γ. `clipBy` is then without effect.
    *
    * @default {false}
    */
-  readonly correct?: boolean;
+  readonly clipsRound?: boolean;
   /**
    * What each gradient becomes before its norm is taken.
    *
@@ -140,11 +142,11 @@ function stepLength(
   g: Graph,
   local: Value,
   rate: Value,
-  { clips, clipBy, correct }: StepOptions,
+  { clips, clipBy, clipsRound }: StepOptions,
 ): Value {
   if (!clips) return rate;
   const threshold = g.input("clip_threshold", "float32", []);
-  if (correct) {
+  if (clipsRound) {
     const common = g.input("average_grad_norm", "float32", []);
     const decisive = g.div(threshold, g.add(common, NORM_EPSILON));
     const clipped = g.div(threshold, g.add(local, NORM_EPSILON));

@@ -5,7 +5,17 @@
  * @module
  */
 
-export type { Algorithm, Communication, OuterStep, TimedRounds } from "./algorithm.ts";
+export type {
+  Algorithm,
+  Communication,
+  ControlVariates,
+  OuterStep,
+  TimedRounds,
+} from "./algorithm.ts";
+export {
+  amplifiedScaffold,
+  type AmplifiedScaffoldOptions,
+} from "./algorithms/amplified_scaffold.ts";
 export { celgc, type CelgcOptions } from "./algorithms/celgc.ts";
 export type { ClipBy } from "./clip_by.ts";
 export {
@@ -17,8 +27,10 @@ export {
 } from "./clipped_step.ts";
 export { diloco, type DilocoOptions } from "./algorithms/diloco.ts";
 export { episode, type EpisodeOptions } from "./algorithms/episode.ts";
+export { episodePlusPlus, type EpisodePlusPlusOptions } from "./algorithms/episode_plus_plus.ts";
 export { fedProx, type FedProxOptions } from "./algorithms/fedprox.ts";
 export { localSgd, type LocalSgdOptions } from "./algorithms/local_sgd.ts";
+export { minibatchClip, type MinibatchClipOptions } from "./algorithms/minibatch_clip.ts";
 export { naiveParallel, type NaiveParallelOptions } from "./algorithms/naive_parallel.ts";
 export { overlapped } from "./overlap.ts";
 export { drawParticipants } from "./participants.ts";
@@ -41,6 +53,7 @@ export {
   type RuleOptions,
   UPDATE_RULES,
 } from "./rule_registry.ts";
+export { scaffold, scaffoldClip, type ScaffoldOptions } from "./algorithms/scaffold.ts";
 export {
   type Schedule,
   SCHEDULE_NAMES,

@@ -30,8 +30,8 @@ import type { Algorithm } from "./algorithm.ts";
  * not averaged every few steps: SlowMo, DiLoCo, EPISODE, naive parallel SGD, one rank alone
  */
 export function overlapped(algorithm: Algorithm): Algorithm {
-  const { name, interval, outer, update, exchange } = algorithm;
-  const together = outer || update.correct || update.transform;
+  const { name, interval, outer, undrawn, update, exchange } = algorithm;
+  const together = outer || update.correct || update.transform || undrawn === "waits";
   if (together || exchange(1).gradients === "replace" || interval === null) {
     throw new RangeError(
       `the averages of ${name} cannot be overlapped with its steps: it has no rounds, or the next ` +

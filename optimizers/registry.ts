@@ -7,16 +7,21 @@
  */
 
 import type { Algorithm } from "./algorithm.ts";
+import { AMPLIFICATION, amplifiedScaffold } from "./algorithms/amplified_scaffold.ts";
 import { celgc } from "./algorithms/celgc.ts";
 import type { ClipBy } from "./clip_by.ts";
 import type { StepOptions } from "./clipped_step.ts";
 import { diloco, DILOCO_DEFAULTS } from "./algorithms/diloco.ts";
 import { fedProx } from "./algorithms/fedprox.ts";
 import { episode } from "./algorithms/episode.ts";
+import { episodePlusPlus } from "./algorithms/episode_plus_plus.ts";
 import { localSgd } from "./algorithms/local_sgd.ts";
+import { minibatchClip } from "./algorithms/minibatch_clip.ts";
 import { naiveParallel } from "./algorithms/naive_parallel.ts";
 import { overlapped } from "./overlap.ts";
 import { type OptimizerName, ruleEntry, type RuleOptions } from "./rule_registry.ts";
+import { parseSampling, periodOf } from "./sampling.ts";
+import { scaffold, scaffoldClip } from "./algorithms/scaffold.ts";
 import { single } from "./algorithms/single.ts";
 import { slowMo, SLOWMO_DEFAULTS } from "./algorithms/slowmo.ts";
 import { timedRounds } from "./timed_rounds.ts";
@@ -32,6 +37,11 @@ export const ALGORITHM_NAMES = [
   "diloco",
   "episode",
   "fedprox",
+  "minibatch-clip",
+  "scaffold",
+  "scaffold-clip",
+  "episode++",
+  "amplified-scaffold",
 ] as const;
 
 /** One of the algorithms. */
@@ -55,6 +65,7 @@ export const SELECTIVE_OPTIONS = [
   "outerLr",
   "outerMomentum",
   "proximalMu",
+  "period",
   "ranks",
   "partition",
 ] as const;
@@ -86,6 +97,9 @@ export const ALGORITHM_OPTIONS = [
   "overlap",
   "outerLr",
   "outerMomentum",
+  "period",
+  "sampling",
+  "ranks",
 ] as const satisfies readonly (keyof AlgorithmOptions)[];
 
 /** What an algorithm is made from; a run's own record of options is one. */
@@ -110,6 +124,12 @@ export interface AlgorithmOptions extends RuleOptions {
   readonly outerLr: number | null;
   /** Momentum from round to round; null: the algorithm's own. */
   readonly outerMomentum: number | null;
+  /** Rounds of a period; null: those after which each rank has had its turn, by the sampling. */
+  readonly period: number | null;
+  /** How the ranks of a round are drawn. */
+  readonly sampling: string;
+  /** N */
+  readonly ranks: number;
 }
 
 /** What is known of an algorithm before it is made. */
@@ -151,8 +171,10 @@ const PLAIN_ROUNDS = [
   "overlap",
   ...DRAWN,
 ] as const;
-/** What rounds that begin at one point cannot do. */
-const TOGETHER_REFUSES = ["syncEvery", ...DRAWN] as const;
+/** What rounds that begin at one point for all ranks cannot do. */
+const WAITING_REFUSES = ["syncEvery"] as const;
+/** The same, where all ranks take part in each. */
+const TOGETHER_REFUSES = [...WAITING_REFUSES, ...DRAWN] as const;
 
 /** The algorithms by name. */
 export const ALGORITHMS: Readonly<Record<AlgorithmName, AlgorithmEntry>> = {
@@ -222,10 +244,10 @@ export const ALGORITHMS: Readonly<Record<AlgorithmName, AlgorithmEntry>> = {
   },
   "episode": {
     create: (options) => episode({ interval: options.interval, step: stepOf(options) }),
-    takes: ["interval", "clip", "decayClip", ...RANKS],
-    refuses: TOGETHER_REFUSES,
+    takes: ["interval", ...DRAWN, "clip", "decayClip", ...RANKS],
+    refuses: WAITING_REFUSES,
     rounds: "interval",
-    ranks: "all",
+    ranks: "drawn",
     meetsAtOnePoint: true,
     drawsAside: true,
   },
@@ -239,6 +261,57 @@ export const ALGORITHMS: Readonly<Record<AlgorithmName, AlgorithmEntry>> = {
     rounds: "interval",
     ranks: "drawn",
     meetsAtOnePoint: false,
+    drawsAside: false,
+  },
+  "minibatch-clip": {
+    create: (options) => minibatchClip({ interval: options.interval, step: stepOf(options) }),
+    takes: ["interval", ...DRAWN, "clip", "decayClip", ...RANKS],
+    refuses: WAITING_REFUSES,
+    rounds: "interval",
+    ranks: "drawn",
+    meetsAtOnePoint: true,
+    drawsAside: false,
+  },
+  "scaffold": {
+    create: (options) => scaffold({ interval: options.interval, step: stepOf(options) }),
+    takes: ["interval", ...DRAWN, ...RANKS],
+    refuses: WAITING_REFUSES,
+    rounds: "interval",
+    ranks: "drawn",
+    meetsAtOnePoint: true,
+    drawsAside: true,
+  },
+  "scaffold-clip": {
+    create: (options) => scaffoldClip({ interval: options.interval, step: stepOf(options) }),
+    takes: ["interval", ...DRAWN, "clip", "decayClip", ...RANKS],
+    refuses: WAITING_REFUSES,
+    rounds: "interval",
+    ranks: "drawn",
+    meetsAtOnePoint: true,
+    drawsAside: true,
+  },
+  "episode++": {
+    create: (options) => episodePlusPlus({ interval: options.interval, step: stepOf(options) }),
+    takes: ["interval", ...DRAWN, "clip", "decayClip", ...RANKS],
+    refuses: WAITING_REFUSES,
+    rounds: "interval",
+    ranks: "drawn",
+    meetsAtOnePoint: true,
+    drawsAside: true,
+  },
+  "amplified-scaffold": {
+    create: (options) => {
+      const { interval, outerLr, sampling, ranks } = options;
+      const period = options.period ?? periodOf(parseSampling(sampling), ranks);
+      const amplification = outerLr ?? AMPLIFICATION;
+      return amplifiedScaffold({ interval, period, amplification, step: stepOf(options) });
+    },
+    takes: ["interval", "period", "outerLr", ...DRAWN, ...RANKS],
+    refuses: WAITING_REFUSES,
+    defaults: { outerLr: AMPLIFICATION },
+    rounds: "interval",
+    ranks: "drawn",
+    meetsAtOnePoint: true,
     drawsAside: false,
   },
 };

@@ -9,14 +9,14 @@ GRAPH_OPTIONS Graph HandshakeError IMAGE_SIDE InterruptedError LOSSES LayerBuild
 OPSET OP_NAMES OnnxFileError OperatorError OptionError PENN_TREEBANK_SOURCE PLAIN_STEP PRESETS
 joinLaunch launcherPlace openWorld PRESET_NAMES PROC_NULL PeerLostError RESNET_DEPTHS Random RendezvousError ReportError Request
 RunFailedError SELECTIVE_OPTIONS OPTIMIZER_NAMES SCHEDULE_NAMES sizeAt UPDATE_RULES adam adamW decays sgd slotOf TAG_UB TASK_NAMES TrainingError TruncationError Vocabulary
-WIKITEXT2_SOURCE WordSource appendClippedStep augmentBatch awdLstm awdLstmTask batchLabels celgc
+WIKITEXT2_SOURCE WordSource amplifiedScaffold appendClippedStep augmentBatch awdLstm awdLstmTask batchLabels celgc
 channelStatistics checkModel classifierOutputs createAlgorithm createImageSampler createOp
 createTextSampler defaultOptions differentiate diloco downloadCifar10 downloadPennTreebank
-downloadWikiText2 drawParticipants encodeModel episode evaluationBatches exportGraph externalFiles
+downloadWikiText2 drawParticipants encodeModel episode episodePlusPlus evaluationBatches exportGraph externalFiles
 fedProx filled foreignModel formatModelReport formatPartition formatSampling generateImages generateText imageTask init
-isClipped kaimingNormal launch launchProgram loadCifar10 loadTextCorpus localSgd lower naiveParallel
+isClipped kaimingNormal launch launchProgram loadCifar10 loadTextCorpus localSgd lower minibatchClip naiveParallel
 normaliseBatch openDevice operatorCoverage overlapped parametersOf parsePartition parseSampling partitionImages
-partitionTokens permissionsFor plan readMetrics report resnet resolveOptions single slowMo stageWise
+partitionTokens permissionsFor plan readMetrics report resnet resolveOptions scaffold scaffoldClip single slowMo stageWise
 sweep timedRounds tokenize train trainOptions uniform waitAll waitAny watchReport windowTask withDataInside
 `.trim().split(/\s+/);
 

@@ -151,6 +151,15 @@ export const EXPERIMENT: Table<Experiment> = {
     default: null,
     defaultText: ownDefaults("outerMomentum"),
   }),
+  period: integer({
+    flag: "--period",
+    group: HOW,
+    help: `rounds in which each rank has its turn, P (${takersOf("period").join(", ")})`,
+    unit: "rounds",
+    from: 1,
+    default: null,
+    defaultText: "N/A · R with --sampling periodic:A,R; else 1",
+  }),
   proximalMu: real({
     flag: "--proximal-mu",
     group: HOW,

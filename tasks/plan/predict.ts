@@ -12,7 +12,8 @@
  * the α–β model says of that network, see `allreduce_cost.ts`. Communication is everything but the mean
  * rank's steps: the faster ranks wait for the slowest. With `--overlap`, A(w) counts as far as it is
  * longer than the steps of a round. If the last step is no round of all ranks, a round of all ranks
- * follows it, the mean that a run comes to.
+ * follows it, the mean that a run comes to. Control variates are one more A(p) when they are renewed; where
+ * ranks wait for a mean in which they take no part, it is taken for one of all ranks.
  *
  * Start-up, evaluations, checkpoints and the delivery of metrics are left out, as they are in a
  * summary's `trainSeconds`.
@@ -70,7 +71,17 @@ export function predict(
   };
   /** As many hosts as take part, or a host a rank. */
   const hostsOf = (among: number) => hosts === ranks ? among : Math.min(hosts, among);
-  const weights = allreduce(shared, participants);
+  const { controls, undrawn } = algorithm, waits = undrawn === "waits";
+  // Weights that are equal anyway are not sent.
+  const averaged = algorithm.alike ? shared - parameters : shared;
+  const weights = allreduce(averaged, participants);
+  /** A mean of so many floats among some ranks, which goes to all if they wait for it. */
+  const exchange = (floats: number, among: number, forAll: boolean) => {
+    if (floats === 0) return;
+    const others = forAll && waits ? ranks - among : 0;
+    seconds += allreduce(floats, others > 0 ? ranks : among);
+    bytesSent += allreduceTraffic(among, 4 * floats, hostsOf(among)) + others * 4 * floats;
+  };
   let working = 0, seconds = 0, rounds = 0, bytesSent = 0, meanwhile = 0;
   for (let t = 1; t <= steps; t++) {
     const plan = algorithm.exchange(t), step = measured.step[plan.gradients];
@@ -80,22 +91,22 @@ export function predict(
     working += step.mean;
     seconds += step.slowest;
     meanwhile += step.slowest;
-    if (plan.gradients !== "none") {
-      const among = plan.gradients === "replace" ? participants : ranks;
-      seconds += allreduce(parameters, among);
-      bytesSent += allreduceTraffic(among, 4 * parameters, hostsOf(among));
+    if (plan.gradients !== "none" && plan.gradients !== "collect") {
+      const drawn = plan.gradients === "replace" || waits;
+      exchange(parameters, drawn ? participants : ranks, plan.gradients === "replace");
     }
     if (plan.weights !== "none") {
       rounds++;
       // Where a round's average is waited for at the next, it travels while the steps go on.
-      seconds += round.slowest + Math.max(0, weights - (algorithm.overlap ? meanwhile : 0));
+      seconds += round.slowest - Math.min(weights, algorithm.overlap ? meanwhile : 0);
       meanwhile = 0;
-      bytesSent += allreduceTraffic(participants, 4 * shared, hostsOf(participants));
+      exchange(averaged, participants, true);
+      if (controls && rounds % controls.every === 0) exchange(parameters, participants, true);
     }
   }
   // The mean that a run comes to, where its last step was no round of all ranks.
   const last = algorithm.exchange(steps).weights;
-  if (ranks > 1 && (last !== "after" || participants < ranks)) {
+  if (ranks > 1 && (last !== "after" || participants < ranks && !waits)) {
     rounds++;
     seconds += round.slowest + allreduce(shared, ranks);
     bytesSent += allreduceTraffic(ranks, 4 * shared, hosts);

@@ -60,6 +60,22 @@ export class WeightAveraging implements Stateful {
   }
 
   /**
+   * Replaces `values` by their mean over some ranks, in place, on every rank: those that take no part get it
+   * from the first that does. Collective over all ranks.
+   *
+   * @param participants in increasing order, the same on every rank
+   */
+  async averageForAll(values: Float32Array, participants: readonly number[]): Promise<void> {
+    const { rank, size } = this.#comm, [root] = participants;
+    await this.average(participants.includes(rank) ? values : null, participants);
+    if (participants.length === size) return;
+    const members = Array.from({ length: size }, (_, each) => each)
+      .filter((each) => each === root || !participants.includes(each));
+    const group = await this.#group(members);
+    if (group) await this.#count(group, () => group.bcast(values, members.indexOf(root)));
+  }
+
+  /**
    * Replaces `values` by their mean over all ranks, in place, without counting what that costs: a run that
    * goes on after its end has not had the average with which it ended. Collective.
    *

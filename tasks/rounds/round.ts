@@ -92,7 +92,7 @@ export class Round implements Stateful {
     this.#parts = parts;
     this.#sampling = parseSampling(options.sampling);
     this.#states = partsOf(parts).map((part) => {
-      const mean = plainMean(averaging);
+      const mean = plainMean(averaging, algorithm.undrawn === "waits");
       const exchange = algorithm.overlap
         ? new OverlappedExchange(mean, part.trained)
         : new WaitedExchange(mean, part.trained, algorithm.outer ?? null);
@@ -118,8 +118,13 @@ export class Round implements Stateful {
 
   /** The ranks that take part in the round that comes next, in increasing order. */
   get participants(): number[] {
+    return this.participantsOf(this.#count + 1);
+  }
+
+  /** The ranks that take part in a round, counted from 1, in increasing order. */
+  participantsOf(round: number): number[] {
     const { comm: { size }, options: { seed, participants } } = this.#parts;
-    return drawParticipants(seed, this.#count + 1, size, participants ?? size, this.#sampling);
+    return drawParticipants(seed, round, size, participants ?? size, this.#sampling);
   }
 
   /** Says that a step takes this clipping threshold, on which the bound of the drift depends. */
@@ -148,14 +153,16 @@ export class Round implements Stateful {
 
   /** A round of one part; null if no average has been taken over in it. */
   async #meet(state: PartState, t: number, size: StepSize): Promise<EndedRound | null> {
-    const { comm, clock, weights } = this.#parts,
+    const { comm, algorithm, clock, weights } = this.#parts,
       { participants } = this,
       { part, exchange } = state;
     const meeting = await clock.meet(t, state.clipPeak);
-    const all = participants.length === comm.size, takesPart = participants.includes(comm.rank);
+    const takesPart = participants.includes(comm.rank), waits = algorithm.undrawn === "waits";
+    /** Whether all ranks began at one point, and go on from one. */
+    const all = waits || participants.length === comm.size;
     const held = { participants, size, bound: all ? meeting.bound : null };
     let arrived;
-    if (takesPart) {
+    if (takesPart || waits) {
       await weights.edit(async (flat) => {
         const values = part.take(flat);
         arrived = await exchange.meet(values, held);
@@ -200,7 +207,8 @@ export class Round implements Stateful {
     const values = part.take(flat), before = values.slice(0, part.trained);
     const traffic = await averaging.averageAtEnd(values);
     // Between two rounds whose averages come late, or of some ranks, a rank may be farther away.
-    const proven = !algorithm.overlap && (options.participants ?? comm.size) >= comm.size;
+    const drawn = (options.participants ?? comm.size) < comm.size;
+    const proven = !algorithm.overlap && (algorithm.undrawn === "waits" || !drawn);
     return {
       traffic,
       drift: distance(before, values.subarray(0, part.trained)),
@@ -247,7 +255,8 @@ export class Round implements Stateful {
 
 /** The parts that are averaged by themselves: all weights are one. */
 function partsOf({ algorithm, weights, parameterCount, options }: RoundParts): WeightsPart[] {
-  const trained = { offset: 0, length: parameterCount };
+  // Weights that are equal anyway are not sent.
+  const trained = { offset: 0, length: algorithm.alike ? 0 : parameterCount };
   // Running statistics never come late: their average, which is evaluated, is the same either way.
   if (algorithm.overlap || options.batchNorm !== "average") return [new WeightsPart(trained)];
   const statistics = { offset: parameterCount, length: weights.length - parameterCount };

@@ -8,11 +8,12 @@ import type { Variable } from "../../models/mod.ts";
 import type { Device, DeviceState, HostTensor } from "../../runtime/devices/device.ts";
 import { gradientName } from "../networks/graphs.ts";
 import { norm, type WeightAveraging } from "../rounds/averaging.ts";
+import { loadNumber, loadTensor, type StateDict, type Stateful } from "../run/checkpoint.ts";
 import type { Feeds } from "../task.ts";
 import type { Sessions } from "./sessions.ts";
 
 /** The gradient's graph, and where its gradients stay on the device: it owns both. */
-export class Gradients implements AsyncDisposable {
+export class Gradients implements Stateful, AsyncDisposable {
   /** `<p>.grad` of each parameter, in their order. */
   readonly state: DeviceState;
   /** Norm of the last average over the ranks that was formed aside; 0 before the first. */
@@ -20,25 +21,39 @@ export class Gradients implements AsyncDisposable {
   readonly #sessions: Sessions;
   readonly #averaging: WeightAveraging;
   #average: Float32Array | undefined;
+  /** Sum of the gradients of steps that no update was made of; null where there never are any. */
+  readonly #kept: Float32Array | null;
+  /** How many. */
+  #keptSteps = 0;
 
   /**
    * Makes room for the gradients of the parameters.
    *
    * @param sessions of the gradient's graph, to be bound; they become the object's
    * @param averaging carries the gradients
+   * @param keeps whether gradients are kept for a later average
    */
   static async open(
     device: Device,
     parameters: readonly Variable[],
     sessions: Sessions,
     averaging: WeightAveraging,
+    keeps = false,
   ): Promise<Gradients> {
     const specs = parameters.map(({ name, dims }) => ({ name: gradientName(name), dims }));
-    return new Gradients(await device.allocate(specs), sessions, averaging);
+    const state = await device.allocate(specs);
+    const kept = keeps ? new Float32Array((await state.read()).length) : null;
+    return new Gradients(state, sessions, averaging, kept);
   }
 
-  private constructor(state: DeviceState, sessions: Sessions, averaging: WeightAveraging) {
+  private constructor(
+    state: DeviceState,
+    sessions: Sessions,
+    averaging: WeightAveraging,
+    kept: Float32Array | null,
+  ) {
     this.state = state;
+    this.#kept = kept;
     this.#sessions = sessions;
     this.#averaging = averaging;
   }
@@ -55,12 +70,35 @@ export class Gradients implements AsyncDisposable {
   }
 
   /**
-   * Replaces this rank's gradient by the mean over some ranks. Collective over all of them.
+   * Keeps the gradient that was taken last for the next average.
+   *
+   * @returns its norm
+   */
+  async keep(): Promise<number> {
+    const own = await this.state.read(), kept = this.#kept!;
+    for (let i = 0; i < own.length; i++) kept[i] += own[i];
+    this.#keptSteps++;
+    return norm(own);
+  }
+
+  /**
+   * Replaces this rank's gradient, or the mean of it and those that were kept, by the mean over some ranks.
+   * Collective over all of them.
    *
    * @param participants in increasing order, of which this rank is one; all of them by default
+   * @param forAll whether the ranks that take no part get it as well; collective over all ranks then
    */
-  async average(participants?: readonly number[]): Promise<void> {
-    await this.state.edit((flat) => this.#averaging.average(flat, participants));
+  async average(participants?: readonly number[], forAll = false): Promise<void> {
+    await this.state.edit(async (flat) => {
+      const kept = this.#kept, steps = this.#keptSteps + 1;
+      if (kept && steps > 1) {
+        for (let i = 0; i < flat.length; i++) flat[i] = (flat[i] + kept[i]) / steps;
+        kept.fill(0);
+        this.#keptSteps = 0;
+      }
+      if (forAll && participants) await this.#averaging.averageForAll(flat, participants);
+      else await this.#averaging.average(flat, participants);
+    });
   }
 
   /**
@@ -70,19 +108,40 @@ export class Gradients implements AsyncDisposable {
    */
   async sitOut(participants: readonly number[]): Promise<number> {
     await this.#averaging.average(null, participants);
+    return await this.norm();
+  }
+
+  /** Norm of the gradient that was taken last. */
+  async norm(): Promise<number> {
     return norm(await this.state.read());
   }
 
   /**
    * Forms the mean of the ranks' gradients aside, and its norm. Collective.
    *
+   * @param participants those whose gradients count, and to whom the mean goes; all of them by default
    * @returns the mean; it holds until the next call
    */
-  async averageAside(): Promise<Float32Array> {
+  async averageAside(participants?: readonly number[]): Promise<Float32Array> {
     this.#average = await this.state.read(this.#average);
-    await this.#averaging.average(this.#average);
+    await this.#averaging.average(this.#average, participants);
     this.averageNorm = norm(this.#average);
     return this.#average;
+  }
+
+  /** The gradients that were kept; nothing where none ever are. */
+  save(): Promise<StateDict> {
+    const data = this.#kept;
+    if (!data) return Promise.resolve({ tensors: [], numbers: {} });
+    const tensors = [{ name: "gradients.kept", dims: [data.length], data }];
+    return Promise.resolve({ tensors, numbers: { keptSteps: this.#keptSteps } });
+  }
+
+  /** Goes on from there. */
+  restore(state: StateDict): Promise<void> {
+    this.#kept?.set(loadTensor(state, "gradients.kept", this.#kept.length));
+    if (this.#kept) this.#keptSteps = loadNumber(state, "keptSteps");
+    return Promise.resolve();
   }
 
   /** Disposes of the graph's sessions and the gradients. */

@@ -18,6 +18,8 @@ export interface Among {
   readonly ranks: readonly number[] | undefined;
   /** Whether this rank is one of them. */
   readonly included: boolean;
+  /** Whether the average of their gradients goes to all ranks, which all make an update of it. */
+  readonly forAll: boolean;
 }
 
 /** How a step is taken. It owns the sessions of its update, and nothing else. */
@@ -98,11 +100,11 @@ export class SplitStep implements StepGraphs {
     feeds: Feeds,
     length: number | undefined,
     sync: Communication["gradients"],
-    { ranks, included }: Among,
+    { ranks, included, forAll }: Among,
   ): Promise<Record<string, HostTensor>> {
     const outputs = await this.#gradients.take(feeds, length);
     if (sync === "norm") await this.#gradients.averageAside();
-    else if (included) await this.#gradients.average(ranks);
+    else if (included || forAll) await this.#gradients.average(ranks, forAll);
     else return { ...outputs, grad_norm: scalar(await this.#gradients.sitOut(ranks!)) };
     return outputs;
   }

@@ -42,8 +42,8 @@ export interface StepResult {
 /** Whom a step is for. */
 export interface StepExtent {
   /**
-   * The ranks whose gradients are averaged where the average takes the place of each rank's own. The others
-   * take no step: their weights and all that their optimizer keeps stay as they are.
+   * The ranks that take the step. The others take none: their weights and all that their optimizer keeps stay
+   * as they are, unless the algorithm lets them wait for the average gradient, from which all go on.
    *
    * @default {all}
    */
@@ -77,6 +77,8 @@ export interface TrainStepOptions {
   readonly seed: number;
   /** Decides the masks. */
   readonly rank: number;
+  /** Whether this rank may have to sit steps out. @default {false} */
+  readonly sitsOut?: boolean;
   /** Who else makes the same graphs and weights. @default {PER_RANK} */
   readonly sharing?: OncePerHost;
 }
@@ -113,18 +115,25 @@ export class TrainStep implements Stateful, AsyncDisposable {
   #averages: WeightAverages | null = null;
   /** Updates that this rank has taken. */
   #updates = 0;
+  /** Norm of the last average of gradients that is known; 0 before the first. */
+  #averageNorm = 0;
+  /** Steps whose gradients are summed up, where the algorithm does that. */
+  #summed = 0;
   readonly #owned: AsyncDisposableStack;
 
   /** Builds and compiles the graphs, and sets the weights to the seed's. Collective over those that share. */
   static async open(options: TrainStepOptions): Promise<TrainStep> {
     const { device, gradients: sync, averaging, seed, sharing = PER_RANK } = options;
+    const { algorithm: { controls }, sitsOut = false } = options;
     await using stack = new AsyncDisposableStack();
     const allocate = async (specs: readonly VariableSpec[]) =>
       specs.length > 0 ? stack.use(await device.allocate(specs.map(shape))) : null;
-    const splits = sync.has("replace") || sync.has("norm"), corrects = sync.has("correct");
+    const splits = sync.has("replace") || sync.has("norm") || sync.has("collect");
+    const corrects = sync.has("correct");
+    const aside = corrects || sitsOut || (controls?.start ?? 0) > 0;
     const fused = corrects || sync.has("none") || !splits ? sessionsOf(options, "fused") : null;
     const apply = splits ? sessionsOf(options, "apply") : null;
-    const backward = splits || corrects ? sessionsOf(options, "gradients") : null;
+    const backward = splits || aside ? sessionsOf(options, "gradients") : null;
     const { weights: variables, carries } = (fused ?? backward)!.sample;
     const { slots } = (fused ?? apply)!.sample;
     const parameters = variables.filter(({ role }) => role === "parameter");
@@ -134,7 +143,9 @@ export class TrainStep implements Stateful, AsyncDisposable {
       carries: await allocate(carries),
       slots: await allocate(slots),
       gradients: backward &&
-        stack.use(await Gradients.open(device, parameters, backward, averaging)),
+        stack.use(
+          await Gradients.open(device, parameters, backward, averaging, sync.has("collect")),
+        ),
     };
     const graphs = {
       fused: fused && new FusedStep(fused),
@@ -206,17 +217,65 @@ export class TrainStep implements Stateful, AsyncDisposable {
    * follow are corrected by the difference. For steps that exchange gradients to `correct`. Collective.
    *
    * @param t what the batch is called, for its dropout masks
+   * @param participants the ranks whose gradients count; the others are not corrected. All of them by default
    */
-  async correct(t: number, batch: Batch): Promise<void> {
-    const gradients = this.#parts.gradients!, slots = this.#parts.slots!;
+  async correct(t: number, batch: Batch, participants?: readonly number[]): Promise<void> {
+    const gradients = this.#parts.gradients!;
+    const local = (await this.gradientAside(t, batch)).slice();
+    const mean = await gradients.averageAside(participants);
+    if (participants && !participants.includes(this.#options.rank)) return;
+    await this.setCorrection(mean.map((value, i) => value - local[i]), gradients.averageNorm);
+  }
+
+  /**
+   * Takes the gradient of a mini-batch at the weights as they are, and leaves all else.
+   *
+   * @param t what the batch is called, for its dropout masks
+   * @returns the parameters' gradients, in their order; they hold until the next step
+   */
+  async gradientAside(t: number, batch: Batch): Promise<Float32Array> {
+    const gradients = this.#parts.gradients!;
     await gradients.take(this.#feedsOf(t, batch), batch.length);
-    const local = await gradients.state.read(), mean = await gradients.averageAside();
+    return await gradients.state.read();
+  }
+
+  /**
+   * Says what is added to the gradients of the steps that follow, where the algorithm corrects them.
+   *
+   * @param correction in the order of the parameters
+   * @param norm the norm that decides whether to clip, where that is one for a whole round
+   */
+  async setCorrection(correction: Float32Array, norm: number): Promise<void> {
+    this.#averageNorm = norm;
+    await this.#editSlots("correction", (slot, offset) => {
+      slot.set(correction.subarray(offset, offset + slot.length));
+    });
+  }
+
+  /**
+   * The mean of the gradients that steps were taken along since the last call, before they were corrected, in
+   * the order of the parameters; null if there was no step. For algorithms with control variates.
+   */
+  async takeMeanGradient(): Promise<Float32Array | null> {
+    const steps = this.#summed, mean = new Float32Array(this.parameterCount);
+    if (steps === 0) return null;
+    this.#summed = 0;
+    await this.#editSlots("gradient_sum", (slot, offset) => {
+      for (let i = 0; i < slot.length; i++) mean[offset + i] = slot[i] / steps;
+      slot.fill(0);
+    });
+    return mean;
+  }
+
+  /** Edits what the optimizer keeps of each parameter under a name. */
+  async #editSlots(what: string, edit: (slot: Float32Array, offset: number) => void) {
+    const slots = this.#parts.slots!;
     await slots.edit((flat) => {
       for (const { name } of this.weights.specs) {
-        if (this.weights.range(name).offset >= this.parameterCount) continue;
-        const to = slots.range(`${name}.correction`).offset;
-        const { offset, length } = gradients.state.range(gradientName(name));
-        for (let i = 0; i < length; i++) flat[to + i] = mean[offset + i] - local[offset + i];
+        const { offset } = this.weights.range(name);
+        if (offset >= this.parameterCount) continue;
+        const slot = slots.range(`${name}.${what}`);
+        edit(flat.subarray(slot.offset, slot.offset + slot.length), offset);
       }
     });
   }
@@ -236,17 +295,21 @@ export class TrainStep implements Stateful, AsyncDisposable {
     gradientSync: Communication["gradients"],
     { participants, averaged = true }: StepExtent = {},
   ): Promise<SubmittedStep> {
-    const included = gradientSync !== "replace" ||
-      (participants?.includes(this.#options.rank) ?? true);
-    const separate = gradientSync === "replace" || gradientSync === "norm";
-    const graphs: StepGraphs = separate ? this.#graphs.split! : this.#graphs.fused!;
+    const { rank, algorithm: { undrawn, controls } } = this.#options,
+      replaces = gradientSync === "replace";
+    const included = participants?.includes(rank) ?? true;
     const feeds = this.#feedsOf(t, batch);
-    const among = { ranks: participants, included };
-    const known = await graphs.exchange(feeds, batch.length, gradientSync, among);
-    if (!included) {
-      const result = { ...this.#resultOf(known, 0), clipNorm: 0 };
-      return { ready: true, result: () => Promise.resolve(result) };
+    if (gradientSync === "collect" || !included && !replaces) {
+      const gradients = this.#parts.gradients!, outputs = await gradients.take(feeds, batch.length);
+      return this.#noUpdate(outputs, included ? await gradients.keep() : await gradients.norm());
     }
+    const separate = replaces || gradientSync === "norm";
+    const graphs: StepGraphs = separate ? this.#graphs.split! : this.#graphs.fused!;
+    const among = { ranks: participants, included, forAll: undrawn === "waits" };
+    const known = await graphs.exchange(feeds, batch.length, gradientSync, among);
+    if (!included && !among.forAll) return this.#noUpdate(known, number(known.grad_norm));
+    if (gradientSync === "norm") this.#averageNorm = this.#parts.gradients!.averageNorm;
+    if (controls) this.#summed++;
     const averageNorm = this.#averageNorm;
     const submission = await graphs.submit(
       { ...feeds, ...this.#scalars(t, size, averaged) },
@@ -258,8 +321,11 @@ export class TrainStep implements Stateful, AsyncDisposable {
     };
   }
 
-  get #averageNorm(): number {
-    return this.#parts.gradients?.averageNorm ?? 0;
+  /** What is known of a step that moves nothing. */
+  #noUpdate(outputs: Record<string, HostTensor>, gradNorm: number): SubmittedStep {
+    const { model } = this.#options;
+    const result = { loss: number(outputs[model.logged ?? "loss"]), gradNorm, clipNorm: 0 };
+    return { ready: true, result: () => Promise.resolve(result) };
   }
 
   #feedsOf(t: number, { feeds, length = 1 }: Batch): Feeds {
@@ -280,14 +346,14 @@ export class TrainStep implements Stateful, AsyncDisposable {
   }
 
   #resultOf(outputs: Record<string, HostTensor>, averageNorm: number): StepResult {
-    const { model, algorithm: { update: { clipBy, correct } } } = this.#options;
+    const { model, algorithm: { update: { clipBy, clipsRound } } } = this.#options;
     const gradNorm = number(outputs.grad_norm);
     const norms = {
       "local": gradNorm,
       "global-average": averageNorm,
       "max": Math.max(gradNorm, averageNorm),
     };
-    const clipNorm = correct ? averageNorm : norms[clipBy];
+    const clipNorm = clipsRound ? averageNorm : norms[clipBy];
     return { loss: number(outputs[model.logged ?? "loss"]), gradNorm, clipNorm };
   }
 
@@ -301,9 +367,19 @@ export class TrainStep implements Stateful, AsyncDisposable {
         tensors.push({ name, dims, data: flat.subarray(offset, offset + length) });
       }
     }
+    const kept = await this.#parts.gradients?.save();
     const averaging = this.#averages ? 1 : 0, averaged = this.#averages?.steps ?? 0;
-    const updates = this.#updates;
-    return { tensors, numbers: { averageNorm: this.#averageNorm, averaged, averaging, updates } };
+    const numbers = {
+      averageNorm: this.#averageNorm,
+      averaged,
+      averaging,
+      updates: this.#updates,
+      summed: this.#summed,
+    };
+    return {
+      tensors: [...tensors, ...kept?.tensors ?? []],
+      numbers: { ...numbers, ...kept?.numbers },
+    };
   }
 
   /** Goes on from there. */
@@ -317,11 +393,13 @@ export class TrainStep implements Stateful, AsyncDisposable {
         }
       });
     }
-    const averageNorm = loadNumber(saved, "averageNorm"), averaged = loadNumber(saved, "averaged");
-    if (this.#parts.gradients) this.#parts.gradients.averageNorm = averageNorm;
+    const averaged = loadNumber(saved, "averaged");
+    this.#averageNorm = loadNumber(saved, "averageNorm");
     if (this.#averages) this.#averages.steps = averaged;
     // Checkpoints of earlier versions do not have it, and are SGD's, which asks for the first alone.
     this.#updates = saved.numbers.updates ?? 1;
+    if (this.#options.algorithm.controls) this.#summed = loadNumber(saved, "summed");
+    await this.#parts.gradients?.restore(saved);
   }
 
   /** Sets what is carried from step to step to zero, as before the first step. */

@@ -12,6 +12,7 @@ import { restoreCheckpoint } from "../run/restore_checkpoint.ts";
 import { type CheckpointFolders, writeCheckpoint } from "../run/write_checkpoint.ts";
 import type { Evaluation, Evaluator } from "../steps/evaluator.ts";
 import { sumOf, type WeightAveraging } from "../rounds/averaging.ts";
+import { RankControls } from "../rounds/control_variates.ts";
 import type { MetricsLog, Position, RunHost, Summary } from "../run/metrics.ts";
 import { stepSizeAt } from "../options/stepping/step_size.ts";
 import type { Options } from "../options/table.ts";
@@ -77,6 +78,8 @@ export class Loop implements Stateful {
   readonly #inFlight = new InFlightSteps();
   /** When the first step began, in ms of `performance.now()`. */
   #start: number | null = null;
+  /** Control variates, where the algorithm has them. */
+  readonly #controls: RankControls | null;
   /** Samples this rank has learnt from. */
   #samples = 0;
   readonly #stopRequest: StopRequest | null;
@@ -100,6 +103,21 @@ export class Loop implements Stateful {
       parameterCount,
       options,
     });
+    this.#controls = algorithm.controls
+      ? new RankControls({
+        controls: algorithm.controls,
+        averaging,
+        steps: {
+          gradientAside: (batch) => this.#gradientAside(batch),
+          takeMeanGradient: () => trainStep.takeMeanGradient(),
+          setCorrection: (correction, norm) => trainStep.setCorrection(correction, norm),
+        },
+        length: parameterCount,
+        rank: comm.rank,
+        ranks: comm.size,
+        participants: (round) => this.#round.participantsOf(round),
+      })
+      : null;
     this.#metrics = new MetricGather(comm, log);
     this.#totals = new RunningTotals(update.clips, steps);
     this.#trigger = new AveragingTrigger(options.averagingTrigger);
@@ -125,6 +143,7 @@ export class Loop implements Stateful {
       if (!clock.continues(done)) await evaluator.evaluate(task.splits);
     } else {
       await this.#evaluate(0);
+      await this.#controls?.start();
     }
     await comm.barrier();
     this.#start ??= performance.now();
@@ -165,7 +184,12 @@ export class Loop implements Stateful {
   get #stateful(): Stateful[] {
     const { averaging } = this.#parts;
     const loopParts = [this.#totals, this.#trigger, this.#evaluations, this.#round, this];
-    return [this.#finiteTrainStep, averaging, ...loopParts];
+    return [
+      this.#finiteTrainStep,
+      averaging,
+      ...this.#controls ? [this.#controls] : [],
+      ...loopParts,
+    ];
   }
 
   /** The train step, whose numbers must be fit to go on from. */
@@ -196,7 +220,8 @@ export class Loop implements Stateful {
   }
 
   async #step(t: number): Promise<void> {
-    const { comm, options, task, averaging, trainStep } = this.#parts, clock = this.#clock;
+    const { comm, options, task, algorithm, averaging, trainStep } = this.#parts,
+      clock = this.#clock;
     const began = performance.now();
     const size = this.#sizeOf(t), communication = clock.beginStep(t);
     let syncSeconds = 0;
@@ -204,21 +229,23 @@ export class Loop implements Stateful {
       this.#note(await this.#inFlight.settle());
       syncSeconds += await this.#meet(t - 1, size);
     }
+    const waits = algorithm.undrawn === "waits", drawn = this.#round.participants;
     const beforeGradients = averaging.traffic.seconds;
     if (communication.gradients === "correct") {
       const aside = ASIDE + this.#round.count;
-      await trainStep.correct(aside, task.batch(aside));
+      await trainStep.correct(aside, task.batch(aside), waits ? drawn : undefined);
     }
     // Drawn before the numbers are asked for: the device may be at work on earlier steps meanwhile.
     const batch = task.batch(t), batchSize = scaled(size, batch.scale ?? 1);
-    this.#round.notice(batchSize.clipThreshold);
+    // What is only collected moves nobody.
+    if (communication.gradients !== "collect") this.#round.notice(batchSize.clipThreshold);
     // Submitted before they have come, so that the device has something to do. Gradients that take each
     // other's place are those of the round that ends the step.
     const [earlier, step] = await Promise.all([
       this.#inFlight.due ? this.#inFlight.settle() : [],
       trainStep.submit(t, batch, batchSize, communication.gradients, {
         averaged: options.averaging === "step" || this.#endsEpoch(t),
-        ...communication.gradients === "replace" ? { participants: this.#round.participants } : {},
+        ...waits || communication.gradients === "replace" ? { participants: drawn } : {},
       }),
     ]);
     this.#note(earlier);
@@ -242,6 +269,12 @@ export class Loop implements Stateful {
     if (!(meets || due) || !this.#metrics.due) return;
     await this.#metrics.deliver();
     if (comm.size > 1) this.#stops = await this.#stopRequest?.poll() ?? false;
+  }
+
+  /** The gradient of a mini-batch drawn aside, at the weights as they are. */
+  #gradientAside(batch: number): Promise<Float32Array> {
+    const { task, trainStep } = this.#parts;
+    return trainStep.gradientAside(ASIDE + batch, task.batch(ASIDE + batch));
   }
 
   /** Whether an epoch ends with step `t`; where ranks are at different steps, as far as this one knows. */
@@ -298,7 +331,10 @@ export class Loop implements Stateful {
       this.#noteRound(t, seconds / ended.length, round, { number: before + i + 1 });
       this.#totals.round(round.drift, round.bound);
     }
-    return seconds;
+    if (!this.#controls) return seconds;
+    const began = performance.now();
+    await this.#controls.renew(this.#round.count);
+    return seconds + (performance.now() - began) / 1000;
   }
 
   /** The rounds with which the run ends. Returns their seconds on this rank. */

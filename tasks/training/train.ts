@@ -109,6 +109,7 @@ export async function train(
       averaging,
       seed,
       rank: comm.rank,
+      sitsOut: algorithm.undrawn === "waits" && (options.participants ?? comm.size) < comm.size,
       sharing,
     }),
   );

@@ -23,7 +23,7 @@ for (const name of ALGORITHM_NAMES) {
     assert.equal(takes.includes("interval"), rounds === "interval");
     assert.equal(takes.includes("ranks"), ranks !== "one");
     assert.equal(takes.includes("participants"), ranks === "drawn");
-    assert.ok(!(meetsAtOnePoint && ranks === "drawn"));
+    assert.equal(meetsAtOnePoint && ranks === "drawn", algorithm.undrawn === "waits");
     assert.ok(refuses.every((option) => !takes.includes(option)));
   });
 

@@ -157,10 +157,12 @@ Deno.test("EPISODE corrects gradients and clips whole rounds by the resampled av
 
 Deno.test("what these algorithms cannot do is refused", () => {
   for (const algorithm of ["slowmo", "diloco", "episode"] as const) {
-    assert.throws(
-      () => resolveOptions({ algorithm, ranks: 8, participants: 6 }),
-      /needs all 8 ranks in every round, not --participants 6/,
-    );
+    if (algorithm !== "episode") {
+      assert.throws(
+        () => resolveOptions({ algorithm, ranks: 8, participants: 6 }),
+        /needs all 8 ranks in every round, not --participants 6/,
+      );
+    }
     assert.throws(() => resolveOptions({ algorithm, average: "before" }), OptionError);
   }
   assert.throws(() => resolveOptions({ algorithm: "diloco", outerMomentum: 1 }), OptionError);

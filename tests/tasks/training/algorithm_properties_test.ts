@@ -2,8 +2,13 @@
 
 import assert from "node:assert/strict";
 import { classifierOutputs, LayerBuilder, type Model, uniform } from "../../../models/mod.ts";
-import { ALGORITHM_NAMES, type AlgorithmName, ALGORITHMS } from "../../../optimizers/registry.ts";
-import type { Options } from "../../../tasks/options/table.ts";
+import {
+  ALGORITHM_NAMES,
+  type AlgorithmName,
+  ALGORITHMS,
+  createAlgorithm,
+} from "../../../optimizers/registry.ts";
+import { defaultOptions, type Options } from "../../../tasks/options/table.ts";
 import type { Checkpoints } from "../../../tasks/training/loop.ts";
 import type { Trained } from "../../../tasks/training/train.ts";
 import { temporaryFolder } from "../../_helpers/temporary_folder.ts";
@@ -76,7 +81,10 @@ for (const name of ALGORITHM_NAMES) {
   Deno.test(`${name}: one rank alone is the single rank`, async () => {
     // Without a threshold, or with one that looks at other samples, only steps that never clip compare.
     const clip = takes.includes("clip") && !drawsAside ? 0.3 : NEVER;
-    const common = { ranks: 1, interval: 3, clip };
+    // Where the gradients of I steps are collected, one step a round remains.
+    const made = createAlgorithm(name, { ...defaultOptions(), interval: 3 });
+    const interval = made.exchange(1).gradients === "collect" ? 1 : 3;
+    const common = { ranks: 1, interval, clip };
     const [own, single] = [
       await trained({ ...common, algorithm: name, ...plain(name) }),
       await trained({ ...common, algorithm: "single" }),
