@@ -67,10 +67,17 @@ export interface PartExchange extends Stateful {
   arrive(): Promise<ArrivedAverage | null>;
 }
 
-/** The mean as it is, in float32. */
-export function plainMean(averaging: WeightAveraging): PartMean {
+/**
+ * The mean as it is, in float32.
+ *
+ * @param forAll whether the ranks that take no part get it too; they then give the values that it replaces
+ */
+export function plainMean(averaging: WeightAveraging, forAll = false): PartMean {
   return {
-    average: (values, participants) => averaging.average(values, participants),
+    average: (values, participants) =>
+      forAll && values
+        ? averaging.averageForAll(values, participants)
+        : averaging.average(values, participants),
     begin: (values) => averaging.begin(values),
     startFrom() {},
     save: () => Promise.resolve({ tensors: [], numbers: {} }),

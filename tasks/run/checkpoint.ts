@@ -42,8 +42,8 @@ export class CheckpointError extends Error {
 /** The name of a checkpoint's list in its folder. */
 export const MANIFEST = "checkpoint.json";
 
-/** What the name of a variable's slot adds to its own. */
-const SLOT = /\.(momentum|correction|average)$/;
+/** What the name of a variable's slot adds to its own, such as `.momentum`. */
+const SLOT = /\.[a-z_]+$/;
 
 /** The content of `checkpoint.json`. */
 export interface Manifest {
@@ -107,7 +107,7 @@ export async function readAverage(directory: string, step: number): Promise<Name
   for (const file of files) {
     const { tensors } = decodePart(await readPart(directory, step, file), directory, step, file);
     const names = new Set(tensors.map(({ name }) => name));
-    const isSlot = (name: string) => names.has(name.replace(SLOT, "")) && SLOT.test(name);
+    const isSlot = (name: string) => SLOT.test(name) && names.has(name.replace(SLOT, ""));
     for (const { name, dims, data } of tensors) {
       if (isSlot(name)) continue;
       const mean = means.get(name) ?? { dims, sums: new Float64Array(data.length), ranks: 0 };

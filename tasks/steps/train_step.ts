@@ -15,7 +15,6 @@ import type {
 import { type OncePerHost, PER_RANK } from "../../runtime/once_per_host.ts";
 import {
   applyGraph,
-  gradientName,
   gradientsGraph,
   type GraphShape,
   stepGraph,

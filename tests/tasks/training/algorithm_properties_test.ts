@@ -23,7 +23,8 @@ const STEPS = 7, SEED = 5;
 function plain(name: AlgorithmName): Partial<Options> {
   const { takes } = ALGORITHMS[name];
   return {
-    ...takes.includes("outerLr") ? { outerLr: 1, outerMomentum: 0 } : {},
+    ...takes.includes("outerLr") ? { outerLr: 1 } : {},
+    ...takes.includes("outerMomentum") ? { outerMomentum: 0 } : {},
     ...takes.includes("proximalMu") ? { proximalMu: 0 } : {},
   };
 }
