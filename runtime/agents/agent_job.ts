@@ -30,6 +30,8 @@ export interface AgentPlace {
   readonly first: number;
   /** How many they are. */
   readonly count: number;
+  /** How many ranks of this host are before the first, those of other launchers. */
+  readonly before: number;
   /** Number of all ranks. */
   readonly size: number;
   /** This host's name. */
@@ -42,6 +44,8 @@ export interface Preparation {
   readonly args?: readonly string[];
   /** Environment variables beside those of the coordinator. */
   readonly env?: Readonly<Record<string, string>>;
+  /** Variables of each rank beside those, in their order, such as which GPU it sees. */
+  readonly rankEnv?: readonly Readonly<Record<string, string>>[];
   /** Permissions instead of those of the coordinator. */
   readonly allow?: readonly string[];
   /** Folder the ranks run in. */
@@ -145,9 +149,9 @@ export class AgentJob {
   async #run(message: StartMessage): Promise<void> {
     const { name, secret, rendezvous, addresses, port, dialsOut, sockets, tls, prepare } =
       this.#facts;
-    const { first, count, size, host } = message;
+    const { first, count, before, size, host } = message;
     const program = await findProgram(message);
-    const prepared = await prepare?.(message.details, { first, count, size, host }) ?? {};
+    const prepared = await prepare?.(message.details, { first, count, before, size, host }) ?? {};
     if (this.#ending) return;
     if (message.sockets === sockets) Deno.mkdirSync(sockets, { recursive: true });
     using ranks = new HostRanks(
@@ -173,6 +177,7 @@ export class AgentJob {
         ],
         sockets: hasSockets(message.transport) ? message.sockets : null,
         cwd: prepared.cwd,
+        rankEnv: prepared.rankEnv,
         tls,
         addresses,
         dialsOut,

@@ -66,6 +66,8 @@ export interface StartMessage {
   readonly size: number;
   readonly first: number;
   readonly count: number;
+  /** How many ranks of the same host are before the first. */
+  readonly before: number;
   /** URL, a path on every host, or a path within the runtime's own folder. */
   readonly program: { readonly kind: "url" | "path" | "own"; readonly value: string };
   /** SHA-256 of the program's file in hexadecimal digits; null for a URL. */
@@ -262,6 +264,7 @@ export function checkCoordinatorMessage(value: unknown): CoordinatorMessage {
         size: integer(message.size, "size"),
         first: integer(message.first, "first"),
         count: integer(message.count, "count"),
+        before: integer(message.before, "before"),
         program: { kind, value: text(program.value, "program") },
         hash: message.hash === null ? null : text(message.hash, "hash"),
         args: texts(message.args, "args"),

@@ -135,10 +135,12 @@ export class Job {
     if (world === null) {
       await this.#startHere(plan, host, secret, this.#ranks.length);
     } else {
-      const number = world.nextJob();
+      const number = world.nextJob(), counts = new Map<string, number>();
       for (const place of this.#placement!.places) {
+        const before = counts.get(place.host) ?? 0;
+        counts.set(place.host, before + place.count);
         if (place.remote === null) await this.#startHere(plan, host, secret, place.count);
-        else await this.#startThere(world, number, plan, place);
+        else await this.#startThere(world, number, plan, place, before);
       }
     }
     const inputs = this.#processes.flatMap(({ stdin }) => stdin ?? []);
@@ -187,7 +189,7 @@ export class Job {
     const { logDir } = this.#options;
     const here = this.#here = new HostRanks(
       plan,
-      host,
+      { ...host, rankEnv: this.#options.rankEnv },
       secret,
       this.#world === null ? host.sockets : null,
     );
@@ -205,6 +207,7 @@ export class Job {
     job: number,
     plan: JobPlan,
     place: Place,
+    before: number,
   ): Promise<void> {
     const { logDir } = this.#options, { first, count, host, remote, sockets } = place;
     const logs: (Deno.FsFile | null)[] = [];
@@ -221,6 +224,7 @@ export class Job {
       job,
       first,
       count,
+      before,
       stdin: ranks.filter((rank) => this.#hasStdin(rank)),
       host,
       sockets: sockets ?? world.sockets,

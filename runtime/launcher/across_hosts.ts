@@ -58,6 +58,8 @@ export interface WorldOptions extends InterruptOptions {
 export interface World extends AsyncDisposable {
   /** Number of all ranks. */
   readonly size: number;
+  /** Number of those of this host. */
+  readonly here: number;
   /** Who has which ranks, in their order. */
   readonly hosts: readonly HostShare[];
 }

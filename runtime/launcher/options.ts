@@ -32,6 +32,11 @@ export interface LaunchProgramOptions extends
   readonly args?: readonly string[];
   /** Environment variables added to this process's own. */
   readonly env?: Readonly<Record<string, string>>;
+  /**
+   * Variables of each of this host's ranks beside `env`, in their order, such as which GPU it sees. Other hosts
+   * have their own, see `JoinLaunchOptions.prepare`. Programs need `--allow` to read them.
+   */
+  readonly rankEnv?: readonly Readonly<Record<string, string>>[];
   /** Directory the ranks run in. @default {this process's} */
   readonly cwd?: string;
   /**

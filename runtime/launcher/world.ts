@@ -85,6 +85,11 @@ export class OpenedWorld implements World {
     return this.#placement!.size;
   }
 
+  /** Number of those of this host. */
+  get here(): number {
+    return this.#options.ranks;
+  }
+
   /** Who has which ranks, in their order. */
   get hosts(): readonly {
     readonly host: string;
@@ -260,7 +265,7 @@ export async function openWorld(options: WorldOptions): Promise<OpenedWorld> {
       );
     }
     const world = new OpenedWorld(
-      { ...options, joinTimeout },
+      { ...options, ranks, joinTimeout },
       coordinator,
       folder,
       failed,

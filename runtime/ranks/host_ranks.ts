@@ -69,6 +69,8 @@ export interface HostPlan {
   readonly dialsOut: boolean;
   /** As CELGC_PORT, of the first rank; the others take those that follow. Null for any. */
   readonly port: number | null;
+  /** Variables of each rank beside those of the job, in their order; none where there is no more. */
+  readonly rankEnv?: readonly Readonly<Record<string, string>>[] | undefined;
 }
 
 /** Starts the ranks of one host, and ends with them what they leave behind. */
@@ -97,9 +99,10 @@ export class HostRanks implements Disposable {
 
   /** @throws RangeError if the system cannot start another process */
   async start(rank: number, stdin: boolean): Promise<RankProcess> {
-    const { first, cwd, port } = this.#host;
+    const { first, cwd, port, rankEnv = [] } = this.#host;
     const env = {
       ...this.#env,
+      ...rankEnv[rank - first],
       CELGC_RANK: String(rank),
       ...(port === null ? {} : { CELGC_PORT: String(port + rank - first) }),
     };

@@ -7,6 +7,8 @@
 
 import { resolve } from "node:path";
 import type { Prepare } from "../../runtime/agents/agent_job.ts";
+import { chooseGpus, type LocalGpus } from "../../runtime/devices/gpus/local_gpus.ts";
+import type { DeviceKind } from "../../runtime/devices/device.ts";
 import { permissionsFor, resolveDevice } from "../../runtime/devices/open.ts";
 import { type DataFile, dataPaths, describeData, differenceOf } from "../problems/data_files.ts";
 import type { Options } from "../options/values.ts";
@@ -23,6 +25,8 @@ export interface RunDetails {
   readonly from: number | null;
   /** As it was asked for: `auto` is each host's own. */
   readonly device: Options["device"];
+  /** The user's own variables. */
+  readonly env: Readonly<Record<string, string>>;
   /** The user's own permissions, and those that every host's ranks need beside what their device does. */
   readonly allow: readonly string[];
   readonly task: Options["task"];
@@ -55,7 +59,7 @@ export class HostPreparation implements AsyncDisposable {
   }
 
   /** For `joinLaunch()`. Throws Error naming the host if its data is not the coordinator's. */
-  readonly prepare: Prepare = async (details, { host }) => {
+  readonly prepare: Prepare = async (details, { host, before, count }) => {
     const { say, out } = this.#options;
     if (!isRunDetails(details)) return out ? { logDir: await makeFolder(out) } : {};
     const { from, allow, run } = details;
@@ -76,8 +80,11 @@ export class HostPreparation implements AsyncDisposable {
     const written = [local, details.sendsData ? data : null].filter((each) => each !== null);
     const read = [...new Set([local, data])].filter((each) => each !== null);
     const args: RankArguments = ["", JSON.stringify(place)];
+    const gpus = await gpusFor(device, before + count, details.env);
+    for (const note of gpus.notes) say(`note: ${note}`);
     return {
       args,
+      rankEnv: gpus.variables.slice(before),
       ...logDir === null ? {} : { logDir },
       allow: [
         ...permissionsFor(device),
@@ -129,6 +136,15 @@ export class HostPreparation implements AsyncDisposable {
       await Deno.remove(folder, { recursive: true }).catch(() => {});
     }
   }
+}
+
+/** Which GPU each of a host's ranks takes; nothing to choose where they compute on something else. */
+export async function gpusFor(
+  device: DeviceKind,
+  ranks: number,
+  env: Readonly<Record<string, string>>,
+): Promise<LocalGpus> {
+  return device === "webgpu" ? await chooseGpus(ranks, env) : { variables: [], notes: [] };
 }
 
 async function makeFolder(path: string): Promise<string> {

@@ -34,7 +34,7 @@ import { EventLog } from "../tensorboard/event_log.ts";
 import type { RankArguments, RankPlace } from "../training/rank_program.ts";
 import { checkpointSteps } from "../run/checkpoint.ts";
 import { Interruption } from "./interruption.ts";
-import type { RunDetails } from "./host_preparation.ts";
+import { gpusFor, type RunDetails } from "./host_preparation.ts";
 import { describeHosts, describeRun, leavesHost, openHosts, sizeOf } from "./run_hosts.ts";
 import { writeModelCard } from "./model_card.ts";
 import { RankLines } from "./rank_lines.ts";
@@ -172,7 +172,12 @@ export async function launch(settings: LaunchOptions = {}): Promise<Run> {
     run: config.id ?? "run",
     directory,
   });
-  const notes = started.directory ? [] : notesOn(options, explicit);
+  const gpus = await gpusFor(
+    options.device as DeviceKind,
+    ranksHere(options, hosts),
+    options.env,
+  );
+  const notes = [...started.directory ? [] : notesOn(options, explicit), ...gpus.notes];
   for (let restarts = 0;; restarts++) {
     await using events = options.log === "tensorboard"
       ? await EventLog.open(directory, options.ranks, from)
@@ -194,6 +199,7 @@ export async function launch(settings: LaunchOptions = {}): Promise<Run> {
     const outcome = await runRanks(options, directory, from, lines, interruption.signal, {
       hosts,
       details: details && { ...details, from },
+      rankEnv: gpus.variables,
     });
     await follower.end();
     const { summary } = follower, { code, failure } = outcome;
@@ -268,6 +274,11 @@ function rankArguments(directory: string, place: RankPlace): RankArguments {
   return [directory, JSON.stringify(place)];
 }
 
+/** How many of the ranks are on this host. */
+function ranksHere({ ranks }: Options, hosts: World | null): number {
+  return hosts === null ? ranks : hosts.here;
+}
+
 /** Runs the trainer on all ranks, from the checkpoint of a step if it is not null. */
 async function runRanks(
   options: Options,
@@ -275,7 +286,11 @@ async function runRanks(
   from: number | null,
   lines: RankLines,
   signal: AbortSignal,
-  { hosts, details }: { readonly hosts: World | null; readonly details: RunDetails | null },
+  { hosts, details, rankEnv }: {
+    readonly hosts: World | null;
+    readonly details: RunDetails | null;
+    readonly rankEnv: NonNullable<LaunchProgramOptions["rankEnv"]>;
+  },
 ): Promise<LaunchOutcome> {
   return await asOptionError(null, () =>
     launchProgram({
@@ -283,6 +298,7 @@ async function runRanks(
       ...processesOf(options, directory),
       program: TRAINER,
       args: rankArguments(directory, { from }),
+      rankEnv,
       logDir: directory,
       onOutput: (rank, line) => lines.take(rank, line),
       signal,

@@ -158,6 +158,7 @@ export async function describeRun(
     kind: "celgc run",
     run,
     directory,
+    env: options.env,
     device: asked,
     allow: transport === "mpi" ? [...options.allow, "ffi"] : options.allow,
     task,

@@ -6,6 +6,7 @@
 
 import { join } from "node:path";
 import type { Algorithm, Communication } from "../../optimizers/mod.ts";
+import { processEnvironment } from "../../runtime/bootstrap/environment.ts";
 import type { Communicator } from "../../runtime/communicator.ts";
 import type { VariableSpec } from "../../runtime/devices/device.ts";
 import { openDevice } from "../../runtime/devices/open.ts";
@@ -86,6 +87,8 @@ export async function train(
   const ranks = from === null || worlds.length === 0 ? comm.size : ranksAt(worlds, from);
   const checkpoints = parts.checkpoints && { ...parts.checkpoints, ranks };
   const device = stack.use(await openDevice(options.device, { threads }));
+  const gpu = processEnvironment("CELGC_GPU");
+  if (gpu !== undefined) console.error(`takes GPU ${gpu}; ${device.description}`);
   const sharing = stack.use(await openOncePerHost(comm));
   const directory = output?.directory ?? null;
   const files = await shareInputs(comm, options, { directory, model: !parts.model });

@@ -109,6 +109,8 @@ let made = 0;
 
 /** What hosts are like. */
 export interface HostsOptions {
+  /** How many a test has. @default {2} */
+  readonly count?: number;
   /** Whether each host takes its own name for 127.0.1.1, as on a Debian that was set up without a network. */
   readonly ownNameIsLoopback?: boolean;
   /** Other names of the hosts, one of each. */
@@ -374,7 +376,7 @@ async function sweep(): Promise<void> {
   }
 }
 
-/** A test on two hosts and in a temporary folder, skipped where there are none, or where what it needs besides is not there. */
+/** A test on hosts and in a temporary folder, skipped where there are none, or where what it needs besides is not there. */
 export function onHosts(
   name: string,
   missing: string | null,
@@ -386,7 +388,7 @@ export function onHosts(
     ignore: noNamespaces !== null || missing !== null,
     async fn() {
       await using folder = await temporaryFolder();
-      await using hosts = await makeHosts(2, options);
+      await using hosts = await makeHosts(options.count ?? 2, options);
       await fn(hosts, folder.path);
     },
   });

@@ -1,42 +1,11 @@
 /** Training on two hosts, four ranks on each, ends in the weights of eight ranks on one host. */
 
 import assert from "node:assert/strict";
-import { celgc as here, ROOT } from "../_helpers/deno.ts";
-import { temporaryFolder } from "../_helpers/temporary_folder.ts";
+import { ROOT } from "../_helpers/deno.ts";
 import { hasTool, type Hosts, leftOn, onHosts } from "./_hosts.ts";
 import { noSlurm, runBatch, startSlurm } from "./_slurm.ts";
 import { noSsh, startSsh } from "./_ssh.ts";
-
-const main = new URL("tasks/cli/main.ts", ROOT).href;
-
-/** A command of the command line, with options and a program. */
-const celgc = (...args: string[]) => [Deno.execPath(), "run", "-A", "--no-check", main, ...args];
-
-/** Two rounds of two steps; the order of samples, and so the weights, depend on the number of ranks. */
-const TINY = "--device cpu --max-steps 4 --interval 2 --batch-size 4 --train-size 64 --test-size 16"
-  .split(" ");
-
-/** What a run has ended with. */
-// deno-lint-ignore no-explicit-any -- the fields are described in docs/metrics.md
-function summaryOf(folder: string): any {
-  const lines = Deno.readTextFileSync(`${folder}/metrics.jsonl`).trim().split("\n");
-  const summary = JSON.parse(lines.at(-1)!);
-  assert.equal(summary.type, "summary");
-  return summary;
-}
-
-let expected: Promise<string> | undefined;
-
-/** The weights of eight ranks on one host. */
-function expectedHash(): Promise<string> {
-  return expected ??= (async () => {
-    await using folder = await temporaryFolder();
-    const out = `${folder.path}/run`;
-    const ended = await here("launch", "--ranks", "8", ...TINY, "--quiet", "--out", out);
-    assert.equal(ended.code, 0, ended.stderr);
-    return summaryOf(out).weightsHash;
-  })();
-}
+import { celgc, hashOnOneHost, summaryOf, TINY } from "./_training.ts";
 
 const needs = async (tool: string) => await hasTool(tool) ? null : `${tool} is not installed`;
 
@@ -56,7 +25,7 @@ async function assertTrained(
     ) => [name, ranks, carrier]),
     [["host-a", [0, 1, 2, 3], "tls"], ["host-b", [4, 5, 6, 7], "tls"]],
   );
-  assert.equal(summary.weightsHash, await expectedHash());
+  assert.equal(summary.weightsHash, await hashOnOneHost(8));
   assert.deepEqual(await leftOn(hosts, 5000, daemons), []);
 }
 
