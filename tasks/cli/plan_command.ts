@@ -1,4 +1,6 @@
-import { integer, type OptionSpec, toggle } from "../options/kinds.ts";
+import { type OptionSpec, text, toggle } from "../options/kinds.ts";
+import { HostsError } from "../launch/run_hosts.ts";
+import { placeOf, takePlace } from "./launch_command.ts";
 import { RunFailedError } from "../launch/launch.ts";
 import { HOSTS, OPTIONS, type Options } from "../options/table.ts";
 import { plan } from "../plan/plan.ts";
@@ -9,17 +11,19 @@ import type { CommandSpec } from "./command_line.ts";
 const EPILOGUE =
   `It measures a few steps of the actual graph, with all ranks sharing this machine, and the network
 between them, and predicts wall clock and communication share of naive-parallel and of --algorithm
-at I = 1, 2, 4, …, 32. With --link the prediction is for ranks behind such links, with --hosts for
-that many hosts behind them, of which it measures one.
+at I = 1, 2, 4, …, 32. With --link the prediction is for ranks behind such links, with a number of
+--hosts for that many hosts behind them, of which it measures one. Hosts that are named, or on which
+srun, mpirun or the like has started it, are measured all together.
 Examples:
   deno task plan --ranks 8
   deno task plan --ranks 8 --preset cifar10-resnet56 --data DIR --link 100mbit,20ms
-  deno task plan --hosts 64 --ranks 512`;
+  deno task plan --hosts 64 --ranks 512
+  deno task plan --hosts a:4,b:4`;
 
 /** Options of a run that a plan has no use for. */
 const WITHOUT: readonly string[] = [
   ...["resume", "checkpointEvery", "maxRestarts", "out", "sendData", "checkpointLocal"],
-  ...Object.keys(HOSTS),
+  ...Object.keys(HOSTS).filter((name) => !["hostfile", "port"].includes(name)),
 ];
 
 const PLAN_OPTIONS: Record<string, OptionSpec<unknown>> = {
@@ -29,16 +33,16 @@ const PLAN_OPTIONS: Record<string, OptionSpec<unknown>> = {
     group: OPTIONS.link.group,
     help: "measure with the ranks behind --link, instead of calculating what it costs",
   }),
-  hosts: integer({
+  hosts: text({
     flag: "--hosts",
     group: OPTIONS.link.group,
     help:
-      "hosts that --ranks are to be on, as many on each; --link is then a host's, 10gbit,50us " +
-      "if nothing is said",
-    unit: "hosts",
-    from: 1,
+      "a number: hosts that --ranks are to be on, as many on each; --link is then a host's, 10gbit,50us " +
+      "if nothing is said. Names: hosts to reach by ssh, each with its ranks, that are measured",
     default: null,
     defaultText: "none",
+    placeholder: "n|a:4,b:4",
+    commas: true,
   }),
   json: { ...OPTIONS.json, help: "print the plan as JSON on standard output, no table" },
 };
@@ -50,14 +54,18 @@ export const planCommand: CommandSpec = {
   epilogue: EPILOGUE,
   options: PLAN_OPTIONS,
   async run(given) {
-    const { quiet = false, json = false } = given as Partial<Options>;
+    const { quiet = false, json = false, hosts: said, ...options } = given as Partial<Options>;
+    const place = await placeOf();
+    if (place !== null && place.index > 0) return await takePlace(place, options);
+    const isNumber = said != null && /^\d+$/.test(said);
+    const hosts = said == null ? {} : { hosts: isNumber ? Number(said) : said };
     try {
-      const planned = await plan({ ...given, view: viewKind(quiet) });
+      const planned = await plan({ ...options, ...hosts, place, view: viewKind(quiet) });
       if (json) console.log(JSON.stringify(planned));
       else console.log(await formatPlan(planned));
       return 0;
     } catch (error) {
-      if (!(error instanceof RunFailedError)) throw error;
+      if (!(error instanceof RunFailedError || error instanceof HostsError)) throw error;
       console.error(`celgc: ${error.message}`);
       return error.code;
     }

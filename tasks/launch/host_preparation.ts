@@ -34,6 +34,8 @@ export interface RunDetails {
   readonly data: { readonly folder: string; readonly files: readonly DataFile[] } | null;
   /** Whether rank 0 sends them. */
   readonly sendsData: boolean;
+  /** Whether hosts that do not see the run's folder keep their ranks' logs. @default {true} */
+  readonly keepsLogs?: boolean;
   /** Whether each host keeps its ranks' parts of checkpoints. */
   readonly keepsCheckpoints: boolean;
 }
@@ -67,7 +69,9 @@ export class HostPreparation implements AsyncDisposable {
     const data = await this.#findData(details, host);
     const kept = out ?? `runs/${run}`;
     const local = details.keepsCheckpoints ? await makeFolder(kept) : null;
-    const logDir = await sees(details) ? null : await this.#logFolder(kept);
+    const logDir = details.keepsLogs === false || await sees(details)
+      ? null
+      : await this.#logFolder(kept);
     const place: RankPlace = {
       from,
       device,

@@ -194,17 +194,19 @@ async function timeAllreduce(comm: Communicator, floats: number): Promise<number
 }
 
 /**
- * Between ranks 0 and 1, while the others wait: half the round trip of an empty message, and what a
+ * Between rank 0 and the first of another host, or rank 1 where there is none, while the others wait: half the round trip of an empty message, and what a
  * message that takes its time adds for each byte.
  */
 async function pingPong(comm: Communicator): Promise<NetworkCost | null> {
   if (comm.size === 1) return null;
-  const result = new Float64Array(2);
-  if (comm.rank < 2) {
-    result[0] = await oneWay(comm, 0);
-    let bytes = LEAST_BYTES, less = await oneWay(comm, bytes);
-    while (less < LONG_SECONDS && bytes < MOST_BYTES) less = await oneWay(comm, bytes *= 2);
-    result[1] = bandwidth(bytes, less, await oneWay(comm, 2 * bytes), result[0]);
+  const result = new Float64Array(2), { hosts } = comm.network;
+  const other = Math.max(1, hosts.findIndex((host) => host !== hosts[0]));
+  if (comm.rank === 0 || comm.rank === other) {
+    const oneWay = (bytes: number) => timeOneWay(comm, other, bytes);
+    result[0] = await oneWay(0);
+    let bytes = LEAST_BYTES, less = await oneWay(bytes);
+    while (less < LONG_SECONDS && bytes < MOST_BYTES) less = await oneWay(bytes *= 2);
+    result[1] = bandwidth(bytes, less, await oneWay(2 * bytes), result[0]);
   }
   await comm.bcast(result, 0);
   return { latencySeconds: result[0], bytesPerSecond: result[1] };
@@ -228,16 +230,16 @@ export function bandwidth(
   return bytes / Math.max(secondsOfTwice - seconds, own / 8, Number.EPSILON);
 }
 
-/** Half the median round trip in seconds; rank 1 is told what rank 0 has found. */
-async function oneWay(comm: Communicator, bytes: number): Promise<number> {
+/** Half the median round trip in seconds; the other rank is told what rank 0 has found. */
+async function timeOneWay(comm: Communicator, other: number, bytes: number): Promise<number> {
   const ball = new Uint8Array(bytes), times: number[] = [], found = new Float64Array(1);
   for (let i = 0, spent = 0; i <= ROUND_TRIPS && spent < EXCHANGES_SECONDS; i++) {
     const start = performance.now();
     if (comm.rank === 0) {
-      await comm.send(ball, 1);
-      await comm.recv(ball, 1);
+      await comm.send(ball, other);
+      await comm.recv(ball, other);
       found[0] = (performance.now() - start) / 1000;
-      await comm.send(found, 1);
+      await comm.send(found, other);
     } else {
       await comm.recv(ball, 0);
       await comm.send(ball, 0);

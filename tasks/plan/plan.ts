@@ -5,26 +5,22 @@
  */
 
 import { sayDownload } from "../launch/engine_download.ts";
-import { join } from "node:path";
 import { ALGORITHMS, BASELINE } from "../../optimizers/registry.ts";
 import { resolveDevice } from "../../runtime/devices/open.ts";
-import { launchProgram } from "../../runtime/launcher/launch.ts";
 import { parseLink } from "../../runtime/transport/access_link.ts";
-import { checkInputs } from "../problems/check_inputs.ts";
-import { keepInputs, readInputs } from "../run/inputs.ts";
-import { findData, processesOf, RunFailedError } from "../launch/launch.ts";
+import { findData } from "../launch/launch.ts";
+import { leavesHost, openHosts, sizeOf } from "../launch/run_hosts.ts";
+import type { LauncherPlace } from "../../runtime/launcher/across_hosts.ts";
 import { OptionError } from "../options/kinds.ts";
 import { OPTIONS, type Options } from "../options/table.ts";
-import { asOptionError } from "../options/as_option_error.ts";
 import { resolveOptions } from "../options/resolve.ts";
 import type { ViewKind } from "../launch/view.ts";
-import type { MeasureOptions } from "./measure.ts";
 import { type PlannedSize, planSizes } from "./curve.ts";
 import type { Measured } from "./measured.ts";
+import { measureRanks } from "./measure_ranks.ts";
 import { plannedAlgorithm } from "./planned.ts";
 import { checkData } from "../problems/check_inputs.ts";
 import { predict, type Prediction } from "./predict.ts";
-import type { PlanArguments } from "./rank.ts";
 
 /** What is to be planned: options of `launch` by their names in code. */
 export interface PlanOptions extends
@@ -40,11 +36,16 @@ export interface PlanOptions extends
    */
   readonly shaped?: boolean;
   /**
-   * Hosts that `ranks` are to be on, as many on each. Ranks of one are measured, and an allreduce
-   * between hosts is calculated, for `link`, which then is a host's. @default {one for each rank if there
-   * is a `link`, else this machine}
+   * A number: hosts that `ranks` are to be on, as many on each. Ranks of one are measured, and an allreduce
+   * between hosts is calculated, for `link`, which then is a host's. Names, such as `a:4,b:4`: hosts to reach
+   * by ssh, all of which are measured. @default {one for each rank if there is a `link`, else this machine}
    */
-  readonly hosts?: number;
+  readonly hosts?: number | string;
+  /**
+   * This process's place among launchers that something else has started, all of which are measured.
+   * @default {there are no others}
+   */
+  readonly place?: LauncherPlace | null;
   /** The intervals to predict. @default {1, 2, 4, 8, 16, 32 and `interval`} */
   readonly intervals?: readonly number[];
   /** What is shown on standard error. @default {"silent"} */
@@ -88,9 +89,6 @@ const HOSTS_LINK = "10gbit,50us";
 
 const INTERVALS = [1, 2, 4, 8, 16, 32];
 
-/** The program of the ranks that measure. */
-const PLAN_PROGRAM = new URL(import.meta.resolve("./rank.ts"));
-
 /**
  * Measures a few steps of the actual graph, with the ranks sharing this machine, and their network, and
  * predicts wall clock and communication share of the paper's baseline and of the algorithm at several
@@ -108,11 +106,26 @@ const PLAN_PROGRAM = new URL(import.meta.resolve("./rank.ts"));
  * ```
  */
 export async function plan(given: PlanOptions = {}): Promise<RunPlan> {
-  const { shaped = false, intervals, hosts = null, view = "silent", signal, ...rest } = given;
-  const options = resolveOptions(rest);
-  checkPlan(rest, shaped);
-  if (hosts !== null) checkHosts(options, hosts, shaped);
+  const { shaped = false, intervals, view = "silent", signal, place = null, ...rest } = given;
+  const named = typeof rest.hosts === "string" ? rest.hosts : null;
+  const hosts = typeof rest.hosts === "number" ? rest.hosts : null;
+  const across = { ...rest, hosts: named };
+  const isAcross = leavesHost(across, place);
+  const asRun = isAcross ? { ...across, ranks: await sizeOf(across, place) } : across;
+  const options = resolveOptions(asRun);
+  checkPlan(across, shaped);
+  if (hosts !== null) checkHosts(options, hosts, shaped || isAcross);
+  if (isAcross && options.link !== null && !shaped) {
+    throw new OptionError(
+      "--link is calculated for hosts that are not there: leave it out where hosts are measured, or give " +
+        "--shaped to measure behind it",
+    );
+  }
   const say = view === "silent" ? undefined : (line: string) => console.error(line);
+  await using opened = isAcross
+    ? await openHosts(across, { place, signal, say: say ?? (() => {}) })
+    : null;
+  const askedDevice = options.device;
   options.device = await resolveDevice(options.device, say && sayDownload(say));
   if (options.data !== null) options.data = await findData(options, view);
   await checkData(options);
@@ -124,9 +137,15 @@ export async function plan(given: PlanOptions = {}): Promise<RunPlan> {
     ? options
     : { ...options, ranks: ranks / hosts, participants: null, maxSteps: null };
   const asked = { options: onOne, algorithms: [algorithm, BASELINE], intervals: all };
-  const measured = await measureRanks(asked, shaped, signal);
+  const measured = await measureRanks(asked, {
+    shaped,
+    signal,
+    hosts: opened,
+    device: askedDevice,
+  });
   const { steps, epochs } = runOf(measured, options);
-  const scale = { ranks, hosts: hosts ?? ranks };
+  const there = opened && new Set(opened.hosts.map(({ host }) => host)).size;
+  const scale = { ranks, hosts: hosts ?? (there === null || there === 1 ? ranks : there) };
   const shape = link === null || shaped ? null : parseLink(link);
   const network = shape && {
     latencySeconds: shape.delayMs / 1000,
@@ -150,7 +169,7 @@ export async function plan(given: PlanOptions = {}): Promise<RunPlan> {
     steps,
     epochs,
     ranks,
-    hosts,
+    hosts: hosts ?? there,
     link,
     runs: runs.map((run) => ({ ...run, speedup: baseline.seconds / run.seconds })),
     sizes: planSizes(options, steps, epochs),
@@ -166,13 +185,18 @@ function runOf({ run, ranks }: Measured, options: Options): Measured["run"] {
   return { steps, epochs: run.epochs * steps * options.ranks / (run.steps * ranks) };
 }
 
-function checkHosts({ ranks }: Options, hosts: number, shaped: boolean): void {
+function checkHosts({ ranks }: Options, hosts: number, measured: boolean): void {
   if (!(Number.isInteger(hosts) && hosts > 0 && ranks % hosts === 0)) {
     throw new OptionError(
       `--hosts must divide --ranks, ${ranks}, into equal parts for a plan, found ${hosts}`,
     );
   }
-  if (shaped) throw new OptionError("--shaped measures on this machine: leave --hosts out");
+  if (measured) {
+    throw new OptionError(
+      `--hosts ${hosts} is for hosts that are not there, which are calculated: leave it out where ranks are ` +
+        "measured on several, or behind a link (--shaped)",
+    );
+  }
 }
 
 function checkPlan(given: Partial<Options>, shaped: boolean): void {
@@ -189,35 +213,4 @@ function checkPlan(given: Partial<Options>, shaped: boolean): void {
     throw new OptionError("--sync-epochs is left out of a plan: it adds one round to each epoch");
   }
   if (shaped && !given.link) throw new OptionError("--shaped measures behind a --link: give one");
-}
-
-async function measureRanks(
-  asked: MeasureOptions,
-  shaped: boolean,
-  signal: AbortSignal | undefined,
-): Promise<Measured> {
-  const { options } = asked;
-  const directory = await Deno.realPath(await Deno.makeTempDir({ prefix: "celgc-plan-" }));
-  try {
-    const files = await readInputs(options);
-    await checkInputs(options, files);
-    await keepInputs(directory, files);
-    await Deno.writeTextFile(join(directory, "options.json"), JSON.stringify(asked));
-    const { link: _, ...processes } = processesOf(options, directory);
-    const { code, failure, interrupted } = await asOptionError(null, () =>
-      launchProgram({
-        ...processes,
-        ...(shaped && options.link !== null ? { link: options.link } : {}),
-        program: PLAN_PROGRAM,
-        args: [directory] satisfies PlanArguments,
-        ...(signal ? { signal } : {}),
-      }));
-    if (code !== 0) {
-      const what = failure?.message ?? `the measurements were ended by ${interrupted}`;
-      throw new RunFailedError(what, code, directory);
-    }
-    return JSON.parse(await Deno.readTextFile(join(directory, "measured.json")));
-  } finally {
-    await Deno.remove(directory, { recursive: true });
-  }
 }

@@ -1,6 +1,7 @@
 /**
- * The program that every rank of the planner executes. Its argument is a folder, with the options in
- * `options.json`, where rank 0 leaves `measured.json`.
+ * The program that every rank of the planner executes. Its arguments are a run's: a folder, with the options
+ * in `options.json`, where rank 0 leaves `measured.json`, and which other hosts need not have; and what is this
+ * host's own.
  *
  * @module
  */
@@ -9,19 +10,24 @@ import { join } from "node:path";
 import { init } from "../../runtime/bootstrap/init.ts";
 import { DataError } from "../data/data_error.ts";
 import { OptionError } from "../options/kinds.ts";
+import { broadcastText } from "../run/byte_stream.ts";
+import type { RankArguments, RankPlace } from "../training/rank_program.ts";
 import { measure, type MeasureOptions } from "./measure.ts";
-
-/** What every rank of the planner gets on its command line. */
-export type PlanArguments = [directory: string];
 
 if (import.meta.main) {
   try {
     await using comm = await init();
-    const [directory] = Deno.args as PlanArguments;
-    const options: MeasureOptions = JSON.parse(
-      await Deno.readTextFile(join(directory, "options.json")),
-    );
-    const measured = await measure(comm, options, { directory });
+    const [directory, json] = Deno.args as RankArguments;
+    const { device, data }: RankPlace = JSON.parse(json);
+    const path = join(directory, "options.json");
+    const text = await broadcastText(comm, comm.rank === 0 ? await Deno.readTextFile(path) : null);
+    const asked: MeasureOptions = JSON.parse(text);
+    const options = {
+      ...asked.options,
+      ...device === undefined ? {} : { device },
+      ...data === undefined ? {} : { data },
+    };
+    const measured = await measure(comm, { ...asked, options }, { directory });
     if (comm.rank === 0) {
       await Deno.writeTextFile(join(directory, "measured.json"), JSON.stringify(measured));
     }

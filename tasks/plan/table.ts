@@ -39,7 +39,9 @@ export async function formatPlan(
       epochs.toFixed(2)
     } epochs; start-up and evaluations left out`,
     link === null
-      ? "for the network as it is"
+      ? hosts === null
+        ? "for the network as it is"
+        : `for ${hosts} ${hosts === 1 ? "host" : "hosts"} and the network between them, as they are`
       : hosts === null
       ? `for ranks behind access links of ${link}`
       : `for ${hosts} hosts of ${ranks / hosts} ranks, each behind an access link of ${link}`,
@@ -47,7 +49,7 @@ export async function formatPlan(
     `step         ${milliseconds(timed.mean)}, ${milliseconds(timed.slowest)} on the slowest rank`,
     `allreduce    ${milliseconds(seconds)} for ${
       shared.toLocaleString("en-US")
-    } floats, as measured${hosts === null ? "" : " within a host"}`,
+    } floats, as measured${hosts === null || link === null ? "" : " within a host"}`,
     ...network === null ? [] : [
       `ping         ${milliseconds(network.latencySeconds)} one way, ` +
       `${formatBytes(network.bytesPerSecond)}/s, as measured`,

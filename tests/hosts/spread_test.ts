@@ -76,25 +76,36 @@ onHosts(
   },
 );
 
-onHosts("a sweep whose cells run on the same two hosts", noSsh, async (hosts, folder) => {
-  const ssh = await startSsh(hosts, folder), [a] = hosts.all, out = `${folder}/sweep`;
-  const env = { PATH: `${ssh.folder}:${Deno.env.get("PATH")}` };
-  const args = ["sweep", "--hosts", "host-a:2,host-b:2", ...TINY, "--interval", "1,2"];
-  const refused = await a.run(celgc(...args, "--participants", "5", "--out", out), { env });
-  assert.equal(refused.code, 2, refused.stderr);
-  assert.match(refused.stderr, /--participants must be at most --ranks, 4, not 5/);
-  const { code, stderr } = await a.run(celgc(...args, "--out", out), { env });
-  assert.equal(code, 0, stderr);
-  const cells = [...Deno.readDirSync(out)].filter(({ isDirectory }) => isDirectory);
-  assert.equal(cells.length, 2);
-  for (const { name } of cells) {
-    assert.deepEqual(placesIn(`${out}/${name}`), [["host-a", [0, 1]], ["host-b", [2, 3]]]);
-    const [, interval] = /interval=(\d)/.exec(name)!;
-    const { weightsHash } = summaryOf(`${out}/${name}`);
-    assert.equal(weightsHash, await hashOnOneHost(4, [...TINY, "--interval", interval]), name);
-  }
-  assert.deepEqual(await leftOn(hosts, 5000, ssh.pids), []);
-});
+onHosts(
+  "a plan and a sweep whose cells run on the same two hosts",
+  noSsh,
+  async (hosts, folder) => {
+    const ssh = await startSsh(hosts, folder), [a] = hosts.all, out = `${folder}/sweep`;
+    const env = { PATH: `${ssh.folder}:${Deno.env.get("PATH")}` };
+    const args = ["sweep", "--hosts", "host-a:2,host-b:2", ...TINY, "--interval", "1,2"];
+    const refused = await a.run(celgc(...args, "--participants", "5", "--out", out), { env });
+    assert.equal(refused.code, 2, refused.stderr);
+    assert.match(refused.stderr, /--participants must be at most --ranks, 4, not 5/);
+    const small = TINY.slice(0, TINY.indexOf("--interval"));
+    const plan = ["plan", "--hosts", "host-a:1,host-b:1", ...small, "--json"];
+    const planned = await a.run(celgc(...plan), { env });
+    assert.equal(planned.code, 0, planned.stderr);
+    const { hosts: there, ranks, link, measured } = JSON.parse(planned.stdout);
+    assert.deepEqual([there, ranks, link, measured.ranks], [2, 2, null, 2]);
+    assert.ok(measured.network.latencySeconds > 0 && measured.allreduce.length > 0);
+    const { code, stderr } = await a.run(celgc(...args, "--out", out), { env });
+    assert.equal(code, 0, stderr);
+    const cells = [...Deno.readDirSync(out)].filter(({ isDirectory }) => isDirectory);
+    assert.equal(cells.length, 2);
+    for (const { name } of cells) {
+      assert.deepEqual(placesIn(`${out}/${name}`), [["host-a", [0, 1]], ["host-b", [2, 3]]]);
+      const [, interval] = /interval=(\d)/.exec(name)!;
+      const { weightsHash } = summaryOf(`${out}/${name}`);
+      assert.equal(weightsHash, await hashOnOneHost(4, [...TINY, "--interval", interval]), name);
+    }
+    assert.deepEqual(await leftOn(hosts, 5000, ssh.pids), []);
+  },
+);
 
 onHosts(
   "training under torchrun, itself",

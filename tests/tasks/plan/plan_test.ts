@@ -118,3 +118,37 @@ Deno.test("what a plan has no use for is refused", async () => {
     assert.match(stderr, message);
   }
 });
+
+Deno.test("plan for a number of hosts measures one of them, and says what it is for", async () => {
+  const small = "--device cpu --batch-size 4 --train-size 40 --test-size 20 --epochs 8".split(" ");
+  const command = ["plan", "--hosts", "2", "--ranks", "4", ...small];
+  const { code, stdout, stderr } = await celgc(...command, "--json");
+  assert.equal(code, 0, stderr);
+  const { ranks, hosts, link, steps, measured, runs } = JSON.parse(stdout);
+  assert.deepEqual([ranks, hosts, link, steps, measured.ranks], [4, 2, "10gbit,50us", 20, 2]);
+  // Two hosts send n bytes each for an allreduce, half of it as exact partial sums, which are longer. A step
+  // of naive-parallel has two, a round one.
+  const { parameters, shared } = measured;
+  const sent = [parameters + shared, shared].map((floats) => steps * 8 * floats);
+  for (const [i, { bytesSent }] of runs.slice(0, 2).entries()) {
+    const ratio = bytesSent / sent[i];
+    assert.ok(ratio >= 1 && ratio < 1.1, `${ratio}`);
+  }
+  for (
+    const [args, message] of [
+      [["--hosts", "3"], /--hosts must divide --ranks, 4, into equal parts for a plan, found 3/],
+      [
+        ["--hosts", "2", "--shaped", "--link", "1gbit"],
+        /--hosts 2 is for hosts that are not there/,
+      ],
+      [
+        ["--hosts", "a:2,b:2", "--link", "1gbit"],
+        /--link is calculated for hosts that are not there/,
+      ],
+    ] as const
+  ) {
+    const refused = await celgc("plan", "--ranks", "4", ...args, ...small);
+    assert.deepEqual([refused.code, refused.stdout], [2, ""]);
+    assert.match(refused.stderr, message);
+  }
+});

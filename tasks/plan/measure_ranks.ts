@@ -1,0 +1,70 @@
+/**
+ * Starts the ranks that measure, here or on the hosts of a plan.
+ *
+ * @module
+ */
+
+import { join } from "node:path";
+import { launchProgram } from "../../runtime/launcher/launch.ts";
+import type { World } from "../../runtime/launcher/across_hosts.ts";
+import { checkInputs } from "../problems/check_inputs.ts";
+import { keepInputs, readInputs } from "../run/inputs.ts";
+import { processesOf, RunFailedError } from "../launch/launch.ts";
+import { describeRun } from "../launch/run_hosts.ts";
+import { asOptionError } from "../options/as_option_error.ts";
+import type { Options } from "../options/values.ts";
+import type { RankArguments } from "../training/rank_program.ts";
+import type { MeasureOptions } from "./measure.ts";
+import type { Measured } from "./measured.ts";
+
+/** The program of the ranks that measure. */
+const PLAN_PROGRAM = new URL(import.meta.resolve("./rank.ts"));
+
+/** Where and how to measure. */
+export interface MeasureRanks {
+  /** Whether the ranks are behind the options' link. */
+  readonly shaped: boolean;
+  readonly signal: AbortSignal | undefined;
+  /** The hosts; null for this one. */
+  readonly hosts: World | null;
+  /** As it was asked for: `auto` is each host's own. */
+  readonly device: Options["device"];
+}
+
+/**
+ * Measures on all ranks.
+ *
+ * @throws RunFailedError when a rank fails
+ */
+export async function measureRanks(
+  asked: MeasureOptions,
+  { shaped, signal, hosts, device }: MeasureRanks,
+): Promise<Measured> {
+  const { options } = asked;
+  const directory = await Deno.realPath(await Deno.makeTempDir({ prefix: "celgc-plan-" }));
+  try {
+    const files = await readInputs(options);
+    await checkInputs(options, files);
+    await keepInputs(directory, files);
+    await Deno.writeTextFile(join(directory, "options.json"), JSON.stringify(asked));
+    const { link: _, ...processes } = processesOf(options, directory);
+    const described = hosts && await describeRun(options, device, { run: "plan", directory });
+    const { code, failure, interrupted } = await asOptionError(null, () =>
+      launchProgram({
+        ...processes,
+        ...hosts ? { on: hosts } : {},
+        ...described ? { details: { ...described, from: null, keepsLogs: false } } : {},
+        ...(shaped && options.link !== null ? { link: options.link } : {}),
+        program: PLAN_PROGRAM,
+        args: [directory, JSON.stringify({ from: null })] satisfies RankArguments,
+        ...(signal ? { signal } : {}),
+      }));
+    if (code !== 0) {
+      const what = failure?.message ?? `the measurements were ended by ${interrupted}`;
+      throw new RunFailedError(what, code, directory);
+    }
+    return JSON.parse(await Deno.readTextFile(join(directory, "measured.json")));
+  } finally {
+    await Deno.remove(directory, { recursive: true });
+  }
+}
