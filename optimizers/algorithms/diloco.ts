@@ -8,8 +8,9 @@
  *
  * Douillard et al., DiLoCo: Distributed Low-Communication Training of Language Models, 2023 (arXiv
  * 2311.08105), Algorithm 1, with the outer optimizer that it settles on, Nesterov's momentum with
- * η_out = 0.7 and μ = 0.9. The paper's inner optimizer is AdamW; the local steps here are clipped SGD,
- * as CELGC's are, so that the outer step is what a comparison compares.
+ * η_out = 0.7 and μ = 0.9. The paper's inner optimizer is AdamW, whose states stay with each rank
+ * (the preset `diloco`); with SGD the local steps are clipped as CELGC's are, so that the outer step is what a
+ * comparison compares.
  *
  * @module
  */

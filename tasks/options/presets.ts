@@ -1,5 +1,6 @@
 /**
- * The paper's experiments by name: Liu, Zhuang, Lei and Liao, NeurIPS 2022, section 5 and appendix.
+ * The paper's experiments by name: Liu, Zhuang, Lei and Liao, NeurIPS 2022, section 5 and appendix; and an
+ * algorithm with the settings that it was published with.
  *
  * @module
  */
@@ -9,7 +10,7 @@ import type { Options, PresetName } from "./values.ts";
 
 /** A named experiment. */
 export interface Preset {
-  /** One line: what the paper shows with it. */
+  /** One line: what is shown with it. */
   readonly about: string;
   /** The options it sets; the others keep their defaults. */
   readonly options: Readonly<Partial<Omit<Options, "preset">>>;
@@ -46,6 +47,26 @@ const PTB = { ...TEXT, task: "ptb", batchSize: 3, epochs: 250 } as const;
 
 /** Shares of Penn Treebank in percent, one for each of 8 ranks. */
 const UNEVEN = "proportional:10.64,11.17,11.7,12.23,12.77,13.3,13.83,14.36";
+
+/**
+ * Douillard et al., 2023 (arXiv 2311.08105), section 3 and its table of hyperparameters: inner and outer
+ * optimizer, schedule and interval; their language model and its batch are not among them. Gradients are cut
+ * to the norm 1, as in the replication of Jaghouar, Ong and Hagemann, 2024 (arXiv 2407.07852).
+ */
+const DILOCO = {
+  algorithm: "diloco",
+  ranks: 8,
+  interval: 500,
+  optimizer: "adamw",
+  lr: 4e-4,
+  clip: 4e-4,
+  decayClip: true,
+  weightDecay: 0.1,
+  schedule: "cosine",
+  warmup: 1000,
+  outerLr: 0.7,
+  outerMomentum: 0.9,
+} as const;
 
 /** The presets by name. Learning rates and thresholds are for 8 ranks. */
 export const PRESETS: Readonly<Record<PresetName, Preset>> = {
@@ -98,5 +119,9 @@ export const PRESETS: Readonly<Record<PresetName, Preset>> = {
   "ptb-partial-participation": {
     about: "Penn Treebank, 6 of the 8 ranks in each round; η and γ are tuned by hand",
     options: { ...PTB, participants: 6 },
+  },
+  "diloco": {
+    about: "DiLoCo as published, on any task: AdamW inside, 500 steps a round, for long runs",
+    options: DILOCO,
   },
 };

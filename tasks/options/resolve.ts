@@ -5,7 +5,7 @@
  * @module
  */
 
-import type { Algorithm } from "../../optimizers/mod.ts";
+import type { Algorithm, UpdateRule } from "../../optimizers/mod.ts";
 import { ALGORITHMS, createAlgorithm } from "../../optimizers/registry.ts";
 import { parseSampling, participantsBy } from "../../optimizers/sampling.ts";
 import { defaultsOf, TASKS } from "./defaults.ts";
@@ -43,7 +43,11 @@ function withConsequences(options: Options, explicit: Explicit): Options {
   };
 }
 
-/** The optimizer that the options describe. Throws RangeError if they do not fit together. */
-export function algorithmOf(options: Options): Algorithm {
-  return createAlgorithm(options.algorithm, options);
+/**
+ * The algorithm that the options describe. Throws RangeError if they do not fit together.
+ *
+ * @param rule instead of the update rule that they name
+ */
+export function algorithmOf(options: Options, rule?: UpdateRule): Algorithm {
+  return createAlgorithm(options.algorithm, rule ? { ...options, rule } : options);
 }

@@ -73,7 +73,7 @@ function withoutEffect(
 ): string | null {
   const defaults = defaultsOf(explicit);
   const idle = names.find((name) =>
-    explicit[name] !== undefined && explicit[name] !== defaults[name]
+    explicit[name] !== undefined && String(explicit[name]) !== String(defaults[name])
   );
   return idle === undefined
     ? null
@@ -127,6 +127,23 @@ const RULES: readonly Rule[] = [
     ["optimizer"],
     ({ optimizer }, explicit) =>
       idleOption(ignoredByOptimizer(optimizer), explicit, `--optimizer ${optimizer}`),
+  ),
+  rule(["averageStates", "algorithm", ...STEP_OPTIONS], (options) => {
+    if (!options.averageStates) return null;
+    if (ALGORITHMS[options.algorithm].rounds === "none") {
+      return `--average-states has no effect with --algorithm ${options.algorithm}: leave it out`;
+    }
+    const states = refusalOf(() => stepOf(options)) === null ? stepOf(options).rule.states : null;
+    return states?.length === 0
+      ? `--average-states has nothing to average with --optimizer ${options.optimizer} and no momentum`
+      : null;
+  }),
+  rule(
+    ["averageStates", "overlap"],
+    ({ averageStates, overlap }) =>
+      averageStates && overlap
+        ? "--average-states does not go with --overlap, whose averages come late"
+        : null,
   ),
   rule(
     ["schedule"],

@@ -23,6 +23,7 @@ export const PRESET_NAMES = [
   "wikitext2-awd-lstm",
   "ptb-heterogeneous",
   "ptb-partial-participation",
+  "diloco",
 ] as const;
 
 /** One of the presets. */
@@ -125,6 +126,8 @@ export interface SteppingOptions {
   beta2: number;
   /** What keeps Adam's division by the root of that finite, ε. */
   eps: number;
+  /** Whether a round averages what the update rule keeps, such as momenta, as well as the weights. */
+  averageStates: boolean;
   /** How the learning rate changes over the run. */
   schedule: ScheduleName;
   /** Steps over which the learning rate rises to its schedule; 0: none. */

@@ -132,7 +132,9 @@ export async function measure(
   alone.free();
   const participants = options.participants ?? comm.size;
   const group = await comm.split(comm.rank < participants ? 0 : 1, comm.rank);
-  const lengths = [Math.ceil(parameters / 4), parameters, shared];
+  const { states } = plannedAlgorithm(options, options.algorithm).update.rule;
+  const averaged = shared + (options.averageStates ? states.length * parameters : 0);
+  const lengths = [Math.ceil(parameters / 4), parameters, averaged];
   const allreduce: TimedAllreduce[] = [];
   for (const floats of [...new Set(lengths)]) {
     const seconds = comm.rank < participants ? await timeAllreduce(group!, floats) : 0;
@@ -144,7 +146,15 @@ export async function measure(
   const whole = task.steps?.(epochs) ?? Math.ceil(epochs * task.stepsPerEpoch);
   const steps = Math.min(whole, maxSteps ?? Infinity);
   const run = { steps, epochs: task.epoch(steps) };
-  const measured = { device: description, ranks, run, parameters, shared, step, round };
+  const measured = {
+    device: description,
+    ranks,
+    run,
+    parameters,
+    shared: averaged,
+    step,
+    round,
+  };
   return { ...measured, network: await pingPong(comm), allreduce };
 }
 

@@ -27,6 +27,12 @@ import { OverlappedExchange } from "./overlapped_exchange.ts";
 import type { RoundClock } from "./round_clock.ts";
 import { WeightsPart } from "./weights_part.ts";
 
+/** What an update rule keeps, such as momenta, all of it flat. */
+export interface RuleStates {
+  /** Lets it be changed in place. */
+  edit(use: (values: Float32Array) => Promise<void>): Promise<void>;
+}
+
 /** What rounds are made of; all of it is the caller's. */
 export interface RoundParts {
   readonly comm: Communicator;
@@ -38,6 +44,8 @@ export interface RoundParts {
   readonly weights: DeviceState;
   /** How many floats of {@linkcode RoundParts.weights} are trained. */
   readonly parameterCount: number;
+  /** What the update rule keeps, to be averaged with the weights; null: it stays each rank's own. */
+  readonly states?: RuleStates | null;
   readonly options: Pick<Options, "seed" | "participants" | "sampling" | "batchNorm">;
 }
 
@@ -153,9 +161,8 @@ export class Round implements Stateful {
 
   /** A round of one part; null if no average has been taken over in it. */
   async #meet(state: PartState, t: number, size: StepSize): Promise<EndedRound | null> {
-    const { comm, algorithm, clock, weights } = this.#parts,
-      { participants } = this,
-      { part, exchange } = state;
+    const { comm, algorithm, averaging, clock, weights } = this.#parts;
+    const { participants } = this, { part, exchange } = state;
     const meeting = await clock.meet(t, state.clipPeak);
     const takesPart = participants.includes(comm.rank), waits = algorithm.undrawn === "waits";
     /** Whether all ranks began at one point, and go on from one. */
@@ -171,6 +178,8 @@ export class Round implements Stateful {
     } else {
       arrived = await exchange.meet(null, held);
     }
+    if (takesPart) await this.#parts.states?.edit((flat) => averaging.average(flat, participants));
+    else if (this.#parts.states) await averaging.average(new Float32Array(), participants);
     state.clipPeak = 0;
     state.apart = !all;
     const steps = meeting.steps ? { steps: meeting.steps } : {};

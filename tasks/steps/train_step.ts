@@ -5,26 +5,15 @@
  * @module
  */
 
-import type { Algorithm, Communication, StepSize } from "../../optimizers/mod.ts";
-import type {
-  Device,
-  DeviceState,
-  HostTensor,
-  VariableSpec,
-} from "../../runtime/devices/device.ts";
-import { type OncePerHost, PER_RANK } from "../../runtime/once_per_host.ts";
-import {
-  applyGraph,
-  gradientsGraph,
-  type GraphShape,
-  stepGraph,
-  type TrainingGraph,
-} from "../networks/graphs.ts";
+import type { Communication, StepSize } from "../../optimizers/mod.ts";
+import type { DeviceState, HostTensor, VariableSpec } from "../../runtime/devices/device.ts";
+import { PER_RANK } from "../../runtime/once_per_host.ts";
 import type { WeightAveraging } from "../rounds/averaging.ts";
+import type { RuleStates } from "../rounds/round.ts";
 import { loadNumber, loadTensor, type StateDict, type Stateful } from "../run/checkpoint.ts";
-import type { Batch, Feeds, TrainableModel } from "../task.ts";
+import type { Batch, Feeds } from "../task.ts";
 import { Gradients } from "./gradients.ts";
-import { Sessions } from "./sessions.ts";
+import { sessionsOf, type StepSessionsOptions } from "./step_sessions.ts";
 import { FusedStep, scalar, SplitStep, type StepGraphs } from "./step_graphs.ts";
 import { WeightAverages } from "./weight_averages.ts";
 
@@ -60,14 +49,7 @@ export interface SubmittedStep {
 }
 
 /** What a {@linkcode TrainStep} is made of. */
-export interface TrainStepOptions {
-  /** The caller's. */
-  readonly device: Device;
-  readonly model: TrainableModel;
-  readonly batchSize: number;
-  /** The length of the first step's batch. @default {1} */
-  readonly length?: number;
-  readonly algorithm: Algorithm;
+export interface TrainStepOptions extends StepSessionsOptions {
   /** How the run's steps exchange gradients; that decides which graphs are needed. */
   readonly gradients: ReadonlySet<Communication["gradients"]>;
   /** Carries the gradients. */
@@ -78,8 +60,6 @@ export interface TrainStepOptions {
   readonly rank: number;
   /** Whether this rank may have to sit steps out. @default {false} */
   readonly sitsOut?: boolean;
-  /** Who else makes the same graphs and weights. @default {PER_RANK} */
-  readonly sharing?: OncePerHost;
 }
 
 /** What lives on the device. */
@@ -194,6 +174,18 @@ export class TrainStep implements Stateful, AsyncDisposable {
   get #states(): DeviceState[] {
     const { weights, carries, slots } = this.#parts;
     return [weights, carries, slots, this.#averages?.state ?? null].filter((each) => each !== null);
+  }
+
+  /** What the update rule keeps of all parameters; null if that is nothing. */
+  get ruleStates(): RuleStates | null {
+    const { slots } = this.#parts, { states } = this.#options.algorithm.update.rule;
+    const first = slots?.specs.find(({ name }) =>
+      states.some((state) => name.endsWith(`.${state}`))
+    );
+    if (!slots || !first) return null;
+    // They are the last of the slots, after those of the algorithm.
+    const { offset } = slots.range(first.name);
+    return { edit: (use) => slots.edit((flat) => use(flat.subarray(offset))) };
   }
 
   /** From the next step on, averages the weights over the steps. */
@@ -412,27 +404,6 @@ export class TrainStep implements Stateful, AsyncDisposable {
     await this.#averages?.[Symbol.asyncDispose]();
     await this.#owned.disposeAsync();
   }
-}
-
-/** Sessions of one of the graphs that a step may need, with or without averages of the weights. */
-function sessionsOf(
-  { device, model, batchSize, length: first = 1, algorithm: { update }, sharing }: TrainStepOptions,
-  kind: "fused" | "apply" | "gradients",
-  average = false,
-): Sessions {
-  // The update alone knows no batch.
-  if (kind === "apply") {
-    return new Sessions({ device, build: () => applyGraph(model, update, { average }), sharing });
-  }
-  const build = (shape: GraphShape): TrainingGraph =>
-    kind === "fused" ? stepGraph(model, shape, update, { average }) : gradientsGraph(model, shape);
-  return new Sessions({
-    device,
-    length: first,
-    anyLength: model.anyLength,
-    build: (length) => build({ batchSize, length }),
-    sharing,
-  });
 }
 
 const shape = ({ name, dims }: VariableSpec): VariableSpec => ({ name, dims });

@@ -101,6 +101,7 @@ export class Loop implements Stateful {
       averaging,
       weights,
       parameterCount,
+      states: options.averageStates ? trainStep.ruleStates : null,
       options,
     });
     this.#controls = algorithm.controls

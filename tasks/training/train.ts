@@ -5,7 +5,7 @@
  */
 
 import { join } from "node:path";
-import type { Algorithm, Communication } from "../../optimizers/mod.ts";
+import type { Algorithm, Communication, UpdateRule } from "../../optimizers/mod.ts";
 import { processEnvironment } from "../../runtime/bootstrap/environment.ts";
 import type { Communicator } from "../../runtime/communicator.ts";
 import type { VariableSpec } from "../../runtime/devices/device.ts";
@@ -43,6 +43,8 @@ export interface TrainParts {
   readonly model?: TrainableModel;
   /** Learnt instead of `--task`. */
   readonly task?: Task;
+  /** The update rule of a step instead of `--optimizer`, the same on every rank. */
+  readonly optimizer?: UpdateRule;
   /** Where checkpoints are; `--checkpoint-every` needs it. */
   readonly checkpoints?: Checkpoints;
   /** The worlds that the run has had, where its ranks were more or fewer before. @default {these ranks} */
@@ -97,7 +99,7 @@ export async function train(
     files,
     sharing,
   });
-  const algorithm = algorithmOf(options), averaging = new WeightAveraging(comm);
+  const algorithm = algorithmOf(options, parts.optimizer), averaging = new WeightAveraging(comm);
   const epochSteps = task.steps?.(options.epochs) ??
     Math.ceil(options.epochs * task.stepsPerEpoch);
   const steps = Math.min(epochSteps, options.maxSteps ?? Infinity);
@@ -154,10 +156,11 @@ export async function train(
     const own = {
       ...parts.model ? { model: parts.model.name } : {},
       ...parts.task ? { task: true } as const : {},
+      ...parts.optimizer ? { optimizer: parts.optimizer.name } : {},
     };
     await writeConfig(output.directory, {
       ...config,
-      ...(parts.model || parts.task ? { own } : {}),
+      ...(Object.keys(own).length > 0 ? { own } : {}),
       plan,
     });
   }

@@ -56,6 +56,13 @@ Deno.test("a network and data of one's own: CELGC learns the arms", async () => 
   assert.ok(accuracy > 0.85, line);
 });
 
+Deno.test("an optimizer of one's own: Lion learns from images", async () => {
+  const [line] = await outputOf("own_optimizer.ts", 2);
+  const [, accuracy, rounds] = /^0: accuracy (\S+), (\d+) rounds$/.exec(line)!.map(Number);
+  assert.equal(rounds, 32);
+  assert.ok(accuracy > 0.5, line);
+});
+
 Deno.test("a graph and a loop of one's own: two ranks find the line", async () => {
   assert.deepEqual(await outputOf("own_loop.ts", 2), ["0: 1.00 -2.00 0.50 4.00"]);
 });

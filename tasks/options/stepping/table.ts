@@ -78,6 +78,11 @@ export const STEPPING: Table<SteppingOptions> = {
     from: 0,
     default: 1e-8,
   }),
+  averageStates: toggle({
+    flag: "--average-states",
+    group: HOW,
+    help: "average what the update rule keeps, such as momenta, in each round with the weights",
+  }),
   schedule: choice({
     flag: "--schedule",
     group: HOW,

@@ -6,6 +6,8 @@ import { lower } from "../../../models/lowering/mod.ts";
 import { parametersOf } from "../../../models/model.ts";
 import { resnet } from "../../../models/architectures/resnet.ts";
 import { appendClippedStep, PLAIN_STEP } from "../../../optimizers/clipped_step.ts";
+import type { UpdateRule } from "../../../optimizers/update_rule.ts";
+import { adamW } from "../../../optimizers/update_rules/adam.ts";
 import { sgd } from "../../../optimizers/update_rules/sgd.ts";
 import { openDevice } from "../../../runtime/devices/open.ts";
 import { Random } from "../../../runtime/base/random.ts";
@@ -62,18 +64,21 @@ function step(options = PLAIN_STEP) {
   return { graph, variables };
 }
 
-Deno.test("a step joined for WebGPU is the step", async () => {
-  const options = {
-    ...PLAIN_STEP,
-    rule: sgd({ momentum: 0.9, nesterov: true, weightDecay: 1e-3 }),
-  };
-  const { graph, variables } = step(options), random = randomFeeds(graph);
+async function agree(rule: UpdateRule) {
+  const { graph, variables } = step({ ...PLAIN_STEP, rule }), random = randomFeeds(graph);
+  // Means of squares are none below 0.
+  const squares = Object.fromEntries(
+    Object.entries(random).filter(([name]) => name.endsWith(".exp_avg_sq"))
+      .map(([name, values]) => [name, Float32Array.from(values as Float32Array, (x) => x * x)]),
+  );
   const feeds: Feeds = {
     ...random,
     ...Object.fromEntries(variables.map(({ name, initial }) => [name, initial(1)])),
     target: [3, 7],
     learning_rate: [0.1],
     clip_threshold: [0.5],
+    ...squares,
+    ...Object.fromEntries(Object.entries(rule.feeds(3)).map(([name, value]) => [name, [value]])),
   };
   await using plain = await load(graph, { target: "portable" });
   await using joined = await load(graph, { target: "webgpu" });
@@ -83,6 +88,11 @@ Deno.test("a step joined for WebGPU is the step", async () => {
     assert.deepEqual(actual[name].dims, dims, name);
     assert.ok(relativeError(actual[name].data, data) < 1e-4, name);
   }
+}
+
+Deno.test("a step joined for WebGPU is the step, of SGD and of AdamW", async () => {
+  await agree(sgd({ momentum: 0.9, nesterov: true, weightDecay: 1e-3 }));
+  await agree(adamW());
 });
 
 Deno.test({

@@ -5,6 +5,7 @@ import { operatorCoverage } from "../../../models/ops/mod.ts";
 import { parametersOf } from "../../../models/model.ts";
 import { resnet } from "../../../models/architectures/resnet.ts";
 import { appendClippedStep, PLAIN_STEP } from "../../../optimizers/clipped_step.ts";
+import { adamW } from "../../../optimizers/update_rules/adam.ts";
 import { sgd } from "../../../optimizers/update_rules/sgd.ts";
 import type { GradientCase } from "../_gradient_case.ts";
 import { cases } from "../_gradient_cases.ts";
@@ -88,6 +89,10 @@ Deno.test({
     };
     appendClippedStep(model.graph, parameters, gradients, options);
     await placeOnWebGpu(model.graph);
+    const other = resnet(8).build({ batchSize: 2, mode: "train" }), others = parametersOf(other);
+    const theirs = differentiate(other.graph, other.loss, others.map(({ value }) => value));
+    appendClippedStep(other.graph, others, theirs, { ...PLAIN_STEP, rule: adamW() });
+    await placeOnWebGpu(other.graph);
     await placeOnWebGpu(resnet(20).build({ batchSize: 2, mode: "eval" }).graph);
   },
 });

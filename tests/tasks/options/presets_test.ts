@@ -75,12 +75,26 @@ const TABLE: Record<string, Partial<Options>> = {
     partition: "proportional:10.64,11.17,11.7,12.23,12.77,13.3,13.83,14.36",
   },
   "ptb-partial-participation": { ...AWD_LSTM, task: "ptb", batchSize: 3, participants: 6 },
+  "diloco": {
+    algorithm: "diloco",
+    optimizer: "adamw",
+    interval: 500,
+    lr: 4e-4,
+    weightDecay: 0.1,
+    noDecay: "vectors",
+    schedule: "cosine",
+    warmup: 1000,
+    outerLr: 0.7,
+    outerMomentum: 0.9,
+    averageStates: false,
+  },
 };
 
 Deno.test("every preset resolves to the paper's row, on 8 ranks", () => {
   assert.deepEqual([...PRESET_NAMES].sort(), Object.keys(TABLE).sort());
   for (const preset of PRESET_NAMES) {
-    const options = resolveOptions({ preset, data: "data" });
+    const data = preset === "diloco" ? {} : { data: "data" };
+    const options = resolveOptions({ preset, ...data });
     assert.equal(options.ranks, 8, preset);
     assert.equal(options.scale, 1, preset);
     for (const [name, value] of Object.entries(TABLE[preset])) {

@@ -18,6 +18,15 @@ Deno.test("an update rule brings its own step sizes, unless a preset is for it o
   assert.deepEqual([plain.lr, plain.weightDecay, plain.noDecay], [0.3, 5e-4, "none"]);
 });
 
+Deno.test("the options of a run on another schedule than its task's resolve to themselves", () => {
+  for (const schedule of ["cosine", "constant", "step"] as const) {
+    const options = resolveOptions({ task: "generated-text", schedule });
+    assert.deepEqual(resolveOptions({ ...options }), options);
+  }
+  const options = resolveOptions({ preset: "diloco", interval: 10 });
+  assert.deepEqual(resolveOptions({ ...options }), options);
+});
+
 Deno.test("options of another update rule or schedule are refused in one line", () => {
   const cases: [Record<string, unknown>, RegExp][] = [
     [{ optimizer: "adamw", momentum: 0.9 }, /^--momentum 0.9 has no effect with --optimizer adamw/],

@@ -37,6 +37,7 @@ const VARIANTS: LaunchOptions[] = [
   { clipBy: "max", interval: 3, ranks: 3, participants: 2 },
   { algorithm: "slowmo" },
   { overlap: true },
+  { optimizer: "adamw", warmup: 7, averageStates: true, clip: 1e-4 },
   { algorithm: "episode", interval: 3 },
 ];
 
