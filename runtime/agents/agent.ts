@@ -6,8 +6,14 @@
  */
 
 import { RendezvousError } from "../base/errors.ts";
-import { withScope } from "../security/endpoint.ts";
-import { isLoopback, parseAddress, type TlsMaterial } from "../security/endpoint.ts";
+import { BEHIND, Gateway } from "../rendezvous/gateway.ts";
+import {
+  isLoopback,
+  listenAtAll,
+  parseAddress,
+  type TlsMaterial,
+  withScope,
+} from "../security/endpoint.ts";
 import { CERTIFICATE_NAME } from "../security/certificate.ts";
 import { COORDINATOR_RANK, type Credentials, credentials } from "../security/handshake.ts";
 import { dialMember } from "../security/dialer.ts";
@@ -19,10 +25,10 @@ import { AgentJob, type Prepare } from "./agent_job.ts";
 import {
   checkCoordinatorMessage,
   type CoordinatorMessage,
+  type FetchMessage,
   LARGEST_COORDINATOR_MESSAGE,
   type WelcomeMessage,
 } from "./messages.ts";
-import { Probe } from "./probe.ts";
 import { addressesOf, ownAddresses, thisHost } from "./this_host.ts";
 
 /** How long the ranks of an agent may take to end once they are told to, in ms. */
@@ -57,7 +63,7 @@ export interface AgentOptions {
   readonly seat: number | null;
   /** Address, network or card of this host at which others reach its ranks; null for the nearest to them. */
   readonly listen: string | null;
-  /** Port of the first of its ranks, the others take those that follow; null for any. */
+  /** Port at which others reach all of its ranks; null for ports of their own. */
   readonly port: number | null;
   /** How long to look for the coordinator, in seconds. */
   readonly joinTimeout: number;
@@ -91,7 +97,7 @@ export async function runAgent(
 ): Promise<AgentOutcome> {
   const deadline = performance.now() + 1000 * options.joinTimeout;
   const found = await dialCoordinator(coordinator, deadline, options);
-  const { connection, hostname, port, address } = found;
+  const { connection, hostname, port, address, job } = found;
   const channel = new AgentChannel(
     connection,
     LARGEST_COORDINATOR_MESSAGE,
@@ -106,8 +112,9 @@ export async function runAgent(
   // It may turn out that other launchers of this host are to share it.
   const folder = await makeSocketFolder(2, "auto") ?? await Deno.makeTempDir({ prefix: "celgc-" });
   const watchdog = new Watchdog(folder), sockets = `${folder}/s`, host = thisHost();
+  let gateway: Gateway | null = null;
   try {
-    using probe = new Probe(addresses, options.port ?? 0);
+    gateway = openGateway(addresses, options.port, job);
     await channel.send({
       type: "hello",
       version: options.version,
@@ -117,16 +124,19 @@ export async function runAgent(
       addresses,
       dialled: hostname,
       sockets: Deno.build.os === "windows" ? null : sockets,
-      probe: { port: probe.port, mark: probe.mark },
+      probe: { port: gateway.port, mark: gateway.mark },
     });
-    const welcome = await channel.receive();
+    const welcome = await channel.receive().catch(() => null);
     if (welcome?.type === "refusal") {
       throw new RendezvousError(`cannot join: ${welcome.message}`);
     }
     if (welcome?.type !== "welcome") {
       throw new RendezvousError("cannot join: the coordinator has ended the connection");
     }
-    probe[Symbol.dispose]();
+    if (options.port === null || welcome.dialsOut) {
+      gateway.close();
+      gateway = welcome.dialsOut ? openGateway([BEHIND], null, job) : null;
+    }
     channel.watch(welcome.timeout);
     const tls = await writeTls(folder, welcome, address.ca);
     options.say(
@@ -134,7 +144,9 @@ export async function runAgent(
         options.ranks === 1 ? "rank" : "ranks"
       }${welcome.dialsOut ? "; others cannot reach this host, so its ranks dial them" : ""}`,
     );
-    return await serve(channel, options, (message) =>
+    const fetch = ({ rank, ticket }: FetchMessage) =>
+      gateway?.fetch(rank, ticket, { hostname, port }).catch(() => {}); // Whoever waits there gives up.
+    return await serve(channel, options, fetch, (message) =>
       new AgentJob(message, {
         channel,
         name: address.job,
@@ -142,14 +154,37 @@ export async function runAgent(
         rendezvous: { hostname, port },
         addresses,
         dialsOut: welcome.dialsOut,
-        port: options.port,
+        gateway,
         sockets,
         tls,
         prepare: options.prepare,
       }));
   } finally {
+    gateway?.close();
     channel.close();
     watchdog.close(); // which removes the folder
+  }
+}
+
+/**
+ * Listens where others are to reach this host's ranks.
+ *
+ * @throws RendezvousError if it cannot
+ */
+function openGateway(
+  addresses: readonly string[],
+  port: number | null,
+  job: Credentials,
+): Gateway {
+  try {
+    return new Gateway({ listener: listenAtAll(addresses, port ?? 0), job });
+  } catch (error) {
+    throw new RendezvousError(
+      `cannot join: cannot listen on ${addresses.join(", ")}${
+        port === null ? "" : `, port ${port}`
+      }: ${(error as Error).message}`,
+      { cause: error },
+    );
   }
 }
 
@@ -157,6 +192,7 @@ export async function runAgent(
 async function serve(
   channel: AgentChannel<CoordinatorMessage>,
   options: AgentOptions,
+  fetch: (message: FetchMessage) => void,
   start: (message: CoordinatorMessage & { type: "start" }) => AgentJob,
 ): Promise<AgentOutcome> {
   const jobs = new Set<AgentJob>();
@@ -181,6 +217,8 @@ async function serve(
       case "kill":
         if (message.job === current?.number) current.take(message);
         return;
+      case "fetch":
+        return fetch(message);
       case "close":
         outcome = { code: message.code, message: message.message };
     }
@@ -206,6 +244,7 @@ interface Found {
   readonly hostname: string;
   readonly port: number;
   readonly address: CoordinatorAddress;
+  readonly job: Credentials;
 }
 
 /** Tries all addresses at once, again and again, until the coordinator has proved itself at one. */
@@ -266,6 +305,6 @@ async function dialAny(
       throw new Error("another address was faster");
     }
     won = true;
-    return { connection, hostname, port, address };
+    return { connection, hostname, port, address, job };
   }));
 }

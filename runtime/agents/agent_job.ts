@@ -4,6 +4,7 @@
  * @module
  */
 
+import { BEHIND, type Gateway } from "../rendezvous/gateway.ts";
 import { hasSockets, HostRanks } from "../ranks/host_ranks.ts";
 import { openLog, RankOutput } from "../ranks/output.ts";
 import type { RankProcess } from "../ranks/rank_process.ts";
@@ -73,7 +74,8 @@ export interface AgentFacts {
   readonly secret: string;
   readonly rendezvous: { readonly hostname: string; readonly port: number };
   readonly addresses: readonly string[];
-  readonly port: number | null;
+  /** This host's gateway, through which others reach its ranks; null if they dial them. */
+  readonly gateway: Gateway | null;
   /** Whether other hosts cannot reach this one. */
   readonly dialsOut: boolean;
   /** The agent's own folder for sockets. */
@@ -147,12 +149,13 @@ export class AgentJob {
   }
 
   async #run(message: StartMessage): Promise<void> {
-    const { name, secret, rendezvous, addresses, port, dialsOut, sockets, tls, prepare } =
+    const { name, secret, rendezvous, addresses, gateway, dialsOut, sockets, tls, prepare } =
       this.#facts;
     const { first, count, before, size, host } = message;
     const program = await findProgram(message);
     const prepared = await prepare?.(message.details, { first, count, before, size, host }) ?? {};
     if (this.#ending) return;
+    gateway?.forget();
     if (message.sockets === sockets) Deno.mkdirSync(sockets, { recursive: true });
     using ranks = new HostRanks(
       {
@@ -173,7 +176,11 @@ export class AgentJob {
         rendezvous: formatAddress(rendezvous.hostname, rendezvous.port),
         // Deno has no spelling for an address with a scope.
         peers: message.peers.some((peer) => peer.includes("%")) ? null : [
-          ...new Set([...message.peers, rendezvous.hostname, ...addresses, "0.0.0.0", "::"]),
+          ...new Set([
+            ...[...message.peers, rendezvous.hostname, ...addresses],
+            ...gateway === null ? [] : [gateway.near, BEHIND],
+            ...["0.0.0.0", "::"],
+          ]),
         ],
         sockets: hasSockets(message.transport) ? message.sockets : null,
         cwd: prepared.cwd,
@@ -181,7 +188,7 @@ export class AgentJob {
         tls,
         addresses,
         dialsOut,
-        port,
+        gateway: gateway && formatAddress(gateway.near, gateway.port),
       },
       secret,
       null,

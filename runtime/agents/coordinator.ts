@@ -1,11 +1,13 @@
 /**
  * The coordinator of a world: takes in the agents of other hosts until all ranks have a place, and has them
- * start their ranks of one job after another. Agents and the ranks of all hosts come to the same port.
+ * start their ranks of one job after another. Agents and the ranks of all hosts come to the same port, and so
+ * do those who want to a rank behind it.
  *
  * @module
  */
 
 import { RendezvousError } from "../base/errors.ts";
+import { BEHIND, Gateway } from "../rendezvous/gateway.ts";
 import { AuthenticatingListener } from "../security/authenticating_listener.ts";
 import { makeCertificate } from "../security/certificate.ts";
 import { formatAddress, listenAt, listenAtAll, type TlsMaterial } from "../security/endpoint.ts";
@@ -24,6 +26,8 @@ import { type HostFacts, ownAddresses, thisHost } from "./this_host.ts";
 
 /** How long an agent may take to say who it is, in ms. */
 const HELLO_MS = 5000;
+/** How long last words may be on their way, in ms. */
+const CLOSE_MS = 1000;
 /** Most agents of a world. */
 const MOST_AGENTS = 4096;
 
@@ -91,6 +95,8 @@ export class Coordinator {
   /** The job's secret, in hexadecimal digits. */
   readonly secret: string;
   readonly tls: TlsMaterial | null;
+  /** The way to `door` and to ranks from other hosts; null without TLS, where all are on this host. */
+  readonly gateway: Gateway | null;
   readonly port: number;
   /** Where this host's own ranks find the rendezvous. */
   readonly near: string;
@@ -114,11 +120,20 @@ export class Coordinator {
     this.job = job;
     this.secret = secret.toHex();
     this.tls = tls;
+    const inner = tls === null
+      ? null
+      : listenAt({ kind: "tcp", hostname: BEHIND, port: 0 }, tls ?? undefined);
+    this.gateway = inner === null ? null : new Gateway({
+      listener,
+      job,
+      tlsPort: (inner.addr as Deno.NetAddr).port,
+      fetchFor: (rank) => this.#fetchFor(rank),
+    });
     const { hostname, port } = listener.addr as Deno.NetAddr;
     this.port = port;
-    this.near = { "0.0.0.0": "127.0.0.1", "::": "::1" }[hostname] ?? hostname;
+    this.near = this.gateway?.near ?? hostname;
     this.door = new AuthenticatingListener({
-      listener,
+      listener: inner ?? listener,
       job,
       purpose: "agent",
       self: COORDINATOR_RANK,
@@ -141,9 +156,7 @@ export class Coordinator {
       : null;
     let listener;
     try {
-      listener = listen === null
-        ? listenEverywhere(port, tls ?? undefined)
-        : listenAtAll(listen, port, tls ?? undefined);
+      listener = listen === null ? listenEverywhere(port) : listenAtAll(listen, port);
     } catch (error) {
       const where = listen === null ? `port ${port}` : `${listen.join(", ")}, port ${port}`;
       throw new RendezvousError(
@@ -279,12 +292,10 @@ export class Coordinator {
     }
     // Ranks of hosts that share this one's network are reached in any case.
     const dialsOut = hello.host.identity !== this.host.identity &&
-      !await isReached(hello.addresses, hello.probe);
+      !await isReached(this.job, hello.addresses, hello.probe);
     // Others may have come meanwhile.
     if (this.#closed || this.#refusal(hello) !== null) return channel.close();
-    if (dialsOut) {
-      this.#options.say(`${hello.host.name} can only dial out: its ranks dial all others`);
-    }
+    if (dialsOut) this.#sayDialsOut(hello.host.name);
     channel.send({
       type: "welcome",
       dialsOut,
@@ -292,7 +303,7 @@ export class Coordinator {
       timeout,
     });
     channel.watch(timeout);
-    const host: RemoteHost = new RemoteHost(channel, hello, {
+    const host: RemoteHost = new RemoteHost(channel, hello, dialsOut, {
       lost: () => {
         this.#hosts.delete(host);
         this.#changed?.();
@@ -301,6 +312,19 @@ export class Coordinator {
     });
     this.#hosts.add(host);
     this.#changed?.();
+  }
+
+  #sayDialsOut(name: string): void {
+    const others = [...this.#hosts].filter(({ dialsOut }) => dialsOut);
+    const relayed = others.length === 0 ? "" : ", and those of " +
+      `${others.map(({ hello }) => hello.host.name).join(", ")} through the relay on this host`;
+    this.#options.say(`${name} can only dial out: its ranks dial all others${relayed}`);
+  }
+
+  /** How a host that can only dial out is asked to fetch a connection for one of its ranks. */
+  #fetchFor(rank: number): ((ticket: number) => void) | undefined {
+    const host = [...this.#hosts].find((host) => host.dialsOut && host.has(rank));
+    return host && ((ticket) => host.fetch(rank, ticket));
   }
 
   #place(): Placement {
@@ -352,15 +376,16 @@ export class Coordinator {
     this.#closed = true;
     this.door.close();
     await Promise.all([...this.#hosts].map((host) => host.close(code, message)));
+    await this.gateway?.drain(CLOSE_MS);
   }
 }
 
 /** Listens on all addresses of both kinds, or of the one kind that there is. */
-function listenEverywhere(port: number, tls: TlsMaterial | undefined): Deno.Listener {
+function listenEverywhere(port: number): Deno.Listener {
   try {
-    return listenAt({ kind: "tcp", hostname: "::", port }, tls);
+    return listenAt({ kind: "tcp", hostname: "::", port });
   } catch (error) {
     if (error instanceof Deno.errors.AddrInUse) throw error;
-    return listenAt({ kind: "tcp", hostname: "0.0.0.0", port }, tls);
+    return listenAt({ kind: "tcp", hostname: "0.0.0.0", port });
   }
 }

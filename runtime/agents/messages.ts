@@ -9,6 +9,7 @@
  *     coordinator → agent   taken       as much of the output has been passed on
  *     coordinator → agent   input, kill       for a rank
  *     agent → coordinator   taken       as much of the input has been passed on
+ *     coordinator → agent   fetch       a connection that waits at the relay for one of its ranks
  *     agent → coordinator   interrupt   its user wants the job to end
  *     coordinator → agent   close       nothing more will come
  *     both                  alive
@@ -37,8 +38,8 @@ export interface HelloMessage {
   readonly dialled: string;
   /** Folder for Unix sockets, or null. */
   readonly sockets: string | null;
-  /** A port at which it says `mark` to whoever comes; shows whether its ranks will be reached. */
-  readonly probe: { readonly port: number; readonly mark: string };
+  /** Its gateway, and the number that this is known by; shows whether its ranks will be reached. */
+  readonly probe: { readonly port: number; readonly mark: number };
 }
 
 /** The coordinator takes an agent in. */
@@ -134,6 +135,13 @@ export interface KillMessage {
   readonly signal: Deno.Signal;
 }
 
+/** Somebody waits at the relay for a rank of an agent whose host can only dial out. */
+export interface FetchMessage {
+  readonly type: "fetch";
+  readonly rank: number;
+  readonly ticket: number;
+}
+
 /** An agent's user has ended the job. */
 export interface InterruptMessage {
   readonly type: "interrupt";
@@ -172,6 +180,7 @@ export type CoordinatorMessage =
   | BytesMessage
   | TakenMessage
   | KillMessage
+  | FetchMessage
   | CloseMessage
   | AliveMessage;
 
@@ -204,7 +213,7 @@ export function checkAgentMessage(value: unknown): AgentMessage {
         addresses: texts(message.addresses, "addresses"),
         dialled: text(message.dialled, "dialled"),
         sockets: message.sockets === null ? null : text(message.sockets, "sockets"),
-        probe: { port: integer(probe.port, "port"), mark: text(probe.mark, "mark") },
+        probe: { port: integer(probe.port, "port"), mark: integer(probe.mark, "mark") },
       };
     }
     case "output":
@@ -289,6 +298,12 @@ export function checkCoordinatorMessage(value: unknown): CoordinatorMessage {
       return taken(message);
     case "kill":
       return { type: "kill", ...rankOf(message), signal: signal(message.signal) };
+    case "fetch":
+      return {
+        type: "fetch",
+        rank: integer(message.rank, "rank"),
+        ticket: integer(message.ticket, "ticket"),
+      };
     case "close":
       return {
         type: "close",

@@ -30,6 +30,8 @@ export interface RemoteHostEvents {
 export class RemoteHost {
   /** What it has said of itself. */
   readonly hello: HelloMessage;
+  /** Whether other hosts cannot reach it. */
+  readonly dialsOut: boolean;
   readonly #channel: AgentChannel<AgentMessage>;
   #ranks = new Map<number, RemoteRank>();
   #job = 0;
@@ -39,9 +41,11 @@ export class RemoteHost {
   constructor(
     channel: AgentChannel<AgentMessage>,
     hello: HelloMessage,
+    dialsOut: boolean,
     events: RemoteHostEvents,
   ) {
     this.hello = hello;
+    this.dialsOut = dialsOut;
     this.#channel = channel;
     channel.deliver((message) => this.#take(message, events)).then((reason) => {
       this.#lost = reason;
@@ -72,6 +76,16 @@ export class RemoteHost {
       }
     }
     return ranks;
+  }
+
+  /** Whether it has a rank of the job that runs. */
+  has(rank: number): boolean {
+    return this.#ranks.has(rank);
+  }
+
+  /** Has it fetch a connection for one of its ranks. */
+  fetch(rank: number, ticket: number): void {
+    this.#channel.send({ type: "fetch", rank, ticket });
   }
 
   /** Says that there will be no more, and why. */

@@ -18,8 +18,10 @@
  *     CELGC_TLS_NAME     name that the certificates of all hosts are for; each host's address if not set
  *     CELGC_LISTEN       addresses at which others can reach this rank, separated by commas; the one from
  *                        which it has reached the rendezvous if not set
- *     CELGC_DIALS_OUT    1 if ranks of other hosts cannot reach this one, which then dials them
  *     CELGC_PORT         port on which this rank listens to others; any if not set
+ *     CELGC_GATEWAY      host:port of this host's gateway, through which ranks of other hosts reach this one;
+ *                        they dial it itself if not set
+ *     CELGC_DIALS_OUT    1 if ranks of other hosts cannot reach this one, which then dials them
  *     CELGC_PLACE        whose MPI library carries the frames, with CELGC_TRANSPORT=mpi
  *
  * For ranks that something else has started, all of these may be set but the first three, and
@@ -86,6 +88,8 @@ export interface ProcessInfo {
   readonly addresses: readonly string[] | null;
   /** Port on which this rank listens to others; 0 for any. */
   readonly port: number;
+  /** The gateway of this host, behind which this rank listens, or null. */
+  readonly gateway: { readonly hostname: string; readonly port: number } | null;
   /** Whether ranks of other hosts cannot reach this one. */
   readonly dialsOut: boolean;
 }
@@ -159,7 +163,7 @@ function fromOwnLauncher(environment: Environment): ProcessInfo {
     size,
     job: checkJob(need("CELGC_JOB")),
     launcher: null,
-    rendezvous: readAddress(need("CELGC_RENDEZVOUS")),
+    rendezvous: readAddress("CELGC_RENDEZVOUS", need("CELGC_RENDEZVOUS")),
     rendezvousFile: null,
     address: null,
     near: false,
@@ -192,7 +196,7 @@ export function fromForeignLauncher(
   if (rest.transport === "mpi") return placeByMpi(found, rest);
   const given = environment("CELGC_RENDEZVOUS");
   const address = given !== undefined
-    ? readAddress(given)
+    ? readAddress("CELGC_RENDEZVOUS", given)
     : rest.secretFile === null
     ? null
     : found.address;
@@ -292,6 +296,7 @@ function readCommonVariables(environment: Environment) {
     tls: tlsFiles(environment),
     addresses: environment("CELGC_LISTEN")?.split(",") ?? null,
     port: integer("CELGC_PORT", environment("CELGC_PORT") ?? "0", 0, 65535),
+    gateway: readGateway(environment("CELGC_GATEWAY")),
     dialsOut: environment("CELGC_DIALS_OUT") === "1",
   };
 }
@@ -303,13 +308,18 @@ function checkJob(job: string): string {
   );
 }
 
-function readAddress(text: string): { hostname: string; port: number } {
+function readAddress(name: string, text: string): { hostname: string; port: number } {
   try {
     return parseAddress(text);
   } catch (error) {
     if (!(error instanceof RangeError)) throw error;
-    throw new RendezvousError(`CELGC_RENDEZVOUS: ${error.message}`);
+    throw new RendezvousError(`${name}: ${error.message}`);
   }
+}
+
+/** Reads what CELGC_GATEWAY says. */
+function readGateway(text: string | undefined): ProcessInfo["gateway"] {
+  return text === undefined ? null : readAddress("CELGC_GATEWAY", text);
 }
 
 /** Reads what CELGC_TRANSPORT says. */

@@ -18,6 +18,7 @@ import { buildMesh, openListeners, type TransportKind } from "./mesh.ts";
 import { MeshTransport } from "../transport/mesh_transport.ts";
 import { type ProcessInfo, readTls } from "./environment.ts";
 import { RendezvousClient } from "../rendezvous/client.ts";
+import { BEHIND, registerAt } from "../rendezvous/gateway.ts";
 import { RendezvousServer } from "../rendezvous/server.ts";
 
 /** How long a rank waits before it reads again where rank 0 is, in ms. */
@@ -86,7 +87,7 @@ async function join(
   const { rank, size, timeoutMs, transport, sockets, link } = info;
   const tls = info.tls === null ? undefined : await readTls(info.tls);
   const deadline = performance.now() + info.joinMs;
-  const { client, job, hostname } = info.rendezvousFile !== null && rank !== 0
+  const { client, job, address } = info.rendezvousFile !== null && rank !== 0
     ? await followRendezvousFile(info, tls, deadline)
     : await connect(
       info,
@@ -99,21 +100,30 @@ async function join(
   opened(() => client.close());
   if (info.launcher !== null && !info.near) {
     const variable = info.rendezvous === null ? "CELGC_ADDRESS" : "CELGC_RENDEZVOUS";
-    checkReachable(hostname, client.localHostname, variable);
+    checkReachable(address.hostname, client.localHostname, variable);
   }
+  const addresses = info.addresses ?? [client.localHostname], { gateway } = info;
   const listeners = openListeners(rank, transport, sockets, {
-    addresses: info.addresses ?? [client.localHostname],
-    port: info.port,
+    ...gateway === null ? { addresses, port: info.port } : { addresses: [BEHIND], port: 0 },
     tls,
   });
   opened(() => {
     for (const listener of listeners.listeners) close(listener);
   });
   const host = info.host ?? client.localHostname;
+  const endpoints = [...listeners.endpoints];
+  const own = endpoints.find((endpoint) => endpoint.kind === "tcp");
+  if (gateway !== null && own?.kind === "tcp") {
+    await registerAt(gateway, { job, rank, own: own.port, deadline });
+    const { port } = gateway;
+    if (!info.dialsOut) {
+      for (const hostname of addresses) endpoints.push({ kind: "gateway", hostname, port });
+    }
+  }
   // The rendezvous has been there for some time already, so it is the first to give up.
   const table = await client.join(
     host,
-    listeners.endpoints,
+    endpoints,
     performance.now() + info.joinMs,
     info.dialsOut,
   );
@@ -121,8 +131,9 @@ async function join(
     rank,
     job,
     table,
-    listeners,
-    hostname,
+    listeners: listeners.listeners,
+    rendezvous: address,
+    relays: gateway !== null,
     tls,
     deadline: Math.max(deadline, performance.now() + MESH_MS),
   });
@@ -131,6 +142,7 @@ async function join(
     rank,
     size,
     hosts,
+    dialsOut: table.map(({ dialsOut = false }) => dialsOut),
     connections,
     control: client,
     timeoutMs,
@@ -247,20 +259,19 @@ interface RendezvousConnection {
   readonly client: RendezvousClient;
   readonly job: Credentials;
   /** Where the rendezvous is. */
-  readonly hostname: string;
+  readonly address: RendezvousAddress["address"];
 }
 
 async function connect(
   info: ProcessInfo,
-  { address: { hostname, port }, secret }: RendezvousAddress,
+  { address, secret }: RendezvousAddress,
   tls: TlsMaterial | undefined,
   deadline: number,
   once = false,
 ): Promise<RendezvousConnection> {
   const { rank, size } = info, job = await credentials(info.job, secret);
   const client = await RendezvousClient.connect({
-    hostname,
-    port,
+    ...address,
     job,
     rank,
     size,
@@ -268,7 +279,7 @@ async function connect(
     deadline,
     once,
   });
-  return { client, job, hostname };
+  return { client, job, address };
 }
 
 function close(listener: Deno.Listener): void {

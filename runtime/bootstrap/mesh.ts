@@ -1,6 +1,7 @@
 /**
- * Builds the mesh: every rank listens, and dials every rank below its own, but for those whom nobody can
- * reach, which dial all others.
+ * Builds the mesh: every rank listens, and of two the one that is harder to reach dials the other: one that
+ * nobody can reach rather than one behind a gateway, and that rather than one that listens to all. Of two like
+ * each other the higher one dials. Two whom nobody can reach meet at the relay.
  *
  * @module
  */
@@ -76,9 +77,11 @@ export interface MeshBuildOptions {
   /** All ranks. */
   readonly table: readonly TableEntry[];
   /** This rank's listeners; closed when the mesh is complete, or has failed. */
-  readonly listeners: Listeners;
-  /** Where this rank has reached the rendezvous: an address of a host that is the best from here. */
-  readonly hostname?: string;
+  readonly listeners: readonly Deno.Listener[];
+  /** Where this rank has reached the rendezvous: its host's address is the best from here. */
+  readonly rendezvous?: { readonly hostname: string; readonly port: number };
+  /** Whether the gateway there is a relay to ranks whom nobody can reach. @default {false} */
+  readonly relays?: boolean;
   readonly tls?: TlsMaterial;
   /** When to give up, on the clock of `performance.now()`. */
   readonly deadline: number;
@@ -94,12 +97,12 @@ export async function buildMesh(options: MeshBuildOptions): Promise<(Deno.Conn |
   const { rank, job, table, listeners, tls, deadline } = options;
   const connections: (Deno.Conn | undefined)[] = new Array(table.length).fill(undefined);
   const others = [...table.keys()].filter((peer) => peer !== rank);
-  const dialled = others.filter((peer) => dials(rank, peer, table));
+  const dialled = others.filter((peer) => dials(peer, options));
   const awaited = others.filter((peer) => !dialled.includes(peer));
   let missing = awaited.length;
   const all = Promise.withResolvers<void>();
   if (missing === 0) all.resolve();
-  const accepting = listeners.listeners.map((listener) =>
+  const accepting = listeners.map((listener) =>
     new AuthenticatingListener({
       listener,
       job,
@@ -123,7 +126,7 @@ export async function buildMesh(options: MeshBuildOptions): Promise<(Deno.Conn |
   const dialling = dialled.map(async (peer) => {
     const entry = table[peer];
     connections[peer] = await dialMember({
-      endpoints: reachable(entry, table[rank], options.hostname),
+      endpoints: reachable(peer, options),
       job,
       purpose: "mesh",
       self: rank,
@@ -145,40 +148,85 @@ export async function buildMesh(options: MeshBuildOptions): Promise<(Deno.Conn |
   }
 }
 
-/**
- * Whether one rank dials another: the higher one does, unless only one of the two can be reached.
- *
- * @throws RendezvousError if neither can
- */
-function dials(rank: number, peer: number, table: readonly TableEntry[]): boolean {
-  const [self, other] = [table[rank], table[peer]];
-  const [selfOut, otherOut] = [self.dialsOut === true, other.dialsOut === true];
-  if (self.host === other.host || (!selfOut && !otherOut)) return rank > peer;
-  if (selfOut && otherOut) {
-    throw new RendezvousError(
-      `rank ${rank} on ${self.host} and rank ${peer} on ${other.host} have no way to each other: both ` +
-        "hosts can only dial out; let others in at one of them, at the port that --port names and those " +
-        "that follow",
-    );
-  }
-  return selfOut;
+/** How hard it is for ranks of other hosts to reach a rank. */
+function distance({ dialsOut = false, endpoints }: TableEntry): number {
+  return dialsOut ? 2 : hasGateway(endpoints) ? 1 : 0;
 }
 
-/** The endpoints of a rank that can work from here: Unix sockets reach no further than the host. */
-function reachable(peer: TableEntry, self: TableEntry, best: string | undefined): Endpoint[] {
-  const near = peer.host === self.host && self.endpoints.some(({ kind }) => kind === "unix");
-  const own = self.endpoints.find(({ kind }) => kind === "tcp");
-  const endpoints = peer.endpoints.filter(({ kind }) => kind === "tcp" || near).map((endpoint) =>
-    endpoint.kind === "tcp" && own?.kind === "tcp"
-      ? { ...endpoint, hostname: withScope(endpoint.hostname, own.hostname) }
-      : endpoint
-  );
-  const isBest = (endpoint: Endpoint) => endpoint.kind === "unix" || endpoint.hostname === best;
-  const chosen = endpoints.some((endpoint) => endpoint.kind === "tcp" && isBest(endpoint))
-    ? endpoints.filter(isBest)
-    : endpoints;
-  if (chosen.length > 0) return chosen;
+function hasGateway(endpoints: readonly Endpoint[]): boolean {
+  return endpoints.some(({ kind }) => kind === "gateway");
+}
+
+/**
+ * Whether this rank dials another: the one that is harder to reach does, else the higher one.
+ *
+ * @throws RendezvousError if neither can be reached
+ */
+function dials(peer: number, { rank, table, relays = false }: MeshBuildOptions): boolean {
+  const [self, other] = [table[rank], table[peer]];
+  if (self.host === other.host) return rank > peer;
+  if (self.dialsOut && other.dialsOut && !relays) {
+    throw new RendezvousError(
+      `rank ${rank} on ${self.host} and rank ${peer} on ${other.host} have no way to each other: both ` +
+        "hosts can only dial out, and nobody relays: start them by celgc's launchers, or let others in at " +
+        "one of the hosts",
+    );
+  }
+  const further = distance(self) - distance(other);
+  return further > 0 || (further === 0 && rank > peer);
+}
+
+/**
+ * The endpoints of a rank that can work from here: Unix sockets and what is behind a gateway reach no further
+ * than the host.
+ *
+ * @throws RendezvousError if there are none
+ */
+function reachable(
+  peer: number,
+  { rank, table, rendezvous }: MeshBuildOptions,
+): Endpoint[] {
+  const self = table[rank], other = table[peer];
+  if (self.host === other.host) {
+    const hasSocket = self.endpoints.some(({ kind }) => kind === "unix");
+    const own = other.endpoints.filter(({ kind }) =>
+      kind === "tcp" || (kind === "unix" && hasSocket)
+    );
+    return own.length > 0 ? nearest(own, self, rendezvous) : noWay(rank, peer, table);
+  }
+  if (other.dialsOut) return [{ kind: "gateway", ...rendezvous! }];
+  const kind = hasGateway(other.endpoints) ? "gateway" : "tcp";
+  const found = other.endpoints.filter((endpoint) => endpoint.kind === kind);
+  return found.length > 0 ? nearest(found, self, rendezvous) : noWay(rank, peer, table);
+}
+
+function noWay(rank: number, peer: number, table: readonly TableEntry[]): never {
   throw new RendezvousError(
-    `a rank on ${self.host} has no way to one on ${peer.host}: it listens on Unix sockets only`,
+    `rank ${rank} on ${table[rank].host} has no way to rank ${peer} on ${
+      table[peer].host
+    }, which ` +
+      "listens on Unix sockets only",
   );
+}
+
+/** Endpoints as they are named from here; if the rendezvous was reached at the address of one, that one. */
+function nearest(
+  endpoints: readonly Endpoint[],
+  self: TableEntry,
+  rendezvous: MeshBuildOptions["rendezvous"],
+): Endpoint[] {
+  const own = [...self.endpoints, rendezvous].flatMap((endpoint) =>
+    endpoint !== undefined && "hostname" in endpoint ? [endpoint.hostname] : []
+  );
+  const scoped = own.find((hostname) => hostname.includes("%")) ?? "";
+  const named = endpoints.map((endpoint) =>
+    endpoint.kind === "unix"
+      ? endpoint
+      : { ...endpoint, hostname: withScope(endpoint.hostname, scoped) }
+  );
+  const isBest = (endpoint: Endpoint) =>
+    endpoint.kind === "unix" || endpoint.hostname === rendezvous?.hostname;
+  return named.some((endpoint) => endpoint.kind !== "unix" && isBest(endpoint))
+    ? named.filter(isBest)
+    : named;
 }

@@ -180,7 +180,7 @@ export class Job {
         },
         addresses: null,
         dialsOut: false,
-        port: null,
+        gateway: null,
       },
     };
   }

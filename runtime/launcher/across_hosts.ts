@@ -34,7 +34,7 @@ export interface WorldOptions extends InterruptOptions {
   readonly hostfile?: string;
   /** This process's place among those that something else has started; see `launcherPlace()`. */
   readonly place?: LauncherPlace;
-  /** The coordinator's port; its ranks listen to others on those that follow. @default {any} */
+  /** The one port that other hosts need of this one, or with ssh of every host. @default {any, and one of each rank} */
   readonly port?: number;
   /** Address, network (`10.0.0.0/8`) or card (`eth0`) to listen on. @default {all addresses} */
   readonly listen?: string;

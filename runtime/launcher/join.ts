@@ -24,7 +24,7 @@ export interface JoinLaunchOptions extends InterruptOptions {
   readonly seat?: number;
   /** Address, network (`10.0.0.0/8`) or card (`eth0`) at which others reach the ranks. @default {the nearest} */
   readonly listen?: string;
-  /** Port of the first rank; the others take those that follow. @default {any} */
+  /** The one port that other hosts need of this one. @default {any, and one of each rank} */
   readonly port?: number;
   /** Seconds in which the coordinator must be found. @default {60} */
   readonly joinTimeout?: number;
@@ -58,8 +58,8 @@ export async function joinLaunch(
   if (!Number.isInteger(ranks) || ranks < 1 || ranks > 65536) {
     throw new RangeError(`cannot join: the number of ranks is from 1 to 65536, not ${ranks}`);
   }
-  if (port !== undefined && !(Number.isInteger(port) && port >= 1 && port + ranks <= 65536)) {
-    throw new RangeError(`cannot join: a port is from 1 to ${65536 - ranks}, not ${port}`);
+  if (port !== undefined && !(Number.isInteger(port) && port >= 1 && port <= 65535)) {
+    throw new RangeError(`cannot join: a port is from 1 to 65535, not ${port}`);
   }
   const say = options.say ?? ((line: string) => console.error(`celgc: ${line}`));
   const place = typeof invitation === "object" && "source" in invitation

@@ -18,6 +18,7 @@ import {
   processEnvironment,
 } from "../bootstrap/environment.ts";
 import { hasSockets, type HostPlan, makeSocketFolder } from "../ranks/host_ranks.ts";
+import { BEHIND } from "../rendezvous/gateway.ts";
 import { Watchdog } from "../ranks/watchdog.ts";
 import { CERTIFICATE_NAME } from "../security/certificate.ts";
 import { formatAddress, isLoopback } from "../security/endpoint.ts";
@@ -133,7 +134,9 @@ export class OpenedWorld implements World {
   ): OpenHost {
     const { coordinator, folder } = this, { tls } = coordinator;
     Deno.mkdirSync(this.sockets, { recursive: true });
-    const peers = [...new Set([...placement.peers, "0.0.0.0", "::"])];
+    const peers = [...new Set([...placement.peers, BEHIND, "0.0.0.0", "::"])];
+    const { gateway } = coordinator;
+    gateway?.forget();
     return {
       listener: coordinator.door,
       job: coordinator.job,
@@ -153,7 +156,9 @@ export class OpenedWorld implements World {
         },
         addresses: placement.addresses,
         dialsOut: false,
-        port: this.#options.port === undefined ? null : this.#options.port + 1,
+        gateway: this.#options.port === undefined || gateway === null
+          ? null
+          : formatAddress(gateway.near, gateway.port),
       },
     };
   }

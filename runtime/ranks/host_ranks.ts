@@ -67,10 +67,10 @@ export interface HostPlan {
   readonly addresses: readonly string[] | null;
   /** As CELGC_DIALS_OUT. */
   readonly dialsOut: boolean;
-  /** As CELGC_PORT, of the first rank; the others take those that follow. Null for any. */
-  readonly port: number | null;
   /** Variables of each rank beside those of the job, in their order; none where there is no more. */
   readonly rankEnv?: readonly Readonly<Record<string, string>>[] | undefined;
+  /** As CELGC_GATEWAY; null if ranks of other hosts dial these themselves. */
+  readonly gateway: string | null;
 }
 
 /** Starts the ranks of one host, and ends with them what they leave behind. */
@@ -99,13 +99,8 @@ export class HostRanks implements Disposable {
 
   /** @throws RangeError if the system cannot start another process */
   async start(rank: number, stdin: boolean): Promise<RankProcess> {
-    const { first, cwd, port, rankEnv = [] } = this.#host;
-    const env = {
-      ...this.#env,
-      ...rankEnv[rank - first],
-      CELGC_RANK: String(rank),
-      ...(port === null ? {} : { CELGC_PORT: String(port + rank - first) }),
-    };
+    const { first, cwd, rankEnv = [] } = this.#host;
+    const env = { ...this.#env, ...rankEnv[rank - first], CELGC_RANK: String(rank) };
     const secret = this.#secret, args = this.#args;
     const process = await startRank(rank, this.#limit, { args, env, cwd, secret, stdin });
     this.#watchdog.add(process.pid);
@@ -126,7 +121,7 @@ export class HostRanks implements Disposable {
 
 /** The environment of every rank but for its own rank: this process's, the caller's, the job's. */
 function environment(job: JobPlan, host: HostPlan): Readonly<Record<string, string>> {
-  const { tls, sockets, addresses, dialsOut } = host;
+  const { tls, sockets, addresses, gateway, dialsOut } = host;
   return {
     // Ranks write to pipes and logs, where colour codes are noise.
     NO_COLOR: "1",
@@ -150,6 +145,7 @@ function environment(job: JobPlan, host: HostPlan): Readonly<Record<string, stri
       CELGC_TLS_CA: tls.ca,
       ...(tls.name === null ? {} : { CELGC_TLS_NAME: tls.name }),
     }),
+    ...(gateway === null ? {} : { CELGC_GATEWAY: gateway }),
     ...(dialsOut ? { CELGC_DIALS_OUT: "1" } : {}),
     ...(addresses === null ? {} : { CELGC_LISTEN: addresses.join(",") }),
   };

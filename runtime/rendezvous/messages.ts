@@ -98,6 +98,9 @@ export type ServerMessage =
 /** Most operations that a rank tells of. */
 export const MOST_PENDING = 8;
 
+/** Most endpoints of a rank: a Unix socket, a port of this host's own, and its host's addresses. */
+const MOST_ENDPOINTS = 5;
+
 /** Largest message from a rank, in bytes. */
 export const LARGEST_RANK_MESSAGE = 64 << 10;
 
@@ -185,14 +188,17 @@ function abort(message: Record<string, unknown>): AbortMessage {
 function endpoints(value: unknown): Endpoint[] {
   const all = list(value, "endpoints").map(fields).map((endpoint): Endpoint => {
     if (endpoint.kind === "unix") return { kind: "unix", path: text(endpoint.path, "path") };
-    if (endpoint.kind !== "tcp") throw new TypeError("an endpoint is tcp or unix");
+    const { kind } = endpoint;
+    if (kind !== "tcp" && kind !== "gateway") {
+      throw new TypeError("an endpoint is tcp, gateway or unix");
+    }
     const port = integer(endpoint.port, "port");
     if (port > 65535) throw new TypeError(`a port is at most 65535, not ${port}`);
-    return { kind: "tcp", hostname: text(endpoint.hostname, "hostname"), port };
+    return { kind, hostname: text(endpoint.hostname, "hostname"), port };
   });
   // None where an MPI library carries the frames.
-  if (all.length > 4) {
-    throw new TypeError(`a rank has at most 4 endpoints, not ${all.length}`);
+  if (all.length > MOST_ENDPOINTS) {
+    throw new TypeError(`a rank has at most ${MOST_ENDPOINTS} endpoints, not ${all.length}`);
   }
   return all;
 }

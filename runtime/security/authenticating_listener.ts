@@ -19,16 +19,23 @@ const MOST_PENDING = 128;
 /** Whom a listener lets in for one purpose. */
 export interface Admission {
   readonly purpose: Purpose;
-  /** The rank that listens. */
-  readonly self: number;
+  /** The rank that listens, or which ranks this listener stands for. */
+  readonly self: number | ((listener: number) => boolean);
   /** Whether a rank has any business here. */
   isExpected(rank: number): boolean;
-  /** A rank is in; the connection passes to the caller. Called at most once a rank. */
-  onAccepted(rank: number, connection: Deno.Conn): void;
+  /** Whether a rank may come several times. @default {false} */
+  readonly again?: boolean;
+  /** A rank is in; the connection passes to the caller, with the rank that the other one has come for. */
+  onAccepted(rank: number, connection: Deno.Conn, listener: number): void;
 }
 
 /** What an {@linkcode AuthenticatingListener} needs. */
 export interface AuthenticatingListenerOptions extends Admission {
+  /**
+   * Looks at a connection before it has to prove itself; resolves to false if it has been taken elsewhere,
+   * and then owns it. @default {all have to prove themselves}
+   */
+  screen?(connection: Deno.Conn): Promise<boolean>;
   /** Owned by the authenticating listener, which closes it. */
   readonly listener: Deno.Listener;
   readonly job: Credentials;
@@ -120,9 +127,11 @@ export class AuthenticatingListener implements Disposable {
       self: admission.self,
       admit: (rank: number): Refusal | null => {
         if (!admission.isExpected(rank)) return "unexpected rank";
-        if (accepted.has(rank)) return "duplicate rank";
-        accepted.add(rank);
-        takeBack = () => accepted.delete(rank);
+        if (admission.again !== true) {
+          if (accepted.has(rank)) return "duplicate rank";
+          accepted.add(rank);
+          takeBack = () => accepted.delete(rank);
+        }
         // A proven rank is no longer subject to what protects against strangers.
         this.#pending.delete(connection);
         clearTimeout(timer);
@@ -130,10 +139,14 @@ export class AuthenticatingListener implements Disposable {
       },
     }));
     try {
-      const { rank, service } = await respondAs(connection, job, services);
+      if (await this.#options.screen?.(connection) === false) {
+        this.#pending.delete(connection);
+        return;
+      }
+      const { rank, service, listener } = await respondAs(connection, job, services);
       if (this.#closed) throw new Error("closed");
       setNoDelay(connection);
-      service.admission.onAccepted(rank, connection);
+      service.admission.onAccepted(rank, connection, listener);
     } catch {
       takeBack();
       this.#drop(connection);
@@ -153,6 +166,6 @@ export class AuthenticatingListener implements Disposable {
 }
 
 /** Small frames must not wait for an acknowledgement (Nagle, RFC 896). */
-function setNoDelay(connection: Deno.Conn): void {
+export function setNoDelay(connection: Deno.Conn): void {
   if ("setNoDelay" in connection) (connection as Deno.TcpConn).setNoDelay(true);
 }

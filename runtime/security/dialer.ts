@@ -12,7 +12,7 @@ import {
   type TlsMaterial,
 } from "./endpoint.ts";
 import { HandshakeError, RendezvousError } from "../base/errors.ts";
-import { type Credentials, HANDSHAKE_MS, initiate, type Purpose } from "./handshake.ts";
+import { type Credentials, HANDSHAKE_MS, initiate, KNOCK, type Purpose } from "./handshake.ts";
 
 /** Twice what a listener grants, because a listener that is only slow must not be given up first. */
 const PATIENCE_MS = 2 * HANDSHAKE_MS;
@@ -34,6 +34,8 @@ export interface DialOptions {
   readonly selfName?: string;
   /** Used on TCP. */
   readonly tls?: TlsMaterial;
+  /** Whether it is a gateway that is dialled, and not one who is behind it. @default {false} */
+  readonly knocks?: boolean;
   /** When to give up, on the clock of `performance.now()`. */
   readonly deadline: number;
   /** Whether not to try again; that the listener hung up is then a HandshakeError as well. @default {false} */
@@ -55,7 +57,7 @@ export async function dialMember(options: DialOptions): Promise<Deno.Conn> {
     const endpoint = endpoints[Math.min(attempt, endpoints.length - 1)];
     let proving = false, late = false;
     try {
-      const connection = await dialBefore(endpoint, tls, deadline);
+      const connection = await dialBefore(options, endpoint);
       const patience = Math.min(PATIENCE_MS, Math.max(1, deadline - performance.now()));
       const timer = setTimeout(() => (late = true, close(connection)), patience);
       try {
@@ -109,19 +111,23 @@ export async function dialMember(options: DialOptions): Promise<Deno.Conn> {
   }
 }
 
-/** Dials, but does not wait for an answer longer than until the deadline. */
-async function dialBefore(
-  endpoint: Endpoint,
-  tls: TlsMaterial | undefined,
-  deadline: number,
-): Promise<Deno.Conn> {
+/** Dials, through a gateway if need be, but does not wait for an answer longer than until the deadline. */
+async function dialBefore(options: DialOptions, endpoint: Endpoint): Promise<Deno.Conn> {
+  const { tls, deadline, job, self, peer, knocks } = options;
+  let entering: Deno.Conn | undefined;
+  const enter = async (connection: Deno.Conn) => {
+    entering = connection;
+    await connection.write(Uint8Array.of(KNOCK));
+    if (!knocks) await initiate(connection, job, "gateway", self, peer);
+  };
   const patience = Math.min(PATIENCE_MS, Math.max(1, deadline - performance.now()));
   let timer: ReturnType<typeof setTimeout> | undefined, late = false;
-  const dialled = dial(endpoint, tls);
+  const dialled = dial(endpoint, tls, knocks || endpoint.kind === "gateway" ? enter : undefined);
   dialled.then((connection) => late && close(connection), () => {});
   const expiry = new Promise<never>((_, reject) => {
     timer = setTimeout(() => {
       late = true;
+      if (entering !== undefined) close(entering);
       reject(new Error(`no answer within ${Math.round(patience)} ms`));
     }, patience);
   });

@@ -1,13 +1,13 @@
 /**
- * Where a rank can be reached, and how connections are made: TCP, TCP under TLS, and Unix sockets
- * between ranks of one host.
+ * Where a rank can be reached, and how connections are made: TCP, TCP under TLS, TCP through a gateway, and
+ * Unix sockets between ranks of one host.
  *
  * @module
  */
 
 /** An address to dial. */
 export type Endpoint =
-  | { readonly kind: "tcp"; readonly hostname: string; readonly port: number }
+  | { readonly kind: "tcp" | "gateway"; readonly hostname: string; readonly port: number }
   | { readonly kind: "unix"; readonly path: string };
 
 /** PEM texts for TLS (RFC 8446). */
@@ -32,7 +32,7 @@ export function fitsSocket(path: string): boolean {
 
 /** An endpoint in words. */
 export function describeEndpoint(endpoint: Endpoint): string {
-  return endpoint.kind === "tcp" ? formatAddress(endpoint.hostname, endpoint.port) : endpoint.path;
+  return endpoint.kind === "unix" ? endpoint.path : formatAddress(endpoint.hostname, endpoint.port);
 }
 
 /** A system's error in words; one that lacks file descriptors says what to do. */
@@ -125,14 +125,26 @@ export function listenAtKnown(hostname: string, port: number, tls?: TlsMaterial)
 /**
  * Connects; under TLS the listener's certificate must be for `tls.name`, or without that for `hostname`,
  * and signed by `tls.ca`.
+ *
+ * @param enter passes a gateway on the way, before TLS begins
  */
-export async function dial(endpoint: Endpoint, tls?: TlsMaterial): Promise<Deno.Conn> {
+export async function dial(
+  endpoint: Endpoint,
+  tls?: TlsMaterial,
+  enter?: (connection: Deno.Conn) => Promise<void>,
+): Promise<Deno.Conn> {
   if (endpoint.kind === "unix") {
     return await Deno.connect({ transport: "unix", path: endpoint.path });
   }
   const { hostname, port } = endpoint;
   const connection = await Deno.connect({ hostname, port });
   connection.setNoDelay(true);
+  try {
+    await enter?.(connection);
+  } catch (error) {
+    connection.close();
+    throw error;
+  }
   if (tls === undefined) return connection;
   return await Deno.startTls(connection, { hostname: tls.name ?? hostname, caCerts: [tls.ca] });
 }

@@ -35,14 +35,36 @@ export const RENDEZVOUS_RANK = 0xffffffff;
 /** Stands for the coordinator, to which launchers on other hosts report, where a rank is asked for. */
 export const COORDINATOR_RANK = 0xfffffffe;
 
+/** Stands for the gateway of a host, to which that host's ranks say where they listen. */
+export const GATEWAY_RANK = 0xfffffffd;
+
+/** Stands for the relay, from which a host that can only dial out fetches those who come for its ranks. */
+export const RELAY_RANK = 0xfffffffc;
+
+/**
+ * What a dialer sends before the handshake to a listener at which TLS may begin as well: no record of TLS
+ * begins so (RFC 8446, appendix B.1).
+ */
+export const KNOCK = 0xc3;
+
 /** Changes whenever frames, handshake or messages change. */
-const VERSION = 2;
+const VERSION = 3;
 const MAGIC = 0x434c4743; // "CLGC"
 const CHALLENGE = 1, PROOF = 2, VERDICT = 3;
 const NONCE_BYTES = 32, NONCE_AT = 16, PROOF_AT = 48;
 
-/** What the connection is for; a proof for one purpose is worth nothing for another. */
-export type Purpose = "rendezvous" | "mesh" | "agent";
+/**
+ * What the connection is for; a proof for one purpose is worth nothing for another. Those of a gateway: to
+ * pass to a rank behind it, to say where such a rank listens, to be found, to fetch a connection.
+ */
+export type Purpose =
+  | "rendezvous"
+  | "mesh"
+  | "agent"
+  | "gateway"
+  | "register"
+  | "probe"
+  | "fetch";
 
 /** Why a proven rank is not let in. */
 export type Refusal = "duplicate rank" | "unexpected rank";
@@ -52,8 +74,8 @@ const REFUSALS: readonly (Refusal | null)[] = [null, "duplicate rank", "unexpect
 /** What a dialer may have come for. */
 export interface Service {
   readonly purpose: Purpose;
-  /** The listener's rank, or what stands for it; the dialer names it in its proof. */
-  readonly self: number;
+  /** The listener's rank, or what stands for it, or which it stands for; the dialer names it in its proof. */
+  readonly self: number | ((listener: number) => boolean);
   /** Asked once the dialer has proved its rank: null lets it in. */
   admit(rank: number): Refusal | null;
 }
@@ -102,11 +124,7 @@ export async function initiate(
   self: number,
   peer: number,
 ): Promise<void> {
-  const who = peer === RENDEZVOUS_RANK
-    ? "the rendezvous"
-    : peer === COORDINATOR_RANK
-    ? "the coordinator"
-    : `rank ${peer}`;
+  const who = nameOf(purpose, peer);
   const challenge = await receive(connection, CHALLENGE, who);
   const theirs = challenge.slice(NONCE_AT, NONCE_AT + NONCE_BYTES);
   const ours = crypto.getRandomValues(new Uint8Array(NONCE_BYTES));
@@ -138,6 +156,25 @@ export async function initiate(
   }
 }
 
+/** A listener in words. */
+function nameOf(purpose: Purpose, listener: number): string {
+  switch (purpose) {
+    case "rendezvous":
+      return "the rendezvous";
+    case "agent":
+      return "the coordinator";
+    case "mesh":
+      return `rank ${listener}`;
+    case "gateway":
+      return `the gateway to rank ${listener}`;
+    case "register":
+    case "probe":
+      return "the gateway";
+    case "fetch":
+      return "the relay";
+  }
+}
+
 /**
  * The listener's side, for one purpose. The caller sets the deadline, by closing the connection.
  *
@@ -161,14 +198,14 @@ export async function respond(
  * The listener's side, for whichever of its services the dialer has come. The caller sets the deadline,
  * by closing the connection.
  *
- * @returns the dialer's rank, and what it has come for
+ * @returns the dialer's rank, what it has come for, and to which rank
  * @throws HandshakeError if the dialer is a stranger, or was refused
  */
 export async function respondAs<S extends Service>(
   connection: ByteStream,
   job: Credentials,
   services: readonly S[],
-): Promise<{ rank: number; service: S }> {
+): Promise<{ rank: number; service: S; listener: number }> {
   const ours = crypto.getRandomValues(new Uint8Array(NONCE_BYTES));
   const challenge = blank(CHALLENGE);
   challenge.set(ours, NONCE_AT);
@@ -176,9 +213,11 @@ export async function respondAs<S extends Service>(
 
   const proof = await receive(connection, PROOF, "a dialer");
   const view = new DataView(proof.buffer, proof.byteOffset);
-  const rank = view.getUint32(8);
+  const rank = view.getUint32(8), listener = view.getUint32(12);
   const theirs = proof.slice(NONCE_AT, NONCE_AT + NONCE_BYTES);
-  const service = services.find(({ self }) => self === view.getUint32(12));
+  const service = services.find(({ self }) =>
+    typeof self === "number" ? self === listener : self(listener)
+  );
   const transcriptOf = (direction: string, verdict: number) =>
     transcript(
       direction,
@@ -186,7 +225,7 @@ export async function respondAs<S extends Service>(
       job.job,
       verdict,
       rank,
-      service!.self,
+      listener,
       theirs,
       ours,
     );
@@ -199,7 +238,7 @@ export async function respondAs<S extends Service>(
   verdict.set(await sign(job, transcriptOf("listener", verdict[6])), PROOF_AT);
   await transmit(connection, verdict);
   if (refusal !== null) throw new HandshakeError(`refused rank ${rank}: ${refusal}`);
-  return { rank, service };
+  return { rank, service, listener };
 }
 
 /** What a proof is about. Every part has a fixed position or a stated length, so none can pass for another. */

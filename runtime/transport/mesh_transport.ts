@@ -35,6 +35,8 @@ export interface MeshOptions {
   readonly size: number;
   /** Host name of each rank. */
   readonly hosts: readonly string[];
+  /** Of each rank, whether ranks of other hosts cannot dial it. @default {they can} */
+  readonly dialsOut?: readonly boolean[];
   /**
    * A proven connection to each other rank, owned by the transport, or what opens another link to it;
    * undefined for this rank.
@@ -107,6 +109,7 @@ export class MeshTransport implements Transport {
   readonly rank: number;
   readonly size: number;
   readonly hosts: readonly string[];
+  readonly dialsOut: readonly boolean[] | undefined;
   readonly timeoutMs: number;
 
   readonly #control: JobControl | null;
@@ -137,6 +140,7 @@ export class MeshTransport implements Transport {
     this.rank = rank;
     this.size = size;
     this.hosts = hosts;
+    this.dialsOut = options.dialsOut;
     this.timeoutMs = timeoutMs;
     this.#control = control;
     this.#link = link && hostLink(link, rank, hosts);

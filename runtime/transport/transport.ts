@@ -81,6 +81,8 @@ export interface Transport {
   readonly size: number;
   /** Host name of each rank, for messages and for choosing an algorithm. */
   readonly hosts: readonly string[];
+  /** Of each rank, whether ranks of other hosts cannot dial it. @default {they can} */
+  readonly dialsOut?: readonly boolean[];
   /** Largest time in ms without a sign of life from a peer that somebody waits for. */
   readonly timeoutMs: number;
   /**
@@ -152,11 +154,19 @@ export interface Network {
   readonly carriers: readonly (Carrier | null)[];
   /** Bytes moved to and from ranks of other hosts, headers included, in whatever communicator. */
   readonly betweenHosts: Traffic;
+  /** By rank: whether ranks of other hosts cannot dial it, as behind a router that translates addresses. */
+  readonly dialsOut: readonly boolean[];
+  /**
+   * By rank: bytes moved to and from it through the relay on the coordinator's host, headers included; null
+   * where there is a way without.
+   */
+  readonly relayed: readonly (Traffic | null)[];
 }
 
 /** The network of some ranks. */
 export function networkOf(transport: Transport, members: readonly number[]): Network {
   const { hosts, rank } = transport;
+  const dialsOut = (rank: number) => transport.dialsOut?.[rank] ?? false;
   let sent = 0, received = 0;
   for (const [peer, host] of hosts.entries()) {
     const each = host === hosts[rank] ? undefined : transport.trafficWith?.(peer);
@@ -167,5 +177,11 @@ export function networkOf(transport: Transport, members: readonly number[]): Net
     hosts: members.map((member) => hosts[member]),
     carriers: members.map((peer) => peer === rank ? null : transport.carrierTo?.(peer) ?? null),
     betweenHosts: { sent, received },
+    dialsOut: members.map((member) => dialsOut(member)),
+    relayed: members.map((peer) =>
+      hosts[peer] !== hosts[rank] && dialsOut(peer) && dialsOut(rank)
+        ? transport.trafficWith?.(peer) ?? null
+        : null
+    ),
   };
 }

@@ -101,7 +101,9 @@ export async function connect(size: number, options: MeshOptions = {}): Promise<
   const table = listeners.map(({ endpoints }, rank) => ({ host: hosts[rank], endpoints }));
   const deadline = performance.now() + 30_000;
   const connections = await Promise.all(
-    listeners.map((own, rank) => buildMesh({ rank, job, table, listeners: own, tls, deadline })),
+    listeners.map((own, rank) =>
+      buildMesh({ rank, job, table, listeners: own.listeners, tls, deadline })
+    ),
   );
   const transports = connections.map((own, rank) =>
     new MeshTransport({ rank, size, hosts, connections: own, control: null, timeoutMs, link })

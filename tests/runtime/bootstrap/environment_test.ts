@@ -42,6 +42,7 @@ Deno.test("which rank a process is, is read from the environment", () => {
     tls: null,
     addresses: null,
     port: 0,
+    gateway: null,
     dialsOut: false,
   });
   const more = read({

@@ -19,7 +19,7 @@ async function connect(dialsOut: readonly boolean[]): Promise<void> {
   });
   const deadline = performance.now() + 10_000;
   const meshes = await Promise.allSettled(
-    listeners.map((listeners, rank) => buildMesh({ rank, job, table, listeners, deadline })),
+    listeners.map(({ listeners }, rank) => buildMesh({ rank, job, table, listeners, deadline })),
   );
   for (const { listeners: all } of listeners) {
     for (const listener of all) {
