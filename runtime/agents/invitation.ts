@@ -109,7 +109,7 @@ function check(value: Record<string, unknown>): Invitation | null {
 
 function isAddress(value: unknown): boolean {
   try {
-    return typeof value === "string" && parseAddress(value).port > 0;
+    return typeof value === "string" && parseAddress(value) !== null;
   } catch {
     return false;
   }

@@ -22,6 +22,8 @@ export interface SshOptions {
   readonly program: string;
   /** Its arguments before those that say which ranks it has. */
   readonly args?: readonly string[];
+  /** The one port at which others reach each of the hosts. @default {any, and one of each rank} */
+  readonly port?: number;
 }
 
 /** How long ssh may take to end once its standard input has, in ms. */
@@ -122,7 +124,7 @@ function start(
 
 /** What the shell of the other host is to run. */
 function remoteCommand(seat: number, slots: number, options: SshOptions): string {
-  const { deno = "deno", program, args = [] } = options;
+  const { deno = "deno", program, args = [], port } = options;
   const words = [
     deno,
     "run",
@@ -133,6 +135,7 @@ function remoteCommand(seat: number, slots: number, options: SshOptions): string
     String(slots),
     "--seat",
     String(seat),
+    ...port === undefined ? [] : ["--port", String(port)],
   ];
   // What is no login shell often has no PATH to speak of.
   const path = `PATH="$PATH:$HOME/.deno/bin:${dirname(Deno.execPath())}"`;

@@ -7,6 +7,7 @@
  */
 
 import { RendezvousError } from "../base/errors.ts";
+import { formatAddress, parseAddress } from "../security/endpoint.ts";
 
 /** Reads one variable; undefined if it is not set. */
 export type Environment = (name: string) => string | undefined;
@@ -203,11 +204,15 @@ function masterAddress(environment: Environment): LauncherEnvironment["address"]
   const hostname = environment("MASTER_ADDR"), text = environment("MASTER_PORT");
   if (hostname === undefined || text === undefined) return null;
   const port = integer("MASTER_PORT", text, 1, 65534);
-  // torchrun's own store may hold the port.
-  return {
-    hostname,
-    port: environment("TORCHELASTIC_USE_AGENT_STORE") === "True" ? port + 1 : port,
-  };
+  try {
+    // torchrun's own store may hold the port.
+    return parseAddress(formatAddress(
+      hostname,
+      environment("TORCHELASTIC_USE_AGENT_STORE") === "True" ? port + 1 : port,
+    ));
+  } catch (error) {
+    throw new RendezvousError(`MASTER_ADDR: ${(error as Error).message}`);
+  }
 }
 
 /** Reads an integer. @throws RendezvousError if it is none, or out of range */

@@ -13,13 +13,14 @@ import { readInvitationLine } from "./invitation_line.ts";
 if (import.meta.main) {
   const { values } = parseArgs({
     args: Deno.args,
-    options: { ranks: { type: "string" }, seat: { type: "string" } },
+    options: { ranks: { type: "string" }, seat: { type: "string" }, port: { type: "string" } },
   });
   try {
     const { line, ended } = await readInvitationLine();
     const { code, message } = await joinLaunch(line, {
       ranks: Number(values.ranks),
       seat: Number(values.seat),
+      ...values.port === undefined ? {} : { port: Number(values.port) },
       orphaned: ended,
       say: () => {},
     });

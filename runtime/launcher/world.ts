@@ -252,6 +252,7 @@ export async function openWorld(options: WorldOptions): Promise<OpenedWorld> {
     } else if (seats !== null) {
       const agents = startAgents(seats, invitation, {
         program: import.meta.resolve("./agent_main.ts"),
+        ...options.port === undefined ? {} : { port: options.port },
         ...options.ssh,
       }, say);
       cleanUps.push(() => agents.close());

@@ -5,6 +5,8 @@
  * @module
  */
 
+import { isIPv4, isIPv6 } from "node:net";
+
 /** An address to dial. */
 export type Endpoint =
   | { readonly kind: "tcp" | "gateway"; readonly hostname: string; readonly port: number }
@@ -53,16 +55,31 @@ export function formatAddress(hostname: string, port: number): string {
 /**
  * Reads `host:port` or `[IPv6]:port`.
  *
- * @throws RangeError if the text is neither, or the port is not one
+ * @throws RangeError if the text is neither, or nobody can listen there
  */
 export function parseAddress(text: string): { hostname: string; port: number } {
-  const match = /^(?:\[([0-9A-Fa-f:.]+(?:%[\w.-]+)?)\]|([^:\s]+)):(\d{1,5})$/.exec(text);
-  const port = Number(match?.[3]);
-  if (match === null || port > 65535) {
-    throw new RangeError(`an address is host:port or [IPv6 address]:port, not "${text}"`);
+  const match = /^(?:\[([^\[\]\s]+)\]|([^:\s]+)):(\d{1,5})$/.exec(text);
+  if (match === null) {
+    throw new RangeError(`an address is host:port or [IPv6 address]:port, not ${quote(text)}`);
   }
-  return { hostname: match[1] ?? match[2], port };
+  const [, inBrackets, plain, digits] = match, port = Number(digits);
+  if (port < 1 || port > 65535) {
+    throw new RangeError(
+      `the port of an address is from 1 to 65535, not ${port} as in ${quote(text)}`,
+    );
+  }
+  if (inBrackets === undefined ? isHost(plain) : isIPv6(inBrackets.replace(/%[\w.-]+$/, ""))) {
+    return { hostname: inBrackets ?? plain, port };
+  }
+  throw new RangeError(`no host has the name or address in ${quote(text)}`);
 }
+
+/** Whether a text can be a host's name or an IPv4 address. */
+function isHost(text: string): boolean {
+  return /^[\d.]+$/.test(text) ? isIPv4(text) : /^[\p{L}\p{N}_.-]{1,253}$/u.test(text);
+}
+
+const quote = (text: string) => JSON.stringify(text.slice(0, 300));
 
 /**
  * A link-local IPv6 address with the scope of another: such an address holds on one interface of this

@@ -68,11 +68,11 @@ export const JOIN: { readonly [Name in keyof JoinOptions]: OptionSpec<JoinOption
   port: integer({
     flag: "--port",
     group: GROUPS.HOSTS,
-    help: "port of the first rank; the others take those that follow",
+    help: "the one port at which other hosts reach the ranks of this one",
     from: 1,
     to: 65535,
     default: null,
-    defaultText: "any",
+    defaultText: "any, and one for each rank",
   }),
   data: text({
     flag: "--data",

@@ -13,7 +13,7 @@ import { joinLaunch } from "../../runtime/launcher/join.ts";
 import { VERSION } from "../run/version.ts";
 import { HostPreparation } from "./host_preparation.ts";
 
-async function join(ranks: number, seat: number): Promise<number> {
+async function join(ranks: number, seat: number, port?: number): Promise<number> {
   const { line, ended } = await readInvitationLine();
   const say = () => {};
   await using preparation = new HostPreparation({ say });
@@ -21,6 +21,7 @@ async function join(ranks: number, seat: number): Promise<number> {
   const { code, message } = await joinLaunch(line, {
     ranks,
     seat,
+    ...port === undefined ? {} : { port },
     version: VERSION,
     orphaned: ended,
     prepare,
@@ -33,11 +34,12 @@ async function join(ranks: number, seat: number): Promise<number> {
 if (import.meta.main) {
   const { values } = parseArgs({
     args: Deno.args,
-    options: { ranks: { type: "string" }, seat: { type: "string" } },
+    options: { ranks: { type: "string" }, seat: { type: "string" }, port: { type: "string" } },
   });
   let code = 1;
   try {
-    code = await join(Number(values.ranks), Number(values.seat));
+    const port = values.port === undefined ? undefined : Number(values.port);
+    code = await join(Number(values.ranks), Number(values.seat), port);
   } catch (error) {
     console.error(`celgc: ${(error as Error).message}`);
   }

@@ -58,6 +58,13 @@ export function summaryRows(summary: Summary): [name: string, value: string][] {
         : `; ${formatBytes(s.bytesBetweenHosts)} between hosts, evaluations included`),
     ],
   );
+  if (s.relayed) {
+    const each = s.relayed.map(({ hosts, bytes }) => `${formatBytes(bytes)} ${hosts.join(" – ")}`);
+    rows.push(["relayed", `${each.join(", ")}: hosts that could only dial out`]);
+  } else if (s.hosts?.some(({ dialsOut }) => dialsOut)) {
+    const names = s.hosts.flatMap(({ name, dialsOut }) => dialsOut ? [name] : []);
+    rows.push(["dialled out", `${names.join(", ")}: others could not reach it`]);
+  }
   if (s.clipRate !== null) rows.push(["clipped", `${percent(s.clipRate)} of the steps`]);
   if (s.maxDrift !== null) {
     const bound = s.driftBound === null || s.driftBound === 0

@@ -129,6 +129,16 @@ export interface RunHost {
   readonly devices: readonly string[];
   /** What its ranks' frames to other hosts go over: TCP, or TCP under TLS; null where that is not known. */
   readonly carrier: "unix" | "tcp" | "tls" | "mpi" | null;
+  /** Whether other hosts could not reach it: its ranks have dialled all others. @default {false} */
+  readonly dialsOut?: boolean;
+}
+
+/** What two hosts that can only dial out have sent each other through the relay on the coordinator's host. */
+export interface RelayedPair {
+  /** Their names. */
+  readonly hosts: readonly [string, string];
+  /** Counted as {@linkcode Summary.bytesBetweenHosts}, of which they are a part. */
+  readonly bytes: number;
 }
 
 /** What a run came to; counts without further words are sums over all ranks. */
@@ -163,6 +173,8 @@ export interface Summary extends Scores {
    * frames included; those of TLS, TCP and IP are not. Absent on one host.
    */
   readonly bytesBetweenHosts?: number;
+  /** Pairs of hosts whose ranks have met at the relay; absent if there were none. */
+  readonly relayed?: readonly RelayedPair[];
   /** Share of the steps that were clipped, from 0 to 1; null for an algorithm that never clips. */
   readonly clipRate: number | null;
   /** The largest drift of any round; null without a round. */

@@ -254,11 +254,11 @@ export const HOSTS: Table<HostOptions> = {
   port: integer({
     flag: "--port",
     group: GROUPS.HOSTS,
-    help: "port to which other hosts come; the ranks of this host take those that follow",
+    help: "the one port at which other hosts reach this one; with --hosts, each of them",
     from: 1,
     to: 65535,
     default: null,
-    defaultText: "any",
+    defaultText: "any, and one for each rank",
   }),
   invitation: text({
     flag: "--invitation",

@@ -14,7 +14,7 @@ import { gatherTexts } from "../run/byte_stream.ts";
  * @param device of this rank, in words
  */
 export async function hostsOf(comm: Communicator, device: string): Promise<RunHost[]> {
-  const { hosts, carriers } = comm.network;
+  const { hosts, carriers, dialsOut } = comm.network;
   // Those to other hosts: within one, memory may stand beside a socket.
   const carrier = carriers.find((carrier, rank) => carrier && hosts[rank] !== hosts[comm.rank]);
   const all = (await gatherTexts(comm, JSON.stringify([device, carrier ?? null])))
@@ -26,6 +26,32 @@ export async function hostsOf(comm: Communicator, device: string): Promise<RunHo
       ranks,
       devices: [...new Set(ranks.map((rank) => all[rank][0]))],
       carrier: all[ranks[0]][1],
+      ...dialsOut[ranks[0]] ? { dialsOut: true } : {},
     };
   });
+}
+
+/** What this rank has sent through the relay. */
+export interface RelayedBytes {
+  /** Every two hosts that can only dial out, by their names, in the order of ranks; the same on all ranks. */
+  readonly pairs: readonly (readonly [string, string])[];
+  /** By pair, in bytes. */
+  readonly sent: readonly number[];
+}
+
+/** What has gone through the relay between the hosts of a communicator, from this rank. */
+export function relayedBytes({ rank, network }: Communicator): RelayedBytes {
+  const { hosts, dialsOut, relayed } = network;
+  const hidden = [...new Set(hosts.filter((_, peer) => dialsOut[peer]))];
+  const pairs = hidden.flatMap((one, i) =>
+    hidden.slice(i + 1).map((other): [string, string] => [one, other])
+  );
+  const sent = pairs.map((pair) =>
+    relayed.reduce((sum, traffic, peer) => {
+      const isBetween = hosts[peer] !== hosts[rank] &&
+        [hosts[rank], hosts[peer]].every((name) => pair.includes(name));
+      return sum + (isBetween ? traffic?.sent ?? 0 : 0);
+    }, 0)
+  );
+  return { pairs, sent };
 }

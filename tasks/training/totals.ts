@@ -8,6 +8,7 @@ import type { Communicator } from "../../runtime/communicator.ts";
 import { loadNumber, type StateDict, type Stateful } from "../run/checkpoint.ts";
 import type { RunEnding } from "../rounds/round.ts";
 import type { Summary } from "../run/metrics.ts";
+import { relayedBytes } from "./hosts_of.ts";
 
 /** What counts of a step. */
 export interface CountedStep {
@@ -28,6 +29,7 @@ export type Totals = Pick<
   | "communicationShare"
   | "totalBytesSent"
   | "bytesBetweenHosts"
+  | "relayed"
   | "clipRate"
   | "maxDrift"
   | "driftBound"
@@ -116,6 +118,7 @@ export class RunningTotals implements Stateful {
   ): Promise<Totals> {
     const mine = this.#sums, { hosts, betweenHosts } = comm.network;
     const { seconds: endSeconds = 0, ended = [] } = traffic.ending ?? {};
+    const relay = relayedBytes(comm);
     const sums = Float64Array.of(
       mine.seconds + endSeconds,
       mine.syncSeconds + endSeconds,
@@ -126,13 +129,24 @@ export class RunningTotals implements Stateful {
       traffic.samples,
       mine.taken,
       betweenHosts.sent,
+      ...relay.sent,
     );
     await comm.allreduce(sums, "sum");
     const drift = Float64Array.of(Math.max(mine.maxDrift, ...ended.map(({ drift }) => drift)));
     const driftBound = Math.max(mine.driftBound, ...ended.map(({ bound }) => bound ?? -1));
     await comm.allreduce(drift, "max");
-    const [seconds, syncSeconds, clipped, tailLoss, tailSteps, bytesSent, samples, steps, between] =
-      sums;
+    const [
+      seconds,
+      syncSeconds,
+      clipped,
+      tailLoss,
+      tailSteps,
+      bytesSent,
+      samples,
+      steps,
+      between,
+      ...relayed
+    ] = sums;
     const trainSeconds = seconds / comm.size;
     const perSecond = (count: number) => trainSeconds > 0 ? count / trainSeconds : 0;
     return {
@@ -143,6 +157,9 @@ export class RunningTotals implements Stateful {
       communicationShare: seconds > 0 ? syncSeconds / seconds : 0,
       totalBytesSent: bytesSent,
       ...new Set(hosts).size > 1 ? { bytesBetweenHosts: between } : {},
+      ...relayed.length > 0
+        ? { relayed: relay.pairs.map((hosts, i) => ({ hosts, bytes: relayed[i] })) }
+        : {},
       clipRate: this.#clips && steps > 0 ? clipped / steps : null,
       maxDrift: mine.rounds + ended.length > 0 ? drift[0] : null,
       driftBound: driftBound < 0 ? null : driftBound,

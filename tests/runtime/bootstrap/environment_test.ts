@@ -118,6 +118,37 @@ Deno.test("addresses are read as they are written", () => {
   ]);
 });
 
+Deno.test("an address at which nobody can be is refused as it is read", () => {
+  for (
+    const [text, why] of [
+      ["nonsense", /is host:port or \[IPv6 address\]:port, not "nonsense"/],
+      ["::1:29500", /is host:port/],
+      ["http://host:80", /is host:port/],
+      ["host:0", /port of an address is from 1 to 65535, not 0 as in "host:0"/],
+      ["host:65536", /not 65536/],
+      ["10.0.0.999:29500", /no host has the name or address in "10\.0\.0\.999:29500"/],
+      ["[:]:29500", /no host has/],
+      ["[10.0.0.1]:29500", /no host has/],
+      ["ho$t:29500", /no host has/],
+    ] as const
+  ) {
+    assert.throws(() => read({ ...COMPLETE, CELGC_RENDEZVOUS: text }), (error) => {
+      assert.ok(error instanceof RendezvousError);
+      assert.match(error.message, /^CELGC_RENDEZVOUS: /);
+      assert.match(error.message, why);
+      return true;
+    });
+  }
+  const torchrun = { RANK: "1", WORLD_SIZE: "2", MASTER_PORT: "29500", CELGC_SECRET_FILE: "/s" };
+  assert.throws(
+    () => read({ ...torchrun, MASTER_ADDR: "no host" }),
+    /^RendezvousError: MASTER_ADDR: /,
+  );
+  for (const host of ["node-7.example.org", "[fe80::1%eth0]", "bücher.example", "a_b"]) {
+    assert.equal(read({ ...COMPLETE, CELGC_RENDEZVOUS: `${host}:1` })!.rendezvous!.port, 1);
+  }
+});
+
 Deno.test("a link-local address gets the scope of the interface that this host uses", () => {
   assert.equal(withScope("fe80::2", "fe80::1%eth0"), "fe80::2%eth0");
   assert.equal(withScope("fe80::2%ens3", "fe80::1%eth0"), "fe80::2%eth0");
