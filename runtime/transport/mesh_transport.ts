@@ -111,7 +111,6 @@ export class MeshTransport implements Transport {
   readonly hosts: readonly string[];
   readonly dialsOut: readonly boolean[] | undefined;
   readonly timeoutMs: number;
-
   readonly #control: JobControl | null;
   readonly #peers: (Peer | undefined)[];
   readonly #carriers: readonly Carrier[];

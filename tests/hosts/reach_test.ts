@@ -10,7 +10,7 @@ import {
   namespacesNote,
   noNamespaces,
 } from "./_hosts.ts";
-import { expectedHash, startByInvitation, summaryOf, TINY } from "./_training.ts";
+import { expectedHash, startByInvitation, summaryOf } from "./_training.ts";
 
 /** A test on three hosts. */
 function onThree(name: string, fn: (hosts: Hosts, folder: string) => Promise<void>): void {
