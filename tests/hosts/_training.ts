@@ -1,13 +1,8 @@
-<<<<<<< HEAD
 /** Runs of the trainer on hosts of a test, and what they are compared with: the same ranks on one host. */
-=======
-/** A short training run on several hosts, and the weights that it must end in wherever its ranks are. */
->>>>>>> 62dac5e (rendezvous: one port a host is enough, and hosts that can only dial out meet at a relay)
 
 import assert from "node:assert/strict";
 import { celgc as here, ROOT } from "../_helpers/deno.ts";
 import { temporaryFolder } from "../_helpers/temporary_folder.ts";
-<<<<<<< HEAD
 import { type Hosts, leftOn, type Running } from "./_hosts.ts";
 
 const main = new URL("tasks/cli/main.ts", ROOT).href;
@@ -20,19 +15,6 @@ export const celgc = (...args: string[]) => [
 
 /** Two rounds of two steps; the order of samples, and so the weights, depend on the number of ranks. */
 export const TINY =
-=======
-import type { Host, Running } from "./_hosts.ts";
-
-const main = new URL("tasks/cli/main.ts", ROOT).href;
-
-/** A command of the command line. */
-export const celgc = (
-  ...args: string[]
-): string[] => [Deno.execPath(), "run", "-A", "--no-check", main, ...args];
-
-/** Two rounds of two steps; the order of samples, and so the weights, depend on the number of ranks. */
-export const TINY: readonly string[] =
->>>>>>> 62dac5e (rendezvous: one port a host is enough, and hosts that can only dial out meet at a relay)
   "--device cpu --max-steps 4 --interval 2 --batch-size 4 --train-size 64 --test-size 16"
     .split(" ");
 
@@ -45,7 +27,6 @@ export function summaryOf(folder: string): any {
   return summary;
 }
 
-<<<<<<< HEAD
 const expected = new Map<string, Promise<string>>();
 
 /** The weights of so many ranks on one host. */
@@ -107,48 +88,4 @@ export async function trainInvited(
   assert.equal(code, 0, stderr);
   for (const agent of joined) assert.equal((await agent.ended).code, 0, agent.text());
   assert.deepEqual(await leftOn(hosts, 5000), []);
-=======
-let expected: Promise<string> | undefined;
-
-/** The weights of eight ranks on one host. */
-export function expectedHash(): Promise<string> {
-  return expected ??= (async () => {
-    await using folder = await temporaryFolder();
-    const out = `${folder.path}/run`;
-    const ended = await here("launch", "--ranks", "8", ...TINY, "--quiet", "--out", out);
-    assert.equal(ended.code, 0, ended.stderr);
-    return summaryOf(out).weightsHash;
-  })();
-}
-
-/** A launcher with so many ranks, on a host. */
-export interface Launcher {
-  readonly host: Host;
-  readonly ranks: number;
-  /** Options beside those that all have. @default {none} */
-  readonly args?: readonly string[];
-}
-
-/** Starts the first launcher, which writes an invitation, and the others, which come with it. */
-export async function startByInvitation(
-  [first, ...others]: readonly Launcher[],
-  folder: string,
-  options: readonly string[] = TINY,
-): Promise<Running[]> {
-  const invitation = ["--invitation", `${folder}/invitation`];
-  const world = others.reduce((sum, { ranks }) => sum + ranks, first.ranks);
-  const coordinator = first.host.start(celgc(
-    ...["launch", "--ranks", String(first.ranks), "--world", String(world), ...invitation],
-    ...[...first.args ?? [], ...options, "--out", `${folder}/run`],
-  ));
-  await coordinator.printed(/can join/);
-  const started = [coordinator];
-  for (const { host, ranks, args = [] } of others) {
-    const agent = host.start(celgc("join", "--ranks", String(ranks), ...invitation, ...args));
-    started.push(agent);
-    // The order of ranks is that of arrival.
-    await agent.printed(/joined job/);
-  }
-  return started;
->>>>>>> 62dac5e (rendezvous: one port a host is enough, and hosts that can only dial out meet at a relay)
 }

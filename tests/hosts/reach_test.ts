@@ -1,28 +1,40 @@
-/** Hosts of which others reach one port, or none. */
+/** Hosts of which others reach one port, or none, and what a cut cable does to them. */
 
 import assert from "node:assert/strict";
-import { temporaryFolder } from "../_helpers/temporary_folder.ts";
-import {
-  type Host,
-  type Hosts,
-  leftOn,
-  makeHosts,
-  namespacesNote,
-  noNamespaces,
-} from "./_hosts.ts";
-import { expectedHash, startByInvitation, summaryOf } from "./_training.ts";
+import { type Host, type Hosts, leftOn, onHosts, type Running } from "./_hosts.ts";
+import { celgc, hashOnOneHost, summaryOf, TINY } from "./_training.ts";
 
-/** A test on three hosts. */
-function onThree(name: string, fn: (hosts: Hosts, folder: string) => Promise<void>): void {
-  Deno.test({
-    name: `${name}${namespacesNote}`,
-    ignore: noNamespaces !== null,
-    async fn() {
-      await using folder = await temporaryFolder();
-      await using hosts = await makeHosts(3);
-      await fn(hosts, folder.path);
-    },
-  });
+function onThreeHosts(name: string, fn: (hosts: Hosts, folder: string) => Promise<void>): void {
+  onHosts(name, null, fn, { count: 3 });
+}
+
+/** A launcher on a host. */
+interface Launcher {
+  readonly host: Host;
+  readonly ranks: number;
+  readonly args?: readonly string[];
+}
+
+/** Starts the first launcher, and the others one after another, so that their ranks are in this order. */
+async function start(
+  [first, ...others]: readonly Launcher[],
+  folder: string,
+  options: readonly string[] = TINY,
+): Promise<Running[]> {
+  const invitation = ["--invitation", `${folder}/invitation`];
+  const world = others.reduce((sum, { ranks }) => sum + ranks, first.ranks);
+  const coordinator = first.host.start(celgc(
+    ...["launch", "--ranks", String(first.ranks), "--world", String(world), ...invitation],
+    ...[...first.args ?? [], ...options, "--out", `${folder}/run`],
+  ));
+  await coordinator.printed(/can join/);
+  const started = [coordinator];
+  for (const { host, ranks, args = [] } of others) {
+    const agent = host.start(celgc("join", "--ranks", String(ranks), ...invitation, ...args));
+    started.push(agent);
+    await agent.printed(/joined job/);
+  }
+  return started;
 }
 
 /** An address of a host that no other has a way to, as behind a router that translates addresses. */
@@ -55,9 +67,9 @@ async function openPorts(host: Host, ended: Promise<unknown>): Promise<Set<numbe
   return ports;
 }
 
-onThree("with --port, training takes one open port a host", async (hosts, folder) => {
+onThreeHosts("with --port, training takes one open port a host", async (hosts, folder) => {
   const port = 29600;
-  const launchers = await startByInvitation(
+  const launchers = await start(
     hosts.all.map((host, i) => ({
       host,
       ranks: [4, 2, 2][i],
@@ -70,15 +82,15 @@ onThree("with --port, training takes one open port a host", async (hosts, folder
   for (const { code, stderr } of await all) assert.equal(code, 0, stderr);
   assert.deepEqual(found.map((ports) => [...ports]), [[port], [port], [port]]);
   const summary = summaryOf(`${folder}/run`);
-  assert.equal(summary.weightsHash, await expectedHash());
+  assert.equal(summary.weightsHash, await hashOnOneHost(8));
   assert.deepEqual(await leftOn(hosts, 5000), []);
 });
 
-onThree(
+onThreeHosts(
   "two hosts that can only dial out train together, through a relay",
   async (hosts, folder) => {
     const [a, b, c] = hosts.all;
-    const launchers = await startByInvitation([
+    const launchers = await start([
       { host: a, ranks: 2 },
       { host: b, ranks: 3, args: ["--listen", await hiddenAddress(b)] },
       { host: c, ranks: 3, args: ["--listen", await hiddenAddress(c)] },
@@ -92,7 +104,7 @@ onThree(
       /host-c can only .* those of host-b through the relay on this host$/m,
     );
     const summary = summaryOf(`${folder}/run`);
-    assert.equal(summary.weightsHash, await expectedHash());
+    assert.equal(summary.weightsHash, await hashOnOneHost(8));
     assert.deepEqual(
       summary.hosts.map((
         { name, carrier, dialsOut = false }: Record<string, unknown>,
@@ -110,3 +122,32 @@ onThree(
     assert.deepEqual(await leftOn(hosts, 5000), []);
   },
 );
+
+onThreeHosts("a cable that is cut during training ends it on all hosts", async (hosts, folder) => {
+  const [a, b, c] = hosts.all, timeout = 3;
+  const options = [...TINY, "--max-steps", "100000", "--interval", "1", "--timeout", `${timeout}`];
+  const launchers = await start(
+    [
+      { host: a, ranks: 1 },
+      { host: b, ranks: 1, args: ["--listen", await hiddenAddress(b)] },
+      { host: c, ranks: 2, args: ["--listen", await hiddenAddress(c)] },
+    ],
+    folder,
+    options,
+  );
+  const metrics = `${folder}/run/metrics.jsonl`;
+  while (!(await Deno.readTextFile(metrics).catch(() => "")).includes(`"type":"round"`)) {
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  }
+  await c.cut();
+  const cut = performance.now();
+  const [first, second, third] = await Promise.all(launchers.map(({ ended }) => ended));
+  const seconds = (performance.now() - cut) / 1000;
+  assert.ok(seconds > 0.9 * timeout && seconds < timeout + 15, `${seconds} s`);
+  assert.notEqual(first.code, 0);
+  // On this side of the cut a rank beyond it is named, and on that side the coordinator.
+  assert.match(first.stderr, /rank [23] on host-c/, first.stderr);
+  assert.match(second.stderr, /rank [23] on host-c/, second.stderr);
+  assert.match(third.stderr, /the coordinator is gone: it has given no sign of life for \d+ s/);
+  assert.deepEqual(await leftOn(hosts, 5000), []);
+});
