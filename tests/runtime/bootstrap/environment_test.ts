@@ -39,6 +39,7 @@ Deno.test("which rank a process is, is read from the environment", () => {
     link: null,
     secretFile: null,
     mpiLibrary: null,
+    mpiLauncher: null,
     tls: null,
     addresses: null,
     port: 0,
