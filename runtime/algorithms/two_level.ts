@@ -5,6 +5,7 @@ import { BLOCK, encodePartial, sumPartials } from "../reduction/exact_partials.t
 import { foldInputs } from "../reduction/reduction.ts";
 import { type HostSegment, hostSegments, orderOf } from "./_two_level_segments.ts";
 import { LocalSlots, type Shown } from "./_local_slots.ts";
+import { BytesPool } from "./_bytes_pool.ts";
 import { EMPTY } from "./blocks.ts";
 import type { ReductionArguments } from "./reduction_arguments.ts";
 
@@ -12,12 +13,17 @@ import type { ReductionArguments } from "./reduction_arguments.ts";
 const INPUT = 0, PARTIAL = 1, REPLY = 2, RAW = 3, TO_ROOT = 4, INPUT_READ = 5, REPLY_READ = 6;
 const KINDS = 7;
 
+/** Scratch memory of this rank. */
+const scratch = new BytesPool();
+
 /** How a large reduction is carried out on several hosts. */
 export interface TwoLevelOptions {
   /** Longest segment in bytes. @default {SEGMENT_BYTES} */
   readonly segmentBytes?: number;
   /** The only rank that gets the result. @default {all get it} */
   readonly root?: number;
+  /** Asked on rank 0, once all have come: what to do, which all are told; not this reduction if 0. */
+  readonly decide?: () => number;
 }
 
 /**
@@ -33,12 +39,14 @@ export interface TwoLevelOptions {
  * reduction leaves the same (integers, minima, maxima) is reduced within a host; sums of float32 go
  * between hosts as exact partial sums, and where the order shows after all, the owner asks for the
  * inputs of the few blocks in question; all else goes between hosts as it is, once for each rank.
+ *
+ * @returns what was decided; if it is 0 nothing has been done
  */
 export async function twoLevelReduction(
   call: CollectiveCall,
   reduction: ReductionArguments,
-  { segmentBytes = SEGMENT_BYTES, root }: TwoLevelOptions = {},
-): Promise<void> {
+  { segmentBytes = SEGMENT_BYTES, root, decide = () => 1 }: TwoLevelOptions = {},
+): Promise<number> {
   const { rank, hosts } = call.group, { type, fold, count } = reduction;
   const unit = fold.partials === "exact" ? BLOCK : fold.width;
   const most = Math.max(1, Math.floor(segmentBytes / type.bytes / unit)) * unit;
@@ -48,13 +56,16 @@ export async function twoLevelReduction(
   try {
     const answer = await call.exchange(
       Uint8Array.of(reserved === null ? 0 : 1),
-      (all) => Uint8Array.from(all, ([one]) => one),
+      (all) => Uint8Array.of(decide(), ...all.map(([one]) => one)),
     );
+    const [decision, ...isReserved] = answer;
+    if (decision === 0) return decision;
     // All ranks of the host, or none.
-    const slots = hosts[host].every((local) => answer[local] === 1) ? reserved : null;
+    const slots = hosts[host].every((local) => isReserved[local] === 1) ? reserved : null;
     const list = orderOf(hostSegments(count, hosts, fold.width, most), host, hosts.length);
     const place = { call, reduction, host, slots, root };
     await Promise.all(list.map((segment) => new Part(place, segment).run()));
+    return decision;
   } finally {
     reserved?.release();
   }
@@ -184,35 +195,40 @@ class Part {
       const shown = this.#slots.shown(rank, this.#number(INPUT_READ), bytes);
       if (this.#rank !== this.#owner) return shown;
       // An owner waits for other hosts: nobody may have to wait for that.
-      const kept = shown.bytes.slice();
+      const kept = scratch.take(shown.bytes.length);
+      kept.set(shown.bytes);
       await shown.release();
-      return { bytes: kept, release: nothing };
+      return { bytes: kept, release: () => Promise.resolve(scratch.giveBack(kept)) };
     }));
   }
 
   async #speakForHost(): Promise<void> {
     const shown = await this.#inputs();
-    const partial = this.#partialOf(shown.map(({ bytes }) => this.#typed(bytes)));
+    const { bytes, release } = this.#partialOf(shown.map(({ bytes }) => this.#typed(bytes)));
     const read = shown.map(({ release }) => release());
-    await Promise.all([...read, this.#send(this.#owner, PARTIAL, partial)]);
+    await Promise.all([...read, this.#send(this.#owner, PARTIAL, bytes)]);
+    await release();
     await this.#settle();
     if (this.#root !== undefined) return;
     await this.#tell(this.#neighbours, REPLY, REPLY_READ, this.#own);
   }
 
-  #partialOf(inputs: readonly TypedArray[]): Uint8Array {
+  /** What this host sends the owner; of a single rank its input. */
+  #partialOf(inputs: readonly TypedArray[]): Shown {
     const { type, fold } = this.#reduction;
+    if (inputs.length === 1) return { bytes: this.#own, release: nothing };
     switch (fold.partials) {
-      case "exact":
-        return encodePartial(inputs as Float32Array[]);
+      case "exact": {
+        const bytes = encodePartial(inputs as Float32Array[], (length) => scratch.take(length));
+        return { bytes, release: () => Promise.resolve(scratch.giveBack(bytes)) };
+      }
       case "reduced": {
-        if (inputs.length === 1) return this.#own;
         const out = new type.array(inputs[0].length);
         foldInputs(fold, inputs, out);
-        return bytesOf(out);
+        return { bytes: bytesOf(out), release: nothing };
       }
       case "none":
-        return joined(inputs.map(bytesOf));
+        return { bytes: joined(inputs.map(bytesOf)), release: nothing };
     }
   }
 
@@ -250,12 +266,17 @@ class Part {
     const others = hosts.flatMap((ranks, h) =>
       h === host ? [] : [{ ranks, delegate: delegates[h] }]
     );
-    const arriving = others.map(({ delegate }) => this.#receive(delegate, PARTIAL));
-    const inputs = (await this.#inputs()).map(({ bytes }) => this.#typed(bytes));
+    const take = (length: number) => scratch.take(length);
+    const arriving = others.map(({ delegate }) =>
+      this.#call.receiveAny(delegate, this.#number(PARTIAL), take)
+    );
+    const near = await this.#inputs(), inputs = near.map(({ bytes }) => this.#typed(bytes));
     const partials = await Promise.all(arriving);
     const isForMe = this.#root === undefined || this.#root === this.#rank;
     const out = isForMe ? this.#typed(this.#own) : this.#typed(this.#own).slice();
     await this.#fold(inputs, others.map((other, i) => ({ ...other, bytes: partials[i] })), out);
+    for (const { release } of near) await release();
+    for (const partial of partials) scratch.giveBack(partial);
     const result = bytesOf(out);
     if (this.#root === undefined) {
       const far = others.map(({ delegate }) => this.#send(delegate, REPLY, result));

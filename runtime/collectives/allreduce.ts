@@ -2,6 +2,7 @@ import type { Context } from "../engine/context.ts";
 import { datatypeOf, describeCount, overlap, type TypedArray } from "../base/datatypes.ts";
 import type { Op } from "../base/ops.ts";
 import type { CollectiveCall } from "../engine/call.ts";
+import type { CollectiveGroup } from "../engine/group.ts";
 import { allgatherThenReduce } from "../algorithms/allreduce_allgather.ts";
 import { compressedAllreduce } from "../algorithms/allreduce_compressed.ts";
 import { memoryAllreduce } from "../algorithms/allreduce_memory.ts";
@@ -14,6 +15,8 @@ import {
   foldBytes,
   type ReductionArguments,
 } from "../algorithms/reduction_arguments.ts";
+import { answerProbe, probeNetwork } from "../algorithms/network_probe.ts";
+import { AllreduceChoice, Decision } from "./allreduce_choice.ts";
 import { hasTwoLevels } from "../base/hosts.ts";
 import type { Codec } from "../compression/codec.ts";
 import { codecOf } from "../compression/registry.ts";
@@ -37,7 +40,8 @@ export type AllreduceAlgorithm = typeof ALLREDUCE_ALGORITHMS[number];
 export interface AllreduceOptions {
   /**
    * `auto` takes the tree for small buffers; for large ones `memory` where the ranks have memory in
-   * common, `two-level` where they are on several hosts and share some of these, else `direct`. @default {"auto"}
+   * common; where they are on several hosts and share some of these, `two-level` at first and then whatever
+   * of it and `direct` has taken less time for such buffers; else `direct`. @default {"auto"}
    */
   algorithm?: AllreduceAlgorithm;
   /** Longest segment in bytes. */
@@ -120,11 +124,12 @@ export async function allreduce(
       case "tree":
         return await tree(call, reduction);
       case "two-level":
-        return await twoLevelReduction(call, reduction, { segmentBytes });
+        await twoLevelReduction(call, reduction, { segmentBytes });
+        return;
       case "auto":
         if (isSmall(reduction.bytes)) return await tree(call, reduction);
         return await (hasTwoLevels(context.hosts)
-          ? twoLevelReduction(call, reduction, { segmentBytes })
+          ? betweenHosts(call, reduction, segmentBytes)
           : direct(call, reduction, segmentBytes));
       default:
         return await direct(call, reduction, segmentBytes);
@@ -186,6 +191,32 @@ async function tree(call: CollectiveCall, reduction: ReductionArguments): Promis
   reduction.bytes.set(
     await call.exchange(reduction.bytes, (inputs) => foldBytes(reduction, inputs)),
   );
+}
+
+/** What rank 0 of a communicator knows of the network and of the calls before. */
+const choices = new WeakMap<CollectiveGroup, AllreduceChoice>();
+
+/** Two levels, or direct exchange where that has been the faster: rank 0 decides. */
+async function betweenHosts(
+  call: CollectiveCall,
+  reduction: ReductionArguments,
+  segmentBytes?: number,
+): Promise<void> {
+  const { group } = call, { rank, hosts } = group, { length } = reduction.bytes;
+  const choice = choices.get(group) ?? new AllreduceChoice(group);
+  choices.set(group, choice);
+  let start = 0;
+  const decide = () => {
+    start = performance.now();
+    return choice.next(length);
+  };
+  const decision = await twoLevelReduction(call, reduction, { segmentBytes, decide });
+  if (decision === Decision.DIRECT) await direct(call, reduction, segmentBytes);
+  if (rank === 0) choice.noteTime(decision, length, (performance.now() - start) / 1e3);
+  if (decision !== Decision.TWO_LEVEL_AND_PROBE) return;
+  const peer = hosts[1][0]; // rank 0 is on the first host
+  if (rank === 0) choice.noteNetwork(await probeNetwork(call, peer));
+  else if (rank === peer) await answerProbe(call, 0);
 }
 
 /** Direct reduce-scatter, then direct allgather: 2 steps, 2n(N−1)/N bytes a rank. */

@@ -9,15 +9,10 @@
  * @module
  */
 
+import type { NetworkCost } from "../algorithms/network_probe.ts";
 import { SEGMENT_BYTES, SMALL_BYTES, TREE_RADIX, WINDOW_SEGMENTS } from "../engine/tuning.ts";
 
-/** A network on which every host has one link. */
-export interface NetworkCost {
-  /** α: seconds that an empty message takes one way. */
-  readonly latencySeconds: number;
-  /** 1/β: bandwidth of a host's link, each way. */
-  readonly bytesPerSecond: number;
-}
+export type { NetworkCost };
 
 /** The algorithms whose cost is known. `halving-doubling` stands beside them; nothing here uses it. */
 export const COSTED_ALGORITHMS = [

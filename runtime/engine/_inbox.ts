@@ -14,9 +14,12 @@ export interface InboxOwner {
   readonly operation: string;
 }
 
+/** Where a payload is read to: a place of its length, or what finds one when the length is known. */
+export type Room = Uint8Array | ((length: number) => Uint8Array);
+
 interface Waiter {
   readonly from: number;
-  readonly into: Uint8Array | undefined;
+  readonly into: Room | undefined;
   /** Whether a payload of another length is welcome too, apart from `into`. */
   readonly orOther: boolean;
   /** Tells the transport that the member is waited for. */
@@ -68,14 +71,14 @@ export class Inbox {
     kind: number,
     number: number,
     from: number,
-    into?: Uint8Array,
+    into?: Room,
     orOther = false,
   ): Promise<Uint8Array> {
     const key = this.key(kind, number, from);
     const early = this.#arrived.get(key);
     if (early !== undefined) {
       this.#arrived.delete(key);
-      if (into === undefined || orOther && early.length !== into.length) {
+      if (!(into instanceof Uint8Array) || orOther && early.length !== into.length) {
         return Promise.resolve(early);
       }
       into.set(early);
@@ -95,7 +98,8 @@ export class Inbox {
   /** Takes in a payload of `length` bytes. */
   accept(kind: number, number: number, from: number, length: number): Destination {
     const key = this.key(kind, number, from);
-    const waiter = this.#waiters.get(key), into = waiter?.into;
+    const waiter = this.#waiters.get(key), room = waiter?.into;
+    const into = typeof room === "function" ? room(length) : room;
     if (into === undefined || waiter!.orOther && into.length !== length) {
       return keptAside(length, (payload) => this.#arrive(key, payload));
     }
@@ -118,7 +122,8 @@ export class Inbox {
     this.#settle(key, waiter);
     const { into } = waiter;
     if (
-      into === undefined || into === payload || waiter.orOther && into.length !== payload.length
+      !(into instanceof Uint8Array) || into === payload ||
+      waiter.orOther && into.length !== payload.length
     ) {
       return waiter.resolve(payload);
     }

@@ -86,9 +86,17 @@ export class CollectiveCall {
     return this.#inbox.receive(MessageKind.SEGMENT, segment, from, into);
   }
 
-  /** Waits for a segment whose length only the sender knows; it is kept aside. */
-  receiveAny(from: number, segment: number): Promise<Uint8Array> {
-    return this.#inbox.receive(MessageKind.SEGMENT, segment, from);
+  /**
+   * Waits for a segment whose length only the sender knows; it is kept aside.
+   *
+   * @param take gives memory for so many bytes; for what comes before anybody waits there is some already
+   */
+  receiveAny(
+    from: number,
+    segment: number,
+    take?: (length: number) => Uint8Array,
+  ): Promise<Uint8Array> {
+    return this.#inbox.receive(MessageKind.SEGMENT, segment, from, take);
   }
 
   /**

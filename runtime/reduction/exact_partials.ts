@@ -97,13 +97,15 @@ function putInputs(
 }
 
 /**
- * Encodes the sum of some inputs of one length, at least one element.
+ * Encodes the sum of at least two inputs of one length, at least one element.
  *
- * @returns bytes that begin on a word of their buffer; those of the input itself if there is only one
+ * @param take gives memory for so many bytes, from a word of its buffer on
  */
-export function encodePartial(inputs: readonly Float32Array[]): Uint8Array<ArrayBuffer> {
-  const [{ buffer: own, byteOffset, byteLength, length }] = inputs, ranks = inputs.length;
-  if (ranks === 1) return new Uint8Array(own as ArrayBuffer, byteOffset, byteLength);
+export function encodePartial(
+  inputs: readonly Float32Array[],
+  take: (length: number) => Uint8Array<ArrayBuffer>,
+): Uint8Array<ArrayBuffer> {
+  const [{ length }] = inputs, ranks = inputs.length;
   const blocks = Math.ceil(length / BLOCK), layout = new Layout();
   const table = layout.take(4 * ranks), data = layout.take(blocks * BLOCK_BYTES * ranks);
   const longest = HEAD_BYTES + Math.max(ranks * BLOCK_BYTES, BLOCK_BYTES + EXCEPTION_BYTES);
@@ -111,12 +113,17 @@ export function encodePartial(inputs: readonly Float32Array[]): Uint8Array<Array
   const buffer = room(layout.size);
   putInputs(buffer, table, data, inputs);
   const end = kernels.encode(table, table + 4 * ranks, out, blocks, mostApart(ranks));
-  return new Uint8Array(buffer, out, end - out).slice();
+  const partial = take(end - out);
+  partial.set(new Uint8Array(buffer, out, end - out));
+  return partial;
 }
 
 /** A partial sum of some ranks. */
 export interface Partial {
-  /** What {@linkcode encodePartial} has made, beginning on a word of its buffer. */
+  /**
+   * What {@linkcode encodePartial} has made, beginning on a word of its buffer; of a single rank the input
+   * itself.
+   */
   readonly bytes: Uint8Array;
   /** How many inputs are in it. */
   readonly ranks: number;

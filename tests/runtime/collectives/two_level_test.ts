@@ -54,7 +54,10 @@ const LENGTH = 60_007;
 async function sums(w: World, algorithm: "auto" | "two-level"): Promise<Uint8Array[]> {
   return await allFulfilled(onAll(w, async (comm) => {
     const buffer = difficult(comm.rank, LENGTH), root = buffer.slice();
-    await comm.allreduce(buffer, "sum", { algorithm, segmentBytes: 100_000 });
+    for (let call = 0; call < (algorithm === "auto" ? 5 : 1); call++) { // by turns, as it may choose
+      buffer.set(difficult(comm.rank, LENGTH));
+      await comm.allreduce(buffer, "sum", { algorithm, segmentBytes: 100_000 });
+    }
     await comm.reduce(root, "sum", 3);
     if (comm.rank === 3) assert.deepEqual(bits(root), bits(buffer));
     return bits(buffer);
@@ -90,7 +93,7 @@ Deno.test("sums have the same bits on whatever hosts the ranks are, those in the
 });
 
 /** What an allreduce on launched ranks came to, and the bytes that each host sent to the others. */
-async function launched(hosts: string, allow: string[], algorithm = "auto") {
+async function launched(hosts: string, allow: string[], algorithm = "two-level") {
   const { code, failure, lines } = await run({
     ranks: hosts.length,
     program: program("hosts/several_hosts"),
@@ -117,7 +120,7 @@ Deno.test({
       const { hash: same, sent } = await launched(hosts, ["ffi"]);
       if (hosts.length === 5) assert.equal(same, hash, hosts);
       const least = 2 * bytes * (sent.length - 1) / sent.length;
-      for (const one of sent) assert.ok(one < 1.12 * least, `${hosts}: ${one}, least ${least}`);
+      for (const one of sent) assert.ok(one < 1.15 * least, `${hosts}: ${one}, least ${least}`);
     }
     assert.equal((await launched("AABBA", [])).hash, hash);
   },
