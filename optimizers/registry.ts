@@ -68,6 +68,7 @@ export const SELECTIVE_OPTIONS = [
   "period",
   "ranks",
   "partition",
+  "compress",
 ] as const;
 
 /** An option that not every algorithm takes. */
@@ -159,7 +160,7 @@ export interface AlgorithmEntry {
 
 const CLIPPING = ["clip", "clipBy", "decayClip"] as const;
 const OUTER = ["outerLr", "outerMomentum"] as const;
-const RANKS = ["ranks", "partition"] as const;
+const RANKS = ["ranks", "partition", "compress"] as const;
 /** Options of who takes part in a round. */
 const DRAWN = ["participants", "sampling"] as const;
 /** Options of rounds that are plain averages of the weights. */

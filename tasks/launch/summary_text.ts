@@ -65,6 +65,14 @@ export function summaryRows(summary: Summary): [name: string, value: string][] {
     const names = s.hosts.flatMap(({ name, dialsOut }) => dialsOut ? [name] : []);
     rows.push(["dialled out", `${names.join(", ")}: others could not reach it`]);
   }
+  if (s.compression) {
+    const { codec, ratio, residualNorm } = s.compression;
+    rows.push([
+      "compression",
+      `${codec}: ${ratio.toPrecision(3)} of the bytes of float32; ` +
+      `${residualNorm.toPrecision(3)} still to be made up for`,
+    ]);
+  }
   if (s.clipRate !== null) rows.push(["clipped", `${percent(s.clipRate)} of the steps`]);
   if (s.maxDrift !== null) {
     const bound = s.driftBound === null || s.driftBound === 0

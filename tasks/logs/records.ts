@@ -175,6 +175,8 @@ export interface Summary extends Scores {
   readonly bytesBetweenHosts?: number;
   /** Pairs of hosts whose ranks have met at the relay; absent if there were none. */
   readonly relayed?: readonly RelayedPair[];
+  /** How averages travelled; absent where it was as they are. */
+  readonly compression?: Compression;
   /** Share of the steps that were clipped, from 0 to 1; null for an algorithm that never clips. */
   readonly clipRate: number | null;
   /** The largest drift of any round; null without a round. */
@@ -193,6 +195,16 @@ export interface Summary extends Scores {
   readonly averagedSteps?: number;
   /** What was done about batch norm's running statistics; absent without any. */
   readonly batchNorm?: string;
+}
+
+/** How a run's averages travelled in fewer bytes. */
+export interface Compression {
+  /** As in `--compress`. */
+  readonly codec: string;
+  /** Payload bytes that were sent for them, over those of the same averages in float32. */
+  readonly ratio: number;
+  /** ‖e‖₂ of what a rank has lost and not yet made up for, at the end: the root of the ranks' mean square. */
+  readonly residualNorm: number;
 }
 
 /** The last record of a run. */

@@ -4,6 +4,7 @@
  * @module
  */
 
+import { codecOf } from "../../runtime/compression/registry.ts";
 import { FEDPROX_MU } from "../../optimizers/algorithms/fedprox.ts";
 import { CLIP_BY } from "../../optimizers/clip_by.ts";
 import { formatSampling, parseSampling } from "../../optimizers/sampling.ts";
@@ -214,6 +215,16 @@ export const EXPERIMENT: Table<Experiment> = {
     placeholder: "rule",
     commas: true,
     normalise: (rule) => formatSampling(parseSampling(rule)),
+  }),
+  compress: text({
+    flag: "--compress",
+    group: WHO,
+    help:
+      "how weights and gradients travel: none | bf16 | fp16 | int8 | int4 (a scale for each block) | " +
+      "topk:F[:int8] (the share F that has moved most); what is lost goes with the next",
+    default: "none",
+    placeholder: "codec",
+    normalise: (name) => codecOf(name)?.name ?? "none",
   }),
   partition: text({
     flag: "--partition",

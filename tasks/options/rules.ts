@@ -106,6 +106,7 @@ const COMPARED: readonly OptionName[] = [
   "decayClip",
   "ranks",
   "partition",
+  "compress",
 ];
 
 /** The rules, in the order in which they are asked: the first that refuses is the one that is heard. */

@@ -188,6 +188,8 @@ export interface Experiment extends LanguageModelOptions, InputFileOptions, Step
   participants: number | null;
   /** How they are drawn, such as `uniform` or `periodic:2,5`. */
   sampling: string;
+  /** How weights and gradients travel, such as `none`, `int8` or `topk:0.01`. */
+  compress: string;
   /** How the ranks share the training data, such as `iid` or `dirichlet:0.5`. */
   partition: string;
   /** Training samples to generate (generated tasks). */

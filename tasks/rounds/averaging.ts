@@ -17,12 +17,32 @@ export interface Traffic {
   readonly seconds: number;
 }
 
+/** How a run's averages have travelled in fewer bytes, on this rank. */
+export interface CompressionTraffic {
+  /** As in `--compress`. */
+  readonly codec: string;
+  /** Payload bytes that this rank has sent for averages, as in {@linkcode Traffic}. */
+  readonly bytesSent: number;
+  /** What it would have sent in float32: 2·4n(N−1)/N for n numbers. */
+  readonly plainBytes: number;
+  /** Σ e² over all that this rank has lost and not yet made up for. */
+  readonly residualSquares: number;
+}
+
 /** An average on its way. */
 export interface PendingAverage {
   /** Lets it move on: a turn of the event loop, which steps on the CPU hold up. */
   progress(): Promise<void>;
   /** Waits until the average is there. To be called once. */
   wait(): Promise<void>;
+}
+
+/** How an average travels in fewer bytes. */
+export interface CompressedAverage {
+  /** As in `--compress`. */
+  readonly compress: string;
+  /** What this rank has lost so far, as many floats as are averaged; becomes what it has lost then. */
+  readonly residual: Float32Array;
 }
 
 const NOTHING = { bytesSent: 0, bytesReceived: 0, seconds: 0 };
@@ -34,10 +54,42 @@ export class WeightAveraging implements Stateful {
   /** All ranks again, for what goes on beside other exchanges. */
   #beside: Communicator | null = null;
   #traffic = { ...NOTHING };
+  /** Bytes that would have been sent in float32. */
+  #plainBytes = 0;
+  readonly #compress: string;
+  readonly #residuals: Float32Array[] = [];
 
-  /** @param comm the ranks of the run; stays the caller's */
-  constructor(comm: Communicator) {
+  /**
+   * @param comm the ranks of the run; stays the caller's
+   * @param compress how averages travel that ask for it by {@linkcode compression}
+   */
+  constructor(comm: Communicator, compress = "none") {
     this.#comm = comm;
+    this.#compress = compress;
+  }
+
+  /** Whether averages travel in fewer bytes than float32 has. */
+  get compresses(): boolean {
+    return this.#compress !== "none";
+  }
+
+  /** How one array travels from time to time, with a residual of its own; null: as it is. */
+  compression(length: number): CompressedAverage | null {
+    if (!this.compresses) return null;
+    const residual = new Float32Array(length);
+    this.#residuals.push(residual);
+    return { compress: this.#compress, residual };
+  }
+
+  /** What compression has come to; null without. */
+  get compressed(): CompressionTraffic | null {
+    if (!this.compresses) return null;
+    return {
+      codec: this.#compress,
+      bytesSent: this.#traffic.bytesSent,
+      plainBytes: this.#plainBytes,
+      residualSquares: this.#residuals.reduce((sum, each) => sum + norm(each) ** 2, 0),
+    };
   }
 
   /** What was sent and received, and how long it took. */
@@ -52,27 +104,48 @@ export class WeightAveraging implements Stateful {
    * @param values null on a rank that takes no part
    * @param participants in increasing order, the same on every rank; all of them by default
    */
-  async average(values: Float32Array | null, participants?: readonly number[]): Promise<void> {
+  async average(
+    values: Float32Array | null,
+    participants?: readonly number[],
+    compressed: CompressedAverage | null = null,
+  ): Promise<void> {
     const whole = !participants || participants.length === this.#comm.size;
     const group = whole ? this.#comm : await this.#group(participants);
     if (!values || !group || group.size === 1) return;
-    await this.#count(group, () => mean(group, values));
+    this.#countPlain(group, values);
+    await this.#count(group, () => mean(group, values, compressed));
   }
 
   /**
    * Replaces `values` by their mean over some ranks, in place, on every rank: those that take no part get it
-   * from the first that does. Collective over all ranks.
+   * from the first that does, or with them where it is compressed. Collective over all ranks.
    *
    * @param participants in increasing order, the same on every rank
+   * @returns false on a single rank, which has nobody to meet, and whose values stay as they are
    */
-  async averageForAll(values: Float32Array, participants: readonly number[]): Promise<void> {
-    const { rank, size } = this.#comm, [root] = participants;
-    await this.average(participants.includes(rank) ? values : null, participants);
-    if (participants.length === size) return;
+  async averageForAll(
+    values: Float32Array,
+    participants: readonly number[],
+    compressed: CompressedAverage | null = null,
+  ): Promise<boolean> {
+    const comm = this.#comm, { rank, size } = comm, [root] = participants;
+    if (size === 1) return false;
+    const contributes = participants.includes(rank);
+    if (compressed) {
+      this.#countPlain(comm, values);
+      await this.#count(comm, async () => {
+        await comm.allreduce(values, { ...compressed, contributes });
+        divide(values, participants.length);
+      });
+      return true;
+    }
+    await this.average(contributes ? values : null, participants);
+    if (participants.length === size) return true;
     const members = Array.from({ length: size }, (_, each) => each)
       .filter((each) => each === root || !participants.includes(each));
     const group = await this.#group(members);
     if (group) await this.#count(group, () => group.bcast(values, members.indexOf(root)));
+    return true;
   }
 
   /**
@@ -96,21 +169,26 @@ export class WeightAveraging implements Stateful {
    * Begins to replace `values` by their mean over all ranks, in place; they are the exchange's until it
    * has ended. One at a time. Collective.
    */
-  async begin(values: Float32Array): Promise<PendingAverage> {
+  async begin(values: Float32Array, compressed?: CompressedAverage): Promise<PendingAverage> {
     if (this.#comm.size === 1) {
       return { progress: () => Promise.resolve(), wait: () => Promise.resolve() };
     }
     const comm = this.#beside ??= await this.#comm.dup();
+    this.#countPlain(comm, values);
     const before = totals(comm);
-    const request = comm.iallreduce(values, "sum");
+    const request = comm.iallreduce(values, { op: "sum", ...compressed });
     return {
       progress: async () => void await request.test(),
       wait: () =>
         this.#count(comm, async () => {
           await request.wait();
-          for (let i = 0; i < values.length; i++) values[i] /= comm.size;
+          divide(values, comm.size);
         }, before),
     };
+  }
+
+  #countPlain({ size }: Communicator, { byteLength }: Float32Array): void {
+    this.#plainBytes += 2 * byteLength * (size - 1) / size;
   }
 
   /** Adds what is done to the traffic: its bytes since `before`, and the time that it is waited for. */
@@ -130,7 +208,8 @@ export class WeightAveraging implements Stateful {
 
   /** What the exchanges have cost. */
   save(): Promise<StateDict> {
-    return Promise.resolve({ tensors: [], numbers: { ...this.#traffic } });
+    const plain: Record<string, number> = this.compresses ? { plainBytes: this.#plainBytes } : {};
+    return Promise.resolve({ tensors: [], numbers: { ...this.#traffic, ...plain } });
   }
 
   /** Goes on counting from there. */
@@ -141,6 +220,7 @@ export class WeightAveraging implements Stateful {
       bytesReceived: number("bytesReceived"),
       seconds: number("seconds"),
     };
+    if (this.compresses) this.#plainBytes = loadNumber(state, "plainBytes");
     return Promise.resolve();
   }
 
@@ -158,9 +238,17 @@ export class WeightAveraging implements Stateful {
 }
 
 /** Replaces `values` by their mean over the ranks of a communicator, in place. Collective. */
-export async function mean(comm: Communicator, values: Float32Array): Promise<void> {
-  await comm.allreduce(values, "sum");
-  for (let i = 0; i < values.length; i++) values[i] /= comm.size;
+export async function mean(
+  comm: Communicator,
+  values: Float32Array,
+  compressed: CompressedAverage | null = null,
+): Promise<void> {
+  await comm.allreduce(values, { op: "sum", ...compressed });
+  divide(values, comm.size);
+}
+
+function divide(values: Float32Array, by: number): void {
+  for (let i = 0; i < values.length; i++) values[i] /= by;
 }
 
 /** What several exchanges have cost together. */

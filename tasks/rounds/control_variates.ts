@@ -10,7 +10,7 @@
 
 import type { ControlVariates } from "../../optimizers/mod.ts";
 import { loadTensor, type StateDict, type Stateful } from "../run/checkpoint.ts";
-import { norm, type WeightAveraging } from "./averaging.ts";
+import { type CompressedAverage, norm, type WeightAveraging } from "./averaging.ts";
 
 /** What takes the steps that are corrected. */
 export interface ControlledSteps {
@@ -43,9 +43,12 @@ export class RankControls implements Stateful {
   readonly #own: Float32Array;
   /** c */
   readonly #common: Float32Array;
+  /** How changes of c travel; null: as they are. */
+  readonly #compressed: CompressedAverage | null;
 
   constructor(parts: ControlParts) {
     this.#parts = parts;
+    this.#compressed = parts.averaging.compression(parts.length);
     this.#own = new Float32Array(parts.length);
     this.#common = new Float32Array(parts.length);
   }
@@ -79,7 +82,7 @@ export class RankControls implements Stateful {
       for (let i = 0; i < change.length; i++) change[i] = mean[i] - this.#own[i];
       this.#own.set(mean);
     }
-    await averaging.averageForAll(change, contributors);
+    await averaging.averageForAll(change, contributors, this.#compressed);
     const share = contributors.length / ranks;
     for (let i = 0; i < change.length; i++) this.#common[i] += share * change[i];
     await this.#correct();
@@ -97,6 +100,8 @@ export class RankControls implements Stateful {
       { name: "controls.own", dims, data: this.#own },
       { name: "controls.common", dims, data: this.#common },
     ];
+    const residual = this.#compressed?.residual;
+    if (residual) tensors.push({ name: "controls.residual", dims, data: residual });
     return Promise.resolve({ tensors, numbers: {} });
   }
 
@@ -104,6 +109,8 @@ export class RankControls implements Stateful {
   restore(state: StateDict): Promise<void> {
     this.#own.set(loadTensor(state, "controls.own", this.#own.length));
     this.#common.set(loadTensor(state, "controls.common", this.#common.length));
+    const residual = this.#compressed?.residual;
+    residual?.set(loadTensor(state, "controls.residual", residual.length));
     return Promise.resolve();
   }
 }

@@ -74,10 +74,10 @@ export interface PartExchange extends Stateful {
  */
 export function plainMean(averaging: WeightAveraging, forAll = false): PartMean {
   return {
-    average: (values, participants) =>
-      forAll && values
-        ? averaging.averageForAll(values, participants)
-        : averaging.average(values, participants),
+    async average(values, participants) {
+      if (forAll && values) await averaging.averageForAll(values, participants);
+      else await averaging.average(values, participants);
+    },
     begin: (values) => averaging.begin(values),
     startFrom() {},
     save: () => Promise.resolve({ tensors: [], numbers: {} }),

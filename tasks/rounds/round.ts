@@ -22,6 +22,7 @@ import type { DeviceState } from "../../runtime/devices/device.ts";
 import type { Options } from "../options/table.ts";
 import { loadNumber, type StateDict, type Stateful } from "../run/checkpoint.ts";
 import { distance, sumOf, type Traffic, type WeightAveraging } from "./averaging.ts";
+import { CompressedMean } from "./compressed_mean.ts";
 import { merged, type PartExchange, plainMean, WaitedExchange } from "./part_exchange.ts";
 import { OverlappedExchange } from "./overlapped_exchange.ts";
 import type { RoundClock } from "./round_clock.ts";
@@ -100,7 +101,12 @@ export class Round implements Stateful {
     this.#parts = parts;
     this.#sampling = parseSampling(options.sampling);
     this.#states = partsOf(parts).map((part) => {
-      const mean = plainMean(averaging, algorithm.undrawn === "waits");
+      const waits = algorithm.undrawn === "waits";
+      // Weights that are equal anyway are not sent.
+      const compression = part.trained > 0 ? averaging.compression(part.trained) : null;
+      const mean = compression
+        ? new CompressedMean(averaging, compression, { length: part.length, forAll: waits })
+        : plainMean(averaging, waits);
       const exchange = algorithm.overlap
         ? new OverlappedExchange(mean, part.trained)
         : new WaitedExchange(mean, part.trained, algorithm.outer ?? null);
@@ -167,7 +173,9 @@ export class Round implements Stateful {
     const takesPart = participants.includes(comm.rank), waits = algorithm.undrawn === "waits";
     /** Whether all ranks began at one point, and go on from one. */
     const all = waits || participants.length === comm.size;
-    const held = { participants, size, bound: all ? meeting.bound : null };
+    // Of averages that are not what the weights say, nothing is proven.
+    const bound = all && !averaging.compresses ? meeting.bound : null;
+    const held = { participants, size, bound };
     let arrived;
     if (takesPart || waits) {
       await weights.edit(async (flat) => {
@@ -217,7 +225,8 @@ export class Round implements Stateful {
     const traffic = await averaging.averageAtEnd(values);
     // Between two rounds whose averages come late, or of some ranks, a rank may be farther away.
     const drawn = (options.participants ?? comm.size) < comm.size;
-    const proven = !algorithm.overlap && (algorithm.undrawn === "waits" || !drawn);
+    const together = algorithm.undrawn === "waits" || !drawn;
+    const proven = together && !algorithm.overlap && !averaging.compresses;
     return {
       traffic,
       drift: distance(before, values.subarray(0, part.trained)),

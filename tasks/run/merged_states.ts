@@ -14,7 +14,12 @@ import type { NamedTensor } from "../networks/safetensors.ts";
 import { CheckpointError, type StateDict } from "./checkpoint.ts";
 
 /** Numbers that add up over the ranks. */
-const SUMS: ReadonlySet<string> = new Set(["loop.samples", "bytesSent", "bytesReceived"]);
+const SUMS: ReadonlySet<string> = new Set([
+  "loop.samples",
+  "bytesSent",
+  "bytesReceived",
+  "plainBytes",
+]);
 
 /** Numbers of which the largest counts. */
 const MAXIMA: ReadonlySet<string> = new Set([

@@ -7,10 +7,12 @@
 import type { Variable } from "../../models/mod.ts";
 import type { Device, DeviceState, HostTensor } from "../../runtime/devices/device.ts";
 import { gradientName } from "../networks/graphs.ts";
-import { norm, type WeightAveraging } from "../rounds/averaging.ts";
+import { type CompressedAverage, norm, type WeightAveraging } from "../rounds/averaging.ts";
 import { loadNumber, loadTensor, type StateDict, type Stateful } from "../run/checkpoint.ts";
 import type { Feeds } from "../task.ts";
 import type { Sessions } from "./sessions.ts";
+
+const NONE: StateDict["numbers"] = {};
 
 /** The gradient's graph, and where its gradients stay on the device: it owns both. */
 export class Gradients implements Stateful, AsyncDisposable {
@@ -25,12 +27,14 @@ export class Gradients implements Stateful, AsyncDisposable {
   readonly #kept: Float32Array | null;
   /** How many. */
   #keptSteps = 0;
+  /** How they travel; null: as they are. */
+  readonly #compressed: CompressedAverage | null;
 
   /**
    * Makes room for the gradients of the parameters.
    *
    * @param sessions of the gradient's graph, to be bound; they become the object's
-   * @param averaging carries the gradients
+   * @param averaging carries the gradients; where it compresses, what is lost of them is added to the next
    * @param keeps whether gradients are kept for a later average
    */
   static async open(
@@ -56,6 +60,8 @@ export class Gradients implements Stateful, AsyncDisposable {
     this.#kept = kept;
     this.#sessions = sessions;
     this.#averaging = averaging;
+    const length = state.specs.reduce((sum, { name }) => sum + state.range(name).length, 0);
+    this.#compressed = averaging.compression(length);
   }
 
   /** Compiles the graph. Collective over the ranks that share. */
@@ -96,8 +102,9 @@ export class Gradients implements Stateful, AsyncDisposable {
         kept.fill(0);
         this.#keptSteps = 0;
       }
-      if (forAll && participants) await this.#averaging.averageForAll(flat, participants);
-      else await this.#averaging.average(flat, participants);
+      const averaging = this.#averaging, compressed = this.#compressed;
+      if (forAll && participants) await averaging.averageForAll(flat, participants, compressed);
+      else await averaging.average(flat, participants, compressed);
     });
   }
 
@@ -124,23 +131,29 @@ export class Gradients implements Stateful, AsyncDisposable {
    */
   async averageAside(participants?: readonly number[]): Promise<Float32Array> {
     this.#average = await this.state.read(this.#average);
-    await this.#averaging.average(this.#average, participants);
+    await this.#averaging.average(this.#average, participants, this.#compressed);
     this.averageNorm = norm(this.#average);
     return this.#average;
   }
 
-  /** The gradients that were kept; nothing where none ever are. */
+  /** The gradients that were kept, and what has been lost of those that travelled. */
   save(): Promise<StateDict> {
-    const data = this.#kept;
-    if (!data) return Promise.resolve({ tensors: [], numbers: {} });
-    const tensors = [{ name: "gradients.kept", dims: [data.length], data }];
-    return Promise.resolve({ tensors, numbers: { keptSteps: this.#keptSteps } });
+    const kept = this.#kept, residual = this.#compressed?.residual;
+    const tensor = (name: string, data?: Float32Array | null) =>
+      data ? [{ name, dims: [data.length], data }] : [];
+    const tensors = [
+      ...tensor("gradients.kept", kept),
+      ...tensor("gradients.residual", residual),
+    ];
+    return Promise.resolve({ tensors, numbers: kept ? { keptSteps: this.#keptSteps } : NONE });
   }
 
   /** Goes on from there. */
   restore(state: StateDict): Promise<void> {
+    const residual = this.#compressed?.residual;
     this.#kept?.set(loadTensor(state, "gradients.kept", this.#kept.length));
     if (this.#kept) this.#keptSteps = loadNumber(state, "keptSteps");
+    residual?.set(loadTensor(state, "gradients.residual", residual.length));
     return Promise.resolve();
   }
 

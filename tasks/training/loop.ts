@@ -375,14 +375,15 @@ export class Loop implements Stateful {
   }
 
   async #summarize(t: number): Promise<Summary> {
-    const { comm, task } = this.#parts, { steps, byRank } = this.#clock.total();
+    const { comm, task, averaging } = this.#parts, { steps, byRank } = this.#clock.total();
+    const { compressed } = averaging;
     const { ending } = this.#round, position = this.#meanPosition(t), { bytesSent } = position;
     return await this.#evaluations.summarize(position, {
       steps: Math.floor(steps),
       ...byRank ? { stepsByRank: byRank } : {},
       epochs: task.epoch(steps),
       rounds: position.round,
-      ...await this.#totals.total(comm, { samples: this.#samples, bytesSent, ending }),
+      ...await this.#totals.total(comm, { samples: this.#samples, bytesSent, ending, compressed }),
     });
   }
 

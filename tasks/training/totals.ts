@@ -6,6 +6,7 @@
 
 import type { Communicator } from "../../runtime/communicator.ts";
 import { loadNumber, type StateDict, type Stateful } from "../run/checkpoint.ts";
+import type { CompressionTraffic } from "../rounds/averaging.ts";
 import type { RunEnding } from "../rounds/round.ts";
 import type { Summary } from "../run/metrics.ts";
 import { relayedBytes } from "./hosts_of.ts";
@@ -30,6 +31,7 @@ export type Totals = Pick<
   | "totalBytesSent"
   | "bytesBetweenHosts"
   | "relayed"
+  | "compression"
   | "clipRate"
   | "maxDrift"
   | "driftBound"
@@ -114,9 +116,15 @@ export class RunningTotals implements Stateful {
    */
   async total(
     comm: Communicator,
-    traffic: { samples: number; bytesSent: number; ending: RunEnding | null },
+    traffic: {
+      samples: number;
+      bytesSent: number;
+      ending: RunEnding | null;
+      compressed: CompressionTraffic | null;
+    },
   ): Promise<Totals> {
     const mine = this.#sums, { hosts, betweenHosts } = comm.network;
+    const { compressed } = traffic;
     const { seconds: endSeconds = 0, ended = [] } = traffic.ending ?? {};
     const relay = relayedBytes(comm);
     const sums = Float64Array.of(
@@ -129,6 +137,9 @@ export class RunningTotals implements Stateful {
       traffic.samples,
       mine.taken,
       betweenHosts.sent,
+      compressed?.bytesSent ?? 0,
+      compressed?.plainBytes ?? 0,
+      compressed?.residualSquares ?? 0,
       ...relay.sent,
     );
     await comm.allreduce(sums, "sum");
@@ -145,6 +156,9 @@ export class RunningTotals implements Stateful {
       samples,
       steps,
       between,
+      averageBytes,
+      plainBytes,
+      residualSquares,
       ...relayed
     ] = sums;
     const trainSeconds = seconds / comm.size;
@@ -159,6 +173,15 @@ export class RunningTotals implements Stateful {
       ...new Set(hosts).size > 1 ? { bytesBetweenHosts: between } : {},
       ...relayed.length > 0
         ? { relayed: relay.pairs.map((hosts, i) => ({ hosts, bytes: relayed[i] })) }
+        : {},
+      ...compressed
+        ? {
+          compression: {
+            codec: compressed.codec,
+            ratio: plainBytes > 0 ? averageBytes / plainBytes : 1,
+            residualNorm: Math.sqrt(residualSquares / comm.size),
+          },
+        }
         : {},
       clipRate: this.#clips && steps > 0 ? clipped / steps : null,
       maxDrift: mine.rounds + ended.length > 0 ? drift[0] : null,

@@ -99,7 +99,8 @@ export async function train(
     files,
     sharing,
   });
-  const algorithm = algorithmOf(options, parts.optimizer), averaging = new WeightAveraging(comm);
+  const algorithm = algorithmOf(options, parts.optimizer);
+  const averaging = new WeightAveraging(comm, options.compress);
   const epochSteps = task.steps?.(options.epochs) ??
     Math.ceil(options.epochs * task.stepsPerEpoch);
   const steps = Math.min(epochSteps, options.maxSteps ?? Infinity);
