@@ -10,7 +10,7 @@ import {
 } from "../../runtime/mod.ts";
 import { codecOf } from "../../runtime/compression/registry.ts";
 import type { Check } from "./_check.ts";
-import { allreduce, blockOf } from "./_compressed_reference.ts";
+import { allreduce, blockOf } from "../_helpers/compressed_sum.ts";
 import { guarded, inside, sameBits, value } from "./_values.ts";
 
 const CODECS = ["bf16", "fp16", "int8", "int4", "topk:0.05", "topk:0.02:int8"];

@@ -5,7 +5,7 @@ import { codecName, codecOf } from "../../../runtime/compression/registry.ts";
 import { decode, encode, sumEncoded } from "../../../runtime/compression/tile.ts";
 import { Random } from "../../../runtime/base/random.ts";
 import { sameBits } from "../_values.ts";
-import { roundTrip } from "../_compressed_reference.ts";
+import { roundTrip } from "../../_helpers/compressed_sum.ts";
 
 const NAMES = ["bf16", "fp16", "int8", "int4", "topk:0.01", "topk:0.3", "topk:0.05:int8", "topk:1"];
 const LENGTHS = [0, 1, 2, 15, 16, 17, 127, 128, 129, 256, 257, 1000, 4095, 4096, 4097, 9001];

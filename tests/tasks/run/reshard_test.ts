@@ -38,6 +38,7 @@ const CHANGES: [before: number, after: number, LaunchOptions][] = [
   [2, 3, { overlap: true }],
   [4, 3, { algorithm: "episode++", participants: 2 }],
   [2, 4, { algorithm: "minibatch-clip", interval: 3, momentum: 0 }],
+  [3, 2, { compress: "int4" }],
 ];
 
 for (const [before, after, variant] of CHANGES) {
