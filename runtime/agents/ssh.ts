@@ -57,7 +57,10 @@ export function startAgents(
   failure.promise.catch(() => {});
   let settled = false;
   const children = [...seats].map(([seat, { name, slots }]) => {
-    const child = start(name, remoteCommand(seat, slots, options), options);
+    const { program, args = [], port } = options;
+    const own = ["--ranks", String(slots), "--seat", String(seat)];
+    if (port !== undefined) own.push("--port", String(port));
+    const child = start(name, remoteCommand([program, ...args, ...own], options), options);
     const last: string[] = [];
     const lines = Promise.all(
       [child.stdout!, child.stderr!].map((stream) =>
@@ -110,32 +113,37 @@ export function startAgents(
   };
 }
 
+/**
+ * Runs a program on another host as if it were this one: what it prints is this process's output. Its
+ * standard input is a pipe.
+ */
+export function runThere(name: string, options: SshOptions): ChildProcess {
+  const { program, args = [] } = options;
+  return start(name, remoteCommand([program, ...args], options), options, "inherit");
+}
+
 function start(
   name: string,
   command: string,
   { command: ssh = ["ssh"] }: SshOptions,
+  output: "pipe" | "inherit" = "pipe",
 ): ChildProcess {
   const [program, ...args] = ssh;
   return spawn(program, [...args, "-o", "BatchMode=yes", "--", name, command], {
-    stdio: ["pipe", "pipe", "pipe"],
+    stdio: ["pipe", output, output],
     detached: Deno.build.os !== "windows", // Ctrl-C is for the launcher, which ends agents in order.
   });
 }
 
-/** What the shell of the other host is to run. */
-function remoteCommand(seat: number, slots: number, options: SshOptions): string {
-  const { deno = "deno", program, args = [], port } = options;
+/** What the shell of the other host is to run: a program of Deno's, and its arguments. */
+function remoteCommand([program, ...args]: readonly string[], options: SshOptions): string {
+  const { deno = "deno" } = options;
   const words = [
     deno,
     "run",
     "-A",
     program.startsWith("file:") ? decodeURIComponent(new URL(program).pathname) : program,
     ...args,
-    "--ranks",
-    String(slots),
-    "--seat",
-    String(seat),
-    ...port === undefined ? [] : ["--port", String(port)],
   ];
   // What is no login shell often has no PATH to speak of.
   const path = `PATH="$PATH:$HOME/.deno/bin:${dirname(Deno.execPath())}"`;

@@ -89,6 +89,17 @@ export async function launcherPlace(): Promise<LauncherPlace | null> {
 }
 
 /**
+ * The hosts that options name, if this one is not among them: rank 0 is then on the first of them.
+ *
+ * @throws RangeError if they cannot be read
+ */
+export async function hostsElsewhere(
+  options: Pick<WorldOptions, "world" | "hosts" | "hostfile">,
+): Promise<readonly { readonly name: string; readonly slots: number }[] | null> {
+  return await (await import("./world_plan.ts")).hostsElsewhere(options);
+}
+
+/**
  * Number of all ranks of a world, and of those of this host, as its options say before anybody has come.
  *
  * @throws RangeError if an option is wrong
@@ -96,7 +107,7 @@ export async function launcherPlace(): Promise<LauncherPlace | null> {
 export async function worldSize(
   options: WorldOptions,
 ): Promise<{ readonly size: number; readonly here: number }> {
-  return await (await import("./world.ts")).worldSize(options);
+  return await (await import("./world_plan.ts")).worldSize(options);
 }
 
 /**

@@ -6,12 +6,11 @@
 
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { Coordinator, type Expected, type Placement } from "../agents/coordinator.ts";
-import { type HostSlots, parseHostfile, parseHosts } from "../agents/hostfile.ts";
+import { Coordinator, type Placement } from "../agents/coordinator.ts";
 import { writeInvitationFile } from "../agents/invitation.ts";
 import { describeProgram } from "../agents/program.ts";
 import { startAgents } from "../agents/ssh.ts";
-import { addressesOf, hostName, ownAddresses } from "../agents/this_host.ts";
+import { addressesOf } from "../agents/this_host.ts";
 import {
   DEFAULT_TIMEOUT_SECONDS,
   defaultJoinSeconds,
@@ -21,20 +20,14 @@ import { hasSockets, type HostPlan, makeSocketFolder } from "../ranks/host_ranks
 import { BEHIND } from "../rendezvous/gateway.ts";
 import { Watchdog } from "../ranks/watchdog.ts";
 import { CERTIFICATE_NAME } from "../security/certificate.ts";
-import { formatAddress, isLoopback } from "../security/endpoint.ts";
+import { formatAddress } from "../security/endpoint.ts";
 import type { Credentials } from "../security/handshake.ts";
 import type { AuthenticatingListener } from "../security/authenticating_listener.ts";
 import type { TransportKind } from "../bootstrap/mesh.ts";
 import { InterruptedError } from "./interrupted_error.ts";
-import {
-  announcePlace,
-  checkPlace,
-  type KnownPlace,
-  knownTo,
-  mpiLauncherOf,
-} from "./launcher_place.ts";
+import { announcePlace, type KnownPlace, knownTo, mpiLauncherOf } from "./launcher_place.ts";
 import { onInterrupt } from "./interrupts.ts";
-import { transportOf } from "./options.ts";
+import { planWorld } from "./world_plan.ts";
 import type { World, WorldOptions } from "./across_hosts.ts";
 
 /** How long people on other hosts may take to join, in seconds. */
@@ -215,7 +208,7 @@ export class OpenedWorld implements World {
  */
 export async function openWorld(options: WorldOptions): Promise<OpenedWorld> {
   const say = options.say ?? ((line: string) => console.error(`celgc: ${line}`));
-  const { ranks, seats, expected, isNear, size } = await plan(options);
+  const { ranks, seats, expected, isNear, size } = await planWorld(options);
   const { timeout = DEFAULT_TIMEOUT_SECONDS, version = RUNTIME_VERSION } = options;
   const place = options.place as KnownPlace | undefined;
   const byInvitation = seats === null && place === undefined;
@@ -305,123 +298,4 @@ async function makeFolder({ tls }: Coordinator): Promise<string> {
   await Deno.writeTextFile(`${folder}/key.pem`, tls.key, { mode: 0o600 });
   await Deno.writeTextFile(`${folder}/ca.pem`, tls.ca, { mode: 0o600 });
   return folder;
-}
-
-/** Who is to come. */
-interface Plan {
-  /** Ranks of this host. */
-  readonly ranks: number;
-  /** Hosts to reach by ssh, by their seats; null if they come by themselves. */
-  readonly seats: ReadonlyMap<number, HostSlots> | null;
-  readonly expected: Expected;
-  /** Whether all are on this host. */
-  readonly isNear: boolean;
-  /** Number of all ranks. */
-  readonly size: number;
-}
-
-/**
- * Number of all ranks, and of those of this host, as options say before anybody has come.
- *
- * @throws RangeError if options contradict each other
- */
-export async function worldSize(
-  options: WorldOptions,
-): Promise<{ readonly size: number; readonly here: number }> {
-  const { size, ranks } = await plan(options);
-  return { size, here: ranks };
-}
-
-/** @throws RangeError if options contradict each other */
-async function plan(options: WorldOptions): Promise<Plan> {
-  const { ranks, world, hosts, hostfile } = options,
-    place = options.place as KnownPlace | undefined;
-  const ways = { world, hosts, hostfile, place };
-  const given = Object.entries(ways).filter(([name, value]) =>
-    value !== undefined && name !== "world"
-  );
-  if (given.length > 1) {
-    throw new RangeError(
-      `cannot launch: ${
-        given.map(([name]) => name).join(" and ")
-      } each say which hosts there are: ` +
-        "give one of them",
-    );
-  }
-  if (transportOf(options) === "mpi") mpiLauncherOf(place, [ranks]);
-  const { port } = options;
-  if (port !== undefined && !(Number.isInteger(port) && port >= 1 && port <= 65535)) {
-    throw new RangeError(`cannot launch: a port is from 1 to 65535, not ${port}`);
-  }
-  if (place !== undefined) {
-    checkPlace(place, ranks, world);
-    const seats = Array.from({ length: place.count }, (_, index) => ({
-      name: `launcher ${index}`,
-      ranks: null,
-    }));
-    return {
-      ranks,
-      seats: null,
-      expected: { kind: "seats", seats: seats.slice(1) },
-      isNear: place.near,
-      size: world ?? ranks * place.count,
-    };
-  }
-  if (hosts === undefined && hostfile === undefined) {
-    const size = world ?? ranks;
-    if (Number.isInteger(size) && size >= ranks && size <= 65536) {
-      return { ranks, seats: null, expected: { kind: "ranks", size }, isNear: false, size };
-    }
-    throw new RangeError(
-      `cannot launch: the world has all ranks, at least the ${ranks} of this host, not ${size}`,
-    );
-  }
-  const all = hosts !== undefined
-    ? parseHosts(hosts)
-    : parseHostfile(await readHostfile(hostfile!));
-  const own = new Set(["localhost", hostName(), ...ownAddresses()]);
-  const isOwn = ({ name }: HostSlots) => own.has(name) || isLoopback(name);
-  const wanted = take(all, world);
-  const here = wanted.filter(isOwn).reduce((sum, { slots }) => sum + slots, 0);
-  const others = wanted.filter((host) => !isOwn(host));
-  return {
-    ranks: here,
-    seats: new Map(others.entries()),
-    expected: {
-      kind: "seats",
-      seats: others.map(({ name, slots }) => ({ name, ranks: slots })),
-    },
-    isNear: others.length === 0,
-    size: wanted.reduce((sum, { slots }) => sum + slots, 0),
-  };
-}
-
-/** The first so many slots of the hosts. */
-function take(hosts: readonly HostSlots[], world: number | undefined): HostSlots[] {
-  const slots = hosts.reduce((sum, host) => sum + host.slots, 0);
-  if (world === undefined) return [...hosts];
-  if (world > slots) {
-    throw new RangeError(
-      `cannot launch: the hosts take ${slots} ranks, not the ${world} of the world: name more slots`,
-    );
-  }
-  let left = world;
-  return hosts.flatMap(({ name, slots }) => {
-    const taken = Math.min(slots, left);
-    left -= taken;
-    return taken > 0 ? [{ name, slots: taken }] : [];
-  });
-}
-
-async function readHostfile(path: string): Promise<string> {
-  try {
-    return await Deno.readTextFile(path);
-  } catch (error) {
-    throw new RangeError(
-      `cannot launch: the hostfile cannot be read: ${(error as Error).message}`,
-      {
-        cause: error,
-      },
-    );
-  }
 }

@@ -10,6 +10,7 @@ import { asOptionError } from "../options/as_option_error.ts";
 import { OptionError } from "../options/kinds.ts";
 import { HOSTS, type OptionName, OPTIONS, type Options, PROCESSES } from "../options/table.ts";
 import { tlsOf } from "../options/tls.ts";
+import { goElsewhere } from "./elsewhere.ts";
 import { permissionHint } from "./permission_hint.ts";
 import type { CommandSpec } from "./command_line.ts";
 
@@ -31,9 +32,8 @@ export const launchCommand: CommandSpec = {
   async run(given, [program, ...args]) {
     const place = await placeOf();
     if (place !== null && place.index > 0) return await takePlace(place, given);
-    return program === undefined
-      ? await trainRun(given, place)
-      : await anyProgram(given, program, args, place);
+    if (program !== undefined) return await anyProgram(given, program, args, place);
+    return await goElsewhere("launch", given) ?? await trainRun(given, place);
   },
 };
 

@@ -1,5 +1,6 @@
 import { type OptionSpec, text, toggle } from "../options/kinds.ts";
 import { HostsError } from "../launch/run_hosts.ts";
+import { goElsewhere } from "./elsewhere.ts";
 import { placeOf, takePlace } from "./launch_command.ts";
 import { RunFailedError } from "../launch/launch.ts";
 import { HOSTS, OPTIONS, type Options } from "../options/table.ts";
@@ -59,6 +60,8 @@ export const planCommand: CommandSpec = {
     if (place !== null && place.index > 0) return await takePlace(place, options);
     const isNumber = said != null && /^\d+$/.test(said);
     const hosts = said == null ? {} : { hosts: isNumber ? Number(said) : said };
+    const there = isNumber ? null : await goElsewhere("plan", given as Partial<Options>);
+    if (there !== null) return there;
     try {
       const planned = await plan({ ...options, ...hosts, place, view: viewKind(quiet) });
       if (json) console.log(JSON.stringify(planned));

@@ -4,6 +4,7 @@ import { OPTIONS, type Options } from "../options/table.ts";
 import type { LauncherPlace } from "../../runtime/launcher/across_hosts.ts";
 import { HostsError } from "../launch/run_hosts.ts";
 import { placeOf, takePlace } from "./launch_command.ts";
+import { goElsewhere } from "./elsewhere.ts";
 import { viewKind } from "../launch/view.ts";
 import { axisOptions, type Swept } from "../sweep/axes.ts";
 import { CellFolders } from "../sweep/cell_folder.ts";
@@ -67,6 +68,9 @@ export const sweepCommand: CommandSpec = {
     if (dryRun) return await list(swept, baseline);
     const place = await placeOf();
     if (place !== null && place.index > 0) return await takePlace(place, swept as Partial<Options>);
+    const { world, hosts, hostfile } = swept;
+    const there = await goElsewhere("sweep", { ...given, world, hosts, hostfile });
+    if (there !== null) return there;
     try {
       return await runAll(swept, baseline, place);
     } catch (error) {

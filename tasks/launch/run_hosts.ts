@@ -97,7 +97,14 @@ export async function sizeOf(
   given: Partial<Options>,
   place: LauncherPlace | null,
 ): Promise<number> {
-  return (await asOptionError(null, () => worldSize(worldOf(given, place)))).size;
+  const { size, here } = await asOptionError(null, () => worldSize(worldOf(given, place)));
+  if (here > 0) return size;
+  throw new OptionError(
+    `${
+      given.hosts != null ? "--hosts" : "--hostfile"
+    } does not name this host, and a run's folder is where ` +
+      "rank 0 is: name this host as well, or start the command line, which goes to the first that is named",
+  );
 }
 
 /**

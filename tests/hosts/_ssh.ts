@@ -23,10 +23,9 @@ export interface Ssh {
 export async function startSsh(hosts: Hosts, folder: string): Promise<Ssh> {
   await Deno.mkdir("/run/sshd", { recursive: true }); // where a server shuts itself in
   await makeKey(`${folder}/user_key`);
-  const kept = ["PATH", "DENO_DIR"].flatMap((name) => {
-    const value = Deno.env.get(name);
-    return value === undefined ? [] : [`${name}=${value}`];
-  });
+  // Who has come by ssh goes on by the same ssh.
+  const path = `PATH=${folder}/bin:${Deno.env.get("PATH")}`, cache = Deno.env.get("DENO_DIR");
+  const kept = [path, ...cache === undefined ? [] : [`DENO_DIR=${cache}`]];
   const servers = new Map<Host, Running>(), known: string[] = [];
   for (const host of hosts.all) {
     const key = `${folder}/${host.name}_key`, config = `${folder}/${host.name}_sshd`;

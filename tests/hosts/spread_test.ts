@@ -108,6 +108,49 @@ onHosts(
 );
 
 onHosts(
+  "a run on hosts that are not this one begins on the first of them, and ends with this one",
+  noSsh,
+  async (hosts, folder) => {
+    const ssh = await startSsh(hosts, folder), [a] = hosts.all, out = `${folder}/run`;
+    const env = { PATH: `${ssh.folder}:${Deno.env.get("PATH")}` };
+    await Deno.writeTextFile(`${folder}/hostfile`, "host-b slots=2\nhost-c slots=2\n");
+    const named = ["launch", "--hostfile", `${folder}/hostfile`];
+    const { code, stdout, stderr } = await a.run(
+      celgc(...named, ...TINY, "--json", "--out", out),
+      { env },
+    );
+    assert.equal(code, 0, stderr);
+    assert.match(
+      stderr,
+      /this host is not among those that are named: the launch begins on host-b/,
+    );
+    assert.deepEqual(placesIn(out), [["host-b", [0, 1]], ["host-c", [2, 3]]]);
+    const hash = await hashOnOneHost(4);
+    assert.deepEqual([JSON.parse(stdout).weightsHash, summaryOf(out).weightsHash], [hash, hash]);
+    const refused = await a.run(celgc(...named, ...TINY, "--participants", "5"), { env });
+    assert.equal(refused.code, 2, refused.stderr);
+    assert.match(refused.stderr, /--participants must be at most --ranks, 4, not 5/);
+    for (const [signal, expected] of [["SIGTERM", 143], ["SIGKILL", 137]] as const) {
+      const long = [
+        ...TINY,
+        "--max-steps",
+        "1000000",
+        "--epochs",
+        "1000000",
+        "--out",
+        `${out}-${signal}`,
+      ];
+      const started = a.start(celgc(...named, ...long), { env });
+      await started.printed(/untrained/);
+      started.kill(signal);
+      assert.equal((await started.ended).code, expected, started.text());
+      assert.deepEqual(await leftOn(hosts, 20_000, ssh.pids), []);
+    }
+  },
+  { count: 3 },
+);
+
+onHosts(
   "training under torchrun, itself",
   await hasTool("torchrun") ? null : "torchrun is not installed",
   async (hosts, folder) => {
