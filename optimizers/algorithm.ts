@@ -7,6 +7,7 @@
  */
 
 import type { StepOptions } from "./clipped_step.ts";
+import type { WeightsSize } from "./clipping/clip_rule.ts";
 import type { StepSize } from "./schedule.ts";
 
 /** What the ranks exchange around one step. */
@@ -73,7 +74,7 @@ export interface TimedRounds {
   /**
    * As {@linkcode Algorithm.driftBound}, for a round in which no rank took more than `steps` steps.
    */
-  driftBound(clip: number, steps: number): number | null;
+  driftBound(clip: number, steps: number, weights?: WeightsSize): number | null;
 }
 
 /** A distributed optimizer. */
@@ -115,8 +116,10 @@ export interface Algorithm {
   /**
    * The proven bound on a rank's distance to the average, ‖x̄ − x_i‖₂, when it meets the others, for a
    * clipping threshold that never exceeded `clip` since they last met; null where none is proven.
+   *
+   * @param weights what is trained, on which the bound of clipping by parts depends; without it those have none
    */
-  driftBound(clip: number): number | null;
+  driftBound(clip: number, weights?: WeightsSize): number | null;
 }
 
 /** An interval is a number of steps, 1 or more; throws RangeError. */

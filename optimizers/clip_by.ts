@@ -1,49 +1,48 @@
 /**
- * Which norm clips a step, `--clip-by`.
- *
- * Liu et al., NeurIPS 2022, clip by the rank's own; the averaged gradient's and the larger of the two are
- * choices of the authors' code.
+ * What clips a step, `--clip-by`: every rule by its name.
  *
  * @module
  */
 
-import type { Graph, Value } from "../models/graph.ts";
+import { agc } from "./clipping/agc.ts";
+import type { ClipRule } from "./clipping/clip_rule.ts";
+import { layer } from "./clipping/layer.ts";
+import { smooth } from "./clipping/smooth.ts";
+import { value } from "./clipping/value.ts";
+import { globalAverage, local, max } from "./clipping/whole.ts";
 
-/** One of the norms: of this rank's gradient, of the ranks' averaged gradient, or the larger. */
-export type ClipBy = "local" | "global-average" | "max";
+/** As in `--clip-by`. */
+export type ClipBy = "local" | "global-average" | "max" | "layer" | "agc" | "value" | "smooth";
 
-/** What is known of a norm. */
-export interface ClipNorm {
-  /** Whether the norm of the averaged gradient takes part, which the ranks then have to exchange. */
-  readonly usesAverage: boolean;
-  /** Whether it is never below the rank's own, so that no plain step is longer than γ. */
-  readonly coversLocal: boolean;
-  /**
-   * Adds it to a graph.
-   *
-   * @param local this rank's norm, a scalar
-   * @param average makes the input of the averaged gradient's; called where that takes part
-   */
-  append(g: Graph, local: Value, average: () => Value): Value;
-}
-
-/** The norms by name. */
-export const CLIP_NORMS: Readonly<Record<ClipBy, ClipNorm>> = {
-  "local": { usesAverage: false, coversLocal: true, append: (_g, local) => local },
-  "global-average": {
-    usesAverage: true,
-    coversLocal: false,
-    append: (_g, _local, average) => average(),
-  },
-  "max": {
-    usesAverage: true,
-    coversLocal: true,
-    append: (g, local, average) => {
-      const common = average();
-      return g.where(g.less(local, common), common, local);
-    },
-  },
+/** The rules by name. */
+export const CLIP_RULES: Readonly<Record<ClipBy, ClipRule>> = {
+  local,
+  "global-average": globalAverage,
+  max,
+  layer,
+  agc,
+  value,
+  smooth,
 };
 
-/** The norms, as in `--clip-by`; the first is the default. */
-export const CLIP_BY: readonly ClipBy[] = Object.keys(CLIP_NORMS) as ClipBy[];
+/** The rule where the gradient that is clipped is the ranks' average: its own norm is the average's. */
+export function clipAveraged(clipBy: ClipBy = "local"): ClipBy {
+  return CLIP_RULES[clipBy].usesAverage ? "local" : clipBy;
+}
+
+/**
+ * The rule where the norm of the ranks' averaged gradient is not known.
+ *
+ * @param name the algorithm
+ * @throws RangeError if it takes part
+ */
+export function clipOwn(clipBy: ClipBy = "local", name: string): ClipBy {
+  if (!CLIP_RULES[clipBy].usesAverage) return clipBy;
+  throw new RangeError(
+    `${name} cannot clip by ${clipBy}: its ranks do not average the gradients that they step along; take ` +
+      CLIP_BY.filter((each) => !CLIP_RULES[each].usesAverage).join(", "),
+  );
+}
+
+/** The rules, as in `--clip-by`; the first is the default. */
+export const CLIP_BY: readonly ClipBy[] = Object.keys(CLIP_RULES) as ClipBy[];

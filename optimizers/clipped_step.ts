@@ -2,7 +2,7 @@
  * The clipped step, as nodes at the end of a training graph, in three stages, each with a place of its own:
  *
  *     an algorithm's transform     g ← what it makes of the gradient, see `GradientTransform`
- *     clipping                     min(η, γ / (ε + ‖g‖₂)), the longest factor of g, see `clip_by.ts`
+ *     clipping                     min(η, γ / (ε + ‖g‖₂)), the longest factor of g, or another rule: `clipping/`
  *     an update rule               x ← …, see `update_rules/`
  *
  * ‖·‖ runs over all parameters together and sees the gradient g alone. γ is the longest plain step: a gradient
@@ -15,7 +15,8 @@
 
 import type { Graph, Value } from "../models/graph.ts";
 import { sizeOf } from "../models/tensor.ts";
-import { CLIP_NORMS, type ClipBy } from "./clip_by.ts";
+import { CLIP_RULES, type ClipBy } from "./clip_by.ts";
+import { cut, NORM_EPSILON, type StepLengths, type UnclippedStep } from "./clipping/clip_rule.ts";
 import type { ClippedGradients, Slot, StepParameter, UpdateRule } from "./update_rule.ts";
 import { sgd } from "./update_rules/sgd.ts";
 
@@ -23,7 +24,7 @@ import { sgd } from "./update_rules/sgd.ts";
 export interface StepOptions {
   /** Whether the step is clipped at all. */
   readonly clips: boolean;
-  /** The norm of this rank's gradient, of the ranks' averaged gradient, or the larger of the two. */
+  /** What clips it. */
   readonly clipBy: ClipBy;
   /** What makes new weights of the clipped gradient. */
   readonly rule: UpdateRule;
@@ -69,16 +70,14 @@ export const PLAIN_STEP: StepOptions = {
   rule: sgd(),
 };
 
-/** ε: keeps γ/‖g‖ finite. */
-const NORM_EPSILON = 1e-10;
-
 /**
  * Appends the step to a graph.
  *
  * Adds the scalar inputs `learning_rate`; `clip_threshold` if the step clips; `average_grad_norm` if a
  * norm other than the local one takes part in it; `<p>.correction` for each parameter if gradients are
- * corrected; and those of the transform and of the rule. Adds the outputs `grad_norm` (a scalar), `<p>.next`
- * and what the rule carries, such as `<p>.momentum.next`.
+ * corrected; and those of the transform and of the rule. Adds the outputs `grad_norm` (a scalar),
+ * `clipped_share` (a scalar) if parts of the step are clipped by themselves, `<p>.next` and what the rule carries,
+ * such as `<p>.momentum.next`.
  *
  * @param g the graph that holds the gradients
  * @param gradients one for each parameter, of its shape
@@ -113,8 +112,12 @@ export function appendClippedStep(
   }
   const norm = g.output("grad_norm", g.sqrt(sumOfSquares(g, gradients)));
   const learningRate = g.input("learning_rate", "float32", []);
-  const length = stepLength(g, norm, learningRate, options);
-  const lengths = parameters.map(() => length);
+  const { lengths, clippedShare } = stepLengths(
+    g,
+    { parameters, gradients, norm, learningRate },
+    options,
+  );
+  if (clippedShare) g.output("clipped_share", clippedShare);
   slots.push(
     ...options.rule.append(g, clippedBy(g, { parameters, gradients, learningRate, lengths })),
   );
@@ -137,25 +140,23 @@ function clippedBy(g: Graph, step: Omit<ClippedGradients, "clipped">): ClippedGr
   };
 }
 
-/** min(η, γ / (ε + norm)), or η: a scalar. Less and Where, because WebGPU has no Min kernel. */
-function stepLength(
+/** How long a step each parameter takes. */
+function stepLengths(
   g: Graph,
-  local: Value,
-  rate: Value,
+  unclipped: Omit<UnclippedStep, "threshold" | "averageNorm">,
   { clips, clipBy, clipsRound }: StepOptions,
-): Value {
-  if (!clips) return rate;
+): StepLengths {
+  const { parameters, norm, learningRate } = unclipped;
+  if (!clips) return { lengths: parameters.map(() => learningRate) };
   const threshold = g.input("clip_threshold", "float32", []);
+  const averageNorm = () => g.input("average_grad_norm", "float32", []);
   if (clipsRound) {
-    const common = g.input("average_grad_norm", "float32", []);
-    const decisive = g.div(threshold, g.add(common, NORM_EPSILON));
-    const clipped = g.div(threshold, g.add(local, NORM_EPSILON));
-    return g.where(g.less(decisive, rate), clipped, rate);
+    const { clips: decisive } = cut(g, unclipped, threshold, averageNorm());
+    const clipped = g.div(threshold, g.add(norm, NORM_EPSILON));
+    const length = g.where(decisive, clipped, learningRate);
+    return { lengths: parameters.map(() => length) };
   }
-  const average = () => g.input("average_grad_norm", "float32", []);
-  const norm = CLIP_NORMS[clipBy].append(g, local, average);
-  const clipped = g.div(threshold, g.add(norm, NORM_EPSILON));
-  return g.where(g.less(clipped, rate), clipped, rate);
+  return CLIP_RULES[clipBy].append(g, { ...unclipped, threshold, averageNorm });
 }
 
 /** Gradients up to this many elements are joined before they are reduced: fewer nodes, little copied. */

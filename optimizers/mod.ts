@@ -17,7 +17,8 @@ export {
   type AmplifiedScaffoldOptions,
 } from "./algorithms/amplified_scaffold.ts";
 export { celgc, type CelgcOptions } from "./algorithms/celgc.ts";
-export type { ClipBy } from "./clip_by.ts";
+export { CLIP_RULES, type ClipBy } from "./clip_by.ts";
+export type { ClipRule, StepLengths, UnclippedStep, WeightsSize } from "./clipping/clip_rule.ts";
 export {
   appendClippedStep,
   type GradientTransform,

@@ -154,11 +154,15 @@ export interface AlgorithmEntry {
   readonly ranks: "one" | "all" | "drawn";
   /** Whether a round begins at one point for all ranks, so that none may miss the end of the last. */
   readonly meetsAtOnePoint: boolean;
+  /** Whether what it clips is the ranks' averaged gradient, whose norm is then its own. @default {false} */
+  readonly clipsAverage?: boolean;
   /** Whether it takes mini-batches aside, which a text, whose state goes on from batch to batch, has not. */
   readonly drawsAside: boolean;
 }
 
 const CLIPPING = ["clip", "clipBy", "decayClip"] as const;
+/** Options of a clipped round, which one norm decides. */
+const CLIPPED_ROUNDS = ["clip", "decayClip"] as const;
 const OUTER = ["outerLr", "outerMomentum"] as const;
 const RANKS = ["ranks", "partition", "compress"] as const;
 /** Options of who takes part in a round. */
@@ -192,7 +196,8 @@ export const ALGORITHMS: Readonly<Record<AlgorithmName, AlgorithmEntry>> = {
   },
   "naive-parallel": {
     create: (options) => naiveParallel({ step: stepOf(options) }),
-    takes: [...DRAWN, "clip", "decayClip", ...RANKS],
+    takes: [...DRAWN, ...CLIPPING, ...RANKS],
+    clipsAverage: true,
     rounds: "every-step",
     ranks: "drawn",
     meetsAtOnePoint: false,
@@ -200,7 +205,8 @@ export const ALGORITHMS: Readonly<Record<AlgorithmName, AlgorithmEntry>> = {
   },
   "single": {
     create: (options) => single({ step: stepOf(options) }),
-    takes: ["clip", "decayClip"],
+    takes: [...CLIPPING],
+    clipsAverage: true,
     rounds: "none",
     ranks: "one",
     meetsAtOnePoint: false,
@@ -245,7 +251,7 @@ export const ALGORITHMS: Readonly<Record<AlgorithmName, AlgorithmEntry>> = {
   },
   "episode": {
     create: (options) => episode({ interval: options.interval, step: stepOf(options) }),
-    takes: ["interval", ...DRAWN, "clip", "decayClip", ...RANKS],
+    takes: ["interval", ...DRAWN, ...CLIPPED_ROUNDS, ...RANKS],
     refuses: WAITING_REFUSES,
     rounds: "interval",
     ranks: "drawn",
@@ -257,8 +263,8 @@ export const ALGORITHMS: Readonly<Record<AlgorithmName, AlgorithmEntry>> = {
       const { interval, average, proximalMu: mu } = options;
       return fedProx({ interval, average, mu, step: stepOf(options) });
     },
-    takes: ["interval", "average", ...DRAWN, "clip", "decayClip", "proximalMu", ...RANKS],
-    refuses: ["syncEvery", "overlap", "clipBy"],
+    takes: ["interval", "average", ...DRAWN, ...CLIPPING, "proximalMu", ...RANKS],
+    refuses: ["syncEvery", "overlap"],
     rounds: "interval",
     ranks: "drawn",
     meetsAtOnePoint: false,
@@ -266,8 +272,9 @@ export const ALGORITHMS: Readonly<Record<AlgorithmName, AlgorithmEntry>> = {
   },
   "minibatch-clip": {
     create: (options) => minibatchClip({ interval: options.interval, step: stepOf(options) }),
-    takes: ["interval", ...DRAWN, "clip", "decayClip", ...RANKS],
+    takes: ["interval", ...DRAWN, ...CLIPPING, ...RANKS],
     refuses: WAITING_REFUSES,
+    clipsAverage: true,
     rounds: "interval",
     ranks: "drawn",
     meetsAtOnePoint: true,
@@ -284,7 +291,7 @@ export const ALGORITHMS: Readonly<Record<AlgorithmName, AlgorithmEntry>> = {
   },
   "scaffold-clip": {
     create: (options) => scaffoldClip({ interval: options.interval, step: stepOf(options) }),
-    takes: ["interval", ...DRAWN, "clip", "decayClip", ...RANKS],
+    takes: ["interval", ...DRAWN, ...CLIPPING, ...RANKS],
     refuses: WAITING_REFUSES,
     rounds: "interval",
     ranks: "drawn",
@@ -293,7 +300,7 @@ export const ALGORITHMS: Readonly<Record<AlgorithmName, AlgorithmEntry>> = {
   },
   "episode++": {
     create: (options) => episodePlusPlus({ interval: options.interval, step: stepOf(options) }),
-    takes: ["interval", ...DRAWN, "clip", "decayClip", ...RANKS],
+    takes: ["interval", ...DRAWN, ...CLIPPED_ROUNDS, ...RANKS],
     refuses: WAITING_REFUSES,
     rounds: "interval",
     ranks: "drawn",

@@ -51,8 +51,8 @@ export function timedRounds(algorithm: Algorithm, seconds: number): Algorithm {
     timed: {
       seconds,
       isDue: (elapsed, steps, remaining) => elapsed >= seconds || steps >= remaining,
-      driftBound(clip, steps) {
-        const each = algorithm.driftBound(clip);
+      driftBound(clip, steps, weights) {
+        const each = algorithm.driftBound(clip, weights);
         return each === null ? null : each * steps;
       },
     },

@@ -1,10 +1,11 @@
 import type { Algorithm, ControlVariates } from "../algorithm.ts";
+import { clipOwn } from "../clip_by.ts";
 import type { GradientTransform, StepOptions } from "../clipped_step.ts";
 import { celgc } from "./celgc.ts";
 
 /** The part of a step that control variates leave open. */
 export type ControlledStep = Partial<
-  Omit<StepOptions, "clips" | "clipBy" | "correct" | "clipsRound" | "transform">
+  Omit<StepOptions, "clips" | "correct" | "clipsRound" | "transform">
 >;
 
 /** What differs between the algorithms. */
@@ -25,7 +26,9 @@ export interface Controlled {
  * are before the correction, in the slots `<p>.gradient_sum`; of these its c_i is made anew.
  */
 export function controlled({ name, interval, step, controls, clips }: Controlled): Algorithm {
-  const plain = celgc({ interval, step: { ...step, clipBy: "local" } });
+  const own = clips.clips && !clips.clipsRound;
+  const clipBy = own ? clipOwn(step?.clipBy, name) : "local";
+  const plain = celgc({ interval, step: { ...step, clipBy } });
   const update = { ...plain.update, ...clips, correct: true, transform: GRADIENT_SUM };
   return {
     ...plain,
@@ -34,7 +37,7 @@ export function controlled({ name, interval, step, controls, clips }: Controlled
     controls,
     undrawn: "waits",
     // A step that is not cut by its own norm is as long as its gradient says, and nothing bounds that.
-    driftBound: (clip) => clips.clips && !clips.clipsRound ? plain.driftBound(clip) : null,
+    driftBound: (clip, weights) => own ? plain.driftBound(clip, weights) : null,
   };
 }
 

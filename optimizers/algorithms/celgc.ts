@@ -11,7 +11,8 @@
  */
 
 import { type Algorithm, checkInterval, type Communication } from "../algorithm.ts";
-import { CLIP_NORMS } from "../clip_by.ts";
+import { CLIP_RULES } from "../clip_by.ts";
+import type { WeightsSize } from "../clipping/clip_rule.ts";
 import { PLAIN_STEP, type StepOptions } from "../clipped_step.ts";
 
 /** How CELGC runs. */
@@ -55,18 +56,24 @@ export function celgc(options: CelgcOptions): Algorithm {
     exchange(t: number): Communication {
       const first = (t - 1) % interval === 0, last = t % interval === 0;
       return {
-        gradients: first && CLIP_NORMS[update.clipBy].usesAverage ? "norm" : "none",
+        gradients: first && CLIP_RULES[update.clipBy].usesAverage ? "norm" : "none",
         weights: (average === "after" ? last : first) ? average : "none",
       };
     },
-    driftBound: (clip) => lemma1(update) ? 2 * clip * interval : null,
+    driftBound(clip, weights) {
+      const longest = longestStep(update, weights);
+      return longest === null ? null : 2 * clip * longest * interval;
+    },
   };
 }
 
 /**
  * Lemma 1 of the paper, ‖x̄_t − x_t^i‖ ≤ 2γI, holds where no step is longer than γ: each is taken along
- * the gradient itself and its own norm takes part in the clipping.
+ * the gradient itself and its own norm takes part in the clipping. Where no step is longer than kγ, the same
+ * proof gives 2kγI.
+ *
+ * @returns k; null where nothing bounds a step
  */
-function lemma1({ clips, clipBy, rule }: StepOptions): boolean {
-  return clips && CLIP_NORMS[clipBy].coversLocal && rule.plain;
+function longestStep({ clips, clipBy, rule }: StepOptions, weights?: WeightsSize): number | null {
+  return clips && rule.plain ? CLIP_RULES[clipBy].longestStep(weights ?? null) : null;
 }

@@ -17,6 +17,7 @@
 
 import type { Algorithm } from "../algorithm.ts";
 import type { GradientTransform, StepOptions } from "../clipped_step.ts";
+import { clipOwn } from "../clip_by.ts";
 import { celgc, type CelgcOptions } from "./celgc.ts";
 
 /** μ where nothing else is said, as in the script of Crawshaw, Bao and Liu (NeurIPS 2023). */
@@ -29,19 +30,23 @@ export interface FedProxOptions extends Pick<CelgcOptions, "interval" | "average
   /** Whether steps are clipped at all. @default {true} */
   readonly clips?: boolean;
   /** The rest of the step: the update rule. */
-  readonly step?: Partial<Omit<StepOptions, "clips" | "clipBy" | "correct" | "transform">>;
+  readonly step?: Partial<Omit<StepOptions, "clips" | "correct" | "transform">>;
 }
 
 /** Describes FedProx. Throws RangeError for a negative μ. */
 export function fedProx(options: FedProxOptions): Algorithm {
   const { interval, average = "after", mu = FEDPROX_MU, clips = true, step } = options;
   if (!(mu >= 0 && mu < Infinity)) throw new RangeError(`μ of FedProx is 0 or more, not ${mu}`);
-  const clipping = celgc({ interval, average, step: { ...step, clipBy: "local" } });
+  const clipping = celgc({
+    interval,
+    average,
+    step: { ...step, clipBy: clipOwn(step?.clipBy, "fedprox") },
+  });
   return {
     ...clipping,
     name: "fedprox",
     update: { ...clipping.update, clips, transform: proximal(mu, interval) },
-    driftBound: (clip) => clips ? clipping.driftBound(clip) : null,
+    driftBound: (clip, weights) => clips ? clipping.driftBound(clip, weights) : null,
   };
 }
 

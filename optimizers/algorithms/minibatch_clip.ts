@@ -14,14 +14,15 @@
  */
 
 import { type Algorithm, checkInterval } from "../algorithm.ts";
+import { clipAveraged } from "../clip_by.ts";
 import { PLAIN_STEP, type StepOptions } from "../clipped_step.ts";
 
 /** How clipped minibatch SGD runs. */
 export interface MinibatchClipOptions {
   /** Mini-batches of a rank in each step, I. */
   readonly interval: number;
-  /** The rest of the step. Its norm is always that of the averaged gradient. */
-  readonly step?: Partial<Omit<StepOptions, "clips" | "clipBy">>;
+  /** The rest of the step. What clips it sees the averaged gradient. */
+  readonly step?: Partial<Omit<StepOptions, "clips">>;
 }
 
 /** Describes clipped minibatch SGD. */
@@ -30,7 +31,7 @@ export function minibatchClip({ interval: steps, step }: MinibatchClipOptions): 
   return {
     name: "minibatch-clip",
     // The gradient that reaches the update is the average already: its own norm is the average's.
-    update: { ...PLAIN_STEP, ...step, clips: true, clipBy: "local" },
+    update: { ...PLAIN_STEP, ...step, clips: true, clipBy: clipAveraged(step?.clipBy) },
     interval,
     exchange: (t) =>
       t % interval === 0

@@ -14,12 +14,13 @@
  */
 
 import type { Algorithm } from "../algorithm.ts";
+import { clipAveraged } from "../clip_by.ts";
 import { PLAIN_STEP, type StepOptions } from "../clipped_step.ts";
 
 /** How the baseline runs. */
 export interface NaiveParallelOptions {
-  /** The rest of the step. Its norm is always that of the averaged gradient. */
-  readonly step?: Partial<Omit<StepOptions, "clips" | "clipBy">>;
+  /** The rest of the step. What clips it sees the averaged gradient. */
+  readonly step?: Partial<Omit<StepOptions, "clips">>;
 }
 
 /** Describes naive parallel clipped SGD. */
@@ -27,7 +28,12 @@ export function naiveParallel(options: NaiveParallelOptions = {}): Algorithm {
   return {
     name: "naive-parallel",
     // The gradient that reaches the update is the average already: its own norm is the average's.
-    update: { ...PLAIN_STEP, ...options.step, clips: true, clipBy: "local" },
+    update: {
+      ...PLAIN_STEP,
+      ...options.step,
+      clips: true,
+      clipBy: clipAveraged(options.step?.clipBy),
+    },
     interval: 1,
     exchange: () => ({ gradients: "replace", weights: "after" }),
     // All ranks start at one point and take the same steps.

@@ -10,19 +10,25 @@
  */
 
 import { type Algorithm, SILENT } from "../algorithm.ts";
+import { clipAveraged } from "../clip_by.ts";
 import { PLAIN_STEP, type StepOptions } from "../clipped_step.ts";
 
 /** How the single rank steps. */
 export interface SingleOptions {
   /** The rest of the step. */
-  readonly step?: Partial<Omit<StepOptions, "clips" | "clipBy">>;
+  readonly step?: Partial<Omit<StepOptions, "clips">>;
 }
 
 /** Describes clipped SGD on one rank. */
 export function single(options: SingleOptions = {}): Algorithm {
   return {
     name: "single",
-    update: { ...PLAIN_STEP, ...options.step, clips: true, clipBy: "local" },
+    update: {
+      ...PLAIN_STEP,
+      ...options.step,
+      clips: true,
+      clipBy: clipAveraged(options.step?.clipBy),
+    },
     interval: null,
     exchange: () => SILENT,
     driftBound: () => null,

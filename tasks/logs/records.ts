@@ -34,8 +34,10 @@ export interface StepRecord extends Position {
   readonly loss: number;
   /** Norm of the gradient over all parameters, without weight decay. */
   readonly gradNorm: number;
-  /** Whether γ/‖g‖ was below η. */
+  /** Whether γ/‖g‖ was below η, or any part of the step was clipped where parts are by themselves. */
   readonly clipped: boolean;
+  /** Where parts are clipped by themselves (parameters, units, entries): share of them that was, 0 to 1. */
+  readonly clippedShare?: number;
   /** η */
   readonly lr: number;
   /** γ */
@@ -177,7 +179,10 @@ export interface Summary extends Scores {
   readonly relayed?: readonly RelayedPair[];
   /** How averages travelled; absent where it was as they are. */
   readonly compression?: Compression;
-  /** Share of the steps that were clipped, from 0 to 1; null for an algorithm that never clips. */
+  /**
+   * Share of the steps that were clipped, from 0 to 1, or of their parts where parts are clipped by themselves;
+   * null for an algorithm that never clips.
+   */
   readonly clipRate: number | null;
   /** The largest drift of any round; null without a round. */
   readonly maxDrift: number | null;
@@ -231,7 +236,17 @@ const POSITION_FIELDS = [
 
 /** What of a record is a number, a yes or no, or a list that counts by its length, by kind of record. */
 export const NUMBERS = {
-  step: [...POSITION_FIELDS, "loss", "gradNorm", "clipped", "lr", "clip", "stepMs", "syncMs"],
+  step: [
+    ...POSITION_FIELDS,
+    "loss",
+    "gradNorm",
+    "clipped",
+    "clippedShare",
+    "lr",
+    "clip",
+    "stepMs",
+    "syncMs",
+  ],
   round: [...POSITION_FIELDS, "syncMs", "drift", "driftBound", "participants"],
   eval: [...POSITION_FIELDS, "loss", "accuracy", "perplexity", "count"],
 } as const satisfies {

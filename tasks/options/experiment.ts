@@ -130,8 +130,9 @@ export const EXPERIMENT: Table<Experiment> = {
   clipBy: choice({
     flag: "--clip-by",
     group: HOW,
-    help: "the norm that clips, of the rank's own gradient, of the ranks' averaged gradient " +
-      "(refreshed each round), or the larger",
+    help: "what clips: the norm of the rank's own gradient, of the ranks' averaged gradient " +
+      "(refreshed each round), the larger of the two, each parameter's own norm, that of each unit " +
+      "beside its weights' (adaptive clipping), each entry's size, or the own norm without an edge",
     choices: CLIP_BY,
     default: CLIP_BY[0],
   }),

@@ -6,6 +6,7 @@
  */
 
 import type { Algorithm, UpdateRule } from "../../optimizers/mod.ts";
+import { clipAveraged } from "../../optimizers/clip_by.ts";
 import { ALGORITHMS, createAlgorithm } from "../../optimizers/registry.ts";
 import { parseSampling, participantsBy } from "../../optimizers/sampling.ts";
 import { defaultsOf, TASKS } from "./defaults.ts";
@@ -38,6 +39,7 @@ function withConsequences(options: Options, explicit: Explicit): Options {
     ranks: ranks === "one" ? 1 : options.ranks,
     // A preset's participants are not for one rank.
     participants: ranks === "one" ? explicit.participants ?? null : options.participants ?? drawn,
+    clipBy: ALGORITHMS[algorithm].clipsAverage ? clipAveraged(options.clipBy) : options.clipBy,
     interval: options.syncEvery === null ? options.interval : 1,
     data: data === null && download && onDisk ? `data/${task}` : data,
   };

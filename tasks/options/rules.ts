@@ -13,6 +13,7 @@ import {
   STEP_OPTIONS,
   stepOf,
 } from "../../optimizers/registry.ts";
+import { CLIP_RULES } from "../../optimizers/clip_by.ts";
 import { checkSampling, parseSampling } from "../../optimizers/sampling.ts";
 import { checkPartition, parsePartition } from "../data/sampling/partition.ts";
 import {
@@ -260,6 +261,14 @@ const RULES: readonly Rule[] = [
     // What is wrong with a step is said below, of the step.
     if (options.syncEvery === null && !options.overlap) return null;
     return refusalOf(() => createAlgorithm(options.algorithm, options));
+  }),
+  rule(["algorithm", ...ALGORITHM_OPTIONS], (options) => {
+    const { algorithm, clipBy } = options;
+    if (!ALGORITHMS[algorithm].takes.includes("clipBy") || !CLIP_RULES[clipBy].usesAverage) {
+      return null;
+    }
+    const refusal = refusalOf(() => createAlgorithm(algorithm, options));
+    return refusal && `--clip-by ${clipBy}: ${refusal}`;
   }),
   rule(["task", "data", "download"], ({ task, data, download }) => {
     const { files } = TASKS[task];

@@ -10,6 +10,7 @@
 
 import { type Algorithm, type Communication, SILENT } from "../../optimizers/algorithm.ts";
 import type { TimedRounds } from "../../optimizers/algorithm.ts";
+import type { WeightsSize } from "../../optimizers/mod.ts";
 import type { Communicator } from "../../runtime/communicator.ts";
 
 /** What a rank learns when it comes to a round. */
@@ -46,18 +47,20 @@ export interface RoundClock {
  * Rounds after the steps that the algorithm names, on all ranks alike; `steps` in all.
  *
  * @param also whether a round follows another step as well. No other by default
+ * @param weights what is trained, for the bound on the drift
  */
 export function everySteps(
   algorithm: Algorithm,
   steps: number,
   also: (t: number) => boolean = () => false,
+  weights?: WeightsSize,
 ): RoundClock {
   return {
     unequal: false,
     continues: (t) => t < steps,
     beginStep: (t) => algorithm.exchange(t),
     isDue: (t) => algorithm.exchange(t).weights === "after" || also(t),
-    meet: (_, clipPeak) => Promise.resolve({ bound: algorithm.driftBound(clipPeak) }),
+    meet: (_, clipPeak) => Promise.resolve({ bound: algorithm.driftBound(clipPeak, weights) }),
     isTogether: () => true,
     progress: (t) => t,
     scheduled: (t) => t - 1,
@@ -70,15 +73,22 @@ export function everySteps(
  * round at which all N ranks together have taken N·T.
  *
  * @param comm the ranks; stays the caller's
+ * @param weights as with {@linkcode everySteps}
  */
-export function everySeconds(timed: TimedRounds, steps: number, comm: Communicator): RoundClock {
-  return new TimedClock(timed, steps, comm);
+export function everySeconds(
+  timed: TimedRounds,
+  steps: number,
+  comm: Communicator,
+  weights?: WeightsSize,
+): RoundClock {
+  return new TimedClock(timed, steps, comm, weights);
 }
 
 class TimedClock implements RoundClock {
   readonly unequal = true;
   readonly #timed: TimedRounds;
   readonly #comm: Communicator;
+  readonly #weights: WeightsSize | undefined;
   /** Steps of all ranks after which the run is over. */
   readonly #wanted: number;
   /** Steps of each rank at the last round. */
@@ -88,8 +98,9 @@ class TimedClock implements RoundClock {
   /** When the first step since the last round began, in ms of `performance.now()`. */
   #began = 0;
 
-  constructor(timed: TimedRounds, steps: number, comm: Communicator) {
+  constructor(timed: TimedRounds, steps: number, comm: Communicator, weights?: WeightsSize) {
     this.#timed = timed;
+    this.#weights = weights;
     this.#comm = comm;
     this.#wanted = steps * comm.size;
     this.#byRank = new Array(comm.size).fill(0);
@@ -127,7 +138,8 @@ class TimedClock implements RoundClock {
       this.#byRank[rank] += count;
       this.#total += count;
     });
-    return { bound: this.#timed.driftBound(Math.max(...peaks), Math.max(...steps)), steps };
+    const peak = Math.max(...peaks), longest = Math.max(...steps);
+    return { bound: this.#timed.driftBound(peak, longest, this.#weights), steps };
   }
 
   isTogether(t: number): boolean {

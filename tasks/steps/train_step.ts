@@ -5,7 +5,12 @@
  * @module
  */
 
-import type { Communication, StepSize } from "../../optimizers/mod.ts";
+import {
+  CLIP_RULES,
+  type Communication,
+  type StepSize,
+  type WeightsSize,
+} from "../../optimizers/mod.ts";
 import type { DeviceState, HostTensor, VariableSpec } from "../../runtime/devices/device.ts";
 import { PER_RANK } from "../../runtime/once_per_host.ts";
 import type { WeightAveraging } from "../rounds/averaging.ts";
@@ -25,6 +30,8 @@ export interface StepResult {
   readonly gradNorm: number;
   /** The norm that decided whether to clip, see `--clip-by`; 0 where the rank sat the step out. */
   readonly clipNorm: number;
+  /** Share of the step's parts that were clipped, where they are clipped by themselves; else absent. */
+  readonly clippedShare?: number;
 }
 
 /** Whom a step is for. */
@@ -164,6 +171,13 @@ export class TrainStep implements Stateful, AsyncDisposable {
   /** The trained weights averaged over the steps; null while that has not begun. */
   get averages(): WeightAverages | null {
     return this.#averages;
+  }
+
+  /** How large the trained weights are. */
+  get size(): WeightsSize {
+    const trained = this.weights.specs
+      .filter(({ name }) => this.weights.range(name).offset < this.parameterCount);
+    return { parameters: trained.length, floats: this.parameterCount };
   }
 
   get #inUse(): StepGraphs[] {
@@ -338,14 +352,10 @@ export class TrainStep implements Stateful, AsyncDisposable {
 
   #resultOf(outputs: Record<string, HostTensor>, averageNorm: number): StepResult {
     const { model, algorithm: { update: { clipBy, clipsRound } } } = this.#options;
-    const gradNorm = number(outputs.grad_norm);
-    const norms = {
-      "local": gradNorm,
-      "global-average": averageNorm,
-      "max": Math.max(gradNorm, averageNorm),
-    };
-    const clipNorm = clipsRound ? averageNorm : norms[clipBy];
-    return { loss: number(outputs[model.logged ?? "loss"]), gradNorm, clipNorm };
+    const gradNorm = number(outputs.grad_norm), { deciding } = CLIP_RULES[clipBy];
+    const clipNorm = clipsRound ? averageNorm : deciding?.(gradNorm, averageNorm) ?? gradNorm;
+    const parts = outputs.clipped_share ? { clippedShare: number(outputs.clipped_share) } : {};
+    return { loss: number(outputs[model.logged ?? "loss"]), gradNorm, clipNorm, ...parts };
   }
 
   /** Weights, what is carried, the optimizer's tensors, averages. */

@@ -91,8 +91,9 @@ export class Loop implements Stateful {
     const { weights, parameterCount } = trainStep, { timed, update } = algorithm;
     this.#parts = parts;
     const clock = timed
-      ? everySeconds(timed, steps, comm)
-      : everySteps(algorithm, steps, (t) => options.syncEpochs && this.#endsEpoch(t));
+      ? everySeconds(timed, steps, comm, trainStep.size)
+      : everySteps(algorithm, steps, (t) =>
+        options.syncEpochs && this.#endsEpoch(t), trainStep.size);
     this.#clock = clock;
     this.#round = new Round({
       comm,
@@ -296,12 +297,13 @@ export class Loop implements Stateful {
     const { algorithm: { update: { clips } }, comm: { rank }, task } = this.#parts;
     for (const step of steps) {
       const { t, progress, size: { learningRate, clipThreshold }, samples, syncSeconds } = step;
-      const { result: { loss, gradNorm, clipNorm }, milliseconds: stepMs } = step;
+      const { result: { loss, gradNorm, clipNorm, clippedShare }, milliseconds: stepMs } = step;
       checkFinite({ t, rank, loss, gradNorm });
       const { rank: _, ...position } = this.#position(t, task.epoch(progress));
       // The end of the run is part of its last step for who watches, and of no step for one that goes on.
       const endSeconds = this.#clock.continues(t) ? 0 : this.#round.ending?.seconds ?? 0;
-      const clipped = clips && isClipped(clipNorm, learningRate, clipThreshold);
+      const whole = clips && isClipped(clipNorm, learningRate, clipThreshold);
+      const clipped = clippedShare === undefined ? whole : clippedShare > 0;
       this.#metrics.step({
         ...position,
         round: this.#round.count,
@@ -310,6 +312,7 @@ export class Loop implements Stateful {
         loss,
         gradNorm,
         clipped,
+        ...clippedShare === undefined ? {} : { clippedShare },
         lr: learningRate,
         clip: clipThreshold,
         stepMs,
@@ -317,7 +320,7 @@ export class Loop implements Stateful {
       });
       this.#totals.step(progress, {
         loss,
-        clipped,
+        clipped: clippedShare ?? Number(clipped),
         stepMs: stepMs - endSeconds * 1000,
         syncSeconds: syncSeconds - endSeconds,
       });

@@ -37,6 +37,7 @@ const STEP_FIELDS = Object.keys(
     loss: true,
     gradNorm: true,
     clipped: true,
+    clippedShare: true,
     lr: true,
     clip: true,
     stepMs: true,
@@ -131,8 +132,10 @@ function* stepRecords(
       if (i >= counts[rank]) continue;
       const row = byRank[rank].subarray(i * STEP_FIELDS.length);
       const numbers = Object.fromEntries(STEP_FIELDS.map((name, at) => [name, row[at]]));
-      const { clipped } = numbers;
-      yield { type: "step", rank, ...numbers, clipped: clipped === 1 } as StepRecord;
+      const { clipped, clippedShare, ...others } = numbers;
+      // A number that was not there has come as none.
+      const share = Number.isNaN(clippedShare) ? {} : { clippedShare };
+      yield { type: "step", rank, ...others, clipped: clipped === 1, ...share } as StepRecord;
     }
   }
 }

@@ -14,7 +14,8 @@ import { relayedBytes } from "./hosts_of.ts";
 /** What counts of a step. */
 export interface CountedStep {
   readonly loss: number;
-  readonly clipped: boolean;
+  /** Whether it was clipped, 0 or 1, or which share of it was, where parts are clipped by themselves. */
+  readonly clipped: number;
   readonly stepMs: number;
   /** Seconds of the step that went into exchanges. */
   readonly syncSeconds: number;
@@ -77,7 +78,7 @@ export class RunningTotals implements Stateful {
     sums.taken++;
     sums.seconds += stepMs / 1000;
     sums.syncSeconds += syncSeconds;
-    if (clipped) sums.clipped++;
+    sums.clipped += clipped;
     if (t <= this.#steps - Math.max(1, this.#steps / 10)) return;
     sums.tailLoss += loss;
     sums.tailSteps++;

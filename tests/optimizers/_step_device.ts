@@ -2,7 +2,7 @@
 
 import { encodeModel, Graph } from "../../models/mod.ts";
 import { appendClippedStep, PLAIN_STEP, type StepOptions } from "../../optimizers/mod.ts";
-import type { HostTensor } from "../../runtime/devices/device.ts";
+import type { DeviceKind, HostTensor } from "../../runtime/devices/device.ts";
 import { openDevice } from "../../runtime/devices/open.ts";
 
 /** Tensors by the name of their parameter. */
@@ -20,6 +20,8 @@ export interface StepInput {
 export interface StepOutput {
   weights: Tensors;
   gradNorm: number;
+  /** Of rules that clip parts by themselves. */
+  clippedShare?: number;
 }
 
 /** Shapes of a small network's parameters: some alike, one scalar-like, one too large to be joined. */
@@ -45,11 +47,12 @@ export function startWeights(): Tensors {
   );
 }
 
-/** Takes steps one after another on the `cpu` device. */
+/** Takes steps one after another on a device. */
 export async function takeSteps(
   options: Partial<StepOptions>,
   start: Tensors,
   steps: StepInput[],
+  kind: DeviceKind = "cpu",
 ): Promise<StepOutput[]> {
   const update = { ...PLAIN_STEP, ...options };
   const graph = new Graph();
@@ -60,13 +63,13 @@ export async function takeSteps(
   }));
   const gradients = names.map((name) => graph.input(`${name}.grad`, "float32", SHAPES[name]));
   const slots = appendClippedStep(graph, parameters, gradients, update);
-  await using device = await openDevice("cpu");
+  await using device = await openDevice(kind);
   await using state = await device.allocate(
     [...parameters.map(({ name }) => ({ name, dims: SHAPES[name] })), ...slots]
       .map(({ name, dims }) => ({ name, dims })),
   );
   const updates = Object.fromEntries(state.specs.map(({ name }) => [`${name}.next`, name]));
-  await using session = await device.compile(encodeModel(graph, { target: "cpu" }), {
+  await using session = await device.compile(encodeModel(graph, { target: kind }), {
     state: [state],
     updates,
   });
@@ -88,13 +91,14 @@ export async function takeSteps(
     for (const [name, value] of Object.entries(scalars)) {
       if (session.inputs.includes(name)) feeds[name] = tensor([], [value]);
     }
-    const { grad_norm } = await session.run(feeds);
+    const { grad_norm, clipped_share } = await session.run(feeds);
     const flat = await state.read();
     const weights = Object.fromEntries(names.map((name) => {
       const { offset, length } = state.range(name);
       return [name, [...flat.subarray(offset, offset + length)]];
     }));
-    outputs.push({ weights, gradNorm: grad_norm.data[0] as number });
+    const share = clipped_share ? { clippedShare: clipped_share.data[0] as number } : {};
+    outputs.push({ weights, gradNorm: grad_norm.data[0] as number, ...share });
   }
   return outputs;
 }

@@ -39,8 +39,11 @@ function referenceSteps(options: Options, start: Tensors, steps: StepInput[]) {
     const local = Math.sqrt(
       Object.values(gradients).flat().reduce((sum, value) => sum + value * value, 0),
     );
-    const norm =
-      { local, "global-average": averageNorm, max: Math.max(local, averageNorm) }[o.clipBy];
+    const norm = o.clipBy === "local"
+      ? local
+      : o.clipBy === "max"
+      ? Math.max(local, averageNorm)
+      : averageNorm;
     const scale = o.clips ? Math.min(learningRate, clipThreshold / norm) : learningRate;
     for (const name of Object.keys(x)) {
       x[name] = x[name].map((value, i) => {

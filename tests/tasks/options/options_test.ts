@@ -44,7 +44,7 @@ Deno.test("a wrong value is refused in one line with the flag, the rule and the 
     [
       "clipBy",
       "global",
-      /^--clip-by must be one of local, global-average, max, not "global" \(did you mean global-average\?\)$/,
+      /^--clip-by must be one of local, global-average, max, layer, agc, value, smooth, not "global" \(did you mean global-average\?\)$/,
     ],
     ["model", "resent20", /not "resent20" \(did you mean resnet20\?\)$/],
     ["model", "vgg16", /or the path or URL of an \.onnx file, not "vgg16"$/],

@@ -115,7 +115,10 @@ Deno.test("what FedProx cannot do is refused, and its option is for it alone", (
     const [given, message] of [
       [{ algorithm, overlap: true }, /--overlap does not go with --algorithm fedprox/],
       [{ algorithm, syncEvery: 1 }, /--sync-every does not go with --algorithm fedprox/],
-      [{ algorithm, clipBy: "max" }, /--clip-by does not go with --algorithm fedprox/],
+      [
+        { algorithm, clipBy: "max" },
+        /^OptionError: --clip-by max: fedprox cannot clip by max: .*; take local, layer, agc, value, smooth$/,
+      ],
       [{ algorithm, proximalMu: -1 }, /--proximal-mu must be a number from 0, not -1/],
       [{ proximalMu: 0.1 }, /--proximal-mu 0\.1 has no effect with --algorithm celgc/],
     ] as const
