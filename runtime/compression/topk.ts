@@ -4,6 +4,9 @@ import { int8 } from "./int8.ts";
 /** Numbers from which the largest are picked; an index has 12 bits. */
 const BLOCK = 4096;
 
+/** The bits of 1, and an eighth of an octave. */
+const ONE = 0x3f800000, FIRST_STRIDE = 2 ** 20;
+
 /** Numbers as they are. */
 const float32: Codec = {
   name: "float32",
@@ -41,6 +44,8 @@ export function topk(millionths: number, quantised: boolean): Codec {
     return numbers + indices;
   };
   const whole = blockBytes(BLOCK);
+  // Where the largest of the last block began: what is found does not depend on it, only how soon.
+  let guess = ONE;
   return {
     name: `topk:${millionths / 1e6}${quantised ? ":int8" : ""}`,
     code: (quantised ? 6 : 5) | millionths << 4,
@@ -51,7 +56,8 @@ export function topk(millionths: number, quantised: boolean): Codec {
     },
     encode(desk, count) {
       const { values, encoded } = desk, { picks, low, numbers, indices } = shape(count);
-      const picked = largest(desk, count, picks);
+      const { picked, least } = largest(desk, count, picks, guess);
+      guess = Math.max(1, least);
       for (let j = 0; j < picks; j++) values[j] = values[picked[j]]; // picked[j] ≥ j
       values.fill(0, picks, Math.ceil(picks / inner.block) * inner.block);
       inner.encode(desk, picks);
@@ -85,15 +91,26 @@ export function topk(millionths: number, quantised: boolean): Codec {
   };
 }
 
-/** The indices of the largest magnitudes, in increasing order. */
-function largest({ bits, countAtLeast }: Desk, count: number, picks: number): Uint16Array {
+/** The indices of the largest magnitudes, in increasing order; `guess` is where another block's begin. */
+function largest(
+  { bits, countAtLeast }: Desk,
+  count: number,
+  picks: number,
+  guess: number,
+): { picked: Uint16Array; least: number } {
   // The bits of magnitudes are in the order of the magnitudes: those from `least` on are enough of them.
-  let least = 0, tooMuch = 0x7fffffff + 1, enough = count;
+  let least = 0, tooMuch = 0x7fffffff + 1, enough = count, probe = guess, stride = FIRST_STRIDE;
   while (enough !== picks && tooMuch - least > 1) {
-    const middle = least + Math.floor((tooMuch - least) / 2);
-    const found = countAtLeast(middle, count);
-    if (found >= picks) [least, enough] = [middle, found];
-    else tooMuch = middle;
+    const found = countAtLeast(probe, count);
+    if (found >= picks) [least, enough] = [probe, found];
+    else tooMuch = probe;
+    // Away from the guess in longer and longer strides, until it lies between two bounds; then by halves.
+    const isBetween = least > 0 && tooMuch <= 0x7fffffff;
+    const next = least > 0 ? least + stride : tooMuch - stride;
+    stride *= 2;
+    probe = isBetween || next <= least || next >= tooMuch
+      ? least + Math.floor((tooMuch - least) / 2)
+      : next;
   }
   let ties = picks;
   if (enough !== picks) ties -= countAtLeast(least + 1, count);
@@ -103,5 +120,5 @@ function largest({ bits, countAtLeast }: Desk, count: number, picks: number): Ui
     if (magnitude < least || magnitude === least && ties-- <= 0) continue;
     picked[j++] = i;
   }
-  return picked;
+  return { picked, least };
 }
