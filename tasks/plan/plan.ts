@@ -7,6 +7,7 @@
 import { sayDownload } from "../launch/engine_download.ts";
 import { ALGORITHMS, BASELINE } from "../../optimizers/registry.ts";
 import { resolveDevice } from "../../runtime/devices/open.ts";
+import { codecOf } from "../../runtime/compression/registry.ts";
 import { parseLink } from "../../runtime/transport/access_link.ts";
 import { findData } from "../launch/launch.ts";
 import { leavesHost, openHosts, sizeOf } from "../launch/run_hosts.ts";
@@ -151,13 +152,14 @@ export async function plan(given: PlanOptions = {}): Promise<RunPlan> {
     latencySeconds: shape.delayMs / 1000,
     bytesPerSecond: shape.bitsPerSecond / 8,
   };
+  const codec = codecOf(options.compress);
   const predictOne = (name: Options["algorithm"], interval: number | null) => {
     const described = plannedAlgorithm(options, name, interval ?? options.interval);
     const participants = options.participants ?? ranks;
     return {
       algorithm: name,
       interval,
-      ...predict(measured, described, steps, network, participants, scale),
+      ...predict(measured, described, steps, network, participants, scale, codec),
     };
   };
   const runs = [

@@ -15,6 +15,9 @@
  * follows it, the mean that a run comes to. Control variates are one more A(p) when they are renewed; where
  * ranks wait for a mean in which they take no part, it is taken for one of all ranks.
  *
+ * With `--compress`, gradients and weights are as many bytes as the codec makes of them, sent directly, and
+ * running statistics are averaged by themselves; what encoding takes is left out.
+ *
  * Start-up, evaluations, checkpoints and the delivery of metrics are left out, as they are in a
  * summary's `trainSeconds`.
  *
@@ -22,10 +25,12 @@
  */
 
 import {
+  allreduceCost,
   allreduceSeconds,
   allreduceTraffic,
   type NetworkCost,
 } from "../../runtime/collectives/allreduce_cost.ts";
+import type { Codec } from "../../runtime/compression/codec.ts";
 import type { Algorithm } from "../../optimizers/mod.ts";
 import type { Measured, TimedAllreduce } from "./measured.ts";
 
@@ -54,6 +59,7 @@ export interface Scale {
  * @param network the network that the run will have; null for the one that was measured
  * @param participants ranks that take part in a round, and in averages of gradients that replace each rank's
  * @param scale the ranks of the run and their hosts, where those are more than what was measured
+ * @param codec how gradients and weights travel; null: as they are
  */
 export function predict(
   measured: Measured,
@@ -62,22 +68,38 @@ export function predict(
   network: NetworkCost | null,
   participants: number = measured.ranks,
   { ranks, hosts }: Scale = { ranks: measured.ranks, hosts: measured.ranks },
+  codec: Codec | null = null,
 ): Prediction {
   const { parameters, shared, round } = measured;
-  const allreduce = (floats: number, among: number) => {
-    const own = timeOf(measured.allreduce, floats);
-    if (among === 1) return 0;
-    return own + (network ? allreduceSeconds(network, among, 4 * floats, hostsOf(among)) : 0);
+  const allreduce = (floats: number, among: number, by: Codec | null = null) => {
+    if (among === 1 || floats === 0) return 0;
+    const own = timeOf(measured.allreduce, floats), far = hostsOf(among);
+    if (network === null) return own;
+    if (by === null) return own + allreduceSeconds(network, among, 4 * floats, far);
+    return own + allreduceCost("direct", network, among, by.bytes(floats), far).seconds;
   };
   /** As many hosts as take part, or a host a rank. */
   const hostsOf = (among: number) => hosts === ranks ? among : Math.min(hosts, among);
   const { controls, undrawn } = algorithm, waits = undrawn === "waits";
   // Weights that are equal anyway are not sent.
-  const averaged = algorithm.alike ? shared - parameters : shared;
-  const weights = allreduce(averaged, participants);
+  const trained = algorithm.alike ? 0 : parameters, statistics = shared - parameters;
+  /** What is averaged in a round, one after the other. */
+  const averaged: [number, Codec | null][] = codec
+    ? [[trained, codec], [statistics, null]]
+    : [[trained + statistics, null]];
+  const weights = averaged.reduce(
+    (sum, [floats, by]) => sum + allreduce(floats, by ? ranks : participants, by),
+    0,
+  );
   /** A mean of so many floats among some ranks, which goes to all if they wait for it. */
-  const exchange = (floats: number, among: number, forAll: boolean) => {
+  const exchange = (floats: number, among: number, forAll: boolean, by: Codec | null = null) => {
     if (floats === 0) return;
+    if (by) {
+      const all = forAll ? ranks : among;
+      seconds += allreduce(floats, all, by);
+      bytesSent += by.bytes(floats) * (all - 1) * (among + all) / all;
+      return;
+    }
     const others = forAll && waits ? ranks - among : 0;
     seconds += allreduce(floats, others > 0 ? ranks : among);
     bytesSent += allreduceTraffic(among, 4 * floats, hostsOf(among)) + others * 4 * floats;
@@ -93,15 +115,18 @@ export function predict(
     meanwhile += step.slowest;
     if (plan.gradients !== "none" && plan.gradients !== "collect") {
       const drawn = plan.gradients === "replace" || waits;
-      exchange(parameters, drawn ? participants : ranks, plan.gradients === "replace");
+      const forAll = plan.gradients === "replace" && (waits || !codec);
+      exchange(parameters, drawn ? participants : ranks, forAll, codec);
     }
     if (plan.weights !== "none") {
       rounds++;
       // Where a round's average is waited for at the next, it travels while the steps go on.
       seconds += round.slowest - Math.min(weights, algorithm.overlap ? meanwhile : 0);
       meanwhile = 0;
-      exchange(averaged, participants, true);
-      if (controls && rounds % controls.every === 0) exchange(parameters, participants, true);
+      for (const [floats, by] of averaged) exchange(floats, participants, true, by);
+      if (controls && rounds % controls.every === 0) {
+        exchange(parameters, participants, true, codec);
+      }
     }
   }
   // The mean that a run comes to, where its last step was no round of all ranks.
