@@ -171,7 +171,7 @@ export async function plan(given: PlanOptions = {}): Promise<RunPlan> {
     steps,
     epochs,
     ranks,
-    hosts: hosts ?? there,
+    hosts: hosts ?? (there === 1 ? null : there),
     link,
     runs: runs.map((run) => ({ ...run, speedup: baseline.seconds / run.seconds })),
     sizes: planSizes(options, steps, epochs),

@@ -151,6 +151,25 @@ onHosts(
 );
 
 onHosts(
+  "training over Open MPI itself, between two hosts",
+  noSsh ?? (await hasTool("mpirun.openmpi") ? null : "mpirun.openmpi is not installed"),
+  async (hosts, folder) => {
+    const ssh = await startSsh(hosts, folder), [a] = hosts.all, out = `${folder}/run`;
+    const { code, stderr } = await a.run([
+      ...["mpirun.openmpi", "--allow-run-as-root", "-n", "4", "--host", "host-a:2,host-b:2"],
+      ...["--mca", "plm_rsh_agent", ssh.command, "-x", "CELGC_FOLDER"],
+      ...celgc("launch", "--transport", "mpi", ...TINY, "--out", out),
+    ], { env: { CELGC_FOLDER: folder } });
+    assert.equal(code, 0, stderr);
+    const { hosts: there, weightsHash } = summaryOf(out);
+    assert.deepEqual(placesIn(out), [["host-a", [0, 1]], ["host-b", [2, 3]]]);
+    assert.deepEqual(there.map(({ carrier }: { carrier: string }) => carrier), ["mpi", "mpi"]);
+    assert.equal(weightsHash, await hashOnOneHost(4));
+    assert.deepEqual(await leftOn(hosts, 5000, ssh.pids), []);
+  },
+);
+
+onHosts(
   "training under torchrun, itself",
   await hasTool("torchrun") ? null : "torchrun is not installed",
   async (hosts, folder) => {

@@ -79,3 +79,25 @@ Deno.test("the data of a host that joins is compared with rank 0's, or sent", as
   });
   await together({ ...text, out: `${folder.path}/sent`, sendData: true }, folder.path);
 });
+
+Deno.test("what does not fit all ranks is refused before anybody waits for a host", async () => {
+  await using folder = await temporaryFolder();
+  const files = ["cert", "key", "ca"].map((name) => `${folder.path}/${name}`);
+  const [tlsCert, tlsKey, tlsCa] = files, world = { ranks: 1, world: 2 };
+  const cases: [LaunchOptions, RegExp][] = [
+    [{ ranks: 4, world: 2 }, /--world has all ranks, at least the 4 .* not 2/],
+    [{ ...world, participants: 3 }, /--participants must be at most --ranks, 2, not 3/],
+    [{ ...world, partition: "proportional:20,30,50" }, /each of the 2 ranks is required, found 3/],
+    [{ ...world, tlsCert, tlsKey, tlsCa }, /--tls-cert is for ranks of this host: .* leave/],
+    [{ ...world, transport: "mpi" }, /cannot launch ranks that talk over mpi: .*mpirun -n 4/],
+    [
+      { hosts: "host-x:2,host-y:2" },
+      /--hosts does not name this host, and a run's folder is where/,
+    ],
+  ];
+  for (const [options, message] of cases) {
+    const out = `${folder.path}/run`;
+    await assert.rejects(launch({ ...SMALL, ...options, out }), { name: "OptionError", message });
+  }
+  assert.deepEqual([...Deno.readDirSync(folder.path)], [], "nothing has been written");
+});

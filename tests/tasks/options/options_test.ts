@@ -99,6 +99,10 @@ Deno.test("options that contradict each other are refused", () => {
   const refused: [Record<string, unknown>, RegExp][] = [
     [{ algorithm: "single", ranks: 4 }, /--algorithm single runs on one rank, not on --ranks 4/],
     [{ ranks: 4, participants: 5 }, /--participants must be at most --ranks, 4, not 5/],
+    [
+      { ranks: 4, world: 2 },
+      /--world has all ranks, at least the 4 that --ranks starts here, not 2/,
+    ],
     [{ sampling: "cyclic" }, /^--sampling: ranks are drawn uniform, dirichlet:ALPHA/],
     [{ sampling: "dirichlet:1" }, /^--sampling: dirichlet:1 draws .* all 8 of them take part/],
     [{ sampling: "periodic:3,1" }, /^--sampling: .* 3 does not divide the 8 ranks/],
