@@ -135,6 +135,8 @@ function encodeBody(
   }
   inputs.slice(own).forEach((value, i) => names.set(value, outside[i]));
   const outputs = [...graph.outputs].map(([name, value]) => [`${prefix}/${name}`, value] as const);
+  // A result goes by its output's name, so that the loop's memory is where it is computed.
+  for (const [name, value] of outputs.toReversed()) if (value.producer) names.set(value, name);
   return create(onnx.GraphProtoSchema, {
     name: prefix,
     node: encodeNodes(graph.nodes, names, outputs),

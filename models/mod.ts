@@ -19,6 +19,13 @@ export type {
   TextStretch,
 } from "./architectures/awd_lstm_feeds.ts";
 export type { FloatTensor, MaskKey } from "./architectures/dropout.ts";
+export {
+  type Gpt,
+  gpt,
+  type GptBuildOptions,
+  type GptPredictOptions,
+} from "./architectures/gpt.ts";
+export { type GptConfig, type GptOptions, POSITIONS } from "./architectures/gpt_options.ts";
 export { encodeModel, type EncodeOptions, OPSET } from "./encode.ts";
 export type { Body } from "./body.ts";
 export {

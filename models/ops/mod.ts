@@ -7,6 +7,7 @@
 
 import type { Operator, Operators } from "../operator.ts";
 import { binaryOperators } from "./binary.ts";
+import { contribOperators } from "./contrib.ts";
 import { einsumOperators } from "./einsum.ts";
 import { indexingOperators } from "./indexing.ts";
 import { layerFamilies } from "./layers/mod.ts";
@@ -28,6 +29,7 @@ const families: Readonly<Record<string, Operators>> = {
   linear: linearOperators,
   einsum: einsumOperators,
   loop: loopOperators,
+  contrib: contribOperators,
   ...prefixed("layers/", layerFamilies),
 };
 

@@ -133,9 +133,15 @@ export const unaryOperators: Operators = {
     if (stringAttribute(call, "approximate", "none") === "none") {
       return [g.mul(g.mul(x, 0.5), g.add(g.op("Erf", [g.mul(x, Math.SQRT1_2)]), 1))];
     }
-    const inner = g.mul(g.add(x, g.mul(g.mul(g.mul(x, x), x), 0.044715)), Math.sqrt(2 / Math.PI));
-    return [g.mul(g.mul(x, 0.5), g.add(g.tanh(inner), 1))];
+    return [g.op("celgc.GeluTanh", [x])];
   }),
+  /** x · (1 + tanh(√(2/π) (x + 0.044715 x³))) / 2. */
+  "celgc.GeluTanh": {
+    infer: (call) => [required(call, 0, "operand")],
+    gradient: (g, { inputs: [x] }, [dy]) => [g.op("celgc.GeluTanhGradient", [dy!, x])],
+  },
+  /** `[dy, x]`. */
+  "celgc.GeluTanhGradient": { infer: (call) => [required(call, 0, "gradient")] },
   /** Misra 2019: x · tanh(log(1 + e^x)). */
   Mish: composite((g, call) => {
     const x = required(call, 0, "operand");

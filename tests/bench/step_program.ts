@@ -4,8 +4,8 @@
  *
  *     deno run -A tests/bench/step_program.ts DEVICE MODEL BATCH [profile]
  *
- * MODEL is `resnet20`, `resnet56`, … on images of CIFAR-10's size, or `awd-lstm` at Penn Treebank's size with
- * windows of {@linkcode LENGTH} steps of time.
+ * MODEL is `resnet20`, `resnet56`, … on images of CIFAR-10's size, `awd-lstm` at Penn Treebank's size with
+ * windows of {@linkcode LENGTH} steps of time, or `gpt-nano` on windows of {@linkcode NANO}'s context.
  *
  * @module
  */
@@ -14,6 +14,7 @@ import process from "node:process";
 import { createInterface } from "node:readline";
 import { differentiate } from "../../models/autodiff.ts";
 import { awdLstm } from "../../models/architectures/awd_lstm.ts";
+import { gpt } from "../../models/architectures/gpt.ts";
 import { encodeModel } from "../../models/encode.ts";
 import { lower } from "../../models/lowering/mod.ts";
 import { type ModelGraph, parametersOf } from "../../models/model.ts";
@@ -38,6 +39,8 @@ interface Job {
 /** Steps of time in a window. */
 const LENGTH = 70;
 const VOCABULARY = 10_000;
+/** The network of --preset gpt-nano, on as many characters as Shakespeare's works have. */
+const NANO = { layers: 6, heads: 6, width: 384, context: 256, vocabulary: 65 };
 
 const [kind, name, batch] = [Deno.args[0] as DeviceKind, Deno.args[1], Number(Deno.args[2])];
 const profile = Deno.args[3] === "profile";
@@ -87,7 +90,32 @@ function textJob(): Job {
   };
 }
 
-const job = name === "awd-lstm" ? textJob() : imageJob(Number(name.replace("resnet", "")));
+function gptJob(): Job {
+  const { context: length, vocabulary } = NANO, random = new Random(1, "tokens");
+  const tokens = (): HostTensor => ({
+    type: "int32",
+    dims: [batch, length],
+    data: Int32Array.from({ length: batch * length }, () => random.integer(vocabulary)),
+  });
+  return {
+    build: () => gpt(NANO).build({ batchSize: batch, length, mode: "train" }),
+    weightDecay: 0,
+    recurrent: false,
+    feeds: () => ({
+      input: tokens(),
+      target: tokens(),
+      learning_rate: scalar(0.5),
+      clip_threshold: scalar(0.5),
+    }),
+  };
+}
+
+function jobOf(name: string): Job {
+  if (name === "awd-lstm") return textJob();
+  return name === "gpt-nano" ? gptJob() : imageJob(Number(name.replace("resnet", "")));
+}
+
+const job = jobOf(name);
 
 function stepGraph(length: number): ModelGraph {
   const model = job.build(length), parameters = parametersOf(model);

@@ -86,6 +86,21 @@ const attentions: GradientCase[] = [
     {},
     (g) => g.constant("bool", [2, 3], [1, 0, 1, 1, 1, 0]),
   ),
+  {
+    name: "celgc.CausalAttention",
+    inputs: { qkv: { dims: [2, 5, 12] } },
+    build: (g, qkv) => g.op("celgc.CausalAttention", [qkv], { heads: 2 }),
+  },
+  {
+    name: "celgc.CausalAttention with a mask",
+    inputs: { qkv: { dims: [2, 3, 18] }, mask: { dims: [2, 3, 3, 3], gradient: false } },
+    build: (g, qkv, mask) => g.op("celgc.CausalAttention", [qkv, mask], { heads: 3 }),
+  },
+  {
+    name: "celgc.CausalAttention of one position",
+    inputs: { qkv: { dims: [3, 1, 6] } },
+    build: (g, qkv) => g.op("celgc.CausalAttention", [qkv], { heads: 1 }),
+  },
   ...[0, 1].map((interleaved): GradientCase => ({
     name: `RotaryEmbedding${interleaved ? ", interleaved" : ""}`,
     inputs: { x: { dims: [2, 3, 4, 6] }, cos: { dims: [2, 4, 3] }, sin: { dims: [2, 4, 3] } },

@@ -6,6 +6,7 @@
 
 import type { LoweringRules } from "../rule.ts";
 import { activationRules } from "./activation.ts";
+import { attentionRules } from "./attention.ts";
 import { convolutionRules } from "./convolution.ts";
 import { embeddingRules } from "./embedding.ts";
 import { indexingRules } from "./indexing.ts";
@@ -18,6 +19,7 @@ import { softmaxRules } from "./softmax.ts";
 /** The rules by operator. */
 export const loweringRules: LoweringRules = {
   ...activationRules,
+  ...attentionRules,
   ...convolutionRules,
   ...embeddingRules,
   ...indexingRules,

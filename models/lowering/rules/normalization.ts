@@ -5,6 +5,7 @@ import { type Application, intAttribute } from "../../operator.ts";
 import { allButChannels, perChannel } from "../../ops/layers/normalization.ts";
 import { sizeOf } from "../../tensor.ts";
 import { channelMeans } from "./_means.ts";
+import { eachSlice, hasLoops, piecesOf } from "./_pieces.ts";
 import type { LoweringRules, Target } from "../rule.ts";
 
 const epsilonOf = ({ attributes }: Pick<Application, "attributes">) =>
@@ -13,6 +14,9 @@ const epsilonOf = ({ attributes }: Pick<Application, "attributes">) =>
 function centre(g: Graph, x: Value, mean: Value): Value {
   return g.sub(x, perChannel(g, mean, x.dims.length));
 }
+
+/** As rows. */
+const flat = (g: Graph, x: Value): Value => g.reshape(x, [-1, x.dims.at(-1)!]);
 
 /** Batch and positions: how many elements each channel has. */
 const elements = (x: Value) => sizeOf(x.dims) / x.dims[1];
@@ -65,6 +69,20 @@ function backwardOnGpu(g: Graph, call: Application): readonly Value[] {
   return [dx, g.div(g.mul(along, count), g.sqrt(square)), g.mul(average, count)];
 }
 
+/**
+ * The gradients by x, scale and bias of rows `[rows, n]` that are normalised each by itself (Ba, Kiros and
+ * Hinton 2016).
+ */
+function rowGradients(g: Graph, x: Value, scale: Value, dy: Value, epsilon: number): Value[] {
+  const centred = g.sub(x, g.mean(x, [1], true));
+  const variance = g.mean(g.mul(centred, centred), [1], true);
+  const rsqrt = g.reciprocal(g.sqrt(g.add(variance, epsilon)));
+  const normal = g.mul(centred, rsqrt), dn = g.mul(dy, scale);
+  const along = g.mul(normal, g.mean(g.mul(dn, normal), [1], true));
+  const dx = g.mul(g.sub(g.sub(dn, g.mean(dn, [1], true)), along), rsqrt);
+  return [dx, g.sum(g.mul(dy, normal), [0]), g.sum(dy, [0])];
+}
+
 /** Rules for normalisations. */
 export const normalizationRules: LoweringRules = {
   "celgc.BatchNormalization": forward,
@@ -83,6 +101,22 @@ export const normalizationRules: LoweringRules = {
     const none = g.constant(x.type, variance.dims, 0);
     const inputs = [inner, scale, none, g.mul(dbias, share), variance];
     return [g.op("BatchNormalization", inputs, { epsilon }), dscale, dbias];
+  },
+  "celgc.LayerNormalizationGradient"(g, call, target) {
+    const [x, scale, dy] = call.inputs as Value[], epsilon = epsilonOf(call), n = x.dims.at(-1)!;
+    const count = piecesOf(sizeOf(x.dims), n);
+    if (!hasLoops(target) || count === 1) {
+      const [dx, ...rest] = rowGradients(g, flat(g, x), scale, flat(g, dy), epsilon);
+      return [g.reshape(dx, x.dims), ...rest];
+    }
+    const cut = [x, dy].map((each) => g.reshape(each, [count, sizeOf(x.dims) / n / count, n]));
+    const [dx, ...sums] = eachSlice(
+      g,
+      cut,
+      [scale],
+      (g, [x, dy], [scale]) => rowGradients(g, x, scale, dy, epsilon),
+    );
+    return [g.reshape(dx, x.dims), ...sums.map((each) => g.sum(each, [0]))];
   },
   /** Training mode as ONNX has it. */
   BatchNormalization(g, call, target) {

@@ -9,7 +9,7 @@ import {
   type Operators,
   required,
 } from "../../operator.ts";
-import { formatDims } from "../../tensor.ts";
+import { formatDims, sameDims } from "../../tensor.ts";
 
 /** Of bool masks: what is not seen. The lowest number, not −∞: a row that sees nothing stays a number. */
 const UNSEEN = -3.4028234663852886e38;
@@ -103,4 +103,40 @@ export const attentionOperators: Operators = {
     const y = turned < size ? g.concat([joined, part(turned, size)], 3) : joined;
     return [flat ? g.reshape(g.transpose(y, [0, 2, 1, 3]), x.dims) : y];
   }),
+  /**
+   * `[qkv, mask?]`, `heads`: self-attention in which a position sees itself and those before it.
+   *
+   * qkv `[batch, length, 3 · width]` holds queries, keys and values side by side, each `heads` heads side by
+   * side; mask `[batch, heads, length, length]`, if there, multiplies the probabilities (dropout). The
+   * result is `[batch, length, width]`. The probabilities are not kept for the gradient, which computes them
+   * again: they are length² each head, the operand and the result only length.
+   */
+  "celgc.CausalAttention": {
+    infer: (call) => {
+      const { type, dims: [batch, length, width] } = checkPacked(call);
+      return [{ type, dims: [batch, length, width / 3] }];
+    },
+    gradient(g, node, [dy]) {
+      const [qkv, mask] = node.inputs;
+      const inputs = [qkv, node.results[0], dy!, mask ?? null];
+      return [g.op("celgc.CausalAttentionGradient", inputs, node.attributes)];
+    },
+  },
+  /** `[qkv, y, dy, mask?]`, `heads`: its gradient by qkv, of its shape. */
+  "celgc.CausalAttentionGradient": { infer: (call) => [checkPacked(call)] },
 };
+
+/** Queries, keys and values side by side. */
+function checkPacked(call: Application): Value {
+  const qkv = required(call, 0, "queries, keys and values"), heads = intAttribute(call, "heads", 0);
+  const width = qkv.dims.at(-1)!, mask = call.inputs[call.op.endsWith("Gradient") ? 3 : 1];
+  const [batch, length] = qkv.dims, seen = [batch, heads, length, length];
+  const fits = qkv.dims.length === 3 && heads >= 1 && width % (3 * heads) === 0 &&
+    (!mask || sameDims(mask.dims, seen));
+  if (fits) return qkv;
+  throw new OperatorError(
+    call,
+    `it takes [batch, length, 3 · width] with a width that splits into ${heads} heads, and a mask ` +
+      "[batch, heads, length, length]",
+  );
+}

@@ -9,7 +9,7 @@ import {
   type Operators,
   required,
 } from "../../operator.ts";
-import { sizeOf } from "../../tensor.ts";
+import { sameDims, sizeOf } from "../../tensor.ts";
 import { axisOf } from "../_common.ts";
 
 const epsilonOf = (call: Pick<Application, "attributes">) =>
@@ -135,6 +135,12 @@ export const normalizationOperators: Operators = {
       const [x, scale, bias] = node.inputs as Value[];
       const first = axisOf(node, intAttribute(node, "axis", -1), x.dims.length);
       const axes = x.dims.map((_, axis) => axis).slice(first);
+      if (dy && !dMean && !dScale && axes.length === 1 && sameDims(scale.dims, x.dims.slice(-1))) {
+        const attributes = { epsilon: epsilonOf(node) };
+        const op = "celgc.LayerNormalizationGradient";
+        const [dx, dWeight, dBias] = g.opMany(op, [x, scale, dy], attributes, 3);
+        return [dx, dWeight, bias && dBias];
+      }
       const centred = g.sub(x, g.mean(x, axes, true));
       const variance = g.mean(g.mul(centred, centred), axes, true);
       const rsqrt = g.reciprocal(g.sqrt(g.add(variance, epsilonOf(node))));
@@ -157,6 +163,13 @@ export const normalizationOperators: Operators = {
         g.sumTo(g.mul(dy, normal), scale.dims),
         bias && g.sumTo(dy, bias.dims),
       ];
+    },
+  },
+  /** `[x […, n], scale [n], dy]` → the gradients by x, scale and bias, normalised over the last axis. */
+  "celgc.LayerNormalizationGradient": {
+    infer(call) {
+      const x = required(call, 0, "operand"), scale = required(call, 1, "scale");
+      return [x, scale, scale];
     },
   },
   /** Each image and channel by itself (Ulyanov et al. 2016). */
