@@ -15,6 +15,7 @@ const COMMANDS: Readonly<Record<string, () => Promise<CommandSpec>>> = {
   plan: async () => (await import("./plan_command.ts")).planCommand,
   report: async () => (await import("./report_command.ts")).reportCommand,
   runs: async () => (await import("./runs_command.ts")).runsCommand,
+  generate: async () => (await import("./generate_command.ts")).generateCommand,
   export: async () => (await import("./export_command.ts")).exportCommand,
 };
 
