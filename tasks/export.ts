@@ -9,6 +9,7 @@ import { encodeModel } from "../models/mod.ts";
 import type { StepOptions } from "../optimizers/clipped_step.ts";
 import { createAlgorithm, STEP_OPTIONS } from "../optimizers/registry.ts";
 import { awdLstmOf } from "./networks/awd_lstm.ts";
+import { gptOf, windowLength } from "./networks/gpt.ts";
 import {
   evalGraph,
   findModel,
@@ -30,7 +31,7 @@ import { matchWeights, stateDict, type Weights } from "./networks/state_dict.ts"
 import { defaultsOf, kindOf } from "./options/defaults.ts";
 import { OptionError } from "./options/kinds.ts";
 import { readWeights } from "./run/weights_source.ts";
-import { isModelFile, modelName } from "./options/network_names.ts";
+import { isLanguageModel, isModelFile, modelName } from "./options/network_names.ts";
 import { checkRules } from "./options/rules.ts";
 import { checkOptions, defaultOptions } from "./options/table.ts";
 import type { NetworkFile, Options } from "./options/values.ts";
@@ -62,6 +63,12 @@ export const GRAPH_OPTIONS = [
   "dropoutWeight",
   "activationRegularisation",
   "temporalRegularisation",
+  "heads",
+  "width",
+  "context",
+  "positions",
+  "dropout",
+  "vocabulary",
 ] as const;
 
 /** The options that decide a graph, with values. */
@@ -88,8 +95,6 @@ export interface ExportOptions extends Partial<GraphOptions> {
    * @default {`<model>-<graph>.onnx`}
    */
   readonly out?: string;
-  /** Different words, for awd-lstm. @default {those of the weights; without them 10000, Penn Treebank's} */
-  readonly vocabulary?: number;
 }
 
 /** What is in an exported file, as lists of names. */
@@ -128,12 +133,12 @@ const VOCABULARY = 10_000;
  * ```
  */
 export async function exportGraph(given: ExportOptions = {}): Promise<ExportedFile> {
-  const { graph: kind = "forward", target = "portable", out, vocabulary, ...rest } = given;
+  const { graph: kind = "forward", target = "portable", out, ...rest } = given;
   const run = await networkOfRun(rest.weights);
   const options = resolve(rest, run?.options ?? {});
   const weights = options.weights === null ? null : await readWeights(options.weights, "--weights");
   const data = rest.model === undefined ? run?.data ?? null : null;
-  const network = await openNetwork(options, vocabulary ?? wordsOf(weights), data);
+  const network = await openNetwork(options, wordsOf(weights), data);
   const inside = weightsInside(network, weights, options);
   const file = out ?? `${modelName(options.model)}-${kind}.onnx`;
   const { bytes, names } = file.endsWith(".safetensors")
@@ -166,11 +171,12 @@ async function networkOfRun(
   };
 }
 
-/** What was given, else what the run had, else the defaults; an AWD-LSTM's are those of Penn Treebank. */
+/** What was given, else what the run had, else the defaults; a language model's are those of Penn Treebank. */
 function resolve(given: Partial<GraphOptions>, ofRun: Partial<GraphOptions>): GraphOptions {
   const explicit = checkOptions({ ...given });
   const model = explicit.model ?? ofRun.model;
-  const defaults: Options = defaultsOf(model === "awd-lstm" ? { task: "ptb" } : {});
+  const language = model !== undefined && isLanguageModel(model);
+  const defaults: Options = defaultsOf(language ? { task: "ptb", model } : {});
   const names = [...GRAPH_OPTIONS, "weights", "seed"] as const;
   const own = Object.fromEntries(names.map((name) => [name, defaults[name]])) as GraphOptions;
   const options: GraphOptions = { ...own, ...ofRun, ...explicit };
@@ -178,23 +184,24 @@ function resolve(given: Partial<GraphOptions>, ofRun: Partial<GraphOptions>): Gr
   return options;
 }
 
-/** The words that an AWD-LSTM with these weights knows. */
+/** The words that a language model with these weights knows. */
 function wordsOf(weights: Weights | null): number {
-  const words = weights?.tensors.find(({ name }) => /(^|\.)encoder\.weight$/.test(name));
+  const words = weights?.tensors.find(({ name }) => /(^|\.)(encoder|wte)\.weight$/.test(name));
   return words?.dims[0] ?? VOCABULARY;
 }
 
 /** The network that is named; a file's open lengths must all be given, unless it is known what it is fed. */
 async function openNetwork(
   options: GraphOptions,
-  vocabulary: number,
+  words: number,
   data: DataShape | null,
 ): Promise<TrainableModel> {
-  const { model } = options;
+  const { model, vocabulary } = options;
   if (isModelFile(model)) {
     return onnxFileModel(await readModelFile(model, "--model"), model, options, data, options.bptt);
   }
-  return model === "awd-lstm" ? awdLstmOf(options, vocabulary) : findModel(model);
+  if (model === "gpt") return gptOf(options, vocabulary ?? words);
+  return model === "awd-lstm" ? awdLstmOf(options, vocabulary ?? words) : findModel(model);
 }
 
 /** The weights that belong into the file, by name; null if they are to be inputs. */
@@ -205,8 +212,8 @@ function weightsInside(
 ): Map<string, Float32Array> | null {
   const variables = variablesOf(network);
   if (given) {
-    const { ties = {} } = network;
-    return matchWeights(variables, given, { what: `--weights ${weights}`, ties });
+    const { ties = {}, weightName } = network, what = `--weights ${weights}`;
+    return matchWeights(variables, given, { what, ties, weightName });
   }
   if (!isModelFile(model)) return null;
   return new Map(variables.map(({ name, initial }) => [name, initial(seed)]));
@@ -255,7 +262,7 @@ function build(
   kind: NonNullable<ExportOptions["graph"]>,
   options: GraphOptions,
 ): TrainingGraph {
-  const shape = { batchSize: options.batchSize, length: options.bptt };
+  const shape = { batchSize: options.batchSize, length: windowLength(options) };
   switch (kind) {
     case "forward":
       return forwardGraph(network, shape);

@@ -23,6 +23,7 @@ export { OptionError, type OptionFault } from "./options/kinds.ts";
 export {
   type ExecutionOptions,
   type Experiment,
+  type GptModelOptions,
   type HostOptions,
   type InputFileOptions,
   type LanguageModelOptions,
@@ -49,7 +50,7 @@ export {
   type WindowTaskOptions,
   type WindowTaskParts,
 } from "./problems/window_task.ts";
-export type { Batch, Feeds, PredictOptions, Split, Task, TrainableModel } from "./task.ts";
+export type { Batch, Decoder, Feeds, PredictOptions, Split, Task, TrainableModel } from "./task.ts";
 export { type RunOutput, train, type Trained, type TrainParts } from "./training/train.ts";
 export type { Checkpoints } from "./training/loop.ts";
 export type { CheckpointFolders } from "./run/write_checkpoint.ts";
@@ -64,6 +65,9 @@ export {
   GRAPH_OPTIONS,
   type GraphOptions,
 } from "./export.ts";
+
+// Texts.
+export { generate, type GeneratedToken, type GenerateOptions } from "./generation/generate.ts";
 
 // Plans.
 export type { GradientSync, Measured, OverRanks, TimedAllreduce } from "./plan/measured.ts";

@@ -53,8 +53,28 @@ export interface TrainableModel extends Model<BuildOptions & { readonly length: 
   predict?(options: PredictOptions): Pick<ModelGraph, "graph" | "variables">;
   /** The trained model as an ONNX file, where it is not to be that graph. */
   encode?(weights: ReadonlyMap<string, Float32Array>): Uint8Array;
+  /**
+   * What a tensor of a file of weights is called here; null for one that is no weight, such as a buffer.
+   * @default {the name it has}
+   */
+  weightName?(name: string): string | null;
+  /** How a text is gone on with, for models that predict the next token. */
+  readonly decoder?: Decoder;
   /** Second names of variables in PyTorch's state dict, such as `decoder.weight` of `encoder.weight`. */
   readonly ties?: Readonly<Record<string, string>>;
+}
+
+/** A network that predicts the next token of one text from a token and what it carries of those before. */
+export interface Decoder {
+  /** The most tokens that it looks back on; null: there is no limit. */
+  readonly context: number | null;
+  /**
+   * The graph: its variables are the weights and, of role "carry", what it carries, zero at first.
+   * @default {the evaluation graph of one step}
+   */
+  graph?(): Pick<ModelGraph, "graph" | "variables">;
+  /** What the graph is fed of a token beside what is carried; its output `logits` holds one row. */
+  feeds(token: number, position: number): Feeds;
 }
 
 /** What a graph for prediction is built for. */

@@ -92,7 +92,7 @@ Deno.test("the folders of tasks/ stand in an order", () => {
   wrongWays(
     [
       ["cli"],
-      ["sweep", "plan", "report", "runs", "export.ts"],
+      ["sweep", "plan", "report", "runs", "generation", "export.ts"],
       ["launch"],
       ["training"],
       ["problems"],

@@ -1,4 +1,4 @@
-import { choice, integer, type OptionSpec, text } from "../options/kinds.ts";
+import { choice, type OptionSpec, text } from "../options/kinds.ts";
 import { OPTIONS, type Options } from "../options/table.ts";
 import {
   type ExportedFile,
@@ -56,15 +56,12 @@ const OWN = {
 } as const;
 
 const REST = {
-  vocabulary: integer({
-    flag: "--vocabulary",
+  vocabulary: {
+    ...OPTIONS.vocabulary,
     group: GRAPH,
-    help: "different words, for awd-lstm",
-    unit: "words",
-    from: 1,
-    default: null,
-    defaultText: "that of the weights; without them 10000, Penn Treebank's",
-  }),
+    help: "different tokens that a language model knows",
+    defaultText: "those of the weights or the run; without them 10000, Penn Treebank's words",
+  },
   seed: {
     ...OPTIONS.seed,
     help: "decides the weights in a .safetensors file where no others are given",

@@ -38,6 +38,7 @@ const TOPICS: Readonly<Record<string, string>> = {
   data: GROUPS.DATA,
   run: GROUPS.RUN,
   lstm: GROUPS.TEXT,
+  gpt: GROUPS.GPT,
 };
 
 /** The word that asks for everything. */

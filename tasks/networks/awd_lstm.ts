@@ -6,6 +6,7 @@
 
 import { type AwdLstm, awdLstm } from "../../models/mod.ts";
 import type { LanguageModelOptions } from "../options/values.ts";
+import type { Decoder } from "../task.ts";
 
 /** The options that make the network. */
 type AwdLstmOptions = Omit<
@@ -13,10 +14,23 @@ type AwdLstmOptions = Omit<
   "bptt" | "averagingTrigger" | "averaging" | "testColumns" | "evalTokens"
 >;
 
+/** A window of one word; the state is zeroed before the first. */
+const DECODER: Decoder = {
+  context: null,
+  feeds: (token, position) => ({
+    input: { type: "int32", dims: [1, 1], data: Int32Array.of(token) },
+    restart: { type: "float32", dims: [], data: Float32Array.of(position === 0 ? 1 : 0) },
+    last: { type: "int32", dims: [], data: Int32Array.of(0) },
+  }),
+};
+
 /** The AWD-LSTM of a run, for a text of so many different words. */
-export function awdLstmOf(options: AwdLstmOptions, vocabulary: number): AwdLstm {
+export function awdLstmOf(
+  options: AwdLstmOptions,
+  vocabulary: number,
+): AwdLstm & { readonly decoder: Decoder } {
   const { embedding, hidden, layers } = options;
-  return awdLstm({
+  const model = awdLstm({
     vocabulary,
     embedding,
     hidden,
@@ -31,4 +45,5 @@ export function awdLstmOf(options: AwdLstmOptions, vocabulary: number): AwdLstm 
     activation: options.activationRegularisation,
     temporal: options.temporalRegularisation,
   });
+  return { ...model, decoder: DECODER };
 }

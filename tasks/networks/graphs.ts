@@ -137,6 +137,12 @@ export function forwardGraph(model: TrainableModel, shape: GraphShape): Training
   return trainingGraph(graph, variables);
 }
 
+/** Prediction of the token after one, for models that have a `decoder`; what the model carries, in and out. */
+export function decoderGraph(model: TrainableModel): TrainingGraph {
+  const own = model.decoder?.graph?.();
+  return own ? trainingGraph(own.graph, own.variables) : forwardGraph(model, { batchSize: 1 });
+}
+
 /** A training-mode forward pass that does nothing but move the running statistics. */
 export function statisticsGraph(model: TrainableModel, shape: GraphShape): TrainingGraph {
   const { graph, variables } = build(model, shape, "train");

@@ -21,11 +21,12 @@ export function startingFrom(
   weights: Weights,
   from: string,
 ): TrainableModel {
-  const { name, anyLength, wholeBatches, fixedBatch, logged, ties } = model;
+  const { name, anyLength, wholeBatches, fixedBatch, logged, ties, decoder } = model;
+  const weightName = model.weightName?.bind(model);
   const build: TrainableModel["build"] = (options) => {
     const built = model.build(options);
     const what = `--weights ${from}`;
-    const initial = matchWeights(weightsOf(built), weights, { what, ties: ties ?? {} });
+    const initial = matchWeights(weightsOf(built), weights, { what, ties: ties ?? {}, weightName });
     const variables = built.variables.map((variable) => {
       const data = initial.get(variable.name);
       return data ? { ...variable, initial: () => data } : variable;
@@ -40,6 +41,8 @@ export function startingFrom(
     fixedBatch,
     logged,
     ties,
+    decoder,
+    weightName,
     build,
     masks: model.masks?.bind(model),
     predict: model.predict?.bind(model),

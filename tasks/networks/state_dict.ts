@@ -57,6 +57,8 @@ export interface MatchOptions {
   readonly what: string;
   /** Names whose tensors are those of other names: `decoder.weight` is `encoder.weight`. */
   readonly ties?: Readonly<Record<string, string>>;
+  /** What a tensor is called here, see `TrainableModel.weightName`. */
+  readonly weightName?: ((name: string) => string | null) | undefined;
 }
 
 /**
@@ -68,9 +70,13 @@ export interface MatchOptions {
 export function matchWeights(
   variables: readonly WeightVariable[],
   { tensors, exact }: Weights,
-  { what, ties = {} }: MatchOptions,
+  { what, ties = {}, weightName = (name) => name }: MatchOptions,
 ): Map<string, Float32Array> {
-  const byName = untie(unwrapped(tensors.filter(({ name }) => !COUNTER.test(name))), ties, what);
+  const weights = unwrapped(tensors.filter(({ name }) => !COUNTER.test(name))).flatMap((tensor) => {
+    const name = weightName(tensor.name);
+    return name === null ? [] : [{ ...tensor, name }];
+  });
+  const byName = untie(weights, ties, what);
   const missing: string[] = [], misshapen: string[] = [];
   const matched = new Map<string, Float32Array>();
   for (const { name, dims } of variables) {

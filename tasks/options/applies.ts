@@ -12,11 +12,10 @@ import type { OptionName, Options } from "./values.ts";
 
 type Names = readonly OptionName[];
 
-/** What makes the AWD-LSTM. */
+/** What makes the AWD-LSTM beside its layers. */
 const AWD_LSTM: Names = [
   "embedding",
   "hidden",
-  "layers",
   "dropoutWord",
   "dropoutInput",
   "dropoutHidden",
@@ -25,6 +24,12 @@ const AWD_LSTM: Names = [
   "activationRegularisation",
   "temporalRegularisation",
 ];
+
+/** What makes the GPT beside its layers. */
+const GPT: Names = ["heads", "width", "context", "positions", "dropout"];
+
+/** What both have. */
+const LANGUAGE: Names = ["layers", "vocabulary"];
 
 /** How a text is read. */
 const TEXTS: Names = ["bptt", "averaging", "testColumns", "evalTokens"];
@@ -61,10 +66,20 @@ export function ignoredBySchedule(schedule: ScheduleName): Names {
 /** Options that have no effect on a task: those of texts on images, of images on texts, and of data that is generated. */
 export function ignoredByTask(task: Options["task"]): Names {
   const { kind, files } = TASKS[task];
-  return [...kind === "images" ? [...AWD_LSTM, ...TEXTS] : IMAGES, ...files === null ? [] : SIZES];
+  return [
+    ...kind === "images" ? [...LANGUAGE, ...AWD_LSTM, ...GPT, ...TEXTS] : IMAGES,
+    ...files === null ? [] : SIZES,
+  ];
 }
 
-/** Options that have no effect on a network: those that make the AWD-LSTM on another. */
+/** Options that have no effect on a network: those that make another, or read a text otherwise. */
 export function ignoredByModel(model: Options["model"]): Names {
-  return model === "awd-lstm" ? [] : AWD_LSTM;
+  switch (model) {
+    case "awd-lstm":
+      return GPT;
+    case "gpt":
+      return [...AWD_LSTM, "bptt", "testColumns"];
+    default:
+      return [...LANGUAGE, ...AWD_LSTM, ...GPT];
+  }
 }

@@ -73,6 +73,34 @@ export const TASKS: Readonly<Record<TaskName, TaskEntry>> = {
   },
 };
 
+/** The step of a GPT, whose task has another network of its own. */
+const GPT = {
+  partition: "iid",
+  lr: 0.5,
+  clip: 0.5,
+  weightDecay: 0,
+  layers: 6,
+  batchSize: 12,
+  epochs: 20,
+  decayAt: [],
+} as const satisfies TaskEntry["defaults"];
+
+/** Small enough to learn most of the grammar in a few minutes on two cores. */
+const SMALL_GPT = {
+  ...GPT,
+  layers: 2,
+  heads: 4,
+  width: 64,
+  context: 64,
+  batchSize: 8,
+} as const satisfies TaskEntry["defaults"];
+
+/** What a network sets that is not its task's own. */
+function ofModel(model: Options["model"], task: TaskName): TaskEntry["defaults"] {
+  if (model !== "gpt") return {};
+  return task === "generated-text" ? SMALL_GPT : GPT;
+}
+
 /** What kind of data a task has. */
 export const kindOf = (task: TaskName): TaskEntry["kind"] => TASKS[task].kind;
 
@@ -80,16 +108,18 @@ export const kindOf = (task: TaskName): TaskEntry["kind"] => TASKS[task].kind;
 export const filesOf = (task: TaskName): string | null => TASKS[task].files;
 
 /**
- * The value of every option that is not given: the preset's, else the update rule's, else the task's, else the
- * default.
+ * The value of every option that is not given: the preset's, else the update rule's, else the network's, else
+ * the task's, else the default.
  *
- * @param given of which task, preset and optimizer count, and are among what is returned
+ * @param given of which task, network, preset and optimizer count, and are among what is returned
  */
 export function defaultsOf(given: Readonly<Partial<Options>>): Options {
   const preset = given.preset ?? null;
   const presets = preset === null ? {} : PRESETS[preset].options, defaults = defaultOptions();
   const task = given.task ?? presets.task ?? defaults.task;
-  const tasks = { ...defaults, ...TASKS[task].defaults };
+  const own = TASKS[task].defaults;
+  const model = given.model ?? presets.model ?? own.model ?? defaults.model;
+  const tasks = { ...defaults, ...own, ...ofModel(model, task) };
   const meant = presets.optimizer ?? defaults.optimizer, optimizer = given.optimizer ?? meant;
   // Step sizes that a preset has for one update rule are none for another.
   const rules = ruleEntry(optimizer).defaults;

@@ -17,7 +17,7 @@ import {
 import { formatPartition, parsePartition } from "../data/sampling/partition.ts";
 import { duration } from "./duration.ts";
 import { choice, GROUPS, integer, real, type Table, text, toggle } from "./kinds.ts";
-import { LANGUAGE_MODEL } from "./language.ts";
+import { GPT_MODEL, LANGUAGE_MODEL } from "./language.ts";
 import { INPUT_FILES, orFile } from "./networks.ts";
 import { STEPPING } from "./stepping/table.ts";
 import { type Experiment, MODEL_NAMES, PRESET_NAMES, TASK_NAMES } from "./values.ts";
@@ -33,11 +33,12 @@ function ownDefaults(option: SelectiveOption): string {
 /** What an experiment is: the options that decide its numbers. A sweep's axes are among them. */
 export const EXPERIMENT: Table<Experiment> = {
   ...LANGUAGE_MODEL,
+  ...GPT_MODEL,
   ...INPUT_FILES,
   preset: choice({
     flag: "--preset",
     group: WHAT,
-    help: "an experiment of the paper; options given beside it take precedence",
+    help: "an experiment of the paper, or a known network; options given beside it take precedence",
     choices: PRESET_NAMES,
     default: null,
     defaultText: "none",

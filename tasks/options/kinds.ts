@@ -79,6 +79,7 @@ export const GROUPS = {
   DATA: "Data",
   RUN: "The run",
   TEXT: "Texts and the awd-lstm network",
+  GPT: "The gpt network",
 } as const;
 
 /** What every kind of option is told. */

@@ -1,9 +1,10 @@
 /** The part of the table of options that is about texts and the networks that read them. */
 
 import { choice, GROUPS, integer, type OptionSpec, real, type Table } from "./kinds.ts";
-import type { LanguageModelOptions } from "./values.ts";
+import { POSITIONS } from "../../models/mod.ts";
+import type { GptModelOptions, LanguageModelOptions } from "./values.ts";
 
-const { TEXT } = GROUPS;
+const { TEXT, GPT } = GROUPS;
 
 /** The defaults of Merity, Keskar and Socher (ICLR 2018) on Penn Treebank. */
 export const LANGUAGE_MODEL: Table<LanguageModelOptions> = {
@@ -28,11 +29,11 @@ export const LANGUAGE_MODEL: Table<LanguageModelOptions> = {
   layers: integer({
     flag: "--layers",
     group: TEXT,
-    help: "LSTMs on top of each other",
+    help: "LSTMs, or the gpt's blocks, on top of each other",
     unit: "layers",
     from: 1,
     default: 3,
-    defaultText: "3; 2 on generated-text",
+    defaultText: "3; 2 on generated-text; 6 with gpt, there 2 as well",
   }),
   bptt: integer({
     flag: "--bptt",
@@ -109,6 +110,66 @@ export const LANGUAGE_MODEL: Table<LanguageModelOptions> = {
     from: 1,
     default: null,
     defaultText: "all of them",
+  }),
+};
+
+/** The defaults of nanoGPT's smallest network on characters. */
+export const GPT_MODEL: Table<GptModelOptions> = {
+  heads: integer({
+    flag: "--heads",
+    group: GPT,
+    help: "heads of attention in each block, which share the width",
+    unit: "heads",
+    from: 1,
+    default: 6,
+    defaultText: "6; 4 on generated-text",
+  }),
+  width: integer({
+    flag: "--width",
+    group: GPT,
+    help: "size of the vectors from block to block, a multiple of the heads",
+    unit: "floats",
+    from: 1,
+    default: 384,
+    defaultText: "384; 64 on generated-text",
+  }),
+  context: integer({
+    flag: "--context",
+    group: GPT,
+    help: "length of the windows of text that steps learn from, the most the network looks back on",
+    unit: "tokens",
+    from: 1,
+    default: 256,
+    defaultText: "256; 64 on generated-text",
+  }),
+  positions: choice({
+    flag: "--positions",
+    group: GPT,
+    help:
+      "how it knows where a token stands; a vector learned for each place, as GPT-2 has it, or " +
+      "queries and keys turned by angles that grow with the place",
+    choices: POSITIONS,
+    default: POSITIONS[0],
+  }),
+  dropout: real({
+    flag: "--dropout",
+    group: GPT,
+    help:
+      "probability with which training drops an element of the embedding, of what each attention " +
+      "and each MLP adds, and of the attention's probabilities",
+    from: 0,
+    below: 1,
+    default: 0,
+  }),
+  vocabulary: integer({
+    flag: "--vocabulary",
+    group: GPT,
+    help:
+      "different tokens that a language model (awd-lstm too) knows, if more than there are in the text",
+    unit: "tokens",
+    from: 1,
+    default: null,
+    defaultText: "those of the text",
   }),
 };
 

@@ -11,6 +11,11 @@ export function isModelFile(name: string): boolean {
   return name.endsWith(".onnx") || isUrl(name);
 }
 
+/** Whether a network is one of those that are built in and read texts. */
+export function isLanguageModel(name: string): name is "awd-lstm" | "gpt" {
+  return name === "awd-lstm" || name === "gpt";
+}
+
 /** Whether a location is a URL that can be fetched. */
 export const isUrl = (name: string): boolean => /^(https?|file):/.test(name);
 

@@ -1,6 +1,6 @@
 /**
- * The paper's experiments by name: Liu, Zhuang, Lei and Liao, NeurIPS 2022, section 5 and appendix; and an
- * algorithm with the settings that it was published with.
+ * Experiments by name: the paper's (Liu, Zhuang, Lei and Liao, NeurIPS 2022, section 5 and appendix), an
+ * algorithm with the settings that it was published with, and two known GPTs.
  *
  * @module
  */
@@ -123,5 +123,30 @@ export const PRESETS: Readonly<Record<PresetName, Preset>> = {
   "diloco": {
     about: "DiLoCo as published, on any task: AdamW inside, 500 steps a round, for long runs",
     options: DILOCO,
+  },
+  "gpt-nano": {
+    about: "a GPT of 10.6 million weights and more, nanoGPT's for characters",
+    options: {
+      task: "generated-text",
+      model: "gpt",
+      layers: 6,
+      heads: 6,
+      width: 384,
+      context: 256,
+      batchSize: 12,
+    },
+  },
+  "gpt2-small": {
+    about: "GPT-2 of 124 million weights, which Hugging Face's gpt2 fits as --weights",
+    options: {
+      task: "wikitext2",
+      model: "gpt",
+      layers: 12,
+      heads: 12,
+      width: 768,
+      context: 1024,
+      vocabulary: 50_257,
+      batchSize: 1,
+    },
   },
 };

@@ -25,7 +25,7 @@ import {
 } from "./applies.ts";
 import { defaultsOf, TASKS } from "./defaults.ts";
 import { OptionError } from "./kinds.ts";
-import { isModelFile } from "./network_names.ts";
+import { isLanguageModel, isModelFile } from "./network_names.ts";
 import { PRESETS } from "./presets.ts";
 import { defaultOptions, OPTIONS } from "./table.ts";
 import { tlsOf } from "./tls.ts";
@@ -283,10 +283,20 @@ const RULES: readonly Rule[] = [
       : null;
   }),
   rule(["task", "model"], ({ task, model }) => {
-    const { kind } = TASKS[task], reads = model === "awd-lstm" ? "text" : "images";
+    const { kind } = TASKS[task], reads = isLanguageModel(model) ? "text" : "images";
     if (isModelFile(model) || reads === kind) return null;
     return `--model ${model} learns from ${reads}, --task ${task} is ${kind}: take ` +
-      `${kind === "text" ? "--model awd-lstm" : "a --model resnet"}, or another --task`;
+      `${kind === "text" ? "--model awd-lstm or gpt" : "a --model resnet"}, or another --task`;
+  }),
+  rule(["model", "width", "heads", "positions"], ({ model, width, heads, positions }) => {
+    if (model !== "gpt") return null;
+    if (width % heads !== 0) {
+      return `--width ${width} is no multiple of --heads ${heads}, which share it`;
+    }
+    return positions === "rotary" && width / heads % 2 !== 0
+      ? `--positions rotary turns pairs of features, and with --width ${width} and --heads ${heads} a ` +
+        `head has ${width / heads}: make that an even number`
+      : null;
   }),
   ...(["loss", "dims"] as const).map((name) =>
     rule(

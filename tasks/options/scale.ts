@@ -18,8 +18,8 @@ function cubeRoot(scale: number): number {
 
 /**
  * The options of a run in proportion: epochs and the epochs of decay, generated samples, and a built-in
- * network; one from a file stays. A ResNet gets the depth nearest to the share of its own; an LSTM's sizes
- * shrink with the square root, since its work grows with their square. Batch, step sizes and ranks stay.
+ * network; one from a file stays. A ResNet gets the depth nearest to the share of its own; the
+ * sizes of an LSTM and of a GPT shrink with the square root, since its work grows with their square. Batch, step sizes and ranks stay.
  *
  * @param options as they would be at full size
  * @param given those that stay as they are
@@ -40,6 +40,10 @@ export function scaleOptions(options: Options, given: Readonly<Partial<Options>>
     ...options.model !== "awd-lstm" ? {} : {
       embedding: width(options.embedding),
       hidden: width(options.hidden),
+    },
+    ...options.model !== "gpt" ? {} : {
+      // Each head gets narrower, by pairs of features.
+      width: 2 * options.heads * Math.max(1, Math.round(width(options.width) / options.heads / 2)),
     },
   };
   const kept = Object.keys(small).filter((name) => given[name as keyof Options] !== undefined);

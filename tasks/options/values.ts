@@ -24,6 +24,8 @@ export const PRESET_NAMES = [
   "ptb-heterogeneous",
   "ptb-partial-participation",
   "diloco",
+  "gpt-nano",
+  "gpt2-small",
 ] as const;
 
 /** One of the presets. */
@@ -50,6 +52,7 @@ export const MODEL_NAMES = [
   "resnet56",
   "resnet110",
   "awd-lstm",
+  "gpt",
 ] as const;
 
 /** One of the built-in networks. */
@@ -61,7 +64,7 @@ export interface LanguageModelOptions {
   embedding: number;
   /** Size of the other LSTMs. */
   hidden: number;
-  /** LSTMs on top of each other. */
+  /** LSTMs, or blocks of a GPT, on top of each other. */
   layers: number;
   /** Mean length of the windows of text that steps learn from, in tokens. */
   bptt: number;
@@ -87,6 +90,22 @@ export interface LanguageModelOptions {
   testColumns: number;
   /** Tokens of each held-out text that are evaluated; null: all. */
   evalTokens: number | null;
+}
+
+/** What makes the GPT, beside its layers. */
+export interface GptModelOptions {
+  /** Heads of attention in each block. */
+  heads: number;
+  /** Size of the vectors from block to block. */
+  width: number;
+  /** Tokens in a window. */
+  context: number;
+  /** How the network knows where in its window a token stands. */
+  positions: "learned" | "rotary";
+  /** Probability with which an element is dropped. */
+  dropout: number;
+  /** Different tokens that a language model knows; null: those of the text. */
+  vocabulary: number | null;
 }
 
 /** The path or URL of a network's file. */
@@ -143,7 +162,8 @@ export interface SteppingOptions {
 }
 
 /** What an experiment is: the options that decide its numbers. */
-export interface Experiment extends LanguageModelOptions, InputFileOptions, SteppingOptions {
+export interface Experiment
+  extends LanguageModelOptions, GptModelOptions, InputFileOptions, SteppingOptions {
   /** An experiment of the paper, which the other options given take precedence over; null: none. */
   preset: PresetName | null;
   /** About which share of the work is done, by fewer epochs, less data and a smaller network. */

@@ -9,9 +9,11 @@ import { DataError } from "../data/data_error.ts";
 import { checkCifar10 } from "../data/images/cifar10.ts";
 import { checkTextCorpus, loadTextCorpus } from "../data/text/text_corpus.ts";
 import { awdLstmOf } from "../networks/awd_lstm.ts";
+import { gptOf, vocabularyOf, windowLength } from "../networks/gpt.ts";
 import { findModel } from "../networks/graphs.ts";
 import { decodeInitial, startingFrom } from "../networks/initial_weights.ts";
 import { IMAGES, onnxFileModel, windowsOf } from "../networks/onnx_model.ts";
+import { asOptionError } from "../options/as_option_error.ts";
 import { OptionError } from "../options/kinds.ts";
 import { kindOf } from "../options/defaults.ts";
 import type { Options } from "../options/table.ts";
@@ -34,7 +36,7 @@ export async function checkInputs(options: Options, files: InputFiles): Promise<
         "export the model with an open batch axis",
     );
   }
-  const shape = { batchSize: fixedBatch, length: options.bptt, mode: "eval" } as const;
+  const shape = { batchSize: fixedBatch, length: windowLength(options), mode: "eval" } as const;
   if (files.initial) {
     startingFrom(model, decodeInitial(files.initial), options.weights!).build(shape);
   }
@@ -63,7 +65,7 @@ async function modelOf(options: Options, file: Uint8Array | null): Promise<Train
   const { vocabulary } = task === "generated-text"
     ? generateText({ train: 2, valid: 2, test: 2 })
     : await loadTextCorpus(options.data!, task);
-  return file
-    ? onnxFileModel(file, model, options, windowsOf(vocabulary.size), bptt)
-    : awdLstmOf(options, vocabulary.size);
+  if (file) return onnxFileModel(file, model, options, windowsOf(vocabulary.size), bptt);
+  const words = asOptionError(`--task ${task}`, () => vocabularyOf(options, vocabulary.size));
+  return model === "gpt" ? gptOf(options, words) : awdLstmOf(options, words);
 }

@@ -10,12 +10,13 @@ import { generateImagesTogether } from "../data/images/generated_images.ts";
 import { type GeneratedText, generateText } from "../data/text/generated_text.ts";
 import type { Worlds } from "../data/sampling/worlds.ts";
 import type { ImageSplits } from "../data/images/image_data_set.ts";
-import { loadTextCorpus, type TextCorpus } from "../data/text/text_corpus.ts";
+import { loadTextCorpus } from "../data/text/text_corpus.ts";
 import { findModel } from "../networks/graphs.ts";
 import { decodeInitial, startingFrom } from "../networks/initial_weights.ts";
 import type { InputFiles } from "../run/inputs.ts";
 import { imageTask } from "./image_task.ts";
 import { awdLstmOf } from "../networks/awd_lstm.ts";
+import { gptOf, vocabularyOf, windowLength } from "../networks/gpt.ts";
 import { type DataShape, IMAGES, onnxFileModel, windowsOf } from "../networks/onnx_model.ts";
 import { asOptionError } from "../options/as_option_error.ts";
 import type { Options } from "../options/table.ts";
@@ -100,7 +101,7 @@ function shapeOf(task: Task): [DataShape, number | undefined] {
   return [shape, length];
 }
 
-/** @param modelOf makes the model; null: it is the AWD-LSTM that the options describe */
+/** @param modelOf makes the model; null: it is the language model that the options describe */
 async function openText(
   options: Options,
   rank: number,
@@ -111,31 +112,23 @@ async function openText(
   const generated = options.task === "generated-text" ? generate(options) : null;
   const corpus = generated ??
     partOfText(await loadTextCorpus(options.data!, options.task), options.scale);
-  const model = modelOf?.(windowsOf(corpus.vocabulary.size), options.bptt);
-  const problem = asOptionError(
-    `--task ${options.task}`,
-    () =>
-      model
-        ? { model, task: windowTask(corpus, options, rank, model, worlds) }
-        : openAwdLstm(corpus, options, rank, target, worlds),
-  );
+  const bptt = windowLength(options);
+  const problem = asOptionError(`--task ${options.task}`, () => {
+    const words = vocabularyOf(options, corpus.vocabulary.size);
+    const model = modelOf?.(windowsOf(corpus.vocabulary.size), bptt) ??
+      (options.model === "gpt" ? gptOf(options, words) : null);
+    if (model) {
+      return { model, task: windowTask(corpus, { ...options, bptt }, rank, model, worlds) };
+    }
+    const lstm = awdLstmOf(options, words);
+    return { model: lstm, task: awdLstmTask(corpus, lstm, options, rank, target, worlds) };
+  });
   const source = generated && {
     entropyRate: generated.entropyRate,
     bestPerplexity: Math.exp(generated.source.meanNats(generated.test)),
   };
   const vocabulary = corpus.vocabulary.lines();
   return { ...problem, task: { ...problem.task, vocabulary, ...source ? { source } : {} } };
-}
-
-function openAwdLstm(
-  corpus: TextCorpus,
-  options: Options,
-  rank: number,
-  target: DeviceKind,
-  worlds: Worlds | undefined,
-): Problem {
-  const model = awdLstmOf(options, corpus.vocabulary.size);
-  return { model, task: awdLstmTask(corpus, model, options, rank, target, worlds) };
 }
 
 function generate({ seed, trainSize, testSize }: Options): GeneratedText {

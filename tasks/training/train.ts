@@ -153,6 +153,10 @@ export async function train(
       initialWeights: await hashOf(await trainStep.weights.read()),
       ...several,
     };
+    if (task.vocabulary !== undefined) {
+      const path = join(output.directory, FILES.vocabulary), words = task.vocabulary;
+      await writing(path, () => Deno.writeTextFile(path, words));
+    }
     const { config = newConfig(options) } = output;
     const own = {
       ...parts.model ? { model: parts.model.name } : {},
@@ -186,25 +190,22 @@ export async function train(
   const { specs } = trainStep.weights, weights = await evaluator.averaged();
   // What trained a large model makes room for its files.
   await stack.disposeAsync();
-  if (output) await writeTrained(output.directory, options, { model, task, weights, specs });
+  if (output) await writeTrained(output.directory, options, { model, weights, specs });
   return { summary, weights, specs };
 }
 
-/** Writes the trained model, as an ONNX file and as a state dict, and the words of a text. */
+/** Writes the trained model, as an ONNX file and as a state dict. */
 async function writeTrained(
   directory: string,
   options: Options,
-  { model, task, weights, specs }: Problem & Pick<Trained, "weights" | "specs">,
+  { model, weights, specs }: Pick<Problem, "model"> & Pick<Trained, "weights" | "specs">,
 ): Promise<void> {
-  const metadata = { model: model.name, task: options.task }, { vocabulary } = task;
-  const text = (name: string, content: string) =>
-    [name, new TextEncoder().encode(content)] as const;
+  const metadata = { model: model.name, task: options.task };
   // One that does not fit on the disk does not keep the others from being written.
   const errors: unknown[] = [];
   for (
     const make of [
       () => [FILES.weights, encodeTrainedState(model, specs, weights, metadata)] as const,
-      ...vocabulary === undefined ? [] : [() => text(FILES.vocabulary, vocabulary)],
       () => [FILES.model, encodeTrained(model, specs, weights, metadata)] as const,
     ]
   ) {

@@ -91,8 +91,9 @@ const TABLE: Record<string, Partial<Options>> = {
 };
 
 Deno.test("every preset resolves to the paper's row, on 8 ranks", () => {
-  assert.deepEqual([...PRESET_NAMES].sort(), Object.keys(TABLE).sort());
-  for (const preset of PRESET_NAMES) {
+  const papers = PRESET_NAMES.filter((name) => !name.startsWith("gpt"));
+  assert.deepEqual(papers.toSorted(), Object.keys(TABLE).sort());
+  for (const preset of papers) {
     const data = preset === "diloco" ? {} : { data: "data" };
     const options = resolveOptions({ preset, ...data });
     assert.equal(options.ranks, 8, preset);
@@ -102,6 +103,36 @@ Deno.test("every preset resolves to the paper's row, on 8 ranks", () => {
     }
     assert.ok(PRESETS[preset].about.length > 10);
   }
+});
+
+Deno.test("a GPT has its own defaults on each task, and its presets are nanoGPT's and OpenAI's sizes", () => {
+  const sizes = (options: Options) => {
+    const { model, layers, heads, width, context, batchSize, vocabulary } = options;
+    return [model, layers, heads, width, context, batchSize, vocabulary];
+  };
+  const data = "data";
+  const nano = ["gpt", 6, 6, 384, 256, 12, null];
+  assert.deepEqual(sizes(resolveOptions({ preset: "gpt-nano" })), nano);
+  assert.deepEqual(sizes(resolveOptions({ preset: "gpt-nano", task: "ptb", data })), nano);
+  assert.deepEqual(sizes(resolveOptions({ task: "ptb", model: "gpt", data })), nano);
+  const small = resolveOptions({ preset: "gpt2-small", data });
+  assert.deepEqual(sizes(small), ["gpt", 12, 12, 768, 1024, 1, 50_257]);
+  const generated = resolveOptions({ task: "generated-text", model: "gpt" });
+  assert.deepEqual(sizes(generated), ["gpt", 2, 4, 64, 64, 8, null]);
+  assert.equal(generated.weightDecay, 0);
+  const scaled = resolveOptions({ preset: "gpt-nano", scale: 1 / 64 });
+  assert.equal(scaled.width, 192);
+  const refused: [Record<string, unknown>, RegExp][] = [
+    [{ model: "gpt" }, /gpt learns from text, .* is images: take a --model resnet/],
+    [{ model: "gpt", task: "generated-text", width: 63 }, /--width 63 is no multiple of --heads 4/],
+    [
+      { model: "gpt", task: "generated-text", width: 12, positions: "rotary" },
+      /--positions rotary .* a head has 3/,
+    ],
+    [{ model: "gpt", task: "generated-text", bptt: 9 }, /--bptt 9 has no effect with --model gpt/],
+    [{ task: "generated-text", width: 128 }, /--width 128 has no effect with --model awd-lstm/],
+  ];
+  for (const [options, message] of refused) assert.throws(() => resolveOptions(options), message);
 });
 
 Deno.test("what is given beside a preset takes precedence, and a task brings its own defaults", () => {
