@@ -2,6 +2,7 @@
 
 import assert from "node:assert/strict";
 import { exportCommand } from "../tasks/cli/export_command.ts";
+import { generateCommand } from "../tasks/cli/generate_command.ts";
 import { launchCommand } from "../tasks/cli/launch_command.ts";
 import { planCommand } from "../tasks/cli/plan_command.ts";
 import { reportCommand } from "../tasks/cli/report_command.ts";
@@ -62,6 +63,7 @@ const COMMANDS = [
   planCommand,
   reportCommand,
   runsCommand,
+  generateCommand,
   exportCommand,
 ];
 const flagsOf = new Map(

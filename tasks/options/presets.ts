@@ -134,6 +134,9 @@ export const PRESETS: Readonly<Record<PresetName, Preset>> = {
       width: 384,
       context: 256,
       batchSize: 12,
+      optimizer: "adamw",
+      lr: 1e-3,
+      clip: 1e-3,
     },
   },
   "gpt2-small": {
@@ -147,6 +150,9 @@ export const PRESETS: Readonly<Record<PresetName, Preset>> = {
       context: 1024,
       vocabulary: 50_257,
       batchSize: 1,
+      optimizer: "adamw",
+      lr: 6e-4,
+      clip: 6e-4,
     },
   },
 };

@@ -15,8 +15,9 @@ import { Contender } from "./_contender.ts";
 const HELP = `deno task bench step [options]
 
   --model M,…      resnet8, resnet20, … resnet110 on images of 3 × 32 × 32, awd-lstm at Penn
-                   Treebank's size (default resnet20,resnet56,awd-lstm)
-  --batch N,…      samples a step (default 16,64 for images, 3,10 for text)
+                   Treebank's size, gpt-nano on 65 characters (default
+                   resnet20,resnet56,awd-lstm,gpt-nano)
+  --batch N,…      samples a step (default 16,64 for images, 3,10 for awd-lstm, 12 for gpt-nano)
   --steps N        steps measured of each contender (default 10)
   --device D,…     cpu, wasm, webgpu (default cpu,wasm, and webgpu where there is a GPU; a software
                    adapter has to be asked for, and its speed says nothing)
@@ -29,18 +30,20 @@ samples/s and ms/step are those of the median step; CPU ms is processor time, wh
 changes less. "1st step" is from the start of the process, packages cached, to the end of its first
 step; MB is the most memory the process has had. PyTorch takes images in two layouts, of which the
 better one counts. jax-js is given the whole step of the ResNets, batch norm written out in its
-primitives, and no AWD-LSTM: it has no loop over time.
+primitives, and no texts: it has no loop over time.
 `;
 
 const PYTHON = "/usr/bin/python3";
-/** Words in a window of text, as the programs have it. */
-const LENGTH = 70;
+/** Tokens in a window of each network that reads text, as the programs have it. */
+const LENGTH: Record<string, number> = { "awd-lstm": 70, "gpt-nano": 256 };
+/** gpt-nano as its program takes it: context, vocabulary, layers, heads, width. */
+const NANO = [256, 65, 6, 6, 384];
 const here = (file: string) => fileURLToPath(new URL(file, import.meta.url));
 
 const { values: options } = parseArgs({
   allowNegative: true,
   options: {
-    model: { type: "string", default: "resnet20,resnet56,awd-lstm" },
+    model: { type: "string", default: "resnet20,resnet56,awd-lstm,gpt-nano" },
     batch: { type: "string" },
     steps: { type: "string", default: "10" },
     device: { type: "string" },
@@ -83,15 +86,15 @@ const kinds = list(options.device ?? await automatic());
 const makeTable = await loadTables();
 
 for (const model of list(options.model)) {
-  const text = model === "awd-lstm";
-  for (const batch of list(options.batch ?? (text ? "3,10" : "16,64")).map(Number)) {
-    await compare(model, batch, text ? batch * LENGTH : batch);
+  const usual = { "awd-lstm": "3,10", "gpt-nano": "12" }[model] ?? "16,64";
+  for (const batch of list(options.batch ?? usual).map(Number)) {
+    await compare(model, batch, batch * (LENGTH[model] ?? 1));
     if (options.profile) { for (const kind of kinds) await printProfile(kind, model, batch); }
   }
 }
 
 async function compare(model: string, batch: number, samples: number): Promise<void> {
-  const text = model === "awd-lstm";
+  const text = model in LENGTH;
   const begin = async (contender: Contender) => {
     await contender.begin(); // one after another: the first step of each is timed alone
     return contender;
@@ -100,9 +103,14 @@ async function compare(model: string, batch: number, samples: number): Promise<v
   for (const kind of kinds) ours.push(await begin(deno("step_program.ts", kind, model, batch)));
   if (rivals.has("torch")) {
     for (const layout of text ? [] : ["contiguous", "channels-last"]) {
-      torch.push(await begin(python("step_torch.py", model.slice("resnet".length), batch, layout)));
+      torch.push(
+        await begin(python("torch/resnet_step.py", model.slice("resnet".length), batch, layout)),
+      );
     }
-    if (text) torch.push(await begin(python("awd_lstm_step.py", batch, LENGTH, 10_000)));
+    if (model === "awd-lstm") {
+      torch.push(await begin(python("torch/awd_lstm_step.py", batch, LENGTH[model], 10_000)));
+    }
+    if (model === "gpt-nano") torch.push(await begin(python("torch/gpt_step.py", batch, ...NANO)));
   }
   if (rivals.has("jax") && !text && batch <= Number(options["jax-batch"])) {
     for (const kind of kinds.filter((kind) => kind !== "cpu")) {

@@ -152,7 +152,7 @@ Deno.test("a run of images has no text to give", async () => {
     model: "resnet8",
     batchSize: 2,
     trainSize: 10,
-    testSize: 4,
+    testSize: 10,
     maxSteps: 0,
   } as const;
   await launch({ ...small, ranks: 1, device: "cpu", out });

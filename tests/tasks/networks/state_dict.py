@@ -1,6 +1,6 @@
 """A PyTorch network whose state dict is carried in or out as safetensors.
 
-Arguments: save or load, a network (resnet20, resnet8, lstm) and a file. Saves a state dict with weights and
+Arguments: save or load, a network (resnet20, resnet8, lstm, gpt) and a file. Saves a state dict with weights and
 statistics of its own, or loads one, strictly; then prints the network's logits in evaluation as JSON. The
 images and the words are those of weights_test.ts. The format is written by hand, after its description at
 https://github.com/huggingface/safetensors.
@@ -16,9 +16,10 @@ import torch
 from torch import nn
 
 sys.path.insert(0, str(pathlib.Path(__file__).parents[2] / "models" / "architectures"))
+from gpt_model import first_weights, logits_of
 from resnet_reference import ResNet
 
-TYPES = {"F32": torch.float32, "I64": torch.int64}
+TYPES = {"F32": torch.float32, "I64": torch.int64, "U8": torch.uint8}
 
 
 class LanguageModel(nn.Module):
@@ -36,6 +37,31 @@ class LanguageModel(nn.Module):
         for rnn in self.rnns:
             x, _ = rnn(x)
         return self.decoder(x)
+
+
+class Gpt(nn.Module):
+    """GPT-2 by Hugging Face's names, saved as its `gpt2` is: without prefix and head, with the causal masks."""
+
+    def __init__(self, words=30, layers=2, width=12, context=2):
+        super().__init__()
+        self.weights = {name: value.detach() for name, value in first_weights(words, layers, width, context).items()}
+        for value in self.weights.values():
+            value += 0.2 * torch.randn(value.shape)
+        masks = {f"h.{layer}.attn.bias": torch.ones(1, 1, context, context).tril() for layer in range(layers)}
+        self.theirs = {name.removeprefix("transformer."): value for name, value in self.weights.items()} | masks
+
+    def state_dict(self):
+        return self.theirs
+
+    def load_state_dict(self, tensors, strict):
+        head = tensors.pop("lm_head.weight")
+        assert strict and set(tensors) == set(self.weights), set(tensors) ^ set(self.weights)
+        assert torch.equal(head, tensors["transformer.wte.weight"])
+        assert all(tensors[name].shape == value.shape for name, value in self.weights.items())
+        self.weights = tensors
+
+    def forward(self, ids):
+        return logits_of(self.weights, ids, heads=3)
 
 
 def save(path, tensors):
@@ -65,8 +91,8 @@ def load(path):
 def main(action, network, path):
     torch.manual_seed(3)
     torch.set_num_threads(1)
-    language = network == "lstm"
-    model = LanguageModel() if language else ResNet(3 if network == "resnet20" else 1)
+    language = network in ("lstm", "gpt")
+    model = {"lstm": LanguageModel, "gpt": Gpt}[network]() if language else ResNet(3 if network == "resnet20" else 1)
     if action == "load":
         model.load_state_dict(load(path), strict=True)
     else:

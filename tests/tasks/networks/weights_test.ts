@@ -24,6 +24,11 @@ async function torchLogits(action: "save" | "load", network: string, file: strin
 const PIXELS = Float32Array.from({ length: 2 * 3072 }, (_, i) => Math.sin(i));
 const WORDS = Int32Array.from({ length: 10 }, (_, i) => (7 * i + 3) % 30);
 const LSTM = ["--embedding", "6", "--hidden", "8", "--layers", "2", "--bptt", "5"];
+const GPT = ["--layers", "2", "--heads", "3", "--width", "12", "--context", "2"];
+const OWN: Record<string, string[]> = {
+  lstm: ["--model", "awd-lstm", ...LSTM, "--batch-size", "2"],
+  gpt: ["--model", "gpt", ...GPT, "--batch-size", "5"],
+};
 
 /** The logits of an exported graph in plain onnxruntime. */
 async function logitsOf(file: string): Promise<number[]> {
@@ -42,7 +47,12 @@ async function logitsOf(file: string): Promise<number[]> {
       "rnns.1.cell": state(6),
     },
   };
-  const feeds = session.inputNames.includes("restart") ? all.words : all.images;
+  const { words, images } = all, { inputNames } = session;
+  const feeds = inputNames.includes("restart")
+    ? words
+    : file.includes("gpt")
+    ? { input: words.input } // five windows of two words
+    : images;
   const { logits } = await session.run(feeds);
   await session.release();
   return Array.from(logits.data as Float32Array);
@@ -56,7 +66,7 @@ function assertNear(actual: readonly number[], expected: readonly number[]): voi
   });
 }
 
-for (const network of ["resnet20", "lstm"]) {
+for (const network of ["resnet20", "lstm", "gpt"]) {
   Deno.test({
     name: `PyTorch's state dict of ${network} gives PyTorch's logits, and goes back${torchNote}`,
     ignore: !hasTorch,
@@ -64,15 +74,15 @@ for (const network of ["resnet20", "lstm"]) {
       await using folder = await temporaryFolder();
       const at = (name: string) => `${folder.path}/${name}`;
       const expected = await torchLogits("save", network, at("theirs.safetensors"));
-      const own = network === "lstm" ? ["--model", "awd-lstm", ...LSTM] : ["--model", network];
+      const own = OWN[network] ?? ["--model", network, "--batch-size", "2"];
       const weights = ["--weights", at("theirs.safetensors")];
-      for (const out of ["ours.onnx", "ours.safetensors"]) {
-        const args = [...own, ...weights, "--batch-size", "2", "--out", at(out)];
+      for (const out of [`${network}.onnx`, `${network}.safetensors`]) {
+        const args = [...own, ...weights, "--out", at(out)];
         const { code, stderr } = await celgc("export", ...args);
         assert.equal(code, 0, stderr);
       }
-      assertNear(await logitsOf(at("ours.onnx")), expected);
-      assertNear(await torchLogits("load", network, at("ours.safetensors")), expected);
+      assertNear(await logitsOf(at(`${network}.onnx`)), expected);
+      assertNear(await torchLogits("load", network, at(`${network}.safetensors`)), expected);
     },
   });
 }

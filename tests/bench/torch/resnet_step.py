@@ -1,6 +1,6 @@
 """The same training step in PyTorch, one thread, one at a time: see step_program.ts.
 
-    python3 step_torch.py DEPTH BATCH contiguous|channels-last
+    python3 resnet_step.py DEPTH BATCH contiguous|channels-last
 """
 
 import json

@@ -12,7 +12,7 @@ import sys
 import time
 
 os.environ["OMP_NUM_THREADS"] = os.environ["OPENBLAS_NUM_THREADS"] = "1"
-sys.path.insert(0, str(pathlib.Path(__file__).parents[1] / "models" / "architectures"))
+sys.path.insert(0, str(pathlib.Path(__file__).parents[2] / "models" / "architectures"))
 
 import torch
 from gpt_model import first_weights, loss_of
