@@ -14,6 +14,10 @@ const BENCHES: Record<string, { about: string; program: string }> = {
     about: "the codecs of compressed reductions, on one core",
     program: "./compression.ts",
   },
+  gateway: {
+    about: "messages between hosts with one port each, and through the relay",
+    program: "./gateway.ts",
+  },
   plan: {
     about: "runs behind a slow link, beside what the planner predicts for them",
     program: "./plan.ts",
