@@ -173,6 +173,7 @@ export class AgentJob {
       {
         first,
         host,
+        launcher: message.launcher,
         rendezvous: formatAddress(rendezvous.hostname, rendezvous.port),
         // Deno has no spelling for an address with a scope.
         peers: message.peers.some((peer) => peer.includes("%")) ? null : [

@@ -74,6 +74,11 @@ export interface Place {
   readonly remote: RemoteHost | null;
   /** Folder for Unix sockets that the host's launchers have in common; null on this host for its own. */
   readonly sockets: string | null;
+  /**
+   * Number of the launcher among those that have been invited to the same host; null where a host has one,
+   * or all were started by something else, as one a rank is.
+   */
+  readonly launcher: number | null;
 }
 
 /** Who has which ranks. */
@@ -344,7 +349,7 @@ export class Coordinator {
     for (const { hello } of remotes) {
       if (!sockets.has(hello.host.identity)) sockets.set(hello.host.identity, hello.sockets);
     }
-    const places: Place[] = [];
+    const places: Omit<Place, "launcher">[] = [];
     let first = 0;
     if (ranks > 0) {
       places.push({ host: host.name, first, count: ranks, remote: null, sockets: null });
@@ -368,7 +373,22 @@ export class Coordinator {
       ...addresses,
       ...remotes.flatMap(({ hello }) => [hello.dialled, ...hello.addresses]),
     ];
-    return { size: first, places, addresses, peers: [...new Set(peers)] };
+    return {
+      size: first,
+      places: places.map((place) => ({ ...place, launcher: this.#numberOf(place, places) })),
+      addresses,
+      peers: [...new Set(peers)],
+    };
+  }
+
+  /** As {@linkcode Place.launcher}. */
+  #numberOf(
+    { host, first }: { host: string; first: number },
+    places: readonly Omit<Place, "launcher">[],
+  ) {
+    const same = places.filter((other) => other.host === host);
+    if (this.#options.expected.kind !== "ranks" || same.length === 1) return null;
+    return same.findIndex((other) => other.first === first);
   }
 
   /** Tells all agents that there will be no more, and stops listening. */

@@ -84,6 +84,8 @@ export interface StartMessage {
   readonly stdin: readonly number[];
   /** This host's name in messages, different from that of all other hosts. */
   readonly host: string;
+  /** The agent's number among the launchers of this host that have been invited; null where it is the only one. */
+  readonly launcher: number | null;
   /** Folder for Unix sockets, or null. */
   readonly sockets: string | null;
   /** Hosts that ranks talk to. */
@@ -287,6 +289,7 @@ export function checkCoordinatorMessage(value: unknown): CoordinatorMessage {
         link: message.link === null ? null : text(message.link, "link"),
         stdin: list(message.stdin, "stdin").map((rank) => integer(rank, "stdin")),
         host: text(message.host, "host"),
+        launcher: message.launcher === null ? null : integer(message.launcher, "launcher"),
         sockets: message.sockets === null ? null : text(message.sockets, "sockets"),
         peers: texts(message.peers, "peers"),
         details: message.details,

@@ -21,6 +21,7 @@
  *     CELGC_PORT         port on which this rank listens to others; any if not set
  *     CELGC_GATEWAY      host:port of this host's gateway, through which ranks of other hosts reach this one;
  *                        they dial it itself if not set
+ *     CELGC_LAUNCHER     number of this rank's launcher, where several were invited to this host; for the summary
  *     CELGC_DIALS_OUT    1 if ranks of other hosts cannot reach this one, which then dials them
  *     CELGC_PLACE        whose MPI library carries the frames, with CELGC_TRANSPORT=mpi
  *

@@ -209,7 +209,7 @@ export class Job {
     place: Place,
     before: number,
   ): Promise<void> {
-    const { logDir } = this.#options, { first, count, host, remote, sockets } = place;
+    const { logDir } = this.#options, { first, count, host, launcher, remote, sockets } = place;
     const logs: (Deno.FsFile | null)[] = [];
     const ranks = Array.from({ length: count }, (_, i) => first + i);
     for (const rank of ranks) {
@@ -227,6 +227,7 @@ export class Job {
       before,
       stdin: ranks.filter((rank) => this.#hasStdin(rank)),
       host,
+      launcher,
       sockets: sockets ?? world.sockets,
       peers: this.#placement!.peers,
       details: this.#options.details ?? null,

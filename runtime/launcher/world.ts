@@ -137,6 +137,7 @@ export class OpenedWorld implements World {
       host: {
         first: 0,
         host: coordinator.host.name,
+        launcher: placement.places.find(({ remote }) => remote === null)?.launcher,
         rendezvous: formatAddress(coordinator.near, coordinator.port),
         peers: peers.some((peer) => peer.includes("%")) ? null : peers,
         sockets: hasSockets(transport) && Deno.build.os !== "windows" ? this.sockets : null,

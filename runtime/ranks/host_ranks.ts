@@ -48,6 +48,8 @@ export interface HostPlan {
   readonly first: number;
   /** This host's name. */
   readonly host: string;
+  /** As CELGC_LAUNCHER; null or absent where this host has one launcher. */
+  readonly launcher?: number | null | undefined;
   /** Where the rendezvous listens, as `host:port`. */
   readonly rendezvous: string;
   /** Hosts that a rank talks to; null for any. */
@@ -121,7 +123,7 @@ export class HostRanks implements Disposable {
 
 /** The environment of every rank but for its own rank: this process's, the caller's, the job's. */
 function environment(job: JobPlan, host: HostPlan): Readonly<Record<string, string>> {
-  const { tls, sockets, addresses, gateway, dialsOut } = host;
+  const { tls, sockets, addresses, gateway, dialsOut, launcher = null } = host;
   return {
     // Ranks write to pipes and logs, where colour codes are noise.
     NO_COLOR: "1",
@@ -146,6 +148,7 @@ function environment(job: JobPlan, host: HostPlan): Readonly<Record<string, stri
       ...(tls.name === null ? {} : { CELGC_TLS_NAME: tls.name }),
     }),
     ...(gateway === null ? {} : { CELGC_GATEWAY: gateway }),
+    ...(launcher === null ? {} : { CELGC_LAUNCHER: String(launcher) }),
     ...(dialsOut ? { CELGC_DIALS_OUT: "1" } : {}),
     ...(addresses === null ? {} : { CELGC_LISTEN: addresses.join(",") }),
   };

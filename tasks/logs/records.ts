@@ -125,6 +125,8 @@ export interface Scores {
 export interface RunHost {
   /** Its name. */
   readonly name: string;
+  /** Number of the launcher whose ranks these are; absent where the host has one. */
+  readonly launcher?: number;
   /** Its ranks, in increasing order. */
   readonly ranks: readonly number[];
   /** What they compute on; one, unless they differ. */

@@ -8,24 +8,42 @@ import type { Communicator } from "../../runtime/communicator.ts";
 import type { RunHost } from "../logs/records.ts";
 import { gatherTexts } from "../run/byte_stream.ts";
 
+/** What a rank says of itself. */
+interface Own {
+  readonly device: string;
+  readonly launcher: string | null;
+  readonly carrier: RunHost["carrier"];
+}
+
 /**
- * The hosts of a communicator, the same on all ranks. Collective.
+ * The hosts of a communicator, the same on all ranks; one with several launchers is an entry for each.
+ * Collective.
  *
  * @param device of this rank, in words
+ * @param launcher what CELGC_LAUNCHER says to it
  */
-export async function hostsOf(comm: Communicator, device: string): Promise<RunHost[]> {
+export async function hostsOf(
+  comm: Communicator,
+  device: string,
+  launcher: string | null,
+): Promise<RunHost[]> {
   const { hosts, carriers, dialsOut } = comm.network;
   // Those to other hosts: within one, memory may stand beside a socket.
   const carrier = carriers.find((carrier, rank) => carrier && hosts[rank] !== hosts[comm.rank]);
-  const all = (await gatherTexts(comm, JSON.stringify([device, carrier ?? null])))
-    .map((text): [device: string, carrier: RunHost["carrier"]] => JSON.parse(text));
-  return [...new Set(hosts)].map((name) => {
-    const ranks = hosts.flatMap((host, rank) => host === name ? [rank] : []);
+  const own: Own = { device, launcher, carrier: carrier ?? null };
+  const all = (await gatherTexts(comm, JSON.stringify(own))).map((text): Own => JSON.parse(text));
+  const entries = Map.groupBy(
+    hosts.keys(),
+    (rank) => JSON.stringify([hosts[rank], all[rank].launcher]),
+  );
+  return [...entries.values()].map((ranks) => {
+    const { launcher, carrier } = all[ranks[0]];
     return {
-      name,
+      name: hosts[ranks[0]],
+      ...launcher === null ? {} : { launcher: Number(launcher) },
       ranks,
-      devices: [...new Set(ranks.map((rank) => all[rank][0]))],
-      carrier: all[ranks[0]][1],
+      devices: [...new Set(ranks.map((rank) => all[rank].device))],
+      carrier,
       ...dialsOut[ranks[0]] ? { dialsOut: true } : {},
     };
   });

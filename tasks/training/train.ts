@@ -136,7 +136,8 @@ export async function train(
       sharing,
     }),
   );
-  const hosts = await hostsOf(comm, device.description);
+  const launcher = processEnvironment("CELGC_LAUNCHER") ?? null;
+  const hosts = await hostsOf(comm, device.description, launcher);
   const several = hosts.length > 1 ? { hosts } : {};
   if (output && new Set(hosts.flatMap(({ devices }) => devices)).size > 1) {
     const each = hosts.map(({ name, devices }) => `${name}: ${devices.join(", ")}`).join("; ");

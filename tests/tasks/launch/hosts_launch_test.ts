@@ -41,9 +41,16 @@ async function together(options: LaunchOptions, folder: string, data?: string) {
 Deno.test("two launchers come to the weights of one, and go on as one, wherever parts are kept", async () => {
   await using folder = await temporaryFolder();
   const alone = await launch({ ...SMALL, ranks: 2, maxSteps: 8, out: `${folder.path}/alone` });
+  assert.equal(alone.summary.hosts, undefined);
   for (const checkpointLocal of [false, true]) {
     const out = `${folder.path}/run-${checkpointLocal}`;
-    await together({ ...SMALL, out, checkpointEvery: 4, checkpointLocal }, folder.path);
+    const begun = { ...SMALL, out, checkpointEvery: 4, checkpointLocal };
+    const { summary } = await together(begun, folder.path);
+    // One host, so nothing passes between hosts; still each launcher is told from the other.
+    const names = summary.hosts!.map(({ name, launcher, ranks }) => ({ name, launcher, ranks }));
+    const name = Deno.hostname();
+    assert.deepEqual(names, [{ name, launcher: 0, ranks: [0] }, { name, launcher: 1, ranks: [1] }]);
+    assert.equal(summary.bytesBetweenHosts, undefined);
     if (!checkpointLocal) {
       const resumed = await launch({ resume: out, maxSteps: 8 });
       assert.equal(resumed.summary.weightsHash, alone.summary.weightsHash);
