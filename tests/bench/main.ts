@@ -16,7 +16,7 @@ const BENCHES: Record<string, { about: string; program: string }> = {
   },
   gateway: {
     about: "messages between hosts with one port each, and through the relay",
-    program: "./gateway.ts",
+    program: "./gateway/ways.ts",
   },
   plan: {
     about: "runs behind a slow link, beside what the planner predicts for them",

@@ -1,6 +1,6 @@
 /** Times messages between ranks 1 and 2 of three, each on a host of its own; rank 1 prints them as JSON. */
 
-import { init } from "../../runtime/bootstrap/init.ts";
+import { init } from "../../../runtime/bootstrap/init.ts";
 
 const SMALL = 400, LARGE = 9, FLOATS = 6_050_000;
 

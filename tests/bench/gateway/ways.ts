@@ -6,8 +6,8 @@
  */
 
 import { parseArgs } from "node:util";
-import { launchProgram } from "../../runtime/launcher/launch.ts";
-import { openWorld } from "../../runtime/launcher/across_hosts.ts";
+import { launchProgram } from "../../../runtime/launcher/launch.ts";
+import { openWorld } from "../../../runtime/launcher/across_hosts.ts";
 
 const HELP = `deno task bench gateway [options]
 
@@ -23,7 +23,7 @@ const WAYS: Record<string, (host: number) => string[]> = {
   "relay": () => ["--listen", "192.0.2.77"],
 };
 
-/** What `gateway_program.ts` prints. */
+/** What `program.ts` prints. */
 interface Times {
   readonly carrier: string;
   readonly relayed: boolean;
@@ -37,7 +37,7 @@ async function measure(way: string): Promise<Times> {
   while (!await Deno.stat(invitation).then(() => true, () => false)) {
     await new Promise((resolve) => setTimeout(resolve, 20));
   }
-  const main = new URL("../../tasks/cli/main.ts", import.meta.url).href;
+  const main = new URL("../../../tasks/cli/main.ts", import.meta.url).href;
   const agents = [1, 2].map((host) =>
     new Deno.Command(Deno.execPath(), {
       args: ["run", "-A", main, "join", "--quiet", "--invitation", invitation, ...WAYS[way](host)]
@@ -50,7 +50,7 @@ async function measure(way: string): Promise<Times> {
   const lines: string[] = [];
   {
     await using on = await opening;
-    const program = new URL("./gateway_program.ts", import.meta.url);
+    const program = new URL("./program.ts", import.meta.url);
     const onOutput = (_: number, line: string) => void lines.push(line);
     const { failure } = await launchProgram({ ranks: 3, program, on, quiet: true, onOutput });
     if (failure) throw new Error(failure.message);
