@@ -59,6 +59,17 @@ export interface ControlVariates {
   readonly start: number;
 }
 
+/**
+ * What ranks send each other in a round instead of weights: of how far each has moved, and what it owes of earlier
+ * rounds, as much as a codec leaves. The rest is owed.
+ */
+export interface SentDisplacements {
+  /** The codec, as in `--compress`. */
+  readonly compress: string;
+  /** β: what is left of a debt after a round, from 0 to 1. */
+  readonly decay: number;
+}
+
 /** When rounds take place that go by the clock. */
 export interface TimedRounds {
   /** T, in seconds. */
@@ -107,6 +118,8 @@ export interface Algorithm {
    * @default {false}
    */
   readonly alike?: boolean;
+  /** What ranks send in a round where it is not their weights. */
+  readonly sends?: SentDisplacements;
   /** Control variates; absent: none. */
   readonly controls?: ControlVariates;
   /** When rounds take place that go by the clock, see `timedRounds`; absent: `exchange` tells. */

@@ -10,6 +10,7 @@ export type {
   Communication,
   ControlVariates,
   OuterStep,
+  SentDisplacements,
   TimedRounds,
 } from "./algorithm.ts";
 export {
@@ -67,6 +68,7 @@ export {
 } from "./schedule.ts";
 export { single, type SingleOptions } from "./algorithms/single.ts";
 export { slowMo, type SlowMoOptions } from "./algorithms/slowmo.ts";
+export { sparseLoco, type SparseLocoOptions } from "./algorithms/sparseloco.ts";
 export { timedRounds } from "./timed_rounds.ts";
 export {
   type ClippedGradients,

@@ -24,6 +24,7 @@ import { parseSampling, periodOf } from "./sampling.ts";
 import { scaffold, scaffoldClip } from "./algorithms/scaffold.ts";
 import { single } from "./algorithms/single.ts";
 import { slowMo, SLOWMO_DEFAULTS } from "./algorithms/slowmo.ts";
+import { sparseLoco, SPARSELOCO_DEFAULTS } from "./algorithms/sparseloco.ts";
 import { timedRounds } from "./timed_rounds.ts";
 import type { UpdateRule } from "./update_rule.ts";
 
@@ -42,6 +43,7 @@ export const ALGORITHM_NAMES = [
   "scaffold-clip",
   "episode++",
   "amplified-scaffold",
+  "sparseloco",
 ] as const;
 
 /** One of the algorithms. */
@@ -66,6 +68,7 @@ export const SELECTIVE_OPTIONS = [
   "outerMomentum",
   "proximalMu",
   "period",
+  "residualDecay",
   "ranks",
   "partition",
   "compress",
@@ -99,6 +102,8 @@ export const ALGORITHM_OPTIONS = [
   "outerLr",
   "outerMomentum",
   "period",
+  "residualDecay",
+  "compress",
   "sampling",
   "ranks",
 ] as const satisfies readonly (keyof AlgorithmOptions)[];
@@ -127,6 +132,10 @@ export interface AlgorithmOptions extends RuleOptions {
   readonly outerMomentum: number | null;
   /** Rounds of a period; null: those after which each rank has had its turn, by the sampling. */
   readonly period: number | null;
+  /** What is left after a round of what a rank owes, β. */
+  readonly residualDecay: number;
+  /** How weights and gradients travel; of what ranks owe, "none" is the algorithm's own way. */
+  readonly compress: string;
   /** How the ranks of a round are drawn. */
   readonly sampling: string;
   /** N */
@@ -319,6 +328,25 @@ export const ALGORITHMS: Readonly<Record<AlgorithmName, AlgorithmEntry>> = {
     defaults: { outerLr: AMPLIFICATION },
     rounds: "interval",
     ranks: "drawn",
+    meetsAtOnePoint: true,
+    drawsAside: false,
+  },
+  "sparseloco": {
+    create: (options) => {
+      const { interval, residualDecay, compress, outerLr } = options;
+      return sparseLoco({
+        interval,
+        residualDecay,
+        ...compress === "none" ? {} : { compress },
+        ...outerLr === null ? {} : { outerLearningRate: outerLr },
+        step: stepOf(options),
+      });
+    },
+    takes: ["interval", "residualDecay", "outerLr", ...CLIPPING, ...RANKS],
+    refuses: TOGETHER_REFUSES,
+    defaults: { outerLr: SPARSELOCO_DEFAULTS.outerLearningRate },
+    rounds: "interval",
+    ranks: "all",
     meetsAtOnePoint: true,
     drawsAside: false,
   },

@@ -16,7 +16,7 @@ downloadWikiText2 drawParticipants encodeModel episode episodePlusPlus evaluatio
 fedProx filled foreignModel formatModelReport formatPartition formatSampling generate generateImages generateText gpt imageTask init
 isClipped kaimingNormal launch launchProgram loadCifar10 loadTextCorpus localSgd lower minibatchClip naiveParallel
 normaliseBatch openDevice operatorCoverage overlapped parametersOf parsePartition parseSampling partitionImages
-partitionTokens permissionsFor plan readMetrics report resnet resolveOptions scaffold scaffoldClip single slowMo stageWise
+partitionTokens permissionsFor plan readMetrics report resnet resolveOptions scaffold scaffoldClip single slowMo sparseLoco stageWise
 sweep timedRounds tokenize train trainOptions uniform waitAll waitAny watchReport windowTask withDataInside
 `.trim().split(/\s+/);
 

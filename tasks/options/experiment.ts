@@ -6,6 +6,7 @@
 
 import { codecOf } from "../../runtime/compression/registry.ts";
 import { FEDPROX_MU } from "../../optimizers/algorithms/fedprox.ts";
+import { SPARSELOCO_DEFAULTS } from "../../optimizers/algorithms/sparseloco.ts";
 import { CLIP_BY } from "../../optimizers/clip_by.ts";
 import { formatSampling, parseSampling } from "../../optimizers/sampling.ts";
 import {
@@ -162,6 +163,17 @@ export const EXPERIMENT: Table<Experiment> = {
     from: 1,
     default: null,
     defaultText: "N/A · R with --sampling periodic:A,R; else 1",
+  }),
+  residualDecay: real({
+    flag: "--residual-decay",
+    group: HOW,
+    help: "what is left after a round of what a rank has not sent, β (" +
+      `${
+        takersOf("residualDecay").join(", ")
+      }, whose own --compress is ${SPARSELOCO_DEFAULTS.compress})`,
+    from: 0,
+    to: 1,
+    default: SPARSELOCO_DEFAULTS.residualDecay,
   }),
   proximalMu: real({
     flag: "--proximal-mu",

@@ -190,12 +190,14 @@ export interface Experiment
   clip: number;
   /** The norm that clips. */
   clipBy: ClipBy;
-  /** Learning rate of the step that a round takes (slowmo, diloco, amplified-scaffold); null: the algorithm's own. */
+  /** Learning rate of the step that a round takes (slowmo, diloco, amplified-scaffold, sparseloco); null: the algorithm's own. */
   outerLr: number | null;
   /** Momentum from round to round (slowmo, diloco); null: the algorithm's own. */
   outerMomentum: number | null;
   /** Rounds of a period (amplified-scaffold); null: those that the sampling has. */
   period: number | null;
+  /** What is left after a round of what a rank owes, β (sparseloco). */
+  residualDecay: number;
   /** What holds local steps back towards the start of their round, μ (fedprox). */
   proximalMu: number;
   /** Samples a rank takes in one step. */

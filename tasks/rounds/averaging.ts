@@ -149,6 +149,20 @@ export class WeightAveraging implements Stateful {
   }
 
   /**
+   * What all ranks give, in their order. Collective over all ranks.
+   *
+   * @param bytes as many on every rank
+   * @param plain bytes that they stand for in float32
+   */
+  async gather(bytes: Uint8Array, plain: number): Promise<Uint8Array> {
+    const comm = this.#comm, all = new Uint8Array(bytes.length * comm.size);
+    if (comm.size === 1) return bytes;
+    this.#plainBytes += 2 * plain * (comm.size - 1) / comm.size;
+    await this.#count(comm, () => comm.allgather(bytes, all));
+    return all;
+  }
+
+  /**
    * Replaces `values` by their mean over all ranks, in place, without counting what that costs: a run that
    * goes on after its end has not had the average with which it ended. Collective.
    *

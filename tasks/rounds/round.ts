@@ -26,6 +26,7 @@ import { CompressedMean } from "./compressed_mean.ts";
 import { merged, type PartExchange, plainMean, WaitedExchange } from "./part_exchange.ts";
 import { OverlappedExchange } from "./overlapped_exchange.ts";
 import type { RoundClock } from "./round_clock.ts";
+import { SentMean } from "./sent_displacements.ts";
 import { WeightsPart } from "./weights_part.ts";
 
 /** What an update rule keeps, such as momenta, all of it flat. */
@@ -104,7 +105,9 @@ export class Round implements Stateful {
       const waits = algorithm.undrawn === "waits";
       // Weights that are equal anyway are not sent.
       const compression = part.trained > 0 ? averaging.compression(part.trained) : null;
-      const mean = compression
+      const mean = compression && algorithm.sends
+        ? new SentMean(averaging, algorithm.sends, compression.residual, part.length)
+        : compression
         ? new CompressedMean(averaging, compression, { length: part.length, forAll: waits })
         : plainMean(averaging, waits);
       const exchange = algorithm.overlap

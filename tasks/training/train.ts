@@ -100,7 +100,7 @@ export async function train(
     sharing,
   });
   const algorithm = algorithmOf(options, parts.optimizer);
-  const averaging = new WeightAveraging(comm, options.compress);
+  const averaging = new WeightAveraging(comm, algorithm.sends?.compress ?? options.compress);
   const epochSteps = task.steps?.(options.epochs) ??
     Math.ceil(options.epochs * task.stepsPerEpoch);
   const steps = Math.min(epochSteps, options.maxSteps ?? Infinity);

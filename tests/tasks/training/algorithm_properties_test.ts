@@ -25,6 +25,7 @@ function plain(name: AlgorithmName): Partial<Options> {
   return {
     ...takes.includes("outerLr") ? { outerLr: 1 } : {},
     ...takes.includes("outerMomentum") ? { outerMomentum: 0 } : {},
+    ...takes.includes("residualDecay") ? { compress: "topk:1" } : {},
     ...takes.includes("proximalMu") ? { proximalMu: 0 } : {},
   };
 }
