@@ -47,6 +47,30 @@ export function hostSegments(
 }
 
 /**
+ * Divides a buffer of which every rank is to own its chunk; the delegates of other hosts take turns.
+ *
+ * @param most elements of the longest segment
+ */
+export function ownedSegments(
+  owned: readonly Range[],
+  hosts: Hosts,
+  most: number,
+): HostSegment[] {
+  const list: HostSegment[] = [];
+  for (const [host, ranks] of hosts.entries()) {
+    for (const [place, rank] of ranks.entries()) {
+      for (const [s, range] of segments(owned[rank], most).entries()) {
+        const delegates = hosts.map((others, h) =>
+          h === host ? rank : others[(place + s) % others.length]
+        );
+        list.push({ ...range, index: list.length, host, delegates });
+      }
+    }
+  }
+  return list;
+}
+
+/**
  * The order in which the ranks of a host turn to the segments: those of the next host first and its own
  * last, so that not all hosts turn to the same; of each host's, the first of every rank, then the second.
  */

@@ -3,7 +3,8 @@ import type { CollectiveCall } from "../engine/call.ts";
 import { SEGMENT_BYTES } from "../engine/tuning.ts";
 import { BLOCK, encodePartial, sumPartials } from "../reduction/exact_partials.ts";
 import { foldInputs } from "../reduction/reduction.ts";
-import { type HostSegment, hostSegments, orderOf } from "./_two_level_segments.ts";
+import type { Range } from "./partition.ts";
+import { type HostSegment, hostSegments, orderOf, ownedSegments } from "./_two_level_segments.ts";
 import { LocalSlots, type Shown } from "./_local_slots.ts";
 import { BytesPool } from "./_bytes_pool.ts";
 import { EMPTY } from "./blocks.ts";
@@ -22,6 +23,11 @@ export interface TwoLevelOptions {
   readonly segmentBytes?: number;
   /** The only rank that gets the result. @default {all get it} */
   readonly root?: number;
+  /**
+   * The elements that each rank owns, and alone gets the result of; `into` says where this rank wants that
+   * of a segment. Inputs stay as they are. @default {all are divided equally, all get the result in place}
+   */
+  readonly owned?: { readonly chunks: readonly Range[]; into(segment: Range): Uint8Array };
   /** Asked on rank 0, once all have come: what to do, which all are told; not this reduction if 0. */
   readonly decide?: () => number;
 }
@@ -45,7 +51,7 @@ export interface TwoLevelOptions {
 export async function twoLevelReduction(
   call: CollectiveCall,
   reduction: ReductionArguments,
-  { segmentBytes = SEGMENT_BYTES, root, decide = () => 1 }: TwoLevelOptions = {},
+  { segmentBytes = SEGMENT_BYTES, root, owned, decide = () => 1 }: TwoLevelOptions = {},
 ): Promise<number> {
   const { rank, hosts } = call.group, { type, fold, count } = reduction;
   const unit = fold.partials === "exact" ? BLOCK : fold.width;
@@ -62,8 +68,11 @@ export async function twoLevelReduction(
     if (decision === 0) return decision;
     // All ranks of the host, or none.
     const slots = hosts[host].every((local) => isReserved[local] === 1) ? reserved : null;
-    const list = orderOf(hostSegments(count, hosts, fold.width, most), host, hosts.length);
-    const place = { call, reduction, host, slots, root };
+    const divided = owned === undefined
+      ? hostSegments(count, hosts, fold.width, most)
+      : ownedSegments(owned.chunks, hosts, most);
+    const list = orderOf(divided, host, hosts.length);
+    const place = { call, reduction, host, slots, root, into: owned?.into };
     await Promise.all(list.map((segment) => new Part(place, segment).run()));
     return decision;
   } finally {
@@ -80,6 +89,8 @@ interface Place {
   /** The memory of its ranks, if they use it. */
   readonly slots: LocalSlots | null;
   readonly root: number | undefined;
+  /** Where owners put what they alone are to have. */
+  readonly into: ((segment: Range) => Uint8Array) | undefined;
 }
 
 /** What one rank does for one segment. */
@@ -96,24 +107,27 @@ class Part {
   readonly #owner: number;
   /** This rank's elements of the segment. */
   readonly #own: Uint8Array;
+  /** Where an owner who is to have the result puts it. */
+  readonly #out: Uint8Array;
   /** What the owner, or the delegate of this host, has to say: the result, or what it wants to know. */
   #reply: Promise<Uint8Array> | null = null;
   readonly #result: Promise<Uint8Array> | null = null;
 
-  constructor({ call, reduction, host, slots, root }: Place, segment: HostSegment) {
+  constructor({ call, reduction, host, slots, root, into }: Place, segment: HostSegment) {
     const { rank, hosts } = call.group, { type, bytes } = reduction;
     this.#call = call;
     this.#slots = slots;
     this.#reduction = reduction;
     this.#segment = segment;
-    this.#root = root;
     this.#rank = rank;
     this.#local = hosts[host];
     this.#delegate = segment.delegates[host];
     this.#owner = segment.delegates[segment.host];
+    this.#root = into === undefined ? root : this.#owner;
     this.#own = bytes.subarray(segment.start * type.bytes, segment.end * type.bytes);
+    this.#out = into !== undefined && rank === this.#owner ? into(segment) : this.#own;
     if (rank !== this.#owner) this.#awaitReply();
-    if (rank === root && rank !== this.#owner) {
+    if (rank === this.#root && rank !== this.#owner) {
       this.#result = call.receive(this.#owner, this.#number(TO_ROOT), this.#own);
     }
   }
@@ -273,7 +287,7 @@ class Part {
     const near = await this.#inputs(), inputs = near.map(({ bytes }) => this.#typed(bytes));
     const partials = await Promise.all(arriving);
     const isForMe = this.#root === undefined || this.#root === this.#rank;
-    const out = isForMe ? this.#typed(this.#own) : this.#typed(this.#own).slice();
+    const out = isForMe ? this.#typed(this.#out) : this.#typed(this.#own).slice();
     await this.#fold(inputs, others.map((other, i) => ({ ...other, bytes: partials[i] })), out);
     for (const { release } of near) await release();
     for (const partial of partials) scratch.giveBack(partial);

@@ -45,14 +45,17 @@ const FRAME_SECONDS = 20e-6;
 /** Bytes of an exact partial sum over those of its float32 values, as a rule: see `exact_partials.ts`. */
 const PARTIAL_SHARE = 4.2 / 4;
 
+/** Children of the root of a tree. */
+const childrenAtMost = (places: number) =>
+  Math.min(places - 1, (TREE_RADIX - 1) * treeDepth(places));
 const treeDepth = (ranks: number) => Math.ceil(Math.log(ranks) / Math.log(TREE_RADIX) - 1e-9);
 
 /**
  * What an allreduce of `bytes` in float32 costs with one algorithm, on N `ranks`, as many on each of H
- * `hosts`. n stands for the bytes, L for the ranks of a host, d = ⌈log₈N⌉ for the depth of the tree by
+ * `hosts`. n stands for the bytes, L for the ranks of a host, d = ⌈log₈H⌉ for the depth of the tree of hosts by
  * which all but halving-doubling agree at first (2dα), o for a frame's time at both ends.
  *
- * - `tree`: all inputs up to rank 0 and the result down again: (N−L + min(N−1, 7d))nβ.
+ * - `tree`: all inputs up to rank 0 and the result down again: (N−L + min(H−1, 7d))nβ.
  * - `direct`: 2α + 2nL(N−L)/N·β + 2(N−1)o, or ⌈s/4⌉ round trips for chunks of s segments if that is more.
  * - `two-level`: 2α + (w+1)n(H−1)/H·β, where partial sums take w = 1.05 of their inputs' bytes if L > 1,
  *   else 1; and o for each of N parts of the buffer, or each segment if those are more, that a rank sends
@@ -69,17 +72,17 @@ export function allreduceCost(
   hosts: number = ranks,
 ): AllreduceCost {
   if (ranks === 1) return { seconds: 0, hostBytes: 0, frames: 0, connections: 0, scratchBytes: 0 };
-  const { latencySeconds: alpha, bytesPerSecond } = network, depth = treeDepth(ranks);
+  const { latencySeconds: alpha, bytesPerSecond } = network, depth = treeDepth(hosts);
   const perHost = ranks / hosts, exchange = 2 * depth * alpha, segments = bytes / SEGMENT_BYTES;
   const far = hosts > 1 ? 1 : 0, share = (hosts - 1) / hosts;
   const frameTime = 2 * FRAME_SECONDS;
   switch (algorithm) {
     case "tree": {
-      const fanOut = Math.min(ranks - 1, (TREE_RADIX - 1) * depth);
-      const carried = far * (ranks - perHost + Math.min(ranks - perHost, fanOut)) * bytes;
+      const farOut = childrenAtMost(hosts), fanOut = farOut + childrenAtMost(perHost);
+      const carried = (ranks - perHost + farOut) * bytes;
       return {
         seconds: far * exchange + carried / bytesPerSecond,
-        hostBytes: far * Math.min(ranks - perHost, fanOut) * bytes,
+        hostBytes: farOut * bytes,
         frames: fanOut,
         connections: fanOut,
         scratchBytes: ranks * bytes,
@@ -173,7 +176,7 @@ export function allreduceSeconds(
 export function allreduceTraffic(ranks: number, bytes: number, hosts: number = ranks): number {
   if (hosts === ranks) return 2 * (ranks - 1) * bytes;
   if (hosts === 1) return 0;
-  if (bytes <= SMALL_BYTES) return 2 * (ranks - ranks / hosts) * bytes;
+  if (bytes <= SMALL_BYTES) return (ranks - ranks / hosts + hosts - 1) * bytes;
   return hosts * allreduceCost("two-level", NO_TIME, ranks, bytes, hosts).hostBytes;
 }
 

@@ -18,6 +18,8 @@ import {
   foldBytes,
   type ReductionArguments,
 } from "../algorithms/reduction_arguments.ts";
+import { twoLevelReduction } from "../algorithms/two_level.ts";
+import { hasTwoLevels } from "../base/hosts.ts";
 import { isSmall } from "../engine/tuning.ts";
 
 /**
@@ -65,35 +67,42 @@ export async function reduceScatter(
       },
     );
     if (small) bytesOf(recv).set(answer);
-    else await direct(call, reduction, recv, rangesOf(decodeCounts(answer)));
+    else await large(call, reduction, recv, rangesOf(decodeCounts(answer)));
   });
 }
 
-/** Every member reduces the block it is to have: 1 step, n(N−1)/N bytes a rank. */
-async function direct(
+/**
+ * Every member reduces the block it is to have. Direct exchange: 1 step, n(N−1)/N bytes a rank; two
+ * levels: 2 steps.
+ */
+async function large(
   call: CollectiveCall,
-  { type, fold, bytes }: ReductionArguments,
+  reduction: ReductionArguments,
   recv: TypedArray,
   chunks: Range[],
 ): Promise<void> {
-  const { rank, size } = call.group;
+  const { rank, size, hosts } = call.group, { type, fold, bytes } = reduction;
   const { start: first, end } = chunks[rank], target = bytesOf(recv);
   const own = bytes.subarray(first * type.bytes, end * type.bytes);
   // What a segment's result would overwrite may still have to go out.
   const mayFill = !overlap(bytes, target) || sameBytes(own, target);
   const out = mayFill ? target : new Uint8Array(target.length);
-  await reduceSegments(call, {
-    type,
-    width: fold.width,
-    input: bytes,
-    chunks,
-    reduce(inputs, { start, end }, workspace) {
-      const into = out.subarray((start - first) * type.bytes, (end - first) * type.bytes);
-      workspace.fold(fold, inputs, elementsOf(type, into));
-      return new Array(size).fill(null);
-    },
-    resultOf: () => null,
-  });
+  const into = ({ start, end }: Range) =>
+    out.subarray((start - first) * type.bytes, (end - first) * type.bytes);
+  if (hasTwoLevels(hosts)) await twoLevelReduction(call, reduction, { owned: { chunks, into } });
+  else {
+    await reduceSegments(call, {
+      type,
+      width: fold.width,
+      input: bytes,
+      chunks,
+      reduce(inputs, segment, workspace) {
+        workspace.fold(fold, inputs, elementsOf(type, into(segment)));
+        return new Array(size).fill(null);
+      },
+      resultOf: () => null,
+    });
+  }
   if (!mayFill) target.set(out);
 }
 

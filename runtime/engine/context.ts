@@ -17,6 +17,7 @@ import { type Hosts, hostsOf } from "../base/hosts.ts";
 import { type CallFrame, type ContextFrame, encodeMismatch, MessageKind } from "./header.ts";
 import type { LostPeer } from "./lost_peers.ts";
 import { PointToPoint } from "./point_to_point.ts";
+import { Tree } from "./tree.ts";
 import { describeMismatch, type Signature } from "./signature.ts";
 
 /** A group of ranks with traffic of its own. */
@@ -38,6 +39,7 @@ export class Context implements CollectiveGroup, FrameReceiver {
   #deriving: Promise<unknown> = Promise.resolve();
   #failure: Error | null = null;
   #hosts: Hosts | null = null;
+  #tree: Tree | null = null;
 
   /** @param members ranks of the job, this one among them */
   constructor(engine: Engine, id: number, members: readonly number[]) {
@@ -66,6 +68,11 @@ export class Context implements CollectiveGroup, FrameReceiver {
   get hosts(): Hosts {
     this.#hosts ??= hostsOf(this.members, this.engine.transport);
     return this.#hosts;
+  }
+
+  get tree(): Tree {
+    this.#tree ??= new Tree(this.hosts);
+    return this.#tree;
   }
 
   get workspaces(): WorkspacePool {

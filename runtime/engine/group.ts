@@ -10,6 +10,7 @@ import type { Stats } from "../base/stats.ts";
 import type { WorkspacePool } from "../reduction/workspace.ts";
 import type { LocalPeers } from "../shared_memory/local_peers.ts";
 import type { Hosts } from "../base/hosts.ts";
+import type { Tree } from "./tree.ts";
 import type { LostPeer } from "./lost_peers.ts";
 
 /** The members of a communicator, to whom frames can be sent. Ranks are those among the members. */
@@ -41,6 +42,8 @@ export interface CollectiveGroup extends Group {
   readonly members: readonly number[];
   /** The members on each host, in the order of ranks; hosts in the order of their first member. */
   readonly hosts: Hosts;
+  /** The tree of the members that collective calls agree along. */
+  readonly tree: Tree;
   /** Collective calls in progress on this rank, on all communicators. */
   readonly activeCalls: number;
   /** Which ranks of the job share memory with this one. */

@@ -10,7 +10,6 @@ import type { CollectiveGroup } from "./group.ts";
 import { encodeFanIn, encodeFanOut, MessageKind, type SignatureCodes } from "./header.ts";
 import type { Inbox } from "./_inbox.ts";
 import { pack, unpack } from "../base/pack.ts";
-import { childrenOf, parentOf, subtreeSize } from "./tree.ts";
 
 /** What rank 0 answers to the contributions: the same for all, or one answer for each rank. */
 export type Answer = Uint8Array | readonly Uint8Array[];
@@ -40,9 +39,10 @@ export class TreeExchanges {
   }
 
   /**
-   * Sends one contribution of every rank to rank 0 and its answer back: 2(N−1) frames, 2⌈log_k N⌉
-   * dependent steps. Every parent compares its children's signatures with its own: whoever gets an
-   * answer knows that all members made the same call.
+   * Sends one contribution of every rank to rank 0 and its answer back: 2(N−1) frames, of which 2(H−1)
+   * between H hosts; 2⌈log_k H⌉ + 2⌈log_k L⌉ dependent steps with L ranks a host. Every parent compares
+   * its children's signatures with its own: whoever gets an answer knows that all members made the same
+   * call.
    *
    * @param mine this rank's contribution, which must stay as it is until the answer is there
    * @param respond called at rank 0 with all contributions in the order of ranks; what it returns must
@@ -53,38 +53,39 @@ export class TreeExchanges {
     mine: Uint8Array,
     respond: (contributions: readonly Uint8Array[]) => Answer,
   ): Promise<Uint8Array> {
-    const { rank, size } = this.#call.group, inbox = this.#inbox;
-    const exchange = this.#count++;
-    const children = childrenOf(rank, size);
+    const { rank, tree } = this.#call.group, inbox = this.#inbox;
+    const exchange = this.#count++, children = tree.childrenOf(rank);
     const contributions = [mine];
-    this.#poll(MessageKind.FAN_IN, exchange, children);
+    this.#poll(MessageKind.FAN_IN, exchange, children.map((child) => child.rank));
     for (const child of children) {
-      const payload = await inbox.receive(MessageKind.FAN_IN, exchange, child);
-      const count = subtreeSize(child, size);
-      if (count === 1) contributions.push(payload);
-      else contributions.push(...unpack(payload, count));
+      const payload = await inbox.receive(MessageKind.FAN_IN, exchange, child.rank);
+      if (child.size === 1) contributions.push(payload);
+      else contributions.push(...unpack(payload, child.size));
     }
     let answer: Answer;
     if (rank === 0) {
-      answer = respond(contributions);
+      const ofRanks: Uint8Array[] = new Array(contributions.length);
+      tree.order.forEach((of, position) => ofRanks[of] = contributions[position]);
+      const answered = respond(ofRanks);
+      answer = answered instanceof Uint8Array ? answered : tree.order.map((of) => answered[of]);
       inbox.check(); // the contributions may contradict each other
     } else {
-      const parent = parentOf(rank, size), count = contributions.length;
+      const parent = tree.parentOf(rank), count = contributions.length;
       this.#fanIn(exchange, parent, count === 1 ? mine : pack(contributions));
       this.#poll(MessageKind.FAN_OUT, exchange, [parent]);
       const payload = await inbox.receive(MessageKind.FAN_OUT, exchange, parent);
       if (count === 1) return payload;
       answer = payload[0] === COMMON ? payload.subarray(8) : unpack(payload.subarray(8), count);
     }
-    const common = answer instanceof Uint8Array;
-    for (let i = children.length - 1; i >= 0; i--) {
-      const at = children[i] - rank, count = subtreeSize(children[i], size);
-      const payload = count === 1
+    const common = answer instanceof Uint8Array, own = tree.positionOf(rank);
+    for (const { rank: child, position, size } of children.toReversed()) {
+      const at = position - own;
+      const payload = size === 1
         ? (common ? answer as Uint8Array : answer[at] as Uint8Array)
         : common
         ? withPrefix(COMMON, answer as Uint8Array)
-        : withPrefix(EACH, pack((answer as Uint8Array[]).slice(at, at + count)));
-      this.#fanOut(exchange, children[i], payload);
+        : withPrefix(EACH, pack((answer as Uint8Array[]).slice(at, at + size)));
+      this.#fanOut(exchange, child, payload);
     }
     return common ? answer as Uint8Array : (answer as Uint8Array[])[0];
   }

@@ -1,7 +1,7 @@
 /** Ranks on several hosts: the same results for every placement, few bytes between hosts. */
 
 import assert from "node:assert/strict";
-import { PeerLostError } from "../../../runtime/mod.ts";
+import { type Communicator, PeerLostError } from "../../../runtime/mod.ts";
 import { COLLECTIVES } from "../_battery_collectives.ts";
 import { COMPRESSED } from "../_battery_compressed.ts";
 import { REDUCTIONS } from "../_battery_reductions.ts";
@@ -60,6 +60,10 @@ async function sums(w: World, algorithm: "auto" | "two-level"): Promise<Uint8Arr
     }
     await comm.reduce(root, "sum", 3);
     if (comm.rank === 3) assert.deepEqual(bits(root), bits(buffer));
+    const first = 7500 * comm.rank,
+      block = new Float32Array(comm.rank === 7 ? LENGTH - first : 7500);
+    await comm.reduceScatter(difficult(comm.rank, LENGTH), block);
+    assert.deepEqual(bits(block), bits(buffer.slice(first, first + block.length)));
     return bits(buffer);
   }));
 }
@@ -143,3 +147,54 @@ for (const lost of [0, 1, 3]) {
     }
   });
 }
+
+/** Frames and bytes that ranks on these hosts send each other between hosts for a call, after a first one. */
+async function crossing(hosts: string, run: (comm: Communicator) => Promise<unknown>) {
+  await using w = await world(hosts.length, { hosts: [...hosts] });
+  const sent = await allFulfilled(onAll(w, async (comm) => {
+    await run(comm);
+    await comm.barrier();
+    const before = comm.network.betweenHosts.sent;
+    await run(comm);
+    return comm.network.betweenHosts.sent - before;
+  }));
+  return sent.reduce((sum, each) => sum + each);
+}
+
+Deno.test("a barrier and what travels in its tree cross between two hosts once each way", async () => {
+  const barrier = (comm: Communicator) => comm.barrier();
+  const bcast = (comm: Communicator) => comm.bcast(new Float32Array(100), 2);
+  const empty = await crossing("AB", barrier);
+  for (const hosts of ["AAB", "AABB", "ABAB", "AAAABBBB", "ABBBBBBB"]) {
+    // A third frame would be half as much again; lengths of what a host says together are a few bytes.
+    const both = await crossing(hosts, barrier);
+    assert.ok(both >= empty && both < 1.5 * empty, `${hosts}: ${both}, two frames ${empty}`);
+    // 400 bytes to all, and to rank 0 where it is not the root's host; little is added beside them.
+    const bytes = await crossing(hosts, bcast), least = empty + 400 * (hosts[2] === "A" ? 1 : 2);
+    assert.ok(bytes >= least && bytes < least + 100, `${hosts}: ${bytes}, least ${least}`);
+  }
+  const four = await crossing("AABBCCDD", barrier);
+  assert.ok(four >= 3 * empty && four < 3.5 * empty, `${four}, six frames ${3 * empty}`);
+});
+
+Deno.test("a reduce-scatter sends little more than n(H−1)/H bytes a host, an allgather every block once", async () => {
+  const floats = 160_000;
+  const normal = (rank: number) =>
+    Float32Array.from({ length: floats }, (_, i) => Math.sin(i * 12.9898 + rank * 78.233));
+  for (const hosts of ["AABB", "AAAABBBB", "ABBBCCBA"]) {
+    const size = hosts.length, others = new Set(hosts).size - 1;
+    const scattered = await crossing(hosts, async (comm) => {
+      const recv = new Float32Array(floats / size), send = normal(comm.rank);
+      await comm.reduceScatter(send, recv);
+      const before = normal(comm.rank);
+      assert.ok(send.every((value, i) => value === before[i]), "inputs stay as they are");
+    });
+    const least = 4 * floats * others;
+    assert.ok(scattered < 1.15 * least, `${hosts}: ${scattered}, least ${least}`);
+    const gathered = await crossing(hosts, async (comm) => {
+      const recv = new Float32Array(floats);
+      await comm.allgather(normal(comm.rank).subarray(0, floats / size), recv);
+    });
+    assert.ok(gathered < 1.05 * least, `${hosts}: ${gathered}, least ${least}`);
+  }
+});
