@@ -114,20 +114,19 @@ export async function dialMember(options: DialOptions): Promise<Deno.Conn> {
 /** Dials, through a gateway if need be, but does not wait for an answer longer than until the deadline. */
 async function dialBefore(options: DialOptions, endpoint: Endpoint): Promise<Deno.Conn> {
   const { tls, deadline, job, self, peer, knocks } = options;
-  let entering: Deno.Conn | undefined;
+  const passes = knocks || endpoint.kind === "gateway";
   const enter = async (connection: Deno.Conn) => {
-    entering = connection;
     await connection.write(Uint8Array.of(KNOCK));
     if (!knocks) await initiate(connection, job, "gateway", self, peer);
   };
   const patience = Math.min(PATIENCE_MS, Math.max(1, deadline - performance.now()));
-  let timer: ReturnType<typeof setTimeout> | undefined, late = false;
-  const dialled = dial(endpoint, tls, knocks || endpoint.kind === "gateway" ? enter : undefined);
-  dialled.then((connection) => late && close(connection), () => {});
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  const controller = new AbortController(), { signal } = controller;
+  const dialled = dial(endpoint, tls, { enter: passes ? enter : undefined, signal });
+  dialled.then((connection) => signal.aborted && close(connection), () => {});
   const expiry = new Promise<never>((_, reject) => {
     timer = setTimeout(() => {
-      late = true;
-      if (entering !== undefined) close(entering);
+      controller.abort();
       reject(new Error(`no answer within ${Math.round(patience)} ms`));
     }, patience);
   });

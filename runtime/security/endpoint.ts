@@ -139,29 +139,45 @@ export function listenAtKnown(hostname: string, port: number, tls?: TlsMaterial)
   }
 }
 
+/** How a connection is made. */
+export interface DialSettings {
+  /** Passes a gateway on the way, before TLS begins. @default {there is none} */
+  readonly enter?: ((connection: Deno.Conn) => Promise<void>) | undefined;
+  /** Gives up. */
+  readonly signal?: AbortSignal | undefined;
+}
+
 /**
  * Connects; under TLS the listener's certificate must be for `tls.name`, or without that for `hostname`,
  * and signed by `tls.ca`.
- *
- * @param enter passes a gateway on the way, before TLS begins
  */
 export async function dial(
   endpoint: Endpoint,
   tls?: TlsMaterial,
-  enter?: (connection: Deno.Conn) => Promise<void>,
+  { enter, signal }: DialSettings = {},
 ): Promise<Deno.Conn> {
   if (endpoint.kind === "unix") {
     return await Deno.connect({ transport: "unix", path: endpoint.path });
   }
   const { hostname, port } = endpoint;
-  const connection = await Deno.connect({ hostname, port });
-  connection.setNoDelay(true);
+  const connection = await Deno.connect({ hostname, port, signal });
+  const cut = () => {
+    try {
+      connection.close();
+    } catch {
+      // TLS has taken it over.
+    }
+  };
+  signal?.addEventListener("abort", cut);
   try {
+    connection.setNoDelay(true);
     await enter?.(connection);
+    if (tls === undefined) return connection;
+    return await Deno.startTls(connection, { hostname: tls.name ?? hostname, caCerts: [tls.ca] });
   } catch (error) {
-    connection.close();
+    cut();
     throw error;
+  } finally {
+    signal?.removeEventListener("abort", cut);
   }
-  if (tls === undefined) return connection;
-  return await Deno.startTls(connection, { hostname: tls.name ?? hostname, caCerts: [tls.ca] });
 }

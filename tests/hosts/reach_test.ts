@@ -2,6 +2,7 @@
 
 import assert from "node:assert/strict";
 import { type Host, type Hosts, leftOn, onHosts, type Running } from "./_hosts.ts";
+import { noSsh, startSsh } from "./_ssh.ts";
 import { celgc, hashOnOneHost, summaryOf, TINY } from "./_training.ts";
 
 function onThreeHosts(name: string, fn: (hosts: Hosts, folder: string) => Promise<void>): void {
@@ -45,7 +46,7 @@ async function hiddenAddress(host: Host): Promise<string> {
   return address;
 }
 
-/** Runs `fn`, and meanwhile looks at which ports the host listens; returns those that others reach. */
+/** Looks at which ports a host listens until something has ended; returns those that others reach. */
 async function openPorts(host: Host, ended: Promise<unknown>): Promise<Set<number>> {
   const ports = new Set<number>();
   let over = false;
@@ -85,6 +86,23 @@ onThreeHosts("with --port, training takes one open port a host", async (hosts, f
   assert.equal(summary.weightsHash, await hashOnOneHost(8));
   assert.deepEqual(await leftOn(hosts, 5000), []);
 });
+
+onHosts(
+  "with --port over ssh, each host has that port open and no other",
+  noSsh,
+  async (hosts, folder) => {
+    const ssh = await startSsh(hosts, folder), [a, b] = hosts.all, port = "29600";
+    const env = { PATH: `${ssh.folder}:${Deno.env.get("PATH")}` };
+    const args = ["--hosts", "host-a:4,host-b:4", "--port", port, "--out", `${folder}/run`];
+    const running = a.start(celgc("launch", ...args, ...TINY), { env });
+    const ports = await openPorts(b, running.ended);
+    const { code, stderr } = await running.ended;
+    assert.equal(code, 0, stderr);
+    assert.deepEqual([...ports].sort(), [22, Number(port)]);
+    assert.equal(summaryOf(`${folder}/run`).weightsHash, await hashOnOneHost(8));
+    assert.deepEqual(await leftOn(hosts, 5000, ssh.pids), []);
+  },
+);
 
 onThreeHosts(
   "two hosts that can only dial out train together, through a relay",
