@@ -95,6 +95,13 @@ export interface Batch {
   readonly scale?: number;
   /** Samples (of a text: tokens) in it. @default {the batch size} */
   readonly samples?: number;
+  /**
+   * The mini-batches that it is made of, in their order: the step is taken along the mean of their gradients,
+   * each with the same weight. As many in every step of a run; the first is the batch's own `feeds`.
+   *
+   * @default {it is one itself}
+   */
+  readonly parts?: readonly Batch[];
 }
 
 /** A part of the data to evaluate, and how a rank evaluates its share of it. */
@@ -121,6 +128,8 @@ export interface Split {
 export interface Task {
   /** Size of the training set. */
   readonly trainSamples: number;
+  /** Samples that are this rank's to learn from; absent where a batch larger than that is none of note. */
+  readonly rankSamples?: number;
   /** Steps in which all ranks together see as many samples as there are; may be a fraction. */
   readonly stepsPerEpoch: number;
   /** Steps that so many epochs take. @default {epochs · stepsPerEpoch, rounded up} */

@@ -91,8 +91,22 @@ export function summaryRows(summary: Summary): [name: string, value: string][] {
       }…)`,
     ],
   );
+  if (s.ema !== undefined) rows.push(["averaging", `moving average of the weights, ${s.ema}`]);
   if (s.averagedSteps !== undefined) {
     rows.push(["averaging", `over the weights of ${whole(s.averagedSteps)} steps`]);
+  }
+  if (s.best) {
+    const { epoch, validationLoss, testAccuracy, testPerplexity, testLoss } = s.best;
+    const tested = testAccuracy !== undefined
+      ? `test accuracy ${percent(testAccuracy, 2)}`
+      : testPerplexity !== undefined
+      ? `test perplexity ${formatPerplexity(testPerplexity)}`
+      : `test loss ${testLoss.toFixed(4)}`;
+    rows.push([
+      "best weights",
+      `of epoch ${epoch.toFixed(2)}: validation loss ${validationLoss.toFixed(4)}, ${tested}` +
+      (s.stoppedEarly ? "; the run stopped for want of better ones" : ""),
+    ]);
   }
   if (s.batchNorm !== undefined) rows.push(["batch norm", s.batchNorm]);
   rows.push(["device", s.device]);

@@ -73,7 +73,7 @@ class Latest {
 
 /** For example `epoch 1.00  test accuracy 43.2 %  test loss 1.512`. */
 function describeEval(record: EvalRecord): string {
-  const { step, epoch, split = "test", accuracy, perplexity, loss, averagedSteps } = record;
+  const { step, epoch, split = "test", accuracy, perplexity, loss, averagedSteps, ema } = record;
   const name = { valid: "validation", test: "test", train: "training" }[split];
   return [
     step === 0 ? "untrained" : `epoch ${epoch.toFixed(2)}`,
@@ -81,6 +81,7 @@ function describeEval(record: EvalRecord): string {
     accuracy !== undefined && `${name} accuracy ${(100 * accuracy).toFixed(1)} %`,
     perplexity !== undefined && `${name} perplexity ${formatPerplexity(perplexity)}`,
     `${name} loss ${loss.toFixed(3)}`,
+    ema !== undefined && `moving average of the weights, ${ema}`,
     averagedSteps !== undefined && `weights averaged over ${averagedSteps} steps`,
   ].filter(Boolean).join("  ");
 }

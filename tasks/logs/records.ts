@@ -91,6 +91,8 @@ export interface EvalRecord extends Position {
   readonly count: number;
   /** Steps over which the weights were averaged; absent unless they were, see `--averaging-trigger`. */
   readonly averagedSteps?: number;
+  /** D of their exponential moving average over the steps; absent without, see `--ema`. */
+  readonly ema?: number;
   /** What was done about batch norm's running statistics, see `--batch-norm`; absent without any. */
   readonly batchNorm?: string;
 }
@@ -105,6 +107,8 @@ export interface Scores {
   readonly testLoss: number;
   /** Their perplexity on the validation text. */
   readonly validationPerplexity?: number;
+  /** Share of the validation set that they classify right, from 0 to 1, if there is one of images. */
+  readonly validationAccuracy?: number;
   /** Their mean loss over the validation set, if there is one. */
   readonly validationLoss?: number;
   /** Their mean loss over a fixed part of the training set, see `--train-eval`; absent without one. */
@@ -119,6 +123,26 @@ export interface Scores {
   readonly bestPerplexity?: number;
   /** Entropy rate of that source, in nats a token. */
   readonly entropyRate?: number;
+}
+
+/** What the weights that did best on the validation set have come to, see `--patience`. */
+export interface BestScores {
+  /** When they were evaluated. */
+  readonly step: number;
+  /** Passes over the training data by then. */
+  readonly epoch: number;
+  /** Their mean loss over the validation set, the least of the run. */
+  readonly validationLoss: number;
+  /** The share of it that they classify right. */
+  readonly validationAccuracy?: number;
+  /** Their perplexity on it. */
+  readonly validationPerplexity?: number;
+  /** Their mean loss over the test set. */
+  readonly testLoss: number;
+  /** The share of it that they classify right. */
+  readonly testAccuracy?: number;
+  /** Their perplexity on it. */
+  readonly testPerplexity?: number;
 }
 
 /** A host of a run. */
@@ -158,6 +182,10 @@ export interface Summary extends Scores {
   readonly steps: number;
   /** Where rounds go by the clock: the steps of each rank. */
   readonly stepsByRank?: readonly number[];
+  /** Whether it ended because the validation loss fell no more, see `--patience`; absent otherwise. */
+  readonly stoppedEarly?: true;
+  /** The weights that did best on the validation set, `best.safetensors`; absent without `--patience`. */
+  readonly best?: BestScores;
   /** Passes over the training data, by all ranks together. */
   readonly epochs: number;
   /** Rounds of averaging. */
@@ -200,6 +228,8 @@ export interface Summary extends Scores {
   readonly hosts?: readonly RunHost[];
   /** Steps over which the final weights were averaged; absent unless they were. */
   readonly averagedSteps?: number;
+  /** D of their exponential moving average over the steps; absent without, see `--ema`. */
+  readonly ema?: number;
   /** What was done about batch norm's running statistics; absent without any. */
   readonly batchNorm?: string;
 }

@@ -74,12 +74,28 @@ export function stepGraph(
   return trainingGraph(graph, variables, { slots, averages });
 }
 
-/** Forward and backward: outputs `loss`, and `<p>.grad` for each parameter. */
-export function gradientsGraph(model: TrainableModel, shape: GraphShape): TrainingGraph {
+/**
+ * Forward and backward: outputs `loss`, and `<p>.grad` for each parameter.
+ *
+ * @param options.accumulate K: one of as many mini-batches whose mean gradient is wanted. The graph has an input
+ * `<p>.grad` as well, the sum so far, to which the output `<p>.grad.next` adds 1/K of the batch's gradient; and
+ * the scalar input `accumulated`, 0 for the first batch, whose sum begins at nothing
+ */
+export function gradientsGraph(
+  model: TrainableModel,
+  shape: GraphShape,
+  { accumulate = 1 }: { accumulate?: number } = {},
+): TrainingGraph {
   const { graph, loss, variables } = build(model, shape, "train");
   const parameters = parametersOf({ variables });
   const gradients = differentiate(graph, loss, parameters.map(({ value }) => value));
-  parameters.forEach(({ name }, i) => graph.output(gradientName(name), gradients[i]));
+  const goesOn = accumulate > 1 && graph.less(0, graph.input("accumulated", "float32", []));
+  parameters.forEach(({ name, dims }, i) => {
+    const output = gradientName(name);
+    if (!goesOn) return graph.output(output, gradients[i]);
+    const sum = graph.where(goesOn, graph.input(output, "float32", dims), 0);
+    graph.output(`${output}.next`, graph.add(sum, graph.mul(gradients[i], 1 / accumulate)));
+  });
   return trainingGraph(graph, variables);
 }
 

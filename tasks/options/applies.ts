@@ -35,7 +35,7 @@ const LANGUAGE: Names = ["layers", "vocabulary"];
 const TEXTS: Names = ["bptt", "averaging", "testColumns", "evalTokens"];
 
 /** What is evaluated of images beside their test set. */
-const IMAGES: Names = ["trainEval"];
+const IMAGES: Names = ["trainEval", "validFraction"];
 
 /** How much data is generated. */
 const SIZES: Names = ["trainSize", "testSize"];

@@ -305,6 +305,25 @@ export const EXPERIMENT: Table<Experiment> = {
     from: 0,
     default: 1000,
   }),
+  validFraction: real({
+    flag: "--valid-fraction",
+    group: RUN,
+    help: "share of the training images that is held out and scored at each evaluation, the test " +
+      "set being scored at the end (tasks of images)",
+    from: 0,
+    below: 1,
+    default: 0,
+  }),
+  patience: integer({
+    flag: "--patience",
+    group: RUN,
+    help: "stop after so many evaluations without a lower validation loss; the best weights are " +
+      "kept as best.safetensors",
+    unit: "evaluations",
+    from: 1,
+    default: null,
+    defaultText: "never",
+  }),
   seed: integer({
     flag: "--seed",
     group: RUN,

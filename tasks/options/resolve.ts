@@ -36,6 +36,8 @@ function withConsequences(options: Options, explicit: Explicit): Options {
   const onDisk = TASKS[task].files !== null;
   return {
     ...options,
+    // A preset's way of averaging over the steps gives way to the one that is asked for.
+    averagingTrigger: explicit.ema ? explicit.averagingTrigger ?? null : options.averagingTrigger,
     ranks: ranks === "one" ? 1 : options.ranks,
     // A preset's participants are not for one rank.
     participants: ranks === "one" ? explicit.participants ?? null : options.participants ?? drawn,

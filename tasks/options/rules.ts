@@ -130,6 +130,31 @@ const RULES: readonly Rule[] = [
     ({ optimizer }, explicit) =>
       idleOption(ignoredByOptimizer(optimizer), explicit, `--optimizer ${optimizer}`),
   ),
+  rule(
+    ["task", "patience", "validFraction"],
+    ({ task, patience, validFraction }) =>
+      patience !== null && TASKS[task].kind === "images" && validFraction === 0
+        ? "--patience needs a validation set, which is not the test set: give --valid-fraction, such as 0.1"
+        : null,
+  ),
+  rule(
+    ["ema", "averagingTrigger"],
+    ({ ema, averagingTrigger }) =>
+      ema !== null && averagingTrigger !== null
+        ? "--ema and --averaging-trigger both average the weights over the steps: give one of them"
+        : null,
+  ),
+  rule(
+    ["accumulate", "algorithm"],
+    ({ accumulate, algorithm }) => {
+      const { meetsAtOnePoint, ranks } = ALGORITHMS[algorithm];
+      // Those whose drawn ranks begin at one point use gradients that no step of their own is taken along.
+      return accumulate > 1 && meetsAtOnePoint && ranks === "drawn"
+        ? `--accumulate does not go with --algorithm ${algorithm}, which has uses of its own for ` +
+          "gradients: give a larger --batch-size"
+        : null;
+    },
+  ),
   rule(["averageStates", "algorithm", ...STEP_OPTIONS], (options) => {
     if (!options.averageStates) return null;
     if (ALGORITHMS[options.algorithm].rounds === "none") {
@@ -319,7 +344,7 @@ const RULES: readonly Rule[] = [
     ["task", "averagingTrigger"],
     ({ task, averagingTrigger }) =>
       TASKS[task].kind === "images" && averagingTrigger !== null
-        ? "--averaging-trigger is for texts: images have no validation set"
+        ? "--averaging-trigger is for texts; for images there is --ema"
         : null,
   ),
   rule(

@@ -153,6 +153,10 @@ export interface SteppingOptions {
   warmup: number;
   /** What the learning rate comes down to (linear, cosine, wsd). */
   lrMin: number;
+  /** Mini-batches whose mean gradient a step is taken along, K. */
+  accumulate: number;
+  /** Decay of the exponential moving average of the weights that is evaluated; null: the weights are. */
+  ema: number | null;
   /** Epochs at which the learning rate decays (step). */
   decayAt: readonly number[];
   /** What it is multiplied by there. */
@@ -226,6 +230,10 @@ export interface Experiment
   evalEvery: number;
   /** Training samples on which each evaluation measures the averaged weights (tasks of images); 0: none. */
   trainEval: number;
+  /** Share of the training images that is held out for validation; 0: the test set is scored all along. */
+  validFraction: number;
+  /** Evaluations without a lower validation loss after which a run stops; null: it does not. */
+  patience: number | null;
   /** Decides everything that is drawn. */
   seed: number;
 }

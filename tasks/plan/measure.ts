@@ -92,7 +92,8 @@ export async function measure(
     const ways = [...gradients].filter((way) => timed.every((other) => other.way !== way));
     if (ways.length === 0) continue;
     const { batchSize, seed } = options, { rank } = comm, { length = 1 } = task.batch(1);
-    const common = { device, model, batchSize, length, seed, rank };
+    const { accumulate } = options;
+    const common = { device, model, batchSize, length, accumulate, seed, rank };
     const taken = stack.use(await TrainStep.open({ ...common, algorithm, gradients, averaging }));
     // Steps so short that nothing comes of them, however often the same are taken.
     const size = { learningRate: 1e-9, clipThreshold: 1e-9 };

@@ -31,13 +31,14 @@ export interface ImageTaskOptions {
  */
 export function imageTask(
   { train, test }: ImageSplits,
-  { batchSize, ranks, seed, partition, trainEval }: Options,
+  { batchSize, ranks, seed, partition, trainEval, validFraction }: Options,
   rank: number,
   { wholeBatches = false, fixedBatch }: ImageTaskOptions = {},
   worlds?: Worlds,
 ): Task {
+  const { kept, held } = holdOut(train, validFraction);
   const sampler = createImageSampler({
-    labels: train.labels,
+    labels: kept ? Uint8Array.from(kept, (index) => train.labels[index]) : train.labels,
     classes: train.classes.length,
     batchSize,
     rank,
@@ -74,35 +75,65 @@ export function imageTask(
       },
     };
   };
+  /** Draws the training samples of a step. */
+  const draw = (step: number) => {
+    sampler.indices(step, indices);
+    if (kept) { for (let i = 0; i < indices.length; i++) indices[i] = kept[indices[i]]; }
+  };
+  const trainSamples = train.count - held.length;
   // The same part whatever the run's seed.
-  const chosen = new Random(0, "train-eval").permutation(train.count);
-  const part = trainPart(Math.min(trainEval, train.count), evalBatchSize, ranks, {
-    wholeBatches,
-    fixedBatch,
-  });
+  const order = new Random(0, "train-eval").permutation(trainSamples);
+  const chosen = kept ? order.map((index) => kept[index]) : order;
+  const whole = { wholeBatches, fixedBatch };
+  const part = trainPart(Math.min(trainEval, trainSamples), evalBatchSize, ranks, whole);
+  const valid = trainPart(held.length, evalBatchSize, ranks, whole);
+  if (held.length > 0 && valid.count === 0) {
+    throw new RangeError(
+      `${held.length} images held out for validation make no batch of ${valid.batchSize} on each of ` +
+        `${ranks} ranks: give a larger --valid-fraction`,
+    );
+  }
   return {
-    trainSamples: train.count,
+    trainSamples,
+    rankSamples: sampler.samples,
     stepsPerEpoch: sampler.stepsPerEpoch,
     steps: (epochs) => sampler.steps(epochs),
     epoch: (steps) => sampler.epoch(steps),
     batch(t) {
       [training, other] = [other, training];
-      sampler.indices(t - 1, indices);
+      draw(t - 1);
       augmentBatch(train, indices, { seed, rank, ranks, step: t - 1 }, training.pixels);
       batchLabels(train, indices, training.labels);
       return { feeds: training.feeds };
     },
     calibration(index) {
       [training, other] = [other, training];
-      sampler.indices(index, indices);
+      draw(index);
       normaliseBatch(train, indices, training.pixels);
       return { input: training.feeds.input };
     },
-    splits: [split(null, test, test.count, evalBatchSize, (n) => n)],
+    splits: [
+      ...valid.count > 0
+        ? [split("valid", train, valid.count, valid.batchSize, (n) => held[n])]
+        : [],
+      split(valid.count > 0 ? "test" : null, test, test.count, evalBatchSize, (n) => n),
+    ],
     ...part.count > 0
       ? { trainPart: split("train", train, part.count, part.batchSize, (n) => chosen[n]) }
       : {},
   };
+}
+
+/**
+ * Holds out a share of the training samples, drawn at random and the same whatever the run's seed.
+ *
+ * @returns those that are learnt from, in their order, or null for all; and those that are held out
+ */
+function holdOut({ count }: ImageDataSet, share: number) {
+  const out = Math.min(count - 1, Math.round(count * share));
+  if (out <= 0) return { kept: null, held: new Uint32Array() };
+  const order = new Random(0, "valid").permutation(count);
+  return { kept: order.slice(out).sort(), held: order.slice(0, out).sort() };
 }
 
 /** How many samples of a training set are evaluated, in batches of which size: the test set's if it can be. */

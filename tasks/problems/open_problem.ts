@@ -24,6 +24,7 @@ import { partOfImages, partOfText } from "../options/scale.ts";
 import { type OncePerHost, PER_RANK } from "../../runtime/once_per_host.ts";
 import type { Task, TrainableModel } from "../task.ts";
 import { kindOf } from "../options/defaults.ts";
+import { accumulated } from "./accumulated_task.ts";
 import { awdLstmTask } from "./awd_lstm_task.ts";
 import { windowTask } from "./window_task.ts";
 
@@ -62,7 +63,13 @@ export async function openProblem(
   target: DeviceKind,
   parts: ProblemParts = {},
 ): Promise<Problem> {
-  const { task, model } = await openParts(options, rank, target, parts);
+  // Data count in mini-batches.
+  const worlds = parts.worlds?.map((world) => ({
+    ...world,
+    step: world.step * options.accumulate,
+  }));
+  const { task: whole, model } = await openParts(options, rank, target, { ...parts, worlds });
+  const task = accumulated(whole, options.accumulate, options.batchSize);
   const initial = parts.files?.initial;
   if (!initial) return { task, model };
   return { task, model: startingFrom(model, decodeInitial(initial), options.weights!) };

@@ -39,6 +39,8 @@ export interface RoundClock {
   progress(t: number): number;
   /** The progress by which η and γ of step `t` go. */
   scheduled(t: number): number;
+  /** Ends the run with this rank's step `t`, at which all ranks stand at one point. */
+  end(t: number): void;
   /** Steps that the ranks took in the mean, and each of them where they may differ: when the run has ended. */
   total(): { readonly steps: number; readonly byRank?: readonly number[] };
 }
@@ -55,16 +57,18 @@ export function everySteps(
   also: (t: number) => boolean = () => false,
   weights?: WeightsSize,
 ): RoundClock {
+  let last = steps;
   return {
     unequal: false,
-    continues: (t) => t < steps,
+    continues: (t) => t < last,
     beginStep: (t) => algorithm.exchange(t),
     isDue: (t) => algorithm.exchange(t).weights === "after" || also(t),
     meet: (_, clipPeak) => Promise.resolve({ bound: algorithm.driftBound(clipPeak, weights) }),
     isTogether: () => true,
     progress: (t) => t,
     scheduled: (t) => t - 1,
-    total: () => ({ steps }),
+    end: (t) => last = t,
+    total: () => ({ steps: last }),
   };
 }
 
@@ -90,7 +94,7 @@ class TimedClock implements RoundClock {
   readonly #comm: Communicator;
   readonly #weights: WeightsSize | undefined;
   /** Steps of all ranks after which the run is over. */
-  readonly #wanted: number;
+  #wanted: number;
   /** Steps of each rank at the last round. */
   readonly #byRank: number[];
   /** Their sum. */
@@ -152,6 +156,10 @@ class TimedClock implements RoundClock {
 
   scheduled(): number {
     return this.#mean;
+  }
+
+  end(): void {
+    this.#wanted = this.#total;
   }
 
   total(): { steps: number; byRank: readonly number[] } {

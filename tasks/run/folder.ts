@@ -23,6 +23,8 @@ export const FILES = {
   metrics: "metrics.jsonl",
   model: "model.onnx",
   weights: "model.safetensors",
+  /** The weights that did best on the validation set, where a run has `--patience`. */
+  best: "best.safetensors",
   vocabulary: "vocabulary.txt",
   /** There while the run is asked to end early. */
   stop: ".stop",

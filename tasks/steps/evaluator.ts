@@ -135,6 +135,19 @@ export class Evaluator implements AsyncDisposable {
     return evaluations;
   }
 
+  /**
+   * Evaluates other weights, and goes back to those evaluated last. Collective.
+   *
+   * @param weights the same on every rank, weights first, then running statistics
+   */
+  async evaluateOther(weights: Float32Array, splits: readonly Split[]): Promise<Evaluation[]> {
+    const before = await this.averaged(), evaluations: Evaluation[] = [];
+    await this.#weights.write(weights);
+    for (const split of splits) evaluations.push(await this.#measure(split));
+    await this.#weights.write(before);
+    return evaluations;
+  }
+
   /** The averaged weights last evaluated: weights first, then running statistics. A copy. */
   averaged(): Promise<Float32Array> {
     return this.#weights.read();

@@ -10,9 +10,18 @@ import { gradientName } from "../networks/graphs.ts";
 import { type CompressedAverage, norm, type WeightAveraging } from "../rounds/averaging.ts";
 import { loadNumber, loadTensor, type StateDict, type Stateful } from "../run/checkpoint.ts";
 import type { Feeds } from "../task.ts";
+import { scalar } from "./scalar.ts";
 import type { Sessions } from "./sessions.ts";
 
 const NONE: StateDict["numbers"] = {};
+
+/** A mini-batch as the gradient's graph takes it. */
+export interface GradientBatch {
+  /** With the model's masks. */
+  readonly feeds: Feeds;
+  /** Length of the graph that takes it, for models that have one. */
+  readonly length?: number | undefined;
+}
 
 /** The gradient's graph, and where its gradients stay on the device: it owns both. */
 export class Gradients implements Stateful, AsyncDisposable {
@@ -66,13 +75,34 @@ export class Gradients implements Stateful, AsyncDisposable {
 
   /** Compiles the graph. Collective over the ranks that share. */
   async bind(state: readonly DeviceState[]): Promise<void> {
-    const stored = Object.fromEntries(this.state.specs.map(({ name }) => [name, name]));
+    const { outputs } = this.#sessions.sample.graph;
+    const stored = Object.fromEntries(
+      this.state.specs.map(({ name }) => [outputs.has(name) ? name : `${name}.next`, name]),
+    );
     await this.#sessions.bind([...state, this.state], stored);
   }
 
   /** Takes the gradient of a mini-batch. Returns the graph's outputs, such as its loss. */
   take(feeds: Feeds, length?: number): Promise<Record<string, HostTensor>> {
     return this.#sessions.run(feeds, length);
+  }
+
+  /**
+   * Takes the mean gradient of the mini-batches of a step.
+   *
+   * @returns the means of the graph's outputs that are single floats, such as its loss
+   */
+  async takeMean(batches: readonly GradientBatch[]): Promise<Record<string, HostTensor>> {
+    if (batches.length === 1) return await this.take(batches[0].feeds, batches[0].length);
+    const sums = new Map<string, number>();
+    for (const [i, { feeds, length }] of batches.entries()) {
+      const outputs = await this.take({ ...feeds, accumulated: scalar(i) }, length);
+      for (const [name, { type, data }] of Object.entries(outputs)) {
+        if (type !== "float32" || data.length !== 1) continue;
+        sums.set(name, (sums.get(name) ?? 0) + Number(data[0]));
+      }
+    }
+    return Object.fromEntries([...sums].map(([name, sum]) => [name, scalar(sum / batches.length)]));
   }
 
   /**

@@ -9,7 +9,8 @@ import type { Communication } from "../../optimizers/mod.ts";
 import type { DeviceState, HostTensor, Submission } from "../../runtime/devices/device.ts";
 import type { TrainingGraph } from "../networks/graphs.ts";
 import type { Feeds } from "../task.ts";
-import type { Gradients } from "./gradients.ts";
+import type { GradientBatch, Gradients } from "./gradients.ts";
+import { scalar } from "./scalar.ts";
 import type { Sessions } from "./sessions.ts";
 
 /** Some of the ranks. */
@@ -31,12 +32,12 @@ export interface StepGraphs extends AsyncDisposable {
   /**
    * What comes before the update: gradients, and their exchange. Collective.
    *
+   * @param batches the mini-batches of the step, with their masks
    * @param among the ranks whose gradients take each other's place; on another rank no update follows
    * @returns outputs that are known from it; of a rank that is not among them, all of a step
    */
   exchange(
-    feeds: Feeds,
-    length: number | undefined,
+    batches: readonly GradientBatch[],
     sync: Communication["gradients"],
     among: Among,
   ): Promise<Record<string, HostTensor>>;
@@ -97,12 +98,12 @@ export class SplitStep implements StepGraphs {
   }
 
   async exchange(
-    feeds: Feeds,
-    length: number | undefined,
+    batches: readonly GradientBatch[],
     sync: Communication["gradients"],
     { ranks, included, forAll }: Among,
   ): Promise<Record<string, HostTensor>> {
-    const outputs = await this.#gradients.take(feeds, length);
+    const outputs = await this.#gradients.takeMean(batches);
+    if (sync === "none") return outputs;
     if (sync === "norm") await this.#gradients.averageAside();
     else if (included || forAll) await this.#gradients.average(ranks, forAll);
     else return { ...outputs, grad_norm: scalar(await this.#gradients.sitOut(ranks!)) };
@@ -117,10 +118,3 @@ export class SplitStep implements StepGraphs {
     return this.#sessions[Symbol.asyncDispose]();
   }
 }
-
-/** A tensor of one float. */
-export const scalar = (value: number): HostTensor => ({
-  type: "float32",
-  dims: [],
-  data: Float32Array.of(value),
-});

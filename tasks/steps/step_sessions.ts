@@ -26,13 +26,15 @@ export interface StepSessionsOptions {
   /** The length of the first step's batch. @default {1} */
   readonly length?: number;
   readonly algorithm: Algorithm;
+  /** Mini-batches of a step. @default {1} */
+  readonly accumulate?: number;
   /** Who else makes the same graphs and weights. @default {PER_RANK} */
   readonly sharing?: OncePerHost;
 }
 
 /** Sessions of one of the graphs that a step may need, with or without averages of the weights. */
 export function sessionsOf(
-  { device, model, batchSize, length: first = 1, algorithm: { update }, sharing }:
+  { device, model, batchSize, length: first = 1, accumulate = 1, algorithm: { update }, sharing }:
     StepSessionsOptions,
   kind: "fused" | "apply" | "gradients",
   average = false,
@@ -42,7 +44,9 @@ export function sessionsOf(
     return new Sessions({ device, build: () => applyGraph(model, update, { average }), sharing });
   }
   const build = (shape: GraphShape): TrainingGraph =>
-    kind === "fused" ? stepGraph(model, shape, update, { average }) : gradientsGraph(model, shape);
+    kind === "fused"
+      ? stepGraph(model, shape, update, { average })
+      : gradientsGraph(model, shape, { accumulate });
   return new Sessions({
     device,
     length: first,

@@ -17,9 +17,10 @@ import type { WeightAveraging } from "../rounds/averaging.ts";
 import type { RuleStates } from "../rounds/round.ts";
 import { loadNumber, loadTensor, type StateDict, type Stateful } from "../run/checkpoint.ts";
 import type { Batch, Feeds } from "../task.ts";
-import { Gradients } from "./gradients.ts";
+import { type GradientBatch, Gradients } from "./gradients.ts";
 import { sessionsOf, type StepSessionsOptions } from "./step_sessions.ts";
-import { FusedStep, scalar, SplitStep, type StepGraphs } from "./step_graphs.ts";
+import { scalar } from "./scalar.ts";
+import { FusedStep, SplitStep, type StepGraphs } from "./step_graphs.ts";
 import { WeightAverages } from "./weight_averages.ts";
 
 /** What a step tells. */
@@ -65,6 +66,8 @@ export interface TrainStepOptions extends StepSessionsOptions {
   readonly seed: number;
   /** Decides the masks. */
   readonly rank: number;
+  /** D of the exponential moving average of the weights; null: there is none. @default {null} */
+  readonly ema?: number | null;
   /** Whether this rank may have to sit steps out. @default {false} */
   readonly sitsOut?: boolean;
 }
@@ -110,18 +113,20 @@ export class TrainStep implements Stateful, AsyncDisposable {
   /** Builds and compiles the graphs, and sets the weights to the seed's. Collective over those that share. */
   static async open(options: TrainStepOptions): Promise<TrainStep> {
     const { device, gradients: sync, averaging, seed, sharing = PER_RANK } = options;
-    const { algorithm: { controls }, sitsOut = false } = options;
+    const { algorithm: { controls }, sitsOut = false, accumulate = 1, ema = null } = options;
+    const average = ema !== null;
     await using stack = new AsyncDisposableStack();
     const allocate = async (specs: readonly VariableSpec[]) =>
       specs.length > 0 ? stack.use(await device.allocate(specs.map(shape))) : null;
-    const splits = sync.has("replace") || sync.has("norm") || sync.has("collect");
+    const splits = accumulate > 1 || sync.has("replace") || sync.has("norm") || sync.has("collect");
     const corrects = sync.has("correct");
     const aside = corrects || sitsOut || (controls?.start ?? 0) > 0;
-    const fused = corrects || sync.has("none") || !splits ? sessionsOf(options, "fused") : null;
-    const apply = splits ? sessionsOf(options, "apply") : null;
+    const whole = accumulate === 1 && (corrects || sync.has("none") || !splits);
+    const fused = whole ? sessionsOf(options, "fused", average) : null;
+    const apply = splits ? sessionsOf(options, "apply", average) : null;
     const backward = splits || aside ? sessionsOf(options, "gradients") : null;
     const { weights: variables, carries } = (fused ?? backward)!.sample;
-    const { slots } = (fused ?? apply)!.sample;
+    const { slots, averages } = (fused ?? apply)!.sample;
     const parameters = variables.filter(({ role }) => role === "parameter");
     const weights = (await allocate(variables))!;
     const parts: DeviceParts = {
@@ -140,6 +145,9 @@ export class TrainStep implements Stateful, AsyncDisposable {
     const { offset, length } = weights.range(parameters.at(-1)!.name);
     await using opened = new AsyncDisposableStack();
     const step = opened.use(new TrainStep(options, parts, graphs, offset + length, stack.move()));
+    if (average) {
+      step.#averages = new WeightAverages(await device.allocate(averages.map(shape)), ema);
+    }
     for (const each of step.#inUse) await each.bind(step.#states);
     await parts.gradients?.bind(step.#states);
     await weights.edit((flat) =>
@@ -308,10 +316,11 @@ export class TrainStep implements Stateful, AsyncDisposable {
       const gradients = this.#parts.gradients!, outputs = await gradients.take(feeds, batch.length);
       return this.#noUpdate(outputs, included ? await gradients.keep() : await gradients.norm());
     }
-    const separate = replaces || gradientSync === "norm";
+    const separate = replaces || gradientSync === "norm" || batch.parts !== undefined;
     const graphs: StepGraphs = separate ? this.#graphs.split! : this.#graphs.fused!;
     const among = { ranks: participants, included, forAll: undrawn === "waits" };
-    const known = await graphs.exchange(feeds, batch.length, gradientSync, among);
+    const batches = separate ? this.#gradientBatches(t, batch) : [];
+    const known = await graphs.exchange(batches, gradientSync, among);
     if (!included && !among.forAll) return this.#noUpdate(known, number(known.grad_norm));
     if (gradientSync === "norm") this.#averageNorm = this.#parts.gradients!.averageNorm;
     if (controls) this.#summed++;
@@ -331,6 +340,15 @@ export class TrainStep implements Stateful, AsyncDisposable {
     const { model } = this.#options;
     const result = { loss: number(outputs[model.logged ?? "loss"]), gradNorm, clipNorm: 0 };
     return { ready: true, result: () => Promise.resolve(result) };
+  }
+
+  /** The mini-batches of step `t`; each has masks of its own. */
+  #gradientBatches(t: number, batch: Batch): GradientBatch[] {
+    const { parts = [batch] } = batch;
+    return parts.map((part, i) => ({
+      feeds: this.#feedsOf((t - 1) * parts.length + i + 1, part),
+      length: part.length,
+    }));
   }
 
   #feedsOf(t: number, { feeds, length = 1 }: Batch): Feeds {

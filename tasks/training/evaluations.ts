@@ -39,6 +39,7 @@ export type TrainingTotals = Omit<
   | "device"
   | "hosts"
   | "averagedSteps"
+  | "ema"
   | "batchNorm"
 >;
 
@@ -83,12 +84,12 @@ export class Evaluations implements Stateful {
   }
 
   /** How the weights that are evaluated came about: what is to be said beside their score. */
-  #provenance(): Pick<Summary, "averagedSteps" | "batchNorm"> {
-    const { options: { batchNorm }, trainStep } = this.#parts;
+  #provenance(): Pick<Summary, "averagedSteps" | "ema" | "batchNorm"> {
+    const { options: { batchNorm, ema }, trainStep } = this.#parts;
     const { averages, parameterCount, weights } = trainStep;
     const averagedSteps = averages?.steps ?? 0;
     return {
-      ...averagedSteps > 0 ? { averagedSteps } : {},
+      ...averagedSteps === 0 ? {} : ema === null ? { averagedSteps } : { ema },
       ...weights.length > parameterCount ? { batchNorm } : {},
     };
   }

@@ -4,61 +4,26 @@
  * @module
  */
 
-import { type Algorithm, isClipped, type StepSize } from "../../optimizers/mod.ts";
-import type { Communicator } from "../../runtime/communicator.ts";
+import { isClipped, type StepSize } from "../../optimizers/mod.ts";
 import { AveragingTrigger } from "./averaging_trigger.ts";
 import { loadNumber, type StateDict, type Stateful } from "../run/checkpoint.ts";
 import { restoreCheckpoint } from "../run/restore_checkpoint.ts";
-import { type CheckpointFolders, writeCheckpoint } from "../run/write_checkpoint.ts";
-import type { Evaluation, Evaluator } from "../steps/evaluator.ts";
-import { sumOf, type WeightAveraging } from "../rounds/averaging.ts";
+import { writeCheckpoint } from "../run/write_checkpoint.ts";
+import type { Evaluation } from "../steps/evaluator.ts";
+import { sumOf } from "../rounds/averaging.ts";
 import { RankControls } from "../rounds/control_variates.ts";
-import type { MetricsLog, Position, RunHost, Summary } from "../run/metrics.ts";
+import type { Position, Summary } from "../run/metrics.ts";
 import { stepSizeAt } from "../options/stepping/step_size.ts";
-import type { Options } from "../options/table.ts";
 import { type EndedRound, Round } from "../rounds/round.ts";
 import { everySeconds, everySteps, type RoundClock } from "../rounds/round_clock.ts";
+import { BestWeights } from "./best_weights.ts";
+import type { LoopParts } from "./loop_parts.ts";
 import { Evaluations } from "./evaluations.ts";
-import type { TrainStep } from "../steps/train_step.ts";
 import { StoppedError, StopRequest } from "./stop_request.ts";
 import { RunningTotals } from "./totals.ts";
-import type { Task } from "../task.ts";
 import { MetricGather } from "./metric_gather.ts";
 import { checkDrift, checkFinite, checkTensors } from "./training_error.ts";
 import { type CompletedStep, InFlightSteps } from "../steps/in_flight.ts";
-
-/** What the loop runs on; all of it is the caller's. */
-export interface LoopParts {
-  readonly comm: Communicator;
-  readonly options: Options;
-  readonly task: Task;
-  readonly algorithm: Algorithm;
-  readonly averaging: WeightAveraging;
-  readonly trainStep: TrainStep;
-  readonly evaluator: Evaluator;
-  /** Where rank 0 writes; null on the others. */
-  readonly log: MetricsLog | null;
-  /** Where the graph runs, for the summary. */
-  readonly device: string;
-  /** On which hosts, if they are several. */
-  readonly hosts?: readonly RunHost[];
-  /** Steps each rank takes; where rounds go by the clock, in the mean. */
-  readonly steps: number;
-  /** Where checkpoints are, and the step of the one to go on from; absent: there are none. */
-  readonly checkpoints?: Checkpoints;
-}
-
-/** Where a run's checkpoints are. */
-export interface Checkpoints extends CheckpointFolders {
-  /** The step of the checkpoint to go on from; null to begin at the beginning. */
-  readonly from: number | null;
-  /** The run they belong to, see `RunConfig.id`. @default {any} */
-  readonly run?: string | undefined;
-  /** How many ranks have written the one to go on from. @default {as many as there are} */
-  readonly ranks?: number | undefined;
-  /** Whether the run was asked to end early, with a checkpoint; asked on rank 0. @default {never} */
-  readonly stops?: () => boolean;
-}
 
 /**
  * Number of the first mini-batch drawn aside: they are batches of steps that no run comes to, so the
@@ -83,6 +48,9 @@ export class Loop implements Stateful {
   /** Samples this rank has learnt from. */
   #samples = 0;
   readonly #stopRequest: StopRequest | null;
+  /** The weights that did best on the validation set, where a run stops when they become no better. */
+  readonly #best: BestWeights | null;
+  #stoppedEarly = false;
   /** Whether all ranks stop after this step. */
   #stops = false;
 
@@ -124,6 +92,10 @@ export class Loop implements Stateful {
     this.#totals = new RunningTotals(update.clips, steps);
     this.#trigger = new AveragingTrigger(options.averagingTrigger);
     this.#evaluations = new Evaluations(parts);
+    const { patience } = options, { evaluator, keepBest: keep } = parts;
+    this.#best = patience === null
+      ? null
+      : new BestWeights({ evaluator, length: weights.length, patience, keep });
     const { stops } = parts.checkpoints ?? {};
     this.#stopRequest = stops && !timed ? new StopRequest(comm, stops) : null;
   }
@@ -151,7 +123,8 @@ export class Loop implements Stateful {
     this.#start ??= performance.now();
     const evaluationsBy = (t: number) =>
       Math.floor(task.epoch(clock.progress(t)) / options.evalEvery);
-    let evaluations = evaluationsBy(done), t = done;
+    let evaluations = evaluationsBy(done), t = done, noted = true;
+    let last: Evaluation | null = null;
     while (clock.continues(t)) {
       comm.step = ++t;
       await this.#step(t);
@@ -162,10 +135,19 @@ export class Loop implements Stateful {
       evaluations = evaluationsBy(t);
       if (due || saves || ends || this.#stops) this.#note(await this.#inFlight.settle());
       if (due || ends) {
-        const { loss } = await this.#evaluate(t);
+        last = await this.#evaluate(t);
         // An end between two evaluations is not noted: a run that goes on would not have it.
-        const fires = due && !trainStep.averages && this.#trigger.fires(loss);
+        noted = due;
+        const fires = due && !trainStep.averages && this.#trigger.fires(last.loss);
         if (fires) await trainStep.startAveraging();
+        if (due) await this.#best?.note(last, this.#meanPosition(t));
+      }
+      if (!ends && this.#best?.isExhausted) {
+        this.#stoppedEarly = true;
+        clock.end(t);
+        await this.#close(t);
+        await this.#evaluate(t);
+        break;
       }
       if (checkpoints && (saves || this.#stops && !ends)) {
         await this.#metrics.deliver();
@@ -178,6 +160,7 @@ export class Loop implements Stateful {
     await this.#stopRequest?.settle();
     // A run that goes on at its end has its last rounds there.
     if (t === done && t > 0) await this.#close(t);
+    if (last && !noted) await this.#best?.note(last, this.#meanPosition(t));
     await this.#metrics.deliver();
     return await this.#summarize(t);
   }
@@ -190,6 +173,7 @@ export class Loop implements Stateful {
       this.#finiteTrainStep,
       averaging,
       ...this.#controls ? [this.#controls] : [],
+      ...this.#best ? [this.#best] : [],
       ...loopParts,
     ];
   }
@@ -246,7 +230,7 @@ export class Loop implements Stateful {
     const [earlier, step] = await Promise.all([
       this.#inFlight.due ? this.#inFlight.settle() : [],
       trainStep.submit(t, batch, batchSize, communication.gradients, {
-        averaged: options.averaging === "step" || this.#endsEpoch(t),
+        averaged: options.ema !== null || options.averaging === "step" || this.#endsEpoch(t),
         ...waits || communication.gradients === "replace" ? { participants: drawn } : {},
       }),
     ]);
@@ -380,12 +364,15 @@ export class Loop implements Stateful {
   async #summarize(t: number): Promise<Summary> {
     const { comm, task, averaging } = this.#parts, { steps, byRank } = this.#clock.total();
     const { compressed } = averaging;
+    const best = await this.#best?.scores(task.splits.at(-1)!) ?? null;
     const { ending } = this.#round, position = this.#meanPosition(t), { bytesSent } = position;
     return await this.#evaluations.summarize(position, {
       steps: Math.floor(steps),
       ...byRank ? { stepsByRank: byRank } : {},
+      ...this.#stoppedEarly ? { stoppedEarly: true } as const : {},
       epochs: task.epoch(steps),
       rounds: position.round,
+      ...best ? { best } : {},
       ...await this.#totals.total(comm, { samples: this.#samples, bytesSent, ending, compressed }),
     });
   }

@@ -14,7 +14,8 @@ import { shareInputs } from "../run/inputs.ts";
 import { Evaluator } from "../steps/evaluator.ts";
 import { WeightAveraging } from "../rounds/averaging.ts";
 import { hostsOf } from "./hosts_of.ts";
-import { type Checkpoints, Loop } from "./loop.ts";
+import { Loop } from "./loop.ts";
+import type { Checkpoints } from "./loop_parts.ts";
 import { MetricsLog, type Summary } from "../run/metrics.ts";
 import { encodeTrained, encodeTrainedState } from "../networks/trained_model.ts";
 import type { Options } from "../options/table.ts";
@@ -99,11 +100,28 @@ export async function train(
     files,
     sharing,
   });
+  if (options.patience !== null && task.splits.length < 2) {
+    throw new RangeError(
+      "cannot stop early: patience needs a validation set, and the task has one split alone",
+    );
+  }
   const algorithm = algorithmOf(options, parts.optimizer);
   const averaging = new WeightAveraging(comm, algorithm.sends?.compress ?? options.compress);
   const epochSteps = task.steps?.(options.epochs) ??
     Math.ceil(options.epochs * task.stepsPerEpoch);
   const steps = Math.min(epochSteps, options.maxSteps ?? Infinity);
+  const least = Float64Array.of(task.rankSamples ?? Infinity);
+  await comm.allreduce(least, "min");
+  if (comm.rank === 0 && batchSize * options.accumulate > least[0]) {
+    const batch = options.accumulate === 1
+      ? `--batch-size ${batchSize} is`
+      : `--batch-size ${batchSize} and --accumulate ${options.accumulate} are`;
+    console.error(
+      `note: ${batch} above the ${
+        least[0]
+      } samples that a rank has: a step sees some of them twice`,
+    );
+  }
   const trainStep = stack.use(
     await TrainStep.open({
       device,
@@ -111,6 +129,8 @@ export async function train(
       batchSize,
       length: task.batch(1).length ?? 1,
       algorithm,
+      accumulate: options.accumulate,
+      ema: options.ema,
       gradients: gradientSyncs(algorithm, Math.min(steps, options.interval)),
       averaging,
       seed,
@@ -185,6 +205,13 @@ export async function train(
     device: device.description,
     ...several,
     steps,
+    keepBest: output &&
+      ((weights) =>
+        writeState(output.directory, FILES.best, options, {
+          model,
+          specs: trainStep.weights.specs,
+          weights,
+        })),
     ...(checkpoints ? { checkpoints } : {}),
   });
   const summary = await loop.run();
@@ -193,6 +220,19 @@ export async function train(
   await stack.disposeAsync();
   if (output) await writeTrained(output.directory, options, { model, weights, specs });
   return { summary, weights, specs };
+}
+
+/** Writes weights as a state dict. */
+async function writeState(
+  directory: string,
+  name: string,
+  { task }: Options,
+  { model, specs, weights }: Pick<Problem, "model"> & Pick<Trained, "weights" | "specs">,
+): Promise<void> {
+  const bytes = encodeTrainedState(model, specs, weights, { model: model.name, task });
+  const path = join(directory, name), part = `${path}.part`;
+  await writing(part, () => Deno.writeFile(part, bytes));
+  await Deno.rename(part, path);
 }
 
 /** Writes the trained model, as an ONNX file and as a state dict. */

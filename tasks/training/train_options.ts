@@ -29,6 +29,8 @@ export type TrainOptions = Partial<
     | "trainSize"
     | "testSize"
     | "partition"
+    | "validFraction"
+    | "patience"
   >
 >;
 
@@ -46,6 +48,8 @@ const NAMING = [
   "trainSize",
   "testSize",
   "partition",
+  "validFraction",
+  "patience",
 ] as const satisfies readonly Exclude<OptionName, keyof TrainOptions>[];
 
 /**

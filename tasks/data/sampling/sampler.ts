@@ -21,6 +21,8 @@ export interface Sampler {
    * where they do not divide. The same on all ranks.
    */
   readonly stepsPerEpoch: number;
+  /** How many samples of the set an epoch has for this rank; rounded down where the ranks share them all. */
+  readonly samples: number;
   /** Epochs done when `step` steps are done. */
   epoch(step: number): number;
   /** Steps after which so many epochs are done. */
@@ -105,6 +107,7 @@ export function createImageSampler(options: ImageSamplerOptions): Sampler {
   return {
     batchSize,
     stepsPerEpoch,
+    samples: Math.floor(walk.length / walk.stride),
     // Counted in samples, so that whole epochs come out exactly.
     epoch: (step) => (step * batchSize * ranks + (step < since.step ? 0 : offset)) / count,
     steps: (epochs) => Math.ceil(epochs * stepsPerEpoch - offset / (batchSize * ranks)),

@@ -78,6 +78,24 @@ export const STEPPING: Table<SteppingOptions> = {
     from: 0,
     default: 1e-8,
   }),
+  accumulate: integer({
+    flag: "--accumulate",
+    group: HOW,
+    help: "mini-batches of --batch-size whose mean gradient a step is taken along, K",
+    unit: "mini-batches",
+    from: 1,
+    default: 1,
+  }),
+  ema: real({
+    flag: "--ema",
+    group: HOW,
+    help: "evaluate, and write in the end, the exponential moving average of the weights with " +
+      "this decay, such as 0.999",
+    over: 0,
+    below: 1,
+    default: null,
+    defaultText: "none",
+  }),
   averageStates: toggle({
     flag: "--average-states",
     group: HOW,

@@ -10,7 +10,7 @@ import { notesOn } from "../../../tasks/options/rules.ts";
 import type { Options } from "../../../tasks/options/table.ts";
 import { WeightAveraging } from "../../../tasks/rounds/averaging.ts";
 import { TrainStep } from "../../../tasks/steps/train_step.ts";
-import type { Checkpoints } from "../../../tasks/training/loop.ts";
+import type { Checkpoints } from "../../../tasks/training/loop_parts.ts";
 import { allreduce } from "../../_helpers/compressed_sum.ts";
 import { perceptron } from "../../_helpers/perceptron.ts";
 import { temporaryFolder } from "../../_helpers/temporary_folder.ts";

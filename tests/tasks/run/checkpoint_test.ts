@@ -37,7 +37,8 @@ const VARIANTS: LaunchOptions[] = [
   { clipBy: "max", interval: 3, ranks: 3, participants: 2 },
   { algorithm: "slowmo" },
   { overlap: true },
-  { optimizer: "adamw", warmup: 7, averageStates: true, clip: 1e-4 },
+  { accumulate: 2, batchSize: 8, momentum: 0.9, interval: 3 },
+  { optimizer: "adamw", warmup: 7, averageStates: true, clip: 1e-4, ema: 0.9 },
   { algorithm: "episode", interval: 3 },
 ];
 

@@ -9,7 +9,7 @@ import {
   createAlgorithm,
 } from "../../../optimizers/registry.ts";
 import { defaultOptions, type Options } from "../../../tasks/options/table.ts";
-import type { Checkpoints } from "../../../tasks/training/loop.ts";
+import type { Checkpoints } from "../../../tasks/training/loop_parts.ts";
 import type { Trained } from "../../../tasks/training/train.ts";
 import { temporaryFolder } from "../../_helpers/temporary_folder.ts";
 import { trainInProcess } from "../../_helpers/train_in_process.ts";

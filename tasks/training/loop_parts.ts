@@ -1,0 +1,50 @@
+/**
+ * What a rank's loop is made of.
+ *
+ * @module
+ */
+
+import type { Algorithm } from "../../optimizers/mod.ts";
+import type { Communicator } from "../../runtime/communicator.ts";
+import type { Options } from "../options/table.ts";
+import type { WeightAveraging } from "../rounds/averaging.ts";
+import type { MetricsLog, RunHost } from "../run/metrics.ts";
+import type { CheckpointFolders } from "../run/write_checkpoint.ts";
+import type { Evaluator } from "../steps/evaluator.ts";
+import type { TrainStep } from "../steps/train_step.ts";
+import type { Task } from "../task.ts";
+
+/** What the loop runs on; all of it is the caller's. */
+export interface LoopParts {
+  readonly comm: Communicator;
+  readonly options: Options;
+  readonly task: Task;
+  readonly algorithm: Algorithm;
+  readonly averaging: WeightAveraging;
+  readonly trainStep: TrainStep;
+  readonly evaluator: Evaluator;
+  /** Where rank 0 writes; null on the others. */
+  readonly log: MetricsLog | null;
+  /** Where the graph runs, for the summary. */
+  readonly device: string;
+  /** On which hosts, if they are several. */
+  readonly hosts?: readonly RunHost[];
+  /** Steps each rank takes; where rounds go by the clock, in the mean. */
+  readonly steps: number;
+  /** Writes down the weights that did best so far, with `--patience`. @default {they are not} */
+  readonly keepBest?: ((weights: Float32Array) => Promise<void>) | undefined;
+  /** Where checkpoints are, and the step of the one to go on from; absent: there are none. */
+  readonly checkpoints?: Checkpoints;
+}
+
+/** Where a run's checkpoints are. */
+export interface Checkpoints extends CheckpointFolders {
+  /** The step of the checkpoint to go on from; null to begin at the beginning. */
+  readonly from: number | null;
+  /** The run they belong to, see `RunConfig.id`. @default {any} */
+  readonly run?: string | undefined;
+  /** How many ranks have written the one to go on from. @default {as many as there are} */
+  readonly ranks?: number | undefined;
+  /** Whether the run was asked to end early, with a checkpoint; asked on rank 0. @default {never} */
+  readonly stops?: () => boolean;
+}
