@@ -16,7 +16,7 @@ import { HostPreparation } from "./host_preparation.ts";
 async function join(ranks: number, seat: number, port?: number): Promise<number> {
   const { line, ended } = await readInvitationLine();
   const say = () => {};
-  await using preparation = new HostPreparation({ say });
+  await using preparation = new HostPreparation({ say, note: (line) => console.error(line) });
   const { prepare } = preparation;
   const { code, message } = await joinLaunch(line, {
     ranks,

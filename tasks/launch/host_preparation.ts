@@ -9,6 +9,7 @@ import { resolve } from "node:path";
 import type { Prepare } from "../../runtime/agents/agent_job.ts";
 import { chooseGpus, type LocalGpus } from "../../runtime/devices/gpus/local_gpus.ts";
 import type { DeviceKind } from "../../runtime/devices/device.ts";
+import { isCompiled } from "../../runtime/ranks/compiled_rank.ts";
 import { permissionsFor, resolveDevice } from "../../runtime/devices/open.ts";
 import { type DataFile, dataPaths, describeData, differenceOf } from "../problems/data_files.ts";
 import type { Options } from "../options/values.ts";
@@ -46,8 +47,10 @@ export interface HostOptionsHere {
   readonly data?: string | null | undefined;
   /** Folder for what is kept here. @default {runs/<the run's id>} */
   readonly out?: string | null | undefined;
-  /** Says a line to the user. */
+  /** Says a line to the user of this host. */
   readonly say: (line: string) => void;
+  /** Says what the user of the run should know. @default {as `say`} */
+  readonly note?: (line: string) => void;
 }
 
 /** Prepares a host for runs, and tidies up after them. */
@@ -85,7 +88,7 @@ export class HostPreparation implements AsyncDisposable {
     const read = [...new Set([local, data])].filter((each) => each !== null);
     const args: RankArguments = ["", JSON.stringify(place)];
     const gpus = await gpusFor(device, before + count, details.env);
-    for (const note of gpus.notes) say(`note: ${note}`);
+    for (const note of gpus.notes) (this.#options.note ?? say)(`note: ${note}`);
     return {
       args,
       rankEnv: gpus.variables.slice(before),
@@ -148,7 +151,9 @@ export async function gpusFor(
   ranks: number,
   env: Readonly<Record<string, string>>,
 ): Promise<LocalGpus> {
-  return device === "webgpu" ? await chooseGpus(ranks, env) : { variables: [], notes: [] };
+  // A compiled program can start nothing but itself, and so can ask nobody.
+  if (device !== "webgpu" || isCompiled()) return { variables: [], notes: [] };
+  return await chooseGpus(ranks, env);
 }
 
 async function makeFolder(path: string): Promise<string> {

@@ -66,7 +66,8 @@ export function leavesHost(
 function worldOf(given: Partial<Options>, place: LauncherPlace | null): WorldOptions {
   const { ranks = place === null ? OPTIONS.ranks.default : 1 } = given;
   const { world, hosts, hostfile, port, invitation, listen, timeout, transport = "auto" } = given;
-  if (place === null) checkRules({ world: world ?? null, ranks }, given);
+  const joins = place === null && hosts == null && hostfile == null;
+  if (joins) checkRules({ world: world ?? null, ranks }, given);
   if (tlsOf(given)) {
     throw new OptionError(
       "--tls-cert is for ranks of this host: a job on several makes a certificate for itself alone, which " +

@@ -97,6 +97,7 @@ Deno.test("what does not fit all ranks is refused before anybody waits for a hos
     [{ ...world, partition: "proportional:20,30,50" }, /each of the 2 ranks is required, found 3/],
     [{ ...world, tlsCert, tlsKey, tlsCa }, /--tls-cert is for ranks of this host: .* leave/],
     [{ ...world, transport: "mpi" }, /cannot launch ranks that talk over mpi: .*mpirun -n 4/],
+    [{ hosts: "localhost:4", world: 2, participants: 3 }, /at most --ranks, 2, not 3/],
     [
       { hosts: "host-x:2,host-y:2" },
       /--hosts does not name this host, and a run's folder is where/,
