@@ -4,98 +4,105 @@
  * @module
  */
 
-import { type Code, type Kernel, op } from "./_assembler.ts";
-
-const [from, to, end] = [0, 1, 2], count = 3;
-const widen = op.simd(0x5f), round = op.simd(0x5e), addWide = op.simd(0xf0);
-const and = op.simd(0x4e), isAtLeast = op.simd(0x3f), subtractIntegers = op.simd(0xb1);
-const extract = (of: number) => op.simd(0x1b, of);
+import {
+  add,
+  type Code,
+  f32x4,
+  f64x2,
+  type Func,
+  get,
+  I32,
+  i32,
+  i32x4,
+  localsOf,
+  repeat,
+  set,
+  V128,
+  v128,
+} from "../base/wasm.ts";
 
 /** Numbers that a kernel takes at once; lengths are multiples of it. */
 const STEP = 16;
 
-const advance = (local: number, bytes: number) => [
-  ...[...op.get(local), ...op.constant(bytes), ...op.add, ...op.set(local)],
-];
+const [from, to, end, found] = localsOf(0, 4);
+const takes = [I32, I32, I32];
+/** Where the vectors lie that hold so many bytes of a step's numbers. */
 const offsets = (bytes: number) => Array.from({ length: 4 * STEP / bytes }, (_, i) => bytes * i);
 
 /** From numbers of `read` bytes at one address to numbers of `written` bytes at another, to an end of these. */
-function overAll(name: string, [read, written]: readonly number[], each: Code): Kernel {
+function overAll(name: string, [read, written]: readonly number[], each: readonly Code[]): Func {
   return {
     name,
-    parameters: 3,
-    integers: 0,
-    vectors: 0,
-    body: [op.repeat(
-      each,
-      advance(from, read * STEP),
-      advance(to, written * STEP),
-      [...op.get(to), ...op.get(end), ...op.lessThan],
-    )],
+    takes,
+    gives: [],
+    locals: [],
+    body: [repeat([
+      ...each,
+      add(from, i32.const(read * STEP)),
+      add(to, i32.const(written * STEP)),
+    ], i32.below(get(to), get(end)))],
   };
 }
 
-const elementwise = (name: string, opcode: number) =>
+const elementwise = (name: string, op: (...operands: Code[]) => Code) =>
   overAll(
     name,
     [4, 4],
-    offsets(16).flatMap((at) => [
-      ...[...op.get(to), ...op.get(to), ...op.load(at), ...op.get(from), ...op.load(at)],
-      ...[...op.simd(opcode), ...op.store(at)],
-    ]),
+    offsets(16).map((at) =>
+      v128.store(at, get(to), op(v128.load(at, get(to)), v128.load(at, get(from))))
+    ),
   );
 
-/** How many lanes hold a magnitude whose bits are at least a number: of values, to an end, that number. */
-const countAtLeast: Kernel = {
-  name: "countAtLeast",
-  parameters: 3,
-  integers: 0,
-  vectors: 1,
-  returns: true,
-  body: [
-    op.repeat(
-      ...offsets(16).map((at) => [
-        ...[...op.get(count), ...op.get(0), ...op.load(at), ...op.splat(0x7fffffff), ...and],
-        ...[...op.get(2), ...op.simd(0x11), ...isAtLeast, ...subtractIntegers, ...op.set(count)],
-      ]),
-      advance(0, 4 * STEP),
-      [...op.get(0), ...op.get(1), ...op.lessThan],
-    ),
-    [...op.get(count), ...extract(0), ...op.get(count), ...extract(1), ...op.add],
-    [...op.get(count), ...extract(2), ...op.add, ...op.get(count), ...extract(3), ...op.add],
-  ],
-};
+const wide = (at: number) => f64x2.fromF32(v128.loadHalf(at, get(from)));
+
+/** How many numbers from an address to an end have magnitudes whose bits are at least a number. */
+function countAtLeast(): Func {
+  const [at, end, least] = [from, to, 2];
+  const magnitude = (offset: number) =>
+    v128.and(v128.load(offset, get(at)), i32x4.splat(i32.const(0x7fffffff)));
+  const [a, b, c, d] = [0, 1, 2, 3].map((place) => i32x4.extract(get(found), place));
+  return {
+    name: "countAtLeast",
+    takes,
+    gives: [I32],
+    locals: [V128],
+    body: [
+      repeat([
+        // A comparison that holds is −1.
+        ...offsets(16).map((offset) => {
+          const isAtLeast = i32x4.atLeast(magnitude(offset), i32x4.splat(get(least)));
+          return set(found, i32x4.subtract(get(found), isAtLeast));
+        }),
+        add(at, i32.const(4 * STEP)),
+      ], i32.below(get(at), get(end))),
+      i32.add(i32.add(a, b), i32.add(c, d)),
+    ],
+  };
+}
 
 /** The kernels, by the names under which they are exported. */
-export const ARITHMETIC: readonly Kernel[] = [
+export const ARITHMETIC: readonly Func[] = [
   /** to += from, in float32. */
-  elementwise("add", 0xe4),
+  elementwise("add", f32x4.add),
   /** to −= from, in float32. */
-  elementwise("subtract", 0xe5),
+  elementwise("subtract", f32x4.subtract),
   /** Float64 at `to` become the float32 at `from`. */
-  overAll(
-    "widen",
-    [4, 8],
-    offsets(8).flatMap((at) => [
-      ...[...op.get(to), ...op.get(from), ...op.loadHalf(at), ...widen, ...op.store(2 * at)],
-    ]),
-  ),
+  overAll("widen", [4, 8], offsets(8).map((at) => v128.store(2 * at, get(to), wide(at)))),
   /** And are added to. */
   overAll(
     "accumulate",
     [4, 8],
-    offsets(8).flatMap((at) => [
-      ...[...op.get(to), ...op.get(to), ...op.load(2 * at)],
-      ...[...op.get(from), ...op.loadHalf(at), ...widen, ...addWide, ...op.store(2 * at)],
-    ]),
+    offsets(8).map((at) =>
+      v128.store(2 * at, get(to), f64x2.add(v128.load(2 * at, get(to)), wide(at)))
+    ),
   ),
   /** And are rounded to float32. */
   overAll(
     "round",
     [8, 4],
-    offsets(8).flatMap((at) => [
-      ...[...op.get(to), ...op.get(from), ...op.load(2 * at), ...round, ...op.storeHalf(at)],
-    ]),
+    offsets(8).map((at) =>
+      v128.storeHalf(at, get(to), f32x4.fromF64(v128.load(2 * at, get(from))))
+    ),
   ),
-  countAtLeast,
+  countAtLeast(),
 ];

@@ -4,7 +4,24 @@
  * @module
  */
 
-import { type Code, type Kernel, op } from "./_assembler.ts";
+import {
+  add,
+  type Code,
+  f32,
+  f32x4,
+  type Func,
+  get,
+  i16x8,
+  I32,
+  i32,
+  i32x4,
+  i8x16,
+  localsOf,
+  repeat,
+  set,
+  V128,
+  v128,
+} from "../base/wasm.ts";
 import { type BlockFormat, blockFormat } from "./codec.ts";
 
 /** What one of these codecs is made of. */
@@ -17,27 +34,20 @@ export interface BlockScaled {
   readonly most: number;
   /** Bits of an integer, a divisor of 8. */
   readonly bits: number;
-  /** Stores 16 signed bytes: an address, then a vector, are on the stack. `spare` is a vector local. */
-  pack(spare: number): Code;
-  /** Loads 16 signed bytes from the address on the stack. `spare` is a vector local. */
-  unpack(spare: number): Code;
+  /** Stores 16 signed bytes at an address. `spare` is a vector local. */
+  pack(address: Code, bytes: Code, spare: number): Code;
+  /** Loads them again. */
+  unpack(address: Code, spare: number): Code;
 }
 
 const SCALE_BYTES = 4;
+/** Bytes of 16 numbers. */
+const STEP = 64;
 
-const and = op.simd(0x4e), maxSigned = op.simd(0xb8), select = op.simd(0x52);
-const isMore = op.simd(0x3b), isPositive = op.simd(0x44);
-const multiply = op.simd(0xe6), divide = op.simd(0xe7), nearest = op.simd(0x6a);
-const toIntegers = op.simd(0xf8), toFloats = op.simd(0xfa);
-const narrow32 = op.simd(0x85), narrow16 = op.simd(0x65), maxBytes = op.simd(0x78);
-const splatF32 = op.simd(0x13);
-const widenLow8 = op.simd(0x87), widenHigh8 = op.simd(0x88);
-const widenLow16 = op.simd(0xa7), widenHigh16 = op.simd(0xa8);
-const bytesSplat = (byte: number) => op.splat((byte & 0xff) * 0x01010101);
 const floatBits = (value: number) => new Uint32Array(Float32Array.of(value).buffer)[0];
-/** The 32-bit lanes of a vector in another order. */
-const lanes = (...order: number[]) =>
-  op.simd(0x0d, ...order.flatMap((from) => [0, 1, 2, 3].map((byte) => 4 * from + byte)));
+/** Four times the same 32 bits. */
+const bits32 = (bits: number) => i32x4.splat(i32.const(bits | 0));
+const ZERO = bits32(0), INFINITY = bits32(0x7f800000), NAN = bits32(0x7fc00000);
 
 /**
  * A block of numbers x_i becomes s = max |x_i| / M, rounded to float32, and q_i = x_i / s, rounded to the
@@ -60,98 +70,90 @@ export function blockScaled(format: BlockScaled): BlockFormat {
   });
 }
 
-function encoder({ name, block, most, bits, pack }: BlockScaled): Kernel {
-  const [from, to, end, at, blockEnd] = [0, 1, 2, 3, 4];
-  const [largest, scale, isScaled, spare] = [5, 6, 7, 8];
-  const advance = (local: number, bytes: number) => [
-    ...[...op.get(local), ...op.constant(bytes), ...op.add, ...op.set(local)],
-  ];
-  const magnitude = (offset: number) => [
-    ...[...op.get(at), ...op.load(offset), ...op.splat(0x7fffffff), ...and],
-  ];
-  const swapped = (...order: number[]) => [
-    ...[...op.get(largest), ...op.get(largest), ...op.get(largest), ...lanes(...order)],
-    ...[...maxSigned, ...op.set(largest)],
-  ];
-  const integers = (offset: number) => [
-    ...[...op.get(at), ...op.load(offset), ...op.get(scale), ...divide, ...nearest, ...toIntegers],
-  ];
+function encoder({ block, most, bits, pack }: BlockScaled): Func {
+  const [from, to, end, at, blockEnd, largest, scale, isScaled, spare] = localsOf(0, 9);
+  // The bits of magnitudes are in the order of the magnitudes, infinity and NaNs last.
+  const magnitude = (offset: number) => v128.and(v128.load(offset, get(at)), bits32(0x7fffffff));
+  const integers = (offset: number) =>
+    i32x4.fromF32(f32x4.nearest(f32x4.divide(v128.load(offset, get(at)), get(scale))));
+  /** The largest of each number and that in the place that its own is given. */
+  const withOther = (...places: number[]) => {
+    const bytes = places.flatMap((place) => [0, 1, 2, 3].map((byte) => 4 * place + byte));
+    return i32x4.max(get(largest), v128.shuffle(get(largest), get(largest), ...bytes));
+  };
   return {
-    name: `encode_${name}`,
-    parameters: 3,
-    integers: 2,
-    vectors: 4,
-    body: [
-      op.repeat(
-        [...op.get(from), ...op.tee(at), ...op.constant(4 * block), ...op.add, ...op.set(blockEnd)],
-        // The bits of magnitudes are in the order of the magnitudes, infinity and NaNs last.
-        [...op.splat(0), ...op.set(largest)],
-        op.repeat(
-          [...op.get(largest), ...magnitude(0), ...magnitude(16), ...maxSigned, ...maxSigned],
-          [...magnitude(32), ...magnitude(48), ...maxSigned, ...maxSigned, ...op.set(largest)],
-          advance(at, 64),
-          [...op.get(at), ...op.get(blockEnd), ...op.lessThan],
+    name: "encode",
+    takes: [I32, I32, I32],
+    gives: [],
+    locals: [I32, I32, V128, V128, V128, V128],
+    body: [repeat([
+      set(at, get(from)),
+      set(blockEnd, i32.add(get(from), i32.const(4 * block))),
+      set(largest, ZERO),
+      repeat([
+        ...[0, 16, 32, 48].map((offset) =>
+          set(largest, i32x4.max(get(largest), magnitude(offset)))
         ),
-        swapped(2, 3, 0, 1),
-        swapped(1, 0, 3, 2),
-        // NaN where the largest is infinite or NaN.
-        [...op.splat(0x7fc00000), ...op.get(largest), ...op.splat(floatBits(most)), ...divide],
-        [...op.get(largest), ...op.splat(0x7f7fffff), ...isMore, ...select, ...op.set(scale)],
-        [...op.get(scale), ...op.splat(0), ...isPositive, ...op.set(isScaled)],
-        [...op.get(to), ...op.get(scale), ...op.simd(0x1f, 0), ...op.storeF32],
-        advance(to, SCALE_BYTES),
-        [...op.get(from), ...op.set(at)],
-        op.repeat(
-          op.get(to),
-          [...integers(0), ...integers(16), ...narrow32],
-          [...integers(32), ...integers(48), ...narrow32, ...narrow16],
-          [...bytesSplat(-most), ...maxBytes],
-          [...op.get(isScaled), ...and],
-          pack(spare),
-          advance(to, 2 * bits),
-          advance(at, 64),
-          [...op.get(at), ...op.get(blockEnd), ...op.lessThan],
+        add(at, i32.const(STEP)),
+      ], i32.below(get(at), get(blockEnd))),
+      set(largest, withOther(2, 3, 0, 1)),
+      set(largest, withOther(1, 0, 3, 2)),
+      set(
+        scale,
+        v128.select(
+          f32x4.divide(get(largest), bits32(floatBits(most))),
+          NAN,
+          i32x4.greater(INFINITY, get(largest)),
         ),
-        [...op.get(at), ...op.tee(from), ...op.get(end), ...op.lessThan],
       ),
-    ],
+      set(isScaled, f32x4.greater(get(scale), ZERO)),
+      f32.store(0, get(to), f32x4.extract(get(scale), 0)),
+      add(to, i32.const(SCALE_BYTES)),
+      set(at, get(from)),
+      repeat([
+        pack(
+          get(to),
+          v128.and(
+            i8x16.max(
+              i8x16.narrow(
+                i16x8.narrow(integers(0), integers(16)),
+                i16x8.narrow(integers(32), integers(48)),
+              ),
+              bits32((-most & 0xff) * 0x01010101),
+            ),
+            get(isScaled),
+          ),
+          spare,
+        ),
+        add(to, i32.const(2 * bits)),
+        add(at, i32.const(STEP)),
+      ], i32.below(get(at), get(blockEnd))),
+      set(from, get(at)),
+    ], i32.below(get(from), get(end)))],
   };
 }
 
-function decoder({ name, block, bits, unpack }: BlockScaled): Kernel {
-  const [from, to, end, blockEnd] = [0, 1, 2, 3];
-  const [scale, integers, half, spare] = [4, 5, 6, 7];
-  const advance = (local: number, bytes: number) => [
-    ...[...op.get(local), ...op.constant(bytes), ...op.add, ...op.set(local)],
-  ];
-  const storeFour = (widen: Code, offset: number) => [
-    ...[...op.get(to), ...op.get(half), ...widen, ...toFloats, ...op.get(scale), ...multiply],
-    ...op.store(offset),
-  ];
+function decoder({ block, bits, unpack }: BlockScaled): Func {
+  const [from, to, end, blockEnd, scale, bytes, spare] = localsOf(0, 7);
+  const quarters = [i16x8.fromLowI8, i16x8.fromHighI8]
+    .flatMap((half) => [i32x4.fromLowI16, i32x4.fromHighI16].map((of) => of(half(get(bytes)))));
   return {
-    name: `decode_${name}`,
-    parameters: 3,
-    integers: 1,
-    vectors: 4,
-    body: [
-      op.repeat(
-        [...op.get(to), ...op.constant(4 * block), ...op.add, ...op.set(blockEnd)],
-        [...op.get(from), ...op.loadF32, ...splatF32, ...op.set(scale)],
-        advance(from, SCALE_BYTES),
-        op.repeat(
-          [...op.get(from), ...unpack(spare), ...op.set(integers)],
-          [...op.get(integers), ...widenLow8, ...op.set(half)],
-          storeFour(widenLow16, 0),
-          storeFour(widenHigh16, 16),
-          [...op.get(integers), ...widenHigh8, ...op.set(half)],
-          storeFour(widenLow16, 32),
-          storeFour(widenHigh16, 48),
-          advance(from, 2 * bits),
-          advance(to, 64),
-          [...op.get(to), ...op.get(blockEnd), ...op.lessThan],
+    name: "decode",
+    takes: [I32, I32, I32],
+    gives: [],
+    locals: [I32, V128, V128, V128],
+    body: [repeat([
+      set(blockEnd, i32.add(get(to), i32.const(4 * block))),
+      set(scale, f32x4.splat(f32.load(0, get(from)))),
+      add(from, i32.const(SCALE_BYTES)),
+      repeat([
+        set(bytes, unpack(get(from), spare)),
+        ...quarters.map((integers, i) =>
+          v128.store(16 * i, get(to), f32x4.multiply(f32x4.fromI32(integers), get(scale)))
         ),
-        [...op.get(to), ...op.get(end), ...op.lessThan],
-      ),
-    ],
+        add(from, i32.const(2 * bits)),
+        add(to, i32.const(STEP)),
+      ], i32.below(get(to), get(blockEnd))),
+    ], i32.below(get(to), get(end)))],
   };
 }

@@ -4,31 +4,48 @@
  * @module
  */
 
-import { type Code, op } from "./_assembler.ts";
+import {
+  add,
+  type Code,
+  get,
+  i16x8,
+  I32,
+  i32,
+  i32x4,
+  localsOf,
+  repeat,
+  set,
+  V128,
+  v128,
+} from "../base/wasm.ts";
 import { type BlockFormat, blockFormat } from "./codec.ts";
 
-/** What one of these codecs is made of; what its code takes and leaves is four lanes of 32 bits. */
+/** What one of these codecs is made of; its code takes and leaves four numbers of 32 bits. */
 export interface Halves {
   readonly name: string;
   readonly code: number;
   /** From the bits of four numbers, and those without their sign, to the 16 bits of each. */
-  encode(bits: number, magnitude: number, spare: number): Code;
-  /** And back. */
-  decode(half: number, spare: number): Code;
+  encode(bits: Code, magnitude: Code): Code;
+  /** And back. `spare` is a vector local. */
+  decode(half: Code, spare: number): Code;
 }
-
-const and = op.simd(0x4e), narrow = op.simd(0x86), widen = [op.simd(0xa9), op.simd(0xaa)];
 
 /** Numbers that are written together. */
 const BLOCK = 8;
 
 /** 0.5 of float32's bytes, without a scale. */
 export function halves({ name, code, encode, decode }: Halves): BlockFormat {
-  const [from, to, end] = [0, 1, 2], [bits, magnitude, spare] = [3, 4, 5];
-  const advance = (local: number, bytes: number) => [
-    ...[...op.get(local), ...op.constant(bytes), ...op.add, ...op.set(local)],
+  const [from, to, end, bits, magnitude, half] = localsOf(0, 6);
+  const encoded = (offset: number): Code => [
+    ...set(bits, v128.load(offset, get(from))),
+    ...set(magnitude, v128.and(get(bits), i32x4.splat(i32.const(0x7fffffff)))),
+    ...encode(get(bits), get(magnitude)),
   ];
-  const shape = { parameters: 3, integers: 0, vectors: 3 };
+  const decoded = (widen: (...vector: Code[]) => Code): Code => [
+    ...set(half, widen(v128.load(0, get(from)))),
+    ...decode(get(half), bits),
+  ];
+  const shape = { takes: [I32, I32, I32], gives: [], locals: [V128, V128, V128] };
   return blockFormat({
     name,
     code,
@@ -37,32 +54,22 @@ export function halves({ name, code, encode, decode }: Halves): BlockFormat {
     kernels: {
       encode: {
         ...shape,
-        name: `encode_${name}`,
-        body: [op.repeat(
-          op.get(to),
-          ...[0, 16].map((offset) => [
-            ...[...op.get(from), ...op.load(offset), ...op.tee(bits)],
-            ...[...op.splat(0x7fffffff), ...and, ...op.set(magnitude)],
-            ...encode(bits, magnitude, spare),
-          ]),
-          [...narrow, ...op.store()],
-          advance(to, 2 * BLOCK),
-          advance(from, 4 * BLOCK),
-          [...op.get(from), ...op.get(end), ...op.lessThan],
-        )],
+        name: "encode",
+        body: [repeat([
+          v128.store(0, get(to), i16x8.narrowUnsigned(encoded(0), encoded(16))),
+          add(to, i32.const(2 * BLOCK)),
+          add(from, i32.const(4 * BLOCK)),
+        ], i32.below(get(from), get(end)))],
       },
       decode: {
         ...shape,
-        name: `decode_${name}`,
-        body: [op.repeat(
-          ...[0, 16].map((offset, half) => [
-            ...[...op.get(from), ...op.load(), ...widen[half], ...op.set(bits)],
-            ...[...op.get(to), ...decode(bits, spare), ...op.store(offset)],
-          ]),
-          advance(from, 2 * BLOCK),
-          advance(to, 4 * BLOCK),
-          [...op.get(to), ...op.get(end), ...op.lessThan],
-        )],
+        name: "decode",
+        body: [repeat([
+          v128.store(0, get(to), decoded(i32x4.fromLowU16)),
+          v128.store(16, get(to), decoded(i32x4.fromHighU16)),
+          add(from, i32.const(2 * BLOCK)),
+          add(to, i32.const(4 * BLOCK)),
+        ], i32.below(get(to), get(end)))],
       },
     },
   });

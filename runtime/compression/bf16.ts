@@ -1,9 +1,9 @@
-import { op } from "./_assembler.ts";
+import { i32, i32x4, v128 } from "../base/wasm.ts";
 import { halves } from "./_halves.ts";
 import type { BlockFormat } from "./codec.ts";
 
-const and = op.simd(0x4e), or = op.simd(0x50), select = op.simd(0x52), isMore = op.simd(0x3b);
-const add = op.simd(0xae), shiftLeft = op.simd(0xab), shiftRight = op.simd(0xad);
+const bits32 = (bits: number) => i32x4.splat(i32.const(bits));
+const HIGH = i32.const(16);
 
 /**
  * The upper half of a float32, rounded to the nearest, ties to even: 8 bits of fraction and float32's range.
@@ -12,14 +12,12 @@ const add = op.simd(0xae), shiftLeft = op.simd(0xab), shiftRight = op.simd(0xad)
 export const bf16: BlockFormat = halves({
   name: "bf16",
   code: 1,
-  // bits + 0x7fff + (the lowest bit that stays), but for NaNs
-  encode: (bits, magnitude, spare) => [
-    ...[...op.get(bits), ...op.splat(0x7fff), ...add],
-    ...[...op.get(bits), ...op.constant(16), ...shiftRight, ...op.splat(1), ...and, ...add],
-    ...[...op.constant(16), ...shiftRight, ...op.set(spare)],
-    ...[...op.get(bits), ...op.constant(16), ...shiftRight, ...op.splat(0x8000), ...and],
-    ...[...op.splat(0x7fc0), ...or, ...op.get(spare)],
-    ...[...op.get(magnitude), ...op.splat(0x7f800000), ...isMore, ...select],
-  ],
-  decode: (half) => [...op.get(half), ...op.constant(16), ...shiftLeft],
+  encode: (bits, magnitude) => {
+    const upper = i32x4.shiftRight(bits, HIGH), stays = v128.and(upper, bits32(1));
+    const rounded = i32x4.add(i32x4.add(bits, bits32(0x7fff)), stays);
+    const nan = v128.or(v128.and(upper, bits32(0x8000)), bits32(0x7fc0));
+    const isNan = i32x4.greater(magnitude, bits32(0x7f800000));
+    return v128.select(nan, i32x4.shiftRight(rounded, HIGH), isNan);
+  },
+  decode: (half) => i32x4.shiftLeft(half, HIGH),
 });

@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { Kernel } from "./_assembler.ts";
+import type { Func } from "../base/wasm.ts";
 
 /** Where a codec finds numbers, and where it leaves their bytes. */
 export interface Desk {
@@ -44,9 +44,9 @@ export interface Codec {
 export interface BlockFormat extends Codec {
   readonly kernels: {
     /** From the address of whole blocks of numbers, which end at an address, to that of their bytes. */
-    readonly encode: Kernel;
+    readonly encode: Func;
     /** From the address of bytes to that of whole blocks of numbers, which end at an address. */
-    readonly decode: Kernel;
+    readonly decode: Func;
   };
 }
 

@@ -1,10 +1,6 @@
-import { op } from "./_assembler.ts";
+import { f32x4, get, i32, i32x4, set, v128 } from "../base/wasm.ts";
 import { halves } from "./_halves.ts";
 import type { BlockFormat } from "./codec.ts";
-
-const and = op.simd(0x4e), or = op.simd(0x50), select = op.simd(0x52), isMore = op.simd(0x3b);
-const add = op.simd(0xae), subtract = op.simd(0xb1), shiftLeft = op.simd(0xab);
-const shiftRight = op.simd(0xad), addFloats = op.simd(0xe4), multiply = op.simd(0xe6);
 
 /** The exponent of binary16's smallest normal number, 2⁻¹⁴, and that beyond its largest, 2¹⁶. */
 const SMALLEST_NORMAL = 113 << 23, TOO_LARGE = 143 << 23;
@@ -13,7 +9,11 @@ const HALF = 126 << 23;
 /** What exponents differ by. */
 const REBIAS = 112 << 23;
 /** 2¹¹², by which a fraction shifted into place is too small. */
-const UNBIAS = 239 << 23;
+const UNBIAS = (239 << 23) | 0;
+const INFINITE = 0x7f800000;
+
+const bits32 = (bits: number) => i32x4.splat(i32.const(bits));
+const SHIFT = i32.const(13), HIGH = i32.const(16);
 
 /**
  * IEEE 754's binary16, rounded to the nearest, ties to even: 11 bits of fraction, from 6·10⁻⁸ to 65504.
@@ -23,25 +23,26 @@ const UNBIAS = 239 << 23;
 export const fp16: BlockFormat = halves({
   name: "fp16",
   code: 2,
-  encode: (bits, magnitude, spare) => [
-    // Subnormal: the processor rounds the sum with ½.
-    ...[...op.get(magnitude), ...op.splat(HALF), ...addFloats, ...op.splat(HALF), ...subtract],
-    // Normal: bits + 0xfff + (the lowest bit that stays), the exponent moved.
-    ...[...op.get(magnitude), ...op.constant(13), ...shiftRight, ...op.splat(1), ...and],
-    ...[...op.get(magnitude), ...op.splat(0xfff - REBIAS), ...add, ...add],
-    ...[...op.constant(13), ...shiftRight],
-    ...[...op.splat(SMALLEST_NORMAL), ...op.get(magnitude), ...isMore, ...select, ...op.set(spare)],
-    // Infinite, or NaN.
-    ...[...op.splat(0x7e00), ...op.splat(0x7c00)],
-    ...[...op.get(magnitude), ...op.splat(0x7f800000), ...isMore, ...select],
-    ...[...op.get(spare), ...op.get(magnitude), ...op.splat(TOO_LARGE - 1), ...isMore, ...select],
-    ...[...op.get(bits), ...op.constant(16), ...shiftRight, ...op.splat(0x8000), ...and, ...or],
-  ],
-  decode: (half, spare) => [
-    ...[...op.get(half), ...op.splat(0x7fff), ...and, ...op.constant(13), ...shiftLeft],
-    ...[...op.splat(UNBIAS), ...multiply, ...op.set(spare)],
-    ...[...op.get(spare), ...op.splat(TOO_LARGE - 1), ...isMore, ...op.splat(0x7f800000), ...and],
-    ...[...op.get(spare), ...or],
-    ...[...op.get(half), ...op.splat(0x8000), ...and, ...op.constant(16), ...shiftLeft, ...or],
-  ],
+  encode: (bits, magnitude) => {
+    // The processor rounds the sum with ½.
+    const subnormal = i32x4.subtract(f32x4.add(magnitude, bits32(HALF)), bits32(HALF));
+    const stays = v128.and(i32x4.shiftRight(magnitude, SHIFT), bits32(1));
+    const rounded = i32x4.add(i32x4.add(magnitude, bits32(0xfff - REBIAS)), stays);
+    const isSubnormal = i32x4.greater(bits32(SMALLEST_NORMAL), magnitude);
+    const finite = v128.select(subnormal, i32x4.shiftRight(rounded, SHIFT), isSubnormal);
+    const isNan = i32x4.greater(magnitude, bits32(INFINITE));
+    const endless = v128.select(bits32(0x7e00), bits32(0x7c00), isNan);
+    const isFinite = i32x4.greater(bits32(TOO_LARGE), magnitude);
+    const sign = v128.and(i32x4.shiftRight(bits, HIGH), bits32(0x8000));
+    return v128.or(v128.select(finite, endless, isFinite), sign);
+  },
+  decode: (half, spare) => {
+    const shifted = i32x4.shiftLeft(v128.and(half, bits32(0x7fff)), SHIFT);
+    const isEndless = i32x4.greater(get(spare), bits32(TOO_LARGE - 1));
+    const sign = i32x4.shiftLeft(v128.and(half, bits32(0x8000)), HIGH);
+    return [
+      ...set(spare, f32x4.multiply(shifted, bits32(UNBIAS))),
+      ...v128.or(v128.or(get(spare), v128.and(isEndless, bits32(INFINITE))), sign),
+    ];
+  },
 });

@@ -1,10 +1,8 @@
-import { op } from "./_assembler.ts";
+import { get, i16x8, i32, i32x4, i8x16, set, v128 } from "../base/wasm.ts";
 import { blockScaled } from "./_block_scaled.ts";
 import type { BlockFormat } from "./codec.ts";
 
-const and = op.simd(0x4e), or = op.simd(0x50), xor = op.simd(0x51), subtractBytes = op.simd(0x71);
-const shiftLeft16 = op.simd(0x8b), shiftRight16 = op.simd(0x8d), narrow16 = op.simd(0x66);
-const widenLow8 = op.simd(0x89);
+const bits32 = (bits: number) => i32x4.splat(i32.const(bits));
 
 /**
  * 128 numbers in a float32 scale and as many signed nibbles of at most ±7, the first of two in the low half of
@@ -16,22 +14,21 @@ export const int4: BlockFormat = blockScaled({
   block: 128,
   most: 7,
   bits: 4,
-  pack: (spare) => [
-    ...[...op.splat(0x0f0f0f0f), ...and, ...op.tee(spare)],
-    ...[...op.get(spare), ...op.constant(4), ...shiftRight16, ...or],
-    ...[...op.splat(0x00ff00ff), ...and, ...op.tee(spare), ...op.get(spare), ...narrow16],
-    ...op.storeHalf(),
-  ],
-  unpack: (spare) => [
-    ...[...op.loadHalf(), ...widenLow8, ...op.tee(spare)],
-    ...[
-      ...op.get(spare),
-      ...op.constant(4),
-      ...shiftLeft16,
-      ...or,
-      ...op.splat(0x0f0f0f0f),
-      ...and,
-    ],
-    ...[...op.splat(0x08080808), ...xor, ...op.splat(0x08080808), ...subtractBytes],
-  ],
+  pack: (address, bytes, spare) => {
+    const nibbles = v128.and(bytes, bits32(0x0f0f0f0f)), moved = i16x8.shiftRight;
+    const pairs = v128.or(get(spare), moved(get(spare), i32.const(4)));
+    return [
+      ...set(spare, nibbles),
+      ...set(spare, v128.and(pairs, bits32(0x00ff00ff))),
+      ...v128.storeHalf(0, address, i8x16.narrowUnsigned(get(spare), get(spare))),
+    ];
+  },
+  unpack: (address, spare) => {
+    const sign = bits32(0x08080808), moved = i16x8.shiftLeft(get(spare), i32.const(4));
+    const nibbles = v128.and(v128.or(get(spare), moved), bits32(0x0f0f0f0f));
+    return [
+      ...set(spare, i16x8.fromLowU8(v128.loadHalf(0, address))),
+      ...i8x16.subtract(v128.xor(nibbles, sign), sign),
+    ];
+  },
 });

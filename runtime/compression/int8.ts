@@ -1,4 +1,4 @@
-import { op } from "./_assembler.ts";
+import { v128 } from "../base/wasm.ts";
 import { blockScaled } from "./_block_scaled.ts";
 import type { BlockFormat } from "./codec.ts";
 
@@ -12,6 +12,6 @@ export const int8: BlockFormat = blockScaled({
   block: 256,
   most: 127,
   bits: 8,
-  pack: () => op.store(),
-  unpack: () => op.load(),
+  pack: (address, bytes) => v128.store(0, address, bytes),
+  unpack: (address) => v128.load(0, address),
 });

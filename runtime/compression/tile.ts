@@ -5,7 +5,7 @@
  */
 
 import { ARITHMETIC } from "./_arithmetic.ts";
-import { assemble, type Kernels } from "./_assembler.ts";
+import { assemble, type Func } from "../base/wasm.ts";
 import type { BlockFormat, Codec, Desk } from "./codec.ts";
 
 /** Numbers in a tile; a multiple of every codec's block. */
@@ -19,6 +19,12 @@ const PAGE_BYTES = 65536;
 /** Numbers that the arithmetic takes at once. */
 const STEP = 16;
 
+type Kernels = Readonly<Record<string, (...parameters: number[]) => number>>;
+
+function instantiate(functions: readonly Func[], memory: WebAssembly.Memory): Kernels {
+  return new WebAssembly.Instance(assemble(functions), { env: { memory } }).exports as Kernels;
+}
+
 const roundUp = (count: number, to: number) => Math.ceil(count / to) * to;
 
 /** The memory in which a process works on one tile after the other. */
@@ -26,7 +32,7 @@ class Tile implements Desk {
   readonly #memory = new WebAssembly.Memory({
     initial: Math.ceil((ENCODED + ENCODED_BYTES) / PAGE_BYTES),
   });
-  readonly #arithmetic = assemble(ARITHMETIC, this.#memory);
+  readonly #arithmetic = instantiate(ARITHMETIC, this.#memory);
   readonly #formats = new Map<BlockFormat, Kernels>();
   readonly values = new Float32Array(this.#memory.buffer as ArrayBuffer, VALUES, TILE);
   readonly bits = new Uint32Array(this.#memory.buffer, VALUES, TILE);
@@ -38,12 +44,12 @@ class Tile implements Desk {
   run(format: BlockFormat, way: "encode" | "decode", count: number): void {
     let kernels = this.#formats.get(format);
     if (!kernels) {
-      kernels = assemble([format.kernels.encode, format.kernels.decode], this.#memory);
+      kernels = instantiate([format.kernels.encode, format.kernels.decode], this.#memory);
       this.#formats.set(format, kernels);
     }
     const end = VALUES + 4 * roundUp(count, format.block);
-    if (way === "encode") kernels[format.kernels.encode.name](VALUES, ENCODED, end);
-    else kernels[format.kernels.decode.name](ENCODED, VALUES, end);
+    if (way === "encode") kernels.encode(VALUES, ENCODED, end);
+    else kernels.decode(ENCODED, VALUES, end);
   }
 
   /** values += numbers */

@@ -26,7 +26,7 @@ import {
   V128,
   v128,
   when,
-} from "./_assembler.ts";
+} from "../base/wasm.ts";
 import {
   BLOCK,
   BLOCK_BYTES,

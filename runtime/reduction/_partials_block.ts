@@ -23,7 +23,7 @@ import {
   V128,
   v128,
   when,
-} from "./_assembler.ts";
+} from "../base/wasm.ts";
 
 /** Elements of a block. */
 export const BLOCK = 64;

@@ -29,7 +29,7 @@ import {
   V128,
   v128,
   when,
-} from "./_assembler.ts";
+} from "../base/wasm.ts";
 import {
   BLOCK_BYTES,
   exponents,

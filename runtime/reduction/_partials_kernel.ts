@@ -5,7 +5,7 @@
  * @module
  */
 
-import { assemble } from "./_assembler.ts";
+import { assemble } from "../base/wasm.ts";
 import { adder } from "./_partials_adder.ts";
 import { sumBlock } from "./_partials_block.ts";
 import { encoder } from "./_partials_encoder.ts";

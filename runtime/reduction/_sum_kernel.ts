@@ -20,7 +20,7 @@ import {
   V128,
   v128,
   when,
-} from "./_assembler.ts";
+} from "../base/wasm.ts";
 
 /** Floats summed in one pass of the kernel's loop; lengths are rounded up to a multiple of it. */
 export const KERNEL_FLOATS = 16;

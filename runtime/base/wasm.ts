@@ -104,6 +104,8 @@ export const i64 = {
   bits: op(0xbd),
 };
 
+export const f32 = { load: access(0x2a), store: access(0x38) };
+
 export const f64 = {
   const: (value: number): Code => [0x44, ...new Uint8Array(Float64Array.of(value).buffer)],
   load: access(0x2b),
@@ -131,12 +133,42 @@ export const v128 = {
   shuffle: (a: Code, b: Code, ...bytes: number[]): Code => [...a, ...b, 0xfd, 13, ...bytes],
   and: vectorOp(78),
   or: vectorOp(80),
+  xor: vectorOp(81),
+  /** Each bit of `a` where that of `mask` is set, else of `b`. */
+  select: (a: Code, b: Code, mask: Code): Code => [...a, ...b, ...mask, 0xfd, 82],
 };
 
-export const i8x16 = { bitmask: vectorOp(100), narrow: vectorOp(101) };
-export const i16x8 = { narrow: vectorOp(133) };
+/** What is narrowed is kept within the narrower type; `narrowUnsigned` is to an unsigned one. */
+export const i8x16 = {
+  bitmask: vectorOp(100),
+  narrow: vectorOp(101),
+  narrowUnsigned: vectorOp(102),
+  subtract: vectorOp(113),
+  max: vectorOp(120),
+};
+export const i16x8 = {
+  narrow: vectorOp(133),
+  narrowUnsigned: vectorOp(134),
+  fromLowI8: vectorOp(135),
+  fromHighI8: vectorOp(136),
+  fromLowU8: vectorOp(137),
+  shiftLeft: vectorOp(139),
+  shiftRight: vectorOp(141),
+};
 export const i32x4 = {
   splat: vectorOp(17),
+  greater: vectorOp(59),
+  atLeast: vectorOp(63),
+  fromLowI16: vectorOp(167),
+  fromHighI16: vectorOp(168),
+  fromLowU16: vectorOp(169),
+  fromHighU16: vectorOp(170),
+  shiftLeft: vectorOp(171),
+  /** Zeros come in. */
+  shiftRight: vectorOp(173),
+  add: vectorOp(174),
+  /** Truncates; NaN becomes 0, and what is too large the largest. */
+  fromF32: vectorOp(248),
   extract: (value: Code, place: number): Code => [...value, 0xfd, 27, place],
   bitmask: vectorOp(164),
   subtract: vectorOp(177),
@@ -145,6 +177,16 @@ export const i32x4 = {
 };
 export const i64x2 = { equal: vectorOp(214) };
 export const f32x4 = {
+  splat: vectorOp(19),
+  extract: (value: Code, place: number): Code => [...value, 0xfd, 31, place],
+  greater: vectorOp(68),
+  /** The nearest integer, ties to even. */
+  nearest: vectorOp(106),
+  add: vectorOp(228),
+  subtract: vectorOp(229),
+  multiply: vectorOp(230),
+  divide: vectorOp(231),
+  fromI32: vectorOp(250),
   equal: vectorOp(65),
   unequal: vectorOp(66),
   /** Rounds two float64 to the low half. */
