@@ -280,7 +280,9 @@ onHosts(
   "under TLS the kernel counts what ranks count, and some headers",
   null,
   async (hosts, folder) => {
-    const [first, second] = await startInvited(hosts, folder, exchanges, "--", "16", "1000000");
+    // By itself it takes the direct exchange where the network is fast.
+    const args = [exchanges, "--", "16", "1000000", "two-level"];
+    const [first, second] = await startInvited(hosts, folder, ...args);
     const { code, stdout, stderr } = await first.ended;
     assert.equal(code, 0, stderr);
     assert.equal((await second.ended).code, 0);
@@ -289,8 +291,8 @@ onHosts(
       for (const rank of [2 * i, 2 * i + 1]) {
         sent += Number(new RegExp(`rank ${rank} sent (\\d+)`).exec(stdout)![1]);
       }
-      // On two levels: each host sends a buffer once for each sum.
-      assert.ok(sent / 64_000_000 > 0.999 && sent / 64_000_000 < 1.01, `${host.name}: ${sent}`);
+      // Each host sends a buffer once for each sum, half of it as exact partial sums, which are longer.
+      assert.ok(sent / 64_000_000 > 0.999 && sent / 64_000_000 < 1.06, `${host.name}: ${sent}`);
       // 22 bytes for each record of at most 16 KiB, besides the headers of frames and acknowledgements.
       const ratio = (await host.traffic()).sent / sent;
       assert.ok(ratio > 1 && ratio < 1.02, `${host.name}: ${ratio}`);
