@@ -131,7 +131,8 @@ export function predict(
   }
   // The mean that a run comes to, where its last step was no round of all ranks.
   const last = algorithm.exchange(steps).weights;
-  if (ranks > 1 && (last !== "after" || participants < ranks && !waits)) {
+  const apart = last !== "after" && !algorithm.alike || participants < ranks && !waits;
+  if (ranks > 1 && apart) {
     rounds++;
     seconds += round.slowest + allreduce(shared, ranks);
     bytesSent += allreduceTraffic(ranks, 4 * shared, hosts);
