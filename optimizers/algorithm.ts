@@ -70,6 +70,36 @@ export interface SentDisplacements {
   readonly decay: number;
 }
 
+/** The steps of a round: those after `begin`, up to `end`. */
+export interface RoundSpan {
+  /** The step after which it begins, 0 for the first. */
+  readonly begin: number;
+  /** Its last step. */
+  readonly end: number;
+}
+
+/** Which round a step belongs to, where rounds are of different lengths. Pure. */
+export interface RoundSchedule {
+  /** The round of step `t`, counted from 1. */
+  roundOf(t: number): RoundSpan;
+}
+
+/** The weights in parts that are averaged at different steps, see `fragmented`. */
+export interface Fragments {
+  /** Parts, P. */
+  readonly count: number;
+  /** Those that are averaged after step `t`, from 0, in increasing order. Pure. */
+  due(t: number): readonly number[];
+}
+
+/** Averages that are taken over late, see `overlapped`. */
+export interface Overlap {
+  /** τ, the steps after which; null: when the next is due. */
+  readonly delay: number | null;
+  /** α, how much of the rank's own weights stays; null: they keep what they have learnt meanwhile. */
+  readonly mix: number | null;
+}
+
 /** When rounds take place that go by the clock. */
 export interface TimedRounds {
   /** T, in seconds. */
@@ -82,10 +112,20 @@ export interface TimedRounds {
    * @param remaining steps that each rank would have to take for the run to be over
    */
   isDue(elapsed: number, steps: number, remaining: number): boolean;
+  /** Whether ranks count for as much as they have learnt from since the last round, not all alike. */
+  readonly weighs: boolean;
   /**
-   * As {@linkcode Algorithm.driftBound}, for a round in which no rank took more than `steps` steps.
+   * As {@linkcode Algorithm.driftBound}, for a round to which the ranks came with unequal numbers of steps.
+   *
+   * @param steps of each rank
+   * @param shares how much each counts in the average; they sum to 1
    */
-  driftBound(clip: number, steps: number, weights?: WeightsSize): number | null;
+  driftBound(
+    clip: number,
+    steps: readonly number[],
+    shares: readonly number[],
+    weights?: WeightsSize,
+  ): number | null;
 }
 
 /** A distributed optimizer. */
@@ -94,16 +134,19 @@ export interface Algorithm {
   readonly name: string;
   /** What the update appends to the training graph. */
   readonly update: StepOptions;
-  /** Steps from one averaging of the weights to the next; null where none is due at a step. */
+  /**
+   * Steps from one averaging of the weights to the next, of the first round where they change; null where
+   * none is due at a step.
+   */
   readonly interval: number | null;
+  /** The rounds, where they are of different lengths, see `scheduled`; absent: all are of `interval` steps. */
+  readonly rounds?: RoundSchedule;
+  /** The parts of the weights, where they are averaged at different steps; absent: there is one. */
+  readonly fragments?: Fragments;
   /** What is exchanged around step `t`, counted from 1. Pure, and the same on every rank. */
   exchange(t: number): Communication;
-  /**
-   * Whether the average of a round is waited for only when the next is due, see `overlapped`.
-   *
-   * @default {false}
-   */
-  readonly overlap?: boolean;
+  /** Whether the average of a round is taken over later, see `overlapped`; absent: it is waited for. */
+  readonly overlap?: Overlap;
   /**
    * What a rank does that a round has not drawn. It goes on from its own weights; or it waits: it takes no
    * steps, and gets the average of the others, so that all ranks begin each round at one point.
@@ -131,8 +174,9 @@ export interface Algorithm {
    * clipping threshold that never exceeded `clip` since they last met; null where none is proven.
    *
    * @param weights what is trained, on which the bound of clipping by parts depends; without it those have none
+   * @param steps that each rank has taken since, at most. @default {the interval}
    */
-  driftBound(clip: number, weights?: WeightsSize): number | null;
+  driftBound(clip: number, weights?: WeightsSize, steps?: number): number | null;
 }
 
 /** An interval is a number of steps, 1 or more; throws RangeError. */

@@ -9,7 +9,11 @@ export type {
   Algorithm,
   Communication,
   ControlVariates,
+  Fragments,
   OuterStep,
+  Overlap,
+  RoundSchedule,
+  RoundSpan,
   SentDisplacements,
   TimedRounds,
 } from "./algorithm.ts";
@@ -34,7 +38,18 @@ export { fedProx, type FedProxOptions } from "./algorithms/fedprox.ts";
 export { localSgd, type LocalSgdOptions } from "./algorithms/local_sgd.ts";
 export { minibatchClip, type MinibatchClipOptions } from "./algorithms/minibatch_clip.ts";
 export { naiveParallel, type NaiveParallelOptions } from "./algorithms/naive_parallel.ts";
-export { overlapped } from "./overlap.ts";
+export { fragmented } from "./rounds/fragments.ts";
+export {
+  formatInterval,
+  type Interval,
+  type IntervalSegment,
+  type IntervalSpec,
+  type IntervalText,
+  parseInterval,
+  type QuadraticRule,
+  roundsOf,
+} from "./rounds/interval.ts";
+export { overlapped } from "./rounds/overlap.ts";
 export { drawParticipants } from "./participants.ts";
 export { formatSampling, parseSampling, type Sampling } from "./sampling.ts";
 export {
@@ -44,6 +59,7 @@ export {
   type AlgorithmOptions,
   ALGORITHMS,
   createAlgorithm,
+  type ScheduledOptions,
   SELECTIVE_OPTIONS,
   type SelectiveOption,
 } from "./registry.ts";
@@ -69,7 +85,8 @@ export {
 export { single, type SingleOptions } from "./algorithms/single.ts";
 export { slowMo, type SlowMoOptions } from "./algorithms/slowmo.ts";
 export { sparseLoco, type SparseLocoOptions } from "./algorithms/sparseloco.ts";
-export { timedRounds } from "./timed_rounds.ts";
+export { scheduled } from "./rounds/scheduled.ts";
+export { timedRounds, type Weigh } from "./rounds/timed_rounds.ts";
 export {
   type ClippedGradients,
   decays,

@@ -18,14 +18,17 @@ import { episodePlusPlus } from "./algorithms/episode_plus_plus.ts";
 import { localSgd } from "./algorithms/local_sgd.ts";
 import { minibatchClip } from "./algorithms/minibatch_clip.ts";
 import { naiveParallel } from "./algorithms/naive_parallel.ts";
-import { overlapped } from "./overlap.ts";
+import { fragmented } from "./rounds/fragments.ts";
+import { formatInterval, type Interval, parseInterval, roundsOf } from "./rounds/interval.ts";
+import { overlapped } from "./rounds/overlap.ts";
 import { type OptimizerName, ruleEntry, type RuleOptions } from "./rule_registry.ts";
 import { parseSampling, periodOf } from "./sampling.ts";
 import { scaffold, scaffoldClip } from "./algorithms/scaffold.ts";
 import { single } from "./algorithms/single.ts";
 import { slowMo, SLOWMO_DEFAULTS } from "./algorithms/slowmo.ts";
 import { sparseLoco, SPARSELOCO_DEFAULTS } from "./algorithms/sparseloco.ts";
-import { timedRounds } from "./timed_rounds.ts";
+import { scheduled } from "./rounds/scheduled.ts";
+import { timedRounds, type Weigh } from "./rounds/timed_rounds.ts";
 import type { UpdateRule } from "./update_rule.ts";
 
 /** The algorithms, as in `--algorithm`; the first is the default. */
@@ -56,9 +59,13 @@ export const BASELINE: AlgorithmName = "naive-parallel";
 export const SELECTIVE_OPTIONS = [
   "interval",
   "syncEvery",
+  "weigh",
   "syncEpochs",
   "average",
+  "fragments",
   "overlap",
+  "delay",
+  "mix",
   "participants",
   "sampling",
   "clip",
@@ -97,8 +104,12 @@ export const ALGORITHM_OPTIONS = [
   ...STEP_OPTIONS,
   "interval",
   "syncEvery",
+  "weigh",
   "average",
+  "fragments",
   "overlap",
+  "delay",
+  "mix",
   "outerLr",
   "outerMomentum",
   "period",
@@ -118,10 +129,18 @@ export interface AlgorithmOptions extends RuleOptions {
   readonly interval: number;
   /** Seconds between two rounds that go by the clock; null: every `interval` steps. */
   readonly syncEvery: number | null;
+  /** What ranks count for in rounds by the clock. */
+  readonly weigh: Weigh;
   /** The side of the step on which a round averages. */
   readonly average: "after" | "before";
-  /** Whether the average of a round is waited for only when the next is due. */
+  /** Parts in which the weights are averaged. */
+  readonly fragments: number;
+  /** Whether the average of a round is taken over later. */
   readonly overlap: boolean;
+  /** Steps after which it is; null: when the next is due. */
+  readonly delay: number | null;
+  /** How much of the rank's own weights stays then; null: they keep what they have learnt meanwhile. */
+  readonly mix: number | null;
   /** The norm that clips. */
   readonly clipBy: ClipBy;
   /** What holds local steps back towards the start of their round, μ. */
@@ -142,6 +161,12 @@ export interface AlgorithmOptions extends RuleOptions {
   readonly ranks: number;
 }
 
+/** The same, with I as a run has it, which may be a schedule. */
+export interface ScheduledOptions extends Omit<AlgorithmOptions, "interval"> {
+  /** I, in steps, or its schedule. */
+  readonly interval: Interval;
+}
+
 /** What is known of an algorithm before it is made. */
 export interface AlgorithmEntry {
   /** Makes it. Throws RangeError if the options do not fit together. */
@@ -157,6 +182,13 @@ export interface AlgorithmEntry {
   readonly refuses?: readonly SelectiveOption[];
   /** Its own value of an option whose default is null. */
   readonly defaults?: Readonly<Partial<Record<SelectiveOption, number>>>;
+  /**
+   * Whether I can change from round to round: what is exchanged around a step depends on nothing but its place
+   * in its round.
+   *
+   * @default {false}
+   */
+  readonly schedules?: boolean;
   /** When the ranks average their weights: never, at every step, or every I steps. */
   readonly rounds: "none" | "every-step" | "interval";
   /** Who runs it: one rank alone, all ranks in each round, or as many of them as are drawn. */
@@ -176,13 +208,16 @@ const OUTER = ["outerLr", "outerMomentum"] as const;
 const RANKS = ["ranks", "partition", "compress"] as const;
 /** Options of who takes part in a round. */
 const DRAWN = ["participants", "sampling"] as const;
+/** Options of rounds whose averages come in parts, or late. */
+const IN_PARTS = ["fragments", "overlap", "delay", "mix"] as const;
 /** Options of rounds that are plain averages of the weights. */
 const PLAIN_ROUNDS = [
   "interval",
   "syncEvery",
+  "weigh",
   "syncEpochs",
   "average",
-  "overlap",
+  ...IN_PARTS,
   ...DRAWN,
 ] as const;
 /** What rounds that begin at one point for all ranks cannot do. */
@@ -198,6 +233,7 @@ export const ALGORITHMS: Readonly<Record<AlgorithmName, AlgorithmEntry>> = {
       return celgc({ interval, average, step: stepOf(options) });
     },
     takes: [...PLAIN_ROUNDS, ...CLIPPING, ...RANKS],
+    schedules: true,
     rounds: "interval",
     ranks: "drawn",
     meetsAtOnePoint: false,
@@ -227,6 +263,7 @@ export const ALGORITHMS: Readonly<Record<AlgorithmName, AlgorithmEntry>> = {
       return localSgd({ interval, average, step: stepOf(options) });
     },
     takes: [...PLAIN_ROUNDS, ...RANKS],
+    schedules: true,
     rounds: "interval",
     ranks: "drawn",
     meetsAtOnePoint: false,
@@ -237,9 +274,10 @@ export const ALGORITHMS: Readonly<Record<AlgorithmName, AlgorithmEntry>> = {
       const { interval } = options;
       return slowMo({ interval, step: stepOf(options), ...outerOf(options) });
     },
-    takes: ["interval", ...CLIPPING, ...OUTER, ...RANKS],
+    takes: ["interval", ...IN_PARTS, ...CLIPPING, ...OUTER, ...RANKS],
     refuses: TOGETHER_REFUSES,
     defaults: outerDefaults(SLOWMO_DEFAULTS),
+    schedules: true,
     rounds: "interval",
     ranks: "all",
     meetsAtOnePoint: true,
@@ -250,9 +288,10 @@ export const ALGORITHMS: Readonly<Record<AlgorithmName, AlgorithmEntry>> = {
       const { interval } = options;
       return diloco({ interval, step: stepOf(options), ...outerOf(options) });
     },
-    takes: ["interval", ...CLIPPING, ...OUTER, ...RANKS],
+    takes: ["interval", ...IN_PARTS, ...CLIPPING, ...OUTER, ...RANKS],
     refuses: TOGETHER_REFUSES,
     defaults: outerDefaults(DILOCO_DEFAULTS),
+    schedules: true,
     rounds: "interval",
     ranks: "all",
     meetsAtOnePoint: true,
@@ -262,6 +301,7 @@ export const ALGORITHMS: Readonly<Record<AlgorithmName, AlgorithmEntry>> = {
     create: (options) => episode({ interval: options.interval, step: stepOf(options) }),
     takes: ["interval", ...DRAWN, ...CLIPPED_ROUNDS, ...RANKS],
     refuses: WAITING_REFUSES,
+    schedules: true,
     rounds: "interval",
     ranks: "drawn",
     meetsAtOnePoint: true,
@@ -273,7 +313,8 @@ export const ALGORITHMS: Readonly<Record<AlgorithmName, AlgorithmEntry>> = {
       return fedProx({ interval, average, mu, step: stepOf(options) });
     },
     takes: ["interval", "average", ...DRAWN, ...CLIPPING, "proximalMu", ...RANKS],
-    refuses: ["syncEvery", "overlap"],
+    refuses: ["syncEvery", ...IN_PARTS],
+    schedules: true,
     rounds: "interval",
     ranks: "drawn",
     meetsAtOnePoint: false,
@@ -363,15 +404,34 @@ export function isAlgorithm(name: unknown): name is AlgorithmName {
 }
 
 /**
- * Makes an algorithm; with `syncEvery` its rounds go by the clock, with `overlap` their averages travel
- * while steps go on.
+ * Makes an algorithm: with a schedule of intervals where it has one; with `syncEvery` its rounds go by the
+ * clock, with `fragments` they average parts of the weights, with `overlap` their averages travel while steps
+ * go on.
  *
+ * @param learningRate η of step t, on which intervals may depend; so large by default that they are as short
+ * as they can be
  * @throws RangeError if the options do not fit together
  */
-export function createAlgorithm(name: AlgorithmName, options: AlgorithmOptions): Algorithm {
-  const algorithm = ALGORITHMS[name].create(options), { syncEvery, overlap } = options;
-  if (syncEvery !== null) return timedRounds(algorithm, syncEvery);
-  return overlap ? overlapped(algorithm) : algorithm;
+export function createAlgorithm(
+  name: AlgorithmName,
+  options: ScheduledOptions,
+  learningRate: (t: number) => number = () => Infinity,
+): Algorithm {
+  const { create, takes, schedules = false } = ALGORITHMS[name];
+  const { syncEvery, weigh, fragments } = options;
+  const spec = parseInterval(takes.includes("interval") ? options.interval : 1);
+  const constant = formatInterval(spec);
+  if (typeof constant !== "number" && !schedules) {
+    throw new RangeError(
+      `the interval of ${name} is one number of steps for the whole run, not "${constant}"`,
+    );
+  }
+  const algorithm = typeof constant === "number"
+    ? create({ ...options, interval: constant })
+    : scheduled((interval) => create({ ...options, interval }), roundsOf(spec, learningRate));
+  if (syncEvery !== null) return timedRounds(algorithm, syncEvery, weigh);
+  const inParts = fragments > 1 ? fragmented(algorithm, fragments) : algorithm;
+  return options.overlap ? overlapped(inParts, options) : inParts;
 }
 
 /** What the options say of a single step. Throws RangeError if they do not fit together. */

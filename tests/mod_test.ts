@@ -13,10 +13,10 @@ WIKITEXT2_SOURCE WordSource amplifiedScaffold appendClippedStep augmentBatch awd
 channelStatistics checkModel classifierOutputs createAlgorithm createImageSampler createOp
 createTextSampler defaultOptions differentiate diloco downloadCifar10 downloadPennTreebank
 downloadWikiText2 drawParticipants encodeModel episode episodePlusPlus evaluationBatches exportGraph externalFiles
-fedProx filled foreignModel formatModelReport formatPartition formatSampling generate generateImages generateText gpt imageTask init
+fedProx filled foreignModel formatModelReport formatInterval formatPartition formatSampling fragmented generate generateImages generateText gpt imageTask init
 isClipped kaimingNormal launch launchProgram loadCifar10 loadTextCorpus localSgd lower minibatchClip naiveParallel
-normaliseBatch openDevice operatorCoverage overlapped parametersOf parsePartition parseSampling partitionImages
-partitionTokens permissionsFor plan readMetrics report resnet resolveOptions scaffold scaffoldClip single slowMo sparseLoco stageWise
+normaliseBatch openDevice operatorCoverage overlapped parametersOf parseInterval parsePartition parseSampling partitionImages
+partitionTokens permissionsFor plan readMetrics report resnet resolveOptions roundsOf scaffold scaffoldClip scheduled single slowMo sparseLoco stageWise
 sweep timedRounds tokenize train trainOptions uniform waitAll waitAny watchReport windowTask withDataInside
 `.trim().split(/\s+/);
 

@@ -60,9 +60,9 @@ export function celgc(options: CelgcOptions): Algorithm {
         weights: (average === "after" ? last : first) ? average : "none",
       };
     },
-    driftBound(clip, weights) {
+    driftBound(clip, weights, steps = interval) {
       const longest = longestStep(update, weights);
-      return longest === null ? null : 2 * clip * longest * interval;
+      return longest === null ? null : 2 * clip * longest * steps;
     },
   };
 }

@@ -46,7 +46,7 @@ export function fedProx(options: FedProxOptions): Algorithm {
     ...clipping,
     name: "fedprox",
     update: { ...clipping.update, clips, transform: proximal(mu, interval) },
-    driftBound: (clip, weights) => clips ? clipping.driftBound(clip, weights) : null,
+    driftBound: (clip, weights, steps) => clips ? clipping.driftBound(clip, weights, steps) : null,
   };
 }
 

@@ -101,7 +101,7 @@ function intervalNote(
 ): string | null {
   const known = maxSteps !== null && maxSteps <= steps;
   if (known || syncEvery !== null || ALGORITHMS[algorithm].rounds !== "interval") return null;
-  return interval > steps
+  return typeof interval === "number" && interval > steps
     ? `--interval ${interval} is longer than the run of ${steps} ${
       steps === 1 ? "step" : "steps"
     }: the ranks meet at its end alone`

@@ -66,6 +66,8 @@ export interface RoundRecord extends Position {
   readonly driftBound: number | null;
   /** The ranks that took part. */
   readonly participants: readonly number[];
+  /** The part of the weights that was averaged, from 0; absent where they are averaged as a whole. */
+  readonly fragment?: number;
   /** Where rounds go by the clock: steps that each rank has taken since the round before. */
   readonly steps?: readonly number[];
   /** The run ends with it: no step was taken from its average. Absent otherwise. */
@@ -200,6 +202,12 @@ export interface Summary extends Scores {
   readonly communicationShare: number;
   /** Payload bytes sent for the algorithm's exchanges. */
   readonly totalBytesSent: number;
+  /**
+   * Most of them that one rank sent in the rounds that followed one step: where averages travel while steps go
+   * on, in those that arrived then. Those with which a run ends come one after the other and do not count. Absent
+   * from the logs of earlier versions.
+   */
+  readonly peakBytesSent?: number;
   /**
    * Bytes that ranks have sent to ranks of other hosts since they were started, for whatever purpose, headers of
    * frames included; those of TLS, TCP and IP are not. Absent on one host.

@@ -16,8 +16,8 @@ import {
   takersOf,
 } from "../../optimizers/registry.ts";
 import { formatPartition, parsePartition } from "../data/sampling/partition.ts";
-import { duration } from "./duration.ts";
-import { choice, GROUPS, integer, real, type Table, text, toggle } from "./kinds.ts";
+import { AVERAGING } from "./averaging/table.ts";
+import { choice, GROUPS, integer, real, type Table, text } from "./kinds.ts";
 import { GPT_MODEL, LANGUAGE_MODEL } from "./language.ts";
 import { INPUT_FILES, orFile } from "./networks.ts";
 import { STEPPING } from "./stepping/table.ts";
@@ -76,43 +76,7 @@ export const EXPERIMENT: Table<Experiment> = {
     choices: ALGORITHM_NAMES,
     default: ALGORITHM_NAMES[0],
   }),
-  interval: integer({
-    flag: "--interval",
-    group: HOW,
-    help: "steps between two rounds of averaging, I",
-    unit: "steps",
-    from: 1,
-    default: 4,
-  }),
-  syncEvery: duration({
-    flag: "--sync-every",
-    group: HOW,
-    help: "average each time so much time has passed, however many steps each rank has taken, " +
-      `instead of every I steps (${takersOf("syncEvery").join(", ")}); a rerun gives other bits`,
-    default: null,
-    defaultText: "rounds by steps",
-  }),
-  syncEpochs: toggle({
-    flag: "--sync-epochs",
-    group: HOW,
-    help: "average at the end of each epoch as well, as in the authors' code " +
-      `(${takersOf("syncEpochs").join(", ")})`,
-  }),
-  average: choice({
-    flag: "--average",
-    group: HOW,
-    help:
-      "average after the last step of a round, as in the paper, or before its first, as in the " +
-      "authors' code",
-    choices: ["after", "before"],
-    default: "after",
-  }),
-  overlap: toggle({
-    flag: "--overlap",
-    group: HOW,
-    help: "go on while a round's average travels and catch up with it in the next round: another " +
-      `algorithm, CoCoD-SGD's (${takersOf("overlap").join(", ")})`,
-  }),
+  ...AVERAGING,
   lr: real({
     flag: "--lr",
     group: HOW,

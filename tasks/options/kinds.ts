@@ -57,8 +57,11 @@ export interface OptionSpec<T> {
   readonly group: string;
   /** Whether it may be given several times; the texts are then joined by line feeds. */
   readonly repeats?: boolean;
-  /** Whether a value can have commas in it; a sweep then separates values by semicolons alone. */
-  readonly commas?: boolean;
+  /**
+   * Whether a value can have commas in it, and which texts are such values; a sweep then separates values by
+   * semicolons alone.
+   */
+  readonly commas?: boolean | ((text: string) => boolean);
   /** Whether a value may be left out on the command line, which then stands for `true`. */
   readonly bare?: boolean;
   /** Reads a value from the command line. Throws {@linkcode OptionError}. */

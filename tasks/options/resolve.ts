@@ -50,8 +50,15 @@ function withConsequences(options: Options, explicit: Explicit): Options {
 /**
  * The algorithm that the options describe. Throws RangeError if they do not fit together.
  *
- * @param rule instead of the update rule that they name
+ * @param given.rule instead of the update rule that they name
+ * @param given.learningRate η of step t, on which intervals may depend, see `createAlgorithm`
  */
-export function algorithmOf(options: Options, rule?: UpdateRule): Algorithm {
-  return createAlgorithm(options.algorithm, rule ? { ...options, rule } : options);
+export function algorithmOf(
+  options: Options,
+  { rule, learningRate }: {
+    readonly rule?: UpdateRule | undefined;
+    readonly learningRate?: ((t: number) => number) | undefined;
+  } = {},
+): Algorithm {
+  return createAlgorithm(options.algorithm, rule ? { ...options, rule } : options, learningRate);
 }

@@ -173,6 +173,13 @@ const RULES: readonly Rule[] = [
         : null,
   ),
   rule(
+    ["averageStates", "fragments"],
+    ({ averageStates, fragments }) =>
+      averageStates && fragments > 1
+        ? `--average-states does not go with --fragments ${fragments}: what a rule keeps has no parts`
+        : null,
+  ),
+  rule(
     ["schedule"],
     ({ schedule }, explicit) =>
       idleOption(ignoredBySchedule(schedule), explicit, `--schedule ${schedule}`),
@@ -266,6 +273,38 @@ const RULES: readonly Rule[] = [
     ({ syncEvery, overlap }) =>
       syncEvery !== null && overlap ? "--overlap does not go with --sync-every" : null,
   ),
+  rule(
+    ["syncEvery", "fragments"],
+    ({ syncEvery, fragments }) =>
+      syncEvery !== null && fragments > 1
+        ? `--fragments ${fragments} does not go with --sync-every: parts are averaged at steps of their own`
+        : null,
+  ),
+  rule(
+    ["syncEvery", "weigh"],
+    ({ syncEvery, weigh }) =>
+      syncEvery === null && weigh !== "equal"
+        ? `--weigh ${weigh} is for rounds by the clock, --sync-every: in others all ranks take as many steps`
+        : null,
+  ),
+  ...(["delay", "mix"] as const).map((name) =>
+    rule(
+      ["overlap", name],
+      (options) =>
+        !options.overlap && options[name] !== null
+          ? `--${name} ${
+            options[name]
+          } says how an average is taken over later: give --overlap as well`
+          : null,
+    )
+  ),
+  rule(
+    ["interval", "delay"],
+    ({ interval, delay }) =>
+      typeof interval === "number" && delay !== null && delay > interval
+        ? `--delay ${delay} is longer than --interval ${interval}: an average is taken over before the next round`
+        : null,
+  ),
   ...(["syncEvery", "overlap"] as const).map((name) =>
     rule(
       ["syncEpochs", name],
@@ -284,7 +323,9 @@ const RULES: readonly Rule[] = [
   ),
   rule(["algorithm", ...ALGORITHM_OPTIONS], (options) => {
     // What is wrong with a step is said below, of the step.
-    if (options.syncEvery === null && !options.overlap) return null;
+    const { syncEvery, overlap, fragments, interval } = options;
+    const plain = syncEvery === null && !overlap && fragments === 1;
+    if (plain && typeof interval === "number") return null;
     return refusalOf(() => createAlgorithm(options.algorithm, options));
   }),
   rule(["algorithm", ...ALGORITHM_OPTIONS], (options) => {
@@ -381,7 +422,8 @@ const NOTES: readonly Rule[] = [
   rule(
     ["interval", "maxSteps"],
     ({ interval, maxSteps }, explicit) =>
-      maxSteps !== null && maxSteps > 0 && maxSteps < interval && explicit.interval !== undefined
+      typeof interval === "number" && maxSteps !== null && maxSteps > 0 && maxSteps < interval &&
+        explicit.interval !== undefined
         ? `--interval ${interval} is longer than the run of --max-steps ${maxSteps}: the ranks meet at its end alone`
         : null,
   ),

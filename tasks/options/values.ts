@@ -9,9 +9,11 @@
 import type {
   AlgorithmName,
   ClipBy,
+  Interval,
   NoDecay,
   OptimizerName,
   ScheduleName,
+  Weigh,
 } from "../../optimizers/mod.ts";
 
 /** The presets, as in `--preset`. */
@@ -165,9 +167,36 @@ export interface SteppingOptions {
   decayClip: boolean;
 }
 
+/** When ranks average their weights, in which parts, and when they take the averages over. */
+export interface AveragingOptions {
+  /** I, in steps: how many lie between two rounds of averaging; or its schedule, see `optimizers/rounds/interval.ts`. */
+  interval: Interval;
+  /** Seconds between two rounds that go by the clock; null: every `interval` steps. With it `interval` is 1. */
+  syncEvery: number | null;
+  /** What ranks count for in rounds by the clock: all alike, or each for the samples it has learnt from. */
+  weigh: Weigh;
+  /** Whether each epoch ends with a round as well. */
+  syncEpochs: boolean;
+  /** The side of the step on which a round averages. */
+  average: "after" | "before";
+  /** Parts in which the weights are averaged, each at a step of its own. */
+  fragments: number;
+  /** Whether the average of a round travels while steps go on, and is taken over later. */
+  overlap: boolean;
+  /** Steps after which it is; null: when the next is due. */
+  delay: number | null;
+  /** How much of the rank's own weights stays then; null: they keep what they have learnt meanwhile. */
+  mix: number | null;
+}
+
 /** What an experiment is: the options that decide its numbers. */
 export interface Experiment
-  extends LanguageModelOptions, GptModelOptions, InputFileOptions, SteppingOptions {
+  extends
+    AveragingOptions,
+    LanguageModelOptions,
+    GptModelOptions,
+    InputFileOptions,
+    SteppingOptions {
   /** An experiment of the paper, which the other options given take precedence over; null: none. */
   preset: PresetName | null;
   /** About which share of the work is done, by fewer epochs, less data and a smaller network. */
@@ -178,16 +207,6 @@ export interface Experiment
   model: ModelName | NetworkFile;
   /** How the ranks learn together. */
   algorithm: AlgorithmName;
-  /** I, in steps: how many lie between two rounds of averaging. */
-  interval: number;
-  /** Seconds between two rounds that go by the clock; null: every `interval` steps. With it `interval` is 1. */
-  syncEvery: number | null;
-  /** Whether each epoch ends with a round as well. */
-  syncEpochs: boolean;
-  /** The side of the step on which a round averages. */
-  average: "after" | "before";
-  /** Whether the average of a round is waited for only when the next is due. */
-  overlap: boolean;
   /** Learning rate η. */
   lr: number;
   /** Clipping threshold γ. */

@@ -6,6 +6,8 @@
 
 import type { Communicator } from "../../runtime/communicator.ts";
 import type { NetworkCost } from "../../runtime/collectives/allreduce_cost.ts";
+import { gradientSyncs } from "../../optimizers/rounds/gradient_syncs.ts";
+import type { Interval } from "../../optimizers/rounds/interval.ts";
 import { openDevice } from "../../runtime/devices/open.ts";
 import { shareInputs } from "../run/inputs.ts";
 import { distance, WeightAveraging } from "../rounds/averaging.ts";
@@ -53,7 +55,7 @@ export interface MeasureOptions {
   /** The algorithms whose steps are taken, one after the other. */
   readonly algorithms: readonly Options["algorithm"][];
   /** The intervals that will be predicted: steps of every kind that a round of these has are timed. */
-  readonly intervals: readonly number[];
+  readonly intervals: readonly Interval[];
 }
 
 /** What is measured instead of what the options name, and where the files are that they name. */
@@ -85,9 +87,11 @@ export async function measure(
   for (const name of algorithms) {
     const algorithm = plannedAlgorithm(options, name);
     const gradients = new Set<GradientSync>();
-    for (const interval of intervals) {
-      const { exchange } = plannedAlgorithm(options, name, interval);
-      for (let t = 1; t <= interval; t++) gradients.add(exchange(t).gradients);
+    // Rounds of a schedule are of one step, or have a first, a last and others between them.
+    const lengths = intervals.flatMap((each) => typeof each === "number" ? each : [1, 3]);
+    for (const interval of new Set(lengths)) {
+      const planned = plannedAlgorithm(options, name, { interval });
+      for (const way of gradientSyncs(planned, interval)) gradients.add(way);
     }
     const ways = [...gradients].filter((way) => timed.every((other) => other.way !== way));
     if (ways.length === 0) continue;
@@ -99,7 +103,7 @@ export async function measure(
     const size = { learningRate: 1e-9, clipThreshold: 1e-9 };
     for (const way of ways) {
       // A GPU is given steps ahead where nothing is exchanged between them.
-      const count = way === "none" ? Math.min(options.interval, MOST_AHEAD) : 1;
+      const count = way === "none" ? Math.min(algorithm.interval ?? 1, MOST_AHEAD) : 1;
       timed.push({
         way,
         count,

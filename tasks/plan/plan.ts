@@ -5,6 +5,7 @@
  */
 
 import { sayDownload } from "../launch/engine_download.ts";
+import { type Interval, peakAhead } from "../../optimizers/rounds/interval.ts";
 import { ALGORITHMS, BASELINE } from "../../optimizers/registry.ts";
 import { resolveDevice } from "../../runtime/devices/open.ts";
 import { codecOf } from "../../runtime/compression/registry.ts";
@@ -14,6 +15,7 @@ import { leavesHost, openHosts, sizeOf } from "../launch/run_hosts.ts";
 import type { LauncherPlace } from "../../runtime/launcher/across_hosts.ts";
 import { OptionError } from "../options/kinds.ts";
 import { OPTIONS, type Options } from "../options/table.ts";
+import { stepSizeAt } from "../options/stepping/step_size.ts";
 import { resolveOptions } from "../options/resolve.ts";
 import type { ViewKind } from "../launch/view.ts";
 import { type PlannedSize, planSizes } from "./curve.ts";
@@ -48,7 +50,7 @@ export interface PlanOptions extends
    */
   readonly place?: LauncherPlace | null;
   /** The intervals to predict. @default {1, 2, 4, 8, 16, 32 and `interval`} */
-  readonly intervals?: readonly number[];
+  readonly intervals?: readonly Interval[];
   /** What is shown on standard error. @default {"silent"} */
   readonly view?: ViewKind;
   /** Ends the measurements early, on all ranks. */
@@ -59,8 +61,8 @@ export interface PlanOptions extends
 export interface PlannedRun extends Prediction {
   /** As in `--algorithm`. */
   readonly algorithm: Options["algorithm"];
-  /** I; null for an algorithm that does not take it. */
-  readonly interval: number | null;
+  /** I, or its schedule; null for an algorithm that does not take it. */
+  readonly interval: Interval | null;
   /** The baseline's seconds over this run's. */
   readonly speedup: number;
 }
@@ -77,7 +79,7 @@ export interface RunPlan {
   readonly hosts: number | null;
   /** The access link that the prediction is for; null: the network that was measured. */
   readonly link: string | null;
-  /** Naive-parallel, the baseline, first; then the intervals in increasing order. */
+  /** Naive-parallel, the baseline, first; then the intervals in increasing order, and schedules of them. */
   readonly runs: readonly PlannedRun[];
   /** η and γ over the run, at steps spread evenly over it. */
   readonly sizes: readonly PlannedSize[];
@@ -133,7 +135,7 @@ export async function plan(given: PlanOptions = {}): Promise<RunPlan> {
   const { ranks } = options, link = options.link ?? (hosts === null ? null : HOSTS_LINK);
   const hasRounds = ALGORITHMS[options.algorithm].rounds === "interval";
   const algorithm = hasRounds ? options.algorithm : OPTIONS.algorithm.default;
-  const all = [...new Set(intervals ?? [...INTERVALS, options.interval])].sort((a, b) => a - b);
+  const all = [...new Set(intervals ?? [...INTERVALS, options.interval])].sort(byLength);
   const onOne = hosts === null
     ? options
     : { ...options, ranks: ranks / hosts, participants: null, maxSteps: null };
@@ -153,8 +155,12 @@ export async function plan(given: PlanOptions = {}): Promise<RunPlan> {
     bytesPerSecond: shape.bitsPerSecond / 8,
   };
   const codec = codecOf(options.compress);
-  const predictOne = (name: Options["algorithm"], interval: number | null) => {
-    const described = plannedAlgorithm(options, name, interval ?? options.interval);
+  const rate = (t: number) =>
+    stepSizeAt(options, { done: t - 1, steps, epoch: epochs * (t - 1) / steps }).learningRate;
+  const learningRate = peakAhead(rate, steps);
+  const predictOne = (name: Options["algorithm"], interval: Interval | null) => {
+    const rounds = { interval: interval ?? options.interval, learningRate };
+    const described = plannedAlgorithm(options, name, rounds);
     const participants = options.participants ?? ranks;
     return {
       algorithm: name,
@@ -177,6 +183,12 @@ export async function plan(given: PlanOptions = {}): Promise<RunPlan> {
     sizes: planSizes(options, steps, epochs),
     measured,
   };
+}
+
+/** Numbers in increasing order, then schedules. */
+function byLength(a: Interval, b: Interval): number {
+  if (typeof a === "number" && typeof b === "number") return a - b;
+  return typeof a === "number" ? -1 : typeof b === "number" ? 1 : a < b ? -1 : 1;
 }
 
 /** The run of all ranks, from that of those which were measured: together they take as many samples. */

@@ -4,10 +4,18 @@
  * @module
  */
 
-import type { Algorithm } from "../../optimizers/mod.ts";
+import type { Algorithm, Interval } from "../../optimizers/mod.ts";
 import { ALGORITHMS } from "../../optimizers/registry.ts";
 import type { Options } from "../options/table.ts";
 import { algorithmOf } from "../options/resolve.ts";
+
+/** How long the rounds of one line of a plan are. */
+export interface PlannedInterval {
+  /** I, or its schedule. @default {that of the options} */
+  readonly interval?: Interval;
+  /** η of step t, on which it may depend. @default {see `createAlgorithm`} */
+  readonly learningRate?: (t: number) => number;
+}
 
 /**
  * The optimizer of one line of a plan. With `overlap` the planned algorithm's averages travel while steps
@@ -15,14 +23,20 @@ import { algorithmOf } from "../options/resolve.ts";
  *
  * @param options as resolved
  * @param name the planned algorithm, or the baseline
- * @param interval I, where the algorithm takes it
+ * @param rounds how long its rounds are, where the algorithm takes that
  * @throws RangeError if the options do not fit together
  */
 export function plannedAlgorithm(
   options: Options,
   name: Options["algorithm"],
-  interval: number = options.interval,
+  { interval = options.interval, learningRate }: PlannedInterval = {},
 ): Algorithm {
-  const overlap = options.overlap && ALGORITHMS[name].takes.includes("overlap");
-  return algorithmOf({ ...options, algorithm: name, interval, overlap });
+  const { takes } = ALGORITHMS[name];
+  return algorithmOf({
+    ...options,
+    algorithm: name,
+    interval: takes.includes("interval") ? interval : 1,
+    overlap: options.overlap && takes.includes("overlap"),
+    fragments: takes.includes("fragments") ? options.fragments : 1,
+  }, { learningRate });
 }

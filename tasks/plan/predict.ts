@@ -12,7 +12,8 @@
  * the α–β model says of that network, see `allreduce_cost.ts`. Communication is everything but the mean
  * rank's steps: the faster ranks wait for the slowest. With `--overlap`, A(w) counts as far as it is
  * longer than the steps of a round. If the last step is no round of all ranks, a round of all ranks
- * follows it, the mean that a run comes to. Control variates are one more A(p) when they are renewed; where
+ * follows it, the mean that a run comes to. With `--fragments` a round is a P-th of w, with a `--delay` an
+ * average is hidden by so many steps at most. Control variates are one more A(p) when they are renewed; where
  * ranks wait for a mean in which they take no part, it is taken for one of all ranks.
  *
  * With `--compress`, gradients and weights are as many bytes as the codec makes of them, sent directly, and
@@ -80,13 +81,15 @@ export function predict(
   };
   /** As many hosts as take part, or a host a rank. */
   const hostsOf = (among: number) => hosts === ranks ? among : Math.min(hosts, among);
-  const { controls, undrawn } = algorithm, waits = undrawn === "waits";
+  const { controls, undrawn, overlap, fragments } = algorithm, waits = undrawn === "waits";
   // Weights that are equal anyway are not sent.
+  // Parts are taken to be as large as each other.
+  const parts = fragments?.count ?? 1, delay = overlap?.delay ?? null;
   const trained = algorithm.alike ? 0 : parameters, statistics = shared - parameters;
-  /** What is averaged in a round, one after the other. */
+  /** What is averaged in a round of a part, one after the other. */
   const averaged: [number, Codec | null][] = codec
-    ? [[trained, codec], [statistics, null]]
-    : [[trained + statistics, null]];
+    ? [[trained / parts, codec], [statistics / parts, null]]
+    : [[(trained + statistics) / parts, null]];
   const weights = averaged.reduce(
     (sum, [floats, by]) => sum + allreduce(floats, by ? ranks : participants, by),
     0,
@@ -118,24 +121,29 @@ export function predict(
       const forAll = plan.gradients === "replace" && (waits || !codec);
       exchange(parameters, drawn ? participants : ranks, forAll, codec);
     }
-    if (plan.weights !== "none") {
-      rounds++;
-      // Where a round's average is waited for at the next, it travels while the steps go on.
-      seconds += round.slowest - Math.min(weights, algorithm.overlap ? meanwhile : 0);
+    const due = plan.weights === "none" ? 0 : fragments?.due(t).length ?? 1;
+    if (due > 0) {
+      rounds += due;
+      // An average that is waited for later travels while the steps go on.
+      const hides = delay === null ? meanwhile : Math.min(meanwhile, delay * step.slowest);
+      seconds += round.slowest - Math.min(due * weights, overlap ? hides : 0);
       meanwhile = 0;
-      for (const [floats, by] of averaged) exchange(floats, participants, true, by);
+      for (let i = 0; i < due; i++) {
+        for (const [floats, by] of averaged) exchange(floats, participants, true, by);
+      }
       if (controls && rounds % controls.every === 0) {
         exchange(parameters, participants, true, codec);
       }
     }
   }
   // The mean that a run comes to, where its last step was no round of all ranks.
-  const last = algorithm.exchange(steps).weights;
-  const apart = last !== "after" && !algorithm.alike || participants < ranks && !waits;
-  if (ranks > 1 && apart) {
-    rounds++;
-    seconds += round.slowest + allreduce(shared, ranks);
-    bytesSent += allreduceTraffic(ranks, 4 * shared, hosts);
+  const last = algorithm.exchange(steps).weights === "after" || algorithm.alike;
+  const met = last && (participants === ranks || waits) ? fragments?.due(steps).length ?? 1 : 0;
+  if (ranks > 1 && met < parts) {
+    const apart = parts - met, floats = shared / parts;
+    rounds += apart;
+    seconds += round.slowest + apart * allreduce(floats, ranks);
+    bytesSent += apart * allreduceTraffic(ranks, 4 * floats, hosts);
   }
   const communicationShare = seconds > 0 ? 1 - working / seconds : 0;
   return { rounds, seconds, communicationShare, bytesSent };

@@ -51,8 +51,8 @@ const NOTHING = { bytesSent: 0, bytesReceived: 0, seconds: 0 };
 export class WeightAveraging implements Stateful {
   readonly #comm: Communicator;
   readonly #groups = new Map<string, Communicator | null>();
-  /** All ranks again, for what goes on beside other exchanges. */
-  #beside: Communicator | null = null;
+  /** All ranks again, for what goes on beside other exchanges: those that none is using. */
+  readonly #beside: Communicator[] = [];
   #traffic = { ...NOTHING };
   /** Bytes that would have been sent in float32. */
   #plainBytes = 0;
@@ -103,15 +103,18 @@ export class WeightAveraging implements Stateful {
    *
    * @param values null on a rank that takes no part
    * @param participants in increasing order, the same on every rank; all of them by default
+   * @param weight how much the rank counts for; in the mean over those that take part, 1
    */
   async average(
     values: Float32Array | null,
     participants?: readonly number[],
     compressed: CompressedAverage | null = null,
+    weight = 1,
   ): Promise<void> {
     const whole = !participants || participants.length === this.#comm.size;
     const group = whole ? this.#comm : await this.#group(participants);
     if (!values || !group || group.size === 1) return;
+    if (weight !== 1) { for (let i = 0; i < values.length; i++) values[i] *= weight; }
     this.#countPlain(group, values);
     await this.#count(group, () => mean(group, values, compressed));
   }
@@ -181,13 +184,14 @@ export class WeightAveraging implements Stateful {
 
   /**
    * Begins to replace `values` by their mean over all ranks, in place; they are the exchange's until it
-   * has ended. One at a time. Collective.
+   * has ended. Collective.
    */
   async begin(values: Float32Array, compressed?: CompressedAverage): Promise<PendingAverage> {
     if (this.#comm.size === 1) {
       return { progress: () => Promise.resolve(), wait: () => Promise.resolve() };
     }
-    const comm = this.#beside ??= await this.#comm.dup();
+    // Each that is under way has its own, so that its bytes can be told from those of the others.
+    const comm = this.#beside.pop() ?? await this.#comm.dup();
     this.#countPlain(comm, values);
     const before = totals(comm);
     const request = comm.iallreduce(values, { op: "sum", ...compressed });
@@ -197,7 +201,7 @@ export class WeightAveraging implements Stateful {
         this.#count(comm, async () => {
           await request.wait();
           divide(values, comm.size);
-        }, before),
+        }, before).finally(() => this.#beside.push(comm)),
     };
   }
 

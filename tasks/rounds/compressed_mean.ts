@@ -15,7 +15,7 @@ import { type PartMean, plainMean } from "./part_exchange.ts";
  *     x^i ← r + (1/N) Σ_j Q(x^j − r + e_j),     e_i ← what is lost of it
  *
  * where the sum is compressed as well, by the rank that forms it (`runtime/algorithms/allreduce_compressed.ts`).
- * The next r is where all ranks go on from. A rank that takes no part sends nothing, but gets the sum, so that it
+ * A rank that counts for more than others has its displacement multiplied by that. The next r is where all ranks go on from. A rank that takes no part sends nothing, but gets the sum, so that it
  * has r alike; its e_i waits. Running statistics are few, and travel as they are.
  */
 export class CompressedMean implements PartMean {
@@ -52,13 +52,17 @@ export class CompressedMean implements PartMean {
     this.#reference.set(values.subarray(0, this.#reference.length));
   }
 
-  async average(values: Float32Array | null, participants: readonly number[]): Promise<void> {
+  async average(
+    values: Float32Array | null,
+    participants: readonly number[],
+    weight: number,
+  ): Promise<void> {
     const trained = this.#reference.length;
-    if (values) this.#leave(values);
+    if (values) this.#leave(values, weight);
     const taken = await this.#averaging.averageForAll(this.#moved, participants, this.#compression);
     if (taken) this.#arrive(values ?? this.#reference);
     if (this.#hasStatistics) {
-      await this.#statistics.average(values && values.subarray(trained), participants);
+      await this.#statistics.average(values && values.subarray(trained), participants, weight);
     }
   }
 
@@ -74,9 +78,9 @@ export class CompressedMean implements PartMean {
     };
   }
 
-  #leave(values: Float32Array): void {
+  #leave(values: Float32Array, weight = 1): void {
     const moved = this.#moved, reference = this.#reference;
-    for (let i = 0; i < moved.length; i++) moved[i] = values[i] - reference[i];
+    for (let i = 0; i < moved.length; i++) moved[i] = weight * (values[i] - reference[i]);
   }
 
   #arrive(values: Float32Array): void {

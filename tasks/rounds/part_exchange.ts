@@ -20,8 +20,13 @@ export interface PartMean extends Stateful {
    *
    * @param values null on a rank that takes no part
    * @param participants in increasing order, the same on every rank
+   * @param weight how much this rank counts for; in the mean over those that take part, 1
    */
-  average(values: Float32Array | null, participants: readonly number[]): Promise<void>;
+  average(
+    values: Float32Array | null,
+    participants: readonly number[],
+    weight: number,
+  ): Promise<void>;
   /** Begins to replace values by their mean over all ranks; they are the exchange's until then. Collective. */
   begin(values: Float32Array): Promise<PendingAverage>;
   /**
@@ -39,6 +44,10 @@ export interface PartMeeting {
   readonly size: StepSize;
   /** What is proven that no rank's distance to the average exceeds; null where nothing is. */
   readonly bound: number | null;
+  /** Steps from the part's round before to this one, at most. */
+  readonly steps: number;
+  /** How much this rank counts for in the mean; over those that take part, 1 in the mean. */
+  readonly weight: number;
 }
 
 /** An average that a rank has taken over, or that has arrived. */
@@ -61,6 +70,13 @@ export interface PartExchange extends Stateful {
    * @returns the average that the rank has taken over; null if there was none
    */
   meet(values: Float32Array | null, meeting: PartMeeting): Promise<ArrivedAverage | null>;
+  /**
+   * Takes over an average that is on its way, before the part's next round, and waits for it.
+   *
+   * @param values as in {@linkcode meet}
+   * @returns null if there is none
+   */
+  takeOver(values: Float32Array): Promise<ArrivedAverage | null>;
   /** Lets an average move on that is on its way: a turn of the event loop. */
   progress(): Promise<void>;
   /** Waits for an average that is on its way; null if there is none. Collective. */
@@ -74,9 +90,9 @@ export interface PartExchange extends Stateful {
  */
 export function plainMean(averaging: WeightAveraging, forAll = false): PartMean {
   return {
-    async average(values, participants) {
+    async average(values, participants, weight) {
       if (forAll && values) await averaging.averageForAll(values, participants);
-      else await averaging.average(values, participants);
+      else await averaging.average(values, participants, null, weight);
     },
     begin: (values) => averaging.begin(values),
     startFrom() {},
@@ -108,16 +124,20 @@ export class WaitedExchange implements PartExchange {
 
   async meet(
     values: Float32Array | null,
-    { participants, size, bound }: PartMeeting,
+    { participants, size, bound, weight }: PartMeeting,
   ): Promise<ArrivedAverage> {
     const trained = values?.subarray(0, this.#before.length);
     if (trained) this.#before.set(trained);
-    await this.#mean.average(values, participants);
+    await this.#mean.average(values, participants, weight);
     if (!values || !trained) return { drift: 0, bound };
     const drift = distance(this.#before, trained);
     this.#outer?.move(trained, size);
     this.#mean.startFrom(values);
     return { drift, bound };
+  }
+
+  takeOver(): Promise<null> {
+    return Promise.resolve(null);
   }
 
   progress(): Promise<void> {

@@ -5,7 +5,8 @@
  *
  * Liu, Zhuang, Lei and Liao, NeurIPS 2022, Algorithm 1. Where some of the ranks take part, they are drawn
  * anew for each round, and the mean is theirs. An outer optimizer moves on from the mean (SlowMo, DiLoCo).
- * With overlapped averaging the ranks go on meanwhile, and a round ends when the next is due.
+ * With overlapped averaging the ranks go on meanwhile, and a round ends when its average is taken over. Where
+ * the weights are averaged in parts, a round is that of a part.
  *
  * @module
  */
@@ -23,11 +24,18 @@ import type { Options } from "../options/table.ts";
 import { loadNumber, type StateDict, type Stateful } from "../run/checkpoint.ts";
 import { distance, sumOf, type Traffic, type WeightAveraging } from "./averaging.ts";
 import { CompressedMean } from "./compressed_mean.ts";
-import { merged, type PartExchange, plainMean, WaitedExchange } from "./part_exchange.ts";
+import {
+  type ArrivedAverage,
+  merged,
+  type PartExchange,
+  plainMean,
+  WaitedExchange,
+} from "./part_exchange.ts";
 import { OverlappedExchange } from "./overlapped_exchange.ts";
 import type { RoundClock } from "./round_clock.ts";
 import { SentMean } from "./sent_displacements.ts";
-import { WeightsPart } from "./weights_part.ts";
+import { fragmentsOf } from "./fragments.ts";
+import type { WeightsPart } from "./weights_part.ts";
 
 /** What an update rule keeps, such as momenta, all of it flat. */
 export interface RuleStates {
@@ -61,6 +69,8 @@ export interface EndedRound {
   readonly participants: readonly number[];
   /** Whether this rank did. */
   readonly takesPart: boolean;
+  /** The part of the weights that was averaged, from 0, where they are averaged in parts. */
+  readonly fragment?: number;
   /** Where rounds go by the clock: steps that each rank has taken since the round before. */
   readonly steps?: readonly number[];
 }
@@ -81,10 +91,15 @@ export interface RunEnding extends RoundResult {
 
 /** One part of the weights, and what its rounds have come to on this rank. */
 interface PartState {
+  readonly index: number;
   readonly part: WeightsPart;
   readonly exchange: PartExchange;
   /** Largest clipping threshold since its last round. */
   clipPeak: number;
+  /** Steps since then. */
+  steps: number;
+  /** Samples since then. */
+  samples: number;
   /** Whether this rank may stand elsewhere than the others. */
   apart: boolean;
 }
@@ -101,19 +116,20 @@ export class Round implements Stateful {
     const { algorithm, averaging, options } = parts;
     this.#parts = parts;
     this.#sampling = parseSampling(options.sampling);
-    this.#states = partsOf(parts).map((part) => {
-      const waits = algorithm.undrawn === "waits";
+    const { overlap, outer = null, undrawn } = algorithm, forAll = undrawn === "waits";
+    this.#states = partsOf(parts).map((part, index) => {
+      const { length, trained } = part;
       // Weights that are equal anyway are not sent.
-      const compression = part.trained > 0 ? averaging.compression(part.trained) : null;
+      const compression = trained > 0 ? averaging.compression(trained) : null;
       const mean = compression && algorithm.sends
-        ? new SentMean(averaging, algorithm.sends, compression.residual, part.length)
+        ? new SentMean(averaging, algorithm.sends, compression.residual, length)
         : compression
-        ? new CompressedMean(averaging, compression, { length: part.length, forAll: waits })
-        : plainMean(averaging, waits);
-      const exchange = algorithm.overlap
-        ? new OverlappedExchange(mean, part.trained)
-        : new WaitedExchange(mean, part.trained, algorithm.outer ?? null);
-      return { part, exchange, clipPeak: 0, apart: false };
+        ? new CompressedMean(averaging, compression, { length, forAll })
+        : plainMean(averaging, forAll);
+      const exchange = overlap
+        ? new OverlappedExchange({ mean, length, overlap, outer })
+        : new WaitedExchange(mean, trained, outer);
+      return { index, part, exchange, clipPeak: 0, steps: 0, samples: 0, apart: false };
     });
   }
 
@@ -144,23 +160,30 @@ export class Round implements Stateful {
     return drawParticipants(seed, round, size, participants ?? size, this.#sampling);
   }
 
-  /** Says that a step takes this clipping threshold, on which the bound of the drift depends. */
-  notice(clipThreshold: number): void {
+  /**
+   * Says that a step takes this clipping threshold, on which the bound of the drift depends, and learns from so
+   * many samples.
+   */
+  notice(clipThreshold: number, samples: number): void {
     for (const state of this.#states) {
       state.clipPeak = Math.max(state.clipPeak, clipThreshold);
+      state.steps++;
+      state.samples += samples;
       state.apart = true;
     }
   }
 
   /**
-   * The rounds that are due when this rank has taken `t` steps. Collective.
+   * The rounds that are due when this rank has taken `t` steps, and the averages that are to be taken over.
+   * Collective.
    *
    * @param size η and γ of its last step
    */
   async run(t: number, size: StepSize): Promise<RoundResult> {
     const began = performance.now(), ended: EndedRound[] = [];
     for (const state of this.#states) {
-      const round = await this.#meet(state, t, size);
+      const meets = this.#parts.clock.meets(t, state.index);
+      const round = meets ? await this.#meet(state, t, size) : await this.#takeOver(state, t);
       if (!round) continue;
       ended.push(round);
       this.#count++;
@@ -171,30 +194,52 @@ export class Round implements Stateful {
   /** A round of one part; null if no average has been taken over in it. */
   async #meet(state: PartState, t: number, size: StepSize): Promise<EndedRound | null> {
     const { comm, algorithm, averaging, clock, weights } = this.#parts;
-    const { participants } = this, { part, exchange } = state;
-    const meeting = await clock.meet(t, state.clipPeak);
+    const { participants } = this, { part, exchange, steps } = state;
+    const meeting = await clock.meet(t, state, participants);
     const takesPart = participants.includes(comm.rank), waits = algorithm.undrawn === "waits";
     /** Whether all ranks began at one point, and go on from one. */
     const all = waits || participants.length === comm.size;
     // Of averages that are not what the weights say, nothing is proven.
     const bound = all && !averaging.compresses ? meeting.bound : null;
-    const held = { participants, size, bound };
-    let arrived;
+    const weight = meeting.weights?.[comm.rank] ?? 1;
+    const held = { participants, size, bound, steps, weight };
+    const arrived: (ArrivedAverage | null)[] = [];
     if (takesPart || waits) {
       await weights.edit(async (flat) => {
         const values = part.take(flat);
-        arrived = await exchange.meet(values, held);
+        arrived.push(await exchange.meet(values, held));
         part.put(values, flat);
       });
     } else {
-      arrived = await exchange.meet(null, held);
+      arrived.push(await exchange.meet(null, held));
     }
-    if (takesPart) await this.#parts.states?.edit((flat) => averaging.average(flat, participants));
-    else if (this.#parts.states) await averaging.average(new Float32Array(), participants);
-    state.clipPeak = 0;
-    state.apart = !all;
-    const steps = meeting.steps ? { steps: meeting.steps } : {};
-    return arrived ? { ...arrived, participants, takesPart, ...steps } : null;
+    if (takesPart) {
+      await this.#parts.states?.edit((flat) => averaging.average(flat, participants, null, weight));
+    } else if (this.#parts.states) await averaging.average(null, participants);
+    Object.assign(state, { clipPeak: 0, steps: 0, samples: 0, apart: !all });
+    const byRank = meeting.steps ? { steps: meeting.steps } : {};
+    const [average] = arrived;
+    return average && { ...average, ...this.#named(state), participants, takesPart, ...byRank };
+  }
+
+  /** Takes over the average of a part that is on its way, if it is time; null if it is not. */
+  async #takeOver(state: PartState, t: number): Promise<EndedRound | null> {
+    const { algorithm: { fragments, overlap }, comm, weights } = this.#parts;
+    const began = t - (overlap?.delay ?? Infinity);
+    if (began < 1 || !(fragments?.due(began).includes(state.index) ?? true)) return null;
+    const arrived: ArrivedAverage[] = [];
+    await weights.edit(async (flat) => {
+      const values = state.part.take(flat), average = await state.exchange.takeOver(values);
+      if (average) arrived.push(average);
+      state.part.put(values, flat);
+    });
+    const [average = null] = arrived;
+    return average && { ...average, ...this.#named(state), ...everybody(comm) };
+  }
+
+  /** What a round's record says of its part. */
+  #named({ index }: PartState): { fragment?: number } {
+    return this.#states.length > 1 ? { fragment: index } : {};
   }
 
   /**
@@ -204,17 +249,16 @@ export class Round implements Stateful {
    */
   async close(t: number): Promise<RunEnding> {
     const { comm } = this.#parts, began = performance.now();
-    const participants = Array.from({ length: comm.size }, (_, rank) => rank);
     const ended: EndedRound[] = [], traffic: Traffic[] = [];
-    for (const { exchange } of this.#states) {
-      const arrived = await exchange.arrive();
-      if (arrived) ended.push({ ...arrived, participants, takesPart: true });
+    for (const state of this.#states) {
+      const arrived = await state.exchange.arrive();
+      if (arrived) ended.push({ ...arrived, ...this.#named(state), ...everybody(comm) });
     }
     const apart = comm.size > 1 ? this.#states.filter((state) => state.apart) : [];
     const flat = apart.length > 0 ? await this.#parts.weights.read() : new Float32Array();
     for (const state of apart) {
-      const last = await this.#meetAtEnd(state, flat, t);
-      ended.push({ drift: last.drift, bound: last.bound, participants, takesPart: true });
+      const { drift, bound, ...last } = await this.#meetAtEnd(state, flat, t);
+      ended.push({ drift, bound, ...this.#named(state), ...everybody(comm) });
       traffic.push(last.traffic);
     }
     const seconds = (performance.now() - began) / 1000;
@@ -222,7 +266,8 @@ export class Round implements Stateful {
   }
 
   /** The mean that a part comes to. */
-  async #meetAtEnd({ part, clipPeak }: PartState, flat: Float32Array, t: number) {
+  async #meetAtEnd(state: PartState, flat: Float32Array, t: number) {
+    const { part } = state, { participants } = everybody(this.#parts.comm);
     const { comm, algorithm, averaging, clock, options } = this.#parts;
     const values = part.take(flat), before = values.slice(0, part.trained);
     const traffic = await averaging.averageAtEnd(values);
@@ -233,7 +278,7 @@ export class Round implements Stateful {
     return {
       traffic,
       drift: distance(before, values.subarray(0, part.trained)),
-      bound: proven ? (await clock.meet(t, clipPeak)).bound : null,
+      bound: proven ? (await clock.meet(t, state, participants)).bound : null,
     };
   }
 
@@ -247,15 +292,25 @@ export class Round implements Stateful {
     for (const { exchange } of this.#states) await exchange.arrive();
   }
 
+  /** Whether what is proven of a round depends on how many steps it has taken. */
+  get #countsSteps(): boolean {
+    const { rounds, overlap } = this.#parts.algorithm;
+    return rounds !== undefined || (overlap?.mix ?? null) !== null;
+  }
+
   /** How many there were, and what goes on from each to the next. */
   async save(): Promise<StateDict> {
     const states: StateDict[] = [];
-    for (const [i, { exchange, clipPeak }] of this.#states.entries()) {
-      const { tensors, numbers } = await exchange.save(), named = nameOf(i);
+    for (const { index, exchange, clipPeak, steps } of this.#states) {
+      const { tensors, numbers } = await exchange.save(), named = nameOf(index);
+      const own = {
+        "loop.clipPeak": clipPeak,
+        ...this.#countsSteps ? { "loop.steps": steps } : {},
+      };
       states.push({
         tensors: tensors.map((tensor) => ({ ...tensor, name: named(tensor.name) })),
         numbers: Object.fromEntries(
-          Object.entries({ "loop.clipPeak": clipPeak, ...numbers })
+          Object.entries({ ...own, ...numbers })
             .map(([name, number]) => [named(name), number]),
         ),
       });
@@ -266,22 +321,26 @@ export class Round implements Stateful {
   /** Goes on from there. */
   async restore(saved: StateDict): Promise<void> {
     this.#count = loadNumber(saved, "loop.round");
-    for (const [i, state] of this.#states.entries()) {
-      const own = stateOf(i, saved);
+    for (const state of this.#states) {
+      const own = stateOf(state.index, saved);
       state.clipPeak = loadNumber(own, "loop.clipPeak");
+      if (this.#countsSteps) state.steps = loadNumber(own, "loop.steps");
       await state.exchange.restore(own);
     }
   }
 }
 
-/** The parts that are averaged by themselves: all weights are one. */
-function partsOf({ algorithm, weights, parameterCount, options }: RoundParts): WeightsPart[] {
-  // Weights that are equal anyway are not sent.
-  const trained = { offset: 0, length: algorithm.alike ? 0 : parameterCount };
+/** The parts that are averaged by themselves. */
+function partsOf({ algorithm, options, ...parts }: RoundParts): WeightsPart[] {
+  const { overlap, fragments, alike = false } = algorithm;
   // Running statistics never come late: their average, which is evaluated, is the same either way.
-  if (algorithm.overlap || options.batchNorm !== "average") return [new WeightsPart(trained)];
-  const statistics = { offset: parameterCount, length: weights.length - parameterCount };
-  return [new WeightsPart(trained, [statistics])];
+  const statistics = options.batchNorm === "average" && !overlap;
+  return fragmentsOf({ ...parts, statistics, alike }, fragments?.count ?? 1);
+}
+
+/** A round in which all ranks take part. */
+function everybody({ size }: Communicator) {
+  return { participants: Array.from({ length: size }, (_, rank) => rank), takesPart: true };
 }
 
 /** What a checkpoint calls the state of a part: that of the first has no number. */

@@ -9,9 +9,20 @@
  */
 
 import { type Algorithm, type Communication, SILENT } from "../../optimizers/algorithm.ts";
+import { takesOver } from "../../optimizers/rounds/overlap.ts";
 import type { TimedRounds } from "../../optimizers/algorithm.ts";
 import type { WeightsSize } from "../../optimizers/mod.ts";
 import type { Communicator } from "../../runtime/communicator.ts";
+
+/** What a rank has done since it last met the others. */
+export interface RoundWork {
+  /** Steps it has taken. */
+  readonly steps: number;
+  /** Largest clipping threshold of these. */
+  readonly clipPeak: number;
+  /** Samples it has learnt from in them; of a text, tokens. */
+  readonly samples: number;
+}
 
 /** What a rank learns when it comes to a round. */
 export interface Meeting {
@@ -19,6 +30,8 @@ export interface Meeting {
   readonly bound: number | null;
   /** Steps that each rank has taken since the round before, where they may differ. */
   readonly steps?: readonly number[];
+  /** How much each rank counts in the average, in the mean over those that take part 1; absent: all alike. */
+  readonly weights?: readonly number[];
 }
 
 /** Decides when rounds take place. Steps are this rank's, counted from 1. */
@@ -29,10 +42,17 @@ export interface RoundClock {
   continues(t: number): boolean;
   /** Begins step `t`: what the ranks exchange around it. */
   beginStep(t: number): Communication;
-  /** Whether a round follows step `t`. */
+  /** Whether a round follows step `t`, or an average is taken over that was on its way. */
   isDue(t: number): boolean;
-  /** Joins a round after step `t`; γ never exceeded `clipPeak` since the last. Collective. */
-  meet(t: number, clipPeak: number): Promise<Meeting>;
+  /** Whether that of a part of the weights does. @param part counted from 0 */
+  meets(t: number, part: number): boolean;
+  /**
+   * Joins a round after step `t`. Collective.
+   *
+   * @param work this rank's since the round before
+   * @param participants the ranks that average, in increasing order
+   */
+  meet(t: number, work: RoundWork, participants: readonly number[]): Promise<Meeting>;
   /** Whether all ranks stand at one point after this rank's step `t`. */
   isTogether(t: number): boolean;
   /** Steps that the ranks have taken in the mean with this rank's step `t`, if the others have kept up. */
@@ -57,13 +77,21 @@ export function everySteps(
   also: (t: number) => boolean = () => false,
   weights?: WeightsSize,
 ): RoundClock {
+  const { rounds, fragments } = algorithm;
+  const meets = (t: number) => algorithm.exchange(t).weights === "after" || also(t);
   let last = steps;
   return {
     unequal: false,
     continues: (t) => t < last,
     beginStep: (t) => algorithm.exchange(t),
-    isDue: (t) => algorithm.exchange(t).weights === "after" || also(t),
-    meet: (_, clipPeak) => Promise.resolve({ bound: algorithm.driftBound(clipPeak, weights) }),
+    isDue: (t) => meets(t) || takesOver(algorithm, t),
+    meets: (t, part) =>
+      fragments ? fragments.due(t).includes(part) || also(t) : meets(t) || !takesOver(algorithm, t),
+    meet: (_, { clipPeak, steps }) => {
+      // Where all rounds are as long, the lemma is told as it is written, for I steps.
+      const bound = algorithm.driftBound(clipPeak, weights, rounds ? steps : undefined);
+      return Promise.resolve({ bound });
+    },
     isTogether: () => true,
     progress: (t) => t,
     scheduled: (t) => t - 1,
@@ -73,7 +101,7 @@ export function everySteps(
 }
 
 /**
- * Rounds when a time has passed, see `optimizers/timed_rounds.ts`: the run of T steps ends with the first
+ * Rounds when a time has passed, see `optimizers/rounds/timed_rounds.ts`: the run of T steps ends with the first
  * round at which all N ranks together have taken N·T.
  *
  * @param comm the ranks; stays the caller's
@@ -133,17 +161,32 @@ class TimedClock implements RoundClock {
     return this.#timed.isDue((performance.now() - this.#began) / 1000, this.#since(t), remaining);
   }
 
-  async meet(t: number, clipPeak: number): Promise<Meeting> {
-    const gathered = new Float64Array(2 * this.#comm.size);
-    await this.#comm.allgather(Float64Array.of(this.#since(t), clipPeak), gathered);
-    const steps = this.#byRank.map((_, rank) => gathered[2 * rank]);
-    const peaks = this.#byRank.map((_, rank) => gathered[2 * rank + 1]);
+  meets(): boolean {
+    return true;
+  }
+
+  async meet(
+    t: number,
+    { clipPeak, samples }: RoundWork,
+    participants: readonly number[],
+  ): Promise<Meeting> {
+    const timed = this.#timed, own = [this.#since(t), clipPeak, ...timed.weighs ? [samples] : []];
+    const gathered = new Float64Array(own.length * this.#comm.size);
+    await this.#comm.allgather(Float64Array.from(own), gathered);
+    const numbers = (which: number) =>
+      this.#byRank.map((_, rank) => gathered[own.length * rank + which]);
+    const steps = numbers(0), clip = Math.max(...numbers(1));
     steps.forEach((count, rank) => {
       this.#byRank[rank] += count;
       this.#total += count;
     });
-    const peak = Math.max(...peaks), longest = Math.max(...steps);
-    return { bound: this.#timed.driftBound(peak, longest, this.#weights), steps };
+    const worth = timed.weighs ? numbers(2) : steps.map(() => 1);
+    const sum = participants.reduce((total, rank) => total + worth[rank], 0);
+    const counts = worth.map((each, rank) => participants.includes(rank) ? each : 0);
+    const bound = timed.driftBound(clip, steps, counts.map((each) => each / sum), this.#weights);
+    // Where all are worth as much, the quotient is 1 and the mean has the bits of a plain one.
+    const weights = counts.map((each) => each * participants.length / sum);
+    return { bound, steps, ...timed.weighs ? { weights } : {} };
   }
 
   isTogether(t: number): boolean {

@@ -72,7 +72,7 @@ export class SentMean implements PartMean {
     const ranks = participants.length;
     for (let i = 0; i < sum.length; i++) values[i] = reference[i] + Math.fround(sum[i] / ranks);
     if (this.#hasStatistics) {
-      await this.#statistics.average(values.subarray(moved.length), participants);
+      await this.#statistics.average(values.subarray(moved.length), participants, 1);
     }
   }
 

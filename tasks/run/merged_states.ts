@@ -27,6 +27,7 @@ const MAXIMA: ReadonlySet<string> = new Set([
   "loop.milliseconds",
   "overlap.drift",
   "overlap.bound",
+  "tally.peakBytes",
   "tally.maxDrift",
   "tally.driftBound",
 ]);
@@ -79,7 +80,7 @@ export class MergedStates {
     const numbers = [...this.#numbers].map(([name, values]) => {
       const sum = values.reduce((sum, value) => sum + value, 0);
       if (SUMS.has(name)) return [name, sum];
-      if (MAXIMA.has(name)) return [name, Math.max(...values)];
+      if (MAXIMA.has(wholeName(name))) return [name, Math.max(...values)];
       // A mean of equal numbers need not be that number.
       const equal = values.every((value) => value === values[0]);
       return [name, equal ? values[0] : sum / values.length];
@@ -87,6 +88,9 @@ export class MergedStates {
     return { tensors, numbers: Object.fromEntries(numbers) };
   }
 }
+
+/** What a number of a part of the weights is called where there is one part, see `--fragments`. */
+const wholeName = (name: string) => name.replace(/\.part\d+$/, "");
 
 /** A rank's numbers: of those that add up an equal part, in whole numbers. */
 export function shareOf(

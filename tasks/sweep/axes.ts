@@ -2,7 +2,8 @@
  * The axes of a sweep: which options were given several values, in code or on the command line.
  *
  * On the command line a comma separates the values of an axis, unless the option's own values can hold
- * commas (`--partition proportional:10,20`, `--decay-at 80,120`); a semicolon always separates.
+ * commas (`--partition proportional:10,20`, `--decay-at 80,120`, `--interval 1..1000:1,16`); a semicolon
+ * always separates.
  *
  * @module
  */
@@ -106,7 +107,8 @@ export function axisOption(spec: OptionSpec<unknown>): OptionSpec<unknown> {
     ...spec,
     ...(isSwitch ? { placeholder: "on,off", bare: true, defaultText: "off" } : {}),
     parse(text) {
-      const separator = text.includes(";") ? ";" : spec.commas ? null : ",";
+      const commas = typeof spec.commas === "function" ? spec.commas(text) : spec.commas;
+      const separator = text.includes(";") ? ";" : commas ? null : ",";
       if (separator === null || !text.includes(separator)) return parseOne(text);
       return text.split(separator).map((part) => parseOne(part.trim()));
     },

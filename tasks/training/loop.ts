@@ -224,7 +224,9 @@ export class Loop implements Stateful {
     // Drawn before the numbers are asked for: the device may be at work on earlier steps meanwhile.
     const batch = task.batch(t), batchSize = scaled(size, batch.scale ?? 1);
     // What is only collected moves nobody.
-    if (communication.gradients !== "collect") this.#round.notice(batchSize.clipThreshold);
+    if (communication.gradients !== "collect") {
+      this.#round.notice(batchSize.clipThreshold, batch.samples ?? options.batchSize);
+    }
     // Submitted before they have come, so that the device has something to do. Gradients that take each
     // other's place are those of the round that ends the step.
     const [earlier, step] = await Promise.all([
@@ -313,7 +315,9 @@ export class Loop implements Stateful {
 
   /** The rounds that are due when `t` steps are done. Returns their seconds on this rank. */
   async #meet(t: number, size: StepSize): Promise<number> {
+    const { averaging } = this.#parts, { bytesSent } = averaging.traffic;
     const { seconds, ended } = await this.#round.run(t, size);
+    this.#totals.exchange(averaging.traffic.bytesSent - bytesSent);
     const before = this.#round.count - ended.length;
     for (const [i, round] of ended.entries()) {
       this.#noteRound(t, seconds / ended.length, round, { number: before + i + 1 });
@@ -341,13 +345,14 @@ export class Loop implements Stateful {
     { drift, bound, ...round }: EndedRound,
     { number, final = false }: { number: number; final?: boolean },
   ): void {
-    const { takesPart, participants, steps } = round;
+    const { takesPart, participants, steps, fragment } = round;
     checkDrift({ t, rank: this.#parts.comm.rank, drift, bound });
     const shared = {
       ...this.#meanPosition(t),
       round: number,
       driftBound: bound,
       participants,
+      ...fragment === undefined ? {} : { fragment },
       ...steps ? { steps } : {},
       ...final ? { final } as const : {},
     };

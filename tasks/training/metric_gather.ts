@@ -146,7 +146,7 @@ function* roundRecords(
   rounds: readonly PendingRound[],
 ): Generator<RoundRecord> {
   for (const [i, { metrics }] of rounds.entries()) {
-    const { driftBound, participants, steps, final, ...position } = metrics;
+    const { driftBound, participants, fragment, steps, final, ...position } = metrics;
     let syncMs = 0, drift = 0;
     for (const rank of participants) {
       const at = byRank[rank].length - (rounds.length - i) * ROUND_FIELDS.length;
@@ -161,6 +161,7 @@ function* roundRecords(
       drift,
       driftBound,
       participants,
+      ...fragment === undefined ? {} : { fragment },
       ...steps ? { steps } : {},
       ...final ? { final } : {},
     };

@@ -30,6 +30,7 @@ export type Totals = Pick<
   | "samplesPerSecond"
   | "communicationShare"
   | "totalBytesSent"
+  | "peakBytesSent"
   | "bytesBetweenHosts"
   | "relayed"
   | "compression"
@@ -45,6 +46,8 @@ const NOTHING = {
   clipped: 0,
   tailLoss: 0,
   tailSteps: 0,
+  /** Most bytes sent in the rounds of one step. */
+  peakBytes: 0,
   rounds: 0,
   maxDrift: 0,
   /** −1 where nothing is proven. */
@@ -92,6 +95,11 @@ export class RunningTotals implements Stateful {
     sums.driftBound = Math.max(sums.driftBound, bound ?? -1);
   }
 
+  /** Notes what the rounds of one step have sent, in bytes. */
+  exchange(bytes: number): void {
+    this.#sums.peakBytes = Math.max(this.#sums.peakBytes, bytes);
+  }
+
   /** The sums. */
   save(): Promise<StateDict> {
     const entries = Object.entries({ ...this.#sums, steps: this.#steps });
@@ -102,7 +110,11 @@ export class RunningTotals implements Stateful {
   /** Goes on summing from there; a run that has become longer has another last tenth. */
   restore(state: StateDict): Promise<void> {
     const names = Object.keys(this.#sums) as Sum[];
-    for (const name of names) this.#sums[name] = loadNumber(state, `tally.${name}`);
+    for (const name of names) {
+      // Checkpoints of version 1 do not have it.
+      if (name === "peakBytes" && !("tally.peakBytes" in state.numbers)) continue;
+      this.#sums[name] = loadNumber(state, `tally.${name}`);
+    }
     if (loadNumber(state, "tally.steps") !== this.#steps) {
       this.#sums.tailLoss = 0;
       this.#sums.tailSteps = 0;
@@ -144,6 +156,8 @@ export class RunningTotals implements Stateful {
       ...relay.sent,
     );
     await comm.allreduce(sums, "sum");
+    const peak = Float64Array.of(mine.peakBytes);
+    await comm.allreduce(peak, "max");
     const drift = Float64Array.of(Math.max(mine.maxDrift, ...ended.map(({ drift }) => drift)));
     const driftBound = Math.max(mine.driftBound, ...ended.map(({ bound }) => bound ?? -1));
     await comm.allreduce(drift, "max");
@@ -171,6 +185,7 @@ export class RunningTotals implements Stateful {
       samplesPerSecond: perSecond(samples),
       communicationShare: seconds > 0 ? syncSeconds / seconds : 0,
       totalBytesSent: bytesSent,
+      peakBytesSent: peak[0],
       ...new Set(hosts).size > 1 ? { bytesBetweenHosts: between } : {},
       ...relayed.length > 0
         ? { relayed: relay.pairs.map((hosts, i) => ({ hosts, bytes: relayed[i] })) }

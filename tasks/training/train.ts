@@ -5,7 +5,9 @@
  */
 
 import { join } from "node:path";
-import type { Algorithm, Communication, UpdateRule } from "../../optimizers/mod.ts";
+import { gradientSyncs } from "../../optimizers/rounds/gradient_syncs.ts";
+import { peakAhead } from "../../optimizers/rounds/interval.ts";
+import type { UpdateRule } from "../../optimizers/mod.ts";
 import { processEnvironment } from "../../runtime/bootstrap/environment.ts";
 import type { Communicator } from "../../runtime/communicator.ts";
 import type { VariableSpec } from "../../runtime/devices/device.ts";
@@ -20,6 +22,7 @@ import { MetricsLog, type Summary } from "../run/metrics.ts";
 import { encodeTrained, encodeTrainedState } from "../networks/trained_model.ts";
 import type { Options } from "../options/table.ts";
 import { algorithmOf } from "../options/resolve.ts";
+import { stepSizeAt } from "../options/stepping/step_size.ts";
 import { FILES, newConfig, type RunConfig, writeConfig } from "../run/folder.ts";
 import { openProblem, type Problem } from "../problems/open_problem.ts";
 import { openOncePerHost } from "../../runtime/once_per_host.ts";
@@ -105,11 +108,16 @@ export async function train(
       "cannot stop early: patience needs a validation set, and the task has one split alone",
     );
   }
-  const algorithm = algorithmOf(options, parts.optimizer);
-  const averaging = new WeightAveraging(comm, algorithm.sends?.compress ?? options.compress);
   const epochSteps = task.steps?.(options.epochs) ??
     Math.ceil(options.epochs * task.stepsPerEpoch);
   const steps = Math.min(epochSteps, options.maxSteps ?? Infinity);
+  const learningRate = (t: number) =>
+    stepSizeAt(options, { done: t - 1, steps, epoch: task.epoch(t - 1) }).learningRate;
+  const algorithm = algorithmOf(options, {
+    rule: parts.optimizer,
+    learningRate: peakAhead(learningRate, steps),
+  });
+  const averaging = new WeightAveraging(comm, algorithm.sends?.compress ?? options.compress);
   const least = Float64Array.of(task.rankSamples ?? Infinity);
   await comm.allreduce(least, "min");
   if (comm.rank === 0 && batchSize * options.accumulate > least[0]) {
@@ -131,7 +139,7 @@ export async function train(
       algorithm,
       accumulate: options.accumulate,
       ema: options.ema,
-      gradients: gradientSyncs(algorithm, Math.min(steps, options.interval)),
+      gradients: gradientSyncs(algorithm, steps),
       averaging,
       seed,
       rank: comm.rank,
@@ -254,13 +262,6 @@ async function writeTrained(
     await writing(path, () => Deno.writeFile(path, bytes)).catch((error) => errors.push(error));
   }
   if (errors.length > 0) throw errors[0];
-}
-
-/** How the steps of a run exchange gradients: those of its first round. */
-function gradientSyncs(algorithm: Algorithm, steps: number): Set<Communication["gradients"]> {
-  const syncs = new Set<Communication["gradients"]>();
-  for (let t = 1; t <= steps; t++) syncs.add(algorithm.exchange(t).gradients);
-  return syncs;
 }
 
 /** SHA-256 in hexadecimal. */

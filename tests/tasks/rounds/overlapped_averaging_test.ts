@@ -5,6 +5,7 @@ import {
   celgc,
   diloco,
   episode,
+  fedProx,
   naiveParallel,
   overlapped,
   single,
@@ -114,12 +115,27 @@ Deno.test({
 
 Deno.test("what cannot be overlapped is refused", () => {
   const common = { interval: 4 };
-  for (const algorithm of [diloco(common), episode(common), naiveParallel({}), single({})]) {
+  for (const algorithm of [fedProx(common), episode(common), naiveParallel({}), single({})]) {
     assert.throws(() => overlapped(algorithm), RangeError);
   }
-  assert.equal(overlapped(celgc(common)).overlap, true);
+  for (const algorithm of [celgc(common), diloco(common)]) {
+    assert.deepEqual(overlapped(algorithm).overlap, { delay: null, mix: null });
+  }
+  const averagesBefore = celgc({ ...common, average: "before" });
+  for (
+    const [algorithm, delay, mix] of [
+      [celgc(common), 5, null],
+      [celgc(common), 0, null],
+      [celgc(common), null, 1],
+      [celgc(common), null, -0.5],
+      [averagesBefore, 2, null],
+    ] as const
+  ) {
+    assert.throws(() => overlapped(algorithm, { delay, mix }), RangeError);
+  }
+  assert.ok(overlapped(averagesBefore).overlap);
   const cases: [Parameters<typeof resolveOptions>[0], RegExp][] = [
-    ...["slowmo", "diloco", "episode", "naive-parallel", "single"].map((algorithm) =>
+    ...["episode", "naive-parallel", "single"].map((algorithm) =>
       [{ algorithm }, new RegExp(`averages of ${algorithm} cannot be overlapped`)] as [
         { algorithm: string },
         RegExp,

@@ -24,13 +24,19 @@ Deno.test("the bound of the last mean holds where as many ranks as there are tak
   }
 });
 
+/** What goes on from round to round, in every form that it has. */
+const CARRYING: Partial<Options>[] = [
+  { interval: 4 },
+  { interval: 4, overlap: true },
+  { interval: 3, participants: 2 },
+  { interval: "1..3:1,5", fragments: 2 },
+  { interval: "qsr:base=2,alpha=0.6", algorithm: "slowmo" },
+  { interval: 5, fragments: 3, overlap: true, algorithm: "slowmo", outerMomentum: 0.3 },
+  { interval: 4, fragments: 4, overlap: true, delay: 2, mix: 0.5, algorithm: "diloco" },
+];
+
 Deno.test("a run that goes on past its end has had none of its end's rounds, bytes and drifts", async () => {
-  for (
-    const more of [{ interval: 4 }, { interval: 4, overlap: true }, {
-      interval: 3,
-      participants: 2,
-    }]
-  ) {
+  for (const more of CARRYING) {
     await using folder = await temporaryFolder();
     const directory = folder.path, checkpoints = `${directory}/checkpoints`;
     const train = (maxSteps: number, from: number | null) =>
