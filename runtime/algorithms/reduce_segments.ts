@@ -22,6 +22,8 @@ export interface SegmentReduction {
   readonly chunks: readonly Range[];
   /** Longest segment in bytes. */
   readonly segmentBytes?: number;
+  /** Whether all have agreed already, and what comes early may be kept aside. @default {false} */
+  readonly isAgreed?: boolean;
   /**
    * Reduces one segment of this rank's chunk.
    *
@@ -79,7 +81,7 @@ export async function reduceSegments(
       return s + WINDOW_SEGMENTS < list.length ? call.receive(owner, resultOf(s), EMPTY) : null;
     })
   );
-  await call.agree();
+  if (!reduction.isAgreed) await call.agree();
 
   const contribute = async (owner: number) => {
     for (const [s, segment] of cuts[owner].entries()) {

@@ -211,7 +211,7 @@ async function betweenHosts(
     return choice.next(length);
   };
   const decision = await twoLevelReduction(call, reduction, { segmentBytes, decide });
-  if (decision === Decision.DIRECT) await direct(call, reduction, segmentBytes);
+  if (decision === Decision.DIRECT) await direct(call, reduction, segmentBytes, true);
   if (rank === 0) choice.noteTime(decision, length, (performance.now() - start) / 1e3);
   if (decision !== Decision.TWO_LEVEL_AND_PROBE) return;
   const peer = hosts[1][0]; // rank 0 is on the first host
@@ -224,6 +224,7 @@ async function direct(
   call: CollectiveCall,
   reduction: ReductionArguments,
   segmentBytes?: number,
+  isAgreed = false,
 ): Promise<void> {
   const { rank, size } = call.group, { type, fold, bytes, count } = reduction;
   const bytesOf = ({ start, end }: Range) => bytes.subarray(start * type.bytes, end * type.bytes);
@@ -233,6 +234,7 @@ async function direct(
     input: bytes,
     chunks: chunks(count, size, fold.width),
     segmentBytes,
+    isAgreed,
     reduce(inputs, segment, workspace) {
       workspace.fold(fold, inputs, inputs[rank]);
       return new Array(size).fill(bytesOf(segment));
