@@ -6,6 +6,10 @@
 
 /** The benchmarks: what each measures, and its program beside this file. */
 const BENCHES: Record<string, { about: string; program: string }> = {
+  attention: {
+    about: "causal attention and its gradient, beside plain operators",
+    program: "./attention.ts",
+  },
   collectives: {
     about: "allreduce beside gloo and Open MPI, where they are installed",
     program: "./collectives.ts",

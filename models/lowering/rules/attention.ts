@@ -1,7 +1,7 @@
 /**
  * Causal self-attention, forward and backward. The probabilities are as many as the length squared in each
- * head. Where there are loops they are there for one sample at a time and near the cache; elsewhere for the
- * batch. Either way the backward pass computes them again.
+ * head. Where there are loops they are there for one sample at a time, or one head if they are many; elsewhere
+ * for the batch. Either way the backward pass computes them again.
  *
  * Queries are taken in blocks, each with the keys up to its end: with B blocks (B + 1) / 2B of the products
  * are left.
@@ -151,45 +151,86 @@ class Attention {
   }
 }
 
-/** A function of the attention of each sample, one at a time where the device has loops. */
+/** Probabilities of a sample up to which all its heads are taken at once. */
+const TOGETHER = 1 << 20;
+
+/** `[batch, length, parts · heads · size]` as `[batch · heads, length, parts · size]`: each head a sample. */
+function headsApart(g: Graph, x: Value, parts: number, heads: number): Value {
+  const [batch, length, width] = x.dims, size = width / parts / heads;
+  const apart = g.reshape(x, [batch, length, parts, heads, size]);
+  return g.reshape(g.transpose(apart, [0, 3, 1, 2, 4]), [batch * heads, length, parts * size]);
+}
+
+/**
+ * A function of the attention of each sample, or of each head if a sample's are much, one at a time where the
+ * device has loops.
+ *
+ * @param inputs `[batch, length, parts · width]`, with so many parts each
+ * @param parts of what `f` gives, `[…, length, parts, heads, size]`
+ * @returns `[batch, length, parts · width]`
+ */
 function perSample(
   g: Graph,
   target: Target,
   heads: number,
-  given: readonly (Value | null)[],
-  f: (attention: Attention, inputs: readonly Value[], unseen: Value) => Value,
+  inputs: readonly (readonly [Value, number])[],
+  mask: Value | null | undefined,
+  parts: number,
+  f: (attention: Attention, inputs: readonly Value[], unseen: Value, mask?: Value) => Value,
 ): Value {
-  const inputs = given.filter((input) => input !== null), [qkv] = inputs;
-  const unseen = triangle(g, qkv.dims[1], qkv.type);
-  if (!hasLoops(target)) return f(new Attention(g, target, heads, qkv), inputs, unseen);
-  return eachSlice(g, inputs, [unseen], (inner, slices, [unseen]) => [
-    f(new Attention(inner, target, heads, slices[0]), slices, unseen),
-  ])[0];
+  const [[{ type, dims: [batch, length, packed] }]] = inputs, result = packed / 3 * parts;
+  const unseen = triangle(g, length, type), masks = mask ? [mask] : [];
+  if (!hasLoops(target)) {
+    const values = inputs.map(([x]) => x);
+    const y = f(new Attention(g, target, heads, values[0]), values, unseen, mask ?? undefined);
+    return g.reshape(y, [batch, length, result]);
+  }
+  const apart = heads > 1 && heads * length * length > TOGETHER;
+  const scanned = apart
+    ? [
+      ...inputs.map(([x, parts]) => headsApart(g, x, parts, heads)),
+      ...masks.map((mask) => g.reshape(mask, [batch * heads, 1, length, length])),
+    ]
+    : [...inputs.map(([x]) => x), ...masks];
+  const [y] = eachSlice(g, scanned, [unseen], (inner, slices, [unseen]) => {
+    const attention = new Attention(inner, target, apart ? 1 : heads, slices[0]);
+    return [f(attention, slices, unseen, mask ? slices.at(-1) : undefined)];
+  });
+  if (!apart) return g.reshape(y, [batch, length, result]);
+  const size = result / parts / heads;
+  const each = g.reshape(y, [batch, heads, length, parts, size]);
+  return g.reshape(g.transpose(each, [0, 2, 3, 1, 4]), [batch, length, result]);
 }
 
 /** Rules for attention. */
 export const attentionRules: LoweringRules = {
-  "celgc.CausalAttention"(g, { inputs, attributes }, target) {
-    const heads = intAttribute({ attributes }, "heads", 1),
-      [batch, length, width] = inputs[0]!.dims;
-    const y = perSample(
-      g,
-      target,
-      heads,
-      inputs,
-      (attention, [qkv, mask], unseen) => attention.forward(qkv, unseen, mask),
-    );
-    return [g.reshape(y, [batch, length, width / 3])];
-  },
-  "celgc.CausalAttentionGradient"(g, { inputs, attributes }, target) {
+  "celgc.CausalAttention"(g, { inputs: [qkv, mask], attributes }, target) {
     const heads = intAttribute({ attributes }, "heads", 1);
-    const dx = perSample(
-      g,
-      target,
-      heads,
-      inputs,
-      (attention, [qkv, y, dy, mask], unseen) => attention.backward(qkv, y, dy, unseen, mask),
-    );
-    return [g.reshape(dx, inputs[0]!.dims)];
+    return [
+      perSample(
+        g,
+        target,
+        heads,
+        [[qkv!, 3]],
+        mask,
+        1,
+        (attention, [qkv], unseen, mask) => attention.forward(qkv, unseen, mask),
+      ),
+    ];
+  },
+  "celgc.CausalAttentionGradient"(g, { inputs: [qkv, y, dy, mask], attributes }, target) {
+    const heads = intAttribute({ attributes }, "heads", 1);
+    const inputs = [[qkv!, 3], [y!, 1], [dy!, 1]] as const;
+    return [
+      perSample(
+        g,
+        target,
+        heads,
+        inputs,
+        mask,
+        3,
+        (attention, [qkv, y, dy], unseen, mask) => attention.backward(qkv, y, dy, unseen, mask),
+      ),
+    ];
   },
 };
