@@ -167,6 +167,30 @@ export function classifierOutputs(
   };
 }
 
+/**
+ * The cross entropy of labels that are smoothed: a share ε of each goes to all classes alike.
+ *
+ *     (1 − ε) · −log p_t + ε/K · Σ_k −log p_k  =  −log p_t + ε (z_t − mean z)
+ *
+ * Szegedy et al., Rethinking the Inception Architecture, CVPR 2016, section 7; as PyTorch's `label_smoothing`.
+ *
+ * @param logits z, `[batch, classes]`
+ * @param target int32 `[batch]`
+ * @param smoothing ε, from 0 up to 1
+ * @returns `[batch]`
+ */
+export function smoothedCrossEntropy(
+  g: Graph,
+  logits: Value,
+  target: Value,
+  smoothing: number,
+): Value {
+  const losses = g.softmaxCrossEntropy(logits, target);
+  if (smoothing === 0) return losses;
+  const chosen = g.sum(g.mul(oneHot(g, target, logits.dims[1]), logits), [1]);
+  return g.add(losses, g.mul(g.sub(chosen, g.mean(logits, [1])), smoothing));
+}
+
 /** Classes as vectors: float32 `[batch, classes]` of int32 `[batch]`, all 0 for a negative one. */
 export function oneHot(g: Graph, target: Value, classes: number): Value {
   const labels = g.constant("int32", [classes], Array.from({ length: classes }, (_, i) => i));

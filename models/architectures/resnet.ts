@@ -6,7 +6,7 @@
  * @module
  */
 
-import { classifierOutputs, kaimingNormal, LayerBuilder } from "./layers.ts";
+import { classifierOutputs, kaimingNormal, LayerBuilder, smoothedCrossEntropy } from "./layers.ts";
 import type { Value } from "../graph.ts";
 import type { BuildOptions, Model, ModelGraph } from "../model.ts";
 
@@ -20,6 +20,8 @@ export interface ResNetOptions {
    * @default {10}
    */
   readonly classes?: number;
+  /** ε: how much of each label goes to all classes alike in training. @default {0} */
+  readonly labelSmoothing?: number;
 }
 
 /**
@@ -32,17 +34,27 @@ export interface ResNetOptions {
  * @param depth 6n + 2
  * @throws RangeError for another depth
  */
-export function resnet(depth: number, { classes = 10 }: ResNetOptions = {}): Model {
+export function resnet(
+  depth: number,
+  { classes = 10, labelSmoothing = 0 }: ResNetOptions = {},
+): Model {
   const blocks = (depth - 2) / 6;
   if (!Number.isInteger(blocks) || blocks < 1) {
     throw new RangeError(
       `a CIFAR ResNet has a depth of 6n + 2, such as ${RESNET_DEPTHS.join(", ")}; not ${depth}`,
     );
   }
-  return { name: `resnet${depth}`, build: (options) => build(blocks, classes, options) };
+  return {
+    name: `resnet${depth}`,
+    build: (options) => build(blocks, { classes, labelSmoothing }, options),
+  };
 }
 
-function build(blocks: number, classes: number, { batchSize, mode }: BuildOptions): ModelGraph {
+function build(
+  blocks: number,
+  { classes, labelSmoothing }: Required<ResNetOptions>,
+  { batchSize, mode }: BuildOptions,
+): ModelGraph {
   const layers = new LayerBuilder(mode), g = layers.graph;
   const input = g.input("input", "float32", [batchSize, 3, 32, 32]);
   const target = g.input("target", "int32", [batchSize]);
@@ -57,7 +69,9 @@ function build(blocks: number, classes: number, { batchSize, mode }: BuildOption
   g.scope = "";
   const features = g.op("Flatten", [g.op("GlobalAveragePool", [x])], { axis: 1 });
   const logits = layers.linear("linear", features, classes, kaimingNormal);
-  const outputs = classifierOutputs(g, logits, target, mode);
+  const smoothing = mode === "train" ? labelSmoothing : 0;
+  const losses = smoothedCrossEntropy(g, logits, target, smoothing);
+  const outputs = classifierOutputs(g, logits, target, mode, losses);
   return { graph: g, loss: outputs.loss, outputs, variables: layers.variables };
 }
 

@@ -12,6 +12,7 @@ import {
   type ModelGraph,
   parametersOf,
   resnet,
+  type ResNetOptions,
   type Role,
   type Value,
   type Variable,
@@ -21,9 +22,12 @@ import { appendAverage } from "../../optimizers/non_monotone_averaging.ts";
 import type { TrainableModel } from "../task.ts";
 
 /** The model of a name, as in `--model`. Throws RangeError for an unknown one. */
-export function findModel(name: string): Model {
+export function findModel(
+  name: string,
+  options: Pick<ResNetOptions, "labelSmoothing"> = {},
+): Model {
   const depth = /^resnet(\d+)$/.exec(name)?.[1];
-  if (depth) return resnet(Number(depth));
+  if (depth) return resnet(Number(depth), options);
   throw new RangeError(`no model "${name}": there are resnet8, resnet20, …, resnet110`);
 }
 

@@ -138,6 +138,13 @@ const RULES: readonly Rule[] = [
         : null,
   ),
   rule(
+    ["model", "labelSmoothing"],
+    ({ model, labelSmoothing }) =>
+      labelSmoothing > 0 && !/^resnet\d+$/.test(model)
+        ? `--label-smoothing is for the ResNets, not for --model ${model}`
+        : null,
+  ),
+  rule(
     ["ema", "averagingTrigger"],
     ({ ema, averagingTrigger }) =>
       ema !== null && averagingTrigger !== null

@@ -85,7 +85,7 @@ async function openParts(
     model ??
       (files?.model
         ? onnxFileModel(files.model, options.model, options, data, length)
-        : findModel(options.model));
+        : findModel(options.model, options));
   if (task) return { task, model: model ?? modelOf(...shapeOf(task)) };
   if (kindOf(options.task) === "text") {
     return await openText(options, rank, target, model || files?.model ? modelOf : null, worlds);

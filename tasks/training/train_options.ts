@@ -31,6 +31,7 @@ export type TrainOptions = Partial<
     | "partition"
     | "validFraction"
     | "patience"
+    | "labelSmoothing"
   >
 >;
 
@@ -50,6 +51,7 @@ const NAMING = [
   "partition",
   "validFraction",
   "patience",
+  "labelSmoothing",
 ] as const satisfies readonly Exclude<OptionName, keyof TrainOptions>[];
 
 /**

@@ -86,6 +86,14 @@ export const STEPPING: Table<SteppingOptions> = {
     from: 1,
     default: 1,
   }),
+  labelSmoothing: real({
+    flag: "--label-smoothing",
+    group: HOW,
+    help: "how much of each label goes to all classes alike in training, ε (the ResNets)",
+    from: 0,
+    below: 1,
+    default: 0,
+  }),
   ema: real({
     flag: "--ema",
     group: HOW,
