@@ -8,8 +8,8 @@
 
 import type { Algorithm } from "./algorithm.ts";
 import { AMPLIFICATION, amplifiedScaffold } from "./algorithms/amplified_scaffold.ts";
+import type { AlgorithmOptions, ScheduledOptions } from "./algorithm_options.ts";
 import { celgc } from "./algorithms/celgc.ts";
-import type { ClipBy } from "./clip_by.ts";
 import type { StepOptions } from "./clipped_step.ts";
 import { diloco, DILOCO_DEFAULTS } from "./algorithms/diloco.ts";
 import { fedProx } from "./algorithms/fedprox.ts";
@@ -19,17 +19,18 @@ import { localSgd } from "./algorithms/local_sgd.ts";
 import { minibatchClip } from "./algorithms/minibatch_clip.ts";
 import { naiveParallel } from "./algorithms/naive_parallel.ts";
 import { fragmented } from "./rounds/fragments.ts";
-import { formatInterval, type Interval, parseInterval, roundsOf } from "./rounds/interval.ts";
+import { formatInterval, parseInterval, roundsOf } from "./rounds/interval.ts";
 import { overlapped } from "./rounds/overlap.ts";
-import { type OptimizerName, ruleEntry, type RuleOptions } from "./rule_registry.ts";
+import { ruleEntry, type RuleOptions } from "./rule_registry.ts";
 import { parseSampling, periodOf } from "./sampling.ts";
 import { scaffold, scaffoldClip } from "./algorithms/scaffold.ts";
 import { single } from "./algorithms/single.ts";
 import { slowMo, SLOWMO_DEFAULTS } from "./algorithms/slowmo.ts";
 import { sparseLoco, SPARSELOCO_DEFAULTS } from "./algorithms/sparseloco.ts";
 import { scheduled } from "./rounds/scheduled.ts";
-import { timedRounds, type Weigh } from "./rounds/timed_rounds.ts";
-import type { UpdateRule } from "./update_rule.ts";
+import { timedRounds } from "./rounds/timed_rounds.ts";
+
+export type { AlgorithmOptions, ScheduledOptions } from "./algorithm_options.ts";
 
 /** The algorithms, as in `--algorithm`; the first is the default. */
 export const ALGORITHM_NAMES = [
@@ -118,54 +119,6 @@ export const ALGORITHM_OPTIONS = [
   "sampling",
   "ranks",
 ] as const satisfies readonly (keyof AlgorithmOptions)[];
-
-/** What an algorithm is made from; a run's own record of options is one. */
-export interface AlgorithmOptions extends RuleOptions {
-  /** The update rule. */
-  readonly optimizer: OptimizerName;
-  /** One of the caller's own. @default {the one that `optimizer` names} */
-  readonly rule?: UpdateRule;
-  /** I, in steps. */
-  readonly interval: number;
-  /** Seconds between two rounds that go by the clock; null: every `interval` steps. */
-  readonly syncEvery: number | null;
-  /** What ranks count for in rounds by the clock. */
-  readonly weigh: Weigh;
-  /** The side of the step on which a round averages. */
-  readonly average: "after" | "before";
-  /** Parts in which the weights are averaged. */
-  readonly fragments: number;
-  /** Whether the average of a round is taken over later. */
-  readonly overlap: boolean;
-  /** Steps after which it is; null: when the next is due. */
-  readonly delay: number | null;
-  /** How much of the rank's own weights stays then; null: they keep what they have learnt meanwhile. */
-  readonly mix: number | null;
-  /** The norm that clips. */
-  readonly clipBy: ClipBy;
-  /** What holds local steps back towards the start of their round, μ. */
-  readonly proximalMu: number;
-  /** Learning rate of the step that each round takes; null: the algorithm's own. */
-  readonly outerLr: number | null;
-  /** Momentum from round to round; null: the algorithm's own. */
-  readonly outerMomentum: number | null;
-  /** Rounds of a period; null: those after which each rank has had its turn, by the sampling. */
-  readonly period: number | null;
-  /** What is left after a round of what a rank owes, β. */
-  readonly residualDecay: number;
-  /** How weights and gradients travel; of what ranks owe, "none" is the algorithm's own way. */
-  readonly compress: string;
-  /** How the ranks of a round are drawn. */
-  readonly sampling: string;
-  /** N */
-  readonly ranks: number;
-}
-
-/** The same, with I as a run has it, which may be a schedule. */
-export interface ScheduledOptions extends Omit<AlgorithmOptions, "interval"> {
-  /** I, in steps, or its schedule. */
-  readonly interval: Interval;
-}
 
 /** What is known of an algorithm before it is made. */
 export interface AlgorithmEntry {

@@ -23,6 +23,7 @@ import {
   ignoredBySchedule,
   ignoredByTask,
 } from "./applies.ts";
+import { AVERAGING_RULES } from "./averaging/rules.ts";
 import { defaultsOf, TASKS } from "./defaults.ts";
 import { OptionError } from "./kinds.ts";
 import { isLanguageModel, isModelFile } from "./network_names.ts";
@@ -180,13 +181,6 @@ const RULES: readonly Rule[] = [
         : null,
   ),
   rule(
-    ["averageStates", "fragments"],
-    ({ averageStates, fragments }) =>
-      averageStates && fragments > 1
-        ? `--average-states does not go with --fragments ${fragments}: what a rule keeps has no parts`
-        : null,
-  ),
-  rule(
     ["schedule"],
     ({ schedule }, explicit) =>
       idleOption(ignoredBySchedule(schedule), explicit, `--schedule ${schedule}`),
@@ -280,38 +274,7 @@ const RULES: readonly Rule[] = [
     ({ syncEvery, overlap }) =>
       syncEvery !== null && overlap ? "--overlap does not go with --sync-every" : null,
   ),
-  rule(
-    ["syncEvery", "fragments"],
-    ({ syncEvery, fragments }) =>
-      syncEvery !== null && fragments > 1
-        ? `--fragments ${fragments} does not go with --sync-every: parts are averaged at steps of their own`
-        : null,
-  ),
-  rule(
-    ["syncEvery", "weigh"],
-    ({ syncEvery, weigh }) =>
-      syncEvery === null && weigh !== "equal"
-        ? `--weigh ${weigh} is for rounds by the clock, --sync-every: in others all ranks take as many steps`
-        : null,
-  ),
-  ...(["delay", "mix"] as const).map((name) =>
-    rule(
-      ["overlap", name],
-      (options) =>
-        !options.overlap && options[name] !== null
-          ? `--${name} ${
-            options[name]
-          } says how an average is taken over later: give --overlap as well`
-          : null,
-    )
-  ),
-  rule(
-    ["interval", "delay"],
-    ({ interval, delay }) =>
-      typeof interval === "number" && delay !== null && delay > interval
-        ? `--delay ${delay} is longer than --interval ${interval}: an average is taken over before the next round`
-        : null,
-  ),
+  ...AVERAGING_RULES,
   ...(["syncEvery", "overlap"] as const).map((name) =>
     rule(
       ["syncEpochs", name],
