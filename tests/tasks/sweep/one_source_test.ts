@@ -52,7 +52,7 @@ async function compare(options: SweepOptions): Promise<void> {
     // And as text: three digits on the page, one behind the point in the table and the summary.
     assert.ok(html.includes(`>${writeValue(s.communicationShare, "percent")}<`), name);
     const percent = `${(100 * s.communicationShare).toFixed(1)} %`;
-    assert.match(await formatTable([], cells), new RegExp(`${name} .*${percent}`));
+    assert.match(await formatTable([], cells), new RegExp(`${RegExp.escape(name)} .*${percent}`));
     assert.match(formatSummary(s, dir), new RegExp(`communication +${percent}`));
   }
 }
