@@ -27,13 +27,13 @@ import type { Algorithm } from "../algorithm.ts";
  * where a round began
  */
 export function fragmented(algorithm: Algorithm, count: number): Algorithm {
-  const { name, interval, rounds, update, exchange, timed, undrawn } = algorithm;
+  const { name, interval, rounds, update, exchange, timed, undrawn, sends } = algorithm;
   if (!Number.isSafeInteger(count) || count < 1) {
     throw new RangeError(`the weights are averaged in a number of parts from 1, not ${count}`);
   }
   const least = interval === null || timed ? null : exchange(rounds?.roundOf(1).end ?? interval);
   const plain = least?.weights === "after" && least.gradients !== "replace";
-  if (!plain || update.correct || update.transform || undrawn === "waits") {
+  if (!plain || update.correct || update.transform || undrawn === "waits" || sends) {
     throw new RangeError(
       `the weights of ${name} cannot be averaged in parts: its rounds are no averages after every few ` +
         "steps, or its steps refer to where the round began; those of celgc, local-sgd, slowmo and diloco can",

@@ -44,9 +44,9 @@ export function overlapped(
   algorithm: Algorithm,
   overlap: Overlap = { delay: null, mix: null },
 ): Algorithm {
-  const { name, interval, update, undrawn, exchange, rounds } = algorithm;
+  const { name, interval, update, undrawn, sends, exchange, rounds } = algorithm;
   const { delay, mix } = overlap;
-  const together = update.correct || update.transform || undrawn === "waits";
+  const together = update.correct || update.transform || undrawn === "waits" || sends;
   if (together || exchange(1).gradients === "replace" || interval === null) {
     throw new RangeError(
       `the averages of ${name} cannot be overlapped with its steps: it has no rounds, or the next ` +
