@@ -197,12 +197,17 @@ Deno.test("every file and folder that the README's tree names is there, and ever
   );
 });
 
+/** Folders that grow by a record now and then, and are read by their index. */
+const RECORDS = ["docs/decisions/"];
+
 Deno.test("no folder holds more than 16 files", () => {
   const counts = new Map<string, number>();
   for (const path of allFiles()) counts.set(folderOf(path), (counts.get(folderOf(path)) ?? 0) + 1);
   none(
     "folders",
-    [...counts].flatMap(([folder, n]) => n > 16 ? [`${folder}: ${n} files`] : []),
+    [...counts].flatMap(([folder, n]) =>
+      n > 16 && !RECORDS.includes(folder) ? [`${folder}: ${n} files`] : []
+    ),
   );
 });
 
