@@ -20,7 +20,7 @@
  */
 
 import type { StreamName } from "../ranks/rank.ts";
-import { fields, integer, list, number, text, texts } from "../rendezvous/fields.ts";
+import { fields, integer, list, number, shown, text, texts } from "../rendezvous/fields.ts";
 
 /** An agent says who it is. */
 export interface HelloMessage {
@@ -240,7 +240,7 @@ export function checkAgentMessage(value: unknown): AgentMessage {
     case "alive":
       return { type: "alive" };
   }
-  throw new TypeError(`unknown type ${JSON.stringify(message.type)} of a message from an agent`);
+  throw new TypeError(`unknown type ${shown(message.type)} of a message from an agent`);
 }
 
 /** @throws TypeError if it is no message of the coordinator */
@@ -267,7 +267,7 @@ export function checkCoordinatorMessage(value: unknown): CoordinatorMessage {
       if (
         transport !== "auto" && transport !== "tcp" && transport !== "unix" && transport !== "mpi"
       ) {
-        throw new TypeError(`unknown transport ${transport}`);
+        throw new TypeError(`unknown transport ${shown(transport)}`);
       }
       return {
         type: "start",
@@ -317,7 +317,7 @@ export function checkCoordinatorMessage(value: unknown): CoordinatorMessage {
       return { type: "alive" };
   }
   throw new TypeError(
-    `unknown type ${JSON.stringify(message.type)} of a message from the coordinator`,
+    `unknown type ${shown(message.type)} of a message from the coordinator`,
   );
 }
 
@@ -327,7 +327,7 @@ function rankOf(message: Record<string, unknown>): { job: number; rank: number }
 
 function stream(value: unknown): StreamName {
   const found = STREAMS.find((name) => name === value);
-  if (found === undefined) throw new TypeError(`unknown stream ${JSON.stringify(value)}`);
+  if (found === undefined) throw new TypeError(`unknown stream ${shown(value)}`);
   return found;
 }
 
@@ -351,6 +351,6 @@ function taken(message: Record<string, unknown>): TakenMessage {
 
 function signal(value: unknown): Deno.Signal {
   const found = (["SIGTERM", "SIGKILL", "SIGINT"] as const).find((name) => name === value);
-  if (found === undefined) throw new TypeError(`unknown signal ${JSON.stringify(value)}`);
+  if (found === undefined) throw new TypeError(`unknown signal ${shown(value)}`);
   return found;
 }

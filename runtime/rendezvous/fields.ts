@@ -4,6 +4,11 @@
  * @module
  */
 
+/** A value as an error has it. */
+export function shown(value: unknown): string {
+  return JSON.stringify(value) ?? "nothing";
+}
+
 /** @throws TypeError if it is no object */
 export function fields(value: unknown): Record<string, unknown> {
   if (typeof value !== "object" || value === null || Array.isArray(value)) {
@@ -33,7 +38,7 @@ export function number(value: unknown, name: string): number {
 /** @throws TypeError if it is no integer from 0 */
 export function integer(value: unknown, name: string): number {
   if (!Number.isSafeInteger(value) || (value as number) < 0) {
-    throw new TypeError(`${name} is an integer from 0, not ${JSON.stringify(value)}`);
+    throw new TypeError(`${name} is an integer from 0, not ${shown(value)}`);
   }
   return value as number;
 }

@@ -5,7 +5,7 @@
  * @module
  */
 
-import { fields, integer, list, number, text } from "./fields.ts";
+import { fields, integer, list, number, shown, text } from "./fields.ts";
 import type { Endpoint } from "../security/endpoint.ts";
 
 /** A rank says where it can be reached. */
@@ -146,7 +146,7 @@ export function checkRankMessage(value: unknown): RankMessage {
       };
     }
   }
-  throw new TypeError(`unknown type ${JSON.stringify(message.type)} of a message from a rank`);
+  throw new TypeError(`unknown type ${shown(message.type)} of a message from a rank`);
 }
 
 /** @throws TypeError if it is no message of the rendezvous to a rank of a job of this size */
@@ -176,7 +176,7 @@ export function checkServerMessage(value: unknown, size: number): ServerMessage 
     case "inquiry":
       return { type: "inquiry" };
   }
-  throw new TypeError(`unknown type ${JSON.stringify(message.type)} of a message to a rank`);
+  throw new TypeError(`unknown type ${shown(message.type)} of a message to a rank`);
 }
 
 function abort(message: Record<string, unknown>): AbortMessage {

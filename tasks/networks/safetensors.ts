@@ -132,9 +132,14 @@ export function decodeSafetensors(
       const whole = Array.isArray(shape) &&
         shape.every((dim) => Number.isSafeInteger(dim) && dim >= 0);
       const size = whole ? width * shape.reduce((a, b) => a * b, 1) : NaN;
-      const [from, to = NaN] = Array.isArray(data_offsets) ? data_offsets : [];
+      const [from, to] = Array.isArray(data_offsets) ? data_offsets : [NaN, NaN];
       if (from !== end || to !== end + size || to > bytes.length) {
-        refuse(`${name} of shape [${shape}] lies at ${from} to ${to} of ${bytes.length} bytes`);
+        refuse(
+          `${name} of shape ${JSON.stringify(shape)} lies at ${
+            JSON.stringify(data_offsets) ?? "no place"
+          } of ` +
+            `${bytes.length} bytes`,
+        );
       }
       end = to;
       // A copy, because a view of wider numbers must begin at a multiple of their width.
