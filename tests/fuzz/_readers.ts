@@ -60,6 +60,7 @@ function frames(): Reader {
     op: 1,
     root: 0,
     algorithm: 2,
+    compression: 0,
     segmentBytes: 1024,
   };
   const fanIn = { context, call, exchange, answerSlotEmpty: true };
