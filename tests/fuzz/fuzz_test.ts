@@ -15,6 +15,20 @@ import { readers } from "./_readers.ts";
 const MUTATIONS = Number(Deno.env.get("FUZZ_MUTATIONS") ?? 20_000);
 const SEED = Number(Deno.env.get("FUZZ_SEED") ?? 1);
 
+/** Files of the corpus for a reader: they lie in a folder of its name. */
+function once(reader: string): { name: string; bytes: Uint8Array<ArrayBuffer> }[] {
+  const folder = new URL(`corpus/${encodeURIComponent(reader)}/`, import.meta.url);
+  try {
+    return [...Deno.readDirSync(folder)].map(({ name }) => ({
+      name,
+      bytes: Deno.readFileSync(new URL(name, folder)),
+    }));
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return [];
+    throw error;
+  }
+}
+
 const folder = await temporaryFolder();
 Deno.test.afterAll(async () => await folder[Symbol.asyncDispose]());
 
@@ -28,6 +42,9 @@ for (const reader of await readers(folder.path)) {
         read++;
       }
       assert.equal(read, reader.seeds.length);
+    });
+    await t.step("what once failed", async () => {
+      for (const { name, bytes } of once(reader.name)) await tryReader(reader, bytes, name);
     });
     const count = Math.ceil(MUTATIONS * (reader.share ?? 1));
     await t.step(`${count} mutations`, async () => {

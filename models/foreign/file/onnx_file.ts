@@ -56,7 +56,7 @@ export function decodeModel(bytes: Uint8Array): onnx.ModelProto {
   try {
     return fromBinary(onnx.ModelProtoSchema, bytes);
   } catch (cause) {
-    throw new OnnxFileError(`not an ONNX model: ${(cause as Error).message}`, { cause });
+    throw new OnnxFileError("not an ONNX model: its protobuf is cut off or damaged", { cause });
   }
 }
 
@@ -127,7 +127,7 @@ function readInput({ name, type }: onnx.ValueInfoProto): OnnxInput {
 
 function readNode(node: onnx.NodeProto): OnnxNode {
   return {
-    name: node.name || node.output[0],
+    name: node.name || node.output[0] || node.opType,
     op: qualified(node.domain, node.opType),
     inputs: node.input,
     outputs: node.output,
@@ -150,9 +150,9 @@ function readAttribute(attribute: onnx.AttributeProto): [string, OnnxAttribute] 
     case kinds.STRING:
       return [name, text(attribute.s)];
     case kinds.TENSOR:
-      return [name, readTensor(attribute.t!)];
+      return [name, readTensor(attribute.t ?? lacksValue(name))];
     case kinds.GRAPH:
-      return [name, readGraph(attribute.g!)];
+      return [name, readGraph(attribute.g ?? lacksValue(name))];
     case kinds.FLOATS:
       return [name, attribute.floats];
     case kinds.INTS:
@@ -164,6 +164,10 @@ function readAttribute(attribute: onnx.AttributeProto): [string, OnnxAttribute] 
         `the attribute "${name}" is of a kind that is not supported: ${type}`,
       );
   }
+}
+
+function lacksValue(name: string): never {
+  throw new OnnxFileError(`the attribute "${name}" lacks its value`);
 }
 
 const readInteger = (name: string, value: bigint) =>
