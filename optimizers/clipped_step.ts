@@ -45,6 +45,11 @@ export interface StepOptions {
   readonly transform?: GradientTransform;
 }
 
+/** The part of a step that algorithms with control variates leave open. */
+export type ControlledStep = Partial<
+  Omit<StepOptions, "clips" | "correct" | "clipsRound" | "transform">
+>;
+
 /** What an algorithm makes of gradients before a step is taken along them: nodes of the training graph. */
 export interface GradientTransform {
   /**

@@ -26,6 +26,7 @@ export { CLIP_RULES, type ClipBy } from "./clip_by.ts";
 export type { ClipRule, StepLengths, UnclippedStep, WeightsSize } from "./clipping/clip_rule.ts";
 export {
   appendClippedStep,
+  type ControlledStep,
   type GradientTransform,
   isClipped,
   PLAIN_STEP,

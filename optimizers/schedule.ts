@@ -58,8 +58,11 @@ export interface Schedule {
   readonly decay: StageDecay;
 }
 
+/** One of the schedules, as in `--schedule`. */
+export type ScheduleName = "constant" | "step" | "linear" | "cosine" | "wsd";
+
 /** The schedules that are a way from η down to η_min. */
-type Descent = "constant" | "linear" | "cosine" | "wsd";
+type Descent = Exclude<ScheduleName, "step">;
 
 /** Share of the steps over which wsd decays. */
 const WSD_DECAY = 0.2;
@@ -71,9 +74,6 @@ const DESCENTS: Readonly<Record<Descent, (over: number) => number>> = {
   "cosine": (p) => (1 - Math.cos(Math.PI * p)) / 2,
   "wsd": (p) => Math.max(0, (p - (1 - WSD_DECAY)) / WSD_DECAY),
 };
-
-/** One of the schedules, as in `--schedule`. */
-export type ScheduleName = Descent | "step";
 
 /** The schedules, as in `--schedule`. */
 export const SCHEDULE_NAMES = [

@@ -9,9 +9,12 @@ export { launch, type LaunchOptions, type Run, RunFailedError } from "./launch/l
 export { LogError } from "./logs/log_error.ts";
 export { readMetrics } from "./logs/log_tail.ts";
 export type {
+  BestScores,
+  Compression,
   EvalRecord,
   MetricRecord,
   Position,
+  RelayedPair,
   RoundRecord,
   RunHost,
   Scores,
@@ -21,6 +24,7 @@ export type {
 } from "./logs/records.ts";
 export { OptionError, type OptionFault } from "./options/kinds.ts";
 export {
+  type AveragingOptions,
   type ExecutionOptions,
   type Experiment,
   type GptModelOptions,
@@ -34,6 +38,7 @@ export {
   PRESET_NAMES,
   type PresetName,
   type ProcessOptions,
+  type SteppingOptions,
   TASK_NAMES,
   type TaskName,
 } from "./options/values.ts";
@@ -71,6 +76,7 @@ export { generate, type GeneratedToken, type GenerateOptions } from "./generatio
 
 // Plans.
 export type { GradientSync, Measured, OverRanks, TimedAllreduce } from "./plan/measured.ts";
+export type { PlannedSize } from "./plan/curve.ts";
 export { plan, type PlannedRun, type PlanOptions, type RunPlan } from "./plan/plan.ts";
 export type { Prediction } from "./plan/predict.ts";
 export type { NetworkCost } from "../runtime/collectives/allreduce_cost.ts";

@@ -1,12 +1,7 @@
 import type { Algorithm, ControlVariates } from "../algorithm.ts";
 import { clipOwn } from "../clip_by.ts";
-import type { GradientTransform, StepOptions } from "../clipped_step.ts";
+import type { ControlledStep, GradientTransform, StepOptions } from "../clipped_step.ts";
 import { celgc } from "./celgc.ts";
-
-/** The part of a step that control variates leave open. */
-export type ControlledStep = Partial<
-  Omit<StepOptions, "clips" | "correct" | "clipsRound" | "transform">
->;
 
 /** What differs between the algorithms. */
 export interface Controlled {

@@ -21,7 +21,8 @@
  */
 
 import type { Algorithm } from "../algorithm.ts";
-import { controlled, type ControlledStep } from "./_controlled.ts";
+import type { ControlledStep } from "../clipped_step.ts";
+import { controlled } from "./_controlled.ts";
 
 /** γ_amp where nothing else is said. */
 export const AMPLIFICATION = 1.5;

@@ -26,11 +26,11 @@
 
 import { type Algorithm, SILENT } from "../algorithm.ts";
 
-/** What ranks count for in a round by the clock. */
-export const WEIGH = ["equal", "samples"] as const;
+/** What ranks count for in a round: all alike, or each for the samples it has learnt from since the one before. */
+export type Weigh = "equal" | "samples";
 
-/** One of them: all alike, or each for the samples that it has learnt from since the round before. */
-export type Weigh = typeof WEIGH[number];
+/** All of them, as in `--weigh`. */
+export const WEIGH = ["equal", "samples"] as const satisfies readonly Weigh[];
 
 /**
  * The same algorithm with rounds by the clock.
