@@ -28,6 +28,11 @@ const OPTIONS = {
     group: PAGE,
     help: "write each figure as SVG and PNG too, into a folder beside the page",
   }),
+  csv: toggle({
+    flag: "--csv",
+    group: PAGE,
+    help: "write the runs' steps, rounds and evaluations as CSV too, beside the page",
+  }),
   watch: toggle({
     flag: "--watch",
     group: PAGE,
@@ -52,23 +57,23 @@ export const reportCommand: CommandSpec = {
   epilogue: "DIR is the folder of a run, or of a sweep, whose runs are overlaid.",
   options: OPTIONS,
   async run(given, directories) {
-    const { out, title, images, watch, port } = given as {
+    const { out, title, images, csv, watch, port } = given as {
       out?: string;
       title?: string;
       images?: boolean;
+      csv?: boolean;
       watch?: boolean;
       port?: number;
     };
-    if (watch && (out !== undefined || images)) {
-      throw new OptionError(
-        `--watch writes nothing, so it does not go with ${images ? "--images" : "--out"}`,
-      );
+    const writes = images ? "--images" : csv ? "--csv" : out === undefined ? null : "--out";
+    if (watch && writes !== null) {
+      throw new OptionError(`--watch writes nothing, so it does not go with ${writes}`);
     }
     if (port !== undefined && !watch) throw new OptionError("--port goes with --watch");
     try {
       return watch
         ? await serve(directories, title ?? titleOf(directories), port)
-        : await write(directories, { out, title, images });
+        : await write(directories, { out, title, images, csv });
     } catch (error) {
       if (!(error instanceof LogError)) throw error;
       console.error(`celgc: ${error.message}`);
@@ -79,12 +84,13 @@ export const reportCommand: CommandSpec = {
 
 async function write(
   directories: readonly string[],
-  options: { out?: string; title?: string; images?: boolean },
+  options: { out?: string; title?: string; images?: boolean; csv?: boolean },
 ): Promise<number> {
-  const { page, images, problems } = await report(directories, options);
+  const { page, images, csv, problems } = await report(directories, options);
   for (const problem of problems) console.error(`celgc: ${problem}`);
   console.log(page);
   for (const { svg, png } of images) console.log(`${svg}\n${png}`);
+  for (const path of csv) console.log(path);
   return 0;
 }
 

@@ -1,5 +1,6 @@
 import { basename, resolve } from "node:path";
 import { reportData } from "./report_data.ts";
+import { writeCsv } from "./csv.ts";
 import { findRuns } from "../logs/find_runs.ts";
 import { type FigureImage, writeImages } from "./images.ts";
 import { problemsOf, renderPage } from "./html.ts";
@@ -15,6 +16,12 @@ export interface ReportOptions {
   readonly title?: string;
   /** Write each figure as SVG and PNG too, into the folder `<out>-figures`. @default {false} */
   readonly images?: boolean;
+  /**
+   * Write the records as well, as CSV: `<out>-steps.csv`, `<out>-rounds.csv`, `<out>-evaluations.csv`.
+   *
+   * @default {false}
+   */
+  readonly csv?: boolean;
 }
 
 /** A report that was written. */
@@ -25,6 +32,8 @@ export interface ReportOutcome {
   readonly runs: readonly ReportedRun[];
   /** The images, where they were asked for. */
   readonly images: readonly FigureImage[];
+  /** The files of records, where they were asked for. */
+  readonly csv: readonly string[];
   /**
    * What was wrong with the logs, in sentences that name file and line. The page lists them as
    * well.
@@ -62,9 +71,11 @@ export async function report(
     if (!(error instanceof Deno.errors.NotFound)) throw error;
     throw new ReportError(`cannot write ${page}: there is no such folder; make it first`);
   }
-  const figures = `${page.replace(/\.html?$/, "")}-figures`;
-  const images = options.images ? await writeImages(data.page, figures) : [];
-  return { page, runs: data.summaries, images, problems: logs.flatMap(problemsOf) };
+  const base = page.replace(/\.html?$/, "");
+  const images = options.images ? await writeImages(data.page, `${base}-figures`) : [];
+  const labels = data.summaries.map(({ label }) => label);
+  const csv = options.csv ? await writeCsv(data.logs, labels, base) : [];
+  return { page, runs: data.summaries, images, csv, problems: logs.flatMap(problemsOf) };
 }
 
 /** What a report on these folders is called. */
