@@ -84,9 +84,13 @@ export function sameDims(a: readonly number[], b: readonly number[]): boolean {
   return a.length === b.length && a.every((dim, axis) => dim === b[axis]);
 }
 
+/** Axes that a message shows; no network has so many, a damaged file may. */
+const SHOWN_AXES = 12;
+
 /** A shape for messages: `[2, 3]`. */
 export function formatDims(dims: readonly number[]): string {
-  return `[${dims.join(", ")}]`;
+  const rest = dims.length > SHOWN_AXES ? `, … ${dims.length} axes` : "";
+  return `[${dims.slice(0, SHOWN_AXES).join(", ")}${rest}]`;
 }
 
 /** The shape two or more shapes broadcast to (ONNX's multidirectional rule), or null if they do not. */
