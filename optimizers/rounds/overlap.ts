@@ -73,12 +73,19 @@ export function overlapped(
 }
 
 /**
- * Whether averages that began to travel at an earlier step are taken over after step `t`, apart from those
- * that wait for the next round.
+ * The parts whose averages are taken over after step `t`: those that have had a round so many steps ago, and none
+ * since. Where there is but one part, it is 0. Averages that wait for the next round are not among them.
  */
-export function takesOver({ overlap, exchange }: Algorithm, t: number): boolean {
+export function takenOver({ overlap, exchange, fragments }: Algorithm, t: number): number[] {
   const delay = overlap?.delay ?? null;
-  return delay !== null && t > delay && exchange(t - delay).weights !== "none";
+  if (delay === null || t <= delay) return [];
+  const due = (step: number) =>
+    exchange(step).weights === "none" ? [] : fragments?.due(step) ?? [0];
+  const parts = new Set(due(t - delay));
+  for (let step = t - delay + 1; step <= t && parts.size > 0; step++) {
+    for (const part of due(step)) parts.delete(part);
+  }
+  return [...parts];
 }
 
 /**

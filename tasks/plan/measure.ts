@@ -11,11 +11,18 @@ import type { Interval } from "../../optimizers/rounds/interval.ts";
 import { openDevice } from "../../runtime/devices/open.ts";
 import { shareInputs } from "../run/inputs.ts";
 import { distance, WeightAveraging } from "../rounds/averaging.ts";
+import { fragmentsOf } from "../rounds/fragments.ts";
 import { openProblem } from "../problems/open_problem.ts";
 import type { Options } from "../options/table.ts";
 import { TrainStep } from "../steps/train_step.ts";
 import type { TrainParts } from "../training/train.ts";
-import type { GradientSync, Measured, OverRanks, TimedAllreduce } from "./measured.ts";
+import type {
+  GradientSync,
+  Measured,
+  MeasuredPart,
+  OverRanks,
+  TimedAllreduce,
+} from "./measured.ts";
 import { plannedAlgorithm } from "./planned.ts";
 
 /** Steps before the first that counts. */
@@ -56,6 +63,8 @@ export interface MeasureOptions {
   readonly algorithms: readonly Options["algorithm"][];
   /** The intervals that will be predicted: steps of every kind that a round of these has are timed. */
   readonly intervals: readonly Interval[];
+  /** Numbers of parts that will be predicted. Those that the network has too few parameters for are left out. */
+  readonly fragments?: readonly number[];
 }
 
 /** What is measured instead of what the options name, and where the files are that they name. */
@@ -72,7 +81,7 @@ export interface MeasuredParts extends Pick<TrainParts, "model" | "task"> {
  */
 export async function measure(
   comm: Communicator,
-  { options, algorithms, intervals }: MeasureOptions,
+  { options, algorithms, intervals, fragments = [] }: MeasureOptions,
   parts: MeasuredParts = {},
 ): Promise<Measured> {
   await using stack = new AsyncDisposableStack();
@@ -157,10 +166,30 @@ export async function measure(
     run,
     parameters,
     shared: averaged,
+    parts: measuredParts(trainStep!, options, fragments),
     step,
     round,
   };
   return { ...measured, network: await pingPong(comm), allreduce };
+}
+
+/** How large the parts are of the weights in so many. */
+function measuredParts(
+  { weights, parameterCount }: TrainStep,
+  { batchNorm, fragments: asked }: Options,
+  counts: readonly number[],
+): Record<number, MeasuredPart[]> {
+  const parts: Record<number, MeasuredPart[]> = {};
+  const most =
+    weights.specs.filter(({ name }) => weights.range(name).offset < parameterCount).length;
+  for (const count of [...counts, asked]) {
+    // What was asked for has to be possible; of the others, those are told that are.
+    if (count === 1 || count > most && count !== asked) continue;
+    const whole = { weights, parameterCount, statistics: batchNorm === "average" };
+    parts[count] = fragmentsOf(whole, count)
+      .map(({ trained, length }) => ({ trained, statistics: length - trained }));
+  }
+  return parts;
 }
 
 /**

@@ -26,6 +26,14 @@ export interface TimedAllreduce {
   readonly seconds: number;
 }
 
+/** One of the parts of the weights that are averaged by themselves. */
+export interface MeasuredPart {
+  /** Floats of it that are trained. */
+  readonly trained: number;
+  /** Floats of running statistics that are averaged with them. */
+  readonly statistics: number;
+}
+
 /** What this machine, or these machines, can do. */
 export interface Measured {
   /** Where the graph ran: engine, version, hardware. */
@@ -38,6 +46,8 @@ export interface Measured {
   readonly parameters: number;
   /** Floats that a round averages: with running statistics, if those are averaged. */
   readonly shared: number;
+  /** The parts by their number, for each `--fragments` above 1 that was asked for and that the network has. */
+  readonly parts?: Readonly<Record<number, readonly MeasuredPart[]>>;
   /** One step with all that it does by itself, for each way to exchange gradients that was asked for. */
   readonly step: Readonly<Partial<Record<GradientSync, OverRanks>>>;
   /** A round's own work: the weights come from the device, are compared and go back. */

@@ -18,6 +18,7 @@ import {
   type Sampling,
   type StepSize,
 } from "../../optimizers/mod.ts";
+import { takenOver } from "../../optimizers/rounds/overlap.ts";
 import type { Communicator } from "../../runtime/communicator.ts";
 import type { DeviceState } from "../../runtime/devices/device.ts";
 import type { Options } from "../options/table.ts";
@@ -224,9 +225,8 @@ export class Round implements Stateful {
 
   /** Takes over the average of a part that is on its way, if it is time; null if it is not. */
   async #takeOver(state: PartState, t: number): Promise<EndedRound | null> {
-    const { algorithm: { fragments, overlap }, comm, weights } = this.#parts;
-    const began = t - (overlap?.delay ?? Infinity);
-    if (began < 1 || !(fragments?.due(began).includes(state.index) ?? true)) return null;
+    const { algorithm, comm, weights } = this.#parts;
+    if (!takenOver(algorithm, t).includes(state.index)) return null;
     const arrived: ArrivedAverage[] = [];
     await weights.edit(async (flat) => {
       const values = state.part.take(flat), average = await state.exchange.takeOver(values);

@@ -9,7 +9,7 @@
  */
 
 import { type Algorithm, type Communication, SILENT } from "../../optimizers/algorithm.ts";
-import { takesOver } from "../../optimizers/rounds/overlap.ts";
+import { takenOver } from "../../optimizers/rounds/overlap.ts";
 import type { TimedRounds } from "../../optimizers/algorithm.ts";
 import type { WeightsSize } from "../../optimizers/mod.ts";
 import type { Communicator } from "../../runtime/communicator.ts";
@@ -84,9 +84,11 @@ export function everySteps(
     unequal: false,
     continues: (t) => t < last,
     beginStep: (t) => algorithm.exchange(t),
-    isDue: (t) => meets(t) || takesOver(algorithm, t),
+    isDue: (t) => meets(t) || takenOver(algorithm, t).length > 0,
     meets: (t, part) =>
-      fragments ? fragments.due(t).includes(part) || also(t) : meets(t) || !takesOver(algorithm, t),
+      fragments
+        ? fragments.due(t).includes(part) || also(t)
+        : meets(t) || takenOver(algorithm, t).length === 0,
     meet: (_, { clipPeak, steps }) => {
       // Where all rounds are as long, the lemma is told as it is written, for I steps.
       const bound = algorithm.driftBound(clipPeak, weights, rounds ? steps : undefined);

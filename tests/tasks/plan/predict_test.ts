@@ -1,11 +1,20 @@
 import assert from "node:assert/strict";
-import { celgc, naiveParallel, overlapped } from "../../../optimizers/mod.ts";
+import {
+  celgc,
+  fragmented,
+  naiveParallel,
+  overlapped,
+  scaffoldClip,
+  sparseLoco,
+} from "../../../optimizers/mod.ts";
 import {
   allreduceCost,
   allreduceSeconds,
   allreduceTraffic,
 } from "../../../runtime/collectives/allreduce_cost.ts";
 import { codecOf } from "../../../runtime/compression/registry.ts";
+import { parseInterval, roundsOf } from "../../../optimizers/rounds/interval.ts";
+import { scheduled } from "../../../optimizers/rounds/scheduled.ts";
 import type { Measured } from "../../../tasks/plan/measured.ts";
 import { bandwidth } from "../../../tasks/plan/measure.ts";
 import { predict } from "../../../tasks/plan/predict.ts";
@@ -92,10 +101,70 @@ Deno.test("another network adds what it costs, among those that take part", () =
   );
 });
 
-Deno.test("an average that travels while steps go on costs what is longer than they are", () => {
-  const over = (interval: number) => predict(MEASURED, overlapped(celgc({ interval })), 20, null);
-  near(over(5).seconds, 20 * 0.12 + 4 * (0.002 + 2.5 - 5 * 0.12));
-  near(over(20).seconds, 20 * 0.12 + 0.002 + 2.5 - 20 * 0.12);
+Deno.test("an average that travels while steps go on is waited for where it is taken over", () => {
+  const over = (interval: number, delay: number | null = null) =>
+    predict(MEASURED, overlapped(celgc({ interval }), { delay, mix: null }), 40, null);
+  // Running statistics do not come late: 2 s for the weights alone. They are longer than 5 steps.
+  near(over(5).seconds, 5 * 0.12 + 0.002 + 8 * 2);
+  // 20 steps are longer; the last average is waited for at the end.
+  near(over(20).seconds, 40 * 0.12 + 2 * 0.002 + 2);
+  near(over(20).hiddenSeconds, 2);
+  // Ten steps hide 1.2 s of either, then 0.8 s are waited for; all of the last.
+  near(over(20, 10).seconds, 40 * 0.12 + 2 * 0.002 + 0.8 + 2);
+  near(over(20, 10).hiddenSeconds, 1.2);
+});
+
+Deno.test("weights in parts travel one after the other, as many bytes, fewer at a time", () => {
+  const parts = [{ trained: 70_000, statistics: 10_000 }, { trained: 30_000, statistics: 0 }];
+  const measured = { ...MEASURED, parts: { 2: parts } };
+  const whole = predict(measured, celgc({ interval: 4 }), 8, NETWORK);
+  const inParts = predict(measured, fragmented(celgc({ interval: 4 }), 2), 8, NETWORK);
+  // The first part has its round in the middle, and one more at the end.
+  const ending = allreduceTraffic(8, 320_000);
+  assert.deepEqual([inParts.rounds, inParts.bytesSent], [5, whole.bytesSent + ending]);
+  assert.deepEqual([inParts.meanInterval, whole.meanInterval], [4, 4]);
+  near(whole.peakBytesSent, 440_000 * 14 / 8);
+  near(inParts.peakBytesSent, 320_000 * 14 / 8);
+  const own = (floats: number) => Math.max(0, 2.5 + 2 / 85_000 * (floats - 110_000));
+  const each = [80_000, 30_000].map((n) => own(n) + allreduceSeconds(NETWORK, 8, 4 * n));
+  near(inParts.seconds, 8 * 0.12 + 5 * 0.002 + 3 * each[0] + 2 * each[1]);
+  assert.throws(
+    () => predict(measured, fragmented(celgc({ interval: 4 }), 3), 8, NETWORK),
+    /weights in 3 parts were not measured/,
+  );
+  // An average has the link to itself: that of the second part waits for the first's.
+  const slow = predict(measured, overlapped(fragmented(celgc({ interval: 2 }), 2)), 2, NETWORK);
+  const alone = [70_000, 30_000].map((n) => own(n) + allreduceSeconds(NETWORK, 8, 4 * n));
+  const closing = own(70_000) + allreduceSeconds(NETWORK, 8, 4 * 70_000) + 0.002;
+  near(slow.seconds, 0.12 + 0.002 + alone[0] + alone[1] + closing);
+});
+
+Deno.test("a schedule's rounds are counted as they come", () => {
+  const spec = parseInterval("1..4:1,8");
+  const algorithm = scheduled(
+    (interval) => celgc({ interval }),
+    roundsOf(spec, () => 1),
+  );
+  const { rounds, meanInterval, bytesSent } = predict(MEASURED, algorithm, 20, null);
+  assert.deepEqual([rounds, bytesSent], [6, 6 * 14 * 440_000]);
+  near(meanInterval, 20 / 6);
+});
+
+Deno.test("what SparseLoCo's ranks owe goes to each of the others, control variates beside the weights", () => {
+  const codec = codecOf("topk:0.02:int8")!, step = MEASURED.step.none!;
+  const measured = { ...MEASURED, step: { ...MEASURED.step, correct: step } };
+  const sparse = predict(measured, sparseLoco({ interval: 5, compress: codec.name }), 10, NETWORK);
+  const statistics = allreduceTraffic(8, 40_000), sent = 8 * 7 * codec.bytes(100_000);
+  assert.equal(sparse.bytesSent, 2 * (sent + statistics));
+  // In the time of an allreduce in which a rank sends as much: 7 messages.
+  const link = allreduceCost("direct", NETWORK, 8, codec.bytes(100_000) * 4).seconds;
+  assert.ok(sparse.seconds > 10 * 0.12 + 2 * (0.002 + link));
+  const controlled = predict(measured, scaffoldClip({ interval: 5 }), 10, null);
+  const plain = predict(measured, celgc({ interval: 5 }), 10, null);
+  const more = controlled.bytesSent - plain.bytesSent;
+  assert.equal(more % allreduceTraffic(8, 400_000), 0);
+  assert.ok(more / allreduceTraffic(8, 400_000) >= 2);
+  near(controlled.seconds - plain.seconds, 2 * 2); // those of the start are not timed
 });
 
 Deno.test("a step that was not timed is not made up", () => {

@@ -206,6 +206,9 @@ Deno.test("late averages are taken over after their delay, mixed or not, in part
   await same({ ...common, delay: 1, mix: 0.5 }, { ...serial, delay: 1, mix: 0.5 });
   await same({ ...common, mix: 0 }, { ...serial, mix: 0 });
   await same({ ...common, fragments: 2 }, inTwo);
+  // Rounds shorter than the delay take averages over earlier, and those after them wait for it again.
+  const longer = (t: number) => t <= 3 || t % 4 === 3 ? [0] : [];
+  await same({ ...common, interval: "1..3:1,4", delay: 3 }, { ...serial, due: longer, delay: 3 });
   const outer = { algorithm: "diloco", outerLr: 0.7, outerMomentum: 0.9 } as const;
   await same({ ...common, ...outer }, { ...serial, outer: [0.7, 0.9] });
   for (const ranks of [1, 2, 4, 8]) {
