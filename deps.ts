@@ -157,9 +157,62 @@ export const loadProgressBars = () =>
 // deno-lint-ignore no-import-prefix -- as above
 export const loadTar = () => import("npm:tar@7.5.23");
 
+/** Reads tar archives from streams, without a file system and without leave for anything. */
+export const loadTarDecoder = (): Promise<typeof import("npm:modern-tar@0.8.6")> =>
+  fetchPackage("npm:modern-tar@0.8.6");
+
 /** Reads zip archives. */
 // deno-lint-ignore no-import-prefix -- as above
 export const loadZip = () => import("npm:fflate@0.8.3");
+
+const PICKLES = "npm:pickleparser@0.2.1";
+
+/** Reads Python's pickles; what they may call is the caller's to say. */
+export const loadPickleParser = async (): Promise<typeof import("npm:pickleparser@0.2.1")> => {
+  const module = await fetchPackage(PICKLES);
+  return module.default ?? module;
+};
+
+/** Reads parquet files. */
+export const loadParquet = (): Promise<typeof import("npm:hyparquet@1.33.0")> =>
+  fetchPackage("npm:hyparquet@1.33.0");
+
+/** Writes parquet files, for tests. */
+export const loadParquetWriter = (): Promise<typeof import("npm:hyparquet-writer@0.17.0")> =>
+  fetchPackage("npm:hyparquet-writer@0.17.0");
+
+/** Decodes PNG files, and encodes them for tests. */
+export const loadPng = (): Promise<typeof import("npm:fast-png@8.0.0")> =>
+  fetchPackage("npm:fast-png@8.0.0");
+
+/**
+ * Makes a decoder of a codec of the Squoosh app, as WebAssembly. It comes as a module, for which nobody needs
+ * leave to read files, and so needs nothing from the network either.
+ */
+async function loadCodec(packageName: string, wasm: string) {
+  const { default: decode, init } = await fetchPackage(`${packageName}/decode.js`);
+  // @ts-ignore -- TypeScript does not know source phase imports yet
+  await init(await import.source(specifierHere(`${packageName}/${wasm}`)));
+  return decode;
+}
+
+/** Decodes JPEG files (mozjpeg). */
+export const loadJpeg = once(
+  (): Promise<typeof import("npm:@jsquash/jpeg@1.6.0/decode.js")["default"]> =>
+    loadCodec("npm:@jsquash/jpeg@1.6.0", "codec/dec/mozjpeg_dec.wasm"),
+);
+
+/** Decodes WebP files (libwebp). */
+export const loadWebp = once(
+  (): Promise<typeof import("npm:@jsquash/webp@1.5.0/decode.js")["default"]> =>
+    loadCodec("npm:@jsquash/webp@1.5.0", "codec/dec/webp_dec.wasm"),
+);
+
+/** What is made when it is first asked for. */
+function once<T>(make: () => Promise<T>): () => Promise<T> {
+  let made: Promise<T> | undefined;
+  return () => made ??= make();
+}
 
 /** Tables for terminals. */
 // deno-lint-ignore no-import-prefix -- the rule spares re-exports, which cannot be lazy

@@ -13,7 +13,7 @@ export interface OncePerHost extends Disposable {
    *
    * @param key says what it is; who needs something else makes it, after all, itself
    */
-  make(key: string, make: () => Uint8Array): Promise<Uint8Array>;
+  make(key: string, make: () => Uint8Array | Promise<Uint8Array>): Promise<Uint8Array>;
   /** Lets one fill an array, and gives all what is in it then. */
   fill<T extends Float32Array | Uint8Array>(array: T, fill: (array: T) => void): Promise<void>;
   /**
@@ -25,15 +25,15 @@ export interface OncePerHost extends Disposable {
   divide(
     array: Uint8Array,
     count: number,
-    fill: (begin: number, end: number) => void,
+    fill: (begin: number, end: number) => void | Promise<void>,
   ): Promise<void>;
 }
 
 /** A rank that makes everything itself. */
 export const PER_RANK: OncePerHost = {
-  make: (_key, make) => Promise.resolve(make()),
+  make: async (_key, make) => await make(),
   fill: (array, fill) => Promise.resolve(fill(array)),
-  divide: (_array, count, fill) => Promise.resolve(fill(0, count)),
+  divide: async (_array, count, fill) => await fill(0, count),
   [Symbol.dispose]() {},
 };
 
@@ -69,16 +69,19 @@ class Shared implements OncePerHost {
     this.#workers = workers;
   }
 
-  async make(key: string, make: () => Uint8Array): Promise<Uint8Array> {
+  async make(
+    key: string,
+    make: () => Uint8Array | Promise<Uint8Array>,
+  ): Promise<Uint8Array> {
     const root = this.#turn(), lengths = new Float64Array(2), isRoot = this.#comm.rank === root;
     const name = isRoot ? new TextEncoder().encode(key) : null;
-    const made = isRoot ? make() : null;
+    const made = isRoot ? await make() : null;
     lengths.set([name?.length ?? 0, made?.length ?? 0]);
     await this.#comm.bcast(lengths, root);
     const theirs = name ?? new Uint8Array(lengths[0]), bytes = made ?? new Uint8Array(lengths[1]);
     await this.#comm.bcast(theirs, root);
     await this.#comm.bcast(bytes, root);
-    return new TextDecoder().decode(theirs) === key ? bytes : make();
+    return new TextDecoder().decode(theirs) === key ? bytes : await make();
   }
 
   async fill<T extends Float32Array | Uint8Array>(
@@ -93,14 +96,14 @@ class Shared implements OncePerHost {
   async divide(
     array: Uint8Array,
     count: number,
-    fill: (begin: number, end: number) => void,
+    fill: (begin: number, end: number) => void | Promise<void>,
   ): Promise<void> {
     const { rank, size } = this.#comm, bytes = array.length / count, workers = this.#workers;
     const begins = Array.from(
       { length: size + 1 },
       (_, i) => Math.floor(Math.min(i, workers) * count / workers),
     );
-    if (rank < workers) fill(begins[rank], begins[rank + 1]);
+    if (rank < workers) await fill(begins[rank], begins[rank + 1]);
     const counts = Array.from({ length: size }, (_, i) => (begins[i + 1] - begins[i]) * bytes);
     const own = array.slice(begins[rank] * bytes, begins[rank + 1] * bytes);
     await this.#comm.allgatherv(own, array, counts);

@@ -21,13 +21,14 @@ import {
 } from "./networks/graphs.ts";
 import {
   type DataShape,
-  IMAGES,
+  imagesOf,
   onnxFileModel,
   readModelFile,
   windowsOf,
 } from "./networks/onnx_model.ts";
 import { encodeSafetensors } from "./networks/safetensors.ts";
 import { matchWeights, stateDict, type Weights } from "./networks/state_dict.ts";
+import { IMAGE_SIDE } from "./data/images/image_data_set.ts";
 import { defaultsOf, kindOf } from "./options/defaults.ts";
 import { OptionError } from "./options/kinds.ts";
 import { readWeights } from "./run/weights_source.ts";
@@ -138,7 +139,7 @@ export async function exportGraph(given: ExportOptions = {}): Promise<ExportedFi
   const options = resolve(rest, run?.options ?? {});
   const weights = options.weights === null ? null : await readWeights(options.weights, "--weights");
   const data = rest.model === undefined ? run?.data ?? null : null;
-  const network = await openNetwork(options, wordsOf(weights), data);
+  const network = await openNetwork(options, weights, data);
   const inside = weightsInside(network, weights, options);
   const file = out ?? `${modelName(options.model)}-${kind}.onnx`;
   const { bytes, names } = file.endsWith(".safetensors")
@@ -167,7 +168,9 @@ async function networkOfRun(
   const file = { model: join(folder, INPUT_FILE_NAMES.model) as NetworkFile };
   return {
     options: isModelFile(options.model) ? { ...own, ...file } : own,
-    data: kindOf(options.task) === "text" ? windowsOf(0) : IMAGES,
+    data: kindOf(options.task) === "text"
+      ? windowsOf(0)
+      : imagesOf({ side: IMAGE_SIDE, classes: 0 }),
   };
 }
 
@@ -190,18 +193,25 @@ function wordsOf(weights: Weights | null): number {
   return words?.dims[0] ?? VOCABULARY;
 }
 
+/** The classes that a ResNet with these weights tells apart. */
+function classesOf(weights: Weights | null): { readonly classes?: number } {
+  const last = weights?.tensors.find(({ name }) => name === "linear.weight");
+  return last ? { classes: last.dims[0] } : {};
+}
+
 /** The network that is named; a file's open lengths must all be given, unless it is known what it is fed. */
 async function openNetwork(
   options: GraphOptions,
-  words: number,
+  weights: Weights | null,
   data: DataShape | null,
 ): Promise<TrainableModel> {
   const { model, vocabulary } = options;
   if (isModelFile(model)) {
     return onnxFileModel(await readModelFile(model, "--model"), model, options, data, options.bptt);
   }
-  if (model === "gpt") return gptOf(options, vocabulary ?? words);
-  return model === "awd-lstm" ? awdLstmOf(options, vocabulary ?? words) : findModel(model);
+  if (!isLanguageModel(model)) return findModel(model, classesOf(weights));
+  const words = vocabulary ?? wordsOf(weights);
+  return model === "gpt" ? gptOf(options, words) : awdLstmOf(options, words);
 }
 
 /** The weights that belong into the file, by name; null if they are to be inputs. */

@@ -4,17 +4,17 @@ import * as library from "../mod.ts";
 /** Every value that `mod.ts` exports: to add or take away one is a change of the public interface. */
 const EXPORTS = `
 ALGORITHMS ALGORITHM_NAMES ALLREDUCE_ALGORITHMS ANY_SOURCE ANY_TAG AbortError CIFAR10_MEAN
-CIFAR10_SOURCE CIFAR10_STD CLIP_RULES CheckpointError ClosedError Communicator DEVICE_CHOICES DataError
+CIFAR100_SOURCE CIFAR10_SOURCE CIFAR10_STD CLIP_RULES CheckpointError ClosedError Communicator DEVICE_CHOICES DataError
 GRAPH_OPTIONS Graph HandshakeError IMAGE_SIDE InterruptedError LOSSES LayerBuilder LogError MODEL_NAMES MismatchError
 OPSET OP_NAMES OnnxFileError OperatorError OptionError PENN_TREEBANK_SOURCE PLAIN_STEP POSITIONS PRESETS
 joinLaunch launcherPlace openWorld PRESET_NAMES PROC_NULL PeerLostError RESNET_DEPTHS Random RendezvousError ReportError Request
 RunFailedError SELECTIVE_OPTIONS OPTIMIZER_NAMES SCHEDULE_NAMES sizeAt UPDATE_RULES adam adamW decays sgd slotOf TAG_UB TASK_NAMES TrainingError TruncationError Vocabulary
 WIKITEXT2_SOURCE WordSource amplifiedScaffold appendClippedStep augmentBatch awdLstm awdLstmTask batchLabels celgc
 channelStatistics checkModel classifierOutputs createAlgorithm createImageSampler createOp
-createTextSampler defaultOptions differentiate diloco downloadCifar10 downloadPennTreebank
+createTextSampler defaultOptions differentiate diloco downloadCifar10 downloadCifar100 downloadPennTreebank
 downloadWikiText2 drawParticipants encodeModel episode episodePlusPlus evaluationBatches exportGraph externalFiles
 fedProx filled foreignModel formatModelReport formatInterval formatPartition formatSampling fragmented generate generateImages generateText gpt imageTask init
-isClipped kaimingNormal launch launchProgram loadCifar10 loadTextCorpus localSgd lower minibatchClip naiveParallel
+isClipped kaimingNormal launch launchProgram loadCifar10 loadCifar100 loadTextCorpus localSgd lower minibatchClip naiveParallel
 normaliseBatch openDevice operatorCoverage overlapped parametersOf parseInterval parsePartition parseSampling partitionImages
 partitionTokens permissionsFor plan readMetrics report resnet resolveOptions roundsOf scaffold scaffoldClip scheduled single slowMo sparseLoco stageWise
 sweep timedRounds tokenize train trainOptions uniform waitAll waitAny watchReport windowTask withDataInside

@@ -1,5 +1,5 @@
 /**
- * Residual networks for 32 × 32 images: He, Zhang, Ren, Sun, Deep Residual Learning for Image Recognition,
+ * Residual networks for small images: He, Zhang, Ren, Sun, Deep Residual Learning for Image Recognition,
  * CVPR 2016, section 4.2, with shortcuts of option A (no weights: every second pixel, channels filled up
  * with zeros).
  *
@@ -20,6 +20,8 @@ export interface ResNetOptions {
    * @default {10}
    */
   readonly classes?: number;
+  /** Width and height of an image, in pixels. @default {32} */
+  readonly side?: number;
   /** ε: how much of each label goes to all classes alike in training. @default {0} */
   readonly labelSmoothing?: number;
 }
@@ -27,7 +29,7 @@ export interface ResNetOptions {
 /**
  * The residual network of a depth.
  *
- * Inputs `input` float32 `[batch, 3, 32, 32]` and `target` int32 `[batch]`; variables named as in PyTorch's
+ * Inputs `input` float32 `[batch, 3, side, side]` and `target` int32 `[batch]`; variables named as in PyTorch's
  * usual CIFAR ResNets (`conv1.weight`, `bn1.running_mean`, `layer1.0.conv1.weight`, …, `linear.bias`);
  * outputs those of {@linkcode classifierOutputs}, and in training `<statistic>.next`.
  *
@@ -36,7 +38,7 @@ export interface ResNetOptions {
  */
 export function resnet(
   depth: number,
-  { classes = 10, labelSmoothing = 0 }: ResNetOptions = {},
+  { classes = 10, side = 32, labelSmoothing = 0 }: ResNetOptions = {},
 ): Model {
   const blocks = (depth - 2) / 6;
   if (!Number.isInteger(blocks) || blocks < 1) {
@@ -46,17 +48,17 @@ export function resnet(
   }
   return {
     name: `resnet${depth}`,
-    build: (options) => build(blocks, { classes, labelSmoothing }, options),
+    build: (options) => build(blocks, { classes, side, labelSmoothing }, options),
   };
 }
 
 function build(
   blocks: number,
-  { classes, labelSmoothing }: Required<ResNetOptions>,
+  { classes, side, labelSmoothing }: Required<ResNetOptions>,
   { batchSize, mode }: BuildOptions,
 ): ModelGraph {
   const layers = new LayerBuilder(mode), g = layers.graph;
-  const input = g.input("input", "float32", [batchSize, 3, 32, 32]);
+  const input = g.input("input", "float32", [batchSize, 3, side, side]);
   const target = g.input("target", "int32", [batchSize]);
   let x = layers.conv2d("conv1", input, 16, { kernel: 3, pads: 1 });
   x = g.relu(layers.batchNorm("bn1", x));

@@ -11,7 +11,7 @@ export {
   batchLabels,
   normaliseBatch,
 } from "./images/augment.ts";
-export { CIFAR10_MEAN, CIFAR10_STD, loadCifar10 } from "./images/cifar10.ts";
+export { CIFAR10_MEAN, CIFAR10_STD, loadCifar10, loadCifar100 } from "./images/cifar10.ts";
 export { DataError } from "./data_error.ts";
 export {
   type DownloadOptions,
@@ -29,6 +29,7 @@ export {
   IMAGE_SIDE,
   type ImageDataSet,
   type ImageSplits,
+  type Labels,
 } from "./images/image_data_set.ts";
 export {
   formatPartition,
@@ -48,9 +49,11 @@ export {
 } from "./sampling/sampler.ts";
 export type { Worlds, WorldSince } from "./sampling/worlds.ts";
 export {
+  CIFAR100_SOURCE,
   CIFAR10_SOURCE,
   type DataSource,
   downloadCifar10,
+  downloadCifar100,
   downloadPennTreebank,
   downloadWikiText2,
   type FetchOptions,

@@ -24,6 +24,7 @@ import { Follower } from "./follower.ts";
 import type { MetricRecord, Summary } from "../run/metrics.ts";
 import { ALGORITHMS } from "../../optimizers/registry.ts";
 import { asOptionError } from "../options/as_option_error.ts";
+import { TASKS } from "../options/defaults.ts";
 import { OptionError } from "../options/kinds.ts";
 import { modelName } from "../options/network_names.ts";
 import type { Options } from "../options/table.ts";
@@ -347,20 +348,22 @@ export async function findData(options: Options, kind: ViewKind): Promise<string
   const folder = resolve(options.data!);
   if (options.download) {
     const sources = await import("../data/sources/sources.ts");
-    const { downloadCifar10, downloadPennTreebank, downloadWikiText2 } = sources;
     const onProgress = downloadLines(kind);
     switch (options.task) {
       case "cifar10":
-        return resolve(await downloadCifar10(folder, { onProgress }));
+        return resolve(await sources.downloadCifar10(folder, { onProgress }));
+      case "cifar100":
+        return resolve(await sources.downloadCifar100(folder, { onProgress }));
       case "ptb":
-        return resolve(await downloadPennTreebank(folder, { onProgress }));
+        return resolve(await sources.downloadPennTreebank(folder, { onProgress }));
       case "wikitext2":
-        return resolve(await downloadWikiText2(folder, { onProgress }));
+        return resolve(await sources.downloadWikiText2(folder, { onProgress }));
     }
   }
   const info = await Deno.stat(folder).catch(() => null);
-  if (!info?.isDirectory) {
-    throw new OptionError(`--data must be a folder that exists, not "${options.data}"`);
+  if (!info?.isDirectory && !(info?.isFile && TASKS[options.task].takesFile)) {
+    const what = TASKS[options.task].takesFile ? "a folder or file" : "a folder";
+    throw new OptionError(`--data must be ${what} that exists, not "${options.data}"`);
   }
   return folder;
 }

@@ -24,7 +24,7 @@ import type { TrainableModel } from "../task.ts";
 /** The model of a name, as in `--model`. Throws RangeError for an unknown one. */
 export function findModel(
   name: string,
-  options: Pick<ResNetOptions, "labelSmoothing"> = {},
+  options: ResNetOptions = {},
 ): Model {
   const depth = /^resnet(\d+)$/.exec(name)?.[1];
   if (depth) return resnet(Number(depth), options);

@@ -19,6 +19,7 @@ import { asOptionError } from "../options/as_option_error.ts";
 import { OptionError } from "../options/kinds.ts";
 import { isUrl, modelName, parseDims, parseLoss } from "../options/network_names.ts";
 import type { TrainableModel } from "../task.ts";
+import type { ImageShape } from "../data/images/image_data_set.ts";
 import { METADATA } from "./safetensors.ts";
 
 /** Longest time in which a file must have come from the network, in ms. */
@@ -121,15 +122,17 @@ export interface DataShape {
   readonly classes: number;
 }
 
-/** Images of 32 × 32 pixels in ten classes. */
-export const IMAGES: DataShape = {
-  name: "images",
-  type: "float32",
-  input: (batchSize) => [batchSize, 3, 32, 32],
-  target: (batchSize) => [batchSize],
-  targets: "int32",
-  classes: 10,
-};
+/** Images of a side, in pixels, in so many classes. */
+export function imagesOf({ side, classes }: ImageShape): DataShape {
+  return {
+    name: "images",
+    type: "float32",
+    input: (batchSize) => [batchSize, 3, side, side],
+    target: (batchSize) => [batchSize],
+    targets: "int32",
+    classes,
+  };
+}
 
 /** Windows of a text of so many different words. */
 export function windowsOf(vocabulary: number): DataShape {

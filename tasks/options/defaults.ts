@@ -16,6 +16,8 @@ export interface TaskEntry {
   readonly kind: "images" | "text";
   /** Of data on disk: how its folder is known. Null where it is generated. */
   readonly files: string | null;
+  /** Whether that may be one file instead. @default {false} */
+  readonly takesFile?: boolean;
   /** Options that it sets; a preset's and those that were given take precedence. */
   readonly defaults: Readonly<Partial<Omit<Options, "preset" | "task">>>;
 }
@@ -32,7 +34,18 @@ const PUBLISHED_TEXT = {
 /** By the task's name. */
 export const TASKS: Readonly<Record<TaskName, TaskEntry>> = {
   "generated-images": { kind: "images", files: null, defaults: {} },
-  "cifar10": { kind: "images", files: "the folder of data_batch_1.bin", defaults: {} },
+  "cifar10": {
+    kind: "images",
+    files: "a folder or archive of CIFAR-10 in any form",
+    takesFile: true,
+    defaults: {},
+  },
+  "cifar100": {
+    kind: "images",
+    files: "a folder or archive of CIFAR-100 in any form",
+    takesFile: true,
+    defaults: {},
+  },
   "generated-text": {
     kind: "text",
     files: null,

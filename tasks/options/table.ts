@@ -72,7 +72,8 @@ export const EXECUTION: Table<ExecutionOptions> = {
   data: text({
     flag: "--data",
     group: DATA,
-    help: "folder of the data set, in its official layout",
+    help:
+      "folder of the data set in its official layout; of CIFAR in any form, or an archive of it",
     default: null,
     defaultText: "none",
     placeholder: "dir",

@@ -37,6 +37,7 @@ export type PresetName = typeof PRESET_NAMES[number];
 export const TASK_NAMES = [
   "generated-images",
   "cifar10",
+  "cifar100",
   "generated-text",
   "ptb",
   "wikitext2",

@@ -6,19 +6,19 @@
 
 import { generateText } from "../data/text/generated_text.ts";
 import { DataError } from "../data/data_error.ts";
-import { checkCifar10 } from "../data/images/cifar10.ts";
 import { checkTextCorpus, loadTextCorpus } from "../data/text/text_corpus.ts";
 import { awdLstmOf } from "../networks/awd_lstm.ts";
 import { gptOf, vocabularyOf, windowLength } from "../networks/gpt.ts";
 import { findModel } from "../networks/graphs.ts";
 import { decodeInitial, startingFrom } from "../networks/initial_weights.ts";
-import { IMAGES, onnxFileModel, windowsOf } from "../networks/onnx_model.ts";
+import { imagesOf, onnxFileModel, windowsOf } from "../networks/onnx_model.ts";
 import { asOptionError } from "../options/as_option_error.ts";
 import { OptionError } from "../options/kinds.ts";
 import { kindOf } from "../options/defaults.ts";
 import type { Options } from "../options/table.ts";
 import type { InputFiles } from "../run/inputs.ts";
 import type { TrainableModel } from "../task.ts";
+import { imageSetOf, imageShapeOf } from "./image_sets.ts";
 
 /**
  * Refuses files that do not fit what the options say.
@@ -47,10 +47,10 @@ export async function checkInputs(options: Options, files: InputFiles): Promise<
  *
  * @throws OptionError that says what is wrong with it
  */
-export async function checkData({ task, data }: Options): Promise<void> {
+export async function checkData({ data, ...options }: Options): Promise<void> {
   if (data === null) return;
   try {
-    await (kindOf(task) === "text" ? checkTextCorpus(data) : checkCifar10(data));
+    await (imageSetOf({ ...options, data })?.check() ?? checkTextCorpus(data));
   } catch (error) {
     throw error instanceof DataError ? new OptionError(error.message, { cause: error }) : error;
   }
@@ -60,7 +60,8 @@ export async function checkData({ task, data }: Options): Promise<void> {
 async function modelOf(options: Options, file: Uint8Array | null): Promise<TrainableModel> {
   const { model, task, bptt } = options;
   if (kindOf(task) === "images") {
-    return file ? onnxFileModel(file, model, options, IMAGES) : findModel(model);
+    const shape = await imageShapeOf(options);
+    return file ? onnxFileModel(file, model, options, imagesOf(shape)) : findModel(model, shape);
   }
   const { vocabulary } = task === "generated-text"
     ? generateText({ train: 2, valid: 2, test: 2 })

@@ -6,10 +6,8 @@
 
 import { createHash } from "node:crypto";
 import { basename } from "node:path";
-import { cifar10Files } from "../data/images/cifar10.ts";
 import { textFiles } from "../data/text/text_corpus.ts";
-import { kindOf } from "../options/defaults.ts";
-import type { Options } from "../options/values.ts";
+import { imageSetOf, type ImageSetOptions } from "./image_sets.ts";
 
 /** A file of a data set. */
 export interface DataFile {
@@ -22,15 +20,15 @@ export interface DataFile {
 }
 
 /** Which data set, and where. */
-export type DataLocation = Pick<Options, "task"> & { readonly data: string };
+export type DataLocation = ImageSetOptions;
 
 /**
  * The paths of the files that a run reads.
  *
  * @throws DataError when one is not there
  */
-export async function dataPaths({ task, data }: DataLocation): Promise<string[]> {
-  return kindOf(task) === "text" ? await textFiles(data) : await cifar10Files(data);
+export async function dataPaths(location: DataLocation): Promise<string[]> {
+  return await (imageSetOf(location)?.files() ?? textFiles(location.data));
 }
 
 /**

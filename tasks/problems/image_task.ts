@@ -6,7 +6,7 @@
 
 import { Random } from "../../runtime/base/random.ts";
 import { augmentBatch, batchLabels, normaliseBatch } from "../data/images/augment.ts";
-import type { ImageDataSet, ImageSplits } from "../data/images/image_data_set.ts";
+import { type ImageDataSet, type ImageSplits, sideOf } from "../data/images/image_data_set.ts";
 import { parsePartition } from "../data/sampling/partition.ts";
 import { createImageSampler, evaluationBatches } from "../data/sampling/sampler.ts";
 import type { Worlds } from "../data/sampling/worlds.ts";
@@ -25,7 +25,7 @@ export interface ImageTaskOptions {
 }
 
 /**
- * A classification task on images of 32 × 32 pixels.
+ * A classification task on images.
  *
  * @param worlds that the run has had; by default the one of the options alone
  */
@@ -38,7 +38,7 @@ export function imageTask(
 ): Task {
   const { kept, held } = holdOut(train, validFraction);
   const sampler = createImageSampler({
-    labels: kept ? Uint8Array.from(kept, (index) => train.labels[index]) : train.labels,
+    labels: kept ? Uint16Array.from(kept, (index) => train.labels[index]) : train.labels,
     classes: train.classes.length,
     batchSize,
     rank,
@@ -50,7 +50,10 @@ export function imageTask(
   const most = fixedBatch ?? Math.min(EVAL_BATCH, Math.ceil(test.count / ranks));
   const evalBatchSize = wholeBatches ? divisor(test.count, ranks, most) : most;
   const indices = new Uint32Array(batchSize);
-  let [training, other] = [imageFeeds(batchSize), imageFeeds(batchSize)];
+  let [training, other] = [
+    imageFeeds(batchSize, sideOf(train)),
+    imageFeeds(batchSize, sideOf(train)),
+  ];
   /** The share of `set` at some indices. */
   const split = (
     name: Split["name"],
@@ -59,7 +62,7 @@ export function imageTask(
     size: number,
     indexOf: (n: number) => number,
   ): Split => {
-    const evaluated = imageFeeds(size);
+    const evaluated = imageFeeds(size, sideOf(set));
     return {
       name,
       samples: count,
@@ -158,10 +161,10 @@ function divisor(count: number, ranks: number, most: number): number {
   return size;
 }
 
-function imageFeeds(batchSize: number) {
-  const pixels = new Float32Array(batchSize * 3 * 32 * 32), labels = new Int32Array(batchSize);
+function imageFeeds(batchSize: number, side: number) {
+  const pixels = new Float32Array(batchSize * 3 * side * side), labels = new Int32Array(batchSize);
   const feeds = {
-    input: { type: "float32", dims: [batchSize, 3, 32, 32], data: pixels },
+    input: { type: "float32", dims: [batchSize, 3, side, side], data: pixels },
     target: { type: "int32", dims: [batchSize], data: labels },
   } satisfies Feeds;
   return { pixels, labels, feeds };

@@ -4,20 +4,21 @@
  * @module
  */
 
+import type { ResNetOptions } from "../../models/mod.ts";
 import type { DeviceKind } from "../../runtime/devices/device.ts";
-import { loadCifar10 } from "../data/images/cifar10.ts";
 import { generateImagesTogether } from "../data/images/generated_images.ts";
 import { type GeneratedText, generateText } from "../data/text/generated_text.ts";
 import type { Worlds } from "../data/sampling/worlds.ts";
-import type { ImageSplits } from "../data/images/image_data_set.ts";
+import { type ImageSplits, sideOf } from "../data/images/image_data_set.ts";
 import { loadTextCorpus } from "../data/text/text_corpus.ts";
 import { findModel } from "../networks/graphs.ts";
 import { decodeInitial, startingFrom } from "../networks/initial_weights.ts";
 import type { InputFiles } from "../run/inputs.ts";
+import { imageSetOf } from "./image_sets.ts";
 import { imageTask } from "./image_task.ts";
 import { awdLstmOf } from "../networks/awd_lstm.ts";
 import { gptOf, vocabularyOf, windowLength } from "../networks/gpt.ts";
-import { type DataShape, IMAGES, onnxFileModel, windowsOf } from "../networks/onnx_model.ts";
+import { type DataShape, imagesOf, onnxFileModel, windowsOf } from "../networks/onnx_model.ts";
 import { asOptionError } from "../options/as_option_error.ts";
 import type { Options } from "../options/table.ts";
 import { partOfImages, partOfText } from "../options/scale.ts";
@@ -85,13 +86,20 @@ async function openParts(
     model ??
       (files?.model
         ? onnxFileModel(files.model, options.model, options, data, length)
-        : findModel(options.model, options));
+        : findModel(options.model, { ...imageOf(data), labelSmoothing: options.labelSmoothing }));
   if (task) return { task, model: model ?? modelOf(...shapeOf(task)) };
   if (kindOf(options.task) === "text") {
     return await openText(options, rank, target, model || files?.model ? modelOf : null, worlds);
   }
-  const fitting = modelOf(IMAGES), images = await openImages(options, sharing);
+  const images = await openImages(options, sharing), { train } = images;
+  const fitting = modelOf(imagesOf({ side: sideOf(train), classes: train.classes.length }));
   return { model: fitting, task: imageTask(images, options, rank, fitting, worlds) };
+}
+
+/** What a built-in network for images has to know of data; nothing where they say nothing. */
+function imageOf({ input, classes }: DataShape): ResNetOptions {
+  const [, , side] = input(1, 1);
+  return { ...side === undefined ? {} : { side }, ...classes > 0 ? { classes } : {} };
 }
 
 /** What a task feeds, and the steps of its sequences, read off its first batch. */
@@ -143,10 +151,11 @@ function generate({ seed, trainSize, testSize }: Options): GeneratedText {
 }
 
 async function openImages(options: Options, sharing = PER_RANK): Promise<ImageSplits> {
-  const { task, seed, trainSize, testSize, data, scale } = options;
-  if (task === "generated-images") {
+  const { seed, trainSize, testSize, data, scale } = options;
+  const set = data === null ? null : imageSetOf({ ...options, data });
+  if (set === null) {
     return await generateImagesTogether(sharing, { seed, train: trainSize, test: testSize });
   }
-  const { name, train, test } = await loadCifar10(data!);
+  const { name, train, test } = await set.load(sharing);
   return { name, train: partOfImages(train, scale), test: partOfImages(test, scale) };
 }

@@ -7,7 +7,7 @@
  */
 
 import { philox4x32 } from "../../../runtime/base/random.ts";
-import { IMAGE_BYTES, IMAGE_SIDE, type ImageDataSet } from "./image_data_set.ts";
+import { type ImageDataSet, sideOf } from "./image_data_set.ts";
 
 /** Where a batch stands in a job, which decides its random crops and flips, and how large they are. */
 export interface AugmentOptions {
@@ -34,8 +34,6 @@ export interface AugmentOptions {
 /** Marks the counter's use, so that no other stream of the same seed draws the same numbers. */
 const AUGMENT_STREAM = 0x61756721;
 
-const PLANE = IMAGE_SIDE * IMAGE_SIDE;
-
 /** For each set, the normalised value of each byte of each channel: `[3, 256]`. */
 const tables = new WeakMap<ImageDataSet, Float32Array>();
 
@@ -56,9 +54,10 @@ function tableOf(set: ImageDataSet): Float32Array {
 }
 
 function checkBatch(set: ImageDataSet, indices: Uint32Array, into: Float32Array): void {
-  if (into.length !== indices.length * IMAGE_BYTES) {
+  const image = 3 * sideOf(set) ** 2;
+  if (into.length !== indices.length * image) {
     throw new RangeError(
-      `a batch of ${indices.length} images needs ${indices.length * IMAGE_BYTES} floats, ` +
+      `a batch of ${indices.length} images needs ${indices.length * image} floats, ` +
         `the buffer has ${into.length}`,
     );
   }
@@ -70,7 +69,7 @@ function checkBatch(set: ImageDataSet, indices: Uint32Array, into: Float32Array)
 }
 
 /**
- * Writes the images at `indices`, flipped, cropped and normalised, to `into` (`[batch, 3, 32, 32]`).
+ * Writes the images at `indices`, flipped, cropped and normalised, to `into` (`[batch, 3, side, side]`).
  * No memory is taken. The random numbers belong to the sample's place in the job,
  * `(step · batch + place) · ranks + rank`, so that N ranks of batch B augment as one rank of batch
  * N·B does.
@@ -85,8 +84,9 @@ export function augmentBatch(
 ): void {
   const { seed, rank, ranks, step, crop = 4, flip = true } = options;
   checkBatch(set, indices, into);
-  if (!Number.isInteger(crop) || crop < 0 || crop > IMAGE_SIDE) {
-    throw new RangeError(`a crop is an integer from 0 to ${IMAGE_SIDE} pixels, not ${crop}`);
+  const side = sideOf(set), plane = side * side, image = 3 * plane;
+  if (!Number.isInteger(crop) || crop < 0 || crop > side) {
+    throw new RangeError(`a crop is an integer from 0 to ${side} pixels, not ${crop}`);
   }
   const table = tableOf(set), pixels = set.pixels, offsets = 2 * crop + 1;
   const key0 = seed >>> 0, key1 = Math.floor(seed / 4294967296) >>> 0;
@@ -98,25 +98,25 @@ export function augmentBatch(
     counter[3] = 0;
     philox4x32(counter, key0, key1);
     const mirrored = flip && (counter[0] & 1) === 1;
-    // A remainder of 32 bits by at most 65: its bias is below 2^-25.
+    // A remainder of 32 bits by a small number: of up to 65 its bias is below 2^-25.
     const dy = counter[1] % offsets - crop, dx = counter[2] % offsets - crop;
     // Of the output's columns, [left, right) lie inside the image; the rest is padding.
-    const left = Math.max(0, -dx), right = Math.min(IMAGE_SIDE, IMAGE_SIDE - dx);
+    const left = Math.max(0, -dx), right = Math.min(side, side - dx);
     for (let channel = 0; channel < 3; channel++) {
       const lookup = channel * 256, black = table[lookup];
-      const source = indices[place] * IMAGE_BYTES + channel * PLANE;
-      let out = place * IMAGE_BYTES + channel * PLANE;
-      for (let y = 0; y < IMAGE_SIDE; y++, out += IMAGE_SIDE) {
+      const source = indices[place] * image + channel * plane;
+      let out = place * image + channel * plane;
+      for (let y = 0; y < side; y++, out += side) {
         const from = y + dy;
-        if (from < 0 || from >= IMAGE_SIDE) {
-          into.fill(black, out, out + IMAGE_SIDE);
+        if (from < 0 || from >= side) {
+          into.fill(black, out, out + side);
           continue;
         }
         for (let x = 0; x < left; x++) into[out + x] = black;
-        for (let x = right; x < IMAGE_SIDE; x++) into[out + x] = black;
-        const row = source + from * IMAGE_SIDE;
+        for (let x = right; x < side; x++) into[out + x] = black;
+        const row = source + from * side;
         if (mirrored) {
-          let at = row + IMAGE_SIDE - 1 - dx - left;
+          let at = row + side - 1 - dx - left;
           for (let x = left; x < right; x++) into[out + x] = table[lookup + pixels[at--]];
         } else {
           let at = row + dx + left;
@@ -131,7 +131,7 @@ const counter = new Uint32Array(4);
 
 /**
  * Writes the images at `indices`, normalised and otherwise as they are, to `into`
- * (`[batch, 3, 32, 32]`): what evaluation feeds.
+ * (`[batch, 3, side, side]`): what evaluation feeds.
  *
  * @throws {RangeError} when `into` has another length or an index is out of range
  */
@@ -142,11 +142,12 @@ export function normaliseBatch(
 ): void {
   checkBatch(set, indices, into);
   const table = tableOf(set), pixels = set.pixels;
+  const plane = sideOf(set) ** 2, image = 3 * plane;
   let out = 0;
   for (const index of indices) {
-    let at = index * IMAGE_BYTES;
+    let at = index * image;
     for (let lookup = 0; lookup < 768; lookup += 256) {
-      for (let i = 0; i < PLANE; i++) into[out++] = table[lookup + pixels[at++]];
+      for (let i = 0; i < plane; i++) into[out++] = table[lookup + pixels[at++]];
     }
   }
 }

@@ -7,6 +7,7 @@
 
 import { Random } from "../../../runtime/base/random.ts";
 import { dirichlet } from "../../../runtime/base/dirichlet.ts";
+import type { Labels } from "../images/image_data_set.ts";
 
 /** How the training data is divided among the ranks. */
 export type Partition =
@@ -132,7 +133,7 @@ export function checkPartition(
 /** A labelled set to be divided. */
 export interface PartitionImagesOptions {
   /** `[count]`, each below `classes`. */
-  readonly labels: Uint8Array;
+  readonly labels: Labels;
   /** Number of classes. */
   readonly classes: number;
   /** Number of ranks. */

@@ -9,6 +9,7 @@
  */
 
 import { Random } from "../../../runtime/base/random.ts";
+import type { Labels } from "../images/image_data_set.ts";
 import { checkPartition, type Partition, partitionImages } from "./partition.ts";
 import { beginningOf, type Worlds } from "./worlds.ts";
 
@@ -37,7 +38,7 @@ export interface Sampler {
 /** What an image sampler draws from, and for whom. */
 export interface ImageSamplerOptions {
   /** Labels of the set, `[count]`; `dirichlet` and `shards` divide by them. */
-  readonly labels: Uint8Array;
+  readonly labels: Labels;
   /** Number of classes. */
   readonly classes: number;
   /** Samples of one step of one rank. */

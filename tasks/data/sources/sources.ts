@@ -5,7 +5,7 @@
  */
 
 import { type ArchiveMember, unpack } from "./archive.ts";
-import { CIFAR10_FOLDER } from "../images/cifar10.ts";
+import { CIFAR10, CIFAR100 } from "../images/cifar/kinds.ts";
 import { DataError } from "../data_error.ts";
 import { download, type DownloadOptions, type RemoteFile } from "./download.ts";
 
@@ -53,7 +53,26 @@ export const CIFAR10_SOURCE: DataSource = {
       ...[1, 2, 3, 4, 5].map((n) => ({ name: `data_batch_${n}.bin`, bytes: 30_730_000 })),
       { name: "test_batch.bin", bytes: 30_730_000 },
       { name: "batches.meta.txt" },
-    ].map((file) => ({ ...file, member: `${CIFAR10_FOLDER}/${file.name}` })),
+    ].map((file) => ({ ...file, member: `${CIFAR10.binary.folder}/${file.name}` })),
+  }],
+};
+
+/** CIFAR-100, binary version: as {@linkcode CIFAR10_SOURCE}; its MD5 is 03b5dce01913d631647c71ecec9e9cb8. */
+export const CIFAR100_SOURCE: DataSource = {
+  name: "CIFAR-100",
+  downloads: [{
+    urls: [
+      "https://www.cs.toronto.edu/~kriz/cifar-100-binary.tar.gz",
+      "https://cave.cs.toronto.edu/kriz/cifar-100-binary.tar.gz",
+    ],
+    bytes: 168_513_733,
+    sha256: "58a81ae192c23a4be8b1804d68e518ed807d710a4eb253b1f2a199162a40d8ec",
+    archive: "cifar-100-binary.tar.gz",
+    files: [
+      { name: "train.bin", bytes: 153_700_000 },
+      { name: "test.bin", bytes: 30_740_000 },
+      { name: "fine_label_names.txt" },
+    ].map((file) => ({ ...file, member: `${CIFAR100.binary.folder}/${file.name}` })),
   }],
 };
 
@@ -126,9 +145,20 @@ export interface FetchOptions extends DownloadOptions {
  * @throws {DataError} when they cannot be fetched, or a file is there that is not the official one
  */
 export function downloadCifar10(directory: string, options: FetchOptions = {}): Promise<string> {
-  const base = directory.replace(/(?<=.)\/+$/, "");
-  const folder = base.split("/").at(-1) === CIFAR10_FOLDER ? base : `${base}/${CIFAR10_FOLDER}`;
+  const folder = folderIn(directory, CIFAR10.binary.folder);
   return fetchDataSet(options.source ?? CIFAR10_SOURCE, folder, options);
+}
+
+/** Brings CIFAR-100 to `directory`, as {@linkcode downloadCifar10} does with CIFAR-10. */
+export function downloadCifar100(directory: string, options: FetchOptions = {}): Promise<string> {
+  const folder = folderIn(directory, CIFAR100.binary.folder);
+  return fetchDataSet(options.source ?? CIFAR100_SOURCE, folder, options);
+}
+
+/** A folder of a name inside another, unless that has the name itself. */
+function folderIn(directory: string, name: string): string {
+  const base = directory.replace(/(?<=.)\/+$/, "");
+  return base.split("/").at(-1) === name ? base : `${base}/${name}`;
 }
 
 /** Brings Penn Treebank to `directory`, as {@linkcode downloadCifar10} does with CIFAR-10. */

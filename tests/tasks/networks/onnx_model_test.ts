@@ -10,7 +10,7 @@ import { launch, type LaunchOptions, type Run } from "../../../tasks/launch/laun
 import type { StepRecord } from "../../../tasks/run/metrics.ts";
 import {
   type DataShape,
-  IMAGES,
+  imagesOf,
   onnxFileModel,
   windowsOf,
 } from "../../../tasks/networks/onnx_model.ts";
@@ -66,7 +66,7 @@ const text = {
 const cases: readonly Case[] = [
   {
     name: "resnet18",
-    data: IMAGES,
+    data: imagesOf({ side: 32, classes: 10 }),
     small: "resnet18_narrow",
     options: { lr: 0.05, clip: 1, batchSize: 32, trainSize: 100, testSize: 20, epochs: 100 },
     steps: 24,

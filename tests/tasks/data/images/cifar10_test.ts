@@ -77,7 +77,10 @@ Deno.test("a missing, truncated, empty or altered file is named, with sizes and 
     );
     assert.equal((await loadCifar10(folder)).test.classes[9], "class 9");
   });
-  await assert.rejects(loadCifar10("/no/such/folder"), /no folder \/no\/such\/folder/);
+  await assert.rejects(
+    loadCifar10("/no/such/folder"),
+    /\/no\/such\/folder does not exist; give --data/,
+  );
 });
 
 testWithData(
