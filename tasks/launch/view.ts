@@ -6,6 +6,7 @@
  */
 
 import { openBar } from "./bars.ts";
+import { Sparkline } from "./sparkline.ts";
 import { formatPerplexity } from "./summary_text.ts";
 import type { EvalRecord, MetricRecord, RoundRecord, StepRecord } from "../run/metrics.ts";
 
@@ -39,8 +40,12 @@ export async function openView(kind: ViewKind, steps: number): Promise<RunView> 
   return kind === "bar" ? await barView(steps) : lineView(steps);
 }
 
+/** Columns of the curve of losses. */
+const SPARKLINE_COLUMNS = 16;
+
 /** The latest of what a view shows beside the step. */
 class Latest {
+  readonly #losses = new Sparkline(SPARKLINE_COLUMNS);
   #clipped = 0;
   #steps = 0;
   step: StepRecord | null = null;
@@ -54,7 +59,13 @@ class Latest {
     if (record.clipped) this.#clipped++;
     if (record.rank !== 0) return false;
     this.step = record;
+    this.#losses.push(record.loss);
     return true;
+  }
+
+  /** The run's losses at rank 0 as a small curve; empty before the second step. */
+  get curve(): string {
+    return String(this.#losses);
   }
 
   /** For example `epoch 1.25`, `loss 1.834`, `clipped 12 %`, `drift 0.03`. */
@@ -110,7 +121,9 @@ async function barView(steps: number): Promise<RunView> {
     ({ value, total, timeLeft }) => [
       `step ${value}/${total}`,
       `${timeLeft} left`,
-      ...latest.parts,
+      ...latest.parts.slice(0, 2),
+      latest.curve,
+      ...latest.parts.slice(2),
     ],
   );
   return {

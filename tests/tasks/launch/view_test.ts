@@ -23,6 +23,7 @@ Deno.test({
     const text = new TextDecoder().decode(stdout);
     assert.equal(code, 0, text);
     assert.match(text, /[█░]+ step \d\/6 /);
+    assert.match(text, /loss \d\.\d+ +[▁▂▃▄▅▆▇█]{2,6} +clipped/, "the losses are drawn");
     assert.match(text, /untrained +test accuracy/);
     // The last evaluation comes when the bar is about to go, and is shown all the same.
     assert.match(text, /epoch 1\.92 +test accuracy/);
