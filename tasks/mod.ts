@@ -57,6 +57,14 @@ export {
 } from "./problems/window_task.ts";
 export type { Batch, Decoder, Feeds, PredictOptions, Split, Task, TrainableModel } from "./task.ts";
 export { type RunOutput, train, type Trained, type TrainParts } from "./training/train.ts";
+export {
+  type BegunRound,
+  type BegunStep,
+  type Callback,
+  CallbackError,
+  type CallbackRun,
+  type Hook,
+} from "./training/callbacks/callback.ts";
 export type { Checkpoints } from "./training/loop_parts.ts";
 export type { CheckpointFolders } from "./run/write_checkpoint.ts";
 export { TrainingError } from "./training/training_error.ts";

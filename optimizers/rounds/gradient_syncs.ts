@@ -6,13 +6,12 @@
 
 import type { Algorithm, Communication } from "../algorithm.ts";
 
-/** The ways in which the first `steps` steps exchange gradients: all rounds are alike but where I changes. */
+/** The ways in which the first `steps` steps exchange gradients. */
 export function gradientSyncs(
-  { exchange, interval, rounds }: Algorithm,
+  algorithm: Pick<Algorithm, "exchange">,
   steps: number,
 ): Set<Communication["gradients"]> {
   const syncs = new Set<Communication["gradients"]>();
-  const last = rounds ? steps : Math.min(steps, interval ?? 1);
-  for (let t = 1; t <= last; t++) syncs.add(exchange(t).gradients);
+  for (let t = 1; t <= steps; t++) syncs.add(algorithm.exchange(t).gradients);
   return syncs;
 }

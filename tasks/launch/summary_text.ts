@@ -105,8 +105,12 @@ export function summaryRows(summary: Summary): [name: string, value: string][] {
     rows.push([
       "best weights",
       `of epoch ${epoch.toFixed(2)}: validation loss ${validationLoss.toFixed(4)}, ${tested}` +
-      (s.stoppedEarly ? "; the run stopped for want of better ones" : ""),
+      (s.stoppedEarly && !s.stoppedBy ? "; the run stopped for want of better ones" : ""),
     ]);
+  }
+  if (s.stoppedBy) {
+    const { callback, rank, reason } = s.stoppedBy;
+    rows.push(["stopped by", `${callback} on rank ${rank}: ${reason}`]);
   }
   if (s.batchNorm !== undefined) rows.push(["batch norm", s.batchNorm]);
   rows.push(["device", s.device]);

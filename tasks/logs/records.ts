@@ -174,7 +174,7 @@ export interface RelayedPair {
 /** What a run came to; counts without further words are sums over all ranks. */
 export interface Summary extends Scores {
   /**
-   * Mean loss of the mini-batches over the last tenth of the steps, each under the weights of its own rank;
+   * Mean loss of the mini-batches over the last tenth of the steps that were taken, each under the weights of its own rank;
    * null without a step.
    */
   readonly trainLoss: number | null;
@@ -184,8 +184,17 @@ export interface Summary extends Scores {
   readonly steps: number;
   /** Where rounds go by the clock: the steps of each rank. */
   readonly stepsByRank?: readonly number[];
-  /** Whether it ended because the validation loss fell no more, see `--patience`; absent otherwise. */
+  /**
+   * Whether it ended before its steps were over, because the validation loss fell no more, see `--patience`, or
+   * a callback has stopped it; absent otherwise.
+   */
   readonly stoppedEarly?: true;
+  /** The callback that has stopped it, the rank on which it asked, and its reason; absent otherwise. */
+  readonly stoppedBy?: {
+    readonly callback: string;
+    readonly rank: number;
+    readonly reason: string;
+  };
   /** The weights that did best on the validation set, `best.safetensors`; absent without `--patience`. */
   readonly best?: BestScores;
   /** Passes over the training data, by all ranks together. */

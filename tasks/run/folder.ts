@@ -78,8 +78,13 @@ export interface RunConfig {
   readonly files?: Readonly<Record<string, string>>;
   /** Absent until the ranks have found it out. */
   readonly plan?: RunFacts;
-  /** What the caller gave instead of what the options name: a model and an optimizer, by name, and a task. */
-  readonly own?: { readonly model?: string; readonly task?: true; readonly optimizer?: string };
+  /** What the caller gave instead of what the options name: by name, but for a task. */
+  readonly own?: {
+    readonly model?: string;
+    readonly task?: true;
+    readonly optimizer?: string;
+    readonly algorithm?: string;
+  };
 }
 
 /** A run's configuration, before its ranks have started. */

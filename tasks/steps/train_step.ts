@@ -421,6 +421,11 @@ export class TrainStep implements Stateful, AsyncDisposable {
     await this.#parts.gradients?.restore(saved);
   }
 
+  /** Whether the model hands anything from step to step. */
+  get carries(): boolean {
+    return this.#parts.carries !== null;
+  }
+
   /** Sets what is carried from step to step to zero, as before the first step. */
   async clearCarries(): Promise<void> {
     await this.#parts.carries?.edit((flat) => void flat.fill(0));

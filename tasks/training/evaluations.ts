@@ -7,7 +7,7 @@
 import type { Communicator } from "../../runtime/communicator.ts";
 import type { StateDict, Stateful } from "../run/checkpoint.ts";
 import type { Evaluation, Evaluator } from "../steps/evaluator.ts";
-import type { MetricsLog, Position, RunHost, Scores, Summary } from "../run/metrics.ts";
+import type { EvalRecord, MetricsLog, Position, RunHost, Scores, Summary } from "../run/metrics.ts";
 import type { Options } from "../options/table.ts";
 import { scoresOf, splitKey } from "./scores.ts";
 import type { TrainStep } from "../steps/train_step.ts";
@@ -27,6 +27,14 @@ export interface EvaluationsParts {
   readonly device: string;
   /** On which hosts, if they are several. */
   readonly hosts?: readonly RunHost[];
+}
+
+/** What an evaluation came to. */
+export interface Evaluated {
+  /** Of the split that is watched. */
+  readonly watched: Evaluation;
+  /** Of all splits that were evaluated, the watched one first. */
+  readonly records: readonly EvalRecord[];
 }
 
 /** The part of a summary that others sum up. */
@@ -56,31 +64,34 @@ export class Evaluations implements Stateful {
   }
 
   /**
-   * Evaluates the average of the ranks' weights, and notes the results: of the split that is watched,
-   * or of all of them at the end, and of the part of the training set. Collective.
-   *
-   * @returns it of the split that is watched
+   * Evaluates the average of the ranks' weights: on the split that is watched, or on all of them at the end, and
+   * on the part of the training set. Collective. Nothing is written.
    */
-  async evaluate(at: Position, when: "untrained" | "between" | "end"): Promise<Evaluation> {
-    const { evaluator, log, task } = this.#parts;
+  async evaluate(at: Position, when: "untrained" | "between" | "end"): Promise<Evaluated> {
+    const { evaluator, task } = this.#parts;
     const watched = when === "untrained" && task.untrained || task.splits[0];
     const heldOut = when === "end" ? task.splits : [watched];
     const splits = task.trainPart ? [...heldOut, task.trainPart] : heldOut;
     const results = await evaluator.evaluate(splits);
-    splits.forEach((split, i) => {
+    const records = splits.map((split, i): EvalRecord => {
       checkEvaluation(at.step, splitKey(split), results[i].loss);
       this.#last.set(splitKey(split), results[i]);
       const { name } = split;
-      log?.write({
+      return {
         type: "eval",
         ...at,
         ...name === null ? {} : { split: name },
         ...results[i],
         ...this.#provenance(),
-      });
+      };
     });
     this.#untrained ??= results[0];
-    return results[0];
+    return { watched: results[0], records };
+  }
+
+  /** Writes down what an evaluation came to, on rank 0. */
+  write({ records }: Evaluated): void {
+    this.#parts.log?.write(...records);
   }
 
   /** How the weights that are evaluated came about: what is to be said beside their score. */

@@ -6,6 +6,7 @@
 
 import { isClipped, type StepSize } from "../../optimizers/mod.ts";
 import { AveragingTrigger } from "./averaging_trigger.ts";
+import type { Callbacks } from "./callbacks/callbacks.ts";
 import { loadNumber, type StateDict, type Stateful } from "../run/checkpoint.ts";
 import { restoreCheckpoint } from "../run/restore_checkpoint.ts";
 import { writeCheckpoint } from "../run/write_checkpoint.ts";
@@ -18,11 +19,11 @@ import { type EndedRound, Round } from "../rounds/round.ts";
 import { everySeconds, everySteps, type RoundClock } from "../rounds/round_clock.ts";
 import { BestWeights } from "./best_weights.ts";
 import type { LoopParts } from "./loop_parts.ts";
-import { Evaluations } from "./evaluations.ts";
+import { type Evaluated, Evaluations } from "./evaluations.ts";
 import { StoppedError, StopRequest } from "./stop_request.ts";
 import { RunningTotals } from "./totals.ts";
 import { MetricGather } from "./metric_gather.ts";
-import { checkDrift, checkFinite, checkTensors } from "./training_error.ts";
+import { checkDrift, checkFinite, finite } from "./training_error.ts";
 import { type CompletedStep, InFlightSteps } from "../steps/in_flight.ts";
 
 /**
@@ -50,6 +51,7 @@ export class Loop implements Stateful {
   readonly #stopRequest: StopRequest | null;
   /** The weights that did best on the validation set, where a run stops when they become no better. */
   readonly #best: BestWeights | null;
+  readonly #callbacks: Callbacks;
   #stoppedEarly = false;
   /** Whether all ranks stop after this step. */
   #stops = false;
@@ -58,6 +60,7 @@ export class Loop implements Stateful {
     const { comm, options, algorithm, averaging, trainStep, log, steps } = parts;
     const { weights, parameterCount } = trainStep, { timed, update } = algorithm;
     this.#parts = parts;
+    this.#callbacks = parts.callbacks;
     const clock = timed
       ? everySeconds(timed, steps, comm, trainStep.size)
       : everySteps(algorithm, steps, (t) =>
@@ -89,7 +92,8 @@ export class Loop implements Stateful {
       })
       : null;
     this.#metrics = new MetricGather(comm, log);
-    this.#totals = new RunningTotals(update.clips, steps);
+    const mayStop = options.patience !== null || parts.callbacks.anywhere;
+    this.#totals = new RunningTotals(update.clips, steps, mayStop);
     this.#trigger = new AveragingTrigger(options.averagingTrigger);
     this.#evaluations = new Evaluations(parts);
     const { patience } = options, { evaluator, keepBest: keep } = parts;
@@ -116,7 +120,7 @@ export class Loop implements Stateful {
       // The evaluator holds nothing yet: its copy of the weights is needed at the end.
       if (!clock.continues(done)) await evaluator.evaluate(task.splits);
     } else {
-      await this.#evaluate(0);
+      this.#evaluations.write(await this.#evaluate(0));
       await this.#controls?.start();
     }
     await comm.barrier();
@@ -127,28 +131,40 @@ export class Loop implements Stateful {
     let last: Evaluation | null = null;
     while (clock.continues(t)) {
       comm.step = ++t;
-      await this.#step(t);
+      const met = await this.#step(t);
       if (comm.size === 1) this.#stops = await this.#stopRequest?.poll() ?? false;
       if (!clock.isTogether(t)) continue;
       const due = evaluationsBy(t) > evaluations, ends = !clock.continues(t);
       const saves = checkpoints && options.checkpointEvery && t % options.checkpointEvery === 0;
       evaluations = evaluationsBy(t);
-      if (due || saves || ends || this.#stops) this.#note(await this.#inFlight.settle());
-      if (due || ends) {
-        last = await this.#evaluate(t);
+      if (due || saves || ends || this.#stops) await this.#note(await this.#inFlight.settle());
+      const meets = met || comm.size === 1;
+      let stopped = !ends && meets && await this.#callbacks.agree(),
+        evaluated: Evaluated | null = null;
+      if (!stopped && (due || ends)) {
+        evaluated = await this.#evaluate(t);
+        stopped = !ends && await this.#callbacks.agree();
+      }
+      if (!stopped && evaluated) {
+        last = evaluated.watched;
         // An end between two evaluations is not noted: a run that goes on would not have it.
         noted = due;
         const fires = due && !trainStep.averages && this.#trigger.fires(last.loss);
         if (fires) await trainStep.startAveraging();
         if (due) await this.#best?.note(last, this.#meanPosition(t));
       }
-      if (!ends && this.#best?.isExhausted) {
+      if (stopped || !ends && this.#best?.isExhausted) {
+        // What was evaluated here is evaluated again with the last average, and has that one record.
         this.#stoppedEarly = true;
+        await this.#note(await this.#inFlight.settle());
+        this.#totals.stop(clock.progress(t));
         clock.end(t);
         await this.#close(t);
-        await this.#evaluate(t);
-        break;
+        evaluated = await this.#evaluate(t);
+        if (stopped) [last, noted] = [evaluated.watched, false];
       }
+      if (evaluated) this.#evaluations.write(evaluated);
+      if (this.#stoppedEarly) break;
       if (checkpoints && (saves || this.#stops && !ends)) {
         await this.#metrics.deliver();
         await this.#round.arrive();
@@ -167,28 +183,15 @@ export class Loop implements Stateful {
 
   /** Everything that the rest of the run depends on. */
   get #stateful(): Stateful[] {
-    const { averaging } = this.#parts;
+    const { averaging, comm, trainStep } = this.#parts;
     const loopParts = [this.#totals, this.#trigger, this.#evaluations, this.#round, this];
     return [
-      this.#finiteTrainStep,
+      finite(trainStep, comm),
       averaging,
       ...this.#controls ? [this.#controls] : [],
       ...this.#best ? [this.#best] : [],
       ...loopParts,
     ];
-  }
-
-  /** The train step, whose numbers must be fit to go on from. */
-  get #finiteTrainStep(): Stateful {
-    const { comm, trainStep } = this.#parts, { rank } = comm;
-    return {
-      async save() {
-        const state = await trainStep.save();
-        checkTensors({ t: comm.step ?? 0, rank, tensors: state.tensors });
-        return state;
-      },
-      restore: (state) => trainStep.restore(state),
-    };
   }
 
   /** Where the loop itself stands. */
@@ -205,14 +208,21 @@ export class Loop implements Stateful {
     return Promise.resolve();
   }
 
-  async #step(t: number): Promise<void> {
+  /** Takes a step. Returns whether ranks have met for it. */
+  async #step(t: number): Promise<boolean> {
     const { comm, options, task, algorithm, averaging, trainStep } = this.#parts,
       clock = this.#clock;
-    const began = performance.now();
-    const size = this.#sizeOf(t), communication = clock.beginStep(t);
+    const size = this.#sizeOf(t);
+    await this.#callbacks.call("beforeStep", {
+      step: t,
+      epoch: task.epoch(clock.scheduled(t)),
+      lr: size.learningRate,
+      clip: size.clipThreshold,
+    });
+    const began = performance.now(), communication = clock.beginStep(t);
     let syncSeconds = 0;
     if (communication.weights === "before") {
-      this.#note(await this.#inFlight.settle());
+      await this.#note(await this.#inFlight.settle());
       syncSeconds += await this.#meet(t - 1, size);
     }
     const waits = algorithm.undrawn === "waits", drawn = this.#round.participants;
@@ -236,7 +246,7 @@ export class Loop implements Stateful {
         ...waits || communication.gradients === "replace" ? { participants: drawn } : {},
       }),
     ]);
-    this.#note(earlier);
+    await this.#note(earlier);
     const samples = this.#samples += batch.samples ?? options.batchSize;
     syncSeconds += averaging.traffic.seconds - beforeGradients;
     const progress = clock.progress(t);
@@ -245,18 +255,20 @@ export class Loop implements Stateful {
       !clock.unequal && clock.isDue(t);
     await this.#round.progress();
     const ends = !clock.unequal && !clock.continues(t);
-    if (!meets && !step.ready && !clock.unequal && !ends) return;
+    if (!meets && !step.ready && !clock.unequal && !ends) return false;
     const settled = await this.#inFlight.settle(), last = settled.pop()!;
-    this.#note(settled);
+    await this.#note(settled);
     checkFinite({ t, rank: comm.rank, ...last.result });
     const due = clock.isDue(t), roundSeconds = due ? await this.#meet(t, size) : 0;
     const seconds = clock.continues(t) ? roundSeconds : roundSeconds + await this.#close(t);
     const now = performance.now(), milliseconds = last.milliseconds + now - last.ended;
-    this.#note([{ ...last, syncSeconds: syncSeconds + seconds, milliseconds, ended: now }]);
+    await this.#note([{ ...last, syncSeconds: syncSeconds + seconds, milliseconds, ended: now }]);
     // Numbers travel where the ranks have met anyway, whether or not this one took part.
-    if (!(meets || due) || !this.#metrics.due) return;
+    const met = meets || due;
+    if (!met || !this.#metrics.due) return met;
     await this.#metrics.deliver();
     if (comm.size > 1) this.#stops = await this.#stopRequest?.poll() ?? false;
+    return met;
   }
 
   /** The gradient of a mini-batch drawn aside, at the weights as they are. */
@@ -279,7 +291,7 @@ export class Loop implements Stateful {
   }
 
   /** Notes steps that are done, in order. */
-  #note(steps: readonly CompletedStep[]): void {
+  async #note(steps: readonly CompletedStep[]): Promise<void> {
     const { algorithm: { update: { clips } }, comm: { rank }, task } = this.#parts;
     for (const step of steps) {
       const { t, progress, size: { learningRate, clipThreshold }, samples, syncSeconds } = step;
@@ -290,7 +302,7 @@ export class Loop implements Stateful {
       const endSeconds = this.#clock.continues(t) ? 0 : this.#round.ending?.seconds ?? 0;
       const whole = clips && isClipped(clipNorm, learningRate, clipThreshold);
       const clipped = clippedShare === undefined ? whole : clippedShare > 0;
-      this.#metrics.step({
+      const metrics = {
         ...position,
         round: this.#round.count,
         seconds: (step.ended - this.#start!) / 1000,
@@ -303,24 +315,27 @@ export class Loop implements Stateful {
         clip: clipThreshold,
         stepMs,
         syncMs: syncSeconds * 1000,
-      });
+      };
+      this.#metrics.step(metrics);
       this.#totals.step(progress, {
         loss,
         clipped: clippedShare ?? Number(clipped),
         stepMs: stepMs - endSeconds * 1000,
         syncSeconds: syncSeconds - endSeconds,
       });
+      await this.#callbacks.call("afterStep", { rank, ...metrics });
     }
   }
 
   /** The rounds that are due when `t` steps are done. Returns their seconds on this rank. */
   async #meet(t: number, size: StepSize): Promise<number> {
     const { averaging } = this.#parts, { bytesSent } = averaging.traffic;
+    await this.#callbacks.call("beforeRound", { step: t, round: this.#round.count + 1 });
     const { seconds, ended } = await this.#round.run(t, size);
     this.#totals.exchange(averaging.traffic.bytesSent - bytesSent);
     const before = this.#round.count - ended.length;
     for (const [i, round] of ended.entries()) {
-      this.#noteRound(t, seconds / ended.length, round, { number: before + i + 1 });
+      await this.#noteRound(t, seconds / ended.length, round, { number: before + i + 1 });
       this.#totals.round(round.drift, round.bound);
     }
     if (!this.#controls) return seconds;
@@ -334,17 +349,17 @@ export class Loop implements Stateful {
     const { seconds, ended } = await this.#round.close(t);
     for (const [i, round] of ended.entries()) {
       const number = this.#round.count + i + 1;
-      this.#noteRound(t, seconds / ended.length, round, { number, final: true });
+      await this.#noteRound(t, seconds / ended.length, round, { number, final: true });
     }
     return seconds;
   }
 
-  #noteRound(
+  async #noteRound(
     t: number,
     seconds: number,
     { drift, bound, ...round }: EndedRound,
     { number, final = false }: { number: number; final?: boolean },
-  ): void {
+  ): Promise<void> {
     const { takesPart, participants, steps, fragment } = round;
     checkDrift({ t, rank: this.#parts.comm.rank, drift, bound });
     const shared = {
@@ -358,23 +373,31 @@ export class Loop implements Stateful {
     };
     const measure = takesPart ? { syncMs: seconds * 1000, drift } : null;
     this.#metrics.round(shared, measure);
+    const { syncMs = 0, drift: own = 0 } = measure ?? {};
+    await this.#callbacks.call("afterRound", { ...shared, syncMs, drift: own });
   }
 
-  async #evaluate(t: number): Promise<Evaluation> {
+  async #evaluate(t: number): Promise<Evaluated> {
     await this.#metrics.deliver();
     const when = !this.#clock.continues(t) ? "end" : t === 0 ? "untrained" : "between";
-    return await this.#evaluations.evaluate(this.#meanPosition(t), when);
+    const at = this.#meanPosition(t);
+    await this.#callbacks.call("beforeEvaluation", at);
+    const evaluated = await this.#evaluations.evaluate(at, when);
+    await this.#callbacks.call("afterEvaluation", evaluated.records);
+    return evaluated;
   }
 
   async #summarize(t: number): Promise<Summary> {
     const { comm, task, averaging } = this.#parts, { steps, byRank } = this.#clock.total();
     const { compressed } = averaging;
     const best = await this.#best?.scores(task.splits.at(-1)!) ?? null;
+    const { stoppedBy } = this.#callbacks;
     const { ending } = this.#round, position = this.#meanPosition(t), { bytesSent } = position;
     return await this.#evaluations.summarize(position, {
       steps: Math.floor(steps),
       ...byRank ? { stepsByRank: byRank } : {},
       ...this.#stoppedEarly ? { stoppedEarly: true } as const : {},
+      ...stoppedBy ? { stoppedBy } : {},
       epochs: task.epoch(steps),
       rounds: position.round,
       ...best ? { best } : {},

@@ -13,6 +13,7 @@ import type { CheckpointFolders } from "../run/write_checkpoint.ts";
 import type { Evaluator } from "../steps/evaluator.ts";
 import type { TrainStep } from "../steps/train_step.ts";
 import type { Task } from "../task.ts";
+import type { Callbacks } from "./callbacks/callbacks.ts";
 
 /** What the loop runs on; all of it is the caller's. */
 export interface LoopParts {
@@ -25,6 +26,8 @@ export interface LoopParts {
   readonly evaluator: Evaluator;
   /** Where rank 0 writes; null on the others. */
   readonly log: MetricsLog | null;
+  /** What the caller has hung into the run. */
+  readonly callbacks: Callbacks;
   /** Where the graph runs, for the summary. */
   readonly device: string;
   /** On which hosts, if they are several. */

@@ -56,19 +56,29 @@ const NOTHING = {
 
 type Sum = keyof typeof NOTHING;
 
+/** Where a checkpoint keeps the latest losses. */
+const LOSSES = "tally.losses";
+
+/** The step after which the last tenth of `steps` begins. */
+const tailBegins = (steps: number) => steps - Math.max(1, steps / 10);
+
 /** One rank's sums. */
 export class RunningTotals implements Stateful {
   readonly #clips: boolean;
   readonly #steps: number;
   readonly #sums = { ...NOTHING };
+  /** Losses of the latest steps, if the run may stop early: at least the last tenth of those done. */
+  readonly #latest: { readonly t: number; readonly loss: number }[] | null;
 
   /**
    * @param clips whether the algorithm clips at all
    * @param steps of the run; the training loss is averaged over their last tenth
+   * @param mayStop whether it may have fewer: then over the last tenth of those
    */
-  constructor(clips: boolean, steps: number) {
+  constructor(clips: boolean, steps: number, mayStop = false) {
     this.#clips = clips;
     this.#steps = steps;
+    this.#latest = mayStop ? [] : null;
   }
 
   /**
@@ -82,9 +92,27 @@ export class RunningTotals implements Stateful {
     sums.seconds += stepMs / 1000;
     sums.syncSeconds += syncSeconds;
     sums.clipped += clipped;
-    if (t <= this.#steps - Math.max(1, this.#steps / 10)) return;
+    this.#latest?.push({ t, loss });
+    this.#forget(t);
+    if (t <= tailBegins(this.#steps)) return;
     sums.tailLoss += loss;
     sums.tailSteps++;
+  }
+
+  /** Forgets losses that are before the last tenth of `t` steps, now and then. */
+  #forget(t: number): void {
+    const latest = this.#latest;
+    if (!latest || latest.length < 2 * (t - tailBegins(t)) + 16) return;
+    latest.splice(0, latest.findIndex((each) => each.t > tailBegins(t)));
+  }
+
+  /**
+   * The run has ended with step `t`, counted as in {@linkcode RunningTotals.step}, before its steps were over.
+   */
+  stop(t: number): void {
+    const tail = this.#latest?.filter((each) => each.t > tailBegins(t)) ?? [], sums = this.#sums;
+    sums.tailLoss = tail.reduce((sum, { loss }) => sum + loss, 0);
+    sums.tailSteps = tail.length;
   }
 
   /** Adds a round. */
@@ -104,7 +132,13 @@ export class RunningTotals implements Stateful {
   save(): Promise<StateDict> {
     const entries = Object.entries({ ...this.#sums, steps: this.#steps });
     const numbers = Object.fromEntries(entries.map(([name, sum]) => [`tally.${name}`, sum]));
-    return Promise.resolve({ tensors: [], numbers });
+    const latest = this.#latest;
+    if (!latest || latest.length === 0) return Promise.resolve({ tensors: [], numbers });
+    // Steps follow each other: rounds by the clock have no checkpoints.
+    numbers["tally.latest"] = latest[0].t;
+    const data = Float32Array.from(latest, ({ loss }) => loss);
+    const tensors = [{ name: LOSSES, dims: [data.length], data }];
+    return Promise.resolve({ tensors, numbers });
   }
 
   /** Goes on summing from there; a run that has become longer has another last tenth. */
@@ -118,6 +152,11 @@ export class RunningTotals implements Stateful {
     if (loadNumber(state, "tally.steps") !== this.#steps) {
       this.#sums.tailLoss = 0;
       this.#sums.tailSteps = 0;
+    }
+    const latest = this.#latest, losses = state.tensors.find(({ name }) => name === LOSSES);
+    if (latest && losses) {
+      const from = loadNumber(state, "tally.latest");
+      latest.splice(0, Infinity, ...Array.from(losses.data, (loss, i) => ({ t: from + i, loss })));
     }
     return Promise.resolve();
   }

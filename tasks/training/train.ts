@@ -7,7 +7,7 @@
 import { join } from "node:path";
 import { gradientSyncs } from "../../optimizers/rounds/gradient_syncs.ts";
 import { peakAhead } from "../../optimizers/rounds/interval.ts";
-import type { UpdateRule } from "../../optimizers/mod.ts";
+import type { Algorithm, UpdateRule } from "../../optimizers/mod.ts";
 import { processEnvironment } from "../../runtime/bootstrap/environment.ts";
 import type { Communicator } from "../../runtime/communicator.ts";
 import type { VariableSpec } from "../../runtime/devices/device.ts";
@@ -15,9 +15,12 @@ import { openDevice } from "../../runtime/devices/open.ts";
 import { shareInputs } from "../run/inputs.ts";
 import { Evaluator } from "../steps/evaluator.ts";
 import { WeightAveraging } from "../rounds/averaging.ts";
+import type { Callback } from "./callbacks/callback.ts";
+import { Callbacks, checkCallbacks } from "./callbacks/callbacks.ts";
 import { hostsOf } from "./hosts_of.ts";
 import { Loop } from "./loop.ts";
 import type { Checkpoints } from "./loop_parts.ts";
+import { checkCarries, checkOwnAlgorithm } from "./own_algorithm.ts";
 import { MetricsLog, type Summary } from "../run/metrics.ts";
 import { encodeTrained, encodeTrainedState } from "../networks/trained_model.ts";
 import type { Options } from "../options/table.ts";
@@ -49,6 +52,13 @@ export interface TrainParts {
   readonly task?: Task;
   /** The update rule of a step instead of `--optimizer`, the same on every rank. */
   readonly optimizer?: UpdateRule;
+  /**
+   * What the ranks exchange and when, with the step that they take, instead of `--algorithm` and all options that
+   * make one, such as `--interval` and `--clip-by`. The same on every rank; its update rule is its own.
+   */
+  readonly algorithm?: Algorithm;
+  /** Called along the run, in their order; each rank's own. They change no number of it. @default {none} */
+  readonly callbacks?: readonly Callback[];
   /** Where checkpoints are; `--checkpoint-every` needs it. */
   readonly checkpoints?: Checkpoints;
   /** The worlds that the run has had, where its ranks were more or fewer before. @default {these ranks} */
@@ -70,9 +80,11 @@ export interface Trained {
  *
  * @param comm the ranks; stays the caller's
  * @param options the same on every rank
- * @param parts the caller's own model or data, and where to write
+ * @param parts the caller's own model, data, optimizer, algorithm and callbacks, and where to write
  * @throws DataError if the data is not as it should be
  * @throws CheckpointError if the checkpoint to go on from is damaged or another run's
+ * @throws RangeError if the caller's own algorithm does not fit the options
+ * @throws CallbackError if a callback throws
  * @throws TrainingError if the loss is no longer finite, or a rank has drifted farther than is proven
  * possible
  */
@@ -82,7 +94,8 @@ export async function train(
   parts: TrainParts = {},
 ): Promise<Trained> {
   await using stack = new AsyncDisposableStack();
-  const { batchSize, batchNorm, seed, threads } = options;
+  const { batchSize, batchNorm, seed, threads } = options, { callbacks = [] } = parts;
+  checkCallbacks(callbacks);
   if (options.checkpointEvery !== null && !parts.checkpoints) {
     throw new RangeError(
       "cannot write checkpoints: checkpointEvery is set, parts.checkpoints is not",
@@ -113,12 +126,17 @@ export async function train(
   const steps = Math.min(epochSteps, options.maxSteps ?? Infinity);
   const learningRate = (t: number) =>
     stepSizeAt(options, { done: t - 1, steps, epoch: task.epoch(t - 1) }).learningRate;
-  const algorithm = algorithmOf(options, {
+  const algorithm = parts.algorithm ?? algorithmOf(options, {
     rule: parts.optimizer,
     learningRate: peakAhead(learningRate, steps),
   });
+  const gradients = gradientSyncs(algorithm, steps);
+  if (parts.algorithm) {
+    const optimizer = parts.optimizer !== undefined, ranks = comm.size;
+    checkOwnAlgorithm(algorithm, { options, ranks, syncs: gradients, optimizer });
+  }
   const averaging = new WeightAveraging(comm, algorithm.sends?.compress ?? options.compress);
-  const least = Float64Array.of(task.rankSamples ?? Infinity);
+  const least = Float64Array.of(task.rankSamples ?? Infinity, callbacks.length > 0 ? 0 : 1);
   await comm.allreduce(least, "min");
   if (comm.rank === 0 && batchSize * options.accumulate > least[0]) {
     const batch = options.accumulate === 1
@@ -139,7 +157,7 @@ export async function train(
       algorithm,
       accumulate: options.accumulate,
       ema: options.ema,
-      gradients: gradientSyncs(algorithm, steps),
+      gradients,
       averaging,
       seed,
       rank: comm.rank,
@@ -147,6 +165,7 @@ export async function train(
       sharing,
     }),
   );
+  if (parts.algorithm) checkCarries(algorithm, gradients, trainStep.carries);
   if (new Set(comm.network.hosts).size > 1) {
     // Machines need not agree on the last bit of what is computed from the seed.
     await trainStep.weights.edit((flat) => comm.bcast(flat, 0));
@@ -191,6 +210,7 @@ export async function train(
       ...parts.model ? { model: parts.model.name } : {},
       ...parts.task ? { task: true } as const : {},
       ...parts.optimizer ? { optimizer: parts.optimizer.name } : {},
+      ...parts.algorithm ? { algorithm: parts.algorithm.name } : {},
     };
     await writeConfig(output.directory, {
       ...config,
@@ -209,6 +229,7 @@ export async function train(
     averaging,
     trainStep,
     evaluator,
+    callbacks: new Callbacks(comm, callbacks, { steps, anywhere: least[1] === 0 }),
     log,
     device: device.description,
     ...several,

@@ -6,19 +6,28 @@
 
 import { OptionError } from "../options/kinds.ts";
 import { resolveOptions } from "../options/resolve.ts";
-import { OPTIONS } from "../options/table.ts";
+import { checkRules } from "../options/rules.ts";
+import { checkOptions, OPTIONS } from "../options/table.ts";
 import type {
+  GptModelOptions,
   InputFileOptions,
   LanguageModelOptions,
   OptionName,
   Options,
 } from "../options/values.ts";
 
+/**
+ * Options that the command line ties to what a task is made of, and that any task can have whose splits and epochs
+ * are fit for them.
+ */
+const FREE = ["patience", "averagingTrigger", "averaging"] as const satisfies readonly OptionName[];
+
 /** Options of a run whose model and task are the caller's: without those that name or make others. */
 export type TrainOptions = Partial<
   Omit<
     Options,
-    | keyof LanguageModelOptions
+    | Exclude<keyof LanguageModelOptions, typeof FREE[number]>
+    | keyof GptModelOptions
     | keyof InputFileOptions
     | "preset"
     | "scale"
@@ -29,8 +38,8 @@ export type TrainOptions = Partial<
     | "trainSize"
     | "testSize"
     | "partition"
+    | "trainEval"
     | "validFraction"
-    | "patience"
     | "labelSmoothing"
   >
 >;
@@ -49,14 +58,15 @@ const NAMING = [
   "trainSize",
   "testSize",
   "partition",
+  "trainEval",
   "validFraction",
-  "patience",
   "labelSmoothing",
 ] as const satisfies readonly Exclude<OptionName, keyof TrainOptions>[];
 
 /**
  * Fills in the options for `train(comm, options, { model, task })` with a model and a task of one's own.
- * What names others is left out; the run's `config.json` has the model's name in `own`.
+ * What names others or makes them is left out: a model of one's own smooths its labels itself, a task of one's own
+ * has its `splits` and its `trainPart`. The run's `config.json` has the model's name in `own`.
  *
  * @throws OptionError if an option has a value it cannot have, or names a model or a task
  *
@@ -76,5 +86,11 @@ export function trainOptions(given: TrainOptions = {}): Options {
         "those of one's own: take resolveOptions()",
     );
   }
-  return resolveOptions({ ...given });
+  const entries = Object.entries(given), free: readonly string[] = FREE;
+  const others = Object.fromEntries(entries.filter(([name]) => !free.includes(name)));
+  const own = checkOptions(Object.fromEntries(entries.filter(([name]) => free.includes(name))));
+  const options = { ...resolveOptions(others), ...own };
+  const { ema, averagingTrigger, averaging } = options;
+  checkRules({ ema, averagingTrigger, averaging }, own);
+  return options;
 }

@@ -1,4 +1,6 @@
+import type { Communicator } from "../../runtime/communicator.ts";
 import type { NamedTensor } from "../networks/safetensors.ts";
+import type { Stateful } from "../run/checkpoint.ts";
 
 /** Training itself cannot go on: the loss is no longer finite, or a proven bound is broken. */
 export class TrainingError extends Error {
@@ -30,6 +32,18 @@ export function checkDrift(
     `after step ${t} rank ${rank} is ${drift} away from the average, farther than the ${bound} ` +
       "that is proven possible: this is a fault of the program",
   );
+}
+
+/** A part of a run whose numbers must be finite to be saved, see {@linkcode checkTensors}. */
+export function finite(part: Stateful, comm: Communicator): Stateful {
+  return {
+    async save() {
+      const state = await part.save();
+      checkTensors({ t: comm.step ?? 0, rank: comm.rank, tensors: state.tensors });
+      return state;
+    },
+    restore: (state) => part.restore(state),
+  };
 }
 
 /** Throws TrainingError unless all that a rank is about to save is finite: weights, statistics, momenta. */

@@ -47,6 +47,14 @@ Deno.test("a run stops when the validation loss falls no more, and keeps the bes
     summary.testLoss,
   ]]);
   assert.ok(summary.identicalWeights);
+  // It has one evaluation of each split a step, and the loss of the last tenth of its steps.
+  assert.equal(new Set(valid.map(({ step }) => step)).size, valid.length);
+  const losses = readMetrics(`${whole.dir}/metrics.jsonl`)
+    .flatMap((record) =>
+      record.type === "step" && record.step > summary.steps * 0.9 ? [record.loss] : []
+    );
+  const mean = losses.reduce((sum, loss) => sum + loss, 0) / losses.length;
+  assert.ok(Math.abs(summary.trainLoss! - mean) < 1e-6, `${summary.trainLoss}, not ${mean}`);
 
   // The best weights are those of the same run, ended there.
   const there = await launch({
@@ -70,6 +78,7 @@ Deno.test("a run stops when the validation loss falls no more, and keeps the bes
   assert.deepEqual(resumed.summary.best, best);
   assert.equal(resumed.summary.weightsHash, summary.weightsHash);
   assert.equal(resumed.summary.steps, summary.steps);
+  assert.equal(resumed.summary.trainLoss, summary.trainLoss);
   assert.deepEqual(await weights(`${out}/best.safetensors`), await weights(kept));
 });
 
