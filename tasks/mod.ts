@@ -83,10 +83,17 @@ export {
 export { generate, type GeneratedToken, type GenerateOptions } from "./generation/generate.ts";
 
 // Plans.
-export type { GradientSync, Measured, OverRanks, TimedAllreduce } from "./plan/measured.ts";
+export type {
+  GradientSync,
+  Measured,
+  MeasuredPart,
+  OverRanks,
+  TimedAllreduce,
+} from "./plan/measured.ts";
 export type { PlannedSize } from "./plan/curve.ts";
 export { plan, type PlannedRun, type PlanOptions, type RunPlan } from "./plan/plan.ts";
 export type { Prediction } from "./plan/predict.ts";
+export type { Advice, PlannedSetting, Setting } from "./plan/settings.ts";
 export type { NetworkCost } from "../runtime/collectives/allreduce_cost.ts";
 
 // Sweeps.

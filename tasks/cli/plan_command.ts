@@ -1,10 +1,10 @@
-import { type OptionSpec, text, toggle } from "../options/kinds.ts";
+import { type OptionSpec, real, text, toggle } from "../options/kinds.ts";
 import { HostsError } from "../launch/run_hosts.ts";
 import { goElsewhere } from "./elsewhere.ts";
 import { placeOf, takePlace } from "./launch_command.ts";
 import { RunFailedError } from "../launch/launch.ts";
 import { HOSTS, OPTIONS, type Options } from "../options/table.ts";
-import { plan } from "../plan/plan.ts";
+import { plan, TOLERANCE } from "../plan/plan.ts";
 import { formatPlan } from "../plan/table.ts";
 import { viewKind } from "../launch/view.ts";
 import type { CommandSpec } from "./command_line.ts";
@@ -15,9 +15,17 @@ between them, and predicts wall clock and communication share of naive-parallel 
 at I = 1, 2, 4, …, 32. With --link the prediction is for ranks behind such links, with a number of
 --hosts for that many hosts behind them, of which it measures one. Hosts that are named, or on which
 srun, mpirun or the like has started it, are measured all together.
+
+Below the table it advises the cheapest setting: of all whose wall clock is within --tolerance of the
+fastest, the smallest I (of a schedule, in the mean), then the least compression, then the fewest
+fragments. It compares the intervals of the table, --compress none, bf16, int8 and int4 unless one is
+given, and 1, 2 and 4 --fragments unless a number is given. --overlap and --algorithm change what is
+learnt, so they are as they are given. --json has every setting.
+
 Examples:
   deno task plan --ranks 8
   deno task plan --ranks 8 --preset cifar10-resnet56 --data DIR --link 100mbit,20ms
+  deno task plan --ranks 8 --link 20mbit,40ms --tolerance 2%
   deno task plan --hosts 64 --ranks 512
   deno task plan --hosts a:4,b:4`;
 
@@ -26,6 +34,15 @@ const WITHOUT: readonly string[] = [
   ...["resume", "checkpointEvery", "maxRestarts", "out", "sendData", "checkpointLocal"],
   ...Object.keys(HOSTS).filter((name) => !["hostfile", "port"].includes(name)),
 ];
+
+/** In percent, with or without the sign. */
+const TOLERANCE_OPTION = real({
+  flag: "--tolerance",
+  group: OPTIONS.link.group,
+  help: "how much slower than the fastest setting the advised one may be",
+  default: 100 * TOLERANCE,
+  from: 0,
+});
 
 const PLAN_OPTIONS: Record<string, OptionSpec<unknown>> = {
   ...Object.fromEntries(Object.entries(OPTIONS).filter(([name]) => !WITHOUT.includes(name))),
@@ -45,6 +62,13 @@ const PLAN_OPTIONS: Record<string, OptionSpec<unknown>> = {
     placeholder: "n|a:4,b:4",
     commas: true,
   }),
+  tolerance: {
+    ...TOLERANCE_OPTION,
+    placeholder: "percent",
+    default: TOLERANCE,
+    defaultText: `${100 * TOLERANCE}%`,
+    parse: (value) => Number(TOLERANCE_OPTION.parse(value.trim().replace(/\s*%$/, ""))) / 100,
+  },
   json: { ...OPTIONS.json, help: "print the plan as JSON on standard output, no table" },
 };
 
@@ -55,7 +79,9 @@ export const planCommand: CommandSpec = {
   epilogue: EPILOGUE,
   options: PLAN_OPTIONS,
   async run(given) {
-    const { quiet = false, json = false, hosts: said, ...options } = given as Partial<Options>;
+    const { quiet = false, json = false, hosts: said, tolerance, ...options } = given as
+      & Partial<Options>
+      & { tolerance?: number };
     const place = await placeOf();
     if (place !== null && place.index > 0) return await takePlace(place, options);
     const isNumber = said != null && /^\d+$/.test(said);
@@ -63,7 +89,13 @@ export const planCommand: CommandSpec = {
     const there = isNumber ? null : await goElsewhere("plan", given as Partial<Options>);
     if (there !== null) return there;
     try {
-      const planned = await plan({ ...options, ...hosts, place, view: viewKind(quiet) });
+      const planned = await plan({
+        ...options,
+        ...hosts,
+        ...tolerance === undefined ? {} : { tolerance },
+        place,
+        view: viewKind(quiet),
+      });
       if (json) console.log(JSON.stringify(planned));
       else console.log(await formatPlan(planned));
       return 0;

@@ -24,6 +24,14 @@ import { measureRanks } from "./measure_ranks.ts";
 import { plannedAlgorithm } from "./planned.ts";
 import { checkData } from "../problems/check_inputs.ts";
 import { predict, type Prediction } from "./predict.ts";
+import {
+  type Advice,
+  advise,
+  fragmentsToPlan,
+  type PlannedSetting,
+  type Setting,
+  settingsToPlan,
+} from "./settings.ts";
 
 /** What is to be planned: options of `launch` by their names in code. */
 export interface PlanOptions extends
@@ -49,6 +57,11 @@ export interface PlanOptions extends
    * @default {there are no others}
    */
   readonly place?: LauncherPlace | null;
+  /**
+   * By how much the wall clock of the setting that is advised may exceed that of the fastest, as a share of this
+   * one. @default {0.05}
+   */
+  readonly tolerance?: number;
   /** The intervals to predict. @default {1, 2, 4, 8, 16, 32 and `interval`} */
   readonly intervals?: readonly Interval[];
   /** What is shown on standard error. @default {"silent"} */
@@ -81,6 +94,13 @@ export interface RunPlan {
   readonly link: string | null;
   /** Naive-parallel, the baseline, first; then the intervals in increasing order, and schedules of them. */
   readonly runs: readonly PlannedRun[];
+  /**
+   * What was compared for the advice: every interval, with each of several compressions and numbers of fragments
+   * where the options name none, as far as they go with the other options.
+   */
+  readonly settings: readonly PlannedSetting[];
+  /** The cheapest of the settings, and the fastest, see `settings.ts`. */
+  readonly advice: Advice | null;
   /** η and γ over the run, at steps spread evenly over it. */
   readonly sizes: readonly PlannedSize[];
   /** What the prediction rests on. */
@@ -89,6 +109,9 @@ export interface RunPlan {
 
 /** What hosts are taken to be connected by if nothing is said: a network of a cluster. */
 const HOSTS_LINK = "10gbit,50us";
+
+/** How much slower than the fastest the advised setting may be, if nothing is said. */
+export const TOLERANCE = 0.05;
 
 const INTERVALS = [1, 2, 4, 8, 16, 32];
 
@@ -109,7 +132,9 @@ const INTERVALS = [1, 2, 4, 8, 16, 32];
  * ```
  */
 export async function plan(given: PlanOptions = {}): Promise<RunPlan> {
-  const { shaped = false, intervals, view = "silent", signal, place = null, ...rest } = given;
+  const { shaped = false, intervals, tolerance = TOLERANCE, view = "silent", signal, ...others } =
+    given;
+  const { place = null, ...rest } = others;
   const named = typeof rest.hosts === "string" ? rest.hosts : null;
   const hosts = typeof rest.hosts === "number" ? rest.hosts : null;
   const across = { ...rest, hosts: named };
@@ -117,6 +142,9 @@ export async function plan(given: PlanOptions = {}): Promise<RunPlan> {
   const asRun = isAcross ? { ...across, ranks: await sizeOf(across, place) } : across;
   const options = resolveOptions(asRun);
   checkPlan(across, shaped);
+  if (!(tolerance >= 0)) {
+    throw new OptionError({ flag: "--tolerance", rule: "a share from 0", value: tolerance });
+  }
   if (hosts !== null) checkHosts(options, hosts, shaped || isAcross);
   if (isAcross && options.link !== null && !shaped) {
     throw new OptionError(
@@ -139,7 +167,9 @@ export async function plan(given: PlanOptions = {}): Promise<RunPlan> {
   const onOne = hosts === null
     ? options
     : { ...options, ranks: ranks / hosts, participants: null, maxSteps: null };
-  const asked = { options: onOne, algorithms: [algorithm, BASELINE], intervals: all };
+  const planned = { ...options, algorithm }, sayings = { ...asRun, algorithm };
+  const fragments = fragmentsToPlan(asRun, planned);
+  const asked = { options: onOne, algorithms: [algorithm, BASELINE], intervals: all, fragments };
   const measured = await measureRanks(asked, {
     shaped,
     signal,
@@ -154,24 +184,23 @@ export async function plan(given: PlanOptions = {}): Promise<RunPlan> {
     latencySeconds: shape.delayMs / 1000,
     bytesPerSecond: shape.bitsPerSecond / 8,
   };
-  const codec = codecOf(options.compress);
   const rate = (t: number) =>
     stepSizeAt(options, { done: t - 1, steps, epoch: epochs * (t - 1) / steps }).learningRate;
   const learningRate = peakAhead(rate, steps);
-  const predictOne = (name: Options["algorithm"], interval: Interval | null) => {
-    const rounds = { interval: interval ?? options.interval, learningRate };
-    const described = plannedAlgorithm(options, name, rounds);
-    const participants = options.participants ?? ranks;
-    return {
-      algorithm: name,
-      interval,
-      ...predict(measured, described, steps, network, participants, scale, codec),
-    };
+  const participants = options.participants ?? ranks;
+  const predictOne = (name: Options["algorithm"], setting: Partial<Setting>) => {
+    const own = { ...options, ...setting };
+    const described = plannedAlgorithm(own, name, { learningRate });
+    const codec = codecOf(own.compress);
+    return predict(measured, described, steps, network, participants, scale, codec);
   };
   const runs = [
-    predictOne(BASELINE, null),
-    ...all.map((interval) => predictOne(algorithm, interval)),
+    { algorithm: BASELINE, interval: null, ...predictOne(BASELINE, {}) },
+    ...all.map((interval) => ({ algorithm, interval, ...predictOne(algorithm, { interval }) })),
   ];
+  const settings = settingsToPlan(sayings, planned, all)
+    .filter(({ fragments }) => fragments === 1 || measured.parts?.[fragments] !== undefined)
+    .map((setting) => ({ ...setting, ...predictOne(algorithm, setting) }));
   const [baseline] = runs;
   return {
     steps,
@@ -180,6 +209,8 @@ export async function plan(given: PlanOptions = {}): Promise<RunPlan> {
     hosts: hosts ?? (there === 1 ? null : there),
     link,
     runs: runs.map((run) => ({ ...run, speedup: baseline.seconds / run.seconds })),
+    settings,
+    advice: advise(settings, tolerance),
     sizes: planSizes(options, steps, epochs),
     measured,
   };

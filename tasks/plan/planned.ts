@@ -9,8 +9,8 @@ import { ALGORITHMS } from "../../optimizers/registry.ts";
 import type { Options } from "../options/table.ts";
 import { algorithmOf } from "../options/resolve.ts";
 
-/** How long the rounds of one line of a plan are. */
-export interface PlannedInterval {
+/** How a line of a plan differs from the options. */
+export interface PlannedRounds {
   /** I, or its schedule. @default {that of the options} */
   readonly interval?: Interval;
   /** η of step t, on which it may depend. @default {see `createAlgorithm`} */
@@ -29,7 +29,7 @@ export interface PlannedInterval {
 export function plannedAlgorithm(
   options: Options,
   name: Options["algorithm"],
-  { interval = options.interval, learningRate }: PlannedInterval = {},
+  { interval = options.interval, learningRate }: PlannedRounds = {},
 ): Algorithm {
   const { takes } = ALGORITHMS[name];
   return algorithmOf({

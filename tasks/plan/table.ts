@@ -8,12 +8,18 @@ import { formatBytes, loadTables } from "../../deps.ts";
 import { PLAIN_TABLE } from "../launch/plain_table.ts";
 import { formatSizes } from "./curve.ts";
 import type { RunPlan } from "./plan.ts";
+import { type Advice, describeSetting } from "./settings.ts";
 
 /** The table, and below it what it rests on. */
 export async function formatPlan(
-  { runs, steps, epochs, ranks, hosts, link, sizes, measured }: RunPlan,
+  { runs, steps, epochs, ranks, hosts, link, sizes, measured, settings, advice }: RunPlan,
 ): Promise<string> {
-  const head = ["algorithm", "I", "rounds", "sent", "time", "comm.", "speedup"];
+  const hides = runs.some(({ hiddenSeconds }) => hiddenSeconds > 0);
+  const head = [
+    ...["algorithm", "I", "rounds", "sent", "peak", "time", "comm."],
+    ...hides ? ["hidden"] : [],
+    "speedup",
+  ];
   const table = new (await loadTables())({
     head,
     colAligns: head.map((_, i) => i === 0 ? "left" : "right"),
@@ -26,8 +32,10 @@ export async function formatPlan(
       run.interval === null ? "–" : String(run.interval),
       String(run.rounds),
       formatBytes(run.bytesSent),
+      formatBytes(run.peakBytesSent),
       formatSeconds(run.seconds),
-      `${(100 * run.communicationShare).toFixed(1)} %`,
+      percent(run.communicationShare),
+      ...hides ? [formatSeconds(run.hiddenSeconds)] : [],
       `${run.speedup.toFixed(2)}×`,
     ]);
   }
@@ -56,7 +64,32 @@ export async function formatPlan(
     ],
     `device       ${device}`,
   ];
-  return [...lines, "", ...notes].join("\n");
+  const advised = advice === null ? [] : [...formatAdvice(advice, settings.length, link), ""];
+  return [...lines, "", ...advised, ...notes].join("\n");
+}
+
+/** What is advised, and by what rule. */
+function formatAdvice(
+  { cheapest, fastest, tolerance }: Advice,
+  count: number,
+  link: string | null,
+) {
+  const where = link === null ? "this network" : `your link, ${link}`;
+  const best = `the fastest, ${describeSetting(fastest)}: ${formatSeconds(fastest.seconds)}`;
+  return [
+    `${where} → ${describeSetting(cheapest)}: ${percent(cheapest.communicationShare)} ` +
+    `communication, ${formatSeconds(cheapest.seconds)}`,
+    cheapest === fastest
+      ? `  the fastest of ${count} settings, and the smallest I within ${percent(tolerance)} of it`
+      : `  of ${count} settings within ${percent(tolerance)} of ${best}`,
+    ...cheapest === fastest
+      ? []
+      : ["  the smallest I, then the least compression, then the fewest fragments"],
+  ];
+}
+
+function percent(share: number): string {
+  return `${Number((100 * share).toFixed(1))} %`;
 }
 
 function milliseconds(seconds: number): string {

@@ -3,7 +3,7 @@ import { worldCommunicator } from "../../../runtime/communicator.ts";
 import { parseLink } from "../../../runtime/transport/access_link.ts";
 import type { Options } from "../../../tasks/options/table.ts";
 import { measure } from "../../../tasks/plan/measure.ts";
-import type { Measured } from "../../../tasks/plan/measured.ts";
+import type { Measured, MeasuredPart } from "../../../tasks/plan/measured.ts";
 import { predict } from "../../../tasks/plan/predict.ts";
 import { algorithmOf, resolveOptions } from "../../../tasks/options/resolve.ts";
 import { clusterModel, clusters } from "../../_helpers/clusters.ts";
@@ -13,6 +13,8 @@ import { celgc } from "../../_helpers/deno.ts";
 
 const HIDDEN = 330, LINK = "4mbit,10ms";
 const OPTIONS: Partial<Options> = { ranks: 4, batchSize: 2, seed: 3, device: "cpu" };
+
+const sizeOf = ({ trained, statistics }: MeasuredPart) => trained + statistics;
 
 /** The planner's measurements of a small network, on ranks in this process. */
 async function measureOn(link: string): Promise<Measured> {
@@ -64,10 +66,10 @@ Deno.test("a plan for a slow link counts what a run sends, and no time is less t
 Deno.test("plan prints what runs would take, in the order of their intervals", async () => {
   const options =
     "--ranks 2 --device cpu --batch-size 4 --train-size 40 --test-size 20 --epochs 8" +
-    " --interval 3 --link 8mbit,50ms --json";
+    " --interval 3 --link 8mbit,50ms --tolerance 10% --json";
   const { code, stdout, stderr } = await celgc("plan", ...options.split(" "));
   assert.equal(code, 0, stderr);
-  const { steps, epochs, link, runs, measured } = JSON.parse(stdout);
+  const { steps, epochs, link, runs, measured, settings, advice } = JSON.parse(stdout);
   assert.deepEqual([steps, epochs, link, measured.ranks], [40, 8, "8mbit,50ms", 2]);
   assert.deepEqual(
     runs.map((each: { algorithm: string; interval: number }) => [each.algorithm, each.interval]),
@@ -77,6 +79,23 @@ Deno.test("plan prints what runs would take, in the order of their intervals", a
   assert.ok(baseline.seconds > 40 * 2 * 0.2, `${baseline.seconds} s`); // four delays each
   assert.ok(every.bytesSent < baseline.bytesSent);
   assert.ok(every.communicationShare > 0 && every.communicationShare < 1);
+  // Seven intervals, each with four compressions in one, two and four parts of the network.
+  assert.equal(settings.length, 7 * 4 * 3);
+  type Setting = {
+    seconds: number;
+    meanInterval: number;
+    peakBytesSent: number;
+    fragments: number;
+  };
+  const all: Setting[] = settings, fastest = Math.min(...all.map(({ seconds }) => seconds));
+  const within = all.filter(({ seconds }) => seconds <= 1.1 * fastest);
+  assert.deepEqual([advice.tolerance, advice.fastest.seconds], [0.1, fastest]);
+  assert.ok(within.every(({ meanInterval }) => meanInterval >= advice.cheapest.meanInterval));
+  const [whole, half] = settings.filter(({ interval }: { interval: number }) => interval === 2);
+  assert.deepEqual([whole.fragments, half.fragments], [1, 2]);
+  const { 2: parts } = measured.parts, largest = Math.max(...parts.map(sizeOf));
+  assert.equal(parts.map(sizeOf).reduce((a: number, b: number) => a + b), measured.shared);
+  assert.deepEqual([whole.peakBytesSent, half.peakBytesSent], [4 * measured.shared, 4 * largest]);
 });
 
 Deno.test("a plan knows the steps of every interval it predicts, and of both algorithms", async () => {
@@ -110,6 +129,8 @@ Deno.test("what a plan has no use for is refused", async () => {
     const [options, message] of [
       [["--algorithm", "single"], /--algorithm single exchanges nothing/],
       [["--shaped"], /--shaped measures behind a --link: give one/],
+      [["--tolerance", "-1"], /--tolerance must be a number from 0, not -1/],
+      [["--tolerance", "much"], /--tolerance must be a number from 0, not "much"/],
       [["--out", "there"], /unknown option '--out'/],
     ] as const
   ) {
@@ -142,7 +163,7 @@ Deno.test("plan for a number of hosts measures one of them, and says what it is 
         /--hosts 2 is for hosts that are not there/,
       ],
       [
-        ["--hosts", "a:2,b:2", "--link", "1gbit"],
+        ["--hosts", "localhost:2,b:2", "--link", "1gbit"],
         /--link is calculated for hosts that are not there/,
       ],
     ] as const
