@@ -33,7 +33,7 @@ import { addressesOf, ownAddresses, thisHost } from "./this_host.ts";
 
 /** How long the ranks of an agent may take to end once they are told to, in ms. */
 const TERM_MS = 1000;
-/** How long the coordinator may take to end the job once an agent's user has, in ms. */
+/** How long the coordinator may take to end the job once an agent's user has insisted, in ms. */
 const INTERRUPT_MS = 10_000;
 /** How long an agent waits before it tries all addresses again, in ms. */
 const RETRY_MS = 300;
@@ -67,8 +67,10 @@ export interface AgentOptions {
   readonly port: number | null;
   /** How long to look for the coordinator, in seconds. */
   readonly joinTimeout: number;
-  /** Ends the job on all hosts. */
+  /** Ends the search for the coordinator, and then the job on all hosts. */
   readonly signal?: AbortSignal;
+  /** Is given what is to be called with the name of each signal that follows. */
+  readonly interrupts?: (interrupt: (how: string) => void) => void;
   /** Resolves when whoever has started this agent is gone; then it ends at once. */
   readonly orphaned?: Promise<void>;
   /** What this host has to say to how its ranks are started. */
@@ -197,12 +199,15 @@ async function serve(
 ): Promise<AgentOutcome> {
   const jobs = new Set<AgentJob>();
   let current: AgentJob | null = null, outcome: AgentOutcome | null = null;
-  const interrupt = () => {
-    channel.send({ type: "interrupt", how: String(options.signal?.reason ?? "abort") });
-    setTimeout(() => channel.close(), INTERRUPT_MS);
+  const told = new Set<string>();
+  const interrupt = (how: string) => {
+    channel.send({ type: "interrupt", how });
+    // A run may be asked by the first to end with a checkpoint.
+    if (how === "abort" || told.has(how)) setTimeout(() => channel.close(), INTERRUPT_MS);
+    told.add(how);
   };
-  if (options.signal?.aborted) interrupt();
-  options.signal?.addEventListener("abort", interrupt);
+  if (options.signal?.aborted) interrupt(String(options.signal.reason));
+  options.interrupts?.(interrupt);
   options.orphaned?.then(() => channel.close());
   const reason = await channel.deliver((message) => {
     switch (message.type) {
@@ -223,7 +228,6 @@ async function serve(
         outcome = { code: message.code, message: message.message };
     }
   });
-  options.signal?.removeEventListener("abort", interrupt);
   await Promise.all([...jobs].map((job) => job.end(TERM_MS)));
   return outcome ?? { code: 1, message: `the coordinator is gone: ${reason}` };
 }

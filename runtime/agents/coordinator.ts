@@ -107,8 +107,8 @@ export class Coordinator {
   readonly near: string;
   /** This host. */
   readonly host: HostFacts = thisHost();
-  /** Called when an agent is gone, or its user ends the job. */
-  onInterrupt: ((how: string) => void) | null = null;
+  /** Called when an agent's user, or a signal to it, ends the job; with who it is. */
+  onInterrupt: ((how: string, from: object) => void) | null = null;
   readonly #options: CoordinatorOptions;
   readonly #hosts = new Set<RemoteHost>();
   #changed: (() => void) | null = null;
@@ -313,7 +313,7 @@ export class Coordinator {
         this.#hosts.delete(host);
         this.#changed?.();
       },
-      interrupt: (how) => this.onInterrupt?.(how),
+      interrupt: (how) => this.onInterrupt?.(how, host),
     });
     this.#hosts.add(host);
     this.#changed?.();

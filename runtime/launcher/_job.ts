@@ -106,7 +106,7 @@ export class Job {
   async #start(): Promise<void> {
     const { logDir } = this.#options, world = this.#world;
     if (logDir !== undefined) await Deno.mkdir(logDir, { recursive: true });
-    if (world !== null) world.coordinator.onInterrupt = (how) => this.#interrupt(how);
+    if (world !== null) world.coordinator.onInterrupt = (how, from) => this.#interrupt(how, from);
     const { listener, job, secret, host } = world === null
       ? await this.#openAlone()
       : world.openHost(transportOf(this.#options), this.#options.cwd, this.#placement!);
@@ -373,7 +373,7 @@ export class Job {
   }
 
   #terminate(): void {
-    this.#kill("SIGTERM");
+    this.#kill(this.#options.endSignal ?? "SIGTERM");
     this.#after(TERM_MS, () => this.#kill("SIGKILL"));
   }
 
@@ -385,8 +385,9 @@ export class Job {
     }
   }
 
-  /** From outside; the second time it does not wait for the ranks. */
-  #interrupt(how: string): void {
+  /** From outside, `from` an agent; the second time it does not wait for the ranks. */
+  #interrupt(how: string, from: object | null = null): void {
+    if (this.#options.onInterrupt?.(how, from)) return;
     if (this.#state.name === "terminating" && this.#state.cause.kind === "interrupt") {
       return this.#kill("SIGKILL");
     }

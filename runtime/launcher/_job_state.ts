@@ -18,6 +18,7 @@ import {
   findRootCause,
   type RankStatus,
 } from "./root_cause.ts";
+import { signalCode } from "./interrupts.ts";
 import type { LaunchOutcome } from "./options.ts";
 
 /** Why the launcher ends the ranks. */
@@ -52,11 +53,6 @@ const ORDER: readonly EndCause["kind"][] = ["failure", "late", "stalled", "abort
 export function strongerCause(one: EndCause, other: EndCause): EndCause {
   return ORDER.indexOf(other.kind) > ORDER.indexOf(one.kind) ? other : one;
 }
-
-const SIGNAL_NUMBERS: Record<string, number> = { SIGINT: 2, SIGTERM: 15, abort: 15 };
-
-/** The exit code of a job that a signal to its launcher has ended. */
-export const signalCode = (how: string): number => 128 + (SIGNAL_NUMBERS[how] ?? 15);
 
 /**
  * How a job ended.

@@ -62,6 +62,8 @@ export interface World extends AsyncDisposable {
   readonly here: number;
   /** Who has which ranks, in their order. */
   readonly hosts: readonly HostShare[];
+  /** What the launchers of other hosts end with, and say then. @default {as the last job on them has ended} */
+  outcome: { readonly code: number; readonly message: string | null };
 }
 
 /** The ranks of one launcher of a world. */

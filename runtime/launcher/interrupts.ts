@@ -5,6 +5,7 @@
  * @module
  */
 
+import { constants } from "node:os";
 import { isTaskRunner } from "../bootstrap/task_runner.ts";
 
 /** How often the `deno task` is looked for, in ms. */
@@ -27,16 +28,33 @@ function watchTaskRunner(): () => void {
   return () => clearInterval(timer);
 }
 
+/**
+ * Within how many ms the same signal is the same message. A scheduler signals whole process groups, and
+ * `timeout` and `deno task` pass on what they get themselves, so that one comes twice.
+ */
+const SAME_MS = 1000;
+
+/** The signals by which people and schedulers end a launcher. */
+export const ENDING_SIGNALS = ["SIGINT", "SIGTERM", "SIGUSR1"] as const;
+
+/** One of them. */
+export type EndingSignal = (typeof ENDING_SIGNALS)[number];
+
+/** The exit code of a job that a signal to its launcher has ended; "abort" counts as SIGTERM. */
+export const signalCode = (how: string): number =>
+  128 + ((constants.signals as Record<string, number>)[how] ?? constants.signals.SIGTERM);
+
 /** Who may end a launcher; see `LaunchProgramOptions`. */
 export interface InterruptOptions {
   /** A caller's. */
   readonly signal?: AbortSignal;
-  /** Whether SIGINT and SIGTERM do, or which of them. @default {true} */
-  readonly handleSignals?: boolean | readonly ("SIGINT" | "SIGTERM")[];
+  /** Whether SIGINT and SIGTERM do, or which signals. @default {true} */
+  readonly handleSignals?: boolean | readonly EndingSignal[];
 }
 
 /**
- * Calls `interrupt` with the name of the signal, or "abort", each time that somebody wants an end.
+ * Calls `interrupt` with the name of the signal, or "abort", each time that somebody wants an end. A
+ * scheduler's signal that comes twice within a second is told once.
  *
  * @returns no longer does
  */
@@ -53,7 +71,12 @@ export function onInterrupt(
   // Not SIGHUP: it ends this process, and with it the ranks, unless `nohup` has said otherwise.
   for (const name of handled) {
     if (Deno.build.os === "windows" && name !== "SIGINT") continue;
-    const handler = () => interrupt(name);
+    let latest = -Infinity;
+    const handler = () => {
+      const now = performance.now(), same = name !== "SIGINT" && now - latest < SAME_MS;
+      if (!same) latest = now;
+      if (!same) interrupt(name);
+    };
     Deno.addSignalListener(name, handler);
     undo.push(() => Deno.removeSignalListener(name, handler));
   }

@@ -72,7 +72,12 @@ export async function joinLaunch(
     ? decodeInvitation(invitation)
     : invitation as Invitation;
   if (typeof coordinator === "object") checkVersion(coordinator, options);
-  const controller = new AbortController(), abort = (how: string) => controller.abort(how);
+  const controller = new AbortController();
+  let interrupt: ((how: string) => void) | null = null;
+  const abort = (how: string) => {
+    controller.abort(how);
+    interrupt?.(how);
+  };
   const undo = onInterrupt(options, abort);
   if (options.signal?.aborted) abort("abort");
   try {
@@ -84,6 +89,7 @@ export async function joinLaunch(
       port: port ?? null,
       joinTimeout: options.joinTimeout ?? 60,
       signal: controller.signal,
+      interrupts: (take) => interrupt = take,
       ...(options.orphaned ? { orphaned: options.orphaned } : {}),
       ...(options.prepare ? { prepare: options.prepare } : {}),
       say,

@@ -6,7 +6,7 @@
 
 import type { Placement } from "../agents/coordinator.ts";
 import { Job } from "./_job.ts";
-import { signalCode } from "./_job_state.ts";
+import { signalCode } from "./interrupts.ts";
 import { becomeCompiledRank } from "../ranks/compiled_rank.ts";
 import { openWorld, type World } from "./across_hosts.ts";
 import { InterruptedError } from "./interrupted_error.ts";

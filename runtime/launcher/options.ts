@@ -8,6 +8,7 @@ import { toFileUrl } from "../ranks/paths.ts";
 import type { LaunchFailure } from "./root_cause.ts";
 import type { World, WorldOptions } from "./across_hosts.ts";
 import { listenAt } from "../security/endpoint.ts";
+import type { EndingSignal } from "./interrupts.ts";
 import { parseLink } from "../transport/access_link.ts";
 import {
   DEFAULT_TIMEOUT_SECONDS,
@@ -71,11 +72,21 @@ export interface LaunchProgramOptions extends
   /** Ends the job. */
   readonly signal?: AbortSignal;
   /**
-   * Whether SIGINT and SIGTERM to this process, or which of them, end the job; they do not end this process then, which
+   * Whether SIGINT and SIGTERM to this process, or which signals, end the job; they do not end this process then, which
    * is for the caller to do. If the `deno task` that runs this process is killed, that counts as SIGTERM.
    * @default {true}
    */
-  readonly handleSignals?: boolean | readonly ("SIGINT" | "SIGTERM")[];
+  readonly handleSignals?: boolean | readonly EndingSignal[];
+  /**
+   * Is told of such a signal before it ends the job, and of those to the launchers of other hosts.
+   *
+   * @param how the signal's name, or "abort"
+   * @param from the launcher that it came to, always the same object; null for this process
+   * @returns whether the job goes on all the same
+   */
+  readonly onInterrupt?: (how: string, from: object | null) => boolean;
+  /** The signal by which ranks are ended, a second before SIGKILL. @default {"SIGTERM"} */
+  readonly endSignal?: "SIGTERM" | "SIGINT";
   /** Address the rendezvous and the ranks listen on. @default {"127.0.0.1"} */
   readonly listen?: string;
   /** PEM files; with them all TCP connections run under TLS. */

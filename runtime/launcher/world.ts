@@ -187,6 +187,10 @@ export class OpenedWorld implements World {
   }
 
   /** How its last job ended, which is what agents end with. */
+  get outcome(): { readonly code: number; readonly message: string | null } {
+    return this.#outcome;
+  }
+
   set outcome(outcome: { readonly code: number; readonly message: string | null }) {
     this.#outcome = outcome;
   }

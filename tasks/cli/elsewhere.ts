@@ -8,7 +8,7 @@
 import type { ChildProcess } from "node:child_process";
 import { runThere } from "../../runtime/agents/ssh.ts";
 import { hostsElsewhere } from "../../runtime/launcher/across_hosts.ts";
-import { onInterrupt } from "../../runtime/launcher/interrupts.ts";
+import { ENDING_SIGNALS, onInterrupt } from "../../runtime/launcher/interrupts.ts";
 import { asOptionError } from "../options/as_option_error.ts";
 import type { Options } from "../options/values.ts";
 import { VERSION } from "../run/version.ts";
@@ -65,7 +65,10 @@ export async function goElsewhere(
 async function follow(child: ChildProcess, errand: Errand): Promise<number> {
   child.stdin!.on("error", () => {});
   child.stdin!.write(`${JSON.stringify(errand)}\n`);
-  const undo = onInterrupt({}, (how) => void child.stdin!.write(`${how}\n`));
+  const undo = onInterrupt(
+    { handleSignals: ENDING_SIGNALS },
+    (how) => void child.stdin!.write(`${how}\n`),
+  );
   try {
     return await new Promise((resolve) => {
       child.once("error", (error) => {

@@ -8,6 +8,7 @@
  */
 
 import process from "node:process";
+import { ENDING_SIGNALS } from "../../runtime/launcher/interrupts.ts";
 import { OptionError } from "../options/kinds.ts";
 import { VERSION } from "../run/version.ts";
 import type { Errand } from "./elsewhere.ts";
@@ -26,7 +27,10 @@ function readErrand(): Promise<Errand> {
     rest = lines.pop()!;
     for (const line of lines) {
       if (!known) errand.resolve(JSON.parse(line));
-      else if (line === "SIGINT" || line === "SIGTERM") Deno.kill(Deno.pid, line);
+      else {
+        const signal = ENDING_SIGNALS.find((name) => name === line);
+        if (signal !== undefined) Deno.kill(Deno.pid, signal);
+      }
       known = true;
     }
     if (rest.length > LONGEST) errand.reject(new Error("the errand is too long"));

@@ -2,6 +2,7 @@ import { loadPromptSecret } from "../../deps.ts";
 import { decodeInvitation, readInvitationFile } from "../../runtime/agents/invitation.ts";
 import { HandshakeError, RendezvousError } from "../../runtime/base/errors.ts";
 import { readInvitationLine } from "../../runtime/launcher/invitation_line.ts";
+import { ENDING_SIGNALS } from "../../runtime/launcher/interrupts.ts";
 import { joinLaunch } from "../../runtime/launcher/join.ts";
 import { HostPreparation } from "../launch/host_preparation.ts";
 import { asOptionError } from "../options/as_option_error.ts";
@@ -40,6 +41,7 @@ async function join(given: Partial<JoinOptions>): Promise<number> {
       joinLaunch(invitation, {
         ranks,
         version: VERSION,
+        handleSignals: ENDING_SIGNALS,
         ...(seat === undefined || seat === null ? {} : { seat }),
         ...(listen ? { listen } : {}),
         ...(port ? { port } : {}),

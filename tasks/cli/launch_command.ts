@@ -4,6 +4,7 @@ import {
   type LauncherPlace,
   launcherPlace,
 } from "../../runtime/launcher/across_hosts.ts";
+import { ENDING_SIGNALS } from "../../runtime/launcher/interrupts.ts";
 import { launchProgram } from "../../runtime/launcher/launch.ts";
 import { VERSION } from "../run/version.ts";
 import { asOptionError } from "../options/as_option_error.ts";
@@ -64,6 +65,7 @@ export async function takePlace(place: LauncherPlace, given: Partial<Options>): 
       joinLaunch(place, {
         ranks,
         version: VERSION,
+        handleSignals: ENDING_SIGNALS,
         ...(listen ? { listen } : {}),
         ...(port ? { port } : {}),
         prepare: preparation.prepare,

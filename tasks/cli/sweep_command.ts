@@ -97,7 +97,7 @@ async function list(swept: Given, baseline: boolean): Promise<number> {
 }
 
 /** Exit codes of a sweep that a signal ended: 128 + its number. */
-const INTERRUPTED = { SIGINT: 130, SIGTERM: 143, abort: 143 } as const;
+const INTERRUPTED = { SIGINT: 130, SIGTERM: 143, SIGUSR1: 138, abort: 143 } as const;
 
 async function runAll(
   swept: Given,

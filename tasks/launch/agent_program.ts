@@ -8,6 +8,7 @@
  */
 
 import { parseArgs } from "node:util";
+import { ENDING_SIGNALS } from "../../runtime/launcher/interrupts.ts";
 import { readInvitationLine } from "../../runtime/launcher/invitation_line.ts";
 import { joinLaunch } from "../../runtime/launcher/join.ts";
 import { VERSION } from "../run/version.ts";
@@ -23,6 +24,7 @@ async function join(ranks: number, seat: number, port?: number): Promise<number>
     seat,
     ...port === undefined ? {} : { port },
     version: VERSION,
+    handleSignals: ENDING_SIGNALS,
     orphaned: ended,
     prepare,
     say,

@@ -12,6 +12,7 @@ import {
   launchProgram,
   type LaunchProgramOptions,
 } from "../../runtime/launcher/launch.ts";
+import { ENDING_SIGNALS } from "../../runtime/launcher/interrupts.ts";
 import { becomeCompiledRank } from "../../runtime/ranks/compiled_rank.ts";
 import { checkOptions } from "../../runtime/launcher/options.ts";
 import type { LauncherPlace, World } from "../../runtime/launcher/across_hosts.ts";
@@ -33,7 +34,6 @@ import { notesOn } from "../options/rules.ts";
 import { tlsOf } from "../options/tls.ts";
 import { EventLog } from "../tensorboard/event_log.ts";
 import type { RankArguments, RankPlace } from "../training/rank_program.ts";
-import { checkpointSteps } from "../run/checkpoint.ts";
 import { Interruption } from "./interruption.ts";
 import { gpusFor, type RunDetails } from "./host_preparation.ts";
 import { describeHosts, describeRun, leavesHost, openHosts, sizeOf } from "./run_hosts.ts";
@@ -193,31 +193,34 @@ export async function launch(settings: LaunchOptions = {}): Promise<Run> {
     const lines = new RankLines((line) => follower.say(line));
     await using interruption = new Interruption(
       directory,
+      options,
       signal,
-      options.syncEvery === null,
       (line) => follower.say(line),
     );
-    const outcome = await runRanks(options, directory, from, lines, interruption.signal, {
+    const outcome = await runRanks(options, directory, from, lines, interruption, {
       hosts,
       details: details && { ...details, from },
       rankEnv: gpus.variables,
     });
     await follower.end();
     const { summary } = follower, { code, failure } = outcome;
-    const interrupted = interruption.pressed ? "SIGINT" : outcome.interrupted;
+    const interrupted = interruption.how ?? outcome.interrupted;
     if (code === 0 && summary) {
       const config = await readConfig(directory);
       await writeModelCard(directory, config, summary);
       return { dir: directory, summary, config };
     }
-    if (code === 0 && interruption.pressed) {
-      throw new RunFailedError(await howToGoOn(directory), INTERRUPTED, directory);
+    const asked = await interruption.outcome(code);
+    if (asked) {
+      // Who has started the launchers, each on a host, is to start all of them again.
+      if (hosts) hosts.outcome = { code: asked.code, message: null };
+      throw new RunFailedError(asked.message, asked.code, directory);
     }
     const seen = kind !== "silent" && failure && lines.has(failure.lastLines);
     const what = (seen ? failure.headline : failure?.message) ??
       (interrupted ? `the run was ended by ${interrupted}` : "the run ended without a summary");
     if (interrupted || restarts === options.maxRestarts) {
-      throw new RunFailedError(what, interruption.pressed ? INTERRUPTED : code || 1, directory);
+      throw new RunFailedError(what, code || 1, directory);
     }
     follower.say(`${what}\nrestart ${restarts + 1} of ${options.maxRestarts}`);
     from = await toCheckpoint();
@@ -228,16 +231,6 @@ export async function launch(settings: LaunchOptions = {}): Promise<Run> {
 function withWorlds({ worlds: _, ...config }: RunConfig, worlds: Worlds): RunConfig {
   const same = worlds.length === 1 && worlds[0].ranks === config.options.ranks;
   return same ? config : { ...config, worlds };
-}
-
-/** Exit code of what SIGINT has ended. */
-const INTERRUPTED = 130;
-
-/** What is said of a run that was ended between two steps. */
-async function howToGoOn(directory: string): Promise<string> {
-  const step = (await checkpointSteps(directory)).at(-1);
-  return `the run was ended by SIGINT after step ${step}, with a checkpoint; --resume ${directory} goes on ` +
-    "from there";
 }
 
 /** A file that is locked while a run writes to its folder. */
@@ -286,7 +279,7 @@ async function runRanks(
   directory: string,
   from: number | null,
   lines: RankLines,
-  signal: AbortSignal,
+  interruption: Interruption,
   { hosts, details, rankEnv }: {
     readonly hosts: World | null;
     readonly details: RunDetails | null;
@@ -302,9 +295,11 @@ async function runRanks(
       rankEnv,
       logDir: directory,
       onOutput: (rank, line) => lines.take(rank, line),
-      signal,
-      // At SIGINT a run is asked to end with a checkpoint first.
-      handleSignals: ["SIGTERM"],
+      signal: interruption.signal,
+      handleSignals: ENDING_SIGNALS,
+      onInterrupt: (how, from) => interruption.take(how, from),
+      // Ranks leave a scheduler's signals to their launcher.
+      endSignal: "SIGINT",
     }));
 }
 

@@ -119,6 +119,24 @@ export const EXECUTION: Table<ExecutionOptions> = {
     from: 0,
     default: 0,
   }),
+  grace: real({
+    flag: "--grace",
+    group: RUN,
+    help:
+      "time for a checkpoint after SIGTERM or SIGUSR1, as schedulers send them; then the run is ended",
+    unit: "seconds",
+    over: 0,
+    to: 86_400,
+    default: 25,
+  }),
+  preemptedCode: integer({
+    flag: "--preempted-code",
+    group: RUN,
+    help: "exit code of a run that SIGTERM or SIGUSR1 has ended and --resume goes on with",
+    from: 1,
+    to: 255,
+    default: 85,
+  }),
   log: choice({
     flag: "--log",
     group: RUN,

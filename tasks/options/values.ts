@@ -280,6 +280,10 @@ export interface ExecutionOptions {
   resume: string | null;
   /** How often a run that fails is started again from its last checkpoint. */
   maxRestarts: number;
+  /** Seconds within which a run that a scheduler ends has to write its checkpoint. */
+  grace: number;
+  /** Exit code of a run that a scheduler has ended, and that can go on. */
+  preemptedCode: number;
   /** In which form the numbers are logged beside `metrics.jsonl`; null: none. */
   log: "tensorboard" | null;
   /** Whether the command line prints the summary as JSON. */

@@ -40,6 +40,8 @@ const ADJUSTABLE: ReadonlySet<string> = new Set<OptionName>([
   "evalEvery",
   "checkpointEvery",
   "maxRestarts",
+  "grace",
+  "preemptedCode",
   "device",
   "threads",
   "data",

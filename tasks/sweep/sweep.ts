@@ -10,6 +10,7 @@ import { join, resolve } from "node:path";
 import { becomeCompiledRank } from "../../runtime/ranks/compiled_rank.ts";
 import { DataError } from "../data/data_error.ts";
 import { launch, RunFailedError } from "../launch/launch.ts";
+import { ENDING_SIGNALS, type EndingSignal } from "../../runtime/launcher/interrupts.ts";
 import { lockFolder } from "../run/lock.ts";
 import { OptionError } from "../options/kinds.ts";
 import type { LauncherPlace, World } from "../../runtime/launcher/across_hosts.ts";
@@ -66,7 +67,7 @@ export interface SweepRun {
   /** What makes cells hard to compare, in sentences; none, as a rule. */
   readonly problems: readonly string[];
   /** The signal that ended the sweep early; null if all cells had their turn. */
-  readonly interrupted: "SIGINT" | "SIGTERM" | "abort" | null;
+  readonly interrupted: EndingSignal | "abort" | null;
 }
 
 /**
@@ -75,7 +76,7 @@ export interface SweepRun {
  *
  * A cell that a sweep has finished in the same folder, under whatever name, is not run again, unless
  * its files have changed since; so a sweep that was ended goes on when it is started again. A cell that
- * fails is noted, and the others go on. SIGINT and SIGTERM to this process end the sweep early.
+ * fails is noted, and the others go on. SIGINT, SIGTERM and SIGUSR1 to this process end the sweep early.
  *
  * @param given `out` is the folder of the sweep; `runs/<time>-sweep` by default
  * @throws OptionError before anything is started, when an option or a combination is not possible, or
@@ -212,15 +213,13 @@ class Interruption implements Disposable {
   readonly #controller = new AbortController();
   readonly #handlers: [Deno.Signal, () => void][] = [];
   readonly #outer?: AbortSignal;
-  how: "SIGINT" | "SIGTERM" | "abort" | null = null;
+  how: EndingSignal | "abort" | null = null;
 
   constructor(outer?: AbortSignal) {
     this.#outer = outer;
     outer?.addEventListener("abort", this.#onAbort);
     if (outer?.aborted) this.#onAbort();
-    const signals: ("SIGINT" | "SIGTERM")[] = Deno.build.os === "windows"
-      ? ["SIGINT"]
-      : ["SIGINT", "SIGTERM"];
+    const signals = Deno.build.os === "windows" ? ["SIGINT"] as const : ENDING_SIGNALS;
     for (const name of signals) {
       const handler = () => this.#stop(name);
       Deno.addSignalListener(name, handler);

@@ -60,7 +60,17 @@ function isThere(path: string): boolean {
   }
 }
 
+/**
+ * Leaves a scheduler's signals to the launcher: Slurm sends them to all processes of a job, and ranks that ended
+ * by them could not write the checkpoint for which the launcher asks.
+ */
+function leaveSignals(): void {
+  if (Deno.build.os === "windows") return;
+  for (const name of ["SIGTERM", "SIGUSR1"] as const) Deno.addSignalListener(name, () => {});
+}
+
 if (import.meta.main) {
+  leaveSignals();
   try {
     await using comm = await init();
     const [directory, json] = Deno.args as RankArguments;

@@ -95,6 +95,40 @@ onHosts("training as a batch job of Slurm's", noSlurm, async (hosts, folder) => 
   await assertTrained({ code, stderr }, hosts, folder, slurm.pids);
 });
 
+onHosts("a batch job of Slurm's that is to end is queued again", noSlurm, async (hosts, folder) => {
+  await using slurm = await startSlurm(hosts, folder);
+  const [a] = hosts.all, output = `${folder}/output`, out = `${folder}/run`;
+  const script = new URL("docs/launchers/job.sbatch", ROOT).pathname;
+  const own = { CELGC: new URL(ROOT).pathname, CELGC_FOLDER: folder, OUT: out };
+  const env = { ...slurm.env, ...own, RANKS_PER_NODE: "1" };
+  const long = [...TINY, "--max-steps", "1000000", "--epochs", "1000000"];
+  const files = ["--parsable", "--overcommit", "-o", output, "-e", output];
+  const { stdout, stderr } = await a.run(["sbatch", ...files, script, ...long], { env });
+  const job = stdout.trim(), said = () => Deno.readTextFileSync(output);
+  /** Waits until Slurm, or the run, says so. */
+  const until = async (text: () => string | Promise<string>, pattern: RegExp) => {
+    for (const end = performance.now() + 60_000; !pattern.test(await text());) {
+      assert.ok(performance.now() < end, `${pattern}: ${await text()} ${stderr} ${slurm.log()}`);
+      await new Promise((wake) => setTimeout(wake, 200));
+    }
+  };
+  const state = async () => (await a.run(["scontrol", "show", "job", job], { env })).stdout;
+  const log = () => Deno.readTextFile(`${out}/metrics.jsonl`).catch(() => "");
+  await until(log, /"step":20,/);
+  await a.run(["scancel", "--batch", "--signal=USR1", job], { env });
+  await until(state, /Requeue=1 Restarts=1/);
+  assert.match(said(), /ended by SIGUSR1 after step \d+, with a checkpoint; --resume \S+ goes on/);
+  // Slurm would wait for two minutes.
+  await until(async () => {
+    await a.run(["scontrol", "update", `JobId=${job}`, "StartTime=now"], { env });
+    return said();
+  }, /taken over from config.json/);
+  // To all processes of all steps, ranks among them.
+  await a.run(["scancel", job], { env });
+  await until(state, /JobState=CANCELLED/);
+  assert.deepEqual(await leftOn(hosts, 20_000, slurm.pids), []);
+});
+
 onHosts(
   "the summary counts the bytes between hosts as the kernel does",
   null,
