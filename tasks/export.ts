@@ -28,7 +28,6 @@ import {
 } from "./networks/onnx_model.ts";
 import { encodeSafetensors } from "./networks/safetensors.ts";
 import { matchWeights, stateDict, type Weights } from "./networks/state_dict.ts";
-import { IMAGE_SIDE } from "./data/images/image_data_set.ts";
 import { defaultsOf, kindOf } from "./options/defaults.ts";
 import { OptionError } from "./options/kinds.ts";
 import { readWeights } from "./run/weights_source.ts";
@@ -70,6 +69,7 @@ export const GRAPH_OPTIONS = [
   "positions",
   "dropout",
   "vocabulary",
+  "imageSize",
 ] as const;
 
 /** The options that decide a graph, with values. */
@@ -170,7 +170,7 @@ async function networkOfRun(
     options: isModelFile(options.model) ? { ...own, ...file } : own,
     data: kindOf(options.task) === "text"
       ? windowsOf(0)
-      : imagesOf({ side: IMAGE_SIDE, classes: 0 }),
+      : imagesOf({ side: options.imageSize, classes: 0 }),
   };
 }
 
@@ -209,7 +209,9 @@ async function openNetwork(
   if (isModelFile(model)) {
     return onnxFileModel(await readModelFile(model, "--model"), model, options, data, options.bptt);
   }
-  if (!isLanguageModel(model)) return findModel(model, classesOf(weights));
+  if (!isLanguageModel(model)) {
+    return findModel(model, { side: options.imageSize, ...classesOf(weights) });
+  }
   const words = vocabulary ?? wordsOf(weights);
   return model === "gpt" ? gptOf(options, words) : awdLstmOf(options, words);
 }

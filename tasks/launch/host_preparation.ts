@@ -11,7 +11,7 @@ import { chooseGpus, type LocalGpus } from "../../runtime/devices/gpus/local_gpu
 import type { DeviceKind } from "../../runtime/devices/device.ts";
 import { isCompiled } from "../../runtime/ranks/compiled_rank.ts";
 import { permissionsFor, resolveDevice } from "../../runtime/devices/open.ts";
-import { type DataFile, dataPaths, describeData, differenceOf } from "../problems/data_files.ts";
+import { type DataFile, describeData, differenceOf, localFiles } from "../problems/data_files.ts";
 import type { Options } from "../options/values.ts";
 import { readConfig } from "../run/folder.ts";
 import type { RankArguments, RankPlace } from "../training/rank_program.ts";
@@ -126,7 +126,7 @@ export class HostPreparation implements AsyncDisposable {
     const wayOut = "give --data its folder of the same files, or launch with --send-data";
     let difference: string | null;
     try {
-      await dataPaths({ task, data: folder });
+      await localFiles({ task, data: folder });
       difference = differenceOf(await describeData({ task, data: folder }), data.files);
     } catch (error) {
       throw new Error(`host ${host}: ${(error as Error).message}; ${wayOut}`, { cause: error });

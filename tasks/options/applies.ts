@@ -35,7 +35,10 @@ const LANGUAGE: Names = ["layers", "vocabulary"];
 const TEXTS: Names = ["bptt", "averaging", "testColumns", "evalTokens"];
 
 /** What is evaluated of images beside their test set. */
-const IMAGES: Names = ["trainEval", "validFraction"];
+const IMAGES: Names = ["trainEval", "validFraction", "augment"];
+
+/** How images of one's own are read. */
+const OWN_IMAGES: Names = ["imageSize", "testFraction"];
 
 /** How much data is generated. */
 const SIZES: Names = ["trainSize", "testSize"];
@@ -68,6 +71,7 @@ export function ignoredByTask(task: Options["task"]): Names {
   const { kind, files } = TASKS[task];
   return [
     ...kind === "images" ? [...LANGUAGE, ...AWD_LSTM, ...GPT, ...TEXTS] : IMAGES,
+    ...task === "images" ? [] : OWN_IMAGES,
     ...files === null ? [] : SIZES,
   ];
 }

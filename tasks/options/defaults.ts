@@ -46,6 +46,11 @@ export const TASKS: Readonly<Record<TaskName, TaskEntry>> = {
     takesFile: true,
     defaults: {},
   },
+  "images": {
+    kind: "images",
+    files: "a folder of images with a folder for each class",
+    defaults: {},
+  },
   "generated-text": {
     kind: "text",
     files: null,

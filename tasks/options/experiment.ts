@@ -19,6 +19,7 @@ import { formatPartition, parsePartition } from "../data/sampling/partition.ts";
 import { AVERAGING } from "./averaging/table.ts";
 import { choice, GROUPS, integer, real, type Table, text } from "./kinds.ts";
 import { GPT_MODEL, LANGUAGE_MODEL } from "./language.ts";
+import { IMAGE_OPTIONS } from "./data/images.ts";
 import { INPUT_FILES, orFile } from "./networks.ts";
 import { STEPPING } from "./stepping/table.ts";
 import { type Experiment, MODEL_NAMES, PRESET_NAMES, TASK_NAMES } from "./values.ts";
@@ -36,6 +37,7 @@ export const EXPERIMENT: Table<Experiment> = {
   ...LANGUAGE_MODEL,
   ...GPT_MODEL,
   ...INPUT_FILES,
+  ...IMAGE_OPTIONS,
   preset: choice({
     flag: "--preset",
     group: WHAT,

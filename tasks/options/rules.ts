@@ -134,7 +134,7 @@ const RULES: readonly Rule[] = [
   rule(
     ["task", "patience", "validFraction"],
     ({ task, patience, validFraction }) =>
-      patience !== null && TASKS[task].kind === "images" && validFraction === 0
+      patience !== null && TASKS[task].kind === "images" && task !== "images" && validFraction === 0
         ? "--patience needs a validation set, which is not the test set: give --valid-fraction, such as 0.1"
         : null,
   ),

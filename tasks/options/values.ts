@@ -38,6 +38,7 @@ export const TASK_NAMES = [
   "generated-images",
   "cifar10",
   "cifar100",
+  "images",
   "generated-text",
   "ptb",
   "wikitext2",
@@ -128,6 +129,16 @@ export interface InputFileOptions {
   weights: string | null;
 }
 
+/** How images are read. */
+export interface ImageOptions {
+  /** Width and height of the images of one's own, in pixels. */
+  imageSize: number;
+  /** How training images are changed by chance, such as `flip,crop`. */
+  augment: string;
+  /** Share of the data that is the test set where they have none of their own. */
+  testFraction: number;
+}
+
 /** What a step makes of a gradient, and how that changes over a run. */
 export interface SteppingOptions {
   /** The update rule of a step. */
@@ -199,6 +210,7 @@ export interface Experiment
     LanguageModelOptions,
     GptModelOptions,
     InputFileOptions,
+    ImageOptions,
     SteppingOptions {
   /** An experiment of the paper, which the other options given take precedence over; null: none. */
   preset: PresetName | null;

@@ -47,10 +47,11 @@ export async function checkInputs(options: Options, files: InputFiles): Promise<
  *
  * @throws OptionError that says what is wrong with it
  */
-export async function checkData({ data, ...options }: Options): Promise<void> {
+export async function checkData(options: Options): Promise<void> {
+  const { task, data } = options;
   if (data === null) return;
   try {
-    await (imageSetOf({ ...options, data })?.check() ?? checkTextCorpus(data));
+    await (imageSetOf({ task, data })?.check(options) ?? checkTextCorpus(data));
   } catch (error) {
     throw error instanceof DataError ? new OptionError(error.message, { cause: error }) : error;
   }

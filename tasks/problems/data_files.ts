@@ -7,11 +7,11 @@
 import { createHash } from "node:crypto";
 import { basename } from "node:path";
 import { textFiles } from "../data/text/text_corpus.ts";
-import { imageSetOf, type ImageSetOptions } from "./image_sets.ts";
+import { type DataLocation, imageSetOf, type LocalFile } from "./image_sets.ts";
 
 /** A file of a data set. */
 export interface DataFile {
-  /** Without its folder. */
+  /** What it is called inside the data set, with `/` between folders. */
   readonly name: string;
   /** Its size. */
   readonly bytes: number;
@@ -19,16 +19,15 @@ export interface DataFile {
   readonly sha256: string;
 }
 
-/** Which data set, and where. */
-export type DataLocation = ImageSetOptions;
-
 /**
- * The paths of the files that a run reads.
+ * The files that a run reads.
  *
  * @throws DataError when one is not there
  */
-export async function dataPaths(location: DataLocation): Promise<string[]> {
-  return await (imageSetOf(location)?.files() ?? textFiles(location.data));
+export async function localFiles(location: DataLocation): Promise<LocalFile[]> {
+  const images = imageSetOf(location);
+  if (images) return await images.files();
+  return (await textFiles(location.data)).map((path) => ({ name: basename(path), path }));
 }
 
 /**
@@ -38,7 +37,7 @@ export async function dataPaths(location: DataLocation): Promise<string[]> {
  */
 export async function describeData(location: DataLocation): Promise<DataFile[]> {
   const files: DataFile[] = [];
-  for (const path of await dataPaths(location)) {
+  for (const { name, path } of await localFiles(location)) {
     const hash = createHash("sha256");
     let bytes = 0;
     using file = await Deno.open(path);
@@ -46,7 +45,7 @@ export async function describeData(location: DataLocation): Promise<DataFile[]> 
       hash.update(piece);
       bytes += piece.length;
     }
-    files.push({ name: basename(path), bytes, sha256: hash.digest("hex") });
+    files.push({ name, bytes, sha256: hash.digest("hex") });
   }
   return files;
 }

@@ -5,34 +5,56 @@
  * @module
  */
 
+import { basename } from "node:path";
 import { checkCifar, cifarFiles, loadCifar } from "../data/images/cifar/cifar.ts";
 import { CIFAR10, CIFAR100, type CifarKind } from "../data/images/cifar/kinds.ts";
+import {
+  checkImageFolders,
+  imageFolderFiles,
+  type ImageFolderOptions,
+  imageFoldersShape,
+  loadImageFolders,
+} from "../data/images/image_folders.ts";
 import { IMAGE_SIDE, type ImageShape, type ImageSplits } from "../data/images/image_data_set.ts";
 import type { OncePerHost } from "../../runtime/once_per_host.ts";
 import type { Options } from "../options/values.ts";
 
-/** A data set on disk, not read yet. Each method throws DataError if a file is not as it should be. */
-export interface ImageSet {
-  /** What a network has to know of it. */
-  shape(): Promise<ImageShape>;
-  /** The paths of its files. */
-  files(): Promise<string[]>;
-  /** Looks at its files as far as that is quick. */
-  check(): Promise<void>;
-  /** Reads it, together with the ranks that need the same. */
-  load(sharing: OncePerHost): Promise<ImageSplits>;
+/** Which data set, and where. */
+export type DataLocation = Pick<Options, "task"> & { readonly data: string };
+
+/** A file of a data set on this machine. */
+export interface LocalFile {
+  /** What it is called inside the data set, with `/` between folders. */
+  readonly name: string;
+  readonly path: string;
 }
 
-/** The options that say which files are read, and as what. */
-export type ImageSetOptions = Pick<Options, "task"> & { readonly data: string };
+/** A data set on disk, not read yet. Each method throws DataError if a file is not as it should be. */
+export interface ImageSet {
+  /** Its files. */
+  files(): Promise<LocalFile[]>;
+  /** What a network has to know of it. */
+  shape(options: ImageFolderOptions): Promise<ImageShape>;
+  /** Looks at its files as far as that is quick. */
+  check(options: ImageFolderOptions): Promise<void>;
+  /** Reads it, together with the ranks that need the same. */
+  load(options: ImageFolderOptions, sharing: OncePerHost): Promise<ImageSplits>;
+}
 
-/** The data set that options name; null where the task's images are drawn. */
-export function imageSetOf({ task, data }: ImageSetOptions): ImageSet | null {
+/** The data set at a place; null where the task has no images, or draws them. */
+export function imageSetOf({ task, data }: DataLocation): ImageSet | null {
   switch (task) {
     case "cifar10":
       return cifar(CIFAR10, data);
     case "cifar100":
       return cifar(CIFAR100, data);
+    case "images":
+      return {
+        files: () => imageFolderFiles(data),
+        shape: (options) => imageFoldersShape(data, options),
+        check: (options) => checkImageFolders(data, options),
+        load: (options, sharing) => loadImageFolders(data, options, sharing),
+      };
     default:
       return null;
   }
@@ -40,17 +62,17 @@ export function imageSetOf({ task, data }: ImageSetOptions): ImageSet | null {
 
 function cifar(kind: CifarKind, data: string): ImageSet {
   return {
+    files: async () =>
+      (await cifarFiles(kind, data)).map((path) => ({ name: basename(path), path })),
     shape: () => Promise.resolve({ side: IMAGE_SIDE, classes: kind.classes.length }),
-    files: () => cifarFiles(kind, data),
     check: () => checkCifar(kind, data),
-    load: (sharing) => loadCifar(kind, data, sharing),
+    load: (_, sharing) => loadCifar(kind, data, sharing),
   };
 }
 
 /** What a network has to know of the images of a task, drawn or on disk. */
-export async function imageShapeOf(
-  { data, ...options }: Pick<Options, "task" | "data">,
-): Promise<ImageShape> {
-  const set = data === null ? null : imageSetOf({ ...options, data });
-  return await set?.shape() ?? { side: IMAGE_SIDE, classes: 10 };
+export async function imageShapeOf(options: Options): Promise<ImageShape> {
+  const { task, data } = options;
+  const set = data === null ? null : imageSetOf({ task, data });
+  return await set?.shape(options) ?? { side: IMAGE_SIDE, classes: 10 };
 }

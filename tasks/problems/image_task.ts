@@ -6,6 +6,7 @@
 
 import { Random } from "../../runtime/base/random.ts";
 import { augmentBatch, batchLabels, normaliseBatch } from "../data/images/augment.ts";
+import { augmentationOf } from "../data/images/augmentation.ts";
 import { type ImageDataSet, type ImageSplits, sideOf } from "../data/images/image_data_set.ts";
 import { parsePartition } from "../data/sampling/partition.ts";
 import { createImageSampler, evaluationBatches } from "../data/sampling/sampler.ts";
@@ -30,13 +31,19 @@ export interface ImageTaskOptions {
  * @param worlds that the run has had; by default the one of the options alone
  */
 export function imageTask(
-  { train, test }: ImageSplits,
-  { batchSize, ranks, seed, partition, trainEval, validFraction }: Options,
+  { train, test, valid: own }: ImageSplits,
+  { batchSize, ranks, seed, partition, trainEval, validFraction, augment }: Options,
   rank: number,
   { wholeBatches = false, fixedBatch }: ImageTaskOptions = {},
   worlds?: Worlds,
 ): Task {
-  const { kept, held } = holdOut(train, validFraction);
+  if (own && validFraction > 0) {
+    throw new RangeError(
+      `there is a validation set of ${own.count} images: leave --valid-fraction ${validFraction} out`,
+    );
+  }
+  const { kept, held } = holdOut(train, validFraction),
+    changes = augmentationOf(augment, sideOf(train));
   const sampler = createImageSampler({
     labels: kept ? Uint16Array.from(kept, (index) => train.labels[index]) : train.labels,
     classes: train.classes.length,
@@ -89,7 +96,7 @@ export function imageTask(
   const chosen = kept ? order.map((index) => kept[index]) : order;
   const whole = { wholeBatches, fixedBatch };
   const part = trainPart(Math.min(trainEval, trainSamples), evalBatchSize, ranks, whole);
-  const valid = trainPart(held.length, evalBatchSize, ranks, whole);
+  const valid = trainPart(own?.count ?? held.length, evalBatchSize, ranks, whole);
   if (held.length > 0 && valid.count === 0) {
     throw new RangeError(
       `${held.length} images held out for validation make no batch of ${valid.batchSize} on each of ` +
@@ -105,7 +112,7 @@ export function imageTask(
     batch(t) {
       [training, other] = [other, training];
       draw(t - 1);
-      augmentBatch(train, indices, { seed, rank, ranks, step: t - 1 }, training.pixels);
+      augmentBatch(train, indices, { ...changes, seed, rank, ranks, step: t - 1 }, training.pixels);
       batchLabels(train, indices, training.labels);
       return { feeds: training.feeds };
     },
@@ -117,7 +124,7 @@ export function imageTask(
     },
     splits: [
       ...valid.count > 0
-        ? [split("valid", train, valid.count, valid.batchSize, (n) => held[n])]
+        ? [split("valid", own ?? train, valid.count, valid.batchSize, (n) => own ? n : held[n])]
         : [],
       split(valid.count > 0 ? "test" : null, test, test.count, evalBatchSize, (n) => n),
     ],

@@ -151,11 +151,16 @@ function generate({ seed, trainSize, testSize }: Options): GeneratedText {
 }
 
 async function openImages(options: Options, sharing = PER_RANK): Promise<ImageSplits> {
-  const { seed, trainSize, testSize, data, scale } = options;
-  const set = data === null ? null : imageSetOf({ ...options, data });
+  const { task, seed, trainSize, testSize, data, scale } = options;
+  const set = data === null ? null : imageSetOf({ task, data });
   if (set === null) {
     return await generateImagesTogether(sharing, { seed, train: trainSize, test: testSize });
   }
-  const { name, train, test } = await set.load(sharing);
-  return { name, train: partOfImages(train, scale), test: partOfImages(test, scale) };
+  const { name, train, test, valid } = await set.load(options, sharing);
+  return {
+    name,
+    train: partOfImages(train, scale),
+    test: partOfImages(test, scale),
+    ...valid ? { valid: partOfImages(valid, scale) } : {},
+  };
 }

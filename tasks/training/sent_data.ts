@@ -5,10 +5,10 @@
  */
 
 import { createHash } from "node:crypto";
-import { basename, join } from "node:path";
+import { dirname, join } from "node:path";
 import type { Communicator } from "../../runtime/communicator.ts";
 import { DataError } from "../data/data_error.ts";
-import { dataPaths } from "../problems/data_files.ts";
+import { localFiles } from "../problems/data_files.ts";
 import type { Options } from "../options/values.ts";
 import { gatherTexts, receiveBytes, receiveWhole, sendBytes } from "../run/byte_stream.ts";
 
@@ -33,14 +33,14 @@ export async function sendData(
   );
   if (receivers.length === 0) return;
   if (rank === 0) {
-    const paths = await dataPaths({ task, data: data! });
+    const files = await localFiles({ task, data: data! });
     for (const receiver of receivers) {
       let bytes = 0;
-      await comm.send(Int32Array.of(paths.length), receiver);
-      for (const path of paths) {
+      await comm.send(Int32Array.of(files.length), receiver);
+      for (const { name, path } of files) {
         const content = await Deno.readFile(path);
         const sha256 = createHash("sha256").update(content).digest("hex");
-        const head = JSON.stringify({ name: basename(path), sha256 });
+        const head = JSON.stringify({ name, sha256 });
         await sendBytes(comm, new TextEncoder().encode(head), receiver);
         await sendBytes(comm, content, receiver);
         bytes += content.length;
@@ -57,7 +57,13 @@ export async function sendData(
 
 async function receiveFile(comm: Communicator, folder: string): Promise<void> {
   const { name, sha256 } = JSON.parse(new TextDecoder().decode(await receiveWhole(comm, 0)));
-  const path = join(folder, basename(name)), hash = createHash("sha256");
+  if (name.split(/[\\/]/).some((part: string) => ["", ".", ".."].includes(part))) {
+    throw new DataError(
+      `rank 0 sends a file called "${name}", which would not lie in the data's folder`,
+    );
+  }
+  const path = join(folder, name), hash = createHash("sha256");
+  await Deno.mkdir(dirname(path), { recursive: true });
   using file = await Deno.open(path, { write: true, create: true, truncate: true });
   for await (const piece of receiveBytes(comm, 0)) {
     hash.update(piece);

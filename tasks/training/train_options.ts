@@ -10,6 +10,7 @@ import { checkRules } from "../options/rules.ts";
 import { checkOptions, OPTIONS } from "../options/table.ts";
 import type {
   GptModelOptions,
+  ImageOptions,
   InputFileOptions,
   LanguageModelOptions,
   OptionName,
@@ -29,6 +30,7 @@ export type TrainOptions = Partial<
     | Exclude<keyof LanguageModelOptions, typeof FREE[number]>
     | keyof GptModelOptions
     | keyof InputFileOptions
+    | keyof ImageOptions
     | "preset"
     | "scale"
     | "task"
@@ -53,6 +55,9 @@ const NAMING = [
   "loss",
   "dims",
   "weights",
+  "imageSize",
+  "augment",
+  "testFraction",
   "data",
   "download",
   "trainSize",

@@ -26,18 +26,33 @@ interface Interleaved {
   readonly data: ArrayLike<number>;
 }
 
-/** The formats, by what their files begin with. */
-const FORMATS: readonly {
+/** A format. */
+interface Format {
+  /** Whether a file begins as one of this format does. */
   readonly begins: (bytes: Uint8Array) => boolean;
+  /** Whether it has an end: decoders may fill up with grey what is missing. */
+  readonly isWhole: (bytes: Uint8Array) => boolean;
   readonly decode: (bytes: Uint8Array) => Promise<Interleaved>;
-}[] = [
-  { begins: (bytes) => beginsWith(bytes, 0, "\x89PNG"), decode: decodePng },
+}
+
+const FORMATS: readonly Format[] = [
+  {
+    begins: (bytes) => beginsWith(bytes, 0, "\x89PNG"),
+    isWhole: () => true, // its decoder checks every part
+    decode: decodePng,
+  },
   {
     begins: (bytes) => beginsWith(bytes, 0, "\xff\xd8\xff"),
+    isWhole: (bytes) => {
+      const end = bytes.lastIndexOf(0xd9);
+      return end > 0 && bytes[end - 1] === 0xff;
+    },
     decode: async (bytes) => rgba(await (await loadJpeg())(bytes.slice().buffer)),
   },
   {
     begins: (bytes) => beginsWith(bytes, 0, "RIFF") && beginsWith(bytes, 8, "WEBP"),
+    isWhole: ({ buffer, byteOffset, length }) =>
+      length >= 12 && new DataView(buffer, byteOffset).getUint32(4, true) + 8 <= length,
     decode: async (bytes) => rgba(await (await loadWebp())(bytes.slice().buffer)),
   },
 ];
@@ -52,6 +67,7 @@ export async function decodeImage(bytes: Uint8Array): Promise<DecodedImage> {
   if (bytes.length === 0) throw new Error("it is empty");
   const format = FORMATS.find(({ begins }) => begins(bytes));
   if (!format) throw new Error("it is no PNG, JPEG or WebP file");
+  if (!format.isWhole(bytes)) throw new Error("it is cut off");
   return toPlanes(await format.decode(bytes));
 }
 

@@ -50,6 +50,8 @@ export interface ImageSplits {
   readonly train: ImageDataSet;
   /** What is evaluated on. */
   readonly test: ImageDataSet;
+  /** What decisions while training go by, where the data have such a set of their own. */
+  readonly valid?: ImageDataSet;
 }
 
 /** Width and height of a set's images, in pixels. */
