@@ -13,7 +13,7 @@ import { AwdLstmFeeds, dropoutMasks, ROWS_SUFFIX, type TensorFeeds } from "./awd
 import type { AwdLstmConfig, AwdLstmDropout, AwdLstmOptions } from "./awd_lstm_options.ts";
 import { checkDropout, type MaskKey, rowCapacity } from "./dropout.ts";
 import type { Graph, Value } from "../graph.ts";
-import { filled, LayerBuilder, uniform } from "./layers.ts";
+import { checkSmoothing, filled, LayerBuilder, smoothedCrossEntropy, uniform } from "./layers.ts";
 import type { Target } from "../lowering/mod.ts";
 import type { BuildOptions, Model, ModelGraph } from "../model.ts";
 import { LSTM_OUTPUTS } from "../ops/layers/recurrent.ts";
@@ -78,6 +78,7 @@ export function awdLstm(options: AwdLstmOptions): AwdLstm {
     weightDrop: "rows",
     activation: 2,
     temporal: 1,
+    labelSmoothing: 0,
     ...options,
     dropout: { ...DROPOUT, ...options.dropout },
   };
@@ -87,6 +88,7 @@ export function awdLstm(options: AwdLstmOptions): AwdLstm {
     }
   }
   for (const [name, probability] of Object.entries(config.dropout)) checkDropout(name, probability);
+  checkSmoothing(config.labelSmoothing);
   return {
     name: "awd-lstm",
     config,
@@ -148,7 +150,8 @@ class Builder {
     const bias = this.layers.variable("decoder.bias", [vocabulary], "parameter", filled(0));
     const rows = g.reshape(x, [-1, embedding]);
     const logits = g.op("Gemm", [rows, words, bias], { alpha: 1, beta: 1, transA: 0, transB: 1 });
-    const losses = g.softmaxCrossEntropy(logits, g.reshape(target, [-1]));
+    const smoothing = this.options.mode === "train" ? config.labelSmoothing : 0;
+    const losses = smoothedCrossEntropy(g, logits, g.reshape(target, [-1]), smoothing);
     const sum = weightedSum(g, losses, weight);
     const outputs = this.options.mode === "train"
       ? this.trainingOutputs(sum, x, raw, weight)

@@ -36,6 +36,8 @@ export interface AwdLstmOptions {
   readonly activation?: number;
   /** β, what the mean square of the output's change from step to step adds to the loss. @default {1} */
   readonly temporal?: number;
+  /** How much of each label goes to all words alike in training, ε from 0 up to 1. @default {0} */
+  readonly labelSmoothing?: number;
 }
 
 /** {@linkcode AwdLstmOptions} with nothing left out. */

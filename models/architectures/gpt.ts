@@ -9,7 +9,7 @@ import { checkDropout, dropoutMask, type FloatTensor, type MaskKey } from "./dro
 import { type GptConfig, type GptOptions, POSITIONS } from "./gpt_options.ts";
 import { GptBlocks } from "./gpt_blocks.ts";
 import type { BuildOptions, Model, ModelGraph } from "../model.ts";
-import { LayerBuilder } from "./layers.ts";
+import { checkSmoothing, LayerBuilder, smoothedCrossEntropy } from "./layers.ts";
 
 /** Options of {@linkcode Gpt.build}. */
 export interface GptBuildOptions extends BuildOptions {
@@ -72,6 +72,7 @@ export function gpt(options: GptOptions): Gpt {
     context: 256,
     positions: "learned",
     dropout: 0,
+    labelSmoothing: 0,
     ...options,
   };
   checkConfig(config);
@@ -141,6 +142,7 @@ function checkConfig(config: GptConfig): void {
     );
   }
   checkDropout("of a GPT", dropout);
+  checkSmoothing(config.labelSmoothing);
 }
 
 function buildWindows(config: GptConfig, options: GptBuildOptions): ModelGraph {
@@ -149,7 +151,8 @@ function buildWindows(config: GptConfig, options: GptBuildOptions): ModelGraph {
   const target = g.reshape(g.input("target", "int32", [batchSize, length]), [-1]);
   const blocks = new GptBlocks(layers, config);
   const logits = blocks.windows(input);
-  const losses = g.softmaxCrossEntropy(logits, target), { variables } = layers;
+  const smoothing = mode === "train" ? config.labelSmoothing : 0;
+  const losses = smoothedCrossEntropy(g, logits, target, smoothing), { variables } = layers;
   if (mode === "train") {
     const loss = g.output("loss", g.mean(losses));
     return { graph: g, loss, outputs: { loss }, variables };

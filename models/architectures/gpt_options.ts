@@ -33,6 +33,8 @@ export interface GptOptions {
    * @default {0}
    */
   readonly dropout?: number;
+  /** How much of each label goes to all tokens alike in training, ε from 0 up to 1. @default {0} */
+  readonly labelSmoothing?: number;
 }
 
 /** {@linkcode GptOptions} with nothing left out. */

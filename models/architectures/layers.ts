@@ -191,6 +191,12 @@ export function smoothedCrossEntropy(
   return g.add(losses, g.mul(g.sub(chosen, g.mean(logits, [1])), smoothing));
 }
 
+/** Throws RangeError unless a label's share for all classes, ε, is from 0 up to 1. */
+export function checkSmoothing(smoothing: number): void {
+  if (smoothing >= 0 && smoothing < 1) return;
+  throw new RangeError(`label smoothing is a number from 0 up to 1, not ${smoothing}`);
+}
+
 /** Classes as vectors: float32 `[batch, classes]` of int32 `[batch]`, all 0 for a negative one. */
 export function oneHot(g: Graph, target: Value, classes: number): Value {
   const labels = g.constant("int32", [classes], Array.from({ length: classes }, (_, i) => i));

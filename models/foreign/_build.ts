@@ -122,6 +122,11 @@ export class Build {
 
   /** The loss that the file computes, taken to be a mean over all that is in the target. */
   #ownLoss(name: string): Record<string, Value> & { loss: Value } {
+    if (this.options.labelSmoothing) {
+      throw new OnnxFileError(
+        `labels are smoothed for a cross entropy that is appended, and the model's loss is its output "${name}"`,
+      );
+    }
     const g = this.graph, loss = g.output("loss", g.reshape(this.#find(name), []));
     if (this.#mode === "train") return { loss };
     const { dims } = g.inputs.get("target")!;
@@ -133,9 +138,9 @@ export class Build {
   }
 
   #appendLoss() {
-    const { loss = "cross-entropy", classAxis, classes, prediction } = this.options;
+    const { loss = "cross-entropy", classAxis, classes, prediction, labelSmoothing } = this.options;
     const value = this.#batchFirst(this.#find(prediction ?? this.model.graph.outputs[0]));
-    const append = lossNamed(loss as LossName, { classAxis, classes });
+    const append = lossNamed(loss as LossName, { classAxis, classes, labelSmoothing });
     return append(this.graph, value, this.#mode);
   }
 

@@ -1,7 +1,12 @@
 /** Losses appended to a model that has none. */
 
 import type { Graph, Value } from "../graph.ts";
-import { classifierOutputs, oneHot } from "../architectures/layers.ts";
+import {
+  checkSmoothing,
+  classifierOutputs,
+  oneHot,
+  smoothedCrossEntropy,
+} from "../architectures/layers.ts";
 import type { Mode } from "../model.ts";
 import { formatDims, normalizeAxis } from "../tensor.ts";
 
@@ -27,6 +32,8 @@ export interface LossOptions {
    * and 0 for the others. @default {false}
    */
   readonly classes?: boolean | undefined;
+  /** How much of each label goes to all classes alike in training, ε, for cross entropy. @default {0} */
+  readonly labelSmoothing?: number | undefined;
 }
 
 type Elements = (g: Graph, prediction: Value, target: Value) => Value;
@@ -75,8 +82,12 @@ function checkRank(prediction: Value, rank: number): Value {
  */
 export function lossNamed(
   name: LossName,
-  { classAxis, classes = false }: LossOptions = {},
+  { classAxis, classes = false, labelSmoothing = 0 }: LossOptions = {},
 ): AppendLoss {
+  checkSmoothing(labelSmoothing);
+  if (labelSmoothing > 0 && name !== "cross-entropy") {
+    throw new RangeError(`labels are smoothed for a cross entropy, not for the loss ${name}`);
+  }
   switch (name) {
     case "cross-entropy":
       return (g, prediction, mode) => {
@@ -91,7 +102,9 @@ export function lossNamed(
         const target = g.input("target", "int32", order.map((i) => prediction.dims[i]));
         const last = g.transpose(prediction, [...order, axis]);
         const rows = g.reshape(last, [-1, prediction.dims[axis]]);
-        return classifierOutputs(g, rows, g.reshape(target, [-1]), mode);
+        const labels = g.reshape(target, [-1]), smoothing = mode === "train" ? labelSmoothing : 0;
+        const losses = smoothedCrossEntropy(g, rows, labels, smoothing);
+        return classifierOutputs(g, rows, labels, mode, losses);
       };
     case "mse":
       return elementwise((g, prediction, target) => {

@@ -20,6 +20,8 @@ export interface ForeignModelOptions {
   readonly classAxis?: number;
   /** Whether `target` holds class indices whatever the loss; see `lossNamed`. @default {false} */
   readonly classes?: boolean;
+  /** How much of each label goes to all classes alike in training, ε, for cross entropy. @default {0} */
+  readonly labelSmoothing?: number;
   /** The output that is the prediction. @default {the first} */
   readonly prediction?: string;
   /** Lengths of the file's symbolic dimensions, such as `{ sequence: 70 }`; the batch's comes by itself. */

@@ -5,14 +5,16 @@
  */
 
 import { type AwdLstm, awdLstm } from "../../models/mod.ts";
-import type { LanguageModelOptions } from "../options/values.ts";
+import type { LanguageModelOptions, Options } from "../options/values.ts";
 import type { Decoder } from "../task.ts";
 
 /** The options that make the network. */
-type AwdLstmOptions = Omit<
-  LanguageModelOptions,
-  "bptt" | "averagingTrigger" | "averaging" | "testColumns" | "evalTokens"
->;
+type AwdLstmOptions =
+  & Omit<
+    LanguageModelOptions,
+    "bptt" | "averagingTrigger" | "averaging" | "testColumns" | "evalTokens"
+  >
+  & Partial<Pick<Options, "labelSmoothing">>;
 
 /** A window of one word; the state is zeroed before the first. */
 const DECODER: Decoder = {
@@ -44,6 +46,7 @@ export function awdLstmOf(
     },
     activation: options.activationRegularisation,
     temporal: options.temporalRegularisation,
+    labelSmoothing: options.labelSmoothing ?? 0,
   });
   return { ...model, decoder: DECODER };
 }

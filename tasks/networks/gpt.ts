@@ -10,18 +10,29 @@ import type {
   LanguageModelOptions,
   ModelName,
   NetworkFile,
+  Options,
 } from "../options/values.ts";
 import type { TrainableModel } from "../task.ts";
 
 /** The options that make the network. */
 type GptNetworkOptions =
   & Omit<GptModelOptions, "vocabulary">
-  & Pick<LanguageModelOptions, "layers">;
+  & Pick<LanguageModelOptions, "layers">
+  & Partial<Pick<Options, "labelSmoothing">>;
 
 /** The GPT of a run, for so many different tokens. */
 export function gptOf(options: GptNetworkOptions, vocabulary: number): TrainableModel {
-  const { layers, heads, width, context, positions, dropout } = options;
-  const model = gpt({ vocabulary, layers, heads, width, context, positions, dropout });
+  const { layers, heads, width, context, positions, dropout, labelSmoothing = 0 } = options;
+  const model = gpt({
+    vocabulary,
+    layers,
+    heads,
+    width,
+    context,
+    positions,
+    dropout,
+    labelSmoothing,
+  });
   return {
     ...model,
     decoder: {

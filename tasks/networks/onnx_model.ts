@@ -96,11 +96,16 @@ export interface FileOptions {
   readonly loss: string | null;
   /** Lengths of the file's symbolic dimensions, `name=n,name=n`; null: none. */
   readonly dims: string | null;
+  /** How labels are smoothed, ε. @default {0} */
+  readonly labelSmoothing?: number;
 }
 
 /** The options as the importer takes them. Throws RangeError for a text that is none. */
-export function importOptions({ loss, dims }: FileOptions): ForeignModelOptions {
+export function importOptions(
+  { loss, dims, labelSmoothing = 0 }: FileOptions,
+): ForeignModelOptions {
   return {
+    ...(labelSmoothing === 0 ? {} : { labelSmoothing }),
     ...(dims === null ? {} : { dims: parseDims(dims) }),
     ...(loss === null ? {} : { loss: parseLoss(loss) }),
   };

@@ -139,10 +139,10 @@ const RULES: readonly Rule[] = [
         : null,
   ),
   rule(
-    ["model", "labelSmoothing"],
-    ({ model, labelSmoothing }) =>
-      labelSmoothing > 0 && !/^resnet\d+$/.test(model)
-        ? `--label-smoothing is for the ResNets, not for --model ${model}`
+    ["loss", "labelSmoothing"],
+    ({ loss, labelSmoothing }) =>
+      labelSmoothing > 0 && loss !== null && loss !== "cross-entropy"
+        ? `--label-smoothing is for a cross entropy, not for --loss ${loss}`
         : null,
   ),
   rule(

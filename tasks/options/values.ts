@@ -169,7 +169,7 @@ export interface SteppingOptions {
   lrMin: number;
   /** Mini-batches whose mean gradient a step is taken along, K. */
   accumulate: number;
-  /** How much of each label goes to all classes alike in training, ε (ResNets). */
+  /** How much of each label goes to all classes alike in training, ε. */
   labelSmoothing: number;
   /** Decay of the exponential moving average of the weights that is evaluated; null: the weights are. */
   ema: number | null;

@@ -89,7 +89,7 @@ export const STEPPING: Table<SteppingOptions> = {
   labelSmoothing: real({
     flag: "--label-smoothing",
     group: HOW,
-    help: "how much of each label goes to all classes alike in training, ε (the ResNets)",
+    help: "how much of each label goes to all classes alike in training, ε",
     from: 0,
     below: 1,
     default: 0,

@@ -1,9 +1,15 @@
 import assert from "node:assert/strict";
 import { smoothedCrossEntropy } from "../../../models/architectures/layers.ts";
+import { awdLstm } from "../../../models/architectures/awd_lstm.ts";
+import { gpt } from "../../../models/architectures/gpt.ts";
 import { differentiate } from "../../../models/autodiff.ts";
+import { lossNamed } from "../../../models/foreign/losses.ts";
 import { Graph } from "../../../models/graph.ts";
+import type { Mode, ModelGraph } from "../../../models/model.ts";
+import { sizeOf } from "../../../models/tensor.ts";
+import { Random } from "../../../runtime/base/random.ts";
 import { hasTorch, PYTHON, torchNote } from "../../_helpers/python.ts";
-import { load } from "../_evaluate.ts";
+import { type Feeds, load } from "../_evaluate.ts";
 
 Deno.test({
   name: `smoothed labels and their gradient are PyTorch's${torchNote}`,
@@ -31,4 +37,90 @@ print(json.dumps([loss.item(), z.grad.flatten().tolist()]))`;
       assert.ok(Math.abs(Number(gradient.data[i]) - slope) < 1e-6)
     );
   },
+});
+
+const ROWS = 6, CLASSES = 11, SMOOTHING = 0.3;
+const target = Array.from({ length: ROWS }, (_, i) => 4 * i % CLASSES);
+
+/** Networks whose labels are smoothed, without dropout and regularisation, on windows `[2, 3]` or `[3, 2]`. */
+const none = { word: 0, input: 0, hidden: 0, output: 0, weight: 0 };
+const NETWORKS: Record<string, (smoothing: number, mode: Mode) => ModelGraph> = {
+  gpt: (labelSmoothing, mode) =>
+    gpt({ vocabulary: CLASSES, layers: 1, heads: 1, width: 4, context: 3, labelSmoothing })
+      .build({ batchSize: 2, length: 3, mode }),
+  "awd-lstm": (labelSmoothing, mode) =>
+    awdLstm({
+      vocabulary: CLASSES,
+      embedding: 4,
+      hidden: 5,
+      layers: 2,
+      dropout: none,
+      activation: 0,
+      temporal: 0,
+      labelSmoothing,
+    }).build({ batchSize: 2, length: 3, mode }),
+  "a network from a file": (labelSmoothing, mode) => {
+    const g = new Graph(), prediction = g.input("input", "float32", [2, 3, CLASSES]);
+    const outputs = lossNamed("cross-entropy", { labelSmoothing })(g, prediction, mode);
+    return { graph: g, loss: outputs.loss, outputs, variables: [] };
+  },
+};
+
+/** Runs a network's graph on tokens (or scores) and targets; a batch's weights sum to 1 where there are any. */
+async function outputsOf({ graph, variables }: ModelGraph) {
+  const given: Record<string, (size: number) => ArrayLike<number>> = {
+    target: () => target,
+    weight: (size) => new Array(size).fill(1 / size),
+    pair_weight: (size) => new Array(size).fill(1 / size),
+    restart: () => [1],
+    last: () => [2],
+  };
+  const feeds: Feeds = {};
+  for (const [name, { type, dims }] of graph.inputs) {
+    const variable = variables.find((each) => each.name === name), size = sizeOf(dims);
+    const random = new Random(2, name);
+    feeds[name] = variable
+      ? variable.initial(5).map((x) => 3 * x + 0.1 * random.normal())
+      : given[name]?.(size) ??
+        Array.from({ length: size }, () =>
+          type === "int32" ? random.integer(CLASSES) : random.normal());
+  }
+  await using session = await load(graph, { target: "portable" });
+  return await session.run(feeds);
+}
+
+for (const [name, build] of Object.entries(NETWORKS)) {
+  Deno.test({
+    name: `smoothed labels of ${name} are PyTorch's, in training alone${torchNote}`,
+    ignore: !hasTorch,
+    async fn() {
+      const [trained, plain] = [SMOOTHING, 0].map((smoothing) => build(smoothing, "train"));
+      const evaluated = await outputsOf(build(SMOOTHING, "eval"));
+      const logits = [...evaluated.logits.data];
+      const program = `
+import json, torch
+z, t = torch.tensor(${JSON.stringify(logits)}).reshape(-1, ${CLASSES}), torch.tensor(${
+        JSON.stringify(target)
+      })
+each = torch.nn.functional.cross_entropy
+print(json.dumps([each(z, t, label_smoothing=${SMOOTHING}).item(), each(z, t).item()]))`;
+      const { success, stdout } = await new Deno.Command(PYTHON, { args: ["-c", program] })
+        .output();
+      assert.ok(success);
+      const [smoothed, exact] = JSON.parse(new TextDecoder().decode(stdout));
+      const close = (found: { data: ArrayLike<number> }, expected: number) =>
+        assert.ok(Math.abs(found.data[0] - expected) < 2e-6, `${found.data[0]}, not ${expected}`);
+      close((await outputsOf(trained)).loss, smoothed);
+      close((await outputsOf(plain)).loss, exact);
+      close(evaluated.loss, exact);
+      assert.ok(Math.abs(smoothed - exact) > 1e-3);
+    },
+  });
+}
+
+Deno.test("labels are smoothed for a cross entropy alone, by a share below 1", () => {
+  assert.throws(() => lossNamed("mse", { labelSmoothing: 0.1 }), /not for the loss mse/);
+  assert.throws(() => lossNamed("cross-entropy", { labelSmoothing: 1 }), /from 0 up to 1, not 1/);
+  const sizes = { vocabulary: 5, layers: 1, heads: 1, width: 2, context: 2 };
+  assert.throws(() => gpt({ ...sizes, labelSmoothing: -0.1 }), /from 0 up to 1, not -0.1/);
 });
