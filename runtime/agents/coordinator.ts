@@ -144,6 +144,7 @@ export class Coordinator {
       self: COORDINATOR_RANK,
       isExpected: () => this.#hosts.size < MOST_AGENTS,
       onAccepted: (_, connection) => void this.#welcome(connection),
+      onExpired: ({ remoteAddr }) => this.gateway?.cut((remoteAddr as Deno.NetAddr).port),
     });
   }
 

@@ -150,6 +150,15 @@ export class Gateway implements Disposable {
     }
   }
 
+  /** Cuts the connection that has reached the launcher's own listener from this port of {@linkcode BEHIND}. */
+  cut(port: number): void {
+    for (const both of this.#open.keys()) {
+      const { localAddr, remoteAddr } = both[1] as Deno.TcpConn;
+      if (remoteAddr.port !== this.#options.tlsPort || localAddr.port !== port) continue;
+      both.forEach(close);
+    }
+  }
+
   /** Stops listening, and lets what goes through it come to its end, for so many ms. */
   async drain(ms: number): Promise<void> {
     this.#listener.close();

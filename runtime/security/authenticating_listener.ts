@@ -39,6 +39,12 @@ export interface AuthenticatingListenerOptions extends Admission {
   /** Owned by the authenticating listener, which closes it. */
   readonly listener: Deno.Listener;
   readonly job: Credentials;
+  /**
+   * A connection has been closed because it has not proved itself in time. Under TLS that has not come about the
+   * system's connection stays open all the same, until its other end closes it: whoever stands between the
+   * two can cut it.
+   */
+  onExpired?(connection: Deno.Conn): void;
   /** Largest time in ms for a proof. @default {5000} */
   readonly deadlineMs?: number;
   /** Most unproven connections; one more drops the oldest. @default {128} */
@@ -110,7 +116,7 @@ export class AuthenticatingListener implements Disposable {
       }
       if (this.#pending.size >= most) {
         const [oldest] = this.#pending;
-        this.#drop(oldest);
+        this.#expire(oldest);
       }
       this.#pending.add(connection);
       this.#prove(connection);
@@ -119,7 +125,7 @@ export class AuthenticatingListener implements Disposable {
 
   async #prove(connection: Deno.Conn): Promise<void> {
     const { job, deadlineMs = HANDSHAKE_MS } = this.#options;
-    const timer = setTimeout(() => this.#drop(connection), deadlineMs);
+    const timer = setTimeout(() => this.#expire(connection), deadlineMs);
     let takeBack = () => {};
     const services = [...this.#admissions].map(([admission, accepted]) => ({
       admission,
@@ -153,6 +159,11 @@ export class AuthenticatingListener implements Disposable {
     } finally {
       clearTimeout(timer);
     }
+  }
+
+  #expire(connection: Deno.Conn): void {
+    this.#drop(connection);
+    this.#options.onExpired?.(connection);
   }
 
   #drop(connection: Deno.Conn): void {

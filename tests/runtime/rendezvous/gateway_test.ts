@@ -181,6 +181,36 @@ Deno.test("what begins with TLS goes to the launcher's own listener, and strange
   }
 });
 
+for (
+  const [what, bytes] of [
+    ["never finishes TLS", [0x16]],
+    ["speaks no TLS", [0x16, ...new Array(300).fill(0x41)]],
+  ] as const
+) {
+  Deno.test(`a stranger who ${what} and stays holds nothing open at the launcher`, async () => {
+    const inner = listenAt({ kind: "tcp", hostname: "127.0.0.1", port: 0 }, TLS);
+    using _own = new AuthenticatingListener({
+      listener: inner,
+      job: JOB,
+      purpose: "rendezvous",
+      self: RENDEZVOUS_RANK,
+      isExpected: () => true,
+      onAccepted: (_, connection) => connection.close(),
+      onExpired: ({ remoteAddr }) => gateway.cut((remoteAddr as Deno.NetAddr).port),
+      deadlineMs: 100,
+    });
+    using gateway: Gateway = new Gateway({ listener: listen(), job: JOB, tlsPort: portOf(inner) });
+    using stranger = await Deno.connect({ hostname: gateway.near, port: gateway.port });
+    await stranger.write(Uint8Array.from(bytes));
+    while (await stranger.read(new Uint8Array(64)).catch(() => null) !== null);
+    // It does not hang up itself. What goes through the gateway comes to its end nevertheless.
+    let timer;
+    const late = new Promise((resolve) => timer = setTimeout(() => resolve("late"), 20_000));
+    assert.notEqual(await Promise.race([gateway.drain(60_000), late]), "late");
+    clearTimeout(timer);
+  });
+}
+
 Deno.test("a gateway that is closed ends what goes through it", async () => {
   const gateway = new Gateway({ listener: listen(), job: JOB });
   using _one = await echo(gateway, 1);
