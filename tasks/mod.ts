@@ -106,5 +106,6 @@ export type { FigureImage } from "./report/images.ts";
 export { report, type ReportOptions, type ReportOutcome } from "./report/report.ts";
 export { ReportError } from "./report/report_error.ts";
 export type { ReportedRun, ReportedScore } from "./report/summary.ts";
+export type { KeptWeights } from "./logs/best_weights.ts";
 export type { RunState } from "./logs/run_log.ts";
 export { type ReportServer, type WatchOptions, watchReport } from "./report/watch.ts";

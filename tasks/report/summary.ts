@@ -1,3 +1,4 @@
+import { type KeptWeights, keptWeights } from "../logs/best_weights.ts";
 import { paceOf, speedup, speedupToLoss } from "../logs/pace.ts";
 import type { RunLog, RunState } from "../logs/run_log.ts";
 import type { Curve, StepCurves } from "../logs/series.ts";
@@ -42,6 +43,8 @@ export interface ReportedRun {
    * The last and the best accuracy (a fraction) or perplexity; null where nothing was evaluated.
    */
   readonly score: ReportedScore | null;
+  /** The weights that did best on the validation set, of a finished run with `--patience`; else null. */
+  readonly best: KeptWeights | null;
   /** Sent by the busiest rank. */
   readonly bytesSent: number;
   /** Share of all steps that clipped, 0 to 1. */
@@ -116,6 +119,7 @@ export function summarise(runs: readonly Summarised[]): ReportedRun[] {
       trainLoss: totals.trainLoss,
       averagedTrainLoss: paces[index].averaged?.loss.at(-1) ?? NaN,
       score: scoreOf(run.accuracy, "accuracy") ?? scoreOf(run.perplexity, "perplexity"),
+      best: keptWeights(log.summary),
       bytesSent: Math.max(0, ...totals.bytesSent.values()),
       clipRate: totals.clipRate,
       driftOfBound,

@@ -38,6 +38,7 @@ function columnsOf({ summaries, page }: ReportData): Column[] {
     AVERAGED_LOSS,
     ...measured ? [] : [MINI_BATCH_LOSS],
     ...score ? [scoreColumn(score)] : [],
+    BEST_WEIGHTS,
     ...SPEED,
     ...compared ? SPEEDUPS : [],
     ...COSTS,
@@ -77,6 +78,19 @@ function scoreColumn({ kind, split }: ReportedScore): Column {
     better: { value: (run) => run.score?.last ?? NaN, most: kind === "accuracy" },
   };
 }
+
+const BEST_WEIGHTS: Column = {
+  name: "best weights",
+  unit: "on the test set",
+  cell: ({ best }) => {
+    if (!best) return NOTHING;
+    const { accuracy, perplexity, loss, step } = best;
+    const score = accuracy !== null
+      ? writeValue(accuracy, "percent")
+      : writeValue(perplexity ?? loss, "number");
+    return `${score} at step ${count(step)}`;
+  },
+};
 
 const SPEED: readonly Column[] = [
   {

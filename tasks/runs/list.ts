@@ -4,6 +4,7 @@
  * @module
  */
 
+import { type KeptWeights, keptWeights } from "../logs/best_weights.ts";
 import { optionsOf, readConfigFile } from "../logs/config.ts";
 import { findRuns } from "../logs/find_runs.ts";
 import { type LastRecords, lastRecords } from "../logs/last_records.ts";
@@ -38,6 +39,8 @@ export interface ListedRun {
   readonly perplexity: number | null;
   /** Mean loss on the same. */
   readonly loss: number | null;
+  /** The weights that did best on the validation set, of a finished run with `--patience`. */
+  readonly best: KeptWeights | null;
   /** Payload bytes sent for the algorithm's exchanges, by all ranks; null until the run is finished. */
   readonly bytesSent: number | null;
   /** Seconds since its first step began. */
@@ -92,6 +95,7 @@ async function describe(directory: string, now: Date): Promise<ListedRun> {
     accuracy: number(summary ? summary.testAccuracy : evaluation?.accuracy),
     perplexity: number(summary ? summary.testPerplexity : evaluation?.perplexity),
     loss: number(summary ? summary.testLoss : evaluation?.loss),
+    best: keptWeights(summary),
     bytesSent: number(summary?.totalBytesSent),
     seconds: number(summary?.seconds ?? step?.seconds),
   };

@@ -9,6 +9,7 @@ import { formatBytes, loadTables } from "../../deps.ts";
 import { PLAIN_TABLE } from "../launch/plain_table.ts";
 import { formatPerplexity } from "../launch/summary_text.ts";
 import { modelName } from "../options/network_names.ts";
+import type { KeptWeights } from "../logs/best_weights.ts";
 import type { ListedRun } from "./list.ts";
 
 /** A column: its heading, what stands in it (null for nothing), and whether it holds numbers. */
@@ -39,12 +40,15 @@ function formatDuration(seconds: number): string {
   return `${Math.floor(whole / 3600)} h ${Math.floor(whole % 3600 / 60)} min`;
 }
 
-/** What a run came to, in the score of its task. */
-function result({ accuracy, perplexity, loss }: ListedRun): string | null {
+/** What a run, or its best weights, came to, in the score of its task. */
+function result({ accuracy, perplexity, loss }: KeptWeights | ListedRun): string | null {
   if (accuracy !== null) return percent(accuracy);
   if (perplexity !== null) return `perplexity ${formatPerplexity(perplexity)}`;
   return show(loss, (value) => `loss ${value.toFixed(4)}`);
 }
+
+/** The same of the weights that were kept, and when that was. */
+const bestResult = (best: KeptWeights) => `${result(best) ?? "–"} at step ${best.step}`;
 
 /**
  * The table; columns that say nothing of any run are left out.
@@ -63,6 +67,7 @@ export async function formatRuns(runs: readonly ListedRun[], base: string): Prom
     { head: "seed", cell: ({ seed }) => show(seed, String), number: true },
     { head: "epochs", cell: ({ epochs }) => show(epochs, (n) => n.toFixed(2)), number: true },
     { head: "result", cell: result, number: true },
+    { head: "best", cell: ({ best }) => show(best, bestResult), number: true },
     { head: "sent", cell: ({ bytesSent }) => show(bytesSent, formatBytes), number: true },
     { head: "time", cell: ({ seconds }) => show(seconds, formatDuration), number: true },
     { head: "", cell: ({ state }) => state === "finished" ? null : state },

@@ -78,6 +78,18 @@ Deno.test("the summary is readable without a script, and compares with the basel
   assert.equal(cell(2, "sent by each rank"), "8 kB");
 });
 
+Deno.test("the summary tells the step of the best weights and their score, where they were kept", async () => {
+  const best = { step: 12, testAccuracy: 0.934, testLoss: 0.4 };
+  const lines = knownLines(KNOWN).map((line) =>
+    (line as { type: string }).type === "summary" ? { ...line, best } : line
+  );
+  const { html } = await pageOf([{}, {}], [lines, knownLines(KNOWN)]);
+  assert.match(markup(html), /best weights<small>on the test set/);
+  assert.match(markup(html), /<td>93\.4 % at step 12<\/td>/);
+  const { html: without } = await pageOf([{}], [knownLines(KNOWN)]);
+  assert.ok(!markup(without).includes("best weights"));
+});
+
 Deno.test("a run that goes on is marked, and damage is named by file and line", async () => {
   const step = { type: "step", ...position(1, 4), loss: 2, gradNorm: 1, clipped: true, stepMs: 1 };
   const { html, outcome } = await pageOf([{}], [[step, "oops\n", '{"type":"st']]);

@@ -19,6 +19,7 @@ async function someRuns(parent: string) {
     testLoss: 0.5,
     totalBytesSent: 2_000_000,
     seconds: 125.4,
+    best: { step: 12, epoch: 6, validationLoss: 0.4, testLoss: 0.45, testAccuracy: 0.934 },
   };
   const lines = knownLines(KNOWN).slice(0, -1);
   const finished = await writeRun(parent, "finished", OPTIONS, [...lines, summary]);
@@ -53,10 +54,16 @@ Deno.test("every run below the folder is listed, the latest last, with its resul
     ],
   );
   const [head, cell, text, finished] = (await formatRuns(runs, folder.path)).split("\n");
-  assert.match(head, /^folder +started +task +model +algorithm +I +N +epochs +result +sent +time$/);
+  assert.match(
+    head,
+    /^folder +started +task +model +algorithm +I +N +epochs +result +best +sent +time$/,
+  );
   assert.match(cell, /^sweep\/cell +– +cifar10 +resnet20 +celgc +qsr\S+ +8 .* 80\.0 % .* going$/);
-  assert.match(text, /^text +– +ptb +awd-lstm .* perplexity 148\.41 +– +7\.3 s +ended early$/);
-  assert.match(finished, /^finished +2026-02-01 \d\d:00 .* 91\.2 % +2 MB +2 min 5 s$/);
+  assert.match(text, /^text +– +ptb +awd-lstm .* perplexity 148\.41 +– +– +7\.3 s +ended early$/);
+  assert.match(
+    finished,
+    /^finished +2026-02-01 \d\d:00 .* 91\.2 % +93\.4 % at step 12 +2 MB +2 min 5 s$/,
+  );
 });
 
 Deno.test("the command prints the table or JSON, and says where no run is", async () => {
