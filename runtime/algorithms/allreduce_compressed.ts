@@ -54,6 +54,7 @@ export async function compressedAllreduce(call: CollectiveCall, sum: CompressedS
       return sendInput(call, owner, bytesOf(owner));
     })
     : peers.map((owner) => sendNothing(call, owner, bytesOf(owner)));
+  for (const sent of sending) sent.catch(() => {}); // what is waited for first may fail first
   const own = values.subarray(start, end), owed = residual?.subarray(start, end);
   if (owed && contributes) own.forEach((value, i) => own[i] = value + owed[i]);
   if (size === 1) {

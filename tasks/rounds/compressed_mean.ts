@@ -15,8 +15,9 @@ import { type PartMean, plainMean } from "./part_exchange.ts";
  *     x^i ← r + (1/N) Σ_j Q(x^j − r + e_j),     e_i ← what is lost of it
  *
  * where the sum is compressed as well, by the rank that forms it (`runtime/algorithms/allreduce_compressed.ts`).
- * A rank that counts for more than others has its displacement multiplied by that. The next r is where all ranks go on from. A rank that takes no part sends nothing, but gets the sum, so that it
- * has r alike; its e_i waits. Running statistics are few, and travel as they are.
+ * A rank that counts for more than others has its displacement multiplied by that. The next r is where all ranks
+ * go on from. A rank that takes no part sends nothing, but gets the sum, so that it has r alike; its e_i waits.
+ * Running statistics are few, and travel as they are.
  */
 export class CompressedMean implements PartMean {
   readonly #averaging: WeightAveraging;

@@ -173,6 +173,21 @@ for (const [what, body] of Object.entries(LOSSES)) {
   });
 }
 
+for (const compress of ["none", "int8", "topk:0.5"]) {
+  Deno.test(`a rank dies while a sum travels, compressed by ${compress}: each call fails once`, async () => {
+    await using w = await world(3);
+    const values = w.ranks.map(() => new Float32Array(1_000_003).fill(1));
+    const outcomes = Promise.allSettled(w.ranks.map(async (comm, rank) => {
+      for (;;) await comm.allreduce(values[rank], { algorithm: "auto", compress });
+    }));
+    setTimeout(() => w.kill(2), 100);
+    // An error beside that of the call, which nobody could catch, would fail the test.
+    for (const outcome of (await outcomes).slice(0, 2)) {
+      assert.ok(outcome.status === "rejected" && outcome.reason instanceof PeerLostError);
+    }
+  });
+}
+
 Deno.test("a rank that leaves early is missed by those who still need it, and only by them", async () => {
   await using w = await world(3);
   const outcomes = await onAll(w, async (comm, rank) => {
