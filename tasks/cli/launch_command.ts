@@ -89,6 +89,7 @@ async function trainRun(given: Partial<Options>, place: LauncherPlace | null): P
     { launch, RunFailedError },
     { viewKind },
     { formatSummary },
+    { optionsOf, readConfigFile },
   ] = await Promise.all([
     import("../run/write_error.ts"),
     import("../run/checkpoint.ts"),
@@ -96,11 +97,15 @@ async function trainRun(given: Partial<Options>, place: LauncherPlace | null): P
     import("../launch/launch.ts"),
     import("../launch/view.ts"),
     import("../launch/summary_text.ts"),
+    import("../logs/config.ts"),
   ]);
   try {
     const { summary, dir } = await launch({ ...given, place, view: viewKind(quiet) });
     if (json) console.log(JSON.stringify({ dir, ...summary }));
-    else if (!quiet) console.log(formatSummary(summary, dir));
+    else if (!quiet) {
+      const options = optionsOf(await readConfigFile(dir));
+      console.log(formatSummary(summary, dir, options));
+    }
     return summary.identicalWeights ? 0 : 1;
   } catch (error) {
     const failed = error instanceof RunFailedError || error instanceof HostsError;

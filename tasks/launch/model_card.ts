@@ -77,7 +77,7 @@ weights alone. \`${FILES.metrics}\` is the log of the run, \`${FILES.config}\` e
 
 ## What came of it
 
-${table(summaryRows(summary))}
+${table(summaryRows(summary, options))}
 
 All weights together (little-endian float32) have the SHA-256 \`${summary.weightsHash}\`.
 

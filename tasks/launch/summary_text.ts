@@ -5,6 +5,8 @@
  */
 
 import { formatBytes } from "../../deps.ts";
+import { CLIP_RULES } from "../../optimizers/clip_by.ts";
+import type { Options } from "../options/values.ts";
 import type { Summary } from "../run/metrics.ts";
 
 const percent = (share: number, digits = 1) => `${(100 * share).toFixed(digits)} %`;
@@ -20,15 +22,39 @@ export function formatPerplexity(perplexity: number): string {
  * Writes a summary as aligned lines.
  *
  * @param directory where the run's files are
+ * @param options of the run, which say what bounds its drift
  */
-export function formatSummary(summary: Summary, directory: string): string {
-  const rows = [...summaryRows(summary), ["files", directory]];
+export function formatSummary(
+  summary: Summary,
+  directory: string,
+  options: BoundOptions = {},
+): string {
+  const rows = [...summaryRows(summary, options), ["files", directory]];
   const width = Math.max(...rows.map(([name]) => name.length));
   return rows.map(([name, value]) => `${name.padEnd(width)}  ${value}`).join("\n");
 }
 
-/** What a summary says, each with its name. */
-export function summaryRows(summary: Summary): [name: string, value: string][] {
+/** Options of a run on which the bound of its drift depends. */
+export type BoundOptions = Partial<Pick<Options, "mix" | "clipBy" | "weigh">>;
+
+/** What bounds the drift, as the paper or what goes beyond it has it. */
+function boundOf({ stepsByRank }: Summary, options: BoundOptions): string {
+  const { mix = null, clipBy = "local", weigh = "equal" } = options;
+  if (mix !== null) return "the bound of averages that are mixed,";
+  if (CLIP_RULES[clipBy].longestStep(null) !== 1) return `the bound of --clip-by ${clipBy},`;
+  if (!stepsByRank) return "2γI =";
+  return weigh === "samples" ? "γ(Σ p n + max n) =" : "2γ max n =";
+}
+
+/**
+ * What a summary says, each with its name.
+ *
+ * @param options as in {@linkcode formatSummary}
+ */
+export function summaryRows(
+  summary: Summary,
+  options: BoundOptions = {},
+): [name: string, value: string][] {
   const s = summary;
   const rows = scoreRows(s);
   if (s.trainLossAveraged !== undefined) {
@@ -77,9 +103,7 @@ export function summaryRows(summary: Summary): [name: string, value: string][] {
   if (s.maxDrift !== null) {
     const bound = s.driftBound === null || s.driftBound === 0
       ? ""
-      : `; never above ${s.stepsByRank ? "2γ max n" : "2γI"} = ${
-        Number(s.driftBound.toPrecision(6))
-      }`;
+      : `; never above ${boundOf(s, options)} ${Number(s.driftBound.toPrecision(6))}`;
     rows.push(["drift", `${s.maxDrift.toPrecision(3)} at most${bound}`]);
   }
   const sameness = s.identicalWeights ? "identical, bit for bit, on" : "DIFFERENT on some of";

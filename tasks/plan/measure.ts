@@ -94,12 +94,14 @@ export async function measure(
   const timed: Timed[] = [];
   let trainStep: TrainStep | undefined;
   for (const name of algorithms) {
-    const algorithm = plannedAlgorithm(options, name);
+    // When averages are taken over is nothing to a step.
+    const waited = { ...options, overlap: false, delay: null, mix: null };
+    const algorithm = plannedAlgorithm(waited, name);
     const gradients = new Set<GradientSync>();
     // Rounds of a schedule are of one step, or have a first, a last and others between them.
     const lengths = intervals.flatMap((each) => typeof each === "number" ? each : [1, 3]);
     for (const interval of new Set(lengths)) {
-      const planned = plannedAlgorithm(options, name, { interval });
+      const planned = plannedAlgorithm(waited, name, { interval });
       for (const way of gradientSyncs(planned, interval)) gradients.add(way);
     }
     const ways = [...gradients].filter((way) => timed.every((other) => other.way !== way));

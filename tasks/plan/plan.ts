@@ -28,6 +28,7 @@ import {
   type Advice,
   advise,
   fragmentsToPlan,
+  isPossible,
   type PlannedSetting,
   type Setting,
   settingsToPlan,
@@ -62,7 +63,7 @@ export interface PlanOptions extends
    * one. @default {0.05}
    */
   readonly tolerance?: number;
-  /** The intervals to predict. @default {1, 2, 4, 8, 16, 32 and `interval`} */
+  /** The intervals to predict. @default {those of 1, 2, 4, 8, 16 and 32 that go with the options, and `interval`} */
   readonly intervals?: readonly Interval[];
   /** What is shown on standard error. @default {"silent"} */
   readonly view?: ViewKind;
@@ -163,11 +164,13 @@ export async function plan(given: PlanOptions = {}): Promise<RunPlan> {
   const { ranks } = options, link = options.link ?? (hosts === null ? null : HOSTS_LINK);
   const hasRounds = ALGORITHMS[options.algorithm].rounds === "interval";
   const algorithm = hasRounds ? options.algorithm : OPTIONS.algorithm.default;
-  const all = [...new Set(intervals ?? [...INTERVALS, options.interval])].sort(byLength);
+  const planned = { ...options, algorithm }, sayings = { ...asRun, algorithm };
+  // An average that comes so many steps late has no place in shorter rounds.
+  const usual = () => INTERVALS.filter((interval) => isPossible({ ...sayings, interval }));
+  const all = [...new Set(intervals ?? [...usual(), options.interval])].sort(byLength);
   const onOne = hosts === null
     ? options
     : { ...options, ranks: ranks / hosts, participants: null, maxSteps: null };
-  const planned = { ...options, algorithm }, sayings = { ...asRun, algorithm };
   const fragments = fragmentsToPlan(asRun, planned);
   const asked = { options: onOne, algorithms: [algorithm, BASELINE], intervals: all, fragments };
   const measured = await measureRanks(asked, {

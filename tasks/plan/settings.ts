@@ -29,7 +29,9 @@ export interface PlannedSetting extends Setting, Prediction {}
 export interface Advice {
   /** By how much its wall clock may exceed that of the fastest, as a share of this one. */
   readonly tolerance: number;
+  /** The one that changes least of the training, and is fast enough. */
   readonly cheapest: PlannedSetting;
+  /** The one of the shortest wall clock. */
   readonly fastest: PlannedSetting;
 }
 
@@ -70,8 +72,8 @@ export function settingsToPlan(
   return all.filter((setting) => isPossible({ ...given, ...setting }));
 }
 
-/** Whether no rule of the options refuses them. */
-function isPossible(given: Partial<Options>): boolean {
+/** Whether no rule of the options refuses these. */
+export function isPossible(given: Partial<Options>): boolean {
   try {
     resolveOptions(given);
     return true;

@@ -110,7 +110,7 @@ const MECHANICS: readonly FigureSpec[] = [
     format: "number",
     log: true,
     note:
-      "Largest distance of a rank from the average it joins. Dashed: the bound 2γI of plain clipped steps.",
+      "Largest distance of a rank from the average it joins. Dashed: what is proven of it, 2γI for plain clipped steps.",
     curves: driftCurves,
   },
   {
@@ -180,7 +180,7 @@ function driftCurves(runs: readonly FigureRun[]): FigureCurve[] {
   return [
     ...drifting.map(({ run, rounds }) => ({ run, curve: rounds.drift })),
     ...drifting.map(({ run, rounds }) => (
-      { run, curve: rounds.bound, style: "bound" as const, name: "bound 2γI" }
+      { run, curve: rounds.bound, style: "bound" as const, name: "bound" }
     )),
   ];
 }

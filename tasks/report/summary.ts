@@ -49,7 +49,7 @@ export interface ReportedRun {
   readonly bytesSent: number;
   /** Share of all steps that clipped, 0 to 1. */
   readonly clipRate: number;
-  /** Largest drift as a share of its bound 2γI; NaN where there is no bound. */
+  /** Largest drift as a share of its bound; NaN where there is no bound. */
   readonly driftOfBound: number;
   /** The baseline's training time per epoch over this run's; NaN without a baseline. */
   readonly speedup: number;
@@ -90,7 +90,7 @@ export interface Summarised {
   readonly accuracy: ReadonlyMap<string, Curve>;
   /** Its perplexity by split. */
   readonly perplexity: ReadonlyMap<string, Curve>;
-  /** Largest drift as a share of its bound 2γI; NaN where there is no bound. */
+  /** Largest drift as a share of its bound; NaN where there is no bound. */
   readonly driftOfBound: number;
 }
 

@@ -24,7 +24,7 @@ export interface PageSeries {
   /** Index of the run. */
   readonly run: number;
   /**
-   * What tells it from the run's other curve in the same figure, e.g. "bound 2γI"; "" for the main
+   * What tells it from the run's other curve in the same figure, e.g. "bound"; "" for the main
    * one.
    */
   readonly name: string;

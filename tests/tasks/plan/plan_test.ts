@@ -115,6 +115,19 @@ Deno.test("a plan knows the steps of every interval it predicts, and of both alg
   }));
 });
 
+Deno.test("a plan of averages that come late has the intervals that are long enough", async () => {
+  const options =
+    "--ranks 2 --device cpu --batch-size 4 --train-size 40 --test-size 20 --epochs 8" +
+    " --interval 1..8:4,6 --overlap --delay 3 --mix 0.5 --fragments 2 --link 20mbit,40ms --json";
+  const { code, stdout, stderr } = await celgc("plan", ...options.split(" "));
+  assert.equal(code, 0, stderr);
+  const { runs, settings } = JSON.parse(stdout);
+  const intervals = [4, 8, 16, 32, "1..8:4,6"];
+  assert.deepEqual(runs.map((run: { interval: unknown }) => run.interval), [null, ...intervals]);
+  assert.equal(settings.length, intervals.length * 4);
+  assert.ok(runs.slice(1).every((run: { hiddenSeconds: number }) => run.hiddenSeconds > 0));
+});
+
 Deno.test("what only the ranks can find wrong is said in one line", async () => {
   const options =
     "--ranks 1 --device cpu --task generated-text --train-size 1000 --test-size 500 --batch-size 600";

@@ -1,6 +1,8 @@
 import assert from "node:assert/strict";
 import { pathToFileURL } from "node:url";
 import { report } from "../../../tasks/report/report.ts";
+import { formatTable } from "../../../tasks/sweep/table.ts";
+import { sweep } from "../../../tasks/sweep/sweep.ts";
 import { watchReport } from "../../../tasks/report/watch.ts";
 import { type BrowserPage, findChromium, startBrowser } from "./_browser.ts";
 import { type GeneratedRun, writeGeneratedRun } from "./_generated_runs.ts";
@@ -156,6 +158,48 @@ Deno.test({
     assert.deepEqual([...new Set(requests.map((url) => url.replace(/#.*/, "")))], [
       pathToFileURL(out).href,
     ]);
+  },
+});
+
+Deno.test({
+  name: "a sweep over schedules, fragments and compression has its table, its labels and its page",
+  ignore: chromium === null,
+  async fn() {
+    await using folder = await temporaryFolder();
+    const schedule = "qsr:base=1,alpha=0.7";
+    const { cells } = await sweep({
+      ...{ ranks: 2, device: "cpu", batchSize: 4, trainSize: 40, testSize: 20, maxSteps: 8 },
+      ...{ interval: [2, schedule], compress: ["none", "int8"], fragments: [1, 2] },
+      out: `${folder.path}/sweep`,
+    });
+    const axes = ["interval", "fragments", "compress"], table = await formatTable(axes, cells);
+    assert.match(table, /^interval +fragments +compress +train loss/);
+    assert.match(table, /^2 +2 +int8 +\d/m);
+    assert.match(table, /^qsr:base=1,alpha=0.7 +1 +none +\d/m);
+    const csv = await Deno.readTextFile(`${folder.path}/sweep/summary.csv`);
+    assert.match(csv, /,finished,"qsr:base=1,alpha=0.7",2,int8,/);
+
+    const out = `${folder.path}/page.html`;
+    await report([`${folder.path}/sweep`], { out });
+    await using browser = await startBrowser(chromium!);
+    const { page, complaints } = await browser.open();
+    await page.setViewport({ width: 1280, height: 900 });
+    await page.goto(pathToFileURL(out).href);
+    const labels = await page.evaluate(`[...document.querySelectorAll(".runs button")]
+      .map((button) => button.textContent.trim())`) as string[];
+    const expected = [2, schedule].flatMap((interval) =>
+      ["none", "int8"].flatMap((compress) =>
+        [1, 2].map((parts) => `I=${interval} compress=${compress} fragments=${parts}`)
+      )
+    );
+    assert.deepEqual(labels.toSorted(), expected.toSorted());
+    const summary = await text(page, "#summary");
+    for (const label of expected) assert.ok(summary.includes(label), label);
+    for (const id of ["training-loss", "bytes-sent", "drift"]) {
+      assert.match(await text(page, `#${id} svg`), /\d/);
+    }
+    assert.equal(await page.evaluate(curves("training-loss")), expected.length);
+    assert.deepEqual(complaints, []);
   },
 });
 
