@@ -85,6 +85,7 @@ export type {
   VariableRange,
   VariableSpec,
 } from "./devices/device.ts";
+export type { Displacement, DisplacementState } from "./devices/displacement/displacement.ts";
 export {
   DEVICE_CHOICES,
   type DeviceChoice,

@@ -6,7 +6,10 @@
 
 import { GuardedState } from "./_state.ts";
 import { type Ort, type OrtTensor, webLock } from "./_web_engine.ts";
-import type { VariableSpec } from "./device.ts";
+import type { VariableRange, VariableSpec } from "./device.ts";
+import { isDisplacementFormat } from "./displacement/formats.ts";
+import type { Displacement } from "./displacement/displacement.ts";
+import { fitsGpu, GpuDisplacement } from "./displacement/gpu_displacement.ts";
 
 const FLOAT_BYTES = 4;
 
@@ -37,6 +40,7 @@ export function createGpuTensor(
 export class GpuState extends GuardedState {
   readonly #gpu: GPUDevice;
   readonly #variables = new Map<string, GpuTensor & { bytes: number }>();
+  readonly #followers: GpuDisplacement[] = [];
 
   constructor(specs: readonly VariableSpec[], ort: Ort, gpu: GPUDevice) {
     super(specs, webLock);
@@ -55,6 +59,20 @@ export class GpuState extends GuardedState {
   /** Where the variable lies. */
   place(name: string): { buffer: GPUBuffer; bytes: number } {
     return this.#variables.get(name)!;
+  }
+
+  override follow(format: string, { offset, length }: VariableRange): Displacement | null {
+    if (!isDisplacementFormat(format) || !fitsGpu(this.#gpu, length)) return null;
+    const variables = this.specs.map(({ name }) => ({ ...this.range(name), ...this.place(name) }))
+      .filter((each) => each.offset >= offset && each.offset < offset + length);
+    const follower = new GpuDisplacement({
+      gpu: this.#gpu,
+      format,
+      variables,
+      exclusively: (section) => this.exclusively("follow", section),
+    });
+    this.#followers.push(follower);
+    return follower;
   }
 
   protected override async download(flat: Float32Array): Promise<void> {
@@ -103,6 +121,7 @@ export class GpuState extends GuardedState {
   }
 
   protected override release(): void {
+    for (const follower of this.#followers.splice(0)) follower.release();
     for (const { buffer } of this.#variables.values()) buffer.destroy();
     this.#variables.clear();
   }

@@ -7,6 +7,7 @@
 import { Layout } from "./_layout.ts";
 import type { Lock } from "./_lock.ts";
 import type { DeviceState, VariableRange, VariableSpec } from "./device.ts";
+import type { Displacement } from "./displacement/displacement.ts";
 
 /** A state that refuses to be used while it is edited and after it was disposed of. */
 export abstract class GuardedState implements DeviceState {
@@ -44,6 +45,18 @@ export abstract class GuardedState implements DeviceState {
     if (this.#status === "edited") {
       throw new Error(`cannot ${verb} a state that is being edited: wait for edit() to resolve`);
     }
+  }
+
+  follow(_format: string, _range: VariableRange): Displacement | null {
+    return null;
+  }
+
+  /** Calls a section when nobody else uses the variables or the engine. */
+  protected exclusively<T>(verb: string, section: () => Promise<T>): Promise<T> {
+    return this.#lock.run(() => {
+      this.assertReady(verb);
+      return section();
+    });
   }
 
   read(into?: Float32Array): Promise<Float32Array> {

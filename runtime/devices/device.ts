@@ -7,6 +7,8 @@
  * @module
  */
 
+import type { Displacement } from "./displacement/displacement.ts";
+
 /** Where a graph runs. */
 export type DeviceKind = "webgpu" | "cpu" | "wasm";
 
@@ -165,6 +167,16 @@ export interface DeviceState extends AsyncDisposable {
    * fails the variables on a GPU keep their values; on the CPU they are as `change` left them.
    */
   edit(change: (flat: Float32Array) => void | Promise<void>): Promise<void>;
+  /**
+   * Follows how far some of the variables move from a point, on the device itself, as long as there is the
+   * state.
+   *
+   * @param format the codec in whose bytes they travel, by its name
+   * @param range whole variables that follow each other
+   * @returns null where the device cannot, or need not: where variables are in this process's memory, where there
+   *   is no room, and for other formats
+   */
+  follow(format: string, range: VariableRange): Displacement | null;
 }
 
 /** A run that was asked for: its feeds have been taken, its outputs may be some time off. */

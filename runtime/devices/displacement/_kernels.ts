@@ -1,0 +1,181 @@
+import { FLOAT32 } from "./_float32.ts";
+import { FORMATS, type WordFormat } from "./formats.ts";
+import type { DisplacementFormat } from "./displacement.ts";
+
+/** Partial sums of a drift, which the host adds. */
+export const PARTIAL_SUMS = 256;
+
+/** Where the kernels find their buffers. */
+export const BINDINGS = {
+  parameters: 0,
+  values: 1,
+  reference: 2,
+  residual: 3,
+  encoded: 4,
+  inputs: 5,
+  kinds: 6,
+  squares: 7,
+  sums: 8,
+} as const;
+
+/** What a rank has given to a sum. */
+export const KIND = { nothing: 0, encoded: 1, own: 2 } as const;
+
+/** Fields of the parameters, in their order. */
+export interface Parameters {
+  /** The numbers that a kernel is for. */
+  readonly start: number;
+  readonly end: number;
+  /** The first word of them. */
+  readonly word: number;
+  /** Words of each rank's input. */
+  readonly stride: number;
+  /** Inputs of a sum; what is applied is divided by it. */
+  readonly ranks: number;
+  /** Whether a sum's loss is added to the residual; whether the variables move. */
+  readonly flag: boolean;
+}
+
+/** The kernels of a format: `encode`, `sum`, `apply`, and `total` for the squares that `apply` leaves. */
+export function kernelsOf(format: DisplacementFormat): { readonly code: string } & WordFormat {
+  const shape = FORMATS[format], { block, perWord, scaleWords } = shape;
+  const threads = block / perWord;
+  return {
+    ...shape,
+    code: /* wgsl */ `${FLOAT32}
+struct Parameters { start: u32, end: u32, word: u32, stride: u32, ranks: u32, flag: u32 }
+@group(0) @binding(0) var<uniform> parameters: Parameters;
+@group(0) @binding(1) var<storage, read_write> values: array<u32>;
+@group(0) @binding(2) var<storage, read_write> reference: array<u32>;
+@group(0) @binding(3) var<storage, read_write> residual: array<u32>;
+@group(0) @binding(4) var<storage, read_write> encoded: array<u32>;
+@group(0) @binding(5) var<storage, read_write> inputs: array<u32>;
+@group(0) @binding(6) var<storage, read_write> kinds: array<u32>;
+@group(0) @binding(7) var<storage, read_write> squares: array<f32>;
+@group(0) @binding(8) var<storage, read_write> sums: array<f32>;
+${shape.code}
+alias Values = array<u32, ${perWord}>;
+
+/** Where a thread is: its first number, its word, and that of the scale, of the span. */
+struct Place { number: u32, word: u32, scale: u32 }
+fn placeOf(group: vec3u, groups: vec3u, thread: u32) -> Place {
+  let index = group.x + group.y * groups.x;
+  let scale = index * ${threads + scaleWords}u;
+  return Place(index * ${block}u + thread * ${perWord}u, scale + ${scaleWords}u + thread, scale);
+}
+fn count() -> u32 { return parameters.end - parameters.start; }
+
+fn displacement(i: u32) -> u32 { return added(subtracted(values[i], reference[i]), residual[i]); }
+
+var<workgroup> largest: atomic<u32>;
+/** Writes a thread's word and its block's scale; the values become what they are read as. */
+fn write(place: Place, thread: u32, numbers: ptr<function, Values>) {
+  ${
+      scaleWords === 0 ? "let scale = 0u;" : /* wgsl */ `
+  var most = 0u;
+  for (var k = 0u; k < ${perWord}u; k++) { most = max(most, (*numbers)[k] & MAGNITUDE); }
+  atomicMax(&largest, most);
+  workgroupBarrier();
+  let scale = scaleOf(atomicLoad(&largest));
+  if (thread == 0u && place.number < count()) { encoded[parameters.word + place.scale] = scale; }`
+    }
+  let word = wordOf(*numbers, scale);
+  if (place.number < count()) { encoded[parameters.word + place.word] = word; }
+  for (var k = 0u; k < ${perWord}u; k++) { (*numbers)[k] = valueAt(word, k, scale); }
+}
+
+@compute @workgroup_size(${threads})
+fn encode(
+  @builtin(workgroup_id) group: vec3u,
+  @builtin(num_workgroups) groups: vec3u,
+  @builtin(local_invocation_index) thread: u32,
+) {
+  let place = placeOf(group, groups, thread);
+  var numbers = Values();
+  for (var k = 0u; k < ${perWord}u; k++) {
+    if (place.number + k < count()) { numbers[k] = displacement(parameters.start + place.number + k); }
+  }
+  let all = numbers;
+  write(place, thread, &numbers);
+  for (var k = 0u; k < ${perWord}u; k++) {
+    if (place.number + k < count()) {
+      residual[parameters.start + place.number + k] = subtracted(all[k], numbers[k]);
+    }
+  }
+}
+
+@compute @workgroup_size(${threads})
+fn sum(
+  @builtin(workgroup_id) group: vec3u,
+  @builtin(num_workgroups) groups: vec3u,
+  @builtin(local_invocation_index) thread: u32,
+) {
+  let place = placeOf(group, groups, thread);
+  var numbers = Values();
+  var isFirst = true;
+  for (var rank = 0u; rank < parameters.ranks; rank++) {
+    let kind = kinds[rank];
+    if (kind == ${KIND.nothing}u || place.number >= count()) { continue; }
+    for (var k = 0u; k < ${perWord}u; k++) {
+      if (place.number + k >= count()) { continue; }
+      var number = 0u;
+      if (kind == ${KIND.own}u) {
+        number = displacement(parameters.start + place.number + k);
+      } else {
+        let first = rank * parameters.stride;
+        number = valueAt(inputs[first + place.word], k, inputs[first + place.scale]);
+      }
+      if (isFirst) { numbers[k] = number; } else { numbers[k] = added(numbers[k], number); }
+    }
+    isFirst = false;
+  }
+  let all = numbers;
+  write(place, thread, &numbers);
+  for (var k = 0u; k < ${perWord}u; k++) {
+    if (place.number + k >= count()) { continue; }
+    let i = parameters.start + place.number + k;
+    let loss = subtracted(all[k], numbers[k]);
+    if (parameters.flag == 0u) { residual[i] = loss; } else { residual[i] = added(residual[i], loss); }
+  }
+}
+
+var<workgroup> shares: array<f32, ${threads}>;
+
+@compute @workgroup_size(${threads})
+fn apply(
+  @builtin(workgroup_id) group: vec3u,
+  @builtin(num_workgroups) groups: vec3u,
+  @builtin(local_invocation_index) thread: u32,
+) {
+  let place = placeOf(group, groups, thread);
+  var square = 0f;
+  if (place.number < count()) {
+    let word = encoded[place.word];
+    let scale = encoded[place.scale];
+    for (var k = 0u; k < ${perWord}u; k++) {
+      let i = place.number + k;
+      if (i >= count()) { continue; }
+      let next = added(reference[i], divided(valueAt(word, k, scale), parameters.ranks));
+      let way = bitcast<f32>(subtracted(next, values[i]));
+      square += way * way;
+      reference[i] = next;
+      if (parameters.flag == 1u) { values[i] = next; }
+    }
+  }
+  shares[thread] = square;
+  workgroupBarrier();
+  if (thread > 0u || place.number >= count()) { return; }
+  var all = 0f;
+  for (var k = 0u; k < ${threads}u; k++) { all += shares[k]; }
+  squares[group.x + group.y * groups.x] = all;
+}
+
+@compute @workgroup_size(${PARTIAL_SUMS})
+fn total(@builtin(local_invocation_index) thread: u32) {
+  var all = 0f;
+  for (var i = thread; i < parameters.end; i += ${PARTIAL_SUMS}u) { all += squares[i]; }
+  sums[thread] = all;
+}
+`,
+  };
+}

@@ -1,0 +1,341 @@
+/**
+ * The displacement of variables in GPU buffers.
+ *
+ * @module
+ */
+
+import { BINDINGS, kernelsOf, KIND, type Parameters, PARTIAL_SUMS } from "./_kernels.ts";
+import type { VariableRange } from "../device.ts";
+import type { Displacement, DisplacementFormat, DisplacementState } from "./displacement.ts";
+
+/** A variable's buffer, of which the first bytes are its value. */
+export interface VariableBuffer {
+  readonly buffer: GPUBuffer;
+  readonly bytes: number;
+}
+
+/** What a displacement is of. */
+export interface GpuDisplacementParts {
+  readonly gpu: GPUDevice;
+  readonly format: DisplacementFormat;
+  /** The variables, one after the other. */
+  readonly variables: readonly VariableBuffer[];
+  /** Calls a section when nobody else uses the variables. */
+  exclusively<T>(section: () => Promise<T>): Promise<T>;
+}
+
+type Kernel = "encode" | "sum" | "apply" | "total";
+type Buffers = Partial<Record<keyof typeof BINDINGS, GPUBuffer>>;
+
+const FLOAT_BYTES = 4, WORD_BYTES = 4;
+/** Most workgroups of a dispatch along one axis. */
+const MOST_GROUPS = 65535;
+
+/** Whether the device has room for so many floats in each of the buffers. */
+export function fitsGpu({ limits }: GPUDevice, length: number): boolean {
+  const most = Math.min(limits.maxStorageBufferBindingSize, limits.maxBufferSize);
+  return length > 0 && length * FLOAT_BYTES <= most &&
+    limits.maxStorageBuffersPerShaderStage >= 6 &&
+    limits.maxComputeInvocationsPerWorkgroup >= PARTIAL_SUMS;
+}
+
+/** See {@linkcode Displacement}. Takes four times the memory of the variables, and that of what travels. */
+export class GpuDisplacement implements Displacement {
+  readonly length: number;
+  readonly #parts: GpuDisplacementParts;
+  readonly #kernels: ReturnType<typeof kernelsOf>;
+  readonly #pipelines: Record<Kernel, GPUComputePipeline>;
+  readonly #buffers: {
+    readonly values: GPUBuffer;
+    readonly reference: GPUBuffer;
+    readonly residual: GPUBuffer;
+    readonly encoded: GPUBuffer;
+    readonly squares: GPUBuffer;
+    readonly sums: GPUBuffer;
+  };
+  /** Bytes of all numbers. */
+  readonly #bytes: number;
+  /** What the GPU has refused when this was made. */
+  readonly #made: Promise<string | undefined>;
+
+  constructor(parts: GpuDisplacementParts) {
+    const { gpu, format, variables } = parts;
+    this.#parts = parts;
+    this.length = variables.reduce((sum, { bytes }) => sum + bytes, 0) / FLOAT_BYTES;
+    const kernels = this.#kernels = kernelsOf(format), attempt = begin(gpu);
+    const module = gpu.createShaderModule({ code: kernels.code });
+    const pipeline = (entryPoint: Kernel) =>
+      gpu.createComputePipeline({ layout: "auto", compute: { module, entryPoint } });
+    this.#pipelines = {
+      encode: pipeline("encode"),
+      sum: pipeline("sum"),
+      apply: pipeline("apply"),
+      total: pipeline("total"),
+    };
+    this.#bytes = this.#bytesBefore(this.length);
+    const floats = this.length * FLOAT_BYTES;
+    this.#buffers = {
+      values: this.#create(floats),
+      reference: this.#create(floats),
+      residual: this.#create(floats),
+      encoded: this.#create(padded(this.#bytes)),
+      squares: this.#create(this.#groups(this.length) * FLOAT_BYTES),
+      sums: this.#create(PARTIAL_SUMS * FLOAT_BYTES),
+    };
+    this.#made = attempt();
+  }
+
+  startFrom(): Promise<void> {
+    return this.#exclusively(() => {
+      const encoder = this.#parts.gpu.createCommandEncoder();
+      this.#copyVariables(encoder, this.#buffers.reference, "from");
+      this.#submit(encoder);
+    });
+  }
+
+  encode(own: VariableRange): Promise<Uint8Array> {
+    const behind = own.offset + own.length;
+    return this.#exclusively(async () => {
+      const encoder = this.#parts.gpu.createCommandEncoder(), { encoded } = this.#buffers;
+      this.#copyVariables(encoder, this.#buffers.values, "from");
+      const scratch: GPUBuffer[] = [];
+      const others = [{ start: 0, end: own.offset }, { start: behind, end: this.length }]
+        .filter(({ start, end }) => start < end);
+      for (const { start, end } of others) {
+        const { values, reference, residual } = this.#buffers;
+        this.#dispatch(encoder, "encode", { ...NONE, start, end, word: this.#wordsBefore(start) }, {
+          ...{ values, reference, residual, encoded },
+        }, scratch);
+      }
+      const bytes = new Uint8Array(this.#bytes);
+      const spans = others.map(({ start, end }) => ({
+        from: this.#bytesBefore(start),
+        to: end === this.length ? this.#bytes : this.#bytesBefore(end),
+      }));
+      const arrived = await this.#fetch(
+        encoder,
+        spans.map(({ from, to }) => ({ buffer: encoded, from, bytes: to - from })),
+        scratch,
+      );
+      spans.forEach(({ from }, i) => bytes.set(arrived[i], from));
+      return bytes;
+    });
+  }
+
+  sum(
+    { offset: start, length }: VariableRange,
+    given: readonly (Uint8Array | "own" | null)[],
+  ): Promise<Uint8Array> {
+    const end = start + length;
+    return this.#exclusively(async () => {
+      if (length === 0) return new Uint8Array();
+      const { gpu } = this.#parts, { values, reference, residual, encoded } = this.#buffers;
+      const encoder = gpu.createCommandEncoder(), scratch: GPUBuffer[] = [];
+      const from = this.#bytesBefore(start), bytes = this.#bytesBefore(end) - from;
+      const stride = padded(bytes) / WORD_BYTES;
+      const inputs = this.#create(given.length * stride * WORD_BYTES);
+      const kinds = this.#create(given.length * WORD_BYTES);
+      scratch.push(inputs, kinds);
+      given.forEach((each, rank) => {
+        if (each instanceof Uint8Array) this.#upload(inputs, rank * stride * WORD_BYTES, each);
+      });
+      const kindOf = (each: Uint8Array | "own" | null) =>
+        each === null ? KIND.nothing : each === "own" ? KIND.own : KIND.encoded;
+      gpu.queue.writeBuffer(kinds, 0, Uint32Array.from(given, kindOf));
+      // Where this rank contributes, its residual is in the sum.
+      const flag = !given.includes("own");
+      const word = this.#wordsBefore(start);
+      if (!flag) this.#copyVariables(encoder, values, "from");
+      this.#dispatch(
+        encoder,
+        "sum",
+        { start, end, word, stride, ranks: given.length, flag },
+        { values, reference, residual, encoded, inputs, kinds },
+        scratch,
+      );
+      return (await this.#fetch(encoder, [{ buffer: encoded, from, bytes }], scratch))[0];
+    });
+  }
+
+  apply(bytes: Uint8Array, by: number, moves: boolean): Promise<number> {
+    return this.#exclusively(async () => {
+      const { values, reference, encoded, squares, sums } = this.#buffers;
+      const encoder = this.#parts.gpu.createCommandEncoder(), scratch: GPUBuffer[] = [];
+      this.#upload(encoded, 0, bytes);
+      this.#copyVariables(encoder, values, "from");
+      const all = { ...NONE, end: this.length, ranks: by, flag: moves };
+      this.#dispatch(encoder, "apply", all, { values, reference, encoded, squares }, scratch);
+      const groups = { ...NONE, end: this.#groups(this.length) };
+      this.#dispatch(encoder, "total", groups, { squares, sums }, scratch, 1);
+      if (moves) this.#copyVariables(encoder, values, "to");
+      const shares = { buffer: sums, from: 0, bytes: PARTIAL_SUMS * FLOAT_BYTES };
+      const [arrived] = await this.#fetch(encoder, [shares], scratch);
+      const squared = new Float32Array(arrived.buffer, arrived.byteOffset, PARTIAL_SUMS);
+      return Math.sqrt(squared.reduce((sum, share) => sum + share, 0));
+    });
+  }
+
+  read(): Promise<DisplacementState> {
+    return this.#exclusively(async () => {
+      const bytes = this.length * FLOAT_BYTES, { reference, residual } = this.#buffers;
+      const [r, e] = await this.#fetch(this.#parts.gpu.createCommandEncoder(), [
+        { buffer: reference, from: 0, bytes },
+        { buffer: residual, from: 0, bytes },
+      ]);
+      const floats = (each: Uint8Array) => new Float32Array(each.slice().buffer);
+      return { reference: floats(r), residual: floats(e) };
+    });
+  }
+
+  write({ reference, residual }: DisplacementState): Promise<void> {
+    return this.#exclusively(() => {
+      const { queue } = this.#parts.gpu;
+      queue.writeBuffer(this.#buffers.reference, 0, reference as Float32Array<ArrayBuffer>);
+      queue.writeBuffer(this.#buffers.residual, 0, residual as Float32Array<ArrayBuffer>);
+    });
+  }
+
+  /** Gives the memory back. */
+  release(): void {
+    for (const buffer of Object.values(this.#buffers)) buffer.destroy();
+  }
+
+  /** Calls a section when nobody else uses the variables; what the GPU has refused meanwhile is an error. */
+  #exclusively<T>(section: () => T | Promise<T>): Promise<T> {
+    const { gpu, exclusively } = this.#parts;
+    return exclusively(async () => {
+      const made = await this.#made;
+      const attempt = begin(gpu), result = await section();
+      const refused = made ?? await attempt();
+      if (refused) throw new Error(`cannot follow variables on the GPU: ${refused}`);
+      return result;
+    });
+  }
+
+  /** Workgroups for so many numbers. */
+  #groups(count: number): number {
+    return Math.ceil(count / this.#kernels.block);
+  }
+
+  /** Bytes of the numbers before one, which begins a block or is the end. */
+  #bytesBefore(number: number): number {
+    const { block, perWord, scaleWords } = this.#kernels;
+    const scales = scaleWords * Math.ceil(number / block) * WORD_BYTES;
+    return scales + Math.ceil(number * WORD_BYTES / perWord);
+  }
+
+  #wordsBefore(number: number): number {
+    return this.#bytesBefore(number) / WORD_BYTES;
+  }
+
+  #create(bytes: number): GPUBuffer {
+    const { STORAGE, COPY_SRC, COPY_DST } = GPUBufferUsage;
+    const size = Math.max(16, padded(bytes));
+    return this.#parts.gpu.createBuffer({ size, usage: STORAGE | COPY_SRC | COPY_DST });
+  }
+
+  /** The variables to a buffer, or back. */
+  #copyVariables(encoder: GPUCommandEncoder, flat: GPUBuffer, way: "from" | "to"): void {
+    let at = 0;
+    for (const { buffer, bytes } of this.#parts.variables) {
+      if (way === "from") encoder.copyBufferToBuffer(buffer, 0, flat, at, bytes);
+      else encoder.copyBufferToBuffer(flat, at, buffer, 0, bytes);
+      at += bytes;
+    }
+  }
+
+  /** The numbers' kernel; `scratch` is given what is to be destroyed afterwards. */
+  #dispatch(
+    encoder: GPUCommandEncoder,
+    kernel: Kernel,
+    { start, end, word, stride, ranks, flag }: Parameters,
+    buffers: Buffers,
+    scratch: GPUBuffer[],
+    groups = this.#groups(end - start),
+  ): void {
+    const { gpu } = this.#parts, pipeline = this.#pipelines[kernel];
+    const parameters = gpu.createBuffer({
+      size: 32,
+      usage: GPUBufferUsage.UNIFORM | GPUBufferUsage.COPY_DST,
+    });
+    scratch.push(parameters);
+    const fields = Uint32Array.of(start, end, word, stride, ranks, flag ? 1 : 0);
+    gpu.queue.writeBuffer(parameters, 0, fields);
+    const pass = encoder.beginComputePass();
+    pass.setPipeline(pipeline);
+    pass.setBindGroup(
+      0,
+      gpu.createBindGroup({
+        layout: pipeline.getBindGroupLayout(0),
+        entries: Object.entries({ parameters, ...buffers }).map(([name, buffer]) => ({
+          binding: BINDINGS[name as keyof typeof BINDINGS],
+          resource: { buffer },
+        })),
+      }),
+    );
+    const width = Math.min(groups, MOST_GROUPS);
+    pass.dispatchWorkgroups(width, Math.ceil(groups / width));
+    pass.end();
+  }
+
+  /** Has the queue write bytes, of which there may be any number, to a place that begins a word. */
+  #upload(buffer: GPUBuffer, at: number, bytes: Uint8Array): void {
+    const { queue } = this.#parts.gpu, whole = bytes.length & ~3;
+    if (whole > 0) queue.writeBuffer(buffer, at, bytes as Uint8Array<ArrayBuffer>, 0, whole);
+    if (whole === bytes.length) return;
+    const rest = new Uint8Array(WORD_BYTES);
+    rest.set(bytes.subarray(whole));
+    queue.writeBuffer(buffer, at + whole, rest);
+  }
+
+  #submit(encoder: GPUCommandEncoder): void {
+    this.#parts.gpu.queue.submit([encoder.finish()]);
+  }
+
+  /** Has the commands done, and reads bytes that lie in buffers from a word on, all at once. */
+  async #fetch(
+    encoder: GPUCommandEncoder,
+    places: readonly { buffer: GPUBuffer; from: number; bytes: number }[],
+    scratch: readonly GPUBuffer[] = [],
+  ): Promise<Uint8Array[]> {
+    const size = places.reduce((sum, { bytes }) => sum + padded(bytes), 0);
+    const staging = this.#parts.gpu.createBuffer({
+      size: Math.max(WORD_BYTES, size),
+      usage: GPUBufferUsage.MAP_READ | GPUBufferUsage.COPY_DST,
+    });
+    let at = 0;
+    for (const { buffer, from, bytes } of places) {
+      encoder.copyBufferToBuffer(buffer, from, staging, at, padded(bytes));
+      at += padded(bytes);
+    }
+    this.#submit(encoder);
+    try {
+      await staging.mapAsync(GPUMapMode.READ);
+      const all = new Uint8Array(staging.getMappedRange().slice(0));
+      at = 0;
+      return places.map(({ bytes }) => {
+        const part = all.subarray(at, at + bytes);
+        at += padded(bytes);
+        return part;
+      });
+    } finally {
+      for (const each of [staging, ...scratch]) each.destroy();
+    }
+  }
+}
+
+const NONE: Parameters = { start: 0, end: 0, word: 0, stride: 0, ranks: 0, flag: false };
+
+function padded(bytes: number): number {
+  return Math.ceil(bytes / WORD_BYTES) * WORD_BYTES;
+}
+
+/** Takes note of what the GPU refuses until what is returned is called, which says the first of it. */
+function begin(gpu: GPUDevice): () => Promise<string | undefined> {
+  gpu.pushErrorScope("out-of-memory");
+  gpu.pushErrorScope("validation");
+  return async () => {
+    const refused = await Promise.all([gpu.popErrorScope(), gpu.popErrorScope()]);
+    return refused.find((error) => error !== null)?.message;
+  };
+}
