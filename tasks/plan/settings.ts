@@ -10,6 +10,7 @@ import { codecOf } from "../../runtime/compression/registry.ts";
 import { OptionError } from "../options/kinds.ts";
 import { resolveOptions } from "../options/resolve.ts";
 import type { Options } from "../options/values.ts";
+import { plannedAlgorithm } from "./planned.ts";
 import type { Prediction } from "./predict.ts";
 
 /** What decides how much a run sends, and when. */
@@ -62,7 +63,7 @@ export function settingsToPlan(
   intervals: readonly Interval[],
 ): Setting[] {
   // An algorithm that sends displacements has a codec of its own.
-  const free = given.compress === undefined && options.algorithm !== "sparseloco";
+  const free = given.compress === undefined && !plannedAlgorithm(options, options.algorithm).sends;
   const codecs = free ? CODECS : [options.compress], fragments = fragmentsToPlan(given, options);
   const all = intervals.flatMap((interval) =>
     codecs.flatMap((compress) =>

@@ -33,7 +33,7 @@ import { OptionError } from "../../tasks/options/kinds.ts";
 import { resolveOptions } from "../../tasks/options/resolve.ts";
 import { CheckpointError, decodePart, readManifest } from "../../tasks/run/checkpoint.ts";
 import { newConfig, readConfig } from "../../tasks/run/folder.ts";
-import { knownLines } from "../tasks/_run_folder.ts";
+import { knownLines } from "../tasks/run_folder.ts";
 import type { Reader } from "./_reader.ts";
 
 const utf8 = (text: string) => new TextEncoder().encode(text);

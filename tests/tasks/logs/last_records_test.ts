@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { lastRecords } from "../../../tasks/logs/last_records.ts";
 import { temporaryFolder } from "../../_helpers/temporary_folder.ts";
-import { knownLines, position, writeRun } from "../_run_folder.ts";
+import { knownLines, position, writeRun } from "../run_folder.ts";
 
 const KNOWN = { interval: 2, scale: 10, stepMs: 50, syncMs: 10, drift: 0.1, driftBound: 4 };
 

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { RunLog } from "../../../tasks/logs/run_log.ts";
 import { temporaryFolder } from "../../_helpers/temporary_folder.ts";
-import { position, writeRun } from "../_run_folder.ts";
+import { position, writeRun } from "../run_folder.ts";
 import { type Coordinates, findBaseline } from "../../../tasks/logs/baseline.ts";
 import {
   type Pace,

@@ -4,7 +4,7 @@ import { LogError } from "../../../tasks/logs/log_error.ts";
 import { readMetrics } from "../../../tasks/logs/log_tail.ts";
 import { RunLog } from "../../../tasks/logs/run_log.ts";
 import { temporaryFolder } from "../../_helpers/temporary_folder.ts";
-import { position, writeRun } from "../_run_folder.ts";
+import { position, writeRun } from "../run_folder.ts";
 
 const step = (iteration: number, more = {}) => ({
   type: "step",

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { RunLog } from "../../../tasks/logs/run_log.ts";
 import { totalsOf } from "../../../tasks/logs/totals.ts";
 import { temporaryFolder } from "../../_helpers/temporary_folder.ts";
-import { position, writeRun } from "../_run_folder.ts";
+import { position, writeRun } from "../run_folder.ts";
 
 const step = (iteration: number, more: object = {}) => ({
   type: "step",

@@ -4,7 +4,7 @@ import { reportData } from "../../../tasks/report/report_data.ts";
 import type { LineFigure, PageData } from "../../../tasks/report/page/data.ts";
 import { RunLog } from "../../../tasks/logs/run_log.ts";
 import { temporaryFolder } from "../../_helpers/temporary_folder.ts";
-import { knownLines, position, writeRun } from "../_run_folder.ts";
+import { knownLines, position, writeRun } from "../run_folder.ts";
 
 const KNOWN = { interval: 2, scale: 4, stepMs: 50, syncMs: 10, drift: 0.1, driftBound: 4 };
 

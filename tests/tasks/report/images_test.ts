@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { report } from "../../../tasks/report/report.ts";
 import { temporaryFolder } from "../../_helpers/temporary_folder.ts";
-import { knownLines, writeRun } from "../_run_folder.ts";
+import { knownLines, writeRun } from "../run_folder.ts";
 
 Deno.test("each figure is written as SVG and PNG, the paper's over every axis", async () => {
   await using folder = await temporaryFolder();

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { watchReport } from "../../../tasks/report/watch.ts";
 import { temporaryFolder } from "../../_helpers/temporary_folder.ts";
-import { position, writeRun } from "../_run_folder.ts";
+import { position, writeRun } from "../run_folder.ts";
 
 const step = (iteration: number) => ({
   type: "step",

@@ -3,7 +3,7 @@ import { listRuns } from "../../../tasks/runs/list.ts";
 import { formatRuns } from "../../../tasks/runs/table.ts";
 import { denoCommand, endedAs } from "../../_helpers/deno.ts";
 import { temporaryFolder } from "../../_helpers/temporary_folder.ts";
-import { knownLines, position, writeRun } from "../_run_folder.ts";
+import { knownLines, position, writeRun } from "../run_folder.ts";
 
 const KNOWN = { interval: 2, scale: 10, stepMs: 50, syncMs: 10, drift: 0.1, driftBound: 4 };
 const OPTIONS = { task: "cifar10", model: "resnet20", algorithm: "celgc", interval: 4, ranks: 8 };

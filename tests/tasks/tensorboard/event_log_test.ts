@@ -4,7 +4,7 @@ import { crc32c } from "../../../tasks/tensorboard/event_file.ts";
 import { EVENT_FOLDER, EventLog } from "../../../tasks/tensorboard/event_log.ts";
 import { PYTHON, runPython } from "../../_helpers/python.ts";
 import { temporaryFolder } from "../../_helpers/temporary_folder.ts";
-import { position } from "../_run_folder.ts";
+import { position } from "../run_folder.ts";
 
 const step = (t: number, rank: number, loss: number) =>
   ({

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
-import { CIFAR10_RECORD_BYTES } from "../../../tasks/data/images/cifar10.ts";
-import { celgc } from "../../_helpers/deno.ts";
-import { temporaryFolder } from "../../_helpers/temporary_folder.ts";
+import { CIFAR10_RECORD_BYTES } from "../../../../tasks/data/images/cifar10.ts";
+import { celgc } from "../../../_helpers/deno.ts";
+import { temporaryFolder } from "../../../_helpers/temporary_folder.ts";
 
 /** Writes images of noise in the official binary layout. */
 async function writeCifar10(folder: string, train: number, test: number): Promise<void> {

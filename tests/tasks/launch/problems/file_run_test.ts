@@ -1,20 +1,20 @@
 import assert from "node:assert/strict";
-import { encodeModel, foreignModel, Graph } from "../../../models/mod.ts";
-import { sizeOf } from "../../../models/tensor.ts";
-import { worldCommunicator } from "../../../runtime/communicator.ts";
-import { Random } from "../../../runtime/base/random.ts";
-import { SingleTransport } from "../../../runtime/transport/single_transport.ts";
-import { CheckpointError } from "../../../tasks/run/checkpoint.ts";
-import { launch } from "../../../tasks/launch/launch.ts";
-import type { StepRecord } from "../../../tasks/run/metrics.ts";
-import { OptionError } from "../../../tasks/options/kinds.ts";
-import type { Options } from "../../../tasks/options/table.ts";
-import { resolveOptions } from "../../../tasks/options/resolve.ts";
-import { sweep } from "../../../tasks/sweep/sweep.ts";
-import type { Feeds, Task } from "../../../tasks/task.ts";
-import { train, type TrainParts } from "../../../tasks/training/train.ts";
-import { celgc } from "../../_helpers/deno.ts";
-import { temporaryFolder } from "../../_helpers/temporary_folder.ts";
+import { encodeModel, foreignModel, Graph } from "../../../../models/mod.ts";
+import { sizeOf } from "../../../../models/tensor.ts";
+import { worldCommunicator } from "../../../../runtime/communicator.ts";
+import { Random } from "../../../../runtime/base/random.ts";
+import { SingleTransport } from "../../../../runtime/transport/single_transport.ts";
+import { CheckpointError } from "../../../../tasks/run/checkpoint.ts";
+import { launch } from "../../../../tasks/launch/launch.ts";
+import type { StepRecord } from "../../../../tasks/run/metrics.ts";
+import { OptionError } from "../../../../tasks/options/kinds.ts";
+import type { Options } from "../../../../tasks/options/table.ts";
+import { resolveOptions } from "../../../../tasks/options/resolve.ts";
+import { sweep } from "../../../../tasks/sweep/sweep.ts";
+import type { Feeds, Task } from "../../../../tasks/task.ts";
+import { train, type TrainParts } from "../../../../tasks/training/train.ts";
+import { celgc } from "../../../_helpers/deno.ts";
+import { temporaryFolder } from "../../../_helpers/temporary_folder.ts";
 
 /** A file of a graph whose inputs with a dot in their name are weights. */
 function fileOf(build: (g: Graph) => void): Uint8Array<ArrayBuffer> {

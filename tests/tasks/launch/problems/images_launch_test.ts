@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
-import { loadPng } from "../../../deps.ts";
-import { Random } from "../../../runtime/base/random.ts";
-import { celgc } from "../../_helpers/deno.ts";
-import { temporaryFolder } from "../../_helpers/temporary_folder.ts";
+import { loadPng } from "../../../../deps.ts";
+import { Random } from "../../../../runtime/base/random.ts";
+import { celgc } from "../../../_helpers/deno.ts";
+import { temporaryFolder } from "../../../_helpers/temporary_folder.ts";
 
 Deno.test("a folder of images is learnt, exported and refused where it does not fit", async () => {
   await using folder = await temporaryFolder();

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
-import { launch, type LaunchOptions } from "../../../tasks/launch/launch.ts";
-import { readMetrics } from "../../../tasks/logs/log_tail.ts";
-import { temporaryFolder } from "../../_helpers/temporary_folder.ts";
+import { launch, type LaunchOptions } from "../../../../tasks/launch/launch.ts";
+import { readMetrics } from "../../../../tasks/logs/log_tail.ts";
+import { temporaryFolder } from "../../../_helpers/temporary_folder.ts";
 
 const SMALL = {
   task: "generated-text",

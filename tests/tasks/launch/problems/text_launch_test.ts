@@ -1,20 +1,20 @@
 import assert from "node:assert/strict";
-import { loadOnnxRuntimeNode } from "../../../deps.ts";
-import { generateText } from "../../../tasks/data/text/generated_text.ts";
-import { weightsOf } from "../../../tasks/networks/graphs.ts";
-import { awdLstmOf } from "../../../tasks/networks/awd_lstm.ts";
-import { launch, type LaunchOptions } from "../../../tasks/launch/launch.ts";
-import { readMetrics } from "../../../tasks/logs/log_tail.ts";
-import type { EvalRecord, StepRecord } from "../../../tasks/logs/records.ts";
-import { report } from "../../../tasks/report/report.ts";
-import { resolveOptions } from "../../../tasks/options/resolve.ts";
-import { encodeSafetensors } from "../../../tasks/networks/safetensors.ts";
-import { sweep } from "../../../tasks/sweep/sweep.ts";
-import { formatTable } from "../../../tasks/sweep/table.ts";
-import { stateDict } from "../../../tasks/networks/state_dict.ts";
-import { celgc } from "../../_helpers/deno.ts";
-import { temporaryFolder } from "../../_helpers/temporary_folder.ts";
-import { hasWebGpu, webGpuNote } from "../../_helpers/web_gpu.ts";
+import { loadOnnxRuntimeNode } from "../../../../deps.ts";
+import { generateText } from "../../../../tasks/data/text/generated_text.ts";
+import { weightsOf } from "../../../../tasks/networks/graphs.ts";
+import { awdLstmOf } from "../../../../tasks/networks/awd_lstm.ts";
+import { launch, type LaunchOptions } from "../../../../tasks/launch/launch.ts";
+import { readMetrics } from "../../../../tasks/logs/log_tail.ts";
+import type { EvalRecord, StepRecord } from "../../../../tasks/logs/records.ts";
+import { report } from "../../../../tasks/report/report.ts";
+import { resolveOptions } from "../../../../tasks/options/resolve.ts";
+import { encodeSafetensors } from "../../../../tasks/networks/safetensors.ts";
+import { sweep } from "../../../../tasks/sweep/sweep.ts";
+import { formatTable } from "../../../../tasks/sweep/table.ts";
+import { stateDict } from "../../../../tasks/networks/state_dict.ts";
+import { celgc } from "../../../_helpers/deno.ts";
+import { temporaryFolder } from "../../../_helpers/temporary_folder.ts";
+import { hasWebGpu, webGpuNote } from "../../../_helpers/web_gpu.ts";
 
 /** Words of a generated text. */
 const WORDS = 176;
