@@ -39,9 +39,6 @@ export type TrainOptions = Partial<
     | "download"
     | "trainSize"
     | "testSize"
-    | "partition"
-    | "trainEval"
-    | "validFraction"
     | "labelSmoothing"
   >
 >;
@@ -62,16 +59,14 @@ const NAMING = [
   "download",
   "trainSize",
   "testSize",
-  "partition",
-  "trainEval",
-  "validFraction",
   "labelSmoothing",
 ] as const satisfies readonly Exclude<OptionName, keyof TrainOptions>[];
 
 /**
  * Fills in the options for `train(comm, options, { model, task })` with a model and a task of one's own.
- * What names others or makes them is left out: a model of one's own smooths its labels itself, a task of one's own
- * has its `splits` and its `trainPart`. The run's `config.json` has the model's name in `own`.
+ * What names others or makes them is left out; a model of one's own smooths its labels itself. `partition`,
+ * `trainEval`, `validFraction` and `augment` are for tasks that read them, as `imageTask` does. The run's
+ * `config.json` has the model's name in `own`.
  *
  * @throws OptionError if an option has a value it cannot have, or names a model or a task
  *

@@ -60,7 +60,33 @@ Deno.test("an optimizer of one's own: Lion learns from images", async () => {
   const [line] = await outputOf("own_optimizer.ts", 2);
   const [, accuracy, rounds] = /^0: accuracy (\S+), (\d+) rounds$/.exec(line)!.map(Number);
   assert.equal(rounds, 32);
-  assert.ok(accuracy > 0.5, line);
+  assert.ok(accuracy > 0.7, line);
+});
+
+Deno.test("an algorithm of one's own: BMUF learns from images", async () => {
+  const [line] = await outputOf("own_algorithm.ts", 2);
+  const [, accuracy, rounds] = /^0: accuracy (\S+), (\d+) rounds$/.exec(line)!.map(Number);
+  assert.equal(rounds, 32);
+  assert.ok(accuracy > 0.7, line);
+});
+
+Deno.test("images of one's own: discs, squares and crosses are told apart", async () => {
+  const [line] = await outputOf("own_data.ts", 2);
+  const [, accuracy, step] = /^0: accuracy (\S+), best at step (\d+)$/.exec(line)!.map(Number);
+  assert.ok(accuracy > 0.9 && step > 0, line);
+});
+
+Deno.test("callbacks of one's own: one prints, the other stops the run", async () => {
+  const lines = await outputOf("own_callback.ts", 2);
+  const stopped = /^0: good enough stopped it after (\d+) steps$/.exec(lines.pop()!);
+  assert.ok(Number(stopped![1]) < 12 * 62.5, `${stopped} is before the epochs are over`);
+  const losses = lines.map((line, i) => {
+    const form = /^0: round (\d+): loss (\S+), drift (\S+) of (\S+)$/.exec(line)!;
+    assert.equal(Number(form[1]), 4 * (i + 1));
+    assert.ok(Number(form[3]) <= Number(form[4]), line);
+    return Number(form[2]);
+  });
+  assert.ok(losses.length > 1 && losses.at(-1)! < losses[0], `${losses}`);
 });
 
 Deno.test("a graph and a loop of one's own: two ranks find the line", async () => {
@@ -68,7 +94,9 @@ Deno.test("a graph and a loop of one's own: two ranks find the line", async () =
 });
 
 Deno.test("examples of one's own stay within forty lines of code", async () => {
-  for (const name of ["own_model.ts", "own_loop.ts"]) {
+  const folder = new URL(".", import.meta.url);
+  const names = [...Deno.readDirSync(folder)].map(({ name }) => name);
+  for (const name of names.filter((name) => name.startsWith("own_"))) {
     const text = await Deno.readTextFile(new URL(`./${name}`, import.meta.url));
     const code = text.slice(text.indexOf("*/") + 2).split("\n").filter((line) =>
       line.trim() !== ""

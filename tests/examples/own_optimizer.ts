@@ -34,8 +34,8 @@ const options = resolveOptions({
   ranks: comm.size,
   device: "cpu",
   epochs: 2,
-  lr: 1e-3,
-  clip: 1e-3,
+  lr: 3e-3,
+  clip: 3e-3,
   schedule: "cosine",
   warmup: 10,
 });

@@ -138,6 +138,7 @@ Deno.test("options for a model and a task of one's own name neither", () => {
   // What a task of one's own can do is not asked of the one that the options would name.
   const free = trainOptions({ patience: 3, averagingTrigger: 2, averaging: "epoch" });
   assert.deepEqual([free.patience, free.averagingTrigger, free.averaging], [3, 2, "epoch"]);
+  assert.equal(trainOptions({ patience: 3, validFraction: 0.2 }).validFraction, 0.2);
   assert.throws(() => trainOptions({ patience: -1 }), /--patience/);
   assert.throws(() => trainOptions({ averaging: "epoch" }), /--averaging epoch has no effect/);
   assert.throws(() => trainOptions({ averagingTrigger: 2, ema: 0.9 }), /--ema and --averaging-tri/);
