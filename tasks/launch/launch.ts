@@ -33,6 +33,7 @@ import { resolveOptions } from "../options/resolve.ts";
 import { notesOn } from "../options/rules.ts";
 import { tlsOf } from "../options/tls.ts";
 import { EventLog } from "../tensorboard/event_log.ts";
+import { DIVERGED } from "../training/training_error.ts";
 import type { RankArguments, RankPlace } from "../training/rank_program.ts";
 import { Interruption } from "./interruption.ts";
 import { gpusFor, type RunDetails } from "./host_preparation.ts";
@@ -40,7 +41,7 @@ import { describeHosts, describeRun, leavesHost, openHosts, sizeOf } from "./run
 import { writeModelCard } from "./model_card.ts";
 import { RankLines } from "./rank_lines.ts";
 import { lockFolder } from "../run/lock.ts";
-import { describeTakenOver, findRun, rewind } from "../run/resume.ts";
+import { describeTakenOver, findRun, forgetCheckpoint, rewind } from "../run/resume.ts";
 import {
   makeRunDirectory,
   newConfig,
@@ -219,8 +220,20 @@ export async function launch(settings: LaunchOptions = {}): Promise<Run> {
     const seen = kind !== "silent" && failure && lines.has(failure.lastLines);
     const what = (seen ? failure.headline : failure?.message) ??
       (interrupted ? `the run was ended by ${interrupted}` : "the run ended without a summary");
+    if (code === DIVERGED && !interrupted && options.onNan === "rollback") {
+      const { rollbacks = [] } = await readConfig(directory);
+      if (rollbacks.length < MOST_ROLLBACKS) {
+        await forgetCheckpoint(directory, rollbacks.at(-1));
+        from = await toCheckpoint();
+        const config = await readConfig(directory);
+        await writeConfig(directory, { ...config, rollbacks: [...rollbacks, from ?? 0] });
+        follower.say(`${what}\nback to step ${from ?? 0}, with half the learning rate`);
+        restarts--;
+        continue;
+      }
+    }
     if (interrupted || restarts === options.maxRestarts) {
-      throw new RunFailedError(what, code || 1, directory);
+      throw new RunFailedError(what, code === DIVERGED ? 1 : code || 1, directory);
     }
     follower.say(`${what}\nrestart ${restarts + 1} of ${options.maxRestarts}`);
     from = await toCheckpoint();
@@ -232,6 +245,9 @@ function withWorlds({ worlds: _, ...config }: RunConfig, worlds: Worlds): RunCon
   const same = worlds.length === 1 && worlds[0].ranks === config.options.ranks;
   return same ? config : { ...config, worlds };
 }
+
+/** How often a run may go back because it diverged: its learning rate is then a 1024th. */
+const MOST_ROLLBACKS = 10;
 
 /** A file that is locked while a run writes to its folder. */
 const LOCK_FILE = ".run.lock";

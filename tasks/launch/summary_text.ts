@@ -99,6 +99,19 @@ export function summaryRows(
       `${residualNorm.toPrecision(3)} still to be made up for`,
     ]);
   }
+  if (s.diverged) {
+    rows.push([
+      "DIVERGED",
+      `the loss is ${(Math.max(s.testLoss, s.trainLoss ?? 0) / s.untrainedLoss).toPrecision(3)} ` +
+      "times that of the untrained weights: try a smaller --lr or --clip",
+    ]);
+  }
+  if (s.skippedSteps) {
+    rows.push(["skipped", `${whole(s.skippedSteps)} steps of all ranks, which were not finite`]);
+  }
+  if (s.rollbacks) {
+    rows.push(["rolled back", `${s.rollbacks} times, each with half the learning rate`]);
+  }
   if (s.clipRate !== null) rows.push(["clipped", `${percent(s.clipRate)} of the steps`]);
   if (s.maxDrift !== null) {
     const bound = s.driftBound === null || s.driftBound === 0

@@ -30,7 +30,7 @@ export interface Position {
 export interface StepRecord extends Position {
   /** Marks a step. */
   readonly type: "step";
-  /** Mean loss over the mini-batch, before the step. */
+  /** Mean loss over the mini-batch, before the step; null where a step was skipped since that is not finite. */
   readonly loss: number;
   /** Norm of the gradient over all parameters, without weight decay. */
   readonly gradNorm: number;
@@ -38,6 +38,8 @@ export interface StepRecord extends Position {
   readonly clipped: boolean;
   /** Where parts are clipped by themselves (parameters, units, entries): share of them that was, 0 to 1. */
   readonly clippedShare?: number;
+  /** The rank has not taken the step, see `--on-nan skip`; absent otherwise. */
+  readonly skipped?: true;
   /** η */
   readonly lr: number;
   /** γ */
@@ -231,6 +233,15 @@ export interface Summary extends Scores {
    * null for an algorithm that never clips.
    */
   readonly clipRate: number | null;
+  /** Steps of all ranks that were not taken since they were not finite, see `--on-nan skip`; absent if none were. */
+  readonly skippedSteps?: number;
+  /** How often the run went back to a checkpoint, see `--on-nan rollback`; absent if never. */
+  readonly rollbacks?: number;
+  /**
+   * Whether the run has diverged without an end: a final loss is more than ten times that of the weights before the
+   * first step. Absent otherwise.
+   */
+  readonly diverged?: true;
   /** The largest drift of any round; null without a round. */
   readonly maxDrift: number | null;
   /** What the paper proves it cannot exceed; null where it proves nothing. */

@@ -10,6 +10,7 @@ import {
   type Mode,
   type Model,
   type ModelGraph,
+  type Operand,
   parametersOf,
   resnet,
   type ResNetOptions,
@@ -63,19 +64,48 @@ export function weightsOf(model: Pick<ModelGraph, "variables">): Variable[] {
  * Forward, backward and update in one: a run is a step. Outputs `loss` and `grad_norm`.
  *
  * @param options.average whether the graph averages the weights over the steps as well
+ * @param options.skips whether a step whose loss, gradient norm, weights or statistics are not finite leaves
+ * everything as it is; the output `taken` is then 1 or 0
  */
 export function stepGraph(
   model: TrainableModel,
   shape: GraphShape,
   update: StepOptions,
-  { average = false }: { average?: boolean } = {},
+  { average = false, skips = false }: { average?: boolean; skips?: boolean } = {},
 ): TrainingGraph {
   const { graph, loss, variables } = build(model, shape, "train");
   const parameters = parametersOf({ variables });
   const gradients = differentiate(graph, loss, parameters.map(({ value }) => value));
   const slots = appendClippedStep(graph, parameters, gradients, update);
   const averages = average ? appendAverage(graph, parameters) : [];
+  if (skips) {
+    const logged = model.logged === undefined ? loss : graph.outputs.get(model.logged)!;
+    skipUnlessFinite(graph, [loss, logged, graph.outputs.get("grad_norm")!], variables);
+  }
   return trainingGraph(graph, variables, { slots, averages });
+}
+
+/** The largest float32. */
+const MOST = 3.4028234663852886e38;
+
+/** Has all that a graph moves on stay as it is unless some scalars, and what variables become, are finite. */
+function skipUnlessFinite(
+  graph: Graph,
+  scalars: readonly Value[],
+  variables: readonly Variable[],
+): void {
+  const next = variables.flatMap(({ name }) => graph.outputs.get(`${name}.next`) ?? []);
+  const sums = [...scalars, ...next.map((value) => graph.sum(graph.abs(value)))];
+  const taken = sums.reduce<Operand>(
+    (before, scalar) => graph.where(graph.less(graph.abs(scalar), MOST), before, 0),
+    1,
+  ) as Value;
+  graph.output("taken", taken);
+  const moves = graph.less(0, taken);
+  for (const [name, next] of [...graph.outputs]) {
+    const value = name.endsWith(".next") && graph.inputs.get(name.slice(0, -".next".length));
+    if (value) graph.outputs.set(name, graph.where(moves, next, value));
+  }
 }
 
 /**

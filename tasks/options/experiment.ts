@@ -290,6 +290,15 @@ export const EXPERIMENT: Table<Experiment> = {
     default: null,
     defaultText: "never",
   }),
+  onNan: choice({
+    flag: "--on-nan",
+    group: RUN,
+    help:
+      "when a loss or gradient is not finite: the run stops, the rank skips the step, or all roll " +
+      "back to the last checkpoint and go on with half the learning rate",
+    choices: ["stop", "skip", "rollback"],
+    default: "stop",
+  }),
   seed: integer({
     flag: "--seed",
     group: RUN,

@@ -24,6 +24,7 @@ import {
   ignoredByTask,
 } from "./applies.ts";
 import { AVERAGING_RULES } from "./averaging/rules.ts";
+import { RECOVERY_RULES } from "./recovery/rules.ts";
 import { defaultsOf, TASKS } from "./defaults.ts";
 import { OptionError } from "./kinds.ts";
 import { isLanguageModel, isModelFile } from "./network_names.ts";
@@ -275,6 +276,7 @@ const RULES: readonly Rule[] = [
       syncEvery !== null && overlap ? "--overlap does not go with --sync-every" : null,
   ),
   ...AVERAGING_RULES,
+  ...RECOVERY_RULES,
   ...(["syncEvery", "overlap"] as const).map((name) =>
     rule(
       ["syncEpochs", name],

@@ -212,6 +212,8 @@ export interface Experiment
     InputFileOptions,
     ImageOptions,
     SteppingOptions {
+  /** What becomes of a step that is not finite. */
+  onNan: "stop" | "skip" | "rollback";
   /** An experiment of the paper, which the other options given take precedence over; null: none. */
   preset: PresetName | null;
   /** About which share of the work is done, by fewer epochs, less data and a smaller network. */

@@ -74,6 +74,8 @@ export interface RunConfig {
   readonly started: string;
   /** How many ranks it has had since which step; absent if there were always as many as the options say. */
   readonly worlds?: Worlds;
+  /** The steps to which it went back because it diverged, each time with half the learning rate; absent if never. */
+  readonly rollbacks?: readonly number[];
   /** SHA-256 of the files that the run has taken with it, by name; absent if there are none. */
   readonly files?: Readonly<Record<string, string>>;
   /** Absent until the ranks have found it out. */

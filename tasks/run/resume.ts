@@ -10,6 +10,7 @@ import {
   type CheckpointOwner,
   checkpointSteps,
   findCheckpoint,
+  stepFolder,
 } from "./checkpoint.ts";
 import { LogError } from "../logs/log_error.ts";
 import { readMetrics } from "../logs/log_tail.ts";
@@ -204,6 +205,16 @@ export async function rewind(
     });
   }
   return step;
+}
+
+/** Removes a run's newest checkpoint if it is of a step from which the run has gone on in vain. */
+export async function forgetCheckpoint(
+  directory: string,
+  step: number | undefined,
+): Promise<void> {
+  const newest = (await checkpointSteps(directory)).at(-1);
+  if (newest === undefined || newest !== step) return;
+  await Deno.remove(stepFolder(directory, newest), { recursive: true });
 }
 
 function recordsOf(path: string): MetricRecord[] {

@@ -28,14 +28,24 @@ export interface StepSessionsOptions {
   readonly algorithm: Algorithm;
   /** Mini-batches of a step. @default {1} */
   readonly accumulate?: number;
+  /** Whether a step whose numbers are not finite is not taken; its gradients are exchanged with nobody. @default {false} */
+  readonly skips?: boolean;
   /** Who else makes the same graphs and weights. @default {PER_RANK} */
   readonly sharing?: OncePerHost;
 }
 
 /** Sessions of one of the graphs that a step may need, with or without averages of the weights. */
 export function sessionsOf(
-  { device, model, batchSize, length: first = 1, accumulate = 1, algorithm: { update }, sharing }:
-    StepSessionsOptions,
+  {
+    device,
+    model,
+    batchSize,
+    length: first = 1,
+    accumulate = 1,
+    algorithm: { update },
+    skips = false,
+    sharing,
+  }: StepSessionsOptions,
   kind: "fused" | "apply" | "gradients",
   average = false,
 ): Sessions {
@@ -45,7 +55,7 @@ export function sessionsOf(
   }
   const build = (shape: GraphShape): TrainingGraph =>
     kind === "fused"
-      ? stepGraph(model, shape, update, { average })
+      ? stepGraph(model, shape, update, { average, skips })
       : gradientsGraph(model, shape, { accumulate });
   return new Sessions({
     device,

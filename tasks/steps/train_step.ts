@@ -33,6 +33,8 @@ export interface StepResult {
   readonly clipNorm: number;
   /** Share of the step's parts that were clipped, where they are clipped by themselves; else absent. */
   readonly clippedShare?: number;
+  /** The step was not taken, since its loss or its gradient is not finite; absent otherwise. */
+  readonly skipped?: true;
 }
 
 /** Whom a step is for. */
@@ -373,7 +375,9 @@ export class TrainStep implements Stateful, AsyncDisposable {
     const gradNorm = number(outputs.grad_norm), { deciding } = CLIP_RULES[clipBy];
     const clipNorm = clipsRound ? averageNorm : deciding?.(gradNorm, averageNorm) ?? gradNorm;
     const parts = outputs.clipped_share ? { clippedShare: number(outputs.clipped_share) } : {};
-    return { loss: number(outputs[model.logged ?? "loss"]), gradNorm, clipNorm, ...parts };
+    const skipped = outputs.taken && number(outputs.taken) === 0 ? { skipped: true } as const : {};
+    const loss = number(outputs[model.logged ?? "loss"]);
+    return { loss, gradNorm, clipNorm, ...parts, ...skipped };
   }
 
   /** Weights, what is carried, the optimizer's tensors, averages. */

@@ -14,6 +14,9 @@ import type { TrainStep } from "../steps/train_step.ts";
 import type { Task } from "../task.ts";
 import { checkEvaluation } from "./training_error.ts";
 
+/** How many times the loss of the untrained weights is a loss that only a run which has diverged comes to. */
+const DIVERGED = 10;
+
 /** What evaluations are made of; all of it is the caller's. */
 export interface EvaluationsParts {
   readonly comm: Communicator;
@@ -109,10 +112,14 @@ export class Evaluations implements Stateful {
   async summarize(at: Position, totals: TrainingTotals): Promise<Summary> {
     const { comm, evaluator, log, task, device, hosts } = this.#parts;
     const { identical, hash } = await evaluator.compare();
+    const scores = scoresOf(task, this.#last, this.#untrained!);
+    const diverged = [scores.testLoss, scores.validationLoss, totals.trainLoss]
+      .some((loss) => (loss ?? 0) > DIVERGED * scores.untrainedLoss);
     const summary: Summary = {
-      ...scoresOf(task, this.#last, this.#untrained!),
+      ...scores,
       ranks: comm.size,
       ...totals,
+      ...diverged ? { diverged } : {},
       identicalWeights: identical,
       weightsHash: hash,
       device,

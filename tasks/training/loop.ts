@@ -258,7 +258,7 @@ export class Loop implements Stateful {
     if (!meets && !step.ready && !clock.unequal && !ends) return false;
     const settled = await this.#inFlight.settle(), last = settled.pop()!;
     await this.#note(settled);
-    checkFinite({ t, rank: comm.rank, ...last.result });
+    if (!last.result.skipped) checkFinite({ t, rank: comm.rank, ...last.result });
     const due = clock.isDue(t), roundSeconds = due ? await this.#meet(t, size) : 0;
     const seconds = clock.continues(t) ? roundSeconds : roundSeconds + await this.#close(t);
     const now = performance.now(), milliseconds = last.milliseconds + now - last.ended;
@@ -295,8 +295,9 @@ export class Loop implements Stateful {
     const { algorithm: { update: { clips } }, comm: { rank }, task } = this.#parts;
     for (const step of steps) {
       const { t, progress, size: { learningRate, clipThreshold }, samples, syncSeconds } = step;
-      const { result: { loss, gradNorm, clipNorm, clippedShare }, milliseconds: stepMs } = step;
-      checkFinite({ t, rank, loss, gradNorm });
+      const { result: { loss, gradNorm, clipNorm, clippedShare, skipped }, milliseconds: stepMs } =
+        step;
+      if (!skipped) checkFinite({ t, rank, loss, gradNorm });
       const { rank: _, ...position } = this.#position(t, task.epoch(progress));
       // The end of the run is part of its last step for who watches, and of no step for one that goes on.
       const endSeconds = this.#clock.continues(t) ? 0 : this.#round.ending?.seconds ?? 0;
@@ -311,6 +312,7 @@ export class Loop implements Stateful {
         gradNorm,
         clipped,
         ...clippedShare === undefined ? {} : { clippedShare },
+        ...skipped ? { skipped } : {},
         lr: learningRate,
         clip: clipThreshold,
         stepMs,
@@ -322,6 +324,7 @@ export class Loop implements Stateful {
         clipped: clippedShare ?? Number(clipped),
         stepMs: stepMs - endSeconds * 1000,
         syncSeconds: syncSeconds - endSeconds,
+        skipped,
       });
       await this.#callbacks.call("afterStep", { rank, ...metrics });
     }
@@ -388,7 +391,8 @@ export class Loop implements Stateful {
   }
 
   async #summarize(t: number): Promise<Summary> {
-    const { comm, task, averaging } = this.#parts, { steps, byRank } = this.#clock.total();
+    const { comm, task, averaging, checkpoints } = this.#parts,
+      { steps, byRank } = this.#clock.total();
     const { compressed } = averaging;
     const best = await this.#best?.scores(task.splits.at(-1)!) ?? null;
     const { stoppedBy } = this.#callbacks;
@@ -400,6 +404,7 @@ export class Loop implements Stateful {
       ...stoppedBy ? { stoppedBy } : {},
       epochs: task.epoch(steps),
       rounds: position.round,
+      ...checkpoints?.rollbacks ? { rollbacks: checkpoints.rollbacks } : {},
       ...best ? { best } : {},
       ...await this.#totals.total(comm, { samples: this.#samples, bytesSent, ending, compressed }),
     });

@@ -48,6 +48,8 @@ export interface Checkpoints extends CheckpointFolders {
   readonly run?: string | undefined;
   /** How many ranks have written the one to go on from. @default {as many as there are} */
   readonly ranks?: number | undefined;
+  /** How often the run has gone back to one because it diverged. @default {never} */
+  readonly rollbacks?: number;
   /** Whether the run was asked to end early, with a checkpoint; asked on rank 0. @default {never} */
   readonly stops?: () => boolean;
 }

@@ -38,6 +38,7 @@ const STEP_FIELDS = Object.keys(
     gradNorm: true,
     clipped: true,
     clippedShare: true,
+    skipped: true,
     lr: true,
     clip: true,
     stepMs: true,
@@ -132,10 +133,18 @@ function* stepRecords(
       if (i >= counts[rank]) continue;
       const row = byRank[rank].subarray(i * STEP_FIELDS.length);
       const numbers = Object.fromEntries(STEP_FIELDS.map((name, at) => [name, row[at]]));
-      const { clipped, clippedShare, ...others } = numbers;
+      const { clipped, clippedShare, skipped, ...others } = numbers;
       // A number that was not there has come as none.
       const share = Number.isNaN(clippedShare) ? {} : { clippedShare };
-      yield { type: "step", rank, ...others, clipped: clipped === 1, ...share } as StepRecord;
+      const not = skipped === 1 ? { skipped: true } : {};
+      yield {
+        type: "step",
+        rank,
+        ...others,
+        clipped: clipped === 1,
+        ...share,
+        ...not,
+      } as StepRecord;
     }
   }
 }

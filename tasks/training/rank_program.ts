@@ -20,7 +20,7 @@ import { WriteError } from "../run/write_error.ts";
 import { sendData } from "./sent_data.ts";
 import { StoppedError } from "./stop_request.ts";
 import { train } from "./train.ts";
-import { TrainingError } from "./training_error.ts";
+import { DIVERGED, DivergenceError, TrainingError } from "./training_error.ts";
 
 /** What every rank of a run gets on its command line: the run's folder, and a {@linkcode RankPlace} as JSON. */
 export type RankArguments = [directory: string, place: string];
@@ -40,12 +40,15 @@ export interface RankPlace {
 }
 
 /** What of a run's configuration all ranks need. */
-type Shared = Pick<RunConfig, "id" | "options" | "worlds">;
+type Shared = Pick<RunConfig, "id" | "options" | "worlds" | "rollbacks">;
+
+/** What the learning rate is scaled by each time that a run goes back because it diverged. */
+const ROLLBACK_SCALE = 0.5;
 
 /** Gives rank 0's options to all ranks. Collective. */
 async function share(comm: Communicator, config: Shared | null): Promise<Shared> {
-  const { id, options, worlds } = config ?? {};
-  const text = config && JSON.stringify({ id, options, worlds });
+  const { id, options, worlds, rollbacks } = config ?? {};
+  const text = config && JSON.stringify({ id, options, worlds, rollbacks });
   return JSON.parse(await broadcastText(comm, text));
 }
 
@@ -76,15 +79,17 @@ if (import.meta.main) {
     const [directory, json] = Deno.args as RankArguments;
     const { from, device, data, receives = false, local }: RankPlace = JSON.parse(json);
     const config = comm.rank === 0 ? await readConfig(directory) : null;
-    const shared = await share(comm, config), { id: run, worlds } = shared;
+    const shared = await share(comm, config);
+    const { id: run, worlds, rollbacks = [] } = shared;
     const options: Options = {
       ...shared.options,
+      lr: shared.options.lr * ROLLBACK_SCALE ** rollbacks.length,
       ...device === undefined ? {} : { device },
       ...data === undefined ? {} : { data },
     };
     if (options.sendData) await sendData(comm, options, receives);
     const stops = () => isThere(join(directory, FILES.stop));
-    const checkpoints = { directory, local, from, stops, run };
+    const checkpoints = { directory, local, from, stops, run, rollbacks: rollbacks.length };
     await train(comm, options, {
       checkpoints,
       worlds,
@@ -94,6 +99,10 @@ if (import.meta.main) {
     // What the user can mend, or what another rank's log tells, is said in one line, without a stack.
     const error = reasonOf(thrown);
     if (error instanceof StoppedError) Deno.exit(0);
+    if (error instanceof DivergenceError) {
+      console.error(error.message);
+      Deno.exit(DIVERGED);
+    }
     const known = [
       CheckpointError,
       DataError,

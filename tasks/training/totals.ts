@@ -19,6 +19,8 @@ export interface CountedStep {
   readonly stepMs: number;
   /** Seconds of the step that went into exchanges. */
   readonly syncSeconds: number;
+  /** Whether it was not taken after all. @default {false} */
+  readonly skipped?: boolean;
 }
 
 /** The part of a summary that is summed up. */
@@ -35,6 +37,7 @@ export type Totals = Pick<
   | "relayed"
   | "compression"
   | "clipRate"
+  | "skippedSteps"
   | "maxDrift"
   | "driftBound"
 >;
@@ -44,6 +47,7 @@ const NOTHING = {
   seconds: 0,
   syncSeconds: 0,
   clipped: 0,
+  skipped: 0,
   tailLoss: 0,
   tailSteps: 0,
   /** Most bytes sent in the rounds of one step. */
@@ -86,15 +90,16 @@ export class RunningTotals implements Stateful {
    *
    * @param t steps done with it; where ranks are at different steps, in the mean
    */
-  step(t: number, { loss, clipped, stepMs, syncSeconds }: CountedStep): void {
+  step(t: number, { loss, clipped, stepMs, syncSeconds, skipped = false }: CountedStep): void {
     const sums = this.#sums;
     sums.taken++;
     sums.seconds += stepMs / 1000;
     sums.syncSeconds += syncSeconds;
     sums.clipped += clipped;
+    if (skipped) sums.skipped++;
     this.#latest?.push({ t, loss });
     this.#forget(t);
-    if (t <= tailBegins(this.#steps)) return;
+    if (skipped || t <= tailBegins(this.#steps)) return;
     sums.tailLoss += loss;
     sums.tailSteps++;
   }
@@ -110,7 +115,10 @@ export class RunningTotals implements Stateful {
    * The run has ended with step `t`, counted as in {@linkcode RunningTotals.step}, before its steps were over.
    */
   stop(t: number): void {
-    const tail = this.#latest?.filter((each) => each.t > tailBegins(t)) ?? [], sums = this.#sums;
+    const sums = this.#sums,
+      isCounted = (each: { t: number; loss: number }) =>
+        each.t > tailBegins(t) && Number.isFinite(each.loss);
+    const tail = this.#latest?.filter(isCounted) ?? [];
     sums.tailLoss = tail.reduce((sum, { loss }) => sum + loss, 0);
     sums.tailSteps = tail.length;
   }
@@ -145,8 +153,9 @@ export class RunningTotals implements Stateful {
   restore(state: StateDict): Promise<void> {
     const names = Object.keys(this.#sums) as Sum[];
     for (const name of names) {
-      // Checkpoints of version 1 do not have it.
-      if (name === "peakBytes" && !("tally.peakBytes" in state.numbers)) continue;
+      // Checkpoints of earlier versions do not have all.
+      const isLater = name === "peakBytes" || name === "skipped";
+      if (isLater && !(`tally.${name}` in state.numbers)) continue;
       this.#sums[name] = loadNumber(state, `tally.${name}`);
     }
     if (loadNumber(state, "tally.steps") !== this.#steps) {
@@ -192,6 +201,7 @@ export class RunningTotals implements Stateful {
       compressed?.bytesSent ?? 0,
       compressed?.plainBytes ?? 0,
       compressed?.residualSquares ?? 0,
+      mine.skipped,
       ...relay.sent,
     );
     await comm.allreduce(sums, "sum");
@@ -213,6 +223,7 @@ export class RunningTotals implements Stateful {
       averageBytes,
       plainBytes,
       residualSquares,
+      skipped,
       ...relayed
     ] = sums;
     const trainSeconds = seconds / comm.size;
@@ -239,6 +250,7 @@ export class RunningTotals implements Stateful {
         }
         : {},
       clipRate: this.#clips && steps > 0 ? clipped / steps : null,
+      ...skipped > 0 ? { skippedSteps: skipped } : {},
       maxDrift: mine.rounds + ended.length > 0 ? drift[0] : null,
       driftBound: driftBound < 0 ? null : driftBound,
     };

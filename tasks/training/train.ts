@@ -159,6 +159,7 @@ export async function train(
       ema: options.ema,
       gradients,
       averaging,
+      skips: options.onNan === "skip",
       seed,
       rank: comm.rank,
       sitsOut: algorithm.undrawn === "waits" && (options.participants ?? comm.size) < comm.size,

@@ -8,14 +8,23 @@ export class TrainingError extends Error {
   override readonly name = "TrainingError";
 }
 
-/** Throws TrainingError unless a step's numbers are finite. */
+/** A loss, a gradient or what a rank keeps is no longer finite. */
+export class DivergenceError extends TrainingError {}
+
+/** Exit code of a rank that ends with it. */
+export const DIVERGED = 65;
+
+/** What can be done about it. */
+const WAY_OUT = "try a smaller --lr or --clip, or --on-nan";
+
+/** Throws DivergenceError unless a step's numbers are finite. */
 export function checkFinite(
   { t, rank, loss, gradNorm }: { t: number; rank: number; loss: number; gradNorm: number },
 ): void {
   if (Number.isFinite(loss) && Number.isFinite(gradNorm)) return;
-  throw new TrainingError(
+  throw new DivergenceError(
     `training has diverged: at step ${t} rank ${rank} has loss ${loss} and gradient norm ` +
-      `${gradNorm}; try a smaller --lr or --clip`,
+      `${gradNorm}; ${WAY_OUT} skip or rollback`,
   );
 }
 
@@ -46,27 +55,27 @@ export function finite(part: Stateful, comm: Communicator): Stateful {
   };
 }
 
-/** Throws TrainingError unless all that a rank is about to save is finite: weights, statistics, momenta. */
+/** Throws DivergenceError unless all that a rank is about to save is finite: weights, statistics, momenta. */
 export function checkTensors(
   { t, rank, tensors }: { t: number; rank: number; tensors: readonly NamedTensor[] },
 ): void {
   for (const { name, data } of tensors) {
     const at = data.findIndex((value) => !Number.isFinite(value));
     if (at < 0) continue;
-    throw new TrainingError(
+    throw new DivergenceError(
       `training has diverged: after step ${t} rank ${rank} has ${
         data[at]
       } in ${name}, so no checkpoint ` +
-        `is written; try a smaller --lr or --clip`,
+        `is written; ${WAY_OUT} rollback`,
     );
   }
 }
 
-/** Throws TrainingError unless an evaluation's loss is finite. */
+/** Throws DivergenceError unless an evaluation's loss is finite. */
 export function checkEvaluation(t: number, split: string, loss: number): void {
   if (Number.isFinite(loss)) return;
-  throw new TrainingError(
+  throw new DivergenceError(
     `training has diverged: at step ${t} the averaged weights have loss ${loss} on the ${split} ` +
-      `set; try a smaller --lr or --clip`,
+      `set; ${WAY_OUT} rollback`,
   );
 }

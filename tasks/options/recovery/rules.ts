@@ -1,0 +1,41 @@
+/**
+ * What ties the options of failures to each other and to others, see `../rules.ts`.
+ *
+ * @module
+ */
+
+import { createAlgorithm } from "../../../optimizers/registry.ts";
+import { gradientSyncs } from "../../../optimizers/rounds/gradient_syncs.ts";
+import type { OptionName, Options } from "../values.ts";
+
+/** One rule: the options it concerns, and what it has against their values. */
+interface RecoveryRule {
+  readonly concerns: readonly OptionName[];
+  check(options: Options): string | null;
+}
+
+/** Steps after which an algorithm has exchanged gradients, if it ever does. */
+const ENOUGH = 1024;
+
+/** The rules, in the order in which they are asked. */
+export const RECOVERY_RULES: readonly RecoveryRule[] = [
+  {
+    concerns: ["onNan", "checkpointEvery"],
+    check: ({ onNan, checkpointEvery }) =>
+      onNan === "rollback" && checkpointEvery === null
+        ? "--on-nan rollback goes back to a checkpoint: give --checkpoint-every as well"
+        : null,
+  },
+  {
+    concerns: ["onNan", "algorithm", "accumulate", "interval"],
+    check(options) {
+      const { onNan, algorithm: name, accumulate } = options;
+      if (onNan !== "skip") return null;
+      if (accumulate > 1) return "--on-nan skip does not go with --accumulate";
+      const algorithm = createAlgorithm(name, options), syncs = gradientSyncs(algorithm, ENOUGH);
+      const alone = !algorithm.controls && [...syncs].every((sync) => sync === "none");
+      return alone ? null : `--on-nan skip does not go with --algorithm ${name}, where the ` +
+        "gradient of one rank goes to the others: --on-nan rollback does";
+    },
+  },
+];
