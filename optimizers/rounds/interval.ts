@@ -66,7 +66,8 @@ const FORM = "a whole number from 1, or a schedule such as 1..1000:1,16 or qsr:b
  */
 export function parseInterval(interval: Interval): IntervalSpec {
   if (typeof interval === "number") return { segments: [], rest: checkInterval(interval) };
-  const [head, rule] = interval.replaceAll(/\s/g, "").split("qsr:", 2);
+  const [head, rule, ...more] = interval.replaceAll(/\s/g, "").split("qsr:");
+  if (more.length > 0) throw wrong(interval, "qsr twice");
   const parts = head.split(",");
   // Before the rule stands a comma, or nothing.
   const last = parts.pop()!;
@@ -189,12 +190,12 @@ function segmentOf(part: string, before: number, interval: string): IntervalSegm
 
 function ruleOf(rule: string, interval: string): QuadraticRule {
   const entries = rule.split(",").map((pair) => pair.split("="));
-  const values = Object.fromEntries(entries.map(([name, value]) => [name, Number(value || NaN)]));
-  const { base, alpha } = values;
-  if (entries.length !== 2 || !(alpha > 0 && alpha < Infinity) || base === undefined) {
+  const { base, alpha: text = "" } = Object.fromEntries(entries), alpha = Number(text || NaN);
+  const isPairs = entries.length === 2 && entries.every((pair) => pair.length === 2);
+  if (!isPairs || !(alpha > 0 && alpha < Infinity) || base === undefined) {
     throw wrong(interval, `qsr:${rule}, which is no qsr:base=STEPS,alpha=ABOVE_0`);
   }
-  return { base: whole(String(base), interval), alpha };
+  return { base: whole(base, interval), alpha };
 }
 
 function whole(text: string, interval: string): number {

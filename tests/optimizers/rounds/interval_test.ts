@@ -98,6 +98,9 @@ Deno.test("a bad schedule is refused with what is wrong about it", () => {
       ["qsr:base=1.5,alpha=1", /has "1\.5" where a number of steps/],
       ["qsr:base=4,beta=1", /which is no qsr/],
       ["4qsr:base=4,alpha=1", /has "4" before qsr/],
+      ["qsr:base=4,alpha=1,qsr:base=9,alpha=2", /has qsr twice/],
+      ["qsr:base=4,alpha=1=2", /which is no qsr/],
+      ["qsr:base=0x10,alpha=1", /has "0x10" where a number of steps/],
     ] as const
   ) {
     assert.throws(() => parseInterval(text), { name: "RangeError", message });
