@@ -169,6 +169,7 @@ export class AgentJob {
         joinTimeout: message.joinTimeout,
         transport: message.transport,
         link: message.link,
+        connections: message.connections,
       },
       {
         first,

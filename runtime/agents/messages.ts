@@ -80,6 +80,7 @@ export interface StartMessage {
   readonly joinTimeout: number;
   readonly transport: "auto" | "tcp" | "unix" | "mpi";
   readonly link: string | null;
+  readonly connections: number;
   /** Ranks that get a standard input. */
   readonly stdin: readonly number[];
   /** This host's name in messages, different from that of all other hosts. */
@@ -287,6 +288,7 @@ export function checkCoordinatorMessage(value: unknown): CoordinatorMessage {
         joinTimeout: number(message.joinTimeout, "joinTimeout"),
         transport,
         link: message.link === null ? null : text(message.link, "link"),
+        connections: integer(message.connections, "connections"),
         stdin: list(message.stdin, "stdin").map((rank) => integer(rank, "stdin")),
         host: text(message.host, "host"),
         launcher: message.launcher === null ? null : integer(message.launcher, "launcher"),

@@ -12,6 +12,8 @@
  *     CELGC_SOCKETS      directory for Unix sockets
  *     CELGC_HOST         this host's name in messages
  *     CELGC_LINK         the access link that every rank is to be behind, such as 100mbit,20ms
+ *     CELGC_CONNECTIONS  connections to each rank of another host, 1 to 64; 1 if not set. A pair has as many as
+ *                        both of it want
  *     CELGC_SECRET_FILE  file of mode 0600 with the secret; the launcher's pipe if not set
  *     CELGC_SECRET_FD    descriptor of the launcher's pipe; standard input if not set
  *     CELGC_TLS_CERT, CELGC_TLS_KEY, CELGC_TLS_CA   PEM files
@@ -38,6 +40,7 @@
 import { parseAddress, type TlsMaterial } from "../security/endpoint.ts";
 import { RendezvousError } from "../base/errors.ts";
 import { type LinkShape, parseLink } from "../transport/access_link.ts";
+import { MOST_CONNECTIONS } from "../rendezvous/messages.ts";
 import { defaultFolder, rendezvousPath } from "../rendezvous/rendezvous_file.ts";
 import type { TransportKind } from "./mesh.ts";
 import { parentProcess } from "./task_runner.ts";
@@ -77,6 +80,8 @@ export interface ProcessInfo {
   readonly host: string | null;
   /** The access link that every rank is to be behind, or null. */
   readonly link: LinkShape | null;
+  /** How many connections this rank wants to each rank of another host. */
+  readonly connections: number;
   /** File with the secret, or null for the launcher's pipe. */
   readonly secretFile: string | null;
   /** File of the MPI library, or null for the one that belongs to the launcher. */
@@ -291,6 +296,12 @@ function readCommonVariables(environment: Environment) {
     sockets: environment("CELGC_SOCKETS") ?? null,
     host: environment("CELGC_HOST") ?? null,
     link: readLink(environment("CELGC_LINK")),
+    connections: integer(
+      "CELGC_CONNECTIONS",
+      environment("CELGC_CONNECTIONS") ?? "1",
+      1,
+      MOST_CONNECTIONS,
+    ),
     secretFile: environment("CELGC_SECRET_FILE") ?? null,
     mpiLibrary: environment("CELGC_MPI_LIBRARY") ?? null,
     mpiLauncher: null,

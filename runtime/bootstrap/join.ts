@@ -15,6 +15,7 @@ import {
 } from "../rendezvous/rendezvous_file.ts";
 import { describeLauncher } from "./foreign_launchers.ts";
 import { buildMesh, openListeners, type TransportKind } from "./mesh.ts";
+import { hostLink } from "../transport/access_link.ts";
 import { MeshTransport } from "../transport/mesh_transport.ts";
 import { type ProcessInfo, readTls } from "./environment.ts";
 import { RendezvousClient } from "../rendezvous/client.ts";
@@ -84,7 +85,7 @@ async function join(
   info: ProcessInfo & { readonly transport: TransportKind },
   opened: (close: () => void) => void,
 ): Promise<MeshTransport> {
-  const { rank, size, timeoutMs, transport, sockets, link } = info;
+  const { rank, size, timeoutMs, transport, sockets, link, dialsOut, connections } = info;
   const tls = info.tls === null ? undefined : await readTls(info.tls);
   const deadline = performance.now() + info.joinMs;
   const { client, job, address } = info.rendezvousFile !== null && rank !== 0
@@ -116,7 +117,7 @@ async function join(
   if (gateway !== null && own?.kind === "tcp") {
     await registerAt(gateway, { job, rank, own: own.port, deadline });
     const { port } = gateway;
-    if (!info.dialsOut) {
+    if (!dialsOut) {
       for (const hostname of addresses) endpoints.push({ kind: "gateway", hostname, port });
     }
   }
@@ -125,25 +126,26 @@ async function join(
     host,
     endpoints,
     performance.now() + info.joinMs,
-    info.dialsOut,
+    { dialsOut, connections },
   );
-  const connections = await buildMesh({
+  const hosts = table.map(({ host }) => host);
+  const ways = await buildMesh({
     rank,
     job,
     table,
     listeners: listeners.listeners,
     rendezvous: address,
     relays: gateway !== null,
+    apart: link !== null && hostLink(link, rank, hosts).isOwn,
     tls,
     deadline: Math.max(deadline, performance.now() + MESH_MS),
   });
-  const hosts = table.map(({ host }) => host);
   return new MeshTransport({
     rank,
     size,
     hosts,
     dialsOut: table.map(({ dialsOut = false }) => dialsOut),
-    connections,
+    connections: ways,
     control: client,
     timeoutMs,
     link,

@@ -1,7 +1,8 @@
 /**
  * Builds the mesh: every rank listens, and of two the one that is harder to reach dials the other: one that
  * nobody can reach rather than one behind a gateway, and that rather than one that listens to all. Of two like
- * each other the higher one dials. Two whom nobody can reach meet at the relay.
+ * each other the higher one dials. Two whom nobody can reach meet at the relay. Ranks of different hosts may have
+ * several connections: as many as both of them want.
  *
  * @module
  */
@@ -82,6 +83,11 @@ export interface MeshBuildOptions {
   readonly rendezvous?: { readonly hostname: string; readonly port: number };
   /** Whether the gateway there is a relay to ranks whom nobody can reach. @default {false} */
   readonly relays?: boolean;
+  /**
+   * Whether every rank stands for a host of its own, so that several connections are for all pairs.
+   * @default {those of the table}
+   */
+  readonly apart?: boolean;
   readonly tls?: TlsMaterial;
   /** When to give up, on the clock of `performance.now()`. */
   readonly deadline: number;
@@ -90,16 +96,21 @@ export interface MeshBuildOptions {
 /**
  * Connects this rank with all others; each connection has passed the handshake.
  *
- * @returns a connection a rank, undefined for this one
+ * @returns connections to each rank, undefined for this one
  * @throws HandshakeError if a rank refuses this one; RendezvousError if the deadline has passed
  */
-export async function buildMesh(options: MeshBuildOptions): Promise<(Deno.Conn | undefined)[]> {
+export async function buildMesh(
+  options: MeshBuildOptions,
+): Promise<(readonly Deno.Conn[] | undefined)[]> {
   const { rank, job, table, listeners, tls, deadline } = options;
-  const connections: (Deno.Conn | undefined)[] = new Array(table.length).fill(undefined);
+  // By number: both ends have the same order.
+  const connections = table.map((_, peer): (Deno.Conn | undefined)[] | undefined =>
+    peer === rank ? undefined : new Array(countWith(peer, options)).fill(undefined)
+  );
   const others = [...table.keys()].filter((peer) => peer !== rank);
   const dialled = others.filter((peer) => dials(peer, options));
   const awaited = others.filter((peer) => !dialled.includes(peer));
-  let missing = awaited.length;
+  let missing = awaited.reduce((sum, peer) => sum + connections[peer]!.length, 0);
   const all = Promise.withResolvers<void>();
   if (missing === 0) all.resolve();
   const accepting = listeners.map((listener) =>
@@ -108,44 +119,56 @@ export async function buildMesh(options: MeshBuildOptions): Promise<(Deno.Conn |
       job,
       purpose: "mesh",
       self: rank,
-      isExpected: (peer) => awaited.includes(peer) && connections[peer] === undefined,
-      onAccepted(peer, connection) {
-        if (connections[peer] !== undefined) return connection.close();
-        connections[peer] = connection;
+      isExpected: (peer, number) =>
+        awaited.includes(peer) && number < connections[peer]!.length &&
+        connections[peer]![number] === undefined,
+      onAccepted(peer, connection, _, number) {
+        if (connections[peer]![number] !== undefined) return connection.close();
+        connections[peer]![number] = connection;
         if (--missing === 0) all.resolve();
       },
     })
   );
   const timer = setTimeout(() => {
-    const absent = awaited.filter((peer) => connections[peer] === undefined);
+    const absent = awaited.filter((peer) => connections[peer]!.includes(undefined));
     const who = `${absent.length === 1 ? "rank" : "ranks"} ${absent.join(", ")}`;
     const cause = accepting.map(({ lastError }) => lastError).find((error) => error !== null);
     const why = cause === undefined ? "" : `: ${describeSystemError(cause)}`;
     all.reject(new RendezvousError(`rank ${rank} waited in vain for ${who}${why}`, { cause }));
   }, Math.max(1, deadline - performance.now()));
-  const dialling = dialled.map(async (peer) => {
-    const entry = table[peer];
-    connections[peer] = await dialMember({
-      endpoints: reachable(peer, options),
-      job,
-      purpose: "mesh",
-      self: rank,
-      peer,
-      name: `rank ${peer} on ${entry.host}`,
-      tls,
-      deadline,
-    });
-  });
+  const dialling = dialled.flatMap((peer) =>
+    connections[peer]!.map(async (_, number) => {
+      connections[peer]![number] = await dialMember({
+        endpoints: reachable(peer, options),
+        job,
+        purpose: "mesh",
+        self: rank,
+        peer,
+        number,
+        name: `rank ${peer} on ${table[peer].host}`,
+        tls,
+        deadline,
+      });
+    })
+  );
   try {
     await Promise.all([all.promise, ...dialling]);
-    return connections;
+    return connections as Deno.Conn[][];
   } catch (error) {
-    for (const connection of connections) connection?.close();
+    for (const connection of connections.flat()) connection?.close();
     throw error;
   } finally {
     clearTimeout(timer);
     for (const listener of accepting) listener.close();
   }
+}
+
+/** How many connections this rank has to another: as many as both want, one within a host. */
+function countWith(peer: number, { rank, table, apart = false }: MeshBuildOptions): number {
+  const self = table[rank], other = table[peer];
+  return apart || self.host !== other.host
+    ? Math.min(self.connections ?? 1, other.connections ?? 1)
+    : 1;
 }
 
 /** How hard it is for ranks of other hosts to reach a rank. */

@@ -413,7 +413,7 @@ function planOf(
   name: string,
   size: number,
 ): JobPlan {
-  const { args = [], env = {}, allow = [], timeout = DEFAULT_TIMEOUT_SECONDS, link } = options;
+  const { args = [], env = {}, allow = [], timeout = DEFAULT_TIMEOUT_SECONDS } = options;
   return {
     name,
     size,
@@ -424,7 +424,8 @@ function planOf(
     timeout,
     joinTimeout: joinSeconds(options),
     transport: transportOf(options),
-    link: link ?? null,
+    link: options.link ?? null,
+    connections: options.connections ?? 1,
   };
 }
 

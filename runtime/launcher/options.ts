@@ -9,6 +9,7 @@ import type { LaunchFailure } from "./root_cause.ts";
 import type { World, WorldOptions } from "./across_hosts.ts";
 import { listenAt } from "../security/endpoint.ts";
 import type { EndingSignal } from "./interrupts.ts";
+import { MOST_CONNECTIONS } from "../rendezvous/messages.ts";
 import { parseLink } from "../transport/access_link.ts";
 import {
   DEFAULT_TIMEOUT_SECONDS,
@@ -100,9 +101,14 @@ export interface LaunchProgramOptions extends
   readonly transport?: "auto" | "tcp" | "unix" | "mpi";
   /**
    * The access link that every rank is to be behind, such as `100mbit,20ms`: bandwidth each way, one-way
-   * delay; see `access_link.ts`. @default {none: as fast as it goes}
+   * delay, and TCP's window; see `access_link.ts`. @default {none: as fast as it goes}
    */
   readonly link?: string;
+  /**
+   * Connections between two ranks of different hosts, 1 to 64; large messages go over all of them, since one
+   * carries at most a window in a round trip. Not with the `mpi` transport. @default {1}
+   */
+  readonly connections?: number;
   /** The hosts to run on, opened before; stays open. @default {those that the other options name} */
   readonly on?: World;
   /** Whatever the agents of other hosts are to be told, as JSON; see `JoinLaunchOptions.prepare`. */
@@ -166,6 +172,18 @@ export async function checkOptions(options: LaunchProgramOptions, size?: number)
     } catch (error) {
       throw new RangeError(`cannot launch: ${(error as Error).message}`, { cause: error });
     }
+  }
+  const { connections = 1 } = options;
+  if (!Number.isInteger(connections) || connections < 1 || connections > MOST_CONNECTIONS) {
+    throw new RangeError(
+      `cannot launch: two ranks have 1 to ${MOST_CONNECTIONS} connections, not ${connections}`,
+    );
+  }
+  if (connections > 1 && transportOf(options) === "mpi") {
+    throw new RangeError(
+      `cannot launch: an MPI library has connections of its own: leave out the ${connections}, or take ` +
+        "another transport",
+    );
   }
   for (const path of Object.values(options.tls ?? {})) {
     const found = await isThere(path);

@@ -36,6 +36,8 @@ export interface JobPlan {
   readonly transport: TransportKind | "mpi";
   /** As CELGC_LINK, or null. */
   readonly link: string | null;
+  /** As CELGC_CONNECTIONS. */
+  readonly connections: number;
 }
 
 /** Whether ranks of a host may talk over Unix sockets. */
@@ -140,6 +142,7 @@ function environment(job: JobPlan, host: HostPlan): Readonly<Record<string, stri
     CELGC_SECRET_FD: String(PIPE_FD),
     ...(isCompiled() ? compiledRankEnvironment(job.program, job.args) : {}),
     ...(job.link === null ? {} : { CELGC_LINK: job.link }),
+    ...(job.connections === 1 ? {} : { CELGC_CONNECTIONS: String(job.connections) }),
     ...(sockets === null ? {} : { CELGC_SOCKETS: sockets }),
     ...(tls === null ? {} : {
       CELGC_TLS_CERT: tls.cert,

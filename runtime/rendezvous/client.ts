@@ -76,14 +76,14 @@ export class RendezvousClient implements JobControl {
    *
    * @param deadline when all should have joined, on the clock of `performance.now()`; the rendezvous
    *   gets a few seconds more to say who is missing
-   * @param dialsOut whether ranks of other hosts cannot reach this one
+   * @param wishes what the others are to know of the ways to this rank
    * @throws RendezvousError if the job ends before all have joined, or the deadline has passed
    */
   async join(
     host: string,
     endpoints: readonly Endpoint[],
     deadline = this.#options.deadline,
-    dialsOut = false,
+    wishes: Pick<JoinMessage, "dialsOut" | "connections"> = {},
   ): Promise<readonly TableEntry[]> {
     const { rank } = this.#options;
     let late = false;
@@ -92,7 +92,7 @@ export class RendezvousClient implements JobControl {
       this.close();
     }, Math.max(0, deadline - performance.now()) + GRACE_MS);
     try {
-      return await this.#exchange(host, endpoints, dialsOut);
+      return await this.#exchange({ type: "join", host, pid: Deno.pid, endpoints, ...wishes });
     } catch (error) {
       this.close();
       if (!late) throw error;
@@ -105,13 +105,8 @@ export class RendezvousClient implements JobControl {
     }
   }
 
-  async #exchange(
-    host: string,
-    endpoints: readonly Endpoint[],
-    dialsOut: boolean,
-  ): Promise<readonly TableEntry[]> {
+  async #exchange(join: JoinMessage): Promise<readonly TableEntry[]> {
     const { rank, size } = this.#options;
-    const join: JoinMessage = { type: "join", host, pid: Deno.pid, endpoints, dialsOut };
     await this.#channel.send(join);
     for (;;) {
       const value = await this.#channel.receive();

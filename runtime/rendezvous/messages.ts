@@ -21,6 +21,8 @@ export interface JoinMessage {
    * @default {false}
    */
   readonly dialsOut?: boolean;
+  /** How many connections it wants to each rank of another host. @default {1} */
+  readonly connections?: number;
 }
 
 /** A rank says what went wrong, before it ends. */
@@ -67,6 +69,8 @@ export interface TableEntry {
   readonly endpoints: readonly Endpoint[];
   /** As in {@linkcode JoinMessage}. @default {false} */
   readonly dialsOut?: boolean;
+  /** As in {@linkcode JoinMessage}. @default {1} */
+  readonly connections?: number;
 }
 
 /** All ranks, in order; sent once all have joined. */
@@ -101,6 +105,9 @@ export const MOST_PENDING = 8;
 /** Most endpoints of a rank: a Unix socket, a port of this host's own, and its host's addresses. */
 const MOST_ENDPOINTS = 5;
 
+/** Most connections between two ranks. */
+export const MOST_CONNECTIONS = 64;
+
 /** Largest message from a rank, in bytes. */
 export const LARGEST_RANK_MESSAGE = 64 << 10;
 
@@ -125,6 +132,7 @@ export function checkRankMessage(value: unknown): RankMessage {
         pid: integer(message.pid, "pid"),
         endpoints: endpoints(message.endpoints),
         ...(message.dialsOut === true ? { dialsOut: true } : {}),
+        ...connections(message.connections),
       };
     case "report":
       return {
@@ -158,6 +166,7 @@ export function checkServerMessage(value: unknown, size: number): ServerMessage 
         host: text(entry.host, "host"),
         endpoints: endpoints(entry.endpoints),
         ...(entry.dialsOut === true ? { dialsOut: true } : {}),
+        ...connections(entry.connections),
       }));
       if (ranks.length !== size) {
         throw new TypeError(`a table of ${ranks.length} ranks, this job has ${size}`);
@@ -183,6 +192,15 @@ function abort(message: Record<string, unknown>): AbortMessage {
   const code = integer(message.code, "code");
   if (code > 255) throw new TypeError(`an exit code is at most 255, not ${code}`);
   return { type: "abort", code, message: text(message.message, "message") };
+}
+
+/** Nothing for 1, which goes without saying. */
+function connections(value: unknown): { connections?: number } {
+  const count = integer(value ?? 1, "connections");
+  if (count < 1 || count > MOST_CONNECTIONS) {
+    throw new TypeError(`a rank has 1 to ${MOST_CONNECTIONS} connections to another, not ${count}`);
+  }
+  return count === 1 ? {} : { connections: count };
 }
 
 function endpoints(value: unknown): Endpoint[] {

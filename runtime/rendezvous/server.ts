@@ -174,9 +174,10 @@ export class RendezvousServer {
     }
   }
 
-  #join(rank: number, { host, endpoints, dialsOut }: JoinMessage): void {
+  #join(rank: number, { type: _, pid: __, ...entry }: JoinMessage): void {
+    const { host } = entry;
     if (this.#table[rank] !== undefined) throw new TypeError(`rank ${rank} joined twice`);
-    this.#table[rank] = { host, endpoints, ...(dialsOut ? { dialsOut } : {}) };
+    this.#table[rank] = entry;
     this.#options.events.joined?.(rank, host);
     if (--this.#missing > 0) return;
     this.#shut();

@@ -21,12 +21,15 @@ export interface Admission {
   readonly purpose: Purpose;
   /** The rank that listens, or which ranks this listener stands for. */
   readonly self: number | ((listener: number) => boolean);
-  /** Whether a rank has any business here. */
-  isExpected(rank: number): boolean;
-  /** Whether a rank may come several times. @default {false} */
+  /** Whether a rank has any business here, over which of several connections. */
+  isExpected(rank: number, number: number): boolean;
+  /** Whether a rank may come several times over a connection of the same number. @default {false} */
   readonly again?: boolean;
-  /** A rank is in; the connection passes to the caller, with the rank that the other one has come for. */
-  onAccepted(rank: number, connection: Deno.Conn, listener: number): void;
+  /**
+   * A rank is in; the connection passes to the caller, with the rank that the other one has come for, and
+   * which of its connections this is.
+   */
+  onAccepted(rank: number, connection: Deno.Conn, listener: number, number: number): void;
 }
 
 /** What an {@linkcode AuthenticatingListener} needs. */
@@ -54,8 +57,8 @@ export interface AuthenticatingListenerOptions extends Admission {
 /** Accepts connections until it is closed. */
 export class AuthenticatingListener implements Disposable {
   readonly #options: AuthenticatingListenerOptions;
-  /** Whom it lets in, and who is in already. */
-  readonly #admissions = new Map<Admission, Set<number>>();
+  /** Whom it lets in, and who is in already, with the number of the connection. */
+  readonly #admissions = new Map<Admission, Set<string>>();
   // In order of arrival. The oldest has had the most time, so it is the first to go: a rank that has
   // just arrived needs milliseconds, and tries again if it was pushed out all the same.
   readonly #pending = new Set<Deno.Conn>();
@@ -131,12 +134,13 @@ export class AuthenticatingListener implements Disposable {
       admission,
       purpose: admission.purpose,
       self: admission.self,
-      admit: (rank: number): Refusal | null => {
-        if (!admission.isExpected(rank)) return "unexpected rank";
+      admit: (rank: number, number: number): Refusal | null => {
+        if (!admission.isExpected(rank, number)) return "unexpected rank";
         if (admission.again !== true) {
-          if (accepted.has(rank)) return "duplicate rank";
-          accepted.add(rank);
-          takeBack = () => accepted.delete(rank);
+          const key = `${rank}/${number}`;
+          if (accepted.has(key)) return "duplicate rank";
+          accepted.add(key);
+          takeBack = () => accepted.delete(key);
         }
         // A proven rank is no longer subject to what protects against strangers.
         this.#pending.delete(connection);
@@ -149,10 +153,10 @@ export class AuthenticatingListener implements Disposable {
         this.#pending.delete(connection);
         return;
       }
-      const { rank, service, listener } = await respondAs(connection, job, services);
+      const { rank, service, listener, number } = await respondAs(connection, job, services);
       if (this.#closed) throw new Error("closed");
       setNoDelay(connection);
-      service.admission.onAccepted(rank, connection, listener);
+      service.admission.onAccepted(rank, connection, listener, number);
     } catch {
       takeBack();
       this.#drop(connection);

@@ -28,6 +28,8 @@ export interface DialOptions {
   readonly purpose: Purpose;
   readonly self: number;
   readonly peer: number;
+  /** Which of several connections between the two this is. @default {0} */
+  readonly number?: number;
   /** In words, for errors. */
   readonly name: string;
   /** Who dials, in words, for errors. @default {"rank <self>"} */
@@ -70,6 +72,7 @@ export async function dialMember(options: DialOptions): Promise<Deno.Conn> {
           purpose,
           self,
           peer,
+          options.number,
         );
         return connection;
       } catch (error) {

@@ -2,7 +2,7 @@
  * The handshake that opens every connection of a job: both ends prove that they know the job's secret
  * without showing it, by challenge and response with HMAC-SHA-256 (RFC 2104; the exchange is the
  * three-pass mutual authentication of ISO/IEC 9798-4). A proof covers a label for its direction and
- * purpose, the version, the job, both ranks, both nonces and the verdict, so that no message can be
+ * purpose, the version, the job, both ranks, which of several connections of theirs it is, both nonces and the verdict, so that no message can be
  * sent back to its author, replayed, or carried over to another connection, rank or job.
  *
  * Three frames of {@linkcode GREETING_BYTES} bytes, and nothing else, cross an unproven connection:
@@ -17,6 +17,7 @@
  *     4  u8 version      12  u32  listener's rank    48  32  proof
  *     5  u8 frame's kind
  *     6  u8 verdict
+ *     7  u8 number of the connection
  *
  * @module
  */
@@ -48,7 +49,7 @@ export const RELAY_RANK = 0xfffffffc;
 export const KNOCK = 0xc3;
 
 /** Changes whenever frames, handshake or messages change. */
-const VERSION = 3;
+const VERSION = 4;
 const MAGIC = 0x434c4743; // "CLGC"
 const CHALLENGE = 1, PROOF = 2, VERDICT = 3;
 const NONCE_BYTES = 32, NONCE_AT = 16, PROOF_AT = 48;
@@ -76,8 +77,8 @@ export interface Service {
   readonly purpose: Purpose;
   /** The listener's rank, or what stands for it, or which it stands for; the dialer names it in its proof. */
   readonly self: number | ((listener: number) => boolean);
-  /** Asked once the dialer has proved its rank: null lets it in. */
-  admit(rank: number): Refusal | null;
+  /** Asked once the dialer has proved its rank, and which of its connections this is: null lets it in. */
+  admit(rank: number, number: number): Refusal | null;
 }
 
 /** What handshakes of one job have in common. */
@@ -115,6 +116,7 @@ export async function credentials(job: string, secret: Uint8Array): Promise<Cred
  *
  * @param self the dialer's rank
  * @param peer the listener's rank, or {@linkcode RENDEZVOUS_RANK}
+ * @param number which of several connections between the two this is, below 256
  * @throws HandshakeError if the listener proves nothing, or proves itself and refuses this rank
  */
 export async function initiate(
@@ -123,6 +125,7 @@ export async function initiate(
   purpose: Purpose,
   self: number,
   peer: number,
+  number = 0,
 ): Promise<void> {
   const who = nameOf(purpose, peer);
   const challenge = await receive(connection, CHALLENGE, who);
@@ -130,11 +133,12 @@ export async function initiate(
   const ours = crypto.getRandomValues(new Uint8Array(NONCE_BYTES));
   const proof = blank(PROOF);
   const view = new DataView(proof.buffer);
+  view.setUint8(7, number);
   view.setUint32(8, self);
   view.setUint32(12, peer);
   proof.set(ours, NONCE_AT);
   const transcriptOf = (direction: string, verdict: number) =>
-    transcript(direction, purpose, job.job, verdict, self, peer, ours, theirs);
+    transcript(direction, purpose, job.job, verdict, self, peer, number, ours, theirs);
   proof.set(await sign(job, transcriptOf("dialer", 0)), PROOF_AT);
   await transmit(connection, proof);
 
@@ -198,14 +202,14 @@ export async function respond(
  * The listener's side, for whichever of its services the dialer has come. The caller sets the deadline,
  * by closing the connection.
  *
- * @returns the dialer's rank, what it has come for, and to which rank
+ * @returns the dialer's rank, what it has come for, to which rank, and over which of several connections
  * @throws HandshakeError if the dialer is a stranger, or was refused
  */
 export async function respondAs<S extends Service>(
   connection: ByteStream,
   job: Credentials,
   services: readonly S[],
-): Promise<{ rank: number; service: S; listener: number }> {
+): Promise<{ rank: number; service: S; listener: number; number: number }> {
   const ours = crypto.getRandomValues(new Uint8Array(NONCE_BYTES));
   const challenge = blank(CHALLENGE);
   challenge.set(ours, NONCE_AT);
@@ -213,7 +217,7 @@ export async function respondAs<S extends Service>(
 
   const proof = await receive(connection, PROOF, "a dialer");
   const view = new DataView(proof.buffer, proof.byteOffset);
-  const rank = view.getUint32(8), listener = view.getUint32(12);
+  const rank = view.getUint32(8), listener = view.getUint32(12), number = view.getUint8(7);
   const theirs = proof.slice(NONCE_AT, NONCE_AT + NONCE_BYTES);
   const service = services.find(({ self }) =>
     typeof self === "number" ? self === listener : self(listener)
@@ -226,19 +230,20 @@ export async function respondAs<S extends Service>(
       verdict,
       rank,
       listener,
+      number,
       theirs,
       ours,
     );
   if (service === undefined || !await verify(job, proof, transcriptOf("dialer", 0))) {
     throw new HandshakeError(`a dialer does not know the secret of job ${job.job}`);
   }
-  const refusal = service.admit(rank);
+  const refusal = service.admit(rank, number);
   const verdict = blank(VERDICT);
   verdict[6] = REFUSALS.indexOf(refusal);
   verdict.set(await sign(job, transcriptOf("listener", verdict[6])), PROOF_AT);
   await transmit(connection, verdict);
   if (refusal !== null) throw new HandshakeError(`refused rank ${rank}: ${refusal}`);
-  return { rank, service, listener };
+  return { rank, service, listener, number };
 }
 
 /** What a proof is about. Every part has a fixed position or a stated length, so none can pass for another. */
@@ -249,20 +254,22 @@ function transcript(
   verdict: number,
   dialer: number,
   listener: number,
+  number: number,
   dialerNonce: Uint8Array,
   listenerNonce: Uint8Array,
 ): Uint8Array<ArrayBuffer> {
   const label = new TextEncoder().encode(`celgc ${VERSION} ${purpose} ${direction}\0${job}\0`);
-  const numbers = new DataView(new ArrayBuffer(16));
+  const numbers = new DataView(new ArrayBuffer(20));
   numbers.setUint32(0, label.length);
   numbers.setUint32(4, verdict);
   numbers.setUint32(8, dialer);
   numbers.setUint32(12, listener);
-  const bytes = new Uint8Array(16 + 2 * NONCE_BYTES + label.length);
+  numbers.setUint32(16, number);
+  const bytes = new Uint8Array(20 + 2 * NONCE_BYTES + label.length);
   bytes.set(new Uint8Array(numbers.buffer));
-  bytes.set(dialerNonce, 16);
-  bytes.set(listenerNonce, 16 + NONCE_BYTES);
-  bytes.set(label, 16 + 2 * NONCE_BYTES);
+  bytes.set(dialerNonce, 20);
+  bytes.set(listenerNonce, 20 + NONCE_BYTES);
+  bytes.set(label, 20 + 2 * NONCE_BYTES);
   return bytes;
 }
 

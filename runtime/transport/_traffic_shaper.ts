@@ -11,8 +11,11 @@ import { FRAME_BYTES } from "./connection.ts";
 /** Least room for frames whose senders do not wait, like that of a socket; in bytes. */
 const LEAST_ROOM = 4 << 20;
 
+/** Most bytes that a connection with a window gets of the link at a time: then another may have its turn. */
+const TURN_BYTES = 64 << 10;
+
 /** Writes one frame; resolves when header and payload may be reused. */
-export type WriteFrame = (header: Uint8Array, payload?: Uint8Array) => Promise<void>;
+export type WriteFrame = (header?: Uint8Array, payload?: Uint8Array) => Promise<void>;
 
 /** Things to do, each not before its time; times do not decrease. */
 class Timetable {
@@ -58,11 +61,30 @@ class Timetable {
   }
 }
 
+/** A frame that has not left completely. */
+interface Departure {
+  /** Bytes of it that have still to leave. */
+  left: number;
+  readonly arrive: () => void;
+}
+
+/** One connection's part of an {@linkcode Uplink}. */
+export interface Strand {
+  /** Frames that have not left, in order. */
+  readonly queue: Departure[];
+  /** Bytes that have left and are not yet acknowledged; counted where there is a window. */
+  underWay: number;
+}
+
 /** The outgoing direction of a rank's access link. */
 export class Uplink {
   readonly #shape: LinkShape;
+  readonly #window: number;
+  /** Bytes that leave at a time: windows hold a whole number of turns. */
+  readonly #turn: number;
   readonly #room: number;
   readonly #timetable = new Timetable();
+  readonly #acknowledgements = new Timetable();
   /** Rejects the senders that wait. */
   readonly #waiting = new Set<(error: Error) => void>();
   #free = 0;
@@ -70,24 +92,37 @@ export class Uplink {
 
   constructor(shape: LinkShape) {
     this.#shape = shape;
+    this.#window = shape.windowBytes ?? Infinity;
+    this.#turn = this.#window < Infinity
+      ? Math.ceil(this.#window / Math.ceil(this.#window / TURN_BYTES))
+      : Infinity;
     const underWay = shape.bitsPerSecond < Infinity ? shape.bitsPerSecond * shape.delayMs / 8e3 : 0;
     this.#room = Math.max(LEAST_ROOM, underWay);
   }
 
+  /** Makes room for one more connection, with a window of its own. */
+  strand(): Strand {
+    return { queue: [], underWay: 0 };
+  }
+
   /**
-   * Sends a frame through the link. Resolves when header and payload may be reused: at once while
-   * there is room for a copy, else when `write` has resolved.
+   * Sends a frame of a connection through the link. Resolves when header and payload may be reused: at once
+   * while there is room for a copy, else when `write` has resolved.
    */
-  send(write: WriteFrame, header: Uint8Array, payload?: Uint8Array): Promise<void> {
+  send(
+    strand: Strand,
+    write: WriteFrame,
+    header?: Uint8Array,
+    payload?: Uint8Array,
+  ): Promise<void> {
     const length = payload?.length ?? 0;
-    this.#free = Math.max(this.#free, performance.now()) +
-      carryingMs(this.#shape, FRAME_BYTES + length);
-    const due = this.#free + this.#shape.delayMs;
     const copies = this.#copied + length <= this.#room;
-    const ownHeader = header.slice(), ownPayload = copies ? payload?.slice() : payload;
+    const ownHeader = header?.slice(), ownPayload = copies ? payload?.slice() : payload;
     if (copies) this.#copied += length;
     const { promise, resolve, reject } = Promise.withResolvers<void>();
-    this.#timetable.add(due, () => {
+    if (copies) resolve();
+    else this.#waiting.add(reject);
+    const arrive = () => {
       const written = write(ownHeader, ownPayload);
       if (!copies) {
         this.#waiting.delete(reject);
@@ -97,19 +132,42 @@ export class Uplink {
         this.#copied -= length;
       };
       written.then(settle, settle);
-    });
-    if (copies) resolve();
-    else this.#waiting.add(reject);
+    };
+    strand.queue.push({ left: FRAME_BYTES + length, arrive });
+    this.#depart(strand);
     return promise;
   }
 
+  /** Lets as much of a connection's frames leave as its window has room for. */
+  #depart(strand: Strand): void {
+    for (let frame = strand.queue[0]; frame !== undefined; frame = strand.queue[0]) {
+      const bytes = Math.min(frame.left, this.#turn);
+      if (strand.underWay + bytes > this.#window) return;
+      this.#free = Math.max(this.#free, performance.now()) + carryingMs(this.#shape, bytes);
+      const due = this.#free + this.#shape.delayMs;
+      frame.left -= bytes;
+      if (frame.left === 0) {
+        strand.queue.shift();
+        this.#timetable.add(due, frame.arrive);
+      }
+      if (this.#window === Infinity) continue;
+      strand.underWay += bytes;
+      this.#acknowledgements.add(due + this.#shape.delayMs, () => {
+        strand.underWay -= bytes;
+        this.#depart(strand);
+      });
+    }
+  }
+
   /** Resolves when every frame has left and arrived. */
-  drained(): Promise<void> {
-    return this.#timetable.idle();
+  async drained(): Promise<void> {
+    await this.#acknowledgements.idle(); // what waits for a window waits for these
+    await this.#timetable.idle();
   }
 
   /** Drops what has not arrived. */
   close(): void {
+    this.#acknowledgements.clear();
     this.#timetable.clear();
     for (const reject of this.#waiting) reject(new Error("the link was closed"));
     this.#waiting.clear();

@@ -17,8 +17,14 @@
  * takes n/bandwidth + delay, a ping and its answer two delays, and a rank that all others send to at
  * once takes the sum of their bytes over its bandwidth.
  *
+ * A link may have a window, as TCP has one (RFC 9293, section 3.8.6): of one connection no more than
+ * `windowBytes` are on their way at a time. A byte is from when it leaves until it has been acknowledged, one delay
+ * after its arrival at the receiver's link; so a connection carries at most window/(two delays), and one
+ * that has to wait leaves the link to others. The greatest window that Linux allows by itself is that of a
+ * send buffer of 4 MiB (net.ipv4.tcp_wmem), if the receiver's is no smaller. Without one a connection fills any link.
+ *
  * A frame's bytes are its payload and its header; what TCP and IP add, their slow start and losses are
- * left out. Signs of life, goodbyes and the launcher's word go past the link, as do the start of a job
+ * left out: the window is open from the first byte on. Signs of life, goodbyes and the launcher's word go past the link, as do the start of a job
  * and its end. Nothing ever arrives early; timers make it up to about a millisecond late.
  *
  * @module
@@ -30,25 +36,40 @@ export interface LinkShape {
   readonly bitsPerSecond: number;
   /** Time on the way from any rank to any other, in ms; a round trip takes two. */
   readonly delayMs: number;
+  /** Most bytes of one connection on their way, each way. @default {any number} */
+  readonly windowBytes?: number;
 }
 
 const BITS: Record<string, number> = { kbit: 1e3, mbit: 1e6, gbit: 1e9 };
+const BYTES: Record<string, number> = { B: 1, KiB: 2 ** 10, MiB: 2 ** 20, GiB: 2 ** 30 };
 const MS: Record<string, number> = { us: 1e-3, ms: 1, s: 1e3 };
 /** Longest delay, in ms: an hour. */
 const MOST_DELAY_MS = 3.6e6;
+/** Least and greatest window, in bytes: a segment of TCP (RFC 9293), and what its window scales to (RFC 7323). */
+const LEAST_WINDOW = 536, MOST_WINDOW = 2 ** 30;
 
 /**
  * Reads a link such as `100mbit,20ms`: a bandwidth in kbit, mbit or gbit per second and a one-way
- * delay in us, ms or s, as `tc` of Linux spells them; one of the two may be left out.
+ * delay in us, ms or s, as `tc` of Linux spells them; one of the two may be left out. A window of every
+ * connection may be added in B, KiB, MiB or GiB, such as `1gbit,50ms,window=4MiB`.
  *
  * @throws RangeError if it is none
  */
 export function parseLink(text: string): LinkShape {
-  let bitsPerSecond: number | undefined, delayMs: number | undefined;
+  let bitsPerSecond: number | undefined, delayMs: number | undefined, window: number | undefined;
   for (const part of text.toLowerCase().split(",")) {
-    const match = /^\s*(\d+\.?\d*|\.\d+)\s*([a-z]+)\s*$/.exec(part);
-    const unit = match?.[2] ?? "", amount = Number(match?.[1]);
-    if (unit in BITS && bitsPerSecond === undefined && amount > 0) {
+    const match = /^\s*(window\s*=)?\s*(\d+\.?\d*|\.\d+)\s*([a-z]*)\s*$/.exec(part);
+    const unit = match?.[3] ?? "", amount = Number(match?.[2]);
+    if (match?.[1] !== undefined) {
+      const bytes = Math.round(amount * windowUnit(unit));
+      if (window !== undefined || !(bytes >= LEAST_WINDOW && bytes <= MOST_WINDOW)) {
+        throw new RangeError(
+          `a link's window is from ${LEAST_WINDOW}B to 1GiB, in B, KiB, MiB or GiB, once, such as ` +
+            `1gbit,50ms,window=4MiB; not ${JSON.stringify(text)}`,
+        );
+      }
+      window = bytes;
+    } else if (unit in BITS && bitsPerSecond === undefined && amount > 0) {
       bitsPerSecond = amount * BITS[unit];
     } else if (unit in MS && delayMs === undefined && amount * MS[unit] <= MOST_DELAY_MS) {
       delayMs = amount * MS[unit];
@@ -59,14 +80,31 @@ export function parseLink(text: string): LinkShape {
       );
     }
   }
-  return { bitsPerSecond: bitsPerSecond ?? Infinity, delayMs: delayMs ?? 0 };
+  if (window !== undefined && !delayMs) {
+    throw new RangeError(
+      `a link's window limits what is on its way, and needs a delay, such as 1gbit,50ms,window=4MiB; not ${
+        JSON.stringify(text)
+      }`,
+    );
+  }
+  return {
+    bitsPerSecond: bitsPerSecond ?? Infinity,
+    delayMs: delayMs ?? 0,
+    ...(window === undefined ? {} : { windowBytes: window }),
+  };
+}
+
+/** Bytes of a unit, however it is written; NaN: it is none. */
+function windowUnit(unit: string): number {
+  return Object.entries(BYTES).find(([name]) => name.toLowerCase() === unit)?.[1] ?? NaN;
 }
 
 /** Spells a link in one way, which {@linkcode parseLink} reads. */
-export function formatLink({ bitsPerSecond, delayMs }: LinkShape): string {
+export function formatLink({ bitsPerSecond, delayMs, windowBytes }: LinkShape): string {
   const parts = [];
   if (bitsPerSecond < Infinity) parts.push(spell(bitsPerSecond, BITS));
   if (delayMs > 0 || parts.length === 0) parts.push(spell(delayMs, MS));
+  if (windowBytes !== undefined) parts.push(`window=${spell(windowBytes, BYTES)}`);
   return parts.join(",");
 }
 

@@ -5,7 +5,7 @@
  *     4  u32  kind of packet      72  payload
  *
  * All frames have this form; those that are not data (signs of life, goodbyes) have no payload and an
- * idle header. Numbers are big-endian.
+ * idle header. Where a pair of ranks has several connections, `_striped_link.ts` says what goes over which. Numbers are big-endian.
  *
  * A frame costs as few system calls as can be: small frames are copied into one buffer and leave
  * together, arrive together in one read, and a large payload is neither copied when it leaves nor,
@@ -29,7 +29,18 @@ export const PacketKind = {
   BYE: 3,
   /** All that came before the other's goodbye has been read. */
   ACK: 4,
+  /**
+   * The header of a frame whose payload comes in parts over several connections. Its own payload is the
+   * length of that one, as u32.
+   */
+  HEAD: 5,
+  /** Such a part: that of this connection. */
+  PART: 6,
 } as const;
+
+/** Whether a packet belongs to a frame of the engine's. */
+export const isData = (kind: number): boolean =>
+  kind === PacketKind.DATA || kind === PacketKind.HEAD || kind === PacketKind.PART;
 
 /** Bytes before a frame's payload. */
 export const FRAME_BYTES = 8 + HEADER_BYTES;
@@ -203,14 +214,17 @@ export class Connection implements PeerLink {
       buffer.copyWithin(0, from, from + FRAME_BYTES);
       from += FRAME_BYTES;
       const length = frame.getUint32(0), kind = frame.getUint32(4);
-      if (kind !== PacketKind.DATA) {
+      const isWhole = kind === PacketKind.DATA;
+      if (!isWhole && !(isData(kind) && events.parts !== undefined)) {
         if (kind > PacketKind.ACK || length !== 0) {
           throw new Error(`not a frame: kind ${kind}, ${length} bytes`);
         }
         events.signal(peer, kind);
         continue;
       }
-      const payload = events.begin(peer, header, length);
+      const payload = isWhole
+        ? events.begin(peer, header, length)
+        : await events.parts!.begin(kind, header, length);
       if (payload.length !== length) {
         throw new RangeError(`a payload of ${length} bytes got a buffer of ${payload.length}`);
       }
@@ -225,7 +239,8 @@ export class Connection implements PeerLink {
         filled += n;
         this.#received(n);
       }
-      events.end(peer, payload);
+      if (isWhole) events.end(peer, payload);
+      else await events.parts!.end(kind, payload);
     }
   }
 

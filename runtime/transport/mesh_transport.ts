@@ -1,5 +1,5 @@
 /**
- * The transport over one connection to every other rank.
+ * The transport over a link of its own to every other rank.
  *
  * A peer is `present` until its goodbye (`left`) or until it is found to be gone (`lost`). The transport
  * itself is `open` until {@linkcode MeshTransport.close}, then `leaving` while goodbyes are exchanged,
@@ -20,8 +20,9 @@ import type {
   Traffic,
   Transport,
 } from "./transport.ts";
-import { Connection, PacketKind } from "./connection.ts";
-import { carrierOf, type ConnectionEvents, type OpenLink, type PeerLink } from "./peer_link.ts";
+import { PacketKind } from "./connection.ts";
+import { openLink } from "./_open_link.ts";
+import { carrierOf, type ConnectionEvents, type PeerLink, type WayTo } from "./peer_link.ts";
 
 /** How long to wait for word from the launcher on why a connection broke. */
 const WORD_MS = 1000;
@@ -38,10 +39,10 @@ export interface MeshOptions {
   /** Of each rank, whether ranks of other hosts cannot dial it. @default {they can} */
   readonly dialsOut?: readonly boolean[];
   /**
-   * A proven connection to each other rank, owned by the transport, or what opens another link to it;
-   * undefined for this rank.
+   * Proven connections to each other rank, owned by the transport, or what opens another link to it;
+   * undefined for this rank. Both ends of a pair have as many.
    */
-  readonly connections: readonly (Deno.Conn | OpenLink | undefined)[];
+  readonly connections: readonly (WayTo | undefined)[];
   /**
    * The way to whoever looks after the job; null if there is none. It outlives the transport, because a
    * rank that fails after its goodbye has something to say.
@@ -104,7 +105,7 @@ interface RootCause {
   readonly reason: string;
 }
 
-/** Ordered, reliable frames over one connection to each other rank. */
+/** Ordered, reliable frames over a link of its own to each other rank. */
 export class MeshTransport implements Transport {
   readonly rank: number;
   readonly size: number;
@@ -151,11 +152,9 @@ export class MeshTransport implements Transport {
       signal: (from, kind) => this.#signal(from, kind),
       broken: (from, cause) => this.#broken(from, cause),
     };
-    this.#peers = connections.map((connection, peer) =>
-      connection === undefined ? undefined : {
-        connection: typeof connection === "function"
-          ? connection(events)
-          : new Connection(peer, connection, events),
+    this.#peers = connections.map((way, peer) =>
+      way === undefined ? undefined : {
+        connection: openLink(peer, way, events, this.#link?.isPassed(peer) ? null : this.#uplink),
         state: { name: "present" },
         awaited: 0,
         wait: { [Symbol.dispose]: () => this.#endWait(peer) },
@@ -226,14 +225,7 @@ export class MeshTransport implements Transport {
     if (this.#state.name !== "open") {
       return Promise.reject(new Error(`rank ${this.rank} has left the job`));
     }
-    if (this.#uplink === null || this.#link!.isPassed(peer)) {
-      return to.connection.send(PacketKind.DATA, header, payload);
-    }
-    return this.#uplink.send(
-      (...frame) => to.connection.send(PacketKind.DATA, ...frame),
-      header,
-      payload,
-    );
+    return to.connection.send(PacketKind.DATA, header, payload);
   }
 
   expecting(peer: number): Disposable {

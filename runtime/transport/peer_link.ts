@@ -19,6 +19,16 @@ export interface ConnectionEvents {
    * learn of it when this has resolved.
    */
   broken(peer: number, cause: Error | undefined): Promise<void>;
+  /** Where parts of frames go. @default {there are none on this connection} */
+  readonly parts?: PartEvents;
+}
+
+/** Where the packets of frames go that come in parts over several connections. */
+export interface PartEvents {
+  /** A packet begins: as in FrameSink, but nothing further is read until there is room for it. */
+  begin(kind: number, header: DataView, length: number): Uint8Array | Promise<Uint8Array>;
+  /** It is complete. Nothing further is read before this has resolved. */
+  end(kind: number, payload: Uint8Array): void | Promise<void>;
 }
 
 /** One way to another rank: ordered, reliable packets. A connection is one. */
@@ -46,10 +56,19 @@ export interface PeerLink {
 /** Opens a link of another kind than a connection. */
 export type OpenLink = (events: ConnectionEvents) => PeerLink;
 
-/** What kind of link is opened over a connection. */
-export function carrierOf(connection: Deno.Conn | OpenLink | undefined): Carrier {
-  if (typeof connection === "function") return "mpi";
+/** A way to another rank, still closed: connections, of which all are used, or what opens another link. */
+export type WayTo = Deno.Conn | readonly Deno.Conn[] | OpenLink;
+
+/** What carries the frames of a way. */
+export function carrierOf(way: WayTo | undefined): Carrier {
+  if (typeof way === "function") return "mpi";
+  const connection = isSeveral(way) ? way[0] : way;
   // What Deno.startTls() gives does not say what its address is.
   if (connection !== undefined && "handshake" in connection) return "tls";
   return connection?.remoteAddr.transport === "tcp" ? "tcp" : "unix";
+}
+
+/** Whether a way is a list of connections. */
+export function isSeveral(way: WayTo | undefined): way is readonly Deno.Conn[] {
+  return Array.isArray(way);
 }

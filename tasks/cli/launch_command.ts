@@ -133,7 +133,7 @@ async function anyProgram(
     );
   }
   const ranks = given.ranks ?? (place === null ? OPTIONS.ranks.default : 1);
-  const { env = {}, cwd, timeout, link, out, quiet = false } = given;
+  const { env = {}, cwd, timeout, link, connections, out, quiet = false } = given;
   const { allow = [], stdin, transport = "auto", listen } = given;
   const { world, hosts, hostfile, port, invitation } = given;
   if (transport === "mpi" && !allow.some((name) => name === "ffi" || name === "all")) {
@@ -156,6 +156,7 @@ async function anyProgram(
       timeout: timeout ?? OPTIONS.timeout.default,
       ...(tls ? { tls } : {}),
       ...(link ? { link } : {}),
+      ...(connections ? { connections } : {}),
       allow,
       // Without a word of the command line the environment decides.
       ...(transport === "auto" ? {} : { transport }),

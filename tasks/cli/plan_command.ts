@@ -12,7 +12,7 @@ import type { CommandSpec } from "./command_line.ts";
 const EPILOGUE =
   `It measures a few steps of the actual graph, with all ranks sharing this machine, and the network
 between them, and predicts wall clock and communication share of naive-parallel and of --algorithm
-at I = 1, 2, 4, …, 32. With --link the prediction is for ranks behind such links, with a number of
+at I = 1, 2, 4, …, 32. With --link the prediction is for ranks behind such links (without their window), with a number of
 --hosts for that many hosts behind them, of which it measures one. Hosts that are named, or on which
 srun, mpirun or the like has started it, are measured all together.
 

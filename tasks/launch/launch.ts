@@ -350,6 +350,7 @@ export function processesOf(
     timeout: options.timeout,
     ...(tls ? { tls } : {}),
     ...(options.link === null ? {} : { link: options.link }),
+    ...(options.connections === 1 ? {} : { connections: options.connections }),
     quiet: true,
   };
 }

@@ -216,12 +216,24 @@ export const PROCESSES: Table<ProcessOptions> = {
     group: WHO,
     help:
       "puts every rank behind an access link of so much bandwidth each way (kbit, mbit, gbit a " +
-      "second) and one-way delay (us, ms, s), or one of the two, to try a slow network on one machine",
+      "second) and one-way delay (us, ms, s), or one of the two, to try a slow network on one machine; " +
+      "window=4MiB lets no more of a connection be on its way, as TCP does",
     default: null,
     defaultText: "none",
     placeholder: "100mbit,20ms",
     commas: true,
     normalise: (link) => formatLink(parseLink(link)),
+  }),
+  connections: integer({
+    flag: "--connections",
+    group: WHO,
+    help:
+      "between two ranks of different hosts; large messages go over all of them in parts, for a " +
+      "long fat pipe that one connection, of a TCP window a round trip, does not fill",
+    unit: "connections",
+    from: 1,
+    to: 64,
+    default: 1,
   }),
   tlsCert: pem(
     "--tls-cert",

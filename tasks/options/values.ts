@@ -322,6 +322,8 @@ export interface ProcessOptions {
   timeout: number;
   /** The access link that every rank is to be behind, such as `100mbit,20ms`; null: none. */
   link: string | null;
+  /** Connections between two ranks of different hosts. */
+  connections: number;
   /** PEM file of this host's certificate, for TLS between the ranks; null: none. */
   tlsCert: string | null;
   /** PEM file of its private key. */

@@ -53,6 +53,9 @@ export async function formatPlan(
       : hosts === null
       ? `for ranks behind access links of ${link}`
       : `for ${hosts} hosts of ${ranks / hosts} ranks, each behind an access link of ${link}`,
+    ...link?.includes("window=")
+      ? ["a calculated link's window is left out, as if --connections were enough to fill the link"]
+      : [],
     ...formatSizes(sizes),
     `step         ${milliseconds(timed.mean)}, ${milliseconds(timed.slowest)} on the slowest rank`,
     `allreduce    ${milliseconds(seconds)} for ${

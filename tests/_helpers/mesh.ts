@@ -60,8 +60,10 @@ export class Recorder implements FrameSink {
 /** Transports of one job, in this process. */
 export interface Connected extends AsyncDisposable {
   readonly transports: readonly MeshTransport[];
-  /** This end of every connection, by rank and peer. */
+  /** This end of the first connection of every pair, by rank and peer. */
   readonly connections: readonly (readonly (Deno.Conn | undefined)[])[];
+  /** All of them. */
+  readonly strands: readonly (readonly (readonly Deno.Conn[] | undefined)[])[];
 }
 
 /** Ranks of one job, in this process, and all that arrives at them. */
@@ -76,6 +78,8 @@ export interface MeshOptions {
   timeoutMs?: number;
   hosts?: readonly string[];
   link?: LinkShape;
+  /** Between ranks of different hosts. */
+  connections?: number;
 }
 
 /** Builds a mesh and keeps what arrives. */
@@ -92,25 +96,31 @@ export async function mesh(size: number, options: MeshOptions = {}): Promise<Mes
 /** Builds a mesh over real sockets, each connection through the handshake; nothing is read yet. */
 export async function connect(size: number, options: MeshOptions = {}): Promise<Connected> {
   const { transport = "tcp", tls, timeoutMs = 60_000, link } = options;
+  const wishes = options.connections === undefined ? {} : { connections: options.connections };
   const hosts = options.hosts ?? new Array(size).fill("here");
   const job = await credentials("mesh-test", crypto.getRandomValues(new Uint8Array(32)));
   const sockets = transport === "tcp" ? null : await Deno.makeTempDir({ prefix: "celgc-test-" });
   const listeners = hosts.map((_, rank) =>
     openListeners(rank, transport, sockets, { addresses: ["127.0.0.1"], port: 0, tls })
   );
-  const table = listeners.map(({ endpoints }, rank) => ({ host: hosts[rank], endpoints }));
+  const table = listeners.map(({ endpoints }, rank) => ({
+    host: hosts[rank],
+    endpoints,
+    ...wishes,
+  }));
   const deadline = performance.now() + 30_000;
-  const connections = await Promise.all(
+  const ways = await Promise.all(
     listeners.map((own, rank) =>
       buildMesh({ rank, job, table, listeners: own.listeners, tls, deadline })
     ),
   );
-  const transports = connections.map((own, rank) =>
+  const transports = ways.map((own, rank) =>
     new MeshTransport({ rank, size, hosts, connections: own, control: null, timeoutMs, link })
   );
   return {
     transports,
-    connections,
+    connections: ways.map((own) => own.map((connections) => connections?.[0])),
+    strands: ways,
     async [Symbol.asyncDispose]() {
       await Promise.all(transports.map((transport) => transport.close().catch(() => {})));
       if (sockets !== null) await Deno.remove(sockets, { recursive: true });

@@ -18,6 +18,10 @@ const BENCHES: Record<string, { about: string; program: string }> = {
     about: "the codecs of compressed reductions, on one core",
     program: "./compression.ts",
   },
+  connections: {
+    about: "allreduce between two far hosts, over one connection a pair of ranks and several",
+    program: "./connections.ts",
+  },
   gateway: {
     about: "messages between hosts with one port each, and through the relay",
     program: "./gateway/ways.ts",

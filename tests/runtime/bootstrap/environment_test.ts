@@ -37,6 +37,7 @@ Deno.test("which rank a process is, is read from the environment", () => {
     sockets: null,
     host: null,
     link: null,
+    connections: 1,
     secretFile: null,
     mpiLibrary: null,
     mpiLauncher: null,

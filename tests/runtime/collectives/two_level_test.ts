@@ -32,6 +32,19 @@ for (const hosts of PLACEMENTS) {
   });
 }
 
+for (const connections of [2, 3]) {
+  for (const hosts of ["AB", "ABC", "AABB"]) {
+    Deno.test(`every collective is right over ${connections} connections between hosts ${hosts}`, async (t) => {
+      await using w = await world(hosts.length, { hosts: [...hosts], connections });
+      for (const { name, run } of [...COLLECTIVES, ...REDUCTIONS, ...COMPRESSED]) {
+        await t.step(name, async () => {
+          await allFulfilled(onAll(w, (comm) => run(comm)));
+        });
+      }
+    });
+  }
+}
+
 /** Values by which the order of a sum shows, and others, one kind after the other. */
 function difficult(rank: number, length: number): Float32Array {
   const noise = (i: number) => Math.sin(i * 12.9898 + rank * 78.233) * 43758.5453 % 1;
@@ -128,6 +141,15 @@ Deno.test({
     }
     assert.equal((await launched("AABBA", [])).hash, hash);
   },
+});
+
+Deno.test("sums have the same bits over several connections", async () => {
+  const found = [];
+  for (const connections of [1, 3]) {
+    await using w = await world(8, { hosts: [..."AAAABBBB"], connections });
+    found.push(await sums(w, "two-level"));
+  }
+  assert.deepEqual(found[1], found[0]);
 });
 
 for (const lost of [0, 1, 3]) {

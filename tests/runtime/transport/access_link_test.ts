@@ -32,6 +32,14 @@ Deno.test("a link is a bandwidth, a delay or both, in one spelling", () => {
     assert.equal(formatLink(parseLink(text)), spelled);
     assert.deepEqual(parseLink(spelled), parseLink(text));
   }
+  const windowed = parseLink("1gbit,50ms,window=4MiB");
+  assert.deepEqual(windowed, { bitsPerSecond: 1e9, delayMs: 50, windowBytes: 4 << 20 });
+  assert.equal(formatLink(parseLink("Window = 1536kib, 10ms")), "10ms,window=1.5MiB");
+  assert.equal(formatLink(windowed), "1gbit,50ms,window=4MiB");
+  for (const text of ["1ms,window=4", "1ms,window=1B", "1ms,window=2GiB", "1ms,window=4ms"]) {
+    assert.throws(() => parseLink(text), { name: "RangeError", message: /window is from 536B to/ });
+  }
+  assert.throws(() => parseLink("1gbit,window=4MiB"), { message: /needs a delay/ });
   for (
     const text of ["", "fast", "100", "0mbit", "-1mbit", "1mbit,2mbit", "1ms,1ms", "2000h", "2e9s"]
   ) {
