@@ -90,21 +90,31 @@ export class ExchangeCosts {
     return {
       seconds: this.#allreduce(floats, waiting > 0 ? ranks : among),
       bytes: allreduceTraffic(among, bytes, this.#hostsOf(among)) + waiting * bytes,
-      rankBytes: this.#busiest(floats, among) + waiting * bytes,
+      // Along a chain, or in a tree where it is short.
+      rankBytes: this.#busiest(floats, among) +
+        (bytes > SMALL_BYTES ? Math.min(1, waiting) * bytes : this.#busiest(floats, waiting + 1)),
     };
   }
 
   /**
-   * What each rank sends to all others, of so many floats: in the time of an allreduce in which a rank sends as
-   * much.
+   * What each rank sends to all others, of so many floats: short messages in a tree, all of them on the way down;
+   * long ones straight, once to each host, in the time of an allreduce in which a host sends as much.
    */
   gather(floats: number, codec: Codec): ExchangeCost {
-    const { ranks } = this.#scale, own = codec.bytes(floats);
+    const { ranks, hosts } = this.#scale, own = codec.bytes(floats);
     if (ranks === 1) return FREE;
+    if (own <= SMALL_BYTES) {
+      const down = allreduceCost("tree", NO_TIME, ranks, ranks * own, hosts).hostBytes;
+      return {
+        seconds: this.#allreduce(ranks * own / 4, ranks),
+        bytes: (hosts - 1) * (own * ranks / hosts + ranks * own),
+        rankBytes: down,
+      };
+    }
     return {
-      seconds: this.#direct(own * ranks / 8, ranks, own * ranks / 2),
-      bytes: own * ranks * (ranks - 1),
-      rankBytes: own * (ranks - 1),
+      seconds: this.#direct(own * hosts / 8, ranks, own * hosts / 2),
+      bytes: own * ranks * (hosts - 1),
+      rankBytes: own * (hosts - 1),
     };
   }
 
@@ -125,7 +135,7 @@ export class ExchangeCosts {
   /** Bytes that the busiest rank sends for a plain allreduce. */
   #busiest(floats: number, among: number): number {
     const hosts = this.#hostsOf(among), bytes = 4 * floats;
-    if (among === 1) return 0;
+    if (among <= 1) return 0;
     if (bytes <= SMALL_BYTES) return allreduceCost("tree", NO_TIME, among, bytes).hostBytes;
     if (hosts < among) return allreduceTraffic(among, bytes, hosts) / among;
     return bytes + 4 * Math.ceil(floats / among) * (among - 2);

@@ -34,7 +34,7 @@ import { codecOf } from "../../runtime/compression/registry.ts";
 import type { Algorithm } from "../../optimizers/mod.ts";
 import { takenOver } from "../../optimizers/rounds/overlap.ts";
 import { type ExchangeCost, ExchangeCosts, FREE, inTurn, type Scale } from "./exchange_cost.ts";
-import type { Measured, MeasuredPart } from "./measured.ts";
+import type { GradientSync, Measured, MeasuredPart } from "./measured.ts";
 
 /** What a run is expected to come to. */
 export interface Prediction {
@@ -72,41 +72,21 @@ export function predict(
   scale: Scale = { ranks: measured.ranks, hosts: measured.ranks },
   codec: Codec | null = null,
 ): Prediction {
-  const { parameters, round } = measured, { ranks } = scale;
-  const { controls, overlap, fragments, sends, undrawn } = algorithm;
-  const waits = undrawn === "waits",
-    exchanges = new ExchangeCosts(measured.allreduce, network, scale);
-  const by = sends ? codecOf(sends.compress) : codec;
-  const parts = partsOf(measured, algorithm);
-
-  /** What a round of a part sends, one after the other. */
-  const averages = parts.map(({ trained, statistics }): ExchangeCost => {
-    const drawn = { among: participants, forAll: waits };
-    if (!by) return exchanges.mean(trained + statistics, drawn);
-    const displacements = sends
-      ? exchanges.gather(trained, by)
-      : exchanges.mean(trained, { among: participants, forAll: true, codec: by });
-    return inTurn([displacements, exchanges.mean(statistics, drawn)]);
-  });
-  // Corrections of those who are drawn, where the others wait.
-  const ofAll = exchanges.mean(parameters, { among: waits ? participants : ranks, codec: by });
-  const gradients = {
-    none: FREE,
-    collect: FREE,
-    replace: exchanges.mean(parameters, { among: participants, forAll: waits, codec: by }),
-    norm: ofAll,
-    correct: ofAll,
-  };
-  const renewal = exchanges.mean(parameters, {
-    among: Math.min(ranks, participants * (controls?.every ?? 1)),
-    forAll: true,
-    codec: by,
-  });
+  const { round } = measured,
+    { ranks } = scale,
+    { controls, overlap, fragments, undrawn } = algorithm;
+  const parts = partsOf(measured, algorithm),
+    costs = new ExchangeCosts(measured.allreduce, network, scale);
+  const exchanges = exchangesOf(algorithm, {
+    parameters: measured.parameters,
+    parts,
+    participants,
+    ranks,
+    codec,
+  }, costs);
 
   let now = 0, working = 0, hiddenSeconds = 0, rounds = 0, peakBytesSent = 0;
-  let bytesSent = controls && controls.start > 0
-    ? exchanges.mean(parameters, { among: ranks }).bytes
-    : 0;
+  let bytesSent = exchanges.start.bytes;
   const wait = ({ seconds, bytes }: ExchangeCost) => {
     now += seconds;
     bytesSent += bytes;
@@ -129,12 +109,12 @@ export function predict(
     }
     working += step.mean;
     now += step.slowest;
-    wait(gradients[plan.gradients]);
+    wait(exchanges.gradients[plan.gradients]);
     const due = plan.weights === "none" ? [] : fragments?.due(t) ?? WHOLE;
     for (const part of takenOver(algorithm, t)) arrive(part);
     let stepBytes = 0;
     for (const part of due) {
-      const { seconds, bytes, rankBytes } = averages[part];
+      const { seconds, bytes, rankBytes } = exchanges.averages[part];
       rounds++;
       now += round.slowest;
       bytesSent += bytes;
@@ -149,20 +129,20 @@ export function predict(
       arrivals.set(part, linkFree);
     }
     peakBytesSent = Math.max(peakBytesSent, stepBytes);
-    if (due.length > 0 && controls && rounds % controls.every === 0) wait(renewal);
+    if (due.length > 0 && controls && rounds % controls.every === 0) wait(exchanges.renewal);
   }
   for (const part of [...arrivals.keys()]) arrive(part);
   const meanInterval = rounds > 0 ? steps * parts.length / rounds : steps;
   // The mean that a run comes to, of parts whose last step was no round of all ranks.
   const last = algorithm.exchange(steps).weights === "after" || algorithm.alike;
-  const all = participants === ranks || waits;
+  const all = participants === ranks || undrawn === "waits";
   const met = last && all ? fragments?.due(steps) ?? WHOLE : [];
   if (ranks > 1 && met.length < parts.length) {
     now += round.slowest;
-    for (const [index, { trained, statistics }] of parts.entries()) {
-      if (met.includes(index)) continue;
+    for (const [part, ending] of exchanges.endings.entries()) {
+      if (met.includes(part)) continue;
       rounds++;
-      wait(exchanges.mean(trained + statistics, { among: ranks }));
+      wait(ending);
     }
   }
   const communicationShare = now > 0 ? 1 - working / now : 0;
@@ -174,6 +154,65 @@ export function predict(
     hiddenSeconds: Math.max(0, hiddenSeconds),
     bytesSent,
     peakBytesSent,
+  };
+}
+
+/** What exchanges depend on beside the algorithm. */
+interface Sent {
+  readonly parameters: number;
+  readonly parts: readonly MeasuredPart[];
+  readonly participants: number;
+  readonly ranks: number;
+  readonly codec: Codec | null;
+}
+
+/** What each exchange of a run costs. */
+interface Exchanges {
+  /** Around a step. */
+  readonly gradients: Readonly<Record<GradientSync, ExchangeCost>>;
+  /** In a round of each part. */
+  readonly averages: readonly ExchangeCost[];
+  /** Of each part at the end, where ranks stand apart. */
+  readonly endings: readonly ExchangeCost[];
+  /** Of control variates, before the first step and after a round. */
+  readonly start: ExchangeCost;
+  readonly renewal: ExchangeCost;
+}
+
+function exchangesOf(
+  { controls, sends, undrawn }: Algorithm,
+  { parameters, parts, participants, ranks, codec }: Sent,
+  costs: ExchangeCosts,
+): Exchanges {
+  const waits = undrawn === "waits", by = sends ? codecOf(sends.compress) : codec;
+  const drawn = { among: participants, forAll: waits };
+  // Corrections are of those who are drawn, where the others wait.
+  const ofAll = costs.mean(parameters, { among: waits ? participants : ranks, codec: by });
+  return {
+    gradients: {
+      none: FREE,
+      collect: FREE,
+      replace: costs.mean(parameters, { ...drawn, codec: by }),
+      norm: ofAll,
+      correct: ofAll,
+    },
+    averages: parts.map(({ trained, statistics }) => {
+      if (!by) return costs.mean(trained + statistics, drawn);
+      const displacements = sends
+        ? costs.gather(trained, by)
+        : costs.mean(trained, { among: participants, forAll: true, codec: by });
+      return inTurn([displacements, costs.mean(statistics, drawn)]);
+    }),
+    endings: parts.map(({ trained, statistics }) =>
+      costs.mean(trained + statistics, { among: ranks })
+    ),
+    start: controls && controls.start > 0 ? costs.mean(parameters, { among: ranks }) : FREE,
+    renewal: costs.mean(parameters, {
+      // As many as can have taken part since the last time.
+      among: Math.min(ranks, participants * (controls?.every ?? 1)),
+      forAll: true,
+      codec: by,
+    }),
   };
 }
 

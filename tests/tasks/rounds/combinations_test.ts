@@ -137,6 +137,30 @@ for (const given of COMBINATIONS) {
   });
 }
 
+Deno.test({
+  ...unsanitized,
+  name: "a plan calculates what algorithms send beside weights, or instead of them",
+  async fn() {
+    const cases: Partial<Options>[] = [
+      { algorithm: "sparseloco" },
+      { algorithm: "sparseloco", compress: "topk:1" },
+      { algorithm: "episode++", compress: "int8" },
+      { algorithm: "scaffold", compress: "bf16" },
+      { algorithm: "amplified-scaffold", compress: "int4" },
+      { algorithm: "amplified-scaffold", participants: 1, sampling: "periodic:1,2", maxSteps: 12 },
+    ];
+    for (const given of cases) {
+      const { summary } = await trained(given), expected = planned(given);
+      const what = JSON.stringify(given);
+      assert.equal(summary.rounds, expected.rounds, what);
+      // What is gathered says how long it is, which is not calculated.
+      const within = given.algorithm === "sparseloco" ? 0.03 : 1e-9;
+      near(summary.totalBytesSent, expected.bytesSent, within, what);
+      near(summary.peakBytesSent!, expected.peakBytesSent, within, what);
+    }
+  },
+});
+
 function near(actual: number, expected: number, within: number, what: string) {
   const apart = Math.abs(actual - expected);
   assert.ok(apart <= within * expected, `${what}: ${actual}, not ${expected}`);
