@@ -49,6 +49,7 @@ import {
   type RunConfig,
   writeConfig,
 } from "../run/folder.ts";
+import { openDownloadView } from "./download_view.ts";
 import type { ViewKind } from "./view.ts";
 
 /** How to start a run: any option by its name in code, and what code alone can say. */
@@ -360,16 +361,18 @@ export async function findData(options: Options, kind: ViewKind): Promise<string
   const folder = resolve(options.data!);
   if (options.download) {
     const sources = await import("../data/sources/sources.ts");
-    const onProgress = downloadLines(kind);
+    await using view = openDownloadView(kind);
+    const onProgress = (progress: DownloadProgress) => view.onProgress(progress);
+    const how = { onProgress, mirrors: options.mirror };
     switch (options.task) {
       case "cifar10":
-        return resolve(await sources.downloadCifar10(folder, { onProgress }));
+        return resolve(await sources.downloadCifar10(folder, how));
       case "cifar100":
-        return resolve(await sources.downloadCifar100(folder, { onProgress }));
+        return resolve(await sources.downloadCifar100(folder, how));
       case "ptb":
-        return resolve(await sources.downloadPennTreebank(folder, { onProgress }));
+        return resolve(await sources.downloadPennTreebank(folder, how));
       case "wikitext2":
-        return resolve(await sources.downloadWikiText2(folder, { onProgress }));
+        return resolve(await sources.downloadWikiText2(folder, how));
     }
   }
   const info = await Deno.stat(folder).catch(() => null);
@@ -378,16 +381,6 @@ export async function findData(options: Options, kind: ViewKind): Promise<string
     throw new OptionError(`--data must be ${what} that exists, not "${options.data}"`);
   }
   return folder;
-}
-
-/** Says how far a download is, each tenth of the way. */
-function downloadLines(kind: ViewKind): (progress: DownloadProgress) => void {
-  let latest = "";
-  return ({ url, received, total }) => {
-    if (kind === "silent" || total === null) return;
-    const line = `fetching ${url}: ${10 * Math.floor(10 * received / total)} %`;
-    if (line !== latest) console.error(latest = line);
-  };
 }
 
 /** A comma separates paths in a permission; one inside a path is doubled. */

@@ -314,6 +314,13 @@ const RULES: readonly Rule[] = [
     return `${data === null ? "--download" : "--data"} is for a data set on disk, but --task ` +
       `${task} draws its own; name another, such as --task cifar10`;
   }),
+  rule(
+    ["download", "mirror"],
+    ({ download, mirror }) =>
+      mirror.length > 0 && !download
+        ? `--mirror ${mirror[0]} is where --download fetches from: give that as well`
+        : null,
+  ),
   rule(["task", "data"], ({ task, data }) => {
     const { files } = TASKS[task];
     return files !== null && data === null

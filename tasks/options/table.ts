@@ -51,6 +51,12 @@ function checkPermission(permission: string): string {
   );
 }
 
+/** Checks an address of a mirror. */
+function checkMirror(address: string): string {
+  if (/^https?:\/\/[^/\s]/.test(address) && URL.canParse(address)) return address;
+  throw new RangeError(`a mirror is an http:// or https:// address, not "${address}"`);
+}
+
 /** Where an experiment runs and what it reads and writes; its numbers do not depend on these. */
 export const EXECUTION: Table<ExecutionOptions> = {
   device: choice({
@@ -82,6 +88,16 @@ export const EXECUTION: Table<ExecutionOptions> = {
     flag: "--download",
     group: DATA,
     help: "fetch the data set into --data (default: data/<task>) if it is not there",
+  }),
+  mirror: texts({
+    flag: "--mirror",
+    group: DATA,
+    help:
+      "an address to fetch from before the public ones, of a folder with the same files or of " +
+      "the file itself; what arrives is checked by its hash; may be given several times",
+    defaultText: "none",
+    placeholder: "url",
+    normalise: checkMirror,
   }),
   sendData: toggle({
     flag: "--send-data",

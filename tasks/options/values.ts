@@ -284,6 +284,8 @@ export interface ExecutionOptions {
   data: string | null;
   /** Whether to fetch the data set if it is not there. */
   download: boolean;
+  /** Addresses that are tried before the public ones. */
+  mirror: readonly string[];
   /** Whether rank 0's host sends its data set's files to the other hosts. */
   sendData: boolean;
   /** Whether each host keeps its ranks' parts of checkpoints. */

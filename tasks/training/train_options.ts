@@ -37,6 +37,7 @@ export type TrainOptions = Partial<
     | "model"
     | "data"
     | "download"
+    | "mirror"
     | "trainSize"
     | "testSize"
     | "labelSmoothing"
@@ -57,6 +58,7 @@ const NAMING = [
   "testFraction",
   "data",
   "download",
+  "mirror",
   "trainSize",
   "testSize",
   "labelSmoothing",

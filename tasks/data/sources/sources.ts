@@ -134,6 +134,13 @@ export const WIKITEXT2_SOURCE: DataSource = {
 export interface FetchOptions extends DownloadOptions {
   /** Another source than the public one, such as a mirror in one's own network. */
   readonly source?: DataSource;
+  /**
+   * Addresses that are tried before the public ones: each of a folder with files of the same names as there, or
+   * of such a file itself.
+   *
+   * @default {none}
+   */
+  readonly mirrors?: readonly string[];
 }
 
 /**
@@ -183,7 +190,12 @@ async function fetchDataSet(
   folder: string,
   options: FetchOptions,
 ): Promise<string> {
-  for (const part of source.downloads) {
+  for (const official of source.downloads) {
+    const urls = [
+      ...(options.mirrors ?? []).map((mirror) => atMirror(mirror, official)),
+      ...official.urls,
+    ];
+    const part = { ...official, urls };
     const missing: SourceFile[] = [];
     for (const file of part.files) {
       if (!await isThere(source, file, `${folder}/${file.name}`)) missing.push(file);
@@ -218,6 +230,15 @@ async function fetchDataSet(
     }
   }
   return folder;
+}
+
+/** Where a mirror has a download: where it says, or in its folder under the name it has at its authors'. */
+function atMirror(mirror: string, { urls: [official] }: SourceDownload): string {
+  const name = new URL(official).pathname.split("/").at(-1)!, url = new URL(mirror);
+  if (!url.pathname.endsWith(`/${name}`)) {
+    url.pathname = `${url.pathname.replace(/\/+$/, "")}/${name}`;
+  }
+  return url.href;
 }
 
 /** Whether a file is there already. One of another size is not overwritten: it may be the user's own. */

@@ -125,7 +125,7 @@ Deno.test("CIFAR-10 is fetched, verified, unpacked and readable; a second call a
   });
 });
 
-Deno.test("an altered, short, long, refused or stalled download fails, says why and leaves nothing", async () => {
+Deno.test("an altered, short, long, refused or stalled download fails, says why and leaves nothing that is wrong", async () => {
   const right: Bytes = new TextEncoder().encode("the right bytes");
   const altered = right.slice();
   altered[4] ^= 1;
@@ -175,7 +175,11 @@ Deno.test("an altered, short, long, refused or stalled download fails, says why 
           return true;
         },
       );
-      assert.deepEqual(listing(folder), ["file"]);
+      // What a broken line has brought is kept, what is wrong is not.
+      const part = `file.${file.sha256.slice(0, 8)}.part`,
+        cut = ["/short", "/stalled"].includes(address);
+      assert.deepEqual(listing(folder), cut ? ["file", part] : ["file"]);
+      if (cut) await Deno.remove(`${folder}/${part}`);
       assert.equal(await Deno.readTextFile(path), "what was there before");
     }
     // Every address is named when all fail, a closed port among them.
@@ -186,7 +190,96 @@ Deno.test("an altered, short, long, refused or stalled download fails, says why 
   });
 });
 
-Deno.test("a download that is called off ends, and leaves nothing", async () => {
+Deno.test("a download goes on where it was cut, from mirrors and across calls, and wrong bytes are thrown away", async () => {
+  const whole: Bytes = Uint8Array.from({ length: 3000 }, (_, i) => (i * 2654435761) >>> 24);
+  const file = { bytes: whole.length, sha256: sha256(whole) };
+  const ranges: string[] = [];
+  const wrong = whole.map((byte) => byte ^ 1) as Bytes;
+  /** Serves from where it is asked, slowly, and breaks off after 700 bytes. */
+  const breaking = (bytes: Bytes, range: string | null) => {
+    const from = Number(/^bytes=(\d+)-$/.exec(range ?? "")?.[1] ?? 0);
+    const body = new ReadableStream({
+      async start(controller) {
+        for (let at = from; at < Math.min(from + 700, bytes.length); at += 100) {
+          controller.enqueue(bytes.subarray(at, Math.min(at + 100, bytes.length)));
+          await new Promise((resolve) => setTimeout(resolve, 5));
+        }
+        if (from + 700 < bytes.length) controller.error(new Error("the line is cut"));
+        else controller.close();
+      },
+    });
+    const headers = { "content-range": `bytes ${from}-${bytes.length - 1}/${bytes.length}` };
+    return new Response(body, from > 0 ? { status: 206, headers } : {});
+  };
+  const folder = await Deno.makeTempDir({ prefix: "celgc-resume-" });
+  const server = Deno.serve({ port: 0, hostname: "127.0.0.1", onListen() {} }, (request) => {
+    const { pathname } = new URL(request.url), range = request.headers.get("range");
+    ranges.push(`${pathname} ${range}`);
+    return breaking(pathname === "/wrong" ? wrong : whole, range);
+  });
+  const base = `http://127.0.0.1:${server.addr.port}`, path = `${folder}/file`;
+  const part = `${path}.${file.sha256.slice(0, 8)}.part`;
+  try {
+    const seen: DownloadProgress[] = [];
+    await download({ urls: [`${base}/right`], ...file }, path, {
+      onProgress: (p) => void seen.push(p),
+    });
+    assert.deepEqual(await Deno.readFile(path), whole);
+    assert.deepEqual(ranges.splice(0), [
+      "/right null",
+      ...[700, 1400, 2100, 2800].map((from) => `/right bytes=${from}-`),
+    ]);
+    assert.ok(seen.every((p, i) => i === 0 || p.received >= seen[i - 1].received));
+    assert.ok(seen.at(-1)!.received === 3000 && seen.at(-1)!.speed! > 0);
+    // What an earlier call has left is gone on from.
+    await Deno.writeFile(part, whole.subarray(0, 2500));
+    await download({ urls: [`${base}/right`], ...file }, path);
+    assert.deepEqual(ranges.splice(0), ["/right bytes=2500-"]);
+    // A mirror with other bytes is seen by the hash, tried once more from the beginning, and left.
+    await Deno.writeFile(part, whole.subarray(0, 2500));
+    await download({ urls: [`${base}/wrong`, `${base}/right`], ...file }, path);
+    assert.deepEqual(await Deno.readFile(path), whole);
+    assert.deepEqual(ranges[0], "/wrong bytes=2500-");
+    assert.deepEqual(ranges[1], "/wrong null");
+    assert.ok(ranges.includes("/right null"), `${ranges}`);
+    assert.deepEqual(listing(folder), ["file"]);
+    // A part that is longer than the file, or whole, needs no line.
+    await Deno.writeFile(part, whole);
+    ranges.splice(0);
+    await download({ urls: [`${base}/right`], ...file }, path);
+    assert.deepEqual(ranges, []);
+    // Two processes do not write to one part.
+    using held = await Deno.open(part, { write: true, create: true });
+    await held.lock(true);
+    await assert.rejects(
+      download({ urls: [`${base}/right`], ...file }, path),
+      /is being fetched by another process/,
+    );
+  } finally {
+    await server.shutdown();
+    await Deno.remove(folder, { recursive: true });
+  }
+});
+
+Deno.test("mirrors come before the public addresses, as folders or as the file itself", async () => {
+  const text: Bytes = new TextEncoder().encode("a b c\n");
+  const files = ["train", "valid", "test"].map((split) => ({
+    urls: [`http://127.0.0.1:1/official/${split}.txt`],
+    bytes: text.length,
+    sha256: sha256(text),
+    files: [{ name: `${split}.txt` }],
+  }));
+  await withServer(() => new Response(text), async (base, folder, asked) => {
+    const source: DataSource = { name: "a text", downloads: files };
+    await downloadPennTreebank(folder, { source, mirrors: [`${base}/mirror/`] });
+    assert.deepEqual(asked, ["train", "valid", "test"].map((split) => `/mirror/${split}.txt`));
+    await Deno.remove(`${folder}/test.txt`);
+    await downloadPennTreebank(folder, { source, mirrors: [`${base}/elsewhere/test.txt`] });
+    assert.equal(asked.at(-1), "/elsewhere/test.txt");
+  });
+});
+
+Deno.test("a download that is called off ends, and leaves what has arrived", async () => {
   let cancelled = () => {};
   const gone = new Promise<void>((resolve) => cancelled = resolve);
   const endless = () => {
@@ -213,7 +306,7 @@ Deno.test("a download that is called off ends, and leaves nothing", async () => 
       }),
       /called off/,
     );
-    assert.deepEqual(listing(folder), []);
+    assert.deepEqual(listing(folder), ["file.00.part"]);
     await gone;
   });
 });
