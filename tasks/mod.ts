@@ -29,6 +29,7 @@ export {
   type Experiment,
   type GptModelOptions,
   type HostOptions,
+  type ImageOptions,
   type InputFileOptions,
   type LanguageModelOptions,
   MODEL_NAMES,

@@ -34,11 +34,15 @@ function watchTaskRunner(): () => void {
  */
 const SAME_MS = 1000;
 
-/** The signals by which people and schedulers end a launcher. */
-export const ENDING_SIGNALS = ["SIGINT", "SIGTERM", "SIGUSR1"] as const;
+/** A signal by which people and schedulers end a launcher. */
+export type EndingSignal = "SIGINT" | "SIGTERM" | "SIGUSR1";
 
-/** One of them. */
-export type EndingSignal = (typeof ENDING_SIGNALS)[number];
+/** All of them. */
+export const ENDING_SIGNALS = [
+  "SIGINT",
+  "SIGTERM",
+  "SIGUSR1",
+] as const satisfies readonly EndingSignal[];
 
 /** The exit code of a job that a signal to its launcher has ended; "abort" counts as SIGTERM. */
 export const signalCode = (how: string): number =>

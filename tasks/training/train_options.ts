@@ -21,13 +21,17 @@ import type {
  * Options that the command line ties to what a task is made of, and that any task can have whose splits and epochs
  * are fit for them.
  */
-const FREE = ["patience", "averagingTrigger", "averaging"] as const satisfies readonly OptionName[];
+const FREE = [
+  "patience",
+  "averagingTrigger",
+  "averaging",
+] as const satisfies readonly (keyof TrainOptions)[];
 
 /** Options of a run whose model and task are the caller's: without those that name or make others. */
 export type TrainOptions = Partial<
   Omit<
     Options,
-    | Exclude<keyof LanguageModelOptions, typeof FREE[number]>
+    | Exclude<keyof LanguageModelOptions, "patience" | "averagingTrigger" | "averaging">
     | keyof GptModelOptions
     | keyof InputFileOptions
     | keyof ImageOptions

@@ -212,7 +212,15 @@ for (
     ["no JSON", text("hello")],
     ["no object", text([1])],
     ["an unknown message", text({ type: "surrender" })],
-    ["a join without endpoints", text({ type: "join", host: "a", pid: 1, endpoints: [] })],
+    [
+      "a join with too many endpoints",
+      text({
+        type: "join",
+        host: "a",
+        pid: 1,
+        endpoints: new Array(6).fill({ kind: "tcp", hostname: "a", port: 1 }),
+      }),
+    ],
     [
       "a join with a wrong port",
       text({
