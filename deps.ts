@@ -262,3 +262,7 @@ const JAX = "npm:@jax-js/jax@0.1.25";
 
 /** JAX in TypeScript, beside which the bench times a training step. */
 export const loadJax = (): Promise<typeof import("npm:@jax-js/jax@0.1.25")> => fetchPackage(JAX);
+
+/** Reads texts as a Hugging Face `tokenizer.json` says (Hugging Face's own, in plain JavaScript). */
+export const loadTokenizers = (): Promise<typeof import("npm:@huggingface/tokenizers@0.2.0")> =>
+  fetchPackage("npm:@huggingface/tokenizers@0.2.0");

@@ -14,6 +14,8 @@ export interface OncePerHost extends Disposable {
    * @param key says what it is; who needs something else makes it, after all, itself
    */
   make(key: string, make: () => Uint8Array | Promise<Uint8Array>): Promise<Uint8Array>;
+  /** Waits until all have come so far. */
+  arrive(): Promise<void>;
   /** Lets one fill an array, and gives all what is in it then. */
   fill<T extends Float32Array | Uint8Array>(array: T, fill: (array: T) => void): Promise<void>;
   /**
@@ -32,6 +34,7 @@ export interface OncePerHost extends Disposable {
 /** A rank that makes everything itself. */
 export const PER_RANK: OncePerHost = {
   make: async (_key, make) => await make(),
+  arrive: () => Promise.resolve(),
   fill: (array, fill) => Promise.resolve(fill(array)),
   divide: async (_array, count, fill) => await fill(0, count),
   [Symbol.dispose]() {},
@@ -82,6 +85,10 @@ class Shared implements OncePerHost {
     await this.#comm.bcast(theirs, root);
     await this.#comm.bcast(bytes, root);
     return new TextDecoder().decode(theirs) === key ? bytes : await make();
+  }
+
+  async arrive(): Promise<void> {
+    await this.#comm.barrier();
   }
 
   async fill<T extends Float32Array | Uint8Array>(

@@ -42,6 +42,7 @@ export {
   type SteppingOptions,
   TASK_NAMES,
   type TaskName,
+  type TokenizerOptions,
 } from "./options/values.ts";
 export { defaultOptions } from "./options/table.ts";
 export { type Preset, PRESETS } from "./options/presets.ts";

@@ -69,5 +69,6 @@ export {
   type TextSamplerOptions,
   type TextWindow,
 } from "./text/text_sampler.ts";
-export { Vocabulary } from "./text/vocabulary.ts";
+export type { Tokens, TokenSplits } from "./text/tokens.ts";
+export { Vocabulary } from "./tokenizers/vocabulary.ts";
 export { type Emission, WordSource } from "./text/word_source.ts";

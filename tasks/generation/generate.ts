@@ -8,6 +8,7 @@ import { join } from "node:path";
 import { encodeModel } from "../../models/mod.ts";
 import { Random } from "../../runtime/base/random.ts";
 import type { Device, DeviceState, Session } from "../../runtime/devices/device.ts";
+import { parseTokenizer } from "../data/tokenizers/spec.ts";
 import { type DeviceChoice, openDevice } from "../../runtime/devices/open.ts";
 import { awdLstmOf } from "../networks/awd_lstm.ts";
 import { gptOf, vocabularyOf } from "../networks/gpt.ts";
@@ -17,11 +18,13 @@ import { OptionError } from "../options/kinds.ts";
 import { isLanguageModel } from "../options/network_names.ts";
 import { defaultOptions } from "../options/table.ts";
 import type { Options } from "../options/values.ts";
-import { FILES, readConfig } from "../run/folder.ts";
+import { FILES, INPUT_FILE_NAMES, readConfig } from "../run/folder.ts";
 import { readWeights } from "../run/weights_source.ts";
 import type { Decoder, TrainableModel } from "../task.ts";
 import { drawToken } from "./sampling.ts";
-import { type TextTokens, wordTokens } from "./word_tokens.ts";
+import { jsonTokens } from "./json_tokens.ts";
+import type { TextTokens } from "./text_tokens.ts";
+import { wordTokens } from "./word_tokens.ts";
 
 /** What to generate, and how. */
 export interface GenerateOptions {
@@ -45,7 +48,7 @@ export interface GenerateOptions {
 export interface GeneratedToken {
   /** Its number in the run's vocabulary. */
   readonly token: number;
-  /** What it adds to the text, white space before it included. */
+  /** What it adds to the text, white space before it included; nothing yet where it is part of a character. */
   readonly text: string;
 }
 
@@ -79,12 +82,12 @@ export async function* generate(
   await using reader = await Reader.open(device, model, weights);
   const random = new Random(seed, "generate");
   const start = given.length > 0 ? given : [text.first];
-  let logits = await reader.read(start), begins = text.endsLine(start.at(-1)!);
+  let logits = await reader.read(start);
+  const decode = text.decoder(start);
   for (let i = 0; i < tokens; i++) {
     // A network may know more tokens than the text has.
     const token = drawToken(logits.subarray(0, text.size), { temperature, topK }, random);
-    yield { token, text: text.decode(token, begins) };
-    begins = text.endsLine(token);
+    yield { token, text: decode(token) };
     if (i + 1 < tokens) logits = await reader.read([token]);
   }
 }
@@ -107,7 +110,7 @@ async function openRun(run: string): Promise<OpenedRun> {
       `${run}: its network, ${name}, is none that text is generated with; awd-lstm and gpt are`,
     );
   }
-  const text = wordTokens(await readVocabulary(run));
+  const text = await readTokens(run, options);
   const words = vocabularyOf(options, text.size);
   const model = options.model === "gpt" ? gptOf(options, words) : awdLstmOf(options, words);
   const variables = weightsOf(model.build({ batchSize: 1, length: 1, mode: "eval" }));
@@ -120,18 +123,22 @@ async function openRun(run: string): Promise<OpenedRun> {
   return { text, model, weights };
 }
 
-async function readVocabulary(run: string): Promise<string> {
-  const path = join(run, FILES.vocabulary);
+/** The tokens of a run: words, or what its `tokenizer.json` says. */
+async function readTokens(run: string, { task, tokenizer }: Options): Promise<TextTokens> {
+  const words = task !== "text" || parseTokenizer(tokenizer).kind === "words";
+  const name = words ? FILES.vocabulary : INPUT_FILE_NAMES.tokenizer, path = join(run, name);
+  let file: Uint8Array;
   try {
-    return await Deno.readTextFile(path);
+    file = await Deno.readFile(path);
   } catch (cause) {
     throw new OptionError(
-      `${run}: its words are in ${FILES.vocabulary}, which cannot be read: ${
+      `${run}: its ${words ? "words" : "tokens"} are in ${name}, which cannot be read: ${
         (cause as Error).message
       }`,
       { cause },
     );
   }
+  return words ? wordTokens(new TextDecoder().decode(file)) : await jsonTokens(file, path);
 }
 
 /** Reads a text token by token. It owns its session and states; the device is the caller's. */

@@ -5,31 +5,9 @@
  */
 
 import { tokenize } from "../data/text/text_corpus.ts";
-import { END_OF_LINE, Vocabulary } from "../data/text/vocabulary.ts";
+import { END_OF_LINE, UNKNOWN, Vocabulary } from "../data/tokenizers/vocabulary.ts";
 import { OptionError } from "../options/kinds.ts";
-
-/** Stands in the published texts for every rare word. */
-const UNKNOWN = "<unk>";
-
-/** A text as tokens, and back. */
-export interface TextTokens {
-  /** How many tokens there are; a network may know more. */
-  readonly size: number;
-  /** What stands before a text that has nothing before it. */
-  readonly first: number;
-  /**
-   * A prompt's tokens.
-   *
-   * @throws OptionError that names what cannot be said with these tokens
-   */
-  encode(
-    prompt: string,
-  ): { readonly tokens: readonly number[]; readonly unknown: readonly string[] };
-  /** What a token adds to a text. @param begins whether it stands at the beginning of a line */
-  decode(token: number, begins: boolean): string;
-  /** Whether a token ends a line. */
-  endsLine(token: number): boolean;
-}
+import type { TextTokens } from "./text_tokens.ts";
 
 /**
  * Words between white space, with one token for the end of each line. A word that the text does not have becomes
@@ -61,10 +39,13 @@ export function wordTokens(lines: string): TextTokens {
       }
       return { tokens: words.map((word) => vocabulary.id(word) ?? unknownWord!), unknown };
     },
-    decode(token, begins) {
-      if (token === endOfLine) return "\n";
-      return begins ? vocabulary.word(token) : ` ${vocabulary.word(token)}`;
+    decoder(after) {
+      let begins = after.at(-1) === endOfLine;
+      return (token) => {
+        const space = begins ? "" : " ";
+        begins = token === endOfLine;
+        return begins ? "\n" : space + vocabulary.word(token);
+      };
     },
-    endsLine: (token) => token === endOfLine,
   };
 }

@@ -75,8 +75,10 @@ export class HostPreparation implements AsyncDisposable {
     const logDir = details.keepsLogs === false || await sees(details)
       ? null
       : await this.#logFolder(kept);
+    const folder = details.task === "text" ? await this.#temporaryFolder("tokens") : null;
     const place: RankPlace = {
       from,
+      ...folder === null ? {} : { folder },
       device,
       ...data === null ? {} : { data },
       ...data !== null && details.sendsData ? { receives: true } : {},
@@ -84,8 +86,10 @@ export class HostPreparation implements AsyncDisposable {
     };
     if (local !== null) say(`parts of checkpoints stay in ${local}`);
     if (logDir !== null) say(`the logs of this host's ranks stay in ${logDir}`);
-    const written = [local, details.sendsData ? data : null].filter((each) => each !== null);
-    const read = [...new Set([local, data])].filter((each) => each !== null);
+    const written = [local, details.sendsData ? data : null, folder].filter((each) =>
+      each !== null
+    );
+    const read = [...new Set([local, data, folder])].filter((each) => each !== null);
     const args: RankArguments = ["", JSON.stringify(place)];
     const gpus = await gpusFor(device, before + count, details.env);
     for (const note of gpus.notes) (this.#options.note ?? say)(`note: ${note}`);
@@ -114,13 +118,18 @@ export class HostPreparation implements AsyncDisposable {
     }
   }
 
+  /** A folder that is gone afterwards. */
+  async #temporaryFolder(what: string): Promise<string> {
+    const folder = await Deno.makeTempDir({ prefix: `celgc-${what}-` });
+    this.#temporary.push(folder);
+    return folder;
+  }
+
   /** The data set's folder on this host; null where there are no files. */
   async #findData({ data, task, sendsData }: RunDetails, host: string): Promise<string | null> {
     if (data === null) return null;
     if (sendsData) {
-      const folder = await Deno.makeTempDir({ prefix: "celgc-data-" });
-      this.#temporary.push(folder);
-      return folder;
+      return await this.#temporaryFolder("data");
     }
     const folder = resolve(this.#options.data ?? data.folder);
     const wayOut = "give --data its folder of the same files, or launch with --send-data";

@@ -40,6 +40,9 @@ const IMAGES: Names = ["trainEval", "validFraction", "augment"];
 /** How images of one's own are read. */
 const OWN_IMAGES: Names = ["imageSize", "testFraction"];
 
+/** How a text of one's own is read. */
+const OWN_TEXT: Names = ["tokenizer", "validFraction", "testFraction"];
+
 /** How much data is generated. */
 const SIZES: Names = ["trainSize", "testSize"];
 
@@ -69,9 +72,13 @@ export function ignoredBySchedule(schedule: ScheduleName): Names {
 /** Options that have no effect on a task: those of texts on images, of images on texts, and of data that is generated. */
 export function ignoredByTask(task: Options["task"]): Names {
   const { kind, files } = TASKS[task];
+  const others = kind === "images" ? [...LANGUAGE, ...AWD_LSTM, ...GPT, ...TEXTS] : IMAGES;
+  const used: Names = task === "text" ? OWN_TEXT : kind === "text" ? [] : [
+    ...IMAGES,
+    ...task === "images" ? OWN_IMAGES : [],
+  ];
   return [
-    ...kind === "images" ? [...LANGUAGE, ...AWD_LSTM, ...GPT, ...TEXTS] : IMAGES,
-    ...task === "images" ? [] : OWN_IMAGES,
+    ...new Set([...others, ...OWN_TEXT, ...OWN_IMAGES]).difference(new Set(used)),
     ...files === null ? [] : SIZES,
   ];
 }

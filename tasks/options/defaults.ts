@@ -18,6 +18,8 @@ export interface TaskEntry {
   readonly files: string | null;
   /** Whether that may be one file instead. @default {false} */
   readonly takesFile?: boolean;
+  /** Whether the data is the user's own, and nowhere to be fetched from. @default {false} */
+  readonly own?: true;
   /** Options that it sets; a preset's and those that were given take precedence. */
   readonly defaults: Readonly<Partial<Omit<Options, "preset" | "task">>>;
 }
@@ -49,6 +51,7 @@ export const TASKS: Readonly<Record<TaskName, TaskEntry>> = {
   "images": {
     kind: "images",
     files: "a folder of images with a folder for each class",
+    own: true,
     defaults: {},
   },
   "generated-text": {
@@ -88,6 +91,20 @@ export const TASKS: Readonly<Record<TaskName, TaskEntry>> = {
     kind: "text",
     files: "the folder of wiki.train.tokens, wiki.valid.tokens and wiki.test.tokens",
     defaults: { ...PUBLISHED_TEXT, batchSize: 10, epochs: 300, dropoutHidden: 0.2 },
+  },
+  "text": {
+    kind: "text",
+    files: "a UTF-8 file or a folder of them",
+    takesFile: true,
+    own: true,
+    defaults: {
+      ...PUBLISHED_TEXT,
+      model: "gpt",
+      batchSize: 10,
+      epochs: 20,
+      validFraction: 0.05,
+      testFraction: 0.05,
+    },
   },
 };
 

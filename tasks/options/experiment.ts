@@ -18,7 +18,7 @@ import {
 import { formatPartition, parsePartition } from "../data/sampling/partition.ts";
 import { AVERAGING } from "./averaging/table.ts";
 import { choice, GROUPS, integer, real, type Table, text } from "./kinds.ts";
-import { GPT_MODEL, LANGUAGE_MODEL } from "./language.ts";
+import { GPT_MODEL, LANGUAGE_MODEL, TOKENIZER } from "./language.ts";
 import { IMAGE_OPTIONS } from "./data/images.ts";
 import { INPUT_FILES, orFile } from "./networks.ts";
 import { STEPPING } from "./stepping/table.ts";
@@ -36,6 +36,7 @@ function ownDefaults(option: SelectiveOption): string {
 export const EXPERIMENT: Table<Experiment> = {
   ...LANGUAGE_MODEL,
   ...GPT_MODEL,
+  ...TOKENIZER,
   ...INPUT_FILES,
   ...IMAGE_OPTIONS,
   preset: choice({
@@ -69,7 +70,7 @@ export const EXPERIMENT: Table<Experiment> = {
     help: "the network",
     choices: MODEL_NAMES,
     default: "resnet8",
-    defaultText: "resnet8; awd-lstm on texts",
+    defaultText: "resnet8; awd-lstm on texts, gpt on text",
   })),
   algorithm: choice({
     flag: "--algorithm",
@@ -274,11 +275,12 @@ export const EXPERIMENT: Table<Experiment> = {
   validFraction: real({
     flag: "--valid-fraction",
     group: RUN,
-    help: "share of the training images that is held out and scored at each evaluation, the test " +
-      "set being scored at the end (tasks of images)",
+    help: "share of the training images, or of --task text, that is held out and scored at each " +
+      "evaluation, the test set being scored at the end",
     from: 0,
     below: 1,
     default: 0,
+    defaultText: "0; 0.05 on text",
   }),
   patience: integer({
     flag: "--patience",

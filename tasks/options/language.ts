@@ -1,8 +1,9 @@
 /** The part of the table of options that is about texts and the networks that read them. */
 
-import { choice, GROUPS, integer, type OptionSpec, real, type Table } from "./kinds.ts";
+import { choice, GROUPS, integer, type OptionSpec, real, type Table, text } from "./kinds.ts";
+import { parseTokenizer } from "../data/tokenizers/spec.ts";
 import { POSITIONS } from "../../models/mod.ts";
-import type { GptModelOptions, LanguageModelOptions } from "./values.ts";
+import type { GptModelOptions, LanguageModelOptions, TokenizerOptions } from "./values.ts";
 
 const { TEXT, GPT } = GROUPS;
 
@@ -110,6 +111,21 @@ export const LANGUAGE_MODEL: Table<LanguageModelOptions> = {
     from: 1,
     default: null,
     defaultText: "all of them",
+  }),
+};
+
+/** How a text of one's own is read. */
+export const TOKENIZER: Table<TokenizerOptions> = {
+  tokenizer: text({
+    flag: "--tokenizer",
+    group: TEXT,
+    help:
+      "what the tokens of --task text are: bytes | char | words | words:N (the N most frequent) | " +
+      "bpe:N (pairs of bytes learnt from the training text, N symbols) | the path of a Hugging Face " +
+      "tokenizer.json",
+    default: "bytes",
+    placeholder: "kind",
+    normalise: (kind) => (parseTokenizer(kind), kind),
   }),
 };
 

@@ -33,7 +33,7 @@ export function resolveOptions(given: Readonly<Record<string, unknown>>): Option
 function withConsequences(options: Options, explicit: Explicit): Options {
   const { algorithm, task, data, download } = options, { ranks, takes } = ALGORITHMS[algorithm];
   const drawn = takes.includes("sampling") ? participantsBy(parseSampling(options.sampling)) : null;
-  const onDisk = TASKS[task].files !== null;
+  const { files, own } = TASKS[task], onDisk = files !== null && !own;
   return {
     ...options,
     // A preset's way of averaging over the steps gives way to the one that is asked for.

@@ -309,7 +309,10 @@ const RULES: readonly Rule[] = [
     return refusal && `--clip-by ${clipBy}: ${refusal}`;
   }),
   rule(["task", "data", "download"], ({ task, data, download }) => {
-    const { files } = TASKS[task];
+    const { files, own } = TASKS[task];
+    if (own && download) {
+      return `--download is for published data sets, --task ${task} is your own: give --data`;
+    }
     if (files !== null || (data === null && !download)) return null;
     return `${data === null ? "--download" : "--data"} is for a data set on disk, but --task ` +
       `${task} draws its own; name another, such as --task cifar10`;
@@ -322,11 +325,20 @@ const RULES: readonly Rule[] = [
         : null,
   ),
   rule(["task", "data"], ({ task, data }) => {
-    const { files } = TASKS[task];
-    return files !== null && data === null
-      ? `--task ${task} needs --data DIR, ${files}, or --download`
-      : null;
+    const { files, own } = TASKS[task];
+    if (files === null || data !== null) return null;
+    return own
+      ? `--task ${task} needs --data, ${files}`
+      : `--task ${task} needs --data DIR, ${files}, or --download`;
   }),
+  rule(
+    ["task", "validFraction", "testFraction"],
+    ({ task, validFraction, testFraction }) =>
+      task === "text" && !(validFraction > 0 && validFraction + testFraction < 1)
+        ? "--valid-fraction must be above 0, and with --test-fraction leave something to train on, not " +
+          `${validFraction} and ${testFraction}`
+        : null,
+  ),
   rule(["task", "model"], ({ task, model }) => {
     const { kind } = TASKS[task], reads = isLanguageModel(model) ? "text" : "images";
     if (isModelFile(model) || reads === kind) return null;

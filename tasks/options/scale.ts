@@ -7,7 +7,7 @@
 
 import { RESNET_DEPTHS } from "../../models/mod.ts";
 import type { ImageDataSet } from "../data/images/image_data_set.ts";
-import type { TextCorpus } from "../data/text/text_corpus.ts";
+import { firstTokens, type Tokens, type TokenSplits } from "../data/text/tokens.ts";
 import type { Options } from "./table.ts";
 import { filesOf } from "./defaults.ts";
 
@@ -69,11 +69,11 @@ export function partOfImages(set: ImageDataSet, scale: number): ImageDataSet {
   return { ...set, count, pixels, labels: set.labels.subarray(0, count) };
 }
 
-/** The first part of each split of a text. The vocabulary stays whole. */
-export function partOfText<C extends TextCorpus>(corpus: C, scale: number): C {
-  if (scale === 1) return corpus;
-  const part = (tokens: Int32Array) =>
-    tokens.subarray(0, Math.max(2, Math.round(tokens.length * cubeRoot(scale))));
-  const { train, valid, test } = corpus;
-  return { ...corpus, train: part(train), valid: part(valid), test: part(test) };
+/** The first part of each split of a text. */
+export function partOfText(splits: TokenSplits, scale: number): TokenSplits {
+  if (scale === 1) return splits;
+  const part = (tokens: Tokens) =>
+    firstTokens(tokens, Math.max(2, Math.round(tokens.length * cubeRoot(scale))));
+  const { train, valid, test } = splits;
+  return { train: part(train), valid: part(valid), test: part(test) };
 }

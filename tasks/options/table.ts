@@ -79,7 +79,8 @@ export const EXECUTION: Table<ExecutionOptions> = {
     flag: "--data",
     group: DATA,
     help:
-      "folder of the data set in its official layout; of CIFAR in any form, or an archive of it",
+      "folder of the data set in its official layout; of CIFAR in any form, or an archive of it; of " +
+      "--task text, a UTF-8 file or a folder of them",
     default: null,
     defaultText: "none",
     placeholder: "dir",

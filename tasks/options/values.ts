@@ -42,6 +42,7 @@ export const TASK_NAMES = [
   "generated-text",
   "ptb",
   "wikitext2",
+  "text",
 ] as const;
 
 /** One of the tasks. */
@@ -96,6 +97,12 @@ export interface LanguageModelOptions {
   evalTokens: number | null;
 }
 
+/** How a text of one's own is read. */
+export interface TokenizerOptions {
+  /** What the tokens of a text of one's own are, such as `bytes`, `bpe:4096` or the path of a `tokenizer.json`. */
+  tokenizer: string;
+}
+
 /** What makes the GPT, beside its layers. */
 export interface GptModelOptions {
   /** Heads of attention in each block. */
@@ -129,7 +136,7 @@ export interface InputFileOptions {
   weights: string | null;
 }
 
-/** How images are read. */
+/** How images, and other data of one's own, are read. */
 export interface ImageOptions {
   /** Width and height of the images of one's own, in pixels. */
   imageSize: number;
@@ -209,6 +216,7 @@ export interface Experiment
     AveragingOptions,
     LanguageModelOptions,
     GptModelOptions,
+    TokenizerOptions,
     InputFileOptions,
     ImageOptions,
     SteppingOptions {
@@ -266,7 +274,7 @@ export interface Experiment
   evalEvery: number;
   /** Training samples on which each evaluation measures the averaged weights (tasks of images); 0: none. */
   trainEval: number;
-  /** Share of the training images that is held out for validation; 0: the test set is scored all along. */
+  /** Share of the training images, or of a text of one's own, that is held out for validation; 0: the test set is scored all along. */
   validFraction: number;
   /** Evaluations without a lower validation loss after which a run stops; null: it does not. */
   patience: number | null;

@@ -68,7 +68,7 @@ export interface MeasureOptions {
 }
 
 /** What is measured instead of what the options name, and where the files are that they name. */
-export interface MeasuredParts extends Pick<TrainParts, "model" | "task"> {
+export interface MeasuredParts extends Pick<TrainParts, "model" | "task" | "folder"> {
   /** Folder that rank 0 reads them from. */
   readonly directory?: string;
 }
@@ -88,7 +88,9 @@ export async function measure(
   const device = stack.use(await openDevice(options.device, { threads: options.threads }));
   const { directory = null, ...own } = parts;
   const files = await shareInputs(comm, options, { directory, model: !own.model });
-  const { model, task } = await openProblem(options, comm.rank, device.kind, { ...own, files });
+  const named = { ...own, files };
+  const { model, task, opened } = await openProblem(options, comm.rank, device.kind, named);
+  if (opened) stack.use(opened);
   const alone = (await comm.split(comm.rank))!;
   const averaging = new WeightAveraging(alone);
   const timed: Timed[] = [];

@@ -18,7 +18,7 @@ if (import.meta.main) {
   try {
     await using comm = await init();
     const [directory, json] = Deno.args as RankArguments;
-    const { device, data }: RankPlace = JSON.parse(json);
+    const { device, data, folder = directory }: RankPlace = JSON.parse(json);
     const path = join(directory, "options.json");
     const text = await broadcastText(comm, comm.rank === 0 ? await Deno.readTextFile(path) : null);
     const asked: MeasureOptions = JSON.parse(text);
@@ -27,7 +27,7 @@ if (import.meta.main) {
       ...device === undefined ? {} : { device },
       ...data === undefined ? {} : { data },
     };
-    const measured = await measure(comm, { ...asked, options }, { directory });
+    const measured = await measure(comm, { ...asked, options }, { directory, folder });
     if (comm.rank === 0) {
       await Deno.writeTextFile(join(directory, "measured.json"), JSON.stringify(measured));
     }

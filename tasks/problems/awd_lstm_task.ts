@@ -9,8 +9,8 @@ import type { AwdLstm } from "../../models/mod.ts";
 import type { DeviceKind } from "../../runtime/devices/device.ts";
 import { parsePartition } from "../data/sampling/partition.ts";
 import type { Worlds } from "../data/sampling/worlds.ts";
-import type { TextCorpus } from "../data/text/text_corpus.ts";
 import { evaluationWindows } from "../data/text/text_evaluation.ts";
+import { firstTokens, type Tokens, type TokenSplits } from "../data/text/tokens.ts";
 import { createTextSampler, type TextSampler } from "../data/text/text_sampler.ts";
 import type { Options } from "../options/table.ts";
 import type { Split, Task } from "../task.ts";
@@ -37,7 +37,7 @@ export type AwdLstmTaskOptions = Pick<
  * @param worlds that the run has had; by default the one of the options alone
  */
 export function awdLstmTask(
-  { train, valid, test }: TextCorpus,
+  { train, valid, test }: TokenSplits,
   model: AwdLstm,
   options: AwdLstmTaskOptions,
   rank: number,
@@ -55,9 +55,9 @@ export function awdLstmTask(
     partition: parsePartition(partition),
     worlds,
   });
-  const split = (name: "valid" | "test", tokens: Int32Array, columns: number): Split => {
+  const split = (name: "valid" | "test", tokens: Tokens, columns: number): Split => {
     // As many predictions need one token more.
-    const text = tokens.subarray(0, evalTokens === null ? tokens.length : evalTokens + 1);
+    const text = firstTokens(tokens, evalTokens === null ? tokens.length : evalTokens + 1);
     const predictions = text.length - 1, most = Math.min(columns, predictions);
     const first = Math.floor(rank * most / ranks), last = Math.floor((rank + 1) * most / ranks);
     const batchSize = Math.max(1, last - first);
@@ -79,7 +79,7 @@ export function awdLstmTask(
     };
   };
   const watched = split("valid", valid, VALIDATION_COLUMNS);
-  const glance = valid.subarray(0, VALIDATION_COLUMNS * bptt + 1);
+  const glance = firstTokens(valid, VALIDATION_COLUMNS * bptt + 1);
   return {
     trainSamples: train.length,
     stepsPerEpoch: sampler.stepsPerEpoch,

@@ -4,9 +4,8 @@
  * @module
  */
 
-import { generateText } from "../data/text/generated_text.ts";
 import { DataError } from "../data/data_error.ts";
-import { checkTextCorpus, loadTextCorpus } from "../data/text/text_corpus.ts";
+import { checkTextCorpus } from "../data/text/text_corpus.ts";
 import { awdLstmOf } from "../networks/awd_lstm.ts";
 import { gptOf, vocabularyOf, windowLength } from "../networks/gpt.ts";
 import { findModel } from "../networks/graphs.ts";
@@ -19,6 +18,8 @@ import type { Options } from "../options/table.ts";
 import type { InputFiles } from "../run/inputs.ts";
 import type { TrainableModel } from "../task.ts";
 import { imageSetOf, imageShapeOf } from "./image_sets.ts";
+import { checkOwnText } from "./own_text.ts";
+import { textSize } from "./read_text.ts";
 
 /**
  * Refuses files that do not fit what the options say.
@@ -28,7 +29,7 @@ import { imageSetOf, imageShapeOf } from "./image_sets.ts";
  */
 export async function checkInputs(options: Options, files: InputFiles): Promise<void> {
   if (!files.model && !files.initial) return;
-  const model = await modelOf(options, files.model);
+  const model = await modelOf(options, files);
   const { fixedBatch = options.batchSize } = model;
   if (fixedBatch !== options.batchSize) {
     throw new OptionError(
@@ -51,23 +52,23 @@ export async function checkData(options: Options): Promise<void> {
   const { task, data } = options;
   if (data === null) return;
   try {
-    await (imageSetOf({ task, data })?.check(options) ?? checkTextCorpus(data));
+    await (task === "text"
+      ? checkOwnText(options)
+      : imageSetOf({ task, data })?.check(options) ?? checkTextCorpus(data));
   } catch (error) {
     throw error instanceof DataError ? new OptionError(error.message, { cause: error }) : error;
   }
 }
 
 /** The model that a run trains, as far as its weights are concerned. */
-async function modelOf(options: Options, file: Uint8Array | null): Promise<TrainableModel> {
-  const { model, task, bptt } = options;
+async function modelOf(options: Options, files: InputFiles): Promise<TrainableModel> {
+  const { model, task, bptt } = options, file = files.model;
   if (kindOf(task) === "images") {
     const shape = await imageShapeOf(options);
     return file ? onnxFileModel(file, model, options, imagesOf(shape)) : findModel(model, shape);
   }
-  const { vocabulary } = task === "generated-text"
-    ? generateText({ train: 2, valid: 2, test: 2 })
-    : await loadTextCorpus(options.data!, task);
-  if (file) return onnxFileModel(file, model, options, windowsOf(vocabulary.size), bptt);
-  const words = asOptionError(`--task ${task}`, () => vocabularyOf(options, vocabulary.size));
+  const size = await textSize(options, files);
+  if (file) return onnxFileModel(file, model, options, windowsOf(size), bptt);
+  const words = asOptionError(`--task ${task}`, () => vocabularyOf(options, size));
   return model === "gpt" ? gptOf(options, words) : awdLstmOf(options, words);
 }

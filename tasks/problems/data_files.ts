@@ -8,6 +8,7 @@ import { createHash } from "node:crypto";
 import { basename } from "node:path";
 import { textFiles } from "../data/text/text_corpus.ts";
 import { type DataLocation, imageSetOf, type LocalFile } from "./image_sets.ts";
+import { ownTextFiles } from "../data/text/text_parts.ts";
 
 /** A file of a data set. */
 export interface DataFile {
@@ -27,7 +28,8 @@ export interface DataFile {
 export async function localFiles(location: DataLocation): Promise<LocalFile[]> {
   const images = imageSetOf(location);
   if (images) return await images.files();
-  return (await textFiles(location.data)).map((path) => ({ name: basename(path), path }));
+  const paths = await (location.task === "text" ? ownTextFiles : textFiles)(location.data);
+  return paths.map((path) => ({ name: basename(path), path }));
 }
 
 /**

@@ -7,10 +7,8 @@
 import type { ResNetOptions } from "../../models/mod.ts";
 import type { DeviceKind } from "../../runtime/devices/device.ts";
 import { generateImagesTogether } from "../data/images/generated_images.ts";
-import { type GeneratedText, generateText } from "../data/text/generated_text.ts";
 import type { Worlds } from "../data/sampling/worlds.ts";
 import { type ImageSplits, sideOf } from "../data/images/image_data_set.ts";
-import { loadTextCorpus } from "../data/text/text_corpus.ts";
 import { findModel } from "../networks/graphs.ts";
 import { decodeInitial, startingFrom } from "../networks/initial_weights.ts";
 import type { InputFiles } from "../run/inputs.ts";
@@ -21,18 +19,21 @@ import { gptOf, vocabularyOf, windowLength } from "../networks/gpt.ts";
 import { type DataShape, imagesOf, onnxFileModel, windowsOf } from "../networks/onnx_model.ts";
 import { asOptionError } from "../options/as_option_error.ts";
 import type { Options } from "../options/table.ts";
-import { partOfImages, partOfText } from "../options/scale.ts";
+import { partOfImages } from "../options/scale.ts";
 import { type OncePerHost, PER_RANK } from "../../runtime/once_per_host.ts";
 import type { Task, TrainableModel } from "../task.ts";
 import { kindOf } from "../options/defaults.ts";
 import { accumulated } from "./accumulated_task.ts";
 import { awdLstmTask } from "./awd_lstm_task.ts";
+import { readText } from "./read_text.ts";
 import { windowTask } from "./window_task.ts";
 
 /** What a run trains, and what it learns from. */
 export interface Problem {
   readonly model: TrainableModel;
   readonly task: Task;
+  /** What the task reads from, to be let go when nobody asks it for batches any more; absent if that is memory. */
+  readonly opened?: Disposable;
 }
 
 /** What {@linkcode openProblem} takes instead of what the options name. */
@@ -45,6 +46,8 @@ export interface ProblemParts {
   readonly sharing?: OncePerHost;
   /** The worlds that the run has had. @default {that of the options} */
   readonly worlds?: Worlds | undefined;
+  /** Where this host's ranks make files that they alone read. @default {a temporary folder} */
+  readonly folder?: string | undefined;
 }
 
 /** Makes the model for data of a shape, and for sequences of a length. */
@@ -69,19 +72,23 @@ export async function openProblem(
     ...world,
     step: world.step * options.accumulate,
   }));
-  const { task: whole, model } = await openParts(options, rank, target, { ...parts, worlds });
+  const { task: whole, model, ...rest } = await openParts(options, rank, target, {
+    ...parts,
+    worlds,
+  });
   const task = accumulated(whole, options.accumulate, options.batchSize);
   const initial = parts.files?.initial;
-  if (!initial) return { task, model };
-  return { task, model: startingFrom(model, decodeInitial(initial), options.weights!) };
+  if (!initial) return { ...rest, task, model };
+  return { ...rest, task, model: startingFrom(model, decodeInitial(initial), options.weights!) };
 }
 
 async function openParts(
   options: Options,
   rank: number,
   target: DeviceKind,
-  { model, task, files, sharing, worlds }: ProblemParts,
+  parts: ProblemParts,
 ): Promise<Problem> {
+  const { model, task, files, sharing, worlds } = parts;
   const modelOf: ModelOf = (data, length = 1) =>
     model ??
       (files?.model
@@ -89,7 +96,7 @@ async function openParts(
         : findModel(options.model, { ...imageOf(data), labelSmoothing: options.labelSmoothing }));
   if (task) return { task, model: model ?? modelOf(...shapeOf(task)) };
   if (kindOf(options.task) === "text") {
-    return await openText(options, rank, target, model || files?.model ? modelOf : null, worlds);
+    return await openText(options, rank, target, model || files?.model ? modelOf : null, parts);
   }
   const images = await openImages(options, sharing), { train } = images;
   const fitting = modelOf(imagesOf({ side: sideOf(train), classes: train.classes.length }));
@@ -122,32 +129,21 @@ async function openText(
   rank: number,
   target: DeviceKind,
   modelOf: ModelOf | null,
-  worlds: Worlds | undefined,
+  parts: ProblemParts,
 ): Promise<Problem> {
-  const generated = options.task === "generated-text" ? generate(options) : null;
-  const corpus = generated ??
-    partOfText(await loadTextCorpus(options.data!, options.task), options.scale);
+  const { splits, size, told, opened } = await readText(options, parts), { worlds } = parts;
   const bptt = windowLength(options);
   const problem = asOptionError(`--task ${options.task}`, () => {
-    const words = vocabularyOf(options, corpus.vocabulary.size);
-    const model = modelOf?.(windowsOf(corpus.vocabulary.size), bptt) ??
+    const words = vocabularyOf(options, size);
+    const model = modelOf?.(windowsOf(size), bptt) ??
       (options.model === "gpt" ? gptOf(options, words) : null);
     if (model) {
-      return { model, task: windowTask(corpus, { ...options, bptt }, rank, model, worlds) };
+      return { model, task: windowTask(splits, { ...options, bptt }, rank, model, worlds) };
     }
     const lstm = awdLstmOf(options, words);
-    return { model: lstm, task: awdLstmTask(corpus, lstm, options, rank, target, worlds) };
+    return { model: lstm, task: awdLstmTask(splits, lstm, options, rank, target, worlds) };
   });
-  const source = generated && {
-    entropyRate: generated.entropyRate,
-    bestPerplexity: Math.exp(generated.source.meanNats(generated.test)),
-  };
-  const vocabulary = corpus.vocabulary.lines();
-  return { ...problem, task: { ...problem.task, vocabulary, ...source ? { source } : {} } };
-}
-
-function generate({ seed, trainSize, testSize }: Options): GeneratedText {
-  return generateText({ seed, train: trainSize, valid: testSize, test: testSize });
+  return { ...problem, task: { ...problem.task, ...told }, ...opened ? { opened } : {} };
 }
 
 async function openImages(options: Options, sharing = PER_RANK): Promise<ImageSplits> {

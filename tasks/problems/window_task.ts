@@ -8,7 +8,7 @@
 import { Random } from "../../runtime/base/random.ts";
 import { checkPartition, parsePartition, partitionTokens } from "../data/sampling/partition.ts";
 import { beginningOf, type Worlds } from "../data/sampling/worlds.ts";
-import type { TextCorpus } from "../data/text/text_corpus.ts";
+import type { Tokens, TokenSplits } from "../data/text/tokens.ts";
 import type { Options } from "../options/table.ts";
 import type { Feeds, Split, Task } from "../task.ts";
 
@@ -40,7 +40,7 @@ export interface WindowTaskParts {
  *   has none
  */
 export function windowTask(
-  { train, valid, test }: TextCorpus,
+  { train, valid, test }: TokenSplits,
   options: WindowTaskOptions,
   rank: number,
   { wholeBatches = false }: WindowTaskParts = {},
@@ -77,7 +77,7 @@ export function windowTask(
     return start + order[n % count] * bptt;
   };
 
-  const split = (name: "valid" | "test", tokens: Int32Array): Split => {
+  const split = (name: "valid" | "test", tokens: Tokens): Split => {
     const most = Math.min(tokens.length - 1, evalTokens ?? Infinity);
     if (wholeBatches && most < bptt) {
       throw new RangeError(
@@ -141,14 +141,14 @@ function windowFeeds(batchSize: number, length: number) {
 
 /** Copies `count` words, and those that follow each, to position `to` of a batch. */
 function copy(
-  tokens: Int32Array,
+  tokens: Tokens,
   from: number,
   count: number,
   { input, target }: ReturnType<typeof windowFeeds>,
   to: number,
 ): void {
-  for (let i = 0; i < count; i++) {
-    input.data[to + i] = tokens[from + i];
-    target.data[to + i] = tokens[from + i + 1];
-  }
+  if (count <= 0) return;
+  const window = tokens.slice(from, from + count + 1);
+  input.data.set(window.subarray(0, -1), to);
+  target.data.set(window.subarray(1), to);
 }

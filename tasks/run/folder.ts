@@ -36,6 +36,8 @@ export const INPUT_FILE_NAMES = {
   model: "network.onnx",
   /** The weights it began with, where they came from a file. */
   initial: "initial.safetensors",
+  /** The tokenizer of a text of the user's own. */
+  tokenizer: "tokenizer.json",
 } as const;
 
 /** What was found out when the run began, on the ranks. */

@@ -1,6 +1,6 @@
 /**
  * The files that a run takes with it from where its options find them: the model, where it is an ONNX
- * file, and the weights it begins with. The run's folder keeps a copy of each and its SHA-256, so that
+ * file, the weights it begins with, and the tokenizer of a text of the user's own. The run's folder keeps a copy of each and its SHA-256, so that
  * what is resumed is what was begun.
  *
  * @module
@@ -8,6 +8,7 @@
 
 import { join } from "node:path";
 import type { Communicator } from "../../runtime/communicator.ts";
+import { parseTokenizer } from "../data/tokenizers/spec.ts";
 import { encodeInitial } from "../networks/initial_weights.ts";
 import { readModelFile } from "../networks/onnx_model.ts";
 import { isModelFile } from "../options/network_names.ts";
@@ -16,6 +17,7 @@ import { broadcastBytes } from "./byte_stream.ts";
 import { CheckpointError } from "./checkpoint.ts";
 import { INPUT_FILE_NAMES, type RunConfig } from "./folder.ts";
 import { readWeights } from "./weights_source.ts";
+import { makeTokenizer } from "./tokenizer_file.ts";
 import { writing } from "./write_error.ts";
 
 /** The files that the options name; null where they name none. */
@@ -24,16 +26,27 @@ export interface InputFiles {
   readonly model: Uint8Array<ArrayBuffer> | null;
   /** Weights to begin with, as a safetensors file. */
   readonly initial: Uint8Array<ArrayBuffer> | null;
+  /** A tokenizer, as a Hugging Face `tokenizer.json`; it may be made from the text. */
+  readonly tokenizer: Uint8Array<ArrayBuffer> | null;
 }
 
-const KINDS = ["model", "initial"] as const satisfies readonly (keyof InputFiles)[];
+const KINDS = ["model", "initial", "tokenizer"] as const satisfies readonly (keyof InputFiles)[];
+
+const FLAGS = { model: "--model", initial: "--weights", tokenizer: "--tokenizer" } as const;
 
 /** Which of them there are. */
 type Wanted = Readonly<Record<keyof InputFiles, boolean>>;
 
-const wantedBy = ({ model, weights }: Options): Wanted => ({
+const wantedBy = ({ model, weights, task }: Options): Wanted => ({
   model: isModelFile(model),
   initial: weights !== null,
+  tokenizer: task === "text",
+});
+
+/** Which of them are read from where the options say, not made. */
+const readBy = (options: Options): Wanted => ({
+  ...wantedBy(options),
+  tokenizer: options.task === "text" && parseTokenizer(options.tokenizer).kind === "file",
 });
 
 /**
@@ -49,6 +62,7 @@ export async function readInputs(
   return {
     model: wanted.model ? await readModelFile(model, "--model") : null,
     initial: wanted.initial ? encodeInitial(await readWeights(weights!, "--weights")) : null,
+    tokenizer: wanted.tokenizer ? await makeTokenizer(options) : null,
   };
 }
 
@@ -88,8 +102,8 @@ export async function verifyInputs(directory: string, { files = {} }: RunConfig)
  * to be had any more.
  */
 export async function findChange(directory: string, options: Options): Promise<string | null> {
-  const wanted = wantedBy(options);
-  if (!wanted.model && !wanted.initial) return null;
+  const wanted = readBy(options);
+  if (!KINDS.some((kind) => wanted[kind])) return null;
   const current = await readInputs(options, wanted).catch(() => null);
   for (const kind of current ? KINDS : []) {
     const bytes = current![kind];
@@ -98,8 +112,7 @@ export async function findChange(directory: string, options: Options): Promise<s
       sha256,
       () => null,
     );
-    const flag = kind === "model" ? "--model" : "--weights";
-    if (kept !== await sha256(bytes)) return `the file that ${flag} names has changed`;
+    if (kept !== await sha256(bytes)) return `the file that ${FLAGS[kind]} names has changed`;
   }
   return null;
 }
@@ -118,13 +131,14 @@ export async function shareInputs(
 ): Promise<InputFiles> {
   const wanted = { ...wantedBy(options), ...model ? {} : { model } };
   const files: InputFiles = comm.rank !== 0
-    ? { model: null, initial: null }
+    ? { model: null, initial: null, tokenizer: null }
     : directory === null
     ? await readInputs(options, wanted)
     : await readKept(directory, wanted);
   return {
     model: wanted.model ? await broadcastBytes(comm, files.model) : null,
     initial: wanted.initial ? await broadcastBytes(comm, files.initial) : null,
+    tokenizer: wanted.tokenizer ? await broadcastBytes(comm, files.tokenizer) : null,
   };
 }
 
@@ -134,6 +148,7 @@ async function readKept(directory: string, wanted: Wanted): Promise<InputFiles> 
   return {
     model: wanted.model ? await read("model") : null,
     initial: wanted.initial ? await read("initial") : null,
+    tokenizer: wanted.tokenizer ? await read("tokenizer") : null,
   };
 }
 

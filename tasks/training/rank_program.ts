@@ -37,6 +37,8 @@ export interface RankPlace {
   readonly receives?: boolean;
   /** Where ranks of this host keep their parts of checkpoints, if they do not go to rank 0. */
   readonly local?: string;
+  /** Where ranks of this host make files that they alone read. @default {the run's folder} */
+  readonly folder?: string;
 }
 
 /** What of a run's configuration all ranks need. */
@@ -77,7 +79,8 @@ if (import.meta.main) {
   try {
     await using comm = await init();
     const [directory, json] = Deno.args as RankArguments;
-    const { from, device, data, receives = false, local }: RankPlace = JSON.parse(json);
+    const { from, device, data, receives = false, local, folder = directory }: RankPlace = JSON
+      .parse(json);
     const config = comm.rank === 0 ? await readConfig(directory) : null;
     const shared = await share(comm, config);
     const { id: run, worlds, rollbacks = [] } = shared;
@@ -93,6 +96,7 @@ if (import.meta.main) {
     await train(comm, options, {
       checkpoints,
       worlds,
+      folder,
       ...(config ? { output: { directory, config } } : {}),
     });
   } catch (thrown) {

@@ -63,6 +63,8 @@ export interface TrainParts {
   readonly checkpoints?: Checkpoints;
   /** The worlds that the run has had, where its ranks were more or fewer before. @default {these ranks} */
   readonly worlds?: Worlds | undefined;
+  /** Where this host's ranks make files that they alone read, such as a text's tokens. @default {a temporary folder} */
+  readonly folder?: string | undefined;
 }
 
 /** What training came to. */
@@ -111,11 +113,12 @@ export async function train(
   const sharing = stack.use(await openOncePerHost(comm));
   const directory = output?.directory ?? null;
   const files = await shareInputs(comm, options, { directory, model: !parts.model });
-  const { task, model } = await openProblem(options, comm.rank, device.kind, {
+  const { task, model, opened } = await openProblem(options, comm.rank, device.kind, {
     ...parts,
     files,
     sharing,
   });
+  if (opened) stack.use(opened);
   if (options.patience !== null && task.splits.length < 2) {
     throw new RangeError(
       "cannot stop early: patience needs a validation set, and the task has one split alone",

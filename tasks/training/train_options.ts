@@ -15,6 +15,7 @@ import type {
   LanguageModelOptions,
   OptionName,
   Options,
+  TokenizerOptions,
 } from "../options/values.ts";
 
 /**
@@ -35,6 +36,7 @@ export type TrainOptions = Partial<
     | keyof GptModelOptions
     | keyof InputFileOptions
     | keyof ImageOptions
+    | keyof TokenizerOptions
     | "preset"
     | "scale"
     | "task"
@@ -60,6 +62,7 @@ const NAMING = [
   "imageSize",
   "augment",
   "testFraction",
+  "tokenizer",
   "data",
   "download",
   "mirror",

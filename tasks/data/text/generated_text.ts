@@ -11,7 +11,7 @@
 
 import { Random } from "../../../runtime/base/random.ts";
 import type { TextCorpus } from "./text_corpus.ts";
-import { END_OF_LINE, Vocabulary } from "./vocabulary.ts";
+import { END_OF_LINE, Vocabulary } from "../tokenizers/vocabulary.ts";
 import { type Emission, WordSource } from "./word_source.ts";
 
 /** How much to generate. */

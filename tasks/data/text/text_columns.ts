@@ -6,6 +6,8 @@
  * @module
  */
 
+import type { Tokens } from "./tokens.ts";
+
 /** Where the columns of a text start, and how long they are. */
 export interface TextColumns {
   /** Tokens of a column. */
@@ -13,6 +15,9 @@ export interface TextColumns {
   /** `[columns]`: index of each column's first token. */
   readonly starts: Uint32Array;
 }
+
+/** Where columns start has 32 bits. */
+const MOST_TOKENS = 2 ** 32;
 
 /**
  * Cuts the tokens from `start` up to `end` into `columns` runs of equal length, one after another. The
@@ -23,6 +28,9 @@ export interface TextColumns {
 export function batchify(start: number, end: number, columns: number): TextColumns {
   if (!Number.isInteger(columns) || columns < 1) {
     throw new RangeError(`a number of columns is a positive integer, not ${columns}`);
+  }
+  if (end > MOST_TOKENS) {
+    throw new RangeError(`cannot read ${end} tokens in columns: ${MOST_TOKENS} are the most`);
   }
   const rows = Math.floor((end - start) / columns);
   if (rows < 3) {
@@ -39,7 +47,7 @@ export function batchify(start: number, end: number, columns: number): TextColum
  * tokens that follow each of them to `target` (both `[length, columns]`).
  */
 export function copyWindow(
-  tokens: Int32Array,
+  tokens: Tokens,
   starts: Uint32Array,
   row: number,
   length: number,
@@ -48,10 +56,10 @@ export function copyWindow(
 ): void {
   const columns = starts.length;
   for (let c = 0; c < columns; c++) {
-    let at = starts[c] + row;
-    for (let out = c; out < length * columns; out += columns) {
-      input[out] = tokens[at++];
-      target[out] = tokens[at];
+    const start = starts[c] + row, column = tokens.slice(start, start + length + 1);
+    for (let out = c, at = 0; at < length; out += columns) {
+      input[out] = column[at++];
+      target[out] = column[at];
     }
   }
 }

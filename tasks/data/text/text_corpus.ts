@@ -8,23 +8,20 @@
  */
 
 import { DataError } from "../data_error.ts";
-import { END_OF_LINE, Vocabulary } from "./vocabulary.ts";
+import { Vocabulary } from "../tokenizers/vocabulary.ts";
+import type { TokenSplits } from "./tokens.ts";
+import { firstInvalidByte, invalidError, zeroError } from "./utf8.ts";
+import { WordSplitter } from "../tokenizers/word_splitter.ts";
 
 /** The splits of a corpus. */
 export type TextSplit = "train" | "valid" | "test";
 
-/** A text in three splits over one vocabulary. */
-export interface TextCorpus {
+/** A text in three splits over one vocabulary: numbers of words, `<eos>` included. */
+export interface TextCorpus extends TokenSplits<Int32Array> {
   /** Name for logs, such as `ptb`. */
   readonly name: string;
   /** The words of all three splits. */
   readonly vocabulary: Vocabulary;
-  /** What is trained on: word numbers, `<eos>` included. */
-  readonly train: Int32Array;
-  /** What decisions while training go by. */
-  readonly valid: Int32Array;
-  /** What is reported at the end. */
-  readonly test: Int32Array;
 }
 
 const SPLITS: readonly TextSplit[] = ["train", "valid", "test"];
@@ -96,27 +93,30 @@ async function readText(path: string): Promise<{ text: string; bytes: number }> 
   } catch (cause) {
     throw new DataError(`cannot read the text: ${path} cannot be read: ${cause}`, { path, cause });
   }
-  if (bytes.includes(0)) {
-    throw new DataError(
-      `cannot read the text: ${path} must be UTF-8, but holds zero bytes as a binary file does; ` +
-        `fetch it again or convert it`,
-      { path },
-    );
-  }
+  const zero = bytes.indexOf(0);
+  if (zero >= 0) throw zeroError(path, zero);
   try {
     const text = new TextDecoder("utf-8", { fatal: true }).decode(bytes);
     return { text, bytes: bytes.length };
   } catch (cause) {
-    throw new DataError(
-      `cannot read the text: ${path} must be UTF-8, its ${bytes.length} bytes are not; ` +
-        `fetch it again or convert it`,
-      { path, cause },
-    );
+    const offset = firstInvalidByte(bytes) ?? 0;
+    throw invalidError(path, offset, bytes[offset], cause);
   }
 }
 
-/** The files of the three splits: of the first layout of which any is there. */
-async function findSplits(folder: string): Promise<Record<TextSplit, string>> {
+/** Whether a folder has all three splits in one layout. */
+export async function splitsIn(folder: string): Promise<boolean> {
+  const names = new Set<string>();
+  for await (const entry of Deno.readDir(folder)) names.add(entry.name);
+  return LAYOUTS.some((layout) => SPLITS.every((split) => names.has(layout(split))));
+}
+
+/**
+ * The files of the three splits: of the first layout of which any is there.
+ *
+ * @throws DataError when one is not there
+ */
+export async function findSplits(folder: string): Promise<Record<TextSplit, string>> {
   const names = new Set<string>();
   try {
     for await (const entry of Deno.readDir(folder)) names.add(entry.name);
@@ -154,47 +154,19 @@ function wayOut(): string {
 
 /**
  * The numbers of the words of `text`, which are added to `vocabulary`, with one `<eos>` after each
- * line. White space and line ends are those of the reference code, Python's `str.split()` on a file
- * opened in text mode, non-breaking and ideographic spaces included.
+ * line, see {@linkcode WordSplitter}.
  */
 export function tokenize(text: string, vocabulary: Vocabulary): Int32Array {
   let tokens = new Int32Array(text.length / 4 + 16), count = 0;
-  const push = (word: string) => {
+  const splitter = new WordSplitter((word) => {
     if (count === tokens.length) {
       const larger = new Int32Array(2 * count);
       larger.set(tokens);
       tokens = larger;
     }
     tokens[count++] = vocabulary.add(word);
-  };
-  let start = -1, lineBegan = false;
-  for (let i = 0; i < text.length; i++) {
-    const code = text.charCodeAt(i);
-    if (!isSpace(code)) {
-      if (start < 0) start = i;
-      continue;
-    }
-    if (start >= 0) {
-      push(text.slice(start, i));
-      start = -1;
-    }
-    lineBegan = true;
-    if (code === LINE_FEED || code === CARRIAGE_RETURN) {
-      if (code === CARRIAGE_RETURN && text.charCodeAt(i + 1) === LINE_FEED) i++;
-      push(END_OF_LINE);
-      lineBegan = false;
-    }
-  }
-  if (start >= 0) push(text.slice(start));
-  if (start >= 0 || lineBegan) push(END_OF_LINE);
+  });
+  splitter.take(text);
+  splitter.end();
   return tokens.slice(0, count);
-}
-
-const LINE_FEED = 10, CARRIAGE_RETURN = 13;
-
-function isSpace(code: number): boolean {
-  if (code <= 32) return code === 32 || code >= 9 && code <= 13 || code >= 28;
-  if (code < 0x1680) return code === 0x85 || code === 0xa0;
-  return code === 0x1680 || code >= 0x2000 && code <= 0x200a || code === 0x2028 ||
-    code === 0x2029 || code === 0x202f || code === 0x205f || code === 0x3000;
 }

@@ -5,6 +5,8 @@
  * @module
  */
 
+import type { Tokens } from "./tokens.ts";
+
 /** One window of an evaluation. */
 export interface EvaluationWindow {
   /** `[length, columns]` word numbers; 0 where `mask` is 0. */
@@ -45,7 +47,7 @@ export interface TextEvaluationOptions {
  * @throws {RangeError} when an option is out of range or there is no token to predict
  */
 export function* evaluationWindows(
-  tokens: Int32Array,
+  tokens: Tokens,
   options: TextEvaluationOptions = {},
 ): Generator<EvaluationWindow> {
   const { columns = 10, length = 70, take = [0, columns] } = options;
@@ -74,9 +76,11 @@ export function* evaluationWindows(
     let valid = 0;
     for (let c = first; c < last; c++) {
       const start = c * rows + row, end = Math.min((c + 1) * rows, predictions, start + length);
-      for (let at = start, out = c - first; at < end; at++, out += width) {
-        input[out] = tokens[at];
-        target[out] = tokens[at + 1];
+      if (start >= end) continue;
+      const column = tokens.slice(start, end + 1);
+      for (let at = 0, out = c - first; at < end - start; at++, out += width) {
+        input[out] = column[at];
+        target[out] = column[at + 1];
         mask[out] = 1;
         valid++;
       }

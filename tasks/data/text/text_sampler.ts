@@ -9,6 +9,7 @@ import { Random } from "../../../runtime/base/random.ts";
 import { checkPartition, type Partition, partitionTokens } from "../sampling/partition.ts";
 import type { Worlds } from "../sampling/worlds.ts";
 import { sequenceLength } from "./sequence_length.ts";
+import type { Tokens } from "./tokens.ts";
 import { batchify, copyWindow, type TextColumns } from "./text_columns.ts";
 
 /** What one rank reads in one step. */
@@ -53,7 +54,7 @@ export interface TextSampler {
 /** What a text sampler reads, and for whom. */
 export interface TextSamplerOptions {
   /** The training text. */
-  readonly tokens: Int32Array;
+  readonly tokens: Tokens;
   /** Columns of one rank. */
   readonly batchSize: number;
   /** This rank. */

@@ -32,10 +32,12 @@ export const IMAGE_OPTIONS: Table<ImageOptions> = {
   testFraction: real({
     flag: "--test-fraction",
     group: DATA,
-    help: "share of the data, drawn the same for every seed, that is the test set where the data " +
-      "have none of their own (task images)",
+    help:
+      "share of the data that is the test set where the data have none of their own: drawn, the " +
+      "same for every seed, of images; the end of a text (tasks images and text)",
     over: 0,
     below: 1,
     default: 0.2,
+    defaultText: "0.2; 0.05 on text",
   }),
 };

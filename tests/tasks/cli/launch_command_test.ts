@@ -192,7 +192,7 @@ Deno.test("--help begins with what everybody needs, and says where the rest is",
   assert.doesNotMatch(stdout, /--tls-cert|--dropout-word/);
   assert.match(
     stdout,
-    /--help what \| step \| ranks \| data \| run \| lstm; all of them: --help all/,
+    /--help what \| step \| ranks \| data \| run \| lstm \| gpt; all of them: --help all/,
   );
   const lstm = await celgc("launch", "--help", "lstm");
   assert.match(lstm.stdout, /--dropout-word/);

@@ -35,14 +35,15 @@ Deno.test("tokens are drawn with the probabilities of softmax(logits / temperatu
 });
 
 Deno.test("a prompt's lines end as the text's do, its last line goes on", () => {
-  const { encode, decode, first, size } = wordTokens("<eos>\nthe\ncat\nsat\n");
+  const { encode, decoder, first, size } = wordTokens("<eos>\nthe\ncat\nsat\n");
   const tokens = (prompt: string) => encode(prompt).tokens;
   assert.deepEqual([size, first], [4, 0]);
   assert.deepEqual(tokens(""), []);
   assert.deepEqual(tokens("the cat"), [1, 2]);
   assert.deepEqual(tokens("  the\tcat \n sat "), [1, 2, 0, 3]);
   assert.deepEqual(tokens("the cat\n"), [1, 2, 0]);
-  assert.deepEqual([decode(1, true), decode(2, false), decode(0, false)], ["the", " cat", "\n"]);
+  assert.deepEqual([1, 2, 0, 3].map(decoder([0])), ["the", " cat", "\n", "sat"]);
+  assert.equal(decoder([2])(1), " the");
 });
 
 Deno.test("a word that the text does not have is <unk>, or refused where there is none", () => {

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { DataError } from "../../../../tasks/data/data_error.ts";
 import { loadTextCorpus, tokenize } from "../../../../tasks/data/text/text_corpus.ts";
-import { Vocabulary } from "../../../../tasks/data/text/vocabulary.ts";
+import { Vocabulary } from "../../../../tasks/data/tokenizers/vocabulary.ts";
 import { withFolder } from "../../../_helpers/temporary_folder.ts";
 import { testWithData } from "../_real_data.ts";
 import { PYTHON } from "../../../_helpers/python.ts";

@@ -1,6 +1,9 @@
 /** Ends every line of a text, as in the reference AWD-LSTM code. */
 export const END_OF_LINE = "<eos>";
 
+/** Stands for every word that is not in a vocabulary; in the published texts, for every rare one. */
+export const UNKNOWN = "<unk>";
+
 /** Words and their numbers, given in the order in which the words are added first. */
 export class Vocabulary {
   readonly #ids = new Map<string, number>();
