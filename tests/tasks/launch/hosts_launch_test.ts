@@ -1,6 +1,7 @@
 /** Runs of two launchers, of which the second has no folder of the run. */
 
 import assert from "node:assert/strict";
+import { loadPng } from "../../../deps.ts";
 import { launch, type LaunchOptions, RunFailedError } from "../../../tasks/launch/launch.ts";
 import { HostPreparation } from "../../../tasks/launch/host_preparation.ts";
 import { joinLaunch } from "../../../runtime/launcher/across_hosts.ts";
@@ -85,6 +86,33 @@ Deno.test("the data of a host that joins is compared with rank 0's, or sent", as
     return true;
   });
   await together({ ...text, out: `${folder.path}/sent`, sendData: true }, folder.path);
+});
+
+Deno.test("images in their folders are compared, and sent with their folders", async () => {
+  await using folder = await temporaryFolder();
+  const [mine, theirs] = [`${folder.path}/mine`, `${folder.path}/theirs`],
+    { encode } = await loadPng();
+  for (const data of [mine, theirs]) {
+    for (const name of ["cat", "dog"]) {
+      await Deno.mkdir(`${data}/${name}`, { recursive: true });
+      for (let i = 0; i < 6; i++) {
+        const pixels = new Uint8Array(3 * 64).fill(20 * i + name.length);
+        const file = encode({ width: 8, height: 8, channels: 3, data: pixels });
+        await Deno.writeFile(`${data}/${name}/${i}.png`, file);
+      }
+    }
+  }
+  const images: LaunchOptions = {
+    ...{ task: "images", data: mine, imageSize: 8, batchSize: 2, maxSteps: 1, device: "cpu" },
+  };
+  await Deno.remove(`${theirs}/dog/3.png`);
+  const out = `${folder.path}/other-data`;
+  await assert.rejects(together({ ...images, out }, folder.path, theirs), (error) => {
+    assert.ok(error instanceof RunFailedError, `${error}`);
+    assert.match(error.message, /has other data than rank 0: in .*theirs there is no dog\/3\.png/);
+    return true;
+  });
+  await together({ ...images, out: `${folder.path}/sent`, sendData: true }, folder.path);
 });
 
 Deno.test("what does not fit all ranks is refused before anybody waits for a host", async () => {
