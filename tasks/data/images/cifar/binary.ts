@@ -5,7 +5,8 @@
  * @module
  */
 
-import { checkLabels, type CifarForm, filesIn, IMAGE_BYTES } from "./form.ts";
+import { checkLabels, type CifarForm, filesIn } from "./form.ts";
+import { IMAGE_BYTES } from "../image_data_set.ts";
 import type { CifarKind } from "./kinds.ts";
 
 const recordBytes = ({ binary }: CifarKind) => binary.labelBytes + IMAGE_BYTES;

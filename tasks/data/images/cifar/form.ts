@@ -5,7 +5,6 @@
  */
 
 import type { FileSet } from "../../sources/file_set.ts";
-import { IMAGE_BYTES } from "../image_data_set.ts";
 import type { CifarKind, CifarLayout } from "./kinds.ts";
 
 /** The names of a data set's files. */
@@ -72,6 +71,3 @@ export function filesIn(names: readonly string[], layout: CifarLayout): CifarFil
     names: names.includes(folder + layout.names) ? folder + layout.names : null,
   };
 }
-
-/** Bytes of an image. */
-export { IMAGE_BYTES };

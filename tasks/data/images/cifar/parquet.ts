@@ -6,9 +6,9 @@
  */
 
 import { loadParquet } from "../../../../deps.ts";
-import { IMAGE_SIDE } from "../image_data_set.ts";
+import { IMAGE_BYTES, IMAGE_SIDE } from "../image_data_set.ts";
 import { decodeImage } from "../decode.ts";
-import { checkLabels, type CifarForm, IMAGE_BYTES } from "./form.ts";
+import { checkLabels, type CifarForm } from "./form.ts";
 
 const IMAGE_COLUMNS = ["img", "image"];
 

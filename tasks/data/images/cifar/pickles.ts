@@ -7,7 +7,8 @@
  */
 
 import { loadPickleParser } from "../../../../deps.ts";
-import { checkLabels, type CifarForm, filesIn, IMAGE_BYTES } from "./form.ts";
+import { checkLabels, type CifarForm, filesIn } from "./form.ts";
+import { IMAGE_BYTES } from "../image_data_set.ts";
 
 /** The Python version. */
 export const PICKLES: CifarForm = {

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { dirname, join } from "node:path";
+import { crc32, deflateSync } from "node:zlib";
 import { loadPng } from "../../../../deps.ts";
 import { DataError } from "../../../../tasks/data/data_error.ts";
 import { decodeImage } from "../../../../tasks/data/images/decode.ts";
@@ -76,6 +77,64 @@ Deno.test("PNG, JPEG and WebP files come to the pixels that were encoded", async
   assert.equal(grey.planes[5], 100);
   const half = await decodeImage(png(2, Uint8Array.from(interleaved(2, (c) => c ? 128 : 200))));
   assert.equal(half.planes[7], Math.round(200 * 128 / 255));
+});
+
+Deno.test("PNG files with palettes and with less than 8 bits come to their colours", async () => {
+  const chunk = (type: string, data: Uint8Array) => {
+    const bytes = new Uint8Array(12 + data.length), view = new DataView(bytes.buffer);
+    view.setUint32(0, data.length);
+    bytes.set(new TextEncoder().encode(type), 4);
+    bytes.set(data, 8);
+    view.setUint32(8 + data.length, crc32(bytes.subarray(4, 8 + data.length)));
+    return bytes;
+  };
+  /** A file of 2 × 2 pixels, written by its specification (W3C, Portable Network Graphics). */
+  const png = (depth: number, type: number, rows: number[][], extra: Uint8Array[] = []) => {
+    const head = Uint8Array.of(0, 0, 0, 2, 0, 0, 0, 2, depth, type, 0, 0, 0);
+    const data = deflateSync(Uint8Array.from(rows.flatMap((row) => [0, ...row])));
+    const parts = [
+      chunk("IHDR", head),
+      ...extra,
+      chunk("IDAT", data),
+      chunk("IEND", Uint8Array.of()),
+    ];
+    return Uint8Array.from([
+      137,
+      80,
+      78,
+      71,
+      13,
+      10,
+      26,
+      10,
+      ...parts.flatMap((part) => [...part]),
+    ]);
+  };
+  const palette = chunk("PLTE", Uint8Array.of(10, 20, 30, 100, 110, 120));
+  const clear = chunk("tRNS", Uint8Array.of(0, 255));
+  const crossed = [[0b01000000], [0b10000000]];
+  const cases: [Uint8Array, number[]][] = [
+    [png(1, 3, crossed, [palette]), [10, 100, 100, 10, 20, 110, 110, 20, 30, 120, 120, 30]],
+    [png(8, 3, [[0, 1], [1, 0]], [palette, clear]), [
+      0,
+      100,
+      100,
+      0,
+      0,
+      110,
+      110,
+      0,
+      0,
+      120,
+      120,
+      0,
+    ]],
+    [png(1, 0, crossed), [0, 255, 255, 0, 0, 255, 255, 0, 0, 255, 255, 0]],
+    [png(4, 0, [[0x0f], [0x84]]), [0, 255, 136, 68, 0, 255, 136, 68, 0, 255, 136, 68]],
+  ];
+  for (const [file, planes] of cases) {
+    assert.deepEqual([...(await decodeImage(file)).planes], planes);
+  }
 });
 
 Deno.test("images are scaled as a continuous picture is, and cropped in the middle", () => {
