@@ -25,6 +25,7 @@ import {
 } from "./applies.ts";
 import { AVERAGING_RULES } from "./averaging/rules.ts";
 import { RECOVERY_RULES } from "./recovery/rules.ts";
+import { DATA_RULES } from "./data/rules.ts";
 import { defaultsOf, TASKS } from "./defaults.ts";
 import { OptionError } from "./kinds.ts";
 import { isLanguageModel, isModelFile } from "./network_names.ts";
@@ -308,37 +309,7 @@ const RULES: readonly Rule[] = [
     const refusal = refusalOf(() => createAlgorithm(algorithm, options));
     return refusal && `--clip-by ${clipBy}: ${refusal}`;
   }),
-  rule(["task", "data", "download"], ({ task, data, download }) => {
-    const { files, own } = TASKS[task];
-    if (own && download) {
-      return `--download is for published data sets, --task ${task} is your own: give --data`;
-    }
-    if (files !== null || (data === null && !download)) return null;
-    return `${data === null ? "--download" : "--data"} is for a data set on disk, but --task ` +
-      `${task} draws its own; name another, such as --task cifar10`;
-  }),
-  rule(
-    ["download", "mirror"],
-    ({ download, mirror }) =>
-      mirror.length > 0 && !download
-        ? `--mirror ${mirror[0]} is where --download fetches from: give that as well`
-        : null,
-  ),
-  rule(["task", "data"], ({ task, data }) => {
-    const { files, own } = TASKS[task];
-    if (files === null || data !== null) return null;
-    return own
-      ? `--task ${task} needs --data, ${files}`
-      : `--task ${task} needs --data DIR, ${files}, or --download`;
-  }),
-  rule(
-    ["task", "validFraction", "testFraction"],
-    ({ task, validFraction, testFraction }) =>
-      task === "text" && !(validFraction > 0 && validFraction + testFraction < 1)
-        ? "--valid-fraction must be above 0, and with --test-fraction leave something to train on, not " +
-          `${validFraction} and ${testFraction}`
-        : null,
-  ),
+  ...DATA_RULES,
   rule(["task", "model"], ({ task, model }) => {
     const { kind } = TASKS[task], reads = isLanguageModel(model) ? "text" : "images";
     if (isModelFile(model) || reads === kind) return null;
