@@ -11,7 +11,14 @@ import { Request } from "./base/request.ts";
 import type { OperationStats } from "./base/stats.ts";
 import { ANY_SOURCE, ANY_TAG, type Status } from "./base/status.ts";
 import { allgather, allgatherv } from "./collectives/allgather.ts";
-import { allreduce, type AllreduceCall, type AllreduceOptions } from "./collectives/allreduce.ts";
+import {
+  allreduce,
+  type AllreduceCall,
+  allreduceEncoded,
+  type AllreduceOptions,
+  type EncodedAllreduceOptions,
+} from "./collectives/allreduce.ts";
+import type { EncodedNumbers } from "./algorithms/allreduce_compressed.ts";
 import { alltoall, alltoallv } from "./collectives/alltoall.ts";
 import { barrier } from "./collectives/barrier.ts";
 import { bcast } from "./collectives/bcast.ts";
@@ -180,6 +187,17 @@ export class Communicator implements AsyncDisposable {
     options?: AllreduceOptions,
   ): Promise<void> {
     return allreduce(this.#context, buffer, op, options);
+  }
+
+  /**
+   * Sums float32 numbers that are not in this process's memory, such as a GPU's, and are encoded where they lie.
+   * Ranks whose numbers are here call {@linkcode Communicator.allreduce} meanwhile, with the same `compress`.
+   *
+   * @param numbers as many on every rank
+   * @throws RangeError on a single rank
+   */
+  allreduceEncoded(numbers: EncodedNumbers, options: EncodedAllreduceOptions): Promise<void> {
+    return allreduceEncoded(this.#context, numbers, options);
   }
 
   /** Reduces the members' buffers element by element; the root gets the result, in place. */

@@ -17,7 +17,10 @@ export {
   type AllreduceAlgorithm,
   type AllreduceCall,
   type AllreduceOptions,
+  type EncodedAllreduceOptions,
 } from "./collectives/allreduce.ts";
+export type { EncodedNumbers, SumInput } from "./algorithms/allreduce_compressed.ts";
+export type { Range as ElementRange } from "./algorithms/partition.ts";
 export { Communicator } from "./communicator.ts";
 export type { TypedArray } from "./base/datatypes.ts";
 export {

@@ -3,18 +3,86 @@ import { decode, encode, sumEncoded } from "../compression/tile.ts";
 import type { CollectiveCall } from "../engine/call.ts";
 import { SEGMENT_BYTES } from "../engine/tuning.ts";
 import { EMPTY, others } from "./blocks.ts";
-import { chunks } from "./partition.ts";
+import { chunks, type Range } from "./partition.ts";
 import { receiveSpread, sendSpread } from "./spread_blocks.ts";
+
+/** What a rank has written of some numbers; "own" is this rank, whose numbers are added as they are. */
+export type SumInput = Uint8Array | "own" | null;
+
+/**
+ * Numbers that are summed over the ranks, wherever they lie, and what is lost of them. A codec's bytes are written
+ * and read by whoever has them.
+ */
+export interface EncodedNumbers {
+  /** How many. */
+  readonly length: number;
+  /** Called first where this rank's numbers count, with those whose sum it will form. */
+  prepare(own: Range): void | Promise<void>;
+  /** Writes some others of them. */
+  write(range: Range, into: Uint8Array): void;
+  /**
+   * Writes the sum of what the ranks have written, in their order, of the numbers whose sum this rank forms.
+   *
+   * @param inputs null for a rank that contributes nothing
+   */
+  sum(own: Range, inputs: readonly SumInput[], into: Uint8Array): void | Promise<void>;
+  /** Takes over the sum of all numbers. */
+  read(encoded: Uint8Array): void | Promise<void>;
+}
 
 /** A sum that is to travel in fewer bytes. */
 export interface CompressedSum {
   readonly codec: Codec;
-  /** This rank's numbers, which become the sum. */
-  readonly values: Float32Array;
-  /** What this rank has lost so far, as many numbers; becomes what it has lost then. */
-  readonly residual?: Float32Array;
+  readonly numbers: EncodedNumbers;
   /** Whether this rank's numbers count. */
   readonly contributes: boolean;
+}
+
+/** Numbers in this process's memory, which become their sum. */
+export class HostNumbers implements EncodedNumbers {
+  readonly length: number;
+  readonly #codec: Codec;
+  readonly #values: Float32Array;
+  readonly #residual: Float32Array | undefined;
+
+  /** @param residual what this rank has lost so far, as many numbers; becomes what it has lost then */
+  constructor(codec: Codec, values: Float32Array, residual?: Float32Array) {
+    this.length = values.length;
+    this.#codec = codec;
+    this.#values = values;
+    this.#residual = residual;
+  }
+
+  prepare({ start, end }: Range): void {
+    const own = this.#values.subarray(start, end), owed = this.#residual?.subarray(start, end);
+    if (owed) own.forEach((value, i) => own[i] = value + owed[i]);
+  }
+
+  write({ start, end }: Range, into: Uint8Array): void {
+    const values = this.#values.subarray(start, end);
+    encode(this.#codec, values, into, this.#residual?.subarray(start, end));
+  }
+
+  sum({ start, end }: Range, inputs: readonly SumInput[], into: Uint8Array): void {
+    const own = this.#values.subarray(start, end), owed = this.#residual?.subarray(start, end);
+    const loss = owed && new Float32Array(own.length);
+    const terms = inputs.map((input) => input === "own" ? own : input);
+    sumEncoded(this.#codec, terms, own.length, into, loss);
+    if (!owed || !loss) return;
+    if (inputs.includes("own")) owed.set(loss);
+    else owed.forEach((value, i) => owed[i] = value + loss[i]);
+  }
+
+  read(encoded: Uint8Array): void {
+    decode(this.#codec, encoded, this.#values);
+  }
+
+  /** On a single rank nothing travels, and nothing is lost. */
+  stay(contributes: boolean): void {
+    if (!contributes) return void this.#values.fill(0);
+    this.prepare({ start: 0, end: this.length });
+    this.#residual?.fill(0);
+  }
 }
 
 /** Numbers of the frames that carry inputs; those with results begin at 0. */
@@ -34,46 +102,32 @@ const INPUT = 2 ** 31;
  * is added to the residual of the rank that owns the chunk, as if it had been lost of that rank's own numbers.
  */
 export async function compressedAllreduce(call: CollectiveCall, sum: CompressedSum): Promise<void> {
-  const { codec, values, residual, contributes } = sum, { rank, size } = call.group;
-  const slices = chunks(values.length, size, codec.block);
-  const encoded = new Uint8Array(size === 1 ? 0 : codec.bytes(values.length));
+  const { codec, numbers, contributes } = sum, { rank, size } = call.group;
+  const slices = chunks(numbers.length, size, codec.block), own = slices[rank];
+  const encoded = new Uint8Array(codec.bytes(numbers.length));
   const bytesOf = (owner: number) => {
     const { start, end } = slices[owner], from = codec.bytes(start);
     return encoded.subarray(from, from + codec.bytes(end - start));
   };
-  const { start, end } = slices[rank], mine = bytesOf(rank), peers = others(call.group);
+  const mine = bytesOf(rank), peers = others(call.group);
   const arriving = peers.map((from) => receiveInput(call, from, new Uint8Array(mine.length)));
   const results = peers.map((owner) => receiveSpread(call, owner, bytesOf(owner)));
   await call.agree();
 
-  const sending = contributes
-    ? peers.map((owner) => {
-      const { start, end } = slices[owner];
-      const owed = residual?.subarray(start, end);
-      encode(codec, values.subarray(start, end), bytesOf(owner), owed);
-      return sendInput(call, owner, bytesOf(owner));
-    })
-    : peers.map((owner) => sendNothing(call, owner, bytesOf(owner)));
+  if (contributes) await numbers.prepare(own);
+  const sending = peers.map((owner) => {
+    if (!contributes) return sendNothing(call, owner, bytesOf(owner));
+    numbers.write(slices[owner], bytesOf(owner));
+    return sendInput(call, owner, bytesOf(owner));
+  });
   for (const sent of sending) sent.catch(() => {}); // what is waited for first may fail first
-  const own = values.subarray(start, end), owed = residual?.subarray(start, end);
-  if (owed && contributes) own.forEach((value, i) => own[i] = value + owed[i]);
-  if (size === 1) {
-    if (contributes) owed?.fill(0);
-    else own.fill(0);
-    return;
-  }
   const arrived = await Promise.all(arriving);
-  const inputs: (Uint8Array | Float32Array | null)[] = new Array(size);
+  const inputs: SumInput[] = new Array(size);
   peers.forEach((from, k) => inputs[from] = arrived[k]);
-  inputs[rank] = contributes ? own : null;
-  const loss = owed && new Float32Array(own.length);
-  sumEncoded(codec, inputs, own.length, mine, loss);
-  if (owed && loss) {
-    if (contributes) owed.set(loss);
-    else owed.forEach((value, i) => owed[i] = value + loss[i]);
-  }
+  inputs[rank] = contributes ? "own" : null;
+  await numbers.sum(own, inputs, mine);
   await Promise.all([...sending, ...results, sendSpread(call, mine)]);
-  decode(codec, encoded, values);
+  await numbers.read(encoded);
 }
 
 function* segments(bytes: Uint8Array): Generator<[number, Uint8Array]> {

@@ -4,7 +4,11 @@ import type { Op } from "../base/ops.ts";
 import type { CollectiveCall } from "../engine/call.ts";
 import type { CollectiveGroup } from "../engine/group.ts";
 import { allgatherThenReduce } from "../algorithms/allreduce_allgather.ts";
-import { compressedAllreduce } from "../algorithms/allreduce_compressed.ts";
+import {
+  compressedAllreduce,
+  type EncodedNumbers,
+  HostNumbers,
+} from "../algorithms/allreduce_compressed.ts";
 import { memoryAllreduce } from "../algorithms/allreduce_memory.ts";
 import { ringAllreduce } from "../algorithms/allreduce_ring.ts";
 import { chunks, type Range } from "../algorithms/partition.ts";
@@ -104,11 +108,13 @@ export async function allreduce(
     compression: codec?.code,
   } as const;
   if (codec) {
-    const { residual, contributes = true } = options, values = buffer as Float32Array;
-    return await context.collective(
-      signature,
-      (call) => compressedAllreduce(call, { codec, values, residual, contributes }),
-    );
+    const { residual, contributes = true } = options;
+    const numbers = new HostNumbers(codec, buffer as Float32Array, residual);
+    return await context.collective(signature, async (call) => {
+      if (context.size > 1) return await compressedAllreduce(call, { codec, numbers, contributes });
+      await call.agree();
+      numbers.stay(contributes);
+    });
   }
   await context.collective(signature, async (call) => {
     if (algorithm === "memory" || algorithm === "auto" && !isSmall(reduction.bytes)) {
@@ -135,6 +141,38 @@ export async function allreduce(
         return await direct(call, reduction, segmentBytes);
     }
   });
+}
+
+/** How numbers are summed that are encoded where they lie. */
+export interface EncodedAllreduceOptions {
+  /** As in {@linkcode AllreduceOptions.compress}, and not "none". */
+  compress: string;
+  /** As in {@linkcode AllreduceOptions.contributes}. @default {true} */
+  contributes?: boolean;
+}
+
+/** Sums numbers that are encoded where they lie; others may call {@linkcode allreduce} meanwhile. */
+export async function allreduceEncoded(
+  context: Context,
+  numbers: EncodedNumbers,
+  { compress, contributes = true }: EncodedAllreduceOptions,
+): Promise<void> {
+  const codec = codecOf(compress), { length } = numbers;
+  if (!codec) throw new TypeError(`cannot allreduce encoded numbers: compress is "none"`);
+  if (context.size === 1) {
+    throw new RangeError("cannot allreduce encoded numbers: a single rank has nobody to sum with");
+  }
+  const { signature } = checkReduction("allreduce", new Float32Array(), "sum");
+  await context.collective(
+    {
+      name: "allreduce",
+      ...signature,
+      count: length,
+      algorithm: ALLREDUCE_ALGORITHMS.indexOf("auto"),
+      compression: codec.code,
+    },
+    (call) => compressedAllreduce(call, { codec, numbers, contributes }),
+  );
 }
 
 function isCall(op: Op | AllreduceCall): op is AllreduceCall {

@@ -5,6 +5,7 @@
  * @module
  */
 
+import type { EncodedNumbers } from "../../runtime/algorithms/allreduce_compressed.ts";
 import type { Communicator } from "../../runtime/communicator.ts";
 import { loadNumber, type StateDict, type Stateful } from "../run/checkpoint.ts";
 
@@ -152,6 +153,18 @@ export class WeightAveraging implements Stateful {
   }
 
   /**
+   * Sums numbers over all ranks that are encoded where they lie, on each that has its own elsewhere than in this
+   * process's memory; the others call {@linkcode averageForAll}. Collective over all ranks.
+   *
+   * @param contributes whether this rank's numbers count
+   */
+  async sumEncoded(numbers: EncodedNumbers, contributes: boolean): Promise<void> {
+    const comm = this.#comm, compress = this.#compress;
+    this.#countPlain(comm, { byteLength: numbers.length * Float32Array.BYTES_PER_ELEMENT });
+    await this.#count(comm, () => comm.allreduceEncoded(numbers, { compress, contributes }));
+  }
+
+  /**
    * What all ranks give, in their order. Collective over all ranks.
    *
    * @param bytes as many on every rank
@@ -205,7 +218,7 @@ export class WeightAveraging implements Stateful {
     };
   }
 
-  #countPlain({ size }: Communicator, { byteLength }: Float32Array): void {
+  #countPlain({ size }: Communicator, { byteLength }: { readonly byteLength: number }): void {
     this.#plainBytes += 2 * byteLength * (size - 1) / size;
   }
 

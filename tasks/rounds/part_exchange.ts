@@ -60,8 +60,10 @@ export interface ArrivedAverage {
 
 /** Exchanges one part of the weights. Every rank makes the same calls in the same order. */
 export interface PartExchange extends Stateful {
+  /** Whether the weights stay on their device: it is given none, and moves them there. */
+  readonly onDevice?: boolean;
   /** Takes note of the initial weights, which all ranks have alike. To be called first. */
-  start(initial: Float32Array): void;
+  start(initial: Float32Array): void | Promise<void>;
   /**
    * A round of the part. Collective.
    *

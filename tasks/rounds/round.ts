@@ -25,6 +25,7 @@ import type { Options } from "../options/table.ts";
 import { loadNumber, type StateDict, type Stateful } from "../run/checkpoint.ts";
 import { distance, sumOf, type Traffic, type WeightAveraging } from "./averaging.ts";
 import { CompressedMean } from "./compressed_mean.ts";
+import { deviceExchange } from "./device_exchange.ts";
 import {
   type ArrivedAverage,
   merged,
@@ -122,6 +123,9 @@ export class Round implements Stateful {
       const { length, trained } = part;
       // Weights that are equal anyway are not sent.
       const compression = trained > 0 ? averaging.compression(trained) : null;
+      const common = { index, part, clipPeak: 0, steps: 0, samples: 0, apart: false };
+      const onDevice = compression && deviceExchange(parts, part, compression);
+      if (onDevice) return { ...common, exchange: onDevice };
       const mean = compression && algorithm.sends
         ? new SentMean(averaging, algorithm.sends, compression.residual, length)
         : compression
@@ -130,14 +134,14 @@ export class Round implements Stateful {
       const exchange = overlap
         ? new OverlappedExchange({ mean, length, overlap, outer })
         : new WaitedExchange(mean, trained, outer);
-      return { index, part, exchange, clipPeak: 0, steps: 0, samples: 0, apart: false };
+      return { ...common, exchange };
     });
   }
 
   /** Takes note of the initial weights. To be called first. */
   async start(): Promise<void> {
     const initial = await this.#parts.weights.read();
-    for (const { part, exchange } of this.#states) exchange.start(part.take(initial));
+    for (const { part, exchange } of this.#states) await exchange.start(part.take(initial));
   }
 
   /** Rounds that have ended, without those with which the run ends: a run that goes on has had so many. */
@@ -205,7 +209,7 @@ export class Round implements Stateful {
     const weight = meeting.weights?.[comm.rank] ?? 1;
     const held = { participants, size, bound, steps, weight };
     const arrived: (ArrivedAverage | null)[] = [];
-    if (takesPart || waits) {
+    if ((takesPart || waits) && !exchange.onDevice) {
       await weights.edit(async (flat) => {
         const values = part.take(flat);
         arrived.push(await exchange.meet(values, held));

@@ -17,6 +17,8 @@ export interface Slice {
 export class WeightsPart {
   /** How many of its floats are trained: the first. */
   readonly trained: number;
+  /** Where these begin in the flat weights. */
+  readonly offset: number;
   /** Its floats. */
   readonly length: number;
   readonly #slices: readonly Slice[];
@@ -28,6 +30,7 @@ export class WeightsPart {
   constructor(trained: Slice, statistics: readonly Slice[] = []) {
     this.#slices = [trained, ...statistics].reduce(joined, []);
     this.trained = trained.length;
+    this.offset = trained.offset;
     this.length = this.#slices.reduce((sum, { length }) => sum + length, 0);
   }
 

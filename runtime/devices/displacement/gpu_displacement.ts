@@ -39,7 +39,7 @@ export function fitsGpu({ limits }: GPUDevice, length: number): boolean {
     limits.maxComputeInvocationsPerWorkgroup >= PARTIAL_SUMS;
 }
 
-/** See {@linkcode Displacement}. Takes four times the memory of the variables, and that of what travels. */
+/** See {@linkcode Displacement}. Takes three times the memory of the variables, and that of what travels. */
 export class GpuDisplacement implements Displacement {
   readonly length: number;
   readonly #parts: GpuDisplacementParts;
