@@ -11,14 +11,7 @@ import { Request } from "./base/request.ts";
 import type { OperationStats } from "./base/stats.ts";
 import { ANY_SOURCE, ANY_TAG, type Status } from "./base/status.ts";
 import { allgather, allgatherv } from "./collectives/allgather.ts";
-import {
-  allreduce,
-  type AllreduceCall,
-  allreduceEncoded,
-  type AllreduceOptions,
-  type EncodedAllreduceOptions,
-} from "./collectives/allreduce.ts";
-import type { EncodedNumbers } from "./algorithms/allreduce_compressed.ts";
+import { allreduce, type AllreduceArguments } from "./collectives/allreduce.ts";
 import { alltoall, alltoallv } from "./collectives/alltoall.ts";
 import { barrier } from "./collectives/barrier.ts";
 import { bcast } from "./collectives/bcast.ts";
@@ -178,26 +171,12 @@ export class Communicator implements AsyncDisposable {
    * Reduces the members' buffers element by element; every member gets the result, in place and with
    * the same bits. Floats are summed in the order of ranks in float64 and rounded once.
    *
-   * @param op a name, a function of two elements, or what `createOp` returns; or all options, such as
-   *   `{ op: "sum", compress: "int8", residual }`, which sends a quarter of the bytes
+   * Its arguments are `buffer`, `op` and `options`. The buffer may be `EncodedNumbers`, which lie elsewhere, such as
+   * on a GPU. The op is a name, a function of two elements, or what `createOp` returns; or all options, such as
+   * `{ op: "sum", compress: "int8", residual }`, which sends a quarter of the bytes.
    */
-  allreduce(
-    buffer: TypedArray,
-    op?: Op | AllreduceCall,
-    options?: AllreduceOptions,
-  ): Promise<void> {
-    return allreduce(this.#context, buffer, op, options);
-  }
-
-  /**
-   * Sums float32 numbers that are not in this process's memory, such as a GPU's, and are encoded where they lie.
-   * Ranks whose numbers are here call {@linkcode Communicator.allreduce} meanwhile, with the same `compress`.
-   *
-   * @param numbers as many on every rank
-   * @throws RangeError on a single rank
-   */
-  allreduceEncoded(numbers: EncodedNumbers, options: EncodedAllreduceOptions): Promise<void> {
-    return allreduceEncoded(this.#context, numbers, options);
+  allreduce(...args: AllreduceArguments): Promise<void> {
+    return allreduce(this.#context, ...args);
   }
 
   /** Reduces the members' buffers element by element; the root gets the result, in place. */

@@ -15,9 +15,9 @@
 export {
   ALLREDUCE_ALGORITHMS,
   type AllreduceAlgorithm,
+  type AllreduceArguments,
   type AllreduceCall,
   type AllreduceOptions,
-  type EncodedAllreduceOptions,
 } from "./collectives/allreduce.ts";
 export type { EncodedNumbers, SumInput } from "./algorithms/allreduce_compressed.ts";
 export type { Range as ElementRange } from "./algorithms/partition.ts";

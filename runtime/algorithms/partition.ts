@@ -7,7 +7,9 @@
 
 /** A range of elements, `start` included, `end` not. */
 export interface Range {
+  /** The first. */
   readonly start: number;
+  /** Behind the last. */
   readonly end: number;
 }
 

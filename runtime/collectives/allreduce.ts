@@ -77,16 +77,22 @@ export interface AllreduceCall extends AllreduceOptions {
   op?: Op;
 }
 
+/** A buffer, or numbers that are summed where they lie; then an op and options, or an op among its options. */
+export type AllreduceArguments = [
+  buffer: TypedArray | EncodedNumbers,
+  op?: Op | AllreduceCall,
+  options?: AllreduceOptions,
+];
+
 /** Reduces the members' buffers element by element; every member gets the result, in place. */
 export async function allreduce(
   context: Context,
-  buffer: TypedArray,
-  opOrCall: Op | AllreduceCall = "sum",
-  otherOptions?: AllreduceOptions,
+  ...[buffer, opOrCall = "sum", otherOptions]: AllreduceArguments
 ): Promise<void> {
   const { op = "sum", ...options } = isCall(opOrCall)
     ? opOrCall
     : { op: opOrCall, ...otherOptions };
+  if (isEncoded(buffer)) return await sumWhereTheyLie(context, buffer, op, options);
   const { algorithm = "auto", segmentBytes } = options;
   const reduction = checkReduction("allreduce", buffer, op);
   const code = ALLREDUCE_ALGORITHMS.indexOf(algorithm);
@@ -143,36 +149,30 @@ export async function allreduce(
   });
 }
 
-/** How numbers are summed that are encoded where they lie. */
-export interface EncodedAllreduceOptions {
-  /** As in {@linkcode AllreduceOptions.compress}, and not "none". */
-  compress: string;
-  /** As in {@linkcode AllreduceOptions.contributes}. @default {true} */
-  contributes?: boolean;
-}
-
-/** Sums numbers that are encoded where they lie; others may call {@linkcode allreduce} meanwhile. */
-export async function allreduceEncoded(
+/** Sums numbers that are encoded where they lie; ranks whose numbers are here may pass these meanwhile. */
+async function sumWhereTheyLie(
   context: Context,
   numbers: EncodedNumbers,
-  { compress, contributes = true }: EncodedAllreduceOptions,
+  op: Op,
+  { compress = "none", contributes = true, residual }: AllreduceOptions,
 ): Promise<void> {
-  const codec = codecOf(compress), { length } = numbers;
-  if (!codec) throw new TypeError(`cannot allreduce encoded numbers: compress is "none"`);
-  if (context.size === 1) {
-    throw new RangeError("cannot allreduce encoded numbers: a single rank has nobody to sum with");
+  const codec = codecOf(compress), { length: count } = numbers;
+  if (!codec || op !== "sum" || residual || context.size === 1) {
+    throw new TypeError(
+      `cannot allreduce encoded numbers: they take "sum" with compress, without a residual, on two ranks or more, ` +
+        `found compress "${compress}" on ${context.size}`,
+    );
   }
-  const { signature } = checkReduction("allreduce", new Float32Array(), "sum");
+  const algorithm = ALLREDUCE_ALGORITHMS.indexOf("auto");
+  const { signature } = checkReduction("allreduce", new Float32Array(), op);
   await context.collective(
-    {
-      name: "allreduce",
-      ...signature,
-      count: length,
-      algorithm: ALLREDUCE_ALGORITHMS.indexOf("auto"),
-      compression: codec.code,
-    },
+    { name: "allreduce", ...signature, count, algorithm, compression: codec.code },
     (call) => compressedAllreduce(call, { codec, numbers, contributes }),
   );
+}
+
+function isEncoded(buffer: TypedArray | EncodedNumbers): buffer is EncodedNumbers {
+  return typeof buffer === "object" && buffer !== null && "prepare" in buffer;
 }
 
 function isCall(op: Op | AllreduceCall): op is AllreduceCall {

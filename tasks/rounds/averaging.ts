@@ -161,7 +161,7 @@ export class WeightAveraging implements Stateful {
   async sumEncoded(numbers: EncodedNumbers, contributes: boolean): Promise<void> {
     const comm = this.#comm, compress = this.#compress;
     this.#countPlain(comm, { byteLength: numbers.length * Float32Array.BYTES_PER_ELEMENT });
-    await this.#count(comm, () => comm.allreduceEncoded(numbers, { compress, contributes }));
+    await this.#count(comm, () => comm.allreduce(numbers, { op: "sum", compress, contributes }));
   }
 
   /**
