@@ -30,6 +30,7 @@ import { defaultsOf, TASKS } from "./defaults.ts";
 import { OptionError } from "./kinds.ts";
 import { isLanguageModel, isModelFile } from "./network_names.ts";
 import { PRESETS } from "./presets.ts";
+import { STEPPING_RULES } from "./stepping/rules.ts";
 import { defaultOptions, OPTIONS } from "./table.ts";
 import { tlsOf } from "./tls.ts";
 import type { OptionName, Options } from "./values.ts";
@@ -140,20 +141,7 @@ const RULES: readonly Rule[] = [
         ? "--patience needs a validation set, which is not the test set: give --valid-fraction, such as 0.1"
         : null,
   ),
-  rule(
-    ["loss", "labelSmoothing"],
-    ({ loss, labelSmoothing }) =>
-      labelSmoothing > 0 && loss !== null && loss !== "cross-entropy"
-        ? `--label-smoothing is for a cross entropy, not for --loss ${loss}`
-        : null,
-  ),
-  rule(
-    ["ema", "averagingTrigger"],
-    ({ ema, averagingTrigger }) =>
-      ema !== null && averagingTrigger !== null
-        ? "--ema and --averaging-trigger both average the weights over the steps: give one of them"
-        : null,
-  ),
+  ...STEPPING_RULES,
   rule(
     ["accumulate", "algorithm"],
     ({ accumulate, algorithm }) => {
@@ -186,10 +174,6 @@ const RULES: readonly Rule[] = [
     ["schedule"],
     ({ schedule }, explicit) =>
       idleOption(ignoredBySchedule(schedule), explicit, `--schedule ${schedule}`),
-  ),
-  rule(
-    ["lr", "lrMin"],
-    ({ lr, lrMin }) => lrMin > lr ? `--lr-min must be at most --lr, ${lr}, not ${lrMin}` : null,
   ),
   rule(
     ["task"],

@@ -41,3 +41,14 @@ Deno.test("options of another update rule or schedule are refused in one line", 
     assert.throws(() => resolveOptions(given), { name: "OptionError", message });
   }
 });
+
+Deno.test("labels are smoothed for any network with a cross entropy, and for no other loss", () => {
+  const smoothed = (given: Record<string, unknown>) =>
+    resolveOptions({ labelSmoothing: 0.1, ...given }).labelSmoothing;
+  assert.equal(smoothed({ task: "generated-text", model: "gpt" }), 0.1);
+  assert.equal(smoothed({ model: "net.onnx", loss: "cross-entropy" }), 0.1);
+  assert.throws(
+    () => smoothed({ model: "net.onnx", loss: "mse" }),
+    /^OptionError: --label-smoothing is for a cross entropy, not for --loss mse$/,
+  );
+});
