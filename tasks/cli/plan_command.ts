@@ -12,9 +12,9 @@ import type { CommandSpec } from "./command_line.ts";
 const EPILOGUE =
   `It measures a few steps of the actual graph, with all ranks sharing this machine, and the network
 between them, and predicts wall clock and communication share of naive-parallel and of --algorithm
-at I = 1, 2, 4, …, 32. With --link the prediction is for ranks behind such links (without their window), with a number of
---hosts for that many hosts behind them, of which it measures one. Hosts that are named, or on which
-srun, mpirun or the like has started it, are measured all together.
+at I = 1, 2, 4, …, 32. With --link the prediction is for ranks behind such links (without their
+window), with a number of --hosts for that many hosts behind them, of which it measures one. Hosts
+that are named, or on which srun, mpirun or the like has started it, are measured all together.
 
 Below the table it advises the cheapest setting: of all whose wall clock is within --tolerance of the
 fastest, the smallest I (of a schedule, in the mean), then the least compression, then the fewest

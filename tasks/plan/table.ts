@@ -83,8 +83,10 @@ function formatAdvice(
     `${where} → ${describeSetting(cheapest)}: ${percent(cheapest.communicationShare)} ` +
     `communication, ${formatSeconds(cheapest.seconds)}`,
     cheapest === fastest
-      ? `  the fastest of ${count} settings, and the smallest I within ${percent(tolerance)} of it`
-      : `  of ${count} settings within ${percent(tolerance)} of ${best}`,
+      ? `  the fastest of ${count} settings, and the smallest I within ${
+        Number((100 * tolerance).toPrecision(3))
+      } % of it`
+      : `  of ${count} settings within ${Number((100 * tolerance).toPrecision(3))} % of ${best}`,
     ...cheapest === fastest
       ? []
       : ["  the smallest I, then the least compression, then the fewest fragments"],
@@ -92,7 +94,7 @@ function formatAdvice(
 }
 
 function percent(share: number): string {
-  return `${Number((100 * share).toFixed(1))} %`;
+  return `${(100 * share).toFixed(1)} %`;
 }
 
 function milliseconds(seconds: number): string {
