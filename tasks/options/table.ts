@@ -119,6 +119,14 @@ export const EXECUTION: Table<ExecutionOptions> = {
     default: null,
     defaultText: "never",
   }),
+  keep: integer({
+    flag: "--keep",
+    group: RUN,
+    help: "checkpoints that are kept, the newest; one alone has none behind it if it is damaged",
+    unit: "checkpoints",
+    from: 1,
+    default: 2,
+  }),
   resume: text({
     flag: "--resume",
     group: RUN,

@@ -300,6 +300,8 @@ export interface ExecutionOptions {
   checkpointLocal: boolean;
   /** Steps between two checkpoints; null: none are written. */
   checkpointEvery: number | null;
+  /** How many checkpoints are kept. */
+  keep: number;
   /** Folder of the run to go on with; null: a new one. */
   resume: string | null;
   /** How often a run that fails is started again from its last checkpoint. */

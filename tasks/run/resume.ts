@@ -40,6 +40,7 @@ const ADJUSTABLE: ReadonlySet<string> = new Set<OptionName>([
   "maxSteps",
   "evalEvery",
   "checkpointEvery",
+  "keep",
   "maxRestarts",
   "grace",
   "preemptedCode",

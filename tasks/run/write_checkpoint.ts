@@ -22,7 +22,7 @@ import {
 } from "./checkpoint.ts";
 import { writing } from "./write_error.ts";
 
-/** Checkpoints kept in a folder: the last, and the one before should the last be damaged. */
+/** Checkpoints kept in a folder if nobody says how many: the last, and the one before should that be damaged. */
 const KEPT = 2;
 
 /** Where the files of checkpoints are. */
@@ -59,18 +59,19 @@ export function folderOf(
  * Writes a checkpoint, with a file for each rank. Collective.
  *
  * @param step steps done
- * @param parts what to save
- * @param run whose checkpoint it is
+ * @param bytes what this rank saves, {@linkcode encode}d
+ * @param options.run whose checkpoint it is
+ * @param options.keep how many are kept, this one included
  */
 export async function writeCheckpoint(
   comm: Communicator,
   folders: CheckpointFolders,
   step: number,
-  parts: readonly Stateful[],
-  run?: string,
+  bytes: Uint8Array<ArrayBuffer>,
+  { run, keep = KEPT }: { readonly run?: string | undefined; readonly keep?: number | undefined } =
+    {},
 ): Promise<void> {
   const { rank, size, network: { hosts } } = comm, folder = folderOf(comm, folders);
-  const bytes = await encode(parts);
   const sha256 = new Uint8Array(await crypto.subtle.digest("SHA-256", bytes)).toHex();
   const mine: Written = { sha256, folder, here: folder === folders.directory };
   const all = (await gatherTexts(comm, JSON.stringify(mine))).map((text): Written =>
@@ -101,13 +102,14 @@ export async function writeCheckpoint(
   const leads = all.findIndex((each, other) =>
     each.folder === folder && hosts[other] === hosts[rank]
   );
-  if (leads === rank && rank !== 0 && folder !== null) await commit(folder, step);
+  if (leads === rank && rank !== 0 && folder !== null) await commit(folder, step, keep);
   await comm.barrier();
-  if (rank === 0) await commit(folders.directory, step);
+  if (rank === 0) await commit(folders.directory, step, keep);
   await comm.barrier();
 }
 
-async function encode(parts: readonly Stateful[]): Promise<Uint8Array<ArrayBuffer>> {
+/** A rank's file of a checkpoint: a copy of what its parts are now. */
+export async function encode(parts: readonly Stateful[]): Promise<Uint8Array<ArrayBuffer>> {
   const states: StateDict[] = [];
   for (const each of parts) states.push(await each.save());
   const numbers = Object.assign({}, ...states.map((state) => state.numbers));
@@ -118,11 +120,11 @@ async function encode(parts: readonly Stateful[]): Promise<Uint8Array<ArrayBuffe
 }
 
 /** Gives what is written its name, and removes what is older than needed. */
-async function commit(directory: string, step: number): Promise<void> {
+async function commit(directory: string, step: number, keep: number): Promise<void> {
   const final = stepFolder(directory, step);
   await removeIfThere(final);
   await Deno.rename(`${final}.part`, final);
-  const old = (await checkpointSteps(directory)).filter((each) => each <= step).slice(0, -KEPT);
+  const old = (await checkpointSteps(directory)).filter((each) => each <= step).slice(0, -keep);
   for (const each of old) await removeIfThere(stepFolder(directory, each));
 }
 

@@ -9,7 +9,6 @@ import { AveragingTrigger } from "./averaging_trigger.ts";
 import type { Callbacks } from "./callbacks/callbacks.ts";
 import { loadNumber, type StateDict, type Stateful } from "../run/checkpoint.ts";
 import { restoreCheckpoint } from "../run/restore_checkpoint.ts";
-import { writeCheckpoint } from "../run/write_checkpoint.ts";
 import type { Evaluation } from "../steps/evaluator.ts";
 import { sumOf } from "../rounds/averaging.ts";
 import { RankControls } from "../rounds/control_variates.ts";
@@ -111,7 +110,7 @@ export class Loop implements Stateful {
    * @throws StoppedError if the run was asked to end early, and has written a checkpoint
    */
   async run(): Promise<Summary> {
-    const { comm, task, options, trainStep, evaluator, checkpoints } = this.#parts;
+    const { comm, task, options, trainStep, evaluator, checkpoints, writer } = this.#parts;
     const clock = this.#clock, done = checkpoints?.from ?? 0;
     await this.#round.start();
     if (checkpoints && checkpoints.from !== null) {
@@ -130,6 +129,7 @@ export class Loop implements Stateful {
     let evaluations = evaluationsBy(done), t = done, noted = true;
     let last: Evaluation | null = null;
     while (clock.continues(t)) {
+      writer?.check();
       comm.step = ++t;
       const met = await this.#step(t);
       if (comm.size === 1) this.#stops = await this.#stopRequest?.poll() ?? false;
@@ -168,9 +168,11 @@ export class Loop implements Stateful {
       if (checkpoints && (saves || this.#stops && !ends)) {
         await this.#metrics.deliver();
         await this.#round.arrive();
-        await writeCheckpoint(comm, checkpoints, t, this.#stateful, checkpoints.run);
+        await writer!.begin(t, this.#stateful);
+        if (!this.#stops || ends) continue;
+        await writer!.settle();
         await this.#stopRequest?.settle();
-        if (this.#stops && !ends) throw new StoppedError(`stopped after step ${t}`);
+        throw new StoppedError(`stopped after step ${t}`);
       }
     }
     await this.#stopRequest?.settle();
@@ -178,6 +180,7 @@ export class Loop implements Stateful {
     if (t === done && t > 0) await this.#close(t);
     if (last && !noted) await this.#best?.note(last, this.#meanPosition(t));
     await this.#metrics.deliver();
+    await writer?.settle();
     return await this.#summarize(t);
   }
 

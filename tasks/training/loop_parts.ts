@@ -9,6 +9,7 @@ import type { Communicator } from "../../runtime/communicator.ts";
 import type { Options } from "../options/table.ts";
 import type { WeightAveraging } from "../rounds/averaging.ts";
 import type { MetricsLog, RunHost } from "../run/metrics.ts";
+import type { CheckpointWriter } from "../run/checkpoint_writer.ts";
 import type { CheckpointFolders } from "../run/write_checkpoint.ts";
 import type { Evaluator } from "../steps/evaluator.ts";
 import type { TrainStep } from "../steps/train_step.ts";
@@ -38,6 +39,8 @@ export interface LoopParts {
   readonly keepBest?: ((weights: Float32Array) => Promise<void>) | undefined;
   /** Where checkpoints are, and the step of the one to go on from; absent: there are none. */
   readonly checkpoints?: Checkpoints;
+  /** Writes them, while the run goes on; there if they are. */
+  readonly writer?: CheckpointWriter;
 }
 
 /** Where a run's checkpoints are. */

@@ -19,6 +19,7 @@ import type { Callback } from "./callbacks/callback.ts";
 import { Callbacks, checkCallbacks } from "./callbacks/callbacks.ts";
 import { hostsOf } from "./hosts_of.ts";
 import { Loop } from "./loop.ts";
+import { CheckpointWriter } from "../run/checkpoint_writer.ts";
 import type { Checkpoints } from "./loop_parts.ts";
 import { checkCarries, checkOwnAlgorithm } from "./own_algorithm.ts";
 import { MetricsLog, type Summary } from "../run/metrics.ts";
@@ -225,6 +226,8 @@ export async function train(
   const append = from !== null;
   const path = output && join(output.directory, FILES.metrics);
   const log = path ? stack.use(new MetricsLog(path, { append })) : null;
+  const writerOf = (folders: Checkpoints) =>
+    new CheckpointWriter(comm, { ...folders, keep: options.keep });
   const loop = new Loop({
     comm,
     options,
@@ -245,7 +248,7 @@ export async function train(
           specs: trainStep.weights.specs,
           weights,
         })),
-    ...(checkpoints ? { checkpoints } : {}),
+    ...(checkpoints ? { checkpoints, writer: stack.use(writerOf(checkpoints)) } : {}),
   });
   const summary = await loop.run();
   const { specs } = trainStep.weights, weights = await evaluator.averaged();

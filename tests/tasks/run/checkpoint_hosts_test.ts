@@ -4,7 +4,11 @@ import assert from "node:assert/strict";
 import type { Communicator } from "../../../runtime/communicator.ts";
 import { CheckpointError, checkpointSteps, type StateDict } from "../../../tasks/run/checkpoint.ts";
 import { restoreCheckpoint } from "../../../tasks/run/restore_checkpoint.ts";
-import { type CheckpointFolders, writeCheckpoint } from "../../../tasks/run/write_checkpoint.ts";
+import {
+  type CheckpointFolders,
+  encode,
+  writeCheckpoint,
+} from "../../../tasks/run/write_checkpoint.ts";
 import { temporaryFolder } from "../../_helpers/temporary_folder.ts";
 import { onAll, world } from "../../_helpers/world.ts";
 
@@ -29,11 +33,11 @@ async function on<T>(
   });
 }
 
-const write = (folders: CheckpointFolders, step: number) => (comm: Communicator, rank: number) =>
-  writeCheckpoint(comm, folders, step, [{
-    save: () => Promise.resolve(stateOf(rank)),
-    restore: () => Promise.resolve(),
-  }], "this run");
+const write =
+  (folders: CheckpointFolders, step: number) => async (comm: Communicator, rank: number) => {
+    const part = { save: () => Promise.resolve(stateOf(rank)), restore: () => Promise.resolve() };
+    await writeCheckpoint(comm, folders, step, await encode([part]), { run: "this run" });
+  };
 
 /** The state that a rank goes on with. */
 const restore =

@@ -252,7 +252,8 @@ Deno.test("two processes cannot write to one run at once", async () => {
     checkpointEvery: 2,
     out,
     signal: stop.signal,
-    onRecord: ({ step }) => step >= 3 && begun(),
+    // The second of two is begun when the first is on the disk.
+    onRecord: ({ step }) => step >= 5 && begun(),
   });
   await Promise.race([beginning, first]);
   await assert.rejects(launch({ resume: out }), /is in use by another process/);

@@ -1,0 +1,65 @@
+/**
+ * Checkpoints that are written while the run goes on: what they hold is copied at the step, and the files follow,
+ * over a communicator of their own.
+ *
+ * @module
+ */
+
+import type { Communicator } from "../../runtime/communicator.ts";
+import type { Stateful } from "./checkpoint.ts";
+import { type CheckpointFolders, encode, writeCheckpoint } from "./write_checkpoint.ts";
+
+/** What checkpoints of a run have in common. */
+export interface CheckpointWriterOptions extends CheckpointFolders {
+  /** The run they belong to, see `RunConfig.id`. @default {any} */
+  readonly run?: string | undefined;
+  /** How many are kept. @default {2} */
+  readonly keep?: number | undefined;
+}
+
+/** One rank's end of the writing, at most one checkpoint at a time. Every rank makes the same calls. */
+export class CheckpointWriter implements AsyncDisposable {
+  readonly #comm: Communicator;
+  readonly #options: CheckpointWriterOptions;
+  #aside: Communicator | null = null;
+  #writing: Promise<void> | null = null;
+  #error: unknown = null;
+
+  /** @param comm the ranks; stays the caller's */
+  constructor(comm: Communicator, options: CheckpointWriterOptions) {
+    this.#comm = comm;
+    this.#options = options;
+  }
+
+  /**
+   * Begins to write a checkpoint: what is saved has been copied when the promise resolves. Waits for the one before.
+   * Collective.
+   *
+   * @param step steps done
+   * @param parts what to save
+   * @throws whatever has become of the one before
+   */
+  async begin(step: number, parts: readonly Stateful[]): Promise<void> {
+    await this.settle();
+    const bytes = await encode(parts), aside = this.#aside ??= await this.#comm.dup();
+    this.#writing = writeCheckpoint(aside, this.#options, step, bytes, this.#options)
+      .catch((error) => void (this.#error = error));
+  }
+
+  /** Throws what has become of a checkpoint, if it could not be written. */
+  check(): void {
+    if (this.#error !== null) throw this.#error;
+  }
+
+  /** Waits until what was begun is on the disk. Throws if it could not be written. */
+  async settle(): Promise<void> {
+    await this.#writing;
+    this.#writing = null;
+    this.check();
+  }
+
+  /** Waits likewise, so that the last checkpoint is there for whoever goes on; what has failed is told elsewhere. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#writing;
+  }
+}
