@@ -243,18 +243,6 @@ const RULES: readonly Rule[] = [
         ? "--sync-every and --interval both say when a round is: give one of them"
         : null,
   ),
-  ...(["checkpointEvery", "resume", "maxRestarts"] as const).map((name) =>
-    rule(
-      ["syncEvery", name],
-      (options) =>
-        options.syncEvery !== null && options[name]
-          ? `${
-            OPTIONS[name].flag
-          } does not go with --sync-every: ranks are not at the same step, and ` +
-            "what they do cannot be done again; --interval can"
-          : null,
-    )
-  ),
   rule(
     ["syncEvery", "overlap"],
     ({ syncEvery, overlap }) =>

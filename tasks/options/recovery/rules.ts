@@ -17,8 +17,24 @@ interface RecoveryRule {
 /** Steps after which an algorithm has exchanged gradients, if it ever does. */
 const ENOUGH = 1024;
 
+const FLAGS = {
+  checkpointEvery: "--checkpoint-every",
+  resume: "--resume",
+  maxRestarts: "--max-restarts",
+};
+
 /** The rules, in the order in which they are asked. */
 export const RECOVERY_RULES: readonly RecoveryRule[] = [
+  ...(["checkpointEvery", "resume", "maxRestarts"] as const).map((name): RecoveryRule => ({
+    concerns: ["syncEvery", name],
+    check: (options) =>
+      options.syncEvery !== null && options[name]
+        ? `${
+          FLAGS[name]
+        } does not go with --sync-every: ranks are not at the same step, and what they do ` +
+          "cannot be done again; --interval can"
+        : null,
+  })),
   {
     concerns: ["onNan", "checkpointEvery"],
     check: ({ onNan, checkpointEvery }) =>
