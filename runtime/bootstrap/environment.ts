@@ -13,7 +13,7 @@
  *     CELGC_HOST         this host's name in messages
  *     CELGC_LINK         the access link that every rank is to be behind, such as 100mbit,20ms
  *     CELGC_CONNECTIONS  connections to each rank of another host, 1 to 64; 1 if not set. A pair has as many as
- *                        both of it want
+ *                        both ends want
  *     CELGC_SECRET_FILE  file of mode 0600 with the secret; the launcher's pipe if not set
  *     CELGC_SECRET_FD    descriptor of the launcher's pipe; standard input if not set
  *     CELGC_TLS_CERT, CELGC_TLS_KEY, CELGC_TLS_CA   PEM files

@@ -14,7 +14,7 @@ const WAYS: Record<string, (host: number) => string[]> = {
 };
 
 const MAIN = fileURLToPath(new URL("../../../tasks/cli/main.ts", import.meta.url));
-const PROGRAM = new URL("../programs/connections.ts", import.meta.url);
+const PROGRAM = new URL("../programs/hosts/connections.ts", import.meta.url);
 
 /** Runs a rank on this host and one on each of two others, which are processes with names of their own. */
 async function run(join: (host: number) => string[], connections: number) {

@@ -3,7 +3,7 @@
  * bytes this rank sent to other hosts.
  */
 
-import { init } from "../../../runtime/bootstrap/init.ts";
+import { init } from "../../../../runtime/bootstrap/init.ts";
 
 await using comm = await init();
 const { rank, size } = comm;
