@@ -204,11 +204,16 @@ export class GpuDisplacement implements Displacement {
   #exclusively<T>(section: () => T | Promise<T>): Promise<T> {
     const { gpu, exclusively } = this.#parts;
     return exclusively(async () => {
-      const made = await this.#made;
-      const attempt = begin(gpu), result = await section();
-      const refused = made ?? await attempt();
-      if (refused) throw new Error(`cannot follow variables on the GPU: ${refused}`);
-      return result;
+      let refused = await this.#made;
+      const attempt = begin(gpu);
+      try {
+        return await section();
+      } finally {
+        const found = await attempt();
+        refused ??= found;
+        // deno-lint-ignore no-unsafe-finally -- what the GPU has refused is why a section fails
+        if (refused) throw new Error(`cannot follow variables on the GPU: ${refused}`);
+      }
     });
   }
 
