@@ -23,6 +23,7 @@ console.log(JSON.stringify({ dir: run.dir, ...run.summary }));
   });
   const files = [...Deno.readDirSync(dir)].map(({ name }) => name).sort();
   assert.deepEqual(files, [
+    "README.md",
     "config.json",
     "metrics.jsonl",
     "model.onnx",

@@ -94,11 +94,11 @@ Deno.test("the baseline waits for its averages whatever its cells do, and draws 
   ]);
   assert.deepEqual(planCells({ participants: 8 }, true).notes, []);
   assert.deepEqual(
-    names({ algorithm: ["celgc", "slowmo", "single"], overlap: [false, true] }),
+    names({ algorithm: ["celgc", "naive-parallel", "single"], overlap: [false, true] }),
     [
       "algorithm=celgc_overlap=off",
       "algorithm=celgc_overlap=on",
-      "algorithm=slowmo",
+      "algorithm=naive-parallel",
       "algorithm=single",
     ],
   );
