@@ -58,7 +58,8 @@ export async function openOwnText(
   { sharing = PER_RANK, folder }: OwnTextParts = {},
 ): Promise<OwnText> {
   const { data, validFraction, testFraction } = options;
-  const key = JSON.stringify([data, options.tokenizer, validFraction, testFraction]);
+  // Ranks of other launchers on the same host may not read this one's folder.
+  const key = JSON.stringify([folder, data, options.tokenizer, validFraction, testFraction]);
   let own: string | null = null;
   const made = await sharing.make(key, async () => {
     own = folder ?? await Deno.makeTempDir({ prefix: "celgc-tokens-" });

@@ -25,6 +25,23 @@ export async function sendBytes(
   }
 }
 
+/** Sends the bytes of a file likewise, which are not in memory as a whole. */
+export async function sendFile(comm: Communicator, path: string, dest: number): Promise<number> {
+  using file = await Deno.open(path);
+  const { size } = await file.stat(), piece = new Uint8Array(Math.min(PIECE_BYTES, size));
+  await comm.send(Float64Array.of(size), dest, TAG);
+  for (let left = size; left > 0; left -= piece.length) {
+    const part = piece.subarray(0, Math.min(left, piece.length));
+    for (let at = 0; at < part.length;) {
+      const read = await file.read(part.subarray(at));
+      if (read === null) throw new Error(`${path} has become shorter while it is sent`);
+      at += read;
+    }
+    await comm.send(part, dest, TAG);
+  }
+  return size;
+}
+
 /**
  * Receives what a rank sends with {@linkcode sendBytes}.
  *

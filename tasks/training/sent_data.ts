@@ -10,7 +10,13 @@ import type { Communicator } from "../../runtime/communicator.ts";
 import { DataError } from "../data/data_error.ts";
 import { localFiles } from "../problems/data_files.ts";
 import type { Options } from "../options/values.ts";
-import { gatherTexts, receiveBytes, receiveWhole, sendBytes } from "../run/byte_stream.ts";
+import {
+  gatherTexts,
+  receiveBytes,
+  receiveWhole,
+  sendBytes,
+  sendFile,
+} from "../run/byte_stream.ts";
 
 /**
  * Sends the files of rank 0's data set to the first rank of each host that receives them, one after the
@@ -38,12 +44,9 @@ export async function sendData(
       let bytes = 0;
       await comm.send(Int32Array.of(files.length), receiver);
       for (const { name, path } of files) {
-        const content = await Deno.readFile(path);
-        const sha256 = createHash("sha256").update(content).digest("hex");
-        const head = JSON.stringify({ name, sha256 });
+        const head = JSON.stringify({ name, sha256: await hashFile(path) });
         await sendBytes(comm, new TextEncoder().encode(head), receiver);
-        await sendBytes(comm, content, receiver);
-        bytes += content.length;
+        bytes += await sendFile(comm, path, receiver);
       }
       console.error(`sent ${(bytes / 1e6).toFixed(1)} MB of data to ${hosts[receiver]}`);
     }
@@ -53,6 +56,14 @@ export async function sendData(
     for (let i = 0; i < count[0]; i++) await receiveFile(comm, data!);
   }
   await comm.barrier();
+}
+
+/** SHA-256 of a file in hexadecimal. */
+async function hashFile(path: string): Promise<string> {
+  const hash = createHash("sha256");
+  using file = await Deno.open(path);
+  for await (const piece of file.readable) hash.update(piece);
+  return hash.digest("hex");
 }
 
 async function receiveFile(comm: Communicator, folder: string): Promise<void> {

@@ -137,3 +137,19 @@ Deno.test("what does not fit all ranks is refused before anybody waits for a hos
   }
   assert.deepEqual([...Deno.readDirSync(folder.path)], [], "nothing has been written");
 });
+
+Deno.test("hosts learn a text of one's own from the same file, or from what they are sent", async () => {
+  await using folder = await temporaryFolder();
+  const [data, theirs] = ["mine", "theirs"].map((name) => `${folder.path}/${name}/text`);
+  for (const path of [data, theirs]) {
+    await Deno.mkdir(path.replace("/text", ""));
+    await Deno.writeTextFile(path, "a text of words\n".repeat(90));
+  }
+  const text: LaunchOptions = {
+    ...{ task: "text", data, tokenizer: "bpe:260", layers: 1, heads: 1, width: 4, context: 8 },
+    ...{ batchSize: 2, maxSteps: 2, device: "cpu" },
+  };
+  await together({ ...text, out: `${folder.path}/seen` }, folder.path);
+  await together({ ...text, out: `${folder.path}/same` }, folder.path, theirs);
+  await together({ ...text, out: `${folder.path}/sent`, sendData: true }, folder.path);
+});
