@@ -18,6 +18,7 @@ export interface InboxOwner {
 export type Room = Uint8Array | ((length: number) => Uint8Array);
 
 interface Waiter {
+  readonly number: number;
   readonly from: number;
   readonly into: Room | undefined;
   /** Whether a payload of another length is welcome too, apart from `into`. */
@@ -81,6 +82,9 @@ export class Inbox {
       if (!(into instanceof Uint8Array) || orOther && early.length !== into.length) {
         return Promise.resolve(early);
       }
+      if (early.length !== into.length) {
+        return refused(this.#wrongLength(number, from, early.length, into.length));
+      }
       into.set(early);
       return Promise.resolve(into);
     }
@@ -91,7 +95,8 @@ export class Inbox {
     }
     const { promise, resolve, reject } = Promise.withResolvers<Uint8Array>();
     promise.catch(ignore);
-    this.#waiters.set(key, { from, into, orOther, wait: group.expecting(from), resolve, reject });
+    const wait = group.expecting(from);
+    this.#waiters.set(key, { number, from, into, orOther, wait, resolve, reject });
     return promise;
   }
 
@@ -103,14 +108,16 @@ export class Inbox {
     if (into === undefined || waiter!.orOther && into.length !== length) {
       return keptAside(length, (payload) => this.#arrive(key, payload));
     }
-    if (into.length !== length) {
-      const { group, operation } = this.#owner;
-      throw new Error(
-        `${operation}: segment ${number} from ${group.name(from)} has ${length} bytes, ` +
-          `expected ${into.length}`,
-      );
-    }
+    if (into.length !== length) throw this.#wrongLength(number, from, length, into.length);
     return { into, done: () => this.#arrive(key, into) };
+  }
+
+  #wrongLength(number: number, from: number, length: number, expected: number): Error {
+    const { group, operation } = this.#owner;
+    return new Error(
+      `${operation}: segment ${number} from ${group.name(from)} has ${length} bytes, ` +
+        `expected ${expected}`,
+    );
   }
 
   #arrive(key: number, payload: Uint8Array): void {
@@ -126,6 +133,10 @@ export class Inbox {
       waiter.orOther && into.length !== payload.length
     ) {
       return waiter.resolve(payload);
+    }
+    if (into.length !== payload.length) {
+      const { number, from } = waiter;
+      return waiter.reject(this.#wrongLength(number, from, payload.length, into.length));
     }
     into.set(payload);
     waiter.resolve(into);
