@@ -133,6 +133,7 @@ async function refusals(comm: Communicator): Promise<void> {
     return true;
   });
   ranks.free();
+  await comm.barrier(); // whoever left now would be missed by those who have not been told yet
 }
 
 /** What an allreduce does that is to be compressed. */
