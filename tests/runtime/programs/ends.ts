@@ -18,7 +18,12 @@ if (way === "forget") {
   if (isVictim) throw new Error("too late");
 } else if (way === "stalls after its goodbye") {
   await (await init()).close();
-  if (isVictim) { while (true); }
+  // The others' goodbyes are answered first: who waited for that would see it stall as well.
+  if (isVictim) {
+    setTimeout(() => {
+      while (true);
+    }, 500);
+  }
 } else if (way === "works after its goodbye") {
   await (await init()).close();
   if (isVictim) await new Promise((resolve) => setTimeout(resolve, 5000));

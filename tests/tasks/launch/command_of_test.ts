@@ -1,10 +1,9 @@
 import assert from "node:assert/strict";
 import { argumentsOf, quoteArguments } from "../../../tasks/launch/command_of.ts";
-import { filesOf } from "../../../tasks/options/defaults.ts";
-import { PRESETS } from "../../../tasks/options/presets.ts";
+import { defaultsOf, filesOf } from "../../../tasks/options/defaults.ts";
 import { resolveOptions } from "../../../tasks/options/resolve.ts";
-import { type OptionName, OPTIONS } from "../../../tasks/options/table.ts";
-import { TASK_NAMES } from "../../../tasks/options/values.ts";
+import { type OptionName, OPTIONS, type Options } from "../../../tasks/options/table.ts";
+import { PRESET_NAMES, TASK_NAMES } from "../../../tasks/options/values.ts";
 
 /** The options that a command line gives, as far as these flags go. */
 function parse(args: readonly string[]): Record<string, unknown> {
@@ -18,11 +17,13 @@ function parse(args: readonly string[]): Record<string, unknown> {
 
 Deno.test("the arguments of a run's options give the same options again", () => {
   const data = "some/folder";
+  const dataOf = (given: Partial<Options>) =>
+    filesOf(defaultsOf(given).task) === null ? {} : { data };
   const runs: Partial<Record<OptionName, unknown>>[] = [
     {},
-    ...TASK_NAMES.map((task) => ({ task, ...filesOf(task) === null ? {} : { data } })),
-    ...Object.keys(PRESETS).map((preset) => ({ preset, data })),
-    ...Object.keys(PRESETS).map((preset) => ({ preset, data, scale: 0.01, interval: 3 })),
+    ...TASK_NAMES.map((task) => ({ task, ...dataOf({ task }) })),
+    ...PRESET_NAMES.map((preset) => ({ preset, ...dataOf({ preset }) })),
+    ...PRESET_NAMES.map((preset) => ({ preset, ...dataOf({ preset }), scale: 0.01, interval: 3 })),
     { task: "ptb", data, scale: 0.1, hidden: 50, dropoutHidden: 0 },
     { algorithm: "single", lr: 0.1, decayAt: [1.5, 2], decayClip: true },
     { algorithm: "diloco", nesterov: true, momentum: 0.9, ranks: 3, seed: 7, device: "wasm" },
