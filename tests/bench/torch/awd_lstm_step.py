@@ -4,18 +4,12 @@ Arguments: batch, length, vocabulary. Speaks as step_program.ts does. The clippe
 torch.nn.utils.clip_grad_norm_'s and SGD's.
 """
 
-import json
-import os
-import resource
 import sys
-import time
 
-os.environ["OMP_NUM_THREADS"] = os.environ["OPENBLAS_NUM_THREADS"] = "1"
-
+from measured import serve
 import torch
 import torch.nn.functional as F
 
-torch.set_num_threads(1)
 batch, length, vocabulary = map(int, sys.argv[1:4])
 sizes = [400, 1150, 1150, 400]
 uniform = lambda bound, *dims: torch.empty(*dims).uniform_(-bound, bound).requires_grad_()
@@ -52,17 +46,4 @@ def step():
     return loss.item()
 
 
-def measured():
-    start, cpu = time.perf_counter(), time.process_time()
-    step()
-    return {
-        "milliseconds": (time.perf_counter() - start) * 1000,
-        "cpuMilliseconds": (time.process_time() - cpu) * 1000,
-        "megabytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
-    }
-
-
-measured()
-print(json.dumps({"description": f"PyTorch {torch.__version__}, 1 thread"}), flush=True)
-for _ in sys.stdin:
-    print(json.dumps(measured()), flush=True)
+serve(step)

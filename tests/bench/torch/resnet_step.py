@@ -3,17 +3,14 @@
     python3 resnet_step.py DEPTH BATCH contiguous|channels-last
 """
 
-import json
-import resource
 import sys
-import time
 
+from measured import serve
 import torch
 from torch import nn
 from torch.nn import functional as F
 
 depth, batch, layout = int(sys.argv[1]), int(sys.argv[2]), sys.argv[3]
-torch.set_num_threads(1)
 torch.manual_seed(1)
 
 
@@ -61,7 +58,6 @@ parameters = list(network.parameters())
 
 
 def step():
-    begin, cpu = time.perf_counter(), time.process_time()
     loss = F.cross_entropy(network(images), labels)
     gradients = torch.autograd.grad(loss, parameters)
     with torch.no_grad():
@@ -70,13 +66,6 @@ def step():
         for parameter, gradient in zip(parameters, gradients):
             parameter.sub_(gradient, alpha=scale)
     loss.item()
-    milliseconds = (time.perf_counter() - begin) * 1000
-    cpu_milliseconds = (time.process_time() - cpu) * 1000
-    megabytes = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    return {"milliseconds": milliseconds, "cpuMilliseconds": cpu_milliseconds, "megabytes": megabytes}
 
 
-step()
-print(json.dumps({"description": f"PyTorch {torch.__version__}, {layout}, 1 thread"}), flush=True)
-for _ in sys.stdin:
-    print(json.dumps(step()), flush=True)
+serve(step, f"{layout}, ")
