@@ -14,7 +14,7 @@ const NAMED_DAMAGE = 20;
 export type RunState = "going" | "finished" | "ended early";
 
 /** A log without an end that was not written to for so long is that of a run which goes on no more. */
-const PATIENCE_SECONDS = 120;
+export const PATIENCE_SECONDS = 120;
 
 /** A run that has been silent for long before, as while it evaluates, is given so many times as long. */
 const PATIENCE_GAPS = 5;

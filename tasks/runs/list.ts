@@ -8,7 +8,7 @@ import { type KeptWeights, keptWeights } from "../logs/best_weights.ts";
 import { optionsOf, readConfigFile } from "../logs/config.ts";
 import { findRuns } from "../logs/find_runs.ts";
 import { type LastRecords, lastRecords } from "../logs/last_records.ts";
-import type { RunState } from "../logs/run_log.ts";
+import { PATIENCE_SECONDS, type RunState } from "../logs/run_log.ts";
 import { LogError } from "../logs/log_error.ts";
 
 /** One run. What its folder does not tell is null. */
@@ -46,9 +46,6 @@ export interface ListedRun {
   /** Seconds since its first step began. */
   readonly seconds: number | null;
 }
-
-/** A log without an end that was not written to for so many milliseconds goes on no more. */
-const PATIENCE = 120_000;
 
 /**
  * Lists the runs in the given folders and below, the latest last.
@@ -104,5 +101,5 @@ async function describe(directory: string, now: Date): Promise<ListedRun> {
 function stateOf({ summary, modified }: LastRecords, now: Date): RunState {
   if (summary !== null) return "finished";
   const silent = modified === null ? 0 : now.getTime() - modified.getTime();
-  return silent > PATIENCE ? "ended early" : "going";
+  return silent > 1000 * PATIENCE_SECONDS ? "ended early" : "going";
 }
