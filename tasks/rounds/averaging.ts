@@ -48,6 +48,9 @@ export interface CompressedAverage {
 
 const NOTHING = { bytesSent: 0, bytesReceived: 0, seconds: 0 };
 
+/** Sets of ranks whose communicators are kept; of many ranks, another set may be drawn for each round. */
+const MOST_GROUPS = 64;
+
 /** Averages arrays over ranks and keeps count. */
 export class WeightAveraging implements Stateful {
   readonly #comm: Communicator;
@@ -255,14 +258,21 @@ export class WeightAveraging implements Stateful {
     return Promise.resolve();
   }
 
-  /** The communicator of some of the ranks, null on the others; made once for each set of ranks. */
+  /** The communicator of some of the ranks, null on the others; kept for the next time. */
   async #group(participants: readonly number[]): Promise<Communicator | null> {
     const key = participants.join();
     let group = this.#groups.get(key);
     if (group === undefined) {
       const inside = participants.includes(this.#comm.rank);
       group = await this.#comm.split(inside ? 0 : null, this.#comm.rank);
-      this.#groups.set(key, group);
+    }
+    // The set that was used last stands last, on every rank alike.
+    this.#groups.delete(key);
+    this.#groups.set(key, group);
+    if (this.#groups.size > MOST_GROUPS) {
+      const [[oldest, unused]] = this.#groups;
+      this.#groups.delete(oldest);
+      unused?.free();
     }
     return group;
   }

@@ -5,6 +5,8 @@ import { drawParticipants, parseSampling } from "../../../optimizers/mod.ts";
 import { samplesOf } from "../_mlp.ts";
 import { initialWeights, lossAndGradient } from "../_serial.ts";
 import { trainMlp } from "../_train_mlp.ts";
+import { WeightAveraging } from "../../../tasks/rounds/averaging.ts";
+import { world } from "../../_helpers/world.ts";
 
 const RANKS = 4, BATCH = 4, STEPS = 12, INTERVAL = 2, SEED = 5, LR = 0.8, CLIP = 0.3;
 
@@ -59,3 +61,34 @@ for (const [sampling, drawn] of Object.entries(rules)) {
     assert.ok(new Set(rounds.map(String)).size > 1, "not always the same ranks");
   });
 }
+
+/** Every choice of `count` out of `size` ranks, in increasing order. */
+function choices(size: number, count: number, from = 0): number[][] {
+  if (count === 0) return [[]];
+  const all: number[][] = [];
+  for (let first = from; first <= size - count; first++) {
+    for (const rest of choices(size, count - 1, first + 1)) all.push([first, ...rest]);
+  }
+  return all;
+}
+
+Deno.test("of more sets of ranks than communicators are kept for, each has its own mean, again and again", async () => {
+  const sets = choices(8, 4);
+  assert.equal(sets.length, 70);
+  await using job = await world(8);
+  await Promise.all(job.ranks.map(async (comm) => {
+    let made = 0;
+    const split = comm.split.bind(comm);
+    comm.split = (color, key) => (made++, split(color, key));
+    const averaging = new WeightAveraging(comm);
+    for (const [round, set] of [...sets, ...sets.slice(0, 8), ...sets].entries()) {
+      const own = Float32Array.of(comm.rank, round);
+      await averaging.average(own, set);
+      const mean = set.reduce((sum, rank) => sum + rank, 0) / set.length;
+      const expected = set.includes(comm.rank) ? mean : comm.rank;
+      assert.deepEqual([...own], [expected, round], `round ${round}, ranks ${set}`);
+    }
+    // 70, then 8 that others have taken the place of; of the last 70 those 8 are still there.
+    assert.equal(made, 70 + 8 + 62);
+  }));
+});
