@@ -136,15 +136,31 @@ function* segments(bytes: Uint8Array): Generator<[number, Uint8Array]> {
   }
 }
 
-/** Posts the receives of what a rank contributes; null if that is nothing. */
-function receiveInput(
-  call: CollectiveCall,
+/**
+ * Posts the receives of what a rank contributes; null if that is nothing.
+ *
+ * @param into as long as what it contributes if it does
+ * @throws Error if it sends something else
+ */
+export function receiveInput(
+  call: Pick<CollectiveCall, "group" | "operation" | "receiveOrOther">,
   from: number,
   into: Uint8Array,
 ): Promise<Uint8Array | null> {
+  const expected = [...segments(into)];
   const arriving = Promise.all(
-    [...segments(into)].map(([number, segment]) => call.receiveOrOther(from, number, segment)),
-  ).then((arrived) => arrived.length > 0 && arrived[0].length === 0 ? null : into);
+    expected.map(([number, segment]) => call.receiveOrOther(from, number, segment)),
+  ).then((arrived) => {
+    if (arrived.length > 0 && arrived.every(({ length }) => length === 0)) return null;
+    const wrong = arrived.findIndex(({ length }, i) => length !== expected[i][1].length);
+    if (wrong < 0) return into;
+    throw new Error(
+      `${call.operation}: ${call.group.name(from)} contributes ${
+        arrived[wrong].length
+      } bytes where ` +
+        `${expected[wrong][1].length} or none are expected`,
+    );
+  });
   arriving.catch(() => {}); // whoever posted it may already have failed elsewhere
   return arriving;
 }
