@@ -47,7 +47,7 @@ export {
   type ImageSamplerOptions,
   type Sampler,
 } from "./sampling/sampler.ts";
-export type { Worlds, WorldSince } from "./sampling/worlds.ts";
+export type { LostRank, Worlds, WorldSince } from "./sampling/worlds.ts";
 export {
   CIFAR100_SOURCE,
   CIFAR10_SOURCE,

@@ -68,9 +68,13 @@ export async function openProblem(
   parts: ProblemParts = {},
 ): Promise<Problem> {
   // Data count in mini-batches.
+  const { accumulate } = options;
   const worlds = parts.worlds?.map((world) => ({
     ...world,
-    step: world.step * options.accumulate,
+    step: world.step * accumulate,
+    ...world.lost
+      ? { lost: world.lost.map(({ rank, since }) => ({ rank, since: since * accumulate })) }
+      : {},
   }));
   const { task: whole, model, ...rest } = await openParts(options, rank, target, {
     ...parts,

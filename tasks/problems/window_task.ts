@@ -5,9 +5,10 @@
  * @module
  */
 
-import { Random } from "../../runtime/base/random.ts";
 import { checkPartition, parsePartition, partitionTokens } from "../data/sampling/partition.ts";
-import { beginningOf, type Worlds } from "../data/sampling/worlds.ts";
+import { BY_BATCHES, Deal } from "../data/sampling/deal.ts";
+import { Shuffles } from "../data/sampling/shuffles.ts";
+import type { Worlds } from "../data/sampling/worlds.ts";
 import type { Tokens, TokenSplits } from "../data/text/tokens.ts";
 import type { Options } from "../options/table.ts";
 import type { Feeds, Split, Task } from "../task.ts";
@@ -32,7 +33,8 @@ export interface WindowTaskParts {
  * of its own part. In an evaluation every token but the text's first is predicted once, from those before it
  * in its window.
  *
- * After a change of the number of ranks, the ranks go on in the joint order where those before left off; with
+ * After a change of the number of ranks, the ranks go on in the joint order where those before left off, and take
+ * over what a rank that was lost had taken since its last round; with
  * `proportional` each at its own step in the part that is its then.
  *
  * @param worlds that the run has had; by default the one of the options alone
@@ -66,16 +68,10 @@ export function windowTask(
     return [part.start, part.end];
   }
 
-  const since = beginningOf(worlds, batchSize);
-  const offset = since.samples - since.step * ranks * batchSize;
-  let epoch = -1, order: Uint32Array = new Uint32Array();
+  const deal = Deal.of(worlds, batchSize, BY_BATCHES, ranks);
+  const windows = new Shuffles(count, seed, ["windows"]);
   /** The first token of the n-th window that is read. */
-  const windowAt = (n: number): number => {
-    const pass = Math.floor(n / count);
-    if (pass !== epoch) order = new Random(seed, "windows", pass).permutation(count);
-    epoch = pass;
-    return start + order[n % count] * bptt;
-  };
+  const windowAt = (n: number): number => start + windows.at(n) * bptt;
 
   const split = (name: "valid" | "test", tokens: Tokens): Split => {
     const most = Math.min(tokens.length - 1, evalTokens ?? Infinity);
@@ -113,15 +109,13 @@ export function windowTask(
     trainSamples: train.length,
     stepsPerEpoch: total / (ranks * batchSize),
     steps: (epochs) =>
-      Math.ceil(epochs * (total / (ranks * batchSize)) - offset / (ranks * batchSize)),
-    epoch: (steps) => (steps * ranks * batchSize + (steps < since.step ? 0 : offset)) / total,
+      Math.ceil(epochs * (total / (ranks * batchSize)) - deal.ahead / (ranks * batchSize)),
+    epoch: (steps) => deal.counted(steps) / total,
     batch(t) {
       const feeds = windowFeeds(batchSize, bptt);
-      const first = proportional
-        ? (t - 1) * batchSize
-        : ((t - 1) * ranks + rank) * batchSize + (t <= since.step ? 0 : offset);
       for (let row = 0; row < batchSize; row++) {
-        copy(train, windowAt(first + row), bptt, feeds, row * bptt);
+        const place = proportional ? (t - 1) * batchSize + row : deal.place(t - 1, row, rank);
+        copy(train, windowAt(place), bptt, feeds, row * bptt);
       }
       return { feeds, length: bptt, samples: batchSize * bptt };
     },

@@ -8,10 +8,11 @@
  * @module
  */
 
-import { Random } from "../../../runtime/base/random.ts";
 import type { Labels } from "../images/image_data_set.ts";
 import { checkPartition, type Partition, partitionImages } from "./partition.ts";
-import { beginningOf, type Worlds } from "./worlds.ts";
+import { BY_TURNS, Deal } from "./deal.ts";
+import { Shuffles } from "./shuffles.ts";
+import type { Worlds } from "./worlds.ts";
 
 /** One rank's order of samples. */
 export interface Sampler {
@@ -70,7 +71,8 @@ export interface ImageSamplerOptions {
  * set for itself. Otherwise each rank shuffles its own fixed part.
  *
  * After a change of the number of ranks, `iid` goes on in the joint shuffle where the ranks before left off,
- * so that an epoch still has every sample once. Otherwise a rank goes on in its own shuffles at its own step;
+ * so that an epoch still has every sample once, and takes over what a rank that was lost had taken since its last
+ * round. Otherwise a rank goes on in its own shuffles at its own step;
  * parts are dealt out anew among the ranks there are.
  *
  * @throws {RangeError} when the batch, the rank or the partition is out of range
@@ -86,32 +88,31 @@ export function createImageSampler(options: ImageSamplerOptions): Sampler {
   }
   if (count === 0) throw new RangeError("cannot sample from an empty set");
   checkPartition(partition, { data: "images", ranks });
-  const since = beginningOf(options.worlds ?? [], batchSize);
-  // What comes before a world is as if it had always been.
-  const offset = since.samples - since.step * batchSize * ranks;
-  // How the rank walks its shuffles: every `stride`-th place from `first` on.
-  let walk: Walk, shift = 0;
+  const deal = Deal.of(options.worlds ?? [], batchSize, BY_TURNS, ranks);
+  /** Where in its shuffles one of the rank's samples stands. */
+  let place = (step: number, sample: number) => step * batchSize + sample;
+  let shuffles: Shuffles;
   switch (partition.kind) {
     case "iid":
-      walk = new Walk(count, seed, ["order"], ranks, rank);
-      shift = offset;
+      shuffles = new Shuffles(count, seed, ["order"]);
+      place = (step, sample) => deal.place(step, sample, rank);
       break;
     case "whole":
-      walk = new Walk(count, seed, ["order", rank], 1, 0);
+      shuffles = new Shuffles(count, seed, ["order", rank]);
       break;
     default: {
       const part = partitionImages(partition, options)[rank];
-      walk = new Walk(part.length, seed, ["order", rank], 1, 0, part);
+      shuffles = new Shuffles(part.length, seed, ["order", rank], part);
     }
   }
   const stepsPerEpoch = count / (batchSize * ranks);
   return {
     batchSize,
     stepsPerEpoch,
-    samples: Math.floor(walk.length / walk.stride),
+    samples: Math.floor(shuffles.length / (partition.kind === "iid" ? ranks : 1)),
     // Counted in samples, so that whole epochs come out exactly.
-    epoch: (step) => (step * batchSize * ranks + (step < since.step ? 0 : offset)) / count,
-    steps: (epochs) => Math.ceil(epochs * stepsPerEpoch - offset / (batchSize * ranks)),
+    epoch: (step) => deal.counted(step) / count,
+    steps: (epochs) => Math.ceil(epochs * stepsPerEpoch - deal.ahead / (batchSize * ranks)),
     indices(step, into = new Uint32Array(batchSize)) {
       if (!Number.isSafeInteger(step) || step < 0) {
         throw new RangeError(`a step is an integer from 0 on, not ${step}`);
@@ -119,51 +120,10 @@ export function createImageSampler(options: ImageSamplerOptions): Sampler {
       if (into.length !== batchSize) {
         throw new RangeError(`a batch of ${batchSize} does not fit a buffer of ${into.length}`);
       }
-      for (let i = 0; i < batchSize; i++) {
-        into[i] = walk.at(step * batchSize + i, step < since.step ? 0 : shift);
-      }
+      for (let i = 0; i < batchSize; i++) into[i] = shuffles.at(place(step, i));
       return into;
     },
   };
-}
-
-/** An endless run of shuffles of a part, of which one rank takes every `stride`-th sample. */
-class Walk {
-  /** The two shuffles last used: a batch can lie across two. */
-  readonly #shuffles = new Map<number, Uint32Array>();
-
-  constructor(
-    readonly length: number,
-    readonly seed: number,
-    readonly stream: readonly (string | number)[],
-    readonly stride: number,
-    readonly first: number,
-    readonly part?: Uint32Array,
-  ) {}
-
-  /**
-   * The rank's `n`-th sample since the job began.
-   *
-   * @param shift places by which all ranks are ahead
-   */
-  at(n: number, shift: number): number {
-    const place = n * this.stride + this.first + shift;
-    const epoch = Math.floor(place / this.length);
-    const index = this.#shuffle(epoch)[place - epoch * this.length];
-    return this.part === undefined ? index : this.part[index];
-  }
-
-  #shuffle(epoch: number): Uint32Array {
-    let shuffle = this.#shuffles.get(epoch);
-    if (shuffle === undefined) {
-      for (const kept of this.#shuffles.keys()) {
-        if (kept !== epoch - 1) this.#shuffles.delete(kept);
-      }
-      shuffle = new Random(this.seed, ...this.stream, epoch).permutation(this.length);
-      this.#shuffles.set(epoch, shuffle);
-    }
-    return shuffle;
-  }
 }
 
 /** One batch of an evaluation. */

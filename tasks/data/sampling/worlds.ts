@@ -1,9 +1,21 @@
 /**
- * How many ranks a run has had: a run that is resumed with another number of ranks goes on in the order of
- * samples where the others left off.
+ * Who the ranks of a run have been: the record of its membership. A run that is resumed with another number of
+ * ranks, that has lost some or has taken in others goes on in the order of samples where those before left off, and
+ * with this record it can be run again.
+ *
+ * Ranks have two numbers where a run has lost some: their number in the run, which stays, by which masks and logs
+ * know them, and their place among those there are, from 0 on, which is the communicator's.
  *
  * @module
  */
+
+/** A rank that was lost: what it did since its last round is in no average, and its samples are taken over. */
+export interface LostRank {
+  /** Its number in the run. */
+  readonly rank: number;
+  /** Steps that it had done at the last round in which it took part; 0 if it never did. */
+  readonly since: number;
+}
 
 /** So many ranks from a step on. */
 export interface WorldSince {
@@ -11,10 +23,23 @@ export interface WorldSince {
   readonly step: number;
   /** How many they are. */
   readonly ranks: number;
+  /** Their numbers in the run, in increasing order. @default {from 0 on} */
+  readonly members?: readonly number[];
+  /** Those of the world before that are not in the round, nor in the checkpoint, of this very step. @default {none} */
+  readonly lost?: readonly LostRank[];
 }
 
 /** The worlds of a run, in increasing order of their steps; the last is the one that goes on. */
 export type Worlds = readonly WorldSince[];
+
+/** The numbers in the run of a world's ranks. */
+export function membersOf({ ranks, members }: WorldSince): readonly number[] {
+  return members ?? Array.from({ length: ranks }, (_, rank) => rank);
+}
+
+/** Whether a world's ranks have taken part in what was done after so many steps, such as a checkpoint. */
+const hasBegun = ({ step: since, lost }: WorldSince, step: number) =>
+  since === 0 || since < step || since === step && lost !== undefined;
 
 /**
  * The worlds of a run that goes on.
@@ -24,26 +49,34 @@ export type Worlds = readonly WorldSince[];
  * @param ranks that go on
  */
 export function continueWorlds(before: Worlds, step: number | null, ranks: number): Worlds {
-  const earlier = before.filter(({ step: since }) => since < (step ?? 0));
+  if (step === null) return [{ step: 0, ranks }];
+  const earlier = before.filter((world) =>
+    hasBegun(world, step) && (step > 0 || world.step < step)
+  );
   if (earlier.length === 0) return [{ step: 0, ranks }];
   return earlier.at(-1)!.ranks === ranks ? earlier : [...earlier, { step: step!, ranks }];
 }
 
 /** The ranks that wrote the checkpoint of a step. */
 export function ranksAt(worlds: Worlds, step: number): number {
-  return worlds.findLast(({ step: since }) => since === 0 || since < step)!.ranks;
+  return worlds.findLast((world) => hasBegun(world, step))!.ranks;
 }
 
 /**
- * Where the last of some worlds began: its step, and samples that all ranks had taken together by then.
+ * The worlds of a run that has lost ranks, or has taken in others, after a step.
  *
- * @param batchSize samples of one step of one rank
+ * @param before the worlds so far
+ * @param members the numbers of those that go on
+ * @param since the last round of each that was lost, see {@linkcode LostRank.since}
  */
-export function beginningOf(worlds: Worlds, batchSize: number): { step: number; samples: number } {
-  let samples = 0;
-  for (let i = 1; i < worlds.length; i++) {
-    const { step, ranks } = worlds[i - 1];
-    samples += (worlds[i].step - step) * ranks * batchSize;
-  }
-  return { step: worlds.at(-1)?.step ?? 0, samples };
+export function changeWorlds(
+  before: Worlds,
+  step: number,
+  members: readonly number[],
+  since: (rank: number) => number,
+): Worlds {
+  const lost = membersOf(before.at(-1)!).filter((rank) => !members.includes(rank))
+    .map((rank): LostRank => ({ rank, since: since(rank) }));
+  const world = { step, ranks: members.length, members };
+  return [...before, lost.length > 0 ? { ...world, lost } : world];
 }
