@@ -30,10 +30,15 @@ export interface EncodedNumbers {
   read(encoded: Uint8Array): void | Promise<void>;
 }
 
-/** A sum that is to travel in fewer bytes. */
-export interface CompressedSum {
+/** Numbers that are to be summed, and how they travel. */
+export interface EncodedSum {
   readonly codec: Codec;
   readonly numbers: EncodedNumbers;
+}
+
+/** Sums that are to travel in fewer bytes, together. */
+export interface CompressedSum {
+  readonly sums: readonly EncodedSum[];
   /** Whether this rank's numbers count. */
   readonly contributes: boolean;
 }
@@ -85,12 +90,88 @@ export class HostNumbers implements EncodedNumbers {
   }
 }
 
+/** What a slice has of one of the sums: which of its numbers, and where. */
+interface SlicePart {
+  readonly sum: EncodedSum;
+  readonly chunk: Range;
+  readonly from: number;
+  readonly to: number;
+}
+
+/** Several sums as one slice for each rank, which holds the bytes of one sum after those of the other. */
+class Slices {
+  readonly #sums: readonly EncodedSum[];
+  readonly #parts: readonly (readonly SlicePart[])[];
+  /** The slices of all ranks, in their order. */
+  readonly #bytes: Uint8Array;
+  readonly #ends: readonly number[];
+
+  constructor(sums: readonly EncodedSum[], ranks: number) {
+    const cut = sums.map(({ codec, numbers }) => chunks(numbers.length, ranks, codec.block));
+    let end = 0;
+    this.#sums = sums;
+    this.#parts = Array.from({ length: ranks }, (_, owner) => {
+      let to = 0;
+      return sums.map((sum, i) => {
+        const chunk = cut[i][owner], from = to;
+        to += sum.codec.bytes(chunk.end - chunk.start);
+        return { sum, chunk, from, to };
+      });
+    });
+    this.#ends = this.#parts.map((parts) => end += parts.at(-1)!.to);
+    this.#bytes = new Uint8Array(end);
+  }
+
+  /** The slice of a rank. */
+  of(owner: number): Uint8Array {
+    return this.#bytes.subarray(this.#ends[owner - 1] ?? 0, this.#ends[owner]);
+  }
+
+  async prepare(own: number): Promise<void> {
+    for (const { sum, chunk } of this.#parts[own]) await sum.numbers.prepare(chunk);
+  }
+
+  /** Writes the slice of another rank. */
+  write(owner: number): void {
+    const slice = this.of(owner);
+    for (const { sum, chunk, from, to } of this.#parts[owner]) {
+      sum.numbers.write(chunk, slice.subarray(from, to));
+    }
+  }
+
+  /** Writes this rank's own, from what all have written. */
+  async sum(own: number, inputs: readonly SumInput[]): Promise<void> {
+    const slice = this.of(own);
+    for (const { sum, chunk, from, to } of this.#parts[own]) {
+      const written = inputs.map((each) =>
+        each instanceof Uint8Array ? each.subarray(from, to) : each
+      );
+      await sum.numbers.sum(chunk, written, slice.subarray(from, to));
+    }
+  }
+
+  /** Takes the sums over when all slices are here. */
+  async read(): Promise<void> {
+    if (this.#sums.length === 1) return await this.#sums[0].numbers.read(this.#bytes);
+    for (const [i, { codec, numbers }] of this.#sums.entries()) {
+      const encoded = new Uint8Array(codec.bytes(numbers.length));
+      let at = 0;
+      for (const [owner, parts] of this.#parts.entries()) {
+        const { from, to } = parts[i];
+        encoded.set(this.of(owner).subarray(from, to), at);
+        at += to - from;
+      }
+      await numbers.read(encoded);
+    }
+  }
+}
+
 /** Numbers of the frames that carry inputs; those with results begin at 0. */
 const INPUT = 2 ** 31;
 
 /**
- * Direct reduce-scatter of encoded slices, and their results, encoded once, to all: 2 steps; a rank sends
- * 2cn(N−1)/N bytes where the codec leaves c of n.
+ * Direct reduce-scatter of encoded slices, and their results, encoded once, to all: 2 steps, however many sums
+ * travel together; a rank sends 2cn(N−1)/N bytes where the codec leaves c of n.
  *
  * Rank p owns the p-th chunk of whole blocks. All others encode theirs of it; p decodes these, adds its own as it
  * is, in the order of ranks in float64, rounds once, and encodes the sum. Everybody reads the same bytes, p
@@ -102,32 +183,26 @@ const INPUT = 2 ** 31;
  * is added to the residual of the rank that owns the chunk, as if it had been lost of that rank's own numbers.
  */
 export async function compressedAllreduce(call: CollectiveCall, sum: CompressedSum): Promise<void> {
-  const { codec, numbers, contributes } = sum, { rank, size } = call.group;
-  const slices = chunks(numbers.length, size, codec.block), own = slices[rank];
-  const encoded = new Uint8Array(codec.bytes(numbers.length));
-  const bytesOf = (owner: number) => {
-    const { start, end } = slices[owner], from = codec.bytes(start);
-    return encoded.subarray(from, from + codec.bytes(end - start));
-  };
-  const mine = bytesOf(rank), peers = others(call.group);
+  const { sums, contributes } = sum, { rank, size } = call.group, peers = others(call.group);
+  const slices = new Slices(sums, size), mine = slices.of(rank);
   const arriving = peers.map((from) => receiveInput(call, from, new Uint8Array(mine.length)));
-  const results = peers.map((owner) => receiveSpread(call, owner, bytesOf(owner)));
+  const results = peers.map((owner) => receiveSpread(call, owner, slices.of(owner)));
   await call.agree();
 
-  if (contributes) await numbers.prepare(own);
+  if (contributes) await slices.prepare(rank);
   const sending = peers.map((owner) => {
-    if (!contributes) return sendNothing(call, owner, bytesOf(owner));
-    numbers.write(slices[owner], bytesOf(owner));
-    return sendInput(call, owner, bytesOf(owner));
+    if (!contributes) return sendNothing(call, owner, slices.of(owner));
+    slices.write(owner);
+    return sendInput(call, owner, slices.of(owner));
   });
   for (const sent of sending) sent.catch(() => {}); // what is waited for first may fail first
   const arrived = await Promise.all(arriving);
   const inputs: SumInput[] = new Array(size);
   peers.forEach((from, k) => inputs[from] = arrived[k]);
   inputs[rank] = contributes ? "own" : null;
-  await numbers.sum(own, inputs, mine);
+  await slices.sum(rank, inputs);
   await Promise.all([...sending, ...results, sendSpread(call, mine)]);
-  await numbers.read(encoded);
+  await slices.read();
 }
 
 function* segments(bytes: Uint8Array): Generator<[number, Uint8Array]> {

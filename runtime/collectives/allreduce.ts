@@ -23,6 +23,7 @@ import { answerProbe, probeNetwork } from "../algorithms/network_probe.ts";
 import { AllreduceChoice, Decision } from "./allreduce_choice.ts";
 import { hasTwoLevels } from "../base/hosts.ts";
 import type { Codec } from "../compression/codec.ts";
+import { float32 } from "../compression/float32.ts";
 import { codecOf } from "../compression/registry.ts";
 import { isSmall } from "../engine/tuning.ts";
 
@@ -64,6 +65,11 @@ export interface AllreduceOptions {
    * for (error feedback). What is lost of the sum is kept by one of the ranks as well.
    */
   residual?: Float32Array;
+  /**
+   * With `compress`: numbers that travel with the buffer's and are summed as they are, in the same exchange, apart
+   * from the buffer; they become their sum. As many on every rank.
+   */
+  exact?: Float32Array;
   /**
    * With `compress`: whether this rank's buffer counts. One that does not gets the sum of the others all the
    * same, sends no input, and leaves its residual for another time. @default {true}
@@ -112,14 +118,16 @@ export async function allreduce(
     algorithm: code,
     segmentBytes,
     compression: codec?.code,
+    exact: options.exact?.length,
   } as const;
   if (codec) {
     const { residual, contributes = true } = options;
     const numbers = new HostNumbers(codec, buffer as Float32Array, residual);
     return await context.collective(signature, async (call) => {
-      if (context.size > 1) return await compressedAllreduce(call, { codec, numbers, contributes });
+      const sums = sumsOf(codec, numbers, options);
+      if (context.size > 1) return await compressedAllreduce(call, { sums, contributes });
       await call.agree();
-      numbers.stay(contributes);
+      for (const { numbers } of sums) numbers.stay(contributes);
     });
   }
   await context.collective(signature, async (call) => {
@@ -154,7 +162,7 @@ async function sumWhereTheyLie(
   context: Context,
   numbers: EncodedNumbers,
   op: Op,
-  { compress = "none", contributes = true, residual }: AllreduceOptions,
+  { compress = "none", contributes = true, residual, exact }: AllreduceOptions,
 ): Promise<void> {
   const codec = codecOf(compress), { length: count } = numbers;
   if (!codec || op !== "sum" || residual || context.size === 1) {
@@ -163,12 +171,25 @@ async function sumWhereTheyLie(
         `found compress "${compress}" on ${context.size}`,
     );
   }
+  checkExact(exact);
   const algorithm = ALLREDUCE_ALGORITHMS.indexOf("auto");
-  const { signature } = checkReduction("allreduce", new Float32Array(), op);
+  const { signature } = checkReduction("allreduce", exact ?? new Float32Array(), op);
+  const compression = codec.code, exactCount = exact?.length;
   await context.collective(
-    { name: "allreduce", ...signature, count, algorithm, compression: codec.code },
-    (call) => compressedAllreduce(call, { codec, numbers, contributes }),
+    { name: "allreduce", ...signature, count, algorithm, compression, exact: exactCount },
+    (call) => compressedAllreduce(call, { sums: sumsOf(codec, numbers, { exact }), contributes }),
   );
+}
+
+/** The numbers, and with them those that travel as they are. */
+function sumsOf<T extends EncodedNumbers>(
+  codec: Codec,
+  numbers: T,
+  { exact }: AllreduceOptions,
+): { codec: Codec; numbers: T | HostNumbers }[] {
+  const sums: { codec: Codec; numbers: T | HostNumbers }[] = [{ codec, numbers }];
+  if (exact?.length) sums.push({ codec: float32, numbers: new HostNumbers(float32, exact) });
+  return sums;
 }
 
 function isEncoded(buffer: TypedArray | EncodedNumbers): buffer is EncodedNumbers {
@@ -188,12 +209,12 @@ function isCall(op: Op | AllreduceCall): op is AllreduceCall {
 function checkCompression(
   buffer: TypedArray,
   op: Op,
-  { compress = "none", residual, contributes = true, ...others }: AllreduceOptions,
+  { compress = "none", residual, exact, contributes = true, ...others }: AllreduceOptions,
 ): Codec | null {
   const codec = codecOf(compress);
   if (!codec) {
-    if (!residual && contributes) return null;
-    const found = residual ? "a residual" : "contributes: false";
+    if (!residual && !exact && contributes) return null;
+    const found = residual ? "a residual" : exact ? "exact" : "contributes: false";
     throw new TypeError(`cannot allreduce: ${found} goes with compress, which is "none"`);
   }
   const type = datatypeOf(buffer);
@@ -210,6 +231,7 @@ function checkCompression(
         `algorithm nor segmentBytes`,
     );
   }
+  checkExact(exact, residual ? [buffer, residual] : [buffer]);
   if (residual === undefined) return codec;
   const isFloat32 = datatypeOf(residual, "residual").name === "float32";
   if (!isFloat32 || residual.length !== buffer.length || overlap(residual, buffer)) {
@@ -219,6 +241,16 @@ function checkCompression(
     );
   }
   return codec;
+}
+
+function checkExact(exact: Float32Array | undefined, apart: readonly TypedArray[] = []): void {
+  if (exact === undefined) return;
+  const type = datatypeOf(exact, "exact");
+  if (type.name === "float32" && !apart.some((other) => overlap(exact, other))) return;
+  throw new RangeError(
+    "cannot allreduce: exact must be floats apart from the buffer and the residual, found " +
+      describeCount(exact.length, type),
+  );
 }
 
 /**

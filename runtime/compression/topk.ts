@@ -1,4 +1,5 @@
 import type { Codec, Desk } from "./codec.ts";
+import { float32 } from "./float32.ts";
 import { int8 } from "./int8.ts";
 
 /** Numbers from which the largest are picked; an index has 12 bits. */
@@ -6,20 +7,6 @@ const BLOCK = 4096;
 
 /** The bits of 1, and an eighth of an octave. */
 const ONE = 0x3f800000, FIRST_STRIDE = 2 ** 20;
-
-/** Numbers as they are. */
-const float32: Codec = {
-  name: "float32",
-  code: 0,
-  block: 1,
-  bytes: (count) => 4 * count,
-  encode: ({ values, encoded }, count) => encoded.set(bytesOf(values, count)),
-  decode: ({ values, encoded }, count) =>
-    bytesOf(values, count).set(encoded.subarray(0, 4 * count)),
-};
-
-const bytesOf = (values: Float32Array, count: number) =>
-  new Uint8Array(values.buffer, values.byteOffset, 4 * count);
 
 /**
  * The ⌈F·n⌉ numbers of largest magnitude of every 4,096 (as in SparseLoCo, 2025, and DeMo, 2024); the rest is read

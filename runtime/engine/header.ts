@@ -8,14 +8,14 @@
  *     MESSAGE          4 context, 28 message
  *     CREDIT           4 context, 40 bytes
  *     FAN_IN           1 type, 2 op, 3 collective, 4 context, 8 answer slot empty, 16 count, 24 root,
- *                      28 call, 32 exchange, 36 algorithm, 40 segment bytes, 48 compression
+ *                      28 call, 32 exchange, 36 algorithm, 40 segment bytes, 48 compression, 52 exact
  *     FAN_OUT          4 context, 28 call, 32 exchange
  *     SEGMENT          4 context, 28 call, 32 segment
  *     MISMATCH         4 context
  *     LOST             24 rank
  *     WAKE
  *
- * What begins at 1, 2 and 3 is a byte, at 16 and 40 a number of up to 53 bits in 8 bytes, else of 32.
+ * What begins at 1, 2 and 3 is a byte, at 16, 40 and 52 a number of up to 53 bits in 8 bytes, else of 32.
  *
  * @module
  */
@@ -111,6 +111,8 @@ export interface SignatureCodes {
   readonly segmentBytes: number;
   /** Number of a codec. */
   readonly compression: number;
+  /** Elements that travel beside those, not compressed. */
+  readonly exact: number;
 }
 
 /** Contributions to a tree exchange. */
@@ -232,6 +234,7 @@ export function encodeFanIn(
   putU32(header, 36, codes.algorithm);
   putU64(header, 40, codes.segmentBytes);
   putU32(header, 48, codes.compression);
+  putU64(header, 52, codes.exact);
   return header;
 }
 
@@ -382,6 +385,7 @@ function decodeFanIn(view: DataView): FanInFrame {
     algorithm: view.getUint32(36),
     segmentBytes: getU64(view, 40),
     compression: view.getUint32(48),
+    exact: getU64(view, 52),
   };
 }
 

@@ -53,14 +53,16 @@ export interface Signature {
   readonly segmentBytes?: number;
   /** Number of the codec that the caller asked for. */
   readonly compression?: number;
+  /** Elements that travel beside the others, not compressed. */
+  readonly exact?: number;
 }
 
 /** A signature as numbers. */
 export function codesOf(signature: Signature): SignatureCodes {
   const { name, type = 0, count = 0, op = 0, root = 0 } = signature;
-  const { algorithm = 0, segmentBytes = 0, compression = 0 } = signature;
+  const { algorithm = 0, segmentBytes = 0, compression = 0, exact = 0 } = signature;
   const collective = COLLECTIVES.indexOf(name);
-  return { collective, type, count, op, root, algorithm, segmentBytes, compression };
+  return { collective, type, count, op, root, algorithm, segmentBytes, compression, exact };
 }
 
 /** What this rank passed to which call. */
@@ -81,7 +83,7 @@ export function describeMismatch(
     theirs.collective === mine.collective && theirs.type === mine.type &&
     theirs.count === mine.count && theirs.op === mine.op && theirs.root === mine.root &&
     theirs.algorithm === mine.algorithm && theirs.segmentBytes === mine.segmentBytes &&
-    theirs.compression === mine.compression
+    theirs.compression === mine.compression && theirs.exact === mine.exact
   ) return null;
   const nameOf = (code: number) => COLLECTIVES[code] ?? `operation ${code}`;
   const name = nameOf(mine.collective);
@@ -109,6 +111,10 @@ export function describeMismatch(
   if (theirs.compression !== mine.compression) {
     return `cannot ${name}: ${them} asked for compression ${codecName(theirs.compression)}, ` +
       `${me} for ${codecName(mine.compression)}`;
+  }
+  if (theirs.exact !== mine.exact) {
+    const count = describeCount(theirs.exact, datatypeByCode(mine.type)!);
+    return `cannot ${name}: ${them} passed ${count} as they are, ${me} passed ${mine.exact}`;
   }
   if (theirs.algorithm !== mine.algorithm) {
     return `cannot ${name}: ${them} asked for algorithm ${theirs.algorithm}, ` +

@@ -50,6 +50,8 @@ export interface MeanOptions {
   readonly forAll?: boolean;
   /** How it travels; null: as it is. @default {null} */
   readonly codec?: Codec | null;
+  /** Floats that travel with it as they are, where it does not. @default {0} */
+  readonly exact?: number;
 }
 
 /** Exchanges on a network, from those that were timed. */
@@ -71,16 +73,20 @@ export class ExchangeCosts {
   /** A mean of so many floats. */
   mean(
     floats: number,
-    { among, forAll = false, codec = null }: MeanOptions,
+    { among, forAll = false, codec = null, exact = 0 }: MeanOptions,
   ): ExchangeCost {
     const { ranks } = this.#scale, all = forAll ? ranks : among;
     if (floats === 0 || all === 1) return FREE;
     if (codec) {
       // Slices are of whole blocks; their owners send results of their own size.
-      const encoded = codec.bytes(floats), slices = chunks(floats, all, codec.block);
-      const most = Math.max(...slices.map(({ start, end }) => codec.bytes(end - start)));
+      const encoded = codec.bytes(floats) + 4 * exact, beside = chunks(exact, all);
+      const most = Math.max(
+        ...chunks(floats, all, codec.block).map(({ start, end }, i) =>
+          codec.bytes(end - start) + 4 * (beside[i].end - beside[i].start)
+        ),
+      );
       return {
-        seconds: this.#direct(floats, all, encoded),
+        seconds: this.#direct(floats + exact, all, encoded),
         bytes: encoded * (all - 1) * (among + all) / all,
         rankBytes: encoded + most * (all - 2),
       };

@@ -19,8 +19,8 @@
  * mean in which they take no part, it is taken for one of all ranks.
  *
  * With `--compress`, gradients and weights are as many bytes as the codec makes of them, sent directly, and
- * running statistics are averaged by themselves; what encoding takes is left out. SparseLoCo sends what the codec
- * leaves to each of the others.
+ * running statistics travel with the weights as they are; what encoding takes is left out. SparseLoCo sends what the
+ * codec leaves to each of the others, and averages running statistics by themselves.
  *
  * Start-up, evaluations, checkpoints and the delivery of metrics are left out, as they are in a
  * summary's `trainSeconds`.
@@ -197,11 +197,10 @@ function exchangesOf(
       correct: ofAll,
     },
     averages: parts.map(({ trained, statistics }) => {
-      if (!by) return costs.mean(trained + statistics, drawn);
-      const displacements = sends
-        ? costs.gather(trained, by)
-        : costs.mean(trained, { among: participants, forAll: true, codec: by });
-      return inTurn([displacements, costs.mean(statistics, drawn)]);
+      if (!by || trained === 0) return costs.mean(trained + statistics, drawn);
+      if (sends) return inTurn([costs.gather(trained, by), costs.mean(statistics, drawn)]);
+      const exact = statistics;
+      return costs.mean(trained, { among: participants, forAll: true, codec: by, exact });
     }),
     endings: parts.map(({ trained, statistics }) =>
       costs.mean(trained + statistics, { among: ranks })

@@ -46,6 +46,13 @@ export interface CompressedAverage {
   readonly residual: Float32Array;
 }
 
+/** A compressed average with which other values travel as they are. */
+export interface MixedAverage extends CompressedAverage {
+  /** Become their mean as well. */
+  readonly exact: Float32Array;
+}
+
+const NO_VALUES = new Float32Array();
 const NOTHING = { bytesSent: 0, bytesReceived: 0, seconds: 0 };
 
 /** Sets of ranks whose communicators are kept; of many ranks, another set may be drawn for each round. */
@@ -133,16 +140,19 @@ export class WeightAveraging implements Stateful {
   async averageForAll(
     values: Float32Array,
     participants: readonly number[],
-    compressed: CompressedAverage | null = null,
+    compressed: CompressedAverage | MixedAverage | null = null,
   ): Promise<boolean> {
     const comm = this.#comm, { rank, size } = comm, [root] = participants;
     if (size === 1) return false;
     const contributes = participants.includes(rank);
     if (compressed) {
+      const exact = "exact" in compressed ? compressed.exact : NO_VALUES;
       this.#countPlain(comm, values);
+      this.#countPlain(comm, exact);
       await this.#count(comm, async () => {
         await comm.allreduce(values, { ...compressed, contributes });
         divide(values, participants.length);
+        divide(exact, participants.length);
       });
       return true;
     }
@@ -160,11 +170,18 @@ export class WeightAveraging implements Stateful {
    * process's memory; the others call {@linkcode averageForAll}. Collective over all ranks.
    *
    * @param contributes whether this rank's numbers count
+   * @param exact values that travel with them as they are, and become their sum
    */
-  async sumEncoded(numbers: EncodedNumbers, contributes: boolean): Promise<void> {
+  async sumEncoded(
+    numbers: EncodedNumbers,
+    contributes: boolean,
+    exact = NO_VALUES,
+  ): Promise<void> {
     const comm = this.#comm, compress = this.#compress;
     this.#countPlain(comm, { byteLength: numbers.length * Float32Array.BYTES_PER_ELEMENT });
-    await this.#count(comm, () => comm.allreduce(numbers, { op: "sum", compress, contributes }));
+    this.#countPlain(comm, exact);
+    const options = { op: "sum", compress, contributes, exact } as const;
+    await this.#count(comm, () => comm.allreduce(numbers, options));
   }
 
   /**

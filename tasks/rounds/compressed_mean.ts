@@ -7,7 +7,7 @@
 
 import { loadTensor, type StateDict } from "../run/checkpoint.ts";
 import type { CompressedAverage, PendingAverage, WeightAveraging } from "./averaging.ts";
-import { type PartMean, plainMean } from "./part_exchange.ts";
+import type { PartMean } from "./part_exchange.ts";
 
 /**
  * With r the point that all ranks have alike, and e_i what this rank has lost so far, zero at first:
@@ -17,34 +17,28 @@ import { type PartMean, plainMean } from "./part_exchange.ts";
  * where the sum is compressed as well, by the rank that forms it (`runtime/algorithms/allreduce_compressed.ts`).
  * A rank that counts for more than others has its displacement multiplied by that. The next r is where all ranks
  * go on from. A rank that takes no part sends nothing, but gets the sum, so that it has r alike; its e_i waits.
- * Running statistics are few, and travel as they are.
+ * Running statistics are few, and travel with it as they are.
  */
 export class CompressedMean implements PartMean {
   readonly #averaging: WeightAveraging;
   /** With e_i. */
   readonly #compression: CompressedAverage;
-  readonly #statistics: PartMean;
-  readonly #hasStatistics: boolean;
   /** r */
   readonly #reference: Float32Array;
   /** x^i − r, then what comes of it. */
   readonly #moved: Float32Array;
+  /** The rank's own, then their mean. */
+  readonly #statistics: Float32Array;
 
   /**
    * @param compression how, for its trained floats; the object's
-   * @param part how long it is with the running statistics that are averaged; whether ranks that take no part
-   * go on from the average as well
+   * @param length of the part, with the running statistics that are averaged
    */
-  constructor(
-    averaging: WeightAveraging,
-    compression: CompressedAverage,
-    { length, forAll }: { readonly length: number; readonly forAll: boolean },
-  ) {
+  constructor(averaging: WeightAveraging, compression: CompressedAverage, length: number) {
     const trained = compression.residual.length;
     this.#averaging = averaging;
     this.#compression = compression;
-    this.#statistics = plainMean(averaging, forAll);
-    this.#hasStatistics = length > trained;
+    this.#statistics = new Float32Array(length - trained);
     this.#reference = new Float32Array(trained);
     this.#moved = new Float32Array(trained);
   }
@@ -58,13 +52,14 @@ export class CompressedMean implements PartMean {
     participants: readonly number[],
     weight: number,
   ): Promise<void> {
-    const trained = this.#reference.length;
+    const exact = this.#statistics, statistics = values?.subarray(this.#reference.length);
     if (values) this.#leave(values, weight);
-    const taken = await this.#averaging.averageForAll(this.#moved, participants, this.#compression);
-    if (taken) this.#arrive(values ?? this.#reference);
-    if (this.#hasStatistics) {
-      await this.#statistics.average(values && values.subarray(trained), participants, weight);
-    }
+    if (statistics) exact.set(statistics.map((value) => weight * value));
+    const mixed = { ...this.#compression, exact };
+    const taken = await this.#averaging.averageForAll(this.#moved, participants, mixed);
+    if (!taken) return;
+    this.#arrive(values ?? this.#reference);
+    statistics?.set(exact);
   }
 
   async begin(values: Float32Array): Promise<PendingAverage> {

@@ -129,7 +129,7 @@ export class Round implements Stateful {
       const mean = compression && algorithm.sends
         ? new SentMean(averaging, algorithm.sends, compression.residual, length)
         : compression
-        ? new CompressedMean(averaging, compression, { length, forAll })
+        ? new CompressedMean(averaging, compression, length)
         : plainMean(averaging, forAll);
       const exchange = overlap
         ? new OverlappedExchange({ mean, length, overlap, outer })

@@ -61,6 +61,7 @@ function frames(): Reader {
     root: 0,
     algorithm: 2,
     compression: 0,
+    exact: 0,
     segmentBytes: 1024,
   };
   const fanIn = { context, call, exchange, answerSlotEmpty: true };

@@ -60,6 +60,36 @@ async function withResiduals(comm: Communicator): Promise<void> {
   }
 }
 
+/** Numbers that travel with a compressed sum as they are; in the second call, one rank's do not count. */
+async function withExact(comm: Communicator): Promise<void> {
+  for (const compress of CODECS) {
+    for (const [length, more] of [[5, 3], [9001, 1], [9001, 517], [0, 40]]) {
+      for (const out of [comm.size, 1]) {
+        const contributes = each(comm, (rank) => rank !== out);
+        const expected = each(comm, (rank) => numbers(rank, length));
+        const residual = new Float32Array(length), residuals = each(comm, () => residual.slice());
+        allreduce(compress, expected, residuals, contributes);
+        const sum = numbers(0, more).map((_, i) =>
+          contributes.reduce((all, is, rank) => is ? all + numbers(rank, more, 1)[i] : all, 0)
+        );
+        const buffer = numbers(comm.rank, length);
+        const exact = inside(Float32Array, numbers(comm.rank, more, 1)) as Float32Array;
+        const options = { compress, residual, exact, contributes: contributes[comm.rank] };
+        await comm.allreduce(buffer, options);
+        sameBits(`${compress} of ${length} beside ${more}`, buffer, expected[0]);
+        sameBits(`residual of ${compress} beside ${more}`, residual, residuals[comm.rank]);
+        sameBits(`${more} with ${compress} of ${length}`, exact, sum);
+        guarded(exact);
+        const plain = numbers(comm.rank, more, 1);
+        if (out === comm.size) {
+          await comm.allreduce(plain);
+          sameBits(`${more} by themselves`, exact, plain);
+        }
+      }
+    }
+  }
+}
+
 /** Several at once, beside a sum that is not compressed. */
 async function atOnce(comm: Communicator): Promise<void> {
   const expected = CODECS.map((compress) => {
@@ -116,6 +146,12 @@ const REFUSED: [TypedArray, AllreduceCall, RegExp][] = [
   ],
   [new Float32Array(3), { residual: new Float32Array(3) }, /a residual goes with compress/],
   [new Float32Array(3), { contributes: false }, /contributes: false goes with compress/],
+  [new Float32Array(3), { exact: new Float32Array(1) }, /exact goes with compress/],
+  [
+    new Float32Array(3),
+    { compress: "int8", exact: new Int32Array(2) as unknown as Float32Array },
+    /exact must be floats apart from the buffer and the residual, found 2 int32/,
+  ],
 ];
 
 async function refusals(comm: Communicator): Promise<void> {
@@ -124,7 +160,14 @@ async function refusals(comm: Communicator): Promise<void> {
   }
   const shared = new Float32Array(3);
   await assert.rejects(comm.allreduce(shared, { compress: "int8", residual: shared }), RangeError);
+  await assert.rejects(comm.allreduce(shared, { compress: "int8", exact: shared }), RangeError);
   if (comm.size === 1) return;
+  const exact = new Float32Array(comm.rank === 1 ? 4 : 3), others = await comm.dup();
+  await assert.rejects(others.allreduce(numbers(comm.rank, 9001), { compress: "int8", exact }), {
+    name: "MismatchError",
+    message: /passed (3|4) floats as they are, rank \d+.* passed (3|4)/,
+  });
+  others.free();
   const compress = comm.rank === 1 ? "topk:0.5:int8" : "int4";
   const ranks = await comm.dup();
   await assert.rejects(ranks.allreduce(numbers(comm.rank, 9001), { compress }), (error) => {
@@ -140,6 +183,7 @@ async function refusals(comm: Communicator): Promise<void> {
 export const COMPRESSED: readonly Check[] = [
   { name: "a compressed sum of every codec has the bits of a serial program", run: everyCodec },
   { name: "what a compressed sum loses is made up for by the next", run: withResiduals },
+  { name: "numbers that travel with a compressed sum are summed as they are", run: withExact },
   { name: "compressed sums at once, and others beside them", run: atOnce },
   { name: "a compressed sum is counted in the bytes that travel", run: encodedBytes },
   { name: "what cannot be compressed, and a disagreement, are refused", run: refusals },

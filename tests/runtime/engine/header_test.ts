@@ -29,6 +29,7 @@ const codes = {
   algorithm: 5,
   segmentBytes: 2 ** 40 + 1,
   compression: 2 ** 24 + 5,
+  exact: 2 ** 40 + 7,
 };
 const exchange = { context: 1, call: U32 - 1, exchange: 4 };
 

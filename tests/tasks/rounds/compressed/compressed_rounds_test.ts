@@ -1,22 +1,23 @@
 /** Compressed rounds on real ranks against a serial program, bit for bit; what is kept, and what is said. */
 
 import assert from "node:assert/strict";
-import { drawParticipants } from "../../../optimizers/mod.ts";
-import { type AlgorithmName, createAlgorithm } from "../../../optimizers/registry.ts";
-import type { Communicator } from "../../../runtime/communicator.ts";
-import { openDevice } from "../../../runtime/devices/open.ts";
-import { resolveOptions } from "../../../tasks/options/resolve.ts";
-import { notesOn } from "../../../tasks/options/rules.ts";
-import type { Options } from "../../../tasks/options/table.ts";
-import { WeightAveraging } from "../../../tasks/rounds/averaging.ts";
-import { TrainStep } from "../../../tasks/steps/train_step.ts";
-import type { Checkpoints } from "../../../tasks/training/loop_parts.ts";
-import { allreduce } from "../../_helpers/compressed_sum.ts";
-import { perceptron } from "../../_helpers/perceptron.ts";
-import { temporaryFolder } from "../../_helpers/temporary_folder.ts";
-import { trainInProcess } from "../../_helpers/train_in_process.ts";
-import { world } from "../../_helpers/world.ts";
-import { CLASSES, FEATURES, mlpTask } from "../_mlp.ts";
+import { drawParticipants } from "../../../../optimizers/mod.ts";
+import { type AlgorithmName, createAlgorithm } from "../../../../optimizers/registry.ts";
+import type { Communicator } from "../../../../runtime/communicator.ts";
+import { openDevice } from "../../../../runtime/devices/open.ts";
+import { resolveOptions } from "../../../../tasks/options/resolve.ts";
+import { notesOn } from "../../../../tasks/options/rules.ts";
+import type { Options } from "../../../../tasks/options/table.ts";
+import { WeightAveraging } from "../../../../tasks/rounds/averaging.ts";
+import { TrainStep } from "../../../../tasks/steps/train_step.ts";
+import type { Checkpoints } from "../../../../tasks/training/loop_parts.ts";
+import { allreduce } from "../../../_helpers/compressed_sum.ts";
+import { perceptron } from "../../../_helpers/perceptron.ts";
+import { temporaryFolder } from "../../../_helpers/temporary_folder.ts";
+import { trainInProcess } from "../../../_helpers/train_in_process.ts";
+import { world } from "../../../_helpers/world.ts";
+import { movingRounds } from "./_moving_rounds.ts";
+import { CLASSES, FEATURES, mlpTask } from "../../_mlp.ts";
 
 const f = Math.fround;
 const RANKS = 4, BATCH = 4, STEPS = 8, SEED = 5, LR = 0.8, CLIP = 0.3;
@@ -215,6 +216,31 @@ for (const given of WAYS) {
       assert.equal(summary.totalBytesSent, whole.summary.totalBytesSent);
       assert.deepEqual(summary.compression, whole.summary.compression);
       assert.equal(summary.identicalWeights, true);
+    },
+  });
+}
+
+for (
+  const given of [{}, { participants: 1 }, { participants: 2, ranks: 3 }, { fragments: 2 }, {
+    algorithm: "slowmo",
+  }] satisfies Partial<Options>[]
+) {
+  Deno.test({
+    name: `running statistics travel with compressed weights as they are: ${JSON.stringify(given)}`,
+    sanitizeOps: false,
+    sanitizeResources: false,
+    async fn() {
+      await using device = await openDevice("cpu");
+      const length = 2007, statistics = 33, size = { length, statistics };
+      const places = new Array(given.ranks ?? 2).fill({ device, stays: false });
+      const plain = await movingRounds(places, { ...given, compress: "none" }, size);
+      const [alone] = await movingRounds(places, given, { length });
+      const found = await movingRounds(places, given, size);
+      for (const [rank, { weights, calls, bytesSent }] of found.entries()) {
+        assert.deepEqual(weights.subarray(length), plain[rank].weights.subarray(length));
+        assert.equal(calls, alone.calls);
+        if (rank === 0) assert.ok(bytesSent > alone.bytesSent);
+      }
     },
   });
 }

@@ -1,27 +1,19 @@
 /** Rounds of weights that stay on a GPU, a software one too, beside those of weights in this process's memory. */
 
 import assert from "node:assert/strict";
-import { createAlgorithm } from "../../../optimizers/registry.ts";
-import { Random } from "../../../runtime/base/random.ts";
-import { codecOf } from "../../../runtime/compression/registry.ts";
-import type { Device, DeviceState } from "../../../runtime/devices/device.ts";
-import { openDevice } from "../../../runtime/devices/open.ts";
-import { resolveOptions } from "../../../tasks/options/resolve.ts";
-import type { Options } from "../../../tasks/options/table.ts";
-import { WeightAveraging } from "../../../tasks/rounds/averaging.ts";
-import { type EndedRound, Round } from "../../../tasks/rounds/round.ts";
-import { everySteps } from "../../../tasks/rounds/round_clock.ts";
-import type { StateDict } from "../../../tasks/run/checkpoint.ts";
-import type { Checkpoints } from "../../../tasks/training/loop_parts.ts";
-import { perceptron } from "../../_helpers/perceptron.ts";
-import { temporaryFolder } from "../../_helpers/temporary_folder.ts";
-import { trainInProcess } from "../../_helpers/train_in_process.ts";
-import { hasWebGpu, webGpuNote } from "../../_helpers/web_gpu.ts";
-import { world } from "../../_helpers/world.ts";
-import { CLASSES, FEATURES, mlpTask } from "../_mlp.ts";
+import { codecOf } from "../../../../runtime/compression/registry.ts";
+import { openDevice } from "../../../../runtime/devices/open.ts";
+import type { Options } from "../../../../tasks/options/table.ts";
+import type { Checkpoints } from "../../../../tasks/training/loop_parts.ts";
+import { perceptron } from "../../../_helpers/perceptron.ts";
+import { temporaryFolder } from "../../../_helpers/temporary_folder.ts";
+import { trainInProcess } from "../../../_helpers/train_in_process.ts";
+import { hasWebGpu, webGpuNote } from "../../../_helpers/web_gpu.ts";
+import { movingRounds, type Place, STEPS } from "./_moving_rounds.ts";
+import { CLASSES, FEATURES, mlpTask } from "../../_mlp.ts";
 
 const CODECS = ["int8", "int4", "bf16", "fp16"];
-const LENGTH = 2007, SEED = 5, STEPS = 5;
+const SEED = 5;
 
 /** Bytes that are read back from GPUs: buffers for it are mapped for nothing else. */
 const readBack = { bytes: 0 };
@@ -38,69 +30,6 @@ function onGpu(name: string, fn: () => Promise<void>): void {
   Deno.test({ name: `webgpu: ${name}${webGpuNote}`, ...options, fn });
 }
 
-/** Where a rank's weights are, and whether they stay there. */
-interface Place {
-  readonly device: Device;
-  readonly stays: boolean;
-}
-
-/** What a rank's rounds came to. */
-interface RankRounds {
-  readonly weights: Float32Array;
-  readonly rounds: readonly EndedRound[];
-  readonly saved: StateDict;
-  readonly bytesSent: number;
-  readonly residualSquares: number;
-}
-
-/** Rounds of weights that move at random, the same way wherever they are. */
-async function rounds(
-  places: readonly Place[],
-  given: Partial<Options>,
-  length = LENGTH,
-): Promise<RankRounds[]> {
-  const common = { interval: 1, compress: "int8", seed: SEED, ranks: places.length };
-  const options = resolveOptions({ ...common, device: "cpu", ...given });
-  const algorithm = createAlgorithm(options.algorithm, options);
-  await using mesh = await world(places.length);
-  return await Promise.all(mesh.ranks.map(async (comm) => {
-    const { device, stays } = places[comm.rank], random = new Random(SEED + comm.rank);
-    await using weights = await device.allocate([
-      { name: "w", dims: [40, 30] },
-      { name: "b", dims: [length - 1200] },
-    ]);
-    const all = new Random(SEED);
-    await weights.write(new Float32Array(length).map(() => all.normal()));
-    const follow: DeviceState["follow"] = stays ? (...what) => weights.follow(...what) : () => null;
-    const state: DeviceState = {
-      ...{ specs: weights.specs, length, follow },
-      range: (name) => weights.range(name),
-      read: (into) => weights.read(into),
-      write: (flat) => weights.write(flat),
-      edit: (change) => weights.edit(change),
-      [Symbol.asyncDispose]: () => Promise.resolve(),
-    };
-    const averaging = new WeightAveraging(comm, options.compress);
-    const clock = everySteps(algorithm, STEPS, () => false);
-    const round = new Round({
-      ...{ comm, algorithm, clock, averaging, options },
-      weights: state,
-      parameterCount: length,
-    });
-    await round.start();
-    const ended: EndedRound[] = [];
-    for (let t = 1; t <= STEPS; t++) {
-      await weights.edit((flat) => flat.forEach((x, i) => flat[i] = x + 0.01 * random.normal()));
-      round.notice(1, 4);
-      ended.push(...(await round.run(t, { learningRate: 0.1, clipThreshold: 1 })).ended);
-    }
-    const saved = await round.save();
-    await round.arrive();
-    const { bytesSent, residualSquares } = averaging.compressed!;
-    return { weights: await weights.read(), rounds: ended, saved, bytesSent, residualSquares };
-  }));
-}
-
 const CASES: Partial<Options>[] = [
   ...CODECS.map((compress) => ({ compress })),
   { compress: "int8", fragments: 2 },
@@ -114,7 +43,7 @@ for (const given of CASES) {
     await using cpu = await openDevice("cpu");
     const onGpu = { device: gpu, stays: true }, onCpu = { device: cpu, stays: false };
     const count = given.ranks ?? 2, here = new Array(count).fill(onCpu);
-    const expected = await rounds(here, given);
+    const expected = await movingRounds(here, given);
     const fetched = { device: gpu, stays: false };
     for (
       const places of [new Array(count).fill(onGpu), [onGpu, ...here.slice(1)], [
@@ -122,7 +51,7 @@ for (const given of CASES) {
         ...here.slice(1),
       ]]
     ) {
-      const found = await rounds(places, given);
+      const found = await movingRounds(places, given);
       for (const [rank, { weights, rounds, ...each }] of found.entries()) {
         const { weights: others, rounds: theirs, ...rest } = expected[rank];
         assert.deepEqual(weights, others);
@@ -143,7 +72,7 @@ onGpu("a round reads back the bytes that travel, not the weights", async () => {
   /** Bytes a round and rank, without what this test itself reads. */
   const counted = async (place: Place, compress: string) => {
     const before = readBack.bytes;
-    await rounds(new Array(ranks).fill(place), { compress }, length);
+    await movingRounds(new Array(ranks).fill(place), { compress }, { length });
     // At first, before each step, at the end; with what a checkpoint has.
     const reads = 1 + STEPS + 1 + (place.stays ? 2 : 0);
     return ((readBack.bytes - before) / ranks - reads * weightBytes) / STEPS;
