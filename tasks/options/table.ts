@@ -23,6 +23,7 @@ import {
   texts,
   toggle,
 } from "./kinds.ts";
+import { stepsOrTime } from "./recovery/checkpoint_every.ts";
 import type {
   ExecutionOptions,
   HostOptions,
@@ -110,19 +111,17 @@ export const EXECUTION: Table<ExecutionOptions> = {
     group: GROUPS.HOSTS,
     help: "each host keeps its ranks' parts of checkpoints, which else come to rank 0",
   }),
-  checkpointEvery: integer({
+  checkpointEvery: stepsOrTime({
     flag: "--checkpoint-every",
     group: RUN,
-    help: "write down all that a run needs to go on from, each time this many steps are done",
-    unit: "steps",
-    from: 1,
-    default: null,
-    defaultText: "never",
+    help: "write down all that a run needs to go on from, each time so many steps are done or so " +
+      "much time has passed: 100, 10min",
   }),
   keep: integer({
     flag: "--keep",
     group: RUN,
-    help: "checkpoints that are kept, the newest; one alone has none behind it if it is damaged",
+    help: "newest checkpoints that are kept, beside the one with the lowest evaluated loss; one " +
+      "alone has none behind it if it is damaged",
     unit: "checkpoints",
     from: 1,
     default: 2,

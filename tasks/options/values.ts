@@ -298,8 +298,8 @@ export interface ExecutionOptions {
   sendData: boolean;
   /** Whether each host keeps its ranks' parts of checkpoints. */
   checkpointLocal: boolean;
-  /** Steps between two checkpoints; null: none are written. */
-  checkpointEvery: number | null;
+  /** Steps between two checkpoints, or a time such as `10min`; null: none are written. */
+  checkpointEvery: number | string | null;
   /** How many checkpoints are kept. */
   keep: number;
   /** Folder of the run to go on with; null: a new one. */

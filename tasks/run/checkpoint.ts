@@ -52,6 +52,8 @@ export interface Manifest {
   /** Steps done. */
   readonly step: number;
   readonly ranks: number;
+  /** What the last evaluation before it came to, on the split that is watched; absent before the first. */
+  readonly loss?: number;
   /** By rank. */
   readonly files: readonly PartFile[];
 }
@@ -209,6 +211,7 @@ function isManifest(value: unknown): value is Manifest {
   if (!isRecord(value) || !Array.isArray(value.files)) return false;
   return Number.isSafeInteger(value.step) && value.ranks === value.files.length &&
     (value.run === undefined || typeof value.run === "string") &&
+    (value.loss === undefined || typeof value.loss === "number") &&
     value.files.every((file: unknown, rank) =>
       isRecord(file) && file.name === rankFile(rank) && typeof file.sha256 === "string" &&
       (file.host === undefined || typeof file.host === "string")
@@ -217,6 +220,19 @@ function isManifest(value: unknown): value is Manifest {
 
 const isRecord = (value: unknown): value is Record<string, unknown> =>
   typeof value === "object" && value !== null && !Array.isArray(value);
+
+/** Of a run's checkpoints, the step of that with the lowest loss, and of several the first; null if none has one. */
+export async function bestCheckpoint(directory: string): Promise<number | null> {
+  let best: { readonly step: number; readonly loss: number } | null = null;
+  for (const step of await checkpointSteps(directory)) {
+    const { loss } = await readManifest(directory, step).catch((error): { loss?: number } => {
+      if (error instanceof CheckpointError) return {};
+      throw error;
+    });
+    if (loss !== undefined && (best === null || loss < best.loss)) best = { step, loss };
+  }
+  return best?.step ?? null;
+}
 
 /**
  * The step of the newest checkpoint that is whole; null where there is none at all.

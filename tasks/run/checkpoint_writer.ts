@@ -7,15 +7,15 @@
 
 import type { Communicator } from "../../runtime/communicator.ts";
 import type { Stateful } from "./checkpoint.ts";
-import { type CheckpointFolders, encode, writeCheckpoint } from "./write_checkpoint.ts";
+import {
+  type CheckpointFolders,
+  type CheckpointNotes,
+  encode,
+  writeCheckpoint,
+} from "./write_checkpoint.ts";
 
 /** What checkpoints of a run have in common. */
-export interface CheckpointWriterOptions extends CheckpointFolders {
-  /** The run they belong to, see `RunConfig.id`. @default {any} */
-  readonly run?: string | undefined;
-  /** How many are kept. @default {2} */
-  readonly keep?: number | undefined;
-}
+export interface CheckpointWriterOptions extends CheckpointFolders, Omit<CheckpointNotes, "loss"> {}
 
 /** One rank's end of the writing, at most one checkpoint at a time. Every rank makes the same calls. */
 export class CheckpointWriter implements AsyncDisposable {
@@ -37,12 +37,13 @@ export class CheckpointWriter implements AsyncDisposable {
    *
    * @param step steps done
    * @param parts what to save
+   * @param loss of the last evaluation, see `Manifest.loss`; null: not known
    * @throws whatever has become of the one before
    */
-  async begin(step: number, parts: readonly Stateful[]): Promise<void> {
+  async begin(step: number, parts: readonly Stateful[], loss: number | null): Promise<void> {
     await this.settle();
     const bytes = await encode(parts), aside = this.#aside ??= await this.#comm.dup();
-    this.#writing = writeCheckpoint(aside, this.#options, step, bytes, this.#options)
+    this.#writing = writeCheckpoint(aside, this.#options, step, bytes, { ...this.#options, loss })
       .catch((error) => void (this.#error = error));
   }
 

@@ -11,6 +11,7 @@ import type { Communicator } from "../../runtime/communicator.ts";
 import { encodeSafetensors } from "../networks/safetensors.ts";
 import { gatherTexts, receiveBytes, sendBytes } from "./byte_stream.ts";
 import {
+  bestCheckpoint,
   checkpointSteps,
   MANIFEST,
   type Manifest,
@@ -22,8 +23,18 @@ import {
 } from "./checkpoint.ts";
 import { writing } from "./write_error.ts";
 
-/** Checkpoints kept in a folder if nobody says how many: the last, and the one before should that be damaged. */
+/** Newest checkpoints kept if nobody says how many: the last, and the one before should that be damaged. */
 const KEPT = 2;
+
+/** What is said of a checkpoint beside what it holds. */
+export interface CheckpointNotes {
+  /** The run whose it is, see `RunConfig.id`. @default {any} */
+  readonly run?: string | undefined;
+  /** How many of the newest are kept, this one included, beside that with the lowest loss. @default {2} */
+  readonly keep?: number | undefined;
+  /** See `Manifest.loss`. @default {it is not known} */
+  readonly loss?: number | null | undefined;
+}
 
 /** Where the files of checkpoints are. */
 export interface CheckpointFolders {
@@ -60,16 +71,13 @@ export function folderOf(
  *
  * @param step steps done
  * @param bytes what this rank saves, {@linkcode encode}d
- * @param options.run whose checkpoint it is
- * @param options.keep how many are kept, this one included
  */
 export async function writeCheckpoint(
   comm: Communicator,
   folders: CheckpointFolders,
   step: number,
   bytes: Uint8Array<ArrayBuffer>,
-  { run, keep = KEPT }: { readonly run?: string | undefined; readonly keep?: number | undefined } =
-    {},
+  { run, keep = KEPT, loss = null }: CheckpointNotes = {},
 ): Promise<void> {
   const { rank, size, network: { hosts } } = comm, folder = folderOf(comm, folders);
   const sha256 = new Uint8Array(await crypto.subtle.digest("SHA-256", bytes)).toHex();
@@ -93,7 +101,8 @@ export async function writeCheckpoint(
       files.push({ name, sha256, ...folder === null || here ? {} : { host: hosts[from] } });
     }
     const owner = run === undefined ? {} : { run };
-    const manifest: Manifest = { ...owner, step, ranks: size, files };
+    const scored = loss === null ? {} : { loss };
+    const manifest: Manifest = { ...owner, step, ranks: size, ...scored, files };
     const text = JSON.stringify(manifest, null, 2) + "\n";
     await writeSynced(join(part, MANIFEST), [new TextEncoder().encode(text)]);
   }
@@ -102,9 +111,13 @@ export async function writeCheckpoint(
   const leads = all.findIndex((each, other) =>
     each.folder === folder && hosts[other] === hosts[rank]
   );
-  if (leads === rank && rank !== 0 && folder !== null) await commit(folder, step, keep);
+  if (leads === rank && rank !== 0 && folder !== null) await commit(folder, step);
   await comm.barrier();
-  if (rank === 0) await commit(folders.directory, step, keep);
+  if (rank === 0) await commit(folders.directory, step);
+  const best = Float64Array.of(-1);
+  if (rank === 0) best[0] = await bestCheckpoint(folders.directory) ?? -1;
+  await comm.bcast(best, 0);
+  if (leads === rank && folder !== null) await forget(folder, { step, keep, best: best[0] });
   await comm.barrier();
 }
 
@@ -119,13 +132,20 @@ export async function encode(parts: readonly Stateful[]): Promise<Uint8Array<Arr
   });
 }
 
-/** Gives what is written its name, and removes what is older than needed. */
-async function commit(directory: string, step: number, keep: number): Promise<void> {
+/** Gives what is written its name. */
+async function commit(directory: string, step: number): Promise<void> {
   const final = stepFolder(directory, step);
   await removeIfThere(final);
   await Deno.rename(`${final}.part`, final);
+}
+
+/** Removes what is older than the newest, but for the best. */
+async function forget(
+  directory: string,
+  { step, keep, best }: { step: number; keep: number; best: number },
+): Promise<void> {
   const old = (await checkpointSteps(directory)).filter((each) => each <= step).slice(0, -keep);
-  for (const each of old) await removeIfThere(stepFolder(directory, each));
+  for (const each of old) if (each !== best) await removeIfThere(stepFolder(directory, each));
 }
 
 /** Writes the file that a rank sends. */

@@ -92,6 +92,12 @@ export class Evaluations implements Stateful {
     return { watched: results[0], records };
   }
 
+  /** The latest loss on the split that is watched; null while that is the untrained weights'. */
+  get loss(): number | null {
+    const { loss } = this.#last.get(splitKey(this.#parts.task.splits[0])) ?? {};
+    return loss === undefined || loss === this.#untrained?.loss ? null : loss;
+  }
+
   /** Writes down what an evaluation came to, on rank 0. */
   write({ records }: Evaluated): void {
     this.#parts.log?.write(...records);

@@ -19,7 +19,7 @@ import { everySeconds, everySteps, type RoundClock } from "../rounds/round_clock
 import { BestWeights } from "./best_weights.ts";
 import type { LoopParts } from "./loop_parts.ts";
 import { type Evaluated, Evaluations } from "./evaluations.ts";
-import { StoppedError, StopRequest } from "./stop_request.ts";
+import { Requests, StoppedError } from "./requests.ts";
 import { RunningTotals } from "./totals.ts";
 import { MetricGather } from "./metric_gather.ts";
 import { checkDrift, checkFinite, finite } from "./training_error.ts";
@@ -47,13 +47,11 @@ export class Loop implements Stateful {
   readonly #controls: RankControls | null;
   /** Samples this rank has learnt from. */
   #samples = 0;
-  readonly #stopRequest: StopRequest | null;
+  readonly #requests: Requests;
   /** The weights that did best on the validation set, where a run stops when they become no better. */
   readonly #best: BestWeights | null;
   readonly #callbacks: Callbacks;
   #stoppedEarly = false;
-  /** Whether all ranks stop after this step. */
-  #stops = false;
 
   constructor(parts: LoopParts) {
     const { comm, options, algorithm, averaging, trainStep, log, steps } = parts;
@@ -99,8 +97,8 @@ export class Loop implements Stateful {
     this.#best = patience === null
       ? null
       : new BestWeights({ evaluator, length: weights.length, patience, keep });
-    const { stops } = parts.checkpoints ?? {};
-    this.#stopRequest = stops && !timed ? new StopRequest(comm, stops) : null;
+    const stops = timed ? undefined : parts.checkpoints?.stops;
+    this.#requests = new Requests(comm, { stops, saveEvery: options.checkpointEvery });
   }
 
   /**
@@ -132,12 +130,12 @@ export class Loop implements Stateful {
       writer?.check();
       comm.step = ++t;
       const met = await this.#step(t);
-      if (comm.size === 1) this.#stops = await this.#stopRequest?.poll() ?? false;
+      if (comm.size === 1) await this.#requests.poll();
       if (!clock.isTogether(t)) continue;
       const due = evaluationsBy(t) > evaluations, ends = !clock.continues(t);
-      const saves = checkpoints && options.checkpointEvery && t % options.checkpointEvery === 0;
+      const { stops, saves } = this.#requests.take(t);
       evaluations = evaluationsBy(t);
-      if (due || saves || ends || this.#stops) await this.#note(await this.#inFlight.settle());
+      if (due || saves || ends || stops) await this.#note(await this.#inFlight.settle());
       const meets = met || comm.size === 1;
       let stopped = !ends && meets && await this.#callbacks.agree(),
         evaluated: Evaluated | null = null;
@@ -165,17 +163,17 @@ export class Loop implements Stateful {
       }
       if (evaluated) this.#evaluations.write(evaluated);
       if (this.#stoppedEarly) break;
-      if (checkpoints && (saves || this.#stops && !ends)) {
+      if (checkpoints && (saves || stops && !ends)) {
         await this.#metrics.deliver();
         await this.#round.arrive();
-        await writer!.begin(t, this.#stateful);
-        if (!this.#stops || ends) continue;
+        await writer!.begin(t, this.#stateful, this.#evaluations.loss);
+        if (!stops || ends) continue;
         await writer!.settle();
-        await this.#stopRequest?.settle();
+        await this.#requests.settle();
         throw new StoppedError(`stopped after step ${t}`);
       }
     }
-    await this.#stopRequest?.settle();
+    await this.#requests.settle();
     // A run that goes on at its end has its last rounds there.
     if (t === done && t > 0) await this.#close(t);
     if (last && !noted) await this.#best?.note(last, this.#meanPosition(t));
@@ -270,7 +268,7 @@ export class Loop implements Stateful {
     const met = meets || due;
     if (!met || !this.#metrics.due) return met;
     await this.#metrics.deliver();
-    if (comm.size > 1) this.#stops = await this.#stopRequest?.poll() ?? false;
+    if (comm.size > 1) await this.#requests.poll();
     return met;
   }
 

@@ -18,7 +18,7 @@ import { broadcastText } from "../run/byte_stream.ts";
 import { FILES, readConfig, type RunConfig } from "../run/folder.ts";
 import { WriteError } from "../run/write_error.ts";
 import { sendData } from "./sent_data.ts";
-import { StoppedError } from "./stop_request.ts";
+import { StoppedError } from "./requests.ts";
 import { train } from "./train.ts";
 import { DIVERGED, DivergenceError, TrainingError } from "./training_error.ts";
 

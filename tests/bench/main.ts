@@ -10,6 +10,10 @@ const BENCHES: Record<string, { about: string; program: string }> = {
     about: "causal attention and its gradient, beside plain operators",
     program: "./attention.ts",
   },
+  checkpoint: {
+    about: "a checkpoint that is written while training goes on, against steps without",
+    program: "./checkpoint.ts",
+  },
   collectives: {
     about: "allreduce beside gloo and Open MPI, where they are installed",
     program: "./collectives.ts",
