@@ -31,7 +31,15 @@ Examples:
 
 /** Options of a run that a plan has no use for. */
 const WITHOUT: readonly string[] = [
-  ...["resume", "checkpointEvery", "maxRestarts", "out", "sendData", "checkpointLocal"],
+  ...[
+    "resume",
+    "checkpointEvery",
+    "onFailure",
+    "maxRestarts",
+    "out",
+    "sendData",
+    "checkpointLocal",
+  ],
   ...Object.keys(HOSTS).filter((name) => !["hostfile", "port"].includes(name)),
 ];
 

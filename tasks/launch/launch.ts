@@ -40,6 +40,8 @@ import { gpusFor, type RunDetails } from "./host_preparation.ts";
 import { describeHosts, describeRun, leavesHost, openHosts, sizeOf } from "./run_hosts.ts";
 import { writeModelCard } from "./model_card.ts";
 import { RankLines } from "./rank_lines.ts";
+import { pause, Restarts } from "./recovery/restarts.ts";
+import { checkpointSteps } from "../run/checkpoint.ts";
 import { lockFolder } from "../run/lock.ts";
 import { describeTakenOver, findRun, forgetCheckpoint, rewind } from "../run/resume.ts";
 import {
@@ -181,7 +183,8 @@ export async function launch(settings: LaunchOptions = {}): Promise<Run> {
     options.env,
   );
   const notes = [...started.directory ? [] : notesOn(options, explicit), ...gpus.notes];
-  for (let restarts = 0;; restarts++) {
+  const restarts = new Restarts(options.onFailure === "stop" ? 0 : options.maxRestarts);
+  while (true) {
     await using events = options.log === "tensorboard"
       ? await EventLog.open(directory, options.ranks, from)
       : null;
@@ -229,15 +232,20 @@ export async function launch(settings: LaunchOptions = {}): Promise<Run> {
         const config = await readConfig(directory);
         await writeConfig(directory, { ...config, rollbacks: [...rollbacks, from ?? 0] });
         follower.say(`${what}\nback to step ${from ?? 0}, with half the learning rate`);
-        restarts--;
         continue;
       }
     }
-    if (interrupted || restarts === options.maxRestarts) {
+    const newest = (await checkpointSteps(directory)).at(-1) ?? 0;
+    const restart = interrupted
+      ? null
+      : restarts.after({ step: failure?.step ?? null, from: newest });
+    if (restart) follower.say(`${what}\n${restart.line}`);
+    if (!restart || !await pause(restart.pause, signal)) {
       throw new RunFailedError(what, code === DIVERGED ? 1 : code || 1, directory);
     }
-    follower.say(`${what}\nrestart ${restarts + 1} of ${options.maxRestarts}`);
     from = await toCheckpoint();
+    const config = await readConfig(directory);
+    await writeConfig(directory, { ...config, restarts: [...config.restarts ?? [], from ?? 0] });
   }
 }
 

@@ -112,6 +112,9 @@ export function summaryRows(
   if (s.rollbacks) {
     rows.push(["rolled back", `${s.rollbacks} times, each with half the learning rate`]);
   }
+  if (s.restarts) {
+    rows.push(["restarted", `${s.restarts} times, from a checkpoint or the beginning`]);
+  }
   if (s.clipRate !== null) rows.push(["clipped", `${percent(s.clipRate)} of the steps`]);
   if (s.maxDrift !== null) {
     const bound = s.driftBound === null || s.driftBound === 0

@@ -237,6 +237,8 @@ export interface Summary extends Scores {
   readonly skippedSteps?: number;
   /** How often the run went back to a checkpoint, see `--on-nan rollback`; absent if never. */
   readonly rollbacks?: number;
+  /** How often the run started again after it had lost ranks, see `--on-failure restart`; absent if never. */
+  readonly restarts?: number;
   /**
    * Whether the run has diverged without an end: a final loss is more than ten times that of the weights before the
    * first step. Absent otherwise.

@@ -24,6 +24,7 @@ import {
   toggle,
 } from "./kinds.ts";
 import { stepsOrTime } from "./recovery/checkpoint_every.ts";
+import { RECOVERY } from "./recovery/table.ts";
 import type {
   ExecutionOptions,
   HostOptions,
@@ -135,14 +136,7 @@ export const EXECUTION: Table<ExecutionOptions> = {
     defaultText: "none",
     placeholder: "dir",
   }),
-  maxRestarts: integer({
-    flag: "--max-restarts",
-    group: RUN,
-    help: "how often a run that fails is started again from its last checkpoint",
-    unit: "times",
-    from: 0,
-    default: 0,
-  }),
+  ...RECOVERY,
   grace: real({
     flag: "--grace",
     group: RUN,

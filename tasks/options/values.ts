@@ -282,8 +282,16 @@ export interface Experiment
   seed: number;
 }
 
+/** What becomes of a run that loses ranks. */
+export interface RecoveryOptions {
+  /** Whether it ends, or starts again from its last checkpoint. */
+  onFailure: "stop" | "restart";
+  /** How often it starts again without having come further. */
+  maxRestarts: number;
+}
+
 /** Where an experiment runs, and what it reads. */
-export interface ExecutionOptions {
+export interface ExecutionOptions extends RecoveryOptions {
   /** Where the graph runs. */
   device: "auto" | "webgpu" | "cpu" | "wasm";
   /** Threads of each rank on the cpu device. */
@@ -304,8 +312,6 @@ export interface ExecutionOptions {
   keep: number;
   /** Folder of the run to go on with; null: a new one. */
   resume: string | null;
-  /** How often a run that fails is started again from its last checkpoint. */
-  maxRestarts: number;
   /** Seconds within which a run that a scheduler ends has to write its checkpoint. */
   grace: number;
   /** Exit code of a run that a scheduler has ended, and that can go on. */

@@ -39,7 +39,14 @@ export interface PlanOptions extends
   Partial<
     Omit<
       Options,
-      "resume" | "checkpointEvery" | "maxRestarts" | "out" | "json" | "quiet" | "hosts"
+      | "resume"
+      | "checkpointEvery"
+      | "onFailure"
+      | "maxRestarts"
+      | "out"
+      | "json"
+      | "quiet"
+      | "hosts"
     >
   > {
   /**

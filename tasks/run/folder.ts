@@ -78,6 +78,8 @@ export interface RunConfig {
   readonly worlds?: Worlds;
   /** The steps to which it went back because it diverged, each time with half the learning rate; absent if never. */
   readonly rollbacks?: readonly number[];
+  /** The steps from which it started again because it had lost ranks; absent if it never did. */
+  readonly restarts?: readonly number[];
   /** SHA-256 of the files that the run has taken with it, by name; absent if there are none. */
   readonly files?: Readonly<Record<string, string>>;
   /** Absent until the ranks have found it out. */

@@ -41,6 +41,7 @@ const ADJUSTABLE: ReadonlySet<string> = new Set<OptionName>([
   "evalEvery",
   "checkpointEvery",
   "keep",
+  "onFailure",
   "maxRestarts",
   "grace",
   "preemptedCode",
@@ -120,6 +121,7 @@ export async function findRun(changes: Readonly<Record<string, unknown>>): Promi
     ...config.options,
     ...hosts,
     download,
+    ...explicit.maxRestarts ? { onFailure: "restart" } : {},
     ...explicit,
     resume: directory,
   });
@@ -201,11 +203,19 @@ export async function rewind(
   await Deno.rename(`${path}.part`, path);
   for (let rank = 0; rank < ranks; rank++) {
     const log = join(directory, `rank-${rank}`);
-    await Deno.rename(`${log}.log`, `${log}.before.log`).catch((error) => {
+    await Deno.rename(`${log}.log`, await freeName(`${log}.before`)).catch((error) => {
       if (!(error instanceof Deno.errors.NotFound)) throw error;
     });
   }
   return step;
+}
+
+/** The name of a log that is not there yet: `base.log`, or `base-2.log` and so on. */
+async function freeName(base: string): Promise<string> {
+  for (let count = 1;; count++) {
+    const name = `${base}${count === 1 ? "" : `-${count}`}.log`;
+    if (await Deno.lstat(name).then(() => false, () => true)) return name;
+  }
 }
 
 /** Removes a run's newest checkpoint if it is of a step from which the run has gone on in vain. */

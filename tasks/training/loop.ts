@@ -406,6 +406,7 @@ export class Loop implements Stateful {
       epochs: task.epoch(steps),
       rounds: position.round,
       ...checkpoints?.rollbacks ? { rollbacks: checkpoints.rollbacks } : {},
+      ...checkpoints?.restarts ? { restarts: checkpoints.restarts } : {},
       ...best ? { best } : {},
       ...await this.#totals.total(comm, { samples: this.#samples, bytesSent, ending, compressed }),
     });

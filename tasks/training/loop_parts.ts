@@ -53,6 +53,8 @@ export interface Checkpoints extends CheckpointFolders {
   readonly ranks?: number | undefined;
   /** How often the run has gone back to one because it diverged. @default {never} */
   readonly rollbacks?: number;
+  /** How often it has started again after it had lost ranks. @default {never} */
+  readonly restarts?: number;
   /** Whether the run was asked to end early, with a checkpoint; asked on rank 0. @default {never} */
   readonly stops?: () => boolean;
 }

@@ -42,15 +42,15 @@ export interface RankPlace {
 }
 
 /** What of a run's configuration all ranks need. */
-type Shared = Pick<RunConfig, "id" | "options" | "worlds" | "rollbacks">;
+type Shared = Pick<RunConfig, "id" | "options" | "worlds" | "rollbacks" | "restarts">;
 
 /** What the learning rate is scaled by each time that a run goes back because it diverged. */
 const ROLLBACK_SCALE = 0.5;
 
 /** Gives rank 0's options to all ranks. Collective. */
 async function share(comm: Communicator, config: Shared | null): Promise<Shared> {
-  const { id, options, worlds, rollbacks } = config ?? {};
-  const text = config && JSON.stringify({ id, options, worlds, rollbacks });
+  const { id, options, worlds, rollbacks, restarts } = config ?? {};
+  const text = config && JSON.stringify({ id, options, worlds, rollbacks, restarts });
   return JSON.parse(await broadcastText(comm, text));
 }
 
@@ -83,7 +83,7 @@ if (import.meta.main) {
       .parse(json);
     const config = comm.rank === 0 ? await readConfig(directory) : null;
     const shared = await share(comm, config);
-    const { id: run, worlds, rollbacks = [] } = shared;
+    const { id: run, worlds, rollbacks = [], restarts = [] } = shared;
     const options: Options = {
       ...shared.options,
       lr: shared.options.lr * ROLLBACK_SCALE ** rollbacks.length,
@@ -92,7 +92,10 @@ if (import.meta.main) {
     };
     if (options.sendData) await sendData(comm, options, receives);
     const stops = () => isThere(join(directory, FILES.stop));
-    const checkpoints = { directory, local, from, stops, run, rollbacks: rollbacks.length };
+    const checkpoints = {
+      ...{ directory, local, from, stops, run },
+      ...{ rollbacks: rollbacks.length, restarts: restarts.length },
+    };
     await train(comm, options, {
       checkpoints,
       worlds,

@@ -6,6 +6,7 @@
 
 import { createAlgorithm } from "../../../optimizers/registry.ts";
 import { gradientSyncs } from "../../../optimizers/rounds/gradient_syncs.ts";
+import { RECOVERY } from "./table.ts";
 import type { OptionName, Options } from "../values.ts";
 
 /** One rule: the options it concerns, and what it has against their values. */
@@ -20,12 +21,11 @@ const ENOUGH = 1024;
 const FLAGS = {
   checkpointEvery: "--checkpoint-every",
   resume: "--resume",
-  maxRestarts: "--max-restarts",
 };
 
 /** The rules, in the order in which they are asked. */
 export const RECOVERY_RULES: readonly RecoveryRule[] = [
-  ...(["checkpointEvery", "resume", "maxRestarts"] as const).map((name): RecoveryRule => ({
+  ...(["checkpointEvery", "resume"] as const).map((name): RecoveryRule => ({
     concerns: ["syncEvery", name],
     check: (options) =>
       options.syncEvery !== null && options[name]
@@ -35,6 +35,21 @@ export const RECOVERY_RULES: readonly RecoveryRule[] = [
           "cannot be done again; --interval can"
         : null,
   })),
+  {
+    concerns: ["syncEvery", "onFailure"],
+    check: ({ syncEvery, onFailure }) =>
+      syncEvery !== null && onFailure !== "stop"
+        ? `--on-failure ${onFailure} does not go with --sync-every: ranks are not at the same step, and what ` +
+          "they do cannot be done again; --interval can"
+        : null,
+  },
+  {
+    concerns: ["onFailure", "maxRestarts"],
+    check: ({ onFailure, maxRestarts }) =>
+      onFailure !== "restart" && maxRestarts > 0 && maxRestarts !== RECOVERY.maxRestarts.default
+        ? `--max-restarts ${maxRestarts} has no effect with --on-failure ${onFailure}: leave one of them out`
+        : null,
+  },
   {
     concerns: ["onNan", "checkpointEvery"],
     check: ({ onNan, checkpointEvery }) =>

@@ -165,7 +165,7 @@ Deno.test("rounds by the clock take the place of an interval, and go with some o
     const [given, message] of [
       [{ interval: 4 }, /^--sync-every and --interval both say when a round is/],
       [{ checkpointEvery: 5 }, /^--checkpoint-every does not go with --sync-every/],
-      [{ maxRestarts: 1 }, /^--max-restarts does not go with/],
+      [{ maxRestarts: 1 }, /^--on-failure restart does not go with/],
       [{ overlap: true }, /^--overlap does not go with/],
       [{ algorithm: "diloco" }, /^the rounds of diloco cannot go by the clock/],
       [{ average: "before" }, /^the rounds of celgc cannot/],

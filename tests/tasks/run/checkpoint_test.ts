@@ -108,6 +108,8 @@ Deno.test({
       .map(({ step }) => step);
     assert.deepEqual(steps, Array.from({ length: 60 }, (_, i) => i + 1), "each step once");
     assert.equal(run.summary.steps, 60);
+    assert.equal(run.summary.restarts, 1);
+    assert.deepEqual((await readConfig(out)).restarts?.length, 1);
     const undisturbed = await launch({ ...long, out: `${folder.path}/other` });
     assert.equal(run.summary.weightsHash, undisturbed.summary.weightsHash);
     assert.ok(
