@@ -30,6 +30,10 @@ const BENCHES: Record<string, { about: string; program: string }> = {
     about: "messages between hosts with one port each, and through the relay",
     program: "./gateway/ways.ts",
   },
+  gpu: {
+    about: "a card: steps, ranks that share it, its ceilings, PyTorch on CUDA; at most 8 minutes",
+    program: "./gpu/gpu.ts",
+  },
   plan: {
     about: "runs behind a slow link, beside what the planner predicts for them",
     program: "./plan.ts",
@@ -40,7 +44,7 @@ const BENCHES: Record<string, { about: string; program: string }> = {
   },
   step: {
     about: "training steps on each device, beside PyTorch and jax-js where they can be had",
-    program: "./step.ts",
+    program: "./step/step.ts",
   },
 };
 

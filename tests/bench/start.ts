@@ -11,7 +11,7 @@
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
-import { median } from "./_contender.ts";
+import { median } from "./step/contender.ts";
 
 const HELP = `deno task bench start [options]
 

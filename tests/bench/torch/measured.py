@@ -27,7 +27,7 @@ def measured(step):
 
 
 def serve(step, kind=""):
-    """Takes a first step, says what this is, then takes one for each line of input. Speaks as step_program.ts does."""
+    """Takes a first step, says what this is, then takes one for each line of input. Speaks as ../step/program.ts does."""
     measured(step)
     print(json.dumps({"description": f"PyTorch {torch.__version__}, {kind}1 thread"}), flush=True)
     for _ in sys.stdin:

@@ -8,9 +8,9 @@
 
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
-import { loadTables } from "../../deps.ts";
-import { resolveDevice } from "../../runtime/devices/open.ts";
-import { Contender } from "./_contender.ts";
+import { loadTables } from "../../../deps.ts";
+import { resolveDevice } from "../../../runtime/devices/open.ts";
+import { Contender } from "./contender.ts";
 
 const HELP = `deno task bench step [options]
 
@@ -76,7 +76,7 @@ if (rivals.has("torch") && !await succeeds(PYTHON, ["-c", "import torch"])) {
   console.log("without PyTorch, which is not installed: Debian has it as python3-torch");
   rivals.delete("torch");
 }
-if (rivals.has("jax") && !await succeeds(Deno.execPath(), [...denoArgs, here("step_jax.ts")])) {
+if (rivals.has("jax") && !await succeeds(Deno.execPath(), [...denoArgs, here("jax.ts")])) {
   console.log("without jax-js: npm's @jax-js/jax cannot be had");
   rivals.delete("jax");
 }
@@ -100,21 +100,23 @@ async function compare(model: string, batch: number, samples: number): Promise<v
     return contender;
   };
   const ours: Contender[] = [], torch: Contender[] = [], jax: Contender[] = [];
-  for (const kind of kinds) ours.push(await begin(deno("step_program.ts", kind, model, batch)));
+  for (const kind of kinds) ours.push(await begin(deno("program.ts", kind, model, batch)));
   if (rivals.has("torch")) {
     for (const layout of text ? [] : ["contiguous", "channels-last"]) {
       torch.push(
-        await begin(python("torch/resnet_step.py", model.slice("resnet".length), batch, layout)),
+        await begin(python("../torch/resnet_step.py", model.slice("resnet".length), batch, layout)),
       );
     }
     if (model === "awd-lstm") {
-      torch.push(await begin(python("torch/awd_lstm_step.py", batch, LENGTH[model], 10_000)));
+      torch.push(await begin(python("../torch/awd_lstm_step.py", batch, LENGTH[model], 10_000)));
     }
-    if (model === "gpt-nano") torch.push(await begin(python("torch/gpt_step.py", batch, ...NANO)));
+    if (model === "gpt-nano") {
+      torch.push(await begin(python("../torch/gpt_step.py", batch, ...NANO)));
+    }
   }
   if (rivals.has("jax") && !text && batch <= Number(options["jax-batch"])) {
     for (const kind of kinds.filter((kind) => kind !== "cpu")) {
-      jax.push(await begin(deno("step_jax.ts", kind, model.slice("resnet".length), batch)));
+      jax.push(await begin(deno("jax.ts", kind, model.slice("resnet".length), batch)));
     }
   }
   const steps = Number(options.steps), jaxSteps = Number(options["jax-steps"]);
@@ -167,7 +169,7 @@ function makeTableOf(rows: string[][]): string {
 
 /** Milliseconds by operator, of an average step. */
 async function printProfile(kind: string, model: string, batch: number): Promise<void> {
-  const contender = deno("step_program.ts", kind, model, batch, "profile");
+  const contender = deno("program.ts", kind, model, batch, "profile");
   await contender.begin();
   for (let step = 0; step < 4; step++) await contender.step(false);
   const operators: Record<string, { milliseconds: number; nodes: number }> = JSON.parse(

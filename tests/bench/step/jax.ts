@@ -1,8 +1,8 @@
 /**
- * The same training step in jax-js, one thread, one at a time: see step_program.ts. Batch normalisation is
+ * The same training step in jax-js, one thread, one at a time: see program.ts. Batch normalisation is
  * written out, for jax-js has none; so is the shortcut's stride, which its slices lack.
  *
- *     deno run -A tests/bench/step_jax.ts wasm|webgpu DEPTH BATCH
+ *     deno run -A tests/bench/step/jax.ts wasm|webgpu DEPTH BATCH
  *
  * Without arguments it only loads the package.
  *
@@ -11,8 +11,8 @@
 
 import process from "node:process";
 import { createInterface } from "node:readline";
-import { loadJax } from "../../deps.ts";
-import { Random } from "../../runtime/base/random.ts";
+import { loadJax } from "../../../deps.ts";
+import { Random } from "../../../runtime/base/random.ts";
 
 // The package takes as many threads as the machine has processors.
 Object.defineProperty(navigator, "hardwareConcurrency", { value: 1 });

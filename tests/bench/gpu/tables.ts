@@ -1,0 +1,167 @@
+/**
+ * What `bench gpu` has measured, as tables in Markdown.
+ *
+ * @module
+ */
+
+import type { Report } from "./gpu.ts";
+import { AHEAD, type Measurement } from "./measure.ts";
+
+type Row = readonly string[];
+
+/** All tables, and what is missing. */
+export function tablesOf({ measurements, leftOut }: Report): string {
+  const all = (what: string) => measurements.filter((each) => each.what === what);
+  const sections = [
+    card(all("card"), all("versions")),
+    ceilings([...all("copy"), ...all("matmul")]),
+    steps(all("step"), all("dispatches")),
+    readback(all("step")),
+    losses(all("losses")),
+    ranks(all("ranks")),
+    ...all("operators").map(operators),
+    leftOut.length > 0
+      ? `Left out:\n\n${leftOut.map(({ part, why }) => `- ${part}: ${why}`).join("\n")}`
+      : "",
+  ];
+  return sections.filter((section) => section !== "").join("\n\n");
+}
+
+function table(head: Row, rows: readonly Row[]): string {
+  if (rows.length === 0) return "";
+  const line = (row: Row) => `| ${row.join(" | ")} |`;
+  return [line(head), line(head.map(() => "---")), ...rows.map(line)].join("\n");
+}
+
+const number = (value: unknown, digits = 1) =>
+  typeof value === "number" ? value.toFixed(digits) : "";
+
+function card(cards: Measurement[], versions: Measurement[]): string {
+  const lines = cards.map(({ description, driver, deno, features, limits }) => {
+    const { maxBufferSize, maxStorageBufferBindingSize } = limits as Record<string, number>;
+    const has = (features as string[]).filter((each) => /f16|timestamp|subgroups/.test(each));
+    return `${description}; ${driver ?? "driver unknown"}; Deno ${deno}; ${
+      has.join(", ")
+    }; buffers up to ` +
+      `${maxBufferSize / 2 ** 20} MiB, bindings up to ${
+        maxStorageBufferBindingSize / 2 ** 20
+      } MiB.`;
+  });
+  const torch = versions.at(0);
+  if (torch) lines.push(`PyTorch ${torch.torch}, CUDA ${torch.cuda ?? "none"}, on ${torch.card}.`);
+  return lines.join("\n");
+}
+
+function ceilings(measurements: Measurement[]): string {
+  const rows = measurements.map(({ what, engine, variant, gbPerSecond, tflops }) => [
+    what === "copy" ? "copy on the card, GB/s read and written" : "matrix product, TFLOP/s",
+    `${engine}, ${variant}`,
+    number(gbPerSecond ?? tflops, 2),
+  ]);
+  return table(["ceiling", "by", "is"], rows);
+}
+
+/** One row for each way in which a network's step was computed. */
+function steps(measurements: Measurement[], dispatches: Measurement[]): string {
+  const key = ({ model, batch }: Measurement) => `${model}, batch ${batch}`;
+  const usual = measurements.filter(({ every = AHEAD }) => every === AHEAD);
+  const rows = [...new Set(usual.map(key))].toSorted().flatMap((name) => {
+    const here = usual.filter((each) => key(each) === name);
+    const exact = here.filter(({ engine, variant, ms }) =>
+      engine === "torch" && ms !== undefined && !String(variant).includes("tf32")
+    );
+    const best = Math.min(...exact.map(({ ms }) => ms as number));
+    return here.map((each) => {
+      const { engine, variant, ms, low, high, samples, cpuMs, memoryMB, firstStepS, error } = each;
+      if (error) return [name, `${engine}, ${variant}`, String(error), "", "", "", "", "", "", ""];
+      const count = engine === "celgc"
+        ? dispatches.find((other) => key(other) === name)?.dispatches
+        : undefined;
+      return [
+        name,
+        `${engine}, ${variant}`,
+        number(ms, 2),
+        `${number(low, 2)} to ${number(high, 2)}`,
+        number(1000 * (samples as number) / (ms as number), 0),
+        Number.isFinite(best) ? number(best / (ms as number), 2) : "",
+        number(cpuMs, 2),
+        number(memoryMB, 0),
+        number(firstStepS, 1),
+        number(count, 0),
+      ];
+    });
+  });
+  const head = [
+    "network",
+    "by",
+    "ms a step",
+    "8 of 10",
+    "samples/s",
+    "times PyTorch's best in float32",
+  ];
+  return table([...head, "CPU ms", "card's MB", "1st step, s", "dispatches"], rows);
+}
+
+function readback(measurements: Measurement[]): string {
+  const ours = measurements.filter(({ engine, variant }) =>
+    engine === "celgc" && variant === "captured"
+  );
+  const rows = ours.map(({ model, batch, every, ms }) => [
+    `${model}, batch ${batch}`,
+    String(every),
+    number(ms, 2),
+  ]);
+  const several = new Set(ours.map(({ every }) => every)).size > 1;
+  return several ? table(["network", "steps between two fetches", "ms a step"], rows) : "";
+}
+
+/** The losses of the first steps on the card beside the CPU's. */
+function losses(measurements: Measurement[]): string {
+  const rows = measurements.filter(({ device }) => device === "cpu").flatMap((reference) => {
+    const { model, batch } = reference;
+    const other = measurements.find((each) =>
+      each.device === "webgpu" && each.model === model && each.batch === batch
+    );
+    if (!other) return [];
+    const [theirs, ours] = [reference, other].map(({ losses }) => losses as number[]);
+    const worst = Math.max(...theirs.map((loss, i) => Math.abs(ours[i] - loss) / Math.abs(loss)));
+    const list = (values: number[]) => values.map((loss) => loss.toFixed(4)).join(", ");
+    return [[`${model}, batch ${batch}`, list(theirs), list(ours), worst.toExponential(1)]];
+  });
+  return table(["losses of", "CPU", "card", "largest difference, of the loss"], rows);
+}
+
+function ranks(measurements: Measurement[]): string {
+  const rows = measurements.toSorted((a, b) => Number(a.ranks) - Number(b.ranks)).map((each) => [
+    String(each.ranks),
+    number(each.stepsPerSecond),
+    number(each.stepsMs),
+    number(each.readbackMs, 2),
+    number(each.exchangeMs, 2),
+    number(each.uploadMs, 2),
+    `${number(100 * Number(each.communicationShare))} %`,
+  ]);
+  const [first] = measurements;
+  const head = [
+    `ranks on the card${
+      first ? `: ${first.model}, batch ${first.batch}, I = ${first.interval}` : ""
+    }`,
+    "steps/s in sum",
+    "steps of a round, ms",
+    "readback, ms",
+    "exchange, ms",
+    "upload, ms",
+    "share of a round",
+  ];
+  return table(head, rows);
+}
+
+function operators({ model, batch, operators }: Measurement): string {
+  const list = Object.entries(operators as Record<string, { milliseconds: number; runs: number }>);
+  const rows = list.map(([name, { milliseconds, runs }]) => [
+    name,
+    number(milliseconds, 3),
+    number(runs, 0),
+  ]);
+  return table([`${model}, batch ${batch}: operator`, "ms a step", "runs"], rows);
+}
