@@ -21,6 +21,7 @@ export type {
   StepRecord,
   Summary,
   SummaryRecord,
+  WaitingSummary,
 } from "./logs/records.ts";
 export { OptionError, type OptionFault } from "./options/kinds.ts";
 export {

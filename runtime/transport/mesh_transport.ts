@@ -22,10 +22,14 @@ import type {
 } from "./transport.ts";
 import { PacketKind } from "./connection.ts";
 import { openLink } from "./_open_link.ts";
+import { Silence } from "./_silence.ts";
 import { carrierOf, type ConnectionEvents, type PeerLink, type WayTo } from "./peer_link.ts";
 
 /** How long to wait for word from the launcher on why a connection broke. */
 const WORD_MS = 1000;
+
+/** How long a peer that is waited for may be silent before it is asked for a sign of life, in ms. */
+const ASK_MS = 1000;
 
 /** How long a report to the launcher may take, in ms. */
 const REPORT_MS = 1000;
@@ -75,8 +79,7 @@ interface Peer {
   awaited: number;
   /** Ends one of these waits; one object for all, since there is one for each frame. */
   readonly wait: Disposable;
-  /** Ticks since its last sign of life, while somebody waits. */
-  silent: number;
+  readonly silence: Silence;
   /** Whether it has acknowledged this rank's goodbye, and so has read all that was sent to it. */
   acknowledged: boolean;
   /** Resolves when it has acknowledged, has fallen silent, or its connection has ended. */
@@ -146,6 +149,7 @@ export class MeshTransport implements Transport {
     this.#link = link && hostLink(link, rank, hosts);
     this.#uplink = this.#link && new Uplink(this.#link.shape);
     this.#carriers = connections.map(carrierOf);
+    this.#tickMs = Math.max(10, Math.min(500, timeoutMs / 20));
     const events: ConnectionEvents = {
       begin: (from, header, length) => this.#begin(from, header, length),
       end: (from, payload) => this.#sinkFor(from).end(from, payload),
@@ -158,14 +162,11 @@ export class MeshTransport implements Transport {
         state: { name: "present" },
         awaited: 0,
         wait: { [Symbol.dispose]: () => this.#endWait(peer) },
-        silent: 0,
+        silence: new Silence(this.#tickMs),
         acknowledged: false,
         settled: Promise.withResolvers(),
       }
     );
-    // Silence is counted in ticks of this timer and not by the clock, so that a pause of this very
-    // process (a long computation, SIGSTOP, a sleeping laptop) is not held against the others.
-    this.#tickMs = Math.max(10, Math.min(500, timeoutMs / 20));
     this.#timer = setInterval(() => this.#tick(), this.#tickMs);
     this.#timer.unref();
     control?.start({
@@ -231,7 +232,7 @@ export class MeshTransport implements Transport {
   expecting(peer: number): Disposable {
     const expected = this.#peers[peer];
     if (expected === undefined) return NO_WAIT;
-    if (expected.awaited === 0) expected.silent = 0;
+    if (expected.awaited === 0) expected.silence.end();
     expected.awaited++;
     this.#awaited++;
     this.#onExpecting?.();
@@ -254,28 +255,33 @@ export class MeshTransport implements Transport {
     this.#awaited--;
   }
 
+  silenceOf(peer: number): number {
+    return this.#peers[peer]?.silence.seconds ?? 0;
+  }
+
   #tick(): void {
     if (this.#held && this.#awaited === 0) {
       this.#held = false;
       this.#timer.unref();
     }
-    const limit = this.timeoutMs / this.#tickMs, ask = Math.max(1, Math.floor(limit / 4));
+    const limit = this.timeoutMs / this.#tickMs;
+    const ask = Math.max(1, Math.floor(Math.min(limit / 4, ASK_MS / this.#tickMs)));
     for (const peer of this.#peers) {
       // A peer that has left still has to acknowledge this rank's goodbye.
       if (peer === undefined || peer.state.name === "lost" || peer.connection.failure) continue;
       if (peer.awaited === 0 && !peer.connection.busy) continue;
       if (peer.connection.heard) {
         peer.connection.heard = false;
-        peer.silent = 0;
+        peer.silence.end();
         continue;
       }
-      peer.silent++;
-      if (peer.silent >= limit) {
+      const ticks = ++peer.silence.ticks;
+      if (ticks >= limit) {
         const cause = new Error(`it gave no sign of life for ${this.timeoutMs / 1000} s`);
         this.#lose(peer, cause);
         peer.settled.resolve("silent");
         peer.connection.break(cause);
-      } else if (peer.silent % ask === 0) {
+      } else if (ticks % ask === 0) {
         peer.connection.send(PacketKind.PING).catch(() => {});
       }
     }

@@ -130,7 +130,17 @@ export interface Transport {
    * @default {unknown}
    */
   carrierTo?(peer: number): Carrier;
+  /**
+   * Seconds in which somebody waited for a peer that gave no sign of life although asked for one; silences shorter
+   * than {@linkcode SHORTEST_SILENCE_MS} do not count.
+   *
+   * @default {none}
+   */
+  silenceOf?(peer: number): number;
 }
+
+/** A silence that counts, in ms: what is shorter can be a long computation or a busy machine. */
+export const SHORTEST_SILENCE_MS = 1500;
 
 /** Bytes moved over a wire, headers included. */
 export interface Traffic {
@@ -161,6 +171,11 @@ export interface Network {
    * where there is a way without.
    */
   readonly relayed: readonly (Traffic | null)[];
+  /**
+   * By rank: seconds in which this one waited for it and nothing came from it, not even the sign of life that it was
+   * asked for; silences of less than 1.5 s do not count. A rank that computes without a pause is silent too.
+   */
+  readonly silences: readonly number[];
 }
 
 /** The network of some ranks. */
@@ -178,6 +193,7 @@ export function networkOf(transport: Transport, members: readonly number[]): Net
     carriers: members.map((peer) => peer === rank ? null : transport.carrierTo?.(peer) ?? null),
     betweenHosts: { sent, received },
     dialsOut: members.map((member) => dialsOut(member)),
+    silences: members.map((peer) => transport.silenceOf?.(peer) ?? 0),
     relayed: members.map((peer) =>
       hosts[peer] !== hosts[rank] && dialsOut(peer) && dialsOut(rank)
         ? transport.trafficWith?.(peer) ?? null

@@ -7,7 +7,7 @@
 import { formatBytes } from "../../deps.ts";
 import { CLIP_RULES } from "../../optimizers/clip_by.ts";
 import type { Options } from "../options/values.ts";
-import type { Summary } from "../run/metrics.ts";
+import type { Summary, WaitingSummary } from "../run/metrics.ts";
 
 const percent = (share: number, digits = 1) => `${(100 * share).toFixed(digits)} %`;
 
@@ -84,6 +84,8 @@ export function summaryRows(
         : `; ${formatBytes(s.bytesBetweenHosts)} between hosts, evaluations included`),
     ],
   );
+  const waited = s.waiting ? waitingText(s.waiting) : "";
+  if (waited !== "") rows.push(["waiting", waited]);
   if (s.relayed) {
     const each = s.relayed.map(({ hosts, bytes }) => `${formatBytes(bytes)} ${hosts.join(" – ")}`);
     rows.push(["relayed", `${each.join(", ")}: hosts that could only dial out`]);
@@ -196,4 +198,16 @@ function scoreRows(s: Summary): [string, string][] {
   add("validation", s.validationPerplexity, undefined, formatPerplexity);
   add("test loss", s.testLoss, s.untrainedLoss, four);
   return rows;
+}
+
+/** For whom the ranks have waited; empty if nobody stands out. */
+function waitingText({ share, stragglers = [], links = [] }: WaitingSummary): string {
+  const each = [
+    ...stragglers.map((one) => `${percent(one.share)} of it for rank ${one.rank}`),
+    ...links.map(({ ranks, seconds, share }) =>
+      `${percent(share)} of it for the link between ranks ${ranks.join(" and ")}, over which ` +
+      `nothing came for ${seconds.toFixed(1)} s`
+    ),
+  ];
+  return each.length > 0 ? `${percent(share)} of the time; ${each.join(", ")}` : "";
 }

@@ -211,6 +211,8 @@ export interface Summary extends Scores {
   readonly samplesPerSecond: number;
   /** Share of the training time that ranks spent exchanging, waiting included; from 0 to 1. */
   readonly communicationShare: number;
+  /** What of that was waiting, and for whom; absent where nobody has met. Of a run that goes on, since it does. */
+  readonly waiting?: WaitingSummary;
   /** Payload bytes sent for the algorithm's exchanges. */
   readonly totalBytesSent: number;
   /**
@@ -262,6 +264,27 @@ export interface Summary extends Scores {
   readonly ema?: number;
   /** What was done about batch norm's running statistics; absent without any. */
   readonly batchNorm?: string;
+}
+
+/** What ranks have waited for; see `docs/metrics.md` for when a rank is named. */
+export interface WaitingSummary {
+  /** Share of the training time that ranks waited for others, from 0 to 1. */
+  readonly share: number;
+  /** Ranks for which the others waited much more than for each other; absent if there were none. */
+  readonly stragglers?: readonly {
+    readonly rank: number;
+    /** Of all waiting, from 0 to 1. */
+    readonly share: number;
+  }[];
+  /** Links over which nothing came for more than 1.5 s while it was waited for; absent if there were none. */
+  readonly links?: readonly {
+    /** At its ends. */
+    readonly ranks: readonly [number, number];
+    /** How long, in all. */
+    readonly seconds: number;
+    /** Of all waiting, from 0 to 1. */
+    readonly share: number;
+  }[];
 }
 
 /** How a run's averages travelled in fewer bytes. */

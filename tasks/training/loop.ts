@@ -396,7 +396,7 @@ export class Loop implements Stateful {
       { steps, byRank } = this.#clock.total();
     const { compressed } = averaging;
     const best = await this.#best?.scores(task.splits.at(-1)!) ?? null;
-    const { stoppedBy } = this.#callbacks;
+    const { stoppedBy } = this.#callbacks, waiting = await this.#metrics.waiting();
     const { ending } = this.#round, position = this.#meanPosition(t), { bytesSent } = position;
     return await this.#evaluations.summarize(position, {
       steps: Math.floor(steps),
@@ -405,6 +405,7 @@ export class Loop implements Stateful {
       ...stoppedBy ? { stoppedBy } : {},
       epochs: task.epoch(steps),
       rounds: position.round,
+      ...waiting ? { waiting } : {},
       ...checkpoints?.rollbacks ? { rollbacks: checkpoints.rollbacks } : {},
       ...checkpoints?.restarts ? { restarts: checkpoints.restarts } : {},
       ...best ? { best } : {},

@@ -6,10 +6,17 @@
  */
 
 import type { Communicator } from "../../runtime/communicator.ts";
+import type { WaitingSummary } from "../logs/records.ts";
+import { broadcastText } from "../run/byte_stream.ts";
 import type { MetricsLog, RoundRecord, StepRecord } from "../run/metrics.ts";
+
+import { WaitingLog } from "./waiting/waiting_log.ts";
 
 /** A step of a rank, which need not be said. */
 export type StepMetrics = Omit<StepRecord, "type" | "rank">;
+
+/** Numbers of a delivery itself: the rank from which this one has heard nothing, and for how many seconds. */
+const SILENCE_NUMBERS = 2;
 
 /** What of a round is the same on every rank, or rank 0's. */
 export type RoundMetrics = Omit<RoundRecord, "type" | keyof RoundMeasure>;
@@ -52,6 +59,8 @@ const ROUND_FIELDS = ["syncMs", "drift"] as const satisfies readonly (keyof Roun
 interface PendingRound {
   readonly metrics: RoundMetrics;
   readonly measure: RoundMeasure | null;
+  /** The place, among the steps of the delivery, of the step that it is a part of. */
+  readonly at: number;
 }
 
 /** One rank's end of the measurements. Every rank makes the same calls in the same order. */
@@ -60,11 +69,18 @@ export class MetricGather {
   readonly #log: MetricsLog | null;
   #steps: StepMetrics[] = [];
   #rounds: PendingRound[] = [];
+  readonly #waiting: WaitingLog | null;
+  /** What was silent at the last delivery, in seconds by rank. */
+  #silences: readonly number[];
 
   /** @param log where rank 0 writes; null on the others */
   constructor(comm: Communicator, log: MetricsLog | null) {
     this.#comm = comm;
     this.#log = log;
+    this.#silences = comm.network.silences;
+    this.#waiting = comm.rank === 0 && comm.size > 1
+      ? new WaitingLog(comm.size, (line) => console.error(line))
+      : null;
   }
 
   /** Notes a step; rank 0's own is written at once. */
@@ -75,7 +91,7 @@ export class MetricGather {
 
   /** Notes a round; a rank that took no part measured null. */
   round(metrics: RoundMetrics, measure: RoundMeasure | null): void {
-    this.#rounds.push({ metrics, measure });
+    this.#rounds.push({ metrics, measure, at: this.#steps.length });
   }
 
   /**
@@ -85,6 +101,21 @@ export class MetricGather {
   get due(): boolean {
     return this.#steps.length >= STEPS_PER_DELIVERY ||
       this.#rounds.some(({ metrics }) => metrics.steps);
+  }
+
+  /** The rank that was silent for longest since the last delivery, and for how many seconds. */
+  #longestSilence(): [rank: number, seconds: number] {
+    const { silences } = this.#comm.network, before = this.#silences;
+    const since = silences.map((seconds, rank) => seconds - before[rank]);
+    this.#silences = silences;
+    const seconds = Math.max(...since);
+    return [since.indexOf(seconds), seconds];
+  }
+
+  /** What the ranks have waited for, the same on all of them; null where nobody has met. Collective. */
+  async waiting(): Promise<WaitingSummary | null> {
+    const text = JSON.stringify(this.#waiting?.summary ?? null);
+    return JSON.parse(await broadcastText(this.#comm, text));
   }
 
   /** Delivers what was noted to rank 0. Collective. */
@@ -99,20 +130,61 @@ export class MetricGather {
     const numbers = Float64Array.from([
       ...steps.flatMap((step) => STEP_FIELDS.map((name) => Number(step[name]))),
       ...rounds.flatMap(({ measure }) => ROUND_FIELDS.map((name) => measure?.[name] ?? NaN)),
+      ...this.#longestSilence(),
     ]);
     const total = lengths.reduce((sum, length) => sum + length, 0);
     const gathered = rank === 0 ? new Float64Array(total) : null;
     await this.#comm.gatherv(numbers, gathered, lengths, 0);
-    if (!gathered || !this.#log) return;
+    if (!gathered) return;
     let from = 0;
     const byRank = lengths.map((length) => gathered.subarray(from, from += length));
+    this.#waiting?.note(...waits(byRank, rounds, counts));
+    if (!this.#log) return;
     const records = [...stepRecords(byRank, counts), ...roundRecords(byRank, rounds)];
     this.#log.write(...records.sort((a, b) => order(a) - order(b)));
   }
 }
 
 const rowsLength = (steps: number, rounds: number) =>
-  steps * STEP_FIELDS.length + rounds * ROUND_FIELDS.length;
+  steps * STEP_FIELDS.length + rounds * ROUND_FIELDS.length + SILENCE_NUMBERS;
+
+/** What a rank has measured of round `i` of a delivery, in the order of `ROUND_FIELDS`. */
+function roundNumbers(own: Float64Array, i: number, rounds: number): Float64Array {
+  return own.subarray(own.length - SILENCE_NUMBERS - (rounds - i) * ROUND_FIELDS.length);
+}
+
+const SYNC = STEP_FIELDS.indexOf("syncMs"), STEP = STEP_FIELDS.indexOf("stepMs");
+
+/** What a delivery says of waiting: the arguments of {@linkcode WaitingLog.note}. */
+function waits(
+  byRank: readonly Float64Array[],
+  rounds: readonly PendingRound[],
+  counts: readonly number[],
+): Parameters<WaitingLog["note"]> {
+  const syncOf = (own: Float64Array, round: number) => roundNumbers(own, round, rounds.length)[0];
+  const meetings = rounds.map(({ metrics: { participants } }, i) =>
+    byRank.map((own, rank) => participants.includes(rank) ? syncOf(own, i) : null)
+  );
+  // What a step has exchanged beside its rounds; by the clock there is nothing else.
+  const together = rounds.every(({ metrics }) => !metrics.steps);
+  for (let step = 0; together && step < counts[0]; step++) {
+    const inRounds = (own: Float64Array) =>
+      rounds.reduce((sum, { at }, i) => at === step ? sum + syncOf(own, i) : sum, 0);
+    const rest = byRank.map((own) => own[step * STEP_FIELDS.length + SYNC] - inRounds(own));
+    if (rest.some((ms) => ms > 1e-6)) meetings.push(rest);
+  }
+  const spent = byRank.map((own, rank) => {
+    const sum = (field: number) =>
+      Array.from({ length: counts[rank] }, (_, step) => own[step * STEP_FIELDS.length + field])
+        .reduce((a, b) => a + b, 0);
+    return { total: sum(STEP), sync: sum(SYNC) };
+  });
+  const silences = byRank.flatMap((own, rank) => {
+    const [peer, seconds] = own.subarray(-SILENCE_NUMBERS);
+    return seconds > 0 ? { rank, peer, seconds } : [];
+  });
+  return [meetings, spent, silences];
+}
 
 /**
  * Records stand in the order in which they took place; a round by the clock, or at the end of the run, comes
@@ -158,8 +230,7 @@ function* roundRecords(
     const { driftBound, participants, fragment, steps, final, ...position } = metrics;
     let syncMs = 0, drift = 0;
     for (const rank of participants) {
-      const at = byRank[rank].length - (rounds.length - i) * ROUND_FIELDS.length;
-      const measured = byRank[rank].subarray(at);
+      const measured = roundNumbers(byRank[rank], i, rounds.length);
       syncMs += measured[0] / participants.length;
       drift = Math.max(drift, measured[1]);
     }

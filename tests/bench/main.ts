@@ -12,7 +12,7 @@ const BENCHES: Record<string, { about: string; program: string }> = {
   },
   checkpoint: {
     about: "a checkpoint that is written while training goes on, against steps without",
-    program: "./checkpoint.ts",
+    program: "./reliability/checkpoint.ts",
   },
   collectives: {
     about: "allreduce beside gloo and Open MPI, where they are installed",

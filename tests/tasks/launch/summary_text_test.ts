@@ -21,3 +21,19 @@ Deno.test("a summary names the bound of the drift as what it is", () => {
   assert.match(drift({ weigh: "samples" }, clock), /; never above γ\(Σ p n \+ max n\) = 2.4$/);
   assert.equal(drift({ mix: 0.5 }, { driftBound: null }), "0.123 at most");
 });
+
+Deno.test("a summary says who was waited for, if anybody stands out", () => {
+  const row = (waiting: Summary["waiting"]) =>
+    summaryRows({ ...SUMMARY, waiting } as Summary).find(([name]) => name === "waiting")?.[1];
+  assert.equal(row(undefined), undefined);
+  assert.equal(row({ share: 0.1 }), undefined);
+  assert.equal(
+    row({ share: 0.4, stragglers: [{ rank: 5, share: 0.38 }] }),
+    "40.0 % of the time; 38.0 % of it for rank 5",
+  );
+  assert.equal(
+    row({ share: 0.4, links: [{ ranks: [1, 2], seconds: 2, share: 0.5 }] }),
+    "40.0 % of the time; 50.0 % of it for the link between ranks 1 and 2, over which nothing came " +
+      "for 2.0 s",
+  );
+});

@@ -8,8 +8,8 @@
  */
 
 import { parseArgs } from "node:util";
-import { launch } from "../../tasks/launch/launch.ts";
-import { readMetrics } from "../../tasks/logs/log_tail.ts";
+import { launch } from "../../../tasks/launch/launch.ts";
+import { readMetrics } from "../../../tasks/logs/log_tail.ts";
 
 const HELP = `deno task bench checkpoint [options]
 
