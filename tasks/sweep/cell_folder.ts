@@ -7,10 +7,12 @@
 
 import { createHash } from "node:crypto";
 import { join } from "node:path";
+import { optionsOf, readConfigFile } from "../logs/config.ts";
+import { LogError } from "../logs/log_error.ts";
 import { findChange } from "../run/inputs.ts";
 import { OptionError } from "../options/kinds.ts";
 import { FILES } from "../run/folder.ts";
-import { type Cell, CELL_FORMAT, distinctName } from "./cells.ts";
+import { type Cell, CELL_FORMAT, distinctName, hashOfRun } from "./cells.ts";
 
 /** Name of the file that makes a run's folder a cell's. */
 const CELL_FILE = "cell.json";
@@ -43,7 +45,7 @@ export function notAFolder(path: string, cause: unknown): OptionError {
 /** What a sweep's folder holds already. */
 export class CellFolders {
   readonly #root: string;
-  /** Names of the cells' folders by the hash of their cells. */
+  /** The cells' folders by the hash that was written, and by the one that their options have here. */
   readonly #byHash = new Map<string, { folder: string; record: CellRecord }>();
   /** Names that are taken, in lower case. */
   readonly #taken = new Set<string>();
@@ -60,9 +62,10 @@ export class CellFolders {
         folders.#taken.add(name.toLowerCase());
         const record = await readRecord(join(root, name));
         if (!record) continue;
-        const other = folders.#byHash.get(record.hash);
-        if (other?.record.status === "finished") continue;
-        folders.#byHash.set(record.hash, { folder: name, record });
+        for (const hash of new Set([record.hash, await hashOfFolder(join(root, name))])) {
+          if (hash === null || folders.#byHash.get(hash)?.record.status === "finished") continue;
+          folders.#byHash.set(hash, { folder: name, record });
+        }
       }
     } catch (error) {
       if (error instanceof Deno.errors.NotADirectory) throw notAFolder(root, error);
@@ -105,6 +108,19 @@ async function readRecord(path: string): Promise<CellRecord | null> {
     const absent = error instanceof Deno.errors.NotFound ||
       error instanceof Deno.errors.NotADirectory;
     if (absent || error instanceof SyntaxError) return null;
+    throw error;
+  }
+}
+
+/**
+ * The hash of a cell by what its run's options mean: the one that was written is another where options had
+ * other defaults, or were hashed otherwise. Null where its options cannot be read.
+ */
+async function hashOfFolder(path: string): Promise<string | null> {
+  try {
+    return hashOfRun(optionsOf(await readConfigFile(path)));
+  } catch (error) {
+    if (error instanceof LogError) return null;
     throw error;
   }
 }

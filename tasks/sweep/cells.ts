@@ -8,14 +8,19 @@
 import { createHash } from "node:crypto";
 import { BASELINE } from "../../optimizers/registry.ts";
 import { OptionError } from "../options/kinds.ts";
-import { checkOptions, type OptionName, OPTIONS, type Options } from "../options/table.ts";
+import {
+  checkOptions,
+  defaultOptions,
+  type OptionName,
+  OPTIONS,
+  type Options,
+} from "../options/table.ts";
 import { defaultsOf } from "../options/defaults.ts";
 import { resolveOptions } from "../options/resolve.ts";
-import { VERSION } from "../run/version.ts";
 import { type Axis, splitAxes, type Swept } from "./axes.ts";
 import { ignoredBy, ignoredByModel, ignoredByTask } from "../options/applies.ts";
 
-/** Counts the changes of what a cell's folder holds; a cell of another format is run again. */
+/** Counts the changes of what a cell's folder or a run's numbers mean; a cell of another format is run again. */
 export const CELL_FORMAT = 1;
 
 /** One run of a sweep. */
@@ -26,7 +31,7 @@ export interface Cell {
   readonly at: Readonly<Record<string, unknown>>;
   /** Every option as resolved, without a folder. */
   readonly options: Options;
-  /** SHA-256 of the options that matter, and of the versions; hexadecimal. */
+  /** SHA-256 of the options that matter, as far as they are not their defaults; hexadecimal. */
   readonly hash: string;
 }
 
@@ -177,12 +182,30 @@ export function distinctName({ name, hash }: Cell): string {
   return `${name.slice(0, LONGEST_NAME - 9)}-${hash.slice(0, 8)}`;
 }
 
-/** The hash of what decides a run: two cells of one hash would do the same. */
+/**
+ * The hash of what decides a run: two cells of one hash would do the same. Options at their default do not
+ * count, so that one which is added changes no hash.
+ */
 function hashOf(options: Options, ignored: readonly string[]): string {
-  const apart = new Set<string>([...APART, ...ignored]);
+  const apart = new Set<string>([...APART, ...ignored]), defaults = defaultOptions();
   const parts = Object.entries(options)
-    .filter(([name]) => !apart.has(name))
+    .filter(([name, value]) =>
+      !apart.has(name) &&
+      JSON.stringify(value) !== JSON.stringify(defaults[name as OptionName])
+    )
     .sort(([a], [b]) => a < b ? -1 : 1);
-  const text = JSON.stringify({ format: CELL_FORMAT, celgc: VERSION, options: parts });
+  const text = JSON.stringify({ format: CELL_FORMAT, options: parts });
   return createHash("sha256").update(text).digest("hex");
+}
+
+/**
+ * The hash of the cell that a run was, by the options that its `config.json` names: those that have been added
+ * since had their defaults.
+ *
+ * @returns null where an option is not known here, so that nobody can say what it did
+ */
+export function hashOfRun(options: Readonly<Record<string, unknown>>): string | null {
+  if (!Object.keys(options).every((name) => Object.hasOwn(OPTIONS, name))) return null;
+  const all = { ...defaultsOf(options as Partial<Options>), ...options } as Options;
+  return hashOf(all, ignoredBy(String(all.algorithm)));
 }

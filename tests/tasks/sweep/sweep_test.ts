@@ -143,3 +143,29 @@ Deno.test("two sweeps do not write to one folder at a time", async () => {
   await assert.rejects(sweep(given), /is in use by another sweep/);
   assert.equal((await first).cells[0].status, "finished");
 });
+
+Deno.test("a cell of an earlier version is recognised by what its options mean", async () => {
+  await using folder = await temporaryFolder();
+  const given = { ...TINY, interval: [2], maxSteps: 2, out: folder.path };
+  const [{ name, dir }] = (await sweep(given)).cells;
+  const before = await runOf(folder.path, name);
+  const path = join(dir, "config.json"), config = JSON.parse(await Deno.readTextFile(path));
+  const rewrite = async (options: Record<string, unknown>) => {
+    const bytes = new TextEncoder().encode(JSON.stringify({ ...config, options }));
+    await Deno.writeFile(path, bytes);
+    const cell = JSON.parse(await Deno.readTextFile(join(dir, "cell.json")));
+    cell.hash = "f".repeat(64);
+    const digest = await crypto.subtle.digest("SHA-256", bytes);
+    cell.files["config.json"] = new Uint8Array(digest).toHex();
+    await Deno.writeTextFile(join(dir, "cell.json"), JSON.stringify(cell));
+  };
+
+  const { labelSmoothing: _added, ...earlier } = config.options;
+  await rewrite(earlier);
+  assert.deepEqual((await sweep(given)).cells.map(({ reused }) => reused), [true]);
+  assert.equal(await runOf(folder.path, name), before);
+
+  // Of an option that is unknown here nobody can say what it did.
+  await rewrite({ ...earlier, warp: 9 });
+  assert.deepEqual((await sweep(given)).cells.map(({ reused }) => reused), [false]);
+});
