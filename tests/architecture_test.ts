@@ -92,6 +92,7 @@ Deno.test("the folders of tasks/ stand in an order", () => {
   wrongWays(
     [
       ["cli"],
+      ["reproduce"],
       ["sweep", "plan", "report", "runs", "generation", "export.ts"],
       ["launch"],
       ["training"],

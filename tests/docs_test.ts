@@ -6,6 +6,7 @@ import { generateCommand } from "../tasks/cli/generate_command.ts";
 import { launchCommand } from "../tasks/cli/launch_command.ts";
 import { planCommand } from "../tasks/cli/plan_command.ts";
 import { reportCommand } from "../tasks/cli/report_command.ts";
+import { reproduceCommand } from "../tasks/cli/reproduce_command.ts";
 import { runsCommand } from "../tasks/cli/runs_command.ts";
 import { sweepCommand } from "../tasks/cli/sweep_command.ts";
 import { allFiles, ROOT } from "./_helpers/tree.ts";
@@ -62,6 +63,7 @@ const COMMANDS = [
   sweepCommand,
   planCommand,
   reportCommand,
+  reproduceCommand,
   runsCommand,
   generateCommand,
   exportCommand,

@@ -10,9 +10,10 @@ import { type CommandSpec, runCommandLine } from "./command_line.ts";
 /** The commands; one that is not asked for is not loaded. */
 const COMMANDS: Readonly<Record<string, () => Promise<CommandSpec>>> = {
   launch: async () => (await import("./launch_command.ts")).launchCommand,
-  join: async () => (await import("./join_command.ts")).joinCommand,
+  join: async () => (await import("./join/join_command.ts")).joinCommand,
   sweep: async () => (await import("./sweep_command.ts")).sweepCommand,
   plan: async () => (await import("./plan_command.ts")).planCommand,
+  reproduce: async () => (await import("./reproduce_command.ts")).reproduceCommand,
   report: async () => (await import("./report_command.ts")).reportCommand,
   runs: async () => (await import("./runs_command.ts")).runsCommand,
   generate: async () => (await import("./generate_command.ts")).generateCommand,

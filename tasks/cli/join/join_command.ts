@@ -1,15 +1,15 @@
-import { loadPromptSecret } from "../../deps.ts";
-import { decodeInvitation, readInvitationFile } from "../../runtime/agents/invitation.ts";
-import { HandshakeError, RendezvousError } from "../../runtime/base/errors.ts";
-import { readInvitationLine } from "../../runtime/launcher/invitation_line.ts";
-import { ENDING_SIGNALS } from "../../runtime/launcher/interrupts.ts";
-import { joinLaunch } from "../../runtime/launcher/join.ts";
-import { HostPreparation } from "../launch/host_preparation.ts";
-import { asOptionError } from "../options/as_option_error.ts";
+import { loadPromptSecret } from "../../../deps.ts";
+import { decodeInvitation, readInvitationFile } from "../../../runtime/agents/invitation.ts";
+import { HandshakeError, RendezvousError } from "../../../runtime/base/errors.ts";
+import { readInvitationLine } from "../../../runtime/launcher/invitation_line.ts";
+import { ENDING_SIGNALS } from "../../../runtime/launcher/interrupts.ts";
+import { joinLaunch } from "../../../runtime/launcher/join.ts";
+import { HostPreparation } from "../../launch/host_preparation.ts";
+import { asOptionError } from "../../options/as_option_error.ts";
 import { JOIN, type JoinOptions } from "./join_options.ts";
-import { OptionError } from "../options/kinds.ts";
-import { VERSION } from "../run/version.ts";
-import type { CommandSpec } from "./command_line.ts";
+import { OptionError } from "../../options/kinds.ts";
+import { VERSION } from "../../run/version.ts";
+import type { CommandSpec } from "../command_line.ts";
 
 const EPILOGUE =
   `On another host, deno task launch --world 8 --ranks 4 … says where its invitation is.

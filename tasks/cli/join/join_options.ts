@@ -1,6 +1,6 @@
 /** The options of `join`, by their names in code. */
 
-import { GROUPS, integer, type OptionSpec, text, toggle } from "../options/kinds.ts";
+import { GROUPS, integer, type OptionSpec, text, toggle } from "../../options/kinds.ts";
 
 /** Values of the options of `join`. */
 export interface JoinOptions {

@@ -1,0 +1,232 @@
+/**
+ * Pictures of lines with bands, as SVG that a person can read: one path a line, one a band, colours in a style sheet for
+ * light and for dark.
+ *
+ * @module
+ */
+
+import { escape } from "../report/escape.ts";
+import type { ValueFormat } from "../report/page/data.ts";
+import { extentOf, linearTicks, logTicks, paletteOf, writeValue } from "../report/page/style.ts";
+
+/** A point of a drawn line. */
+export interface ChartPoint {
+  readonly x: number;
+  readonly y: number;
+  readonly low: number;
+  readonly high: number;
+}
+
+/** A line. */
+export interface ChartLine {
+  /** Which of the figure's colours it has: the index of its label. */
+  readonly colour: number;
+  readonly dashed: boolean;
+  readonly points: readonly ChartPoint[];
+}
+
+/** An axis. */
+export interface ChartAxis {
+  readonly title: string;
+  readonly format: ValueFormat;
+  readonly log: boolean;
+}
+
+/** One picture. */
+export interface ChartPanel {
+  readonly x: ChartAxis;
+  readonly y: ChartAxis;
+  readonly lines: readonly ChartLine[];
+}
+
+/** A file of pictures. */
+export interface Chart {
+  readonly title: string;
+  /** For those who cannot see it. */
+  readonly description: string;
+  /** Labels of the lines; `baseline` ones are in the colour of the text. */
+  readonly labels: readonly { readonly text: string; readonly baseline: boolean }[];
+  readonly panels: readonly ChartPanel[];
+}
+
+const PANEL = { width: 440, height: 290, left: 62, right: 14, top: 34, bottom: 46 };
+const LEGEND_ROW = 20;
+
+/** The whole file. */
+export function chartSvg(chart: Chart): string {
+  const columns = Math.min(2, chart.panels.length), width = columns * PANEL.width;
+  const { rows, height: legend } = legendOf(chart, width);
+  const height = legend + PANEL.height * Math.ceil(chart.panels.length / columns);
+  const panels = chart.panels.map((panel, index) => {
+    const x = PANEL.width * (index % columns);
+    const y = legend + PANEL.height * Math.floor(index / columns);
+    return `<g transform="translate(${x} ${y})">\n${panelOf(panel)}</g>`;
+  });
+  return `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${width} ${height}" width="${width}" height="${height}" role="img">
+<title>${escape(chart.title)}</title>
+<desc>${escape(chart.description)}</desc>
+<style>
+${styleOf(chart, false)}
+@media (prefers-color-scheme: dark) {
+${styleOf(chart, true)}
+}
+</style>
+<rect class="ground" width="${width}" height="${height}"/>
+${rows}
+${panels.join("\n")}
+</svg>
+`;
+}
+
+/** Colours of the lines, in the order of the labels. */
+function coloursOf({ labels }: Chart, dark: boolean): string[] {
+  const palette = paletteOf(dark);
+  let hue = 0, plain = 0;
+  return labels.map(({ baseline }) =>
+    baseline
+      ? [palette.text, palette.quiet][plain++ % 2]
+      : palette.runs[hue++ % palette.runs.length]
+  );
+}
+
+function styleOf(chart: Chart, dark: boolean): string {
+  const { ground, text, quiet, line } = paletteOf(dark);
+  const colours = coloursOf(chart, dark).map((colour, i) =>
+    `.line.c${i} { stroke: ${colour}; } .band.c${i}, .mark.c${i} { fill: ${colour}; }`
+  );
+  return [
+    ".ground { fill: " + ground + "; }",
+    `text { fill: ${quiet}; font: 12px system-ui, -apple-system, "Segoe UI", Roboto, sans-serif; }`,
+    `.label, .name { fill: ${text}; }`,
+    ".name { font-weight: 600; }",
+    `.grid { stroke: ${line}; }`,
+    `.axis { stroke: ${quiet}; }`,
+    ".line { fill: none; stroke-width: 1.8; stroke-linejoin: round; }",
+    ".dashed { stroke-dasharray: 5 4; stroke-width: 1.2; }",
+    ".band { opacity: 0.16; }",
+    ...colours,
+  ].join("\n");
+}
+
+function legendOf(chart: Chart, width: number): { rows: string; height: number } {
+  let x = 14, y = 0;
+  const entries = chart.labels.map(({ text }, i) => {
+    const size = 40 + 7 * text.length;
+    if (x > 14 && x + size > width) {
+      x = 14;
+      y += LEGEND_ROW;
+    }
+    const entry = `<path class="line c${i}" d="M${x} ${y + 18}h22"/>` +
+      `<text class="label" x="${x + 28}" y="${y + 22}">${escape(text)}</text>`;
+    x += size;
+    return entry;
+  });
+  return { rows: entries.join("\n"), height: y + LEGEND_ROW + 14 };
+}
+
+/** From values of an axis to places, and where its numbers stand. */
+interface Scale {
+  readonly at: (value: number) => number;
+  readonly ticks: readonly number[];
+}
+
+function scaleOf(
+  { log, format }: ChartAxis,
+  values: readonly number[],
+  [from, to]: readonly [number, number],
+  count: number,
+  fromZero: boolean,
+): Scale | null {
+  const extent = extentOf(values, log);
+  if (extent === null) return null;
+  let [low, high] = extent;
+  if (fromZero && !log && low > 0) low = 0;
+  if (low === high) {
+    low = log ? low / 2 : low - 0.5;
+    high = log ? high * 2 : high + 0.5;
+  }
+  if (!fromZero) {
+    const margin = log ? (high / low) ** 0.05 : (high - low) * 0.05;
+    [low, high] = log
+      ? [low / margin, high * margin]
+      : [low < 0 ? low - margin : Math.max(0, low - margin), high + margin];
+  }
+  const position = (value: number) =>
+    log ? Math.log(value / low) / Math.log(high / low) : (value - low) / (high - low);
+  return {
+    at: (value) => from + (to - from) * position(value),
+    ticks: log ? logTicks(low, high) : linearTicks(low, high, count, format === "seconds"),
+  };
+}
+
+const place = (value: number) => String(Math.round(value * 10) / 10);
+
+function panelOf({ x, y, lines }: ChartPanel): string {
+  const { width, height, left, right, top, bottom } = PANEL;
+  const shown = lines.map((line) => ({
+    ...line,
+    points: line.points.filter((p) =>
+      Number.isFinite(p.y) && (!x.log || p.x > 0) && (!y.log || p.low > 0)
+    ),
+  }));
+  const points = shown.flatMap((line) => line.points);
+  const across = scaleOf(x, points.map((p) => p.x), [left, width - right], 5, true);
+  const up = scaleOf(
+    y,
+    points.flatMap((p) => [p.y, p.low, p.high]),
+    [height - bottom, top],
+    5,
+    false,
+  );
+  const name = `<text class="name" x="${left}" y="20">${escape(y.title)}</text>`;
+  if (across === null || up === null) {
+    return `${name}\n<text x="${left}" y="${height / 2}">no run has it yet</text>\n`;
+  }
+  const rows = up.ticks.map((tick) =>
+    `<path class="grid" d="M${left} ${place(up.at(tick))}H${width - right}"/>` +
+    `<text x="${left - 6}" y="${place(up.at(tick) + 4)}" text-anchor="end">${
+      escape(writeValue(tick, y.format))
+    }</text>`
+  );
+  const columns = across.ticks.map((tick) =>
+    `<path class="axis" d="M${place(across.at(tick))} ${height - bottom}v4"/>` +
+    `<text x="${place(across.at(tick))}" y="${height - bottom + 17}" text-anchor="middle">${
+      escape(writeValue(tick, x.format))
+    }</text>`
+  );
+  const at = (px: number, py: number) => `${place(across.at(px))} ${place(up.at(py))}`;
+  const bands = shown.filter(({ points }) => points.some(({ low, high }) => low < high)).map((
+    { colour, points },
+  ) =>
+    `<path class="band c${colour}" d="M${points.map((p) => at(p.x, p.high)).join("L")}L${
+      points.toReversed().map((p) => at(p.x, p.low)).join("L")
+    }Z"/>`
+  );
+  const paths = shown.filter(({ points }) => points.length > 0).map(
+    ({ colour, dashed, points }) => {
+      const d = points.map((p) => at(p.x, p.y)).join("L");
+      const marks = points.length <= 8 && !dashed
+        ? points.map((p) =>
+          `<circle class="mark c${colour}" cx="${place(across.at(p.x))}" cy="${
+            place(up.at(p.y))
+          }" r="2.6"/>`
+        )
+        : [];
+      return [`<path class="line c${colour}${dashed ? " dashed" : ""}" d="M${d}"/>`, ...marks].join(
+        "\n",
+      );
+    },
+  );
+  return [
+    name,
+    ...rows,
+    `<path class="axis" d="M${left} ${height - bottom}H${width - right}"/>`,
+    ...columns,
+    `<text x="${(left + width - right) / 2}" y="${height - 10}" text-anchor="middle">${
+      escape(x.title)
+    }</text>`,
+    ...bands,
+    ...paths,
+    "",
+  ].join("\n");
+}

@@ -1,0 +1,69 @@
+/**
+ * What a run would have taken behind a slow link: calculated, by the plan's model of it, from what its steps took
+ * here and from what it exchanges.
+ *
+ * @module
+ */
+
+import { join } from "node:path";
+import { parseLink } from "../../runtime/transport/access_link.ts";
+import type { RunLog } from "../logs/run_log.ts";
+import { defaultsOf } from "../options/defaults.ts";
+import { algorithmOf } from "../options/resolve.ts";
+import type { Options } from "../options/values.ts";
+import type { Measured } from "../plan/measured.ts";
+import { predict } from "../plan/predict.ts";
+import type { RunFacts } from "../run/folder.ts";
+import { FILES } from "../run/folder.ts";
+import type { RunLine, SeedRun } from "./lines.ts";
+
+/** The link of each rank that is calculated with. */
+export const LINK = "100mbit,1ms";
+
+/** Seconds of a run's first `steps` steps with every rank behind {@linkcode LINK}, evaluations left out. */
+export function secondsBehind(run: SeedRun, steps: number, stepSeconds: number): number {
+  const options = { ...defaultsOf(run.options), ...run.options } as Options;
+  const { ranks } = options;
+  if (ranks === 1) return steps * stepSeconds;
+  const step = { mean: stepSeconds, slowest: stepSeconds };
+  const { bitsPerSecond, delayMs } = parseLink(LINK);
+  const { parameters } = run.log.config!.plan as RunFacts;
+  const measured: Measured = {
+    device: "",
+    ranks,
+    run: { steps, epochs: 0 },
+    parameters,
+    shared: Math.max(parameters, savedFloats(run.log)),
+    step: { none: step, replace: step, collect: step, norm: step, correct: step },
+    round: { mean: 0, slowest: 0 },
+    network: null,
+    // What copies and sums within a machine take is left out: the link is slower by far.
+    allreduce: [{ floats: 1, seconds: 0 }, { floats: 2, seconds: 0 }],
+  };
+  const network = { latencySeconds: delayMs / 1000, bytesPerSecond: bitsPerSecond / 8 };
+  const participants = options.participants ?? ranks;
+  return predict(measured, algorithmOf(options), steps, network, participants).seconds;
+}
+
+/** Floats in a run's file of weights, running statistics among them. */
+function savedFloats(log: RunLog): number {
+  using file = Deno.openSync(join(log.directory, FILES.weights));
+  const head = new Uint8Array(8);
+  file.readSync(head);
+  const header = Number(new DataView(head.buffer).getBigUint64(0, true));
+  return (file.statSync().size - 8 - header) / 4;
+}
+
+/**
+ * What a step took, exchanges left out: the median over all ranks and steps of some lines' finished runs. NaN where
+ * there are none.
+ */
+export function stepSecondsOf(lines: readonly RunLine[]): number {
+  const all = lines.flatMap(({ runs }) =>
+    runs.flatMap(({ log: { steps } }) => {
+      const whole = steps.column("stepMs"), sync = steps.column("syncMs");
+      return steps.rows().map((row) => whole[row] - (Number.isFinite(sync[row]) ? sync[row] : 0));
+    })
+  );
+  return all.sort((a, b) => a - b)[all.length >> 1] / 1000;
+}

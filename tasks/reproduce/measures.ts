@@ -1,0 +1,161 @@
+/**
+ * What a figure can draw of its runs, and over what: mean, least and greatest over the seeds.
+ *
+ * @module
+ */
+
+import {
+  clipRateCurve,
+  type Curve,
+  evalCurves,
+  roundCurves,
+  stepCurves,
+  type Track,
+} from "../logs/series.ts";
+import type { RunLog } from "../logs/run_log.ts";
+import type { ValueFormat } from "../report/page/data.ts";
+import { secondsBehind } from "./link_seconds.ts";
+import type { RunLine, SeedRun } from "./lines.ts";
+
+/** Points of a curve of steps or rounds, at most: few, so that its file can be read. */
+const POINTS = 40;
+
+/** Something that is measured of a run. */
+interface Measure {
+  /** Along the axis. */
+  readonly title: string;
+  readonly format: ValueFormat;
+  readonly curve: (log: RunLog) => Curve | null;
+}
+
+const evaluated = (
+  field: "loss" | "accuracy" | "perplexity",
+  splits: readonly string[],
+): Measure["curve"] =>
+(log) => {
+  const curves = evalCurves(log, field, POINTS);
+  return splits.map((split) => curves.get(split)).find((curve) => curve !== undefined) ?? null;
+};
+
+/** Everything that can be drawn, by its name in the files of numbers. */
+export const MEASURES = {
+  averagedTrainLoss: {
+    title: "training loss of the averaged weights",
+    format: "number",
+    curve: evaluated("loss", ["train"]),
+  },
+  trainLoss: {
+    title: "training loss of the mini-batches",
+    format: "number",
+    curve: (log) => stepCurves(log, POINTS).loss,
+  },
+  testAccuracy: {
+    title: "test accuracy",
+    format: "percent",
+    curve: evaluated("accuracy", ["test", ""]),
+  },
+  validPerplexity: {
+    title: "validation perplexity",
+    format: "number",
+    curve: evaluated("perplexity", ["valid"]),
+  },
+  clipRate: {
+    title: "share of steps that clip",
+    format: "percent",
+    curve: (log) => clipRateCurve(log, POINTS).curve,
+  },
+  gradNorm: {
+    title: "gradient norm ‖g‖₂",
+    format: "number",
+    curve: (log) => stepCurves(log, POINTS).gradNorm,
+  },
+  drift: {
+    title: "drift ‖x̄ − xᵢ‖₂",
+    format: "number",
+    curve: (log) => roundCurves(log, POINTS).drift,
+  },
+  driftBound: {
+    title: "2γI",
+    format: "number",
+    curve: (log) => roundCurves(log, POINTS).bound,
+  },
+} as const satisfies Readonly<Record<string, Measure>>;
+
+/** The name of a measure. */
+export type MeasureName = keyof typeof MEASURES;
+
+/** What a figure draws over. */
+export type FigureAxis = Exclude<keyof Track, "seconds"> | "linkSeconds";
+
+/** Where a point lies on each axis. */
+export type Place = Readonly<Record<FigureAxis, number>>;
+
+/** A point of a line, over its seeds. */
+export interface SeedPoint {
+  readonly at: Place;
+  readonly mean: number;
+  readonly low: number;
+  readonly high: number;
+}
+
+/**
+ * A line's points of one measure: those iterations after the start at which every finished seed has a value.
+ *
+ * @param stepSeconds what a step of its runs takes without its exchanges, for the axis of seconds behind a link
+ */
+export function pointsOf(line: RunLine, name: MeasureName, stepSeconds: number): SeedPoint[] {
+  const found = new Map<number, { places: Place[]; values: number[] }>();
+  for (const run of line.runs) {
+    const curve = MEASURES[name].curve(run.log);
+    if (curve === null) continue;
+    const seconds = secondsAt(run, stepSeconds);
+    const { epoch, iteration, round, bytes } = curve.track;
+    for (const [i, value] of curve.y.entries()) {
+      // The untrained network's loss would leave no room for all others.
+      if (!Number.isFinite(value) || iteration[i] === 0) continue;
+      const key = iteration[i], point = found.get(key) ?? { places: [], values: [] };
+      found.set(key, point);
+      point.values.push(value);
+      point.places.push({
+        epoch: epoch[i],
+        iteration: key,
+        round: round[i],
+        bytes: bytes[i],
+        linkSeconds: seconds(key),
+      });
+    }
+  }
+  return [...found.values()]
+    .filter(({ values }) => values.length === line.runs.length)
+    .map(({ places, values }) => ({
+      at: meanPlace(places),
+      mean: mean(values),
+      low: Math.min(...values),
+      high: Math.max(...values),
+    }))
+    .sort((a, b) => a.at.iteration - b.at.iteration);
+}
+
+function secondsAt(run: SeedRun, stepSeconds: number): (iteration: number) => number {
+  const known = new Map<number, number>();
+  return (iteration) => {
+    if (!known.has(iteration)) known.set(iteration, secondsBehind(run, iteration, stepSeconds));
+    return known.get(iteration)!;
+  };
+}
+
+function meanPlace(places: readonly Place[]): Place {
+  const of = (axis: FigureAxis) => mean(places.map((place) => place[axis]));
+  return {
+    epoch: of("epoch"),
+    iteration: of("iteration"),
+    round: of("round"),
+    bytes: of("bytes"),
+    linkSeconds: of("linkSeconds"),
+  };
+}
+
+/** The mean of some numbers; NaN of none. */
+export function mean(values: readonly number[]): number {
+  return values.reduce((sum, value) => sum + value, 0) / values.length;
+}

@@ -1,0 +1,141 @@
+/**
+ * The paper's figures made again: runs what is not finished, draws what is.
+ *
+ * @module
+ */
+
+import { join, resolve } from "node:path";
+import type { ViewKind } from "../launch/view.ts";
+import { OptionError } from "../options/kinds.ts";
+import { sweep, type SweepRun } from "../sweep/sweep.ts";
+import { drawFigure, type DrawnFigure } from "./draw.ts";
+import { type FigureRecord, FIGURES } from "./figures.ts";
+import { readLines } from "./lines.ts";
+import { PAGE, resultsPage } from "./page.ts";
+import { type RunChoice, type SweepName, SWEEPS, sweepsOf } from "./sweeps.ts";
+
+/** What is to be made again. */
+export interface ReproduceOptions extends RunChoice {
+  /** Names of figures; none: all. */
+  readonly figures: readonly string[];
+  /** Where runs go: a folder for each sweep. */
+  readonly out: string;
+  /** Where figures, numbers and page go. */
+  readonly page: string;
+  /** Whether to run nothing, and draw what is finished. */
+  readonly draw: boolean;
+  /** Sentences for the page. */
+  readonly note: string;
+  readonly view: ViewKind;
+  readonly say: (line: string) => void;
+  readonly signal?: AbortSignal;
+}
+
+/** What was made. */
+export interface Reproduced {
+  readonly figures: readonly DrawnFigure[];
+  /** Runs that were not finished when all was drawn. */
+  readonly missing: number;
+  /** What is wrong with runs that have failed, in sentences. */
+  readonly failed: readonly string[];
+  /** What ended it early; null if nothing did. */
+  readonly interrupted: SweepRun["interrupted"];
+}
+
+/**
+ * Runs the cells that are missing, seed by seed so that a first seed of every figure comes first, and writes the
+ * page after each.
+ *
+ * @throws OptionError for a figure that there is not
+ */
+export async function reproduce(options: ReproduceOptions): Promise<Reproduced> {
+  const records = recordsOf(options.figures);
+  const out = resolve(options.out);
+  let interrupted: SweepRun["interrupted"] = null;
+  const failed: string[] = [];
+  if (!options.draw) {
+    await checkData(records, options.data);
+    const names = [...new Set(records.map(({ sweep }) => sweep))];
+    const most = Math.max(...names.map((name) => SWEEPS[name].seeds.length));
+    for (let i = 0; i < most && interrupted === null; i++) {
+      for (const name of names) {
+        const { seeds } = SWEEPS[name];
+        if (i >= seeds.length || interrupted !== null) continue;
+        options.say(`${name}, seed ${seeds[i]} …`);
+        const ended = await runSeed(options, name, seeds[i], join(out, name));
+        interrupted = ended.interrupted;
+        failed.push(...ended.failed);
+        await draw(options, out);
+      }
+    }
+  }
+  const drawn = await draw(options, out);
+  const figures = drawn.filter(({ record }) => records.includes(record));
+  const missing = figures.flatMap(({ lines }) => lines)
+    .reduce((sum, { runs, seeds }) => sum + seeds - runs.length, 0);
+  return { figures, missing, failed, interrupted };
+}
+
+async function runSeed(
+  { view, signal, ...choice }: ReproduceOptions,
+  name: SweepName,
+  seed: number,
+  out: string,
+): Promise<Pick<Reproduced, "failed" | "interrupted">> {
+  const failed: string[] = [];
+  for (const swept of sweepsOf(SWEEPS[name], seed, choice)) {
+    const { interrupted, problems, cells } = await sweep({ ...swept, out, view, signal });
+    failed.push(
+      ...problems,
+      ...cells.filter(({ status }) => status === "failed")
+        .map((cell) => `${name}, seed ${seed}, ${cell.name}: ${cell.message}`),
+    );
+    if (interrupted !== null) return { failed, interrupted };
+  }
+  return { failed, interrupted: null };
+}
+
+/** Refuses data that is not there before anything runs. */
+async function checkData(records: readonly FigureRecord[], data: string): Promise<void> {
+  const tasks = records.flatMap(({ sweep }): string[] =>
+    SWEEPS[sweep].sweeps.map(({ task }) => task)
+  );
+  for (const task of new Set(tasks)) {
+    const folder = join(data, task);
+    const there = await Deno.stat(folder).then(({ isDirectory }) => isDirectory, () => false);
+    if (there) continue;
+    throw new OptionError(
+      `--data must be a folder that holds ${task}/ in its official layout, not ${data}: bring it there, or let ` +
+        `deno task launch --task ${task} --data ${folder} --download fetch it`,
+    );
+  }
+}
+
+/** Draws every figure that has a finished run, and the page of all. */
+async function draw(
+  { page, note, ...choice }: ReproduceOptions,
+  out: string,
+): Promise<DrawnFigure[]> {
+  await Deno.mkdir(page, { recursive: true });
+  const figures: DrawnFigure[] = [];
+  for (const record of FIGURES) {
+    const lines = await readLines(SWEEPS[record.sweep], out, choice);
+    const figure = await drawFigure(record, lines);
+    figures.push(figure);
+    // A picture of nothing says nothing.
+    if (lines.every(({ runs }) => runs.length === 0)) continue;
+    for (const [file, svg] of figure.pictures) await Deno.writeTextFile(join(page, file), svg);
+    await Deno.writeTextFile(join(page, `${record.name}.csv`), figure.csv);
+  }
+  await Deno.writeTextFile(join(page, PAGE), resultsPage(figures, { note }));
+  return figures;
+}
+
+function recordsOf(names: readonly string[]): readonly FigureRecord[] {
+  const known = FIGURES.map(({ name }) => name);
+  const wrong = names.find((name) => !known.includes(name));
+  if (wrong !== undefined) {
+    throw new OptionError(`there is no figure "${wrong}": they are ${known.join(", ")}`);
+  }
+  return names.length === 0 ? FIGURES : FIGURES.filter(({ name }) => names.includes(name));
+}

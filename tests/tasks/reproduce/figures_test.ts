@@ -1,0 +1,178 @@
+import assert from "node:assert/strict";
+import { allreduceSeconds } from "../../../runtime/collectives/allreduce_cost.ts";
+import { planCells } from "../../../tasks/sweep/cells.ts";
+import { chartSvg } from "../../../tasks/reproduce/chart.ts";
+import { FIGURES } from "../../../tasks/reproduce/figures.ts";
+import { fewerIterations, keepsUp, type SeenLine } from "../../../tasks/reproduce/findings.ts";
+import { secondsBehind } from "../../../tasks/reproduce/link_seconds.ts";
+import { readLines } from "../../../tasks/reproduce/lines.ts";
+import { pointsOf } from "../../../tasks/reproduce/measures.ts";
+import { commandOf, SWEEPS, sweepsOf } from "../../../tasks/reproduce/sweeps.ts";
+import { temporaryFolder } from "../../_helpers/temporary_folder.ts";
+
+const CHOICE = { data: "data", scale: 1 };
+
+Deno.test("every record plans its cells, and its command gives the same options", () => {
+  for (const record of Object.values(SWEEPS)) {
+    const cells = sweepsOf(record, 1, CHOICE).flatMap((swept) => planCells(swept).cells);
+    assert.ok(cells.length >= 3, record.name);
+    for (const swept of record.sweeps) {
+      const command = commandOf(swept, record.seeds, "runs/x");
+      for (const [name, value] of Object.entries(swept)) {
+        const flag = `--${name.replaceAll(/[A-Z]/g, (c) => `-${c.toLowerCase()}`)}`;
+        assert.ok(command.includes(value === true ? flag : `${flag} ${value}`), `${flag} ${value}`);
+      }
+      assert.match(command, /--seed [\d,]+ --out runs\/x$/);
+    }
+  }
+  assert.equal(new Set(FIGURES.map(({ name }) => name)).size, FIGURES.length);
+});
+
+Deno.test("a scaled record has its share of epochs, and other cells", () => {
+  const [whole] = sweepsOf(SWEEPS.intervals, 1, CHOICE);
+  const [tenth] = sweepsOf(SWEEPS.intervals, 1, { ...CHOICE, scale: 0.1 });
+  assert.deepEqual([whole.epochs, whole.decayAt, whole.evalEvery], [12, [9], 3]);
+  const near = (a: unknown, b: number) => assert.ok(Math.abs(Number(a) - b) < 1e-12, `${a}`);
+  near(tenth.epochs, 1.2);
+  near((tenth.decayAt as number[])[0], 0.9);
+  near(tenth.evalEvery, 0.3);
+  assert.notEqual(planCells(whole).cells[0].hash, planCells(tenth).cells[0].hash);
+});
+
+Deno.test("a sweep of which nothing is finished has its lines, and no runs", async () => {
+  await using folder = await temporaryFolder();
+  const lines = await readLines(SWEEPS.ranks, folder.path, CHOICE);
+  assert.deepEqual(
+    lines.map(({ label, ranks, runs, seeds }) => [label, ranks, runs.length, seeds]),
+    [["single N=1", 1, 0, 1], ["celgc N=2", 2, 0, 1], ["celgc N=4", 4, 0, 1], [
+      "celgc N=8",
+      8,
+      0,
+      1,
+    ]],
+  );
+});
+
+/** A line of invented points. */
+function lineOf(
+  algorithm: string,
+  interval: number | null,
+  ranks: number,
+  values: [number, number][],
+): SeenLine {
+  const points = values.map(([iteration, mean]) => ({
+    at: {
+      epoch: iteration / 10,
+      iteration,
+      round: iteration / (interval ?? 1),
+      bytes: iteration / (interval ?? 1),
+      linkSeconds: iteration,
+    },
+    mean,
+    low: mean - 0.01,
+    high: mean + 0.01,
+  }));
+  const label = interval === null ? algorithm : `${algorithm} I=${interval}`;
+  const run = {} as never; // what a finding counts, and does not open
+  return {
+    line: { label, at: { algorithm, interval }, ranks, runs: [run], seeds: 1 },
+    points: () => points,
+  };
+}
+
+Deno.test("an interval keeps up if it is within the spread or 3 % of the baseline", () => {
+  const base = lineOf("naive-parallel", null, 8, [[10, 0.3], [20, 0.6]]);
+  const near = lineOf("celgc", 4, 8, [[20, 0.585]]), far = lineOf("celgc", 16, 8, [[20, 0.5]]);
+  assert.equal(keepsUp([base, near], "testAccuracy").agrees, "agrees");
+  assert.equal(keepsUp([base, near, far], "testAccuracy").agrees, "agrees in part");
+  assert.equal(keepsUp([base, far], "testAccuracy").agrees, "does not agree");
+  assert.equal(keepsUp([far], "testAccuracy").agrees, null);
+  // A perplexity is better the lower it is.
+  assert.equal(keepsUp([base, far], "validPerplexity").agrees, "agrees");
+  const { seen } = keepsUp([base, near, far], "testAccuracy");
+  assert.match(
+    seen.join(" "),
+    /Behind it: celgc I=16\. celgc I=4 came there in 1\/4 of naive-parallel's rounds/,
+  );
+});
+
+Deno.test("iterations to a loss are read between evaluations", () => {
+  const one = lineOf("single", null, 1, [[100, 2], [400, 1]]);
+  const four = lineOf("celgc", 4, 4, [[25, 2], [75, 1.5], [125, 0.5]]);
+  const { seen, agrees } = fewerIterations([one, four], "averagedTrainLoss");
+  assert.equal(agrees, "agrees");
+  assert.match(
+    seen[0],
+    /of 1, .*: 400 iterations with N = 1 \(1\.00×\), 100 iterations with N = 4 \(4\.00×\)/,
+  );
+  const slow = lineOf("celgc", 4, 4, [[50, 2], [200, 1]]);
+  assert.equal(fewerIterations([one, slow], "averagedTrainLoss").agrees, "agrees in part");
+});
+
+Deno.test("seconds behind the link are steps and what each exchange takes", async () => {
+  await using folder = await temporaryFolder();
+  const floats = 1000, header = new TextEncoder().encode("{}");
+  const file = new Uint8Array(8 + header.length + 4 * floats);
+  new DataView(file.buffer).setBigUint64(0, BigInt(header.length), true);
+  await Deno.writeFile(`${folder.path}/model.safetensors`, file);
+  const log = { directory: folder.path, config: { plan: { parameters: floats } } };
+  const run = (options: object) => ({ seed: 1, log, options: { ranks: 8, ...options } }) as never;
+  const network = { latencySeconds: 1e-3, bytesPerSecond: 100e6 / 8 };
+  const exchange = allreduceSeconds(network, 8, 4 * floats);
+  const close = (found: number, expected: number) =>
+    assert.ok(Math.abs(found - expected) < 1e-9, `${found}, ${expected}`);
+  close(secondsBehind(run({ algorithm: "celgc", interval: 4 }), 40, 0.1), 4 + 10 * exchange);
+  close(secondsBehind(run({ algorithm: "celgc", interval: 1 }), 40, 0.1), 4 + 40 * exchange);
+  close(secondsBehind(run({ algorithm: "single", ranks: 1 }), 40, 0.1), 4);
+  // The paper's baseline averages gradients and weights at each step.
+  close(secondsBehind(run({ algorithm: "naive-parallel" }), 40, 0.1), 4 + 80 * exchange);
+});
+
+Deno.test("a point stands where every finished seed has one, with least and greatest", () => {
+  const run = (seed: number, losses: number[]) => {
+    const rows = losses.map((_, i) => i);
+    const columns: Record<string, number[]> = {
+      rank: rows.map(() => 0),
+      iteration: rows.map((i) => 10 * i),
+      epoch: rows,
+      round: rows,
+      seconds: rows,
+      bytesSent: rows.map((i) => 100 * i),
+      loss: losses,
+    };
+    const evals = { column: (name: string) => columns[name], rows: () => rows };
+    const log = { evals, splits: rows.map(() => "train"), config: { plan: { parameters: 1 } } };
+    return { seed, log, options: { algorithm: "single", ranks: 1 } };
+  };
+  const line = { label: "", at: {}, ranks: 1, seeds: 3, runs: [run(1, [9, 3, 1]), run(2, [9, 5])] };
+  const points = pointsOf({ ...line, runs: line.runs as never }, "averagedTrainLoss", NaN);
+  assert.deepEqual(
+    points.map(({ at, mean, low, high }) => [at.iteration, at.bytes, mean, low, high]),
+    [
+      [10, 100, 4, 3, 5],
+    ],
+  );
+});
+
+Deno.test("a picture has a path for each line and band, a legend, and nothing that a label can break", () => {
+  const points = [{ x: 1, y: 2, low: 1, high: 3 }, { x: 2, y: 4, low: 4, high: 4 }];
+  const axis = { format: "number", log: false } as const;
+  const svg = chartSvg({
+    title: "a <b> & c",
+    description: "d",
+    labels: [{ text: "<script>", baseline: true }, { text: "other", baseline: false }],
+    panels: [{
+      x: { ...axis, title: "x" },
+      y: { ...axis, title: "y" },
+      lines: [
+        { colour: 0, dashed: false, points },
+        { colour: 1, dashed: true, points: points.map((p) => ({ ...p, low: p.y, high: p.y })) },
+      ],
+    }, { x: { ...axis, title: "x" }, y: { ...axis, title: "y" }, lines: [] }],
+  });
+  assert.equal(svg.match(/<path class="band/g)?.length, 1);
+  assert.equal(svg.match(/<path class="line c1 dashed"/g)?.length, 1);
+  assert.match(svg, /no run has it yet/);
+  assert.ok(svg.includes("a &#60;b&#62; &#38; c") && !svg.includes("<script>"));
+  assert.doesNotMatch(svg, /NaN|undefined|Infinity/);
+});
