@@ -9,7 +9,7 @@ import { type Ort, type OrtTensor, webLock } from "./_web_engine.ts";
 import type { VariableRange, VariableSpec } from "./device.ts";
 import { isDisplacementFormat } from "./displacement/formats.ts";
 import type { Displacement } from "./displacement/displacement.ts";
-import { fitsGpu, GpuDisplacement } from "./displacement/gpu_displacement.ts";
+import { fitsGpu, GpuDisplacement, type VariableBuffer } from "./displacement/gpu_displacement.ts";
 
 const FLOAT_BYTES = 4;
 
@@ -57,7 +57,7 @@ export class GpuState extends GuardedState {
   }
 
   /** Where the variable lies. */
-  place(name: string): { buffer: GPUBuffer; bytes: number } {
+  place(name: string): VariableBuffer {
     return this.#variables.get(name)!;
   }
 
@@ -69,45 +69,58 @@ export class GpuState extends GuardedState {
       gpu: this.#gpu,
       format,
       variables,
-      exclusively: (section) => this.exclusively("follow", section),
+      exclusively: (section, touches) => this.exclusively("follow", section, touches),
     });
     this.#followers.push(follower);
     return follower;
   }
 
-  protected override async download(flat: Float32Array): Promise<void> {
-    if (this.length === 0) return;
+  protected override async download(flat: Float32Array, names?: readonly string[]): Promise<void> {
+    if (flat.length === 0) return;
     const staging = this.#gpu.createBuffer({
-      size: this.length * FLOAT_BYTES,
+      size: flat.length * FLOAT_BYTES,
       usage: GPUBufferUsage.MAP_READ | GPUBufferUsage.COPY_DST,
     });
-    const encoder = this.#gpu.createCommandEncoder();
-    for (const [name, { buffer, bytes }] of this.#variables) {
-      const offset = this.range(name).offset * FLOAT_BYTES;
-      encoder.copyBufferToBuffer(buffer, 0, staging, offset, bytes);
-    }
-    this.#gpu.queue.submit([encoder.finish()]);
+    this.#copy(
+      names,
+      (encoder, { buffer, bytes }, offset) =>
+        encoder.copyBufferToBuffer(buffer, 0, staging, offset, bytes),
+    );
     await staging.mapAsync(GPUMapMode.READ);
     flat.set(new Float32Array(staging.getMappedRange()));
     staging.destroy();
   }
 
-  protected override upload(flat: Float32Array): void {
-    if (this.length === 0) return;
+  protected override upload(flat: Float32Array, names?: readonly string[]): void {
+    if (flat.length === 0) return;
     const staging = this.#gpu.createBuffer({
-      size: this.length * FLOAT_BYTES,
+      size: flat.length * FLOAT_BYTES,
       usage: GPUBufferUsage.COPY_SRC,
       mappedAtCreation: true,
     });
     new Float32Array(staging.getMappedRange()).set(flat);
     staging.unmap();
+    this.#copy(
+      names,
+      (encoder, { buffer, bytes }, offset) =>
+        encoder.copyBufferToBuffer(staging, offset, buffer, 0, bytes),
+    );
+    staging.destroy();
+  }
+
+  /** Has variables copied, each to or from a place of its own in bytes, one after the other. */
+  #copy(
+    names: readonly string[] = [...this.#variables.keys()],
+    copy: (encoder: GPUCommandEncoder, variable: VariableBuffer, offset: number) => void,
+  ): void {
     const encoder = this.#gpu.createCommandEncoder();
-    for (const [name, { buffer, bytes }] of this.#variables) {
-      const offset = this.range(name).offset * FLOAT_BYTES;
-      encoder.copyBufferToBuffer(staging, offset, buffer, 0, bytes);
+    let offset = 0;
+    for (const name of names) {
+      const variable = this.#variables.get(name)!;
+      copy(encoder, variable, offset);
+      offset += variable.bytes;
     }
     this.#gpu.queue.submit([encoder.finish()]);
-    staging.destroy();
   }
 
   protected override async lend(): Promise<Float32Array> {

@@ -60,14 +60,25 @@ export class Layout {
     return range;
   }
 
-  /** Throws unless `flat` can hold or has held exactly these variables. */
-  checkFlat(flat: unknown, verb: string): asserts flat is Float32Array {
+  /** Some variables, one after the other, and where they lie among these; all of them by default. */
+  some(names?: readonly string[]): { ranges: readonly VariableRange[]; length: number } {
+    if (!names) return { ranges: [{ offset: 0, length: this.length }], length: this.length };
+    const ranges = names.map((name) => this.range(name));
+    return { ranges, length: ranges.reduce((sum, { length }) => sum + length, 0) };
+  }
+
+  /** Throws unless `flat` can hold or has held exactly so many floats. */
+  checkFlat(
+    flat: unknown,
+    verb: string,
+    length: number = this.length,
+  ): asserts flat is Float32Array {
     if (!(flat instanceof Float32Array)) {
       throw new TypeError(`cannot ${verb} a state: need a Float32Array, got ${Deno.inspect(flat)}`);
     }
-    if (flat.length !== this.length) {
+    if (flat.length !== length) {
       throw new RangeError(
-        `cannot ${verb} a state of ${this.length} floats with an array of ${flat.length}`,
+        `cannot ${verb} a state of ${length} floats with an array of ${flat.length}`,
       );
     }
   }

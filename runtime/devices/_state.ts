@@ -51,29 +51,37 @@ export abstract class GuardedState implements DeviceState {
     return null;
   }
 
-  /** Calls a section when nobody else uses the variables or the engine. */
-  protected exclusively<T>(verb: string, section: () => Promise<T>): Promise<T> {
+  /**
+   * Calls a section when nobody else uses the engine.
+   *
+   * @param touches whether it uses the variables, which may then not be edited meanwhile
+   */
+  protected exclusively<T>(
+    verb: string,
+    section: () => Promise<T>,
+    touches: boolean,
+  ): Promise<T> {
     return this.#lock.run(() => {
-      this.assertReady(verb);
+      if (touches || this.#status === "disposed") this.assertReady(verb);
       return section();
     });
   }
 
-  read(into?: Float32Array): Promise<Float32Array> {
+  read(into?: Float32Array, names?: readonly string[]): Promise<Float32Array> {
     return this.#lock.run(async () => {
       this.assertReady("read");
-      const flat = into ?? new Float32Array(this.length);
-      this.layout.checkFlat(flat, "read");
-      await this.download(flat);
+      const { length } = this.layout.some(names), flat = into ?? new Float32Array(length);
+      this.layout.checkFlat(flat, "read", length);
+      await this.download(flat, names);
       return flat;
     });
   }
 
-  write(flat: Float32Array): Promise<void> {
+  write(flat: Float32Array, names?: readonly string[]): Promise<void> {
     return this.#lock.run(async () => {
       this.assertReady("write");
-      this.layout.checkFlat(flat, "write");
-      await this.upload(flat);
+      this.layout.checkFlat(flat, "write", this.layout.some(names).length);
+      await this.upload(flat, names);
     });
   }
 
@@ -101,10 +109,10 @@ export abstract class GuardedState implements DeviceState {
     });
   }
 
-  /** Copies every variable into `flat`. */
-  protected abstract download(flat: Float32Array): void | Promise<void>;
-  /** Copies `flat` into every variable. */
-  protected abstract upload(flat: Float32Array): void | Promise<void>;
+  /** Copies variables, by default all, into `flat`. */
+  protected abstract download(flat: Float32Array, names?: readonly string[]): void | Promise<void>;
+  /** Copies `flat` into them. */
+  protected abstract upload(flat: Float32Array, names?: readonly string[]): void | Promise<void>;
   /** The variables, flat, for somebody to change. */
   protected abstract lend(): Float32Array | Promise<Float32Array>;
   /** Makes what was changed in the lent array the variables' values. */
@@ -129,12 +137,19 @@ export class ArenaState extends GuardedState {
     return this.arena.subarray(offset, offset + length);
   }
 
-  protected override download(flat: Float32Array): void {
-    flat.set(this.arena);
+  protected override download(flat: Float32Array, names?: readonly string[]): void {
+    let at = 0;
+    for (const { offset, length } of this.layout.some(names).ranges) {
+      flat.set(this.arena.subarray(offset, offset + length), at);
+      at += length;
+    }
   }
 
-  protected override upload(flat: Float32Array): void {
-    this.arena.set(flat);
+  protected override upload(flat: Float32Array, names?: readonly string[]): void {
+    let at = 0;
+    for (const { offset, length } of this.layout.some(names).ranges) {
+      this.arena.set(flat.subarray(at, at += length), offset);
+    }
   }
 
   protected override lend(): Float32Array {

@@ -153,13 +153,19 @@ export interface DeviceState extends AsyncDisposable {
   /** Where a variable lies in the flat form. */
   range(name: string): VariableRange;
   /**
-   * Copies all variables to the host.
+   * Copies variables to the host.
    *
-   * @param into where to, exactly {@linkcode DeviceState.length} floats; a new array if left out
+   * @param into where to, exactly as many floats as they have; a new array if left out
+   * @param names which of them, one after the other as named. @default {all, flat}
    */
-  read(into?: Float32Array): Promise<Float32Array>;
-  /** Overwrites all variables. `flat` holds exactly {@linkcode DeviceState.length} floats. */
-  write(flat: Float32Array): Promise<void>;
+  read(into?: Float32Array, names?: readonly string[]): Promise<Float32Array>;
+  /**
+   * Overwrites variables.
+   *
+   * @param flat exactly as many floats as they have
+   * @param names as in {@linkcode DeviceState.read}
+   */
+  write(flat: Float32Array, names?: readonly string[]): Promise<void>;
   /**
    * Changes the variables in place: `change` gets them all, flat. On the CPU that array is the
    * state's own memory, nothing is copied; on a GPU it costs one read and one upload. The array is

@@ -6,6 +6,7 @@
  */
 
 import type { EncodedNumbers } from "../../runtime/algorithms/allreduce_compressed.ts";
+import type { Request } from "../../runtime/base/request.ts";
 import type { Communicator } from "../../runtime/communicator.ts";
 import { loadNumber, type StateDict, type Stateful } from "../run/checkpoint.ts";
 
@@ -175,7 +176,7 @@ export class WeightAveraging implements Stateful {
   async sumEncoded(
     numbers: EncodedNumbers,
     contributes: boolean,
-    exact = NO_VALUES,
+    exact: Float32Array = NO_VALUES,
   ): Promise<void> {
     const comm = this.#comm, compress = this.#compress;
     this.#countPlain(comm, { byteLength: numbers.length * Float32Array.BYTES_PER_ELEMENT });
@@ -223,17 +224,38 @@ export class WeightAveraging implements Stateful {
     if (this.#comm.size === 1) {
       return { progress: () => Promise.resolve(), wait: () => Promise.resolve() };
     }
+    return await this.#begin(
+      values,
+      (comm) => comm.iallreduce(values, { op: "sum", ...compressed }),
+      ({ size }) => divide(values, size),
+    );
+  }
+
+  /** Begins to sum numbers over all ranks that are encoded where they lie, as {@linkcode sumEncoded} does. Collective. */
+  beginEncoded(numbers: EncodedNumbers): Promise<PendingAverage> {
+    const options = { op: "sum", compress: this.#compress } as const;
+    return this.#begin(
+      { byteLength: numbers.length * Float32Array.BYTES_PER_ELEMENT },
+      (comm) => comm.iallreduce(numbers, options),
+    );
+  }
+
+  /** @param plain how much it is in float32 @param end what is done when it has arrived */
+  async #begin(
+    plain: { readonly byteLength: number },
+    start: (comm: Communicator) => Request,
+    end: (comm: Communicator) => void = () => {},
+  ): Promise<PendingAverage> {
     // Each that is under way has its own, so that its bytes can be told from those of the others.
     const comm = this.#beside.pop() ?? await this.#comm.dup();
-    this.#countPlain(comm, values);
-    const before = totals(comm);
-    const request = comm.iallreduce(values, { op: "sum", ...compressed });
+    this.#countPlain(comm, plain);
+    const before = totals(comm), request = start(comm);
     return {
       progress: async () => void await request.test(),
       wait: () =>
         this.#count(comm, async () => {
           await request.wait();
-          divide(values, comm.size);
+          end(comm);
         }, before).finally(() => this.#beside.push(comm)),
     };
   }

@@ -71,9 +71,9 @@ export class OverlappedExchange implements PartExchange {
     return arrived;
   }
 
-  async takeOver(values: Float32Array): Promise<ArrivedAverage | null> {
+  async takeOver(values: Float32Array | null): Promise<ArrivedAverage | null> {
     const arrived = await this.arrive();
-    if (arrived) takeOver(this.#parts.overlap, values, this.#average, this.#start);
+    if (arrived && values) takeOver(this.#parts.overlap, values, this.#average, this.#start);
     this.#arrived = null;
     return arrived;
   }

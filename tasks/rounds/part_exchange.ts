@@ -75,10 +75,10 @@ export interface PartExchange extends Stateful {
   /**
    * Takes over an average that is on its way, before the part's next round, and waits for it.
    *
-   * @param values as in {@linkcode meet}
+   * @param values as in {@linkcode meet}; null where they stay on their device
    * @returns null if there is none
    */
-  takeOver(values: Float32Array): Promise<ArrivedAverage | null>;
+  takeOver(values: Float32Array | null): Promise<ArrivedAverage | null>;
   /** Lets an average move on that is on its way: a turn of the event loop. */
   progress(): Promise<void>;
   /** Waits for an average that is on its way; null if there is none. Collective. */

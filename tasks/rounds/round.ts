@@ -25,7 +25,7 @@ import type { Options } from "../options/table.ts";
 import { loadNumber, type StateDict, type Stateful } from "../run/checkpoint.ts";
 import { distance, sumOf, type Traffic, type WeightAveraging } from "./averaging.ts";
 import { CompressedMean } from "./compressed_mean.ts";
-import { deviceExchange } from "./device_exchange.ts";
+import { deviceExchange } from "./on_device/device_exchange.ts";
 import {
   type ArrivedAverage,
   merged,
@@ -231,13 +231,16 @@ export class Round implements Stateful {
   async #takeOver(state: PartState, t: number): Promise<EndedRound | null> {
     const { algorithm, comm, weights } = this.#parts;
     if (!takenOver(algorithm, t).includes(state.index)) return null;
-    const arrived: ArrivedAverage[] = [];
-    await weights.edit(async (flat) => {
-      const values = state.part.take(flat), average = await state.exchange.takeOver(values);
-      if (average) arrived.push(average);
-      state.part.put(values, flat);
-    });
-    const [average = null] = arrived;
+    const arrived: (ArrivedAverage | null)[] = [];
+    if (state.exchange.onDevice) arrived.push(await state.exchange.takeOver(null));
+    else {
+      await weights.edit(async (flat) => {
+        const values = state.part.take(flat);
+        arrived.push(await state.exchange.takeOver(values));
+        state.part.put(values, flat);
+      });
+    }
+    const [average] = arrived;
     return average && { ...average, ...this.#named(state), ...everybody(comm) };
   }
 

@@ -21,6 +21,8 @@ export class WeightsPart {
   readonly offset: number;
   /** Its floats. */
   readonly length: number;
+  /** Where its running statistics lie in the flat weights. */
+  readonly statistics: readonly Slice[];
   readonly #slices: readonly Slice[];
 
   /**
@@ -30,6 +32,7 @@ export class WeightsPart {
   constructor(trained: Slice, statistics: readonly Slice[] = []) {
     this.#slices = [trained, ...statistics].reduce(joined, []);
     this.trained = trained.length;
+    this.statistics = statistics;
     this.offset = trained.offset;
     this.length = this.#slices.reduce((sum, { length }) => sum + length, 0);
   }

@@ -2,7 +2,7 @@ import { FLOAT32 } from "./_float32.ts";
 import { FORMATS, type WordFormat } from "./formats.ts";
 import type { DisplacementFormat } from "./displacement.ts";
 
-/** Partial sums of a drift, which the host adds. */
+/** Partial sums of the squares of the way and of the residual, which the host adds. */
 export const PARTIAL_SUMS = 256;
 
 /** Where the kernels find their buffers. */
@@ -16,6 +16,7 @@ export const BINDINGS = {
   kinds: 6,
   squares: 7,
   sums: 8,
+  moving: 9,
 } as const;
 
 /** What a rank has given to a sum. */
@@ -36,7 +37,10 @@ export interface Parameters {
   readonly flag: boolean;
 }
 
-/** The kernels of a format: `encode`, `sum`, `apply`, and `total` for the squares that `apply` leaves. */
+/**
+ * The kernels of a format: `encode`, `sum`, `apply`, and `total` for the squares that `apply` leaves; `turn` and
+ * `catchUp` for variables that have moved on.
+ */
 export function kernelsOf(format: DisplacementFormat): { readonly code: string } & WordFormat {
   const shape = FORMATS[format], { block, perWord, scaleWords } = shape;
   const threads = block / perWord;
@@ -51,8 +55,9 @@ struct Parameters { start: u32, end: u32, word: u32, stride: u32, ranks: u32, fl
 @group(0) @binding(4) var<storage, read_write> encoded: array<u32>;
 @group(0) @binding(5) var<storage, read_write> inputs: array<u32>;
 @group(0) @binding(6) var<storage, read_write> kinds: array<u32>;
-@group(0) @binding(7) var<storage, read_write> squares: array<f32>;
-@group(0) @binding(8) var<storage, read_write> sums: array<f32>;
+@group(0) @binding(7) var<storage, read_write> squares: array<vec2f>;
+@group(0) @binding(8) var<storage, read_write> sums: array<vec2f>;
+@group(0) @binding(9) var<storage, read_write> moving: array<u32>;
 ${shape.code}
 alias Values = array<u32, ${perWord}>;
 
@@ -139,7 +144,7 @@ fn sum(
   }
 }
 
-var<workgroup> shares: array<f32, ${threads}>;
+var<workgroup> shares: array<vec2f, ${threads}>;
 
 @compute @workgroup_size(${threads})
 fn apply(
@@ -148,7 +153,7 @@ fn apply(
   @builtin(local_invocation_index) thread: u32,
 ) {
   let place = placeOf(group, groups, thread);
-  var square = 0f;
+  var square = vec2f();
   if (place.number < count()) {
     let word = encoded[place.word];
     let scale = encoded[place.scale];
@@ -156,8 +161,8 @@ fn apply(
       let i = place.number + k;
       if (i >= count()) { continue; }
       let next = added(reference[i], divided(valueAt(word, k, scale), parameters.ranks));
-      let way = bitcast<f32>(subtracted(next, values[i]));
-      square += way * way;
+      let both = vec2f(bitcast<f32>(subtracted(next, values[i])), bitcast<f32>(residual[i]));
+      square += both * both;
       reference[i] = next;
       if (parameters.flag == 1u) { values[i] = next; }
     }
@@ -165,16 +170,40 @@ fn apply(
   shares[thread] = square;
   workgroupBarrier();
   if (thread > 0u || place.number >= count()) { return; }
-  var all = 0f;
+  var all = vec2f();
   for (var k = 0u; k < ${threads}u; k++) { all += shares[k]; }
   squares[group.x + group.y * groups.x] = all;
 }
 
 @compute @workgroup_size(${PARTIAL_SUMS})
 fn total(@builtin(local_invocation_index) thread: u32) {
-  var all = 0f;
+  var all = vec2f();
   for (var i = thread; i < parameters.end; i += ${PARTIAL_SUMS}u) { all += squares[i]; }
   sums[thread] = all;
+}
+
+@compute @workgroup_size(${threads})
+fn turn(
+  @builtin(workgroup_id) group: vec3u,
+  @builtin(num_workgroups) groups: vec3u,
+  @builtin(local_invocation_index) thread: u32,
+) {
+  let place = placeOf(group, groups, thread);
+  for (var i = place.number; i < min(place.number + ${perWord}u, count()); i++) {
+    values[i] = subtracted(reference[i], values[i]);
+  }
+}
+
+@compute @workgroup_size(${threads})
+fn catchUp(
+  @builtin(workgroup_id) group: vec3u,
+  @builtin(num_workgroups) groups: vec3u,
+  @builtin(local_invocation_index) thread: u32,
+) {
+  let place = placeOf(group, groups, thread);
+  for (var i = place.number; i < min(place.number + ${perWord}u, count()); i++) {
+    moving[i] = added(moving[i], values[i]);
+  }
 }
 `,
   };

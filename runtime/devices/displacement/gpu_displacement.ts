@@ -6,7 +6,12 @@
 
 import { BINDINGS, kernelsOf, KIND, type Parameters, PARTIAL_SUMS } from "./_kernels.ts";
 import type { VariableRange } from "../device.ts";
-import type { Displacement, DisplacementFormat, DisplacementState } from "./displacement.ts";
+import type {
+  AppliedSum,
+  Displacement,
+  DisplacementFormat,
+  DisplacementState,
+} from "./displacement.ts";
 
 /** A variable's buffer, of which the first bytes are its value. */
 export interface VariableBuffer {
@@ -20,14 +25,17 @@ export interface GpuDisplacementParts {
   readonly format: DisplacementFormat;
   /** The variables, one after the other. */
   readonly variables: readonly VariableBuffer[];
-  /** Calls a section when nobody else uses the variables. */
-  exclusively<T>(section: () => Promise<T>): Promise<T>;
+  /** Calls a section when nobody else uses the GPU, or, if it touches them, the variables. */
+  exclusively<T>(section: () => Promise<T>, touches: boolean): Promise<T>;
 }
 
-type Kernel = "encode" | "sum" | "apply" | "total";
+const KERNELS = ["encode", "sum", "apply", "total", "turn", "catchUp"] as const;
+type Kernel = typeof KERNELS[number];
 type Buffers = Partial<Record<keyof typeof BINDINGS, GPUBuffer>>;
 
 const FLOAT_BYTES = 4, WORD_BYTES = 4;
+/** The square of a way and that of a residual. */
+const PAIR_BYTES = 8;
 /** Most workgroups of a dispatch along one axis. */
 const MOST_GROUPS = 65535;
 
@@ -66,12 +74,10 @@ export class GpuDisplacement implements Displacement {
     const module = gpu.createShaderModule({ code: kernels.code });
     const pipeline = (entryPoint: Kernel) =>
       gpu.createComputePipeline({ layout: "auto", compute: { module, entryPoint } });
-    this.#pipelines = {
-      encode: pipeline("encode"),
-      sum: pipeline("sum"),
-      apply: pipeline("apply"),
-      total: pipeline("total"),
-    };
+    this.#pipelines = Object.fromEntries(KERNELS.map((each) => [each, pipeline(each)])) as Record<
+      Kernel,
+      GPUComputePipeline
+    >;
     this.#bytes = this.#bytesBefore(this.length);
     const floats = this.length * FLOAT_BYTES;
     this.#buffers = {
@@ -79,8 +85,8 @@ export class GpuDisplacement implements Displacement {
       reference: this.#create(floats),
       residual: this.#create(floats),
       encoded: this.#create(padded(this.#bytes)),
-      squares: this.#create(this.#groups(this.length) * FLOAT_BYTES),
-      sums: this.#create(PARTIAL_SUMS * FLOAT_BYTES),
+      squares: this.#create(this.#groups(this.length) * PAIR_BYTES),
+      sums: this.#create(PARTIAL_SUMS * PAIR_BYTES),
     };
     this.#made = attempt();
   }
@@ -90,14 +96,21 @@ export class GpuDisplacement implements Displacement {
       const encoder = this.#parts.gpu.createCommandEncoder();
       this.#copyVariables(encoder, this.#buffers.reference, "from");
       this.#submit(encoder);
-    });
+    }, true);
+  }
+
+  hold(): Promise<void> {
+    return this.#exclusively(() => {
+      const encoder = this.#parts.gpu.createCommandEncoder();
+      this.#copyVariables(encoder, this.#buffers.values, "from");
+      this.#submit(encoder);
+    }, true);
   }
 
   encode(own: VariableRange): Promise<Uint8Array> {
     const behind = own.offset + own.length;
     return this.#exclusively(async () => {
       const encoder = this.#parts.gpu.createCommandEncoder(), { encoded } = this.#buffers;
-      this.#copyVariables(encoder, this.#buffers.values, "from");
       const scratch: GPUBuffer[] = [];
       const others = [{ start: 0, end: own.offset }, { start: behind, end: this.length }]
         .filter(({ start, end }) => start < end);
@@ -145,7 +158,6 @@ export class GpuDisplacement implements Displacement {
       // Where this rank contributes, its residual is in the sum.
       const flag = !given.includes("own");
       const word = this.#wordsBefore(start);
-      if (!flag) this.#copyVariables(encoder, values, "from");
       this.#dispatch(
         encoder,
         "sum",
@@ -157,41 +169,77 @@ export class GpuDisplacement implements Displacement {
     });
   }
 
-  apply(bytes: Uint8Array, by: number, moves: boolean): Promise<number> {
+  apply(bytes: Uint8Array, by: number, moves: boolean): Promise<AppliedSum> {
     return this.#exclusively(async () => {
-      const { values, reference, encoded, squares, sums } = this.#buffers;
+      const { values, reference, residual, encoded, squares, sums } = this.#buffers;
       const encoder = this.#parts.gpu.createCommandEncoder(), scratch: GPUBuffer[] = [];
       this.#upload(encoded, 0, bytes);
-      this.#copyVariables(encoder, values, "from");
       const all = { ...NONE, end: this.length, ranks: by, flag: moves };
-      this.#dispatch(encoder, "apply", all, { values, reference, encoded, squares }, scratch);
+      const read = { values, reference, residual, encoded, squares };
+      this.#dispatch(encoder, "apply", all, read, scratch);
       const groups = { ...NONE, end: this.#groups(this.length) };
       this.#dispatch(encoder, "total", groups, { squares, sums }, scratch, 1);
       if (moves) this.#copyVariables(encoder, values, "to");
-      const shares = { buffer: sums, from: 0, bytes: PARTIAL_SUMS * FLOAT_BYTES };
+      const shares = { buffer: sums, from: 0, bytes: PARTIAL_SUMS * PAIR_BYTES };
       const [arrived] = await this.#fetch(encoder, [shares], scratch);
-      const squared = new Float32Array(arrived.buffer, arrived.byteOffset, PARTIAL_SUMS);
-      return Math.sqrt(squared.reduce((sum, share) => sum + share, 0));
+      const pairs = new Float32Array(arrived.buffer, arrived.byteOffset, 2 * PARTIAL_SUMS);
+      const norm = (which: number) =>
+        Math.sqrt(pairs.reduce((sum, share, i) => i % 2 === which ? sum + share : sum, 0));
+      return { way: norm(0), residual: norm(1) };
+    }, moves);
+  }
+
+  moveTo(values: Float32Array, moves: boolean): Promise<void> {
+    return this.#exclusively(() => {
+      const { gpu } = this.#parts, encoder = gpu.createCommandEncoder();
+      gpu.queue.writeBuffer(this.#buffers.reference, 0, values as Float32Array<ArrayBuffer>);
+      if (moves) this.#copyVariables(encoder, this.#buffers.reference, "to");
+      this.#submit(encoder);
+    }, moves);
+  }
+
+  turn(): Promise<void> {
+    return this.#exclusively(() => {
+      const { values, reference } = this.#buffers, scratch: GPUBuffer[] = [];
+      const encoder = this.#parts.gpu.createCommandEncoder();
+      const all = { ...NONE, end: this.length };
+      this.#dispatch(encoder, "turn", all, { values, reference }, scratch);
+      this.#submit(encoder, scratch);
     });
+  }
+
+  catchUp(): Promise<void> {
+    return this.#exclusively(() => {
+      const { values } = this.#buffers, moving = this.#create(this.length * FLOAT_BYTES);
+      const encoder = this.#parts.gpu.createCommandEncoder(), scratch = [moving];
+      this.#copyVariables(encoder, moving, "from");
+      const all = { ...NONE, end: this.length };
+      this.#dispatch(encoder, "catchUp", all, { values, moving }, scratch);
+      this.#copyVariables(encoder, moving, "to");
+      this.#submit(encoder, scratch);
+    }, true);
   }
 
   read(): Promise<DisplacementState> {
     return this.#exclusively(async () => {
-      const bytes = this.length * FLOAT_BYTES, { reference, residual } = this.#buffers;
-      const [r, e] = await this.#fetch(this.#parts.gpu.createCommandEncoder(), [
-        { buffer: reference, from: 0, bytes },
-        { buffer: residual, from: 0, bytes },
-      ]);
+      const bytes = this.length * FLOAT_BYTES, { reference, residual, values } = this.#buffers;
+      const [r, e, y] = await this.#fetch(
+        this.#parts.gpu.createCommandEncoder(),
+        [reference, residual, values].map((buffer) => ({ buffer, from: 0, bytes })),
+      );
       const floats = (each: Uint8Array) => new Float32Array(each.slice().buffer);
-      return { reference: floats(r), residual: floats(e) };
+      return { reference: floats(r), residual: floats(e), held: floats(y) };
     });
   }
 
-  write({ reference, residual }: DisplacementState): Promise<void> {
+  write(
+    { reference, residual, held }: Omit<DisplacementState, "held"> & Partial<DisplacementState>,
+  ): Promise<void> {
     return this.#exclusively(() => {
-      const { queue } = this.#parts.gpu;
-      queue.writeBuffer(this.#buffers.reference, 0, reference as Float32Array<ArrayBuffer>);
-      queue.writeBuffer(this.#buffers.residual, 0, residual as Float32Array<ArrayBuffer>);
+      const { queue } = this.#parts.gpu, { reference: r, residual: e, values: y } = this.#buffers;
+      queue.writeBuffer(r, 0, reference as Float32Array<ArrayBuffer>);
+      queue.writeBuffer(e, 0, residual as Float32Array<ArrayBuffer>);
+      if (held) queue.writeBuffer(y, 0, held as Float32Array<ArrayBuffer>);
     });
   }
 
@@ -200,8 +248,12 @@ export class GpuDisplacement implements Displacement {
     for (const buffer of Object.values(this.#buffers)) buffer.destroy();
   }
 
-  /** Calls a section when nobody else uses the variables; what the GPU has refused meanwhile is an error. */
-  #exclusively<T>(section: () => T | Promise<T>): Promise<T> {
+  /**
+   * Calls a section when nobody else uses the GPU; what it has refused meanwhile is an error.
+   *
+   * @param touches whether the variables are used
+   */
+  #exclusively<T>(section: () => T | Promise<T>, touches = false): Promise<T> {
     const { gpu, exclusively } = this.#parts;
     return exclusively(async () => {
       let refused = await this.#made;
@@ -214,7 +266,7 @@ export class GpuDisplacement implements Displacement {
         // deno-lint-ignore no-unsafe-finally -- what the GPU has refused is why a section fails
         if (refused) throw new Error(`cannot follow variables on the GPU: ${refused}`);
       }
-    });
+    }, touches);
   }
 
   /** Workgroups for so many numbers. */
@@ -293,8 +345,10 @@ export class GpuDisplacement implements Displacement {
     queue.writeBuffer(buffer, at + whole, rest);
   }
 
-  #submit(encoder: GPUCommandEncoder): void {
+  /** `scratch` is given back when the commands are done. */
+  #submit(encoder: GPUCommandEncoder, scratch: readonly GPUBuffer[] = []): void {
     this.#parts.gpu.queue.submit([encoder.finish()]);
+    for (const each of scratch) each.destroy();
   }
 
   /** Has the commands done, and reads bytes that lie in buffers from a word on, all at once. */

@@ -188,6 +188,18 @@ onEveryDevice("edit changes the variables in place and read copies them", async 
   assert.deepEqual((await state.read()).slice(0, 3), Float32Array.of(20, 40, 60));
 });
 
+onEveryDevice("some variables are read and written as they are named", async (device) => {
+  await using state = await device.allocate(SPECS);
+  await state.write(START);
+  const names = ["w", "b"], some = await state.read(undefined, names);
+  assert.deepEqual(some, Float32Array.of(1, 2, 3, 4, 5, 6, 10, 20, 30));
+  await state.write(Float32Array.of(-5, -6, 7, 8, 9), ["unread", "b"]);
+  assert.deepEqual(await state.read(), Float32Array.of(7, 8, 9, -5, -6, 1, 2, 3, 4, 5, 6));
+  assert.deepEqual(await state.read(undefined, []), new Float32Array());
+  await assert.rejects(state.read(undefined, ["v"]), /no variable "v" in this state of 3/);
+  await assert.rejects(state.write(new Float32Array(4), ["b"]), /of 3 floats with an array of 4/);
+});
+
 onEveryDevice("a wrong feed is an error that names both values", async (device) => {
   await using state = await device.allocate(SPECS);
   await using session = await device.compile(PULL, { state: [state], updates: UPDATES });

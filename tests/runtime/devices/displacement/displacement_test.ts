@@ -52,6 +52,7 @@ async function followed(device: Device, format: string, length: number, x: Float
   ]);
   await state.write(Float32Array.of(1, 2, 3, ...x));
   const displacement = state.follow(format, { offset: 3, length })!;
+  await displacement.hold();
   return { state, displacement, [Symbol.asyncDispose]: () => state[Symbol.asyncDispose]() };
 }
 
@@ -147,13 +148,43 @@ for (const format of FORMATS) {
     decode(codec, bytes, term);
     const next = plus(x, term.map((value) => value / ranks));
     const way = Math.hypot(...plus(next, x, -1));
+    const near = (found: number, expected: number) =>
+      assert.ok(Math.abs(found - expected) <= 1e-6 * expected, `${found} ${expected}`);
     const stays = await displacement.apply(bytes, ranks, false);
-    assert.ok(Math.abs(stays - way) <= 1e-6 * way, `${stays} ${way}`);
+    near(stays.way, way);
+    near(stays.residual, Math.hypot(...(await displacement.read()).residual));
     sameBits("r", (await displacement.read()).reference, next);
     sameBits("x stays", (await state.read()).subarray(3), x);
     await displacement.write({ reference: x, residual: x });
-    assert.equal(await displacement.apply(bytes, ranks, true), stays);
+    const moved = await displacement.apply(bytes, ranks, true);
+    assert.equal(moved.way, stays.way);
+    near(moved.residual, Math.hypot(...x));
     sameBits("x", await state.read(), Float32Array.of(1, 2, 3, ...next));
+  });
+
+  onGpu(`${format}: variables that have moved on take the way of the point`, async (device) => {
+    const length = 1003, [x, later, point] = [1, 2, 3].map((seed) => numbers(seed, length, "tiny"));
+    await using each = await followed(device, format, length, x);
+    const { displacement, state } = each;
+    await displacement.startFrom();
+    await state.write(Float32Array.of(4, 5, 6, ...later));
+    // What is written is where they were held.
+    const all = await displacement.encode({ offset: 0, length: 0 });
+    sameBytes("bytes", all, new Uint8Array(all.length));
+    await displacement.moveTo(point, false);
+    await displacement.turn();
+    const way = plus(point, x, -1), found = await displacement.read();
+    sameBits("the way", found.held, way);
+    sameBits("r", found.reference, point);
+    sameBits("x waits", (await state.read()).subarray(3), later);
+    await displacement.catchUp();
+    sameBits("x", await state.read(), Float32Array.of(4, 5, 6, ...plus(later, way)));
+    await displacement.write({ reference: x, residual: x, held: later });
+    await displacement.catchUp();
+    const twice = plus(plus(later, way), later);
+    sameBits("x again", await state.read(), Float32Array.of(4, 5, 6, ...twice));
+    await displacement.moveTo(point, true);
+    sameBits("x where the point is", await state.read(), Float32Array.of(4, 5, 6, ...point));
   });
 
   onGpu(`${format}: every byte is read as the codec reads it`, async (device) => {

@@ -64,8 +64,8 @@ export async function movingRounds(
     const state: DeviceState = {
       ...{ specs, length: weights.length, follow },
       range: (name) => weights.range(name),
-      read: (into) => weights.read(into),
-      write: (flat) => weights.write(flat),
+      read: (...what) => weights.read(...what),
+      write: (...what) => weights.write(...what),
       edit: (change) => weights.edit(change),
       [Symbol.asyncDispose]: () => Promise.resolve(),
     };
