@@ -6,6 +6,7 @@ import { type SharedArena, STAGING_BUFFERS } from "../shared_memory/arena.ts";
 import { others } from "./blocks.ts";
 import { chunks, type Range, segments } from "./partition.ts";
 import type { ReductionArguments } from "./reduction_arguments.ts";
+import { platform } from "../base/platform.ts";
 
 /** How long a rank goes on before it yields to its event loop, in ms. */
 const YIELD_MS = 100;
@@ -79,17 +80,17 @@ export async function memoryAllreduce(
     const last = cuts.length + 1, finished = (step: number) => base + size * step | 0;
     used = { count: cuts.length, end: { counter, count: finished(last) } };
     using _waits = call.expectingAll();
-    let yielded = performance.now();
+    let yielded = platform.now();
     for (let step = 1; step <= last; step++) {
       if (step > 1) await reached(call, arena, counter, finished(step - 1));
       if (step < cuts.length) stage(step);
       if (step <= cuts.length) reduce(step - 1);
       if (step > 1) collect(step - 2);
       arena.arrive(counter, finished(step));
-      if (performance.now() - yielded < YIELD_MS) continue;
+      if (platform.now() - yielded < YIELD_MS) continue;
       await yieldToEventLoop();
       call.check();
-      yielded = performance.now();
+      yielded = platform.now();
     }
     return true;
   } finally {
@@ -110,7 +111,7 @@ async function reached(
   for (let looks = 0; !arena.reached(counter, count); looks++) {
     if (call.mayBlock && arena.sleepUntil(counter, count)) return;
     if (looks < MANY_LOOKS) await yieldToEventLoop();
-    else await new Promise((resolve) => setTimeout(resolve, RARELY_MS));
+    else await new Promise((resolve) => platform.setTimeout(resolve, RARELY_MS));
     call.check();
     // Who leaves has done its part first, or will never do it.
     const left = arena.reached(counter, count) ? null : call.missed();

@@ -6,6 +6,7 @@
 
 import { EMPTY } from "./blocks.ts";
 import type { CollectiveCall } from "../engine/call.ts";
+import { platform } from "../base/platform.ts";
 
 /** A network on which every host has one link. */
 export interface NetworkCost {
@@ -32,10 +33,10 @@ const LAST = Uint8Array.of(0);
 export async function probeNetwork(call: CollectiveCall, peer: number): Promise<NetworkCost> {
   let frame = FIRST_FRAME;
   const roundTrip = async (payload: Uint8Array) => {
-    const start = performance.now(), answer = call.receive(peer, frame + 1, EMPTY);
+    const start = platform.now(), answer = call.receive(peer, frame + 1, EMPTY);
     await Promise.all([call.send(peer, frame, payload), answer]);
     frame += 2;
-    return (performance.now() - start) / 1e3;
+    return (platform.now() - start) / 1e3;
   };
   let empty = Infinity;
   for (let i = 0; i < EMPTY_MESSAGES; i++) empty = Math.min(empty, await roundTrip(EMPTY));

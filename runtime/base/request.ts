@@ -4,11 +4,12 @@
  * @module
  */
 
+import { platform } from "./platform.ts";
 import { EMPTY_STATUS, type Status } from "./status.ts";
 
 /** Lets sockets and timers move once, so that a program which polls makes progress. */
 export function yieldToEventLoop(): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, 0));
+  return new Promise((resolve) => platform.setTimeout(resolve, 0));
 }
 
 /**

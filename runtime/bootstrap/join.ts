@@ -21,6 +21,7 @@ import { type ProcessInfo, readTls } from "./environment.ts";
 import { RendezvousClient } from "../rendezvous/client.ts";
 import { BEHIND, registerAt } from "../rendezvous/gateway.ts";
 import { RendezvousServer } from "../rendezvous/server.ts";
+import { platform } from "../base/platform.ts";
 
 /** How long a rank waits before it reads again where rank 0 is, in ms. */
 const RETRY_MS = 100;
@@ -64,7 +65,7 @@ async function joinOverMpi(
     });
   }
   const tls = info.tls === null ? undefined : await readTls(info.tls);
-  const deadline = performance.now() + info.joinMs;
+  const deadline = platform.now() + info.joinMs;
   const address = { address: info.rendezvous!, secret: await readSecret(info) };
   const { client } = await connect(info, address, tls, deadline);
   opened(() => client.close());
@@ -87,7 +88,7 @@ async function join(
 ): Promise<MeshTransport> {
   const { rank, size, timeoutMs, transport, sockets, link, dialsOut, connections } = info;
   const tls = info.tls === null ? undefined : await readTls(info.tls);
-  const deadline = performance.now() + info.joinMs;
+  const deadline = platform.now() + info.joinMs;
   const { client, job, address } = info.rendezvousFile !== null && rank !== 0
     ? await followRendezvousFile(info, tls, deadline)
     : await connect(
@@ -125,7 +126,7 @@ async function join(
   const table = await client.join(
     host,
     endpoints,
-    performance.now() + info.joinMs,
+    platform.now() + info.joinMs,
     { dialsOut, connections },
   );
   const hosts = table.map(({ host }) => host);
@@ -138,7 +139,7 @@ async function join(
     relays: gateway !== null,
     apart: link !== null && hostLink(link, rank, hosts).isOwn,
     tls,
-    deadline: Math.max(deadline, performance.now() + MESH_MS),
+    deadline: Math.max(deadline, platform.now() + MESH_MS),
   });
   return new MeshTransport({
     rank,
@@ -148,6 +149,7 @@ async function join(
     connections: ways,
     control: client,
     timeoutMs,
+    joinMs: info.joinMs + MESH_MS,
     link,
     // Whoever asks for sockets of one kind gets them, and no memory instead.
     wireOnly: transport !== "auto",
@@ -193,7 +195,7 @@ async function serveRendezvous(
 ): Promise<RendezvousAddress> {
   const { near, rendezvous, rendezvousFile, size } = info;
   const secret = info.secretFile === null
-    ? crypto.getRandomValues(new Uint8Array(32))
+    ? platform.getRandomValues(new Uint8Array(32))
     : await readSecret(info);
   const hostname = rendezvous?.hostname ?? (near ? "127.0.0.1" : info.address ?? nameForOthers());
   const listener = listenAtKnown(hostname, rendezvous?.port ?? 0, tls);
@@ -223,7 +225,7 @@ async function serveRendezvous(
 function nameForOthers(): string {
   const name = Deno.hostname();
   try {
-    using probe = Deno.listen({ hostname: name, port: 0 });
+    using probe = platform.listen({ hostname: name, port: 0 });
     if (!isLoopback((probe.addr as Deno.NetAddr).hostname)) return name;
   } catch {
     return name; // Whoever listens there says why it cannot.
@@ -245,13 +247,13 @@ async function followRendezvousFile(
   tls: TlsMaterial | undefined,
   deadline: number,
 ): Promise<RendezvousConnection> {
-  for (;; await new Promise((resolve) => setTimeout(resolve, RETRY_MS))) {
+  for (;; await new Promise((resolve) => platform.setTimeout(resolve, RETRY_MS))) {
     const record: RendezvousRecord = await readRendezvousFile(info.rendezvousFile!, deadline);
     const found = { address: record, secret: Uint8Array.fromHex(record.secret) };
     try {
       return await connect(info, found, tls, deadline, true);
     } catch (error) {
-      if (performance.now() >= deadline) throw error;
+      if (platform.now() >= deadline) throw error;
     }
   }
 }
@@ -298,18 +300,18 @@ export async function readSecret({ secretFile }: ProcessInfo): Promise<Uint8Arra
   let text;
   if (secretFile === null) {
     // Waiting for the line does not by itself keep the process alive.
-    const hold = setInterval(() => {}, 60_000);
+    const hold = platform.setInterval(() => {}, 60_000);
     text = await secretLine();
-    clearInterval(hold);
+    platform.clearInterval(hold);
   } else {
-    const { mode } = await Deno.stat(secretFile);
+    const { mode } = await platform.stat(secretFile);
     if (mode !== null && (mode & 0o077) !== 0) {
       throw new RendezvousError(
         `${secretFile} holds the job's secret and can be read by others: its mode must be 0600, ` +
           `not 0${(mode & 0o777).toString(8)}`,
       );
     }
-    text = (await Deno.readTextFile(secretFile)).trim();
+    text = (await platform.readTextFile(secretFile)).trim();
   }
   // The text itself is not shown: it may be the secret with a slip in it.
   if (!/^[0-9a-fA-F]{64}$/.test(text)) {

@@ -12,6 +12,7 @@
  */
 
 import { Socket } from "node:net";
+import { platform } from "../base/platform.ts";
 
 // The program may import the runtime under another URL; both must share the one pipe.
 const SHARED = Symbol.for("celgc.secret");
@@ -25,11 +26,11 @@ const LONGEST_LINE = 1024;
 /** Ends this process because whoever started it is gone, and with it who would clean up. */
 export function endOrphan(): never {
   try {
-    Deno.removeSync(Deno.env.get("CELGC_SOCKETS")!, { recursive: true });
+    platform.removeSync(Deno.env.get("CELGC_SOCKETS")!, { recursive: true });
   } catch {
     // Another rank was faster, or there was none.
   }
-  Deno.exit(ORPHANED);
+  platform.exit(ORPHANED);
 }
 
 /** The first line of the launcher's pipe; the same promise for all who ask. */

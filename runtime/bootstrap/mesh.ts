@@ -22,6 +22,7 @@ import { RendezvousError } from "../base/errors.ts";
 import { AuthenticatingListener } from "../security/authenticating_listener.ts";
 import type { Credentials } from "../security/handshake.ts";
 import type { TableEntry } from "../rendezvous/messages.ts";
+import { platform } from "../base/platform.ts";
 
 /** What the ranks talk over. */
 export type TransportKind = "auto" | "tcp" | "unix";
@@ -129,13 +130,14 @@ export async function buildMesh(
       },
     })
   );
-  const timer = setTimeout(() => {
+  const timer = platform.setTimeout(() => {
     const absent = awaited.filter((peer) => connections[peer]!.includes(undefined));
     const who = `${absent.length === 1 ? "rank" : "ranks"} ${absent.join(", ")}`;
     const cause = accepting.map(({ lastError }) => lastError).find((error) => error !== null);
     const why = cause === undefined ? "" : `: ${describeSystemError(cause)}`;
     all.reject(new RendezvousError(`rank ${rank} waited in vain for ${who}${why}`, { cause }));
-  }, Math.max(1, deadline - performance.now()));
+  }, Math.max(1, deadline - platform.now()));
+  const given = new AbortController();
   const dialling = dialled.flatMap((peer) =>
     connections[peer]!.map(async (_, number) => {
       connections[peer]![number] = await dialMember({
@@ -148,6 +150,7 @@ export async function buildMesh(
         name: `rank ${peer} on ${table[peer].host}`,
         tls,
         deadline,
+        signal: given.signal,
       });
     })
   );
@@ -155,10 +158,12 @@ export async function buildMesh(
     await Promise.all([all.promise, ...dialling]);
     return connections as Deno.Conn[][];
   } catch (error) {
+    given.abort();
+    await Promise.allSettled(dialling);
     for (const connection of connections.flat()) connection?.close();
     throw error;
   } finally {
-    clearTimeout(timer);
+    platform.clearTimeout(timer);
     for (const listener of accepting) listener.close();
   }
 }

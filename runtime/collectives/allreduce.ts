@@ -26,6 +26,7 @@ import type { Codec } from "../compression/codec.ts";
 import { float32 } from "../compression/float32.ts";
 import { codecOf } from "../compression/registry.ts";
 import { isSmall } from "../engine/tuning.ts";
+import { platform } from "../base/platform.ts";
 
 /** The ways to reduce to all, in the order of their numbers on the wire. */
 export const ALLREDUCE_ALGORITHMS = [
@@ -277,12 +278,12 @@ async function betweenHosts(
   choices.set(group, choice);
   let start = 0;
   const decide = () => {
-    start = performance.now();
+    start = platform.now();
     return choice.next(length);
   };
   const decision = await twoLevelReduction(call, reduction, { segmentBytes, decide });
   if (decision === Decision.DIRECT) await direct(call, reduction, segmentBytes, true);
-  if (rank === 0) choice.noteTime(decision, length, (performance.now() - start) / 1e3);
+  if (rank === 0) choice.noteTime(decision, length, (platform.now() - start) / 1e3);
   if (decision !== Decision.TWO_LEVEL_AND_PROBE) return;
   const peer = hosts[1][0]; // rank 0 is on the first host
   if (rank === 0) choice.noteNetwork(await probeNetwork(call, peer));

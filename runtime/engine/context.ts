@@ -19,6 +19,7 @@ import type { LostPeer } from "./lost_peers.ts";
 import { PointToPoint } from "./point_to_point.ts";
 import { Tree } from "./tree.ts";
 import { describeMismatch, type Signature } from "./signature.ts";
+import { platform } from "../base/platform.ts";
 
 /** A group of ranks with traffic of its own. */
 export class Context implements CollectiveGroup, FrameReceiver {
@@ -141,7 +142,7 @@ export class Context implements CollectiveGroup, FrameReceiver {
     body: (call: CollectiveCall) => Promise<T>,
   ): Promise<T> {
     const call = new CollectiveCall(this, this.#sequence++, signature, this.#inBackground);
-    const start = performance.now();
+    const start = platform.now();
     const { engine, localPeers } = this;
     call.stats.calls++;
     engine.beginCall();
@@ -164,7 +165,7 @@ export class Context implements CollectiveGroup, FrameReceiver {
     } finally {
       engine.endCall();
       this.#calls.delete(call.sequence);
-      call.stats.seconds += (performance.now() - start) / 1e3;
+      call.stats.seconds += (platform.now() - start) / 1e3;
     }
   }
 

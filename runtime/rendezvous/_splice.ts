@@ -4,6 +4,8 @@
  * @module
  */
 
+import { platform } from "../base/platform.ts";
+
 /** Size of the buffers that bytes pass through; two each way, so that one fills while the other empties. */
 const BUFFER_BYTES = 64 << 10;
 
@@ -27,8 +29,8 @@ export async function splice(one: Deno.Conn, other: Deno.Conn, first?: Uint8Arra
     close(other);
   };
   const wait = () => {
-    clearTimeout(timer);
-    timer = setTimeout(end, HALF_OPEN_MS);
+    platform.clearTimeout(timer);
+    timer = platform.setTimeout(end, HALF_OPEN_MS);
   };
   const pass = async (from: Deno.Conn, to: Deno.Conn) => {
     await passOn(from, to, () => halfOpen && wait());
@@ -42,7 +44,7 @@ export async function splice(one: Deno.Conn, other: Deno.Conn, first?: Uint8Arra
   } catch {
     // Broken: the same as its end.
   } finally {
-    clearTimeout(timer);
+    platform.clearTimeout(timer);
     end();
   }
 }

@@ -15,10 +15,16 @@ import {
   type TableEntry,
 } from "./messages.ts";
 import { dialMember } from "../security/dialer.ts";
-import { type Endpoint, type TlsMaterial, withScope } from "../security/endpoint.ts";
+import {
+  describeSystemError,
+  type Endpoint,
+  type TlsMaterial,
+  withScope,
+} from "../security/endpoint.ts";
 import { RendezvousError } from "../base/errors.ts";
 import type { JobControl, JobEvents } from "../transport/transport.ts";
 import { type Credentials, RENDEZVOUS_RANK } from "../security/handshake.ts";
+import { platform } from "../base/platform.ts";
 
 /** How a rank reaches the rendezvous. */
 export interface JoinOptions {
@@ -87,21 +93,21 @@ export class RendezvousClient implements JobControl {
   ): Promise<readonly TableEntry[]> {
     const { rank } = this.#options;
     let late = false;
-    const timer = setTimeout(() => {
+    const timer = platform.setTimeout(() => {
       late = true;
       this.close();
-    }, Math.max(0, deadline - performance.now()) + GRACE_MS);
+    }, Math.max(0, deadline - platform.now()) + GRACE_MS);
     try {
-      return await this.#exchange({ type: "join", host, pid: Deno.pid, endpoints, ...wishes });
+      return await this.#exchange({ type: "join", host, pid: platform.pid, endpoints, ...wishes });
     } catch (error) {
       this.close();
-      if (!late) throw error;
-      throw new RendezvousError(
-        `rank ${rank} cannot join: the rendezvous has not said in time that all ranks are there`,
-        { cause: error },
-      );
+      if (!late && error instanceof RendezvousError) throw error;
+      const reason = late
+        ? "the rendezvous has not said in time that all ranks are there"
+        : `the way to the rendezvous broke: ${describeSystemError(error)}`;
+      throw new RendezvousError(`rank ${rank} cannot join: ${reason}`, { cause: error });
     } finally {
-      clearTimeout(timer);
+      platform.clearTimeout(timer);
     }
   }
 
@@ -181,14 +187,14 @@ export class RendezvousClient implements JobControl {
     if (this.#closed) return;
     const known = new Promise<void>((resolve) => this.#finalized = resolve);
     // The promise alone would not keep the process alive until the answer is here.
-    const hold = setTimeout(() => this.#finalized?.(), 2000);
+    const hold = platform.setTimeout(() => this.#finalized?.(), 2000);
     try {
       await this.#channel.send({ type: "finalized" });
       await known;
     } catch {
       // Nobody left to tell.
     } finally {
-      clearTimeout(hold);
+      platform.clearTimeout(hold);
     }
   }
 

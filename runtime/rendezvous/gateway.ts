@@ -23,6 +23,7 @@ import { type Credentials, GATEWAY_RANK, KNOCK, RELAY_RANK } from "../security/h
 import { fields, integer } from "./fields.ts";
 import { JsonChannel } from "./json_channel.ts";
 import { close, splice } from "./_splice.ts";
+import { platform } from "../base/platform.ts";
 
 /** Where ranks behind a gateway listen: nobody but their host reaches them there. */
 export const BEHIND = "127.0.0.1";
@@ -140,7 +141,7 @@ export class Gateway implements Disposable {
         peer: RELAY_RANK,
         name: "the relay",
         selfName: "this host",
-        deadline: performance.now() + FETCH_MS,
+        deadline: platform.now() + FETCH_MS,
         once: true,
       });
       void this.#splice(outside, inside);
@@ -163,9 +164,9 @@ export class Gateway implements Disposable {
   async drain(ms: number): Promise<void> {
     this.#listener.close();
     let timer: Timer;
-    const expiry = new Promise<void>((resolve) => timer = setTimeout(resolve, ms));
+    const expiry = new Promise<void>((resolve) => timer = platform.setTimeout(resolve, ms));
     await Promise.race([Promise.all(this.#open.values()), expiry]);
-    clearTimeout(timer!);
+    platform.clearTimeout(timer!);
     this.close();
   }
 
@@ -226,7 +227,7 @@ export class Gateway implements Disposable {
   #wait(connection: Deno.Conn, ask: (ticket: number) => void): void {
     if (this.#waiting.size >= MOST_WAITING) return close(connection);
     const ticket = randomInteger();
-    const timer = setTimeout(() => this.#drop(ticket), FETCH_MS);
+    const timer = platform.setTimeout(() => this.#drop(ticket), FETCH_MS);
     this.#waiting.set(ticket, { connection, timer });
     ask(ticket);
   }
@@ -235,7 +236,7 @@ export class Gateway implements Disposable {
     const waiting = this.#waiting.get(ticket);
     if (waiting === undefined) return;
     this.#waiting.delete(ticket);
-    clearTimeout(waiting.timer);
+    platform.clearTimeout(waiting.timer);
     close(waiting.connection);
   }
 
@@ -243,13 +244,13 @@ export class Gateway implements Disposable {
     const waiting = this.#waiting.get(ticket);
     if (waiting === undefined) return close(connection); // Another was faster, or it is late.
     this.#waiting.delete(ticket);
-    clearTimeout(waiting.timer);
+    platform.clearTimeout(waiting.timer);
     void this.#splice(waiting.connection, connection);
   }
 
   async #dial(port: number | undefined): Promise<Deno.Conn> {
     if (port === undefined) throw new Error("the rank does not listen");
-    const connection = await Deno.connect({ hostname: BEHIND, port });
+    const connection = await platform.connect({ hostname: BEHIND, port });
     setNoDelay(connection);
     return connection;
   }
@@ -307,5 +308,5 @@ function isFromHere({ localAddr, remoteAddr }: Deno.Conn): boolean {
 }
 
 function randomInteger(): number {
-  return crypto.getRandomValues(new Uint32Array(1))[0];
+  return platform.getRandomValues(new Uint32Array(1))[0];
 }

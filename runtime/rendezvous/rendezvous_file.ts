@@ -9,6 +9,7 @@
 import { createHash } from "node:crypto";
 import { join } from "node:path";
 import { RendezvousError } from "../base/errors.ts";
+import { platform } from "../base/platform.ts";
 
 /** How often the file is looked for, in ms. */
 const LOOK_MS = 50;
@@ -62,16 +63,16 @@ export async function writeRendezvousFile(
   path: string,
   record: RendezvousRecord | string,
 ): Promise<() => void> {
-  const part = `${path}.${Deno.pid}`;
+  const part = `${path}.${platform.pid}`;
   const text = typeof record === "string" ? record : JSON.stringify(record);
   try {
     for (const old of [path, part]) {
-      await Deno.remove(old).catch((error) => {
+      await platform.remove(old).catch((error) => {
         if (!(error instanceof Deno.errors.NotFound)) throw error;
       });
     }
-    await Deno.writeTextFile(part, text, { createNew: true, mode: 0o600 });
-    await Deno.rename(part, path);
+    await platform.writeTextFile(part, text, { createNew: true, mode: 0o600 });
+    await platform.rename(part, path);
   } catch (error) {
     throw new RendezvousError(
       `rank 0 cannot write ${path}, by which the others find it: ${(error as Error).message}`,
@@ -81,7 +82,7 @@ export async function writeRendezvousFile(
   const remove = () => {
     removeEventListener("unload", remove);
     try {
-      if (Deno.readTextFileSync(path) === text) Deno.removeSync(path);
+      if (platform.readTextFileSync(path) === text) platform.removeSync(path);
     } catch {
       // Gone already.
     }
@@ -108,14 +109,14 @@ export async function readRendezvousText(path: string, deadline: number): Promis
   for (;;) {
     const text = await readNow(path);
     if (text !== null) return text;
-    if (performance.now() > deadline) {
+    if (platform.now() > deadline) {
       throw new RendezvousError(
         `rank 0 has not written ${path} in time: it has not called init() or has given up, or its job has another ` +
           "name (then set CELGC_JOB to the same one on all ranks), or it runs on another host (then set " +
           "CELGC_FOLDER to a folder that all hosts share)",
       );
     }
-    await new Promise((resolve) => setTimeout(resolve, LOOK_MS));
+    await new Promise((resolve) => platform.setTimeout(resolve, LOOK_MS));
   }
 }
 
@@ -123,8 +124,8 @@ export async function readRendezvousText(path: string, deadline: number): Promis
 async function readNow(path: string): Promise<string | null> {
   try {
     // Opening a pipe would wait for its writer, and a link leads elsewhere: so first without opening.
-    checkOwner(path, await Deno.lstat(path));
-    using file = await Deno.open(path);
+    checkOwner(path, await platform.lstat(path));
+    using file = await platform.open(path);
     checkOwner(path, await file.stat());
     const text = new Uint8Array(LARGEST_RECORD);
     let length = 0;

@@ -20,6 +20,7 @@ import {
 } from "./messages.ts";
 import { type Admission, AuthenticatingListener } from "../security/authenticating_listener.ts";
 import { type Credentials, RENDEZVOUS_RANK } from "../security/handshake.ts";
+import { platform } from "../base/platform.ts";
 
 /** What happens at the rendezvous. */
 export interface RendezvousEvents {
@@ -93,8 +94,11 @@ export class RendezvousServer {
       this.#shut = () => own.close();
     }
     if (alone && deadline !== undefined) {
-      const ms = Math.max(0, deadline - performance.now());
-      this.#expiry = setTimeout(() => this.#giveUp("not all ranks have joined in time"), ms);
+      const ms = Math.max(0, deadline - platform.now());
+      this.#expiry = platform.setTimeout(
+        () => this.#giveUp("not all ranks have joined in time"),
+        ms,
+      );
     }
   }
 
@@ -116,7 +120,7 @@ export class RendezvousServer {
   /** Ends all connections. */
   close(): void {
     this.#ended = true;
-    clearTimeout(this.#expiry);
+    platform.clearTimeout(this.#expiry);
     this.#shut();
     for (const channel of this.#channels.values()) channel.close();
   }
@@ -147,7 +151,7 @@ export class RendezvousServer {
     if (this.#ended) return;
     this.#ended = true;
     this.#shut();
-    clearTimeout(this.#expiry);
+    platform.clearTimeout(this.#expiry);
     const ranks = this.missing, words = ranks.length === 1 ? "rank" : "ranks";
     const message = shorten(`${reason}; missing: ${words} ${ranks.join(", ")}`);
     this.announce({ type: "abort", code: 1, message });
@@ -181,7 +185,7 @@ export class RendezvousServer {
     this.#options.events.joined?.(rank, host);
     if (--this.#missing > 0) return;
     this.#shut();
-    clearTimeout(this.#expiry);
+    platform.clearTimeout(this.#expiry);
     this.announce({ type: "table", ranks: this.#table as TableEntry[] });
     this.#options.events.complete?.();
   }

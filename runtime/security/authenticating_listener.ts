@@ -12,6 +12,7 @@ import {
   type Refusal,
   respondAs,
 } from "./handshake.ts";
+import { platform } from "../base/platform.ts";
 
 /** Most connections that may be unproven at one time. */
 const MOST_PENDING = 128;
@@ -114,7 +115,7 @@ export class AuthenticatingListener implements Disposable {
         if (this.#closed) return;
         this.#lastError = error;
         // Out of file descriptors, or reset before it was accepted: neither ends the job.
-        await new Promise((resolve) => setTimeout(resolve, 20));
+        await new Promise((resolve) => platform.setTimeout(resolve, 20));
         continue;
       }
       if (this.#pending.size >= most) {
@@ -128,7 +129,7 @@ export class AuthenticatingListener implements Disposable {
 
   async #prove(connection: Deno.Conn): Promise<void> {
     const { job, deadlineMs = HANDSHAKE_MS } = this.#options;
-    const timer = setTimeout(() => this.#expire(connection), deadlineMs);
+    const timer = platform.setTimeout(() => this.#expire(connection), deadlineMs);
     let takeBack = () => {};
     const services = [...this.#admissions].map(([admission, accepted]) => ({
       admission,
@@ -144,7 +145,7 @@ export class AuthenticatingListener implements Disposable {
         }
         // A proven rank is no longer subject to what protects against strangers.
         this.#pending.delete(connection);
-        clearTimeout(timer);
+        platform.clearTimeout(timer);
         return null;
       },
     }));
@@ -161,7 +162,7 @@ export class AuthenticatingListener implements Disposable {
       takeBack();
       this.#drop(connection);
     } finally {
-      clearTimeout(timer);
+      platform.clearTimeout(timer);
     }
   }
 

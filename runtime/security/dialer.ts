@@ -13,6 +13,7 @@ import {
 } from "./endpoint.ts";
 import { HandshakeError, RendezvousError } from "../base/errors.ts";
 import { type Credentials, HANDSHAKE_MS, initiate, KNOCK, type Purpose } from "./handshake.ts";
+import { platform } from "../base/platform.ts";
 
 /** Twice what a listener grants, because a listener that is only slow must not be given up first. */
 const PATIENCE_MS = 2 * HANDSHAKE_MS;
@@ -42,6 +43,8 @@ export interface DialOptions {
   readonly deadline: number;
   /** Whether not to try again; that the listener hung up is then a HandshakeError as well. @default {false} */
   readonly once?: boolean;
+  /** Gives up; what has been opened is closed. @default {only the deadline does} */
+  readonly signal?: AbortSignal | undefined;
 }
 
 /**
@@ -52,7 +55,7 @@ export interface DialOptions {
  * @throws RendezvousError if the deadline has passed
  */
 export async function dialMember(options: DialOptions): Promise<Deno.Conn> {
-  const { endpoints, job, purpose, self, peer, name, tls, deadline, once } = options;
+  const { endpoints, job, purpose, self, peer, name, tls, deadline, once, signal } = options;
   const selfName = options.selfName ?? `rank ${self}`;
   let hangUps = 0, pause = 10, last: unknown;
   for (let attempt = 0;; attempt++) {
@@ -60,8 +63,9 @@ export async function dialMember(options: DialOptions): Promise<Deno.Conn> {
     let proving = false, late = false;
     try {
       const connection = await dialBefore(options, endpoint);
-      const patience = Math.min(PATIENCE_MS, Math.max(1, deadline - performance.now()));
-      const timer = setTimeout(() => (late = true, close(connection)), patience);
+      const patience = Math.min(PATIENCE_MS, Math.max(1, deadline - platform.now()));
+      const timer = platform.setTimeout(() => (late = true, close(connection)), patience);
+      using _given = onAbort(signal, () => close(connection));
       try {
         await initiate(
           {
@@ -77,7 +81,7 @@ export async function dialMember(options: DialOptions): Promise<Deno.Conn> {
         return connection;
       } catch (error) {
         close(connection);
-        if (error instanceof HandshakeError && error.final) throw error;
+        if (signal?.aborted || error instanceof HandshakeError && error.final) throw error;
         if (tls !== undefined && error instanceof Deno.errors.InvalidData) {
           throw new HandshakeError(
             `cannot trust ${name} at ${describeEndpoint(endpoint)}: ${error.message}`,
@@ -94,22 +98,22 @@ export async function dialMember(options: DialOptions): Promise<Deno.Conn> {
         }
         throw error;
       } finally {
-        clearTimeout(timer);
+        platform.clearTimeout(timer);
       }
     } catch (error) {
-      if (error instanceof HandshakeError && error.final) throw error;
+      if (signal?.aborted || error instanceof HandshakeError && error.final) throw error;
       last = error;
     }
     if (attempt < endpoints.length - 1) continue;
     if (once && last instanceof HandshakeError) throw last;
-    if (once || performance.now() + pause >= deadline) {
+    if (once || platform.now() + pause >= deadline) {
       throw new RendezvousError(
         `${selfName} cannot reach ${name} at ${describeEndpoint(endpoint)}: ` +
           describeSystemError(last),
         { cause: last },
       );
     }
-    await new Promise((resolve) => setTimeout(resolve, pause));
+    await pauseFor(pause, signal);
     pause = Math.min(2 * pause, 500);
   }
 }
@@ -122,22 +126,43 @@ async function dialBefore(options: DialOptions, endpoint: Endpoint): Promise<Den
     await connection.write(Uint8Array.of(KNOCK));
     if (!knocks) await initiate(connection, job, "gateway", self, peer);
   };
-  const patience = Math.min(PATIENCE_MS, Math.max(1, deadline - performance.now()));
-  let timer: ReturnType<typeof setTimeout> | undefined;
+  const patience = Math.min(PATIENCE_MS, Math.max(1, deadline - platform.now()));
   const controller = new AbortController(), { signal } = controller;
   const dialled = dial(endpoint, tls, { enter: passes ? enter : undefined, signal });
   dialled.then((connection) => signal.aborted && close(connection), () => {});
-  const expiry = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => {
-      controller.abort();
-      reject(new Error(`no answer within ${Math.round(patience)} ms`));
-    }, patience);
-  });
+  const { promise: expiry, reject } = Promise.withResolvers<never>();
+  const giveUp = (why: string) => {
+    controller.abort();
+    reject(new Error(why));
+  };
+  const timer = platform.setTimeout(
+    () => giveUp(`no answer within ${Math.round(patience)} ms`),
+    patience,
+  );
+  using _given = onAbort(options.signal, () => giveUp("given up"));
   try {
     return await Promise.race([dialled, expiry]);
   } finally {
-    clearTimeout(timer);
+    platform.clearTimeout(timer);
   }
+}
+
+/** Waits, but not any longer once the signal says so; then rejects. */
+function pauseFor(ms: number, signal: AbortSignal | undefined): Promise<void> {
+  const { promise, resolve, reject } = Promise.withResolvers<void>();
+  const timer = platform.setTimeout(() => resolve(), ms);
+  const given = onAbort(signal, () => {
+    platform.clearTimeout(timer);
+    reject(new Error("given up"));
+  });
+  return promise.finally(() => given[Symbol.dispose]());
+}
+
+/** Acts when the signal comes, or at once if it has come, until what it returns is disposed of. */
+function onAbort(signal: AbortSignal | undefined, act: () => void): Disposable {
+  if (signal?.aborted) act();
+  else signal?.addEventListener("abort", act);
+  return { [Symbol.dispose]: () => signal?.removeEventListener("abort", act) };
 }
 
 function close(connection: Deno.Conn): void {

@@ -6,6 +6,7 @@
  */
 
 import { isIPv4, isIPv6 } from "node:net";
+import { platform } from "../base/platform.ts";
 
 /** An address to dial. */
 export type Endpoint =
@@ -102,10 +103,10 @@ export function isLoopback(hostname: string): boolean {
 
 /** Listens; a Unix socket's path must not exist yet. */
 export function listenAt(endpoint: Endpoint, tls?: TlsMaterial): Deno.Listener {
-  if (endpoint.kind === "unix") return Deno.listen({ transport: "unix", path: endpoint.path });
+  if (endpoint.kind === "unix") return platform.listen({ transport: "unix", path: endpoint.path });
   const { hostname, port } = endpoint;
   return tls === undefined
-    ? Deno.listen({ hostname, port })
+    ? platform.listen({ hostname, port })
     : Deno.listenTls({ hostname, port, cert: tls.cert, key: tls.key });
 }
 
@@ -157,10 +158,10 @@ export async function dial(
   { enter, signal }: DialSettings = {},
 ): Promise<Deno.Conn> {
   if (endpoint.kind === "unix") {
-    return await Deno.connect({ transport: "unix", path: endpoint.path });
+    return await platform.connect({ transport: "unix", path: endpoint.path });
   }
   const { hostname, port } = endpoint;
-  const connection = await Deno.connect({ hostname, port, signal });
+  const connection = await platform.connect({ hostname, port, signal });
   const cut = () => {
     try {
       connection.close();

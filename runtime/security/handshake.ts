@@ -23,6 +23,7 @@
  */
 
 import { HandshakeError } from "../base/errors.ts";
+import { platform } from "../base/platform.ts";
 
 /** Size in bytes of each of the three frames. */
 export const GREETING_BYTES = 80;
@@ -107,7 +108,7 @@ export async function credentials(job: string, secret: Uint8Array): Promise<Cred
   }
   const algorithm = { name: "HMAC", hash: "SHA-256" };
   const raw = Uint8Array.from(secret);
-  const key = await crypto.subtle.importKey("raw", raw, algorithm, false, ["sign", "verify"]);
+  const key = await platform.subtle.importKey("raw", raw, algorithm, false, ["sign", "verify"]);
   return { job, key };
 }
 
@@ -130,7 +131,7 @@ export async function initiate(
   const who = nameOf(purpose, peer);
   const challenge = await receive(connection, CHALLENGE, who);
   const theirs = challenge.slice(NONCE_AT, NONCE_AT + NONCE_BYTES);
-  const ours = crypto.getRandomValues(new Uint8Array(NONCE_BYTES));
+  const ours = platform.getRandomValues(new Uint8Array(NONCE_BYTES));
   const proof = blank(PROOF);
   const view = new DataView(proof.buffer);
   view.setUint8(7, number);
@@ -210,7 +211,7 @@ export async function respondAs<S extends Service>(
   job: Credentials,
   services: readonly S[],
 ): Promise<{ rank: number; service: S; listener: number; number: number }> {
-  const ours = crypto.getRandomValues(new Uint8Array(NONCE_BYTES));
+  const ours = platform.getRandomValues(new Uint8Array(NONCE_BYTES));
   const challenge = blank(CHALLENGE);
   challenge.set(ours, NONCE_AT);
   await transmit(connection, challenge);
@@ -274,7 +275,7 @@ function transcript(
 }
 
 async function sign(job: Credentials, transcript: Uint8Array<ArrayBuffer>): Promise<Uint8Array> {
-  return new Uint8Array(await crypto.subtle.sign("HMAC", job.key, transcript));
+  return new Uint8Array(await platform.subtle.sign("HMAC", job.key, transcript));
 }
 
 function verify(
@@ -282,7 +283,7 @@ function verify(
   frame: Uint8Array<ArrayBuffer>,
   transcript: Uint8Array<ArrayBuffer>,
 ): Promise<boolean> {
-  return crypto.subtle.verify("HMAC", job.key, frame.subarray(PROOF_AT), transcript);
+  return platform.subtle.verify("HMAC", job.key, frame.subarray(PROOF_AT), transcript);
 }
 
 function blank(kind: number): Uint8Array<ArrayBuffer> {

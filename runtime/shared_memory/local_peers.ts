@@ -7,6 +7,7 @@
 import { yieldToEventLoop } from "../base/request.ts";
 import { type JobRanks, SharedArena, STAGING_BUFFERS } from "./arena.ts";
 import { type Direction, Mailbox, RemoteMailbox } from "./mailbox.ts";
+import { platform } from "../base/platform.ts";
 
 /** Bytes by which a rank's memory is recognised. */
 const TOKEN_BYTES = 32;
@@ -95,7 +96,7 @@ export class LocalPeers {
 
   async #discover(exchange: ExchangeAll): Promise<void> {
     const { rank, size, hosts } = this.#job, arena = SharedArena.open(this.#job);
-    const token = crypto.getRandomValues(new Uint8Array(TOKEN_BYTES));
+    const token = platform.getRandomValues(new Uint8Array(TOKEN_BYTES));
     arena?.token(rank, TOKEN_BYTES).set(token);
     const mailbox = arena && new Mailbox(arena, rank, size, this.#frames.deliver);
     this.#mailbox = mailbox; // others may know before this rank does
@@ -198,11 +199,11 @@ export class LocalPeers {
 
   async #waitForLast(id: number, call: { readonly mayBlock: boolean }): Promise<boolean> {
     if (this.#last === null || this.#last.id === id) return true;
-    const { counter, count } = this.#last.end, deadline = performance.now() + PATIENCE_MS;
+    const { counter, count } = this.#last.end, deadline = platform.now() + PATIENCE_MS;
     while (!this.arena.reached(counter, count)) {
       if (call.mayBlock && this.arena.sleepUntil(counter, count)) return true;
       await yieldToEventLoop();
-      if (performance.now() >= deadline) return false;
+      if (platform.now() >= deadline) return false;
     }
     return true;
   }

@@ -12,17 +12,21 @@ import { SHORTEST_SILENCE_MS } from "./transport.ts";
 export class Silence {
   /** Ticks since its last sign of life, while somebody waits. */
   ticks = 0;
+  /** How long it may last before the peer is lost, in ms. */
+  limitMs: number;
   readonly #tickMs: number;
   /** Ms of silences that counted and are over. */
   #over = 0;
 
   /** @param tickMs ms from one tick to the next */
-  constructor(tickMs: number) {
+  constructor(tickMs: number, limitMs: number) {
     this.#tickMs = tickMs;
+    this.limitMs = limitMs;
   }
 
-  /** The peer has given a sign of life, or nobody has waited for one. */
-  end(): void {
+  /** The peer has given a sign of life, or nobody has waited for one. @param limitMs of the next silence */
+  end(limitMs = this.limitMs): void {
+    this.limitMs = limitMs;
     this.#over += this.#lasting;
     this.ticks = 0;
   }

@@ -7,6 +7,7 @@
 import { carryingMs, type LinkShape } from "./access_link.ts";
 import { type FrameSink, HEADER_BYTES } from "./transport.ts";
 import { FRAME_BYTES } from "./connection.ts";
+import { platform } from "../base/platform.ts";
 
 /** Least room for frames whose senders do not wait, like that of a socket; in bytes. */
 const LEAST_ROOM = 4 << 20;
@@ -24,7 +25,7 @@ class Timetable {
   #idle: (() => void)[] = [];
 
   add(due: number, act: () => void): void {
-    if (this.#entries.length === 0 && due <= performance.now()) return act();
+    if (this.#entries.length === 0 && due <= platform.now()) return act();
     this.#entries.push({ due, act });
     if (this.#entries.length === 1) this.#arm();
   }
@@ -37,21 +38,21 @@ class Timetable {
 
   /** Leaves all that is left undone. */
   clear(): void {
-    clearTimeout(this.#timer);
+    platform.clearTimeout(this.#timer);
     this.#entries = [];
     for (const resolve of this.#idle.splice(0)) resolve();
   }
 
   #arm(): void {
-    const wait = Math.ceil(this.#entries[0].due - performance.now());
+    const wait = Math.ceil(this.#entries[0].due - platform.now());
     // A timer takes 31 bits; one that comes too early is set again.
-    this.#timer = setTimeout(() => this.#run(), Math.min(Math.max(wait, 0), 2 ** 31 - 1));
+    this.#timer = platform.setTimeout(() => this.#run(), Math.min(Math.max(wait, 0), 2 ** 31 - 1));
   }
 
   #run(): void {
     const entries = this.#entries;
     let done = 0;
-    for (; done < entries.length && entries[done].due <= performance.now(); done++) {
+    for (; done < entries.length && entries[done].due <= platform.now(); done++) {
       entries[done].act();
       if (this.#entries !== entries) return; // cleared meanwhile
     }
@@ -143,7 +144,7 @@ export class Uplink {
     for (let frame = strand.queue[0]; frame !== undefined; frame = strand.queue[0]) {
       const bytes = Math.min(frame.left, this.#turn);
       if (strand.underWay + bytes > this.#window) return;
-      this.#free = Math.max(this.#free, performance.now()) + carryingMs(this.#shape, bytes);
+      this.#free = Math.max(this.#free, platform.now()) + carryingMs(this.#shape, bytes);
       const due = this.#free + this.#shape.delayMs;
       frame.left -= bytes;
       if (frame.left === 0) {
@@ -205,7 +206,7 @@ export class Downlink implements FrameSink {
     const header = new DataView(this.#headers[peer].buffer);
     // The last bit is here; the link may still be busy with what has come from others.
     const carried = this.#free + carryingMs(this.#shape, FRAME_BYTES + payload.length);
-    this.#free = Math.max(carried, performance.now());
+    this.#free = Math.max(carried, platform.now());
     this.#timetable.add(this.#free, () => {
       if (this.#failed.has(peer)) return;
       try {

@@ -9,7 +9,6 @@
  */
 
 import { PeerLostError } from "../base/errors.ts";
-import { clearInterval, setInterval } from "node:timers";
 import { type HostLink, hostLink, type LinkShape } from "./access_link.ts";
 import { Downlink, Uplink } from "./_traffic_shaper.ts";
 import type {
@@ -24,6 +23,7 @@ import { PacketKind } from "./connection.ts";
 import { openLink } from "./_open_link.ts";
 import { Silence } from "./_silence.ts";
 import { carrierOf, type ConnectionEvents, type PeerLink, type WayTo } from "./peer_link.ts";
+import { platform, type Timer } from "../base/platform.ts";
 
 /** How long to wait for word from the launcher on why a connection broke. */
 const WORD_MS = 1000;
@@ -53,6 +53,8 @@ export interface MeshOptions {
    */
   readonly control: JobControl | null;
   readonly timeoutMs: number;
+  /** How long a rank may be silent from which nothing has come yet: it may not have joined. @default {as long} */
+  readonly joinMs?: number;
   /** The access link that this rank is to be behind; null or absent: none. */
   readonly link?: LinkShape | null;
   /** Whether every frame has to go over a connection. @default {false} */
@@ -119,7 +121,7 @@ export class MeshTransport implements Transport {
   readonly #peers: (Peer | undefined)[];
   readonly #carriers: readonly Carrier[];
   readonly #tickMs: number;
-  readonly #timer: ReturnType<typeof setInterval>;
+  readonly #timer: Timer;
   readonly #link: HostLink | null;
   readonly #wireOnly: boolean;
   readonly #onExpecting: (() => void) | undefined;
@@ -162,16 +164,16 @@ export class MeshTransport implements Transport {
         state: { name: "present" },
         awaited: 0,
         wait: { [Symbol.dispose]: () => this.#endWait(peer) },
-        silence: new Silence(this.#tickMs),
+        silence: new Silence(this.#tickMs, Math.max(timeoutMs, options.joinMs ?? 0)),
         acknowledged: false,
         settled: Promise.withResolvers(),
       }
     );
-    this.#timer = setInterval(() => this.#tick(), this.#tickMs);
+    this.#timer = platform.setInterval(() => this.#tick(), this.#tickMs);
     this.#timer.unref();
     control?.start({
       lost: (rank, reason) => this.#launcherLost(rank, reason),
-      abort: (code) => Deno.exit(code),
+      abort: (code) => platform.exit(code),
       gone: () => {
         if (this.#state.name === "open") options.onControlLost?.();
       },
@@ -272,12 +274,12 @@ export class MeshTransport implements Transport {
       if (peer.awaited === 0 && !peer.connection.busy) continue;
       if (peer.connection.heard) {
         peer.connection.heard = false;
-        peer.silence.end();
+        peer.silence.end(this.timeoutMs);
         continue;
       }
-      const ticks = ++peer.silence.ticks;
-      if (ticks >= limit) {
-        const cause = new Error(`it gave no sign of life for ${this.timeoutMs / 1000} s`);
+      const ticks = ++peer.silence.ticks, { limitMs } = peer.silence;
+      if (ticks >= limitMs / this.#tickMs) {
+        const cause = new Error(`it gave no sign of life for ${limitMs / 1000} s`);
         this.#lose(peer, cause);
         peer.settled.resolve("silent");
         peer.connection.break(cause);
@@ -370,9 +372,9 @@ export class MeshTransport implements Transport {
     if (this.#control !== null) {
       await within(REPORT_MS, this.#control.abort(code, message));
       // The launcher ends this process like all others; the rest is for when it does not.
-      await new Promise((resolve) => setTimeout(resolve, 1000));
+      await new Promise((resolve) => platform.setTimeout(resolve, 1000));
     }
-    Deno.exit(code);
+    platform.exit(code);
   }
 
   close(): Promise<void> {
@@ -411,7 +413,7 @@ export class MeshTransport implements Transport {
 
   #disconnect(done: Promise<void>): void {
     this.#state = { name: "closed", done };
-    clearInterval(this.#timer);
+    platform.clearInterval(this.#timer);
     this.#uplink?.close();
     this.#downlink?.close();
     for (const peer of this.#peers) peer?.connection.break(new Error("closed"));
@@ -438,11 +440,11 @@ function hasLeft({ state }: Peer): boolean {
 
 /** What a promise resolves with, or undefined if it rejects or takes longer than this. */
 async function within<T>(ms: number, promise: Promise<T>): Promise<T | undefined> {
-  let timer: ReturnType<typeof setTimeout>;
-  const expiry = new Promise<undefined>((resolve) => timer = setTimeout(resolve, ms, undefined));
+  let timer: Timer;
+  const expiry = new Promise<undefined>((resolve) => timer = platform.setTimeout(resolve, ms));
   try {
     return await Promise.race([promise.catch(() => undefined), expiry]);
   } finally {
-    clearTimeout(timer!);
+    platform.clearTimeout(timer!);
   }
 }

@@ -5,6 +5,7 @@
  */
 
 import type { FailureReport, FrameSink, Transport } from "./transport.ts";
+import { platform } from "../base/platform.ts";
 
 /** A world of one rank, such as a program that nobody launched. */
 export class SingleTransport implements Transport {
@@ -34,7 +35,7 @@ export class SingleTransport implements Transport {
 
   abort(code: number, message: string): Promise<never> {
     console.error(message);
-    Deno.exit(code);
+    platform.exit(code);
   }
 
   close(): Promise<void> {

@@ -4,6 +4,7 @@
  * @module
  */
 
+import { platform } from "../../runtime/base/platform.ts";
 import { type ParsedLine, parseLogLine } from "./_log_lines.ts";
 import { LogError } from "./log_error.ts";
 import type { MetricRecord } from "./records.ts";
@@ -43,7 +44,7 @@ export class LogTail {
    * @throws {Deno.errors.NotFound} if there is no file
    */
   read(sink: LogSink): boolean {
-    using file = Deno.openSync(this.path);
+    using file = platform.openSync(this.path);
     const before = this.#offset;
     const info = file.statSync();
     this.modified = info.mtime;

@@ -9,6 +9,7 @@ import type { EncodedNumbers } from "../../runtime/algorithms/allreduce_compress
 import type { Request } from "../../runtime/base/request.ts";
 import type { Communicator } from "../../runtime/communicator.ts";
 import { loadNumber, type StateDict, type Stateful } from "../run/checkpoint.ts";
+import { platform } from "../../runtime/base/platform.ts";
 
 /** What averaging has cost this rank so far. */
 export interface Traffic {
@@ -271,12 +272,12 @@ export class WeightAveraging implements Stateful {
     before = totals(comm),
     traffic = this.#traffic,
   ) {
-    const start = performance.now();
+    const start = platform.now();
     await work();
     const after = totals(comm);
     traffic.bytesSent += after.bytesSent - before.bytesSent;
     traffic.bytesReceived += after.bytesReceived - before.bytesReceived;
-    traffic.seconds += (performance.now() - start) / 1000;
+    traffic.seconds += (platform.now() - start) / 1000;
   }
 
   /** What the exchanges have cost. */

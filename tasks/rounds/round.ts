@@ -38,6 +38,7 @@ import type { RoundClock } from "./round_clock.ts";
 import { SentMean } from "./sent_displacements.ts";
 import { fragmentsOf } from "./fragments.ts";
 import type { WeightsPart } from "./weights_part.ts";
+import { platform } from "../../runtime/base/platform.ts";
 
 /** What an update rule keeps, such as momenta, all of it flat. */
 export interface RuleStates {
@@ -185,7 +186,7 @@ export class Round implements Stateful {
    * @param size η and γ of its last step
    */
   async run(t: number, size: StepSize): Promise<RoundResult> {
-    const began = performance.now(), ended: EndedRound[] = [];
+    const began = platform.now(), ended: EndedRound[] = [];
     for (const state of this.#states) {
       const meets = this.#parts.clock.meets(t, state.index);
       const round = meets ? await this.#meet(state, t, size) : await this.#takeOver(state, t);
@@ -193,7 +194,7 @@ export class Round implements Stateful {
       ended.push(round);
       this.#count++;
     }
-    return { seconds: (performance.now() - began) / 1000, ended };
+    return { seconds: (platform.now() - began) / 1000, ended };
   }
 
   /** A round of one part; null if no average has been taken over in it. */
@@ -255,7 +256,7 @@ export class Round implements Stateful {
    * as they are. Collective.
    */
   async close(t: number): Promise<RunEnding> {
-    const { comm } = this.#parts, began = performance.now();
+    const { comm } = this.#parts, began = platform.now();
     const ended: EndedRound[] = [], traffic: Traffic[] = [];
     for (const state of this.#states) {
       const arrived = await state.exchange.arrive();
@@ -268,7 +269,7 @@ export class Round implements Stateful {
       ended.push({ drift, bound, ...this.#named(state), ...everybody(comm) });
       traffic.push(last.traffic);
     }
-    const seconds = (performance.now() - began) / 1000;
+    const seconds = (platform.now() - began) / 1000;
     return this.#ending = { seconds, ended, traffic: sumOf(traffic) };
   }
 

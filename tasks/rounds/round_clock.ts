@@ -13,6 +13,7 @@ import { takenOver } from "../../optimizers/rounds/overlap.ts";
 import type { TimedRounds } from "../../optimizers/algorithm.ts";
 import type { WeightsSize } from "../../optimizers/mod.ts";
 import type { Communicator } from "../../runtime/communicator.ts";
+import { platform } from "../../runtime/base/platform.ts";
 
 /** What a rank has done since it last met the others. */
 export interface RoundWork {
@@ -154,13 +155,13 @@ class TimedClock implements RoundClock {
   }
 
   beginStep(t: number): Communication {
-    if (this.#since(t) === 1) this.#began = performance.now();
+    if (this.#since(t) === 1) this.#began = platform.now();
     return SILENT;
   }
 
   isDue(t: number): boolean {
     const remaining = Math.ceil((this.#wanted - this.#total) / this.#comm.size);
-    return this.#timed.isDue((performance.now() - this.#began) / 1000, this.#since(t), remaining);
+    return this.#timed.isDue((platform.now() - this.#began) / 1000, this.#since(t), remaining);
   }
 
   meets(): boolean {

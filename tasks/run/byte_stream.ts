@@ -6,6 +6,7 @@
  */
 
 import type { Communicator } from "../../runtime/communicator.ts";
+import { platform } from "../../runtime/base/platform.ts";
 
 /** Bytes of a piece. */
 const PIECE_BYTES = 4 * 2 ** 20;
@@ -27,7 +28,7 @@ export async function sendBytes(
 
 /** Sends the bytes of a file likewise, which are not in memory as a whole. */
 export async function sendFile(comm: Communicator, path: string, dest: number): Promise<number> {
-  using file = await Deno.open(path);
+  using file = await platform.open(path);
   const { size } = await file.stat(), piece = new Uint8Array(Math.min(PIECE_BYTES, size));
   await comm.send(Float64Array.of(size), dest, TAG);
   for (let left = size; left > 0; left -= piece.length) {

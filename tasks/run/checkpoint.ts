@@ -9,6 +9,7 @@
 
 import { join } from "node:path";
 import { decodeSafetensors, type NamedTensor, SafetensorsError } from "../networks/safetensors.ts";
+import { platform } from "../../runtime/base/platform.ts";
 
 /** What a part of a run saves: tensors, and numbers by name. */
 export interface StateDict {
@@ -86,7 +87,7 @@ export const stepFolder = (directory: string, step: number) =>
 export async function checkpointSteps(directory: string): Promise<number[]> {
   const steps: number[] = [];
   try {
-    for await (const { name } of Deno.readDir(folderOf(directory))) {
+    for await (const { name } of platform.readDir(folderOf(directory))) {
       const match = /^step-(\d+)$/.exec(name);
       if (match) steps.push(Number(match[1]));
     }
@@ -137,7 +138,7 @@ export async function readPart(
 ): Promise<Uint8Array<ArrayBuffer>> {
   const folder = stepFolder(directory, step), path = join(folder, name);
   const bytes = await readOr(path, host);
-  const actual = new Uint8Array(await crypto.subtle.digest("SHA-256", bytes)).toHex();
+  const actual = new Uint8Array(await platform.subtle.digest("SHA-256", bytes)).toHex();
   if (actual === sha256) return bytes;
   throw new CheckpointError(
     `cannot go on from ${path}: its SHA-256 is ${actual}, ${MANIFEST} says ${sha256}, so it is ` +
@@ -288,7 +289,7 @@ const wayOut = (folder: string) => `remove ${folder} to go on from the checkpoin
 
 async function readOr(path: string, host?: string): Promise<Uint8Array<ArrayBuffer>> {
   try {
-    return await Deno.readFile(path);
+    return await platform.readFile(path);
   } catch (error) {
     if (!(error instanceof Deno.errors.NotFound)) throw error;
     const where = host === undefined ? "" : `; ${host} has kept it`;

@@ -19,6 +19,7 @@ import { INPUT_FILE_NAMES, type RunConfig } from "./folder.ts";
 import { readWeights } from "./weights_source.ts";
 import { makeTokenizer } from "./tokenizer_file.ts";
 import { writing } from "./write_error.ts";
+import { platform } from "../../runtime/base/platform.ts";
 
 /** The files that the options name; null where they name none. */
 export interface InputFiles {
@@ -76,7 +77,7 @@ export async function keepInputs(
     const bytes = files[kind], name = INPUT_FILE_NAMES[kind];
     if (!bytes) continue;
     const path = join(directory, name);
-    await writing(path, () => Deno.writeFile(path, bytes));
+    await writing(path, () => platform.writeFile(path, bytes));
     hashes[name] = await sha256(bytes);
   }
   return hashes;
@@ -86,7 +87,7 @@ export async function keepInputs(
 export async function verifyInputs(directory: string, { files = {} }: RunConfig): Promise<void> {
   for (const [name, expected] of Object.entries(files)) {
     const path = join(directory, name);
-    const actual = await Deno.readFile(path).then(sha256, () => null);
+    const actual = await platform.readFile(path).then(sha256, () => null);
     if (actual === expected) continue;
     throw new CheckpointError(
       `cannot go on with the run: ${path} is ${
@@ -108,7 +109,7 @@ export async function findChange(directory: string, options: Options): Promise<s
   for (const kind of current ? KINDS : []) {
     const bytes = current![kind];
     if (!bytes) continue;
-    const kept = await Deno.readFile(join(directory, INPUT_FILE_NAMES[kind])).then(
+    const kept = await platform.readFile(join(directory, INPUT_FILE_NAMES[kind])).then(
       sha256,
       () => null,
     );
@@ -144,7 +145,8 @@ export async function shareInputs(
 
 /** Reads the copies in a run's folder. */
 async function readKept(directory: string, wanted: Wanted): Promise<InputFiles> {
-  const read = (kind: keyof InputFiles) => Deno.readFile(join(directory, INPUT_FILE_NAMES[kind]));
+  const read = (kind: keyof InputFiles) =>
+    platform.readFile(join(directory, INPUT_FILE_NAMES[kind]));
   return {
     model: wanted.model ? await read("model") : null,
     initial: wanted.initial ? await read("initial") : null,
@@ -153,4 +155,4 @@ async function readKept(directory: string, wanted: Wanted): Promise<InputFiles> 
 }
 
 const sha256 = async (bytes: Uint8Array<ArrayBuffer>): Promise<string> =>
-  new Uint8Array(await crypto.subtle.digest("SHA-256", bytes)).toHex();
+  new Uint8Array(await platform.subtle.digest("SHA-256", bytes)).toHex();

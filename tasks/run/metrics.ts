@@ -7,6 +7,7 @@
 
 import type { MetricRecord } from "../logs/records.ts";
 import { isSystemError, WriteError } from "./write_error.ts";
+import { platform } from "../../runtime/base/platform.ts";
 
 export type * from "../logs/records.ts";
 
@@ -24,7 +25,7 @@ export class MetricsLog implements Disposable {
    */
   constructor(path: string | URL, { append = false }: { append?: boolean } = {}) {
     this.#path = path;
-    this.#file = Deno.openSync(
+    this.#file = platform.openSync(
       path,
       append ? { append, create: true } : { write: true, create: true, truncate: true },
     );

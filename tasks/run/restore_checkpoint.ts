@@ -22,6 +22,7 @@ import {
 } from "./checkpoint.ts";
 import { MergedStates, shareOf } from "./merged_states.ts";
 import { type CheckpointFolders, folderOf } from "./write_checkpoint.ts";
+import { platform } from "../../runtime/base/platform.ts";
 
 /** What a checkpoint must be. */
 export interface RestoreOptions {
@@ -88,7 +89,7 @@ async function findHolders(
   const mine = new Uint8Array(files.length), all = new Uint8Array(files.length * comm.size);
   for (const [part, { name }] of files.entries()) {
     if (folder === null) break;
-    const found = await Deno.stat(join(stepFolder(folder, step), name)).catch(() => null);
+    const found = await platform.stat(join(stepFolder(folder, step), name)).catch(() => null);
     mine[part] = found?.isFile ? 1 : 0;
   }
   await comm.allgather(mine, all);

@@ -27,6 +27,7 @@ import {
 } from "../options/table.ts";
 import { resolveOptions } from "../options/resolve.ts";
 import { FILES, readConfig, type RunConfig } from "./folder.ts";
+import { platform } from "../../runtime/base/platform.ts";
 
 /** What may be given beside `--resume`: where, on how many ranks and how long the run goes on, not what it is. */
 const ADJUSTABLE: ReadonlySet<string> = new Set<OptionName>([
@@ -196,14 +197,14 @@ export async function rewind(
     .filter((record) => record.type !== "summary" && step !== null && record.step <= step)
     // Rounds with which the run ended are no part of one that goes on.
     .filter((record) => record.type !== "round" || !record.final);
-  await Deno.writeTextFile(
+  await platform.writeTextFile(
     `${path}.part`,
     kept.map((record) => JSON.stringify(record) + "\n").join(""),
   );
-  await Deno.rename(`${path}.part`, path);
+  await platform.rename(`${path}.part`, path);
   for (let rank = 0; rank < ranks; rank++) {
     const log = join(directory, `rank-${rank}`);
-    await Deno.rename(`${log}.log`, await freeName(`${log}.before`)).catch((error) => {
+    await platform.rename(`${log}.log`, await freeName(`${log}.before`)).catch((error) => {
       if (!(error instanceof Deno.errors.NotFound)) throw error;
     });
   }
@@ -225,7 +226,7 @@ export async function forgetCheckpoint(
 ): Promise<void> {
   const newest = (await checkpointSteps(directory)).at(-1);
   if (newest === undefined || newest !== step) return;
-  await Deno.remove(stepFolder(directory, newest), { recursive: true });
+  await platform.remove(stepFolder(directory, newest), { recursive: true });
 }
 
 function recordsOf(path: string): MetricRecord[] {

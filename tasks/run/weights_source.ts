@@ -10,6 +10,7 @@ import { OptionError } from "../options/kinds.ts";
 import { isUrl } from "../options/network_names.ts";
 import { CheckpointError, checkpointSteps, readAverage } from "./checkpoint.ts";
 import { FILES } from "./folder.ts";
+import { platform } from "../../runtime/base/platform.ts";
 
 /**
  * Reads a state dict from a safetensors file (path or URL), or a run's weights from its folder: those it
@@ -20,14 +21,17 @@ import { FILES } from "./folder.ts";
  */
 export async function readWeights(location: string, flag: string): Promise<Weights> {
   const isFolder = !isUrl(location) &&
-    await Deno.stat(location).then(({ isDirectory }) => isDirectory, () => false);
+    await platform.stat(location).then(({ isDirectory }) => isDirectory, () => false);
   return isFolder ? await readRun(location, flag) : await readWeightsFile(location, flag);
 }
 
 async function readRun(directory: string, flag: string): Promise<Weights> {
   const path = join(directory, FILES.weights);
   try {
-    return { tensors: decodeWeights(await Deno.readFile(path), `${flag} ${path}`), exact: true };
+    return {
+      tensors: decodeWeights(await platform.readFile(path), `${flag} ${path}`),
+      exact: true,
+    };
   } catch (error) {
     if (!(error instanceof Deno.errors.NotFound)) throw error;
   }

@@ -22,6 +22,7 @@ import {
   stepFolder,
 } from "./checkpoint.ts";
 import { writing } from "./write_error.ts";
+import { platform } from "../../runtime/base/platform.ts";
 
 /** Newest checkpoints kept if nobody says how many: the last, and the one before should that be damaged. */
 const KEPT = 2;
@@ -80,21 +81,21 @@ export async function writeCheckpoint(
   { run, keep = KEPT, loss = null }: CheckpointNotes = {},
 ): Promise<void> {
   const { rank, size, network: { hosts } } = comm, folder = folderOf(comm, folders);
-  const sha256 = new Uint8Array(await crypto.subtle.digest("SHA-256", bytes)).toHex();
+  const sha256 = new Uint8Array(await platform.subtle.digest("SHA-256", bytes)).toHex();
   const mine: Written = { sha256, folder, here: folder === folders.directory };
   const all = (await gatherTexts(comm, JSON.stringify(mine))).map((text): Written =>
     JSON.parse(text)
   );
   if (folder !== null) {
     const part = `${stepFolder(folder, step)}.part`;
-    await Deno.mkdir(part, { recursive: true });
+    await platform.mkdir(part, { recursive: true });
     await writeSynced(join(part, rankFile(rank)), [bytes]);
   } else {
     await sendBytes(comm, bytes, 0);
   }
   if (rank === 0) {
     const part = `${stepFolder(folders.directory, step)}.part`, files: PartFile[] = [];
-    await Deno.mkdir(part, { recursive: true });
+    await platform.mkdir(part, { recursive: true });
     for (const [from, { sha256, folder, here }] of all.entries()) {
       const name = rankFile(from);
       if (folder === null) await receiveInto(join(part, name), comm, from, sha256);
@@ -136,7 +137,7 @@ export async function encode(parts: readonly Stateful[]): Promise<Uint8Array<Arr
 async function commit(directory: string, step: number): Promise<void> {
   const final = stepFolder(directory, step);
   await removeIfThere(final);
-  await Deno.rename(`${final}.part`, final);
+  await platform.rename(`${final}.part`, final);
 }
 
 /** Removes what is older than the newest, but for the best. */
@@ -179,7 +180,7 @@ async function writeSynced(
   pieces: Iterable<Uint8Array> | AsyncIterable<Uint8Array>,
 ): Promise<void> {
   await writing(path, async () => {
-    using file = await Deno.open(path, { write: true, create: true, truncate: true });
+    using file = await platform.open(path, { write: true, create: true, truncate: true });
     for await (const piece of pieces) {
       for (let left = piece; left.length > 0;) left = left.subarray(await file.write(left));
     }
@@ -189,7 +190,7 @@ async function writeSynced(
 
 async function removeIfThere(path: string): Promise<void> {
   try {
-    await Deno.remove(path, { recursive: true });
+    await platform.remove(path, { recursive: true });
   } catch (error) {
     if (!(error instanceof Deno.errors.NotFound)) throw error;
   }

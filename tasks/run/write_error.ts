@@ -5,6 +5,8 @@
  * @module
  */
 
+import { platform } from "../../runtime/base/platform.ts";
+
 /** A file of a run could not be written. */
 export class WriteError extends Error {
   /** The name of the class. */
@@ -38,7 +40,7 @@ export async function writing(path: string, write: () => Promise<void>): Promise
     await write();
   } catch (cause) {
     if (!isSystemError(cause)) throw cause;
-    await Deno.remove(path).catch(() => {});
+    await platform.remove(path).catch(() => {});
     throw new WriteError(path, cause);
   }
 }
