@@ -89,6 +89,7 @@ export type {
   VariableSpec,
 } from "./devices/device.ts";
 export type { Displacement, DisplacementState } from "./devices/displacement/displacement.ts";
+export { DeviceError, type DeviceFault } from "./devices/faults/device_error.ts";
 export {
   DEVICE_CHOICES,
   type DeviceChoice,

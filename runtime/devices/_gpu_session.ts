@@ -14,6 +14,7 @@ import { parseProfile } from "./_profile.ts";
 import { type Feeds, GuardedSession, wrapSession } from "./_session.ts";
 import { endProfile, type Ort, type OrtSession, type OrtTensor, webLock } from "./_web_engine.ts";
 import type { CompileOptions, HostTensor, Submission } from "./device.ts";
+import type { GpuFaults } from "./faults/gpu_faults.ts";
 
 /** An input with a buffer of its own. */
 interface Feed extends GpuTensor {
@@ -33,6 +34,7 @@ interface Returned {
 export class GpuSession extends GuardedSession<GpuState, OrtSession> {
   override readonly captured: boolean;
   readonly #gpu: GPUDevice;
+  readonly #faults: GpuFaults;
   readonly #fed: readonly Feed[];
   readonly #returned: readonly Returned[];
   /** Undefined if nothing is returned. */
@@ -42,6 +44,7 @@ export class GpuSession extends GuardedSession<GpuState, OrtSession> {
   static async compile(
     ort: Ort,
     gpu: GPUDevice,
+    faults: GpuFaults,
     model: Uint8Array,
     options: CompileOptions,
   ): Promise<GpuSession> {
@@ -65,13 +68,14 @@ export class GpuSession extends GuardedSession<GpuState, OrtSession> {
     return await wrapSession(
       "webgpu",
       attempt,
-      (session) => new GpuSession(ort, gpu, session, captured, options),
+      (session) => new GpuSession(ort, gpu, faults, session, captured, options),
     );
   }
 
   private constructor(
     ort: Ort,
     gpu: GPUDevice,
+    faults: GpuFaults,
     session: OrtSession,
     captured: boolean,
     options: CompileOptions,
@@ -85,6 +89,7 @@ export class GpuSession extends GuardedSession<GpuState, OrtSession> {
     });
     this.captured = captured;
     this.#gpu = gpu;
+    this.#faults = faults;
     this.#returned = returnedOf(this.binding.returned);
     this.#fed = this.binding.fed.map(({ name, type, dims }) => {
       const fixed = fixedDims(name, dims);
@@ -100,7 +105,11 @@ export class GpuSession extends GuardedSession<GpuState, OrtSession> {
   }
 
   /** Uploads, runs and has the results copied to where they can be read. */
-  protected override async execute(session: OrtSession, feeds: Feeds): Promise<Submission> {
+  protected override execute(session: OrtSession, feeds: Feeds): Promise<Submission> {
+    return this.#faults.guard(() => this.#execute(session, feeds));
+  }
+
+  async #execute(session: OrtSession, feeds: Feeds): Promise<Submission> {
     const { read, updated } = this.binding;
     const inputs: Record<string, OrtTensor> = {};
     for (const { name, buffer, tensor } of this.#fed) {
@@ -129,18 +138,20 @@ export class GpuSession extends GuardedSession<GpuState, OrtSession> {
     }
     this.#gpu.queue.submit([encoder.finish()]);
     for (const result of Object.values(results)) result.dispose();
-    return new GpuSubmission(place, this.#returned);
+    return new GpuSubmission(place, this.#returned, this.#faults);
   }
 }
 
 class GpuSubmission implements Submission {
   readonly #place: Place | undefined;
   readonly #returned: readonly Returned[];
+  readonly #faults: GpuFaults;
   #outputs: Promise<Record<string, HostTensor>> | undefined;
 
-  constructor(place: Place | undefined, returned: readonly Returned[]) {
+  constructor(place: Place | undefined, returned: readonly Returned[], faults: GpuFaults) {
     this.#place = place;
     this.#returned = returned;
+    this.#faults = faults;
   }
 
   get ready(): boolean {
@@ -148,7 +159,7 @@ class GpuSubmission implements Submission {
   }
 
   outputs(): Promise<Record<string, HostTensor>> {
-    return this.#outputs ??= this.#fetch();
+    return this.#outputs ??= this.#faults.guard(() => this.#fetch());
   }
 
   async #fetch(): Promise<Record<string, HostTensor>> {

@@ -7,6 +7,7 @@
 import { GuardedState } from "./_state.ts";
 import { type Ort, type OrtTensor, webLock } from "./_web_engine.ts";
 import type { VariableRange, VariableSpec } from "./device.ts";
+import type { GpuFaults } from "./faults/gpu_faults.ts";
 import { isDisplacementFormat } from "./displacement/formats.ts";
 import type { Displacement } from "./displacement/displacement.ts";
 import { fitsGpu, GpuDisplacement, type VariableBuffer } from "./displacement/gpu_displacement.ts";
@@ -39,12 +40,14 @@ export function createGpuTensor(
 /** The variables of one state on a GPU. */
 export class GpuState extends GuardedState {
   readonly #gpu: GPUDevice;
+  readonly #faults: GpuFaults;
   readonly #variables = new Map<string, GpuTensor & { bytes: number }>();
   readonly #followers: GpuDisplacement[] = [];
 
-  constructor(specs: readonly VariableSpec[], ort: Ort, gpu: GPUDevice) {
+  constructor(specs: readonly VariableSpec[], ort: Ort, gpu: GPUDevice, faults: GpuFaults) {
     super(specs, webLock);
     this.#gpu = gpu;
+    this.#faults = faults;
     for (const { name, dims } of specs) {
       const bytes = this.range(name).length * FLOAT_BYTES;
       this.#variables.set(name, { ...createGpuTensor(ort, gpu, "float32", dims, bytes), bytes });
@@ -75,7 +78,11 @@ export class GpuState extends GuardedState {
     return follower;
   }
 
-  protected override async download(flat: Float32Array, names?: readonly string[]): Promise<void> {
+  protected override download(flat: Float32Array, names?: readonly string[]): Promise<void> {
+    return this.#faults.guard(() => this.#download(flat, names));
+  }
+
+  async #download(flat: Float32Array, names?: readonly string[]): Promise<void> {
     if (flat.length === 0) return;
     const staging = this.#gpu.createBuffer({
       size: flat.length * FLOAT_BYTES,
@@ -92,6 +99,7 @@ export class GpuState extends GuardedState {
   }
 
   protected override upload(flat: Float32Array, names?: readonly string[]): void {
+    this.#faults.assertNone();
     if (flat.length === 0) return;
     const staging = this.#gpu.createBuffer({
       size: flat.length * FLOAT_BYTES,

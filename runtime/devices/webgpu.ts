@@ -9,7 +9,11 @@
 import { GpuSession } from "./_gpu_session.ts";
 import { GpuState } from "./_gpu_state.ts";
 import { engineVersion, loadWebEngine, type Ort, webLock } from "./_web_engine.ts";
+import { DeviceError } from "./faults/device_error.ts";
+import { GpuFaults, megabytes } from "./faults/gpu_faults.ts";
 import type { CompileOptions, Device, DeviceState, Session, VariableSpec } from "./device.ts";
+
+const FLOAT_BYTES = 4;
 
 /** Names of drivers that compute on the CPU. */
 const SOFTWARE = /llvmpipe|lavapipe|softpipe|swiftshader|basic render|software/i;
@@ -89,7 +93,7 @@ class WebGpuDevice implements Device {
   readonly channelBlock = 1;
   readonly #ort: Ort;
   readonly #gpu: GPUDevice;
-  #lost: string | undefined;
+  readonly #faults: GpuFaults;
 
   constructor(ort: Ort, adapter: GPUAdapter, gpu: GPUDevice) {
     this.#ort = ort;
@@ -98,30 +102,43 @@ class WebGpuDevice implements Device {
     this.description = `webgpu: ${name}${isSoftware(adapter) ? " (software)" : ""}, ${
       engineVersion(ort)
     }`;
-    gpu.lost.then(({ message, reason }) => {
-      this.#lost = reason === "destroyed" ? "the webgpu device was disposed of" : message;
-    });
+    this.#faults = new GpuFaults(gpu);
   }
 
   async allocate(specs: readonly VariableSpec[]): Promise<DeviceState> {
-    this.#assertOpen();
-    return await new GpuState(specs, this.#ort, this.#gpu);
+    const { maxBufferSize, maxStorageBufferBindingSize } = this.#gpu.limits;
+    const most = Math.min(maxBufferSize, maxStorageBufferBindingSize);
+    const bytes = specs.map(({ dims }) => FLOAT_BYTES * dims.reduce((a, b) => a * b, 1));
+    const large = bytes.findIndex((each) => each > most);
+    if (large >= 0) {
+      const { name, dims } = specs[large];
+      throw new DeviceError(
+        "limit",
+        `the GPU cannot hold "${name}" of shape [${dims}]: ${
+          megabytes(bytes[large])
+        } MB, and this adapter ` +
+          `binds buffers of ${megabytes(most)} MB at most`,
+      );
+    }
+    return await this.#faults.reserve(
+      bytes.reduce((a, b) => a + b, 0),
+      () => new GpuState(specs, this.#ort, this.#gpu, this.#faults),
+      (state) => void state[Symbol.asyncDispose](),
+    );
   }
 
   compile(model: Uint8Array, options: CompileOptions = {}): Promise<Session> {
     return webLock.run(async () => {
-      this.#assertOpen();
-      return await GpuSession.compile(this.#ort, this.#gpu, model, options);
+      const faults = this.#faults;
+      return await faults.guard(() =>
+        GpuSession.compile(this.#ort, this.#gpu, faults, model, options)
+      );
     });
   }
 
   // deno-lint-ignore require-await
   async [Symbol.asyncDispose](): Promise<void> {
-    this.#lost ??= "the webgpu device was disposed of";
+    this.#faults.close();
     this.#gpu.destroy();
-  }
-
-  #assertOpen(): void {
-    if (this.#lost !== undefined) throw new Error(`cannot use the GPU: ${this.#lost}`);
   }
 }

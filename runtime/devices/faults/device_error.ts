@@ -1,0 +1,23 @@
+/** What can go wrong with a device that was there. */
+export type DeviceFault = "lost" | "memory" | "refused" | "limit";
+
+/** What each fault means for whoever trains, and the way out. */
+const WAYS_OUT: Record<DeviceFault, string> = {
+  lost: "a run goes on from its last checkpoint with --resume, there or with --device cpu",
+  memory: "take a smaller --batch-size, fewer ranks on this GPU, or --device cpu",
+  refused: "take --device cpu; if the driver is not the newest, a newer one may help",
+  limit: "take --device cpu, or a smaller network or --batch-size",
+};
+
+/**
+ * A device cannot go on, or cannot do what it was asked for: it was lost, has no memory left, refuses a command
+ * or a kernel, or lacks what a tensor needs. Nothing that was computed since is given away.
+ */
+export class DeviceError extends Error {
+  override readonly name = "DeviceError";
+
+  /** @param what in words, without the way out, which is added */
+  constructor(readonly fault: DeviceFault, what: string, options?: ErrorOptions) {
+    super(`${what}: ${WAYS_OUT[fault]}`, options);
+  }
+}
