@@ -27,18 +27,21 @@ export async function hasGpu(): Promise<boolean> {
 /**
  * Opens the GPU that the system gives first, or a software adapter where there is none.
  *
- * @throws {Error} WebGPU finds no adapter at all, or the engine cannot be loaded
+ * @throws {DeviceError} WebGPU finds no adapter at all, or its driver refuses
+ * @throws {Error} the engine cannot be loaded
  */
 export async function openWebGpu(): Promise<Device> {
   const adapter = await requestAdapter();
   if (adapter === null) {
-    throw new Error(
-      "cannot open the webgpu device: WebGPU found no adapter. It needs a GPU with a Vulkan, Metal " +
-        "or D3D12 driver (on Linux `vulkaninfo --summary` lists them); Debian's mesa-vulkan-drivers " +
-        "brings those for AMD and Intel, and a software one. Or take --device cpu.",
+    throw new DeviceError(
+      "missing",
+      "cannot open the webgpu device: WebGPU found no adapter",
     );
   }
-  const gpu = await requestDevice(adapter);
+  const gpu = await requestDevice(adapter).catch((cause) => {
+    const what = `cannot open the webgpu device: its driver refuses (${cause.message})`;
+    throw new DeviceError("missing", what, { cause });
+  });
   try {
     const ort = await loadWebEngine("webgpu");
     // Else the engine asks for an adapter again, if only to see that there is one.

@@ -33,13 +33,14 @@ import { resolveOptions } from "../options/resolve.ts";
 import { notesOn } from "../options/rules.ts";
 import { tlsOf } from "../options/tls.ts";
 import { EventLog } from "../tensorboard/event_log.ts";
-import { DIVERGED } from "../training/training_error.ts";
+import { DIVERGED, NO_DEVICE } from "../training/training_error.ts";
 import type { RankArguments, RankPlace } from "../training/rank_program.ts";
 import { Interruption } from "./interruption.ts";
 import { gpusFor, type RunDetails } from "./host_preparation.ts";
 import { describeHosts, describeRun, leavesHost, openHosts, sizeOf } from "./run_hosts.ts";
 import { writeModelCard } from "./model_card.ts";
 import { RankLines } from "./rank_lines.ts";
+import { beginsOnCpu } from "./recovery/cpu_instead.ts";
 import { pause, Restarts } from "./recovery/restarts.ts";
 import { checkpointSteps } from "../run/checkpoint.ts";
 import { lockFolder } from "../run/lock.ts";
@@ -131,7 +132,7 @@ export async function launch(settings: LaunchOptions = {}): Promise<Run> {
   const started = explicit.resume
     ? await findRun(explicit)
     : { directory: null, options: resolveOptions(explicit), config: null };
-  const options: Options = { ...started.options }, asked = options.device;
+  const options: Options = { ...started.options }, askedDevice = options.device;
   options.device = await resolveDevice(
     options.device,
     kind === "silent" ? undefined : sayDownload(say),
@@ -173,7 +174,7 @@ export async function launch(settings: LaunchOptions = {}): Promise<Run> {
   };
   if (started.config) say(describeTakenOver(started.config, explicit));
   let from = started.directory ? await toCheckpoint() : null;
-  const details = hosts && await describeRun(options, asked, {
+  const details = hosts && await describeRun(options, askedDevice, {
     run: config.id ?? "run",
     directory,
   });
@@ -235,13 +236,25 @@ export async function launch(settings: LaunchOptions = {}): Promise<Run> {
         continue;
       }
     }
+    const start = { asked: askedDevice, taken: options.device, code, failure, from: from ?? 0 };
+    if (!hosts && !interrupted && beginsOnCpu(start)) {
+      options.device = await resolveDevice("cpu", kind === "silent" ? undefined : sayDownload(say));
+      from = await toCheckpoint();
+      const config = await readConfig(directory);
+      const onCpu = { ...config.options, device: options.device };
+      await writeConfig(directory, { ...config, options: onCpu });
+      follower.say(
+        `${what}\nno step has been taken: the run begins on the CPU instead (--device auto)`,
+      );
+      continue;
+    }
     const newest = (await checkpointSteps(directory)).at(-1) ?? 0;
     const restart = interrupted
       ? null
       : restarts.after({ step: failure?.step ?? null, from: newest });
     if (restart) follower.say(`${what}\n${restart.line}`);
     if (!restart || !await pause(restart.pause, signal)) {
-      throw new RunFailedError(what, code === DIVERGED ? 1 : code || 1, directory);
+      throw new RunFailedError(what, RANKS_OWN.has(code) ? 1 : code || 1, directory);
     }
     from = await toCheckpoint();
     const config = await readConfig(directory);
@@ -254,6 +267,9 @@ function withWorlds({ worlds: _, ...config }: RunConfig, worlds: Worlds): RunCon
   const same = worlds.length === 1 && worlds[0].ranks === config.options.ranks;
   return same ? config : { ...config, worlds };
 }
+
+/** Exit codes by which ranks tell their launcher something. */
+const RANKS_OWN = new Set([DIVERGED, NO_DEVICE]);
 
 /** How often a run may go back because it diverged: its learning rate is then a 1024th. */
 const MOST_ROLLBACKS = 10;

@@ -10,6 +10,7 @@ import { join } from "node:path";
 import type { Communicator } from "../../runtime/communicator.ts";
 import { PeerLostError } from "../../runtime/base/errors.ts";
 import { init, reasonOf } from "../../runtime/bootstrap/init.ts";
+import { DeviceError } from "../../runtime/devices/faults/device_error.ts";
 import { CheckpointError } from "../run/checkpoint.ts";
 import { DataError } from "../data/data_error.ts";
 import { OptionError } from "../options/kinds.ts";
@@ -20,7 +21,7 @@ import { WriteError } from "../run/write_error.ts";
 import { sendData } from "./sent_data.ts";
 import { StoppedError } from "./requests.ts";
 import { train } from "./train.ts";
-import { DIVERGED, DivergenceError, TrainingError } from "./training_error.ts";
+import { DIVERGED, DivergenceError, NO_DEVICE, TrainingError } from "./training_error.ts";
 
 /** What every rank of a run gets on its command line: the run's folder, and a {@linkcode RankPlace} as JSON. */
 export type RankArguments = [directory: string, place: string];
@@ -109,6 +110,10 @@ if (import.meta.main) {
     if (error instanceof DivergenceError) {
       console.error(error.message);
       Deno.exit(DIVERGED);
+    }
+    if (error instanceof DeviceError) {
+      console.error(error.message);
+      Deno.exit(NO_DEVICE);
     }
     const known = [
       CheckpointError,

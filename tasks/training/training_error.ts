@@ -14,6 +14,9 @@ export class DivergenceError extends TrainingError {}
 /** Exit code of a rank that ends with it. */
 export const DIVERGED = 65;
 
+/** Exit code of a rank whose device cannot be opened, or fails. */
+export const NO_DEVICE = 69;
+
 /** What can be done about it. */
 const WAY_OUT = "try a smaller --lr or --clip, or --on-nan";
 

@@ -1,0 +1,102 @@
+/** A GPU that fails, or cannot do what it is asked for: every way ends in one clear error, and nothing is given away. */
+
+import assert from "node:assert/strict";
+import type { Device, DeviceState, Session } from "../../../runtime/devices/device.ts";
+import { DeviceError, type DeviceFault } from "../../../runtime/devices/faults/device_error.ts";
+import { openDevice } from "../../../runtime/devices/open.ts";
+import { hasWebGpu, webGpuNote } from "../../_helpers/web_gpu.ts";
+import { LOOK } from "./_tiny_models.ts";
+
+interface Opened {
+  readonly gpu: GPUDevice;
+  readonly device: Device;
+  readonly state: DeviceState;
+  readonly session: Session;
+}
+
+/** Opens a GPU, whose WebGPU device the test gets as well, and a session there. */
+async function withGpu(test: (opened: Opened) => Promise<void>): Promise<void> {
+  const { prototype } = GPUAdapter, { requestDevice } = prototype;
+  let gpu!: GPUDevice;
+  prototype.requestDevice = async function (...args) {
+    return gpu = await requestDevice.apply(this, args);
+  };
+  try {
+    await using device = await openDevice("webgpu");
+    const specs = [{ name: "w", dims: [2, 3] }, { name: "b", dims: [3] }];
+    await using state = await device.allocate(specs);
+    await state.write(Float32Array.from({ length: 9 }, (_, i) => i));
+    await using session = await device.compile(LOOK, { state: [state] });
+    await session.run({});
+    await test({ gpu, device, state, session });
+  } finally {
+    prototype.requestDevice = requestDevice;
+  }
+}
+
+const fails = (work: Promise<unknown>, fault: DeviceFault, message: RegExp) =>
+  assert.rejects(work, (error) => {
+    assert.ok(error instanceof DeviceError, String(error));
+    assert.equal(error.fault, fault);
+    assert.match(error.message, message);
+    assert.doesNotMatch(error.message, /\n/);
+    return true;
+  });
+
+function gpuTest(name: string, fn: (opened: Opened) => Promise<void>): void {
+  Deno.test({ name: `${name}${webGpuNote}`, ignore: !hasWebGpu, fn: () => withGpu(fn) });
+}
+
+gpuTest("a GPU that is lost", async ({ gpu, device, state, session }) => {
+  const pending = await session.submit({});
+  gpu.destroy();
+  const lost = /the GPU was lost \(.+\): a run goes on from its last checkpoint with --resume/;
+  await fails(pending.outputs(), "lost", lost);
+  await fails(session.run({}), "lost", lost);
+  await fails(state.read(), "lost", lost);
+  await fails(state.write(new Float32Array(9)), "lost", lost);
+  await fails(device.allocate([{ name: "more", dims: [1] }]), "lost", lost);
+  await fails(device.compile(LOOK, { state: [state] }), "lost", lost);
+});
+
+gpuTest("a GPU that has no memory left for variables", async ({ gpu, device }) => {
+  // No test may really fill the memory, so the answer of the error scope is a stranger's.
+  gpu.popErrorScope = () => Promise.resolve(new GPUOutOfMemoryError("none left"));
+  const message = /the GPU has no 4\.0 MB of memory left: take a smaller --batch-size/;
+  await fails(device.allocate([{ name: "more", dims: [1000, 1000] }]), "memory", message);
+});
+
+gpuTest("a GPU that has no memory left in the middle of a run", async ({ gpu, state, session }) => {
+  const pending = await session.submit({});
+  const error = new GPUOutOfMemoryError("Not enough memory left.\n  in a buffer");
+  gpu.dispatchEvent(new GPUUncapturedErrorEvent("uncapturederror", { error }));
+  const message =
+    /the GPU has no memory left \(Not enough memory left\.\): take a smaller --batch-size/;
+  await fails(pending.outputs(), "memory", message);
+  await fails(session.run({}), "memory", message);
+  await fails(state.read(), "memory", message);
+});
+
+gpuTest("a kernel that does not compile", async ({ gpu, session }) => {
+  gpu.createShaderModule({ code: "fn f( {" });
+  await fails(session.run({}), "refused", /the GPU refuses a command \(.*\): take --device cpu/);
+});
+
+gpuTest("a variable larger than the adapter binds", async ({ gpu, device }) => {
+  const most = gpu.limits.maxStorageBufferBindingSize, dims = [most / 16 + 1, 4];
+  const message = new RegExp(
+    `the GPU cannot hold "wte" of shape \\[${dims}\\]: \\d+ MB, and this adapter binds buffers of ` +
+      `\\d+ MB at most: take --device cpu`,
+  );
+  await fails(device.allocate([{ name: "b", dims: [1] }, { name: "wte", dims }]), "limit", message);
+});
+
+Deno.test({
+  name: `a GPU that was given back is told apart from one that was lost${webGpuNote}`,
+  ignore: !hasWebGpu,
+  async fn() {
+    const device = await openDevice("webgpu");
+    await device[Symbol.asyncDispose]();
+    await assert.rejects(device.allocate([{ name: "w", dims: [1] }]), /was disposed of/);
+  },
+});
