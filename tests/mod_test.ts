@@ -4,7 +4,7 @@ import * as library from "../mod.ts";
 /** Every value that `mod.ts` exports: to add or take away one is a change of the public interface. */
 const EXPORTS = `
 ALGORITHMS ALGORITHM_NAMES ALLREDUCE_ALGORITHMS ANY_SOURCE ANY_TAG AbortError CIFAR10_MEAN
-CIFAR100_SOURCE CIFAR10_SOURCE CIFAR10_STD CLIP_RULES CallbackError CheckpointError ClosedError Communicator DEVICE_CHOICES DataError
+CIFAR100_SOURCE CIFAR10_SOURCE CIFAR10_STD CLIP_RULES CallbackError CheckpointError ClosedError Communicator DEVICE_CHOICES DataError DeviceError
 GRAPH_OPTIONS Graph HandshakeError IMAGE_SIDE InterruptedError LOSSES LayerBuilder LogError MODEL_NAMES MismatchError
 OPSET OP_NAMES OnnxFileError OperatorError OptionError PENN_TREEBANK_SOURCE PLAIN_STEP POSITIONS PRESETS
 joinLaunch launcherPlace openWorld PRESET_NAMES PROC_NULL PeerLostError RESNET_DEPTHS Random RendezvousError ReportError Request
