@@ -63,6 +63,8 @@ export const leave = (...values: Code[]): Code => [...values.flat(), 0x0f];
 export const call = (index: number, ...operands: Code[]): Code => [...operands.flat(), 0x10, index];
 /** Copies bytes: to, from, how many. */
 export const copy = op(0xfc, 10, 0, 0);
+/** Sets bytes: from where on, to what, how many. */
+export const fill = op(0xfc, 11, 0);
 /** `a` if `condition` is other than 0, else `b`. */
 export const choose = (condition: Code, a: Code, b: Code): Code => [...a, ...b, ...condition, 0x1b];
 
@@ -73,6 +75,7 @@ export const i32 = {
   store: access(0x36),
   store16: access(0x3b),
   isZero: op(0x45),
+  trailingZeros: op(0x68),
   equal: op(0x46),
   less: op(0x48),
   greater: op(0x4a),
@@ -92,6 +95,7 @@ export const i32 = {
 
 export const i64 = {
   const: (value: number): Code => [0x42, ...signed(BigInt(value))],
+  load: access(0x29),
   isZero: op(0x50),
   trailingZeros: op(0x7a),
   ones: op(0x7b),
@@ -172,7 +176,9 @@ export const i32x4 = {
   extract: (value: Code, place: number): Code => [...value, 0xfd, 27, place],
   bitmask: vectorOp(164),
   subtract: vectorOp(177),
+  /** Of unsigned numbers. */
   min: vectorOp(183),
+  /** Of unsigned numbers. */
   max: vectorOp(185),
 };
 export const i64x2 = { equal: vectorOp(214) };

@@ -13,18 +13,15 @@ import {
   get,
   I32,
   i32,
-  i32x4,
   localsOf,
   repeat,
-  set,
-  V128,
   v128,
 } from "../base/wasm.ts";
 
 /** Numbers that a kernel takes at once; lengths are multiples of it. */
 const STEP = 16;
 
-const [from, to, end, found] = localsOf(0, 4);
+const [from, to, end] = localsOf(0, 3);
 const takes = [I32, I32, I32];
 /** Where the vectors lie that hold so many bytes of a step's numbers. */
 const offsets = (bytes: number) => Array.from({ length: 4 * STEP / bytes }, (_, i) => bytes * i);
@@ -55,31 +52,6 @@ const elementwise = (name: string, op: (...operands: Code[]) => Code) =>
 
 const wide = (at: number) => f64x2.fromF32(v128.loadHalf(at, get(from)));
 
-/** How many numbers from an address to an end have magnitudes whose bits are at least a number. */
-function countAtLeast(): Func {
-  const [at, end, least] = [from, to, 2];
-  const magnitude = (offset: number) =>
-    v128.and(v128.load(offset, get(at)), i32x4.splat(i32.const(0x7fffffff)));
-  const [a, b, c, d] = [0, 1, 2, 3].map((place) => i32x4.extract(get(found), place));
-  return {
-    name: "countAtLeast",
-    takes,
-    gives: [I32],
-    locals: [V128],
-    body: [
-      repeat([
-        // A comparison that holds is −1.
-        ...offsets(16).map((offset) => {
-          const isAtLeast = i32x4.atLeast(magnitude(offset), i32x4.splat(get(least)));
-          return set(found, i32x4.subtract(get(found), isAtLeast));
-        }),
-        add(at, i32.const(4 * STEP)),
-      ], i32.below(get(at), get(end))),
-      i32.add(i32.add(a, b), i32.add(c, d)),
-    ],
-  };
-}
-
 /** The kernels, by the names under which they are exported. */
 export const ARITHMETIC: readonly Func[] = [
   /** to += from, in float32. */
@@ -104,5 +76,4 @@ export const ARITHMETIC: readonly Func[] = [
       v128.storeHalf(at, get(to), f32x4.fromF64(v128.load(2 * at, get(from))))
     ),
   ),
-  countAtLeast(),
 ];

@@ -22,7 +22,7 @@ import {
   V128,
   v128,
 } from "../base/wasm.ts";
-import { type BlockFormat, blockFormat } from "./codec.ts";
+import { blockCodec, type Codec } from "./codec.ts";
 
 /** What one of these codecs is made of. */
 export interface BlockScaled {
@@ -54,10 +54,10 @@ const ZERO = bits32(0), INFINITY = bits32(0x7f800000), NAN = bits32(0x7fc00000);
  * nearest integer, ties to even, and kept within ±M; they are read as q_i · s. If s is 0, all q_i are 0.
  * A block with a NaN or an infinity has s = NaN and q_i = 0: it is read as NaNs, so that none is hidden.
  */
-export function blockScaled(format: BlockScaled): BlockFormat {
+export function blockScaled(format: BlockScaled): Codec {
   const { name, code, block, bits } = format;
   const blockBytes = SCALE_BYTES + block * bits / 8;
-  return blockFormat({
+  return blockCodec({
     name,
     code,
     block,
@@ -66,7 +66,8 @@ export function blockScaled(format: BlockScaled): BlockFormat {
       return Math.floor(count / block) * blockBytes +
         (rest === 0 ? 0 : SCALE_BYTES + Math.ceil(rest * bits / 8));
     },
-    kernels: { encode: encoder(format), decode: decoder(format) },
+    encoder: encoder(format),
+    decoder: decoder(format),
   });
 }
 

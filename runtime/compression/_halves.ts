@@ -18,7 +18,7 @@ import {
   V128,
   v128,
 } from "../base/wasm.ts";
-import { type BlockFormat, blockFormat } from "./codec.ts";
+import { blockCodec, type Codec } from "./codec.ts";
 
 /** What one of these codecs is made of; its code takes and leaves four numbers of 32 bits. */
 export interface Halves {
@@ -34,7 +34,7 @@ export interface Halves {
 const BLOCK = 8;
 
 /** 0.5 of float32's bytes, without a scale. */
-export function halves({ name, code, encode, decode }: Halves): BlockFormat {
+export function halves({ name, code, encode, decode }: Halves): Codec {
   const [from, to, end, bits, magnitude, half] = localsOf(0, 6);
   const encoded = (offset: number): Code => [
     ...set(bits, v128.load(offset, get(from))),
@@ -46,31 +46,29 @@ export function halves({ name, code, encode, decode }: Halves): BlockFormat {
     ...decode(get(half), bits),
   ];
   const shape = { takes: [I32, I32, I32], gives: [], locals: [V128, V128, V128] };
-  return blockFormat({
+  return blockCodec({
     name,
     code,
     block: BLOCK,
     bytes: (count) => 2 * count,
-    kernels: {
-      encode: {
-        ...shape,
-        name: "encode",
-        body: [repeat([
-          v128.store(0, get(to), i16x8.narrowUnsigned(encoded(0), encoded(16))),
-          add(to, i32.const(2 * BLOCK)),
-          add(from, i32.const(4 * BLOCK)),
-        ], i32.below(get(from), get(end)))],
-      },
-      decode: {
-        ...shape,
-        name: "decode",
-        body: [repeat([
-          v128.store(0, get(to), decoded(i32x4.fromLowU16)),
-          v128.store(16, get(to), decoded(i32x4.fromHighU16)),
-          add(from, i32.const(2 * BLOCK)),
-          add(to, i32.const(4 * BLOCK)),
-        ], i32.below(get(to), get(end)))],
-      },
+    encoder: {
+      ...shape,
+      name: "encode",
+      body: [repeat([
+        v128.store(0, get(to), i16x8.narrowUnsigned(encoded(0), encoded(16))),
+        add(to, i32.const(2 * BLOCK)),
+        add(from, i32.const(4 * BLOCK)),
+      ], i32.below(get(from), get(end)))],
+    },
+    decoder: {
+      ...shape,
+      name: "decode",
+      body: [repeat([
+        v128.store(0, get(to), decoded(i32x4.fromLowU16)),
+        v128.store(16, get(to), decoded(i32x4.fromHighU16)),
+        add(from, i32.const(2 * BLOCK)),
+        add(to, i32.const(4 * BLOCK)),
+      ], i32.below(get(to), get(end)))],
     },
   });
 }

@@ -1,6 +1,6 @@
 import { i32, i32x4, v128 } from "../base/wasm.ts";
 import { halves } from "./_halves.ts";
-import type { BlockFormat } from "./codec.ts";
+import type { Codec } from "./codec.ts";
 
 const bits32 = (bits: number) => i32x4.splat(i32.const(bits));
 const HIGH = i32.const(16);
@@ -9,7 +9,7 @@ const HIGH = i32.const(16);
  * The upper half of a float32, rounded to the nearest, ties to even: 8 bits of fraction and float32's range.
  * Infinities stay; a NaN becomes the quiet NaN of its sign; what is beyond the largest becomes an infinity.
  */
-export const bf16: BlockFormat = halves({
+export const bf16: Codec = halves({
   name: "bf16",
   code: 1,
   encode: (bits, magnitude) => {

@@ -6,19 +6,19 @@
 
 import type { Func } from "../base/wasm.ts";
 
-/** Where a codec finds numbers, and where it leaves their bytes. */
+/** Kernels by their names; what they take are addresses and numbers. */
+export type Kernels = Readonly<Record<string, (...parameters: number[]) => number>>;
+
+/** Where a codec finds numbers, and where it leaves their bytes: memory that its kernels work in. */
 export interface Desk {
   readonly values: Float32Array;
-  /** The same memory, as bits. */
-  readonly bits: Uint32Array;
   readonly encoded: Uint8Array;
-  /**
-   * Runs a kernel of a {@linkcode BlockFormat}, or of the arithmetic: from `values` to `encoded` or back, for
-   * so many numbers, rounded up to whole blocks.
-   */
-  run(format: BlockFormat, way: "encode" | "decode", count: number): void;
-  /** How many of the first `count` magnitudes, rounded up to 16, have bits that are at least `bits`. */
-  countAtLeast(bits: number, count: number): number;
+  /** Room for whatever, twice as long as `values`. What is in it stays until something else is encoded or decoded. */
+  readonly spare: Uint32Array;
+  /** Where these begin, for kernels. */
+  readonly address: { readonly values: number; readonly encoded: number; readonly spare: number };
+  /** These functions, compiled when they are first asked for. */
+  kernels(functions: readonly Func[]): Kernels;
 }
 
 /** A way to write float32 numbers in fewer bytes. The same numbers give the same bytes everywhere. */
@@ -40,24 +40,25 @@ export interface Codec {
   decode(desk: Desk, count: number): void;
 }
 
-/** A codec whose blocks are written and read by kernels alone. */
-export interface BlockFormat extends Codec {
-  readonly kernels: {
-    /** From the address of whole blocks of numbers, which end at an address, to that of their bytes. */
-    readonly encode: Func;
-    /** From the address of bytes to that of whole blocks of numbers, which end at an address. */
-    readonly decode: Func;
-  };
+/** A codec whose blocks are written and read by two kernels alone. */
+export interface BlockFormat extends Omit<Codec, "encode" | "decode"> {
+  /** "encode", from the address of whole blocks of numbers, which end at an address, to that of their bytes. */
+  readonly encoder: Func;
+  /** "decode", from the address of bytes to that of whole blocks of numbers, which end at an address. */
+  readonly decoder: Func;
 }
 
 /** A codec of these kernels. */
-export function blockFormat(
-  format: Omit<BlockFormat, "encode" | "decode">,
-): BlockFormat {
-  const codec: BlockFormat = {
+export function blockCodec({ encoder, decoder, ...format }: BlockFormat): Codec {
+  const functions = [encoder, decoder];
+  const bytesOf = (count: number) => 4 * format.block * Math.ceil(count / format.block);
+  return {
     ...format,
-    encode: (desk, count) => desk.run(codec, "encode", count),
-    decode: (desk, count) => desk.run(codec, "decode", count),
+    encode({ address: { values, encoded }, kernels }, count) {
+      kernels(functions).encode(values, encoded, values + bytesOf(count));
+    },
+    decode({ address: { values, encoded }, kernels }, count) {
+      kernels(functions).decode(encoded, values, values + bytesOf(count));
+    },
   };
-  return codec;
 }

@@ -1,6 +1,6 @@
 import { f32x4, get, i32, i32x4, set, v128 } from "../base/wasm.ts";
 import { halves } from "./_halves.ts";
-import type { BlockFormat } from "./codec.ts";
+import type { Codec } from "./codec.ts";
 
 /** The exponent of binary16's smallest normal number, 2⁻¹⁴, and that beyond its largest, 2¹⁶. */
 const SMALLEST_NORMAL = 113 << 23, TOO_LARGE = 143 << 23;
@@ -20,7 +20,7 @@ const SHIFT = i32.const(13), HIGH = i32.const(16);
  * Infinities stay; a NaN becomes the quiet NaN of its sign; what rounds to more than the largest becomes an
  * infinity, and what is below half the smallest a zero.
  */
-export const fp16: BlockFormat = halves({
+export const fp16: Codec = halves({
   name: "fp16",
   code: 2,
   encode: (bits, magnitude) => {

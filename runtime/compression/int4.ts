@@ -1,6 +1,6 @@
 import { get, i16x8, i32, i32x4, i8x16, set, v128 } from "../base/wasm.ts";
 import { blockScaled } from "./_block_scaled.ts";
-import type { BlockFormat } from "./codec.ts";
+import type { Codec } from "./codec.ts";
 
 const bits32 = (bits: number) => i32x4.splat(i32.const(bits));
 
@@ -8,7 +8,7 @@ const bits32 = (bits: number) => i32x4.splat(i32.const(bits));
  * 128 numbers in a float32 scale and as many signed nibbles of at most ±7, the first of two in the low half of
  * a byte: 0.133 of float32's bytes, and an error of at most 1/14 of a block's largest magnitude.
  */
-export const int4: BlockFormat = blockScaled({
+export const int4: Codec = blockScaled({
   name: "int4",
   code: 4,
   block: 128,

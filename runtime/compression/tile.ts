@@ -6,20 +6,17 @@
 
 import { ARITHMETIC } from "./_arithmetic.ts";
 import { assemble, type Func } from "../base/wasm.ts";
-import type { BlockFormat, Codec, Desk } from "./codec.ts";
+import type { Codec, Desk, Kernels } from "./codec.ts";
 
 /** Numbers in a tile; a multiple of every codec's block. */
 const TILE = 4096;
 
 /** Where things lie in the memory, in bytes. */
-const VALUES = 0, ASIDE = 4 * TILE, SUMS = 8 * TILE, ENCODED = 16 * TILE;
-/** Room for the bytes of a tile, whatever the codec. */
-const ENCODED_BYTES = 6 * TILE;
+const VALUES = 0, ASIDE = 4 * TILE, SUMS = 8 * TILE, ENCODED = 16 * TILE, SPARE = 22 * TILE;
+const SPARE_BYTES = 8 * TILE;
 const PAGE_BYTES = 65536;
 /** Numbers that the arithmetic takes at once. */
 const STEP = 16;
-
-type Kernels = Readonly<Record<string, (...parameters: number[]) => number>>;
 
 function instantiate(functions: readonly Func[], memory: WebAssembly.Memory): Kernels {
   return new WebAssembly.Instance(assemble(functions), { env: { memory } }).exports as Kernels;
@@ -30,27 +27,23 @@ const roundUp = (count: number, to: number) => Math.ceil(count / to) * to;
 /** The memory in which a process works on one tile after the other. */
 class Tile implements Desk {
   readonly #memory = new WebAssembly.Memory({
-    initial: Math.ceil((ENCODED + ENCODED_BYTES) / PAGE_BYTES),
+    initial: Math.ceil((SPARE + SPARE_BYTES) / PAGE_BYTES),
   });
   readonly #arithmetic = instantiate(ARITHMETIC, this.#memory);
-  readonly #formats = new Map<BlockFormat, Kernels>();
+  readonly #kernels = new Map<readonly Func[], Kernels>();
+  readonly address = { values: VALUES, encoded: ENCODED, spare: SPARE };
   readonly values = new Float32Array(this.#memory.buffer as ArrayBuffer, VALUES, TILE);
-  readonly bits = new Uint32Array(this.#memory.buffer, VALUES, TILE);
   readonly aside = new Float32Array(this.#memory.buffer as ArrayBuffer, ASIDE, TILE);
-  readonly encoded = new Uint8Array(this.#memory.buffer as ArrayBuffer, ENCODED, ENCODED_BYTES);
-  readonly countAtLeast = (bits: number, count: number): number =>
-    this.#arithmetic.countAtLeast(VALUES, VALUES + 4 * roundUp(count, STEP), bits);
-
-  run(format: BlockFormat, way: "encode" | "decode", count: number): void {
-    let kernels = this.#formats.get(format);
+  readonly encoded = new Uint8Array(this.#memory.buffer as ArrayBuffer, ENCODED, SPARE - ENCODED);
+  readonly spare = new Uint32Array(this.#memory.buffer, SPARE, SPARE_BYTES / 4);
+  readonly kernels = (functions: readonly Func[]): Kernels => {
+    let kernels = this.#kernels.get(functions);
     if (!kernels) {
-      kernels = instantiate([format.kernels.encode, format.kernels.decode], this.#memory);
-      this.#formats.set(format, kernels);
+      kernels = instantiate(functions, this.#memory);
+      this.#kernels.set(functions, kernels);
     }
-    const end = VALUES + 4 * roundUp(count, format.block);
-    if (way === "encode") kernels.encode(VALUES, ENCODED, end);
-    else kernels.decode(ENCODED, VALUES, end);
-  }
+    return kernels;
+  };
 
   /** values += numbers */
   add(numbers: Float32Array): void {

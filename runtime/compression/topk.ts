@@ -1,3 +1,4 @@
+import { PICKING } from "./_picking.ts";
 import type { Codec, Desk } from "./codec.ts";
 import { float32 } from "./float32.ts";
 import { int8 } from "./int8.ts";
@@ -5,8 +6,16 @@ import { int8 } from "./int8.ts";
 /** Numbers from which the largest are picked; an index has 12 bits. */
 const BLOCK = 4096;
 
-/** The bits of 1, and an eighth of an octave. */
-const ONE = 0x3f800000, FIRST_STRIDE = 2 ** 20;
+/** The bits of 1. */
+const ONE = 0x3f800000;
+/** More than the bits of any magnitude. */
+const BEYOND = 2 ** 31;
+/** Steps of a search: a 32nd of an octave, and margins below where it begins. */
+const FIRST_STRIDE = 2 ** 18, MARGIN = 2 ** 19, NEAREST = 2 ** 8, FARTHEST = 2 ** 22;
+/** Numbers that kernels look at together. */
+const STEP = 16;
+/** Where gathered numbers and their indices are in the spare room, behind what a kernel has found. */
+const NUMBERS = 64, INDICES = NUMBERS + 4 * (BLOCK + STEP);
 
 /**
  * The ⌈F·n⌉ numbers of largest magnitude of every 4,096 (as in SparseLoCo, 2025, and DeMo, 2024); the rest is read
@@ -31,8 +40,8 @@ export function topk(millionths: number, quantised: boolean): Codec {
     return numbers + indices;
   };
   const whole = blockBytes(BLOCK);
-  // Where the largest of the last block began: what is found does not depend on it, only how soon.
-  let guess = ONE;
+  // What is found does not depend on it, only how soon.
+  const search = { least: ONE, margin: MARGIN };
   return {
     name: `topk:${millionths / 1e6}${quantised ? ":int8" : ""}`,
     code: (quantised ? 6 : 5) | millionths << 4,
@@ -42,70 +51,79 @@ export function topk(millionths: number, quantised: boolean): Codec {
       return Math.floor(count / BLOCK) * whole + (rest === 0 ? 0 : blockBytes(rest));
     },
     encode(desk, count) {
-      const { values, encoded } = desk, { picks, low, numbers, indices } = shape(count);
-      const { picked, least } = largest(desk, count, picks, guess);
-      guess = Math.max(1, least);
-      for (let j = 0; j < picks; j++) values[j] = values[picked[j]]; // picked[j] ≥ j
-      values.fill(0, picks, Math.ceil(picks / inner.block) * inner.block);
+      const { values, encoded, address, kernels } = desk;
+      const { picks, low, numbers, indices } = shape(count), { pick, write } = kernels(PICKING);
+      const gathered = address.spare + NUMBERS, places = address.spare + INDICES;
+      const { found, least, ties } = largest(desk, count, picks, search);
+      pick(gathered, places, found, least, ties, address.values);
+      values.fill(0, picks, roundUp(picks, inner.block));
       inner.encode(desk, picks);
-      const out = encoded.fill(0, numbers, numbers + indices).subarray(numbers);
-      for (let j = 0, bit = 0; j < picks; j++) {
-        for (let b = 0; b < low; b++, bit++) out[bit >> 3] |= (picked[j] >> b & 1) << (bit & 7);
-        const high = picks * low + (picked[j] >> low) + j;
-        out[high >> 3] |= 1 << (high & 7);
-      }
+      encoded.fill(0, numbers, numbers + indices);
+      write(places, picks, low, address.encoded + numbers);
     },
     decode(desk, count) {
-      const { values, encoded } = desk, { picks, low, numbers, indices } = shape(count);
-      const bits = encoded.subarray(numbers, numbers + indices);
-      const at = (bit: number) => bits[bit >> 3] >> (bit & 7) & 1;
-      const picked = new Uint16Array(picks);
-      for (let j = 0, high = 0, bit = 0; j < picks && high < 8 * indices; high++) {
-        if (at(picks * low + high) === 0) continue;
-        let index = high - j << low;
-        for (let b = 0; b < low; b++, bit++) index |= at(bit) << b;
-        picked[j++] = index;
-      }
+      const { address: { values, encoded, spare }, kernels } = desk;
+      const { picks, low, numbers, indices } = shape(count);
       inner.decode(desk, picks);
-      let end = count;
-      for (let j = picks - 1; j >= 0; j--) { // to the back first: picked[j] ≥ j
-        const value = values[j];
-        values.fill(0, picked[j] + 1, end);
-        values[end = picked[j]] = value;
-      }
-      values.fill(0, 0, end);
+      const end = values + 4 * roundUp(count, STEP), bits = encoded + numbers;
+      kernels(PICKING).put(values, end, picks, low, bits, bits + indices, spare);
     },
   };
 }
 
-/** The indices of the largest magnitudes, in increasing order; `guess` is where another block's begin. */
+const roundUp = (count: number, to: number) => Math.ceil(count / to) * to;
+
+/** Where the search of another block has ended, and how far below this one begins. */
+interface Search {
+  least: number;
+  margin: number;
+}
+
+/**
+ * Gathers the largest magnitudes, and perhaps some more: how many, from which bits on they are picked, and how many
+ * are that have just these.
+ */
 function largest(
-  { bits, countAtLeast }: Desk,
+  { address, spare, kernels }: Desk,
   count: number,
   picks: number,
-  guess: number,
-): { picked: Uint16Array; least: number } {
-  // The bits of magnitudes are in the order of the magnitudes: those from `least` on are enough of them.
-  let least = 0, tooMuch = 0x7fffffff + 1, enough = count, probe = guess, stride = FIRST_STRIDE;
-  while (enough !== picks && tooMuch - least > 1) {
-    const found = countAtLeast(probe, count);
-    if (found >= picks) [least, enough] = [probe, found];
-    else tooMuch = probe;
-    // Away from the guess in longer and longer strides, until it lies between two bounds; then by halves.
-    const isBetween = least > 0 && tooMuch <= 0x7fffffff;
-    const next = least > 0 ? least + stride : tooMuch - stride;
-    stride *= 2;
-    probe = isBetween || next <= least || next >= tooMuch
-      ? least + Math.floor((tooMuch - least) / 2)
-      : next;
+  search: Search,
+): { found: number; least: number; ties: number } {
+  const { count: countOf, gather } = kernels(PICKING), result = address.spare;
+  const numbers = address.spare + NUMBERS, indices = address.spare + INDICES;
+  const start = address.values, end = start + 4 * roundUp(count, STEP);
+  // The bits of magnitudes are in the order of the magnitudes: `enough` are at least `least`, `few` at least `above`.
+  let least = 0, enough = count, above = BEYOND, few = 0;
+
+  // As a rule they begin close to where another block's did, and only few need be looked at more than once.
+  const most = 2 * picks + STEP, near = Math.max(1, search.least - search.margin);
+  let found = gather(start, end, near, BEYOND - 1, most, numbers, indices);
+  const isFew = found < picks, isMany = found >= most, isAll = isFew || isMany;
+  if (isFew) [above, few] = [near, found];
+  else [least, enough] = [near, found];
+  if (isFew) search.margin = Math.min(2 * search.margin, FARTHEST);
+  if (isMany) search.margin = Math.max(search.margin / 2, NEAREST);
+
+  const [from, to] = isAll ? [start, end] : [numbers, numbers + 4 * roundUp(found, STEP)];
+  let probe = isFew ? Math.max(1, near - FIRST_STRIDE) : search.least;
+  let stride = FIRST_STRIDE, halves = false;
+  while (enough !== picks && above - least > 1) {
+    const atLeast = countOf(from, to, probe, result);
+    // Up to the next magnitude, any probe would have found as many: where many are equal, few probes are needed.
+    if (atLeast >= picks) [least, enough] = [spare[0], atLeast];
+    else [above, few] = [spare[1] + 1, atLeast];
+    if (least > 0 && above < BEYOND) {
+      // Between two bounds: where it would be if magnitudes were evenly spread, and halfway, by turns.
+      const share = halves ? 0.5 : (enough - picks + 0.5) / (enough - few);
+      probe = least + Math.max(1, Math.floor(share * (above - least)));
+      halves = !halves;
+    } else { // away from the guess in longer and longer strides
+      probe = least > 0 ? Math.min(least + stride, BEYOND - 1) : Math.max(above - stride, 1);
+      stride *= 2;
+    }
   }
-  let ties = picks;
-  if (enough !== picks) ties -= countAtLeast(least + 1, count);
-  const picked = new Uint16Array(picks);
-  for (let i = 0, j = 0; i < count && j < picks; i++) {
-    const magnitude = bits[i] & 0x7fffffff;
-    if (magnitude < least || magnitude === least && ties-- <= 0) continue;
-    picked[j++] = i;
-  }
-  return { picked, least };
+  const ties = enough === picks ? picks : picks - few;
+  if (isAll) found = gather(start, end, least, ties, picks, numbers, indices);
+  search.least = Math.max(1, least);
+  return { found, least, ties };
 }

@@ -52,7 +52,8 @@ function fp16(x: number): number {
 
 /** What `topk` leaves of a block: the numbers that are picked, and where. */
 function picks(x: Float32Array, fraction: number): number[] {
-  const size = (i: number) => Number.isNaN(x[i]) ? Infinity : Math.abs(x[i]);
+  // NaNs before infinities, and these before all numbers.
+  const size = (i: number) => Number.isNaN(x[i]) ? Infinity : Math.min(2 ** 128, Math.abs(x[i]));
   const order = Array.from(x, (_, i) => i).sort((a, b) => size(b) - size(a) || a - b);
   return order.slice(0, Math.ceil(fraction * x.length)).sort((a, b) => a - b);
 }

@@ -13,12 +13,20 @@ const LENGTHS = [0, 1, 2, 15, 16, 17, 127, 128, 129, 256, 257, 1000, 4095, 4096,
 const SPECIAL = [0, -0, 1, -1, 1e-45, -1e-45, 1.4e-43, 1e-38, 6e-8, 2.98e-8, 6.1e-5, 65504, 65519.9]
   .concat([65520, 3.4028235e38, -3.4028235e38, 1e-30, 0.5, 1.5, 2.5, 127, 7, 3.3895314e38]);
 
-/** Numbers of all magnitudes, or of one; some equal, some at the edges of formats. */
-function numbers(seed: number, length: number, kind: "normal" | "all"): Float32Array {
+/**
+ * Numbers as training has them; of all magnitudes, some equal, some at the edges of formats; of three magnitudes that
+ * are next to each other; hardly any that are not zero.
+ */
+const KINDS = ["normal", "all", "ties", "few"] as const;
+
+function numbers(seed: number, length: number, kind: typeof KINDS[number]): Float32Array {
   const random = new Random(seed), out = new Float32Array(length);
   const bits = new Uint32Array(out.buffer);
   for (let i = 0; i < length; i++) {
     if (kind === "normal") out[i] = 0.01 * random.normal();
+    else if (kind === "ties") {
+      bits[i] = (random.integer(2) << 31) | (0x3f800000 + random.integer(3));
+    } else if (kind === "few") out[i] = random.integer(500) === 0 ? random.normal() : 0;
     else if (random.integer(3) === 0) out[i] = SPECIAL[random.integer(SPECIAL.length)];
     else bits[i] = random.bits();
     if (!Number.isFinite(out[i])) out[i] = 1; // a block of NaNs would test nothing else
@@ -38,7 +46,7 @@ function written(name: string, values: Float32Array, residual?: Float32Array) {
 for (const name of NAMES) {
   Deno.test(`${name} reads what the plain loops read, bit for bit, for every length`, () => {
     for (const length of LENGTHS) {
-      for (const kind of ["normal", "all"] as const) {
+      for (const kind of KINDS) {
         for (let seed = 0; seed < 3; seed++) {
           const values = numbers(seed, length, kind);
           sameBits(`${kind} ${length}`, written(name, values).read, roundTrip(name, values));
@@ -109,6 +117,38 @@ Deno.test("every float16 and every bf16 is read as itself", () => {
   for (const [name, all] of [["fp16", halves], ["bf16", brains]] as const) {
     const values = all.filter((value) => !Number.isNaN(value));
     sameBits(name, written(name, values).read, values);
+  }
+});
+
+Deno.test("of equal magnitudes the first are picked, whatever the block before was", () => {
+  const values = new Float32Array(5 * 4096).fill(-3);
+  values.fill(0, 4096, 8192); // a block of zeros
+  values.fill(1e-40, 8192, 12288); // of subnormal numbers
+  values.fill(-2e38, 12288, 16384);
+  values[4096 + 77] = 1e-45;
+  values[16384 + 4000] = 3.0000002;
+  for (const name of ["topk:0.001", "topk:0.001:int8", "topk:0.5"]) {
+    sameBits(name, written(name, values).read, roundTrip(name, values));
+  }
+  const { read } = written("topk:0.001", values), picked = (at: number) => read[at] !== 0;
+  assert.deepEqual([0, 4, 5, 4096 + 77, 8192, 8197, 16384 + 3, 16384 + 4, 20384].map(picked), [
+    ...[true, true, false],
+    ...[true, true, false],
+    ...[true, false, true],
+  ]);
+});
+
+Deno.test("bytes that nobody has written are read without harm", () => {
+  const random = new Random(5);
+  for (const name of ["topk:0.01", "topk:0.3:int8", "topk:1"]) {
+    const codec = codecOf(name)!, values = numbers(1, 4096, "normal");
+    for (const length of [1, 100, 4096]) {
+      const bytes = Uint8Array.from({ length: codec.bytes(length) }, () => random.integer(256));
+      decode(codec, bytes, new Float32Array(length));
+      decode(codec, bytes.fill(255), new Float32Array(length));
+      decode(codec, bytes.fill(0), new Float32Array(length));
+    }
+    sameBits("afterwards", written(name, values).read, roundTrip(name, values));
   }
 });
 
