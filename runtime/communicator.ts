@@ -23,6 +23,7 @@ import { scatter, scatterv } from "./collectives/scatter.ts";
 import { dup, split } from "./collectives/split.ts";
 import { Context } from "./engine/context.ts";
 import { Engine } from "./engine/engine.ts";
+import { FailureCalls } from "./failures/failure_calls.ts";
 import { type Network, networkOf, type Traffic, type Transport } from "./transport/transport.ts";
 
 let create: (context: Context, isWorld: boolean) => Communicator;
@@ -59,7 +60,7 @@ export function worldCommunicator(transport: Transport): Communicator {
  * await comm.allreduce(mean, "sum");
  * ```
  */
-export class Communicator implements AsyncDisposable {
+export class Communicator extends FailureCalls<Communicator> implements AsyncDisposable {
   readonly #context: Context;
   readonly #isWorld: boolean;
 
@@ -68,6 +69,7 @@ export class Communicator implements AsyncDisposable {
   }
 
   private constructor(context: Context, isWorld: boolean) {
+    super(context, (derived) => new Communicator(derived, false));
     this.#context = context;
     this.#isWorld = isWorld;
   }

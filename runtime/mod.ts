@@ -23,6 +23,7 @@ export type { EncodedNumbers, SumInput } from "./algorithms/allreduce_compressed
 export type { Range as ElementRange } from "./algorithms/partition.ts";
 export { Communicator } from "./communicator.ts";
 export type { TypedArray } from "./base/datatypes.ts";
+export type { FailureCalls } from "./failures/failure_calls.ts";
 export {
   AbortError,
   ClosedError,
@@ -30,6 +31,7 @@ export {
   MismatchError,
   PeerLostError,
   RendezvousError,
+  RevokedError,
   TruncationError,
 } from "./base/errors.ts";
 export { createOp, OP_NAMES } from "./base/ops.ts";
@@ -47,7 +49,7 @@ export type { OperationStats } from "./base/stats.ts";
 export { ANY_SOURCE, ANY_TAG, PROC_NULL, type Status, TAG_UB } from "./base/status.ts";
 
 export { init, type InitOptions } from "./bootstrap/init.ts";
-export type { Carrier, Network, Traffic } from "./transport/transport.ts";
+export type { Carrier, Network, OnFailure, Traffic } from "./transport/transport.ts";
 export type { TransportKind } from "./bootstrap/mesh.ts";
 export {
   type HostShare,

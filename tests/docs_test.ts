@@ -93,7 +93,7 @@ Deno.test("the options of every command line in a page are the command's own", (
 
 /** Options in the pages that are others': Deno's, a launcher's, an option's beginning. */
 const FOREIGN =
-  /^--(allow-|lock$|frozen$|doc$|html$|output$|preload|kill-on-bad-exit$|mca$|dropout-$|no-check$|node-modules-dir$)/;
+  /^--(allow-|lock$|frozen$|doc$|html$|output$|preload|kill-on-bad-exit$|enable-recovery$|mca$|dropout-$|no-check$|node-modules-dir$)/;
 
 Deno.test("options that a page names are some command's", () => {
   const all = new Set([...flagsOf.values()].flatMap((flags) => [...flags]));

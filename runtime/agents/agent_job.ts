@@ -170,6 +170,7 @@ export class AgentJob {
         transport: message.transport,
         link: message.link,
         connections: message.connections,
+        onFailure: message.onFailure,
       },
       {
         first,

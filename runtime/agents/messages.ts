@@ -21,6 +21,7 @@
 
 import type { StreamName } from "../ranks/rank.ts";
 import { fields, integer, list, number, shown, text, texts } from "../rendezvous/fields.ts";
+import type { OnFailure } from "../transport/transport.ts";
 
 /** An agent says who it is. */
 export interface HelloMessage {
@@ -81,6 +82,7 @@ export interface StartMessage {
   readonly transport: "auto" | "tcp" | "unix" | "mpi";
   readonly link: string | null;
   readonly connections: number;
+  readonly onFailure: OnFailure;
   /** Ranks that get a standard input. */
   readonly stdin: readonly number[];
   /** This host's name in messages, different from that of all other hosts. */
@@ -289,6 +291,7 @@ export function checkCoordinatorMessage(value: unknown): CoordinatorMessage {
         transport,
         link: message.link === null ? null : text(message.link, "link"),
         connections: integer(message.connections, "connections"),
+        onFailure: message.onFailure === "return" ? "return" : "abort",
         stdin: list(message.stdin, "stdin").map((rank) => integer(rank, "stdin")),
         host: text(message.host, "host"),
         launcher: message.launcher === null ? null : integer(message.launcher, "launcher"),

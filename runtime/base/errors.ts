@@ -17,6 +17,8 @@ export interface PeerLoss {
   step?: number | null;
   /** What is known of its end, such as "it was ended by SIGKILL". */
   reason?: string;
+  /** What `agree()` has come to all the same. */
+  agreed?: number;
   /** The error underneath, if any. */
   cause?: unknown;
 }
@@ -35,6 +37,8 @@ export class PeerLostError extends Error {
   readonly step: number | null;
   /** What is known of its end, or null. */
   readonly reason: string | null;
+  /** From `agree()`: what was agreed on all the same, by all that live; else null. */
+  readonly agreed: number | null;
 
   /** Says what is known of the loss. */
   constructor(loss: PeerLoss) {
@@ -49,6 +53,7 @@ export class PeerLostError extends Error {
     this.operation = operation;
     this.step = step;
     this.reason = reason;
+    this.agreed = loss.agreed ?? null;
   }
 }
 
@@ -90,6 +95,12 @@ export class AbortError extends Error {
 export class ClosedError extends Error {
   /** The class's name, for those who see the error from outside. */
   override readonly name = "ClosedError";
+}
+
+/** A member has revoked the communicator: nothing goes on there but shrink() and agree(). */
+export class RevokedError extends Error {
+  /** The class's name, for those who see the error from outside. */
+  override readonly name = "RevokedError";
 }
 
 /** Ranks called one collective with different lengths, types, operations or roots, or out of order. */

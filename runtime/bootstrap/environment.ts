@@ -14,6 +14,7 @@
  *     CELGC_LINK         the access link that every rank is to be behind, such as 100mbit,20ms
  *     CELGC_CONNECTIONS  connections to each rank of another host, 1 to 64; 1 if not set. A pair has as many as
  *                        both ends want
+ *     CELGC_ON_FAILURE   abort or return: what the loss of a rank is to the others; abort if not set
  *     CELGC_SECRET_FILE  file of mode 0600 with the secret; the launcher's pipe if not set
  *     CELGC_SECRET_FD    descriptor of the launcher's pipe; standard input if not set
  *     CELGC_TLS_CERT, CELGC_TLS_KEY, CELGC_TLS_CA   PEM files
@@ -41,6 +42,7 @@ import { parseAddress, type TlsMaterial } from "../security/endpoint.ts";
 import { RendezvousError } from "../base/errors.ts";
 import { type LinkShape, parseLink } from "../transport/access_link.ts";
 import { MOST_CONNECTIONS } from "../rendezvous/messages.ts";
+import type { OnFailure } from "../transport/transport.ts";
 import { defaultFolder, rendezvousPath } from "../rendezvous/rendezvous_file.ts";
 import type { TransportKind } from "./mesh.ts";
 import { parentProcess } from "./task_runner.ts";
@@ -74,6 +76,8 @@ export interface ProcessInfo {
   /** How long all ranks may take to join, in ms. */
   readonly joinMs: number;
   readonly transport: TransportKind | "mpi";
+  /** What the loss of a rank is to the others. */
+  readonly onFailure: OnFailure;
   /** Directory for Unix sockets, or null. */
   readonly sockets: string | null;
   /** This host's name, or null if it was not given. */
@@ -293,6 +297,7 @@ function readCommonVariables(environment: Environment) {
     timeoutMs: 1000 * timeout,
     joinMs: 1000 * seconds(environment, "CELGC_JOIN_TIMEOUT", defaultJoinSeconds(timeout)),
     transport: readTransport(environment("CELGC_TRANSPORT")),
+    onFailure: readOnFailure(environment("CELGC_ON_FAILURE")),
     sockets: environment("CELGC_SOCKETS") ?? null,
     host: environment("CELGC_HOST") ?? null,
     link: readLink(environment("CELGC_LINK")),
@@ -340,6 +345,12 @@ export function readTransport(text = "auto"): TransportKind | "mpi" {
   throw new RendezvousError(
     `CELGC_TRANSPORT is auto, tcp, unix or mpi, not ${JSON.stringify(text)}`,
   );
+}
+
+/** Reads what CELGC_ON_FAILURE says. */
+export function readOnFailure(text = "abort"): OnFailure {
+  if (text === "abort" || text === "return") return text;
+  throw new RendezvousError(`CELGC_ON_FAILURE is abort or return, not ${JSON.stringify(text)}`);
 }
 
 /** Reads what CELGC_LINK says. */

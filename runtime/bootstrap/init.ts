@@ -24,6 +24,14 @@ export interface InitOptions {
    * @default {what CELGC_TRANSPORT says, or auto}
    */
   readonly transport?: "auto" | "tcp" | "unix" | "mpi";
+  /**
+   * What the loss of a rank is to the others: with `abort` the end of the job; with `return` an error of the
+   * operations that need it, after which they can go on: see `runtime/failures/README.md`. The same on all ranks; not
+   * with the `mpi` transport.
+   *
+   * @default {what CELGC_ON_FAILURE says, or abort}
+   */
+  readonly onFailure?: "abort" | "return";
 }
 
 /** The global object of a process; once it has joined, with what leaves the job again. */
@@ -60,11 +68,12 @@ export async function init(options: InitOptions = {}): Promise<Communicator> {
     );
   }
   shared[JOINED] = () => Promise.resolve();
+  const given: Readonly<Record<string, string | undefined>> = {
+    CELGC_TRANSPORT: options.transport,
+    CELGC_ON_FAILURE: options.onFailure,
+  };
   const info = readEnvironment(
-    (name) =>
-      name === "CELGC_TRANSPORT" && options.transport !== undefined
-        ? options.transport
-        : processEnvironment(name),
+    (name) => given[name] ?? processEnvironment(name),
     (line) => console.error(`celgc: ${line}`),
   );
   if (info !== null && "DedicatedWorkerGlobalScope" in globalThis) {

@@ -37,6 +37,12 @@ const MESH_MS = 10_000;
  */
 export async function joinJob(info: ProcessInfo): Promise<MeshTransport> {
   const { transport } = info, abandon: (() => void)[] = [];
+  if (transport === "mpi" && info.onFailure === "return") {
+    throw new RendezvousError(
+      "the mpi transport goes on without no rank: most libraries end the job with the first that is lost. " +
+        'Leave out onFailure: "return", or take another transport',
+    );
+  }
   const opened = (close: () => void) => void abandon.push(close);
   try {
     return transport === "mpi"
@@ -86,7 +92,8 @@ async function join(
   info: ProcessInfo & { readonly transport: TransportKind },
   opened: (close: () => void) => void,
 ): Promise<MeshTransport> {
-  const { rank, size, timeoutMs, transport, sockets, link, dialsOut, connections } = info;
+  const { rank, size, timeoutMs, transport, sockets, link, dialsOut, connections, onFailure } =
+    info;
   const tls = info.tls === null ? undefined : await readTls(info.tls);
   const deadline = platform.now() + info.joinMs;
   const { client, job, address } = info.rendezvousFile !== null && rank !== 0
@@ -127,7 +134,7 @@ async function join(
     host,
     endpoints,
     platform.now() + info.joinMs,
-    { dialsOut, connections },
+    { dialsOut, connections, onFailure },
   );
   const hosts = table.map(({ host }) => host);
   const ways = await buildMesh({
@@ -151,6 +158,7 @@ async function join(
     timeoutMs,
     joinMs: info.joinMs + MESH_MS,
     link,
+    onFailure,
     // Whoever asks for sockets of one kind gets them, and no memory instead.
     wireOnly: transport !== "auto",
     // Our launcher's end is that of its ranks; a rendezvous in another rank may end before this one.
@@ -206,6 +214,7 @@ async function serveRendezvous(
     job: await credentials(info.job, secret),
     size,
     alone: true,
+    onFailure: info.onFailure,
     deadline,
     events: { complete: () => remove() },
   });

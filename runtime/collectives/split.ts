@@ -24,13 +24,15 @@ export async function split(
       .filter(({ values }) => color !== null && values[0] === color)
       .sort((a, b) => a.values[1] - b.values[1] || a.rank - b.rank);
     if (color === null) return null;
-    return new Context(context.engine, next, mine.map(({ rank }) => context.members[rank]));
+    const own = mine.map(({ rank }) => context.members[rank]);
+    return new Context(context.engine, next, own, context.localPeers);
   });
 }
 
 /** A communicator of the same members whose traffic never meets that of the old one. */
 export function dup(context: Context): Promise<Context> {
-  return everyone(context, "dup", [], (next) => new Context(context.engine, next, context.members));
+  const { engine, members, localPeers } = context;
+  return everyone(context, "dup", [], (next) => new Context(engine, next, members, localPeers));
 }
 
 interface Member {

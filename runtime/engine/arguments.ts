@@ -74,7 +74,7 @@ export function unreachable(group: Group, source: number): number | null {
   const lost = [];
   for (let rank = 0; rank < group.size; rank++) {
     const loss = rank === group.rank ? undefined : group.lossOf(rank);
-    if (loss !== undefined && !loss.orderly) return rank;
+    if (loss !== undefined && !loss.orderly && !group.acknowledged.includes(rank)) return rank;
     if (loss !== undefined) lost.push(rank);
   }
   return lost.length > 0 && lost.length === group.size - 1 ? lost[0] : null;

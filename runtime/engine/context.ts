@@ -5,7 +5,7 @@
  * @module
  */
 
-import { ClosedError, MismatchError, type PeerLostError } from "../base/errors.ts";
+import { ClosedError, MismatchError, type PeerLostError, RevokedError } from "../base/errors.ts";
 import { Stats } from "../base/stats.ts";
 import type { WorkspacePool } from "../reduction/workspace.ts";
 import type { LocalPeers } from "../shared_memory/local_peers.ts";
@@ -14,9 +14,16 @@ import { deliverWhole, type Destination, EarlyFrames, keptAside } from "./destin
 import type { Engine, FrameReceiver } from "./engine.ts";
 import type { CollectiveGroup } from "./group.ts";
 import { type Hosts, hostsOf } from "../base/hosts.ts";
-import { type CallFrame, type ContextFrame, encodeMismatch, MessageKind } from "./header.ts";
+import {
+  type CallFrame,
+  type ContextFrame,
+  encodeMismatch,
+  encodeRevoked,
+  MessageKind,
+} from "./header.ts";
 import type { LostPeer } from "./lost_peers.ts";
 import { PointToPoint } from "./point_to_point.ts";
+import { Agreements } from "./recovery/agreements.ts";
 import { Tree } from "./tree.ts";
 import { describeMismatch, type Signature } from "./signature.ts";
 import { platform } from "../base/platform.ts";
@@ -29,8 +36,11 @@ export class Context implements CollectiveGroup, FrameReceiver {
   readonly rank: number;
   readonly size: number;
   readonly stats: Stats = new Stats();
+  readonly localPeers: LocalPeers;
   /** The messages between two members. */
   readonly messages: PointToPoint;
+  /** What members agree on whoever is lost. */
+  readonly agreements: Agreements;
 
   readonly #ranks: ReadonlyMap<number, number>;
   readonly #calls = new Map<number, CollectiveCall>();
@@ -39,18 +49,31 @@ export class Context implements CollectiveGroup, FrameReceiver {
   #inBackground = false;
   #deriving: Promise<unknown> = Promise.resolve();
   #failure: Error | null = null;
+  #isRevoked = false;
+  #isFreed = false;
+  #acknowledged: readonly number[] = [];
   #hosts: Hosts | null = null;
   #tree: Tree | null = null;
 
-  /** @param members ranks of the job, this one among them */
-  constructor(engine: Engine, id: number, members: readonly number[]) {
+  /**
+   * @param members ranks of the job, this one among them
+   * @param localPeers which of them share memory
+   */
+  constructor(
+    engine: Engine,
+    id: number,
+    members: readonly number[],
+    localPeers: LocalPeers = engine.localPeers,
+  ) {
     this.engine = engine;
+    this.localPeers = localPeers;
     this.id = id;
     this.members = members;
     this.size = members.length;
     this.#ranks = new Map(members.map((world, rank) => [world, rank]));
     this.rank = this.#ranks.get(engine.transport.rank)!;
     this.messages = new PointToPoint(this);
+    this.agreements = new Agreements(this);
     engine.attach(this);
   }
 
@@ -60,10 +83,6 @@ export class Context implements CollectiveGroup, FrameReceiver {
 
   get activeCalls(): number {
     return this.engine.activeCalls;
-  }
-
-  get localPeers(): LocalPeers {
-    return this.engine.localPeers;
   }
 
   get hosts(): Hosts {
@@ -98,12 +117,44 @@ export class Context implements CollectiveGroup, FrameReceiver {
     return this.engine.lostPeers.get(this.members[rank]);
   }
 
-  lostError(rank: number, operation: string): PeerLostError {
-    return this.engine.lostPeers.error(this.members[rank], operation);
+  lostError(rank: number, operation: string, agreed?: number): PeerLostError {
+    return this.engine.lostPeers.error(this.members[rank], operation, agreed);
+  }
+
+  /** Members are lost, as others say. */
+  noteLost(ranks: readonly number[], words: string): void {
+    for (const rank of ranks) this.engine.lostPeers.add(this.members[rank], words);
+  }
+
+  /** Whether a member has revoked the communicator. */
+  get isRevoked(): boolean {
+    return this.#isRevoked;
+  }
+
+  /** Members that are known to be gone, in the order in which they were lost. */
+  get failed(): number[] {
+    const ranks: number[] = [];
+    for (const world of this.engine.lostPeers.ranks()) {
+      const rank = this.#ranks.get(world);
+      if (rank !== undefined && rank !== this.rank) ranks.push(rank);
+    }
+    return ranks;
+  }
+
+  /** Those of {@linkcode Context.failed} that the program has said it knows of. */
+  get acknowledged(): readonly number[] {
+    return this.#acknowledged;
+  }
+
+  /** The program knows of the first so many members that are lost. Returns how many it knows of. */
+  acknowledge(count: number): number {
+    if (count > this.#acknowledged.length) this.#acknowledged = this.failed.slice(0, count);
+    return this.#acknowledged.length;
   }
 
   pending(): string[] {
     return [
+      ...this.agreements.pending(),
       ...[...this.#calls.values()].map(({ operation }) => operation),
       ...this.messages.pending(),
     ];
@@ -172,6 +223,7 @@ export class Context implements CollectiveGroup, FrameReceiver {
   accept(world: number, frame: ContextFrame, length: number): Destination {
     const from = this.#ranks.get(world);
     if (from === undefined) throw new Error(`rank ${world} is no member of context ${this.id}`);
+    if (this.#isFreed && frame.kind !== MessageKind.AGREEMENT) return keptAside(length, () => {});
     switch (frame.kind) {
       case MessageKind.FAN_IN:
       case MessageKind.FAN_OUT:
@@ -184,6 +236,10 @@ export class Context implements CollectiveGroup, FrameReceiver {
         return keptAside(length, (payload) => {
           this.fail(new MismatchError(new TextDecoder().decode(payload)));
         });
+      case MessageKind.REVOKED:
+        return keptAside(length, (payload) => this.revoke(new TextDecoder().decode(payload)));
+      case MessageKind.AGREEMENT:
+        return this.agreements.accept(from, frame, length);
       default:
         return this.messages.accept(from, frame, length);
     }
@@ -210,12 +266,28 @@ export class Context implements CollectiveGroup, FrameReceiver {
   /** Ends the communicator on every member, because two of them disagree. */
   mismatch(text: string): void {
     if (this.#failure !== null) return;
+    this.#tellAll(encodeMismatch({ context: this.id }), text);
+    this.fail(new MismatchError(text));
+  }
+
+  /**
+   * Ends the communicator on every member but for agreements (MPI_Comm_revoke). Each member tells all
+   * others, so that all hear of it though the first may be lost: N(N−1) frames.
+   *
+   * @param text why
+   */
+  revoke(text: string): void {
+    if (this.#isRevoked) return;
+    this.#isRevoked = true;
+    this.#tellAll(encodeRevoked({ context: this.id }), text);
+    this.fail(new RevokedError(text));
+  }
+
+  #tellAll(header: Uint8Array, text: string): void {
     const payload = new TextEncoder().encode(text);
     for (let rank = 0; rank < this.size; rank++) {
-      if (rank === this.rank) continue;
-      this.send(rank, encodeMismatch({ context: this.id }), payload).catch(() => {});
+      if (rank !== this.rank) this.send(rank, header, payload).catch(() => {});
     }
-    this.fail(new MismatchError(text));
   }
 
   /** Ends the communicator on this rank: all that is pending rejects, and so does all that follows. */
@@ -229,7 +301,9 @@ export class Context implements CollectiveGroup, FrameReceiver {
   /** Ends the use of this communicator on this rank. */
   free(reason: string): void {
     this.fail(new ClosedError(`cannot go on: ${reason}`));
-    this.engine.detach(this);
+    this.#isFreed = true;
+    // Who has taken part in an agreement may be the only one left to know what was decided.
+    if (this.agreements.isEmpty) this.engine.detach(this);
   }
 
   peerLost(world: number, loss: LostPeer): void {
@@ -237,5 +311,6 @@ export class Context implements CollectiveGroup, FrameReceiver {
     if (rank === undefined || rank === this.rank) return;
     for (const call of this.#calls.values()) call.peerLost(rank, loss);
     this.messages.peerLost(rank);
+    this.agreements.peerLost(rank);
   }
 }

@@ -32,6 +32,8 @@ export interface Group {
   expecting(rank: number): Disposable;
   /** The end of a member, or undefined while it is there. */
   lossOf(rank: number): LostPeer | undefined;
+  /** Members that are gone, and that the program has said it knows of. */
+  readonly acknowledged: readonly number[];
   /** The error for an operation that cannot do without a member that is gone. */
   lostError(rank: number, operation: string): PeerLostError;
 }

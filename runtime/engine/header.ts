@@ -14,6 +14,8 @@
  *     MISMATCH         4 context
  *     LOST             24 rank
  *     WAKE
+ *     REVOKED          4 context
+ *     AGREEMENT        4 context, 28 call, 32 step
  *
  * What begins at 1, 2 and 3 is a byte, at 16, 40 and 52 a number of up to 53 bits in 8 bytes, else of 32.
  *
@@ -46,6 +48,10 @@ export const MessageKind = {
   LOST: 10,
   /** There is something in the receiver's mailbox. */
   WAKE: 11,
+  /** A member has revoked the communicator. */
+  REVOKED: 12,
+  /** Members that agree whoever is lost. */
+  AGREEMENT: 13,
 } as const;
 
 /** A whole message. */
@@ -144,9 +150,9 @@ export interface SegmentFrame {
   readonly segment: number;
 }
 
-/** The end of a communicator. */
-export interface MismatchFrame {
-  readonly kind: typeof MessageKind.MISMATCH;
+/** The end of a communicator: members disagree, or one has revoked it. */
+export interface EndFrame {
+  readonly kind: typeof MessageKind.MISMATCH | typeof MessageKind.REVOKED;
   readonly context: number;
 }
 
@@ -162,6 +168,16 @@ export interface WakeFrame {
   readonly kind: typeof MessageKind.WAKE;
 }
 
+/** A message of an agreement. */
+export interface AgreementFrame {
+  readonly kind: typeof MessageKind.AGREEMENT;
+  readonly context: number;
+  /** Place of the agreement among those of the communicator. */
+  readonly call: number;
+  /** Which of its messages this is. */
+  readonly step: number;
+}
+
 /** The beginning of a message: what it is matched by, and how long it is. */
 export type EnvelopeFrame = EagerFrame | RequestToSendFrame;
 /** A frame of a message between two ranks. */
@@ -169,7 +185,11 @@ export type PointToPointFrame = EnvelopeFrame | ClearToSendFrame | MessageFrame 
 /** A frame of a collective call. */
 export type CallFrame = FanInFrame | FanOutFrame | SegmentFrame;
 /** A frame of one communicator. */
-export type ContextFrame = PointToPointFrame | CallFrame | MismatchFrame;
+export type ContextFrame =
+  | PointToPointFrame
+  | CallFrame
+  | EndFrame
+  | AgreementFrame;
 /** Any frame. */
 export type Frame = ContextFrame | LostFrame | WakeFrame;
 
@@ -254,9 +274,22 @@ export function encodeSegment({ context, call, segment }: Fields<SegmentFrame>):
   return header;
 }
 
-/** The header of a {@linkcode MismatchFrame}. */
-export function encodeMismatch({ context }: Fields<MismatchFrame>): Uint8Array {
+/** The header of an {@linkcode EndFrame} for members that disagree. */
+export function encodeMismatch({ context }: Fields<EndFrame>): Uint8Array {
   return begin(MessageKind.MISMATCH, context);
+}
+
+/** The header of an {@linkcode EndFrame} of a communicator that is revoked. */
+export function encodeRevoked({ context }: Fields<EndFrame>): Uint8Array {
+  return begin(MessageKind.REVOKED, context);
+}
+
+/** The header of an {@linkcode AgreementFrame}. */
+export function encodeAgreementFrame(frame: Fields<AgreementFrame>): Uint8Array {
+  const header = begin(MessageKind.AGREEMENT, frame.context);
+  putU32(header, 28, frame.call);
+  putU32(header, 32, frame.step);
+  return header;
 }
 
 /** The header of a {@linkcode LostFrame}. */
@@ -310,6 +343,13 @@ const DECODERS: readonly ((view: DataView) => Frame)[] = [
   (view) => ({ kind: MessageKind.MISMATCH, context: view.getUint32(4) }),
   (view) => ({ kind: MessageKind.LOST, rank: view.getUint32(24) }),
   () => ({ kind: MessageKind.WAKE }),
+  (view) => ({ kind: MessageKind.REVOKED, context: view.getUint32(4) }),
+  (view) => ({
+    kind: MessageKind.AGREEMENT,
+    context: view.getUint32(4),
+    call: view.getUint32(28),
+    step: view.getUint32(32),
+  }),
 ];
 
 /**

@@ -62,9 +62,34 @@ export class LostPeers {
 
   /** Another rank says that `rank` is gone; its own connection to us may take longer to notice. */
   heard(from: number, rank: number, payload: Uint8Array): void {
-    if (rank === this.#transport.rank || !(rank < this.#transport.size)) return;
-    const words = new TextDecoder().decode(payload), reason = `${words} (noticed by rank ${from})`;
+    this.add(rank, new TextDecoder().decode(payload), ` (noticed by rank ${from})`);
+  }
+
+  /**
+   * A rank is gone, as others say.
+   *
+   * @param words why, in their words
+   * @param source who says so, to follow these
+   */
+  add(rank: number, words: string, source = ""): void {
+    const transport = this.#transport, reason = words + source;
+    if (rank === transport.rank) {
+      if (this.#survives) transport.expelled?.(reason);
+      return;
+    }
+    if (!(rank < transport.size)) return;
+    const isKnown = this.#losses.has(rank);
     this.#add(rank, { orderly: false, reason, words, cause: undefined });
+    if (!this.#survives || isKnown) return;
+    // Should it be there after all, nobody may hear of it again: it is told to end.
+    const payload = new TextEncoder().encode(words);
+    const told = transport.send(rank, encodeLost({ rank }), payload).catch(() => {});
+    transport.giveUp?.(rank, new Error(reason), told);
+  }
+
+  /** Whether the others go on when a rank is lost. */
+  get #survives(): boolean {
+    return this.#transport.onFailure === "return";
   }
 
   #add(rank: number, loss: LostPeer): void {
@@ -77,9 +102,14 @@ export class LostPeers {
 
   /**
    * Tells the others that a rank is gone. Those that wait for this rank, but not for the lost one,
-   * would otherwise blame this one when it gives up.
+   * would otherwise blame this one when it gives up. Where the others go on, whoever looks after the job is told
+   * too: it sees to it that the rank has ended.
    */
   #tell(rank: number, loss: LostPeer): void {
+    if (this.#survives) {
+      const message = `lost rank ${rank} on ${this.#transport.hosts[rank]}: ${loss.words}`;
+      this.#transport.report({ message, step: this.#step, lost: rank }).catch(() => {});
+    }
     const payload = new TextEncoder().encode(loss.words);
     for (let other = 0; other < this.#transport.size; other++) {
       if (other === this.#transport.rank || this.#losses.has(other)) continue;
@@ -89,11 +119,14 @@ export class LostPeers {
 
   /**
    * The error for an operation that cannot do without a lost rank; tells the launcher of the first.
-   * It blames the rank that was lost first, whose end is why the others went.
+   * It blames the rank that was lost first, whose end is why the others went; where ranks go on without
+   * each other, the one that is needed.
    */
-  error(needed: number, operation: string): PeerLostError {
+  error(needed: number, operation: string, agreed?: number): PeerLostError {
     const missing = this.#losses.get(needed);
-    let first = [...this.#losses].find(([, { orderly }]) => !orderly);
+    let first = [...this.#losses].find(([rank, { orderly }]) =>
+      !orderly && (!this.#survives || rank === needed)
+    );
     if (first === undefined && missing !== undefined) {
       // It left while it was needed.
       const missed = { ...missing, orderly: false };
@@ -110,9 +143,10 @@ export class LostPeers {
         step: this.#step,
         reason: loss?.reason,
         cause: loss?.cause,
+        agreed,
       })
     );
-    if (!this.#reported) {
+    if (!this.#reported && !this.#survives) {
       this.#reported = true;
       this.#transport.report({ message: error.message, operation, step: this.#step, lost: rank })
         .catch(() => {});

@@ -22,9 +22,19 @@ import {
   joinSeconds,
   type LaunchOutcome,
   type LaunchProgramOptions,
+  planOf,
   transportOf,
 } from "./options.ts";
-import { describeEnd, findRootCause, hasFailed, type RankStatus } from "./root_cause.ts";
+import { Leavers } from "./watch/leavers.ts";
+import { Losses } from "./watch/losses.ts";
+import {
+  describeEnd,
+  describeFailure,
+  findRootCause,
+  hasFailed,
+  type LaunchFailure,
+  type RankStatus,
+} from "./root_cause.ts";
 import type { OpenedWorld, OpenHost } from "./world.ts";
 
 /** How long ranks may take to fail by themselves once one has failed, in ms. */
@@ -37,9 +47,6 @@ const SILENT_MS = 500;
 const TERM_MS = 1000;
 /** How long what a rank has left behind may hold its output open, in ms. */
 const DRAIN_MS = 500;
-
-/** How often a rank that has left the job is asked for a sign of life before it is given up. */
-const SIGNS_OF_LIFE = 8;
 
 /** Where to find a listener on this host that listens on all addresses. */
 const ANYWHERE: Record<string, string> = { "0.0.0.0": "127.0.0.1", "::": "::1" };
@@ -64,7 +71,10 @@ export class Job {
   #state: JobState = { name: "running" };
   /** Called when a rank has said what it waits for. */
   #answered: (() => void) | null = null;
-  #watchesLeavers = false;
+  /** Whether ranks go on when one is lost, as they say themselves. */
+  #goesOn = false;
+  readonly #losses: Losses;
+  readonly #leavers: Leavers;
   /** Ranks that have ended so far. */
   #exits = 0;
 
@@ -90,6 +100,19 @@ export class Job {
       exit: null,
       ended: false,
     }));
+    this.#losses = new Losses(this.#ranks, {
+      announce: (rank, reason) => this.#rendezvous?.announce({ type: "lost", rank, reason }),
+      kill: (rank) => this.#processes[rank].kill("SIGKILL"),
+      lost: (rank) => this.#tellLoss(rank),
+      after: (ms, action) => this.#after(ms, action),
+    });
+    const seconds = options.timeout ?? DEFAULT_TIMEOUT_SECONDS;
+    this.#leavers = new Leavers(this.#ranks, seconds, {
+      isEnding: () => this.#isEnding,
+      inquire: () => this.#rendezvous?.announce({ type: "inquiry" }),
+      stalled: (rank) => this.#end({ kind: "stalled", rank, seconds }),
+    });
+    this.#cleanUps.push(() => this.#leavers[Symbol.dispose]());
   }
 
   /** Starts all ranks and waits until all have ended. */
@@ -100,7 +123,24 @@ export class Job {
     await Promise.all(this.#processes.map((_, rank) => this.#watch(rank)));
     const cause = this.#state.name === "terminating" ? this.#state.cause : null;
     this.#state = { name: "done", cause };
-    return outcomeOf(cause, this.#ranks, this.#outputs.map(({ lastLines }) => lastLines));
+    if (cause === null) this.#losses.settle();
+    const outcome = outcomeOf(
+      cause,
+      this.#ranks,
+      this.#outputs.map(({ lastLines }) => lastLines),
+    );
+    const losses = this.#losses.ranks.map((rank) => this.#describe(rank));
+    return this.#goesOn ? { ...outcome, losses } : outcome;
+  }
+
+  #describe(rank: number): LaunchFailure {
+    return describeFailure(rank, this.#ranks, this.#outputs[rank].lastLines);
+  }
+
+  #tellLoss(rank: number): void {
+    const { quiet = false, onLost } = this.#options, loss = this.#describe(rank);
+    if (onLost) return onLost(loss);
+    if (!quiet) console.error(`celgc: ${loss.headline.split("\n")[0]}; the others go on`);
   }
 
   async #start(): Promise<void> {
@@ -115,8 +155,15 @@ export class Job {
       job,
       size: this.#ranks.length,
       events: {
-        joined: (rank, host) => this.#joined(rank, host),
-        report: (rank, report) => this.#ranks[rank].report ??= report,
+        joined: (rank, host, onFailure) => {
+          this.#goesOn = onFailure === "return";
+          this.#joined(rank, host);
+        },
+        report: (rank, report) => {
+          this.#ranks[rank].report ??= report;
+          if (report.lost === null || !this.#goesOn) return;
+          this.#losses.reported(rank, report.lost, report.message);
+        },
         finalized: (rank) => this.#ranks[rank].finalized = true,
         pending: (rank, operations) => {
           this.#ranks[rank].pending = operations;
@@ -266,7 +313,7 @@ export class Job {
     await Promise.race([this.#rendezvous!.gone(rank), delay(HEAR_MS)]);
     this.#ranks[rank].exit = { code, signal, lost, order };
     this.#checkForFailure();
-    this.#watchLeavers();
+    this.#leavers.check();
     await this.#outputs[rank].drain(DRAIN_MS);
     const process = this.#processes[rank];
     if (process instanceof RankProcess) this.#here?.bury(process);
@@ -292,6 +339,7 @@ export class Job {
   /** Sees whether a rank has failed; if so, tells the others, and gives them time to say so. */
   #checkForFailure(): void {
     if (this.#isEnding) return;
+    if (this.#goesOn && this.#rendezvous?.missing.length === 0) return this.#losses.check();
     if (this.#state.name === "grace") return this.#endSilent();
     const anyJoined = this.#ranks.some(({ joined }) => joined);
     if (!this.#ranks.some((status) => hasFailed(status, anyJoined))) return;
@@ -306,32 +354,6 @@ export class Job {
       if (!this.#isEnding) this.#end({ kind: "failure" });
     });
     this.#endSilent();
-  }
-
-  /**
-   * Once the job waits for nothing but the end of ranks that have said goodbye, asks these for signs of
-   * life, as ranks do with each other before that. Silence is counted in answers that did not come and
-   * not by the clock, so that a pause of the launcher is not held against them.
-   */
-  #watchLeavers(): void {
-    const running = this.#ranks.filter(({ exit }) => exit === null);
-    if (this.#watchesLeavers || running.length === 0) return;
-    if (this.#isEnding || running.length === this.#ranks.length) return;
-    if (!running.every(({ finalized }) => finalized)) return;
-    this.#watchesLeavers = true;
-    const seconds = this.#options.timeout ?? DEFAULT_TIMEOUT_SECONDS;
-    const silences = this.#ranks.map(() => 0);
-    const timer = setInterval(() => {
-      for (const [rank, status] of this.#ranks.entries()) {
-        if (status.exit !== null || this.#isEnding) continue;
-        silences[rank] = status.pending === null ? silences[rank] + 1 : 0;
-        status.pending = null;
-        if (silences[rank] > SIGNS_OF_LIFE) this.#end({ kind: "stalled", rank, seconds });
-      }
-      this.#rendezvous?.announce({ type: "inquiry" });
-    }, 1000 * seconds / SIGNS_OF_LIFE);
-    this.#cleanUps.push(() => clearInterval(timer));
-    this.#rendezvous?.announce({ type: "inquiry" });
   }
 
   /** Nothing is gained by waiting for ranks of which the others say that they have gone silent. */
@@ -404,29 +426,6 @@ export class Job {
     this.#kill("SIGKILL");
     for (const cleanUp of this.#cleanUps.splice(0)) await cleanUp();
   }
-}
-
-/** What the ranks of a job have in common. */
-function planOf(
-  options: LaunchProgramOptions,
-  program: URL,
-  name: string,
-  size: number,
-): JobPlan {
-  const { args = [], env = {}, allow = [], timeout = DEFAULT_TIMEOUT_SECONDS } = options;
-  return {
-    name,
-    size,
-    program,
-    args,
-    env,
-    allow,
-    timeout,
-    joinTimeout: joinSeconds(options),
-    transport: transportOf(options),
-    link: options.link ?? null,
-    connections: options.connections ?? 1,
-  };
 }
 
 function hostName(): string {

@@ -7,6 +7,7 @@
 import { toFileUrl } from "../ranks/paths.ts";
 import type { LaunchFailure } from "./root_cause.ts";
 import type { World, WorldOptions } from "./across_hosts.ts";
+import type { JobPlan } from "../ranks/host_ranks.ts";
 import { listenAt } from "../security/endpoint.ts";
 import type { EndingSignal } from "./interrupts.ts";
 import { MOST_CONNECTIONS } from "../rendezvous/messages.ts";
@@ -14,9 +15,11 @@ import { parseLink } from "../transport/access_link.ts";
 import {
   DEFAULT_TIMEOUT_SECONDS,
   defaultJoinSeconds,
+  readOnFailure,
   readTransport,
 } from "../bootstrap/environment.ts";
 import type { TransportKind } from "../bootstrap/mesh.ts";
+import type { OnFailure } from "../transport/transport.ts";
 
 /** What to launch, and how. */
 export interface LaunchProgramOptions extends
@@ -109,6 +112,15 @@ export interface LaunchProgramOptions extends
    * carries at most a window in a round trip. Not with the `mpi` transport. @default {1}
    */
   readonly connections?: number;
+  /**
+   * What the loss of a rank is to the others: `abort`, the end of the job, or `return`, an error that their
+   * program may catch; see `InitOptions.onFailure`, which may say otherwise. With `return` the launcher leaves
+   * the others alone, tells them, and ends a rank only if another has lost it while it still runs.
+   * @default {$CELGC_ON_FAILURE, or "abort"}
+   */
+  readonly onFailure?: OnFailure;
+  /** With `onFailure: "return"`: told of each loss. @default {a line on standard error, unless quiet} */
+  readonly onLost?: (loss: LaunchFailure) => void;
   /** The hosts to run on, opened before; stays open. @default {those that the other options name} */
   readonly on?: World;
   /** Whatever the agents of other hosts are to be told, as JSON; see `JoinLaunchOptions.prepare`. */
@@ -123,8 +135,13 @@ export function joinSeconds(options: LaunchProgramOptions): number {
 
 /** How a job ended. */
 export interface LaunchOutcome {
-  /** 0 if all ranks ended well, else the exit code of the rank that failed first (128 + signal). */
+  /**
+   * 0 if all ranks ended well, else the exit code of the rank that failed first (128 + signal). With `onFailure:
+   * "return"` also 0 if some were lost and any other ended well, as with Open MPI's `--enable-recovery`.
+   */
   readonly code: number;
+  /** With `onFailure: "return"`: the ranks that were lost while others went on, in the order of their ends. */
+  readonly losses?: readonly LaunchFailure[];
   /** The rank that failed first, if one did. */
   readonly failure?: LaunchFailure;
   /** The signal to this process that ended the job, or "abort" for `options.signal`. */
@@ -185,6 +202,12 @@ export async function checkOptions(options: LaunchProgramOptions, size?: number)
         "another transport",
     );
   }
+  if (onFailureOf(options) === "return" && transportOf(options) === "mpi") {
+    throw new RangeError(
+      "cannot launch: over an MPI library ranks cannot go on without each other: leave out onFailure " +
+        '"return", or take another transport',
+    );
+  }
   for (const path of Object.values(options.tls ?? {})) {
     const found = await isThere(path);
     if (found !== null && !found.isDirectory) continue;
@@ -211,6 +234,11 @@ export function transportOf(
   return transport ?? readTransport(Deno.env.get("CELGC_TRANSPORT"));
 }
 
+/** What the loss of a rank is to be to the others: as the options say, or the environment. */
+export function onFailureOf({ onFailure }: Pick<LaunchProgramOptions, "onFailure">): OnFailure {
+  return onFailure ?? readOnFailure(Deno.env.get("CELGC_ON_FAILURE"));
+}
+
 function checkListen(hostname: string): void {
   try {
     listenAt({ kind: "tcp", hostname, port: 0 }).close();
@@ -234,4 +262,28 @@ async function isThere(path: string | URL): Promise<Deno.FileInfo | null> {
     }
     throw error;
   }
+}
+
+/** What the ranks of a job have in common. */
+export function planOf(
+  options: LaunchProgramOptions,
+  program: URL,
+  name: string,
+  size: number,
+): JobPlan {
+  const { args = [], env = {}, allow = [], timeout = DEFAULT_TIMEOUT_SECONDS } = options;
+  return {
+    name,
+    size,
+    program,
+    args,
+    env,
+    allow,
+    timeout,
+    joinTimeout: joinSeconds(options),
+    transport: transportOf(options),
+    link: options.link ?? null,
+    connections: options.connections ?? 1,
+    onFailure: onFailureOf(options),
+  };
 }

@@ -48,12 +48,19 @@ export interface RankStatus {
   } | null;
   /** Whether the launcher ended it. */
   ended: boolean;
+  /** Whether others have gone on without it to a good end. @default {false} */
+  survived?: boolean;
 }
 
 /** Whether a rank's end is a failure of its own. */
 export function hasFailed(facts: RankStatus, anyJoined: boolean): boolean {
-  if (facts.exit === null || facts.ended) return false;
+  if (facts.exit === null || facts.ended || facts.survived) return false;
   return facts.exit.code !== 0 || (facts.joined ? !facts.finalized : anyJoined);
+}
+
+/** Whether a rank has left the job and ended with exit code 0. */
+export function anyEndedWell(all: readonly RankStatus[]): boolean {
+  return all.some(({ exit, finalized }) => exit?.code === 0 && finalized);
 }
 
 /** The end of a rank in words, to follow "rank 3 on host". */
@@ -86,7 +93,8 @@ export function findRootCause(all: readonly RankStatus[]): number | null {
     seen.add(rootCause);
     const blamed = all[rootCause].report?.lost ?? null;
     // A rank that left in good order and ended well is not to blame for being missed.
-    if (blamed !== null && (all[blamed].ended || failed.includes(blamed))) rootCause = blamed;
+    if (blamed === null || all[blamed].survived) continue;
+    if (all[blamed].ended || failed.includes(blamed)) rootCause = blamed;
   }
   return rootCause;
 }

@@ -13,6 +13,7 @@ import type {} from "./preload.ts"; // run by path alone; so that a packer sees 
 import { Watchdog } from "./watchdog.ts";
 import { socketPath, type TransportKind } from "../bootstrap/mesh.ts";
 import { fitsSocket } from "../security/endpoint.ts";
+import type { OnFailure } from "../transport/transport.ts";
 
 /** Most ranks whose Unix sockets are spelled out in every rank's permissions. */
 const MOST_SOCKETS = 256;
@@ -38,6 +39,8 @@ export interface JobPlan {
   readonly link: string | null;
   /** As CELGC_CONNECTIONS. */
   readonly connections: number;
+  /** As CELGC_ON_FAILURE. */
+  readonly onFailure: OnFailure;
 }
 
 /** Whether ranks of a host may talk over Unix sockets. */
@@ -143,6 +146,7 @@ function environment(job: JobPlan, host: HostPlan): Readonly<Record<string, stri
     ...(isCompiled() ? compiledRankEnvironment(job.program, job.args) : {}),
     ...(job.link === null ? {} : { CELGC_LINK: job.link }),
     ...(job.connections === 1 ? {} : { CELGC_CONNECTIONS: String(job.connections) }),
+    ...(job.onFailure === "abort" ? {} : { CELGC_ON_FAILURE: job.onFailure }),
     ...(sockets === null ? {} : { CELGC_SOCKETS: sockets }),
     ...(tls === null ? {} : {
       CELGC_TLS_CERT: tls.cert,

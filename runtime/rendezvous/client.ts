@@ -89,7 +89,7 @@ export class RendezvousClient implements JobControl {
     host: string,
     endpoints: readonly Endpoint[],
     deadline = this.#options.deadline,
-    wishes: Pick<JoinMessage, "dialsOut" | "connections"> = {},
+    wishes: Pick<JoinMessage, "dialsOut" | "connections" | "onFailure"> = {},
   ): Promise<readonly TableEntry[]> {
     const { rank } = this.#options;
     let late = false;

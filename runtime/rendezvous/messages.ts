@@ -7,6 +7,7 @@
 
 import { fields, integer, list, number, shown, text } from "./fields.ts";
 import type { Endpoint } from "../security/endpoint.ts";
+import type { OnFailure } from "../transport/transport.ts";
 
 /** A rank says where it can be reached. */
 export interface JoinMessage {
@@ -23,6 +24,8 @@ export interface JoinMessage {
   readonly dialsOut?: boolean;
   /** How many connections it wants to each rank of another host. @default {1} */
   readonly connections?: number;
+  /** What the loss of a rank is to the others. @default {"abort"} */
+  readonly onFailure?: OnFailure;
 }
 
 /** A rank says what went wrong, before it ends. */
@@ -133,6 +136,7 @@ export function checkRankMessage(value: unknown): RankMessage {
         endpoints: endpoints(message.endpoints),
         ...(message.dialsOut === true ? { dialsOut: true } : {}),
         ...connections(message.connections),
+        ...(message.onFailure === "return" ? { onFailure: "return" } : {}),
       };
     case "report":
       return {

@@ -18,14 +18,15 @@ import {
   shorten,
   type TableEntry,
 } from "./messages.ts";
+import type { OnFailure } from "../transport/transport.ts";
 import { type Admission, AuthenticatingListener } from "../security/authenticating_listener.ts";
 import { type Credentials, RENDEZVOUS_RANK } from "../security/handshake.ts";
 import { platform } from "../base/platform.ts";
 
 /** What happens at the rendezvous. */
 export interface RendezvousEvents {
-  /** A rank has said where it is. */
-  joined?(rank: number, host: string): void;
+  /** A rank has said where it is, and what the loss of a rank is to be to the others. */
+  joined?(rank: number, host: string, onFailure: OnFailure): void;
   /** All have. */
   complete?(): void;
   report?(rank: number, report: ReportMessage): void;
@@ -55,6 +56,11 @@ export interface RendezvousOptions {
    * before all have joined, or all have not joined by the deadline. @default {false}
    */
   readonly alone?: boolean;
+  /**
+   * Without a launcher, what the loss of a rank is to the others: with `return` they are told of it.
+   * @default {"abort"}
+   */
+  readonly onFailure?: OnFailure;
   /** When all must have joined, on the clock of `performance.now()`; used without a launcher. */
   readonly deadline?: number;
 }
@@ -67,6 +73,9 @@ export class RendezvousServer {
   readonly #channels = new Map<number, JsonChannel>();
   readonly #served = new Map<number, Promise<void>>();
   readonly #table: (TableEntry | undefined)[];
+  readonly #finalized = new Set<number>();
+  /** What the loss of a rank is to be to the others, with a rank that wants it. */
+  readonly #wishes = new Map<OnFailure, number>();
   #missing: number;
   #expiry: ReturnType<typeof setTimeout> | undefined;
   #ended = false;
@@ -140,21 +149,31 @@ export class RendezvousServer {
     this.#channels.delete(rank);
     channel.close();
     this.#options.events.gone?.(rank);
-    if (this.#options.alone && this.#missing > 0 && !this.#ended) {
+    const { alone, onFailure } = this.#options;
+    if (!alone || this.#ended) return;
+    if (this.#missing > 0) {
       this.#table[rank] = undefined;
       this.#giveUp(`rank ${rank} left before all had joined`);
+    } else if (onFailure === "return" && !this.#finalized.has(rank)) {
+      this.announce({ type: "lost", rank, reason: "its process has ended" });
     }
   }
 
   /** Without a launcher: ends a job that cannot become complete. */
   #giveUp(reason: string): void {
+    const ranks = this.missing, words = ranks.length === 1 ? "rank" : "ranks";
+    this.#refuse(`${reason}; missing: ${words} ${ranks.join(", ")}`);
+  }
+
+  /** Ends a job that cannot begin. */
+  #refuse(reason: string, rank = this.missing[0]): void {
     if (this.#ended) return;
     this.#ended = true;
     this.#shut();
     platform.clearTimeout(this.#expiry);
-    const ranks = this.missing, words = ranks.length === 1 ? "rank" : "ranks";
-    const message = shorten(`${reason}; missing: ${words} ${ranks.join(", ")}`);
+    const message = shorten(reason);
     this.announce({ type: "abort", code: 1, message });
+    if (!this.#options.alone) this.#options.events.abort?.(rank, 1, message);
   }
 
   async #take(rank: number, channel: JsonChannel, message: RankMessage): Promise<void> {
@@ -173,16 +192,25 @@ export class RendezvousServer {
         if (this.#options.alone) this.announce(message);
         return events.abort?.(rank, message.code, message.message);
       case "finalized":
+        this.#finalized.add(rank);
         events.finalized?.(rank);
         return await channel.send(message);
     }
   }
 
-  #join(rank: number, { type: _, pid: __, ...entry }: JoinMessage): void {
-    const { host } = entry;
+  #join(rank: number, message: JoinMessage): void {
+    const { type: _, pid: __, onFailure = "abort", ...entry } = message, { host } = entry;
     if (this.#table[rank] !== undefined) throw new TypeError(`rank ${rank} joined twice`);
     this.#table[rank] = entry;
-    this.#options.events.joined?.(rank, host);
+    this.#options.events.joined?.(rank, host, onFailure);
+    const [other] = this.#wishes;
+    this.#wishes.set(onFailure, rank);
+    if (other !== undefined && other[0] !== onFailure) {
+      const reason =
+        `cannot start: rank ${rank} joined with onFailure "${onFailure}", rank ${other[1]} ` +
+        `with "${other[0]}", and all ranks of a job take the same`;
+      return this.#refuse(reason, rank);
+    }
     if (--this.#missing > 0) return;
     this.#shut();
     platform.clearTimeout(this.#expiry);

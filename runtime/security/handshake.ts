@@ -50,7 +50,7 @@ export const RELAY_RANK = 0xfffffffc;
 export const KNOCK = 0xc3;
 
 /** Changes whenever frames, handshake or messages change. */
-const VERSION = 4;
+const VERSION = 5;
 const MAGIC = 0x434c4743; // "CLGC"
 const CHALLENGE = 1, PROOF = 2, VERDICT = 3;
 const NONCE_BYTES = 32, NONCE_AT = 16, PROOF_AT = 48;

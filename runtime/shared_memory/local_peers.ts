@@ -72,6 +72,15 @@ export class LocalPeers {
     this.#frames = frames;
   }
 
+  /** Those of a communicator whose ranks share none. */
+  static none(): LocalPeers {
+    const job = { rank: 0, size: 1, hosts: [""], bypassesSharedMemory: true };
+    const peers = new LocalPeers(job, { deliver() {}, wake() {} });
+    peers.#discovered = true;
+    peers.#enabled = false;
+    return peers;
+  }
+
   /** Whether it is known who shares memory. */
   get discovered(): boolean {
     return this.#discovered;

@@ -16,13 +16,22 @@ import type {
   FailureReport,
   FrameSink,
   JobControl,
+  OnFailure,
   Traffic,
   Transport,
 } from "./transport.ts";
 import { PacketKind } from "./connection.ts";
 import { openLink } from "./_open_link.ts";
 import { Silence } from "./_silence.ts";
-import { carrierOf, type ConnectionEvents, type PeerLink, type WayTo } from "./peer_link.ts";
+import {
+  hasLeft,
+  type MissedFarewell,
+  NO_WAIT,
+  type Peer,
+  type RootCause,
+  within,
+} from "./_peer.ts";
+import { carrierOf, type ConnectionEvents, type WayTo } from "./peer_link.ts";
 import { platform, type Timer } from "../base/platform.ts";
 
 /** How long to wait for word from the launcher on why a connection broke. */
@@ -59,56 +68,18 @@ export interface MeshOptions {
   readonly link?: LinkShape | null;
   /** Whether every frame has to go over a connection. @default {false} */
   readonly wireOnly?: boolean;
+  /** What the loss of a rank is to the others. @default {"abort"} */
+  readonly onFailure?: OnFailure;
   /** Called when the control is lost before this transport is closed. @default {nothing} */
   readonly onControlLost?: () => void;
   /** Called whenever somebody begins to wait for another rank. @default {nothing} */
   readonly onExpecting?: () => void;
 }
 
-/** Where another rank stands. */
-type PeerState =
-  | { readonly name: "present" }
-  /** It has said goodbye: nothing more comes from it. */
-  | { readonly name: "left" }
-  /** It is gone although it was needed; `left` if its goodbye had come before. */
-  | { readonly name: "lost"; readonly cause: Error; readonly left: boolean };
-
-/** What is known of one other rank. */
-interface Peer {
-  readonly connection: PeerLink;
-  state: PeerState;
-  /** How many wait for it. */
-  awaited: number;
-  /** Ends one of these waits; one object for all, since there is one for each frame. */
-  readonly wait: Disposable;
-  readonly silence: Silence;
-  /** Whether it has acknowledged this rank's goodbye, and so has read all that was sent to it. */
-  acknowledged: boolean;
-  /** Resolves when it has acknowledged, has fallen silent, or its connection has ended. */
-  readonly settled: PromiseWithResolvers<"acknowledged" | "silent" | "ended">;
-}
-
-/** The wait for a rank that there is no connection to. */
-const NO_WAIT: Disposable = { [Symbol.dispose]() {} };
-
 /** Where this transport stands. */
 type TransportState =
   | { readonly name: "open" }
   | { readonly name: "leaving" | "closed"; readonly done: Promise<void> };
-
-/** A peer that was lost before it had read everything. */
-interface MissedFarewell {
-  readonly rank: number;
-  readonly cause: Error | undefined;
-  /** Whether it is still there, but gives no sign of life. */
-  readonly silent: boolean;
-}
-
-/** The rank whose end brought down the job, as the launcher sees it. */
-interface RootCause {
-  readonly rank: number;
-  readonly reason: string;
-}
 
 /** Ordered, reliable frames over a link of its own to each other rank. */
 export class MeshTransport implements Transport {
@@ -117,6 +88,7 @@ export class MeshTransport implements Transport {
   readonly hosts: readonly string[];
   readonly dialsOut: readonly boolean[] | undefined;
   readonly timeoutMs: number;
+  readonly onFailure: OnFailure;
   readonly #control: JobControl | null;
   readonly #peers: (Peer | undefined)[];
   readonly #carriers: readonly Carrier[];
@@ -137,6 +109,7 @@ export class MeshTransport implements Transport {
   #held = false;
   /** Whether this rank has reported the loss of another: then it takes no leave of anybody. */
   #reportedLoss = false;
+  #controlIsGone = false;
 
   constructor(options: MeshOptions) {
     const { rank, size, hosts, connections, control, timeoutMs, link = null } = options;
@@ -146,6 +119,7 @@ export class MeshTransport implements Transport {
     this.size = size;
     this.hosts = hosts;
     this.dialsOut = options.dialsOut;
+    this.onFailure = options.onFailure ?? "abort";
     this.timeoutMs = timeoutMs;
     this.#control = control;
     this.#link = link && hostLink(link, rank, hosts);
@@ -167,6 +141,7 @@ export class MeshTransport implements Transport {
         silence: new Silence(this.#tickMs, Math.max(timeoutMs, options.joinMs ?? 0)),
         acknowledged: false,
         settled: Promise.withResolvers(),
+        named: Promise.withResolvers(),
       }
     );
     this.#timer = platform.setInterval(() => this.#tick(), this.#tickMs);
@@ -175,6 +150,7 @@ export class MeshTransport implements Transport {
       lost: (rank, reason) => this.#launcherLost(rank, reason),
       abort: (code) => platform.exit(code),
       gone: () => {
+        this.#controlIsGone = true;
         if (this.#state.name === "open") options.onControlLost?.();
       },
       pending: () =>
@@ -329,7 +305,9 @@ export class MeshTransport implements Transport {
   /** A connection broke: asks the launcher, who knows better how that rank ended, and who ended first. */
   async #explain(peer: Peer, cause: Error | undefined): Promise<void> {
     const { peer: rank } = peer.connection;
-    const known = this.#control && await within(WORD_MS, this.#rootCause.promise);
+    const word = this.onFailure === "return" ? peer.named : this.#rootCause;
+    const mayKnow = this.#control !== null && !this.#controlIsGone;
+    const known = mayKnow && await within(WORD_MS, word.promise);
     const seen = cause?.message ?? "its connection closed without a goodbye";
     const reason = !known
       ? seen
@@ -344,6 +322,7 @@ export class MeshTransport implements Transport {
     this.#rootCause.resolve({ rank, reason });
     const peer = this.#peers[rank];
     if (peer === undefined) return;
+    peer.named.resolve({ rank, reason });
     // A goodbye on the way out of an error was not what it seemed.
     this.#lose(peer, new Error(reason));
     if (!hasLeft(peer)) peer.connection.break(new Error(reason));
@@ -361,8 +340,24 @@ export class MeshTransport implements Transport {
     this.#sink?.lost(peer.connection.peer, cause);
   }
 
+  giveUp(rank: number, cause: Error, told: Promise<void>): void {
+    const peer = this.#peers[rank];
+    if (peer === undefined) return;
+    this.#lose(peer, cause);
+    within(WORD_MS, told).then(() => {
+      peer.connection.break(cause);
+      peer.settled.resolve("ended");
+    });
+  }
+
+  expelled(reason: string): void {
+    if (this.#state.name !== "open") return;
+    console.error(`celgc: rank ${this.rank} ends, since the others have given it up: ${reason}`);
+    platform.exit(1);
+  }
+
   async report(failure: FailureReport): Promise<void> {
-    if (failure.lost !== undefined) this.#reportedLoss = true;
+    if (failure.lost !== undefined && this.onFailure === "abort") this.#reportedLoss = true;
     if (this.#control === null) return;
     const { message, operation = null, step = null, lost = null } = failure;
     await within(REPORT_MS, this.#control.report({ message, operation, step, lost }));
@@ -391,10 +386,13 @@ export class MeshTransport implements Transport {
     if (this.#hasLostAny()) return this.#disconnect(done);
     await this.#uplink?.drained(); // a goodbye comes last
     if (this.#hasLostAny()) return this.#disconnect(done);
-    const peers = this.#peers.filter((peer) => peer !== undefined);
+    const goesOn = this.onFailure === "return";
+    const peers = this.#peers.filter((peer) =>
+      peer !== undefined && !(goesOn && peer.state.name === "lost")
+    ) as Peer[];
     const missed = (await Promise.all(peers.map((peer) => this.#farewell(peer))))
       .filter((loss) => loss !== null);
-    if (missed.length > 0) {
+    if (missed.length > 0 && !goesOn) {
       this.#disconnect(done);
       const { rank, cause, silent } = missed.find(({ silent }) => silent) ?? missed[0];
       const operation = "the goodbye to it", host = this.hosts[rank];
@@ -407,7 +405,9 @@ export class MeshTransport implements Transport {
     this.#disconnect(done);
   }
 
+  /** Whether this rank has lost another, which ends the job. */
   #hasLostAny(): boolean {
+    if (this.onFailure === "return") return false;
     return this.#reportedLoss || this.#peers.some((peer) => peer?.state.name === "lost");
   }
 
@@ -430,21 +430,5 @@ export class MeshTransport implements Transport {
     if (outcome === "ended" && hasLeft(peer)) return null;
     const cause = peer.state.name === "lost" ? peer.state.cause : undefined;
     return { rank, cause, silent: outcome === "silent" };
-  }
-}
-
-/** Whether a peer has said goodbye, however it ended after that. */
-function hasLeft({ state }: Peer): boolean {
-  return state.name === "left" || (state.name === "lost" && state.left);
-}
-
-/** What a promise resolves with, or undefined if it rejects or takes longer than this. */
-async function within<T>(ms: number, promise: Promise<T>): Promise<T | undefined> {
-  let timer: Timer;
-  const expiry = new Promise<undefined>((resolve) => timer = platform.setTimeout(resolve, ms));
-  try {
-    return await Promise.race([promise.catch(() => undefined), expiry]);
-  } finally {
-    platform.clearTimeout(timer!);
   }
 }

@@ -73,6 +73,12 @@ export interface JobControl {
   finalize(): Promise<void>;
 }
 
+/**
+ * What the loss of a rank is to the others: the end of the job, or an error of the operations that need
+ * it.
+ */
+export type OnFailure = "abort" | "return";
+
 /** Ordered, reliable frames between the ranks of one job. */
 export interface Transport {
   /** This process's rank, 0 ≤ rank < size. */
@@ -91,6 +97,8 @@ export interface Transport {
    * @default false
    */
   readonly bypassesSharedMemory?: boolean;
+  /** What the loss of a rank is to the others. @default {"abort"} */
+  readonly onFailure?: OnFailure;
   /** Installs the receiver; called once, before any frame is read. */
   start(sink: FrameSink): void;
   /**
@@ -110,6 +118,13 @@ export interface Transport {
    * @returns to be disposed of, once, when the wait is over
    */
   expecting(peer: number): Disposable;
+  /**
+   * With `return`: cuts the way to a rank that others have lost, once `told` has resolved or a moment has
+   * passed.
+   */
+  giveUp?(peer: number, cause: Error, told: Promise<void>): void;
+  /** With `return`: the others have given this rank up, and its process ends, unless it is leaving. */
+  expelled?(reason: string): void;
   /** Reports a failure of this rank to whoever started the job, before it ends. Best effort. */
   report(failure: FailureReport): Promise<void>;
   /** Ends the whole job, on every rank, with this exit code (MPI_Abort). */

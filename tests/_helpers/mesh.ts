@@ -5,7 +5,7 @@ import { credentials } from "../../runtime/security/handshake.ts";
 import { buildMesh, openListeners, type TransportKind } from "../../runtime/bootstrap/mesh.ts";
 import type { LinkShape } from "../../runtime/transport/access_link.ts";
 import { MeshTransport } from "../../runtime/transport/mesh_transport.ts";
-import { type FrameSink, HEADER_BYTES } from "../../runtime/transport/transport.ts";
+import { type FrameSink, HEADER_BYTES, type OnFailure } from "../../runtime/transport/transport.ts";
 
 /** One frame as it arrived. */
 export interface Arrival {
@@ -78,6 +78,7 @@ export interface MeshOptions {
   timeoutMs?: number;
   hosts?: readonly string[];
   link?: LinkShape;
+  onFailure?: OnFailure;
   /** Between ranks of different hosts. */
   connections?: number;
 }
@@ -95,7 +96,7 @@ export async function mesh(size: number, options: MeshOptions = {}): Promise<Mes
 
 /** Builds a mesh over real sockets, each connection through the handshake; nothing is read yet. */
 export async function connect(size: number, options: MeshOptions = {}): Promise<Connected> {
-  const { transport = "tcp", tls, timeoutMs = 60_000, link } = options;
+  const { transport = "tcp", tls, timeoutMs = 60_000, link, onFailure } = options;
   const wishes = options.connections === undefined ? {} : { connections: options.connections };
   const hosts = options.hosts ?? new Array(size).fill("here");
   const job = await credentials("mesh-test", crypto.getRandomValues(new Uint8Array(32)));
@@ -115,7 +116,16 @@ export async function connect(size: number, options: MeshOptions = {}): Promise<
     ),
   );
   const transports = ways.map((own, rank) =>
-    new MeshTransport({ rank, size, hosts, connections: own, control: null, timeoutMs, link })
+    new MeshTransport({
+      rank,
+      size,
+      hosts,
+      connections: own,
+      control: null,
+      timeoutMs,
+      link,
+      onFailure,
+    })
   );
   return {
     transports,

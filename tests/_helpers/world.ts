@@ -31,7 +31,13 @@ export async function world(size: number, options: MeshOptions = {}): Promise<Wo
     ranks: mesh.transports.map((transport) => worldCommunicator(transport)),
     reports,
     kill(rank) {
-      for (const connection of mesh.connections[rank]) connection?.close();
+      for (const connection of mesh.connections[rank]) {
+        try {
+          connection?.close();
+        } catch {
+          // The transport has, since the other end was killed before.
+        }
+      }
     },
     [Symbol.asyncDispose]: () => mesh[Symbol.asyncDispose](),
   };

@@ -34,6 +34,7 @@ Deno.test("which rank a process is, is read from the environment", () => {
     timeoutMs: 60_000,
     joinMs: 60_000,
     transport: "auto",
+    onFailure: "abort",
     sockets: null,
     host: null,
     link: null,
@@ -52,6 +53,7 @@ Deno.test("which rank a process is, is read from the environment", () => {
     CELGC_TIMEOUT: "2.5",
     CELGC_JOIN_TIMEOUT: "90",
     CELGC_TRANSPORT: "tcp",
+    CELGC_ON_FAILURE: "return",
     CELGC_SOCKETS: "/run/job",
     CELGC_HOST: "node7",
     CELGC_SECRET_FILE: "/run/secret",
@@ -59,7 +61,7 @@ Deno.test("which rank a process is, is read from the environment", () => {
     CELGC_TLS_KEY: "k",
     CELGC_TLS_CA: "a",
   })!;
-  assert.deepEqual([more.timeoutMs, more.transport], [2500, "tcp"]);
+  assert.deepEqual([more.timeoutMs, more.transport, more.onFailure], [2500, "tcp", "return"]);
   assert.equal(more.joinMs, 90_000);
   assert.equal(read({ ...COMPLETE, CELGC_TIMEOUT: "100" })!.joinMs, 100_000);
   assert.deepEqual([more.sockets, more.host], ["/run/job", "node7"]);
@@ -82,6 +84,7 @@ for (
     [{ CELGC_RENDEZVOUS: "host:99999" }, /CELGC_RENDEZVOUS/],
     [{ CELGC_TIMEOUT: "0" }, /CELGC_TIMEOUT is a number of seconds above 0, not "0"/],
     [{ CELGC_TRANSPORT: "pigeon" }, /CELGC_TRANSPORT is auto, tcp, unix or mpi, not "pigeon"/],
+    [{ CELGC_ON_FAILURE: "maybe" }, /CELGC_ON_FAILURE is abort or return, not "maybe"/],
     [{ CELGC_TLS_CERT: "c" }, /not set: CELGC_TLS_KEY, CELGC_TLS_CA/],
   ] as [Record<string, string>, RegExp][]
 ) {

@@ -3,6 +3,7 @@
 import assert from "node:assert/strict";
 import {
   decodeFrame,
+  encodeAgreementFrame,
   encodeClearToSend,
   encodeCredit,
   encodeEager,
@@ -12,6 +13,7 @@ import {
   encodeMessage,
   encodeMismatch,
   encodeRequestToSend,
+  encodeRevoked,
   encodeSegment,
   encodeWake,
   MessageKind,
@@ -57,6 +59,11 @@ const HEADERS = {
   MISMATCH: [encodeMismatch({ context: 7 }), { context: 7 }],
   LOST: [encodeLost({ rank: 70 }), { rank: 70 }],
   WAKE: [encodeWake(), {}],
+  REVOKED: [encodeRevoked({ context: U32 }), { context: U32 }],
+  AGREEMENT: [
+    encodeAgreementFrame({ context: 8, call: U32, step: 3 }),
+    { context: 8, call: U32, step: 3 },
+  ],
 } satisfies Record<keyof typeof MessageKind, [Uint8Array, object]>;
 
 for (const [name, [header, fields]] of Object.entries(HEADERS)) {
@@ -71,7 +78,7 @@ Deno.test("a header of no kind that there is, is refused", () => {
   for (const kind of [0, Object.keys(MessageKind).length + 1, 255]) {
     const header = new Uint8Array(HEADER_BYTES);
     header[0] = kind;
-    const message = `cannot take in a frame: its kind must be 1 to 11, found ${kind}`;
+    const message = `cannot take in a frame: its kind must be 1 to 13, found ${kind}`;
     assert.throws(() => decodeFrame(new DataView(header.buffer)), { name: "RangeError", message });
   }
 });

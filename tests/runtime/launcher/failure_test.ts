@@ -2,6 +2,7 @@
 
 import assert from "node:assert/strict";
 import { pidsIn, program, run, survivors } from "../../_helpers/jobs.ts";
+import { COLLECTIVES } from "../_collective_names.ts";
 
 /**
  * How long a job may take to end after the death of a rank, in ms. On a machine of one's own it is less
@@ -56,26 +57,6 @@ async function die(
   assert.deepEqual(await survivors(pidsIn(lines.flat()), 10_000), [], "processes are left");
   return { ...outcome, failure, ms };
 }
-
-const COLLECTIVES = [
-  "barrier",
-  "bcast",
-  "allreduce",
-  "reduce",
-  "gather",
-  "gatherv",
-  "scatter",
-  "scatterv",
-  "allgather",
-  "allgatherv",
-  "alltoall",
-  "alltoallv",
-  "reduceScatter",
-  "scan",
-  "exscan",
-  "iallreduce",
-  "split",
-];
 
 /** The name by which errors call an operation. */
 function nameOf(operation: string): string {

@@ -151,7 +151,7 @@ Deno.test("a listener without the secret is not trusted, whatever it says", asyn
 function frame(kind: number): Uint8Array {
   const bytes = crypto.getRandomValues(new Uint8Array(GREETING_BYTES));
   bytes.set(new TextEncoder().encode("CLGC"));
-  bytes[4] = 4;
+  bytes[4] = 5;
   bytes[5] = kind;
   bytes[6] = 0;
   return bytes;

@@ -1,0 +1,112 @@
+/**
+ * The agreements of one communicator on one rank. They outlive the use of the communicator: a rank that
+ * has freed it may be the only one left to know what was decided.
+ *
+ * @module
+ */
+
+import { Agreement, type Merge } from "../../agreement/agreement.ts";
+import {
+  type AgreementMessage,
+  decodeAgreement,
+  encodeAgreement,
+} from "../../agreement/messages.ts";
+import { type Destination, keptAside } from "../destination.ts";
+import type { Group } from "../group.ts";
+import { type AgreementFrame, encodeAgreementFrame } from "../header.ts";
+
+/** The agreements of one communicator, in the order in which its members call for them. */
+export class Agreements {
+  readonly #group: Group;
+  /** By place in the order: those that go on or are to come, and the last that was decided. */
+  readonly #agreements = new Map<number, Agreement>();
+  /** Tells the transport that a member is waited for, while an agreement goes on. */
+  readonly #waits = new Map<number, Disposable>();
+  #oldest = 0;
+  #next = 0;
+  #last: Promise<unknown> = Promise.resolve();
+
+  constructor(group: Group) {
+    this.#group = group;
+  }
+
+  /** Whether there has been any. */
+  get isEmpty(): boolean {
+    return this.#agreements.size === 0;
+  }
+
+  /** What waits for other members, in words. */
+  pending(): string[] {
+    return this.#waits.size === 0 ? [] : ["an agreement"];
+  }
+
+  /**
+   * Agrees with all members that live: {@linkcode Agreement.run}. Several go on one after the other, in
+   * the order of the calls.
+   *
+   * @param input called when it is this agreement's turn
+   */
+  run(input: () => Uint8Array, merge: Merge): Promise<Uint8Array> {
+    const sequence = this.#next++;
+    const decided = this.#last.then(() => this.#run(sequence, input(), merge));
+    this.#last = decided.catch(() => {});
+    return decided;
+  }
+
+  async #run(sequence: number, input: Uint8Array, merge: Merge): Promise<Uint8Array> {
+    const group = this.#group;
+    for (let rank = 0; rank < group.size; rank++) {
+      if (rank !== group.rank && !this.#isLost(rank)) this.#waits.set(rank, group.expecting(rank));
+    }
+    try {
+      return await this.#of(sequence).run(input, merge);
+    } finally {
+      for (const rank of [...this.#waits.keys()]) this.#endWait(rank);
+      // That this one is decided says that all have contributed to it, and know the one before.
+      for (; this.#oldest < sequence; this.#oldest++) this.#agreements.delete(this.#oldest);
+    }
+  }
+
+  #isLost(rank: number): boolean {
+    return rank !== this.#group.rank && this.#group.lossOf(rank) !== undefined;
+  }
+
+  #of(sequence: number): Agreement {
+    let agreement = this.#agreements.get(sequence);
+    if (agreement === undefined) {
+      agreement = new Agreement({
+        rank: this.#group.rank,
+        size: this.#group.size,
+        isLost: (rank) => this.#isLost(rank),
+        send: (to, message) => this.#send(sequence, to, message),
+      });
+      this.#agreements.set(sequence, agreement);
+    }
+    return agreement;
+  }
+
+  #send(sequence: number, to: number, message: AgreementMessage): void {
+    const { step, payload } = encodeAgreement(message), { id } = this.#group;
+    const header = encodeAgreementFrame({ context: id, call: sequence, step });
+    this.#group.send(to, header, payload).catch(() => {});
+  }
+
+  /** Takes in a frame of `length` bytes. */
+  accept(from: number, { call, step }: AgreementFrame, length: number): Destination {
+    return keptAside(length, (payload) => {
+      if (call < this.#oldest || this.#isLost(from)) return;
+      this.#of(call).accept(from, decodeAgreement({ step, payload }));
+    });
+  }
+
+  /** A member is gone. */
+  peerLost(rank: number): void {
+    this.#endWait(rank);
+    for (const agreement of [...this.#agreements.values()]) agreement.peerLost();
+  }
+
+  #endWait(rank: number): void {
+    this.#waits.get(rank)?.[Symbol.dispose]();
+    this.#waits.delete(rank);
+  }
+}

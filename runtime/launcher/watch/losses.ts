@@ -1,0 +1,89 @@
+/**
+ * The losses of a job whose ranks go on without those that are lost (`onFailure: "return"`): who is told,
+ * and who is ended because others have lost it.
+ *
+ * @module
+ */
+
+import { anyEndedWell, describeEnd, hasFailed, type RankStatus } from "../root_cause.ts";
+
+/** How long a rank that others have lost may take to end by itself, in ms. */
+const SILENT_MS = 500;
+
+/** What the job does about losses. */
+export interface LossActions {
+  /** Tells all other ranks. */
+  announce(rank: number, reason: string): void;
+  /** Ends a rank. */
+  kill(rank: number): void;
+  /** A rank is lost, and others go on. */
+  lost(rank: number): void;
+  /** Does something later, unless the job is done by then. */
+  after(ms: number, action: () => void): void;
+}
+
+/** Keeps account of the ranks that a job has lost. */
+export class Losses {
+  readonly #ranks: readonly RankStatus[];
+  readonly #actions: LossActions;
+  readonly #lost = new Set<number>();
+  /** Ranks that others have needed when they were gone. */
+  readonly #missed = new Set<number>();
+
+  /** @param ranks what is known of each; marked as lost here */
+  constructor(ranks: readonly RankStatus[], actions: LossActions) {
+    this.#ranks = ranks;
+    this.#actions = actions;
+  }
+
+  /** In the order of their ends. */
+  get ranks(): readonly number[] {
+    return [...this.#lost];
+  }
+
+  /**
+   * Looks for ranks that have failed. One that nobody has missed, and after whose end nobody is left who
+   * could go on, is not a loss, but the failure of the job.
+   */
+  check(): void {
+    for (const [rank, status] of this.#ranks.entries()) {
+      if (this.#lost.has(rank) || !hasFailed(status, true)) continue;
+      if (!this.#missed.has(rank) && !this.#anyOthersThan(rank)) continue;
+      this.#lose(rank, `it ${describeEnd(status)}`);
+    }
+  }
+
+  /** A rank says that it has lost another. The first of two that say so of each other is believed. */
+  reported(by: number, rank: number, words: string): void {
+    const isOver = () => {
+      const { exit, finalized } = this.#ranks[rank];
+      return exit !== null || finalized || this.#lost.has(rank) || this.#lost.has(by);
+    };
+    if (!this.#lost.has(by)) this.#missed.add(rank);
+    if (isOver()) return;
+    this.#actions.after(SILENT_MS, () => {
+      if (isOver()) return;
+      this.#ranks[rank].ended = true;
+      this.#lose(rank, words);
+      this.#actions.kill(rank);
+    });
+  }
+
+  /** At the end of the job: what was lost is no failure if others have come to a good end without it. */
+  settle(): void {
+    if (!anyEndedWell(this.#ranks)) return;
+    for (const rank of this.#lost) this.#ranks[rank].survived = true;
+  }
+
+  #anyOthersThan(rank: number): boolean {
+    return this.#ranks.some(({ exit, finalized }, other) =>
+      other !== rank && exit === null && !finalized && !this.#lost.has(other)
+    );
+  }
+
+  #lose(rank: number, reason: string): void {
+    this.#lost.add(rank);
+    this.#actions.announce(rank, reason);
+    this.#actions.lost(rank);
+  }
+}
