@@ -34,6 +34,7 @@ import { resolveOptions } from "../../tasks/options/resolve.ts";
 import { CheckpointError, decodePart, readManifest } from "../../tasks/run/checkpoint.ts";
 import { newConfig, readConfig } from "../../tasks/run/folder.ts";
 import { knownLines } from "../tasks/run_folder.ts";
+import { dataReaders } from "./_data_readers.ts";
 import type { Reader } from "./_reader.ts";
 
 const utf8 = (text: string) => new TextEncoder().encode(text);
@@ -409,6 +410,7 @@ export async function readers(folder: string): Promise<Reader[]> {
     safetensors,
     parts,
     ...await fileReaders(folder),
+    ...await dataReaders(folder),
     ...onnx,
   ];
 }

@@ -5,6 +5,7 @@
  */
 
 import { loadJpeg, loadPng, loadWebp } from "../../../deps.ts";
+import { decoding } from "../damaged.ts";
 
 /** An image. */
 export interface DecodedImage {
@@ -68,7 +69,7 @@ export async function decodeImage(bytes: Uint8Array): Promise<DecodedImage> {
   const format = FORMATS.find(({ begins }) => begins(bytes));
   if (!format) throw new Error("it is no PNG, JPEG or WebP file");
   if (!format.isWhole(bytes)) throw new Error("it is cut off");
-  return toPlanes(await format.decode(bytes));
+  return toPlanes(await decoding("image", () => format.decode(bytes)));
 }
 
 function beginsWith(bytes: Uint8Array, at: number, text: string): boolean {

@@ -6,6 +6,7 @@
 
 import { loadTokenizers } from "../../../deps.ts";
 import { WORD_PATTERN } from "./byte_letters.ts";
+import { UNKNOWN } from "./vocabulary.ts";
 
 type HuggingFace = InstanceType<Awaited<ReturnType<typeof loadTokenizers>>["Tokenizer"]>;
 
@@ -126,6 +127,17 @@ export class JsonTokenizer {
   numberOf(token: string): number | null {
     return this.#tokenizer.token_to_id(token) ?? null;
   }
+}
+
+/** The symbols of a file whose tokens are whole words or characters, and their numbers. Throws RangeError. */
+export function symbolsOf(bytes: Uint8Array): Map<string, number> {
+  const { model: { vocab } } = parseFile(bytes);
+  if (isObject(vocab) && Object.hasOwn(vocab, UNKNOWN)) {
+    return new Map(Object.entries(vocab as Record<string, number>));
+  }
+  throw new RangeError(
+    `it is no tokenizer.json of words or characters: it has no token ${UNKNOWN}`,
+  );
 }
 
 /** Reads a file as far as the library takes it for granted. Throws RangeError. */

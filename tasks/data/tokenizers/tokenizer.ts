@@ -4,7 +4,7 @@
  * @module
  */
 
-import { JsonTokenizer } from "./json_tokenizer.ts";
+import { JsonTokenizer, symbolsOf } from "./json_tokenizer.ts";
 import type { TextPieces } from "./learn_tokenizer.ts";
 import type { TokenizerSpec } from "./spec.ts";
 import { UNKNOWN } from "./vocabulary.ts";
@@ -60,12 +60,6 @@ export async function openTokenizer(
       };
     }
   }
-}
-
-/** The symbols of a file that this project has written, and their numbers. */
-function symbolsOf(file: Uint8Array): Map<string, number> {
-  const { model: { vocab } } = JSON.parse(new TextDecoder().decode(file));
-  return new Map(Object.entries(vocab as Record<string, number>));
 }
 
 async function* encodeBytes(text: TextPieces): AsyncGenerator<Uint8Array> {

@@ -6,6 +6,7 @@
  */
 
 import { loadParquet } from "../../../../deps.ts";
+import { decoding } from "../../damaged.ts";
 import { IMAGE_BYTES, IMAGE_SIDE } from "../image_data_set.ts";
 import { decodeImage } from "../decode.ts";
 import { checkLabels, type CifarForm } from "./form.ts";
@@ -25,19 +26,22 @@ export const PARQUET: CifarForm = {
 
   async images(bytes, kind) {
     const { parquetMetadata, parquetReadObjects, parquetSchema } = await loadParquet();
-    const columns = parquetSchema(parquetMetadata(bytes.buffer)).children
-      .map(({ element }) => element.name);
+    const columns = await decoding(
+      "parquet file",
+      () =>
+        parquetSchema(parquetMetadata(bytes.buffer)).children.map(({ element }) => element.name),
+    );
     const column = (wanted: readonly string[]) => {
       const name = wanted.find((name) => columns.includes(name));
       if (name !== undefined) return name;
       throw new Error(`must have a column ${wanted.join(" or ")}, found ${columns.join(", ")}`);
     };
     const image = column(IMAGE_COLUMNS), label = column(kind.labelColumns);
-    const rows = await parquetReadObjects({
-      file: bytes.buffer,
-      columns: [image, label],
-      utf8: false,
-    });
+    const file = bytes.buffer;
+    const rows = await decoding(
+      "parquet file",
+      () => parquetReadObjects({ file, columns: [image, label], utf8: false }),
+    );
     const labels = rows.map((row) => Number(row[label]));
     checkLabels(labels, kind);
     const pixels = new Uint8Array(rows.length * IMAGE_BYTES);

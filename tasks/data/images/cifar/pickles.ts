@@ -8,6 +8,7 @@
 
 import { loadPickleParser } from "../../../../deps.ts";
 import { checkLabels, type CifarForm, filesIn } from "./form.ts";
+import { decoding } from "../../damaged.ts";
 import { IMAGE_BYTES } from "../image_data_set.ts";
 
 /** The Python version. */
@@ -115,14 +116,10 @@ async function readDictionary(bytes: Uint8Array): Promise<Map<string, unknown>> 
       `asks for ${module}.${name}, which no file of this data set needs; it is not read`,
     );
   };
-  let value: unknown;
-  try {
-    value = new Parser({ nameResolver: { resolve }, unpicklingTypeOfDictionary: "Map" }).parse(
-      bytes,
-    );
-  } catch (cause) {
-    throw new Error(`cannot be unpickled: ${(cause as Error).message}`, { cause });
-  }
+  const parser = new Parser({ nameResolver: { resolve }, unpicklingTypeOfDictionary: "Map" });
+  const value = await decoding<unknown>("pickle", () => parser.parse(bytes)).catch((cause) => {
+    throw new Error(`cannot be unpickled: ${cause.message}`, { cause });
+  });
   if (!(value instanceof Map)) throw new Error("must be a pickled dictionary");
   return new Map([...value].map(([key, each]) => [textOf(key), each]));
 }
