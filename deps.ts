@@ -258,6 +258,10 @@ export const imageFontUrls = () =>
 export const loadBrowserDriver = (): Promise<typeof import("npm:puppeteer-core@25.16.0")> =>
   fetchPackage("npm:puppeteer-core@25.16.0");
 
+/** Finds what keeps people with a keyboard or a screen reader from using a page; the tests ask it of a report's. */
+export const loadAccessibilityRules = async (): Promise<typeof import("npm:axe-core@4.14.1")> =>
+  (await fetchPackage("npm:axe-core@4.14.1")).default;
+
 const JAX = "npm:@jax-js/jax@0.1.25";
 
 /** JAX in TypeScript, beside which the bench times a training step. */

@@ -56,6 +56,8 @@ async function figureSvg(
   const { init } = await loadCharts();
   const height = figure.kind === "bars"
     ? Math.max(HEIGHT / 2, 150 + 40 * data.runs.length)
+    : figure.kind === "timeline"
+    ? 150 + 26 * Math.max(6, ...figure.runs.map((run) => run?.rows.length ?? 0))
     : HEIGHT;
   const chart = init(null, null, { renderer: "svg", ssr: true, width: WIDTH, height });
   try {
@@ -64,6 +66,8 @@ async function figureSvg(
       logX: false,
       logY: figure.kind === "lines" && figure.log,
       range: data.runs.length === 1,
+      smooth: 0,
+      timeline: figure.kind === "timeline" ? figure.runs.findIndex((run) => run !== null) : 0,
       hidden: data.runs.map(() => false),
       forward: -1,
       window: null,

@@ -87,8 +87,16 @@ function differing(runs: readonly Coordinates[], names: readonly string[]): stri
  *   apart
  */
 export function labelRuns(runs: readonly Coordinates[], directories: readonly string[]): string[] {
+  const folders = directories.map((path) =>
+    path.split(/[/\\]/).filter((part) => part !== "").at(-1) ?? path
+  );
+  return tellApart(optionLabels(runs), tellApart(folders, directories));
+}
+
+/** What the options that differ say of each run: runs that do not differ have one label, which may be empty. */
+export function optionLabels(runs: readonly Coordinates[]): string[] {
   const problems = runs.map((run) => problemOf(run, runs));
-  const labels = runs.map((run, index) => {
+  return runs.map((run, index) => {
     const alike = runs.filter((_, other) => problems[other].key === problems[index].key);
     const always = [
       ...problems[index].names,
@@ -103,10 +111,6 @@ export function labelRuns(runs: readonly Coordinates[], directories: readonly st
       return [BARE.has(name) ? text : `${LETTERS[name] ?? name}=${text}`];
     }).join(" ");
   });
-  const folders = directories.map((path) =>
-    path.split(/[/\\]/).filter((part) => part !== "").at(-1) ?? path
-  );
-  return tellApart(labels, tellApart(folders, directories));
 }
 
 /** What tells a run's problem from those of the others, by the names of the options that do. */

@@ -8,8 +8,9 @@ import { type Coordinates, findBaseline } from "../logs/baseline.ts";
 import { optionsOf } from "../logs/config.ts";
 import type { RunLog } from "../logs/run_log.ts";
 import { clipRateCurve, evalCurves, roundCurves, stepCurves } from "../logs/series.ts";
-import { curveFigures, type FigureRun, timeFigure, TrackList } from "./figures.ts";
-import { coordinatesOf, labelRuns } from "./labels.ts";
+import { curveFigures, type FigureRun, timeFigure, TrackList } from "./figures/figures.ts";
+import { timelineFigure } from "./figures/timeline.ts";
+import { coordinatesOf, labelRuns, optionLabels } from "./labels.ts";
 import type { PageAxis, PageData } from "./page/data.ts";
 import { type ReportedRun, summarise } from "./summary.ts";
 
@@ -43,7 +44,9 @@ export interface ReportData {
  */
 export function reportData(logs: readonly RunLog[], now: Date = new Date()): ReportData {
   const { ordered, coordinates, baselines } = compareRuns(logs);
-  const labels = labelRuns(coordinates, ordered.map((log) => log.directory));
+  const folders = ordered.map((log) => log.directory);
+  const labels = labelRuns(coordinates, folders);
+  const groups = groupsOf(coordinates, labels);
   const bins = Math.max(60, Math.min(POINTS, Math.floor(POINTS_OF_ALL / logs.length)));
   const runs = ordered.map((log, index): FigureRun => {
     const rounds = roundCurves(log, bins);
@@ -67,7 +70,11 @@ export function reportData(logs: readonly RunLog[], now: Date = new Date()): Rep
   });
   const summaries = summarise(runs);
   const tracks = new TrackList();
-  const figures = [...curveFigures(runs, tracks), ...timeFigure(summaries)];
+  const figures = [
+    ...curveFigures(runs, tracks),
+    ...timeFigure(summaries),
+    ...timelineFigure(runs),
+  ];
   return {
     logs: ordered,
     summaries,
@@ -76,12 +83,27 @@ export function reportData(logs: readonly RunLog[], now: Date = new Date()): Rep
         label: run.label,
         baseline: runs.some((other) => other !== run && other.baseline === index),
         state: run.state,
+        group: groups[index],
+        options: Object.fromEntries(
+          Object.entries(coordinates[index]).filter(([, value]) => value !== null)
+            .map(([name, value]) => [
+              name,
+              typeof value === "string" ? value : JSON.stringify(value),
+            ]),
+        ),
       })),
       axes: AXES,
       tracks: tracks.encoded,
       figures,
     },
   };
+}
+
+/** The labels without seeds: runs that differ in nothing else have one between them. */
+function groupsOf(coordinates: readonly Coordinates[], labels: readonly string[]): string[] {
+  if (!coordinates.some((at) => "seed" in at)) return [...labels];
+  const names = optionLabels(coordinates.map(({ seed: _, ...rest }) => rest));
+  return names.map((name) => name === "" ? "all seeds" : name);
 }
 
 /** The runs, baselines first, with the index of what each is compared with (-1: nothing). */

@@ -19,7 +19,7 @@ body {
   margin: 0; background: var(--ground); color: var(--text);
   font: 15px/1.5 Inter, system-ui, -apple-system, "Segoe UI", Roboto, "Helvetica Neue", Arial, sans-serif;
 }
-header, main, footer { max-width: 1480px; margin: 0 auto; padding: 0 20px; }
+header, main, footer { max-width: 3600px; margin: 0 auto; padding: 0 20px; }
 header { padding-top: 28px; }
 h1 { font-size: 26px; line-height: 1.25; letter-spacing: -0.01em; margin: 0 0 4px; overflow-wrap: anywhere; }
 h2 { font-size: 17px; margin: 0; }
@@ -36,6 +36,12 @@ thead small { display: block; font-size: 11px; font-weight: 400; }
 tbody th { text-align: left; font-weight: 500; }
 th:first-child, td:first-child { padding-left: 16px; text-align: left; position: sticky; left: 0; background: var(--card); }
 td.best { font-weight: 650; }
+button.sort { all: unset; cursor: pointer; display: block; width: 100%; text-align: inherit; }
+button.sort:focus-visible { outline: 2px solid var(--accent); outline-offset: 2px; }
+button.sort:hover { color: var(--text); }
+th[aria-sort] { color: var(--text); }
+th[aria-sort="ascending"] .sort::after { content: " \\2191"; }
+th[aria-sort="descending"] .sort::after { content: " \\2193"; }
 .swatch { display: inline-block; width: 18px; height: 0; border-top: 3px solid; border-radius: 2px; margin-right: 8px; vertical-align: middle; }
 .unfinished { font-size: 12px; color: var(--warn); font-weight: 500; margin-left: 6px; }
 #controls {
@@ -54,14 +60,21 @@ fieldset.axis input:focus-visible + span, button:focus-visible, .check:focus-wit
 }
 .check { font-size: 14px; display: inline-flex; gap: 6px; align-items: center; cursor: pointer; }
 .check input { accent-color: var(--accent); margin: 0; width: 15px; height: 15px; }
+.check input.smooth { width: 90px; }
+.check input.filter, figcaption select {
+  width: 15em; max-width: 60vw; height: auto; font: inherit; font-size: 13px; color: var(--text); background: var(--card);
+  border: 1px solid var(--line); border-radius: 8px; padding: 3px 8px;
+}
+figcaption select { width: auto; max-width: 16em; padding: 1px 6px; font-size: 12px; }
 button {
   font: inherit; font-size: 13px; color: var(--text); background: var(--card); border: 1px solid var(--line);
   border-radius: 999px; padding: 3px 12px; cursor: pointer;
 }
 button:hover { border-color: var(--quiet); }
 .runs { flex-wrap: wrap; gap: 6px; }
-.runs button[aria-pressed="false"] { opacity: 0.45; text-decoration: line-through; }
-.figures { display: grid; grid-template-columns: repeat(2, minmax(0, 1fr)); gap: 16px; margin: 6px 0 24px; }
+.runs button[aria-pressed="false"] { color: var(--quiet); border-style: dashed; text-decoration: line-through; }
+.runs button[aria-pressed="false"] .swatch { opacity: 0.3; }
+.figures { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(100%, 560px), 1fr)); gap: 16px; margin: 6px 0 24px; }
 figure { margin: 0; padding: 14px 16px 10px; min-width: 0; display: flex; flex-direction: column; }
 figcaption { display: flex; flex-wrap: wrap; gap: 0 10px; align-items: baseline; }
 figcaption p { flex-basis: 100%; font-size: 13px; }

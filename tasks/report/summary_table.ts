@@ -24,8 +24,10 @@ interface Column {
   readonly name: string;
   readonly unit?: string;
   readonly cell: (run: ReportedRun) => string;
+  /** By what the table is sorted. */
+  readonly value: (run: ReportedRun) => number;
   /** What is best in the column; absent where nothing is better. */
-  readonly better?: { readonly value: (run: ReportedRun) => number; readonly most: boolean };
+  readonly better?: "most" | "least";
 }
 
 function columnsOf({ summaries, page }: ReportData): Column[] {
@@ -46,24 +48,26 @@ function columnsOf({ summaries, page }: ReportData): Column[] {
 }
 
 const PROGRESS: readonly Column[] = [
-  { name: "ranks", cell: (run) => String(run.ranks ?? NOTHING) },
-  { name: "epochs", cell: (run) => writeValue(run.epochs, "number") },
-  { name: "iterations", cell: (run) => count(run.iterations) },
-  { name: "rounds", cell: (run) => count(run.rounds) },
+  { name: "ranks", cell: (run) => String(run.ranks ?? NOTHING), value: (run) => run.ranks ?? NaN },
+  { name: "epochs", cell: (run) => writeValue(run.epochs, "number"), value: (run) => run.epochs },
+  { name: "iterations", cell: (run) => count(run.iterations), value: (run) => run.iterations },
+  { name: "rounds", cell: (run) => count(run.rounds), value: (run) => run.rounds },
 ];
 
 const AVERAGED_LOSS: Column = {
   name: "training loss",
   unit: "averaged weights",
   cell: (run) => writeValue(run.averagedTrainLoss, "number"),
-  better: { value: (run) => run.averagedTrainLoss, most: false },
+  value: (run) => run.averagedTrainLoss,
+  better: "least",
 };
 
 const MINI_BATCH_LOSS: Column = {
   name: "training loss",
   unit: "mini-batches, last tenth",
   cell: (run) => writeValue(run.trainLoss, "number"),
-  better: { value: (run) => run.trainLoss, most: false },
+  value: (run) => run.trainLoss,
+  better: "least",
 };
 
 function scoreColumn({ kind, split }: ReportedScore): Column {
@@ -75,7 +79,8 @@ function scoreColumn({ kind, split }: ReportedScore): Column {
       s
         ? writeValue(s.last, format) + (s.best === s.last ? "" : ` (${writeValue(s.best, format)})`)
         : NOTHING,
-    better: { value: (run) => run.score?.last ?? NaN, most: kind === "accuracy" },
+    value: (run) => run.score?.last ?? NaN,
+    better: kind === "accuracy" ? "most" : "least",
   };
 }
 
@@ -90,6 +95,7 @@ const BEST_WEIGHTS: Column = {
       : writeValue(perplexity ?? loss, "number");
     return `${score} at step ${count(step)}`;
   },
+  value: ({ best }) => best?.accuracy ?? best?.perplexity ?? best?.loss ?? NaN,
 };
 
 const SPEED: readonly Column[] = [
@@ -97,11 +103,13 @@ const SPEED: readonly Column[] = [
     name: "training time",
     unit: "without evaluation",
     cell: (run) => writeValue(run.trainSeconds, "seconds"),
+    value: (run) => run.trainSeconds,
   },
   {
     name: "steps/s",
     cell: (run) => writeValue(run.stepsPerSecond, "number"),
-    better: { value: (run) => run.stepsPerSecond, most: true },
+    value: (run) => run.stepsPerSecond,
+    better: "most",
   },
 ];
 
@@ -111,13 +119,15 @@ const SPEEDUPS: readonly Column[] = [
     name: "speedup",
     unit: "per epoch",
     cell: (run) => times(run.speedup),
-    better: { value: (run) => run.speedup, most: true },
+    value: (run) => run.speedup,
+    better: "most",
   },
   {
     name: "speedup",
     unit: "to its loss",
     cell: (run) => times(run.speedupToLoss),
-    better: { value: (run) => run.speedupToLoss, most: true },
+    value: (run) => run.speedupToLoss,
+    better: "most",
   },
 ];
 
@@ -126,11 +136,27 @@ const COSTS: readonly Column[] = [
     name: "communicating",
     unit: "of training time",
     cell: (run) => writeValue(run.syncSeconds / run.trainSeconds, "percent"),
-    better: { value: (run) => run.syncSeconds / run.trainSeconds, most: false },
+    value: (run) => run.syncSeconds / run.trainSeconds,
+    better: "least",
   },
-  { name: "sent", unit: "by each rank", cell: (run) => writeValue(run.bytesSent, "bytes") },
-  { name: "clipped", unit: "of all steps", cell: (run) => writeValue(run.clipRate, "percent") },
-  { name: "drift", unit: "of its bound", cell: (run) => writeValue(run.driftOfBound, "percent") },
+  {
+    name: "sent",
+    unit: "by each rank",
+    cell: (run) => writeValue(run.bytesSent, "bytes"),
+    value: (run) => run.bytesSent,
+  },
+  {
+    name: "clipped",
+    unit: "of all steps",
+    cell: (run) => writeValue(run.clipRate, "percent"),
+    value: (run) => run.clipRate,
+  },
+  {
+    name: "drift",
+    unit: "of its bound",
+    cell: (run) => writeValue(run.driftOfBound, "percent"),
+    value: (run) => run.driftOfBound,
+  },
 ];
 
 /** The summary of every run as an HTML table; the best value of a column is marked. */
@@ -141,9 +167,9 @@ export function summaryTable(data: ReportData): string {
     .filter(({ cell }) => data.summaries.some((run) => cell(run) !== NOTHING));
   const common = ranks.size > 1 || ranks.has(null) ? "" : ` · ranks: ${[...ranks]}`;
   const { summaries, page } = data;
-  const best = columns.map(({ better }) => {
+  const best = columns.map(({ better, value }) => {
     if (!better || summaries.length < 2) return -1;
-    const values = summaries.map((run) => better.value(run) * (better.most ? 1 : -1));
+    const values = summaries.map((run) => value(run) * (better === "most" ? 1 : -1));
     const most = Math.max(...values.filter(Number.isFinite));
     return values.indexOf(most);
   });
@@ -152,12 +178,14 @@ export function summaryTable(data: ReportData): string {
   );
   const rows = summaries.map((run, index) => {
     const { baseline, state } = page.runs[index];
-    const cells = columns.map(({ cell }, column) =>
-      `<td${best[column] === index ? ' class="best"' : ""}>${escape(cell(run))}</td>`
-    );
-    return `<tr><th scope="row"><span class="swatch" data-run="${index}"></span>${
+    const cells = columns.map(({ cell, value }, column) => {
+      const number = value(run), key = Number.isFinite(number) ? number.toPrecision(7) : "";
+      const mark = best[column] === index ? ' class="best"' : "";
+      return `<td data-value="${key}"${mark}>${escape(cell(run))}</td>`;
+    });
+    return `<tr data-row="${index}"><th scope="row" data-value="${
       escape(run.label)
-    }` +
+    }"><span class="swatch" data-run="${index}"></span>${escape(run.label)}` +
       `${baseline ? ' <span class="quiet">baseline</span>' : ""}` +
       `${
         state === "finished" ? "" : `<span class="unfinished">${STATE_WORDS[state]}</span>`

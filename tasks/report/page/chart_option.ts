@@ -9,6 +9,7 @@ import { barOption } from "./bar_option.ts";
 import type { ChartOption, FigureView, PageData, PageFigure } from "./data.ts";
 import { lineOption } from "./line_option.ts";
 import { legendRows, paletteOf } from "./style.ts";
+import { timelineOption } from "./timeline_option.ts";
 
 const FONTS =
   "Inter, system-ui, -apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', Arial, sans-serif";
@@ -16,12 +17,16 @@ const FONTS =
 /** The option object of a figure. */
 export function chartOption(data: PageData, figure: PageFigure, view: FigureView): ChartOption {
   const palette = paletteOf(view.dark);
-  const body = figure.kind === "bars"
+  const body = figure.kind === "lines"
+    ? lineOption(data, figure, view)
+    : figure.kind === "bars"
     ? barOption(data, figure, view)
-    : lineOption(data, figure, view);
+    : timelineOption(data, figure, view);
   const small = view.width < 520;
   const entries = figure.kind === "bars"
     ? figure.stacks.map((stack) => stack.name)
+    : figure.kind === "timeline"
+    ? figure.kinds
     : data.runs.filter((_, run) => !view.hidden[run]).map((run) => run.label);
   const title = view.standalone
     ? {
@@ -39,7 +44,11 @@ export function chartOption(data: PageData, figure: PageFigure, view: FigureView
     grid: {
       left: small ? 8 : 12,
       right: view.standalone ? 28 : small ? 12 : 18,
-      top: view.standalone ? 62 + 27 * legendRows(entries, view.width) : 26,
+      top: view.standalone
+        ? 62 + 27 * legendRows(entries, view.width)
+        : small && figure.kind === "timeline"
+        ? 48
+        : 26,
       bottom: 8,
       outerBoundsMode: "same",
       outerBoundsContain: "all",

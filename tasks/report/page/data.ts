@@ -17,6 +17,10 @@ export interface PageRun {
   /** The run that others are compared with; drawn in the colour of the text. */
   readonly baseline: boolean;
   readonly state: RunState;
+  /** The label without the seed: runs of one group differ in nothing else. The label itself where no seeds differ. */
+  readonly group: string;
+  /** What tells it from the other runs, by option: for finding it in the table. */
+  readonly options: Readonly<Record<string, string>>;
 }
 
 /** A curve in a figure. A value that is not finite is null. */
@@ -74,8 +78,36 @@ export interface BarFigure {
   }[];
 }
 
+/** What a run's ranks did. */
+export interface TimelineOfRun {
+  /** Where the time axis ends. */
+  readonly seconds: number;
+  /** The rank that computed longest. */
+  readonly slowest: number;
+  readonly rows: readonly {
+    readonly rank: number;
+    /** By kind but the last, which is what is left, and by equal pieces of the time: percent. */
+    readonly shares: readonly (readonly number[])[];
+  }[];
+}
+
+/** What each rank was busy with over time, of one run at a time. */
+export interface TimelineFigure {
+  readonly kind: "timeline";
+  readonly id: string;
+  readonly title: string;
+  readonly source: string;
+  readonly yName: string;
+  readonly format: ValueFormat;
+  readonly note: string;
+  readonly description: string;
+  readonly kinds: readonly string[];
+  /** By run; null where its log does not tell. */
+  readonly runs: readonly (TimelineOfRun | null)[];
+}
+
 /** A figure of the page. */
-export type PageFigure = LineFigure | BarFigure;
+export type PageFigure = LineFigure | BarFigure | TimelineFigure;
 
 /** An axis that curves can be drawn over. */
 export interface PageAxis {
@@ -101,10 +133,14 @@ export interface FigureView {
   readonly logY: boolean;
   /** Draw the smallest and largest value of each bin. */
   readonly range: boolean;
+  /** Points on each side over which lines are averaged; 0 for none. */
+  readonly smooth: number;
   /** By run: whether it is left out. */
   readonly hidden: readonly boolean[];
   /** The run to bring forward, or -1. */
   readonly forward: number;
+  /** The run whose timeline is drawn. */
+  readonly timeline: number;
   /** Part of the x axis to show, or null for all of it. */
   readonly window: readonly [number, number] | null;
   readonly dark: boolean;

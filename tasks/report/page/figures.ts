@@ -6,8 +6,18 @@
 
 import { chartOption } from "./chart_option.ts";
 import { paletteOf } from "./style.ts";
-import type { FigureView, LineFigure, PageFigure } from "./data.ts";
-import { type Browser, type Drawn, make, type PageState } from "./state.ts";
+import type { FigureView, LineFigure, PageFigure, TimelineFigure } from "./data.ts";
+import { saveCsv, savePng, saveSvg } from "./downloads.ts";
+import {
+  type Browser,
+  type Drawn,
+  keepAddress,
+  make,
+  type PageState,
+  rangeShown,
+  seedsMerged,
+} from "./state.ts";
+import { matches } from "./table.ts";
 import { barTip, lineTip } from "./tips.ts";
 
 /** A card for each figure; those that are there go. */
@@ -21,10 +31,17 @@ export function buildFigures(page: PageState): void {
     const caption = make(page, "figcaption", "");
     const tools = make(page, "span", "tools");
     if (figure.kind === "lines") tools.append(logButton(page, figure));
-    const save = make(page, "button", "", "SVG");
-    Object.assign(save, { type: "button", title: `Save “${figure.title}” as SVG` });
-    save.addEventListener("click", () => saveFigure(page, figure));
-    tools.append(save);
+    if (figure.kind === "timeline") tools.append(runChoice(page, figure));
+    for (const [name, save] of [["SVG", saveSvg], ["PNG", savePng], ["CSV", saveCsv]] as const) {
+      const button = make(page, "button", "", name);
+      const title = `Save “${figure.title}” as ${name}`;
+      Object.assign(button, { type: "button", title, ariaLabel: title });
+      button.addEventListener("click", () => {
+        const now = page.data.figures.find(({ id }) => id === figure.id) ?? figure;
+        return save(page, now, viewOf(page, now, 0));
+      });
+      tools.append(button);
+    }
     caption.append(
       make(page, "h2", "", figure.title),
       tools,
@@ -39,6 +56,10 @@ export function buildFigures(page: PageState): void {
   for (const figure of data.figures) {
     const element = document.querySelector(`[id="${figure.id}"] .chart`);
     if (figure.kind === "bars") element.style.height = `${110 + 38 * data.runs.length}px`;
+    if (figure.kind === "timeline") {
+      const rows = Math.max(...figure.runs.map((run) => run?.rows.length ?? 0));
+      element.style.height = `${110 + 24 * Math.max(3, rows)}px`;
+    }
     const chart = page.charts.init(element, null, { renderer: "svg" });
     page.drawn.set(figure.id, { element, chart });
     if (figure.kind === "lines") pickRange(page, { element, chart });
@@ -53,10 +74,35 @@ function logButton(page: PageState, figure: LineFigure): Browser {
   button.setAttribute("aria-pressed", String(pressed()));
   button.addEventListener("click", () => {
     page.logY.set(figure.id, !pressed());
+    keepAddress(page);
     button.setAttribute("aria-pressed", String(pressed()));
-    drawFigure(page, figure);
+    drawFigure(page, page.data.figures.find(({ id }) => id === figure.id) ?? figure);
   });
   return button;
+}
+
+/** Whose timeline is shown. */
+function runChoice(page: PageState, figure: TimelineFigure): Browser {
+  const select = make(page, "select", "");
+  select.setAttribute("aria-label", "Run whose ranks are shown");
+  for (const [run, { label }] of page.data.runs.entries()) {
+    if (figure.runs[run] === null) continue;
+    const option = make(page, "option", "", label);
+    Object.assign(option, { value: label, selected: run === timelineRun(page, figure) });
+    select.append(option);
+  }
+  select.addEventListener("change", () => {
+    page.timeline = select.value;
+    keepAddress(page);
+    drawFigure(page, page.data.figures.find(({ id }) => id === figure.id) ?? figure);
+  });
+  return select;
+}
+
+/** The run whose timeline is shown: the one that was chosen, else the first that has one. */
+function timelineRun({ data, timeline }: PageState, { runs }: TimelineFigure): number {
+  const chosen = data.runs.findIndex(({ label }, run) => label === timeline && runs[run] !== null);
+  return chosen >= 0 ? chosen : Math.max(0, runs.findIndex((run) => run !== null));
 }
 
 /**
@@ -108,9 +154,16 @@ function viewOf(page: PageState, figure: PageFigure, width: number): FigureView 
     axis: page.axis,
     logX: page.logX,
     logY: figure.kind === "lines" && (page.logY.get(figure.id) ?? figure.log),
-    range: page.range,
-    hidden: page.data.runs.map((run) => page.hidden.has(run.label)),
+    range: rangeShown(page),
+    smooth: page.smooth,
+    hidden: page.data.runs.map((run) => {
+      const members = seedsMerged(page)
+        ? page.source.runs.filter(({ group }) => group === run.group)
+        : [run];
+      return page.hidden.has(run.label) || !members.some((one) => matches(one, page.filter));
+    }),
     forward: page.forward,
+    timeline: figure.kind === "timeline" ? timelineRun(page, figure) : 0,
     window: page.zoom,
     dark: page.dark(),
     width,
@@ -133,7 +186,7 @@ function drawFigure(page: PageState, figure: PageFigure): void {
   drawn.chart.resize();
   drawn.chart.setOption({
     ...chartOption(page.data, figure, view),
-    tooltip: {
+    tooltip: figure.kind === "timeline" ? { show: false } : {
       trigger: "axis",
       confine: true,
       backgroundColor: palette.ground,
@@ -146,29 +199,4 @@ function drawFigure(page: PageState, figure: PageFigure): void {
           : lineTip(page, figure, view, Number(params[0]?.axisValue)),
     },
   }, true);
-}
-
-/** Offers a figure as a file, with its title and legend inside. */
-function saveFigure(page: PageState, figure: PageFigure): void {
-  const box = make(page, "div", "");
-  Object.assign(box.style, {
-    width: "960px",
-    height: "540px",
-    position: "absolute",
-    left: "-9999px",
-  });
-  page.document.body.append(box);
-  const chart = page.charts.init(box, null, { renderer: "svg" });
-  chart.setOption(
-    chartOption(page.data, figure, { ...viewOf(page, figure, 960), standalone: true }),
-    true,
-  );
-  const link = make(page, "a", "");
-  Object.assign(link, {
-    href: chart.getDataURL({ type: "svg" }),
-    download: `${figure.id}-${page.axis}.svg`,
-  });
-  link.click();
-  chart.dispose();
-  box.remove();
 }

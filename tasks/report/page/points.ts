@@ -10,12 +10,13 @@ export interface ChartPoint {
 
 /**
  * The points of a curve on a view's axis and inside its window. Several at one point of the axis, as the steps
- * between two rounds are on the axis of rounds, become their mean.
+ * between two rounds are on the axis of rounds, become their mean. Lines are smoothed as the view says; evaluations
+ * and bounds, of which each stands for itself, are not.
  */
 export function pointsOf(
   data: PageData,
   series: PageSeries,
-  view: Pick<FigureView, "axis" | "logX" | "window">,
+  view: Pick<FigureView, "axis" | "logX" | "window" | "smooth">,
 ): ChartPoint[] {
   const xs = data.tracks[series.track][view.axis];
   const among = (values: readonly (number | null)[] | undefined, from: number, to: number) =>
@@ -35,5 +36,15 @@ export function pointsOf(
       high: high.length > 0 ? Math.max(...high) : null,
     });
   }
-  return points;
+  return view.smooth > 0 && series.style === "line" ? smoothed(points, view.smooth) : points;
+}
+
+/** Each value's mean with those of so many points on each side, fewer at the ends. */
+function smoothed(points: readonly ChartPoint[], reach: number): ChartPoint[] {
+  return points.map((point, i) => {
+    const side = Math.min(reach, i, points.length - 1 - i);
+    const near = points.slice(i - side, i + side + 1).flatMap(({ y }) => y === null ? [] : [y]);
+    if (point.y === null || near.length === 0) return point;
+    return { ...point, y: near.reduce((sum, value) => sum + value, 0) / near.length };
+  });
 }

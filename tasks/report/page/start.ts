@@ -5,10 +5,18 @@
  */
 
 import type { PageData } from "./data.ts";
-import { buildControls, buildRunButtons } from "./controls.ts";
+import { arrange, buildControls, buildRunButtons } from "./controls.ts";
 import { buildFigures, drawAll } from "./figures.ts";
-import type { Browser, ChartLibrary, Drawn, PageState } from "./state.ts";
-import type { AxisKey } from "../../logs/series.ts";
+import {
+  type Browser,
+  type ChartLibrary,
+  derive,
+  type Drawn,
+  keepAddress,
+  type PageState,
+  viewOfAddress,
+} from "./state.ts";
+import { buildTable } from "./table.ts";
 
 /**
  * Starts the page: reads its data, draws, and with `watch` asks for fresh data from time to time.
@@ -17,23 +25,30 @@ export function startPage(charts: ChartLibrary): void {
   const { document, window } = globalThis as Browser;
   const scheme = window.matchMedia("(prefers-color-scheme: dark)");
   const data: PageData = JSON.parse(document.getElementById("data").textContent);
-  const page = {
+  const page: PageState = {
     charts,
     document,
+    source: data,
     data,
-    axis: axisFromAddress(window.location.hash, data),
-    logX: false,
-    range: data.runs.length === 1,
-    hidden: new Set<string>(),
+    ...viewOfAddress(window.location.hash, data),
     forward: -1,
-    zoom: null as readonly [number, number] | null,
-    logY: new Map<string, boolean>(),
+    zoom: null,
     drawn: new Map<string, Drawn>(),
     dark: () => scheme.matches as boolean,
   };
+  derive(page);
   buildControls(page);
+  buildTable(page, () => keepAddress(page));
   buildFigures(page);
   drawAll(page);
+  window.addEventListener("hashchange", () => {
+    Object.assign(page, viewOfAddress(window.location.hash, page.source), { zoom: null });
+    derive(page);
+    buildControls(page);
+    arrange(page);
+    buildFigures(page);
+    drawAll(page);
+  });
   scheme.addEventListener("change", () => {
     buildRunButtons(page);
     drawAll(page);
@@ -50,11 +65,6 @@ export function startPage(charts: ChartLibrary): void {
   }
 }
 
-/** The axis that the address names after its #, so that a view can be shared; else the first. */
-export function axisFromAddress(hash: string, data: PageData): AxisKey {
-  return data.axes.find((axis) => `#${axis.key}` === hash)?.key ?? data.axes[0].key;
-}
-
 /** Asks the server that serves the page for what changed. The view stays as it is. */
 export function watchServer(page: PageState, everyMs: number): void {
   const { document, fetch, setTimeout } = globalThis as Browser;
@@ -68,12 +78,14 @@ export function watchServer(page: PageState, everyMs: number): void {
         const same = (a: PageData, b: PageData) =>
           JSON.stringify([a.runs, a.figures.map((f) => [f.id, f.note])]) ===
             JSON.stringify([b.runs, b.figures.map((f) => [f.id, f.note])]);
-        const rebuild = !same(page.data, fresh.data);
-        page.data = fresh.data;
+        const rebuild = !same(page.source, fresh.data);
+        page.source = fresh.data;
+        derive(page);
         // Escaped by the server, as the page's own were.
         for (const [id, html] of Object.entries(fresh.parts)) {
           document.getElementById(id).innerHTML = html;
         }
+        buildTable(page, () => keepAddress(page));
         buildRunButtons(page);
         if (rebuild) buildFigures(page);
         drawAll(page);

@@ -4,6 +4,8 @@
  * @module
  */
 
+import { type AddressedView, readAddress, writeAddress } from "./address.ts";
+import { hasSeeds, mergeSeeds } from "./bands.ts";
 import { runStyle } from "./style.ts";
 import type { ChartOption, PageData } from "./data.ts";
 import type { AxisKey } from "../../logs/series.ts";
@@ -37,18 +39,60 @@ export interface Drawn {
 export interface PageState {
   readonly charts: ChartLibrary;
   readonly document: Browser;
+  /** What the page was given. */
+  source: PageData;
+  /** What is drawn: the same, or with runs that differ in their seeds alone as one. */
   data: PageData;
   axis: AxisKey;
   logX: boolean;
-  range: boolean;
+  /** Null: as the page begins, with the runs' own or their seeds' range if it says something. */
+  range: boolean | null;
+  /** Null: as the page begins, with seeds as one. */
+  seeds: boolean | null;
+  smooth: number;
   /** Labels of the runs that are left out. */
-  readonly hidden: Set<string>;
+  hidden: Set<string>;
+  filter: string;
+  /** The column by which the table is sorted, from 1, negative for falling; 0: as it begins. */
+  sort: number;
+  /** Label of the run whose timeline is shown; "": the first. */
+  timeline: string;
   forward: number;
   zoom: readonly [number, number] | null;
   /** By figure, where it differs from the figure's own wish. */
-  readonly logY: Map<string, boolean>;
+  logY: Map<string, boolean>;
   readonly drawn: Map<string, Drawn>;
   dark(): boolean;
+}
+
+/** Whether runs that differ in their seeds alone are drawn as one. */
+export function seedsMerged(page: PageState): boolean {
+  return hasSeeds(page.source) && (page.seeds ?? true);
+}
+
+/** Whether least and greatest values are drawn. */
+export function rangeShown(page: PageState): boolean {
+  return page.range ?? (page.source.runs.length === 1 || seedsMerged(page));
+}
+
+/** Makes what is drawn of what was given, as the view has it. */
+export function derive(page: PageState): void {
+  page.data = seedsMerged(page) ? mergeSeeds(page.source, page.axis) : page.source;
+}
+
+/** The view of an address. */
+export function viewOfAddress(hash: string, data: PageData): Omit<AddressedView, "hidden"> & {
+  hidden: Set<string>;
+  logY: Map<string, boolean>;
+} {
+  const view = readAddress(hash, data);
+  return { ...view, hidden: new Set(view.hidden), logY: new Map(view.logY) };
+}
+
+/** Puts the view into the address, so that it can be shared. */
+export function keepAddress(page: PageState): void {
+  const { history } = globalThis as Browser;
+  history.replaceState(null, "", writeAddress({ ...page, hidden: [...page.hidden] }));
 }
 
 /** Makes an element. The text is text, whatever it holds. */

@@ -10,6 +10,7 @@ import type { PageData, ValueFormat } from "./data.ts";
 export function paletteOf(dark: boolean): {
   runs: string[];
   stacks: string[];
+  busy: string[];
   text: string;
   quiet: string;
   line: string;
@@ -19,6 +20,7 @@ export function paletteOf(dark: boolean): {
     ? {
       runs: "#6ea8fe #ff9466 #46d3a0 #c49bff #f0c552 #4fd3ea #ff86bd #b0d862".split(" "),
       stacks: "#6ea8fe #ff9466 #5b6472".split(" "),
+      busy: "#6ea8fe #f0c552 #ff9466".split(" "),
       text: "#e6e9ef",
       quiet: "#9aa4b2",
       line: "#2b323d",
@@ -27,6 +29,7 @@ export function paletteOf(dark: boolean): {
     : {
       runs: "#2563eb #d9480f #0b8f62 #8b3fd9 #b7860b #0a8ba6 #d1307a #5c8f10".split(" "),
       stacks: "#2563eb #d9480f #c3cad5".split(" "),
+      busy: "#2563eb #e3a008 #d9480f".split(" "),
       text: "#1b2430",
       quiet: "#5c6877",
       line: "#e3e7ed",

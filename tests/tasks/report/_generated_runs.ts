@@ -20,19 +20,23 @@ export interface GeneratedRun {
   /** Milliseconds of a step without its exchange, and of an exchange. */
   readonly stepMs: number;
   readonly syncMs: number;
+  /** @default {1} */
+  readonly seed?: number;
+  /** A rank that takes half as long again as the others, which wait for it; none by default. */
+  readonly slow?: number;
   /** End early, without a summary, after this many steps. */
   readonly stopAt?: number;
 }
 
 /** Writes `config.json` and `metrics.jsonl` of such a run into a folder, which is made. */
 export async function writeGeneratedRun(directory: string, run: GeneratedRun): Promise<void> {
-  const { algorithm, interval, ranks, kind } = run;
+  const { algorithm, interval, ranks, kind, seed = 1, slow: slowRank = -1 } = run;
   const lr = 0.3, clip = 1, weights = 855_770 * 4;
   await Deno.mkdir(directory, { recursive: true });
-  const config = { options: { algorithm, interval, ranks, lr, clip, model: "resnet56", seed: 1 } };
+  const config = { options: { algorithm, interval, ranks, lr, clip, model: "resnet56", seed } };
   await Deno.writeTextFile(`${directory}/config.json`, JSON.stringify(config));
   using log = new MetricsLog(`${directory}/metrics.jsonl`);
-  const random = new Random(1, "generated log", `${algorithm} ${interval}`);
+  const random = new Random(seed, "generated log", `${algorithm} ${interval}`);
   const every = algorithm === "naive-parallel" || algorithm === "single" ? 1 : interval;
   const steps = run.epochs * run.stepsPerEpoch;
   let seconds = 0, bytes = 0, round = 0;
@@ -44,7 +48,8 @@ export async function writeGeneratedRun(directory: string, run: GeneratedRun): P
     const level = 2.2 * Math.exp(-3.2 * part / slow) * (0.55 + 0.45 * decay) + 0.02;
     const meets = ranks > 1 && step % every === 0;
     const exchange = meets ? run.syncMs * (0.8 + 0.4 * random.uniform()) : 0;
-    seconds += (run.stepMs * (0.95 + 0.1 * random.uniform()) + exchange) / 1000;
+    const waited = meets && slowRank >= 0 ? run.stepMs / 2 : 0;
+    seconds += (run.stepMs * (0.95 + 0.1 * random.uniform()) + exchange + waited) / 1000;
     if (meets) {
       round++;
       bytes += 2 * weights * (ranks - 1) / ranks * (algorithm === "naive-parallel" ? 2 : 1);
@@ -66,8 +71,8 @@ export async function writeGeneratedRun(directory: string, run: GeneratedRun): P
         clipped: algorithm !== "local-sgd" && gradNorm * lr * decay > clip,
         lr: lr * decay,
         clip,
-        stepMs: run.stepMs + exchange,
-        syncMs: exchange,
+        stepMs: run.stepMs + exchange + waited,
+        syncMs: exchange + (rank === slowRank ? 0 : waited),
       });
     }
     if (meets) {

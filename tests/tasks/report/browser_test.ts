@@ -72,6 +72,7 @@ Deno.test({
         "bytes-sent",
         "communication-share",
         "time-per-epoch",
+        "ranks",
       ];
       assert.deepEqual(drawn, ids.map((id) => [id, true, true]));
       assert.equal(await page.evaluate(curves("training-loss")), 3);
@@ -126,7 +127,7 @@ Deno.test({
       const href = await page.evaluate(`(() => {
         let saved = "";
         HTMLAnchorElement.prototype.click = function () { saved = this.download + " " + this.href; };
-        document.querySelector("#drift .tools button:last-child").click();
+        document.querySelector("#drift .tools button[title$=SVG]").click();
         return decodeURIComponent(saved);
       })()`) as string;
       assert.match(href, /^drift-seconds\.svg data:image\/svg\+xml/);

@@ -34,8 +34,20 @@ function lines(page: PageData, id: string): LineFigure {
 Deno.test("the baseline comes first, and the figures are those of the paper", async () => {
   const { page } = await knownReport();
   assert.deepEqual(page.runs, [
-    { label: "naive-parallel", baseline: true, state: "finished" },
-    { label: "celgc I=2", baseline: false, state: "finished" },
+    {
+      label: "naive-parallel",
+      baseline: true,
+      state: "finished",
+      group: "naive-parallel",
+      options: { algorithm: "naive-parallel" },
+    },
+    {
+      label: "celgc I=2",
+      baseline: false,
+      state: "finished",
+      group: "celgc I=2",
+      options: { algorithm: "celgc", interval: "2" },
+    },
   ]);
   assert.deepEqual(page.figures.map((figure) => figure.id), [
     "training-loss",
@@ -46,6 +58,7 @@ Deno.test("the baseline comes first, and the figures are those of the paper", as
     "bytes-sent",
     "communication-share",
     "time-per-epoch",
+    "ranks",
   ]);
   assert.deepEqual(page.axes.map((a) => a.key), [
     "epoch",
@@ -197,7 +210,7 @@ Deno.test("a last bin that has hardly begun is no point of its own", async () =>
 Deno.test("points that lie together, as between two rounds, are drawn as their mean", async () => {
   const { page } = await knownReport();
   const [, celgc] = lines(page, "training-loss").series;
-  const view = { axis: "round", logX: false, window: [1, 2] } as const;
+  const view = { axis: "round", logX: false, window: [1, 2], smooth: 0 } as const;
   // Round 1 is done after step 2, round 2 after step 4; the losses are 4/t, half of it and half more.
   assert.deepEqual(
     pointsOf(page, celgc, view).map(({ x, y, low, high }) => [x, y?.toFixed(3), low, high]),

@@ -20,6 +20,7 @@ Deno.test("each figure is written as SVG and PNG, the paper's over every axis", 
     "bytes-sent.svg",
     "communication-share.svg",
     "time-per-epoch.svg",
+    "ranks.svg",
   ]);
   const loss = await Deno.readTextFile(images[0].svg);
   assert.match(loss, /^<svg width="960" height="540"/);

@@ -16,7 +16,7 @@ const load = (code: string) => import(`data:text/javascript,${encodeURIComponent
 Deno.test("the page's modules are one strict module, the same whenever they are linked", async () => {
   const code = await linkModules(START);
   assert.equal(await linkModules(START), code);
-  assert.deepEqual(Object.keys(await load(code)), ["axisFromAddress", "startPage", "watchServer"]);
+  assert.deepEqual(Object.keys(await load(code)), ["startPage", "watchServer"]);
   assert.doesNotMatch(code, /\binterface\b|: PageState|import /);
 });
 

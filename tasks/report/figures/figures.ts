@@ -4,10 +4,10 @@
  * @module
  */
 
-import type { Curve, RoundCurves, Track } from "../logs/series.ts";
-import type { BarFigure, LineFigure, PageSeries } from "./page/data.ts";
-import { writeValue } from "./page/style.ts";
-import type { ReportedRun, Summarised } from "./summary.ts";
+import type { Curve, RoundCurves, Track } from "../../logs/series.ts";
+import type { BarFigure, LineFigure, PageSeries } from "../page/data.ts";
+import { writeValue } from "../page/style.ts";
+import type { ReportedRun, Summarised } from "../summary.ts";
 
 /** A run, and the curves that figures are made of. */
 export interface FigureRun extends Summarised {
