@@ -103,7 +103,7 @@ Deno.test("the folders of tasks/ stand in an order", () => {
       ["run"],
       ["networks"],
       ["options"],
-      ["tensorboard"],
+      ["tensorboard", "trace"],
       ["data", "logs"],
       ["task.ts"],
     ],

@@ -33,6 +33,7 @@ import { resolveOptions } from "../options/resolve.ts";
 import { notesOn } from "../options/rules.ts";
 import { tlsOf } from "../options/tls.ts";
 import { EventLog } from "../tensorboard/event_log.ts";
+import { writeTrace } from "../trace/chrome_trace.ts";
 import { DIVERGED, NO_DEVICE } from "../training/training_error.ts";
 import type { RankArguments, RankPlace } from "../training/rank_program.ts";
 import { Interruption } from "./interruption.ts";
@@ -153,6 +154,7 @@ export async function launch(settings: LaunchOptions = {}): Promise<Run> {
     );
   }
   stack.use(lock);
+  if (options.trace) stack.defer(async () => void await writeTrace(directory));
   if (!files) await verifyInputs(directory, config);
   const kept = files ? await keepInputs(directory, files) : {};
   let worlds = config.worlds ?? [{ step: 0, ranks: config.options.ranks }];

@@ -164,6 +164,11 @@ export const EXECUTION: Table<ExecutionOptions> = {
     default: null,
     defaultText: "none",
   }),
+  trace: toggle({
+    flag: "--trace",
+    group: RUN,
+    help: "write trace.json when the run has ended, in Chrome's format: a track of each rank, for Perfetto",
+  }),
   json: toggle({
     flag: "--json",
     group: RUN,

@@ -318,6 +318,8 @@ export interface ExecutionOptions extends RecoveryOptions {
   preemptedCode: number;
   /** In which form the numbers are logged beside `metrics.jsonl`; null: none. */
   log: "tensorboard" | null;
+  /** Whether the run's end is followed by `trace.json`. */
+  trace: boolean;
   /** Whether the command line prints the summary as JSON. */
   json: boolean;
 }

@@ -14,6 +14,7 @@ import { OptionError } from "../options/kinds.ts";
 import { modelName } from "../options/network_names.ts";
 import type { Options } from "../options/table.ts";
 import { sourceCommit } from "./source_commit.ts";
+import { TRACE_FILE } from "../trace/chrome_trace.ts";
 import { VERSION } from "./version.ts";
 import { writing } from "./write_error.ts";
 
@@ -26,6 +27,8 @@ export const FILES = {
   /** The weights that did best on the validation set, where a run has `--patience`. */
   best: "best.safetensors",
   vocabulary: "vocabulary.txt",
+  /** Where a run has `--trace`. */
+  trace: TRACE_FILE,
   /** There while the run is asked to end early. */
   stop: ".stop",
 } as const;

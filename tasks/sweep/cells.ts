@@ -46,7 +46,7 @@ export interface CellPlan {
 }
 
 /** Options that change where a run is shown or kept, but nothing in it. */
-const APART = ["out", "log", "quiet", "json", "download", "mirror", "timeout"] as const;
+const APART = ["out", "log", "trace", "quiet", "json", "download", "mirror", "timeout"] as const;
 
 /**
  * Plans a sweep.
