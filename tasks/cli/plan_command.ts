@@ -36,6 +36,7 @@ const WITHOUT: readonly string[] = [
     "checkpointEvery",
     "onFailure",
     "maxRestarts",
+    "replay",
     "out",
     "sendData",
     "checkpointLocal",

@@ -17,7 +17,13 @@ import { becomeCompiledRank } from "../../runtime/ranks/compiled_rank.ts";
 import { checkOptions } from "../../runtime/launcher/options.ts";
 import type { LauncherPlace, World } from "../../runtime/launcher/across_hosts.ts";
 import { checkData, checkInputs } from "../problems/check_inputs.ts";
-import { type InputFiles, keepInputs, readInputs, verifyInputs } from "../run/inputs.ts";
+import {
+  type InputFiles,
+  keepInputs,
+  readInputs,
+  readKeptInputs,
+  verifyInputs,
+} from "../run/inputs.ts";
 import type { DownloadProgress } from "../data/sources/download.ts";
 import { continueWorlds, type Worlds } from "../data/sampling/worlds.ts";
 import { sayDownload } from "./engine_download.ts";
@@ -45,6 +51,7 @@ import { beginsOnCpu } from "./recovery/cpu_instead.ts";
 import { pause, Restarts } from "./recovery/restarts.ts";
 import { checkpointSteps } from "../run/checkpoint.ts";
 import { lockFolder } from "../run/lock.ts";
+import { findReplay } from "./recovery/replay.ts";
 import { describeTakenOver, findRun, forgetCheckpoint, rewind } from "../run/resume.ts";
 import {
   makeRunDirectory,
@@ -132,7 +139,15 @@ export async function launch(settings: LaunchOptions = {}): Promise<Run> {
   const explicit = hosts === null ? given : { ...given, ranks: hosts.size };
   const started = explicit.resume
     ? await findRun(explicit)
-    : { directory: null, options: resolveOptions(explicit), config: null };
+    : explicit.replay
+    ? await findReplay(explicit)
+    : {
+      directory: null,
+      options: resolveOptions(explicit),
+      config: null,
+      replay: null,
+      repeats: null,
+    };
   const options: Options = { ...started.options }, askedDevice = options.device;
   options.device = await resolveDevice(
     options.device,
@@ -141,9 +156,10 @@ export async function launch(settings: LaunchOptions = {}): Promise<Run> {
   await checkLaunch(options, hosts);
   if (options.data !== null) options.data = await findData(options, kind);
   await checkData(options);
-  const files = started.directory ? null : await fittingInputs(options);
+  const files = started.directory ? null : await fittingInputs(options, started.repeats);
   const directory = started.directory ?? await makeRunDirectory(options);
-  const config = started.config ?? newConfig(options);
+  const { replay } = started;
+  const config = started.config ?? { ...newConfig(options), ...replay ? { replay } : {} };
   const lock = await lockFolder(directory, LOCK_FILE);
   if (lock === null) {
     throw new OptionError(
@@ -170,8 +186,9 @@ export async function launch(settings: LaunchOptions = {}): Promise<Run> {
   /** Takes the run back to its last checkpoint, or, without one, to its beginning. */
   const toCheckpoint = async () => {
     const from = await rewind(directory, { run: config.id, ranks: most, say });
-    worlds = continueWorlds(worlds, from, options.ranks);
-    await writeConfig(directory, withWorlds(await readConfig(directory), worlds));
+    const written = await readConfig(directory);
+    worlds = continueWorlds(written.worlds ?? worlds, from, options.ranks);
+    await writeConfig(directory, withWorlds(written, worlds));
     return from;
   };
   if (started.config) say(describeTakenOver(started.config, explicit));
@@ -281,9 +298,9 @@ const LOCK_FILE = ".run.lock";
 
 const TRAINER = new URL(import.meta.resolve("../training/rank_program.ts"));
 
-/** The files that the options name; refused unless they fit. */
-async function fittingInputs(options: Options): Promise<InputFiles> {
-  const files = await readInputs(options);
+/** The files that the options name, or those of the run that is repeated; refused unless they fit. */
+async function fittingInputs(options: Options, repeats: string | null): Promise<InputFiles> {
+  const files = repeats ? await readKeptInputs(repeats, options) : await readInputs(options);
   await checkInputs(options, files);
   return files;
 }

@@ -242,6 +242,18 @@ export interface Summary extends Scores {
   /** How often the run started again after it had lost ranks, see `--on-failure restart`; absent if never. */
   readonly restarts?: number;
   /**
+   * Who the ranks were, and since which step, where some were lost or came while the run went on, see
+   * `--on-failure shrink`; absent otherwise.
+   */
+  readonly membership?: readonly {
+    readonly step: number;
+    readonly ranks: number;
+    /** Their numbers in the run, in their order. @default {from 0 on} */
+    readonly members?: readonly number[];
+    /** Those that are not in the round of this step, and the last step that counts of each. */
+    readonly lost?: readonly { readonly rank: number; readonly since: number }[];
+  }[];
+  /**
    * Whether the run has diverged without an end: a final loss is more than ten times that of the weights before the
    * first step. Absent otherwise.
    */

@@ -288,6 +288,8 @@ export interface RecoveryOptions {
   onFailure: "stop" | "restart";
   /** How often it starts again without having come further. */
   maxRestarts: number;
+  /** Folder of the run that is run again, with the ranks that it had when; null: none. */
+  replay: string | null;
 }
 
 /** Where an experiment runs, and what it reads. */

@@ -43,6 +43,7 @@ export interface PlanOptions extends
       | "checkpointEvery"
       | "onFailure"
       | "maxRestarts"
+      | "replay"
       | "out"
       | "json"
       | "quiet"

@@ -32,14 +32,24 @@ import { windowTask } from "./window_task.ts";
 export interface Problem {
   readonly model: TrainableModel;
   readonly task: Task;
+  /** The same task for other ranks; absent where the caller has given one that is not dealt out. */
+  readonly taskFor?: TaskDealer;
   /** What the task reads from, to be let go when nobody asks it for batches any more; absent if that is memory. */
   readonly opened?: Disposable;
 }
 
+/**
+ * Deals data out to ranks: a rank's view of it.
+ *
+ * @param place of the rank among those there are
+ * @param worlds that the run has had, up to theirs
+ */
+export type TaskDealer = (place: number, worlds: Worlds) => Task;
+
 /** What {@linkcode openProblem} takes instead of what the options name. */
 export interface ProblemParts {
   readonly model?: TrainableModel;
-  readonly task?: Task;
+  readonly task?: Task | TaskDealer;
   /** The files that the options name. */
   readonly files?: InputFiles;
   /** Who else needs the same data. @default {PER_RANK} */
@@ -67,23 +77,39 @@ export async function openProblem(
   target: DeviceKind,
   parts: ProblemParts = {},
 ): Promise<Problem> {
-  // Data count in mini-batches.
-  const { accumulate } = options;
-  const worlds = parts.worlds?.map((world) => ({
-    ...world,
-    step: world.step * accumulate,
-    ...world.lost
-      ? { lost: world.lost.map(({ rank, since }) => ({ rank, since: since * accumulate })) }
-      : {},
-  }));
-  const { task: whole, model, ...rest } = await openParts(options, rank, target, {
-    ...parts,
-    worlds,
-  });
-  const task = accumulated(whole, options.accumulate, options.batchSize);
+  const { model, taskOf, opened } = await openParts(options, rank, target, parts);
+  const worlds = parts.worlds?.length ? parts.worlds : [{ step: 0, ranks: options.ranks }];
+  const taskFor: TaskDealer = (place, worlds) => {
+    const { ranks } = worlds.at(-1)!,
+      dealt = taskOf({ ...options, ranks }, place, inBatches(worlds));
+    return accumulated(dealt, options.accumulate, options.batchSize);
+  };
+  const task = taskFor(rank, worlds);
   const initial = parts.files?.initial;
-  if (!initial) return { ...rest, task, model };
-  return { ...rest, task, model: startingFrom(model, decodeInitial(initial), options.weights!) };
+  return {
+    task,
+    model: initial ? startingFrom(model, decodeInitial(initial), options.weights!) : model,
+    ...typeof parts.task === "object" ? {} : { taskFor },
+    ...opened ? { opened } : {},
+  };
+
+  /** Data count in mini-batches. */
+  function inBatches(worlds: Worlds): Worlds {
+    const { accumulate } = options;
+    return worlds.map((world) => ({
+      ...world,
+      step: world.step * accumulate,
+      ...world.lost
+        ? { lost: world.lost.map(({ rank, since }) => ({ rank, since: since * accumulate })) }
+        : {},
+    }));
+  }
+}
+
+/** A model, and how the data is dealt out. */
+interface OpenedParts extends Pick<Problem, "model" | "opened"> {
+  /** @param options with the number of ranks there are */
+  taskOf(options: Options, place: number, worlds: Worlds): Task;
 }
 
 async function openParts(
@@ -91,20 +117,28 @@ async function openParts(
   rank: number,
   target: DeviceKind,
   parts: ProblemParts,
-): Promise<Problem> {
-  const { model, task, files, sharing, worlds } = parts;
+): Promise<OpenedParts> {
+  const { model, task, files, sharing } = parts;
   const modelOf: ModelOf = (data, length = 1) =>
     model ??
       (files?.model
         ? onnxFileModel(files.model, options.model, options, data, length)
         : findModel(options.model, { ...imageOf(data), labelSmoothing: options.labelSmoothing }));
-  if (task) return { task, model: model ?? modelOf(...shapeOf(task)) };
+  if (typeof task === "function") {
+    const worlds = parts.worlds?.length ? parts.worlds : [{ step: 0, ranks: options.ranks }];
+    const taskOf = (_: Options, place: number, worlds: Worlds) => task(place, worlds);
+    return { taskOf, model: model ?? modelOf(...shapeOf(task(rank, worlds))) };
+  }
+  if (task) return { taskOf: () => task, model: model ?? modelOf(...shapeOf(task)) };
   if (kindOf(options.task) === "text") {
-    return await openText(options, rank, target, model || files?.model ? modelOf : null, parts);
+    return await openText(options, target, model || files?.model ? modelOf : null, parts);
   }
   const images = await openImages(options, sharing), { train } = images;
   const fitting = modelOf(imagesOf({ side: sideOf(train), classes: train.classes.length }));
-  return { model: fitting, task: imageTask(images, options, rank, fitting, worlds) };
+  return {
+    model: fitting,
+    taskOf: (options, place, worlds) => imageTask(images, options, place, fitting, worlds),
+  };
 }
 
 /** What a built-in network for images has to know of data; nothing where they say nothing. */
@@ -130,24 +164,28 @@ function shapeOf(task: Task): [DataShape, number | undefined] {
 /** @param modelOf makes the model; null: it is the language model that the options describe */
 async function openText(
   options: Options,
-  rank: number,
   target: DeviceKind,
   modelOf: ModelOf | null,
   parts: ProblemParts,
-): Promise<Problem> {
-  const { splits, size, told, opened } = await readText(options, parts), { worlds } = parts;
+): Promise<OpenedParts> {
+  const { splits, size, told, opened } = await readText(options, parts);
   const bptt = windowLength(options);
-  const problem = asOptionError(`--task ${options.task}`, () => {
+  const named = <T>(make: () => T) => asOptionError(`--task ${options.task}`, make);
+  const problem = named(() => {
     const words = vocabularyOf(options, size);
     const model = modelOf?.(windowsOf(size), bptt) ??
       (options.model === "gpt" ? gptOf(options, words) : null);
-    if (model) {
-      return { model, task: windowTask(splits, { ...options, bptt }, rank, model, worlds) };
-    }
-    const lstm = awdLstmOf(options, words);
-    return { model: lstm, task: awdLstmTask(splits, lstm, options, rank, target, worlds) };
+    const lstm = model ? null : awdLstmOf(options, words);
+    const taskOf = (options: Options, place: number, worlds: Worlds): Task =>
+      named(() => ({
+        ...lstm
+          ? awdLstmTask(splits, lstm, options, place, target, worlds)
+          : windowTask(splits, { ...options, bptt }, place, model!, worlds),
+        ...told,
+      }));
+    return { model: model ?? lstm!, taskOf };
   });
-  return { ...problem, task: { ...problem.task, ...told }, ...opened ? { opened } : {} };
+  return { ...problem, ...opened ? { opened } : {} };
 }
 
 async function openImages(options: Options, sharing = PER_RANK): Promise<ImageSplits> {

@@ -3,7 +3,9 @@
  * the common c, and the step's correction is c − c_i.
  *
  * Where a run goes on with another number of ranks, each of them gets the mean of all c_i, which is c: steps
- * are then corrected by nothing until a rank has gradients of its own.
+ * are then corrected by nothing until a rank has gradients of its own. Where ranks leave and come while a run goes
+ * on, those that stay keep theirs, one that comes begins with c, and at the next renewal c is the mean of those
+ * there are.
  *
  * @module
  */
@@ -32,6 +34,8 @@ export interface ControlParts {
   readonly length: number;
   readonly rank: number;
   readonly ranks: number;
+  /** Whether the ranks were others before, so that c is not the mean of theirs. @default {false} */
+  readonly recentres?: boolean;
   /** The ranks that take part in a round, counted from 1. Pure. */
   participants(round: number): readonly number[];
 }
@@ -46,8 +50,12 @@ export class RankControls implements Stateful {
   /** How changes of c travel; null: as they are. */
   readonly #compressed: CompressedAverage | null;
 
+  /** Whether c is to become the mean of all c_i. */
+  #recentres: boolean;
+
   constructor(parts: ControlParts) {
     this.#parts = parts;
+    this.#recentres = parts.recentres ?? false;
     this.#compressed = parts.averaging.compression(parts.length);
     this.#own = new Float32Array(parts.length);
     this.#common = new Float32Array(parts.length);
@@ -82,9 +90,15 @@ export class RankControls implements Stateful {
       for (let i = 0; i < change.length; i++) change[i] = mean[i] - this.#own[i];
       this.#own.set(mean);
     }
-    await averaging.averageForAll(change, contributors, this.#compressed);
-    const share = contributors.length / ranks;
-    for (let i = 0; i < change.length; i++) this.#common[i] += share * change[i];
+    if (this.#recentres) {
+      this.#recentres = false;
+      this.#common.set(this.#own);
+      await averaging.average(this.#common);
+    } else {
+      await averaging.averageForAll(change, contributors, this.#compressed);
+      const share = contributors.length / ranks;
+      for (let i = 0; i < change.length; i++) this.#common[i] += share * change[i];
+    }
     await this.#correct();
   }
 
@@ -102,13 +116,15 @@ export class RankControls implements Stateful {
     ];
     const residual = this.#compressed?.residual;
     if (residual) tensors.push({ name: "controls.residual", dims, data: residual });
-    return Promise.resolve({ tensors, numbers: {} });
+    const numbers: Record<string, number> = this.#recentres ? { "controls.recentres": 1 } : {};
+    return Promise.resolve({ tensors, numbers });
   }
 
   /** Goes on from there. */
   restore(state: StateDict): Promise<void> {
     this.#own.set(loadTensor(state, "controls.own", this.#own.length));
     this.#common.set(loadTensor(state, "controls.common", this.#common.length));
+    this.#recentres ||= "controls.recentres" in state.numbers;
     const residual = this.#compressed?.residual;
     residual?.set(loadTensor(state, "controls.residual", residual.length));
     return Promise.resolve();

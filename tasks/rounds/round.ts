@@ -92,6 +92,9 @@ export interface RunEnding extends RoundResult {
   readonly traffic: Traffic;
 }
 
+/** What has been since the last round of a part of the weights. */
+export type OpenRound = Pick<PartState, "clipPeak" | "steps" | "samples" | "apart">;
+
 /** One part of the weights, and what its rounds have come to on this rank. */
 interface PartState {
   readonly index: number;
@@ -163,7 +166,9 @@ export class Round implements Stateful {
   /** The ranks that take part in a round, counted from 1, in increasing order. */
   participantsOf(round: number): number[] {
     const { comm: { size }, options: { seed, participants } } = this.#parts;
-    return drawParticipants(seed, round, size, participants ?? size, this.#sampling);
+    // Those that are left after others were lost may be fewer than are to be drawn.
+    const count = Math.min(participants ?? size, size);
+    return drawParticipants(seed, round, size, count, this.#sampling);
   }
 
   /**
@@ -298,6 +303,18 @@ export class Round implements Stateful {
   /** Waits for averages that are on their way. Collective. */
   async arrive(): Promise<void> {
     for (const { exchange } of this.#states) await exchange.arrive();
+  }
+
+  /** Of each part, what has been since its last round, for a rank that goes on with it among other ranks. */
+  get open(): readonly OpenRound[] {
+    return this.#states.map(({ clipPeak, steps, samples, apart }) => ({
+      ...{ clipPeak, steps, samples, apart },
+    }));
+  }
+
+  /** Goes on from there. */
+  resume(open: readonly OpenRound[]): void {
+    for (const [index, state] of this.#states.entries()) Object.assign(state, open[index]);
   }
 
   /** Whether what is proven of a round depends on how many steps it has taken. */

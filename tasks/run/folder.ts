@@ -79,6 +79,8 @@ export interface RunConfig {
   readonly started: string;
   /** How many ranks it has had since which step; absent if there were always as many as the options say. */
   readonly worlds?: Worlds;
+  /** The worlds of the run that this one repeats, with `--replay`; absent if it repeats none. */
+  readonly replay?: Worlds;
   /** The steps to which it went back because it diverged, each time with half the learning rate; absent if never. */
   readonly rollbacks?: readonly number[];
   /** The steps from which it started again because it had lost ranks; absent if it never did. */
@@ -115,6 +117,11 @@ export async function writeConfig(directory: string, config: RunConfig): Promise
   const part = `${path}.part`;
   await writing(part, () => Deno.writeTextFile(part, JSON.stringify(config, null, 2) + "\n"));
   await Deno.rename(part, path);
+}
+
+/** Notes in `config.json` who the ranks of a run have been. */
+export async function noteWorlds(directory: string, worlds: Worlds): Promise<void> {
+  await writeConfig(directory, { ...await readConfig(directory), worlds });
 }
 
 /**

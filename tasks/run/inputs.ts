@@ -143,6 +143,11 @@ export async function shareInputs(
   };
 }
 
+/** The files that a run has taken with it, from its folder. */
+export function readKeptInputs(directory: string, options: Options): Promise<InputFiles> {
+  return readKept(directory, wantedBy(options));
+}
+
 /** Reads the copies in a run's folder. */
 async function readKept(directory: string, wanted: Wanted): Promise<InputFiles> {
   const read = (kind: keyof InputFiles) =>

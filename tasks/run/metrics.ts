@@ -16,6 +16,8 @@ export class MetricsLog implements Disposable {
   readonly #path: string | URL;
   readonly #file: Deno.FsFile;
   readonly #encoder = new TextEncoder();
+  /** What is kept back; null: nothing is. */
+  #held: MetricRecord[] | null = null;
 
   /**
    * Opens a log.
@@ -37,6 +39,7 @@ export class MetricsLog implements Disposable {
    * @throws WriteError if the disk is full
    */
   write(...records: MetricRecord[]): void {
+    if (this.#held) return void this.#held.push(...records);
     let rest = this.#encoder.encode(
       records.map((record) => JSON.stringify(record) + "\n").join(""),
     );
@@ -45,6 +48,22 @@ export class MetricsLog implements Disposable {
     } catch (cause) {
       throw isSystemError(cause) ? new WriteError(this.#path, cause) : cause;
     }
+  }
+
+  /** Keeps back what is written from here on, until it is known to stand. */
+  hold(): void {
+    this.#held = [];
+  }
+
+  /**
+   * Writes what was kept back, or drops it.
+   *
+   * @throws WriteError if the disk is full
+   */
+  release(stands: boolean): void {
+    const held = this.#held ?? [];
+    this.#held = null;
+    if (stands) this.write(...held);
   }
 
   /** Closes the file. */

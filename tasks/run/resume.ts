@@ -73,6 +73,10 @@ export interface Resumed {
   readonly directory: string;
   readonly options: Options;
   readonly config: RunConfig;
+  /** It repeats none. */
+  readonly replay: null;
+  /** It repeats none. */
+  readonly repeats: null;
 }
 
 /**
@@ -99,6 +103,11 @@ export async function findRun(changes: Readonly<Record<string, unknown>>): Promi
     );
   }
   checkGivenAgain(config.options, explicit);
+  if (config.replay) {
+    throw new OptionError(
+      `--resume ${explicit.resume}: it is a replay, which begins at the beginning: give --replay again`,
+    );
+  }
   for (const [name, value] of Object.entries(explicit)) {
     const before = config.options[name as OptionName];
     if (ADJUSTABLE.has(name) || JSON.stringify(before) === JSON.stringify(value)) continue;
@@ -126,11 +135,11 @@ export async function findRun(changes: Readonly<Record<string, unknown>>): Promi
     ...explicit,
     resume: directory,
   });
-  return { directory, options, config };
+  return { directory, options, config, replay: null, repeats: null };
 }
 
 /** Throws OptionError for what the run was started with and is not given now. */
-function checkGivenAgain(before: Options, explicit: Partial<Options>): void {
+export function checkGivenAgain(before: Options, explicit: Partial<Options>): void {
   const defaults = defaultOptions();
   const missing = GIVEN_AGAIN.filter((name) =>
     explicit[name] === undefined && before[name] !== undefined &&
@@ -139,9 +148,9 @@ function checkGivenAgain(before: Options, explicit: Partial<Options>): void {
   if (missing.length === 0) return;
   const flags = missing.map((name) => `${OPTIONS[name].flag} ${shown(before[name])}`);
   throw new OptionError(
-    `--resume ${explicit.resume}: the run was started with ${
-      flags.join(", ")
-    }; a folder's word is ` +
+    `${explicit.resume ? "--resume" : "--replay"} ${
+      explicit.resume ?? explicit.replay
+    }: the run was started with ${flags.join(", ")}; a folder's word is ` +
       `not taken for that, so give ${
         missing.length === 1 ? "it" : "each of them"
       } again, with this ` +

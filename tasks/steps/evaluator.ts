@@ -11,7 +11,7 @@ import { measureGraph, MEASURES, statisticsGraph } from "../networks/graphs.ts";
 import { OptionError } from "../options/kinds.ts";
 import type { Options } from "../options/table.ts";
 import { Sessions } from "./sessions.ts";
-import type { OncePerHost } from "../../runtime/once_per_host.ts";
+import { type OncePerHost, PER_RANK } from "../../runtime/once_per_host.ts";
 import type { TrainStep } from "./train_step.ts";
 import type { Split, Task, TrainableModel } from "../task.ts";
 
@@ -88,7 +88,8 @@ export class Evaluator implements AsyncDisposable {
       .filter((split) => split !== undefined);
     const shapes = splits.flatMap(({ batchSize, length = 1 }) => [batchSize, length]);
     // Ranks whose shares of a split are of unequal size have graphs of their own.
-    const shared = await agree(comm, shapes) ? sharing : undefined;
+    const shares = sharing !== undefined && sharing !== PER_RANK;
+    const shared = shares && await agree(comm, shapes) ? sharing : undefined;
     for (const split of splits) {
       const shape = shapeOf(split);
       if (measurements.has(shape)) continue;

@@ -4,32 +4,31 @@
  * @module
  */
 
-import { isClipped, type StepSize } from "../../optimizers/mod.ts";
+import type { StepSize } from "../../optimizers/mod.ts";
+import { membersOf } from "../data/sampling/worlds.ts";
 import { AveragingTrigger } from "./averaging_trigger.ts";
 import type { Callbacks } from "./callbacks/callbacks.ts";
 import { loadNumber, type StateDict, type Stateful } from "../run/checkpoint.ts";
 import { restoreCheckpoint } from "../run/restore_checkpoint.ts";
-import type { Evaluation } from "../steps/evaluator.ts";
-import { sumOf } from "../rounds/averaging.ts";
 import { RankControls } from "../rounds/control_variates.ts";
-import type { Position, Summary } from "../run/metrics.ts";
-import { stepSizeAt } from "../options/stepping/step_size.ts";
-import { type EndedRound, Round } from "../rounds/round.ts";
+import type { Summary } from "../run/metrics.ts";
+import { Round } from "../rounds/round.ts";
 import { everySeconds, everySteps, type RoundClock } from "../rounds/round_clock.ts";
 import { BestWeights } from "./best_weights.ts";
 import type { LoopParts } from "./loop_parts.ts";
 import { type Evaluated, Evaluations } from "./evaluations.ts";
 import { Requests, StoppedError } from "./requests.ts";
 import { RunningTotals } from "./totals.ts";
-import { MetricGather } from "./metric_gather.ts";
-import { checkDrift, checkFinite, finite } from "./training_error.ts";
-import { type CompletedStep, InFlightSteps } from "../steps/in_flight.ts";
+import { MetricGather } from "./records/metric_gather.ts";
+import { Notes } from "./records/notes.ts";
+import { checkFinite, finite } from "./training_error.ts";
+import { LocalSteps } from "../steps/local_steps.ts";
+import { Attendance } from "./membership/attendance.ts";
+import { capture, type Carried, type TakenStep, type Watch } from "./membership/carried.ts";
+import { CrewChange } from "./membership/members.ts";
 
-/**
- * Number of the first mini-batch drawn aside: they are batches of steps that no run comes to, so the
- * steps' own samples are left as they are.
- */
-const ASIDE = 2 ** 24;
+/** What becomes of a run after what its ranks do together. */
+type Course = "goes on" | "is over" | "was stopped";
 
 /** One run of the loop. Every rank makes the same calls, but for its steps where rounds go by the clock. */
 export class Loop implements Stateful {
@@ -40,28 +39,30 @@ export class Loop implements Stateful {
   readonly #totals: RunningTotals;
   readonly #trigger: AveragingTrigger;
   readonly #evaluations: Evaluations;
-  readonly #inFlight = new InFlightSteps();
-  /** When the first step began, in ms of `performance.now()`. */
-  #start: number | null = null;
+  readonly #local: LocalSteps;
+  readonly #notes: Notes;
   /** Control variates, where the algorithm has them. */
   readonly #controls: RankControls | null;
-  /** Samples this rank has learnt from. */
-  #samples = 0;
   readonly #requests: Requests;
   /** The weights that did best on the validation set, where a run stops when they become no better. */
   readonly #best: BestWeights | null;
   readonly #callbacks: Callbacks;
   #stoppedEarly = false;
+  #watch: Watch = { evaluations: 0, last: null, noted: true };
+  /** The ranks' numbers in the run. */
+  readonly #members: readonly number[];
+  readonly #attendance = new Attendance();
 
   constructor(parts: LoopParts) {
     const { comm, options, algorithm, averaging, trainStep, log, steps } = parts;
     const { weights, parameterCount } = trainStep, { timed, update } = algorithm;
     this.#parts = parts;
+    this.#members = membersOf(parts.worlds.at(-1)!);
     this.#callbacks = parts.callbacks;
     const clock = timed
       ? everySeconds(timed, steps, comm, trainStep.size)
       : everySteps(algorithm, steps, (t) =>
-        options.syncEpochs && this.#endsEpoch(t), trainStep.size);
+        options.syncEpochs && this.#local.endsEpoch(t), trainStep.size);
     this.#clock = clock;
     this.#round = new Round({
       comm,
@@ -73,22 +74,25 @@ export class Loop implements Stateful {
       states: options.averageStates ? trainStep.ruleStates : null,
       options,
     });
+    const round = this.#round;
+    this.#local = new LocalSteps({ ...parts, clock, round });
     this.#controls = algorithm.controls
       ? new RankControls({
         controls: algorithm.controls,
         averaging,
         steps: {
-          gradientAside: (batch) => this.#gradientAside(batch),
+          gradientAside: (batch) => this.#local.gradientAside(batch),
           takeMeanGradient: () => trainStep.takeMeanGradient(),
           setCorrection: (correction, norm) => trainStep.setCorrection(correction, norm),
         },
         length: parameterCount,
         rank: comm.rank,
         ranks: comm.size,
+        recentres: parts.carried !== undefined,
         participants: (round) => this.#round.participantsOf(round),
       })
       : null;
-    this.#metrics = new MetricGather(comm, log);
+    this.#metrics = new MetricGather(comm, log, this.#members, !parts.members);
     const mayStop = options.patience !== null || parts.callbacks.anywhere;
     this.#totals = new RunningTotals(update.clips, steps, mayStop);
     this.#trigger = new AveragingTrigger(options.averagingTrigger);
@@ -98,7 +102,13 @@ export class Loop implements Stateful {
       ? null
       : new BestWeights({ evaluator, length: weights.length, patience, keep });
     const stops = timed ? undefined : parts.checkpoints?.stops;
-    this.#requests = new Requests(comm, { stops, saveEvery: options.checkpointEvery });
+    this.#notes = new Notes({
+      ...parts,
+      ...{ clock, round, members: this.#members, attendance: this.#attendance },
+      ...{ local: this.#local, metrics: this.#metrics, totals: this.#totals },
+    });
+    const saveEvery = options.checkpointEvery, waits = parts.members?.recovery != null;
+    this.#requests = new Requests(comm, { stops, saveEvery, waits });
   }
 
   /**
@@ -106,11 +116,35 @@ export class Loop implements Stateful {
    *
    * @returns the summary, the same on every rank
    * @throws StoppedError if the run was asked to end early, and has written a checkpoint
+   * @throws CrewChange if it goes on among other ranks
    */
   async run(): Promise<Summary> {
-    const { comm, task, options, trainStep, evaluator, checkpoints, writer } = this.#parts;
+    const { comm, writer, carried } = this.#parts, clock = this.#clock;
+    const done = carried ? await this.#resume(carried) : await this.#begin();
+    let t = done, taken = carried?.taken ?? null;
+    while (taken || clock.continues(t)) {
+      if (!taken) {
+        writer?.check();
+        comm.step = ++t;
+        taken = await this.#take(t);
+      }
+      const step = taken;
+      const course = await this.#together(t, step, () => this.#follow(step));
+      if (course === "was stopped") throw new StoppedError(`stopped after step ${t}`);
+      if (course === "is over") break;
+      taken = null;
+      const crew = clock.continues(t) ? await this.#parts.members?.admit(t) : null;
+      if (crew) throw new CrewChange(crew, await this.#carry(t, null));
+    }
+    return await this.#together(t, null, () => this.#end(t, done));
+  }
+
+  /** Evaluates the untrained weights, or goes on from a checkpoint. Returns the steps that are done. */
+  async #begin(): Promise<number> {
+    const { comm, task, trainStep, evaluator, checkpoints } = this.#parts;
     const clock = this.#clock, done = checkpoints?.from ?? 0;
     await this.#round.start();
+    this.#attendance.note(done, this.#members);
     if (checkpoints && checkpoints.from !== null) {
       const same = await restoreCheckpoint(comm, checkpoints, done, this.#stateful, checkpoints);
       if (!same) await trainStep.clearCarries();
@@ -121,62 +155,143 @@ export class Loop implements Stateful {
       await this.#controls?.start();
     }
     await comm.barrier();
-    this.#start ??= performance.now();
-    const evaluationsBy = (t: number) =>
-      Math.floor(task.epoch(clock.progress(t)) / options.evalEvery);
-    let evaluations = evaluationsBy(done), t = done, noted = true;
-    let last: Evaluation | null = null;
-    while (clock.continues(t)) {
-      writer?.check();
-      comm.step = ++t;
-      const met = await this.#step(t);
-      if (comm.size === 1) await this.#requests.poll();
-      if (!clock.isTogether(t)) continue;
-      const due = evaluationsBy(t) > evaluations, ends = !clock.continues(t);
-      const { stops, saves } = this.#requests.take(t);
-      evaluations = evaluationsBy(t);
-      if (due || saves || ends || stops) await this.#note(await this.#inFlight.settle());
-      const meets = met || comm.size === 1;
-      let stopped = !ends && meets && await this.#callbacks.agree(),
-        evaluated: Evaluated | null = null;
-      if (!stopped && (due || ends)) {
-        evaluated = await this.#evaluate(t);
-        stopped = !ends && await this.#callbacks.agree();
-      }
-      if (!stopped && evaluated) {
-        last = evaluated.watched;
-        // An end between two evaluations is not noted: a run that goes on would not have it.
-        noted = due;
-        const fires = due && !trainStep.averages && this.#trigger.fires(last.loss);
-        if (fires) await trainStep.startAveraging();
-        if (due) await this.#best?.note(last, this.#meanPosition(t));
-      }
-      if (stopped || !ends && this.#best?.isExhausted) {
-        // What was evaluated here is evaluated again with the last average, and has that one record.
-        this.#stoppedEarly = true;
-        await this.#note(await this.#inFlight.settle());
-        this.#totals.stop(clock.progress(t));
-        clock.end(t);
-        await this.#close(t);
-        evaluated = await this.#evaluate(t);
-        if (stopped) [last, noted] = [evaluated.watched, false];
-      }
-      if (evaluated) this.#evaluations.write(evaluated);
-      if (this.#stoppedEarly) break;
-      if (checkpoints && (saves || stops && !ends)) {
-        await this.#metrics.deliver();
-        await this.#round.arrive();
-        await writer!.begin(t, this.#stateful, this.#evaluations.loss);
-        if (!stops || ends) continue;
-        await writer!.settle();
-        await this.#requests.settle();
-        throw new StoppedError(`stopped after step ${t}`);
-      }
+    this.#notes.start ??= performance.now();
+    this.#watch = { ...this.#watch, evaluations: this.#evaluationsBy(done) };
+    return done;
+  }
+
+  /** Goes on from what was carried here. Returns the steps that are done. */
+  async #resume({ step, taken, state, open, watch, metrics, isFresh, start }: Carried) {
+    const { worlds, trainStep, evaluator, task } = this.#parts;
+    await this.#round.start();
+    for (const each of this.#stateful) await each.restore(state);
+    if (isFresh) await trainStep.clearCarries();
+    this.#round.resume(open);
+    this.#metrics.resume(metrics);
+    this.#watch = watch;
+    this.#notes.start = start;
+    const before = membersOf(worlds.at(-2)!);
+    this.#attendance.note(step, this.#members.filter((rank) => !before.includes(rank)));
+    if (!taken && !this.#clock.continues(step)) await evaluator.evaluate(task.splits);
+    return step;
+  }
+
+  /** What this rank takes with it when it goes on among other ranks. */
+  async #carry(step: number, taken: TakenStep | null): Promise<Carried> {
+    return {
+      ...{ step, taken, isFresh: false, watch: this.#watch, start: this.#notes.start! },
+      state: await capture(this.#stateful),
+      open: this.#round.open,
+      metrics: this.#metrics.steps,
+    };
+  }
+
+  /**
+   * What the ranks do together, after step `t` or at the end of the run: if one is lost meanwhile, it is as if it
+   * had not been done, and done again among those that live.
+   *
+   * @param taken the step that it follows; null at the end
+   */
+  async #together<T>(t: number, taken: TakenStep | null, work: () => Promise<T>): Promise<T> {
+    const { members, log } = this.#parts;
+    if (!members) return await work();
+    if (taken && members.leavesAt(t)) {
+      const carried = await this.#carry(t, taken);
+      throw new CrewChange(await members.leave(t), carried);
     }
+    const { recovery } = members;
+    if (!recovery || taken && !this.#isShared(taken)) return await work();
+    const carried = await this.#carry(t, taken), done: T[] = [];
+    log?.hold();
+    try {
+      done.push(await work());
+    } catch (error) {
+      if (!recovery.isLoss(error)) throw error;
+      recovery.revoke();
+    }
+    const stands = await recovery.agree(done.length > 0);
+    log?.release(stands);
+    if (stands) return done[0];
+    const since = this.#attendance;
+    await since.restore(carried.state);
+    throw new CrewChange(await recovery.survivors(t, (rank) => since.since(rank)), carried);
+  }
+
+  /** Whether anything follows a step that ranks do together. */
+  #isShared({ t, meets }: TakenStep): boolean {
+    const { checkpointEvery } = this.#parts.options, clock = this.#clock;
+    return meets || clock.isDue(t) || !clock.continues(t) || this.#isEvaluated(t) ||
+      typeof checkpointEvery === "number" && t % checkpointEvery === 0;
+  }
+
+  /** Evaluations that are due when `t` steps are done. */
+  #evaluationsBy(t: number): number {
+    const { task, options } = this.#parts;
+    return Math.floor(task.epoch(this.#clock.progress(t)) / options.evalEvery);
+  }
+
+  /** Whether one is due after step `t`. */
+  #isEvaluated(t: number): boolean {
+    return this.#evaluationsBy(t) > this.#watch.evaluations;
+  }
+
+  /** What the ranks do together after a step. */
+  async #follow(taken: TakenStep): Promise<Course> {
+    const { comm, checkpoints, writer, trainStep, members } = this.#parts, { t } = taken;
+    const clock = this.#clock, { inFlight } = this.#local, met = await this.#meetAfter(taken);
+    if (comm.size === 1) await this.#requests.poll();
+    if (!clock.isTogether(t)) return "goes on";
+    const due = this.#isEvaluated(t), ends = !clock.continues(t);
+    const { stops, saves } = this.#requests.take(t), { evaluations } = this.#watch;
+    const count = Math.max(evaluations, this.#evaluationsBy(t));
+    this.#watch = { ...this.#watch, evaluations: count };
+    if (due || saves || ends || stops) await this.#notes.steps(await inFlight.settle());
+    const meets = met || comm.size === 1;
+    let stopped = !ends && meets && await this.#callbacks.agree(),
+      evaluated: Evaluated | null = null;
+    if (!stopped && (due || ends)) {
+      evaluated = await this.#evaluate(t);
+      stopped = !ends && await this.#callbacks.agree();
+    }
+    if (!stopped && evaluated) {
+      const last = evaluated.watched;
+      // An end between two evaluations is not noted: a run that goes on would not have it.
+      this.#watch = { ...this.#watch, last, noted: due };
+      const fires = due && !trainStep.averages && this.#trigger.fires(last.loss);
+      if (fires) await trainStep.startAveraging();
+      if (due) await this.#best?.note(last, this.#notes.position(t));
+    }
+    if (stopped || !ends && this.#best?.isExhausted) {
+      // What was evaluated here is evaluated again with the last average, and has that one record.
+      this.#stoppedEarly = true;
+      await this.#notes.steps(await inFlight.settle());
+      this.#totals.stop(clock.progress(t));
+      clock.end(t);
+      await this.#close(t);
+      evaluated = await this.#evaluate(t);
+      if (stopped) this.#watch = { ...this.#watch, last: evaluated.watched, noted: false };
+    }
+    if (evaluated) this.#evaluations.write(evaluated);
+    if (this.#stoppedEarly) return "is over";
+    if (!checkpoints || !saves && (!stops || ends)) return "goes on";
+    await this.#metrics.deliver();
+    await this.#round.arrive();
+    const [weights, ...others] = this.#stateful;
+    await writer!.begin(t, [finite(weights, comm), ...others], this.#evaluations.loss);
+    // Whoever is lost while it is written is left out, and it is written again.
+    if (members?.recovery || stops && !ends) await writer!.settle();
+    if (!stops || ends) return "goes on";
+    await this.#requests.settle();
+    return "was stopped";
+  }
+
+  /** What ends a run of `t` steps, of which `done` were done before. */
+  async #end(t: number, done: number): Promise<Summary> {
+    const { writer } = this.#parts, { last, noted } = this.#watch;
     await this.#requests.settle();
     // A run that goes on at its end has its last rounds there.
     if (t === done && t > 0) await this.#close(t);
-    if (last && !noted) await this.#best?.note(last, this.#meanPosition(t));
+    if (last && !noted) await this.#best?.note(last, this.#notes.position(t));
     await this.#metrics.deliver();
     await writer?.settle();
     return await this.#summarize(t);
@@ -184,36 +299,37 @@ export class Loop implements Stateful {
 
   /** Everything that the rest of the run depends on. */
   get #stateful(): Stateful[] {
-    const { averaging, comm, trainStep } = this.#parts;
+    const { averaging, trainStep } = this.#parts;
     const loopParts = [this.#totals, this.#trigger, this.#evaluations, this.#round, this];
+    const attendance = this.#parts.members?.recovery ? [this.#attendance] : [];
     return [
-      finite(trainStep, comm),
+      trainStep,
       averaging,
       ...this.#controls ? [this.#controls] : [],
       ...this.#best ? [this.#best] : [],
       ...loopParts,
+      ...attendance,
     ];
   }
 
   /** Where the loop itself stands. */
   save(): Promise<StateDict> {
-    const milliseconds = performance.now() - this.#start!;
-    const numbers = { "loop.samples": this.#samples, "loop.milliseconds": milliseconds };
+    const milliseconds = performance.now() - this.#notes.start!;
+    const numbers = { "loop.samples": this.#local.samples, "loop.milliseconds": milliseconds };
     return Promise.resolve({ tensors: [], numbers });
   }
 
   /** Goes on from there. */
   restore(state: StateDict): Promise<void> {
-    this.#samples = loadNumber(state, "loop.samples");
-    this.#start = performance.now() - loadNumber(state, "loop.milliseconds");
+    this.#local.samples = loadNumber(state, "loop.samples");
+    this.#notes.start = performance.now() - loadNumber(state, "loop.milliseconds");
     return Promise.resolve();
   }
 
-  /** Takes a step. Returns whether ranks have met for it. */
-  async #step(t: number): Promise<boolean> {
-    const { comm, options, task, algorithm, averaging, trainStep } = this.#parts,
-      clock = this.#clock;
-    const size = this.#sizeOf(t);
+  /** Takes a step, up to where ranks meet after it. */
+  async #take(t: number): Promise<TakenStep> {
+    const { comm, task, members } = this.#parts, clock = this.#clock, { inFlight } = this.#local;
+    const size = this.#local.sizeOf(t);
     await this.#callbacks.call("beforeStep", {
       step: t,
       epoch: task.epoch(clock.scheduled(t)),
@@ -223,112 +339,44 @@ export class Loop implements Stateful {
     const began = performance.now(), communication = clock.beginStep(t);
     let syncSeconds = 0;
     if (communication.weights === "before") {
-      await this.#note(await this.#inFlight.settle());
+      await this.#notes.steps(await inFlight.settle());
       syncSeconds += await this.#meet(t - 1, size);
     }
-    const waits = algorithm.undrawn === "waits", drawn = this.#round.participants;
-    const beforeGradients = averaging.traffic.seconds;
-    if (communication.gradients === "correct") {
-      const aside = ASIDE + this.#round.count;
-      await trainStep.correct(aside, task.batch(aside), waits ? drawn : undefined);
-    }
-    // Drawn before the numbers are asked for: the device may be at work on earlier steps meanwhile.
-    const batch = task.batch(t), batchSize = scaled(size, batch.scale ?? 1);
-    // What is only collected moves nobody.
-    if (communication.gradients !== "collect") {
-      this.#round.notice(batchSize.clipThreshold, batch.samples ?? options.batchSize);
-    }
-    // Submitted before they have come, so that the device has something to do. Gradients that take each
-    // other's place are those of the round that ends the step.
-    const [earlier, step] = await Promise.all([
-      this.#inFlight.due ? this.#inFlight.settle() : [],
-      trainStep.submit(t, batch, batchSize, communication.gradients, {
-        averaged: options.ema !== null || options.averaging === "step" || this.#endsEpoch(t),
-        ...waits || communication.gradients === "replace" ? { participants: drawn } : {},
-      }),
-    ]);
-    await this.#note(earlier);
-    const samples = this.#samples += batch.samples ?? options.batchSize;
-    syncSeconds += averaging.traffic.seconds - beforeGradients;
-    const progress = clock.progress(t);
-    this.#inFlight.add({ t, progress, size: batchSize, samples, syncSeconds, began, step });
+    const { ready, earlier } = await this.#local.submit(t, {
+      ...{ size, communication, began, syncSeconds },
+    });
+    await this.#notes.steps(earlier);
     const meets = communication.weights !== "none" || communication.gradients !== "none" ||
       !clock.unequal && clock.isDue(t);
     await this.#round.progress();
-    const ends = !clock.unequal && !clock.continues(t);
-    if (!meets && !step.ready && !clock.unequal && !ends) return false;
-    const settled = await this.#inFlight.settle(), last = settled.pop()!;
-    await this.#note(settled);
+    const waits = meets || ready || clock.unequal || !clock.continues(t) || members !== undefined;
+    if (!waits) return { t, meets, last: null };
+    const settled = await inFlight.settle(), last = settled.pop()!;
+    await this.#notes.steps(settled);
     if (!last.result.skipped) checkFinite({ t, rank: comm.rank, ...last.result });
+    return { t, meets, last };
+  }
+
+  /** The rounds that follow a step, and its numbers. Returns whether ranks have met for it. */
+  async #meetAfter({ t, meets, last }: TakenStep): Promise<boolean> {
+    if (!last) return false;
+    const { comm } = this.#parts, clock = this.#clock, size = this.#local.sizeOf(t);
     const due = clock.isDue(t), roundSeconds = due ? await this.#meet(t, size) : 0;
     const seconds = clock.continues(t) ? roundSeconds : roundSeconds + await this.#close(t);
     const now = performance.now(), milliseconds = last.milliseconds + now - last.ended;
-    await this.#note([{ ...last, syncSeconds: syncSeconds + seconds, milliseconds, ended: now }]);
+    const { syncSeconds } = last;
+    await this.#notes.steps([{
+      ...last,
+      syncSeconds: syncSeconds + seconds,
+      milliseconds,
+      ended: now,
+    }]);
     // Numbers travel where the ranks have met anyway, whether or not this one took part.
     const met = meets || due;
     if (!met || !this.#metrics.due) return met;
     await this.#metrics.deliver();
     if (comm.size > 1) await this.#requests.poll();
     return met;
-  }
-
-  /** The gradient of a mini-batch drawn aside, at the weights as they are. */
-  #gradientAside(batch: number): Promise<Float32Array> {
-    const { task, trainStep } = this.#parts;
-    return trainStep.gradientAside(ASIDE + batch, task.batch(ASIDE + batch));
-  }
-
-  /** Whether an epoch ends with step `t`; where ranks are at different steps, as far as this one knows. */
-  #endsEpoch(t: number): boolean {
-    const { task } = this.#parts, clock = this.#clock;
-    const epochs = (steps: number) => Math.floor(task.epoch(clock.progress(steps)));
-    return epochs(t) > epochs(t - 1);
-  }
-
-  /** η and γ of step `t`, for a batch that is worth as much as any. */
-  #sizeOf(t: number): StepSize {
-    const { options, task, steps } = this.#parts, done = this.#clock.scheduled(t);
-    return stepSizeAt(options, { done, steps, epoch: task.epoch(done) });
-  }
-
-  /** Notes steps that are done, in order. */
-  async #note(steps: readonly CompletedStep[]): Promise<void> {
-    const { algorithm: { update: { clips } }, comm: { rank }, task } = this.#parts;
-    for (const step of steps) {
-      const { t, progress, size: { learningRate, clipThreshold }, samples, syncSeconds } = step;
-      const { result: { loss, gradNorm, clipNorm, clippedShare, skipped }, milliseconds: stepMs } =
-        step;
-      if (!skipped) checkFinite({ t, rank, loss, gradNorm });
-      const { rank: _, ...position } = this.#position(t, task.epoch(progress));
-      // The end of the run is part of its last step for who watches, and of no step for one that goes on.
-      const endSeconds = this.#clock.continues(t) ? 0 : this.#round.ending?.seconds ?? 0;
-      const whole = clips && isClipped(clipNorm, learningRate, clipThreshold);
-      const clipped = clippedShare === undefined ? whole : clippedShare > 0;
-      const metrics = {
-        ...position,
-        round: this.#round.count,
-        seconds: (step.ended - this.#start!) / 1000,
-        samples,
-        loss,
-        gradNorm,
-        clipped,
-        ...clippedShare === undefined ? {} : { clippedShare },
-        ...skipped ? { skipped } : {},
-        lr: learningRate,
-        clip: clipThreshold,
-        stepMs,
-        syncMs: syncSeconds * 1000,
-      };
-      this.#metrics.step(metrics);
-      this.#totals.step(progress, {
-        loss,
-        clipped: clippedShare ?? Number(clipped),
-        stepMs: stepMs - endSeconds * 1000,
-        syncSeconds: syncSeconds - endSeconds,
-        skipped,
-      });
-      await this.#callbacks.call("afterStep", { rank, ...metrics });
-    }
   }
 
   /** The rounds that are due when `t` steps are done. Returns their seconds on this rank. */
@@ -339,7 +387,7 @@ export class Loop implements Stateful {
     this.#totals.exchange(averaging.traffic.bytesSent - bytesSent);
     const before = this.#round.count - ended.length;
     for (const [i, round] of ended.entries()) {
-      await this.#noteRound(t, seconds / ended.length, round, { number: before + i + 1 });
+      await this.#notes.round(t, seconds / ended.length, round, { number: before + i + 1 });
       this.#totals.round(round.drift, round.bound);
     }
     if (!this.#controls) return seconds;
@@ -353,38 +401,15 @@ export class Loop implements Stateful {
     const { seconds, ended } = await this.#round.close(t);
     for (const [i, round] of ended.entries()) {
       const number = this.#round.count + i + 1;
-      await this.#noteRound(t, seconds / ended.length, round, { number, final: true });
+      await this.#notes.round(t, seconds / ended.length, round, { number, final: true });
     }
     return seconds;
-  }
-
-  async #noteRound(
-    t: number,
-    seconds: number,
-    { drift, bound, ...round }: EndedRound,
-    { number, final = false }: { number: number; final?: boolean },
-  ): Promise<void> {
-    const { takesPart, participants, steps, fragment } = round;
-    checkDrift({ t, rank: this.#parts.comm.rank, drift, bound });
-    const shared = {
-      ...this.#meanPosition(t),
-      round: number,
-      driftBound: bound,
-      participants,
-      ...fragment === undefined ? {} : { fragment },
-      ...steps ? { steps } : {},
-      ...final ? { final } as const : {},
-    };
-    const measure = takesPart ? { syncMs: seconds * 1000, drift } : null;
-    this.#metrics.round(shared, measure);
-    const { syncMs = 0, drift: own = 0 } = measure ?? {};
-    await this.#callbacks.call("afterRound", { ...shared, syncMs, drift: own });
   }
 
   async #evaluate(t: number): Promise<Evaluated> {
     await this.#metrics.deliver();
     const when = !this.#clock.continues(t) ? "end" : t === 0 ? "untrained" : "between";
-    const at = this.#meanPosition(t);
+    const at = this.#notes.position(t);
     await this.#callbacks.call("beforeEvaluation", at);
     const evaluated = await this.#evaluations.evaluate(at, when);
     await this.#callbacks.call("afterEvaluation", evaluated.records);
@@ -392,12 +417,12 @@ export class Loop implements Stateful {
   }
 
   async #summarize(t: number): Promise<Summary> {
-    const { comm, task, averaging, checkpoints } = this.#parts,
+    const { comm, task, averaging, checkpoints, worlds } = this.#parts,
       { steps, byRank } = this.#clock.total();
     const { compressed } = averaging;
     const best = await this.#best?.scores(task.splits.at(-1)!) ?? null;
     const { stoppedBy } = this.#callbacks, waiting = await this.#metrics.waiting();
-    const { ending } = this.#round, position = this.#meanPosition(t), { bytesSent } = position;
+    const { ending } = this.#round, position = this.#notes.position(t), { bytesSent } = position;
     return await this.#evaluations.summarize(position, {
       steps: Math.floor(steps),
       ...byRank ? { stepsByRank: byRank } : {},
@@ -409,36 +434,13 @@ export class Loop implements Stateful {
       ...checkpoints?.rollbacks ? { rollbacks: checkpoints.rollbacks } : {},
       ...checkpoints?.restarts ? { restarts: checkpoints.restarts } : {},
       ...best ? { best } : {},
-      ...await this.#totals.total(comm, { samples: this.#samples, bytesSent, ending, compressed }),
+      ...worlds.some(({ members }) => members) ? { membership: worlds } : {},
+      ...await this.#totals.total(comm, {
+        samples: this.#local.samples,
+        bytesSent,
+        ending,
+        compressed,
+      }),
     });
   }
-
-  /** Where the ranks stand in the mean when this one has taken `t` steps. */
-  #meanPosition(t: number): Position {
-    const progress = this.#clock.progress(t);
-    return this.#position(Math.floor(progress), this.#parts.task.epoch(progress));
-  }
-
-  #position(step: number, epoch: number): Position {
-    const { comm, averaging } = this.#parts, { count, ending } = this.#round;
-    const { bytesSent, bytesReceived } = ending
-      ? sumOf([averaging.traffic, ending.traffic])
-      : averaging.traffic;
-    return {
-      rank: comm.rank,
-      step,
-      epoch,
-      iteration: step,
-      round: count + (ending?.ended.length ?? 0),
-      seconds: this.#start === null ? 0 : (performance.now() - this.#start) / 1000,
-      samples: this.#samples,
-      bytesSent,
-      bytesReceived,
-    };
-  }
-}
-
-/** η and γ of a batch that is worth more or less than others. */
-function scaled({ learningRate, clipThreshold }: StepSize, scale: number): StepSize {
-  return { learningRate: learningRate * scale, clipThreshold: clipThreshold * scale };
 }

@@ -13,7 +13,10 @@ import type { CheckpointWriter } from "../run/checkpoint_writer.ts";
 import type { CheckpointFolders } from "../run/write_checkpoint.ts";
 import type { Evaluator } from "../steps/evaluator.ts";
 import type { TrainStep } from "../steps/train_step.ts";
+import type { Worlds } from "../data/sampling/worlds.ts";
 import type { Task } from "../task.ts";
+import type { Carried } from "./membership/carried.ts";
+import type { Members } from "./membership/members.ts";
 import type { Callbacks } from "./callbacks/callbacks.ts";
 
 /** What the loop runs on; all of it is the caller's. */
@@ -39,6 +42,12 @@ export interface LoopParts {
   readonly keepBest?: ((weights: Float32Array) => Promise<void>) | undefined;
   /** Where checkpoints are, and the step of the one to go on from; absent: there are none. */
   readonly checkpoints?: Checkpoints;
+  /** The worlds that the run has had, up to that of these ranks. */
+  readonly worlds: Worlds;
+  /** How ranks leave and come; absent: they do not. */
+  readonly members?: Members | undefined;
+  /** What this rank has brought from where it trained with others; absent if it begins. */
+  readonly carried?: Carried | undefined;
   /** Writes them, while the run goes on; there if they are. */
   readonly writer?: CheckpointWriter;
 }

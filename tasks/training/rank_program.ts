@@ -18,6 +18,7 @@ import type { Options } from "../options/table.ts";
 import { broadcastText } from "../run/byte_stream.ts";
 import { FILES, readConfig, type RunConfig } from "../run/folder.ts";
 import { WriteError } from "../run/write_error.ts";
+import { LeftError } from "./membership/members.ts";
 import { sendData } from "./sent_data.ts";
 import { StoppedError } from "./requests.ts";
 import { train } from "./train.ts";
@@ -43,15 +44,15 @@ export interface RankPlace {
 }
 
 /** What of a run's configuration all ranks need. */
-type Shared = Pick<RunConfig, "id" | "options" | "worlds" | "rollbacks" | "restarts">;
+type Shared = Pick<RunConfig, "id" | "options" | "worlds" | "replay" | "rollbacks" | "restarts">;
 
 /** What the learning rate is scaled by each time that a run goes back because it diverged. */
 const ROLLBACK_SCALE = 0.5;
 
 /** Gives rank 0's options to all ranks. Collective. */
 async function share(comm: Communicator, config: Shared | null): Promise<Shared> {
-  const { id, options, worlds, rollbacks, restarts } = config ?? {};
-  const text = config && JSON.stringify({ id, options, worlds, rollbacks, restarts });
+  const { id, options, worlds, replay, rollbacks, restarts } = config ?? {};
+  const text = config && JSON.stringify({ id, options, worlds, replay, rollbacks, restarts });
   return JSON.parse(await broadcastText(comm, text));
 }
 
@@ -84,7 +85,7 @@ if (import.meta.main) {
       .parse(json);
     const config = comm.rank === 0 ? await readConfig(directory) : null;
     const shared = await share(comm, config);
-    const { id: run, worlds, rollbacks = [], restarts = [] } = shared;
+    const { id: run, worlds, replay, rollbacks = [], restarts = [] } = shared;
     const options: Options = {
       ...shared.options,
       lr: shared.options.lr * ROLLBACK_SCALE ** rollbacks.length,
@@ -100,13 +101,15 @@ if (import.meta.main) {
     await train(comm, options, {
       checkpoints,
       worlds,
+      replay,
       folder,
-      ...(config ? { output: { directory, config } } : {}),
+      // Which rank writes may change.
+      output: { directory, ...config ? { config } : {} },
     });
   } catch (thrown) {
     // What the user can mend, or what another rank's log tells, is said in one line, without a stack.
     const error = reasonOf(thrown);
-    if (error instanceof StoppedError) Deno.exit(0);
+    if (error instanceof StoppedError || error instanceof LeftError) Deno.exit(0);
     if (error instanceof DivergenceError) {
       console.error(error.message);
       Deno.exit(DIVERGED);

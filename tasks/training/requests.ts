@@ -29,6 +29,8 @@ export interface Asking {
   readonly stops?: (() => boolean) | undefined;
   /** Steps from one checkpoint to the next, or a time, which rank 0 measures; null: none are asked for. */
   readonly saveEvery: StepsOrTime | null;
+  /** Whether ranks wait for the answer, since one that travels could be lost with a rank. @default {false} */
+  readonly waits?: boolean;
 }
 
 const NOTHING: Asked = { stops: false, saves: false };
@@ -70,6 +72,10 @@ export class Requests {
     this.#asked = await this.settle();
     const { stops, saves } = rank === 0 ? this.#ask() : NOTHING;
     this.#answer = Uint8Array.of(Number(stops), Number(saves));
+    if (this.#asking.waits) {
+      await this.#comm.bcast(this.#answer, 0);
+      return void (this.#asked = this.#answered);
+    }
     const aside = this.#aside ??= await this.#comm.dup();
     this.#travelling = aside.ibcast(this.#answer, 0);
   }
@@ -87,6 +93,10 @@ export class Requests {
     this.#travelling = null;
     if (!travelling) return NOTHING;
     await travelling.wait();
+    return this.#answered;
+  }
+
+  get #answered(): Asked {
     return { stops: this.#answer[0] === 1, saves: this.#answer[1] === 1 };
   }
 

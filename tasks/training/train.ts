@@ -27,12 +27,16 @@ import { encodeTrained, encodeTrainedState } from "../networks/trained_model.ts"
 import type { Options } from "../options/table.ts";
 import { algorithmOf } from "../options/resolve.ts";
 import { stepSizeAt } from "../options/stepping/step_size.ts";
-import { FILES, newConfig, type RunConfig, writeConfig } from "../run/folder.ts";
-import { openProblem, type Problem } from "../problems/open_problem.ts";
-import { openOncePerHost } from "../../runtime/once_per_host.ts";
+import { FILES, newConfig, noteWorlds, type RunConfig, writeConfig } from "../run/folder.ts";
+import { openProblem, type Problem, type TaskDealer } from "../problems/open_problem.ts";
+import { openOncePerHost, PER_RANK } from "../../runtime/once_per_host.ts";
 import { writing } from "../run/write_error.ts";
 import { TrainStep } from "../steps/train_step.ts";
-import { ranksAt, type Worlds } from "../data/sampling/worlds.ts";
+import { membersOf, ranksAt, type Worlds } from "../data/sampling/worlds.ts";
+import { amongMembers } from "./membership/among_members.ts";
+import type { Carried } from "./membership/carried.ts";
+import type { Crew } from "./membership/members.ts";
+import { ReplayedMembers } from "./membership/replayed_members.ts";
 import type { Task, TrainableModel } from "../task.ts";
 
 /** Where a run writes. */
@@ -49,8 +53,8 @@ export interface TrainParts {
   readonly output?: RunOutput;
   /** Trained instead of `--model`; a model read with `foreignModel` is one. */
   readonly model?: TrainableModel;
-  /** Learnt instead of `--task`. */
-  readonly task?: Task;
+  /** Learnt instead of `--task`; a function makes it anew whenever the ranks have become others. */
+  readonly task?: Task | TaskDealer;
   /** The update rule of a step instead of `--optimizer`, the same on every rank. */
   readonly optimizer?: UpdateRule;
   /**
@@ -64,6 +68,8 @@ export interface TrainParts {
   readonly checkpoints?: Checkpoints;
   /** The worlds that the run has had, where its ranks were more or fewer before. @default {these ranks} */
   readonly worlds?: Worlds | undefined;
+  /** The worlds of a run that is to be run again as it was; `comm` then has a rank for each number in it. */
+  readonly replay?: Worlds | undefined;
   /** Where this host's ranks make files that they alone read, such as a text's tokens. @default {a temporary folder} */
   readonly folder?: string | undefined;
 }
@@ -105,8 +111,14 @@ export async function train(
     );
   }
   const output = comm.rank === 0 ? parts.output : undefined;
-  const { from = null } = parts.checkpoints ?? {}, { worlds = [] } = parts;
-  const ranks = from === null || worlds.length === 0 ? comm.size : ranksAt(worlds, from);
+  const { from = null } = parts.checkpoints ?? {}, { replay } = parts;
+  const worlds = replay?.slice(0, 1) ??
+    (parts.worlds?.length ? parts.worlds : [{ step: 0, ranks: comm.size }]);
+  const ranks = from === null ? comm.size : ranksAt(worlds, from);
+  /** This rank's number in the run. */
+  const rank = replay ? comm.rank : membersOf(worlds.at(-1)!)[comm.rank];
+  const place = Math.min(comm.rank, worlds.at(-1)!.ranks - 1);
+  const members = replay && new ReplayedMembers(comm, replay);
   const checkpoints = parts.checkpoints && { ...parts.checkpoints, ranks };
   const device = stack.use(await openDevice(options.device, { threads }));
   const gpu = processEnvironment("CELGC_GPU");
@@ -114,20 +126,28 @@ export async function train(
   const sharing = stack.use(await openOncePerHost(comm));
   const directory = output?.directory ?? null;
   const files = await shareInputs(comm, options, { directory, model: !parts.model });
-  const { task, model, opened } = await openProblem(options, comm.rank, device.kind, {
+  const { task, taskFor, model, opened } = await openProblem(options, place, device.kind, {
     ...parts,
+    worlds,
     files,
     sharing,
   });
+  if (members && !taskFor) {
+    throw new RangeError(
+      "cannot go on among other ranks: parts.task has to be a function, which deals it out to them",
+    );
+  }
   if (opened) stack.use(opened);
   if (options.patience !== null && task.splits.length < 2) {
     throw new RangeError(
       "cannot stop early: patience needs a validation set, and the task has one split alone",
     );
   }
-  const epochSteps = task.steps?.(options.epochs) ??
-    Math.ceil(options.epochs * task.stepsPerEpoch);
-  const steps = Math.min(epochSteps, options.maxSteps ?? Infinity);
+  const stepsOf = (task: Task) => {
+    const steps = task.steps?.(options.epochs) ?? Math.ceil(options.epochs * task.stepsPerEpoch);
+    return Math.min(steps, options.maxSteps ?? Infinity);
+  };
+  const steps = stepsOf(task);
   const learningRate = (t: number) =>
     stepSizeAt(options, { done: t - 1, steps, epoch: task.epoch(t - 1) }).learningRate;
   const algorithm = parts.algorithm ?? algorithmOf(options, {
@@ -139,7 +159,8 @@ export async function train(
     const optimizer = parts.optimizer !== undefined, ranks = comm.size;
     checkOwnAlgorithm(algorithm, { options, ranks, syncs: gradients, optimizer });
   }
-  const averaging = new WeightAveraging(comm, algorithm.sends?.compress ?? options.compress);
+  const compress = algorithm.sends?.compress ?? options.compress;
+  const averaging = new WeightAveraging(comm, compress);
   const least = Float64Array.of(task.rankSamples ?? Infinity, callbacks.length > 0 ? 0 : 1);
   await comm.allreduce(least, "min");
   if (comm.rank === 0 && batchSize * options.accumulate > least[0]) {
@@ -165,9 +186,9 @@ export async function train(
       averaging,
       skips: options.onNan === "skip",
       seed,
-      rank: comm.rank,
+      rank,
       sitsOut: algorithm.undrawn === "waits" && (options.participants ?? comm.size) < comm.size,
-      sharing,
+      sharing: members ? PER_RANK : sharing,
     }),
   );
   if (parts.algorithm) checkCarries(algorithm, gradients, trainStep.carries);
@@ -175,19 +196,6 @@ export async function train(
     // Machines need not agree on the last bit of what is computed from the seed.
     await trainStep.weights.edit((flat) => comm.bcast(flat, 0));
   }
-  const evaluator = stack.use(
-    await Evaluator.open({
-      comm,
-      device,
-      model,
-      task,
-      trainStep,
-      batchSize,
-      batchNorm,
-      seed,
-      sharing,
-    }),
-  );
   const launcher = processEnvironment("CELGC_LAUNCHER") ?? null;
   const hosts = await hostsOf(comm, device.description, launcher);
   const several = hosts.length > 1 ? { hosts } : {};
@@ -223,38 +231,46 @@ export async function train(
       plan,
     });
   }
-  const append = from !== null;
-  const path = output && join(output.directory, FILES.metrics);
-  const log = path ? stack.use(new MetricsLog(path, { append })) : null;
-  const writerOf = (folders: Checkpoints) =>
-    new CheckpointWriter(comm, { ...folders, keep: options.keep });
-  const loop = new Loop({
-    comm,
-    options,
-    task,
-    algorithm,
-    averaging,
-    trainStep,
-    evaluator,
-    callbacks: new Callbacks(comm, callbacks, { steps, anywhere: least[1] === 0 }),
-    log,
-    device: device.description,
-    ...several,
-    steps,
-    keepBest: output &&
-      ((weights) =>
-        writeState(output.directory, FILES.best, options, {
-          model,
-          specs: trainStep.weights.specs,
-          weights,
-        })),
-    ...(checkpoints ? { checkpoints, writer: stack.use(writerOf(checkpoints)) } : {}),
-  });
-  const summary = await loop.run();
-  const { specs } = trainStep.weights, weights = await evaluator.averaged();
+  /** Trains among some ranks. */
+  const among = async ({ comm, worlds }: Crew, carried: Carried | undefined) => {
+    await using stack = new AsyncDisposableStack();
+    const begins = carried === undefined && !replay;
+    const dealt = begins ? task : taskFor!(comm.rank, worlds);
+    const sharer = members ? PER_RANK : sharing;
+    const evaluator = stack.use(
+      await Evaluator.open({
+        ...{ comm, device, model, trainStep, batchSize, batchNorm, seed },
+        ...{ task: dealt, sharing: sharer },
+      }),
+    );
+    const writes = comm.rank === 0 ? parts.output : undefined;
+    if (writes && !begins) await noteWorlds(writes.directory, worlds);
+    const append = from !== null || carried !== undefined;
+    const path = writes && join(writes.directory, FILES.metrics);
+    const log = path ? stack.use(new MetricsLog(path, { append })) : null;
+    const writerOf = (folders: Checkpoints) =>
+      new CheckpointWriter(comm, { ...folders, keep: options.keep });
+    const { specs } = trainStep.weights, steps = stepsOf(dealt);
+    const loop = new Loop({
+      ...{ comm, options, task: dealt, algorithm, trainStep, evaluator, steps, log, worlds },
+      ...{ members, carried, device: device.description },
+      averaging: begins ? averaging : new WeightAveraging(comm, compress),
+      callbacks: new Callbacks(comm, callbacks, { steps, anywhere: least[1] === 0 }),
+      ...several,
+      keepBest: writes &&
+        ((weights) => writeState(writes.directory, FILES.best, options, { model, specs, weights })),
+      ...(checkpoints ? { checkpoints, writer: stack.use(writerOf(checkpoints)) } : {}),
+    });
+    const summary = await loop.run();
+    return { summary, weights: await evaluator.averaged(), writes };
+  };
+  const { summary, weights, writes } = members
+    ? await amongMembers(members, { comm, worlds }, among)
+    : await among({ comm, worlds }, undefined);
+  const { specs } = trainStep.weights;
   // What trained a large model makes room for its files.
   await stack.disposeAsync();
-  if (output) await writeTrained(output.directory, options, { model, weights, specs });
+  if (writes) await writeTrained(writes.directory, options, { model, weights, specs });
   return { summary, weights, specs };
 }
 

@@ -31,7 +31,12 @@ export function samplesOf(t: number, rank: number, ranks: number, batchSize: num
 }
 
 /** The task as the training loop wants it. Its test set is samples 0 to 9. */
-export function mlpTask(rank: number, ranks: number, batchSize: number): Task {
+export function mlpTask(
+  rank: number,
+  ranks: number,
+  batchSize: number,
+  samplesAt = (t: number) => samplesOf(t, rank, ranks, batchSize),
+): Task {
   const trainSamples = TRAIN_SAMPLES, testSamples = 10;
   const feeds = (numbers: number[], size: number): Feeds => {
     const samples = numbers.map(sample);
@@ -48,7 +53,7 @@ export function mlpTask(rank: number, ranks: number, batchSize: number): Task {
     trainSamples,
     stepsPerEpoch: trainSamples / (ranks * batchSize),
     epoch: (steps) => steps * ranks * batchSize / trainSamples,
-    batch: (t) => ({ feeds: feeds(samplesOf(t, rank, ranks, batchSize), batchSize) }),
+    batch: (t) => ({ feeds: feeds(samplesAt(t), batchSize) }),
     splits: [{
       name: null,
       samples: testSamples,

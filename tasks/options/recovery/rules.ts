@@ -51,6 +51,14 @@ export const RECOVERY_RULES: readonly RecoveryRule[] = [
         : null,
   },
   {
+    concerns: ["replay", "resume", "onFailure"],
+    check: ({ replay, resume, onFailure }) =>
+      replay !== null && (resume !== null || onFailure !== "stop")
+        ? "--replay begins at the beginning, and its ranks are those of the run that it repeats: leave " +
+          (resume !== null ? "--resume out" : `--on-failure ${onFailure} out`)
+        : null,
+  },
+  {
     concerns: ["onNan", "checkpointEvery"],
     check: ({ onNan, checkpointEvery }) =>
       onNan === "rollback" && checkpointEvery === null

@@ -4,7 +4,7 @@
  * @module
  */
 
-import { choice, GROUPS, integer, type Table } from "../kinds.ts";
+import { choice, GROUPS, integer, type Table, text } from "../kinds.ts";
 import type { RecoveryOptions } from "../values.ts";
 
 const { RUN } = GROUPS;
@@ -28,5 +28,15 @@ export const RECOVERY: Table<RecoveryOptions> = {
     unit: "times",
     from: 0,
     default: 3,
+  }),
+  replay: text({
+    flag: "--replay",
+    group: RUN,
+    help:
+      "run the run in this folder again, with its own options and the ranks that it had when: those " +
+      "that it lost take no part from the same round on",
+    default: null,
+    defaultText: "none",
+    placeholder: "dir",
   }),
 };

@@ -5,12 +5,11 @@
  * @module
  */
 
-import type { Communicator } from "../../runtime/communicator.ts";
-import type { WaitingSummary } from "../logs/records.ts";
-import { broadcastText } from "../run/byte_stream.ts";
-import type { MetricsLog, RoundRecord, StepRecord } from "../run/metrics.ts";
-
-import { WaitingLog } from "./waiting/waiting_log.ts";
+import type { Communicator } from "../../../runtime/communicator.ts";
+import type { WaitingSummary } from "../../logs/records.ts";
+import { broadcastText } from "../../run/byte_stream.ts";
+import type { MetricsLog, RoundRecord, StepRecord } from "../../run/metrics.ts";
+import { WaitingLog } from "../waiting/waiting_log.ts";
 
 /** A step of a rank, which need not be said. */
 export type StepMetrics = Omit<StepRecord, "type" | "rank">;
@@ -67,26 +66,49 @@ interface PendingRound {
 export class MetricGather {
   readonly #comm: Communicator;
   readonly #log: MetricsLog | null;
+  readonly #members: readonly number[];
+  readonly #waits: boolean;
   #steps: StepMetrics[] = [];
   #rounds: PendingRound[] = [];
   readonly #waiting: WaitingLog | null;
   /** What was silent at the last delivery, in seconds by rank. */
   #silences: readonly number[];
 
-  /** @param log where rank 0 writes; null on the others */
-  constructor(comm: Communicator, log: MetricsLog | null) {
+  /**
+   * @param log where rank 0 writes; null on the others
+   * @param members the ranks' numbers in the run, by which records name them
+   * @param waits whether numbers may wait for another round
+   */
+  constructor(
+    comm: Communicator,
+    log: MetricsLog | null,
+    members: readonly number[],
+    waits: boolean,
+  ) {
     this.#comm = comm;
     this.#log = log;
     this.#silences = comm.network.silences;
     this.#waiting = comm.rank === 0 && comm.size > 1
       ? new WaitingLog(comm.size, (line) => console.error(line))
       : null;
+    this.#members = members;
+    this.#waits = waits;
+  }
+
+  /** Numbers of steps that have not been delivered. */
+  get steps(): readonly StepMetrics[] {
+    return this.#steps;
+  }
+
+  /** Goes on with such numbers. */
+  resume(steps: readonly StepMetrics[]): void {
+    this.#steps = [...steps];
   }
 
   /** Notes a step; rank 0's own is written at once. */
   step(metrics: StepMetrics): void {
     this.#steps.push(metrics);
-    this.#log?.write({ type: "step", rank: 0, ...metrics });
+    this.#log?.write({ type: "step", rank: this.#members[0], ...metrics });
   }
 
   /** Notes a round; a rank that took no part measured null. */
@@ -99,7 +121,7 @@ export class MetricGather {
    * to which ranks came with unequal numbers of them.
    */
   get due(): boolean {
-    return this.#steps.length >= STEPS_PER_DELIVERY ||
+    return !this.#waits || this.#steps.length >= STEPS_PER_DELIVERY ||
       this.#rounds.some(({ metrics }) => metrics.steps);
   }
 
@@ -140,8 +162,17 @@ export class MetricGather {
     const byRank = lengths.map((length) => gathered.subarray(from, from += length));
     this.#waiting?.note(...waits(byRank, rounds, counts));
     if (!this.#log) return;
-    const records = [...stepRecords(byRank, counts), ...roundRecords(byRank, rounds)];
+    const records = [...stepRecords(byRank, counts), ...roundRecords(byRank, rounds)]
+      .map((record) => this.#named(record));
     this.#log.write(...records.sort((a, b) => order(a) - order(b)));
+  }
+
+  /** A record that names ranks by their numbers in the run instead of their places. */
+  #named(record: StepRecord | RoundRecord): StepRecord | RoundRecord {
+    const members = this.#members;
+    if (record.type === "step") return { ...record, rank: members[record.rank] };
+    const participants = record.participants.map((place) => members[place]);
+    return { ...record, rank: members[0], participants };
   }
 }
 

@@ -1,0 +1,70 @@
+/**
+ * Who trains: the ranks there are, and how they become others between two steps.
+ *
+ * @module
+ */
+
+import type { Communicator } from "../../../runtime/communicator.ts";
+import type { Worlds } from "../../data/sampling/worlds.ts";
+import type { Carried } from "./carried.ts";
+
+/** The ranks that go on. */
+export interface Crew {
+  readonly comm: Communicator;
+  /** Theirs is the last. */
+  readonly worlds: Worlds;
+}
+
+/** How ranks leave and come. Every rank makes the same calls in the same order. */
+export interface Members {
+  /** Those that begin; null on a rank that waits. Collective. @default {all} */
+  begin?(): Promise<Crew | null>;
+  /** Whether ranks leave before those that stay do together what follows step `t`. Nothing is sent. */
+  leavesAt(t: number): boolean;
+  /** Those that stay; null on a rank that leaves. Collective. */
+  leave(t: number): Promise<Crew | null>;
+  /** Those there are with the ones that come after step `t`; null if none come. Collective. */
+  admit(t: number): Promise<Crew | null>;
+  /** Waits, on a rank that is not among those that train, until it is; null: it will not be. */
+  absent(): Promise<Crew | null>;
+  /** How ranks that are lost are left out; null: the loss of one is the end. */
+  readonly recovery: Recovery | null;
+}
+
+/** How what ranks do together is done again without those that are lost meanwhile. */
+export interface Recovery {
+  /** Whether an error says that a rank is lost, or that others have found one to be. */
+  isLoss(error: unknown): boolean;
+  /** Calls the others out of what they wait for. */
+  revoke(): void;
+  /** Whether all that live have done it. Collective over these, and the same answer on all. */
+  agree(done: boolean): Promise<boolean>;
+  /**
+   * Those that live. Collective over these.
+   *
+   * @param since see `LostRank.since`
+   */
+  survivors(t: number, since: (rank: number) => number): Promise<Crew>;
+}
+
+/** What a rank has done with the others stands no longer, or is over: it goes on among other ranks. */
+export class CrewChange extends Error {
+  /** The name of the class. */
+  override readonly name = "CrewChange";
+
+  /** Says who goes on, and from what. */
+  constructor(
+    /** Null on a rank that leaves. */
+    readonly crew: Crew | null,
+    /** What the rank was, and still has to do. */
+    readonly carried: Carried,
+  ) {
+    super(`the ranks that train are others after step ${carried.step}`);
+  }
+}
+
+/** A rank that has no part in the rest of a run. */
+export class LeftError extends Error {
+  /** The name of the class. */
+  override readonly name = "LeftError";
+}

@@ -1,0 +1,70 @@
+/**
+ * The ranks of a run that is run again as it was: who left and came is known from its record. All of them are
+ * alive; those that were lost, or have not come yet, wait.
+ *
+ * @module
+ */
+
+import type { Communicator } from "../../../runtime/communicator.ts";
+import { membersOf, type Worlds } from "../../data/sampling/worlds.ts";
+import type { Crew, Members } from "./members.ts";
+
+/** The ranks of a replay. */
+export class ReplayedMembers implements Members {
+  readonly recovery = null;
+  readonly #all: Communicator;
+  readonly #script: Worlds;
+  /** Worlds that have begun. */
+  #begun = 0;
+
+  /**
+   * @param all a rank for each number in the run; stays the caller's
+   * @param script the worlds of the run that is run again
+   */
+  constructor(all: Communicator, script: Worlds) {
+    this.#all = all;
+    this.#script = script;
+  }
+
+  /** How many ranks a replay needs. */
+  static size(script: Worlds): number {
+    return 1 + Math.max(...script.flatMap(membersOf));
+  }
+
+  /** The ranks that begin; null on one that waits. Collective. */
+  begin(): Promise<Crew | null> {
+    return this.#next();
+  }
+
+  leavesAt(t: number): boolean {
+    return this.#isNext(t) && this.#script[this.#begun].lost !== undefined;
+  }
+
+  leave(): Promise<Crew | null> {
+    return this.#next();
+  }
+
+  async admit(t: number): Promise<Crew | null> {
+    return this.#isNext(t) && !this.leavesAt(t) ? await this.#next() : null;
+  }
+
+  async absent(): Promise<Crew | null> {
+    while (this.#begun < this.#script.length) {
+      const crew = await this.#next();
+      if (crew) return crew;
+    }
+    return null;
+  }
+
+  #isNext(t: number): boolean {
+    return this.#script[this.#begun]?.step === t;
+  }
+
+  /** The next world; all ranks take part in its making, also those that are not in it. */
+  async #next(): Promise<Crew | null> {
+    const worlds = this.#script.slice(0, ++this.#begun);
+    const place = membersOf(worlds.at(-1)!).indexOf(this.#all.rank);
+    const comm = await this.#all.split(place < 0 ? null : 0, place < 0 ? 0 : place);
+    return comm && { comm, worlds };
+  }
+}
