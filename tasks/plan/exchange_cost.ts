@@ -12,8 +12,9 @@ import {
 } from "../../runtime/collectives/allreduce_cost.ts";
 import { chunks } from "../../runtime/algorithms/partition.ts";
 import type { Codec } from "../../runtime/compression/codec.ts";
+import { compressedSeconds } from "../../runtime/compression/cost.ts";
 import { SMALL_BYTES } from "../../runtime/engine/tuning.ts";
-import type { TimedAllreduce } from "./measured.ts";
+import type { Measured, TimedAllreduce } from "./measured.ts";
 
 /** What an exchange costs. */
 export interface ExchangeCost {
@@ -57,15 +58,21 @@ export interface MeanOptions {
 /** Exchanges on a network, from those that were timed. */
 export class ExchangeCosts {
   readonly #timed: readonly TimedAllreduce[];
+  readonly #codecs: NonNullable<Measured["codecs"]>;
   readonly #network: NetworkCost | null;
   readonly #scale: Scale;
 
   /**
-   * @param timed allreduces on the ranks' own network
+   * @param measured allreduces on the ranks' own network, and codecs
    * @param network the network that the run will have; null for that one
    */
-  constructor(timed: readonly TimedAllreduce[], network: NetworkCost | null, scale: Scale) {
-    this.#timed = timed;
+  constructor(
+    { allreduce, codecs = {} }: Pick<Measured, "allreduce" | "codecs">,
+    network: NetworkCost | null,
+    scale: Scale,
+  ) {
+    this.#timed = allreduce;
+    this.#codecs = codecs;
     this.#network = network;
     this.#scale = scale;
   }
@@ -86,7 +93,7 @@ export class ExchangeCosts {
         ),
       );
       return {
-        seconds: this.#direct(floats + exact, all, encoded),
+        seconds: this.#direct(encoded, all) + this.#work(codec, floats, all, among),
         bytes: encoded * (all - 1) * (among + all) / all,
         rankBytes: encoded + most * (all - 2),
       };
@@ -109,16 +116,19 @@ export class ExchangeCosts {
   gather(floats: number, codec: Codec): ExchangeCost {
     const { ranks, hosts } = this.#scale, own = codec.bytes(floats);
     if (ranks === 1) return FREE;
+    // A rank encodes its own, and decodes those of all.
+    const cost = this.#codecs[codec.name];
+    const work = cost ? floats * (cost.encode + ranks * cost.decode) : 0;
     if (own <= SMALL_BYTES) {
       const down = allreduceCost("tree", NO_TIME, ranks, ranks * own, hosts).hostBytes;
       return {
-        seconds: this.#allreduce(ranks * own / 4, ranks),
+        seconds: this.#allreduce(ranks * own / 4, ranks) + work,
         bytes: (hosts - 1) * (own * ranks / hosts + ranks * own),
         rankBytes: down,
       };
     }
     return {
-      seconds: this.#direct(own * hosts / 8, ranks, own * hosts / 2),
+      seconds: this.#direct(own * hosts / 2, ranks) + work,
       bytes: own * ranks * (hosts - 1),
       rankBytes: own * (hosts - 1),
     };
@@ -131,9 +141,15 @@ export class ExchangeCosts {
     return own + allreduceSeconds(this.#network, among, 4 * floats, this.#hostsOf(among));
   }
 
-  /** A direct exchange of so many bytes, with the work of an allreduce of so many floats. */
-  #direct(floats: number, among: number, bytes: number): number {
-    const own = timeOf(this.#timed, floats);
+  /** What encoding, summing and decoding so many floats takes; nothing where it was not measured. */
+  #work(codec: Codec, floats: number, ranks: number, contributors: number): number {
+    const cost = this.#codecs[codec.name];
+    return cost ? compressedSeconds(cost, floats, ranks, contributors) : 0;
+  }
+
+  /** A direct exchange of so many bytes. */
+  #direct(bytes: number, among: number): number {
+    const own = timeOf(this.#timed, bytes / 4);
     if (!this.#network) return own;
     return own + allreduceCost("direct", this.#network, among, bytes, this.#hostsOf(among)).seconds;
   }

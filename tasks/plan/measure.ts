@@ -5,7 +5,10 @@
  */
 
 import type { Communicator } from "../../runtime/communicator.ts";
-import type { NetworkCost } from "../../runtime/collectives/allreduce_cost.ts";
+import { allreduceSeconds, type NetworkCost } from "../../runtime/collectives/allreduce_cost.ts";
+import { type CodecCost, measureCodec } from "../../runtime/compression/cost.ts";
+import { codecOf } from "../../runtime/compression/registry.ts";
+import { parseLink } from "../../runtime/transport/access_link.ts";
 import { gradientSyncs } from "../../optimizers/rounds/gradient_syncs.ts";
 import type { Interval } from "../../optimizers/rounds/interval.ts";
 import { openDevice } from "../../runtime/devices/open.ts";
@@ -16,25 +19,18 @@ import { openProblem } from "../problems/open_problem.ts";
 import type { Options } from "../options/table.ts";
 import { TrainStep } from "../steps/train_step.ts";
 import type { TrainParts } from "../training/train.ts";
-import type {
-  GradientSync,
-  Measured,
-  MeasuredPart,
-  OverRanks,
-  TimedAllreduce,
-} from "./measured.ts";
+import { inTurn, median, type Timed } from "./in_turn.ts";
+import type { GradientSync, Measured, MeasuredPart, TimedAllreduce } from "./measured.ts";
 import { plannedAlgorithm } from "./planned.ts";
 
-/** Steps before the first that counts. */
-const WARM_UP = 2;
-/** Fewest steps that are timed. */
-const LEAST_STEPS = 4;
-/** After this time in ms no more are taken than those. */
-const STEPS_MS = 2000;
-/** Most steps that a GPU is given ahead. */
+/** Longest pause between what is timed, in seconds. */
+const MOST_PAUSE = 0.25;
+/** Most steps that are taken at a time, and that a GPU is given ahead. */
 const MOST_AHEAD = 8;
 /** Allreduces of one length that are timed, at most. */
 const ROUNDS = 5;
+/** How often a codec is timed. */
+const CODEC_TIMES = 3;
 /** Round trips of one length, at most. */
 const ROUND_TRIPS = 10;
 /** After this time in seconds, allreduces or round trips of one length have been timed enough. */
@@ -46,15 +42,6 @@ const LEAST_BYTES = 128 << 10;
 /** … to this many. */
 const MOST_BYTES = 4 << 20;
 
-/** Something that is timed. */
-interface Timed {
-  readonly way: GradientSync | "round";
-  /** Steps that are taken at a time. */
-  readonly count: number;
-  /** @param t which step is the first */
-  act(t: number): Promise<void>;
-}
-
 /** What is measured. */
 export interface MeasureOptions {
   /** As resolved. */
@@ -65,6 +52,8 @@ export interface MeasureOptions {
   readonly intervals: readonly Interval[];
   /** Numbers of parts that will be predicted. Those that the network has too few parameters for are left out. */
   readonly fragments?: readonly number[];
+  /** Codecs that will be predicted, by their names; "none" is none. */
+  readonly codecs?: readonly string[];
 }
 
 /** What is measured instead of what the options name, and where the files are that they name. */
@@ -81,7 +70,7 @@ export interface MeasuredParts extends Pick<TrainParts, "model" | "task" | "fold
  */
 export async function measure(
   comm: Communicator,
-  { options, algorithms, intervals, fragments = [] }: MeasureOptions,
+  { options, algorithms, intervals, fragments = [], codecs = [] }: MeasureOptions,
   parts: MeasuredParts = {},
 ): Promise<Measured> {
   await using stack = new AsyncDisposableStack();
@@ -115,7 +104,7 @@ export async function measure(
     // Steps so short that nothing comes of them, however often the same are taken.
     const size = { learningRate: 1e-9, clipThreshold: 1e-9 };
     for (const way of ways) {
-      // A GPU is given steps ahead where nothing is exchanged between them.
+      // Where nothing is exchanged between them, one follows the other as in a run, and a GPU is given them ahead.
       const count = way === "none" ? Math.min(algorithm.interval ?? 1, MOST_AHEAD) : 1;
       timed.push({
         way,
@@ -146,12 +135,12 @@ export async function measure(
         flat.set(before);
       }),
   });
-  const { round, ...step } = await inTurn(comm, timed);
+  const { states } = plannedAlgorithm(options, options.algorithm).update.rule;
+  const averaged = shared + (options.averageStates ? states.length * parameters : 0);
+  const { round, ...step } = await inTurn(comm, timed, pauseMs(options.link, comm.size, averaged));
   alone.free();
   const participants = options.participants ?? comm.size;
   const group = await comm.split(comm.rank < participants ? 0 : 1, comm.rank);
-  const { states } = plannedAlgorithm(options, options.algorithm).update.rule;
-  const averaged = shared + (options.averageStates ? states.length * parameters : 0);
   const lengths = [Math.ceil(parameters / 4), parameters, averaged];
   const allreduce: TimedAllreduce[] = [];
   for (const floats of [...new Set(lengths)]) {
@@ -174,7 +163,41 @@ export async function measure(
     step,
     round,
   };
-  return { ...measured, network: await pingPong(comm), allreduce };
+  const codecCosts = await measureCodecs(comm, codecs);
+  return { ...measured, network: await pingPong(comm), allreduce, codecs: codecCosts };
+}
+
+/** How long ranks wait for an average behind a link, up to a limit. */
+function pauseMs(link: string | null, ranks: number, floats: number): number {
+  if (link === null) return 0;
+  const { delayMs, bitsPerSecond } = parseLink(link);
+  const network = { latencySeconds: delayMs / 1000, bytesPerSecond: bitsPerSecond / 8 };
+  return 1000 * Math.min(MOST_PAUSE, allreduceSeconds(network, ranks, 4 * floats));
+}
+
+/** What codecs cost on the slowest rank, while all are at work: the medians of a few times. Collective. */
+async function measureCodecs(
+  comm: Communicator,
+  names: readonly string[],
+): Promise<Record<string, CodecCost>> {
+  const costs: Record<string, CodecCost> = {};
+  for (const name of names) {
+    const codec = codecOf(name);
+    if (!codec) continue;
+    const slowest: number[][] = [];
+    while (slowest.length < CODEC_TIMES) {
+      await comm.barrier();
+      const { encode, add, finish, decode } = measureCodec(codec);
+      const own = Float64Array.of(encode, add, finish, decode);
+      await comm.allreduce(own, "max");
+      slowest.push([...own]);
+    }
+    const [encode, add, finish, decode] = [0, 1, 2, 3].map((i) =>
+      median(slowest.map((each) => each[i]))
+    );
+    costs[codec.name] = { encode, add, finish, decode };
+  }
+  return costs;
 }
 
 /** How large the parts are of the weights in so many. */
@@ -194,36 +217,6 @@ function measuredParts(
       .map(({ trained, length }) => ({ trained, statistics: length - trained }));
   }
   return parts;
-}
-
-/**
- * Times things that all ranks do, in turn until time is up, so that what else goes on in the machine
- * meets them all.
- */
-async function inTurn(
-  comm: Communicator,
-  timed: readonly Timed[],
-): Promise<Record<Timed["way"], OverRanks>> {
-  const seconds = new Float64Array(timed.length);
-  let start = 0, count = -WARM_UP;
-  for (; count < LEAST_STEPS || performance.now() - start < STEPS_MS; count++) {
-    if (count === 0) {
-      await comm.barrier();
-      start = performance.now();
-      seconds.fill(0);
-    }
-    for (const [i, each] of timed.entries()) {
-      const began = performance.now();
-      await each.act(1 + (WARM_UP + count) * each.count);
-      seconds[i] += (performance.now() - began) / 1000 / each.count;
-    }
-  }
-  const mean = seconds.map((sum) => sum / count), slowest = mean.slice();
-  await comm.allreduce(mean, "sum");
-  await comm.allreduce(slowest, "max");
-  return Object.fromEntries(
-    timed.map(({ way }, i) => [way, { mean: mean[i] / comm.size, slowest: slowest[i] }]),
-  ) as Record<Timed["way"], OverRanks>;
 }
 
 /** The median of a few, after one to warm up; of a slow one the first is enough. Collective. */
@@ -303,8 +296,4 @@ async function maximum(comm: Communicator, value: number): Promise<number> {
   const largest = Float64Array.of(value);
   await comm.allreduce(largest, "max");
   return largest[0];
-}
-
-function median(values: number[]): number {
-  return values.toSorted((a, b) => a - b)[values.length >> 1];
 }

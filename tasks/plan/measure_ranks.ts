@@ -22,8 +22,8 @@ const PLAN_PROGRAM = new URL(import.meta.resolve("./rank.ts"));
 
 /** Where and how to measure. */
 export interface MeasureRanks {
-  /** Whether the ranks are behind the options' link. */
-  readonly shaped: boolean;
+  /** What the ranks are behind; null: nothing. */
+  readonly link: string | null;
   readonly signal: AbortSignal | undefined;
   /** The hosts; null for this one. */
   readonly hosts: World | null;
@@ -38,7 +38,7 @@ export interface MeasureRanks {
  */
 export async function measureRanks(
   asked: MeasureOptions,
-  { shaped, signal, hosts, device }: MeasureRanks,
+  { link, signal, hosts, device }: MeasureRanks,
 ): Promise<Measured> {
   const { options } = asked;
   const directory = await Deno.realPath(await Deno.makeTempDir({ prefix: "celgc-plan-" }));
@@ -54,7 +54,7 @@ export async function measureRanks(
         ...processes,
         ...hosts ? { on: hosts } : {},
         ...described ? { details: { ...described, from: null, keepsLogs: false } } : {},
-        ...(shaped && options.link !== null ? { link: options.link } : {}),
+        ...link === null ? {} : { link },
         program: PLAN_PROGRAM,
         args: [directory, JSON.stringify({ from: null })] satisfies RankArguments,
         ...(signal ? { signal } : {}),

@@ -5,6 +5,7 @@
  */
 
 import type { NetworkCost } from "../../runtime/collectives/allreduce_cost.ts";
+import type { CodecCost } from "../../runtime/compression/cost.ts";
 import type { Communication } from "../../optimizers/mod.ts";
 
 /** How the gradients of a step are exchanged. */
@@ -57,6 +58,11 @@ export interface Measured {
    * single rank.
    */
   readonly network: NetworkCost | null;
-  /** Allreduces among those that take part in a round, in the order of their length. */
+  /**
+   * Allreduces among those that take part in a round, in the order of their length. Where a link is calculated,
+   * through sockets, as behind one.
+   */
   readonly allreduce: readonly TimedAllreduce[];
+  /** The work of the codecs that were asked for, by their names, on the slowest rank. */
+  readonly codecs?: Readonly<Record<string, CodecCost>>;
 }

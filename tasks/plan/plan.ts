@@ -119,6 +119,9 @@ export interface RunPlan {
 /** What hosts are taken to be connected by if nothing is said: a network of a cluster. */
 const HOSTS_LINK = "10gbit,50us";
 
+/** A link that holds nothing up. */
+const NO_LINK = "0ms";
+
 /** How much slower than the fastest the advised setting may be, if nothing is said. */
 export const TOLERANCE = 0.05;
 
@@ -180,9 +183,16 @@ export async function plan(given: PlanOptions = {}): Promise<RunPlan> {
     ? options
     : { ...options, ranks: ranks / hosts, participants: null, maxSteps: null };
   const fragments = fragmentsToPlan(asRun, planned);
-  const asked = { options: onOne, algorithms: [algorithm, BASELINE], intervals: all, fragments };
+  const settings = settingsToPlan(sayings, planned, all);
+  const { sends } = plannedAlgorithm(planned, algorithm);
+  const codecs = [...new Set([...settings.map(({ compress }) => compress), options.compress])];
+  const asked = {
+    ...{ options: onOne, algorithms: [algorithm, BASELINE], intervals: all, fragments },
+    codecs: sends ? [...codecs, sends.compress] : codecs,
+  };
   const measured = await measureRanks(asked, {
-    shaped,
+    // A calculated link adds to what ranks that share no memory take without one.
+    link: shaped ? options.link : options.link !== null && hosts === null ? NO_LINK : null,
     signal,
     hosts: opened,
     device: askedDevice,
@@ -209,7 +219,7 @@ export async function plan(given: PlanOptions = {}): Promise<RunPlan> {
     { algorithm: BASELINE, interval: null, ...predictOne(BASELINE, {}) },
     ...all.map((interval) => ({ algorithm, interval, ...predictOne(algorithm, { interval }) })),
   ];
-  const settings = settingsToPlan(sayings, planned, all)
+  const predicted = settings
     .filter(({ fragments }) => fragments === 1 || measured.parts?.[fragments] !== undefined)
     .map((setting) => ({ ...setting, ...predictOne(algorithm, setting) }));
   const [baseline] = runs;
@@ -220,8 +230,8 @@ export async function plan(given: PlanOptions = {}): Promise<RunPlan> {
     hosts: hosts ?? (there === 1 ? null : there),
     link,
     runs: runs.map((run) => ({ ...run, speedup: baseline.seconds / run.seconds })),
-    settings,
-    advice: advise(settings, tolerance),
+    settings: predicted,
+    advice: advise(predicted, tolerance),
     sizes: planSizes(options, steps, epochs),
     measured,
   };
