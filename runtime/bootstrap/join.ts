@@ -4,6 +4,7 @@
  * @module
  */
 
+import { checkDescriptors, descriptorLimit } from "../base/descriptors.ts";
 import { endOrphan, secretLine } from "./launcher_pipe.ts";
 import { RendezvousError } from "../base/errors.ts";
 import { type Credentials, credentials } from "../security/handshake.ts";
@@ -94,6 +95,8 @@ async function join(
 ): Promise<MeshTransport> {
   const { rank, size, timeoutMs, transport, sockets, link, dialsOut, connections, onFailure } =
     info;
+  // A launcher of ours has looked at it; where another has started the rank nobody has.
+  if (info.launcher !== null) checkDescriptors(size, descriptorLimit(), `rank ${rank} cannot join`);
   const tls = info.tls === null ? undefined : await readTls(info.tls);
   const deadline = platform.now() + info.joinMs;
   const { client, job, address } = info.rendezvousFile !== null && rank !== 0

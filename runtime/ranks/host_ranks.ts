@@ -6,7 +6,7 @@
 
 import { NATIVE_ENGINE_ENVIRONMENT } from "../../deps.ts";
 import { compiledRankEnvironment, isCompiled } from "./compiled_rank.ts";
-import { descriptorLimit } from "./descriptors.ts";
+import { checkDescriptors, descriptorLimit } from "../base/descriptors.ts";
 import { PIPE_FD, RankProcess, type RankProcessOptions } from "./rank_process.ts";
 import { rankFlags } from "./permissions.ts";
 import type {} from "./preload.ts"; // run by path alone; so that a packer sees it
@@ -93,9 +93,10 @@ export class HostRanks implements Disposable {
   /**
    * @param secret the job's, in hexadecimal digits
    * @param folder of the job's own on this host, to be removed if this process is killed
-   * @throws RangeError if a permission is none, or cannot be spelled
+   * @throws RangeError if a permission is none, or cannot be spelled, or a rank may not have enough open
    */
   constructor(job: JobPlan, host: HostPlan, secret: string, folder = host.sockets) {
+    if (job.transport !== "mpi") checkDescriptors(job.size, this.#limit, "cannot launch");
     this.#job = job;
     this.#host = host;
     this.#secret = secret;

@@ -38,6 +38,10 @@ const BENCHES: Record<string, { about: string; program: string }> = {
     about: "runs behind a slow link, beside what the planner predicts for them",
     program: "./plan.ts",
   },
+  scale: {
+    about: "many ranks on one machine: until they have met, and what each takes",
+    program: "./reliability/scale.ts",
+  },
   start: {
     about: "from a launch to its ranks' first step",
     program: "./start.ts",

@@ -8,8 +8,8 @@ import { join } from "node:path";
 import { loadParquetWriter, loadPng, loadZip } from "../../deps.ts";
 import { codecOf } from "../../runtime/compression/registry.ts";
 import { decode, encode } from "../../runtime/compression/tile.ts";
-import { openLink } from "../../runtime/transport/_open_link.ts";
 import { PacketKind } from "../../runtime/transport/connection.ts";
+import { MeshTransport } from "../../runtime/transport/mesh_transport.ts";
 import { HEADER_BYTES } from "../../runtime/transport/transport.ts";
 import { DataError } from "../../tasks/data/data_error.ts";
 import { loadCifar } from "../../tasks/data/images/cifar/cifar.ts";
@@ -248,6 +248,7 @@ function recorded(bytes: Uint8Array): Deno.Conn {
     write: (bytes: Uint8Array) => Promise.resolve(bytes.length),
     close() {},
     unref() {},
+    remoteAddr: { transport: "tcp" },
   };
   return connection as unknown as Deno.Conn;
 }
@@ -270,17 +271,20 @@ function parts(): Reader {
     errors: [Error],
     async read(bytes) {
       const ended = Promise.withResolvers<Error | undefined>();
-      const link = openLink(1, [recorded(bytes), recorded(second)], {
+      const transport = new MeshTransport({
+        ...{ rank: 0, size: 2, hosts: ["a", "b"], control: null, timeoutMs: 60_000 },
+        connections: [undefined, [recorded(bytes), recorded(second)]],
+      });
+      transport.start({
         begin(_, __, length) {
           if (length > LONGEST) throw new RangeError(`nobody asked for ${length} bytes`);
           return new Uint8Array(length);
         },
         end() {},
-        signal() {},
-        broken: (_, cause) => Promise.resolve(ended.resolve(cause)),
-      }, null);
-      link.read();
+        lost: (_, cause) => ended.resolve(cause),
+      });
       const cause = await ended.promise;
+      await transport.close();
       if (cause) throw cause;
     },
   };

@@ -104,3 +104,38 @@ async function temporary() {
   const path = await Deno.realPath(await Deno.makeTempDir({ prefix: "celgc-test-" }));
   return { path, [Symbol.asyncDispose]: () => Deno.remove(path, { recursive: true }) };
 }
+
+Deno.test("more ranks than each can have connections to are refused before any is started", async () => {
+  const command = [Deno.execPath(), "run -A --no-check", program("launching/launcher").href, "128"];
+  const { code, stdout, stderr } = await new Deno.Command("/bin/sh", {
+    args: ["-c", `ulimit -n 128; exec ${command.join(" ")} ${program("ends").href} idle`],
+  }).output();
+  if (Deno.build.os !== "linux") return;
+  assert.equal(code, 1);
+  assert.match(
+    new TextDecoder().decode(stderr),
+    /RangeError: cannot launch: each of 128 ranks needs 154 file descriptors, .* may have 128: raise their limit \(ulimit -n\) or start 102 ranks at most/,
+  );
+  assert.deepEqual(pidsIn(new TextDecoder().decode(stdout).split("\n")), []);
+});
+
+Deno.test({
+  name: "a rank of another launcher says that it may not have enough connections",
+  ignore: Deno.build.os !== "linux",
+  async fn() {
+    const place = "RANK=1 WORLD_SIZE=128 LOCAL_RANK=1 MASTER_ADDR=127.0.0.1 MASTER_PORT=29731";
+    const { code, stderr } = await new Deno.Command("/bin/sh", {
+      args: [
+        "-c",
+        `ulimit -n 128; exec env ${place} ${Deno.execPath()} run -A ${
+          new URL("../../examples/hello.ts", import.meta.url).href
+        }`,
+      ],
+    }).output();
+    assert.notEqual(code, 0);
+    assert.match(
+      new TextDecoder().decode(stderr),
+      /rank 1 cannot join: each of 128 ranks needs 154 file descriptors/,
+    );
+  },
+});
