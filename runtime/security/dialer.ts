@@ -15,7 +15,7 @@ import { HandshakeError, RendezvousError } from "../base/errors.ts";
 import { type Credentials, HANDSHAKE_MS, initiate, KNOCK, type Purpose } from "./handshake.ts";
 import { platform } from "../base/platform.ts";
 
-/** Twice what a listener grants, because a listener that is only slow must not be given up first. */
+/** Twice what a listener grants until it has let somebody in, because a listener that is only slow must not be given up first. */
 const PATIENCE_MS = 2 * HANDSHAKE_MS;
 
 /** How often a listener may hang up on a proof before it is believed to mean it. */
@@ -39,6 +39,8 @@ export interface DialOptions {
   readonly tls?: TlsMaterial;
   /** Whether it is a gateway that is dialled, and not one who is behind it. @default {false} */
   readonly knocks?: boolean;
+  /** Largest time in ms for an attempt until the listener's challenge has come. @default {10000} */
+  readonly patienceMs?: number;
   /** When to give up, on the clock of `performance.now()`. */
   readonly deadline: number;
   /** Whether not to try again; that the listener hung up is then a HandshakeError as well. @default {false} */
@@ -63,14 +65,22 @@ export async function dialMember(options: DialOptions): Promise<Deno.Conn> {
     let proving = false, late = false;
     try {
       const connection = await dialBefore(options, endpoint);
-      const patience = Math.min(PATIENCE_MS, Math.max(1, deadline - platform.now()));
-      const timer = platform.setTimeout(() => (late = true, close(connection)), patience);
+      const left = () => Math.max(1, deadline - platform.now());
+      const giveUp = () => (late = true, close(connection));
+      let timer = platform.setTimeout(giveUp, Math.min(options.patienceMs ?? PATIENCE_MS, left()));
+      // A listener that has the proof may have let this rank in, and not come to say so: it would refuse
+      // another connection.
+      const prove = () => {
+        proving = true;
+        platform.clearTimeout(timer);
+        timer = platform.setTimeout(giveUp, left());
+      };
       using _given = onAbort(signal, () => close(connection));
       try {
         await initiate(
           {
             read: (into) => connection.read(into),
-            write: (bytes) => (proving = true, connection.write(bytes)),
+            write: (bytes) => (prove(), connection.write(bytes)),
           },
           job,
           purpose,

@@ -167,7 +167,8 @@ export const EXECUTION: Table<ExecutionOptions> = {
   trace: toggle({
     flag: "--trace",
     group: RUN,
-    help: "write trace.json when the run has ended, in Chrome's format: a track of each rank, for Perfetto",
+    help:
+      "write trace.json when the run has ended, in Chrome's format: a track of each rank, for Perfetto",
   }),
   json: toggle({
     flag: "--json",

@@ -239,6 +239,45 @@ Deno.test("a second connection for the same rank is refused, and the first one s
   assert.deepEqual(await readExactly(house.inside.get(2)!, 1), Uint8Array.of(9));
 });
 
+Deno.test("a rank that is let in late does not come twice", async () => {
+  using listener = listenAt({ kind: "tcp", hostname: "127.0.0.1", port: 0 });
+  const { port } = listener.addr as Deno.NetAddr;
+  let came = 0;
+  const slow = (async () => {
+    using connection = await listener.accept();
+    came++;
+    await respond(connection, JOB, "mesh", 0, () => null);
+    await readToEnd(connection);
+  })();
+  // The verdict comes when the dialer would have given up a listener that had said nothing.
+  const between = listenAt({ kind: "tcp", hostname: "127.0.0.1", port: 0 });
+  const passed = (async () => {
+    using near = await between.accept();
+    using far = await dial({ kind: "tcp", hostname: "127.0.0.1", port });
+    await near.write(await readExactly(far, GREETING_BYTES));
+    await far.write(await readExactly(near, GREETING_BYTES));
+    const verdict = await readExactly(far, GREETING_BYTES);
+    await new Promise((wake) => setTimeout(wake, 400));
+    await near.write(verdict);
+    await readToEnd(near);
+  })();
+  {
+    using connection = await dialMember({
+      endpoints: [{
+        kind: "tcp",
+        hostname: "127.0.0.1",
+        port: (between.addr as Deno.NetAddr).port,
+      }],
+      ...{ job: JOB, purpose: "mesh", self: 2, peer: 0, name: "rank 0", patienceMs: 100 },
+      deadline: performance.now() + 30_000,
+    });
+    assert.ok(connection);
+  }
+  await Promise.all([slow, passed]);
+  between.close();
+  assert.equal(came, 1);
+});
+
 Deno.test("a verdict cannot be changed on its way", async () => {
   using listener = listenAt({ kind: "tcp", hostname: "127.0.0.1", port: 0 });
   const { port } = listener.addr as Deno.NetAddr;
