@@ -150,6 +150,40 @@ Deno.test("what a rank loads to join a job has no package in it", async () => {
   none("packages", loaded.filter((path) => path === "deps.ts"));
 });
 
+/** Folders whose code also runs in the simulated world, see `runtime/base/platform.ts`. */
+const SIMULATED =
+  /^(runtime\/(algorithms|bootstrap|collectives|engine|rendezvous|security|transport)|tasks\/(rounds|run))\//;
+
+/** Files of them that stay outside, each with its reason. */
+const REAL: Record<string, string> = {
+  "runtime/bootstrap/environment.ts": "what a process was started with",
+  "runtime/bootstrap/init.ts": "one process, its events and its end",
+  "runtime/bootstrap/task_runner.ts": "the process that has started this one",
+  "runtime/security/certificate.ts": "TLS",
+  "tasks/run/lock.ts": "locks between processes",
+  "tasks/run/source_commit.ts": "the checkout",
+};
+
+Deno.test("what is simulated asks nobody but the platform for time, chance, connections and files", () => {
+  const direct = new RegExp(
+    String.raw`\bDeno\.(connect|listen|l?stat|mkdir|open|read(Dir|File|TextFile)|remove|rename|` +
+      String
+        .raw`write(File|TextFile)|exit)(Sync)?\(|\bperformance\.|\bMath\.random\b|\bDate\.now\b|` +
+      String
+        .raw`(?<![.\w])(set|clear)(Timeout|Interval|Immediate)\(|(?<![.\w])crypto\.(subtle|getRandomValues)`,
+  );
+  const found: string[] = [];
+  for (const { path, text } of code) {
+    if (!SIMULATED.test(path) || path in REAL) continue;
+    for (const [i, line] of text.split("\n").entries()) {
+      if (!/^\s*(\*|\/\*|\/\/)/.test(line) && direct.test(line)) {
+        found.push(`${path}:${i + 1}:${line}`);
+      }
+    }
+  }
+  none("lines", found);
+});
+
 Deno.test("deps.ts alone names outside packages", () => {
   none(
     "specifiers",

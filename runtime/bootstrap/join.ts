@@ -150,6 +150,10 @@ async function join(
     apart: link !== null && hostLink(link, rank, hosts).isOwn,
     tls,
     deadline: Math.max(deadline, platform.now() + MESH_MS),
+    // Whoever looks after the job would blame this rank, which only fails for want of the other.
+    onMissing: (lost, { message }) => {
+      client.report({ message, operation: "init", step: null, lost }).catch(() => {});
+    },
   });
   return new MeshTransport({
     rank,

@@ -92,6 +92,8 @@ export interface MeshBuildOptions {
   readonly tls?: TlsMaterial;
   /** When to give up, on the clock of `performance.now()`. */
   readonly deadline: number;
+  /** Is told for want of which rank it has failed. @default {nobody is} */
+  readonly onMissing?: (peer: number, error: Error) => void;
 }
 
 /**
@@ -130,11 +132,13 @@ export async function buildMesh(
       },
     })
   );
+  let wanted: number | null = null;
   const timer = platform.setTimeout(() => {
     const absent = awaited.filter((peer) => connections[peer]!.includes(undefined));
     const who = `${absent.length === 1 ? "rank" : "ranks"} ${absent.join(", ")}`;
     const cause = accepting.map(({ lastError }) => lastError).find((error) => error !== null);
     const why = cause === undefined ? "" : `: ${describeSystemError(cause)}`;
+    wanted ??= absent[0];
     all.reject(new RendezvousError(`rank ${rank} waited in vain for ${who}${why}`, { cause }));
   }, Math.max(1, deadline - platform.now()));
   const given = new AbortController();
@@ -151,6 +155,9 @@ export async function buildMesh(
         tls,
         deadline,
         signal: given.signal,
+      }).catch((error) => {
+        wanted ??= peer;
+        throw error;
       });
     })
   );
@@ -160,6 +167,7 @@ export async function buildMesh(
   } catch (error) {
     given.abort();
     await Promise.allSettled(dialling);
+    if (wanted !== null) options.onMissing?.(wanted, error as Error);
     for (const connection of connections.flat()) connection?.close();
     throw error;
   } finally {

@@ -5,8 +5,8 @@
  */
 
 import { resolve } from "node:path";
-import { delay } from "../../deps.ts";
 import type { Place, Placement } from "../agents/coordinator.ts";
+import { platform } from "../base/platform.ts";
 import { DEFAULT_TIMEOUT_SECONDS, readTls } from "../bootstrap/environment.ts";
 import { type HostPlan, HostRanks, type JobPlan, makeSocketFolder } from "../ranks/host_ranks.ts";
 import { openLog, Printer, RankOutput, type StreamName } from "../ranks/output.ts";
@@ -198,8 +198,8 @@ export class Job {
   async #openAlone(): Promise<OpenHost> {
     const { ranks, listen = "127.0.0.1", tls, cwd } = this.#options;
     const transport = transportOf(this.#options);
-    const secret = crypto.getRandomValues(new Uint8Array(32));
-    const name = crypto.getRandomValues(new Uint8Array(8)).toHex();
+    const secret = platform.getRandomValues(new Uint8Array(32));
+    const name = platform.getRandomValues(new Uint8Array(8)).toHex();
     const material = tls === undefined ? undefined : await readTls(tls);
     const listener = listenAt({ kind: "tcp", hostname: listen, port: 0 }, material);
     const { hostname, port } = listener.addr as Deno.NetAddr;
@@ -310,7 +310,8 @@ export class Job {
     const { code, signal, lost } = await this.#processes[rank].status;
     const order = this.#exits++;
     // What it has said before its end may still be on its way.
-    await Promise.race([this.#rendezvous!.gone(rank), delay(HEAR_MS)]);
+    const late = new Promise((resolve) => platform.setTimeout(resolve, HEAR_MS));
+    await Promise.race([this.#rendezvous!.gone(rank), late]);
     this.#ranks[rank].exit = { code, signal, lost, order };
     this.#checkForFailure();
     this.#leavers.check();
@@ -417,8 +418,8 @@ export class Job {
   }
 
   #after(ms: number, action: () => void): void {
-    const timer = setTimeout(action, ms);
-    this.#cleanUps.push(() => clearTimeout(timer));
+    const timer = platform.setTimeout(action, ms);
+    this.#cleanUps.push(() => platform.clearTimeout(timer));
   }
 
   /** Ends whatever is left, also after an error. */

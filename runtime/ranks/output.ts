@@ -5,6 +5,7 @@
  * @module
  */
 
+import { platform } from "../base/platform.ts";
 import type { Readable } from "node:stream";
 import { stripVTControlCharacters } from "node:util";
 import type { StreamName } from "./rank.ts";
@@ -67,11 +68,11 @@ export class RankOutput {
    */
   async drain(graceMs: number): Promise<void> {
     const done = Promise.allSettled(this.#pumps);
-    const timer = setTimeout(() => {
+    const timer = platform.setTimeout(() => {
       for (const stream of this.#streams) stream.destroy();
     }, graceMs);
     await done;
-    clearTimeout(timer);
+    platform.clearTimeout(timer);
     this.#options.log?.close();
   }
 

@@ -106,7 +106,7 @@ export async function dialMember(options: DialOptions): Promise<Deno.Conn> {
             !once,
           );
         }
-        throw error;
+        throw late ? unanswered(patience, error) : error;
       } finally {
         platform.clearTimeout(timer);
       }
@@ -141,21 +141,21 @@ async function dialBefore(options: DialOptions, endpoint: Endpoint): Promise<Den
   const dialled = dial(endpoint, tls, { enter: passes ? enter : undefined, signal });
   dialled.then((connection) => signal.aborted && close(connection), () => {});
   const { promise: expiry, reject } = Promise.withResolvers<never>();
-  const giveUp = (why: string) => {
+  const giveUp = (why: Error) => {
     controller.abort();
-    reject(new Error(why));
+    reject(why);
   };
-  const timer = platform.setTimeout(
-    () => giveUp(`no answer within ${Math.round(patience)} ms`),
-    patience,
-  );
-  using _given = onAbort(options.signal, () => giveUp("given up"));
+  const timer = platform.setTimeout(() => giveUp(unanswered(patience)), patience);
+  using _given = onAbort(options.signal, () => giveUp(new Error("given up")));
   try {
     return await Promise.race([dialled, expiry]);
   } finally {
     platform.clearTimeout(timer);
   }
 }
+
+const unanswered = (ms: number, cause?: unknown) =>
+  new Error(`no answer within ${Math.round(ms)} ms`, { cause });
 
 /** Waits, but not any longer once the signal says so; then rejects. */
 function pauseFor(ms: number, signal: AbortSignal | undefined): Promise<void> {

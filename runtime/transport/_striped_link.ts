@@ -22,10 +22,13 @@
 
 import type { ConnectionEvents, OpenLink, PeerLink } from "./peer_link.ts";
 import { PacketKind } from "./connection.ts";
+import { within } from "./_peer.ts";
 import { HEADER_BYTES } from "./transport.ts";
 
 /** Least payload of a connection that takes part in a frame, in bytes. */
 const LEAST_PART = 32 << 10;
+/** How long the first connection may take to end when another has, in ms. */
+const LAST_WORDS_MS = 1000;
 /** Payload of a HEAD: the length of the frame's. */
 const HEAD_BYTES = 4;
 
@@ -61,6 +64,7 @@ export class StripedLink implements PeerLink {
   #incoming: Incoming | null = null;
   /** Resolves with the next frame that comes in parts, and when the link breaks. */
   #announced = Promise.withResolvers<void>();
+  readonly #firstEnded = Promise.withResolvers<void>();
   #failure: Error | null = null;
   /** Resolves when {@linkcode ConnectionEvents.broken} has. */
   #broken: Promise<void> | null = null;
@@ -142,7 +146,7 @@ export class StripedLink implements PeerLink {
         }
         this.#events.signal(peer, kind);
       },
-      broken: (peer, cause) => this.#break(peer, cause),
+      broken: (_, cause) => this.#break(strand, cause),
       parts: {
         begin: (kind, header, length) => {
           if (kind === PacketKind.PART) return this.#beginPart(strand, length);
@@ -198,10 +202,11 @@ export class StripedLink implements PeerLink {
   }
 
   /** The first link that breaks says why; the others go with it when everybody knows. */
-  #break(peer: number, cause: Error | undefined): Promise<void> {
+  #break(strand: number, cause: Error | undefined): Promise<void> {
+    if (strand === 0) this.#firstEnded.resolve();
     if (this.#broken !== null) return this.#broken;
     this.#failure = cause ?? new Error("a connection was closed by the other end");
-    this.#broken = this.#events.broken(peer, cause);
+    this.#broken = this.#tell(cause);
     this.#announced.resolve();
     this.#incoming?.complete.resolve();
     const rest = () => {
@@ -209,6 +214,12 @@ export class StripedLink implements PeerLink {
     };
     this.#broken.then(rest, rest);
     return this.#broken;
+  }
+
+  /** Says that the link is broken, once the first connection is read to its end: its last frames may say why. */
+  async #tell(cause: Error | undefined): Promise<void> {
+    await within(LAST_WORDS_MS, this.#firstEnded.promise);
+    await this.#events.broken(this.peer, cause);
   }
 }
 

@@ -14,6 +14,7 @@ import { permissionsFor, resolveDevice } from "../../runtime/devices/open.ts";
 import { type DataFile, describeData, differenceOf, localFiles } from "../problems/data_files.ts";
 import type { Options } from "../options/values.ts";
 import { readConfig } from "../run/folder.ts";
+import { makeFolder } from "../run/write_error.ts";
 import type { RankArguments, RankPlace } from "../training/rank_program.ts";
 
 /** What the coordinator of a run tells the launchers of other hosts. */
@@ -66,12 +67,12 @@ export class HostPreparation implements AsyncDisposable {
   /** For `joinLaunch()`. Throws Error naming the host if its data is not the coordinator's. */
   readonly prepare: Prepare = async (details, { host, before, count }) => {
     const { say, out } = this.#options;
-    if (!isRunDetails(details)) return out ? { logDir: await makeFolder(out) } : {};
+    if (!isRunDetails(details)) return out ? { logDir: await folderAt(out) } : {};
     const { from, allow, run } = details;
     const device = await resolveDevice(details.device);
     const data = await this.#findData(details, host);
     const kept = out ?? `runs/${run}`;
-    const local = details.keepsCheckpoints ? await makeFolder(kept) : null;
+    const local = details.keepsCheckpoints ? await folderAt(kept) : null;
     const logDir = details.keepsLogs === false || await sees(details)
       ? null
       : await this.#logFolder(kept);
@@ -110,7 +111,7 @@ export class HostPreparation implements AsyncDisposable {
   /** A folder for logs; null where none can be made and nobody has named one. */
   async #logFolder(path: string): Promise<string | null> {
     try {
-      return await makeFolder(path);
+      return await folderAt(path);
     } catch (error) {
       if (this.#options.out) throw error;
       this.#options.say(`this host keeps no logs of its ranks: ${(error as Error).message}`);
@@ -165,9 +166,9 @@ export async function gpusFor(
   return await chooseGpus(ranks, env);
 }
 
-async function makeFolder(path: string): Promise<string> {
+async function folderAt(path: string): Promise<string> {
   const folder = resolve(path);
-  await Deno.mkdir(folder, { recursive: true });
+  await makeFolder(folder);
   return folder;
 }
 

@@ -9,6 +9,8 @@ import { type ParsedLine, parseLogLine } from "./_log_lines.ts";
 import { LogError } from "./log_error.ts";
 import type { MetricRecord } from "./records.ts";
 
+export type { ParsedLine };
+
 const CHUNK_BYTES = 1 << 20;
 
 /** What is done with what is read. */

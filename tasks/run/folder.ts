@@ -4,8 +4,9 @@
  * @module
  */
 
-import { join, resolve } from "node:path";
+import { dirname, join, resolve } from "node:path";
 import { ONNXRUNTIME_VERSION } from "../../deps.ts";
+import { platform } from "../../runtime/base/platform.ts";
 import type { Worlds } from "../data/sampling/worlds.ts";
 import { readConfigFile } from "../logs/config.ts";
 import type { RunHost } from "../logs/records.ts";
@@ -16,7 +17,7 @@ import type { Options } from "../options/table.ts";
 import { sourceCommit } from "./source_commit.ts";
 import { TRACE_FILE } from "../trace/chrome_trace.ts";
 import { VERSION } from "./version.ts";
-import { writing } from "./write_error.ts";
+import { makeFolder, replaceFile, syncFolder } from "./write_error.ts";
 
 /** Names of a run's files inside its folder. */
 export const FILES = {
@@ -111,12 +112,9 @@ export function newConfig(options: Options, started: Date = new Date()): RunConf
   };
 }
 
-/** Writes `config.json` whole: under another name first, then renamed. */
+/** Writes `config.json`, whole or not at all. Throws WriteError. */
 export async function writeConfig(directory: string, config: RunConfig): Promise<void> {
-  const path = join(directory, FILES.config);
-  const part = `${path}.part`;
-  await writing(part, () => Deno.writeTextFile(part, JSON.stringify(config, null, 2) + "\n"));
-  await Deno.rename(part, path);
+  await replaceFile(join(directory, FILES.config), JSON.stringify(config, null, 2) + "\n");
 }
 
 /** Notes in `config.json` who the ranks of a run have been. */
@@ -149,7 +147,7 @@ export async function readConfig(directory: string): Promise<RunConfig> {
 export async function makeRunDirectory(options: Options, now: Date = new Date()): Promise<string> {
   if (options.out !== null) {
     const directory = resolve(options.out);
-    await makeFolder(directory, `--out ${options.out}`);
+    await makeFolderOf(directory, `--out ${options.out}`);
     for (const file of [FILES.config, FILES.metrics]) {
       if (!await exists(join(directory, file))) continue;
       throw new OptionError(
@@ -163,11 +161,12 @@ export async function makeRunDirectory(options: Options, now: Date = new Date())
   const model = modelName(options.model);
   const name = options.preset ?? `${options.task}-${model}-${options.algorithm}`;
   const base = resolve("runs", `${time}-${name}`);
-  await makeFolder(resolve("runs"), "the folder runs here");
+  await makeFolderOf(resolve("runs"), "the folder runs here");
   for (let copy = 1;; copy++) {
     const directory = copy === 1 ? base : `${base}-${copy}`;
     try {
-      await Deno.mkdir(directory);
+      await platform.mkdir(directory);
+      await syncFolder(dirname(directory));
       return directory;
     } catch (error) {
       if (!(error instanceof Deno.errors.AlreadyExists)) throw error;
@@ -175,9 +174,9 @@ export async function makeRunDirectory(options: Options, now: Date = new Date())
   }
 }
 
-async function makeFolder(path: string, name: string): Promise<void> {
+async function makeFolderOf(path: string, name: string): Promise<void> {
   try {
-    await Deno.mkdir(path, { recursive: true });
+    await makeFolder(path);
   } catch (error) {
     if (!(error instanceof Error)) throw error;
     throw new OptionError(`${name} cannot be made: ${error.message}`, { cause: error });
@@ -186,7 +185,7 @@ async function makeFolder(path: string, name: string): Promise<void> {
 
 async function exists(path: string): Promise<boolean> {
   try {
-    await Deno.lstat(path);
+    await platform.lstat(path);
     return true;
   } catch (error) {
     if (error instanceof Deno.errors.NotFound) return false;

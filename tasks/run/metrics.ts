@@ -66,8 +66,22 @@ export class MetricsLog implements Disposable {
     if (stands) this.write(...held);
   }
 
-  /** Closes the file. */
+  /** Waits until what has been written is on the disk. Throws WriteError if it is full. */
+  async sync(): Promise<void> {
+    try {
+      await this.#file.sync();
+    } catch (cause) {
+      throw isSystemError(cause) ? new WriteError(this.#path, cause) : cause;
+    }
+  }
+
+  /** Closes the file; what it says is then on the disk, as far as the system can tell. */
   [Symbol.dispose](): void {
+    try {
+      this.#file.syncSync();
+    } catch {
+      // Not every file can be synced, such as a pipe.
+    }
     this.#file.close();
   }
 }

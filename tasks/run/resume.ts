@@ -13,7 +13,7 @@ import {
   stepFolder,
 } from "./checkpoint.ts";
 import { LogError } from "../logs/log_error.ts";
-import { readMetrics } from "../logs/log_tail.ts";
+import { LogTail, type ParsedLine } from "../logs/log_tail.ts";
 import type { MetricRecord } from "../logs/records.ts";
 import { OptionError } from "../options/kinds.ts";
 import {
@@ -27,6 +27,7 @@ import {
 } from "../options/table.ts";
 import { resolveOptions } from "../options/resolve.ts";
 import { FILES, readConfig, type RunConfig } from "./folder.ts";
+import { replaceFile } from "./write_error.ts";
 import { platform } from "../../runtime/base/platform.ts";
 
 /** What may be given beside `--resume`: where, on how many ranks and how long the run goes on, not what it is. */
@@ -202,15 +203,10 @@ export async function rewind(
     ({ fault }) => say(`${fault}; the checkpoint before it is taken`),
   );
   const path = join(directory, FILES.metrics);
-  const kept = recordsOf(path)
-    .filter((record) => record.type !== "summary" && step !== null && record.step <= step)
+  const kept = recordsUpTo(path, step ?? -1)
     // Rounds with which the run ended are no part of one that goes on.
     .filter((record) => record.type !== "round" || !record.final);
-  await platform.writeTextFile(
-    `${path}.part`,
-    kept.map((record) => JSON.stringify(record) + "\n").join(""),
-  );
-  await platform.rename(`${path}.part`, path);
+  await replaceFile(path, kept.map((record) => JSON.stringify(record) + "\n").join(""));
   for (let rank = 0; rank < ranks; rank++) {
     const log = join(directory, `rank-${rank}`);
     await platform.rename(`${log}.log`, await freeName(`${log}.before`)).catch((error) => {
@@ -224,7 +220,7 @@ export async function rewind(
 async function freeName(base: string): Promise<string> {
   for (let count = 1;; count++) {
     const name = `${base}${count === 1 ? "" : `-${count}`}.log`;
-    if (await Deno.lstat(name).then(() => false, () => true)) return name;
+    if (await platform.lstat(name).then(() => false, () => true)) return name;
   }
 }
 
@@ -238,11 +234,28 @@ export async function forgetCheckpoint(
   await platform.remove(stepFolder(directory, newest), { recursive: true });
 }
 
-function recordsOf(path: string): MetricRecord[] {
+/**
+ * The records of a log up to a step. What follows them may be damaged: it need not have been on the disk when power
+ * was lost, and the run will write it again.
+ */
+function recordsUpTo(path: string, step: number): MetricRecord[] {
+  const records: MetricRecord[] = [];
+  let damaged: string | null = null;
+  const take = ({ record: parsed, damage }: ParsedLine, number: number) => {
+    if (damage !== undefined) damaged ??= `line ${number}: ${damage}`;
+    const record = parsed as unknown as MetricRecord | undefined;
+    if (!record || record.type === "summary" || record.step > step) return;
+    if (damaged !== null) {
+      throw new CheckpointError(
+        `cannot go on with the run: cannot read ${path}, ${damaged}; remove that line`,
+      );
+    }
+    records.push(record);
+  };
   try {
-    return readMetrics(path);
+    new LogTail(path).read({ take, restart: () => {} });
   } catch (error) {
-    if (!(error instanceof LogError)) throw error;
-    throw new CheckpointError(`cannot go on with the run: ${error.message}; remove that line`);
+    if (!(error instanceof Deno.errors.NotFound)) throw error;
   }
+  return records;
 }

@@ -5,7 +5,7 @@
  * @module
  */
 
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { createHash } from "node:crypto";
 import type { Communicator } from "../../runtime/communicator.ts";
 import { encodeSafetensors } from "../networks/safetensors.ts";
@@ -21,7 +21,7 @@ import {
   type Stateful,
   stepFolder,
 } from "./checkpoint.ts";
-import { writing } from "./write_error.ts";
+import { syncFolder, writeSynced } from "./write_error.ts";
 import { platform } from "../../runtime/base/platform.ts";
 
 /** Newest checkpoints kept if nobody says how many: the last, and the one before should that be damaged. */
@@ -35,6 +35,8 @@ export interface CheckpointNotes {
   readonly keep?: number | undefined;
   /** See `Manifest.loss`. @default {it is not known} */
   readonly loss?: number | null | undefined;
+  /** The run's log, on rank 0: it is on the disk as far as the checkpoint before that is complete. @default {none} */
+  readonly log?: { sync(): Promise<void> } | null | undefined;
 }
 
 /** Where the files of checkpoints are. */
@@ -78,7 +80,7 @@ export async function writeCheckpoint(
   folders: CheckpointFolders,
   step: number,
   bytes: Uint8Array<ArrayBuffer>,
-  { run, keep = KEPT, loss = null }: CheckpointNotes = {},
+  { run, keep = KEPT, loss = null, log = null }: CheckpointNotes = {},
 ): Promise<void> {
   const { rank, size, network: { hosts } } = comm, folder = folderOf(comm, folders);
   const sha256 = new Uint8Array(await platform.subtle.digest("SHA-256", bytes)).toHex();
@@ -106,6 +108,7 @@ export async function writeCheckpoint(
     const manifest: Manifest = { ...owner, step, ranks: size, ...scored, files };
     const text = JSON.stringify(manifest, null, 2) + "\n";
     await writeSynced(join(part, MANIFEST), [new TextEncoder().encode(text)]);
+    await log?.sync();
   }
   // What other hosts keep has its name before the list that names it.
   await comm.barrier();
@@ -136,8 +139,12 @@ export async function encode(parts: readonly Stateful[]): Promise<Uint8Array<Arr
 /** Gives what is written its name. */
 async function commit(directory: string, step: number): Promise<void> {
   const final = stepFolder(directory, step);
+  await syncFolder(`${final}.part`);
   await removeIfThere(final);
   await platform.rename(`${final}.part`, final);
+  // Its name is on the disk before anything older is removed, and so is that of the folder of checkpoints.
+  await syncFolder(dirname(final));
+  await syncFolder(directory);
 }
 
 /** Removes what is older than the newest, but for the best. */
@@ -173,19 +180,6 @@ async function receiveInto(
       yield piece;
     }
   }
-}
-
-async function writeSynced(
-  path: string,
-  pieces: Iterable<Uint8Array> | AsyncIterable<Uint8Array>,
-): Promise<void> {
-  await writing(path, async () => {
-    using file = await platform.open(path, { write: true, create: true, truncate: true });
-    for await (const piece of pieces) {
-      for (let left = piece; left.length > 0;) left = left.subarray(await file.write(left));
-    }
-    await file.sync();
-  });
 }
 
 async function removeIfThere(path: string): Promise<void> {

@@ -1,9 +1,13 @@
 /**
- * What keeps a run from writing its files: a full disk, above all. The message names the file, the cause
- * and the way out.
+ * Writing a run's files so that they outlive a loss of power, and what keeps a run from it: a full disk, above
+ * all. The message names the file, the cause and the way out.
+ *
+ * What is written is on the disk when it has been synced, and its name when its folder has (POSIX, `fsync()`).
  *
  * @module
  */
+
+import { dirname } from "node:path";
 
 import { platform } from "../../runtime/base/platform.ts";
 
@@ -43,6 +47,46 @@ export async function writing(path: string, write: () => Promise<void>): Promise
     await platform.remove(path).catch(() => {});
     throw new WriteError(path, cause);
   }
+}
+
+/** Writes a file of a run and waits until its content is on the disk. Throws WriteError. */
+export async function writeSynced(
+  path: string,
+  pieces: Iterable<Uint8Array> | AsyncIterable<Uint8Array>,
+): Promise<void> {
+  await writing(path, async () => {
+    using file = await platform.open(path, { write: true, create: true, truncate: true });
+    for await (const piece of pieces) {
+      for (let left = piece; left.length > 0;) left = left.subarray(await file.write(left));
+    }
+    await file.sync();
+  });
+}
+
+/** Waits until the names in a folder are on the disk. */
+export async function syncFolder(path: string): Promise<void> {
+  if (Deno.build.os === "windows") return; // there it cannot be opened
+  using folder = await platform.open(path);
+  await folder.sync();
+}
+
+/** Makes a folder, and those that it lies in as far as they are missing; their names are on the disk then. */
+export async function makeFolder(path: string): Promise<void> {
+  const missing: string[] = [];
+  const isThere = (path: string) => platform.stat(path).then(() => true, () => false);
+  for (let each = path; !await isThere(each) && dirname(each) !== each; each = dirname(each)) {
+    missing.push(each);
+  }
+  await platform.mkdir(path, { recursive: true });
+  for (const each of missing) await syncFolder(dirname(each));
+}
+
+/** Writes a file of a run whole or not at all: under another name first, then renamed. Throws WriteError. */
+export async function replaceFile(path: string, content: string | Uint8Array): Promise<void> {
+  const bytes = typeof content === "string" ? new TextEncoder().encode(content) : content;
+  await writeSynced(`${path}.part`, [bytes]);
+  await platform.rename(`${path}.part`, path);
+  await syncFolder(dirname(path));
 }
 
 /** Whether the system has refused something, in contrast to a peer that is lost while its bytes are awaited. */

@@ -30,7 +30,7 @@ import { stepSizeAt } from "../options/stepping/step_size.ts";
 import { FILES, newConfig, noteWorlds, type RunConfig, writeConfig } from "../run/folder.ts";
 import { openProblem, type Problem, type TaskDealer } from "../problems/open_problem.ts";
 import { openOncePerHost, PER_RANK } from "../../runtime/once_per_host.ts";
-import { writing } from "../run/write_error.ts";
+import { replaceFile, writeSynced, writing } from "../run/write_error.ts";
 import { TrainStep } from "../steps/train_step.ts";
 import { membersOf, ranksAt, type Worlds } from "../data/sampling/worlds.ts";
 import { amongMembers } from "./membership/among_members.ts";
@@ -249,7 +249,7 @@ export async function train(
     const path = writes && join(writes.directory, FILES.metrics);
     const log = path ? stack.use(new MetricsLog(path, { append })) : null;
     const writerOf = (folders: Checkpoints) =>
-      new CheckpointWriter(comm, { ...folders, keep: options.keep });
+      new CheckpointWriter(comm, { ...folders, keep: options.keep, log });
     const { specs } = trainStep.weights, steps = stepsOf(dealt);
     const loop = new Loop({
       ...{ comm, options, task: dealt, algorithm, trainStep, evaluator, steps, log, worlds },
@@ -282,9 +282,7 @@ async function writeState(
   { model, specs, weights }: Pick<Problem, "model"> & Pick<Trained, "weights" | "specs">,
 ): Promise<void> {
   const bytes = encodeTrainedState(model, specs, weights, { model: model.name, task });
-  const path = join(directory, name), part = `${path}.part`;
-  await writing(part, () => Deno.writeFile(part, bytes));
-  await Deno.rename(part, path);
+  await replaceFile(join(directory, name), bytes);
 }
 
 /** Writes the trained model, as an ONNX file and as a state dict. */
@@ -303,7 +301,7 @@ async function writeTrained(
     ]
   ) {
     const [name, bytes] = make(), path = join(directory, name);
-    await writing(path, () => Deno.writeFile(path, bytes)).catch((error) => errors.push(error));
+    await writeSynced(path, [bytes]).catch((error) => errors.push(error));
   }
   if (errors.length > 0) throw errors[0];
 }

@@ -4,6 +4,7 @@
  * @module
  */
 
+import { platform, type Timer } from "../../base/platform.ts";
 import type { RankStatus } from "../root_cause.ts";
 
 /** How often a rank that has left the job is asked for a sign of life before it is given up. */
@@ -28,7 +29,7 @@ export class Leavers implements Disposable {
   readonly #ranks: readonly RankStatus[];
   readonly #actions: LeaverActions;
   readonly #seconds: number;
-  #timer: ReturnType<typeof setInterval> | undefined;
+  #timer: Timer | undefined;
 
   /** @param seconds without a sign of life after which a rank is given up */
   constructor(ranks: readonly RankStatus[], seconds: number, actions: LeaverActions) {
@@ -45,7 +46,7 @@ export class Leavers implements Disposable {
     if (actions.isEnding() || running.length === ranks.length) return;
     if (!running.every(({ finalized }) => finalized)) return;
     const silences = ranks.map(() => 0);
-    this.#timer = setInterval(() => {
+    this.#timer = platform.setInterval(() => {
       for (const [rank, status] of ranks.entries()) {
         if (status.exit !== null || actions.isEnding()) continue;
         silences[rank] = status.pending === null ? silences[rank] + 1 : 0;
@@ -59,6 +60,6 @@ export class Leavers implements Disposable {
 
   /** Ends the watch. */
   [Symbol.dispose](): void {
-    clearInterval(this.#timer);
+    platform.clearInterval(this.#timer);
   }
 }

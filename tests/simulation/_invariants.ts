@@ -1,0 +1,116 @@
+/** What must hold in every world, by name. */
+
+/** Something that must hold does not. */
+export class Violation extends Error {
+  override readonly name = "Violation";
+  readonly invariant: string;
+
+  constructor(invariant: string, found: string) {
+    super(`${invariant}: ${found}`);
+    this.invariant = invariant;
+  }
+}
+
+function fail(invariant: string, found: string): never {
+  throw new Violation(invariant, found);
+}
+
+/** What has become of one rank's program. */
+export interface RankOutcome {
+  readonly rank: number;
+  /** Whether a fault was meant for it, and has come. */
+  readonly isHit: boolean;
+  /** Why its process has ended; null if it has not. */
+  readonly end: string | null;
+  /** Whether its program has come to its end. */
+  readonly isDone: boolean;
+  /** What it has ended with. */
+  readonly error: unknown;
+  /** When its program ended, in ms. */
+  readonly atMs: number;
+}
+
+/** A collective call gives every rank what a serial program gives. */
+export function resultsAreSerial(
+  what: string,
+  actual: ArrayLike<number>,
+  expected: ArrayLike<number>,
+): void {
+  for (let i = 0; i < expected.length; i++) {
+    if (Object.is(actual[i], expected[i])) continue;
+    fail("resultsAreSerial", `${what}: element ${i} is ${actual[i]}, not ${expected[i]}`);
+  }
+}
+
+/** Whoever is not hit comes to an end, by a time. */
+export function nobodyHangs(outcomes: readonly RankOutcome[], byMs: number): void {
+  for (const { rank, end, atMs } of outcomes) {
+    if (end === null) fail("nobodyHangs", `rank ${rank} has not ended by ${byMs} ms`);
+    if (atMs > byMs) fail("nobodyHangs", `rank ${rank} ended at ${atMs} ms, not by ${byMs} ms`);
+  }
+}
+
+/** Without a fault all programs come to their end. */
+export function nothingFailsByItself(outcomes: readonly RankOutcome[], faults: number): void {
+  if (faults > 0) return;
+  for (const { rank, isDone, error, end } of outcomes) {
+    if (!isDone) fail("nothingFailsByItself", `rank ${rank} ended (${end}) with ${error}`);
+  }
+}
+
+/**
+ * Whoever is not hit and fails, fails for want of a rank that is, or that has not come to join for want of one.
+ *
+ * @param muffled whether a rank's last words may be lost with it, as behind an access link: then it may be blamed too
+ */
+export function errorsNameTheLost(outcomes: readonly RankOutcome[], muffled: boolean): void {
+  const isLost = ({ isHit, error }: RankOutcome) =>
+    isHit || (muffled ? error !== undefined : (error as Error)?.name === "RendezvousError");
+  const lost = new Set(outcomes.filter(isLost).map(({ rank }) => rank));
+  for (const { rank, isHit, error } of outcomes) {
+    if (isHit || error === undefined) continue;
+    const { name, message, rank: blamed } = error as Error & { rank?: number };
+    if (name === "PeerLostError") {
+      if (!lost.has(blamed!)) {
+        fail(
+          "errorsNameTheLost",
+          `rank ${rank} blames rank ${blamed}, nothing happened to it: ${message}`,
+        );
+      }
+    } else if (name !== "RendezvousError" && name !== "HandshakeError") {
+      fail("errorsNameTheLost", `rank ${rank} failed with ${name}: ${message}`);
+    }
+  }
+}
+
+/** Nothing is left open of a program that has failed to join, or has left. */
+export function nothingIsLeftOpen(rank: number, open: number, timers: number): void {
+  if (open > 0 || timers > 0) {
+    fail("nothingIsLeftOpen", `rank ${rank} leaves ${open} sockets open and ${timers} timers`);
+  }
+}
+
+/** No promise of a process rejects that nobody looks at: it would end the process with the wrong words. */
+export function nothingIsUnhandled(rejections: readonly string[]): void {
+  if (rejections.length > 0) fail("nothingIsUnhandled", rejections.join("; "));
+}
+
+/** The launcher's exit code says whether a rank has failed, and what it names is a rank that was lost. */
+export function theLauncherTellsTheCause(
+  outcomes: readonly RankOutcome[],
+  { code, rank }: { readonly code: number; readonly rank: number | null },
+): void {
+  const failed = outcomes.filter(({ isDone }) => !isDone);
+  if (code === 0) {
+    if (failed.length > 0) {
+      fail(
+        "theLauncherTellsTheCause",
+        `exit code 0, but rank ${failed[0].rank} ended (${failed[0].end})`,
+      );
+    }
+    return;
+  }
+  if (rank === null || !outcomes[rank].isHit) {
+    fail("theLauncherTellsTheCause", `it names rank ${rank}, to which nothing has happened`);
+  }
+}

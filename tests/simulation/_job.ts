@@ -1,0 +1,204 @@
+/** Ranks of a job in a world: they join as under a launcher that is not ours, where rank 0 serves the rendezvous. */
+
+import { type Communicator, worldCommunicator } from "../../runtime/communicator.ts";
+import type { ProcessInfo } from "../../runtime/bootstrap/environment.ts";
+import { joinJob } from "../../runtime/bootstrap/join.ts";
+import type { MeshTransport } from "../../runtime/transport/mesh_transport.ts";
+import { parseLink } from "../../runtime/transport/access_link.ts";
+import type { RankOutcome } from "./_invariants.ts";
+import { type Fault, JOIN_MS, type Plan, TIMEOUT_MS } from "./_plan.ts";
+import { type Process, ProcessEnded, World } from "./_world.ts";
+
+/** A job's name and secret. */
+export const JOB = "simulated", SECRET = "5a".repeat(32);
+const SECRET_FILE = "/secret", RENDEZVOUS_PORT = 29_500;
+
+/** A rank's process. */
+export interface SimulatedRank {
+  readonly rank: number;
+  readonly process: Process;
+  isDone: boolean;
+  error: unknown;
+  atMs: number;
+  /** What was open when it gave up joining. */
+  left: { readonly open: number; readonly timers: number } | null;
+}
+
+/** What a rank does in a job. */
+export type RankProgram = (comm: Communicator, rank: number) => Promise<void>;
+
+/** What one rank's process knows of itself. @param rendezvous in our launcher; null: in rank 0 */
+function infoOf(
+  plan: Plan,
+  world: World,
+  rank: number,
+  rendezvous: ProcessInfo["rendezvous"],
+): ProcessInfo {
+  const host = (rank: number) => world.hosts[plan.hosts[rank]];
+  return {
+    rank,
+    size: plan.ranks,
+    job: JOB,
+    launcher: rendezvous === null ? "kubernetes" : null,
+    rendezvous: rendezvous ?? { hostname: host(0).address, port: RENDEZVOUS_PORT },
+    rendezvousFile: null,
+    address: null,
+    near: false,
+    timeoutMs: TIMEOUT_MS,
+    onFailure: "abort",
+    joinMs: JOIN_MS,
+    transport: "tcp",
+    sockets: null,
+    host: host(rank).name,
+    link: plan.link === null ? null : parseLink(plan.link),
+    connections: plan.connections,
+    secretFile: SECRET_FILE,
+    mpiLibrary: null,
+    mpiLauncher: null,
+    tls: null,
+    addresses: null,
+    port: 0,
+    gateway: null,
+    dialsOut: false,
+  };
+}
+
+/** Makes the hosts of a plan. */
+export function openWorld(plan: Plan): World {
+  const world = new World(plan.seed, plan.pace);
+  for (let i = 0; i <= Math.max(...plan.hosts); i++) {
+    const { disk } = world.addHost(), secret = new TextEncoder().encode(SECRET);
+    const file = disk.open(SECRET_FILE, { create: true, write: true, mode: 0o600 });
+    if ("bytes" in file) disk.write(file, 0, secret);
+    disk.sync(file);
+    disk.sync(disk.folder("/"));
+  }
+  return world;
+}
+
+/** Starts a job's ranks, each with the same program. */
+export function startJob(world: World, plan: Plan, program: RankProgram): SimulatedRank[] {
+  return plan.startMs.map((startMs, rank) => startRank(world, plan, { rank, startMs, program }));
+}
+
+/** What a rank is started with. */
+export interface RankStart {
+  readonly rank: number;
+  readonly startMs: number;
+  readonly program: RankProgram;
+  /** Where our launcher serves the rendezvous. @default {null: rank 0 does, under another launcher} */
+  readonly rendezvous?: ProcessInfo["rendezvous"];
+}
+
+/** Starts a rank. */
+export function startRank(
+  world: World,
+  plan: Plan,
+  { rank, startMs, program, rendezvous = null }: RankStart,
+): SimulatedRank {
+  const run = async () => {
+    let transport: MeshTransport | null = null;
+    try {
+      transport = await joinJob(infoOf(plan, world, rank, rendezvous));
+      const comm = worldCommunicator(transport);
+      await program(comm, rank);
+      await comm.close();
+      state.isDone = true;
+    } catch (error) {
+      if (error instanceof ProcessEnded) throw error;
+      state.error = error;
+      // As init() does for a program that ends with an error.
+      transport?.report({ message: String(error) }).catch(() => {});
+    }
+    state.atMs = world.now;
+    if (!state.process.isAlive) return;
+    // The way to the rendezvous outlives the communicator, for last words.
+    if (transport === null) {
+      state.left = { open: state.process.open.size, timers: state.process.timers.size };
+    }
+    world.kill(state.process, state.isDone ? "exit 0" : "exit 1");
+  };
+  const host = world.hosts[plan.hosts[rank]];
+  const process = world.start(`rank ${rank}`, host, startMs, run);
+  const state: SimulatedRank = {
+    rank,
+    process,
+    isDone: false,
+    error: undefined,
+    atMs: 0,
+    left: null,
+  };
+  return state;
+}
+
+/** Lets the faults of a plan come. */
+export function arrangeFaults(
+  world: World,
+  ranks: readonly SimulatedRank[],
+  faults: readonly Fault[],
+): void {
+  for (const fault of faults) {
+    const { process } = ranks[fault.rank], { host } = process;
+    switch (fault.kind) {
+      case "kill":
+        process.diesAt = Math.min(process.diesAt, fault.call);
+        break;
+      case "power":
+        world.at(fault.atMs, null, "power", () => world.crash(host, "power lost"));
+        break;
+      case "pause":
+        world.at(fault.atMs, null, "pause", () => process.pausedUntil = world.now + fault.forMs);
+        break;
+      case "partition":
+        world.partitions.push({
+          sides: new Set([host]),
+          from: world.now + fault.atMs,
+          to: world.now + fault.atMs + fault.forMs,
+        });
+        break;
+    }
+  }
+}
+
+/** The latest end of a job after its last fault, in ms: to join twice and build the mesh, two silences, last words. */
+const BOUND_MS = 2 * JOIN_MS + 13_000 + 2 * TIMEOUT_MS + 5000;
+
+/** How long a job may take at most, in ms. */
+export function boundOf({ startMs, faults }: Plan): number {
+  const lasts = faults.map((fault) =>
+    fault.kind === "kill"
+      ? 0
+      : fault.kind === "power"
+      ? fault.atMs
+      : fault.atMs + Math.min(fault.forMs, 60_000)
+  );
+  return Math.max(...startMs) + Math.max(0, ...lasts) + BOUND_MS;
+}
+
+/** The ranks that something was to happen to. */
+export function hitRanks(plan: Plan): Set<number> {
+  const hit = new Set<number>();
+  for (const { kind, rank } of plan.faults) {
+    for (const [other, host] of plan.hosts.entries()) {
+      const isHit = other === rank ||
+        host === plan.hosts[rank] && (kind === "power" || kind === "partition");
+      if (isHit) hit.add(other);
+    }
+  }
+  return hit;
+}
+
+/** What has become of the ranks. */
+export function outcomesOf(
+  ranks: readonly SimulatedRank[],
+  hit: ReadonlySet<number>,
+): RankOutcome[] {
+  return ranks.map(({ rank, process, isDone, error, atMs }) => ({
+    rank,
+    isHit: hit.has(rank),
+    end: process.end,
+    isDone,
+    error,
+    atMs,
+  }));
+}

@@ -1,0 +1,107 @@
+/** What one seed makes of a world: drawn first, so that it can be said before anything happens. */
+
+import { Random } from "../../runtime/base/random.ts";
+import type { Pace } from "./_world.ts";
+
+/** Something that goes wrong with one rank, or between hosts. */
+export type Fault =
+  /** The rank is killed in the call of its platform with this number. */
+  | { readonly kind: "kill"; readonly rank: number; readonly call: number }
+  /** Its host loses power. */
+  | { readonly kind: "power"; readonly rank: number; readonly atMs: number }
+  /** Nothing in it moves for a while. */
+  | { readonly kind: "pause"; readonly rank: number; readonly atMs: number; readonly forMs: number }
+  /** Nothing passes between its host and the others. */
+  | {
+    readonly kind: "partition";
+    readonly rank: number;
+    readonly atMs: number;
+    readonly forMs: number;
+  };
+
+/** A world to be. */
+export interface Plan {
+  readonly seed: number;
+  readonly ranks: number;
+  /** Of each rank, the number of its host. */
+  readonly hosts: readonly number[];
+  readonly pace: Pace;
+  /** Connections between ranks of different hosts. */
+  readonly connections: number;
+  /** The access link that every rank is behind; null: none. */
+  readonly link: string | null;
+  /** When each rank begins, in ms. */
+  readonly startMs: readonly number[];
+  readonly faults: readonly Fault[];
+}
+
+/** Time without a sign of life until a rank is given up, and for all ranks to join, in ms. */
+export const TIMEOUT_MS = 20_000, JOIN_MS = 30_000;
+
+/** About how many calls a rank makes of its platform. */
+const CALLS = 400;
+
+/** Draws a plan. @param most ranks */
+export function drawPlan(seed: number, most: number): Plan {
+  const random = new Random(seed, "plan");
+  const ranks = 2 + random.integer(most - 1), hostCount = 1 + random.integer(ranks);
+  // Ranks of a host follow each other, as launchers number them.
+  const hosts = Array.from({ length: ranks }, (_, rank) => Math.floor(rank * hostCount / ranks));
+  const pace: Pace = random.uniform() < 0.3
+    ? { delayMs: [0.1, 10], slow: 0.05 }
+    : { delayMs: [0.05, 0.5], slow: 0 };
+  const connections = random.uniform() < 0.2 ? 2 + random.integer(2) : 1;
+  const links = ["10mbit,2ms", "100mbit", "1gbit,5ms,window=16KiB"];
+  const link = random.uniform() < 0.15 ? links[random.integer(links.length)] : null;
+  const place = { seed, ranks, hosts, pace, connections, link };
+  return drawAttempt({ ...place, startMs: [], faults: [] }, 0);
+}
+
+/** The same ranks on the same hosts, begun anew: when each begins, and what goes wrong this time. */
+export function drawAttempt(plan: Plan, attempt: number): Plan {
+  const { seed, ranks, pace } = plan, random = new Random(seed, "attempt", attempt);
+  const late = random.uniform() < 0.2 ? 3000 : 30;
+  const startMs = Array.from({ length: ranks }, () => random.uniform() * late);
+  const faults: Fault[] = [];
+  const number = [0, 1, 1, 1, 1, 2][random.integer(6)];
+  const kinds = ["kill", "kill", "kill", "power", "pause", "partition"] as const;
+  for (let i = 0; i < number; i++) {
+    const kind = kinds[random.integer(kinds.length)], rank = random.integer(ranks);
+    // Most of what happens, happens soon.
+    const atMs = late * random.uniform() + random.uniform() ** 3 * (pace.slow > 0 ? 3000 : 200);
+    const forMs = [10, 1000, 5000, 60_000, Infinity][random.integer(kind === "pause" ? 4 : 5)];
+    if (kind === "kill") {
+      faults.push({ kind, rank, call: 1 + Math.floor(random.uniform() ** 2 * CALLS) });
+    } else if (kind === "power") faults.push({ kind, rank, atMs });
+    else faults.push({ kind, rank, atMs, forMs });
+  }
+  return { ...plan, startMs, faults };
+}
+
+/** A plan in words. */
+export function describePlan(plan: Plan): string {
+  const { ranks, hosts, pace, connections, link, faults } = plan;
+  const wrong = faults.map((fault) => {
+    switch (fault.kind) {
+      case "kill":
+        return `rank ${fault.rank} is killed in its call ${fault.call}`;
+      case "power":
+        return `the host of rank ${fault.rank} loses power at ${fault.atMs.toFixed(3)} ms`;
+      case "pause":
+        return `rank ${fault.rank} stands still at ${
+          fault.atMs.toFixed(3)
+        } ms for ${fault.forMs} ms`;
+      case "partition":
+        return `the host of rank ${fault.rank} is cut off at ${
+          fault.atMs.toFixed(3)
+        } ms for ${fault.forMs} ms`;
+    }
+  });
+  return `${ranks} ranks on hosts ${hosts.join(" ")}, messages take ${
+    pace.delayMs.join(" + up to ")
+  } ms` +
+    `${pace.slow > 0 ? ", some up to 100 times that" : ""}` +
+    `${connections > 1 ? `, ${connections} connections` : ""}${
+      link === null ? "" : `, behind ${link}`
+    }; ${wrong.join("; ") || "nothing goes wrong"}`;
+}

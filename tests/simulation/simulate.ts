@@ -1,0 +1,124 @@
+/** Lives one world through, from its seed. */
+
+import { type Platform, runOn } from "../../runtime/base/platform.ts";
+import { ClosedError } from "../../runtime/base/errors.ts";
+import { Random } from "../../runtime/base/random.ts";
+import {
+  errorsNameTheLost,
+  nobodyHangs,
+  nothingFailsByItself,
+  nothingIsLeftOpen,
+  nothingIsUnhandled,
+  Violation,
+} from "./_invariants.ts";
+import { arrangeFaults, boundOf, hitRanks, openWorld, outcomesOf, startJob } from "./_job.ts";
+import { launchedScenario } from "./_launched.ts";
+import { messagesOf } from "./_messages.ts";
+import { describePlan, drawPlan, type Plan } from "./_plan.ts";
+import { platformOf } from "./_platform.ts";
+import { runScenario } from "./_run_scenario.ts";
+import { ProcessEnded, type World } from "./_world.ts";
+
+/** What has become of a world. */
+export interface Simulated {
+  readonly seed: number;
+  /** What was to happen, in words. */
+  readonly plan: string;
+  /** What must hold and does not; null if all does. */
+  readonly violation: Violation | null;
+  /** Of every event in its order. */
+  readonly traceHash: number;
+  readonly events: number;
+  /** How ranks ended. */
+  readonly ends: readonly string[];
+}
+
+/** A world's course. */
+interface Scenario {
+  readonly words: string;
+  readonly ends: readonly string[];
+  play(): Promise<void>;
+}
+
+/** Of the world that goes on: promises that have rejected with nobody looking. */
+let unhandled: string[] = [];
+let watched: World | null = null;
+globalThis.addEventListener("unhandledrejection", (event) => {
+  if (watched === null) return;
+  event.preventDefault();
+  const { reason } = event;
+  // Those of a process that has ended are nobody's; init() knows the others.
+  if (reason instanceof ProcessEnded || reason instanceof ClosedError) return;
+  unhandled.push(`${watched.current?.name}: ${reason?.stack ?? reason}`);
+});
+
+/** How a world is watched, or made worse. */
+export interface SimulateOptions {
+  /** Told of every event. @default {nobody is} */
+  readonly onEvent?: (line: string) => void;
+  /** Makes another platform of the world's, to see that what it breaks is found. @default {it stays} */
+  readonly change?: (platform: Platform) => Platform;
+}
+
+/** What has been broken in a world, and how to see it again. */
+export function replayLine({ seed, plan, violation }: Simulated): string {
+  return `seed ${seed}: ${violation?.message}\n  ${plan}\n  deno task simulate --seed ${seed}`;
+}
+
+/** Lives the world of a seed through. */
+export async function simulate(
+  seed: number,
+  { onEvent, change = (platform) => platform }: SimulateOptions = {},
+): Promise<Simulated> {
+  const kind = new Random(seed, "scenario").uniform();
+  const [most, make] = kind < 0.25
+    ? [3, runScenario]
+    : kind < 0.6
+    ? [5, launchedScenario]
+    : [5, messageScenario];
+  const plan = drawPlan(seed, most), world = openWorld(plan);
+  world.onEvent = onEvent;
+  const scenario: Scenario = make(world, plan);
+  using _platform = runOn(change(platformOf(world)));
+  watched = world;
+  unhandled = [];
+  let violation: Violation | null = null;
+  try {
+    await scenario.play();
+    nothingIsUnhandled(unhandled);
+  } catch (error) {
+    violation = error instanceof Violation
+      ? error
+      : new Violation("nothingIsThrown", `${(error as Error).stack}`);
+  }
+  watched = null;
+  return {
+    seed,
+    plan: `${describePlan(plan)}; ${scenario.words}`,
+    violation,
+    traceHash: world.traceHash >>> 0,
+    events: world.events,
+    ends: scenario.ends,
+  };
+}
+
+/** Ranks meet, exchange messages and part. */
+function messageScenario(world: World, plan: Plan): Scenario {
+  const ends: string[] = [];
+  return {
+    words: "messages under another launcher",
+    ends,
+    async play() {
+      const ranks = startJob(world, plan, messagesOf(plan.seed)), byMs = boundOf(plan);
+      arrangeFaults(world, ranks, plan.faults);
+      await world.run(byMs);
+      const outcomes = outcomesOf(ranks, hitRanks(plan));
+      ends.push(...outcomes.map(({ isDone, error, end }) => isDone ? "done" : `${error ?? end}`));
+      for (const { error } of outcomes) if (error instanceof Violation) throw error;
+      nothingFailsByItself(outcomes, plan.faults.length);
+      errorsNameTheLost(outcomes, plan.link !== null);
+      nobodyHangs(outcomes, byMs);
+      for (const { rank, left } of ranks) if (left) nothingIsLeftOpen(rank, left.open, left.timers);
+    },
+  };
+}
