@@ -225,6 +225,13 @@ export const loadCsv = async (): Promise<
   // deno-lint-ignore no-import-prefix -- as above
   await import("npm:deno-std@1.4.0/csv/stringify.js");
 
+/** Reads CSV (Deno's standard library); a SyntaxError names the line. */
+export const loadCsvParser = async (): Promise<
+  { parse(text: string, options: { readonly separator: string }): string[][] }
+> =>
+  // deno-lint-ignore no-import-prefix -- as above
+  await import("npm:deno-std@1.4.0/csv/parse.js");
+
 /** Where a file of a package lies on this machine; fetches the package if it is not cached. */
 async function fetchFile(packageName: string, path: string): Promise<URL> {
   await fetchPackage(`${packageName}/package.json`, { with: { type: "json" } });

@@ -35,7 +35,7 @@ export {
   type OperatorReport,
 } from "./foreign/check.ts";
 export { externalFiles, withDataInside } from "./foreign/file/external_data.ts";
-export { LOSSES, type LossName } from "./foreign/losses.ts";
+export { LOSSES, type LossName } from "./architectures/losses.ts";
 export { type ForeignModel, foreignModel } from "./foreign/model.ts";
 export type { ForeignModelOptions } from "./foreign/options.ts";
 export { OnnxFileError, type OnnxInput } from "./foreign/file/onnx_graph.ts";
@@ -48,6 +48,7 @@ export {
   LayerBuilder,
   uniform,
 } from "./architectures/layers.ts";
+export { mlp, type MlpOptions } from "./architectures/mlp.ts";
 export { lower, type Target } from "./lowering/mod.ts";
 export {
   type BuildOptions,

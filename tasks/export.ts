@@ -6,6 +6,7 @@
 
 import { join } from "node:path";
 import { encodeModel } from "../models/mod.ts";
+import { IMAGE_SIDE } from "./data/images/image_data_set.ts";
 import type { StepOptions } from "../optimizers/clipped_step.ts";
 import { createAlgorithm, STEP_OPTIONS } from "../optimizers/registry.ts";
 import { awdLstmOf } from "./networks/awd_lstm.ts";
@@ -19,13 +20,9 @@ import {
   type TrainingGraph,
   weightsOf,
 } from "./networks/graphs.ts";
-import {
-  type DataShape,
-  imagesOf,
-  onnxFileModel,
-  readModelFile,
-  windowsOf,
-} from "./networks/onnx_model.ts";
+import { arraysOf, type DataShape, imagesOf, windowsOf } from "./networks/data_shape.ts";
+import { mlpOf } from "./networks/mlp.ts";
+import { onnxFileModel, readModelFile } from "./networks/onnx_model.ts";
 import { encodeSafetensors } from "./networks/safetensors.ts";
 import { matchWeights, stateDict, type Weights } from "./networks/state_dict.ts";
 import { defaultsOf, kindOf } from "./options/defaults.ts";
@@ -35,7 +32,7 @@ import { isLanguageModel, isModelFile, modelName } from "./options/network_names
 import { checkRules } from "./options/rules.ts";
 import { checkOptions, defaultOptions } from "./options/table.ts";
 import type { NetworkFile, Options } from "./options/values.ts";
-import { INPUT_FILE_NAMES, readConfig } from "./run/folder.ts";
+import { FILES, INPUT_FILE_NAMES, readConfig } from "./run/folder.ts";
 import type { TrainableModel } from "./task.ts";
 
 /** The graphs of a network, as in `--graph`; the first is the default. */
@@ -168,10 +165,29 @@ async function networkOfRun(
   const file = { model: join(folder, INPUT_FILE_NAMES.model) as NetworkFile };
   return {
     options: isModelFile(options.model) ? { ...own, ...file } : own,
-    data: kindOf(options.task) === "text"
-      ? windowsOf(0)
-      : imagesOf({ side: options.imageSize, classes: 0 }),
+    data: await dataOfRun(folder, options),
   };
+}
+
+/** What a run is fed. */
+async function dataOfRun(folder: string, { task, imageSize }: Options): Promise<DataShape> {
+  switch (kindOf(task)) {
+    case "text":
+      return windowsOf(0);
+    case "images":
+      return imagesOf({ side: imageSize ?? IMAGE_SIDE, classes: 0 });
+    case "arrays":
+      try {
+        return arraysOf(JSON.parse(await Deno.readTextFile(join(folder, FILES.arrays))));
+      } catch (cause) {
+        throw new OptionError(
+          `--weights ${folder}: ${FILES.arrays}, which says what the network is fed, cannot be read: ${
+            (cause as Error).message
+          }`,
+          { cause },
+        );
+      }
+  }
 }
 
 /** What was given, else what the run had, else the defaults; a language model's are those of Penn Treebank. */
@@ -179,7 +195,9 @@ function resolve(given: Partial<GraphOptions>, ofRun: Partial<GraphOptions>): Gr
   const explicit = checkOptions({ ...given });
   const model = explicit.model ?? ofRun.model;
   const language = model !== undefined && isLanguageModel(model);
-  const defaults: Options = defaultsOf(language ? { task: "ptb", model } : {});
+  const defaults: Options = defaultsOf(
+    language ? { task: "ptb", model } : { ...model && { model } },
+  );
   const names = [...GRAPH_OPTIONS, "weights", "seed"] as const;
   const own = Object.fromEntries(names.map((name) => [name, defaults[name]])) as GraphOptions;
   const options: GraphOptions = { ...own, ...ofRun, ...explicit };
@@ -199,6 +217,26 @@ function classesOf(weights: Weights | null): { readonly classes?: number } {
   return last ? { classes: last.dims[0] } : {};
 }
 
+/** What an MLP with these weights is fed. */
+function samplesOf(weights: Weights | null, loss: string | null): DataShape {
+  const layers = weights?.tensors.filter(({ name, dims }) =>
+    /^\d+\.weight$/.test(name) && dims.length === 2
+  ).sort((a, b) => parseInt(a.name) - parseInt(b.name));
+  const first = layers?.at(0)?.dims[1], last = layers?.at(-1)?.dims[0];
+  if (first === undefined || last === undefined) {
+    throw new OptionError(
+      "--model mlp has the inputs and outputs of its data: give the run or its weights, --weights RUN",
+    );
+  }
+  const classes = loss === null || loss === "cross-entropy"
+    ? { classes: Array.from({ length: last }, (_, i) => String(i)) }
+    : {};
+  return arraysOf({
+    inputs: [{ name: "input", type: "float32", dims: [first] }],
+    target: { dims: classes.classes ? [] : [last], ...classes },
+  });
+}
+
 /** The network that is named; a file's open lengths must all be given, unless it is known what it is fed. */
 async function openNetwork(
   options: GraphOptions,
@@ -209,8 +247,9 @@ async function openNetwork(
   if (isModelFile(model)) {
     return onnxFileModel(await readModelFile(model, "--model"), model, options, data, options.bptt);
   }
+  if (model === "mlp") return mlpOf(options, data ?? samplesOf(weights, options.loss));
   if (!isLanguageModel(model)) {
-    return findModel(model, { side: options.imageSize, ...classesOf(weights) });
+    return findModel(model, { side: options.imageSize ?? IMAGE_SIDE, ...classesOf(weights) });
   }
   const words = vocabulary ?? wordsOf(weights);
   return model === "gpt" ? gptOf(options, words) : awdLstmOf(options, words);

@@ -117,6 +117,8 @@ export interface Split {
   readonly batchSize: number;
   /** Length of the evaluation graph, for models that have one. @default {1} */
   readonly length?: number;
+  /** Of amounts: the mean squared distance of the targets from their mean, against which R² is measured. */
+  readonly variance?: number;
   /**
    * This rank's share, in the order in which it is run: what the model carries is zero at first and
    * goes on from each to the next. Owned like {@linkcode Task.batch}'s.
@@ -160,6 +162,10 @@ export interface Task {
   readonly untrained?: Split;
   /** The words of a text, one a line in the order of their numbers: a run keeps them beside its model. */
   readonly vocabulary?: string;
+  /** What has become of arrays of one's own, as JSON: a run keeps it beside its model. */
+  readonly description?: string;
+  /** Of amounts: what an error is multiplied by to have the unit of the data. @default {1} */
+  readonly unit?: number;
   /** Whether exp(loss) is a measure of its own, the perplexity. @default {false} */
   readonly perplexity?: boolean;
   /** What a predictor that knows the source of the text would reach, where it is known. */

@@ -11,6 +11,20 @@ export interface FileVariable {
   readonly role: Role;
 }
 
+/** Names of a trainer's own inputs and outputs, which no weight and no input may have. */
+export const RESERVED = new Set([
+  ...["input", "target", "loss", "loss_sum", "logits", "prediction", "correct", "count"],
+  ...[
+    "cross_entropy",
+    "squared_error",
+    "learning_rate",
+    "clip_threshold",
+    "grad_norm",
+    "average_grad_norm",
+  ],
+  ...["average_weight", "dampening"],
+]);
+
 /** The inputs of an operator that hold weights. Arithmetic is judged by the tensor's shape as well. */
 const WEIGHTS: Readonly<Record<string, readonly number[]>> = {
   Conv: [1, 2],

@@ -7,8 +7,8 @@
 
 import { dropoutMask, type FloatTensor, type MaskKey } from "../architectures/dropout.ts";
 import type { BuildOptions, Model, ModelGraph } from "../model.ts";
-import { batchSymbol, Build, type Drop } from "./_build.ts";
-import { type FileVariable, findVariables } from "./_variables.ts";
+import { batchSymbol, Build, dataInputs, type Drop, lossOutput } from "./_build.ts";
+import { type FileVariable, findVariables, RESERVED } from "./_variables.ts";
 import type { ForeignModelOptions } from "./options.ts";
 import { OnnxFileError, type OnnxInput } from "./file/onnx_graph.ts";
 import { readOnnxFile } from "./file/onnx_file.ts";
@@ -34,13 +34,13 @@ export interface ForeignModel extends Model {
 /**
  * A model from an ONNX file, opset 9 or later.
  *
- * The file's one data input becomes `input` (int64 becomes int32), its first axis the batch (or the axis
- * whose symbol names a batch). Weights keep the file's names; a graph exported for evaluation trains as
+ * The file's one data input becomes `input`, several keep their names (int64 becomes int32); the first axis is
+ * the batch (or the axis whose symbol names a batch). Weights keep the file's names; a graph exported for evaluation trains as
  * well: batch normalisation takes the batch's statistics and updates the running ones as PyTorch does.
  *
  * @param file the bytes of the file
- * @throws OnnxFileError when the file cannot be read or has more inputs than data and target; building
- * throws the same, or an OperatorError, at what cannot be trained
+ * @throws OnnxFileError when the file cannot be read; building throws the same where its inputs are not those
+ * that are fed, or an OperatorError, at what cannot be trained
  */
 export function foreignModel(file: Uint8Array, options: ForeignModelOptions = {}): ForeignModel {
   const model = readOnnxFile(file), variables = findVariables(model);
@@ -108,6 +108,19 @@ export function foreignModel(file: Uint8Array, options: ForeignModelOptions = {}
   };
 }
 
+/**
+ * What a file is fed beside the target of a loss inside it.
+ *
+ * @throws OnnxFileError when the file cannot be read
+ */
+export function networkInputs(
+  file: Uint8Array,
+  options: Pick<ForeignModelOptions, "loss"> = {},
+): readonly OnnxInput[] {
+  const model = readOnnxFile(file);
+  return dataInputs(model, lossOutput(model, options));
+}
+
 /** The batch that a file's input says instead of a symbol, if the file can be built for it. */
 function batchOf(
   inputs: readonly OnnxInput[],
@@ -128,13 +141,6 @@ function leftOut(build: () => Build): readonly string[] {
     return []; // there is no loss of its prediction
   }
 }
-
-/** Names of a trainer's own inputs and outputs, which no weight may have. */
-const RESERVED = new Set([
-  ...["input", "target", "loss", "loss_sum", "logits", "prediction", "correct", "count"],
-  ...["cross_entropy", "learning_rate", "clip_threshold", "grad_norm", "average_grad_norm"],
-  ...["average_weight", "dampening"],
-]);
 
 /** The names of variables, by those in the file: the same, unless that is one of a trainer's own. */
 function ownNames(variables: ReadonlyMap<string, FileVariable>): Map<string, string> {

@@ -5,7 +5,7 @@
  */
 
 import type { Tensor } from "../tensor.ts";
-import type { LossName } from "./losses.ts";
+import type { LossName } from "../architectures/losses.ts";
 
 /** Options of `foreignModel`. */
 export interface ForeignModelOptions {
@@ -13,12 +13,13 @@ export interface ForeignModelOptions {
   readonly name?: string;
   /**
    * What is minimised: a loss of prediction and target that is appended, or `{ output }`, a scalar that the
-   * file itself computes. @default {an output "loss" if the file has one, else "cross-entropy"}
+   * file itself computes. @default {an output "loss" if the file has one, else "cross-entropy", or "mse" where
+   * `classes` is false}
    */
   readonly loss?: LossName | { readonly output: string };
   /** The prediction's axis of classes, for cross entropy; see `lossNamed`. */
   readonly classAxis?: number;
-  /** Whether `target` holds class indices whatever the loss; see `lossNamed`. @default {false} */
+  /** Whether `target` holds class indices whatever the loss; see `lossNamed`. @default {as the loss has it} */
   readonly classes?: boolean;
   /** How much of each label goes to all classes alike in training, ε, for cross entropy. @default {0} */
   readonly labelSmoothing?: number;
@@ -29,10 +30,14 @@ export interface ForeignModelOptions {
   /**
    * Shapes of what is fed, the batch first: the lengths of axes that are open all the same. A file whose
    * second axis is the batch is fed the two exchanged, and predictions `[batch · time, classes]` are
-   * those of a target `[batch, time]`.
+   * those of a target `[batch, time]`. `input` is the shape of the one input there is, or the shapes of several
+   * by their names. Of a file's other inputs `attention_mask`, `token_type_ids` and `position_ids` are supplied.
    * @default {none}
    */
-  readonly shapes?: { readonly input: readonly number[]; readonly target: readonly number[] };
+  readonly shapes?: {
+    readonly input: readonly number[] | Readonly<Record<string, readonly number[]>>;
+    readonly target: readonly number[];
+  };
   /** Which tensors are trained. @default {those that stand where operators have weights} */
   readonly trained?: (name: string, tensor: Tensor) => boolean;
 }

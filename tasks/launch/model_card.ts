@@ -59,7 +59,7 @@ export function modelCard(config: RunConfig, summary: Summary): string {
   const source = commit === undefined ? "" : `, commit ${commit}`;
   return `---
 library_name: onnx
-tags: [${[...new Set(["celgc", options.algorithm, tagOf(config)])].join(", ")}]
+tags: [${[...new Set(["celgc", options.algorithm, tagOf(config, summary)])].join(", ")}]
 ---
 
 ${MARK}
@@ -103,15 +103,17 @@ const withCopies = (options: Options): Options => ({
 
 const grouped = (count: number) => count.toLocaleString("en-US");
 
-const unitOf = ({ options, own }: RunConfig) =>
-  own?.task ? "samples" : kindOf(options.task) === "text" ? "tokens" : "images";
+const unitOf = ({ options, own }: RunConfig) => own?.task ? "samples" : UNITS[kindOf(options.task)];
 
-const tagOf = ({ options, own }: RunConfig) =>
-  own?.task
-    ? "distributed-training"
-    : kindOf(options.task) === "text"
-    ? "text-generation"
-    : "image-classification";
+const UNITS = { text: "tokens", images: "images", arrays: "samples" } as const;
+
+function tagOf({ options, own }: RunConfig, { testRmse }: Summary): string {
+  if (own?.task) return "distributed-training";
+  const tabular = testRmse === undefined ? "tabular-classification" : "tabular-regression";
+  return { text: "text-generation", images: "image-classification", arrays: tabular }[
+    kindOf(options.task)
+  ];
+}
 
 /** Rows as a table of Markdown without headings. */
 function table(rows: readonly (readonly [string, string])[]): string {

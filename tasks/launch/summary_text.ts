@@ -13,6 +13,9 @@ const percent = (share: number, digits = 1) => `${(100 * share).toFixed(digits)}
 
 const whole = (count: number) => Math.round(count).toLocaleString("en-US");
 
+/** An error in the unit of the data, whose size nobody knows. */
+export const formatError = (error: number): string => String(Number(error.toPrecision(4)));
+
 /** For example `91.23`, or `4.93e+74` of a model that has run away. */
 export function formatPerplexity(perplexity: number): string {
   return perplexity < 1e6 ? perplexity.toFixed(2) : perplexity.toExponential(2);
@@ -34,8 +37,8 @@ export function formatSummary(
   return rows.map(([name, value]) => `${name.padEnd(width)}  ${value}`).join("\n");
 }
 
-/** Options of a run on which the bound of its drift depends. */
-export type BoundOptions = Partial<Pick<Options, "mix" | "clipBy" | "weigh">>;
+/** Options of a run on which the bound of its drift, and what its samples are, depend. */
+export type BoundOptions = Partial<Pick<Options, "mix" | "clipBy" | "weigh" | "task">>;
 
 /** What bounds the drift, as the paper or what goes beyond it has it. */
 function boundOf({ stepsByRank }: Summary, options: BoundOptions): string {
@@ -70,7 +73,9 @@ export function summaryRows(
     ["steps", `${stepsOf(s)}, ${s.epochs.toFixed(2)} epochs`],
     [
       "speed",
-      `${s.stepsPerSecond.toFixed(2)} steps/s, ${whole(s.samplesPerSecond)} ${unitOf(s)}/s, ` +
+      `${s.stepsPerSecond.toFixed(2)} steps/s, ${whole(s.samplesPerSecond)} ${
+        unitOf(s, options.task)
+      }/s, ` +
       `${s.trainSeconds.toFixed(1)} s`,
     ],
     [
@@ -138,11 +143,13 @@ export function summaryRows(
     rows.push(["averaging", `over the weights of ${whole(s.averagedSteps)} steps`]);
   }
   if (s.best) {
-    const { epoch, validationLoss, testAccuracy, testPerplexity, testLoss } = s.best;
+    const { epoch, validationLoss, testAccuracy, testPerplexity, testRmse, testLoss } = s.best;
     const tested = testAccuracy !== undefined
       ? `test accuracy ${percent(testAccuracy, 2)}`
       : testPerplexity !== undefined
       ? `test perplexity ${formatPerplexity(testPerplexity)}`
+      : testRmse !== undefined
+      ? `test RMSE ${formatError(testRmse)}`
       : `test loss ${testLoss.toFixed(4)}`;
     rows.push([
       "best weights",
@@ -168,9 +175,9 @@ function stepsOf({ steps, stepsByRank, ranks }: Summary): string {
 }
 
 /** What is counted. */
-function unitOf({ testAccuracy, testPerplexity }: Summary): string {
+function unitOf({ testAccuracy, testPerplexity }: Summary, task?: Options["task"]): string {
   if (testPerplexity !== undefined) return "tokens";
-  return testAccuracy !== undefined ? "images" : "samples";
+  return testAccuracy !== undefined && task !== "arrays" ? "images" : "samples";
 }
 
 function scoreRows(s: Summary): [string, string][] {
@@ -195,6 +202,8 @@ function scoreRows(s: Summary): [string, string][] {
       `${formatPerplexity(s.bestPerplexity)}; the source has ${nats} nats a token`,
     ]);
   }
+  add("test RMSE", s.testRmse, s.untrainedRmse, formatError);
+  add("test R²", s.testR2, s.untrainedR2, four);
   add("validation", s.validationPerplexity, undefined, formatPerplexity);
   add("test loss", s.testLoss, s.untrainedLoss, four);
   return rows;

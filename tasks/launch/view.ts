@@ -7,7 +7,7 @@
 
 import { openBar } from "./bars.ts";
 import { Sparkline } from "./sparkline.ts";
-import { formatPerplexity } from "./summary_text.ts";
+import { formatError, formatPerplexity } from "./summary_text.ts";
 import type { EvalRecord, MetricRecord, RoundRecord, StepRecord } from "../run/metrics.ts";
 
 /** How much is shown. */
@@ -84,13 +84,16 @@ class Latest {
 
 /** For example `epoch 1.00  test accuracy 43.2 %  test loss 1.512`. */
 function describeEval(record: EvalRecord): string {
-  const { step, epoch, split = "test", accuracy, perplexity, loss, averagedSteps, ema } = record;
+  const { step, epoch, split = "test", accuracy, perplexity, rmse, r2, loss } = record;
+  const { averagedSteps, ema } = record;
   const name = { valid: "validation", test: "test", train: "training" }[split];
   return [
     step === 0 ? "untrained" : `epoch ${epoch.toFixed(2)}`,
     split === "train" && "averaged weights",
     accuracy !== undefined && `${name} accuracy ${(100 * accuracy).toFixed(1)} %`,
     perplexity !== undefined && `${name} perplexity ${formatPerplexity(perplexity)}`,
+    rmse !== undefined && `${name} RMSE ${formatError(rmse)}`,
+    r2 !== undefined && `R² ${r2.toFixed(3)}`,
     `${name} loss ${loss.toFixed(3)}`,
     ema !== undefined && `moving average of the weights, ${ema}`,
     averagedSteps !== undefined && `weights averaged over ${averagedSteps} steps`,

@@ -12,6 +12,8 @@ export interface KeptWeights {
   readonly accuracy: number | null;
   /** Their perplexity on the test text. */
   readonly perplexity: number | null;
+  /** Root of their mean squared error on the test set. */
+  readonly rmse: number | null;
   /** Their mean loss on the same. */
   readonly loss: number | null;
 }
@@ -31,6 +33,7 @@ export function keptWeights(summary: object | null): KeptWeights | null {
     step,
     accuracy: number("testAccuracy"),
     perplexity: number("testPerplexity"),
+    rmse: number("testRmse"),
     loss: number("testLoss"),
   };
 }

@@ -91,6 +91,10 @@ export interface EvalRecord extends Position {
   readonly accuracy?: number;
   /** exp(loss); of a text. */
   readonly perplexity?: number;
+  /** Root of the mean squared error, in the targets' unit; of amounts. */
+  readonly rmse?: number;
+  /** R²: the share of the amounts' variance that is predicted, at most 1. */
+  readonly r2?: number;
   /** Samples; of a text, tokens. */
   readonly count: number;
   /** Steps over which the weights were averaged; absent unless they were, see `--averaging-trigger`. */
@@ -101,14 +105,25 @@ export interface EvalRecord extends Position {
   readonly batchNorm?: string;
 }
 
-/** What the evaluations of a run came to: accuracies where images are classified, perplexities of texts. */
+/**
+ * What the evaluations of a run came to: accuracies where samples are classified, perplexities of texts, errors of
+ * amounts.
+ */
 export interface Scores {
   /** Share of the test set that the final averaged weights classify right, from 0 to 1. */
   readonly testAccuracy?: number;
   /** Their perplexity on the test text. */
   readonly testPerplexity?: number;
+  /** Root of their mean squared error on the test set, in the targets' unit. */
+  readonly testRmse?: number;
+  /** R² on the test set: the share of its variance that they predict, at most 1. */
+  readonly testR2?: number;
   /** Their mean loss over the test set. */
   readonly testLoss: number;
+  /** Root of their mean squared error on the validation set. */
+  readonly validationRmse?: number;
+  /** R² on the validation set. */
+  readonly validationR2?: number;
   /** Their perplexity on the validation text. */
   readonly validationPerplexity?: number;
   /** Share of the validation set that they classify right, from 0 to 1, if there is one of images. */
@@ -121,6 +136,10 @@ export interface Scores {
   readonly untrainedAccuracy?: number;
   /** The perplexity of the weights before the first step, on the validation text. */
   readonly untrainedPerplexity?: number;
+  /** Root of the mean squared error of the weights before the first step. */
+  readonly untrainedRmse?: number;
+  /** Their R². */
+  readonly untrainedR2?: number;
   /** The loss of the weights before the first step, on what is evaluated all along. */
   readonly untrainedLoss: number;
   /** The least perplexity on the test text that can be expected, where its source is known. */
@@ -141,12 +160,20 @@ export interface BestScores {
   readonly validationAccuracy?: number;
   /** Their perplexity on it. */
   readonly validationPerplexity?: number;
+  /** Root of their mean squared error on it. */
+  readonly validationRmse?: number;
+  /** R² on it. */
+  readonly validationR2?: number;
   /** Their mean loss over the test set. */
   readonly testLoss: number;
   /** The share of it that they classify right. */
   readonly testAccuracy?: number;
   /** Their perplexity on it. */
   readonly testPerplexity?: number;
+  /** Root of their mean squared error on it. */
+  readonly testRmse?: number;
+  /** R² on it. */
+  readonly testR2?: number;
 }
 
 /** A host of a run. */
@@ -345,7 +372,7 @@ export const NUMBERS = {
     "syncMs",
   ],
   round: [...POSITION_FIELDS, "syncMs", "drift", "driftBound", "participants"],
-  eval: [...POSITION_FIELDS, "loss", "accuracy", "perplexity", "count"],
+  eval: [...POSITION_FIELDS, "loss", "accuracy", "perplexity", "rmse", "r2", "count"],
 } as const satisfies {
   step: readonly (keyof StepRecord)[];
   round: readonly (keyof RoundRecord)[];

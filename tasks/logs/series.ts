@@ -112,7 +112,7 @@ export function roundCurves(log: RunLog, bins: number): RoundCurves {
  */
 export function evalCurves(
   log: RunLog,
-  field: "loss" | "accuracy" | "perplexity",
+  field: "loss" | "accuracy" | "perplexity" | "rmse",
   bins: number,
 ): Map<string, Curve> {
   const table = log.evals;

@@ -167,7 +167,7 @@ export function evalGraph(model: TrainableModel, shape: GraphShape): TrainingGra
 }
 
 /** The outputs that an evaluation sums up over its batches, of which a model has some. */
-export const MEASURES = ["loss_sum", "correct", "count"] as const;
+export const MEASURES = ["loss_sum", "correct", "count", "squared_error"] as const;
 
 /** Evaluation of many batches, with the outputs {@linkcode MEASURES} alone. */
 export function measureGraph(model: TrainableModel, shape: GraphShape): TrainingGraph {
@@ -177,15 +177,17 @@ export function measureGraph(model: TrainableModel, shape: GraphShape): Training
   return trainingGraph(graph, variables);
 }
 
-/** Prediction: input `input`, output `logits`; and what the model carries, in and out. */
+/** Prediction: input `input`, output `logits`, or `prediction` of a regression; and what the model carries, in and out. */
 export function forwardGraph(model: TrainableModel, shape: GraphShape): TrainingGraph {
   const prediction = model.predict?.(shape);
   if (prediction) return trainingGraph(prediction.graph, prediction.variables);
   const { graph, variables } = build(model, shape, "eval");
   const moved = new Set(variables.map(({ name }) => `${name}.next`));
-  keepOutputs(graph, (name) => name === "logits" || moved.has(name));
+  keepOutputs(graph, (name) => PREDICTIONS.has(name) || moved.has(name));
   return trainingGraph(graph, variables);
 }
+
+const PREDICTIONS: ReadonlySet<string> = new Set(["logits", "prediction"]);
 
 /** Prediction of the token after one, for models that have a `decoder`; what the model carries, in and out. */
 export function decoderGraph(model: TrainableModel): TrainingGraph {

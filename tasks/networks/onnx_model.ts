@@ -19,7 +19,7 @@ import { asOptionError } from "../options/as_option_error.ts";
 import { OptionError } from "../options/kinds.ts";
 import { isUrl, modelName, parseDims, parseLoss } from "../options/network_names.ts";
 import type { TrainableModel } from "../task.ts";
-import type { ImageShape } from "../data/images/image_data_set.ts";
+import type { DataShape } from "./data_shape.ts";
 import { METADATA } from "./safetensors.ts";
 
 /** Longest time in which a file must have come from the network, in ms. */
@@ -111,47 +111,6 @@ export function importOptions(
   };
 }
 
-/** What a task feeds: the shapes of `input` and `target`, and how many classes there are. */
-export interface DataShape {
-  /** As a message calls it. */
-  readonly name: string;
-  /** Type of `input`. */
-  readonly type: "float32" | "int32";
-  /** Shape of `input`. */
-  input(batchSize: number, length: number): readonly number[];
-  /** Shape of `target`. */
-  target(batchSize: number, length: number): readonly number[];
-  /** Its type: int32 are classes. */
-  readonly targets: "float32" | "int32";
-  /** Targets are below this. */
-  readonly classes: number;
-}
-
-/** Images of a side, in pixels, in so many classes. */
-export function imagesOf({ side, classes }: ImageShape): DataShape {
-  return {
-    name: "images",
-    type: "float32",
-    input: (batchSize) => [batchSize, 3, side, side],
-    target: (batchSize) => [batchSize],
-    targets: "int32",
-    classes,
-  };
-}
-
-/** Windows of a text of so many different words. */
-export function windowsOf(vocabulary: number): DataShape {
-  const shape = (batchSize: number, length: number) => [batchSize, length];
-  return {
-    name: "windows of text",
-    type: "int32",
-    input: shape,
-    target: shape,
-    targets: "int32",
-    classes: vocabulary,
-  };
-}
-
 /** A model from a file. */
 export interface OnnxFileModel extends TrainableModel {
   predict: NonNullable<TrainableModel["predict"]>;
@@ -181,7 +140,7 @@ export function onnxFileModel(
       name: modelName(name),
       ...data && {
         classes: data.targets === "int32",
-        shapes: { input: data.input(1, length), target: data.target(1, length) },
+        shapes: { input: fedShapes(data, length), target: data.target(1, length) },
       },
     });
     byLength.set(length, model);
@@ -201,6 +160,14 @@ export function onnxFileModel(
   return model;
 }
 
+/** Shapes of what is fed to one sample. */
+function fedShapes(data: DataShape, length: number) {
+  const inputs = data.inputs(1, length), names = Object.keys(inputs);
+  return names.length === 1
+    ? inputs[names[0]].dims
+    : Object.fromEntries(names.map((name) => [name, inputs[name].dims]));
+}
+
 /** Throws OnnxFileError unless the model can be built and takes what the task gives. */
 function checkFit(model: TrainableModel, data: DataShape | null, length: number): void {
   const { fixedBatch: batchSize = 2 } = model;
@@ -214,10 +181,10 @@ function checkFit(model: TrainableModel, data: DataShape | null, length: number)
   if (parametersOf({ variables }).length === 0) throw new OnnxFileError("nothing in it is trained");
   if (!data) return;
   const expected = {
-    input: [data.type, data.input(batchSize, length)],
-    target: [data.targets, data.target(batchSize, length)],
-  } as const;
-  for (const [name, [type, dims]] of Object.entries(expected)) {
+    ...data.inputs(batchSize, length),
+    target: { type: data.targets, dims: data.target(batchSize, length) },
+  };
+  for (const [name, { type, dims }] of Object.entries(expected)) {
     const actual = graph.inputs.get(name);
     if (actual && actual.type === type && `${actual.dims}` === `${dims}`) continue;
     throw new OnnxFileError(

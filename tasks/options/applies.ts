@@ -7,7 +7,7 @@
 import { ALGORITHMS, isAlgorithm, SELECTIVE_OPTIONS } from "../../optimizers/registry.ts";
 import { type OptimizerName, ruleEntry, UPDATE_RULES } from "../../optimizers/rule_registry.ts";
 import { descends, type ScheduleName } from "../../optimizers/schedule.ts";
-import { TASKS } from "./defaults.ts";
+import { type TaskEntry, TASKS } from "./defaults.ts";
 import type { OptionName, Options } from "./values.ts";
 
 type Names = readonly OptionName[];
@@ -28,7 +28,10 @@ const AWD_LSTM: Names = [
 /** What makes the GPT beside its layers. */
 const GPT: Names = ["heads", "width", "context", "positions", "dropout"];
 
-/** What both have. */
+/** What makes the MLP. */
+const MLP: Names = ["layers", "width"];
+
+/** What both language models have. */
 const LANGUAGE: Names = ["layers", "vocabulary"];
 
 /** How a text is read. */
@@ -39,6 +42,9 @@ const IMAGES: Names = ["trainEval", "validFraction", "augment"];
 
 /** How images of one's own are read. */
 const OWN_IMAGES: Names = ["imageSize", "testFraction"];
+
+/** How arrays are read. */
+const ARRAYS: Names = ["inputs", "target", "standardise"];
 
 /** How a text of one's own is read. */
 const OWN_TEXT: Names = ["tokenizer", "validFraction", "testFraction"];
@@ -71,17 +77,27 @@ export function ignoredBySchedule(schedule: ScheduleName): Names {
 
 /** Options that have no effect on a task: those of texts on images, of images on texts, and of data that is generated. */
 export function ignoredByTask(task: Options["task"]): Names {
-  const { kind, files } = TASKS[task];
-  const others = kind === "images" ? [...LANGUAGE, ...AWD_LSTM, ...GPT, ...TEXTS] : IMAGES;
-  const used: Names = task === "text" ? OWN_TEXT : kind === "text" ? [] : [
-    ...IMAGES,
-    ...task === "images" ? OWN_IMAGES : [],
-  ];
-  return [
-    ...new Set([...others, ...OWN_TEXT, ...OWN_IMAGES]).difference(new Set(used)),
-    ...files === null ? [] : SIZES,
-  ];
+  const { files } = TASKS[task], used: Names = USED[task] ?? USED_BY_KIND[TASKS[task].kind];
+  const all = new Set<OptionName>([...USED_BY_KIND.text, ...AWD_LSTM, ...GPT, ...LANGUAGE]);
+  for (const names of Object.values(USED)) for (const name of names) all.add(name);
+  return [...all.difference(new Set(used)), ...files === null ? [] : SIZES];
 }
+
+/** What every task of a kind uses of what only some do. */
+const USED_BY_KIND: Readonly<Record<TaskEntry["kind"], Names>> = {
+  images: [...IMAGES, ...MLP],
+  arrays: [],
+  text: [...TEXTS, ...LANGUAGE, ...AWD_LSTM, ...GPT],
+};
+
+/** What data of one's own use. */
+const USED: Readonly<Partial<Record<Options["task"], Names>>> = {
+  images: [...IMAGES, ...MLP, ...OWN_IMAGES],
+  arrays: ["trainEval", "validFraction", "testFraction", ...MLP, ...ARRAYS],
+  text: [...USED_BY_KIND.text, ...OWN_TEXT],
+};
+
+const withoutMlp: Names = [...LANGUAGE, ...AWD_LSTM, ...GPT].filter((name) => !MLP.includes(name));
 
 /** Options that have no effect on a network: those that make another, or read a text otherwise. */
 export function ignoredByModel(model: Options["model"]): Names {
@@ -90,6 +106,8 @@ export function ignoredByModel(model: Options["model"]): Names {
       return GPT;
     case "gpt":
       return [...AWD_LSTM, "bptt", "testColumns"];
+    case "mlp":
+      return withoutMlp;
     default:
       return [...LANGUAGE, ...AWD_LSTM, ...GPT];
   }

@@ -13,7 +13,7 @@ import type { Options, TaskName } from "./values.ts";
 /** What is known of a task before its data is read. */
 export interface TaskEntry {
   /** What kind of data it has. */
-  readonly kind: "images" | "text";
+  readonly kind: "images" | "arrays" | "text";
   /** Of data on disk: how its folder is known. Null where it is generated. */
   readonly files: string | null;
   /** Whether that may be one file instead. @default {false} */
@@ -53,6 +53,13 @@ export const TASKS: Readonly<Record<TaskName, TaskEntry>> = {
     files: "a folder of images with a folder for each class",
     own: true,
     defaults: {},
+  },
+  "arrays": {
+    kind: "arrays",
+    files: "an .npz or .csv file, or a folder of .npy files",
+    takesFile: true,
+    own: true,
+    defaults: { model: "mlp", batchSize: 32, lr: 0.3, clip: 0.3, epochs: 30 },
   },
   "generated-text": {
     kind: "text",
@@ -132,6 +139,7 @@ const SMALL_GPT = {
 
 /** What a network sets that is not its task's own. */
 function ofModel(model: Options["model"], task: TaskName): TaskEntry["defaults"] {
+  if (model === "mlp") return { layers: 2, width: 64 };
   if (model !== "gpt") return {};
   return task === "generated-text" ? SMALL_GPT : GPT;
 }

@@ -19,6 +19,7 @@ import { formatPartition, parsePartition } from "../data/sampling/partition.ts";
 import { AVERAGING } from "./averaging/table.ts";
 import { choice, GROUPS, integer, real, type Table, text } from "./kinds.ts";
 import { GPT_MODEL, LANGUAGE_MODEL, TOKENIZER } from "./language.ts";
+import { ARRAY_OPTIONS } from "./data/arrays.ts";
 import { IMAGE_OPTIONS } from "./data/images.ts";
 import { INPUT_FILES, orFile } from "./networks.ts";
 import { STEPPING } from "./stepping/table.ts";
@@ -39,6 +40,7 @@ export const EXPERIMENT: Table<Experiment> = {
   ...TOKENIZER,
   ...INPUT_FILES,
   ...IMAGE_OPTIONS,
+  ...ARRAY_OPTIONS,
   preset: choice({
     flag: "--preset",
     group: WHAT,
@@ -70,7 +72,7 @@ export const EXPERIMENT: Table<Experiment> = {
     help: "the network",
     choices: MODEL_NAMES,
     default: "resnet8",
-    defaultText: "resnet8; awd-lstm on texts, gpt on text",
+    defaultText: "resnet8; awd-lstm on texts, gpt on text, mlp on arrays",
   })),
   algorithm: choice({
     flag: "--algorithm",
@@ -267,7 +269,7 @@ export const EXPERIMENT: Table<Experiment> = {
     flag: "--train-eval",
     group: RUN,
     help: "training samples, the same at each evaluation, on which the averaged weights' loss is " +
-      "measured beside that of the test set; 0 for none (tasks of images)",
+      "measured beside that of the test set; 0 for none (images and arrays)",
     unit: "samples",
     from: 0,
     default: 1000,
@@ -275,7 +277,7 @@ export const EXPERIMENT: Table<Experiment> = {
   validFraction: real({
     flag: "--valid-fraction",
     group: RUN,
-    help: "share of the training images, or of --task text, that is held out and scored at each " +
+    help: "share of the training samples, or of --task text, that is held out and scored at each " +
       "evaluation, the test set being scored at the end",
     from: 0,
     below: 1,

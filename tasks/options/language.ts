@@ -30,11 +30,11 @@ export const LANGUAGE_MODEL: Table<LanguageModelOptions> = {
   layers: integer({
     flag: "--layers",
     group: TEXT,
-    help: "LSTMs, or the gpt's blocks, on top of each other",
+    help: "LSTMs, the gpt's blocks, or the mlp's hidden layers, on top of each other",
     unit: "layers",
     from: 1,
     default: 3,
-    defaultText: "3; 2 on generated-text; 6 with gpt, there 2 as well",
+    defaultText: "3; 2 on generated-text; 6 with gpt, there 2 as well; 2 with mlp",
   }),
   bptt: integer({
     flag: "--bptt",
@@ -143,11 +143,11 @@ export const GPT_MODEL: Table<GptModelOptions> = {
   width: integer({
     flag: "--width",
     group: GPT,
-    help: "size of the vectors from block to block, a multiple of the heads",
+    help: "size of the vectors from block to block, a multiple of the heads; of the mlp's layers",
     unit: "floats",
     from: 1,
     default: 384,
-    defaultText: "384; 64 on generated-text",
+    defaultText: "384; 64 on generated-text and with mlp",
   }),
   context: integer({
     flag: "--context",

@@ -18,10 +18,10 @@ export const INPUT_FILES: Table<InputFileOptions> = {
     flag: "--loss",
     group: WHAT,
     help:
-      "what a network from a file minimises: cross-entropy, mse, mae, binary-cross-entropy, or " +
+      "what mlp or a network from a file minimises: cross-entropy, mse, mae, binary-cross-entropy, or " +
       "output:NAME, a loss that the file computes itself",
     default: null,
-    defaultText: "an output called loss, else cross-entropy",
+    defaultText: "an output called loss, else cross-entropy; mse of amounts",
     placeholder: "name",
     normalise: readable(parseLoss),
   }),

@@ -284,9 +284,10 @@ const RULES: readonly Rule[] = [
   ...DATA_RULES,
   rule(["task", "model"], ({ task, model }) => {
     const { kind } = TASKS[task], reads = isLanguageModel(model) ? "text" : "images";
-    if (isModelFile(model) || reads === kind) return null;
-    return `--model ${model} learns from ${reads}, --task ${task} is ${kind}: take ` +
-      `${kind === "text" ? "--model awd-lstm or gpt" : "a --model resnet"}, or another --task`;
+    if (isModelFile(model) || (reads === "text") === (kind === "text")) return null;
+    return `--model ${model} learns from ${reads}, --task ${task} is ${kind}: take ${
+      { text: "--model awd-lstm or gpt", images: "a --model resnet", arrays: "--model mlp" }[kind]
+    }, or another --task`;
   }),
   rule(["model", "width", "heads", "positions"], ({ model, width, heads, positions }) => {
     if (model !== "gpt") return null;
@@ -302,7 +303,8 @@ const RULES: readonly Rule[] = [
     rule(
       ["model", name],
       (options) =>
-        options[name] === null || isModelFile(options.model)
+        options[name] === null || isModelFile(options.model) ||
+          name === "loss" && options.model === "mlp"
           ? null
           : `--${name} is for a network from a file, not for --model ${options.model}`,
     )
@@ -318,8 +320,8 @@ const RULES: readonly Rule[] = [
   rule(
     ["task", "averagingTrigger"],
     ({ task, averagingTrigger }) =>
-      TASKS[task].kind === "images" && averagingTrigger !== null
-        ? "--averaging-trigger is for texts; for images there is --ema"
+      TASKS[task].kind !== "text" && averagingTrigger !== null
+        ? `--averaging-trigger is for texts; for ${TASKS[task].kind} there is --ema`
         : null,
   ),
   rule(

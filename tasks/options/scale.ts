@@ -6,6 +6,7 @@
  */
 
 import { RESNET_DEPTHS } from "../../models/mod.ts";
+import type { ArrayDataSet, ArraySplits } from "../data/arrays/array_data_set.ts";
 import type { ImageDataSet } from "../data/images/image_data_set.ts";
 import { firstTokens, type Tokens, type TokenSplits } from "../data/text/tokens.ts";
 import type { Options } from "./table.ts";
@@ -19,7 +20,7 @@ function cubeRoot(scale: number): number {
 /**
  * The options of a run in proportion: epochs and the epochs of decay, generated samples, and a built-in
  * network; one from a file stays. A ResNet gets the depth nearest to the share of its own; the
- * sizes of an LSTM and of a GPT shrink with the square root, since its work grows with their square. Batch, step sizes and ranks stay.
+ * sizes of an LSTM, of a GPT and of an MLP shrink with the square root, since its work grows with their square. Batch, step sizes and ranks stay.
  *
  * @param options as they would be at full size
  * @param given those that stay as they are
@@ -41,6 +42,7 @@ export function scaleOptions(options: Options, given: Readonly<Partial<Options>>
       embedding: width(options.embedding),
       hidden: width(options.hidden),
     },
+    ...options.model !== "mlp" ? {} : { width: width(options.width) },
     ...options.model !== "gpt" ? {} : {
       // Each head gets narrower, by pairs of features.
       width: 2 * options.heads * Math.max(1, Math.round(width(options.width) / options.heads / 2)),
@@ -67,6 +69,22 @@ export function partOfImages(set: ImageDataSet, scale: number): ImageDataSet {
   const count = Math.max(1, Math.round(set.count * cubeRoot(scale)));
   const pixels = set.pixels.subarray(0, count * set.pixels.length / set.count);
   return { ...set, count, pixels, labels: set.labels.subarray(0, count) };
+}
+
+/** The first part of each split of arrays, whose order is drawn. */
+export function partOfArrays(splits: ArraySplits, scale: number): ArraySplits {
+  if (scale === 1) return splits;
+  const part = (set: ArrayDataSet): ArrayDataSet => ({
+    ...set,
+    count: Math.max(1, Math.round(set.count * cubeRoot(scale))),
+  });
+  const { train, test, valid } = splits;
+  return {
+    ...splits,
+    train: part(train),
+    test: part(test),
+    ...valid ? { valid: part(valid) } : {},
+  };
 }
 
 /** The first part of each split of a text. */

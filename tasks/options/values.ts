@@ -39,6 +39,7 @@ export const TASK_NAMES = [
   "cifar10",
   "cifar100",
   "images",
+  "arrays",
   "generated-text",
   "ptb",
   "wikitext2",
@@ -56,6 +57,7 @@ export const MODEL_NAMES = [
   "resnet44",
   "resnet56",
   "resnet110",
+  "mlp",
   "awd-lstm",
   "gpt",
 ] as const;
@@ -69,7 +71,7 @@ export interface LanguageModelOptions {
   embedding: number;
   /** Size of the other LSTMs. */
   hidden: number;
-  /** LSTMs, or blocks of a GPT, on top of each other. */
+  /** LSTMs, blocks of a GPT, or hidden layers of an MLP, on top of each other. */
   layers: number;
   /** Mean length of the windows of text that steps learn from, in tokens. */
   bptt: number;
@@ -107,7 +109,7 @@ export interface TokenizerOptions {
 export interface GptModelOptions {
   /** Heads of attention in each block. */
   heads: number;
-  /** Size of the vectors from block to block. */
+  /** Size of the vectors from block to block, or of an MLP's hidden layers. */
   width: number;
   /** Tokens in a window. */
   context: number;
@@ -128,7 +130,10 @@ export type NetworkFile =
 
 /** What goes with a network from a file, and the weights to begin with. */
 export interface InputFileOptions {
-  /** A loss by name, or `output:NAME`, one the file computes; null: its output `loss`, else cross entropy. */
+  /**
+   * A loss by name, or `output:NAME`, one the file computes; null: its output `loss`, else cross entropy, or the
+   * squared error where amounts are predicted.
+   */
   loss: string | null;
   /** Lengths of the file's symbolic dimensions, `name=n,name=n`; null: those of the task's data. */
   dims: string | null;
@@ -138,12 +143,22 @@ export interface InputFileOptions {
 
 /** How images, and other data of one's own, are read. */
 export interface ImageOptions {
-  /** Width and height of the images of one's own, in pixels. */
-  imageSize: number;
+  /** Width and height of the images of one's own, in pixels; null: those of the network's file, else 32. */
+  imageSize: number | null;
   /** How training images are changed by chance, such as `flip,crop`. */
   augment: string;
   /** Share of the data that is the test set where they have none of their own. */
   testFraction: number;
+}
+
+/** How arrays of one's own are read. */
+export interface ArrayTaskOptions {
+  /** Names of the arrays or columns that are fed, with commas; null: by what they are called. */
+  inputs: string | null;
+  /** Name of what is predicted, or several with commas; null: by what it is called. */
+  target: string | null;
+  /** What gets the mean 0 and the deviation 1, measured from the training data. */
+  standardise: "inputs" | "all" | "none";
 }
 
 /** What a step makes of a gradient, and how that changes over a run. */
@@ -219,6 +234,7 @@ export interface Experiment
     TokenizerOptions,
     InputFileOptions,
     ImageOptions,
+    ArrayTaskOptions,
     SteppingOptions {
   /** What becomes of a step that is not finite. */
   onNan: "stop" | "skip" | "rollback";
@@ -272,9 +288,9 @@ export interface Experiment
   maxSteps: number | null;
   /** Epochs between evaluations. */
   evalEvery: number;
-  /** Training samples on which each evaluation measures the averaged weights (tasks of images); 0: none. */
+  /** Training samples on which each evaluation measures the averaged weights (not of texts); 0: none. */
   trainEval: number;
-  /** Share of the training images, or of a text of one's own, that is held out for validation; 0: the test set is scored all along. */
+  /** Share of the training samples, or of a text of one's own, that is held out for validation; 0: the test set is scored all along. */
   validFraction: number;
   /** Evaluations without a lower validation loss after which a run stops; null: it does not. */
   patience: number | null;

@@ -8,28 +8,31 @@ import { DataError } from "../data/data_error.ts";
 import { checkTextCorpus } from "../data/text/text_corpus.ts";
 import { awdLstmOf } from "../networks/awd_lstm.ts";
 import { gptOf, vocabularyOf, windowLength } from "../networks/gpt.ts";
-import { findModel } from "../networks/graphs.ts";
 import { decodeInitial, startingFrom } from "../networks/initial_weights.ts";
-import { imagesOf, onnxFileModel, windowsOf } from "../networks/onnx_model.ts";
+import { imagesOf, windowsOf } from "../networks/data_shape.ts";
+import { onnxFileModel } from "../networks/onnx_model.ts";
 import { asOptionError } from "../options/as_option_error.ts";
 import { OptionError } from "../options/kinds.ts";
 import { kindOf } from "../options/defaults.ts";
 import type { Options } from "../options/table.ts";
 import type { InputFiles } from "../run/inputs.ts";
 import type { TrainableModel } from "../task.ts";
-import { imageSetOf, imageShapeOf } from "./image_sets.ts";
+import { isModelFile } from "../options/network_names.ts";
+import { arrayFiles } from "../data/arrays/array_source.ts";
+import { openArrayProblem } from "./array_problem.ts";
+import { builtIn } from "./built_in.ts";
+import { imageOptions, imageSetOf, imageShapeOf } from "./image_sets.ts";
 import { checkOwnText } from "./own_text.ts";
 import { textSize } from "./read_text.ts";
 
 /**
  * Refuses files that do not fit what the options say.
  *
- * @throws OptionError when a file does not fit
- * @throws DataError when a text that decides what fits is not as it should be
+ * @throws OptionError when a file does not fit, or data that decide what fits are not as they should be
  */
 export async function checkInputs(options: Options, files: InputFiles): Promise<void> {
   if (!files.model && !files.initial) return;
-  const model = await modelOf(options, files);
+  const model = await refusing(() => modelOf(options, files));
   const { fixedBatch = options.batchSize } = model;
   if (fixedBatch !== options.batchSize) {
     throw new OptionError(
@@ -49,12 +52,23 @@ export async function checkInputs(options: Options, files: InputFiles): Promise<
  * @throws OptionError that says what is wrong with it
  */
 export async function checkData(options: Options): Promise<void> {
-  const { task, data } = options;
+  const { task, data, model } = options;
   if (data === null) return;
+  await refusing(async () => {
+    if (task === "text") return await checkOwnText(options);
+    if (task === "arrays") {
+      // What a network's file takes is asked when that is there.
+      return await (isModelFile(model) ? arrayFiles(data) : openArrayProblem(options, null));
+    }
+    return await (imageSetOf({ task, data })?.check(imageOptions(options, null)) ??
+      checkTextCorpus(data));
+  });
+}
+
+/** Says of data that are not as they should be what is wrong with them. */
+async function refusing<T>(read: () => Promise<T>): Promise<T> {
   try {
-    await (task === "text"
-      ? checkOwnText(options)
-      : imageSetOf({ task, data })?.check(options) ?? checkTextCorpus(data));
+    return await read();
   } catch (error) {
     throw error instanceof DataError ? new OptionError(error.message, { cause: error }) : error;
   }
@@ -63,9 +77,10 @@ export async function checkData(options: Options): Promise<void> {
 /** The model that a run trains, as far as its weights are concerned. */
 async function modelOf(options: Options, files: InputFiles): Promise<TrainableModel> {
   const { model, task, bptt } = options, file = files.model;
+  if (kindOf(task) === "arrays") return (await openArrayProblem(options, file)).fitting;
   if (kindOf(task) === "images") {
-    const shape = await imageShapeOf(options);
-    return file ? onnxFileModel(file, model, options, imagesOf(shape)) : findModel(model, shape);
+    const shape = imagesOf(await imageShapeOf(options, file));
+    return file ? onnxFileModel(file, model, options, shape) : builtIn(options, shape);
   }
   const size = await textSize(options, files);
   if (file) return onnxFileModel(file, model, options, windowsOf(size), bptt);

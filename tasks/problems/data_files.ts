@@ -7,6 +7,7 @@
 import { createHash } from "node:crypto";
 import { basename } from "node:path";
 import { textFiles } from "../data/text/text_corpus.ts";
+import { arrayFiles } from "../data/arrays/array_source.ts";
 import { type DataLocation, imageSetOf, type LocalFile } from "./image_sets.ts";
 import { ownTextFiles } from "../data/text/text_parts.ts";
 
@@ -28,6 +29,10 @@ export interface DataFile {
 export async function localFiles(location: DataLocation): Promise<LocalFile[]> {
   const images = imageSetOf(location);
   if (images) return await images.files();
+  if (location.task === "arrays") {
+    const { set, names } = await arrayFiles(location.data);
+    return names.map((name) => ({ name, path: set.pathOf(name) }));
+  }
   const paths = await (location.task === "text" ? ownTextFiles : textFiles)(location.data);
   return paths.map((path) => ({ name: basename(path), path }));
 }

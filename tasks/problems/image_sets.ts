@@ -16,6 +16,8 @@ import {
   loadImageFolders,
 } from "../data/images/image_folders.ts";
 import { IMAGE_SIDE, type ImageShape, type ImageSplits } from "../data/images/image_data_set.ts";
+import { networkInputs } from "../../models/foreign/model.ts";
+import { type FileOptions, importOptions } from "../networks/onnx_model.ts";
 import type { OncePerHost } from "../../runtime/once_per_host.ts";
 import type { Options } from "../options/values.ts";
 
@@ -70,9 +72,36 @@ function cifar(kind: CifarKind, data: string): ImageSet {
   };
 }
 
+/**
+ * How the images of a run are read: where no option says their size, they get the one that the network's file takes.
+ *
+ * @param file the network's; null for a built-in one
+ */
+export function imageOptions(
+  { imageSize, testFraction, loss, dims }: Options,
+  file: Uint8Array | null,
+): ImageFolderOptions {
+  return { testFraction, imageSize: imageSize ?? sideOf(file, { loss, dims }) ?? IMAGE_SIDE };
+}
+
+/** The side of the images that a network's file takes; null where it takes others, or any. */
+function sideOf(file: Uint8Array | null, options: FileOptions): number | null {
+  if (!file) return null;
+  try {
+    const { loss, dims: lengths = {} } = importOptions(options);
+    const [{ dims }] = networkInputs(file, loss === undefined ? {} : { loss });
+    const [height, width] = dims.slice(2).map((dim) =>
+      typeof dim === "string" ? lengths[dim] : dim
+    );
+    return dims.length === 4 && height === width && typeof height === "number" ? height : null;
+  } catch {
+    return null; // what is wrong with the file is said when it is read
+  }
+}
+
 /** What a network has to know of the images of a task, drawn or on disk. */
-export async function imageShapeOf(options: Options): Promise<ImageShape> {
+export async function imageShapeOf(options: Options, file: Uint8Array | null): Promise<ImageShape> {
   const { task, data } = options;
   const set = data === null ? null : imageSetOf({ task, data });
-  return await set?.shape(options) ?? { side: IMAGE_SIDE, classes: 10 };
+  return await set?.shape(imageOptions(options, file)) ?? { side: IMAGE_SIDE, classes: 10 };
 }

@@ -4,22 +4,24 @@
  * @module
  */
 
-import type { ResNetOptions } from "../../models/mod.ts";
 import type { DeviceKind } from "../../runtime/devices/device.ts";
 import { generateImagesTogether } from "../data/images/generated_images.ts";
 import type { Worlds } from "../data/sampling/worlds.ts";
 import { type ImageSplits, sideOf } from "../data/images/image_data_set.ts";
-import { findModel } from "../networks/graphs.ts";
 import { decodeInitial, startingFrom } from "../networks/initial_weights.ts";
 import type { InputFiles } from "../run/inputs.ts";
-import { imageSetOf } from "./image_sets.ts";
+import { imageOptions, imageSetOf } from "./image_sets.ts";
+import { arrayTask } from "./array_task.ts";
+import { openArrayProblem } from "./array_problem.ts";
 import { imageTask } from "./image_task.ts";
 import { awdLstmOf } from "../networks/awd_lstm.ts";
 import { gptOf, vocabularyOf, windowLength } from "../networks/gpt.ts";
-import { type DataShape, imagesOf, onnxFileModel, windowsOf } from "../networks/onnx_model.ts";
+import { type DataShape, type FedTensor, imagesOf, windowsOf } from "../networks/data_shape.ts";
+import { builtIn } from "./built_in.ts";
+import { onnxFileModel } from "../networks/onnx_model.ts";
 import { asOptionError } from "../options/as_option_error.ts";
 import type { Options } from "../options/table.ts";
-import { partOfImages } from "../options/scale.ts";
+import { partOfArrays, partOfImages } from "../options/scale.ts";
 import { type OncePerHost, PER_RANK } from "../../runtime/once_per_host.ts";
 import type { Task, TrainableModel } from "../task.ts";
 import { kindOf } from "../options/defaults.ts";
@@ -123,7 +125,7 @@ async function openParts(
     model ??
       (files?.model
         ? onnxFileModel(files.model, options.model, options, data, length)
-        : findModel(options.model, { ...imageOf(data), labelSmoothing: options.labelSmoothing }));
+        : builtIn(options, data));
   if (typeof task === "function") {
     const worlds = parts.worlds?.length ? parts.worlds : [{ step: 0, ranks: options.ranks }];
     const taskOf = (_: Options, place: number, worlds: Worlds) => task(place, worlds);
@@ -133,7 +135,18 @@ async function openParts(
   if (kindOf(options.task) === "text") {
     return await openText(options, target, model || files?.model ? modelOf : null, parts);
   }
-  const images = await openImages(options, sharing), { train } = images;
+  if (kindOf(options.task) === "arrays") {
+    const { arrays, fitting } = await openArrayProblem(options, files?.model ?? null, {
+      model,
+      sharing,
+    });
+    const part = partOfArrays(arrays, options.scale);
+    return {
+      model: fitting,
+      taskOf: (options, place, worlds) => arrayTask(part, options, place, fitting, worlds),
+    };
+  }
+  const images = await openImages(options, files?.model ?? null, sharing), { train } = images;
   const fitting = modelOf(imagesOf({ side: sideOf(train), classes: train.classes.length }));
   return {
     model: fitting,
@@ -141,19 +154,17 @@ async function openParts(
   };
 }
 
-/** What a built-in network for images has to know of data; nothing where they say nothing. */
-function imageOf({ input, classes }: DataShape): ResNetOptions {
-  const [, , side] = input(1, 1);
-  return { ...side === undefined ? {} : { side }, ...classes > 0 ? { classes } : {} };
-}
-
 /** What a task feeds, and the steps of its sequences, read off its first batch. */
 function shapeOf(task: Task): [DataShape, number | undefined] {
-  const { feeds: { input, target }, length } = task.batch(1);
+  const { feeds: { target, ...inputs }, length } = task.batch(1);
+  const fed = (batchSize: number) =>
+    Object.entries(inputs).map(([name, { type, dims }]): [string, FedTensor] => [name, {
+      type: type === "float32" ? type : "int32",
+      dims: [batchSize, ...dims.slice(1)],
+    }]);
   const shape: DataShape = {
     name: "the task's batches",
-    type: input.type === "float32" ? "float32" : "int32",
-    input: (batchSize) => [batchSize, ...input.dims.slice(1)],
+    inputs: (batchSize) => Object.fromEntries(fed(batchSize)),
     target: (batchSize) => [batchSize, ...target.dims.slice(1)],
     targets: target.type === "float32" ? "float32" : "int32",
     classes: 0,
@@ -188,13 +199,17 @@ async function openText(
   return { ...problem, ...opened ? { opened } : {} };
 }
 
-async function openImages(options: Options, sharing = PER_RANK): Promise<ImageSplits> {
+async function openImages(
+  options: Options,
+  file: Uint8Array | null,
+  sharing = PER_RANK,
+): Promise<ImageSplits> {
   const { task, seed, trainSize, testSize, data, scale } = options;
   const set = data === null ? null : imageSetOf({ task, data });
   if (set === null) {
     return await generateImagesTogether(sharing, { seed, train: trainSize, test: testSize });
   }
-  const { name, train, test, valid } = await set.load(options, sharing);
+  const { name, train, test, valid } = await set.load(imageOptions(options, file), sharing);
   return {
     name,
     train: partOfImages(train, scale),

@@ -14,7 +14,7 @@ const WIDTH = 960, HEIGHT = 540;
 const SCALE = 2;
 
 /** Figures that the paper draws over every axis; the others are drawn over epochs. */
-const OVER_EVERY_AXIS = /^((averaged-)?training-loss|.*-accuracy|.*-perplexity)$/;
+const OVER_EVERY_AXIS = /^((averaged-)?training-loss|.*-accuracy|.*-perplexity|.*-rmse)$/;
 
 /** An image that was written: `<figure>.svg` or `<figure>-<axis>.svg`, and the same as PNG. */
 export interface FigureImage {

@@ -61,6 +61,7 @@ export function reportData(logs: readonly RunLog[], now: Date = new Date()): Rep
       steps: stepCurves(log, bins),
       accuracy: evalCurves(log, "accuracy", bins),
       perplexity: evalCurves(log, "perplexity", bins),
+      RMSE: evalCurves(log, "rmse", bins),
       averagedLoss: evalCurves(log, "loss", bins).get("train") ?? null,
       rounds,
       driftOfBound: rounds.tightest,

@@ -40,7 +40,7 @@ export interface ReportedRun {
   /** Of the averaged weights on training data, when last evaluated; NaN where it was not measured. */
   readonly averagedTrainLoss: number;
   /**
-   * The last and the best accuracy (a fraction) or perplexity; null where nothing was evaluated.
+   * The last and the best accuracy (a fraction), perplexity or error; null where nothing was evaluated.
    */
   readonly score: ReportedScore | null;
   /** The weights that did best on the validation set, of a finished run with `--patience`; else null. */
@@ -63,7 +63,7 @@ export interface ReportedRun {
 /** A score on data that the run did not train on. */
 export interface ReportedScore {
   /** What it counts. */
-  readonly kind: "accuracy" | "perplexity";
+  readonly kind: "accuracy" | "perplexity" | "RMSE";
   /** "test", "valid"; "" where the log does not say. */
   readonly split: string;
   /** Of the last evaluation. */
@@ -90,6 +90,8 @@ export interface Summarised {
   readonly accuracy: ReadonlyMap<string, Curve>;
   /** Its perplexity by split. */
   readonly perplexity: ReadonlyMap<string, Curve>;
+  /** The root of its mean squared error by split. */
+  readonly RMSE: ReadonlyMap<string, Curve>;
   /** Largest drift as a share of its bound; NaN where there is no bound. */
   readonly driftOfBound: number;
 }
@@ -118,7 +120,8 @@ export function summarise(runs: readonly Summarised[]): ReportedRun[] {
       stepsPerSecond: totals.trainSeconds > 0 ? totals.steps / totals.trainSeconds : NaN,
       trainLoss: totals.trainLoss,
       averagedTrainLoss: paces[index].averaged?.loss.at(-1) ?? NaN,
-      score: scoreOf(run.accuracy, "accuracy") ?? scoreOf(run.perplexity, "perplexity"),
+      score: scoreOf(run.accuracy, "accuracy") ?? scoreOf(run.perplexity, "perplexity") ??
+        scoreOf(run.RMSE, "RMSE"),
       best: keptWeights(log.summary),
       bytesSent: Math.max(0, ...totals.bytesSent.values()),
       clipRate: totals.clipRate,

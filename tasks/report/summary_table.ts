@@ -89,10 +89,10 @@ const BEST_WEIGHTS: Column = {
   unit: "on the test set",
   cell: ({ best }) => {
     if (!best) return NOTHING;
-    const { accuracy, perplexity, loss, step } = best;
+    const { accuracy, perplexity, rmse, loss, step } = best;
     const score = accuracy !== null
       ? writeValue(accuracy, "percent")
-      : writeValue(perplexity ?? loss, "number");
+      : writeValue(perplexity ?? rmse ?? loss, "number");
     return `${score} at step ${count(step)}`;
   },
   value: ({ best }) => best?.accuracy ?? best?.perplexity ?? best?.loss ?? NaN,

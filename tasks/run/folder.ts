@@ -30,6 +30,7 @@ export const FILES = {
   vocabulary: "vocabulary.txt",
   /** Where a run has `--trace`. */
   trace: TRACE_FILE,
+  arrays: "arrays.json",
   /** There while the run is asked to end early. */
   stop: ".stop",
 } as const;

@@ -37,6 +37,8 @@ export interface ListedRun {
   readonly accuracy: number | null;
   /** Perplexity on the test text (of the validation text while the run goes on). */
   readonly perplexity: number | null;
+  /** Root of the mean squared error on the same. */
+  readonly rmse: number | null;
   /** Mean loss on the same. */
   readonly loss: number | null;
   /** The weights that did best on the validation set, of a finished run with `--patience`. */
@@ -91,6 +93,7 @@ async function describe(directory: string, now: Date): Promise<ListedRun> {
     epochs: number(summary?.epochs ?? step?.epoch),
     accuracy: number(summary ? summary.testAccuracy : evaluation?.accuracy),
     perplexity: number(summary ? summary.testPerplexity : evaluation?.perplexity),
+    rmse: number(summary ? summary.testRmse : evaluation?.rmse),
     loss: number(summary ? summary.testLoss : evaluation?.loss),
     best: keptWeights(summary),
     bytesSent: number(summary?.totalBytesSent),

@@ -7,7 +7,7 @@
 import { relative } from "node:path";
 import { formatBytes, loadTables } from "../../deps.ts";
 import { PLAIN_TABLE } from "../launch/plain_table.ts";
-import { formatPerplexity } from "../launch/summary_text.ts";
+import { formatError, formatPerplexity } from "../launch/summary_text.ts";
 import { modelName } from "../options/network_names.ts";
 import type { KeptWeights } from "../logs/best_weights.ts";
 import type { ListedRun } from "./list.ts";
@@ -41,9 +41,10 @@ function formatDuration(seconds: number): string {
 }
 
 /** What a run, or its best weights, came to, in the score of its task. */
-function result({ accuracy, perplexity, loss }: KeptWeights | ListedRun): string | null {
+function result({ accuracy, perplexity, rmse, loss }: KeptWeights | ListedRun): string | null {
   if (accuracy !== null) return percent(accuracy);
   if (perplexity !== null) return `perplexity ${formatPerplexity(perplexity)}`;
+  if (rmse !== null) return `RMSE ${formatError(rmse)}`;
   return show(loss, (value) => `loss ${value.toFixed(4)}`);
 }
 

@@ -23,6 +23,10 @@ export interface Evaluation {
   readonly accuracy?: number;
   /** exp(loss), of a text. */
   readonly perplexity?: number;
+  /** Root of the mean squared error, of amounts, in their unit. */
+  readonly rmse?: number;
+  /** The share of the amounts' variance that is predicted, R²: 1 at best, below 0 if the mean is nearer. */
+  readonly r2?: number;
   /** Samples. */
   readonly count: number;
 }
@@ -213,19 +217,22 @@ export class Evaluator implements AsyncDisposable {
     const { sessions, carries } = this.#measurements.get(shapeOf(split))!;
     await carries?.edit((values) => void values.fill(0));
     const { outputs } = sessions.sample.graph;
-    const sums = new Float64Array(3);
+    const sums = new Float64Array(MEASURES.length);
     for (const feeds of split.batches()) {
       const measured = await sessions.run(feeds);
       for (const [i, name] of MEASURES.entries()) sums[i] += Number(measured[name]?.data[0] ?? 0);
     }
     await comm.allreduce(sums, "sum");
-    const [lossSum, correct] = sums, count = outputs.has("count") ? sums[2] : split.samples;
-    const loss = lossSum / count;
+    const [lossSum, correct, counted, squaredError] = sums;
+    const count = outputs.has("count") ? counted : split.samples;
+    const loss = lossSum / count, mse = squaredError / count, { variance = 0 } = split;
     return {
       loss,
       ...outputs.has("correct") ? { accuracy: correct / count } : {},
       // Beyond what a number can be it would be no number in a record.
       ...task.perplexity ? { perplexity: Math.min(Math.exp(loss), Number.MAX_VALUE) } : {},
+      ...outputs.has("squared_error") ? { rmse: Math.sqrt(mse) * (task.unit ?? 1) } : {},
+      ...outputs.has("squared_error") && variance > 0 ? { r2: 1 - mse / variance } : {},
       count,
     };
   }

@@ -8,7 +8,7 @@ import { relative } from "node:path";
 import { formatBytes, loadCsv, loadTables } from "../../deps.ts";
 import type { Summary } from "../run/metrics.ts";
 import { PLAIN_TABLE } from "../launch/plain_table.ts";
-import { formatPerplexity } from "../launch/summary_text.ts";
+import { formatError, formatPerplexity } from "../launch/summary_text.ts";
 import { showValue } from "./cells.ts";
 import type { CellResult } from "./results.ts";
 
@@ -34,6 +34,7 @@ const COLUMNS: readonly Column[] = [
   of("test loss", "testLoss", loss),
   of("accuracy", "testAccuracy", percent),
   of("perplexity", "testPerplexity", formatPerplexity),
+  of("RMSE", "testRmse", formatError),
   of("rounds", "rounds", String),
   of("sent", "totalBytesSent", formatBytes),
   of("time", "trainSeconds", (seconds) => `${seconds.toFixed(1)} s`),

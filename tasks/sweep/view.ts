@@ -8,7 +8,7 @@
 import { openBar } from "../launch/bars.ts";
 import type { MetricRecord, Summary } from "../run/metrics.ts";
 import type { ViewKind } from "../launch/view.ts";
-import { formatPerplexity } from "../launch/summary_text.ts";
+import { formatError, formatPerplexity } from "../launch/summary_text.ts";
 import type { Cell } from "./cells.ts";
 import type { CellOutcome } from "./results.ts";
 
@@ -54,11 +54,12 @@ function describeOutcome(index: number, count: number, outcome: CellOutcome): st
 }
 
 function describeSummary(summary: Summary): string {
-  const { trainLoss, testAccuracy, testPerplexity, trainSeconds } = summary;
+  const { trainLoss, testAccuracy, testPerplexity, testRmse, trainSeconds } = summary;
   return [
     trainLoss !== null && `training loss ${trainLoss.toFixed(3)}`,
     testPerplexity !== undefined && `test perplexity ${formatPerplexity(testPerplexity)}`,
     testAccuracy !== undefined && `test accuracy ${(100 * testAccuracy).toFixed(1)} %`,
+    testRmse !== undefined && `test RMSE ${formatError(testRmse)}`,
     `${trainSeconds.toFixed(1)} s`,
   ].filter(Boolean).join(", ");
 }

@@ -125,11 +125,13 @@ const ofRound = ({ drift, driftBound, syncMs, participants }: RoundRecord) => ({
   "round/participants": participants.length,
 });
 
-function ofEvaluation({ split = "test", loss, accuracy, perplexity }: EvalRecord) {
+function ofEvaluation({ split = "test", loss, accuracy, perplexity, rmse, r2 }: EvalRecord) {
   const scores = {
     loss,
     ...accuracy === undefined ? {} : { accuracy },
     ...perplexity === undefined ? {} : { perplexity },
+    ...rmse === undefined ? {} : { rmse },
+    ...r2 === undefined ? {} : { r2 },
   };
   return Object.fromEntries(
     Object.entries(scores).map(([name, value]) => [`${split}/${name}`, value]),

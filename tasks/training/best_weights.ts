@@ -10,6 +10,7 @@ import { loadNumber, loadTensor, type StateDict, type Stateful } from "../run/ch
 import type { BestScores, Position } from "../run/metrics.ts";
 import type { Evaluation, Evaluator } from "../steps/evaluator.ts";
 import type { Split } from "../task.ts";
+import { scoresUnder } from "./scores.ts";
 
 /** What the best weights are kept by. */
 export interface BestWeightsParts {
@@ -57,17 +58,10 @@ export class BestWeights implements Stateful {
   /** Evaluates the best weights on the test set; null where none were noted. Collective. */
   async scores(test: Split): Promise<BestScores | null> {
     if (!this.#best) return null;
-    const { at, evaluation: { loss, accuracy, perplexity } } = this.#best;
+    const { at, evaluation } = this.#best;
     const [tested] = await this.#parts.evaluator.evaluateOther(this.#weights, [test]);
-    return {
-      ...at,
-      validationLoss: loss,
-      ...accuracy === undefined ? {} : { validationAccuracy: accuracy },
-      ...perplexity === undefined ? {} : { validationPerplexity: perplexity },
-      testLoss: tested.loss,
-      ...tested.accuracy === undefined ? {} : { testAccuracy: tested.accuracy },
-      ...tested.perplexity === undefined ? {} : { testPerplexity: tested.perplexity },
-    };
+    const scores = { ...scoresUnder("validation", evaluation), ...scoresUnder("test", tested) };
+    return { ...at, ...scores } as BestScores;
   }
 
   /** The best weights, and what is known of them. */
@@ -87,7 +81,9 @@ export class BestWeights implements Stateful {
     this.#weights.set(loadTensor(state, "best.weights", this.#weights.length));
     if (!("best.loss" in state.numbers)) return;
     const known = Object.fromEntries(
-      ["loss", "count", "accuracy", "perplexity"].filter((name) => `best.${name}` in state.numbers)
+      ["loss", "count", "accuracy", "perplexity", "rmse", "r2"].filter((name) =>
+        `best.${name}` in state.numbers
+      )
         .map((name) => [name, loadNumber(state, `best.${name}`)]),
     );
     const at = { step: loadNumber(state, "best.step"), epoch: loadNumber(state, "best.epoch") };

@@ -13,6 +13,19 @@ export function splitKey({ name }: Split): string {
   return name ?? "test";
 }
 
+/** An evaluation's scores, as a summary calls them of what has a prefix: `testAccuracy`, `testLoss`. */
+export function scoresUnder(
+  prefix: string,
+  { accuracy, perplexity, rmse, r2, loss }: Evaluation,
+): Record<string, number> {
+  const scores = { Accuracy: accuracy, Perplexity: perplexity, Rmse: rmse, R2: r2, Loss: loss };
+  return Object.fromEntries(
+    Object.entries(scores).flatMap(([name, value]) =>
+      value === undefined ? [] : [[`${prefix}${name}`, value]]
+    ),
+  );
+}
+
 /**
  * The scores of a summary.
  *
@@ -25,11 +38,8 @@ export function scoresOf(
   untrained: Evaluation,
 ): Scores {
   const scores: Record<string, number> = {};
-  const add = (prefix: string, { accuracy, perplexity, loss }: Evaluation) => {
-    if (accuracy !== undefined) scores[`${prefix}Accuracy`] = accuracy;
-    if (perplexity !== undefined) scores[`${prefix}Perplexity`] = perplexity;
-    scores[`${prefix}Loss`] = loss;
-  };
+  const add = (prefix: string, evaluation: Evaluation) =>
+    void Object.assign(scores, scoresUnder(prefix, evaluation));
   for (const split of task.splits.toReversed()) {
     const evaluation = last.get(splitKey(split));
     if (evaluation) add(PREFIX[splitKey(split)], evaluation);

@@ -214,9 +214,10 @@ export async function train(
       initialWeights: await hashOf(await trainStep.weights.read()),
       ...several,
     };
-    if (task.vocabulary !== undefined) {
-      const path = join(output.directory, FILES.vocabulary), words = task.vocabulary;
-      await writing(path, () => Deno.writeTextFile(path, words));
+    const told = { [FILES.vocabulary]: task.vocabulary, [FILES.arrays]: task.description };
+    for (const [name, text] of Object.entries(told)) {
+      const path = join(output.directory, name);
+      if (text !== undefined) await writing(path, () => Deno.writeTextFile(path, text));
     }
     const { config = newConfig(options) } = output;
     const own = {

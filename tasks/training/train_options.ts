@@ -9,6 +9,7 @@ import { resolveOptions } from "../options/resolve.ts";
 import { checkRules } from "../options/rules.ts";
 import { checkOptions, OPTIONS } from "../options/table.ts";
 import type {
+  ArrayTaskOptions,
   GptModelOptions,
   ImageOptions,
   InputFileOptions,
@@ -36,6 +37,7 @@ export type TrainOptions = Partial<
     | keyof GptModelOptions
     | keyof InputFileOptions
     | keyof ImageOptions
+    | keyof ArrayTaskOptions
     | keyof TokenizerOptions
     | "preset"
     | "scale"
@@ -62,6 +64,9 @@ const NAMING = [
   "imageSize",
   "augment",
   "testFraction",
+  "inputs",
+  "target",
+  "standardise",
   "tokenizer",
   "data",
   "download",

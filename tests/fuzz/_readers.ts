@@ -35,6 +35,7 @@ import { CheckpointError, decodePart, readManifest } from "../../tasks/run/check
 import { newConfig, readConfig } from "../../tasks/run/folder.ts";
 import { knownLines } from "../tasks/run_folder.ts";
 import { dataReaders } from "./_data_readers.ts";
+import { arrayReaders } from "./_array_readers.ts";
 import type { Reader } from "./_reader.ts";
 
 const utf8 = (text: string) => new TextEncoder().encode(text);
@@ -411,6 +412,7 @@ export async function readers(folder: string): Promise<Reader[]> {
     parts,
     ...await fileReaders(folder),
     ...await dataReaders(folder),
+    ...await arrayReaders(folder),
     ...onnx,
   ];
 }

@@ -110,14 +110,14 @@ export function formatPartition(partition: Partition): string {
  */
 export function checkPartition(
   partition: Partition,
-  job: { readonly data: "images" | "text"; readonly ranks: number },
+  job: { readonly data: "images" | "arrays" | "text"; readonly ranks: number },
 ): void {
   const { data, ranks } = job, { kind } = partition;
   const refuse = (why: string): never => {
     throw new RangeError(`cannot use partition "${formatPartition(partition)}": ${why}`);
   };
-  if (data === "images" && kind === "rotate") {
-    refuse("rotate moves blocks of a text between ranks; for images take iid, whole or another");
+  if (data !== "text" && kind === "rotate") {
+    refuse(`rotate moves blocks of a text between ranks; for ${data} take iid, whole or another`);
   }
   if (data === "text" && (kind === "whole" || kind === "dirichlet" || kind === "shards")) {
     refuse(`${kind} is for labelled images; for text take rotate, iid or proportional:P1,P2,…`);

@@ -28,15 +28,18 @@ export interface FileSet {
 const UNPACKED_LIMIT = 2 ** 30;
 
 /** Whether a path ends as that of an archive that {@linkcode openFileSet} looks into. */
-export const isArchive = (path: string): boolean => /\.(tar|tar\.gz|tgz|zip)$/i.test(path);
+export const isArchive = (path: string): boolean => /\.(tar|tar\.gz|tgz|zip|npz)$/i.test(path);
 
 /**
  * Opens a folder (with its own folders, `depth` levels of them), an archive (`.tar`, `.tar.gz`, `.tgz`,
- * `.zip`), or a file that stands alone.
+ * `.zip`, `.npz`), or a file that stands alone, as an archive does where `unpacks` is false.
  *
  * @throws DataError when it is not there, cannot be listed, or is a damaged archive
  */
-export async function openFileSet(path: string, { depth = 1 } = {}): Promise<FileSet> {
+export async function openFileSet(
+  path: string,
+  { depth = 1, unpacks = true } = {},
+): Promise<FileSet> {
   const place = path.replace(/(?<=.)\/+$/, "");
   let info: Deno.FileInfo;
   try {
@@ -48,7 +51,7 @@ export async function openFileSet(path: string, { depth = 1 } = {}): Promise<Fil
     throw new DataError(`${place} ${why}`, { path: place, cause });
   }
   if (info.isDirectory) return onDisk(place, place, await listFiles(place, depth));
-  return isArchive(place)
+  return unpacks && isArchive(place)
     ? await openArchive(place)
     : onDisk(place, dirname(place), [basename(place)]);
 }
@@ -98,7 +101,7 @@ async function listFiles(folder: string, depth: number): Promise<string[]> {
 async function openArchive(path: string): Promise<FileSet> {
   let files: Map<string, Uint8Array<ArrayBuffer>>;
   try {
-    files = await (/\.zip$/i.test(path) ? readZip(path) : readTar(path));
+    files = await (/\.(zip|npz)$/i.test(path) ? readZip(path) : readTar(path));
   } catch (cause) {
     throw new DataError(
       `${path} cannot be unpacked: ${

@@ -17,7 +17,8 @@ export const IMAGE_OPTIONS: Table<ImageOptions> = {
     unit: "pixels",
     from: 8,
     to: 1024,
-    default: 32,
+    default: null,
+    defaultText: "those of the network's file, else 32",
   }),
   augment: text({
     flag: "--augment",
@@ -34,7 +35,7 @@ export const IMAGE_OPTIONS: Table<ImageOptions> = {
     group: DATA,
     help:
       "share of the data that is the test set where the data have none of their own: drawn, the " +
-      "same for every seed, of images; the end of a text (tasks images and text)",
+      "same for every seed, of images and arrays; the end of a text (tasks images, arrays and text)",
     over: 0,
     below: 1,
     default: 0.2,

@@ -144,14 +144,14 @@ export function curveFigures(runs: readonly FigureRun[], tracks: TrackList): Lin
 
 /** The scores on each split that was evaluated. */
 function scoreFigures(runs: readonly FigureRun[]): FigureSpec[] {
-  return (["accuracy", "perplexity"] as const).flatMap((kind) => {
+  return (["accuracy", "perplexity", "RMSE"] as const).flatMap((kind) => {
     const splits = [...new Set(runs.flatMap((run) => [...run[kind].keys()]))];
     // A split evaluated at the end alone has its score in the table and makes no curve.
     const curves = splits.filter((split) =>
       runs.some((run) => (run[kind].get(split)?.y.length ?? 0) > 1)
     );
     return (curves.length > 0 ? curves : splits).map((split): FigureSpec => ({
-      id: [split || "test", kind].join("-"),
+      id: [split || "test", kind.toLowerCase()].join("-"),
       title: `${SPLIT_NAMES[split] ?? split} ${kind}`,
       source: LEARNING,
       yName: kind,

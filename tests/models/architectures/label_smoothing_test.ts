@@ -3,7 +3,7 @@ import { smoothedCrossEntropy } from "../../../models/architectures/layers.ts";
 import { awdLstm } from "../../../models/architectures/awd_lstm.ts";
 import { gpt } from "../../../models/architectures/gpt.ts";
 import { differentiate } from "../../../models/autodiff.ts";
-import { lossNamed } from "../../../models/foreign/losses.ts";
+import { lossNamed } from "../../../models/architectures/losses.ts";
 import { Graph } from "../../../models/graph.ts";
 import type { Mode, ModelGraph } from "../../../models/model.ts";
 import { sizeOf } from "../../../models/tensor.ts";

@@ -8,12 +8,8 @@ import { Random } from "../../../runtime/base/random.ts";
 import { measureGraph, stepGraph } from "../../../tasks/networks/graphs.ts";
 import { launch, type LaunchOptions, type Run } from "../../../tasks/launch/launch.ts";
 import type { StepRecord } from "../../../tasks/run/metrics.ts";
-import {
-  type DataShape,
-  imagesOf,
-  onnxFileModel,
-  windowsOf,
-} from "../../../tasks/networks/onnx_model.ts";
+import { onnxFileModel } from "../../../tasks/networks/onnx_model.ts";
+import { type DataShape, imagesOf, windowsOf } from "../../../tasks/networks/data_shape.ts";
 import { defaultOptions } from "../../../tasks/options/table.ts";
 import { algorithmOf } from "../../../tasks/options/resolve.ts";
 import type { Feeds } from "../../../tasks/task.ts";
@@ -142,14 +138,15 @@ async function networkOf({ name, small = name, data }: Case) {
 /** A batch of a step, drawn at random. */
 function batchOf({ data }: Case, step: number): Feeds {
   const random = new Random(4, "batch", step);
-  const inputs = data.input(BATCH, LENGTH), targets = data.target(BATCH, LENGTH);
+  const { dims: inputs, type } = data.inputs(BATCH, LENGTH).input,
+    targets = data.target(BATCH, LENGTH);
   const draw = (type: "float32" | "int32", dims: readonly number[]): HostTensor => {
     const each = { length: sizeOf(dims) };
     return type === "float32"
       ? { type, dims, data: Float32Array.from(each, () => random.normal()) }
       : { type, dims, data: Int32Array.from(each, () => random.integer(data.classes)) };
   };
-  return { input: draw(data.type, inputs), target: draw("int32", targets) };
+  return { input: draw(type, inputs), target: draw("int32", targets) };
 }
 
 /** Losses of a few steps on a device. */

@@ -33,7 +33,18 @@ Deno.test("a folder of images is learnt, exported and refused where it does not 
   const file = `${folder.path}/model.onnx`;
   const exported = await celgc("export", "--weights", out, "--out", file);
   assert.equal(exported.code, 0, exported.stderr);
-  // The network of 3 classes at 20 pixels is a file as well, and says what it does not take.
+  // The network of 3 classes at 20 pixels is a file as well: images get the size that it takes.
+  const taken = await celgc(
+    ...[...args, ...data, "--model", file, "--max-steps", "1", "--out", `${folder.path}/taken`],
+  );
+  assert.equal(taken.code, 0, taken.stderr);
+  await Deno.mkdir(`${folder.path}/data/violet`);
+  await Deno.copyFile(`${folder.path}/data/red/0.png`, `${folder.path}/data/violet/0.png`);
+  const four = await celgc(...args, ...data, "--model", file, "--max-steps", "1");
+  assert.equal(four.code, 2, four.stderr);
+  assert.match(four.stderr, /it tells 3 classes apart, but the task has 4/);
+  await Deno.remove(`${folder.path}/data/violet`, { recursive: true });
+  // It says what it does not take.
   const again = await celgc(
     ...args,
     ...data,

@@ -1,14 +1,9 @@
 /** Losses appended to a model that has none. */
 
 import type { Graph, Value } from "../graph.ts";
-import {
-  checkSmoothing,
-  classifierOutputs,
-  oneHot,
-  smoothedCrossEntropy,
-} from "../architectures/layers.ts";
+import { checkSmoothing, classifierOutputs, oneHot, smoothedCrossEntropy } from "./layers.ts";
 import type { Mode } from "../model.ts";
-import { formatDims, normalizeAxis } from "../tensor.ts";
+import { formatDims, normalizeAxis, sizeOf } from "../tensor.ts";
 
 /** The losses that can be appended. */
 export const LOSSES = ["cross-entropy", "mse", "mae", "binary-cross-entropy"] as const;
@@ -34,22 +29,48 @@ export interface LossOptions {
   readonly classes?: boolean | undefined;
   /** How much of each label goes to all classes alike in training, ε, for cross entropy. @default {0} */
   readonly labelSmoothing?: number | undefined;
+  /** The shape of a target of values, if it is another with as many elements. @default {the prediction's} */
+  readonly targetDims?: readonly number[] | undefined;
 }
 
 type Elements = (g: Graph, prediction: Value, target: Value) => Value;
 
-/** The mean over all elements of a function of prediction and target; `target` has the same shape. */
-function elementwise(f: Elements, classes: boolean): AppendLoss {
+/** A target that is this, the largest float32, or beyond counts nowhere in an evaluation. */
+export const NO_TARGET = 3.4028234663852886e38;
+
+/**
+ * The mean over all elements of a function of prediction and target. In evaluation a sample with a target that
+ * is {@linkcode NO_TARGET} counts nowhere, so a last batch can be filled up.
+ */
+function elementwise(
+  f: Elements,
+  { classes = false, targetDims }: LossOptions,
+): AppendLoss {
   if (classes) return ofClasses(f);
-  return (g, prediction, mode) => {
-    const target = g.input("target", "float32", prediction.dims);
-    const losses = f(g, prediction, target);
-    const loss: { loss: Value } = { loss: g.output("loss", g.mean(losses)) };
-    if (mode === "train") return loss as ReturnType<AppendLoss>;
+  return (g, prediction, mode): ReturnType<AppendLoss> => {
+    const { dims } = prediction, size = sizeOf(dims);
+    const fed = g.input(
+      "target",
+      "float32",
+      targetDims && sizeOf(targetDims) === size ? targetDims : dims,
+    );
+    const target = g.reshape(fed, dims);
+    if (mode === "train") return { loss: g.output("loss", g.mean(f(g, prediction, target))) };
+    const rows = [dims[0] ?? 1, -1];
+    const largest = g.reduce("ReduceMax", g.abs(g.reshape(target, rows)), [1], false);
+    const counted = g.less(largest, NO_TARGET);
+    const each = g.where(g.unsqueeze(counted, [1]), g.reshape(target, rows), 0);
+    const known = g.reshape(each, dims);
+    const sumOf = (values: Value) =>
+      g.sum(g.where(counted, g.mean(g.reshape(values, rows), [1]), 0));
+    const count = g.sum(g.cast(counted, "float32")), lossSum = sumOf(f(g, prediction, known));
+    const error = g.sub(prediction, known);
     return {
-      ...loss,
+      loss: g.output("loss", g.div(lossSum, count)),
       prediction: g.output("prediction", prediction),
-      loss_sum: g.output("loss_sum", g.sum(losses)),
+      loss_sum: g.output("loss_sum", lossSum),
+      squared_error: g.output("squared_error", sumOf(g.mul(error, error))),
+      count: g.output("count", count),
     };
   };
 }
@@ -77,13 +98,15 @@ function checkRank(prediction: Value, rank: number): Value {
  * - `cross-entropy`: softmax cross entropy; `target` int32 holds class indices. The classes are the last
  *   axis of predictions of up to 3 axes (`[batch, classes]`, `[batch, length, classes]`), and axis 1 of
  *   images, unless `classAxis` says otherwise.
- * - `mse`, `mae`: mean squared and absolute error; `target` float32 has the prediction's shape.
+ * - `mse`, `mae`: mean squared and absolute error; `target` float32 has the prediction's shape. Evaluation
+ *   measures the squared error as well, whichever it is, summed over the samples.
  * - `binary-cross-entropy`: of logits, with `target` from 0 to 1.
  */
 export function lossNamed(
   name: LossName,
-  { classAxis, classes = false, labelSmoothing = 0 }: LossOptions = {},
+  options: LossOptions = {},
 ): AppendLoss {
+  const { classAxis, labelSmoothing = 0 } = options;
   checkSmoothing(labelSmoothing);
   if (labelSmoothing > 0 && name !== "cross-entropy") {
     throw new RangeError(`labels are smoothed for a cross entropy, not for the loss ${name}`);
@@ -110,15 +133,15 @@ export function lossNamed(
       return elementwise((g, prediction, target) => {
         const difference = g.sub(prediction, target);
         return g.mul(difference, difference);
-      }, classes);
+      }, options);
     case "mae":
-      return elementwise((g, prediction, target) => g.abs(g.sub(prediction, target)), classes);
+      return elementwise((g, prediction, target) => g.abs(g.sub(prediction, target)), options);
     case "binary-cross-entropy":
       // max(x, 0) − x t + log(1 + e^−|x|) overflows nowhere.
       return elementwise(
         (g, x, target) =>
           g.add(g.sub(g.relu(x), g.mul(x, target)), g.op("Softplus", [g.neg(g.abs(x))])),
-        classes,
+        options,
       );
     default:
       throw new RangeError(`there is no loss "${name}"; take one of ${LOSSES.join(", ")}`);
