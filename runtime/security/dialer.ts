@@ -65,7 +65,7 @@ export async function dialMember(options: DialOptions): Promise<Deno.Conn> {
     let proving = false, late = false;
     try {
       const connection = await dialBefore(options, endpoint);
-      const left = () => Math.max(1, deadline - platform.now());
+      const since = platform.now(), left = () => Math.max(1, deadline - platform.now());
       const giveUp = () => (late = true, close(connection));
       let timer = platform.setTimeout(giveUp, Math.min(options.patienceMs ?? PATIENCE_MS, left()));
       // A listener that has the proof may have let this rank in, and not come to say so: it would refuse
@@ -106,7 +106,7 @@ export async function dialMember(options: DialOptions): Promise<Deno.Conn> {
             !once,
           );
         }
-        throw late ? unanswered(patience, error) : error;
+        throw late ? unanswered(platform.now() - since, error) : error;
       } finally {
         platform.clearTimeout(timer);
       }
