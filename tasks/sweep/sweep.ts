@@ -105,7 +105,7 @@ export async function sweep(given: SweepOptions = {}): Promise<SweepRun> {
   stack.use(await lock(dir));
   const stop = stack.use(new Interruption(signal));
   const folders = await CellFolders.open(dir);
-  const view = stack.use(await openSweepView(kind, plan.cells.length));
+  const view = stack.use(openSweepView(kind, plan.cells));
   for (const note of plan.notes) view.say(`note: ${note}`);
   const devices = new Set(plan.cells.map(({ options }) => options.device));
   for (const device of devices) await resolveDevice(device, sayDownload((line) => view.say(line)));

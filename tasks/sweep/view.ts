@@ -1,15 +1,16 @@
 /**
- * What a person sees of a sweep while it goes: a bar over the whole on a terminal, a line for each cell
- * in a pipe, or nothing. All of it goes to standard error.
+ * What a person sees of a sweep while it goes: a table that changes on a terminal, a line for each cell in
+ * a pipe, or nothing. All of it goes to standard error.
  *
  * @module
  */
 
-import { openBar } from "../launch/bars.ts";
 import type { MetricRecord, Summary } from "../run/metrics.ts";
 import type { ViewKind } from "../launch/view.ts";
 import { formatError, formatPerplexity } from "../launch/summary_text.ts";
 import type { Cell } from "./cells.ts";
+import { type BlockStream, LiveBlock } from "./live_block.ts";
+import { newRow, tableLines, takeRecord, takeSummary } from "./live_table.ts";
 import type { CellOutcome } from "./results.ts";
 
 /** A view of one sweep. */
@@ -29,12 +30,12 @@ export interface SweepView extends Disposable {
   end(index: number, outcome: CellOutcome): void;
 }
 
-/** Opens a view of a sweep of `count` cells. */
-export async function openSweepView(kind: ViewKind, count: number): Promise<SweepView> {
+/** Opens a view of a sweep. */
+export function openSweepView(kind: ViewKind, cells: readonly Cell[]): SweepView {
   if (kind === "silent") {
     return { say() {}, begin() {}, record() {}, end() {}, [Symbol.dispose]() {} };
   }
-  return kind === "bar" ? await barView(count) : lineView(count);
+  return kind === "bar" ? tableView(cells) : lineView(cells.length);
 }
 
 /** Share of a cell's run that is done at a record, from 0 to 1. */
@@ -77,35 +78,47 @@ function lineView(count: number): SweepView {
   };
 }
 
-async function barView(count: number): Promise<SweepView> {
-  const bar = await openBar(
-    count,
-    { name: "", latest: [] as string[] },
-    ({ value, timeLeft, payload: { name, latest } }) => [
-      `${Math.floor(100 * value / count)} % of ${count} cells`,
-      `${timeLeft} left`,
-      name,
-      ...latest,
-    ],
+/** @param stream a terminal */
+export function tableView(cells: readonly Cell[], stream?: BlockStream): SweepView {
+  const rows = cells.map(({ name }) => newRow(name));
+  /** Of cells that were run here: when the first began, and what share of them all was done before. */
+  let began: number | null = null, before = 0, current = -1;
+  const done = () =>
+    rows.reduce((sum, { state, share }) => sum + (state === "waiting" ? 0 : share), 0);
+  const secondsLeft = () => {
+    if (began === null || !(done() > before)) return null;
+    const passed = (performance.now() - began) / 1000;
+    return passed * (rows.length - done()) / (done() - before);
+  };
+  const block = new LiveBlock(
+    (columns, room) => tableLines(rows, { columns, rows: room, secondsLeft: secondsLeft() }),
+    stream,
   );
-  let current: { index: number; cell: Cell } | null = null;
   return {
-    say: (line) => bar.say(line),
-    begin(index, cell) {
-      current = { index, cell };
-      bar.update(index, { name: cell.name, latest: [] });
+    say: (line) => block.say(line),
+    begin(index, _, damage) {
+      if (began === null) [began, before] = [performance.now(), done()];
+      current = index;
+      rows[index].state = "running";
+      if (damage !== null) block.say(`${rows[index].name} had finished, but ${damage}: run again`);
+      else block.draw();
     },
     record(record) {
-      if (!current || record.rank !== 0 || record.type !== "step") return;
-      const latest = [`step ${record.step}`, `loss ${record.loss.toFixed(3)}`];
-      const { index, cell } = current;
-      bar.update(index + shareDone(cell, record), { name: cell.name, latest });
+      if (current < 0) return;
+      takeRecord(rows[current], record, shareDone(cells[current], record));
+      block.update();
     },
     end(index, outcome) {
-      current = null;
-      bar.update(index + 1, { name: "", latest: [] });
-      bar.say(describeOutcome(index, count, outcome));
+      const { status, reused, run } = outcome, row = rows[index];
+      row.share = 1;
+      row.state = status === "failed" ? "failed" : reused ? "reused" : "finished";
+      current = -1;
+      if (run) takeSummary(row, run.summary);
+      if (status === "failed") block.say(describeOutcome(index, cells.length, outcome));
+      else block.draw();
     },
-    [Symbol.dispose]: () => bar[Symbol.dispose](),
+    [Symbol.dispose]() {
+      block[Symbol.dispose]();
+    },
   };
 }

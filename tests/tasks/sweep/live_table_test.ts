@@ -1,0 +1,106 @@
+import assert from "node:assert/strict";
+import { planCells } from "../../../tasks/sweep/cells.ts";
+import type { MetricRecord, Summary } from "../../../tasks/run/metrics.ts";
+import { newRow, tableLines } from "../../../tasks/sweep/live_table.ts";
+import { tableView } from "../../../tasks/sweep/view.ts";
+import { position } from "../run_folder.ts";
+
+/** A terminal: what a person would see of what was written. */
+class Screen {
+  readonly lines: string[] = [""];
+  #row = 0;
+  #column = 0;
+  hidden = false;
+
+  constructor(readonly columns: number, readonly rows: number) {}
+
+  write(text: string): void {
+    // deno-lint-ignore no-control-regex -- what terminals are told by
+    for (const [part, csi] of text.matchAll(/\x1b\[([?\d]*[A-Za-z])|[^]/gu)) {
+      if (csi === "0J") {
+        this.lines.length = this.#row + 1;
+        this.lines[this.#row] = this.lines[this.#row].slice(0, this.#column);
+      } else if (csi?.endsWith("A")) this.#row -= parseInt(csi);
+      else if (csi === "?25l" || csi === "?25h") this.hidden = csi === "?25l";
+      else if (csi) assert.match(csi, /^\?7[hl]$/);
+      else if (part === "\n") {
+        this.lines[++this.#row] ??= "";
+        this.#column = 0;
+      } else if (part === "\r") this.#column = 0;
+      else {
+        this.lines[this.#row] = this.lines[this.#row].slice(0, this.#column++) + part;
+      }
+    }
+  }
+}
+
+const { cells } = planCells({ interval: [1, 4, 16], maxSteps: 10, ranks: 2 });
+
+const step = (t: number, loss: number) =>
+  ({ type: "step", ...position(t, 2), loss, seconds: t }) as unknown as MetricRecord;
+
+const SUMMARY = { steps: 10, trainLoss: 0.5, testAccuracy: 0.75, trainSeconds: 65 } as Summary;
+
+Deno.test("each cell has a row that changes in place, and what is said stands above the table", () => {
+  const screen = new Screen(100, 24);
+  const view = tableView(cells, screen);
+  assert.deepEqual(screen.lines, [
+    "  interval=1",
+    "  interval=4",
+    "  interval=16",
+    "0 % of 3 cells",
+    "",
+  ]);
+  assert.ok(screen.hidden);
+  view.say("note: something");
+  view.begin(0, cells[0], null);
+  view.record(step(5, 1.25));
+  view.end(0, {
+    cell: cells[0],
+    dir: "",
+    status: "finished",
+    reused: false,
+    message: null,
+    run: { summary: SUMMARY } as never,
+  });
+  view.begin(1, cells[1], null);
+  const [note, first, second, third, all] = screen.lines;
+  assert.equal(note, "note: something");
+  assert.match(first, /^✓ interval=1 +finished +step 10 +loss 0\.500 .* 75\.0 % +1m 5s$/);
+  assert.match(second, /^▶ interval=4 +0 %$/);
+  assert.equal(third, "  interval=16");
+  assert.match(all, /^33 % of 3 cells {2}\d+s left$/);
+  const failed = {
+    cell: cells[1],
+    dir: "",
+    status: "failed",
+    reused: false,
+    message: "rank 1 died",
+    run: null,
+  };
+  view.end(1, failed as never);
+  assert.match(screen.lines[1], /^\[2\/3\] interval=4 failed: rank 1 died$/);
+  assert.match(screen.lines[3], /^✗ interval=4 +failed$/);
+  view[Symbol.dispose]();
+  assert.deepEqual(screen.lines, ["note: something", screen.lines[1], ""]);
+  assert.ok(!screen.hidden);
+});
+
+Deno.test("a small terminal has the rows around the running cell, and none that is too long", () => {
+  const rows = Array.from(
+    { length: 30 },
+    (_, i) => newRow(`algorithm=celgc_interval=${i}_lr=0.1_seed=3`),
+  );
+  for (let i = 0; i < 20; i++) rows[i].state = i < 19 ? "finished" : "running";
+  rows[19].share = 0.5;
+  rows[19].step = 123;
+  const lines = tableLines(rows, { columns: 40, rows: 8, secondsLeft: 3700 });
+  assert.equal(lines.length, 8);
+  assert.ok(
+    lines.some((line) =>
+      line.startsWith("▶ algorithm=c") && line.includes("…") && line.includes("50 %")
+    ),
+  );
+  assert.equal(lines[7], "65 % of 30 cells  1h 1m left  23 not shown");
+  for (const line of lines.slice(0, 7)) assert.ok([...line].length <= 40, line);
+});
