@@ -1,0 +1,72 @@
+import assert from "node:assert/strict";
+import { createHash } from "node:crypto";
+import { join } from "node:path";
+import { decodeSafetensors } from "../../../tasks/networks/safetensors.ts";
+import { celgc } from "../../_helpers/deno.ts";
+import { hasOnnx, onnxNote } from "../../_helpers/onnx_checker.ts";
+import { PYTHON, runPython } from "../../_helpers/python.ts";
+import { temporaryFolder } from "../../_helpers/temporary_folder.ts";
+
+/** Whether `import safetensors` works; Debian has no package of it everywhere. */
+const hasSafetensors = await new Deno.Command(PYTHON, {
+  args: ["-c", "import safetensors.numpy"],
+  stderr: "null",
+}).output().then(({ success }) => success, () => false);
+const safetensorsNote = hasSafetensors ? "" : ` (skipped: ${PYTHON} has no package safetensors)`;
+
+interface Read {
+  readonly tensors: Readonly<Record<string, { shape: number[]; sha256: string }>>;
+  readonly inputs?: string[];
+  readonly outputs?: string[];
+}
+
+async function readBy(tool: "onnx" | "safetensors", file: string): Promise<Read> {
+  const output = await runPython(new URL("open_run.py", import.meta.url), [], [tool, file]);
+  return JSON.parse(new TextDecoder().decode(output));
+}
+
+/** A run of a few steps; its weights as this project reads them. */
+async function trained(folder: string) {
+  const out = join(folder, "run");
+  const args =
+    "--ranks 2 --device cpu --max-steps 3 --batch-size 4 --train-size 40 --test-size 20 --quiet";
+  const { code, stderr } = await celgc("launch", ...args.split(" "), "--out", out);
+  assert.equal(code, 0, stderr);
+  const weights = decodeSafetensors(await Deno.readFile(join(out, "model.safetensors")));
+  const expected = Object.fromEntries(
+    weights.tensors.map(({ name, dims, data }) => [name, {
+      shape: [...dims],
+      sha256: createHash("sha256").update(
+        new Uint8Array(data.buffer, data.byteOffset, data.byteLength),
+      ).digest("hex"),
+    }]),
+  );
+  assert.ok(Object.keys(expected).length > 5);
+  return { out, expected };
+}
+
+Deno.test({
+  name:
+    `ONNX's own library opens a run's model.onnx, which holds its weights bit for bit${onnxNote}`,
+  ignore: !hasOnnx,
+  async fn() {
+    await using folder = await temporaryFolder();
+    const { out, expected } = await trained(folder.path);
+    const { tensors, inputs, outputs } = await readBy("onnx", join(out, "model.onnx"));
+    assert.deepEqual([inputs?.length, outputs?.length], [1, 1]);
+    for (const [name, tensor] of Object.entries(expected)) {
+      assert.deepEqual(tensors[name], tensor, name);
+    }
+  },
+});
+
+Deno.test({
+  name: `safetensors' own library opens a run's model.safetensors, bit for bit${safetensorsNote}`,
+  ignore: !hasSafetensors,
+  async fn() {
+    await using folder = await temporaryFolder();
+    const { out, expected } = await trained(folder.path);
+    const { tensors } = await readBy("safetensors", join(out, "model.safetensors"));
+    assert.deepEqual(tensors, expected);
+  },
+});
