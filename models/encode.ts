@@ -62,16 +62,28 @@ export interface EncodeOptions {
  * something else at another batch size
  */
 export function encodeModel(graph: Graph, options: EncodeOptions = {}): Uint8Array {
-  const { target = "portable", channelBlock = 1, initializers = {}, symbolicBatch, metadata = {} } =
-    options;
-  const values = { ...options.defaults, ...initializers };
+  const { target = "portable", channelBlock = 1, symbolicBatch } = options;
   const lowered = lower(graph, target, channelBlock);
+  return encodeLowered(
+    lowered,
+    options,
+    symbolicBatch ? symbolicDims(lowered, target, symbolicBatch) : new Map(),
+  );
+}
+
+/** Encodes a graph that has been lowered; `symbolic` names axes of inputs and outputs. */
+export function encodeLowered(
+  lowered: Graph,
+  options: Pick<EncodeOptions, "initializers" | "defaults" | "metadata"> = {},
+  symbolic: ReadonlyMap<string, string[]> = new Map(),
+): Uint8Array {
+  const { initializers = {}, metadata = {} } = options;
+  const values = { ...options.defaults, ...initializers };
   for (const [name, data] of Object.entries(values)) {
     const input = lowered.inputs.get(name);
     if (!input) throw new RangeError(`cannot put "${name}" into the model: it is not an input`);
     checkTensor({ type: input.type, dims: input.dims, data });
   }
-  const symbolic = symbolicBatch ? symbolicDims(lowered, target, symbolicBatch) : new Map();
   const names = outputNames(lowered);
   const inputs = [...lowered.inputs].filter(([name]) => !Object.hasOwn(initializers, name));
   const describe = (name: string, value: Value) => encodeValueInfo(name, value, symbolic.get(name));

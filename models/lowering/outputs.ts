@@ -22,11 +22,18 @@ const COPYING = new Set([
 export function computeOutputs(g: Graph): void {
   const seen = new Set<Value>();
   for (const [name, value] of [...g.outputs]) {
-    const copied = !value.producer || COPYING.has(value.producer.op) || seen.has(value);
+    const isCopy = !value.producer || COPYING.has(value.producer.op) || seen.has(value);
     seen.add(value);
-    if (!copied || !isFloat(value.type)) continue;
-    // The sum over a new axis is the one kernel that changes nothing and that no optimizer removes.
-    const last = [value.dims.length];
-    g.outputs.set(name, g.sum(g.unsqueeze(value, last), last));
+    if (!isCopy || !isFloat(value.type)) continue;
+    g.outputs.set(name, copied(g, value));
   }
 }
+
+/** A copy that a kernel makes: the sum over a new axis, the one that no optimizer removes. */
+export function copied(g: Graph, value: Value): Value {
+  const last = [value.dims.length];
+  return g.sum(g.unsqueeze(value, last), last);
+}
+
+/** Operators that copy their first input and then change the copy, where it is an input of the graph. */
+export const CHANGING: ReadonlySet<string> = new Set(["ScatterND", "ScatterElements"]);

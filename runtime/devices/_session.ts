@@ -107,14 +107,14 @@ export abstract class GuardedSession<S extends GuardedState, E extends EngineSes
   }
 
   submit(feeds: Feeds): Promise<Submission> {
-    return this.#lock.run(() => this.#submit(feeds));
+    return this.#lock.run(() => this.enqueue(feeds));
   }
 
   async run(feeds: Feeds): Promise<Record<string, HostTensor>> {
     // The outputs are asked for before the session can be disposed of, and waited for when it is free:
     // a device's queue works on meanwhile, and so may a further run.
     const { outputs } = await this.#lock.run(async () => {
-      const submission = await this.#submit(feeds);
+      const submission = await this.enqueue(feeds);
       return { outputs: submission.outputs() };
     });
     return await outputs;
@@ -149,7 +149,8 @@ export abstract class GuardedSession<S extends GuardedState, E extends EngineSes
   /** Gives back what the device holds beside the engine's session. Called once. */
   protected release(): void {}
 
-  async #submit(feeds: Feeds): Promise<Submission> {
+  /** Starts a run. The caller holds the engine's lock. */
+  async enqueue(feeds: Feeds): Promise<Submission> {
     if (this.#session === undefined) throw new Error("cannot run a session that was disposed of");
     for (const state of this.binding.states) state.assertReady("run on");
     this.binding.checkFeeds(feeds);

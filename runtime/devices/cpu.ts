@@ -54,6 +54,7 @@ class CpuDevice implements Device {
   readonly kind = "cpu";
   readonly description: string;
   readonly channelBlock: number;
+  readonly kernels: Device["kernels"] = new Set();
   readonly #ort: Ort;
   readonly #threads: number;
   #open = true;

@@ -7,6 +7,7 @@
  * @module
  */
 
+import type { KernelOperator } from "./segments/segmented_model.ts";
 import type { Displacement } from "./displacement/displacement.ts";
 
 /** Where a graph runs. */
@@ -124,6 +125,11 @@ export interface Device extends AsyncDisposable {
    */
   readonly channelBlock: number;
   /**
+   * Operators beyond ONNX's that the device computes by kernels of its own, between two graphs of a model in
+   * parts, see `encodeInParts`.
+   */
+  readonly kernels: ReadonlySet<KernelOperator>;
+  /**
    * Makes room for variables, filled with zeros.
    *
    * @throws {TypeError | RangeError} a variable has no name, a bad shape, or a name that is taken
@@ -133,7 +139,7 @@ export interface Device extends AsyncDisposable {
    * Prepares an ONNX model for running. Sessions are compiled one after another in a process,
    * however many are asked for at once.
    *
-   * @param model an ONNX protobuf; may be reused afterwards
+   * @param model an ONNX protobuf, or for a device with kernels a model in parts; may be reused afterwards
    * @throws {Error} the engine refuses the model
    * @throws {TypeError | RangeError} a binding in `options` does not fit the model
    */

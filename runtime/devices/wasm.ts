@@ -40,6 +40,7 @@ class WasmDevice implements Device {
   readonly kind = "wasm";
   readonly description: string;
   readonly channelBlock = 1;
+  readonly kernels: Device["kernels"] = new Set();
   readonly #ort: Ort;
   #open = true;
 

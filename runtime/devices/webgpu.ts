@@ -8,6 +8,9 @@
 
 import { GpuSession } from "./_gpu_session.ts";
 import { GpuState } from "./_gpu_state.ts";
+import { kernelsOn } from "./segments/kernels.ts";
+import { isSegmented, type KernelOperator } from "./segments/segmented_model.ts";
+import { SegmentedSession } from "./segments/segmented_session.ts";
 import { engineVersion, loadWebEngine, type Ort, webLock } from "./_web_engine.ts";
 import { DeviceError } from "./faults/device_error.ts";
 import { GpuFaults, megabytes } from "./faults/gpu_faults.ts";
@@ -94,6 +97,7 @@ class WebGpuDevice implements Device {
   readonly kind = "webgpu";
   readonly description: string;
   readonly channelBlock = 1;
+  readonly kernels: ReadonlySet<KernelOperator>;
   readonly #ort: Ort;
   readonly #gpu: GPUDevice;
   readonly #faults: GpuFaults;
@@ -106,6 +110,7 @@ class WebGpuDevice implements Device {
       engineVersion(ort)
     }`;
     this.#faults = new GpuFaults(gpu);
+    this.kernels = kernelsOn(gpu);
   }
 
   async allocate(specs: readonly VariableSpec[]): Promise<DeviceState> {
@@ -133,8 +138,9 @@ class WebGpuDevice implements Device {
   compile(model: Uint8Array, options: CompileOptions = {}): Promise<Session> {
     return webLock.run(async () => {
       const faults = this.#faults;
-      return await faults.guard(() =>
-        GpuSession.compile(this.#ort, this.#gpu, faults, model, options)
+      const sessions = isSegmented(model) ? SegmentedSession : GpuSession;
+      return await faults.guard<Session>(() =>
+        sessions.compile(this.#ort, this.#gpu, faults, model, options)
       );
     });
   }

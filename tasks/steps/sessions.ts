@@ -4,6 +4,7 @@
  * @module
  */
 
+import { encodeInParts } from "../../models/encode_parts.ts";
 import { encodeModel } from "../../models/mod.ts";
 import type {
   Device,
@@ -90,8 +91,9 @@ export class Sessions implements AsyncDisposable {
   }
 
   #encode(length: number): Uint8Array {
-    const { device: { kind, channelBlock }, build } = this.#options;
+    const { device: { kind, channelBlock, kernels }, build } = this.#options;
     const { graph } = length === this.#sampleLength ? this.sample : build(length);
+    if (kernels.size > 0) return encodeInParts(graph, kernels);
     return encodeModel(graph, {
       target: kind,
       channelBlock,

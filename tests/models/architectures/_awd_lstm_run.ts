@@ -5,6 +5,7 @@ import { type AwdLstm, awdLstm } from "../../../models/architectures/awd_lstm.ts
 import type { AwdLstmOptions } from "../../../models/architectures/awd_lstm_options.ts";
 import type { TensorFeeds } from "../../../models/architectures/awd_lstm_feeds.ts";
 import { encodeModel } from "../../../models/encode.ts";
+import { encodeInParts } from "../../../models/encode_parts.ts";
 import { type ModelGraph, parametersOf } from "../../../models/model.ts";
 import { appendClippedStep, PLAIN_STEP } from "../../../optimizers/clipped_step.ts";
 import { sgd } from "../../../optimizers/update_rules/sgd.ts";
@@ -78,12 +79,14 @@ export function initialVariables({ variables }: ModelGraph): Map<string, Float32
  *
  * @param graphLength the length of the graph for a stretch of `length` steps; without it one graph takes
  *   them all
+ * @param inParts whether the device's own kernels compute what they can
  */
 export async function train(
   device: Device,
   steps: readonly Stretch[],
   options: Partial<AwdLstmOptions> = {},
   graphLength?: (length: number) => number,
+  inParts = false,
 ): Promise<Trajectory> {
   const awd = awdLstm({ ...SMALL, ...options });
   const any = stepGraph(awd, 4), initial = initialVariables(any);
@@ -115,7 +118,10 @@ export async function train(
     const own = input.length / BATCH, length = graphLength?.(own) ?? own;
     let session = one ?? sessions.get(length);
     if (!session) {
-      session = await compile(encodeModel(stepGraph(awd, length).graph, { target }));
+      const { graph } = stepGraph(awd, length);
+      session = await compile(
+        inParts ? encodeInParts(graph, device.kernels) : encodeModel(graph, { target }),
+      );
       sessions.set(length, session);
     }
     const results = await session.run({
