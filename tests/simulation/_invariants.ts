@@ -22,12 +22,16 @@ export interface RankOutcome {
   readonly isHit: boolean;
   /** Why its process has ended; null if it has not. */
   readonly end: string | null;
+  /** Whether it was connected with all others. */
+  readonly isJoined: boolean;
   /** Whether its program has come to its end. */
   readonly isDone: boolean;
   /** What it has ended with. */
   readonly error: unknown;
   /** When its program ended, in ms. */
   readonly atMs: number;
+  /** When its process ended, in ms. */
+  readonly endedMs: number;
 }
 
 /** A collective call gives every rank what a serial program gives. */
@@ -113,4 +117,20 @@ export function theLauncherTellsTheCause(
   if (rank === null || !outcomes[rank].isHit) {
     fail("theLauncherTellsTheCause", `it names rank ${rank}, to which nothing has happened`);
   }
+}
+
+/** Once all have joined, whoever is not hit comes to its end without the others. Before that, one ends all. */
+export function survivorsGoOn(outcomes: readonly RankOutcome[]): void {
+  if (!outcomes.every(({ isJoined }) => isJoined)) return;
+  for (const { rank, isHit, isDone, error, end } of outcomes) {
+    if (isHit || isDone || end === null || (error as Error)?.name === "RendezvousError") continue;
+    fail("survivorsGoOn", `rank ${rank} ended (${end}) with ${error}`);
+  }
+}
+
+/** When a rank has ended and failed, the whole job ends within 5 s. */
+export function allEndSoon(outcomes: readonly RankOutcome[], endedAt: number): void {
+  const failed = outcomes.filter(({ isDone }) => !isDone).map(({ endedMs }) => endedMs);
+  const ms = endedAt - Math.min(...failed);
+  if (ms > 5000) fail("allEndSoon", `the job ended ${ms} ms after its first rank that failed`);
 }

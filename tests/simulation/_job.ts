@@ -17,6 +17,8 @@ const SECRET_FILE = "/secret", RENDEZVOUS_PORT = 29_500;
 export interface SimulatedRank {
   readonly rank: number;
   readonly process: Process;
+  /** Whether it is connected with all others. */
+  isJoined: boolean;
   isDone: boolean;
   error: unknown;
   atMs: number;
@@ -45,7 +47,7 @@ function infoOf(
     address: null,
     near: false,
     timeoutMs: TIMEOUT_MS,
-    onFailure: "abort",
+    onFailure: plan.survives ? "return" : "abort",
     joinMs: JOIN_MS,
     transport: "tcp",
     sockets: null,
@@ -100,6 +102,7 @@ export function startRank(
     let transport: MeshTransport | null = null;
     try {
       transport = await joinJob(infoOf(plan, world, rank, rendezvous));
+      state.isJoined = true;
       const comm = worldCommunicator(transport);
       await program(comm, rank);
       await comm.close();
@@ -123,6 +126,7 @@ export function startRank(
   const state: SimulatedRank = {
     rank,
     process,
+    isJoined: false,
     isDone: false,
     error: undefined,
     atMs: 0,
@@ -193,12 +197,14 @@ export function outcomesOf(
   ranks: readonly SimulatedRank[],
   hit: ReadonlySet<number>,
 ): RankOutcome[] {
-  return ranks.map(({ rank, process, isDone, error, atMs }) => ({
+  return ranks.map(({ rank, process, isJoined, isDone, error, atMs }) => ({
     rank,
+    isJoined,
     isHit: hit.has(rank),
     end: process.end,
     isDone,
     error,
     atMs,
+    endedMs: process.endedAt,
   }));
 }

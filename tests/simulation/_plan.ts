@@ -30,6 +30,10 @@ export interface Plan {
   readonly connections: number;
   /** The access link that every rank is behind; null: none. */
   readonly link: string | null;
+  /** Whether ranks go on when others are lost. @default {false} */
+  readonly survives?: boolean;
+  /** When our launcher is killed, where it is it that has started them, in ms; Infinity: never. */
+  readonly launcherMs: number;
   /** When each rank begins, in ms. */
   readonly startMs: readonly number[];
   readonly faults: readonly Fault[];
@@ -41,8 +45,8 @@ export const TIMEOUT_MS = 20_000, JOIN_MS = 30_000;
 /** About how many calls a rank makes of its platform. */
 const CALLS = 400;
 
-/** Draws a plan. @param most ranks */
-export function drawPlan(seed: number, most: number): Plan {
+/** Draws a plan. @param most ranks @param survives whether ranks go on when others are lost */
+export function drawPlan(seed: number, most: number, survives = false): Plan {
   const random = new Random(seed, "plan");
   const ranks = 2 + random.integer(most - 1), hostCount = 1 + random.integer(ranks);
   // Ranks of a host follow each other, as launchers number them.
@@ -53,18 +57,22 @@ export function drawPlan(seed: number, most: number): Plan {
   const connections = random.uniform() < 0.2 ? 2 + random.integer(2) : 1;
   const links = ["10mbit,2ms", "100mbit", "1gbit,5ms,window=16KiB"];
   const link = random.uniform() < 0.15 ? links[random.integer(links.length)] : null;
-  const place = { seed, ranks, hosts, pace, connections, link };
+  const launcherMs = random.uniform() < 0.1 ? random.uniform() * 100 : Infinity;
+  const place = { seed, ranks, hosts, pace, connections, link, survives, launcherMs };
   return drawAttempt({ ...place, startMs: [], faults: [] }, 0);
 }
 
 /** The same ranks on the same hosts, begun anew: when each begins, and what goes wrong this time. */
 export function drawAttempt(plan: Plan, attempt: number): Plan {
-  const { seed, ranks, pace } = plan, random = new Random(seed, "attempt", attempt);
+  const { seed, ranks, pace, survives = false } = plan,
+    random = new Random(seed, "attempt", attempt);
   const late = random.uniform() < 0.2 ? 3000 : 30;
   const startMs = Array.from({ length: ranks }, () => random.uniform() * late);
   const faults: Fault[] = [];
-  const number = [0, 1, 1, 1, 1, 2][random.integer(6)];
-  const kinds = ["kill", "kill", "kill", "power", "pause", "partition"] as const;
+  const number = survives ? 1 + random.integer(3) : [0, 1, 1, 1, 1, 2][random.integer(6)];
+  // Parts of a network that fell apart would each go on by itself, where ranks go on.
+  const last = survives ? "pause" : "partition";
+  const kinds = ["kill", "kill", "kill", "power", "pause", last] as const;
   for (let i = 0; i < number; i++) {
     const kind = kinds[random.integer(kinds.length)], rank = random.integer(ranks);
     // Most of what happens, happens soon.
@@ -104,4 +112,13 @@ export function describePlan(plan: Plan): string {
     `${connections > 1 ? `, ${connections} connections` : ""}${
       link === null ? "" : `, behind ${link}`
     }; ${wrong.join("; ") || "nothing goes wrong"}`;
+}
+
+/** The ranks that stand still for longer than others wait. */
+export function givenUp({ faults }: Plan): Set<number> {
+  return new Set(
+    faults.flatMap((fault) =>
+      fault.kind === "pause" && fault.forMs >= TIMEOUT_MS ? [fault.rank] : []
+    ),
+  );
 }

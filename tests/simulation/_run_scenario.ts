@@ -16,20 +16,14 @@ import {
   serialWeights,
   train,
 } from "./_training.ts";
+import type { Scenario } from "./_scenarios.ts";
 import type { World } from "./_world.ts";
 
 /** Attempts of which the last one is left in peace. */
 const ATTEMPTS = 4;
 
-/** What a run's world is told of. */
-export interface RunScenario {
-  readonly words: string;
-  readonly ends: string[];
-  play(): Promise<void>;
-}
-
 /** A run in a world. */
-export function runScenario(world: World, plan: Plan): RunScenario {
+export function runScenario(world: World, plan: Plan): Scenario {
   const run = drawRun(plan.seed, plan.ranks), random = new Random(plan.seed, "disks");
   const full = random.uniform() < 0.15 ? 1000 + random.integer(8000) : Infinity;
   const isOrdered = random.uniform() < 0.5, syncMs = [1, 5, 500, 4000][random.integer(4)];

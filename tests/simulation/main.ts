@@ -45,7 +45,7 @@ async function many(from: number, count: number): Promise<boolean> {
       console.log(`${replayLine(world)}\n`);
     }
     const done = seed - from + 1;
-    if (done % 10_000 === 0 || done === count) {
+    if (done % 1000 === 0 || done === count) {
       console.log(`${done} worlds, ${events} events, ${broken} broken`);
     }
   }

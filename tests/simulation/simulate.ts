@@ -3,20 +3,12 @@
 import { type Platform, runOn } from "../../runtime/base/platform.ts";
 import { ClosedError } from "../../runtime/base/errors.ts";
 import { Random } from "../../runtime/base/random.ts";
-import {
-  errorsNameTheLost,
-  nobodyHangs,
-  nothingFailsByItself,
-  nothingIsLeftOpen,
-  nothingIsUnhandled,
-  Violation,
-} from "./_invariants.ts";
-import { arrangeFaults, boundOf, hitRanks, openWorld, outcomesOf, startJob } from "./_job.ts";
-import { launchedScenario } from "./_launched.ts";
-import { messagesOf } from "./_messages.ts";
-import { describePlan, drawPlan, type Plan } from "./_plan.ts";
+import { nothingIsUnhandled, Violation } from "./_invariants.ts";
+import { openWorld } from "./_job.ts";
+import { describePlan, drawPlan } from "./_plan.ts";
 import { platformOf } from "./_platform.ts";
 import { runScenario } from "./_run_scenario.ts";
+import { launchedMessages, messages, type Scenario, survivors } from "./_scenarios.ts";
 import { ProcessEnded, type World } from "./_world.ts";
 
 /** What has become of a world. */
@@ -31,13 +23,6 @@ export interface Simulated {
   readonly events: number;
   /** How ranks ended. */
   readonly ends: readonly string[];
-}
-
-/** A world's course. */
-interface Scenario {
-  readonly words: string;
-  readonly ends: readonly string[];
-  play(): Promise<void>;
 }
 
 /** Of the world that goes on: promises that have rejected with nobody looking. */
@@ -71,12 +56,14 @@ export async function simulate(
   { onEvent, change = (platform) => platform }: SimulateOptions = {},
 ): Promise<Simulated> {
   const kind = new Random(seed, "scenario").uniform();
-  const [most, make] = kind < 0.25
+  const [most, make] = kind < 0.2
     ? [3, runScenario]
-    : kind < 0.6
-    ? [5, launchedScenario]
-    : [5, messageScenario];
-  const plan = drawPlan(seed, most), world = openWorld(plan);
+    : kind < 0.45
+    ? [5, launchedMessages]
+    : kind < 0.65
+    ? [5, survivors]
+    : [5, messages];
+  const plan = drawPlan(seed, most, make === survivors), world = openWorld(plan);
   world.onEvent = onEvent;
   const scenario: Scenario = make(world, plan);
   using _platform = runOn(change(platformOf(world)));
@@ -99,26 +86,5 @@ export async function simulate(
     traceHash: world.traceHash >>> 0,
     events: world.events,
     ends: scenario.ends,
-  };
-}
-
-/** Ranks meet, exchange messages and part. */
-function messageScenario(world: World, plan: Plan): Scenario {
-  const ends: string[] = [];
-  return {
-    words: "messages under another launcher",
-    ends,
-    async play() {
-      const ranks = startJob(world, plan, messagesOf(plan.seed)), byMs = boundOf(plan);
-      arrangeFaults(world, ranks, plan.faults);
-      await world.run(byMs);
-      const outcomes = outcomesOf(ranks, hitRanks(plan));
-      ends.push(...outcomes.map(({ isDone, error, end }) => isDone ? "done" : `${error ?? end}`));
-      for (const { error } of outcomes) if (error instanceof Violation) throw error;
-      nothingFailsByItself(outcomes, plan.faults.length);
-      errorsNameTheLost(outcomes, plan.link !== null);
-      nobodyHangs(outcomes, byMs);
-      for (const { rank, left } of ranks) if (left) nothingIsLeftOpen(rank, left.open, left.timers);
-    },
   };
 }

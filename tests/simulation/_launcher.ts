@@ -5,28 +5,18 @@ import { type LaunchOutcome, launchProgram } from "../../runtime/launcher/launch
 import type { ExitStatus, Rank } from "../../runtime/ranks/rank.ts";
 import { credentials } from "../../runtime/security/handshake.ts";
 import {
-  errorsNameTheLost,
-  nobodyHangs,
-  nothingFailsByItself,
-  theLauncherTellsTheCause,
-  Violation,
-} from "./_invariants.ts";
-import {
   arrangeFaults,
-  boundOf,
-  hitRanks,
   JOB,
-  outcomesOf,
+  type RankProgram,
   SECRET,
   type SimulatedRank,
   startRank,
 } from "./_job.ts";
-import { messagesOf } from "./_messages.ts";
 import { type Fault, JOIN_MS, type Plan, TIMEOUT_MS } from "./_plan.ts";
 import type { Host, Process, World } from "./_world.ts";
 
 /** How long it takes until an agent's host is given up, in ms. */
-const HOST_MS = 15_000;
+export const HOST_MS = 15_000;
 
 /** A rank's output: nothing, until it ends. */
 function silentUntil(end: Promise<unknown>): Rank["stdout"] {
@@ -72,49 +62,43 @@ function rankOf(
   };
 }
 
-/** Our launcher's job in a world. Returns what it is called and how it is played. */
-export function launchedScenario(world: World, plan: Plan) {
-  const ends: string[] = [];
-  return { words: "messages under our launcher", ends, play: () => play(world, plan, ends) };
+/** A job that our launcher has brought to its end. */
+export interface Launched {
+  readonly ranks: readonly SimulatedRank[];
+  /** Null if the launcher has not ended. */
+  readonly outcome: LaunchOutcome | null;
+  /** When it has, in ms. */
+  readonly endedAt: number;
 }
 
-async function play(world: World, plan: Plan, ends: string[]): Promise<void> {
+/** Launches a job, and lets its world go on until a time. */
+export async function launchJob(
+  world: World,
+  plan: Plan,
+  program: RankProgram,
+  untilMs: number,
+): Promise<Launched> {
   const ranks: SimulatedRank[] = [];
-  let outcome: LaunchOutcome | null = null, failure: unknown, endedAt = 0;
+  let outcome: LaunchOutcome | null = null, failure: unknown, endedAt = Infinity;
   const launcher = world.start("launcher", world.addHost(), 0, async () => {
     try {
-      outcome = await launch(world, plan, launcher, ranks);
+      outcome = await launch(world, plan, program, launcher, ranks);
     } catch (error) {
       failure = error;
     }
     endedAt = world.now;
     world.kill(launcher, "exit 0");
   });
-  const byMs = boundOf(plan) + HOST_MS;
-  await world.run(byMs);
+  world.atTime(plan.launcherMs, null, "kill", () => world.kill(launcher, "killed"));
+  await world.run(untilMs);
   if (failure !== undefined) throw failure;
-  const hit = hitRanks(plan), outcomes = outcomesOf(ranks, hit);
-  ends.push(...outcomes.map(({ isDone, error, end }) => isDone ? "done" : `${error ?? end}`));
-  const { code = null, failure: told } = (outcome ?? {}) as Partial<LaunchOutcome>;
-  ends.push(`the launcher: ${code}, ${told?.headline ?? "no failure"}`);
-  for (const { error } of outcomes) if (error instanceof Violation) throw error;
-  nothingFailsByItself(outcomes, plan.faults.length);
-  errorsNameTheLost(outcomes, plan.link !== null);
-  nobodyHangs(outcomes.filter(({ isHit }) => !isHit), byMs);
-  if (code === null) throw new Violation("nobodyHangs", `the launcher has not ended by ${byMs} ms`);
-  theLauncherTellsTheCause(outcomes, { code, rank: told?.rank ?? null });
-  const soft = plan.faults.every(({ kind }) => kind === "kill") && plan.pace.slow === 0;
-  const first = Math.min(
-    ...ranks.filter(({ isDone }) => !isDone).map(({ process }) => process.endedAt),
-  );
-  if (soft && first < Infinity && endedAt - first > 5000 && told !== undefined) {
-    throw new Violation("allEndSoon", `${endedAt - first} ms after the first rank had ended`);
-  }
+  return { ranks, outcome, endedAt };
 }
 
 async function launch(
   world: World,
   plan: Plan,
+  program: RankProgram,
   launcher: Process,
   ranks: SimulatedRank[],
 ): Promise<LaunchOutcome> {
@@ -124,7 +108,7 @@ async function launch(
     const started = Array.from({ length: count }, (_, i) => {
       const rank = first + i, startMs = plan.startMs[rank];
       const rendezvous = { hostname: address, port };
-      return startRank(world, plan, { rank, startMs, program: messagesOf(plan.seed), rendezvous });
+      return startRank(world, plan, { rank, startMs, program, rendezvous });
     });
     ranks.push(...started);
     if (ranks.length === plan.ranks) arrangeFaults(world, ranks, plan.faults);
@@ -160,6 +144,8 @@ async function launch(
     joinTimeout: JOIN_MS / 1000,
     transport: "tcp",
     quiet: true,
+    onFailure: plan.survives ? "return" : "abort",
+    onLost: () => {},
     handleSignals: false,
     on: hosts as unknown as NonNullable<Parameters<typeof launchProgram>[0]["on"]>,
   });

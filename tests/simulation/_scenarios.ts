@@ -1,0 +1,152 @@
+/** The courses that a world can take. */
+
+import {
+  allEndSoon,
+  errorsNameTheLost,
+  nobodyHangs,
+  nothingFailsByItself,
+  nothingIsLeftOpen,
+  type RankOutcome,
+  survivorsGoOn,
+  theLauncherTellsTheCause,
+  Violation,
+} from "./_invariants.ts";
+import {
+  arrangeFaults,
+  boundOf,
+  hitRanks,
+  outcomesOf,
+  type RankProgram,
+  type SimulatedRank,
+  startJob,
+} from "./_job.ts";
+import { HOST_MS, launchJob } from "./_launcher.ts";
+import { messagesOf } from "./_messages.ts";
+import { givenUp, type Plan, TIMEOUT_MS } from "./_plan.ts";
+import { Agreements, agreementsAreUniform, membersAreTheSame, survivorsOf } from "./_survivors.ts";
+import type { World } from "./_world.ts";
+
+/** A world's course. */
+export interface Scenario {
+  /** What it is called. */
+  readonly words: string;
+  /** How its ranks ended; filled as it is played. */
+  readonly ends: string[];
+  /** Lets it happen. Throws Violation. */
+  play(): Promise<void>;
+}
+
+/** What has become of a job's ranks. */
+interface Played {
+  readonly ranks: readonly SimulatedRank[];
+  readonly outcomes: readonly RankOutcome[];
+}
+
+/** Says how ranks ended, and throws what one of them has found wrong. */
+function look(plan: Plan, ranks: readonly SimulatedRank[], ends: string[]): Played {
+  const outcomes = outcomesOf(ranks, hitRanks(plan));
+  ends.push(...outcomes.map(({ isDone, error, end }) => isDone ? "done" : `${error ?? end}`));
+  for (const { error } of outcomes) if (error instanceof Violation) throw error;
+  return { ranks, outcomes };
+}
+
+/** A job as others start it: rank 0 serves the rendezvous. */
+async function startedByOthers(
+  world: World,
+  plan: Plan,
+  program: RankProgram,
+  byMs: number,
+  ends: string[],
+): Promise<Played> {
+  const ranks = startJob(world, plan, program);
+  arrangeFaults(world, ranks, plan.faults);
+  await world.run(byMs);
+  return look(plan, ranks, ends);
+}
+
+/** A job under our launcher. */
+async function startedByUs(
+  world: World,
+  plan: Plan,
+  program: RankProgram,
+  byMs: number,
+  ends: string[],
+) {
+  const { ranks, outcome, endedAt } = await launchJob(world, plan, program, byMs);
+  const told = outcome?.failure;
+  ends.push(`the launcher: ${outcome?.code ?? "still there"}, ${told?.headline ?? "no failure"}`);
+  const played = look(plan, ranks, ends);
+  if (outcome === null && plan.launcherMs < Infinity) {
+    // Its ranks end with it, wherever they stand, but for those that cannot.
+    nobodyHangs(played.outcomes.filter(({ isHit }) => !isHit), byMs);
+    return null;
+  }
+  if (outcome === null) {
+    throw new Violation("nobodyHangs", `the launcher has not ended by ${byMs} ms`);
+  }
+  return { ...played, code: outcome.code, blamed: told?.rank ?? null, endedAt };
+}
+
+/** Ranks meet, exchange messages and part. */
+export function messages(world: World, plan: Plan): Scenario {
+  const ends: string[] = [];
+  return {
+    words: "messages, started by others",
+    ends,
+    async play() {
+      const byMs = boundOf(plan), program = messagesOf(plan.seed);
+      const { ranks, outcomes } = await startedByOthers(world, plan, program, byMs, ends);
+      nothingFailsByItself(outcomes, plan.faults.length);
+      errorsNameTheLost(outcomes, plan.link !== null);
+      nobodyHangs(outcomes, byMs);
+      for (const { rank, left } of ranks) if (left) nothingIsLeftOpen(rank, left.open, left.timers);
+    },
+  };
+}
+
+/** The same under our launcher, which ends all when one fails. */
+export function launchedMessages(world: World, plan: Plan): Scenario {
+  const ends: string[] = [];
+  return {
+    words: "messages, started by us",
+    ends,
+    async play() {
+      const byMs = boundOf(plan) + HOST_MS, program = messagesOf(plan.seed);
+      const played = await startedByUs(world, plan, program, byMs, ends);
+      if (played === null) return;
+      const { outcomes, code, blamed, endedAt } = played;
+      nothingFailsByItself(outcomes, plan.faults.length);
+      errorsNameTheLost(outcomes, plan.link !== null);
+      nobodyHangs(outcomes.filter(({ isHit }) => !isHit), byMs);
+      theLauncherTellsTheCause(outcomes, { code, rank: blamed });
+      // Of what can be seen at once, such as the end of a process.
+      const isSeen = plan.faults.every(({ kind }) => kind === "kill") && plan.pace.slow === 0;
+      if (isSeen && blamed !== null) allEndSoon(outcomes, endedAt);
+    },
+  };
+}
+
+/** Ranks are lost, and the others go on. */
+export function survivors(world: World, plan: Plan): Scenario {
+  const ends: string[] = [], isOurs = plan.seed % 2 === 0;
+  return {
+    words: `survivors, started by ${isOurs ? "us" : "others"}`,
+    ends,
+    async play() {
+      const record = new Agreements(), program = survivorsOf(plan.seed, record);
+      const byMs = boundOf(plan) + HOST_MS + plan.faults.length * 2 * TIMEOUT_MS;
+      const start = isOurs ? startedByUs : startedByOthers;
+      const played = await start(world, plan, program, byMs, ends);
+      ends.push(...record.describe());
+      if (played === null) return;
+      const { outcomes } = played;
+      // Without a launcher of ours nobody ends a rank that the others have given up, and that goes on.
+      const apart = isOurs ? new Set<number>() : givenUp(plan);
+      const together = outcomes.filter(({ rank }) => !apart.has(rank));
+      agreementsAreUniform(record, apart);
+      membersAreTheSame(record, together.filter(({ isDone }) => isDone).map(({ rank }) => rank));
+      survivorsGoOn(outcomes);
+      nobodyHangs(outcomes.filter(({ isHit }) => !isHit), byMs);
+    },
+  };
+}
