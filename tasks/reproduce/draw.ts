@@ -54,12 +54,19 @@ export async function drawFigure(
     ]),
   );
   const seen = lines.map((line) => seeLine(line, stepSeconds.get(line.ranks)!));
-  const finding = record.find(seen);
+  const finding = judge(record, seen);
   const pictures = new Map(record.rows.map((row) => [
     fileName(record, row),
     chartSvg(chartOf(record, row, seen, finding)),
   ]));
   return { record, pictures, csv: await csvOf(record, seen), finding, lines, stepSeconds };
+}
+
+/** What was seen; a verdict only where every line has a run. */
+function judge(record: FigureRecord, seen: readonly SeenLine[]): Finding {
+  const finding = record.find(seen);
+  const complete = seen.every(({ line }) => line.runs.length > 0);
+  return complete ? finding : { ...finding, agrees: null };
 }
 
 /** The name of a row's file. */

@@ -56,7 +56,7 @@ const IMAGES =
   "batch {batchSize} a rank, η = {lr}, γ = {clip}, {epochs} epochs.";
 
 const TEXTS =
-  "AWD-LSTM of {layers} layer(s) of {hidden} (the paper's: 3 of 1150), {weights} weights, on {task}, {trainSamples} " +
+  "AWD-LSTM of {layers} × {hidden} (the paper's: 3 × 1150), {weights} weights, on {task}, {trainSamples} " +
   "training tokens; {ranks}, batch {batchSize} a rank, η = {lr}, γ = {clip}, {epochs} epochs.";
 
 const LEARNT = "averagedTrainLoss", RIGHT = "testAccuracy", PERPLEXITY = "validPerplexity";

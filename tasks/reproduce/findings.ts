@@ -17,7 +17,7 @@ export interface SeenLine {
 /** What was seen, in sentences, and whether the claim stands. */
 export interface Finding {
   readonly seen: readonly string[];
-  /** Null where the runs that are finished do not tell. */
+  /** Null where the runs that are finished do not tell, or some lines have none yet. */
   readonly agrees: "agrees" | "agrees in part" | "does not agree" | null;
 }
 

@@ -18,10 +18,12 @@ export const PAGE = "README.md";
 export interface PageOptions {
   /** Sentences about data and machine, of whoever ran it; "" for none. */
   readonly note: string;
+  /** Share of the epochs that the runs have had. */
+  readonly scale: number;
 }
 
 /** The page. */
-export function resultsPage(figures: readonly DrawnFigure[], { note }: PageOptions): string {
+export function resultsPage(figures: readonly DrawnFigure[], { note, scale }: PageOptions): string {
   const isDrawn = ({ lines }: DrawnFigure) => lines.some(({ runs }) => runs.length > 0);
   const drawn = figures.filter(isDrawn), waiting = figures.filter((figure) => !isDrawn(figure));
   return [
@@ -34,6 +36,14 @@ export function resultsPage(figures: readonly DrawnFigure[], { note }: PageOptio
         "the same for all ([findings.ts](../../tasks/reproduce/findings.ts)).",
     ),
     "",
+    ...wrap(
+      "The baseline, naive-parallel, averages gradients and weights at every step, as the paper's does: it sends twice the " +
+        "bytes of I = 1.",
+    ),
+    "",
+    ...scale === 1
+      ? []
+      : [...wrap(`Each run has had ${scale} of the epochs that its command names.`), ""],
     ...note === "" ? [] : [...wrap(note), ""],
     "Everything again, from nothing, or on from where it was interrupted:",
     "",
@@ -55,7 +65,9 @@ function sectionOf(figure: DrawnFigure, before: readonly DrawnFigure[]): string[
   const runs = lines.flatMap((line) => line.runs);
   const same = before.find((other) => other.record.sweep === record.sweep);
   const { sweeps, seeds, name } = SWEEPS[record.sweep];
-  const verdict = finding.agrees === null ? "" : ` **This ${finding.agrees}.**`;
+  const verdict = finding.agrees === null
+    ? " No verdict before every line has a run."
+    : ` **This ${finding.agrees}.**`;
   return [
     `## ${record.title}`,
     "",
@@ -66,7 +78,7 @@ function sectionOf(figure: DrawnFigure, before: readonly DrawnFigure[]): string[
     ...wrap(captionOf(figure)),
     "",
     ...same
-      ? wrap(`The runs are those of “${same.record.title}”; ${madeWith(runs, record.name)}`)
+      ? wrap(`The runs are those of “${same.record.title}”; made ${madeWith(runs, record.name)}`)
       : [
         ...sweeps.map((swept) => `    ${commandOf(swept, seeds, `runs/reproduce/${name}`)}`),
         `    deno task reproduce ${record.name} --data DATA`,
@@ -86,7 +98,7 @@ function captionOf({ record, lines, stepSeconds }: DrawnFigure): string {
     ...optionsOf(runs[0].log.config),
     ...plan,
     weights: plan.parameters,
-    ranks: ranks.length === 1 ? `${ranks[0]} ranks` : `${ranks.join(", ")} ranks`,
+    ranks: ranks.length === 1 ? `${ranks[0]} ranks` : `${ranks.join(" or ")} ranks`,
   };
   const common = record.caption.replaceAll(/\{(\w+)\}/g, (_, name: string) => {
     const value = values[name];

@@ -127,7 +127,7 @@ async function draw(
     for (const [file, svg] of figure.pictures) await Deno.writeTextFile(join(page, file), svg);
     await Deno.writeTextFile(join(page, `${record.name}.csv`), figure.csv);
   }
-  await Deno.writeTextFile(join(page, PAGE), resultsPage(figures, { note }));
+  await Deno.writeTextFile(join(page, PAGE), resultsPage(figures, { note, scale: choice.scale }));
   return figures;
 }
 

@@ -11,11 +11,12 @@ import { OptionError } from "../options/kinds.ts";
 import {
   checkOptions,
   defaultOptions,
+  EXPERIMENT,
   type OptionName,
   OPTIONS,
   type Options,
 } from "../options/table.ts";
-import { defaultsOf } from "../options/defaults.ts";
+import { defaultsOf, TASKS } from "../options/defaults.ts";
 import { resolveOptions } from "../options/resolve.ts";
 import { type Axis, splitAxes, type Swept } from "./axes.ts";
 import { ignoredBy, ignoredByModel, ignoredByTask } from "../options/applies.ts";
@@ -45,8 +46,21 @@ export interface CellPlan {
   readonly notes: readonly string[];
 }
 
-/** Options that change where a run is shown or kept, but nothing in it. */
-const APART = ["out", "log", "trace", "quiet", "json", "download", "mirror", "timeout"] as const;
+/** Options that decide what a run comes to, or how long it takes; the others change where it is shown or kept. */
+const DECIDING = new Set<string>([
+  ...Object.keys(EXPERIMENT),
+  ...[
+    "device",
+    "threads",
+    "data",
+    "link",
+    "transport",
+    "connections",
+    "env",
+    "onFailure",
+    "replay",
+  ],
+]);
 
 /**
  * Plans a sweep.
@@ -117,7 +131,7 @@ function makeCell(
     name: label,
     at: varies ? { algorithm, ...coordinates } : coordinates,
     options: { ...options, out: null },
-    hash: hashOf(options, ignored),
+    hash: hashOf(options),
   };
   const drawn = varies && algorithm === BASELINE && participants !== null && participants < ranks;
   const note = drawn
@@ -184,13 +198,18 @@ export function distinctName({ name, hash }: Cell): string {
 
 /**
  * The hash of what decides a run: two cells of one hash would do the same. Options at their default do not
- * count, so that one which is added changes no hash.
+ * count, nor those that have no effect, so that one which is added changes no hash.
  */
-function hashOf(options: Options, ignored: readonly string[]): string {
-  const apart = new Set<string>([...APART, ...ignored]), defaults = defaultOptions();
+function hashOf(options: Options): string {
+  const { algorithm, task, model } = options, defaults = defaultOptions();
+  const ignored = new Set<string>([
+    ...ignoredBy(algorithm),
+    ...ignoredByTask(task),
+    ...ignoredByModel(model),
+  ]);
   const parts = Object.entries(options)
     .filter(([name, value]) =>
-      !apart.has(name) &&
+      DECIDING.has(name) && !ignored.has(name) &&
       JSON.stringify(value) !== JSON.stringify(defaults[name as OptionName])
     )
     .sort(([a], [b]) => a < b ? -1 : 1);
@@ -207,5 +226,5 @@ function hashOf(options: Options, ignored: readonly string[]): string {
 export function hashOfRun(options: Readonly<Record<string, unknown>>): string | null {
   if (!Object.keys(options).every((name) => Object.hasOwn(OPTIONS, name))) return null;
   const all = { ...defaultsOf(options as Partial<Options>), ...options } as Options;
-  return hashOf(all, ignoredBy(String(all.algorithm)));
+  return all.task in TASKS ? hashOf(all) : null;
 }
