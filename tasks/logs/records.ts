@@ -66,6 +66,11 @@ export interface RoundRecord extends Position {
   readonly drift: number;
   /** What the paper proves it cannot exceed, 2γI, or null where it proves nothing. */
   readonly driftBound: number | null;
+  /**
+   * ‖e_i‖₂ of what a participant has lost by compression and not yet made up for: the root of the mean of its square.
+   * Absent where nothing is lost.
+   */
+  readonly residualNorm?: number;
   /** The ranks that took part. */
   readonly participants: readonly number[];
   /** The part of the weights that was averaged, from 0; absent where they are averaged as a whole. */
@@ -371,7 +376,7 @@ export const NUMBERS = {
     "stepMs",
     "syncMs",
   ],
-  round: [...POSITION_FIELDS, "syncMs", "drift", "driftBound", "participants"],
+  round: [...POSITION_FIELDS, "syncMs", "drift", "driftBound", "residualNorm", "participants"],
   eval: [...POSITION_FIELDS, "loss", "accuracy", "perplexity", "rmse", "r2", "count"],
 } as const satisfies {
   step: readonly (keyof StepRecord)[];

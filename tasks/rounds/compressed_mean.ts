@@ -43,6 +43,10 @@ export class CompressedMean implements PartMean {
     this.#moved = new Float32Array(trained);
   }
 
+  get residual(): Float32Array {
+    return this.#compression.residual;
+  }
+
   startFrom(values: Float32Array): void {
     this.#reference.set(values.subarray(0, this.#reference.length));
   }

@@ -12,6 +12,7 @@ import { distance, type PendingAverage } from "./averaging.ts";
 import { OuterOptimizer } from "./outer_optimizer.ts";
 import {
   type ArrivedAverage,
+  lostBy,
   merged,
   type PartExchange,
   type PartMean,
@@ -89,7 +90,7 @@ export class OverlappedExchange implements PartExchange {
     const drift = distance(this.#start, this.#average);
     this.#outer?.move(this.#average, this.#size!);
     this.#parts.mean.startFrom(this.#average);
-    return this.#arrived = { drift, bound: this.#bound };
+    return this.#arrived = { drift, bound: this.#bound, ...lostBy(this.#parts.mean) };
   }
 
   /** What is still to be taken over, after waiting for it. Collective. */
@@ -121,6 +122,7 @@ export class OverlappedExchange implements PartExchange {
       ? { drift: loadNumber(state, "overlap.drift"), bound: this.#bound }
       : null;
     await mean.restore(state);
+    if (this.#arrived) this.#arrived = { ...this.#arrived, ...lostBy(mean) };
   }
 }
 

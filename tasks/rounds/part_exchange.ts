@@ -10,7 +10,7 @@
 
 import type { OuterStep, StepSize } from "../../optimizers/mod.ts";
 import type { StateDict, Stateful } from "../run/checkpoint.ts";
-import { distance, type PendingAverage, type WeightAveraging } from "./averaging.ts";
+import { distance, norm, type PendingAverage, type WeightAveraging } from "./averaging.ts";
 import { OuterOptimizer } from "./outer_optimizer.ts";
 
 /** Forms the mean of one part of the weights. Every rank makes the same calls in the same order. */
@@ -34,6 +34,8 @@ export interface PartMean extends Stateful {
    * values are the caller's.
    */
   startFrom(values: Float32Array): void;
+  /** What this rank has lost of what it sent and not yet made up for, one float for each trained weight. */
+  readonly residual?: Float32Array;
 }
 
 /** What a part's round is held with. */
@@ -56,6 +58,8 @@ export interface ArrivedAverage {
   readonly drift: number;
   /** What is proven that it cannot exceed; null where nothing is. */
   readonly bound: number | null;
+  /** ‖e_i‖₂ of what this rank has lost of the part and not yet made up for; absent where nothing is lost. */
+  readonly residualNorm?: number;
 }
 
 /** Exchanges one part of the weights. Every rank makes the same calls in the same order. */
@@ -135,7 +139,7 @@ export class WaitedExchange implements PartExchange {
     const drift = distance(this.#before, trained);
     this.#outer?.move(trained, size);
     this.#mean.startFrom(values);
-    return { drift, bound };
+    return { drift, bound, ...lostBy(this.#mean) };
   }
 
   takeOver(): Promise<null> {
@@ -158,6 +162,11 @@ export class WaitedExchange implements PartExchange {
     await this.#outer?.restore(state);
     await this.#mean.restore(state);
   }
+}
+
+/** What a mean's compression has left of this rank's own. */
+export function lostBy({ residual }: PartMean): Pick<ArrivedAverage, "residualNorm"> {
+  return residual ? { residualNorm: norm(residual) } : {};
 }
 
 /** What several have saved, as one. */

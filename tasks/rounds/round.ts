@@ -68,6 +68,8 @@ export interface EndedRound {
   readonly drift: number;
   /** What is proven that it cannot exceed; null where nothing is. */
   readonly bound: number | null;
+  /** ‖e_i‖₂ of what this rank has lost by compression and not yet made up for; absent where nothing is lost. */
+  readonly residualNorm?: number;
   /** The ranks that took part. */
   readonly participants: readonly number[];
   /** Whether this rank did. */

@@ -48,6 +48,10 @@ export class SentMean implements PartMean {
     this.#owed = owed;
   }
 
+  get residual(): Float32Array {
+    return this.#owed;
+  }
+
   startFrom(values: Float32Array): void {
     this.#reference.set(values.subarray(0, this.#reference.length));
   }

@@ -118,9 +118,12 @@ const ofStep = (record: StepRecord) => ({
   "step/milliseconds_exchanging": record.syncMs,
 });
 
-const ofRound = ({ drift, driftBound, syncMs, participants }: RoundRecord) => ({
+const ofRound = (
+  { drift, driftBound, residualNorm, syncMs, participants }: RoundRecord,
+) => ({
   "round/drift": drift,
   ...driftBound === null ? {} : { "round/drift_bound": driftBound },
+  ...residualNorm === undefined ? {} : { "round/residual_norm": residualNorm },
   "round/milliseconds": syncMs,
   "round/participants": participants.length,
 });

@@ -85,7 +85,8 @@ class DeviceExchange implements PartExchange {
     await averaging.sumEncoded(numbers, contributes, exact);
     await this.#followed.step(numbers, use, size);
     if (use.moves && exact.length > 0) await weights.write(exact.map((x) => x / by), statistics);
-    return { drift: use.moves ? numbers.applied.way : 0, bound };
+    const { way, residual: residualNorm } = numbers.applied;
+    return { drift: use.moves ? way : 0, bound, residualNorm };
   }
 
   takeOver(): Promise<null> {

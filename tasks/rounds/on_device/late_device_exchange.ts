@@ -1,7 +1,8 @@
 import type { Overlap, StepSize } from "../../../optimizers/mod.ts";
 import { lateBound } from "../../../optimizers/rounds/overlap.ts";
 import { loadNumber, loadTensor, type StateDict } from "../../run/checkpoint.ts";
-import type { PendingAverage, WeightAveraging } from "../averaging.ts";
+import type { AppliedSum } from "../../../runtime/devices/displacement/displacement.ts";
+import { norm, type PendingAverage, type WeightAveraging } from "../averaging.ts";
 import {
   type ArrivedAverage,
   merged,
@@ -25,7 +26,7 @@ export class LateDeviceExchange implements PartExchange {
   readonly #followed: FollowedWeights;
   /** Of the round whose average travels, or has been taken over last. */
   #bound: number | null = null;
-  #pending: { readonly average: PendingAverage; arrived(): Promise<number> } | null = null;
+  #pending: { readonly average: PendingAverage; arrived(): Promise<AppliedSum> } | null = null;
   #arrived: ArrivedAverage | null = null;
 
   constructor(parts: LateDeviceParts) {
@@ -55,7 +56,7 @@ export class LateDeviceExchange implements PartExchange {
     const arrived = async () => {
       await this.#followed.step(numbers, use, size);
       await displacement.turn();
-      return numbers.applied.way;
+      return numbers.applied;
     };
     this.#pending = { average, arrived };
   }
@@ -83,7 +84,8 @@ export class LateDeviceExchange implements PartExchange {
     await average.wait();
     this.#pending = null;
     this.#followed.changed();
-    return this.#arrived = { drift: await arrived(), bound: this.#bound };
+    const { way: drift, residual: residualNorm } = await arrived();
+    return this.#arrived = { drift, bound: this.#bound, residualNorm };
   }
 
   /** What is still to be taken over, after waiting for it. Collective. */
@@ -106,5 +108,8 @@ export class LateDeviceExchange implements PartExchange {
       : null;
     const { length } = this.#parts.displacement;
     await this.#followed.restore(state, loadTensor(state, "overlap.correction", length));
+    if (!this.#arrived) return;
+    const { residual } = await this.#followed.read();
+    this.#arrived = { ...this.#arrived, residualNorm: norm(residual) };
   }
 }

@@ -24,6 +24,7 @@ export type RoundMetrics = Omit<RoundRecord, "type" | keyof RoundMeasure>;
 export interface RoundMeasure {
   readonly syncMs: number;
   readonly drift: number;
+  readonly residualNorm?: number;
 }
 
 /** Steps between two deliveries: one small message for this many steps. */
@@ -53,7 +54,11 @@ const STEP_FIELDS = Object.keys(
 ) as (keyof StepMetrics)[];
 
 /** The numbers of a round that each rank measures. */
-const ROUND_FIELDS = ["syncMs", "drift"] as const satisfies readonly (keyof RoundMeasure)[];
+const ROUND_FIELDS = [
+  "syncMs",
+  "drift",
+  "residualNorm",
+] as const satisfies readonly (keyof RoundMeasure)[];
 
 interface PendingRound {
   readonly metrics: RoundMetrics;
@@ -259,11 +264,12 @@ function* roundRecords(
 ): Generator<RoundRecord> {
   for (const [i, { metrics }] of rounds.entries()) {
     const { driftBound, participants, fragment, steps, final, ...position } = metrics;
-    let syncMs = 0, drift = 0;
+    let syncMs = 0, drift = 0, squares = 0;
     for (const rank of participants) {
       const measured = roundNumbers(byRank[rank], i, rounds.length);
       syncMs += measured[0] / participants.length;
       drift = Math.max(drift, measured[1]);
+      squares += measured[2] ** 2 / participants.length;
     }
     yield {
       type: "round",
@@ -271,6 +277,8 @@ function* roundRecords(
       syncMs,
       drift,
       driftBound,
+      // A number that was not there has come as none.
+      ...Number.isNaN(squares) ? {} : { residualNorm: Math.sqrt(squares) },
       participants,
       ...fragment === undefined ? {} : { fragment },
       ...steps ? { steps } : {},

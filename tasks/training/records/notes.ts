@@ -98,7 +98,7 @@ export class Notes {
   async round(
     t: number,
     seconds: number,
-    { drift, bound, ...round }: EndedRound,
+    { drift, bound, residualNorm, ...round }: EndedRound,
     { number, final = false }: { number: number; final?: boolean },
   ): Promise<void> {
     const { takesPart, participants, steps, fragment } = round;
@@ -115,10 +115,11 @@ export class Notes {
       ...steps ? { steps } : {},
       ...final ? { final } as const : {},
     };
-    const measure = takesPart ? { syncMs: seconds * 1000, drift } : null;
+    const lost = residualNorm === undefined ? {} : { residualNorm };
+    const measure = takesPart ? { syncMs: seconds * 1000, drift, ...lost } : null;
     metrics.round(shared, measure);
-    const { syncMs = 0, drift: own = 0 } = measure ?? {};
-    await callbacks.call("afterRound", { ...shared, participants: named, syncMs, drift: own });
+    const own = measure ?? { syncMs: 0, drift: 0 };
+    await callbacks.call("afterRound", { ...shared, participants: named, ...own });
   }
 
   /** Where the ranks stand in the mean when this one has taken `t` steps. */

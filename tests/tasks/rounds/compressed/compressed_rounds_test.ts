@@ -7,6 +7,7 @@ import type { Communicator } from "../../../../runtime/communicator.ts";
 import { openDevice } from "../../../../runtime/devices/open.ts";
 import { resolveOptions } from "../../../../tasks/options/resolve.ts";
 import { notesOn } from "../../../../tasks/options/rules.ts";
+import type { RoundRecord } from "../../../../tasks/logs/records.ts";
 import type { Options } from "../../../../tasks/options/table.ts";
 import { WeightAveraging } from "../../../../tasks/rounds/averaging.ts";
 import { TrainStep } from "../../../../tasks/steps/train_step.ts";
@@ -14,7 +15,7 @@ import type { Checkpoints } from "../../../../tasks/training/loop_parts.ts";
 import { allreduce } from "../../../_helpers/compressed_sum.ts";
 import { perceptron } from "../../../_helpers/perceptron.ts";
 import { temporaryFolder } from "../../../_helpers/temporary_folder.ts";
-import { trainInProcess } from "../../../_helpers/train_in_process.ts";
+import { run, trainInProcess } from "../../../_helpers/train_in_process.ts";
 import { world } from "../../../_helpers/world.ts";
 import { movingRounds } from "./_moving_rounds.ts";
 import { CLASSES, FEATURES, mlpTask } from "../../_mlp.ts";
@@ -244,6 +245,23 @@ for (
     },
   });
 }
+
+Deno.test({
+  name: "each round says how much is lost and not yet made up for, the last what the summary says",
+  sanitizeOps: false,
+  sanitizeResources: false,
+  async fn() {
+    const given = { ranks: 3, interval: 3, maxSteps: 9 };
+    const { summary, records } = await run({ ...given, compress: "int4" }, 300);
+    const rounds = records.filter(({ type }) => type === "round") as RoundRecord[];
+    assert.deepEqual(rounds.map(({ step }) => step), [3, 6, 9]);
+    assert.ok(rounds.every(({ residualNorm }) => residualNorm! > 0));
+    const last = rounds.at(-1)!.residualNorm!, expected = summary.compression!.residualNorm;
+    assert.ok(Math.abs(last - expected) <= 1e-12 * expected, `${last} ${expected}`);
+    const plain = await run(given);
+    for (const record of plain.records) assert.ok(!("residualNorm" in record));
+  },
+});
 
 Deno.test({
   name: "the summary says how many bytes were saved, and they were sent",

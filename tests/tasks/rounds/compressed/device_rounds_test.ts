@@ -79,10 +79,12 @@ for (const given of CASES) {
         assert.deepEqual(weights, others);
         assert.deepEqual(withoutDrift(each), withoutDrift(rest));
         assert.equal(rounds.length, theirs.length);
-        for (const [i, { drift, ...round }] of rounds.entries()) {
-          const { drift: other, ...same } = theirs[i];
+        for (const [i, { drift, residualNorm, ...round }] of rounds.entries()) {
+          const { drift: other, residualNorm: lost, ...same } = theirs[i];
           assert.deepEqual(round, same);
           assert.ok(Math.abs(drift - other) <= 1e-6 * other, `${drift} ${other}`);
+          if (!round.takesPart) continue;
+          assert.ok(Math.abs(residualNorm! - lost!) <= 1e-6 * lost!, `${residualNorm} ${lost}`);
         }
       }
     }
