@@ -17,10 +17,13 @@ const TURNS_MS = 4000;
 /** Something that is timed. */
 export interface Timed {
   readonly way: GradientSync | "round";
-  /** Steps that are taken at a time. */
-  readonly count: number;
-  /** @param t which step is the first */
-  act(t: number): Promise<void>;
+  /** Most steps that are taken at a time. */
+  readonly most: number;
+  /**
+   * @param t which step is the first
+   * @returns how many were taken
+   */
+  act(t: number): Promise<number>;
 }
 
 /**
@@ -43,11 +46,11 @@ export async function inTurn(
   let start = performance.now();
   for (let turn = -WARM_UP, passed = 0; turn < LEAST_TURNS || passed < TURNS_MS; turn++) {
     if (turn === 0) start = performance.now();
-    for (const [i, { way, count, act }] of timed.entries()) {
+    for (const [i, { way, most, act }] of timed.entries()) {
       await comm.barrier();
       if (way !== "round") await new Promise((done) => setTimeout(done, pauseMs));
       const began = performance.now();
-      await act(1 + (WARM_UP + turn) * count);
+      const count = await act(1 + (WARM_UP + turn) * most);
       own[i] = (performance.now() - began) / 1000 / count;
     }
     own[timed.length] = performance.now() - start;

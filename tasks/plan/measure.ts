@@ -25,7 +25,11 @@ import { plannedAlgorithm } from "./planned.ts";
 
 /** Longest pause between what is timed, in seconds. */
 const MOST_PAUSE = 0.25;
-/** Most steps that are taken at a time, and that a GPU is given ahead. */
+/** Most steps that follow each other without a pause. */
+const MOST_STEPS = 32;
+/** After this time in ms no more follow. */
+const TURN_MS = 500;
+/** Most steps that a GPU is given ahead. */
 const MOST_AHEAD = 8;
 /** Allreduces of one length that are timed, at most. */
 const ROUNDS = 5;
@@ -104,18 +108,23 @@ export async function measure(
     // Steps so short that nothing comes of them, however often the same are taken.
     const size = { learningRate: 1e-9, clipThreshold: 1e-9 };
     for (const way of ways) {
-      // Where nothing is exchanged between them, one follows the other as in a run, and a GPU is given them ahead.
-      const count = way === "none" ? Math.min(algorithm.interval ?? 1, MOST_AHEAD) : 1;
+      // As many follow each other as in a round, if they do not take too long.
+      const most = way === "none" ? Math.min(algorithm.interval ?? 1, MOST_STEPS) : 1;
       timed.push({
         way,
-        count,
+        most,
         async act(t) {
           if (way === "correct") await taken.correct(t, task.batch(t));
-          const steps = [];
-          for (let i = 0; i < count; i++) {
-            steps.push(await taken.submit(t + i, task.batch(t + i), size, way));
+          const began = performance.now();
+          let count = 0;
+          while (count < most && (count === 0 || performance.now() - began < TURN_MS)) {
+            const steps = [];
+            for (const end = Math.min(most, count + MOST_AHEAD); count < end; count++) {
+              steps.push(await taken.submit(t + count, task.batch(t + count), size, way));
+            }
+            for (const step of steps) await step.result();
           }
-          for (const step of steps) await step.result();
+          return count;
         },
       });
     }
@@ -126,14 +135,16 @@ export async function measure(
   const before = new Float32Array(parameters);
   timed.push({
     way: "round",
-    count: 1,
-    act: () =>
-      weights.edit((flat) => {
+    most: 1,
+    async act() {
+      await weights.edit((flat) => {
         before.set(flat.subarray(0, parameters));
         for (let i = 0; i < shared; i++) flat[i] /= comm.size;
         distance(before, flat.subarray(0, parameters));
         flat.set(before);
-      }),
+      });
+      return 1;
+    },
   });
   const { states } = plannedAlgorithm(options, options.algorithm).update.rule;
   const averaged = shared + (options.averageStates ? states.length * parameters : 0);
