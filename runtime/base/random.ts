@@ -81,6 +81,7 @@ export class Random {
       }
       absorb(typeof part === "number" ? 1 : 2, 0xffffffff);
     }
+    if (stream.length === 0) absorb(0, 0); // one without a name depends on the seed as well
     [this.#k0, this.#k1, this.#hi] = state;
   }
 

@@ -18,6 +18,7 @@ Deno.test("a stream is a pure function of its seed and name", () => {
   ) {
     assert.notDeepEqual(draw(1, "a", 2), other);
   }
+  assert.notDeepEqual(draw(1), draw(2));
 });
 
 Deno.test("uniform and normal numbers have the moments they should", () => {
