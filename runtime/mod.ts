@@ -19,7 +19,7 @@ export {
   type AllreduceCall,
   type AllreduceOptions,
 } from "./collectives/allreduce.ts";
-export type { EncodedNumbers, SumInput } from "./algorithms/allreduce_compressed.ts";
+export type { EncodedNumbers, SumInput } from "./algorithms/encoded_numbers.ts";
 export type { Range as ElementRange } from "./algorithms/partition.ts";
 export { Communicator } from "./communicator.ts";
 export type { TypedArray } from "./base/datatypes.ts";

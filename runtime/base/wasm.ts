@@ -71,10 +71,13 @@ export const choose = (condition: Code, a: Code, b: Code): Code => [...a, ...b, 
 export const i32 = {
   const: (value: number): Code => [0x41, ...signed(BigInt(value))],
   load: access(0x28),
+  load8: access(0x2d),
   load16: access(0x2f),
   store: access(0x36),
+  store8: access(0x3a),
   store16: access(0x3b),
   isZero: op(0x45),
+  leadingZeros: op(0x67),
   trailingZeros: op(0x68),
   equal: op(0x46),
   less: op(0x48),
@@ -86,10 +89,16 @@ export const i32 = {
   multiply: op(0x6c),
   and: op(0x71),
   or: op(0x72),
+  xor: op(0x73),
   shiftLeft: op(0x74),
+  /** The sign comes in. */
+  shiftRightSigned: op(0x75),
+  /** Zeros come in. */
   shiftRight: op(0x76),
   fromI64: op(0xa7),
   /** Truncates a float64 that fits. */
+  fromSignedF64: op(0xaa),
+  /** Truncates a float64 that fits an unsigned number. */
   fromF64: op(0xab),
 };
 
@@ -108,7 +117,13 @@ export const i64 = {
   bits: op(0xbd),
 };
 
-export const f32 = { load: access(0x2a), store: access(0x38) };
+export const f32 = {
+  load: access(0x2a),
+  store: access(0x38),
+  multiply: op(0x94),
+  fromI32: op(0xb2),
+  fromBits: op(0xbe),
+};
 
 export const f64 = {
   const: (value: number): Code => [0x44, ...new Uint8Array(Float64Array.of(value).buffer)],
@@ -148,6 +163,7 @@ export const i8x16 = {
   narrow: vectorOp(101),
   narrowUnsigned: vectorOp(102),
   subtract: vectorOp(113),
+  min: vectorOp(118),
   max: vectorOp(120),
 };
 export const i16x8 = {

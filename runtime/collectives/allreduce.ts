@@ -4,11 +4,8 @@ import type { Op } from "../base/ops.ts";
 import type { CollectiveCall } from "../engine/call.ts";
 import type { CollectiveGroup } from "../engine/group.ts";
 import { allgatherThenReduce } from "../algorithms/allreduce_allgather.ts";
-import {
-  compressedAllreduce,
-  type EncodedNumbers,
-  HostNumbers,
-} from "../algorithms/allreduce_compressed.ts";
+import { compressedAllreduce } from "../algorithms/allreduce_compressed.ts";
+import { type EncodedNumbers, HostNumbers } from "../algorithms/encoded_numbers.ts";
 import { memoryAllreduce } from "../algorithms/allreduce_memory.ts";
 import { ringAllreduce } from "../algorithms/allreduce_ring.ts";
 import { chunks, type Range } from "../algorithms/partition.ts";
@@ -53,8 +50,8 @@ export interface AllreduceOptions {
   /** Longest segment in bytes. */
   segmentBytes?: number;
   /**
-   * How a sum of float32 travels: `none`, `bf16`, `fp16`, `int8`, `int4`, or `topk:F` or `topk:F:int8`, which
-   * sends the share F of the numbers, the largest. What all ranks get is the same, bit for bit, but no longer the
+   * How a sum of float32 travels: `none`, `bf16`, `fp16`, `int8`, `int4`; `mxint8`, `mxint4`, of which ranks of one
+   * host send others their sum; or `topk:F` or `topk:F:int8`, which sends the share F of the numbers, the largest. What all ranks get is the same, bit for bit, but no longer the
    * sum: see {@linkcode AllreduceOptions.residual}. On one rank nothing travels, and nothing is lost.
    *
    * @default {"none"}
@@ -170,6 +167,11 @@ async function sumWhereTheyLie(
     throw new TypeError(
       `cannot allreduce encoded numbers: they take "sum" with compress, without a residual, on two ranks or more, ` +
         `found compress "${compress}" on ${context.size}`,
+    );
+  }
+  if (codec.integerBits && !numbers.sumExactly) {
+    throw new TypeError(
+      `cannot allreduce encoded numbers: compress "${compress}" takes numbers that can sumExactly, found none`,
     );
   }
   checkExact(exact);

@@ -1,5 +1,5 @@
 /**
- * Codecs that write a block as one float32 scale and small integers.
+ * Codecs that write a block as one scale and small integers.
  *
  * @module
  */
@@ -7,7 +7,6 @@
 import {
   add,
   type Code,
-  f32,
   f32x4,
   type Func,
   get,
@@ -32,31 +31,73 @@ export interface BlockScaled {
   readonly block: number;
   /** The largest integer. */
   readonly most: number;
-  /** Bits of an integer, a divisor of 8. */
-  readonly bits: number;
+  /** Bits of an integer. */
+  readonly bits: 8 | 4;
+  readonly scale: Scale;
   /** Stores 16 signed bytes at an address. `spare` is a vector local. */
   pack(address: Code, bytes: Code, spare: number): Code;
   /** Loads them again. */
   unpack(address: Code, spare: number): Code;
 }
 
-const SCALE_BYTES = 4;
+/** How the scale of a block is chosen and written. */
+interface Scale {
+  readonly bytes: number;
+  /** Four times the scale of a block, from four times the bits of its largest magnitude, which is finite. */
+  of(largest: Code, most: number): Code;
+  /** Writes the bits of a scale at an address. */
+  store(address: Code, bits: Code): Code;
+  /** Reads them. */
+  load(address: Code): Code;
+  /** Whether it is a power of two, so that sums of such numbers can do without rounding. */
+  readonly isPower: boolean;
+}
+
 /** Bytes of 16 numbers. */
 const STEP = 64;
+/** Where the exponent of a float32 begins. */
+const EXPONENT = i32.const(23);
 
 const floatBits = (value: number) => new Uint32Array(Float32Array.of(value).buffer)[0];
 /** Four times the same 32 bits. */
 const bits32 = (bits: number) => i32x4.splat(i32.const(bits | 0));
+/** Sixteen times the same signed byte. */
+const bytes8 = (value: number) => bits32((value & 0xff) * 0x01010101);
 const ZERO = bits32(0), INFINITY = bits32(0x7f800000), NAN = bits32(0x7fc00000);
 
+/** s = max |x_i| / M, as float32. */
+export const FLOAT: Scale = {
+  bytes: 4,
+  of: (largest, most) => f32x4.divide(largest, bits32(floatBits(most))),
+  store: (address, bits) => i32.store(0, address, bits),
+  load: (address) => i32.load(0, address),
+  isPower: false,
+};
+
 /**
- * A block of numbers x_i becomes s = max |x_i| / M, rounded to float32, and q_i = x_i / s, rounded to the
- * nearest integer, ties to even, and kept within ±M; they are read as q_i · s. If s is 0, all q_i are 0.
- * A block with a NaN or an infinity has s = NaN and q_i = 0: it is read as NaNs, so that none is hidden.
+ * The power of two s = 2^(e − log₂(M + 1) + 1), where 2^e is the largest in max |x_i|, as its 8 bits of exponent in a
+ * float32 (as in the OCP Microscaling Formats, 2023); 0 where that would be less than 2⁻¹²⁶. 255 is for a NaN.
+ */
+export const POWER: Scale = {
+  bytes: 1,
+  of(largest, most) {
+    const exponent = i32x4.shiftRight(largest, EXPONENT), lower = bits32(Math.log2(most + 1) - 1);
+    return i32x4.shiftLeft(i32x4.subtract(i32x4.max(exponent, lower), lower), EXPONENT);
+  },
+  store: (address, bits) => i32.store8(0, address, i32.shiftRight(bits, EXPONENT)),
+  // An infinity for a NaN: 0 times that is one.
+  load: (address) => i32.shiftLeft(i32.load8(0, address), EXPONENT),
+  isPower: true,
+};
+
+/**
+ * A block of numbers x_i becomes a scale s and q_i = x_i / s, rounded to the nearest integer, ties to even, and kept
+ * within ±M; they are read as q_i · s. If s is 0, all q_i are 0. A block with a NaN or an infinity has s = NaN and
+ * q_i = 0: it is read as NaNs, so that none is hidden.
  */
 export function blockScaled(format: BlockScaled): Codec {
-  const { name, code, block, bits } = format;
-  const blockBytes = SCALE_BYTES + block * bits / 8;
+  const { name, code, block, bits, scale } = format;
+  const blockBytes = scale.bytes + block * bits / 8;
   return blockCodec({
     name,
     code,
@@ -64,14 +105,15 @@ export function blockScaled(format: BlockScaled): Codec {
     bytes(count) {
       const rest = count % block;
       return Math.floor(count / block) * blockBytes +
-        (rest === 0 ? 0 : SCALE_BYTES + Math.ceil(rest * bits / 8));
+        (rest === 0 ? 0 : scale.bytes + Math.ceil(rest * bits / 8));
     },
+    integerBits: scale.isPower ? bits : undefined,
     encoder: encoder(format),
     decoder: decoder(format),
   });
 }
 
-function encoder({ block, most, bits, pack }: BlockScaled): Func {
+function encoder({ block, most, bits, scale: format, pack }: BlockScaled): Func {
   const [from, to, end, at, blockEnd, largest, scale, isScaled, spare] = localsOf(0, 9);
   // The bits of magnitudes are in the order of the magnitudes, infinity and NaNs last.
   const magnitude = (offset: number) => v128.and(v128.load(offset, get(at)), bits32(0x7fffffff));
@@ -102,25 +144,28 @@ function encoder({ block, most, bits, pack }: BlockScaled): Func {
       set(
         scale,
         v128.select(
-          f32x4.divide(get(largest), bits32(floatBits(most))),
+          format.of(get(largest), most),
           NAN,
           i32x4.greater(INFINITY, get(largest)),
         ),
       ),
       set(isScaled, f32x4.greater(get(scale), ZERO)),
-      f32.store(0, get(to), f32x4.extract(get(scale), 0)),
-      add(to, i32.const(SCALE_BYTES)),
+      format.store(get(to), i32x4.extract(get(scale), 0)),
+      add(to, i32.const(format.bytes)),
       set(at, get(from)),
       repeat([
         pack(
           get(to),
           v128.and(
-            i8x16.max(
-              i8x16.narrow(
-                i16x8.narrow(integers(0), integers(16)),
-                i16x8.narrow(integers(32), integers(48)),
+            i8x16.min(
+              i8x16.max(
+                i8x16.narrow(
+                  i16x8.narrow(integers(0), integers(16)),
+                  i16x8.narrow(integers(32), integers(48)),
+                ),
+                bytes8(-most),
               ),
-              bits32((-most & 0xff) * 0x01010101),
+              bytes8(most),
             ),
             get(isScaled),
           ),
@@ -134,7 +179,7 @@ function encoder({ block, most, bits, pack }: BlockScaled): Func {
   };
 }
 
-function decoder({ block, bits, unpack }: BlockScaled): Func {
+function decoder({ block, bits, scale: format, unpack }: BlockScaled): Func {
   const [from, to, end, blockEnd, scale, bytes, spare] = localsOf(0, 7);
   const quarters = [i16x8.fromLowI8, i16x8.fromHighI8]
     .flatMap((half) => [i32x4.fromLowI16, i32x4.fromHighI16].map((of) => of(half(get(bytes)))));
@@ -145,8 +190,8 @@ function decoder({ block, bits, unpack }: BlockScaled): Func {
     locals: [I32, V128, V128, V128],
     body: [repeat([
       set(blockEnd, i32.add(get(to), i32.const(4 * block))),
-      set(scale, f32x4.splat(f32.load(0, get(from)))),
-      add(from, i32.const(SCALE_BYTES)),
+      set(scale, i32x4.splat(format.load(get(from)))),
+      add(from, i32.const(format.bytes)),
       repeat([
         set(bytes, unpack(get(from), spare)),
         ...quarters.map((integers, i) =>

@@ -29,6 +29,11 @@ export interface Codec {
   readonly code: number;
   /** Numbers that are written together; every block but the last holds so many. */
   readonly block: number;
+  /**
+   * Bits of the integers of a codec that writes a block as the exponent of a power of two and integers: the numbers
+   * are these times 2^(exponent − 127), NaNs if the exponent is 255.
+   */
+  readonly integerBits?: 8 | 4;
   /** Bytes of `count` numbers, the first of which begins a block. */
   bytes(count: number): number;
   /**

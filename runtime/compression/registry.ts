@@ -7,15 +7,15 @@
 import { bf16 } from "./bf16.ts";
 import type { Codec } from "./codec.ts";
 import { fp16 } from "./fp16.ts";
-import { int4 } from "./int4.ts";
-import { int8 } from "./int8.ts";
+import { int4, mxint4 } from "./int4.ts";
+import { int8, mxint8 } from "./int8.ts";
 import { topk } from "./topk.ts";
 
 /** How the names of codecs are written. */
 export const COMPRESSION_SYNTAX =
-  "none, bf16, fp16, int8, int4 or topk:F[:int8], F from 0.000001 to 1";
+  "none, bf16, fp16, int8, int4, mxint8, mxint4 or topk:F[:int8], F from 0.000001 to 1";
 
-const FIXED = [bf16, fp16, int8, int4];
+const FIXED = [bf16, fp16, int8, int4, mxint8, mxint4];
 
 /**
  * The codec of a name; null for "none".

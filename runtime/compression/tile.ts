@@ -25,15 +25,17 @@ function instantiate(functions: readonly Func[], memory: WebAssembly.Memory): Ke
 const roundUp = (count: number, to: number) => Math.ceil(count / to) * to;
 
 /** The memory in which a process works on one tile after the other. */
-class Tile implements Desk {
+export class Tile implements Desk {
   readonly #memory = new WebAssembly.Memory({
     initial: Math.ceil((SPARE + SPARE_BYTES) / PAGE_BYTES),
   });
   readonly #arithmetic = instantiate(ARITHMETIC, this.#memory);
   readonly #kernels = new Map<readonly Func[], Kernels>();
-  readonly address = { values: VALUES, encoded: ENCODED, spare: SPARE };
+  readonly address = { values: VALUES, sums: SUMS, encoded: ENCODED, spare: SPARE };
   readonly values = new Float32Array(this.#memory.buffer as ArrayBuffer, VALUES, TILE);
   readonly aside = new Float32Array(this.#memory.buffer as ArrayBuffer, ASIDE, TILE);
+  /** Float64 sums of the values. */
+  readonly sums = new Float64Array(this.#memory.buffer as ArrayBuffer, SUMS, TILE);
   readonly encoded = new Uint8Array(this.#memory.buffer as ArrayBuffer, ENCODED, SPARE - ENCODED);
   readonly spare = new Uint32Array(this.#memory.buffer, SPARE, SPARE_BYTES / 4);
   readonly kernels = (functions: readonly Func[]): Kernels => {
@@ -71,7 +73,10 @@ class Tile implements Desk {
 let tile: Tile | undefined;
 
 /** Calls `act` with the ranges of the tiles of an array. */
-function forTiles(length: number, act: (tile: Tile, start: number, end: number) => void): void {
+export function forTiles(
+  length: number,
+  act: (tile: Tile, start: number, end: number) => void,
+): void {
   tile ??= new Tile();
   for (let start = 0; start < length; start += TILE) {
     act(tile, start, Math.min(start + TILE, length));
@@ -99,7 +104,7 @@ export function encode(
 }
 
 /** Writes a tile's values; `loss` becomes what is lost of them. */
-function write(
+export function write(
   codec: Codec,
   tile: Tile,
   count: number,
@@ -124,7 +129,14 @@ export function decode(codec: Codec, encoded: Uint8Array, out: Float32Array): vo
   });
 }
 
-function read(codec: Codec, tile: Tile, encoded: Uint8Array, start: number, end: number): void {
+/** Reads a tile's values from what has been written of all. */
+export function read(
+  codec: Codec,
+  tile: Tile,
+  encoded: Uint8Array,
+  start: number,
+  end: number,
+): void {
   const bytes = codec.bytes(end - start), at = codec.bytes(start);
   tile.encoded.set(encoded.subarray(at, at + bytes));
   codec.decode(tile, end - start);

@@ -5,7 +5,7 @@
  * @module
  */
 
-import type { EncodedNumbers } from "../../runtime/algorithms/allreduce_compressed.ts";
+import type { EncodedNumbers } from "../../runtime/algorithms/encoded_numbers.ts";
 import type { Request } from "../../runtime/base/request.ts";
 import type { Communicator } from "../../runtime/communicator.ts";
 import { loadNumber, type StateDict, type Stateful } from "../run/checkpoint.ts";

@@ -24,6 +24,21 @@ function scaledBlock(x: Float32Array, most: number): Float32Array {
   });
 }
 
+/** What mxint8 (7 bits of magnitude) and mxint4 (3) make of a block. */
+function poweredBlock(x: Float32Array, bits: number): Float32Array {
+  const largest = x.reduce((max, value) => Math.max(max, Math.abs(value)), 0);
+  if (!Number.isFinite(largest)) return x.map(() => NaN);
+  let exponent = -149;
+  while (2 ** (exponent + 1) <= largest) exponent++;
+  exponent -= bits - 1;
+  if (exponent < -126) return x.map(() => 0);
+  const most = 2 ** bits - 1;
+  return x.map((value) => {
+    const q = Math.max(-most, Math.min(most, nearest(value / 2 ** exponent)));
+    return (q + 0) * 2 ** exponent;
+  });
+}
+
 const view = new DataView(new ArrayBuffer(4));
 
 /** The nearest number with 16 bits of a float32, ties to even, among the two around it. */
@@ -80,6 +95,10 @@ export function roundTrip(name: string, x: Float32Array): Float32Array {
       return byBlocks(x, 256, (block) => scaledBlock(block, 127));
     case "int4":
       return byBlocks(x, 128, (block) => scaledBlock(block, 7));
+    case "mxint8":
+      return byBlocks(x, 32, (block) => poweredBlock(block, 7));
+    case "mxint4":
+      return byBlocks(x, 32, (block) => poweredBlock(block, 3));
   }
   const [kind, fraction, inner] = name.split(":");
   if (kind !== "topk") throw new Error(`no reference for ${name}`);
@@ -95,7 +114,8 @@ export function roundTrip(name: string, x: Float32Array): Float32Array {
 /**
  * A compressed allreduce of all ranks' arrays, in place: rank p owns the p-th chunk of whole blocks, gets it
  * from all others as they have written it, adds its own as it is, in the order of ranks, and writes the sum, which
- * all read. What is lost stays in the residuals of the rank that has lost it, and is added the next time.
+ * all read. Where all that is written are integers times powers of two, the others' are added exactly, and the owner's
+ * last. What is lost stays in the residuals of the rank that has lost it, and is added the next time.
  *
  * @param contributes which ranks' arrays count. @default {all}
  */
@@ -111,8 +131,8 @@ export function allreduce(
     return owed && contributes[rank] ? x.map((value, i) => f(value + owed[i])) : x.slice();
   });
   if (ranks === 1) {
-    arrays[0].set(sums[0]);
-    residuals[0]?.fill(0);
+    arrays[0].set(contributes[0] ? sums[0] : new Float32Array(count));
+    if (contributes[0]) residuals[0]?.fill(0);
     return;
   }
   const blocks = Math.ceil(count / block);
@@ -120,15 +140,22 @@ export function allreduce(
   const result = new Float32Array(count);
   for (let owner = 0; owner < ranks; owner++) {
     const start = bound(owner), end = bound(owner + 1);
-    const total = new Float64Array(end - start);
+    let own: Float32Array | null = null;
+    const terms: Float32Array[] = [];
     sums.forEach((sum, rank) => {
       if (!contributes[rank]) return;
       const slice = sum.slice(start, end);
       const sent = rank === owner ? slice : roundTrip(name, slice);
-      for (let i = 0; i < total.length; i++) total[i] += sent[i];
+      if (rank === owner && name.startsWith("mx")) own = slice;
+      else terms.push(sent);
       if (rank !== owner) {
         residuals[rank]?.set(slice.map((value, i) => f(value - sent[i])), start);
       }
+    });
+    const total = Float64Array.from(result.subarray(start, end), (_, i) => {
+      const values = terms.map((term) => term[i]);
+      if (name.startsWith("mx")) return exactly(values) + (own?.[i] ?? 0);
+      return values.length === 0 ? 0 : values.reduce((sum, value) => sum + value);
     });
     const rounded = Float32Array.from(total), read = roundTrip(name, rounded);
     result.set(read, start);
@@ -142,7 +169,20 @@ export function allreduce(
   for (const array of arrays) array.set(result);
 }
 
+/** The sum of float32, rounded to float64 once. */
+function exactly(values: readonly number[]): number {
+  let sum = 0, isExact = true;
+  for (const value of values) {
+    const next = sum + value, added = next - sum;
+    isExact &&= sum - (next - added) + (value - added) === 0; // what rounding has lost (Knuth's TwoSum)
+    sum = next;
+  }
+  if (isExact || !values.every(Number.isFinite)) return sum;
+  const integers = values.reduce((total, value) => total + BigInt(value * 2 ** 149), 0n);
+  return Number(integers) * 2 ** -149;
+}
+
 /** Numbers that a codec writes together. */
 export function blockOf(name: string): number {
-  return { bf16: 8, fp16: 8, int8: 256, int4: 128 }[name] ?? 4096;
+  return { bf16: 8, fp16: 8, int8: 256, int4: 128, mxint8: 32, mxint4: 32 }[name] ?? 4096;
 }

@@ -6,11 +6,22 @@
 
 import { cpuUsage } from "node:process";
 import { codecOf } from "../../runtime/compression/registry.ts";
+import { partialSum, sumExactly } from "../../runtime/compression/exact_sum.ts";
 import { decode, encode, sumEncoded } from "../../runtime/compression/tile.ts";
 import { Random } from "../../runtime/base/random.ts";
 
 const COUNT = 24e6, RANKS = 8, RUNS = 3;
-const CODECS = ["bf16", "fp16", "int8", "int4", "topk:0.01", "topk:0.01:int8", "topk:0.1"];
+const CODECS = [
+  "bf16",
+  "fp16",
+  "int8",
+  "int4",
+  "mxint8",
+  "mxint4",
+  "topk:0.01",
+  "topk:0.01:int8",
+  "topk:0.1",
+];
 
 const random = new Random(1);
 const values = Float32Array.from({ length: COUNT }, () => 0.01 * random.normal());
@@ -42,6 +53,32 @@ for (const name of CODECS) {
     speed(RANKS, () => sumEncoded(codec, new Array(RANKS).fill(bytes), COUNT, bytes.slice())),
   ];
   console.log(`| ${cells.join(" | ")} |`);
+}
+
+console.log(
+  "\nWhat ranks of a host have written, as one sum of theirs, per byte of their numbers:\n",
+);
+console.log("| codec | ranks | bytes | sum | added by the owner, encoded again |");
+console.log("|---|---|---|---|---|");
+for (const name of ["mxint8", "mxint4"]) {
+  const codec = codecOf(name)!, length = 1 << 20, own = values.subarray(0, length);
+  const inputs = Array.from({ length: 8 }, (_, rank) => {
+    const bytes = new Uint8Array(codec.bytes(length));
+    encode(codec, values.subarray((rank + 1) * length, (rank + 2) * length), bytes);
+    return bytes;
+  });
+  for (const ranks of [2, 4, 8]) {
+    const terms = inputs.slice(0, ranks), into = inputs[0].slice(), arrays = ranks * length / COUNT;
+    const bytes = partialSum(codec, terms, length), partial = [{ bytes, isPartial: true }];
+    const cells = [
+      name,
+      ranks,
+      (bytes.length / (4 * length)).toFixed(4),
+      speed(arrays, () => partialSum(codec, terms, length)),
+      speed(arrays, () => sumExactly(codec, partial, own, length, into)),
+    ];
+    console.log(`| ${cells.join(" | ")} |`);
+  }
 }
 
 /** Numbers among which it is harder, or easier, to find the largest. */

@@ -9,11 +9,12 @@ import {
   waitAll,
 } from "../../runtime/mod.ts";
 import { codecOf } from "../../runtime/compression/registry.ts";
+import { EXTREMES } from "./_battery_extremes.ts";
 import type { Check } from "./_check.ts";
 import { allreduce, blockOf } from "../_helpers/compressed_sum.ts";
 import { guarded, inside, sameBits, value } from "./_values.ts";
 
-const CODECS = ["bf16", "fp16", "int8", "int4", "topk:0.05", "topk:0.02:int8"];
+const CODECS = ["bf16", "fp16", "int8", "int4", "mxint8", "mxint4", "topk:0.05", "topk:0.02:int8"];
 const LENGTHS = [0, 1, 97, 256, 4097, 50_021];
 
 /** A rank's numbers: different for every rank, element and call, and within fp16's range. */
@@ -186,5 +187,6 @@ export const COMPRESSED: readonly Check[] = [
   { name: "numbers that travel with a compressed sum are summed as they are", run: withExact },
   { name: "compressed sums at once, and others beside them", run: atOnce },
   { name: "a compressed sum is counted in the bytes that travel", run: encodedBytes },
+  ...EXTREMES,
   { name: "what cannot be compressed, and a disagreement, are refused", run: refusals },
 ];

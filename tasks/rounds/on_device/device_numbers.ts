@@ -1,4 +1,4 @@
-import type { EncodedNumbers, SumInput } from "../../../runtime/algorithms/allreduce_compressed.ts";
+import type { EncodedNumbers, SumInput } from "../../../runtime/algorithms/encoded_numbers.ts";
 import type { Range } from "../../../runtime/algorithms/partition.ts";
 import type { Codec } from "../../../runtime/compression/codec.ts";
 import { codecOf } from "../../../runtime/compression/registry.ts";

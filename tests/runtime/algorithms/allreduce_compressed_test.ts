@@ -1,5 +1,9 @@
 import assert from "node:assert/strict";
+import { EncodedSlices } from "../../../runtime/algorithms/_encoded_slices.ts";
 import { receiveInput } from "../../../runtime/algorithms/allreduce_compressed.ts";
+import { HostNumbers } from "../../../runtime/algorithms/encoded_numbers.ts";
+import { float32 } from "../../../runtime/compression/float32.ts";
+import { codecOf } from "../../../runtime/compression/registry.ts";
 import type { CollectiveCall } from "../../../runtime/engine/call.ts";
 import { SEGMENT_BYTES } from "../../../runtime/engine/tuning.ts";
 
@@ -31,4 +35,43 @@ Deno.test("what a rank contributes to a compressed sum is whole or nothing, and 
       /^Error: allreduce: rank 1 contributes \d+ bytes where \d+ or none are expected$/;
     await assert.rejects(received(lengths, length), refusal, String(lengths));
   }
+});
+
+/** Slices of three ranks, of numbers of a codec and some as they are. */
+function slices(rank: number) {
+  const codec = codecOf("mxint8")!;
+  const made = (count: number) => Float32Array.from({ length: count }, (_, i) => i + 100 * rank);
+  return new EncodedSlices([
+    { codec, numbers: new HostNumbers(codec, made(200)) },
+    { codec: float32, numbers: new HostNumbers(float32, made(9)) },
+  ], 3);
+}
+
+Deno.test("a bundle of two ranks' slices gives what the slices give, and is refused if it is cut", async () => {
+  const written = [1, 2].map((rank) => {
+    const all = slices(rank);
+    all.write(0);
+    return all.of(0);
+  });
+  const bundle = slices(1).bundle(0, written), ranks = [1, 2];
+  assert.equal(slices(1).bundle(0, [null, null]).length, 0);
+  const sum = async (inputs: (Uint8Array | null)[], bytes?: Uint8Array) => {
+    const own = slices(0);
+    await own.sum(0, ["own", ...inputs], bytes && [{ ranks, bytes }]);
+    return own.of(0).slice();
+  };
+  const apart = await sum(written);
+  assert.deepEqual(await sum([null, null], bundle), apart);
+  assert.deepEqual(
+    await sum([null, null], slices(1).bundle(0, [null, written[1]])),
+    await sum([null, written[1]]),
+  );
+  assert.deepEqual(await sum([null, null], new Uint8Array()), await sum([null, null]));
+  for (let end = 1; end < bundle.length; end++) {
+    await assert.rejects(sum([null, null], bundle.subarray(0, end)), RangeError, `${end}`);
+  }
+  await assert.rejects(sum([null, null], Uint8Array.of(...bundle, 1)), {
+    name: "RangeError",
+    message: /a bundle of the slice of rank 0 by ranks 1, 2 has \d+ bytes, but says \d+/,
+  });
 });

@@ -220,3 +220,23 @@ Deno.test("a reduce-scatter sends little more than n(H−1)/H bytes a host, an a
     assert.ok(gathered < 1.05 * least, `${hosts}: ${gathered}, least ${least}`);
   }
 });
+
+Deno.test("a compressed sum of mxint8 crosses between hosts as one of all ranks of a host", async () => {
+  const count = 1 << 17;
+  const noise = (rank: number, i: number) => Math.sin(i * 12.9898 + rank * 78.233) * 43758.5453 % 1;
+  const sent = (hosts: string, compress: string) =>
+    crossing(hosts, async (comm) => {
+      const values = Float32Array.from({ length: count }, (_, i) => noise(comm.rank, i));
+      const algorithm = compress === "none" ? "two-level" : "auto";
+      await comm.allreduce(values, { algorithm, compress });
+    });
+  for (const [hosts, most] of [["AABB", 0.28], ["AAAABBBB", 0.29], ["ABBBBBBB", 0.3]] as const) {
+    const plain = await sent(hosts, "none");
+    for (const [compress, share] of [["mxint8", most], ["mxint4", most - 0.12]] as const) {
+      const bytes = await sent(hosts, compress);
+      assert.ok(bytes < share * plain, `${compress} on ${hosts}: ${bytes} of ${plain}`);
+    }
+  }
+  const [plain, ranks] = [await sent("AAAABBBB", "none"), await sent("AAAABBBB", "int8")];
+  assert.ok(ranks > 0.5 * plain, `${ranks} of ${plain}`); // each rank for itself
+});

@@ -7,7 +7,18 @@ import { Random } from "../../../runtime/base/random.ts";
 import { sameBits } from "../_values.ts";
 import { roundTrip } from "../../_helpers/compressed_sum.ts";
 
-const NAMES = ["bf16", "fp16", "int8", "int4", "topk:0.01", "topk:0.3", "topk:0.05:int8", "topk:1"];
+const NAMES = [
+  "bf16",
+  "fp16",
+  "int8",
+  "int4",
+  "mxint8",
+  "mxint4",
+  "topk:0.01",
+  "topk:0.3",
+  "topk:0.05:int8",
+  "topk:1",
+];
 const LENGTHS = [0, 1, 2, 15, 16, 17, 127, 128, 129, 256, 257, 1000, 4095, 4096, 4097, 9001];
 
 const SPECIAL = [0, -0, 1, -1, 1e-45, -1e-45, 1.4e-43, 1e-38, 6e-8, 2.98e-8, 6.1e-5, 65504, 65519.9]
@@ -70,7 +81,7 @@ for (const name of NAMES) {
       const values = numbers(1, 5000, "normal");
       values[4500] = bad;
       const { read } = written(name, values);
-      if (name.startsWith("int")) assert.ok(Number.isNaN(read[4500]));
+      if (/^(mx)?int/.test(name)) assert.ok(Number.isNaN(read[4500]));
       else if (name.endsWith("int8")) assert.ok(Number.isNaN(read[4500]));
       else assert.ok(Object.is(read[4500], bad), `${read[4500]}`);
       assert.ok(read.subarray(0, 4096).every(Number.isFinite), "other blocks are as they were");
@@ -158,6 +169,8 @@ Deno.test("bytes: int8 at most 0.26 of float32's, int4 0.14, an index of topk ab
   assert.equal(share("fp16"), 0.5);
   assert.ok(share("int8") <= 0.254);
   assert.ok(share("int4") <= 0.133);
+  assert.ok(share("mxint8") <= 0.258);
+  assert.ok(share("mxint4") <= 0.133);
   const bits = (8 * codecOf("topk:0.01")!.bytes(4096) - 32 * 41) / 41;
   assert.ok(bits < 8.8, `${bits}`);
   assert.equal(codecOf("int4")!.bytes(1), 5);
