@@ -11,7 +11,7 @@ import { type Process, ProcessEnded, World } from "./_world.ts";
 
 /** A job's name and secret. */
 export const JOB = "simulated", SECRET = "5a".repeat(32);
-const SECRET_FILE = "/secret", RENDEZVOUS_PORT = 29_500;
+const SECRET_FILE = "/secret", MEETING_FILE = "/meeting", RENDEZVOUS_PORT = 29_500;
 
 /** A rank's process. */
 export interface SimulatedRank {
@@ -37,15 +37,17 @@ function infoOf(
   rendezvous: ProcessInfo["rendezvous"],
 ): ProcessInfo {
   const host = (rank: number) => world.hosts[plan.hosts[rank]];
+  const byFile = rendezvous === null && plan.meeting !== "address";
   return {
     rank,
     size: plan.ranks,
     job: JOB,
     launcher: rendezvous === null ? "kubernetes" : null,
-    rendezvous: rendezvous ?? { hostname: host(0).address, port: RENDEZVOUS_PORT },
-    rendezvousFile: null,
+    rendezvous: rendezvous ??
+      (byFile ? null : { hostname: host(0).address, port: RENDEZVOUS_PORT }),
+    rendezvousFile: byFile ? MEETING_FILE : null,
     address: null,
-    near: false,
+    near: byFile,
     timeoutMs: TIMEOUT_MS,
     onFailure: plan.survives ? "return" : "abort",
     joinMs: JOIN_MS,
@@ -54,7 +56,7 @@ function infoOf(
     host: host(rank).name,
     link: plan.link === null ? null : parseLink(plan.link),
     connections: plan.connections,
-    secretFile: SECRET_FILE,
+    secretFile: byFile ? null : SECRET_FILE,
     mpiLibrary: null,
     mpiLauncher: null,
     tls: null,
@@ -69,10 +71,16 @@ function infoOf(
 export function openWorld(plan: Plan): World {
   const world = new World(plan.seed, plan.pace);
   for (let i = 0; i <= Math.max(...plan.hosts); i++) {
-    const { disk } = world.addHost(), secret = new TextEncoder().encode(SECRET);
-    const file = disk.open(SECRET_FILE, { create: true, write: true, mode: 0o600 });
-    if ("bytes" in file) disk.write(file, 0, secret);
-    disk.sync(file);
+    const { disk } = world.addHost();
+    const put = (path: string, text: string) => {
+      const file = disk.open(path, { create: true, write: true, mode: 0o600 });
+      if ("bytes" in file) disk.write(file, 0, new TextEncoder().encode(text));
+      disk.sync(file);
+    };
+    put(SECRET_FILE, SECRET);
+    // Of a job that was killed: nobody listens there.
+    const old = { hostname: "127.0.0.1", port: 9, secret: "ab".repeat(32) };
+    if (plan.meeting === "file, beside an old one") put(MEETING_FILE, JSON.stringify(old));
     disk.sync(disk.folder("/"));
   }
   return world;

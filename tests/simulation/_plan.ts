@@ -32,6 +32,8 @@ export interface Plan {
   readonly link: string | null;
   /** Whether ranks go on when others are lost. @default {false} */
   readonly survives?: boolean;
+  /** How ranks of one host find rank 0 without our launcher: by a known address, or a file; one may be left from before. */
+  readonly meeting: "address" | "file" | "file, beside an old one";
   /** When our launcher is killed, where it is it that has started them, in ms; Infinity: never. */
   readonly launcherMs: number;
   /** When each rank begins, in ms. */
@@ -58,7 +60,23 @@ export function drawPlan(seed: number, most: number, survives = false): Plan {
   const links = ["10mbit,2ms", "100mbit", "1gbit,5ms,window=16KiB"];
   const link = random.uniform() < 0.15 ? links[random.integer(links.length)] : null;
   const launcherMs = random.uniform() < 0.1 ? random.uniform() * 100 : Infinity;
-  const place = { seed, ranks, hosts, pace, connections, link, survives, launcherMs };
+  const file = new Random(seed, "meeting").uniform(), isNear = hostCount === 1;
+  const meeting = isNear && file < 0.25
+    ? "file, beside an old one"
+    : isNear && file < 0.5
+    ? "file"
+    : "address";
+  const place = {
+    seed,
+    ranks,
+    hosts,
+    pace,
+    connections,
+    link,
+    survives,
+    meeting,
+    launcherMs,
+  } as const;
   return drawAttempt({ ...place, startMs: [], faults: [] }, 0);
 }
 
@@ -88,7 +106,7 @@ export function drawAttempt(plan: Plan, attempt: number): Plan {
 
 /** A plan in words. */
 export function describePlan(plan: Plan): string {
-  const { ranks, hosts, pace, connections, link, faults } = plan;
+  const { ranks, hosts, pace, connections, link, meeting, faults } = plan;
   const wrong = faults.map((fault) => {
     switch (fault.kind) {
       case "kill":

@@ -6,10 +6,9 @@ import { FileNode, type FolderNode } from "./_disk.ts";
 import { Network, never } from "./_network.ts";
 import { type Process, ProcessEnded, type World } from "./_world.ts";
 
-/** What a process asks when nothing goes on any more. */
-const text = new TextEncoder(), bytesOf = (data: string) => text.encode(data) as Bytes;
-
 type Bytes = Uint8Array<ArrayBuffer>;
+
+const bytesOf = (text: string) => new TextEncoder().encode(text) as Bytes;
 
 /** A timer of a process. */
 class SimulatedTimer {
