@@ -123,13 +123,17 @@ export function describePlan(plan: Plan): string {
         } ms for ${fault.forMs} ms`;
     }
   });
-  return `${ranks} ranks on hosts ${hosts.join(" ")}, messages take ${
-    pace.delayMs.join(" + up to ")
-  } ms` +
-    `${pace.slow > 0 ? ", some up to 100 times that" : ""}` +
-    `${connections > 1 ? `, ${connections} connections` : ""}${
-      link === null ? "" : `, behind ${link}`
-    }; ${wrong.join("; ") || "nothing goes wrong"}`;
+  const [least, most] = pace.delayMs;
+  return [
+    `${ranks} ranks on hosts ${hosts.join(" ")}`,
+    `messages take ${least} + up to ${most} ms${
+      pace.slow > 0 ? ", some up to 100 times that" : ""
+    }`,
+    ...connections > 1 ? [`${connections} connections`] : [],
+    ...link === null ? [] : [`behind ${link}`],
+    ...meeting === "address" ? [] : [`met by a ${meeting}`],
+    ...wrong.length > 0 ? wrong : ["nothing goes wrong"],
+  ].join("; ");
 }
 
 /** The ranks that stand still for longer than others wait. */
