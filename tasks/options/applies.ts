@@ -52,6 +52,14 @@ const OWN_TEXT: Names = ["tokenizer", "validFraction", "testFraction"];
 /** How much data is generated. */
 const SIZES: Names = ["trainSize", "testSize"];
 
+/** What decides which weights a network has and how they begin, beside what its files hold. */
+export const WEIGHT_OPTIONS: Names = [
+  ...["model", "task", "seed", "data", "weights", "dims", "loss", "scale"] as const,
+  ...["embedding", "hidden", "heads", "width", "context", "positions"] as const,
+  ...LANGUAGE,
+  ...["tokenizer", "imageSize", "inputs", "target"] as const,
+];
+
 /**
  * Options that have no effect on an algorithm. Cells of a sweep that differ in these alone are one cell.
  *

@@ -50,16 +50,17 @@ const UNEVEN = "proportional:10.64,11.17,11.7,12.23,12.77,13.3,13.83,14.36";
 
 /**
  * Douillard et al., 2023 (arXiv 2311.08105): inner and outer optimizer, schedule and interval; their language model
- * and its batch are not among them. All values but one are also those of the program of the replication by Jaghouar,
+ * and its batch are not among them. The values are also those of the program of the replication by Jaghouar,
  * Ong and Hagemann, 2024 (arXiv 2407.07852; PrimeIntellect-ai/OpenDiloco, train_diloco_torch.py): η 4e-4 with 1000
  * steps of warm-up and a cosine to 0, weight decay 0.1, gradients cut to the norm 1, 500 steps a round, outer
- * Nesterov 0.7 and 0.9. The one is AdamW's β₂, 0.95 there and here AdamW's own, 0.999.
+ * Nesterov 0.7 and 0.9. AdamW's β₂, which the paper does not give, is the program's.
  */
 const DILOCO = {
   algorithm: "diloco",
   ranks: 8,
   interval: 500,
   optimizer: "adamw",
+  beta2: 0.95,
   lr: 4e-4,
   clip: 4e-4,
   decayClip: true,

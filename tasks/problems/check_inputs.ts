@@ -13,12 +13,15 @@ import { imagesOf, windowsOf } from "../networks/data_shape.ts";
 import { onnxFileModel } from "../networks/onnx_model.ts";
 import { asOptionError } from "../options/as_option_error.ts";
 import { OptionError } from "../options/kinds.ts";
-import { kindOf } from "../options/defaults.ts";
-import type { Options } from "../options/table.ts";
+import { defaultsOf, kindOf } from "../options/defaults.ts";
+import { OPTIONS, type Options } from "../options/table.ts";
 import type { InputFiles } from "../run/inputs.ts";
 import type { TrainableModel } from "../task.ts";
 import { isModelFile } from "../options/network_names.ts";
-import { arrayFiles } from "../data/arrays/array_source.ts";
+import { ownArraySplits } from "../data/arrays/array_source.ts";
+import { ownImageSplits } from "../data/images/image_folders.ts";
+import { ownTextSplits } from "../data/text/text_parts.ts";
+import type { OwnSplits } from "../data/own_splits.ts";
 import { openArrayProblem } from "./array_problem.ts";
 import { builtIn } from "./built_in.ts";
 import { imageOptions, imageSetOf, imageShapeOf } from "./image_sets.ts";
@@ -55,14 +58,34 @@ export async function checkData(options: Options): Promise<void> {
   const { task, data, model } = options;
   if (data === null) return;
   await refusing(async () => {
-    if (task === "text") return await checkOwnText(options);
+    if (task === "text") {
+      checkFractions(options, await ownTextSplits(data));
+      return await checkOwnText(options);
+    }
     if (task === "arrays") {
+      checkFractions(options, await ownArraySplits(data));
       // What a network's file takes is asked when that is there.
-      return await (isModelFile(model) ? arrayFiles(data) : openArrayProblem(options, null));
+      return isModelFile(model) ? undefined : await openArrayProblem(options, null);
+    }
+    if (task === "images") {
+      checkFractions(options, await ownImageSplits(data, imageOptions(options, null)));
     }
     return await (imageSetOf({ task, data })?.check(imageOptions(options, null)) ??
       checkTextCorpus(data));
   });
+}
+
+/** Refuses shares of the data to hold out where the files say what is; what is there anyway is no one's wish. */
+function checkFractions(options: Options, own: OwnSplits): void {
+  const defaults = defaultsOf(options);
+  for (const [name, split] of [["testFraction", "test"], ["validFraction", "valid"]] as const) {
+    if (!own[split] || options[name] === defaults[name]) continue;
+    throw new OptionError(
+      `${OPTIONS[name].flag} ${options[name]} has no effect: ${options.data} has a ${
+        split === "test" ? "test" : "validation"
+      } set of its own; leave it out`,
+    );
+  }
 }
 
 /** Says of data that are not as they should be what is wrong with them. */

@@ -9,6 +9,7 @@ import { relative } from "node:path";
 import type { Summary } from "../logs/records.ts";
 import { RunLog, summaryOf } from "../logs/run_log.ts";
 import type { RunFacts } from "../run/folder.ts";
+import { WEIGHT_OPTIONS } from "../options/applies.ts";
 import { findBaseline } from "../logs/baseline.ts";
 import type { Cell } from "./cells.ts";
 import { type Pace, paceOf, speedup, speedupToLoss } from "../logs/pace.ts";
@@ -96,13 +97,12 @@ export function findProblems(outcomes: readonly CellOutcome[]): string[] {
   const first = new Map<string, CellOutcome>();
   const problems: string[] = [];
   for (const outcome of outcomes) {
-    const { model, task, seed } = outcome.cell.options;
     if (outcome.run?.summary.identicalWeights === false) {
       problems.push(`the ranks of cell ${outcome.cell.name} ended with different weights`);
     }
     const hash = outcome.run?.initialWeights;
     if (!hash) continue;
-    const key = JSON.stringify([model, task, seed]);
+    const key = JSON.stringify(WEIGHT_OPTIONS.map((name) => outcome.cell.options[name]));
     const other = first.get(key) ?? outcome;
     first.set(key, other);
     if (other.run!.initialWeights === hash) continue;

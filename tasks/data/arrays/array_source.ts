@@ -7,6 +7,7 @@
 
 import { basename } from "node:path";
 import { DataError } from "../data_error.ts";
+import type { OwnSplits } from "../own_splits.ts";
 import { type FileSet, openFileSet } from "../sources/file_set.ts";
 import { brief, columnOf, columnsOf, readTable } from "./csv.ts";
 import { formatShape, type NamedArray, type NumberArray, readNpy } from "./npy.ts";
@@ -75,6 +76,16 @@ export async function openArrays(place: string): Promise<ArraySource> {
   return names.length === 1 && set.place === set.pathOf(names[0])
     ? await openNumberTable(set, names[0])
     : await openNumbers(set, names);
+}
+
+/**
+ * Which splits the files hold out; a validation set stands in for a missing test set.
+ *
+ * @throws DataError as {@linkcode openArrays}
+ */
+export async function ownArraySplits(place: string): Promise<OwnSplits> {
+  const { test, valid } = await openArrays(place);
+  return { test: test !== null || valid !== null, valid: test !== null && valid !== null };
 }
 
 /**

@@ -7,6 +7,7 @@
 import { Random } from "../../../runtime/base/random.ts";
 import { type OncePerHost, PER_RANK } from "../../../runtime/once_per_host.ts";
 import { DataError } from "../data_error.ts";
+import type { OwnSplits } from "../own_splits.ts";
 import { type FileSet, openFileSet } from "../sources/file_set.ts";
 import { decodeImage } from "./decode.ts";
 import {
@@ -47,6 +48,8 @@ interface Listing {
   readonly train: readonly Sample[];
   readonly test: readonly Sample[];
   readonly valid: readonly Sample[] | null;
+  /** Whether the test set, or the validation set in its place, is a folder's. */
+  readonly isDivided: boolean;
 }
 
 /**
@@ -120,6 +123,19 @@ export async function imageFoldersShape(
 ): Promise<ImageShape> {
   const { classes } = await list(place, options);
   return { side: options.imageSize, classes: classes.length };
+}
+
+/**
+ * Which splits the folders hold out; a validation set stands in for a missing test set.
+ *
+ * @throws DataError when there are no images
+ */
+export async function ownImageSplits(
+  place: string,
+  options: ImageFolderOptions,
+): Promise<OwnSplits> {
+  const { isDivided, valid } = await list(place, options);
+  return { test: isDivided, valid: valid !== null };
 }
 
 /**
@@ -203,12 +219,19 @@ async function list(
     );
   }
   if (test.length > 0) {
-    return { set, classes, train: all, test, valid: valid.length > 0 ? valid : null };
+    const own = valid.length > 0 ? valid : null;
+    return { set, classes, train: all, test, valid: own, isDivided: true };
   }
-  if (valid.length > 0) return { set, classes, train: all, test: valid, valid: null };
+  if (valid.length > 0) {
+    return { set, classes, train: all, test: valid, valid: null, isDivided: true };
+  }
   const out = Math.max(1, Math.round(all.length * testFraction));
   if (out >= all.length) {
     throw cannot(`${all.length} images leave none to learn from beside a test set: give more`);
   }
-  return { set, classes, train: all.slice(out), test: all.slice(0, out), valid: null };
+  return {
+    ...{ set, classes, train: all.slice(out), test: all.slice(0, out) },
+    valid: null,
+    isDivided: false,
+  };
 }

@@ -7,6 +7,7 @@
 
 import { basename, join } from "node:path";
 import { DataError } from "../data_error.ts";
+import type { OwnSplits } from "../own_splits.ts";
 import { findSplits, splitsIn, type TextSplit } from "./text_corpus.ts";
 import { firstInvalidByte, invalidError, zeroError } from "./utf8.ts";
 
@@ -66,6 +67,17 @@ export async function ownTextFiles(data: string): Promise<string[]> {
   }
   // By code units, so that all machines agree.
   return files.sort((a, b) => (basename(a) < basename(b) ? -1 : 1));
+}
+
+/**
+ * Which splits a text's files hold out.
+ *
+ * @throws DataError when there is no such file or folder
+ */
+export async function ownTextSplits(data: string): Promise<OwnSplits> {
+  await ownTextFiles(data);
+  const given = (await Deno.stat(data)).isDirectory && await splitsIn(data);
+  return { test: given, valid: given };
 }
 
 /**

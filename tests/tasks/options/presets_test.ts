@@ -78,6 +78,8 @@ const TABLE: Record<string, Partial<Options>> = {
   "diloco": {
     algorithm: "diloco",
     optimizer: "adamw",
+    beta1: 0.9,
+    beta2: 0.95,
     interval: 500,
     lr: 4e-4,
     weightDecay: 0.1,

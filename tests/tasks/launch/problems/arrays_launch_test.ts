@@ -226,6 +226,20 @@ Deno.test("what cannot be learnt is refused in one line before anything is start
     { task: "generated-images", data: null, target: "kind" },
     /--target kind has no effect with --task generated-images/,
   );
+  const parts = await Deno.makeTempDir();
+  for (const split of ["train", "test", "valid"]) {
+    await Deno.writeTextFile(`${parts}/${split}.csv`, table(9));
+  }
+  const held = { data: parts, inputs: "length,width" };
+  await refuse(
+    { ...held, testFraction: 0.3 },
+    /--test-fraction 0\.3 has no effect: .* a test set of its own/,
+  );
+  await refuse(
+    { ...held, validFraction: 0.3 },
+    /--valid-fraction 0\.3 has no effect: .* a validation set/,
+  );
+  await Deno.remove(parts, { recursive: true });
   await refuse({ data: null }, /--task arrays needs --data, an \.npz or \.csv file/);
   assert.deepEqual([...Deno.readDirSync(folder.path)].map(({ name }) => name), ["table.csv"]);
 });

@@ -44,6 +44,20 @@ Deno.test("a folder of images is learnt, exported and refused where it does not 
   assert.equal(four.code, 2, four.stderr);
   assert.match(four.stderr, /it tells 3 classes apart, but the task has 4/);
   await Deno.remove(`${folder.path}/data/violet`, { recursive: true });
+  await Deno.mkdir(`${folder.path}/parts`);
+  for (const split of ["train", "test"]) {
+    await Deno.mkdir(`${folder.path}/parts/${split}`);
+    for (const name of ["red", "green"]) {
+      await Deno.mkdir(`${folder.path}/parts/${split}/${name}`);
+      await Deno.copyFile(
+        `${folder.path}/data/${name}/1.png`,
+        `${folder.path}/parts/${split}/${name}/1.png`,
+      );
+    }
+  }
+  const share = await celgc(...args, "--data", `${folder.path}/parts`, "--test-fraction", "0.5");
+  assert.equal(share.code, 2, share.stderr);
+  assert.match(share.stderr, /--test-fraction 0\.5 has no effect: .* has a test set of its own/);
   // It says what it does not take.
   const again = await celgc(
     ...args,

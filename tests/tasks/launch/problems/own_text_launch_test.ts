@@ -134,3 +134,56 @@ Deno.test("a text much larger than memory is learnt: what a process holds does n
   const grown = (peaks[1] - peaks[0]) / 1e6;
   assert.ok(grown < 100, `${peaks} bytes`);
 });
+
+Deno.test("a text of one's own is swept over tokenizers and planned, and its network exported", async () => {
+  await using folder = await temporaryFolder();
+  const data = `${folder.path}/text`, out = `${folder.path}/sweep`;
+  await Deno.writeTextFile(data, TEXT);
+  const given = flags({ ...SMALL, data, maxSteps: 4 });
+  const swept = await celgc("sweep", ...given, "--tokenizer", "bytes,char", "--out", out);
+  assert.equal(swept.code, 0, swept.stderr);
+  const cells = [...Deno.readDirSync(out)].filter(({ isDirectory }) => isDirectory)
+    .map(({ name }) => name).sort();
+  assert.deepEqual(cells, ["tokenizer=bytes", "tokenizer=char"]);
+  const vocabularies = cells.map((cell) => {
+    const { plan } = JSON.parse(Deno.readTextFileSync(`${out}/${cell}/config.json`));
+    return plan.trainSamples;
+  });
+  // Some characters are several bytes.
+  assert.ok(vocabularies[0] > vocabularies[1], `${vocabularies}`);
+  const plan = await celgc("plan", ...given, "--tokenizer", "words", "--json");
+  assert.equal(plan.code, 0, plan.stderr);
+  assert.ok(JSON.parse(plan.stdout).settings.length > 0);
+  for (const [cell, size] of [["tokenizer=bytes", 256], ["tokenizer=char", 22]] as const) {
+    const file = `${folder.path}/${cell}.onnx`;
+    const run = ["--weights", `${out}/${cell}`, "--out", file, "--json"];
+    const { code, stdout, stderr } = await celgc("export", ...run);
+    assert.equal(code, 0, stderr);
+    const { inputs, weights } = JSON.parse(stdout);
+    assert.deepEqual(inputs, ["input"]);
+    assert.ok(weights.includes("transformer.wte.weight"));
+    const { loadOnnxRuntimeNode } = await import("../../../../deps.ts");
+    const { InferenceSession, Tensor } = await loadOnnxRuntimeNode();
+    const session = await InferenceSession.create(file);
+    const { batchSize, context } = SMALL;
+    const input = new Tensor("int32", new Int32Array(batchSize * context), [batchSize, context]);
+    const { logits } = await session.run({ input });
+    assert.deepEqual(logits.dims, [batchSize, context, size]);
+    await session.release();
+  }
+});
+
+Deno.test("shares to hold out are refused where a text's files say what is held out", async () => {
+  await using folder = await temporaryFolder();
+  for (const split of ["train", "valid", "test"]) {
+    await Deno.writeTextFile(`${folder.path}/${split}.txt`, TEXT.slice(0, 3000));
+  }
+  for (const share of ["testFraction", "validFraction"] as const) {
+    await assert.rejects(
+      launch({ ...SMALL, data: folder.path, [share]: 0.1, maxSteps: 1, out: `${folder.path}-run` }),
+      new RegExp(
+        `--${share.slice(0, -8)}-fraction 0.1 has no effect: .* set of its own; leave it out`,
+      ),
+    );
+  }
+});
