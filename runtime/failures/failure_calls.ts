@@ -7,6 +7,7 @@
 
 import type { Context } from "../engine/context.ts";
 import { agree } from "./agree.ts";
+import { createGroup } from "./create_group.ts";
 import { shrink } from "./shrink.ts";
 
 /** What a communicator can do when ranks are lost; `C` is the class of the communicator. */
@@ -78,6 +79,17 @@ export class FailureCalls<C> {
    */
   async shrink(): Promise<C> {
     return this.#derive(await shrink(this.#context));
+  }
+
+  /**
+   * Makes a communicator of some members, in the order given (MPI_Comm_create_group). Collective over these alone:
+   * the others may be late, or lost.
+   *
+   * @param ranks in this communicator, this one's among them; the same on all of them
+   * @param tag of the messages that do it, which no others of these ranks have meanwhile
+   */
+  async createGroup(ranks: readonly number[], tag = 0): Promise<C> {
+    return this.#derive(await createGroup(this.#context, ranks, tag));
   }
 
   /**
