@@ -1,9 +1,10 @@
 import { Context } from "../engine/context.ts";
+import { LocalPeers } from "../shared_memory/local_peers.ts";
 
 /**
  * A communicator of some members, made by these alone (MPI_Comm_create_group): the others may be late, or lost. The
  * first collects from each the first number for a communicator that it has free, and tells all the largest.
- * 2(n−1) messages.
+ * 2(n−1) messages. Its ranks talk over sockets, also within a host: memory is shared by all or none.
  *
  * @param ranks this one among them; the same on all of them
  * @param tag of the messages that do it
@@ -14,7 +15,7 @@ export function createGroup(
   ranks: readonly number[],
   tag: number,
 ): Promise<Context> {
-  const { engine, members, rank, size, messages, localPeers } = context;
+  const { engine, members, rank, size, messages } = context;
   const wrong = ranks.find((each) => !(Number.isInteger(each) && each >= 0 && each < size));
   if (wrong !== undefined || new Set(ranks).size < ranks.length || !ranks.includes(rank)) {
     return Promise.reject(
@@ -41,6 +42,6 @@ export function createGroup(
     }
     engine.reserveId(next);
     const own = ranks.map((each) => members[each]);
-    return new Context(engine, next, own, localPeers);
+    return new Context(engine, next, own, LocalPeers.none());
   });
 }

@@ -83,7 +83,7 @@ export class FailureCalls<C> {
 
   /**
    * Makes a communicator of some members, in the order given (MPI_Comm_create_group). Collective over these alone:
-   * the others may be late, or lost.
+   * the others may be late, or lost. Its ranks talk over sockets, also within a host.
    *
    * @param ranks in this communicator, this one's among them; the same on all of them
    * @param tag of the messages that do it, which no others of these ranks have meanwhile

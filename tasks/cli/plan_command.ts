@@ -37,6 +37,7 @@ const WITHOUT: readonly string[] = [
     "onFailure",
     "maxRestarts",
     "replay",
+    "maxWait",
     "out",
     "sendData",
     "checkpointLocal",

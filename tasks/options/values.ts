@@ -304,6 +304,8 @@ export interface RecoveryOptions {
   onFailure: "stop" | "restart";
   /** How often it starts again without having come further. */
   maxRestarts: number;
+  /** Seconds that ranks wait for one that is late before they leave it out; null: as long as it takes. */
+  maxWait: number | null;
   /** Folder of the run that is run again, with the ranks that it had when; null: none. */
   replay: string | null;
 }

@@ -44,6 +44,7 @@ export interface PlanOptions extends
       | "onFailure"
       | "maxRestarts"
       | "replay"
+      | "maxWait"
       | "out"
       | "json"
       | "quiet"

@@ -45,6 +45,7 @@ const ADJUSTABLE: ReadonlySet<string> = new Set<OptionName>([
   "keep",
   "onFailure",
   "maxRestarts",
+  "maxWait",
   "grace",
   "preemptedCode",
   "device",

@@ -199,6 +199,10 @@ export class Loop implements Stateful {
       const carried = await this.#carry(t, taken);
       throw new CrewChange(await members.leave(t), carried);
     }
+    if (taken && members.assemble && this.#isShared(taken)) {
+      const assembled = await members.assemble(t, (rank) => this.#attendance.since(rank));
+      if (assembled) throw new CrewChange(assembled.crew, await this.#carry(t, taken));
+    }
     const { recovery } = members;
     if (!recovery || taken && !this.#isShared(taken)) return await work();
     const carried = await this.#carry(t, taken), done: T[] = [];

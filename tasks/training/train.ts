@@ -35,7 +35,8 @@ import { TrainStep } from "../steps/train_step.ts";
 import { membersOf, ranksAt, type Worlds } from "../data/sampling/worlds.ts";
 import { amongMembers } from "./membership/among_members.ts";
 import type { Carried } from "./membership/carried.ts";
-import type { Crew } from "./membership/members.ts";
+import type { Crew, Members } from "./membership/members.ts";
+import { PunctualMembers } from "./membership/punctual_members.ts";
 import { ReplayedMembers } from "./membership/replayed_members.ts";
 import type { Task, TrainableModel } from "../task.ts";
 
@@ -118,7 +119,11 @@ export async function train(
   /** This rank's number in the run. */
   const rank = replay ? comm.rank : membersOf(worlds.at(-1)!)[comm.rank];
   const place = Math.min(comm.rank, worlds.at(-1)!.ranks - 1);
-  const members = replay && new ReplayedMembers(comm, replay);
+  const members: Members | undefined = replay
+    ? new ReplayedMembers(comm, replay)
+    : options.maxWait !== null && comm.size > 1
+    ? new PunctualMembers(await comm.dup(), worlds, options.maxWait, (line) => console.error(line))
+    : undefined;
   const checkpoints = parts.checkpoints && { ...parts.checkpoints, ranks };
   const device = stack.use(await openDevice(options.device, { threads }));
   const gpu = processEnvironment("CELGC_GPU");
@@ -266,7 +271,7 @@ export async function train(
     return { summary, weights: await evaluator.averaged(), writes };
   };
   const { summary, weights, writes } = members
-    ? await amongMembers(members, { comm, worlds }, among)
+    ? await amongMembers(members, { comm, worlds }, among).finally(() => members.end?.())
     : await among({ comm, worlds }, undefined);
   const { specs } = trainStep.weights;
   // What trained a large model makes room for its files.

@@ -59,6 +59,27 @@ export const RECOVERY_RULES: readonly RecoveryRule[] = [
         : null,
   },
   {
+    concerns: ["maxWait", "syncEvery", "overlap", "algorithm", "interval"],
+    check(options) {
+      const { maxWait, syncEvery, overlap, algorithm: name } = options;
+      if (maxWait === null) return null;
+      if (syncEvery !== null) {
+        return "--max-wait has nothing to do with --sync-every: rounds go by the clock";
+      }
+      if (overlap) {
+        return "--max-wait does not go with --overlap: an average is on its way that all have to take over";
+      }
+      const algorithm = createAlgorithm(name, options), syncs = gradientSyncs(algorithm, ENOUGH);
+      const first = Array.from({ length: ENOUGH }, (_, i) => algorithm.exchange(i + 1));
+      const meets = algorithm.controls || first.some(({ weights }) => weights === "before") ||
+        [...syncs].some((sync) => sync !== "none");
+      return meets
+        ? `--max-wait does not go with --algorithm ${name}, where a step needs all ranks: those that average ` +
+          "weights alone can leave some out, such as celgc"
+        : null;
+    },
+  },
+  {
     concerns: ["onNan", "checkpointEvery"],
     check: ({ onNan, checkpointEvery }) =>
       onNan === "rollback" && checkpointEvery === null

@@ -4,6 +4,7 @@
  * @module
  */
 
+import { duration } from "../duration.ts";
 import { choice, GROUPS, integer, type Table, text } from "../kinds.ts";
 import type { RecoveryOptions } from "../values.ts";
 
@@ -28,6 +29,15 @@ export const RECOVERY: Table<RecoveryOptions> = {
     unit: "times",
     from: 0,
     default: 3,
+  }),
+  maxWait: duration({
+    flag: "--max-wait",
+    group: RUN,
+    help:
+      "how long ranks that come to a round wait for the rest once half of them are there; who " +
+      "is later is left out, and comes back with an average",
+    default: null,
+    defaultText: "as long as it takes",
   }),
   replay: text({
     flag: "--replay",

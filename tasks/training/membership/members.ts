@@ -15,6 +15,12 @@ export interface Crew {
   readonly worlds: Worlds;
 }
 
+/** Who goes on where some have not come. */
+export interface Assembled {
+  /** Null on a rank that has come too late. */
+  readonly crew: Crew | null;
+}
+
 /** How ranks leave and come. Every rank makes the same calls in the same order. */
 export interface Members {
   /** Those that begin; null on a rank that waits. Collective. @default {all} */
@@ -23,6 +29,15 @@ export interface Members {
   leavesAt(t: number): boolean;
   /** Those that stay; null on a rank that leaves. Collective. */
   leave(t: number): Promise<Crew | null>;
+  /**
+   * Waits for the members before they do together what follows step `t`; null if all are there. Collective.
+   *
+   * @param since see `LostRank.since`
+   * @default {they wait for each other}
+   */
+  assemble?(t: number, since: (rank: number) => number): Promise<Assembled | null>;
+  /** The run is over on this rank: tells those who are absent. @default {they know} */
+  end?(): Promise<void>;
   /** Those there are with the ones that come after step `t`; null if none come. Collective. */
   admit(t: number): Promise<Crew | null>;
   /** Waits, on a rank that is not among those that train, until it is; null: it will not be. */

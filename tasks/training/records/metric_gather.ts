@@ -94,7 +94,7 @@ export class MetricGather {
     this.#log = log;
     this.#silences = comm.network.silences;
     this.#waiting = comm.rank === 0 && comm.size > 1
-      ? new WaitingLog(comm.size, (line) => console.error(line))
+      ? new WaitingLog(members, (line) => console.error(line))
       : null;
     this.#members = members;
     this.#waits = waits;

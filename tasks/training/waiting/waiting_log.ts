@@ -68,9 +68,9 @@ class Sums {
       .map(({ rank, share }) => ({ rank, share }));
   }
 
-  get links(): { ranks: [number, number]; seconds: number; share: number }[] {
+  get links(): { ends: string; seconds: number; share: number }[] {
     return [...this.forLink].map(([ends, { waited, seconds }]) => ({
-      ranks: ends.split(",").map(Number) as [number, number],
+      ends,
       seconds,
       share: this.share(waited),
     }));
@@ -87,6 +87,7 @@ class Sums {
 /** The waiting of a run; on rank 0. */
 export class WaitingLog {
   readonly #ranks: number;
+  readonly #members: readonly number[];
   readonly #say: (line: string) => void;
   readonly #whole: Sums;
   #latest: Sums;
@@ -94,10 +95,12 @@ export class WaitingLog {
   #named = new Set<number>();
 
   /**
-   * @param ranks N
+   * @param members the ranks' numbers in the run, by which they are named
    * @param say gets a line about each rank or link that stands out
    */
-  constructor(ranks: number, say: (line: string) => void) {
+  constructor(members: readonly number[], say: (line: string) => void) {
+    const ranks = members.length;
+    this.#members = members;
     this.#ranks = ranks;
     this.#say = say;
     this.#whole = new Sums(ranks);
@@ -134,7 +137,7 @@ export class WaitingLog {
       const times = this.#latest.slowness(rank);
       // A rank can be late for another reason than its steps, such as a disk.
       const why = times >= 1.1 ? `; its steps take ${times.toFixed(1)} × the others' time` : "";
-      this.#say(`straggler: rank ${rank}, ${percent(share)} of all waiting${why}`);
+      this.#say(`straggler: rank ${this.#members[rank]}, ${percent(share)} of all waiting${why}`);
     }
     this.#named = new Set(stragglers.map(({ rank }) => rank));
     this.#latest = new Sums(this.#ranks);
@@ -158,14 +161,26 @@ export class WaitingLog {
     }
     const share = `${percent(this.#latest.share(waited))} of all waiting`;
     const what = many
-      ? `straggler: rank ${peer}, ${share}: it gave no sign of life`
-      : `stalled link: ranks ${ends.replace(",", " and ")}, ${share}: nothing came`;
+      ? `straggler: rank ${this.#members[peer]}, ${share}: it gave no sign of life`
+      : `stalled link: ranks ${this.#endsOf(ends).join(" and ")}, ${share}: nothing came`;
     this.#say(`${what} for ${stalled.toFixed(1)} s`);
+  }
+
+  /** The numbers in the run of a link's ends. */
+  #endsOf(ends: string): [number, number] {
+    const [one, other] = ends.split(",").map((place) => this.#members[Number(place)]);
+    return [one, other];
   }
 
   /** What there is to say at the end; null if nobody has met. */
   get summary(): WaitingSummary | null {
-    const { meetings, waited, time, stragglers, links } = this.#whole;
+    const { meetings, waited, time } = this.#whole;
+    const stragglers = this.#whole.stragglers
+      .map(({ rank, share }) => ({ rank: this.#members[rank], share }));
+    const links = this.#whole.links.map(({ ends, ...link }) => ({
+      ranks: this.#endsOf(ends),
+      ...link,
+    }));
     if (meetings === 0 || time === 0) return null;
     return {
       share: waited / time,

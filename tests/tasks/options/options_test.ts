@@ -57,6 +57,7 @@ Deno.test("a wrong value is refused in one line with the flag, the rule and the 
     ["seed", "-1", /^--seed must be/],
     ["syncEvery", "2", /^--sync-every must be a time above 0 such as .*, not "2"$/],
     ["syncEvery", "0s", /not "0s"$/],
+    ["maxWait", "5", /^--max-wait must be a time above 0 such as .*, not "5"$/],
     ["link", "fast", /^--link: a link is a bandwidth .*not "fast"$/],
   ];
   for (const [name, text, message] of wrong) {
@@ -103,6 +104,13 @@ Deno.test("options that contradict each other are refused", () => {
       { ranks: 4, world: 2 },
       /--world has all ranks, at least the 4 that --ranks starts here, not 2/,
     ],
+    [{ maxWait: 5, overlap: true }, /^--max-wait does not go with --overlap/],
+    [{ maxWait: 5, syncEvery: 1 }, /^--max-wait has nothing to do with --sync-every/],
+    [
+      { maxWait: 5, algorithm: "naive-parallel" },
+      /^--max-wait does not go with --algorithm naive-/,
+    ],
+    [{ maxWait: 5, algorithm: "episode" }, /^--max-wait does not go with --algorithm episode/],
     [{ sampling: "cyclic" }, /^--sampling: ranks are drawn uniform, dirichlet:ALPHA/],
     [{ sampling: "dirichlet:1" }, /^--sampling: dirichlet:1 draws .* all 8 of them take part/],
     [{ sampling: "periodic:3,1" }, /^--sampling: .* 3 does not divide the 8 ranks/],

@@ -35,7 +35,7 @@ function heard(
   spent: readonly (number | null)[],
   { meetings = MEETINGS, stepMs = 200 } = {},
 ): string[] {
-  const lines: string[] = [], log = new WaitingLog(spent.length, (line) => lines.push(line));
+  const lines: string[] = [], log = new WaitingLog([...spent.keys()], (line) => lines.push(line));
   for (let i = 0; i < meetings; i++) {
     log.note([spent], spent.map((sync) => ({ total: stepMs, sync: sync ?? 0 })), []);
   }
@@ -54,7 +54,7 @@ Deno.test("who is as late as the others, or hardly late at all, is not named", (
   // All waiting is for rank 0, and it is 2 % of the time.
   assert.deepEqual(heard([4, 10, 10], { stepMs: 200 }), []);
   // Ranks are late in turn.
-  const lines: string[] = [], log = new WaitingLog(4, (line) => lines.push(line));
+  const lines: string[] = [], log = new WaitingLog([0, 1, 2, 3], (line) => lines.push(line));
   for (let i = 0; i < 64; i++) {
     const spent = [150, 150, 150, 150].map((ms, rank) => rank === i % 4 ? 10 : ms);
     log.note([spent], spent.map((sync) => ({ total: 200, sync })), []);
@@ -64,7 +64,7 @@ Deno.test("who is as late as the others, or hardly late at all, is not named", (
 });
 
 Deno.test("one that is a straggler again is named again", () => {
-  const lines: string[] = [], log = new WaitingLog(3, (line) => lines.push(line));
+  const lines: string[] = [], log = new WaitingLog([0, 1, 2], (line) => lines.push(line));
   const meet = (spent: readonly number[]) => {
     for (let i = 0; i < MEETINGS; i++) {
       log.note([spent], spent.map((sync) => ({ total: 100, sync })), []);
@@ -77,7 +77,7 @@ Deno.test("one that is a straggler again is named again", () => {
 });
 
 Deno.test("a link over which nothing came is named with its ends, and a silent rank by itself", () => {
-  const lines: string[] = [], log = new WaitingLog(4, (line) => lines.push(line));
+  const lines: string[] = [], log = new WaitingLog([0, 1, 2, 3], (line) => lines.push(line));
   const spent = (ms: number) => Array.from({ length: 4 }, () => ({ total: ms + 50, sync: ms }));
   const all = [2100, 2100, 2100, 2100];
   log.note([all], spent(2100), [
@@ -100,7 +100,7 @@ Deno.test("a link over which nothing came is named with its ends, and a silent r
 });
 
 Deno.test("a rank that is late because it computes is not taken for a silent link", () => {
-  const lines: string[] = [], log = new WaitingLog(2, (line) => lines.push(line));
+  const lines: string[] = [], log = new WaitingLog([0, 1], (line) => lines.push(line));
   // Rank 1 computed for 3 s and answered nobody meanwhile.
   log.note([[3010, 10]], [{ total: 3110, sync: 3010 }, { total: 3110, sync: 10 }], [
     { rank: 0, peer: 1, seconds: 2.5 },
