@@ -5,6 +5,7 @@
  */
 
 import { imageFontUrls, loadCharts, loadImageRenderer } from "../../deps.ts";
+import { hasSeeds, mergeSeeds } from "./page/bands.ts";
 import { chartOption } from "./page/chart_option.ts";
 import type { FigureView, PageAxis, PageData, PageFigure } from "./page/data.ts";
 
@@ -47,13 +48,15 @@ export async function writeImages(data: PageData, directory: string): Promise<Fi
   return images;
 }
 
-/** One figure as SVG, with its title and legend. */
+/** One figure as SVG, with its title and legend; runs that differ in their seeds alone are one, in a band. */
 async function figureSvg(
-  data: PageData,
-  figure: PageFigure,
+  given: PageData,
+  { id }: PageFigure,
   axis: PageAxis,
 ): Promise<string> {
   const { init } = await loadCharts();
+  const merged = hasSeeds(given), data = merged ? mergeSeeds(given, axis.key) : given;
+  const figure = data.figures.find((one) => one.id === id)!;
   const height = figure.kind === "bars"
     ? Math.max(HEIGHT / 2, 150 + 40 * data.runs.length)
     : figure.kind === "timeline"
@@ -65,7 +68,7 @@ async function figureSvg(
       axis: axis.key,
       logX: false,
       logY: figure.kind === "lines" && figure.log,
-      range: data.runs.length === 1,
+      range: data.runs.length === 1 || merged,
       smooth: 0,
       timeline: figure.kind === "timeline" ? figure.runs.findIndex((run) => run !== null) : 0,
       hidden: data.runs.map(() => false),

@@ -19,7 +19,7 @@ const KINDS = ["computing", "waiting for others", "exchanging", "evaluation, res
 
 /** The timeline of every run whose steps say how long they took. */
 export function timelineFigure(runs: readonly FigureRun[]): TimelineFigure[] {
-  const timelines = runs.map(({ log }) => timelineOf(log));
+  const timelines = runs.map(({ log, label }) => timelineOf(log, label));
   if (timelines.every((timeline) => timeline === null)) return [];
   const slowest = timelines.flatMap((timeline, run) =>
     timeline === null || timeline.rows.length < 2
@@ -51,7 +51,7 @@ interface Busy {
 }
 
 /** A run's timeline; null where its log does not have what it takes. */
-function timelineOf(log: RunLog): TimelineOfRun | null {
+function timelineOf(log: RunLog, label: string): TimelineOfRun | null {
   const { steps } = log, rows = steps.rows();
   const column = (name: Parameters<typeof steps.column>[0]) => steps.column(name);
   const rank = column("rank"), iteration = column("iteration"), seconds = column("seconds");
@@ -84,6 +84,7 @@ function timelineOf(log: RunLog): TimelineOfRun | null {
     .sort((a, b) => b.computed - a.computed);
   const shown = all.filter(({ rank }, i) => i < MOST_RANKS - 1 || rank === 0).slice(0, MOST_RANKS);
   return {
+    label,
     seconds: Number(end.toPrecision(7)),
     slowest: all[0].rank,
     rows: shown.sort((a, b) => a.rank - b.rank).map(({ rank, busy }) => ({

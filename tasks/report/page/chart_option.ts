@@ -21,7 +21,7 @@ export function chartOption(data: PageData, figure: PageFigure, view: FigureView
     ? lineOption(data, figure, view)
     : figure.kind === "bars"
     ? barOption(data, figure, view)
-    : timelineOption(data, figure, view);
+    : timelineOption(figure, view);
   const small = view.width < 520;
   const entries = figure.kind === "bars"
     ? figure.stacks.map((stack) => stack.name)

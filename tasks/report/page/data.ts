@@ -80,6 +80,8 @@ export interface BarFigure {
 
 /** What a run's ranks did. */
 export interface TimelineOfRun {
+  /** The run's own label, also where it is drawn for those of other seeds. */
+  readonly label: string;
   /** Where the time axis ends. */
   readonly seconds: number;
   /** The rank that computed longest. */

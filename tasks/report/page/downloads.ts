@@ -72,7 +72,7 @@ export function figureCsv(data: PageData, figure: PageFigure, view: FigureView):
         const known = shares.map((share) => share[bin]);
         const rest = 100 - known.reduce((sum, share) => sum + share, 0);
         const from = timeline!.seconds * bin / shares[0].length;
-        lines.push([data.runs[view.timeline].label, rank, from, ...known, Math.max(0, rest)]);
+        lines.push([timeline!.label, rank, from, ...known, Math.max(0, rest)]);
       }
     }
   }

@@ -1,15 +1,11 @@
-import type { ChartOption, FigureView, PageData, TimelineFigure } from "./data.ts";
+import type { ChartOption, FigureView, TimelineFigure } from "./data.ts";
 import { paletteOf, writeValue } from "./style.ts";
 
 /** Height of a row, of the room it has. */
 const HEIGHT = 0.84;
 
 /** A row for each rank, in which each piece of time is filled with what the rank did in it. */
-export function timelineOption(
-  data: PageData,
-  figure: TimelineFigure,
-  view: FigureView,
-): ChartOption {
+export function timelineOption(figure: TimelineFigure, view: FigureView): ChartOption {
   const palette = paletteOf(view.dark), size = view.standalone ? 14 : 12;
   const timeline = figure.runs[view.timeline];
   const colours = [...palette.busy, palette.stacks[2]];
@@ -32,9 +28,7 @@ export function timelineOption(
     },
     xAxis: {
       type: "value",
-      name: timeline === null
-        ? "no timeline of this run"
-        : `wall clock of ${data.runs[view.timeline]?.label ?? ""}`,
+      name: timeline === null ? "no timeline of this run" : `wall clock of ${timeline.label}`,
       nameLocation: "middle",
       nameGap: 28,
       nameTextStyle: { color: palette.quiet, fontSize: size },
