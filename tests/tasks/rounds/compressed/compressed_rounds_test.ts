@@ -108,6 +108,41 @@ async function serially(given: Partial<Options>): Promise<Float32Array> {
   /** Rank by rank: where it stood when the average on its way began; that average. */
   let late: { own: Float32Array[]; mean: Float32Array } | null = null;
   let rounds = 0, apart = false;
+  const { controls } = algorithm, waits = algorithm.undrawn === "waits";
+  /** What control variates are, rank by rank, and in the mean; what has been lost of their changes. */
+  const own = steps.map(() => new Float32Array(reference.length)), common = own[0].slice();
+  const owed: Float32Array[] = [], contributors = new Set<number>();
+  const correctAll = () => {
+    const norm = Math.sqrt(common.reduce((sum, x) => sum + x * x, 0));
+    return Promise.all(
+      steps.map((step, rank) => step.setCorrection(common.map((c, i) => c - own[rank][i]), norm)),
+    );
+  };
+  if (controls && controls.start > 0) {
+    for (const [rank, step] of steps.entries()) {
+      for (let k = 0; k < controls.start; k++) {
+        const gradient = await step.gradientAside(ASIDE + k, tasks[rank].batch(ASIDE + k));
+        gradient.forEach((g, i) => own[rank][i] += g);
+      }
+      own[rank].forEach((c, i) => own[rank][i] = c / controls.start);
+    }
+    common.set(plainMean(own));
+    await correctAll();
+  }
+  /** c_i ← the mean of the gradients of those that took part; c follows by what travels. */
+  const renew = async () => {
+    const changes = own.map((c) => new Float32Array(c.length));
+    for (const rank of contributors) {
+      const mean = (await steps[rank].takeMeanGradient())!;
+      mean.forEach((g, i) => changes[rank][i] = g - own[rank][i]);
+      own[rank].set(mean);
+    }
+    meanOf(compress, changes, owed, steps.map((_, rank) => contributors.has(rank)));
+    const share = contributors.size / RANKS;
+    common.forEach((c, i) => common[i] = c + share * changes[0][i]);
+    contributors.clear();
+    await correctAll();
+  };
 
   /** x ← r + mean of what has been moved, everywhere. */
   const compressedMean = (all: readonly Float32Array[], counts?: readonly boolean[]) => {
@@ -128,7 +163,9 @@ async function serially(given: Partial<Options>): Promise<Float32Array> {
       const aside = ASIDE + rounds;
       await Promise.all(steps.map((step, rank) => step.correct(aside, tasks[rank].batch(aside))));
     }
+    const drawn = drawParticipants(SEED, rounds + 1, RANKS, options.participants ?? RANKS);
     await Promise.all(steps.map(async (step, rank) => {
+      if (waits && !drawn.includes(rank)) return;
       const submitted = await step.submit(t, tasks[rank].batch(t), size, exchange.gradients);
       await submitted.result();
     }));
@@ -145,18 +182,31 @@ async function serially(given: Partial<Options>): Promise<Float32Array> {
       continue;
     }
     rounds++;
-    const participants = drawParticipants(SEED, rounds, RANKS, options.participants ?? RANKS);
-    const counts = steps.map((_, rank) => participants.includes(rank));
+    const counts = steps.map((_, rank) => drawn.includes(rank));
     const mean = compressedMean(await weightsOf(), counts);
-    algorithm.outer?.move(mean, start, buffer, size);
+    if (algorithm.outer && rounds % (algorithm.outer.every ?? 1) === 0) {
+      algorithm.outer.move(mean, start, buffer, size);
+      start = mean.slice();
+    }
     reference = mean;
-    start = mean.slice();
-    await setAll((rank) => counts[rank] ? mean : null);
-    apart = participants.length < RANKS;
+    await setAll((rank) => waits || counts[rank] ? mean : null);
+    apart = drawn.length < RANKS && !waits;
+    for (const rank of drawn) contributors.add(rank);
+    if (controls && rounds % controls.every === 0) await renew();
   }
   const last = await weightsOf();
   return apart ? plainMean(last) : last[0].slice();
 }
+
+const ALGORITHMS: AlgorithmName[] = ["naive-parallel", "local-sgd", "slowmo", "diloco", "episode"];
+ALGORITHMS.push(
+  "minibatch-clip",
+  "fedprox",
+  "scaffold",
+  "scaffold-clip",
+  "episode++",
+  "amplified-scaffold",
+);
 
 const CASES: Partial<Options>[] = [
   ...["bf16", "fp16", "int8", "int4", "topk:0.1", "topk:0.1:int8"].map((compress) => ({
@@ -164,8 +214,10 @@ const CASES: Partial<Options>[] = [
   })),
   { compress: "int4", participants: 2 },
   { compress: "int4", overlap: true },
-  ...(["naive-parallel", "local-sgd", "slowmo", "diloco", "episode"] satisfies AlgorithmName[])
-    .map((algorithm) => ({ compress: "int4", algorithm })),
+  ...ALGORITHMS.map((algorithm) => ({ compress: "int4", algorithm })),
+  { compress: "int8", algorithm: "scaffold-clip", participants: 2 },
+  { compress: "int4", algorithm: "episode++", participants: 3 },
+  { compress: "bf16", algorithm: "amplified-scaffold", participants: 3, period: 2, interval: 2 },
 ];
 
 for (const given of CASES) {
