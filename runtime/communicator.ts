@@ -24,6 +24,7 @@ import { dup, split } from "./collectives/split.ts";
 import { Context } from "./engine/context.ts";
 import { Engine } from "./engine/engine.ts";
 import { FailureCalls } from "./failures/failure_calls.ts";
+import { LocalPeers } from "./shared_memory/local_peers.ts";
 import { type Network, networkOf, type Traffic, type Transport } from "./transport/transport.ts";
 
 let create: (context: Context, isWorld: boolean) => Communicator;
@@ -34,8 +35,10 @@ let create: (context: Context, isWorld: boolean) => Communicator;
  * @param transport is the communicator's to close
  */
 export function worldCommunicator(transport: Transport): Communicator {
-  const members = Array.from({ length: transport.size }, (_, rank) => rank);
-  return create(new Context(new Engine(transport), 0, members), true);
+  const all = Array.from({ length: transport.size }, (_, rank) => rank);
+  const { context = 0, members = all } = transport.membership ?? {};
+  const peers = transport.membership && LocalPeers.none();
+  return create(new Context(new Engine(transport), context, members, peers), true);
 }
 
 /**

@@ -15,6 +15,7 @@
  *     CELGC_CONNECTIONS  connections to each rank of another host, 1 to 64; 1 if not set. A pair has as many as
  *                        both ends want
  *     CELGC_ON_FAILURE   abort or return: what the loss of a rank is to the others; abort if not set
+ *     CELGC_NEWCOMER     1 if this process comes to a job that runs already: its rank is beyond the size
  *     CELGC_SECRET_FILE  file of mode 0600 with the secret; the launcher's pipe if not set
  *     CELGC_SECRET_FD    descriptor of the launcher's pipe; standard input if not set
  *     CELGC_TLS_CERT, CELGC_TLS_KEY, CELGC_TLS_CA   PEM files
@@ -41,7 +42,7 @@
 import { parseAddress, type TlsMaterial } from "../security/endpoint.ts";
 import { RendezvousError } from "../base/errors.ts";
 import { type LinkShape, parseLink } from "../transport/access_link.ts";
-import { MOST_CONNECTIONS } from "../rendezvous/messages.ts";
+import { MOST_CONNECTIONS, MOST_RANKS } from "../rendezvous/messages.ts";
 import type { OnFailure } from "../transport/transport.ts";
 import { defaultFolder, rendezvousPath } from "../rendezvous/rendezvous_file.ts";
 import type { TransportKind } from "./mesh.ts";
@@ -78,6 +79,8 @@ export interface ProcessInfo {
   readonly transport: TransportKind | "mpi";
   /** What the loss of a rank is to the others. */
   readonly onFailure: OnFailure;
+  /** Whether this process comes to a job that runs already; its rank is beyond the size then. */
+  readonly isNewcomer: boolean;
   /** Directory for Unix sockets, or null. */
   readonly sockets: string | null;
   /** This host's name, or null if it was not given. */
@@ -167,10 +170,13 @@ function fromOwnLauncher(environment: Environment): ProcessInfo {
     );
   }
   const size = integer("CELGC_SIZE", need("CELGC_SIZE"), 1, 65536);
-  const rank = integer("CELGC_RANK", need("CELGC_RANK"), 0, size - 1);
+  const isNewcomer = environment("CELGC_NEWCOMER") === "1";
+  const [least, most] = isNewcomer ? [size, MOST_RANKS - 1] : [0, size - 1];
+  const rank = integer("CELGC_RANK", need("CELGC_RANK"), least, most);
   return {
     rank,
     size,
+    isNewcomer,
     job: checkJob(need("CELGC_JOB")),
     launcher: null,
     rendezvous: readAddress("CELGC_RENDEZVOUS", need("CELGC_RENDEZVOUS")),
@@ -241,6 +247,7 @@ export function fromForeignLauncher(
       : null,
     address: environment("CELGC_ADDRESS") ?? null,
     near,
+    isNewcomer: false,
     ...rest,
   };
 }
@@ -269,6 +276,7 @@ function placeByMpi(
     rendezvousFile: null,
     address: null,
     near: near ?? false,
+    isNewcomer: false,
     ...common,
     mpiLauncher: launcher,
   };

@@ -15,6 +15,7 @@ import {
   writeRendezvousFile,
 } from "../rendezvous/rendezvous_file.ts";
 import { describeLauncher } from "./foreign_launchers.ts";
+import { type Dialling, JobDoor, openNewcomerMesh } from "./door.ts";
 import { buildMesh, openListeners, type TransportKind } from "./mesh.ts";
 import { hostLink } from "../transport/access_link.ts";
 import { MeshTransport } from "../transport/mesh_transport.ts";
@@ -115,7 +116,12 @@ async function join(
     checkReachable(address.hostname, client.localHostname, variable);
   }
   const addresses = info.addresses ?? [client.localHostname], { gateway } = info;
-  const listeners = openListeners(rank, transport, sockets, {
+  if (info.isNewcomer && transport === "unix") {
+    throw new RendezvousError(
+      `rank ${rank} cannot join: who comes to a running job is reached over TCP, and Unix sockets were asked for`,
+    );
+  }
+  const listeners = openListeners(rank, info.isNewcomer ? "tcp" : transport, sockets, {
     ...gateway === null ? { addresses, port: info.port } : { addresses: [BEHIND], port: 0 },
     tls,
   });
@@ -131,6 +137,10 @@ async function join(
     if (!dialsOut) {
       for (const hostname of addresses) endpoints.push({ kind: "gateway", hostname, port });
     }
+  }
+  const dialling = { rank, job, rendezvous: address, tls, self: { host, endpoints, dialsOut } };
+  if (info.isNewcomer) {
+    return await joinRunning(info, client, dialling, listeners.listeners, opened);
   }
   // The rendezvous has been there for some time already, so it is the first to give up.
   const table = await client.join(
@@ -155,7 +165,7 @@ async function join(
       client.report({ message, operation: "init", step: null, lost }).catch(() => {});
     },
   });
-  return new MeshTransport({
+  const mesh = new MeshTransport({
     rank,
     size,
     hosts,
@@ -171,6 +181,45 @@ async function join(
     // Our launcher's end is that of its ranks; a rendezvous in another rank may end before this one.
     onControlLost: info.launcher === null ? endOrphan : undefined,
   });
+  if (onFailure === "return") mesh.door = new JobDoor(dialling, client, mesh);
+  return mesh;
+}
+
+/** Comes to a job that runs already, waits to be let in, and connects with its ranks. */
+async function joinRunning(
+  { timeoutMs, link, transport }: ProcessInfo,
+  client: RendezvousClient,
+  dialling: Dialling,
+  listeners: readonly Deno.Listener[],
+  opened: (close: () => void) => void,
+): Promise<MeshTransport> {
+  const mesh = openNewcomerMesh(dialling, listeners);
+  opened(() => mesh[Symbol.dispose]());
+  const { rank, self } = dialling;
+  const invited = await client.knock({ ...self, onFailure: "return" });
+  const connecting = mesh.dial(invited);
+  connecting.catch(() => {}); // Its failure is told below.
+  const { context, members } = await client.welcomed();
+  if (!members.includes(rank)) {
+    throw new RendezvousError(`rank ${rank} cannot join: not all ranks could reach it`);
+  }
+  await connecting;
+  const connections = await mesh.complete(members), { hosts } = invited;
+  const joined = new MeshTransport({
+    rank,
+    size: hosts.length,
+    hosts,
+    connections,
+    control: client,
+    timeoutMs,
+    link,
+    onFailure: "return",
+    wireOnly: transport !== "auto",
+    membership: { context, members },
+    onControlLost: endOrphan,
+  });
+  joined.door = new JobDoor(dialling, client, joined);
+  return joined;
 }
 
 /**

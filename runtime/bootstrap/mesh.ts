@@ -145,7 +145,7 @@ export async function buildMesh(
   const dialling = dialled.flatMap((peer) =>
     connections[peer]!.map(async (_, number) => {
       connections[peer]![number] = await dialMember({
-        endpoints: reachable(peer, options),
+        endpoints: endpointsOf(peer, options),
         job,
         purpose: "mesh",
         self: rank,
@@ -218,31 +218,31 @@ function dials(peer: number, { rank, table, relays = false }: MeshBuildOptions):
  *
  * @throws RendezvousError if there are none
  */
-function reachable(
-  peer: number,
-  { rank, table, rendezvous }: MeshBuildOptions,
+function endpointsOf(peer: number, { rank, table, rendezvous }: MeshBuildOptions): Endpoint[] {
+  const self = table[rank], other = table[peer], found = reachable(self, other, rendezvous);
+  if (found.length > 0) return found;
+  throw new RendezvousError(
+    `rank ${rank} on ${self.host} has no way to rank ${peer} on ${other.host}, which listens on Unix ` +
+      "sockets only",
+  );
+}
+
+/** The endpoints of `other` that can work for `self`. */
+export function reachable(
+  self: TableEntry,
+  other: TableEntry,
+  rendezvous: MeshBuildOptions["rendezvous"],
 ): Endpoint[] {
-  const self = table[rank], other = table[peer];
   if (self.host === other.host) {
     const hasSocket = self.endpoints.some(({ kind }) => kind === "unix");
     const own = other.endpoints.filter(({ kind }) =>
       kind === "tcp" || (kind === "unix" && hasSocket)
     );
-    return own.length > 0 ? nearest(own, self, rendezvous) : noWay(rank, peer, table);
+    return nearest(own, self, rendezvous);
   }
   if (other.dialsOut) return [{ kind: "gateway", ...rendezvous! }];
   const kind = hasGateway(other.endpoints) ? "gateway" : "tcp";
-  const found = other.endpoints.filter((endpoint) => endpoint.kind === kind);
-  return found.length > 0 ? nearest(found, self, rendezvous) : noWay(rank, peer, table);
-}
-
-function noWay(rank: number, peer: number, table: readonly TableEntry[]): never {
-  throw new RendezvousError(
-    `rank ${rank} on ${table[rank].host} has no way to rank ${peer} on ${
-      table[peer].host
-    }, which ` +
-      "listens on Unix sockets only",
-  );
+  return nearest(other.endpoints.filter((endpoint) => endpoint.kind === kind), self, rendezvous);
 }
 
 /** Endpoints as they are named from here; if the rendezvous was reached at the address of one, that one. */

@@ -1,6 +1,9 @@
 import { pack, unpack } from "../base/pack.ts";
 import type { Context } from "../engine/context.ts";
 
+/** Why a rank is lost of which this one has not heard before. */
+export const AGREED_LOST = "the others have agreed that it is lost";
+
 /** What all members that live have decided. */
 export interface Decision {
   /** The bitwise AND of the flags. */
@@ -43,7 +46,7 @@ async function decide(context: Context, flag: number): Promise<Decision> {
     },
   );
   const [[and], failed, unacknowledged] = unpack(decided, 3).map(numbers);
-  context.noteLost(failed, "the others have agreed that it is lost");
+  context.noteLost(failed, AGREED_LOST);
   return { flag: and, failed, unacknowledged };
 }
 

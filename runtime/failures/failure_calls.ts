@@ -8,6 +8,7 @@
 import type { Context } from "../engine/context.ts";
 import { agree } from "./agree.ts";
 import { createGroup } from "./create_group.ts";
+import { grow } from "./grow.ts";
 import { shrink } from "./shrink.ts";
 
 /** What a communicator can do when ranks are lost; `C` is the class of the communicator. */
@@ -103,5 +104,31 @@ export class FailureCalls<C> {
    */
   agree(flag: number): Promise<number> {
     return agree(this.#context, flag);
+  }
+
+  /** Whether this process has come to a job that was running already, and been let in by `grow()`. */
+  get isNewcomer(): boolean {
+    return this.#context.engine.transport.membership !== undefined;
+  }
+
+  /**
+   * How many processes wait to be let in by {@linkcode FailureCalls.grow}, as far as this rank knows. Other ranks
+   * may know of fewer or more. Local.
+   */
+  get newcomers(): number {
+    return this.#context.engine.transport.door?.waiting.size ?? 0;
+  }
+
+  /**
+   * Makes a communicator of the members that live, in their order, and behind these of all processes that have
+   * come to the running job since; these get it from `init()`. Collective over the members that live; others
+   * may be lost while it goes on, and it works on a revoked communicator. With nobody to let in it is
+   * {@linkcode FailureCalls.shrink}. (MPI has MPI_Comm_spawn or MPI_Comm_accept for it, and
+   * MPI_Intercomm_merge.)
+   *
+   * Its ranks talk over sockets, also within a host.
+   */
+  async grow(): Promise<C> {
+    return this.#derive(await grow(this.#context));
   }
 }

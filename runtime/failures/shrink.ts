@@ -1,7 +1,7 @@
 import { pack, unpack } from "../base/pack.ts";
 import { Context } from "../engine/context.ts";
 import { LocalPeers } from "../shared_memory/local_peers.ts";
-import { numbers, union, words } from "./agree.ts";
+import { AGREED_LOST, numbers, union, words } from "./agree.ts";
 
 /**
  * A communicator of the members that live, in their order (MPI_Comm_shrink), whoever is lost meanwhile and
@@ -12,21 +12,21 @@ import { numbers, union, words } from "./agree.ts";
  * shared is not to be relied on.
  */
 export function shrink(context: Context): Promise<Context> {
-  const { engine, rank, members } = context;
-  return context.deriveInOrder(async (last) => {
-    await last;
-    const decided = await context.agreements.run(
-      () => pack([words(engine.nextId), words(...context.failed)]),
-      (contributions, lost) => {
+  const { engine, agreements } = context;
+  return context.deriveInOrder((last) =>
+    agreements.inOrder(async (agree) => {
+      await last;
+      const input = pack([words(engine.nextId), words(...context.failed)]);
+      const decided = await agree(input, (contributions, lost) => {
         const all = [...contributions.values()].map((input) => unpack(input, 2).map(numbers));
         const next = Math.max(...all.map(([[next]]) => next));
         return pack([words(next), words(...union(lost, ...all.map(([, failed]) => failed)))]);
-      },
-    );
-    const [[next], failed] = unpack(decided, 2).map(numbers);
-    context.noteLost(failed, "the others have agreed that it is lost");
-    engine.reserveId(next);
-    const living = members.filter((_, member) => member === rank || !failed.includes(member));
-    return new Context(engine, next, living, LocalPeers.none());
-  });
+      });
+      const [[next], failed] = unpack(decided, 2).map(numbers);
+      context.noteLost(failed, AGREED_LOST);
+      engine.reserveId(next);
+      const living = context.members.filter((_, member) => !failed.includes(member));
+      return new Context(engine, next, living, LocalPeers.none());
+    })
+  );
 }

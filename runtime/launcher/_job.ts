@@ -4,17 +4,15 @@
  * @module
  */
 
-import { resolve } from "node:path";
 import type { Place, Placement } from "../agents/coordinator.ts";
 import { platform } from "../base/platform.ts";
-import { DEFAULT_TIMEOUT_SECONDS, readTls } from "../bootstrap/environment.ts";
-import { type HostPlan, HostRanks, type JobPlan, makeSocketFolder } from "../ranks/host_ranks.ts";
+import { DEFAULT_TIMEOUT_SECONDS } from "../bootstrap/environment.ts";
+import { type HostPlan, HostRanks, type JobPlan } from "../ranks/host_ranks.ts";
 import { openLog, Printer, RankOutput, type StreamName } from "../ranks/output.ts";
 import type { Rank } from "../ranks/rank.ts";
 import { RankProcess } from "../ranks/rank_process.ts";
 import { RendezvousServer } from "../rendezvous/server.ts";
-import { formatAddress, listenAt } from "../security/endpoint.ts";
-import { credentials } from "../security/handshake.ts";
+import { openAlone } from "./_alone.ts";
 import { type EndCause, type JobState, outcomeOf, strongerCause } from "./_job_state.ts";
 import { forwardStdin } from "./_stdin.ts";
 import { onInterrupt } from "./interrupts.ts";
@@ -27,6 +25,7 @@ import {
 } from "./options.ts";
 import { Leavers } from "./watch/leavers.ts";
 import { Losses } from "./watch/losses.ts";
+import { Respawns, statusOf } from "./watch/respawns.ts";
 import {
   describeEnd,
   describeFailure,
@@ -35,7 +34,7 @@ import {
   type LaunchFailure,
   type RankStatus,
 } from "./root_cause.ts";
-import type { OpenedWorld, OpenHost } from "./world.ts";
+import type { OpenedWorld } from "./world.ts";
 
 /** How long ranks may take to fail by themselves once one has failed, in ms. */
 const GRACE_MS = 2000;
@@ -47,9 +46,6 @@ const SILENT_MS = 500;
 const TERM_MS = 1000;
 /** How long what a rank has left behind may hold its output open, in ms. */
 const DRAIN_MS = 500;
-
-/** Where to find a listener on this host that listens on all addresses. */
-const ANYWHERE: Record<string, string> = { "0.0.0.0": "127.0.0.1", "::": "::1" };
 
 /** One run of a program on N ranks. */
 export class Job {
@@ -75,6 +71,8 @@ export class Job {
   #goesOn = false;
   readonly #losses: Losses;
   readonly #leavers: Leavers;
+  readonly #respawns: Respawns;
+  readonly #watches: Promise<void>[] = [];
   /** Ranks that have ended so far. */
   #exits = 0;
 
@@ -91,15 +89,12 @@ export class Job {
     this.#program = program;
     this.#world = world?.world ?? null;
     this.#placement = world?.placement ?? null;
-    this.#ranks = Array.from({ length: this.#placement?.size ?? options.ranks }, () => ({
-      host: this.#host,
-      joined: false,
-      finalized: false,
-      report: null,
-      pending: null,
-      exit: null,
-      ended: false,
-    }));
+    const size = this.#placement?.size ?? options.ranks;
+    this.#ranks = Array.from({ length: size }, () => statusOf(this.#host));
+    this.#respawns = new Respawns(this.#ranks, {
+      start: (rank, lost) => this.#startLater(rank, lost),
+      kill: (rank) => this.#processes[rank]?.kill("SIGKILL"),
+    });
     this.#losses = new Losses(this.#ranks, {
       announce: (rank, reason) => this.#rendezvous?.announce({ type: "lost", rank, reason }),
       kill: (rank) => this.#processes[rank].kill("SIGKILL"),
@@ -120,27 +115,44 @@ export class Job {
     this.#cleanUps.push(onInterrupt(this.#options, (how) => this.#interrupt(how)));
     await this.#start();
     if (this.#options.signal?.aborted) this.#interrupt("abort");
-    await Promise.all(this.#processes.map((_, rank) => this.#watch(rank)));
+    this.#watches.push(...this.#processes.map((_, rank) => this.#watch(rank)));
+    for (const watch of this.#watches) await watch; // more may come meanwhile
     const cause = this.#state.name === "terminating" ? this.#state.cause : null;
     this.#state = { name: "done", cause };
     if (cause === null) this.#losses.settle();
-    const outcome = outcomeOf(
-      cause,
-      this.#ranks,
-      this.#outputs.map(({ lastLines }) => lastLines),
-    );
+    const lastLines = this.#ranks.map((_, rank) => this.#outputs[rank]?.lastLines ?? []);
+    const outcome = outcomeOf(cause, this.#ranks, lastLines);
     const losses = this.#losses.ranks.map((rank) => this.#describe(rank));
     return this.#goesOn ? { ...outcome, losses } : outcome;
   }
 
   #describe(rank: number): LaunchFailure {
-    return describeFailure(rank, this.#ranks, this.#outputs[rank].lastLines);
+    return describeFailure(rank, this.#ranks, this.#outputs[rank]?.lastLines ?? []);
   }
 
   #tellLoss(rank: number): void {
     const { quiet = false, onLost } = this.#options, loss = this.#describe(rank);
-    if (onLost) return onLost(loss);
-    if (!quiet) console.error(`celgc: ${loss.headline.split("\n")[0]}; the others go on`);
+    if (onLost) onLost(loss);
+    else if (!quiet) console.error(`celgc: ${loss.headline.split("\n")[0]}; the others go on`);
+    const isHere = this.#processes[rank] instanceof RankProcess;
+    const pause = isHere ? this.#options.respawn?.(loss) ?? null : null;
+    if (pause === null) return;
+    this.#after(pause, async () => {
+      const error = await this.#respawns.respawn(rank);
+      if (error !== null) console.error(`celgc: nothing is in the stead of rank ${rank}: ${error}`);
+    });
+  }
+
+  /** Starts a rank in the stead of one of this host that is lost. */
+  async #startLater(rank: number, lost: number): Promise<void> {
+    const { logDir } = this.#options;
+    this.#rendezvous!.expect(rank);
+    const log = logDir === undefined ? null : await openLog(logDir, rank);
+    const process = await this.#here!.start(rank, false, lost);
+    this.#processes[rank] = process;
+    this.#outputs[rank] = this.#collect(rank, process, log);
+    this.#watches.push(this.#watch(rank));
+    if (this.#isEnding) process.kill("SIGKILL");
   }
 
   async #start(): Promise<void> {
@@ -148,7 +160,7 @@ export class Job {
     if (logDir !== undefined) await Deno.mkdir(logDir, { recursive: true });
     if (world !== null) world.coordinator.onInterrupt = (how, from) => this.#interrupt(how, from);
     const { listener, job, secret, host } = world === null
-      ? await this.#openAlone()
+      ? await openAlone(this.#options, this.#host, (cleanUp) => this.#cleanUps.push(cleanUp))
       : world.openHost(transportOf(this.#options), this.#options.cwd, this.#placement!);
     this.#rendezvous = new RendezvousServer({
       listener,
@@ -164,7 +176,11 @@ export class Job {
           if (report.lost === null || !this.#goesOn) return;
           this.#losses.reported(rank, report.lost, report.message);
         },
-        finalized: (rank) => this.#ranks[rank].finalized = true,
+        finalized: (rank) => {
+          this.#ranks[rank].finalized = true;
+          this.#respawns.check();
+        },
+        admitted: (rank) => this.#respawns.admitted(rank),
         pending: (rank, operations) => {
           this.#ranks[rank].pending = operations;
           this.#answered?.();
@@ -192,44 +208,6 @@ export class Job {
     }
     const inputs = this.#processes.flatMap(({ stdin }) => stdin ?? []);
     if (inputs.length > 0) this.#cleanUps.push(forwardStdin(inputs));
-  }
-
-  /** What the ranks of a job on this host alone have in common, and where they meet. */
-  async #openAlone(): Promise<OpenHost> {
-    const { ranks, listen = "127.0.0.1", tls, cwd } = this.#options;
-    const transport = transportOf(this.#options);
-    const secret = platform.getRandomValues(new Uint8Array(32));
-    const name = platform.getRandomValues(new Uint8Array(8)).toHex();
-    const material = tls === undefined ? undefined : await readTls(tls);
-    const listener = listenAt({ kind: "tcp", hostname: listen, port: 0 }, material);
-    const { hostname, port } = listener.addr as Deno.NetAddr;
-    const near = ANYWHERE[hostname] ?? listen;
-    const sockets = await makeSocketFolder(ranks, transport);
-    if (sockets !== null) {
-      this.#cleanUps.push(() => Deno.remove(sockets, { recursive: true }).catch(() => {}));
-    }
-    return {
-      listener,
-      job: await credentials(name, secret),
-      secret: secret.toHex(),
-      host: {
-        first: 0,
-        host: this.#host,
-        rendezvous: formatAddress(near, port),
-        peers: [...new Set([near, ANYWHERE[hostname] ?? hostname])],
-        sockets,
-        cwd,
-        tls: tls === undefined ? null : {
-          cert: resolve(tls.cert),
-          key: resolve(tls.key),
-          ca: resolve(tls.ca),
-          name: null,
-        },
-        addresses: null,
-        dialsOut: false,
-        gateway: null,
-      },
-    };
   }
 
   async #startHere(plan: JobPlan, host: HostPlan, secret: string, count: number): Promise<void> {
@@ -315,6 +293,7 @@ export class Job {
     this.#ranks[rank].exit = { code, signal, lost, order };
     this.#checkForFailure();
     this.#leavers.check();
+    this.#respawns.check();
     await this.#outputs[rank].drain(DRAIN_MS);
     const process = this.#processes[rank];
     if (process instanceof RankProcess) this.#here?.bury(process);

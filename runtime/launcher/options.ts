@@ -121,6 +121,13 @@ export interface LaunchProgramOptions extends
   readonly onFailure?: OnFailure;
   /** With `onFailure: "return"`: told of each loss. @default {a line on standard error, unless quiet} */
   readonly onLost?: (loss: LaunchFailure) => void;
+  /**
+   * With `onFailure: "return"`: asked at each loss after how many ms a rank is started in its stead, null for
+   * none. It comes to the running job with a rank of its own, beyond all before it, and waits to be let in by
+   * `Communicator.grow()`. Ranks of other hosts have nobody in their stead.
+   * @default {none}
+   */
+  readonly respawn?: (loss: LaunchFailure) => number | null;
   /** The hosts to run on, opened before; stays open. @default {those that the other options name} */
   readonly on?: World;
   /** Whatever the agents of other hosts are to be told, as JSON; see `JoinLaunchOptions.prepare`. */

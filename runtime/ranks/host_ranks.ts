@@ -105,10 +105,18 @@ export class HostRanks implements Disposable {
     this.#watchdog = new Watchdog(folder);
   }
 
-  /** @throws RangeError if the system cannot start another process */
-  async start(rank: number, stdin: boolean): Promise<RankProcess> {
+  /**
+   * @param lost the rank in whose stead this one comes to the running job, if it does
+   * @throws RangeError if the system cannot start another process
+   */
+  async start(rank: number, stdin: boolean, lost?: number): Promise<RankProcess> {
     const { first, cwd, rankEnv = [] } = this.#host;
-    const env = { ...this.#env, ...rankEnv[rank - first], CELGC_RANK: String(rank) };
+    const env = {
+      ...this.#env,
+      ...rankEnv[(lost ?? rank) - first],
+      CELGC_RANK: String(rank),
+      ...(lost === undefined ? {} : { CELGC_NEWCOMER: "1" }),
+    };
     const secret = this.#secret, args = this.#args;
     const process = await startRank(rank, this.#limit, { args, env, cwd, secret, stdin });
     this.#watchdog.add(process.pid);

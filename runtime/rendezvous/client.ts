@@ -7,12 +7,18 @@
 import { JsonChannel } from "./json_channel.ts";
 import {
   checkServerMessage,
+  type InvitedMessage,
+  type InviteMessage,
   type JoinMessage,
+  type KnockMessage,
   largestServerMessage,
   MOST_PENDING,
+  MOST_RANKS,
   type ReportMessage,
+  type ServerMessage,
   shorten,
   type TableEntry,
+  type WelcomeMessage,
 } from "./messages.ts";
 import { dialMember } from "../security/dialer.ts";
 import {
@@ -47,6 +53,11 @@ const GRACE_MS = 3000;
 export class RendezvousClient implements JobControl {
   /** Address of this host as the rendezvous sees it: where others can reach this rank. */
   readonly localHostname: string;
+  /** Processes that wait to be let in, by the ranks that they would be. */
+  readonly waiting: Map<number, TableEntry> = new Map();
+  /** Called when one has come, or gone. */
+  onKnock: ((rank: number) => void) | null = null;
+  #mostRanks: number;
   readonly #channel: JsonChannel;
   readonly #options: JoinOptions;
   #events: JobEvents | null = null;
@@ -55,6 +66,7 @@ export class RendezvousClient implements JobControl {
 
   private constructor(connection: Deno.Conn, options: JoinOptions) {
     this.#options = options;
+    this.#mostRanks = options.size;
     this.#channel = new JsonChannel(connection, largestServerMessage(options.size));
     const { hostname } = connection.localAddr as Deno.NetAddr;
     this.localHostname = withScope(hostname, options.hostname);
@@ -112,24 +124,64 @@ export class RendezvousClient implements JobControl {
   }
 
   async #exchange(join: JoinMessage): Promise<readonly TableEntry[]> {
-    const { rank, size } = this.#options;
+    if (join.onFailure === "return") this.#mostRanks = MOST_RANKS;
     await this.#channel.send(join);
     for (;;) {
-      const value = await this.#channel.receive();
-      if (value === null) {
-        throw new RendezvousError(`rank ${rank} cannot join: the rendezvous has closed`);
-      }
-      const message = checkServerMessage(value, size);
+      const message = await this.#next();
       if (message.type === "table") return message.ranks;
       if (message.type === "lost") {
         throw new RendezvousError(
-          `rank ${rank} cannot join: rank ${message.rank} is lost: ${message.reason}`,
+          `rank ${this.#options.rank} cannot join: rank ${message.rank} is lost: ${message.reason}`,
         );
       }
-      if (message.type === "abort") {
-        throw new RendezvousError(`rank ${rank} cannot join: ${message.message}`);
-      }
     }
+  }
+
+  /** The next message, for one that waits to be let in; not to be called once this listens. */
+  async #next(): Promise<ServerMessage> {
+    const { rank, size } = this.#options, value = await this.#channel.receive();
+    if (value === null) {
+      throw new RendezvousError(`rank ${rank} cannot join: the rendezvous has closed`);
+    }
+    const message = checkServerMessage(value, size, this.#mostRanks);
+    if (message.type === "abort") {
+      throw new RendezvousError(`rank ${rank} cannot join: ${message.message}`);
+    }
+    if (message.type === "knock") this.#note(message);
+    return message;
+  }
+
+  #note({ rank, entry }: KnockMessage): void {
+    if (entry === null) this.waiting.delete(rank);
+    else this.waiting.set(rank, entry);
+    this.onKnock?.(rank);
+  }
+
+  /**
+   * Comes to a running job, and waits until its ranks let this process in, however long that takes.
+   *
+   * @throws RendezvousError if the job ends before
+   */
+  async knock(join: Omit<JoinMessage, "type" | "pid">): Promise<InvitedMessage> {
+    this.#mostRanks = MOST_RANKS;
+    await this.#channel.send({ type: "join", pid: platform.pid, ...join });
+    for (;;) {
+      const message = await this.#next();
+      if (message.type === "invited") return message;
+    }
+  }
+
+  /** Waits for what the ranks have agreed on, after {@linkcode RendezvousClient.knock}. */
+  async welcomed(): Promise<WelcomeMessage> {
+    for (;;) {
+      const message = await this.#next();
+      if (message.type === "welcome") return message;
+    }
+  }
+
+  /** Says that this rank is about to connect to a newcomer, or what the ranks have agreed on. */
+  usher(message: InviteMessage | WelcomeMessage): void {
+    if (!this.#closed) this.#channel.send(message).catch(() => {});
   }
 
   /** Starts to listen to the rendezvous; does not keep the process alive. */
@@ -144,7 +196,8 @@ export class RendezvousClient implements JobControl {
       for (;;) {
         const value = await this.#channel.receive();
         if (value === null) break;
-        const message = checkServerMessage(value, this.#options.size);
+        const message = checkServerMessage(value, this.#options.size, this.#mostRanks);
+        if (message.type === "knock") this.#note(message);
         if (message.type === "lost") this.#events?.lost(message.rank, message.reason);
         if (message.type === "abort") this.#events?.abort(message.code, message.message);
         if (message.type === "finalized") this.#finalized?.();

@@ -58,9 +58,33 @@ export interface PendingMessage {
   readonly operations: readonly string[];
 }
 
+/** A rank is about to connect to a process that wants to belong to the running job. */
+export interface InviteMessage {
+  readonly type: "invite";
+  /** The rank that it would be. */
+  readonly rank: number;
+  /** The ranks that are about to connect to it. */
+  readonly members: readonly number[];
+  /** All processes that are invited at once: they connect to each other. */
+  readonly newcomers: readonly number[];
+}
+
+/** Such a process, as a rank of the job, is told of the communicator that it is in. */
+export interface WelcomeMessage {
+  readonly type: "welcome";
+  /** Its rank. */
+  readonly rank: number;
+  /** The communicator's number. */
+  readonly context: number;
+  /** Its members, by their ranks in the job. */
+  readonly members: readonly number[];
+}
+
 /** From a rank to the rendezvous. */
 export type RankMessage =
+  | InviteMessage
   | JoinMessage
+  | WelcomeMessage
   | ReportMessage
   | AbortMessage
   | FinalizedMessage
@@ -89,6 +113,25 @@ export interface LostMessage {
   readonly reason: string;
 }
 
+/** A process wants to belong to the running job, or, without an entry, no longer does. */
+export interface KnockMessage {
+  readonly type: "knock";
+  /** The rank that it would be. */
+  readonly rank: number;
+  readonly entry: TableEntry | null;
+}
+
+/** To such a process: it is invited. */
+export interface InvitedMessage {
+  readonly type: "invited";
+  /** As in {@linkcode InviteMessage}. */
+  readonly members: readonly number[];
+  /** As in {@linkcode InviteMessage}, itself among them. */
+  readonly newcomers: readonly (readonly [rank: number, entry: TableEntry])[];
+  /** Host of each rank that the job has had; empty where there was none. */
+  readonly hosts: readonly string[];
+}
+
 /** Asks a rank for a {@linkcode PendingMessage}. */
 export interface InquiryMessage {
   readonly type: "inquiry";
@@ -100,13 +143,19 @@ export type ServerMessage =
   | LostMessage
   | AbortMessage
   | FinalizedMessage
-  | InquiryMessage;
+  | InquiryMessage
+  | KnockMessage
+  | InvitedMessage
+  | WelcomeMessage;
 
 /** Most operations that a rank tells of. */
 export const MOST_PENDING = 8;
 
 /** Most endpoints of a rank: a Unix socket, a port of this host's own, and its host's addresses. */
 const MOST_ENDPOINTS = 5;
+
+/** Most ranks that a job has in its life. */
+export const MOST_RANKS = 2 ** 20;
 
 /** Most connections between two ranks. */
 export const MOST_CONNECTIONS = 64;
@@ -148,6 +197,15 @@ export function checkRankMessage(value: unknown): RankMessage {
       };
     case "abort":
       return abort(message);
+    case "invite":
+      return {
+        type: "invite",
+        rank: rank(message.rank),
+        members: list(message.members, "members").map(rank),
+        newcomers: list(message.newcomers, "newcomers").map(rank),
+      };
+    case "welcome":
+      return welcome(message);
     case "finalized":
       return { type: "finalized" };
     case "pending": {
@@ -161,25 +219,39 @@ export function checkRankMessage(value: unknown): RankMessage {
   throw new TypeError(`unknown type ${shown(message.type)} of a message from a rank`);
 }
 
-/** @throws TypeError if it is no message of the rendezvous to a rank of a job of this size */
-export function checkServerMessage(value: unknown, size: number): ServerMessage {
+/**
+ * @param ranks how many ranks there may be, where some may come later
+ * @throws TypeError if it is no message of the rendezvous to a rank of a job of this size
+ */
+export function checkServerMessage(value: unknown, size: number, ranks = size): ServerMessage {
   const message = fields(value);
   switch (message.type) {
     case "table": {
-      const ranks = list(message.ranks, "ranks").map(fields).map((entry) => ({
-        host: text(entry.host, "host"),
-        endpoints: endpoints(entry.endpoints),
-        ...(entry.dialsOut === true ? { dialsOut: true } : {}),
-        ...connections(entry.connections),
-      }));
+      const ranks = list(message.ranks, "ranks").map(tableEntry);
       if (ranks.length !== size) {
         throw new TypeError(`a table of ${ranks.length} ranks, this job has ${size}`);
       }
       return { type: "table", ranks };
     }
+    case "knock": {
+      const entry = message.entry === null ? null : tableEntry(message.entry);
+      return { type: "knock", rank: rank(message.rank), entry };
+    }
+    case "invited":
+      return {
+        type: "invited",
+        members: list(message.members, "members").map(rank),
+        newcomers: list(message.newcomers, "newcomers").map((pair) => {
+          const [number, entry] = list(pair, "newcomer");
+          return [rank(number), tableEntry(entry)];
+        }),
+        hosts: list(message.hosts, "hosts").map((host) => text(host, "host")),
+      };
+    case "welcome":
+      return welcome(message);
     case "lost": {
       const rank = integer(message.rank, "rank");
-      if (rank >= size) throw new TypeError(`lost rank ${rank} of ${size}`);
+      if (rank >= ranks) throw new TypeError(`lost rank ${rank} of ${ranks}`);
       return { type: "lost", rank, reason: text(message.reason, "reason") };
     }
     case "abort":
@@ -190,6 +262,32 @@ export function checkServerMessage(value: unknown, size: number): ServerMessage 
       return { type: "inquiry" };
   }
   throw new TypeError(`unknown type ${shown(message.type)} of a message to a rank`);
+}
+
+/** @throws TypeError if it says of no rank where it can be reached */
+export function tableEntry(value: unknown): TableEntry {
+  const entry = fields(value);
+  return {
+    host: text(entry.host, "host"),
+    endpoints: endpoints(entry.endpoints),
+    ...(entry.dialsOut === true ? { dialsOut: true } : {}),
+    ...connections(entry.connections),
+  };
+}
+
+function rank(value: unknown): number {
+  const number = integer(value, "rank");
+  if (number < MOST_RANKS) return number;
+  throw new TypeError(`a job has at most ${MOST_RANKS} ranks, found rank ${number}`);
+}
+
+function welcome(message: Record<string, unknown>): WelcomeMessage {
+  return {
+    type: "welcome",
+    rank: rank(message.rank),
+    context: integer(message.context, "context"),
+    members: list(message.members, "members").map(rank),
+  };
 }
 
 function abort(message: Record<string, unknown>): AbortMessage {

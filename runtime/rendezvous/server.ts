@@ -11,13 +11,14 @@ import { JsonChannel } from "./json_channel.ts";
 import {
   checkRankMessage,
   type JoinMessage,
-  LARGEST_RANK_MESSAGE,
+  largestServerMessage,
   type RankMessage,
   type ReportMessage,
   type ServerMessage,
   shorten,
   type TableEntry,
 } from "./messages.ts";
+import { Newcomers } from "./newcomers.ts";
 import type { OnFailure } from "../transport/transport.ts";
 import { type Admission, AuthenticatingListener } from "../security/authenticating_listener.ts";
 import { type Credentials, RENDEZVOUS_RANK } from "../security/handshake.ts";
@@ -35,6 +36,8 @@ export interface RendezvousEvents {
   finalized?(rank: number): void;
   /** A rank that was asked says in which operations it waits for others. */
   pending?(rank: number, operations: readonly string[]): void;
+  /** A process that had come to the running job is a rank of it. */
+  admitted?(rank: number): void;
   /** A rank's connection has ended. */
   gone?(rank: number): void;
 }
@@ -76,6 +79,8 @@ export class RendezvousServer {
   readonly #finalized = new Set<number>();
   /** What the loss of a rank is to be to the others, with a rank that wants it. */
   readonly #wishes = new Map<OnFailure, number>();
+  /** Processes that come to the running job, by the ranks that they are to be. */
+  readonly #newcomers: Newcomers;
   #missing: number;
   #expiry: ReturnType<typeof setTimeout> | undefined;
   #ended = false;
@@ -84,14 +89,20 @@ export class RendezvousServer {
     this.#options = options;
     this.#missing = options.size;
     this.#table = new Array(options.size).fill(undefined);
+    this.#newcomers = new Newcomers({
+      hosts: () => this.#table.map((entry) => entry?.host ?? ""),
+      announce: (message) => this.announce(message),
+      tell: (rank, message) => void this.#channels.get(rank)?.send(message).catch(() => {}),
+      admitted: (rank) => options.events.admitted?.(rank),
+    });
     const admission: Admission = {
       purpose: "rendezvous",
       self: RENDEZVOUS_RANK,
-      isExpected: (rank) => rank < options.size,
+      isExpected: (rank) => this.#isRank(rank),
       onAccepted: (rank, connection) => {
         this.#served.set(
           rank,
-          this.#serve(rank, new JsonChannel(connection, LARGEST_RANK_MESSAGE)),
+          this.#serve(rank, new JsonChannel(connection, largestServerMessage(options.size))),
         );
       },
     };
@@ -114,6 +125,11 @@ export class RendezvousServer {
   /** Ranks that have not said where they are. */
   get missing(): number[] {
     return [...this.#table.keys()].filter((rank) => this.#table[rank] === undefined);
+  }
+
+  /** A process is about to come to the running job, which would be a rank beyond its size. */
+  expect(rank: number): void {
+    this.#newcomers.expect(rank);
   }
 
   /** Resolves once nothing more can come from a rank: it has never come, or its connection has ended. */
@@ -149,6 +165,7 @@ export class RendezvousServer {
     this.#channels.delete(rank);
     channel.close();
     this.#options.events.gone?.(rank);
+    this.#newcomers.gone(rank);
     const { alone, onFailure } = this.#options;
     if (!alone || this.#ended) return;
     if (this.#missing > 0) {
@@ -180,11 +197,16 @@ export class RendezvousServer {
     const { events } = this.#options;
     switch (message.type) {
       case "join":
+        if (rank >= this.#options.size) return this.#newcomers.knock(rank, message);
         return this.#join(rank, message);
+      case "invite":
+        return this.#newcomers.invite(message);
+      case "welcome":
+        return this.#newcomers.welcome(message);
       case "pending":
         return events.pending?.(rank, message.operations);
       case "report":
-        if (message.lost !== null && message.lost >= this.#options.size) {
+        if (message.lost !== null && !this.#isRank(message.lost)) {
           throw new TypeError(`rank ${rank} lost rank ${message.lost} of ${this.#options.size}`);
         }
         return events.report?.(rank, message);
@@ -196,6 +218,10 @@ export class RendezvousServer {
         events.finalized?.(rank);
         return await channel.send(message);
     }
+  }
+
+  #isRank(rank: number): boolean {
+    return rank < this.#options.size || this.#newcomers.isExpected(rank);
   }
 
   #join(rank: number, message: JoinMessage): void {
@@ -212,7 +238,7 @@ export class RendezvousServer {
       return this.#refuse(reason, rank);
     }
     if (--this.#missing > 0) return;
-    this.#shut();
+    if (this.#options.alone || onFailure === "abort") this.#shut();
     platform.clearTimeout(this.#expiry);
     this.announce({ type: "table", ranks: this.#table as TableEntry[] });
     this.#options.events.complete?.();

@@ -9,19 +9,22 @@
  */
 
 import { PeerLostError } from "../base/errors.ts";
-import { type HostLink, hostLink, type LinkShape } from "./access_link.ts";
+import { type HostLink, hostLink } from "./access_link.ts";
 import { Downlink, Uplink } from "./_traffic_shaper.ts";
 import type {
   Carrier,
+  Door,
   FailureReport,
   FrameSink,
   JobControl,
+  Membership,
   OnFailure,
   Traffic,
   Transport,
 } from "./transport.ts";
 import { PacketKind } from "./connection.ts";
 import { openLink } from "./_open_link.ts";
+import type { MeshOptions } from "./mesh_options.ts";
 import { Silence } from "./_silence.ts";
 import {
   hasLeft,
@@ -43,39 +46,6 @@ const ASK_MS = 1000;
 /** How long a report to the launcher may take, in ms. */
 const REPORT_MS = 1000;
 
-/** What a {@linkcode MeshTransport} is made of. */
-export interface MeshOptions {
-  readonly rank: number;
-  readonly size: number;
-  /** Host name of each rank. */
-  readonly hosts: readonly string[];
-  /** Of each rank, whether ranks of other hosts cannot dial it. @default {they can} */
-  readonly dialsOut?: readonly boolean[];
-  /**
-   * Proven connections to each other rank, owned by the transport, or what opens another link to it;
-   * undefined for this rank. Both ends of a pair have as many.
-   */
-  readonly connections: readonly (WayTo | undefined)[];
-  /**
-   * The way to whoever looks after the job; null if there is none. It outlives the transport, because a
-   * rank that fails after its goodbye has something to say.
-   */
-  readonly control: JobControl | null;
-  readonly timeoutMs: number;
-  /** How long a rank may be silent from which nothing has come yet: it may not have joined. @default {as long} */
-  readonly joinMs?: number;
-  /** The access link that this rank is to be behind; null or absent: none. */
-  readonly link?: LinkShape | null;
-  /** Whether every frame has to go over a connection. @default {false} */
-  readonly wireOnly?: boolean;
-  /** What the loss of a rank is to the others. @default {"abort"} */
-  readonly onFailure?: OnFailure;
-  /** Called when the control is lost before this transport is closed. @default {nothing} */
-  readonly onControlLost?: () => void;
-  /** Called whenever somebody begins to wait for another rank. @default {nothing} */
-  readonly onExpecting?: () => void;
-}
-
 /** Where this transport stands. */
 type TransportState =
   | { readonly name: "open" }
@@ -84,14 +54,17 @@ type TransportState =
 /** Ordered, reliable frames over a link of its own to each other rank. */
 export class MeshTransport implements Transport {
   readonly rank: number;
-  readonly size: number;
-  readonly hosts: readonly string[];
+  readonly hosts: string[];
   readonly dialsOut: readonly boolean[] | undefined;
   readonly timeoutMs: number;
   readonly onFailure: OnFailure;
+  readonly membership: Membership | undefined;
+  /** Where processes come that want to belong to the job, if any can. */
+  door?: Door;
+  readonly #joinMs: number;
   readonly #control: JobControl | null;
   readonly #peers: (Peer | undefined)[];
-  readonly #carriers: readonly Carrier[];
+  readonly #carriers: Carrier[];
   readonly #tickMs: number;
   readonly #timer: Timer;
   readonly #link: HostLink | null;
@@ -112,38 +85,25 @@ export class MeshTransport implements Transport {
   #controlIsGone = false;
 
   constructor(options: MeshOptions) {
-    const { rank, size, hosts, connections, control, timeoutMs, link = null } = options;
+    const { rank, hosts, connections, control, timeoutMs, link = null } = options;
     this.#wireOnly = options.wireOnly ?? false;
     this.#onExpecting = options.onExpecting;
     this.rank = rank;
-    this.size = size;
-    this.hosts = hosts;
+    this.hosts = [...hosts];
     this.dialsOut = options.dialsOut;
     this.onFailure = options.onFailure ?? "abort";
+    this.membership = options.membership;
     this.timeoutMs = timeoutMs;
     this.#control = control;
-    this.#link = link && hostLink(link, rank, hosts);
+    this.#link = link && hostLink(link, rank, this.hosts);
     this.#uplink = this.#link && new Uplink(this.#link.shape);
     this.#carriers = connections.map(carrierOf);
     this.#tickMs = Math.max(10, Math.min(500, timeoutMs / 20));
-    const events: ConnectionEvents = {
-      begin: (from, header, length) => this.#begin(from, header, length),
-      end: (from, payload) => this.#sinkFor(from).end(from, payload),
-      signal: (from, kind) => this.#signal(from, kind),
-      broken: (from, cause) => this.#broken(from, cause),
-    };
-    this.#peers = connections.map((way, peer) =>
-      way === undefined ? undefined : {
-        connection: openLink(peer, way, events, this.#link?.isPassed(peer) ? null : this.#uplink),
-        state: { name: "present" },
-        awaited: 0,
-        wait: { [Symbol.dispose]: () => this.#endWait(peer) },
-        silence: new Silence(this.#tickMs, Math.max(timeoutMs, options.joinMs ?? 0)),
-        acknowledged: false,
-        settled: Promise.withResolvers(),
-        named: Promise.withResolvers(),
-      }
-    );
+    this.#joinMs = options.joinMs ?? 0;
+    this.#peers = Array.from({ length: options.size }, (_, peer) => {
+      const way = connections[peer];
+      return way && this.#open(peer, way);
+    });
     this.#timer = platform.setInterval(() => this.#tick(), this.#tickMs);
     this.#timer.unref();
     control?.start({
@@ -156,6 +116,42 @@ export class MeshTransport implements Transport {
       pending: () =>
         this.#state.name === "leaving" ? ["the goodbye"] : this.#receiver?.pending?.() ?? [],
     });
+  }
+
+  #open(peer: number, way: WayTo): Peer {
+    const events: ConnectionEvents = {
+      begin: (from, header, length) => this.#begin(from, header, length),
+      end: (from, payload) => this.#sinkFor(from).end(from, payload),
+      signal: (from, kind) => this.#signal(from, kind),
+      broken: (from, cause) => this.#broken(from, cause),
+    };
+    return {
+      connection: openLink(peer, way, events, this.#link?.isPassed(peer) ? null : this.#uplink),
+      state: { name: "present" },
+      awaited: 0,
+      wait: { [Symbol.dispose]: () => this.#endWait(peer) },
+      silence: new Silence(this.#tickMs, Math.max(this.timeoutMs, this.#joinMs)),
+      acknowledged: false,
+      settled: Promise.withResolvers(),
+      named: Promise.withResolvers(),
+    };
+  }
+
+  get size(): number {
+    return this.#peers.length;
+  }
+
+  /** Adds a rank, with a number that none has had before. */
+  add(rank: number, host: string, way: WayTo): void {
+    for (let number = this.size; number <= rank; number++) {
+      this.#peers[number] = undefined;
+      this.hosts[number] = "";
+    }
+    this.hosts[rank] = host;
+    this.#carriers[rank] = carrierOf(way);
+    const peer = this.#peers[rank] = this.#open(rank, way);
+    if (this.#state.name !== "open") peer.connection.break(new Error("closed"));
+    else if (this.#sink !== null) peer.connection.read();
   }
 
   get traffic(): Traffic {

@@ -79,11 +79,35 @@ export interface JobControl {
  */
 export type OnFailure = "abort" | "return";
 
+/** How processes that have come to a running job are let in. */
+export interface Door {
+  /** Those that wait, by the rank of the job that each would be: what others need to reach it, as text. */
+  readonly waiting: ReadonlyMap<number, string>;
+  /**
+   * Connects this rank to some of them.
+   *
+   * @param newcomers as in {@linkcode Door.waiting}, the same at all ranks that do so
+   * @param members those ranks
+   * @returns the newcomers that it has reached; they are ranks of the transport
+   */
+  reach(newcomers: ReadonlyMap<number, string>, members: readonly number[]): Promise<number[]>;
+  /** Tells a newcomer which communicator it is in; if it is no member, that it is in none. */
+  welcome(newcomer: number, membership: Membership): void;
+}
+
+/** The communicator that a newcomer has been let into. */
+export interface Membership {
+  /** Its number. */
+  readonly context: number;
+  /** Its members, by their ranks in the job. */
+  readonly members: readonly number[];
+}
+
 /** Ordered, reliable frames between the ranks of one job. */
 export interface Transport {
   /** This process's rank, 0 ≤ rank < size. */
   readonly rank: number;
-  /** Number of ranks in the job. */
+  /** Number of ranks that the job has had so far. */
   readonly size: number;
   /** Host name of each rank, for messages and for choosing an algorithm. */
   readonly hosts: readonly string[];
@@ -118,6 +142,10 @@ export interface Transport {
    * @returns to be disposed of, once, when the wait is over
    */
   expecting(peer: number): Disposable;
+  /** Of a process that has come to a running job: the communicator that it is in. @default {that of all ranks} */
+  readonly membership?: Membership;
+  /** With `return`: where processes come that want to belong to the job. @default {none do} */
+  readonly door?: Door;
   /**
    * With `return`: cuts the way to a rank that others have lost, once `told` has resolved or a moment has
    * passed.

@@ -15,6 +15,12 @@ import { type Destination, keptAside } from "../destination.ts";
 import type { Group } from "../group.ts";
 import { type AgreementFrame, encodeAgreementFrame } from "../header.ts";
 
+/** Agreements that one call may take. */
+const AGREEMENTS_A_CALL = 2;
+
+/** Agrees with all members that live on what `merge` makes of their inputs. */
+export type Agree = (input: Uint8Array, merge: Merge) => Promise<Uint8Array>;
+
 /** The agreements of one communicator, in the order in which its members call for them. */
 export class Agreements {
   readonly #group: Group;
@@ -23,7 +29,7 @@ export class Agreements {
   /** Tells the transport that a member is waited for, while an agreement goes on. */
   readonly #waits = new Map<number, Disposable>();
   #oldest = 0;
-  #next = 0;
+  #calls = 0;
   #last: Promise<unknown> = Promise.resolve();
 
   constructor(group: Group) {
@@ -47,10 +53,19 @@ export class Agreements {
    * @param input called when it is this agreement's turn
    */
   run(input: () => Uint8Array, merge: Merge): Promise<Uint8Array> {
-    const sequence = this.#next++;
-    const decided = this.#last.then(() => this.#run(sequence, input(), merge));
-    this.#last = decided.catch(() => {});
-    return decided;
+    return this.inOrder((agree) => agree(input(), merge));
+  }
+
+  /**
+   * Makes a call that takes up to two agreements, with nobody else's in between. Its place in the order is
+   * taken at once.
+   */
+  inOrder<T>(call: (agree: Agree) => Promise<T>): Promise<T> {
+    let next = AGREEMENTS_A_CALL * this.#calls++;
+    const begin = () => call((input, merge) => this.#run(next++, input, merge));
+    const done = this.#last.then(begin);
+    this.#last = done.catch(() => {});
+    return done;
   }
 
   async #run(sequence: number, input: Uint8Array, merge: Merge): Promise<Uint8Array> {
@@ -63,7 +78,8 @@ export class Agreements {
     } finally {
       for (const rank of [...this.#waits.keys()]) this.#endWait(rank);
       // That this one is decided says that all have contributed to it, and know the one before.
-      for (; this.#oldest < sequence; this.#oldest++) this.#agreements.delete(this.#oldest);
+      for (const old of this.#agreements.keys()) if (old < sequence) this.#agreements.delete(old);
+      this.#oldest = sequence;
     }
   }
 

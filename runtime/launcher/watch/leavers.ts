@@ -45,11 +45,11 @@ export class Leavers implements Disposable {
     if (this.#timer !== undefined || running.length === 0) return;
     if (actions.isEnding() || running.length === ranks.length) return;
     if (!running.every(({ finalized }) => finalized)) return;
-    const silences = ranks.map(() => 0);
+    const silences: number[] = [];
     this.#timer = platform.setInterval(() => {
       for (const [rank, status] of ranks.entries()) {
         if (status.exit !== null || actions.isEnding()) continue;
-        silences[rank] = status.pending === null ? silences[rank] + 1 : 0;
+        silences[rank] = status.pending === null ? (silences[rank] ?? 0) + 1 : 0;
         status.pending = null;
         if (silences[rank] > SIGNS_OF_LIFE) actions.stalled(rank);
       }

@@ -76,8 +76,8 @@ export class Losses {
   }
 
   #anyOthersThan(rank: number): boolean {
-    return this.#ranks.some(({ exit, finalized }, other) =>
-      other !== rank && exit === null && !finalized && !this.#lost.has(other)
+    return this.#ranks.some(({ joined, exit, finalized }, other) =>
+      other !== rank && joined && exit === null && !finalized && !this.#lost.has(other)
     );
   }
 

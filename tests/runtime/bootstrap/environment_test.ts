@@ -35,6 +35,7 @@ Deno.test("which rank a process is, is read from the environment", () => {
     joinMs: 60_000,
     transport: "auto",
     onFailure: "abort",
+    isNewcomer: false,
     sockets: null,
     host: null,
     link: null,
@@ -64,6 +65,8 @@ Deno.test("which rank a process is, is read from the environment", () => {
   assert.deepEqual([more.timeoutMs, more.transport, more.onFailure], [2500, "tcp", "return"]);
   assert.equal(more.joinMs, 90_000);
   assert.equal(read({ ...COMPLETE, CELGC_TIMEOUT: "100" })!.joinMs, 100_000);
+  const late = read({ ...COMPLETE, CELGC_NEWCOMER: "1", CELGC_RANK: "4" })!;
+  assert.deepEqual([late.rank, late.size, late.isNewcomer], [4, 4, true]);
   assert.deepEqual([more.sockets, more.host], ["/run/job", "node7"]);
   assert.deepEqual([more.secretFile, more.tls], ["/run/secret", {
     cert: "c",
@@ -78,6 +81,7 @@ for (
     [{ CELGC_SIZE: "" }, /CELGC_SIZE is not/],
     [{ CELGC_RANK: "4" }, /CELGC_RANK is an integer from 0 to 3, not "4"/],
     [{ CELGC_RANK: "-1" }, /CELGC_RANK is an integer/],
+    [{ CELGC_NEWCOMER: "1" }, /CELGC_RANK is an integer from 4 to 1048575, not "2"/],
     [{ CELGC_SIZE: "1e3" }, /CELGC_SIZE is an integer/],
     [{ CELGC_JOB: "a b" }, /CELGC_JOB is 1 to 64/],
     [{ CELGC_RENDEZVOUS: "nowhere" }, /CELGC_RENDEZVOUS: an address is host:port/],

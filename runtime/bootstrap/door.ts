@@ -1,0 +1,182 @@
+/**
+ * How the ranks of a running job connect to processes that come to it, and such a process to them. Ranks
+ * dial newcomers, over TCP, one connection each; of two newcomers the one with the higher rank dials.
+ *
+ * @module
+ */
+
+import { RendezvousError } from "../base/errors.ts";
+import { platform } from "../base/platform.ts";
+import type { RendezvousClient } from "../rendezvous/client.ts";
+import { type InvitedMessage, type TableEntry, tableEntry } from "../rendezvous/messages.ts";
+import { AuthenticatingListener } from "../security/authenticating_listener.ts";
+import { dialMember } from "../security/dialer.ts";
+import type { TlsMaterial } from "../security/endpoint.ts";
+import type { Credentials } from "../security/handshake.ts";
+import type { MeshTransport } from "../transport/mesh_transport.ts";
+import type { Door, Membership } from "../transport/transport.ts";
+import { reachable } from "./mesh.ts";
+
+/** How long a newcomer may take to answer, in ms. */
+const REACH_MS = 10_000;
+
+/** What a rank needs to connect to others. */
+export interface Dialling {
+  readonly rank: number;
+  readonly job: Credentials;
+  /** Where others reach this rank. */
+  readonly self: TableEntry;
+  /** Where this rank has reached the rendezvous. */
+  readonly rendezvous: { readonly hostname: string; readonly port: number };
+  readonly tls: TlsMaterial | undefined;
+}
+
+/** The door of a running job, as one of its ranks has it. */
+export class JobDoor implements Door {
+  readonly #dialling: Dialling;
+  readonly #client: RendezvousClient;
+  readonly #transport: MeshTransport;
+  /** Called when a newcomer has gone again, by its rank. */
+  readonly #gone = new Map<number, () => void>();
+
+  constructor(dialling: Dialling, client: RendezvousClient, transport: MeshTransport) {
+    this.#dialling = dialling;
+    this.#client = client;
+    this.#transport = transport;
+    client.onKnock = (rank) => {
+      if (!client.waiting.has(rank)) this.#gone.get(rank)?.();
+    };
+  }
+
+  get waiting(): ReadonlyMap<number, string> {
+    return new Map(
+      [...this.#client.waiting].map(([rank, entry]) => [rank, JSON.stringify(entry)]),
+    );
+  }
+
+  async reach(
+    newcomers: ReadonlyMap<number, string>,
+    members: readonly number[],
+  ): Promise<number[]> {
+    const ranks = [...newcomers.keys()];
+    for (const rank of ranks) {
+      this.#client.usher({ type: "invite", rank, members, newcomers: ranks });
+    }
+    const reached = await Promise.all(
+      ranks.map((rank) => this.#reach(rank, tableEntry(JSON.parse(newcomers.get(rank)!)))),
+    );
+    return ranks.filter((_, i) => reached[i]);
+  }
+
+  async #reach(rank: number, entry: TableEntry): Promise<boolean> {
+    const gone = new Promise<null>((resolve) => this.#gone.set(rank, () => resolve(null)));
+    const dialled = dialNewcomer(this.#dialling, rank, entry);
+    const connection = await Promise.race([gone, dialled.catch(() => null)]);
+    this.#gone.delete(rank);
+    if (connection === null) {
+      dialled.then((late) => late.close(), () => {});
+      return false;
+    }
+    this.#transport.add(rank, entry.host, connection);
+    return true;
+  }
+
+  welcome(newcomer: number, membership: Membership): void {
+    this.#client.waiting.delete(newcomer);
+    this.#client.usher({ type: "welcome", rank: newcomer, ...membership });
+  }
+}
+
+/** Dials a newcomer. @throws Error if it cannot be reached in time */
+async function dialNewcomer(
+  { rank, job, self, rendezvous, tls }: Dialling,
+  peer: number,
+  entry: TableEntry,
+): Promise<Deno.Conn> {
+  const endpoints = reachable(self, entry, rendezvous);
+  if (endpoints.length === 0) {
+    throw new RendezvousError(`rank ${rank} has no way to rank ${peer} on ${entry.host}`);
+  }
+  return await dialMember({
+    endpoints,
+    job,
+    purpose: "mesh",
+    self: rank,
+    peer,
+    name: `rank ${peer} on ${entry.host}`,
+    tls,
+    deadline: platform.now() + REACH_MS,
+  });
+}
+
+/** A newcomer's connections. */
+export interface NewcomerMesh extends Disposable {
+  /** Connects to the other newcomers that are lower. */
+  dial(invited: InvitedMessage): Promise<void>;
+  /** Waits for the connections to some ranks, and gives them, by rank. */
+  complete(members: readonly number[]): Promise<(Deno.Conn | undefined)[]>;
+}
+
+/** Begins to let in the ranks of the job, and whoever else comes to it. */
+export function openNewcomerMesh(
+  dialling: Dialling,
+  listeners: readonly Deno.Listener[],
+): NewcomerMesh {
+  const { rank: self, job } = dialling;
+  const connections: (Deno.Conn | undefined)[] = [];
+  let changed = () => {};
+  const accepting = listeners.map((listener) =>
+    new AuthenticatingListener({
+      listener,
+      job,
+      purpose: "mesh",
+      self,
+      isExpected: (peer, number) =>
+        peer !== self && number === 0 && connections[peer] === undefined,
+      onAccepted(peer, connection) {
+        if (connections[peer] !== undefined) return connection.close();
+        connections[peer] = connection;
+        changed();
+      },
+    })
+  );
+  return {
+    async dial({ newcomers }) {
+      await Promise.all(
+        newcomers.filter(([peer]) => peer < self).map(async ([peer, entry]) => {
+          connections[peer] = await dialNewcomer(dialling, peer, entry);
+          changed();
+        }),
+      );
+    },
+    async complete(members) {
+      const absent = () => members.filter((peer) => peer !== self && !connections[peer]);
+      const deadline = platform.now() + REACH_MS;
+      while (absent().length > 0) {
+        const left = deadline - platform.now();
+        if (left <= 0) {
+          throw new RendezvousError(
+            `rank ${self} cannot join: it has no connection to ranks ${absent().join(", ")}`,
+          );
+        }
+        let timer;
+        await new Promise<void>((resolve) => {
+          changed = resolve;
+          timer = platform.setTimeout(() => resolve(), left);
+        });
+        platform.clearTimeout(timer);
+      }
+      for (const listener of accepting) listener.close();
+      for (const [peer, connection] of connections.entries()) {
+        if (members.includes(peer)) continue;
+        connection?.close();
+        connections[peer] = undefined;
+      }
+      return connections;
+    },
+    [Symbol.dispose]() {
+      for (const listener of accepting) listener.close();
+      for (const connection of connections) connection?.close();
+    },
+  };
+}
