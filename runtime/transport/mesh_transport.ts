@@ -390,9 +390,12 @@ export class MeshTransport implements Transport {
       .filter((loss) => loss !== null);
     if (missed.length > 0 && !goesOn) {
       this.#disconnect(done);
-      const { rank, cause, silent } = missed.find(({ silent }) => silent) ?? missed[0];
+      const { rank: gone, cause, silent } = missed.find(({ silent }) => silent) ?? missed[0];
+      // Who went because it had lost another is not to blame.
+      const named = silent ? undefined : await within(0, this.#rootCause.promise);
+      const { rank, reason } = named ?? { rank: gone, reason: cause?.message };
       const operation = "the goodbye to it", host = this.hosts[rank];
-      const error = new PeerLostError({ rank, host, operation, reason: cause?.message, cause });
+      const error = new PeerLostError({ rank, host, operation, reason, cause });
       // Of a process that has ended the launcher knows; what has fallen silent it must be told.
       if (silent) await this.report({ message: error.message, operation, lost: rank });
       throw error;

@@ -48,6 +48,7 @@ function infoOf(
     rendezvousFile: byFile ? MEETING_FILE : null,
     address: null,
     near: byFile,
+    isNewcomer: false,
     timeoutMs: TIMEOUT_MS,
     onFailure: plan.survives ? "return" : "abort",
     joinMs: JOIN_MS,
