@@ -11,7 +11,7 @@ import { type Process, ProcessEnded, World } from "./_world.ts";
 
 /** A job's name and secret. */
 export const JOB = "simulated", SECRET = "5a".repeat(32);
-const SECRET_FILE = "/secret", MEETING_FILE = "/meeting", RENDEZVOUS_PORT = 29_500;
+const SECRET_FILE = "/secret", RENDEZVOUS_FILE = "/meeting", RENDEZVOUS_PORT = 29_500;
 
 /** A rank's process. */
 export interface SimulatedRank {
@@ -45,7 +45,7 @@ function infoOf(
     launcher: rendezvous === null ? "kubernetes" : null,
     rendezvous: rendezvous ??
       (byFile ? null : { hostname: host(0).address, port: RENDEZVOUS_PORT }),
-    rendezvousFile: byFile ? MEETING_FILE : null,
+    rendezvousFile: byFile ? RENDEZVOUS_FILE : null,
     address: null,
     near: byFile,
     isNewcomer: false,
@@ -81,7 +81,7 @@ export function openWorld(plan: Plan): World {
     put(SECRET_FILE, SECRET);
     // Of a job that was killed: nobody listens there.
     const old = { hostname: "127.0.0.1", port: 9, secret: "ab".repeat(32) };
-    if (plan.meeting === "file, beside an old one") put(MEETING_FILE, JSON.stringify(old));
+    if (plan.meeting === "file, beside an old one") put(RENDEZVOUS_FILE, JSON.stringify(old));
     disk.sync(disk.folder("/"));
   }
   return world;
