@@ -6,6 +6,7 @@ import type { GptOptions } from "../../../models/architectures/gpt_options.ts";
 import { encodeModel } from "../../../models/encode.ts";
 import { type ModelGraph, parametersOf } from "../../../models/model.ts";
 import { appendClippedStep, PLAIN_STEP } from "../../../optimizers/clipped_step.ts";
+import type { Slot, UpdateRule } from "../../../optimizers/update_rule.ts";
 import type { Device, HostTensor } from "../../../runtime/devices/device.ts";
 import { Random } from "../../../runtime/base/random.ts";
 
@@ -33,13 +34,16 @@ export const masksOf = (model: Gpt, step: number) =>
   model.masks(BATCH, { seed: 8, rank: 1, step }, LENGTH);
 
 /** The training graph with gradients and the clipped step. */
-export function stepGraph(model: Gpt): ModelGraph {
+export function stepGraph(
+  model: Gpt,
+  rule: UpdateRule = PLAIN_STEP.rule,
+): ModelGraph & { readonly slots: readonly Slot[] } {
   const built = model.build({ batchSize: BATCH, length: LENGTH, mode: "train" });
   const parameters = parametersOf(built);
   const gradients = differentiate(built.graph, built.loss, parameters.map(({ value }) => value));
   parameters.forEach(({ name }, i) => built.graph.output(`${name}.grad`, gradients[i]));
-  appendClippedStep(built.graph, parameters, gradients, PLAIN_STEP);
-  return built;
+  const slots = appendClippedStep(built.graph, parameters, gradients, { ...PLAIN_STEP, rule });
+  return { ...built, slots };
 }
 
 /** First weights that matter: biases and norms away from their start, the rest larger than GPT-2's. */
@@ -61,13 +65,21 @@ export interface Trajectory {
 }
 
 /** Trains from {@linkcode firstWeights} on. */
-export async function train(device: Device, model: Gpt, steps: number): Promise<Trajectory> {
-  const { graph, variables } = stepGraph(model), first = firstWeights(model);
-  await using state = await device.allocate(variables);
-  await state.write(Float32Array.from(variables.flatMap(({ name }) => [...first.get(name)!])));
+export async function train(
+  device: Device,
+  model: Gpt,
+  steps: number,
+  rule: UpdateRule = PLAIN_STEP.rule,
+): Promise<Trajectory> {
+  const { graph, variables, slots } = stepGraph(model, rule), first = firstWeights(model);
+  const kept = [...variables, ...slots].map(({ name, dims }) => ({ name, dims }));
+  await using state = await device.allocate(kept);
+  await state.edit((flat) => {
+    for (const { name } of variables) flat.set(first.get(name)!, state.range(name).offset);
+  });
   await using session = await device.compile(encodeModel(graph, { target: device.kind }), {
     state: [state],
-    updates: Object.fromEntries(variables.map(({ name }) => [`${name}.next`, name])),
+    updates: Object.fromEntries(kept.map(({ name }) => [`${name}.next`, name])),
   });
   const scalar = (x: number): HostTensor => ({
     type: "float32",
@@ -76,7 +88,11 @@ export async function train(device: Device, model: Gpt, steps: number): Promise<
   });
   const losses: number[] = [], norms: number[] = [], gradients = new Map<string, Float32Array>();
   for (let step = 0; step < steps; step++) {
+    const ruled = Object.entries(rule.feeds(step + 1))
+      .filter(([name]) => session.inputs.includes(name))
+      .map(([name, value]) => [name, scalar(value)]);
     const results = await session.run({
+      ...Object.fromEntries(ruled),
       ...masksOf(model, step),
       input: tokensOf(step, "input"),
       target: tokensOf(step, "target"),
