@@ -10,8 +10,8 @@ import { RendezvousError } from "../base/errors.ts";
 import { type Credentials, credentials } from "../security/handshake.ts";
 import { isLoopback, listenAtKnown, type TlsMaterial } from "../security/endpoint.ts";
 import {
-  readRendezvousFile,
-  type RendezvousRecord,
+  parseRecord,
+  readRendezvousText,
   writeRendezvousFile,
 } from "../rendezvous/rendezvous_file.ts";
 import { describeLauncher } from "./foreign_launchers.ts";
@@ -304,8 +304,8 @@ function nameForOthers(): string {
 }
 
 /**
- * Reads where rank 0 is and goes there, again and again: the file may be one that an earlier job left,
- * until rank 0 of this one takes it away.
+ * Reads where rank 0 is and goes there, again and again: the file may be one that an earlier job left, torn
+ * perhaps, until rank 0 of this one takes it away.
  */
 async function followRendezvousFile(
   info: ProcessInfo,
@@ -313,9 +313,10 @@ async function followRendezvousFile(
   deadline: number,
 ): Promise<RendezvousConnection> {
   for (;; await new Promise((resolve) => platform.setTimeout(resolve, RETRY_MS))) {
-    const record: RendezvousRecord = await readRendezvousFile(info.rendezvousFile!, deadline);
-    const found = { address: record, secret: Uint8Array.fromHex(record.secret) };
+    const path = info.rendezvousFile!, text = await readRendezvousText(path, deadline);
     try {
+      const record = parseRecord(path, text);
+      const found = { address: record, secret: Uint8Array.fromHex(record.secret) };
       return await connect(info, found, tls, deadline, true);
     } catch (error) {
       if (platform.now() >= deadline) throw error;

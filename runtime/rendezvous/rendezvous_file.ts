@@ -144,8 +144,12 @@ function checkOwner(path: string, { isFile, uid, mode }: Deno.FileInfo): void {
   );
 }
 
-/** Reads the text; errors do not show it, since it has the secret. */
-function parseRecord(path: string, text: string): RendezvousRecord {
+/**
+ * Reads the text; errors do not show it, since it has the secret.
+ *
+ * @throws RendezvousError if it is no record
+ */
+export function parseRecord(path: string, text: string): RendezvousRecord {
   let record: Partial<Record<keyof RendezvousRecord, unknown>> | null;
   try {
     record = JSON.parse(text);

@@ -321,7 +321,8 @@ export class MeshTransport implements Transport {
     peer.named.resolve({ rank, reason });
     // A goodbye on the way out of an error was not what it seemed.
     this.#lose(peer, new Error(reason));
-    if (!hasLeft(peer)) peer.connection.break(new Error(reason));
+    // No acknowledgement comes any more, and nothing may say so where its host has gone with it.
+    peer.connection.break(new Error(reason));
   }
 
   #leave(peer: Peer): void {
