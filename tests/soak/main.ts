@@ -1,0 +1,55 @@
+/**
+ * `deno task soak`: runs the soak and says what has come of it; the exit code is 1 if a promise is broken.
+ *
+ * @module
+ */
+
+import { parseArgs } from "node:util";
+import { soak } from "./_soak.ts";
+
+const HELP = `deno task soak [options]
+
+  --minutes M   how long (default 3)
+  --ranks N     ranks at the beginning (default 8)
+  --seed S      decides who is killed when (default 1)
+  --stall S     seconds without a round after which it has failed (default 10)
+  --quiet       prints the outcome alone
+
+Ranks average 10,000 numbers as fast as they can. Every 1 to 2 s one of them is killed or another comes,
+six to four. Then the weights of those that are left must be those of a replay of who was there when, bit
+for bit, and memory and descriptors of ranks and launcher must not have grown. Linux only.
+`;
+
+const { values: options } = parseArgs({
+  options: {
+    minutes: { type: "string", default: "3" },
+    ranks: { type: "string", default: "8" },
+    seed: { type: "string", default: "1" },
+    stall: { type: "string", default: "10" },
+    quiet: { type: "boolean", default: false },
+    help: { type: "boolean", default: false },
+  },
+});
+if (options.help) {
+  console.log(HELP.trimEnd());
+  Deno.exit();
+}
+const soaked = await soak({
+  minutes: Number(options.minutes),
+  ranks: Number(options.ranks),
+  seed: Number(options.seed),
+  ...options.quiet ? {} : { say: (line) => console.error(line) },
+});
+console.log(JSON.stringify(soaked, null, 2));
+const grown = ([before, after]: typeof soaked.ranks) =>
+  after.descriptors > before.descriptors + 16 || after.megabytes > 1.25 * before.megabytes + 32;
+const broken = [
+  soaked.code !== 0 && `the job ended with code ${soaked.code}`,
+  soaked.longestStall > Number(options.stall) && `no round for ${soaked.longestStall} s`,
+  soaked.hashes.length !== 1 && `${soaked.hashes.length} different weights`,
+  soaked.hashes[0] !== soaked.replayed && "the weights are not those of the replay",
+  grown(soaked.ranks) && "a rank has grown",
+  grown(soaked.launcher) && "the launcher has grown",
+].filter((each) => each !== false);
+for (const each of broken) console.error(`soak: ${each}`);
+Deno.exit(broken.length > 0 ? 1 : 0);

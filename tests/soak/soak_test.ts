@@ -1,0 +1,26 @@
+import assert from "node:assert/strict";
+import { hashOf, replay, step } from "./_course.ts";
+import { soak } from "./_soak.ts";
+
+Deno.test("a replay of one rank is its steps, and of two their mean", async () => {
+  const one = new Float32Array(10_000), two = new Float32Array(10_000);
+  step(one, 0, 1);
+  assert.equal(await hashOf(replay([{ from: 1, members: [0] }], 1)), await hashOf(one));
+  step(two, 3, 1);
+  const mean = one.map((value, i) => Math.fround(value + two[i]) / 2);
+  assert.deepEqual(replay([{ from: 1, members: [0, 3] }], 1), mean);
+  assert.notDeepEqual(one, two);
+});
+
+Deno.test({
+  name: "ranks are killed and come, rounds go on, and a replay of who was there has the same bits",
+  ignore: Deno.build.os !== "linux",
+  async fn() {
+    const soaked = await soak({ minutes: 0.35, ranks: 4, seed: 1 });
+    const { code, killed, came, rounds, changes, hashes, replayed } = soaked;
+    assert.equal(code, 0);
+    assert.ok(killed >= 2 && came >= 1 && changes >= 3, JSON.stringify(soaked));
+    assert.ok(rounds > 10, `${rounds} rounds`);
+    assert.deepEqual(hashes, [replayed]);
+  },
+});
