@@ -45,17 +45,18 @@ async function play(
   full: number,
   ends: string[],
 ): Promise<void> {
-  const serial = serialWeights(run), [{ disk }] = world.hosts;
-  const record: RunRecord = { complete: 0, results: new Array(run.ranks).fill(null) };
+  const [{ disk }] = world.hosts;
   await inProcess(world, () => makeFolder(RUN));
   for (const host of world.hosts.slice(1)) await inProcess(world, () => makeFolder(LOCAL), host);
+  const record = newRecord(run, run.method === "plain" ? serialWeights(run) : []);
+  if (run.method !== "plain") await trainInPeace(world, first, run, record);
   for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
     const isLast = attempt === ATTEMPTS - 1;
     const drawn = drawAttempt(first, attempt), plan = isLast ? { ...drawn, faults: [] } : drawn;
     world.onEvent?.(`attempt ${attempt}: ${describePlan(plan)}`);
     const from = await begin(world, run, record);
     disk.capacity = isLast ? Infinity : full;
-    const ranks = startJob(world, plan, (comm) => train(comm, run, from, serial, record));
+    const ranks = startJob(world, plan, (comm) => train(comm, run, from, record));
     arrangeFaults(world, ranks, plan.faults);
     const hit = hitRanks(plan),
       isFull = disk.capacity < Infinity,
@@ -78,8 +79,34 @@ async function play(
   }
   await inProcess(
     world,
-    () => Promise.try(() => isAsUndisturbed(run, record, serial)),
+    () => Promise.try(() => isAsUndisturbed(run, record)),
   );
+}
+
+function newRecord({ ranks }: RunPlan, history: number[][][]): RunRecord {
+  return { complete: 0, results: new Array(ranks).fill(null), history };
+}
+
+/** The same run with nothing going wrong, which tells what the other has to come to; what it has written goes. */
+async function trainInPeace(world: World, plan: Plan, run: RunPlan, record: RunRecord) {
+  const { history } = record, peace = newRecord(run, history);
+  const ranks = startJob(world, plan, (comm) => train(comm, run, null, peace, true));
+  await world.run(world.now + boundOf(plan) + run.steps * 20 * world.hosts[0].disk.syncMs);
+  for (const { rank, error, process } of ranks) {
+    if (error !== undefined || process.end !== "exit 0") {
+      throw new Violation(
+        "nothingFailsByItself",
+        `rank ${rank} ended (${process.end}) with ${error}`,
+      );
+    }
+  }
+  for (const host of world.hosts) {
+    const folder = host === world.hosts[0] ? RUN : LOCAL;
+    for (const name of [...host.disk.folder(folder).entries.keys()]) {
+      for (const path of host.disk.under(`${folder}/${name}`)) host.disk.remove(path, false);
+    }
+    host.disk.sync(host.disk.folder(folder));
+  }
 }
 
 /** Takes the folder back to its newest checkpoint, as the launcher does. Returns its step. */

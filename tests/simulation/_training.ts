@@ -4,7 +4,14 @@
  * a serial program that shares no code with it.
  */
 
-import { celgc, drawParticipants, parseSampling } from "../../optimizers/mod.ts";
+import {
+  type Algorithm,
+  celgc,
+  drawParticipants,
+  overlapped,
+  parseSampling,
+  slowMo,
+} from "../../optimizers/mod.ts";
 import { Random } from "../../runtime/base/random.ts";
 import type { Communicator } from "../../runtime/communicator.ts";
 import type { DeviceState } from "../../runtime/devices/device.ts";
@@ -34,17 +41,24 @@ export interface RunPlan {
   readonly keep: number;
   /** Whether ranks of other hosts than rank 0's keep their files there. */
   readonly local: boolean;
+  /** What a round does: averages; or what a serial program does not tell, and the same run in peace does. */
+  readonly method: "plain" | "overlap" | "int8" | "slowmo";
 }
 
 /** Draws a run. */
 export function drawRun(seed: number, ranks: number): RunPlan {
-  const random = new Random(seed, "run");
+  const random = new Random(seed, "run"), methods = ["overlap", "int8", "slowmo"] as const;
+  const other = new Random(seed, "method"), isPlain = other.uniform() < 0.6;
+  const method = isPlain ? "plain" : methods[other.integer(methods.length)];
+  const steps = 4 + random.integer(9), interval = 1 + random.integer(4);
+  const drawn = random.uniform() < 0.3 ? 1 + random.integer(ranks) : null;
   return {
     seed,
     ranks,
-    steps: 4 + random.integer(9),
-    interval: 1 + random.integer(4),
-    participants: random.uniform() < 0.3 ? 1 + random.integer(ranks) : null,
+    steps,
+    interval,
+    method,
+    participants: isPlain ? drawn : null,
     every: 1 + random.integer(4),
     keep: 1 + random.integer(2),
     local: random.uniform() < 0.3,
@@ -85,8 +99,22 @@ export function serialWeights(run: RunPlan): number[][][] {
   return history;
 }
 
+/** What rounds are made of. */
+function algorithmOf({ interval, method }: RunPlan): Algorithm {
+  switch (method) {
+    case "overlap":
+      return overlapped(celgc({ interval }));
+    case "slowmo":
+      return slowMo({ interval, outerLearningRate: 0.9, outerMomentum: 0.5 });
+    default:
+      return celgc({ interval });
+  }
+}
+
 /** What is known of a run outside of it. */
 export interface RunRecord {
+  /** By step, then by rank: weights; filled by a run in peace, where no serial program tells. */
+  readonly history: number[][][];
   /** The newest step whose checkpoint some rank has heard to be complete. */
   complete: number;
   /** What each rank ended with; null before that. */
@@ -135,14 +163,15 @@ export async function train(
   comm: Communicator,
   run: RunPlan,
   from: number | null,
-  serial: number[][][],
   record: RunRecord,
+  isInPeace = false,
 ): Promise<void> {
-  const { rank, network: { hosts } } = comm, here = hosts[rank] === hosts[0];
+  const { rank, network: { hosts } } = comm, here = hosts[rank] === hosts[0], { history } = record;
   const folders = { directory: here ? RUN : "", local: run.local && !here ? LOCAL : null };
   const options = { run: `run-${run.seed}`, keep: run.keep };
-  const algorithm = celgc({ interval: run.interval }), weights = new Weights();
-  const averaging = new WeightAveraging(comm), clock = everySteps(algorithm, run.steps);
+  const algorithm = algorithmOf(run), weights = new Weights();
+  const averaging = new WeightAveraging(comm, run.method === "int8" ? "int8" : "none");
+  const clock = everySteps(algorithm, run.steps);
   const round = new Round({
     comm,
     algorithm,
@@ -161,7 +190,7 @@ export async function train(
   await round.start();
   if (from !== null) {
     await restoreCheckpoint(comm, folders, from, parts, options);
-    expectBits("aCheckpointIsWhatItWas", weights.values, serial[from][rank], `step ${from}`);
+    expectBits("aCheckpointIsWhatItWas", weights.values, history[from][rank], `step ${from}`);
   }
   using log = rank === 0 ? new MetricsLog(LOG, { append: from !== null }) : null;
   await using writer = new CheckpointWriter(comm, { ...folders, ...options, log });
@@ -176,7 +205,12 @@ export async function train(
     round.notice(1, 1);
     if (clock.isDue(t)) await round.run(t, { learningRate: 0.1, clipThreshold: 1 });
     log?.write(stepRecord(t, round.count));
-    if (t % run.every !== 0) continue;
+    if (t % run.every !== 0) {
+      if (isInPeace) (history[t] ??= [])[rank] = [...weights.values];
+      continue;
+    }
+    await round.arrive();
+    if (isInPeace) (history[t] ??= [])[rank] = [...weights.values];
     await writer.settle();
     settled();
     await writer.begin(t, parts, null);
@@ -218,10 +252,10 @@ function expectBits(
 }
 
 /** The run has come to what it comes to undisturbed, and its log tells each step once. */
-export function isAsUndisturbed(run: RunPlan, record: RunRecord, serial: number[][][]): void {
+export function isAsUndisturbed(run: RunPlan, record: RunRecord): void {
   for (const [rank, values] of record.results.entries()) {
     if (values === null) throw new Violation("aRunComesToItsEnd", `rank ${rank} has no result`);
-    expectBits("isAsUndisturbed", values, serial[run.steps][rank], `rank ${rank}`);
+    expectBits("isAsUndisturbed", values, record.history[run.steps][rank], `rank ${rank}`);
   }
   const steps = readMetrics(LOG).map(({ step }) => step);
   const expected = Array.from({ length: run.steps }, (_, i) => i + 1);
