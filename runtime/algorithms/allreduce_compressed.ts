@@ -9,8 +9,8 @@ import { receiveSpread, sendSpread } from "./spread_blocks.ts";
 const INPUT = 2 ** 31;
 /** Bytes before a bundle that say how long it is. */
 const LENGTH_BYTES = 8;
-/** No bundle is longer. */
-const MOST_BYTES = 2 ** 40;
+/** Times its inputs' bytes that a partial sum may have, since integers of 4 bits may become such of 24. */
+const GROWTH = 6;
 
 /**
  * Direct reduce-scatter of encoded slices, and their results, encoded once, to all: 2 steps, however many sums
@@ -49,7 +49,8 @@ export async function compressedAllreduce(call: CollectiveCall, sum: CompressedS
       return [from, await receiveInput(call, from, into, first(rank))];
     });
   const bundled = hosts.filter(isBundled).map(async (ranks): Promise<Bundle> => {
-    const bytes = await receiveBundle(call, ranks[rank % ranks.length], first(rank));
+    const most = (ranks.length + GROWTH) * (mine.length + LENGTH_BYTES);
+    const bytes = await receiveBundle(call, ranks[rank % ranks.length], first(rank), most);
     return { ranks, bytes };
   });
   /** What this rank is the delegate for, and what of it comes from its neighbours. */
@@ -163,14 +164,16 @@ async function receiveBundle(
   call: CollectiveCall,
   from: number,
   first: number,
+  most: number,
 ): Promise<Uint8Array> {
   const head = await call.receiveAny(from, first);
   const length = head.length === LENGTH_BYTES ? new Float64Array(head.slice().buffer)[0] : NaN;
-  if (!(Number.isInteger(length) && length >= 0 && length <= MOST_BYTES)) {
+  if (!(Number.isInteger(length) && length >= 0 && length <= most)) {
     throw new Error(
       `${call.operation}: ${
         call.group.name(from)
-      } says by ${head.length} bytes that a bundle has ${length}`,
+      } says by ${head.length} bytes that a bundle has ${length}, ` +
+        `at most ${most} are expected`,
     );
   }
   const bytes = new Uint8Array(length), arriving: Promise<unknown>[] = [];

@@ -10,8 +10,12 @@ const BLOCK = 4096;
 const ONE = 0x3f800000;
 /** More than the bits of any magnitude. */
 const BEYOND = 2 ** 31;
-/** Steps of a search: a 32nd of an octave, and margins below where it begins. */
-const FIRST_STRIDE = 2 ** 18, MARGIN = 2 ** 19, NEAREST = 2 ** 8, FARTHEST = 2 ** 22;
+/** Steps of a search: a 32nd of an octave, half of one, and margins below where it begins. */
+const FIRST_STRIDE = 2 ** 18,
+  LONG_STRIDE = 2 ** 22,
+  MARGIN = 2 ** 19,
+  NEAREST = 2 ** 8,
+  FARTHEST = 2 ** 22;
 /** Numbers that kernels look at together. */
 const STEP = 16;
 /** Where gathered numbers and their indices are in the spare room, behind what a kernel has found. */
@@ -105,20 +109,27 @@ function largest(
   if (isMany) search.margin = Math.max(search.margin / 2, NEAREST);
 
   const [from, to] = isAll ? [start, end] : [numbers, numbers + 4 * roundUp(found, STEP)];
-  let probe = isFew ? Math.max(1, near - FIRST_STRIDE) : search.least;
-  let stride = FIRST_STRIDE, halves = false;
+  // Where there is none at all above, it is looked for from the greatest down.
+  const isFar = isFew && found === 0;
+  let probe = isFar ? BEYOND - 1 : isFew ? near - FIRST_STRIDE : search.least;
+  let stride = isFar ? LONG_STRIDE : FIRST_STRIDE, isBelow = isFew, halves = false;
   while (enough !== picks && above - least > 1) {
-    const atLeast = countOf(from, to, probe, result);
+    const atLeast = countOf(from, to, Math.max(1, probe), result);
     // Up to the next magnitude, any probe would have found as many: where many are equal, few probes are needed.
-    if (atLeast >= picks) [least, enough] = [spare[0], atLeast];
+    if (atLeast >= picks) [least, enough, isBelow] = [spare[0], atLeast, false];
     else [above, few] = [spare[1] + 1, atLeast];
-    if (least > 0 && above < BEYOND) {
+    if (isBelow) { // away from what is too few in longer and longer strides
+      probe = Math.max(least + 1, above - stride);
+      stride *= 2;
+    } else if (above < BEYOND) {
       // Between two bounds: where it would be if magnitudes were evenly spread, and halfway, by turns.
       const share = halves ? 0.5 : (enough - picks + 0.5) / (enough - few);
       probe = least + Math.max(1, Math.floor(share * (above - least)));
       halves = !halves;
-    } else { // away from the guess in longer and longer strides
-      probe = least > 0 ? Math.min(least + stride, BEYOND - 1) : Math.max(above - stride, 1);
+    } else if (isAll) { // far above, most likely
+      [probe, stride, isBelow] = [BEYOND - 1, LONG_STRIDE, true];
+    } else {
+      probe = Math.min(least + stride, BEYOND - 1);
       stride *= 2;
     }
   }

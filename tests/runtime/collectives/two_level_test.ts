@@ -158,7 +158,8 @@ for (const lost of [0, 1, 3]) {
     const outcomes = onAll(w, async (comm, rank) => {
       for (let i = 0; i < 1000; i++) {
         if (rank === lost && i === 3) return setTimeout(() => w.kill(lost), 2);
-        await comm.allreduce(new Float32Array(100_000).fill(i));
+        const compress = i % 2 === 0 ? "none" : "mxint8";
+        await comm.allreduce(new Float32Array(100_000).fill(i), { compress });
       }
     });
     for (const [rank, outcome] of (await outcomes).entries()) {
