@@ -6,6 +6,7 @@
 
 import { parseArgs } from "node:util";
 import { soak } from "./_soak.ts";
+import { trainingSoak } from "./_training.ts";
 
 const HELP = `deno task soak [options]
 
@@ -13,6 +14,9 @@ const HELP = `deno task soak [options]
   --ranks N     ranks at the beginning (default 8)
   --seed S      decides who is killed when (default 1)
   --stall S     seconds without a round after which it has failed (default 10)
+  --training    trains on generated text instead, twice: once it loses a rank every few seconds
+  --every S     those seconds (default 15)
+  --steps N     of that training (default: as many as it has)
   --quiet       prints the outcome alone
 
 Ranks average 10,000 numbers as fast as they can. Every 1 to 2 s one of them is killed or another comes,
@@ -26,6 +30,9 @@ const { values: options } = parseArgs({
     ranks: { type: "string", default: "8" },
     seed: { type: "string", default: "1" },
     stall: { type: "string", default: "10" },
+    training: { type: "boolean", default: false },
+    every: { type: "string", default: "15" },
+    steps: { type: "string" },
     quiet: { type: "boolean", default: false },
     help: { type: "boolean", default: false },
   },
@@ -34,11 +41,25 @@ if (options.help) {
   console.log(HELP.trimEnd());
   Deno.exit();
 }
+const say = options.quiet ? undefined : (line: string) => console.error(line);
+if (options.training) {
+  const trained = await trainingSoak({
+    every: Number(options.every),
+    ranks: Number(options.ranks),
+    onFailure: "restart",
+    maxSteps: options.steps === undefined ? null : Number(options.steps),
+    ...say ? { say } : {},
+  });
+  console.log(JSON.stringify(trained, null, 2));
+  const same = trained.disturbed.weightsHash === trained.undisturbed.weightsHash;
+  if (!same) console.error("soak: the weights are not those of the undisturbed run");
+  Deno.exit(same && trained.killed > 0 ? 0 : 1);
+}
 const soaked = await soak({
   minutes: Number(options.minutes),
   ranks: Number(options.ranks),
   seed: Number(options.seed),
-  ...options.quiet ? {} : { say: (line) => console.error(line) },
+  ...say ? { say } : {},
 });
 console.log(JSON.stringify(soaked, null, 2));
 const grown = ([before, after]: typeof soaked.ranks) =>

@@ -10,6 +10,10 @@ import { attribute } from "./attribution.ts";
 
 /** Meetings that are looked at together: one that is late once is no straggler. */
 export const MEETINGS = 16;
+/** How long these have to take at least, in ms: a moment's noise is none either. */
+const LEAST_MS = 1000;
+/** How long nothing is said again of a rank that has been named, in ms of the run. */
+const QUIET_MS = 60_000;
 /** Share of the ranks' time that the others must have waited for a rank before it is named. */
 export const LEAST_TIME = 0.05;
 
@@ -91,8 +95,10 @@ export class WaitingLog {
   readonly #say: (line: string) => void;
   readonly #whole: Sums;
   #latest: Sums;
-  /** Who was named for the meetings before. */
-  #named = new Set<number>();
+  /** Who stood out in the meetings before. */
+  #before = new Set<number>();
+  /** When each was last named, in ms of the run. */
+  readonly #named = new Map<number, number>();
 
   /**
    * @param members the ranks' numbers in the run, by which they are named
@@ -130,16 +136,18 @@ export class WaitingLog {
       spent.forEach(({ sync }, rank) => sums.working[rank] += Math.max(0, time - sync));
     }
     for (const silence of worst(silences)) this.#blame(silence, exchange);
-    if (this.#latest.meetings < MEETINGS) return;
-    const stragglers = this.#latest.stragglers;
+    const latest = this.#latest;
+    if (latest.meetings < MEETINGS || latest.time < LEAST_MS * this.#ranks) return;
+    const { stragglers } = latest, now = this.#whole.time / this.#ranks;
     for (const { rank, share } of stragglers) {
-      if (this.#named.has(rank)) continue;
+      if (this.#before.has(rank) || now - (this.#named.get(rank) ?? -Infinity) < QUIET_MS) continue;
+      this.#named.set(rank, now);
       const times = this.#latest.slowness(rank);
       // A rank can be late for another reason than its steps, such as a disk.
       const why = times >= 1.1 ? `; its steps take ${times.toFixed(1)} × the others' time` : "";
       this.#say(`straggler: rank ${this.#members[rank]}, ${percent(share)} of all waiting${why}`);
     }
-    this.#named = new Set(stragglers.map(({ rank }) => rank));
+    this.#before = new Set(stragglers.map(({ rank }) => rank));
     this.#latest = new Sums(this.#ranks);
   }
 

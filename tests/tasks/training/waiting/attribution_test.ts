@@ -63,17 +63,20 @@ Deno.test("who is as late as the others, or hardly late at all, is not named", (
   assert.ok(log.summary!.share > 0.4 && log.summary!.stragglers === undefined);
 });
 
-Deno.test("one that is a straggler again is named again", () => {
-  const lines: string[] = [], log = new WaitingLog([0, 1, 2], (line) => lines.push(line));
-  const meet = (spent: readonly number[]) => {
-    for (let i = 0; i < MEETINGS; i++) {
-      log.note([spent], spent.map((sync) => ({ total: 100, sync })), []);
-    }
-  };
-  meet([90, 5, 90]);
-  meet([5, 5, 5]);
-  meet([90, 5, 90]);
-  assert.equal(lines.length, 2);
+Deno.test("one that is a straggler again is named again, a minute after the last time", () => {
+  for (const [stepMs, lines] of [[5000, 2], [100, 1]]) {
+    const said: string[] = [], log = new WaitingLog([0, 1, 2], (line) => said.push(line));
+    const meet = (spent: readonly number[]) => {
+      for (let i = 0; i < MEETINGS; i++) {
+        const all = spent.map((share) => share * stepMs);
+        log.note([all], all.map((sync) => ({ total: stepMs, sync })), []);
+      }
+    };
+    meet([0.9, 0.05, 0.9]);
+    meet([0.05, 0.05, 0.05]);
+    meet([0.9, 0.05, 0.9]);
+    assert.equal(said.length, lines, `${stepMs} ms`);
+  }
 });
 
 Deno.test("a link over which nothing came is named with its ends, and a silent rank by itself", () => {
