@@ -66,7 +66,7 @@ export function decodeAgreement({ step, payload }: EncodedAgreement): AgreementM
   const kind = KINDS[step];
   switch (kind) {
     case "contribution": {
-      const [input, number, value] = unpack(payload, 3);
+      const [input, number, value] = partsOf(payload);
       if (number.length !== 4) {
         throw new RangeError(`cannot agree: a leader takes 4 bytes, found ${number.length}`);
       }
@@ -80,5 +80,16 @@ export function decodeAgreement({ step, payload }: EncodedAgreement): AgreementM
       return { kind, value: payload };
     default:
       throw new RangeError(`cannot agree: a step is 0 to ${KINDS.length - 1}, found ${step}`);
+  }
+}
+
+function partsOf(payload: Uint8Array): Uint8Array[] {
+  try {
+    return unpack(payload, 3);
+  } catch (error) {
+    const found = `${payload.length} bytes`;
+    throw new RangeError(`cannot agree: a contribution is shorter than it says, found ${found}`, {
+      cause: error,
+    });
   }
 }

@@ -44,6 +44,8 @@ export class Engine implements FrameSink {
   constructor(transport: Transport) {
     this.transport = transport;
     this.lostPeers = new LostPeers(transport, (rank, loss) => {
+      // What it was to read or to write in memory stays as it is: others would wait for it.
+      if (!loss.orderly && this.localPeers.isLocal(rank)) this.localPeers.disable();
       for (const receiver of [...this.#receivers.values()]) receiver.peerLost(rank, loss);
     });
     this.localPeers = new LocalPeers(transport, {

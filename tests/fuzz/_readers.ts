@@ -8,6 +8,7 @@ import { join } from "node:path";
 import { checkAgentMessage, checkCoordinatorMessage } from "../../runtime/agents/messages.ts";
 import { parseHostfile, parseHosts } from "../../runtime/agents/hostfile.ts";
 import { decodeInvitation, encodeInvitation } from "../../runtime/agents/invitation.ts";
+import { decodeAgreement, encodeAgreement } from "../../runtime/agreement/messages.ts";
 import { decodeFrame } from "../../runtime/engine/header.ts";
 import * as header from "../../runtime/engine/header.ts";
 import { checkRankMessage, checkServerMessage } from "../../runtime/rendezvous/messages.ts";
@@ -81,6 +82,8 @@ function frames(): Reader {
       header.encodeMismatch({ context }),
       header.encodeLost({ rank: 3 }),
       header.encodeWake(),
+      header.encodeRevoked({ context }),
+      header.encodeAgreementFrame({ context, call, step: 2 }),
     ],
     errors: [RangeError],
     read(bytes) {
@@ -186,15 +189,32 @@ const messages: Reader[] = [
       { type: "report", message: "m", operation: "bcast", step: 3, lost: null },
       { type: "abort", code: 1, message: "m" },
       { type: "pending", operations: ["allreduce"] },
+      { type: "invite", rank: 3, members: [0, 1], newcomers: [3, 4] },
+      { type: "welcome", rank: 3, context: 2, members: [0, 1, 3] },
     ].map(json),
     errors: [TypeError],
     read: fromJson(checkRankMessage),
+  },
+  {
+    name: "messages of an agreement",
+    seeds: [null, { leader: 2, value: Uint8Array.of(7, 8, 9) }].map((adopted) =>
+      encodeAgreement({ kind: "contribution", input: Uint8Array.of(1, 2, 3), adopted }).payload
+    ),
+    errors: [RangeError],
+    read: (payload) => void decodeAgreement({ step: 0, payload }),
   },
   {
     name: "messages of the rendezvous",
     seeds: [
       { type: "table", ranks: [{ host: "a", endpoints }, { host: "b", endpoints }] },
       { type: "lost", rank: 1, reason: "r" },
+      { type: "knock", rank: 3, entry: { host: "c", endpoints } },
+      {
+        type: "invited",
+        members: [0],
+        newcomers: [[3, { host: "c", endpoints }]],
+        hosts: ["a", "b"],
+      },
       { type: "inquiry" },
     ].map(json),
     errors: [TypeError],

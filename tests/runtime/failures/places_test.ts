@@ -16,8 +16,13 @@ const WAYS: Record<string, (host: number) => string[]> = {
   "that meet at the relay": () => ["--listen", "192.0.2.77"],
 };
 
-/** Loses a rank of a job with one on each of three hosts; gives what each rank said last. */
-async function survive(join: (host: number) => string[], victim: number): Promise<string[]> {
+/** Runs a job that loses a rank, with one on each of three hosts; gives what each rank said last. */
+async function lose(
+  join: (host: number) => string[],
+  victim: number,
+  name: string,
+  args: string[],
+): Promise<string[]> {
   const folder = await Deno.makeTempDir({ prefix: "celgc-test-" });
   const invitation = `${folder}/invitation`;
   const opening = openWorld({ ranks: 1, world: 3, invitation, say: () => {} });
@@ -38,15 +43,16 @@ async function survive(join: (host: number) => string[], victim: number): Promis
     await using on = await opening;
     const { code, failure, losses } = await launchProgram({
       ranks: 3,
-      program: program("failures/survives"),
-      args: ["allreduce", String(victim), "kill"],
+      program: program(name),
+      args,
       allow: ["run", "ffi"],
       on,
       quiet: true,
       onOutput: (rank, line) => void (last[rank] = line),
       onLost: () => {},
+      respawn: ({ rank }) => rank === 0 ? 1 : null,
     });
-    assert.equal(code, 0, `${failure?.message}`);
+    assert.equal(code, 0, `${failure?.message}\n${last.join("\n")}`);
     assert.deepEqual(losses?.map(({ rank }) => rank), [victim]);
   }
   await Promise.all(agents.map(({ status }) => status));
@@ -56,9 +62,15 @@ async function survive(join: (host: number) => string[], victim: number): Promis
 
 for (const [hosts, join] of Object.entries(WAYS)) {
   Deno.test(`ranks on hosts ${hosts} go on without one of them`, async () => {
-    const last = await survive(join, 1);
+    const last = await lose(join, 1, "failures/survives", ["allreduce", "1", "kill"]);
     assert.equal(last[0], "went on as 0 of 2: 0 2");
     assert.equal(last[2], "went on as 1 of 2: 0 2");
+  });
+
+  Deno.test(`ranks on hosts ${hosts} let another in`, async () => {
+    const last = await lose(join, 0, "failures/grows", ["0@5", "10", "3"]);
+    assert.equal(last[1], "done as 0 of 3: 1 2 3");
+    assert.equal(last[3], "done as 2 of 3: 1 2 3");
   });
 }
 

@@ -39,7 +39,7 @@ async function survive(one: Case): Promise<void> {
   assert.deepEqual(await survivors(pidsIn(lines.flat()), 10_000), [], "processes are left");
 }
 
-for (const operation of COLLECTIVES) {
+for (const operation of [...COLLECTIVES, "compressed"]) {
   for (const way of ["kill", "throw", "exit"] as const) {
     Deno.test(`${way} in the middle of ${operation}: the others shrink and go on`, async () => {
       await survive({ operation, victims: [way === "throw" ? 1 : 2], way, ranks: 3 });

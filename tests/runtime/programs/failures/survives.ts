@@ -38,6 +38,7 @@ function callsOf(comm: Communicator): Record<string, () => Promise<unknown>> {
     scan: () => comm.scan(one),
     exscan: () => comm.exscan(one),
     iallreduce: () => comm.iallreduce(one).wait(),
+    compressed: () => comm.allreduce(one, { op: "sum", compress: "int8" }),
     split: () => comm.split(rank % 2),
     recv: () => atRoot ? comm.recv(one, size - 1) : comm.send(one, root),
   };
