@@ -8,8 +8,11 @@ interface Case {
   readonly operation: string;
   readonly victims: readonly number[];
   readonly way: "kill" | "throw" | "exit" | "stop";
-  /** When the second victim ends: with the first, in agree, or in shrink. @default {"two"} */
-  readonly when?: "two" | "agree" | "shrink";
+  /**
+   * When the second victim ends: with the first, in agree, or in shrink; or all in the first call.
+   * @default {"two"}
+   */
+  readonly when?: "two" | "agree" | "shrink" | "first";
   readonly ranks?: number;
   readonly transport?: "auto" | "tcp" | "unix";
   readonly ended?: () => void;
@@ -57,6 +60,12 @@ Deno.test("the loss of rank 0, of a root, and of a sender", async () => {
 Deno.test("two ranks are lost at once", async () => {
   for (const victims of [[0, 1], [1, 3], [3, 0]]) {
     await survive({ operation: "allreduce", victims, way: "kill", ranks: 5 });
+  }
+});
+
+Deno.test("ranks are lost in the first call, in which all look for the memory that they share", async () => {
+  for (const victims of [[1], [0], [0, 2]]) {
+    await survive({ operation: "allreduce", victims, way: "kill", when: "first" });
   }
 });
 

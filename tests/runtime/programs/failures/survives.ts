@@ -1,7 +1,7 @@
 /**
  * Runs one collective again and again, until ranks end in the middle of it; the others shrink and go on.
  * Arguments: the collective, the victims' ranks, how they end: kill, throw, exit or stop; then `shrink`, `agree` or
- * `two` for when the second victim ends.
+ * `two` for when the second victim ends, or `first` if all end in the first call.
  */
 
 import { PeerLostError, RevokedError } from "../../../../runtime/base/errors.ts";
@@ -12,6 +12,7 @@ const [operation, victims, way, when = "two"] = Deno.args;
 const [first, second] = victims.split(",").map(Number);
 await using world = await init({ onFailure: "return" });
 const length = 20_000; // a call is many frames
+const last = when === "first" ? 1 : 5;
 const mine = world.rank;
 console.log(`pid ${Deno.pid}`);
 
@@ -71,8 +72,8 @@ for (let step = 1;; step++) {
   world.step = step;
   try {
     const call = callsOf(comm)[operation]();
-    if (step === 5 && mine === first) await end();
-    if (step === 5 && mine === second && when === "two") await end();
+    if (step === last && mine === first) await end();
+    if (step === last && mine === second && ["two", "first"].includes(when)) await end();
     await call;
     if (step > 1000) throw new Error("nobody was lost");
   } catch (error) {
