@@ -41,7 +41,6 @@ function withSlowRank(given: Partial<Options>, ms: number): Promise<[Trained, st
 for (
   const given of [
     { algorithm: "celgc", interval: 2, maxSteps: 60 },
-    { algorithm: "celgc", interval: 1, overlap: true, maxSteps: 90 },
     { algorithm: "naive-parallel", maxSteps: 40 },
   ] as const
 ) {
@@ -50,7 +49,7 @@ for (
     const [{ summary }, lines] = await withSlowRank(given, 40);
     const { share, stragglers, links } = summary.waiting!;
     assert.deepEqual(stragglers?.map(({ rank }) => rank), [2]);
-    assert.ok(stragglers![0].share > 0.6, `${stragglers![0].share} of all waiting`);
+    assert.ok(stragglers![0].share > 0.8, `${stragglers![0].share} of all waiting`);
     assert.ok(share > 0.3 && share < 0.7, `two of three waited: ${share} of the time`);
     assert.equal(links, undefined);
     const said = lines.filter((line) => line.startsWith("straggler: "));
