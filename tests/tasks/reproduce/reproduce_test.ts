@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { join } from "node:path";
 import { CIFAR10_RECORD_BYTES } from "../../../tasks/data/images/cifar10.ts";
 import { readMetrics } from "../../../tasks/logs/log_tail.ts";
-import { celgc } from "../../_helpers/deno.ts";
+import { celgc, celgcCommand } from "../../_helpers/deno.ts";
 import { temporaryFolder } from "../../_helpers/temporary_folder.ts";
 
 /** Images of noise in the official layout: enough for a step of 8 ranks. */
@@ -16,11 +16,39 @@ async function writeData(folder: string): Promise<void> {
   }
 }
 
-Deno.test("a figure is made from nothing, and drawn again from the same runs", async () => {
+/** Runs the command until it has said something, then interrupts it. */
+async function interrupted(args: readonly string[], after: string): Promise<Deno.CommandStatus> {
+  const child = celgcCommand("reproduce", ...args).spawn();
+  const decoder = new TextDecoderStream();
+  const reading = child.stderr.pipeThrough(decoder).pipeTo(
+    new WritableStream({
+      write(text) {
+        seen += text;
+        if (seen.includes(after) && !asked) {
+          asked = true;
+          child.kill("SIGINT");
+        }
+      },
+    }),
+  );
+  let seen = "", asked = false;
+  const status = await child.status;
+  await child.stdout.cancel();
+  await reading;
+  assert.ok(asked, seen);
+  return status;
+}
+
+Deno.test("a figure is made from nothing, after an interruption on from there, and drawn again", async () => {
   await using folder = await temporaryFolder();
   const data = join(folder.path, "data"), out = join(folder.path, "runs");
   await writeData(data);
   const given = ["large-batch", "--data", data, "--out", out, "--scale", "0.1"];
+  const { code } = await interrupted(given, "[2/3]");
+  assert.equal(code, 130);
+  const begun = Deno.readTextFileSync(
+    join(out, "batch", "algorithm=naive-parallel", "config.json"),
+  );
   const first = await celgc("reproduce", ...given);
   assert.equal(first.code, 0, first.stderr);
   assert.equal(first.stdout.trim(), join(out, "page", "README.md"));
@@ -33,6 +61,7 @@ Deno.test("a figure is made from nothing, and drawn again from the same runs", a
   const started = (cell: string) =>
     JSON.parse(Deno.readTextFileSync(join(out, "batch", cell, "config.json"))).started;
   const before = cells.map(started);
+  assert.equal(before[0], JSON.parse(begun).started, "what had finished is not run again");
   const csv = (await Deno.readTextFile(join(out, "page", "large-batch.csv"))).trim().split("\n");
   assert.equal(csv[0], "measure,runs,seeds,epoch,iteration,round,bytes,mean,low,high");
   for (const [cell, label] of [[cells[0], "naive-parallel"], [cells[2], "celgc I=16"]]) {
