@@ -112,8 +112,8 @@ function captionOf({ record, lines, stepSeconds }: DrawnFigure): string {
     ? ` Seconds behind the link are calculated, by [the plan's model](../../tasks/plan/predict.ts), for every rank behind ` +
       `${LINK}, with the steps as they were measured here without their exchanges: ${
         steps.join(", ")
-      }, medians on a ` +
-      "machine whose cores the ranks shared with other work."
+      }, the least ` +
+      "of the lines' medians; ranks share the machine's cores."
     : "";
   return `${common} ${seedsOf(lines)}${calculated}`;
 }

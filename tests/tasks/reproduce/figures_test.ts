@@ -4,7 +4,7 @@ import { planCells } from "../../../tasks/sweep/cells.ts";
 import { chartSvg } from "../../../tasks/reproduce/chart.ts";
 import { FIGURES } from "../../../tasks/reproduce/figures.ts";
 import { fewerIterations, keepsUp, type SeenLine } from "../../../tasks/reproduce/findings.ts";
-import { secondsBehind } from "../../../tasks/reproduce/link_seconds.ts";
+import { secondsBehind, stepSecondsOf } from "../../../tasks/reproduce/link_seconds.ts";
 import { readLines } from "../../../tasks/reproduce/lines.ts";
 import { pointsOf } from "../../../tasks/reproduce/measures.ts";
 import { commandOf, SWEEPS, sweepsOf } from "../../../tasks/reproduce/sweeps.ts";
@@ -126,6 +126,17 @@ Deno.test("seconds behind the link are steps and what each exchange takes", asyn
   close(secondsBehind(run({ algorithm: "single", ranks: 1 }), 40, 0.1), 4);
   // The paper's baseline averages gradients and weights at each step.
   close(secondsBehind(run({ algorithm: "naive-parallel" }), 40, 0.1), 4 + 80 * exchange);
+});
+
+Deno.test("a step takes what it took in the line that was disturbed least, without its exchanges", () => {
+  const line = (whole: number[], sync: number[]) => {
+    const columns: Record<string, number[]> = { stepMs: whole, syncMs: sync };
+    const steps = { column: (name: string) => columns[name], rows: () => whole.map((_, i) => i) };
+    return { label: "", at: {}, ranks: 2, seeds: 1, runs: [{ log: { steps } }] as never };
+  };
+  const quiet = line([100, 120, 500], [10, 20, 30]), crowded = line([900, 900, 900], [0, 0, 0]);
+  assert.equal(stepSecondsOf([crowded, quiet]), 0.1);
+  assert.equal(stepSecondsOf([{ ...quiet, runs: [] }]), NaN);
 });
 
 Deno.test("a point stands where every finished seed has one, with least and greatest", () => {
