@@ -160,7 +160,12 @@ export function arrangeFaults(
         world.at(fault.atMs, null, "power", () => world.crash(host, "power lost"));
         break;
       case "pause":
-        world.at(fault.atMs, null, "pause", () => process.pausedUntil = world.now + fault.forMs);
+        world.at(
+          fault.atMs,
+          null,
+          "pause",
+          () => process.pausedUntil = Math.max(process.pausedUntil, world.now + fault.forMs),
+        );
         break;
       case "partition":
         world.partitions.push({
