@@ -36,6 +36,7 @@ import { membersOf, ranksAt, type Worlds } from "../data/sampling/worlds.ts";
 import { amongMembers } from "./membership/among_members.ts";
 import type { Carried } from "./membership/carried.ts";
 import type { Crew, Members } from "./membership/members.ts";
+import { StoppedError } from "./requests.ts";
 import { PunctualMembers } from "./membership/punctual_members.ts";
 import { ReplayedMembers } from "./membership/replayed_members.ts";
 import type { Task, TrainableModel } from "../task.ts";
@@ -271,12 +272,16 @@ export async function train(
     return { summary, weights: await evaluator.averaged(), writes };
   };
   const { summary, weights, writes } = members
-    ? await amongMembers(members, { comm, worlds }, among).finally(() => members.end?.())
+    ? await amongMembers(members, { comm, worlds }, among).catch(async (error) => {
+      await members.end?.(error instanceof StoppedError);
+      throw error;
+    })
     : await among({ comm, worlds }, undefined);
   const { specs } = trainStep.weights;
   // What trained a large model makes room for its files.
   await stack.disposeAsync();
   if (writes) await writeTrained(writes.directory, options, { model, weights, specs });
+  await members?.end?.(true);
   return { summary, weights, specs };
 }
 

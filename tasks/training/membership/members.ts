@@ -36,8 +36,13 @@ export interface Members {
    * @default {they wait for each other}
    */
   assemble?(t: number, since: (rank: number) => number): Promise<Assembled | null>;
-  /** The run is over on this rank: tells those who are absent. @default {they know} */
-  end?(): Promise<void>;
+  /**
+   * This rank's part in the run is over.
+   *
+   * @param done whether it came to its end; then those who are absent are told
+   * @default {they know}
+   */
+  end?(done: boolean): Promise<void>;
   /** Those there are with the ones that come after step `t`; null if none come. Collective. */
   admit(t: number): Promise<Crew | null>;
   /** Waits, on a rank that is not among those that train, until it is; null: it will not be. */

@@ -48,6 +48,8 @@ export class PunctualMembers implements Members {
   /** On the leader: the step that each of the others has last said to be there for; −1 before. */
   readonly #arrivals: number[];
   #listens = false;
+  /** Why nobody else comes any more: one of the others is lost, or the run is over. */
+  #lost: Error | null = null;
   /** Resolves when another has come. */
   #news = Promise.withResolvers<void>();
 
@@ -117,13 +119,18 @@ export class PunctualMembers implements Members {
     return word.kind === "join" ? await this.#crewOf(word.worlds) : null;
   }
 
-  async end(): Promise<void> {
-    const members = membersOf(this.#worlds.at(-1)!);
-    const left = this.#numbers.filter((rank) => !members.includes(rank));
-    if (this.#all.rank === LEADER) {
-      await Promise.allSettled(left.map((rank) => this.#tell(rank, { kind: "end" })));
-    }
-    // Nobody waits any longer for those that leave the job.
+  async end(done: boolean): Promise<void> {
+    if (done && this.#all.rank === LEADER) {
+      const members = membersOf(this.#worlds.at(-1)!);
+      const absent = this.#numbers.filter((rank) => !members.includes(rank));
+      // Some have come, and there is nothing left that they could be taken in for.
+      const isAway = (rank: number) =>
+        !this.#joins.includes(rank) && this.#arrivals[this.#numbers.indexOf(rank)] < 0;
+      while (absent.some(isAway)) await this.#next();
+      const others = this.#numbers.filter((_, place) => place !== LEADER);
+      await Promise.all(others.map((rank) => this.#tell(rank, { kind: "end" })));
+    } else if (done) await this.#hear();
+    // Who leaves the job is lost to those who still listen to it, so the leader has ceased to by then.
     this.#all.free();
   }
 
@@ -149,7 +156,7 @@ export class PunctualMembers implements Members {
         const close = () => (isLate = true, late.resolve());
         timer = setTimeout(() => timer = setTimeout(close, TURN_MS), this.#maxWaitMs);
       }
-      await Promise.race([this.#news.promise, late.promise]);
+      await Promise.race([this.#next(), late.promise]);
     }
     clearTimeout(timer);
     const present = members.filter(isThere), lost = members.filter((rank) => !isThere(rank));
@@ -187,6 +194,12 @@ export class PunctualMembers implements Members {
     return JSON.parse(new TextDecoder().decode(await receiveWhole(this.#all, LEADER)));
   }
 
+  /** Resolves when another has come; rejects if one is lost. */
+  async #next(): Promise<void> {
+    if (this.#lost === null) await this.#news.promise;
+    if (this.#lost !== null) throw this.#lost;
+  }
+
   /** Takes in that others are there, whenever they come. */
   #listen(): void {
     if (this.#listens) return;
@@ -196,12 +209,20 @@ export class PunctualMembers implements Members {
       while (true) {
         await this.#all.recv(step, place, ARRIVAL);
         this.#arrivals[place] = step[0];
-        const news = this.#news;
-        this.#news = Promise.withResolvers();
-        news.resolve();
+        tell();
       }
     };
-    // One that is lost is so everywhere; at the end of the run nobody listens any longer.
-    for (const place of this.#arrivals.keys()) if (place !== LEADER) hear(place).catch(() => {});
+    const tell = () => {
+      const news = this.#news;
+      this.#news = Promise.withResolvers();
+      news.resolve();
+    };
+    for (const place of this.#arrivals.keys()) {
+      if (place === LEADER) continue;
+      hear(place).catch((error) => {
+        this.#lost ??= error;
+        tell();
+      });
+    }
   }
 }

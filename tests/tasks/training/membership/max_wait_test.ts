@@ -1,12 +1,14 @@
 /** Ranks that are late are left out of a round and come back; the same run again, from its record, has the same bits. */
 
 import assert from "node:assert/strict";
+import { permissionsFor } from "../../../../runtime/devices/open.ts";
 import { BY_BATCHES, Deal } from "../../../../tasks/data/sampling/deal.ts";
 import { membersOf, type Worlds } from "../../../../tasks/data/sampling/worlds.ts";
 import type { Options } from "../../../../tasks/options/table.ts";
 import { resolveOptions } from "../../../../tasks/options/resolve.ts";
 import { LeftError } from "../../../../tasks/training/membership/members.ts";
 import { train, type Trained, type TrainParts } from "../../../../tasks/training/train.ts";
+import { run } from "../../../_helpers/jobs.ts";
 import { world } from "../../../_helpers/world.ts";
 import { mlp, mlpTask } from "../../_mlp.ts";
 
@@ -120,7 +122,51 @@ Deno.test("several ranks are left out and come back in turn, also where weights 
   await replays(first, { ranks, maxSteps, compress });
 });
 
+Deno.test("of two ranks one goes on alone, and the other comes back", async () => {
+  const given = { ranks: 2, maxSteps: 80 };
+  const { ended } = await ranksTrain({ ...given, maxWait: 0.2 }, slow({ 1: { 4: 600 } }));
+  const [first, other] = ended;
+  assert.equal(first!.summary.weightsHash, other!.summary.weightsHash);
+  const worlds = first!.summary.membership as Worlds;
+  assert.deepEqual(worlds.map(membersOf), [[0, 1], [0], [0, 1]]);
+  await replays(first!, given);
+});
+
+Deno.test("one that comes back where there is nothing left to do ends as well", async () => {
+  // It comes while the others are in their last round.
+  for (const ms of [260, 300, 340, 380]) {
+    const given = { maxSteps: 12, maxWait: 0.2 };
+    const { ended } = await ranksTrain(given, slow({ 1: { 10: ms } }));
+    assert.ok(ended[0] && ended[2]);
+    assert.equal(ended[0].summary.weightsHash, ended[2].summary.weightsHash);
+  }
+});
+
 Deno.test("the first rank is waited for, however long it takes", async () => {
   const { ended } = await ranksTrain({ maxWait: 0.1, maxSteps: 8 }, slow({ 0: { 3: 500 } }));
   assert.equal(ended[0]!.summary.membership, undefined);
 });
+
+for (
+  const [what, at, ms, told] of [
+    ["comes back", 10, 900, ["summary", "summary", "summary"]],
+    ["is late for the end", 59, 1500, ["summary", "left", "summary"]],
+  ] as const
+) {
+  Deno.test(`a process that is left out and ${what} ends as the others do`, async () => {
+    const { code, failure, lines } = await run({
+      ranks: 3,
+      program: new URL("../programs/late.ts", import.meta.url),
+      args: ["1", `${at}`, `${ms}`, "0.3"],
+      allow: permissionsFor("cpu"),
+    });
+    assert.equal(code, 0, failure?.message ?? "");
+    const last = lines.map((own) => own.at(-1)!.split(" "));
+    assert.deepEqual(last.map(([word]) => word), told);
+    const summaries = new Set(last.filter(([word]) => word === "summary").map(([, text]) => text));
+    assert.equal(summaries.size, 1, [...summaries].join("\n"));
+    const { membership } = JSON.parse([...summaries][0]);
+    assert.deepEqual(membership[1].members, [0, 2]);
+    assert.equal(membership.length, told.includes("left" as never) ? 2 : 3);
+  });
+}
