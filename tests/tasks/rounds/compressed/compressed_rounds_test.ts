@@ -182,6 +182,10 @@ async function serially(given: Partial<Options>): Promise<Float32Array> {
       continue;
     }
     rounds++;
+    if (algorithm.alike) { // all have taken the same step: no weights are sent
+      apart = false;
+      continue;
+    }
     const counts = steps.map((_, rank) => drawn.includes(rank));
     const mean = compressedMean(await weightsOf(), counts);
     if (algorithm.outer && rounds % (algorithm.outer.every ?? 1) === 0) {
