@@ -50,6 +50,13 @@ export function replayLine({ seed, plan, violation }: Simulated): string {
   return `seed ${seed}: ${violation?.message}\n  ${plan}\n  deno task simulate --seed ${seed}`;
 }
 
+/** What processes of a world say on standard error is the world's. */
+function divertErrors(say: (line: string) => void): Disposable {
+  const { error } = console;
+  console.error = (...words) => say(words.join(" "));
+  return { [Symbol.dispose]: () => void (console.error = error) };
+}
+
 /** Lives the world of a seed through. */
 export async function simulate(
   seed: number,
@@ -67,6 +74,7 @@ export async function simulate(
   world.onEvent = onEvent;
   const scenario: Scenario = make(world, plan);
   using _platform = runOn(change(platformOf(world)));
+  using _console = divertErrors((line) => onEvent?.(line));
   watched = world;
   unhandled = [];
   let violation: Violation | null = null;
