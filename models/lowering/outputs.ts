@@ -20,12 +20,14 @@ const COPYING = new Set([
  * operators work in place.
  */
 export function computeOutputs(g: Graph): void {
-  const seen = new Set<Value>();
+  const taken = new Set<Value>();
   for (const [name, value] of [...g.outputs]) {
-    const isCopy = !value.producer || COPYING.has(value.producer.op) || seen.has(value);
-    seen.add(value);
-    if (!isCopy || !isFloat(value.type)) continue;
-    g.outputs.set(name, copied(g, value));
+    const isCopy = !value.producer || COPYING.has(value.producer.op);
+    let output = isCopy && isFloat(value.type) ? copied(g, value) : value;
+    // The same operator on the same value is the same value again: a third output needs a copy of the copy.
+    while (taken.has(output) && isFloat(value.type)) output = copied(g, output);
+    taken.add(output);
+    g.outputs.set(name, output);
   }
 }
 

@@ -14,7 +14,9 @@ function copies(): Graph {
   g.output("scalar", g.reshape(g.sum(x, [0, 1], true), []));
   g.output("computed", y);
   g.output("twice", y);
+  g.output("thrice", y);
   g.output("input", x);
+  g.output("input again", x);
   g.output("gathered", g.op("celgc.GatherGradient", [rows, x], { axis: 0, dims: [4, 3] }));
   const added = g.op("celgc.GatherGradient", [rows, y], { axis: 0, dims: [2, 3] });
   g.output("added", g.add(g.exp(x), added));
