@@ -38,6 +38,7 @@ const WITHOUT: readonly string[] = [
     "maxRestarts",
     "replay",
     "maxWait",
+    "elastic",
     "out",
     "sendData",
     "checkpointLocal",

@@ -52,6 +52,7 @@ import { pause, Restarts } from "./recovery/restarts.ts";
 import { checkpointSteps } from "../run/checkpoint.ts";
 import { lockFolder } from "../run/lock.ts";
 import { findReplay } from "./recovery/replay.ts";
+import { tooFewLeft } from "./recovery/too_few_left.ts";
 import { describeTakenOver, findRun, forgetCheckpoint, rewind } from "../run/resume.ts";
 import {
   makeRunDirectory,
@@ -235,7 +236,8 @@ export async function launch(settings: LaunchOptions = {}): Promise<Run> {
       await writeModelCard(directory, config, summary);
       return { dir: directory, summary, config };
     }
-    const asked = await interruption.outcome(code);
+    const asked = await interruption.outcome(code) ??
+      await tooFewLeft(directory, options, outcome);
     if (asked) {
       // Who has started the launchers, each on a host, is to start all of them again.
       if (hosts) hosts.outcome = { code: asked.code, message: null };
@@ -358,6 +360,7 @@ async function runRanks(
       signal: interruption.signal,
       handleSignals: ENDING_SIGNALS,
       onInterrupt: (how, from) => interruption.take(how, from),
+      onLost: ({ headline }) => lines.pass(`${headline.split("\n")[0]}; the others go on`),
       // Ranks leave a scheduler's signals to their launcher.
       endSignal: "SIGINT",
     }));
@@ -395,6 +398,7 @@ export function processesOf(
     ...(tls ? { tls } : {}),
     ...(options.link === null ? {} : { link: options.link }),
     ...(options.connections === 1 ? {} : { connections: options.connections }),
+    ...(options.onFailure === "shrink" ? { onFailure: "return" } : {}),
     quiet: true,
   };
 }

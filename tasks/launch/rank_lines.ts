@@ -23,6 +23,11 @@ export class RankLines {
     if (first === rank) this.#say(`[${rank}] ${line}`);
   }
 
+  /** Passes on what is said of the ranks. */
+  pass(line: string): void {
+    this.#say(line);
+  }
+
   /** Whether all of these lines have been passed on. */
   has(lines: readonly string[]): boolean {
     return lines.every((line) => this.#first.has(line));

@@ -48,16 +48,21 @@ class Latest {
   readonly #losses = new Sparkline(SPARKLINE_COLUMNS);
   #clipped = 0;
   #steps = 0;
+  /** Who writes the log. */
+  #writer = 0;
   step: StepRecord | null = null;
   round: RoundRecord | null = null;
 
-  /** Takes a record; true if it is a step of rank 0, which has moved the run forward. */
+  /** Takes a record; true if it is a step of the rank that writes them, which has moved the run forward. */
   take(record: MetricRecord): boolean {
     if (record.type === "round") this.round = record;
-    if (record.type !== "step") return false;
+    if (record.type !== "step") {
+      this.#writer = record.rank;
+      return false;
+    }
     this.#steps++;
     if (record.clipped) this.#clipped++;
-    if (record.rank !== 0) return false;
+    if (record.rank !== this.#writer) return false;
     this.step = record;
     this.#losses.push(record.loss);
     return true;

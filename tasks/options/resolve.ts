@@ -36,7 +36,8 @@ function withConsequences(options: Options, explicit: Explicit): Options {
   const { files, own } = TASKS[task], onDisk = files !== null && !own;
   return {
     ...options,
-    onFailure: explicit.onFailure ?? (explicit.maxRestarts ? "restart" : options.onFailure),
+    onFailure: explicit.onFailure ??
+      (explicit.elastic ? "shrink" : explicit.maxRestarts ? "restart" : options.onFailure),
     // A preset's way of averaging over the steps gives way to the one that is asked for.
     averagingTrigger: explicit.ema ? explicit.averagingTrigger ?? null : options.averagingTrigger,
     ranks: ranks === "one" ? 1 : options.ranks,

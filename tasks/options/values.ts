@@ -300,8 +300,10 @@ export interface Experiment
 
 /** What becomes of a run that loses ranks. */
 export interface RecoveryOptions {
-  /** Whether it ends, or starts again from its last checkpoint. */
-  onFailure: "stop" | "restart";
+  /** Whether it ends, starts again from its last checkpoint, or goes on without them. */
+  onFailure: "stop" | "restart" | "shrink";
+  /** Fewest and most ranks where it goes on without some, such as `2..4`; null: any. */
+  elastic: string | null;
   /** How often it starts again without having come further. */
   maxRestarts: number;
   /** Seconds that ranks wait for one that is late before they leave it out; null: as long as it takes. */

@@ -45,6 +45,7 @@ export interface PlanOptions extends
       | "maxRestarts"
       | "replay"
       | "maxWait"
+      | "elastic"
       | "out"
       | "json"
       | "quiet"

@@ -298,6 +298,11 @@ export class WeightAveraging implements Stateful {
     return Promise.resolve();
   }
 
+  /** Calls all ranks out of the exchanges that they wait in, after one was lost. */
+  revoke(): void {
+    for (const comm of [this.#comm, ...this.#groups.values()]) comm?.revoke();
+  }
+
   /** The communicator of some of the ranks, null on the others; kept for the next time. */
   async #group(participants: readonly number[]): Promise<Communicator | null> {
     const key = participants.join();

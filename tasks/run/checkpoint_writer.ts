@@ -47,6 +47,11 @@ export class CheckpointWriter implements AsyncDisposable {
       .catch((error) => void (this.#error = error));
   }
 
+  /** Calls all ranks out of the writing that they wait in, after one was lost. */
+  revoke(): void {
+    this.#aside?.revoke();
+  }
+
   /** Throws what has become of a checkpoint, if it could not be written. */
   check(): void {
     if (this.#error !== null) throw this.#error;

@@ -23,10 +23,11 @@ export class MetricsLog implements Disposable {
    * Opens a log.
    *
    * @param path is created, or emptied if it exists
-   * @param options.append goes on at the end of an existing log instead
+   * @param options.append goes on at the end of an existing log instead; of a line that was cut off nothing stays
    */
   constructor(path: string | URL, { append = false }: { append?: boolean } = {}) {
     this.#path = path;
+    if (append) forgetTornLine(path);
     this.#file = platform.openSync(
       path,
       append ? { append, create: true } : { write: true, create: true, truncate: true },
@@ -84,4 +85,25 @@ export class MetricsLog implements Disposable {
     }
     this.#file.close();
   }
+}
+
+/** More bytes than a line has. */
+const LINE_BYTES = 1 << 16;
+
+/** Cuts off what a writer that was killed has left behind the last whole line. */
+function forgetTornLine(path: string | URL): void {
+  let file: Deno.FsFile;
+  try {
+    file = platform.openSync(path, { read: true, write: true });
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return;
+    throw error;
+  }
+  using log = file;
+  const { size } = log.statSync(), from = Math.max(0, size - LINE_BYTES);
+  const tail = new Uint8Array(size - from);
+  log.seekSync(from, Deno.SeekMode.Start);
+  for (let at = 0; at < tail.length;) at += log.readSync(tail.subarray(at)) ?? tail.length;
+  const whole = from + tail.lastIndexOf("\n".charCodeAt(0)) + 1;
+  if (whole < size) log.truncateSync(whole);
 }

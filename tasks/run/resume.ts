@@ -44,6 +44,7 @@ const ADJUSTABLE: ReadonlySet<string> = new Set<OptionName>([
   "checkpointEvery",
   "keep",
   "onFailure",
+  "elastic",
   "maxRestarts",
   "maxWait",
   "grace",
@@ -134,6 +135,7 @@ export async function findRun(changes: Readonly<Record<string, unknown>>): Promi
     ...hosts,
     download,
     ...explicit.maxRestarts ? { onFailure: "restart" } : {},
+    ...explicit.elastic ? { onFailure: "shrink" } : {},
     ...explicit,
     resume: directory,
   });

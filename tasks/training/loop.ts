@@ -27,7 +27,7 @@ import { Attendance } from "./membership/attendance.ts";
 import { capture, type Carried, type TakenStep, type Watch } from "./membership/carried.ts";
 import { CrewChange } from "./membership/members.ts";
 
-/** What becomes of a run after what its ranks do together. */
+/** What becomes of a run then. */
 type Course = "goes on" | "is over" | "was stopped";
 
 /** One run of the loop. Every rank makes the same calls, but for its steps where rounds go by the clock. */
@@ -119,7 +119,7 @@ export class Loop implements Stateful {
    * @throws CrewChange if it goes on among other ranks
    */
   async run(): Promise<Summary> {
-    const { comm, writer, carried } = this.#parts, clock = this.#clock;
+    const { comm, writer, carried, members } = this.#parts, clock = this.#clock;
     const done = carried ? await this.#resume(carried) : await this.#begin();
     let t = done, taken = carried?.taken ?? null;
     while (taken || clock.continues(t)) {
@@ -133,8 +133,9 @@ export class Loop implements Stateful {
       if (course === "was stopped") throw new StoppedError(`stopped after step ${t}`);
       if (course === "is over") break;
       taken = null;
-      const crew = clock.continues(t) ? await this.#parts.members?.admit(t) : null;
-      if (crew) throw new CrewChange(crew, await this.#carry(t, null));
+      if (await members?.changeAfter(t, !clock.continues(t))) {
+        throw new CrewChange(await members!.next(t), await this.#carry(t, null));
+      }
     }
     return await this.#together(t, null, () => this.#end(t, done));
   }
@@ -161,13 +162,14 @@ export class Loop implements Stateful {
   }
 
   /** Goes on from what was carried here. Returns the steps that are done. */
-  async #resume({ step, taken, state, open, watch, metrics, isFresh, start }: Carried) {
+  async #resume(carried: Carried): Promise<number> {
+    const { step, taken, state, open, watch, isFresh, start } = carried;
     const { worlds, trainStep, evaluator, task } = this.#parts;
     await this.#round.start();
     for (const each of this.#stateful) await each.restore(state);
     if (isFresh) await trainStep.clearCarries();
     this.#round.resume(open);
-    this.#metrics.resume(metrics);
+    this.#metrics.resume(carried.metrics, carried.writes);
     this.#watch = watch;
     this.#notes.start = start;
     const before = membersOf(worlds.at(-2)!);
@@ -180,9 +182,9 @@ export class Loop implements Stateful {
   async #carry(step: number, taken: TakenStep | null): Promise<Carried> {
     return {
       ...{ step, taken, isFresh: false, watch: this.#watch, start: this.#notes.start! },
+      ...{ open: this.#round.open, writes: this.#parts.log !== null },
       state: await capture(this.#stateful),
-      open: this.#round.open,
-      metrics: this.#metrics.steps,
+      metrics: [...this.#metrics.steps],
     };
   }
 
@@ -193,18 +195,14 @@ export class Loop implements Stateful {
    * @param taken the step that it follows; null at the end
    */
   async #together<T>(t: number, taken: TakenStep | null, work: () => Promise<T>): Promise<T> {
-    const { members, log } = this.#parts;
-    if (!members) return await work();
-    if (taken && members.leavesAt(t)) {
-      const carried = await this.#carry(t, taken);
-      throw new CrewChange(await members.leave(t), carried);
-    }
-    if (taken && members.assemble && this.#isShared(taken)) {
-      const assembled = await members.assemble(t, (rank) => this.#attendance.since(rank));
-      if (assembled) throw new CrewChange(assembled.crew, await this.#carry(t, taken));
-    }
-    const { recovery } = members;
-    if (!recovery || taken && !this.#isShared(taken)) return await work();
+    const { members, log, averaging, writer } = this.#parts, recovery = members?.recovery;
+    const since = (rank: number) => this.#attendance.since(rank);
+    const leaves = taken && members?.leavesAt(t);
+    if (leaves) throw new CrewChange(await members!.next(t), await this.#carry(t, taken));
+    if (taken && !this.#isShared(taken)) return await work();
+    const assembled = taken && await members?.assemble?.(t, since);
+    if (assembled) throw new CrewChange(assembled.crew, await this.#carry(t, taken));
+    if (!recovery) return await work();
     const carried = await this.#carry(t, taken), done: T[] = [];
     log?.hold();
     try {
@@ -212,13 +210,14 @@ export class Loop implements Stateful {
     } catch (error) {
       if (!recovery.isLoss(error)) throw error;
       recovery.revoke();
+      averaging.revoke();
+      writer?.revoke();
     }
     const stands = await recovery.agree(done.length > 0);
     log?.release(stands);
     if (stands) return done[0];
-    const since = this.#attendance;
-    await since.restore(carried.state);
-    throw new CrewChange(await recovery.survivors(t, (rank) => since.since(rank)), carried);
+    await this.#attendance.restore(carried.state);
+    throw new CrewChange(await recovery.survivors(t, taken && since), carried);
   }
 
   /** Whether anything follows a step that ranks do together. */
@@ -246,13 +245,14 @@ export class Loop implements Stateful {
     if (comm.size === 1) await this.#requests.poll();
     if (!clock.isTogether(t)) return "goes on";
     const due = this.#isEvaluated(t), ends = !clock.continues(t);
-    const { stops, saves } = this.#requests.take(t), { evaluations } = this.#watch;
-    const count = Math.max(evaluations, this.#evaluationsBy(t));
-    this.#watch = { ...this.#watch, evaluations: count };
+    const { saves, ...asked } = this.#requests.take(t);
+    const stops = asked.stops || (members?.recovery?.isTooFew ?? false);
+    const evaluations = Math.max(this.#watch.evaluations, this.#evaluationsBy(t));
+    this.#watch = { ...this.#watch, evaluations };
     if (due || saves || ends || stops) await this.#notes.steps(await inFlight.settle());
     const meets = met || comm.size === 1;
-    let stopped = !ends && meets && await this.#callbacks.agree(),
-      evaluated: Evaluated | null = null;
+    let stopped = !ends && meets && await this.#callbacks.agree();
+    let evaluated: Evaluated | null = null;
     if (!stopped && (due || ends)) {
       evaluated = await this.#evaluate(t);
       stopped = !ends && await this.#callbacks.agree();
@@ -305,7 +305,7 @@ export class Loop implements Stateful {
   get #stateful(): Stateful[] {
     const { averaging, trainStep } = this.#parts;
     const loopParts = [this.#totals, this.#trigger, this.#evaluations, this.#round, this];
-    const attendance = this.#parts.members?.recovery ? [this.#attendance] : [];
+    const attendance = this.#parts.members ? [this.#attendance] : [];
     return [
       trainStep,
       averaging,

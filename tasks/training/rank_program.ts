@@ -76,6 +76,15 @@ function leaveSignals(): void {
   for (const name of ["SIGTERM", "SIGUSR1"] as const) Deno.addSignalListener(name, () => {});
 }
 
+/** The exit code of an error whose message says enough, 0 for an end that was asked for; null: it says too little. */
+function codeOf(error: unknown): number | null {
+  if (error instanceof StoppedError || error instanceof LeftError) return 0;
+  if (error instanceof DivergenceError) return DIVERGED;
+  if (error instanceof DeviceError) return NO_DEVICE;
+  const known = [CheckpointError, DataError, OptionError, PeerLostError, TrainingError, WriteError];
+  return known.some((kind) => error instanceof kind) ? 1 : null;
+}
+
 if (import.meta.main) {
   leaveSignals();
   try {
@@ -98,36 +107,30 @@ if (import.meta.main) {
       ...{ directory, local, from, stops, run },
       ...{ rollbacks: rollbacks.length, restarts: restarts.length },
     };
-    await train(comm, options, {
-      checkpoints,
-      worlds,
-      replay,
-      folder,
-      // Which rank writes may change.
-      output: { directory, ...config ? { config } : {} },
-    });
+    try {
+      await train(comm, options, {
+        checkpoints,
+        worlds,
+        replay,
+        folder,
+        // Which rank writes may change.
+        output: { directory, ...config ? { config } : {} },
+      });
+    } catch (thrown) {
+      const error = reasonOf(thrown), code = codeOf(error);
+      // The others go on without a rank that was lost, and not without one that has found a fault.
+      if (options.onFailure !== "shrink" || code === 0 || error instanceof PeerLostError) {
+        throw thrown;
+      }
+      const { message } = error as Error;
+      console.error(code === null ? error : message);
+      await comm.abort(code ?? 1, message);
+    }
   } catch (thrown) {
     // What the user can mend, or what another rank's log tells, is said in one line, without a stack.
-    const error = reasonOf(thrown);
-    if (error instanceof StoppedError || error instanceof LeftError) Deno.exit(0);
-    if (error instanceof DivergenceError) {
-      console.error(error.message);
-      Deno.exit(DIVERGED);
-    }
-    if (error instanceof DeviceError) {
-      console.error(error.message);
-      Deno.exit(NO_DEVICE);
-    }
-    const known = [
-      CheckpointError,
-      DataError,
-      OptionError,
-      PeerLostError,
-      TrainingError,
-      WriteError,
-    ];
-    if (!known.some((kind) => error instanceof kind)) throw thrown;
-    console.error((error as Error).message);
-    Deno.exit(1);
+    const error = reasonOf(thrown), code = codeOf(error);
+    if (code === null) throw thrown;
+    if (code !== 0) console.error((error as Error).message);
+    Deno.exit(code);
   }
 }

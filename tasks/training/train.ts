@@ -24,6 +24,7 @@ import type { Checkpoints } from "./loop_parts.ts";
 import { checkCarries, checkOwnAlgorithm } from "./own_algorithm.ts";
 import { MetricsLog, type Summary } from "../run/metrics.ts";
 import { encodeTrained, encodeTrainedState } from "../networks/trained_model.ts";
+import { parseElastic } from "../options/recovery/elastic.ts";
 import type { Options } from "../options/table.ts";
 import { algorithmOf } from "../options/resolve.ts";
 import { stepSizeAt } from "../options/stepping/step_size.ts";
@@ -38,8 +39,10 @@ import type { Carried } from "./membership/carried.ts";
 import type { Crew, Members } from "./membership/members.ts";
 import { StoppedError } from "./requests.ts";
 import { PunctualMembers } from "./membership/punctual_members.ts";
+import { LiveMembers } from "./membership/live_members.ts";
 import { ReplayedMembers } from "./membership/replayed_members.ts";
 import type { Task, TrainableModel } from "../task.ts";
+import { TrainingError } from "./training_error.ts";
 
 /** Where a run writes. */
 export interface RunOutput {
@@ -122,6 +125,8 @@ export async function train(
   const place = Math.min(comm.rank, worlds.at(-1)!.ranks - 1);
   const members: Members | undefined = replay
     ? new ReplayedMembers(comm, replay)
+    : options.onFailure === "shrink"
+    ? new LiveMembers(comm, worlds, options.elastic ? parseElastic(options.elastic).least : 1)
     : options.maxWait !== null && comm.size > 1
     ? new PunctualMembers(await comm.dup(), worlds, options.maxWait, (line) => console.error(line))
     : undefined;
@@ -251,7 +256,14 @@ export async function train(
       }),
     );
     const writes = comm.rank === 0 ? parts.output : undefined;
-    if (writes && !begins) await noteWorlds(writes.directory, worlds);
+    if (writes && !begins) {
+      await noteWorlds(writes.directory, worlds).catch((error) => {
+        if (!(error instanceof Deno.errors.NotFound)) throw error;
+        throw new TrainingError(
+          `cannot go on without the ranks that were lost: none is left on the host of ${writes.directory}`,
+        );
+      });
+    }
     const append = from !== null || carried !== undefined;
     const path = writes && join(writes.directory, FILES.metrics);
     const log = path ? stack.use(new MetricsLog(path, { append })) : null;

@@ -67,16 +67,18 @@ export function ranksAt(worlds: Worlds, step: number): number {
  *
  * @param before the worlds so far
  * @param members the numbers of those that go on
- * @param since the last round of each that was lost, see {@linkcode LostRank.since}
+ * @param since the last round of each that was lost, see {@linkcode LostRank.since}; null if all have done what
+ * follows the step
  */
 export function changeWorlds(
   before: Worlds,
   step: number,
   members: readonly number[],
-  since: (rank: number) => number,
+  since: ((rank: number) => number) | null,
 ): Worlds {
+  const world = { step, ranks: members.length, members };
+  if (since === null) return [...before, world];
   const lost = membersOf(before.at(-1)!).filter((rank) => !members.includes(rank))
     .map((rank): LostRank => ({ rank, since: since(rank) }));
-  const world = { step, ranks: members.length, members };
   return [...before, lost.length > 0 ? { ...world, lost } : world];
 }

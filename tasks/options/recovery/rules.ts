@@ -4,8 +4,11 @@
  * @module
  */
 
-import { createAlgorithm } from "../../../optimizers/registry.ts";
+import { ALGORITHMS, createAlgorithm } from "../../../optimizers/registry.ts";
 import { gradientSyncs } from "../../../optimizers/rounds/gradient_syncs.ts";
+import { parsePartition } from "../../data/sampling/partition.ts";
+import { TASKS } from "../defaults.ts";
+import { parseElastic } from "./elastic.ts";
 import { RECOVERY } from "./table.ts";
 import type { OptionName, Options } from "../values.ts";
 
@@ -48,6 +51,79 @@ export const RECOVERY_RULES: readonly RecoveryRule[] = [
     check: ({ onFailure, maxRestarts }) =>
       onFailure !== "restart" && maxRestarts > 0 && maxRestarts !== RECOVERY.maxRestarts.default
         ? `--max-restarts ${maxRestarts} has no effect with --on-failure ${onFailure}: leave one of them out`
+        : null,
+  },
+  {
+    concerns: ["onFailure", "algorithm", "overlap", "average"],
+    check(options) {
+      const { onFailure, algorithm: name, overlap, average } = options;
+      if (onFailure !== "shrink") return null;
+      const instead = "--on-failure restart does";
+      if (overlap) {
+        return "--on-failure shrink does not go with --overlap, where the average that a rank was lost in is on " +
+          `its way while steps go on: ${instead}`;
+      }
+      if (average === "before") {
+        return `--on-failure shrink does not go with --average before: ${instead}`;
+      }
+      if (ALGORITHMS[name].rounds === "none") {
+        return `--on-failure shrink does not go with --algorithm ${name}, whose ranks never average weights: ` +
+          instead;
+      }
+      const syncs = gradientSyncs(createAlgorithm(name, options), ENOUGH);
+      return [...syncs].every((sync) => sync === "none")
+        ? null
+        : `--on-failure shrink does not go with --algorithm ${name}, where a step needs the gradients of all ` +
+          `ranks: ${instead}`;
+    },
+  },
+  {
+    concerns: ["onFailure", "maxWait"],
+    check: ({ onFailure, maxWait }) =>
+      onFailure === "shrink" && maxWait !== null
+        ? "--max-wait does not go with --on-failure shrink: take one of them"
+        : null,
+  },
+  {
+    concerns: ["onFailure", "elastic"],
+    check: ({ onFailure, elastic }) =>
+      elastic !== null && onFailure !== "shrink"
+        ? `--elastic ${elastic} has no effect with --on-failure ${onFailure}: leave one of them out`
+        : null,
+  },
+  {
+    concerns: ["elastic", "ranks"],
+    check({ elastic, ranks }) {
+      if (elastic === null) return null;
+      const { least, most } = parseElastic(elastic);
+      return ranks < least || ranks > most
+        ? `--elastic ${elastic} has to hold the ranks that a run begins with, ${ranks}`
+        : null;
+    },
+  },
+  {
+    concerns: ["onFailure", "sampling"],
+    check: ({ onFailure, sampling }) =>
+      onFailure === "shrink" && sampling !== "uniform"
+        ? `--on-failure shrink does not go with --sampling ${sampling}, which draws from a fixed number of ranks`
+        : null,
+  },
+  {
+    concerns: ["onFailure", "task", "partition"],
+    check({ onFailure, task, partition }) {
+      const { kind } = parsePartition(partition), images = TASKS[task].kind === "images";
+      const dealt = images ? kind === "iid" || kind === "whole" : kind !== "proportional";
+      return onFailure === "shrink" && !dealt
+        ? `--on-failure shrink does not go with --partition ${partition}: what a rank alone has would be lost ` +
+          "with it"
+        : null;
+    },
+  },
+  {
+    concerns: ["onFailure", "transport"],
+    check: ({ onFailure, transport }) =>
+      onFailure === "shrink" && transport === "mpi"
+        ? "--on-failure shrink does not go with --transport mpi: an MPI library ends all ranks with one"
         : null,
   },
   {

@@ -5,6 +5,7 @@
  */
 
 import { duration } from "../duration.ts";
+import { elastic } from "./elastic.ts";
 import { choice, GROUPS, integer, type Table, text } from "../kinds.ts";
 import type { RecoveryOptions } from "../values.ts";
 
@@ -16,9 +17,17 @@ export const RECOVERY: Table<RecoveryOptions> = {
     flag: "--on-failure",
     group: RUN,
     help:
-      "what becomes of a run that loses a rank: it ends, or all of it starts again from the last checkpoint",
-    choices: ["stop", "restart"],
+      "what becomes of a run that loses a rank: it ends, all of it starts again from the last checkpoint, " +
+      "or the others go on without it (shrink)",
+    choices: ["stop", "restart", "shrink"],
     default: "stop",
+  }),
+  elastic: elastic({
+    flag: "--elastic",
+    group: RUN,
+    help:
+      "fewest and most ranks of a run that goes on without those it loses, such as 2..4; with fewer it " +
+      "stops, with a checkpoint. Implies --on-failure shrink",
   }),
   maxRestarts: integer({
     flag: "--max-restarts",

@@ -47,6 +47,8 @@ export interface Carried {
   readonly watch: Watch;
   /** Numbers of steps that have not been brought to the one that writes. */
   readonly metrics: readonly StepMetrics[];
+  /** Whether this rank is the one that writes, so that its own are written. */
+  readonly writes: boolean;
   /** Whether the rank comes to others, and has nothing of its own. */
   readonly isFresh: boolean;
   /** When the first step began, in ms of this rank's `performance.now()`. */
@@ -126,6 +128,7 @@ export async function share(
     isFresh: true,
     state: forNewcomer({ tensors, numbers: head.numbers }),
     metrics: [],
+    writes: false,
     start: performance.now(),
   };
 }

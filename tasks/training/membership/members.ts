@@ -27,8 +27,6 @@ export interface Members {
   begin?(): Promise<Crew | null>;
   /** Whether ranks leave before those that stay do together what follows step `t`. Nothing is sent. */
   leavesAt(t: number): boolean;
-  /** Those that stay; null on a rank that leaves. Collective. */
-  leave(t: number): Promise<Crew | null>;
   /**
    * Waits for the members before they do together what follows step `t`; null if all are there. Collective.
    *
@@ -43,8 +41,14 @@ export interface Members {
    * @default {they know}
    */
   end?(done: boolean): Promise<void>;
-  /** Those there are with the ones that come after step `t`; null if none come. Collective. */
-  admit(t: number): Promise<Crew | null>;
+  /**
+   * Whether ranks come, or leave, when all that follows step `t` has been done. Collective.
+   *
+   * @param isOver whether no step follows
+   */
+  changeAfter(t: number, isOver: boolean): Promise<boolean>;
+  /** Those that there are then; null on a rank that has left. Collective. */
+  next(t: number): Promise<Crew | null>;
   /** Waits, on a rank that is not among those that train, until it is; null: it will not be. */
   absent(): Promise<Crew | null>;
   /** How ranks that are lost are left out; null: the loss of one is the end. */
@@ -53,6 +57,8 @@ export interface Members {
 
 /** How what ranks do together is done again without those that are lost meanwhile. */
 export interface Recovery {
+  /** Whether fewer ranks are left than a run may have: it stops at the next opportunity, with a checkpoint. */
+  readonly isTooFew: boolean;
   /** Whether an error says that a rank is lost, or that others have found one to be. */
   isLoss(error: unknown): boolean;
   /** Calls the others out of what they wait for. */
@@ -62,9 +68,9 @@ export interface Recovery {
   /**
    * Those that live. Collective over these.
    *
-   * @param since see `LostRank.since`
+   * @param since see `LostRank.since`; null if all that follows step `t` had been done before
    */
-  survivors(t: number, since: (rank: number) => number): Promise<Crew>;
+  survivors(t: number, since: ((rank: number) => number) | null): Promise<Crew>;
 }
 
 /** What a rank has done with the others stands no longer, or is over: it goes on among other ranks. */

@@ -79,10 +79,6 @@ export class PunctualMembers implements Members {
     return false;
   }
 
-  leave(): Promise<Crew | null> {
-    return Promise.reject(new Error("nobody leaves by himself"));
-  }
-
   async assemble(t: number, since: (rank: number) => number): Promise<Assembled | null> {
     // Those who go on without others do what they came for.
     if (t === this.#assembled) return null;
@@ -96,10 +92,13 @@ export class PunctualMembers implements Members {
     return word.worlds && { crew: await this.#crewOf(word.worlds) };
   }
 
-  async admit(t: number): Promise<Crew | null> {
+  changeAfter(_t: number, isOver: boolean): Promise<boolean> {
+    return Promise.resolve(!isOver && this.#joins.length > 0);
+  }
+
+  async next(t: number): Promise<Crew | null> {
     const joins = this.#joins;
     this.#joins = [];
-    if (joins.length === 0) return null;
     const members = [...membersOf(this.#worlds.at(-1)!), ...joins].sort((a, b) => a - b);
     const worlds = changeWorlds(this.#worlds, t, members, () => 0);
     if (this.#all.rank === LEADER) {

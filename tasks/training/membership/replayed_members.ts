@@ -40,12 +40,12 @@ export class ReplayedMembers implements Members {
     return this.#isNext(t) && this.#script[this.#begun].lost !== undefined;
   }
 
-  leave(): Promise<Crew | null> {
-    return this.#next();
+  changeAfter(t: number): Promise<boolean> {
+    return Promise.resolve(this.#isNext(t) && !this.leavesAt(t));
   }
 
-  async admit(t: number): Promise<Crew | null> {
-    return this.#isNext(t) && !this.leavesAt(t) ? await this.#next() : null;
+  next(): Promise<Crew | null> {
+    return this.#next();
   }
 
   async absent(): Promise<Crew | null> {

@@ -105,9 +105,17 @@ export class MetricGather {
     return this.#steps;
   }
 
-  /** Goes on with such numbers. */
-  resume(steps: readonly StepMetrics[]): void {
+  /**
+   * Goes on with such numbers.
+   *
+   * @param written whether they are in the log, as those of the rank that writes
+   */
+  resume(steps: readonly StepMetrics[], written: boolean): void {
     this.#steps = [...steps];
+    if (written) return;
+    for (const metrics of steps) {
+      this.#log?.write({ type: "step", rank: this.#members[0], ...metrics });
+    }
   }
 
   /** Notes a step; rank 0's own is written at once. */
