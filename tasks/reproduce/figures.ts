@@ -105,8 +105,7 @@ export const FIGURES: readonly FigureRecord[] = [
     name: "clipping",
     title: "How often steps clip",
     claim:
-      "Clipping is frequent in both, and CELGC clips more often than the baseline, since a rank's own gradient is longer " +
-      "than the average of all ranks'.",
+      "CELGC clips more often than the baseline, since a rank's own gradient is longer than the average of all ranks'.",
     sweep: "intervals",
     caption: IMAGES,
     rows: [{

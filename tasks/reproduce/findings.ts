@@ -98,7 +98,7 @@ function costOf(
   ];
 }
 
-/** Shares of clipped steps: agrees if CELGC clips more often at every I above 1, in part if it does in the mean. */
+/** Shares of clipped steps: agrees if CELGC clips more often at every I, in part if it does in the mean. */
 export function clipsMoreOften(lines: readonly SeenLine[]): Finding {
   const rates = finished(lines).map((seen) => ({
     seen,
@@ -106,7 +106,7 @@ export function clipsMoreOften(lines: readonly SeenLine[]): Finding {
     norm: mean(seen.points("gradNorm").map((point) => point.mean)),
   })).filter(({ rate }) => Number.isFinite(rate));
   const base = rates.find(({ seen }) => isBaseline(seen));
-  const others = rates.filter(({ seen }) => isCelgc(seen) && intervalOf(seen) > 1);
+  const others = rates.filter(({ seen }) => isCelgc(seen));
   if (!base || others.length === 0) return NOT_YET;
   const more = others.filter(({ rate }) => rate > base.rate);
   return {

@@ -3,7 +3,12 @@ import { allreduceSeconds } from "../../../runtime/collectives/allreduce_cost.ts
 import { planCells } from "../../../tasks/sweep/cells.ts";
 import { chartSvg } from "../../../tasks/reproduce/chart.ts";
 import { FIGURES } from "../../../tasks/reproduce/figures.ts";
-import { fewerIterations, keepsUp, type SeenLine } from "../../../tasks/reproduce/findings.ts";
+import {
+  clipsMoreOften,
+  fewerIterations,
+  keepsUp,
+  type SeenLine,
+} from "../../../tasks/reproduce/findings.ts";
 import { secondsBehind, stepSecondsOf } from "../../../tasks/reproduce/link_seconds.ts";
 import { readLines } from "../../../tasks/reproduce/lines.ts";
 import { pointsOf } from "../../../tasks/reproduce/measures.ts";
@@ -94,6 +99,21 @@ Deno.test("an interval keeps up if it is within the spread or 3 % of the baselin
     seen.join(" "),
     /Behind it: celgc I=16\. celgc I=4 came there in 1\/4 of naive-parallel's rounds/,
   );
+});
+
+Deno.test("CELGC clips more often if it does at every interval", () => {
+  const base = lineOf("naive-parallel", null, 8, [[10, 0.2], [20, 0]]);
+  const often = lineOf("celgc", 1, 8, [[10, 0.9], [20, 0.7]]);
+  const rarely = lineOf("celgc", 4, 8, [[10, 0], [20, 0.1]]);
+  const { seen, agrees } = clipsMoreOften([base, often]);
+  assert.equal(agrees, "agrees");
+  assert.match(
+    seen[0],
+    /10 % of the steps clipped with naive-parallel, 80 % of the steps clipped with celgc I=1/,
+  );
+  assert.equal(clipsMoreOften([base, often, rarely]).agrees, "agrees in part");
+  assert.equal(clipsMoreOften([base, rarely]).agrees, "does not agree");
+  assert.equal(clipsMoreOften([often]).agrees, null);
 });
 
 Deno.test("iterations to a loss are read between evaluations", () => {
