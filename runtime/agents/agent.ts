@@ -212,11 +212,15 @@ async function serve(
   const reason = await channel.deliver((message) => {
     switch (message.type) {
       case "start": {
+        current?.finish();
         const job = current = start(message);
         jobs.add(job);
         job.done.then(() => jobs.delete(job));
         return;
       }
+      case "respawn":
+        if (message.job === current?.number) current.respawn(message);
+        return;
       case "input":
       case "taken":
       case "kill":

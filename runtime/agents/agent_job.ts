@@ -17,6 +17,7 @@ import {
   type CoordinatorMessage,
   type KillMessage,
   MOST_BYTES,
+  type RespawnMessage,
   type StartMessage,
   type TakenMessage,
   WINDOW_BYTES,
@@ -103,6 +104,12 @@ export class AgentJob {
   /** Ranks that have ended, and of which no more is waited for. */
   readonly #cut = new Set<number>();
   #ending = false;
+  #ranks: HostRanks | null = null;
+  #logDir: string | undefined;
+  /** The ends of all ranks so far. */
+  readonly #ends: Promise<void>[] = [];
+  /** Resolves when no more ranks will be started. */
+  readonly #over = Promise.withResolvers<void>();
 
   /** Starts the ranks; if that fails, says so to the coordinator. */
   constructor(message: StartMessage, facts: AgentFacts) {
@@ -137,9 +144,31 @@ export class AgentJob {
     else stdin.write(bytes, taken);
   }
 
+  /** Starts a rank in the stead of one that is lost; that it cannot is its end. */
+  async respawn({ rank, lost }: RespawnMessage): Promise<void> {
+    try {
+      if (this.#ranks === null || this.#ending) throw new Error("the job is over");
+      await this.#start(this.#ranks, rank, false, lost);
+    } catch (error) {
+      const { channel } = this.#facts, job = this.number;
+      const bytes = new TextEncoder().encode(`${(error as Error).message}\n`).toBase64();
+      channel.send({ type: "output", job, rank, stream: "stderr", bytes });
+      channel.send({ type: "exit", job, rank, code: 1, signal: null });
+      for (const stream of ["stdout", "stderr"] as const) {
+        channel.send({ type: "output", job, rank, stream, bytes: "" });
+      }
+    }
+  }
+
+  /** No rank will be started in another's stead any more. */
+  finish(): void {
+    this.#over.resolve();
+  }
+
   /** Ends the ranks, those that do not end by themselves after `ms`. */
   async end(ms: number): Promise<void> {
     this.#ending = true;
+    this.finish();
     for (const process of this.#processes.values()) process.kill("SIGTERM");
     const timer = setTimeout(() => {
       for (const process of this.#processes.values()) process.kill("SIGKILL");
@@ -196,16 +225,23 @@ export class AgentJob {
       secret,
       null,
     );
-    const ends: Promise<void>[] = [];
+    this.#ranks = ranks;
+    this.#logDir = prepared.logDir;
     for (let rank = first; rank < first + count; rank++) {
-      const { logDir } = prepared;
-      const log = logDir === undefined ? null : await openLog(logDir, rank);
-      const process = await ranks.start(rank, message.stdin.includes(rank));
-      this.#processes.set(rank, process);
-      ends.push(this.#watch(rank, process, ranks, log));
-      if (this.#ending) process.kill("SIGTERM");
+      await this.#start(ranks, rank, message.stdin.includes(rank));
     }
-    await Promise.all(ends);
+    if (message.onFailure === "return") await this.#over.promise;
+    for (const end of this.#ends) await end; // more may come meanwhile
+    this.#ranks = null;
+  }
+
+  async #start(ranks: HostRanks, rank: number, stdin: boolean, lost?: number): Promise<void> {
+    const logDir = this.#logDir;
+    const log = logDir === undefined ? null : await openLog(logDir, rank);
+    const process = await ranks.start(rank, stdin, lost);
+    this.#processes.set(rank, process);
+    this.#ends.push(this.#watch(rank, process, ranks, log));
+    if (this.#ending) process.kill("SIGTERM");
   }
 
   async #watch(

@@ -8,6 +8,7 @@
  *     agent → coordinator   output, exit      what its ranks print, and how they end
  *     coordinator → agent   taken       as much of the output has been passed on
  *     coordinator → agent   input, kill       for a rank
+ *     coordinator → agent   respawn     another in the stead of a rank that is lost
  *     agent → coordinator   taken       as much of the input has been passed on
  *     coordinator → agent   fetch       a connection that waits at the relay for one of its ranks
  *     agent → coordinator   interrupt   its user wants the job to end
@@ -132,6 +133,15 @@ export interface FailedMessage {
   readonly message: string;
 }
 
+/** The coordinator has an agent start a rank in the stead of one that is lost. */
+export interface RespawnMessage {
+  readonly type: "respawn";
+  readonly job: number;
+  readonly rank: number;
+  /** The rank that is lost, of this host. */
+  readonly lost: number;
+}
+
 /** A signal for a rank. */
 export interface KillMessage {
   readonly type: "kill";
@@ -185,6 +195,7 @@ export type CoordinatorMessage =
   | BytesMessage
   | TakenMessage
   | KillMessage
+  | RespawnMessage
   | FetchMessage
   | CloseMessage
   | AliveMessage;
@@ -304,6 +315,8 @@ export function checkCoordinatorMessage(value: unknown): CoordinatorMessage {
       return bytes("input", message);
     case "taken":
       return taken(message);
+    case "respawn":
+      return { type: "respawn", ...rankOf(message), lost: integer(message.lost, "lost") };
     case "kill":
       return { type: "kill", ...rankOf(message), signal: signal(message.signal) };
     case "fetch":

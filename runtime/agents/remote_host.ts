@@ -78,6 +78,17 @@ export class RemoteHost {
     return ranks;
   }
 
+  /** Starts a rank in the stead of one of its own that is lost. */
+  respawn(rank: number, lost: number): Rank {
+    const started = new RemoteRank(this.#job, rank, false, this.#channel);
+    this.#ranks.set(rank, started);
+    this.#channel.send({ type: "respawn", job: this.#job, rank, lost });
+    if (this.#lost !== null) {
+      started.end({ code: 1, signal: null, lost: `was lost with its launcher: ${this.#lost}` });
+    }
+    return started;
+  }
+
   /** Whether it has a rank of the job that runs. */
   has(rank: number): boolean {
     return this.#ranks.has(rank);

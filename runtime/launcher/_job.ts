@@ -5,6 +5,7 @@
  */
 
 import type { Place, Placement } from "../agents/coordinator.ts";
+import type { RemoteHost } from "../agents/remote_host.ts";
 import { platform } from "../base/platform.ts";
 import { DEFAULT_TIMEOUT_SECONDS } from "../bootstrap/environment.ts";
 import { type HostPlan, HostRanks, type JobPlan } from "../ranks/host_ranks.ts";
@@ -72,6 +73,8 @@ export class Job {
   readonly #losses: Losses;
   readonly #leavers: Leavers;
   readonly #respawns: Respawns;
+  /** The hosts of ranks that are not on this one. */
+  readonly #remotes = new Map<number, RemoteHost>();
   readonly #watches: Promise<void>[] = [];
   /** Ranks that have ended so far. */
   #exits = 0;
@@ -134,8 +137,7 @@ export class Job {
     const { quiet = false, onLost } = this.#options, loss = this.#describe(rank);
     if (onLost) onLost(loss);
     else if (!quiet) console.error(`celgc: ${loss.headline.split("\n")[0]}; the others go on`);
-    const isHere = this.#processes[rank] instanceof RankProcess;
-    const pause = isHere ? this.#options.respawn?.(loss) ?? null : null;
+    const pause = this.#options.respawn?.(loss) ?? null;
     if (pause === null) return;
     this.#after(pause, async () => {
       const error = await this.#respawns.respawn(rank);
@@ -143,12 +145,14 @@ export class Job {
     });
   }
 
-  /** Starts a rank in the stead of one of this host that is lost. */
+  /** Starts a rank in the stead of one that is lost, on the same host. */
   async #startLater(rank: number, lost: number): Promise<void> {
-    const { logDir } = this.#options;
+    const { logDir } = this.#options, remote = this.#remotes.get(lost);
+    if (remote?.lost) throw new Error(`its host is gone: ${remote.lost}`);
     this.#rendezvous!.expect(rank);
     const log = logDir === undefined ? null : await openLog(logDir, rank);
-    const process = await this.#here!.start(rank, false, lost);
+    const process = remote?.respawn(rank, lost) ?? await this.#here!.start(rank, false, lost);
+    if (remote) this.#remotes.set(rank, remote);
     this.#processes[rank] = process;
     this.#outputs[rank] = this.#collect(rank, process, log);
     this.#watches.push(this.#watch(rank));
@@ -258,6 +262,7 @@ export class Job {
       details: this.#options.details ?? null,
     });
     for (const [i, process] of started.entries()) {
+      this.#remotes.set(ranks[i], remote!);
       this.#processes.push(process);
       this.#outputs.push(this.#collect(ranks[i], process, logs[i]));
     }

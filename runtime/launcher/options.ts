@@ -116,15 +116,15 @@ export interface LaunchProgramOptions extends
    * What the loss of a rank is to the others: `abort`, the end of the job, or `return`, an error that their
    * program may catch; see `InitOptions.onFailure`, which may say otherwise. With `return` the launcher leaves
    * the others alone, tells them, and ends a rank only if another has lost it while it still runs.
-   * @default {$CELGC_ON_FAILURE, or "abort"}
+   * @default {"return" with `respawn`, else $CELGC_ON_FAILURE, or "abort"}
    */
   readonly onFailure?: OnFailure;
   /** With `onFailure: "return"`: told of each loss. @default {a line on standard error, unless quiet} */
   readonly onLost?: (loss: LaunchFailure) => void;
   /**
    * With `onFailure: "return"`: asked at each loss after how many ms a rank is started in its stead, null for
-   * none. It comes to the running job with a rank of its own, beyond all before it, and waits to be let in by
-   * `Communicator.grow()`. Ranks of other hosts have nobody in their stead.
+   * none. It is started on the same host, comes to the running job with a rank of its own, beyond all before
+   * it, and waits to be let in by `Communicator.grow()`. A host that is lost has nobody in its stead.
    * @default {none}
    */
   readonly respawn?: (loss: LaunchFailure) => number | null;
@@ -242,8 +242,10 @@ export function transportOf(
 }
 
 /** What the loss of a rank is to be to the others: as the options say, or the environment. */
-export function onFailureOf({ onFailure }: Pick<LaunchProgramOptions, "onFailure">): OnFailure {
-  return onFailure ?? readOnFailure(Deno.env.get("CELGC_ON_FAILURE"));
+export function onFailureOf(
+  { onFailure, respawn }: Pick<LaunchProgramOptions, "onFailure" | "respawn">,
+): OnFailure {
+  return onFailure ?? (respawn ? "return" : readOnFailure(Deno.env.get("CELGC_ON_FAILURE")));
 }
 
 function checkListen(hostname: string): void {

@@ -89,6 +89,8 @@ export class HostRanks implements Disposable {
   readonly #env: Readonly<Record<string, string>>;
   readonly #watchdog: Watchdog;
   readonly #limit = descriptorLimit();
+  /** Of ranks that were started in the stead of others: the first of these. */
+  readonly #origins = new Map<number, number>();
 
   /**
    * @param secret the job's, in hexadecimal digits
@@ -111,9 +113,11 @@ export class HostRanks implements Disposable {
    */
   async start(rank: number, stdin: boolean, lost?: number): Promise<RankProcess> {
     const { first, cwd, rankEnv = [] } = this.#host;
+    const origin = lost === undefined ? rank : this.#origins.get(lost) ?? lost;
+    if (lost !== undefined) this.#origins.set(rank, origin);
     const env = {
       ...this.#env,
-      ...rankEnv[(lost ?? rank) - first],
+      ...rankEnv[origin - first],
       CELGC_RANK: String(rank),
       ...(lost === undefined ? {} : { CELGC_NEWCOMER: "1" }),
     };

@@ -50,7 +50,7 @@ async function lose(
       quiet: true,
       onOutput: (rank, line) => void (last[rank] = line),
       onLost: () => {},
-      respawn: ({ rank }) => rank === 0 ? 1 : null,
+      ...(name === "failures/grows" ? { respawn: () => 1 } : {}),
     });
     assert.equal(code, 0, `${failure?.message}\n${last.join("\n")}`);
     assert.deepEqual(losses?.map(({ rank }) => rank), [victim]);
@@ -68,9 +68,12 @@ for (const [hosts, join] of Object.entries(WAYS)) {
   });
 
   Deno.test(`ranks on hosts ${hosts} let another in`, async () => {
-    const last = await lose(join, 0, "failures/grows", ["0@5", "10", "3"]);
-    assert.equal(last[1], "done as 0 of 3: 1 2 3");
-    assert.equal(last[3], "done as 2 of 3: 1 2 3");
+    // Of the launcher's own host, and of another one, which has no other rank.
+    for (const victim of [0, 1]) {
+      const last = await lose(join, victim, "failures/grows", [`${victim}@5`, "10", "3"]);
+      assert.equal(last[2], `done as 1 of 3: ${1 - victim} 2 3`);
+      assert.equal(last[3], `done as 2 of 3: ${1 - victim} 2 3`);
+    }
   });
 }
 
