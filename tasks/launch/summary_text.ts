@@ -119,6 +119,10 @@ export function summaryRows(
   if (s.rollbacks) {
     rows.push(["rolled back", `${s.rollbacks} times, each with half the learning rate`]);
   }
+  const left = (s.membership ?? []).flatMap(({ step, lost = [] }) =>
+    lost.map(({ rank }) => `rank ${rank} after step ${step}`)
+  );
+  if (left.length > 0) rows.push(["left out", left.join(", ")]);
   if (s.restarts) {
     rows.push(["restarted", `${s.restarts} times, from a checkpoint or the beginning`]);
   }

@@ -37,3 +37,16 @@ Deno.test("a summary says who was waited for, if anybody stands out", () => {
       "for 2.0 s",
   );
 });
+
+Deno.test("a summary says which ranks were left out, and when", () => {
+  const row = (membership: Summary["membership"]) =>
+    summaryRows({ ...SUMMARY, membership } as Summary).find(([name]) => name === "left out")?.[1];
+  assert.equal(row(undefined), undefined);
+  const begun = { step: 0, ranks: 3 };
+  assert.equal(row([begun, { step: 4, ranks: 3, members: [0, 2, 1] }]), undefined);
+  const lost = [{ rank: 0, since: 6 }, { rank: 1, since: 6 }];
+  assert.equal(
+    row([begun, { step: 8, ranks: 1, members: [2], lost }]),
+    "rank 0 after step 8, rank 1 after step 8",
+  );
+});
