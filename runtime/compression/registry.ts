@@ -9,11 +9,11 @@ import type { Codec } from "./codec.ts";
 import { fp16 } from "./fp16.ts";
 import { int4, mxint4 } from "./int4.ts";
 import { int8, mxint8 } from "./int8.ts";
-import { topk } from "./topk.ts";
+import { type PickedFormat, pickedFormat, topk } from "./topk/topk.ts";
 
 /** How the names of codecs are written. */
 export const COMPRESSION_SYNTAX =
-  "none, bf16, fp16, int8, int4, mxint8, mxint4 or topk:F[:int8], F from 0.000001 to 1";
+  "none, bf16, fp16, int8, int4, mxint8, mxint4 or topk:F[:int8|:int2], F from 0.000001 to 1";
 
 const FIXED = [bf16, fp16, int8, int4, mxint8, mxint4];
 
@@ -32,9 +32,11 @@ export function codecOf(name: string): Codec | null {
   if (name === "none") return null;
   const fixed = FIXED.find((codec) => codec.name === name);
   if (fixed) return fixed;
-  const [, fraction, inner] = /^topk:([01]?(?:\.\d{1,6})?)(:int8)?$/.exec(name) ?? [];
+  const [, fraction, inner] = /^topk:([01]?(?:\.\d{1,6})?)(?::(int8|int2))?$/.exec(name) ?? [];
   const millionths = fraction ? Math.round(Number(fraction) * 1e6) : NaN;
-  if (millionths >= 1 && millionths <= 1e6) return topk(millionths, inner !== undefined);
+  if (millionths >= 1 && millionths <= 1e6) {
+    return topk(millionths, (inner ?? "float32") as PickedFormat);
+  }
   throw new RangeError(`compression must be ${COMPRESSION_SYNTAX}, found "${name}"`);
 }
 
@@ -42,5 +44,5 @@ export function codecOf(name: string): Codec | null {
 export function codecName(code: number): string {
   if (code === 0) return "none";
   const fixed = FIXED.find((codec) => codec.code === code);
-  return fixed?.name ?? topk(code >> 4, (code & 15) === 6).name;
+  return fixed?.name ?? topk(code >> 4, pickedFormat(code) ?? "float32").name;
 }

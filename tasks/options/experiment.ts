@@ -204,7 +204,7 @@ export const EXPERIMENT: Table<Experiment> = {
     group: WHO,
     help:
       "how weights and gradients travel: none | bf16 | fp16 | int8 | int4 (a scale for each block) | " +
-      "mxint8 | mxint4 (for several ranks a host, who send one sum) | topk:F[:int8] (the share F that has moved most); what is lost goes with the next",
+      "mxint8 | mxint4 (for several ranks a host, who send one sum) | topk:F[:int8|:int2] (the share F that has moved most); what is lost goes with the next",
     default: "none",
     placeholder: "codec",
     normalise: (name) => codecOf(name)?.name ?? "none",

@@ -65,6 +65,17 @@ function fp16(x: number): number {
   return view.getFloat16(0);
 }
 
+/** What int2 makes of picked numbers: each half of the range of their magnitudes has its mean. */
+function halvesOfRange(x: Float32Array): Float32Array {
+  const sizes = Array.from(x, Math.abs);
+  if (!sizes.every(Number.isFinite)) return x.map(() => NaN);
+  const middle = (Math.min(...sizes) + Math.max(...sizes)) / 2;
+  const meanOf = (some: number[]) => f(some.reduce((sum, size) => sum + size, 0) / some.length);
+  const below = meanOf(sizes.filter((size) => size <= middle));
+  const above = meanOf(sizes.filter((size) => size > middle));
+  return x.map((value, i) => (sizes[i] > middle ? above : below) * (value < 0 ? -1 : 1));
+}
+
 /** What `topk` leaves of a block: the numbers that are picked, and where. */
 function picks(x: Float32Array, fraction: number): number[] {
   // NaNs before infinities, and these before all numbers.
@@ -100,6 +111,7 @@ export function roundTrip(name: string, x: Float32Array): Float32Array {
     case "mxint4":
       return byBlocks(x, 32, (block) => poweredBlock(block, 3));
   }
+  if (name === "int2") return halvesOfRange(x);
   const [kind, fraction, inner] = name.split(":");
   if (kind !== "topk") throw new Error(`no reference for ${name}`);
   return byBlocks(x, 4096, (block) => {

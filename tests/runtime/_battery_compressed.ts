@@ -14,7 +14,17 @@ import type { Check } from "./_check.ts";
 import { allreduce, blockOf } from "../_helpers/compressed_sum.ts";
 import { guarded, inside, sameBits, value } from "./_values.ts";
 
-const CODECS = ["bf16", "fp16", "int8", "int4", "mxint8", "mxint4", "topk:0.05", "topk:0.02:int8"];
+const CODECS = [
+  "bf16",
+  "fp16",
+  "int8",
+  "int4",
+  "mxint8",
+  "mxint4",
+  "topk:0.05",
+  "topk:0.02:int8",
+  "topk:0.03:int2",
+];
 const LENGTHS = [0, 1, 97, 256, 4097, 50_021];
 
 /** A rank's numbers: different for every rank, element and call, and within fp16's range. */

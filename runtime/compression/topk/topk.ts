@@ -1,10 +1,27 @@
 import { PICKING } from "./_picking.ts";
-import type { Codec, Desk } from "./codec.ts";
-import { float32 } from "./float32.ts";
-import { int8 } from "./int8.ts";
+import type { Codec, Desk } from "../codec.ts";
+import { float32 } from "../float32.ts";
+import { int2 } from "./int2.ts";
+import { int8 } from "../int8.ts";
 
 /** Numbers from which the largest are picked; an index has 12 bits. */
 const BLOCK = 4096;
+
+/** How picked numbers are written, and the low bits of the codec's number. */
+const PICKED = {
+  float32: { inner: float32, code: 5 },
+  int8: { inner: int8, code: 6 },
+  int2: { inner: int2, code: 9 },
+} as const;
+
+/** The names of these ways. */
+export type PickedFormat = keyof typeof PICKED;
+
+/** The way that is meant by the low bits of a codec's number; undefined if there is none. */
+export function pickedFormat(code: number): PickedFormat | undefined {
+  const formats = Object.keys(PICKED) as PickedFormat[];
+  return formats.find((format) => PICKED[format].code === (code & 15));
+}
 
 /** The bits of 1. */
 const ONE = 0x3f800000;
@@ -25,14 +42,14 @@ const NUMBERS = 64, INDICES = NUMBERS + 4 * (BLOCK + STEP);
  * The ⌈F·n⌉ numbers of largest magnitude of every 4,096 (as in SparseLoCo, 2025, and DeMo, 2024); the rest is read
  * as zeros. Of equal magnitudes the first are taken; NaNs and infinities count as the largest.
  *
- * A block is the numbers, as float32 or by {@linkcode int8}, then their k indices by the code of Elias (1974)
+ * A block is the numbers, as float32 or by {@linkcode int8} or {@linkcode int2}, then their k indices by the code of Elias (1974)
  * and Fano (1971): the ℓ = ⌊log₂(n/k)⌋ low bits of each, then a bit string in which the (index ≫ ℓ) + j-th bit is
  * set for the j-th: k(ℓ + 1) + ⌈n/2^ℓ⌉ bits, whatever they are; about 8.6 an index at F = 0.01.
  *
  * @param millionths F in millionths
  */
-export function topk(millionths: number, quantised: boolean): Codec {
-  const inner = quantised ? int8 : float32;
+export function topk(millionths: number, picked: PickedFormat): Codec {
+  const { inner, code } = PICKED[picked];
   const shape = (count: number) => {
     const picks = Math.ceil(millionths * count / 1e6);
     const low = Math.floor(Math.log2(count / picks));
@@ -47,8 +64,8 @@ export function topk(millionths: number, quantised: boolean): Codec {
   // What is found does not depend on it, only how soon.
   const search = { least: ONE, margin: MARGIN };
   return {
-    name: `topk:${millionths / 1e6}${quantised ? ":int8" : ""}`,
-    code: (quantised ? 6 : 5) | millionths << 4,
+    name: `topk:${millionths / 1e6}${picked === "float32" ? "" : `:${picked}`}`,
+    code: code | millionths << 4,
     block: BLOCK,
     bytes(count) {
       const rest = count % BLOCK;

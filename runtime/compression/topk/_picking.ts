@@ -24,7 +24,7 @@ import {
   V128,
   v128,
   when,
-} from "../base/wasm.ts";
+} from "../../base/wasm.ts";
 
 /** Bytes of the numbers that are looked at together, and where their vectors begin. */
 const STEP = 64, VECTORS = [0, 16, 32, 48];
