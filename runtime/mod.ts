@@ -19,6 +19,8 @@ export {
   type AllreduceCall,
   type AllreduceOptions,
 } from "./collectives/allreduce.ts";
+export type { ExactTerm } from "./compression/exact_sum.ts";
+export type { CodecCost } from "./compression/cost.ts";
 export type { EncodedNumbers, SumInput } from "./algorithms/encoded_numbers.ts";
 export type { Range as ElementRange } from "./algorithms/partition.ts";
 export { Communicator } from "./communicator.ts";
@@ -90,7 +92,12 @@ export type {
   VariableRange,
   VariableSpec,
 } from "./devices/device.ts";
-export type { Displacement, DisplacementState } from "./devices/displacement/displacement.ts";
+export type {
+  AppliedSum,
+  Displacement,
+  DisplacementState,
+} from "./devices/displacement/displacement.ts";
+export type { KernelOperator } from "./devices/segments/segmented_model.ts";
 export { DeviceError, type DeviceFault } from "./devices/faults/device_error.ts";
 export {
   DEVICE_CHOICES,

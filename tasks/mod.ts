@@ -25,6 +25,7 @@ export type {
 } from "./logs/records.ts";
 export { OptionError, type OptionFault } from "./options/kinds.ts";
 export {
+  type ArrayTaskOptions,
   type AveragingOptions,
   type ExecutionOptions,
   type Experiment,
@@ -40,6 +41,7 @@ export {
   PRESET_NAMES,
   type PresetName,
   type ProcessOptions,
+  type RecoveryOptions,
   type SteppingOptions,
   TASK_NAMES,
   type TaskName,
@@ -52,6 +54,7 @@ export { type TrainOptions, trainOptions } from "./training/train_options.ts";
 export { type RunConfig, type RunFacts } from "./run/folder.ts";
 export type { ViewKind } from "./launch/view.ts";
 export { awdLstmTask, type AwdLstmTaskOptions } from "./problems/awd_lstm_task.ts";
+export type { TaskDealer } from "./problems/open_problem.ts";
 export { imageTask, type ImageTaskOptions } from "./problems/image_task.ts";
 export {
   windowTask,
@@ -97,6 +100,7 @@ export type { PlannedSize } from "./plan/curve.ts";
 export { plan, type PlannedRun, type PlanOptions, type RunPlan } from "./plan/plan.ts";
 export type { Prediction } from "./plan/predict.ts";
 export type { Advice, PlannedSetting, Setting } from "./plan/settings.ts";
+export type { CodecCost } from "../runtime/compression/cost.ts";
 export type { NetworkCost } from "../runtime/collectives/allreduce_cost.ts";
 
 // Sweeps.

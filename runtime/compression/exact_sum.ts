@@ -16,7 +16,9 @@ import { forTiles, read, type Tile, write } from "./tile.ts";
 
 /** What one rank has written, or a partial sum. */
 export interface ExactTerm {
+  /** A rank's numbers as the codec writes them, or a sum as it is passed on. */
   readonly bytes: Uint8Array;
+  /** Whether it is a partial sum. */
   readonly isPartial: boolean;
 }
 

@@ -18,10 +18,20 @@ const WAYS_OUT: Record<DeviceFault, string> = {
  * or a kernel, or lacks what a tensor needs. Nothing that was computed since is given away.
  */
 export class DeviceError extends Error {
+  /** The name of the class. */
   override readonly name = "DeviceError";
 
-  /** @param what in words, without the way out, which is added */
-  constructor(readonly fault: DeviceFault, what: string, options?: ErrorOptions) {
+  /**
+   * Makes the error.
+   *
+   * @param what in words, without the way out, which is added
+   */
+  constructor(
+    /** What has gone wrong. */
+    readonly fault: DeviceFault,
+    what: string,
+    options?: ErrorOptions,
+  ) {
     super(`${what}: ${WAYS_OUT[fault]}`, options);
   }
 }

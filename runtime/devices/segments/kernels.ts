@@ -12,7 +12,7 @@ import {
   TILE,
   UNITS,
 } from "./_lstm_kernels.ts";
-import type { KernelCall, KernelOperator } from "./segmented_model.ts";
+import { KERNEL_OPERATORS, type KernelCall, type KernelOperator } from "./segmented_model.ts";
 
 /** One program, and how it is dispatched: once for each of its steps, in their order. */
 interface Program {
@@ -31,7 +31,7 @@ export function kernelsOn({ limits }: GPUDevice): ReadonlySet<KernelOperator> {
   const fits = limits.maxStorageBuffersPerShaderStage >= MOST_BUFFERS &&
     limits.maxComputeInvocationsPerWorkgroup >= 256 &&
     limits.maxComputeWorkgroupStorageSize >= 16_384;
-  return new Set(fits ? ["celgc.LSTM", "celgc.LSTMGradient"] : []);
+  return new Set(fits ? KERNEL_OPERATORS : []);
 }
 
 /** What a call of an operator comes to. */

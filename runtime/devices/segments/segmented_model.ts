@@ -5,17 +5,17 @@
  * @module
  */
 
-/** Operators that a device may have kernels for. */
-export const KERNEL_OPERATORS = ["celgc.LSTM", "celgc.LSTMGradient"] as const;
-
 /** A float32 tensor that passes from part to part. */
 export interface PassedTensor {
   readonly name: string;
   readonly dims: readonly number[];
 }
 
-/** One of them. */
-export type KernelOperator = typeof KERNEL_OPERATORS[number];
+/** An operator that a device may have a kernel for. */
+export type KernelOperator = "celgc.LSTM" | "celgc.LSTMGradient";
+
+/** All of them. */
+export const KERNEL_OPERATORS: readonly KernelOperator[] = ["celgc.LSTM", "celgc.LSTMGradient"];
 
 /** An operator between two graphs. */
 export interface KernelCall {
