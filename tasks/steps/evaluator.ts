@@ -11,7 +11,7 @@ import { measureGraph, MEASURES, statisticsGraph } from "../networks/graphs.ts";
 import { OptionError } from "../options/kinds.ts";
 import type { Options } from "../options/table.ts";
 import { Sessions } from "./sessions.ts";
-import { type OncePerHost, PER_RANK } from "../../runtime/once_per_host.ts";
+import type { OncePerHost } from "../../runtime/once_per_host.ts";
 import type { TrainStep } from "./train_step.ts";
 import type { Split, Task, TrainableModel } from "../task.ts";
 
@@ -43,7 +43,7 @@ export interface EvaluatorOptions {
   readonly batchNorm: Options["batchNorm"];
   /** Decides the masks with which statistics are measured. */
   readonly seed: number;
-  /** Who else makes the same graphs. @default {PER_RANK} */
+  /** Who else makes the same graphs; left out on all ranks or on none. @default {nobody} */
   readonly sharing?: OncePerHost | undefined;
 }
 
@@ -91,9 +91,9 @@ export class Evaluator implements AsyncDisposable {
     const splits = [...task.splits, task.untrained, task.trainPart]
       .filter((split) => split !== undefined);
     const shapes = splits.flatMap(({ batchSize, length = 1 }) => [batchSize, length]);
-    // Ranks whose shares of a split are of unequal size have graphs of their own.
-    const shares = sharing !== undefined && sharing !== PER_RANK;
-    const shared = shares && await agree(comm, shapes) ? sharing : undefined;
+    // Ranks whose shares of a split are of unequal size have graphs of their own. All are asked, even one that is
+    // alone on its host.
+    const shared = sharing && await agree(comm, shapes) ? sharing : undefined;
     for (const split of splits) {
       const shape = shapeOf(split);
       if (measurements.has(shape)) continue;

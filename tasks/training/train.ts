@@ -248,7 +248,7 @@ export async function train(
     await using stack = new AsyncDisposableStack();
     const begins = carried === undefined && !replay;
     const dealt = begins ? task : taskFor!(comm.rank, worlds);
-    const sharer = members ? PER_RANK : sharing;
+    const sharer = members ? undefined : sharing;
     const evaluator = stack.use(
       await Evaluator.open({
         ...{ comm, device, model, trainStep, batchSize, batchNorm, seed },

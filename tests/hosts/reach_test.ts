@@ -154,9 +154,11 @@ onThreeHosts("a cable that is cut during training ends it on all hosts", async (
     options,
   );
   const metrics = `${folder}/run/metrics.jsonl`;
+  const early = launchers.map(async ({ ended }) => assert.fail((await ended).stderr));
   while (!(await Deno.readTextFile(metrics).catch(() => "")).includes(`"type":"round"`)) {
-    await new Promise((resolve) => setTimeout(resolve, 50));
+    await Promise.race([...early, new Promise((resolve) => setTimeout(resolve, 50))]);
   }
+  for (const each of early) each.catch(() => {});
   await c.cut();
   const cut = performance.now();
   const [first, second, third] = await Promise.all(launchers.map(({ ended }) => ended));
