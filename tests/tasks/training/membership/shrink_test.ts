@@ -101,6 +101,11 @@ async function check(size: number, losses: readonly Loss[], given: Partial<Optio
   assert.equal(again.summary.weightsHash, summary.weightsHash, told);
   assert.deepEqual(again.summary.membership, summary.membership);
   assert.equal(again.summary.rounds, summary.rounds, told);
+  // Rank 0 is not really gone here: cut off in the middle of an exchange, it may still write what it alone takes for
+  // agreed, into the same log. Where it is killed, it cannot: see the tests that launch processes.
+  if (losses.some(({ rank, after }) => rank === 0 && after !== undefined)) {
+    return { script, rounds: [] };
+  }
   // Each step of those that are there is in the log once, and each round.
   for (const rank of living) {
     const steps = records.flatMap((record) =>
