@@ -176,9 +176,12 @@ export class Job {
           this.#joined(rank, host);
         },
         report: (rank, report) => {
-          this.#ranks[rank].report ??= report;
-          if (report.lost === null || !this.#goesOn) return;
-          this.#losses.reported(rank, report.lost, report.message);
+          const status = this.#ranks[rank], { lost, operation, message } = report;
+          const goesOn = this.#goesOn && lost !== null;
+          // Who was in no operation is not about to end.
+          if (goesOn && operation === null) status.losses.push(report);
+          else status.report ??= report;
+          if (goesOn) this.#losses.reported(rank, lost, message);
         },
         finalized: (rank) => {
           this.#ranks[rank].finalized = true;

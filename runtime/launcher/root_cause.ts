@@ -36,7 +36,10 @@ export interface RankStatus {
   joined: boolean;
   /** Whether it has said goodbye to all others. */
   finalized: boolean;
+  /** What it has said of its own end. */
   report: ReportMessage | null;
+  /** What it has said of ranks that it has lost and goes on without. */
+  readonly losses: ReportMessage[];
   /** The operations in which it waited for others when the job was interrupted; null if not told. */
   pending: readonly string[] | null;
   /** How and when its process ended; null while it runs. */
@@ -91,12 +94,17 @@ export function findRootCause(all: readonly RankStatus[]): number | null {
   let [rootCause] = failed;
   for (const seen = new Set<number>(); !seen.has(rootCause);) {
     seen.add(rootCause);
-    const blamed = all[rootCause].report?.lost ?? null;
+    const blamed = lossesOf(all[rootCause])[0]?.lost ?? null;
     // A rank that left in good order and ended well is not to blame for being missed.
     if (blamed === null || all[blamed].survived) continue;
     if (all[blamed].ended || failed.includes(blamed)) rootCause = blamed;
   }
   return rootCause;
+}
+
+/** What a rank has said of others that it has lost. */
+function lossesOf({ report, losses }: RankStatus): ReportMessage[] {
+  return report === null || report.lost === null ? losses : [...losses, report];
 }
 
 /** Puts a failure into words. */
@@ -106,10 +114,9 @@ export function describeFailure(
   lastLines: readonly string[],
 ): LaunchFailure {
   const facts = all[rank];
-  const witnesses = [...all.keys()].filter((other) => all[other].report?.lost === rank);
-  const reports = [facts, ...witnesses.map((other) => all[other])].flatMap(({ report }) =>
-    report ?? []
-  );
+  const seen = all.map((other) => lossesOf(other).find(({ lost }) => lost === rank));
+  const witnesses = [...all.keys()].filter((other) => seen[other]);
+  const reports = [facts.report, ...seen].flatMap((report) => report ?? []);
   const step = reports.find((report) => report.step !== null)?.step ?? null;
   const operation = reports.find((report) => report.operation !== null)?.operation ?? null;
   const silent = facts.ended && witnesses.length > 0;

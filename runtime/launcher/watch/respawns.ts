@@ -75,6 +75,7 @@ export function statusOf(host: string): RankStatus {
     joined: false,
     finalized: false,
     report: null,
+    losses: [],
     pending: null,
     exit: null,
     ended: false,

@@ -16,6 +16,8 @@ interface Case {
   readonly ranks?: number;
   readonly transport?: "auto" | "tcp" | "unix";
   readonly ended?: () => void;
+  /** What the launcher is to say of each loss. @default {anything} */
+  readonly headline?: RegExp;
 }
 
 /** Runs a job that loses ranks, and checks that the others have gone on. */
@@ -34,6 +36,7 @@ async function survive(one: Case): Promise<void> {
   assert.equal(code, 0, `${failure?.message}\n${told}`);
   assert.equal(failure, undefined);
   assert.deepEqual(losses.map(({ rank }) => rank).sort(), [...victims].sort(), told);
+  for (const loss of losses) assert.match(loss.headline, one.headline ?? /./);
   const living = [...lines.keys()].filter((rank) => !victims.includes(rank));
   for (const [place, rank] of living.entries()) {
     const last = lines[rank].at(-1);
@@ -81,6 +84,11 @@ Deno.test("a rank is lost while the others agree, be it the one that leads", asy
   }
 });
 
+Deno.test("a rank that has gone on without another is lost in its turn for a reason of its own", async () => {
+  const headline = /ended with exit code 1: Error: out of luck/, operation = "allreduce";
+  await survive({ operation, victims: [2, 0], way: "throw", ranks: 3, when: "agree", headline });
+});
+
 Deno.test("over TCP, as where no memory is shared", async () => {
   for (const operation of ["allreduce", "allgather", "reduceScatter"]) {
     await survive({ operation, victims: [1], way: "kill", transport: "tcp" });
@@ -92,5 +100,9 @@ Deno.test("a rank that is stopped is lost after the timeout, and ended", async (
   for (const operation of ["allreduce", "bcast", "alltoall", "split"]) {
     jobs.push(survive({ operation, victims: [1], way: "stop", ranks: 3 }));
   }
+  const headline = /gave no sign of life, as seen by/, operation = "allreduce";
+  jobs.push(
+    survive({ operation, victims: [1, 2], way: "stop", ranks: 3, when: "agree", headline }),
+  );
   await Promise.all(jobs);
 });
