@@ -17,6 +17,8 @@ function copies(): Graph {
   g.output("thrice", y);
   g.output("input", x);
   g.output("input again", x);
+  g.output("constant", g.constant("float32", [2], 3));
+  g.output("constant again", g.constant("float32", [2], 3));
   g.output("gathered", g.op("celgc.GatherGradient", [rows, x], { axis: 0, dims: [4, 3] }));
   const added = g.op("celgc.GatherGradient", [rows, y], { axis: 0, dims: [2, 3] });
   g.output("added", g.add(g.exp(x), added));
