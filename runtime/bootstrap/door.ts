@@ -92,6 +92,7 @@ async function dialNewcomer(
   { rank, job, self, rendezvous, tls }: Dialling,
   peer: number,
   entry: TableEntry,
+  signal?: AbortSignal,
 ): Promise<Deno.Conn> {
   const endpoints = reachable(self, entry, rendezvous);
   if (endpoints.length === 0) {
@@ -106,14 +107,19 @@ async function dialNewcomer(
     name: `rank ${peer} on ${entry.host}`,
     tls,
     deadline: platform.now() + REACH_MS,
+    signal,
   });
 }
 
 /** A newcomer's connections. */
 export interface NewcomerMesh extends Disposable {
-  /** Connects to the other newcomers that are lower. */
-  dial(invited: InvitedMessage): Promise<void>;
-  /** Waits for the connections to some ranks, and gives them, by rank. */
+  /** Begins to connect to the other newcomers that are lower. */
+  dial(invited: InvitedMessage): void;
+  /**
+   * Waits for the connections to some ranks, and gives them, by rank; others are not needed.
+   *
+   * @throws Error if there is no connection to one of them
+   */
   complete(members: readonly number[]): Promise<(Deno.Conn | undefined)[]>;
 }
 
@@ -124,6 +130,7 @@ export function openNewcomerMesh(
 ): NewcomerMesh {
   const { rank: self, job } = dialling;
   const connections: (Deno.Conn | undefined)[] = [];
+  const failures = new Map<number, Error>(), given = new AbortController();
   let changed = () => {};
   const accepting = listeners.map((listener) =>
     new AuthenticatingListener({
@@ -141,18 +148,24 @@ export function openNewcomerMesh(
     })
   );
   return {
-    async dial({ newcomers }) {
-      await Promise.all(
-        newcomers.filter(([peer]) => peer < self).map(async ([peer, entry]) => {
-          connections[peer] = await dialNewcomer(dialling, peer, entry);
+    dial({ newcomers }) {
+      for (const [peer, entry] of newcomers.filter(([peer]) => peer < self)) {
+        dialNewcomer(dialling, peer, entry, given.signal).then((connection) => {
+          if (given.signal.aborted) return connection.close();
+          connections[peer] = connection;
           changed();
-        }),
-      );
+        }, (error) => {
+          failures.set(peer, error);
+          changed();
+        });
+      }
     },
     async complete(members) {
       const absent = () => members.filter((peer) => peer !== self && !connections[peer]);
       const deadline = platform.now() + REACH_MS;
       while (absent().length > 0) {
+        const failed = absent().find((peer) => failures.has(peer));
+        if (failed !== undefined) throw failures.get(failed);
         const left = deadline - platform.now();
         if (left <= 0) {
           throw new RendezvousError(
@@ -166,6 +179,7 @@ export function openNewcomerMesh(
         });
         platform.clearTimeout(timer);
       }
+      given.abort();
       for (const listener of accepting) listener.close();
       for (const [peer, connection] of connections.entries()) {
         if (members.includes(peer)) continue;
@@ -175,6 +189,7 @@ export function openNewcomerMesh(
       return connections;
     },
     [Symbol.dispose]() {
+      given.abort();
       for (const listener of accepting) listener.close();
       for (const connection of connections) connection?.close();
     },

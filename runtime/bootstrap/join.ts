@@ -197,13 +197,11 @@ async function joinRunning(
   opened(() => mesh[Symbol.dispose]());
   const { rank, self } = dialling;
   const invited = await client.knock({ ...self, onFailure: "return" });
-  const connecting = mesh.dial(invited);
-  connecting.catch(() => {}); // Its failure is told below.
+  mesh.dial(invited);
   const { context, members } = await client.welcomed();
   if (!members.includes(rank)) {
     throw new RendezvousError(`rank ${rank} cannot join: not all ranks could reach it`);
   }
-  await connecting;
   const connections = await mesh.complete(members), { hosts } = invited;
   const joined = new MeshTransport({
     rank,

@@ -36,7 +36,7 @@ export class Agreements {
     this.#group = group;
   }
 
-  /** Whether there has been any. */
+  /** Whether there has been none. */
   get isEmpty(): boolean {
     return this.#agreements.size === 0;
   }
