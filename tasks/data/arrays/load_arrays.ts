@@ -158,13 +158,27 @@ function divide(source: ArraySource, chosen: Chosen, whole: Part, testFraction: 
   const own = (split: ArraySplit | null) => {
     if (!split) return null;
     const part = readSplit(split, chosen), names = chosen.inputs.map(({ from }) => from[0]);
-    for (const [i, { dims }] of part.inputs.entries()) {
-      const { dims: first } = whole.inputs[i];
-      if (`${dims.slice(1)}` === `${first.slice(1)}`) continue;
-      throw new DataError(
-        `cannot read the arrays: of ${brief(names[i])} a sample to train with is ` +
-          `${formatShape(first.slice(1))}, and one of ${split.place} ${formatShape(dims.slice(1))}`,
-        { path: split.place },
+    const cannot = (why: string) =>
+      new DataError(`cannot read the arrays: ${why}`, { path: split.place });
+    if (part.count === 0) throw cannot(`a set of ${split.place} that is held out has no samples`);
+    const arrays = [...part.inputs, ...part.targets];
+    for (const [i, first] of [...whole.inputs, ...whole.targets].entries()) {
+      const { dims, kind, data } = arrays[i], name = brief([...names, ...chosen.target][i]);
+      if (`${dims.slice(1)}` !== `${first.dims.slice(1)}`) {
+        throw cannot(
+          `of ${name} a sample to train with is ${formatShape(first.dims.slice(1))}, and one of ` +
+            `${split.place} ${formatShape(dims.slice(1))}`,
+        );
+      }
+      if ((kind === "text") === (first.kind === "text")) continue;
+      const isNumber = (value: string | number) => value !== "" && Number.isFinite(Number(value));
+      const other = Array.from<string | number>(kind === "text" ? data : first.data)
+        .find((value) => !isNumber(value));
+      throw cannot(
+        `${name} is numbers in one of its sets, and texts in another${
+          other === undefined ? "" : `, such as ${brief(String(other))}`
+        }: ` +
+          `make the same of them in ${source.train.place} and ${split.place}`,
       );
     }
     return take(part, new Random(0, "arrays", "held out").permutation(part.count));

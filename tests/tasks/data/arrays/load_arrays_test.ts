@@ -228,3 +228,14 @@ Deno.test("what is no data set of arrays is refused with what there is", async (
   const { set, names } = await arrayFiles(folder.path);
   assert.deepEqual(names.map((name) => set.pathOf(name)), [`${folder.path}/a.npz`]);
 });
+
+Deno.test("a set that is held out has samples, and targets as those to train with", async () => {
+  const x = floats([2, 1], [1, 2]), train = { x_train: x, y_train: floats([2], [1, 2.5]) };
+  const refused = async (test: Parameters<typeof encodeNpz>[0], pattern: RegExp) =>
+    await refuse(load({ "a.npz": await encodeNpz({ ...train, ...test }) }), pattern);
+  await refused({ x_test: x, y_test: floats([2, 2], [1, 2, 3, 4]) }, /"y".* is \(\), .*\(2,\)/);
+  await refused({ x_test: floats([0, 1], []), y_test: floats([0], []) }, /has no samples/);
+  const tables = { "train.csv": "a,y\n1,1\n2,2.5\n", "test.csv": 'a,y\n1,1\n2,"1,200"\n' };
+  await refuse(load(tables), /"y" is numbers .* texts .* "1,200"/);
+  await load({ ...tables, "test.csv": "a,y\n1,1\n" });
+});
