@@ -111,8 +111,8 @@ export const RECOVERY_RULES: readonly RecoveryRule[] = [
   {
     concerns: ["onFailure", "task", "partition"],
     check({ onFailure, task, partition }) {
-      const { kind } = parsePartition(partition), images = TASKS[task].kind === "images";
-      const dealt = images ? kind === "iid" || kind === "whole" : kind !== "proportional";
+      const { kind } = parsePartition(partition), isText = TASKS[task].kind === "text";
+      const dealt = isText ? kind !== "proportional" : kind === "iid" || kind === "whole";
       return onFailure === "shrink" && !dealt
         ? `--on-failure shrink does not go with --partition ${partition}: what a rank alone has would be lost ` +
           "with it"
@@ -154,6 +154,13 @@ export const RECOVERY_RULES: readonly RecoveryRule[] = [
           "weights alone can leave some out, such as celgc"
         : null;
     },
+  },
+  {
+    concerns: ["maxWait", "partition"],
+    check: ({ maxWait, partition }) =>
+      maxWait !== null && parsePartition(partition).kind === "proportional"
+        ? `--max-wait does not go with --partition ${partition}, which is for a fixed number of ranks`
+        : null,
   },
   {
     concerns: ["onNan", "checkpointEvery"],

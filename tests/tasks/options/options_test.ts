@@ -111,6 +111,14 @@ Deno.test("options that contradict each other are refused", () => {
       /^--max-wait does not go with --algorithm naive-/,
     ],
     [{ maxWait: 5, algorithm: "episode" }, /^--max-wait does not go with --algorithm episode/],
+    [
+      { maxWait: 5, ranks: 2, partition: "proportional:40,60" },
+      /^--max-wait does not go with --partition proportional:40,60/,
+    ],
+    [
+      { onFailure: "shrink", task: "arrays", data: ".", partition: "dirichlet:1" },
+      /^--on-failure shrink does not go with --partition dirichlet:1/,
+    ],
     [{ sampling: "cyclic" }, /^--sampling: ranks are drawn uniform, dirichlet:ALPHA/],
     [{ sampling: "dirichlet:1" }, /^--sampling: dirichlet:1 draws .* all 8 of them take part/],
     [{ sampling: "periodic:3,1" }, /^--sampling: .* 3 does not divide the 8 ranks/],
