@@ -67,7 +67,9 @@ export class RendezvousClient implements JobControl {
   private constructor(connection: Deno.Conn, options: JoinOptions) {
     this.#options = options;
     this.#mostRanks = options.size;
-    this.#channel = new JsonChannel(connection, largestServerMessage(options.size));
+    // Who comes to a running job is told of all ranks that it has had.
+    const ranks = Math.max(options.size, options.rank + 1);
+    this.#channel = new JsonChannel(connection, largestServerMessage(ranks));
     const { hostname } = connection.localAddr as Deno.NetAddr;
     this.localHostname = withScope(hostname, options.hostname);
   }

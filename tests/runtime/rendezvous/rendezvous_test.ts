@@ -188,6 +188,21 @@ Deno.test("without a launcher, a rank that leaves before all have joined ends th
   });
 });
 
+Deno.test("a newcomer hears of all ranks that the job has had, however many", async () => {
+  using rendezvous = open(1);
+  const first = await rendezvous.rank(0), wishes = { onFailure: "return" } as const;
+  await first.join("a host with a long name", at(1), undefined, wishes);
+  const number = 30_000, host = "h".repeat(63);
+  for (let rank = 1; rank <= number; rank++) rendezvous.server.expect(rank);
+  const newcomer = await rendezvous.rank(number);
+  first.onKnock = (rank) => {
+    first.usher({ type: "invite", rank, members: [0], newcomers: [rank] });
+  };
+  first.start({ lost() {}, abort() {}, gone() {}, pending: () => [] });
+  const { hosts } = await newcomer.knock({ host, endpoints: at(2), ...wishes });
+  assert.deepEqual([hosts.length, hosts[number]], [number + 1, host]);
+});
+
 Deno.test("a rank does not wait for ever for a rendezvous that says nothing", async () => {
   using rendezvous = open(2);
   const client = await rendezvous.rank(0);
