@@ -388,11 +388,12 @@ export class Job {
   }
 
   #kill(signal: Deno.Signal): void {
-    for (const [rank, process] of this.#processes.entries()) {
-      if (this.#ranks[rank].exit !== null) continue;
+    // Skips those that are being started in the stead of others.
+    this.#processes.forEach((process, rank) => {
+      if (this.#ranks[rank].exit !== null) return;
       this.#ranks[rank].ended = true;
       process.kill(signal);
-    }
+    });
   }
 
   /** From outside, `from` an agent; the second time it does not wait for the ranks. */
