@@ -108,7 +108,7 @@ export class Loop implements Stateful {
       ...{ local: this.#local, metrics: this.#metrics, totals: this.#totals },
     });
     const saveEvery = options.checkpointEvery, waits = parts.members?.recovery != null;
-    this.#requests = new Requests(comm, { stops, saveEvery, waits });
+    this.#requests = new Requests(comm, { stops, saveEvery, waits }, parts.carried?.lastSave);
   }
 
   /**
@@ -184,7 +184,7 @@ export class Loop implements Stateful {
       ...{ step, taken, isFresh: false, watch: this.#watch, start: this.#notes.start! },
       ...{ open: this.#round.open, writes: this.#parts.log !== null },
       state: await capture(this.#stateful),
-      metrics: [...this.#metrics.steps],
+      ...{ metrics: [...this.#metrics.steps], lastSave: this.#requests.lastSave },
     };
   }
 

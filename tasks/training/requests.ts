@@ -41,8 +41,7 @@ export class Requests {
   readonly #asking: Asking;
   /** Seconds from one checkpoint to the next, if they go by the clock. */
   readonly #seconds: number | null;
-  /** When a checkpoint was last asked for, in ms of `performance.now()`. */
-  #lastSave = performance.now();
+  #lastSave: number;
   /** What all ranks have agreed on, and not done. */
   #asked = NOTHING;
   /** A communicator of its own: the question travels while other collectives go on. */
@@ -54,11 +53,18 @@ export class Requests {
    * Nothing is sent yet.
    *
    * @param comm the ranks; stays the caller's
+   * @param lastSave when a checkpoint was last asked for, in ms of `performance.now()`
    */
-  constructor(comm: Communicator, asking: Asking) {
+  constructor(comm: Communicator, asking: Asking, lastSave: number = performance.now()) {
     this.#comm = comm;
+    this.#lastSave = lastSave;
     this.#asking = asking;
     this.#seconds = secondsOf(asking.saveEvery);
+  }
+
+  /** When a checkpoint was last asked for, as far as this rank knows: another may be the one to ask next. */
+  get lastSave(): number {
+    return this.#lastSave;
   }
 
   /**
@@ -84,6 +90,7 @@ export class Requests {
   take(t: number): Asked {
     const { stops, saves } = this.#asked, { saveEvery } = this.#asking;
     this.#asked = NOTHING;
+    if (saves) this.#lastSave = performance.now();
     return { stops, saves: typeof saveEvery === "number" ? t % saveEvery === 0 : saves };
   }
 

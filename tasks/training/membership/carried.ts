@@ -53,6 +53,8 @@ export interface Carried {
   readonly isFresh: boolean;
   /** When the first step began, in ms of this rank's `performance.now()`. */
   readonly start: number;
+  /** When a checkpoint was last asked for, likewise. */
+  readonly lastSave: number;
 }
 
 /** What parts of a run are, copied. */
@@ -130,5 +132,6 @@ export async function share(
     metrics: [],
     writes: false,
     start: performance.now(),
+    lastSave: performance.now(),
   };
 }

@@ -9,6 +9,8 @@ import { resolveOptions } from "../../../../tasks/options/resolve.ts";
 import { LeftError } from "../../../../tasks/training/membership/members.ts";
 import { train, type Trained, type TrainParts } from "../../../../tasks/training/train.ts";
 import { run } from "../../../_helpers/jobs.ts";
+import { checkpointSteps } from "../../../../tasks/run/checkpoint.ts";
+import { temporaryFolder } from "../../../_helpers/temporary_folder.ts";
 import { world } from "../../../_helpers/world.ts";
 import { mlp, mlpTask } from "../../_mlp.ts";
 
@@ -170,3 +172,17 @@ for (
     assert.equal(membership.length, told.includes("left" as never) ? 2 : 3);
   });
 }
+
+Deno.test("checkpoints by the clock are written while ranks keep leaving and coming", async () => {
+  await using folder = await temporaryFolder();
+  const late = Object.fromEntries(Array.from({ length: 12 }, (_, i) => [6 + 10 * i, 400]));
+  const given = { maxSteps: 140, maxWait: 0.1, checkpointEvery: "1s", keep: 10 } as const;
+  const { ended } = await ranksTrain(given, (rank) => ({
+    ...slow({ 2: late })(rank),
+    checkpoints: { directory: folder.path, from: null },
+  }));
+  const worlds = ended[0]!.summary.membership as Worlds;
+  assert.ok(worlds.length > 8, JSON.stringify(worlds));
+  const steps = await checkpointSteps(folder.path);
+  assert.ok(steps.length >= 2, `after steps ${steps} of ${JSON.stringify(worlds)}`);
+});
