@@ -43,7 +43,17 @@ export function kindOfTarget(
     );
   }
   if (arrays.length > 1) return "amounts";
-  if (first.kind === "text" || first.kind === "boolean") return "classes";
+  if (first.kind === "text") {
+    const texts = Array.from(first.data as readonly string[]), odd = texts.filter(isNoNumber);
+    if (odd.length === 0 || odd.length >= texts.length / 2) return "classes";
+    throw cannot(
+      `most of it are numbers, but ${
+        brief(odd[0])
+      } is none: mend it, or take every value for a class with ` +
+        "--loss cross-entropy",
+    );
+  }
+  if (first.kind === "boolean") return "classes";
   if (!isWhole) return "amounts";
   const different = new Set(Array.from(first.data)).size;
   if (different <= MOST_WHOLE_CLASSES) return "classes";
@@ -51,6 +61,10 @@ export function kindOfTarget(
     `its ${different} different whole numbers may be classes or amounts: say which, with --loss ` +
       "cross-entropy or --loss mse",
   );
+}
+
+function isNoNumber(text: string): boolean {
+  return text.trim() === "" || !Number.isFinite(Number(text));
 }
 
 function isAllWhole({ kind, data }: NumberArray): boolean {

@@ -134,6 +134,10 @@ Deno.test("what is predicted is classes or amounts by its kind, or by the loss",
     kind(count(150)),
     /150 different whole numbers may be classes or amounts: say which/,
   );
+  // One value that is badly written makes no classes of the others.
+  const odd = ["1.5", "'1 200'", "2.5", "3.5", "0.5", "1", "2", "3"];
+  await refuse(kind(odd), /most of it are numbers, but "'1 200'" is none: mend it, or take every/);
+  assert.equal((await kind(odd, "cross-entropy")).split(",").length, 8);
   await refuse(kind(["a", "b", "a", "b"], "mae"), /it is texts, and --loss mae is for numbers/);
   await refuse(kind([0.5, 1, 2, 3], "cross-entropy"), /numbers with fractions/);
   await refuse(kind(["a", "a", "a", "a"]), /one class alone, "a"/);
