@@ -7,7 +7,7 @@ import { resolveOptions } from "../../../../tasks/options/resolve.ts";
 import { temporaryFolder } from "../../../_helpers/temporary_folder.ts";
 
 const LONG = {
-  ...{ ranks: 3, interval: 2, maxSteps: 40, epochs: 100, evalEvery: 0.4, trainSize: 150 },
+  ...{ ranks: 3, interval: 2, maxSteps: 120, epochs: 100, evalEvery: 2, trainSize: 150 },
   ...{ testSize: 20, device: "cpu", momentum: 0.9, batchSize: 4 },
 } as const satisfies LaunchOptions;
 
@@ -43,16 +43,18 @@ Deno.test({
   async fn() {
     await using folder = await temporaryFolder();
     const out = `${folder.path}/run`;
-    const onRecord = killer(out, new Map([[1, 7], [0, 15]]));
-    const run = await launch({ ...LONG, onFailure: "shrink", checkpointEvery: 5, out, onRecord });
+    // Far enough apart that the first loss is over where steps are fast, too.
+    const onRecord = killer(out, new Map([[1, 7], [0, 90]])), maxSteps = 200;
+    const given = { ...LONG, maxSteps, checkpointEvery: 5 };
+    const run = await launch({ ...given, onFailure: "shrink", out, onRecord });
     const { summary } = run;
     assert.equal(summary.ranks, 1);
-    assert.equal(summary.steps, 40);
+    assert.equal(summary.steps, maxSteps);
     assert.equal(summary.membership?.length, 3);
     assert.deepEqual(summary.membership?.at(-1)?.members, [2]);
     const steps = readMetrics(`${out}/metrics.jsonl`)
       .flatMap((record) => record.type === "step" && record.rank === 2 ? [record.step] : []);
-    assert.deepEqual(steps, Array.from({ length: 40 }, (_, i) => i + 1), "each step once");
+    assert.deepEqual(steps, Array.from({ length: maxSteps }, (_, i) => i + 1), "each step once");
     const again = await launch({ replay: out, out: `${folder.path}/again` });
     assert.equal(again.summary.weightsHash, summary.weightsHash);
     assert.deepEqual(again.summary.membership, summary.membership);
@@ -72,7 +74,7 @@ Deno.test({
       return true;
     });
     const resumed = await launch({ resume: out });
-    assert.equal(resumed.summary.steps, 40);
+    assert.equal(resumed.summary.steps, LONG.maxSteps);
     assert.equal(resumed.summary.ranks, 3);
   },
 });
