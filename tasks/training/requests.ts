@@ -41,6 +41,8 @@ export class Requests {
   readonly #asking: Asking;
   /** Seconds from one checkpoint to the next, if they go by the clock. */
   readonly #seconds: number | null;
+  /** When this rank last asked for a checkpoint, in ms of `performance.now()`; whether it came is another matter. */
+  #lastAsked: number;
   #lastSave: number;
   /** What all ranks have agreed on, and not done. */
   #asked = NOTHING;
@@ -53,16 +55,16 @@ export class Requests {
    * Nothing is sent yet.
    *
    * @param comm the ranks; stays the caller's
-   * @param lastSave when a checkpoint was last asked for, in ms of `performance.now()`
+   * @param lastSave when a checkpoint was last agreed on, in ms of `performance.now()`
    */
   constructor(comm: Communicator, asking: Asking, lastSave: number = performance.now()) {
     this.#comm = comm;
-    this.#lastSave = lastSave;
+    this.#lastAsked = this.#lastSave = lastSave;
     this.#asking = asking;
     this.#seconds = secondsOf(asking.saveEvery);
   }
 
-  /** When a checkpoint was last asked for, as far as this rank knows: another may be the one to ask next. */
+  /** When a checkpoint was last agreed on, whoever asked for it; in ms of `performance.now()`. */
   get lastSave(): number {
     return this.#lastSave;
   }
@@ -109,8 +111,8 @@ export class Requests {
 
   #ask(): Asked {
     const seconds = this.#seconds, now = performance.now();
-    const saves = seconds !== null && now - this.#lastSave >= 1000 * seconds;
-    if (saves) this.#lastSave = now;
+    const saves = seconds !== null && now - this.#lastAsked >= 1000 * seconds;
+    if (saves) this.#lastAsked = now;
     return { stops: this.#asking.stops?.() ?? false, saves };
   }
 }

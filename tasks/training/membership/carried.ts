@@ -53,7 +53,7 @@ export interface Carried {
   readonly isFresh: boolean;
   /** When the first step began, in ms of this rank's `performance.now()`. */
   readonly start: number;
-  /** When a checkpoint was last asked for, likewise. */
+  /** When a checkpoint was last agreed on, likewise. */
   readonly lastSave: number;
 }
 
