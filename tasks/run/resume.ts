@@ -27,6 +27,7 @@ import {
 } from "../options/table.ts";
 import { resolveOptions } from "../options/resolve.ts";
 import { FILES, readConfig, type RunConfig } from "./folder.ts";
+import { pieceAfter, settleHeld } from "./metrics.ts";
 import { replaceFile } from "./write_error.ts";
 import { platform } from "../../runtime/base/platform.ts";
 
@@ -206,6 +207,8 @@ export async function rewind(
     ({ fault }) => say(`${fault}; the checkpoint before it is taken`),
   );
   const path = join(directory, FILES.metrics);
+  // A checkpoint stands by itself, and with it what led to it.
+  settleHeld(path, (piece) => step !== null && piece <= pieceAfter(step, false));
   const kept = recordsUpTo(path, step ?? -1)
     // Rounds with which the run ended are no part of one that goes on.
     .filter((record) => record.type !== "round" || !record.final);

@@ -11,7 +11,7 @@ import type { Callbacks } from "./callbacks/callbacks.ts";
 import { loadNumber, type StateDict, type Stateful } from "../run/checkpoint.ts";
 import { restoreCheckpoint } from "../run/restore_checkpoint.ts";
 import { RankControls } from "../rounds/control_variates.ts";
-import type { Summary } from "../run/metrics.ts";
+import { pieceAfter, type Summary } from "../run/metrics.ts";
 import { Round } from "../rounds/round.ts";
 import { everySeconds, everySteps, type RoundClock } from "../rounds/round_clock.ts";
 import { BestWeights } from "./best_weights.ts";
@@ -204,15 +204,14 @@ export class Loop implements Stateful {
     if (assembled) throw new CrewChange(assembled.crew, await this.#carry(t, taken));
     if (!recovery) return await work();
     const carried = await this.#carry(t, taken), done: T[] = [];
-    log?.hold();
+    log?.hold(pieceAfter(t, taken === null));
     try {
       done.push(await work());
     } catch (error) {
       if (!recovery.isLoss(error)) throw error;
-      recovery.revoke();
-      averaging.revoke();
-      writer?.revoke();
+      for (const each of [recovery, averaging, writer]) each?.revoke();
     }
+    if (done.length > 0) log?.keep();
     const stands = await recovery.agree(done.length > 0);
     log?.release(stands);
     if (stands) return done[0];

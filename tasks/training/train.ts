@@ -22,7 +22,7 @@ import { Loop } from "./loop.ts";
 import { CheckpointWriter } from "../run/checkpoint_writer.ts";
 import type { Checkpoints } from "./loop_parts.ts";
 import { checkCarries, checkOwnAlgorithm } from "./own_algorithm.ts";
-import { MetricsLog, type Summary } from "../run/metrics.ts";
+import { MetricsLog, pieceAfter, type Summary } from "../run/metrics.ts";
 import { encodeTrained, encodeTrainedState } from "../networks/trained_model.ts";
 import { parseElastic } from "../options/recovery/elastic.ts";
 import type { Options } from "../options/table.ts";
@@ -266,7 +266,8 @@ export async function train(
     }
     const append = from !== null || carried !== undefined;
     const path = writes && join(writes.directory, FILES.metrics);
-    const log = path ? stack.use(new MetricsLog(path, { append })) : null;
+    const redone = carried && pieceAfter(carried.step, carried.taken === null);
+    const log = path ? stack.use(new MetricsLog(path, { append, redone })) : null;
     const writerOf = (folders: Checkpoints) =>
       new CheckpointWriter(comm, { ...folders, keep: options.keep, log });
     const { specs } = trainStep.weights, steps = stepsOf(dealt);

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { LogError } from "../../../tasks/logs/log_error.ts";
 import { LogTail, readMetrics } from "../../../tasks/logs/log_tail.ts";
 import type { EvalRecord } from "../../../tasks/logs/records.ts";
-import { MetricsLog } from "../../../tasks/run/metrics.ts";
+import { MetricsLog, pieceAfter, settleHeld } from "../../../tasks/run/metrics.ts";
 import { temporaryFolder } from "../../_helpers/temporary_folder.ts";
 
 const record = (step: number): EvalRecord => ({
@@ -65,4 +65,72 @@ Deno.test("a damaged line in the middle of a log is named by its number", async 
       return true;
     });
   }
+});
+
+const stepsIn = (path: string) => readMetrics(path).map(({ step }) => step);
+
+Deno.test("what is kept back is written if it stands, and dropped if not", async () => {
+  await using folder = await temporaryFolder();
+  const path = `${folder.path}/metrics.jsonl`;
+  using log = new MetricsLog(path);
+  log.write(record(1));
+  log.hold(pieceAfter(2, false));
+  log.write(record(2));
+  assert.deepEqual(stepsIn(path), [1]);
+  log.release(true);
+  log.hold(pieceAfter(3, false));
+  log.write(record(3));
+  log.keep();
+  log.release(false);
+  log.write(record(4));
+  assert.deepEqual(stepsIn(path), [1, 2, 4]);
+  assert.deepEqual([...Deno.readDirSync(folder.path)].map(({ name }) => name), ["metrics.jsonl"]);
+});
+
+Deno.test("the next writer takes in what the last had kept back of a piece that stands, once", async () => {
+  // How much of it the last writer had written already, in lines and bytes.
+  for (const [written, torn] of [[0, 0], [1, 0], [1, 5], [2, 0], [3, 0]]) {
+    for (const stands of [true, false]) {
+      await using folder = await temporaryFolder();
+      const path = `${folder.path}/metrics.jsonl`, held = [record(2), record(3), record(3)];
+      {
+        using log = new MetricsLog(path);
+        log.write(record(1));
+        log.hold(pieceAfter(3, false));
+        log.write(...held);
+        log.keep();
+      }
+      const lines = held.slice(0, written + 1).map((each) => JSON.stringify(each) + "\n");
+      const next = lines.splice(written).join("").slice(0, torn);
+      if (stands) await Deno.writeTextFile(path, lines.join("") + next, { append: true });
+      const redone = pieceAfter(3, stands); // after step 3 comes the end
+      using log = new MetricsLog(path, { append: true, redone });
+      log.write(record(4));
+      assert.deepEqual(stepsIn(path), stands ? [1, 2, 3, 3, 4] : [1, 4], `${written}, ${torn}`);
+      assert.equal([...Deno.readDirSync(folder.path)].length, 1);
+    }
+  }
+});
+
+Deno.test("a log that is synced while it keeps something back has it on the disk; one that begins anew drops it", async () => {
+  await using folder = await temporaryFolder();
+  const path = `${folder.path}/metrics.jsonl`;
+  {
+    using log = new MetricsLog(path);
+    log.hold(pieceAfter(2, false));
+    log.write(record(2));
+    await log.sync();
+  }
+  assert.equal([...Deno.readDirSync(folder.path)].length, 2);
+  settleHeld(path, (piece) => piece <= pieceAfter(2, false));
+  assert.deepEqual(stepsIn(path), [2]);
+  {
+    using log = new MetricsLog(path, { append: true });
+    log.hold(pieceAfter(4, false));
+    log.write(record(4));
+    log.keep();
+  }
+  using _ = new MetricsLog(path);
+  assert.deepEqual([...Deno.readDirSync(folder.path)].map(({ name }) => name), ["metrics.jsonl"]);
+  assert.deepEqual(stepsIn(path), []);
 });

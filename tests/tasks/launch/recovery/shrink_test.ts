@@ -54,12 +54,7 @@ Deno.test({
     assert.deepEqual(summary.membership?.at(-1)?.members, [2]);
     const steps = readMetrics(`${out}/metrics.jsonl`)
       .flatMap((record) => record.type === "step" && record.rank === 2 ? [record.step] : []);
-    assert.equal(new Set(steps).size, steps.length, "no step twice");
-    assert.deepEqual(steps, steps.toSorted((a, b) => a - b));
-    // Numbers that rank 0 was given and had not written when it was killed are gone with it.
-    const missing = Array.from({ length: maxSteps }, (_, i) => i + 1)
-      .filter((step) => !steps.includes(step));
-    assert.ok(missing.length <= 2 * LONG.interval, `without steps ${missing}`);
+    assert.deepEqual(steps, Array.from({ length: maxSteps }, (_, i) => i + 1), "each step once");
     const again = await launch({ replay: out, out: `${folder.path}/again` });
     assert.equal(again.summary.weightsHash, summary.weightsHash);
     assert.deepEqual(again.summary.membership, summary.membership);
