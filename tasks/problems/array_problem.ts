@@ -8,7 +8,8 @@
 import { networkInputs } from "../../models/foreign/model.ts";
 import { type OncePerHost, PER_RANK } from "../../runtime/once_per_host.ts";
 import type { ArraySplits } from "../data/arrays/array_data_set.ts";
-import { loadArrays } from "../data/arrays/load_arrays.ts";
+import type { ArraySource } from "../data/arrays/array_source.ts";
+import { arraySplitsOf, loadArrays } from "../data/arrays/load_arrays.ts";
 import { importOptions, onnxFileModel } from "../networks/onnx_model.ts";
 import { asOptionError } from "../options/as_option_error.ts";
 import type { Options } from "../options/values.ts";
@@ -27,14 +28,16 @@ export interface ArrayProblem {
  *
  * @param file the network's; null for a built-in one
  * @param parts.model instead of the one that the options name
+ * @param parts.source the arrays, if they have been opened
  * @throws DataError if the arrays are not as they should be
  * @throws OptionError if the network is not, or does not take them
  */
 export async function openArrayProblem(
   options: Options,
   file: Uint8Array | null,
-  { model, sharing = PER_RANK }: {
+  { model, source, sharing = PER_RANK }: {
     readonly model?: TrainableModel | undefined;
+    readonly source?: ArraySource | undefined;
     readonly sharing?: OncePerHost | undefined;
   } = {},
 ): Promise<ArrayProblem> {
@@ -49,7 +52,9 @@ export async function openArrayProblem(
         })),
     )
     : null;
-  const arrays = await loadArrays(options.data!, options, network, sharing);
+  const arrays = source
+    ? arraySplitsOf(source, options, network)
+    : await loadArrays(options.data!, options, network, sharing);
   asOptionError("--task arrays", () => checkArrayPartition(arrays, options));
   const shape = shapeOfArrays(arrays);
   const fitting = model ??

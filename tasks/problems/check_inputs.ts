@@ -18,7 +18,7 @@ import { OPTIONS, type Options } from "../options/table.ts";
 import type { InputFiles } from "../run/inputs.ts";
 import type { TrainableModel } from "../task.ts";
 import { isModelFile } from "../options/network_names.ts";
-import { ownArraySplits } from "../data/arrays/array_source.ts";
+import { openArrays, ownArraySplits } from "../data/arrays/array_source.ts";
 import { ownImageSplits } from "../data/images/image_folders.ts";
 import { ownTextSplits } from "../data/text/text_parts.ts";
 import type { OwnSplits } from "../data/own_splits.ts";
@@ -63,9 +63,10 @@ export async function checkData(options: Options): Promise<void> {
       return await checkOwnText(options);
     }
     if (task === "arrays") {
-      checkFractions(options, await ownArraySplits(data));
+      const source = await openArrays(data);
+      checkFractions(options, ownArraySplits(source));
       // What a network's file takes is asked when that is there.
-      return isModelFile(model) ? undefined : await openArrayProblem(options, null);
+      return isModelFile(model) ? undefined : await openArrayProblem(options, null, { source });
     }
     if (task === "images") {
       checkFractions(options, await ownImageSplits(data, imageOptions(options, null)));

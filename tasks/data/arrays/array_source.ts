@@ -78,13 +78,8 @@ export async function openArrays(place: string): Promise<ArraySource> {
     : await openNumbers(set, names);
 }
 
-/**
- * Which splits the files hold out; a validation set stands in for a missing test set.
- *
- * @throws DataError as {@linkcode openArrays}
- */
-export async function ownArraySplits(place: string): Promise<OwnSplits> {
-  const { test, valid } = await openArrays(place);
+/** Which splits the files hold out; a validation set stands in for a missing test set. */
+export function ownArraySplits({ test, valid }: ArraySource): OwnSplits {
   return { test: test !== null || valid !== null, valid: test !== null && valid !== null };
 }
 

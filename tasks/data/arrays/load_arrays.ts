@@ -53,17 +53,18 @@ export async function loadArrays(
   sharing: OncePerHost = PER_RANK,
 ): Promise<ArraySplits> {
   const key = JSON.stringify(["arrays", place, options, network]);
-  const read = async () => new Uint8Array(serialize(await readArrays(place, options, network)));
+  const read = async () =>
+    new Uint8Array(serialize(arraySplitsOf(await openArrays(place), options, network)));
   return deserialize(await sharing.make(key, read));
 }
 
-/** {@linkcode loadArrays} by one rank. */
-async function readArrays(
-  place: string,
+/** {@linkcode loadArrays} of arrays that have been opened. */
+export function arraySplitsOf(
+  source: ArraySource,
   options: ArrayOptions,
   network: readonly NetworkInput[] | null,
-): Promise<ArraySplits> {
-  const source = await openArrays(place), chosen = choose(source.train, options, network);
+): ArraySplits {
+  const chosen = choose(source.train, options, network);
   const whole = readSplit(source.train, chosen);
   const { train, test, valid } = divide(source, chosen, whole, options.testFraction);
   const { standardise, loss } = options, path = source.train.place;
