@@ -26,8 +26,6 @@ export interface TextArray {
 /** Any array of a file. */
 export type NamedArray = NumberArray | TextArray;
 
-const MAGIC = "\x93NUMPY";
-
 /** More elements than this are not read. */
 const MOST_ELEMENTS = 2 ** 31;
 
@@ -150,9 +148,7 @@ export const formatShape = (dims: readonly number[]): string =>
 
 /** The head: what the elements are, in which order, and where they begin. */
 function readHead(bytes: Uint8Array) {
-  const magic = new TextDecoder("latin1").decode(bytes.subarray(0, 6));
-  // TextDecoder takes latin1 for windows-1252, in which the first byte is a quotation mark.
-  if (bytes[0] !== 0x93 || magic.slice(1) !== MAGIC.slice(1)) {
+  if (bytes[0] !== 0x93 || new TextDecoder().decode(bytes.subarray(1, 6)) !== "NUMPY") {
     throw new RangeError("it does not begin as a .npy file does");
   }
   const version = bytes[6], view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);

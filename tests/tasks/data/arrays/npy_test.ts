@@ -71,6 +71,8 @@ Deno.test("what cannot be read is refused in one line that says why", () => {
     });
   const eight = new Uint8Array(8);
   refuse(new Uint8Array(4), /does not begin as a \.npy file/);
+  refuse(new TextEncoder().encode("?NUMPY\x01\0"), /does not begin as a \.npy file/);
+  refuse(Uint8Array.of(0x93, ...new TextEncoder().encode("NUMPI\x01\0")), /does not begin as/);
   refuse(encodeNpy("|O", [1], eight), /Python objects, which are pickled code and are not run/);
   refuse(encodeNpy("<c8", [1], eight), /its elements are "<c8"; floats, whole numbers/);
   refuse(encodeNpy("<f4", [3], eight), /\(3,\) of "<f4" takes 12 bytes, and 8 follow.* cut off/);
