@@ -61,12 +61,18 @@ struct Parameters { start: u32, end: u32, word: u32, stride: u32, ranks: u32, fl
 ${shape.code}
 alias Values = array<u32, ${perWord}>;
 
-/** Where a thread is: its first number, its word, and that of the scale, of the span. */
-struct Place { number: u32, word: u32, scale: u32 }
-fn placeOf(group: vec3u, groups: vec3u, thread: u32) -> Place {
-  let index = group.x + group.y * groups.x;
-  let scale = index * ${threads + scaleWords}u;
-  return Place(index * ${block}u + thread * ${perWord}u, scale + ${scaleWords}u + thread, scale);
+struct Thread {
+  @builtin(workgroup_id) group: vec3u,
+  @builtin(num_workgroups) groups: vec3u,
+  @builtin(local_invocation_index) index: u32,
+}
+/** Where a thread is: its workgroup, its first number, its word, and that of the scale, of the span. */
+struct Place { group: u32, number: u32, word: u32, scale: u32 }
+fn placeOf(thread: Thread) -> Place {
+  let group = thread.group.x + thread.group.y * thread.groups.x;
+  let scale = group * ${threads + scaleWords}u;
+  let word = scale + ${scaleWords}u + thread.index;
+  return Place(group, group * ${block}u + thread.index * ${perWord}u, word, scale);
 }
 fn count() -> u32 { return parameters.end - parameters.start; }
 
@@ -90,18 +96,14 @@ fn write(place: Place, thread: u32, numbers: ptr<function, Values>) {
 }
 
 @compute @workgroup_size(${threads})
-fn encode(
-  @builtin(workgroup_id) group: vec3u,
-  @builtin(num_workgroups) groups: vec3u,
-  @builtin(local_invocation_index) thread: u32,
-) {
-  let place = placeOf(group, groups, thread);
+fn encode(thread: Thread) {
+  let place = placeOf(thread);
   var numbers = Values();
   for (var k = 0u; k < ${perWord}u; k++) {
     if (place.number + k < count()) { numbers[k] = displacement(parameters.start + place.number + k); }
   }
   let all = numbers;
-  write(place, thread, &numbers);
+  write(place, thread.index, &numbers);
   for (var k = 0u; k < ${perWord}u; k++) {
     if (place.number + k < count()) {
       residual[parameters.start + place.number + k] = subtracted(all[k], numbers[k]);
@@ -110,12 +112,8 @@ fn encode(
 }
 
 @compute @workgroup_size(${threads})
-fn sum(
-  @builtin(workgroup_id) group: vec3u,
-  @builtin(num_workgroups) groups: vec3u,
-  @builtin(local_invocation_index) thread: u32,
-) {
-  let place = placeOf(group, groups, thread);
+fn sum(thread: Thread) {
+  let place = placeOf(thread);
   var numbers = Values();
   var isFirst = true;
   for (var rank = 0u; rank < parameters.ranks; rank++) {
@@ -135,7 +133,7 @@ fn sum(
     isFirst = false;
   }
   let all = numbers;
-  write(place, thread, &numbers);
+  write(place, thread.index, &numbers);
   for (var k = 0u; k < ${perWord}u; k++) {
     if (place.number + k >= count()) { continue; }
     let i = parameters.start + place.number + k;
@@ -147,12 +145,8 @@ fn sum(
 var<workgroup> shares: array<vec2f, ${threads}>;
 
 @compute @workgroup_size(${threads})
-fn apply(
-  @builtin(workgroup_id) group: vec3u,
-  @builtin(num_workgroups) groups: vec3u,
-  @builtin(local_invocation_index) thread: u32,
-) {
-  let place = placeOf(group, groups, thread);
+fn apply(thread: Thread) {
+  let place = placeOf(thread);
   var square = vec2f();
   if (place.number < count()) {
     let word = encoded[place.word];
@@ -167,12 +161,12 @@ fn apply(
       if (parameters.flag == 1u) { values[i] = next; }
     }
   }
-  shares[thread] = square;
+  shares[thread.index] = square;
   workgroupBarrier();
-  if (thread > 0u || place.number >= count()) { return; }
+  if (thread.index > 0u || place.number >= count()) { return; }
   var all = vec2f();
   for (var k = 0u; k < ${threads}u; k++) { all += shares[k]; }
-  squares[group.x + group.y * groups.x] = all;
+  squares[place.group] = all;
 }
 
 @compute @workgroup_size(${PARTIAL_SUMS})
@@ -183,24 +177,16 @@ fn total(@builtin(local_invocation_index) thread: u32) {
 }
 
 @compute @workgroup_size(${threads})
-fn turn(
-  @builtin(workgroup_id) group: vec3u,
-  @builtin(num_workgroups) groups: vec3u,
-  @builtin(local_invocation_index) thread: u32,
-) {
-  let place = placeOf(group, groups, thread);
+fn turn(thread: Thread) {
+  let place = placeOf(thread);
   for (var i = place.number; i < min(place.number + ${perWord}u, count()); i++) {
     values[i] = subtracted(reference[i], values[i]);
   }
 }
 
 @compute @workgroup_size(${threads})
-fn catchUp(
-  @builtin(workgroup_id) group: vec3u,
-  @builtin(num_workgroups) groups: vec3u,
-  @builtin(local_invocation_index) thread: u32,
-) {
-  let place = placeOf(group, groups, thread);
+fn catchUp(thread: Thread) {
+  let place = placeOf(thread);
   for (var i = place.number; i < min(place.number + ${perWord}u, count()); i++) {
     moving[i] = added(moving[i], values[i]);
   }
