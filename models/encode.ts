@@ -5,9 +5,14 @@
  */
 
 import { create, onnx, toBinary } from "../deps.ts";
+import {
+  encodeSegmented,
+  type KernelOperator,
+  OUTPUT_SUFFIX,
+} from "../runtime/devices/segments/segmented_model.ts";
 import { Body } from "./body.ts";
 import type { Graph, Node, Value } from "./graph.ts";
-import { executionOrder, lower, type Target } from "./lowering/mod.ts";
+import { type CutGraph, executionOrder, lower, lowerInParts, type Target } from "./lowering/mod.ts";
 import type { Attribute } from "./operator.ts";
 import { checkTensor, type ElementType, type Tensor, type TensorData } from "./tensor.ts";
 
@@ -40,6 +45,11 @@ export interface EncodeOptions {
   readonly target?: Target;
   /** Channels in a block of the device's blocked images: its `channelBlock`. @default {1} */
   readonly channelBlock?: number;
+  /**
+   * The device's own kernels, its `kernels`. Where the graph has their operators the result is a model in parts
+   * instead of a file, for that device's `compile()` alone, and none of the options below count. @default {none}
+   */
+  readonly kernels?: ReadonlySet<KernelOperator>;
   /** Inputs that become constants inside the file, such as trained weights: data in row-major order. */
   readonly initializers?: Readonly<Record<string, TensorData>>;
   /** First values of inputs that stay inputs, and have these where they are not fed. */
@@ -62,7 +72,9 @@ export interface EncodeOptions {
  * something else at another batch size
  */
 export function encodeModel(graph: Graph, options: EncodeOptions = {}): Uint8Array {
-  const { target = "portable", channelBlock = 1, symbolicBatch } = options;
+  const { target = "portable", channelBlock = 1, symbolicBatch, kernels } = options;
+  const cut = kernels?.size ? lowerInParts(graph, kernels, OUTPUT_SUFFIX) : null;
+  if (cut) return encodeParts(cut);
   const lowered = lower(graph, target, channelBlock);
   return encodeLowered(
     lowered,
@@ -71,8 +83,27 @@ export function encodeModel(graph: Graph, options: EncodeOptions = {}): Uint8Arr
   );
 }
 
+/** Encodes the parts of a graph, and what passes between them. */
+function encodeParts({ parts, passed }: CutGraph): Uint8Array {
+  return encodeSegmented({
+    passed: [...passed].map(([name, { dims }]) => ({ name, dims })),
+    parts: parts.map((part) =>
+      "node" in part
+        ? {
+          kernel: {
+            operator: part.node.op as KernelOperator,
+            inputs: part.inputs,
+            inputDims: part.node.inputs.map((input) => input?.dims ?? []),
+            outputs: part.outputs,
+          },
+        }
+        : { graph: encodeLowered(part.graph), updates: [...part.passes.values()] }
+    ),
+  });
+}
+
 /** Encodes a graph that has been lowered; `symbolic` names axes of inputs and outputs. */
-export function encodeLowered(
+function encodeLowered(
   lowered: Graph,
   options: Pick<EncodeOptions, "initializers" | "defaults" | "metadata"> = {},
   symbolic: ReadonlyMap<string, string[]> = new Map(),

@@ -27,7 +27,6 @@ export {
 } from "./architectures/gpt.ts";
 export { type GptConfig, type GptOptions, POSITIONS } from "./architectures/gpt_options.ts";
 export { encodeModel, type EncodeOptions, OPSET } from "./encode.ts";
-export { encodeInParts } from "./encode_parts.ts";
 export type { KernelOperator } from "../runtime/devices/segments/segmented_model.ts";
 export type { Body } from "./body.ts";
 export {

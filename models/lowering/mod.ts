@@ -16,6 +16,7 @@ import type { Target } from "./rule.ts";
 import { loweringRules } from "./rules/mod.ts";
 
 export { executionOrder } from "./order.ts";
+export type { CutGraph } from "./segments.ts";
 export type { Target } from "./rule.ts";
 
 /**

@@ -126,7 +126,7 @@ export interface Device extends AsyncDisposable {
   readonly channelBlock: number;
   /**
    * Operators beyond ONNX's that the device computes by kernels of its own, between two graphs of a model in
-   * parts, see `encodeInParts`.
+   * parts, see the option of `encodeModel` of this name.
    */
   readonly kernels: ReadonlySet<KernelOperator>;
   /**

@@ -4,7 +4,6 @@
  * @module
  */
 
-import { encodeInParts } from "../../models/encode_parts.ts";
 import { encodeModel } from "../../models/mod.ts";
 import type {
   Device,
@@ -93,10 +92,10 @@ export class Sessions implements AsyncDisposable {
   #encode(length: number): Uint8Array {
     const { device: { kind, channelBlock, kernels }, build } = this.#options;
     const { graph } = length === this.#sampleLength ? this.sample : build(length);
-    if (kernels.size > 0) return encodeInParts(graph, kernels);
     return encodeModel(graph, {
       target: kind,
       channelBlock,
+      kernels,
       ...this.#any ? { symbolicBatch: { name: "length", other: build(length + 1).graph } } : {},
     });
   }

@@ -9,7 +9,6 @@
 
 import process from "node:process";
 import { encodeModel } from "../../../models/encode.ts";
-import { encodeInParts } from "../../../models/encode_parts.ts";
 import type { CompileOptions, DeviceKind, Session } from "../../../runtime/devices/device.ts";
 import { openDevice } from "../../../runtime/devices/open.ts";
 import { jobOf, LENGTH, stepGraph } from "../step/networks.ts";
@@ -33,8 +32,6 @@ export interface NetworkTask {
   /** Whether the operators are timed one by one at the end. */
   readonly profile: boolean;
   readonly threads: number;
-  /** Whether the device computes what it has kernels for by those. */
-  readonly kernels: boolean;
   /** MB in use on the card before, where that is told. */
   readonly memoryBefore?: number;
 }
@@ -45,12 +42,11 @@ const common = { engine: "celgc", model: name, batch, device: task.device };
 const job = jobOf(name, batch);
 const { graph, variables } = stepGraph(job, LENGTH);
 await using device = await openDevice(task.device, { threads: task.threads });
-const model = device.kernels.size > 0 && task.kernels
-  ? encodeInParts(graph, device.kernels)
-  : encodeModel(graph, {
-    target: task.device,
-    channelBlock: job.recurrent ? 1 : device.channelBlock,
-  });
+const model = encodeModel(graph, {
+  target: task.device,
+  channelBlock: job.recurrent ? 1 : device.channelBlock,
+  kernels: device.kernels,
+});
 await using state = await device.allocate(variables.map(({ name, dims }) => ({ name, dims })));
 await state.edit((flat) => {
   for (const { name, initial } of variables) flat.set(initial(1), state.range(name).offset);

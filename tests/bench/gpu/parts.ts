@@ -92,7 +92,6 @@ export function partsOf(choice: Choice): Part[] {
           plain: whole,
           profile: whole,
           threads: 1,
-          kernels: true,
           memoryBefore: before,
         }),
     );
@@ -110,7 +109,6 @@ export function partsOf(choice: Choice): Part[] {
         plain: false,
         profile: false,
         threads: Math.min(8, navigator.hardwareConcurrency),
-        kernels: false,
       }))
   );
   const ranks = choice.ranks.map((ranks) =>

@@ -27,7 +27,11 @@ await state.edit((flat) => {
   for (const { name, initial } of variables) flat.set(initial(1), state.range(name).offset);
 });
 await using session = await device.compile(
-  encodeModel(graph, { target: kind, channelBlock: job.recurrent ? 1 : device.channelBlock }),
+  encodeModel(graph, {
+    target: kind,
+    channelBlock: job.recurrent ? 1 : device.channelBlock,
+    kernels: device.kernels,
+  }),
   {
     state: [state],
     updates: Object.fromEntries(variables.map(({ name }) => [`${name}.next`, name])),

@@ -26,6 +26,7 @@ await using device = await openDevice(kind);
 const { channelBlock } = device;
 const model = encodeModel(graph, {
   target: kind,
+  kernels: device.kernels,
   // As training does: shapes are fixed on a GPU alone.
   ...job.recurrent && kind !== "webgpu"
     ? { symbolicBatch: { name: "length", other: stepGraph(job, LENGTH + 1).graph } }

@@ -5,7 +5,6 @@ import { type AwdLstm, awdLstm } from "../../../models/architectures/awd_lstm.ts
 import type { AwdLstmOptions } from "../../../models/architectures/awd_lstm_options.ts";
 import type { TensorFeeds } from "../../../models/architectures/awd_lstm_feeds.ts";
 import { encodeModel } from "../../../models/encode.ts";
-import { encodeInParts } from "../../../models/encode_parts.ts";
 import { type ModelGraph, parametersOf } from "../../../models/model.ts";
 import { appendClippedStep, PLAIN_STEP } from "../../../optimizers/clipped_step.ts";
 import { sgd } from "../../../optimizers/update_rules/sgd.ts";
@@ -119,9 +118,8 @@ export async function train(
     let session = one ?? sessions.get(length);
     if (!session) {
       const { graph } = stepGraph(awd, length);
-      session = await compile(
-        inParts ? encodeInParts(graph, device.kernels) : encodeModel(graph, { target }),
-      );
+      const kernels = inParts ? device.kernels : undefined;
+      session = await compile(encodeModel(graph, { target, kernels }));
       sessions.set(length, session);
     }
     const results = await session.run({

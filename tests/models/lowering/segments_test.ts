@@ -4,7 +4,6 @@ import assert from "node:assert/strict";
 import { differentiate } from "../../../models/autodiff.ts";
 import { awdLstm } from "../../../models/architectures/awd_lstm.ts";
 import { encodeModel } from "../../../models/encode.ts";
-import { encodeInParts } from "../../../models/encode_parts.ts";
 import { Graph, type Value } from "../../../models/graph.ts";
 import { lowerInParts } from "../../../models/lowering/mod.ts";
 import { appendClippedStep, PLAIN_STEP } from "../../../optimizers/clipped_step.ts";
@@ -20,6 +19,9 @@ import {
 import { hasWebGpu, webGpuNote } from "../../_helpers/web_gpu.ts";
 
 const ALL = new Set(KERNEL_OPERATORS), SUFFIX = ".passed";
+
+const inParts = (graph: Graph, kernels: Device["kernels"] = ALL) =>
+  encodeModel(graph, { target: "webgpu", kernels });
 
 interface Case {
   readonly length: number;
@@ -133,7 +135,7 @@ for (const [name, shape] of Object.entries(CASES)) {
       await using cpu = await openDevice("cpu");
       const expected = await outputsOf(cpu, encodeModel(g, { target: "cpu" }), feeds);
       await using gpu = await openDevice("webgpu");
-      const model = encodeInParts(g, gpu.kernels);
+      const model = inParts(g);
       assert.ok(isSegmented(model));
       const actual = await outputsOf(gpu, model, feeds);
       assertClose(actual.outputs, expected.outputs);
@@ -184,17 +186,17 @@ Deno.test("a graph without recurrences, or with one that starts from constants, 
   const plain = new Graph();
   plain.output("y", plain.mul(plain.input("x", "float32", [2]), 2));
   assert.equal(lowerInParts(plain, ALL, SUFFIX), null);
-  assert.ok(!isSegmented(encodeInParts(plain, ALL)));
+  assert.ok(!isSegmented(inParts(plain)));
   const g = new Graph(), zeros = g.constant("float32", [2, 2], 0);
   const x = g.input("x", "float32", [3, 2, 8]), r = g.input("r", "float32", [8, 2]);
   g.output("y", g.opMany("celgc.LSTM", [x, r, zeros, zeros], {}, 3)[0]);
   assert.equal(lowerInParts(g, ALL, SUFFIX), null);
-  assert.ok(!isSegmented(encodeInParts(g, ALL)));
+  assert.ok(!isSegmented(inParts(g)));
 });
 
 Deno.test("a model in parts is read as it was written", () => {
   const { g } = lstm(CASES["some rows"]);
-  const bytes = encodeInParts(g, ALL), { passed, parts } = decodeSegmented(bytes);
+  const bytes = inParts(g), { passed, parts } = decodeSegmented(bytes);
   assert.deepEqual(
     parts.map((part) => "kernel" in part ? part.kernel.operator : part.graph[0]),
     [8, "celgc.LSTM", 8, "celgc.LSTMGradient", 8],
@@ -202,7 +204,7 @@ Deno.test("a model in parts is read as it was written", () => {
   const total = parts.reduce((sum, part) => "graph" in part ? sum + part.graph.length : sum, 0);
   assert.ok(total < bytes.length);
   assert.ok(passed.every(({ dims }) => dims.every(Number.isInteger)));
-  assert.deepEqual(encodeInParts(g, ALL), bytes, "the same graph gives the same bytes");
+  assert.deepEqual(inParts(g), bytes, "the same graph gives the same bytes");
 });
 
 Deno.test({
@@ -211,7 +213,7 @@ Deno.test({
   async fn() {
     const { g, feeds } = lstm(CASES["some rows"]);
     await using gpu = await openDevice("webgpu");
-    const session = await gpu.compile(encodeInParts(g, gpu.kernels));
+    const session = await gpu.compile(inParts(g));
     assert.deepEqual(session.inputs.toSorted(), [...g.inputs.keys()].toSorted());
     const { x, rows, ...rest } = feeds;
     await assert.rejects(session.run({ ...rest, rows }), /"x" .*was not fed/);
@@ -223,7 +225,7 @@ Deno.test({
     await session[Symbol.asyncDispose]();
     await assert.rejects(session.run(feeds), /was disposed of/);
     await using cpu = await openDevice("cpu");
-    await assert.rejects(cpu.compile(encodeInParts(g, ALL)), /cannot compile the model for cpu/);
+    await assert.rejects(cpu.compile(inParts(g)), /cannot compile the model for cpu/);
   },
 });
 
@@ -238,7 +240,7 @@ Deno.test({
     appendClippedStep(graph, parameters, gradients, { ...PLAIN_STEP, rule: sgd() });
     await using gpu = await openDevice("webgpu");
     await using state = await gpu.allocate(variables.map(({ name, dims }) => ({ name, dims })));
-    await using session = await gpu.compile(encodeInParts(graph, gpu.kernels), {
+    await using session = await gpu.compile(inParts(graph, gpu.kernels), {
       state: [state],
       updates: Object.fromEntries(variables.map(({ name }) => [`${name}.next`, name])),
       capture: false,
