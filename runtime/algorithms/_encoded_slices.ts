@@ -4,6 +4,7 @@
  * @module
  */
 
+import { joined } from "../base/datatypes.ts";
 import { type ExactTerm, partialSum } from "../compression/exact_sum.ts";
 import type { EncodedSum, SumInput } from "./encoded_numbers.ts";
 import { chunks, type Range } from "./partition.ts";
@@ -118,7 +119,7 @@ export class EncodedSlices {
         pieces.push(new Uint8Array(Uint32Array.of(partial.length).buffer), partial);
       }
     }
-    return concat(pieces);
+    return joined(pieces);
   }
 
   /** Takes a bundle apart. @throws RangeError if it is no bundle of these ranks */
@@ -163,14 +164,4 @@ export class EncodedSlices {
       await numbers.read(encoded);
     }
   }
-}
-
-function concat(pieces: readonly Uint8Array[]): Uint8Array {
-  const all = new Uint8Array(pieces.reduce((sum, { length }) => sum + length, 0));
-  let at = 0;
-  for (const piece of pieces) {
-    all.set(piece, at);
-    at += piece.length;
-  }
-  return all;
 }

@@ -1,4 +1,4 @@
-import { elementsOf, type TypedArray } from "../base/datatypes.ts";
+import { bytesOf, elementsOf, joined, type TypedArray } from "../base/datatypes.ts";
 import type { CollectiveCall } from "../engine/call.ts";
 import { SEGMENT_BYTES } from "../engine/tuning.ts";
 import { BLOCK, encodePartial, sumPartials } from "../reduction/exact_partials.ts";
@@ -371,18 +371,6 @@ interface OtherHost {
 }
 
 const nothing = async () => {};
-
-const bytesOf = (view: TypedArray) => new Uint8Array(view.buffer, view.byteOffset, view.byteLength);
-
-function joined(parts: readonly Uint8Array[]): Uint8Array {
-  const whole = new Uint8Array(parts.reduce((sum, { length }) => sum + length, 0));
-  let at = 0;
-  for (const part of parts) {
-    whole.set(part, at);
-    at += part.length;
-  }
-  return whole;
-}
 
 /** The numbers of blocks, and a byte by which a request is told from floats: it is no multiple of 4 long. */
 function requestFor(blocks: readonly number[]): Uint8Array {
