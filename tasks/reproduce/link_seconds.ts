@@ -20,18 +20,21 @@ import type { RunLine, SeedRun } from "./lines.ts";
 /** The link of each rank that is calculated with. */
 export const LINK = "100mbit,1ms";
 
-/** Seconds of a run's first `steps` steps with every rank behind {@linkcode LINK}, evaluations left out. */
-export function secondsBehind(run: SeedRun, steps: number, stepSeconds: number): number {
+/**
+ * Seconds of a run's first so many steps with every rank behind {@linkcode LINK}, evaluations left out.
+ *
+ * @param stepSeconds what a step takes without its exchanges
+ */
+export function secondsBehind(run: SeedRun, stepSeconds: number): (steps: number) => number {
   const options = { ...defaultsOf(run.options), ...run.options } as Options;
   const { ranks } = options;
-  if (ranks === 1) return steps * stepSeconds;
+  if (ranks === 1) return (steps) => steps * stepSeconds;
   const step = { mean: stepSeconds, slowest: stepSeconds };
   const { bitsPerSecond, delayMs } = parseLink(LINK);
   const { parameters } = run.log.config!.plan as RunFacts;
-  const measured: Measured = {
+  const measured: Omit<Measured, "run"> = {
     device: "",
     ranks,
-    run: { steps, epochs: 0 },
     parameters,
     shared: Math.max(parameters, savedFloats(run.log)),
     step: { none: step, replace: step, collect: step, norm: step, correct: step },
@@ -42,7 +45,11 @@ export function secondsBehind(run: SeedRun, steps: number, stepSeconds: number):
   };
   const network = { latencySeconds: delayMs / 1000, bytesPerSecond: bitsPerSecond / 8 };
   const participants = options.participants ?? ranks;
-  return predict(measured, algorithmOf(options), steps, network, participants).seconds;
+  const algorithm = algorithmOf(options);
+  return (steps) => {
+    const run = { steps, epochs: 0 };
+    return predict({ ...measured, run }, algorithm, steps, network, participants).seconds;
+  };
 }
 
 /** Floats in a run's file of weights, running statistics among them. */

@@ -15,7 +15,7 @@ import {
 import type { RunLog } from "../logs/run_log.ts";
 import type { ValueFormat } from "../report/page/data.ts";
 import { secondsBehind } from "./link_seconds.ts";
-import type { RunLine, SeedRun } from "./lines.ts";
+import type { RunLine } from "./lines.ts";
 
 /** Points of a curve of steps or rounds, at most: few, so that its file can be read. */
 const POINTS = 40;
@@ -108,7 +108,7 @@ export function pointsOf(line: RunLine, name: MeasureName, stepSeconds: number):
   for (const run of line.runs) {
     const curve = MEASURES[name].curve(run.log);
     if (curve === null) continue;
-    const seconds = secondsAt(run, stepSeconds);
+    const seconds = secondsBehind(run, stepSeconds);
     const { epoch, iteration, round, bytes } = curve.track;
     for (const [i, value] of curve.y.entries()) {
       // The untrained network's loss would leave no room for all others.
@@ -134,14 +134,6 @@ export function pointsOf(line: RunLine, name: MeasureName, stepSeconds: number):
       high: Math.max(...values),
     }))
     .sort((a, b) => a.at.iteration - b.at.iteration);
-}
-
-function secondsAt(run: SeedRun, stepSeconds: number): (iteration: number) => number {
-  const known = new Map<number, number>();
-  return (iteration) => {
-    if (!known.has(iteration)) known.set(iteration, secondsBehind(run, iteration, stepSeconds));
-    return known.get(iteration)!;
-  };
 }
 
 function meanPlace(places: readonly Place[]): Place {

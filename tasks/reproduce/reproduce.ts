@@ -10,7 +10,7 @@ import { OptionError } from "../options/kinds.ts";
 import { sweep, type SweepRun } from "../sweep/sweep.ts";
 import { drawFigure, type DrawnFigure } from "./draw.ts";
 import { type FigureRecord, FIGURES } from "./figures.ts";
-import { readLines } from "./lines.ts";
+import { readLines, type RunLine } from "./lines.ts";
 import { PAGE, resultsPage } from "./page.ts";
 import { type RunChoice, type SweepName, SWEEPS, sweepsOf } from "./sweeps.ts";
 
@@ -52,6 +52,7 @@ export async function reproduce(options: ReproduceOptions): Promise<Reproduced> 
   const records = recordsOf(options.figures);
   const out = resolve(options.out);
   let interrupted: SweepRun["interrupted"] = null;
+  let drawn: DrawnFigure[] | null = null;
   const failed: string[] = [];
   if (!options.draw) {
     await checkData(records, options.data);
@@ -65,11 +66,11 @@ export async function reproduce(options: ReproduceOptions): Promise<Reproduced> 
         const ended = await runSeed(options, name, seeds[i], join(out, name));
         interrupted = ended.interrupted;
         failed.push(...ended.failed);
-        await draw(options, out);
+        drawn = await draw(options, out);
       }
     }
   }
-  const drawn = await draw(options, out);
+  drawn ??= await draw(options, out);
   const figures = drawn.filter(({ record }) => records.includes(record));
   const missing = figures.flatMap(({ lines }) => lines)
     .reduce((sum, { runs, seeds }) => sum + seeds - runs.length, 0);
@@ -118,8 +119,11 @@ async function draw(
 ): Promise<DrawnFigure[]> {
   await Deno.mkdir(page, { recursive: true });
   const figures: DrawnFigure[] = [];
+  const read = new Map<SweepName, RunLine[]>();
   for (const record of FIGURES) {
-    const lines = await readLines(SWEEPS[record.sweep], out, choice);
+    const lines = read.get(record.sweep) ??
+      await readLines(SWEEPS[record.sweep], out, choice);
+    read.set(record.sweep, lines);
     const figure = await drawFigure(record, lines);
     figures.push(figure);
     // A picture of nothing says nothing.

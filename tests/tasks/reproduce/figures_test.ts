@@ -141,11 +141,11 @@ Deno.test("seconds behind the link are steps and what each exchange takes", asyn
   const exchange = allreduceSeconds(network, 8, 4 * floats);
   const close = (found: number, expected: number) =>
     assert.ok(Math.abs(found - expected) < 1e-9, `${found}, ${expected}`);
-  close(secondsBehind(run({ algorithm: "celgc", interval: 4 }), 40, 0.1), 4 + 10 * exchange);
-  close(secondsBehind(run({ algorithm: "celgc", interval: 1 }), 40, 0.1), 4 + 40 * exchange);
-  close(secondsBehind(run({ algorithm: "single", ranks: 1 }), 40, 0.1), 4);
+  close(secondsBehind(run({ algorithm: "celgc", interval: 4 }), 0.1)(40), 4 + 10 * exchange);
+  close(secondsBehind(run({ algorithm: "celgc", interval: 1 }), 0.1)(40), 4 + 40 * exchange);
+  close(secondsBehind(run({ algorithm: "single", ranks: 1 }), 0.1)(40), 4);
   // The paper's baseline averages gradients and weights at each step.
-  close(secondsBehind(run({ algorithm: "naive-parallel" }), 40, 0.1), 4 + 80 * exchange);
+  close(secondsBehind(run({ algorithm: "naive-parallel" }), 0.1)(40), 4 + 80 * exchange);
 });
 
 Deno.test("a step takes what it took in the line that was disturbed least, without its exchanges", () => {
