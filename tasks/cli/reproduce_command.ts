@@ -1,4 +1,5 @@
 import { join } from "node:path";
+import { signalCode } from "../../runtime/launcher/interrupts.ts";
 import { viewKind } from "../launch/view.ts";
 import { OptionError, real, text, toggle } from "../options/kinds.ts";
 import { FIGURES } from "../reproduce/figures.ts";
@@ -54,9 +55,6 @@ const OPTIONS = {
   quiet: toggle({ flag: "--quiet", group: PAGE, help: "show no progress" }),
 } as const;
 
-/** Exit codes of what a signal ended: 128 + its number. */
-const INTERRUPTED = { SIGINT: 130, SIGTERM: 143, SIGUSR1: 138, abort: 143 } as const;
-
 /** `reproduce [FIGURE…]`: the paper's figures from runs that are made where they are missing. */
 export const reproduceCommand: CommandSpec = {
   name: "reproduce",
@@ -92,7 +90,7 @@ the page names under each figure.`,
     console.log(join(folder, "README.md"));
     if (interrupted !== null) {
       console.error(`celgc: ended by ${interrupted}; the same command goes on`);
-      return INTERRUPTED[interrupted];
+      return signalCode(interrupted);
     }
     for (const message of failed) console.error(`celgc: ${message}`);
     if (missing > 0) console.error(`celgc: ${missing} of the figures' runs are not finished`);

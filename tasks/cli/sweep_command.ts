@@ -2,6 +2,7 @@ import { join } from "node:path";
 import { OptionError, type OptionSpec, toggle } from "../options/kinds.ts";
 import { OPTIONS, type Options } from "../options/table.ts";
 import type { LauncherPlace } from "../../runtime/launcher/across_hosts.ts";
+import { signalCode } from "../../runtime/launcher/interrupts.ts";
 import { HostsError } from "../launch/run_hosts.ts";
 import { placeOf, takePlace } from "./launch_command.ts";
 import { goElsewhere } from "./elsewhere.ts";
@@ -96,9 +97,6 @@ async function list(swept: Given, baseline: boolean): Promise<number> {
   return 0;
 }
 
-/** Exit codes of a sweep that a signal ended: 128 + its number. */
-const INTERRUPTED = { SIGINT: 130, SIGTERM: 143, SIGUSR1: 138, abort: 143 } as const;
-
 async function runAll(
   swept: Given,
   baseline: boolean,
@@ -127,7 +125,7 @@ async function runAll(
       `celgc: the sweep was ended by ${interrupted} with ${left} of ${cells.length} cells to go; ` +
         `the same command with --out ${dir} goes on`,
     );
-    return INTERRUPTED[interrupted];
+    return signalCode(interrupted);
   }
   return failed.length > 0 || problems.length > 0 ? 1 : 0;
 }
