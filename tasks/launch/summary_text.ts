@@ -21,6 +21,20 @@ export function formatPerplexity(perplexity: number): string {
   return perplexity < 1e6 ? perplexity.toFixed(2) : perplexity.toExponential(2);
 }
 
+/** Scores of weights; a task has one of them. */
+export interface TaskScores {
+  readonly accuracy?: number | null;
+  readonly perplexity?: number | null;
+  readonly rmse?: number | null;
+}
+
+/** The score of a task: `63.6 %`, `perplexity 120.00`, `RMSE 1.25`; null where there is none. */
+export function formatScore({ accuracy, perplexity, rmse }: TaskScores): string | null {
+  if (typeof accuracy === "number") return percent(accuracy);
+  if (typeof perplexity === "number") return `perplexity ${formatPerplexity(perplexity)}`;
+  return typeof rmse === "number" ? `RMSE ${formatError(rmse)}` : null;
+}
+
 /**
  * Writes a summary as aligned lines.
  *

@@ -7,7 +7,7 @@
 import { relative } from "node:path";
 import { formatBytes, loadTables } from "../../deps.ts";
 import { PLAIN_TABLE } from "../launch/plain_table.ts";
-import { formatError, formatPerplexity } from "../launch/summary_text.ts";
+import { formatScore } from "../launch/summary_text.ts";
 import { modelName } from "../options/network_names.ts";
 import type { KeptWeights } from "../logs/best_weights.ts";
 import type { ListedRun } from "./list.ts";
@@ -18,8 +18,6 @@ interface Column {
   readonly cell: (run: ListedRun) => string | null;
   readonly number?: boolean;
 }
-
-const percent = (share: number) => `${(100 * share).toFixed(1)} %`;
 
 const show = <T>(value: T | null, as: (value: T) => string | null) =>
   value === null ? null : as(value);
@@ -41,11 +39,8 @@ function formatDuration(seconds: number): string {
 }
 
 /** What a run, or its best weights, came to, in the score of its task. */
-function result({ accuracy, perplexity, rmse, loss }: KeptWeights | ListedRun): string | null {
-  if (accuracy !== null) return percent(accuracy);
-  if (perplexity !== null) return `perplexity ${formatPerplexity(perplexity)}`;
-  if (rmse !== null) return `RMSE ${formatError(rmse)}`;
-  return show(loss, (value) => `loss ${value.toFixed(4)}`);
+function result(run: KeptWeights | ListedRun): string | null {
+  return formatScore(run) ?? show(run.loss, (value) => `loss ${value.toFixed(4)}`);
 }
 
 /** The same of the weights that were kept, and when that was. */

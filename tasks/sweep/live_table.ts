@@ -5,7 +5,7 @@
  */
 
 import { Sparkline } from "../launch/sparkline.ts";
-import { formatPerplexity } from "../launch/summary_text.ts";
+import { formatScore } from "../launch/summary_text.ts";
 import type { MetricRecord, Summary } from "../run/metrics.ts";
 
 /** What is known of a cell. */
@@ -18,7 +18,7 @@ export interface CellRow {
   step: number;
   loss: number | null;
   readonly losses: Sparkline;
-  /** As it is told: `63.6 %`, `perplexity 120`. */
+  /** As it is told: `63.6 %`, `perplexity 120.00`, `RMSE 1.25`. */
   score: string;
   seconds: number | null;
 }
@@ -58,30 +58,20 @@ export function takeRecord(row: CellRow, record: MetricRecord, share: number): v
     row.seconds = record.seconds;
     row.losses.push(record.loss);
   } else if (record.type === "eval" && record.split !== "train") {
-    const { accuracy, perplexity } = record;
-    row.score = accuracy !== undefined
-      ? percent(accuracy)
-      : perplexity !== undefined
-      ? `perplexity ${formatPerplexity(perplexity)}`
-      : row.score;
+    row.score = formatScore(record) ?? row.score;
   }
 }
 
 /** Takes the end of the cell's run into account. */
 export function takeSummary(row: CellRow, summary: Summary): void {
-  const { steps, trainLoss, testAccuracy, testPerplexity, trainSeconds } = summary;
+  const { steps, trainLoss, testAccuracy, testPerplexity, testRmse, trainSeconds } = summary;
   row.share = 1;
   row.step = steps;
   row.loss = trainLoss;
   row.seconds = trainSeconds;
-  row.score = testAccuracy !== undefined
-    ? percent(testAccuracy)
-    : testPerplexity !== undefined
-    ? `perplexity ${formatPerplexity(testPerplexity)}`
-    : "";
+  row.score = formatScore({ accuracy: testAccuracy, perplexity: testPerplexity, rmse: testRmse }) ??
+    "";
 }
-
-const percent = (share: number) => `${(100 * share).toFixed(1)} %`;
 
 /**
  * The lines of the table: as many rows as there is room for, those around the running one, then one line on all.

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { planCells } from "../../../tasks/sweep/cells.ts";
 import type { MetricRecord, Summary } from "../../../tasks/run/metrics.ts";
-import { newRow, tableLines } from "../../../tasks/sweep/live_table.ts";
+import { newRow, tableLines, takeRecord, takeSummary } from "../../../tasks/sweep/live_table.ts";
 import { tableView } from "../../../tasks/sweep/view.ts";
 import { position } from "../run_folder.ts";
 
@@ -84,6 +84,22 @@ Deno.test("each cell has a row that changes in place, and what is said stands ab
   view[Symbol.dispose]();
   assert.deepEqual(screen.lines, ["note: something", screen.lines[1], ""]);
   assert.ok(!screen.hidden);
+});
+
+Deno.test("a row has the score of its task, of the test data alone", () => {
+  const evaluated = (scores: object) =>
+    ({ type: "eval", ...position(2, 2), loss: 1, ...scores }) as unknown as MetricRecord;
+  const row = newRow("a");
+  const after = (scores: object) => {
+    takeRecord(row, evaluated(scores), 0.2);
+    return row.score;
+  };
+  assert.equal(after({ accuracy: 0.25 }), "25.0 %");
+  assert.equal(after({ split: "train", accuracy: 0.5 }), "25.0 %");
+  assert.equal(after({ perplexity: 120.5 }), "perplexity 120.50");
+  assert.equal(after({ rmse: 1.23456 }), "RMSE 1.235");
+  takeSummary(row, { steps: 10, trainLoss: 1, trainSeconds: 1, testRmse: 0.5 } as Summary);
+  assert.equal(row.score, "RMSE 0.5");
 });
 
 Deno.test("a small terminal has the rows around the running cell, and none that is too long", () => {
