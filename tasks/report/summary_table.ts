@@ -95,7 +95,7 @@ const BEST_WEIGHTS: Column = {
       : writeValue(perplexity ?? rmse ?? loss, "number");
     return `${score} at step ${count(step)}`;
   },
-  value: ({ best }) => best?.accuracy ?? best?.perplexity ?? best?.loss ?? NaN,
+  value: ({ best }) => best?.accuracy ?? best?.perplexity ?? best?.rmse ?? best?.loss ?? NaN,
 };
 
 const SPEED: readonly Column[] = [

@@ -41,36 +41,33 @@ export interface PageSeries {
   readonly high?: readonly (number | null)[];
 }
 
-/** A figure of curves. */
-export interface LineFigure {
-  readonly kind: "lines";
+/** What every figure has. */
+interface Figure {
   readonly id: string;
   readonly title: string;
   /** Which figures of the paper it redraws; "" for none. */
   readonly source: string;
   readonly yName: string;
   readonly format: ValueFormat;
+  /** One or two sentences under the title. */
+  readonly note: string;
+  /** For those who cannot see it: what it shows, such as what each curve ends at. */
+  readonly description: string;
+}
+
+/** A figure of curves. */
+export interface LineFigure extends Figure {
+  readonly kind: "lines";
   /** Whether the y axis begins logarithmic. */
   readonly log: boolean;
   /** Whether the linear y axis includes zero. */
   readonly fromZero: boolean;
-  /** One or two sentences under the title. */
-  readonly note: string;
-  /** For those who cannot see it: what each curve ends at. */
-  readonly description: string;
   readonly series: readonly PageSeries[];
 }
 
 /** A figure of stacked bars, one for each run. */
-export interface BarFigure {
+export interface BarFigure extends Figure {
   readonly kind: "bars";
-  readonly id: string;
-  readonly title: string;
-  readonly source: string;
-  readonly yName: string;
-  readonly format: ValueFormat;
-  readonly note: string;
-  readonly description: string;
   /** What each run's bar is made of, from the bottom; `values` by run. */
   readonly stacks: readonly {
     readonly name: string;
@@ -94,15 +91,8 @@ export interface TimelineOfRun {
 }
 
 /** What each rank was busy with over time, of one run at a time. */
-export interface TimelineFigure {
+export interface TimelineFigure extends Figure {
   readonly kind: "timeline";
-  readonly id: string;
-  readonly title: string;
-  readonly source: string;
-  readonly yName: string;
-  readonly format: ValueFormat;
-  readonly note: string;
-  readonly description: string;
   readonly kinds: readonly string[];
   /** By run; null where its log does not tell. */
   readonly runs: readonly (TimelineOfRun | null)[];

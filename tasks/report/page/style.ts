@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { PageData, ValueFormat } from "./data.ts";
+import type { ChartOption, FigureView, PageData, ValueFormat } from "./data.ts";
 
 /** Colours of a view. Each run's hue is legible on the ground of either scheme. */
 export function paletteOf(dark: boolean): {
@@ -168,4 +168,40 @@ export function legendRows(entries: readonly string[], width: number): number {
     used += size;
   }
   return rows;
+}
+
+/** Height of a figure's small text: larger on an image. */
+export function textSize({ standalone }: FigureView): number {
+  return standalone ? 14 : 12;
+}
+
+/** The legend of a figure whose colours are kinds of something, not runs. */
+export function kindLegend(view: FigureView): ChartOption {
+  const { standalone, dark } = view, { text, quiet } = paletteOf(dark);
+  return {
+    left: standalone ? 14 : "auto",
+    right: standalone ? undefined : 8,
+    top: standalone ? 46 : 0,
+    itemWidth: 12,
+    itemHeight: 12,
+    itemGap: standalone ? 18 : 10,
+    textStyle: { color: standalone ? text : quiet, fontSize: textSize(view) },
+  };
+}
+
+/** The horizontal axis of such a figure, with its name below. */
+export function valueAxis(view: FigureView, name: string, format: ValueFormat): ChartOption {
+  const small = { color: paletteOf(view.dark).quiet, fontSize: textSize(view) };
+  return {
+    type: "value",
+    name,
+    nameLocation: "middle",
+    nameGap: 28,
+    nameTextStyle: small,
+    axisLabel: {
+      ...small,
+      hideOverlap: true,
+      formatter: (v: number) => writeValue(v, format),
+    },
+  };
 }

@@ -1,12 +1,12 @@
 import type { ChartOption, FigureView, TimelineFigure } from "./data.ts";
-import { paletteOf, writeValue } from "./style.ts";
+import { kindLegend, paletteOf, textSize, valueAxis } from "./style.ts";
 
 /** Height of a row, of the room it has. */
 const HEIGHT = 0.84;
 
 /** A row for each rank, in which each piece of time is filled with what the rank did in it. */
 export function timelineOption(figure: TimelineFigure, view: FigureView): ChartOption {
-  const palette = paletteOf(view.dark), size = view.standalone ? 14 : 12;
+  const palette = paletteOf(view.dark);
   const timeline = figure.runs[view.timeline];
   const colours = [...palette.busy, palette.stacks[2]];
   const rows = timeline?.rows ?? [], bins = rows[0]?.shares[0].length ?? 1;
@@ -17,30 +17,18 @@ export function timelineOption(figure: TimelineFigure, view: FigureView): ChartO
     [...values, values.at(-1)].map((value, bin) => [bin * width, value]);
   return {
     legend: {
+      ...kindLegend(view),
       data: figure.kinds.map((name) => ({ name, icon: "roundRect" })),
-      left: view.standalone ? 14 : "auto",
-      right: view.standalone ? undefined : 8,
-      top: view.standalone ? 46 : 0,
-      itemWidth: 12,
-      itemHeight: 12,
-      itemGap: view.standalone ? 18 : 10,
-      textStyle: { color: view.standalone ? palette.text : palette.quiet, fontSize: size },
     },
     xAxis: {
-      type: "value",
-      name: timeline === null ? "no timeline of this run" : `wall clock of ${timeline.label}`,
-      nameLocation: "middle",
-      nameGap: 28,
-      nameTextStyle: { color: palette.quiet, fontSize: size },
+      ...valueAxis(
+        view,
+        timeline === null ? "no timeline of this run" : `wall clock of ${timeline.label}`,
+        figure.format,
+      ),
       min: 0,
       max: timeline?.seconds ?? 1,
       splitLine: { show: false },
-      axisLabel: {
-        color: palette.quiet,
-        fontSize: size,
-        hideOverlap: true,
-        formatter: (v: number) => writeValue(v, "seconds"),
-      },
     },
     yAxis: {
       type: "value",
@@ -51,7 +39,7 @@ export function timelineOption(figure: TimelineFigure, view: FigureView): ChartO
       axisLine: { show: true, lineStyle: { color: palette.quiet } },
       axisLabel: {
         color: palette.text,
-        fontSize: size,
+        fontSize: textSize(view),
         customValues: rows.map((_, row) => bottom(row) + HEIGHT / 2),
         formatter: (v: number) => `rank ${rows[rows.length - 1 - Math.floor(v)]?.rank ?? ""}`,
       },

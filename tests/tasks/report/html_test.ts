@@ -79,13 +79,18 @@ Deno.test("the summary is readable without a script, and compares with the basel
 });
 
 Deno.test("the summary tells the step of the best weights and their score, where they were kept", async () => {
-  const best = { step: 12, testAccuracy: 0.934, testLoss: 0.4 };
-  const lines = knownLines(KNOWN).map((line) =>
-    (line as { type: string }).type === "summary" ? { ...line, best } : line
-  );
+  const linesWith = (best: object) =>
+    knownLines(KNOWN).map((line) =>
+      (line as { type: string }).type === "summary" ? { ...line, best } : line
+    );
+  const lines = linesWith({ step: 12, testAccuracy: 0.934, testLoss: 0.4 });
   const { html } = await pageOf([{}, {}], [lines, knownLines(KNOWN)]);
   assert.match(markup(html), /best weights<small>on the test set/);
   assert.match(markup(html), /<td data-value="0\.934[0]*">93\.4 % at step 12<\/td>/);
+  const { html: ofAmounts } = await pageOf([{}], [
+    linesWith({ step: 12, testRmse: 0.25, testLoss: 0.5 }),
+  ]);
+  assert.match(markup(ofAmounts), /<td data-value="0\.2500000">0\.25 at step 12<\/td>/);
   const { html: without } = await pageOf([{}], [knownLines(KNOWN)]);
   assert.ok(!markup(without).includes("best weights"));
 });
