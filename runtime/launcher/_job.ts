@@ -6,7 +6,7 @@
 
 import type { Place, Placement } from "../agents/coordinator.ts";
 import type { RemoteHost } from "../agents/remote_host.ts";
-import { platform } from "../base/platform.ts";
+import { platform, type Timer } from "../base/platform.ts";
 import { DEFAULT_TIMEOUT_SECONDS } from "../bootstrap/environment.ts";
 import { type HostPlan, HostRanks, type JobPlan } from "../ranks/host_ranks.ts";
 import { openLog, Printer, RankOutput, type StreamName } from "../ranks/output.ts";
@@ -62,6 +62,8 @@ export class Job {
   readonly #stderr = new Printer(Deno.stderr);
   /** What is to be undone when the job is done. */
   readonly #cleanUps: (() => void | Promise<void>)[] = [];
+  /** What is to be done later. */
+  readonly #timers = new Set<Timer>();
   #rendezvous: RendezvousServer | null = null;
   /** This host's ranks; null if it has none. */
   #here: HostRanks | null = null;
@@ -406,13 +408,17 @@ export class Job {
   }
 
   #after(ms: number, action: () => void): void {
-    const timer = platform.setTimeout(action, ms);
-    this.#cleanUps.push(() => platform.clearTimeout(timer));
+    const timer = platform.setTimeout(() => {
+      this.#timers.delete(timer);
+      action();
+    }, ms);
+    this.#timers.add(timer);
   }
 
   /** Ends whatever is left, also after an error. */
   async cleanUp(): Promise<void> {
     this.#kill("SIGKILL");
+    for (const timer of this.#timers) platform.clearTimeout(timer);
     for (const cleanUp of this.#cleanUps.splice(0)) await cleanUp();
   }
 }
