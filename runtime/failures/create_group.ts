@@ -40,7 +40,6 @@ export function createGroup(
       await messages.receive(free, first, tag);
       next = free[0];
     }
-    engine.reserveId(next);
     const own = ranks.map((each) => members[each]);
     return new Context(engine, next, own, LocalPeers.none());
   });

@@ -24,7 +24,6 @@ export function shrink(context: Context): Promise<Context> {
       });
       const [[next], failed] = unpack(decided, 2).map(numbers);
       context.noteLost(failed, AGREED_LOST);
-      engine.reserveId(next);
       const living = context.members.filter((_, member) => !failed.includes(member));
       return new Context(engine, next, living, LocalPeers.none());
     })
