@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { pidsIn, program, run, survivors } from "../../_helpers/jobs.ts";
-import { COLLECTIVES } from "../_collective_names.ts";
+import { COLLECTIVES } from "../_collective_calls.ts";
 
 interface Case {
   readonly operation: string;

@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { pidsIn, program, run, survivors } from "../../_helpers/jobs.ts";
-import { COLLECTIVES } from "../_collective_names.ts";
+import { COLLECTIVES } from "../_collective_calls.ts";
 
 /**
  * How long a job may take to end after the death of a rank, in ms. On a machine of one's own it is less

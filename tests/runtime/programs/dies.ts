@@ -5,34 +5,16 @@
 
 import { PeerLostError } from "../../../runtime/base/errors.ts";
 import { init } from "../../../runtime/bootstrap/init.ts";
+import { callsOf } from "../_collective_calls.ts";
 
 const [operation, victim, way] = Deno.args;
 await using comm = await init();
-const { rank, size } = comm;
+const { rank } = comm;
 const length = 50_000; // a call is many frames
-const counts = new Array(size).fill(length);
-const one = new Float32Array(length), all = new Float32Array(length * size);
-const other = new Float32Array(length * size);
-const root = 0, atRoot = rank === root;
+const message = new Float32Array(length);
 const calls: Record<string, () => Promise<unknown>> = {
-  barrier: () => comm.barrier(),
-  bcast: () => comm.bcast(one, root),
-  allreduce: () => comm.allreduce(one),
-  reduce: () => comm.reduce(one, "sum", root),
-  gather: () => comm.gather(one, atRoot ? all : null, root),
-  gatherv: () => comm.gatherv(one, atRoot ? all : null, counts, root),
-  scatter: () => comm.scatter(atRoot ? all : null, one, root),
-  scatterv: () => comm.scatterv(atRoot ? all : null, counts, one, root),
-  allgather: () => comm.allgather(one, all),
-  allgatherv: () => comm.allgatherv(one, all, counts),
-  alltoall: () => comm.alltoall(all, other),
-  alltoallv: () => comm.alltoallv(all, counts, other, counts),
-  reduceScatter: () => comm.reduceScatter(all, one),
-  scan: () => comm.scan(one),
-  exscan: () => comm.exscan(one),
-  iallreduce: () => comm.iallreduce(one).wait(),
-  split: () => comm.split(rank % 2),
-  recv: () => atRoot ? comm.recv(one) : comm.send(one, root),
+  ...callsOf(comm, length),
+  recv: () => rank === 0 ? comm.recv(message) : comm.send(message, 0),
 };
 
 console.log(`pid ${Deno.pid}`);

@@ -7,6 +7,7 @@
 import { PeerLostError, RevokedError } from "../../../../runtime/base/errors.ts";
 import type { Communicator } from "../../../../runtime/communicator.ts";
 import { init } from "../../../../runtime/bootstrap/init.ts";
+import { callsOf } from "../../_collective_calls.ts";
 
 const [operation, victims, way, when = "two"] = Deno.args;
 const [first, second] = victims.split(",").map(Number);
@@ -16,33 +17,12 @@ const last = when === "first" ? 1 : 5;
 const mine = world.rank;
 console.log(`pid ${Deno.pid}`);
 
-/** The collectives, on whatever communicator. */
-function callsOf(comm: Communicator): Record<string, () => Promise<unknown>> {
-  const { rank, size } = comm, counts = new Array(size).fill(length), root = 0;
-  const atRoot = rank === root;
-  const one = new Float32Array(length), all = new Float32Array(length * size);
-  const other = new Float32Array(length * size);
-  return {
-    barrier: () => comm.barrier(),
-    bcast: () => comm.bcast(one, root),
-    allreduce: () => comm.allreduce(one),
-    reduce: () => comm.reduce(one, "sum", root),
-    gather: () => comm.gather(one, atRoot ? all : null, root),
-    gatherv: () => comm.gatherv(one, atRoot ? all : null, counts, root),
-    scatter: () => comm.scatter(atRoot ? all : null, one, root),
-    scatterv: () => comm.scatterv(atRoot ? all : null, counts, one, root),
-    allgather: () => comm.allgather(one, all),
-    allgatherv: () => comm.allgatherv(one, all, counts),
-    alltoall: () => comm.alltoall(all, other),
-    alltoallv: () => comm.alltoallv(all, counts, other, counts),
-    reduceScatter: () => comm.reduceScatter(all, one),
-    scan: () => comm.scan(one),
-    exscan: () => comm.exscan(one),
-    iallreduce: () => comm.iallreduce(one).wait(),
-    compressed: () => comm.allreduce(one, { op: "sum", compress: "int8" }),
-    split: () => comm.split(rank % 2),
-    recv: () => atRoot ? comm.recv(one, size - 1) : comm.send(one, root),
-  };
+/** What is asked for, on whatever communicator. */
+function call(comm: Communicator): Promise<unknown> {
+  const { rank, size } = comm, message = new Float32Array(length);
+  const recv = () => rank === 0 ? comm.recv(message, size - 1) : comm.send(message, 0);
+  const calls: Record<string, () => Promise<unknown>> = { ...callsOf(comm, length), recv };
+  return calls[operation]();
 }
 
 /** Ends this process in the way that was asked for. */
@@ -71,10 +51,10 @@ let comm: Communicator = world;
 for (let step = 1;; step++) {
   world.step = step;
   try {
-    const call = callsOf(comm)[operation]();
+    const called = call(comm);
     if (step === last && mine === first) await end();
     if (step === last && mine === second && ["two", "first"].includes(when)) await end();
-    await call;
+    await called;
     if (step > 1000) throw new Error("nobody was lost");
   } catch (error) {
     if (!(error instanceof PeerLostError || error instanceof RevokedError)) throw error;
