@@ -1,20 +1,9 @@
 /** Ranks go on without others wherever they are: on several hosts, and under launchers that are not ours. */
 
 import assert from "node:assert/strict";
-import { fileURLToPath } from "node:url";
-import { openWorld } from "../../../runtime/launcher/across_hosts.ts";
 import { launchProgram } from "../../../runtime/launcher/launch.ts";
 import { program, run } from "../../_helpers/jobs.ts";
-
-const MAIN = fileURLToPath(new URL("../../../tasks/cli/main.ts", import.meta.url));
-
-/** What the other hosts join with. All connections between hosts are under TLS. */
-const WAYS: Record<string, (host: number) => string[]> = {
-  "that dial each other": () => [],
-  "with one port each": (host) => ["--port", String(29670 + host)],
-  // An address for documentation (RFC 5737): nobody has it.
-  "that meet at the relay": () => ["--listen", "192.0.2.77"],
-};
+import { runOnThreeHosts, waysBetweenHosts } from "../_three_hosts.ts";
 
 /** Runs a job that loses a rank, with one on each of three hosts; gives what each rank said last. */
 async function lose(
@@ -23,44 +12,19 @@ async function lose(
   name: string,
   args: string[],
 ): Promise<string[]> {
-  const folder = await Deno.makeTempDir({ prefix: "celgc-test-" });
-  const invitation = `${folder}/invitation`;
-  const opening = openWorld({ ranks: 1, world: 3, invitation, say: () => {} });
-  while (!await Deno.stat(invitation).then(() => true, () => false)) {
-    await new Promise((resolve) => setTimeout(resolve, 20));
-  }
-  const agents = [1, 2].map((host) =>
-    new Deno.Command(Deno.execPath(), {
-      args: ["run", "-A", "--no-check", MAIN, "join", "--quiet", "--invitation", invitation]
-        .concat(join(host), "--ranks", "1"),
-      env: { CELGC_HOST: `host-${host}` },
-      stdout: "null",
-      stderr: "null",
-    }).spawn()
-  );
-  const last: string[] = [];
-  {
-    await using on = await opening;
-    const { code, failure, losses } = await launchProgram({
-      ranks: 3,
-      program: program(name),
-      args,
-      allow: ["run", "ffi"],
-      on,
-      quiet: true,
-      onOutput: (rank, line) => void (last[rank] = line),
-      onLost: () => {},
-      ...(name === "failures/grows" ? { respawn: () => 1 } : {}),
-    });
-    assert.equal(code, 0, `${failure?.message}\n${last.join("\n")}`);
-    assert.deepEqual(losses?.map(({ rank }) => rank), [victim]);
-  }
-  await Promise.all(agents.map(({ status }) => status));
-  await Deno.remove(folder, { recursive: true });
+  const { code, failure, losses, last } = await runOnThreeHosts(join, {
+    program: program(name),
+    args,
+    allow: ["run", "ffi"],
+    onLost: () => {},
+    ...(name === "failures/grows" ? { respawn: () => 1 } : {}),
+  });
+  assert.equal(code, 0, `${failure?.message}\n${last.join("\n")}`);
+  assert.deepEqual(losses?.map(({ rank }) => rank), [victim]);
   return last;
 }
 
-for (const [hosts, join] of Object.entries(WAYS)) {
+for (const [hosts, join] of Object.entries(waysBetweenHosts(29670))) {
   Deno.test(`ranks on hosts ${hosts} go on without one of them`, async () => {
     const last = await lose(join, 1, "failures/survives", ["allreduce", "1", "kill"]);
     assert.equal(last[0], "went on as 0 of 2: 0 2");

@@ -1,57 +1,20 @@
 /** Several connections between ranks of hosts that dial each other, have one port each, or meet at the relay. */
 
 import assert from "node:assert/strict";
-import { fileURLToPath } from "node:url";
 import { launchProgram } from "../../../runtime/launcher/launch.ts";
-import { openWorld } from "../../../runtime/launcher/across_hosts.ts";
+import { program } from "../../_helpers/jobs.ts";
+import { runOnThreeHosts, waysBetweenHosts } from "../_three_hosts.ts";
 
-/** What the two hosts join with. */
-const WAYS: Record<string, (host: number) => string[]> = {
-  "that dial each other": () => [],
-  "with one port each": (host) => ["--port", String(29650 + host)],
-  // An address for documentation (RFC 5737): nobody has it.
-  "that meet at the relay": () => ["--listen", "192.0.2.77"],
-};
+const PROGRAM = program("hosts/connections");
 
-const MAIN = fileURLToPath(new URL("../../../tasks/cli/main.ts", import.meta.url));
-const PROGRAM = new URL("../programs/hosts/connections.ts", import.meta.url);
-
-/** Runs a rank on this host and one on each of two others, which are processes with names of their own. */
+/** Runs it with so many connections between each two ranks. */
 async function run(join: (host: number) => string[], connections: number) {
-  const folder = await Deno.makeTempDir({ prefix: "celgc-test-" });
-  const invitation = `${folder}/invitation`;
-  const opening = openWorld({ ranks: 1, world: 3, invitation, say: () => {} });
-  while (!await Deno.stat(invitation).then(() => true, () => false)) {
-    await new Promise((resolve) => setTimeout(resolve, 20));
-  }
-  const agents = [1, 2].map((host) =>
-    new Deno.Command(Deno.execPath(), {
-      args: ["run", "-A", "--no-check", MAIN, "join", "--quiet", "--invitation", invitation]
-        .concat(join(host), "--ranks", "1"),
-      env: { CELGC_HOST: `host-${host}` },
-      stdout: "null",
-      stderr: "null",
-    }).spawn()
-  );
-  const lines: string[] = [];
-  {
-    await using on = await opening;
-    const { code, failure } = await launchProgram({
-      ranks: 3,
-      program: PROGRAM,
-      on,
-      connections,
-      quiet: true,
-      onOutput: (rank, line) => void (lines[rank] = line),
-    });
-    assert.equal(code, 0, `${failure?.message}`);
-  }
-  await Promise.all(agents.map(({ status }) => status));
-  await Deno.remove(folder, { recursive: true });
-  return lines.map((line) => JSON.parse(line) as { wrong: number; sent: number });
+  const { code, failure, last } = await runOnThreeHosts(join, { program: PROGRAM, connections });
+  assert.equal(code, 0, `${failure?.message}`);
+  return last.map((line) => JSON.parse(line) as { wrong: number; sent: number });
 }
 
-for (const [hosts, join] of Object.entries(WAYS)) {
+for (const [hosts, join] of Object.entries(waysBetweenHosts(29650))) {
   Deno.test(`ranks on hosts ${hosts} use as many connections as are asked for`, async () => {
     const one = await run(join, 1), three = await run(join, 3);
     for (const { wrong } of [...one, ...three]) assert.equal(wrong, 0);
