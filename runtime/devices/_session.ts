@@ -134,14 +134,17 @@ export abstract class GuardedSession<S extends GuardedState, E extends EngineSes
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    await this.#lock.run(async () => {
-      const session = this.#session, profile = this.#profile;
-      if (session === undefined) return;
-      this.#session = this.#profile = undefined;
-      await profile?.(session);
-      await session.release();
-      this.release();
-    });
+    await this.#lock.run(() => this.end());
+  }
+
+  /** Disposes of it. The caller holds the engine's lock. */
+  async end(): Promise<void> {
+    const session = this.#session, profile = this.#profile;
+    if (session === undefined) return;
+    this.#session = this.#profile = undefined;
+    await profile?.(session);
+    await session.release();
+    this.release();
   }
 
   /** Starts a run whose feeds fit. The engine's lock is held. */

@@ -102,11 +102,14 @@ export abstract class GuardedState implements DeviceState {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    await this.#lock.run(async () => {
-      if (this.#status === "disposed") return;
-      this.#status = "disposed";
-      await this.release();
-    });
+    await this.#lock.run(() => this.end());
+  }
+
+  /** Disposes of it. The caller holds the engine's lock. */
+  async end(): Promise<void> {
+    if (this.#status === "disposed") return;
+    this.#status = "disposed";
+    await this.release();
   }
 
   /** Copies variables, by default all, into `flat`. */

@@ -158,9 +158,9 @@ class Reader implements AsyncDisposable {
       for (const { name } of weights) flat.set(initial.get(name)!, state.range(name).offset);
     });
     const carried = stack.use(await device.allocate(carries));
-    const { kind: target, channelBlock } = device;
+    const { kind: target, channelBlock, kernels } = device;
     const session = stack.use(
-      await device.compile(encodeModel(graph, { target, channelBlock }), {
+      await device.compile(encodeModel(graph, { target, channelBlock, kernels }), {
         state: [state, carried],
         updates,
         optimize: false,

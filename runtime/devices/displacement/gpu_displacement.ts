@@ -6,6 +6,7 @@
 
 import { BINDINGS, kernelsOf, KIND, type Parameters, PARTIAL_SUMS } from "./_kernels.ts";
 import type { VariableRange } from "../device.ts";
+import { complaint } from "../faults/gpu_faults.ts";
 import type {
   AppliedSum,
   Displacement,
@@ -64,7 +65,7 @@ export class GpuDisplacement implements Displacement {
   /** Bytes of all numbers. */
   readonly #bytes: number;
   /** What the GPU has refused when this was made. */
-  readonly #made: Promise<string | undefined>;
+  readonly #made: Promise<GPUError | undefined>;
 
   constructor(parts: GpuDisplacementParts) {
     const { gpu, format, variables } = parts;
@@ -264,7 +265,7 @@ export class GpuDisplacement implements Displacement {
         const found = await attempt();
         refused ??= found;
         // deno-lint-ignore no-unsafe-finally -- what the GPU has refused is why a section fails
-        if (refused) throw new Error(`cannot follow variables on the GPU: ${refused}`);
+        if (refused) throw complaint(refused, "cannot follow variables on the GPU");
       }
     }, touches);
   }
@@ -390,11 +391,11 @@ function padded(bytes: number): number {
 }
 
 /** Takes note of what the GPU refuses until what is returned is called, which says the first of it. */
-function begin(gpu: GPUDevice): () => Promise<string | undefined> {
+function begin(gpu: GPUDevice): () => Promise<GPUError | undefined> {
   gpu.pushErrorScope("out-of-memory");
   gpu.pushErrorScope("validation");
   return async () => {
     const refused = await Promise.all([gpu.popErrorScope(), gpu.popErrorScope()]);
-    return refused.find((error) => error !== null)?.message;
+    return refused.find((error) => error !== null);
   };
 }

@@ -77,12 +77,16 @@ export function megabytes(bytes: number): string {
   return (bytes / 1e6).toFixed(bytes < 1e7 ? 1 : 0);
 }
 
-function complaint(error: GPUError): DeviceError {
-  if (error instanceof GPUOutOfMemoryError) {
-    const what = error.message === "" ? "" : ` (${firstLine(error.message)})`;
-    return new DeviceError("memory", `the GPU has no memory left${what}`);
-  }
-  return new DeviceError("refused", `the GPU refuses a command (${firstLine(error.message)})`);
+/**
+ * What a complaint of a GPU means for whoever trains.
+ *
+ * @param what could not be done for it. @default {what the GPU does}
+ */
+export function complaint(error: GPUError, what?: string): DeviceError {
+  const reason = error.message === "" ? "" : ` (${firstLine(error.message)})`;
+  return error instanceof GPUOutOfMemoryError
+    ? new DeviceError("memory", `${what ?? "the GPU has no memory left"}${reason}`)
+    : new DeviceError("refused", `${what ?? "the GPU refuses a command"}${reason}`);
 }
 
 /** The first line of a text that says something. */

@@ -17,9 +17,10 @@ import { decodeSegmented, type KernelCall, OUTPUT_SUFFIX } from "./segmented_mod
 /** A graph, or a kernel. */
 type CompiledPart = GpuSession | CompiledKernel;
 
-/** What kernels alone read of what is fed. */
-interface KernelFeeds {
-  readonly buffers: ReadonlyMap<string, { buffer: GPUBuffer; dims: readonly number[] }>;
+/** What is fed that a kernel reads. */
+interface KernelFeed {
+  readonly buffer: GPUBuffer;
+  readonly dims: readonly number[];
 }
 
 /** A session on a GPU that is made of several. */
@@ -30,8 +31,8 @@ export class SegmentedSession implements Session {
   readonly #gpu: GPUDevice;
   readonly #faults: GpuFaults;
   readonly #parts: readonly CompiledPart[];
-  readonly #passed: GpuState;
-  readonly #fed: KernelFeeds["buffers"];
+  readonly #fed: ReadonlyMap<string, KernelFeed>;
+  readonly #owned: AsyncDisposableStack;
   #disposed = false;
 
   /** Compiles a model in parts. The caller holds the engine's lock. */
@@ -43,9 +44,10 @@ export class SegmentedSession implements Session {
     options: CompileOptions,
   ): Promise<SegmentedSession> {
     const { passed: specs, parts } = decodeSegmented(model), { state = [] } = options;
+    await using stack = new AsyncDisposableStack();
     const passed = new GpuState(specs, ort, gpu, faults);
-    const fed = new Map<string, { buffer: GPUBuffer; dims: readonly number[] }>();
-    const compiled: CompiledPart[] = [];
+    stack.defer(() => passed.end());
+    const fed = new Map<string, KernelFeed>(), compiled: CompiledPart[] = [];
     const bufferOf = ({ inputs, inputDims }: KernelCall) => (name: string): GPUBuffer => {
       const holder = [passed, ...state as GpuState[]]
         .find(({ specs }) => specs.some((spec) => spec.name === name));
@@ -55,44 +57,45 @@ export class SegmentedSession implements Session {
         const dims = inputDims[inputs.indexOf(name)];
         const { STORAGE, COPY_DST } = GPUBufferUsage;
         const size = Math.max(16, FEED_BYTES * elementCount(dims));
-        fed.set(
-          name,
-          feed = { dims, buffer: gpu.createBuffer({ size, usage: STORAGE | COPY_DST }) },
-        );
+        const buffer = gpu.createBuffer({ size, usage: STORAGE | COPY_DST });
+        stack.defer(() => buffer.destroy());
+        fed.set(name, feed = { dims, buffer });
       }
       return feed.buffer;
     };
     for (const [i, part] of parts.entries()) {
       if ("kernel" in part) {
-        compiled.push(new CompiledKernel(gpu, part.kernel, bufferOf(part.kernel)));
+        const kernel = new CompiledKernel(gpu, part.kernel, bufferOf(part.kernel));
+        stack.defer(() => kernel.release());
+        compiled.push(kernel);
         continue;
       }
       const updates = i === parts.length - 1
         ? options.updates
         : Object.fromEntries(part.updates.map((name) => [name + OUTPUT_SUFFIX, name]));
-      compiled.push(
-        await GpuSession.compile(ort, gpu, faults, part.graph, {
-          ...options,
-          state: [...state, passed],
-          updates: updates ?? {},
-        }),
-      );
+      const session = await GpuSession.compile(ort, gpu, faults, part.graph, {
+        ...options,
+        state: [...state, passed],
+        updates: updates ?? {},
+      });
+      stack.defer(() => session.end());
+      compiled.push(session);
     }
-    return new SegmentedSession(gpu, faults, compiled, passed, fed);
+    return new SegmentedSession(gpu, faults, compiled, fed, stack.move());
   }
 
   private constructor(
     gpu: GPUDevice,
     faults: GpuFaults,
     parts: readonly CompiledPart[],
-    passed: GpuState,
-    fed: KernelFeeds["buffers"],
+    fed: ReadonlyMap<string, KernelFeed>,
+    owned: AsyncDisposableStack,
   ) {
     this.#gpu = gpu;
     this.#faults = faults;
     this.#parts = parts;
-    this.#passed = passed;
     this.#fed = fed;
+    this.#owned = owned;
     const graphs = parts.filter((part) => part instanceof GpuSession);
     this.inputs = [...new Set([...graphs.flatMap(({ inputs }) => inputs), ...fed.keys()])];
     this.outputs = graphs.at(-1)!.outputs;
@@ -120,14 +123,8 @@ export class SegmentedSession implements Session {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    if (this.#disposed) return;
     this.#disposed = true;
-    for (const part of this.#parts) {
-      if (part instanceof GpuSession) await part[Symbol.asyncDispose]();
-      else part.release();
-    }
-    await this.#passed[Symbol.asyncDispose]();
-    for (const { buffer } of this.#fed.values()) buffer.destroy();
+    await webLock.run(() => this.#owned.disposeAsync());
   }
 
   async #submit(feeds: Feeds): Promise<Submission> {

@@ -4,6 +4,7 @@ import { launch, type LaunchOptions } from "../../../tasks/launch/launch.ts";
 import { generate, type GenerateOptions } from "../../../tasks/generation/generate.ts";
 import { celgc, celgcCommand, endedAs } from "../../_helpers/deno.ts";
 import { temporaryFolder } from "../../_helpers/temporary_folder.ts";
+import { hasWebGpu } from "../../_helpers/web_gpu.ts";
 
 const RUN = {
   task: "generated-text",
@@ -67,6 +68,10 @@ for (const [name, network] of Object.entries(NETWORKS)) {
     for (const [i, token] of greedy.entries()) {
       const known = logits[2 + i].subarray(0, words.length);
       assert.equal(token, known.indexOf(Math.max(...known)), `token ${i} of ${greedy}`);
+    }
+    if (name === "awd-lstm" && hasWebGpu) {
+      const onGpu = { prompt, tokens: 4, temperature: 0, device: "webgpu" } as const;
+      assert.deepEqual(await tokensOf(dir, onGpu), greedy.slice(0, 4));
     }
     if (name !== "awd-lstm") {
       // The context is full: what comes next is read from the last half of it.

@@ -5,6 +5,7 @@ import { Random } from "../../../../runtime/base/random.ts";
 import { codecOf } from "../../../../runtime/compression/registry.ts";
 import { decode, encode, sumEncoded } from "../../../../runtime/compression/tile.ts";
 import type { Device } from "../../../../runtime/devices/device.ts";
+import { DeviceError } from "../../../../runtime/devices/faults/device_error.ts";
 import { openDevice } from "../../../../runtime/devices/open.ts";
 import { hasWebGpu, webGpuNote } from "../../../_helpers/web_gpu.ts";
 import { sameBits } from "../../_values.ts";
@@ -230,4 +231,22 @@ onGpu("what a device cannot write it does not follow", async (device) => {
   await using host = await openDevice("cpu");
   await using there = await host.allocate([{ name: "w", dims: [4] }]);
   assert.equal(there.follow("int8", { offset: 0, length: 4 }), null);
+});
+
+onGpu("what the GPU refuses ends in one line with the way out", async (device) => {
+  const { createShaderModule } = GPUDevice.prototype;
+  await using state = await device.allocate([{ name: "x", dims: [8] }]);
+  GPUDevice.prototype.createShaderModule = function () {
+    return createShaderModule.call(this, { code: "fn f( {" });
+  };
+  try {
+    const displacement = state.follow("int8", { offset: 0, length: 8 })!;
+    await assert.rejects(displacement.hold(), (error) => {
+      assert.ok(error instanceof DeviceError && error.fault === "refused", String(error));
+      assert.match(error.message, /^cannot follow variables on the GPU \(.+\): take --device cpu/);
+      return true;
+    });
+  } finally {
+    GPUDevice.prototype.createShaderModule = createShaderModule;
+  }
 });

@@ -1,0 +1,63 @@
+/** What a session in parts owns, and gives back. */
+
+import assert from "node:assert/strict";
+import { encodeModel } from "../../../../models/encode.ts";
+import { Graph } from "../../../../models/graph.ts";
+import { openDevice } from "../../../../runtime/devices/open.ts";
+import {
+  decodeSegmented,
+  encodeSegmented,
+} from "../../../../runtime/devices/segments/segmented_model.ts";
+import { hasWebGpu, webGpuNote } from "../../../_helpers/web_gpu.ts";
+
+/** Counts the buffers that are made, but for those of the engine, and given back. */
+function countBuffers() {
+  const { createBuffer } = GPUDevice.prototype, alive = new Set<GPUBuffer>();
+  const { destroy } = GPUBuffer.prototype;
+  GPUDevice.prototype.createBuffer = function (...args) {
+    const buffer = createBuffer.apply(this, args);
+    if (!/onnxruntime|\.wasm/.test(new Error().stack!)) alive.add(buffer);
+    return buffer;
+  };
+  GPUBuffer.prototype.destroy = function () {
+    alive.delete(this);
+    return destroy.apply(this);
+  };
+  return {
+    alive,
+    [Symbol.dispose]() {
+      Object.assign(GPUDevice.prototype, { createBuffer });
+      Object.assign(GPUBuffer.prototype, { destroy });
+    },
+  };
+}
+
+Deno.test({
+  name: `a session in parts gives back what it has, also if its last part is refused${webGpuNote}`,
+  ignore: !hasWebGpu,
+  async fn() {
+    const g = new Graph(), x = g.input("x", "float32", [3, 2, 8]);
+    const weight = g.mul(g.input("weight", "float32", [6, 2]), 1);
+    const state = g.mul(g.input("state", "float32", [2, 2]), 1);
+    const index = (name: string, length: number) => g.input(name, "int32", [length]);
+    const scale = g.mul(g.input("scale", "float32", [6]), 1);
+    const inputs = [g.mul(x, 2), weight, state, state, index("rows", 6), index("positions", 8)];
+    g.output("y", g.mul(g.opMany("celgc.LSTM", [...inputs, scale], {}, 3)[0], 2));
+
+    await using gpu = await openDevice("webgpu");
+    const model = encodeModel(g, { target: "webgpu", kernels: gpu.kernels });
+    using count = countBuffers();
+    const session = await gpu.compile(model);
+    // What passes, the index that a kernel reads, its parameters, what is fed to graphs and what comes back.
+    assert.ok(count.alive.size > 6, String(count.alive.size));
+    await session[Symbol.asyncDispose]();
+    assert.equal(count.alive.size, 0);
+
+    const { passed, parts } = decodeSegmented(model), last = parts.at(-1)!;
+    assert.ok("graph" in last);
+    const damaged = { ...last, graph: last.graph.slice(0, 40) };
+    const refused = encodeSegmented({ passed, parts: [...parts.slice(0, -1), damaged] });
+    await assert.rejects(gpu.compile(refused), /cannot compile the model for webgpu/);
+    assert.equal(count.alive.size, 0);
+  },
+});
