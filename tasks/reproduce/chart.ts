@@ -44,13 +44,33 @@ export interface Chart {
   readonly title: string;
   /** For those who cannot see it. */
   readonly description: string;
-  /** Labels of the lines; `baseline` ones are in the colour of the text. */
+  /** Stands behind the labels, such as what is lacking; "" for nothing. */
+  readonly note: string;
+  /** Labels of the lines; `baseline` ones are in the colour of the text. Those without a point are not shown. */
   readonly labels: readonly { readonly text: string; readonly baseline: boolean }[];
   readonly panels: readonly ChartPanel[];
 }
 
 const PANEL = { width: 440, height: 290, left: 62, right: 14, top: 34, bottom: 46 };
 const LEGEND_ROW = 20;
+
+/** Most points of a line of which each has its mark; of more, the last has. */
+const MARKED_POINTS = 8;
+
+/** The marks, by which lines can be told apart without their colours, around the origin. */
+const MARKS = [
+  "M-2.8 0a2.8 2.8 0 1 0 5.6 0a2.8 2.8 0 1 0-5.6 0z",
+  "M0-3.6L3.4 2.4H-3.4z",
+  "M-2.5-2.5h5v5h-5z",
+  "M0-3.6L3.6 0L0 3.6L-3.6 0z",
+  "M0 3.6L3.4-2.4H-3.4z",
+];
+
+function markAt(colour: number, x: number, y: number): string {
+  return `<path class="mark c${colour}" transform="translate(${place(x)} ${place(y)})" d="${
+    MARKS[colour % MARKS.length]
+  }"/>`;
+}
 
 /** The whole file. */
 export function chartSvg(chart: Chart): string {
@@ -62,9 +82,9 @@ export function chartSvg(chart: Chart): string {
     const y = legend + PANEL.height * Math.floor(index / columns);
     return `<g transform="translate(${x} ${y})">\n${panelOf(panel)}</g>`;
   });
-  return `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${width} ${height}" width="${width}" height="${height}" role="img">
-<title>${escape(chart.title)}</title>
-<desc>${escape(chart.description)}</desc>
+  return `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${width} ${height}" width="${width}" height="${height}" role="img" aria-labelledby="title desc">
+<title id="title">${escape(chart.title)}</title>
+<desc id="desc">${escape(chart.description)}</desc>
 <style>
 ${styleOf(chart, false)}
 @media (prefers-color-scheme: dark) {
@@ -110,17 +130,25 @@ function styleOf(chart: Chart, dark: boolean): string {
 
 function legendOf(chart: Chart, width: number): { rows: string; height: number } {
   let x = 14, y = 0;
-  const entries = chart.labels.map(({ text }, i) => {
-    const size = 40 + 7 * text.length;
+  const move = (size: number) => {
     if (x > 14 && x + size > width) {
       x = 14;
       y += LEGEND_ROW;
     }
-    const entry = `<path class="line c${i}" d="M${x} ${y + 18}h22"/>` +
-      `<text class="label" x="${x + 28}" y="${y + 22}">${escape(text)}</text>`;
     x += size;
-    return entry;
+    return x - size;
+  };
+  const drawn = chart.panels.flatMap((panel) => shownOf(panel).filter(hasPoints));
+  const entries = chart.labels.flatMap(({ text }, i) => {
+    if (!drawn.some(({ colour }) => colour === i)) return [];
+    const left = move(40 + 7 * text.length);
+    return `<path class="line c${i}" d="M${left} ${y + 18}h22"/>${markAt(i, left + 11, y + 18)}` +
+      `<text class="label" x="${left + 28}" y="${y + 22}">${escape(text)}</text>`;
   });
+  if (chart.note !== "") {
+    const left = move(20 + 7 * chart.note.length);
+    entries.push(`<text x="${left}" y="${y + 22}">${escape(chart.note)}</text>`);
+  }
   return { rows: entries.join("\n"), height: y + LEGEND_ROW + 14 };
 }
 
@@ -161,14 +189,21 @@ function scaleOf(
 
 const place = (value: number) => String(Math.round(value * 10) / 10);
 
-function panelOf({ x, y, lines }: ChartPanel): string {
-  const { width, height, left, right, top, bottom } = PANEL;
-  const shown = lines.map((line) => ({
+/** The lines with those points that the axes can show. */
+function shownOf({ x, y, lines }: ChartPanel): ChartLine[] {
+  return lines.map((line) => ({
     ...line,
     points: line.points.filter((p) =>
       Number.isFinite(p.y) && (!x.log || p.x > 0) && (!y.log || p.low > 0)
     ),
   }));
+}
+
+const hasPoints = ({ points }: ChartLine) => points.length > 0;
+
+function panelOf(panel: ChartPanel): string {
+  const { width, height, left, right, top, bottom } = PANEL;
+  const { x, y } = panel, shown = shownOf(panel);
   const points = shown.flatMap((line) => line.points);
   const across = scaleOf(x, points.map((p) => p.x), [left, width - right], 5, true);
   const up = scaleOf(
@@ -202,21 +237,14 @@ function panelOf({ x, y, lines }: ChartPanel): string {
       points.toReversed().map((p) => at(p.x, p.low)).join("L")
     }Z"/>`
   );
-  const paths = shown.filter(({ points }) => points.length > 0).map(
-    ({ colour, dashed, points }) => {
-      const d = points.map((p) => at(p.x, p.y)).join("L");
-      const marks = points.length <= 8 && !dashed
-        ? points.map((p) =>
-          `<circle class="mark c${colour}" cx="${place(across.at(p.x))}" cy="${
-            place(up.at(p.y))
-          }" r="2.6"/>`
-        )
-        : [];
-      return [`<path class="line c${colour}${dashed ? " dashed" : ""}" d="M${d}"/>`, ...marks].join(
-        "\n",
-      );
-    },
-  );
+  const paths = shown.filter(hasPoints).map(({ colour, dashed, points }) => {
+    const d = points.map((p) => at(p.x, p.y)).join("L");
+    const marked = dashed ? [] : points.length <= MARKED_POINTS ? points : points.slice(-1);
+    return [
+      `<path class="line c${colour}${dashed ? " dashed" : ""}" d="M${d}"/>`,
+      ...marked.map((p) => markAt(colour, across.at(p.x), up.at(p.y))),
+    ].join("\n");
+  });
   return [
     name,
     ...rows,

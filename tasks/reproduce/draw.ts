@@ -16,6 +16,7 @@ import {
   MEASURES,
   pointsOf,
   type SeedPoint,
+  totalOf,
 } from "./measures.ts";
 
 /** A figure that was drawn. */
@@ -82,25 +83,46 @@ function seeLine(line: RunLine, stepSeconds: number): SeenLine {
       if (!known.has(measure)) known.set(measure, pointsOf(line, measure, stepSeconds));
       return known.get(measure)!;
     },
+    total: (name) => totalOf(line, name),
   };
 }
 
 function chartOf(
   record: FigureRecord,
-  { panels }: RowRecord,
+  row: RowRecord,
   seen: readonly SeenLine[],
-  finding: Finding,
+  { seen: sentences, table: [head = [], ...rows] }: Finding,
 ): Chart {
   const shown = seen.filter(({ line }) => line.runs.length > 0);
+  const inWords = rows.map(([label, ...values]) =>
+    `${label}: ${values.map((value, i) => `${head[i + 1]} ${value}`).join(", ")}.`
+  );
   return {
-    title: record.title,
-    description: finding.seen.join(" "),
+    title: rowTitle(record, row),
+    description: [...sentences, ...inWords].join(" "),
+    note: seedsNote(seen),
     labels: shown.map(({ line }) => ({
       text: line.label,
       baseline: line.at.algorithm !== "celgc",
     })),
-    panels: panels.map((panel) => panelOf(panel, shown)),
+    panels: row.panels.map((panel) => panelOf(panel, shown)),
   };
+}
+
+/** What a row shows, for example `Large batches: test accuracy over epochs`. */
+export function rowTitle({ title }: FigureRecord, { panels }: RowRecord): string {
+  const over = Map.groupBy(panels, ({ x }) => AXES[x].title);
+  const shown = [...over].map(([axis, panels]) =>
+    `${panels.map(({ y }) => MEASURES[y].title).join(" and ")} over ${axis}`
+  );
+  return `${title}: ${shown.join("; ")}`;
+}
+
+/** What is lacking of the runs that a figure is to have; "" if nothing is. */
+function seedsNote(seen: readonly SeenLine[]): string {
+  const all = seen.reduce((sum, { line }) => sum + line.seeds, 0);
+  const done = seen.reduce((sum, { line }) => sum + line.runs.length, 0);
+  return done < all ? `${done} of ${all} runs so far` : "";
 }
 
 function panelOf({ x, y, logX, logY, dashed }: PanelRecord, seen: readonly SeenLine[]): ChartPanel {

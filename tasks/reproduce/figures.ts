@@ -51,13 +51,16 @@ export interface FigureRecord {
   readonly find: (lines: readonly SeenLine[]) => Finding;
 }
 
-const IMAGES =
-  "{model} of {weights} weights on CIFAR-10, {trainSamples} training and {testSamples} test images; {ranks}, " +
-  "batch {batchSize} a rank, η = {lr}, γ = {clip}, {epochs} epochs.";
+const STEPS = "{ranks}, batch {batchSize} a rank, η = {lr}, γ = {clip}{decay}, {epochs} epochs.";
 
-const TEXTS =
-  "AWD-LSTM of {layers} × {hidden} (the paper's: 3 × 1150), {weights} weights, on {task}, {trainSamples} " +
-  "training tokens; {ranks}, batch {batchSize} a rank, η = {lr}, γ = {clip}, {epochs} epochs.";
+const IMAGES =
+  `{model} of {weights} weights on CIFAR-10, {trainSamples} training and {testSamples} test images; ${STEPS}`;
+
+const textsOf = (name: string) =>
+  `AWD-LSTM of {layers} × {hidden} (the paper's: 3 × 1150), {weights} weights, on ${name}, {trainSamples} ` +
+  `training tokens; ${STEPS}`;
+
+const PENN_TREEBANK = textsOf("Penn Treebank");
 
 const LEARNT = "averagedTrainLoss", RIGHT = "testAccuracy", PERPLEXITY = "validPerplexity";
 
@@ -153,16 +156,16 @@ export const FIGURES: readonly FigureRecord[] = [
     claim:
       "A language model is learnt as well with CELGC as with the baseline, in far fewer rounds.",
     sweep: "ptb",
-    caption: TEXTS,
+    caption: PENN_TREEBANK,
     rows: TEXT_ROWS,
     find: (lines) => keepsUp(lines, PERPLEXITY),
   },
   {
     name: "wikitext-2",
     title: "WikiText-2",
-    claim: "The same on a second text.",
+    claim: "A second text is learnt as well with CELGC as with the baseline, too.",
     sweep: "wikitext2",
-    caption: TEXTS,
+    caption: textsOf("WikiText-2"),
     rows: TEXT_ROWS,
     find: (lines) => keepsUp(lines, PERPLEXITY),
   },
@@ -172,7 +175,7 @@ export const FIGURES: readonly FigureRecord[] = [
     claim:
       "CELGC still learns where the ranks' data differ: Penn Treebank in 8 consecutive parts of unequal size.",
     sweep: "heterogeneous",
-    caption: TEXTS,
+    caption: PENN_TREEBANK,
     rows: TEXT_ROWS,
     find: (lines) => keepsUp(lines, PERPLEXITY),
   },
@@ -181,7 +184,9 @@ export const FIGURES: readonly FigureRecord[] = [
     title: "6 of 8 ranks in a round",
     claim: "CELGC still learns where only 6 of the 8 ranks take part in each round.",
     sweep: "participants",
-    caption: TEXTS,
+    caption:
+      `${PENN_TREEBANK} For each round 6 ranks are drawn, and the others sit it out; of the baseline, whose rounds ` +
+      "are its steps, as well.",
     rows: TEXT_ROWS,
     find: (lines) => keepsUp(lines, PERPLEXITY),
   },

@@ -13,6 +13,7 @@ import {
   type Track,
 } from "../logs/series.ts";
 import type { RunLog } from "../logs/run_log.ts";
+import { totalsOf } from "../logs/totals.ts";
 import type { ValueFormat } from "../report/page/data.ts";
 import { secondsBehind } from "./link_seconds.ts";
 import type { RunLine } from "./lines.ts";
@@ -84,6 +85,37 @@ export const MEASURES = {
 /** The name of a measure. */
 export type MeasureName = keyof typeof MEASURES;
 
+/** What is known of a whole run, exactly: curves are binned. */
+const TOTALS = {
+  /** Share of the steps of all ranks that clip. */
+  clipRate: (log: RunLog) => totalsOf(log).clipRate,
+  /** Mean over the steps of all ranks. */
+  gradNorm: ({ steps }: RunLog) => {
+    const norms = steps.column("gradNorm");
+    return mean(steps.rows().map((row) => norms[row]).filter(Number.isFinite));
+  },
+  /** The largest drift of a round, as a share of its bound. */
+  driftOfBound: (log: RunLog) => roundCurves(log, 1).tightest,
+} as const satisfies Readonly<Record<string, (log: RunLog) => number>>;
+
+/** The name of something that is known of a whole run. */
+export type TotalName = keyof typeof TOTALS;
+
+/** A value over seeds. */
+export interface SeedValue {
+  readonly mean: number;
+  readonly low: number;
+  readonly high: number;
+}
+
+/** A total of a line's runs; null where none of them has it. */
+export function totalOf({ runs }: RunLine, name: TotalName): SeedValue | null {
+  const values = runs.map(({ log }) => TOTALS[name](log)).filter(Number.isFinite);
+  return values.length === 0
+    ? null
+    : { mean: mean(values), low: Math.min(...values), high: Math.max(...values) };
+}
+
 /** What a figure draws over. */
 export type FigureAxis = Exclude<keyof Track, "seconds"> | "linkSeconds";
 
@@ -91,11 +123,8 @@ export type FigureAxis = Exclude<keyof Track, "seconds"> | "linkSeconds";
 export type Place = Readonly<Record<FigureAxis, number>>;
 
 /** A point of a line, over its seeds. */
-export interface SeedPoint {
+export interface SeedPoint extends SeedValue {
   readonly at: Place;
-  readonly mean: number;
-  readonly low: number;
-  readonly high: number;
 }
 
 /**

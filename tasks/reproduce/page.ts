@@ -5,10 +5,10 @@
  */
 
 import { optionsOf } from "../logs/config.ts";
-import { fileName } from "./draw.ts";
+import { fileName, rowTitle } from "./draw.ts";
 import type { DrawnFigure } from "./draw.ts";
 import { LINK } from "./link_seconds.ts";
-import type { SeedRun } from "./lines.ts";
+import type { RunLine } from "./lines.ts";
 import { commandOf, SWEEPS } from "./sweeps.ts";
 
 /** The page's file. */
@@ -32,8 +32,8 @@ export function resultsPage(figures: readonly DrawnFigure[], { note, scale }: Pa
     ...wrap(
       "What the paper shows, drawn from runs of this project by `deno task reproduce`; this page, its figures and its " +
         "tables of numbers are written by it. Lines are means over seeds, bands reach from the least to the greatest of " +
-        "them. Nothing is fitted or smoothed. Behind each claim stands whether the runs agree with it, by a rule that is " +
-        "the same for all ([findings.ts](../../tasks/reproduce/findings.ts)).",
+        "them. Nothing is fitted or smoothed. Behind each claim stands whether the runs agree with it, and by which rule " +
+        "that was decided ([findings.ts](../../tasks/reproduce/findings.ts)).",
     ),
     "",
     ...wrap(
@@ -47,9 +47,9 @@ export function resultsPage(figures: readonly DrawnFigure[], { note, scale }: Pa
     ...note === "" ? [] : [...wrap(note), ""],
     "Everything again, from nothing, or on from where it was interrupted:",
     "",
-    "    deno task reproduce --data DATA --out runs/reproduce",
+    `    deno task reproduce --data DATA${scaled(scale)} --out runs/reproduce`,
     "",
-    ...drawn.flatMap((figure, i) => sectionOf(figure, drawn.slice(0, i))),
+    ...drawn.flatMap((figure, i) => sectionOf(figure, drawn.slice(0, i), scale)),
     ...waiting.length === 0 ? [] : [
       "## Not run yet",
       "",
@@ -59,46 +59,68 @@ export function resultsPage(figures: readonly DrawnFigure[], { note, scale }: Pa
   ].join("\n");
 }
 
+/** What is typed for runs of so many of their epochs. */
+const scaled = (scale: number) => scale === 1 ? "" : ` --scale ${scale}`;
+
 /** @param before figures that stand above it */
-function sectionOf(figure: DrawnFigure, before: readonly DrawnFigure[]): string[] {
+function sectionOf(
+  figure: DrawnFigure,
+  before: readonly DrawnFigure[],
+  scale: number,
+): string[] {
   const { record, finding, lines } = figure;
-  const runs = lines.flatMap((line) => line.runs);
   const same = before.find((other) => other.record.sweep === record.sweep);
   const { sweeps, seeds, name } = SWEEPS[record.sweep];
   const verdict = finding.agrees === null
-    ? " No verdict before every line has a run."
-    : ` **This ${finding.agrees}.**`;
+    ? "No verdict before every line has a run."
+    : `**This ${finding.agrees}.**`;
+  const made = madeWith(lines), numbers = `Numbers: [${record.name}.csv](${record.name}.csv).`;
   return [
     `## ${record.title}`,
     "",
-    ...record.rows.map((row) => `![${record.title}](${fileName(record, row)})`),
+    ...record.rows.map((row) => `![${rowTitle(record, row)}](${fileName(record, row)})`),
     "",
-    ...wrap(`The paper's claim: ${record.claim} Here: ${finding.seen.join(" ")}${verdict}`),
+    ...wrap(
+      `The paper's claim: ${record.claim} Here: ${
+        finding.seen.join(" ")
+      } ${verdict} (${finding.rule})`,
+    ),
     "",
+    ...tableOf(finding.table),
     ...wrap(captionOf(figure)),
     "",
-    ...same
-      ? wrap(`The runs are those of “${same.record.title}”; made ${madeWith(runs, record.name)}`)
-      : [
-        ...sweeps.map((swept) => `    ${commandOf(swept, seeds, `runs/reproduce/${name}`)}`),
-        `    deno task reproduce ${record.name} --data DATA`,
-        "",
-        ...wrap(`Made ${madeWith(runs, record.name)}`),
-      ],
+    ...same ? wrap(`The runs are those of “${same.record.title}”. ${made} ${numbers}`) : [
+      ...sweeps.map((swept) => `    ${commandOf(swept, seeds, `runs/reproduce/${name}`)}`),
+      `    deno task reproduce ${record.name} --data DATA${scaled(scale)}`,
+      "",
+      ...wrap(`${made} ${numbers}`),
+    ],
     "",
   ];
 }
 
+/** A table of Markdown, its columns in line; nothing without rows. */
+function tableOf(rows: readonly (readonly string[])[]): string[] {
+  if (rows.length === 0) return [];
+  const widths = rows[0].map((_, i) => Math.max(3, ...rows.map((row) => [...row[i]].length)));
+  const line = (cells: readonly string[]) =>
+    `| ${cells.map((cell, i) => cell + " ".repeat(widths[i] - [...cell].length)).join(" | ")} |`;
+  const [head, ...body] = rows;
+  return [line(head), line(widths.map((width) => "-".repeat(width))), ...body.map(line), ""];
+}
+
 /** What the runs have in common, how many seeds there are, and what was calculated. */
 function captionOf({ record, lines, stepSeconds }: DrawnFigure): string {
-  const runs = lines.flatMap((line) => line.runs);
-  const { plan } = runs[0].log.config as { plan: Record<string, number> };
+  const [{ log }] = lines.flatMap((line) => line.runs);
+  const { plan } = log.config as { plan: Record<string, number> };
   const ranks = [...new Set(lines.map((line) => line.ranks))].sort((a, b) => a - b);
+  const options = optionsOf(log.config);
   const values: Record<string, unknown> = {
-    ...optionsOf(runs[0].log.config),
+    ...options,
     ...plan,
     weights: plan.parameters,
-    ranks: ranks.length === 1 ? `${ranks[0]} ranks` : `${ranks.join(" or ")} ranks`,
+    ranks: ranksOf(ranks),
+    decay: decayOf(options),
   };
   const common = record.caption.replaceAll(/\{(\w+)\}/g, (_, name: string) => {
     const value = values[name];
@@ -106,7 +128,7 @@ function captionOf({ record, lines, stepSeconds }: DrawnFigure): string {
   });
   const seconds = record.rows.flatMap((row) => row.panels).some(({ x }) => x === "linkSeconds");
   const steps = [...stepSeconds].filter(([, time]) => Number.isFinite(time)).map(([ranks, time]) =>
-    `${Math.round(time * 1000)} ms of ${ranks} ${ranks === 1 ? "rank" : "ranks"}`
+    `${Math.round(time * 1000)} ms of ${ranksOf([ranks])}`
   );
   const calculated = seconds
     ? ` Seconds behind the link are calculated, by [the plan's model](../../tasks/plan/predict.ts), for every rank behind ` +
@@ -116,6 +138,20 @@ function captionOf({ record, lines, stepSeconds }: DrawnFigure): string {
       "of the lines' medians; ranks share the machine's cores."
     : "";
   return `${common} ${seedsOf(lines)}${calculated}`;
+}
+
+/** For example `2, 4 or 8 ranks`. */
+function ranksOf(ranks: readonly number[]): string {
+  const [last, ...others] = ranks.toReversed();
+  const all = others.length === 0 ? `${last}` : `${others.reverse().join(", ")} or ${last}`;
+  return `${all} ${last === 1 ? "rank" : "ranks"}`;
+}
+
+/** How η and γ fall, behind what they begin with; "" if they do not. */
+function decayOf({ decayAt, decayFactor, decayClip }: Record<string, unknown>): string {
+  if (!Array.isArray(decayAt) || decayAt.length === 0) return "";
+  const epochs = decayAt.map((epoch) => shownCount(Number(epoch))).join(", ");
+  return ` (${decayClip ? "both" : "η"} times ${decayFactor} from epoch ${epochs} on)`;
 }
 
 function seedsOf(lines: DrawnFigure["lines"]): string {
@@ -133,23 +169,35 @@ function seedsOf(lines: DrawnFigure["lines"]): string {
   return `Finished: ${parts.join("; ")}.`;
 }
 
-/** Commits and versions of the runs, and where their numbers are. */
-function madeWith(runs: readonly SeedRun[], name: string): string {
-  const configs = runs.map(({ log }) =>
-    log.config as { commit?: string; versions?: Record<string, string> }
-  );
-  const commits = [...new Set(configs.map(({ commit }) => commit?.slice(0, 12) ?? "unknown"))];
-  const versions = [
-    ...new Set(
-      configs.map(({ versions = {} }) =>
-        ["celgc", "deno", "onnxruntime"].map((name) => `${name} ${versions[name] ?? "unknown"}`)
-          .join(", ")
-      ),
-    ),
-  ];
-  return `with commit ${commits.join(", ")} (${
-    versions.join("; ")
-  }). Numbers: [${name}.csv](${name}.csv).`;
+/** The commits and versions that the runs were made with: if there are several, which run with which. */
+function madeWith(lines: readonly RunLine[]): string {
+  const makers = new Map<string, { count: number; readonly seeds: Map<string, number[]> }>();
+  for (const { label, runs } of lines) {
+    for (const { seed, log } of runs) {
+      const { commit, versions = {} } = log.config as {
+        commit?: string;
+        versions?: Record<string, string>;
+      };
+      const named = ["celgc", "deno", "onnxruntime"]
+        .map((name) => `${name} ${versions[name] ?? "unknown"}`);
+      const maker = `commit ${commit?.slice(0, 12) ?? "unknown"} (${named.join(", ")})`;
+      const made = makers.get(maker) ?? { count: 0, seeds: new Map() };
+      makers.set(maker, made);
+      made.count++;
+      made.seeds.set(label, [...made.seeds.get(label) ?? [], seed]);
+    }
+  }
+  const [[first], ...others] = [...makers].sort(([, a], [, b]) => b.count - a.count);
+  const rest = others.map(([maker, { seeds }]) => {
+    const runs = [...seeds].map(([label, seeds]) =>
+      `${label} of ${seeds.length === 1 ? "seed" : "seeds"} ${seeds.join(", ")}`
+    );
+    return `${runs.join("; ")}: made with ${maker}.`;
+  });
+  return [
+    `Made with ${first}${rest.length === 0 ? "" : ", but for what follows"}.`,
+    ...rest,
+  ].join(" ");
 }
 
 function bullet(text: string): string[] {
@@ -170,7 +218,7 @@ function wrap(text: string, width = 100): string[] {
 
 /** A number as prose has it: large ones with commas between thousands. */
 function shownCount(value: number): string {
-  return Number.isInteger(value) && value >= 10_000
+  return Number.isInteger(value) && value >= 1000
     ? value.toLocaleString("en-US")
     : String(Number(value.toPrecision(6)));
 }

@@ -72,7 +72,8 @@ export async function reproduce(options: ReproduceOptions): Promise<Reproduced> 
   }
   drawn ??= await draw(options, out);
   const figures = drawn.filter(({ record }) => records.includes(record));
-  const missing = figures.flatMap(({ lines }) => lines)
+  // Several figures may be of the same lines.
+  const missing = [...new Set(figures.flatMap(({ lines }) => lines))]
     .reduce((sum, { runs, seeds }) => sum + seeds - runs.length, 0);
   return { figures, missing, failed, interrupted };
 }
@@ -117,17 +118,24 @@ async function draw(
   { page, note, ...choice }: ReproduceOptions,
   out: string,
 ): Promise<DrawnFigure[]> {
-  await Deno.mkdir(page, { recursive: true });
   const figures: DrawnFigure[] = [];
   const read = new Map<SweepName, RunLine[]>();
   for (const record of FIGURES) {
     const lines = read.get(record.sweep) ??
       await readLines(SWEEPS[record.sweep], out, choice);
     read.set(record.sweep, lines);
-    const figure = await drawFigure(record, lines);
-    figures.push(figure);
-    // A picture of nothing says nothing.
-    if (lines.every(({ runs }) => runs.length === 0)) continue;
+    figures.push(await drawFigure(record, lines));
+  }
+  const drawn = figures.filter(({ lines }) => lines.some(({ runs }) => runs.length > 0));
+  if (choice.draw && drawn.length === 0) {
+    throw new OptionError(
+      `--draw draws what is finished, and ${out} holds no finished run of these figures with --data ${choice.data} and ` +
+        `--scale ${choice.scale}: without --draw they are run`,
+    );
+  }
+  await Deno.mkdir(page, { recursive: true });
+  // A picture of nothing says nothing.
+  for (const { record, ...figure } of drawn) {
     for (const [file, svg] of figure.pictures) await Deno.writeTextFile(join(page, file), svg);
     await Deno.writeTextFile(join(page, `${record.name}.csv`), figure.csv);
   }

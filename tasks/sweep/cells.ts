@@ -6,6 +6,7 @@
  */
 
 import { createHash } from "node:crypto";
+import { resolve } from "node:path";
 import { BASELINE } from "../../optimizers/registry.ts";
 import { OptionError } from "../options/kinds.ts";
 import {
@@ -123,7 +124,7 @@ function makeCell(
   const applying = Object.fromEntries(Object.entries(at).filter(applies));
   const label = labelOf(axes, applying, algorithm);
   const applied = Object.fromEntries(Object.entries(given).filter(applies));
-  const options = resolve(label, applied), { ranks, participants } = options;
+  const options = resolveCell(label, applied), { ranks, participants } = options;
   const coordinates = Object.fromEntries(
     Object.keys(at).map((name) => [name, name in applying ? applying[name] : null]),
   );
@@ -141,7 +142,7 @@ function makeCell(
   return { cell, note };
 }
 
-function resolve(label: string, given: Readonly<Record<string, unknown>>): Options {
+function resolveCell(label: string, given: Readonly<Record<string, unknown>>): Options {
   try {
     return resolveOptions(given);
   } catch (error) {
@@ -213,7 +214,11 @@ function hashOf(options: Options): string {
       JSON.stringify(value) !== JSON.stringify(defaults[name as OptionName])
     )
     .sort(([a], [b]) => a < b ? -1 : 1);
-  const text = JSON.stringify({ format: CELL_FORMAT, options: parts });
+  const text = JSON.stringify({
+    format: CELL_FORMAT,
+    // However the path of a folder is written, the data in it are the same.
+    options: parts.map(([name, value]) => [name, name === "data" ? resolve(String(value)) : value]),
+  });
   return createHash("sha256").update(text).digest("hex");
 }
 

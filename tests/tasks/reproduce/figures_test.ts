@@ -8,10 +8,11 @@ import {
   fewerIterations,
   keepsUp,
   type SeenLine,
+  staysBelowBound,
 } from "../../../tasks/reproduce/findings.ts";
 import { secondsBehind, stepSecondsOf } from "../../../tasks/reproduce/link_seconds.ts";
 import { readLines } from "../../../tasks/reproduce/lines.ts";
-import { pointsOf } from "../../../tasks/reproduce/measures.ts";
+import { mean, pointsOf } from "../../../tasks/reproduce/measures.ts";
 import { commandOf, SWEEPS, sweepsOf } from "../../../tasks/reproduce/sweeps.ts";
 import { temporaryFolder } from "../../_helpers/temporary_folder.ts";
 
@@ -82,6 +83,10 @@ function lineOf(
   return {
     line: { label, at: { algorithm, interval }, ranks, runs: [run], seeds: 1 },
     points: () => points,
+    total: (name) => {
+      const value = mean(values.map(([, value]) => value));
+      return name === "gradNorm" ? null : { mean: value, low: value, high: value };
+    },
   };
 }
 
@@ -94,37 +99,58 @@ Deno.test("an interval keeps up if it is within the spread or 3 % of the baselin
   assert.equal(keepsUp([far], "testAccuracy").agrees, null);
   // A perplexity is better the lower it is.
   assert.equal(keepsUp([base, far], "validPerplexity").agrees, "agrees");
-  const { seen } = keepsUp([base, near, far], "testAccuracy");
+  const { seen, table } = keepsUp([base, near, far], "testAccuracy");
   assert.match(
     seen.join(" "),
-    /Behind it: celgc I=16\. celgc I=4 came there in 1\/4 of naive-parallel's rounds/,
+    /As good: celgc I=4\. Behind it: celgc I=16\. celgc I=4 came there in 1\/4 of naive-parallel's rounds/,
   );
+  assert.deepEqual(table[3], ["celgc I=16", "50 % (49 % to 51 %)", "1.25", "1.25 B", "20 s"]);
+  assert.match(
+    keepsUp([base, lineOf("celgc", 1, 8, [[20, 0.6]])], "testAccuracy").seen[2],
+    /in all of naive/,
+  );
+  // A far worse mean is within what seeds differ by, where they differ much.
+  const wild = {
+    ...far,
+    points: () => far.points("testAccuracy").map((p) => ({ ...p, low: 0.3 })),
+  };
+  assert.equal(keepsUp([base, wild], "testAccuracy").agrees, "agrees");
 });
 
 Deno.test("CELGC clips more often if it does at every interval", () => {
   const base = lineOf("naive-parallel", null, 8, [[10, 0.2], [20, 0]]);
   const often = lineOf("celgc", 1, 8, [[10, 0.9], [20, 0.7]]);
   const rarely = lineOf("celgc", 4, 8, [[10, 0], [20, 0.1]]);
-  const { seen, agrees } = clipsMoreOften([base, often]);
+  const { seen, agrees, table } = clipsMoreOften([base, often]);
   assert.equal(agrees, "agrees");
-  assert.match(
-    seen[0],
-    /10 % of the steps clipped with naive-parallel, 80 % of the steps clipped with celgc I=1/,
-  );
+  assert.deepEqual(seen, ["Of the baseline's steps 10 % clipped.", "More often: celgc I=1."]);
+  assert.deepEqual(table.slice(1), [["naive-parallel", "10 %", "–"], ["celgc I=1", "80 %", "–"]]);
   assert.equal(clipsMoreOften([base, often, rarely]).agrees, "agrees in part");
   assert.equal(clipsMoreOften([base, rarely]).agrees, "does not agree");
   assert.equal(clipsMoreOften([often]).agrees, null);
 });
 
+Deno.test("a drift beyond its bound in one run does not agree, however far below it the others stay", () => {
+  const base = lineOf("naive-parallel", null, 8, [[10, 9]]);
+  const below = lineOf("celgc", 1, 8, [[10, 0.6]]), beyond = lineOf("celgc", 4, 8, [[10, 0.9]]);
+  const { seen, agrees, table } = staysBelowBound([base, below]);
+  assert.equal(agrees, "agrees");
+  assert.deepEqual(seen, [
+    "The nearest that a drift came to its bound was 60 % of it, with celgc I=1.",
+  ]);
+  assert.deepEqual(table.slice(1), [["celgc I=1", "60 %"]]);
+  const once = { ...beyond, total: () => ({ mean: 0.9, low: 0.7, high: 1.001 }) };
+  assert.equal(staysBelowBound([base, below, once]).agrees, "does not agree");
+  assert.equal(staysBelowBound([base]).agrees, null);
+});
+
 Deno.test("iterations to a loss are read between evaluations", () => {
   const one = lineOf("single", null, 1, [[100, 2], [400, 1]]);
   const four = lineOf("celgc", 4, 4, [[25, 2], [75, 1.5], [125, 0.5]]);
-  const { seen, agrees } = fewerIterations([one, four], "averagedTrainLoss");
+  const { seen, agrees, table } = fewerIterations([one, four], "averagedTrainLoss");
   assert.equal(agrees, "agrees");
-  assert.match(
-    seen[0],
-    /of 1, .*: 400 iterations with N = 1 \(1\.00×\), 100 iterations with N = 4 \(4\.00×\)/,
-  );
+  assert.match(seen[0], /of 1, the lowest .*, N = 4 needed 1\/4 of one rank's iterations/);
+  assert.deepEqual(table.slice(1), [["single", "400", "1.00×"], ["celgc I=4", "100", "4.00×"]]);
   const slow = lineOf("celgc", 4, 4, [[50, 2], [200, 1]]);
   assert.equal(fewerIterations([one, slow], "averagedTrainLoss").agrees, "agrees in part");
 });
@@ -191,7 +217,11 @@ Deno.test("a picture has a path for each line and band, a legend, and nothing th
   const svg = chartSvg({
     title: "a <b> & c",
     description: "d",
-    labels: [{ text: "<script>", baseline: true }, { text: "other", baseline: false }],
+    note: "2 of 3 runs so far",
+    labels: [{ text: "<script>", baseline: true }, { text: "other", baseline: false }, {
+      text: "nowhere",
+      baseline: false,
+    }],
     panels: [{
       x: { ...axis, title: "x" },
       y: { ...axis, title: "y" },
@@ -204,6 +234,8 @@ Deno.test("a picture has a path for each line and band, a legend, and nothing th
   assert.equal(svg.match(/<path class="band/g)?.length, 1);
   assert.equal(svg.match(/<path class="line c1 dashed"/g)?.length, 1);
   assert.match(svg, /no run has it yet/);
+  assert.match(svg, />2 of 3 runs so far</);
+  assert.ok(!svg.includes("nowhere"), "what is drawn nowhere has no label");
   assert.ok(svg.includes("a &#60;b&#62; &#38; c") && !svg.includes("<script>"));
   assert.doesNotMatch(svg, /NaN|undefined|Infinity/);
 });

@@ -74,7 +74,7 @@ Deno.test("a figure is made from nothing, after an interruption on from there, a
     assert.deepEqual([row[2], row[7], row[7]], ["1", row[8], row[9]]); // of one seed
   }
   const page = await Deno.readTextFile(join(out, "page", "README.md"));
-  assert.match(page, /!\[Large batches\]\(large-batch\.svg\)/);
+  assert.match(page, /!\[Large batches: training loss .* and test accuracy over epochs\]\(large-batch\.svg\)/);
   assert.match(
     page,
     /resnet20 of 269,722 weights on CIFAR-10, 600 training and 20 test images; 8 ranks/,

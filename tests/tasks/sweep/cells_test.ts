@@ -122,6 +122,9 @@ Deno.test("the hash is of what decides the run, given or by default", () => {
   const hash = (given: Swept) => planCells(given).cells[0].hash;
   assert.equal(hash({ ranks: 8 }), hash({}));
   assert.equal(hash({ out: "elsewhere", download: false, timeout: 5 }), hash({}));
+  const on = (data: string) => hash({ task: "cifar10", data });
+  assert.equal(on("x"), on(`${Deno.cwd()}/y/../x/`));
+  assert.notEqual(on("x"), on("y"));
   assert.equal(
     hash({ algorithm: "naive-parallel", interval: 2 }),
     hash({ algorithm: "naive-parallel", interval: 8 }),
