@@ -74,7 +74,10 @@ Deno.test("a figure is made from nothing, after an interruption on from there, a
     assert.deepEqual([row[2], row[7], row[7]], ["1", row[8], row[9]]); // of one seed
   }
   const page = await Deno.readTextFile(join(out, "page", "README.md"));
-  assert.match(page, /!\[Large batches: training loss .* and test accuracy over epochs\]\(large-batch\.svg\)/);
+  assert.match(
+    page,
+    /!\[Large batches: training loss .* and test accuracy over epochs\]\(large-batch\.svg\)/,
+  );
   assert.match(
     page,
     /resnet20 of 269,722 weights on CIFAR-10, 600 training and 20 test images; 8 ranks/,
@@ -96,7 +99,7 @@ Deno.test("a figure is made from nothing, after an interruption on from there, a
   assert.match(drawn.stderr, /1 of the figures' runs are not finished/);
   assert.match(
     await Deno.readTextFile(join(out, "page", "README.md")),
-    /one seed of celgc I=4, celgc I=16; no run yet of\s+naive-parallel/,
+    /one\s+seed\s+of\s+celgc\s+I=4,\s+celgc\s+I=16;\s+no\s+run\s+yet\s+of\s+naive-parallel/,
   );
 });
 
