@@ -12,7 +12,7 @@ import { codecOf } from "../../runtime/compression/registry.ts";
 import { EXTREMES } from "./_battery_extremes.ts";
 import type { Check } from "./_check.ts";
 import { allreduce, blockOf } from "../_helpers/compressed_sum.ts";
-import { guarded, inside, sameBits, value } from "./_values.ts";
+import { guarded, inside, madeOnce, sameBits, value } from "./_values.ts";
 
 const CODECS = [
   "bf16",
@@ -35,64 +35,89 @@ function numbers(rank: number, length: number, call = 0): Float32Array {
   );
 }
 
-const each = <T>({ size }: Communicator, of: (rank: number) => T): T[] =>
+const each = <T>(size: number, of: (rank: number) => T): T[] =>
   Array.from({ length: size }, (_, rank) => of(rank));
+
+/** The sum of all ranks' numbers by a serial program. */
+const sumOf = madeOnce((compress: string, size: number, length: number): Float32Array => {
+  const arrays = each(size, (rank) => numbers(rank, length));
+  allreduce(compress, arrays);
+  return arrays[0];
+});
 
 async function everyCodec(comm: Communicator): Promise<void> {
   for (const compress of CODECS) {
     for (const length of LENGTHS) {
-      const expected = each(comm, (rank) => numbers(rank, length));
-      allreduce(compress, expected);
       const buffer = inside(Float32Array, numbers(comm.rank, length));
       await comm.allreduce(buffer, { compress });
-      sameBits(`${compress} of ${length}`, buffer, expected[0]);
+      sameBits(`${compress} of ${length}`, buffer, sumOf(compress, comm.size, length));
       guarded(buffer);
     }
   }
 }
 
+/** Whether a rank's numbers count in one of three calls with residuals. */
+const counts = (rank: number, call: number) => call === 0 || rank % 3 !== call;
+
+/** After each of the calls, the sum and every rank's residual, by a serial program. */
+const withResidualsOf = madeOnce((compress: string, size: number, length: number) => {
+  const residuals = each(size, () => new Float32Array(length));
+  return [0, 1, 2].map((call) => {
+    const arrays = each(size, (rank) => numbers(rank, length, call));
+    allreduce(compress, arrays, residuals, each(size, (rank) => counts(rank, call)));
+    return { sum: arrays[0], residuals: residuals.map((residual) => residual.slice()) };
+  });
+});
+
 /** Three calls with residuals; in each, another rank's buffer does not count. */
 async function withResiduals(comm: Communicator): Promise<void> {
+  const { rank, size } = comm;
   for (const compress of CODECS) {
     for (const length of [5, 9001]) {
-      const residuals = each(comm, () => new Float32Array(length));
       const residual = new Float32Array(length);
-      for (let call = 0; call < 3; call++) {
-        const contributes = each(comm, (rank) => call === 0 || rank % 3 !== call);
-        const expected = each(comm, (rank) => numbers(rank, length, call));
-        allreduce(compress, expected, residuals, contributes);
-        const buffer = numbers(comm.rank, length, call);
+      for (const [call, expected] of withResidualsOf(compress, size, length).entries()) {
+        const buffer = numbers(rank, length, call);
         const options: AllreduceCall = { op: "sum", compress, residual };
-        await comm.allreduce(buffer, { ...options, contributes: contributes[comm.rank] });
-        sameBits(`${compress} of ${length}, call ${call}`, buffer, expected[0]);
-        sameBits(`residual of ${compress}, call ${call}`, residual, residuals[comm.rank]);
+        await comm.allreduce(buffer, { ...options, contributes: counts(rank, call) });
+        sameBits(`${compress} of ${length}, call ${call}`, buffer, expected.sum);
+        sameBits(`residual of ${compress}, call ${call}`, residual, expected.residuals[rank]);
       }
     }
   }
 }
 
+/** The sums of compressed numbers and of those that travel as they are, without one rank's (`out`). */
+const withExactOf = madeOnce(
+  (compress: string, size: number, length: number, more: number, out: number) => {
+    const contributes = each(size, (rank) => rank !== out);
+    const arrays = each(size, (rank) => numbers(rank, length));
+    const residuals = each(size, () => new Float32Array(length));
+    allreduce(compress, arrays, residuals, contributes);
+    const beside = each(size, (rank) => numbers(rank, more, 1));
+    const exact = Float32Array.from(
+      { length: more },
+      (_, i) => beside.reduce((sum, one, rank) => contributes[rank] ? sum + one[i] : sum, 0),
+    );
+    return { sum: arrays[0], residuals, exact };
+  },
+);
+
 /** Numbers that travel with a compressed sum as they are; in the second call, one rank's do not count. */
 async function withExact(comm: Communicator): Promise<void> {
+  const { rank, size } = comm;
   for (const compress of CODECS) {
     for (const [length, more] of [[5, 3], [9001, 1], [9001, 517], [0, 40]]) {
-      for (const out of [comm.size, 1]) {
-        const contributes = each(comm, (rank) => rank !== out);
-        const expected = each(comm, (rank) => numbers(rank, length));
-        const residual = new Float32Array(length), residuals = each(comm, () => residual.slice());
-        allreduce(compress, expected, residuals, contributes);
-        const sum = numbers(0, more).map((_, i) =>
-          contributes.reduce((all, is, rank) => is ? all + numbers(rank, more, 1)[i] : all, 0)
-        );
-        const buffer = numbers(comm.rank, length);
-        const exact = inside(Float32Array, numbers(comm.rank, more, 1)) as Float32Array;
-        const options = { compress, residual, exact, contributes: contributes[comm.rank] };
-        await comm.allreduce(buffer, options);
-        sameBits(`${compress} of ${length} beside ${more}`, buffer, expected[0]);
-        sameBits(`residual of ${compress} beside ${more}`, residual, residuals[comm.rank]);
-        sameBits(`${more} with ${compress} of ${length}`, exact, sum);
+      for (const out of [size, 1]) {
+        const expected = withExactOf(compress, size, length, more, out);
+        const buffer = numbers(rank, length), residual = new Float32Array(length);
+        const exact = inside(Float32Array, numbers(rank, more, 1)) as Float32Array;
+        await comm.allreduce(buffer, { compress, residual, exact, contributes: rank !== out });
+        sameBits(`${compress} of ${length} beside ${more}`, buffer, expected.sum);
+        sameBits(`residual of ${compress} beside ${more}`, residual, expected.residuals[rank]);
+        sameBits(`${more} with ${compress} of ${length}`, exact, expected.exact);
         guarded(exact);
-        const plain = numbers(comm.rank, more, 1);
-        if (out === comm.size) {
+        if (out === size) {
+          const plain = numbers(rank, more, 1);
           await comm.allreduce(plain);
           sameBits(`${more} by themselves`, exact, plain);
         }
@@ -103,18 +128,13 @@ async function withExact(comm: Communicator): Promise<void> {
 
 /** Several at once, beside a sum that is not compressed. */
 async function atOnce(comm: Communicator): Promise<void> {
-  const expected = CODECS.map((compress) => {
-    const arrays = each(comm, (rank) => numbers(rank, 9001));
-    allreduce(compress, arrays);
-    return arrays[0];
-  });
   const buffers = CODECS.map(() => numbers(comm.rank, 9001));
   const plain = new Float32Array(9001).fill(comm.rank);
   await waitAll([
     ...CODECS.map((compress, i) => comm.iallreduce(buffers[i], { compress })),
     comm.iallreduce(plain),
   ]);
-  buffers.forEach((buffer, i) => sameBits(CODECS[i], buffer, expected[i]));
+  buffers.forEach((buffer, i) => sameBits(CODECS[i], buffer, sumOf(CODECS[i], comm.size, 9001)));
   const sum = comm.size * (comm.size - 1) / 2;
   sameBits("a plain sum", plain, new Float32Array(9001).fill(sum));
 }

@@ -7,7 +7,7 @@
 import type { Communicator } from "../../runtime/mod.ts";
 import { allreduce, blockOf } from "../_helpers/compressed_sum.ts";
 import type { Check } from "./_check.ts";
-import { guarded, inside, sameBits } from "./_values.ts";
+import { guarded, inside, madeOnce, sameBits } from "./_values.ts";
 
 const CODECS = ["bf16", "fp16", "int8", "int4", "mxint8", "mxint4", "topk:0.05", "topk:0.02:int8"];
 
@@ -60,22 +60,15 @@ interface Expected {
   readonly residuals: Float32Array[];
 }
 
-/** Ranks of one process, and of several tests, compare with the same. */
-const known = new Map<string, Expected[]>();
-
-function expected(compress: string, length: number, size: number): Expected[] {
-  const key = `${compress} ${length} ${size}`, found = known.get(key);
-  if (found) return found;
+const expected = madeOnce((compress: string, length: number, size: number): Expected[] => {
   const ranks = Array.from({ length: size }, (_, rank) => rank);
   const residuals = ranks.map(() => new Float32Array(length));
-  const rounds = ROUNDS.map((counts, round) => {
+  return ROUNDS.map((counts, round) => {
     const arrays = ranks.map((rank) => numbers(rank, length, round));
     allreduce(compress, arrays, residuals, ranks.map((rank) => counts(rank, size)));
     return { sum: arrays[0], residuals: residuals.map((residual) => residual.slice()) };
   });
-  known.set(key, rounds);
-  return rounds;
-}
+});
 
 /** The sign of ∞ − ∞ is that of the processor. */
 const anyNaN = (values: Float32Array) => values.map((x) => Number.isNaN(x) ? NaN : x);

@@ -4,7 +4,7 @@
  */
 
 import type { Communicator, TypedArray } from "../../runtime/mod.ts";
-import { filled, guarded, inside, type Maker, reduced, sameBits } from "./_values.ts";
+import { filled, guarded, inside, madeOnce, type Maker, reduced, sameBits } from "./_values.ts";
 
 /** The calls that have a non-blocking form, those of messages apart: the compiler misses none. */
 export type Call = Exclude<
@@ -46,17 +46,10 @@ export interface CallCase {
   readonly wrong?: (comm: Communicator, right: TypedArray, wrong: TypedArray) => unknown[];
 }
 
-const made = new Map<string, TypedArray>();
-/** Values worked out once; whoever gets them does not write into them. */
-function once(key: string, work: () => TypedArray): TypedArray {
-  if (!made.has(key)) made.set(key, work());
-  return made.get(key)!;
-}
-
 /** The block that rank `from` sends to rank `to`. */
-function block(make: Maker, from: number, to: number, length: number): TypedArray {
-  return once(`${make.name}/${from}/${to}/${length}`, () => filled(make, from * 31 + to, length));
-}
+const block = madeOnce((make: Maker, from: number, to: number, length: number): TypedArray =>
+  filled(make, from * 31 + to, length)
+);
 
 function joined(make: Maker, blocks: readonly TypedArray[]): TypedArray {
   return spread(make, blocks, startsOf(blocks.map(({ length }) => length), 0));
@@ -143,7 +136,7 @@ function reducing(after: (shape: Shape, source: TypedArray) => TypedArray) {
 
 /** The sum of the buffers of the first ranks. */
 function sumOf(make: Maker, ranks: number, length: number): TypedArray {
-  return once(`sum of ${make.name}/${ranks}/${length}`, () => reduced(make, ranks, length, "sum"));
+  return reduced(make, ranks, length, "sum");
 }
 
 /** Every call. */

@@ -29,6 +29,21 @@ export function value(rank: number, i: number): number {
   return mixed * 2 ** ((rank * 7 + i * 3) % 23 - 11) + rank + 1 / (i + 1);
 }
 
+/**
+ * A function whose value for the same arguments is made once, for ranks of one process and several tests. Whoever gets
+ * it does not write into it.
+ */
+export function madeOnce<Arguments extends (string | number | Maker)[], T>(
+  of: (...args: Arguments) => T,
+): (...args: Arguments) => T {
+  const made = new Map<string, T>();
+  return (...args) => {
+    const key = args.map((arg) => typeof arg === "function" ? arg.name : arg).join(" ");
+    if (!made.has(key)) made.set(key, of(...args));
+    return made.get(key)!;
+  };
+}
+
 /** A rank's buffer. */
 export function filled(make: Maker, rank: number, length: number): TypedArray {
   const buffer = new make(length);
@@ -86,20 +101,22 @@ const FLOAT_OPS: Partial<Record<OpName, (a: number, b: number) => number>> = {
  * The reduction of ranks 0 … `ranks`−1: floats in plain numbers from rank 0 upwards, integers in
  * bigints of any size, cut to the type at the end.
  */
-export function reduced(make: Maker, ranks: number, length: number, op: OpName): TypedArray {
-  const inputs = Array.from({ length: ranks }, (_, rank) => filled(make, rank, length));
-  const out = new make(length);
-  for (let i = 0; i < length; i++) {
-    if (isFloat(make)) {
-      out[i] = inputs.map((input) => Number(input[i])).reduce(FLOAT_OPS[op]!);
-    } else {
-      const exact = inputs.map((input) => BigInt(input[i])).reduce(OPS[op]);
-      out[i] = isBig(make) ? exact : Number(BigInt.asIntN(8 * out.BYTES_PER_ELEMENT, exact));
-      if (make === Uint8ClampedArray) out[i] = Number(BigInt.asUintN(8, exact));
+export const reduced = madeOnce(
+  (make: Maker, ranks: number, length: number, op: OpName): TypedArray => {
+    const inputs = Array.from({ length: ranks }, (_, rank) => filled(make, rank, length));
+    const out = new make(length);
+    for (let i = 0; i < length; i++) {
+      if (isFloat(make)) {
+        out[i] = inputs.map((input) => Number(input[i])).reduce(FLOAT_OPS[op]!);
+      } else {
+        const exact = inputs.map((input) => BigInt(input[i])).reduce(OPS[op]);
+        out[i] = isBig(make) ? exact : Number(BigInt.asIntN(8 * out.BYTES_PER_ELEMENT, exact));
+        if (make === Uint8ClampedArray) out[i] = Number(BigInt.asUintN(8, exact));
+      }
     }
-  }
-  return out;
-}
+    return out;
+  },
+);
 
 /** Throws unless two buffers hold the same bits. */
 export function sameBits(what: string, actual: TypedArray, expected: TypedArray): void {
