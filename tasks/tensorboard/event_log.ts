@@ -42,11 +42,8 @@ export class EventLog implements AsyncDisposable {
   static async open(directory: string, ranks: number, from: number | null): Promise<EventLog> {
     const folder = join(directory, EVENT_FOLDER);
     await Deno.mkdir(folder, { recursive: true });
-    const now = Date.now();
-    // TensorBoard reads the files of a folder in the order of their names.
-    const name = `events.out.tfevents.${String(now).padStart(14, "0")}.celgc`;
     const log = new EventLog(
-      await Deno.open(join(folder, name), { createNew: true, write: true }),
+      await Deno.open(join(folder, await nextName(folder)), { createNew: true, write: true }),
       ranks,
     );
     log.#write(FILE_VERSION);
@@ -139,4 +136,17 @@ function ofEvaluation({ split = "test", loss, accuracy, perplexity, rmse, r2 }: 
   return Object.fromEntries(
     Object.entries(scores).map(([name, value]) => [`${split}/${name}`, value]),
   );
+}
+
+/**
+ * The name of a file that TensorBoard reads behind all that are in the folder: it takes them in the order of their
+ * names. The time is in it, unless the clock has not gone on since the last of them, or has been set back.
+ */
+async function nextName(folder: string): Promise<string> {
+  let last = -1;
+  for await (const { name } of Deno.readDir(folder)) {
+    const stamp = /^events\.out\.tfevents\.(\d{14})\.celgc$/.exec(name);
+    if (stamp) last = Math.max(last, Number(stamp[1]));
+  }
+  return `events.out.tfevents.${String(Math.max(Date.now(), last + 1)).padStart(14, "0")}.celgc`;
 }

@@ -99,3 +99,18 @@ Deno.test({
   const { "step/loss": losses } = await shown(`${folder.path}/${EVENT_FOLDER}`);
   assert.deepEqual(losses, [[1, 1], [2, 2], [3, 30], [4, 40], [5, 50]]);
 });
+
+Deno.test("files begun in one millisecond, or after the clock has been set back, stand in their order", async () => {
+  await using folder = await temporaryFolder();
+  const ahead = "events.out.tfevents.99999999999000.celgc";
+  await Deno.mkdir(`${folder.path}/${EVENT_FOLDER}`);
+  await Deno.writeFile(`${folder.path}/${EVENT_FOLDER}/${ahead}`, new Uint8Array());
+  for (let run = 0; run < 3; run++) {
+    await using _log = await EventLog.open(folder.path, 1, null);
+  }
+  const names = (await Array.fromAsync(Deno.readDir(`${folder.path}/${EVENT_FOLDER}`))).map((
+    { name },
+  ) => name).sort();
+  const begun = [1, 2, 3].map((more) => `events.out.tfevents.9999999999900${more}.celgc`);
+  assert.deepEqual(names, [ahead, ...begun]);
+});
