@@ -51,8 +51,8 @@ const norm = (v: readonly number[]) => Math.sqrt(v.reduce((sum, x) => sum + x * 
 
 /** Cuts a piece of a gradient to a length if it is longer. */
 function cut(piece: number[], most: number): { cut: number[]; clipped: boolean } {
-  const clipped = norm(piece) > most;
-  return { cut: clipped ? piece.map((g) => g * most / norm(piece)) : piece, clipped };
+  const length = norm(piece), clipped = length > most;
+  return { cut: clipped ? piece.map((g) => g * most / length) : piece, clipped };
 }
 
 /** The pieces that a rule clips by themselves: of a parameter, floats that follow each other. */

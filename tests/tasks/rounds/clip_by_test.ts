@@ -25,9 +25,9 @@ const CLIPS: Partial<Record<ClipBy, Clip>> = {
   layer(g, most) {
     let at = 0, clipped = 0;
     const cut = LENGTHS.flatMap((length) => {
-      const own = g.slice(at, at += length), clips = norm(own) > most;
+      const own = g.slice(at, at += length), ownNorm = norm(own), clips = ownNorm > most;
       if (clips) clipped++;
-      return clips ? own.map((v) => v * most / norm(own)) : own;
+      return clips ? own.map((v) => v * most / ownNorm) : own;
     });
     return { g: cut, share: clipped / LENGTHS.length };
   },
@@ -35,10 +35,10 @@ const CLIPS: Partial<Record<ClipBy, Clip>> = {
     g: g.map((v) => Math.max(-most, Math.min(most, v))),
     share: g.filter((v) => Math.abs(v) > most).length / g.length,
   }),
-  smooth: (g, most) => ({
-    g: g.map((v) => v * most / (most + norm(g))),
-    share: norm(g) > most ? 1 : 0,
-  }),
+  smooth(g, most) {
+    const whole = norm(g);
+    return { g: g.map((v) => v * most / (most + whole)), share: whole > most ? 1 : 0 };
+  },
 };
 
 /** γ of each, and how many times 2γI the drift may be. */
