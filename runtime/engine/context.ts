@@ -47,7 +47,6 @@ export class Context implements CollectiveGroup, FrameReceiver {
   readonly #early = new EarlyFrames<CallFrame>();
   #sequence = 0;
   #inBackground = false;
-  #deriving: Promise<unknown> = Promise.resolve();
   #failure: Error | null = null;
   #isRevoked = false;
   #isFreed = false;
@@ -168,13 +167,6 @@ export class Context implements CollectiveGroup, FrameReceiver {
     } finally {
       this.#inBackground = false;
     }
-  }
-
-  /** Begins a call that makes another communicator of this one, and is told when the last is over. */
-  deriveInOrder<T>(begin: (last: Promise<unknown>) => Promise<T>): Promise<T> {
-    const derived = begin(this.#deriving);
-    this.#deriving = derived.catch(() => {});
-    return derived;
   }
 
   /**

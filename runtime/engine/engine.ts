@@ -12,6 +12,12 @@ import { deliverWhole, type Destination, EarlyFrames, keptAside } from "./destin
 import { type ContextFrame, decodeFrame, encodeWake, type Frame, MessageKind } from "./header.ts";
 import { type LostPeer, LostPeers } from "./lost_peers.ts";
 
+/** Numbers for communicators that each rank has: of such a number's 53 bits, those above say who has given it out. */
+const IDS_A_RANK = 2 ** 32;
+
+/** How many communicators are remembered once they are freed: frames that still come for them are dropped. */
+const MOST_FREED = 4096;
+
 /** What the engine needs of a communicator. Ranks are those of the job. */
 export interface FrameReceiver {
   /** Number that every frame of the communicator carries. */
@@ -39,7 +45,9 @@ export class Engine implements FrameSink {
   readonly #early = new EarlyFrames<ContextFrame>();
   readonly #destinations: (Destination | undefined)[] = [];
   #activeCalls = 0;
-  #nextId = 0;
+  #ids = 0;
+  /** Numbers of the communicators that were freed last, in the order of that. */
+  readonly #freed = new Set<number>();
 
   constructor(transport: Transport) {
     this.transport = transport;
@@ -58,14 +66,9 @@ export class Engine implements FrameSink {
     transport.start(this);
   }
 
-  /** Larger than the number of any communicator this rank has been part of, or has agreed on. */
-  get nextId(): number {
-    return this.#nextId;
-  }
-
-  /** No later communicator gets this number or a smaller one. */
-  reserveId(id: number): void {
-    this.#nextId = Math.max(this.#nextId, id + 1);
+  /** A number for a communicator: this rank gives it out once, and no other rank does. */
+  newId(): number {
+    return this.transport.rank * IDS_A_RANK + ++this.#ids;
   }
 
   /** Collective calls in progress on this rank. */
@@ -86,7 +89,6 @@ export class Engine implements FrameSink {
   /** Registers a communicator and hands it the frames that came before it. */
   attach(receiver: FrameReceiver): void {
     this.#receivers.set(receiver.id, receiver);
-    this.reserveId(receiver.id);
     for (const { from, frame, payload } of this.#early.take(receiver.id)) {
       deliverWhole(receiver.accept(from, frame, payload.length), payload);
     }
@@ -95,6 +97,11 @@ export class Engine implements FrameSink {
   /** Forgets a communicator; frames that still come for it are dropped. */
   detach({ id }: FrameReceiver): void {
     this.#receivers.delete(id);
+    this.#freed.add(id);
+    if (this.#freed.size > MOST_FREED) {
+      const [oldest] = this.#freed;
+      this.#freed.delete(oldest);
+    }
     this.localPeers.forget(id);
   }
 
@@ -135,8 +142,8 @@ export class Engine implements FrameSink {
     const receiver = this.#receivers.get(frame.context);
     if (receiver !== undefined) {
       deliverWhole(receiver.accept(from, frame, payload.length), payload);
-    } else if (frame.context >= this.#nextId) {
+    } else if (!this.#freed.has(frame.context)) {
       this.#early.keep(frame.context, { from, frame, payload });
-    } // else: one that was freed
+    }
   }
 }

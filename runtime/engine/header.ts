@@ -1,6 +1,7 @@
 /**
  * The communicator's part of a frame: the 64 bytes of its header, big-endian, a layout for each kind.
- * Byte 0 is the kind; bytes that a kind does not use are zero. The numbers say where a field begins:
+ * Byte 0 is the kind; bytes that a kind does not use are zero. The numbers say where a field begins; what lies of a
+ * context beyond 32 bits, the rank that has numbered it, begins at 60:
  *
  *     EAGER            1 type, 4 context, 8 tag, 16 count
  *     REQUEST_TO_SEND  1 type, 4 context, 8 tag, 16 count, 28 message, 40 bytes
@@ -309,7 +310,12 @@ function begin(kind: number, context: number): Uint8Array {
   const header = new Uint8Array(HEADER_BYTES);
   header[0] = kind;
   putU32(header, 4, context);
+  if (context >= 2 ** 32) putU32(header, 60, Math.floor(context / 2 ** 32));
   return header;
+}
+
+function getContext(view: DataView): number {
+  return view.getUint32(60) * 2 ** 32 + view.getUint32(4);
 }
 
 function putU32(bytes: Uint8Array, at: number, value: number): void {
@@ -336,17 +342,17 @@ const DECODERS: readonly ((view: DataView) => Frame)[] = [
   decodeRequestToSend,
   decodeClearToSend,
   decodeMessage,
-  decodeCredit,
+  (view) => ({ kind: MessageKind.CREDIT, context: getContext(view), bytes: getU64(view, 40) }),
   decodeFanIn,
   decodeFanOut,
   decodeSegment,
-  (view) => ({ kind: MessageKind.MISMATCH, context: view.getUint32(4) }),
+  (view) => ({ kind: MessageKind.MISMATCH, context: getContext(view) }),
   (view) => ({ kind: MessageKind.LOST, rank: view.getUint32(24) }),
   () => ({ kind: MessageKind.WAKE }),
-  (view) => ({ kind: MessageKind.REVOKED, context: view.getUint32(4) }),
+  (view) => ({ kind: MessageKind.REVOKED, context: getContext(view) }),
   (view) => ({
     kind: MessageKind.AGREEMENT,
-    context: view.getUint32(4),
+    context: getContext(view),
     call: view.getUint32(28),
     step: view.getUint32(32),
   }),
@@ -370,7 +376,7 @@ export function decodeFrame(view: DataView): Frame {
 function decodeEager(view: DataView): EagerFrame {
   return {
     kind: MessageKind.EAGER,
-    context: view.getUint32(4),
+    context: getContext(view),
     type: view.getUint8(1),
     count: getU64(view, 16),
     tag: view.getUint32(8),
@@ -380,7 +386,7 @@ function decodeEager(view: DataView): EagerFrame {
 function decodeRequestToSend(view: DataView): RequestToSendFrame {
   return {
     kind: MessageKind.REQUEST_TO_SEND,
-    context: view.getUint32(4),
+    context: getContext(view),
     type: view.getUint8(1),
     count: getU64(view, 16),
     tag: view.getUint32(8),
@@ -392,7 +398,7 @@ function decodeRequestToSend(view: DataView): RequestToSendFrame {
 function decodeClearToSend(view: DataView): ClearToSendFrame {
   return {
     kind: MessageKind.CLEAR_TO_SEND,
-    context: view.getUint32(4),
+    context: getContext(view),
     message: view.getUint32(28),
     declined: view.getUint32(36) !== 0,
   };
@@ -401,19 +407,15 @@ function decodeClearToSend(view: DataView): ClearToSendFrame {
 function decodeMessage(view: DataView): MessageFrame {
   return {
     kind: MessageKind.MESSAGE,
-    context: view.getUint32(4),
+    context: getContext(view),
     message: view.getUint32(28),
   };
-}
-
-function decodeCredit(view: DataView): CreditFrame {
-  return { kind: MessageKind.CREDIT, context: view.getUint32(4), bytes: getU64(view, 40) };
 }
 
 function decodeFanIn(view: DataView): FanInFrame {
   return {
     kind: MessageKind.FAN_IN,
-    context: view.getUint32(4),
+    context: getContext(view),
     call: view.getUint32(28),
     exchange: view.getUint32(32),
     answerSlotEmpty: view.getUint32(8) !== 0,
@@ -432,7 +434,7 @@ function decodeFanIn(view: DataView): FanInFrame {
 function decodeFanOut(view: DataView): FanOutFrame {
   return {
     kind: MessageKind.FAN_OUT,
-    context: view.getUint32(4),
+    context: getContext(view),
     call: view.getUint32(28),
     exchange: view.getUint32(32),
   };
@@ -441,7 +443,7 @@ function decodeFanOut(view: DataView): FanOutFrame {
 function decodeSegment(view: DataView): SegmentFrame {
   return {
     kind: MessageKind.SEGMENT,
-    context: view.getUint32(4),
+    context: getContext(view),
     call: view.getUint32(28),
     segment: view.getUint32(32),
   };

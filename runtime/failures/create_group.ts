@@ -3,8 +3,8 @@ import { LocalPeers } from "../shared_memory/local_peers.ts";
 
 /**
  * A communicator of some members, made by these alone (MPI_Comm_create_group): the others may be late, or lost. The
- * first collects from each the first number for a communicator that it has free, and tells all the largest.
- * 2(n−1) messages. Its ranks talk over sockets, also within a host: memory is shared by all or none.
+ * first gives it a number, and tells its others. n−1 messages. Its ranks talk over sockets, also within a host: memory
+ * is shared by all or none.
  *
  * @param ranks this one among them; the same on all of them
  * @param tag of the messages that do it
@@ -25,22 +25,10 @@ export function createGroup(
       ),
     );
   }
-  return context.deriveInOrder(async (last) => {
-    await last;
-    const [first, ...others] = ranks, free = new Int32Array(1);
-    let next = engine.nextId;
-    if (rank === first) {
-      for (const other of others) {
-        await messages.receive(free, other, tag);
-        next = Math.max(next, free[0]);
-      }
-      await Promise.all(others.map((other) => messages.send(Int32Array.of(next), other, tag)));
-    } else {
-      await messages.send(Int32Array.of(next), first, tag);
-      await messages.receive(free, first, tag);
-      next = free[0];
-    }
-    const own = ranks.map((each) => members[each]);
-    return new Context(engine, next, own, LocalPeers.none());
-  });
+  const own = ranks.map((each) => members[each]), id = new Float64Array(1);
+  const create = () => new Context(engine, id[0], own, LocalPeers.none());
+  const [first, ...others] = ranks;
+  if (rank !== first) return messages.receive(id, first, tag).then(create);
+  id[0] = engine.newId();
+  return Promise.all(others.map((other) => messages.send(id, other, tag))).then(create);
 }

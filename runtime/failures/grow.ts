@@ -5,8 +5,6 @@ import { AGREED_LOST, union } from "./agree.ts";
 
 /** What a member knows when it begins to grow. */
 interface Knowledge {
-  /** A number for a communicator that this member has free. */
-  readonly next: number;
   readonly failed: readonly number[];
   /** Those that wait to be let in: the rank each would be in the job, and how it is reached. */
   readonly waiting: readonly (readonly [number, string])[];
@@ -29,57 +27,54 @@ interface Attempt {
  */
 export function grow(context: Context): Promise<Context> {
   const { engine, agreements, members } = context, { transport } = engine, { door } = transport;
-  return context.deriveInOrder((last) =>
-    agreements.inOrder(async (agree) => {
-      await last;
-      const known = await exchange<Knowledge>(
-        agree,
-        { next: engine.nextId, failed: context.failed, waiting: [...door?.waiting ?? []] },
-        (all, lost) => ({
-          next: Math.max(...all.map(({ next }) => next)),
-          failed: union(lost, ...all.map(({ failed }) => failed)),
-          waiting: [...new Map(all.flatMap(({ waiting }) => waiting))].sort(([a], [b]) => a - b),
-        }),
-      );
-      context.noteLost(known.failed, AGREED_LOST);
-      const living = (failed: readonly number[]) =>
-        members.filter((_, member) => !failed.includes(member));
-      const create = (of: readonly number[]) =>
-        new Context(engine, known.next, of, LocalPeers.none());
-      if (known.waiting.length === 0) return create(living(known.failed));
+  return agreements.inOrder(async (agree) => {
+    const known = await exchange<Knowledge, Knowledge & { readonly id: number }>(
+      agree,
+      { failed: context.failed, waiting: [...door?.waiting ?? []] },
+      (all, lost) => ({
+        id: engine.newId(),
+        failed: union(lost, ...all.map(({ failed }) => failed)),
+        waiting: [...new Map(all.flatMap(({ waiting }) => waiting))].sort(([a], [b]) => a - b),
+      }),
+    );
+    context.noteLost(known.failed, AGREED_LOST);
+    const living = (failed: readonly number[]) =>
+      members.filter((_, member) => !failed.includes(member));
+    const create = (of: readonly number[]) => new Context(engine, known.id, of, LocalPeers.none());
+    if (known.waiting.length === 0) return create(living(known.failed));
 
-      const newcomers = new Map(known.waiting), ranks = [...newcomers.keys()];
-      const reached = await door?.reach(newcomers, living(known.failed)) ?? [];
-      const { failed, missed } = await exchange<Attempt>(
-        agree,
-        { failed: context.failed, missed: ranks.filter((rank) => !reached.includes(rank)) },
-        (all, lost) => ({
-          failed: union(lost, ...all.map(({ failed }) => failed)),
-          missed: union(...all.map(({ missed }) => missed)),
-        }),
-      );
-      context.noteLost(failed, AGREED_LOST);
-      const all = [...living(failed), ...ranks.filter((rank) => !missed.includes(rank))];
-      const grown = create(all);
-      for (const rank of ranks) door?.welcome(rank, { context: known.next, members: all });
-      for (const rank of missed) engine.lostPeers.add(rank, "not all could reach it");
-      return grown;
-    })
-  );
+    const newcomers = new Map(known.waiting), ranks = [...newcomers.keys()];
+    const reached = await door?.reach(newcomers, living(known.failed)) ?? [];
+    const { failed, missed } = await exchange<Attempt, Attempt>(
+      agree,
+      { failed: context.failed, missed: ranks.filter((rank) => !reached.includes(rank)) },
+      (all, lost) => ({
+        failed: union(lost, ...all.map(({ failed }) => failed)),
+        missed: union(...all.map(({ missed }) => missed)),
+      }),
+    );
+    context.noteLost(failed, AGREED_LOST);
+    const all = [...living(failed), ...ranks.filter((rank) => !missed.includes(rank))];
+    const grown = create(all);
+    for (const rank of ranks) door?.welcome(rank, { context: known.id, members: all });
+    for (const rank of missed) engine.lostPeers.add(rank, "not all could reach it");
+    return grown;
+  });
 }
 
 /** Agrees on what `merge` makes of what the members know. */
-async function exchange<T>(
+async function exchange<I, O>(
   agree: (input: Uint8Array, merge: Merge) => Promise<Uint8Array>,
-  mine: T,
-  merge: (all: readonly T[], lost: readonly number[]) => T,
-): Promise<T> {
-  const encode = (value: T) => new TextEncoder().encode(JSON.stringify(value));
-  const decode = (bytes: Uint8Array): T => JSON.parse(new TextDecoder().decode(bytes));
-  return decode(
+  mine: I,
+  merge: (all: readonly I[], lost: readonly number[]) => O,
+): Promise<O> {
+  const encode = (value: I | O) => new TextEncoder().encode(JSON.stringify(value));
+  const decode = <T>(bytes: Uint8Array): T => JSON.parse(new TextDecoder().decode(bytes));
+  return decode<O>(
     await agree(
       encode(mine),
-      (contributions, lost) => encode(merge([...contributions.values()].map(decode), lost)),
+      (contributions, lost) =>
+        encode(merge([...contributions.values()].map((input) => decode<I>(input)), lost)),
     ),
   );
 }

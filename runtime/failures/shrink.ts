@@ -1,3 +1,4 @@
+import { decodeCounts, encodeCounts } from "../algorithms/blocks.ts";
 import { pack, unpack } from "../base/pack.ts";
 import { Context } from "../engine/context.ts";
 import { LocalPeers } from "../shared_memory/local_peers.ts";
@@ -12,20 +13,15 @@ import { AGREED_LOST, numbers, union, words } from "./agree.ts";
  * shared is not to be relied on.
  */
 export function shrink(context: Context): Promise<Context> {
-  const { engine, agreements } = context;
-  return context.deriveInOrder((last) =>
-    agreements.inOrder(async (agree) => {
-      await last;
-      const input = pack([words(engine.nextId), words(...context.failed)]);
-      const decided = await agree(input, (contributions, lost) => {
-        const all = [...contributions.values()].map((input) => unpack(input, 2).map(numbers));
-        const next = Math.max(...all.map(([[next]]) => next));
-        return pack([words(next), words(...union(lost, ...all.map(([, failed]) => failed)))]);
-      });
-      const [[next], failed] = unpack(decided, 2).map(numbers);
-      context.noteLost(failed, AGREED_LOST);
-      const living = context.members.filter((_, member) => !failed.includes(member));
-      return new Context(engine, next, living, LocalPeers.none());
-    })
-  );
+  const { engine, agreements, members } = context;
+  return agreements.inOrder(async (agree) => {
+    const decided = await agree(words(...context.failed), (contributions, lost) => {
+      const failed = union(lost, ...[...contributions.values()].map(numbers));
+      return pack([encodeCounts([engine.newId()]), words(...failed)]);
+    });
+    const [id, lost] = unpack(decided, 2), failed = numbers(lost);
+    context.noteLost(failed, AGREED_LOST);
+    const living = members.filter((_, member) => !failed.includes(member));
+    return new Context(engine, decodeCounts(id)[0], living, LocalPeers.none());
+  });
 }

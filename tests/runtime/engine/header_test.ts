@@ -21,7 +21,7 @@ import {
 import { HEADER_BYTES } from "../../../runtime/transport/transport.ts";
 
 const U32 = 2 ** 32 - 1, U53 = Number.MAX_SAFE_INTEGER;
-const envelope = { context: U32, type: 9, count: U53, tag: 2 ** 31 - 1 };
+const envelope = { context: U53, type: 9, count: U53, tag: 2 ** 31 - 1 };
 const codes = {
   collective: 18,
   type: 3,
@@ -33,7 +33,7 @@ const codes = {
   compression: 2 ** 24 + 5,
   exact: 2 ** 40 + 7,
 };
-const exchange = { context: 1, call: U32 - 1, exchange: 4 };
+const exchange = { context: 2 ** 32 + 1, call: U32 - 1, exchange: 4 };
 
 const HEADERS = {
   EAGER: [encodeEager(envelope), envelope],

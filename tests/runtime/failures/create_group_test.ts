@@ -16,7 +16,7 @@ Deno.test("some make a communicator without the others, in the order given", asy
     return outcome.value;
   });
   assert.deepEqual(values, [[1, 3, 0, 4], null, null, [0, 3, 0, 4], [2, 3, 0, 4]]);
-  // The others have made fewer communicators: all of them find a number that is free on each.
+  // The others have made fewer communicators.
   const again = await onAll(mesh, async (comm, rank) => {
     const twins = [await comm.createGroup([0, 1, 2, 3, 4]), await comm.dup()];
     const sums = [Float32Array.of(rank), Float32Array.of(10 * rank)];
@@ -39,6 +39,26 @@ Deno.test("two groups at once do not meet", async () => {
   assert.deepEqual(
     outcomes.map((outcome) => outcome.status === "fulfilled" ? outcome.value : outcome.reason),
     [[2, 1], [2, 1], [2, 5], [2, 5]],
+  );
+});
+
+Deno.test("what is made of two communicators at once does not meet", async () => {
+  await using mesh = await world(4);
+  const outcomes = await onAll(mesh, async (comm, rank) => {
+    const groups = [[0, 1, 2], [2, 3, 0], [1, 3]].flatMap((group, tag) =>
+      group.includes(rank) ? [comm.createGroup(group, tag)] : []
+    );
+    const made = await Promise.all(groups);
+    const twins = await Promise.all(made.flatMap((one) => [one.dup(), one.shrink(), one.dup()]));
+    const sums = twins.map((_, i) => Float32Array.of(10 ** (i % 3) * (rank + 1)));
+    await Promise.all(twins.map((twin, i) => twin.allreduce(sums[i])));
+    return sums.map(([sum], i) => [twins[i].size, sum / 10 ** (i % 3)]);
+  });
+  const of = (...groups: number[][]) => groups.flatMap((group) => [group, group, group]);
+  const [first, second, third] = [[3, 6], [3, 8], [2, 6]];
+  assert.deepEqual(
+    outcomes.map((outcome) => outcome.status === "fulfilled" ? outcome.value : outcome.reason),
+    [of(first, second), of(first, third), of(first, second), of(second, third)],
   );
 });
 
