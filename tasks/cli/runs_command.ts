@@ -1,5 +1,6 @@
 import { LogError } from "../logs/log_error.ts";
 import { toggle } from "../options/kinds.ts";
+import { terminalColumns } from "../launch/plain_table.ts";
 import { listRuns } from "../runs/list.ts";
 import { formatRuns } from "../runs/table.ts";
 import type { CommandSpec } from "./command_line.ts";
@@ -31,7 +32,7 @@ if it has a checkpoint.`,
     try {
       const runs = await listRuns(asked);
       const base = asked.length === 1 ? asked[0] : ".";
-      console.log(json ? JSON.stringify(runs) : await formatRuns(runs, base));
+      console.log(json ? JSON.stringify(runs) : await formatRuns(runs, base, terminalColumns()));
       return 0;
     } catch (error) {
       if (!(error instanceof LogError)) throw error;

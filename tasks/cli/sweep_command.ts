@@ -6,6 +6,7 @@ import { signalCode } from "../../runtime/launcher/interrupts.ts";
 import { HostsError } from "../launch/run_hosts.ts";
 import { placeOf, takePlace } from "./launch_command.ts";
 import { goElsewhere } from "./elsewhere.ts";
+import { terminalColumns } from "../launch/plain_table.ts";
 import { viewKind } from "../launch/view.ts";
 import { axisOptions, type Swept } from "../sweep/axes.ts";
 import { CellFolders } from "../sweep/cell_folder.ts";
@@ -112,8 +113,7 @@ async function runAll(
   });
   if (json) console.log(summaryDocument(dir, axes, cells, problems).trimEnd());
   else if (!quiet) {
-    const width = Deno.stdout.isTerminal() ? Deno.consoleSize().columns : undefined;
-    console.log(await formatTable(axes, cells, width));
+    console.log(await formatTable(axes, cells, terminalColumns()));
     console.log(`\nfiles: ${dir} (${SWEEP_FILES.json}, ${SWEEP_FILES.csv})`);
   }
   for (const problem of problems) console.error(`celgc: ${problem}`);

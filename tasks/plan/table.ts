@@ -4,8 +4,8 @@
  * @module
  */
 
-import { formatBytes, loadTables } from "../../deps.ts";
-import { PLAIN_TABLE } from "../launch/plain_table.ts";
+import { formatBytes } from "../../deps.ts";
+import { plainTable } from "../launch/plain_table.ts";
 import { formatSizes } from "./curve.ts";
 import type { RunPlan } from "./plan.ts";
 import { type Advice, describeSetting } from "./settings.ts";
@@ -15,31 +15,20 @@ export async function formatPlan(
   { runs, steps, epochs, ranks, hosts, link, sizes, measured, settings, advice }: RunPlan,
 ): Promise<string> {
   const hides = runs.some(({ hiddenSeconds }) => hiddenSeconds > 0);
-  const head = [
-    ...["algorithm", "I", "rounds", "sent", "peak", "time", "comm."],
-    ...hides ? ["hidden"] : [],
-    "speedup",
-  ];
-  const table = new (await loadTables())({
-    head,
-    colAligns: head.map((_, i) => i === 0 ? "left" : "right"),
-    style: { head: [], border: [], "padding-left": 0, "padding-right": 0 },
-    chars: PLAIN_TABLE,
-  });
-  for (const run of runs) {
-    table.push([
-      run.algorithm,
-      run.interval === null ? "–" : String(run.interval),
-      String(run.rounds),
-      formatBytes(run.bytesSent),
-      formatBytes(run.peakBytesSent),
-      formatSeconds(run.seconds),
-      percent(run.communicationShare),
-      ...hides ? [formatSeconds(run.hiddenSeconds)] : [],
-      `${run.speedup.toFixed(2)}×`,
-    ]);
-  }
-  const lines = table.toString().split("\n").map((line: string) => line.trimEnd());
+  const column = (head: string, cell: (run: typeof runs[number]) => string) => (
+    { head, number: head !== "algorithm", cells: runs.map(cell) }
+  );
+  const { lines } = await plainTable([
+    column("algorithm", ({ algorithm }) => algorithm),
+    column("I", ({ interval }) => interval === null ? "–" : String(interval)),
+    column("rounds", ({ rounds }) => String(rounds)),
+    column("sent", ({ bytesSent }) => formatBytes(bytesSent)),
+    column("peak", ({ peakBytesSent }) => formatBytes(peakBytesSent)),
+    column("time", ({ seconds }) => formatSeconds(seconds)),
+    column("comm.", ({ communicationShare }) => percent(communicationShare)),
+    ...hides ? [column("hidden", ({ hiddenSeconds }) => formatSeconds(hiddenSeconds))] : [],
+    column("speedup", ({ speedup }) => `${speedup.toFixed(2)}×`),
+  ]);
   const { network, device, step, allreduce, shared } = measured;
   const [timed] = Object.values(step), { seconds } = allreduce.at(-1)!;
   const notes = [

@@ -6,6 +6,7 @@ import { type FigureImage, writeImages } from "./images.ts";
 import { problemsOf, renderPage } from "./html.ts";
 import { ReportError } from "./report_error.ts";
 import { RunLog } from "../logs/run_log.ts";
+import { isSystemError } from "../run/write_error.ts";
 import type { ReportedRun } from "./summary.ts";
 
 /** How a report is made. */
@@ -65,17 +66,30 @@ export async function report(
   const page = options.out ?? `${directories[0]}/report.html`;
   const title = options.title ?? titleOf(directories);
   const html = await renderPage(data, { title, made: new Date(), watchMs: null });
-  try {
-    await Deno.writeTextFile(page, html);
-  } catch (error) {
-    if (!(error instanceof Deno.errors.NotFound)) throw error;
-    throw new ReportError(`cannot write ${page}: there is no such folder; make it first`);
-  }
+  await written(page, () => Deno.writeTextFile(page, html));
   const base = page.replace(/\.html?$/, "");
-  const images = options.images ? await writeImages(data.page, `${base}-figures`) : [];
+  const figures = `${base}-figures`;
+  const images = options.images
+    ? await written(figures, () => writeImages(data.page, figures))
+    : [];
   const labels = data.summaries.map(({ label }) => label);
-  const csv = options.csv ? await writeCsv(data.logs, labels, base) : [];
+  const csv = options.csv
+    ? await written(`${base}-….csv`, () => writeCsv(data.logs, labels, base))
+    : [];
   return { page, runs: data.summaries, images, csv, problems: logs.flatMap(problemsOf) };
+}
+
+/** Writes a part of a report; says which, where the system refuses it. */
+async function written<T>(path: string, write: () => Promise<T>): Promise<T> {
+  try {
+    return await write();
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) {
+      throw new ReportError(`cannot write ${path}: there is no such folder; make it first`);
+    }
+    if (!isSystemError(error)) throw error;
+    throw new ReportError(`cannot write ${path}: ${error.message}`);
+  }
 }
 
 /** What a report on these folders is called. */

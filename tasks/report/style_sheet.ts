@@ -93,6 +93,7 @@ summary { cursor: pointer; font-weight: 600; }
 details ul { margin: 8px 0 0; padding-left: 20px; }
 .problems { color: var(--warn); }
 footer { padding-bottom: 30px; font-size: 13px; }
+footer.quiet { margin: 0 auto; }
 @media (max-width: 900px) { .figures { grid-template-columns: minmax(0, 1fr); } }
 @media (max-width: 560px) {
   header, main, footer { padding-left: 12px; padding-right: 12px; }

@@ -10,6 +10,7 @@ import { findRuns } from "../logs/find_runs.ts";
 import { type LastRecords, lastRecords } from "../logs/last_records.ts";
 import { PATIENCE_SECONDS, type RunState } from "../logs/run_log.ts";
 import { LogError } from "../logs/log_error.ts";
+import { ignoredBy } from "../options/applies.ts";
 
 /** One run. What its folder does not tell is null. */
 export interface ListedRun {
@@ -24,7 +25,7 @@ export interface ListedRun {
   readonly task: string | null;
   readonly model: string | null;
   readonly algorithm: string | null;
-  /** I, as it was given. */
+  /** I, as it was given; null where the algorithm's rounds, or what stands for them, do not go by it. */
   readonly interval: number | string | null;
   /** N */
   readonly ranks: number | null;
@@ -86,7 +87,7 @@ async function describe(directory: string, now: Date): Promise<ListedRun> {
     task: text("task"),
     model: text("model"),
     algorithm: text("algorithm"),
-    interval: text("interval") ?? number(options.interval),
+    interval: goesByInterval(options) ? text("interval") ?? number(options.interval) : null,
     ranks: number(options.ranks),
     seed: number(options.seed),
     steps: number(summary?.steps ?? step?.step),
@@ -99,6 +100,10 @@ async function describe(directory: string, now: Date): Promise<ListedRun> {
     bytesSent: number(summary?.totalBytesSent),
     seconds: number(summary?.seconds ?? step?.seconds),
   };
+}
+
+function goesByInterval({ algorithm, syncEvery }: Readonly<Record<string, unknown>>): boolean {
+  return !syncEvery && !ignoredBy(String(algorithm)).includes("interval");
 }
 
 function stateOf({ summary, modified }: LastRecords, now: Date): RunState {

@@ -5,8 +5,8 @@
  */
 
 import { relative } from "node:path";
-import { formatBytes, loadTables } from "../../deps.ts";
-import { PLAIN_TABLE } from "../launch/plain_table.ts";
+import { formatBytes } from "../../deps.ts";
+import { plainTable } from "../launch/plain_table.ts";
 import { formatScore } from "../launch/summary_text.ts";
 import { modelName } from "../options/network_names.ts";
 import type { KeptWeights } from "../logs/best_weights.ts";
@@ -46,12 +46,20 @@ function result(run: KeptWeights | ListedRun): string | null {
 /** The same of the weights that were kept, and when that was. */
 const bestResult = (best: KeptWeights) => `${result(best) ?? "–"} at step ${best.step}`;
 
+/** Columns that a terminal does without where it is too narrow for all, the least missed first. */
+const DISPENSABLE = ["started", "sent", "model", "epochs", "time", "task", "seed", "best", "N"];
+
 /**
  * The table; columns that say nothing of any run are left out.
  *
  * @param base folder below which the runs' folders are named
+ * @param width columns of the terminal, in which the table must fit as far as it can
  */
-export async function formatRuns(runs: readonly ListedRun[], base: string): Promise<string> {
+export async function formatRuns(
+  runs: readonly ListedRun[],
+  base: string,
+  width = Infinity,
+): Promise<string> {
   const all: readonly Column[] = [
     { head: "folder", cell: ({ directory }) => relative(base, directory) || "." },
     { head: "started", cell: ({ started }) => show(started, formatTime) },
@@ -68,15 +76,13 @@ export async function formatRuns(runs: readonly ListedRun[], base: string): Prom
     { head: "time", cell: ({ seconds }) => show(seconds, formatDuration), number: true },
     { head: "", cell: ({ state }) => state === "finished" ? null : state },
   ];
-  const columns = all.filter(({ cell }) => runs.some((run) => cell(run) !== null));
-  const table = new (await loadTables())({
-    head: columns.map(({ head }) => head),
-    colAligns: columns.map(({ number }) => number ? "right" as const : "left" as const),
-    style: { head: [], border: [], "padding-left": 0, "padding-right": 0 },
-    chars: PLAIN_TABLE,
-  });
-  for (const run of runs) {
-    table.push(columns.map(({ head, cell }) => cell(run) ?? (head === "" ? "" : "–")));
-  }
-  return table.toString().split("\n").map((line) => line.trimEnd()).join("\n");
+  const columns = all.filter(({ cell }) => runs.some((run) => cell(run) !== null))
+    .map(({ head, cell, number = false }) => ({
+      head,
+      number,
+      cells: runs.map((run) => cell(run) ?? (head === "" ? "" : "–")),
+    }));
+  const { lines, leftOut } = await plainTable(columns, DISPENSABLE, width);
+  const below = leftOut.length === 0 ? [] : ["", `not shown, but in --json: ${leftOut.join(", ")}`];
+  return [...lines, ...below].join("\n");
 }

@@ -73,6 +73,29 @@ export function takeSummary(row: CellRow, summary: Summary): void {
     "";
 }
 
+/** What stands behind a cell's name. */
+interface Field {
+  readonly of: (cell: CellRow) => string;
+  /** In which order fields make room for names, where the terminal is too narrow for both; 0: never. */
+  readonly yields: number;
+}
+
+const FIELDS: readonly Field[] = [
+  {
+    of: ({ state, share }) =>
+      state === "waiting" ? "" : state === "running" ? `${Math.floor(100 * share)} %` : state,
+    yields: 0,
+  },
+  { of: ({ step }) => step > 0 ? `step ${step}` : "", yields: 1 },
+  { of: ({ loss }) => loss === null ? "" : `loss ${loss.toFixed(3)}`, yields: 4 },
+  { of: ({ losses }) => losses.toString(), yields: 3 },
+  { of: ({ score }) => score, yields: 0 },
+  { of: ({ seconds }) => seconds === null ? "" : duration(seconds), yields: 2 },
+];
+
+/** Columns that a name has in any case. */
+const SHORTEST_NAME = 12;
+
 /**
  * The lines of the table: as many rows as there is room for, those around the running one, then one line on all.
  *
@@ -86,29 +109,21 @@ export function tableLines(
   const middle = running < 0 ? cells.findLastIndex(({ state }) => state !== "waiting") : running;
   const from = Math.max(0, Math.min(cells.length - room, middle - Math.floor(room / 2)));
   const shown = cells.slice(from, from + room);
-  const fields = shown.map((cell) => [
-    cell.state === "waiting"
-      ? ""
-      : cell.state === "running"
-      ? `${Math.floor(100 * cell.share)} %`
-      : cell.state,
-    cell.step > 0 ? `step ${cell.step}` : "",
-    cell.loss === null ? "" : `loss ${cell.loss.toFixed(3)}`,
-    cell.losses.toString(),
-    cell.score,
-    cell.seconds === null ? "" : duration(cell.seconds),
-  ]);
-  const widths = fields[0].map((_, i) => Math.max(...fields.map((row) => [...row[i]].length)));
-  const rest = widths.reduce((sum, width) => sum + (width > 0 ? width + 2 : 0), 0);
-  const name = Math.max(
-    12,
-    Math.min(columns - rest - 2, Math.max(...shown.map((c) => c.name.length))),
-  );
+  const longest = Math.max(...shown.map(({ name }) => name.length));
+  const filled = FIELDS.map(({ of, yields }) => {
+    const texts = shown.map(of);
+    return { yields, texts, width: Math.max(...texts.map((text) => [...text].length)) };
+  }).filter(({ width }) => width > 0);
+  const roomForNames = () => columns - 2 - filled.reduce((sum, { width }) => sum + width + 2, 0);
+  while (roomForNames() < longest && filled.some(({ yields }) => yields > 0)) {
+    const first = Math.min(...filled.flatMap(({ yields }) => yields > 0 ? [yields] : []));
+    filled.splice(filled.findIndex(({ yields }) => yields === first), 1);
+  }
+  const name = Math.min(longest, Math.max(SHORTEST_NAME, roomForNames()));
   const lines = shown.map((cell, i) => {
-    const cut = cell.name.length > name
-      ? `${cell.name.slice(0, name - 1)}…`
-      : cell.name.padEnd(name);
-    const others = fields[i].flatMap((field, j) => widths[j] > 0 ? [field.padEnd(widths[j])] : []);
+    // What tells cells apart stands at the end, as a rule.
+    const cut = cell.name.length > name ? `…${cell.name.slice(1 - name)}` : cell.name.padEnd(name);
+    const others = filled.map(({ texts, width }) => texts[i].padEnd(width));
     return `${SIGNS[cell.state]} ${[cut, ...others].join("  ")}`.trimEnd();
   });
   const done = cells.reduce(

@@ -5,9 +5,9 @@
  */
 
 import { relative } from "node:path";
-import { formatBytes, loadCsv, loadTables } from "../../deps.ts";
+import { formatBytes, loadCsv } from "../../deps.ts";
 import type { Summary } from "../run/metrics.ts";
-import { PLAIN_TABLE } from "../launch/plain_table.ts";
+import { type PlainColumn, plainTable } from "../launch/plain_table.ts";
 import { formatError, formatPerplexity } from "../launch/summary_text.ts";
 import { showValue } from "./cells.ts";
 import type { CellResult } from "./results.ts";
@@ -60,39 +60,27 @@ export async function formatTable(
   const heads: Column[] = axes.length > 0
     ? axes.map((axis) => [axis, ({ at }) => at[axis] === null ? null : showValue(at[axis])])
     : [["cell", ({ name }) => name]];
-  let numbers = COLUMNS.filter(([, show]) => cells.some((cell) => show(cell) !== null));
-  let lines = await tableOf(heads, numbers, cells);
-  const leftOut: string[] = [];
-  for (const head of DISPENSABLE) {
-    if (lines.every((line) => line.length <= width)) break;
-    if (!numbers.some(([name]) => name === head)) continue;
-    numbers = numbers.filter(([name]) => name !== head);
-    leftOut.push(head);
-    lines = await tableOf(heads, numbers, cells);
-  }
-  const below = notes(cells, numbers.map(([head]) => head));
+  const numbers = COLUMNS.filter(([, show]) => cells.some((cell) => show(cell) !== null));
+  const unfinished = cells.some(({ status }) => status !== "finished");
+  const column = (number: boolean) => ([head, show]: Column): PlainColumn => ({
+    head,
+    number,
+    cells: cells.map((cell) => show(cell) ?? "–"),
+  });
+  const how: PlainColumn = {
+    head: "",
+    number: true,
+    cells: cells.map(({ status }) => status === "finished" ? "" : status),
+  };
+  const { lines, leftOut } = await plainTable(
+    [...heads.map(column(false)), ...numbers.map(column(true)), ...unfinished ? [how] : []],
+    DISPENSABLE,
+    width,
+  );
+  const shown = numbers.map(([head]) => head).filter((head) => !leftOut.includes(head));
+  const below = notes(cells, shown);
   if (leftOut.length > 0) below.push(`not shown, but in summary.csv: ${leftOut.join(", ")}`);
   return [...lines, ...below.length > 0 ? ["", ...below] : []].join("\n");
-}
-
-async function tableOf(
-  heads: readonly Column[],
-  numbers: readonly Column[],
-  cells: readonly CellResult[],
-): Promise<string[]> {
-  const columns = [...heads, ...numbers];
-  const unfinished = cells.some(({ status }) => status !== "finished");
-  const table = new (await loadTables())({
-    head: [...columns.map(([head]) => head), ...unfinished ? [""] : []],
-    colAligns: [...columns.map((_, i) => i < heads.length ? "left" as const : "right" as const)],
-    style: { head: [], border: [], "padding-left": 0, "padding-right": 0 },
-    chars: PLAIN_TABLE,
-  });
-  for (const cell of cells) {
-    const row = columns.map(([, show]) => show(cell) ?? "–");
-    table.push(unfinished ? [...row, cell.status === "finished" ? "" : cell.status] : row);
-  }
-  return table.toString().split("\n").map((line) => line.trimEnd());
 }
 
 /** What the columns that compare cells mean, as far as they are there. */

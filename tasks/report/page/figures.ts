@@ -49,7 +49,6 @@ export function buildFigures(page: PageState): void {
     );
     const element = make(page, "div", "chart");
     element.setAttribute("role", "img");
-    element.setAttribute("aria-label", figure.description);
     card.append(caption, element);
     return card;
   }));
@@ -183,6 +182,7 @@ function drawFigure(page: PageState, figure: PageFigure): void {
   if (!drawn) return;
   const palette = paletteOf(page.dark());
   const view = viewOf(page, figure, drawn.element.clientWidth);
+  drawn.element.setAttribute("aria-label", figure.description);
   drawn.chart.resize();
   drawn.chart.setOption({
     ...chartOption(page.data, figure, view),

@@ -81,13 +81,19 @@ export function watchServer(page: PageState, everyMs: number): void {
         const rebuild = !same(page.source, fresh.data);
         page.source = fresh.data;
         derive(page);
-        // Escaped by the server, as the page's own were.
-        for (const [id, html] of Object.entries(fresh.parts)) {
-          document.getElementById(id).innerHTML = html;
-        }
-        buildTable(page, () => keepAddress(page));
-        buildRunButtons(page);
-        if (rebuild) buildFigures(page);
+        keepingFocus(() => {
+          // Escaped by the server, as the page's own were.
+          for (const [id, html] of Object.entries(fresh.parts as Record<string, string>)) {
+            const part = document.getElementById(id);
+            const details = () => [...part.querySelectorAll("details")];
+            const opened = details().map(({ open }) => open);
+            part.innerHTML = html;
+            for (const [i, each] of details().entries()) each.open = opened[i] ?? each.open;
+          }
+          buildTable(page, () => keepAddress(page));
+          buildRunButtons(page);
+          if (rebuild) buildFigures(page);
+        });
         drawAll(page);
       }
       document.getElementById("state").textContent = "";
@@ -98,4 +104,16 @@ export function watchServer(page: PageState, everyMs: number): void {
     setTimeout(ask, everyMs);
   };
   setTimeout(ask, everyMs);
+}
+
+/** Changes the page, and puts the keyboard's focus where it was among the buttons and fields of its part. */
+function keepingFocus(change: () => void): void {
+  const { document } = globalThis as Browser;
+  const focused = document.activeElement, part = focused?.closest("[id]")?.id ?? "";
+  const among = () => [
+    ...document.getElementById(part)?.querySelectorAll("button, input, select, summary") ?? [],
+  ];
+  const place = among().indexOf(focused);
+  change();
+  if (place >= 0 && document.activeElement !== focused) among()[place]?.focus();
 }

@@ -218,6 +218,10 @@ Deno.test({
     assert.match(await text(page, "#summary"), /still going/);
     await page.evaluate(`document.querySelector("input[value=iteration]").click()`);
     const before = await text(page, "#training-loss svg");
+    await page.evaluate(`document.querySelector("#log-notes details").open = true;
+      document.querySelectorAll("#summary button.sort")[2].focus()`);
+    const described = `document.querySelector("#training-loss .chart").ariaLabel`;
+    const begun = await page.evaluate(described);
 
     await writeGeneratedRun(run, RUN);
     await page.waitForFunction(
@@ -226,6 +230,14 @@ Deno.test({
     const after = await text(page, "#training-loss svg");
     assert.notEqual(after, before);
     assert.match(after, /iterations of each rank/);
+    assert.notEqual(await page.evaluate(described), begun, "who hears the page is told, too");
+    assert.equal(await page.evaluate(`document.querySelector("#log-notes details").open`), true);
+    assert.equal(
+      await page.evaluate(`[...document.querySelectorAll("#summary button.sort")]
+        .indexOf(document.activeElement)`),
+      2,
+      "the keyboard's focus stays",
+    );
     assert.deepEqual(complaints, []);
     await page.close();
   },

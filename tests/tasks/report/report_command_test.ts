@@ -41,6 +41,15 @@ Deno.test("a wrong folder is one clear line and exit code 1, a wrong option exit
   assert.match(both.stderr, /^celgc: --watch writes nothing, so it does not go with --images\n$/);
 });
 
+Deno.test("what cannot be written is one clear line", async () => {
+  await using folder = await temporaryFolder();
+  const directory = await writeRun(folder.path, "run", {}, knownLines(KNOWN));
+  const { code, stdout, stderr } = await run(directory, "--out", folder.path);
+  assert.equal(code, 1);
+  assert.equal(stdout, "");
+  assert.match(stderr, /^celgc: cannot write \S+: .*directory.*\n$/);
+});
+
 Deno.test("--watch serves until it is interrupted, and then ends well", async () => {
   await using folder = await temporaryFolder();
   await writeRun(folder.path, "run", {}, knownLines(KNOWN));

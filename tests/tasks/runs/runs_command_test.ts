@@ -66,6 +66,21 @@ Deno.test("every run below the folder is listed, the latest last, with its resul
   );
 });
 
+Deno.test("an interval by which no rounds go is none, and a narrow terminal gets what fits", async () => {
+  await using folder = await temporaryFolder();
+  const lines = knownLines(KNOWN).slice(0, -1);
+  await writeRun(folder.path, "naive", { ...OPTIONS, algorithm: "naive-parallel" }, lines);
+  await writeRun(folder.path, "clock", { ...OPTIONS, syncEvery: 3 }, lines);
+  await writeRun(folder.path, "celgc", OPTIONS, lines);
+  const runs = await listRuns([folder.path]);
+  const intervals = runs.map(({ directory, interval }) => [directory.split("/").at(-1), interval]);
+  assert.deepEqual(Object.fromEntries(intervals), { naive: null, clock: null, celgc: 4 });
+  const narrow = (await formatRuns(runs, folder.path, 44)).split("\n");
+  assert.match(narrow[0], /^folder +algorithm +I +N +result$/);
+  assert.equal(narrow.at(-1), "not shown, but in --json: model, epochs, time, task");
+  assert.ok(narrow.slice(0, -1).every((line) => line.length <= 44), narrow.join("\n"));
+});
+
 Deno.test("the command prints the table or JSON, and says where no run is", async () => {
   await using folder = await temporaryFolder();
   await someRuns(folder.path);
