@@ -28,7 +28,8 @@ function scaledBlock(x: Float32Array, most: number): Float32Array {
 function poweredBlock(x: Float32Array, bits: number): Float32Array {
   const largest = x.reduce((max, value) => Math.max(max, Math.abs(value)), 0);
   if (!Number.isFinite(largest)) return x.map(() => NaN);
-  let exponent = -149;
+  // A logarithm is near; from below it, the comparison is exact.
+  let exponent = Math.max(-149, Math.floor(Math.log2(largest)) - 1);
   while (2 ** (exponent + 1) <= largest) exponent++;
   exponent -= bits - 1;
   if (exponent < -126) return x.map(() => 0);
@@ -79,9 +80,12 @@ function halvesOfRange(x: Float32Array): Float32Array {
 /** What `topk` leaves of a block: the numbers that are picked, and where. */
 function picks(x: Float32Array, fraction: number): number[] {
   // NaNs before infinities, and these before all numbers.
-  const size = (i: number) => Number.isNaN(x[i]) ? Infinity : Math.min(2 ** 128, Math.abs(x[i]));
-  const order = Array.from(x, (_, i) => i).sort((a, b) => size(b) - size(a) || a - b);
-  return order.slice(0, Math.ceil(fraction * x.length)).sort((a, b) => a - b);
+  const sizes = Float64Array.from(
+    x,
+    (value) => Number.isNaN(value) ? Infinity : Math.min(2 ** 128, Math.abs(value)),
+  );
+  const order = Uint32Array.from(x, (_, i) => i).sort((a, b) => sizes[b] - sizes[a] || a - b);
+  return [...order.slice(0, Math.ceil(fraction * x.length)).sort()];
 }
 
 /** Applies a function to blocks of so many numbers. */

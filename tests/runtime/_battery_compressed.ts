@@ -29,11 +29,12 @@ const LENGTHS = [0, 1, 97, 256, 4097, 50_021];
 
 /** A rank's numbers: different for every rank, element and call, and within fp16's range. */
 function numbers(rank: number, length: number, call = 0): Float32Array {
-  return Float32Array.from(
-    { length },
-    (_, i) => 1e-9 * value(rank + 11 * call, i + 3 * call),
-  );
+  return made(rank, length, call).slice();
 }
+
+const made = madeOnce((rank: number, length: number, call: number): Float32Array =>
+  Float32Array.from({ length }, (_, i) => 1e-9 * value(rank + 11 * call, i + 3 * call))
+);
 
 const each = <T>(size: number, of: (rank: number) => T): T[] =>
   Array.from({ length: size }, (_, rank) => of(rank));

@@ -32,7 +32,7 @@ const KINDS: readonly ((i: number, rank: number) => number)[] = [
 ];
 
 /** Every kind by turns; in the second half of the rounds, a NaN and infinities among them. */
-function numbers(rank: number, length: number, round: number): Float32Array {
+const numbers = madeOnce((rank: number, length: number, round: number): Float32Array => {
   const stretch = Math.max(1, length >> 5);
   const out = Float32Array.from(
     { length },
@@ -43,7 +43,7 @@ function numbers(rank: number, length: number, round: number): Float32Array {
   if (rank === 2) out[length - 1] = Infinity;
   if (rank === 3) out[length - 1] = -Infinity;
   return out;
-}
+});
 
 /** Lengths at which chunks end behind whole blocks and within one, and a few without any of either. */
 const lengthsOf = (compress: string, size: number) => [
@@ -64,7 +64,7 @@ const expected = madeOnce((compress: string, length: number, size: number): Expe
   const ranks = Array.from({ length: size }, (_, rank) => rank);
   const residuals = ranks.map(() => new Float32Array(length));
   return ROUNDS.map((counts, round) => {
-    const arrays = ranks.map((rank) => numbers(rank, length, round));
+    const arrays = ranks.map((rank) => numbers(rank, length, round).slice());
     allreduce(compress, arrays, residuals, ranks.map((rank) => counts(rank, size)));
     return { sum: arrays[0], residuals: residuals.map((residual) => residual.slice()) };
   });
@@ -98,7 +98,7 @@ async function among(comm: Communicator): Promise<void> {
   for (const compress of ["int8", "mxint8"]) {
     const length = 1000, residual = new Float32Array(length);
     for (const [round, each] of expected(compress, length, some!.size).entries()) {
-      const buffer = numbers(some!.rank, length, round);
+      const buffer = numbers(some!.rank, length, round).slice();
       const contributes = ROUNDS[round](some!.rank, some!.size);
       await some!.allreduce(buffer, { compress, residual, contributes });
       sameBits(`${compress}, round ${round}`, anyNaN(buffer), anyNaN(each.sum));
