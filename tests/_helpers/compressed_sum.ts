@@ -84,8 +84,10 @@ function picks(x: Float32Array, fraction: number): number[] {
     x,
     (value) => Number.isNaN(value) ? Infinity : Math.min(2 ** 128, Math.abs(value)),
   );
-  const order = Uint32Array.from(x, (_, i) => i).sort((a, b) => sizes[b] - sizes[a] || a - b);
-  return [...order.slice(0, Math.ceil(fraction * x.length)).sort()];
+  const count = Math.ceil(fraction * x.length), least = sizes.toSorted()[x.length - count];
+  const above = sizes.reduce((more, size) => size > least ? more + 1 : more, 0);
+  let level = count - above; // so many of those that are as large as the least come along, the first of them
+  return [...x.keys()].filter((i) => sizes[i] > least || sizes[i] === least && level-- > 0);
 }
 
 /** Applies a function to blocks of so many numbers. */
