@@ -7,12 +7,19 @@
 import { create, onnx, toBinary } from "../deps.ts";
 import {
   encodeSegmented,
+  type KernelCall,
   type KernelOperator,
   OUTPUT_SUFFIX,
 } from "../runtime/devices/segments/segmented_model.ts";
 import { Body } from "./body.ts";
 import type { Graph, Node, Value } from "./graph.ts";
-import { type CutGraph, executionOrder, lower, lowerInParts, type Target } from "./lowering/mod.ts";
+import {
+  executionOrder,
+  lower,
+  type LoweredParts,
+  lowerInParts,
+  type Target,
+} from "./lowering/mod.ts";
 import type { Attribute } from "./operator.ts";
 import { checkTensor, type ElementType, type Tensor, type TensorData } from "./tensor.ts";
 
@@ -84,14 +91,15 @@ export function encodeModel(graph: Graph, options: EncodeOptions = {}): Uint8Arr
 }
 
 /** Encodes the parts of a graph, and what passes between them. */
-function encodeParts({ parts, passed }: CutGraph): Uint8Array {
+function encodeParts({ parts, passed, update }: LoweredParts): Uint8Array {
   return encodeSegmented({
+    update: update ?? undefined,
     passed: [...passed].map(([name, { dims }]) => ({ name, dims })),
     parts: parts.map((part) =>
       "node" in part
         ? {
           kernel: {
-            operator: part.node.op as KernelOperator,
+            operator: part.node.op as KernelCall["operator"],
             inputs: part.inputs,
             inputDims: part.node.inputs.map((input) => input?.dims ?? []),
             outputs: part.outputs,

@@ -20,11 +20,16 @@ export interface RewriteOptions {
   readonly emit?: Emit;
   /** The shapes of inputs, where they are to change. */
   readonly dims?: (input: Value) => readonly number[];
+  /** Other outputs than the graph's. */
+  readonly outputs?: ReadonlyMap<string, Value>;
 }
 
-/** The nodes that the outputs need, in order. */
-export function liveNodes(graph: Graph): Node[] {
-  const needed = new Set<Value>(graph.outputs.values());
+/** The nodes that the outputs need, or others than the graph's, in order. */
+export function liveNodes(
+  graph: Graph,
+  outputs: ReadonlyMap<string, Value> = graph.outputs,
+): Node[] {
+  const needed = new Set<Value>(outputs.values());
   return graph.nodes.toReversed().filter((node) => {
     if (!node.results.some((result) => needed.has(result))) return false;
     for (const input of node.inputs) if (input) needed.add(input);
@@ -34,7 +39,7 @@ export function liveNodes(graph: Graph): Node[] {
 
 /** A copy of the graph with all its inputs and outputs, each node passed through `emit`. */
 export function rewrite(graph: Graph, options: RewriteOptions = {}): Graph {
-  const { emit = copyNode, dims = (input) => input.dims } = options;
+  const { emit = copyNode, dims = (input) => input.dims, outputs = graph.outputs } = options;
   const copy = new Graph();
   const known = new Map<Value, Value>();
   for (const input of graph.inputs.values()) {
@@ -45,13 +50,13 @@ export function rewrite(graph: Graph, options: RewriteOptions = {}): Graph {
     if (!found) known.set(value, found = copy.tensor(value.constant!));
     return found;
   };
-  for (const node of liveNodes(graph)) {
+  for (const node of liveNodes(graph, outputs)) {
     const cut = node.results[0].name.lastIndexOf("/") + 1;
     copy.scope = node.results[0].name.slice(0, cut);
     const results = emit(copy, node, node.inputs.map((input) => input && find(input)));
     for (const [i, result] of node.results.entries()) known.set(result, results[i]);
   }
   copy.scope = "";
-  for (const [name, value] of graph.outputs) copy.output(name, find(value));
+  for (const [name, value] of outputs) copy.output(name, find(value));
   return copy;
 }

@@ -6,18 +6,23 @@
  * @module
  */
 
-import type { Graph } from "../graph.ts";
+import type { KernelOperator } from "../../runtime/devices/segments/segmented_model.ts";
+import type { UpdateCall } from "../../runtime/devices/segments/update_call.ts";
+import type { Graph, Value } from "../graph.ts";
 import { copyNode, rewrite } from "../rewrite.ts";
 import { blockedRule } from "./blocked/blocked.ts";
 import { joinSmall } from "./joined.ts";
 import { computeOutputs } from "./outputs.ts";
-import { cut, type CutGraph } from "./segments.ts";
+import { reshaped } from "./forms.ts";
+import { cut, type CutGraph, type GraphPart } from "./segments.ts";
 import type { Target } from "./rule.ts";
 import { loweringRules } from "./rules/mod.ts";
+import { takeUpdate } from "./update.ts";
 
 export { executionOrder } from "./order.ts";
-export type { CutGraph } from "./segments.ts";
 export type { Target } from "./rule.ts";
+
+const UPDATE: KernelOperator = "celgc.Update";
 
 /**
  * The graph for a device: a copy with the same inputs and outputs, in operators that onnxruntime runs
@@ -34,29 +39,55 @@ export function lower(graph: Graph, target: Target, channelBlock = 1): Graph {
   return rewrite(joined);
 }
 
+/** A graph that a device computes in parts. */
+export interface LoweredParts extends CutGraph {
+  /** What comes after them. */
+  readonly update: UpdateCall | null;
+}
+
 /**
- * The graph for WebGPU, cut where operators are that the device has kernels for.
+ * The graph for WebGPU, cut where operators are that the device has kernels for, and without the update at its end
+ * if the device has kernels for that.
  *
  * @param kernels those operators
- * @param suffix what an output has behind its name that is passed from part to part
+ * @param suffix what an output has behind its name that is passed from part to part, or left for the update
  * @returns null where the graph needs none of them: it is lowered as a whole then
  */
 export function lowerInParts(
   graph: Graph,
   kernels: ReadonlySet<string>,
   suffix: string,
-): CutGraph | null {
-  const lowered = joinSmall(lowerNodes(graph, "webgpu", 1, kernels));
-  const parts = cut(lowered, (op) => kernels.has(op), suffix);
+): LoweredParts | null {
+  const taken = kernels.has(UPDATE) ? takeUpdate(graph, suffix) : null;
+  const { rest, call } = taken ?? { rest: graph, call: null };
+  const lowered = joinSmall(lowerNodes(rest, "webgpu", 1, kernels));
+  const left = new Set(call?.left.map(({ name }) => name + suffix));
+  for (const name of left) lowered.outputs.set(name, uncopied(lowered, name));
+  const whole = { parts: [{ graph: lowered, passes: new Map() }], passed: new Map() };
+  const parts = cut(lowered, (op) => kernels.has(op), suffix) ?? (call && whole);
   if (parts === null) return null;
-  return {
-    passed: parts.passed,
-    parts: parts.parts.map((part) => {
-      if ("node" in part) return part;
-      computeOutputs(part.graph);
-      return { ...part, graph: rewrite(part.graph) };
-    }),
-  };
+  const last = parts.parts.findLastIndex((part) => "graph" in part);
+  const dims = new Map<string, readonly number[]>();
+  const finished = parts.parts.flatMap((part, i): GraphPart[] => {
+    if ("node" in part) return [part];
+    computeOutputs(part.graph);
+    const graph = rewrite(part.graph);
+    if (i !== last) return [{ ...part, graph }];
+    for (const name of left) dims.set(name, graph.outputs.get(name)!.dims);
+    const passes = new Map(part.passes);
+    for (const name of left) passes.set(name, name.slice(0, -suffix.length));
+    return graph.outputs.size > 0 ? [{ graph, passes }] : [];
+  });
+  const update = call &&
+    { ...call, left: call.left.map(({ name }) => ({ name, dims: dims.get(name + suffix)! })) };
+  return { passed: parts.passed, parts: finished, update };
+}
+
+/** What an output's elements are before they are given its shape, in which nobody is interested. */
+function uncopied({ outputs }: Graph, name: string): Value {
+  const value = outputs.get(name)!, before = reshaped(value);
+  const isTaken = [...outputs.values()].includes(before);
+  return before.producer && !isTaken ? before : value;
 }
 
 function lowerNodes(

@@ -9,6 +9,11 @@
  * @module
  */
 
+import { arrayOf, type Port } from "./_binding.ts";
+import { elementCount } from "./_layout.ts";
+import type { HostTensor, Submission } from "./device.ts";
+import type { GpuFaults } from "./faults/gpu_faults.ts";
+
 /** Most runs whose results share a page. */
 const MOST_PLACES = 16;
 
@@ -103,4 +108,81 @@ export class Readback {
     else this.#idle.push(buffer);
     return contents;
   }
+}
+
+/** An output that comes back, and where it lies in a buffer for reading back, in bytes. */
+export interface Returned {
+  readonly name: string;
+  readonly type: string;
+  readonly dims: readonly number[];
+  readonly bytes: number;
+  readonly offset: number;
+}
+
+/** A run whose outputs are copied to a place where they can be read. */
+export class GpuSubmission implements Submission {
+  readonly #place: Place | undefined;
+  readonly #returned: readonly Returned[];
+  readonly #faults: GpuFaults;
+  #outputs: Promise<Record<string, HostTensor>> | undefined;
+
+  constructor(place: Place | undefined, returned: readonly Returned[], faults: GpuFaults) {
+    this.#place = place;
+    this.#returned = returned;
+    this.#faults = faults;
+  }
+
+  get ready(): boolean {
+    return this.#place?.arrived ?? true;
+  }
+
+  outputs(): Promise<Record<string, HostTensor>> {
+    return this.#outputs ??= this.#faults.guard(() => this.#fetch());
+  }
+
+  async #fetch(): Promise<Record<string, HostTensor>> {
+    const results: Record<string, HostTensor> = {};
+    const bytes = await this.#place?.fetch();
+    if (bytes === undefined) return results;
+    for (const { name, type, dims, offset, bytes: size } of this.#returned) {
+      const data = new (arrayOf(type))(elementCount(dims));
+      new Uint8Array(data.buffer).set(bytes.subarray(offset, offset + size));
+      results[name] = { type, dims, data } as HostTensor;
+    }
+    return results;
+  }
+}
+
+/** Outputs one after the other. */
+export function returnedOf(ports: readonly Port[]): Returned[] {
+  let offset = 0;
+  return ports.map(({ name, type, dims }) => {
+    const fixed = fixedDims(name, dims), bytes = bytesOf(type, fixed);
+    const returned = { name, type, dims: fixed, bytes, offset };
+    offset += padded(bytes);
+    return returned;
+  });
+}
+
+/** Bytes that outputs take. */
+export function bytesOfReturned(returned: readonly Returned[]): number {
+  const last = returned.at(-1);
+  return last ? last.offset + padded(last.bytes) : 0;
+}
+
+/** WebGPU buffers have one size for good. */
+export function fixedDims(name: string, dims: Port["dims"]): readonly number[] {
+  if (dims.every((dim) => typeof dim === "number")) return dims as readonly number[];
+  throw new TypeError(
+    `"${name}" has the shape [${dims}]: the webgpu device needs every dimension fixed`,
+  );
+}
+
+export function bytesOf(type: string, dims: readonly number[]): number {
+  return elementCount(dims) * new (arrayOf(type))(1).BYTES_PER_ELEMENT;
+}
+
+/** WebGPU copies multiples of four bytes. */
+export function padded(bytes: number): number {
+  return Math.ceil(bytes / 4) * 4;
 }

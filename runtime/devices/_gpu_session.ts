@@ -6,10 +6,18 @@
  * @module
  */
 
-import { arrayOf, type Port } from "./_binding.ts";
-import { type Place, Readback } from "./_gpu_readback.ts";
-import { createGpuTensor, GpuState, type GpuTensor } from "./_gpu_state.ts";
-import { elementCount } from "./_layout.ts";
+import {
+  bytesOf,
+  bytesOfReturned,
+  fixedDims,
+  GpuSubmission,
+  padded,
+  type Place,
+  Readback,
+  type Returned,
+  returnedOf,
+} from "./_gpu_readback.ts";
+import { createGpuTensor, type GpuPlace, GpuState, type GpuTensor } from "./_gpu_state.ts";
 import { parseProfile } from "./_profile.ts";
 import { type Feeds, GuardedSession, wrapSession } from "./_session.ts";
 import { endProfile, type Ort, type OrtSession, type OrtTensor, webLock } from "./_web_engine.ts";
@@ -21,24 +29,18 @@ interface Feed extends GpuTensor {
   readonly name: string;
 }
 
-/** An output that comes back, and where it lies in a buffer for reading back, in bytes. */
-interface Returned {
-  readonly name: string;
-  readonly type: string;
-  readonly dims: readonly number[];
-  readonly bytes: number;
-  readonly offset: number;
-}
-
 /** A session on a GPU. */
 export class GpuSession extends GuardedSession<GpuState, OrtSession> {
   override readonly captured: boolean;
   readonly #gpu: GPUDevice;
   readonly #faults: GpuFaults;
   readonly #fed: readonly Feed[];
-  readonly #returned: readonly Returned[];
+  /** What comes back, where it lies. */
+  readonly returned: readonly Returned[];
   /** Undefined if nothing is returned. */
   readonly #readback: Readback | undefined;
+  /** Where the results of the run that is being submitted go instead. */
+  #into: Place | undefined;
 
   /** Compiles a model. The caller holds the engine's lock. */
   static async compile(
@@ -90,18 +92,32 @@ export class GpuSession extends GuardedSession<GpuState, OrtSession> {
     this.captured = captured;
     this.#gpu = gpu;
     this.#faults = faults;
-    this.#returned = returnedOf(this.binding.returned);
+    this.returned = returnedOf(this.binding.returned);
     this.#fed = this.binding.fed.map(({ name, type, dims }) => {
       const fixed = fixedDims(name, dims);
       return { name, ...createGpuTensor(ort, gpu, type, fixed, bytesOf(type, fixed)) };
     });
-    const last = this.#returned.at(-1);
-    this.#readback = last && new Readback(gpu, last.offset + padded(last.bytes));
+    const bytes = bytesOfReturned(this.returned);
+    this.#readback = bytes > 0 ? new Readback(gpu, bytes) : undefined;
   }
 
   protected override release(): void {
     for (const { buffer } of this.#fed) buffer.destroy();
     this.#readback?.close();
+  }
+
+  /**
+   * Starts a run as {@linkcode GpuSession.enqueue} does.
+   *
+   * @param place where its results go; they are fetched from there
+   */
+  async enqueueInto(place: Place | undefined, feeds: Feeds): Promise<void> {
+    this.#into = place;
+    try {
+      await this.enqueue(feeds);
+    } finally {
+      this.#into = undefined;
+    }
   }
 
   /** Uploads, runs and has the results copied to where they can be read. */
@@ -118,88 +134,31 @@ export class GpuSession extends GuardedSession<GpuState, OrtSession> {
       upload(this.#gpu, buffer, feeds[name].data);
       inputs[name] = tensor;
     }
+    for (const state of this.binding.states) {
+      state.bring(
+        read.filter((each) => each.state === state).map(({ variable }) => variable),
+        "own",
+      );
+    }
     for (const { port, state, variable } of read) inputs[port] = state.tensor(variable);
     const results = await session.run(inputs);
 
     const encoder = this.#gpu.createCommandEncoder();
-    const copy = (port: string, to: GPUBuffer, offset: number, bytes: number) => {
+    const copy = (port: string, { buffer, offset, bytes }: GpuPlace) => {
       const from = results[port].gpuBuffer as unknown as GPUBuffer;
-      encoder.copyBufferToBuffer(from, 0, to, offset, padded(bytes));
+      encoder.copyBufferToBuffer(from, 0, buffer, offset, padded(bytes));
     };
-    for (const { port, state, variable } of updated) {
-      const { buffer, bytes } = state.place(variable);
-      copy(port, buffer, 0, bytes);
-    }
-    const place = this.#readback?.place();
+    for (const { port, state, variable } of updated) copy(port, state.takes(variable));
+    const place = this.#into ?? this.#readback?.place();
     if (place) {
-      for (const { name, offset, bytes } of this.#returned) {
-        copy(name, place.buffer, place.offset + offset, bytes);
+      for (const { name, offset, bytes } of this.returned) {
+        copy(name, { buffer: place.buffer, offset: place.offset + offset, bytes });
       }
     }
     this.#gpu.queue.submit([encoder.finish()]);
     for (const result of Object.values(results)) result.dispose();
-    return new GpuSubmission(place, this.#returned, this.#faults);
+    return new GpuSubmission(place, this.returned, this.#faults);
   }
-}
-
-class GpuSubmission implements Submission {
-  readonly #place: Place | undefined;
-  readonly #returned: readonly Returned[];
-  readonly #faults: GpuFaults;
-  #outputs: Promise<Record<string, HostTensor>> | undefined;
-
-  constructor(place: Place | undefined, returned: readonly Returned[], faults: GpuFaults) {
-    this.#place = place;
-    this.#returned = returned;
-    this.#faults = faults;
-  }
-
-  get ready(): boolean {
-    return this.#place?.arrived ?? true;
-  }
-
-  outputs(): Promise<Record<string, HostTensor>> {
-    return this.#outputs ??= this.#faults.guard(() => this.#fetch());
-  }
-
-  async #fetch(): Promise<Record<string, HostTensor>> {
-    const results: Record<string, HostTensor> = {};
-    const bytes = await this.#place?.fetch();
-    if (bytes === undefined) return results;
-    for (const { name, type, dims, offset, bytes: size } of this.#returned) {
-      const data = new (arrayOf(type))(elementCount(dims));
-      new Uint8Array(data.buffer).set(bytes.subarray(offset, offset + size));
-      results[name] = { type, dims, data } as HostTensor;
-    }
-    return results;
-  }
-}
-
-function returnedOf(ports: readonly Port[]): Returned[] {
-  let offset = 0;
-  return ports.map(({ name, type, dims }) => {
-    const fixed = fixedDims(name, dims), bytes = bytesOf(type, fixed);
-    const returned = { name, type, dims: fixed, bytes, offset };
-    offset += padded(bytes);
-    return returned;
-  });
-}
-
-/** WebGPU buffers have one size for good. */
-function fixedDims(name: string, dims: Port["dims"]): readonly number[] {
-  if (dims.every((dim) => typeof dim === "number")) return dims as readonly number[];
-  throw new TypeError(
-    `"${name}" has the shape [${dims}]: the webgpu device needs every dimension fixed`,
-  );
-}
-
-function bytesOf(type: string, dims: readonly number[]): number {
-  return elementCount(dims) * new (arrayOf(type))(1).BYTES_PER_ELEMENT;
-}
-
-/** WebGPU copies multiples of four bytes. */
-function padded(bytes: number): number {
-  return Math.ceil(bytes / 4) * 4;
 }
 
 function upload(gpu: GPUDevice, buffer: GPUBuffer, data: HostTensor["data"]): void {

@@ -14,18 +14,14 @@ import type {
   DisplacementState,
 } from "./displacement.ts";
 
-/** A variable's buffer, of which the first bytes are its value. */
-export interface VariableBuffer {
-  readonly buffer: GPUBuffer;
-  readonly bytes: number;
-}
-
 /** What a displacement is of. */
 export interface GpuDisplacementParts {
   readonly gpu: GPUDevice;
   readonly format: DisplacementFormat;
-  /** The variables, one after the other. */
-  readonly variables: readonly VariableBuffer[];
+  /** Floats of the variables. */
+  readonly length: number;
+  /** Has the variables, one after the other, copied to the beginning of a buffer (`from`), or back (`to`). */
+  copy(encoder: GPUCommandEncoder, flat: GPUBuffer, way: "from" | "to"): void;
   /** Calls a section when nobody else uses the GPU, or, if it touches them, the variables. */
   exclusively<T>(section: () => Promise<T>, touches: boolean): Promise<T>;
 }
@@ -68,9 +64,9 @@ export class GpuDisplacement implements Displacement {
   readonly #made: Promise<GPUError | undefined>;
 
   constructor(parts: GpuDisplacementParts) {
-    const { gpu, format, variables } = parts;
+    const { gpu, format, length } = parts;
     this.#parts = parts;
-    this.length = variables.reduce((sum, { bytes }) => sum + bytes, 0) / FLOAT_BYTES;
+    this.length = length;
     const kernels = this.#kernels = kernelsOf(format), attempt = begin(gpu);
     const module = gpu.createShaderModule({ code: kernels.code });
     const pipeline = (entryPoint: Kernel) =>
@@ -95,7 +91,7 @@ export class GpuDisplacement implements Displacement {
   startFrom(): Promise<void> {
     return this.#exclusively(() => {
       const encoder = this.#parts.gpu.createCommandEncoder();
-      this.#copyVariables(encoder, this.#buffers.reference, "from");
+      this.#parts.copy(encoder, this.#buffers.reference, "from");
       this.#submit(encoder);
     }, true);
   }
@@ -103,7 +99,7 @@ export class GpuDisplacement implements Displacement {
   hold(): Promise<void> {
     return this.#exclusively(() => {
       const encoder = this.#parts.gpu.createCommandEncoder();
-      this.#copyVariables(encoder, this.#buffers.values, "from");
+      this.#parts.copy(encoder, this.#buffers.values, "from");
       this.#submit(encoder);
     }, true);
   }
@@ -180,7 +176,7 @@ export class GpuDisplacement implements Displacement {
       this.#dispatch(encoder, "apply", all, read, scratch);
       const groups = { ...NONE, end: this.#groups(this.length) };
       this.#dispatch(encoder, "total", groups, { squares, sums }, scratch, 1);
-      if (moves) this.#copyVariables(encoder, values, "to");
+      if (moves) this.#parts.copy(encoder, values, "to");
       const shares = { buffer: sums, from: 0, bytes: PARTIAL_SUMS * PAIR_BYTES };
       const [arrived] = await this.#fetch(encoder, [shares], scratch);
       const pairs = new Float32Array(arrived.buffer, arrived.byteOffset, 2 * PARTIAL_SUMS);
@@ -194,7 +190,7 @@ export class GpuDisplacement implements Displacement {
     return this.#exclusively(() => {
       const { gpu } = this.#parts, encoder = gpu.createCommandEncoder();
       gpu.queue.writeBuffer(this.#buffers.reference, 0, values as Float32Array<ArrayBuffer>);
-      if (moves) this.#copyVariables(encoder, this.#buffers.reference, "to");
+      if (moves) this.#parts.copy(encoder, this.#buffers.reference, "to");
       this.#submit(encoder);
     }, moves);
   }
@@ -213,10 +209,10 @@ export class GpuDisplacement implements Displacement {
     return this.#exclusively(() => {
       const { values } = this.#buffers, moving = this.#create(this.length * FLOAT_BYTES);
       const encoder = this.#parts.gpu.createCommandEncoder(), scratch = [moving];
-      this.#copyVariables(encoder, moving, "from");
+      this.#parts.copy(encoder, moving, "from");
       const all = { ...NONE, end: this.length };
       this.#dispatch(encoder, "catchUp", all, { values, moving }, scratch);
-      this.#copyVariables(encoder, moving, "to");
+      this.#parts.copy(encoder, moving, "to");
       this.#submit(encoder, scratch);
     }, true);
   }
@@ -290,16 +286,6 @@ export class GpuDisplacement implements Displacement {
     const { STORAGE, COPY_SRC, COPY_DST } = GPUBufferUsage;
     const size = Math.max(16, padded(bytes));
     return this.#parts.gpu.createBuffer({ size, usage: STORAGE | COPY_SRC | COPY_DST });
-  }
-
-  /** The variables to a buffer, or back. */
-  #copyVariables(encoder: GPUCommandEncoder, flat: GPUBuffer, way: "from" | "to"): void {
-    let at = 0;
-    for (const { buffer, bytes } of this.#parts.variables) {
-      if (way === "from") encoder.copyBufferToBuffer(buffer, 0, flat, at, bytes);
-      else encoder.copyBufferToBuffer(flat, at, buffer, 0, bytes);
-      at += bytes;
-    }
   }
 
   /** The numbers' kernel; `scratch` is given what is to be destroyed afterwards. */

@@ -35,7 +35,7 @@ export function kernelsOn({ limits }: GPUDevice): ReadonlySet<KernelOperator> {
 }
 
 /** What a call of an operator comes to. */
-const PROGRAMS: Record<KernelOperator, (call: KernelCall) => Program> = {
+const PROGRAMS: Record<KernelCall["operator"], (call: KernelCall) => Program> = {
   "celgc.LSTM"({ inputs, inputDims, outputs }) {
     const [x, weight, hidden, cell, , positions = null, scale = null] = inputs;
     const [length, batch, four] = inputDims[0], [rows, size] = inputDims[1];

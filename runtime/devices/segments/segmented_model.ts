@@ -5,21 +5,30 @@
  * @module
  */
 
+import type { UpdateCall } from "./update_call.ts";
+
 /** A float32 tensor that passes from part to part. */
 export interface PassedTensor {
   readonly name: string;
   readonly dims: readonly number[];
 }
 
-/** An operator that a device may have a kernel for. */
-export type KernelOperator = "celgc.LSTM" | "celgc.LSTMGradient";
+/**
+ * What a device may have kernels for: operators, and under `celgc.Update` what a graph does element by element to
+ * its variables at the end, such as the clipped step.
+ */
+export type KernelOperator = "celgc.LSTM" | "celgc.LSTMGradient" | "celgc.Update";
 
 /** All of them. */
-export const KERNEL_OPERATORS: readonly KernelOperator[] = ["celgc.LSTM", "celgc.LSTMGradient"];
+export const KERNEL_OPERATORS: readonly KernelOperator[] = [
+  "celgc.LSTM",
+  "celgc.LSTMGradient",
+  "celgc.Update",
+];
 
 /** An operator between two graphs. */
 export interface KernelCall {
-  readonly operator: KernelOperator;
+  readonly operator: Exclude<KernelOperator, "celgc.Update">;
   /** What passes between the parts, a variable or an input of the model, by name; null for one that is absent. */
   readonly inputs: readonly (string | null)[];
   /** Shapes of the inputs. */
@@ -40,15 +49,17 @@ export interface SegmentedModel {
    * are outputs of these names with {@linkcode OUTPUT_SUFFIX} behind.
    */
   readonly passed: readonly PassedTensor[];
-  /** In the order in which they run. The last is the graph that has the model's outputs. */
+  /** In the order in which they run. The last graph has the model's outputs, but for those of the update. */
   readonly parts: readonly Part[];
+  /** What comes after them. */
+  readonly update?: UpdateCall | undefined;
 }
 
 /** What an output of a graph that passes to other parts has behind its name. */
 export const OUTPUT_SUFFIX = ".passed";
 
 /** No ONNX file begins so: the first byte of one is 8. */
-const MAGIC = new TextEncoder().encode("celgc/segments/1\n");
+const MAGIC = new TextEncoder().encode("celgc/segments/2\n");
 
 /** Whether the bytes are a model in parts, and not an ONNX file. */
 export function isSegmented(bytes: Uint8Array): boolean {
@@ -61,12 +72,12 @@ type WrittenPart =
   | { readonly kernel: KernelCall };
 
 /** Writes a model in parts: a line that says what it is, the length of a JSON header, it, and the graphs. */
-export function encodeSegmented({ passed, parts }: SegmentedModel): Uint8Array {
+export function encodeSegmented({ passed, parts, update }: SegmentedModel): Uint8Array {
   const graphs = parts.flatMap((part) => "graph" in part ? [part.graph] : []);
   const written: WrittenPart[] = parts.map((part) =>
     "graph" in part ? { bytes: part.graph.length, updates: part.updates } : part
   );
-  const header = new TextEncoder().encode(JSON.stringify({ passed, parts: written }));
+  const header = new TextEncoder().encode(JSON.stringify({ passed, parts: written, update }));
   const length = new Uint8Array(4);
   new DataView(length.buffer).setUint32(0, header.length, true);
   const all = [MAGIC, length, header, ...graphs];
@@ -87,10 +98,11 @@ export function decodeSegmented(bytes: Uint8Array): SegmentedModel {
   const header = JSON.parse(new TextDecoder().decode(bytes.subarray(start, at))) as {
     passed: PassedTensor[];
     parts: WrittenPart[];
+    update?: UpdateCall;
   };
   const parts = header.parts.map((part): Part => {
     if ("kernel" in part) return part;
     return { graph: bytes.subarray(at, at += part.bytes), updates: part.updates };
   });
-  return { passed: header.passed, parts };
+  return { passed: header.passed, parts, update: header.update };
 }

@@ -4,6 +4,14 @@
  * @module
  */
 
+import {
+  bytesOfReturned,
+  GpuSubmission,
+  type Place,
+  Readback,
+  type Returned,
+  returnedOf,
+} from "../_gpu_readback.ts";
 import { GpuSession } from "../_gpu_session.ts";
 import { GpuState } from "../_gpu_state.ts";
 import { elementCount } from "../_layout.ts";
@@ -11,11 +19,18 @@ import type { Feeds } from "../_session.ts";
 import { type Ort, webLock } from "../_web_engine.ts";
 import type { CompileOptions, HostTensor, NodeTime, Session, Submission } from "../device.ts";
 import type { GpuFaults } from "../faults/gpu_faults.ts";
+import { BoundUpdate } from "./bound_update.ts";
 import { CompiledKernel } from "./kernels.ts";
 import { decodeSegmented, type KernelCall, OUTPUT_SUFFIX } from "./segmented_model.ts";
 
+/** A kernel between two graphs, and the variables that it reads. */
+interface BoundKernel {
+  readonly kernel: CompiledKernel;
+  readonly reads: ReadonlyMap<GpuState, readonly string[]>;
+}
+
 /** A graph, or a kernel. */
-type CompiledPart = GpuSession | CompiledKernel;
+type CompiledPart = GpuSession | BoundKernel;
 
 /** What is fed that a kernel reads. */
 interface KernelFeed {
@@ -23,16 +38,26 @@ interface KernelFeed {
   readonly dims: readonly number[];
 }
 
+/** What a session in parts is made of. */
+interface Parts {
+  readonly gpu: GPUDevice;
+  readonly faults: GpuFaults;
+  readonly parts: readonly CompiledPart[];
+  readonly update: BoundUpdate | null;
+  readonly fed: ReadonlyMap<string, KernelFeed>;
+  readonly owned: AsyncDisposableStack;
+}
+
 /** A session on a GPU that is made of several. */
 export class SegmentedSession implements Session {
   readonly inputs: readonly string[];
   readonly outputs: readonly string[];
   readonly captured: boolean;
-  readonly #gpu: GPUDevice;
-  readonly #faults: GpuFaults;
-  readonly #parts: readonly CompiledPart[];
-  readonly #fed: ReadonlyMap<string, KernelFeed>;
-  readonly #owned: AsyncDisposableStack;
+  readonly #own: Parts;
+  /** What the last graph and the update return, where it lies. */
+  readonly #returned: readonly Returned[];
+  /** Undefined if nothing is returned. */
+  readonly #readback: Readback | undefined;
   #disposed = false;
 
   /** Compiles a model in parts. The caller holds the engine's lock. */
@@ -43,15 +68,26 @@ export class SegmentedSession implements Session {
     model: Uint8Array,
     options: CompileOptions,
   ): Promise<SegmentedSession> {
-    const { passed: specs, parts } = decodeSegmented(model), { state = [] } = options;
+    const { passed: specs, parts, update: call } = decodeSegmented(model);
+    const { updates = {} } = options, state = statesOf(options);
     await using stack = new AsyncDisposableStack();
     const passed = new GpuState(specs, ort, gpu, faults);
     stack.defer(() => passed.end());
+    const update = call ? new BoundUpdate(call, { gpu, faults, states: state, updates }) : null;
+    if (update) stack.defer(() => update.release());
     const fed = new Map<string, KernelFeed>(), compiled: CompiledPart[] = [];
+    const readsOf = ({ inputs }: KernelCall) =>
+      new Map(
+        state.map((each) => [
+          each,
+          each.specs.map(({ name }) => name).filter((name) => inputs.includes(name)),
+        ]),
+      );
     const bufferOf = ({ inputs, inputDims }: KernelCall) => (name: string): GPUBuffer => {
-      const holder = [passed, ...state as GpuState[]]
-        .find(({ specs }) => specs.some((spec) => spec.name === name));
-      if (holder) return holder.place(name).buffer;
+      const holder = [passed, ...state].find(({ specs }) =>
+        specs.some((spec) => spec.name === name)
+      );
+      if (holder) return holder.buffer(name);
       let feed = fed.get(name);
       if (!feed) {
         const dims = inputDims[inputs.indexOf(name)];
@@ -63,52 +99,57 @@ export class SegmentedSession implements Session {
       }
       return feed.buffer;
     };
+    const last = parts.findLastIndex((part) => "graph" in part);
     for (const [i, part] of parts.entries()) {
       if ("kernel" in part) {
         const kernel = new CompiledKernel(gpu, part.kernel, bufferOf(part.kernel));
         stack.defer(() => kernel.release());
-        compiled.push(kernel);
+        compiled.push({ kernel, reads: readsOf(part.kernel) });
         continue;
       }
-      const updates = i === parts.length - 1
-        ? options.updates
-        : Object.fromEntries(part.updates.map((name) => [name + OUTPUT_SUFFIX, name]));
       const session = await GpuSession.compile(ort, gpu, faults, part.graph, {
         ...options,
-        state: [...state, passed],
-        updates: updates ?? {},
+        state: [...state, passed, ...update ? [update.scratch] : []],
+        updates: {
+          ...Object.fromEntries(part.updates.map((name) => [name + OUTPUT_SUFFIX, name])),
+          ...i === last ? update ? update.others : updates : {},
+        },
       });
       stack.defer(() => session.end());
       compiled.push(session);
     }
-    return new SegmentedSession(gpu, faults, compiled, fed, stack.move());
+    return new SegmentedSession({
+      gpu,
+      faults,
+      parts: compiled,
+      update,
+      fed,
+      owned: stack.move(),
+    });
   }
 
-  private constructor(
-    gpu: GPUDevice,
-    faults: GpuFaults,
-    parts: readonly CompiledPart[],
-    fed: ReadonlyMap<string, KernelFeed>,
-    owned: AsyncDisposableStack,
-  ) {
-    this.#gpu = gpu;
-    this.#faults = faults;
-    this.#parts = parts;
-    this.#fed = fed;
-    this.#owned = owned;
-    const graphs = parts.filter((part) => part instanceof GpuSession);
-    this.inputs = [...new Set([...graphs.flatMap(({ inputs }) => inputs), ...fed.keys()])];
-    this.outputs = graphs.at(-1)!.outputs;
+  private constructor(own: Parts) {
+    this.#own = own;
+    const { gpu, parts, update, fed, owned } = own;
+    const graphs = parts.filter((part) => part instanceof GpuSession), last = graphs.at(-1);
+    const inputs = [...graphs.flatMap(({ inputs }) => inputs), ...fed.keys()];
+    this.inputs = [...new Set([...inputs, ...update?.fed ?? []])];
+    this.#returned = returnedOf([...last?.returned ?? [], ...update?.returned ?? []]);
+    this.outputs = this.#returned.map(({ name }) => name);
     this.captured = graphs.every(({ captured }) => captured);
+    const bytes = bytesOfReturned(this.#returned);
+    const readback = bytes > 0 ? new Readback(gpu, bytes) : undefined;
+    if (readback) owned.defer(() => readback.close());
+    this.#readback = readback;
   }
 
   submit(feeds: Feeds): Promise<Submission> {
-    return webLock.run(() => this.#faults.guard(() => this.#submit(feeds)));
+    return webLock.run(() => this.#own.faults.guard(() => this.#submit(feeds)));
   }
 
   async run(feeds: Feeds): Promise<Record<string, HostTensor>> {
     const { outputs } = await webLock.run(async () => {
-      const submission = await this.#faults.guard(() => this.#submit(feeds));
+      const submission = await this.#own.faults.guard(() => this.#submit(feeds));
       return { outputs: submission.outputs() };
     });
     return await outputs;
@@ -116,7 +157,7 @@ export class SegmentedSession implements Session {
 
   async endProfile(): Promise<NodeTime[]> {
     const times: NodeTime[] = [];
-    for (const part of this.#parts) {
+    for (const part of this.#own.parts) {
       if (part instanceof GpuSession) times.push(...await part.endProfile());
     }
     return times;
@@ -124,11 +165,37 @@ export class SegmentedSession implements Session {
 
   async [Symbol.asyncDispose](): Promise<void> {
     this.#disposed = true;
-    await webLock.run(() => this.#owned.disposeAsync());
+    await webLock.run(() => this.#own.owned.disposeAsync());
   }
 
   async #submit(feeds: Feeds): Promise<Submission> {
     if (this.#disposed) throw new Error("cannot run a session that was disposed of");
+    const { gpu, parts, update, faults } = this.#own;
+    this.#feedKernels(feeds);
+    update?.feed(feeds);
+    const place = this.#readback?.place();
+    const last = parts.findLast((part) => part instanceof GpuSession);
+    for (const part of parts) {
+      if (part === last) await last.enqueueInto(place, takenBy(last, feeds));
+      else if (part instanceof GpuSession) await part.enqueue(takenBy(part, feeds));
+      else {
+        for (const [state, names] of part.reads) state.bring(names, "own");
+        const encoder = gpu.createCommandEncoder();
+        part.kernel.dispatch(encoder);
+        gpu.queue.submit([encoder.finish()]);
+      }
+    }
+    update?.run((name) => this.#placeOf(name, place));
+    return new GpuSubmission(place, this.#returned, faults);
+  }
+
+  #placeOf(name: string, place: Place | undefined): { buffer: GPUBuffer; offset: number } {
+    const { offset } = this.#returned.find((each) => each.name === name)!;
+    return { buffer: place!.buffer, offset: place!.offset + offset };
+  }
+
+  /** Checks and uploads what kernels read of what is fed. */
+  #feedKernels(feeds: Feeds): void {
     for (const name of Object.keys(feeds)) {
       if (!this.inputs.includes(name)) {
         throw new RangeError(
@@ -136,7 +203,7 @@ export class SegmentedSession implements Session {
         );
       }
     }
-    for (const [name, { buffer, dims }] of this.#fed) {
+    for (const [name, { buffer, dims }] of this.#own.fed) {
       const tensor = feeds[name];
       if (tensor === undefined) throw new RangeError(`cannot run: input "${name}" was not fed`);
       if (tensor.data.BYTES_PER_ELEMENT !== FEED_BYTES || String(tensor.dims) !== String(dims)) {
@@ -145,23 +212,21 @@ export class SegmentedSession implements Session {
             `${tensor.type}[${tensor.dims}]`,
         );
       }
-      this.#gpu.queue.writeBuffer(buffer, 0, tensor.data as Int32Array<ArrayBuffer>);
+      this.#own.gpu.queue.writeBuffer(buffer, 0, tensor.data as Int32Array<ArrayBuffer>);
     }
-    let last: Submission | undefined;
-    for (const part of this.#parts) {
-      if (part instanceof GpuSession) last = await part.enqueue(takenBy(part, feeds));
-      else {
-        const encoder = this.#gpu.createCommandEncoder();
-        part.dispatch(encoder);
-        this.#gpu.queue.submit([encoder.finish()]);
-      }
-    }
-    return last!;
   }
 }
 
 /** Kernels read integers and floats of four bytes. */
 const FEED_BYTES = 4;
+
+/** The states that a session is to be bound to, all of this device. */
+function statesOf({ state = [] }: CompileOptions): GpuState[] {
+  return state.map((each) => {
+    if (each instanceof GpuState) return each;
+    throw new TypeError("cannot bind a state of another device: allocate it on this one");
+  });
+}
 
 function takenBy({ inputs }: Session, feeds: Feeds): Feeds {
   const taken: Record<string, HostTensor> = {};

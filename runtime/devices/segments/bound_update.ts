@@ -1,0 +1,159 @@
+/**
+ * An update of variables in their states' flat forms, and of what is fed to it, left behind for it, and returned by
+ * it.
+ *
+ * @module
+ */
+
+import type { Port } from "../_binding.ts";
+import { GpuState } from "../_gpu_state.ts";
+import { elementCount } from "../_layout.ts";
+import type { Feeds } from "../_session.ts";
+import type { GpuFaults } from "../faults/gpu_faults.ts";
+import { CompiledUpdate, type FlatPlace, type Places } from "./compiled_update.ts";
+import type { PassedTensor } from "./segmented_model.ts";
+import type { UpdateCall } from "./update_call.ts";
+
+/** What an update is bound to. */
+export interface UpdateBinding {
+  readonly gpu: GPUDevice;
+  readonly faults: GpuFaults;
+  /** The states whose variables it reads and changes. */
+  readonly states: readonly GpuState[];
+  /** Output name → variable name, of the whole model. */
+  readonly updates: Readonly<Record<string, string>>;
+}
+
+/** It owns its scratch memory, the states are the caller's. */
+export class BoundUpdate {
+  /** Names of what is fed to it. */
+  readonly fed: readonly string[];
+  /** What it returns. */
+  readonly returned: readonly Port[];
+  /** Output name → variable name, as far as the update does not make them. */
+  readonly others: Readonly<Record<string, string>>;
+  /** What is left behind for it, sums, what is fed to it and what it returns, one after the other. */
+  readonly scratch: GpuState;
+  readonly #gpu: GPUDevice;
+  readonly #inputs: readonly PassedTensor[];
+  readonly #compiled: CompiledUpdate;
+  /** Variables that it reads or changes, and those that it changes, of each state. */
+  readonly #touched = new Map<GpuState, { reads: string[]; changes: string[] }>();
+
+  /** @throws RangeError if a variable does not fit */
+  constructor(call: UpdateCall, { gpu, faults, states, updates }: UpdateBinding) {
+    this.#gpu = gpu;
+    const holderOf = (name: string) =>
+      states.find(({ specs }) => specs.some((spec) => spec.name === name));
+    const outputs = call.updates.flatMap((update) => update.outputs);
+    const own = new Map(outputs.map((output) => [output.name, output]));
+    this.others = Object.fromEntries(
+      Object.entries(updates).filter(([output]) => !own.has(output)),
+    );
+    const returned = outputs.filter(({ name }) => updates[name] === undefined);
+    this.returned = returned.map(({ name, dims }) => ({ name, dims, type: "float32" }));
+    this.#inputs = call.inputs.filter(({ name }) => holderOf(name) === undefined);
+    this.fed = this.#inputs.map(({ name }) => name);
+    this.scratch = new GpuState(
+      [
+        ...call.left,
+        ...call.sums.map(({ name }) => ({ name, dims: [] })),
+        ...this.#inputs.map(({ name, dims }) => ({ name: fedName(name), dims })),
+        ...returned.map(({ name, dims }) => ({ name: returnedName(name), dims })),
+      ],
+      null,
+      gpu,
+      faults,
+    );
+    const inScratch = (name: string): FlatPlace => ({
+      buffer: this.scratch.flat,
+      offset: this.scratch.range(name).offset,
+    });
+    const place = (name: string, changes: boolean): FlatPlace => {
+      const state = holderOf(name);
+      if (!state) return inScratch(this.fed.includes(name) ? fedName(name) : name);
+      let touched = this.#touched.get(state);
+      if (!touched) this.#touched.set(state, touched = { reads: [], changes: [] });
+      touched[changes ? "changes" : "reads"].push(name);
+      return { buffer: state.flat, offset: state.range(name).offset };
+    };
+    const written = new Set(Object.values(this.others));
+    for (const { name, dims } of call.inputs) {
+      const holder = holderOf(name);
+      if (holder) checkFit(name, dims, holder);
+      if (written.has(name)) {
+        throw new RangeError(`cannot update "${name}" before an update that reads it`);
+      }
+    }
+    const places: Places = {
+      operand: (name) => place(name, false),
+      output: (name) => {
+        const variable = updates[name];
+        if (variable === undefined) return inScratch(returnedName(name));
+        const holder = holderOf(variable);
+        if (!holder) {
+          throw new RangeError(
+            `cannot update "${variable}" from "${name}": no state has such a variable`,
+          );
+        }
+        checkFit(variable, own.get(name)!.dims, holder);
+        return place(variable, true);
+      },
+    };
+    try {
+      this.#compiled = new CompiledUpdate(gpu, call, places);
+    } catch (error) {
+      void this.scratch.end();
+      throw error;
+    }
+  }
+
+  /** Checks and uploads what is fed to it. */
+  feed(feeds: Feeds): void {
+    for (const { name, dims } of this.#inputs) {
+      const tensor = feeds[name];
+      if (tensor === undefined) throw new RangeError(`cannot run: input "${name}" was not fed`);
+      if (tensor.type !== "float32" || String(tensor.dims) !== String(dims)) {
+        throw new RangeError(
+          `cannot feed "${name}": the model takes float32[${dims}], got ${tensor.type}[${tensor.dims}]`,
+        );
+      }
+      const at = 4 * this.scratch.range(fedName(name)).offset;
+      const data = tensor.data as Float32Array<ArrayBuffer>;
+      this.#gpu.queue.writeBuffer(this.scratch.flat, at, data, 0, elementCount(dims));
+    }
+  }
+
+  /** @param placeOf where what it returns is to be copied to, in bytes */
+  run(placeOf: (output: string) => { readonly buffer: GPUBuffer; readonly offset: number }): void {
+    for (const [state, { reads, changes }] of this.#touched) {
+      state.assertReady("run on");
+      state.bring([...reads, ...changes], "flat");
+    }
+    const encoder = this.#gpu.createCommandEncoder();
+    this.#compiled.dispatch(encoder);
+    for (const { name } of this.returned) {
+      const { offset, length } = this.scratch.range(returnedName(name)), to = placeOf(name);
+      encoder.copyBufferToBuffer(this.scratch.flat, 4 * offset, to.buffer, to.offset, 4 * length);
+    }
+    this.#gpu.queue.submit([encoder.finish()]);
+    for (const [state, { changes }] of this.#touched) state.changedFlat(changes);
+  }
+
+  /** Gives the memory back. The caller holds the engine's lock. */
+  async release(): Promise<void> {
+    this.#compiled.release();
+    await this.scratch.end();
+  }
+}
+
+// A graph's inputs go by their own names, and are not to be bound to what is in the scratch memory.
+const fedName = (input: string) => `fed/${input}`;
+const returnedName = (output: string) => `returned/${output}`;
+
+function checkFit(name: string, dims: readonly number[], state: GpuState): void {
+  if (String(dims) === String(state.dims(name))) return;
+  throw new RangeError(
+    `cannot bind "${name}": the model has it as [${dims}], the state as [${state.dims(name)}]`,
+  );
+}
