@@ -90,6 +90,7 @@ class End {
       // There is room again when the other end hears of it.
       world.atTime(this.#back(), peer.process, "room", () => {
         peer.#underWay -= freed;
+        if (peer.#writer === null) return false;
         peer.#serveWriter();
       });
     } else if (this.#error !== null) {

@@ -1,6 +1,6 @@
 /** A world as the platform that the runtime asks: of whichever process goes on. */
 
-import { createHash, createHmac } from "node:crypto";
+import { createHash } from "node:crypto";
 import type { Platform, Timer } from "../../runtime/base/platform.ts";
 import { FileNode, type FolderNode } from "./_disk.ts";
 import { Network, never } from "./_network.ts";
@@ -250,16 +250,26 @@ export function platformOf(world: World): Platform {
       digest: (_: string, bytes: Bytes) =>
         Promise.resolve(new Uint8Array(createHash("sha256").update(bytes).digest()).buffer),
       importKey: (_: string, raw: Bytes) => Promise.resolve(raw),
-      sign: (_: string, key: Bytes, bytes: Bytes) => Promise.resolve(hmac(key, bytes).buffer),
+      sign: (_: string, key: Bytes, bytes: Bytes) => Promise.resolve(hash(key, bytes).buffer),
       verify: (_: string, key: Bytes, proof: Bytes, bytes: Bytes) =>
-        Promise.resolve(hmac(key, bytes).every((byte, i) => byte === proof[i])),
+        Promise.resolve(hash(key, bytes).every((byte, i) => byte === proof[i])),
     },
   };
   return simulated as unknown as Platform;
 }
 
-function hmac(key: Bytes, bytes: Bytes): Bytes {
-  return new Uint8Array(createHmac("sha256", key).update(bytes).digest());
+/** Stands for HMAC where nobody attacks: 32 bytes that every byte given and its place decide. */
+function hash(...parts: readonly Bytes[]): Bytes {
+  const state = new Uint32Array(8);
+  let sum = 0x811c9dc5;
+  for (const part of parts) {
+    for (const byte of part) sum = Math.imul(sum ^ byte, 0x01000193);
+    sum = Math.imul(sum ^ part.length, 0x85ebca6b) ^ sum >>> 15;
+  }
+  for (let i = 0; i < state.length; i++) {
+    state[i] = sum = Math.imul(sum ^ sum >>> 13, 0xc2b2ae35) + 0x9e3779b9;
+  }
+  return new Uint8Array(state.buffer);
 }
 
 function unasked(): never {

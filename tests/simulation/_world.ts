@@ -76,8 +76,11 @@ interface Event {
   readonly label: string;
   /** Whether it is the system's to do, also when the process has ended. */
   readonly bySystem: boolean;
-  act: (() => void) | null;
+  act: Act | null;
 }
+
+/** What happens; false if it has woken nobody, so that no process has anything to do. */
+type Act = () => unknown;
 
 /** How fast the things of a world are. */
 export interface Pace {
@@ -167,7 +170,7 @@ export class World {
   }
 
   /** Lets something happen in a process, in some ms. */
-  at(ms: number, process: Process | null, label: string, act: () => void): () => void {
+  at(ms: number, process: Process | null, label: string, act: Act): () => void {
     return this.atTime(this.now + Math.max(0, ms), process, label, act);
   }
 
@@ -176,7 +179,7 @@ export class World {
     time: number,
     process: Process | null,
     label: string,
-    act: () => void,
+    act: Act,
     bySystem = false,
   ): () => void {
     if (time === Infinity) return () => {};
@@ -243,8 +246,8 @@ export class World {
       this.now = event.time;
       this.current = isAlive ? process : null;
       this.note(process, label);
-      act();
-      if (isAlive) await new Promise((resolve) => setImmediate(resolve));
+      const isQuiet = act() === false;
+      if (isAlive && !isQuiet) await new Promise((resolve) => setImmediate(resolve));
       this.current = null;
     }
     return true;

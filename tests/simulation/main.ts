@@ -27,7 +27,10 @@ function whole(flag: string, text: string): number {
 }
 
 async function one(seed: number): Promise<boolean> {
-  const world = await simulate(seed, values.trace ? { onEvent: console.log } : {});
+  const world = await simulate(seed, {
+    stacks: true,
+    ...values.trace ? { onEvent: console.log } : {},
+  });
   console.log(`seed ${seed}: ${world.plan}`);
   for (const end of world.ends) console.log(`  ${end}`);
   console.log(`${world.events} events, trace ${world.traceHash.toString(16).padStart(8, "0")}`);

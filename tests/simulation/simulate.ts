@@ -41,6 +41,8 @@ globalThis.addEventListener("unhandledrejection", (event) => {
 export interface SimulateOptions {
   /** Told of every event. @default {nobody is} */
   readonly onEvent?: (line: string) => void;
+  /** Whether errors say where they were made: that takes time, and many are made. @default {false} */
+  readonly stacks?: boolean;
   /** Makes another platform of the world's, to see that what it breaks is found. @default {it stays} */
   readonly change?: (platform: Platform) => Platform;
 }
@@ -57,10 +59,17 @@ function divertErrors(say: (line: string) => void): Disposable {
   return { [Symbol.dispose]: () => void (console.error = error) };
 }
 
+/** Errors are made without a stack. */
+function withoutStacks(): Disposable {
+  const { stackTraceLimit } = Error;
+  Error.stackTraceLimit = 0;
+  return { [Symbol.dispose]: () => void (Error.stackTraceLimit = stackTraceLimit) };
+}
+
 /** Lives the world of a seed through. */
 export async function simulate(
   seed: number,
-  { onEvent, change = (platform) => platform }: SimulateOptions = {},
+  { onEvent, stacks = false, change = (platform) => platform }: SimulateOptions = {},
 ): Promise<Simulated> {
   const kind = new Random(seed, "scenario").uniform();
   const [most, make] = kind < 0.2
@@ -75,6 +84,7 @@ export async function simulate(
   const scenario: Scenario = make(world, plan);
   using _platform = runOn(change(platformOf(world)));
   using _console = divertErrors((line) => onEvent?.(line));
+  using _stacks = stacks ? null : withoutStacks();
   watched = world;
   unhandled = [];
   let violation: Violation | null = null;
