@@ -85,6 +85,7 @@ function packageError(specifier: string, cause: unknown): unknown {
 export const ONNXRUNTIME_VERSION = "1.30.0";
 const ONNXRUNTIME_NODE = `npm:onnxruntime-node@${ONNXRUNTIME_VERSION}`;
 const ONNXRUNTIME_WEB = `npm:onnxruntime-web@${ONNXRUNTIME_VERSION}/webgpu`;
+const ONNXRUNTIME_JSPI = `npm:onnxruntime-web@${ONNXRUNTIME_VERSION}/jspi`;
 
 /**
  * What the environment must hold before the native engine is loaded. It reports to its maker from native
@@ -123,6 +124,12 @@ type OnnxRuntimeNode = typeof import("npm:onnxruntime-node@1.30.0");
 export const loadOnnxRuntimeWeb = (): Promise<
   typeof import("npm:onnxruntime-web@1.30.0/webgpu")
 > => fetchPackage(ONNXRUNTIME_WEB);
+
+/**
+ * The same engine in another build: JavaScript's promise integration suspends it while it waits for the GPU,
+ * where it otherwise unwinds its stack itself. The bench compares them.
+ */
+export const loadOnnxRuntimeJspi: typeof loadOnnxRuntimeWeb = () => fetchPackage(ONNXRUNTIME_JSPI);
 
 /** Fetches the native engine if it is not cached, and does not load it. */
 export const fetchOnnxRuntimeNode = (): Promise<unknown> =>

@@ -24,6 +24,15 @@ import { endProfile, type Ort, type OrtSession, type OrtTensor, webLock } from "
 import type { CompileOptions, HostTensor, Submission } from "./device.ts";
 import type { GpuFaults } from "./faults/gpu_faults.ts";
 
+/** What compiles and runs graphs on a GPU. */
+export interface GpuEngine {
+  readonly ort: Ort;
+  readonly gpu: GPUDevice;
+  readonly faults: GpuFaults;
+  /** How images lie where convolutions are computed; undefined: as the engine thinks best. */
+  readonly layout: "NCHW" | "NHWC" | undefined;
+}
+
 /** An input with a buffer of its own. */
 interface Feed extends GpuTensor {
   readonly name: string;
@@ -44,17 +53,18 @@ export class GpuSession extends GuardedSession<GpuState, OrtSession> {
 
   /** Compiles a model. The caller holds the engine's lock. */
   static async compile(
-    ort: Ort,
-    gpu: GPUDevice,
-    faults: GpuFaults,
+    engine: GpuEngine,
     model: Uint8Array,
     options: CompileOptions,
   ): Promise<GpuSession> {
+    const { ort, gpu, layout } = engine;
     const { profile = false, capture = !profile } = options;
     const create = (enableGraphCapture: boolean) =>
       ort.InferenceSession.create(model, {
         enableProfiling: profile,
-        executionProviders: [{ name: "webgpu", device: gpu } as never],
+        executionProviders: [
+          { name: "webgpu", device: gpu, ...layout && { preferredLayout: layout } } as never,
+        ],
         preferredOutputLocation: "gpu-buffer",
         enableGraphCapture,
         logSeverityLevel: 4,
@@ -70,14 +80,12 @@ export class GpuSession extends GuardedSession<GpuState, OrtSession> {
     return await wrapSession(
       "webgpu",
       attempt,
-      (session) => new GpuSession(ort, gpu, faults, session, captured, options),
+      (session) => new GpuSession(engine, session, captured, options),
     );
   }
 
   private constructor(
-    ort: Ort,
-    gpu: GPUDevice,
-    faults: GpuFaults,
+    { ort, gpu, faults }: GpuEngine,
     session: OrtSession,
     captured: boolean,
     options: CompileOptions,

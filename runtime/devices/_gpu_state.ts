@@ -56,13 +56,10 @@ interface Variable {
   inFlat: boolean;
 }
 
-/** A copy that is to be made; one way. */
-interface Copy {
-  readonly from: GPUBuffer;
-  readonly at: number;
-  readonly to: GPUBuffer;
-  readonly toAt: number;
-  readonly bytes: number;
+/** Neighbours among variables that are read or written one after the other, in bytes. */
+interface Piece extends GpuPlace {
+  /** Bytes before it on the other side. */
+  readonly there: number;
 }
 
 /**
@@ -76,6 +73,8 @@ export class GpuState extends GuardedState {
   readonly #variables = new Map<string, Variable>();
   readonly #followers: GpuDisplacement[] = [];
   #flat: GPUBuffer | undefined;
+  #staging: GPUBuffer | undefined;
+  #lent: Float32Array | undefined;
 
   /** @param engine what binds the variables; null if kernels alone work on them */
   constructor(
@@ -120,18 +119,17 @@ export class GpuState extends GuardedState {
 
   /** Has variables' values be where they are to be read. */
   bring(names: readonly string[], where: "own" | "flat"): void {
-    const copies: Copy[] = [];
-    for (const name of names) {
-      const variable = this.#variables.get(name)!, { own, offset, bytes } = variable;
-      if (where === "own" ? variable.inOwn : variable.inFlat) continue;
+    const stale = names.map((name) => this.#variables.get(name)!)
+      .filter(({ inOwn, inFlat }) => where === "own" ? !inOwn : !inFlat);
+    if (stale.length === 0) return;
+    const encoder = this.#gpu.createCommandEncoder(), { flat } = this;
+    for (const variable of stale) {
+      const { offset, bytes } = variable, { buffer } = variable.own!;
       variable.inOwn = variable.inFlat = true;
-      copies.push(
-        where === "own"
-          ? { from: this.flat, at: offset, to: own!.buffer, toAt: 0, bytes }
-          : { from: own!.buffer, at: 0, to: this.flat, toAt: offset, bytes },
-      );
+      if (where === "own") encoder.copyBufferToBuffer(flat, offset, buffer, 0, bytes);
+      else encoder.copyBufferToBuffer(buffer, 0, flat, offset, bytes);
     }
-    if (copies.length > 0) this.#submit(copies);
+    this.#gpu.queue.submit([encoder.finish()]);
   }
 
   /** Where a new value of a variable is to be copied to; whoever asks does it next. */
@@ -161,7 +159,12 @@ export class GpuState extends GuardedState {
       gpu: this.#gpu,
       format,
       length: names.reduce((sum, name) => sum + this.range(name).length, 0),
-      copy: (encoder, buffer, way) => encode(encoder, this.#copies(names, buffer, way)),
+      copy: (encoder, other, way) => {
+        for (const { buffer, offset, there, bytes } of this.#pieces(names, way === "to")) {
+          if (way === "from") encoder.copyBufferToBuffer(buffer, offset, other, there, bytes);
+          else encoder.copyBufferToBuffer(other, there, buffer, offset, bytes);
+        }
+      },
       exclusively: (section, touches) => this.exclusively("follow", section, touches),
     });
     this.#followers.push(follower);
@@ -174,68 +177,61 @@ export class GpuState extends GuardedState {
 
   async #download(flat: Float32Array, names?: readonly string[]): Promise<void> {
     if (flat.length === 0) return;
-    const staging = this.#gpu.createBuffer({
-      size: flat.length * FLOAT_BYTES,
-      usage: GPUBufferUsage.MAP_READ | GPUBufferUsage.COPY_DST,
-    });
-    this.#submit(this.#copies(names, staging, "from"));
-    await staging.mapAsync(GPUMapMode.READ);
-    flat.set(new Float32Array(staging.getMappedRange()));
-    staging.destroy();
+    const bytes = flat.length * FLOAT_BYTES, staging = this.#stagingOf(bytes);
+    const encoder = this.#gpu.createCommandEncoder();
+    for (const { buffer, offset, there, bytes } of this.#pieces(names)) {
+      encoder.copyBufferToBuffer(buffer, offset, staging, there, bytes);
+    }
+    this.#gpu.queue.submit([encoder.finish()]);
+    await staging.mapAsync(GPUMapMode.READ, 0, bytes);
+    flat.set(new Float32Array(staging.getMappedRange(0, bytes)));
+    staging.unmap();
+  }
+
+  /** A buffer that the host can read, kept for the next time: to make one costs more than to read it. */
+  #stagingOf(bytes: number): GPUBuffer {
+    if (this.#staging && this.#staging.size >= bytes) return this.#staging;
+    this.#staging?.destroy();
+    const usage = GPUBufferUsage.MAP_READ | GPUBufferUsage.COPY_DST;
+    return this.#staging = this.#gpu.createBuffer({ size: bytes, usage });
   }
 
   protected override upload(flat: Float32Array, names?: readonly string[]): void {
     this.#faults.assertNone();
     if (flat.length === 0) return;
-    const staging = this.#gpu.createBuffer({
-      size: flat.length * FLOAT_BYTES,
-      usage: GPUBufferUsage.COPY_SRC,
-      mappedAtCreation: true,
-    });
-    new Float32Array(staging.getMappedRange()).set(flat);
-    staging.unmap();
-    this.#submit(this.#copies(names, staging, "to"));
-    staging.destroy();
+    const data = flat as Float32Array<ArrayBuffer>;
+    for (const { buffer, offset, there, bytes } of this.#pieces(names, true)) {
+      const [from, count] = [there, bytes].map((each) => each / FLOAT_BYTES);
+      this.#gpu.queue.writeBuffer(buffer, offset, data, from, count);
+    }
   }
 
   /**
-   * The copies of variables, one after the other, from where they are to another buffer, or back from there: to the
-   * flat form if there is one. Neighbours there go in one copy.
+   * Where variables' values are, one after the other.
+   *
+   * @param written whether they are about to be given new ones: in the flat form, if there is one
    */
-  #copies(
-    names: readonly string[] = [...this.#variables.keys()],
-    other: GPUBuffer,
-    way: "from" | "to",
-  ): Copy[] {
-    const copies: Copy[] = [];
+  #pieces(names: readonly string[] = [...this.#variables.keys()], written = false): Piece[] {
+    const pieces: Piece[] = [];
     let there = 0;
     for (const name of names) {
-      const variable = this.#variables.get(name)!, { own, offset, bytes } = variable;
-      if (way === "to") {
+      const variable = this.#variables.get(name)!, { own, bytes } = variable;
+      if (written) {
         variable.inFlat = this.#flat !== undefined;
         variable.inOwn = !variable.inFlat;
       }
-      const [here, at] = variable.inFlat ? [this.flat, offset] : [own!.buffer, 0];
-      const copy = way === "from"
-        ? { from: here, at, to: other, toAt: there, bytes }
-        : { from: other, at: there, to: here, toAt: at, bytes };
+      const [buffer, offset] = variable.inFlat ? [this.flat, variable.offset] : [own!.buffer, 0];
+      const last = pieces.at(-1);
+      if (last?.buffer === buffer && last.offset + last.bytes === offset) {
+        pieces.splice(-1, 1, { ...last, bytes: last.bytes + bytes });
+      } else pieces.push({ buffer, offset, there, bytes });
       there += bytes;
-      const last = copies.at(-1);
-      if (last && continues(last, copy)) {
-        copies.splice(-1, 1, { ...last, bytes: last.bytes + bytes });
-      } else copies.push(copy);
     }
-    return copies;
-  }
-
-  #submit(copies: readonly Copy[]): void {
-    const encoder = this.#gpu.createCommandEncoder();
-    encode(encoder, copies);
-    this.#gpu.queue.submit([encoder.finish()]);
+    return pieces;
   }
 
   protected override async lend(): Promise<Float32Array> {
-    const flat = new Float32Array(this.length);
+    const flat = this.#lent ??= new Float32Array(this.length);
     await this.download(flat);
     return flat;
   }
@@ -248,18 +244,7 @@ export class GpuState extends GuardedState {
     for (const follower of this.#followers.splice(0)) follower.release();
     for (const { own } of this.#variables.values()) own?.buffer.destroy();
     this.#flat?.destroy();
+    this.#staging?.destroy();
     this.#variables.clear();
-  }
-}
-
-/** Whether a copy goes on where another ends, on both sides. */
-function continues(last: Copy, { from, at, to, toAt }: Copy): boolean {
-  return last.from === from && last.to === to && last.at + last.bytes === at &&
-    last.toAt + last.bytes === toAt;
-}
-
-function encode(encoder: GPUCommandEncoder, copies: readonly Copy[]): void {
-  for (const { from, at, to, toAt, bytes } of copies) {
-    encoder.copyBufferToBuffer(from, at, to, toAt, bytes);
   }
 }

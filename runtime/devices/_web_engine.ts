@@ -19,11 +19,15 @@ export const webLock = new Lock();
 /**
  * Loads the engine, with one thread: further ones need a worker made from a blob, which Deno refuses.
  *
+ * @param load gets one of its builds
  * @throws {Error} the package or its wasm file cannot be loaded
  */
-export async function loadWebEngine(kind: string): Promise<Ort> {
+export async function loadWebEngine(
+  kind: string,
+  load: () => Promise<Ort> = loadOnnxRuntimeWeb,
+): Promise<Ort> {
   try {
-    const ort = await loadOnnxRuntimeWeb();
+    const ort = await load();
     ort.env.wasm.numThreads = 1;
     ort.env.logLevel = "error";
     return ort;

@@ -6,7 +6,7 @@
  * @module
  */
 
-import { GpuSession } from "./_gpu_session.ts";
+import { type GpuEngine, GpuSession } from "./_gpu_session.ts";
 import { GpuState } from "./_gpu_state.ts";
 import { kernelsOn } from "./segments/kernels.ts";
 import { isSegmented, type KernelOperator } from "./segments/segmented_model.ts";
@@ -27,13 +27,21 @@ export async function hasGpu(): Promise<boolean> {
   return adapter !== null && !isSoftware(adapter);
 }
 
+/** Choices that are the engine's own, for whoever measures them. */
+export interface EngineChoice {
+  /** Gets one of its builds. @default {the one that runs everywhere} */
+  readonly load?: () => Promise<Ort>;
+  /** How images lie where convolutions are computed. @default {as the engine thinks best: NHWC} */
+  readonly layout?: "NCHW" | "NHWC";
+}
+
 /**
  * Opens the GPU that the system gives first, or a software adapter where there is none.
  *
  * @throws {DeviceError} WebGPU finds no adapter at all, or its driver refuses
  * @throws {Error} the engine cannot be loaded
  */
-export async function openWebGpu(): Promise<Device> {
+export async function openWebGpu({ load, layout }: EngineChoice = {}): Promise<Device> {
   const adapter = await requestAdapter();
   if (adapter === null) {
     throw new DeviceError(
@@ -46,10 +54,10 @@ export async function openWebGpu(): Promise<Device> {
     throw new DeviceError("missing", what, { cause });
   });
   try {
-    const ort = await loadWebEngine("webgpu");
+    const ort = await loadWebEngine("webgpu", load);
     // Else the engine asks for an adapter again, if only to see that there is one.
     ort.env.webgpu.adapter = adapter as never;
-    return new WebGpuDevice(ort, adapter, gpu);
+    return new WebGpuDevice(ort, adapter, gpu, layout);
   } catch (error) {
     gpu.destroy();
     throw error;
@@ -98,23 +106,20 @@ class WebGpuDevice implements Device {
   readonly description: string;
   readonly channelBlock = 1;
   readonly kernels: ReadonlySet<KernelOperator>;
-  readonly #ort: Ort;
-  readonly #gpu: GPUDevice;
-  readonly #faults: GpuFaults;
+  readonly #engine: GpuEngine;
 
-  constructor(ort: Ort, adapter: GPUAdapter, gpu: GPUDevice) {
-    this.#ort = ort;
-    this.#gpu = gpu;
+  constructor(ort: Ort, adapter: GPUAdapter, gpu: GPUDevice, layout: GpuEngine["layout"]) {
     const name = adapter.info.description || adapter.info.vendor || "unnamed adapter";
     this.description = `webgpu: ${name}${isSoftware(adapter) ? " (software)" : ""}, ${
       engineVersion(ort)
     }`;
-    this.#faults = new GpuFaults(gpu);
+    this.#engine = { ort, gpu, faults: new GpuFaults(gpu), layout };
     this.kernels = kernelsOn(gpu);
   }
 
   async allocate(specs: readonly VariableSpec[]): Promise<DeviceState> {
-    const { maxBufferSize, maxStorageBufferBindingSize } = this.#gpu.limits;
+    const { ort, gpu, faults } = this.#engine;
+    const { maxBufferSize, maxStorageBufferBindingSize } = gpu.limits;
     const most = Math.min(maxBufferSize, maxStorageBufferBindingSize);
     const bytes = specs.map(({ dims }) => FLOAT_BYTES * dims.reduce((a, b) => a * b, 1));
     const large = bytes.findIndex((each) => each > most);
@@ -128,26 +133,25 @@ class WebGpuDevice implements Device {
           `binds buffers of ${megabytes(most)} MB at most`,
       );
     }
-    return await this.#faults.reserve(
+    return await faults.reserve(
       bytes.reduce((a, b) => a + b, 0),
-      () => new GpuState(specs, this.#ort, this.#gpu, this.#faults),
+      () => new GpuState(specs, ort, gpu, faults),
       (state) => void state[Symbol.asyncDispose](),
     );
   }
 
   compile(model: Uint8Array, options: CompileOptions = {}): Promise<Session> {
     return webLock.run(async () => {
-      const faults = this.#faults;
       const sessions = isSegmented(model) ? SegmentedSession : GpuSession;
-      return await faults.guard<Session>(() =>
-        sessions.compile(this.#ort, this.#gpu, faults, model, options)
+      return await this.#engine.faults.guard<Session>(() =>
+        sessions.compile(this.#engine, model, options)
       );
     });
   }
 
   // deno-lint-ignore require-await
   async [Symbol.asyncDispose](): Promise<void> {
-    this.#faults.close();
-    this.#gpu.destroy();
+    this.#engine.faults.close();
+    this.#engine.gpu.destroy();
   }
 }

@@ -12,11 +12,11 @@ import {
   type Returned,
   returnedOf,
 } from "../_gpu_readback.ts";
-import { GpuSession } from "../_gpu_session.ts";
+import { type GpuEngine, GpuSession } from "../_gpu_session.ts";
 import { GpuState } from "../_gpu_state.ts";
 import { elementCount } from "../_layout.ts";
 import type { Feeds } from "../_session.ts";
-import { type Ort, webLock } from "../_web_engine.ts";
+import { webLock } from "../_web_engine.ts";
 import type { CompileOptions, HostTensor, NodeTime, Session, Submission } from "../device.ts";
 import type { GpuFaults } from "../faults/gpu_faults.ts";
 import { BoundUpdate } from "./bound_update.ts";
@@ -62,12 +62,11 @@ export class SegmentedSession implements Session {
 
   /** Compiles a model in parts. The caller holds the engine's lock. */
   static async compile(
-    ort: Ort,
-    gpu: GPUDevice,
-    faults: GpuFaults,
+    engine: GpuEngine,
     model: Uint8Array,
     options: CompileOptions,
   ): Promise<SegmentedSession> {
+    const { ort, gpu, faults } = engine;
     const { passed: specs, parts, update: call } = decodeSegmented(model);
     const { updates = {} } = options, state = statesOf(options);
     await using stack = new AsyncDisposableStack();
@@ -107,7 +106,7 @@ export class SegmentedSession implements Session {
         compiled.push({ kernel, reads: readsOf(part.kernel) });
         continue;
       }
-      const session = await GpuSession.compile(ort, gpu, faults, part.graph, {
+      const session = await GpuSession.compile(engine, part.graph, {
         ...options,
         state: [...state, passed, ...update ? [update.scratch] : []],
         updates: {

@@ -5,8 +5,9 @@ import { temporaryFolder } from "../../_helpers/temporary_folder.ts";
 import { hasWebGpu, webGpuNote } from "../../_helpers/web_gpu.ts";
 import type { Report } from "./gpu.ts";
 import type { Measurement } from "./measure.ts";
-import type { Part } from "./parts.ts";
+import { choiceOf, type Part, partsOf } from "./parts.ts";
 import { runPart } from "./run_part.ts";
+import { tablesOf } from "./tables.ts";
 
 /** A part that runs a piece of code. */
 const part = (code: string): Part => ({
@@ -31,6 +32,28 @@ Deno.test("why a part has failed is told in a line", async () => {
   assert.match(why!, /no card/);
   assert.equal(await runPart(part("0"), 60, said), "it has said nothing");
   assert.deepEqual(said, []);
+});
+
+Deno.test("a choice of the engine is a part of its own, and its losses stand beside those without it", () => {
+  const choice = { ...choiceOf(false), python: null, torchDevice: "cpu" } as const;
+  const names = partsOf(choice).map(({ name }) => name);
+  for (const how of ["jspi", "NCHW", "native"]) {
+    assert.ok(names.includes(`resnet20, batch 64, ${how}`), how);
+  }
+  assert.equal(new Set(names).size, names.length);
+  const losses = { what: "losses", engine: "celgc", model: "resnet20", batch: 64 };
+  const table = tablesOf({
+    date: "",
+    minutes: 8,
+    measurements: [
+      { ...losses, device: "webgpu", losses: [2, 1] },
+      { ...losses, device: "webgpu", variant: "NCHW", losses: [2, 1.5] },
+      { ...losses, device: "cpu", losses: [2, 1.25] },
+    ],
+    leftOut: [],
+  });
+  assert.match(table, /\| CPU: 2.0000, 1.2500 \| card: 2.0000, 1.0000 \| 2.0e-1 \|/);
+  assert.match(table, /\| card: 2.0000, 1.0000 \| card, NCHW: 2.0000, 1.5000 \| 5.0e-1 \|/);
 });
 
 Deno.test({

@@ -8,9 +8,11 @@
  */
 
 import process from "node:process";
+import { loadOnnxRuntimeJspi } from "../../../deps.ts";
 import { encodeModel } from "../../../models/encode.ts";
 import type { CompileOptions, DeviceKind, Session } from "../../../runtime/devices/device.ts";
 import { openDevice } from "../../../runtime/devices/open.ts";
+import { type EngineChoice, openWebGpu } from "../../../runtime/devices/webgpu.ts";
 import { jobOf, LENGTH, stepGraph } from "../step/networks.ts";
 import { AHEAD, cardMemory, say, timed } from "./measure.ts";
 
@@ -32,16 +34,27 @@ export interface NetworkTask {
   /** Whether the operators are timed one by one at the end. */
   readonly profile: boolean;
   readonly threads: number;
+  /** What of the engine is chosen otherwise, on the card. */
+  readonly choice?: keyof typeof CHOICES;
   /** MB in use on the card before, where that is told. */
   readonly memoryBefore?: number;
 }
+
+/** Choices of the engine, beside the ones that training takes: build `asyncify`, layout NHWC. */
+const CHOICES = {
+  "jspi": { load: loadOnnxRuntimeJspi },
+  "NCHW": { layout: "NCHW" },
+} as const satisfies Record<string, EngineChoice>;
 
 const task = JSON.parse(Deno.args[0]) as NetworkTask;
 const { model: name, batch, seconds } = task;
 const common = { engine: "celgc", model: name, batch, device: task.device };
 const job = jobOf(name, batch);
 const { graph, variables } = stepGraph(job, LENGTH);
-await using device = await openDevice(task.device, { threads: task.threads });
+await using device = task.choice
+  ? await openWebGpu(CHOICES[task.choice])
+  : await openDevice(task.device, { threads: task.threads });
+const how = task.choice ? `, ${task.choice}` : "";
 const model = encodeModel(graph, {
   target: task.device,
   channelBlock: job.recurrent ? 1 : device.channelBlock,
@@ -77,12 +90,13 @@ async function steps(session: Session, count: number): Promise<number[]> {
   say({
     what: "losses",
     ...common,
+    variant: task.choice,
     description: device.description,
     captured: session.captured,
     firstStepS,
     losses,
   });
-  const variant = session.captured ? "captured" : "plain";
+  const variant = (session.captured ? "captured" : "plain") + how;
   for (const every of task.readback) {
     const spread = await timed(() => steps(session, every), seconds, every);
     const memoryMB = await cardMemory(), hostMB = process.resourceUsage().maxRSS / 1024;
@@ -90,6 +104,7 @@ async function steps(session: Session, count: number): Promise<number[]> {
       what: "step",
       ...common,
       variant,
+      choice: task.choice,
       every,
       ...spread,
       memoryMB: memoryMB === undefined ? undefined : memoryMB - (task.memoryBefore ?? 0),

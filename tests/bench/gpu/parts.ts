@@ -76,9 +76,13 @@ export function partsOf(choice: Choice): Part[] {
     30 * patience,
     () => [path("./ceilings.ts"), choice.bytes, choice.edge, seconds].map(String),
   );
-  const ours = ({ model, batch }: { model: string; batch: number }, whole: boolean) =>
+  const ours = (
+    { model, batch }: { model: string; batch: number },
+    whole: boolean,
+    choice?: NetworkTask["choice"],
+  ) =>
     deno(
-      `${model}, batch ${batch}`,
+      `${model}, batch ${batch}${choice ? `, ${choice}` : ""}`,
       (model === "awd-lstm" ? 60 : 40) * patience,
       (began, before) =>
         networkArgs({
@@ -92,9 +96,27 @@ export function partsOf(choice: Choice): Part[] {
           plain: whole,
           profile: whole,
           threads: 1,
+          ...choice && { choice },
           memoryBefore: before,
         }),
     );
+  // What of the engine could be chosen otherwise: for images, and for what has more and smaller kernels.
+  const choices = [
+    ...firstOf.slice(0, 2).map((each) => ours(each, false, "jspi")),
+    ...firstOf.slice(0, 1).map((each) => ours(each, false, "NCHW")),
+    ...firstOf.slice(0, 1).map(({ model, batch }) =>
+      deno(
+        `${model}, batch ${batch}, native`,
+        40 * patience,
+        () => [path("./native.ts"), model, String(batch), String(seconds), "5"],
+      )
+    ),
+    deno(
+      "products in float16",
+      30 * patience,
+      () => [path("./half.ts"), String(choice.edge), String(seconds)],
+    ),
+  ];
   // The losses of the smallest mini-batch are enough to tell a wrong kernel.
   const references = networks.map(({ model, batches }) =>
     deno(`${model} on the CPU`, 40 * patience, (began) =>
@@ -125,6 +147,7 @@ export function partsOf(choice: Choice): Part[] {
     ...firstOf.map((each) => ours(each, true)),
     ...torchParts(choice, "steps", ["eager", "graph"]),
     ...ranks,
+    ...choices,
     ...references,
     ...rest.map((each) => ours(each, false)),
     ...torchParts(choice, "steps", ["eager-nhwc", "graph-nhwc", "graph-tf32"]),

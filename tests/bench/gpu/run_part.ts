@@ -20,7 +20,13 @@ export async function runPart(
 ): Promise<string | undefined> {
   const said: Measurement[] = [];
   const args = [...part.args(Date.now(), await cardMemory())];
-  const child = new Deno.Command(part.command, { args, stdout: "piped", stderr: "piped" }).spawn();
+  const child = new Deno.Command(part.command, {
+    args,
+    // Without a window system Mesa complains of the missing folder, which would be taken for what is wrong.
+    env: { XDG_RUNTIME_DIR: Deno.env.get("XDG_RUNTIME_DIR") ?? "/dev/null/folder" },
+    stdout: "piped",
+    stderr: "piped",
+  }).spawn();
   let late = false;
   const timer = setTimeout(() => {
     late = true;

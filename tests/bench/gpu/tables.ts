@@ -72,9 +72,22 @@ function steps(measurements: Measurement[], dispatches: Measurement[]): string {
     );
     const best = Math.min(...exact.map(({ ms }) => ms as number));
     return here.map((each) => {
-      const { engine, variant, ms, low, high, samples, cpuMs, memoryMB, firstStepS, error } = each;
+      const {
+        engine,
+        variant,
+        ms,
+        low,
+        high,
+        samples,
+        cpuMs,
+        memoryMB,
+        firstStepS,
+        error,
+        choice,
+      } = each;
       if (error) return [name, `${engine}, ${variant}`, String(error), "", "", "", "", "", "", ""];
-      const count = engine === "celgc"
+      const isOurs = engine === "celgc" && choice === undefined;
+      const count = isOurs
         ? dispatches.find((other) => key(other) === name)?.dispatches
         : undefined;
       return [
@@ -115,20 +128,32 @@ function readback(measurements: Measurement[]): string {
   return several ? table(["network", "steps between two fetches", "ms a step"], rows) : "";
 }
 
-/** The losses of the first steps on the card beside the CPU's. */
+/**
+ * The losses of the first steps on the card beside the CPU's; of a choice of the engine beside those without it, on
+ * the card.
+ */
 function losses(measurements: Measurement[]): string {
-  const rows = measurements.filter(({ device }) => device === "cpu").flatMap((reference) => {
-    const { model, batch } = reference;
-    const other = measurements.find((each) =>
-      each.device === "webgpu" && each.model === model && each.batch === batch
+  const rows = measurements.flatMap((other) => {
+    if (other.device !== "webgpu") return [];
+    const { variant } = other, by = variant === undefined ? "cpu" : "webgpu";
+    const reference = measurements.find((each) =>
+      each.device === by && each.variant === undefined && each.model === other.model &&
+      each.batch === other.batch
     );
-    if (!other) return [];
+    if (!reference) return [];
     const [theirs, ours] = [reference, other].map(({ losses }) => losses as number[]);
     const worst = Math.max(...theirs.map((loss, i) => Math.abs(ours[i] - loss) / Math.abs(loss)));
     const list = (values: number[]) => values.map((loss) => loss.toFixed(4)).join(", ");
-    return [[`${model}, batch ${batch}`, list(theirs), list(ours), worst.toExponential(1)]];
+    const name = `${other.model}, batch ${other.batch}`,
+      how = variant ? `card, ${variant}` : "card";
+    return [[
+      name,
+      `${by === "cpu" ? "CPU" : "card"}: ${list(theirs)}`,
+      `${how}: ${list(ours)}`,
+      worst.toExponential(1),
+    ]];
   });
-  return table(["losses of", "CPU", "card", "largest difference, of the loss"], rows);
+  return table(["losses of", "by", "beside", "largest difference, of the loss"], rows);
 }
 
 function ranks(measurements: Measurement[]): string {
