@@ -6,9 +6,9 @@
 
 import type { NodeTime } from "./device.ts";
 
-/** What a file is to begin with that an engine writes its profile to, in a folder of its own. */
-export async function profilePrefix(): Promise<string> {
-  return `${await Deno.makeTempDir({ prefix: "celgc-profile-" })}/run`;
+/** What a file is to begin with that an engine writes its profile to: in a folder of its own, in the given one. */
+export async function profilePrefix(dir?: string): Promise<string> {
+  return `${await Deno.makeTempDir({ dir, prefix: "celgc-profile-" })}/run`;
 }
 
 /** Reads a profile written under `prefix` and removes it. */
@@ -24,10 +24,11 @@ export async function readProfile(prefix: string): Promise<NodeTime[]> {
   }
 }
 
-/** An event in onnxruntime's profile, a list of Chrome trace events; durations in µs. */
+/** An event in onnxruntime's profile, a list of Chrome trace events; times in µs. */
 interface TraceEvent {
   readonly cat?: string;
   readonly name?: string;
+  readonly ts?: number;
   readonly dur?: number;
   readonly args?: { readonly op_name?: string; readonly provider?: string };
 }
@@ -43,15 +44,16 @@ export function parseProfile(text: string): NodeTime[] {
   const times: NodeTime[] = [];
   const events = JSON.parse(text) as TraceEvent[];
   const onGpu = events.some(({ cat }) => cat === "Api");
-  for (const { cat, name = "", dur = 0, args = {} } of events) {
-    const milliseconds = dur / 1000;
+  for (const { cat, name = "", ts = 0, dur = 0, args = {} } of events) {
+    const start = ts / 1000, milliseconds = dur / 1000;
     if (cat === "Api") {
       const [node, operator = ""] = name.split("&");
-      times.push({ node, operator, provider: WEBGPU, milliseconds });
+      times.push({ node, operator, provider: WEBGPU, start, milliseconds });
     } else if (cat === "Node" && name.endsWith(KERNEL)) {
       const { op_name: operator = "", provider = "" } = args;
       if (onGpu && provider === WEBGPU) continue;
-      times.push({ node: name.slice(0, -KERNEL.length), operator, provider, milliseconds });
+      const node = name.slice(0, -KERNEL.length);
+      times.push({ node, operator, provider, start, milliseconds });
     }
   }
   return times;

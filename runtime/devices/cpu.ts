@@ -76,7 +76,7 @@ class CpuDevice implements Device {
   compile(model: Uint8Array, options: CompileOptions = {}): Promise<Session> {
     return lock.run(async () => {
       this.#assertOpen();
-      const prefix = options.profile ? await profilePrefix() : undefined;
+      const prefix = options.profile ? await profilePrefix(options.profileFolder) : undefined;
       return await wrapSession(this.kind, () =>
         this.#ort.InferenceSession.create(model, {
           executionProviders: ["cpu"],

@@ -86,6 +86,8 @@ export interface CompileOptions {
    * @default {false}
    */
   readonly profile?: boolean;
+  /** Where the native engine keeps a profile until it is read. @default {the system's folder for temporary files} */
+  readonly profileFolder?: string;
   /**
    * Whether the engine looks for a better graph than it is given. On the CPU that is most of the time it
    * takes to compile a graph of thousands of nodes, and wasted on one that was made for the device. Not
@@ -109,7 +111,9 @@ export interface NodeTime {
   readonly operator: string;
   /** Execution provider that ran it, such as "CPUExecutionProvider". */
   readonly provider: string;
-  /** Milliseconds. */
+  /** When it began, in milliseconds since the profile did. */
+  readonly start: number;
+  /** Milliseconds that it took. */
   readonly milliseconds: number;
 }
 

@@ -331,6 +331,21 @@ const RULES: readonly Rule[] = [
         ? idleOption(["averaging"], explicit, "--averaging-trigger none")
         : null,
   ),
+  rule(
+    ["trace", "traceKernels"],
+    ({ trace, traceKernels }) =>
+      traceKernels !== null && !trace
+        ? "--trace-kernels is part of a trace: give --trace with it"
+        : null,
+  ),
+  rule(
+    ["device", "traceKernels"],
+    ({ device, traceKernels }) =>
+      traceKernels !== null && device === "webgpu"
+        ? "--trace-kernels is for the CPU and WebAssembly: a GPU's engine records its commands once, and does not say " +
+          "when it replays which"
+        : null,
+  ),
   rule(["tlsCert", "tlsKey", "tlsCa"], (files) => refusalOf(() => tlsOf(files))),
   rule(STEP_OPTIONS, (options) => refusalOf(() => stepOf(options))),
   rule(

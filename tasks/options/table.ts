@@ -170,6 +170,17 @@ export const EXECUTION: Table<ExecutionOptions> = {
     help:
       "write trace.json when the run has ended, in Chrome's format: a track of each rank, for Perfetto",
   }),
+  traceKernels: integer({
+    flag: "--trace-kernels",
+    group: RUN,
+    help:
+      "with --trace: the engine's kernels in rank 0's first so many steps, on the CPU and WebAssembly",
+    from: 1,
+    to: 1000,
+    default: null,
+    defaultText: "none",
+    placeholder: "steps",
+  }),
   json: toggle({
     flag: "--json",
     group: RUN,

@@ -342,6 +342,8 @@ export interface ExecutionOptions extends RecoveryOptions {
   log: "tensorboard" | null;
   /** Whether the run's end is followed by `trace.json`. */
   trace: boolean;
+  /** Steps of rank 0 whose kernels the trace has; null: none. */
+  traceKernels: number | null;
   /** Whether the command line prints the summary as JSON. */
   json: boolean;
 }

@@ -5,6 +5,7 @@
  * @module
  */
 
+import { platform } from "../../runtime/base/platform.ts";
 import type { Communicator } from "../../runtime/communicator.ts";
 import type { Stateful } from "./checkpoint.ts";
 import {
@@ -15,7 +16,10 @@ import {
 } from "./write_checkpoint.ts";
 
 /** What checkpoints of a run have in common. */
-export interface CheckpointWriterOptions extends CheckpointFolders, Omit<CheckpointNotes, "loss"> {}
+export interface CheckpointWriterOptions extends CheckpointFolders, Omit<CheckpointNotes, "loss"> {
+  /** Is told of each that is on the disk: the steps done, and how long it took; in ms of `performance.now()`. */
+  readonly wrote?: ((step: number, start: number, milliseconds: number) => void) | undefined;
+}
 
 /** One rank's end of the writing, at most one checkpoint at a time. Every rank makes the same calls. */
 export class CheckpointWriter implements AsyncDisposable {
@@ -42,8 +46,10 @@ export class CheckpointWriter implements AsyncDisposable {
    */
   async begin(step: number, parts: readonly Stateful[], loss: number | null): Promise<void> {
     await this.settle();
+    const began = platform.now(), { wrote } = this.#options;
     const bytes = await encode(parts), aside = this.#aside ??= await this.#comm.dup();
     this.#writing = writeCheckpoint(aside, this.#options, step, bytes, { ...this.#options, loss })
+      .then(() => wrote?.(step, began, platform.now() - began))
       .catch((error) => void (this.#error = error));
   }
 

@@ -16,6 +16,7 @@ import { modelName } from "../options/network_names.ts";
 import type { Options } from "../options/table.ts";
 import { sourceCommit } from "./source_commit.ts";
 import { TRACE_FILE } from "../trace/chrome_trace.ts";
+import { SPANS_FILE } from "../trace/spans.ts";
 import { VERSION } from "./version.ts";
 import { makeFolder, replaceFile, syncFolder } from "./write_error.ts";
 
@@ -30,6 +31,8 @@ export const FILES = {
   vocabulary: "vocabulary.txt",
   /** Where a run has `--trace`. */
   trace: TRACE_FILE,
+  /** What a trace is made of beside the log. */
+  spans: SPANS_FILE,
   arrays: "arrays.json",
   /** There while the run is asked to end early. */
   stop: ".stop",

@@ -8,6 +8,7 @@
 import { join } from "node:path";
 import { optionsOf } from "../logs/config.ts";
 import { RunLog } from "../logs/run_log.ts";
+import { readSpans, type Span } from "./spans.ts";
 
 /** Name of the file in a run's folder. */
 export const TRACE_FILE = "trace.json";
@@ -19,12 +20,12 @@ export const MOST_STEPS = 40_000;
 interface TraceEvent {
   readonly name: string;
   readonly cat?: string;
-  readonly ph: "X" | "M" | "C" | "I";
+  readonly ph: "X" | "M" | "C" | "i";
   readonly pid: 0;
   readonly tid: number;
   readonly ts?: number;
   readonly dur?: number;
-  readonly s?: "g";
+  readonly s?: "t";
   readonly args?: Readonly<Record<string, number | string>>;
 }
 
@@ -45,7 +46,7 @@ interface TracedStep {
  *
  * Exchanges are drawn at the end of their step, whatever their place in it. Of the time that ranks spend in one, what
  * even the last of them spends is the exchange itself, and the rest is waiting. Between steps a rank evaluates, or
- * writes a checkpoint.
+ * copies what a checkpoint holds, which is written while the next steps go on.
  *
  * @param most steps that are traced, over all ranks; of more, the first and the last halves
  * @returns its path, or null
@@ -57,7 +58,8 @@ export async function writeTrace(directory: string, most = MOST_STEPS): Promise<
     if (error instanceof Deno.errors.NotFound) return null;
     throw error;
   }
-  const log = await RunLog.open(directory), path = join(directory, TRACE_FILE);
+  const log = await RunLog.open(directory), spans = await readSpans(directory);
+  const path = join(directory, TRACE_FILE);
   using file = await Deno.create(path);
   const encoder = new TextEncoder();
   const write = async (text: string) => {
@@ -66,7 +68,7 @@ export async function writeTrace(directory: string, most = MOST_STEPS): Promise<
   };
   await write('{"displayTimeUnit":"ms","traceEvents":[\n');
   let lines: string[] = [], first = true;
-  for (const event of eventsOf(log, most)) {
+  for (const event of eventsOf(log, spans, most)) {
     lines.push(JSON.stringify(event));
     if (lines.length < 5000) continue;
     await write((first ? "" : ",\n") + lines.join(",\n"));
@@ -77,29 +79,34 @@ export async function writeTrace(directory: string, most = MOST_STEPS): Promise<
   return path;
 }
 
-function* eventsOf(log: RunLog, most: number): Generator<TraceEvent> {
-  const { checkpointEvery, model, algorithm } = optionsOf(log.config);
+function* eventsOf(log: RunLog, spans: readonly Span[], most: number): Generator<TraceEvent> {
+  const { model, algorithm } = optionsOf(log.config);
   const named = [model, algorithm].filter((part) => typeof part === "string").join(", ");
   yield { name: "process_name", ph: "M", pid: 0, tid: 0, args: { name: named || "run" } };
   const byRank = Map.groupBy(stepsOf(log), ({ rank }) => rank);
   const ranks = [...byRank.keys()].sort((a, b) => a - b);
+  // Beside a rank there is room for what is told of rank 0 alone.
+  const kinds = [...new Set(spans.map(({ kind }) => kind))], first = ranks[0] ?? 0;
   for (const rank of ranks) {
-    yield { name: "thread_name", ph: "M", pid: 0, tid: rank, args: { name: `rank ${rank}` } };
-    yield { name: "thread_sort_index", ph: "M", pid: 0, tid: rank, args: { sort_index: rank } };
+    yield* trackOf(rank, `rank ${rank}`, rank === first ? 0 : rank + kinds.length);
   }
-  const evaluated = evaluatedSteps(log);
+  for (const [i, kind] of kinds.entries()) {
+    const tid = (ranks.at(-1) ?? 0) + 1 + i;
+    yield* trackOf(tid, `rank ${first}: ${kind}s`, 1 + i);
+    yield* spanEvents(spans.filter((span) => span.kind === kind), tid);
+  }
+  const evaluated = evaluatedSteps(log), saved = savedSteps(spans);
   const each = Math.max(2, Math.floor(most / Math.max(1, ranks.length)));
   for (const rank of ranks) {
     const steps = byRank.get(rank)!, left = steps.length - each, half = Math.ceil(each / 2);
-    const checkpoints = (step: number) =>
-      typeof checkpointEvery === "number" && step % checkpointEvery === 0;
     let before: TracedStep | null = null;
     for (const [index, step] of steps.entries()) {
       if (left > 0 && index >= half && index < half + left) {
         if (index === half) {
           const args = { steps: left };
           const name = `${left} steps left out`;
-          yield { name, ph: "I", s: "g", pid: 0, tid: rank, ts: micro(step.start), args };
+          const ts = micro(step.start);
+          yield { name, cat: "step", ph: "i", s: "t", pid: 0, tid: rank, ts, args };
         }
         before = null;
         continue;
@@ -107,7 +114,7 @@ function* eventsOf(log: RunLog, most: number): Generator<TraceEvent> {
       if (before !== null && step.start - before.end > LEAST_GAP_MS) {
         const name = evaluated.has(before.step)
           ? "evaluation"
-          : checkpoints(before.step)
+          : saved.has(before.step)
           ? "checkpoint"
           : "between steps";
         yield span(name, "between", rank, before.end, step.start, { step: before.step });
@@ -119,6 +126,21 @@ function* eventsOf(log: RunLog, most: number): Generator<TraceEvent> {
       }
       before = step;
     }
+  }
+}
+
+function* trackOf(tid: number, name: string, index: number): Generator<TraceEvent> {
+  yield { name: "thread_name", ph: "M", pid: 0, tid, args: { name } };
+  yield { name: "thread_sort_index", ph: "M", pid: 0, tid, args: { sort_index: index } };
+}
+
+/** Spans of one kind, one after the other: what overlaps the one before by a rounding begins when that has ended. */
+function* spanEvents(spans: readonly Span[], tid: number): Generator<TraceEvent> {
+  let free = 0;
+  for (const { kind, name, start, milliseconds, of } of spans) {
+    const end = Math.max(free, start + milliseconds), begin = Math.max(free, start);
+    yield span(name, kind, tid, begin, end, of);
+    free = end;
   }
 }
 
@@ -177,6 +199,11 @@ function stepsOf(log: RunLog): TracedStep[] {
       loss: loss[row],
     };
   });
+}
+
+/** The steps after which a checkpoint was written. */
+function savedSteps(spans: readonly Span[]): Set<unknown> {
+  return new Set(spans.filter(({ kind }) => kind === "checkpoint").map(({ of }) => of.step));
 }
 
 /** The steps after which something was evaluated. */

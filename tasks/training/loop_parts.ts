@@ -15,6 +15,7 @@ import type { Evaluator } from "../steps/evaluator.ts";
 import type { TrainStep } from "../steps/train_step.ts";
 import type { Worlds } from "../data/sampling/worlds.ts";
 import type { Task } from "../task.ts";
+import type { SpanLog } from "../trace/spans.ts";
 import type { Carried } from "./membership/carried.ts";
 import type { Members } from "./membership/members.ts";
 import type { Callbacks } from "./callbacks/callbacks.ts";
@@ -48,6 +49,8 @@ export interface LoopParts {
   readonly members?: Members | undefined;
   /** What this rank has brought from where it trained with others; absent if it begins. */
   readonly carried?: Carried | undefined;
+  /** What notes when things were done; absent where nobody asks. */
+  readonly spans?: SpanLog | undefined;
   /** Writes them, while the run goes on; there if they are. */
   readonly writer?: CheckpointWriter;
 }

@@ -10,7 +10,7 @@ import { peakAhead } from "../../optimizers/rounds/interval.ts";
 import type { Algorithm, UpdateRule } from "../../optimizers/mod.ts";
 import { processEnvironment } from "../../runtime/bootstrap/environment.ts";
 import type { Communicator } from "../../runtime/communicator.ts";
-import type { VariableSpec } from "../../runtime/devices/device.ts";
+import type { Device, VariableSpec } from "../../runtime/devices/device.ts";
 import { openDevice } from "../../runtime/devices/open.ts";
 import { shareInputs } from "../run/inputs.ts";
 import { Evaluator } from "../steps/evaluator.ts";
@@ -33,6 +33,8 @@ import { openProblem, type Problem, type TaskDealer } from "../problems/open_pro
 import { openOncePerHost, PER_RANK } from "../../runtime/once_per_host.ts";
 import { replaceFile, writeSynced, writing } from "../run/write_error.ts";
 import { TrainStep } from "../steps/train_step.ts";
+import { TracedDevice } from "../trace/kernels.ts";
+import { SpanLog } from "../trace/spans.ts";
 import { membersOf, ranksAt, type Worlds } from "../data/sampling/worlds.ts";
 import { amongMembers } from "./membership/among_members.ts";
 import type { Carried } from "./membership/carried.ts";
@@ -131,7 +133,9 @@ export async function train(
     ? new PunctualMembers(await comm.dup(), worlds, options.maxWait, (line) => console.error(line))
     : undefined;
   const checkpoints = parts.checkpoints && { ...parts.checkpoints, ranks };
-  const device = stack.use(await openDevice(options.device, { threads }));
+  const traced = options.trace ? output : undefined;
+  const spans = traced && stack.use(new SpanLog(traced.directory, from !== null));
+  const device = stack.use(await openTraced(options, spans));
   const gpu = processEnvironment("CELGC_GPU");
   if (gpu !== undefined) console.error(`takes GPU ${gpu}; ${device.description}`);
   const sharing = stack.use(await openOncePerHost(comm));
@@ -269,11 +273,13 @@ export async function train(
     const redone = carried && pieceAfter(carried.step, carried.taken === null);
     const log = path ? stack.use(new MetricsLog(path, { append, redone })) : null;
     const writerOf = (folders: Checkpoints) =>
-      new CheckpointWriter(comm, { ...folders, keep: options.keep, log });
+      new CheckpointWriter(comm, { ...folders, keep: options.keep, log, wrote });
+    const wrote = (step: number, start: number, milliseconds: number) =>
+      spans?.note({ kind: "checkpoint", name: "checkpoint", start, milliseconds, of: { step } });
     const { specs } = trainStep.weights, steps = stepsOf(dealt);
     const loop = new Loop({
       ...{ comm, options, task: dealt, algorithm, trainStep, evaluator, steps, log, worlds },
-      ...{ members, carried, device: device.description },
+      ...{ members, carried, device: device.description, spans },
       averaging: begins ? averaging : new WeightAveraging(comm, compress),
       callbacks: new Callbacks(comm, callbacks, { steps, anywhere: least[1] === 0 }),
       ...several,
@@ -296,6 +302,21 @@ export async function train(
   if (writes) await writeTrained(writes.directory, options, { model, weights, specs });
   await members?.end?.(true);
   return { summary, weights, specs };
+}
+
+/** The device, which notes its kernels where that is asked of this rank. */
+async function openTraced(
+  { device: kind, threads, traceKernels: runs }: Options,
+  spans: SpanLog | undefined,
+): Promise<Device> {
+  const device = await openDevice(kind, { threads });
+  if (spans === undefined || runs === null) return device;
+  if (device.kind !== "webgpu") return new TracedDevice(device, runs, spans);
+  console.error(
+    "note: --trace-kernels is for the CPU and WebAssembly: a GPU's engine records its commands once, and does not say " +
+      "when it replays which",
+  );
+  return device;
 }
 
 /** Writes weights as a state dict. */

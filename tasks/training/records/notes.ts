@@ -14,6 +14,7 @@ import type { Position } from "../../run/metrics.ts";
 import type { CompletedStep } from "../../steps/in_flight.ts";
 import type { LocalSteps } from "../../steps/local_steps.ts";
 import type { Task } from "../../task.ts";
+import type { SpanLog } from "../../trace/spans.ts";
 import type { Callbacks } from "../callbacks/callbacks.ts";
 import type { Attendance } from "../membership/attendance.ts";
 import type { RunningTotals } from "../totals.ts";
@@ -35,16 +36,27 @@ export interface NotesParts {
   readonly attendance: Attendance;
   /** The ranks' numbers in the run. */
   readonly members: readonly number[];
+  /** What notes when things were done; absent where nobody asks. */
+  readonly spans?: SpanLog | undefined;
 }
 
 /** One rank's notes. */
 export class Notes {
-  /** When the first step began, in ms of `performance.now()`. */
-  start: number | null = null;
+  #start: number | null = null;
   readonly #parts: NotesParts;
 
   constructor(parts: NotesParts) {
     this.#parts = parts;
+  }
+
+  /** When the first step began, in ms of `performance.now()`; null: it has not. */
+  get start(): number | null {
+    return this.#start;
+  }
+
+  set start(start: number | null) {
+    this.#start = start;
+    if (start !== null) this.#parts.spans?.begin(start);
   }
 
   /** Notes steps that are done, in order. */
