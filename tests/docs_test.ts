@@ -10,6 +10,7 @@ import { reproduceCommand } from "../tasks/cli/reproduce_command.ts";
 import { runsCommand } from "../tasks/cli/runs_command.ts";
 import { sweepCommand } from "../tasks/cli/sweep_command.ts";
 import { allFiles, ROOT } from "./_helpers/tree.ts";
+import { DESCRIBED, type DescribedKind } from "./tasks/metrics_page.ts";
 
 const files = allFiles();
 const pages = files.filter((path) => path.endsWith(".md"))
@@ -108,20 +109,49 @@ Deno.test("options that a page names are some command's", () => {
   none("options", [...new Set(found)]);
 });
 
-Deno.test("every field of a run's files is described", () => {
-  const { text: page } = pages.find(({ path }) => path === "docs/metrics.md")!;
-  const found: string[] = [];
+/** Which table of docs/metrics.md has the fields of an interface, and in which rows those of the objects in it are. */
+const TABLES: Readonly<Record<string, DescribedKind | readonly [DescribedKind, string]>> = {
+  Position: "position",
+  StepRecord: "step",
+  RoundRecord: "round",
+  EvalRecord: "eval",
+  Scores: "summary",
+  Summary: "summary",
+  WaitingSummary: ["summary", "waiting"],
+  Compression: ["summary", "compression"],
+  RunHost: ["summary", "hosts"],
+  RelayedPair: ["summary", "relayed"],
+  RunConfig: "config",
+  RunFacts: "plan",
+  CellResult: "cell",
+};
+
+Deno.test("every field of a run's files is described in its table, and no other is", () => {
+  const found: string[] = [], known = new Map<DescribedKind, Set<string>>();
   for (const path of ["tasks/logs/records.ts", "tasks/run/folder.ts", "tasks/sweep/results.ts"]) {
     const text = Deno.readTextFileSync(new URL(path, ROOT));
-    const wanted =
-      /^export interface (Position|\w+Record|Scores|Summary|RunFacts|RunConfig|CellResult)\b[^{]*{([^]*?)^}/gm;
-    const records = [...text.matchAll(wanted)];
+    const records = [...text.matchAll(/^export interface (\w+)\b[^{]*{([^]*?)^}/gm)]
+      .filter(([, record]) => Object.hasOwn(TABLES, record));
     assert.ok(records.length > 0, `${path} has records`);
     for (const [, record, body] of records) {
+      const table = TABLES[record], [kind, row] = typeof table === "string" ? [table] : table;
+      const rows = DESCRIBED[kind], names = known.get(kind) ?? new Set();
+      known.set(kind, names);
       for (const [, name] of body.matchAll(/^ {2}readonly (\w+)\??:/gm)) {
-        if (!page.includes(`\`${name}\``)) found.push(`${record}.${name}`);
+        if (row !== undefined) {
+          if (!new RegExp(`\\b${name}\\b`).test(rows.get(row)!)) found.push(`${record}.${name}`);
+        } else if (name !== "type" && !rows.has(name)) found.push(`${record}.${name}`);
+        else names.add(name);
       }
     }
   }
-  none("fields", found);
+  assert.equal(known.size, Object.keys(DESCRIBED).length);
+  none("fields that are not described", found);
+  none(
+    "fields that are nowhere",
+    [...known].flatMap(([kind, names]) =>
+      [...DESCRIBED[kind].keys()].filter((name) => name !== "type" && !names.has(name))
+        .map((name) => `${kind}.${name}`)
+    ),
+  );
 });

@@ -110,7 +110,7 @@ export async function train(
   parts: TrainParts = {},
 ): Promise<Trained> {
   await using stack = new AsyncDisposableStack();
-  const { batchSize, batchNorm, seed, threads } = options, { callbacks = [] } = parts;
+  const { batchSize, batchNorm, seed } = options, { callbacks = [] } = parts;
   checkCallbacks(callbacks);
   if (options.checkpointEvery !== null && !parts.checkpoints) {
     throw new RangeError(

@@ -14,6 +14,7 @@ import { readMetrics } from "../../../tasks/logs/log_tail.ts";
 import type { MetricRecord, StepRecord } from "../../../tasks/logs/records.ts";
 import { OptionError } from "../../../tasks/options/kinds.ts";
 import { temporaryFolder } from "../../_helpers/temporary_folder.ts";
+import { undescribed } from "../metrics_page.ts";
 
 /** A run of seconds: 2 ranks, 10 steps, 3 rounds. */
 const SMALL = {
@@ -51,6 +52,19 @@ Deno.test("a run leaves the files it promises, with every field", async (t) => {
   const evaluations = records.filter((record) => record.type === "eval");
   const evals = evaluations.filter(({ split }) => split === undefined);
   const averaged = evaluations.filter(({ split }) => split === "train");
+
+  await t.step("no field that docs/metrics.md does not describe", () => {
+    const { summary, ...config } = { ...run.config, summary: run.summary };
+    assert.deepEqual(
+      [
+        ...records.flatMap((record) => undescribed(record, record.type)),
+        ...undescribed(summary, "summary"),
+        ...undescribed(config, "config"),
+        ...undescribed(config.plan!, "plan"),
+      ],
+      [],
+    );
+  });
 
   await t.step("config.json: options, versions, and what came of them", async () => {
     assert.equal(run.dir, out);
