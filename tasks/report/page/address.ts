@@ -19,14 +19,14 @@ export interface AddressedView {
   /** Runs that differ in their seeds alone as one; null: as the page begins. */
   readonly seeds: boolean | null;
   readonly smooth: number;
-  /** Labels of the runs that are left out. */
+  /** The runs that are left out: by their labels, seeds that are drawn as one by their group. */
   readonly hidden: readonly string[];
   readonly filter: string;
   /** Ids of the figures whose vertical axis was switched. */
   readonly logY: ReadonlyMap<string, boolean>;
   /** The column by which the table is sorted, from 1, negative for falling; 0: as it begins. */
   readonly sort: number;
-  /** Label of the run whose timeline is shown; "": the first. */
+  /** The run whose timeline is shown, by the same; "": the first. */
   readonly timeline: string;
 }
 

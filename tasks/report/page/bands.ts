@@ -23,12 +23,24 @@ export function hasSeeds({ runs }: PageData): boolean {
   return new Set(runs.map(({ group }) => group)).size < runs.length;
 }
 
-/** The data with one run for each group, whose curves are merged over one axis. */
-export function mergeSeeds(data: PageData, axis: AxisKey): PageData {
+/**
+ * The data with one run for each group, whose curves are merged over one axis.
+ *
+ * @param found by run: whether it counts; of a group in which none does all do. @default {all}
+ */
+export function mergeSeeds(
+  data: PageData,
+  axis: AxisKey,
+  found: readonly boolean[] = data.runs.map(() => true),
+): PageData {
   const names = [...new Set(data.runs.map(({ group }) => group))];
-  const members = names.map((name) =>
+  const all = names.map((name) =>
     data.runs.flatMap(({ group }, run) => group === name ? [run] : [])
   );
+  const members = all.map((runs) => {
+    const counted = runs.filter((run) => found[run]);
+    return counted.length > 0 ? counted : runs;
+  });
   const tracks: Track[] = [];
   const figures = data.figures.map((figure): PageFigure => {
     if (figure.kind === "lines") return mergeLines(data, figure, { members, axis, tracks });
@@ -36,9 +48,14 @@ export function mergeSeeds(data: PageData, axis: AxisKey): PageData {
   });
   const runs = names.map((name, group): PageRun => {
     const first = data.runs[members[group][0]], count = members[group].length;
+    const of = all[group].length === count ? "" : ` of ${all[group].length}`;
     const state = members[group].map((run) => data.runs[run].state)
       .find((state) => state !== "finished") ?? "finished";
-    return { ...first, state, label: count > 1 ? `${name} (${count} seeds)` : first.label };
+    return {
+      ...first,
+      state,
+      label: all[group].length > 1 ? `${name} (${count}${of} seeds)` : first.label,
+    };
   });
   return { runs, axes: data.axes, tracks, figures };
 }

@@ -13,6 +13,7 @@ import {
   keepAddress,
   make,
   makeSwatch,
+  nameOf,
   type PageState,
   rangeShown,
   seedsMerged,
@@ -138,8 +139,9 @@ function filterField(page: PageState): Browser {
   Object.assign(input, { type: "search", value: page.filter, placeholder: "celgc interval=4" });
   input.addEventListener("input", () => {
     page.filter = input.value;
+    derive(page);
     keepAddress(page);
-    arrangeTable(page);
+    arrange(page);
     drawAll(page);
   });
   label.append(input);
@@ -150,19 +152,19 @@ function filterField(page: PageState): Browser {
 export function buildRunButtons(page: PageState): void {
   const { document, data } = page;
   const buttons = data.runs.map((run, index) => {
-    const button = make(page, "button", "");
+    const button = make(page, "button", ""), name = nameOf(page, run);
     button.type = "button";
-    button.setAttribute("aria-pressed", String(!page.hidden.has(run.label)));
+    button.setAttribute("aria-pressed", String(!page.hidden.has(name)));
     button.append(makeSwatch(page, index), run.label);
     button.addEventListener("click", () => {
-      if (!page.hidden.delete(run.label)) page.hidden.add(run.label);
-      button.setAttribute("aria-pressed", String(!page.hidden.has(run.label)));
+      if (!page.hidden.delete(name)) page.hidden.add(name);
+      button.setAttribute("aria-pressed", String(!page.hidden.has(name)));
       keepAddress(page);
       drawAll(page);
     });
     for (const [event, forward] of [["mouseenter", index], ["mouseleave", -1]] as const) {
       button.addEventListener(event, () => {
-        page.forward = page.hidden.has(run.label) ? -1 : forward;
+        page.forward = page.hidden.has(name) ? -1 : forward;
         drawAll(page);
       });
     }

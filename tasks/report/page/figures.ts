@@ -13,11 +13,12 @@ import {
   type Drawn,
   keepAddress,
   make,
+  matches,
+  nameOf,
   type PageState,
   rangeShown,
   seedsMerged,
 } from "./state.ts";
-import { matches } from "./table.ts";
 import { barTip, lineTip } from "./tips.ts";
 
 /** A card for each figure; those that are there go. */
@@ -84,10 +85,13 @@ function logButton(page: PageState, figure: LineFigure): Browser {
 function runChoice(page: PageState, figure: TimelineFigure): Browser {
   const select = make(page, "select", "");
   select.setAttribute("aria-label", "Run whose ranks are shown");
-  for (const [run, { label }] of page.data.runs.entries()) {
+  for (const [run, shown] of page.data.runs.entries()) {
     if (figure.runs[run] === null) continue;
-    const option = make(page, "option", "", label);
-    Object.assign(option, { value: label, selected: run === timelineRun(page, figure) });
+    const option = make(page, "option", "", shown.label);
+    Object.assign(option, {
+      value: nameOf(page, shown),
+      selected: run === timelineRun(page, figure),
+    });
     select.append(option);
   }
   select.addEventListener("change", () => {
@@ -99,8 +103,10 @@ function runChoice(page: PageState, figure: TimelineFigure): Browser {
 }
 
 /** The run whose timeline is shown: the one that was chosen, else the first that has one. */
-function timelineRun({ data, timeline }: PageState, { runs }: TimelineFigure): number {
-  const chosen = data.runs.findIndex(({ label }, run) => label === timeline && runs[run] !== null);
+function timelineRun(page: PageState, { runs }: TimelineFigure): number {
+  const chosen = page.data.runs.findIndex((one, run) =>
+    nameOf(page, one) === page.timeline && runs[run] !== null
+  );
   return chosen >= 0 ? chosen : Math.max(0, runs.findIndex((run) => run !== null));
 }
 
@@ -159,7 +165,8 @@ function viewOf(page: PageState, figure: PageFigure, width: number): FigureView 
       const members = seedsMerged(page)
         ? page.source.runs.filter(({ group }) => group === run.group)
         : [run];
-      return page.hidden.has(run.label) || !members.some((one) => matches(one, page.filter));
+      return page.hidden.has(nameOf(page, run)) ||
+        !members.some((one) => matches(one, page.filter));
     }),
     forward: page.forward,
     timeline: figure.kind === "timeline" ? timelineRun(page, figure) : 0,

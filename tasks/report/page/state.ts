@@ -7,7 +7,7 @@
 import { type AddressedView, readAddress, writeAddress } from "./address.ts";
 import { hasSeeds, mergeSeeds } from "./bands.ts";
 import { runStyle } from "./style.ts";
-import type { ChartOption, PageData } from "./data.ts";
+import type { ChartOption, PageData, PageRun } from "./data.ts";
 import type { AxisKey } from "../../logs/series.ts";
 
 /** What the page uses of the chart library. */
@@ -50,12 +50,12 @@ export interface PageState {
   /** Null: as the page begins, with seeds as one. */
   seeds: boolean | null;
   smooth: number;
-  /** Labels of the runs that are left out. */
+  /** The runs that are left out, by their names. */
   hidden: Set<string>;
   filter: string;
   /** The column by which the table is sorted, from 1, negative for falling; 0: as it begins. */
   sort: number;
-  /** Label of the run whose timeline is shown; "": the first. */
+  /** Name of the run whose timeline is shown; "": the first. */
   timeline: string;
   forward: number;
   zoom: readonly [number, number] | null;
@@ -75,9 +75,31 @@ export function rangeShown(page: PageState): boolean {
   return page.range ?? (page.source.runs.length === 1 || seedsMerged(page));
 }
 
+/**
+ * Whether a run is what is looked for. Each word must be the beginning of a word of its label, or say an option's
+ * value, as in `interval=4`; with - before it, it must not.
+ */
+export function matches({ label, options }: PageRun, filter: string): boolean {
+  const words = label.toLowerCase().split(/\s+/);
+  const settings = Object.entries(options).map(([name, value]) => `${name}=${value}`.toLowerCase());
+  return filter.toLowerCase().split(/\s+/).every((word) => {
+    const not = word.startsWith("-"), wanted = not ? word.slice(1) : word;
+    if (wanted === "") return true;
+    const found = words.some((each) => each.startsWith(wanted)) || settings.includes(wanted);
+    return found !== not;
+  });
+}
+
 /** Makes what is drawn of what was given, as the view has it. */
 export function derive(page: PageState): void {
-  page.data = seedsMerged(page) ? mergeSeeds(page.source, page.axis) : page.source;
+  const { source, axis, filter } = page;
+  const found = source.runs.map((run) => matches(run, filter));
+  page.data = seedsMerged(page) ? mergeSeeds(source, axis, found) : source;
+}
+
+/** What a run is hidden and chosen by: the same however many of a group's seeds there are. */
+export function nameOf(page: PageState, run: PageRun): string {
+  return seedsMerged(page) ? run.group : run.label;
 }
 
 /** The view of an address. */

@@ -4,23 +4,7 @@
  * @module
  */
 
-import type { PageRun } from "./data.ts";
-import { type Browser, make, type PageState } from "./state.ts";
-
-/**
- * Whether a run is what is looked for. Each word must be the beginning of a word of its label, or say an option's
- * value, as in `interval=4`; with - before it, it must not.
- */
-export function matches({ label, options }: PageRun, filter: string): boolean {
-  const words = label.toLowerCase().split(/\s+/);
-  const settings = Object.entries(options).map(([name, value]) => `${name}=${value}`.toLowerCase());
-  return filter.toLowerCase().split(/\s+/).every((word) => {
-    const not = word.startsWith("-"), wanted = not ? word.slice(1) : word;
-    if (wanted === "") return true;
-    const found = words.some((each) => each.startsWith(wanted)) || settings.includes(wanted);
-    return found !== not;
-  });
-}
+import { type Browser, make, matches, type PageState } from "./state.ts";
 
 /** Makes the headings buttons that sort, and shows the rows as the page's state has them. */
 export function buildTable(page: PageState, changed: () => void): void {

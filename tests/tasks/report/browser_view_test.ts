@@ -110,10 +110,33 @@ Deno.test({
     });
 
     await t.step("filtering hides rows and curves", async () => {
-      await page.type("input.filter", "interval=4 -seed=2");
+      await page.evaluate(`(() => {
+        const input = document.querySelector("input.filter");
+        input.value = "interval=4 -seed=2";
+        input.dispatchEvent(new Event("input"));
+      })()`);
       assert.deepEqual(await texts("#summary tbody th"), ["celgc I=4 seed=3", "celgc I=4 seed=1"]);
       assert.equal(await hash(), "#epoch&seeds=off&smooth=5&filter=interval=4 -seed=2&sort=-1");
     });
+
+    await t.step(
+      "of seeds that are one those are drawn that are looked for, and one stays hidden",
+      async () => {
+        const seeds = `[...document.querySelectorAll(".check")]
+        .find((label) => label.textContent.includes("seeds")).querySelector("input").click()`;
+        await page.evaluate(seeds);
+        assert.deepEqual(await texts(".runs button"), [
+          "naive-parallel (2 seeds)",
+          "celgc I=4 (2 of 3 seeds)",
+        ]);
+        const first = `document.querySelector(".runs button")`;
+        await page.evaluate(`${first}.click()`);
+        assert.match(String(await hash()), /&hide=naive-parallel&filter=/);
+        assert.equal(await page.evaluate(`${first}.getAttribute("aria-pressed")`), "false");
+        await page.evaluate(`${first}.click()`);
+        await page.evaluate(seeds);
+      },
+    );
 
     await t.step("the timeline of a run's ranks", async () => {
       await page.select("#ranks select", "naive-parallel seed=2");

@@ -4,7 +4,7 @@ import { hasSeeds, mergeCurves, mergeSeeds } from "../../../../tasks/report/page
 import type { PageData, PageRun } from "../../../../tasks/report/page/data.ts";
 import { figureCsv } from "../../../../tasks/report/page/downloads.ts";
 import { pointsOf } from "../../../../tasks/report/page/points.ts";
-import { matches } from "../../../../tasks/report/page/table.ts";
+import { matches } from "../../../../tasks/report/page/state.ts";
 
 Deno.test("curves are merged where all of them are, straight between their points", () => {
   const merged = mergeCurves([{ x: [0, 2, 4], y: [0, 2, 4] }, { x: [1, 3, 5], y: [5, 5, 5] }]);
@@ -109,6 +109,16 @@ Deno.test("runs that differ in their seeds alone become one, with a band", () =>
     figureCsv(merged, lines, VIEW),
     "run,curve,seconds,loss,least,greatest\na (2 seeds),F,10,5,4,6\na (2 seeds),F,20,3,2,4\nb seed=1,F,10,9,,\nb seed=1,F,30,8,,\n",
   );
+});
+
+Deno.test("of runs that are one only those count that are looked for", () => {
+  const labels = (...found: boolean[]) =>
+    mergeSeeds(DATA, "seconds", found).runs.map(({ label }) => label);
+  assert.deepEqual(labels(true, false, true), ["a (1 of 2 seeds)", "b seed=1"]);
+  assert.deepEqual(labels(false, false, false), ["a (2 seeds)", "b seed=1"]);
+  const [lines] = mergeSeeds(DATA, "seconds", [false, true, true]).figures;
+  assert.ok(lines.kind === "lines");
+  assert.equal(lines.series[0].y, (DATA.figures[0] as typeof lines).series[1].y);
 });
 
 Deno.test("lines are smoothed over so many points on each side, fewer at the ends", () => {
