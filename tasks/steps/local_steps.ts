@@ -11,7 +11,7 @@ import type { Options } from "../options/table.ts";
 import type { WeightAveraging } from "../rounds/averaging.ts";
 import type { Round } from "../rounds/round.ts";
 import type { RoundClock } from "../rounds/round_clock.ts";
-import type { Task } from "../task.ts";
+import type { Batch, Task } from "../task.ts";
 import { type CompletedStep, InFlightSteps } from "./in_flight.ts";
 import type { TrainStep } from "./train_step.ts";
 
@@ -61,6 +61,8 @@ export class LocalSteps {
   /** The steps whose numbers have not come back. */
   readonly inFlight = new InFlightSteps();
   readonly #parts: LocalStepsParts;
+  /** The mini-batch of the step after the last that was submitted, where it has been drawn ahead. */
+  #next: { readonly t: number; readonly batch: Batch } | null = null;
 
   constructor(parts: LocalStepsParts) {
     this.#parts = parts;
@@ -92,7 +94,8 @@ export class LocalSteps {
       await trainStep.correct(aside, task.batch(aside), waits ? drawn : undefined);
     }
     // Drawn before the numbers are asked for: the device may be at work on earlier steps meanwhile.
-    const batch = task.batch(t), batchSize = scaled(size, batch.scale ?? 1);
+    const batch = this.#next?.t === t ? this.#next.batch : task.batch(t),
+      batchSize = scaled(size, batch.scale ?? 1);
     // What is only collected moves nobody.
     if (communication.gradients !== "collect") {
       round.notice(batchSize.clipThreshold, batch.samples ?? options.batchSize);
@@ -110,12 +113,19 @@ export class LocalSteps {
     const seconds = syncSeconds + averaging.traffic.seconds - beforeGradients;
     const progress = clock.progress(t);
     inFlight.add({ t, progress, size: batchSize, samples, syncSeconds: seconds, began, step });
+    // What statistics are measured with is drawn where batches are, so that these would not hold.
+    const holds = options.batchNorm !== "recalibrate";
+    // A device that works by itself does so while the next is drawn, also where a round waits for it.
+    this.#next = !step.ready && holds && clock.continues(t)
+      ? { t: t + 1, batch: task.batch(t + 1) }
+      : null;
     return { ready: step.ready, earlier };
   }
 
   /** The gradient of a mini-batch drawn aside, at the weights as they are. */
   gradientAside(batch: number): Promise<Float32Array> {
     const { task, trainStep } = this.#parts;
+    this.#next = null; // batches hold until the second after them
     return trainStep.gradientAside(ASIDE + batch, task.batch(ASIDE + batch));
   }
 }

@@ -1,0 +1,40 @@
+import assert from "node:assert/strict";
+import type { DeviceKind } from "../../../runtime/devices/device.ts";
+import type { Task } from "../../../tasks/task.ts";
+import { clusterModel, clusters } from "../../_helpers/clusters.ts";
+import { trainInProcess } from "../../_helpers/train_in_process.ts";
+import { hasWebGpu, webGpuNote } from "../../_helpers/web_gpu.ts";
+
+/** When batches are drawn and rounds begin, in a run of four steps with a round after every second. */
+async function eventsOn(device: DeviceKind): Promise<string[]> {
+  const events: string[] = [];
+  const given = { device, ranks: 1, interval: 2, maxSteps: 4, batchSize: 8, trainEval: 0 };
+  await trainInProcess(given, (comm, options) => {
+    const task = clusters(options, comm.rank);
+    const watched: Task = {
+      ...task,
+      batch(t) {
+        events.push(`batch ${t}`);
+        return task.batch(t);
+      },
+    };
+    const beforeRound = ({ step }: { step: number }) => void events.push(`round ${step}`);
+    return { model: clusterModel(4), task: watched, callbacks: [{ name: "events", beforeRound }] };
+  });
+  // The first batch is looked at before there are steps.
+  return events.slice(events.lastIndexOf("batch 1"));
+}
+
+Deno.test({
+  name: `a GPU's next batch is drawn while it works, before a round waits for it${webGpuNote}`,
+  ignore: !hasWebGpu,
+  async fn() {
+    const events = await eventsOn("webgpu");
+    assert.deepEqual(events, ["batch 1", "batch 2", "batch 3", "round 2", "batch 4", "round 4"]);
+  },
+});
+
+Deno.test("on the CPU a batch is drawn when its step begins", async () => {
+  const events = await eventsOn("cpu");
+  assert.deepEqual(events, ["batch 1", "batch 2", "round 2", "batch 3", "batch 4", "round 4"]);
+});
