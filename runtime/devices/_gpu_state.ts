@@ -75,6 +75,10 @@ export class GpuState extends GuardedState {
   #flat: GPUBuffer | undefined;
   #staging: GPUBuffer | undefined;
   #lent: Float32Array | undefined;
+  /** Changes so far. */
+  #changes = 0;
+  /** All variables on their way to where the host can read them, as they were after so many changes. */
+  #ahead: { readonly changes: number; readonly mapped: Promise<undefined | void> } | undefined;
 
   /** @param engine what binds the variables; null if kernels alone work on them */
   constructor(
@@ -137,11 +141,13 @@ export class GpuState extends GuardedState {
     const variable = this.#variables.get(name)!, { own, offset, bytes } = variable;
     variable.inOwn = own !== undefined;
     variable.inFlat = !variable.inOwn;
+    this.#changes++;
     return own ? { buffer: own.buffer, offset: 0, bytes } : { buffer: this.flat, offset, bytes };
   }
 
   /** Says that variables have been given new values in the flat form. */
   changedFlat(names: readonly string[]): void {
+    this.#changes++;
     for (const name of names) {
       const variable = this.#variables.get(name)!;
       variable.inFlat = true;
@@ -175,17 +181,36 @@ export class GpuState extends GuardedState {
     return this.#faults.guard(() => this.#download(flat, names));
   }
 
+  override prefetch(): void {
+    void webLock.run(() => {
+      if (this.length === 0 || this.#ahead || this.isDisposed) return;
+      const bytes = this.length * FLOAT_BYTES, mapped = this.#fetch(this.#stagingOf(bytes), bytes);
+      mapped.catch(() => {}); // told when it is waited for
+      this.#ahead = { changes: this.#changes, mapped };
+    });
+  }
+
   async #download(flat: Float32Array, names?: readonly string[]): Promise<void> {
     if (flat.length === 0) return;
-    const bytes = flat.length * FLOAT_BYTES, staging = this.#stagingOf(bytes);
+    const bytes = flat.length * FLOAT_BYTES, ahead = this.#ahead;
+    this.#ahead = undefined;
+    await ahead?.mapped;
+    const isHere = ahead?.changes === this.#changes && names === undefined;
+    if (ahead && !isHere) this.#staging!.unmap();
+    const staging = this.#stagingOf(bytes);
+    if (!isHere) await this.#fetch(staging, bytes, names);
+    flat.set(new Float32Array(staging.getMappedRange(0, bytes)));
+    staging.unmap();
+  }
+
+  /** Has variables copied to where the host can read them; resolves when it can. */
+  #fetch(staging: GPUBuffer, bytes: number, names?: readonly string[]) {
     const encoder = this.#gpu.createCommandEncoder();
     for (const { buffer, offset, there, bytes } of this.#pieces(names)) {
       encoder.copyBufferToBuffer(buffer, offset, staging, there, bytes);
     }
     this.#gpu.queue.submit([encoder.finish()]);
-    await staging.mapAsync(GPUMapMode.READ, 0, bytes);
-    flat.set(new Float32Array(staging.getMappedRange(0, bytes)));
-    staging.unmap();
+    return staging.mapAsync(GPUMapMode.READ, 0, bytes);
   }
 
   /** A buffer that the host can read, kept for the next time: to make one costs more than to read it. */
@@ -213,6 +238,7 @@ export class GpuState extends GuardedState {
    */
   #pieces(names: readonly string[] = [...this.#variables.keys()], written = false): Piece[] {
     const pieces: Piece[] = [];
+    if (written) this.#changes++;
     let there = 0;
     for (const name of names) {
       const variable = this.#variables.get(name)!, { own, bytes } = variable;

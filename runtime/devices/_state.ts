@@ -32,6 +32,11 @@ export abstract class GuardedState implements DeviceState {
     return this.layout.range(name);
   }
 
+  /** Whether it can be used no more. */
+  protected get isDisposed(): boolean {
+    return this.#status === "disposed";
+  }
+
   /** Shape of a variable. */
   dims(name: string): readonly number[] {
     return this.layout.dims(name);
@@ -46,6 +51,8 @@ export abstract class GuardedState implements DeviceState {
       throw new Error(`cannot ${verb} a state that is being edited: wait for edit() to resolve`);
     }
   }
+
+  prefetch(): void {}
 
   follow(_format: string, _range: VariableRange): Displacement | null {
     return null;

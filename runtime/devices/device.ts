@@ -184,6 +184,11 @@ export interface DeviceState extends AsyncDisposable {
    */
   edit(change: (flat: Float32Array) => void | Promise<void>): Promise<void>;
   /**
+   * Says that all variables are read or edited next, before anything changes them: a GPU begins to bring them
+   * behind what it has been given, so that to wait for that and for them is one. Changes nothing.
+   */
+  prefetch(): void;
+  /**
    * Follows how far some of the variables move from a point, on the device itself, as long as there is the
    * state.
    *

@@ -204,6 +204,13 @@ export class Round implements Stateful {
     return { seconds: (platform.now() - began) / 1000, ended };
   }
 
+  /** Says that a round comes next: the weights may be on their way while the last steps' numbers are waited for. */
+  prefetch(): void {
+    const { comm, algorithm, weights } = this.#parts;
+    const takesPart = algorithm.undrawn === "waits" || this.participants.includes(comm.rank);
+    if (takesPart && this.#states.some(({ exchange }) => !exchange.onDevice)) weights.prefetch();
+  }
+
   /** A round of one part; null if no average has been taken over in it. */
   async #meet(state: PartState, t: number, size: StepSize): Promise<EndedRound | null> {
     const { comm, algorithm, averaging, clock, weights } = this.#parts;

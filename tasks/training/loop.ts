@@ -349,11 +349,12 @@ export class Loop implements Stateful {
       ...{ size, communication, began, syncSeconds },
     });
     await this.#notes.steps(earlier);
-    const meets = communication.weights !== "none" || communication.gradients !== "none" ||
-      !clock.unequal && clock.isDue(t);
+    const due = !clock.unequal && clock.isDue(t);
+    const meets = communication.weights !== "none" || communication.gradients !== "none" || due;
     await this.#round.progress();
     const waits = meets || ready || clock.unequal || !clock.continues(t) || members !== undefined;
     if (!waits) return { t, meets, last: null };
+    if (due) this.#round.prefetch();
     const settled = await inFlight.settle(), last = settled.pop()!;
     await this.#notes.steps(settled);
     if (!last.result.skipped) checkFinite({ t, rank: comm.rank, ...last.result });

@@ -133,6 +133,7 @@ class Weights implements Stateful {
       read: (into = new Float32Array(LENGTH)) => Promise.resolve(set(into, this.values)),
       write: (flat) => Promise.resolve(void this.values.set(flat)),
       edit: async (change) => await change(this.values),
+      prefetch() {},
       follow: () => null,
       [Symbol.asyncDispose]: () => Promise.resolve(),
     };

@@ -50,6 +50,8 @@ async function round(): Promise<number[]> {
     pending.push(await session.submit(job.feeds(taken++)));
     if (pending.length === AHEAD) { for (const each of pending.splice(0)) await each.outputs(); }
   }
+  // As training does, which waits for the last steps' numbers and the weights at once.
+  state.prefetch();
   for (const each of pending) await each.outputs();
   mark();
   await state.read(flat);

@@ -68,6 +68,40 @@ onEveryDevice("steps update the variables as plain arithmetic does", async (devi
   }
 });
 
+onEveryDevice("what is fetched ahead is what variables are when they are read", async (device) => {
+  await using state = await device.allocate(SPECS);
+  await state.write(START);
+  await using session = await device.compile(PULL, { state: [state], updates: UPDATES });
+  const step = () => session.run({ x: float32([2, 3], 0, 0, 0, 0, 0, 0), lr: float32([], 0.5) });
+  const halved = (values: Float32Array) =>
+    values.map((x, i) => i < 3 ? 1.5 * x : i < 5 ? x : x / 2);
+  state.prefetch();
+  state.prefetch();
+  assert.deepEqual(await state.read(), START);
+  assert.deepEqual(await state.read(), START);
+  state.prefetch();
+  await step();
+  assert.deepEqual(await state.read(), halved(START));
+  state.prefetch();
+  await state.edit((flat) => {
+    assert.deepEqual(flat, halved(START));
+    flat.set(START);
+  });
+  state.prefetch();
+  assert.deepEqual(await state.read(undefined, ["b"]), START.slice(0, 3));
+  const submission = await session.submit({
+    x: float32([2, 3], 0, 0, 0, 0, 0, 0),
+    lr: float32([], 0.5),
+  });
+  state.prefetch();
+  await submission.outputs();
+  assert.deepEqual(await state.read(), halved(START));
+  state.prefetch();
+  await state.write(START);
+  assert.deepEqual(await state.read(), START);
+  state.prefetch();
+});
+
 onEveryDevice("two sessions share one state", async (device) => {
   await using state = await device.allocate(SPECS);
   await state.write(START);

@@ -67,6 +67,7 @@ export async function movingRounds(
       read: (...what) => weights.read(...what),
       write: (...what) => weights.write(...what),
       edit: (change) => weights.edit(change),
+      prefetch: () => weights.prefetch(),
       [Symbol.asyncDispose]: () => Promise.resolve(),
     };
     const averaging = new WeightAveraging(comm, options.compress);

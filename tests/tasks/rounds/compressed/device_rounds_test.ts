@@ -16,13 +16,18 @@ import { CLASSES, FEATURES, mlpTask } from "../../_mlp.ts";
 const CODECS = ["int8", "int4", "bf16", "fp16"];
 const SEED = 5;
 
-/** Bytes that are read back from GPUs: buffers for it are mapped for nothing else. */
+/** Bytes that are read back from GPUs: buffers are mapped for nothing else. */
 const readBack = { bytes: 0 };
 if (hasWebGpu) {
   const { mapAsync } = GPUBuffer.prototype;
-  GPUBuffer.prototype.mapAsync = function (mode, ...range) {
-    if (mode === GPUMapMode.READ) readBack.bytes += this.size;
-    return mapAsync.call(this, mode, ...range);
+  GPUBuffer.prototype.mapAsync = function (
+    this: GPUBuffer,
+    mode,
+    offset = 0,
+    size = this.size - offset,
+  ) {
+    if (mode === GPUMapMode.READ) readBack.bytes += size;
+    return mapAsync.call(this, mode, offset, size);
   };
 }
 
