@@ -64,6 +64,9 @@ const MARKS = [
   "M-2.5-2.5h5v5h-5z",
   "M0-3.6L3.6 0L0 3.6L-3.6 0z",
   "M0 3.6L3.4-2.4H-3.4z",
+  "M-1-3.4h2v2.4h2.4v2h-2.4v2.4h-2v-2.4h-2.4v-2h2.4z",
+  "M-3.6-1.2h7.2v2.4h-7.2z",
+  "M-1.2-3.6h2.4v7.2h-2.4z",
 ];
 
 function markAt(colour: number, x: number, y: number): string {

@@ -37,6 +37,11 @@ export function resultsPage(figures: readonly DrawnFigure[], { note, scale }: Pa
     ),
     "",
     ...wrap(
+      "The runs are far smaller than the paper's, which trains ResNet-32 and ResNet-56 on 50,000 images for 200 epochs and " +
+        "more, and AWD-LSTMs of 3 × 1150 for 250 epochs and more: a verdict here is on what runs of this size show.",
+    ),
+    "",
+    ...wrap(
       "The baseline, naive-parallel, averages gradients and weights at every step, as the paper's does: it sends twice the " +
         "bytes of I = 1.",
     ),
@@ -135,7 +140,7 @@ function captionOf({ record, lines, stepSeconds }: DrawnFigure): string {
       `${LINK}, with the steps as they were measured here without their exchanges: ${
         steps.join(", ")
       }, the least ` +
-      "of the lines' medians; ranks share the machine's cores."
+      "of the lines' medians; the ranks share the machine's cores, which ranks on machines of their own would not."
     : "";
   return `${common} ${seedsOf(lines)}${calculated}`;
 }
