@@ -62,6 +62,7 @@ export {
   type WindowTaskParts,
 } from "./problems/window_task.ts";
 export type { Batch, Decoder, Feeds, PredictOptions, Split, Task, TrainableModel } from "./task.ts";
+export type { Entrance } from "./training/membership/live_members.ts";
 export { type RunOutput, train, type Trained, type TrainParts } from "./training/train.ts";
 export {
   type BegunRound,

@@ -16,6 +16,7 @@
  *                        both ends want
  *     CELGC_ON_FAILURE   abort or return: what the loss of a rank is to the others; abort if not set
  *     CELGC_NEWCOMER     1 if this process comes to a job that runs already: its rank is beyond the size
+ *     CELGC_STEAD        the one of those that the job began with in whose stead it comes, for its program
  *     CELGC_SECRET_FILE  file of mode 0600 with the secret; the launcher's pipe if not set
  *     CELGC_SECRET_FD    descriptor of the launcher's pipe; standard input if not set
  *     CELGC_TLS_CERT, CELGC_TLS_KEY, CELGC_TLS_CA   PEM files

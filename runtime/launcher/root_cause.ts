@@ -11,6 +11,8 @@ import type { ReportMessage } from "../rendezvous/messages.ts";
 export interface LaunchFailure {
   /** The rank that failed first. */
   readonly rank: number;
+  /** The one of those that the job began with in whose stead it was started; absent if it was in nobody's. */
+  readonly stead?: number;
   /** Host the rank ran on. */
   readonly host: string;
   /** Its exit code, or null if it was ended by the launcher because it had fallen silent. */
@@ -32,6 +34,8 @@ export interface LaunchFailure {
 /** What the launcher knows of one rank. */
 export interface RankStatus {
   host: string;
+  /** As {@linkcode LaunchFailure.stead}. */
+  readonly stead?: number | undefined;
   /** Whether it has called `init()`. */
   joined: boolean;
   /** Whether it has said goodbye to all others. */
@@ -123,8 +127,9 @@ export function describeFailure(
   const end = silent
     ? `gave no sign of life, as seen by ${names(witnesses)}, and was ended`
     : describeEnd(facts);
+  const stead = facts.stead === undefined ? "" : ` (in the stead of rank ${facts.stead})`;
   const lines = [
-    `rank ${rank} on ${facts.host} ${end}${step === null ? "" : ` (at step ${step})`}`,
+    `rank ${rank}${stead} on ${facts.host} ${end}${step === null ? "" : ` (at step ${step})`}`,
   ];
   if (witnesses.length > 0) {
     const waited = operation === null ? "for it" : `for it in ${operation}`;
@@ -136,6 +141,7 @@ export function describeFailure(
   }
   return {
     rank,
+    ...facts.stead === undefined ? {} : { stead: facts.stead },
     host: facts.host,
     code: silent || facts.exit?.lost != null ? null : facts.exit?.code ?? null,
     signal: silent ? null : facts.exit?.signal ?? null,

@@ -119,7 +119,7 @@ export class HostRanks implements Disposable {
       ...this.#env,
       ...rankEnv[origin - first],
       CELGC_RANK: String(rank),
-      ...(lost === undefined ? {} : { CELGC_NEWCOMER: "1" }),
+      ...(lost === undefined ? {} : { CELGC_NEWCOMER: "1", CELGC_STEAD: String(origin) }),
     };
     const secret = this.#secret, args = this.#args;
     const process = await startRank(rank, this.#limit, { args, env, cwd, secret, stdin });

@@ -200,6 +200,8 @@ export type Carrier = "unix" | "tcp" | "tls" | "mpi";
 export interface Network {
   /** By rank: the name of its host. */
   readonly hosts: readonly string[];
+  /** By rank: its number in the job, by which errors and the launcher name it. */
+  readonly jobRanks: readonly number[];
   /**
    * By rank: what carries frames to it; null where the transport does not say, and for this rank. Ranks of
    * one host may have memory in common beside it.
@@ -233,6 +235,7 @@ export function networkOf(transport: Transport, members: readonly number[]): Net
   }
   return {
     hosts: members.map((member) => hosts[member]),
+    jobRanks: [...members],
     carriers: members.map((peer) => peer === rank ? null : transport.carrierTo?.(peer) ?? null),
     betweenHosts: { sent, received },
     dialsOut: members.map((member) => dialsOut(member)),

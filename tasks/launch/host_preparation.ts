@@ -13,7 +13,7 @@ import { isCompiled } from "../../runtime/ranks/compiled_rank.ts";
 import { permissionsFor, resolveDevice } from "../../runtime/devices/open.ts";
 import { type DataFile, describeData, differenceOf, localFiles } from "../problems/data_files.ts";
 import type { Options } from "../options/values.ts";
-import { readConfig } from "../run/folder.ts";
+import { readConfig, type SharedConfig } from "../run/folder.ts";
 import { makeFolder } from "../run/write_error.ts";
 import type { RankArguments, RankPlace } from "../training/rank_program.ts";
 
@@ -22,6 +22,8 @@ export interface RunDetails {
   readonly kind: "celgc run";
   /** The run, see `RunConfig.id`. */
   readonly run: string;
+  /** As in {@linkcode RankPlace}. */
+  readonly config?: SharedConfig;
   /** Its folder at the coordinator, an absolute path. */
   readonly directory: string;
   readonly from: number | null;
@@ -68,7 +70,7 @@ export class HostPreparation implements AsyncDisposable {
   readonly prepare: Prepare = async (details, { host, before, count }) => {
     const { say, out } = this.#options;
     if (!isRunDetails(details)) return out ? { logDir: await folderAt(out) } : {};
-    const { from, allow, run } = details;
+    const { from, allow, run, config } = details;
     const device = await resolveDevice(details.device);
     const data = await this.#findData(details, host);
     const kept = out ?? `runs/${run}`;
@@ -79,6 +81,7 @@ export class HostPreparation implements AsyncDisposable {
     const folder = details.task === "text" ? await this.#temporaryFolder("tokens") : null;
     const place: RankPlace = {
       from,
+      ...config === undefined ? {} : { config },
       ...folder === null ? {} : { folder },
       device,
       ...data === null ? {} : { data },

@@ -48,6 +48,7 @@ import { describeHosts, describeRun, leavesHost, openHosts, sizeOf } from "./run
 import { writeModelCard } from "./model_card.ts";
 import { RankLines } from "./rank_lines.ts";
 import { beginsOnCpu } from "./recovery/cpu_instead.ts";
+import { afterLosses } from "./recovery/comebacks.ts";
 import { pause, Restarts } from "./recovery/restarts.ts";
 import { checkpointSteps } from "../run/checkpoint.ts";
 import { lockFolder } from "../run/lock.ts";
@@ -59,6 +60,7 @@ import {
   newConfig,
   readConfig,
   type RunConfig,
+  spokenOf,
   writeConfig,
 } from "../run/folder.ts";
 import { openDownloadView } from "./download_view.ts";
@@ -223,9 +225,10 @@ export async function launch(settings: LaunchOptions = {}): Promise<Run> {
       signal,
       (line) => follower.say(line),
     );
-    const outcome = await runRanks(options, directory, from, lines, interruption, {
+    const run = options.elastic === null ? {} : { config: spokenOf(await readConfig(directory)) };
+    const outcome = await runRanks(options, directory, { from, ...run }, lines, interruption, {
       hosts,
-      details: details && { ...details, from },
+      details: details && { ...details, from, ...run },
       rankEnv: gpus.variables,
     });
     await follower.end();
@@ -335,11 +338,11 @@ function ranksHere({ ranks }: Options, hosts: World | null): number {
   return hosts === null ? ranks : hosts.here;
 }
 
-/** Runs the trainer on all ranks, from the checkpoint of a step if it is not null. */
+/** Runs the trainer on all ranks. */
 async function runRanks(
   options: Options,
   directory: string,
-  from: number | null,
+  place: RankPlace,
   lines: RankLines,
   interruption: Interruption,
   { hosts, details, rankEnv }: {
@@ -353,14 +356,14 @@ async function runRanks(
       ...hosts ? { on: hosts, details } : {},
       ...processesOf(options, directory),
       program: TRAINER,
-      args: rankArguments(directory, { from }),
+      args: rankArguments(directory, place),
       rankEnv,
       logDir: directory,
       onOutput: (rank, line) => lines.take(rank, line),
       signal: interruption.signal,
       handleSignals: ENDING_SIGNALS,
       onInterrupt: (how, from) => interruption.take(how, from),
-      onLost: ({ headline }) => lines.pass(`${headline.split("\n")[0]}; the others go on`),
+      ...afterLosses(options, (line) => lines.pass(line)),
       // Ranks leave a scheduler's signals to their launcher.
       endSignal: "SIGINT",
     }));

@@ -6,6 +6,7 @@
 
 import { formatBytes } from "../../deps.ts";
 import { CLIP_RULES } from "../../optimizers/clip_by.ts";
+import { membersOf, type Worlds } from "../data/sampling/worlds.ts";
 import type { Options } from "../options/values.ts";
 import type { Summary, WaitingSummary } from "../run/metrics.ts";
 
@@ -137,6 +138,8 @@ export function summaryRows(
     lost.map(({ rank }) => `rank ${rank} after step ${step}`)
   );
   if (left.length > 0) rows.push(["left out", left.join(", ")]);
+  const came = cameBy(s.membership ?? []);
+  if (came.length > 0) rows.push(["came", came.join(", ")]);
   if (s.restarts) {
     rows.push(["restarted", `${s.restarts} times, from a checkpoint or the beginning`]);
   }
@@ -237,4 +240,13 @@ function waitingText({ share, stragglers = [], links = [] }: WaitingSummary): st
     ),
   ];
   return each.length > 0 ? `${percent(share)} of the time; ${each.join(", ")}` : "";
+}
+
+/** Who came to a run while it went on, and when. */
+function cameBy(worlds: Worlds): string[] {
+  return worlds.slice(1).flatMap((world, i) => {
+    const before = membersOf(worlds[i]);
+    return membersOf(world).filter((rank) => !before.includes(rank))
+      .map((rank) => `rank ${rank} after step ${world.step}`);
+  });
 }

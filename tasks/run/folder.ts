@@ -103,6 +103,25 @@ export interface RunConfig {
   };
 }
 
+/** What of a run's configuration all ranks need, though only rank 0's host need have its folder. */
+export type SharedConfig = Pick<
+  RunConfig,
+  "id" | "options" | "worlds" | "replay" | "rollbacks" | "restarts"
+>;
+
+/** Takes it out of a configuration. */
+export function sharedOf(
+  { id, options, worlds, replay, rollbacks, restarts }: SharedConfig,
+): SharedConfig {
+  const given = { id, options, worlds, replay, rollbacks, restarts };
+  return JSON.parse(JSON.stringify(given));
+}
+
+/** The same for a command line, which others on its host may see: without what the user's variables are. */
+export function spokenOf(config: SharedConfig): SharedConfig {
+  return sharedOf({ ...config, options: { ...config.options, env: {} } });
+}
+
 /** A run's configuration, before its ranks have started. */
 export function newConfig(options: Options, started: Date = new Date()): RunConfig {
   const { deno, v8 } = Deno.version, commit = sourceCommit();

@@ -118,24 +118,38 @@ export async function findChange(directory: string, options: Options): Promise<s
   return null;
 }
 
+/** Where a rank finds the files. */
+interface InputPlace {
+  /** The run's folder; null without one. */
+  readonly directory: string | null;
+  /** Whether the model that the options name is needed. */
+  readonly model: boolean;
+}
+
+/** The files, as one rank finds them by itself in the run's folder, or, without one, where the options say. */
+export async function ownInputs(
+  options: Options,
+  { directory, model }: InputPlace,
+): Promise<InputFiles> {
+  const wanted = { ...wantedBy(options), ...model ? {} : { model } };
+  return directory === null ? await readInputs(options, wanted) : await readKept(directory, wanted);
+}
+
 /**
  * Gives all ranks what rank 0 finds in the run's folder, or, without one, where the options say.
  * Collective.
  *
- * @param from.directory of rank 0; null without one
- * @param from.model whether the model that the options name is needed
+ * @param place of rank 0
  */
 export async function shareInputs(
   comm: Communicator,
   options: Options,
-  { directory, model }: { readonly directory: string | null; readonly model: boolean },
+  place: InputPlace,
 ): Promise<InputFiles> {
-  const wanted = { ...wantedBy(options), ...model ? {} : { model } };
-  const files: InputFiles = comm.rank !== 0
-    ? { model: null, initial: null, tokenizer: null }
-    : directory === null
-    ? await readInputs(options, wanted)
-    : await readKept(directory, wanted);
+  const wanted = { ...wantedBy(options), ...place.model ? {} : { model: false } };
+  const files: InputFiles = comm.rank === 0
+    ? await ownInputs(options, place)
+    : { model: null, initial: null, tokenizer: null };
   return {
     model: wanted.model ? await broadcastBytes(comm, files.model) : null,
     initial: wanted.initial ? await broadcastBytes(comm, files.initial) : null,

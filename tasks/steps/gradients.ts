@@ -30,7 +30,7 @@ export class Gradients implements Stateful, AsyncDisposable {
   /** Norm of the last average over the ranks that was formed aside; 0 before the first. */
   averageNorm = 0;
   readonly #sessions: Sessions;
-  readonly #averaging: WeightAveraging;
+  readonly #averaging: WeightAveraging | null;
   #average: Float32Array | undefined;
   /** Sum of the gradients of steps that no update was made of; null where there never are any. */
   readonly #kept: Float32Array | null;
@@ -43,14 +43,15 @@ export class Gradients implements Stateful, AsyncDisposable {
    * Makes room for the gradients of the parameters.
    *
    * @param sessions of the gradient's graph, to be bound; they become the object's
-   * @param averaging carries the gradients; where it compresses, what is lost of them is added to the next
+   * @param averaging carries the gradients; where it compresses, what is lost of them is added to the next; null where
+   * they are exchanged with nobody
    * @param keeps whether gradients are kept for a later average
    */
   static async open(
     device: Device,
     parameters: readonly Variable[],
     sessions: Sessions,
-    averaging: WeightAveraging,
+    averaging: WeightAveraging | null,
     keeps = false,
   ): Promise<Gradients> {
     const specs = parameters.map(({ name, dims }) => ({ name: gradientName(name), dims }));
@@ -62,7 +63,7 @@ export class Gradients implements Stateful, AsyncDisposable {
   private constructor(
     state: DeviceState,
     sessions: Sessions,
-    averaging: WeightAveraging,
+    averaging: WeightAveraging | null,
     kept: Float32Array | null,
   ) {
     this.state = state;
@@ -70,7 +71,7 @@ export class Gradients implements Stateful, AsyncDisposable {
     this.#sessions = sessions;
     this.#averaging = averaging;
     const length = state.specs.reduce((sum, { name }) => sum + state.range(name).length, 0);
-    this.#compressed = averaging.compression(length);
+    this.#compressed = averaging?.compression(length) ?? null;
   }
 
   /** Compiles the graph. Collective over the ranks that share. */
@@ -132,7 +133,7 @@ export class Gradients implements Stateful, AsyncDisposable {
         kept.fill(0);
         this.#keptSteps = 0;
       }
-      const averaging = this.#averaging, compressed = this.#compressed;
+      const averaging = this.#averaging!, compressed = this.#compressed;
       if (forAll && participants) await averaging.averageForAll(flat, participants, compressed);
       else await averaging.average(flat, participants, compressed);
     });
@@ -144,7 +145,7 @@ export class Gradients implements Stateful, AsyncDisposable {
    * @returns its norm
    */
   async sitOut(participants: readonly number[]): Promise<number> {
-    await this.#averaging.average(null, participants);
+    await this.#averaging!.average(null, participants);
     return await this.norm();
   }
 
@@ -161,7 +162,7 @@ export class Gradients implements Stateful, AsyncDisposable {
    */
   async averageAside(participants?: readonly number[]): Promise<Float32Array> {
     this.#average = await this.state.read(this.#average);
-    await this.#averaging.average(this.#average, participants, this.#compressed);
+    await this.#averaging!.average(this.#average, participants, this.#compressed);
     this.averageNorm = norm(this.#average);
     return this.#average;
   }

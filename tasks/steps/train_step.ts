@@ -62,11 +62,11 @@ export interface SubmittedStep {
 export interface TrainStepOptions extends StepSessionsOptions {
   /** How the run's steps exchange gradients; that decides which graphs are needed. */
   readonly gradients: ReadonlySet<Communication["gradients"]>;
-  /** Carries the gradients. */
-  readonly averaging: WeightAveraging;
+  /** Carries the gradients; null where they are exchanged with nobody. */
+  readonly averaging: WeightAveraging | null;
   /** Decides the initial weights and all masks. */
   readonly seed: number;
-  /** Decides the masks. */
+  /** This rank, until {@linkcode TrainStep.who} says otherwise; decides the masks. */
   readonly rank: number;
   /** D of the exponential moving average of the weights; null: there is none. @default {null} */
   readonly ema?: number | null;
@@ -103,6 +103,8 @@ export class TrainStep implements Stateful, AsyncDisposable {
   readonly #options: TrainStepOptions;
   readonly #parts: DeviceParts;
   #graphs: StepGraphsInUse;
+  /** This rank's number in the run, which decides the masks, and its place among the ranks there are. */
+  who: { readonly number: number; readonly place: number };
   #averages: WeightAverages | null = null;
   /** Updates that this rank has taken. */
   #updates = 0;
@@ -173,6 +175,7 @@ export class TrainStep implements Stateful, AsyncDisposable {
     this.weights = parts.weights;
     this.parameterCount = parameterCount;
     this.#options = options;
+    this.who = { number: options.rank, place: options.rank };
     this.#parts = parts;
     this.#graphs = graphs;
     this.#owned = owned;
@@ -238,7 +241,7 @@ export class TrainStep implements Stateful, AsyncDisposable {
     const gradients = this.#parts.gradients!;
     const local = (await this.gradientAside(t, batch)).slice();
     const mean = await gradients.averageAside(participants);
-    if (participants && !participants.includes(this.#options.rank)) return;
+    if (participants && !participants.includes(this.who.place)) return;
     await this.setCorrection(mean.map((value, i) => value - local[i]), gradients.averageNorm);
   }
 
@@ -310,9 +313,8 @@ export class TrainStep implements Stateful, AsyncDisposable {
     gradientSync: Communication["gradients"],
     { participants, averaged = true }: StepExtent = {},
   ): Promise<SubmittedStep> {
-    const { rank, algorithm: { undrawn, controls } } = this.#options,
-      replaces = gradientSync === "replace";
-    const included = participants?.includes(rank) ?? true;
+    const { undrawn, controls } = this.#options.algorithm, replaces = gradientSync === "replace";
+    const included = participants?.includes(this.who.place) ?? true;
     const feeds = this.#feedsOf(t, batch);
     if (gradientSync === "collect" || !included && !replaces) {
       const gradients = this.#parts.gradients!, outputs = await gradients.take(feeds, batch.length);
@@ -354,7 +356,7 @@ export class TrainStep implements Stateful, AsyncDisposable {
   }
 
   #feedsOf(t: number, { feeds, length = 1 }: Batch): Feeds {
-    const { model, batchSize, seed, rank } = this.#options;
+    const { model, batchSize, seed } = this.#options, { number: rank } = this.who;
     return { ...feeds, ...model.masks?.(batchSize, { seed, rank, step: t - 1 }, length) };
   }
 

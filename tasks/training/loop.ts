@@ -133,8 +133,8 @@ export class Loop implements Stateful {
       if (course === "was stopped") throw new StoppedError(`stopped after step ${t}`);
       if (course === "is over") break;
       taken = null;
-      if (await members?.changeAfter(t, !clock.continues(t))) {
-        throw new CrewChange(await members!.next(t), await this.#carry(t, null));
+      if (members?.changeAfter(t, { isOver: !clock.continues(t), isRound: clock.isDue(t) })) {
+        throw new CrewChange(await members.next(t, await this.#carry(t, null)));
       }
     }
     return await this.#together(t, null, () => this.#end(t, done));
@@ -198,10 +198,11 @@ export class Loop implements Stateful {
     const { members, log, averaging, writer } = this.#parts, recovery = members?.recovery;
     const since = (rank: number) => this.#attendance.since(rank);
     const leaves = taken && members?.leavesAt(t);
-    if (leaves) throw new CrewChange(await members!.next(t), await this.#carry(t, taken));
+    if (leaves) throw new CrewChange(await members!.next(t, await this.#carry(t, taken)));
     if (taken && !this.#isShared(taken)) return await work();
-    const assembled = taken && await members?.assemble?.(t, since);
-    if (assembled) throw new CrewChange(assembled.crew, await this.#carry(t, taken));
+    const assembled = taken && await members?.assemble?.(t, since), crew = assembled?.crew;
+    if (crew) throw new CrewChange({ ...crew, carried: await this.#carry(t, taken) });
+    if (assembled) throw new CrewChange(null);
     if (!recovery) return await work();
     const carried = await this.#carry(t, taken), done: T[] = [];
     log?.hold(pieceAfter(t, taken === null));
@@ -216,7 +217,7 @@ export class Loop implements Stateful {
     log?.release(stands);
     if (stands) return done[0];
     await this.#attendance.restore(carried.state);
-    throw new CrewChange(await recovery.survivors(t, taken && since), carried);
+    throw new CrewChange(await recovery.survivors(t, taken && since, carried));
   }
 
   /** Whether anything follows a step that ranks do together. */

@@ -9,6 +9,7 @@
 import { join } from "node:path";
 import type { Communicator } from "../../runtime/communicator.ts";
 import { PeerLostError } from "../../runtime/base/errors.ts";
+import { processEnvironment } from "../../runtime/bootstrap/environment.ts";
 import { init, reasonOf } from "../../runtime/bootstrap/init.ts";
 import { DeviceError } from "../../runtime/devices/faults/device_error.ts";
 import { CheckpointError } from "../run/checkpoint.ts";
@@ -16,7 +17,7 @@ import { DataError } from "../data/data_error.ts";
 import { OptionError } from "../options/kinds.ts";
 import type { Options } from "../options/table.ts";
 import { broadcastText } from "../run/byte_stream.ts";
-import { FILES, readConfig, type RunConfig } from "../run/folder.ts";
+import { FILES, readConfig, type RunConfig, type SharedConfig, sharedOf } from "../run/folder.ts";
 import { WriteError } from "../run/write_error.ts";
 import { LeftError } from "./membership/members.ts";
 import { sendData } from "./sent_data.ts";
@@ -41,19 +42,23 @@ export interface RankPlace {
   readonly local?: string;
   /** Where ranks of this host make files that they alone read. @default {the run's folder} */
   readonly folder?: string;
+  /** The run, for ranks that come while it goes on: others hear of it from rank 0. @default {nobody comes} */
+  readonly config?: SharedConfig;
 }
-
-/** What of a run's configuration all ranks need. */
-type Shared = Pick<RunConfig, "id" | "options" | "worlds" | "replay" | "rollbacks" | "restarts">;
 
 /** What the learning rate is scaled by each time that a run goes back because it diverged. */
 const ROLLBACK_SCALE = 0.5;
 
 /** Gives rank 0's options to all ranks. Collective. */
-async function share(comm: Communicator, config: Shared | null): Promise<Shared> {
-  const { id, options, worlds, replay, rollbacks, restarts } = config ?? {};
-  const text = config && JSON.stringify({ id, options, worlds, replay, rollbacks, restarts });
-  return JSON.parse(await broadcastText(comm, text));
+async function share(comm: Communicator, config: RunConfig | null): Promise<SharedConfig> {
+  return JSON.parse(await broadcastText(comm, config && JSON.stringify(sharedOf(config))));
+}
+
+/** The rank in whose stead this process has been started; null: it is one that the job began with. */
+function comesInStead(): { readonly stead: number | null } | null {
+  if (processEnvironment("CELGC_NEWCOMER") === undefined) return null;
+  const stead = processEnvironment("CELGC_STEAD");
+  return { stead: stead === undefined ? null : Number(stead) };
 }
 
 /** Whether there is such a file; asked between steps, so without a turn of the event loop. */
@@ -88,12 +93,14 @@ function codeOf(error: unknown): number | null {
 if (import.meta.main) {
   leaveSignals();
   try {
-    await using comm = await init();
-    const [directory, json] = Deno.args as RankArguments;
-    const { from, device, data, receives = false, local, folder = directory }: RankPlace = JSON
-      .parse(json);
-    const config = comm.rank === 0 ? await readConfig(directory) : null;
-    const shared = await share(comm, config);
+    const [directory, json] = Deno.args as RankArguments, newcomer = comesInStead();
+    const place: RankPlace = JSON.parse(json);
+    const { from, device, data, receives = false, local, folder = directory } = place;
+    await using stack = new AsyncDisposableStack();
+    // One that comes makes ready before it is let in: the others do not wait for that.
+    let comm = newcomer ? null : stack.use(await init());
+    const config = comm?.rank === 0 ? await readConfig(directory) : null;
+    const shared = comm ? await share(comm, config) : place.config!;
     const { id: run, worlds, replay, rollbacks = [], restarts = [] } = shared;
     const options: Options = {
       ...shared.options,
@@ -101,14 +108,15 @@ if (import.meta.main) {
       ...device === undefined ? {} : { device },
       ...data === undefined ? {} : { data },
     };
-    if (options.sendData) await sendData(comm, options, receives);
+    if (options.sendData && comm) await sendData(comm, options, receives);
     const stops = () => isThere(join(directory, FILES.stop));
     const checkpoints = {
       ...{ directory, local, from, stops, run },
       ...{ rollbacks: rollbacks.length, restarts: restarts.length },
     };
+    const enter = async () => comm = stack.use(await init());
     try {
-      await train(comm, options, {
+      await train(comm ?? { ...newcomer!, enter }, options, {
         checkpoints,
         worlds,
         replay,
@@ -119,12 +127,11 @@ if (import.meta.main) {
     } catch (thrown) {
       const error = reasonOf(thrown), code = codeOf(error);
       // The others go on without a rank that was lost, and not without one that has found a fault.
-      if (options.onFailure !== "shrink" || code === 0 || error instanceof PeerLostError) {
-        throw thrown;
-      }
+      const isLost = code === 0 || error instanceof PeerLostError || comm === null;
+      if (options.onFailure !== "shrink" || isLost) throw thrown;
       const { message } = error as Error;
       console.error(code === null ? error : message);
-      await comm.abort(code ?? 1, message);
+      await comm!.abort(code ?? 1, message);
     }
   } catch (thrown) {
     // What the user can mend, or what another rank's log tells, is said in one line, without a stack.

@@ -12,7 +12,7 @@ import { processEnvironment } from "../../runtime/bootstrap/environment.ts";
 import type { Communicator } from "../../runtime/communicator.ts";
 import type { Device, VariableSpec } from "../../runtime/devices/device.ts";
 import { openDevice } from "../../runtime/devices/open.ts";
-import { shareInputs } from "../run/inputs.ts";
+import { ownInputs, shareInputs } from "../run/inputs.ts";
 import { Evaluator } from "../steps/evaluator.ts";
 import { WeightAveraging } from "../rounds/averaging.ts";
 import type { Callback } from "./callbacks/callback.ts";
@@ -37,11 +37,10 @@ import { TracedDevice } from "../trace/kernels.ts";
 import { SpanLog } from "../trace/spans.ts";
 import { membersOf, ranksAt, type Worlds } from "../data/sampling/worlds.ts";
 import { amongMembers } from "./membership/among_members.ts";
-import type { Carried } from "./membership/carried.ts";
 import type { Crew, Members } from "./membership/members.ts";
 import { StoppedError } from "./requests.ts";
 import { PunctualMembers } from "./membership/punctual_members.ts";
-import { LiveMembers } from "./membership/live_members.ts";
+import { type Entrance, LiveMembers } from "./membership/live_members.ts";
 import { ReplayedMembers } from "./membership/replayed_members.ts";
 import type { Task, TrainableModel } from "../task.ts";
 import { TrainingError } from "./training_error.ts";
@@ -92,24 +91,28 @@ export interface Trained {
 }
 
 /**
- * Trains, on every rank of a communicator at once.
+ * Trains, on every rank of a communicator at once; or comes to ranks that train, and goes on with them.
  *
- * @param comm the ranks; stays the caller's
+ * @param from the ranks, which stay the caller's; or how this process comes to those of a running job, which with
+ * `onFailure: "shrink"` let it in after a round, with the average. Nothing is asked of the others before that
  * @param options the same on every rank
  * @param parts the caller's own model, data, optimizer, algorithm and callbacks, and where to write
  * @throws DataError if the data is not as it should be
  * @throws CheckpointError if the checkpoint to go on from is damaged or another run's
- * @throws RangeError if the caller's own algorithm does not fit the options
+ * @throws RangeError if the caller's own algorithm does not fit the options, or a process comes to ranks that let
+ * nobody in
+ * @throws LeftError if the ranks that this process came to are lost before they have let it in
  * @throws CallbackError if a callback throws
  * @throws TrainingError if the loss is no longer finite, or a rank has drifted farther than is proven
  * possible
  */
 export async function train(
-  comm: Communicator,
+  from: Communicator | Entrance,
   options: Options,
   parts: TrainParts = {},
 ): Promise<Trained> {
   await using stack = new AsyncDisposableStack();
+  const comm = "enter" in from ? null : from;
   const { batchSize, batchNorm, seed } = options, { callbacks = [] } = parts;
   checkCallbacks(callbacks);
   if (options.checkpointEvery !== null && !parts.checkpoints) {
@@ -117,37 +120,40 @@ export async function train(
       "cannot write checkpoints: checkpointEvery is set, parts.checkpoints is not",
     );
   }
-  const output = comm.rank === 0 ? parts.output : undefined;
-  const { from = null } = parts.checkpoints ?? {}, { replay } = parts;
+  if (!comm && options.onFailure !== "shrink") {
+    throw new RangeError(
+      `cannot come to ranks that train: onFailure "${options.onFailure}" lets nobody in, "shrink" does`,
+    );
+  }
+  const output = comm?.rank === 0 ? parts.output : undefined, size = comm?.size ?? options.ranks;
+  const { from: step = null } = parts.checkpoints ?? {}, { replay } = parts;
   const worlds = replay?.slice(0, 1) ??
-    (parts.worlds?.length ? parts.worlds : [{ step: 0, ranks: comm.size }]);
-  const ranks = from === null ? comm.size : ranksAt(worlds, from);
-  /** This rank's number in the run. */
-  const rank = replay ? comm.rank : membersOf(worlds.at(-1)!)[comm.rank];
-  const place = Math.min(comm.rank, worlds.at(-1)!.ranks - 1);
-  const members: Members | undefined = replay
-    ? new ReplayedMembers(comm, replay)
-    : options.onFailure === "shrink"
-    ? new LiveMembers(comm, worlds, options.elastic ? parseElastic(options.elastic).least : 1)
-    : options.maxWait !== null && comm.size > 1
-    ? new PunctualMembers(await comm.dup(), worlds, options.maxWait, (line) => console.error(line))
-    : undefined;
+    (parts.worlds?.length ? parts.worlds : [{ step: 0, ranks: size }]);
+  const ranks = step === null ? size : ranksAt(worlds, step);
+  const place = Math.min(comm?.rank ?? 0, worlds.at(-1)!.ranks - 1);
   const checkpoints = parts.checkpoints && { ...parts.checkpoints, ranks };
   const traced = options.trace ? output : undefined;
-  const spans = traced && stack.use(new SpanLog(traced.directory, from !== null));
+  const spans = traced && stack.use(new SpanLog(traced.directory, step !== null));
   const device = stack.use(await openTraced(options, spans));
   const gpu = processEnvironment("CELGC_GPU");
   if (gpu !== undefined) console.error(`takes GPU ${gpu}; ${device.description}`);
-  const sharing = stack.use(await openOncePerHost(comm));
-  const directory = output?.directory ?? null;
-  const files = await shareInputs(comm, options, { directory, model: !parts.model });
+  const sharing = comm ? stack.use(await openOncePerHost(comm)) : PER_RANK;
+  const inputs = { directory: output?.directory ?? null, model: !parts.model };
+  const files = comm
+    ? await shareInputs(comm, options, inputs)
+    : await ownInputs(options, { ...inputs, directory: parts.output?.directory ?? null });
   const { task, taskFor, model, opened } = await openProblem(options, place, device.kind, {
     ...parts,
     worlds,
     files,
     sharing,
   });
-  if (members && !taskFor) {
+  const say = (line: string) => console.error(line);
+  const limits = options.elastic ? parseElastic(options.elastic) : { least: 1 };
+  const isLive = options.onFailure === "shrink" && !replay;
+  const isPunctual = !isLive && !replay && options.maxWait !== null && size > 1;
+  const changes = isLive || isPunctual || replay !== undefined;
+  if (changes && !taskFor) {
     throw new RangeError(
       "cannot go on among other ranks: parts.task has to be a function, which deals it out to them",
     );
@@ -171,14 +177,15 @@ export async function train(
   });
   const gradients = gradientSyncs(algorithm, steps);
   if (parts.algorithm) {
-    const optimizer = parts.optimizer !== undefined, ranks = comm.size;
+    const optimizer = parts.optimizer !== undefined, ranks = size;
     checkOwnAlgorithm(algorithm, { options, ranks, syncs: gradients, optimizer });
   }
   const compress = algorithm.sends?.compress ?? options.compress;
-  const averaging = new WeightAveraging(comm, compress);
+  const averaging = comm && new WeightAveraging(comm, compress);
   const least = Float64Array.of(task.rankSamples ?? Infinity, callbacks.length > 0 ? 0 : 1);
-  await comm.allreduce(least, "min");
-  if (comm.rank === 0 && batchSize * options.accumulate > least[0]) {
+  await comm?.allreduce(least, "min");
+  const anyCallbacks = least[1] === 0;
+  if (comm?.rank === 0 && batchSize * options.accumulate > least[0]) {
     const batch = options.accumulate === 1
       ? `--batch-size ${batchSize} is`
       : `--batch-size ${batchSize} and --accumulate ${options.accumulate} are`;
@@ -201,19 +208,19 @@ export async function train(
       averaging,
       skips: options.onNan === "skip",
       seed,
-      rank,
-      sitsOut: algorithm.undrawn === "waits" && (options.participants ?? comm.size) < comm.size,
-      sharing: members ? PER_RANK : sharing,
+      rank: place,
+      sitsOut: algorithm.undrawn === "waits" && (options.participants ?? size) < size,
+      sharing: changes ? PER_RANK : sharing,
     }),
   );
   if (parts.algorithm) checkCarries(algorithm, gradients, trainStep.carries);
-  if (new Set(comm.network.hosts).size > 1) {
+  if (comm && new Set(comm.network.hosts).size > 1) {
     // Machines need not agree on the last bit of what is computed from the seed.
     await trainStep.weights.edit((flat) => comm.bcast(flat, 0));
   }
   const launcher = processEnvironment("CELGC_LAUNCHER") ?? null;
-  const hosts = await hostsOf(comm, device.description, launcher);
-  const several = hosts.length > 1 ? { hosts } : {};
+  const hostsAmong = (comm: Communicator) => hostsOf(comm, device.description, launcher);
+  const hosts = comm ? await hostsAmong(comm) : [];
   if (output && new Set(hosts.flatMap(({ devices }) => devices)).size > 1) {
     const each = hosts.map(({ name, devices }) => `${name}: ${devices.join(", ")}`).join("; ");
     console.error(`note: the bits of the result depend on which ranks compute on what: ${each}`);
@@ -227,7 +234,7 @@ export async function train(
       testSamples: task.splits.at(-1)!.samples,
       parameters: trainStep.parameterCount,
       initialWeights: await hashOf(await trainStep.weights.read()),
-      ...several,
+      ...hosts.length > 1 ? { hosts } : {},
     };
     const told = { [FILES.vocabulary]: task.vocabulary, [FILES.arrays]: task.description };
     for (const [name, text] of Object.entries(told)) {
@@ -247,12 +254,26 @@ export async function train(
       plan,
     });
   }
+  const members: Members | null = replay
+    ? new ReplayedMembers(comm!, replay)
+    : isLive
+    ? new LiveMembers(
+      "enter" in from
+        ? from
+        : { comm: from, worlds, firsts: membersOf(worlds.at(-1)!), anyCallbacks },
+      { least: limits.least, hostsOf: hostsAmong, say },
+    )
+    : isPunctual
+    ? new PunctualMembers(comm!, await comm!.dup(), worlds, options.maxWait!, say)
+    : null;
   /** Trains among some ranks. */
-  const among = async ({ comm, worlds }: Crew, carried: Carried | undefined) => {
+  const among = async (crew: Crew) => {
+    const { comm, worlds, carried } = crew, at = crew.hosts ?? hosts;
     await using stack = new AsyncDisposableStack();
     const begins = carried === undefined && !replay;
     const dealt = begins ? task : taskFor!(comm.rank, worlds);
     const sharer = members ? undefined : sharing;
+    trainStep.who = { number: membersOf(worlds.at(-1)!)[comm.rank], place: comm.rank };
     const evaluator = stack.use(
       await Evaluator.open({
         ...{ comm, device, model, trainStep, batchSize, batchNorm, seed },
@@ -268,7 +289,7 @@ export async function train(
         );
       });
     }
-    const append = from !== null || carried !== undefined;
+    const append = step !== null || carried !== undefined;
     const path = writes && join(writes.directory, FILES.metrics);
     const redone = carried && pieceAfter(carried.step, carried.taken === null);
     const log = path ? stack.use(new MetricsLog(path, { append, redone })) : null;
@@ -279,10 +300,13 @@ export async function train(
     const { specs } = trainStep.weights, steps = stepsOf(dealt);
     const loop = new Loop({
       ...{ comm, options, task: dealt, algorithm, trainStep, evaluator, steps, log, worlds },
-      ...{ members, carried, device: device.description, spans },
-      averaging: begins ? averaging : new WeightAveraging(comm, compress),
-      callbacks: new Callbacks(comm, callbacks, { steps, anywhere: least[1] === 0 }),
-      ...several,
+      ...{ members: members ?? undefined, carried, device: device.description, spans },
+      averaging: begins ? averaging! : new WeightAveraging(comm, compress),
+      callbacks: new Callbacks(comm, callbacks, {
+        steps,
+        anywhere: crew.anyCallbacks ?? anyCallbacks,
+      }),
+      ...at.length > 1 ? { hosts: at } : {},
       keepBest: writes &&
         ((weights) => writeState(writes.directory, FILES.best, options, { model, specs, weights })),
       ...(checkpoints ? { checkpoints, writer: stack.use(writerOf(checkpoints)) } : {}),
@@ -291,11 +315,11 @@ export async function train(
     return { summary, weights: await evaluator.averaged(), writes };
   };
   const { summary, weights, writes } = members
-    ? await amongMembers(members, { comm, worlds }, among).catch(async (error) => {
+    ? await amongMembers(members, among).catch(async (error) => {
       await members.end?.(error instanceof StoppedError);
       throw error;
     })
-    : await among({ comm, worlds }, undefined);
+    : await among({ comm: comm!, worlds });
   const { specs } = trainStep.weights;
   // What trained a large model makes room for its files.
   await stack.disposeAsync();

@@ -34,8 +34,8 @@ export class Respawns {
    */
   async respawn(lost: number): Promise<string | null> {
     if (!this.#anyoneLetsIn()) return null;
-    const rank = this.#ranks.length, { host } = this.#ranks[lost];
-    this.#ranks.push(statusOf(host));
+    const rank = this.#ranks.length, { host, stead = lost } = this.#ranks[lost];
+    this.#ranks.push({ ...statusOf(host), stead });
     try {
       await this.#actions.start(rank, lost);
       this.check();

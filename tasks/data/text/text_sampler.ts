@@ -115,7 +115,7 @@ export function createTextSampler(options: TextSamplerOptions): TextSampler {
   // All ranks' columns: epochs are counted down these, whatever part a rank itself reads.
   const joint = batchify(0, tokens.length, batchSize * ranks);
   const rowsOf = (ranks: number) => batchify(0, tokens.length, batchSize * ranks).rows;
-  const { step: since, pass: pass0, down } = begin(options.worlds ?? [], rowsOf, length);
+  const { step: since, pass: pass0, down, earlier } = begin(options.worlds ?? [], rowsOf, length);
   const from = (rows: number) => ({ step: since, pass: pass0, row: Math.floor(down * rows) });
   const clock = new Reading(joint.rows, length, from(joint.rows));
   let own = clock;
@@ -134,8 +134,10 @@ export function createTextSampler(options: TextSamplerOptions): TextSampler {
     batchSize,
     maxLength: Math.min(own.rows - 1, longest ?? Infinity),
     epoch(step) {
-      const { pass, row } = clock.at(step);
-      return pass + row / joint.rows;
+      // What follows the last step of the ranks before may be done by these.
+      const reading = earlier.find((_, i) => step < (earlier[i + 1] ?? clock).step) ?? clock;
+      const { pass, row } = reading.at(step);
+      return pass + row / reading.rows;
     },
     stepsPerEpoch: since === 0
       ? clock.firstStep(1)
@@ -191,20 +193,25 @@ interface Place {
 
 const BEGINNING: Place = { step: 0, pass: 0, row: 0 };
 
-/** Where the last of some worlds begins: its step, its pass, and how much of the way down the columns. */
+/**
+ * Where the last of some worlds begins: its step, its pass, and how much of the way down the columns; and how those
+ * before it have read.
+ */
 function begin(
   worlds: Worlds,
   rowsOf: (ranks: number) => number,
   length: (step: number) => number,
-): { step: number; pass: number; down: number } {
+): { step: number; pass: number; down: number; earlier: readonly Reading[] } {
   let at = { step: 0, pass: 0, down: 0 };
+  const earlier: Reading[] = [];
   for (let i = 1; i < worlds.length; i++) {
     const { step } = worlds[i], rows = rowsOf(worlds[i - 1].ranks);
     const reading = new Reading(rows, length, { ...at, row: Math.floor(at.down * rows) });
     const { pass, row } = reading.at(step);
+    earlier.push(reading);
     at = { step, pass, down: row / rows };
   }
-  return at;
+  return { ...at, earlier };
 }
 
 /** Where step after step stands on its way down columns of `rows` tokens, again and again. */
@@ -228,6 +235,11 @@ class Reading {
     this.#rowOf = [row];
     this.#passOf = [from.pass];
     this.#firstSteps = [from.step];
+  }
+
+  /** The first step that is known. */
+  get step(): number {
+    return this.#from.step;
   }
 
   /** Step `step`'s pass, first row, number of rows and drawn length. */

@@ -11,6 +11,11 @@ const FIRST_PAUSE = 1;
 /** No pause is longer, in seconds. */
 const LONGEST_PAUSE = 30;
 
+/** Seconds to wait before the n-th start again in a row, from 1. */
+export function restartPause(count: number): number {
+  return Math.min(LONGEST_PAUSE, FIRST_PAUSE * 2 ** (count - 1));
+}
+
 /** A failure of a run. */
 export interface Failure {
   /** The step at which it came, if it is known. */
@@ -45,7 +50,7 @@ export class Restarts {
     const same = failure.step !== null && this.#failures.some(({ step }) => step === failure.step);
     const count = this.#failures.push(failure);
     if (count > this.#most) return null;
-    const pause = Math.min(LONGEST_PAUSE, FIRST_PAUSE * 2 ** (count - 1));
+    const pause = restartPause(count);
     const again = same
       ? `; it failed at step ${failure.step} before: that comes from the run itself rather than from a machine`
       : "";

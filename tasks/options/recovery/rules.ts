@@ -47,9 +47,10 @@ export const RECOVERY_RULES: readonly RecoveryRule[] = [
         : null,
   },
   {
-    concerns: ["onFailure", "maxRestarts"],
-    check: ({ onFailure, maxRestarts }) =>
-      onFailure !== "restart" && maxRestarts > 0 && maxRestarts !== RECOVERY.maxRestarts.default
+    concerns: ["onFailure", "maxRestarts", "elastic"],
+    check: ({ onFailure, maxRestarts, elastic }) =>
+      onFailure !== "restart" && elastic === null && maxRestarts > 0 &&
+        maxRestarts !== RECOVERY.maxRestarts.default
         ? `--max-restarts ${maxRestarts} has no effect with --on-failure ${onFailure}: leave one of them out`
         : null,
   },
@@ -100,6 +101,14 @@ export const RECOVERY_RULES: readonly RecoveryRule[] = [
         ? `--elastic ${elastic} has to hold the ranks that a run begins with, ${ranks}`
         : null;
     },
+  },
+  {
+    concerns: ["elastic", "maxRestarts", "transport"],
+    check: ({ elastic, maxRestarts, transport }) =>
+      elastic !== null && maxRestarts > 0 && transport === "unix"
+        ? `--elastic ${elastic} does not go with --transport unix: who comes to a running job is reached over TCP; ` +
+          "leave one of them out, or take --max-restarts 0"
+        : null,
   },
   {
     concerns: ["onFailure", "sampling"],

@@ -26,15 +26,16 @@ export const RECOVERY: Table<RecoveryOptions> = {
     flag: "--elastic",
     group: RUN,
     help:
-      "fewest and most ranks of a run that goes on without those it loses, such as 2..4; with fewer it " +
-      "stops, with a checkpoint. Implies --on-failure shrink",
+      "fewest and most ranks of a run that goes on without those it loses, such as 2..4: those that are lost " +
+      "are started again, and come back with the average; with fewer it stops, with a checkpoint. Implies " +
+      "--on-failure shrink",
   }),
   maxRestarts: integer({
     flag: "--max-restarts",
     group: RUN,
     help:
-      "how often a run starts again without having come further, with --on-failure restart, which " +
-      "this option implies",
+      "how often in a row a run starts again without having come further, with --on-failure restart, which " +
+      "this option implies; with --elastic, how often a rank does",
     unit: "times",
     from: 0,
     default: 3,

@@ -1,5 +1,5 @@
 /**
- * The ranks of a run that goes on without those it loses.
+ * The ranks of a run that goes on without those it loses, and lets in others.
  *
  * @module
  */
@@ -7,26 +7,66 @@
 import { PeerLostError, RevokedError } from "../../../runtime/base/errors.ts";
 import type { Communicator } from "../../../runtime/communicator.ts";
 import { changeWorlds, membersOf, type Worlds } from "../../data/sampling/worlds.ts";
-import type { Crew, Members, Recovery } from "./members.ts";
+import type { RunHost } from "../../logs/records.ts";
+import { broadcastText } from "../../run/byte_stream.ts";
+import { type Carried, share } from "./carried.ts";
+import { type Crew, type Done, LeftError, type Members, type Recovery } from "./members.ts";
+
+/** Flags on which the ranks agree: that what they did is done, and that nobody waits to be let in. */
+const DONE = 1, NOBODY = 2;
+
+/** How a process comes into a run that others train. */
+export interface Entrance {
+  /** Waits until it is let in: `init()`, on a process that comes to a running job. */
+  enter(): Promise<Communicator>;
+  /** The rank in whose stead it comes, of those that the job began with; null: nobody's. */
+  readonly stead: number | null;
+}
+
+/** What the ranks of a run know of it. */
+interface Known {
+  readonly worlds: Worlds;
+  /** The numbers in the run of the ranks that the job began with. */
+  readonly firsts: readonly number[];
+  readonly anyCallbacks: boolean;
+}
+
+/** How ranks go on. */
+export interface LiveMembersOptions {
+  /** With fewer the run stops. */
+  readonly least: number;
+  /** Tells on which hosts some ranks are. Collective. */
+  hostsOf(comm: Communicator): Promise<readonly RunHost[]>;
+  /** Gets a line, on a rank that comes. */
+  say(line: string): void;
+}
 
 /** The ranks that live. */
 export class LiveMembers implements Members, Recovery {
-  #comm: Communicator;
-  #worlds: Worlds;
-  readonly #least: number;
-  /** The ranks' numbers in the job, by which errors name them, by place. */
-  #jobRanks: readonly number[];
+  readonly #options: LiveMembersOptions;
+  /** Null on a rank that comes and has not been let in. */
+  #comm: Communicator | null = null;
+  #known: Known | null = null;
+  readonly #entrance: Entrance | null;
+  /** Whether others wait to be let in, as all have agreed at the end of what they did last. */
+  #anyoneWaits = false;
 
-  /**
-   * @param comm those there are, whose losses are errors, see `InitOptions.onFailure`; stays the caller's
-   * @param worlds up to theirs
-   * @param least with fewer the run stops
-   */
-  constructor(comm: Communicator, worlds: Worlds, least: number) {
-    this.#least = least;
-    this.#comm = comm;
-    this.#worlds = worlds;
-    this.#jobRanks = Array.from({ length: comm.size }, (_, rank) => rank);
+  /** @param from where the run begins on this rank, or how it comes to the others */
+  constructor(
+    from: (Known & { readonly comm: Communicator }) | Entrance,
+    options: LiveMembersOptions,
+  ) {
+    this.#options = options;
+    this.#entrance = "enter" in from ? from : null;
+    if ("enter" in from) return;
+    this.#comm = from.comm;
+    this.#known = from;
+  }
+
+  begin(): Promise<Crew | null> {
+    if (this.#entrance) return Promise.resolve(null);
+    const { worlds, anyCallbacks } = this.#known!;
+    return Promise.resolve({ comm: this.#comm!, worlds, anyCallbacks });
   }
 
   get recovery(): Recovery {
@@ -34,23 +74,26 @@ export class LiveMembers implements Members, Recovery {
   }
 
   get isTooFew(): boolean {
-    return this.#comm.size < this.#least;
+    return this.#comm!.size < this.#options.least;
   }
 
   leavesAt(): boolean {
     return false;
   }
 
-  changeAfter(): Promise<boolean> {
-    return Promise.resolve(false);
+  changeAfter(_t: number, { isOver, isRound }: Done): boolean {
+    const waits = this.#anyoneWaits && isRound && !isOver;
+    this.#anyoneWaits = false;
+    return waits;
   }
 
-  next(): Promise<Crew | null> {
-    return Promise.reject(new TypeError("nobody has come"));
+  async next(t: number, carried: Carried): Promise<Crew> {
+    return await this.#meet(await this.#comm!.grow(), { t, since: null, carried });
   }
 
-  absent(): Promise<Crew | null> {
-    return Promise.resolve(null);
+  async absent(): Promise<Crew | null> {
+    // One that was there from the beginning is never absent.
+    return this.#entrance && await this.#meet(await this.#entrance.enter(), null);
   }
 
   isLoss(error: unknown): boolean {
@@ -58,50 +101,117 @@ export class LiveMembers implements Members, Recovery {
   }
 
   revoke(): void {
-    this.#comm.revoke();
+    this.#comm!.revoke();
   }
 
   /** Not if the first is lost, since with it go the records of what has been done. */
-  agree(done: boolean): Promise<boolean> {
-    return agree(this.#comm, done, this.#jobRanks[0]);
+  async agree(done: boolean): Promise<boolean> {
+    const comm = this.#comm!, [first] = comm.network.jobRanks;
+    const flags = (done ? DONE : 0) | (comm.newcomers > 0 ? 0 : NOBODY);
+    const agreed = await agree(comm, flags, first);
+    this.#anyoneWaits = (agreed & NOBODY) === 0;
+    return (agreed & DONE) !== 0;
   }
 
-  async survivors(t: number, since: ((rank: number) => number) | null): Promise<Crew> {
-    const place = this.#comm.rank, member = membersOf(this.#worlds.at(-1)!)[place];
-    const own = Int32Array.of(member, this.#jobRanks[place]);
-    for (let from = this.#comm;;) {
-      const comm = await from.shrink(), all = new Int32Array(2 * comm.size);
-      let told = true;
+  async survivors(
+    t: number,
+    since: ((rank: number) => number) | null,
+    carried: Carried,
+  ): Promise<Crew> {
+    return await this.#meet(await this.#comm!.shrink(), { t, since, carried });
+  }
+
+  /**
+   * Makes a crew of those that live: those that come get what they go on from. Whoever is lost meanwhile is left out,
+   * and it is done again.
+   *
+   * @param own null on a rank that comes
+   */
+  async #meet(
+    first: Communicator,
+    own: {
+      readonly t: number;
+      readonly since: ((rank: number) => number) | null;
+      readonly carried: Carried;
+    } | null,
+  ): Promise<Crew> {
+    for (let comm = first;;) {
+      const made: (Known & Crew)[] = [];
       try {
-        await comm.allgather(own, all);
+        const known = await this.#tell(comm, own);
+        const { worlds, anyCallbacks } = known;
+        const carried = await share(comm, worlds, own?.carried ?? null);
+        const hosts = await this.#options.hostsOf(comm);
+        made.push({ ...known, comm, worlds, carried, hosts, anyCallbacks });
       } catch (error) {
         if (!this.isLoss(error)) throw error;
-        told = false;
         comm.revoke();
       }
-      from = comm;
       // Another may be lost meanwhile: then all begin again, from those that are left.
-      if (!await agree(comm, told, null)) continue;
-      this.#comm = comm;
-      this.#jobRanks = Array.from(all.filter((_, i) => i % 2 === 1));
-      const members = Array.from(all.filter((_, i) => i % 2 === 0));
-      this.#worlds = changeWorlds(this.#worlds, t, members, since);
-      return { comm, worlds: this.#worlds };
+      if ((await agree(comm, made.length > 0 ? DONE : 0, null) & DONE) !== 0) {
+        this.#comm = comm;
+        if (own === null) this.#announce(made[0].worlds);
+        this.#known = made[0];
+        return made[0];
+      }
+      comm = await comm.shrink();
     }
+  }
+
+  /** What the ranks of a communicator know, with its own world as the last. */
+  async #tell(
+    comm: Communicator,
+    own: { readonly t: number; readonly since: ((rank: number) => number) | null } | null,
+  ): Promise<Known> {
+    const known = this.#known, before = known && membersOf(known.worlds.at(-1)!);
+    const mine = own ? before![this.#comm!.rank] : -1;
+    const all = new Int32Array(2 * comm.size);
+    await comm.allgather(Int32Array.of(mine, this.#entrance?.stead ?? -1), all);
+    const numbers = Array.from({ length: comm.size }, (_, place) => all[2 * place]);
+    const root = numbers.findIndex((number) => number >= 0);
+    if (root < 0) throw new LeftError("nobody is left of the ranks that have trained");
+    let told: Known | null = null;
+    if (known && own) {
+      const { t, since } = own, taken = new Set(before!);
+      const members = numbers.map((number, place) => {
+        if (number >= 0) return number;
+        // One that was lost just now keeps its number in what is written of this step.
+        const given = known.firsts[all[2 * place + 1]];
+        let own = given === undefined || taken.has(given) ? 0 : given;
+        while (taken.has(own)) own++;
+        taken.add(own);
+        return own;
+      });
+      told = { ...known, worlds: changeWorlds(known.worlds, t, members, since) };
+    }
+    // Those that come know none of it.
+    if (numbers.every((number) => number >= 0)) return told!;
+    const { worlds, firsts, anyCallbacks } = told ?? {} as Partial<Known>;
+    const text = comm.rank === root ? JSON.stringify({ worlds, firsts, anyCallbacks }) : null;
+    return JSON.parse(await broadcastText(comm, text, root));
+  }
+
+  /** Says as whom this rank has come. */
+  #announce(worlds: Worlds): void {
+    const { step, ranks } = worlds.at(-1)!, rank = membersOf(worlds.at(-1)!)[this.#comm!.rank];
+    const was = worlds.slice(0, -1).some((world) => membersOf(world).includes(rank));
+    const what = was ? "is back" : "has come";
+    this.#options.say(`rank ${rank} ${what} at step ${step}: ${ranks} ranks`);
   }
 }
 
 /**
- * Whether all that live have done it, the same answer on all.
+ * What all that live agree on, the same on all of them.
  *
+ * @param flags of which those are kept that all have set
  * @param needed a rank that must not be lost, by its number in the job, first of its communicator
  */
-async function agree(comm: Communicator, done: boolean, needed: number | null): Promise<boolean> {
+async function agree(comm: Communicator, flags: number, needed: number | null): Promise<number> {
   try {
-    return await comm.agree(done ? 1 : 0) === 1;
+    return await comm.agree(flags);
   } catch (error) {
     // That a rank is lost is no matter if all that live have done their part. The first that is lost is named.
     if (!(error instanceof PeerLostError) || error.agreed === null) throw error;
-    return error.agreed === 1 && error.rank !== needed;
+    return error.rank === needed ? error.agreed & ~DONE : error.agreed;
   }
 }

@@ -6,25 +6,40 @@
 
 import type { Communicator } from "../../../runtime/communicator.ts";
 import type { Worlds } from "../../data/sampling/worlds.ts";
+import type { RunHost } from "../../logs/records.ts";
 import type { Carried } from "./carried.ts";
 
-/** The ranks that go on. */
+/** The ranks that go on, as one of them has it. */
 export interface Crew {
   readonly comm: Communicator;
   /** Theirs is the last. */
   readonly worlds: Worlds;
+  /** What this rank goes on from; absent where the run begins. */
+  readonly carried?: Carried;
+  /** The hosts that they are on. @default {those that the run began on} */
+  readonly hosts?: readonly RunHost[] | undefined;
+  /** Whether any of them has callbacks. @default {if any had when the run began} */
+  readonly anyCallbacks?: boolean;
 }
 
 /** Who goes on where some have not come. */
 export interface Assembled {
-  /** Null on a rank that has come too late. */
+  /** Null on a rank that has come too late; all others go on from what they have. */
   readonly crew: Crew | null;
+}
+
+/** What of a run has just been done. */
+export interface Done {
+  /** Whether no step follows. */
+  readonly isOver: boolean;
+  /** Whether a round has. */
+  readonly isRound: boolean;
 }
 
 /** How ranks leave and come. Every rank makes the same calls in the same order. */
 export interface Members {
-  /** Those that begin; null on a rank that waits. Collective. @default {all} */
-  begin?(): Promise<Crew | null>;
+  /** Those that begin; null on a rank that waits. Collective. */
+  begin(): Promise<Crew | null>;
   /** Whether ranks leave before those that stay do together what follows step `t`. Nothing is sent. */
   leavesAt(t: number): boolean;
   /**
@@ -41,14 +56,10 @@ export interface Members {
    * @default {they know}
    */
   end?(done: boolean): Promise<void>;
-  /**
-   * Whether ranks come, or leave, when all that follows step `t` has been done. Collective.
-   *
-   * @param isOver whether no step follows
-   */
-  changeAfter(t: number, isOver: boolean): Promise<boolean>;
+  /** Whether ranks come, or leave, when all that follows step `t` has been done. The same on all ranks. */
+  changeAfter(t: number, done: Done): boolean;
   /** Those that there are then; null on a rank that has left. Collective. */
-  next(t: number): Promise<Crew | null>;
+  next(t: number, carried: Carried): Promise<Crew | null>;
   /** Waits, on a rank that is not among those that train, until it is; null: it will not be. */
   absent(): Promise<Crew | null>;
   /** How ranks that are lost are left out; null: the loss of one is the end. */
@@ -70,7 +81,11 @@ export interface Recovery {
    *
    * @param since see `LostRank.since`; null if all that follows step `t` had been done before
    */
-  survivors(t: number, since: ((rank: number) => number) | null): Promise<Crew>;
+  survivors(
+    t: number,
+    since: ((rank: number) => number) | null,
+    carried: Carried,
+  ): Promise<Crew>;
 }
 
 /** What a rank has done with the others stands no longer, or is over: it goes on among other ranks. */
@@ -82,10 +97,8 @@ export class CrewChange extends Error {
   constructor(
     /** Null on a rank that leaves. */
     readonly crew: Crew | null,
-    /** What the rank was, and still has to do. */
-    readonly carried: Carried,
   ) {
-    super(`the ranks that train are others after step ${carried.step}`);
+    super("the ranks that train are others");
   }
 }
 

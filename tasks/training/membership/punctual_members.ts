@@ -11,7 +11,8 @@
 import type { Communicator } from "../../../runtime/communicator.ts";
 import { changeWorlds, membersOf, type Worlds } from "../../data/sampling/worlds.ts";
 import { receiveWhole, sendBytes } from "../../run/byte_stream.ts";
-import type { Assembled, Crew, Members } from "./members.ts";
+import { type Carried, share } from "./carried.ts";
+import type { Assembled, Crew, Done, Members } from "./members.ts";
 
 /** Tags of the messages. */
 const ARRIVAL = 0x4152, GROUP = 0x4752;
@@ -34,6 +35,7 @@ type Word =
 /** One rank's end of it. Every rank makes the same calls. */
 export class PunctualMembers implements Members {
   readonly recovery = null;
+  readonly #first: Communicator;
   readonly #all: Communicator;
   readonly #numbers: readonly number[];
   readonly #maxWaitMs: number;
@@ -56,23 +58,30 @@ export class PunctualMembers implements Members {
   /**
    * Nothing is sent yet.
    *
-   * @param all the ranks that begin, on a communicator that nothing else uses; is freed at the end
+   * @param first those that begin; stays the caller's
+   * @param all the same, on a communicator that nothing else uses; is freed at the end
    * @param worlds theirs is the last
    * @param maxWait seconds that a rank is waited for when half of them are there
    * @param say gets a line about each that is left out or comes back, on the leader
    */
   constructor(
+    first: Communicator,
     all: Communicator,
     worlds: Worlds,
     maxWait: number,
     say: (line: string) => void,
   ) {
+    this.#first = first;
     this.#all = all;
     this.#worlds = worlds;
     this.#numbers = membersOf(worlds.at(-1)!);
     this.#maxWaitMs = 1000 * maxWait;
     this.#say = say;
     this.#arrivals = new Array(all.size).fill(-1);
+  }
+
+  begin(): Promise<Crew> {
+    return Promise.resolve({ comm: this.#first, worlds: this.#worlds });
   }
 
   leavesAt(): boolean {
@@ -92,11 +101,11 @@ export class PunctualMembers implements Members {
     return word.worlds && { crew: await this.#crewOf(word.worlds) };
   }
 
-  changeAfter(_t: number, isOver: boolean): Promise<boolean> {
-    return Promise.resolve(!isOver && this.#joins.length > 0);
+  changeAfter(_t: number, { isOver }: Done): boolean {
+    return !isOver && this.#joins.length > 0;
   }
 
-  async next(t: number): Promise<Crew | null> {
+  async next(t: number, carried: Carried): Promise<Crew | null> {
     const joins = this.#joins;
     this.#joins = [];
     const members = [...membersOf(this.#worlds.at(-1)!), ...joins].sort((a, b) => a - b);
@@ -107,7 +116,7 @@ export class PunctualMembers implements Members {
         await this.#tell(rank, { kind: "join", worlds });
       }
     }
-    return await this.#crewOf(worlds);
+    return await this.#shared(worlds, carried);
   }
 
   async absent(): Promise<Crew | null> {
@@ -115,7 +124,7 @@ export class PunctualMembers implements Members {
     this.#heard = null;
     // What it was late for is over; it may be at the same step again.
     this.#assembled = -1;
-    return word.kind === "join" ? await this.#crewOf(word.worlds) : null;
+    return word.kind === "join" ? await this.#shared(word.worlds, null) : null;
   }
 
   async end(done: boolean): Promise<void> {
@@ -131,6 +140,12 @@ export class PunctualMembers implements Members {
     } else if (done) await this.#hear();
     // Who leaves the job is lost to those who still listen to it, so the leader has ceased to by then.
     this.#all.free();
+  }
+
+  /** The same, with those that come having what the others have. */
+  async #shared(worlds: Worlds, carried: Carried | null): Promise<Crew> {
+    const crew = await this.#crewOf(worlds);
+    return { ...crew, carried: await share(crew.comm, worlds, carried) };
   }
 
   /** A communicator of the last of these worlds, made by its members alone. */

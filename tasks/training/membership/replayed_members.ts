@@ -7,7 +7,8 @@
 
 import type { Communicator } from "../../../runtime/communicator.ts";
 import { membersOf, type Worlds } from "../../data/sampling/worlds.ts";
-import type { Crew, Members } from "./members.ts";
+import { type Carried, share } from "./carried.ts";
+import type { Crew, Done, Members } from "./members.ts";
 
 /** The ranks of a replay. */
 export class ReplayedMembers implements Members {
@@ -33,24 +34,24 @@ export class ReplayedMembers implements Members {
 
   /** The ranks that begin; null on one that waits. Collective. */
   begin(): Promise<Crew | null> {
-    return this.#next();
+    return this.#next(null);
   }
 
   leavesAt(t: number): boolean {
     return this.#isNext(t) && this.#script[this.#begun].lost !== undefined;
   }
 
-  changeAfter(t: number): Promise<boolean> {
-    return Promise.resolve(this.#isNext(t) && !this.leavesAt(t));
+  changeAfter(t: number, _done: Done): boolean {
+    return this.#isNext(t) && !this.leavesAt(t);
   }
 
-  next(): Promise<Crew | null> {
-    return this.#next();
+  next(_t: number, carried: Carried): Promise<Crew | null> {
+    return this.#next(carried);
   }
 
   async absent(): Promise<Crew | null> {
     while (this.#begun < this.#script.length) {
-      const crew = await this.#next();
+      const crew = await this.#next(null);
       if (crew) return crew;
     }
     return null;
@@ -61,10 +62,13 @@ export class ReplayedMembers implements Members {
   }
 
   /** The next world; all ranks take part in its making, also those that are not in it. */
-  async #next(): Promise<Crew | null> {
+  async #next(carried: Carried | null): Promise<Crew | null> {
     const worlds = this.#script.slice(0, ++this.#begun);
     const place = membersOf(worlds.at(-1)!).indexOf(this.#all.rank);
     const comm = await this.#all.split(place < 0 ? null : 0, place < 0 ? 0 : place);
-    return comm && { comm, worlds };
+    if (!comm) return null;
+    return this.#begun === 1
+      ? { comm, worlds }
+      : { comm, worlds, carried: await share(comm, worlds, carried) };
   }
 }

@@ -38,9 +38,9 @@ Deno.test("a summary says who was waited for, if anybody stands out", () => {
   );
 });
 
-Deno.test("a summary says which ranks were left out, and when", () => {
-  const row = (membership: Summary["membership"]) =>
-    summaryRows({ ...SUMMARY, membership } as Summary).find(([name]) => name === "left out")?.[1];
+Deno.test("a summary says which ranks were left out or came, and when", () => {
+  const row = (membership: Summary["membership"], row = "left out") =>
+    summaryRows({ ...SUMMARY, membership } as Summary).find(([name]) => name === row)?.[1];
   assert.equal(row(undefined), undefined);
   const begun = { step: 0, ranks: 3 };
   assert.equal(row([begun, { step: 4, ranks: 3, members: [0, 2, 1] }]), undefined);
@@ -49,4 +49,8 @@ Deno.test("a summary says which ranks were left out, and when", () => {
     row([begun, { step: 8, ranks: 1, members: [2], lost }]),
     "rank 0 after step 8, rank 1 after step 8",
   );
+  const back = { step: 10, ranks: 2, members: [2, 0] };
+  const worlds = [begun, { step: 8, ranks: 1, members: [2], lost }, back];
+  assert.equal(row(worlds, "came"), "rank 0 after step 10");
+  assert.equal(row([begun], "came"), undefined);
 });

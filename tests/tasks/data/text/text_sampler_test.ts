@@ -193,6 +193,11 @@ Deno.test("when ranks become more or fewer, the columns go on from as far down, 
     assert.equal(begins.step, step);
     assert(begins.epoch <= done && begins.epoch > done - 0.02, `${begins.epoch} after ${done}`);
     assert(all.every((sampler) => sampler.epoch(step) === begins.epoch));
+    const again = samplers(3, { ...before, worlds: [...worlds, { step: step + 4, ranks: 3 }] })[0];
+    for (const sampler of [all[0], again]) {
+      for (const t of [0, step - 1]) assert.equal(sampler.epoch(t), old.epoch(t), "as it was then");
+    }
+    assert.equal(again.epoch(step + 3), all[0].epoch(step + 3));
     assert(all.every((sampler) => sampler.window(step).restart));
     assert(!all[0].window(step + 1).restart || all[0].window(step + 1).pass > 0);
     assert.deepEqual(

@@ -79,6 +79,27 @@ Deno.test({
   },
 });
 
+Deno.test({
+  ...linux,
+  name:
+    "a killed rank is started again, comes back with the average, and a replay has the same bits",
+  async fn() {
+    await using folder = await temporaryFolder();
+    const out = `${folder.path}/run`, onRecord = killer(out, new Map([[1, 3]]));
+    // The link makes rounds slow on any machine, so that there is time for a process to start.
+    const given = { ...LONG, ranks: 2, maxSteps: 200, evalEvery: 1000, link: "100mbit,16ms" };
+    const { summary } = await launch({ ...given, elastic: "1..2", out, onRecord });
+    const [, left, back] = summary.membership ?? [];
+    assert.deepEqual(left?.members, [0], JSON.stringify(summary.membership));
+    assert.deepEqual({ ...back, step: 0 }, { step: 0, ranks: 2, members: [0, 1] });
+    assert.ok(back.step > left.step && back.step < 200);
+    assert.equal(summary.ranks, 2);
+    const again = await launch({ replay: out, out: `${folder.path}/again`, link: null });
+    assert.equal(again.summary.weightsHash, summary.weightsHash);
+    assert.deepEqual(again.summary.membership, summary.membership);
+  },
+});
+
 Deno.test("what cannot go on without a rank is refused with a reason", () => {
   const refused = (given: LaunchOptions, message: RegExp) =>
     assert.throws(() => resolveOptions({ onFailure: "shrink", ranks: 2, ...given }), (error) => {

@@ -33,12 +33,15 @@ export const task: TaskDealer = (place, worlds) => {
   return mlpTask(place, ranks, BATCH, samples);
 };
 
+/** What a run trains: the network of this file, or that of a task that is named. */
+export const partsOf = ({ task: named }: Partial<Options>) => named ? {} : { model: mlp, task };
+
 /** Runs again what a record says, on a rank for each number in it. */
 export async function replayed(script: Worlds, size: number, given: Partial<Options> = {}) {
   const options = optionsOf(size, given);
   await using mesh = await world(size, {});
   const results = await Promise.allSettled(
-    mesh.ranks.map((comm) => train(comm, options, { model: mlp, task, replay: script })),
+    mesh.ranks.map((comm) => train(comm, options, { ...partsOf(given), replay: script })),
   );
   const ended: Trained[] = [];
   for (const [rank, result] of results.entries()) {
@@ -91,7 +94,7 @@ export function byHand(script: Worlds, size: number): { weights: number[]; seen:
     }
     const joined = changes.find(({ lost }) => !lost);
     if (!joined) continue;
-    const [first] = all;
+    const first = copies.get(membersOf(joined).find((rank) => copies.has(rank))!)!;
     copies = new Map(
       membersOf(joined).map((rank) => [
         rank,
