@@ -62,6 +62,8 @@ export class LostPeers {
 
   /** Another rank says that `rank` is gone; its own connection to us may take longer to notice. */
   heard(from: number, rank: number, payload: Uint8Array): void {
+    // Of two that have lost each other the one that was given up has no say.
+    if (this.#survives && this.#losses.get(from)?.orderly === false) return;
     this.add(rank, new TextDecoder().decode(payload), ` (noticed by rank ${from})`);
   }
 
@@ -78,13 +80,7 @@ export class LostPeers {
       return;
     }
     if (!(rank < transport.size)) return;
-    const isKnown = this.#losses.has(rank);
     this.#add(rank, { orderly: false, reason, words, cause: undefined });
-    if (!this.#survives || isKnown) return;
-    // Should it be there after all, nobody may hear of it again: it is told to end.
-    const payload = new TextEncoder().encode(words);
-    const told = transport.send(rank, encodeLost({ rank }), payload).catch(() => {});
-    transport.giveUp?.(rank, new Error(reason), told);
   }
 
   /** Whether the others go on when a rank is lost. */
@@ -97,7 +93,16 @@ export class LostPeers {
     if (known !== undefined && (!known.orderly || loss.orderly)) return;
     this.#losses.set(rank, loss);
     this.#onLost(rank, loss);
-    if (!loss.orderly) this.#tell(rank, loss);
+    if (loss.orderly) return;
+    this.#tell(rank, loss);
+    if (this.#survives) this.#giveUp(rank, loss);
+  }
+
+  /** Should a rank that is lost be there after all, nobody may hear of it again: it is told to end. */
+  #giveUp(rank: number, { words, reason }: LostPeer): void {
+    const transport = this.#transport, payload = new TextEncoder().encode(words);
+    const told = transport.send(rank, encodeLost({ rank }), payload).catch(() => {});
+    transport.giveUp?.(rank, new Error(reason), told);
   }
 
   /**

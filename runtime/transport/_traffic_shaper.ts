@@ -183,6 +183,8 @@ export class Downlink implements FrameSink {
   readonly #timetable = new Timetable();
   readonly #headers: Uint8Array[] = [];
   readonly #failed = new Set<number>();
+  /** By rank: what has come from it and is still on the link, in order. */
+  readonly #waiting: (() => void)[][] = [];
   #free = 0;
 
   /** @param refuse is told of an error that the sink has made of a frame */
@@ -207,17 +209,21 @@ export class Downlink implements FrameSink {
     // The last bit is here; the link may still be busy with what has come from others.
     const carried = this.#free + carryingMs(this.#shape, FRAME_BYTES + payload.length);
     this.#free = Math.max(carried, platform.now());
-    this.#timetable.add(this.#free, () => {
-      if (this.#failed.has(peer)) return;
-      try {
-        const destination = this.#sink.begin(peer, header, payload.length);
-        destination.set(payload);
-        this.#sink.end(peer, destination);
-      } catch (error) {
-        this.#failed.add(peer);
-        this.#refuse(peer, error);
-      }
-    });
+    const waiting = this.#waiting[peer] ??= [];
+    waiting.push(() => this.#deliver(peer, header, payload));
+    this.#timetable.add(this.#free, () => waiting.shift()?.());
+  }
+
+  #deliver(peer: number, header: DataView, payload: Uint8Array): void {
+    if (this.#failed.has(peer)) return;
+    try {
+      const destination = this.#sink.begin(peer, header, payload.length);
+      destination.set(payload);
+      this.#sink.end(peer, destination);
+    } catch (error) {
+      this.#failed.add(peer);
+      this.#refuse(peer, error);
+    }
   }
 
   lost(peer: number, cause: Error | undefined): void {
@@ -227,6 +233,8 @@ export class Downlink implements FrameSink {
         if (!this.#failed.has(peer)) this.#sink.lost(peer, undefined);
       });
     } else {
+      // Its last words are not to be lost with it: nothing follows that they could be in the way of.
+      for (const deliver of this.#waiting[peer]?.splice(0) ?? []) deliver();
       this.#failed.add(peer);
       this.#sink.lost(peer, cause);
     }

@@ -43,6 +43,12 @@ const WORD_MS = 1000;
 /** How long a peer that is waited for may be silent before it is asked for a sign of life, in ms. */
 const ASK_MS = 1000;
 
+/**
+ * Where ranks go on without each other, how much later than a lower rank a higher one believes that it has lost the
+ * other, in ms: what has broken may be the way between two that live. By then it is told that it is the one to go.
+ */
+const YIELD_MS = 500;
+
 /** How long a report to the launcher may take, in ms. */
 const REPORT_MS = 1000;
 
@@ -250,7 +256,8 @@ export class MeshTransport implements Transport {
         continue;
       }
       const ticks = ++peer.silence.ticks, { limitMs } = peer.silence;
-      if (ticks >= limitMs / this.#tickMs) {
+      const patience = this.#yieldsTo(peer) ? YIELD_MS + this.#tickMs : 0;
+      if (ticks >= (limitMs + patience) / this.#tickMs) {
         const cause = new Error(`it gave no sign of life for ${limitMs / 1000} s`);
         this.#lose(peer, cause);
         peer.settled.resolve("silent");
@@ -259,6 +266,11 @@ export class MeshTransport implements Transport {
         peer.connection.send(PacketKind.PING).catch(() => {});
       }
     }
+  }
+
+  /** Whether it is this rank that goes if the two cannot reach each other and both live. */
+  #yieldsTo({ connection }: Peer): boolean {
+    return this.onFailure === "return" && connection.peer < this.rank;
   }
 
   #begin(from: number, header: DataView, length: number): Uint8Array {
@@ -303,7 +315,8 @@ export class MeshTransport implements Transport {
     const { peer: rank } = peer.connection;
     const word = this.onFailure === "return" ? peer.named : this.#rootCause;
     const mayKnow = this.#control !== null && !this.#controlIsGone;
-    const known = mayKnow && await within(WORD_MS, word.promise);
+    const patience = (mayKnow ? WORD_MS : 0) + (this.#yieldsTo(peer) ? YIELD_MS : 0);
+    const known = patience > 0 && await within(patience, word.promise);
     const seen = cause?.message ?? "its connection closed without a goodbye";
     const reason = !known
       ? seen
@@ -322,7 +335,7 @@ export class MeshTransport implements Transport {
     // A goodbye on the way out of an error was not what it seemed.
     this.#lose(peer, new Error(reason));
     // No acknowledgement comes any more, and nothing may say so where its host has gone with it.
-    peer.connection.break(new Error(reason));
+    if (this.onFailure === "abort") peer.connection.break(new Error(reason));
   }
 
   #leave(peer: Peer): void {
@@ -341,7 +354,7 @@ export class MeshTransport implements Transport {
     const peer = this.#peers[rank];
     if (peer === undefined) return;
     this.#lose(peer, cause);
-    within(WORD_MS, told).then(() => {
+    within(WORD_MS, told.then(() => this.#uplink?.drained())).then(() => {
       peer.connection.break(cause);
       peer.settled.resolve("ended");
     });

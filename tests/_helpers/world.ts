@@ -12,6 +12,8 @@ export interface World extends AsyncDisposable {
   readonly reports: readonly (readonly string[])[];
   /** Ends a rank without a goodbye, as a killed process ends. */
   kill(rank: number): void;
+  /** Ends the connection between two ranks, which both live. */
+  cut(one: number, other: number): void;
 }
 
 /** Starts `size` ranks in this process. */
@@ -39,6 +41,7 @@ export async function world(size: number, options: MeshOptions = {}): Promise<Wo
         }
       }
     },
+    cut: (one, other) => mesh.connections[one][other]?.close(),
     [Symbol.asyncDispose]: () => mesh[Symbol.asyncDispose](),
   };
 }

@@ -128,6 +128,15 @@ export function survivorsGoOn(outcomes: readonly RankOutcome[]): void {
   }
 }
 
+/** Of hosts that have lost each other, and nothing else, that with the higher ranks is left out, and no other. */
+export function theHigherGo(outcomes: readonly RankOutcome[], higher: ReadonlySet<number>): void {
+  if (!outcomes.every(({ isJoined }) => isJoined)) return;
+  for (const { rank, isDone, error, end } of outcomes) {
+    if (isDone || higher.has(rank)) continue;
+    fail("theHigherGo", `rank ${rank} ended (${end}) with ${error}`);
+  }
+}
+
 /** When a rank has ended and failed, the whole job ends within 5 s. */
 export function allEndSoon(outcomes: readonly RankOutcome[], endedAt: number): void {
   const failed = outcomes.filter(({ isDone }) => !isDone).map(({ endedMs }) => endedMs);

@@ -7,7 +7,8 @@ import type { MeshTransport } from "../../runtime/transport/mesh_transport.ts";
 import { parseLink } from "../../runtime/transport/access_link.ts";
 import type { RankOutcome } from "./_invariants.ts";
 import { type Fault, JOIN_MS, type Plan, TIMEOUT_MS } from "./_plan.ts";
-import { type Process, ProcessEnded, World } from "./_world.ts";
+import { End } from "./_network.ts";
+import { type Host, type Process, ProcessEnded, World } from "./_world.ts";
 
 /** A job's name and secret. */
 export const JOB = "simulated", SECRET = "5a".repeat(32);
@@ -169,11 +170,35 @@ export function arrangeFaults(
         break;
       case "partition":
         world.partitions.push({
-          sides: new Set([host]),
+          separates: (one, other) => (one === host) !== (other === host),
           from: world.now + fault.atMs,
           to: world.now + fault.atMs + fault.forMs,
         });
         break;
+      case "cut": {
+        const ends = [host, ranks[fault.other].process.host];
+        world.partitions.push({
+          separates: (one, other) => one !== other && ends.includes(one) && ends.includes(other),
+          from: world.now + fault.atMs,
+          to: Infinity,
+        });
+        if (fault.isTold) world.at(fault.atMs, null, "cut", () => sever(world, ends));
+        break;
+      }
+    }
+  }
+}
+
+/** Ends the connections between two hosts, at both ends. */
+function sever(world: World, hosts: readonly Host[]): void {
+  for (const process of world.processes) {
+    if (!hosts.includes(process.host)) continue;
+    for (const end of process.open.keys()) {
+      if (!(end instanceof End)) continue;
+      const isBetween = hosts.some((host) =>
+        host !== process.host && host.address === end.remoteAddr.hostname
+      );
+      if (isBetween) world.at(world.between(0, 1), process, "RST", () => end.sever());
     }
   }
 }
@@ -186,7 +211,7 @@ export function boundOf({ startMs, faults }: Plan): number {
   const lasts = faults.map((fault) =>
     fault.kind === "kill"
       ? 0
-      : fault.kind === "power"
+      : fault.kind === "power" || fault.kind === "cut"
       ? fault.atMs
       : fault.atMs + Math.min(fault.forMs, 60_000)
   );
@@ -196,10 +221,11 @@ export function boundOf({ startMs, faults }: Plan): number {
 /** The ranks that something was to happen to. */
 export function hitRanks(plan: Plan): Set<number> {
   const hit = new Set<number>();
-  for (const { kind, rank } of plan.faults) {
+  for (const fault of plan.faults) {
+    const { kind, rank } = fault, far = kind === "cut" ? plan.hosts[fault.other] : null;
     for (const [other, host] of plan.hosts.entries()) {
-      const isHit = other === rank ||
-        host === plan.hosts[rank] && (kind === "power" || kind === "partition");
+      const isHit = other === rank || host === far ||
+        host === plan.hosts[rank] && kind !== "kill" && kind !== "pause";
       if (isHit) hit.add(other);
     }
   }

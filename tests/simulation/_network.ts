@@ -14,7 +14,7 @@ const SYN_MS = 127_000;
 type Address = Deno.NetAddr;
 
 /** One end of a connection. */
-class End {
+export class End {
   readonly world: World;
   readonly process: Process;
   readonly localAddr: Address;
@@ -172,6 +172,11 @@ class End {
   #reset(): void {
     const { peer } = this;
     this.#arrive("RST", () => peer.#takeReset());
+  }
+
+  /** Something on the way has given it up. */
+  sever(): void {
+    this.#takeReset();
   }
 
   #takeReset(): void {

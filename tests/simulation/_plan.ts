@@ -17,6 +17,15 @@ export type Fault =
     readonly rank: number;
     readonly atMs: number;
     readonly forMs: number;
+  }
+  /** Nothing passes any more between its host and that of another rank, and all else does. */
+  | {
+    readonly kind: "cut";
+    readonly rank: number;
+    readonly other: number;
+    readonly atMs: number;
+    /** Whether that is told to both ends, as by a relay that ends. */
+    readonly isTold: boolean;
   };
 
 /** A world to be. */
@@ -101,7 +110,20 @@ export function drawAttempt(plan: Plan, attempt: number): Plan {
     } else if (kind === "power") faults.push({ kind, rank, atMs });
     else faults.push({ kind, rank, atMs, forMs });
   }
-  return { ...plan, startMs, faults };
+  return { ...plan, startMs, faults: drawCut(plan, Math.max(...startMs)) ?? faults };
+}
+
+/** Where ranks go on: two hosts that lose each other, once all have begun, and nothing else; null in most worlds. */
+function drawCut({ seed, hosts, pace, survives = false }: Plan, from: number): Fault[] | null {
+  const random = new Random(seed, "cut"), hostCount = 1 + hosts.at(-1)!;
+  // Word that takes as long as the patience of the one that is to go comes too late for it.
+  const isDrawn = survives && hostCount >= 3 && pace.slow === 0 && random.uniform() < 0.4;
+  if (!isDrawn) return null;
+  const one = random.integer(hostCount),
+    other = (one + 1 + random.integer(hostCount - 1)) % hostCount;
+  const atMs = from + random.uniform() ** 2 * 150;
+  const isTold = random.uniform() < 0.5;
+  return [{ kind: "cut", rank: hosts.indexOf(one), other: hosts.indexOf(other), atMs, isTold }];
 }
 
 /** A plan in words. */
@@ -121,6 +143,10 @@ export function describePlan(plan: Plan): string {
         return `the host of rank ${fault.rank} is cut off at ${
           fault.atMs.toFixed(3)
         } ms for ${fault.forMs} ms`;
+      case "cut":
+        return `the hosts of ranks ${fault.rank} and ${fault.other} are cut from each other at ${
+          fault.atMs.toFixed(3)
+        } ms${fault.isTold ? ", and told so" : ""}`;
     }
   });
   const [least, most] = pace.delayMs;
@@ -134,6 +160,13 @@ export function describePlan(plan: Plan): string {
     ...meeting === "address" ? [] : [`met by a ${meeting}`],
     ...wrong.length > 0 ? wrong : ["nothing goes wrong"],
   ].join("; ");
+}
+
+/** The ranks that are to go if two hosts lose each other: those of the one with the higher. */
+export function cutOff({ faults: [fault], hosts }: Plan): Set<number> {
+  if (fault?.kind !== "cut") return new Set();
+  const gone = hosts[Math.max(fault.rank, fault.other)];
+  return new Set([...hosts.keys()].filter((rank) => hosts[rank] === gone));
 }
 
 /** The ranks that stand still for longer than others wait. */

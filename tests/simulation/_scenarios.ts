@@ -8,6 +8,7 @@ import {
   nothingIsLeftOpen,
   type RankOutcome,
   survivorsGoOn,
+  theHigherGo,
   theLauncherTellsTheCause,
   Violation,
 } from "./_invariants.ts";
@@ -22,7 +23,7 @@ import {
 } from "./_job.ts";
 import { HOST_MS, launchJob } from "./_launcher.ts";
 import { messagesOf } from "./_messages.ts";
-import { givenUp, type Plan, TIMEOUT_MS } from "./_plan.ts";
+import { cutOff, givenUp, type Plan, TIMEOUT_MS } from "./_plan.ts";
 import { Agreements, agreementsAreUniform, membersAreTheSame, survivorsOf } from "./_survivors.ts";
 import type { World } from "./_world.ts";
 
@@ -142,10 +143,17 @@ export function survivors(world: World, plan: Plan): Scenario {
       const { outcomes } = played;
       // Without a launcher of ours nobody ends a rank that the others have given up, and that goes on.
       const apart = isOurs ? new Set<number>() : givenUp(plan);
-      const together = outcomes.filter(({ rank }) => !apart.has(rank));
+      const higher = cutOff(plan);
       agreementsAreUniform(record, apart);
-      membersAreTheSame(record, together.filter(({ isDone }) => isDone).map(({ rank }) => rank));
+      // Those who have left the job already tell nobody that it is the one to go.
+      const isAlone = (rank: number) => apart.has(rank) || !isOurs && higher.has(rank);
+      const together = outcomes.filter(({ rank, isDone }) => isDone && !isAlone(rank));
+      membersAreTheSame(record, together.map(({ rank }) => rank));
       survivorsGoOn(outcomes);
+      // In silence whoever has waited the longest is the first to notice.
+      if (plan.faults.some((fault) => fault.kind === "cut" && fault.isTold)) {
+        theHigherGo(outcomes, higher);
+      }
       nobodyHangs(outcomes.filter(({ isHit }) => !isHit), byMs);
     },
   };

@@ -90,6 +90,13 @@ export interface Pace {
   readonly slow: number;
 }
 
+/** Hosts between which nothing passes for a while. */
+interface Partition {
+  separates(one: Host, other: Host): boolean;
+  readonly from: number;
+  readonly to: number;
+}
+
 /** The clock, the hosts and the queue of what is to happen. */
 export class World {
   readonly seed: number;
@@ -106,9 +113,8 @@ export class World {
   traceHash = 0x811c9dc5;
   /** Told of every event. @default {nobody is} */
   onEvent: ((line: string) => void) | undefined;
-  /** Pairs of addresses between which nothing passes, and until when. */
-  readonly partitions: { readonly sides: ReadonlySet<Host>; readonly from: number; to: number }[] =
-    [];
+  /** Between which hosts nothing passes, and when. */
+  readonly partitions: Partition[] = [];
   readonly #heap: Event[] = [];
   #order = 0;
 
@@ -162,8 +168,8 @@ export class World {
   /** When what leaves now arrives, if nothing is between the hosts; Infinity: never. */
   arrival(from: Host, to: Host): number {
     let time = this.now + this.delay(from, to);
-    for (const { sides, from: begin, to: end } of this.partitions) {
-      if (sides.has(from) === sides.has(to) || time < begin || time >= end) continue;
+    for (const { separates, from: begin, to: end } of this.partitions) {
+      if (!separates(from, to) || time < begin || time >= end) continue;
       time = end + this.delay(from, to); // sent again
     }
     return time;

@@ -49,8 +49,11 @@ const ONCE: Readonly<Record<string, readonly number[]>> = {
   "torn records after the checkpoint were in the way": [107],
   "a log that was taken back was renamed before it was on the disk": [490],
   "folders that were made were not on the disk": [198, 3486],
-  "who had said goodbye and lost its host was waited for": [101_410, 102_980],
+  "who had said goodbye and lost its host was waited for": [101_410, 108_724],
   "a torn file of an earlier job was believed": [102_911],
+  "of two that had lost each other neither went on": [2226],
+  "who was to go was told so too late to hear it": [2915, 4431, 3615],
+  "what had come over a link was lost with its sender": [12_003],
 };
 
 Deno.test("what was once broken is whole", async (t) => {

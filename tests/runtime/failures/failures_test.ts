@@ -198,3 +198,27 @@ Deno.test("a rank that leaves is lost to those that need it, and the others take
   await Promise.all(shrunk.map((comm) => comm.barrier()));
   await onLiving(job, [1], (comm) => comm.close());
 });
+
+Deno.test("of two that lose each other the higher one goes, and no other", async () => {
+  for (const [one, other] of [[1, 2], [3, 0]]) {
+    await using job = await world(4);
+    const gone = Math.max(one, other), expelled = new Set<number>();
+    for (const [rank, transport] of job.transports.entries()) {
+      transport.expelled = () => {
+        expelled.add(rank);
+        job.kill(rank);
+      };
+    }
+    job.cut(one, other);
+    const went = await onLiving(job, [gone], async (comm, rank) => {
+      await rejected(comm.barrier());
+      comm.revoke();
+      const shrunk = await comm.shrink(), all = new Int32Array(shrunk.size);
+      await shrunk.allgather(Int32Array.of(rank), all);
+      return all.join(" ");
+    });
+    const living = [0, 1, 2, 3].filter((rank) => rank !== gone).join(" ");
+    assert.deepEqual(went, [living, living, living]);
+    assert.deepEqual([...expelled], [gone]);
+  }
+});
