@@ -31,7 +31,9 @@ interface Column {
 }
 
 function columnsOf({ summaries, page }: ReportData): Column[] {
-  const score = summaries.find((run) => run.score)?.score;
+  const scores = new Map(
+    summaries.flatMap(({ score }) => score ? [[`${score.split} ${score.kind}`, score]] : []),
+  );
   const compared = page.runs.some((run) => run.baseline);
   // The mini-batches' loss stands in for what was not measured.
   const measured = summaries.every((run) => Number.isFinite(run.averagedTrainLoss));
@@ -39,7 +41,7 @@ function columnsOf({ summaries, page }: ReportData): Column[] {
     ...PROGRESS,
     AVERAGED_LOSS,
     ...measured ? [] : [MINI_BATCH_LOSS],
-    ...score ? [scoreColumn(score)] : [],
+    ...[...scores.values()].map(scoreColumn),
     BEST_WEIGHTS,
     ...SPEED,
     ...compared ? SPEEDUPS : [],
@@ -72,14 +74,19 @@ const MINI_BATCH_LOSS: Column = {
 
 function scoreColumn({ kind, split }: ReportedScore): Column {
   const format = kind === "accuracy" ? "percent" : "number";
+  // Runs of other tasks have other scores.
+  const of = ({ score }: ReportedRun) =>
+    score?.kind === kind && score.split === split ? score : null;
   return {
     name: `${split === "valid" ? "validation" : "test"} ${kind}`,
     unit: "last (best)",
-    cell: ({ score: s }) =>
-      s
-        ? writeValue(s.last, format) + (s.best === s.last ? "" : ` (${writeValue(s.best, format)})`)
-        : NOTHING,
-    value: (run) => run.score?.last ?? NaN,
+    cell: (run) => {
+      const own = of(run);
+      if (own === null) return NOTHING;
+      const last = writeValue(own.last, format);
+      return own.best === own.last ? last : `${last} (${writeValue(own.best, format)})`;
+    },
+    value: (run) => of(run)?.last ?? NaN,
     better: kind === "accuracy" ? "most" : "least",
   };
 }

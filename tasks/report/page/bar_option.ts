@@ -5,6 +5,10 @@ import { kindLegend, paletteOf, textSize, valueAxis } from "./style.ts";
 export function barOption(data: PageData, figure: BarFigure, view: FigureView): ChartOption {
   const palette = paletteOf(view.dark);
   const runs = data.runs.map((_, run) => run).filter((run) => !view.hidden[run]);
+  const most = Math.max(
+    0,
+    ...runs.map((run) => figure.stacks.reduce((sum, { values }) => sum + (values[run] ?? 0), 0)),
+  );
   return {
     legend: kindLegend(view),
     yAxis: {
@@ -17,13 +21,13 @@ export function barOption(data: PageData, figure: BarFigure, view: FigureView): 
         color: palette.text,
         fontSize: textSize(view),
         width: view.width * 0.32,
-        overflow: "truncate",
+        // What tells runs apart may stand at the end of their labels.
+        overflow: "break",
+        lineHeight: textSize(view) + 2,
       },
     },
     xAxis: {
-      ...valueAxis(view, figure.yName, figure.format),
-      splitNumber: Math.max(2, Math.floor(view.width / 140)),
-      splitLine: { lineStyle: { color: palette.line } },
+      ...valueAxis(view, figure.yName, figure.format, most),
     },
     series: figure.stacks.map((stack, index) => ({
       type: "bar",

@@ -189,18 +189,29 @@ export function kindLegend(view: FigureView): ChartOption {
   };
 }
 
-/** The horizontal axis of such a figure, with its name below. */
-export function valueAxis(view: FigureView, name: string, format: ValueFormat): ChartOption {
+/** The horizontal axis of such a figure, from 0, with its name below. */
+export function valueAxis(
+  view: FigureView,
+  name: string,
+  format: ValueFormat,
+  most: number,
+): ChartOption {
   const small = { color: paletteOf(view.dark).quiet, fontSize: textSize(view) };
+  const count = Math.max(2, Math.floor(view.width / 100));
+  const ticks = most > 0 ? linearTicks(0, most, count, format === "seconds") : undefined;
   return {
     type: "value",
     name,
+    min: 0,
+    splitLine: { customValues: ticks, lineStyle: { color: paletteOf(view.dark).line } },
+    axisTick: { customValues: ticks },
     nameLocation: "middle",
     nameGap: 28,
     nameTextStyle: small,
     axisLabel: {
       ...small,
       hideOverlap: true,
+      customValues: ticks,
       formatter: (v: number) => writeValue(v, format),
     },
   };

@@ -78,6 +78,20 @@ Deno.test("the summary is readable without a script, and compares with the basel
   assert.equal(cell(2, "sent by each rank"), "8 kB");
 });
 
+Deno.test("runs of several tasks have each its own score, and none is best of another's", async () => {
+  const images = knownLines(KNOWN);
+  const text = [
+    ...knownLines(KNOWN).filter((line) => (line as { type: string }).type === "step"),
+    { type: "eval", ...position(16, 2), split: "test", loss: 5, perplexity: 148, count: 1 },
+  ];
+  const { html } = await pageOf([{ task: "cifar10" }, { task: "ptb" }], [images, text]);
+  const table = markup(html);
+  assert.match(table, /test accuracy<small>.*test perplexity<small>/);
+  assert.match(table, /<td data-value="148\.0000" class="best">148</);
+  assert.match(table, /<td data-value="0\.8[0]*" class="best">80 %</);
+  assert.doesNotMatch(table, /14800/);
+});
+
 Deno.test("the summary tells the step of the best weights and their score, where they were kept", async () => {
   const linesWith = (best: object) =>
     knownLines(KNOWN).map((line) =>
