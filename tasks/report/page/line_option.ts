@@ -12,6 +12,7 @@ import type {
   PageSeries,
   ValueFormat,
 } from "./data.ts";
+import type { AxisKey } from "../../logs/series.ts";
 import { type ChartPoint, pointsOf } from "./points.ts";
 import {
   extentOf,
@@ -124,13 +125,13 @@ function axisOption(view: FigureView): ChartOption {
 }
 
 /** The numbers along an axis. */
-function tickLabels(format: ValueFormat, ticks: number[] | undefined, view: FigureView) {
+function tickLabels(format: ValueFormat, ticks: number[] | null | undefined, view: FigureView) {
   return {
     color: paletteOf(view.dark).quiet,
     fontSize: view.standalone ? 14 : 12,
     hideOverlap: true,
     formatter: (v: number) => writeValue(v, format),
-    customValues: ticks,
+    customValues: ticks ?? undefined,
   };
 }
 
@@ -168,27 +169,49 @@ function xAxisOption(
   };
 }
 
+/** The values of some curves, of which some points may be left out. */
+function extentOfCurves(
+  curves: readonly ShownCurve[],
+  { logY }: FigureView,
+  counts: (point: ChartPoint) => boolean = () => true,
+): [number, number] | null {
+  const values = curves.flatMap(({ points, ranged }) =>
+    points.filter(counts).flatMap(({ y, low, high }) => ranged ? [y, low, high] : [y])
+  );
+  return extentOf(values, logY);
+}
+
+/**
+ * The ends of a linear axis if they are not those of all values: what is at the beginning, as an untrained network's
+ * loss, must not leave less than half of it to all that follows. Null if it does not.
+ */
+function endsOfRest(curves: readonly ShownCurve[], view: FigureView): [number, number] | null {
+  const all = extentOfCurves(curves, view), rest = extentOfCurves(curves, view, ({ x }) => x > 0);
+  if (view.logY || !all || !rest || !(rest[1] < all[1] / 2)) return null;
+  const margin = (rest[1] - rest[0]) * 0.05;
+  return [Math.max(0, rest[0] - margin), rest[1] + margin];
+}
+
+/** Where what lies beyond such an axis is. */
+const beginningOf = (axis: AxisKey) =>
+  axis === "round" || axis === "bytes" ? "before the first round" : "before the first step";
+
 function yAxisOption(
   figure: LineFigure,
   curves: readonly ShownCurve[],
   view: FigureView,
 ): ChartOption {
-  const extent = extentOf(
-    curves.flatMap(({ points, ranged }) =>
-      points.flatMap(({ y, low, high }) => ranged ? [y, low, high] : [y])
-    ),
-    view.logY,
-  );
+  const extent = extentOfCurves(curves, view), rest = endsOfRest(curves, view);
   const logarithmic = view.logY && extent ? extent : null;
   const margin = logarithmic ? Math.max(1.05, (logarithmic[1] / logarithmic[0]) ** 0.04) : 1;
-  const low = logarithmic ? logarithmic[0] / margin : undefined;
-  const high = logarithmic ? logarithmic[1] * margin : undefined;
-  const ticks = low && high ? logTicks(low, high) : undefined;
+  const low = logarithmic ? logarithmic[0] / margin : rest?.[0];
+  const high = logarithmic ? logarithmic[1] * margin : rest?.[1];
+  const ticks = logarithmic ? logTicks(low!, high!) : rest && linearTicks(...rest, 5, false);
   const common = axisOption(view);
   return {
     ...common,
     type: logarithmic ? "log" : "value",
-    name: figure.yName,
+    name: rest === null ? figure.yName : `${figure.yName} (greater ${beginningOf(view.axis)})`,
     nameLocation: "end",
     nameGap: 10,
     nameTextStyle: { ...common.nameTextStyle, align: "left" },
@@ -197,7 +220,7 @@ function yAxisOption(
     scale: !figure.fromZero,
     splitNumber: 5,
     axisLine: { show: false },
-    axisTick: { show: false, customValues: ticks },
+    axisTick: { show: false, customValues: ticks ?? undefined },
     axisLabel: tickLabels(figure.format, ticks, view),
   };
 }
