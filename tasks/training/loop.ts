@@ -346,9 +346,8 @@ export class Loop implements Stateful {
       await this.#notes.steps(await inFlight.settle());
       syncSeconds += await this.#meet(t - 1, size);
     }
-    const { ready, earlier } = await this.#local.submit(t, {
-      ...{ size, communication, began, syncSeconds },
-    });
+    const how = { size, communication, began, syncSeconds };
+    const { ready, earlier } = await this.#local.submit(t, how);
     await this.#notes.steps(earlier);
     const due = !clock.unequal && clock.isDue(t);
     const meets = communication.weights !== "none" || communication.gradients !== "none" || due;
