@@ -69,12 +69,15 @@ export class JobDoor implements Door {
   }
 
   async #reach(rank: number, entry: TableEntry): Promise<boolean> {
-    const gone = new Promise<null>((resolve) => this.#gone.set(rank, () => resolve(null)));
-    const dialled = dialNewcomer(this.#dialling, rank, entry);
-    const connection = await Promise.race([gone, dialled.catch(() => null)]);
+    // Another member may not have heard of its end.
+    if (this.#client.done.has(rank)) return false;
+    const given = new AbortController();
+    this.#gone.set(rank, () => given.abort());
+    const connection = await dialNewcomer(this.#dialling, rank, entry, given.signal)
+      .catch(() => null);
     this.#gone.delete(rank);
-    if (connection === null) {
-      dialled.then((late) => late.close(), () => {});
+    if (connection === null || given.signal.aborted) {
+      connection?.close();
       return false;
     }
     this.#transport.add(rank, entry.host, connection);

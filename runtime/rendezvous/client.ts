@@ -55,6 +55,8 @@ export class RendezvousClient implements JobControl {
   readonly localHostname: string;
   /** Processes that wait to be let in, by the ranks that they would be. */
   readonly waiting: Map<number, TableEntry> = new Map();
+  /** Those that have waited, and do so no longer: they do not come again. */
+  readonly done: Set<number> = new Set();
   /** Called when one has come, or gone. */
   onKnock: ((rank: number) => void) | null = null;
   #mostRanks: number;
@@ -154,8 +156,10 @@ export class RendezvousClient implements JobControl {
   }
 
   #note({ rank, entry }: KnockMessage): void {
-    if (entry === null) this.waiting.delete(rank);
-    else this.waiting.set(rank, entry);
+    if (entry === null) {
+      this.waiting.delete(rank);
+      this.done.add(rank);
+    } else this.waiting.set(rank, entry);
     this.onKnock?.(rank);
   }
 
