@@ -12,7 +12,7 @@ import type { Labels } from "../images/image_data_set.ts";
 import { checkPartition, type Partition, partitionImages } from "./partition.ts";
 import { BY_TURNS, Deal } from "./deal.ts";
 import { Shuffles } from "./shuffles.ts";
-import type { Worlds } from "./worlds.ts";
+import { membersOf, type Worlds } from "./worlds.ts";
 
 /** One rank's order of samples. */
 export interface Sampler {
@@ -72,8 +72,8 @@ export interface ImageSamplerOptions {
  *
  * After a change of the number of ranks, `iid` goes on in the joint shuffle where the ranks before left off,
  * so that an epoch still has every sample once, and takes over what a rank that was lost had taken since its last
- * round. Otherwise a rank goes on in its own shuffles at its own step;
- * parts are dealt out anew among the ranks there are.
+ * round. Otherwise a rank goes on in its own shuffles at its own step. Of parts each rank keeps its own while others
+ * are away; they are dealt out anew where a run is resumed with another number of ranks.
  *
  * @throws {RangeError} when the batch, the rank or the partition is out of range
  */
@@ -88,7 +88,10 @@ export function createImageSampler(options: ImageSamplerOptions): Sampler {
   }
   if (count === 0) throw new RangeError("cannot sample from an empty set");
   checkPartition(partition, { data: "images", ranks });
-  const deal = Deal.of(options.worlds ?? [], batchSize, BY_TURNS, ranks);
+  const worlds = options.worlds ?? [];
+  // By its number in the run a rank is the same whoever is there.
+  const own = worlds.length > 0 ? membersOf(worlds.at(-1)!)[rank] : rank;
+  const deal = Deal.of(worlds, batchSize, BY_TURNS, ranks);
   /** Where in its shuffles one of the rank's samples stands. */
   let place = (step: number, sample: number) => step * batchSize + sample;
   let shuffles: Shuffles;
@@ -98,11 +101,12 @@ export function createImageSampler(options: ImageSamplerOptions): Sampler {
       place = (step, sample) => deal.place(step, sample, rank);
       break;
     case "whole":
-      shuffles = new Shuffles(count, seed, ["order", rank]);
+      shuffles = new Shuffles(count, seed, ["order", own]);
       break;
     default: {
-      const part = partitionImages(partition, options)[rank];
-      shuffles = new Shuffles(part.length, seed, ["order", rank], part);
+      const owners = worlds.findLast(({ members }) => members === undefined)?.ranks ?? ranks;
+      const part = partitionImages(partition, { ...options, ranks: owners })[own];
+      shuffles = new Shuffles(part.length, seed, ["order", own], part);
     }
   }
   const stepsPerEpoch = count / (batchSize * ranks);

@@ -1,5 +1,9 @@
 import assert from "node:assert/strict";
-import { type Partition, partitionImages } from "../../../../tasks/data/sampling/partition.ts";
+import {
+  parsePartition,
+  type Partition,
+  partitionImages,
+} from "../../../../tasks/data/sampling/partition.ts";
 import { createImageSampler, evaluationBatches } from "../../../../tasks/data/sampling/sampler.ts";
 
 const labels = Uint8Array.from({ length: 103 }, (_, i) => i % 10);
@@ -145,5 +149,30 @@ Deno.test("iid: when ranks become more or fewer, an epoch still has every sample
   for (let epoch = 0; (epoch + 1) * labels.length <= seen.length; epoch++) {
     const part = seen.slice(epoch * labels.length, (epoch + 1) * labels.length);
     assert.deepEqual([...part].sort((a, b) => a - b), [...labels.keys()]);
+  }
+});
+
+Deno.test("a rank keeps its part and its order while others are away", () => {
+  const worlds = [
+    { step: 0, ranks: 4 },
+    { step: 5, ranks: 3, members: [0, 1, 3], lost: [{ rank: 2, since: 4 }] },
+    { step: 9, ranks: 4, members: [0, 1, 2, 3] },
+  ];
+  for (const kind of ["shards:2", "dirichlet:1", "whole"]) {
+    const shared = { labels, classes: 10, batchSize: 3, seed: 9, partition: parsePartition(kind) };
+    for (const upTo of [2, 3]) {
+      const { ranks, members, step } = worlds[upTo - 1];
+      for (const [rank, number] of members!.entries()) {
+        const options = { ...shared, rank, ranks, worlds: worlds.slice(0, upTo) };
+        const now = createImageSampler(options);
+        const before = createImageSampler({ ...shared, rank: number, ranks: 4 });
+        assert.deepEqual(now.indices(step), before.indices(step), `${kind}, rank ${number}`);
+      }
+    }
+    // A run that is resumed with fewer ranks has other parts.
+    const resumed = [{ step: 0, ranks: 4 }, { step: 5, ranks: 2 }];
+    const options = { ...shared, rank: 1, ranks: 2, worlds: resumed };
+    const { worlds: _, ...fresh } = options;
+    assert.deepEqual(createImageSampler(options).indices(7), createImageSampler(fresh).indices(7));
   }
 });
