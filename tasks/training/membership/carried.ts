@@ -10,7 +10,7 @@ import { membersOf, type Worlds } from "../../data/sampling/worlds.ts";
 import { decodeSafetensors, encodeSafetensors } from "../../networks/safetensors.ts";
 import type { OpenRound } from "../../rounds/round.ts";
 import { broadcastBytes, broadcastText } from "../../run/byte_stream.ts";
-import type { StateDict, Stateful } from "../../run/checkpoint.ts";
+import { loadNumber, type StateDict, type Stateful } from "../../run/checkpoint.ts";
 import type { Evaluation } from "../../steps/evaluator.ts";
 import type { CompletedStep } from "../../steps/in_flight.ts";
 import type { StepMetrics } from "../records/metric_gather.ts";
@@ -75,7 +75,10 @@ export async function capture(parts: readonly Stateful[]): Promise<StateDict> {
 
 /** What of a rank's numbers is its own, and no other's: those that come have done nothing yet. */
 const OWN_NUMBERS =
-  /^(loop\.samples|summed|bytesSent|bytesReceived|seconds|plainBytes|tally\.(?!steps|rounds|driftBound|latest).*)$/;
+  /^(loop\.samples|summed|bytesSent|bytesReceived|seconds|plainBytes|tally\.(?!steps|rounds|driftBound).*)$/;
+
+/** The losses of a rank's own latest steps. */
+const OWN_LOSSES = "tally.losses";
 
 /**
  * Tensors that are a rank's own, and zero for one that comes: what it has lost of what it sent, or owes, and how its
@@ -91,7 +94,7 @@ const OWN_TENSORS =
 function forNewcomer({ tensors, numbers }: StateDict): StateDict {
   const common = tensors.find(({ name }) => name === "controls.common");
   return {
-    tensors: tensors.map((tensor) => {
+    tensors: tensors.filter(({ name }) => name !== OWN_LOSSES).map((tensor) => {
       if (OWN_TENSORS.test(tensor.name)) {
         return { ...tensor, data: new Float32Array(tensor.data.length) };
       }
@@ -123,7 +126,7 @@ export async function share(
   const file = gives ? encodeSafetensors({ tensors: state!.tensors, metadata: {} }) : null;
   const bytes = await broadcastBytes(comm, file, root);
   if (carried) return carried;
-  const { tensors } = decodeSafetensors(bytes);
+  const { tensors } = decodeSafetensors(bytes), now = performance.now();
   return {
     ...head,
     taken: null,
@@ -131,7 +134,8 @@ export async function share(
     state: forNewcomer({ tensors, numbers: head.numbers }),
     metrics: [],
     writes: false,
-    start: performance.now(),
-    lastSave: performance.now(),
+    // The clock of the run goes on.
+    start: now - loadNumber(head, "loop.milliseconds"),
+    lastSave: now,
   };
 }
