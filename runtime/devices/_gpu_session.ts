@@ -23,12 +23,14 @@ import { type Feeds, GuardedSession, wrapSession } from "./_session.ts";
 import { endProfile, type Ort, type OrtSession, type OrtTensor, webLock } from "./_web_engine.ts";
 import type { CompileOptions, HostTensor, Submission } from "./device.ts";
 import type { GpuFaults } from "./faults/gpu_faults.ts";
+import type { ScratchBuffers } from "./segments/scratch_buffers.ts";
 
 /** What compiles and runs graphs on a GPU. */
 export interface GpuEngine {
   readonly ort: Ort;
   readonly gpu: GPUDevice;
   readonly faults: GpuFaults;
+  readonly scratch: ScratchBuffers;
   /** How images lie where convolutions are computed; undefined: as the engine thinks best. */
   readonly layout: "NCHW" | "NHWC" | undefined;
 }

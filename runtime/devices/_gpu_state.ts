@@ -73,6 +73,7 @@ export class GpuState extends GuardedState {
   readonly #variables = new Map<string, Variable>();
   readonly #followers: GpuDisplacement[] = [];
   #flat: GPUBuffer | undefined;
+  readonly #ownsFlat: boolean;
   #staging: GPUBuffer | undefined;
   #lent: Float32Array | undefined;
   /** Changes so far. */
@@ -80,14 +81,20 @@ export class GpuState extends GuardedState {
   /** All variables on their way to where the host can read them, as they were after so many changes. */
   #ahead: { readonly changes: number; readonly mapped: Promise<undefined | void> } | undefined;
 
-  /** @param engine what binds the variables; null if kernels alone work on them */
+  /**
+   * @param engine what binds the variables; null if kernels alone work on them
+   * @param shared where the flat form lies, if not in a buffer of its own; the caller's
+   */
   constructor(
     specs: readonly VariableSpec[],
     engine: Ort | null,
     gpu: GPUDevice,
     faults: GpuFaults,
+    shared?: GPUBuffer,
   ) {
     super(specs, webLock);
+    this.#flat = shared;
+    this.#ownsFlat = shared === undefined;
     this.#gpu = gpu;
     this.#faults = faults;
     for (const { name, dims } of specs) {
@@ -269,7 +276,7 @@ export class GpuState extends GuardedState {
   protected override release(): void {
     for (const follower of this.#followers.splice(0)) follower.release();
     for (const { own } of this.#variables.values()) own?.buffer.destroy();
-    this.#flat?.destroy();
+    if (this.#ownsFlat) this.#flat?.destroy();
     this.#staging?.destroy();
     this.#variables.clear();
   }

@@ -10,6 +10,7 @@ import { type GpuEngine, GpuSession } from "./_gpu_session.ts";
 import { GpuState } from "./_gpu_state.ts";
 import { kernelsOn } from "./segments/kernels.ts";
 import { isSegmented, type KernelOperator } from "./segments/segmented_model.ts";
+import { ScratchBuffers } from "./segments/scratch_buffers.ts";
 import { SegmentedSession } from "./segments/segmented_session.ts";
 import { engineVersion, loadWebEngine, type Ort, webLock } from "./_web_engine.ts";
 import { DeviceError } from "./faults/device_error.ts";
@@ -113,7 +114,8 @@ class WebGpuDevice implements Device {
     this.description = `webgpu: ${name}${isSoftware(adapter) ? " (software)" : ""}, ${
       engineVersion(ort)
     }`;
-    this.#engine = { ort, gpu, faults: new GpuFaults(gpu), layout };
+    const faults = new GpuFaults(gpu), scratch = new ScratchBuffers(gpu);
+    this.#engine = { ort, gpu, faults, scratch, layout };
     this.kernels = kernelsOn(gpu);
   }
 

@@ -6,25 +6,23 @@
  */
 
 import type { Port } from "../_binding.ts";
+import type { GpuEngine } from "../_gpu_session.ts";
 import { GpuState } from "../_gpu_state.ts";
 import { elementCount } from "../_layout.ts";
 import type { Feeds } from "../_session.ts";
-import type { GpuFaults } from "../faults/gpu_faults.ts";
 import { CompiledUpdate, type FlatPlace, type Places } from "./compiled_update.ts";
 import type { PassedTensor } from "./segmented_model.ts";
 import type { UpdateCall } from "./update_call.ts";
 
 /** What an update is bound to. */
 export interface UpdateBinding {
-  readonly gpu: GPUDevice;
-  readonly faults: GpuFaults;
   /** The states whose variables it reads and changes. */
   readonly states: readonly GpuState[];
   /** Output name → variable name, of the whole model. */
   readonly updates: Readonly<Record<string, string>>;
 }
 
-/** It owns its scratch memory, the states are the caller's. */
+/** Its scratch memory is shared with others that are as large, the states are the caller's. */
 export class BoundUpdate {
   /** Names of what is fed to it. */
   readonly fed: readonly string[];
@@ -34,15 +32,16 @@ export class BoundUpdate {
   readonly others: Readonly<Record<string, string>>;
   /** What is left behind for it, sums, what is fed to it and what it returns, one after the other. */
   readonly scratch: GpuState;
-  readonly #gpu: GPUDevice;
+  readonly #engine: GpuEngine;
+  readonly #scratchBytes: number;
   readonly #inputs: readonly PassedTensor[];
   readonly #compiled: CompiledUpdate;
   /** Variables that it reads or changes, and those that it changes, of each state. */
   readonly #touched = new Map<GpuState, { reads: string[]; changes: string[] }>();
 
   /** @throws RangeError if a variable does not fit */
-  constructor(call: UpdateCall, { gpu, faults, states, updates }: UpdateBinding) {
-    this.#gpu = gpu;
+  constructor(call: UpdateCall, engine: GpuEngine, { states, updates }: UpdateBinding) {
+    this.#engine = engine;
     const holderOf = (name: string) =>
       states.find(({ specs }) => specs.some((spec) => spec.name === name));
     const outputs = call.updates.flatMap((update) => update.outputs);
@@ -54,17 +53,24 @@ export class BoundUpdate {
     this.returned = returned.map(({ name, dims }) => ({ name, dims, type: "float32" }));
     this.#inputs = call.inputs.filter(({ name }) => holderOf(name) === undefined);
     this.fed = this.#inputs.map(({ name }) => name);
-    this.scratch = new GpuState(
-      [
+    const written = new Set(Object.values(this.others));
+    for (const { name, dims } of call.inputs) {
+      const holder = holderOf(name);
+      if (holder) checkFit(name, dims, holder);
+      if (written.has(name)) {
+        throw new RangeError(`cannot update "${name}" before an update that reads it`);
+      }
+    }
+    const { gpu, faults } = engine,
+      specs = [
         ...call.left,
         ...call.sums.map(({ name }) => ({ name, dims: [] })),
         ...this.#inputs.map(({ name, dims }) => ({ name: fedName(name), dims })),
         ...returned.map(({ name, dims }) => ({ name: returnedName(name), dims })),
-      ],
-      null,
-      gpu,
-      faults,
-    );
+      ];
+    this.#scratchBytes = 4 * specs.reduce((sum, { dims }) => sum + elementCount(dims), 0);
+    const shared = engine.scratch.take(this.#scratchBytes);
+    this.scratch = new GpuState(specs, null, gpu, faults, shared);
     const inScratch = (name: string): FlatPlace => ({
       buffer: this.scratch.flat,
       offset: this.scratch.range(name).offset,
@@ -77,14 +83,6 @@ export class BoundUpdate {
       touched[changes ? "changes" : "reads"].push(name);
       return { buffer: state.flat, offset: state.range(name).offset };
     };
-    const written = new Set(Object.values(this.others));
-    for (const { name, dims } of call.inputs) {
-      const holder = holderOf(name);
-      if (holder) checkFit(name, dims, holder);
-      if (written.has(name)) {
-        throw new RangeError(`cannot update "${name}" before an update that reads it`);
-      }
-    }
     const places: Places = {
       operand: (name) => place(name, false),
       output: (name) => {
@@ -103,7 +101,7 @@ export class BoundUpdate {
     try {
       this.#compiled = new CompiledUpdate(gpu, call, places);
     } catch (error) {
-      void this.scratch.end();
+      engine.scratch.give(this.#scratchBytes);
       throw error;
     }
   }
@@ -120,7 +118,7 @@ export class BoundUpdate {
       }
       const at = 4 * this.scratch.range(fedName(name)).offset;
       const data = tensor.data as Float32Array<ArrayBuffer>;
-      this.#gpu.queue.writeBuffer(this.scratch.flat, at, data, 0, elementCount(dims));
+      this.#engine.gpu.queue.writeBuffer(this.scratch.flat, at, data, 0, elementCount(dims));
     }
   }
 
@@ -130,13 +128,13 @@ export class BoundUpdate {
       state.assertReady("run on");
       state.bring([...reads, ...changes], "flat");
     }
-    const encoder = this.#gpu.createCommandEncoder();
+    const encoder = this.#engine.gpu.createCommandEncoder();
     this.#compiled.dispatch(encoder);
     for (const { name } of this.returned) {
       const { offset, length } = this.scratch.range(returnedName(name)), to = placeOf(name);
       encoder.copyBufferToBuffer(this.scratch.flat, 4 * offset, to.buffer, to.offset, 4 * length);
     }
-    this.#gpu.queue.submit([encoder.finish()]);
+    this.#engine.gpu.queue.submit([encoder.finish()]);
     for (const [state, { changes }] of this.#touched) state.changedFlat(changes);
   }
 
@@ -144,6 +142,7 @@ export class BoundUpdate {
   async release(): Promise<void> {
     this.#compiled.release();
     await this.scratch.end();
+    this.#engine.scratch.give(this.#scratchBytes);
   }
 }
 

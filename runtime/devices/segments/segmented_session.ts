@@ -72,7 +72,7 @@ export class SegmentedSession implements Session {
     await using stack = new AsyncDisposableStack();
     const passed = new GpuState(specs, ort, gpu, faults);
     stack.defer(() => passed.end());
-    const update = call ? new BoundUpdate(call, { gpu, faults, states: state, updates }) : null;
+    const update = call ? new BoundUpdate(call, engine, { states: state, updates }) : null;
     if (update) stack.defer(() => update.release());
     const fed = new Map<string, KernelFeed>(), compiled: CompiledPart[] = [];
     const readsOf = ({ inputs }: KernelCall) =>

@@ -287,6 +287,16 @@ Deno.test({
         /cannot feed "learning_rate": the model takes float32\[\], got float32\[2\]/,
       );
       assert.equal((await session.run({ ...rest, learning_rate: rate })).grad_norm.data[0], 0);
+      // Another that shares its scratch memory comes and goes.
+      const other = await device.compile(model, { state: [state] });
+      const ones = { type: "float32", dims: [5], data: new Float32Array(5).fill(1) } as const;
+      const all = { ...feeds, "a.grad": ones };
+      const norms = [await other.run(all), await session.run(feeds), await other.run(all)]
+        .map(({ grad_norm: { data } }) => Number(data[0]));
+      await other[Symbol.asyncDispose]();
+      norms.push(Number((await session.run(all)).grad_norm.data[0]));
+      const norm = Math.fround(Math.sqrt(1.25));
+      assert.deepEqual(norms.map(Math.fround), [norm, 0, norm, norm]);
     }
     await using device = await openDevice("webgpu");
     const state = await device.allocate(specs);
