@@ -37,7 +37,7 @@ Deno.test("why a part has failed is told in a line", async () => {
 Deno.test("a choice of the engine is a part of its own, and its losses stand beside those without it", () => {
   const choice = { ...choiceOf(false), python: null, torchDevice: "cpu" } as const;
   const names = partsOf(choice).map(({ name }) => name);
-  for (const how of ["jspi", "NCHW", "native"]) {
+  for (const how of ["operators alone", "jspi", "NCHW", "native"]) {
     assert.ok(names.includes(`resnet20, batch 64, ${how}`), how);
   }
   assert.equal(new Set(names).size, names.length);

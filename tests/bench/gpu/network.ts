@@ -40,10 +40,11 @@ export interface NetworkTask {
   readonly memoryBefore?: number;
 }
 
-/** Choices of the engine, beside the ones that training takes: build `asyncify`, layout NHWC. */
+/** Choices beside the ones that training takes: build `asyncify`, layout NHWC, and the device's own kernels. */
 const CHOICES = {
   "jspi": { load: loadOnnxRuntimeJspi },
   "NCHW": { layout: "NCHW" },
+  "operators alone": {},
 } as const satisfies Record<string, EngineChoice>;
 
 const task = JSON.parse(Deno.args[0]) as NetworkTask;
@@ -58,7 +59,7 @@ const how = task.choice ? `, ${task.choice}` : "";
 const model = encodeModel(graph, {
   target: task.device,
   channelBlock: job.recurrent ? 1 : device.channelBlock,
-  kernels: device.kernels,
+  kernels: task.choice === "operators alone" ? new Set() : device.kernels,
 });
 await using state = await device.allocate(variables.map(({ name, dims }) => ({ name, dims })));
 await state.edit((flat) => {

@@ -102,6 +102,7 @@ export function partsOf(choice: Choice): Part[] {
     );
   // What of the engine could be chosen otherwise: for images, and for what has more and smaller kernels.
   const choices = [
+    ...firstOf.slice(0, 2).map((each) => ours(each, false, "operators alone")),
     ...firstOf.slice(0, 2).map((each) => ours(each, false, "jspi")),
     ...firstOf.slice(0, 1).map((each) => ours(each, false, "NCHW")),
     ...firstOf.slice(0, 1).map(({ model, batch }) =>
