@@ -120,7 +120,7 @@ export async function findChange(directory: string, options: Options): Promise<s
 
 /** Where a rank finds the files. */
 interface InputPlace {
-  /** The run's folder; null without one. */
+  /** The run's folder; null without one, empty on a host that does not see it. */
   readonly directory: string | null;
   /** Whether the model that the options name is needed. */
   readonly model: boolean;
@@ -132,7 +132,14 @@ export async function ownInputs(
   { directory, model }: InputPlace,
 ): Promise<InputFiles> {
   const wanted = { ...wantedBy(options), ...model ? {} : { model } };
-  return directory === null ? await readInputs(options, wanted) : await readKept(directory, wanted);
+  if (directory === null) return await readInputs(options, wanted);
+  const missing = directory === "" ? KINDS.filter((kind) => wanted[kind]) : [];
+  if (missing.length === 0) return await readKept(directory, wanted);
+  throw new CheckpointError(
+    `cannot come to a run that goes on: the files of ${
+      missing.map((kind) => FLAGS[kind]).join(" and ")
+    } are in its folder, which this host does not see`,
+  );
 }
 
 /**

@@ -11,7 +11,8 @@ export interface TrainingSoakOptions {
   /** Seconds from one failure to the next. */
   readonly every: number;
   readonly ranks: number;
-  readonly onFailure: LaunchOptions["onFailure"];
+  /** What becomes of the run: with `shrink` ranks that are lost are started again and come back. */
+  readonly onFailure: "restart" | "shrink";
   /** Steps of each rank; null: as many as the task has by itself. */
   readonly maxSteps: number | null;
   /** Gets a line now and then. @default {nobody} */
@@ -28,8 +29,11 @@ export interface TrainedRun {
 /** What has come of both. */
 export interface TrainingSoaked {
   readonly killed: number;
+  /** Ranks that came back. */
+  readonly came: number;
   readonly disturbed: TrainedRun;
-  readonly undisturbed: TrainedRun;
+  /** One that loses no rank; with `shrink` a replay, in which the same ranks are absent. */
+  readonly beside: TrainedRun;
   /** The least perplexity that can be expected. */
   readonly best: number;
 }
@@ -58,11 +62,13 @@ export async function trainingSoak(
     ranks,
     ...maxSteps === null ? {} : { maxSteps },
   } as const;
-  let killed = 0, best = NaN;
+  let killed = 0, best = NaN, came = 0;
   const run = async (name: string, more: LaunchOptions): Promise<TrainedRun> => {
     const began = Date.now(), out = `${parent}/${name}`;
-    const { summary } = await launch({ ...common, ...more, out });
+    const { summary } = await launch({ ...more, out });
     best = summary.bestPerplexity ?? NaN;
+    const { membership: worlds = [] } = summary;
+    came = worlds.slice(1).filter(({ ranks }, i) => ranks > worlds[i].ranks).length;
     const { testPerplexity: perplexity = NaN, weightsHash } = summary;
     return { perplexity, weightsHash, seconds: (Date.now() - began) / 1000 };
   };
@@ -74,13 +80,16 @@ export async function trainingSoak(
       say(`kills one of ${pids.length} ranks`);
       Deno.kill(pids[killed % pids.length], "SIGKILL");
     }, 1000 * every);
+    const shrinks = onFailure === "shrink";
     const disturbed = await run("disturbed", {
-      onFailure,
+      ...common,
+      ...shrinks ? { elastic: `1..${ranks}` } : { onFailure },
       checkpointEvery: `${Math.max(1, every / 5)}s`,
       maxRestarts: 100,
     }).finally(() => clearInterval(killer));
     say(`disturbed: ${JSON.stringify(disturbed)}`);
-    return { killed, disturbed, undisturbed: await run("undisturbed", {}), best };
+    const beside = await run("beside", shrinks ? { replay: `${parent}/disturbed` } : common);
+    return { killed, came, disturbed, beside, best };
   } finally {
     await Deno.remove(parent, { recursive: true });
   }

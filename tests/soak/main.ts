@@ -14,7 +14,9 @@ const HELP = `deno task soak [options]
   --ranks N     ranks at the beginning (default 8)
   --seed S      decides who is killed when (default 1)
   --stall S     seconds without a round after which it has failed (default 10)
-  --training    trains on generated text instead, twice: once it loses a rank every few seconds
+  --training    trains on generated text instead, twice: once it loses a rank every few seconds, and starts
+                again from its last checkpoint
+  --elastic     there it goes on without the rank, which comes back, and the other is a replay
   --every S     those seconds (default 15)
   --steps N     of that training (default: as many as it has)
   --quiet       prints the outcome alone
@@ -31,6 +33,7 @@ const { values: options } = parseArgs({
     seed: { type: "string", default: "1" },
     stall: { type: "string", default: "10" },
     training: { type: "boolean", default: false },
+    elastic: { type: "boolean", default: false },
     every: { type: "string", default: "15" },
     steps: { type: "string" },
     quiet: { type: "boolean", default: false },
@@ -46,14 +49,16 @@ if (options.training) {
   const trained = await trainingSoak({
     every: Number(options.every),
     ranks: Number(options.ranks),
-    onFailure: "restart",
+    onFailure: options.elastic ? "shrink" : "restart",
     maxSteps: options.steps === undefined ? null : Number(options.steps),
     ...say ? { say } : {},
   });
   console.log(JSON.stringify(trained, null, 2));
-  const same = trained.disturbed.weightsHash === trained.undisturbed.weightsHash;
-  if (!same) console.error("soak: the weights are not those of the undisturbed run");
-  Deno.exit(same && trained.killed > 0 ? 0 : 1);
+  const same = trained.disturbed.weightsHash === trained.beside.weightsHash;
+  if (!same) console.error("soak: the weights are not those of the run beside it");
+  const came = !options.elastic || trained.came > 0;
+  if (!came) console.error("soak: no rank has come back");
+  Deno.exit(same && came && trained.killed > 0 ? 0 : 1);
 }
 const soaked = await soak({
   minutes: Number(options.minutes),
