@@ -9,7 +9,7 @@ import { type Crew, CrewChange, LeftError, type Members } from "./members.ts";
 /**
  * Trains among the ranks there are, however often they become others.
  *
- * @param members the communicator that they begin with stays theirs, those after it are freed
+ * @param members all communicators but the given one are freed when they are no longer used
  * @param train trains among some ranks, from what this one carries; from the beginning without
  * @throws LeftError if this rank has no part in the rest
  */
@@ -18,7 +18,6 @@ export async function amongMembers<T>(
   train: (crew: Crew) => Promise<T>,
 ): Promise<T> {
   let crew = await members.begin();
-  const first = crew?.comm;
   while (true) {
     crew ??= await members.absent();
     if (!crew) throw new LeftError("the run has gone on without this rank");
@@ -28,8 +27,7 @@ export async function amongMembers<T>(
     } catch (error) {
       if (!(error instanceof CrewChange)) throw error;
       crew = error.crew;
-      // The others are made for the ranks that they have, which use them no more.
-      if (comm !== first) comm.free();
+      if (comm !== members.given) comm.free();
     }
   }
 }

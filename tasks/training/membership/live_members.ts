@@ -44,6 +44,7 @@ export interface LiveMembersOptions {
 /** The ranks that live. */
 export class LiveMembers implements Members, Recovery {
   readonly #options: LiveMembersOptions;
+  #given: Communicator | null = null;
   /** Null on a rank that comes and has not been let in. */
   #comm: Communicator | null = null;
   #known: Known | null = null;
@@ -59,8 +60,12 @@ export class LiveMembers implements Members, Recovery {
     this.#options = options;
     this.#entrance = "enter" in from ? from : null;
     if ("enter" in from) return;
-    this.#comm = from.comm;
+    this.#given = this.#comm = from.comm;
     this.#known = from;
+  }
+
+  get given(): Communicator | null {
+    return this.#given;
   }
 
   begin(): Promise<Crew | null> {
@@ -93,7 +98,9 @@ export class LiveMembers implements Members, Recovery {
 
   async absent(): Promise<Crew | null> {
     // One that was there from the beginning is never absent.
-    return this.#entrance && await this.#meet(await this.#entrance.enter(), null);
+    if (!this.#entrance) return null;
+    this.#given = await this.#entrance.enter();
+    return await this.#meet(this.#given, null);
   }
 
   isLoss(error: unknown): boolean {

@@ -38,6 +38,8 @@ export interface Done {
 
 /** How ranks leave and come. Every rank makes the same calls in the same order. */
 export interface Members {
+  /** What this rank has been given, which stays the giver's; those made of it are freed when crews become others. */
+  readonly given: Communicator | null;
   /** Those that begin; null on a rank that waits. Collective. */
   begin(): Promise<Crew | null>;
   /** Whether ranks leave before those that stay do together what follows step `t`. Nothing is sent. */

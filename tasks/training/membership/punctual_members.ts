@@ -35,7 +35,7 @@ type Word =
 /** One rank's end of it. Every rank makes the same calls. */
 export class PunctualMembers implements Members {
   readonly recovery = null;
-  readonly #first: Communicator;
+  readonly given: Communicator;
   readonly #all: Communicator;
   readonly #numbers: readonly number[];
   readonly #maxWaitMs: number;
@@ -71,7 +71,7 @@ export class PunctualMembers implements Members {
     maxWait: number,
     say: (line: string) => void,
   ) {
-    this.#first = first;
+    this.given = first;
     this.#all = all;
     this.#worlds = worlds;
     this.#numbers = membersOf(worlds.at(-1)!);
@@ -81,7 +81,7 @@ export class PunctualMembers implements Members {
   }
 
   begin(): Promise<Crew> {
-    return Promise.resolve({ comm: this.#first, worlds: this.#worlds });
+    return Promise.resolve({ comm: this.given, worlds: this.#worlds });
   }
 
   leavesAt(): boolean {

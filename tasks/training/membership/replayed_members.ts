@@ -13,7 +13,7 @@ import type { Crew, Done, Members } from "./members.ts";
 /** The ranks of a replay. */
 export class ReplayedMembers implements Members {
   readonly recovery = null;
-  readonly #all: Communicator;
+  readonly given: Communicator;
   readonly #script: Worlds;
   /** Worlds that have begun. */
   #begun = 0;
@@ -23,7 +23,7 @@ export class ReplayedMembers implements Members {
    * @param script the worlds of the run that is run again
    */
   constructor(all: Communicator, script: Worlds) {
-    this.#all = all;
+    this.given = all;
     this.#script = script;
   }
 
@@ -64,8 +64,8 @@ export class ReplayedMembers implements Members {
   /** The next world; all ranks take part in its making, also those that are not in it. */
   async #next(carried: Carried | null): Promise<Crew | null> {
     const worlds = this.#script.slice(0, ++this.#begun);
-    const place = membersOf(worlds.at(-1)!).indexOf(this.#all.rank);
-    const comm = await this.#all.split(place < 0 ? null : 0, place < 0 ? 0 : place);
+    const place = membersOf(worlds.at(-1)!).indexOf(this.given.rank);
+    const comm = await this.given.split(place < 0 ? null : 0, place < 0 ? 0 : place);
     if (!comm) return null;
     return this.#begun === 1
       ? { comm, worlds }

@@ -9,11 +9,11 @@ import {
 } from "../../../../tasks/training/membership/members.ts";
 import { onAll, world } from "../../../_helpers/world.ts";
 
-Deno.test("communicators of former crews are freed, but for that of those who begin", async () => {
+Deno.test("communicators of former crews are freed, but for the given one", async () => {
   await using mesh = await world(2);
   const outcomes = await onAll(mesh, async (comm) => {
     const crewOf = (comm: Communicator): Crew => ({ comm, worlds: [{ step: 0, ranks: 2 }] });
-    const members = { begin: () => Promise.resolve(crewOf(comm)) } as Members;
+    const members = { given: comm, begin: () => Promise.resolve(crewOf(comm)) } as Members;
     const crews: Communicator[] = [];
     await amongMembers(members, async (crew) => {
       crews.push(crew.comm);
