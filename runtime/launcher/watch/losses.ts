@@ -69,9 +69,16 @@ export class Losses {
     });
   }
 
-  /** At the end of the job: what was lost is no failure if others have come to a good end without it. */
+  /**
+   * At the end of the job: what was lost is no failure if others have come to a good end without it, or to one that
+   * came from outside: who is killed had gone on until then.
+   */
   settle(): void {
-    if (!anyEndedWell(this.#ranks)) return;
+    const ranks = this.#ranks,
+      wasKilled = ({ exit }: RankStatus) =>
+        exit !== null && (exit.signal !== null || exit.lost !== null);
+    const failed = ranks.filter((status, rank) => !this.#lost.has(rank) && hasFailed(status, true));
+    if (!anyEndedWell(ranks) && !failed.some(wasKilled)) return;
     for (const rank of this.#lost) this.#ranks[rank].survived = true;
   }
 
