@@ -206,7 +206,7 @@ export async function launch(settings: LaunchOptions = {}): Promise<Run> {
     options.env,
   );
   const notes = [...started.directory ? [] : notesOn(options, explicit), ...gpus.notes];
-  const restarts = new Restarts(options.onFailure === "stop" ? 0 : options.maxRestarts);
+  const restarts = Restarts.of(options);
   while (true) {
     await using events = options.log === "tensorboard"
       ? await EventLog.open(directory, options.ranks, from)

@@ -126,7 +126,9 @@ export async function findRun(changes: Readonly<Record<string, unknown>>): Promi
         `--checkpoint-every`,
     );
   }
-  const { download = false } = explicit;
+  const { download = false, onFailure = "shrink" } = explicit;
+  // Ranks that come back are for runs that go on meanwhile.
+  const { elastic = onFailure === "shrink" ? config.options.elastic ?? null : null } = explicit;
   // On which hosts it goes on is said again, or it is on this one.
   const hosts = Object.fromEntries(
     Object.entries(HOSTS).map(([name, spec]) => [name, spec.default]),
@@ -136,7 +138,7 @@ export async function findRun(changes: Readonly<Record<string, unknown>>): Promi
     ...hosts,
     download,
     ...explicit.maxRestarts ? { onFailure: "restart" } : {},
-    ...explicit.elastic ? { onFailure: "shrink" } : {},
+    ...elastic === null ? { elastic } : { elastic, onFailure: "shrink" },
     ...explicit,
     resume: directory,
   });

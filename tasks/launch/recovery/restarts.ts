@@ -5,6 +5,8 @@
  * @module
  */
 
+import type { Options } from "../../options/table.ts";
+
 /** Seconds before the first restart; each that comes no further waits twice as long. */
 const FIRST_PAUSE = 1;
 
@@ -41,6 +43,11 @@ export class Restarts {
   /** @param most how often in a row it may start again without having come further */
   constructor(most: number) {
     this.#most = most;
+  }
+
+  /** Those that a run may have. */
+  static of({ onFailure, maxRestarts }: Pick<Options, "onFailure" | "maxRestarts">): Restarts {
+    return new Restarts(onFailure === "restart" ? maxRestarts : 0);
   }
 
   /** What follows a failure; null: the run ends with it. */

@@ -16,7 +16,13 @@ function causeOf(last: { readonly code: number; readonly signal: string | null }
   const end = (rank: number, exit: { readonly code: number; readonly signal: string | null }) => {
     ranks[rank].exit = { ...exit, lost: null, order: ranks.filter(({ exit }) => exit).length };
     losses.check();
-    const report = { type: "report", message: `lost rank ${rank}`, operation: null, step: 7, lost: rank } as const;
+    const report = {
+      type: "report",
+      message: `lost rank ${rank}`,
+      operation: null,
+      step: 7,
+      lost: rank,
+    } as const;
     for (const other of ranks) if (!other.exit) other.losses.push(report);
   };
   end(0, { code: 137, signal: "SIGKILL" });

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { pause, Restarts } from "../../../../tasks/launch/recovery/restarts.ts";
 import { OptionError } from "../../../../tasks/options/kinds.ts";
+import type { Options } from "../../../../tasks/options/table.ts";
 import { resolveOptions } from "../../../../tasks/options/resolve.ts";
 
 Deno.test("a run starts again so often in a row, each time after a longer pause", () => {
@@ -42,6 +43,14 @@ Deno.test("a pause ends early if the run is given up", async () => {
   const controller = new AbortController(), waiting = pause(100, controller.signal);
   controller.abort();
   assert.equal(await waiting, false);
+});
+
+Deno.test("a run starts again as a whole with --on-failure restart alone", () => {
+  const start = (onFailure: Options["onFailure"]) =>
+    Restarts.of({ onFailure, maxRestarts: 3 }).after({ step: 7, from: 0 });
+  assert.equal(start("stop"), null);
+  assert.equal(start("shrink"), null, "it would do again what it failed of");
+  assert.match(start("restart")!.line, /^restart 1 of 3/);
 });
 
 Deno.test("--max-restarts implies --on-failure restart, and is refused where it has no effect", () => {

@@ -4,6 +4,7 @@ import { launch, type LaunchOptions, RunFailedError } from "../../../../tasks/la
 import { readMetrics } from "../../../../tasks/logs/log_tail.ts";
 import { OptionError } from "../../../../tasks/options/kinds.ts";
 import { resolveOptions } from "../../../../tasks/options/resolve.ts";
+import { findRun } from "../../../../tasks/run/resume.ts";
 import { temporaryFolder } from "../../../_helpers/temporary_folder.ts";
 
 const LONG = {
@@ -73,6 +74,12 @@ Deno.test({
       assert.equal(error.code, 85);
       return true;
     });
+    const goesOn = async (given: LaunchOptions) => {
+      const { options } = await findRun({ resume: out, ...given });
+      return [options.onFailure, options.elastic, options.maxRestarts];
+    };
+    assert.deepEqual(await goesOn({ maxRestarts: 5 }), ["shrink", "3..3", 5]);
+    assert.deepEqual(await goesOn({ onFailure: "restart" }), ["restart", null, 3]);
     const resumed = await launch({ resume: out });
     assert.equal(resumed.summary.steps, LONG.maxSteps);
     assert.equal(resumed.summary.ranks, 3);
