@@ -12,6 +12,7 @@
 import type {
   ElementUpdate,
   Form,
+  Reference,
   Sum,
   UpdateCall,
 } from "../../runtime/devices/segments/update_call.ts";
@@ -33,7 +34,7 @@ export interface TakenUpdate {
   readonly call: UpdateCall;
 }
 
-/** What several outputs of one length are computed together, since they share variables. */
+/** Outputs of one length that are computed together, since they share variables. */
 type Cluster = [string, Value][];
 
 /**
@@ -44,15 +45,24 @@ type Cluster = [string, Value][];
  */
 export function takeUpdate(graph: Graph, suffix: string): TakenUpdate | null {
   if (!fits(graph)) return null;
-  const forms = new Forms(graph);
-  const clusters = clustersOf(graph, forms);
+  const forms = new Forms(graph), changing = variablesOf(graph);
+  const clusters = clustersOf(graph, forms, changing);
   if (clusters.reduce((sum, { length }) => sum + length, 0) < FEWEST) return null;
-  const updates = clusters.map((cluster) => forms.update(cluster));
+  const updates: ElementUpdate[] = [];
+  for (const cluster of clusters) {
+    const update = forms.update(cluster);
+    if (update === null) return null;
+    updates.push(update);
+  }
+  const changed = new Set(clusters.flatMap((cluster) => cluster.map(([name]) => name)));
+  const changesBefore = (value: Value) => changing.has(value) && !changed.has(nextOf(value));
   // Scalars that are made of the same sums, such as the gradient's norm.
   for (const [name, value] of graph.outputs) {
-    if (value.dims.length === 0 && forms.sumsGradients(value)) {
-      updates.push(forms.update([[name, value]]));
-    }
+    if (value.dims.length > 0 || changed.has(name) || !forms.sumsGradients(value)) continue;
+    const leaves = forms.leavesOf(value)!.map((leaf) => leaf.value);
+    const summed = leaves.flatMap((leaf) => forms.summed(leaf));
+    if (leaves.some((leaf) => changing.has(leaf)) || summed.some(changesBefore)) continue;
+    updates.push(forms.update([[name, value]])!);
   }
   const sums = forms.sums(), { left, inputs } = forms;
   const taken = new Set(updates.flatMap(({ outputs }) => outputs.map(({ name }) => name)));
@@ -94,21 +104,21 @@ function fits({ inputs }: Graph): boolean {
   return Math.max(variables, kept) <= MOST_FLOATS;
 }
 
+/** The output that is a variable's new value. */
+const nextOf = (variable: Value) => `${variable.name}.next`;
+
+/** The variables that a graph gives new values. */
+function variablesOf({ inputs, outputs }: Graph): Set<Value> {
+  return new Set([...inputs.values()].filter((input) => outputs.has(nextOf(input))));
+}
+
 /** The outputs that can be taken, those together that share variables that change. */
-function clustersOf(graph: Graph, forms: Forms): Cluster[] {
-  const changing = new Set(
-    [...graph.outputs.keys()].flatMap((name) => {
-      const value = name.endsWith(".next") && graph.inputs.get(name.slice(0, -".next".length));
-      return value ? [value] : [];
-    }),
-  );
+function clustersOf(graph: Graph, forms: Forms, changing: ReadonlySet<Value>): Cluster[] {
   /** The variables that change which an output is computed of, there and by way of sums. */
   const reads = new Map<string, { here: ReadonlySet<Value>; before: readonly Value[] }>();
-  for (const [name, value] of graph.outputs) {
-    const variable = graph.inputs.get(name.slice(0, -".next".length));
-    if (!variable || !changing.has(variable) || String(variable.dims) !== String(value.dims)) {
-      continue;
-    }
+  for (const variable of changing) {
+    const name = nextOf(variable), value = graph.outputs.get(name)!;
+    if (String(variable.dims) !== String(value.dims)) continue;
     const leaves = forms.leavesOf(value);
     if (!leaves?.some((leaf) => leaf.value === variable)) continue;
     const own = leaves.filter((leaf) => changing.has(leaf.value));
@@ -122,7 +132,7 @@ function clustersOf(graph: Graph, forms: Forms): Cluster[] {
   for (let count = -1; count !== reads.size;) {
     count = reads.size;
     for (const [name, { here, before }] of reads) {
-      if ([...here, ...before].some((value) => !reads.has(`${value.name}.next`))) {
+      if ([...here, ...before].some((value) => !reads.has(nextOf(value)))) {
         reads.delete(name);
       }
     }
@@ -139,6 +149,13 @@ function clustersOf(graph: Graph, forms: Forms): Cluster[] {
     clusters.push(joined);
   }
   return clusters.map(({ names }) => names.map((name) => [name, graph.outputs.get(name)!]));
+}
+
+/** The elements of one tensor in a sum. */
+interface Summand {
+  readonly builder: FormBuilder;
+  readonly result: Reference;
+  readonly length: number;
 }
 
 /** The forms of a graph's outputs, what they are computed of, and the sums among that. */
@@ -178,10 +195,15 @@ class Forms {
     return this.leavesOf(value)?.some((leaf) => this.summed(leaf.value).some(isBase)) ?? false;
   }
 
-  /** Outputs of one length, computed together. */
-  update(outputs: Cluster): ElementUpdate {
+  /** Outputs of one length, computed together; null if that is too long to be written. */
+  update(outputs: Cluster): ElementUpdate | null {
     const length = sizeOf(outputs[0][1].dims), builder = this.#builder(length);
-    const results = outputs.map(([, value]) => builder.add(value)!);
+    const results: Reference[] = [];
+    for (const [, value] of outputs) {
+      const reference = builder.add(value);
+      if (reference === null) return null;
+      results.push(reference);
+    }
     return {
       ...this.#call(builder, results, length),
       outputs: outputs.map(([name, { dims }]) => ({ name, dims })),
@@ -202,24 +224,24 @@ class Forms {
     return this.#summands(value) !== null;
   }
 
-  #summands(
-    value: Value,
-  ): { builder: FormBuilder; result: string | number; length: number }[] | null {
+  /** What a sum is of, each tensor's elements by a form without sums; null if it is none. */
+  #summands(value: Value): Summand[] | null {
     const { producer } = value;
     const tensors = producer && !this.#bases.has(value) ? argumentsOf(producer) : null;
     if (!tensors) return null;
-    const summands = tensors.map((tensor) => {
+    const summands: Summand[] = [];
+    for (const tensor of tensors) {
       const length = sizeOf(tensor.dims);
       const builder = new FormBuilder(length, this.#bases, () => false);
       const element = builder.add(tensor);
       if (element === null) return null;
-      const squares = producer!.op === "ReduceSumSquare";
-      return { builder, length, result: squares ? builder.square(element) : element };
-    });
-    return summands.includes(null) ? null : summands as NonNullable<typeof summands[number]>[];
+      const isSquared = producer!.op === "ReduceSumSquare";
+      summands.push({ builder, length, result: isSquared ? builder.square(element) : element });
+    }
+    return summands;
   }
 
-  #call(builder: FormBuilder, results: readonly (string | number)[], length: number) {
+  #call(builder: FormBuilder, results: readonly Reference[], length: number) {
     const { kinds: operands, instructions, leaves } = builder;
     const form: Form = { operands, instructions, results }, key = JSON.stringify(form);
     let at = this.#known.get(key);

@@ -46,6 +46,8 @@ export class GpuSession extends GuardedSession<GpuState, OrtSession> {
   readonly #gpu: GPUDevice;
   readonly #faults: GpuFaults;
   readonly #fed: readonly Feed[];
+  /** The variables that it reads, by their states. */
+  readonly #reads: ReadonlyMap<GpuState, readonly string[]>;
   /** What comes back, where it lies. */
   readonly returned: readonly Returned[];
   /** Undefined if nothing is returned. */
@@ -102,6 +104,12 @@ export class GpuSession extends GuardedSession<GpuState, OrtSession> {
     this.captured = captured;
     this.#gpu = gpu;
     this.#faults = faults;
+    this.#reads = new Map(
+      this.binding.states.map((state) => [
+        state,
+        this.binding.read.flatMap((each) => each.state === state ? each.variable : []),
+      ]),
+    );
     this.returned = returnedOf(this.binding.returned);
     this.#fed = this.binding.fed.map(({ name, type, dims }) => {
       const fixed = fixedDims(name, dims);
@@ -144,12 +152,7 @@ export class GpuSession extends GuardedSession<GpuState, OrtSession> {
       upload(this.#gpu, buffer, feeds[name].data);
       inputs[name] = tensor;
     }
-    for (const state of this.binding.states) {
-      state.bring(
-        read.filter((each) => each.state === state).map(({ variable }) => variable),
-        "own",
-      );
-    }
+    for (const [state, names] of this.#reads) state.bring(names, "own");
     for (const { port, state, variable } of read) inputs[port] = state.tensor(variable);
     const results = await session.run(inputs);
 
