@@ -134,11 +134,8 @@ export function summaryRows(
   if (s.rollbacks) {
     rows.push(["rolled back", `${s.rollbacks} times, each with half the learning rate`]);
   }
-  const left = (s.membership ?? []).flatMap(({ step, lost = [] }) =>
-    lost.map(({ rank }) => `rank ${rank} after step ${step}`)
-  );
+  const { left, came } = changesOf(s.membership ?? []);
   if (left.length > 0) rows.push(["left out", left.join(", ")]);
-  const came = cameBy(s.membership ?? []);
   if (came.length > 0) rows.push(["came", came.join(", ")]);
   if (s.restarts) {
     rows.push(["restarted", `${s.restarts} times, from a checkpoint or the beginning`]);
@@ -242,11 +239,14 @@ function waitingText({ share, stragglers = [], links = [] }: WaitingSummary): st
   return each.length > 0 ? `${percent(share)} of the time; ${each.join(", ")}` : "";
 }
 
-/** Who came to a run while it went on, and when. */
-function cameBy(worlds: Worlds): string[] {
-  return worlds.slice(1).flatMap((world, i) => {
-    const before = membersOf(worlds[i]);
-    return membersOf(world).filter((rank) => !before.includes(rank))
-      .map((rank) => `rank ${rank} after step ${world.step}`);
-  });
+/** Who left a run and who came to it while it went on, and when. */
+function changesOf(worlds: Worlds): { readonly left: string[]; readonly came: string[] } {
+  const left: string[] = [], came: string[] = [];
+  for (const [i, world] of worlds.slice(1).entries()) {
+    const before = membersOf(worlds[i]), after = membersOf(world);
+    const named = (rank: number) => `rank ${rank} after step ${world.step}`;
+    left.push(...before.filter((rank) => !after.includes(rank)).map(named));
+    came.push(...after.filter((rank) => !before.includes(rank)).map(named));
+  }
+  return { left, came };
 }

@@ -49,6 +49,9 @@ Deno.test("a summary says which ranks were left out or came, and when", () => {
     row([begun, { step: 8, ranks: 1, members: [2], lost }]),
     "rank 0 after step 8, rank 1 after step 8",
   );
+  // One of them was lost when all had done what followed the step.
+  const gone = { step: 4, ranks: 2, members: [0, 2] };
+  assert.equal(row([begun, gone]), "rank 1 after step 4");
   const back = { step: 10, ranks: 2, members: [2, 0] };
   const worlds = [begun, { step: 8, ranks: 1, members: [2], lost }, back];
   assert.equal(row(worlds, "came"), "rank 0 after step 10");
