@@ -14,7 +14,7 @@ const RESHAPING = new Set(["Reshape", "Squeeze", "Unsqueeze", "Flatten", "Identi
 
 const OPERATORS: ReadonlySet<string> = new Set(FORM_OPERATORS);
 
-/** Instructions of a form at most. */
+/** Instructions of a form with one result at most. */
 const MOST_INSTRUCTIONS = 512;
 
 /** The value whose elements another has in the same order. */
@@ -46,6 +46,8 @@ export class FormBuilder {
   readonly #bases: ReadonlySet<Value>;
   readonly #isSum: (value: Value) => boolean;
   readonly #known = new Map<Value, Reference | null>();
+  /** Operators that have been begun with since the last result. */
+  #begun = 0;
 
   /**
    * @param bases what is not looked into
@@ -61,8 +63,13 @@ export class FormBuilder {
     return this.leaves.map(({ kind }) => kind);
   }
 
-  /** Writes a value; null if it is none that goes element by element. */
+  /** Writes a result; null if it is none that goes element by element, or is made of too much. */
   add(value: Value): Reference | null {
+    this.#begun = 0;
+    return this.#add(value);
+  }
+
+  #add(value: Value): Reference | null {
     const known = this.#known.get(value);
     if (known !== undefined) return known;
     const reference = this.#write(value);
@@ -80,15 +87,15 @@ export class FormBuilder {
     if (size !== this.#length && size !== 1) return null;
     if (value.constant) return constantOf(value);
     const tensor = reshaped(value);
-    if (tensor !== value) return this.add(tensor);
+    if (tensor !== value) return this.#add(tensor);
     const { producer } = value;
     if (!producer || this.#bases.has(value) || !OPERATORS.has(producer.op) || this.#isSum(value)) {
       return this.#leaf(value, size);
     }
-    if (this.instructions.length >= MOST_INSTRUCTIONS) return null;
+    if (++this.#begun > MOST_INSTRUCTIONS) return null;
     const operands: Reference[] = [];
     for (const input of producer.inputs) {
-      const reference = this.add(input!);
+      const reference = this.#add(input!);
       if (reference === null) return null;
       operands.push(reference);
     }
@@ -110,5 +117,7 @@ export class FormBuilder {
 function constantOf({ constant, type }: Value): number | null {
   if (type !== "float32") return null;
   const [first, ...rest] = toNumbers(constant!).data;
-  return Number.isFinite(first) && rest.every((x) => Object.is(x, first)) ? first : null;
+  // −0 is 0 in JSON, and a literal is finite.
+  if (!Number.isFinite(first) || Object.is(first, -0)) return null;
+  return rest.every((x) => Object.is(x, first)) ? first : null;
 }

@@ -58,13 +58,17 @@ export function takeUpdate(graph: Graph, suffix: string): TakenUpdate | null {
   const changesBefore = (value: Value) => changing.has(value) && !changed.has(nextOf(value));
   // Scalars that are made of the same sums, such as the gradient's norm.
   for (const [name, value] of graph.outputs) {
-    if (value.dims.length > 0 || changed.has(name) || !forms.sumsGradients(value)) continue;
+    if (value.dims.length > 0 || value.type !== "float32" || changed.has(name)) continue;
+    if (!forms.sumsGradients(value)) continue;
     const leaves = forms.leavesOf(value)!.map((leaf) => leaf.value);
     const summed = leaves.flatMap((leaf) => forms.summed(leaf));
     if (leaves.some((leaf) => changing.has(leaf)) || summed.some(changesBefore)) continue;
     updates.push(forms.update([[name, value]])!);
   }
   const sums = forms.sums(), { left, inputs } = forms;
+  // One buffer has what is left, and scalars.
+  const apart = floatsOf(left.values()) + sums.length + inputs.size + updates.length;
+  if (apart > MOST_FLOATS) return null;
   const taken = new Set(updates.flatMap(({ outputs }) => outputs.map(({ name }) => name)));
   const outputs = new Map([...graph.outputs].filter(([name]) => !taken.has(name)));
   for (const [name, value] of left) outputs.set(name + suffix, value);
@@ -88,6 +92,10 @@ export function takeUpdate(graph: Graph, suffix: string): TakenUpdate | null {
       inputs: described(inputs),
     },
   };
+}
+
+function floatsOf(values: Iterable<Value>): number {
+  return [...values].reduce((sum, { dims }) => sum + sizeOf(dims), 0);
 }
 
 /**

@@ -164,7 +164,8 @@ function checkFit(
   }
 }
 
-function checkFeed(port: Port, tensor: HostTensor): void {
+/** Throws unless a tensor is what an input takes. */
+export function checkFeed(port: Port, tensor: HostTensor): void {
   const name = port.name;
   if (tensor === null || typeof tensor !== "object" || !Array.isArray(tensor.dims)) {
     throw new TypeError(

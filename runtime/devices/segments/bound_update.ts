@@ -5,7 +5,7 @@
  * @module
  */
 
-import type { Port } from "../_binding.ts";
+import { checkFeed, type Port } from "../_binding.ts";
 import type { GpuEngine } from "../_gpu_session.ts";
 import { GpuState } from "../_gpu_state.ts";
 import { elementCount } from "../_layout.ts";
@@ -44,6 +44,7 @@ export class BoundUpdate {
     this.#engine = engine;
     const holderOf = (name: string) =>
       states.find(({ specs }) => specs.some((spec) => spec.name === name));
+    checkOrder(call, updates);
     const outputs = call.updates.flatMap((update) => update.outputs);
     const own = new Map(outputs.map((output) => [output.name, output]));
     this.others = Object.fromEntries(
@@ -106,16 +107,13 @@ export class BoundUpdate {
     }
   }
 
-  /** Checks and uploads what is fed to it. */
+  /** Checks that it can run, and uploads what is fed to it. */
   feed(feeds: Feeds): void {
+    for (const state of this.#touched.keys()) state.assertReady("run on");
     for (const { name, dims } of this.#inputs) {
       const tensor = feeds[name];
       if (tensor === undefined) throw new RangeError(`cannot run: input "${name}" was not fed`);
-      if (tensor.type !== "float32" || String(tensor.dims) !== String(dims)) {
-        throw new RangeError(
-          `cannot feed "${name}": the model takes float32[${dims}], got ${tensor.type}[${tensor.dims}]`,
-        );
-      }
+      checkFeed({ name, type: "float32", dims }, tensor);
       const at = 4 * this.scratch.range(fedName(name)).offset;
       const data = tensor.data as Float32Array<ArrayBuffer>;
       this.#engine.gpu.queue.writeBuffer(this.scratch.flat, at, data, 0, elementCount(dims));
@@ -125,7 +123,6 @@ export class BoundUpdate {
   /** @param placeOf where what it returns is to be copied to, in bytes */
   run(placeOf: (output: string) => { readonly buffer: GPUBuffer; readonly offset: number }): void {
     for (const [state, { reads, changes }] of this.#touched) {
-      state.assertReady("run on");
       state.bring([...reads, ...changes], "flat");
     }
     const encoder = this.#engine.gpu.createCommandEncoder();
@@ -149,6 +146,30 @@ export class BoundUpdate {
 // A graph's inputs go by their own names, and are not to be bound to what is in the scratch memory.
 const fedName = (input: string) => `fed/${input}`;
 const returnedName = (output: string) => `returned/${output}`;
+
+/** All of it is computed at once: what one part changes cannot be read or changed by another. */
+function checkOrder({ updates: parts }: UpdateCall, updates: UpdateBinding["updates"]): void {
+  for (const part of parts) {
+    for (const { name } of part.outputs) {
+      const variable = updates[name];
+      if (variable === undefined) continue;
+      const other = parts.find((each) => each !== part && each.operands.includes(variable));
+      if (other) {
+        throw new RangeError(
+          `cannot update "${variable}" from "${name}": "${
+            other.outputs[0].name
+          }" is computed of it meanwhile`,
+        );
+      }
+      const rival = Object.keys(updates).find((each) =>
+        each !== name && updates[each] === variable
+      );
+      if (rival) {
+        throw new RangeError(`cannot update "${variable}" from both "${name}" and "${rival}"`);
+      }
+    }
+  }
+}
 
 function checkFit(name: string, dims: readonly number[], state: GpuState): void {
   if (String(dims) === String(state.dims(name))) return;

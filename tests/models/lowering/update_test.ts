@@ -248,11 +248,46 @@ Deno.test("variables that change together are computed together", () => {
   assert.deepEqual(outputs, ["a.next,b.next", "c.next", "d.next", "grad_norm"]);
 });
 
+Deno.test("numbers of what changes meanwhile, or has changed, stay in the graph, as does what is no float32", () => {
+  const g = vectors(), norm = g.outputs.get("grad_norm")!;
+  const count = g.input("count", "float32", []), mean = g.input("mean", "float32", []);
+  const e = g.input("e", "float32", [1, 2]);
+  g.output("count.next", g.add(count, 1));
+  g.output("norm_per_count", g.div(norm, count));
+  g.output("mean.next", g.add(g.mul(mean, 0.9), g.mul(norm, 0.1)));
+  g.output("e.next", g.matmul(e, g.input("turn", "float32", [2, 2])));
+  g.output("e_norm", g.reduce("ReduceSumSquare", e));
+  g.output("a_norm", g.reduce("ReduceSumSquare", g.inputs.get("a")!));
+  g.output("large", g.greater(norm, 0.5));
+  const { parts, update } = lowerInParts(g, ALL, SUFFIX)!, part = parts.at(-1)!;
+  const outputs = update!.updates.flatMap(({ outputs }) => outputs.map(({ name }) => name));
+  const vectorsNext = ["a.next", "b.next", "c.next", "d.next"];
+  assert.deepEqual(
+    outputs.toSorted(),
+    [...vectorsNext, "a_norm", "count.next", "grad_norm", "mean.next"].toSorted(),
+  );
+  assert.ok("graph" in part);
+  for (const name of ["norm_per_count", "e.next", "e_norm", "large"]) {
+    assert.ok(part.graph.outputs.has(name), name);
+  }
+});
+
+Deno.test("what is made of more operators than a form has stays in the graph", () => {
+  const g = vectors();
+  let next = g.outputs.get("a.next")!;
+  for (let i = 0; i < 600; i++) next = g.abs(g.neg(next));
+  g.outputs.set("a.next", next);
+  const { update } = lowerInParts(g, ALL, SUFFIX) ?? {};
+  assert.ok(!update?.updates.some(({ outputs }) => outputs.some(({ name }) => name === "a.next")));
+});
+
 Deno.test("no update is taken that is small, that no buffer would hold, or for which there is no kernel", () => {
   const g = vectors();
   for (const name of ["a.next", "b.next"]) g.outputs.delete(name);
   assert.equal(lowerInParts(g, ALL, SUFFIX), null);
   assert.equal(lowerInParts(vectors(1 << 24), ALL, SUFFIX), null);
+  // Its variables would fit, but not its gradients with some numbers.
+  assert.equal(lowerInParts(vectors((1 << 23) - 1), ALL, SUFFIX), null);
   assert.notEqual(lowerInParts(vectors(1 << 22), ALL, SUFFIX), null);
   assert.equal(lowerInParts(vectors(), new Set(["celgc.LSTM"]), SUFFIX), null);
 });
@@ -274,6 +309,10 @@ Deno.test({
       const state = await device.allocate(specs);
       const updates = { "a.next": "e" };
       await assert.rejects(device.compile(model, { state: [state], updates }), /no state has such/);
+      await assert.rejects(
+        device.compile(model, { state: [state], updates: { "a.next": "b" } }),
+        /cannot update "b" from "a\.next": "b\.next" is computed of it meanwhile/,
+      );
       await using session = await device.compile(model, { state: [state] });
       const feeds = Object.fromEntries(session.inputs.map((name) => {
         const dims = g.inputs.get(name)!.dims;
@@ -284,7 +323,7 @@ Deno.test({
       const long = { type: "float32", dims: [2], data: new Float32Array(2) } as const;
       await assert.rejects(
         session.run({ ...rest, learning_rate: long }),
-        /cannot feed "learning_rate": the model takes float32\[\], got float32\[2\]/,
+        /cannot feed "learning_rate": the model takes \[\], got \[2\]/,
       );
       assert.equal((await session.run({ ...rest, learning_rate: rate })).grad_norm.data[0], 0);
       // Another that shares its scratch memory comes and goes.
