@@ -131,13 +131,12 @@ export class Loop implements Stateful {
       const step = taken;
       const course = await this.#together(t, step, () => this.#follow(step));
       if (course === "was stopped") throw new StoppedError(`stopped after step ${t}`);
-      if (course === "is over") break;
+      if (typeof course === "object") return course;
       taken = null;
-      if (members?.changeAfter(t, { isOver: !clock.continues(t), isRound: clock.isDue(t) })) {
-        throw new CrewChange(await members.next(t, await this.#carry(t, null)));
-      }
+      if (!members?.changeAfter(t, clock.isDue(t))) continue;
+      throw new CrewChange(await members.next(t, await this.#carry(t, null)));
     }
-    return await this.#together(t, null, () => this.#end(t, done));
+    return await this.#together(t, null, () => this.#end(t, t > 0));
   }
 
   /** Evaluates the untrained weights, or goes on from a checkpoint. Returns the steps that are done. */
@@ -238,8 +237,15 @@ export class Loop implements Stateful {
     return this.#evaluationsBy(t) > this.#watch.evaluations;
   }
 
+  /** What the ranks do together after a step, and with the last of a run its end. */
+  async #follow(taken: TakenStep): Promise<Course | Summary> {
+    const course = await this.#goOn(taken), { t } = taken;
+    if (course === "was stopped" || course === "goes on" && this.#clock.continues(t)) return course;
+    return await this.#end(t, false);
+  }
+
   /** What the ranks do together after a step. */
-  async #follow(taken: TakenStep): Promise<Course> {
+  async #goOn(taken: TakenStep): Promise<Course> {
     const { comm, checkpoints, writer, trainStep, members } = this.#parts, { t } = taken;
     const clock = this.#clock, { inFlight } = this.#local, met = await this.#meetAfter(taken);
     if (comm.size === 1) await this.#requests.poll();
@@ -251,8 +257,8 @@ export class Loop implements Stateful {
     this.#watch = { ...this.#watch, evaluations };
     if (due || saves || ends || stops) await this.#notes.steps(await inFlight.settle());
     const meets = met || comm.size === 1;
-    let stopped = !ends && meets && await this.#callbacks.agree();
-    let evaluated: Evaluated | null = null;
+    let stopped = !ends && meets && await this.#callbacks.agree(),
+      evaluated: Evaluated | null = null;
     if (!stopped && (due || ends)) {
       evaluated = await this.#evaluate(t);
       stopped = !ends && await this.#callbacks.agree();
@@ -289,12 +295,11 @@ export class Loop implements Stateful {
     return "was stopped";
   }
 
-  /** What ends a run of `t` steps, of which `done` were done before. */
-  async #end(t: number, done: number): Promise<Summary> {
+  /** What ends a run of `t` steps. @param closes whether its last rounds are to come, as in one that goes on there */
+  async #end(t: number, closes: boolean): Promise<Summary> {
     const { writer } = this.#parts, { last, noted } = this.#watch;
     await this.#requests.settle();
-    // A run that goes on at its end has its last rounds there.
-    if (t === done && t > 0) await this.#close(t);
+    if (closes) await this.#close(t);
     if (last && !noted) await this.#best?.note(last, this.#notes.position(t));
     await this.#metrics.deliver();
     await writer?.settle();
@@ -340,7 +345,7 @@ export class Loop implements Stateful {
       lr: size.learningRate,
       clip: size.clipThreshold,
     });
-    const began = performance.now(), communication = clock.beginStep(t);
+    const communication = clock.beginStep(t), began = performance.now();
     let syncSeconds = 0;
     if (communication.weights === "before") {
       await this.#notes.steps(await inFlight.settle());
@@ -423,7 +428,7 @@ export class Loop implements Stateful {
   async #summarize(t: number): Promise<Summary> {
     const { comm, task, averaging, checkpoints, worlds } = this.#parts,
       { steps, byRank } = this.#clock.total();
-    const { compressed } = averaging;
+    const { compressed } = averaging, { samples } = this.#local;
     const best = await this.#best?.scores(task.splits.at(-1)!) ?? null;
     const { stoppedBy } = this.#callbacks, waiting = await this.#metrics.waiting();
     const { ending } = this.#round, position = this.#notes.position(t), { bytesSent } = position;
@@ -439,12 +444,7 @@ export class Loop implements Stateful {
       ...checkpoints?.restarts ? { restarts: checkpoints.restarts } : {},
       ...best ? { best } : {},
       ...worlds.some(({ members }) => members) ? { membership: worlds } : {},
-      ...await this.#totals.total(comm, {
-        samples: this.#local.samples,
-        bytesSent,
-        ending,
-        compressed,
-      }),
+      ...await this.#totals.total(comm, { samples, bytesSent, ending, compressed }),
     });
   }
 }

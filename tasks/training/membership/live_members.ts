@@ -10,7 +10,7 @@ import { changeWorlds, membersOf, type Worlds } from "../../data/sampling/worlds
 import type { RunHost } from "../../logs/records.ts";
 import { broadcastText } from "../../run/byte_stream.ts";
 import { type Carried, share } from "./carried.ts";
-import { type Crew, type Done, LeftError, type Members, type Recovery } from "./members.ts";
+import { type Crew, LeftError, type Members, type Recovery } from "./members.ts";
 
 /** Flags on which the ranks agree: that what they did is done, and that nobody waits to be let in. */
 const DONE = 1, NOBODY = 2;
@@ -86,8 +86,8 @@ export class LiveMembers implements Members, Recovery {
     return false;
   }
 
-  changeAfter(_t: number, { isOver, isRound }: Done): boolean {
-    const waits = this.#anyoneWaits && isRound && !isOver;
+  changeAfter(_t: number, isRound: boolean): boolean {
+    const waits = this.#anyoneWaits && isRound;
     this.#anyoneWaits = false;
     return waits;
   }

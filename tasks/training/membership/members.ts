@@ -28,14 +28,6 @@ export interface Assembled {
   readonly crew: Crew | null;
 }
 
-/** What of a run has just been done. */
-export interface Done {
-  /** Whether no step follows. */
-  readonly isOver: boolean;
-  /** Whether a round has. */
-  readonly isRound: boolean;
-}
-
 /** How ranks leave and come. Every rank makes the same calls in the same order. */
 export interface Members {
   /** What this rank has been given, which stays the giver's; those made of it are freed when crews become others. */
@@ -58,8 +50,13 @@ export interface Members {
    * @default {they know}
    */
   end?(done: boolean): Promise<void>;
-  /** Whether ranks come, or leave, when all that follows step `t` has been done. The same on all ranks. */
-  changeAfter(t: number, done: Done): boolean;
+  /**
+   * Whether ranks come, or leave, when all that follows step `t` has been done, and others follow. The same on all
+   * ranks.
+   *
+   * @param isRound whether a round has followed it
+   */
+  changeAfter(t: number, isRound: boolean): boolean;
   /** Those that there are then; null on a rank that has left. Collective. */
   next(t: number, carried: Carried): Promise<Crew | null>;
   /** Waits, on a rank that is not among those that train, until it is; null: it will not be. */

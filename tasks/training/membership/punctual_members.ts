@@ -12,7 +12,7 @@ import type { Communicator } from "../../../runtime/communicator.ts";
 import { changeWorlds, membersOf, type Worlds } from "../../data/sampling/worlds.ts";
 import { receiveWhole, sendBytes } from "../../run/byte_stream.ts";
 import { type Carried, share } from "./carried.ts";
-import type { Assembled, Crew, Done, Members } from "./members.ts";
+import type { Assembled, Crew, Members } from "./members.ts";
 
 /** Tags of the messages. */
 const ARRIVAL = 0x4152, GROUP = 0x4752;
@@ -101,8 +101,8 @@ export class PunctualMembers implements Members {
     return word.worlds && { crew: await this.#crewOf(word.worlds) };
   }
 
-  changeAfter(_t: number, { isOver }: Done): boolean {
-    return !isOver && this.#joins.length > 0;
+  changeAfter(): boolean {
+    return this.#joins.length > 0;
   }
 
   async next(t: number, carried: Carried): Promise<Crew | null> {

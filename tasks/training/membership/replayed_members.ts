@@ -8,7 +8,7 @@
 import type { Communicator } from "../../../runtime/communicator.ts";
 import { membersOf, type Worlds } from "../../data/sampling/worlds.ts";
 import { type Carried, share } from "./carried.ts";
-import type { Crew, Done, Members } from "./members.ts";
+import type { Crew, Members } from "./members.ts";
 
 /** The ranks of a replay. */
 export class ReplayedMembers implements Members {
@@ -41,7 +41,7 @@ export class ReplayedMembers implements Members {
     return this.#isNext(t) && this.#script[this.#begun].lost !== undefined;
   }
 
-  changeAfter(t: number, _done: Done): boolean {
+  changeAfter(t: number): boolean {
     return this.#isNext(t) && !this.leavesAt(t);
   }
 

@@ -170,8 +170,8 @@ export async function check(
     all.map(() => summary.weightsHash),
   );
   assert.equal(summary.identicalWeights, true, told);
-  // Some milliseconds after the last round but one all may have been agreed on: who is lost then was there.
-  const late = losses.filter(({ step, after }) => after !== undefined && step === STEPS - 2);
+  // Some milliseconds after one of the last rounds all may have been agreed on: who is lost then was there.
+  const late = losses.filter(({ step, after }) => after !== undefined && step >= STEPS - 2);
   const members = membersOf(script.at(-1)!);
   const lived = members.length - late.filter(({ rank }) => dead.has(rank)).length;
   assert.ok(all.length <= members.length && all.length >= lived, told);

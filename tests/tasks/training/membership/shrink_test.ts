@@ -58,6 +58,10 @@ Deno.test({
     await check(3, [{ rank: 0, hook: "afterEvaluation", step: 9 }], often);
     await check(3, [{ rank: 1, hook: "beforeEvaluation", step: STEPS }]);
     await check(3, [{ rank: 0, hook: "afterEvaluation", step: STEPS }]);
+    // The last round is before the last step: the mean that the run comes to is formed at its end.
+    const apart = { interval: 5 }, late = { hook: "afterEvaluation", step: STEPS } as const;
+    await check(3, [{ ...late, rank: 1 }], apart);
+    await check(3, [{ ...late, rank: 1, after: 1 }], apart);
   },
 });
 
