@@ -115,6 +115,8 @@ async function live(
     output: { directory: folderOf(rank), config: newConfig(options) },
     checkpoints: { directory: folderOf(rank), from: null },
   });
+  // What a rank waits for that is alone does not keep a process alive.
+  const hold = setInterval(() => {}, 1000);
   const lines: string[] = [], before = console.error;
   console.error = (line: string) => lines.push(line);
   const begun = mesh.ranks.map((comm, rank) => train(comm, options, ownParts(rank)));
@@ -143,7 +145,10 @@ async function live(
     });
   }
   const results = await Promise.allSettled([...begun, ...come])
-    .finally(() => console.error = before);
+    .finally(() => {
+      console.error = before;
+      clearInterval(hold);
+    });
   const ended: Trained[] = [];
   for (const [rank, result] of results.entries()) {
     if (result.status === "fulfilled") {
