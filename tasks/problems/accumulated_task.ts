@@ -4,7 +4,8 @@
  * @module
  */
 
-import type { Batch, Feeds, Task } from "../task.ts";
+import { copied } from "../steps/copied_batch.ts";
+import type { Batch, Task } from "../task.ts";
 
 /**
  * The same data in steps of K mini-batches each, see {@linkcode Batch.parts}: epochs and steps are counted in
@@ -38,13 +39,4 @@ export function accumulated(task: Task, count: number, batchSize: number): Task 
       };
     },
   };
-}
-
-function copied(batch: Batch): Batch {
-  const feeds: Feeds = Object.fromEntries(
-    Object.entries(batch.feeds).map((
-      [name, tensor],
-    ) => [name, { ...tensor, data: tensor.data.slice() }]),
-  ) as Feeds;
-  return { ...batch, feeds };
 }

@@ -12,6 +12,7 @@ import type { WeightAveraging } from "../rounds/averaging.ts";
 import type { Round } from "../rounds/round.ts";
 import type { RoundClock } from "../rounds/round_clock.ts";
 import type { Batch, Task } from "../task.ts";
+import { copied } from "./copied_batch.ts";
 import { type CompletedStep, InFlightSteps } from "./in_flight.ts";
 import type { TrainStep } from "./train_step.ts";
 
@@ -113,11 +114,10 @@ export class LocalSteps {
     const seconds = syncSeconds + averaging.traffic.seconds - beforeGradients;
     const progress = clock.progress(t);
     inFlight.add({ t, progress, size: batchSize, samples, syncSeconds: seconds, began, step });
-    // What statistics are measured with is drawn where batches are, so that these would not hold.
-    const holds = options.batchNorm !== "recalibrate";
-    // A device that works by itself does so while the next is drawn, also where a round waits for it.
-    this.#next = !step.ready && holds && clock.continues(t)
-      ? { t: t + 1, batch: task.batch(t + 1) }
+    // A device that works by itself does so while the next is drawn, also where a round waits for it. Copied, since
+    // an evaluation or a callback may draw into the task's arrays before that step.
+    this.#next = !step.ready && clock.continues(t)
+      ? { t: t + 1, batch: copied(task.batch(t + 1)) }
       : null;
     return { ready: step.ready, earlier };
   }
@@ -125,7 +125,6 @@ export class LocalSteps {
   /** The gradient of a mini-batch drawn aside, at the weights as they are. */
   gradientAside(batch: number): Promise<Float32Array> {
     const { task, trainStep } = this.#parts;
-    this.#next = null; // batches hold until the second after them
     return trainStep.gradientAside(ASIDE + batch, task.batch(ASIDE + batch));
   }
 }

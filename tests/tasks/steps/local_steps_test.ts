@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import type { DeviceKind } from "../../../runtime/devices/device.ts";
-import type { Task } from "../../../tasks/task.ts";
+import type { Batch, Task } from "../../../tasks/task.ts";
 import { clusterModel, clusters } from "../../_helpers/clusters.ts";
 import { trainInProcess } from "../../_helpers/train_in_process.ts";
 import { hasWebGpu, webGpuNote } from "../../_helpers/web_gpu.ts";
@@ -37,4 +37,33 @@ Deno.test({
 Deno.test("on the CPU a batch is drawn when its step begins", async () => {
   const events = await eventsOn("cpu");
   assert.deepEqual(events, ["batch 1", "batch 2", "round 2", "batch 3", "batch 4", "round 4"]);
+});
+
+Deno.test({
+  name: `a batch that is drawn ahead outlives what others draw into the task's arrays${webGpuNote}`,
+  ignore: !hasWebGpu,
+  async fn() {
+    // On the CPU nothing is drawn ahead.
+    const lossOn = async (device: DeviceKind) => {
+      const given = { device, ranks: 1, interval: 2, maxSteps: 4, batchSize: 8 };
+      const { summary } = await trainInProcess({ ...given, trainEval: 0 }, (comm, options) => {
+        const task = clusters(options, comm.rank), kept: Batch[] = [];
+        const watched: Task = {
+          ...task,
+          batch(t) {
+            const { feeds } = task.batch(t), own = kept[t % 2] ??= { feeds };
+            for (const name of Object.keys(feeds)) {
+              (own.feeds[name].data as Float32Array).set(feeds[name].data as Float32Array);
+            }
+            return own;
+          },
+        };
+        const beforeRound = () => [7, 8].forEach((t) => watched.batch(t));
+        return { model: clusterModel(4), task: watched, callbacks: [{ name: "at", beforeRound }] };
+      });
+      return summary.testLoss;
+    };
+    const [expected, actual] = [await lossOn("cpu"), await lossOn("webgpu")];
+    assert.ok(Math.abs(actual - expected) < 1e-5, `${actual}, ${expected}`);
+  },
 });
