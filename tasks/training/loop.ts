@@ -11,7 +11,7 @@ import type { Callbacks } from "./callbacks/callbacks.ts";
 import { loadNumber, type StateDict, type Stateful } from "../run/checkpoint.ts";
 import { restoreCheckpoint } from "../run/restore_checkpoint.ts";
 import { RankControls } from "../rounds/control_variates.ts";
-import { pieceAfter, type Summary } from "../run/metrics.ts";
+import type { Summary } from "../run/metrics.ts";
 import { Round } from "../rounds/round.ts";
 import { everySeconds, everySteps, type RoundClock } from "../rounds/round_clock.ts";
 import { BestWeights } from "./best_weights.ts";
@@ -25,7 +25,7 @@ import { checkFinite, finite } from "./training_error.ts";
 import { LocalSteps } from "../steps/local_steps.ts";
 import { Attendance } from "./membership/attendance.ts";
 import { capture, type Carried, type TakenStep, type Watch } from "./membership/carried.ts";
-import { CrewChange } from "./membership/members.ts";
+import { Pieces } from "./membership/pieces.ts";
 
 /** What becomes of a run then. */
 type Course = "goes on" | "is over" | "was stopped";
@@ -52,6 +52,7 @@ export class Loop implements Stateful {
   /** The ranks' numbers in the run. */
   readonly #members: readonly number[];
   readonly #attendance = new Attendance();
+  readonly #pieces: Pieces;
 
   constructor(parts: LoopParts) {
     const { comm, options, algorithm, averaging, trainStep, log, steps } = parts;
@@ -109,6 +110,10 @@ export class Loop implements Stateful {
     });
     const saveEvery = options.checkpointEvery, waits = parts.members?.recovery != null;
     this.#requests = new Requests(comm, { stops, saveEvery, waits }, parts.carried?.lastSave);
+    const { members, writer } = parts, attendance = this.#attendance;
+    const revocable = [averaging, ...writer ? [writer] : []];
+    const carry = (t: number, taken: TakenStep | null) => this.#carry(t, taken);
+    this.#pieces = new Pieces({ members, log, attendance, revocable, carry });
   }
 
   /**
@@ -119,7 +124,7 @@ export class Loop implements Stateful {
    * @throws CrewChange if it goes on among other ranks
    */
   async run(): Promise<Summary> {
-    const { comm, writer, carried, members } = this.#parts, clock = this.#clock;
+    const { comm, writer, carried } = this.#parts, clock = this.#clock;
     const done = carried ? await this.#resume(carried) : await this.#begin();
     let t = done, taken = carried?.taken ?? null;
     while (taken || clock.continues(t)) {
@@ -129,14 +134,14 @@ export class Loop implements Stateful {
         taken = await this.#take(t);
       }
       const step = taken;
-      const course = await this.#together(t, step, () => this.#follow(step));
+      const shared = this.#isShared(step);
+      const course = await this.#pieces.run(t, step, shared, () => this.#follow(step));
       if (course === "was stopped") throw new StoppedError(`stopped after step ${t}`);
       if (typeof course === "object") return course;
       taken = null;
-      if (!members?.changeAfter(t, clock.isDue(t))) continue;
-      throw new CrewChange(await members.next(t, await this.#carry(t, null)));
+      await this.#pieces.change(t, clock.isDue(t));
     }
-    return await this.#together(t, null, () => this.#end(t, t > 0));
+    return await this.#pieces.run(t, null, true, () => this.#end(t, t > 0));
   }
 
   /** Evaluates the untrained weights, or goes on from a checkpoint. Returns the steps that are done. */
@@ -185,38 +190,6 @@ export class Loop implements Stateful {
       state: await capture(this.#stateful),
       ...{ metrics: [...this.#metrics.steps], lastSave: this.#requests.lastSave },
     };
-  }
-
-  /**
-   * What the ranks do together, after step `t` or at the end of the run: if one is lost meanwhile, it is as if it
-   * had not been done, and done again among those that live.
-   *
-   * @param taken the step that it follows; null at the end
-   */
-  async #together<T>(t: number, taken: TakenStep | null, work: () => Promise<T>): Promise<T> {
-    const { members, log, averaging, writer } = this.#parts, recovery = members?.recovery;
-    const since = (rank: number) => this.#attendance.since(rank);
-    const leaves = taken && members?.leavesAt(t);
-    if (leaves) throw new CrewChange(await members!.next(t, await this.#carry(t, taken)));
-    if (taken && !this.#isShared(taken)) return await work();
-    const assembled = taken && await members?.assemble?.(t, since), crew = assembled?.crew;
-    if (crew) throw new CrewChange({ ...crew, carried: await this.#carry(t, taken) });
-    if (assembled) throw new CrewChange(null);
-    if (!recovery) return await work();
-    const carried = await this.#carry(t, taken), done: T[] = [];
-    log?.hold(pieceAfter(t, taken === null));
-    try {
-      done.push(await work());
-    } catch (error) {
-      if (!recovery.isLoss(error)) throw error;
-      for (const each of [recovery, averaging, writer]) each?.revoke();
-    }
-    if (done.length > 0) log?.keep();
-    const stands = await recovery.agree(done.length > 0);
-    log?.release(stands);
-    if (stands) return done[0];
-    await this.#attendance.restore(carried.state);
-    throw new CrewChange(await recovery.survivors(t, taken && since, carried));
   }
 
   /** Whether anything follows a step that ranks do together. */
