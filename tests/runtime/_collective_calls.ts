@@ -1,30 +1,18 @@
 /** The collective calls in whose middle a rank may end. */
 
 import type { Communicator } from "../../runtime/communicator.ts";
+import { COLLECTIVES as ALL } from "../../runtime/engine/signature.ts";
 
-/** By the names of their methods. */
-export const COLLECTIVES = [
-  "barrier",
-  "bcast",
-  "allreduce",
-  "reduce",
-  "gather",
-  "gatherv",
-  "scatter",
-  "scatterv",
-  "allgather",
-  "allgatherv",
-  "alltoall",
-  "alltoallv",
-  "reduceScatter",
-  "scan",
-  "exscan",
+type Collective = Exclude<typeof ALL[number], "dup" | "free" | "close"> | "iallreduce";
+
+/** By the names of their methods: all that ranks exchange anything in, and one that does not wait. */
+export const COLLECTIVES: readonly Collective[] = [
+  ...ALL.filter((name) => name !== "dup" && name !== "free" && name !== "close"),
   "iallreduce",
-  "split",
-] as const;
+];
 
 /** Those, and one that compresses what it sums. */
-type Operation = typeof COLLECTIVES[number] | "compressed";
+type Operation = Collective | "compressed";
 
 /** Each call on a communicator, of this many elements a rank. */
 export function callsOf(
