@@ -130,7 +130,7 @@ export class GpuState extends GuardedState {
 
   /** Has variables' values be where they are to be read. */
   bring(names: readonly string[], where: "own" | "flat"): void {
-    const stale = names.map((name) => this.#variables.get(name)!)
+    const stale = [...new Set(names)].map((name) => this.#variables.get(name)!)
       .filter(({ inOwn, inFlat }) => where === "own" ? !inOwn : !inFlat);
     if (stale.length === 0) return;
     const encoder = this.#gpu.createCommandEncoder(), { flat } = this;
@@ -189,12 +189,13 @@ export class GpuState extends GuardedState {
   }
 
   override prefetch(): void {
-    void webLock.run(() => {
+    const fetching = webLock.run(() => {
       if (this.length === 0 || this.#ahead || this.isDisposed) return;
       const bytes = this.length * FLOAT_BYTES, mapped = this.#fetch(this.#stagingOf(bytes), bytes);
       mapped.catch(() => {}); // told when it is waited for
       this.#ahead = { changes: this.#changes, mapped };
     });
+    fetching.catch(() => {}); // whoever reads does it again, and is told
   }
 
   async #download(flat: Float32Array, names?: readonly string[]): Promise<void> {
