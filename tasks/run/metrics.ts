@@ -8,7 +8,7 @@
 import { basename, dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import type { MetricRecord } from "../logs/records.ts";
-import { isSystemError, syncFolder, WriteError } from "./write_error.ts";
+import { isSystemError, syncFolder, WriteError, writeText } from "./write_error.ts";
 import { platform } from "../../runtime/base/platform.ts";
 
 export type * from "../logs/records.ts";
@@ -48,7 +48,7 @@ export class MetricsLog implements Disposable {
    */
   write(...records: MetricRecord[]): void {
     if (this.#held) return void this.#held.records.push(...records);
-    writeAll(this.#file, linesOf(records), this.#path);
+    writeText(this.#file, linesOf(records), this.#path);
   }
 
   /**
@@ -67,7 +67,7 @@ export class MetricsLog implements Disposable {
   keep(): void {
     const { piece, records } = this.#held!, path = heldPath(this.#path);
     using file = platform.openSync(path, { write: true, create: true, truncate: true });
-    writeAll(file, `${piece}\n${linesOf(records)}`, path);
+    writeText(file, `${piece}\n${linesOf(records)}`, path);
   }
 
   /**
@@ -141,16 +141,6 @@ function linesOf(records: readonly MetricRecord[]): string {
   return records.map((record) => JSON.stringify(record) + "\n").join("");
 }
 
-/** Writes a text to a file that is open. */
-function writeAll(file: Deno.FsFile, text: string, path: string | URL): void {
-  let rest = new TextEncoder().encode(text);
-  try {
-    while (rest.length > 0) rest = rest.subarray(file.writeSync(rest));
-  } catch (cause) {
-    throw isSystemError(cause) ? new WriteError(path, cause) : cause;
-  }
-}
-
 /** The file beside a log that has what is kept back of it. */
 function heldPath(log: string | URL): string {
   const path = typeof log === "string" ? log : fileURLToPath(log);
@@ -187,7 +177,7 @@ export function settleHeld(log: string | URL, stands: (piece: number) => boolean
       both--;
     }
     using file = platform.openSync(log, { append: true });
-    writeAll(file, lines.slice(both).map((line) => line + "\n").join(""), log);
+    writeText(file, lines.slice(both).map((line) => line + "\n").join(""), log);
   }
   removeHeld(log);
 }

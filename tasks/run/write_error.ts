@@ -63,6 +63,16 @@ export async function writeSynced(
   });
 }
 
+/** Writes a text to an open file, all of it. Throws WriteError, which names the file by its path. */
+export function writeText(file: Deno.FsFile, text: string, path: string | URL): void {
+  let rest = new TextEncoder().encode(text);
+  try {
+    while (rest.length > 0) rest = rest.subarray(file.writeSync(rest));
+  } catch (cause) {
+    throw isSystemError(cause) ? new WriteError(path, cause) : cause;
+  }
+}
+
 /** Waits until the names in a folder are on the disk. */
 export async function syncFolder(path: string): Promise<void> {
   if (Deno.build.os === "windows") return; // there it cannot be opened

@@ -12,7 +12,7 @@ import type {
   Submission,
   VariableSpec,
 } from "../../runtime/devices/device.ts";
-import type { SpanLog } from "./spans.ts";
+import type { SpanSink } from "./spans.ts";
 
 /**
  * A device that notes when each kernel ran in the first runs of each session, and works as fast as without from
@@ -28,13 +28,13 @@ export class TracedDevice implements Device {
   readonly kernels: Device["kernels"];
   readonly #device: Device;
   readonly #runs: number;
-  readonly #spans: SpanLog;
+  readonly #spans: SpanSink;
 
   /**
    * @param device on which a run is over when it has been submitted; this one disposes of it
    * @param runs of each session that are noted
    */
-  constructor(device: Device, runs: number, spans: SpanLog) {
+  constructor(device: Device, runs: number, spans: SpanSink) {
     ({
       kind: this.kind,
       description: this.description,
@@ -66,13 +66,13 @@ class TracedSession implements Session {
   readonly outputs: readonly string[];
   readonly captured: boolean;
   readonly #session: Session;
-  readonly #spans: SpanLog;
+  readonly #spans: SpanSink;
   /** Runs that are still to be noted. */
   #left: number;
   /** When the last of those that were noted ended. */
   #ended: number | null = null;
 
-  constructor(session: Session, runs: number, spans: SpanLog) {
+  constructor(session: Session, runs: number, spans: SpanSink) {
     ({ inputs: this.inputs, outputs: this.outputs, captured: this.captured } = session);
     this.#session = session;
     this.#left = runs;

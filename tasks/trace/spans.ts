@@ -23,52 +23,16 @@ export interface Span {
 }
 
 /** A process has begun here: what one before it has noted of later does not count, since the run went on from a checkpoint. */
-interface Began {
+export interface Began {
   readonly from: number;
 }
 
-/** Notes spans, whose beginnings are in ms of `performance.now()`; one process owns the file. */
-export class SpanLog implements Disposable {
+/** What takes them down. */
+export interface SpanSink {
   /** The run's folder. */
   readonly directory: string;
-  readonly #file: Deno.FsFile;
-  /** When the run's first step began; null: it has not. */
-  #origin: number | null = null;
-
-  /** @param append whether the run goes on that has written there */
-  constructor(directory: string, append: boolean) {
-    const how = append ? { append, create: true } : { write: true, create: true, truncate: true };
-    this.directory = directory;
-    this.#file = Deno.openSync(join(directory, SPANS_FILE), how);
-  }
-
-  /**
-   * Says when the run's first step began: before this process did, where the run goes on. What is noted before that
-   * is known is left out, and so is all but the first answer.
-   */
-  begin(origin: number): void {
-    if (this.#origin !== null) return;
-    this.#origin = origin;
-    this.#write([{ from: performance.now() - origin }]);
-  }
-
-  /** Notes spans that have ended. */
-  note(...spans: readonly Span[]): void {
-    const origin = this.#origin;
-    if (origin === null) return;
-    this.#write(spans.map((span) => ({ ...span, start: span.start - origin })));
-  }
-
-  #write(lines: readonly (Span | Began)[]): void {
-    const text = lines.map((line) => `${JSON.stringify(line)}\n`).join("");
-    for (let left = new TextEncoder().encode(text); left.length > 0;) {
-      left = left.subarray(this.#file.writeSync(left));
-    }
-  }
-
-  [Symbol.dispose](): void {
-    this.#file.close();
-  }
+  /** Notes spans that have ended, whose beginnings are in ms of `performance.now()`. */
+  note(...spans: readonly Span[]): void;
 }
 
 /** The spans that hold, in the order in which they began, since the run's first step; none where there is no file. */

@@ -15,7 +15,7 @@ import type { Evaluator } from "../steps/evaluator.ts";
 import type { TrainStep } from "../steps/train_step.ts";
 import type { Worlds } from "../data/sampling/worlds.ts";
 import type { Task } from "../task.ts";
-import type { SpanLog } from "../trace/spans.ts";
+import type { SpanLog } from "./records/span_log.ts";
 import type { Carried } from "./membership/carried.ts";
 import type { Members } from "./membership/members.ts";
 import type { Callbacks } from "./callbacks/callbacks.ts";

@@ -34,7 +34,7 @@ import { openOncePerHost, PER_RANK } from "../../runtime/once_per_host.ts";
 import { replaceFile, writeSynced, writing } from "../run/write_error.ts";
 import { TrainStep } from "../steps/train_step.ts";
 import { TracedDevice } from "../trace/kernels.ts";
-import { SpanLog } from "../trace/spans.ts";
+import { SpanLog } from "./records/span_log.ts";
 import { membersOf, ranksAt, type Worlds } from "../data/sampling/worlds.ts";
 import { amongMembers } from "./membership/among_members.ts";
 import type { Crew, Members } from "./membership/members.ts";

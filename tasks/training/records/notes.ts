@@ -14,7 +14,7 @@ import type { Position } from "../../run/metrics.ts";
 import type { CompletedStep } from "../../steps/in_flight.ts";
 import type { LocalSteps } from "../../steps/local_steps.ts";
 import type { Task } from "../../task.ts";
-import type { SpanLog } from "../../trace/spans.ts";
+import type { SpanLog } from "./span_log.ts";
 import type { Callbacks } from "../callbacks/callbacks.ts";
 import type { Attendance } from "../membership/attendance.ts";
 import type { RunningTotals } from "../totals.ts";
