@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { launchProgram } from "../../../runtime/launcher/launch.ts";
 import { pidsIn, program, run, survivors } from "../../_helpers/jobs.ts";
+import { serveRepository } from "../../_helpers/web_folder.ts";
 
 /** What the probe said on each rank. */
 function findings(lines: string[][]): Record<string, unknown>[] {
@@ -139,30 +140,17 @@ Deno.test("a program that never joins is run all the same", async () => {
 });
 
 Deno.test("a program given by URL runs from a local HTTP server", async () => {
-  const root = new URL("../../../", import.meta.url);
-  await using server = Deno.serve(
-    { port: 0, hostname: "127.0.0.1", onListen() {} },
-    async (request) => {
-      const { pathname } = new URL(request.url);
-      try {
-        const source = await Deno.readTextFile(new URL(`.${pathname}`, root));
-        return new Response(source, { headers: { "content-type": "application/typescript" } });
-      } catch {
-        return new Response("not found", { status: 404 });
-      }
-    },
-  );
-  const base = `http://127.0.0.1:${server.addr.port}`;
+  await using server = serveRepository();
   const { code, failure, lines } = await run({
     ranks: 2,
-    program: `${base}/tests/examples/hello.ts`,
+    program: `${server.url}tests/examples/hello.ts`,
   });
   assert.equal(code, 0, failure?.message ?? "no failure was told");
   assert.deepEqual(lines.map((own) => own.at(-1)), [
     "hello from rank 0 of 2",
     "hello from rank 1 of 2",
   ]);
-  const missing = await run({ ranks: 2, program: `${base}/nowhere.ts` });
+  const missing = await run({ ranks: 2, program: `${server.url}nowhere.ts` });
   assert.equal(missing.code, 1);
   assert.match(missing.failure!.message, /nowhere\.ts/);
 });

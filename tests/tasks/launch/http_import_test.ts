@@ -1,12 +1,12 @@
 import assert from "node:assert/strict";
 import { deno } from "../../_helpers/deno.ts";
-import { serveRepository } from "./_serve_repository.ts";
+import { serveRepository } from "../../_helpers/web_folder.ts";
 import { temporaryFolder } from "../../_helpers/temporary_folder.ts";
 
 Deno.test("three lines that import mod.ts over HTTP train on two ranks in an empty folder", async () => {
   await using folder = await temporaryFolder();
   await using server = serveRepository();
-  const url = `http://127.0.0.1:${server.addr.port}/mod.ts`;
+  const url = `${server.url}mod.ts`;
   const program = `import { launch } from "${url}";
 const run = await launch({ ranks: 2, maxSteps: 6, trainSize: 100, testSize: 40, device: "cpu" });
 console.log(JSON.stringify({ dir: run.dir, ...run.summary }));
@@ -37,7 +37,7 @@ console.log(JSON.stringify({ dir: run.dir, ...run.summary }));
 Deno.test("a sweep, its report and a plan work over HTTP as well", async () => {
   await using folder = await temporaryFolder();
   await using server = serveRepository();
-  const url = `http://127.0.0.1:${server.addr.port}/mod.ts`;
+  const url = `${server.url}mod.ts`;
   const program = `import { plan, report, sweep } from "${url}";
 const { cells, dir } = await sweep({
   ranks: 2, interval: [1, 2], maxSteps: 4, trainSize: 100, testSize: 40, device: "cpu", out: "runs/i",

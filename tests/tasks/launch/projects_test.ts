@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { deno } from "../../_helpers/deno.ts";
-import { serveRepository } from "./_serve_repository.ts";
+import { serveRepository } from "../../_helpers/web_folder.ts";
 import { temporaryFolder } from "../../_helpers/temporary_folder.ts";
 
 const program = (url: string) =>
@@ -39,7 +39,7 @@ for (const [what, files] of Object.entries(PROJECTS)) {
   Deno.test(`in a project with ${what} a program is checked, and trains`, async () => {
     await using folder = await temporaryFolder();
     await using server = serveRepository();
-    const text = program(`http://127.0.0.1:${server.addr.port}/mod.ts`);
+    const text = program(`${server.url}mod.ts`);
     for (const [name, content] of Object.entries({ ...files, "program.ts": text })) {
       const text = typeof content === "string" ? content : JSON.stringify(content);
       await Deno.writeTextFile(`${folder.path}/${name}`, text);

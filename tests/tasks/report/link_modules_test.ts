@@ -3,6 +3,7 @@ import { pageScript } from "../../../tasks/report/html.ts";
 import { linkModules } from "../../../tasks/report/link_modules.ts";
 import { deno } from "../../_helpers/deno.ts";
 import { temporaryFolder } from "../../_helpers/temporary_folder.ts";
+import { serveRepository } from "../../_helpers/web_folder.ts";
 
 const START = import.meta.resolve("../../../tasks/report/page/start.ts");
 
@@ -21,17 +22,9 @@ Deno.test("the page's modules are one strict module, the same whenever they are 
 });
 
 Deno.test("a package that was imported by URL reads its page's modules from there", async () => {
-  const root = new URL("../../../", import.meta.url);
-  await using server = Deno.serve(
-    { hostname: "127.0.0.1", port: 0, onListen() {} },
-    async ({ url }) => {
-      const path = new URL(`.${new URL(url).pathname}`, root);
-      // As hosts of source code send it.
-      const headers = { "content-type": "text/plain; charset=utf-8" };
-      return new Response(await Deno.readTextFile(path), { headers });
-    },
-  );
-  const folder = `http://127.0.0.1:${server.addr.port}/tasks/report`;
+  // As hosts of source code send it.
+  await using server = serveRepository("text/plain; charset=utf-8");
+  const folder = `${server.url}tasks/report`;
   await using cache = await temporaryFolder();
   const program = `${cache.path}/link.ts`;
   await Deno.writeTextFile(
@@ -42,7 +35,7 @@ Deno.test("a package that was imported by URL reads its page's modules from ther
   // No more than the permission to import, which who runs it by URL has given.
   const args = ["run", "--quiet", "--no-check", "--no-config"];
   const { stdout, stderr } = await deno(
-    [...args, `--allow-import=127.0.0.1:${server.addr.port}`, program],
+    [...args, `--allow-import=${server.host}`, program],
     { env: { DENO_DIR: `${cache.path}/cache`, NO_COLOR: "1" } },
   );
   assert.equal(stderr, "");
