@@ -1,7 +1,7 @@
 /** The Kubernetes job of docs/launchers, as a parser that is not ours reads it. */
 
 import { ROOT } from "../_helpers/deno.ts";
-import { PYTHON } from "../_helpers/python.ts";
+import { PYTHON } from "../_helpers/peers/python.ts";
 
 const FILE = new URL("docs/launchers/indexed_job.yaml", ROOT).pathname;
 

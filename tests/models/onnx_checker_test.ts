@@ -16,7 +16,7 @@ import { awdLstmOf } from "../../tasks/networks/awd_lstm.ts";
 import { algorithmOf } from "../../tasks/options/resolve.ts";
 import type { TrainableModel } from "../../tasks/task.ts";
 import { cases } from "./_gradient_cases.ts";
-import { checkOnnx, hasOnnx, onnxNote } from "../_helpers/onnx_checker.ts";
+import { checkOnnx, hasOnnx, onnxNote } from "../_helpers/peers/onnx_checker.ts";
 
 const TARGETS: readonly Target[] = ["portable", "cpu", "wasm", "webgpu"];
 

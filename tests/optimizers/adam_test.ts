@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { adam, type AdamOptions, adamW, celgc } from "../../optimizers/mod.ts";
-import { hasTorch, runPython, torchNote } from "../_helpers/python.ts";
+import { hasTorch, runPython, torchNote } from "../_helpers/peers/python.ts";
 import {
   noise,
   SHAPES,

@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { CLIP_RULES, type ClipBy } from "../../optimizers/mod.ts";
 import type { DeviceKind } from "../../runtime/devices/device.ts";
-import { hasTorch, runPython, torchNote } from "../_helpers/python.ts";
+import { hasTorch, runPython, torchNote } from "../_helpers/peers/python.ts";
 import { hasWebGpu, webGpuNote } from "../_helpers/web_gpu.ts";
 import {
   noise,

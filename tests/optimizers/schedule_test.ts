@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { type Schedule, sizeAt, stageWise } from "../../optimizers/schedule.ts";
-import { hasTorch, PYTHON, torchNote } from "../_helpers/python.ts";
+import { hasTorch, PYTHON, torchNote } from "../_helpers/peers/python.ts";
 
 const initial = { learningRate: 0.3, clipThreshold: 1 };
 

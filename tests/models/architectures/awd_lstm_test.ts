@@ -17,7 +17,7 @@ import {
   WEIGHT_DECAY,
 } from "./_awd_lstm_run.ts";
 import { relativeError } from "../_evaluate.ts";
-import { hasTorch, parseOutput, runPython, torchNote } from "../../_helpers/python.ts";
+import { hasTorch, parseOutput, runPython, torchNote } from "../../_helpers/peers/python.ts";
 
 Deno.test("on Penn Treebank AWD-LSTM has the paper's 24.2 million weights, named as in PyTorch", () => {
   const model = awdLstm({ vocabulary: 10_000 }).build({ batchSize: 3, mode: "train", length: 70 });

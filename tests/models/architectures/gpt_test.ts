@@ -15,7 +15,7 @@ import {
   train,
 } from "./_gpt_run.ts";
 import { type Feeds, load, relativeError } from "../_evaluate.ts";
-import { hasTorch, parseOutput, runPython, torchNote } from "../../_helpers/python.ts";
+import { hasTorch, parseOutput, runPython, torchNote } from "../../_helpers/peers/python.ts";
 
 /** A flat array as nested lists. */
 function nested(data: ArrayLike<number>, dims: readonly number[]): unknown {

@@ -8,7 +8,7 @@ import { Graph } from "../../../models/graph.ts";
 import type { Mode, ModelGraph } from "../../../models/model.ts";
 import { sizeOf } from "../../../models/tensor.ts";
 import { Random } from "../../../runtime/base/random.ts";
-import { hasTorch, PYTHON, torchNote } from "../../_helpers/python.ts";
+import { hasTorch, PYTHON, torchNote } from "../../_helpers/peers/python.ts";
 import { type Feeds, load } from "../_evaluate.ts";
 
 Deno.test({

@@ -8,7 +8,7 @@ import { appendClippedStep, PLAIN_STEP } from "../../../optimizers/clipped_step.
 import { openDevice } from "../../../runtime/devices/open.ts";
 import { Random } from "../../../runtime/base/random.ts";
 import { type Feeds, load, loadModel, relativeError } from "../_evaluate.ts";
-import { hasTorch, parseOutput, runPython, torchNote } from "../../_helpers/python.ts";
+import { hasTorch, parseOutput, runPython, torchNote } from "../../_helpers/peers/python.ts";
 
 const images = (batch: number, stream: number) => {
   const random = new Random(3, "images", stream);

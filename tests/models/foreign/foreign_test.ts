@@ -11,7 +11,7 @@ import { operatorCoverage } from "../../../models/ops/mod.ts";
 import { sizeOf } from "../../../models/tensor.ts";
 import { Random } from "../../../runtime/base/random.ts";
 import { type Feeds, load, relativeError } from "../_evaluate.ts";
-import { hasTorch, runPython, torchNote } from "../../_helpers/python.ts";
+import { hasTorch, runPython, torchNote } from "../../_helpers/peers/python.ts";
 
 interface Reference {
   file: Uint8Array;

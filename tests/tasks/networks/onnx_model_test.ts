@@ -14,10 +14,10 @@ import { defaultOptions } from "../../../tasks/options/table.ts";
 import { algorithmOf } from "../../../tasks/options/resolve.ts";
 import type { Feeds } from "../../../tasks/task.ts";
 import { decodeSafetensors } from "../../../tasks/networks/safetensors.ts";
-import { checkOnnx, hasOnnx } from "../../_helpers/onnx_checker.ts";
+import { checkOnnx, hasOnnx } from "../../_helpers/peers/onnx_checker.ts";
 import { hasWebGpu, webGpuNote } from "../../_helpers/web_gpu.ts";
 import { placeOnWebGpu } from "../../_helpers/placement.ts";
-import { hasTorch, PYTHON, torchNote } from "../../_helpers/python.ts";
+import { hasTorch, PYTHON, torchNote } from "../../_helpers/peers/python.ts";
 import { temporaryFolder } from "../../_helpers/temporary_folder.ts";
 
 /** Words of the generated text. */

@@ -3,8 +3,8 @@ import { createHash } from "node:crypto";
 import { join } from "node:path";
 import { decodeSafetensors } from "../../../tasks/networks/safetensors.ts";
 import { celgc } from "../../_helpers/deno.ts";
-import { hasOnnx, onnxNote } from "../../_helpers/onnx_checker.ts";
-import { PYTHON, runPython } from "../../_helpers/python.ts";
+import { hasOnnx, onnxNote } from "../../_helpers/peers/onnx_checker.ts";
+import { PYTHON, runPython } from "../../_helpers/peers/python.ts";
 import { temporaryFolder } from "../../_helpers/temporary_folder.ts";
 
 /** Whether `import safetensors` works; Debian has no package of it everywhere. */

@@ -7,7 +7,7 @@ import { OptionError } from "../../../tasks/options/kinds.ts";
 import { decodeSafetensors, encodeSafetensors } from "../../../tasks/networks/safetensors.ts";
 import { matchWeights, stateDict } from "../../../tasks/networks/state_dict.ts";
 import { readWeights } from "../../../tasks/run/weights_source.ts";
-import { hasTorch, PYTHON, torchNote } from "../../_helpers/python.ts";
+import { hasTorch, PYTHON, torchNote } from "../../_helpers/peers/python.ts";
 import { celgc } from "../../_helpers/deno.ts";
 import { temporaryFolder } from "../../_helpers/temporary_folder.ts";
 

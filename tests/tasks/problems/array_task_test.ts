@@ -4,7 +4,7 @@ import { openProblem } from "../../../tasks/problems/open_problem.ts";
 import { resolveOptions } from "../../../tasks/options/resolve.ts";
 import type { Options } from "../../../tasks/options/table.ts";
 import { trainInProcess } from "../../_helpers/train_in_process.ts";
-import { hasTorch, runPython, torchNote } from "../../_helpers/python.ts";
+import { hasTorch, runPython, torchNote } from "../../_helpers/peers/python.ts";
 import { temporaryFolder } from "../../_helpers/temporary_folder.ts";
 import { encodeNpz, floats, wholes } from "../npy.ts";
 

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import type { MetricRecord } from "../../../tasks/logs/records.ts";
 import { crc32c } from "../../../tasks/tensorboard/event_file.ts";
 import { EVENT_FOLDER, EventLog } from "../../../tasks/tensorboard/event_log.ts";
-import { PYTHON, runPython } from "../../_helpers/python.ts";
+import { PYTHON, runPython } from "../../_helpers/peers/python.ts";
 import { temporaryFolder } from "../../_helpers/temporary_folder.ts";
 import { position } from "../run_folder.ts";
 

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { readNpy } from "../../../../tasks/data/arrays/npy.ts";
-import { PYTHON } from "../../../_helpers/python.ts";
+import { PYTHON } from "../../../_helpers/peers/python.ts";
 import { temporaryFolder } from "../../../_helpers/temporary_folder.ts";
 import { encodeNpy, floats, wholes } from "../../npy.ts";
 

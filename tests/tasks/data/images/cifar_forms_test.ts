@@ -7,7 +7,7 @@ import { CIFAR10, CIFAR100, type CifarKind } from "../../../../tasks/data/images
 import { DataError } from "../../../../tasks/data/data_error.ts";
 import { loadParquetWriter, loadPng } from "../../../../deps.ts";
 import { IMAGE_BYTES } from "../../../../tasks/data/images/image_data_set.ts";
-import { hasTorch, PYTHON, torchNote } from "../../../_helpers/python.ts";
+import { hasTorch, PYTHON, torchNote } from "../../../_helpers/peers/python.ts";
 import { temporaryFolder } from "../../../_helpers/temporary_folder.ts";
 
 /** Records in the binary layout whose bytes tell the file, the record and the place. */

@@ -4,7 +4,7 @@ import { loadTextCorpus, tokenize } from "../../../../tasks/data/text/text_corpu
 import { Vocabulary } from "../../../../tasks/data/tokenizers/vocabulary.ts";
 import { withFolder } from "../../../_helpers/temporary_folder.ts";
 import { testWithData } from "../_real_data.ts";
-import { PYTHON } from "../../../_helpers/python.ts";
+import { PYTHON } from "../../../_helpers/peers/python.ts";
 
 const words = (tokens: Int32Array, vocabulary: Vocabulary) =>
   [...tokens].map((id) => vocabulary.word(id));

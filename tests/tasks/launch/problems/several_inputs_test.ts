@@ -7,7 +7,7 @@ import { readInputs } from "../../../../tasks/run/inputs.ts";
 import { decodeSafetensors } from "../../../../tasks/networks/safetensors.ts";
 import type { Options } from "../../../../tasks/options/table.ts";
 import { celgc } from "../../../_helpers/deno.ts";
-import { hasTorch, runPython, torchNote } from "../../../_helpers/python.ts";
+import { hasTorch, runPython, torchNote } from "../../../_helpers/peers/python.ts";
 import { temporaryFolder } from "../../../_helpers/temporary_folder.ts";
 import { encodeNpz, floats, wholes } from "../../npy.ts";
 
