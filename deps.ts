@@ -184,6 +184,14 @@ export const loadPickleParser = async (): Promise<typeof import("npm:pickleparse
 export const loadParquet = (): Promise<typeof import("npm:hyparquet@1.33.0")> =>
   fetchPackage("npm:hyparquet@1.33.0");
 
+/** Reads the header of a page of a parquet file, from where a reader stands in it. */
+export const loadParquetPageHeader = (): Promise<{
+  parquetHeader(reader: { readonly view: DataView; offset: number }): ParquetPageHeader;
+}> => fetchPackage("npm:hyparquet@1.33.0/src/column.js");
+
+/** A header of a page of a parquet file; what a damaged file says may be anything. */
+export type ParquetPageHeader = import("npm:hyparquet@1.33.0").PageHeader;
+
 /** Writes parquet files, for tests. */
 export const loadParquetWriter = (): Promise<typeof import("npm:hyparquet-writer@0.17.0")> =>
   fetchPackage("npm:hyparquet-writer@0.17.0");

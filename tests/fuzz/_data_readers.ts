@@ -15,6 +15,7 @@ import { DataError } from "../../tasks/data/data_error.ts";
 import { loadCifar } from "../../tasks/data/images/cifar/cifar.ts";
 import { CIFAR10 } from "../../tasks/data/images/cifar/kinds.ts";
 import { loadImageFolders } from "../../tasks/data/images/image_folders.ts";
+import { openParquet } from "../../tasks/data/parquet/parquet.ts";
 import { openFileSet } from "../../tasks/data/sources/file_set.ts";
 import { learnTokenizer } from "../../tasks/data/tokenizers/learn_tokenizer.ts";
 import { openTokenizer } from "../../tasks/data/tokenizers/tokenizer.ts";
@@ -103,7 +104,7 @@ function pickled(): Uint8Array {
   return Uint8Array.from(bytes);
 }
 
-async function parquet(): Promise<Uint8Array> {
+async function table(): Promise<Uint8Array> {
   const { parquetWriteBuffer } = await loadParquetWriter(), file = await picture(32);
   return new Uint8Array(parquetWriteBuffer({
     columnData: [
@@ -113,23 +114,53 @@ async function parquet(): Promise<Uint8Array> {
   }));
 }
 
-async function cifarForms(parent: string): Promise<Reader[]> {
-  const table = await parquet(), view = new DataView(table.buffer);
-  const footer = table.length - 8 - view.getUint32(table.length - 8, true);
-  // Of a table its description alone is damaged: over damaged pages the decoder may never come to an end.
-  const forms: [string, string, string, Uint8Array, number][] = [
-    ["pickles", "data_batch_1", "test_batch", pickled(), 0],
-    ["parquet", "train-0.parquet", "test-0.parquet", table, footer],
+/** Reads all columns of numbers and bytes that the files have which lie beside the parquet tests. */
+async function readTable(bytes: Uint8Array<ArrayBuffer>): Promise<void> {
+  const file = await openParquet(bytes);
+  for (const path of [["img", "bytes"], ["img"], ["label"], ["small"]]) await file.column(path);
+}
+
+/** Tables: whole files, and the pages of each, whose description stays. */
+async function parquet(): Promise<Reader[]> {
+  const folder = new URL("../tasks/data/parquet/", import.meta.url);
+  const names = ["version_1_plain", "version_1_snappy", "version_2_delta"];
+  const seeds = await Promise.all(
+    names.map((name) => Deno.readFile(new URL(`${name}.parquet`, folder))),
+  );
+  const errors = [Error];
+  return [
+    { name: "parquet", seeds, errors, share: 0.2, read: readTable },
+    ...seeds.map((seed, at): Reader => {
+      const end = seed.length - 8 - new DataView(seed.buffer).getUint32(seed.length - 8, true);
+      return {
+        name: `parquet's pages, ${names[at]}`,
+        seeds: [seed.subarray(0, end)],
+        share: 0.2,
+        errors,
+        read(bytes) {
+          const file = Uint8Array.from(seed);
+          file.set(bytes.subarray(0, end));
+          return readTable(file);
+        },
+      };
+    }),
   ];
-  return await Promise.all(forms.map(async ([form, train, test, whole, from]): Promise<Reader> => {
+}
+
+async function cifarForms(parent: string): Promise<Reader[]> {
+  const forms: [string, string, string, Uint8Array][] = [
+    ["pickles", "data_batch_1", "test_batch", pickled()],
+    ["parquet", "train-0.parquet", "test-0.parquet", await table()],
+  ];
+  return await Promise.all(forms.map(async ([form, train, test, whole]): Promise<Reader> => {
     const folder = join(parent, form), put = await inFolder(folder, train, { [test]: whole });
     return {
       name: `CIFAR-10, ${form}`,
-      seeds: [whole.subarray(from)],
+      seeds: [whole],
       share: 0.05,
       errors: [DataError],
       read: (bytes) => {
-        put(Uint8Array.from([...whole.subarray(0, from), ...bytes]));
+        put(bytes);
         return loadCifar(CIFAR10, folder);
       },
     };
@@ -297,6 +328,7 @@ export async function dataReaders(parent: string): Promise<Reader[]> {
     ...codecs(),
     await imageFolders(parent),
     ...await cifarForms(parent),
+    ...await parquet(),
     ...await archives(parent),
     ...await tokenizers(),
   ];

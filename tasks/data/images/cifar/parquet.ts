@@ -5,8 +5,7 @@
  * @module
  */
 
-import { loadParquet } from "../../../../deps.ts";
-import { decoding } from "../../damaged.ts";
+import { openParquet } from "../../parquet/parquet.ts";
 import { IMAGE_BYTES, IMAGE_SIDE } from "../image_data_set.ts";
 import { decodeImage } from "../decode.ts";
 import { checkLabels, type CifarForm } from "./form.ts";
@@ -25,28 +24,21 @@ export const PARQUET: CifarForm = {
   },
 
   async images(bytes, kind) {
-    const { parquetMetadata, parquetReadObjects, parquetSchema } = await loadParquet();
-    const columns = await decoding(
-      "parquet file",
-      () =>
-        parquetSchema(parquetMetadata(bytes.buffer)).children.map(({ element }) => element.name),
-    );
+    const file = await openParquet(bytes);
     const column = (wanted: readonly string[]) => {
-      const name = wanted.find((name) => columns.includes(name));
+      const name = wanted.find((name) => file.names.includes(name));
       if (name !== undefined) return name;
-      throw new Error(`must have a column ${wanted.join(" or ")}, found ${columns.join(", ")}`);
+      throw new Error(`must have a column ${wanted.join(" or ")}, found ${file.names.join(", ")}`);
     };
     const image = column(IMAGE_COLUMNS), label = column(kind.labelColumns);
-    const file = bytes.buffer;
-    const rows = await decoding(
-      "parquet file",
-      () => parquetReadObjects({ file, columns: [image, label], utf8: false }),
+    const images = await file.column([image]) ?? await file.column([image, "bytes"]);
+    const labels = (await file.column([label]))?.map((value) =>
+      typeof value === "number" ? value : NaN
     );
-    const labels = rows.map((row) => Number(row[label]));
+    if (!images || !labels) throw new Error(`must have files in ${image} and numbers in ${label}`);
     checkLabels(labels, kind);
-    const pixels = new Uint8Array(rows.length * IMAGE_BYTES);
-    for (const [at, row] of rows.entries()) {
-      const file = row[image] instanceof Uint8Array ? row[image] : row[image]?.bytes;
+    const pixels = new Uint8Array(images.length * IMAGE_BYTES);
+    for (const [at, file] of images.entries()) {
       if (!(file instanceof Uint8Array)) throw new Error(`has no image file in row ${at}`);
       const decoded = await decodeImage(file).catch((cause) => {
         throw new Error(`has an image that is broken in row ${at}: ${cause.message}`, { cause });
