@@ -284,6 +284,8 @@ export interface Summary extends Scores {
     readonly members?: readonly number[];
     /** Those that are not in the round of this step, and the last step that counts of each. */
     readonly lost?: readonly { readonly rank: number; readonly since: number }[];
+    /** Those that were lost after all that follows this step, and were not in its round, likewise. */
+    readonly lostAfter?: readonly { readonly rank: number; readonly since: number }[];
   }[];
   /**
    * Whether the run has diverged without an end: a final loss is more than ten times that of the weights before the

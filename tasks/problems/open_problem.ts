@@ -6,7 +6,7 @@
 
 import type { DeviceKind } from "../../runtime/devices/device.ts";
 import { generateImagesTogether } from "../data/images/generated_images.ts";
-import type { Worlds } from "../data/sampling/worlds.ts";
+import type { LostRank, Worlds } from "../data/sampling/worlds.ts";
 import { type ImageSplits, sideOf } from "../data/images/image_data_set.ts";
 import { decodeInitial, startingFrom } from "../networks/initial_weights.ts";
 import type { InputFiles } from "../run/inputs.ts";
@@ -98,12 +98,13 @@ export async function openProblem(
   /** Data count in mini-batches. */
   function inBatches(worlds: Worlds): Worlds {
     const { accumulate } = options;
+    const lost = (ranks: readonly LostRank[] = []) =>
+      ranks.map(({ rank, since }) => ({ rank, since: since * accumulate }));
     return worlds.map((world) => ({
       ...world,
       step: world.step * accumulate,
-      ...world.lost
-        ? { lost: world.lost.map(({ rank, since }) => ({ rank, since: since * accumulate })) }
-        : {},
+      lost: lost(world.lost),
+      lostAfter: lost(world.lostAfter),
     }));
   }
 }

@@ -5,7 +5,7 @@
  */
 
 import type { StepSize } from "../../optimizers/mod.ts";
-import { membersOf } from "../data/sampling/worlds.ts";
+import { membersOf, newcomersAt } from "../data/sampling/worlds.ts";
 import { AveragingTrigger } from "./averaging_trigger.ts";
 import type { Callbacks } from "./callbacks/callbacks.ts";
 import { loadNumber, type StateDict, type Stateful } from "../run/checkpoint.ts";
@@ -89,7 +89,7 @@ export class Loop implements Stateful {
         length: parameterCount,
         rank: comm.rank,
         ranks: comm.size,
-        recentres: parts.carried !== undefined,
+        recentres: parts.worlds.at(-1)!.step === parts.carried?.step,
         participants: (round) => this.#round.participantsOf(round),
       })
       : null;
@@ -176,8 +176,7 @@ export class Loop implements Stateful {
     this.#metrics.resume(carried.metrics, carried.writes);
     this.#watch = watch;
     this.#notes.start = start;
-    const before = membersOf(worlds.at(-2)!);
-    this.#attendance.note(step, this.#members.filter((rank) => !before.includes(rank)));
+    this.#attendance.note(step, newcomersAt(worlds, step));
     if (!taken && !this.#clock.continues(step)) await evaluator.evaluate(task.splits);
     return step;
   }

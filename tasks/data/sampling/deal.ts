@@ -6,7 +6,7 @@
  * @module
  */
 
-import { membersOf, type Worlds, type WorldSince } from "./worlds.ts";
+import { lostOf, membersOf, type Worlds, type WorldSince } from "./worlds.ts";
 
 /**
  * Which of a step's samples is which rank's: a number below `batchSize · ranks`.
@@ -46,7 +46,7 @@ export class Deal {
     const deals = [new Deal(first, [], 0, batchSize, seat)];
     for (const world of others) {
       const before = deals.at(-1)!, taken = before.#perStep * (world.step - before.step);
-      const lost = (world.lost ?? []).flatMap(({ rank, since }) => [
+      const lost = lostOf(world).flatMap(({ rank, since }) => [
         ...placesOf(deals, rank, since, world.step),
       ]);
       const left = [...before.#left.slice(taken), ...lost].sort((a, b) => a - b);

@@ -27,6 +27,11 @@ export interface WorldSince {
   readonly members?: readonly number[];
   /** Those of the world before that are not in the round, nor in the checkpoint, of this very step. @default {none} */
   readonly lost?: readonly LostRank[];
+  /**
+   * Those of the world before that were lost when all that follows this step had been done, and had not been drawn for
+   * its round. @default {none}
+   */
+  readonly lostAfter?: readonly LostRank[];
 }
 
 /** The worlds of a run, in increasing order of their steps; the last is the one that goes on. */
@@ -62,23 +67,44 @@ export function ranksAt(worlds: Worlds, step: number): number {
   return worlds.findLast((world) => hasBegun(world, step))!.ranks;
 }
 
+/** A change of those there are. */
+export interface Change {
+  /** Steps that they have done. */
+  readonly step: number;
+  /** Whether all that follows the step has been done, so that who was lost is in its round and its checkpoint. */
+  readonly isDone: boolean;
+  /** See {@linkcode LostRank.since}. */
+  since(rank: number): number;
+}
+
 /**
- * The worlds of a run that has lost ranks, or has taken in others, after a step.
+ * The worlds of a run that has lost ranks, or has taken in others; the same if those there are have not changed.
  *
  * @param before the worlds so far
  * @param members the numbers of those that go on
- * @param since the last round of each that was lost, see {@linkcode LostRank.since}; null if all have done what
- * follows the step
  */
 export function changeWorlds(
   before: Worlds,
-  step: number,
   members: readonly number[],
-  since: ((rank: number) => number) | null,
+  { step, isDone, since }: Change,
 ): Worlds {
-  const world = { step, ranks: members.length, members };
-  if (since === null) return [...before, world];
-  const lost = membersOf(before.at(-1)!).filter((rank) => !members.includes(rank))
+  const those = membersOf(before.at(-1)!), world = { step, ranks: members.length, members };
+  if (String(those) === String(members)) return before;
+  const lost = those.filter((rank) => !members.includes(rank))
     .map((rank): LostRank => ({ rank, since: since(rank) }));
-  return [...before, lost.length > 0 ? { ...world, lost } : world];
+  if (!isDone) return [...before, lost.length > 0 ? { ...world, lost } : world];
+  const undrawn = lost.filter(({ since }) => since < step);
+  return [...before, undrawn.length > 0 ? { ...world, lostAfter: undrawn } : world];
+}
+
+/** Those that the last world has beyond the one before, if it has begun after so many steps. */
+export function newcomersAt(worlds: Worlds, step: number): readonly number[] {
+  const [before, world] = worlds.slice(-2);
+  if (world?.step !== step) return [];
+  return membersOf(world).filter((rank) => !membersOf(before).includes(rank));
+}
+
+/** All that were lost when a world began, and of whom something is in no average. */
+export function lostOf({ lost = [], lostAfter = [] }: WorldSince): readonly LostRank[] {
+  return [...lost, ...lostAfter];
 }

@@ -22,6 +22,12 @@ export class Attendance implements Stateful {
     return this.#steps.get(rank) ?? 0;
   }
 
+  /** Of some ranks, the first of those that took part latest, by what has been saved. */
+  static latest({ numbers }: Pick<StateDict, "numbers">, ranks: readonly number[]): number {
+    const since = (rank: number) => numbers[`${PREFIX}${rank}`] ?? 0;
+    return ranks.reduce((best, rank) => since(rank) > since(best) ? rank : best);
+  }
+
   /** All of them. */
   save(): Promise<StateDict> {
     const entries = [...this.#steps].map(([rank, step]) => [`${PREFIX}${rank}`, step]);

@@ -6,7 +6,7 @@
  */
 
 import type { Communicator } from "../../../runtime/communicator.ts";
-import { membersOf, type Worlds } from "../../data/sampling/worlds.ts";
+import { membersOf, newcomersAt, type Worlds } from "../../data/sampling/worlds.ts";
 import { decodeSafetensors, encodeSafetensors } from "../../networks/safetensors.ts";
 import type { OpenRound } from "../../rounds/round.ts";
 import { broadcastBytes, broadcastText } from "../../run/byte_stream.ts";
@@ -14,6 +14,7 @@ import { loadNumber, type StateDict, type Stateful } from "../../run/checkpoint.
 import type { Evaluation } from "../../steps/evaluator.ts";
 import type { CompletedStep } from "../../steps/in_flight.ts";
 import type { StepMetrics } from "../records/metric_gather.ts";
+import { Attendance } from "./attendance.ts";
 
 /** A step that a rank has taken, before what it does with the others. */
 export interface TakenStep {
@@ -107,7 +108,8 @@ function forNewcomer({ tensors, numbers }: StateDict): StateDict {
 }
 
 /**
- * Gives those that come what they go on from: what the first of those that were there has. Collective over all.
+ * Gives those that come what they go on from: what the first of those has that were in the last round. Collective over
+ * all.
  *
  * @param carried null on a rank that comes
  * @returns what this rank goes on from
@@ -117,9 +119,14 @@ export async function share(
   worlds: Worlds,
   carried: Carried | null,
 ): Promise<Carried> {
-  const members = membersOf(worlds.at(-1)!), before = membersOf(worlds.at(-2)!);
-  if (members.every((rank) => before.includes(rank))) return carried!;
-  const root = members.findIndex((rank) => before.includes(rank)), gives = comm.rank === root;
+  const world = worlds.at(-1)!, come = newcomersAt(worlds, carried?.step ?? world.step);
+  if (come.length === 0) return carried!;
+  const members = membersOf(world), others = members.filter((rank) => !come.includes(rank));
+  // One that the last round has not drawn stands elsewhere than where those are that it has.
+  const best = carried && members.indexOf(Attendance.latest(carried.state, others));
+  const first = members.indexOf(others[0]);
+  const root = Number(await broadcastText(comm, comm.rank === first ? `${best}` : null, first));
+  const gives = comm.rank === root;
   const { step, state, open, watch } = carried ?? {};
   const told = gives ? JSON.stringify({ step, numbers: state!.numbers, open, watch }) : null;
   const head = JSON.parse(await broadcastText(comm, told, root));

@@ -6,7 +6,7 @@
 
 import { PeerLostError, RevokedError } from "../../../runtime/base/errors.ts";
 import type { Communicator } from "../../../runtime/communicator.ts";
-import { changeWorlds, membersOf, type Worlds } from "../../data/sampling/worlds.ts";
+import { type Change, changeWorlds, membersOf, type Worlds } from "../../data/sampling/worlds.ts";
 import type { RunHost } from "../../logs/records.ts";
 import { broadcastText } from "../../run/byte_stream.ts";
 import { type Carried, share } from "./carried.ts";
@@ -92,8 +92,9 @@ export class LiveMembers implements Members, Recovery {
     return waits;
   }
 
-  async next(t: number, carried: Carried): Promise<Crew> {
-    return await this.#meet(await this.#comm!.grow(), { t, since: null, carried });
+  async next(t: number, since: (rank: number) => number, carried: Carried): Promise<Crew> {
+    const change = { step: t, isDone: true, since };
+    return await this.#meet(await this.#comm!.grow(), { change, carried });
   }
 
   async absent(): Promise<Crew | null> {
@@ -120,12 +121,8 @@ export class LiveMembers implements Members, Recovery {
     return (agreed & DONE) !== 0;
   }
 
-  async survivors(
-    t: number,
-    since: ((rank: number) => number) | null,
-    carried: Carried,
-  ): Promise<Crew> {
-    return await this.#meet(await this.#comm!.shrink(), { t, since, carried });
+  async survivors(change: Change, carried: Carried): Promise<Crew> {
+    return await this.#meet(await this.#comm!.shrink(), { change, carried });
   }
 
   /**
@@ -136,16 +133,12 @@ export class LiveMembers implements Members, Recovery {
    */
   async #meet(
     first: Communicator,
-    own: {
-      readonly t: number;
-      readonly since: ((rank: number) => number) | null;
-      readonly carried: Carried;
-    } | null,
+    own: { readonly change: Change; readonly carried: Carried } | null,
   ): Promise<Crew> {
     for (let comm = first;;) {
       const made: (Known & Crew)[] = [];
       try {
-        const known = await this.#tell(comm, own);
+        const known = await this.#tell(comm, own?.change ?? null);
         const { worlds, anyCallbacks } = known;
         const carried = await share(comm, worlds, own?.carried ?? null);
         const hosts = await this.#options.hostsOf(comm);
@@ -168,18 +161,18 @@ export class LiveMembers implements Members, Recovery {
   /** What the ranks of a communicator know, with its own world as the last. */
   async #tell(
     comm: Communicator,
-    own: { readonly t: number; readonly since: ((rank: number) => number) | null } | null,
+    change: Change | null,
   ): Promise<Known> {
     const known = this.#known, before = known && membersOf(known.worlds.at(-1)!);
-    const mine = own ? before![this.#comm!.rank] : -1;
+    const mine = change ? before![this.#comm!.rank] : -1;
     const all = new Int32Array(2 * comm.size);
     await comm.allgather(Int32Array.of(mine, this.#entrance?.stead ?? -1), all);
     const numbers = Array.from({ length: comm.size }, (_, place) => all[2 * place]);
     const root = numbers.findIndex((number) => number >= 0);
     if (root < 0) throw new LeftError("nobody is left of the ranks that have trained");
     let told: Known | null = null;
-    if (known && own) {
-      const { t, since } = own, taken = new Set(before!);
+    if (known && change) {
+      const taken = new Set(before!);
       const members = numbers.map((number, place) => {
         if (number >= 0) return number;
         // One that was lost just now keeps its number in what is written of this step.
@@ -189,7 +182,7 @@ export class LiveMembers implements Members, Recovery {
         taken.add(own);
         return own;
       });
-      told = { ...known, worlds: changeWorlds(known.worlds, t, members, since) };
+      told = { ...known, worlds: changeWorlds(known.worlds, members, change) };
     }
     // Those that come know none of it.
     if (numbers.every((number) => number >= 0)) return told!;

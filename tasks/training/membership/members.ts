@@ -5,7 +5,7 @@
  */
 
 import type { Communicator } from "../../../runtime/communicator.ts";
-import type { Worlds } from "../../data/sampling/worlds.ts";
+import type { Change, Worlds } from "../../data/sampling/worlds.ts";
 import type { RunHost } from "../../logs/records.ts";
 import type { Carried } from "./carried.ts";
 
@@ -57,8 +57,16 @@ export interface Members {
    * @param isRound whether a round has followed it
    */
   changeAfter(t: number, isRound: boolean): boolean;
-  /** Those that there are then; null on a rank that has left. Collective. */
-  next(t: number, carried: Carried): Promise<Crew | null>;
+  /**
+   * Those that there are then; null on a rank that has left. Collective.
+   *
+   * @param since see `LostRank.since`
+   */
+  next(
+    t: number,
+    since: (rank: number) => number,
+    carried: Carried,
+  ): Promise<Crew | null>;
   /** Waits, on a rank that is not among those that train, until it is; null: it will not be. */
   absent(): Promise<Crew | null>;
   /** How ranks that are lost are left out; null: the loss of one is the end. */
@@ -77,14 +85,8 @@ export interface Recovery {
   agree(done: boolean): Promise<boolean>;
   /**
    * Those that live. Collective over these.
-   *
-   * @param since see `LostRank.since`; null if all that follows step `t` had been done before
    */
-  survivors(
-    t: number,
-    since: ((rank: number) => number) | null,
-    carried: Carried,
-  ): Promise<Crew>;
+  survivors(change: Change, carried: Carried): Promise<Crew>;
 }
 
 /** What a rank has done with the others stands no longer, or is over: it goes on among other ranks. */

@@ -47,7 +47,9 @@ export class Pieces {
     const { members, log, attendance, revocable } = this.#parts, recovery = members?.recovery;
     const carry = () => this.#parts.carry(t, taken);
     const since = (rank: number) => attendance.since(rank);
-    if (taken && members?.leavesAt(t)) throw new CrewChange(await members.next(t, await carry()));
+    if (taken && members?.leavesAt(t)) {
+      throw new CrewChange(await members.next(t, since, await carry()));
+    }
     if (!isShared) return await work();
     const assembled = taken && await members?.assemble?.(t, since), crew = assembled?.crew;
     if (crew) throw new CrewChange({ ...crew, carried: await carry() });
@@ -66,7 +68,9 @@ export class Pieces {
     log?.release(stands);
     if (stands) return done[0];
     await attendance.restore(carried.state);
-    throw new CrewChange(await recovery.survivors(t, taken && since, carried));
+    throw new CrewChange(
+      await recovery.survivors({ step: t, isDone: taken === null, since }, carried),
+    );
   }
 
   /**
@@ -76,8 +80,9 @@ export class Pieces {
    * @throws CrewChange if any do
    */
   async change(t: number, isRound: boolean): Promise<void> {
-    const { members } = this.#parts;
+    const { members, attendance } = this.#parts;
     if (!members?.changeAfter(t, isRound)) return;
-    throw new CrewChange(await members.next(t, await this.#parts.carry(t, null)));
+    const since = (rank: number) => attendance.since(rank);
+    throw new CrewChange(await members.next(t, since, await this.#parts.carry(t, null)));
   }
 }

@@ -105,11 +105,15 @@ export class PunctualMembers implements Members {
     return this.#joins.length > 0;
   }
 
-  async next(t: number, carried: Carried): Promise<Crew | null> {
+  async next(
+    t: number,
+    since: (rank: number) => number,
+    carried: Carried,
+  ): Promise<Crew | null> {
     const joins = this.#joins;
     this.#joins = [];
     const members = [...membersOf(this.#worlds.at(-1)!), ...joins].sort((a, b) => a - b);
-    const worlds = changeWorlds(this.#worlds, t, members, () => 0);
+    const worlds = changeWorlds(this.#worlds, members, { step: t, isDone: true, since });
     if (this.#all.rank === LEADER) {
       for (const rank of joins) {
         this.#say(`rank ${rank} is back after step ${t}, with the average`);
@@ -178,7 +182,9 @@ export class PunctualMembers implements Members {
       !members.includes(rank) && this.#arrivals[place] >= 0
     );
     for (const rank of joins) this.#arrivals[this.#numbers.indexOf(rank)] = -1;
-    const worlds = lost.length > 0 ? changeWorlds(this.#worlds, t, present, since) : null;
+    const worlds = lost.length > 0
+      ? changeWorlds(this.#worlds, present, { step: t, isDone: false, since })
+      : null;
     const word: Word = { kind: "go", worlds, joins };
     for (const rank of lost) {
       this.#arrivals[this.#numbers.indexOf(rank)] = -1;

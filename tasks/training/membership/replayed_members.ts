@@ -45,7 +45,7 @@ export class ReplayedMembers implements Members {
     return this.#isNext(t) && !this.leavesAt(t);
   }
 
-  next(_t: number, carried: Carried): Promise<Crew | null> {
+  next(_t: number, _since: unknown, carried: Carried): Promise<Crew | null> {
     return this.#next(carried);
   }
 

@@ -15,11 +15,12 @@ import {
   type Worlds,
 } from "../../../../tasks/data/sampling/worlds.ts";
 
-/** One step of a random history: who takes it, who is lost at its end, who has met since. */
+/** One step of a random history: who takes it, who is lost at its end, who meets then, who is lost or comes after that. */
 interface Event {
   readonly members: readonly number[];
-  readonly meets: readonly number[];
   readonly lost: readonly number[];
+  readonly meets: readonly number[];
+  readonly lostAfter: readonly number[];
   readonly joins: readonly number[];
 }
 
@@ -33,11 +34,14 @@ function history(random: Random, steps: number, ranks: number): Event[] {
     if (lost.length === members.length) lost.pop();
     const present = members.filter((rank) => !lost.includes(rank));
     const meets = chance(0.4) ? present.filter(() => chance(0.8)) : [];
+    const lostAfter = chance(0.2) ? present.filter(() => chance(0.3)) : [];
+    if (lostAfter.length === present.length) lostAfter.pop();
+    const stay = present.filter((rank) => !lostAfter.includes(rank));
     const absent = Array.from({ length: ranks }, (_, rank) => rank)
       .filter((rank) => !present.includes(rank));
     const joins = chance(0.3) ? absent.filter(() => chance(0.5)) : [];
-    events.push({ members, meets, lost, joins });
-    members = [...present, ...joins].sort((a, b) => a - b);
+    events.push({ members, meets, lost, lostAfter, joins });
+    members = [...stay, ...joins].sort((a, b) => a - b);
   }
   return events;
 }
@@ -47,7 +51,7 @@ function dealt(events: readonly Event[], batch: number, turns: boolean) {
   const deck: number[] = [], open = new Map<number, number[]>(), done: number[] = [];
   let fresh = 0;
   const draw = () => deck.shift() ?? fresh++;
-  const hands = events.map(({ members, meets, lost, joins }) => {
+  const hands = events.map(({ members, meets, lost, lostAfter, joins }) => {
     const hand = new Map(members.map((rank): [number, number[]] => [rank, []]));
     if (turns) {
       for (let i = 0; i < batch; i++) for (const rank of members) hand.get(rank)!.push(draw());
@@ -59,7 +63,7 @@ function dealt(events: readonly Event[], batch: number, turns: boolean) {
       done.push(...open.get(rank)!);
       open.set(rank, []);
     }
-    for (const rank of lost) {
+    for (const rank of [...lost, ...lostAfter]) {
       deck.push(...open.get(rank)!);
       open.set(rank, []);
     }
@@ -74,17 +78,15 @@ function dealt(events: readonly Event[], batch: number, turns: boolean) {
 function worldsOf(events: readonly Event[], ranks: number): Worlds[] {
   let worlds: Worlds = [{ step: 0, ranks }];
   const since = new Map<number, number>();
-  return events.map(({ meets, lost, joins }, i) => {
-    const before = worlds, step = i + 1;
+  return events.map(({ meets, lost, lostAfter, joins }, i) => {
+    const before = worlds, step = i + 1, noted = (rank: number) => since.get(rank) ?? 0;
     for (const rank of meets) since.set(rank, step);
-    let members = membersOf(worlds.at(-1)!);
-    if (lost.length > 0) {
-      members = members.filter((rank) => !lost.includes(rank));
-      worlds = changeWorlds(worlds, step, members, (rank) => since.get(rank) ?? 0);
-    }
+    const present = membersOf(worlds.at(-1)!).filter((rank) => !lost.includes(rank));
+    worlds = changeWorlds(worlds, present, { step, isDone: false, since: noted });
+    const stay = present.filter((rank) => !lostAfter.includes(rank));
+    const members = [...stay, ...joins].sort((a, b) => a - b);
+    worlds = changeWorlds(worlds, members, { step, isDone: true, since: noted });
     for (const rank of joins) since.set(rank, step);
-    members = [...members, ...joins].sort((a, b) => a - b);
-    if (joins.length > 0) worlds = changeWorlds(worlds, step, members, () => NaN);
     return before;
   });
 }

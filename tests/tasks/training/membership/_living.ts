@@ -33,8 +33,8 @@ export interface Coming {
   readonly step: number;
   /** In whose stead. */
   readonly stead: number | null;
-  /** It ends when it is let in. @default {it does not} */
-  readonly endsAtOnce?: boolean;
+  /** Who ends when it is let in, by the number in the job. @default {nobody} */
+  readonly ends?: number;
 }
 
 /** Trains on ranks of this process, some of which are lost. Returns what one of the others has come to. */
@@ -120,7 +120,7 @@ async function live(
   const lines: string[] = [], before = console.error;
   console.error = (line: string) => lines.push(line);
   const begun = mesh.ranks.map((comm, rank) => train(comm, options, ownParts(rank)));
-  const come = arrivals.map(({ stead, endsAtOnce, ready, calls }, i) =>
+  const come = arrivals.map(({ stead, ends, ready, calls }, i) =>
     train(
       {
         stead,
@@ -130,7 +130,7 @@ async function live(
           const { rank, entered } = hall.knock();
           assert.equal(rank, size + i);
           const comm = await entered;
-          if (endsAtOnce) kill(rank);
+          if (ends !== undefined) kill(ends);
           return comm;
         },
       },

@@ -4,6 +4,7 @@
  */
 
 import assert from "node:assert/strict";
+import { drawParticipants } from "../../../../optimizers/mod.ts";
 import { Random } from "../../../../runtime/base/random.ts";
 import type { Options } from "../../../../tasks/options/table.ts";
 import { check, type Coming, type Loss } from "./_living.ts";
@@ -17,6 +18,8 @@ const BACK = [
 ];
 
 const TEXT = { task: "generated-text", trainSize: 3000, testSize: 300 } as const;
+
+const LSTM = { ...TEXT, embedding: 8, hidden: 12, layers: 2, bptt: 12, lr: 5 };
 
 const lost: Loss = { rank: 1, hook: "beforeRound", step: 4 };
 const back: Coming = { at: 0, hook: "beforeRound", step: 6, stead: 1 };
@@ -83,7 +86,7 @@ Deno.test({
   ...unsanitized,
   name: "one of two that come is lost when it is let in, and so is one that lets them in",
   async fn() {
-    const twice: Coming[] = [{ ...back, endsAtOnce: true }, { ...back, stead: null }];
+    const twice: Coming[] = [{ ...back, ends: 3 }, { ...back, stead: null }];
     const { script } = await check(3, [lost], {}, twice);
     assert.equal(script.at(-1)!.ranks, 3);
     await check(3, [lost, { rank: 2, hook: "afterRound", step: 6 }], {}, [back]);
@@ -93,6 +96,41 @@ Deno.test({
       const moment: Loss = { rank, hook, step: rank === 3 ? 8 : 6, after: random.uniform() * 8 };
       await check(3, [lost, moment], {}, [back]);
     }
+  },
+});
+
+Deno.test({
+  ...unsanitized,
+  name: "one that was not drawn for a round and is lost after it leaves its samples to the others",
+  async fn() {
+    const [first, second, third] = [1, 2, 3].map((round) => drawParticipants(5, round, 3, 2));
+    const undrawn = [0, 1, 2].find((rank) => !third.includes(rank))!;
+    assert.ok(undrawn > 0 && second.includes(undrawn) && first.length === 2);
+    const coming: Coming = { ...back, stead: null, ends: undrawn };
+    const { script } = await check(3, [], { participants: 2 }, [coming]);
+    const others = [0, 1, 2].filter((rank) => rank !== undrawn);
+    assert.deepEqual(script, [
+      { step: 0, ranks: 3 },
+      {
+        ...{ step: 6, ranks: 3, members: [...others, 3] },
+        lostAfter: [{ rank: undrawn, since: 4 }],
+      },
+    ]);
+  },
+});
+
+Deno.test({
+  ...unsanitized,
+  name: "one that comes and ends at once leaves no trace",
+  async fn() {
+    const controls = { algorithm: "scaffold-clip", momentum: 0 } as const;
+    const none = await check(2, [], controls, [{ ...back, stead: null, ends: 2 }]);
+    assert.deepEqual(none.script, [{ step: 0, ranks: 2 }]);
+    const { script } = await check(3, [lost], { ...LSTM, compress: "int8" }, [
+      back,
+      { ...back, step: 10, stead: null, ends: 4 },
+    ]);
+    assert.deepEqual(script, BACK);
   },
 });
 
@@ -109,7 +147,6 @@ for (
     { fragments: 2, accumulate: 2 },
     { ema: 0.9, evalEvery: 0.02, checkpointEvery: 3 },
     { averageStates: true, interval: "1..4:1,2" },
-    { ...TEXT, embedding: 8, hidden: 12, layers: 2, bptt: 12, lr: 5, compress: "int8" },
     { ...TEXT, model: "gpt", layers: 1, heads: 2, width: 12, context: 10, momentum: 0 },
   ] as Partial<Options>[]
 ) {
