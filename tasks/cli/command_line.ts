@@ -71,10 +71,7 @@ export async function runCommandLine(
     if (error instanceof commander.CommanderError) {
       if (error.exitCode === 0) return 0;
       if (error.code === "commander.help") return USAGE_ERROR;
-      const message = error.code === "commander.unknownOption"
-        ? unknownOption(/'(.+?)'/.exec(error.message)?.[1] ?? "", args, commands)
-        : error.message.replace(/^error: /, "");
-      return complain(name, message, USAGE_ERROR);
+      return complain(name, usageError(error, args, commands), USAGE_ERROR);
     }
     if (error instanceof OptionError) return complain(name, error.message, USAGE_ERROR);
     if (error instanceof DataError || error instanceof MissingPackageError) {
@@ -87,6 +84,27 @@ export async function runCommandLine(
 function complain(name: string, message: string, code: number): number {
   console.error(`${name}: ${message.replace(/\s*\n\s*/g, " ")}`);
   return code;
+}
+
+/** What to say of a command line that cannot be understood, with the way out. */
+function usageError(
+  { code, message }: { readonly code: string; readonly message: string },
+  args: readonly string[],
+  commands: readonly CommandSpec[],
+): string {
+  const text = message.replace(/^error: /, "");
+  switch (code) {
+    case "commander.unknownOption":
+      return unknownOption(/'(.+?)'/.exec(message)?.[1] ?? "", args, commands);
+    case "commander.unknownCommand":
+      if (text.includes("Did you mean")) return text;
+      return `${text}; the commands are ${commands.map(({ name }) => name).join(", ")}`;
+    case "commander.missingArgument":
+    case "commander.excessArguments":
+      return `${text.replace(/\.$/, "")}; --help says what it takes`;
+    default:
+      return text;
+  }
 }
 
 /**
@@ -106,7 +124,8 @@ function unknownOption(
     ? closest(flag, Object.values(options).map((option) => option.flag))
     : options[meant].flag;
   const program = namesProgram(args) ? "; what belongs to the program itself stands behind --" : "";
-  return `unknown option '${flag}'${near === null ? "" : ` (Did you mean ${near}?)`}${program}`;
+  const wayOut = near === null ? "; --help lists them" : ` (Did you mean ${near}?)`;
+  return `unknown option '${flag}'${program === "" || near !== null ? wayOut : ""}${program}`;
 }
 
 /** Whether a word is the path or URL of a program, whose own options are easily taken for ours. */

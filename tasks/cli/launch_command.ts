@@ -33,6 +33,11 @@ export const launchCommand: CommandSpec = {
   async run(given, [program, ...args]) {
     const place = await placeOf();
     if (place !== null && place.index > 0) return await takePlace(place, given);
+    if (program?.endsWith(".onnx")) {
+      throw new OptionError(
+        `${program} is a network, and no program of ranks: --model ${program} trains it`,
+      );
+    }
     if (program !== undefined) return await anyProgram(given, program, args, place);
     return await goElsewhere("launch", given) ?? await trainRun(given, place);
   },

@@ -4,7 +4,7 @@
  * @module
  */
 
-import { sayDownload } from "../launch/engine_download.ts";
+import { sayDownload } from "../launch/downloads.ts";
 import { resolveDevice } from "../../runtime/devices/open.ts";
 import { join, resolve } from "node:path";
 import { becomeCompiledRank } from "../../runtime/ranks/compiled_rank.ts";
@@ -189,12 +189,12 @@ async function makeFolder(out: string | null): Promise<string> {
   try {
     await Deno.mkdir(dir, { recursive: true });
   } catch (error) {
-    const { AlreadyExists, NotADirectory, PermissionDenied } = Deno.errors;
+    const { AlreadyExists, NotADirectory } = Deno.errors;
     if (error instanceof AlreadyExists || error instanceof NotADirectory) {
       throw notAFolder(dir, error);
     }
-    if (!(error instanceof PermissionDenied)) throw error;
-    throw new OptionError(`--out ${dir} cannot be made: permission denied`, { cause: error });
+    if (!(error instanceof Error)) throw error;
+    throw new OptionError(`--out ${dir} cannot be made: ${error.message}`, { cause: error });
   }
   return dir;
 }

@@ -37,7 +37,7 @@ Deno.test("a wrong folder is one clear line and exit code 1, a wrong option exit
     stderr: "celgc: cannot find runs in no/such/folder: there is no such folder\n",
   });
   assert.deepEqual([nothing.code, both.code], [2, 2]);
-  assert.match(nothing.stderr, /^celgc: missing required argument 'dirs'\n$/);
+  assert.match(nothing.stderr, /^celgc: missing required argument 'dirs'; --help says .*\n$/);
   assert.match(both.stderr, /^celgc: --watch writes nothing, so it does not go with --images\n$/);
 });
 

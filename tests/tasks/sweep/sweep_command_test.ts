@@ -58,6 +58,7 @@ Deno.test("a wrong option is one line and exit code 2, and nothing is run", asyn
       [["--ranks", "4,2", "--participants", "3"], /at most --ranks, 2, not 3 \(cell ranks=2\)/],
       [["--intervals", "1,2"], /unknown option '--intervals'/],
       [["--out", file], /--out must be a folder, not the file/],
+      [["--out", "/proc/no/folder"], /--out \/proc\/no\/folder cannot be made: .*/],
       [["--out", file, "--dry-run"], /--out must be a folder, not the file/],
       [["--nesterov", "maybe"], /--nesterov must be on, off or both/],
     ] as const
