@@ -18,6 +18,11 @@ const OPTIONS = {
     default: DEFAULTS.data,
     placeholder: "dir",
   }),
+  download: toggle({
+    flag: "--download",
+    group: RUNS,
+    help: "fetch what is not there of the data sets that the figures need",
+  }),
   scale: real({
     flag: "--scale",
     group: RUNS,
@@ -50,6 +55,7 @@ const OPTIONS = {
     group: PAGE,
     help: "sentences for the page, about data and machine",
     default: null,
+    defaultText: "none",
     placeholder: "text",
   }),
   quiet: toggle({ flag: "--quiet", group: PAGE, help: "show no progress" }),
@@ -65,8 +71,9 @@ What was interrupted goes on with the same command. The runs are those of deno t
 the page names under each figure.`,
   options: OPTIONS,
   async run(given, figures) {
-    const { data, scale, out, draw, page, note, quiet } = given as {
+    const { data, download, scale, out, draw, page, note, quiet } = given as {
       data?: string;
+      download?: boolean;
       scale?: number;
       out?: string;
       draw?: boolean;
@@ -75,10 +82,12 @@ the page names under each figure.`,
       quiet?: boolean;
     };
     if (draw && quiet) throw new OptionError("--draw shows no progress, so --quiet has no effect");
+    if (draw && download) throw new OptionError("--draw runs nothing, so --download has no effect");
     const runs = out ?? DEFAULTS.out, folder = page ?? join(runs, "page");
     const { missing, failed, interrupted } = await reproduce({
       figures,
       data: data ?? DEFAULTS.data,
+      download: download ?? false,
       scale: scale ?? DEFAULTS.scale,
       out: runs,
       page: folder,

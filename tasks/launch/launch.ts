@@ -4,7 +4,6 @@
  * @module
  */
 
-import { resolve } from "node:path";
 import type { DeviceKind } from "../../runtime/devices/device.ts";
 import { permissionsFor, resolveDevice } from "../../runtime/devices/open.ts";
 import {
@@ -24,14 +23,12 @@ import {
   readKeptInputs,
   verifyInputs,
 } from "../run/inputs.ts";
-import type { DownloadProgress } from "../data/sources/download.ts";
 import { continueWorlds, type Worlds } from "../data/sampling/worlds.ts";
-import { sayDownload } from "./engine_download.ts";
+import { findData, sayDownload } from "./downloads.ts";
 import { Follower } from "./follower.ts";
 import type { MetricRecord, Summary } from "../run/metrics.ts";
 import { ALGORITHMS } from "../../optimizers/registry.ts";
 import { asOptionError } from "../options/as_option_error.ts";
-import { TASKS } from "../options/defaults.ts";
 import { OptionError } from "../options/kinds.ts";
 import { modelName } from "../options/network_names.ts";
 import type { Options } from "../options/table.ts";
@@ -63,7 +60,6 @@ import {
   spokenOf,
   writeConfig,
 } from "../run/folder.ts";
-import { openDownloadView } from "./download_view.ts";
 import type { ViewKind } from "./view.ts";
 
 /** How to start a run: any option by its name in code, and what code alone can say. */
@@ -404,33 +400,6 @@ export function processesOf(
     ...(options.onFailure === "shrink" ? { onFailure: "return" } : {}),
     quiet: true,
   };
-}
-
-/** The data set's folder, absolute; fetched first if that was asked for. */
-export async function findData(options: Options, kind: ViewKind): Promise<string> {
-  const folder = resolve(options.data!);
-  if (options.download) {
-    const sources = await import("../data/sources/sources.ts");
-    await using view = openDownloadView(kind);
-    const onProgress = (progress: DownloadProgress) => view.onProgress(progress);
-    const how = { onProgress, mirrors: options.mirror };
-    switch (options.task) {
-      case "cifar10":
-        return resolve(await sources.downloadCifar10(folder, how));
-      case "cifar100":
-        return resolve(await sources.downloadCifar100(folder, how));
-      case "ptb":
-        return resolve(await sources.downloadPennTreebank(folder, how));
-      case "wikitext2":
-        return resolve(await sources.downloadWikiText2(folder, how));
-    }
-  }
-  const info = await Deno.stat(folder).catch(() => null);
-  if (!info?.isDirectory && !(info?.isFile && TASKS[options.task].takesFile)) {
-    const what = TASKS[options.task].takesFile ? "a folder or file" : "a folder";
-    throw new OptionError(`--data must be ${what} that exists, not "${options.data}"`);
-  }
-  return folder;
 }
 
 /** A comma separates paths in a permission; one inside a path is doubled. */

@@ -4,13 +4,12 @@
  * @module
  */
 
-import { sayDownload } from "../launch/engine_download.ts";
+import { findData, sayDownload } from "../launch/downloads.ts";
 import { type Interval, peakAhead } from "../../optimizers/rounds/interval.ts";
 import { ALGORITHMS, BASELINE } from "../../optimizers/registry.ts";
 import { resolveDevice } from "../../runtime/devices/open.ts";
 import { codecOf } from "../../runtime/compression/registry.ts";
 import { parseLink } from "../../runtime/transport/access_link.ts";
-import { findData } from "../launch/launch.ts";
 import { leavesHost, openHosts, sizeOf } from "../launch/run_hosts.ts";
 import type { LauncherPlace } from "../../runtime/launcher/across_hosts.ts";
 import { OptionError } from "../options/kinds.ts";

@@ -30,6 +30,8 @@ export interface ChartAxis {
   readonly title: string;
   readonly format: ValueFormat;
   readonly log: boolean;
+  /** What the axis has room for beside this picture's own values, so that pictures can be compared. */
+  readonly room?: readonly number[];
 }
 
 /** One picture. */
@@ -211,7 +213,7 @@ function panelOf(panel: ChartPanel): string {
   const across = scaleOf(x, points.map((p) => p.x), [left, width - right], 5, true);
   const up = scaleOf(
     y,
-    points.flatMap((p) => [p.y, p.low, p.high]),
+    [...points.flatMap((p) => [p.y, p.low, p.high]), ...points.length > 0 ? y.room ?? [] : []],
     [height - bottom, top],
     5,
     false,
@@ -226,12 +228,17 @@ function panelOf(panel: ChartPanel): string {
       escape(writeValue(tick, y.format))
     }</text>`
   );
-  const columns = across.ticks.map((tick) =>
-    `<path class="axis" d="M${place(across.at(tick))} ${height - bottom}v4"/>` +
-    `<text x="${place(across.at(tick))}" y="${height - bottom + 17}" text-anchor="middle">${
-      escape(writeValue(tick, x.format))
-    }</text>`
-  );
+  let taken = -Infinity;
+  const columns = across.ticks.map((tick) => {
+    const middle = across.at(tick), label = writeValue(tick, x.format);
+    const mark = `<path class="axis" d="M${place(middle)} ${height - bottom}v4"/>`;
+    const half = (7 * label.length + 4) / 2;
+    if (middle - half < taken) return mark;
+    taken = middle + half;
+    return `${mark}<text x="${place(middle)}" y="${height - bottom + 17}" text-anchor="middle">${
+      escape(label)
+    }</text>`;
+  });
   const at = (px: number, py: number) => `${place(across.at(px))} ${place(up.at(py))}`;
   const bands = shown.filter(({ points }) => points.some(({ low, high }) => low < high)).map((
     { colour, points },

@@ -118,13 +118,24 @@ export function rowTitle({ title }: FigureRecord, { panels }: RowRecord): string
   return `${title}: ${shown.join("; ")}`;
 }
 
-/** What is lacking of the runs that a figure is to have; "" if nothing is. */
+/** Of how many seeds the lines are, and what is lacking of the runs that a figure is to have. */
 function seedsNote(seen: readonly SeenLine[]): string {
-  const all = seen.reduce((sum, { line }) => sum + line.seeds, 0);
-  const done = seen.reduce((sum, { line }) => sum + line.runs.length, 0);
-  return done < all ? `${done} of ${all} runs so far` : "";
+  const of = (
+    count: (line: RunLine) => number,
+  ) => [...new Set(seen.map(({ line }) => count(line)))];
+  const [done, ...others] = of(({ runs }) => runs.length), [all] = of(({ seeds }) => seeds);
+  if (others.length === 0) {
+    const seeds = done === all
+      ? (all === 1 ? "one seed" : `${all} seeds`)
+      : `${done} of ${all} seeds so far`;
+    return done > 1 ? `${seeds}: mean and range` : seeds;
+  }
+  const sum = (count: (line: RunLine) => number) =>
+    seen.reduce((total, { line }) => total + count(line), 0);
+  return `${sum(({ runs }) => runs.length)} of ${sum(({ seeds }) => seeds)} runs so far`;
 }
 
+/** Pictures of one measure have one scale, also where some of a figure's lines cannot be drawn. */
 function panelOf({ x, y, logX, logY, dashed }: PanelRecord, seen: readonly SeenLine[]): ChartPanel {
   const linesOf = (measure: MeasureName, isDashed: boolean) =>
     seen.map((one, colour): ChartLine => ({
@@ -141,7 +152,12 @@ function panelOf({ x, y, logX, logY, dashed }: PanelRecord, seen: readonly SeenL
   const also = dashed ? `; dashed: ${MEASURES[dashed].title}` : "";
   return {
     x: { ...AXES[x], log: logX ?? false },
-    y: { title: title + also, format, log: logY ?? false },
+    y: {
+      title: title + also,
+      format,
+      log: logY ?? false,
+      room: seen.flatMap((one) => one.points(y).flatMap(({ low, high }) => [low, high])),
+    },
     lines: [...linesOf(y, false), ...dashed ? linesOf(dashed, true) : []],
   };
 }

@@ -80,31 +80,37 @@ export function keepsUp(lines: readonly SeenLine[], measure: MeasureName): Findi
   const base = ends.find(({ seen }) => isBaseline(seen));
   const others = ends.filter(({ seen }) => isCelgc(seen));
   if (!base || others.length === 0) return notYet(rule);
+  const rises = risesWhenBetter(measure);
   const kept = others.filter(({ last }) => {
     const spread = Math.max(last.high - last.low, base.last.high - base.last.low);
-    const behind = risesWhenBetter(measure)
-      ? base.last.mean - last.mean
-      : last.mean - base.last.mean;
+    const behind = rises ? base.last.mean - last.mean : last.mean - base.last.mean;
     return behind <= Math.max(spread, TOLERANCE * base.last.mean);
   });
   const behind = others.filter((end) => !kept.includes(end));
   const longest = Math.max(...kept.map(({ seen }) => intervalOf(seen)));
   const best = kept.find(({ seen }) => intervalOf(seen) === longest);
+  const goal = ends.map(({ last }) => last.mean).reduce((a, b) => (rises ? a < b : a > b) ? a : b);
+  const seconds = (one: SeenLine) => placeOf(one.points(measure), goal, rises, "linkSeconds");
   return {
     seen: [
       `At the end the baseline's ${title} was ${write(base.last, format)}.`,
       ...kept.length > 0 ? [`As good: ${labels(kept)}.`] : [],
       ...behind.length > 0 ? [`Behind it: ${labels(behind)}.`] : [],
       ...best ? [costOf(base, best)] : [],
+      soonest(base.seen, others.map(({ seen }) => seen), writeValue(goal, format), seconds),
     ],
     table: [
-      ["run", `${title} at the end`, "rounds", "sent by each rank", "behind the link"],
+      [
+        ...["run", `${title} at the end`, "rounds", "sent by each rank", "behind the link"],
+        `behind the link to ${writeValue(goal, format)}`,
+      ],
       ...ends.map(({ seen, last }) => [
         seen.line.label,
         write(last, format),
         writeValue(last.at.round, "number"),
         writeValue(last.at.bytes, "bytes"),
         writeValue(last.at.linkSeconds, "seconds"),
+        writeValue(seconds(seen), "seconds"),
       ]),
     ],
     rule,
@@ -132,6 +138,19 @@ function costOf(
   } of ${base.seen.line.label}'s rounds, with ` +
     `${part("bytes")} of its bytes and, behind the link, in ` +
     `${writeValue(1 / of("linkSeconds"), "percent")} of its time.`;
+}
+
+/** Which interval comes first to a score that all reach, on the clock behind the link. */
+function soonest(
+  base: SeenLine,
+  others: readonly SeenLine[],
+  goal: string,
+  seconds: (line: SeenLine) => number,
+): string {
+  const first = others.reduce((a, b) => seconds(b) < seconds(a) ? b : a);
+  const [slow, fast] = [base, first].map((one) => writeValue(seconds(one), "seconds"));
+  return `To ${goal}, which all reached, ${base.line.label} needed ${slow} behind the link, and ${first.line.label}, ` +
+    `the first CELGC there, ${fast}.`;
 }
 
 /** Shares of clipped steps over whole runs. */
@@ -211,7 +230,7 @@ export function fewerIterations(lines: readonly SeenLine[], measure: MeasureName
   const needed = curves.map(({ seen, points }) => ({
     label: seen.line.label,
     ranks: seen.line.ranks,
-    iterations: iterationsTo(points, goal),
+    iterations: placeOf(points, goal, false, "iteration"),
   }));
   const speedups = needed.map((line) => ({
     ...line,
@@ -244,11 +263,19 @@ export function fewerIterations(lines: readonly SeenLine[], measure: MeasureName
   };
 }
 
-/** Where a falling curve first comes to a value, on the straight line between two evaluations. */
-function iterationsTo(points: readonly SeedPoint[], goal: number): number {
-  const at = points.findIndex((point) => point.mean <= goal);
-  if (at <= 0) return points[0].at.iteration;
+/**
+ * Where a curve first comes to a value that it reaches, on the straight line between two evaluations; the first of
+ * them where that is there already.
+ */
+function placeOf(
+  points: readonly SeedPoint[],
+  goal: number,
+  rises: boolean,
+  axis: FigureAxis,
+): number {
+  const at = points.findIndex(({ mean }) => rises ? mean >= goal : mean <= goal);
+  if (at <= 0) return points[0].at[axis];
   const [before, after] = [points[at - 1], points[at]];
   const share = (before.mean - goal) / (before.mean - after.mean);
-  return before.at.iteration + share * (after.at.iteration - before.at.iteration);
+  return before.at[axis] + share * (after.at[axis] - before.at[axis]);
 }

@@ -9,7 +9,7 @@ import { fileName, rowTitle } from "./draw.ts";
 import type { DrawnFigure } from "./draw.ts";
 import { LINK } from "./link_seconds.ts";
 import type { RunLine } from "./lines.ts";
-import { commandOf, SWEEPS } from "./sweeps.ts";
+import { commandOf, scaledSweeps, SWEEPS } from "./sweeps.ts";
 
 /** The page's file. */
 export const PAGE = "README.md";
@@ -48,7 +48,7 @@ export function resultsPage(figures: readonly DrawnFigure[], { note, scale }: Pa
     "",
     ...scale === 1
       ? []
-      : [...wrap(`Each run has had ${scale} of the epochs that its command names.`), ""],
+      : [...wrap(`Each run has had ${scale} of the epochs that \`--scale 1\` gives it.`), ""],
     ...note === "" ? [] : [...wrap(note), ""],
     "Everything again, from nothing, or on from where it was interrupted:",
     "",
@@ -75,7 +75,7 @@ function sectionOf(
 ): string[] {
   const { record, finding, lines } = figure;
   const same = before.find((other) => other.record.sweep === record.sweep);
-  const { sweeps, seeds, name } = SWEEPS[record.sweep];
+  const sweep = SWEEPS[record.sweep], { seeds, name } = sweep;
   const verdict = finding.agrees === null
     ? "No verdict before every line has a run."
     : `**This ${finding.agrees}.**`;
@@ -95,7 +95,9 @@ function sectionOf(
     ...wrap(captionOf(figure)),
     "",
     ...same ? wrap(`The runs are those of “${same.record.title}”. ${made} ${numbers}`) : [
-      ...sweeps.map((swept) => `    ${commandOf(swept, seeds, `runs/reproduce/${name}`)}`),
+      ...scaledSweeps(sweep, scale).map((swept) =>
+        `    ${commandOf(swept, seeds, `runs/reproduce/${name}`)}`
+      ),
       `    deno task reproduce ${record.name} --data DATA${scaled(scale)}`,
       "",
       ...wrap(`${made} ${numbers}`),

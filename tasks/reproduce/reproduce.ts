@@ -5,8 +5,10 @@
  */
 
 import { join, resolve } from "node:path";
+import { findData } from "../launch/downloads.ts";
 import type { ViewKind } from "../launch/view.ts";
 import { OptionError } from "../options/kinds.ts";
+import { notAFolder } from "../sweep/cell_folder.ts";
 import { sweep, type SweepRun } from "../sweep/sweep.ts";
 import { drawFigure, type DrawnFigure } from "./draw.ts";
 import { type FigureRecord, FIGURES } from "./figures.ts";
@@ -22,6 +24,8 @@ export interface ReproduceOptions extends RunChoice {
   readonly out: string;
   /** Where figures, numbers and page go. */
   readonly page: string;
+  /** Whether to fetch data that is not there. */
+  readonly download: boolean;
   /** Whether to run nothing, and draw what is finished. */
   readonly draw: boolean;
   /** Sentences for the page. */
@@ -46,16 +50,18 @@ export interface Reproduced {
  * Runs the cells that are missing, seed by seed so that a first seed of every figure comes first, and writes the
  * page after each.
  *
- * @throws OptionError for a figure that there is not
+ * @throws OptionError for a figure that there is not, data that is not there, folders that cannot be made
  */
 export async function reproduce(options: ReproduceOptions): Promise<Reproduced> {
   const records = recordsOf(options.figures);
   const out = resolve(options.out);
+  if (await isFile(out)) throw notAFolder(out);
   let interrupted: SweepRun["interrupted"] = null;
   let drawn: DrawnFigure[] | null = null;
   const failed: string[] = [];
   if (!options.draw) {
-    await checkData(records, options.data);
+    await bringData(records, options);
+    await makePageFolder(options.page);
     const names = [...new Set(records.map(({ sweep }) => sweep))];
     const most = Math.max(...names.map((name) => SWEEPS[name].seeds.length));
     for (let i = 0; i < most && interrupted === null; i++) {
@@ -97,18 +103,35 @@ async function runSeed(
   return { failed, interrupted: null };
 }
 
-/** Refuses data that is not there before anything runs. */
-async function checkData(records: readonly FigureRecord[], data: string): Promise<void> {
-  const tasks = records.flatMap(({ sweep }): string[] =>
-    SWEEPS[sweep].sweeps.map(({ task }) => task)
-  );
+const isFile = (path: string) => Deno.stat(path).then((info) => info.isFile, () => false);
+
+/** Before anything runs: what has taken hours is not to fail for want of a folder. */
+async function makePageFolder(page: string): Promise<void> {
+  try {
+    await Deno.mkdir(page, { recursive: true });
+  } catch (error) {
+    if (!(error instanceof Error)) throw error;
+    throw new OptionError(`--page ${page} cannot be made: ${error.message}`, { cause: error });
+  }
+}
+
+/** Before anything runs: fetches data if that is wanted, and refuses what is not there. */
+async function bringData(
+  records: readonly FigureRecord[],
+  { data, download, view }: ReproduceOptions,
+): Promise<void> {
+  const tasks = records.flatMap(({ sweep }) => SWEEPS[sweep].sweeps.map(({ task }) => task));
   for (const task of new Set(tasks)) {
     const folder = join(data, task);
+    if (download) {
+      await findData({ task, data: folder, download, mirror: [] }, view);
+      continue;
+    }
     const there = await Deno.stat(folder).then(({ isDirectory }) => isDirectory, () => false);
     if (there) continue;
     throw new OptionError(
       `--data must be a folder that holds ${task}/ in its official layout, not ${data}: bring it there, or let ` +
-        `deno task launch --task ${task} --data ${folder} --download fetch it`,
+        "--download fetch it",
     );
   }
 }
@@ -133,7 +156,7 @@ async function draw(
         `--scale ${choice.scale}: without --draw they are run`,
     );
   }
-  await Deno.mkdir(page, { recursive: true });
+  await makePageFolder(page);
   // A picture of nothing says nothing.
   for (const { record, ...figure } of drawn) {
     for (const [file, svg] of figure.pictures) await Deno.writeTextFile(join(page, file), svg);

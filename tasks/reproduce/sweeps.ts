@@ -139,6 +139,15 @@ export interface RunChoice {
 
 /** The options of each sweep of a record for one seed. */
 export function sweepsOf(record: SweepRecord, seed: number, { data, scale }: RunChoice): Swept[] {
+  return scaledSweeps(record, scale).map((swept) => ({
+    ...swept,
+    data: `${data}/${swept.task}`,
+    seed,
+  }));
+}
+
+/** The options of each sweep of a record, but for seed and data, with a share of the epochs. */
+export function scaledSweeps(record: SweepRecord, scale: number): Swept[] {
   return record.sweeps.map((swept) => {
     const { epochs, decayAt, evalEvery } = swept as {
       epochs: number;
@@ -150,7 +159,7 @@ export function sweepsOf(record: SweepRecord, seed: number, { data, scale }: Run
       evalEvery: evalEvery * scale,
       ...decayAt ? { decayAt: decayAt.map((epoch) => epoch * scale) } : {},
     };
-    return { ...swept, ...scaled, data: `${data}/${swept.task}`, seed };
+    return { ...swept, ...scaled };
   });
 }
 

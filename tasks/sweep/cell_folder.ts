@@ -38,7 +38,7 @@ export async function writeWhole(path: string, content: string): Promise<void> {
 }
 
 /** What to say of an `--out` that is a file. */
-export function notAFolder(path: string, cause: unknown): OptionError {
+export function notAFolder(path: string, cause?: unknown): OptionError {
   return new OptionError(`--out must be a folder, not the file ${path}`, { cause });
 }
 

@@ -102,6 +102,7 @@ function logOf({ options }: Cell, { loss, score, clipEvery }: DrawnRun): string 
     }
     if (step % (STEPS / 4) === 0) evaluate(place, share);
   }
-  lines.push({ type: "summary", rank: 0, step: STEPS, ranks, steps: STEPS });
+  const totals = { trainSeconds: STEPS / 10, totalBytesSent: 0 };
+  lines.push({ type: "summary", rank: 0, step: STEPS, ranks, steps: STEPS, ...totals });
   return lines.map((line) => JSON.stringify(line) + "\n").join("");
 }

@@ -104,7 +104,22 @@ Deno.test("an interval keeps up if it is within the spread or 3 % of the baselin
     seen.join(" "),
     /As good: celgc I=4\. Behind it: celgc I=16\. celgc I=4 came there in 1\/4 of naive-parallel's rounds/,
   );
-  assert.deepEqual(table[3], ["celgc I=16", "50 % (49 % to 51 %)", "1.25", "1.25 B", "20 s"]);
+  assert.equal(table[0].at(-1), "behind the link to 50 %");
+  assert.deepEqual(table[3], [
+    "celgc I=16",
+    "50 % (49 % to 51 %)",
+    "1.25",
+    "1.25 B",
+    "20 s",
+    "20 s",
+  ]);
+  // Between 0.3 after 10 s and 0.6 after 20 s.
+  assert.equal(table[1].at(-1), "16.7 s");
+  const soon = lineOf("celgc", 16, 8, [[5, 0.4], [10, 0.5]]);
+  assert.match(
+    keepsUp([base, near, soon], "testAccuracy").seen.at(-1)!,
+    /^To 50 %, which all reached, naive-parallel needed 16\.7 s .*, and celgc I=16, .*, 10 s\.$/,
+  );
   assert.match(
     keepsUp([base, lineOf("celgc", 1, 8, [[20, 0.6]])], "testAccuracy").seen[2],
     /in all of naive/,
@@ -238,4 +253,29 @@ Deno.test("a picture has a path for each line and band, a legend, and nothing th
   assert.ok(!svg.includes("nowhere"), "what is drawn nowhere has no label");
   assert.ok(svg.includes("a &#60;b&#62; &#38; c") && !svg.includes("<script>"));
   assert.doesNotMatch(svg, /NaN|undefined|Infinity/);
+});
+
+Deno.test("an axis has room for what other pictures show, and no label that touches another", () => {
+  const points = [{ x: 2e7, y: 2, low: 2, high: 2 }, { x: 4e9, y: 4, low: 4, high: 4 }];
+  const x = { title: "x", format: "bytes", log: true } as const;
+  const draw = (room: number[]) =>
+    chartSvg({
+      ...{ title: "t", description: "d", note: "", labels: [{ text: "a", baseline: true }] },
+      panels: [{
+        x,
+        y: { title: "y", format: "number", log: false, room },
+        lines: [{ colour: 0, dashed: false, points }],
+      }],
+    });
+  const numbers = (svg: string) =>
+    [...svg.matchAll(/text-anchor="end">([\d.]+)</g)].map((m) => +m[1]);
+  assert.ok(Math.max(...numbers(draw([]))) <= 4);
+  assert.ok(Math.max(...numbers(draw([2, 9]))) >= 8);
+  const labels = [...draw([]).matchAll(/<text x="([\d.]+)" [^>]*middle">([^<]+ [MG]B)</g)];
+  assert.ok(labels.length >= 5);
+  for (const [i, [, at, text]] of labels.entries()) {
+    if (i === 0) continue;
+    const [, before, other] = labels[i - 1];
+    assert.ok(+at - +before >= 3.5 * (text.length + other.length) + 4, `${other}, ${text}`);
+  }
 });

@@ -2,8 +2,9 @@
 
 import assert from "node:assert/strict";
 import { join } from "node:path";
+import { PENN_TREEBANK_SOURCE } from "../../../tasks/data/sources/sources.ts";
 import { FIGURES } from "../../../tasks/reproduce/figures.ts";
-import { reproduce } from "../../../tasks/reproduce/reproduce.ts";
+import { reproduce, type ReproduceOptions } from "../../../tasks/reproduce/reproduce.ts";
 import { SWEEPS } from "../../../tasks/reproduce/sweeps.ts";
 import type { Cell } from "../../../tasks/sweep/cells.ts";
 import { temporaryFolder } from "../../_helpers/temporary_folder.ts";
@@ -17,9 +18,13 @@ function asClaimed({ options: { algorithm } }: Cell): DrawnRun {
   return { loss: 1, score: celgc ? 0.63 : 0.64, clipEvery: celgc ? 2 : 6, commit: NEW };
 }
 
-const drawn = async (folder: string, page = join(folder, "page")) => {
-  const options = { figures: [], data: "data", scale: 1, out: folder, page, draw: true, note: "" };
-  const made = await reproduce({ ...options, view: "silent", say: () => {} });
+const drawn = async (folder: string, given: Partial<ReproduceOptions> = {}) => {
+  const options: ReproduceOptions = {
+    ...{ figures: [], data: "data", download: false, scale: 1, out: folder },
+    ...{ page: join(folder, "page"), draw: true, note: "", view: "silent", say: () => {} },
+    ...given,
+  };
+  const made = await reproduce(options), { page } = options;
   return { ...made, text: await Deno.readTextFile(join(page, "README.md")), page };
 };
 
@@ -108,8 +113,20 @@ Deno.test("whole figures have their verdicts, alike by any spelling of the folde
         : "agrees in part",
     ]),
   );
-  const svg = await Deno.readTextFile(join(folder.path, "page", "participants.svg"));
-  assert.ok(!svg.includes("so far"));
+  const svgOf = (name: string) => Deno.readTextFile(join(folder.path, "page", `${name}.svg`));
+  assert.match(await svgOf("participants"), />one seed</);
+  assert.match(await svgOf("clipping"), />3 seeds: mean and range</);
+});
+
+Deno.test("first seeds are said to be these, and commands are those of what was run", async () => {
+  await using folder = await temporaryFolder();
+  await writeFinished(SWEEPS.wikitext2, 1, folder.path, asClaimed, { data: "data", scale: 0.5 });
+  const { text, page } = await drawn(folder.path, { scale: 0.5 });
+  assert.match(await Deno.readTextFile(join(page, "wikitext-2.svg")), />1 of 2 seeds so far</);
+  const section = sectionOf(text, "WikiText-2");
+  assert.match(section, /Finished: 1 of 2 seeds\./);
+  assert.match(section, /deno task sweep .* --epochs 3 --eval-every 0\.5 --data DATA\/wikitext2 /);
+  assert.match(section, /deno task reproduce wikitext-2 --data DATA --scale 0\.5/);
 });
 
 Deno.test("nothing is drawn where nothing is finished", async () => {
@@ -119,4 +136,36 @@ Deno.test("nothing is drawn where nothing is finished", async () => {
     /--draw draws what is finished, and .* holds no finished run/,
   );
   await assert.rejects(Deno.stat(join(folder.path, "page")), Deno.errors.NotFound);
+});
+
+Deno.test("folders that cannot be made are told before anything runs", async () => {
+  await using folder = await temporaryFolder();
+  const file = join(folder.path, "file"), data = join(folder.path, "data");
+  await Deno.writeTextFile(file, "");
+  await Deno.mkdir(join(data, "ptb"), { recursive: true });
+  await assert.rejects(drawn(file), { message: `--out must be a folder, not the file ${file}` });
+  await assert.rejects(
+    drawn(join(folder.path, "runs"), { figures: ["penn-treebank"], data, draw: false, page: file }),
+    /--page .*file cannot be made: /,
+  );
+  await assert.rejects(Deno.stat(join(folder.path, "runs")), Deno.errors.NotFound);
+});
+
+Deno.test("--download fetches nothing that is there, and spoils nothing that is another's", async () => {
+  await using folder = await temporaryFolder();
+  const data = join(folder.path, "data"), text = (name: string) => join(data, "ptb", name);
+  const given = { figures: ["penn-treebank"], data, download: true, draw: false };
+  await Deno.mkdir(join(data, "ptb"), { recursive: true });
+  await Deno.writeTextFile(text("train.txt"), "my own");
+  await assert.rejects(drawn(folder.path, given), /train\.txt exists with 6 bytes, the official/);
+  for (const { files: [{ name, bytes }] } of PENN_TREEBANK_SOURCE.downloads) {
+    await Deno.writeTextFile(text(name), "");
+    await Deno.truncate(text(name), bytes);
+  }
+  for (const seed of SWEEPS.ptb.seeds) {
+    await writeFinished(SWEEPS.ptb, seed, folder.path, asClaimed, { data, scale: 1 });
+  }
+  const { text: page, missing } = await drawn(folder.path, given);
+  assert.equal(missing, 0);
+  assert.match(page, /^## Penn Treebank$/m);
 });

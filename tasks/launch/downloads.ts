@@ -1,13 +1,19 @@
 /**
- * Whether an engine has to be fetched before it can run: a matter of hundreds of megabytes, of which people
- * want to know.
+ * What is fetched before a run: an engine, a matter of hundreds of megabytes of which people want to know, and a data
+ * set where that was asked for.
  *
  * @module
  */
 
-import { join } from "node:path";
+import { join, resolve } from "node:path";
 import { ONNXRUNTIME_VERSION } from "../../deps.ts";
 import type { DeviceKind } from "../../runtime/devices/device.ts";
+import type { DownloadProgress } from "../data/sources/download.ts";
+import { OptionError } from "../options/kinds.ts";
+import type { Options } from "../options/values.ts";
+import { TASKS } from "../options/defaults.ts";
+import { openDownloadView } from "./download_view.ts";
+import type { ViewKind } from "./view.ts";
 
 /** What an engine's package takes on disk, in MB. */
 const SIZES = { "onnxruntime-node": 290, "onnxruntime-web": 140 } as const;
@@ -63,4 +69,34 @@ function cacheFolder(): string | null {
     (Deno.env.get("XDG_CACHE_HOME") ? ["XDG_CACHE_HOME", "deno"] : ["HOME", ".cache", "deno"]);
   const base = Deno.env.get(variable);
   return base ? join(base, ...path) : null;
+}
+
+/** The data set's folder, absolute; fetched first if that was asked for. */
+export async function findData(
+  options: Pick<Options, "task" | "data" | "download" | "mirror">,
+  kind: ViewKind,
+): Promise<string> {
+  const folder = resolve(options.data!);
+  if (options.download) {
+    const sources = await import("../data/sources/sources.ts");
+    await using view = openDownloadView(kind);
+    const onProgress = (progress: DownloadProgress) => view.onProgress(progress);
+    const how = { onProgress, mirrors: options.mirror };
+    switch (options.task) {
+      case "cifar10":
+        return resolve(await sources.downloadCifar10(folder, how));
+      case "cifar100":
+        return resolve(await sources.downloadCifar100(folder, how));
+      case "ptb":
+        return resolve(await sources.downloadPennTreebank(folder, how));
+      case "wikitext2":
+        return resolve(await sources.downloadWikiText2(folder, how));
+    }
+  }
+  const info = await Deno.stat(folder).catch(() => null);
+  if (!info?.isDirectory && !(info?.isFile && TASKS[options.task].takesFile)) {
+    const what = TASKS[options.task].takesFile ? "a folder or file" : "a folder";
+    throw new OptionError(`--data must be ${what} that exists, not "${options.data}"`);
+  }
+  return folder;
 }

@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { ONNXRUNTIME_VERSION } from "../../../deps.ts";
-import { sayDownload } from "../../../tasks/launch/engine_download.ts";
+import { sayDownload } from "../../../tasks/launch/downloads.ts";
 import { resolveDevice } from "../../../runtime/devices/open.ts";
 import { temporaryFolder } from "../../_helpers/temporary_folder.ts";
 
