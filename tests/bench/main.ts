@@ -65,4 +65,15 @@ if (!bench) {
 }
 const program = new URL(bench.program, import.meta.url).href;
 const child = new Deno.Command(Deno.execPath(), { args: ["run", "-A", program, ...args] }).spawn();
+// Whoever ends this ends the benchmark, which may have something to say yet.
+for (const signal of ["SIGINT", "SIGTERM"] as const) {
+  if (Deno.build.os === "windows" && signal === "SIGTERM") continue;
+  Deno.addSignalListener(signal, () => {
+    try {
+      child.kill(signal);
+    } catch {
+      // it has just ended
+    }
+  });
+}
 Deno.exit((await child.status).code);

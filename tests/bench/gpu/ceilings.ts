@@ -10,10 +10,12 @@
 import { encodeModel } from "../../../models/encode.ts";
 import { Graph } from "../../../models/graph.ts";
 import { openDevice } from "../../../runtime/devices/open.ts";
-import { AHEAD, nvidia, say, timed } from "./measure.ts";
+import { isSoftware } from "../../../runtime/devices/webgpu.ts";
+import { AHEAD, doing, nvidia, say, timed } from "./measure.ts";
 
 const [bytes, edge, seconds] = Deno.args.map(Number);
 
+doing("the adapter");
 const adapter = await navigator.gpu.requestAdapter({ powerPreference: "high-performance" });
 if (adapter === null) throw new Error("WebGPU finds no adapter");
 const limits: Record<string, number> = {};
@@ -31,7 +33,9 @@ say({
   limits,
   driver: await nvidia("name,driver_version,memory.total"),
   deno: Deno.version.deno,
+  isSoftware: isSoftware(adapter),
 });
+doing("the copy");
 
 {
   const { maxBufferSize } = adapter.limits, size = Math.min(bytes, maxBufferSize);
@@ -62,6 +66,7 @@ say({
   gpu.destroy();
 }
 
+doing("the product");
 const graph = new Graph();
 const [a, b] = ["a", "b"].map((name) => graph.input(name, "float32", [edge, edge]));
 const product = graph.matmul(a, b);

@@ -5,10 +5,10 @@
  */
 
 import { parseArgs } from "node:util";
-import { type Measurement, nvidia } from "./measure.ts";
-import { choiceOf, partsOf } from "./parts.ts";
+import { output } from "./measure.ts";
+import { choiceOf, type Engine, type Part, partsOf } from "./parts.ts";
+import { Report } from "./report.ts";
 import { runPart } from "./run_part.ts";
-import { tablesOf } from "./tables.ts";
 
 const HELP = `deno task bench gpu [options]
 
@@ -16,26 +16,24 @@ const HELP = `deno task bench gpu [options]
   --small         sizes at which a software adapter ends, to try the bench itself
   --only TEXT,…   the parts whose names have one of these in them
   --python P      a Python that has PyTorch, or none (default python3)
-  --seconds N     how long each way to compute a step is timed (default 1; 0.2 with --small)
-  --out FILE      measurements as JSON (default gpu.json)
+  --seconds N     how long each way to compute a step is timed (default 1; 0.1 with --small)
+  --out FILE      measurements as JSON (default gpu.json); the tables go beside it, as .md
   --list          prints the parts and their limits
 
-Prints tables in Markdown; FILE is written anew after every part. What a part has not said within its
-limit, or for want of time, is listed as left out.`;
+Prints tables in Markdown; both files are written anew with every measurement, so that they are there
+however it ends. Ctrl-C ends it with what there is. What a part has not said within its limit, or for
+want of time, is listed as left out.`;
 
-/** Seconds kept for the tables. */
-const RESERVE = 5;
+/** Seconds kept for the tables, and for a part that has to be killed. */
+const RESERVE = 8;
 /** Parts that cannot have as many seconds are not begun. */
 const LEAST = 8;
-
-/** What all parts have said. */
-export interface Report {
-  readonly date: string;
-  readonly minutes: number;
-  readonly measurements: Measurement[];
-  /** Part, and why something of it is missing. */
-  readonly leftOut: { readonly part: string; readonly why: string }[];
-}
+/** After so many parts in a row that have used up their time without a word, an engine's others come last, */
+const HUNG = 2;
+/** and have no more than so many seconds each. */
+const SHORT = 15;
+/** Exit code for a signal, as shells have it. */
+const SIGNALS = { SIGINT: 130, SIGTERM: 143, SIGHUP: 129 } as const;
 
 /** Runs the benchmark with the arguments of its command line. */
 export async function main(args: string[]): Promise<void> {
@@ -53,47 +51,81 @@ export async function main(args: string[]): Promise<void> {
     },
   });
   if (values.help) return console.log(HELP);
-  const minutes = Number(values.minutes), choice = choiceOf(values.small);
-  const python = values.python === "none" || !await hasTorch(values.python) ? null : values.python;
-  const torchDevice = await nvidia("name") === undefined ? "cpu" : "cuda";
-  const seconds = Number(values.seconds ?? choice.seconds);
-  const parts = partsOf({ ...choice, seconds, python, torchDevice })
-    .filter(({ name }) => values.only.split(",").some((text) => name.includes(text)));
+  const choice = choiceOf(values.small);
+  const minutes = positive("minutes", values.minutes);
+  const seconds = positive("seconds", values.seconds ?? String(choice.seconds));
+  const torchDevice = values.python === "none" ? undefined : await torchDeviceOf(values.python);
+  const python = torchDevice ? values.python : null;
+  const parts = partsOf({ ...choice, seconds, python, torchDevice: torchDevice ?? "cpu" })
+    .filter(({ name }) => values.only.split(/,(?! )/).some((text) => name.includes(text)));
   if (values.list) {
     return console.log(parts.map(({ name, limit }) => `${limit} s  ${name}`).join("\n"));
   }
-  const end = performance.now() + 60_000 * minutes - 1000 * RESERVE;
-  const report: Report = { date: new Date().toISOString(), minutes, measurements: [], leftOut: [] };
+  const report = new Report(values.out, minutes);
   if (python === null) {
     const why = values.python === "none" ? "as asked" : `${values.python} does not have it`;
-    report.leftOut.push({ part: "PyTorch", why });
+    report.leaveOut("PyTorch", why);
   }
-  for (const part of parts) {
-    const left = (end - performance.now()) / 1000;
-    if (left < LEAST) {
-      report.leftOut.push({ part: part.name, why: "no time left" });
-      continue;
-    }
-    console.error(`${part.name} …`);
-    const why = await runPart(part, Math.min(part.limit, left), report.measurements);
-    if (why !== undefined) report.leftOut.push({ part: part.name, why });
-    await Deno.writeTextFile(values.out, JSON.stringify(report, null, 1));
+  const stop = new AbortController();
+  let exitCode = 0;
+  for (const [signal, code] of Object.entries(SIGNALS)) {
+    if (Deno.build.os === "windows" && signal !== "SIGINT") continue;
+    Deno.addSignalListener(signal as Deno.Signal, () => {
+      exitCode = code;
+      stop.abort();
+    });
   }
-  console.log(tablesOf(report));
+  const finish = () => {
+    console.log(report.tables);
+    // What could not be killed, and what waits for it, does not keep this one.
+    Deno.exit(exitCode);
+  };
+  setTimeout(finish, 1000 * (60 * minutes - 1) - performance.now());
+  await runAll(parts, 60 * minutes - RESERVE, report, stop.signal);
+  finish();
 }
 
-async function hasTorch(python: string): Promise<boolean> {
-  try {
-    const probe = new Deno.Command(python, {
-      args: ["-c", "import torch"],
-      stdout: "null",
-      stderr: "null",
-    });
-    return (await probe.output()).success;
-  } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return false;
-    throw error;
+/**
+ * Runs the parts one after the other.
+ *
+ * @param end seconds after the start of this process
+ */
+async function runAll(
+  parts: readonly Part[],
+  end: number,
+  report: Report,
+  stop: AbortSignal,
+): Promise<void> {
+  const queue = [...parts], hung: Record<Engine, number> = { webgpu: 0, torch: 0, cpu: 0 };
+  while (queue.length > 0) {
+    const next = queue.findIndex(({ engine }) => hung[engine] < HUNG);
+    const [part] = queue.splice(Math.max(0, next), 1), { name, engine } = part;
+    const left = end - performance.now() / 1000;
+    if (stop.aborted || left < LEAST) {
+      report.leaveOut(name, stop.aborted ? "stopped before it" : "no time left");
+      continue;
+    }
+    console.error(`${Math.round(performance.now() / 1000)} s: ${name} …`);
+    const limit = Math.min(left, next < 0 ? Math.min(SHORT, part.limit) : part.limit);
+    const outcome = await runPart(part, limit, (each) => report.add(each), stop);
+    if (outcome.why !== undefined) report.leaveOut(name, outcome.why);
+    hung[engine] = outcome.hung ? hung[engine] + 1 : 0;
   }
+}
+
+/** A number above 0 that was given to an option. */
+function positive(option: string, text: string): number {
+  const value = Number(text);
+  if (value > 0 && value < Infinity) return value;
+  console.error(`bench gpu: --${option} must be a number above 0, found "${text}"`);
+  Deno.exit(2);
+}
+
+/** What a Python's PyTorch computes on; undefined if it has none. */
+async function torchDeviceOf(python: string): Promise<"cuda" | "cpu" | undefined> {
+  const code = "import torch; print('cuda' if torch.cuda.is_available() else 'cpu')";
+  const answer = await output(python, ["-c", code], 60);
+  return answer === undefined ? undefined : answer.includes("cuda") ? "cuda" : "cpu";
 }
 
 if (import.meta.main) await main(Deno.args);

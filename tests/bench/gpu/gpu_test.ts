@@ -3,36 +3,65 @@ import { fileURLToPath } from "node:url";
 import { deno } from "../../_helpers/deno.ts";
 import { temporaryFolder } from "../../_helpers/temporary_folder.ts";
 import { hasWebGpu, webGpuNote } from "../../_helpers/web_gpu.ts";
-import type { Report } from "./gpu.ts";
 import type { Measurement } from "./measure.ts";
 import { choiceOf, type Part, partsOf } from "./parts.ts";
+import type { Findings } from "./report.ts";
 import { runPart } from "./run_part.ts";
 import { tablesOf } from "./tables.ts";
 
 /** A part that runs a piece of code. */
 const part = (code: string): Part => ({
   name: "a part",
+  engine: "cpu",
   limit: 60,
   command: Deno.execPath(),
   args: () => ["eval", code],
 });
 
-Deno.test("a part that hangs is ended, and what it has said counts", async () => {
+/** Runs a piece of code as a part: how it has ended, and what it has said. */
+async function outcomeOf(code: string, limit = 60, stop?: AbortSignal) {
   const said: Measurement[] = [];
-  const hangs =
-    `console.log('{"what":"copy","bytes":1}'); await new Promise(() => setInterval(() => {}, 1000));`;
-  const why = await runPart(part(hangs), 3, said);
-  assert.equal(why, "not done after 3 s");
-  assert.deepEqual(said, [{ what: "copy", bytes: 1 }]);
+  return { ...await runPart(part(code), limit, (each) => said.push(each), stop), said };
+}
+
+const HANGS = "await new Promise(() => setInterval(() => {}, 1000));";
+
+Deno.test("a part that hangs is ended, and what it has said counts", async () => {
+  const copy = { what: "copy", bytes: 1 }, lines = [copy, { what: "doing", text: "the product" }];
+  const code = lines.map((line) => `console.log('${JSON.stringify(line)}');`).join("") + HANGS;
+  const { why, hung, said } = await outcomeOf(code, 3);
+  assert.equal(why, "not done after 3 s, at: the product");
+  assert.equal(hung, false);
+  assert.deepEqual(said, [copy]);
+});
+
+Deno.test("what a part has started ends with it", async () => {
+  const inner = JSON.stringify(HANGS), stop = new AbortController();
+  const code = `
+    const child = new Deno.Command(Deno.execPath(), { args: ["eval", ${inner}] }).spawn();
+    console.log('{"what":"child","pid":' + child.pid + '}');
+    ${HANGS}`;
+  let child = 0;
+  const { why, hung } = await runPart(part(code), 60, ({ pid }) => {
+    child = Number(pid);
+    stop.abort();
+  }, stop.signal);
+  assert.deepEqual([why, hung], ["stopped", false]);
+  assert.ok(child > 0);
+  const isThere = () => Deno.stat(`/proc/${child}/exe`).then(() => true, () => false);
+  for (let i = 0; i < 100 && await isThere(); i++) await new Promise((on) => setTimeout(on, 20));
+  assert.equal(await isThere(), false);
 });
 
 Deno.test("why a part has failed is told in a line", async () => {
-  const said: Measurement[] = [];
-  const why = await runPart(part("console.log('no JSON'); throw new Error('no card')"), 60, said);
-  assert.match(why!, /no card/);
-  assert.equal(await runPart(part("0"), 60, said), "it has said nothing");
-  assert.deepEqual(said, []);
+  const failed = await outcomeOf("console.log('no JSON {'); throw new Error('no card')");
+  assert.deepEqual(failed, { why: "no card", hung: false, said: [] });
+  assert.equal((await outcomeOf("0")).why, "it has said nothing");
+  const absent = { ...part(""), command: "/nowhere/python" };
+  assert.match((await runPart(absent, 1, () => {})).why!, /^\/nowhere\/python cannot be run: /);
 });
+
+const NOTHING: Findings = { date: "", minutes: 8, seconds: 1, measurements: [], leftOut: [] };
 
 Deno.test("a choice of the engine is a part of its own, and its losses stand beside those without it", () => {
   const choice = { ...choiceOf(false), python: null, torchDevice: "cpu" } as const;
@@ -43,17 +72,70 @@ Deno.test("a choice of the engine is a part of its own, and its losses stand bes
   assert.equal(new Set(names).size, names.length);
   const losses = { what: "losses", engine: "celgc", model: "resnet20", batch: 64 };
   const table = tablesOf({
-    date: "",
-    minutes: 8,
+    ...NOTHING,
     measurements: [
       { ...losses, device: "webgpu", losses: [2, 1] },
       { ...losses, device: "webgpu", variant: "NCHW", losses: [2, 1.5] },
       { ...losses, device: "cpu", losses: [2, 1.25] },
     ],
-    leftOut: [],
   });
-  assert.match(table, /\| CPU: 2.0000, 1.2500 \| card: 2.0000, 1.0000 \| 2.0e-1 \|/);
-  assert.match(table, /\| card: 2.0000, 1.0000 \| card, NCHW: 2.0000, 1.5000 \| 5.0e-1 \|/);
+  assert.match(table, /\| CPU: 2.0000, 1.2500 \| card: 2.0000, 1.0000 \| 2.0e-1 \*\*apart\*\* \|/);
+  assert.match(table, /\| card, NCHW: 2.0000, 1.5000 \| 5.0e-1 \*\*apart\*\* \|/);
+});
+
+Deno.test("a loss that is no number is apart, and a table that cannot be made costs itself alone", () => {
+  const losses = { what: "losses", engine: "celgc", model: "resnet20", batch: 64 };
+  const measurements = [
+    { ...losses, device: "webgpu", losses: [2, null] },
+    { ...losses, device: "cpu", losses: [2, 1] },
+    { what: "card", description: "no limits" },
+  ];
+  const tables = tablesOf({ ...NOTHING, measurements, leftOut: [{ part: "p", why: "w" }] });
+  assert.match(tables, /card: 2.0000, NaN \| Infinity \*\*apart\*\*/);
+  assert.match(tables, /A table could not be made: /);
+  assert.match(tables, /Left out:\n\n- p: w$/);
+});
+
+Deno.test("what a round of 8 ranks spends on communication is said beside the aim", () => {
+  const each = { what: "ranks", model: "resnet20", batch: 16, interval: 16, stepsPerSecond: 1 };
+  const parts = { roundMs: 200, readbackMs: 1, waitingMs: 2, exchangeMs: 0.5, uploadMs: 0.5 };
+  const of = (ranks: number, stepsMs: number) => ({
+    ...{ ...each, ...parts, ranks, stepsMs },
+    communicationShare: 1 - stepsMs / 200,
+  });
+  const said = (...measurements: Measurement[]) => tablesOf({ ...NOTHING, measurements });
+  const table = said(of(8, 196), of(1, 199));
+  assert.match(table, /\| 1 \|.*\n\| 8 \| 1.0 \| 200.0 \| 196.0 \| 1.00 \(0.50 %\) \| 2.00/);
+  assert.match(table, /with 8 ranks on the card at I = 16: 2.00 % of the time; .* is met\./);
+  assert.match(said(of(8, 190)), /5.00 % of the time; .* is missed \(4.00 % without waiting/);
+  assert.match(said(of(2, 199)), /is not measured\./);
+});
+
+Deno.test("the bench ends by a signal with what there is, in both files, and says what it left out", async () => {
+  await using folder = await temporaryFolder();
+  const out = `${folder.path}/card.json`,
+    main = fileURLToPath(new URL("../main.ts", import.meta.url));
+  const options = ["--python", "none", "--only", "on the CPU", "--out", out];
+  const child = new Deno.Command(Deno.execPath(), {
+    args: ["run", "-A", "--no-check", main, "gpu", ...options],
+    stdout: "piped",
+    stderr: "piped",
+  }).spawn();
+  const table = new Response(child.stdout).text();
+  const begun = child.stderr.getReader();
+  while (!new TextDecoder().decode((await begun.read()).value).includes("resnet20 on the CPU …")) {
+    // Something else is told first.
+  }
+  child.kill("SIGTERM");
+  await begun.cancel();
+  assert.equal((await child.status).code, 143);
+  const { leftOut } = JSON.parse(await Deno.readTextFile(out)) as Findings;
+  const parts = ["PyTorch", "resnet20 on the CPU", "awd-lstm on the CPU"];
+  assert.deepEqual(leftOut.slice(0, 3).map(({ part }) => part), parts);
+  assert.match(leftOut[1].why, /^stopped/);
+  assert.equal(leftOut[2].why, "stopped before it");
+  assert.match(await table, /- awd-lstm on the CPU: stopped before it\n/);
+  assert.match(await Deno.readTextFile(`${folder.path}/card.md`), /stopped before it/);
 });
 
 Deno.test({
@@ -63,7 +145,15 @@ Deno.test({
     await using folder = await temporaryFolder();
     const out = `${folder.path}/gpu.json`,
       program = fileURLToPath(new URL("./gpu.ts", import.meta.url));
-    const options = ["--small", "--python", "none", "--seconds", "0.01", "--only", "batch 2"];
+    const options = [
+      "--small",
+      "--python",
+      "none",
+      "--seconds",
+      "0.01",
+      "--only",
+      "resnet8, batch 2",
+    ];
     const { stdout, code } = await deno([
       "run",
       "-A",
@@ -75,7 +165,7 @@ Deno.test({
     ]);
     assert.equal(code, 0);
     assert.match(stdout, /\| resnet8, batch 2 \| celgc, captured \|/);
-    const { measurements, leftOut } = JSON.parse(await Deno.readTextFile(out)) as Report;
+    const { measurements, leftOut } = JSON.parse(await Deno.readTextFile(out)) as Findings;
     assert.deepEqual(leftOut, [{ part: "PyTorch", why: "as asked" }]);
     assert.deepEqual(measurements.map(({ what, variant }) => [what, variant]), [
       ["losses", undefined],

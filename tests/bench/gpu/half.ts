@@ -9,7 +9,7 @@
 
 import { create, onnx, toBinary } from "../../../deps.ts";
 import { openDevice } from "../../../runtime/devices/open.ts";
-import { AHEAD, say, timed } from "./measure.ts";
+import { AHEAD, doing, say, timed } from "./measure.ts";
 
 /** In a graph, so that casts at both ends count little. */
 const PRODUCTS = 8;
@@ -100,6 +100,7 @@ await state.edit((flat) => void flat.fill(1, 0, edge * edge).fill(1 / edge, edge
 for (
   const [variant, type] of [["float16", DataType.FLOAT16], ["float32", DataType.FLOAT]] as const
 ) {
+  doing(variant);
   await using session = await device.compile(chain(type), { state: [state] });
   const work = async () => {
     let last;

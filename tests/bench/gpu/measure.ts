@@ -13,6 +13,11 @@ export function say(measurement: Measurement): void {
   console.log(JSON.stringify(measurement));
 }
 
+/** Says what is begun, so that it is known where a program hung. */
+export function doing(text: string): void {
+  console.log(JSON.stringify({ what: "doing", text }));
+}
+
 /** Milliseconds of a call: the middle one, and those a tenth of all are below and above of. */
 export interface Spread {
   readonly ms: number;
@@ -24,8 +29,11 @@ export interface Spread {
   readonly cpuMs: number;
 }
 
+/** Chunks that a spread is taken from, unless they take this many times as long as they were given. */
+const LEAST_CHUNKS = 3, PATIENCE = 6;
+
 /**
- * Times a chunk of work again and again.
+ * Times a chunk of work again and again, after one that is not timed.
  *
  * @param work ends with the device done
  * @param calls in a chunk, by which times are divided
@@ -37,7 +45,8 @@ export async function timed(
 ): Promise<Spread> {
   await work();
   const times: number[] = [], begin = performance.now(), cpu = process.cpuUsage();
-  while (times.length < 3 || performance.now() - begin < 1000 * seconds) {
+  const passed = () => (performance.now() - begin) / 1000;
+  while (passed() < (times.length < LEAST_CHUNKS ? PATIENCE : 1) * seconds || times.length === 0) {
     const start = performance.now();
     await work();
     times.push((performance.now() - start) / calls);
@@ -49,17 +58,36 @@ export async function timed(
   return { ms: at(0.5), low: at(0.1), high: at(0.9), runs, cpuMs: (user + system) / 1000 / runs };
 }
 
-/** What NVIDIA's driver answers to a query of `nvidia-smi`, undefined where there is none. */
-export async function nvidia(query: string): Promise<string | undefined> {
+/** What a program prints if it succeeds in so many seconds; undefined if it does not, or is not there. */
+export async function output(
+  command: string,
+  args: readonly string[],
+  seconds: number,
+): Promise<string | undefined> {
   try {
-    const args = [`--query-gpu=${query}`, "--format=csv,noheader,nounits"];
-    const { success, stdout } = await new Deno.Command("nvidia-smi", { args, stderr: "null" })
-      .output();
-    return success ? new TextDecoder().decode(stdout).split("\n")[0].trim() : undefined;
+    const child = new Deno.Command(command, { args: [...args], stdout: "piped", stderr: "null" })
+      .spawn();
+    const late = new Promise<undefined>((done) => {
+      const timer = setTimeout(() => {
+        child.kill("SIGKILL");
+        child.unref(); // who waits for a driver may not end even then
+        done(undefined);
+      }, 1000 * seconds);
+      child.status.then(() => clearTimeout(timer));
+    });
+    const said = new Response(child.stdout).text();
+    const ended = child.status.then(async ({ success }) => success ? await said : undefined);
+    return await Promise.race([ended, late]);
   } catch (error) {
     if (error instanceof Deno.errors.NotFound) return undefined;
     throw error;
   }
+}
+
+/** What NVIDIA's driver answers to a query of `nvidia-smi` of the first card, undefined where there is none. */
+export async function nvidia(query: string): Promise<string | undefined> {
+  const args = [`--query-gpu=${query}`, "--format=csv,noheader,nounits"];
+  return (await output("nvidia-smi", args, 10))?.split("\n")[0].trim();
 }
 
 /** MB in use on the first card, by all processes. */

@@ -10,13 +10,13 @@
 
 import { loadOnnxRuntimeNode } from "../../../deps.ts";
 import { encodeModel } from "../../../models/encode.ts";
-import { jobOf, LENGTH, stepGraph } from "../step/networks.ts";
-import { AHEAD, say, timed } from "./measure.ts";
+import { jobOf, stepGraph } from "../step/networks.ts";
+import { AHEAD, doing, say, timed } from "./measure.ts";
 
 const [name, ...numbers] = Deno.args, provider = Deno.args[4] ?? "webgpu";
 const [batch, seconds, count] = numbers.map(Number);
 const ort = await loadOnnxRuntimeNode();
-const job = jobOf(name, batch), { graph, variables } = stepGraph(job, LENGTH);
+const job = jobOf(name, batch), { graph, variables } = stepGraph(job);
 const model = encodeModel(graph, { target: "webgpu" });
 const moved = variables.filter(({ name }) => graph.outputs.has(`${name}.next`));
 const stays = new Set(moved.map(({ name }) => `${name}.next`));
@@ -58,6 +58,7 @@ const refusals = new Set<string>();
 for (const onCard of [true, false]) {
   const variant = `native, weights ${onCard ? "on the card" : "handed out and back"}`;
   try {
+    doing(variant);
     const { session, step } = await stepsOf(onCard);
     const losses: number[] = [];
     for (let i = 0; i < count; i++) losses.push(await step());

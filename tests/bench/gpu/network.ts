@@ -13,8 +13,8 @@ import { encodeModel } from "../../../models/encode.ts";
 import type { CompileOptions, DeviceKind, Session } from "../../../runtime/devices/device.ts";
 import { openDevice } from "../../../runtime/devices/open.ts";
 import { type EngineChoice, openWebGpu } from "../../../runtime/devices/webgpu.ts";
-import { jobOf, LENGTH, stepGraph } from "../step/networks.ts";
-import { AHEAD, cardMemory, say, timed } from "./measure.ts";
+import { jobOf, stepGraph } from "../step/networks.ts";
+import { AHEAD, cardMemory, doing, say, timed } from "./measure.ts";
 
 /** What is to be measured. */
 export interface NetworkTask {
@@ -50,8 +50,9 @@ const CHOICES = {
 const task = JSON.parse(Deno.args[0]) as NetworkTask;
 const { model: name, batch, seconds } = task;
 const common = { engine: "celgc", model: name, batch, device: task.device };
+doing("the device and the graph");
 const job = jobOf(name, batch);
-const { graph, variables } = stepGraph(job, LENGTH);
+const { graph, variables } = stepGraph(job);
 await using device = task.choice
   ? await openWebGpu(CHOICES[task.choice])
   : await openDevice(task.device, { threads: task.threads });
@@ -84,6 +85,7 @@ async function steps(session: Session, count: number): Promise<number[]> {
 }
 
 {
+  doing("the first step");
   await using session = await compile({});
   const losses = await steps(session, 1);
   const firstStepS = (Date.now() - task.began) / 1000;
@@ -99,6 +101,7 @@ async function steps(session: Session, count: number): Promise<number[]> {
   });
   const variant = (session.captured ? "captured" : "plain") + how;
   for (const every of task.readback) {
+    doing(`numbers fetched every ${every} step${every > 1 ? "s" : ""}`);
     const spread = await timed(() => steps(session, every), seconds, every);
     const memoryMB = await cardMemory(), hostMB = process.resourceUsage().maxRSS / 1024;
     say({

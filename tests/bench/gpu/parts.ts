@@ -1,16 +1,23 @@
 /**
  * The parts of `bench gpu`: each a program of its own with a limit of its own, so that whatever hangs costs that
- * part alone. They come in the order of what is to be known first.
+ * part alone. They come in the order of what is to be known first: what the card can do; a step of each network;
+ * PyTorch's; whether the losses are right; ranks that share the card; choices of the engine; other sizes of the
+ * mini-batch; what else PyTorch can do.
  *
  * @module
  */
 
 import { fileURLToPath } from "node:url";
+import { AHEAD } from "./measure.ts";
 import type { NetworkTask } from "./network.ts";
+
+/** What computes: parts of one that hangs give way to those of the others. */
+export type Engine = "webgpu" | "torch" | "cpu";
 
 /** Something to run, whose lines on standard output are measurements. */
 export interface Part {
   readonly name: string;
+  readonly engine: Engine;
   /** Seconds after which it is ended; what it has said by then counts. */
   readonly limit: number;
   readonly command: string;
@@ -31,6 +38,8 @@ export interface Choice {
   readonly ranks: readonly number[];
   /** How long each way to compute a step is timed, in seconds. */
   readonly seconds: number;
+  /** Steps between two fetches of their numbers. */
+  readonly readback: readonly number[];
   /** Bytes copied on the card, and the edge of the matrices multiplied. */
   readonly bytes: number;
   readonly edge: number;
@@ -41,11 +50,16 @@ export interface Choice {
   readonly patience: number;
 }
 
-/** A card's sizes, or those at which a software adapter ends in minutes. */
+/** A card's sizes, or those at which a software adapter ends in minutes, of the same graphs' making. */
 export function choiceOf(small: boolean): Omit<Choice, "python" | "torchDevice"> {
   if (small) {
-    const networks = [{ model: "resnet8", batches: [1, 2] }];
-    return { networks, ranks: [1, 2], seconds: 0.2, bytes: 1 << 22, edge: 256, patience: 4 };
+    const networks = [
+      { model: "resnet8", batches: [1, 2] },
+      { model: "lstm-tiny", batches: [2] },
+      { model: "gpt-tiny", batches: [2] },
+    ];
+    const sizes = { seconds: 0.1, readback: [AHEAD, 1], bytes: 1 << 22, edge: 128, patience: 2 };
+    return { networks, ranks: [1, 2], ...sizes };
   }
   const networks = [
     { model: "resnet20", batches: [64, 16, 256] },
@@ -53,12 +67,25 @@ export function choiceOf(small: boolean): Omit<Choice, "python" | "torchDevice">
     { model: "gpt-nano", batches: [12] },
     { model: "resnet56", batches: [64, 16, 256] },
   ];
-  return { networks, ranks: [1, 8, 4, 2], seconds: 1, bytes: 1 << 28, edge: 4096, patience: 1 };
+  const sizes = {
+    seconds: 1,
+    readback: [AHEAD, 1, 32],
+    bytes: 1 << 28,
+    edge: 4096,
+    patience: 1,
+  };
+  return { networks, ranks: [1, 8, 4, 2], ...sizes };
 }
 
 const path = (file: string) => fileURLToPath(new URL(file, import.meta.url));
-const deno = (name: string, limit: number, args: Part["args"]): Part => ({
+const deno = (
+  name: string,
+  limit: number,
+  args: Part["args"],
+  engine: Engine = "webgpu",
+): Part => ({
   name,
+  engine,
   limit,
   command: Deno.execPath(),
   args: (...given) => ["run", "-A", "--no-check", "--quiet", ...args(...given)],
@@ -66,7 +93,7 @@ const deno = (name: string, limit: number, args: Part["args"]): Part => ({
 
 /** Every part of the choice, in order. */
 export function partsOf(choice: Choice): Part[] {
-  const { networks, seconds, patience } = choice;
+  const { networks, seconds, readback, patience } = choice;
   const firstOf = networks.map(({ model, batches }) => ({ model, batch: batches[0] }));
   const rest = networks.flatMap(({ model, batches }) =>
     batches.slice(1).map((batch) => ({ model, batch }))
@@ -83,7 +110,7 @@ export function partsOf(choice: Choice): Part[] {
   ) =>
     deno(
       `${model}, batch ${batch}${choice ? `, ${choice}` : ""}`,
-      (model === "awd-lstm" ? 60 : 40) * patience,
+      (whole ? 60 : 40) * patience,
       (began, before) =>
         networkArgs({
           device: "webgpu",
@@ -92,7 +119,7 @@ export function partsOf(choice: Choice): Part[] {
           began,
           seconds,
           losses: 5,
-          readback: whole ? [8, 1, 32] : [8],
+          readback: whole ? readback : [AHEAD],
           plain: whole,
           profile: whole,
           threads: 1,
@@ -118,13 +145,12 @@ export function partsOf(choice: Choice): Part[] {
       () => [path("./half.ts"), String(choice.edge), String(seconds)],
     ),
   ];
-  // The losses of the smallest mini-batch are enough to tell a wrong kernel.
-  const references = networks.map(({ model, batches }) =>
+  const references = firstOf.map(({ model, batch }) =>
     deno(`${model} on the CPU`, 40 * patience, (began) =>
       networkArgs({
         device: "cpu",
         model,
-        batch: Math.min(...batches),
+        batch,
         began,
         seconds,
         losses: 5,
@@ -132,14 +158,14 @@ export function partsOf(choice: Choice): Part[] {
         plain: false,
         profile: false,
         threads: Math.min(8, navigator.hardwareConcurrency),
-      }))
+      }), "cpu")
   );
+  const shared = { model: networks[0].model, batch: Math.min(...networks[0].batches) };
   const ranks = choice.ranks.map((ranks) =>
-    deno(`${ranks} rank${ranks > 1 ? "s" : ""}`, 40 * patience, () => [
+    deno(`${ranks} rank${ranks > 1 ? "s" : ""}`, 50 * patience, () => [
       path("../../../tasks/cli/main.ts"),
       ...["launch", "--ranks", String(ranks), "--allow", "all", path("./ranks.ts")],
-      ...["webgpu", networks[0].model, String(Math.min(...networks[0].batches)), "16"],
-      String(2 * seconds),
+      ...["webgpu", shared.model, String(shared.batch), "16", String(2 * seconds)],
     ])
   );
   return [
@@ -147,12 +173,13 @@ export function partsOf(choice: Choice): Part[] {
     ...torchParts(choice, "ceilings"),
     ...firstOf.map((each) => ours(each, true)),
     ...torchParts(choice, "steps", ["eager", "graph"]),
+    ...references,
     ...ranks,
     ...choices,
-    ...references,
     ...rest.map((each) => ours(each, false)),
+    ...torchParts(choice, "compile", ["compile"]),
     ...torchParts(choice, "steps", ["eager-nhwc", "graph-nhwc", "graph-tf32"]),
-    ...torchParts(choice, "compile", ["compile", "compile-tf32"]),
+    ...torchParts(choice, "compile", ["compile-tf32"]),
   ];
 }
 
@@ -169,6 +196,7 @@ function torchParts(
   if (python === null) return [];
   const part = (name: string, limit: number, ...args: string[]): Part => ({
     name: `PyTorch: ${name}`,
+    engine: "torch",
     limit: limit * patience,
     command: python,
     args:

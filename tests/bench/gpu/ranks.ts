@@ -1,6 +1,7 @@
 /**
  * A rank of those that share the card: local steps and rounds of averaging, each part of which is timed. Rank 0
- * prints the mean over the ranks.
+ * prints the mean over the ranks. Of what an exchange takes, that of the rank that comes last is the exchange, and
+ * the rest is waiting for it.
  *
  *     deno task launch --ranks 8 tests/bench/gpu/ranks.ts DEVICE MODEL BATCH INTERVAL SECONDS
  *
@@ -11,16 +12,19 @@ import { encodeModel } from "../../../models/encode.ts";
 import { init } from "../../../runtime/mod.ts";
 import type { DeviceKind, Submission } from "../../../runtime/devices/device.ts";
 import { openDevice } from "../../../runtime/devices/open.ts";
-import { jobOf, LENGTH, stepGraph } from "../step/networks.ts";
-import { AHEAD, say } from "./measure.ts";
+import { jobOf, stepGraph } from "../step/networks.ts";
+import { AHEAD, doing, say } from "./measure.ts";
 
 const [kind, name] = Deno.args as [DeviceKind, string];
 const [batch, interval, seconds] = Deno.args.slice(2).map(Number);
 const PARTS = ["steps", "readback", "exchange", "upload"] as const;
+const EXCHANGE = PARTS.indexOf("exchange");
 
+doing("the ranks meet");
 const comm = await init();
+doing("the device and the graph");
 const job = jobOf(name, batch);
-const { graph, variables } = stepGraph(job, LENGTH);
+const { graph, variables } = stepGraph(job);
 await using device = await openDevice(kind);
 await using state = await device.allocate(variables.map(({ name, dims }) => ({ name, dims })));
 await state.edit((flat) => {
@@ -64,24 +68,29 @@ async function round(): Promise<number[]> {
   return PARTS.map((_, i) => marks[i + 1] - marks[i]);
 }
 
+doing("the first round");
 await round();
 await comm.barrier();
-const sums = new Float64Array(PARTS.length + 2), begin = performance.now();
+doing("rounds");
+const rounds: number[][] = [], begin = performance.now();
 const go = Int32Array.of(1);
 while (go[0]) {
-  for (const [i, ms] of (await round()).entries()) sums[i] += ms;
-  sums[PARTS.length]++;
+  rounds.push(await round());
   // All take as many rounds as rank 0 has time for.
   go[0] = Number(performance.now() - begin < 1000 * seconds);
   await comm.bcast(go);
 }
-const rounds = sums[PARTS.length];
-sums[PARTS.length + 1] = performance.now() - begin;
-await comm.allreduce(sums);
+const total = (performance.now() - begin) / rounds.length;
+const mine = Float64Array.from([
+  total,
+  ...PARTS.map((_, i) => mean(rounds.map((each) => each[i]))),
+]);
+await comm.allreduce(mine);
+const exchanges = Float64Array.from(rounds, (each) => each[EXCHANGE]);
+await comm.allreduce(exchanges, { op: "min" });
 if (comm.rank === 0) {
-  const mean = (i: number) => sums[i] / comm.size / rounds;
-  const parts = Object.fromEntries(PARTS.map((part, i) => [`${part}Ms`, mean(i)]));
-  const total = mean(PARTS.length + 1);
+  const [roundMs, ...parts] = [...mine].map((sum) => sum / comm.size);
+  const exchangeMs = mean([...exchanges]);
   say({
     what: "ranks",
     engine: "celgc",
@@ -90,9 +99,16 @@ if (comm.rank === 0) {
     batch,
     interval,
     ranks: comm.size,
-    rounds,
-    stepsPerSecond: comm.size * interval / total * 1000,
-    ...parts,
-    communicationShare: 1 - mean(0) / total,
+    rounds: rounds.length,
+    stepsPerSecond: comm.size * interval / roundMs * 1000,
+    roundMs,
+    ...Object.fromEntries(PARTS.map((part, i) => [`${part}Ms`, parts[i]])),
+    exchangeMs,
+    waitingMs: parts[EXCHANGE] - exchangeMs,
+    communicationShare: 1 - parts[0] / roundMs,
   });
+}
+
+function mean(values: readonly number[]): number {
+  return values.reduce((sum, value) => sum + value, 0) / values.length;
 }

@@ -4,27 +4,42 @@
  * @module
  */
 
-import type { Report } from "./gpu.ts";
 import { AHEAD, type Measurement } from "./measure.ts";
+import type { Findings } from "./report.ts";
 
 type Row = readonly string[];
 
-/** All tables, and what is missing. */
-export function tablesOf({ measurements, leftOut }: Report): string {
+/** Of the time of training, what is aimed at for exchanging with 8 ranks on a card at I = 16. */
+const AIM = 0.03;
+/** Losses that differ by more of themselves are pointed out. */
+const AGREE = 1e-3;
+
+/** All tables, and what is missing. What a table cannot be made of costs that table alone. */
+export function tablesOf({ date, seconds, measurements, leftOut }: Findings): string {
   const all = (what: string) => measurements.filter((each) => each.what === what);
-  const sections = [
-    card(all("card"), all("versions")),
-    ceilings([...all("copy"), ...all("matmul")]),
-    steps(all("step"), all("dispatches")),
-    readback(all("step")),
-    losses(all("losses")),
-    ranks(all("ranks")),
-    ...all("operators").map(operators),
-    leftOut.length > 0
-      ? `Left out:\n\n${leftOut.map(({ part, why }) => `- ${part}: ${why}`).join("\n")}`
-      : "",
+  const sections: (() => string)[] = [
+    () => `Measured at ${date}, in ${seconds} s.`,
+    () => card(all("card"), all("versions")),
+    () => ceilings([...all("copy"), ...all("matmul")]),
+    () => steps(all("step"), all("dispatches")),
+    () => readback(all("step")),
+    () => losses(all("losses")),
+    () => ranks(all("ranks")),
+    ...all("operators").map((each) => () => operators(each)),
+    () =>
+      leftOut.length > 0
+        ? `Left out:\n\n${leftOut.map(({ part, why }) => `- ${part}: ${why}`).join("\n")}`
+        : "Nothing was left out.",
   ];
-  return sections.filter((section) => section !== "").join("\n\n");
+  return sections.map(shown).filter((section) => section !== "").join("\n\n");
+}
+
+function shown(section: () => string): string {
+  try {
+    return section();
+  } catch (error) {
+    return `A table could not be made: ${(error as Error).message}`;
+  }
 }
 
 function table(head: Row, rows: readonly Row[]): string {
@@ -37,15 +52,13 @@ const number = (value: unknown, digits = 1) =>
   typeof value === "number" ? value.toFixed(digits) : "";
 
 function card(cards: Measurement[], versions: Measurement[]): string {
-  const lines = cards.map(({ description, driver, deno, features, limits }) => {
+  const lines = cards.map(({ description, driver, deno, features, limits, isSoftware }) => {
     const { maxBufferSize, maxStorageBufferBindingSize } = limits as Record<string, number>;
     const has = (features as string[]).filter((each) => /f16|timestamp|subgroups/.test(each));
-    return `${description}; ${driver ?? "driver unknown"}; Deno ${deno}; ${
-      has.join(", ")
-    }; buffers up to ` +
-      `${maxBufferSize / 2 ** 20} MiB, bindings up to ${
-        maxStorageBufferBindingSize / 2 ** 20
-      } MiB.`;
+    const MiB = (bytes: number) => `${bytes / 2 ** 20} MiB`;
+    return `${description}; ${driver ?? "driver unknown"}; Deno ${deno}; ${has.join(", ")}; ` +
+      `buffers up to ${MiB(maxBufferSize)}, bindings up to ${MiB(maxStorageBufferBindingSize)}.` +
+      (isSoftware ? "\n**A software adapter: its times say nothing of a card.**" : "");
   });
   const torch = versions.at(0);
   if (torch) lines.push(`PyTorch ${torch.torch}, CUDA ${torch.cuda ?? "none"}, on ${torch.card}.`);
@@ -141,44 +154,64 @@ function losses(measurements: Measurement[]): string {
       each.batch === other.batch
     );
     if (!reference) return [];
-    const [theirs, ours] = [reference, other].map(({ losses }) => losses as number[]);
-    const worst = Math.max(...theirs.map((loss, i) => Math.abs(ours[i] - loss) / Math.abs(loss)));
-    const list = (values: number[]) => values.map((loss) => loss.toFixed(4)).join(", ");
-    const name = `${other.model}, batch ${other.batch}`,
-      how = variant ? `card, ${variant}` : "card";
+    const [theirs, ours] = [reference, other].map(({ losses }) => losses as (number | null)[]);
+    // JSON has null for what is no number.
+    const apart = theirs.map((loss, i) =>
+      loss === null || ours[i] == null ? Infinity : Math.abs(ours[i] - loss) / Math.abs(loss)
+    );
+    const list = (values: (number | null)[]) =>
+      values.map((loss) => loss?.toFixed(4) ?? "NaN").join(", ");
+    const name = `${other.model}, batch ${other.batch}`, worst = Math.max(...apart);
+    const how = variant ? `card, ${variant}` : "card";
     return [[
       name,
       `${by === "cpu" ? "CPU" : "card"}: ${list(theirs)}`,
       `${how}: ${list(ours)}`,
-      worst.toExponential(1),
+      `${worst.toExponential(1)}${worst <= AGREE ? "" : " **apart**"}`,
     ]];
   });
   return table(["losses of", "by", "beside", "largest difference, of the loss"], rows);
 }
 
+/** The round of ranks that share the card, with what each part of it takes of the whole. */
 function ranks(measurements: Measurement[]): string {
-  const rows = measurements.toSorted((a, b) => Number(a.ranks) - Number(b.ranks)).map((each) => [
-    String(each.ranks),
-    number(each.stepsPerSecond),
-    number(each.stepsMs),
-    number(each.readbackMs, 2),
-    number(each.exchangeMs, 2),
-    number(each.uploadMs, 2),
-    `${number(100 * Number(each.communicationShare))} %`,
-  ]);
   const [first] = measurements;
+  if (!first) return "";
+  const sorted = measurements.toSorted((a, b) => Number(a.ranks) - Number(b.ranks));
+  const share = (part: unknown, all: unknown) => `${number(100 * Number(part) / Number(all), 2)} %`;
+  const rows = sorted.map((each) => {
+    const of = (part: string) => `${number(each[part], 2)} (${share(each[part], each.roundMs)})`;
+    return [
+      String(each.ranks),
+      number(each.stepsPerSecond),
+      number(each.roundMs),
+      number(each.stepsMs),
+      ...["readbackMs", "waitingMs", "exchangeMs", "uploadMs"].map(of),
+      share(each.communicationShare, 1),
+    ];
+  });
   const head = [
-    `ranks on the card${
-      first ? `: ${first.model}, batch ${first.batch}, I = ${first.interval}` : ""
-    }`,
+    `ranks on the card: ${first.model}, batch ${first.batch}, I = ${first.interval}`,
     "steps/s in sum",
-    "steps of a round, ms",
+    "a round, ms",
+    "of that steps, ms",
     "readback, ms",
+    "waiting for other ranks, ms",
     "exchange, ms",
     "upload, ms",
-    "share of a round",
+    "all but the steps",
   ];
-  return table(head, rows);
+  const most = sorted.at(-1)!, communication = Number(most.communicationShare);
+  const waiting = Number(most.waitingMs) / Number(most.roundMs);
+  const verdict = communication < AIM ? "met" : `missed (${share(communication - waiting, 1)} \
+without waiting for ranks that still compute)`;
+  return `${table(head, rows)}\n\nCommunication with ${most.ranks} rank${
+    most.ranks === 1 ? "" : "s"
+  } on the card at I = ${most.interval}: ${share(communication, 1)} of the time; the aim, under ${
+    share(AIM, 1)
+  } with 8 ranks at I = 16, is ${
+    most.ranks === 8 && most.interval === 16 ? verdict : "not measured"
+  }.`;
 }
 
 function operators({ model, batch, operators }: Measurement): string {

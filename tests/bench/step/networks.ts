@@ -1,7 +1,8 @@
 /**
  * The networks that benchmarks train, and what a step of each is fed: `resnet20`, `resnet56`, … on images of
- * CIFAR-10's size, `awd-lstm` at Penn Treebank's size with windows of {@linkcode LENGTH} steps of time, or
- * `gpt-nano` on windows of {@linkcode NANO}'s context.
+ * CIFAR-10's size, `awd-lstm` at Penn Treebank's size with windows of 70 steps of time, or
+ * `gpt-nano` on windows of its context; `lstm-tiny` and `gpt-tiny`, whose graphs are theirs and whose
+ * sizes are next to nothing.
  *
  * @module
  */
@@ -26,17 +27,24 @@ export interface Job {
   readonly weightDecay: number;
   /** Whether the length of time may be left open. */
   readonly recurrent: boolean;
+  /** Steps of time in a window; 1 where there are none. */
+  readonly length: number;
   /** Images or tokens in a step. */
   readonly samples: number;
   /** Of a step, from 0; drawn anew each time for texts. */
   feeds(step: number): Feeds;
 }
 
-/** Steps of time in a window of the recurrent network. */
-export const LENGTH = 70;
-const VOCABULARY = 10_000;
-/** The network of --preset gpt-nano, on as many characters as Shakespeare's works have. */
-const NANO = { layers: 6, heads: 6, width: 384, context: 256, vocabulary: 65 };
+/** AWD-LSTMs: at Penn Treebank's size, and at next to none. */
+const TEXTS = {
+  "awd-lstm": { vocabulary: 10_000, length: 70 },
+  "lstm-tiny": { vocabulary: 50, embedding: 8, hidden: 12, length: 8 },
+} as const;
+/** GPTs: that of --preset gpt-nano, on as many characters as Shakespeare's works have, and one of next to no size. */
+const GPTS = {
+  "gpt-nano": { layers: 6, heads: 6, width: 384, context: 256, vocabulary: 65 },
+  "gpt-tiny": { layers: 1, heads: 2, width: 16, context: 16, vocabulary: 65 },
+} as const;
 
 const scalar = (x: number): HostTensor => ({ type: "float32", dims: [], data: Float32Array.of(x) });
 
@@ -61,23 +69,25 @@ function imageJob(depth: number, batch: number): Job {
     build: () => resnet(depth).build({ batchSize: batch, mode: "train" }),
     weightDecay: 0,
     recurrent: false,
+    length: 1,
     feeds: () => feeds,
   };
 }
 
-function textJob(batch: number): Job {
-  const model = awdLstm({ vocabulary: VOCABULARY }), random = new Random(1, "words");
-  const words = () => Int32Array.from({ length: batch * LENGTH }, () => random.integer(VOCABULARY));
+function textJob({ length, ...size }: (typeof TEXTS)[keyof typeof TEXTS], batch: number): Job {
+  const model = awdLstm(size), random = new Random(1, "words"), { vocabulary } = size;
+  const words = () => Int32Array.from({ length: batch * length }, () => random.integer(vocabulary));
   return {
-    samples: batch * LENGTH,
+    samples: batch * length,
     build: (length) => model.build({ batchSize: batch, length, mode: "train" }),
     weightDecay: 1.2e-6,
     recurrent: true,
+    length,
     feeds: (step) => ({
       ...model.masks(batch, { seed: 1, rank: 0, step }),
       ...model.feeds.training({ input: words(), target: words() }, {
         batchSize: batch,
-        length: LENGTH,
+        length,
         restart: step === 0,
       }),
       learning_rate: scalar(30),
@@ -86,8 +96,8 @@ function textJob(batch: number): Job {
   };
 }
 
-function gptJob(batch: number): Job {
-  const { context: length, vocabulary } = NANO, random = new Random(1, "tokens");
+function gptJob(size: (typeof GPTS)[keyof typeof GPTS], batch: number): Job {
+  const { context: length, vocabulary } = size, random = new Random(1, "tokens");
   const tokens = (): HostTensor => ({
     type: "int32",
     dims: [batch, length],
@@ -95,9 +105,10 @@ function gptJob(batch: number): Job {
   });
   return {
     samples: batch * length,
-    build: () => gpt(NANO).build({ batchSize: batch, length, mode: "train" }),
+    build: () => gpt(size).build({ batchSize: batch, length, mode: "train" }),
     weightDecay: 0,
     recurrent: false,
+    length,
     feeds: () => ({
       input: tokens(),
       target: tokens(),
@@ -109,12 +120,13 @@ function gptJob(batch: number): Job {
 
 /** The training of a network with so many samples a step. */
 export function jobOf(name: string, batch: number): Job {
-  if (name === "awd-lstm") return textJob(batch);
-  return name === "gpt-nano" ? gptJob(batch) : imageJob(Number(name.replace("resnet", "")), batch);
+  if (name in TEXTS) return textJob(TEXTS[name as keyof typeof TEXTS], batch);
+  if (name in GPTS) return gptJob(GPTS[name as keyof typeof GPTS], batch);
+  return imageJob(Number(name.replace("resnet", "")), batch);
 }
 
 /** Forward, backward and the clipped update; outputs `loss` and `grad_norm`. */
-export function stepGraph(job: Job, length: number): ModelGraph {
+export function stepGraph(job: Job, length = job.length): ModelGraph {
   const model = job.build(length), parameters = parametersOf(model);
   const gradients = differentiate(model.graph, model.loss, parameters.map(({ value }) => value));
   const { weightDecay } = job;

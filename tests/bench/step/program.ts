@@ -15,13 +15,13 @@ import { encodeModel } from "../../../models/encode.ts";
 import { lower } from "../../../models/lowering/mod.ts";
 import type { DeviceKind } from "../../../runtime/devices/device.ts";
 import { openDevice } from "../../../runtime/devices/open.ts";
-import { jobOf, LENGTH, stepGraph } from "./networks.ts";
+import { jobOf, stepGraph } from "./networks.ts";
 
 const [kind, name, batch] = [Deno.args[0] as DeviceKind, Deno.args[1], Number(Deno.args[2])];
 const profile = Deno.args[3] === "profile";
 const job = jobOf(name, batch);
 
-const { graph, variables } = stepGraph(job, LENGTH);
+const { graph, variables } = stepGraph(job);
 await using device = await openDevice(kind);
 const { channelBlock } = device;
 const model = encodeModel(graph, {
@@ -29,7 +29,7 @@ const model = encodeModel(graph, {
   kernels: device.kernels,
   // As training does: shapes are fixed on a GPU alone.
   ...job.recurrent && kind !== "webgpu"
-    ? { symbolicBatch: { name: "length", other: stepGraph(job, LENGTH + 1).graph } }
+    ? { symbolicBatch: { name: "length", other: stepGraph(job, job.length + 1).graph } }
     : { channelBlock },
 });
 await using state = await device.allocate(variables.map(({ name, dims }) => ({ name, dims })));

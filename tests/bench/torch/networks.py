@@ -77,23 +77,22 @@ class Images:
 class Words:
     """AWD-LSTM at Penn Treebank's size, as its authors' code trains it."""
 
-    SIZES = [400, 1150, 1150, 400]
-
-    def __init__(self, batch, length, vocabulary, device="cpu"):
+    def __init__(self, batch, length, vocabulary, device="cpu", width=400, hidden=1150):
+        sizes = [width, hidden, hidden, width]
         uniform = lambda bound, *dims: torch.empty(*dims, device=device).uniform_(-bound, bound).requires_grad_()
-        self.encoder = uniform(0.1, vocabulary, 400)
+        self.encoder = uniform(0.1, vocabulary, width)
         self.bias = torch.zeros(vocabulary, device=device, requires_grad=True)
         self.rnns = []
-        for inputs, size in zip(self.SIZES, self.SIZES[1:]):
+        for inputs, size in zip(sizes, sizes[1:]):
             bound = size**-0.5
             self.rnns.append([uniform(bound, 4 * size, inputs), uniform(bound, 4 * size, size),
                               uniform(bound, 4 * size), uniform(bound, 4 * size)])
         self.parameters = [self.encoder, *(weight for rnn in self.rnns for weight in rnn), self.bias]
         self.states = [(torch.zeros(1, batch, size, device=device), torch.zeros(1, batch, size, device=device))
-                       for size in self.SIZES[1:]]
+                       for size in sizes[1:]]
         self.words = torch.zeros(length, batch, dtype=torch.long, device=device)
         self.targets = torch.zeros(length * batch, dtype=torch.long, device=device)
-        self.vocabulary, self.batch, self.device = vocabulary, batch, device
+        self.vocabulary, self.batch, self.width, self.device = vocabulary, batch, width, device
         self.learning_rate, self.clip, self.weight_decay = 30.0, 7.5, 1.2e-6
         self.samples = batch * length
 
@@ -103,7 +102,7 @@ class Words:
 
     def loss(self):
         mask = lambda p, *dims: torch.empty(*dims, device=self.device).bernoulli_(1 - p).div_(1 - p)
-        x = F.embedding(self.words, self.encoder * mask(0.1, self.vocabulary, 1)) * mask(0.4, 1, self.batch, 400)
+        x = F.embedding(self.words, self.encoder * mask(0.1, self.vocabulary, 1)) * mask(0.4, 1, self.batch, self.width)
         self.next_states = []
         for i, (by_input, by_hidden, *biases) in enumerate(self.rnns):
             dropped = by_hidden * mask(0.5, by_hidden.shape[0], 1)
@@ -148,6 +147,10 @@ def training_of(model, batch, layout="contiguous", device="cpu"):
     """The networks of ../step/networks.ts by their names there."""
     if model == "awd-lstm":
         return Words(batch, 70, 10_000, device)
+    if model == "lstm-tiny":
+        return Words(batch, 8, 50, device, 8, 12)
     if model == "gpt-nano":
         return Characters(batch, 256, 65, 6, 6, 384, device)
+    if model == "gpt-tiny":
+        return Characters(batch, 16, 65, 1, 2, 16, device)
     return Images(int(model.removeprefix("resnet")), batch, layout, device)

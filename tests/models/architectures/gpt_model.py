@@ -9,8 +9,8 @@ import torch.nn.functional as F
 def rotary(x, base=10_000.0):
     """Features i and i + size / 2 of each head as a complex number, times e^(i · place · base^(−2 i / size))."""
     length, half = x.shape[-2], x.shape[-1] // 2
-    angles = torch.arange(length, dtype=torch.float64)[:, None] * base ** (
-        -torch.arange(half, dtype=torch.float64) / half)
+    numbers = lambda count: torch.arange(count, dtype=torch.float64, device=x.device)
+    angles = numbers(length)[:, None] * base ** (-numbers(half) / half)
     turn = torch.polar(torch.ones_like(angles), angles).to(torch.complex128 if x.dtype == torch.float64 else torch.complex64)
     y = torch.complex(x[..., :half], x[..., half:]) * turn
     return torch.cat([y.real, y.imag], -1)
@@ -27,7 +27,7 @@ def logits_of(weights, tokens, heads, masks=None):
     norm = lambda name, x: F.layer_norm(x, (width,), w(name + ".weight"), w(name + ".bias"))
     linear = lambda name, x: torch.addmm(w(name + ".bias"), x.reshape(-1, x.shape[-1]), w(name + ".weight")).view(
         batch, length, -1)
-    unseen = torch.ones(length, length, dtype=torch.bool).triu(1)
+    unseen = torch.ones(length, length, dtype=torch.bool, device=tokens.device).triu(1)
     x = F.embedding(tokens, w("wte.weight"))
     if learned:
         x = x + w("wpe.weight")[:length]
