@@ -86,7 +86,8 @@ function quietWindowSystem(): () => void {
   return () => Deno.env.delete(name);
 }
 
-function isSoftware({ info }: GPUAdapter): boolean {
+/** Whether an adapter computes on the CPU. */
+export function isSoftware({ info }: GPUAdapter): boolean {
   return info.isFallbackAdapter || SOFTWARE.test(info.description);
 }
 

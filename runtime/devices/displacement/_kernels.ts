@@ -1,5 +1,5 @@
 import { FLOAT32 } from "./_float32.ts";
-import { FORMATS, type WordFormat } from "./formats.ts";
+import { bytesBefore, FORMATS, type WordFormat } from "./formats.ts";
 import type { DisplacementFormat } from "./displacement.ts";
 
 /** Partial sums of the squares of the way and of the residual, which the host adds. */
@@ -38,12 +38,25 @@ export interface Parameters {
 }
 
 /**
- * The kernels of a format: `encode`, `sum`, `apply`, and `total` for the squares that `apply` leaves; `turn` and
- * `catchUp` for variables that have moved on.
+ * The kernels of a format: `encode`, `sum`, `apply`, and `total` for the squares that `apply` leaves; `reveal` and
+ * `lose` for a sum that is formed elsewhere; `turn` and `catchUp` for variables that have moved on.
  */
 export function kernelsOf(format: DisplacementFormat): { readonly code: string } & WordFormat {
-  const shape = FORMATS[format], { block, perWord, scaleWords } = shape;
-  const threads = block / perWord;
+  const shape = FORMATS[format], { together, block, perWord, scaleBytes } = shape;
+  const threads = together / perWord, blockThreads = block / perWord;
+  const blockBytes = bytesBefore(shape, block), words = bytesBefore(shape, together) / 4;
+  /** Whether a word of numbers is one in memory, too. */
+  const isWhole = blockBytes % 4 === 0;
+  /** A thread's word and its scale in a buffer, behind the first word of its workgroup's. */
+  const wordIn = (buffer: string) =>
+    isWhole
+      ? `${buffer}[first + place.at / 4u]`
+      : `joined(${buffer}[first + place.at / 4u], ${buffer}[first + place.at / 4u + 1u], place.at % 4u)`;
+  const scaleIn = (buffer: string) => {
+    if (scaleBytes === 0) return "0u";
+    const word = `${buffer}[first + place.scale / 4u]`;
+    return isWhole ? word : `extractBits(${word}, 8u * (place.scale % 4u), 8u) << 23u`;
+  };
   return {
     ...shape,
     code: /* wgsl */ `${FLOAT32}
@@ -66,32 +79,63 @@ struct Thread {
   @builtin(num_workgroups) groups: vec3u,
   @builtin(local_invocation_index) index: u32,
 }
-/** Where a thread is: its workgroup, its first number, its word, and that of the scale, of the span. */
-struct Place { group: u32, number: u32, word: u32, scale: u32 }
+/**
+ * Where a thread is: its workgroup and the first word of that, its first number, its block in the workgroup and its
+ * place in that; and where the bytes of its numbers and those of their scale begin there.
+ */
+struct Place { group: u32, first: u32, number: u32, block: u32, within: u32, at: u32, scale: u32 }
 fn placeOf(thread: Thread) -> Place {
   let group = thread.group.x + thread.group.y * thread.groups.x;
-  let scale = group * ${threads + scaleWords}u;
-  let word = scale + ${scaleWords}u + thread.index;
-  return Place(group, group * ${block}u + thread.index * ${perWord}u, word, scale);
+  let number = group * ${together}u + thread.index * ${perWord}u;
+  let block = thread.index / ${blockThreads}u;
+  let within = thread.index % ${blockThreads}u;
+  let scale = block * ${blockBytes}u;
+  return Place(group, group * ${words}u, number, block, within, scale + ${scaleBytes}u + within * 4u, scale);
+}
+/** Four bytes of two words. */
+fn joined(low: u32, high: u32, skipped: u32) -> u32 {
+  if (skipped == 0u) { return low; }
+  return (low >> (8u * skipped)) | (high << (32u - 8u * skipped));
 }
 fn count() -> u32 { return parameters.end - parameters.start; }
 
 fn displacement(i: u32) -> u32 { return added(subtracted(values[i], reference[i]), residual[i]); }
 
-var<workgroup> largest: atomic<u32>;
+${scaleBytes === 0 ? "" : `var<workgroup> largest: array<atomic<u32>, ${together / block}>;`}
+${isWhole ? "" : `var<workgroup> staged: array<atomic<u32>, ${words}>;`}
 /** Writes a thread's word and its block's scale; the values become what they are read as. */
 fn write(place: Place, thread: u32, numbers: ptr<function, Values>) {
   ${
-      scaleWords === 0 ? "let scale = 0u;" : /* wgsl */ `
+      scaleBytes === 0 ? "let scale = 0u;" : /* wgsl */ `
   var most = 0u;
   for (var k = 0u; k < ${perWord}u; k++) { most = max(most, (*numbers)[k] & MAGNITUDE); }
-  atomicMax(&largest, most);
+  atomicMax(&largest[place.block], most);
   workgroupBarrier();
-  let scale = scaleOf(atomicLoad(&largest));
-  if (thread == 0u && place.number < count()) { encoded[parameters.word + place.scale] = scale; }`
+  let scale = scaleOf(atomicLoad(&largest[place.block]));`
     }
   let word = wordOf(*numbers, scale);
-  if (place.number < count()) { encoded[parameters.word + place.word] = word; }
+  let to = parameters.word + place.first;
+  ${
+      isWhole
+        ? /* wgsl */ `
+  if (place.number < count()) {
+    ${scaleBytes === 0 ? "" : "if (place.within == 0u) { encoded[to + place.scale / 4u] = scale; }"}
+    encoded[to + place.at / 4u] = word;
+  }`
+        : /* wgsl */ `
+  if (place.within == 0u) {
+    atomicOr(&staged[place.scale / 4u], (scale >> 23u) << (8u * (place.scale % 4u)));
+  }
+  let shift = 8u * (place.at % 4u);
+  atomicOr(&staged[place.at / 4u], word << shift);
+  if (shift > 0u) { atomicOr(&staged[place.at / 4u + 1u], word >> (32u - shift)); }
+  workgroupBarrier();
+  let here = min(count() - min(count(), place.group * ${together}u), ${together}u);
+  let bytes = (here + ${block - 1}u) / ${block}u * ${scaleBytes}u + (4u * here + ${
+          perWord - 1
+        }u) / ${perWord}u;
+  for (var i = thread; 4u * i < bytes; i += ${threads}u) { encoded[to + i] = atomicLoad(&staged[i]); }`
+    }
   for (var k = 0u; k < ${perWord}u; k++) { (*numbers)[k] = valueAt(word, k, scale); }
 }
 
@@ -125,8 +169,8 @@ fn sum(thread: Thread) {
       if (kind == ${KIND.own}u) {
         number = displacement(parameters.start + place.number + k);
       } else {
-        let first = rank * parameters.stride;
-        number = valueAt(inputs[first + place.word], k, inputs[first + place.scale]);
+        let first = rank * parameters.stride + place.first;
+        number = valueAt(${wordIn("inputs")}, k, ${scaleIn("inputs")});
       }
       if (isFirst) { numbers[k] = number; } else { numbers[k] = added(numbers[k], number); }
     }
@@ -149,8 +193,9 @@ fn apply(thread: Thread) {
   let place = placeOf(thread);
   var square = vec2f();
   if (place.number < count()) {
-    let word = encoded[place.word];
-    let scale = encoded[place.scale];
+    let first = place.first;
+    let word = ${wordIn("encoded")};
+    let scale = ${scaleIn("encoded")};
     for (var k = 0u; k < ${perWord}u; k++) {
       let i = place.number + k;
       if (i >= count()) { continue; }
@@ -174,6 +219,23 @@ fn total(@builtin(local_invocation_index) thread: u32) {
   var all = vec2f();
   for (var i = thread; i < parameters.end; i += ${PARTIAL_SUMS}u) { all += squares[i]; }
   sums[thread] = all;
+}
+
+@compute @workgroup_size(${threads})
+fn reveal(thread: Thread) {
+  let place = placeOf(thread);
+  for (var i = place.number; i < min(place.number + ${perWord}u, count()); i++) {
+    inputs[i] = displacement(parameters.start + i);
+  }
+}
+
+@compute @workgroup_size(${threads})
+fn lose(thread: Thread) {
+  let place = placeOf(thread);
+  for (var k = place.number; k < min(place.number + ${perWord}u, count()); k++) {
+    let i = parameters.start + k;
+    if (parameters.flag == 0u) { residual[i] = inputs[k]; } else { residual[i] = added(residual[i], inputs[k]); }
+  }
 }
 
 @compute @workgroup_size(${threads})

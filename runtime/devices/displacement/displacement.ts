@@ -7,7 +7,7 @@
 import type { VariableRange } from "../device.ts";
 
 /** The codecs that devices know, by the names and with the bytes of those in `runtime/compression`. */
-export type DisplacementFormat = "int8" | "int4" | "bf16" | "fp16";
+export type DisplacementFormat = "int8" | "int4" | "mxint8" | "mxint4" | "bf16" | "fp16";
 
 /** What a {@linkcode Displacement} keeps from sum to sum. */
 export interface DisplacementState {
@@ -60,6 +60,14 @@ export interface Displacement {
    * @param inputs what each rank has written of them; null: nothing; "own": y − r + e as it is
    */
   sum(own: VariableRange, inputs: readonly (Uint8Array | "own" | null)[]): Promise<Uint8Array>;
+  /** y − r + e of some numbers, for a sum that is formed elsewhere. */
+  reveal(own: VariableRange): Promise<Float32Array>;
+  /**
+   * What is lost of such a sum becomes e.
+   *
+   * @param adds whether it is added to e instead, since this rank does not contribute
+   */
+  lose(own: VariableRange, loss: Float32Array, adds: boolean): Promise<void>;
   /**
    * r ← r + what is written / `by`.
    *

@@ -8,33 +8,40 @@ import type { DisplacementFormat } from "./displacement.ts";
 
 /** What a format is made of. */
 export interface WordFormat {
-  /** Numbers that a workgroup writes together. */
+  /** Numbers that a workgroup reads or writes together: whole blocks, in whole words. */
+  readonly together: number;
+  /** Numbers with one scale; each of these blocks is written as its scale and its integers. */
   readonly block: number;
   /** Numbers in a word. */
   readonly perWord: number;
-  /** Words before them that hold their scale: one or none. */
-  readonly scaleWords: number;
+  /** A float32, the exponent of a power of two, or none. */
+  readonly scaleBytes: 4 | 1 | 0;
   /**
    * `scaleOf(largest)` of a block's largest magnitude, `wordOf(values, scale)` and `valueAt(word, place, scale)`,
-   * numbers being their bits.
+   * numbers and scales being the bits of a float32.
    */
   readonly code: string;
 }
 
 /**
- * A scale s = max |x| / most and integers x / s, to be read as q · s; s = NaN and zeros where a block holds a NaN
- * or an infinity.
+ * A scale s and integers x / s, to be read as q · s; s = NaN and zeros where a block holds a NaN or an infinity.
+ *
+ * @param scale of the largest magnitude, if that is finite
  */
-function scaledFormat(block: number, most: number, bits: number): WordFormat {
+function scaledFormat(
+  shape: Omit<WordFormat, "perWord" | "code">,
+  most: number,
+  bits: number,
+  scale: string,
+): WordFormat {
   const perWord = 32 / bits;
   return {
-    block,
+    ...shape,
     perWord,
-    scaleWords: 1,
     code: /* wgsl */ `
 fn scaleOf(largest: u32) -> u32 {
   if (largest >= INFINITE) { return NAN; }
-  return divided(largest, ${most}u);
+  return ${scale};
 }
 fn wordOf(values: array<u32, ${perWord}>, scale: u32) -> u32 {
   var word = 0u;
@@ -53,12 +60,26 @@ fn valueAt(word: u32, place: u32, scale: u32) -> u32 {
   };
 }
 
+/** s = max |x| / most */
+function byQuotients(block: number, most: number, bits: number): WordFormat {
+  const shape = { together: block, block, scaleBytes: 4 } as const;
+  return scaledFormat(shape, most, bits, `divided(largest, ${most}u)`);
+}
+
+/** A power of two, of which max |x| is at most M + 1 and, unless it is so small, more than half of that. */
+function byPowers(most: number, bits: number): WordFormat {
+  const shape = { together: 128, block: 32, scaleBytes: 1 } as const,
+    lower = Math.log2(most + 1) - 1;
+  return scaledFormat(shape, most, bits, `(max(largest >> 23u, ${lower}u) - ${lower}u) << 23u`);
+}
+
 /** Each number in 16 bits, by `halfOf` and `fromHalf`. */
 function halfFormat(code: string): WordFormat {
   return {
+    together: 128,
     block: 128,
     perWord: 2,
-    scaleWords: 0,
+    scaleBytes: 0,
     code: /* wgsl */ `${code}
 fn scaleOf(largest: u32) -> u32 { return 0u; }
 fn wordOf(values: array<u32, 2>, scale: u32) -> u32 {
@@ -73,8 +94,10 @@ fn valueAt(word: u32, place: u32, scale: u32) -> u32 {
 
 /** The formats by the names of the codecs whose bytes theirs are (`runtime/compression`). */
 export const FORMATS: Readonly<Record<DisplacementFormat, WordFormat>> = {
-  int8: scaledFormat(256, 127, 8),
-  int4: scaledFormat(128, 7, 4),
+  int8: byQuotients(256, 127, 8),
+  int4: byQuotients(128, 7, 4),
+  mxint8: byPowers(127, 8),
+  mxint4: byPowers(7, 4),
   bf16: halfFormat(/* wgsl */ `
 fn halfOf(x: u32) -> u32 {
   if ((x & MAGNITUDE) > INFINITE) { return ((x >> 16u) & 0x8000u) | 0x7fc0u; }
@@ -101,6 +124,11 @@ fn fromHalf(half: u32) -> u32 {
 }
 `),
 };
+
+/** Bytes of a format's numbers before one, which begins a block or is the end. */
+export function bytesBefore({ block, perWord, scaleBytes }: WordFormat, number: number): number {
+  return scaleBytes * Math.ceil(number / block) + Math.ceil(4 * number / perWord);
+}
 
 /** Whether a codec's bytes can be written by a device. */
 export function isDisplacementFormat(codec: string): codec is DisplacementFormat {

@@ -5,6 +5,7 @@
  */
 
 import { BINDINGS, kernelsOf, KIND, type Parameters, PARTIAL_SUMS } from "./_kernels.ts";
+import { bytesBefore } from "./formats.ts";
 import type { VariableRange } from "../device.ts";
 import { complaint } from "../faults/gpu_faults.ts";
 import type {
@@ -26,7 +27,7 @@ export interface GpuDisplacementParts {
   exclusively<T>(section: () => Promise<T>, touches: boolean): Promise<T>;
 }
 
-const KERNELS = ["encode", "sum", "apply", "total", "turn", "catchUp"] as const;
+const KERNELS = ["encode", "sum", "apply", "total", "reveal", "lose", "turn", "catchUp"] as const;
 type Kernel = typeof KERNELS[number];
 type Buffers = Partial<Record<keyof typeof BINDINGS, GPUBuffer>>;
 
@@ -75,13 +76,14 @@ export class GpuDisplacement implements Displacement {
       Kernel,
       GPUComputePipeline
     >;
-    this.#bytes = this.#bytesBefore(this.length);
+    this.#bytes = bytesBefore(kernels, this.length);
     const floats = this.length * FLOAT_BYTES;
     this.#buffers = {
       values: this.#create(floats),
       reference: this.#create(floats),
       residual: this.#create(floats),
-      encoded: this.#create(padded(this.#bytes)),
+      // A part of it may begin with the word behind its first byte.
+      encoded: this.#create(padded(this.#bytes) + WORD_BYTES),
       squares: this.#create(this.#groups(this.length) * PAIR_BYTES),
       sums: this.#create(PARTIAL_SUMS * PAIR_BYTES),
     };
@@ -119,15 +121,13 @@ export class GpuDisplacement implements Displacement {
       }
       const bytes = new Uint8Array(this.#bytes);
       const spans = others.map(({ start, end }) => ({
-        from: this.#bytesBefore(start),
-        to: end === this.length ? this.#bytes : this.#bytesBefore(end),
+        from: WORD_BYTES * this.#wordsBefore(start),
+        to: bytesBefore(this.#kernels, start),
+        bytes: bytesBefore(this.#kernels, end - start),
       }));
-      const arrived = await this.#fetch(
-        encoder,
-        spans.map(({ from, to }) => ({ buffer: encoded, from, bytes: to - from })),
-        scratch,
-      );
-      spans.forEach(({ from }, i) => bytes.set(arrived[i], from));
+      const places = spans.map(({ from, bytes }) => ({ buffer: encoded, from, bytes }));
+      const arrived = await this.#fetch(encoder, places, scratch);
+      spans.forEach(({ to }, i) => bytes.set(arrived[i], to));
       return bytes;
     });
   }
@@ -141,7 +141,7 @@ export class GpuDisplacement implements Displacement {
       if (length === 0) return new Uint8Array();
       const { gpu } = this.#parts, { values, reference, residual, encoded } = this.#buffers;
       const encoder = gpu.createCommandEncoder(), scratch: GPUBuffer[] = [];
-      const from = this.#bytesBefore(start), bytes = this.#bytesBefore(end) - from;
+      const word = this.#wordsBefore(start), bytes = bytesBefore(this.#kernels, length);
       const stride = padded(bytes) / WORD_BYTES;
       const inputs = this.#create(given.length * stride * WORD_BYTES);
       const kinds = this.#create(given.length * WORD_BYTES);
@@ -154,7 +154,6 @@ export class GpuDisplacement implements Displacement {
       gpu.queue.writeBuffer(kinds, 0, Uint32Array.from(given, kindOf));
       // Where this rank contributes, its residual is in the sum.
       const flag = !given.includes("own");
-      const word = this.#wordsBefore(start);
       this.#dispatch(
         encoder,
         "sum",
@@ -162,7 +161,34 @@ export class GpuDisplacement implements Displacement {
         { values, reference, residual, encoded, inputs, kinds },
         scratch,
       );
-      return (await this.#fetch(encoder, [{ buffer: encoded, from, bytes }], scratch))[0];
+      const place = { buffer: encoded, from: WORD_BYTES * word, bytes };
+      return (await this.#fetch(encoder, [place], scratch))[0];
+    });
+  }
+
+  reveal({ offset: start, length }: VariableRange): Promise<Float32Array> {
+    return this.#exclusively(async () => {
+      if (length === 0) return new Float32Array();
+      const encoder = this.#parts.gpu.createCommandEncoder(), bytes = length * FLOAT_BYTES;
+      const inputs = this.#create(bytes), { values, reference, residual } = this.#buffers;
+      const scratch = [inputs], span = { ...NONE, start, end: start + length };
+      const buffers = { values, reference, residual, inputs };
+      this.#dispatch(encoder, "reveal", span, buffers, scratch);
+      const place = { buffer: inputs, from: 0, bytes };
+      const [arrived] = await this.#fetch(encoder, [place], scratch);
+      return new Float32Array(arrived.slice().buffer);
+    });
+  }
+
+  lose({ offset: start, length }: VariableRange, loss: Float32Array, adds: boolean): Promise<void> {
+    return this.#exclusively(() => {
+      if (length === 0) return;
+      const { gpu } = this.#parts, encoder = gpu.createCommandEncoder();
+      const inputs = this.#create(length * FLOAT_BYTES), { residual } = this.#buffers;
+      const scratch = [inputs], span = { ...NONE, start, end: start + length, flag: adds };
+      gpu.queue.writeBuffer(inputs, 0, loss as Float32Array<ArrayBuffer>, 0, length);
+      this.#dispatch(encoder, "lose", span, { residual, inputs }, scratch);
+      this.#submit(encoder, scratch);
     });
   }
 
@@ -268,18 +294,12 @@ export class GpuDisplacement implements Displacement {
 
   /** Workgroups for so many numbers. */
   #groups(count: number): number {
-    return Math.ceil(count / this.#kernels.block);
+    return Math.ceil(count / this.#kernels.together);
   }
 
-  /** Bytes of the numbers before one, which begins a block or is the end. */
-  #bytesBefore(number: number): number {
-    const { block, perWord, scaleWords } = this.#kernels;
-    const scales = scaleWords * Math.ceil(number / block) * WORD_BYTES;
-    return scales + Math.ceil(number * WORD_BYTES / perWord);
-  }
-
+  /** Words before that of a number that begins a block. */
   #wordsBefore(number: number): number {
-    return this.#bytesBefore(number) / WORD_BYTES;
+    return Math.ceil(bytesBefore(this.#kernels, number) / WORD_BYTES);
   }
 
   #create(bytes: number): GPUBuffer {

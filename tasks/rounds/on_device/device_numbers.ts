@@ -1,6 +1,7 @@
 import type { EncodedNumbers, SumInput } from "../../../runtime/algorithms/encoded_numbers.ts";
 import type { Range } from "../../../runtime/algorithms/partition.ts";
 import type { Codec } from "../../../runtime/compression/codec.ts";
+import { type ExactTerm, sumExactly } from "../../../runtime/compression/exact_sum.ts";
 import { codecOf } from "../../../runtime/compression/registry.ts";
 import type {
   AppliedSum,
@@ -50,6 +51,19 @@ export class DeviceNumbers implements EncodedNumbers {
     into: Uint8Array,
   ): Promise<void> {
     into.set(await this.#displacement.sum({ offset: start, length: end - start }, inputs));
+  }
+
+  /** By the processor, which alone can add without rounding. */
+  async sumExactly(
+    { start, end }: Range,
+    terms: readonly ExactTerm[],
+    contributes: boolean,
+    into: Uint8Array,
+  ): Promise<void> {
+    const range = { offset: start, length: end - start }, loss = new Float32Array(range.length);
+    const own = contributes ? await this.#displacement.reveal(range) : null;
+    sumExactly(this.#codec, terms, own, range.length, into, loss);
+    await this.#displacement.lose(range, loss, !contributes);
   }
 
   async read(encoded: Uint8Array): Promise<void> {

@@ -10,7 +10,7 @@ import { openDevice } from "../../../../runtime/devices/open.ts";
 import { hasWebGpu, webGpuNote } from "../../../_helpers/web_gpu.ts";
 import { sameBits } from "../../_values.ts";
 
-const FORMATS = ["int8", "int4", "bf16", "fp16"] as const;
+const FORMATS = ["int8", "int4", "mxint8", "mxint4", "bf16", "fp16"] as const;
 const SPECIAL = [0, -0, 1, -1, 1e-45, -1e-45, 1.4e-43, 1e-38, 6e-8, 2.98e-8, 6.1e-5, 65504, 65519.9]
   .concat([65520, 3.4028235e38, -3.4028235e38, 1e-30, 0.5, 1.5, 2.5, 127, 7, 3.3895314e38]);
 
@@ -51,10 +51,14 @@ async function followed(device: Device, format: string, length: number, x: Float
     { name: "first", dims: [5] },
     { name: "second", dims: [length - 5] },
   ]);
-  await state.write(Float32Array.of(1, 2, 3, ...x));
   const displacement = state.follow(format, { offset: 3, length })!;
-  await displacement.hold();
-  return { state, displacement, [Symbol.asyncDispose]: () => state[Symbol.asyncDispose]() };
+  /** Variables that are held. */
+  const hold = async (x: Float32Array) => {
+    await state.write(Float32Array.of(1, 2, 3, ...x));
+    await displacement.hold();
+  };
+  await hold(x);
+  return { state, displacement, hold, [Symbol.asyncDispose]: () => state[Symbol.asyncDispose]() };
 }
 
 const plus = (a: Float32Array, b: Float32Array, sign = 1) => a.map((x, i) => x + sign * b[i]);
@@ -67,10 +71,11 @@ for (const format of FORMATS) {
   const codec = codecOf(format)!;
   onGpu(`${format}: bytes and what is lost are the codec's, bit for bit`, async (device) => {
     for (const length of [6, 128, 257, 1001, 70_003]) {
+      await using each = await followed(device, format, length, new Float32Array(length));
       for (const [seed, kind] of KINDS.entries()) {
         const x = numbers(seed, length, kind), reference = numbers(seed + 10, length, kind);
         const residual = numbers(seed + 20, length, kind), what = `${kind} ${length}`;
-        await using each = await followed(device, format, length, x);
+        await each.hold(x);
         await each.displacement.write({ reference, residual });
         const own = codec.block * Math.floor(length / codec.block / 2);
         const span = { start: own, end: Math.min(length, own + codec.block) };
@@ -93,12 +98,13 @@ for (const format of FORMATS) {
 
   onGpu(`${format}: a sum of two is the processor's, bit for bit`, async (device) => {
     const length = 1001, own = { start: codec.block, end: length }, count = length - own.start;
+    await using each = await followed(device, format, length, new Float32Array(length));
     for (const [seed, kind] of KINDS.entries()) {
       const x = numbers(seed, length, kind), residual = numbers(seed + 20, length, kind);
       const input = new Uint8Array(codec.bytes(count));
       encode(codec, numbers(seed + 30, count, kind), input);
       for (const contributes of [true, false]) {
-        await using each = await followed(device, format, length, x);
+        await each.hold(x);
         await each.displacement.write({ reference: new Float32Array(length), residual });
         const mine = plus(x, residual).subarray(own.start);
         const loss = new Float32Array(count), expected = new Uint8Array(codec.bytes(count));
@@ -197,19 +203,23 @@ for (const format of FORMATS) {
     const zeros = new Float32Array(length), read = new Float32Array(length);
     await using each = await followed(device, format, length, zeros);
     decode(codec, bytes, read);
+    const expected = (by: number) => anyNaN(read.map((value) => 0 + Math.fround(value / by)));
     for (const by of [1, 3, 7, 12, 1000, 32768]) {
       await each.displacement.write({ reference: zeros, residual: zeros });
       await each.displacement.apply(bytes, by, true);
       const found = (await each.state.read()).subarray(3);
-      sameBits(`by ${by}`, found, read.map((value) => 0 + Math.fround(value / by)));
+      sameBits(`by ${by}`, anyNaN(found), expected(by));
     }
   });
 
   onGpu(`${format}: no NaN and no infinity is hidden`, async (device) => {
+    const zeros = new Float32Array(1000);
+    await using each = await followed(device, format, 1000, zeros);
     for (const bad of [NaN, Infinity, -Infinity]) {
-      const x = numbers(1, 1000, "normal"), zeros = new Float32Array(1000);
+      const x = numbers(1, 1000, "normal");
       x[900] = bad;
-      await using each = await followed(device, format, 1000, x);
+      await each.hold(x);
+      await each.displacement.write({ reference: zeros, residual: zeros });
       const bytes = await each.displacement.encode({ offset: 0, length: 0 });
       const expected = new Uint8Array(bytes.length);
       encode(codec, x, expected, zeros.slice());
@@ -221,6 +231,26 @@ for (const format of FORMATS) {
     }
   });
 }
+
+onGpu(
+  "numbers are shown for a sum that is formed elsewhere, and take what it has lost",
+  async (device) => {
+    const length = 1001, own = { offset: 96, length: 300 }, end = own.offset + own.length;
+    const [x, reference, residual, loss] = [1, 2, 3, 4].map((seed) => numbers(seed, length, "all"));
+    await using each = await followed(device, "mxint8", length, x);
+    const { displacement } = each;
+    await displacement.write({ reference, residual });
+    const shown = plus(plus(x, reference, -1), residual).subarray(own.offset, end);
+    sameBits("shown", anyNaN(await displacement.reveal(own)), anyNaN(shown));
+    for (const adds of [false, true]) {
+      await displacement.write({ reference, residual });
+      await displacement.lose(own, loss.subarray(0, own.length), adds);
+      const after = residual.slice(), lost = after.subarray(own.offset, end);
+      lost.set(adds ? plus(lost, loss) : loss.subarray(0, own.length));
+      sameBits(`adds: ${adds}`, anyNaN((await displacement.read()).residual), anyNaN(after));
+    }
+  },
+);
 
 onGpu("what a device cannot write it does not follow", async (device) => {
   await using state = await device.allocate([{ name: "w", dims: [4] }]);
