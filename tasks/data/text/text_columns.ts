@@ -16,6 +16,9 @@ export interface TextColumns {
   readonly starts: Uint32Array;
 }
 
+/** Tokens that a column has at least. */
+export const LEAST_ROWS = 3;
+
 /** Where columns start has 32 bits. */
 const MOST_TOKENS = 2 ** 32;
 
@@ -33,9 +36,11 @@ export function batchify(start: number, end: number, columns: number): TextColum
     throw new RangeError(`cannot read ${end} tokens in columns: ${MOST_TOKENS} are the most`);
   }
   const rows = Math.floor((end - start) / columns);
-  if (rows < 3) {
+  if (rows < LEAST_ROWS) {
     throw new RangeError(
-      `cannot read ${end - start} tokens in ${columns} columns: each needs 3 tokens at least; ` +
+      `cannot read ${
+        end - start
+      } tokens in ${columns} columns: each needs ${LEAST_ROWS} tokens at least; ` +
         `take a smaller batch, fewer ranks or a longer text`,
     );
   }

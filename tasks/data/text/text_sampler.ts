@@ -5,12 +5,13 @@
  * @module
  */
 
-import { Random } from "../../../runtime/base/random.ts";
 import { checkPartition, type Partition, partitionTokens } from "../sampling/partition.ts";
 import type { Worlds } from "../sampling/worlds.ts";
 import { sequenceLength } from "./sequence_length.ts";
 import type { Tokens } from "./tokens.ts";
-import { batchify, copyWindow, type TextColumns } from "./text_columns.ts";
+import { batchify, copyWindow } from "./text_columns.ts";
+import { TextLayout } from "./text_layout.ts";
+import { Reading } from "./text_reading.ts";
 
 /** What one rank reads in one step. */
 export interface TextWindow {
@@ -95,8 +96,10 @@ export interface TextSamplerOptions {
  *
  * An epoch ends where fewer than 2 rows are left, as in the reference code.
  *
- * After a change of the number of ranks the text is laid out anew, and all columns go on, with an empty
- * state, from as far down as those before had come.
+ * After a change of the ranks what is left of the pass is laid out anew in the columns there are then, with what a rank
+ * that was lost had read since its last round, and is read with an empty state; so the pass still has each word once.
+ * Where two parts of the text meet in a column, one word is predicted from what does not precede it. With
+ * `proportional` each rank goes on in its part from as far down as all had come.
  *
  * @throws {RangeError} when an option is out of range or the text too short for the columns
  */
@@ -111,43 +114,35 @@ export function createTextSampler(options: TextSamplerOptions): TextSampler {
   }
   checkPartition(partition, { data: "text", ranks });
   const length = (step: number) => sequenceLength(seed, step, { bptt, longest });
-
-  // All ranks' columns: epochs are counted down these, whatever part a rank itself reads.
-  const joint = batchify(0, tokens.length, batchSize * ranks);
-  const rowsOf = (ranks: number) => batchify(0, tokens.length, batchSize * ranks).rows;
-  const { step: since, pass: pass0, down, earlier } = begin(options.worlds ?? [], rowsOf, length);
-  const from = (rows: number) => ({ step: since, pass: pass0, row: Math.floor(down * rows) });
-  const clock = new Reading(joint.rows, length, from(joint.rows));
+  const shuffles = partition.kind === "iid";
+  const layouts = TextLayout.of(options.worlds ?? [], ranks, {
+    ...{ tokens, batchSize, seed, shuffles, length },
+  });
+  const layout = layouts.at(-1)!, { reading: clock, step: since } = layout;
   let own = clock;
-  let columnsOf: (pass: number) => Uint32Array;
+  let columnsOf = (pass: number) => layout.columnsOf(pass, rank);
   if (partition.kind === "proportional") {
     const { start, end } = partitionTokens(partition, { tokens: tokens.length, ranks })[rank];
-    const part = batchify(start, end, batchSize);
-    own = new Reading(part.rows, length, from(part.rows));
-    columnsOf = () => part.starts;
-  } else {
-    columnsOf = partition.kind === "rotate"
-      ? (pass) => block(joint, (rank + pass) % ranks, batchSize)
-      : dealer(joint, seed, rank, batchSize);
+    const { rows, starts } = batchify(start, end, batchSize);
+    const from = { step: since, pass: layout.first, row: Math.floor(layout.done * rows) };
+    own = new Reading(rows, length, from);
+    columnsOf = () => ({ text: tokens, starts });
   }
   return {
     batchSize,
-    maxLength: Math.min(own.rows - 1, longest ?? Infinity),
-    epoch(step) {
-      // What follows the last step of the ranks before may be done by these.
-      const reading = earlier.find((_, i) => step < (earlier[i + 1] ?? clock).step) ?? clock;
-      const { pass, row } = reading.at(step);
-      return pass + row / reading.rows;
-    },
+    maxLength: Math.min(Math.max(own.rows, own.rowsOf(layout.first)) - 1, longest ?? Infinity),
+    // What follows the last step of the ranks before may be done by these.
+    epoch: (step) => layouts.findLast((each) => each.step <= step)!.epoch(step),
     stepsPerEpoch: since === 0
       ? clock.firstStep(1)
-      : new Reading(joint.rows, length, BEGINNING).firstStep(1),
-    begins: { step: since, epoch: clock.at(since).pass + clock.at(since).row / joint.rows },
+      : new Reading(clock.rows, length, { step: 0, pass: 0 }).firstStep(1),
+    begins: { step: since, epoch: layout.epoch(since) },
     firstStep: (epoch) => clock.firstStep(epoch),
     window(step) {
       const { pass, row, rows, drawn } = own.at(step);
       const input = new Int32Array(rows * batchSize), target = new Int32Array(rows * batchSize);
-      copyWindow(tokens, columnsOf(pass), row, rows, input, target);
+      const { text, starts } = columnsOf(pass);
+      copyWindow(text, starts, row, rows, input, target);
       return {
         step,
         pass,
@@ -159,118 +154,4 @@ export function createTextSampler(options: TextSamplerOptions): TextSampler {
       };
     },
   };
-}
-
-function block(columns: TextColumns, index: number, batchSize: number): Uint32Array {
-  return columns.starts.subarray(index * batchSize, (index + 1) * batchSize);
-}
-
-/** Deals the columns out to the ranks at random, anew for each pass; keeps the last deal. */
-function dealer(
-  columns: TextColumns,
-  seed: number,
-  rank: number,
-  batchSize: number,
-): (pass: number) => Uint32Array {
-  let kept = -1, starts = new Uint32Array();
-  return (pass) => {
-    if (pass !== kept) {
-      const order = new Random(seed, "columns", pass).permutation(columns.starts.length);
-      starts = order.slice(rank * batchSize, (rank + 1) * batchSize)
-        .map((column) => columns.starts[column]);
-      kept = pass;
-    }
-    return starts;
-  };
-}
-
-/** A step's place: its pass and its first row. */
-interface Place {
-  readonly step: number;
-  readonly pass: number;
-  readonly row: number;
-}
-
-const BEGINNING: Place = { step: 0, pass: 0, row: 0 };
-
-/**
- * Where the last of some worlds begins: its step, its pass, and how much of the way down the columns; and how those
- * before it have read.
- */
-function begin(
-  worlds: Worlds,
-  rowsOf: (ranks: number) => number,
-  length: (step: number) => number,
-): { step: number; pass: number; down: number; earlier: readonly Reading[] } {
-  let at = { step: 0, pass: 0, down: 0 };
-  const earlier: Reading[] = [];
-  for (let i = 1; i < worlds.length; i++) {
-    const { step } = worlds[i], rows = rowsOf(worlds[i - 1].ranks);
-    const reading = new Reading(rows, length, { ...at, row: Math.floor(at.down * rows) });
-    const { pass, row } = reading.at(step);
-    earlier.push(reading);
-    at = { step, pass, down: row / rows };
-  }
-  return { ...at, earlier };
-}
-
-/** Where step after step stands on its way down columns of `rows` tokens, again and again. */
-class Reading {
-  // By step since the first. Each follows from the one before, so what has been walked is kept: 16 bytes a step.
-  readonly #rowOf: number[];
-  readonly #passOf: number[];
-  /** By pass since the first. */
-  readonly #firstSteps: number[];
-  readonly #from: Place;
-
-  /** @param from where it begins: no earlier step is known */
-  constructor(
-    readonly rows: number,
-    readonly length: (step: number) => number,
-    from: Place,
-  ) {
-    // A window has at least a row, and one that follows.
-    const row = Math.max(0, Math.min(from.row, rows - 3));
-    this.#from = from;
-    this.#rowOf = [row];
-    this.#passOf = [from.pass];
-    this.#firstSteps = [from.step];
-  }
-
-  /** The first step that is known. */
-  get step(): number {
-    return this.#from.step;
-  }
-
-  /** Step `step`'s pass, first row, number of rows and drawn length. */
-  at(step: number): { pass: number; row: number; rows: number; drawn: number } {
-    const { step: first } = this.#from, index = step - first;
-    if (!Number.isSafeInteger(step) || index < 0) {
-      throw new RangeError(`a step is an integer from ${first} on, not ${step}`);
-    }
-    while (this.#rowOf.length <= index) this.#walk();
-    const row = this.#rowOf[index], drawn = this.length(step);
-    return { pass: this.#passOf[index], row, rows: Math.min(drawn, this.rows - 1 - row), drawn };
-  }
-
-  firstStep(pass: number): number {
-    const index = pass - this.#from.pass;
-    if (!Number.isSafeInteger(pass) || index < 0) {
-      throw new RangeError(`an epoch is an integer from ${this.#from.pass} on, not ${pass}`);
-    }
-    while (this.#firstSteps.length <= index) this.#walk();
-    return this.#firstSteps[index];
-  }
-
-  #walk(): void {
-    const last = this.#rowOf.length - 1, step = this.#from.step + last;
-    let row = this.#rowOf[last] + this.length(step), pass = this.#passOf[last];
-    if (row >= this.rows - 2) {
-      row = 0;
-      pass++;
-      this.#firstSteps.push(step + 1);
-    }
-    this.#rowOf.push(row);
-    this.#passOf.push(pass);
-  }
 }

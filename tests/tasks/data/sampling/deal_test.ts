@@ -7,44 +7,8 @@ import assert from "node:assert/strict";
 import { Random } from "../../../../runtime/base/random.ts";
 import { BY_BATCHES, BY_TURNS, Deal } from "../../../../tasks/data/sampling/deal.ts";
 import { createImageSampler } from "../../../../tasks/data/sampling/sampler.ts";
-import {
-  changeWorlds,
-  continueWorlds,
-  membersOf,
-  ranksAt,
-  type Worlds,
-} from "../../../../tasks/data/sampling/worlds.ts";
-
-/** One step of a random history: who takes it, who is lost at its end, who meets then, who is lost or comes after that. */
-interface Event {
-  readonly members: readonly number[];
-  readonly lost: readonly number[];
-  readonly meets: readonly number[];
-  readonly lostAfter: readonly number[];
-  readonly joins: readonly number[];
-}
-
-/** A history in which ranks meet now and then, some of them each time, and are lost and come back. */
-function history(random: Random, steps: number, ranks: number): Event[] {
-  const events: Event[] = [];
-  let members = Array.from({ length: ranks }, (_, rank) => rank);
-  for (let step = 0; step < steps; step++) {
-    const chance = (p: number) => random.uniform() < p;
-    const lost = chance(0.3) ? members.filter(() => chance(0.4)) : [];
-    if (lost.length === members.length) lost.pop();
-    const present = members.filter((rank) => !lost.includes(rank));
-    const meets = chance(0.4) ? present.filter(() => chance(0.8)) : [];
-    const lostAfter = chance(0.2) ? present.filter(() => chance(0.3)) : [];
-    if (lostAfter.length === present.length) lostAfter.pop();
-    const stay = present.filter((rank) => !lostAfter.includes(rank));
-    const absent = Array.from({ length: ranks }, (_, rank) => rank)
-      .filter((rank) => !present.includes(rank));
-    const joins = chance(0.3) ? absent.filter(() => chance(0.5)) : [];
-    events.push({ members, meets, lost, lostAfter, joins });
-    members = [...stay, ...joins].sort((a, b) => a - b);
-  }
-  return events;
-}
+import { continueWorlds, ranksAt, type Worlds } from "../../../../tasks/data/sampling/worlds.ts";
+import { type Event, history, worldsOf } from "../_histories.ts";
 
 /** What each rank draws in each step, from a deck: sample numbers by step and rank. */
 function dealt(events: readonly Event[], batch: number, turns: boolean) {
@@ -72,23 +36,6 @@ function dealt(events: readonly Event[], batch: number, turns: boolean) {
     return hand;
   });
   return { hands, deck, done, open, fresh };
-}
-
-/** The worlds of a history, as a run would note them. */
-function worldsOf(events: readonly Event[], ranks: number): Worlds[] {
-  let worlds: Worlds = [{ step: 0, ranks }];
-  const since = new Map<number, number>();
-  return events.map(({ meets, lost, lostAfter, joins }, i) => {
-    const before = worlds, step = i + 1, noted = (rank: number) => since.get(rank) ?? 0;
-    for (const rank of meets) since.set(rank, step);
-    const present = membersOf(worlds.at(-1)!).filter((rank) => !lost.includes(rank));
-    worlds = changeWorlds(worlds, present, { step, isDone: false, since: noted });
-    const stay = present.filter((rank) => !lostAfter.includes(rank));
-    const members = [...stay, ...joins].sort((a, b) => a - b);
-    worlds = changeWorlds(worlds, members, { step, isDone: true, since: noted });
-    for (const rank of joins) since.set(rank, step);
-    return before;
-  });
 }
 
 for (const [name, seat] of [["turns", BY_TURNS], ["batches", BY_BATCHES]] as const) {

@@ -1,12 +1,15 @@
 import assert from "node:assert/strict";
+import { Random } from "../../../../runtime/base/random.ts";
 import { parsePartition } from "../../../../tasks/data/sampling/partition.ts";
 import { sequenceLength } from "../../../../tasks/data/text/sequence_length.ts";
 import { batchify } from "../../../../tasks/data/text/text_columns.ts";
 import {
   createTextSampler,
+  type TextSampler,
   type TextSamplerOptions,
 } from "../../../../tasks/data/text/text_sampler.ts";
 import { loadTextCorpus } from "../../../../tasks/data/text/text_corpus.ts";
+import { history, worldsOf } from "../_histories.ts";
 import { testWithData } from "../_real_data.ts";
 
 /** A text whose token at place i is i. */
@@ -210,3 +213,54 @@ Deno.test("when ranks become more or fewer, the columns go on from as far down, 
     assert(end - step <= samplers(4, before)[0].firstStep(1));
   }
 });
+
+for (const partition of ["rotate", "iid"]) {
+  Deno.test(`ranks that come and go read each word once a pass: ${partition}`, () => {
+    const length = 900, batchSize = 2, passes = 3;
+    for (let seed = 0; seed < 40; seed++) {
+      const random = new Random(seed, "histories"), ranks = 1 + Math.floor(random.uniform() * 4);
+      const [last, ...before] = history(random, 9, ranks).reverse(), none = { lost: [], joins: [] };
+      const events = [...before.reverse(), { ...last, ...none, lostAfter: [] }];
+      const worlds = worldsOf(events, ranks);
+      const counts = new Int32Array(length), hands = new Map<number, number[]>();
+      /** Columns, whose first words follow no other, and words that follow another than in the text. */
+      let heads = 0, wrong = 0;
+      const keep = (rank: number) => {
+        for (const at of hands.get(rank) ?? []) counts[at]++;
+        hands.delete(rank);
+      };
+      const now = { worlds: worlds[0], members: events[0].members };
+      let all: TextSampler[] = [];
+      for (let step = 0;; step++) {
+        const event = events[step];
+        if (all.length === 0 || worlds[step] && worlds[step] !== now.worlds) {
+          if (worlds[step]) Object.assign(now, { worlds: worlds[step], members: event.members });
+          const shared = { tokens: counting(length), batchSize, worlds: now.worlds };
+          const { size } = new Set(now.members);
+          all = samplers(size, { ...shared, bptt: 6, partition: parsePartition(partition) });
+          heads += (passes + 1) * size * batchSize;
+        }
+        if (!event && step >= all[0].firstStep(passes)) break;
+        if (all[0].window(step).pass >= passes) continue;
+        for (const [place, rank] of now.members.entries()) {
+          const { input, target } = all[place].window(step), hand = hands.get(rank) ?? [];
+          for (const [i, word] of input.entries()) {
+            if (target[i] === word + 1) hand.push(word);
+            else wrong++;
+          }
+          hands.set(rank, hand);
+        }
+        for (const rank of event?.lost ?? []) hands.delete(rank);
+        for (const rank of event?.meets ?? []) keep(rank);
+        for (const rank of event?.lostAfter ?? []) hands.delete(rank);
+        for (const rank of event?.joins ?? []) hands.delete(rank);
+      }
+      for (const rank of hands.keys()) keep(rank);
+      const told = `seed ${seed}: ${counts}`;
+      assert.ok(counts.every((count) => count <= passes), told);
+      const missing = counts.reduce((sum, count) => sum + passes - count, 0);
+      assert.ok(missing <= heads, `${missing} of ${heads}, ${told}`);
+      assert.ok(wrong <= heads, `${wrong} meet, ${heads}`);
+    }
+  });
+}
