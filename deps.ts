@@ -289,6 +289,10 @@ const JAX = "npm:@jax-js/jax@0.1.25";
 /** JAX in TypeScript, beside which the bench times a training step. */
 export const loadJax = (): Promise<typeof import("npm:@jax-js/jax@0.1.25")> => fetchPackage(JAX);
 
+/** Reads safetensors without any of our code, for tests (JAX in TypeScript's own reader). */
+export const loadSafetensorsReader = (): Promise<typeof import("npm:@jax-js/loaders@0.1.1")> =>
+  fetchPackage("npm:@jax-js/loaders@0.1.1");
+
 /** Reads texts as a Hugging Face `tokenizer.json` says (Hugging Face's own, in plain JavaScript). */
 export const loadTokenizers = (): Promise<typeof import("npm:@huggingface/tokenizers@0.2.0")> =>
   fetchPackage("npm:@huggingface/tokenizers@0.2.0");

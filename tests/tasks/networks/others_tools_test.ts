@@ -1,18 +1,18 @@
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
 import { join } from "node:path";
+import { loadSafetensorsReader } from "../../../deps.ts";
 import { decodeSafetensors } from "../../../tasks/networks/safetensors.ts";
 import { celgc } from "../../_helpers/deno.ts";
 import { hasOnnx, onnxNote } from "../../_helpers/peers/onnx_checker.ts";
 import { PYTHON, runPython } from "../../_helpers/peers/python.ts";
 import { temporaryFolder } from "../../_helpers/temporary_folder.ts";
 
-/** Whether `import safetensors` works; Debian has no package of it everywhere. */
+/** Whether `import safetensors` works. */
 const hasSafetensors = await new Deno.Command(PYTHON, {
   args: ["-c", "import safetensors.numpy"],
   stderr: "null",
 }).output().then(({ success }) => success, () => false);
-const safetensorsNote = hasSafetensors ? "" : ` (skipped: ${PYTHON} has no package safetensors)`;
 
 interface Read {
   readonly tensors: Readonly<Record<string, { shape: number[]; sha256: string }>>;
@@ -25,6 +25,9 @@ async function readBy(tool: "onnx" | "safetensors", file: string): Promise<Read>
   return JSON.parse(new TextDecoder().decode(output));
 }
 
+const hashOf = ({ buffer, byteOffset, byteLength }: ArrayBufferView) =>
+  createHash("sha256").update(new Uint8Array(buffer, byteOffset, byteLength)).digest("hex");
+
 /** A run of a few steps; its weights as this project reads them. */
 async function trained(folder: string) {
   const out = join(folder, "run");
@@ -36,37 +39,49 @@ async function trained(folder: string) {
   const expected = Object.fromEntries(
     weights.tensors.map(({ name, dims, data }) => [name, {
       shape: [...dims],
-      sha256: createHash("sha256").update(
-        new Uint8Array(data.buffer, data.byteOffset, data.byteLength),
-      ).digest("hex"),
+      sha256: hashOf(data),
     }]),
   );
   assert.ok(Object.keys(expected).length > 5);
   return { out, expected };
 }
 
-Deno.test({
-  name:
-    `ONNX's own library opens a run's model.onnx, which holds its weights bit for bit${onnxNote}`,
-  ignore: !hasOnnx,
-  async fn() {
-    await using folder = await temporaryFolder();
-    const { out, expected } = await trained(folder.path);
-    const { tensors, inputs, outputs } = await readBy("onnx", join(out, "model.onnx"));
-    assert.deepEqual([inputs?.length, outputs?.length], [1, 1]);
-    for (const [name, tensor] of Object.entries(expected)) {
-      assert.deepEqual(tensors[name], tensor, name);
-    }
-  },
-});
+Deno.test(`others' libraries open a run's files, which hold its weights bit for bit${onnxNote}`, async (t) => {
+  await using folder = await temporaryFolder();
+  const { out, expected } = await trained(folder.path);
 
-Deno.test({
-  name: `safetensors' own library opens a run's model.safetensors, bit for bit${safetensorsNote}`,
-  ignore: !hasSafetensors,
-  async fn() {
-    await using folder = await temporaryFolder();
-    const { out, expected } = await trained(folder.path);
+  await t.step({
+    name: "ONNX's own opens model.onnx",
+    ignore: !hasOnnx,
+    async fn() {
+      const { tensors, inputs, outputs } = await readBy("onnx", join(out, "model.onnx"));
+      assert.deepEqual([inputs?.length, outputs?.length], [1, 1]);
+      for (const [name, tensor] of Object.entries(expected)) {
+        assert.deepEqual(tensors[name], tensor, name);
+      }
+    },
+  });
+
+  await t.step(
+    "JAX's in TypeScript opens model.safetensors, as views of the file's bytes",
+    async () => {
+      const { safetensors } = await loadSafetensorsReader();
+      const { tensors } = safetensors.parse(await Deno.readFile(join(out, "model.safetensors")));
+      assert.deepEqual(
+        Object.fromEntries(
+          Object.entries(tensors).map(([name, { dtype, shape, data }]) => {
+            assert.equal(dtype, "F32", name);
+            return [name, { shape, sha256: hashOf(data) }];
+          }),
+        ),
+        expected,
+      );
+    },
+  );
+
+  if (!hasSafetensors) return; // Debian has no package of it; the reader above is always there.
+  await t.step("safetensors' own opens model.safetensors", async () => {
     const { tensors } = await readBy("safetensors", join(out, "model.safetensors"));
     assert.deepEqual(tensors, expected);
-  },
+  });
 });
