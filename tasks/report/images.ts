@@ -6,7 +6,7 @@
 
 import { imageFontUrls, loadCharts, loadImageRenderer } from "../../deps.ts";
 import { hasSeeds, mergeSeeds } from "./page/bands.ts";
-import { chartOption } from "./page/chart_option.ts";
+import { chartOption, standaloneHeight } from "./page/chart_option.ts";
 import type { FigureView, PageAxis, PageData, PageFigure } from "./page/data.ts";
 
 const WIDTH = 960, HEIGHT = 540;
@@ -57,27 +57,23 @@ async function figureSvg(
   const { init } = await loadCharts();
   const merged = hasSeeds(given), data = merged ? mergeSeeds(given, axis.key) : given;
   const figure = data.figures.find((one) => one.id === id)!;
-  const height = figure.kind === "bars"
-    ? Math.max(HEIGHT / 2, 150 + 40 * data.runs.length)
-    : figure.kind === "timeline"
-    ? 150 + 26 * Math.max(6, ...figure.runs.map((run) => run?.rows.length ?? 0))
-    : HEIGHT;
+  const view: FigureView = {
+    axis: axis.key,
+    logX: false,
+    logY: figure.kind === "lines" && figure.log,
+    range: data.runs.length === 1 || merged,
+    smooth: 0,
+    timeline: figure.kind === "timeline" ? figure.runs.findIndex((run) => run !== null) : 0,
+    hidden: data.runs.map(() => false),
+    forward: -1,
+    window: null,
+    dark: false,
+    width: WIDTH,
+    standalone: true,
+  };
+  const height = standaloneHeight(data, figure, view, HEIGHT);
   const chart = init(null, null, { renderer: "svg", ssr: true, width: WIDTH, height });
   try {
-    const view: FigureView = {
-      axis: axis.key,
-      logX: false,
-      logY: figure.kind === "lines" && figure.log,
-      range: data.runs.length === 1 || merged,
-      smooth: 0,
-      timeline: figure.kind === "timeline" ? figure.runs.findIndex((run) => run !== null) : 0,
-      hidden: data.runs.map(() => false),
-      forward: -1,
-      window: null,
-      dark: false,
-      width: WIDTH,
-      standalone: true,
-    };
     chart.setOption(chartOption(data, figure, view));
     return chart.renderToSVGString();
   } finally {

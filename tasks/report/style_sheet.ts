@@ -29,6 +29,7 @@ h2 { font-size: 17px; margin: 0; }
 .summary { margin: 20px 0 0; }
 table { border-collapse: collapse; width: 100%; font-variant-numeric: tabular-nums; white-space: nowrap; font-size: 14px; }
 caption small { font-size: 13px; font-weight: 400; }
+caption span { position: sticky; left: 16px; }
 caption { text-align: left; font-weight: 600; font-size: 17px; padding: 14px 16px 6px; }
 th, td { text-align: right; padding: 7px 10px; border-top: 1px solid var(--line); }
 thead th { color: var(--quiet); font-weight: 500; font-size: 13px; vertical-align: bottom; border-top: 0; line-height: 1.3; }

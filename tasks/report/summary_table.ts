@@ -199,7 +199,7 @@ export function summaryTable(data: ReportData): string {
       }</th>` +
       `${cells.join("")}</tr>`;
   });
-  return `<table><caption>Summary<small class="quiet">${common}</small></caption><thead><tr><th scope="col">run</th>${
+  return `<table><caption><span>Summary<small class="quiet">${common}</small></span></caption><thead><tr><th scope="col">run</th>${
     head.join("")
   }</tr></thead>` +
     `<tbody>${rows.join("\n")}</tbody></table>`;

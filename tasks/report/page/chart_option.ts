@@ -5,7 +5,7 @@
  * @module
  */
 
-import { barOption } from "./bar_option.ts";
+import { barOption, barsHeight } from "./bar_option.ts";
 import type { ChartOption, FigureView, PageData, PageFigure } from "./data.ts";
 import { lineOption } from "./line_option.ts";
 import { legendRows, paletteOf } from "./style.ts";
@@ -13,6 +13,23 @@ import { timelineOption } from "./timeline_option.ts";
 
 const FONTS =
   "Inter, system-ui, -apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', Arial, sans-serif";
+
+/** Height of a figure that stands alone, with its title and legend: for most, that of `lines`. */
+export function standaloneHeight(
+  data: PageData,
+  figure: PageFigure,
+  view: FigureView,
+  lines: number,
+): number {
+  switch (figure.kind) {
+    case "lines":
+      return lines;
+    case "bars":
+      return Math.max(lines / 2, 150 + barsHeight(data, view));
+    case "timeline":
+      return 150 + 26 * Math.max(6, ...figure.runs.map((run) => run?.rows.length ?? 0));
+  }
+}
 
 /** The option object of a figure. */
 export function chartOption(data: PageData, figure: PageFigure, view: FigureView): ChartOption {

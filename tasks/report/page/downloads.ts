@@ -4,7 +4,7 @@
  * @module
  */
 
-import { chartOption } from "./chart_option.ts";
+import { chartOption, standaloneHeight } from "./chart_option.ts";
 import type { FigureView, PageData, PageFigure } from "./data.ts";
 import { pointsOf } from "./points.ts";
 import { type Browser, make, type PageState } from "./state.ts";
@@ -16,23 +16,24 @@ const SCALE = 2;
 
 /** Offers the figure as SVG. */
 export function saveSvg(page: PageState, figure: PageFigure, view: FigureView): void {
-  offer(page, svgAddress(page, figure, view), `${fileName(figure, view)}.svg`);
+  offer(page, drawAlone(page, figure, view).address, `${fileName(figure, view)}.svg`);
 }
 
 /** Offers the figure as PNG, twice as fine. */
 export function savePng(page: PageState, figure: PageFigure, view: FigureView): Promise<void> {
   const { Image } = globalThis as Browser;
+  const { address, height } = drawAlone(page, figure, view);
   return new Promise((resolve, reject) => {
-    const image = new Image(WIDTH * SCALE, HEIGHT * SCALE);
+    const image = new Image(WIDTH * SCALE, height * SCALE);
     image.onload = () => {
       const canvas = make(page, "canvas", "");
-      Object.assign(canvas, { width: WIDTH * SCALE, height: HEIGHT * SCALE });
+      Object.assign(canvas, { width: WIDTH * SCALE, height: height * SCALE });
       canvas.getContext("2d").drawImage(image, 0, 0, canvas.width, canvas.height);
       offer(page, canvas.toDataURL("image/png"), `${fileName(figure, view)}.png`);
       resolve();
     };
     image.onerror = () => reject(new Error(`${figure.title} cannot be drawn as PNG`));
-    image.src = svgAddress(page, figure, view);
+    image.src = address;
   });
 }
 
@@ -88,25 +89,28 @@ function fileName(figure: PageFigure, view: FigureView): string {
   return figure.kind === "lines" ? `${figure.id}-${view.axis}` : figure.id;
 }
 
-/** The figure as a data address. */
-function svgAddress(page: PageState, figure: PageFigure, view: FigureView): string {
+/** The figure by itself as SVG, as a data address. */
+function drawAlone(
+  page: PageState,
+  figure: PageFigure,
+  seen: FigureView,
+): { address: string; height: number } {
+  const view = { ...seen, width: WIDTH, standalone: true };
+  const height = standaloneHeight(page.data, figure, view, HEIGHT);
   const box = make(page, "div", "");
   Object.assign(box.style, {
     width: `${WIDTH}px`,
-    height: `${HEIGHT}px`,
+    height: `${height}px`,
     position: "absolute",
     left: "-9999px",
   });
   page.document.body.append(box);
   const chart = page.charts.init(box, null, { renderer: "svg" });
-  chart.setOption(
-    chartOption(page.data, figure, { ...view, width: WIDTH, standalone: true }),
-    true,
-  );
+  chart.setOption(chartOption(page.data, figure, view), true);
   const address = chart.getDataURL({ type: "svg" });
   chart.dispose();
   box.remove();
-  return address;
+  return { address, height };
 }
 
 function offer(page: PageState, href: string, download: string): void {

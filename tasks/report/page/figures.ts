@@ -4,6 +4,7 @@
  * @module
  */
 
+import { barsHeight } from "./bar_option.ts";
 import { chartOption } from "./chart_option.ts";
 import { paletteOf } from "./style.ts";
 import type { FigureView, LineFigure, PageFigure, TimelineFigure } from "./data.ts";
@@ -55,7 +56,6 @@ export function buildFigures(page: PageState): void {
   }));
   for (const figure of data.figures) {
     const element = document.querySelector(`[id="${figure.id}"] .chart`);
-    if (figure.kind === "bars") element.style.height = `${110 + 38 * data.runs.length}px`;
     if (figure.kind === "timeline") {
       const rows = Math.max(...figure.runs.map((run) => run?.rows.length ?? 0));
       element.style.height = `${110 + 24 * Math.max(3, rows)}px`;
@@ -190,6 +190,9 @@ function drawFigure(page: PageState, figure: PageFigure): void {
   const palette = paletteOf(page.dark());
   const view = viewOf(page, figure, drawn.element.clientWidth);
   drawn.element.setAttribute("aria-label", figure.description);
+  if (figure.kind === "bars") {
+    drawn.element.style.height = `${110 + barsHeight(page.data, view)}px`;
+  }
   drawn.chart.resize();
   drawn.chart.setOption({
     ...chartOption(page.data, figure, view),
