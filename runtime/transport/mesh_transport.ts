@@ -25,23 +25,13 @@ import type {
 import { PacketKind } from "./connection.ts";
 import { openLink } from "./_open_link.ts";
 import type { MeshOptions } from "./mesh_options.ts";
-import { Silence } from "./_silence.ts";
-import {
-  hasLeft,
-  type MissedFarewell,
-  NO_WAIT,
-  type Peer,
-  type RootCause,
-  within,
-} from "./_peer.ts";
+import { hasLeft, type MissedFarewell, type Peer, type RootCause, within } from "./_peer.ts";
 import { carrierOf, type ConnectionEvents, type WayTo } from "./peer_link.ts";
-import { platform, type Timer } from "../base/platform.ts";
+import { platform } from "../base/platform.ts";
+import { Vigil } from "./_vigil.ts";
 
 /** How long to wait for word from the launcher on why a connection broke. */
 const WORD_MS = 1000;
-
-/** How long a peer that is waited for may be silent before it is asked for a sign of life, in ms. */
-const ASK_MS = 1000;
 
 /**
  * Where ranks go on without each other, how much later than a lower rank a higher one believes that it has lost the
@@ -71,11 +61,9 @@ export class MeshTransport implements Transport {
   readonly #control: JobControl | null;
   readonly #peers: (Peer | undefined)[];
   readonly #carriers: Carrier[];
-  readonly #tickMs: number;
-  readonly #timer: Timer;
+  readonly #vigil: Vigil;
   readonly #link: HostLink | null;
   readonly #wireOnly: boolean;
-  readonly #onExpecting: (() => void) | undefined;
   readonly #uplink: Uplink | null;
   /** Resolves with the first that the launcher names. */
   readonly #rootCause = Promise.withResolvers<RootCause>();
@@ -84,8 +72,6 @@ export class MeshTransport implements Transport {
   /** What the frames are for in the end, behind the access link. */
   #receiver: FrameSink | null = null;
   #state: TransportState = { name: "open" };
-  #awaited = 0;
-  #held = false;
   /** Whether this rank has reported the loss of another: then it takes no leave of anybody. */
   #reportedLoss = false;
   #controlIsGone = false;
@@ -93,7 +79,6 @@ export class MeshTransport implements Transport {
   constructor(options: MeshOptions) {
     const { rank, hosts, connections, control, timeoutMs, link = null } = options;
     this.#wireOnly = options.wireOnly ?? false;
-    this.#onExpecting = options.onExpecting;
     this.rank = rank;
     this.hosts = [...hosts];
     this.dialsOut = options.dialsOut;
@@ -104,14 +89,23 @@ export class MeshTransport implements Transport {
     this.#link = link && hostLink(link, rank, this.hosts);
     this.#uplink = this.#link && new Uplink(this.#link.shape);
     this.#carriers = connections.map(carrierOf);
-    this.#tickMs = Math.max(10, Math.min(500, timeoutMs / 20));
     this.#joinMs = options.joinMs ?? 0;
-    this.#peers = Array.from({ length: options.size }, (_, peer) => {
-      const way = connections[peer];
-      return way && this.#open(peer, way);
+    this.#peers = new Array(options.size).fill(undefined);
+    this.#vigil = new Vigil({
+      timeoutMs,
+      peers: this.#peers,
+      patience: (peer) => this.#yieldsTo(peer) ? YIELD_MS : 0,
+      silent: (peer, cause) => {
+        this.#lose(peer, cause);
+        peer.settled.resolve("silent");
+        peer.connection.break(cause);
+      },
+      onExpecting: options.onExpecting,
     });
-    this.#timer = platform.setInterval(() => this.#tick(), this.#tickMs);
-    this.#timer.unref();
+    for (let peer = 0; peer < options.size; peer++) {
+      const way = connections[peer];
+      if (way) this.#peers[peer] = this.#open(peer, way);
+    }
     control?.start({
       lost: (rank, reason) => this.#launcherLost(rank, reason),
       abort: (code) => platform.exit(code),
@@ -135,8 +129,8 @@ export class MeshTransport implements Transport {
       connection: openLink(peer, way, events, this.#link?.isPassed(peer) ? null : this.#uplink),
       state: { name: "present" },
       awaited: 0,
-      wait: { [Symbol.dispose]: () => this.#endWait(peer) },
-      silence: new Silence(this.#tickMs, Math.max(this.timeoutMs, this.#joinMs)),
+      wait: { [Symbol.dispose]: () => this.#vigil.endWait(this.#peers[peer]!) },
+      silence: this.#vigil.silence(Math.max(this.timeoutMs, this.#joinMs)),
       acknowledged: false,
       settled: Promise.withResolvers(),
       named: Promise.withResolvers(),
@@ -210,62 +204,16 @@ export class MeshTransport implements Transport {
   }
 
   expecting(peer: number): Disposable {
-    const expected = this.#peers[peer];
-    if (expected === undefined) return NO_WAIT;
-    if (expected.awaited === 0) expected.silence.end();
-    expected.awaited++;
-    this.#awaited++;
-    this.#onExpecting?.();
-    // Idle reads do not keep a process alive; somebody who waits must. Letting go is left to the
-    // next tick, because waits follow each other closely.
-    if (!this.#held) {
-      this.#held = true;
-      this.#timer.ref();
-    }
-    return expected.wait;
+    return this.#vigil.expect(this.#peers[peer]);
   }
 
   /** Whether somebody waits for another rank. */
   get isAwaiting(): boolean {
-    return this.#awaited > 0;
-  }
-
-  #endWait(peer: number): void {
-    this.#peers[peer]!.awaited--;
-    this.#awaited--;
+    return this.#vigil.isAwaiting;
   }
 
   silenceOf(peer: number): number {
     return this.#peers[peer]?.silence.seconds ?? 0;
-  }
-
-  #tick(): void {
-    if (this.#held && this.#awaited === 0) {
-      this.#held = false;
-      this.#timer.unref();
-    }
-    const limit = this.timeoutMs / this.#tickMs;
-    const ask = Math.max(1, Math.floor(Math.min(limit / 4, ASK_MS / this.#tickMs)));
-    for (const peer of this.#peers) {
-      // A peer that has left still has to acknowledge this rank's goodbye.
-      if (peer === undefined || peer.state.name === "lost" || peer.connection.failure) continue;
-      if (peer.awaited === 0 && !peer.connection.busy) continue;
-      if (peer.connection.heard) {
-        peer.connection.heard = false;
-        peer.silence.end(this.timeoutMs);
-        continue;
-      }
-      const ticks = ++peer.silence.ticks, { limitMs } = peer.silence;
-      const patience = this.#yieldsTo(peer) ? YIELD_MS + this.#tickMs : 0;
-      if (ticks >= (limitMs + patience) / this.#tickMs) {
-        const cause = new Error(`it gave no sign of life for ${limitMs / 1000} s`);
-        this.#lose(peer, cause);
-        peer.settled.resolve("silent");
-        peer.connection.break(cause);
-      } else if (ticks % ask === 0) {
-        peer.connection.send(PacketKind.PING).catch(() => {});
-      }
-    }
   }
 
   /** Whether it is this rank that goes if the two cannot reach each other and both live. */
@@ -426,7 +374,7 @@ export class MeshTransport implements Transport {
 
   #disconnect(done: Promise<void>): void {
     this.#state = { name: "closed", done };
-    platform.clearInterval(this.#timer);
+    this.#vigil.end();
     this.#uplink?.close();
     this.#downlink?.close();
     for (const peer of this.#peers) peer?.connection.break(new Error("closed"));
