@@ -30,12 +30,11 @@ export interface SimulatedRank {
 /** What a rank does in a job. */
 export type RankProgram = (comm: Communicator, rank: number) => Promise<void>;
 
-/** What one rank's process knows of itself. @param rendezvous in our launcher; null: in rank 0 */
+/** What one rank's process knows of itself. */
 function infoOf(
   plan: Plan,
   world: World,
-  rank: number,
-  rendezvous: ProcessInfo["rendezvous"],
+  { rank, rendezvous = null, host: own = plan.hosts[rank] }: RankStart,
 ): ProcessInfo {
   const host = (rank: number) => world.hosts[plan.hosts[rank]];
   const byFile = rendezvous === null && plan.meeting !== "address";
@@ -49,13 +48,13 @@ function infoOf(
     rendezvousFile: byFile ? RENDEZVOUS_FILE : null,
     address: null,
     near: byFile,
-    isNewcomer: false,
+    isNewcomer: rank >= plan.ranks,
     timeoutMs: TIMEOUT_MS,
     onFailure: plan.survives ? "return" : "abort",
     joinMs: JOIN_MS,
     transport: "tcp",
     sockets: null,
-    host: host(rank).name,
+    host: world.hosts[own].name,
     link: plan.link === null ? null : parseLink(plan.link),
     connections: plan.connections,
     secretFile: byFile ? null : SECRET_FILE,
@@ -100,18 +99,21 @@ export interface RankStart {
   readonly program: RankProgram;
   /** Where our launcher serves the rendezvous. @default {null: rank 0 does, under another launcher} */
   readonly rendezvous?: ProcessInfo["rendezvous"];
+  /** The number of its host. @default {as the plan has it} */
+  readonly host?: number;
 }
 
 /** Starts a rank. */
 export function startRank(
   world: World,
   plan: Plan,
-  { rank, startMs, program, rendezvous = null }: RankStart,
+  start: RankStart,
 ): SimulatedRank {
+  const { rank, startMs, program } = start;
   const run = async () => {
     let transport: MeshTransport | null = null;
     try {
-      transport = await joinJob(infoOf(plan, world, rank, rendezvous));
+      transport = await joinJob(infoOf(plan, world, start));
       state.isJoined = true;
       const comm = worldCommunicator(transport);
       await program(comm, rank);
@@ -131,7 +133,7 @@ export function startRank(
     }
     world.kill(state.process, state.isDone ? "exit 0" : "exit 1");
   };
-  const host = world.hosts[plan.hosts[rank]];
+  const host = world.hosts[start.host ?? plan.hosts[rank]];
   const process = world.start(`rank ${rank}`, host, startMs, run);
   const state: SimulatedRank = {
     rank,

@@ -118,12 +118,32 @@ async function launch(
       return rankOf(world, launcher, each, faults);
     });
   };
+  const hostOf = (rank: number) => ranks.find((each) => each.rank === rank)!.process.host;
+  const respawn = (rank: number, lost: number) => {
+    const host = hostOf(lost), number = rank - plan.ranks;
+    const startMs = world.arrival(launcher.host, host) - world.now + 5;
+    const rendezvous = { hostname: address, port };
+    const started = startRank(world, plan, {
+      ...{ rank, startMs, program, rendezvous },
+      host: world.hosts.indexOf(host),
+    });
+    started.process.diesAt = plan.comers!.calls[number];
+    ranks.push(started);
+    return rankOf(world, launcher, started, []);
+  };
+  let losses = 0;
   const byHost = Map.groupBy(plan.hosts.keys(), (rank) => world.hosts[plan.hosts[rank]]);
-  const places = [...byHost].map(([{ name }, [first, ...rest]]: [Host, number[]]) => ({
-    host: name,
+  const places = [...byHost].map(([host, [first, ...rest]]: [Host, number[]]) => ({
+    host: host.name,
     first,
     count: 1 + rest.length,
-    remote: { start },
+    remote: {
+      start,
+      respawn,
+      get lost() {
+        return host.isUp ? null : "it has no power";
+      },
+    },
     sockets: null,
     launcher: null,
   }));
@@ -146,6 +166,7 @@ async function launch(
     quiet: true,
     onFailure: plan.survives ? "return" : "abort",
     onLost: () => {},
+    ...plan.comers ? { respawn: () => plan.comers!.pauseMs[losses++] ?? null } : {},
     handleSignals: false,
     on: hosts as unknown as NonNullable<Parameters<typeof launchProgram>[0]["on"]>,
   });

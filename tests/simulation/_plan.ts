@@ -28,6 +28,16 @@ export type Fault =
     readonly isTold: boolean;
   };
 
+/** What becomes of the ranks that are started in the stead of lost ones, each in its turn. */
+export interface Comers {
+  /** How long after a loss each is started, in ms: no more of them than these. */
+  readonly pauseMs: readonly number[];
+  /** The call of its platform in which each is killed; Infinity: none. */
+  readonly calls: readonly number[];
+  /** One of those that let them in, and the call in which it is killed, counted from when it begins to; null: none is. */
+  readonly letsIn: { readonly rank: number; readonly call: number } | null;
+}
+
 /** A world to be. */
 export interface Plan {
   readonly seed: number;
@@ -41,6 +51,8 @@ export interface Plan {
   readonly link: string | null;
   /** Whether ranks go on when others are lost. @default {false} */
   readonly survives?: boolean;
+  /** Who is started in the stead of lost ranks, under our launcher. @default {nobody} */
+  readonly comers?: Comers;
   /** How ranks of one host find rank 0 without our launcher: by a known address, or a file; one may be left from before. */
   readonly meeting: "address" | "file" | "file, beside an old one";
   /** When our launcher is killed, where it is it that has started them, in ms; Infinity: never. */
@@ -55,6 +67,10 @@ export const TIMEOUT_MS = 20_000, JOIN_MS = 30_000;
 
 /** About how many calls a rank makes of its platform. */
 const CALLS = 400;
+/** After how many most have met, how many they make after that, and how many one that comes later. */
+const MET = 30, ROUNDS_CALLS = 60, COMERS_CALLS = 60;
+/** About how many calls one makes that lets another in. */
+const LETS_IN_CALLS = 20;
 
 /** Draws a plan. @param most ranks @param survives whether ranks go on when others are lost */
 export function drawPlan(seed: number, most: number, survives = false): Plan {
@@ -126,9 +142,30 @@ function drawCut({ seed, hosts, pace, survives = false }: Plan, from: number): F
   return [{ kind: "cut", rank: hosts.indexOf(one), other: hosts.indexOf(other), atMs, isTold }];
 }
 
+/** Lets ranks be started in the stead of those that are lost once all have met. */
+export function withComers(plan: Plan): Plan {
+  const random = new Random(plan.seed, "comers"), count = 1 + random.integer(3);
+  const each = (draw: () => number) => Array.from({ length: count }, draw);
+  const kill = (rank: number): Fault => {
+    return { kind: "kill", rank, call: MET + random.integer(ROUNDS_CALLS) };
+  };
+  const faults = plan.faults.map((fault, i) => {
+    const isKill = fault.kind === "kill" || fault.kind !== "cut" && i === 0;
+    return isKill ? kill(fault.rank) : fault;
+  });
+  const comers = {
+    pauseMs: each(() => [0, 5, 40][random.integer(3)]),
+    calls: each(() => random.uniform() < 0.5 ? 1 + random.integer(COMERS_CALLS) : Infinity),
+    letsIn: random.uniform() < 0.4
+      ? { rank: random.integer(plan.ranks), call: 1 + random.integer(LETS_IN_CALLS) }
+      : null,
+  };
+  return { ...plan, faults, comers, launcherMs: Infinity };
+}
+
 /** A plan in words. */
 export function describePlan(plan: Plan): string {
-  const { ranks, hosts, pace, connections, link, meeting, faults } = plan;
+  const { ranks, hosts, pace, connections, link, meeting, faults, comers } = plan;
   const wrong = faults.map((fault) => {
     switch (fault.kind) {
       case "kill":
@@ -159,7 +196,16 @@ export function describePlan(plan: Plan): string {
     ...link === null ? [] : [`behind ${link}`],
     ...meeting === "address" ? [] : [`met by a ${meeting}`],
     ...wrong.length > 0 ? wrong : ["nothing goes wrong"],
+    ...comers ? [describeComers(comers)] : [],
   ].join("; ");
+}
+
+function describeComers({ pauseMs, calls, letsIn }: Comers): string {
+  const each = pauseMs.map((ms, i) =>
+    `after ${ms} ms${calls[i] < Infinity ? `, killed in its call ${calls[i]}` : ""}`
+  );
+  return `in the stead of the lost come ${each.length}: ${each.join("; ")}` +
+    (letsIn ? `; rank ${letsIn.rank} is killed in call ${letsIn.call} of letting them in` : "");
 }
 
 /** The ranks that are to go if two hosts lose each other: those of the one with the higher. */

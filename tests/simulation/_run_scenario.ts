@@ -15,7 +15,7 @@ import {
   type RunRecord,
   serialWeights,
   train,
-} from "./_training.ts";
+} from "./programs/training.ts";
 import type { Scenario } from "./_scenarios.ts";
 import type { World } from "./_world.ts";
 

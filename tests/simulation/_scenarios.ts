@@ -22,10 +22,19 @@ import {
   startJob,
 } from "./_job.ts";
 import { HOST_MS, launchJob } from "./_launcher.ts";
-import { messagesOf } from "./_messages.ts";
+import { messagesOf } from "./programs/messages.ts";
+import { allEndAlike, Arrivals, newcomersOf, whoComesGoesOn } from "./programs/newcomers.ts";
 import { cutOff, givenUp, type Plan, TIMEOUT_MS } from "./_plan.ts";
-import { Agreements, agreementsAreUniform, membersAreTheSame, survivorsOf } from "./_survivors.ts";
+import {
+  Agreements,
+  agreementsAreUniform,
+  membersAreTheSame,
+  survivorsOf,
+} from "./programs/survivors.ts";
 import type { World } from "./_world.ts";
+
+/** How long it may take until a newcomer is in, or given up, in ms. */
+const COMES_MS = 2 * TIMEOUT_MS + 10_000;
 
 /** A world's course. */
 export interface Scenario {
@@ -43,9 +52,22 @@ interface Played {
   readonly outcomes: readonly RankOutcome[];
 }
 
+/** The ranks that something was to happen to, those as well that came later. */
+function allHit(plan: Plan, ranks: readonly SimulatedRank[]): Set<number> {
+  const hit = hitRanks(plan), letsIn = plan.comers?.letsIn;
+  if (letsIn) hit.add(letsIn.rank);
+  for (const { rank, process: { host, diesAt } } of ranks.slice(plan.ranks)) {
+    const isHostHit = plan.faults.some(({ kind, rank }) =>
+      kind === "power" && ranks[rank].process.host === host
+    );
+    if (isHostHit || diesAt < Infinity) hit.add(rank);
+  }
+  return hit;
+}
+
 /** Says how ranks ended, and throws what one of them has found wrong. */
 function look(plan: Plan, ranks: readonly SimulatedRank[], ends: string[]): Played {
-  const outcomes = outcomesOf(ranks, hitRanks(plan));
+  const outcomes = outcomesOf(ranks, allHit(plan, ranks));
   ends.push(...outcomes.map(({ isDone, error, end }) => isDone ? "done" : `${error ?? end}`));
   for (const { error } of outcomes) if (error instanceof Violation) throw error;
   return { ranks, outcomes };
@@ -154,6 +176,34 @@ export function survivors(world: World, plan: Plan): Scenario {
       if (plan.faults.some((fault) => fault.kind === "cut" && fault.isTold)) {
         theHigherGo(outcomes, higher);
       }
+      nobodyHangs(outcomes.filter(({ isHit }) => !isHit), byMs);
+    },
+  };
+}
+
+/** Ranks are lost, and others come in their stead. */
+export function newcomers(world: World, plan: Plan): Scenario {
+  const ends: string[] = [];
+  return {
+    words: "newcomers, started by us",
+    ends,
+    async play() {
+      const record = new Arrivals(), program = newcomersOf(plan.seed, plan.ranks, record);
+      const { letsIn } = plan.comers!;
+      record.onGrow = (rank) => {
+        const process = world.current!;
+        if (rank === letsIn?.rank) {
+          process.diesAt = Math.min(process.diesAt, process.calls + letsIn.call);
+        }
+      };
+      const byMs = boundOf(plan) + HOST_MS + plan.faults.length * 2 * TIMEOUT_MS +
+        plan.comers!.pauseMs.length * COMES_MS;
+      const { outcomes } = (await startedByUs(world, plan, program, byMs, ends))!;
+      ends.push(...record.describe());
+      const first = outcomes.slice(0, plan.ranks), later = outcomes.slice(plan.ranks);
+      allEndAlike(record, outcomes.filter(({ isDone }) => isDone).map(({ rank }) => rank));
+      survivorsGoOn(first);
+      whoComesGoesOn(record, later);
       nobodyHangs(outcomes.filter(({ isHit }) => !isHit), byMs);
     },
   };

@@ -5,10 +5,10 @@ import { ClosedError } from "../../runtime/base/errors.ts";
 import { Random } from "../../runtime/base/random.ts";
 import { nothingIsUnhandled, Violation } from "./_invariants.ts";
 import { openWorld } from "./_job.ts";
-import { describePlan, drawPlan } from "./_plan.ts";
+import { describePlan, drawPlan, withComers } from "./_plan.ts";
 import { platformOf } from "./_platform.ts";
 import { runScenario } from "./_run_scenario.ts";
-import { launchedMessages, messages, type Scenario, survivors } from "./_scenarios.ts";
+import { launchedMessages, messages, newcomers, type Scenario, survivors } from "./_scenarios.ts";
 import { ProcessEnded, type World } from "./_world.ts";
 
 /** What has become of a world. */
@@ -66,20 +66,26 @@ function withoutStacks(): Disposable {
   return { [Symbol.dispose]: () => void (Error.stackTraceLimit = stackTraceLimit) };
 }
 
+/** Share of worlds to which ranks come later. */
+const NEWCOMERS = 0.08;
+
 /** Lives the world of a seed through. */
 export async function simulate(
   seed: number,
   { onEvent, stacks = false, change = (platform) => platform }: SimulateOptions = {},
 ): Promise<Simulated> {
   const kind = new Random(seed, "scenario").uniform();
-  const [most, make] = kind < 0.2
+  const [most, make] = new Random(seed, "comers").uniform() >= 1 - NEWCOMERS
+    ? [4, newcomers]
+    : kind < 0.2
     ? [3, runScenario]
     : kind < 0.45
     ? [5, launchedMessages]
     : kind < 0.65
     ? [5, survivors]
     : [5, messages];
-  const plan = drawPlan(seed, most, make === survivors), world = openWorld(plan);
+  const drawn = drawPlan(seed, most, make === survivors || make === newcomers);
+  const plan = make === newcomers ? withComers(drawn) : drawn, world = openWorld(plan);
   world.onEvent = onEvent;
   const scenario: Scenario = make(world, plan);
   using _platform = runOn(change(platformOf(world)));

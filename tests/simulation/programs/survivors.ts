@@ -3,10 +3,10 @@
  * live make a communicator of themselves.
  */
 
-import { PeerLostError, RevokedError } from "../../runtime/base/errors.ts";
-import { Random } from "../../runtime/base/random.ts";
-import type { Communicator } from "../../runtime/communicator.ts";
-import { resultsAreSerial, Violation } from "./_invariants.ts";
+import { PeerLostError, RevokedError } from "../../../runtime/base/errors.ts";
+import { Random } from "../../../runtime/base/random.ts";
+import type { Communicator } from "../../../runtime/communicator.ts";
+import { resultsAreSerial, Violation } from "../_invariants.ts";
 
 /** What ranks have learnt, those as well that were lost later. */
 export class Agreements {

@@ -1,8 +1,8 @@
 /** Ranks that meet, exchange messages of all kinds and part; any of them may be lost at any message. */
 
-import type { Communicator } from "../../runtime/communicator.ts";
-import { Random } from "../../runtime/base/random.ts";
-import { resultsAreSerial } from "./_invariants.ts";
+import type { Communicator } from "../../../runtime/communicator.ts";
+import { Random } from "../../../runtime/base/random.ts";
+import { resultsAreSerial } from "../_invariants.ts";
 
 type Call = (
   comm: Communicator,

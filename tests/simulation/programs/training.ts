@@ -11,20 +11,20 @@ import {
   overlapped,
   parseSampling,
   slowMo,
-} from "../../optimizers/mod.ts";
-import { Random } from "../../runtime/base/random.ts";
-import type { Communicator } from "../../runtime/communicator.ts";
-import type { DeviceState } from "../../runtime/devices/device.ts";
-import { readMetrics } from "../../tasks/logs/log_tail.ts";
-import type { StepRecord } from "../../tasks/logs/records.ts";
-import { WeightAveraging } from "../../tasks/rounds/averaging.ts";
-import { Round } from "../../tasks/rounds/round.ts";
-import { everySteps } from "../../tasks/rounds/round_clock.ts";
-import { loadTensor, type StateDict, type Stateful } from "../../tasks/run/checkpoint.ts";
-import { CheckpointWriter } from "../../tasks/run/checkpoint_writer.ts";
-import { MetricsLog } from "../../tasks/run/metrics.ts";
-import { restoreCheckpoint } from "../../tasks/run/restore_checkpoint.ts";
-import { Violation } from "./_invariants.ts";
+} from "../../../optimizers/mod.ts";
+import { Random } from "../../../runtime/base/random.ts";
+import type { Communicator } from "../../../runtime/communicator.ts";
+import type { DeviceState } from "../../../runtime/devices/device.ts";
+import { readMetrics } from "../../../tasks/logs/log_tail.ts";
+import type { StepRecord } from "../../../tasks/logs/records.ts";
+import { WeightAveraging } from "../../../tasks/rounds/averaging.ts";
+import { Round } from "../../../tasks/rounds/round.ts";
+import { everySteps } from "../../../tasks/rounds/round_clock.ts";
+import { loadTensor, type StateDict, type Stateful } from "../../../tasks/run/checkpoint.ts";
+import { CheckpointWriter } from "../../../tasks/run/checkpoint_writer.ts";
+import { MetricsLog } from "../../../tasks/run/metrics.ts";
+import { restoreCheckpoint } from "../../../tasks/run/restore_checkpoint.ts";
+import { Violation } from "../_invariants.ts";
 
 /** Floats of the model. */
 const LENGTH = 12;
