@@ -173,7 +173,7 @@ export class Loop implements Stateful {
     for (const each of this.#stateful) await each.restore(state);
     if (isFresh) await trainStep.clearCarries();
     this.#round.resume(open);
-    this.#metrics.resume(carried.metrics, carried.writes);
+    this.#metrics.resume(carried.metrics, carried.writes, carried.waits);
     this.#watch = watch;
     this.#notes.start = start;
     this.#attendance.note(step, newcomersAt(worlds, step));
@@ -187,7 +187,8 @@ export class Loop implements Stateful {
       ...{ step, taken, isFresh: false, watch: this.#watch, start: this.#notes.start! },
       ...{ open: this.#round.open, writes: this.#parts.log !== null },
       state: await capture(this.#stateful),
-      ...{ metrics: [...this.#metrics.steps], lastSave: this.#requests.lastSave },
+      ...{ metrics: [...this.#metrics.steps], waits: this.#metrics.waits },
+      lastSave: this.#requests.lastSave,
     };
   }
 

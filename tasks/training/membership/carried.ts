@@ -15,6 +15,7 @@ import type { Evaluation } from "../../steps/evaluator.ts";
 import type { CompletedStep } from "../../steps/in_flight.ts";
 import type { StepMetrics } from "../records/metric_gather.ts";
 import { Attendance } from "./attendance.ts";
+import type { WaitingLog } from "../waiting/waiting_log.ts";
 
 /** A step that a rank has taken, before what it does with the others. */
 export interface TakenStep {
@@ -48,6 +49,8 @@ export interface Carried {
   readonly watch: Watch;
   /** Numbers of steps that have not been brought to the one that writes. */
   readonly metrics: readonly StepMetrics[];
+  /** What the ranks have waited for, on the rank that writes; null on the others. */
+  readonly waits: WaitingLog | null;
   /** Whether this rank is the one that writes, so that its own are written. */
   readonly writes: boolean;
   /** Whether the rank comes to others, and has nothing of its own. */
@@ -140,6 +143,7 @@ export async function share(
     isFresh: true,
     state: forNewcomer({ tensors, numbers: head.numbers }),
     metrics: [],
+    waits: null,
     writes: false,
     // The clock of the run goes on.
     start: now - loadNumber(head, "loop.milliseconds"),

@@ -67,6 +67,8 @@ interface PendingRound {
   readonly at: number;
 }
 
+const say = (line: string) => console.error(line);
+
 /** One rank's end of the measurements. Every rank makes the same calls in the same order. */
 export class MetricGather {
   readonly #comm: Communicator;
@@ -75,7 +77,8 @@ export class MetricGather {
   readonly #waits: boolean;
   #steps: StepMetrics[] = [];
   #rounds: PendingRound[] = [];
-  readonly #waiting: WaitingLog | null;
+  /** On the rank that writes; null on the others. */
+  #waiting: WaitingLog | null;
   /** What was silent at the last delivery, in seconds by rank. */
   #silences: readonly number[];
 
@@ -93,9 +96,7 @@ export class MetricGather {
     this.#comm = comm;
     this.#log = log;
     this.#silences = comm.network.silences;
-    this.#waiting = comm.rank === 0 && comm.size > 1
-      ? new WaitingLog(members, (line) => console.error(line))
-      : null;
+    this.#waiting = comm.rank === 0 ? new WaitingLog(members, say) : null;
     this.#members = members;
     this.#waits = waits;
   }
@@ -105,12 +106,19 @@ export class MetricGather {
     return this.#steps;
   }
 
+  /** What the ranks have waited for so far, copied; null on ranks that do not write. */
+  get waits(): WaitingLog | null {
+    return this.#waiting?.copy() ?? null;
+  }
+
   /**
    * Goes on with such numbers.
    *
    * @param written whether they are in the log, as those of the rank that writes
+   * @param waits what the ranks there were before had waited for; null where this one did not write then
    */
-  resume(steps: readonly StepMetrics[], written: boolean): void {
+  resume(steps: readonly StepMetrics[], written: boolean, waits: WaitingLog | null): void {
+    if (this.#waiting) this.#waiting = new WaitingLog(this.#members, say, waits);
     this.#steps = [...steps];
     if (written) return;
     for (const metrics of steps) {
@@ -206,11 +214,14 @@ function waits(
   counts: readonly number[],
 ): Parameters<WaitingLog["note"]> {
   const syncOf = (own: Float64Array, round: number) => roundNumbers(own, round, rounds.length)[0];
-  const meetings = rounds.map(({ metrics: { participants } }, i) =>
-    byRank.map((own, rank) => participants.includes(rank) ? syncOf(own, i) : null)
-  );
+  const isAlone = byRank.length === 1;
+  const meetings = isAlone
+    ? []
+    : rounds.map(({ metrics: { participants } }, i) =>
+      byRank.map((own, rank) => participants.includes(rank) ? syncOf(own, i) : null)
+    );
   // What a step has exchanged beside its rounds; by the clock there is nothing else.
-  const together = rounds.every(({ metrics }) => !metrics.steps);
+  const together = !isAlone && rounds.every(({ metrics }) => !metrics.steps);
   for (let step = 0; together && step < counts[0]; step++) {
     const inRounds = (own: Float64Array) =>
       rounds.reduce((sum, { at }, i) => at === step ? sum + syncOf(own, i) : sum, 0);

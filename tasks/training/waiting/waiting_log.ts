@@ -37,25 +37,52 @@ export interface Spent {
   readonly sync: number;
 }
 
-/** Sums over some meetings. */
+/** Sums over some meetings. Ranks are those of the run, by their numbers in it. */
 class Sums {
-  readonly forRank: number[];
+  readonly forRank = new Map<number, number>();
   /** Waiting for links, by the two ranks at their ends, such as `2,5`; in ms. */
   readonly forLink = new Map<string, { waited: number; seconds: number }>();
-  /** By rank, between exchanges, in ms. */
-  readonly working: number[];
+  /** By rank: how long it was there, and how much of that between exchanges, in ms. */
+  readonly times = new Map<number, { there: number; working: number }>();
   /** Of all ranks, in ms. */
   time = 0;
   meetings = 0;
 
-  constructor(ranks: number) {
-    this.forRank = new Array(ranks).fill(0);
-    this.working = new Array(ranks).fill(0);
+  copy(): Sums {
+    const { time, meetings } = this, copy = Object.assign(new Sums(), { time, meetings });
+    for (const [rank, ms] of this.forRank) copy.forRank.set(rank, ms);
+    for (const [ends, link] of this.forLink) copy.forLink.set(ends, { ...link });
+    for (const [rank, times] of this.times) copy.times.set(rank, { ...times });
+    return copy;
+  }
+
+  /** A rank was there for some ms. */
+  addTime(rank: number, there: number, working: number): void {
+    const before = this.times.get(rank);
+    this.times.set(rank, {
+      there: (before?.there ?? 0) + there,
+      working: (before?.working ?? 0) + working,
+    });
+    this.time += there;
+  }
+
+  /** Others have waited for a rank. */
+  addWaiting(rank: number, ms: number): void {
+    this.forRank.set(rank, (this.forRank.get(rank) ?? 0) + ms);
+  }
+
+  /** Ranks have waited for a link. */
+  addLink(ends: string, waited: number, seconds: number): void {
+    const link = this.forLink.get(ends);
+    this.forLink.set(ends, {
+      waited: (link?.waited ?? 0) + waited,
+      seconds: (link?.seconds ?? 0) + seconds,
+    });
   }
 
   get waited(): number {
     const links = [...this.forLink.values()].map(({ waited }) => waited);
-    return [...this.forRank, ...links].reduce((sum, each) => sum + each, 0);
+    return [...this.forRank.values(), ...links].reduce((sum, each) => sum + each, 0);
   }
 
   share(waited: number): number {
@@ -64,17 +91,18 @@ class Sums {
 
   /** Ranks that are waited for more than is fair. */
   get stragglers(): { rank: number; share: number }[] {
-    return this.forRank
-      .map((waited, rank) => ({ rank, waited, share: this.share(waited) }))
+    return [...this.forRank]
+      .map(([rank, waited]) => ({ rank, waited, share: this.share(waited) }))
       .filter(({ waited, share }) =>
-        share >= leastShare(this.forRank.length) && waited >= LEAST_TIME * this.time
+        share >= leastShare(this.times.size) && waited >= LEAST_TIME * this.time
       )
-      .map(({ rank, share }) => ({ rank, share }));
+      .map(({ rank, share }) => ({ rank, share }))
+      .sort((a, b) => a.rank - b.rank);
   }
 
-  get links(): { ends: string; seconds: number; share: number }[] {
+  get links(): { ranks: [number, number]; seconds: number; share: number }[] {
     return [...this.forLink].map(([ends, { waited, seconds }]) => ({
-      ends,
+      ranks: endsOf(ends),
       seconds,
       share: this.share(waited),
     }));
@@ -82,113 +110,124 @@ class Sums {
 
   /** How many times as long as the others' a rank's steps take, in the mean. */
   slowness(rank: number): number {
-    const others = this.working.filter((_, other) => other !== rank);
+    const busy = ({ there, working }: { there: number; working: number }) => working / there;
+    const others = [...this.times].flatMap(([other, times]) =>
+      other !== rank && times.there > 0 ? [busy(times)] : []
+    );
     const mean = others.reduce((sum, each) => sum + each, 0) / others.length;
-    return mean > 0 ? this.working[rank] / mean : NaN;
+    const own = this.times.get(rank);
+    return own && mean > 0 ? busy(own) / mean : NaN;
   }
 }
 
-/** The waiting of a run; on rank 0. */
+/** The ranks at a link's ends. */
+function endsOf(ends: string): [number, number] {
+  const [one, other] = ends.split(",").map(Number);
+  return [one, other];
+}
+
+/** The waiting of a run; on the rank that writes. */
 export class WaitingLog {
-  readonly #ranks: number;
   readonly #members: readonly number[];
   readonly #say: (line: string) => void;
-  readonly #whole: Sums;
-  #latest: Sums;
+  #whole = new Sums();
+  #latest = new Sums();
   /** Who stood out in the meetings before. */
   #before = new Set<number>();
   /** When each was last named, in ms of the run. */
-  readonly #named = new Map<number, number>();
+  #named = new Map<number, number>();
+  /** How long the run has gone on, in ms. */
+  #now = 0;
 
   /**
    * @param members the ranks' numbers in the run, by which they are named
    * @param say gets a line about each rank or link that stands out
+   * @param from what this one goes on from, a copy of it: that of the ranks there were before
    */
-  constructor(members: readonly number[], say: (line: string) => void) {
-    const ranks = members.length;
+  constructor(
+    members: readonly number[],
+    say: (line: string) => void,
+    from: WaitingLog | null = null,
+  ) {
     this.#members = members;
-    this.#ranks = ranks;
     this.#say = say;
-    this.#whole = new Sums(ranks);
-    this.#latest = new Sums(ranks);
+    if (!from) return;
+    this.#whole = from.#whole.copy();
+    this.#latest = from.#latest.copy();
+    this.#before = new Set(from.#before);
+    this.#named = new Map(from.#named);
+    this.#now = from.#now;
+  }
+
+  /** As it is now, whatever is noted from now on. */
+  copy(): WaitingLog {
+    return new WaitingLog(this.#members, this.#say, this);
   }
 
   /**
    * Takes in what has been measured since the last call.
    *
-   * @param meetings of each, ms by rank, null for one that took no part
-   * @param spent by rank
-   * @param silences of ranks from which others had nothing
+   * @param meetings of each, ms by place, null for one that took no part
+   * @param spent by place
+   * @param silences of ranks from which others had nothing, by their places
    */
   note(
     meetings: readonly (readonly (number | null)[])[],
     spent: readonly Spent[],
     silences: readonly Silence[],
   ): void {
-    const waits = meetings.map(attribute);
+    const members = this.#members, waits = meetings.map(attribute);
     const exchange = waits.reduce((sum, each) => sum + each.exchange, 0) / 1000;
     // Ranks that meet have the same time from one meeting to the next, whatever each of them counts as a step's.
     const time = Math.max(0, ...spent.map(({ total }) => total));
+    this.#now += time;
     for (const sums of [this.#whole, this.#latest]) {
       sums.meetings += waits.length;
-      for (const { forRank } of waits) forRank.forEach((ms, rank) => sums.forRank[rank] += ms);
-      sums.time += time * this.#ranks;
-      spent.forEach(({ sync }, rank) => sums.working[rank] += Math.max(0, time - sync));
+      for (const { forRank } of waits) {
+        forRank.forEach((ms, place) => sums.addWaiting(members[place], ms));
+      }
+      spent.forEach(({ sync }, place) =>
+        sums.addTime(members[place], time, Math.max(0, time - sync))
+      );
     }
     for (const silence of worst(silences)) this.#blame(silence, exchange);
     const latest = this.#latest;
-    if (latest.meetings < MEETINGS || latest.time < LEAST_MS * this.#ranks) return;
-    const { stragglers } = latest, now = this.#whole.time / this.#ranks;
+    if (latest.meetings < MEETINGS || latest.time < LEAST_MS * members.length) return;
+    const { stragglers } = latest, now = this.#now;
     for (const { rank, share } of stragglers) {
       if (this.#before.has(rank) || now - (this.#named.get(rank) ?? -Infinity) < QUIET_MS) continue;
       this.#named.set(rank, now);
-      const times = this.#latest.slowness(rank);
+      const times = latest.slowness(rank);
       // A rank can be late for another reason than its steps, such as a disk.
       const why = times >= 1.1 ? `; its steps take ${times.toFixed(1)} × the others' time` : "";
-      this.#say(`straggler: rank ${this.#members[rank]}, ${percent(share)} of all waiting${why}`);
+      this.#say(`straggler: rank ${rank}, ${percent(share)} of all waiting${why}`);
     }
     this.#before = new Set(stragglers.map(({ rank }) => rank));
-    this.#latest = new Sums(this.#ranks);
+    this.#latest = new Sums();
   }
 
   /** Everybody's exchange went on for as long as nothing came over a link. */
-  #blame({ rank, peer, seconds, many }: Silence & { many: boolean }, exchange: number): void {
-    const stalled = Math.min(seconds, exchange), waited = 1000 * stalled * this.#ranks;
+  #blame(silence: Silence & { many: boolean }, exchange: number): void {
+    const members = this.#members, { seconds, many } = silence;
+    const stalled = Math.min(seconds, exchange), waited = 1000 * stalled * members.length;
     // While a rank was merely late, it is not the link that was waited for.
     if (stalled < seconds / 2) return;
-    const ends = [rank, peer].sort((a, b) => a - b).join(",");
+    const rank = members[silence.rank], peer = members[silence.peer];
+    const ends = [rank, peer].sort((a, b) => a - b);
     for (const sums of [this.#whole, this.#latest]) {
-      if (many) {
-        sums.forRank[peer] += waited;
-        continue;
-      }
-      const link = sums.forLink.get(ends) ?? { waited: 0, seconds: 0 };
-      link.waited += waited;
-      link.seconds += stalled;
-      sums.forLink.set(ends, link);
+      if (many) sums.addWaiting(peer, waited);
+      else sums.addLink(`${ends}`, waited, stalled);
     }
     const share = `${percent(this.#latest.share(waited))} of all waiting`;
     const what = many
-      ? `straggler: rank ${this.#members[peer]}, ${share}: it gave no sign of life`
-      : `stalled link: ranks ${this.#endsOf(ends).join(" and ")}, ${share}: nothing came`;
+      ? `straggler: rank ${peer}, ${share}: it gave no sign of life`
+      : `stalled link: ranks ${ends.join(" and ")}, ${share}: nothing came`;
     this.#say(`${what} for ${stalled.toFixed(1)} s`);
-  }
-
-  /** The numbers in the run of a link's ends. */
-  #endsOf(ends: string): [number, number] {
-    const [one, other] = ends.split(",").map((place) => this.#members[Number(place)]);
-    return [one, other];
   }
 
   /** What there is to say at the end; null if nobody has met. */
   get summary(): WaitingSummary | null {
-    const { meetings, waited, time } = this.#whole;
-    const stragglers = this.#whole.stragglers
-      .map(({ rank, share }) => ({ rank: this.#members[rank], share }));
-    const links = this.#whole.links.map(({ ends, ...link }) => ({
-      ranks: this.#endsOf(ends),
-      ...link,
-    }));
+    const { meetings, waited, time, stragglers, links } = this.#whole;
     if (meetings === 0 || time === 0) return null;
     return {
       share: waited / time,

@@ -111,3 +111,31 @@ Deno.test("a rank that is late because it computes is not taken for a silent lin
   assert.deepEqual(lines, []);
   assert.equal(log.summary!.links, undefined);
 });
+
+Deno.test("when ranks become others what was waited for is still there, by the ranks' numbers in the run", () => {
+  const lines: string[] = [], say = (line: string) => lines.push(line);
+  const spent = (sync: readonly number[]) => sync.map((ms) => ({ total: 200, sync: ms }));
+  const before = new WaitingLog([0, 1, 2], say);
+  for (let i = 0; i < MEETINGS / 2; i++) before.note([[150, 150, 0]], spent([150, 150, 0]), []);
+  assert.deepEqual(lines, []);
+  const carried = before.copy(), share = 300 / 600;
+  before.note([[0, 0, 150]], spent([0, 0, 150]), []); // what is done again
+  assert.deepEqual(carried.summary, { share, stragglers: [{ rank: 2, share: 1 }] });
+
+  // Rank 1 is lost, and rank 2 has another place; then one comes that has 1's number.
+  const without = new WaitingLog([0, 2], say, carried);
+  assert.deepEqual(without.summary, carried.summary);
+  for (let i = 0; i < MEETINGS / 2; i++) without.note([[150, 0]], spent([150, 0]), []);
+  assert.equal(lines.length, 1);
+  assert.match(lines[0], /^straggler: rank 2, 100 % of all waiting; its steps take 4\.0 × /);
+  const again = new WaitingLog([0, 2, 1], say, without.copy());
+  for (let i = 0; i < 2 * MEETINGS; i++) again.note([[150, 0, 150]], spent([150, 0, 150]), []);
+  assert.equal(lines.length, 1, "it was named a moment ago");
+  for (let i = 0; i < 2 * MEETINGS; i++) again.note([[150, 150, 0]], spent([150, 150, 0]), []);
+  const { share: all, stragglers } = again.summary!;
+  const times = MEETINGS / 2 * (600 + 400) + 4 * MEETINGS * 600;
+  const waited = [MEETINGS / 2 * (300 + 150) + 2 * MEETINGS * 300, 2 * MEETINGS * 300];
+  assert.ok(Math.abs(all - (waited[0] + waited[1]) / times) < 1e-12, `${all}`);
+  assert.deepEqual(stragglers!.map(({ rank }) => rank), [2]);
+  assert.match(lines[1], /^straggler: rank 1, 100 % /);
+});
