@@ -27,8 +27,12 @@ export interface SimulatedRank {
   left: { readonly open: number; readonly timers: number } | null;
 }
 
-/** What a rank does in a job. */
-export type RankProgram = (comm: Communicator, rank: number) => Promise<void>;
+/** What a rank does in a job. `stead`: one of those that began, in whose stead it comes; null: it began itself. */
+export type RankProgram = (
+  comm: Communicator,
+  rank: number,
+  stead: number | null,
+) => Promise<void>;
 
 /** What one rank's process knows of itself. */
 function infoOf(
@@ -101,6 +105,8 @@ export interface RankStart {
   readonly rendezvous?: ProcessInfo["rendezvous"];
   /** The number of its host. @default {as the plan has it} */
   readonly host?: number;
+  /** One of those that began, in whose stead it comes. @default {it is one of them} */
+  readonly stead?: number;
 }
 
 /** Starts a rank. */
@@ -116,7 +122,7 @@ export function startRank(
       transport = await joinJob(infoOf(plan, world, start));
       state.isJoined = true;
       const comm = worldCommunicator(transport);
-      await program(comm, rank);
+      await program(comm, rank, start.stead ?? null);
       await comm.close();
       state.isDone = true;
     } catch (error) {

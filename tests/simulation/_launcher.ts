@@ -119,12 +119,15 @@ async function launch(
     });
   };
   const hostOf = (rank: number) => ranks.find((each) => each.rank === rank)!.process.host;
+  const steads = new Map<number, number>();
   const respawn = (rank: number, lost: number) => {
+    const stead = steads.get(lost) ?? lost;
+    steads.set(rank, stead);
     const host = hostOf(lost), number = rank - plan.ranks;
     const startMs = world.arrival(launcher.host, host) - world.now + 5;
     const rendezvous = { hostname: address, port };
     const started = startRank(world, plan, {
-      ...{ rank, startMs, program, rendezvous },
+      ...{ rank, startMs, program, rendezvous, stead },
       host: world.hosts.indexOf(host),
     });
     started.process.diesAt = plan.comers!.calls[number];

@@ -45,7 +45,9 @@ class SimulatedFile {
   }
 
   writeSync(bytes: Uint8Array): number {
-    return this.#files.world.call() ? this.#put(bytes) : bytes.length;
+    const { world } = this.#files,
+      some = () => this.#put(bytes.subarray(0, world.pick(bytes.length)));
+    return world.call(some) ? this.#put(bytes) : bytes.length;
   }
 
   #put(bytes: Uint8Array): number {
@@ -92,6 +94,10 @@ class SimulatedFile {
 
   seekSync(offset: number): number {
     return this.#at = offset;
+  }
+
+  truncateSync(length: number): void {
+    if (this.#files.world.call()) this.#file.bytes = this.#file.bytes.slice(0, length);
   }
 
   close(): void {}
@@ -202,6 +208,10 @@ export function platformOf(world: World): Platform {
     (timer as unknown as SimulatedTimer).cancel();
     asker().timers.delete(timer);
   };
+  // What is done at once would be done by a process that has just been killed as well.
+  const expectAlive = () => {
+    if (world.current?.isAlive === false) throw new ProcessEnded(world.current.end!);
+  };
   const simulated = {
     get pid() {
       return 1000 + asker().id;
@@ -226,8 +236,10 @@ export function platformOf(world: World): Platform {
       const node = await files.later("open", () => files.disk.open(path, options));
       return new SimulatedFile(files, node, options.append ?? false);
     },
-    openSync: (path: string, options: Deno.OpenOptions = { read: true }) =>
-      new SimulatedFile(files, files.disk.open(path, options), options.append ?? false),
+    openSync(path: string, options: Deno.OpenOptions = { read: true }) {
+      expectAlive();
+      return new SimulatedFile(files, files.disk.open(path, options), options.append ?? false);
+    },
     readFile: (path: string) => files.later("read", () => files.disk.file(path).bytes.slice()),
     readTextFile: (path: string) =>
       files.later("read", () => new TextDecoder().decode(files.disk.file(path).bytes)),
@@ -241,7 +253,10 @@ export function platformOf(world: World): Platform {
     rename: (from: string, to: string) => files.later("rename", () => files.disk.rename(from, to)),
     remove: (path: string, { recursive = false }: Deno.RemoveOptions = {}) =>
       files.remove(path, recursive),
-    removeSync: (path: string) => files.disk.remove(path, false),
+    removeSync(path: string) {
+      expectAlive();
+      files.disk.remove(path, false);
+    },
     readDir: (path: string) => files.readDir(path),
     stat: (path: string) => files.later("stat", () => infoOf(files.disk.find(path))),
     lstat: (path: string) => files.later("stat", () => infoOf(files.disk.find(path))),

@@ -129,7 +129,7 @@ async function begin(world: World, run: RunPlan, record: RunRecord): Promise<num
 }
 
 /** Does something in a process of its own, on the first host if none is named. */
-async function inProcess(
+export async function inProcess(
   world: World,
   act: () => Promise<void>,
   host = world.hosts[0],

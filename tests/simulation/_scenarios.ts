@@ -26,6 +26,16 @@ import { messagesOf } from "./programs/messages.ts";
 import { allEndAlike, Arrivals, newcomersOf, whoComesGoesOn } from "./programs/newcomers.ts";
 import { cutOff, givenUp, type Plan, TIMEOUT_MS } from "./_plan.ts";
 import {
+  drawElastic,
+  elasticOf,
+  endsAsItsRecord,
+  logHasEachRoundOnce,
+  newElasticRecord,
+} from "./programs/elastic.ts";
+import { RUN } from "./programs/training.ts";
+import { inProcess } from "./_run_scenario.ts";
+import { makeFolder } from "../../tasks/run/write_error.ts";
+import {
   Agreements,
   agreementsAreUniform,
   membersAreTheSame,
@@ -181,7 +191,31 @@ export function survivors(world: World, plan: Plan): Scenario {
   };
 }
 
-/** Ranks are lost, and others come in their stead. */
+/** Ranks of a program are lost, and others come in their stead. Returns those that have come to its end. */
+async function withNewcomers(
+  world: World,
+  plan: Plan,
+  program: RankProgram,
+  record: { readonly came: ReadonlySet<number>; onGrow(rank: number): void },
+  ends: string[],
+): Promise<number[]> {
+  const { letsIn, pauseMs } = plan.comers!;
+  record.onGrow = (rank) => {
+    const process = world.current!;
+    if (rank !== letsIn?.rank) return;
+    process.diesAt = Math.min(process.diesAt, process.calls + letsIn.call);
+  };
+  const byMs = boundOf(plan) + HOST_MS + plan.faults.length * 2 * TIMEOUT_MS +
+    pauseMs.length * COMES_MS;
+  const { outcomes } = (await startedByUs(world, plan, program, byMs, ends))!;
+  if (record.came.size > 0) ends.push(`let in: ${[...record.came].join(", ")}`);
+  survivorsGoOn(outcomes.slice(0, plan.ranks));
+  whoComesGoesOn(record.came, outcomes.slice(plan.ranks));
+  nobodyHangs(outcomes.filter(({ isHit }) => !isHit), byMs);
+  return outcomes.filter(({ isDone }) => isDone).map(({ rank }) => rank);
+}
+
+/** Rounds of sums, whose ranks are lost and come. */
 export function newcomers(world: World, plan: Plan): Scenario {
   const ends: string[] = [];
   return {
@@ -189,22 +223,31 @@ export function newcomers(world: World, plan: Plan): Scenario {
     ends,
     async play() {
       const record = new Arrivals(), program = newcomersOf(plan.seed, plan.ranks, record);
-      const { letsIn } = plan.comers!;
-      record.onGrow = (rank) => {
-        const process = world.current!;
-        if (rank === letsIn?.rank) {
-          process.diesAt = Math.min(process.diesAt, process.calls + letsIn.call);
-        }
-      };
-      const byMs = boundOf(plan) + HOST_MS + plan.faults.length * 2 * TIMEOUT_MS +
-        plan.comers!.pauseMs.length * COMES_MS;
-      const { outcomes } = (await startedByUs(world, plan, program, byMs, ends))!;
+      const finished = await withNewcomers(world, plan, program, record, ends);
       ends.push(...record.describe());
-      const first = outcomes.slice(0, plan.ranks), later = outcomes.slice(plan.ranks);
-      allEndAlike(record, outcomes.filter(({ isDone }) => isDone).map(({ rank }) => rank));
-      survivorsGoOn(first);
-      whoComesGoesOn(record, later);
-      nobodyHangs(outcomes.filter(({ isHit }) => !isHit), byMs);
+      allEndAlike(record, finished);
+    },
+  };
+}
+
+/** A run whose ranks are lost and come. */
+export function elastic(world: World, plan: Plan): Scenario {
+  const run = drawElastic(plan.seed, plan.ranks, new Set(plan.hosts).size === 1);
+  const ends: string[] = [];
+  return {
+    words: `elastic: ${JSON.stringify(run)}`,
+    ends,
+    async play() {
+      await inProcess(world, () => makeFolder(RUN));
+      const record = newElasticRecord(), program = elasticOf(run, record);
+      const finished = await withNewcomers(world, plan, program, record, ends);
+      const [final] = record.finals.values();
+      if (final) ends.push(JSON.stringify(final.worlds));
+      endsAsItsRecord(run, record, finished);
+      // What a host had on its disk may have gone with its power.
+      const isOn = world.hosts[0].isUp && finished.length > 0;
+      const check = () => Promise.try(() => logHasEachRoundOnce(run));
+      if (run.logs && isOn) await inProcess(world, check);
     },
   };
 }

@@ -8,7 +8,14 @@ import { openWorld } from "./_job.ts";
 import { describePlan, drawPlan, withComers } from "./_plan.ts";
 import { platformOf } from "./_platform.ts";
 import { runScenario } from "./_run_scenario.ts";
-import { launchedMessages, messages, newcomers, type Scenario, survivors } from "./_scenarios.ts";
+import {
+  elastic,
+  launchedMessages,
+  messages,
+  newcomers,
+  type Scenario,
+  survivors,
+} from "./_scenarios.ts";
 import { ProcessEnded, type World } from "./_world.ts";
 
 /** What has become of a world. */
@@ -75,8 +82,9 @@ export async function simulate(
   { onEvent, stacks = false, change = (platform) => platform }: SimulateOptions = {},
 ): Promise<Simulated> {
   const kind = new Random(seed, "scenario").uniform();
-  const [most, make] = new Random(seed, "comers").uniform() >= 1 - NEWCOMERS
-    ? [4, newcomers]
+  const comers = new Random(seed, "comers").uniform() - (1 - NEWCOMERS);
+  const [most, make] = comers >= 0
+    ? [4, comers < NEWCOMERS / 2 ? newcomers : elastic]
     : kind < 0.2
     ? [3, runScenario]
     : kind < 0.45
@@ -84,8 +92,8 @@ export async function simulate(
     : kind < 0.65
     ? [5, survivors]
     : [5, messages];
-  const drawn = drawPlan(seed, most, make === survivors || make === newcomers);
-  const plan = make === newcomers ? withComers(drawn) : drawn, world = openWorld(plan);
+  const drawn = drawPlan(seed, most, make === survivors || comers >= 0);
+  const plan = comers >= 0 ? withComers(drawn) : drawn, world = openWorld(plan);
   world.onEvent = onEvent;
   const scenario: Scenario = make(world, plan);
   using _platform = runOn(change(platformOf(world)));

@@ -20,10 +20,9 @@ export class Arrivals {
 
   /** In words. */
   describe(): string[] {
-    const finals = [...this.finals].map(([rank, { rounds }]) =>
+    return [...this.finals].map(([rank, { rounds }]) =>
       `rank ${rank} ended with rounds of ${rounds.map((mask) => membersOf(mask)).join("; ")}`
     );
-    return [...this.came.size > 0 ? [`let in: ${[...this.came].join(", ")}`] : [], ...finals];
   }
 }
 
@@ -51,7 +50,7 @@ function membersOf(mask: number): number[] {
 const THROUGH = 1, ALONE = 2;
 
 /** How long ranks that are fewer than at first wait before a round, so that others may come, in ms. */
-const FEWER_MS = 60;
+export const FEWER_MS = 60;
 
 /** Draws what ranks do, the same on every one. Returns the program. @param size ranks that the job begins with */
 export function newcomersOf(seed: number, size: number, record: Arrivals) {
@@ -164,11 +163,13 @@ export function allEndAlike({ finals }: Arrivals, finished: readonly number[]): 
  * A newcomer to which nothing happens comes to the end with the others once it is let in; before that it is sent
  * away with the end of the job, or goes itself for want of one that could not reach it.
  */
-export function whoComesGoesOn({ came }: Arrivals, newcomers: readonly RankOutcome[]): void {
+export function whoComesGoesOn(came: ReadonlySet<number>, newcomers: readonly RankOutcome[]): void {
   for (const { rank, isHit, isJoined, isDone, error, end } of newcomers) {
     if (isHit || isDone || end === null) continue;
-    const isOutside = !isJoined && !came.has(rank);
-    if (isOutside && (error === undefined || (error as Error).name === "RendezvousError")) continue;
+    const { name } = (error ?? {}) as Error, isOutside = !isJoined && !came.has(rank);
+    if (isOutside && (error === undefined || name === "RendezvousError")) continue;
+    // All are gone that could have told it what they had.
+    if (!came.has(rank) && name === "LeftError") continue;
     throw new Violation("whoComesGoesOn", `rank ${rank} ended (${end}) with ${error}`);
   }
 }

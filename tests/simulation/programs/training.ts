@@ -27,7 +27,7 @@ import { restoreCheckpoint } from "../../../tasks/run/restore_checkpoint.ts";
 import { Violation } from "../_invariants.ts";
 
 /** Floats of the model. */
-const LENGTH = 12;
+export const LENGTH = 12;
 
 /** A run to be. */
 export interface RunPlan {
@@ -66,12 +66,12 @@ export function drawRun(seed: number, ranks: number): RunPlan {
 }
 
 /** What one step adds to a weight. */
-function gradient(weight: number, rank: number, t: number, i: number): number {
+export function gradient(weight: number, rank: number, t: number, i: number): number {
   return Math.fround(Math.sin(weight * 3 + rank * 1.7 + t * 0.31 + i * 0.77));
 }
 
-const initial = (i: number) => Math.fround(Math.cos(i));
-const move = (weight: number, by: number) => Math.fround(weight - Math.fround(0.1 * by));
+export const initial = (i: number) => Math.fround(Math.cos(i));
+export const move = (weight: number, by: number) => Math.fround(weight - Math.fround(0.1 * by));
 
 /** By step, then by rank: the weights as plain arithmetic has them. */
 export function serialWeights(run: RunPlan): number[][][] {
@@ -122,7 +122,7 @@ export interface RunRecord {
 }
 
 /** A model's weights in plain memory. */
-class Weights implements Stateful {
+export class Weights implements Stateful {
   readonly values = Float32Array.from({ length: LENGTH }, (_, i) => initial(i));
 
   get state(): DeviceState {
@@ -222,7 +222,7 @@ export async function train(
   record.results[rank] = weights.values;
 }
 
-function stepRecord(t: number, round: number): StepRecord {
+export function stepRecord(t: number, round: number): StepRecord {
   const numbers = { rank: 0, step: t, epoch: t, iteration: t, round, seconds: t, samples: t };
   return {
     type: "step",
@@ -240,7 +240,7 @@ function stepRecord(t: number, round: number): StepRecord {
 }
 
 /** The same bits. */
-function expectBits(
+export function expectBits(
   invariant: string,
   actual: Float32Array,
   expected: readonly number[],
