@@ -152,7 +152,7 @@ Deno.test("what a rank loads to join a job has no package in it", async () => {
 
 /** Folders whose code also runs in the simulated world, see `runtime/base/platform.ts`. */
 const SIMULATED =
-  /^(runtime\/(algorithms|bootstrap|collectives|engine|rendezvous|security|transport)|tasks\/(rounds|run))\//;
+  /^(runtime\/(agreement|algorithms|bootstrap|collectives|engine|failures|rendezvous|security|transport)|tasks\/(rounds|run|training\/membership))\//;
 
 /** Files of them that stay outside, each with its reason. */
 const REAL: Record<string, string> = {

@@ -5,6 +5,7 @@
  * @module
  */
 
+import { platform } from "../../../runtime/base/platform.ts";
 import type { Communicator } from "../../../runtime/communicator.ts";
 import { membersOf, newcomersAt, type Worlds } from "../../data/sampling/worlds.ts";
 import { decodeSafetensors, encodeSafetensors } from "../../networks/safetensors.ts";
@@ -136,7 +137,7 @@ export async function share(
   const file = gives ? encodeSafetensors({ tensors: state!.tensors, metadata: {} }) : null;
   const bytes = await broadcastBytes(comm, file, root);
   if (carried) return carried;
-  const { tensors } = decodeSafetensors(bytes), now = performance.now();
+  const { tensors } = decodeSafetensors(bytes), now = platform.now();
   return {
     ...head,
     taken: null,

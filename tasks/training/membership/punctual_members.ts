@@ -8,6 +8,7 @@
  * @module
  */
 
+import { platform, type Timer } from "../../../runtime/base/platform.ts";
 import type { Communicator } from "../../../runtime/communicator.ts";
 import { changeWorlds, membersOf, type Worlds } from "../../data/sampling/worlds.ts";
 import { receiveWhole, sendBytes } from "../../run/byte_stream.ts";
@@ -166,17 +167,20 @@ export class PunctualMembers implements Members {
     const isThere = (rank: number) =>
       rank === this.#numbers[LEADER] || this.#arrivals[this.#numbers.indexOf(rank)] === t;
     const late = Promise.withResolvers<void>();
-    let timer: ReturnType<typeof setTimeout> | undefined, isLate = false;
+    let timer: Timer | undefined, isLate = false;
     const count = () => members.filter(isThere).length;
     while (count() < members.length && !isLate) {
       if (timer === undefined && 2 * count() >= members.length) {
         // After a pause of this very process what has come meanwhile is still to be read.
         const close = () => (isLate = true, late.resolve());
-        timer = setTimeout(() => timer = setTimeout(close, TURN_MS), this.#maxWaitMs);
+        timer = platform.setTimeout(
+          () => timer = platform.setTimeout(close, TURN_MS),
+          this.#maxWaitMs,
+        );
       }
       await Promise.race([this.#next(), late.promise]);
     }
-    clearTimeout(timer);
+    platform.clearTimeout(timer);
     const present = members.filter(isThere), lost = members.filter((rank) => !isThere(rank));
     const joins = this.#numbers.filter((rank, place) =>
       !members.includes(rank) && this.#arrivals[place] >= 0
