@@ -188,7 +188,10 @@ export class MeshTransport implements Transport {
     });
     this.#sink = this.#downlink ?? sink;
     this.#receiver = sink;
-    for (const peer of this.#peers) peer?.connection.read();
+    for (const peer of this.#peers) {
+      peer?.connection.read();
+      if (peer?.state.name === "lost") this.#sink.lost(peer.connection.peer, peer.state.cause);
+    }
   }
 
   send(peer: number, header: Uint8Array, payload?: Uint8Array): Promise<void> {
