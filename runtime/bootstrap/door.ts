@@ -114,16 +114,22 @@ async function dialNewcomer(
   });
 }
 
+/** What a newcomer hears of losses. */
+export type LossNews = Pick<RendezvousClient, "lost" | "onLost">;
+
 /** A newcomer's connections. */
 export interface NewcomerMesh extends Disposable {
   /** Begins to connect to the other newcomers that are lower. */
   dial(invited: InvitedMessage): void;
   /**
-   * Waits for the connections to some ranks, and gives them, by rank; others are not needed.
+   * Waits for the connections to some ranks, and gives them, by rank; others are not needed. There is none to a
+   * rank that is lost, nor to a higher one that has not come in time: of two that cannot reach each other the
+   * higher goes.
    *
-   * @throws Error if there is no connection to one of them
+   * @param news the ranks that are known to be lost, and who is to be told of another
+   * @throws Error if there is no connection to a lower one
    */
-  complete(members: readonly number[]): Promise<(Deno.Conn | undefined)[]>;
+  complete(members: readonly number[], news: LossNews): Promise<(Deno.Conn | undefined)[]>;
 }
 
 /** Begins to let in the ranks of the job, and whoever else comes to it. */
@@ -163,16 +169,20 @@ export function openNewcomerMesh(
         });
       }
     },
-    async complete(members) {
-      const absent = () => members.filter((peer) => peer !== self && !connections[peer]);
+    async complete(members, news) {
+      const absent = () =>
+        members.filter((peer) => peer !== self && !connections[peer] && !news.lost.has(peer));
       const deadline = platform.now() + REACH_MS;
+      news.onLost = () => changed();
       while (absent().length > 0) {
         const failed = absent().find((peer) => failures.has(peer));
         if (failed !== undefined) throw failures.get(failed);
         const left = deadline - platform.now();
         if (left <= 0) {
+          const lower = absent().filter((peer) => peer < self);
+          if (lower.length === 0) break;
           throw new RendezvousError(
-            `rank ${self} cannot join: it has no connection to ranks ${absent().join(", ")}`,
+            `rank ${self} cannot join: it has no connection to ranks ${lower.join(", ")}`,
           );
         }
         let timer;
@@ -182,6 +192,7 @@ export function openNewcomerMesh(
         });
         platform.clearTimeout(timer);
       }
+      news.onLost = null;
       given.abort();
       for (const listener of accepting) listener.close();
       for (const [peer, connection] of connections.entries()) {

@@ -202,7 +202,8 @@ async function joinRunning(
   if (!members.includes(rank)) {
     throw new RendezvousError(`rank ${rank} cannot join: not all ranks could reach it`);
   }
-  const connections = await mesh.complete(members), { hosts } = invited;
+  client.readAhead();
+  const connections = await mesh.complete(members, client), { hosts } = invited;
   const joined = new MeshTransport({
     rank,
     size: hosts.length,

@@ -59,10 +59,17 @@ export class RendezvousClient implements JobControl {
   readonly done: Set<number> = new Set();
   /** Called when one has come, or gone. */
   onKnock: ((rank: number) => void) | null = null;
+  /** Ranks that are said to be lost. */
+  readonly lost: Set<number> = new Set();
+  /** Called when one more is. */
+  onLost: (() => void) | null = null;
   #mostRanks: number;
   readonly #channel: JsonChannel;
   readonly #options: JoinOptions;
   #events: JobEvents | null = null;
+  /** What has come before somebody listened, oldest first. */
+  #early: ServerMessage[] = [];
+  #listening: Promise<void> | null = null;
   #finalized: (() => void) | null = null;
   #closed = false;
 
@@ -141,7 +148,7 @@ export class RendezvousClient implements JobControl {
     }
   }
 
-  /** The next message, for one that waits to be let in; not to be called once this listens. */
+  /** The next message, for one that waits to be let in; not to be called once this reads by itself. */
   async #next(): Promise<ServerMessage> {
     const { rank, size } = this.#options, value = await this.#channel.receive();
     if (value === null) {
@@ -152,6 +159,7 @@ export class RendezvousClient implements JobControl {
       throw new RendezvousError(`rank ${rank} cannot join: ${message.message}`);
     }
     if (message.type === "knock") this.#note(message);
+    if (message.type === "lost") await this.#hear(message);
     return message;
   }
 
@@ -190,11 +198,18 @@ export class RendezvousClient implements JobControl {
     if (!this.#closed) this.#channel.send(message).catch(() => {});
   }
 
+  /** Reads what comes from here on, for {@linkcode RendezvousClient.start} to hear, or who asks what this knows. */
+  readAhead(): void {
+    this.#listening ??= this.#listen();
+  }
+
   /** Starts to listen to the rendezvous; does not keep the process alive. */
   start(events: JobEvents): void {
-    this.#events = events;
     this.#channel.unref();
-    this.#listen();
+    this.#events = events;
+    for (const message of this.#early.splice(0)) this.#hear(message).catch(() => {});
+    this.readAhead();
+    this.#listening!.then(() => this.#end());
   }
 
   async #listen(): Promise<void> {
@@ -202,16 +217,30 @@ export class RendezvousClient implements JobControl {
       for (;;) {
         const value = await this.#channel.receive();
         if (value === null) break;
-        const message = checkServerMessage(value, this.#options.size, this.#mostRanks);
-        if (message.type === "knock") this.#note(message);
-        if (message.type === "lost") this.#events?.lost(message.rank, message.reason);
-        if (message.type === "abort") this.#events?.abort(message.code, message.message);
-        if (message.type === "finalized") this.#finalized?.();
-        if (message.type === "inquiry") await this.#respond();
+        await this.#hear(checkServerMessage(value, this.#options.size, this.#mostRanks));
       }
     } catch {
       // The same as its end.
     }
+  }
+
+  /** Takes a message in; what nobody listens to yet is kept for who will. */
+  async #hear(message: ServerMessage): Promise<void> {
+    const events = this.#events;
+    if (message.type === "knock") return this.#note(message);
+    if (message.type === "lost" && !this.lost.has(message.rank)) {
+      this.lost.add(message.rank);
+      this.onLost?.();
+    }
+    if (events === null) return void this.#early.push(message);
+    if (message.type === "lost") events.lost(message.rank, message.reason);
+    if (message.type === "abort") events.abort(message.code, message.message);
+    if (message.type === "finalized") this.#finalized?.();
+    if (message.type === "inquiry") await this.#respond();
+  }
+
+  /** Nothing more comes. */
+  #end(): void {
     if (this.#closed) return;
     const finalized = this.#finalized;
     this.close();

@@ -192,6 +192,11 @@ export class MeshTransport implements Transport {
       peer?.connection.read();
       if (peer?.state.name === "lost") this.#sink.lost(peer.connection.peer, peer.state.cause);
     }
+    // Who comes to a running job goes on without members to which it has found no way.
+    for (const rank of this.membership?.members ?? []) {
+      if (rank === this.rank || this.#peers[rank] !== undefined) continue;
+      this.#sink.lost(rank, new Error("it could not be reached"));
+    }
   }
 
   send(peer: number, header: Uint8Array, payload?: Uint8Array): Promise<void> {

@@ -99,7 +99,7 @@ export interface Door {
 export interface Membership {
   /** Its number. */
   readonly context: number;
-  /** Its members, by their ranks in the job. */
+  /** Its members, by their ranks in the job. One to which there is no connection is lost. */
   readonly members: readonly number[];
 }
 

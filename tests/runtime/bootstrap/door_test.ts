@@ -1,7 +1,8 @@
 /** The connections of a process that comes to a running job. */
 
 import assert from "node:assert/strict";
-import { JobDoor, openNewcomerMesh } from "../../../runtime/bootstrap/door.ts";
+import { platform, runOn } from "../../../runtime/base/platform.ts";
+import { JobDoor, type LossNews, openNewcomerMesh } from "../../../runtime/bootstrap/door.ts";
 import { RendezvousClient } from "../../../runtime/rendezvous/client.ts";
 import { RendezvousServer } from "../../../runtime/rendezvous/server.ts";
 import { listenAt } from "../../../runtime/security/endpoint.ts";
@@ -9,6 +10,8 @@ import { mesh } from "../../_helpers/mesh.ts";
 import { openListeners } from "../../../runtime/bootstrap/mesh.ts";
 import { dialMember } from "../../../runtime/security/dialer.ts";
 import { credentials } from "../../../runtime/security/handshake.ts";
+
+const news = () => ({ lost: new Set<number>(), onLost: null });
 
 Deno.test("a newcomer that ends before it is let in does not keep out another", async () => {
   const job = await credentials("door", crypto.getRandomValues(new Uint8Array(32)));
@@ -34,9 +37,38 @@ Deno.test("a newcomer that ends before it is let in does not keep out another", 
     deadline: performance.now() + 5000,
   });
   assert(member);
-  const start = performance.now(), connections = await mesh.complete([0, 3]);
+  const start = performance.now(), connections = await mesh.complete([0, 3], news());
   assert(performance.now() - start < 5000, "it has waited for the one that is gone");
   assert.deepEqual(connections.flatMap((connection, rank) => connection ? [rank] : []), [0]);
+});
+
+Deno.test("a newcomer goes on without another that is lost, or that is higher and does not come", async () => {
+  const job = await credentials("door", crypto.getRandomValues(new Uint8Array(32)));
+  const hostname = "127.0.0.1", rendezvous = { hostname, port: 1 };
+  const open = () => {
+    const { listeners } = openListeners(3, "tcp", null, { addresses: [hostname], port: 0 });
+    const self = { host: "a", endpoints: [] };
+    return openNewcomerMesh({ rank: 3, job, self, rendezvous, tls: undefined }, listeners);
+  };
+  using mesh = open();
+  const heard: LossNews = { lost: new Set([1]), onLost: null };
+  const completed = mesh.complete([1, 3, 4], heard);
+  heard.lost.add(4);
+  heard.onLost!();
+  assert.deepEqual((await completed).filter((connection) => connection), []);
+
+  // Time passes at once.
+  let now = 0;
+  using _platform = runOn(Object.assign(Object.create(platform), {
+    now: () => now += 6000,
+    setTimeout: (act: () => void) => setTimeout(act, 0),
+  }));
+  for (const [absent, isFatal] of [[4, false], [2, true]] as const) {
+    using mesh = open();
+    const completed = mesh.complete([3, absent], news());
+    if (isFatal) await assert.rejects(completed, /rank 3 .* has no connection to ranks 2$/);
+    else assert.deepEqual((await completed).filter((connection) => connection), []);
+  }
 });
 
 Deno.test("nobody waits for a newcomer that has gone, when the others have agreed on it and while it is dialled", async () => {

@@ -161,13 +161,21 @@ export function allEndAlike({ finals }: Arrivals, finished: readonly number[]): 
 
 /**
  * A newcomer to which nothing happens comes to the end with the others once it is let in; before that it is sent
- * away with the end of the job, or goes itself for want of one that could not reach it.
+ * away with the end of the job, or goes itself for want of a lower one that lives and that it cannot reach.
+ *
+ * @param came those that have been given what the others have
  */
-export function whoComesGoesOn(came: ReadonlySet<number>, newcomers: readonly RankOutcome[]): void {
+export function whoComesGoesOn(
+  came: ReadonlySet<number>,
+  newcomers: readonly RankOutcome[],
+): void {
   for (const { rank, isHit, isJoined, isDone, error, end } of newcomers) {
     if (isHit || isDone || end === null) continue;
-    const { name } = (error ?? {}) as Error, isOutside = !isJoined && !came.has(rank);
-    if (isOutside && (error === undefined || name === "RendezvousError")) continue;
+    const { name, message } = (error ?? {}) as Error, isOutside = !isJoined && !came.has(rank);
+    const [, other] = /(?:cannot reach rank|no connection to ranks) (\d+)/.exec(message) ?? [];
+    const isInVain = other === undefined || Number(other) < rank &&
+        newcomers.find((each) => each.rank === Number(other))?.end !== "killed";
+    if (isOutside && (error === undefined || name === "RendezvousError" && isInVain)) continue;
     // All are gone that could have told it what they had.
     if (!came.has(rank) && name === "LeftError") continue;
     throw new Violation("whoComesGoesOn", `rank ${rank} ended (${end}) with ${error}`);
