@@ -130,7 +130,9 @@ async function launch(
       ...{ rank, startMs, program, rendezvous, stead },
       host: world.hosts.indexOf(host),
     });
-    started.process.diesAt = plan.comers!.calls[number];
+    const end = plan.comers!.ends[number];
+    if (end?.forMs === null) started.process.diesAt = end.call;
+    else started.process.stops = end && { call: end.call, forMs: end.forMs };
     ranks.push(started);
     return rankOf(world, launcher, started, []);
   };

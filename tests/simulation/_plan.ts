@@ -32,8 +32,8 @@ export type Fault =
 export interface Comers {
   /** How long after a loss each is started, in ms: no more of them than these. */
   readonly pauseMs: readonly number[];
-  /** The call of its platform in which each is killed; Infinity: none. */
-  readonly calls: readonly number[];
+  /** The call of its platform in which each is killed, or stopped for some ms; null: none. */
+  readonly ends: readonly ({ readonly call: number; readonly forMs: number | null } | null)[];
   /** One of those that let them in, and the call in which it is killed, counted from when it begins to; null: none is. */
   readonly letsIn: { readonly rank: number; readonly call: number } | null;
 }
@@ -155,7 +155,11 @@ export function withComers(plan: Plan): Plan {
   });
   const comers = {
     pauseMs: each(() => [0, 5, 40][random.integer(3)]),
-    calls: each(() => random.uniform() < 0.5 ? 1 + random.integer(COMERS_CALLS) : Infinity),
+    ends: Array.from({ length: count }, () => {
+      const kind = random.uniform(), call = 1 + random.integer(COMERS_CALLS);
+      const forMs = [1000, 4000, 60_000][random.integer(3)];
+      return kind < 0.4 ? { call, forMs: null } : kind < 0.6 ? { call, forMs } : null;
+    }),
     letsIn: random.uniform() < 0.4
       ? { rank: random.integer(plan.ranks), call: 1 + random.integer(LETS_IN_CALLS) }
       : null,
@@ -200,10 +204,12 @@ export function describePlan(plan: Plan): string {
   ].join("; ");
 }
 
-function describeComers({ pauseMs, calls, letsIn }: Comers): string {
-  const each = pauseMs.map((ms, i) =>
-    `after ${ms} ms${calls[i] < Infinity ? `, killed in its call ${calls[i]}` : ""}`
-  );
+function describeComers({ pauseMs, ends, letsIn }: Comers): string {
+  const each = pauseMs.map((ms, i) => {
+    const { call, forMs } = ends[i] ?? {};
+    const what = forMs === null ? "killed" : `stopped for ${forMs} ms`;
+    return `after ${ms} ms${call === undefined ? "" : `, ${what} in its call ${call}`}`;
+  });
   return `in the stead of the lost come ${each.length}: ${each.join("; ")}` +
     (letsIn ? `; rank ${letsIn.rank} is killed in call ${letsIn.call} of letting them in` : "");
 }

@@ -43,6 +43,9 @@ import {
 } from "./programs/survivors.ts";
 import type { World } from "./_world.ts";
 
+/** How long a newcomer may stand still without being given up, in ms. */
+const PATIENCE_MS = 4000;
+
 /** How long it may take until a newcomer is in, or given up, in ms. */
 const COMES_MS = 2 * TIMEOUT_MS + 10_000;
 
@@ -66,11 +69,11 @@ interface Played {
 function allHit(plan: Plan, ranks: readonly SimulatedRank[]): Set<number> {
   const hit = hitRanks(plan), letsIn = plan.comers?.letsIn;
   if (letsIn) hit.add(letsIn.rank);
-  for (const { rank, process: { host, diesAt } } of ranks.slice(plan.ranks)) {
+  for (const { rank, process: { host, diesAt, stops } } of ranks.slice(plan.ranks)) {
     const isHostHit = plan.faults.some(({ kind, rank }) =>
       kind === "power" && ranks[rank].process.host === host
     );
-    if (isHostHit || diesAt < Infinity) hit.add(rank);
+    if (isHostHit || diesAt < Infinity || stops && stops.forMs > PATIENCE_MS) hit.add(rank);
   }
   return hit;
 }

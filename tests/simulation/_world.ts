@@ -44,6 +44,8 @@ export class Process {
   calls = 0;
   /** The call in which it is killed; Infinity: none. */
   diesAt = Infinity;
+  /** The call in which it is stopped, and for how many ms; null: none. */
+  stops: { readonly call: number; readonly forMs: number } | null = null;
   /** What the system does with its connections and listeners when it ends, the oldest first. */
   readonly open = new Map<object, (how: "exit" | "crash") => void>();
   /** Told once it has ended, and how. */
@@ -229,7 +231,10 @@ export class World {
     const process = this.current;
     if (process === null) throw new Error("nobody asks");
     if (!process.isAlive) return false;
-    if (++process.calls < process.diesAt) return true;
+    if (++process.calls === process.stops?.call) {
+      process.pausedUntil = Math.max(process.pausedUntil, this.now + process.stops.forMs);
+    }
+    if (process.calls < process.diesAt) return true;
     lastWords();
     this.kill(process, "killed");
     return false;

@@ -56,6 +56,7 @@ const ONCE: Readonly<Record<string, readonly number[]>> = {
   "of two that had lost each other neither went on": [2226],
   "who was to go was told so too late to hear it": [2915, 4431, 3615],
   "what had come over a link was lost with its sender": [12_003],
+  "who came ended with another that came": [626],
 };
 
 Deno.test("what was once broken is whole", async (t) => {
