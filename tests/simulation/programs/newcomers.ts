@@ -159,6 +159,9 @@ export function allEndAlike({ finals }: Arrivals, finished: readonly number[]): 
   }
 }
 
+/** After how long a rank's end is known to all, in ms. */
+const HEARD_MS = 2000;
+
 /**
  * A newcomer to which nothing happens comes to the end with the others once it is let in; before that it is sent
  * away with the end of the job, or goes itself for want of a lower one that lives and that it cannot reach.
@@ -169,12 +172,16 @@ export function whoComesGoesOn(
   came: ReadonlySet<number>,
   newcomers: readonly RankOutcome[],
 ): void {
-  for (const { rank, isHit, isJoined, isDone, error, end } of newcomers) {
+  const isGone = (rank: number, atMs: number) =>
+    newcomers.some((each) =>
+      each.rank === rank && each.end === "killed" && each.endedMs + HEARD_MS < atMs
+    );
+  for (const { rank, isHit, isJoined, isDone, error, end, atMs } of newcomers) {
     if (isHit || isDone || end === null) continue;
     const { name, message } = (error ?? {}) as Error, isOutside = !isJoined && !came.has(rank);
     const [, other] = /(?:cannot reach rank|no connection to ranks) (\d+)/.exec(message) ?? [];
-    const isInVain = other === undefined || Number(other) < rank &&
-        newcomers.find((each) => each.rank === Number(other))?.end !== "killed";
+    const isInVain = other === undefined ||
+      Number(other) < rank && !isGone(Number(other), atMs);
     if (isOutside && (error === undefined || name === "RendezvousError" && isInVain)) continue;
     // All are gone that could have told it what they had.
     if (!came.has(rank) && name === "LeftError") continue;
