@@ -53,6 +53,7 @@ import { findReplay } from "./recovery/replay.ts";
 import { tooFewLeft } from "./recovery/too_few_left.ts";
 import { describeTakenOver, findRun, forgetCheckpoint, rewind } from "../run/resume.ts";
 import {
+  FILES,
   makeRunDirectory,
   newConfig,
   readConfig,
@@ -159,7 +160,7 @@ export async function launch(settings: LaunchOptions = {}): Promise<Run> {
   const directory = started.directory ?? await makeRunDirectory(options);
   const { replay } = started;
   const config = started.config ?? { ...newConfig(options), ...replay ? { replay } : {} };
-  const lock = await lockFolder(directory, LOCK_FILE);
+  const lock = await lockFolder(directory, FILES.lock);
   if (lock === null) {
     throw new OptionError(
       `${
@@ -178,6 +179,7 @@ export async function launch(settings: LaunchOptions = {}): Promise<Run> {
     directory,
     withWorlds({
       ...config,
+      lock: FILES.lock,
       options: { ...options, out: directory },
       ...(Object.keys(kept).length > 0 ? { files: kept } : {}),
     }, worlds),
@@ -293,9 +295,6 @@ const RANKS_OWN = new Set([DIVERGED, NO_DEVICE]);
 
 /** How often a run may go back because it diverged: its learning rate is then a 1024th. */
 const MOST_ROLLBACKS = 10;
-
-/** A file that is locked while a run writes to its folder. */
-const LOCK_FILE = ".run.lock";
 
 const TRAINER = new URL(import.meta.resolve("../training/rank_program.ts"));
 

@@ -29,6 +29,23 @@ export async function readConfigFile(directory: string): Promise<RunConfigFile |
   );
 }
 
+/** A file of a run's folder that is there while a process writes to it, where `config.json` has it as `lock`. */
+export const LOCK_FILE = ".run.lock";
+
+/**
+ * Whether the folder itself says that nobody writes to it any more; a process that was killed could not have it say so.
+ * To be asked before the log is read, so that what a run has written last is in it.
+ */
+export async function isLeft(directory: string, config: RunConfigFile | null): Promise<boolean> {
+  if (config?.lock !== LOCK_FILE) return false;
+  try {
+    await Deno.lstat(join(directory, LOCK_FILE));
+    return false;
+  } catch (error) {
+    return error instanceof Deno.errors.NotFound;
+  }
+}
+
 /** A run's options: those in its `config.json`, or none where it is missing or holds none. */
 export function optionsOf(config: RunConfigFile | null): Readonly<Record<string, unknown>> {
   const options = config?.options ?? config ?? {};

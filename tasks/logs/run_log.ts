@@ -1,6 +1,6 @@
 import type { DamagedLine, LogLine, ParsedLine } from "./_log_lines.ts";
 import { LogTable } from "./_log_table.ts";
-import { readConfigFile, type RunConfigFile } from "./config.ts";
+import { isLeft, readConfigFile, type RunConfigFile } from "./config.ts";
 import { LogError } from "./log_error.ts";
 import { LogTail } from "./log_tail.ts";
 import { NUMBERS, type Summary, type SummaryRecord } from "./records.ts";
@@ -47,6 +47,8 @@ export class RunLog {
   /** How many lines were damaged in all. */
   damagedCount = 0;
   readonly #tail: LogTail;
+  /** Whether nobody writes to the folder any more. */
+  #left = false;
 
   private constructor(directory: string) {
     this.directory = directory;
@@ -85,6 +87,8 @@ export class RunLog {
    */
   async refresh(): Promise<boolean> {
     let changed: boolean;
+    this.config ??= await readConfigFile(this.directory);
+    this.#left = await isLeft(this.directory, this.config);
     try {
       changed = this.#tail.read({
         take: (line, number) => this.#takeLine(line, number),
@@ -104,6 +108,7 @@ export class RunLog {
   /** How far the run has come, as its log tells it. */
   stateAt(now: Date): RunState {
     if (this.summary !== null) return "finished";
+    if (this.#left) return "ended early";
     if (this.modified === null) return "going";
     const patience = Math.max(PATIENCE_SECONDS, PATIENCE_GAPS * longestGap(this));
     return (now.getTime() - this.modified.getTime()) / 1000 > patience ? "ended early" : "going";

@@ -8,7 +8,7 @@ import { dirname, join, resolve } from "node:path";
 import { ONNXRUNTIME_VERSION } from "../../deps.ts";
 import { platform } from "../../runtime/base/platform.ts";
 import type { Worlds } from "../data/sampling/worlds.ts";
-import { readConfigFile } from "../logs/config.ts";
+import { LOCK_FILE, readConfigFile } from "../logs/config.ts";
 import type { RunHost } from "../logs/records.ts";
 import { LogError } from "../logs/log_error.ts";
 import { OptionError } from "../options/kinds.ts";
@@ -34,6 +34,8 @@ export const FILES = {
   /** What a trace is made of beside the log. */
   spans: SPANS_FILE,
   arrays: "arrays.json",
+  /** There while a process of `launch` writes to the folder. */
+  lock: LOCK_FILE,
   /** There while the run is asked to end early. */
   stop: ".stop",
 } as const;
@@ -82,6 +84,8 @@ export interface RunConfig {
   readonly commit?: string;
   /** When the run was started, ISO 8601. */
   readonly started: string;
+  /** The file that is there while a process writes to the folder; absent where none is kept. */
+  readonly lock?: string;
   /** How many ranks it has had since which step; absent if there were always as many as the options say. */
   readonly worlds?: Worlds;
   /** The worlds of the run that this one repeats, with `--replay`; absent if it repeats none. */

@@ -5,7 +5,7 @@
  */
 
 import { type KeptWeights, keptWeights } from "../logs/best_weights.ts";
-import { optionsOf, readConfigFile } from "../logs/config.ts";
+import { isLeft, optionsOf, readConfigFile } from "../logs/config.ts";
 import { findRuns } from "../logs/find_runs.ts";
 import { type LastRecords, lastRecords } from "../logs/last_records.ts";
 import { PATIENCE_SECONDS, type RunState } from "../logs/run_log.ts";
@@ -75,6 +75,7 @@ async function describe(directory: string, now: Date): Promise<ListedRun> {
     throw error;
   });
   const options = optionsOf(config);
+  const left = await isLeft(directory, config);
   const last = await lastRecords(directory);
   const { summary, step, evaluation } = last;
   const text = (name: string) => typeof options[name] === "string" ? options[name] : null;
@@ -82,7 +83,7 @@ async function describe(directory: string, now: Date): Promise<ListedRun> {
   return {
     directory,
     started: typeof config?.started === "string" ? config.started : null,
-    state: stateOf(last, now),
+    state: stateOf(last, left, now),
     preset: text("preset"),
     task: text("task"),
     model: text("model"),
@@ -106,8 +107,9 @@ function goesByInterval({ algorithm, syncEvery }: Readonly<Record<string, unknow
   return !syncEvery && !ignoredBy(String(algorithm)).includes("interval");
 }
 
-function stateOf({ summary, modified }: LastRecords, now: Date): RunState {
+function stateOf({ summary, modified }: LastRecords, left: boolean, now: Date): RunState {
   if (summary !== null) return "finished";
+  if (left) return "ended early";
   const silent = modified === null ? 0 : now.getTime() - modified.getTime();
   return silent > 1000 * PATIENCE_SECONDS ? "ended early" : "going";
 }

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { launch } from "../../../tasks/launch/launch.ts";
 import { readMetrics } from "../../../tasks/logs/log_tail.ts";
+import { listRuns } from "../../../tasks/runs/list.ts";
 import { checkpointSteps } from "../../../tasks/run/checkpoint.ts";
 import { celgcCommand, endedAs } from "../../_helpers/deno.ts";
 import { temporaryFolder } from "../../_helpers/temporary_folder.ts";
@@ -46,11 +47,14 @@ for (
       const out = `${folder.path}/run`, log = `${out}/metrics.jsonl`;
       const run = start(out, "--ranks", `${ranks}`, "--interval", "2");
       await run.atWork();
+      const state = async () => (await listRuns([out]))[0].state;
+      assert.equal(await state(), "going");
       run.child.kill(signal);
       // A scheduler's may come twice: to the process, and from one that passes it on.
       if (signal !== "SIGINT") run.child.kill(signal);
       const { code, stderr } = await run.ended;
       assert.equal(code, expected, stderr);
+      assert.equal(await state(), "ended early");
       const said = /ended by (\w+) after step (\d+), with a checkpoint; --resume (\S+) goes on/
         .exec(stderr);
       assert.ok(said, stderr);

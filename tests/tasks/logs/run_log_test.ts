@@ -2,8 +2,10 @@ import assert from "node:assert/strict";
 import { findRuns } from "../../../tasks/logs/find_runs.ts";
 import { LogError } from "../../../tasks/logs/log_error.ts";
 import { readMetrics } from "../../../tasks/logs/log_tail.ts";
+import { LOCK_FILE } from "../../../tasks/logs/config.ts";
 import { RunLog } from "../../../tasks/logs/run_log.ts";
 import { temporaryFolder } from "../../_helpers/temporary_folder.ts";
+import { listRuns } from "../../../tasks/runs/list.ts";
 import { position, writeRun } from "../run_folder.ts";
 
 const step = (iteration: number, more = {}) => ({
@@ -164,6 +166,26 @@ Deno.test("a run without an end goes on as long as its log grows, and a silent o
   assert.equal(await state("c", [step(1), step(2, { seconds: 600 })], 200), "going");
   assert.equal(await state("d", [step(1), step(2, { seconds: 600 })], 3600), "ended early");
   assert.equal(await state("e", [...quick, { type: "summary" }], 3600), "finished");
+});
+
+Deno.test("a run goes on while its folder is locked, and has ended early as soon as it is not", async () => {
+  await using folder = await temporaryFolder();
+  const run = await writeRun(folder.path, "run", {}, [step(1)]);
+  const lock = `${run}/${LOCK_FILE}`;
+  await Deno.writeTextFile(`${run}/config.json`, JSON.stringify({ lock: LOCK_FILE, options: {} }));
+  await Deno.writeTextFile(lock, "");
+  const log = await RunLog.open(run), now = new Date();
+  const states = async () => {
+    await log.refresh();
+    return [log.stateAt(now), (await listRuns([run], now))[0].state];
+  };
+  assert.deepEqual(await states(), ["going", "going"]);
+  await Deno.remove(lock);
+  assert.deepEqual(await states(), ["ended early", "ended early"]);
+  await Deno.writeTextFile(`${run}/metrics.jsonl`, `{"type":"summary","step":1}\n`, {
+    append: true,
+  });
+  assert.deepEqual(await states(), ["finished", "finished"]);
 });
 
 Deno.test("a reader of records names the file and the line that it cannot read", async () => {
