@@ -109,7 +109,7 @@ export interface NodeTime {
   readonly node: string;
   /** Operator, such as "Conv". */
   readonly operator: string;
-  /** Execution provider that ran it, such as "CPUExecutionProvider". */
+  /** Execution provider that ran it, such as "CPUExecutionProvider", or "celgc" for kernels of the device's own. */
   readonly provider: string;
   /** When it began, in milliseconds since the profile did. */
   readonly start: number;

@@ -11,6 +11,7 @@ import { GpuState } from "../_gpu_state.ts";
 import { elementCount } from "../_layout.ts";
 import type { Feeds } from "../_session.ts";
 import { CompiledUpdate, type FlatPlace, type Places } from "./compiled_update.ts";
+import type { KernelTimes } from "./kernel_times.ts";
 import type { PassedTensor } from "./segmented_model.ts";
 import type { UpdateCall } from "./update_call.ts";
 
@@ -121,12 +122,15 @@ export class BoundUpdate {
   }
 
   /** @param placeOf where what it returns is to be copied to, in bytes */
-  run(placeOf: (output: string) => { readonly buffer: GPUBuffer; readonly offset: number }): void {
+  run(
+    placeOf: (output: string) => { readonly buffer: GPUBuffer; readonly offset: number },
+    times: KernelTimes | null = null,
+  ): void {
     for (const [state, { reads, changes }] of this.#touched) {
       state.bring([...reads, ...changes], "flat");
     }
     const encoder = this.#engine.gpu.createCommandEncoder();
-    this.#compiled.dispatch(encoder);
+    this.#compiled.dispatch(encoder, times);
     for (const { name } of this.returned) {
       const { offset, length } = this.scratch.range(returnedName(name)), to = placeOf(name);
       encoder.copyBufferToBuffer(this.scratch.flat, 4 * offset, to.buffer, to.offset, 4 * length);

@@ -11,6 +11,7 @@ import {
   type PlacedForm,
   totalsKernel,
 } from "./_update_kernels.ts";
+import type { KernelTimes } from "./kernel_times.ts";
 import type { Form, FormCall, UpdateCall } from "./update_call.ts";
 import { DeviceError } from "../faults/device_error.ts";
 
@@ -35,6 +36,9 @@ interface Dispatch {
   readonly bindings: GPUBindGroup;
   readonly groups: readonly [number, number];
 }
+
+/** What its pass is called where it is timed. */
+const OPERATOR = "celgc.Update";
 
 /** Most workgroups of a dispatch along one axis. */
 const MOST_GROUPS = 65535;
@@ -101,9 +105,9 @@ export class CompiledUpdate {
     return dispatches;
   }
 
-  /** Appends it to the commands. */
-  dispatch(encoder: GPUCommandEncoder): void {
-    const pass = encoder.beginComputePass();
+  /** Appends it to the commands, as one pass. */
+  dispatch(encoder: GPUCommandEncoder, times: KernelTimes | null = null): void {
+    const pass = encoder.beginComputePass(times?.pass(OPERATOR));
     for (const { pipeline, bindings, groups } of this.#dispatches) {
       pass.setPipeline(pipeline);
       pass.setBindGroup(0, bindings);

@@ -12,6 +12,7 @@ import {
   TILE,
   UNITS,
 } from "./_lstm_kernels.ts";
+import type { KernelTimes } from "./kernel_times.ts";
 import { KERNEL_OPERATORS, type KernelCall, type KernelOperator } from "./segmented_model.ts";
 
 /** One program, and how it is dispatched: once for each of its steps, in their order. */
@@ -70,6 +71,7 @@ const STRIDE = 256;
 
 /** A call that is ready to be dispatched. It owns the buffer of its parameters. */
 export class CompiledKernel {
+  readonly #operator: KernelOperator;
   readonly #steps: readonly number[];
   readonly #groups: readonly [number, number];
   readonly #pipeline: GPUComputePipeline;
@@ -78,6 +80,7 @@ export class CompiledKernel {
 
   constructor(gpu: GPUDevice, call: KernelCall, find: FindBuffer) {
     const { code, buffers, steps, groups } = PROGRAMS[call.operator](call);
+    this.#operator = call.operator;
     this.#steps = steps;
     this.#groups = groups;
     const { UNIFORM, COPY_DST } = GPUBufferUsage;
@@ -114,9 +117,9 @@ export class CompiledKernel {
     });
   }
 
-  /** Appends the call to the commands. */
-  dispatch(encoder: GPUCommandEncoder): void {
-    const pass = encoder.beginComputePass();
+  /** Appends the call to the commands, as one pass. */
+  dispatch(encoder: GPUCommandEncoder, times: KernelTimes | null = null): void {
+    const pass = encoder.beginComputePass(times?.pass(this.#operator));
     pass.setPipeline(this.#pipeline);
     this.#steps.forEach((_, i) => {
       pass.setBindGroup(0, this.#bindGroup, [i * STRIDE]);

@@ -20,6 +20,7 @@ import { webLock } from "../_web_engine.ts";
 import type { CompileOptions, HostTensor, NodeTime, Session, Submission } from "../device.ts";
 import type { GpuFaults } from "../faults/gpu_faults.ts";
 import { BoundUpdate } from "./bound_update.ts";
+import { KernelTimes } from "./kernel_times.ts";
 import { CompiledKernel } from "./kernels.ts";
 import { decodeSegmented, type KernelCall, OUTPUT_SUFFIX } from "./segmented_model.ts";
 
@@ -45,6 +46,8 @@ interface Parts {
   readonly parts: readonly CompiledPart[];
   readonly update: BoundUpdate | null;
   readonly fed: ReadonlyMap<string, KernelFeed>;
+  /** Null unless kernels are timed. */
+  readonly times: KernelTimes | null;
   readonly owned: AsyncDisposableStack;
 }
 
@@ -74,6 +77,8 @@ export class SegmentedSession implements Session {
     stack.defer(() => passed.end());
     const update = call ? new BoundUpdate(call, engine, { states: state, updates }) : null;
     if (update) stack.defer(() => update.release());
+    const times = options.profile ? KernelTimes.on(gpu) : null;
+    stack.defer(() => times?.release());
     const fed = new Map<string, KernelFeed>(), compiled: CompiledPart[] = [];
     const readsOf = ({ inputs }: KernelCall) =>
       new Map(
@@ -123,6 +128,7 @@ export class SegmentedSession implements Session {
       parts: compiled,
       update,
       fed,
+      times,
       owned: stack.move(),
     });
   }
@@ -159,7 +165,8 @@ export class SegmentedSession implements Session {
     for (const part of this.#own.parts) {
       if (part instanceof GpuSession) times.push(...await part.endProfile());
     }
-    return times;
+    const kernels = await webLock.run(() => this.#own.times?.read());
+    return [...times, ...kernels ?? []];
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -169,7 +176,7 @@ export class SegmentedSession implements Session {
 
   async #submit(feeds: Feeds): Promise<Submission> {
     if (this.#disposed) throw new Error("cannot run a session that was disposed of");
-    const { gpu, parts, update, faults } = this.#own;
+    const { gpu, parts, update, times, faults } = this.#own;
     this.#feedKernels(feeds);
     update?.feed(feeds);
     const place = this.#readback?.place();
@@ -180,11 +187,11 @@ export class SegmentedSession implements Session {
       else {
         for (const [state, names] of part.reads) state.bring(names, "own");
         const encoder = gpu.createCommandEncoder();
-        part.kernel.dispatch(encoder);
+        part.kernel.dispatch(encoder, times);
         gpu.queue.submit([encoder.finish()]);
       }
     }
-    update?.run((name) => this.#placeOf(name, place));
+    update?.run((name) => this.#placeOf(name, place), times);
     return new GpuSubmission(place, this.#returned, faults);
   }
 

@@ -3,6 +3,7 @@
 import assert from "node:assert/strict";
 import { encodeModel } from "../../../../models/encode.ts";
 import { Graph } from "../../../../models/graph.ts";
+import type { HostTensor } from "../../../../runtime/devices/device.ts";
 import { openDevice } from "../../../../runtime/devices/open.ts";
 import {
   decodeSegmented,
@@ -32,20 +33,24 @@ function countBuffers() {
   };
 }
 
+/** A recurrence between two graphs. */
+function recurrence(): Graph {
+  const g = new Graph(), x = g.input("x", "float32", [3, 2, 8]);
+  const weight = g.mul(g.input("weight", "float32", [6, 2]), 1);
+  const state = g.mul(g.input("state", "float32", [2, 2]), 1);
+  const index = (name: string, length: number) => g.input(name, "int32", [length]);
+  const scale = g.mul(g.input("scale", "float32", [6]), 1);
+  const inputs = [g.mul(x, 2), weight, state, state, index("rows", 6), index("positions", 8)];
+  g.output("y", g.mul(g.opMany("celgc.LSTM", [...inputs, scale], {}, 3)[0], 2));
+  return g;
+}
+
 Deno.test({
   name: `a session in parts gives back what it has, also if its last part is refused${webGpuNote}`,
   ignore: !hasWebGpu,
   async fn() {
-    const g = new Graph(), x = g.input("x", "float32", [3, 2, 8]);
-    const weight = g.mul(g.input("weight", "float32", [6, 2]), 1);
-    const state = g.mul(g.input("state", "float32", [2, 2]), 1);
-    const index = (name: string, length: number) => g.input(name, "int32", [length]);
-    const scale = g.mul(g.input("scale", "float32", [6]), 1);
-    const inputs = [g.mul(x, 2), weight, state, state, index("rows", 6), index("positions", 8)];
-    g.output("y", g.mul(g.opMany("celgc.LSTM", [...inputs, scale], {}, 3)[0], 2));
-
     await using gpu = await openDevice("webgpu");
-    const model = encodeModel(g, { target: "webgpu", kernels: gpu.kernels });
+    const model = encodeModel(recurrence(), { target: "webgpu", kernels: gpu.kernels });
     using count = countBuffers();
     const session = await gpu.compile(model);
     // What passes, the index that a kernel reads, its parameters, what is fed to graphs and what comes back.
@@ -59,5 +64,34 @@ Deno.test({
     const refused = encodeSegmented({ passed, parts: [...parts.slice(0, -1), damaged] });
     await assert.rejects(gpu.compile(refused), /cannot compile the model for webgpu/);
     assert.equal(count.alive.size, 0);
+  },
+});
+
+/** What does not measure time on the GPU has no times of kernels. */
+const tellsTimes = (await navigator.gpu?.requestAdapter())?.features.has("timestamp-query");
+
+Deno.test({
+  name: `a profile has the kernels between graphs${tellsTimes ? "" : " (skipped: no times)"}`,
+  ignore: !tellsTimes,
+  async fn() {
+    await using gpu = await openDevice("webgpu");
+    const model = encodeModel(recurrence(), { target: "webgpu", kernels: gpu.kernels });
+    await using session = await gpu.compile(model, { profile: true });
+    const floats = (...dims: number[]): HostTensor => {
+      const data = new Float32Array(dims.reduce((a, b) => a * b)).fill(0.5);
+      return { type: "float32", dims, data };
+    };
+    const places = (length: number): HostTensor => {
+      return { type: "int32", dims: [length], data: Int32Array.from({ length }, (_, i) => i % 6) };
+    };
+    const weights = { weight: floats(6, 2), state: floats(2, 2), scale: floats(6) };
+    const feeds = { x: floats(3, 2, 8), ...weights, rows: places(6), positions: places(8) };
+    for (let i = 0; i < 2; i++) await session.run(feeds);
+    const times = await session.endProfile();
+    assert.ok(times.some(({ operator }) => operator === "Mul"));
+    const kernels = times.filter(({ provider }) => provider === "celgc");
+    assert.deepEqual(kernels.map(({ node }) => node), ["celgc.LSTM 0", "celgc.LSTM 1"]);
+    assert.ok(kernels.every(({ milliseconds }) => milliseconds > 0 && milliseconds < 60_000));
+    assert.ok(kernels[1].start > kernels[0].milliseconds);
   },
 });
