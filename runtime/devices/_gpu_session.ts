@@ -22,7 +22,7 @@ import { parseProfile } from "./_profile.ts";
 import { type Feeds, GuardedSession, wrapSession } from "./_session.ts";
 import { endProfile, type Ort, type OrtSession, type OrtTensor, webLock } from "./_web_engine.ts";
 import type { CompileOptions, HostTensor, Submission } from "./device.ts";
-import type { GpuFaults } from "./faults/gpu_faults.ts";
+import { engineComplaint, type GpuFaults } from "./faults/gpu_faults.ts";
 import type { ScratchBuffers } from "./segments/scratch_buffers.ts";
 
 /** What compiles and runs graphs on a GPU. */
@@ -154,7 +154,9 @@ export class GpuSession extends GuardedSession<GpuState, OrtSession> {
     }
     for (const [state, names] of this.#reads) state.bring(names, "own");
     for (const { port, state, variable } of read) inputs[port] = state.tensor(variable);
-    const results = await session.run(inputs);
+    const results = await session.run(inputs, QUIET).catch((error) => {
+      throw engineComplaint(error);
+    });
 
     const encoder = this.#gpu.createCommandEncoder();
     const copy = (port: string, { buffer, offset, bytes }: GpuPlace) => {
@@ -173,6 +175,9 @@ export class GpuSession extends GuardedSession<GpuState, OrtSession> {
     return new GpuSubmission(place, this.returned, this.#faults);
   }
 }
+
+/** What the engine has to say is in what it throws. */
+const QUIET = { logSeverityLevel: 4 } as const;
 
 function upload(gpu: GPUDevice, buffer: GPUBuffer, data: HostTensor["data"]): void {
   const bytes = new Uint8Array(data.buffer, data.byteOffset, data.byteLength);

@@ -9,7 +9,9 @@ const WAYS_OUT: Record<DeviceFault, string> = {
     "--device cpu",
   lost: "a run goes on from its last checkpoint with --resume, there or with --device cpu",
   memory: "take a smaller --batch-size, fewer ranks on this GPU, or --device cpu",
-  refused: "take --device cpu; if the driver is not the newest, a newer one may help",
+  refused:
+    "take --device cpu or, if it is large tensors, a smaller --batch-size; if the driver is not the " +
+    "newest, a newer one may help",
   limit: "take --device cpu, or a smaller network or --batch-size",
 };
 

@@ -89,6 +89,19 @@ export function complaint(error: GPUError, what?: string): DeviceError {
     : new DeviceError("refused", `${what ?? "the GPU refuses a command"}${reason}`);
 }
 
+/**
+ * What it means that the engine could not run a graph on the GPU: it listens to some of what the GPU says of kernels
+ * itself. What has nothing to do with the GPU stays as it is.
+ */
+export function engineComplaint(error: unknown): unknown {
+  const { message } = error as Error;
+  const [, node = "a node", reason = message] =
+    /Name:'(.*?)' Status Message: (.*)/s.exec(message) ?? [];
+  if (!/webgpu|shader|pipeline|buffer/i.test(reason)) return error;
+  const what = `the GPU refuses what computes ${node} (${firstLine(reason)})`;
+  return new DeviceError("refused", what, { cause: error });
+}
+
 /** The first line of a text that says something. */
 function firstLine(text: string): string {
   return text.split("\n").map((line) => line.trim()).find((line) => line !== "") ??

@@ -1,11 +1,11 @@
 /** A GPU that fails, or cannot do what it is asked for: every way ends in one clear error, and nothing is given away. */
 
 import assert from "node:assert/strict";
-import type { Device, DeviceState, Session } from "../../../runtime/devices/device.ts";
+import type { Device, DeviceState, HostTensor, Session } from "../../../runtime/devices/device.ts";
 import { DeviceError, type DeviceFault } from "../../../runtime/devices/faults/device_error.ts";
 import { openDevice } from "../../../runtime/devices/open.ts";
 import { hasWebGpu, webGpuNote } from "../../_helpers/web_gpu.ts";
-import { LOOK } from "./_tiny_models.ts";
+import { LOOK, PULL } from "./_tiny_models.ts";
 
 interface Opened {
   readonly gpu: GPUDevice;
@@ -80,6 +80,18 @@ gpuTest("a GPU that has no memory left in the middle of a run", async ({ gpu, st
 gpuTest("a kernel that does not compile", async ({ gpu, session }) => {
   gpu.createShaderModule({ code: "fn f( {" });
   await fails(session.run({}), "refused", /the GPU refuses a command \(.*\): take --device cpu/);
+});
+
+gpuTest("a kernel of the engine's that does not compile", async ({ gpu, device }) => {
+  const { createShaderModule } = GPUDevice.prototype;
+  gpu.createShaderModule = (given) => createShaderModule.call(gpu, { ...given, code: "fn f( {" });
+  await using session = await device.compile(PULL);
+  const zeros = (...dims: number[]): HostTensor => {
+    return { type: "float32", dims, data: new Float32Array(dims.reduce((a, b) => a * b, 1)) };
+  };
+  const feeds = { x: zeros(2, 3), lr: zeros(), w: zeros(2, 3), b: zeros(3) };
+  const message = /the GPU refuses what computes .+ \(.*pipeline.*\): take --device cpu/;
+  await fails(session.run(feeds), "refused", message);
 });
 
 gpuTest("a variable larger than the adapter binds", async ({ gpu, device }) => {
