@@ -99,7 +99,8 @@ export class FormBuilder {
       if (reference === null) return null;
       operands.push(reference);
     }
-    return this.#instruction([producer.op as FormOperator, ...operands]);
+    const op = producer.op as FormOperator;
+    return mayVanish(op, operands) ? null : this.#instruction([op, ...operands]);
   }
 
   #leaf(value: Value, size: number): Reference | null {
@@ -111,6 +112,15 @@ export class FormBuilder {
   #instruction(instruction: Instruction): Reference {
     return `i${this.instructions.push(instruction) - 1}`;
   }
+}
+
+/**
+ * Whether the compiler of a shader, which may take NaN and infinities for impossible, may write a number in the place
+ * of an instruction that would be NaN for one of these: 0 · x, 0 / x, x − x, x / x.
+ */
+function mayVanish(op: FormOperator, [a, b]: readonly Reference[]): boolean {
+  if (op === "Mul") return a === 0 || b === 0;
+  return op === "Div" && a === 0 || (op === "Div" || op === "Sub") && a === b;
 }
 
 /** The number that all elements of a constant are, null if there is none. */

@@ -5,6 +5,9 @@
  * @module
  */
 
+import { DeviceError } from "../faults/device_error.ts";
+import { megabytes } from "../faults/gpu_faults.ts";
+
 /** Buffers of a GPU by their size, and how many use each. */
 export class ScratchBuffers {
   readonly #gpu: GPUDevice;
@@ -14,8 +17,23 @@ export class ScratchBuffers {
     this.#gpu = gpu;
   }
 
-  /** A buffer of so many bytes. What is in it is anything, and is so again after a run. */
+  /**
+   * A buffer of so many bytes. What is in it is anything, and is so again after a run.
+   *
+   * @throws DeviceError if a kernel could not have it whole
+   */
   take(bytes: number): GPUBuffer {
+    const { maxBufferSize, maxStorageBufferBindingSize } = this.#gpu.limits;
+    const most = Math.min(maxBufferSize, maxStorageBufferBindingSize);
+    if (bytes > most) {
+      throw new DeviceError(
+        "limit",
+        `the GPU cannot keep ${
+          megabytes(bytes)
+        } MB for an update of what is not bound to it: this ` +
+          `adapter binds buffers of ${megabytes(most)} MB at most`,
+      );
+    }
     let shared = this.#buffers.get(bytes);
     if (!shared) {
       const { STORAGE, COPY_SRC, COPY_DST } = GPUBufferUsage;

@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { encodeModel } from "../../../models/encode.ts";
-import { Graph } from "../../../models/graph.ts";
+import { Graph, type Value } from "../../../models/graph.ts";
 import { lowerInParts } from "../../../models/lowering/mod.ts";
 import type { ClipBy } from "../../../optimizers/clip_by.ts";
 import {
@@ -270,6 +270,23 @@ Deno.test("numbers of what changes meanwhile, or has changed, stay in the graph,
   for (const name of ["norm_per_count", "e.next", "e_norm", "large"]) {
     assert.ok(part.graph.outputs.has(name), name);
   }
+});
+
+Deno.test("what a shader's compiler may take for a number, where it could be NaN, stays in the graph", () => {
+  /** Whether the next a is computed by the update when that is added to it. */
+  const isTaken = (way: (g: Graph, x: Value) => Value) => {
+    const g = vectors(), x = g.abs(g.inputs.get("a.grad")!);
+    g.outputs.set("a.next", g.add(g.outputs.get("a.next")!, way(g, x)));
+    const { update } = lowerInParts(g, ALL, SUFFIX) ?? {};
+    return !!update?.updates.some(({ outputs }) => outputs.some(({ name }) => name === "a.next"));
+  };
+  assert.ok(isTaken((g, x) => g.div(g.mul(2, x), g.sub(x, g.neg(x)))));
+  assert.ok(isTaken((g, x) => g.sub(0, x)));
+  assert.ok(!isTaken((g, x) => g.mul(0, x)));
+  assert.ok(!isTaken((g, x) => g.mul(x, 0)));
+  assert.ok(!isTaken((g, x) => g.div(0, x)));
+  assert.ok(!isTaken((g, x) => g.sub(x, x)));
+  assert.ok(!isTaken((g, x) => g.div(x, x)));
 });
 
 Deno.test("what is made of more operators than a form has stays in the graph", () => {

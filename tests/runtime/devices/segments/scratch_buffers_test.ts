@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { DeviceError } from "../../../../runtime/devices/faults/device_error.ts";
 import { ScratchBuffers } from "../../../../runtime/devices/segments/scratch_buffers.ts";
 import { hasWebGpu, webGpuNote } from "../../../_helpers/web_gpu.ts";
 
@@ -18,6 +19,12 @@ Deno.test({
     buffers.give(64);
     assert.notEqual(buffers.take(64), a);
     assert.equal(c.size, 128);
+    const most = Math.min(gpu.limits.maxBufferSize, gpu.limits.maxStorageBufferBindingSize);
+    assert.throws(() => buffers.take(most + 4), (error) => {
+      assert.ok(error instanceof DeviceError && error.fault === "limit");
+      assert.match(error.message, /^the GPU cannot keep \d+ MB for an update .* take --device cpu/);
+      return true;
+    });
     gpu.destroy();
   },
 });
