@@ -90,4 +90,5 @@ while (!isOver) {
   }
   met = false;
 }
-console.log(`over ${JSON.stringify({ rounds, course, hash: await hashOf(weights) })}`);
+for (const stretch of course) console.log(`stretch ${JSON.stringify(stretch)}`);
+console.log(`over ${JSON.stringify({ rounds, hash: await hashOf(weights) })}`);

@@ -93,7 +93,8 @@ export async function soak({ minutes, ranks, seed, say = () => {} }: SoakOptions
   const random = drawing(seed), began = Date.now(), until = began + 60_000 * minutes;
   const alive = new Map<number, number>();
   const stands: { at: number; stand: Stand }[] = [], own: { at: number; stand: Peak }[] = [];
-  const over: { rounds: number; course: Stretch[]; hash: string }[] = [];
+  const courses = new Map<number, Stretch[]>();
+  const over: { rounds: number; hash: string; course: readonly Stretch[] }[] = [];
   let killed = 0, came = 0, rounds = 0, progressed = began, longestStall = 0;
   const onOutput = (rank: number, line: string) => {
     const [, word, rest] = /^(\w+) (.*)$/.exec(line) ?? [];
@@ -106,7 +107,12 @@ export async function soak({ minutes, ranks, seed, say = () => {} }: SoakOptions
       if (stand.rounds <= rounds) return;
       longestStall = Math.max(longestStall, (at - progressed) / 1000);
       [rounds, progressed] = [stand.rounds, at];
-    } else if (word === "over") over.push(JSON.parse(rest));
+    } else if (word === "stretch") {
+      // A line each: a launcher cuts a line that is too long.
+      const course = courses.get(rank) ?? [];
+      courses.set(rank, course);
+      course.push(JSON.parse(rest));
+    } else if (word === "over") over.push({ course: courses.get(rank) ?? [], ...JSON.parse(rest) });
     else say(`[${rank}] ${line}`);
   };
   const kill = () => {
