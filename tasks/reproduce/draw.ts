@@ -38,7 +38,7 @@ const AXES: Readonly<Record<FigureAxis, Omit<ChartAxis, "log">>> = {
   iteration: { title: "iterations of each rank", format: "number" },
   round: { title: "communication rounds", format: "number" },
   bytes: { title: "bytes sent by each rank", format: "bytes" },
-  linkSeconds: { title: `seconds behind ${LINK}, calculated`, format: "seconds" },
+  linkSeconds: { title: `time behind ${LINK}, calculated`, format: "seconds" },
 };
 
 const COLUMNS: readonly FigureAxis[] = ["epoch", "iteration", "round", "bytes", "linkSeconds"];

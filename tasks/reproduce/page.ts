@@ -138,7 +138,7 @@ function captionOf({ record, lines, stepSeconds }: DrawnFigure): string {
     `${Math.round(time * 1000)} ms of ${ranksOf([ranks])}`
   );
   const calculated = seconds
-    ? ` Seconds behind the link are calculated, by [the plan's model](../../tasks/plan/predict.ts), for every rank behind ` +
+    ? ` Times behind the link are calculated, by [the plan's model](../../tasks/plan/predict.ts), for every rank behind ` +
       `${LINK}, with the steps as they were measured here without their exchanges: ${
         steps.join(", ")
       }, the least ` +

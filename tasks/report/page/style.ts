@@ -63,7 +63,7 @@ export function writeValue(value: number | null, format: ValueFormat): string {
   if (value === null || !Number.isFinite(value)) return "–";
   if (format === "percent") return `${+(value * 100).toPrecision(3)} %`;
   if (format === "seconds") {
-    if (value < 120) return `${+value.toPrecision(3)} s`;
+    if (value < 100) return `${+value.toPrecision(3)} s`;
     if (value < 7200) return `${+(value / 60).toPrecision(3)} min`;
     return `${+(value / 3600).toPrecision(3)} h`;
   }

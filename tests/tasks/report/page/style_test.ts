@@ -33,6 +33,12 @@ Deno.test("values are written in three digits with their unit", () => {
     "24.2 MB",
     "3.1 GB",
   ]);
-  assert.deepEqual(write("seconds", 0.25, 90, 600, 9000), ["0.25 s", "90 s", "10 min", "2.5 h"]);
+  assert.deepEqual(write("seconds", 0.25, 90, 119.9, 600, 9000), [
+    "0.25 s",
+    "90 s",
+    "2 min",
+    "10 min",
+    "2.5 h",
+  ]);
   assert.deepEqual(write("number", NaN, -Infinity), ["–", "–"]);
 });
