@@ -193,11 +193,17 @@ Deno.test("a run with --trace leaves one, whose events of a rank do not overlap"
   const events = read(join(out, TRACE_FILE)).filter(({ ph }) => ph === "X");
   const steps = events.filter(({ tid, name }) => tid === 0 && /^step \d/.test(name));
   const kernels = events.filter(({ cat }) => cat === "kernel");
-  const inStep = (step: Event) =>
-    kernels.filter(({ ts, dur }) => ts >= step.ts && ts + dur <= step.ts + step.dur).length;
   assert.ok(kernels.some(({ name }) => /Conv|MatMul|Gemm/.test(name)));
-  assert.ok(inStep(steps[0]) > 50 && inStep(steps[0]) === inStep(steps[1]), `${inStep(steps[0])}`);
-  assert.deepEqual(steps.slice(2).map(inStep), steps.slice(2).map(() => 0));
+  // Of the first two steps, the same in each. Between clocks of two kinds there is a delay, so at its edges a step's
+  // may be beyond it.
+  const half = kernels.length / 2, halves = [kernels.slice(0, half), kernels.slice(half)];
+  assert.ok(half > 50, `${half}`);
+  const [first, second] = halves.map((of) => of.map(({ name }) => name).sort());
+  assert.deepEqual(first, second);
+  for (const [i, of] of halves.entries()) {
+    const { ts, dur } = steps[i], { ts: middle } = of[half >> 1];
+    assert.ok(middle >= ts && middle <= ts + dur, `${i}: ${ts}, ${middle}, ${dur}`);
+  }
   const saved = events.filter(({ cat }) => cat === "checkpoint");
   assert.deepEqual(saved.map(({ args }) => args!.step), [3, 6]);
   assert.ok(saved[0].ts >= steps[2].ts + steps[2].dur - 1000 && saved[0].dur > 0);
