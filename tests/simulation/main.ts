@@ -1,22 +1,38 @@
 /**
- * Lives simulated worlds through.
+ * `deno task simulate`: lives simulated worlds through.
  *
- *     deno task simulate --seed 17            one world: its plan, and how its ranks ended
- *     deno task simulate --seed 17 --trace    with every event
- *     deno task simulate --seeds 1000000      many, from --from (1 if left out)
+ * @module
  */
 
 import { parseArgs } from "node:util";
 import { replayLine, simulate } from "./simulate.ts";
 
-const { values } = parseArgs({
-  options: {
-    seed: { type: "string" },
-    seeds: { type: "string" },
-    from: { type: "string", default: "1" },
-    trace: { type: "boolean", default: false },
-  },
-});
+const HELP = `deno task simulate --seed 17            one world: its plan, and how its ranks ended
+deno task simulate --seed 17 --trace    with every event
+deno task simulate --seeds 1000000      many, from --from (1 if left out)`;
+
+function parse() {
+  try {
+    return parseArgs({
+      options: {
+        seed: { type: "string" },
+        seeds: { type: "string" },
+        from: { type: "string", default: "1" },
+        trace: { type: "boolean", default: false },
+        help: { type: "boolean", default: false },
+      },
+    }).values;
+  } catch (error) {
+    console.error(`${(error as Error).message.split(". ")[0]}\n\n${HELP}`);
+    Deno.exit(2);
+  }
+}
+
+const values = parse();
+if (values.help) {
+  console.log(HELP);
+  Deno.exit();
+}
 
 /** A whole number that an option gives. */
 function whole(flag: string, text: string): number {

@@ -26,20 +26,40 @@ six to four. Then the weights of those that are left must be those of a replay o
 for bit, and memory and descriptors of ranks and launcher must not have grown. Linux only.
 `;
 
-const { values: options } = parseArgs({
-  options: {
-    minutes: { type: "string", default: "3" },
-    ranks: { type: "string", default: "8" },
-    seed: { type: "string", default: "1" },
-    stall: { type: "string", default: "10" },
-    training: { type: "boolean", default: false },
-    elastic: { type: "boolean", default: false },
-    every: { type: "string", default: "15" },
-    steps: { type: "string" },
-    quiet: { type: "boolean", default: false },
-    help: { type: "boolean", default: false },
-  },
-});
+const OPTIONS = {
+  minutes: { type: "string", default: "3" },
+  ranks: { type: "string", default: "8" },
+  seed: { type: "string", default: "1" },
+  stall: { type: "string", default: "10" },
+  training: { type: "boolean", default: false },
+  elastic: { type: "boolean", default: false },
+  every: { type: "string", default: "15" },
+  steps: { type: "string" },
+  quiet: { type: "boolean", default: false },
+  help: { type: "boolean", default: false },
+} as const;
+
+function refuse(message: string): never {
+  console.error(`soak: ${message}; --help lists the options`);
+  Deno.exit(2);
+}
+
+function parse() {
+  try {
+    return parseArgs({ options: OPTIONS }).values;
+  } catch (error) {
+    return refuse((error as Error).message.split(". ")[0]);
+  }
+}
+
+/** A number that an option gives: above 0, or also 0. */
+function number(flag: string, text: string, orZero = false): number {
+  const value = text.trim() === "" ? NaN : Number(text);
+  if (value > 0 && value < Infinity || orZero && value === 0) return value;
+  return refuse(`${flag} is a number ${orZero ? "from" : "above"} 0, not ${text}`);
+}
+
+const options = parse();
 if (options.help) {
   console.log(HELP.trimEnd());
   Deno.exit();
@@ -47,10 +67,10 @@ if (options.help) {
 const say = options.quiet ? undefined : (line: string) => console.error(line);
 if (options.training) {
   const trained = await trainingSoak({
-    every: Number(options.every),
-    ranks: Number(options.ranks),
+    every: number("--every", options.every),
+    ranks: number("--ranks", options.ranks),
     onFailure: options.elastic ? "shrink" : "restart",
-    maxSteps: options.steps === undefined ? null : Number(options.steps),
+    maxSteps: options.steps === undefined ? null : number("--steps", options.steps),
     ...say ? { say } : {},
   });
   console.log(JSON.stringify(trained, null, 2));
@@ -60,10 +80,11 @@ if (options.training) {
   if (!came) console.error("soak: no rank has come back");
   Deno.exit(same && came && trained.killed > 0 ? 0 : 1);
 }
+const longest = number("--stall", options.stall);
 const soaked = await soak({
-  minutes: Number(options.minutes),
-  ranks: Number(options.ranks),
-  seed: Number(options.seed),
+  minutes: number("--minutes", options.minutes),
+  ranks: number("--ranks", options.ranks),
+  seed: number("--seed", options.seed, true),
   ...say ? { say } : {},
 });
 console.log(JSON.stringify(soaked, null, 2));
@@ -71,7 +92,7 @@ const grown = ([before, after]: typeof soaked.ranks) =>
   after.descriptors > before.descriptors + 16 || after.megabytes > 1.25 * before.megabytes + 32;
 const broken = [
   soaked.code !== 0 && `the job ended with code ${soaked.code}`,
-  soaked.longestStall > Number(options.stall) && `no round for ${soaked.longestStall} s`,
+  soaked.longestStall > longest && `no round for ${soaked.longestStall} s`,
   soaked.hashes.length !== 1 && `${soaked.hashes.length} different weights`,
   soaked.hashes[0] !== soaked.replayed && "the weights are not those of the replay",
   grown(soaked.ranks) && "a rank has grown",
