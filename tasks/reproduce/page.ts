@@ -46,6 +46,12 @@ export function resultsPage(figures: readonly DrawnFigure[], { note, scale }: Pa
         "bytes of I = 1.",
     ),
     "",
+    ...wrap(
+      "A table of numbers (CSV) has a line a point: what was measured, the run, of how many seeds it is, where it stands on " +
+        "each axis (bytes are those of one rank, `linkSeconds` seconds behind the link), and mean, least and greatest over " +
+        "the seeds.",
+    ),
+    "",
     ...scale === 1
       ? []
       : [...wrap(`Each run has had ${scale} of the epochs that \`--scale 1\` gives it.`), ""],
