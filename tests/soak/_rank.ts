@@ -78,7 +78,8 @@ while (!isOver) {
     told = Date.now();
     const descriptors = [...Deno.readDirSync("/proc/self/fd")].length;
     const megabytes = Deno.memoryUsage().rss / 1e6;
-    console.log(`stands ${JSON.stringify({ rounds, size: comm.size, descriptors, megabytes })}`);
+    const stand = { at: told, rounds, size: comm.size, descriptors, megabytes };
+    console.log(`stands ${JSON.stringify(stand)}`);
   }
   if (stands && (isOver || !grows)) continue;
   try {

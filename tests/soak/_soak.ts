@@ -20,6 +20,8 @@ export interface SoakOptions {
 
 /** What a rank says of itself. */
 interface Stand {
+  /** When it said so, by its own clock: who reads it may come to it late. */
+  readonly at: number;
   readonly rounds: number;
   readonly size: number;
   readonly descriptors: number;
@@ -102,7 +104,7 @@ export async function soak({ minutes, ranks, seed, say = () => {} }: SoakOptions
       alive.set(rank, Number(rest));
       if (rank >= ranks) came++;
     } else if (word === "stands") {
-      const stand: Stand = JSON.parse(rest), at = Date.now();
+      const stand: Stand = JSON.parse(rest), { at } = stand;
       stands.push({ at, stand });
       if (stand.rounds <= rounds) return;
       longestStall = Math.max(longestStall, (at - progressed) / 1000);
