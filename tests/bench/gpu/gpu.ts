@@ -12,7 +12,7 @@ import { runPart } from "./run_part.ts";
 
 const HELP = `deno task bench gpu [options]
 
-  --minutes N     when it is to have ended, whatever hangs (default 8)
+  --minutes N     when it is to have ended, whatever hangs (default 8); with more, parts have more time each
   --small         sizes at which a software adapter ends, to try the bench itself
   --only TEXT,…   the parts whose names have one of these in them
   --python P      a Python that has PyTorch, or none (default python3)
@@ -24,6 +24,8 @@ Prints tables in Markdown; both files are written anew with every measurement, s
 however it ends. Ctrl-C ends it with what there is. What a part has not said within its limit, or for
 want of time, is listed as left out.`;
 
+/** What the limits of parts are made for. */
+const MINUTES = 8;
 /** Seconds kept for the tables, and for a part that has to be killed. */
 const RESERVE = 8;
 /** Parts that cannot have as many seconds are not begun. */
@@ -40,7 +42,7 @@ export async function main(args: string[]): Promise<void> {
   const { values } = parseArgs({
     args,
     options: {
-      minutes: { type: "string", default: "8" },
+      minutes: { type: "string", default: String(MINUTES) },
       small: { type: "boolean", default: false },
       only: { type: "string", default: "" },
       python: { type: "string", default: "python3" },
@@ -56,7 +58,9 @@ export async function main(args: string[]): Promise<void> {
   const seconds = positive("seconds", values.seconds ?? String(choice.seconds));
   const torchDevice = values.python === "none" ? undefined : await torchDeviceOf(values.python);
   const python = torchDevice ? values.python : null;
-  const parts = partsOf({ ...choice, seconds, python, torchDevice: torchDevice ?? "cpu" })
+  const patience = choice.patience * Math.max(1, minutes / MINUTES);
+  const on = { python, torchDevice: torchDevice ?? "cpu" } as const;
+  const parts = partsOf({ ...choice, seconds, patience, ...on })
     .filter(({ name }) => values.only.split(/,(?! )/).some((text) => name.includes(text)));
   if (values.list) {
     return console.log(parts.map(({ name, limit }) => `${limit} s  ${name}`).join("\n"));

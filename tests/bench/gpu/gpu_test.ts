@@ -152,7 +152,7 @@ Deno.test({
       "--seconds",
       "0.01",
       "--only",
-      "resnet8, batch 2",
+      "gpt-tiny, batch 1",
     ];
     const { stdout, code } = await deno([
       "run",
@@ -164,7 +164,7 @@ Deno.test({
       out,
     ]);
     assert.equal(code, 0);
-    assert.match(stdout, /\| resnet8, batch 2 \| celgc, captured \|/);
+    assert.match(stdout, /\| gpt-tiny, batch 1 \| celgc, captured \|/);
     const { measurements, leftOut } = JSON.parse(await Deno.readTextFile(out)) as Findings;
     assert.deepEqual(leftOut, [{ part: "PyTorch", why: "as asked" }]);
     assert.deepEqual(measurements.map(({ what, variant }) => [what, variant]), [

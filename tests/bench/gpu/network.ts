@@ -120,6 +120,7 @@ async function steps(session: Session, count: number): Promise<number[]> {
 }
 
 if (task.plain) {
+  doing("steps that are not recorded");
   await using session = await compile({ capture: false });
   const dispatches = await dispatchesOf(() => steps(session, 1));
   say({ what: "dispatches", ...common, dispatches });
@@ -128,6 +129,7 @@ if (task.plain) {
 }
 
 if (task.profile) {
+  doing("the profile");
   await using session = await compile({ profile: true });
   await steps(session, 3);
   const operators: Record<string, { milliseconds: number; runs: number }> = {};
