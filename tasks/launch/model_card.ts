@@ -66,7 +66,7 @@ ${MARK}
 
 # ${model} on ${task}
 
-Trained by celgc on ${ranks} with ${options.algorithm} from ${started}.
+Trained by celgc on ${ranks}, with the algorithm ${options.algorithm}, from ${started}.
 
 ## What it is
 

@@ -222,7 +222,7 @@ function scoreRows(s: Summary): [string, string][] {
   }
   add("test RMSE", s.testRmse, s.untrainedRmse, formatError);
   add("test R²", s.testR2, s.untrainedR2, four);
-  add("validation", s.validationPerplexity, undefined, formatPerplexity);
+  add("valid perplexity", s.validationPerplexity, undefined, formatPerplexity);
   add("test loss", s.testLoss, s.untrainedLoss, four);
   return rows;
 }
