@@ -97,7 +97,8 @@ Deno.test({
       if (killed || record.step < 5) return;
       killed = true;
       const [pid] = await rankProcesses(out);
-      if (pid) Deno.kill(pid, "SIGKILL");
+      assert.ok(pid, "the run still goes on");
+      Deno.kill(pid, "SIGKILL");
     };
     // Long enough for the kill to meet a run that goes on.
     const long = { ...SMALL, maxSteps: 60, epochs: 100, evalEvery: 100 };
@@ -117,7 +118,9 @@ Deno.test({
       "the first attempt's log stays",
     );
     for (let rank = 0; rank < SMALL.ranks; rank++) {
-      const log = (await Deno.readTextFile(`${out}/rank-${rank}.before.log`)).trim();
+      const all = await Deno.readTextFile(`${out}/rank-${rank}.before.log`);
+      // On a machine that is busy with other things, rank 0 may have had to wait, and says for whom.
+      const log = all.replace(/^(straggler|stalled link): .*\n/gm, "").trim();
       assert.doesNotMatch(log, /^ +at /m, "no stack");
       // Which of the two the survivor hears first is for the system to say.
       const reason = /ended by SIGKILL|connection closed without a goodbye/;
