@@ -423,7 +423,7 @@ export class Communicator extends FailureCalls<Communicator> implements AsyncDis
    * still need this one get a PeerLostError. A derived communicator is freed.
    */
   async close(): Promise<void> {
-    this.#context.free("the communicator has been closed");
+    this.#context.free("the communicator has been closed", this.#isWorld);
     if (this.#isWorld) await this.#context.engine.transport.close();
   }
 

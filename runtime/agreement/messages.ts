@@ -26,10 +26,12 @@ export type AgreementMessage =
   /** To the leader: its value is adopted. */
   | { readonly kind: "adoption" }
   /** A value that all that live have adopted. */
-  | { readonly kind: "decision"; readonly value: Uint8Array };
+  | { readonly kind: "decision"; readonly value: Uint8Array }
+  /** To all others: the sender knows all that was decided, and agrees on nothing more. */
+  | { readonly kind: "farewell" };
 
 /** In the order of their numbers, from 0. */
-const KINDS = ["contribution", "proposal", "adoption", "decision"] as const;
+const KINDS = ["contribution", "proposal", "adoption", "decision", "farewell"] as const;
 
 const NOTHING = new Uint8Array();
 
@@ -51,6 +53,7 @@ export function encodeAgreement(message: AgreementMessage): EncodedAgreement {
       return { step, payload: pack([message.input, number, value]) };
     }
     case "adoption":
+    case "farewell":
       return { step, payload: NOTHING };
     default:
       return { step, payload: message.value };
@@ -74,6 +77,7 @@ export function decodeAgreement({ step, payload }: EncodedAgreement): AgreementM
       return { kind, input, adopted: leader < 0 ? null : { leader, value } };
     }
     case "adoption":
+    case "farewell":
       return { kind };
     case "proposal":
     case "decision":

@@ -290,12 +290,14 @@ export class Context implements CollectiveGroup, FrameReceiver {
     this.messages.fail(error);
   }
 
-  /** Ends the use of this communicator on this rank. */
-  free(reason: string): void {
+  /** Ends the use of this communicator on this rank, if not the whole engine's. */
+  free(reason: string, endsEngine = false): void {
     this.fail(new ClosedError(`cannot go on: ${reason}`));
+    if (this.#isFreed) return;
     this.#isFreed = true;
     // Who has taken part in an agreement may be the only one left to know what was decided.
     if (this.agreements.isEmpty) this.engine.detach(this);
+    else if (!endsEngine) this.agreements.leave(() => this.engine.detach(this));
   }
 
   peerLost(world: number, loss: LostPeer): void {

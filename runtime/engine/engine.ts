@@ -71,6 +71,11 @@ export class Engine implements FrameSink {
     return this.transport.rank * IDS_A_RANK + ++this.#ids;
   }
 
+  /** Communicators for which frames may still come. */
+  get communicators(): number {
+    return this.#receivers.size;
+  }
+
   /** Collective calls in progress on this rank. */
   get activeCalls(): number {
     return this.#activeCalls;

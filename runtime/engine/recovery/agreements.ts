@@ -1,6 +1,6 @@
 /**
  * The agreements of one communicator on one rank. They outlive the use of the communicator: a rank that
- * has freed it may be the only one left to know what was decided.
+ * has freed it may be the only one left to know what was decided, until all others have freed it as well.
  *
  * @module
  */
@@ -28,6 +28,10 @@ export class Agreements {
   readonly #agreements = new Map<number, Agreement>();
   /** Tells the transport that a member is waited for, while an agreement goes on. */
   readonly #waits = new Map<number, Disposable>();
+  /** Members that agree on nothing more. */
+  readonly #left = new Set<number>();
+  /** Called once this rank and all others have left. */
+  #forget: (() => void) | null = null;
   #oldest = 0;
   #calls = 0;
   #last: Promise<unknown> = Promise.resolve();
@@ -68,11 +72,35 @@ export class Agreements {
     return done;
   }
 
+  /**
+   * This rank makes no more calls. To be called once.
+   *
+   * @param forget called when nobody needs to be told any more what was decided
+   */
+  leave(forget: () => void): void {
+    void this.#last.then(() => {
+      this.#forget = forget;
+      for (const rank of this.#others()) this.#send(this.#oldest, rank, { kind: "farewell" });
+      this.#forgetIfLast();
+    });
+  }
+
+  #forgetIfLast(): void {
+    if (!this.#forget || !this.#others().every((rank) => this.#left.has(rank))) return;
+    this.#forget();
+    this.#forget = null;
+  }
+
+  /** The other members that live. */
+  #others(): number[] {
+    const { size, rank: own } = this.#group;
+    return Array.from({ length: size }, (_, rank) => rank)
+      .filter((rank) => rank !== own && !this.#isLost(rank));
+  }
+
   async #run(sequence: number, input: Uint8Array, merge: Merge): Promise<Uint8Array> {
     const group = this.#group;
-    for (let rank = 0; rank < group.size; rank++) {
-      if (rank !== group.rank && !this.#isLost(rank)) this.#waits.set(rank, group.expecting(rank));
-    }
+    for (const rank of this.#others()) this.#waits.set(rank, group.expecting(rank));
     try {
       return await this.#of(sequence).run(input, merge);
     } finally {
@@ -111,7 +139,10 @@ export class Agreements {
   accept(from: number, { call, step }: AgreementFrame, length: number): Destination {
     return keptAside(length, (payload) => {
       if (call < this.#oldest || this.#isLost(from)) return;
-      this.#of(call).accept(from, decodeAgreement({ step, payload }));
+      const message = decodeAgreement({ step, payload });
+      if (message.kind !== "farewell") return this.#of(call).accept(from, message);
+      this.#left.add(from);
+      this.#forgetIfLast();
     });
   }
 
@@ -119,6 +150,7 @@ export class Agreements {
   peerLost(rank: number): void {
     this.#endWait(rank);
     for (const agreement of [...this.#agreements.values()]) agreement.peerLost();
+    this.#forgetIfLast();
   }
 
   #endWait(rank: number): void {

@@ -154,7 +154,9 @@ export class LiveMembers implements Members, Recovery {
         this.#known = made[0];
         return made[0];
       }
-      comm = await comm.shrink();
+      const left = comm;
+      comm = await left.shrink();
+      if (left !== this.#given) left.free();
     }
   }
 

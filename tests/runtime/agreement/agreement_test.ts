@@ -167,6 +167,6 @@ for (const deaths of [1, 2, 3]) {
 }
 
 Deno.test("what is no message of an agreement is refused", () => {
-  assert.throws(() => decodeAgreement({ step: 4, payload: new Uint8Array() }), /step is 0 to 3/);
+  assert.throws(() => decodeAgreement({ step: 5, payload: new Uint8Array() }), /step is 0 to 4/);
   assert.throws(() => decodeAgreement({ step: 0, payload: new Uint8Array(3) }));
 });
