@@ -335,10 +335,11 @@ export class Round implements Stateful {
   /** How many there were, and what goes on from each to the next. */
   async save(): Promise<StateDict> {
     const states: StateDict[] = [];
-    for (const { index, exchange, clipPeak, steps } of this.#states) {
+    for (const { index, exchange, clipPeak, steps, apart } of this.#states) {
       const { tensors, numbers } = await exchange.save(), named = nameOf(index);
       const own = {
         "loop.clipPeak": clipPeak,
+        ...apart ? { "loop.apart": 1 } : {},
         ...this.#countsSteps ? { "loop.steps": steps } : {},
       };
       states.push({
@@ -358,6 +359,7 @@ export class Round implements Stateful {
     for (const state of this.#states) {
       const own = stateOf(state.index, saved);
       state.clipPeak = loadNumber(own, "loop.clipPeak");
+      state.apart = "loop.apart" in own.numbers;
       if (this.#countsSteps) state.steps = loadNumber(own, "loop.steps");
       await state.exchange.restore(own);
     }

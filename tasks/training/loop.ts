@@ -141,20 +141,18 @@ export class Loop implements Stateful {
       taken = null;
       await this.#pieces.change(t, clock.isDue(t));
     }
-    return await this.#pieces.run(t, null, true, () => this.#end(t, t > 0));
+    const closes = t > 0 || carried !== undefined;
+    return await this.#pieces.run(t, null, true, () => this.#end(t, closes));
   }
 
   /** Evaluates the untrained weights, or goes on from a checkpoint. Returns the steps that are done. */
   async #begin(): Promise<number> {
-    const { comm, task, trainStep, evaluator, checkpoints } = this.#parts;
-    const clock = this.#clock, done = checkpoints?.from ?? 0;
+    const { comm, trainStep, checkpoints } = this.#parts, done = checkpoints?.from ?? 0;
     await this.#round.start();
     this.#attendance.note(done, this.#members);
     if (checkpoints && checkpoints.from !== null) {
       const same = await restoreCheckpoint(comm, checkpoints, done, this.#stateful, checkpoints);
       if (!same) await trainStep.clearCarries();
-      // The evaluator holds nothing yet: its copy of the weights is needed at the end.
-      if (!clock.continues(done)) await evaluator.evaluate(task.splits);
     } else {
       this.#evaluations.write(await this.#evaluate(0));
       await this.#controls?.start();
@@ -168,7 +166,7 @@ export class Loop implements Stateful {
   /** Goes on from what was carried here. Returns the steps that are done. */
   async #resume(carried: Carried): Promise<number> {
     const { step, taken, state, open, watch, isFresh, start } = carried;
-    const { worlds, trainStep, evaluator, task } = this.#parts;
+    const { worlds, trainStep } = this.#parts;
     await this.#round.start();
     for (const each of this.#stateful) await each.restore(state);
     if (isFresh) await trainStep.clearCarries();
@@ -177,7 +175,6 @@ export class Loop implements Stateful {
     this.#watch = watch;
     this.#notes.start = start;
     this.#attendance.note(step, newcomersAt(worlds, step));
-    if (!taken && !this.#clock.continues(step)) await evaluator.evaluate(task.splits);
     return step;
   }
 
@@ -213,7 +210,7 @@ export class Loop implements Stateful {
   /** What the ranks do together after a step, and with the last of a run its end. */
   async #follow(taken: TakenStep): Promise<Course | Summary> {
     const course = await this.#goOn(taken), { t } = taken;
-    if (course === "was stopped" || course === "goes on" && this.#clock.continues(t)) return course;
+    if (course === "was stopped" || course === "goes on" && this.#goesOn(t)) return course;
     return await this.#end(t, false);
   }
 
@@ -268,11 +265,20 @@ export class Loop implements Stateful {
     return "was stopped";
   }
 
+  /** Whether its end is no part of what follows step `t`: it comes later, or others come to it. */
+  #goesOn(t: number): boolean {
+    return this.#clock.continues(t) || (this.#parts.members?.endsApart?.(t) ?? false);
+  }
+
   /** What ends a run of `t` steps. @param closes whether its last rounds are to come, as in one that goes on there */
   async #end(t: number, closes: boolean): Promise<Summary> {
-    const { writer } = this.#parts, { last, noted } = this.#watch;
+    const { writer, evaluator, task } = this.#parts, { last, noted } = this.#watch;
     await this.#requests.settle();
-    if (closes) await this.#close(t);
+    if (closes) {
+      // The evaluator holds nothing yet: its copy of the weights is needed.
+      await evaluator.evaluate(task.splits);
+      await this.#close(t);
+    }
     if (last && !noted) await this.#best?.note(last, this.#notes.position(t));
     await this.#metrics.deliver();
     await writer?.settle();
@@ -344,7 +350,7 @@ export class Loop implements Stateful {
     if (!last) return false;
     const { comm } = this.#parts, clock = this.#clock, size = this.#local.sizeOf(t);
     const due = clock.isDue(t), roundSeconds = due ? await this.#meet(t, size) : 0;
-    const seconds = clock.continues(t) ? roundSeconds : roundSeconds + await this.#close(t);
+    const seconds = roundSeconds + (this.#goesOn(t) ? 0 : await this.#close(t));
     const now = performance.now(), milliseconds = last.milliseconds + now - last.ended;
     const { syncSeconds } = last;
     await this.#notes.steps([{

@@ -101,10 +101,10 @@ export interface Trained {
  * @throws CheckpointError if the checkpoint to go on from is damaged or another run's
  * @throws RangeError if the caller's own algorithm does not fit the options, or a process comes to ranks that let
  * nobody in
- * @throws LeftError if the ranks that this process came to are lost before they have let it in
+ * @throws LeftError if the run has come to its end without this rank
  * @throws CallbackError if a callback throws
- * @throws TrainingError if the loss is no longer finite, or a rank has drifted farther than is proven
- * possible
+ * @throws TrainingError if the loss is no longer finite, a rank has drifted farther than is proven
+ * possible, or the ranks that this process came to are lost before they have let it in
  */
 export async function train(
   from: Communicator | Entrance,

@@ -10,7 +10,8 @@ import { type Change, changeWorlds, membersOf, type Worlds } from "../../data/sa
 import type { RunHost } from "../../logs/records.ts";
 import { broadcastText } from "../../run/byte_stream.ts";
 import { type Carried, share } from "./carried.ts";
-import { type Crew, LeftError, type Members, type Recovery } from "./members.ts";
+import { TrainingError } from "../training_error.ts";
+import type { Crew, Members, Recovery } from "./members.ts";
 
 /** Flags on which the ranks agree: that what they did is done, and that nobody waits to be let in. */
 const DONE = 1, NOBODY = 2;
@@ -171,7 +172,11 @@ export class LiveMembers implements Members, Recovery {
     await comm.allgather(Int32Array.of(mine, this.#entrance?.stead ?? -1), all);
     const numbers = Array.from({ length: comm.size }, (_, place) => all[2 * place]);
     const root = numbers.findIndex((number) => number >= 0);
-    if (root < 0) throw new LeftError("nobody is left of the ranks that have trained");
+    if (root < 0) {
+      throw new TrainingError(
+        "cannot go on: all ranks that have trained are lost; the last checkpoint has what they came to",
+      );
+    }
     let told: Known | null = null;
     if (known && change) {
       const taken = new Set(before!);

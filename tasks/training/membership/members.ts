@@ -58,6 +58,12 @@ export interface Members {
    */
   changeAfter(t: number, isRound: boolean): boolean;
   /**
+   * Whether step `t`, the last, was followed by what ranks do together, and the run then ended among others.
+   *
+   * @default {it was not}
+   */
+  endsApart?(t: number): boolean;
+  /**
    * Those that there are then; null on a rank that has left. Collective.
    *
    * @param since see `LostRank.since`

@@ -45,6 +45,10 @@ export class ReplayedMembers implements Members {
     return this.#isNext(t) && !this.leavesAt(t);
   }
 
+  endsApart(t: number): boolean {
+    return this.changeAfter(t);
+  }
+
   next(_t: number, _since: unknown, carried: Carried): Promise<Crew | null> {
     return this.#next(carried);
   }

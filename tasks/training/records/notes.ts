@@ -117,7 +117,8 @@ export class Notes {
     const { comm, metrics, callbacks, attendance, members } = this.#parts;
     const named = participants.map((place) => members[place]);
     checkDrift({ t, rank: members[comm.rank], drift, bound });
-    attendance.note(t, named);
+    // Of the mean that a run comes to, one that goes on has nothing.
+    if (!final) attendance.note(t, named);
     const shared = {
       ...this.position(t),
       round: number,

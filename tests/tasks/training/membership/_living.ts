@@ -43,6 +43,7 @@ async function live(
   losses: readonly Loss[],
   comings: readonly Coming[],
   given: Partial<Options>,
+  from: number | null = null,
 ) {
   await using folder = await temporaryFolder();
   const options = optionsOf(size, { onFailure: "shrink", ...given });
@@ -113,8 +114,15 @@ async function live(
       : {},
     callbacks: [dying(rank)],
     output: { directory: folderOf(rank), config: newConfig(options) },
-    checkpoints: { directory: folderOf(rank), from: null },
+    checkpoints: { directory: folderOf(rank), from },
   });
+  if (from !== null) {
+    await using calm = await world(size, { onFailure: "return" });
+    await Promise.all(calm.ranks.map((comm, rank) => {
+      const checkpoints = { directory: folderOf(rank), from: null };
+      return train(comm, options, { ...ownParts(rank), callbacks: [], checkpoints });
+    }));
+  }
   // What a rank waits for that is alone does not keep a process alive.
   const hold = setInterval(() => {}, 1000);
   const lines: string[] = [], before = console.error;
@@ -158,6 +166,27 @@ async function live(
   }
   const records = readMetrics(`${directory}/metrics.jsonl`);
   return { ...ended[0], all: ended, dead, records, lines };
+}
+
+/** Checks a run that had come to its end, with a checkpoint, and loses ranks as it is taken up again there. */
+export async function checkResumed(
+  size: number,
+  losses: readonly Loss[],
+  given: Partial<Options>,
+): Promise<Worlds> {
+  const { summary, all } = await live(
+    size,
+    losses,
+    [],
+    { ...given, checkpointEvery: STEPS },
+    STEPS,
+  );
+  assert.equal(all.length, size - losses.length);
+  const script: Worlds = summary.membership!;
+  const again = await replayed(script, size, { ...given, ranks: size });
+  assert.equal(again.summary.weightsHash, summary.weightsHash);
+  assert.deepEqual(again.summary.membership, script);
+  return script;
 }
 
 /** Checks what a run that has lost ranks, and let in others, came to. */

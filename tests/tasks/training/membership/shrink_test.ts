@@ -7,7 +7,7 @@ import assert from "node:assert/strict";
 import { Random } from "../../../../runtime/base/random.ts";
 import type { Options } from "../../../../tasks/options/table.ts";
 import { STEPS } from "./_by_hand.ts";
-import { check } from "./_living.ts";
+import { check, checkResumed } from "./_living.ts";
 
 const unsanitized = { sanitizeOps: false, sanitizeResources: false }; // the engine keeps its threads
 
@@ -62,6 +62,20 @@ Deno.test({
     const apart = { interval: 5 }, late = { hook: "afterEvaluation", step: STEPS } as const;
     await check(3, [{ ...late, rank: 1 }], apart);
     await check(3, [{ ...late, rank: 1, after: 1 }], apart);
+  },
+});
+
+Deno.test({
+  ...unsanitized,
+  name: "a rank is lost as a run that had come to its end is taken up again",
+  async fn() {
+    const lost = { rank: 1, hook: "afterRound", step: STEPS } as const;
+    const script = await checkResumed(3, [lost], { interval: 5 });
+    assert.deepEqual(script, [
+      { step: 0, ranks: 3 },
+      { step: 12, ranks: 2, members: [0, 2], lostAfter: [{ rank: 1, since: 10 }] },
+    ]);
+    await checkResumed(3, [lost], { interval: 4, participants: 2 });
   },
 });
 
