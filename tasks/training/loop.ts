@@ -165,7 +165,7 @@ export class Loop implements Stateful {
 
   /** Goes on from what was carried here. Returns the steps that are done. */
   async #resume(carried: Carried): Promise<number> {
-    const { step, taken, state, open, watch, isFresh, start } = carried;
+    const { step, state, open, watch, isFresh, start } = carried;
     const { worlds, trainStep } = this.#parts;
     await this.#round.start();
     for (const each of this.#stateful) await each.restore(state);
