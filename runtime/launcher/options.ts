@@ -226,8 +226,16 @@ export async function checkOptions(options: LaunchProgramOptions, size?: number)
   if (url.protocol === "file:" && !(await isThere(url))?.isFile) {
     throw new RangeError(`cannot launch: there is no program ${options.program}`);
   }
+  if (OTHER_FILES.test(url.pathname)) {
+    throw new RangeError(
+      `cannot launch ${options.program}: a program of ranks is JavaScript, TypeScript or WebAssembly`,
+    );
+  }
   return url;
 }
+
+/** Files that are easily taken for a program's, of which each rank would say that it cannot read it. */
+const OTHER_FILES = /\.(py|sh|md|txt|json|csv|html|ya?ml|toml)$/i;
 
 /** Why an MPI library cannot connect the ranks of a launcher that nothing else has started. */
 export const NEEDS_MPIRUN =

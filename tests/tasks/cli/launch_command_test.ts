@@ -77,6 +77,10 @@ const WRONG: [string[], RegExp][] = [
     ["launch", ..."--tls-cert no.pem --tls-key no.pem --tls-ca no.pem mod.ts".split(" ")],
     /no file no\.pem/,
   ],
+  [
+    ["launch", "README.md"],
+    /cannot launch README\.md: a program of ranks is JavaScript, TypeScript/,
+  ],
   [["launch", "no_such_program.ts"], /no program no_such_program\.ts/],
   [["launch", "--lr", "1", "program.ts"], /--lr is for training .* program\.ts/],
   [["lunch"], /unknown command 'lunch' \(Did you mean launch\?\)/],
