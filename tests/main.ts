@@ -9,12 +9,15 @@ import { ROOT } from "./_helpers/deno.ts";
 
 /**
  * Tests that fill the machine themselves: they start ranks by the dozen, watch the clock, or count
- * what is left of processes. They run after the others, one file at a time.
+ * what is left of processes; and those that change variables of the process, which files that run
+ * beside each other share. They run after the others, one file at a time, whether those have failed
+ * or not.
  */
 const ALONE = [
   "tests/bench",
   "tests/examples",
   "tests/hosts",
+  "tests/runtime/agents",
   "tests/runtime/failures",
   "tests/runtime/launcher",
   "tests/runtime/mpi",
@@ -33,6 +36,7 @@ for (const which of [["--parallel", `--ignore=${ALONE}`, "tests/"], ALONE]) {
     args: ["test", "--lock=deno.lock", "--frozen", "-A", "--no-check", ...Deno.args, ...which],
     cwd: ROOT,
   });
-  code ||= (await command.spawn().status).code;
+  const ended = await command.spawn().status;
+  code ||= ended.code;
 }
 Deno.exit(code);
