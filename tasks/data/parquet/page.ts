@@ -108,12 +108,13 @@ function decoded(
   dictionary: readonly Value[] | null,
   count: number,
 ): Value[] {
+  // Of a page of nulls alone, writers may leave out what would say that there is nothing.
+  if (count === 0) return [];
   switch (encoding) {
     case "PLAIN":
       return plain(cursor, kind, count);
     case "PLAIN_DICTIONARY":
     case "RLE_DICTIONARY": {
-      if (count === 0) return [];
       const indices = readRuns(cursor, cursor.byte(), count), size = dictionary?.length ?? 0;
       return Array.from(indices, (index) => {
         if (dictionary && index < size) return dictionary[index];

@@ -35,12 +35,18 @@ export async function openParquet(file: Uint8Array<ArrayBuffer>): Promise<Parque
   const { parquetMetadata, parquetSchema } = await loadParquet();
   const { parquetHeader } = await loadParquetPageHeader();
   const { groups, root } = await whole(() => {
-    const metadata = parquetMetadata(file);
-    return { groups: metadata.row_groups, root: parquetSchema(metadata) };
+    const metadata = parquetMetadata(file), { row_groups: groups } = metadata;
+    let rows = 0;
+    for (const { num_rows } of groups) {
+      rows += Number(num_rows);
+      // So what its rows take in memory is bounded; nobody has samples of less than a byte.
+      if (num_rows >= 0 && rows <= file.length) continue;
+      throw new Error(
+        `describes a group of ${num_rows} rows, ${rows} in all, in ${file.length} bytes`,
+      );
+    }
+    return { groups, root: parquetSchema(metadata) };
   });
-  const rows = groups.reduce((sum, { num_rows }) => sum + Number(num_rows), 0);
-  // So what its rows take in memory is bounded; nobody has samples of less than a byte.
-  if (!(rows <= file.length)) throw new Error(`describes ${rows} rows in ${file.length} bytes`);
 
   /** What a column holds; null if there is none. */
   function kindOf(path: readonly string[]): ColumnKind | null {

@@ -6,8 +6,9 @@
  */
 
 import assert from "node:assert/strict";
-import { loadParquetWriter } from "../../../../deps.ts";
+import { loadParquetWriter, type ParquetPageHeader } from "../../../../deps.ts";
 import { Random } from "../../../../runtime/base/random.ts";
+import { readValues } from "../../../../tasks/data/parquet/page.ts";
 import { openParquet, type Value } from "../../../../tasks/data/parquet/parquet.ts";
 
 const text = (value: Value) =>
@@ -107,4 +108,29 @@ Deno.test("a parquet file that says more than it holds is refused before anythin
     "small",
     /no whole parquet file|damaged|unhandled type/,
   );
+
+  const { parquetWriteBuffer } = await loadParquetWriter();
+  const data = Array.from({ length: 40 }, (_, i) => i);
+  const columnData = [{ name: "a", type: "INT32" as const, data }];
+  const groups = new Uint8Array(parquetWriteBuffer({ columnData, rowGroupSize: 20 }));
+  // The last number of 64 bits that is 20 says how many rows the second group has.
+  const last = groups.findLastIndex((byte, i) => byte === 0x16 && groups[i + 1] === 2 * 20);
+  groups[last + 1] = 2 * 1 - 1;
+  await assert.rejects(openParquet(groups), /a group of -1 rows, 19 in all, in \d+ bytes/);
+});
+
+Deno.test("a page of nulls alone may leave out all that its values would have", () => {
+  const header: ParquetPageHeader = {
+    type: "DATA_PAGE_V2",
+    uncompressed_page_size: 2,
+    compressed_page_size: 2,
+    data_page_header_v2: {
+      ...{ num_values: 5, num_nulls: 5, num_rows: 5, encoding: "DELTA_BINARY_PACKED" },
+      ...{ definition_levels_byte_length: 2, repetition_levels_byte_length: 0 },
+    },
+  };
+  // One run of five: of level 0.
+  const page = { header, bytes: Uint8Array.of(2 * 5, 0), codec: "SNAPPY" };
+  const kind = { type: "INT32", length: undefined, optional: 1 };
+  assert.deepEqual(readValues(page, kind, null, 5), [null, null, null, null, null]);
 });
