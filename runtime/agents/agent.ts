@@ -215,7 +215,13 @@ async function serve(
         current?.finish();
         const job = current = start(message);
         jobs.add(job);
-        job.done.then(() => jobs.delete(job));
+        job.done.then((failure) => {
+          jobs.delete(job);
+          // The others go on without it, so that nothing is left to do here.
+          if (failure === null || !message.comes) return;
+          outcome = { code: 1, message: `cannot join: ${failure}` };
+          channel.close();
+        });
         return;
       }
       case "respawn":

@@ -32,6 +32,8 @@ export interface AgentPlace {
   readonly first: number;
   /** How many they are. */
   readonly count: number;
+  /** Whether they come to a job that runs already. */
+  readonly comes: boolean;
   /** How many ranks of this host are before the first, those of other launchers. */
   readonly before: number;
   /** Number of all ranks. */
@@ -94,8 +96,8 @@ export interface AgentFacts {
 export class AgentJob {
   /** By which messages name it. */
   readonly number: number;
-  /** Resolves when all of its ranks have ended. */
-  readonly done: Promise<void>;
+  /** Resolves when all of its ranks have ended: with why they could not be started, or null. */
+  readonly done: Promise<string | null>;
   readonly #facts: AgentFacts;
   readonly #processes = new Map<number, RankProcess>();
   /** Bytes of each stream on their way. */
@@ -115,14 +117,12 @@ export class AgentJob {
   constructor(message: StartMessage, facts: AgentFacts) {
     this.number = message.job;
     this.#facts = facts;
-    this.done = this.#run(message).catch((error) => {
+    this.done = this.#run(message).then(() => null, async (error) => {
       for (const process of this.#processes.values()) process.kill("SIGKILL");
-      const words = error instanceof Error ? error.message : String(error);
-      facts.channel.send({
-        type: "failed",
-        job: this.number,
-        message: words.replace(/^cannot launch: /, ""),
-      });
+      const words = (error instanceof Error ? error.message : String(error))
+        .replace(/^cannot launch: /, "");
+      await facts.channel.send({ type: "failed", job: this.number, message: words });
+      return words;
     });
   }
 
@@ -180,9 +180,9 @@ export class AgentJob {
   async #run(message: StartMessage): Promise<void> {
     const { name, secret, rendezvous, addresses, gateway, dialsOut, sockets, tls, prepare } =
       this.#facts;
-    const { first, count, before, size, host } = message;
-    const program = await findProgram(message);
-    const prepared = await prepare?.(message.details, { first, count, before, size, host }) ?? {};
+    const { first, count, comes, before, size, host } = message;
+    const program = await findProgram(message), place = { first, count, comes, before, size, host };
+    const prepared = await prepare?.(message.details, place) ?? {};
     if (this.#ending) return;
     gateway?.forget();
     if (message.sockets === sockets) Deno.mkdirSync(sockets, { recursive: true });
@@ -207,9 +207,9 @@ export class AgentJob {
         launcher: message.launcher,
         rendezvous: formatAddress(rendezvous.hostname, rendezvous.port),
         // Deno has no spelling for an address with a scope.
-        peers: message.peers.some((peer) => peer.includes("%")) ? null : [
+        peers: message.peers?.some((peer) => peer.includes("%")) !== false ? null : [
           ...new Set([
-            ...[...message.peers, rendezvous.hostname, ...addresses],
+            ...[...message.peers!, rendezvous.hostname, ...addresses],
             ...gateway === null ? [] : [gateway.near, BEHIND],
             ...["0.0.0.0", "::"],
           ]),
@@ -228,14 +228,19 @@ export class AgentJob {
     this.#ranks = ranks;
     this.#logDir = prepared.logDir;
     for (let rank = first; rank < first + count; rank++) {
-      await this.#start(ranks, rank, message.stdin.includes(rank));
+      await this.#start(ranks, rank, message.stdin.includes(rank), comes ? null : undefined);
     }
     if (message.onFailure === "return") await this.#over.promise;
     for (const end of this.#ends) await end; // more may come meanwhile
     this.#ranks = null;
   }
 
-  async #start(ranks: HostRanks, rank: number, stdin: boolean, lost?: number): Promise<void> {
+  async #start(
+    ranks: HostRanks,
+    rank: number,
+    stdin: boolean,
+    lost?: number | null,
+  ): Promise<void> {
     const logDir = this.#logDir;
     const log = logDir === undefined ? null : await openLog(logDir, rank);
     const process = await ranks.start(rank, stdin, lost);

@@ -14,6 +14,7 @@ import { formatAddress, listenAt, listenAtAll, type TlsMaterial } from "../secur
 import { COORDINATOR_RANK, type Credentials, credentials } from "../security/handshake.ts";
 import { AgentChannel } from "./channel.ts";
 import type { Invitation } from "./invitation.ts";
+import { nameHosts, type Place, placeHosts, type Placement } from "./placement.ts";
 import {
   type AgentMessage,
   checkAgentMessage,
@@ -30,6 +31,8 @@ const HELLO_MS = 5000;
 const CLOSE_MS = 1000;
 /** Most agents of a world. */
 const MOST_AGENTS = 4096;
+/** How long an invitation is good for to a job that hosts may come to as long as it runs, in seconds. */
+const OPEN_SECONDS = 366 * 86_400;
 
 /** What makes a world complete. */
 export type Expected =
@@ -46,6 +49,8 @@ export interface CoordinatorOptions {
   /** Ranks of this host; 0 if it has none. */
   readonly ranks: number;
   readonly expected: Expected;
+  /** Most ranks of a job to which other hosts may come while it runs; null if none may. */
+  readonly mostRanks: number | null;
   /** Version of the program; agents of another are refused. */
   readonly version: string;
   /** Addresses of this host to listen on; null for all. */
@@ -64,32 +69,12 @@ export interface CoordinatorOptions {
   say(line: string): void;
 }
 
-/** The ranks of one host. */
-export interface Place {
-  /** The host's name, unlike that of any other. */
-  readonly host: string;
-  readonly first: number;
-  readonly count: number;
-  /** Null for the coordinator's own host. */
-  readonly remote: RemoteHost | null;
-  /** Folder for Unix sockets that the host's launchers have in common; null on this host for its own. */
-  readonly sockets: string | null;
-  /**
-   * Number of the launcher among those that have been invited to the same host; null where a host has one,
-   * or all were started by something else, as one a rank is.
-   */
-  readonly launcher: number | null;
-}
-
-/** Who has which ranks. */
-export interface Placement {
-  readonly size: number;
-  /** In the order of ranks. */
-  readonly places: readonly Place[];
-  /** Where other hosts can reach this one. */
-  readonly addresses: readonly string[];
-  /** All addresses of the world. */
-  readonly peers: readonly string[];
+/** What a running job does with hosts that come to it. */
+export interface Latecomers {
+  /** How many more ranks it may have. */
+  room(): number;
+  /** A host is there whose ranks have no place yet: `first` is for the job to say. */
+  take(place: Omit<Place, "first">): void;
 }
 
 /** The coordinator of a world. */
@@ -111,6 +96,9 @@ export class Coordinator {
   onInterrupt: ((how: string, from: object) => void) | null = null;
   readonly #options: CoordinatorOptions;
   readonly #hosts = new Set<RemoteHost>();
+  /** Those that have ranks of the job that runs, or is to. */
+  #placed = new Set<RemoteHost>();
+  #latecomers: Latecomers | null = null;
   #changed: (() => void) | null = null;
   #closed = false;
 
@@ -175,7 +163,7 @@ export class Coordinator {
 
   /** An invitation to this world, valid for as long as agents may take to come. */
   invitation(): Invitation {
-    const { listen, version, joinTimeout } = this.#options;
+    const { listen, version, joinTimeout, mostRanks } = this.#options;
     const own = listen ?? ownAddresses();
     const hostnames = own.length > 0 ? own : [this.near];
     return {
@@ -184,13 +172,32 @@ export class Coordinator {
       secret: this.secret,
       addresses: hostnames.map((hostname) => formatAddress(hostname, this.port)),
       ca: this.tls?.ca ?? null,
-      expires: Date.now() + 1000 * joinTimeout,
+      expires: Date.now() + 1000 * (mostRanks === null ? joinTimeout : OPEN_SECONDS),
     };
   }
 
   /** How many ranks have a place so far. */
   get present(): number {
-    return this.#options.ranks + [...this.#hosts].reduce((sum, { hello }) => sum + hello.ranks, 0);
+    return this.#options.ranks + ranksOf(this.#members());
+  }
+
+  /** The hosts that have a place in the world: where it has room for no more, those that have come first. */
+  #members(): RemoteHost[] {
+    const { expected, ranks } = this.#options;
+    if (expected.kind === "seats") return expected.seats.flatMap((_, seat) => this.#at(seat) ?? []);
+    let room = expected.size - ranks;
+    return [...this.#hosts].filter(({ hello }) => {
+      const fits = hello.ranks <= room;
+      if (fits) room -= hello.ranks;
+      return fits;
+    });
+  }
+
+  /** Whoever runs a job to which hosts may come takes them from here on; null when it is done. */
+  serve(latecomers: Latecomers | null): void {
+    this.#latecomers = latecomers;
+    if (latecomers === null) return;
+    for (const host of this.#hosts) if (!this.#placed.has(host)) this.#hand(host, latecomers);
   }
 
   /**
@@ -243,7 +250,7 @@ export class Coordinator {
     const { expected } = this.#options;
     if (expected.kind === "ranks") {
       const here = this.present;
-      const from = [...this.#hosts].map(({ hello }) => `${hello.ranks} on ${hello.host.name}`);
+      const from = this.#members().map(({ hello }) => `${hello.ranks} on ${hello.host.name}`);
       const who = [`${this.#options.ranks} on ${this.host.name}`, ...from].join(", ");
       return `the world has ${here} of ${expected.size} ranks (${who}): ${
         expected.size - here
@@ -254,13 +261,34 @@ export class Coordinator {
   }
 
   /** Why an agent cannot be let in, or null. */
-  #refusal({ version, ranks, host, seat }: HelloMessage): string | null {
-    const { expected, version: own } = this.#options;
+  #refusal(hello: HelloMessage): string | null {
+    const { mostRanks, version: own } = this.#options, { version, ranks, host } = hello;
     if (version !== own) {
       return `${host.name} runs version ${version} of the program, the coordinator on ${this.host.name} ` +
         `version ${own}: run the same on all hosts`;
     }
     if (ranks < 1) return `${host.name} offers no rank`;
+    const noPlace = this.#latecomers === null ? this.#noPlaceFor(hello) : "";
+    if (noPlace === null || mostRanks === null) return noPlace;
+    const room = this.#latecomers?.room() ?? mostRanks - this.#sizeWithLate();
+    if (ranks <= room) return null;
+    return room <= 0
+      ? `the job has as many ranks as it may have, ${mostRanks}`
+      : `${host.name} offers ${ranks} ranks, and the job has room for ${room} more of ${mostRanks}`;
+  }
+
+  /** How many ranks there are when all have come that are expected, with those that are there beyond. */
+  #sizeWithLate(): number {
+    const { expected, ranks } = this.#options, members = new Set(this.#members());
+    const size = expected.kind === "ranks"
+      ? expected.size
+      : expected.seats.reduce((sum, seat) => sum + (seat.ranks ?? 0), ranks);
+    return size + ranksOf([...this.#hosts].filter((host) => !members.has(host)));
+  }
+
+  /** Why an agent has no place in the world that a job begins with, or null. */
+  #noPlaceFor({ ranks, host, seat }: HelloMessage): string | null {
+    const { expected } = this.#options;
     if (expected.kind === "ranks") {
       const room = expected.size - this.present;
       if (ranks <= room) return null;
@@ -312,11 +340,13 @@ export class Coordinator {
     const host: RemoteHost = new RemoteHost(channel, hello, dialsOut, {
       lost: () => {
         this.#hosts.delete(host);
+        this.#placed.delete(host);
         this.#changed?.();
       },
       interrupt: (how) => this.onInterrupt?.(how, host),
     });
     this.#hosts.add(host);
+    if (this.#latecomers !== null) return this.#hand(host, this.#latecomers);
     this.#changed?.();
   }
 
@@ -334,62 +364,29 @@ export class Coordinator {
   }
 
   #place(): Placement {
-    const { ranks } = this.#options, host = this.host;
-    const remotes = [...this.#hosts].sort((a, b) => (a.hello.seat ?? 0) - (b.hello.seat ?? 0));
-    // Names that several hosts have get their addresses behind them.
-    const names = new Map([[host.identity, host.name]]);
-    for (const { hello } of remotes) {
-      const { name, identity } = hello.host;
-      if (names.has(identity)) continue;
-      const isTaken = [...names.values()].includes(name);
-      const unlike = [`${name} (${hello.addresses[0]})`, `${name} (${identity.slice(0, 8)})`]
-        .find((other) => ![...names.values()].includes(other))!;
-      names.set(identity, isTaken ? unlike : name);
-    }
-    const sockets = new Map<string, string | null>();
-    for (const { hello } of remotes) {
-      if (!sockets.has(hello.host.identity)) sockets.set(hello.host.identity, hello.sockets);
-    }
-    const places: Omit<Place, "launcher">[] = [];
-    let first = 0;
-    if (ranks > 0) {
-      places.push({ host: host.name, first, count: ranks, remote: null, sockets: null });
-      first += ranks;
-    }
-    for (const remote of remotes) {
-      const { identity } = remote.hello.host, count = remote.hello.ranks;
-      places.push({
-        host: names.get(identity)!,
-        first,
-        count,
-        remote,
-        sockets: identity === host.identity && ranks > 0 ? null : sockets.get(identity) ?? null,
-      });
-      first += count;
-    }
+    const { ranks, listen, expected, mostRanks } = this.#options, remotes = this.#members();
+    this.#placed = new Set(remotes);
+    const own = { ...this.host, ranks }, isOpen = mostRanks !== null;
+    const places = placeHosts(own, remotes, expected.kind === "ranks");
     const dialled = [...new Set(remotes.map(({ hello }) => hello.dialled))];
-    const addresses = dialled.length > 0 ? dialled.slice(0, 3) : [this.near];
+    // Those that are yet to come may dial others.
+    const others = isOpen ? listen ?? ownAddresses() : [];
+    const known = [...new Set([...dialled, ...others])].slice(0, 3);
+    const addresses = known.length > 0 ? known : [this.near];
     const peers = [
       this.near,
       ...addresses,
       ...remotes.flatMap(({ hello }) => [hello.dialled, ...hello.addresses]),
     ];
-    return {
-      size: first,
-      places: places.map((place) => ({ ...place, launcher: this.#numberOf(place, places) })),
-      addresses,
-      peers: [...new Set(peers)],
-    };
+    const size = places.reduce((sum, { count }) => sum + count, 0);
+    return { size, places, addresses, peers: isOpen ? null : [...new Set(peers)] };
   }
 
-  /** As {@linkcode Place.launcher}. */
-  #numberOf(
-    { host, first }: { host: string; first: number },
-    places: readonly Omit<Place, "launcher">[],
-  ) {
-    const same = places.filter((other) => other.host === host);
-    if (this.#options.expected.kind !== "ranks" || same.length === 1) return null;
-    return same.findIndex((other) => other.first === first);
+  /** Gives a host to the job that runs. */
+  #hand(remote: RemoteHost, { take }: Latecomers): void {
+    this.#placed.add(remote);
+    const host = nameHosts(this.host, [...this.#placed]).get(remote.hello.host.identity)!;
+    take({ host, count: remote.hello.ranks, remote, sockets: null, launcher: null });
   }
 
   /** Tells all agents that there will be no more, and stops listening. */
@@ -399,6 +396,10 @@ export class Coordinator {
     await Promise.all([...this.#hosts].map((host) => host.close(code, message)));
     await this.gateway?.drain(CLOSE_MS);
   }
+}
+
+function ranksOf(hosts: readonly RemoteHost[]): number {
+  return hosts.reduce((sum, { hello }) => sum + hello.ranks, 0);
 }
 
 /** Listens on all addresses of both kinds, or of the one kind that there is. */

@@ -3,7 +3,7 @@
  *
  *     agent → coordinator   hello       who it is
  *     coordinator → agent   welcome     it belongs to the world, or refusal, why not
- *     coordinator → agent   start       its ranks of a job
+ *     coordinator → agent   start       its ranks of a job, which may run already
  *     agent → coordinator   failed      they cannot be started
  *     agent → coordinator   output, exit      what its ranks print, and how they end
  *     coordinator → agent   taken       as much of the output has been passed on
@@ -69,6 +69,8 @@ export interface StartMessage {
   readonly size: number;
   readonly first: number;
   readonly count: number;
+  /** Whether they come to a job that runs already. */
+  readonly comes: boolean;
   /** How many ranks of the same host are before the first. */
   readonly before: number;
   /** URL, a path on every host, or a path within the runtime's own folder. */
@@ -92,8 +94,8 @@ export interface StartMessage {
   readonly launcher: number | null;
   /** Folder for Unix sockets, or null. */
   readonly sockets: string | null;
-  /** Hosts that ranks talk to. */
-  readonly peers: readonly string[];
+  /** Hosts that ranks talk to; null for any, where others may come. */
+  readonly peers: readonly string[] | null;
   /** Whatever the caller has to tell its agents, as JSON. */
   readonly details: unknown;
 }
@@ -289,6 +291,7 @@ export function checkCoordinatorMessage(value: unknown): CoordinatorMessage {
         size: integer(message.size, "size"),
         first: integer(message.first, "first"),
         count: integer(message.count, "count"),
+        comes: message.comes === true,
         before: integer(message.before, "before"),
         program: { kind, value: text(program.value, "program") },
         hash: message.hash === null ? null : text(message.hash, "hash"),
@@ -307,7 +310,7 @@ export function checkCoordinatorMessage(value: unknown): CoordinatorMessage {
         host: text(message.host, "host"),
         launcher: message.launcher === null ? null : integer(message.launcher, "launcher"),
         sockets: message.sockets === null ? null : text(message.sockets, "sockets"),
-        peers: texts(message.peers, "peers"),
+        peers: message.peers === null ? null : texts(message.peers, "peers"),
         details: message.details,
       };
     }

@@ -4,8 +4,9 @@
  * @module
  */
 
-import type { Place, Placement } from "../agents/coordinator.ts";
+import type { Place, Placement } from "../agents/placement.ts";
 import type { RemoteHost } from "../agents/remote_host.ts";
+import { hostName } from "../agents/this_host.ts";
 import { platform, type Timer } from "../base/platform.ts";
 import { DEFAULT_TIMEOUT_SECONDS } from "../bootstrap/environment.ts";
 import { type HostPlan, HostRanks, type JobPlan } from "../ranks/host_ranks.ts";
@@ -55,6 +56,9 @@ export class Job {
   readonly #world: OpenedWorld | null;
   readonly #placement: Placement | null;
   readonly #host = hostName();
+  #plan!: JobPlan;
+  /** By which agents know it. */
+  #number = 0;
   readonly #ranks: RankStatus[];
   readonly #processes: Rank[] = [];
   readonly #outputs: RankOutput[] = [];
@@ -141,6 +145,7 @@ export class Job {
     else if (!quiet) console.error(`celgc: ${loss.headline.split("\n")[0]}; the others go on`);
     const pause = this.#options.respawn?.(loss) ?? null;
     if (pause === null) return;
+    this.#respawns.plan();
     this.#after(pause, async () => {
       const error = await this.#respawns.respawn(rank);
       if (error !== null) console.error(`celgc: nothing is in the stead of rank ${rank}: ${error}`);
@@ -161,6 +166,24 @@ export class Job {
     if (this.#isEnding) process.kill("SIGKILL");
   }
 
+  /** Takes in hosts that come while it runs: their ranks wait to be let in by the others. */
+  #openDoor({ coordinator, mostRanks }: OpenedWorld): void {
+    if (mostRanks === null || !this.#goesOn) return;
+    const take = async (place: Omit<Place, "first">) => {
+      const { host, count } = place;
+      const before = this.#ranks.filter((rank) => rank.host === host && rank.exit === null).length;
+      const error = await this.#respawns.come(host, count, async (ranks) => {
+        for (const rank of ranks) this.#rendezvous!.expect(rank);
+        await this.#startThere({ ...place, first: ranks[0] }, before, true);
+        this.#watches.push(...ranks.map((rank) => this.#watch(rank)));
+        if (this.#isEnding) { for (const rank of ranks) this.#processes[rank].kill("SIGKILL"); }
+      });
+      if (error !== null) console.error(`celgc: nothing is started on ${host}: ${error}`);
+    };
+    coordinator.serve({ room: () => mostRanks - this.#respawns.count, take });
+    this.#cleanUps.push(() => coordinator.serve(null));
+  }
+
   async #start(): Promise<void> {
     const { logDir } = this.#options, world = this.#world;
     if (logDir !== undefined) await Deno.mkdir(logDir, { recursive: true });
@@ -173,6 +196,7 @@ export class Job {
       job,
       size: this.#ranks.length,
       events: {
+        complete: () => world && this.#openDoor(world),
         joined: (rank, host, onFailure) => {
           this.#goesOn = onFailure === "return";
           this.#joined(rank, host);
@@ -203,26 +227,27 @@ export class Job {
     this.#cleanUps.push(() => this.#rendezvous?.close());
     const mpi = transportOf(this.#options) === "mpi" ? world!.mpiVariables(this.#placement!) : {};
     const options = { ...this.#options, env: { ...this.#options.env, ...mpi } };
-    const plan = planOf(options, this.#program, job.job, this.#ranks.length);
+    this.#plan = planOf(options, this.#program, job.job, this.#ranks.length);
     if (world === null) {
-      await this.#startHere(plan, host, secret, this.#ranks.length);
+      await this.#startHere(host, secret, this.#ranks.length);
     } else {
-      const number = world.nextJob(), counts = new Map<string, number>();
+      const counts = new Map<string, number>();
+      this.#number = world.nextJob();
       for (const place of this.#placement!.places) {
         const before = counts.get(place.host) ?? 0;
         counts.set(place.host, before + place.count);
-        if (place.remote === null) await this.#startHere(plan, host, secret, place.count);
-        else await this.#startThere(world, number, plan, place, before);
+        if (place.remote === null) await this.#startHere(host, secret, place.count);
+        else await this.#startThere(place, before, false);
       }
     }
     const inputs = this.#processes.flatMap(({ stdin }) => stdin ?? []);
     if (inputs.length > 0) this.#cleanUps.push(forwardStdin(inputs));
   }
 
-  async #startHere(plan: JobPlan, host: HostPlan, secret: string, count: number): Promise<void> {
+  async #startHere(host: HostPlan, secret: string, count: number): Promise<void> {
     const { logDir } = this.#options;
     const here = this.#here = new HostRanks(
-      plan,
+      this.#plan,
       { ...host, rankEnv: this.#options.rankEnv },
       secret,
       this.#world === null ? host.sockets : null,
@@ -236,21 +261,17 @@ export class Job {
     }
   }
 
-  async #startThere(
-    world: OpenedWorld,
-    job: number,
-    plan: JobPlan,
-    place: Place,
-    before: number,
-  ): Promise<void> {
+  /** @param comes whether they come to the running job */
+  async #startThere(place: Place, before: number, comes: boolean): Promise<void> {
     const { logDir } = this.#options, { first, count, host, launcher, remote, sockets } = place;
+    const world = this.#world!, job = this.#number;
     const logs: (Deno.FsFile | null)[] = [];
     const ranks = Array.from({ length: count }, (_, i) => first + i);
     for (const rank of ranks) {
       this.#ranks[rank].host = host;
       logs.push(logDir === undefined ? null : await openLog(logDir, rank));
     }
-    const { name: _, program, ...rest } = plan;
+    const { name: _, program, ...rest } = this.#plan;
     const started = remote!.start({
       type: "start",
       ...rest,
@@ -259,17 +280,18 @@ export class Job {
       first,
       count,
       before,
-      stdin: ranks.filter((rank) => this.#hasStdin(rank)),
+      comes,
+      stdin: comes ? [] : ranks.filter((rank) => this.#hasStdin(rank)),
       host,
       launcher,
-      sockets: sockets ?? world.sockets,
+      sockets: comes ? null : sockets ?? world.sockets,
       peers: this.#placement!.peers,
       details: this.#options.details ?? null,
     });
     for (const [i, process] of started.entries()) {
       this.#remotes.set(ranks[i], remote!);
-      this.#processes.push(process);
-      this.#outputs.push(this.#collect(ranks[i], process, logs[i]));
+      this.#processes[ranks[i]] = process;
+      this.#outputs[ranks[i]] = this.#collect(ranks[i], process, logs[i]);
     }
   }
 
@@ -420,13 +442,5 @@ export class Job {
     this.#kill("SIGKILL");
     for (const timer of this.#timers) platform.clearTimeout(timer);
     for (const cleanUp of this.#cleanUps.splice(0)) await cleanUp();
-  }
-}
-
-function hostName(): string {
-  try {
-    return Deno.hostname();
-  } catch {
-    return "localhost";
   }
 }

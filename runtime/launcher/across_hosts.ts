@@ -28,6 +28,13 @@ export interface WorldOptions extends InterruptOptions {
   readonly ranks: number;
   /** All ranks: those that this host does not have join from others with an invitation. */
   readonly world?: number;
+  /**
+   * Most ranks that there may be at a time: other hosts may come, with the invitation, while a job with `onFailure:
+   * "return"` runs, and their ranks wait to be let in by `Communicator.grow()`. Ranks may then talk to any host. Not
+   * with `place`, whose launcher decides which hosts there are.
+   * @default {nobody comes once all are there}
+   */
+  readonly mostRanks?: number;
   /** Hosts to reach by ssh, such as `a:4,b:4`, each with its ranks. This host may be one of them. */
   readonly hosts?: string;
   /** The same as a file, in Open MPI's format. */

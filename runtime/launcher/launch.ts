@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { Placement } from "../agents/coordinator.ts";
+import type { Placement } from "../agents/placement.ts";
 import { Job } from "./_job.ts";
 import { signalCode } from "./interrupts.ts";
 import { becomeCompiledRank } from "../ranks/compiled_rank.ts";
@@ -50,9 +50,11 @@ export async function launchProgram(options: LaunchProgramOptions): Promise<Laun
 }
 
 /** Whether a job is not this host's alone. */
-function leavesHost({ ranks, world, hosts, hostfile, place }: LaunchProgramOptions): boolean {
+function leavesHost(
+  { ranks, world, mostRanks, hosts, hostfile, place }: LaunchProgramOptions,
+): boolean {
   return hosts !== undefined || hostfile !== undefined || place !== undefined ||
-    (world !== undefined && world !== ranks);
+    mostRanks !== undefined || (world !== undefined && world !== ranks);
 }
 
 /** Runs a job on all hosts of a world. */

@@ -26,7 +26,15 @@ export interface LaunchProgramOptions extends
   Partial<
     Pick<
       WorldOptions,
-      "world" | "hosts" | "hostfile" | "place" | "port" | "invitation" | "version" | "ssh"
+      | "world"
+      | "mostRanks"
+      | "hosts"
+      | "hostfile"
+      | "place"
+      | "port"
+      | "invitation"
+      | "version"
+      | "ssh"
     >
   > {
   /** Number of ranks, from 1; with `world`, `hosts` or `hostfile` those of this host; ignored with `on`. */

@@ -15,6 +15,8 @@ export interface LaunchFailure {
   readonly stead?: number;
   /** Host the rank ran on. */
   readonly host: string;
+  /** Whether its host is lost with it, or cannot start it, so that none can be started there in its stead. @default {false} */
+  readonly withHost?: boolean;
   /** Its exit code, or null if it was ended by the launcher because it had fallen silent. */
   readonly code: number | null;
   /** The signal that ended it, such as "SIGKILL", or null. */
@@ -143,6 +145,7 @@ export function describeFailure(
     rank,
     ...facts.stead === undefined ? {} : { stead: facts.stead },
     host: facts.host,
+    ...facts.exit?.lost != null ? { withHost: true } : {},
     code: silent || facts.exit?.lost != null ? null : facts.exit?.code ?? null,
     signal: silent ? null : facts.exit?.signal ?? null,
     step,

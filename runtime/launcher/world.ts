@@ -6,8 +6,9 @@
 
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { Coordinator, type Placement } from "../agents/coordinator.ts";
+import { Coordinator } from "../agents/coordinator.ts";
 import { writeInvitationFile } from "../agents/invitation.ts";
+import type { Placement } from "../agents/placement.ts";
 import { describeProgram } from "../agents/program.ts";
 import { startAgents } from "../agents/ssh.ts";
 import { addressesOf } from "../agents/this_host.ts";
@@ -49,6 +50,8 @@ export interface OpenHost {
 export class OpenedWorld implements World {
   /** This host's side. */
   readonly coordinator: Coordinator;
+  /** Most ranks of a job to which other hosts may come while it runs; null if none may. */
+  readonly mostRanks: number | null;
   /** A private folder on this host, for sockets and certificates. */
   readonly folder: string;
   readonly #options: WorldOptions;
@@ -63,12 +66,14 @@ export class OpenedWorld implements World {
   constructor(
     options: WorldOptions,
     coordinator: Coordinator,
+    mostRanks: number | null,
     folder: string,
     failed: Promise<never>,
     cleanUps: (() => void | Promise<void>)[],
   ) {
     this.#options = options;
     this.coordinator = coordinator;
+    this.mostRanks = mostRanks;
     this.folder = folder;
     this.#failed = failed;
     this.#cleanUps = cleanUps;
@@ -127,7 +132,8 @@ export class OpenedWorld implements World {
   ): OpenHost {
     const { coordinator, folder } = this, { tls } = coordinator;
     Deno.mkdirSync(this.sockets, { recursive: true });
-    const peers = [...new Set([...placement.peers, BEHIND, "0.0.0.0", "::"])];
+    const peers = placement.peers &&
+      [...new Set([...placement.peers, BEHIND, "0.0.0.0", "::"])];
     const { gateway } = coordinator;
     gateway?.forget();
     return {
@@ -139,7 +145,7 @@ export class OpenedWorld implements World {
         host: coordinator.host.name,
         launcher: placement.places.find(({ remote }) => remote === null)?.launcher,
         rendezvous: formatAddress(coordinator.near, coordinator.port),
-        peers: peers.some((peer) => peer.includes("%")) ? null : peers,
+        peers: peers?.some((peer) => peer.includes("%")) ? null : peers,
         sockets: hasSockets(transport) && Deno.build.os !== "windows" ? this.sockets : null,
         cwd,
         tls: tls === null ? null : {
@@ -213,7 +219,7 @@ export class OpenedWorld implements World {
  */
 export async function openWorld(options: WorldOptions): Promise<OpenedWorld> {
   const say = options.say ?? ((line: string) => console.error(`celgc: ${line}`));
-  const { ranks, seats, expected, isNear, size } = await planWorld(options);
+  const { ranks, seats, expected, mostRanks, isNear, size } = await planWorld(options);
   const { timeout = DEFAULT_TIMEOUT_SECONDS, version = RUNTIME_VERSION } = options;
   const place = options.place as KnownPlace | undefined;
   const byInvitation = seats === null && place === undefined;
@@ -228,6 +234,7 @@ export async function openWorld(options: WorldOptions): Promise<OpenedWorld> {
   const coordinator = await Coordinator.open({
     ranks,
     expected,
+    mostRanks,
     version,
     listen,
     port: options.port ?? place?.info.rendezvous?.port ?? 0,
@@ -255,15 +262,19 @@ export async function openWorld(options: WorldOptions): Promise<OpenedWorld> {
       }, say);
       cleanUps.push(() => agents.close());
       ({ failed, settle } = agents);
-    } else if (coordinator.present < options.world!) {
+    }
+    const missing = byInvitation ? size - ranks : 0;
+    if (missing > 0 || mostRanks !== null) {
       const path = options.invitation ?? join(tmpdir(), `celgc-${invitation.job}.invitation`);
       cleanUps.push(await writeInvitationFile(path, invitation));
-      const missing = options.world! - ranks;
+      const until = new Date(Date.now() + 1000 * joinTimeout).toTimeString().slice(0, 5);
+      const first = missing > 0 ? [`${missing} ${missing === 1 ? "rank" : "ranks"}`] : [];
+      const later = mostRanks === null ? [] : ["hosts"];
       say(
-        `${missing} ${missing === 1 ? "rank" : "ranks"} can join at ${
+        `${[...first, ...later].join(" and, later, ")} can join at ${
           invitation.addresses.join(", ")
-        } until ${
-          new Date(invitation.expires).toTimeString().slice(0, 5)
+        }${missing > 0 ? ` until ${until}` : ""}${
+          mostRanks === null ? "" : `, ${mostRanks} ranks at most`
         }, with the invitation in ${path}, ` +
           "which holds the job's secret: deno task join --invitation FILE --ranks n",
       );
@@ -271,6 +282,7 @@ export async function openWorld(options: WorldOptions): Promise<OpenedWorld> {
     const world = new OpenedWorld(
       { ...options, ranks, joinTimeout },
       coordinator,
+      mostRanks,
       folder,
       failed,
       cleanUps,

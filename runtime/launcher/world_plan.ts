@@ -48,7 +48,9 @@ export interface WorldPlan {
   /** Hosts to reach by ssh, by their seats; null if they come by themselves. */
   readonly seats: ReadonlyMap<number, HostSlots> | null;
   readonly expected: Expected;
-  /** Whether all are on this host. */
+  /** Most ranks of a job to which other hosts may come while it runs; null if none may. */
+  readonly mostRanks: number | null;
+  /** Whether all are on this host, and no other comes. */
   readonly isNear: boolean;
   /** Number of all ranks. */
   readonly size: number;
@@ -68,6 +70,19 @@ export async function worldSize(
 
 /** @throws RangeError if options contradict each other */
 export async function planWorld(options: WorldOptions): Promise<WorldPlan> {
+  const plan = await planHosts(options), { mostRanks = null, place } = options;
+  if (mostRanks === null || place !== undefined) return { ...plan, mostRanks: null };
+  if (Number.isInteger(mostRanks) && mostRanks >= plan.size && mostRanks <= 65536) {
+    return { ...plan, mostRanks, isNear: false };
+  }
+  throw new RangeError(
+    `cannot launch: the most ranks that there may be are at least the ${plan.size} that there are, not ` +
+      `${mostRanks}`,
+  );
+}
+
+/** As {@linkcode planWorld}, without those who come later. */
+async function planHosts(options: WorldOptions): Promise<Omit<WorldPlan, "mostRanks">> {
   const { ranks, world, hosts, hostfile } = options,
     place = options.place as KnownPlace | undefined;
   const ways = { world, hosts, hostfile, place };

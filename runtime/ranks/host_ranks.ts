@@ -108,18 +108,20 @@ export class HostRanks implements Disposable {
   }
 
   /**
-   * @param lost the rank in whose stead this one comes to the running job, if it does
+   * @param lost the rank in whose stead this one comes to the running job, null for nobody's; left out if it was there
+   * when the job began
    * @throws RangeError if the system cannot start another process
    */
-  async start(rank: number, stdin: boolean, lost?: number): Promise<RankProcess> {
+  async start(rank: number, stdin: boolean, lost?: number | null): Promise<RankProcess> {
     const { first, cwd, rankEnv = [] } = this.#host;
-    const origin = lost === undefined ? rank : this.#origins.get(lost) ?? lost;
-    if (lost !== undefined) this.#origins.set(rank, origin);
+    const origin = lost == null ? rank : this.#origins.get(lost) ?? lost;
+    if (lost != null) this.#origins.set(rank, origin);
     const env = {
       ...this.#env,
       ...rankEnv[origin - first],
       CELGC_RANK: String(rank),
-      ...(lost === undefined ? {} : { CELGC_NEWCOMER: "1", CELGC_STEAD: String(origin) }),
+      ...(lost === undefined ? {} : { CELGC_NEWCOMER: "1" }),
+      ...(lost == null ? {} : { CELGC_STEAD: String(origin) }),
     };
     const secret = this.#secret, args = this.#args;
     const process = await startRank(rank, this.#limit, { args, env, cwd, secret, stdin });

@@ -159,6 +159,7 @@ async function launch(
     nextJob: () => 1,
     describe: () => Promise.resolve({}),
     coordinator: {},
+    mostRanks: null,
     sockets: "",
     outcome: {},
   };

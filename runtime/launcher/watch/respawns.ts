@@ -1,5 +1,5 @@
 /**
- * Ranks that are started while a job runs, in the stead of those that it has lost.
+ * Ranks that are started while a job runs: in the stead of those that it has lost, and on hosts that come to it.
  *
  * @module
  */
@@ -19,6 +19,8 @@ export class Respawns {
   readonly #ranks: RankStatus[];
   readonly #actions: RespawnActions;
   readonly #size: number;
+  /** How many are to be started, after a pause. */
+  #planned = 0;
 
   /** @param ranks what is known of each; grows here */
   constructor(ranks: RankStatus[], actions: RespawnActions) {
@@ -27,23 +29,56 @@ export class Respawns {
     this.#size = ranks.length;
   }
 
+  /** How many ranks run, or are to be started. */
+  get count(): number {
+    return this.#planned + this.#ranks.filter(({ exit }) => exit === null).length;
+  }
+
+  /** A rank is to be started in another's stead. */
+  plan(): void {
+    this.#planned++;
+  }
+
   /**
-   * Starts a rank in the stead of one that is lost, unless nobody is left to let it in.
+   * Starts a rank that was planned, unless nobody is left to let it in.
    *
    * @returns why it could not be started, or null
    */
   async respawn(lost: number): Promise<string | null> {
+    const { host, stead = lost } = this.#ranks[lost];
+    this.#planned--;
+    return await this.#begin(
+      [{ ...statusOf(host), stead }],
+      ([rank]) => this.#actions.start(rank, lost),
+    );
+  }
+
+  /** Starts so many ranks on a host that has come, as {@linkcode Respawns.respawn}. */
+  async come(
+    host: string,
+    count: number,
+    start: (ranks: readonly number[]) => Promise<void>,
+  ): Promise<string | null> {
+    return await this.#begin(Array.from({ length: count }, () => statusOf(host)), start);
+  }
+
+  async #begin(
+    all: readonly RankStatus[],
+    start: (ranks: readonly number[]) => Promise<void>,
+  ): Promise<string | null> {
     if (!this.#anyoneLetsIn()) return null;
-    const rank = this.#ranks.length, { host, stead = lost } = this.#ranks[lost];
-    this.#ranks.push({ ...statusOf(host), stead });
+    const first = this.#ranks.length;
+    this.#ranks.push(...all);
     try {
-      await this.#actions.start(rank, lost);
+      await start(all.map((_, i) => first + i));
       this.check();
       return null;
     } catch (error) {
       const { message } = error as Error;
-      this.#ranks[rank].ended = true;
-      this.#ranks[rank].exit = { code: 1, signal: null, lost: message, order: Infinity };
+      for (const status of all) {
+        status.ended = true;
+        status.exit = { code: 1, signal: null, lost: message, order: Infinity };
+      }
       return message;
     }
   }
