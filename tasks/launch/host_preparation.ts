@@ -67,10 +67,19 @@ export class HostPreparation implements AsyncDisposable {
   }
 
   /** For `joinLaunch()`. Throws Error naming the host if its data is not the coordinator's. */
-  readonly prepare: Prepare = async (details, { host, before, count }) => {
+  readonly prepare: Prepare = async (details, { host, before, count, comes }) => {
     const { say, out } = this.#options;
     if (!isRunDetails(details)) return out ? { logDir: await folderAt(out) } : {};
     const { from, allow, run, config } = details;
+    if (comes) {
+      if (details.sendsData) {
+        throw new Error(
+          `host ${host} comes to a run that goes on, whose data was sent when it began (--send-data): it lets in ` +
+            "hosts only if it was launched without",
+        );
+      }
+      say("the run goes on already: it lets this host's ranks in after a round");
+    }
     const device = await resolveDevice(details.device);
     const data = await this.#findData(details, host);
     const kept = out ?? `runs/${run}`;

@@ -18,7 +18,8 @@ import { describeData } from "../problems/data_files.ts";
 import { asOptionError } from "../options/as_option_error.ts";
 import { OptionError } from "../options/kinds.ts";
 import { checkRules } from "../options/rules.ts";
-import { OPTIONS } from "../options/table.ts";
+import { parseElastic } from "../options/recovery/elastic.ts";
+import { checkOptions, OPTIONS } from "../options/table.ts";
 import { tlsOf } from "../options/tls.ts";
 import type { Options } from "../options/values.ts";
 import { VERSION } from "../run/version.ts";
@@ -53,18 +54,25 @@ export class HostsError extends Error {
   }
 }
 
-/** Whether options name other hosts than this one. */
-export function leavesHost(
-  { ranks, world, hosts, hostfile }: Partial<Options>,
-  place: LauncherPlace | null,
-): boolean {
+/** Whether options name other hosts than this one, or leave room for such as come later. */
+export function leavesHost(given: Partial<Options>, place: LauncherPlace | null): boolean {
+  const { ranks, world, hosts, hostfile, preset, resume } = given;
   const others = world != null && world !== (ranks ?? OPTIONS.ranks.default);
-  return place !== null || others || hosts != null || hostfile != null;
+  if (place !== null || others || hosts != null || hostfile != null) return true;
+  // What a preset or a folder says of ranks is not known yet.
+  const here = ranks ?? (preset != null || resume != null ? Infinity : OPTIONS.ranks.default);
+  return (mostRanksOf(given) ?? 0) > here;
+}
+
+/** Most ranks of a run to which hosts may come while it goes on; null of another. */
+function mostRanksOf(given: Partial<Options>): number | null {
+  const { elastic = null } = checkOptions({ elastic: given.elastic ?? null });
+  return elastic === null ? null : parseElastic(elastic).most;
 }
 
 /** What the runtime is told of which hosts there are. */
 function worldOf(given: Partial<Options>, place: LauncherPlace | null): WorldOptions {
-  const { ranks = place === null ? OPTIONS.ranks.default : 1 } = given;
+  const { ranks = place === null ? OPTIONS.ranks.default : 1 } = given, most = mostRanksOf(given);
   const { world, hosts, hostfile, port, invitation, listen, timeout, transport = "auto" } = given;
   const joins = place === null && hosts == null && hostfile == null;
   if (joins) checkRules({ world: world ?? null, ranks }, given);
@@ -77,6 +85,8 @@ function worldOf(given: Partial<Options>, place: LauncherPlace | null): WorldOpt
   return {
     ranks,
     ...world ? { world } : {},
+    // Whoever has started several launchers decides which hosts there are.
+    ...most !== null && place === null ? { mostRanks: most } : {},
     ...hosts ? { hosts } : {},
     ...hostfile ? { hostfile } : {},
     ...place ? { place } : {},

@@ -38,8 +38,9 @@ export class Comebacks {
   }
 
   /** What follows a loss. To be asked once for each. */
-  after({ rank, stead = rank, headline }: LaunchFailure): Comeback {
+  after({ rank, stead = rank, withHost = false, headline }: LaunchFailure): Comeback {
     const [what] = headline.split("\n"), now = this.#now(), before = this.#starts.get(stead);
+    if (withHost) return { pause: null, line: `${what}; the others go on without it` };
     const count = 1 + (before && now - before.at < PROVEN_MS ? before.count : 0);
     if (count > this.#most) {
       const tried = this.#most === 0

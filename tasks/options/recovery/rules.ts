@@ -103,12 +103,14 @@ export const RECOVERY_RULES: readonly RecoveryRule[] = [
     },
   },
   {
-    concerns: ["elastic", "maxRestarts", "transport"],
-    check: ({ elastic, maxRestarts, transport }) =>
-      elastic !== null && maxRestarts > 0 && transport === "unix"
+    concerns: ["elastic", "maxRestarts", "ranks", "transport"],
+    check({ elastic, maxRestarts, ranks, transport }) {
+      if (elastic === null || transport !== "unix") return null;
+      return maxRestarts > 0 || parseElastic(elastic).most > ranks
         ? `--elastic ${elastic} does not go with --transport unix: who comes to a running job is reached over TCP; ` +
-          "leave one of them out, or take --max-restarts 0"
-        : null,
+          "leave one of them out, or take --max-restarts 0 and no more ranks than there are"
+        : null;
+    },
   },
   {
     concerns: ["onFailure", "sampling"],
