@@ -168,7 +168,7 @@ export class Job {
 
   /** Takes in hosts that come while it runs: their ranks wait to be let in by the others. */
   #openDoor({ coordinator, mostRanks }: OpenedWorld): void {
-    if (mostRanks === null || !this.#goesOn) return;
+    if (mostRanks === null) return;
     const take = async (place: Omit<Place, "first">) => {
       const { host, count } = place;
       const before = this.#ranks.filter((rank) => rank.host === host && rank.exit === null).length;
@@ -180,7 +180,8 @@ export class Job {
       });
       if (error !== null) console.error(`celgc: nothing is started on ${host}: ${error}`);
     };
-    coordinator.serve({ room: () => mostRanks - this.#respawns.count, take });
+    const room = () => this.#goesOn ? mostRanks - this.#respawns.count : 0;
+    coordinator.serve({ room, take });
     this.#cleanUps.push(() => coordinator.serve(null));
   }
 

@@ -132,7 +132,8 @@ export interface LaunchProgramOptions extends
   /**
    * With `onFailure: "return"`: asked at each loss after how many ms a rank is started in its stead, null for
    * none. It is started on the same host, comes to the running job with a rank of its own, beyond all before
-   * it, and waits to be let in by `Communicator.grow()`. A host that is lost has nobody in its stead.
+   * it, and waits to be let in by `Communicator.grow()`. A host that is lost has nobody in its stead, unless another
+   * one comes (`mostRanks`).
    * @default {none}
    */
   readonly respawn?: (loss: LaunchFailure) => number | null;

@@ -149,7 +149,7 @@ export async function train(
     sharing,
   });
   const say = (line: string) => console.error(line);
-  const limits = options.elastic ? parseElastic(options.elastic) : { least: 1 };
+  const limits = options.elastic ? parseElastic(options.elastic) : { least: 1, most: size };
   const isLive = options.onFailure === "shrink" && !replay;
   const isPunctual = !isLive && !replay && options.maxWait !== null && size > 1;
   const changes = isLive || isPunctual || replay !== undefined;
@@ -209,7 +209,8 @@ export async function train(
       skips: options.onNan === "skip",
       seed,
       rank: place,
-      sitsOut: algorithm.undrawn === "waits" && (options.participants ?? size) < size,
+      sitsOut: algorithm.undrawn === "waits" &&
+        (options.participants ?? size) < Math.max(size, limits.most),
       sharing: changes ? PER_RANK : sharing,
     }),
   );

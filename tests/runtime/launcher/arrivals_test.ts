@@ -1,0 +1,97 @@
+/** Hosts come to a job that runs, and one is lost; they are processes with names of their own. */
+
+import assert from "node:assert/strict";
+import { readInvitationFile } from "../../../runtime/agents/invitation.ts";
+import { joinLaunch, openWorld } from "../../../runtime/launcher/across_hosts.ts";
+import { launchProgram } from "../../../runtime/launcher/launch.ts";
+import { denoCommand, ROOT } from "../../_helpers/deno.ts";
+import { pidsIn, program, survivors } from "../../_helpers/jobs.ts";
+import { temporaryFolder } from "../../_helpers/temporary_folder.ts";
+import { waysBetweenHosts } from "../_three_hosts.ts";
+
+const MAIN = new URL("tasks/cli/main.ts", ROOT).href;
+
+for (const [hosts, join] of Object.entries(waysBetweenHosts(29680))) {
+  Deno.test(`hosts ${hosts} come to a job that runs, also in the stead of one that is lost`, async () => {
+    await using resources = new AsyncDisposableStack();
+    const folder = resources.use(await temporaryFolder()), invitation = `${folder.path}/invitation`;
+    const agents: Deno.ChildProcess[] = [];
+    /** Starts ranks on the next host. */
+    const come = (ranks: number) => {
+      const host = agents.length + 1;
+      const process = denoCommand([
+        ...["run", "-A", "--no-check", MAIN, "join", "--quiet", "--invitation", invitation],
+        ...["--ranks", String(ranks), ...join(host)],
+      ], { env: { CELGC_HOST: `host-${host}` } }).spawn();
+      agents.push(resources.use(process));
+    };
+    const { promise: isInvited, resolve: say } = Promise.withResolvers<string>();
+    const opening = openWorld({
+      ...{ ranks: 1, world: 2, mostRanks: 4, invitation, joinTimeout: 120, handleSignals: false },
+      say,
+    });
+    assert.match(
+      await Promise.race([isInvited, opening.then(String)]),
+      /^1 rank and, later, hosts can join at .* until \d\d:\d\d, 4 ranks at most, with the invitation in/,
+    );
+    come(1);
+    const lines: string[][] = [];
+    const { promise: hasCome, resolve: grown } = Promise.withResolvers<void>();
+    let refused: Promise<void> | null = null;
+    {
+      await using on = await opening;
+      const running = launchProgram({
+        ...{ ranks: 2, on, quiet: true, handleSignals: false, onFailure: "return" },
+        program: program("failures/grows"),
+        args: ["9@9", "10", "4"],
+        allow: ["run", "ffi"],
+        onLost: ({ withHost }) => {
+          assert(withHost);
+          come(2);
+        },
+        onOutput(rank, line) {
+          (lines[rank] ??= []).push(line);
+          if (rank === 0 && /^grew from 2 to 3/.test(line)) grown();
+        },
+      });
+      come(1);
+      await Promise.race([hasCome, running]);
+      const address = await readInvitationFile(invitation);
+      refused = assert.rejects(
+        joinLaunch(address, { ranks: 2, handleSignals: false, say: () => {} }),
+        /cannot join: .* offers 2 ranks, and the job has room for 1 more of 4/,
+      );
+      await refused;
+      agents[0].kill("SIGKILL");
+      const { code, failure, losses } = await running, told = JSON.stringify(lines, null, 1);
+      assert.equal(code, 0, `${failure?.message}\n${told}`);
+      assert.deepEqual(losses!.map(({ rank }) => rank), [1], told);
+      // Of the two that a host brings either may be the first to wait at the door.
+      const members = lines[0].at(-1)!.replace(/^.*: /, "").split(" ").map(Number);
+      assert.deepEqual(members.toSorted(), [0, 2, 3, 4], told);
+      for (const [place, rank] of members.entries()) {
+        assert.equal(lines[rank].at(-1), `done as ${place} of 4: ${members.join(" ")}`, told);
+      }
+    }
+    for (const agent of agents.slice(1)) assert.equal((await agent.output()).code, 0);
+    assert.deepEqual(await survivors(pidsIn(lines.flat()), 10_000), [], "processes are left");
+  });
+}
+
+Deno.test("more ranks than there may be are refused also before a job runs", async () => {
+  await using folder = await temporaryFolder();
+  const invitation = `${folder.path}/invitation`;
+  await using on = await openWorld({
+    ...{ ranks: 1, mostRanks: 3, invitation, handleSignals: false, say: () => {} },
+  });
+  const address = await readInvitationFile(invitation);
+  await assert.rejects(
+    joinLaunch(address, { ranks: 3, handleSignals: false, say: () => {} }),
+    /offers 3 ranks, and the job has room for 2 more of 3/,
+  );
+  assert.equal(on.size, 1);
+  await assert.rejects(
+    openWorld({ ranks: 4, mostRanks: 3, handleSignals: false }),
+    /the most ranks that there may be are at least the 4 that there are, not 3/,
+  );
+});
