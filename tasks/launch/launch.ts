@@ -259,7 +259,7 @@ export async function launch(settings: LaunchOptions = {}): Promise<Run> {
       }
     }
     const start = { asked: askedDevice, taken: options.device, code, failure, from: from ?? 0 };
-    if (!hosts && !interrupted && beginsOnCpu(start)) {
+    if (ranksHere(options, hosts) === options.ranks && !interrupted && beginsOnCpu(start)) {
       options.device = await resolveDevice("cpu", kind === "silent" ? undefined : sayDownload(say));
       from = await toCheckpoint();
       const config = await readConfig(directory);

@@ -329,7 +329,7 @@ export const HOSTS: Table<HostOptions> = {
   invitation: text({
     flag: "--invitation",
     group: GROUPS.HOSTS,
-    help: "file for the invitation to --world, which only you can read",
+    help: "file for the invitation to --world or --elastic, which only you can read",
     default: null,
     defaultText: "one in the folder for temporary files",
     placeholder: "file",

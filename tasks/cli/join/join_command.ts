@@ -12,7 +12,8 @@ import { VERSION } from "../../run/version.ts";
 import type { CommandSpec } from "../command_line.ts";
 
 const EPILOGUE =
-  `On another host, deno task launch --world 8 --ranks 4 … says where its invitation is.
+  `On another host, deno task launch --world 8 --ranks 4 … says where its invitation is; so does a run
+with --elastic, to which hosts may come while it goes on.
 Bring it here in a file of mode 0600, in CELGC_INVITATION, or paste it when it is asked for; among the
 arguments everybody on this host could read it.
 Example:

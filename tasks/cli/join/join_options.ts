@@ -38,7 +38,7 @@ export const JOIN: { readonly [Name in keyof JoinOptions]: OptionSpec<JoinOption
   invitation: text({
     flag: "--invitation",
     group: GROUPS.HOSTS,
-    help: "file with the invitation that launch --world has written, of mode 0600",
+    help: "file with the invitation that launch --world or --elastic has written, of mode 0600",
     default: null,
     defaultText: "$CELGC_INVITATION, or it is asked for",
     placeholder: "file",

@@ -27,7 +27,8 @@ export const RECOVERY: Table<RecoveryOptions> = {
     group: RUN,
     help:
       "fewest and most ranks of a run that goes on without those it loses, such as 2..4: those that are lost " +
-      "are started again, and come back with the average; with fewer it stops, with a checkpoint. Implies " +
+      "are started again, and come back with the average, and other hosts may join; with fewer it stops, with a " +
+      "checkpoint. Implies " +
       "--on-failure shrink",
   }),
   maxRestarts: integer({
