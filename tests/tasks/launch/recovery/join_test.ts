@@ -14,27 +14,32 @@ Deno.test({
     await using resources = new AsyncDisposableStack();
     const folder = resources.use(await temporaryFolder()), out = `${folder.path}/run`;
     const invitation = `${folder.path}/invitation`, host = `host-${crypto.randomUUID()}`;
-    let agent: Deno.ChildProcess | null = null;
     /** Who was in each round, in its order; a row of equal ones is one. */
     const crews: string[] = [];
     const onRecord = (record: MetricRecord) => {
       if (record.type !== "round") return;
       const crew = record.participants.join(" ");
       if (crew !== crews.at(-1)) crews.push(crew);
-      agent ??= resources.use(
-        denoCommand([
-          ...["run", "-A", "--no-check", MAIN, "join", "--ranks", "1"],
-          ...["--invitation", invitation, "--out", `${folder.path}/kept`],
-        ], { env: { CELGC_HOST: host } }).spawn(),
-      );
     };
     const given: LaunchOptions = {
-      ...{ ranks: 2, interval: 2, maxSteps: 200, epochs: 100, evalEvery: 1000 },
+      ...{ ranks: 2, interval: 2, maxSteps: 50, epochs: 100, evalEvery: 1000 },
       ...{ trainSize: 150, testSize: 20, device: "cpu", momentum: 0.9, batchSize: 4 },
-      ...{ elastic: "1..3", maxRestarts: 0, link: "100mbit,20ms", compress: "int8" },
+      ...{ elastic: "1..3", maxRestarts: 0, link: "100mbit,5ms", compress: "int8" },
     };
-    const { summary } = await launch({ ...given, out, invitation, onRecord });
-    const { code, stderr } = await agent!.output(), said = new TextDecoder().decode(stderr);
+    const running = launch({ ...given, out, invitation, onRecord });
+    running.catch(() => {});
+    // It is there once the launcher listens; ranks come then, too, and do not wait.
+    while (!await Deno.stat(invitation).then(({ size }) => size > 0, () => false)) {
+      await Promise.race([running, new Promise((wake) => setTimeout(wake, 20))]);
+    }
+    const agent = resources.use(
+      denoCommand([
+        ...["run", "-A", "--no-check", MAIN, "join", "--ranks", "1"],
+        ...["--invitation", invitation, "--out", `${folder.path}/kept`],
+      ], { env: { CELGC_HOST: host } }).spawn(),
+    );
+    const { summary } = await running;
+    const { code, stderr } = await agent.output(), said = new TextDecoder().decode(stderr);
     assert.equal(code, 0, said);
     assert.match(said, /the run goes on already: it lets this host's ranks in after a round/);
     assert.deepEqual(crews, ["0 1", "0 1 2"], said);
