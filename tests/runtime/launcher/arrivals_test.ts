@@ -37,7 +37,6 @@ for (const [hosts, join] of Object.entries(waysBetweenHosts(29680))) {
     come(1);
     const lines: string[][] = [];
     const { promise: hasCome, resolve: grown } = Promise.withResolvers<void>();
-    let refused: Promise<void> | null = null;
     {
       await using on = await opening;
       const running = launchProgram({
@@ -45,9 +44,9 @@ for (const [hosts, join] of Object.entries(waysBetweenHosts(29680))) {
         program: program("failures/grows"),
         args: ["9@9", "10", "4"],
         allow: ["run", "ffi"],
-        onLost: ({ withHost }) => {
+        onLost: ({ rank, withHost }) => {
           assert(withHost);
-          come(2);
+          if (rank === 1) come(2);
         },
         onOutput(rank, line) {
           (lines[rank] ??= []).push(line);
@@ -57,18 +56,25 @@ for (const [hosts, join] of Object.entries(waysBetweenHosts(29680))) {
       come(1);
       await Promise.race([hasCome, running]);
       const address = await readInvitationFile(invitation);
-      refused = assert.rejects(
-        joinLaunch(address, { ranks: 2, handleSignals: false, say: () => {} }),
+      const quiet = { handleSignals: false, say: () => {} };
+      await assert.rejects(
+        joinLaunch(address, { ranks: 2, ...quiet }),
         /cannot join: .* offers 2 ranks, and the job has room for 1 more of 4/,
       );
-      await refused;
+      const prepare = () => {
+        throw new Error("it has other data");
+      };
+      assert.deepEqual(await joinLaunch(address, { ranks: 1, ...quiet, prepare }), {
+        code: 1,
+        message: "cannot join: it has other data",
+      });
       agents[0].kill("SIGKILL");
       const { code, failure, losses } = await running, told = JSON.stringify(lines, null, 1);
       assert.equal(code, 0, `${failure?.message}\n${told}`);
-      assert.deepEqual(losses!.map(({ rank }) => rank), [1], told);
+      assert.deepEqual(losses!.map(({ rank }) => rank).sort(), [1, 3], told);
       // Of the two that a host brings either may be the first to wait at the door.
       const members = lines[0].at(-1)!.replace(/^.*: /, "").split(" ").map(Number);
-      assert.deepEqual(members.toSorted(), [0, 2, 3, 4], told);
+      assert.deepEqual(members.toSorted(), [0, 2, 4, 5], told);
       for (const [place, rank] of members.entries()) {
         assert.equal(lines[rank].at(-1), `done as ${place} of 4: ${members.join(" ")}`, told);
       }

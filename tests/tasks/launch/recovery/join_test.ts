@@ -1,6 +1,7 @@
 /** A host comes to a run that goes on. */
 
 import assert from "node:assert/strict";
+import { HostPreparation, type RunDetails } from "../../../../tasks/launch/host_preparation.ts";
 import { launch, type LaunchOptions } from "../../../../tasks/launch/launch.ts";
 import type { MetricRecord } from "../../../../tasks/logs/records.ts";
 import { denoCommand, ROOT } from "../../../_helpers/deno.ts";
@@ -50,4 +51,30 @@ Deno.test({
     const again = await launch({ replay: out, out: `${folder.path}/again`, link: null });
     assert.equal(again.summary.weightsHash, summary.weightsHash);
   },
+});
+
+Deno.test("a host cannot come to a run whose data was sent when it began", async () => {
+  await using preparation = new HostPreparation({ say: () => {} });
+  const details: RunDetails = {
+    ...{
+      kind: "celgc run",
+      run: "r",
+      directory: "",
+      from: null,
+      device: "cpu",
+      env: {},
+      allow: [],
+    },
+    ...{
+      task: "cifar10",
+      data: { folder: "", files: [] },
+      sendsData: true,
+      keepsCheckpoints: false,
+    },
+  };
+  const place = { first: 3, count: 1, comes: true, before: 0, size: 2, host: "b" };
+  await assert.rejects(
+    async () => await preparation.prepare(details, place),
+    /host b comes to a run that goes on, whose data was sent when it began \(--send-data\)/,
+  );
 });
