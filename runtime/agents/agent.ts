@@ -67,10 +67,10 @@ export interface AgentOptions {
   readonly port: number | null;
   /** How long to look for the coordinator, in seconds. */
   readonly joinTimeout: number;
-  /** Ends the search for the coordinator, and then the job on all hosts. */
+  /** Ends the search for the coordinator, and then the job on all hosts, or this host's part where that had begun before. */
   readonly signal?: AbortSignal;
-  /** Is given what is to be called with the name of each signal that follows. */
-  readonly interrupts?: (interrupt: (how: string) => void) => void;
+  /** Is given what is to be called with each signal that follows: its name, and the exit code of who ends by it. */
+  readonly interrupts?: (interrupt: (how: string, code: number) => void) => void;
   /** Resolves when whoever has started this agent is gone; then it ends at once. */
   readonly orphaned?: Promise<void>;
   /** What this host has to say to how its ranks are started. */
@@ -200,7 +200,12 @@ async function serve(
   const jobs = new Set<AgentJob>();
   let current: AgentJob | null = null, outcome: AgentOutcome | null = null;
   const told = new Set<string>();
-  const interrupt = (how: string) => {
+  const interrupt = (how: string, code = 1) => {
+    if (current?.comes) {
+      // The job was there before, and goes on.
+      outcome ??= { code, message: `left by ${how}; the others go on` };
+      return channel.close();
+    }
     channel.send({ type: "interrupt", how });
     // A run may be asked by the first to end with a checkpoint.
     if (how === "abort" || told.has(how)) setTimeout(() => channel.close(), INTERRUPT_MS);
@@ -218,7 +223,7 @@ async function serve(
         job.done.then((failure) => {
           jobs.delete(job);
           // The others go on without it, so that nothing is left to do here.
-          if (failure === null || !message.comes) return;
+          if (failure === null || !job.comes) return;
           outcome = { code: 1, message: `cannot join: ${failure}` };
           channel.close();
         });

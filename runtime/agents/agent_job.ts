@@ -96,6 +96,8 @@ export interface AgentFacts {
 export class AgentJob {
   /** By which messages name it. */
   readonly number: number;
+  /** Whether it was there before this host has come. */
+  readonly comes: boolean;
   /** Resolves when all of its ranks have ended: with why they could not be started, or null. */
   readonly done: Promise<string | null>;
   readonly #facts: AgentFacts;
@@ -116,6 +118,7 @@ export class AgentJob {
   /** Starts the ranks; if that fails, says so to the coordinator. */
   constructor(message: StartMessage, facts: AgentFacts) {
     this.number = message.job;
+    this.comes = message.comes;
     this.#facts = facts;
     this.done = this.#run(message).then(() => null, async (error) => {
       for (const process of this.#processes.values()) process.kill("SIGKILL");

@@ -10,11 +10,14 @@ import { decodeInvitation, type Invitation } from "../agents/invitation.ts";
 import { RendezvousError } from "../base/errors.ts";
 import type { LauncherPlace } from "./across_hosts.ts";
 import { becomeCompiledRank } from "../ranks/compiled_rank.ts";
-import { type InterruptOptions, onInterrupt } from "./interrupts.ts";
+import { type InterruptOptions, onInterrupt, signalCode } from "./interrupts.ts";
 import { checkPlace, findCoordinator, type KnownPlace } from "./launcher_place.ts";
 import { RUNTIME_VERSION } from "./world.ts";
 
-/** How to take part in a job of another host; what interrupts that ends the job on all hosts. */
+/**
+ * How to take part in a job of another host; what interrupts that ends the job on all hosts, or, where that had begun
+ * before this one came, only leaves it.
+ */
 export interface JoinLaunchOptions extends InterruptOptions {
   /** How many ranks to start here. */
   readonly ranks: number;
@@ -73,10 +76,10 @@ export async function joinLaunch(
     : invitation as Invitation;
   if (typeof coordinator === "object") checkVersion(coordinator, options);
   const controller = new AbortController();
-  let interrupt: ((how: string) => void) | null = null;
+  let interrupt: ((how: string, code: number) => void) | null = null;
   const abort = (how: string) => {
     controller.abort(how);
-    interrupt?.(how);
+    interrupt?.(how, signalCode(how));
   };
   const undo = onInterrupt(options, abort);
   if (options.signal?.aborted) abort("abort");
