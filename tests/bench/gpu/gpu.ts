@@ -90,14 +90,14 @@ export async function main(args: string[]): Promise<void> {
 }
 
 /**
- * Runs the parts one after the other.
+ * Runs the parts one after the other, those of an engine that hangs after those of the others.
  *
  * @param end seconds after the start of this process
  */
-async function runAll(
+export async function runAll(
   parts: readonly Part[],
   end: number,
-  report: Report,
+  report: Pick<Report, "add" | "leaveOut">,
   stop: AbortSignal,
 ): Promise<void> {
   const queue = [...parts], hung: Record<Engine, number> = { webgpu: 0, torch: 0, cpu: 0 };

@@ -3,6 +3,7 @@ import { fileURLToPath } from "node:url";
 import { deno } from "../../_helpers/deno.ts";
 import { temporaryFolder } from "../../_helpers/temporary_folder.ts";
 import { hasWebGpu, webGpuNote } from "../../_helpers/web_gpu.ts";
+import { runAll } from "./gpu.ts";
 import type { Measurement } from "./measure.ts";
 import { choiceOf, type Part, partsOf } from "./parts.ts";
 import type { Findings } from "./report.ts";
@@ -109,6 +110,29 @@ Deno.test("what a round of 8 ranks spends on communication is said beside the ai
   assert.match(table, /with 8 ranks on the card at I = 16: 2.00 % of the time; .* is met\./);
   assert.match(said(of(8, 190)), /5.00 % of the time; .* is missed \(4.00 % without waiting/);
   assert.match(said(of(2, 199)), /is not measured\./);
+});
+
+Deno.test("parts of an engine that hangs give way to those of the others, and no time is left for some", async () => {
+  const says = (name: string) => part(`console.log('{"what":"${name}"}')`);
+  const hangs = { ...part(HANGS), engine: "webgpu", limit: 0.2 } as const;
+  const parts = [
+    { ...hangs, name: "first" },
+    { ...hangs, name: "second" },
+    { ...says("late"), name: "late", engine: "webgpu" as const },
+    { ...says("other"), name: "other" },
+  ];
+  const told: string[] = [];
+  const report = {
+    add: ({ what }: Measurement) => void told.push(what),
+    leaveOut: (name: string, why: string) => void told.push(`${name}: ${why}`),
+  };
+  const { signal } = new AbortController(), now = performance.now() / 1000;
+  await runAll(parts, now + 60, report, signal);
+  const hung = ["first", "second"].map((name) => `${name}: not done after 0 s`);
+  assert.deepEqual(told, [...hung, "other", "late"]);
+  told.length = 0;
+  await runAll(parts.slice(3), now, report, signal);
+  assert.deepEqual(told, ["other: no time left"]);
 });
 
 Deno.test("the bench ends by a signal with what there is, in both files, and says what it left out", async () => {

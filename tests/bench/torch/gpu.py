@@ -74,8 +74,11 @@ def stepper(training, variant):
     parameters = training.parameters
     loss_of = torch.compile(training.loss, mode="reduce-overhead") if variant == "compile" else training.loss
     foreach = hasattr(torch, "_foreach_norm")
+    # What the graphs of the step before have left in their memory may be overwritten.
+    begin = torch.compiler.cudagraph_mark_step_begin if variant == "compile" else lambda: None
 
     def step():
+        begin()
         loss = loss_of()
         gradients = list(torch.autograd.grad(loss, parameters))
         with torch.no_grad():
@@ -125,6 +128,7 @@ def steps(seconds, model, batches, variants):
             rounding("tf32" in modes)
             if device == "cuda":
                 torch.cuda.reset_peak_memory_stats()
+            say(what="doing", text=f"{model}, batch {batch}, {name}")
             line = {"what": "step", "engine": "torch", "model": model, "batch": batch, "variant": name}
             try:
                 start, began = began or time.time(), None
