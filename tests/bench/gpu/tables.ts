@@ -55,7 +55,7 @@ function card(cards: Measurement[], versions: Measurement[]): string {
   const lines = cards.map(({ description, driver, deno, features, limits, isSoftware }) => {
     const { maxBufferSize, maxStorageBufferBindingSize } = limits as Record<string, number>;
     const has = (features as string[]).filter((each) => /f16|timestamp|subgroups/.test(each));
-    const MiB = (bytes: number) => `${bytes / 2 ** 20} MiB`;
+    const MiB = (bytes: number) => `${Math.round(bytes / 2 ** 20)} MiB`;
     return `${description}; ${driver ?? "driver unknown"}; Deno ${deno}; ${has.join(", ")}; ` +
       `buffers up to ${MiB(maxBufferSize)}, bindings up to ${MiB(maxStorageBufferBindingSize)}.` +
       (isSoftware ? "\n**A software adapter: its times say nothing of a card.**" : "");
@@ -69,7 +69,7 @@ function ceilings(measurements: Measurement[]): string {
   const rows = measurements.map(({ what, engine, variant, gbPerSecond, tflops }) => [
     what === "copy" ? "copy on the card, GB/s read and written" : "matrix product, TFLOP/s",
     `${engine}, ${variant}`,
-    number(gbPerSecond ?? tflops, 2),
+    Number(gbPerSecond ?? tflops).toPrecision(3),
   ]);
   return table(["ceiling", "by", "is"], rows);
 }
@@ -78,7 +78,8 @@ function ceilings(measurements: Measurement[]): string {
 function steps(measurements: Measurement[], dispatches: Measurement[]): string {
   const key = ({ model, batch }: Measurement) => `${model}, batch ${batch}`;
   const usual = measurements.filter(({ every = AHEAD }) => every === AHEAD);
-  const rows = [...new Set(usual.map(key))].toSorted().flatMap((name) => {
+  const inOrder = (a: string, b: string) => a.localeCompare(b, "en", { numeric: true });
+  const rows = [...new Set(usual.map(key))].toSorted(inOrder).flatMap((name) => {
     const here = usual.filter((each) => key(each) === name);
     const exact = here.filter(({ engine, variant, ms }) =>
       engine === "torch" && ms !== undefined && !String(variant).includes("tf32")
