@@ -319,16 +319,14 @@ export class Coordinator {
     if (hello?.type !== "hello" || this.#closed) return channel.close();
     const { tls, timeout } = { tls: this.tls, timeout: this.#options.timeout };
     const refusal = this.#refusal(hello);
-    if (refusal !== null) {
-      this.#options.say(`refused an agent: ${refusal}`);
-      await channel.send({ type: "refusal", message: refusal });
-      return channel.close();
-    }
+    if (refusal !== null) return await this.#refuse(channel, refusal);
     // Ranks of hosts that share this one's network are reached in any case.
     const dialsOut = hello.host.identity !== this.host.identity &&
       !await isReached(this.job, hello.addresses, hello.probe);
+    if (this.#closed) return channel.close();
     // Others may have come meanwhile.
-    if (this.#closed || this.#refusal(hello) !== null) return channel.close();
+    const late = this.#refusal(hello);
+    if (late !== null) return await this.#refuse(channel, late);
     if (dialsOut) this.#sayDialsOut(hello.host.name);
     channel.send({
       type: "welcome",
@@ -348,6 +346,13 @@ export class Coordinator {
     this.#hosts.add(host);
     if (this.#latecomers !== null) return this.#hand(host, this.#latecomers);
     this.#changed?.();
+  }
+
+  /** Tells an agent why it is not let in. */
+  async #refuse(channel: AgentChannel<AgentMessage>, message: string): Promise<void> {
+    this.#options.say(`refused an agent: ${message}`);
+    await channel.send({ type: "refusal", message });
+    channel.close();
   }
 
   #sayDialsOut(name: string): void {

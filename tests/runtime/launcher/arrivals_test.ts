@@ -110,3 +110,23 @@ Deno.test("more ranks than there may be are refused also before a job runs", asy
     /the most ranks that there may be are at least the 4 that there are, not 3/,
   );
 });
+
+Deno.test("of two hosts that come at once where there is room for one, the other is told why", async () => {
+  await using folder = await temporaryFolder();
+  const invitation = `${folder.path}/invitation`, quiet = { handleSignals: false, say: () => {} };
+  const refusal = await (async () => {
+    await using on = await openWorld({ ...quiet, ranks: 1, mostRanks: 2, invitation });
+    assert.equal(on.size, 1);
+    const address = await readInvitationFile(invitation), stop = new AbortController();
+    Deno.env.set("CELGC_HOST", "elsewhere"); // so that it is tried whether they can be reached
+    try {
+      const both = [1, 2].map(() =>
+        joinLaunch(address, { ...quiet, ranks: 1, signal: stop.signal }).then(String, String)
+      );
+      return await Promise.race(both).finally(() => stop.abort());
+    } finally {
+      Deno.env.delete("CELGC_HOST");
+    }
+  })();
+  assert.match(refusal, /the job has as many ranks as it may have, 2/);
+});
