@@ -67,9 +67,12 @@ export interface AgentOptions {
   readonly port: number | null;
   /** How long to look for the coordinator, in seconds. */
   readonly joinTimeout: number;
-  /** Ends the search for the coordinator, and then the job on all hosts, or this host's part where that had begun before. */
+  /**
+   * Ends the search for the coordinator, and then the job on all hosts; only this host's part where that had begun
+   * before it came, or, for one that was invited, has not begun.
+   */
   readonly signal?: AbortSignal;
-  /** Is given what is to be called with each signal that follows: its name, and the exit code of who ends by it. */
+  /** Is given what is to be called with each signal: its name, and the exit code of who ends by it. */
   readonly interrupts?: (interrupt: (how: string, code: number) => void) => void;
   /** Resolves when whoever has started this agent is gone; then it ends at once. */
   readonly orphaned?: Promise<void>;
@@ -200,9 +203,9 @@ async function serve(
   const jobs = new Set<AgentJob>();
   let current: AgentJob | null = null, outcome: AgentOutcome | null = null;
   const told = new Set<string>();
-  const interrupt = (how: string, code = 1) => {
-    if (current?.comes) {
-      // The job was there before, and goes on.
+  const interrupt = (how: string, code: number) => {
+    // Who has been invited and has no ranks yet ends nobody else's; nor who has come to a job that was there before.
+    if (current?.comes ?? options.seat === null) {
       outcome ??= { code, message: `left by ${how}; the others go on` };
       return channel.close();
     }
@@ -211,7 +214,6 @@ async function serve(
     if (how === "abort" || told.has(how)) setTimeout(() => channel.close(), INTERRUPT_MS);
     told.add(how);
   };
-  if (options.signal?.aborted) interrupt(String(options.signal.reason));
   options.interrupts?.(interrupt);
   options.orphaned?.then(() => channel.close());
   const reason = await channel.deliver((message) => {

@@ -15,8 +15,8 @@ import { checkPlace, findCoordinator, type KnownPlace } from "./launcher_place.t
 import { RUNTIME_VERSION } from "./world.ts";
 
 /**
- * How to take part in a job of another host; what interrupts that ends the job on all hosts, or, where that had begun
- * before this one came, only leaves it.
+ * How to take part in a job of another host; what interrupts that ends the job on all hosts, or only leaves it where
+ * that had begun before this one came, or, for one that was invited, has not begun.
  */
 export interface JoinLaunchOptions extends InterruptOptions {
   /** How many ranks to start here. */
@@ -77,7 +77,9 @@ export async function joinLaunch(
   if (typeof coordinator === "object") checkVersion(coordinator, options);
   const controller = new AbortController();
   let interrupt: ((how: string, code: number) => void) | null = null;
+  let ended: string | null = null;
   const abort = (how: string) => {
+    ended = how;
     controller.abort(how);
     interrupt?.(how, signalCode(how));
   };
@@ -92,7 +94,10 @@ export async function joinLaunch(
       port: port ?? null,
       joinTimeout: options.joinTimeout ?? 60,
       signal: controller.signal,
-      interrupts: (take) => interrupt = take,
+      interrupts(take) {
+        interrupt = take;
+        if (ended !== null) take(ended, signalCode(ended));
+      },
       ...(options.orphaned ? { orphaned: options.orphaned } : {}),
       ...(options.prepare ? { prepare: options.prepare } : {}),
       say,

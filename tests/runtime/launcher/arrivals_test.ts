@@ -130,3 +130,16 @@ Deno.test("of two hosts that come at once where there is room for one, the other
   })();
   assert.match(refusal, /the job has as many ranks as it may have, 2/);
 });
+
+Deno.test("who was invited and is interrupted before a job has begun only leaves", async () => {
+  await using folder = await temporaryFolder();
+  const invitation = `${folder.path}/invitation`, quiet = { handleSignals: false };
+  const { promise: isInvited, resolve: say } = Promise.withResolvers<string>();
+  const opening = openWorld({ ...quiet, ranks: 1, world: 2, mostRanks: 3, invitation, say });
+  await Promise.race([isInvited, opening]);
+  const stop = new AbortController(), address = await readInvitationFile(invitation);
+  const joined = joinLaunch(address, { ...quiet, ranks: 1, say: () => {}, signal: stop.signal });
+  await using _world = await opening;
+  stop.abort();
+  assert.deepEqual(await joined, { code: 143, message: "left by abort; the others go on" });
+});
