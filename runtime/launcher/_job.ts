@@ -178,7 +178,9 @@ export class Job {
         this.#watches.push(...ranks.map((rank) => this.#watch(rank)));
         if (this.#isEnding) { for (const rank of ranks) this.#processes[rank].kill("SIGKILL"); }
       });
-      if (error !== null) console.error(`celgc: nothing is started on ${host}: ${error}`);
+      if (error === null) return;
+      console.error(`celgc: nothing is started on ${host}: ${error}`);
+      await place.remote!.close(1, `cannot join: ${error}`);
     };
     const room = () => this.#goesOn ? mostRanks - this.#respawns.count : 0;
     coordinator.serve({ room, take });

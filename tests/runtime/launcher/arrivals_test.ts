@@ -143,3 +143,24 @@ Deno.test("who was invited and is interrupted before a job has begun only leaves
   stop.abort();
   assert.deepEqual(await joined, { code: 143, message: "left by abort; the others go on" });
 });
+
+Deno.test("a host whose ranks cannot be started goes again, with the reason", async () => {
+  await using folder = await temporaryFolder();
+  const invitation = `${folder.path}/invitation`, logDir = `${folder.path}/logs`;
+  const quiet = { handleSignals: false, say: () => {} }, stop = new AbortController();
+  await Deno.mkdir(`${logDir}/rank-1.log`, { recursive: true }); // where its log is to be
+  await using on = await openWorld({ ...quiet, ranks: 1, mostRanks: 2, invitation });
+  const { promise: begun, resolve: begin } = Promise.withResolvers<string>();
+  const running = launchProgram({
+    ...{ ranks: 1, on, quiet: true, handleSignals: false, onFailure: "return", logDir },
+    ...{ program: program("failures/grows"), args: ["9@9", "1", "2"], allow: ["run", "ffi"] },
+    signal: stop.signal,
+    onOutput: (_, line) => begin(line),
+  });
+  await Promise.race([begun, running]);
+  const ended = await joinLaunch(await readInvitationFile(invitation), { ...quiet, ranks: 1 });
+  assert.equal(ended.code, 1);
+  assert.match(ended.message!, /^cannot join: Is a directory .*rank-1\.log/);
+  stop.abort();
+  await running;
+});
