@@ -24,6 +24,7 @@ import type { Checkpoints } from "./loop_parts.ts";
 import { checkCarries, checkOwnAlgorithm } from "./own_algorithm.ts";
 import { MetricsLog, pieceAfter, type Summary } from "../run/metrics.ts";
 import { encodeTrained, encodeTrainedState } from "../networks/trained_model.ts";
+import { OptionError } from "../options/kinds.ts";
 import { parseElastic } from "../options/recovery/elastic.ts";
 import type { Options } from "../options/table.ts";
 import { algorithmOf } from "../options/resolve.ts";
@@ -98,6 +99,7 @@ export interface Trained {
  * @param options the same on every rank
  * @param parts the caller's own model, data, optimizer, algorithm and callbacks, and where to write
  * @throws DataError if the data is not as it should be
+ * @throws OptionError if the data is too little for as many ranks as may come
  * @throws CheckpointError if the checkpoint to go on from is damaged or another run's
  * @throws RangeError if the caller's own algorithm does not fit the options, or a process comes to ranks that let
  * nobody in
@@ -158,6 +160,7 @@ export async function train(
       "cannot go on among other ranks: parts.task has to be a function, which deals it out to them",
     );
   }
+  if (isLive && limits.most > size) checkRoom(taskFor!, limits.most);
   if (opened) stack.use(opened);
   if (options.patience !== null && task.splits.length < 2) {
     throw new RangeError(
@@ -374,6 +377,21 @@ async function writeTrained(
     await writeSynced(path, [bytes]).catch((error) => errors.push(error));
   }
   if (errors.length > 0) throw errors[0];
+}
+
+/**
+ * Deals the data out to as many ranks as may come to be, so that what is too little for them is told before the first
+ * step, and not when one of them comes.
+ */
+function checkRoom(taskFor: TaskDealer, most: number): void {
+  try {
+    taskFor(most - 1, [{ step: 0, ranks: most }]);
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : String(error);
+    throw new OptionError(
+      `--elastic allows ${most} ranks, for which the data is too little: ${reason}`,
+    );
+  }
 }
 
 /** SHA-256 in hexadecimal. */

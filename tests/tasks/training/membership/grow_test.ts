@@ -7,6 +7,8 @@ import assert from "node:assert/strict";
 import { drawParticipants } from "../../../../optimizers/mod.ts";
 import { Random } from "../../../../runtime/base/random.ts";
 import type { Options } from "../../../../tasks/options/table.ts";
+import { OptionError } from "../../../../tasks/options/kinds.ts";
+import { trainInProcess } from "../../../_helpers/train_in_process.ts";
 import { check, type Coming, type Loss } from "./_living.ts";
 
 const unsanitized = { sanitizeOps: false, sanitizeResources: false }; // the engine keeps its threads
@@ -158,3 +160,23 @@ for (
     },
   });
 }
+
+Deno.test({
+  ...unsanitized,
+  name: "data that is too little for as many ranks as may come is told before the first step",
+  async fn() {
+    const small = {
+      ...LSTM,
+      trainSize: 300,
+      batchSize: 20,
+      maxSteps: 1,
+      ranks: 2,
+      elastic: "1..8",
+    };
+    await assert.rejects(trainInProcess(small, () => ({})), (error: Error) => {
+      assert.ok(error instanceof OptionError);
+      assert.match(error.message, /--elastic allows 8 ranks, .* 300 tokens in 160 columns/);
+      return true;
+    });
+  },
+});
