@@ -77,7 +77,7 @@ export async function findData(
   kind: ViewKind,
 ): Promise<string> {
   const folder = resolve(options.data!);
-  if (options.download) {
+  if (options.download && !await holdsAnotherForm(options.task, folder)) {
     const sources = await import("../data/sources/sources.ts");
     await using view = openDownloadView(kind);
     const onProgress = (progress: DownloadProgress) => view.onProgress(progress);
@@ -99,4 +99,20 @@ export async function findData(
     throw new OptionError(`--data must be ${what} that exists, not "${options.data}"`);
   }
   return folder;
+}
+
+/** Whether CIFAR is there, whole, in a form that `--download` does not bring, which is read as it is. */
+async function holdsAnotherForm(task: Options["task"], place: string): Promise<boolean> {
+  if (task !== "cifar10" && task !== "cifar100") return false;
+  const { cifarFiles } = await import("../data/images/cifar/cifar.ts");
+  const { CIFAR10, CIFAR100 } = await import("../data/images/cifar/kinds.ts");
+  const { isArchive } = await import("../data/sources/file_set.ts");
+  const kind = task === "cifar10" ? CIFAR10 : CIFAR100;
+  const files = await cifarFiles(kind, place).catch(() => []);
+  if (files.length === 0 || files.some((path) => path.includes(`/${kind.binary.folder}/`))) {
+    return false;
+  }
+  const isSplit = (path: string) => !isArchive(path) && !path.endsWith(".parquet");
+  // Some of the files alone are a set too, if a smaller one.
+  return !files.some(isSplit) || files.length > kind.trainFiles;
 }

@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { ONNXRUNTIME_VERSION } from "../../../deps.ts";
-import { sayDownload } from "../../../tasks/launch/downloads.ts";
+import { findData, sayDownload } from "../../../tasks/launch/downloads.ts";
 import { resolveDevice } from "../../../runtime/devices/open.ts";
 import { temporaryFolder } from "../../_helpers/temporary_folder.ts";
 
@@ -38,3 +38,25 @@ for (
     await resolveDevice(kind, sayDownload((line) => assert.fail(line)));
   });
 }
+
+Deno.test("--download fetches nothing where CIFAR-10 is whole in another form, whichever it is", async () => {
+  await using folder = await temporaryFolder();
+  const flat = `${folder.path}/flat`, hub = `${folder.path}/hub`, some = `${folder.path}/some`;
+  const parts = [1, 2, 3, 4, 5].map((n) => `data_batch_${n}`);
+  const layouts: Record<string, string[]> = {
+    [flat]: [...parts, "test_batch"].map((name) => `${name}.bin`),
+    [hub]: ["train-00000-of-00001.parquet", "test-00000-of-00001.parquet"],
+    [some]: ["data_batch_1.bin", "test_batch.bin"],
+  };
+  for (const [place, names] of Object.entries(layouts)) {
+    await Deno.mkdir(place);
+    for (const name of names) await Deno.writeTextFile(`${place}/${name}`, "");
+  }
+  const find = (data: string) =>
+    findData({ task: "cifar10", data, download: true, mirror: [] }, "silent");
+  assert.equal(await find(flat), flat);
+  assert.equal(await find(hub), hub);
+  // A part of it is not the data set. Here it cannot be fetched: a file is where its folder would be.
+  await Deno.writeTextFile(`${some}/cifar-10-batches-bin`, "");
+  await assert.rejects(find(some), /cannot fetch CIFAR-10: .*cifar-10-batches-bin/);
+});

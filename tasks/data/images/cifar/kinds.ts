@@ -17,6 +17,8 @@ export interface CifarKind {
   readonly mean: readonly [number, number, number];
   /** Their standard deviations. */
   readonly std: readonly [number, number, number];
+  /** Training files of the authors' versions. */
+  readonly trainFiles: number;
   /** The authors' binary version. */
   readonly binary: CifarLayout & {
     /** Bytes before an image, the last of them the label. */
@@ -54,6 +56,7 @@ export const CIFAR10: CifarKind = {
   classes: "airplane automobile bird cat deer dog frog horse ship truck".split(" "),
   mean: [0.4914, 0.4822, 0.4465],
   std: [0.2470, 0.2435, 0.2616],
+  trainFiles: 5,
   binary: {
     folder: "cifar-10-batches-bin",
     train: /^data_batch_(\d+)\.bin$/,
@@ -89,6 +92,7 @@ export const CIFAR100: CifarKind = {
       "train trout tulip turtle wardrobe whale willow_tree wolf woman worm").split(" "),
   mean: [0.5071, 0.4865, 0.4409],
   std: [0.2673, 0.2564, 0.2762],
+  trainFiles: 1,
   binary: {
     folder: "cifar-100-binary",
     train: /^train\.bin$/,
