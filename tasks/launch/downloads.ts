@@ -5,7 +5,7 @@
  * @module
  */
 
-import { join, resolve } from "node:path";
+import { basename, dirname, join, resolve } from "node:path";
 import { ONNXRUNTIME_VERSION } from "../../deps.ts";
 import type { DeviceKind } from "../../runtime/devices/device.ts";
 import type { DownloadProgress } from "../data/sources/download.ts";
@@ -109,9 +109,8 @@ async function holdsAnotherForm(task: Options["task"], place: string): Promise<b
   const { isArchive } = await import("../data/sources/file_set.ts");
   const kind = task === "cifar10" ? CIFAR10 : CIFAR100;
   const files = await cifarFiles(kind, place).catch(() => []);
-  if (files.length === 0 || files.some((path) => path.includes(`/${kind.binary.folder}/`))) {
-    return false;
-  }
+  const isBrought = (path: string) => basename(dirname(path)) === kind.binary.folder;
+  if (files.length === 0 || files.some(isBrought)) return false;
   const isSplit = (path: string) => !isArchive(path) && !path.endsWith(".parquet");
   // Some of the files alone are a set too, if a smaller one.
   return !files.some(isSplit) || files.length > kind.trainFiles;
