@@ -17,15 +17,12 @@ Deno.test({
   ignore: Deno.build.os !== "linux",
   async fn() {
     // On a machine that is busy elsewhere nobody may be back in so short a time; in a minute somebody is.
-    for (const minutes of [0.35, 1]) {
-      const soaked = await soak({ minutes, ranks: 4, seed: 1 });
-      const { code, killed, came, rounds, changes, hashes, replayed } = soaked;
-      assert.equal(code, 0);
-      assert.ok(killed >= 2 && changes >= 2, JSON.stringify(soaked));
-      assert.ok(rounds > 10, `${rounds} rounds`);
-      assert.deepEqual(hashes, [replayed]);
-      if (came > 0) return;
-    }
-    assert.fail("nobody has come");
+    let soaked = await soak({ minutes: 0.35, ranks: 4, seed: 1 });
+    if (soaked.came === 0) soaked = await soak({ minutes: 1, ranks: 4, seed: 1 });
+    const { code, killed, came, rounds, changes, hashes, replayed } = soaked;
+    assert.equal(code, 0);
+    assert.ok(killed >= 2 && came >= 1 && changes >= 3, JSON.stringify(soaked));
+    assert.ok(rounds > 10, `${rounds} rounds`);
+    assert.deepEqual(hashes, [replayed]);
   },
 });

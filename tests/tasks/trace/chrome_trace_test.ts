@@ -204,6 +204,9 @@ Deno.test("a run with --trace leaves one, whose events of a rank do not overlap"
     const { ts, dur } = steps[i], { ts: middle } = of[half >> 1];
     assert.ok(middle >= ts && middle <= ts + dur, `${i}: ${ts}, ${middle}, ${dur}`);
   }
+  const inStep = ({ ts, dur }: Event) =>
+    kernels.filter((kernel) => kernel.ts >= ts && kernel.ts + kernel.dur <= ts + dur).length;
+  assert.deepEqual(steps.slice(2).map(inStep), steps.slice(2).map(() => 0));
   const saved = events.filter(({ cat }) => cat === "checkpoint");
   assert.deepEqual(saved.map(({ args }) => args!.step), [3, 6]);
   assert.ok(saved[0].ts >= steps[2].ts + steps[2].dur - 1000 && saved[0].dur > 0);
