@@ -8,6 +8,7 @@ import {
   type StepOptions,
 } from "../../optimizers/mod.ts";
 import { Graph } from "../../models/mod.ts";
+import { hasTorch, PYTHON, torchNote } from "../_helpers/peers/python.ts";
 import { noise, startWeights, type StepInput, takeSteps, type Tensors } from "./_step_device.ts";
 
 /** Gradients of every parameter, scaled to a norm over all of them together. */
@@ -145,13 +146,9 @@ Deno.test("weight decay does not count for the clipping, but is applied", async 
   assert.ok(Math.abs(gradNorm - 1) < 1e-5);
 });
 
-const torch = await new Deno.Command("/usr/bin/python3", { args: ["-c", "import torch"] })
-  .output().then(({ success }) => success, () => false);
-if (!torch) console.error("skipped: the comparison with PyTorch's SGD needs python3-torch");
-
 Deno.test({
-  name: "momentum, dampening, Nesterov and weight decay are PyTorch's",
-  ignore: !torch,
+  name: `momentum, dampening, Nesterov and weight decay are PyTorch's${torchNote}`,
+  ignore: !hasTorch,
   async fn() {
     const options: Options[] = VARIANTS.map((each) => ({ ...each, clips: false }));
     const start = startWeights();
@@ -169,7 +166,7 @@ for o in job["options"]:
         sgd.step()
     results.append({k: p.tolist() for k, p in params.items()})
 json.dump(results, sys.stdout)`;
-    const python = new Deno.Command("/usr/bin/python3", {
+    const python = new Deno.Command(PYTHON, {
       args: ["-c", program],
       stdin: "piped",
       stdout: "piped",

@@ -1,16 +1,8 @@
 /** ONNX's own checker, from Debian's python3-onnx. */
 
-import { PYTHON } from "./python.ts";
+import { hasModule, PYTHON } from "./python.ts";
 
-/** Whether `import onnx` works; if it does not, tests that need it say so and are skipped. */
-export const hasOnnx = await (async () => {
-  try {
-    const command = new Deno.Command(PYTHON, { args: ["-c", "import onnx"], stderr: "null" });
-    return (await command.output()).success;
-  } catch {
-    return false;
-  }
-})();
+export const hasOnnx = await hasModule("onnx");
 
 /** What a test's name says when it is skipped. */
 export const onnxNote = hasOnnx ? "" : " (skipped: python3-onnx is not installed)";

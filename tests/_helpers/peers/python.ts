@@ -3,15 +3,17 @@
 /** Debian's, which packages of Debian are installed for. */
 export const PYTHON = "/usr/bin/python3";
 
-/** Whether `import torch` works there; if it does not, tests that need it say so and are skipped. */
-export const hasTorch = await (async () => {
+/** Whether that has a module; if it does not, tests that need it say so and are skipped. */
+export async function hasModule(name: string): Promise<boolean> {
   try {
-    const command = new Deno.Command(PYTHON, { args: ["-c", "import torch"], stderr: "null" });
+    const command = new Deno.Command(PYTHON, { args: ["-c", `import ${name}`], stderr: "null" });
     return (await command.output()).success;
   } catch {
     return false;
   }
-})();
+}
+
+export const hasTorch = await hasModule("torch");
 
 /** What a test's name says when it is skipped. */
 export const torchNote = hasTorch ? "" : " (skipped: python3-torch is not installed)";

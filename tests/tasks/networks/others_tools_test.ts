@@ -5,14 +5,10 @@ import { loadSafetensorsReader } from "../../../deps.ts";
 import { decodeSafetensors } from "../../../tasks/networks/safetensors.ts";
 import { celgc } from "../../_helpers/deno.ts";
 import { hasOnnx, onnxNote } from "../../_helpers/peers/onnx_checker.ts";
-import { PYTHON, runPython } from "../../_helpers/peers/python.ts";
+import { hasModule, runPython } from "../../_helpers/peers/python.ts";
 import { temporaryFolder } from "../../_helpers/temporary_folder.ts";
 
-/** Whether `import safetensors` works. */
-const hasSafetensors = await new Deno.Command(PYTHON, {
-  args: ["-c", "import safetensors.numpy"],
-  stderr: "null",
-}).output().then(({ success }) => success, () => false);
+const hasSafetensors = await hasModule("safetensors.numpy");
 
 interface Read {
   readonly tensors: Readonly<Record<string, { shape: number[]; sha256: string }>>;

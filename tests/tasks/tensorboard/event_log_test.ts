@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import type { MetricRecord } from "../../../tasks/logs/records.ts";
 import { crc32c } from "../../../tasks/tensorboard/event_file.ts";
 import { EVENT_FOLDER, EventLog } from "../../../tasks/tensorboard/event_log.ts";
-import { PYTHON, runPython } from "../../_helpers/peers/python.ts";
+import { hasModule, runPython } from "../../_helpers/peers/python.ts";
 import { temporaryFolder } from "../../_helpers/temporary_folder.ts";
 import { position } from "../run_folder.ts";
 
@@ -39,9 +39,8 @@ async function shown(folder: string): Promise<Record<string, [number, number | n
   return JSON.parse(new TextDecoder().decode(output));
 }
 
-/** Whether Debian's python3-protobuf is there; the package of ONNX brings it. */
-const hasProtobuf = await new Deno.Command(PYTHON, { args: ["-c", "import google.protobuf"] })
-  .output().then(({ success }) => success, () => false);
+/** Debian's python3-protobuf; the package of ONNX brings it. */
+const hasProtobuf = await hasModule("google.protobuf");
 const note = hasProtobuf ? "" : " (skipped: python3-protobuf is not installed)";
 
 Deno.test("the checksum is that of RFC 3720, appendix B.4", () => {

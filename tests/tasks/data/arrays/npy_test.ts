@@ -1,11 +1,10 @@
 import assert from "node:assert/strict";
 import { readNpy } from "../../../../tasks/data/arrays/npy.ts";
-import { PYTHON } from "../../../_helpers/peers/python.ts";
+import { hasModule, PYTHON } from "../../../_helpers/peers/python.ts";
 import { temporaryFolder } from "../../../_helpers/temporary_folder.ts";
 import { encodeNpy, floats, wholes } from "../../npy.ts";
 
-const hasNumpy = await new Deno.Command(PYTHON, { args: ["-c", "import numpy"], stderr: "null" })
-  .output().then(({ success }) => success, () => false);
+const hasNumpy = await hasModule("numpy");
 
 const NUMPY = `
 import sys, numpy
