@@ -394,6 +394,12 @@ export class Coordinator {
     take({ host, count: remote.hello.ranks, remote, sockets: null, launcher: null });
   }
 
+  /** Has a host leave the world, whose launcher ends with a code. */
+  letGo(host: RemoteHost, code: number, why: string): void {
+    this.#options.say(`${host.hello.host.name} has left: ${why}`);
+    void host.close(code, `this host has left: ${why}`);
+  }
+
   /** Tells all agents that there will be no more, and stops listening. */
   async close(code: number, message: string | null): Promise<void> {
     this.#closed = true;

@@ -5,12 +5,10 @@
  */
 
 import type { Place, Placement } from "../agents/placement.ts";
-import type { RemoteHost } from "../agents/remote_host.ts";
 import { hostName } from "../agents/this_host.ts";
 import { platform, type Timer } from "../base/platform.ts";
 import { DEFAULT_TIMEOUT_SECONDS } from "../bootstrap/environment.ts";
 import { type HostPlan, HostRanks, type JobPlan } from "../ranks/host_ranks.ts";
-import { openLog, Printer, RankOutput, type StreamName } from "../ranks/output.ts";
 import type { Rank } from "../ranks/rank.ts";
 import { RankProcess } from "../ranks/rank_process.ts";
 import { RendezvousServer } from "../rendezvous/server.ts";
@@ -27,10 +25,13 @@ import {
 } from "./options.ts";
 import { Leavers } from "./watch/leavers.ts";
 import { Losses } from "./watch/losses.ts";
+import { OtherHosts } from "./watch/other_hosts.ts";
+import { Outputs } from "./watch/outputs.ts";
 import { Respawns, statusOf } from "./watch/respawns.ts";
 import {
   describeEnd,
   describeFailure,
+  exitCodeOf,
   findRootCause,
   hasFailed,
   type LaunchFailure,
@@ -46,8 +47,6 @@ const HEAR_MS = 300;
 const SILENT_MS = 500;
 /** How long ranks may take to end once they are told to, in ms. */
 const TERM_MS = 1000;
-/** How long what a rank has left behind may hold its output open, in ms. */
-const DRAIN_MS = 500;
 
 /** One run of a program on N ranks. */
 export class Job {
@@ -61,9 +60,7 @@ export class Job {
   #number = 0;
   readonly #ranks: RankStatus[];
   readonly #processes: Rank[] = [];
-  readonly #outputs: RankOutput[] = [];
-  readonly #stdout = new Printer(Deno.stdout);
-  readonly #stderr = new Printer(Deno.stderr);
+  readonly #outputs: Outputs;
   /** What is to be undone when the job is done. */
   readonly #cleanUps: (() => void | Promise<void>)[] = [];
   /** What is to be done later. */
@@ -79,8 +76,7 @@ export class Job {
   readonly #losses: Losses;
   readonly #leavers: Leavers;
   readonly #respawns: Respawns;
-  /** The hosts of ranks that are not on this one. */
-  readonly #remotes = new Map<number, RemoteHost>();
+  readonly #remotes: OtherHosts;
   readonly #watches: Promise<void>[] = [];
   /** Ranks that have ended so far. */
   #exits = 0;
@@ -95,6 +91,7 @@ export class Job {
     world: { readonly world: OpenedWorld; readonly placement: Placement } | null,
   ) {
     this.#options = options;
+    this.#outputs = new Outputs(options);
     this.#program = program;
     this.#world = world?.world ?? null;
     this.#placement = world?.placement ?? null;
@@ -111,6 +108,13 @@ export class Job {
       after: (ms, action) => this.#after(ms, action),
     });
     const seconds = options.timeout ?? DEFAULT_TIMEOUT_SECONDS;
+    this.#remotes = new OtherHosts((host, last) => {
+      const { on, hostsLeave = on === undefined } = this.#options;
+      if (!hostsLeave || this.#isEnding || !this.#respawns.anyoneLetsIn) return;
+      const [how] = this.#describe(last).headline.split("\n");
+      const code = exitCodeOf(last, this.#ranks);
+      this.#world!.letGo(host, code, `none of its ranks is left: ${how}; the others go on`);
+    });
     this.#leavers = new Leavers(this.#ranks, seconds, {
       isEnding: () => this.#isEnding,
       inquire: () => this.#rendezvous?.announce({ type: "inquiry" }),
@@ -129,14 +133,14 @@ export class Job {
     const cause = this.#state.name === "terminating" ? this.#state.cause : null;
     this.#state = { name: "done", cause };
     if (cause === null) this.#losses.settle();
-    const lastLines = this.#ranks.map((_, rank) => this.#outputs[rank]?.lastLines ?? []);
+    const lastLines = this.#ranks.map((_, rank) => this.#outputs.lastLines(rank));
     const outcome = outcomeOf(cause, this.#ranks, lastLines);
     const losses = this.#losses.ranks.map((rank) => this.#describe(rank));
     return this.#goesOn ? { ...outcome, losses } : outcome;
   }
 
   #describe(rank: number): LaunchFailure {
-    return describeFailure(rank, this.#ranks, this.#outputs[rank]?.lastLines ?? []);
+    return describeFailure(rank, this.#ranks, this.#outputs.lastLines(rank));
   }
 
   #tellLoss(rank: number): void {
@@ -144,24 +148,25 @@ export class Job {
     if (onLost) onLost(loss);
     else if (!quiet) console.error(`celgc: ${loss.headline.split("\n")[0]}; the others go on`);
     const pause = this.#options.respawn?.(loss) ?? null;
-    if (pause === null) return;
+    if (pause === null) return this.#remotes.settled(rank);
     this.#respawns.plan();
     this.#after(pause, async () => {
       const error = await this.#respawns.respawn(rank);
       if (error !== null) console.error(`celgc: nothing is in the stead of rank ${rank}: ${error}`);
+      this.#remotes.settled(rank);
     });
   }
 
   /** Starts a rank in the stead of one that is lost, on the same host. */
   async #startLater(rank: number, lost: number): Promise<void> {
-    const { logDir } = this.#options, remote = this.#remotes.get(lost);
+    const remote = this.#remotes.of(lost);
     if (remote?.lost) throw new Error(`its host is gone: ${remote.lost}`);
     this.#rendezvous!.expect(rank);
-    const log = logDir === undefined ? null : await openLog(logDir, rank);
+    const log = await this.#outputs.openLog(rank);
     const process = remote?.respawn(rank, lost) ?? await this.#here!.start(rank, false, lost);
-    if (remote) this.#remotes.set(rank, remote);
+    if (remote) this.#remotes.place(rank, remote);
     this.#processes[rank] = process;
-    this.#outputs[rank] = this.#collect(rank, process, log);
+    this.#outputs.collect(rank, process, log);
     this.#watches.push(this.#watch(rank));
     if (this.#isEnding) process.kill("SIGKILL");
   }
@@ -248,7 +253,6 @@ export class Job {
   }
 
   async #startHere(host: HostPlan, secret: string, count: number): Promise<void> {
-    const { logDir } = this.#options;
     const here = this.#here = new HostRanks(
       this.#plan,
       { ...host, rankEnv: this.#options.rankEnv },
@@ -257,22 +261,22 @@ export class Job {
     );
     this.#cleanUps.push(() => here[Symbol.dispose]());
     for (let rank = host.first; rank < host.first + count; rank++) {
-      const log = logDir === undefined ? null : await openLog(logDir, rank);
+      const log = await this.#outputs.openLog(rank);
       const process = await here.start(rank, this.#hasStdin(rank));
       this.#processes.push(process);
-      this.#outputs.push(this.#collect(rank, process, log));
+      this.#outputs.collect(rank, process, log);
     }
   }
 
   /** @param comes whether they come to the running job */
   async #startThere(place: Place, before: number, comes: boolean): Promise<void> {
-    const { logDir } = this.#options, { first, count, host, launcher, remote, sockets } = place;
+    const { first, count, host, launcher, remote, sockets } = place;
     const world = this.#world!, job = this.#number;
     const logs: (Deno.FsFile | null)[] = [];
     const ranks = Array.from({ length: count }, (_, i) => first + i);
     for (const rank of ranks) {
       this.#ranks[rank].host = host;
-      logs.push(logDir === undefined ? null : await openLog(logDir, rank));
+      logs.push(await this.#outputs.openLog(rank));
     }
     const { name: _, program, ...rest } = this.#plan;
     const started = remote!.start({
@@ -292,31 +296,15 @@ export class Job {
       details: this.#options.details ?? null,
     });
     for (const [i, process] of started.entries()) {
-      this.#remotes.set(ranks[i], remote!);
+      this.#remotes.place(ranks[i], remote!);
       this.#processes[ranks[i]] = process;
-      this.#outputs[ranks[i]] = this.#collect(ranks[i], process, logs[i]);
+      this.#outputs.collect(ranks[i], process, logs[i]);
     }
   }
 
   #hasStdin(rank: number): boolean {
     const { stdin = "none" } = this.#options;
     return stdin === "all" || (stdin === "rank0" && rank === 0);
-  }
-
-  #collect(rank: number, process: Rank, log: Deno.FsFile | null): RankOutput {
-    const { quiet = false, rawRank, onOutput } = this.#options;
-    const print = (bytes: Uint8Array, stream: StreamName) =>
-      (stream === "stdout" ? this.#stdout : this.#stderr).print(bytes);
-    const raw = rawRank === rank;
-    return new RankOutput(process.stdout, process.stderr, {
-      rank,
-      log,
-      bytes: raw && !quiet ? print : undefined,
-      line: (text, stream) => {
-        onOutput?.(rank, text, stream);
-        if (!quiet && !raw) return print(new TextEncoder().encode(`[${rank}] ${text}\n`), stream);
-      },
-    });
   }
 
   async #watch(rank: number): Promise<void> {
@@ -329,9 +317,11 @@ export class Job {
     this.#checkForFailure();
     this.#leavers.check();
     this.#respawns.check();
-    await this.#outputs[rank].drain(DRAIN_MS);
+    await this.#outputs.drain(rank);
     const process = this.#processes[rank];
     if (process instanceof RankProcess) this.#here?.bury(process);
+    // Where its launcher is gone, or could not start it, that says so itself.
+    if (lost === null) this.#remotes.ended(rank);
   }
 
   #joined(rank: number, host: string): void {

@@ -139,6 +139,13 @@ export interface LaunchProgramOptions extends
   readonly respawn?: (loss: LaunchFailure) => number | null;
   /** The hosts to run on, opened before; stays open. @default {those that the other options name} */
   readonly on?: World;
+  /**
+   * With `onFailure: "return"`: whether the launcher of a host that has lost all its ranks, with none to come in their
+   * stead, ends with the exit code of the last of them while the job goes on. One that something else has started
+   * (`place`) stays.
+   * @default {true, but for hosts that were opened before (`on`), which other jobs may need}
+   */
+  readonly hostsLeave?: boolean;
   /** Whatever the agents of other hosts are to be told, as JSON; see `JoinLaunchOptions.prepare`. */
   readonly details?: unknown;
 }

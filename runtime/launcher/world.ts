@@ -10,6 +10,7 @@ import { Coordinator } from "../agents/coordinator.ts";
 import { writeInvitationFile } from "../agents/invitation.ts";
 import type { Placement } from "../agents/placement.ts";
 import { describeProgram } from "../agents/program.ts";
+import type { RemoteHost } from "../agents/remote_host.ts";
 import { startAgents } from "../agents/ssh.ts";
 import { addressesOf } from "../agents/this_host.ts";
 import {
@@ -199,6 +200,16 @@ export class OpenedWorld implements World {
 
   set outcome(outcome: { readonly code: number; readonly message: string | null }) {
     this.#outcome = outcome;
+  }
+
+  /**
+   * Lets a host go that has no ranks any more, unless something else has started its launcher: that may end all when
+   * one of its processes fails.
+   *
+   * @param code what its launcher ends with
+   */
+  letGo(host: RemoteHost, code: number, why: string): void {
+    if (this.#options.place === undefined) this.coordinator.letGo(host, code, why);
   }
 
   /** Lets the agents go, and stops listening. */

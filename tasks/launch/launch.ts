@@ -226,6 +226,7 @@ export async function launch(settings: LaunchOptions = {}): Promise<Run> {
     const run = options.elastic === null ? {} : { config: spokenOf(await readConfig(directory)) };
     const outcome = await runRanks(options, directory, { from, ...run }, lines, interruption, {
       hosts,
+      hostsLeave: on === undefined,
       details: details && { ...details, from, ...run },
       rankEnv: gpus.variables,
     });
@@ -340,15 +341,16 @@ async function runRanks(
   place: RankPlace,
   lines: RankLines,
   interruption: Interruption,
-  { hosts, details, rankEnv }: {
+  { hosts, hostsLeave, details, rankEnv }: {
     readonly hosts: World | null;
+    readonly hostsLeave: boolean;
     readonly details: RunDetails | null;
     readonly rankEnv: NonNullable<LaunchProgramOptions["rankEnv"]>;
   },
 ): Promise<LaunchOutcome> {
   return await asOptionError(null, () =>
     launchProgram({
-      ...hosts ? { on: hosts, details } : {},
+      ...hosts ? { on: hosts, hostsLeave, details } : {},
       ...processesOf(options, directory),
       program: TRAINER,
       args: rankArguments(directory, place),

@@ -34,6 +34,11 @@ export class Respawns {
     return this.#planned + this.#ranks.filter(({ exit }) => exit === null).length;
   }
 
+  /** Whether a rank is in the job that could let others in. */
+  get anyoneLetsIn(): boolean {
+    return this.#ranks.some(({ joined, finalized, exit }) => joined && !finalized && exit === null);
+  }
+
   /** A rank is to be started in another's stead. */
   plan(): void {
     this.#planned++;
@@ -66,7 +71,7 @@ export class Respawns {
     all: readonly RankStatus[],
     start: (ranks: readonly number[]) => Promise<void>,
   ): Promise<string | null> {
-    if (!this.#anyoneLetsIn()) return null;
+    if (!this.anyoneLetsIn) return null;
     const first = this.#ranks.length;
     this.#ranks.push(...all);
     try {
@@ -90,16 +95,12 @@ export class Respawns {
 
   /** A rank has ended or left: those that wait outside go when there is nobody left to let them in. */
   check(): void {
-    if (this.#anyoneLetsIn()) return;
+    if (this.anyoneLetsIn) return;
     for (const [rank, status] of this.#ranks.entries()) {
       if (rank < this.#size || status.joined || status.exit !== null) continue;
       status.ended = true;
       this.#actions.kill(rank);
     }
-  }
-
-  #anyoneLetsIn(): boolean {
-    return this.#ranks.some(({ joined, finalized, exit }) => joined && !finalized && exit === null);
   }
 }
 

@@ -144,23 +144,33 @@ Deno.test("who was invited and is interrupted before a job has begun only leaves
   assert.deepEqual(await joined, { code: 143, message: "left by abort; the others go on" });
 });
 
-Deno.test("a host whose ranks cannot be started goes again, with the reason", async () => {
+Deno.test("a host whose ranks cannot be started, or are lost for good, goes again, with the reason", async () => {
   await using folder = await temporaryFolder();
   const invitation = `${folder.path}/invitation`, logDir = `${folder.path}/logs`;
   const quiet = { handleSignals: false, say: () => {} }, stop = new AbortController();
   await Deno.mkdir(`${logDir}/rank-1.log`, { recursive: true }); // where its log is to be
-  await using on = await openWorld({ ...quiet, ranks: 1, mostRanks: 2, invitation });
+  const said: string[] = [], say = (line: string) => void said.push(line);
+  await using on = await openWorld({ ...quiet, say, ranks: 1, mostRanks: 2, invitation });
   const { promise: begun, resolve: begin } = Promise.withResolvers<string>();
   const running = launchProgram({
-    ...{ ranks: 1, on, quiet: true, handleSignals: false, onFailure: "return", logDir },
-    ...{ program: program("failures/grows"), args: ["9@9", "1", "2"], allow: ["run", "ffi"] },
+    ...{ ranks: 1, on, quiet: true, handleSignals: false, hostsLeave: true, logDir },
+    ...{ program: program("failures/grows"), args: ["2@0,3@0", "9", "2"], allow: ["run", "ffi"] },
+    respawn: ({ rank }) => rank === 2 ? 0 : null,
     signal: stop.signal,
     onOutput: (_, line) => begin(line),
   });
   await Promise.race([begun, running]);
-  const ended = await joinLaunch(await readInvitationFile(invitation), { ...quiet, ranks: 1 });
+  const address = await readInvitationFile(invitation);
+  const ended = await joinLaunch(address, { ...quiet, ranks: 1 });
   assert.equal(ended.code, 1);
   assert.match(ended.message!, /^cannot join: Is a directory .*rank-1\.log/);
+  const left = await joinLaunch(address, { ...quiet, ranks: 1 });
+  assert.equal(left.code, 137, left.message!);
+  assert.match(
+    left.message!,
+    /^this host has left: none of its ranks is left: rank 3 \(in the stead of rank 2\) on \S+ was ended by SIGKILL.*; the others go on$/,
+  );
+  assert.match(said.at(-1)!, /^\S+ has left: none of its ranks is left: rank 3/);
   stop.abort();
-  await running;
+  assert.equal((await running).interrupted, "abort", "the job had not gone on");
 });

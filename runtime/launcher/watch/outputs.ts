@@ -1,0 +1,58 @@
+/**
+ * What the ranks of a job print.
+ *
+ * @module
+ */
+
+import { openLog, Printer, RankOutput, type StreamName } from "../../ranks/output.ts";
+import type { Rank } from "../../ranks/rank.ts";
+import type { LaunchProgramOptions } from "../options.ts";
+
+/** How long what a rank has left behind may hold its output open, in ms. */
+const DRAIN_MS = 500;
+
+/** Passes on what each rank prints, and keeps it. */
+export class Outputs {
+  readonly #options: LaunchProgramOptions;
+  readonly #outputs: RankOutput[] = [];
+  readonly #stdout = new Printer(Deno.stdout);
+  readonly #stderr = new Printer(Deno.stderr);
+
+  /** @param options who gets what */
+  constructor(options: LaunchProgramOptions) {
+    this.#options = options;
+  }
+
+  /** Opens the log of a rank; null if there are none. */
+  async openLog(rank: number): Promise<Deno.FsFile | null> {
+    const { logDir } = this.#options;
+    return logDir === undefined ? null : await openLog(logDir, rank);
+  }
+
+  /** Begins to read what a rank prints. */
+  collect(rank: number, { stdout, stderr }: Rank, log: Deno.FsFile | null): void {
+    const { quiet = false, rawRank, onOutput } = this.#options;
+    const print = (bytes: Uint8Array, stream: StreamName) =>
+      (stream === "stdout" ? this.#stdout : this.#stderr).print(bytes);
+    const raw = rawRank === rank;
+    this.#outputs[rank] = new RankOutput(stdout, stderr, {
+      rank,
+      log,
+      bytes: raw && !quiet ? print : undefined,
+      line: (text, stream) => {
+        onOutput?.(rank, text, stream);
+        if (!quiet && !raw) return print(new TextEncoder().encode(`[${rank}] ${text}\n`), stream);
+      },
+    });
+  }
+
+  /** What a rank printed last. */
+  lastLines(rank: number): readonly string[] {
+    return this.#outputs[rank]?.lastLines ?? [];
+  }
+
+  /** Waits until all that a rank had printed before its end is read. */
+  async drain(rank: number): Promise<void> {
+    await this.#outputs[rank].drain(DRAIN_MS);
+  }
+}
