@@ -184,6 +184,24 @@ Deno.test("what is simulated asks nobody but the platform for time, chance, conn
   none("lines", found);
 });
 
+Deno.test("no test changes the environment or the directory that all test files have in common", () => {
+  const seen = new Set<string>(), found: string[] = [];
+  const visit = (path: string) => {
+    const source = sources.get(path);
+    if (source === undefined || !path.startsWith("tests/") || seen.has(path)) return;
+    seen.add(path);
+    for (const [i, line] of source.text.split("\n").entries()) {
+      if (/\bDeno\.(env\.(set|delete)|chdir|umask)\(/.test(line)) {
+        found.push(`${path}:${i + 1}:${line}`);
+      }
+    }
+    source.imports.forEach(visit);
+  };
+  for (const path of sources.keys()) if (path.endsWith("_test.ts")) visit(path);
+  // It says that there is no window system, which is so for all.
+  none("lines", found.filter((line) => !line.startsWith("tests/_helpers/web_gpu.ts:")));
+});
+
 Deno.test("deps.ts alone names outside packages", () => {
   none(
     "specifiers",

@@ -12,8 +12,11 @@ import { temporaryFolder } from "../_helpers/temporary_folder.ts";
 /** No command on a host lives longer, in ms. */
 const LONGEST_MS = 120_000;
 
-/** Names of namespaces begin so; the number of the process that made them follows. */
-const PREFIX = "celgc-";
+/**
+ * Names of namespaces begin so: the number of the process that made them, and what tells its test files apart, which
+ * may run at the same time.
+ */
+const PREFIX = `celgc-${Deno.pid}-${crypto.randomUUID().slice(0, 8)}`;
 
 /** Bytes that a host's network card has carried, as its kernel counts them. */
 export interface Traffic {
@@ -90,7 +93,7 @@ export const noNamespaces: string | null = await (async () => {
   if (Deno.build.os !== "linux") return "network namespaces are Linux's";
   if (Deno.uid() !== 0) return "network namespaces need root";
   if (!await hasTool("ip")) return "iproute2 is not installed";
-  const name = `${PREFIX}${Deno.pid}-probe`;
+  const name = `${PREFIX}-probe`;
   try {
     await tool("ip", "netns", "add", name);
     await tool("ip", "-n", name, "link", "add", "br0", "type", "bridge");
@@ -123,7 +126,7 @@ export async function makeHosts(
   { ownNameIsLoopback = false, aliases = [] }: HostsOptions = {},
 ): Promise<Hosts> {
   await sweep();
-  const stem = `${PREFIX}${Deno.pid}-${++made}`, bridge = `${stem}-bridge`;
+  const stem = `${PREFIX}-${++made}`, bridge = `${stem}-bridge`;
   const names = Array.from({ length: count }, (_, i) => `host-${String.fromCharCode(97 + i)}`);
   const file = (own: number) => [
     ...["127.0.0.1 localhost", "::1 localhost"],

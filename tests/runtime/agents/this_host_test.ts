@@ -1,16 +1,27 @@
 import assert from "node:assert/strict";
-import { addressesOf, ownAddresses, thisHost } from "../../../runtime/agents/this_host.ts";
+import {
+  addressesOf,
+  type HostFacts,
+  ownAddresses,
+  thisHost,
+} from "../../../runtime/agents/this_host.ts";
+import { deno } from "../../_helpers/deno.ts";
 
-Deno.test("a host is the same for all of its processes, and CELGC_HOST makes it another", () => {
+/** This host, as another process sees it. */
+async function hostSeen(env: Record<string, string>): Promise<HostFacts> {
+  const module = import.meta.resolve("../../../runtime/agents/this_host.ts");
+  const script = `import { thisHost } from "${module}"; console.log(JSON.stringify(thisHost()))`;
+  const { stdout, stderr } = await deno(["eval", "--no-check", script], { env });
+  assert.equal(stderr, "");
+  return JSON.parse(stdout);
+}
+
+Deno.test("a host is the same for all of its processes, and CELGC_HOST makes it another", async () => {
   const { name, identity } = thisHost();
-  assert.deepEqual(thisHost(), { name, identity });
-  Deno.env.set("CELGC_HOST", "elsewhere");
-  try {
-    assert.equal(thisHost().name, "elsewhere");
-    assert.notEqual(thisHost().identity, identity);
-  } finally {
-    Deno.env.delete("CELGC_HOST");
-  }
+  const [same, other] = await Promise.all([hostSeen({}), hostSeen({ CELGC_HOST: "elsewhere" })]);
+  assert.deepEqual(same, { name, identity });
+  assert.equal(other.name, "elsewhere");
+  assert.notEqual(other.identity, identity);
 });
 
 Deno.test("where to listen is an address, a network or a card", () => {

@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { readInvitationFile } from "../../../runtime/agents/invitation.ts";
 import { joinLaunch, openWorld } from "../../../runtime/launcher/across_hosts.ts";
 import { launchProgram } from "../../../runtime/launcher/launch.ts";
-import { denoCommand, ROOT } from "../../_helpers/deno.ts";
+import { denoCommand, endedAs, ROOT } from "../../_helpers/deno.ts";
 import { pidsIn, program, survivors } from "../../_helpers/jobs.ts";
 import { temporaryFolder } from "../../_helpers/temporary_folder.ts";
 import { waysBetweenHosts } from "../_three_hosts.ts";
@@ -117,16 +117,16 @@ Deno.test("of two hosts that come at once where there is room for one, the other
   const refusal = await (async () => {
     await using on = await openWorld({ ...quiet, ranks: 1, mostRanks: 2, invitation });
     assert.equal(on.size, 1);
-    const address = await readInvitationFile(invitation), stop = new AbortController();
-    Deno.env.set("CELGC_HOST", "elsewhere"); // so that it is tried whether they can be reached
-    try {
-      const both = [1, 2].map(() =>
-        joinLaunch(address, { ...quiet, ranks: 1, signal: stop.signal }).then(String, String)
-      );
-      return await Promise.race(both).finally(() => stop.abort());
-    } finally {
-      Deno.env.delete("CELGC_HOST");
-    }
+    const args = ["run", "-A", "--no-check", MAIN, "join", "--quiet", "--invitation", invitation];
+    // Elsewhere, so that it is tried whether they can be reached.
+    const stop = new AbortController(), env = { CELGC_HOST: "elsewhere" };
+    const both = [1, 2].map(() =>
+      denoCommand([...args, "--ranks", "1"], { env, signal: stop.signal }).output()
+    );
+    const refused = await Promise.race(both);
+    stop.abort();
+    await Promise.all(both);
+    return endedAs(refused).stderr;
   })();
   assert.match(refusal, /the job has as many ranks as it may have, 2/);
 });

@@ -2,9 +2,10 @@
 
 import assert from "node:assert/strict";
 import { isAlive, pidsIn, program, survivors } from "../../_helpers/jobs.ts";
+import { temporaryFolder } from "../../_helpers/temporary_folder.ts";
 
 /** Starts a launcher of its own and waits until all ranks say who they are. */
-async function startLauncher(ranks: number, way: string) {
+async function startLauncher(ranks: number, way: string, env: Record<string, string> = {}) {
   const child = new Deno.Command(Deno.execPath(), {
     args: [
       "run",
@@ -17,7 +18,7 @@ async function startLauncher(ranks: number, way: string) {
     ],
     stdout: "piped",
     stderr: "piped",
-    env: { RANK_PERMISSIONS: "run=sleep" },
+    env: { RANK_PERMISSIONS: "run=sleep", ...env },
   }).spawn();
   const expected = way === "child" ? 2 * ranks : ranks;
   const pids: number[] = [];
@@ -168,18 +169,11 @@ Deno.test("a second Ctrl-C does not wait", async () => {
 });
 
 Deno.test("a killed launcher leaves no sockets behind", async () => {
-  const directory = await Deno.makeTempDir({ prefix: "celgc-test-" });
-  const before = Deno.env.get("TMPDIR");
-  Deno.env.set("TMPDIR", directory);
-  try {
-    await using job = await startLauncher(3, "loop");
-    job.child.kill("SIGKILL");
-    await job.child.status;
-    assert.deepEqual(await survivors(job.pids, 10_000), []);
-    assert.deepEqual([...Deno.readDirSync(directory)], []);
-  } finally {
-    if (before === undefined) Deno.env.delete("TMPDIR");
-    else Deno.env.set("TMPDIR", before);
-    await Deno.remove(directory, { recursive: true });
-  }
+  await using folder = await temporaryFolder();
+  await using job = await startLauncher(3, "loop", { TMPDIR: folder.path });
+  assert.equal([...Deno.readDirSync(folder.path)].length, 1, "their folder");
+  job.child.kill("SIGKILL");
+  await job.child.status;
+  assert.deepEqual(await survivors(job.pids, 10_000), []);
+  assert.deepEqual([...Deno.readDirSync(folder.path)], []);
 });

@@ -4,6 +4,7 @@ import assert from "node:assert/strict";
 import { ONNXRUNTIME_VERSION } from "../../../deps.ts";
 import { findData, sayDownload } from "../../../tasks/launch/downloads.ts";
 import { resolveDevice } from "../../../runtime/devices/open.ts";
+import { deno, ROOT } from "../../_helpers/deno.ts";
 import { temporaryFolder } from "../../_helpers/temporary_folder.ts";
 
 await resolveDevice("cpu");
@@ -17,21 +18,14 @@ for (
 ) {
   Deno.test(`${kind}: a download of the engine is said with its size, where the cache lacks it`, async () => {
     await using folder = await temporaryFolder();
-    const before = Deno.env.get("DENO_DIR"), lines: string[] = [];
-    const say = sayDownload((line) => lines.push(line));
-    try {
-      Deno.env.set("DENO_DIR", folder.path);
-      await resolveDevice(kind, say);
-      assert.equal(lines.length, 1);
-      assert.ok(lines[0].includes(name) && lines[0].includes(size), lines[0]);
-      const cached = `${folder.path}/npm/registry.example.org/${name}/${ONNXRUNTIME_VERSION}`;
-      await Deno.mkdir(cached, { recursive: true });
-      await resolveDevice(kind, say);
-      assert.equal(lines.length, 1, "a cached one is not spoken of");
-    } finally {
-      if (before === undefined) Deno.env.delete("DENO_DIR");
-      else Deno.env.set("DENO_DIR", before);
-    }
+    const engine = `npm/registry.example.org/${name}/${ONNXRUNTIME_VERSION}`;
+    const program = new URL("tests/tasks/programs/fetches_engine.ts", ROOT).href;
+    const args = ["run", "-A", "--no-check", program, kind, folder.path, engine];
+    const { code, stdout, stderr } = await deno(args);
+    assert.equal(code, 0, stderr);
+    const [line, ...others] = stdout.trim().split("\n");
+    assert.ok(line.includes(name) && line.includes(size), stdout);
+    assert.deepEqual(others, ["it is cached"], "a cached one is not spoken of");
   });
 
   Deno.test(`${kind}: where the engine is cached nothing is said`, async () => {
