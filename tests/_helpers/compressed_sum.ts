@@ -5,6 +5,20 @@
 
 const f = Math.fround;
 
+/** What a function makes of each number; `map` takes several times as long. */
+function each(x: Float32Array, of: (value: number, i: number) => number): Float32Array {
+  const out = new Float32Array(x.length);
+  for (let i = 0; i < x.length; i++) out[i] = of(x[i], i);
+  return out;
+}
+
+/** The largest magnitude; NaN if there is one. */
+function largestOf(x: Float32Array): number {
+  let largest = 0;
+  for (let i = 0; i < x.length; i++) largest = Math.max(largest, Math.abs(x[i]));
+  return largest;
+}
+
 /** The integer nearest to a float32, ties to even. */
 function nearest(x: number): number {
   const below = Math.floor(x), rest = x - below;
@@ -14,11 +28,11 @@ function nearest(x: number): number {
 
 /** What int8 (256, 127) and int4 (128, 7) make of a block. */
 function scaledBlock(x: Float32Array, most: number): Float32Array {
-  const largest = x.reduce((max, value) => Math.max(max, Math.abs(value)), 0);
-  if (!Number.isFinite(largest)) return x.map(() => NaN);
+  const largest = largestOf(x);
+  if (!Number.isFinite(largest)) return new Float32Array(x.length).fill(NaN);
   const scale = f(largest / most);
-  if (scale === 0) return x.map(() => 0);
-  return x.map((value) => {
+  if (scale === 0) return new Float32Array(x.length);
+  return each(x, (value) => {
     const q = Math.max(-most, Math.min(most, nearest(f(value / scale))));
     return f((q + 0) * scale); // −0 + 0 is 0: integers have no −0
   });
@@ -26,15 +40,15 @@ function scaledBlock(x: Float32Array, most: number): Float32Array {
 
 /** What mxint8 (7 bits of magnitude) and mxint4 (3) make of a block. */
 function poweredBlock(x: Float32Array, bits: number): Float32Array {
-  const largest = x.reduce((max, value) => Math.max(max, Math.abs(value)), 0);
-  if (!Number.isFinite(largest)) return x.map(() => NaN);
+  const largest = largestOf(x);
+  if (!Number.isFinite(largest)) return new Float32Array(x.length).fill(NaN);
   // A logarithm is near; from below it, the comparison is exact.
   let exponent = Math.max(-149, Math.floor(Math.log2(largest)) - 1);
   while (2 ** (exponent + 1) <= largest) exponent++;
   exponent -= bits - 1;
-  if (exponent < -126) return x.map(() => 0);
+  if (exponent < -126) return new Float32Array(x.length);
   const most = 2 ** bits - 1;
-  return x.map((value) => {
+  return each(x, (value) => {
     const q = Math.max(-most, Math.min(most, nearest(value / 2 ** exponent)));
     return (q + 0) * 2 ** exponent;
   });
@@ -69,25 +83,29 @@ function fp16(x: number): number {
 /** What int2 makes of picked numbers: each half of the range of their magnitudes has its mean. */
 function halvesOfRange(x: Float32Array): Float32Array {
   const sizes = Array.from(x, Math.abs);
-  if (!sizes.every(Number.isFinite)) return x.map(() => NaN);
+  if (!sizes.every(Number.isFinite)) return new Float32Array(x.length).fill(NaN);
   const middle = (Math.min(...sizes) + Math.max(...sizes)) / 2;
   const meanOf = (some: number[]) => f(some.reduce((sum, size) => sum + size, 0) / some.length);
   const below = meanOf(sizes.filter((size) => size <= middle));
   const above = meanOf(sizes.filter((size) => size > middle));
-  return x.map((value, i) => (sizes[i] > middle ? above : below) * (value < 0 ? -1 : 1));
+  return each(x, (value, i) => (sizes[i] > middle ? above : below) * (value < 0 ? -1 : 1));
 }
 
 /** What `topk` leaves of a block: the numbers that are picked, and where. */
 function picks(x: Float32Array, fraction: number): number[] {
+  const sizes = new Float64Array(x.length);
   // NaNs before infinities, and these before all numbers.
-  const sizes = Float64Array.from(
-    x,
-    (value) => Number.isNaN(value) ? Infinity : Math.min(2 ** 128, Math.abs(value)),
-  );
+  for (let i = 0; i < x.length; i++) {
+    sizes[i] = Number.isNaN(x[i]) ? Infinity : Math.min(2 ** 128, Math.abs(x[i]));
+  }
   const count = Math.ceil(fraction * x.length), least = sizes.toSorted()[x.length - count];
-  const above = sizes.reduce((more, size) => size > least ? more + 1 : more, 0);
-  let level = count - above; // so many of those that are as large as the least come along, the first of them
-  return [...x.keys()].filter((i) => sizes[i] > least || sizes[i] === least && level-- > 0);
+  let level = count; // so many of those that are as large as the least come along, the first of them
+  for (let i = 0; i < x.length; i++) if (sizes[i] > least) level--;
+  const picked: number[] = [];
+  for (let i = 0; i < x.length; i++) {
+    if (sizes[i] > least || sizes[i] === least && level-- > 0) picked.push(i);
+  }
+  return picked;
 }
 
 /** Applies a function to blocks of so many numbers. */
@@ -105,9 +123,9 @@ function byBlocks(
 export function roundTrip(name: string, x: Float32Array): Float32Array {
   switch (name) {
     case "bf16":
-      return x.map(bf16);
+      return each(x, bf16);
     case "fp16":
-      return x.map(fp16);
+      return each(x, fp16);
     case "int8":
       return byBlocks(x, 256, (block) => scaledBlock(block, 127));
     case "int4":
@@ -146,7 +164,7 @@ export function allreduce(
   const ranks = arrays.length, count = arrays[0].length, block = blockOf(name);
   const sums = arrays.map((x, rank) => {
     const owed = residuals[rank];
-    return owed && contributes[rank] ? x.map((value, i) => f(value + owed[i])) : x.slice();
+    return owed && contributes[rank] ? each(x, (value, i) => f(value + owed[i])) : x.slice();
   });
   if (ranks === 1) {
     arrays[0].set(contributes[0] ? sums[0] : new Float32Array(count));
@@ -167,19 +185,18 @@ export function allreduce(
       if (rank === owner && name.startsWith("mx")) own = slice;
       else terms.push(sent);
       if (rank !== owner) {
-        residuals[rank]?.set(slice.map((value, i) => f(value - sent[i])), start);
+        residuals[rank]?.set(each(slice, (value, i) => f(value - sent[i])), start);
       }
     });
-    const total = Float64Array.from(result.subarray(start, end), (_, i) => {
-      const values = terms.map((term) => term[i]);
-      if (name.startsWith("mx")) return exactly(values) + (own?.[i] ?? 0);
-      return values.length === 0 ? 0 : values.reduce((sum, value) => sum + value);
-    });
-    const rounded = Float32Array.from(total), read = roundTrip(name, rounded);
+    const rounded = new Float32Array(end - start), isExact = name.startsWith("mx");
+    for (let i = 0; i < rounded.length; i++) {
+      rounded[i] = isExact ? exactly(terms, i) + (own?.[i] ?? 0) : inOrder(terms, i);
+    }
+    const read = roundTrip(name, rounded);
     result.set(read, start);
     const owed = residuals[owner];
     if (!owed) continue;
-    for (let i = 0; i < total.length; i++) {
+    for (let i = 0; i < rounded.length; i++) {
       const lost = f(rounded[i] - read[i]);
       owed[start + i] = contributes[owner] ? lost : f(owed[start + i] + lost);
     }
@@ -187,14 +204,22 @@ export function allreduce(
   for (const array of arrays) array.set(result);
 }
 
-/** The sum of float32, rounded to float64 once. */
-function exactly(values: readonly number[]): number {
+/** The sum of the i-th numbers, one after the other. */
+function inOrder(terms: readonly Float32Array[], i: number): number {
+  let sum = terms.length === 0 ? 0 : terms[0][i];
+  for (let rank = 1; rank < terms.length; rank++) sum += terms[rank][i];
+  return sum;
+}
+
+/** The sum of the i-th numbers, rounded to float64 once. */
+function exactly(terms: readonly Float32Array[], i: number): number {
   let sum = 0, isExact = true;
-  for (const value of values) {
-    const next = sum + value, added = next - sum;
+  for (const term of terms) {
+    const value = term[i], next = sum + value, added = next - sum;
     isExact &&= sum - (next - added) + (value - added) === 0; // what rounding has lost (Knuth's TwoSum)
     sum = next;
   }
+  const values = isExact ? [] : terms.map((term) => term[i]);
   if (isExact || !values.every(Number.isFinite)) return sum;
   const integers = values.reduce((total, value) => total + BigInt(value * 2 ** 149), 0n);
   return Number(integers) * 2 ** -149;

@@ -12,7 +12,7 @@ import { codecOf } from "../../runtime/compression/registry.ts";
 import { EXTREMES } from "./_battery_extremes.ts";
 import type { Check } from "./_check.ts";
 import { allreduce, blockOf } from "../_helpers/compressed_sum.ts";
-import { guarded, inside, madeOnce, sameBits, value } from "./_values.ts";
+import { floats, guarded, inside, madeOnce, sameBits, value } from "./_values.ts";
 
 const CODECS = [
   "bf16",
@@ -33,7 +33,7 @@ function numbers(rank: number, length: number, call = 0): Float32Array {
 }
 
 const made = madeOnce((rank: number, length: number, call: number): Float32Array =>
-  Float32Array.from({ length }, (_, i) => 1e-9 * value(rank + 11 * call, i + 3 * call))
+  floats(length, (i) => 1e-9 * value(rank + 11 * call, i + 3 * call))
 );
 
 const each = <T>(size: number, of: (rank: number) => T): T[] =>
@@ -95,9 +95,9 @@ const withExactOf = madeOnce(
     const residuals = each(size, () => new Float32Array(length));
     allreduce(compress, arrays, residuals, contributes);
     const beside = each(size, (rank) => numbers(rank, more, 1));
-    const exact = Float32Array.from(
-      { length: more },
-      (_, i) => beside.reduce((sum, one, rank) => contributes[rank] ? sum + one[i] : sum, 0),
+    const exact = floats(
+      more,
+      (i) => beside.reduce((sum, one, rank) => contributes[rank] ? sum + one[i] : sum, 0),
     );
     return { sum: arrays[0], residuals, exact };
   },

@@ -7,7 +7,7 @@
 import type { Communicator } from "../../runtime/mod.ts";
 import { allreduce, blockOf } from "../_helpers/compressed_sum.ts";
 import type { Check } from "./_check.ts";
-import { guarded, inside, madeOnce, sameBits } from "./_values.ts";
+import { floats, guarded, inside, madeOnce, sameBits } from "./_values.ts";
 
 const CODECS = ["bf16", "fp16", "int8", "int4", "mxint8", "mxint4", "topk:0.05", "topk:0.02:int8"];
 
@@ -34,9 +34,9 @@ const KINDS: readonly ((i: number, rank: number) => number)[] = [
 /** Every kind by turns; in the second half of the rounds, a NaN and infinities among them. */
 const numbers = madeOnce((rank: number, length: number, round: number): Float32Array => {
   const stretch = Math.max(1, length >> 5);
-  const out = Float32Array.from(
-    { length },
-    (_, i) => KINDS[(Math.floor(i / stretch) + round) % KINDS.length](i + 7 * round, rank),
+  const out = floats(
+    length,
+    (i) => KINDS[(Math.floor(i / stretch) + round) % KINDS.length](i + 7 * round, rank),
   );
   if (round < 3) return out;
   if (rank === 0) out[length >> 1] = NaN;
@@ -71,7 +71,8 @@ const expected = madeOnce((compress: string, length: number, size: number): Expe
 });
 
 /** The sign of ∞ − ∞ is that of the processor. */
-const anyNaN = (values: Float32Array) => values.map((x) => Number.isNaN(x) ? NaN : x);
+const anyNaN = (values: Float32Array) =>
+  floats(values.length, (i) => Number.isNaN(values[i]) ? NaN : values[i]);
 
 async function extremes(comm: Communicator): Promise<void> {
   const { rank, size } = comm;

@@ -23,10 +23,20 @@ export const MAKERS: readonly Maker[] = [
 export const isBig = (make: Maker): boolean => make === BigInt64Array || make === BigUint64Array;
 export const isFloat = (make: Maker): boolean => make === Float32Array || make === Float64Array;
 
+/** 2⁻¹¹ … 2¹¹. */
+const SIZES = Float64Array.from({ length: 23 }, (_, i) => 2 ** (i - 11));
+
 /** The i-th element of a rank's buffer: signed and of very different sizes, so that order shows. */
 export function value(rank: number, i: number): number {
   const mixed = Math.imul(rank * 0x9e3779b1 ^ i * 0x85ebca6b, 0xc2b2ae35) >> 8;
-  return mixed * 2 ** ((rank * 7 + i * 3) % 23 - 11) + rank + 1 / (i + 1);
+  return mixed * SIZES[(rank * 7 + i * 3) % 23] + rank + 1 / (i + 1);
+}
+
+/** So many floats; `from` and `map` of arrays take several times as long. */
+export function floats(length: number, of: (i: number) => number): Float32Array {
+  const out = new Float32Array(length);
+  for (let i = 0; i < length; i++) out[i] = of(i);
+  return out;
 }
 
 /**
