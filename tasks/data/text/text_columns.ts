@@ -6,7 +6,7 @@
  * @module
  */
 
-import type { Tokens } from "./tokens.ts";
+import type { Passage } from "./text_passage.ts";
 
 /** Where the columns of a text start, and how long they are. */
 export interface TextColumns {
@@ -49,22 +49,18 @@ export function batchify(start: number, end: number, columns: number): TextColum
 
 /**
  * Writes `length` rows of the columns that begin at `starts`, from row `row` on, to `input`, and the
- * tokens that follow each of them to `target` (both `[length, columns]`).
+ * words that each of them is to predict to `target` (both `[length, columns]`).
  */
 export function copyWindow(
-  tokens: Tokens,
+  text: Passage,
   starts: Uint32Array,
   row: number,
   length: number,
   input: Int32Array,
   target: Int32Array,
 ): void {
-  const columns = starts.length;
-  for (let c = 0; c < columns; c++) {
-    const start = starts[c] + row, column = tokens.slice(start, start + length + 1);
-    for (let out = c, at = 0; at < length; out += columns) {
-      input[out] = column[at++];
-      target[out] = column[at];
-    }
+  const stride = starts.length;
+  for (const [at, start] of starts.entries()) {
+    text.copy(start + row, start + row + length, { input, target, at, stride });
   }
 }

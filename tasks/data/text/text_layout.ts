@@ -1,8 +1,9 @@
 /**
  * How a text lies in columns before the ranks there are, whoever comes and goes. When they become others, what is left
  * of the pass, and what a lost rank had read since its last round, is laid out anew in the columns of those that go on,
- * and read first; then come whole passes again. So each word of a pass is predicted once, and which rank reads what is
- * a function of the worlds.
+ * and read first; then come whole passes again. What is laid out are words with the one that follows each, so that where
+ * two parts meet none is read twice. So each word of a pass is read once, and which rank reads what is a function of the
+ * worlds.
  *
  * @module
  */
@@ -31,6 +32,8 @@ interface Pass {
   readonly text: Passage;
   /** Those of all ranks. */
   readonly columns: TextColumns;
+  /** Words from one column's first to the next one's. */
+  readonly stride: number;
 }
 
 /** What lies before the ranks of one world. */
@@ -91,11 +94,12 @@ export class TextLayout {
     this.#options = options;
     this.#ranks = ranks;
     this.#whole = batchify(0, tokens.length, columns);
-    const isWhole = left.length === 0 || left.length === 1 && text.length === tokens.length;
+    const all = tokens.length - 1;
+    const isWhole = left.length === 0 || left.length === 1 && text.length === all;
     // What does not make columns is left over, as at the end of every pass.
     const fits = text.length >= LEAST_ROWS * columns;
-    this.#rest = !isWhole && fits ? { text, columns: batchify(0, text.length, columns) } : null;
-    this.done = this.#rest ? Math.max(0, 1 - text.length / tokens.length) : 0;
+    this.#rest = !isWhole && fits ? restOf(text, columns) : null;
+    this.done = this.#rest ? Math.max(0, 1 - text.length / all) : 0;
     this.first = isWhole || fits ? pass : pass + 1;
     const from = { step, pass: this.first, rows: this.#rest?.columns.rows };
     this.reading = new Reading(this.#whole.rows, length, from);
@@ -108,7 +112,7 @@ export class TextLayout {
   }
 
   /** What a pass reads, and where a rank's columns of it begin, by its place among those there are. */
-  columnsOf(pass: number, place: number): { readonly text: Tokens; readonly starts: Uint32Array } {
+  columnsOf(pass: number, place: number): { readonly text: Passage; readonly starts: Uint32Array } {
     const { batchSize, shuffles, seed } = this.#options, { text, columns } = this.#passOf(pass);
     if (this.#order?.pass !== pass) {
       const all = columns.starts;
@@ -124,26 +128,30 @@ export class TextLayout {
 
   #passOf(pass: number): Pass {
     if (this.#rest && pass === this.first) return this.#rest;
-    const { tokens } = this.#options;
-    const text = new Passage(tokens, [{ pass, start: 0, end: tokens.length }]);
-    return { text, columns: this.#whole };
+    const text = Passage.whole(this.#options.tokens, pass), columns = this.#whole;
+    return { text, columns, stride: columns.rows };
   }
 
   /** What has not been read of the pass in which a step is; with what its columns have left over. */
   #leftAt(step: number): Stretch[] {
-    const { pass, row } = this.reading.at(step), { text, columns } = this.#passOf(pass);
-    const { rows, starts } = columns;
+    const { pass, row } = this.reading.at(step), { text, columns, stride } = this.#passOf(pass);
+    const { starts } = columns;
     return [
-      ...Array.from(starts, (start) => text.stretches(start + row, start + rows)).flat(),
-      ...text.stretches(starts.length * rows, text.length),
+      ...Array.from(starts, (start) => text.stretches(start + row, start + stride)).flat(),
+      ...text.stretches(starts.length * stride, text.length),
     ];
   }
 
-  /** What a rank has read in a step, and the words that follow. */
+  /** What a rank has read in a step. */
   #read(step: number, place: number): Stretch[] {
     const { pass, row, rows } = this.reading.at(step);
     const { starts } = this.columnsOf(pass, place), { text } = this.#passOf(pass);
-    return Array.from(starts, (start) => text.stretches(start + row, start + row + rows + 1))
-      .flat();
+    return Array.from(starts, (start) => text.stretches(start + row, start + row + rows)).flat();
   }
+}
+
+/** What is left of a pass, in columns each of which reads all of its words. */
+function restOf(text: Passage, columns: number): Pass {
+  const { rows: stride, starts } = batchify(0, text.length, columns);
+  return { text, columns: { rows: stride + 1, starts }, stride };
 }

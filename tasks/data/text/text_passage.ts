@@ -6,16 +6,16 @@
 
 import type { Tokens } from "./tokens.ts";
 
-/** Tokens that follow each other in a text, and the pass in which they are read. */
+/** Words that follow each other in a text and are read, each to predict the next, and the pass in which they are. */
 export interface Stretch {
   readonly pass: number;
-  /** The first. */
+  /** The first that is read. */
   readonly start: number;
-  /** One past the last. */
+  /** One past the last that is read: what this one is to predict. */
   readonly end: number;
 }
 
-/** The same tokens in order, each pass after the one before, and what overlaps or touches in one stretch. */
+/** The same words in order, each pass after the one before, and what overlaps or touches in one stretch. */
 export function joined(stretches: Iterable<Stretch>): Stretch[] {
   const all: Stretch[] = [];
   for (const each of [...stretches].sort((a, b) => a.pass - b.pass || a.start - b.start)) {
@@ -28,12 +28,12 @@ export function joined(stretches: Iterable<Stretch>): Stretch[] {
 }
 
 /** Stretches of a text, one after another. */
-export class Passage implements Tokens {
-  /** Tokens of all of them. */
+export class Passage {
+  /** Words that are read in all of them. */
   readonly length: number;
   readonly #tokens: Tokens;
   readonly #stretches: readonly Stretch[];
-  /** Tokens before each. */
+  /** Words before each. */
   readonly #before: readonly number[];
 
   /** @param stretches in their order */
@@ -45,20 +45,36 @@ export class Passage implements Tokens {
     this.length = length;
   }
 
-  /** The tokens from `start` up to, but not, `end`. */
-  slice(start: number, end: number): Int32Array {
-    const parts = this.stretches(start, end);
-    if (parts.length === 1) return this.#tokens.slice(parts[0].start, parts[0].end);
-    const all = new Int32Array(Math.max(0, end - start));
-    let at = 0;
-    for (const { start, end } of parts) {
-      all.set(this.#tokens.slice(start, end), at);
-      at += end - start;
-    }
-    return all;
+  /** All of a text in one stretch. */
+  static whole(tokens: Tokens, pass: number): Passage {
+    return new Passage(tokens, [{ pass, start: 0, end: tokens.length - 1 }]);
   }
 
-  /** Where the tokens from `start` up to, but not, `end` lie in the text. */
+  /**
+   * Writes the words from `start` up to, but not, `end` to `input`, and what each is to predict to `target`, beginning
+   * at index `at` and `stride` apart.
+   */
+  copy(
+    start: number,
+    end: number,
+    { input, target, at, stride }: {
+      readonly input: Int32Array;
+      readonly target: Int32Array;
+      readonly at: number;
+      readonly stride: number;
+    },
+  ): void {
+    let out = at;
+    for (const { start: from, end: to } of this.stretches(start, end)) {
+      const words = this.#tokens.slice(from, to + 1);
+      for (let i = 1; i < words.length; i++, out += stride) {
+        input[out] = words[i - 1];
+        target[out] = words[i];
+      }
+    }
+  }
+
+  /** Where the words from `start` up to, but not, `end` lie in the text. */
   stretches(start: number, end: number): Stretch[] {
     const found: Stretch[] = [];
     let i = this.#indexOf(start);
@@ -70,7 +86,7 @@ export class Passage implements Tokens {
     return found;
   }
 
-  /** Which stretch a token is in. */
+  /** Which stretch a word is in. */
   #indexOf(at: number): number {
     let low = 0, high = this.#before.length;
     while (high - low > 1) {

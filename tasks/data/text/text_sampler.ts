@@ -11,6 +11,7 @@ import { sequenceLength } from "./sequence_length.ts";
 import type { Tokens } from "./tokens.ts";
 import { batchify, copyWindow } from "./text_columns.ts";
 import { TextLayout } from "./text_layout.ts";
+import { Passage } from "./text_passage.ts";
 import { Reading } from "./text_reading.ts";
 
 /** What one rank reads in one step. */
@@ -98,8 +99,8 @@ export interface TextSamplerOptions {
  *
  * After a change of the ranks what is left of the pass is laid out anew in the columns there are then, with what a rank
  * that was lost had read since its last round, and is read with an empty state; so the pass still has each word once.
- * Where two parts of the text meet in a column, one word is predicted from what does not precede it. With
- * `proportional` each rank goes on in its part from as far down as all had come.
+ * Where two parts of the text meet in a column, the state goes on from one to the other. With `proportional` each rank
+ * goes on in its part from as far down as all had come.
  *
  * @throws {RangeError} when an option is out of range or the text too short for the columns
  */
@@ -126,7 +127,8 @@ export function createTextSampler(options: TextSamplerOptions): TextSampler {
     const { rows, starts } = batchify(start, end, batchSize);
     const from = { step: since, pass: layout.first, row: Math.floor(layout.done * rows) };
     own = new Reading(rows, length, from);
-    columnsOf = () => ({ text: tokens, starts });
+    const text = Passage.whole(tokens, layout.first);
+    columnsOf = () => ({ text, starts });
   }
   return {
     batchSize,
