@@ -5,11 +5,17 @@
  */
 
 import { parseArgs } from "node:util";
-import { replayLine, simulate } from "./simulate.ts";
+import { type Progress, simulateMany } from "./many.ts";
+import { simulate } from "./simulate.ts";
 
 const HELP = `deno task simulate --seed 17            one world: its plan, and how its ranks ended
 deno task simulate --seed 17 --trace    with every event
-deno task simulate --seeds 1000000      many, from --from (1 if left out)`;
+deno task simulate --seeds 1000000      many, from --from (1 if left out), --workers at a time (as many as cores)
+
+Ctrl-C says how to go on. What is broken is printed with its seed, and the exit code is 1.`;
+
+/** How often progress is said, in ms. */
+const SAY_MS = 10_000;
 
 function parse() {
   try {
@@ -18,6 +24,7 @@ function parse() {
         seed: { type: "string" },
         seeds: { type: "string" },
         from: { type: "string", default: "1" },
+        workers: { type: "string", default: String(navigator.hardwareConcurrency) },
         trace: { type: "boolean", default: false },
         help: { type: "boolean", default: false },
       },
@@ -54,24 +61,46 @@ async function one(seed: number): Promise<boolean> {
   return world.violation === null;
 }
 
-async function many(from: number, count: number): Promise<boolean> {
-  let broken = 0, events = 0;
-  for (let seed = from; seed < from + count; seed++) {
-    const world = await simulate(seed);
-    events += world.events;
-    if (world.violation !== null) {
-      broken++;
-      console.log(`${replayLine(world)}\n`);
-    }
-    const done = seed - from + 1;
-    if (done % 1000 === 0 || done === count) {
-      console.log(`${done} worlds, ${events} events, ${broken} broken`);
-    }
-  }
-  return broken === 0;
+/** Seconds as a person says them. */
+function span(seconds: number): string {
+  const [unit, of] = seconds < 100 ? ["s", 1] : seconds < 6000 ? ["min", 60] : ["h", 3600];
+  return `${(seconds / of).toFixed(unit === "h" ? 1 : 0)} ${unit}`;
 }
 
-const isWhole = values.seed !== undefined
-  ? await one(whole("--seed", values.seed))
-  : await many(whole("--from", values.from), whole("--seeds", values.seeds ?? "1000"));
-Deno.exit(isWhole ? 0 : 1);
+async function many(from: number, count: number, workers: number): Promise<number> {
+  const stop = new AbortController(), begun = performance.now();
+  Deno.addSignalListener("SIGINT", () => stop.abort());
+  const say = ({ done, events, broken }: Progress) => {
+    const seconds = (performance.now() - begun) / 1000, rate = done / seconds;
+    const left = done === count ? "" : `, ${span((count - done) / rate)} left`;
+    console.log(
+      `${done} of ${count} worlds, ${events} events, ${broken} broken, ` +
+        `${span(seconds)}, ${rate.toFixed(0)} a second${left}`,
+    );
+  };
+  let said = begun;
+  const { next, ...end } = await simulateMany(from, count, Math.max(1, workers), {
+    signal: stop.signal,
+    broken: (line) => console.log(`${line}\n`),
+    progress(progress) {
+      if (progress.done === count || performance.now() - said < SAY_MS) return;
+      said = performance.now();
+      say(progress);
+    },
+  });
+  say({ next, ...end });
+  if (next < from + count) {
+    console.log(`go on with: deno task simulate --from ${next} --seeds ${from + count - next}`);
+    return end.broken > 0 ? 1 : 130;
+  }
+  return end.broken > 0 ? 1 : 0;
+}
+
+const { seed, seeds = "1000", from, workers } = values;
+Deno.exit(
+  seed !== undefined ? await one(whole("--seed", seed)) ? 0 : 1 : await many(
+    whole("--from", from),
+    whole("--seeds", seeds),
+    whole("--workers", workers),
+  ),
+);

@@ -7,6 +7,7 @@
 
 import assert from "node:assert/strict";
 import type { Platform } from "../../runtime/base/platform.ts";
+import { type Progress, simulateMany } from "./many.ts";
 import { replayLine, simulate } from "./simulate.ts";
 
 const SEEDS = Number(Deno.env.get("SIMULATION_SEEDS") ?? 10_000);
@@ -36,6 +37,20 @@ Deno.test(`in ${SEEDS} worlds all that must hold holds`, async () => {
   assert.equal(broken.length, 0, `\n${broken.join("\n")}`);
   assert.ok(events > 100 * SEEDS, `${events} events in ${SEEDS} worlds`);
   assert.ok(SEEDS < 1000 || came > SEEDS / 100, `in ${came} of ${SEEDS} worlds one was let in`);
+});
+
+Deno.test("many worlds are the same ones beside each other, and what was given up can be gone on with", async () => {
+  let events = 0;
+  for (let seed = 5; seed < 13; seed++) events += (await simulate(seed)).events;
+  const stop = new AbortController(), { signal } = stop, said: number[] = [];
+  const broken = (line: string) => assert.fail(line);
+  const all = { done: 8, events, broken: 0, next: 13 };
+  const progress = ({ done }: Progress) => void said.push(done);
+  assert.deepEqual(await simulateMany(5, 8, 2, { broken, signal, progress }), all);
+  assert.deepEqual(said, [4, 8]);
+  const stopped = simulateMany(5, 2, 1, { broken, signal, progress });
+  stop.abort();
+  assert.deepEqual(await stopped, { done: 0, events: 0, broken: 0, next: 5 });
 });
 
 /** Worlds in which something was once broken, by what it was; see `docs/reliability.md`. */
