@@ -5,6 +5,7 @@
  */
 
 import { join } from "node:path";
+import { systemReason } from "../runtime/base/system_error.ts";
 import { encodeModel } from "../models/mod.ts";
 import { IMAGE_SIDE } from "./data/images/image_data_set.ts";
 import type { StepOptions } from "../optimizers/clipped_step.ts";
@@ -143,7 +144,7 @@ export async function exportGraph(given: ExportOptions = {}): Promise<ExportedFi
     ? encodeState(network, inside, options)
     : encodeGraph(network, kind, inside, target, options);
   await Deno.writeFile(file, bytes).catch((cause) => {
-    throw new OptionError(`--out ${file} cannot be written: ${cause.message}`, { cause });
+    throw new OptionError(`--out ${file} cannot be written: ${systemReason(cause)}`, { cause });
   });
   return { file, bytes: bytes.length, ...names };
 }
@@ -182,7 +183,7 @@ async function dataOfRun(folder: string, { task, imageSize }: Options): Promise<
       } catch (cause) {
         throw new OptionError(
           `--weights ${folder}: ${FILES.arrays}, which says what the network is fed, cannot be read: ${
-            (cause as Error).message
+            systemReason(cause)
           }`,
           { cause },
         );

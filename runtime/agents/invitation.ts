@@ -12,6 +12,7 @@
  */
 
 import { createHash } from "node:crypto";
+import { systemReason } from "../base/system_error.ts";
 import { RendezvousError } from "../base/errors.ts";
 import { parseAddress } from "../security/endpoint.ts";
 
@@ -138,7 +139,7 @@ export async function readInvitationFile(path: string): Promise<Invitation> {
   } catch (error) {
     if (error instanceof RendezvousError) throw error;
     throw new RendezvousError(
-      `cannot join: the invitation cannot be read: ${(error as Error).message}`,
+      `cannot join: the invitation cannot be read: ${systemReason(error)}`,
       { cause: error },
     );
   }
@@ -161,7 +162,7 @@ export async function writeInvitationFile(
     });
     await Deno.writeTextFile(path, text, { createNew: true, mode: 0o600 });
   } catch (error) {
-    throw new RendezvousError(`cannot write the invitation: ${(error as Error).message}`, {
+    throw new RendezvousError(`cannot write the invitation: ${systemReason(error)}`, {
       cause: error,
     });
   }

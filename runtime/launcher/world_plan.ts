@@ -4,6 +4,7 @@
  * @module
  */
 
+import { systemReason } from "../base/system_error.ts";
 import type { Expected } from "../agents/coordinator.ts";
 import { type HostSlots, parseHostfile, parseHosts } from "../agents/hostfile.ts";
 import { hostName, ownAddresses } from "../agents/this_host.ts";
@@ -160,7 +161,7 @@ async function readHostfile(path: string): Promise<string> {
     return await Deno.readTextFile(path);
   } catch (error) {
     throw new RangeError(
-      `cannot launch: the hostfile cannot be read: ${(error as Error).message}`,
+      `cannot launch: the hostfile cannot be read: ${systemReason(error)}`,
       {
         cause: error,
       },

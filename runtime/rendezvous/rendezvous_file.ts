@@ -8,6 +8,7 @@
 
 import { createHash } from "node:crypto";
 import { join } from "node:path";
+import { systemReason } from "../base/system_error.ts";
 import { RendezvousError } from "../base/errors.ts";
 import { platform } from "../base/platform.ts";
 
@@ -75,7 +76,7 @@ export async function writeRendezvousFile(
     await platform.rename(part, path);
   } catch (error) {
     throw new RendezvousError(
-      `rank 0 cannot write ${path}, by which the others find it: ${(error as Error).message}`,
+      `rank 0 cannot write ${path}, by which the others find it: ${systemReason(error)}`,
       { cause: error },
     );
   }

@@ -6,6 +6,7 @@
  */
 
 import { type Command, loadCommander, MissingPackageError, type Option } from "../../deps.ts";
+import { isSystemError } from "../../runtime/base/system_error.ts";
 import { DataError } from "../data/data_error.ts";
 import { hasTopics, helpAsked, isShown, MORE } from "./help_topics.ts";
 import { closest, OptionError, type OptionSpec } from "../options/kinds.ts";
@@ -37,7 +38,7 @@ export interface CommandSpec {
 
 /**
  * Parses the arguments, runs the command they name, and reports what goes wrong: one line on standard
- * error, and exit code 2 for a command line that cannot be understood, 1 for bad data.
+ * error, and exit code 2 for a command line that cannot be understood, 1 for bad data and what the system refuses.
  *
  * @returns the exit code
  */
@@ -45,13 +46,14 @@ export async function runCommandLine(
   name: string,
   version: string,
   commands: readonly CommandSpec[],
-  args: readonly string[],
+  given: readonly string[],
 ): Promise<number> {
   const commander = await loadCommander();
+  const args = withoutHelpCommand(given);
   const command = commands.find((spec) => spec.name === args[0]);
   let code = 0, help: ReturnType<typeof helpAsked>;
   try {
-    help = command ? helpAsked(args.slice(1)) : null;
+    help = command ? helpAsked(args.slice(1), hasTopics(command.options)) : null;
   } catch (error) {
     if (!(error instanceof OptionError)) throw error;
     return complain(name, error.message, USAGE_ERROR);
@@ -65,7 +67,7 @@ export async function runCommandLine(
     });
   }
   try {
-    await program.parseAsync(help ? [args[0], "--help"] : [...args], { from: "user" });
+    await program.parseAsync(commanderArguments(args, command, help !== null), { from: "user" });
     return code;
   } catch (error) {
     if (error instanceof commander.CommanderError) {
@@ -77,8 +79,28 @@ export async function runCommandLine(
     if (error instanceof DataError || error instanceof MissingPackageError) {
       return complain(name, error.message, 1);
     }
+    // Such as an output that is full.
+    if (isSystemError(error)) return complain(name, error.message, 1);
     throw error;
   }
+}
+
+/** `help launch step` asks for what `launch --help step` does; commander's own passes over what it does not know. */
+function withoutHelpCommand(args: readonly string[]): readonly string[] {
+  if (args[0] !== "help") return args;
+  const [command, ...topic] = args.slice(1);
+  return command === undefined ? ["--help"] : [command, "--help", ...topic];
+}
+
+/** What commander is to read: of what is no command it would show the help of all if that is asked for as well. */
+function commanderArguments(
+  args: readonly string[],
+  command: CommandSpec | undefined,
+  help: boolean,
+): string[] {
+  if (help) return [args[0], "--help"];
+  const isWord = args.length > 0 && !args[0].startsWith("-");
+  return command === undefined && isWord ? [args[0]] : [...args];
 }
 
 function complain(name: string, message: string, code: number): number {

@@ -55,21 +55,25 @@ export const MORE: string = `More options, by topic: --help ${Object.keys(TOPICS
  * Whether help is asked for, and on what.
  *
  * @param args what follows the command's name
+ * @param topics whether the command has topics; the help of others shows everything, whatever follows
  * @returns null if it is not; else the topic, null for what everybody needs
  * @throws OptionError for a topic that there is not
  */
-export function helpAsked(args: readonly string[]): { topic: string | null } | null {
+export function helpAsked(
+  args: readonly string[],
+  topics: boolean,
+): { topic: string | null } | null {
   const end = args.indexOf("--"), own = end < 0 ? args : args.slice(0, end);
   const at = own.findIndex((arg) => arg === "--help" || arg === "-h");
   if (at < 0) return null;
   const topic = own[at + 1];
-  if (topic === undefined || topic.startsWith("-")) return { topic: null };
-  const topics = [...Object.keys(TOPICS), ALL];
-  if (topics.includes(topic)) return { topic };
-  const meant = closest(topic, topics);
+  if (!topics || topic === undefined || topic.startsWith("-")) return { topic: null };
+  const words = [...Object.keys(TOPICS), ALL];
+  if (words.includes(topic)) return { topic };
+  const meant = closest(topic, words);
   throw new OptionError({
     flag: "--help",
-    rule: `one of ${topics.join(", ")}`,
+    rule: `one of ${words.join(", ")}`,
     value: topic,
     meant,
   });

@@ -5,6 +5,7 @@
  */
 
 import { join } from "node:path";
+import { systemReason } from "../../runtime/base/system_error.ts";
 import { encodeModel } from "../../models/mod.ts";
 import { Random } from "../../runtime/base/random.ts";
 import type { Device, DeviceState, Session } from "../../runtime/devices/device.ts";
@@ -133,7 +134,7 @@ async function readTokens(run: string, { task, tokenizer }: Options): Promise<Te
   } catch (cause) {
     throw new OptionError(
       `${run}: its ${words ? "words" : "tokens"} are in ${name}, which cannot be read: ${
-        (cause as Error).message
+        systemReason(cause)
       }`,
       { cause },
     );

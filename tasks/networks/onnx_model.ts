@@ -5,6 +5,7 @@
  */
 
 import { dirname, join, relative } from "node:path";
+import { systemReason } from "../../runtime/base/system_error.ts";
 import {
   externalFiles,
   type ForeignModel,
@@ -46,7 +47,7 @@ export async function readLocation(
     await response.body?.cancel();
     throw new Error(`the server answered ${response.status} ${response.statusText}`.trim());
   } catch (cause) {
-    throw new OptionError(`${flag} ${location} cannot be read: ${(cause as Error).message}`, {
+    throw new OptionError(`${flag} ${location} cannot be read: ${systemReason(cause)}`, {
       cause,
     });
   }

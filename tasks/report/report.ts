@@ -1,4 +1,5 @@
 import { basename, resolve } from "node:path";
+import { isSystemError, systemReason } from "../../runtime/base/system_error.ts";
 import { reportData } from "./report_data.ts";
 import { writeCsv } from "./csv.ts";
 import { findRuns } from "../logs/find_runs.ts";
@@ -6,7 +7,6 @@ import { type FigureImage, writeImages } from "./images.ts";
 import { problemsOf, renderPage } from "./html.ts";
 import { ReportError } from "./report_error.ts";
 import { RunLog } from "../logs/run_log.ts";
-import { isSystemError } from "../run/write_error.ts";
 import type { ReportedRun } from "./summary.ts";
 
 /** How a report is made. */
@@ -88,7 +88,7 @@ async function written<T>(path: string, write: () => Promise<T>): Promise<T> {
       throw new ReportError(`cannot write ${path}: there is no such folder; make it first`);
     }
     if (!isSystemError(error)) throw error;
-    throw new ReportError(`cannot write ${path}: ${error.message}`);
+    throw new ReportError(`cannot write ${path}: ${systemReason(error)}`);
   }
 }
 

@@ -5,6 +5,7 @@
  */
 
 import { join, resolve } from "node:path";
+import { systemReason } from "../../runtime/base/system_error.ts";
 import { findData } from "../launch/downloads.ts";
 import type { ViewKind } from "../launch/view.ts";
 import { OptionError } from "../options/kinds.ts";
@@ -111,7 +112,9 @@ async function makePageFolder(page: string): Promise<void> {
     await Deno.mkdir(page, { recursive: true });
   } catch (error) {
     if (!(error instanceof Error)) throw error;
-    throw new OptionError(`--page ${page} cannot be made: ${error.message}`, { cause: error });
+    throw new OptionError(`--page ${page} cannot be made: ${systemReason(error)}`, {
+      cause: error,
+    });
   }
 }
 

@@ -5,6 +5,7 @@
  */
 
 import { dirname, join, resolve } from "node:path";
+import { systemReason } from "../../runtime/base/system_error.ts";
 import { ONNXRUNTIME_VERSION } from "../../deps.ts";
 import { platform } from "../../runtime/base/platform.ts";
 import type { Worlds } from "../data/sampling/worlds.ts";
@@ -206,7 +207,7 @@ async function makeFolderOf(path: string, name: string): Promise<void> {
     await makeFolder(path);
   } catch (error) {
     if (!(error instanceof Error)) throw error;
-    throw new OptionError(`${name} cannot be made: ${error.message}`, { cause: error });
+    throw new OptionError(`${name} cannot be made: ${systemReason(error)}`, { cause: error });
   }
 }
 

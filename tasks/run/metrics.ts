@@ -7,8 +7,9 @@
 
 import { basename, dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { isSystemError } from "../../runtime/base/system_error.ts";
 import type { MetricRecord } from "../logs/records.ts";
-import { isSystemError, syncFolder, WriteError, writeText } from "./write_error.ts";
+import { syncFolder, WriteError, writeText } from "./write_error.ts";
 import { platform } from "../../runtime/base/platform.ts";
 
 export type * from "../logs/records.ts";

@@ -9,6 +9,7 @@
 
 import { dirname } from "node:path";
 
+import { isSystemError, systemReason } from "../../runtime/base/system_error.ts";
 import { platform } from "../../runtime/base/platform.ts";
 
 /** A file of a run could not be written. */
@@ -26,7 +27,7 @@ export class WriteError extends Error {
     const reason = cause instanceof Error ? cause.message : String(cause);
     const full = /ENOSPC|EDQUOT|os error (28|122)\b/.test(`${codeOf(cause)} ${reason}`);
     const wayOut = full ? ": make room; what the run has written until then is whole" : "";
-    super(`cannot write ${path}: ${reason}${wayOut}`, { cause });
+    super(`cannot write ${path}: ${systemReason(cause)}${wayOut}`, { cause });
   }
 }
 
@@ -97,10 +98,4 @@ export async function replaceFile(path: string, content: string | Uint8Array): P
   await writeSynced(`${path}.part`, [bytes]);
   await platform.rename(`${path}.part`, path);
   await syncFolder(dirname(path));
-}
-
-/** Whether the system has refused something, in contrast to a peer that is lost while its bytes are awaited. */
-export function isSystemError(error: unknown): error is Error {
-  if (!(error instanceof Error)) return false;
-  return /\(os error \d+\)/.test(error.message) || error.name in Deno.errors;
 }

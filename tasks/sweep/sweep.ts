@@ -4,6 +4,7 @@
  * @module
  */
 
+import { systemReason } from "../../runtime/base/system_error.ts";
 import { sayDownload } from "../launch/downloads.ts";
 import { resolveDevice } from "../../runtime/devices/open.ts";
 import { join, resolve } from "node:path";
@@ -194,7 +195,7 @@ async function makeFolder(out: string | null): Promise<string> {
       throw notAFolder(dir, error);
     }
     if (!(error instanceof Error)) throw error;
-    throw new OptionError(`--out ${dir} cannot be made: ${error.message}`, { cause: error });
+    throw new OptionError(`--out ${dir} cannot be made: ${systemReason(error)}`, { cause: error });
   }
   return dir;
 }

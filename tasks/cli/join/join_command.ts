@@ -69,9 +69,14 @@ async function findInvitation({ invitation: path, stdinInvitation }: Partial<Joi
   if (path) return { invitation: await readInvitationFile(path) };
   const text = Deno.env.get("CELGC_INVITATION");
   if (text !== undefined) return { invitation: decodeInvitation(text) };
-  if (!Deno.stdin.isTerminal()) {
-    return { invitation: decodeInvitation((await readInvitationLine()).line) };
+  const given = Deno.stdin.isTerminal()
+    ? (await loadPromptSecret())("Invitation: ", { mask: "" }) ?? ""
+    : (await readInvitationLine()).line;
+  if (given.trim() === "") {
+    throw new OptionError(
+      "cannot join without an invitation, which launch --world or --elastic writes on another host: bring it " +
+        "here and give --invitation FILE",
+    );
   }
-  const promptSecret = await loadPromptSecret();
-  return { invitation: decodeInvitation(promptSecret("Invitation: ", { mask: "" }) ?? "") };
+  return { invitation: decodeInvitation(given) };
 }

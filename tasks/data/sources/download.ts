@@ -7,6 +7,7 @@
  */
 
 import { createHash } from "node:crypto";
+import { systemReason } from "../../../runtime/base/system_error.ts";
 import { delay } from "../../../deps.ts";
 import { DataError } from "../data_error.ts";
 
@@ -106,7 +107,10 @@ export async function download(
   } catch (error) {
     // A disk that is full or closed to us is no fault of the address.
     if (!(error instanceof Deno.errors.PermissionDenied)) throw error;
-    throw new DataError(`cannot write ${part}: ${error.message}`, { path: part, cause: error });
+    throw new DataError(`cannot write ${part}: ${systemReason(error)}`, {
+      path: part,
+      cause: error,
+    });
   } finally {
     if (kept === 0) await Deno.remove(part).catch(() => {});
   }

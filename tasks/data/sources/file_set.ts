@@ -5,6 +5,7 @@
  */
 
 import { basename, dirname, join } from "node:path";
+import { systemReason } from "../../../runtime/base/system_error.ts";
 import { loadTarDecoder, loadZip } from "../../../deps.ts";
 import { DataError } from "../data_error.ts";
 
@@ -47,7 +48,7 @@ export async function openFileSet(
   } catch (cause) {
     const why = cause instanceof Deno.errors.NotFound
       ? "does not exist"
-      : `cannot be read: ${cause}`;
+      : `cannot be read: ${systemReason(cause)}`;
     throw new DataError(`${place} ${why}`, { path: place, cause });
   }
   if (info.isDirectory) return onDisk(place, place, await listFiles(place, depth));
@@ -59,7 +60,10 @@ export async function openFileSet(
 function onDisk(place: string, folder: string, names: readonly string[]): FileSet {
   const pathOf = (name: string) => join(folder, name);
   const failed = (name: string, cause: unknown) =>
-    new DataError(`${pathOf(name)} cannot be read: ${cause}`, { path: pathOf(name), cause });
+    new DataError(`${pathOf(name)} cannot be read: ${systemReason(cause)}`, {
+      path: pathOf(name),
+      cause,
+    });
   return {
     place,
     names,

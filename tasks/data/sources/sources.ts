@@ -4,6 +4,7 @@
  * @module
  */
 
+import { systemReason } from "../../../runtime/base/system_error.ts";
 import { type ArchiveMember, unpack } from "./archive.ts";
 import { CIFAR10, CIFAR100 } from "../images/cifar/kinds.ts";
 import { DataError } from "../data_error.ts";
@@ -205,7 +206,7 @@ async function fetchDataSet(
       await Deno.mkdir(folder, { recursive: true });
     } catch (cause) {
       throw new DataError(
-        `cannot fetch ${source.name}: folder ${folder} cannot be made: ${cause}`,
+        `cannot fetch ${source.name}: folder ${folder} cannot be made: ${systemReason(cause)}`,
         {
           path: folder,
           cause,
@@ -248,10 +249,13 @@ async function isThere(source: DataSource, file: SourceFile, path: string): Prom
     info = await Deno.stat(path);
   } catch (cause) {
     if (cause instanceof Deno.errors.NotFound) return false;
-    throw new DataError(`cannot fetch ${source.name}: ${path} cannot be read: ${cause}`, {
-      path,
-      cause,
-    });
+    throw new DataError(
+      `cannot fetch ${source.name}: ${path} cannot be read: ${systemReason(cause)}`,
+      {
+        path,
+        cause,
+      },
+    );
   }
   if (!info.isFile || file.bytes !== undefined && info.size !== file.bytes) {
     throw new DataError(

@@ -7,6 +7,7 @@
  * @module
  */
 
+import { systemReason } from "../../../runtime/base/system_error.ts";
 import { DataError } from "../data_error.ts";
 import { Vocabulary } from "../tokenizers/vocabulary.ts";
 import type { TokenSplits } from "./tokens.ts";
@@ -91,7 +92,10 @@ async function readText(path: string): Promise<{ text: string; bytes: number }> 
   try {
     bytes = await Deno.readFile(path);
   } catch (cause) {
-    throw new DataError(`cannot read the text: ${path} cannot be read: ${cause}`, { path, cause });
+    throw new DataError(`cannot read the text: ${path} cannot be read: ${systemReason(cause)}`, {
+      path,
+      cause,
+    });
   }
   const zero = bytes.indexOf(0);
   if (zero >= 0) throw zeroError(path, zero);

@@ -6,6 +6,7 @@
  */
 
 import { basename, join } from "node:path";
+import { systemReason } from "../../../runtime/base/system_error.ts";
 import { DataError } from "../data_error.ts";
 import type { OwnSplits } from "../own_splits.ts";
 import { findSplits, splitsIn, type TextSplit } from "./text_corpus.ts";
@@ -42,7 +43,7 @@ const READ_BYTES = 2 ** 20;
  */
 export async function ownTextFiles(data: string): Promise<string[]> {
   const info = await Deno.stat(data).catch((cause) => {
-    throw new DataError(`cannot read the text: ${data} cannot be read: ${cause.message}`, {
+    throw new DataError(`cannot read the text: ${data} cannot be read: ${systemReason(cause)}`, {
       path: data,
       cause,
     });
@@ -217,7 +218,7 @@ async function open(path: string): Promise<Deno.FsFile> {
     return await Deno.open(path);
   } catch (cause) {
     throw new DataError(
-      `cannot read the text: ${path} cannot be read: ${(cause as Error).message}`,
+      `cannot read the text: ${path} cannot be read: ${systemReason(cause)}`,
       {
         path,
         cause,

@@ -77,6 +77,6 @@ Deno.test("an invitation's file is its user's alone", async () => {
   await Deno.chmod(path, 0o640);
   await assert.rejects(readInvitationFile(path), /its mode must be 0600, not 0640/);
   remove();
-  await assert.rejects(readInvitationFile(path), /cannot be read: No such file/);
+  await assert.rejects(readInvitationFile(path), /cannot be read: there is no such file/);
   await assert.rejects(writeInvitationFile("/dev/null/x", valid), /cannot write the invitation/);
 });

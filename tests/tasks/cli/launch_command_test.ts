@@ -64,10 +64,13 @@ const WRONG: [string[], RegExp][] = [
   [["launch", "--preset", "cifar"], /--preset must be one of cifar10-resnet56/],
   [["launch", "--algorithm", "single", "--ranks", "4"], /one rank/],
   [["launch", "--task", "cifar10", "--data", "/dev/null/folder"], /--data .*\/dev\/null\/folder/],
-  [["launch", "--out", "deno.json"], /--out deno\.json cannot be made: .*exists/],
+  [
+    ["launch", "--out", "deno.json"],
+    /--out deno\.json cannot be made: a file of that name exists$/m,
+  ],
   [
     ["export", "--out", "no/such/folder/f.onnx"],
-    /--out no\/such\/folder\/f\.onnx cannot be written/,
+    /--out no\/such\/folder\/f\.onnx cannot be written: there is no such file or folder$/m,
   ],
   [["launch", "--cwd", "/dev/null/folder", "mod.ts"], /no directory \/dev\/null\/folder/],
   [["launch", "--allow", "everything", "mod.ts"], /--allow: a permission is .*"everything"/],
@@ -83,6 +86,8 @@ const WRONG: [string[], RegExp][] = [
   ],
   [["launch", "no_such_program.ts"], /no program no_such_program\.ts/],
   [["launch", "--lr", "1", "program.ts"], /--lr is for training .* program\.ts/],
+  [["join"], /cannot join without an invitation.*: .* give --invitation FILE$/m],
+  [["help", "tabulate"], /unknown command 'tabulate'; the commands are launch, join, .*export/],
   [["lunch"], /unknown command 'lunch' \(Did you mean launch\?\)/],
 ];
 
@@ -205,6 +210,7 @@ Deno.test("--help begins with what everybody needs, and says where the rest is",
   const lstm = await celgc("launch", "--help", "lstm");
   assert.match(lstm.stdout, /--dropout-word/);
   assert.doesNotMatch(lstm.stdout, /--ranks/);
+  assert.deepEqual(await celgc("help", "launch", "lstm"), lstm);
   const wrong = await celgc("launch", "--help", "lst");
   assert.equal(wrong.code, 2);
   assert.match(

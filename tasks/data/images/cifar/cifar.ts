@@ -111,9 +111,11 @@ async function findForm(kind: CifarKind, place: string): Promise<Found> {
       if (files) return complete(set, form, files);
     }
   }
+  const [name] = whole.names,
+    isFile = whole.names.length === 1 && whole.pathOf(name) === whole.place;
   throw cannot(
-    `at least one ${kind.binary.trainName} (or a file of another form) is required, found no such file in ` +
-      whole.place,
+    `at least one ${kind.binary.trainName} (or a file of another form) is required, found ` +
+      `${isFile ? "the file" : "no such file in"} ${whole.place}`,
     whole.place,
   );
 
