@@ -165,15 +165,22 @@ export function checkGivenAgain(before: Options, explicit: Partial<Options>): vo
   );
 }
 
+/** What is said of one start of a run alone. */
+const GIVEN_FOR_ONE: ReadonlySet<string> = new Set<OptionName>(["out", "resume", "json", "quiet"]);
+
 /** One line on the options that a resumed run takes over from its folder, where they are not the defaults. */
 export function describeTakenOver({ options }: RunConfig, explicit: Partial<Options>): string {
   const defaults = defaultOptions();
   const names = (Object.keys(OPTIONS) as OptionName[]).filter((name) =>
-    !(name in HOSTS) && name !== "out" && name !== "resume" && explicit[name] === undefined &&
+    !(name in HOSTS) && !GIVEN_FOR_ONE.has(name) && explicit[name] === undefined &&
     options[name] !== undefined &&
     JSON.stringify(options[name]) !== JSON.stringify(defaults[name])
   );
-  const flags = names.map((name) => `${OPTIONS[name].flag} ${shown(options[name])}`);
+  const flags = names.map((name) =>
+    OPTIONS[name].placeholder === null
+      ? OPTIONS[name].flag
+      : `${OPTIONS[name].flag} ${shown(options[name])}`
+  );
   return `taken over from ${FILES.config}: ${flags.length > 0 ? flags.join(" ") : "the defaults"}`;
 }
 

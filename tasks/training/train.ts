@@ -105,8 +105,9 @@ export interface Trained {
  * nobody in
  * @throws LeftError if the run has come to its end without this rank
  * @throws CallbackError if a callback throws
- * @throws TrainingError if the loss is no longer finite, a rank has drifted farther than is proven
- * possible, or the ranks that this process came to are lost before they have let it in
+ * @throws TrainingError if the loss is no longer finite, a rank has drifted farther than is proven possible, the
+ * checkpoint to go on from is of a later step than the run's last, or the ranks that this process came to are lost
+ * before they have let it in
  */
 export async function train(
   from: Communicator | Entrance,
@@ -172,6 +173,12 @@ export async function train(
     return Math.min(steps, options.maxSteps ?? Infinity);
   };
   const steps = stepsOf(task);
+  if (step !== null && step > steps) {
+    throw new TrainingError(
+      `cannot go on from step ${step}: with these options the run ends after step ${steps}; give a larger ` +
+        "--max-steps or --epochs",
+    );
+  }
   const learningRate = (t: number) =>
     stepSizeAt(options, { done: t - 1, steps, epoch: task.epoch(t - 1) }).learningRate;
   const algorithm = parts.algorithm ?? algorithmOf(options, {

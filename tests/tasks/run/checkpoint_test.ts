@@ -244,6 +244,7 @@ Deno.test("what widens permissions or changes the ranks must be given again", as
   );
   assert.equal(said.code, 0, said.stderr);
   assert.match(said.stderr, /^taken over from config\.json: .*--interval 2 .*--ranks 2/m);
+  assert.doesNotMatch(said.stderr, /--quiet|--json/, "what was said of the start before");
 });
 
 Deno.test("two processes cannot write to one run at once", async () => {
@@ -264,8 +265,9 @@ Deno.test("two processes cannot write to one run at once", async () => {
   await assert.rejects(launch({ resume: out }), /is in use by another process/);
   stop.abort();
   await assert.rejects(first, RunFailedError);
-  const { summary } = await launch({ resume: out, maxSteps: 200 });
-  assert.ok(summary.steps === 200);
+  const maxSteps = readMetrics(`${out}/metrics.jsonl`).at(-1)!.step + 2;
+  const { summary } = await launch({ resume: out, maxSteps });
+  assert.equal(summary.steps, maxSteps);
 });
 
 Deno.test("a run is resumed as what it was", async () => {
@@ -285,6 +287,14 @@ Deno.test("a run is resumed as what it was", async () => {
     });
   }
   const config = await Deno.readTextFile(`${out}/config.json`);
+  await assert.rejects(launch({ resume: out, maxSteps: 1 }), (error) => {
+    assert.ok(error instanceof RunFailedError);
+    assert.match(
+      error.message,
+      /cannot go on from step 2: .* the run ends after step 1; give a larger/,
+    );
+    return true;
+  });
   await Deno.writeTextFile(`${out}/config.json`, config.slice(0, 100));
   await assert.rejects(launch({ resume: out }), /its config\.json is damaged/);
   await Deno.writeTextFile(`${out}/config.json`, config);
