@@ -10,6 +10,7 @@ import { parsePartition } from "../data/sampling/partition.ts";
 import { createImageSampler, evaluationBatches } from "../data/sampling/sampler.ts";
 import type { Worlds } from "../data/sampling/worlds.ts";
 import type { Labels } from "../data/images/image_data_set.ts";
+import { OptionError } from "../options/kinds.ts";
 import type { Options } from "../options/table.ts";
 import type { Feeds, Split, Task } from "../task.ts";
 
@@ -60,10 +61,22 @@ export interface SampleTaskParts {
   readonly fixedBatch?: number | undefined;
 }
 
+/** Throws OptionError where the memory has no room for a batch. */
+function batchOf(set: SampleSet, batchSize: number, what: string): SampleFeeds {
+  try {
+    return set.feeds(batchSize);
+  } catch (cause) {
+    if (!(cause instanceof RangeError)) throw cause;
+    const why = `there is no memory for a batch of so many ${what} (${cause.message})`;
+    throw new OptionError(`--batch-size ${batchSize}: ${why}: give a smaller one`, { cause });
+  }
+}
+
 /**
  * A task on samples.
  *
  * @param worlds that the run has had; by default the one of the options alone
+ * @throws OptionError if no validation set can be held out as asked, or a batch is more than the memory holds
  */
 export function sampleTask(
   { what, labels, classes, train, test, valid: own }: SampleSets,
@@ -73,11 +86,17 @@ export function sampleTask(
   worlds?: Worlds,
 ): Task {
   if (own && validFraction > 0) {
-    throw new RangeError(
+    throw new OptionError(
       `there is a validation set of ${own.count} ${what}: leave --valid-fraction ${validFraction} out`,
     );
   }
   const { kept, held } = holdOut(train, validFraction);
+  if (validFraction > 0 && !kept) {
+    throw new OptionError(
+      `--valid-fraction ${validFraction} of ${train.count} ${what} holds none out for validation: give a ` +
+        "larger one",
+    );
+  }
   const sampler = createImageSampler({
     labels: kept ? Uint16Array.from(kept, (index) => labels[index]) : labels,
     classes,
@@ -90,8 +109,9 @@ export function sampleTask(
   });
   const most = fixedBatch ?? Math.min(EVAL_BATCH, Math.ceil(test.count / ranks));
   const evalBatchSize = wholeBatches ? divisor(test.count, ranks, most) : most;
+  const room = () => batchOf(train, batchSize, what);
+  let [training, other] = [room(), room()];
   const indices = new Uint32Array(batchSize);
-  let [training, other] = [train.feeds(batchSize), train.feeds(batchSize)];
   /** The share of `set` at some indices. */
   const split = (
     name: Split["name"],
@@ -128,7 +148,7 @@ export function sampleTask(
   const part = trainPart(Math.min(trainEval, trainSamples), evalBatchSize, ranks, whole);
   const valid = trainPart(own?.count ?? held.length, evalBatchSize, ranks, whole);
   if (held.length > 0 && valid.count === 0) {
-    throw new RangeError(
+    throw new OptionError(
       `${held.length} ${what} held out for validation make no batch of ${valid.batchSize} on each of ` +
         `${ranks} ranks: give a larger --valid-fraction`,
     );
