@@ -103,7 +103,7 @@ export class Communicator extends FailureCalls<Communicator> implements AsyncDis
    * receiver has asked for it.
    *
    * @param tag a number from 0 to 2³¹ − 1 by which the receiver tells messages apart
-   * @throws PeerLostError if the receiver is gone
+   * @throws PeerLostError if the receiver is gone; RangeError if the message has 2³² bytes or more
    */
   send(buffer: TypedArray, dest: number, tag = 0): Promise<void> {
     return this.#context.messages.send(buffer, dest, tag);

@@ -5,6 +5,7 @@
  */
 
 import { ANY_SOURCE, ANY_TAG, PROC_NULL, TAG_UB } from "../base/status.ts";
+import { LARGEST_PAYLOAD } from "../transport/transport.ts";
 import type { Group } from "./group.ts";
 
 /** What a message is received or looked for with. */
@@ -40,6 +41,14 @@ export function checkRank(rank: number, size: number, what: string): void {
 export function checkTag(tag: number): void {
   if (Number.isInteger(tag) && tag >= 0 && tag <= TAG_UB) return;
   throw new RangeError(`tag must be an integer from 0 to ${TAG_UB}, found ${tag}`);
+}
+
+/** @throws RangeError if a message of so many bytes is more than a frame holds */
+export function checkLength(bytes: number): void {
+  if (bytes <= LARGEST_PAYLOAD) return;
+  throw new RangeError(
+    `cannot send ${bytes} bytes: a message has ${LARGEST_PAYLOAD} at most; send it in parts`,
+  );
 }
 
 /**

@@ -16,6 +16,7 @@ import type { TypedArray } from "../base/datatypes.ts";
 import { yieldToEventLoop } from "../base/request.ts";
 import { ANY_SOURCE, NULL_STATUS, PROC_NULL, type Status } from "../base/status.ts";
 import {
+  checkLength,
   checkRank,
   checkTag,
   expectSource,
@@ -139,6 +140,7 @@ export class PointToPoint {
     checkRank(to, group.size, "destination");
     if (group.failure !== null) throw group.failure;
     const payload = bytesOf(buffer);
+    checkLength(payload.length);
     const stats = group.stats.of("send");
     const envelope = { context: group.id, type: type.code, count: buffer.length, tag };
     if (to === group.rank) {

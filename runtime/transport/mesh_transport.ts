@@ -22,6 +22,7 @@ import type {
   Traffic,
   Transport,
 } from "./transport.ts";
+import { LARGEST_PAYLOAD } from "./transport.ts";
 import { PacketKind } from "./connection.ts";
 import { openLink } from "./_open_link.ts";
 import type { MeshOptions } from "./mesh_options.ts";
@@ -203,6 +204,14 @@ export class MeshTransport implements Transport {
     const to = this.#peers[peer];
     if (to === undefined) {
       return Promise.reject(new RangeError(`rank ${this.rank} has no connection to rank ${peer}`));
+    }
+    if (payload !== undefined && payload.length > LARGEST_PAYLOAD) {
+      return Promise.reject(
+        new RangeError(
+          `cannot send ${payload.length} bytes to rank ${peer} at once: a frame holds ${LARGEST_PAYLOAD} ` +
+            "at most; exchange smaller buffers",
+        ),
+      );
     }
     if (hasLeft(to)) return Promise.reject(new Error(`rank ${peer} has left the job`));
     if (this.#state.name !== "open") {

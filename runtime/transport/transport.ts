@@ -10,6 +10,9 @@
 /** Size in bytes of every frame's header; its content belongs to the communicator. */
 export const HEADER_BYTES = 64;
 
+/** Most bytes of a frame's payload: its length travels as u32. */
+export const LARGEST_PAYLOAD: number = 2 ** 32 - 1;
+
 /** What receives the frames of a {@linkcode Transport}. Calls are made from the reading loops. */
 export interface FrameSink {
   /**

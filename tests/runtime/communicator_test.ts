@@ -4,6 +4,7 @@ import assert from "node:assert/strict";
 import { type Communicator, MismatchError, PeerLostError, PROC_NULL } from "../../runtime/mod.ts";
 import { COLLECTIVES } from "./_battery_collectives.ts";
 import { GROUPS } from "./_battery_messages.ts";
+import { header } from "../_helpers/mesh.ts";
 import { onAll, world } from "../_helpers/world.ts";
 
 /**
@@ -320,4 +321,18 @@ Deno.test("more ranks than the tree is wide: every exchange has inner ranks", as
   }
   const late = onAll(w, (comm, rank) => comm.bcast(new Float32Array(rank === 10 ? 9 : 8)));
   await everyoneRejects(late, MismatchError, [/rank 10 passed 9 floats, rank 8 passed 8/]);
+});
+
+Deno.test("a message of more bytes than a frame's length can say is refused before anything is sent", async () => {
+  await using job = await world(2);
+  // Room that nobody touches is taken from nothing.
+  const huge = new Uint8Array(2 ** 32), [comm] = job.ranks;
+  await assert.rejects(
+    comm.send(huge, 1),
+    /^RangeError: cannot send 4294967296 bytes: a message has 4294967295 at most; send it in parts$/,
+  );
+  await assert.rejects(
+    job.transports[0].send(1, header(1), huge),
+    /^RangeError: cannot send 4294967296 bytes to rank 1 at once: a frame holds 4294967295 at most; /,
+  );
 });
