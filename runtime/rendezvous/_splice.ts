@@ -4,6 +4,7 @@
  * @module
  */
 
+import { closeConnection } from "../base/close_connection.ts";
 import { platform } from "../base/platform.ts";
 
 /** Size of the buffers that bytes pass through; two each way, so that one fills while the other empties. */
@@ -25,8 +26,8 @@ const HALF_OPEN_MS = 1000;
 export async function splice(one: Deno.Conn, other: Deno.Conn, first?: Uint8Array): Promise<void> {
   let halfOpen = false, timer: ReturnType<typeof setTimeout> | undefined;
   const end = () => {
-    close(one);
-    close(other);
+    closeConnection(one);
+    closeConnection(other);
   };
   const wait = () => {
     platform.clearTimeout(timer);
@@ -64,13 +65,4 @@ async function passOn(from: Deno.Conn, to: Deno.Conn, passed: () => void): Promi
 
 async function writeAll(to: Deno.Conn, bytes: Uint8Array): Promise<void> {
   for (let at = 0; at < bytes.length;) at += await to.write(bytes.subarray(at));
-}
-
-/** Closes a connection, once or several times. */
-export function close(connection: Deno.Conn): void {
-  try {
-    connection.close();
-  } catch {
-    // Already closed.
-  }
 }

@@ -11,7 +11,7 @@ import {
   type InviteMessage,
   type JoinMessage,
   type KnockMessage,
-  largestServerMessage,
+  largestMessage,
   MOST_PENDING,
   MOST_RANKS,
   type ReportMessage,
@@ -78,7 +78,7 @@ export class RendezvousClient implements JobControl {
     this.#mostRanks = options.size;
     // Who comes to a running job is told of all ranks that it has had.
     const ranks = Math.max(options.size, options.rank + 1);
-    this.#channel = new JsonChannel(connection, largestServerMessage(ranks));
+    this.#channel = new JsonChannel(connection, largestMessage(ranks));
     const { hostname } = connection.localAddr as Deno.NetAddr;
     this.localHostname = withScope(hostname, options.hostname);
   }

@@ -15,6 +15,7 @@
  * @module
  */
 
+import { closeConnection } from "../base/close_connection.ts";
 import { RendezvousError } from "../base/errors.ts";
 import { AuthenticatingListener, setNoDelay } from "../security/authenticating_listener.ts";
 import { dialMember } from "../security/dialer.ts";
@@ -22,7 +23,7 @@ import { isLoopback } from "../security/endpoint.ts";
 import { type Credentials, GATEWAY_RANK, KNOCK, RELAY_RANK } from "../security/handshake.ts";
 import { fields, integer } from "./fields.ts";
 import { JsonChannel } from "./json_channel.ts";
-import { close, splice } from "./_splice.ts";
+import { splice } from "./_splice.ts";
 import { platform } from "../base/platform.ts";
 
 /** Where ranks behind a gateway listen: nobody but their host reaches them there. */
@@ -108,7 +109,7 @@ export class Gateway implements Disposable {
       self: this.mark,
       isExpected: () => true,
       again: true,
-      onAccepted: (_, connection) => close(connection),
+      onAccepted: (_, connection) => closeConnection(connection),
     });
     serve({
       purpose: "fetch",
@@ -146,7 +147,7 @@ export class Gateway implements Disposable {
       });
       void this.#splice(outside, inside);
     } catch (error) {
-      close(inside);
+      closeConnection(inside);
       throw error;
     }
   }
@@ -156,7 +157,7 @@ export class Gateway implements Disposable {
     for (const both of this.#open.keys()) {
       const { localAddr, remoteAddr } = both[1] as Deno.TcpConn;
       if (remoteAddr.port !== this.#options.tlsPort || localAddr.port !== port) continue;
-      both.forEach(close);
+      both.forEach(closeConnection);
     }
   }
 
@@ -176,7 +177,7 @@ export class Gateway implements Disposable {
     this.#closed = true;
     this.#listener.close();
     for (const ticket of this.#waiting.keys()) this.#drop(ticket);
-    for (const connection of [...this.#open.keys()].flat()) close(connection);
+    for (const connection of [...this.#open.keys()].flat()) closeConnection(connection);
   }
 
   /** As {@linkcode Gateway.close}. */
@@ -220,12 +221,12 @@ export class Gateway implements Disposable {
       if (port !== undefined) return await this.#splice(connection, await this.#dial(port));
       this.#wait(connection, this.#options.fetchFor!(rank)!);
     } catch {
-      close(connection); // The rank has ended.
+      closeConnection(connection); // The rank has ended.
     }
   }
 
   #wait(connection: Deno.Conn, ask: (ticket: number) => void): void {
-    if (this.#waiting.size >= MOST_WAITING) return close(connection);
+    if (this.#waiting.size >= MOST_WAITING) return closeConnection(connection);
     const ticket = randomInteger();
     const timer = platform.setTimeout(() => this.#drop(ticket), FETCH_MS);
     this.#waiting.set(ticket, { connection, timer });
@@ -237,12 +238,12 @@ export class Gateway implements Disposable {
     if (waiting === undefined) return;
     this.#waiting.delete(ticket);
     platform.clearTimeout(waiting.timer);
-    close(waiting.connection);
+    closeConnection(waiting.connection);
   }
 
   #fetched(ticket: number, connection: Deno.Conn): void {
     const waiting = this.#waiting.get(ticket);
-    if (waiting === undefined) return close(connection); // Another was faster, or it is late.
+    if (waiting === undefined) return closeConnection(connection); // Another was faster, or it is late.
     this.#waiting.delete(ticket);
     platform.clearTimeout(waiting.timer);
     void this.#splice(waiting.connection, connection);
@@ -257,8 +258,8 @@ export class Gateway implements Disposable {
 
   async #splice(one: Deno.Conn, other: Deno.Conn, first?: Uint8Array): Promise<void> {
     if (this.#closed) {
-      close(one);
-      return close(other);
+      closeConnection(one);
+      return closeConnection(other);
     }
     const both = [one, other], done = splice(one, other, first);
     this.#open.set(both, done);

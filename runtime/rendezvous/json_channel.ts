@@ -5,6 +5,8 @@
  * @module
  */
 
+import { closeConnection } from "../base/close_connection.ts";
+
 /** Sends and receives JSON messages. */
 export class JsonChannel {
   readonly #connection: Deno.Conn;
@@ -84,10 +86,6 @@ export class JsonChannel {
   close(): void {
     if (this.#closed) return;
     this.#closed = true;
-    try {
-      this.#connection.close();
-    } catch {
-      // Already closed.
-    }
+    closeConnection(this.#connection);
   }
 }

@@ -160,15 +160,12 @@ export const MOST_RANKS = 2 ** 20;
 /** Most connections between two ranks. */
 export const MOST_CONNECTIONS = 64;
 
-/** Largest message from a rank, in bytes. */
-export const LARGEST_RANK_MESSAGE = 64 << 10;
-
-/** Largest message to a rank of a job of this size, in bytes. */
-export function largestServerMessage(size: number): number {
+/** Largest message between the rendezvous and a rank of a job of this size, in bytes. */
+export function largestMessage(size: number): number {
   return (64 << 10) + 1024 * size;
 }
 
-/** Cuts a text so that a message around it stays within {@linkcode LARGEST_RANK_MESSAGE}. */
+/** Cuts a text so that a message around it stays within {@linkcode largestMessage}. */
 export function shorten(text: string, most = 4000): string {
   return text.length <= most ? text : `${text.slice(0, most)} …`;
 }

@@ -11,7 +11,7 @@ import { JsonChannel } from "./json_channel.ts";
 import {
   checkRankMessage,
   type JoinMessage,
-  largestServerMessage,
+  largestMessage,
   type RankMessage,
   type ReportMessage,
   type ServerMessage,
@@ -102,7 +102,7 @@ export class RendezvousServer {
       onAccepted: (rank, connection) => {
         this.#served.set(
           rank,
-          this.#serve(rank, new JsonChannel(connection, largestServerMessage(options.size))),
+          this.#serve(rank, new JsonChannel(connection, largestMessage(options.size))),
         );
       },
     };

@@ -5,6 +5,7 @@
  * @module
  */
 
+import { closeConnection } from "../base/close_connection.ts";
 import {
   type Credentials,
   HANDSHAKE_MS,
@@ -173,11 +174,7 @@ export class AuthenticatingListener implements Disposable {
 
   #drop(connection: Deno.Conn): void {
     this.#pending.delete(connection);
-    try {
-      connection.close();
-    } catch {
-      // Already closed.
-    }
+    closeConnection(connection);
   }
 }
 

@@ -4,6 +4,7 @@
  * @module
  */
 
+import { closeConnection } from "../base/close_connection.ts";
 import {
   describeEndpoint,
   describeSystemError,
@@ -66,7 +67,7 @@ export async function dialMember(options: DialOptions): Promise<Deno.Conn> {
     try {
       const connection = await dialBefore(options, endpoint);
       const since = platform.now(), left = () => Math.max(1, deadline - platform.now());
-      const giveUp = () => (late = true, close(connection));
+      const giveUp = () => (late = true, closeConnection(connection));
       let timer = platform.setTimeout(giveUp, Math.min(options.patienceMs ?? PATIENCE_MS, left()));
       // A listener that has the proof may have let this rank in, and not come to say so: it would refuse
       // another connection.
@@ -75,7 +76,7 @@ export async function dialMember(options: DialOptions): Promise<Deno.Conn> {
         platform.clearTimeout(timer);
         timer = platform.setTimeout(giveUp, left());
       };
-      using _given = onAbort(signal, () => close(connection));
+      using _given = onAbort(signal, () => closeConnection(connection));
       try {
         await initiate(
           {
@@ -90,7 +91,7 @@ export async function dialMember(options: DialOptions): Promise<Deno.Conn> {
         );
         return connection;
       } catch (error) {
-        close(connection);
+        closeConnection(connection);
         if (signal?.aborted || error instanceof HandshakeError && error.final) throw error;
         if (tls !== undefined && error instanceof Deno.errors.InvalidData) {
           throw new HandshakeError(
@@ -139,7 +140,7 @@ async function dialBefore(options: DialOptions, endpoint: Endpoint): Promise<Den
   const patience = Math.min(PATIENCE_MS, Math.max(1, deadline - platform.now()));
   const controller = new AbortController(), { signal } = controller;
   const dialled = dial(endpoint, tls, { enter: passes ? enter : undefined, signal });
-  dialled.then((connection) => signal.aborted && close(connection), () => {});
+  dialled.then((connection) => signal.aborted && closeConnection(connection), () => {});
   const { promise: expiry, reject } = Promise.withResolvers<never>();
   const giveUp = (why: Error) => {
     controller.abort();
@@ -173,12 +174,4 @@ function onAbort(signal: AbortSignal | undefined, act: () => void): Disposable {
   if (signal?.aborted) act();
   else signal?.addEventListener("abort", act);
   return { [Symbol.dispose]: () => signal?.removeEventListener("abort", act) };
-}
-
-function close(connection: Deno.Conn): void {
-  try {
-    connection.close();
-  } catch {
-    // Already closed.
-  }
 }

@@ -14,6 +14,7 @@
  * @module
  */
 
+import { closeConnection } from "../base/close_connection.ts";
 import type { ConnectionEvents, PeerLink } from "./peer_link.ts";
 import { HEADER_BYTES } from "./transport.ts";
 
@@ -264,11 +265,7 @@ export class Connection implements PeerLink {
     this.#failure = cause ?? new Error("the connection was closed by the other end");
     const waiting = this.#queue;
     this.#queue = [];
-    try {
-      this.#connection.close();
-    } catch {
-      // Already closed.
-    }
+    closeConnection(this.#connection);
     this.#refusal = this.#report(this.#failure, cause);
     this.#refusal.catch((error) => {
       for (const { done } of waiting) {
