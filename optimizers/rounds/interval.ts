@@ -50,7 +50,9 @@ export interface IntervalSpec {
   readonly rest: number | QuadraticRule;
 }
 
-const FORM = "a whole number from 1, or a schedule such as 1..1000:1,16 or qsr:base=4,alpha=0.0175";
+/** What it can be, for messages. */
+export const INTERVAL_FORM =
+  "a whole number from 1, or a schedule such as 1..1000:1,16 or qsr:base=4,alpha=0.0175";
 
 /**
  * Reads a schedule.
@@ -88,12 +90,6 @@ export function formatInterval({ segments, rest }: IntervalSpec): Interval {
   });
   const last = typeof rest === "number" ? `${rest}` : `qsr:base=${rest.base},alpha=${rest.alpha}`;
   return [...parts, last].join(",") as Interval;
-}
-
-/** The least I that a schedule can come to. */
-export function leastInterval({ segments, rest }: IntervalSpec): number {
-  const last = typeof rest === "number" ? rest : rest.base;
-  return Math.min(last, ...segments.map(({ interval }) => interval));
 }
 
 /**
@@ -205,4 +201,4 @@ function whole(text: string, interval: string): number {
 }
 
 const wrong = (interval: string, what: string) =>
-  new RangeError(`an interval is ${FORM}; "${interval}" has ${what}`);
+  new RangeError(`an interval is ${INTERVAL_FORM}; "${interval}" has ${what}`);

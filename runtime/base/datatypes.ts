@@ -77,7 +77,7 @@ export function datatypeOf(buffer: TypedArray, what = "buffer"): Datatype {
     ? BY_TAG.get((buffer as { [Symbol.toStringTag]?: string })[Symbol.toStringTag] ?? "")
     : undefined;
   if (type === undefined) {
-    const found = Object.prototype.toString.call(buffer).slice(8, -1);
+    const found = buffer == null ? buffer : Object.prototype.toString.call(buffer).slice(8, -1);
     throw new TypeError(`${what} must be a typed array such as Float32Array, found ${found}`);
   }
   return type;

@@ -1,6 +1,6 @@
 /**
  * The kinds of options: how a value is read from text, checked, and described. The table of the options
- * themselves is in `options.ts`.
+ * themselves is in `table.ts`.
  *
  * @module
  */

@@ -7,6 +7,7 @@
 import {
   formatInterval,
   type Interval,
+  INTERVAL_FORM,
   parseInterval,
 } from "../../../optimizers/rounds/interval.ts";
 import { integer, OptionError, type OptionSpec } from "../kinds.ts";
@@ -22,6 +23,9 @@ export function interval(
   const isSchedule = (value: unknown): value is Interval =>
     typeof value === "string" && value.includes(":");
   const check = (value: unknown): Interval => {
+    if (typeof value === "string" && !isSchedule(value)) {
+      throw new OptionError({ flag: about.flag, rule: INTERVAL_FORM, value });
+    }
     if (!isSchedule(value)) return number.check(value);
     try {
       return formatInterval(parseInterval(value));
@@ -33,7 +37,7 @@ export function interval(
   return {
     ...number,
     commas: (text) => text.includes(":"),
-    parse: (text) => isSchedule(text) ? check(text) : number.parse(text),
+    parse: (text) => Number.isNaN(Number(text)) ? check(text) : number.parse(text),
     check,
   };
 }

@@ -8,7 +8,7 @@ import { sizeAt, type StepPosition, type StepSize } from "../../../optimizers/sc
 import type { Options } from "../values.ts";
 
 /** The options that a step's size depends on. */
-export const SIZE_OPTIONS = [
+const SIZE_OPTIONS = [
   "lr",
   "clip",
   "schedule",
