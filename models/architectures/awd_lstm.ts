@@ -49,7 +49,7 @@ export interface AwdLstm extends Model<AwdLstmBuildOptions> {
 const DROPOUT: AwdLstmDropout = { word: 0.1, input: 0.4, hidden: 0.25, output: 0.4, weight: 0.5 };
 
 /** Lengths of graphs with fixed shapes are multiples of this. */
-export const BUCKET = 10;
+const BUCKET = 10;
 
 /** The length a graph is built at whose length does not matter. */
 const ANY_LENGTH = 70;

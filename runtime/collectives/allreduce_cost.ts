@@ -15,7 +15,7 @@ import { SEGMENT_BYTES, SMALL_BYTES, TREE_RADIX, WINDOW_SEGMENTS } from "../engi
 export type { NetworkCost };
 
 /** The algorithms whose cost is known. `halving-doubling` stands beside them; nothing here uses it. */
-export const COSTED_ALGORITHMS = [
+const COSTED_ALGORITHMS = [
   "tree",
   "direct",
   "two-level",
@@ -152,7 +152,7 @@ const MANY_RANKS = 64;
  * The algorithm that `allreduce` takes for a buffer of `bytes` on ranks that share no memory with all
  * others: as many on each of `hosts`.
  */
-export function algorithmFor(ranks: number, bytes: number, hosts: number = ranks): CostedAlgorithm {
+function algorithmFor(ranks: number, bytes: number, hosts: number = ranks): CostedAlgorithm {
   if (bytes <= SMALL_BYTES) return "tree";
   return hosts > 1 && hosts < ranks ? "two-level" : "direct";
 }

@@ -12,7 +12,7 @@ import { int8, mxint8 } from "./int8.ts";
 import { type PickedFormat, pickedFormat, topk } from "./topk/topk.ts";
 
 /** How the names of codecs are written. */
-export const COMPRESSION_SYNTAX =
+const COMPRESSION_SYNTAX =
   "none, bf16, fp16, int8, int4, mxint8, mxint4 or topk:F[:int8|:int2], F from 0.000001 to 1";
 
 const FIXED = [bf16, fp16, int8, int4, mxint8, mxint4];

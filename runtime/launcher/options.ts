@@ -266,7 +266,7 @@ export function transportOf(
 }
 
 /** What the loss of a rank is to be to the others: as the options say, or the environment. */
-export function onFailureOf(
+function onFailureOf(
   { onFailure, respawn }: Pick<LaunchProgramOptions, "onFailure" | "respawn">,
 ): OnFailure {
   return onFailure ?? (respawn ? "return" : readOnFailure(Deno.env.get("CELGC_ON_FAILURE")));

@@ -17,7 +17,7 @@ import { writing } from "../run/write_error.ts";
 import { summaryRows } from "./summary_text.ts";
 
 /** Name of the card in a run's folder. */
-export const CARD_FILE = "README.md";
+const CARD_FILE = "README.md";
 
 /** By this line a card is known as written by a run, and may be written anew. */
 const MARK =

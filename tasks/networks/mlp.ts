@@ -18,7 +18,7 @@ type MlpNetworkOptions =
   & Partial<Pick<Options, "labelSmoothing">>;
 
 /** The loss of a built-in network: the one that is named, else the one that targets of a kind have. */
-export function lossFor(loss: string | null, targets: DataShape["targets"]): LossName {
+function lossFor(loss: string | null, targets: DataShape["targets"]): LossName {
   if (loss === null) return targets === "int32" ? "cross-entropy" : "mse";
   const named = parseLoss(loss);
   if (typeof named === "string") return named;

@@ -108,7 +108,7 @@ function gpusAmong(devices: readonly VulkanDevice[]): readonly VulkanDevice[] {
 }
 
 /** What puts a GPU first; null if nothing tells it from another. */
-export function variablesFor(gpu: VulkanDevice, all: readonly VulkanDevice[]): Variables | null {
+function variablesFor(gpu: VulkanDevice, all: readonly VulkanDevice[]): Variables | null {
   const alike = all.filter(({ vendor, device }) => vendor === gpu.vendor && device === gpu.device);
   if (alike.length === 1) {
     return { [MODEL]: `${gpu.vendor.toString(16)}:${gpu.device.toString(16)}`, [ALONE]: "1" };

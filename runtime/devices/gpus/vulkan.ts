@@ -43,7 +43,7 @@ const VULKAN_1_1 = (1 << 22) | (1 << 12);
  *
  * @throws Error if there is no loader, or it finds no driver
  */
-export function listVulkanDevices(): VulkanDevice[] {
+function listVulkanDevices(): VulkanDevice[] {
   using library = new Library();
   const { vk, instance } = library, count = new Uint32Array(1);
   check(vk.vkEnumeratePhysicalDevices(instance, bytes(count), null), "vkEnumeratePhysicalDevices");

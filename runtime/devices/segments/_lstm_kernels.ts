@@ -20,7 +20,7 @@ export interface LstmShape {
 /** Mini-batch entries that a workgroup computes at a time. */
 export const TILE = 4;
 /** Threads of a workgroup of the forward kernel, which share one unit's sums. */
-export const FORWARD_THREADS = 64;
+const FORWARD_THREADS = 64;
 /** Units of a workgroup of the backward kernel, and the parts into which each one's sum is cut. */
 export const UNITS = 32, PARTS = 8;
 

@@ -61,8 +61,3 @@ function checkCount(text: string, size: string, least: number, what: string): vo
     `the number of symbols must be a whole number from ${least} (${what}) to ${MOST}, not as in "${text}"`,
   );
 }
-
-/** Whether a tokenizer is made from the training text. */
-export function isLearnt({ kind }: TokenizerSpec): boolean {
-  return kind === "char" || kind === "words" || kind === "bpe";
-}

@@ -15,10 +15,10 @@ const LEAST_MS = 1000;
 /** How long nothing is said again of a rank that has been named, in ms of the run. */
 const QUIET_MS = 60_000;
 /** Share of the ranks' time that the others must have waited for a rank before it is named. */
-export const LEAST_TIME = 0.05;
+const LEAST_TIME = 0.05;
 
 /** Share of all waiting that must be for one of so many ranks before it is named. Equal ranks have 1/N each. */
-export const leastShare = (ranks: number): number => Math.max(0.25, 1.5 / ranks);
+const leastShare = (ranks: number): number => Math.max(0.25, 1.5 / ranks);
 
 /** From whom a rank has heard nothing although it waited and had asked for a sign of life. */
 export interface Silence {
