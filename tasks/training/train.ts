@@ -23,16 +23,14 @@ import { CheckpointWriter } from "../run/checkpoint_writer.ts";
 import type { Checkpoints } from "./loop_parts.ts";
 import { checkCarries, checkOwnAlgorithm } from "./own_algorithm.ts";
 import { MetricsLog, pieceAfter, type Summary } from "../run/metrics.ts";
-import { encodeTrained, encodeTrainedState } from "../networks/trained_model.ts";
 import { OptionError } from "../options/kinds.ts";
 import { parseElastic } from "../options/recovery/elastic.ts";
 import type { Options } from "../options/table.ts";
 import { algorithmOf } from "../options/resolve.ts";
 import { stepSizeAt } from "../options/stepping/step_size.ts";
-import { FILES, newConfig, noteWorlds, type RunConfig, writeConfig } from "../run/folder.ts";
-import { openProblem, type Problem, type TaskDealer } from "../problems/open_problem.ts";
+import { FILES, noteWorlds } from "../run/folder.ts";
+import { openProblem, type TaskDealer } from "../problems/open_problem.ts";
 import { openOncePerHost, PER_RANK } from "../../runtime/once_per_host.ts";
-import { replaceFile, writeSynced, writing } from "../run/write_error.ts";
 import { TrainStep } from "../steps/train_step.ts";
 import { TracedDevice } from "../trace/kernels.ts";
 import { SpanLog } from "./records/span_log.ts";
@@ -40,19 +38,20 @@ import { membersOf, ranksAt, type Worlds } from "../data/sampling/worlds.ts";
 import { amongMembers } from "./membership/among_members.ts";
 import type { Crew, Members } from "./membership/members.ts";
 import { StoppedError } from "./requests.ts";
+import {
+  type RunOutput,
+  writeDescriptions,
+  writeFacts,
+  writeState,
+  writeTrained,
+} from "./run_files.ts";
 import { PunctualMembers } from "./membership/punctual_members.ts";
 import { type Entrance, LiveMembers } from "./membership/live_members.ts";
 import { ReplayedMembers } from "./membership/replayed_members.ts";
 import type { Task, TrainableModel } from "../task.ts";
 import { TrainingError } from "./training_error.ts";
 
-/** Where a run writes. */
-export interface RunOutput {
-  /** The run's folder, which exists. */
-  readonly directory: string;
-  /** As written so far. @default {that of the options, begun at this moment} */
-  readonly config?: RunConfig;
-}
+export type { RunOutput } from "./run_files.ts";
 
 /** What a run uses instead of what its options name. */
 export interface TrainParts {
@@ -237,7 +236,8 @@ export async function train(
     console.error(`note: the bits of the result depend on which ranks compute on what: ${each}`);
   }
   if (output) {
-    const plan = {
+    await writeDescriptions(output.directory, task);
+    await writeFacts(output, options, parts, {
       device: device.description,
       steps,
       stepsPerEpoch: task.stepsPerEpoch,
@@ -246,23 +246,6 @@ export async function train(
       parameters: trainStep.parameterCount,
       initialWeights: await hashOf(await trainStep.weights.read()),
       ...hosts.length > 1 ? { hosts } : {},
-    };
-    const told = { [FILES.vocabulary]: task.vocabulary, [FILES.arrays]: task.description };
-    for (const [name, text] of Object.entries(told)) {
-      const path = join(output.directory, name);
-      if (text !== undefined) await writing(path, () => Deno.writeTextFile(path, text));
-    }
-    const { config = newConfig(options) } = output;
-    const own = {
-      ...parts.model ? { model: parts.model.name } : {},
-      ...parts.task ? { task: true } as const : {},
-      ...parts.optimizer ? { optimizer: parts.optimizer.name } : {},
-      ...parts.algorithm ? { algorithm: parts.algorithm.name } : {},
-    };
-    await writeConfig(output.directory, {
-      ...config,
-      ...(Object.keys(own).length > 0 ? { own } : {}),
-      plan,
     });
   }
   const members: Members | null = replay
@@ -352,38 +335,6 @@ async function openTraced(
       "when it replays which",
   );
   return device;
-}
-
-/** Writes weights as a state dict. */
-async function writeState(
-  directory: string,
-  name: string,
-  { task }: Options,
-  { model, specs, weights }: Pick<Problem, "model"> & Pick<Trained, "weights" | "specs">,
-): Promise<void> {
-  const bytes = encodeTrainedState(model, specs, weights, { model: model.name, task });
-  await replaceFile(join(directory, name), bytes);
-}
-
-/** Writes the trained model, as an ONNX file and as a state dict. */
-async function writeTrained(
-  directory: string,
-  options: Options,
-  { model, weights, specs }: Pick<Problem, "model"> & Pick<Trained, "weights" | "specs">,
-): Promise<void> {
-  const metadata = { model: model.name, task: options.task };
-  // One that does not fit on the disk does not keep the others from being written.
-  const errors: unknown[] = [];
-  for (
-    const make of [
-      () => [FILES.weights, encodeTrainedState(model, specs, weights, metadata)] as const,
-      () => [FILES.model, encodeTrained(model, specs, weights, metadata)] as const,
-    ]
-  ) {
-    const [name, bytes] = make(), path = join(directory, name);
-    await writeSynced(path, [bytes]).catch((error) => errors.push(error));
-  }
-  if (errors.length > 0) throw errors[0];
 }
 
 /**
