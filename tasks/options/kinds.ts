@@ -196,7 +196,8 @@ export function text<D extends string | null>(
   about: About & { default: D; normalise?: (text: string) => string },
 ): OptionSpec<string | D> {
   const check = (value: unknown): string => {
-    if (typeof value !== "string" || value === "") return refuse(about.flag, "a text", value);
+    if (value === "") return refuse(about.flag, "a text that is not empty", value);
+    if (typeof value !== "string") return refuse(about.flag, "a text", value);
     try {
       return about.normalise?.(value) ?? value;
     } catch (error) {
