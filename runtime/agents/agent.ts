@@ -18,7 +18,7 @@ import { CERTIFICATE_NAME } from "../security/certificate.ts";
 import { COORDINATOR_RANK, type Credentials, credentials } from "../security/handshake.ts";
 import { dialMember } from "../security/dialer.ts";
 import { HandshakeError } from "../base/errors.ts";
-import { makeSocketFolder } from "../ranks/host_ranks.ts";
+import { makeHostFolder, removeHostFolder } from "../ranks/host_ranks.ts";
 import { Watchdog } from "../ranks/watchdog.ts";
 import { AgentChannel } from "./channel.ts";
 import { AgentJob, type Prepare } from "./agent_job.ts";
@@ -115,7 +115,7 @@ export async function runAgent(
     ? [local, ...ownAddresses().slice(0, 2)]
     : [local];
   // It may turn out that other launchers of this host are to share it.
-  const folder = await makeSocketFolder(2, "auto") ?? await Deno.makeTempDir({ prefix: "celgc-" });
+  const folder = await makeHostFolder();
   const watchdog = new Watchdog(folder), sockets = `${folder}/s`, host = thisHost();
   let gateway: Gateway | null = null;
   try {
@@ -167,7 +167,8 @@ export async function runAgent(
   } finally {
     gateway?.close();
     channel.close();
-    watchdog.close(); // which removes the folder
+    await removeHostFolder(folder);
+    watchdog.close();
   }
 }
 

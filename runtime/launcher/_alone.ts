@@ -7,7 +7,7 @@
 import { resolve } from "node:path";
 import { platform } from "../base/platform.ts";
 import { readTls } from "../bootstrap/environment.ts";
-import { makeSocketFolder } from "../ranks/host_ranks.ts";
+import { makeSocketFolder, removeHostFolder } from "../ranks/host_ranks.ts";
 import { formatAddress, listenAt } from "../security/endpoint.ts";
 import { credentials } from "../security/handshake.ts";
 import { type LaunchProgramOptions, transportOf } from "./options.ts";
@@ -37,7 +37,7 @@ export async function openAlone(
   const near = ANYWHERE[hostname] ?? listen;
   const sockets = await makeSocketFolder(ranks, transport);
   if (sockets !== null) {
-    opened(() => Deno.remove(sockets, { recursive: true }).catch(() => {}));
+    opened(() => removeHostFolder(sockets));
   }
   return {
     listener,

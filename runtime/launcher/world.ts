@@ -18,11 +18,16 @@ import {
   defaultJoinSeconds,
   processEnvironment,
 } from "../bootstrap/environment.ts";
-import { hasSockets, type HostPlan, makeSocketFolder } from "../ranks/host_ranks.ts";
+import {
+  hasSockets,
+  type HostPlan,
+  makeHostFolder,
+  removeHostFolder,
+} from "../ranks/host_ranks.ts";
 import { BEHIND } from "../rendezvous/gateway.ts";
 import { Watchdog } from "../ranks/watchdog.ts";
 import { CERTIFICATE_NAME } from "../security/certificate.ts";
-import { formatAddress } from "../security/endpoint.ts";
+import { formatAddress, type TlsMaterial } from "../security/endpoint.ts";
 import type { Credentials } from "../security/handshake.ts";
 import type { AuthenticatingListener } from "../security/authenticating_listener.ts";
 import type { TransportKind } from "../bootstrap/mesh.ts";
@@ -258,9 +263,10 @@ export async function openWorld(options: WorldOptions): Promise<OpenedWorld> {
   const cleanUps: (() => void | Promise<void>)[] = [];
   let failed = new Promise<never>(() => {}), settle = () => {};
   try {
-    const folder = await makeFolder(coordinator);
+    const folder = await makeHostFolder();
     const watchdog = new Watchdog(folder);
-    cleanUps.push(() => watchdog.close());
+    cleanUps.push(() => removeHostFolder(folder), () => watchdog.close());
+    if (coordinator.tls !== null) await writeTls(folder, coordinator.tls);
     const invitation = coordinator.invitation();
     if (place !== undefined) {
       say(`launcher ${place.index} of ${place.count}, from ${place.source}: the coordinator`);
@@ -318,12 +324,9 @@ export async function openWorld(options: WorldOptions): Promise<OpenedWorld> {
   }
 }
 
-/** A private folder, with what TLS needs in it. */
-async function makeFolder({ tls }: Coordinator): Promise<string> {
-  const folder = await makeSocketFolder(2, "auto") ?? await Deno.makeTempDir({ prefix: "celgc-" });
-  if (tls === null) return folder;
-  await Deno.writeTextFile(`${folder}/cert.pem`, tls.cert, { mode: 0o600 });
-  await Deno.writeTextFile(`${folder}/key.pem`, tls.key, { mode: 0o600 });
-  await Deno.writeTextFile(`${folder}/ca.pem`, tls.ca, { mode: 0o600 });
-  return folder;
+/** Writes what TLS needs to a private folder. */
+async function writeTls(folder: string, { cert, key, ca }: TlsMaterial): Promise<void> {
+  await Deno.writeTextFile(`${folder}/cert.pem`, cert, { mode: 0o600 });
+  await Deno.writeTextFile(`${folder}/key.pem`, key, { mode: 0o600 });
+  await Deno.writeTextFile(`${folder}/ca.pem`, ca, { mode: 0o600 });
 }

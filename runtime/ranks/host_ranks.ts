@@ -232,6 +232,16 @@ export async function makeSocketFolder(
   return null;
 }
 
+/** Makes a folder of mode 0700 for what the processes of a host share: sockets where they fit, certificates. */
+export async function makeHostFolder(): Promise<string> {
+  return await makeSocketFolder(2, "auto") ?? await Deno.makeTempDir({ prefix: "celgc-" });
+}
+
+/** Removes a folder of a job's own, if it is there, with all that is in it. */
+export async function removeHostFolder(folder: string): Promise<void> {
+  await Deno.remove(folder, { recursive: true }).catch(() => {});
+}
+
 /** @throws RangeError if the system cannot start another process */
 async function startRank(
   rank: number,

@@ -318,5 +318,7 @@ for (const first of [0, 1]) {
       "[1] rank 1 of 2: 3",
     ]);
     assert.equal(text(agent.stdout), "");
+    const left = Array.from(Deno.readDirSync(folder.path), ({ name }) => name);
+    assert.deepEqual(left.filter((name) => name.startsWith("celgc-")), [], "secrets stay behind");
   });
 }
