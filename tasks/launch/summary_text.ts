@@ -132,13 +132,13 @@ export function summaryRows(
     rows.push(["skipped", `${whole(s.skippedSteps)} steps of all ranks, which were not finite`]);
   }
   if (s.rollbacks) {
-    rows.push(["rolled back", `${s.rollbacks} times, each with half the learning rate`]);
+    rows.push(["rolled back", `${times(s.rollbacks)}, each with half the learning rate`]);
   }
   const { left, came } = changesOf(s.membership ?? []);
   if (left.length > 0) rows.push(["left out", left.join(", ")]);
   if (came.length > 0) rows.push(["came", came.join(", ")]);
   if (s.restarts) {
-    rows.push(["restarted", `${s.restarts} times, from a checkpoint or the beginning`]);
+    rows.push(["restarted", `${times(s.restarts)}, from a checkpoint or the beginning`]);
   }
   if (s.clipRate !== null) rows.push(["clipped", `${percent(s.clipRate)} of the steps`]);
   if (s.maxDrift !== null) {
@@ -183,6 +183,8 @@ export function summaryRows(
   rows.push(["device", s.device]);
   return rows;
 }
+
+const times = (count: number): string => count === 1 ? "once" : `${count} times`;
 
 function stepsOf({ steps, stepsByRank, ranks }: Summary): string {
   if (!stepsByRank) {

@@ -57,3 +57,10 @@ Deno.test("a summary says which ranks were left out or came, and when", () => {
   assert.equal(row(worlds, "came"), "rank 0 after step 10");
   assert.equal(row([begun], "came"), undefined);
 });
+
+Deno.test("what happened once is said so", () => {
+  const saidOf = (restarts: number) =>
+    summaryRows({ ...SUMMARY, restarts }).find(([name]) => name === "restarted")?.[1];
+  assert.equal(saidOf(1), "once, from a checkpoint or the beginning");
+  assert.equal(saidOf(2), "2 times, from a checkpoint or the beginning");
+});
