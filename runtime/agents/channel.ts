@@ -5,7 +5,7 @@
  */
 
 import { JsonChannel } from "../rendezvous/json_channel.ts";
-import { describeSystemError } from "../security/endpoint.ts";
+import { describeConnectionError } from "../security/endpoint.ts";
 
 /** How often there is a sign of life, at least, in seconds. */
 const SLOWEST_PULSE = 5;
@@ -69,7 +69,7 @@ export class AgentChannel<Incoming> {
       }
     } catch (error) {
       if (this.#silent !== null) return this.#silent;
-      return `its connection has ended: ${describeSystemError(error)}`;
+      return `its connection has ended: ${describeConnectionError(error)}`;
     } finally {
       this.close();
     }

@@ -1,6 +1,7 @@
 /**
- * What the system refuses, in words. Deno's own messages end with the error's number, the call and the path
- * (`No such file or directory (os error 2): stat 'x'`); who tells a user of it has named the path already.
+ * What the system refuses of files and folders, in words. Deno's own messages end with the error's number, the
+ * call and the path (`No such file or directory (os error 2): stat 'x'`); who tells a user of it has named the
+ * path already. Of connections, `describeConnectionError()` in `security/` tells.
  *
  * @module
  */

@@ -9,7 +9,7 @@
 
 import { dialMember } from "../security/dialer.ts";
 import {
-  describeSystemError,
+  describeConnectionError,
   type Endpoint,
   fitsSocket,
   listenAt,
@@ -137,7 +137,7 @@ export async function buildMesh(
     const absent = awaited.filter((peer) => connections[peer]!.includes(undefined));
     const who = `${absent.length === 1 ? "rank" : "ranks"} ${absent.join(", ")}`;
     const cause = accepting.map(({ lastError }) => lastError).find((error) => error !== null);
-    const why = cause === undefined ? "" : `: ${describeSystemError(cause)}`;
+    const why = cause === undefined ? "" : `: ${describeConnectionError(cause)}`;
     wanted ??= absent[0];
     all.reject(new RendezvousError(`rank ${rank} waited in vain for ${who}${why}`, { cause }));
   }, Math.max(1, deadline - platform.now()));

@@ -22,7 +22,7 @@ import {
 } from "./messages.ts";
 import { dialMember } from "../security/dialer.ts";
 import {
-  describeSystemError,
+  describeConnectionError,
   type Endpoint,
   type TlsMaterial,
   withScope,
@@ -127,7 +127,7 @@ export class RendezvousClient implements JobControl {
       if (!late && error instanceof RendezvousError) throw error;
       const reason = late
         ? "the rendezvous has not said in time that all ranks are there"
-        : `the way to the rendezvous broke: ${describeSystemError(error)}`;
+        : `the way to the rendezvous broke: ${describeConnectionError(error)}`;
       throw new RendezvousError(`rank ${rank} cannot join: ${reason}`, { cause: error });
     } finally {
       platform.clearTimeout(timer);

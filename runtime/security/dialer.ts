@@ -6,8 +6,8 @@
 
 import { closeConnection } from "../base/close_connection.ts";
 import {
+  describeConnectionError,
   describeEndpoint,
-  describeSystemError,
   dial,
   type Endpoint,
   type TlsMaterial,
@@ -120,7 +120,7 @@ export async function dialMember(options: DialOptions): Promise<Deno.Conn> {
     if (once || platform.now() + pause >= deadline) {
       throw new RendezvousError(
         `${selfName} cannot reach ${name} at ${describeEndpoint(endpoint)}: ` +
-          describeSystemError(last),
+          describeConnectionError(last),
         { cause: last },
       );
     }

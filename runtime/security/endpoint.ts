@@ -38,8 +38,8 @@ export function describeEndpoint(endpoint: Endpoint): string {
   return endpoint.kind === "unix" ? endpoint.path : formatAddress(endpoint.hostname, endpoint.port);
 }
 
-/** A system's error in words; one that lacks file descriptors says what to do. */
-export function describeSystemError(error: unknown): string {
+/** What a connection failed with, in words; a lack of file descriptors with what to do. */
+export function describeConnectionError(error: unknown): string {
   const message = (error instanceof Error ? error.message : String(error))
     // What rustls adds for those who program with it.
     .replace(/: https:\/\/docs\.rs\/rustls\S*/, "");
