@@ -14,6 +14,8 @@ export interface SoakOptions {
   /** Ranks at the beginning, and the most there are. */
   readonly ranks: number;
   readonly seed: number;
+  /** Seconds from one event to the next: as many, up to twice as many. @default {1} */
+  readonly every?: number;
   /** Gets a line now and then. @default {nobody} */
   readonly say?: (line: string) => void;
 }
@@ -71,10 +73,10 @@ function drawing(seed: number): () => number {
   };
 }
 
-/** When something happens: every one to two seconds. */
-function eventsUntil(from: number, to: number, random: () => number) {
+/** When something happens. */
+function eventsUntil(from: number, to: number, every: number, random: () => number) {
   const events: { readonly at: number; readonly kills: boolean }[] = [];
-  for (let at = from; at < to; at += 1000 * (1 + random())) {
+  for (let at = from; at < to; at += 1000 * every * (1 + random())) {
     events.push({ at, kills: random() < KILLS });
   }
   return events;
@@ -91,7 +93,9 @@ function peak(of: readonly { at: number; stand: Peak }[], from: number, to: numb
 }
 
 /** Runs it. */
-export async function soak({ minutes, ranks, seed, say = () => {} }: SoakOptions): Promise<Soaked> {
+export async function soak(
+  { minutes, ranks, seed, every = 1, say = () => {} }: SoakOptions,
+): Promise<Soaked> {
   const random = drawing(seed), began = Date.now(), until = began + 60_000 * minutes;
   const alive = new Map<number, number>();
   const stands: { at: number; stand: Stand }[] = [], own: { at: number; stand: Peak }[] = [];
@@ -130,7 +134,7 @@ export async function soak({ minutes, ranks, seed, say = () => {} }: SoakOptions
     }
   };
   /** When ranks are killed, and when others come, which is decided at the loss that they make up for. */
-  const events = eventsUntil(began + SETTLING_MS, until - SETTLING_MS, random);
+  const events = eventsUntil(began + SETTLING_MS, until - SETTLING_MS, every, random);
   const comings = events.filter(({ kills }) => !kills).map(({ at }) => at);
   const stop = new AbortController();
   const chaos = (async () => {
