@@ -104,6 +104,7 @@ export class Job {
     this.#losses = new Losses(this.#ranks, {
       announce: (rank, reason) => this.#rendezvous?.announce({ type: "lost", rank, reason }),
       kill: (rank) => this.#processes[rank].kill("SIGKILL"),
+      inquire: () => this.#rendezvous?.announce({ type: "inquiry" }),
       lost: (rank) => this.#tellLoss(rank),
       after: (ms, action) => this.#after(ms, action),
     });

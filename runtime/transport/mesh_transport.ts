@@ -40,6 +40,12 @@ const WORD_MS = 1000;
  */
 const YIELD_MS = 500;
 
+/**
+ * Of two hosts between which nothing passes, the one of which the other has given up a rank first is to go. How much
+ * longer its others wait for a sign of life from other hosts, in timeouts: by then they are given up, too.
+ */
+const GIVEN_UP = 1.5;
+
 /** How long a report to the launcher may take, in ms. */
 const REPORT_MS = 1000;
 
@@ -73,6 +79,8 @@ export class MeshTransport implements Transport {
   /** What the frames are for in the end, behind the access link. */
   #receiver: FrameSink | null = null;
   #state: TransportState = { name: "open" };
+  /** Whether others have given up a rank of this host that is there. */
+  #isOfTheGivenUp = false;
   /** Whether this rank has reported the loss of another: then it takes no leave of anybody. */
   #reportedLoss = false;
   #controlIsGone = false;
@@ -95,7 +103,7 @@ export class MeshTransport implements Transport {
     this.#vigil = new Vigil({
       timeoutMs,
       peers: this.#peers,
-      patience: (peer) => this.#yieldsTo(peer) ? YIELD_MS : 0,
+      patience: (peer) => this.#patienceWith(peer),
       silent: (peer, cause) => {
         this.#lose(peer, cause);
         peer.settled.resolve("silent");
@@ -238,6 +246,13 @@ export class MeshTransport implements Transport {
     return this.onFailure === "return" && connection.peer < this.rank;
   }
 
+  /** How much longer than others this rank waits for a sign of life, in ms. */
+  #patienceWith(peer: Peer): number {
+    const isElsewhere = this.hosts[peer.connection.peer] !== this.hosts[this.rank];
+    const more = this.#isOfTheGivenUp && isElsewhere ? GIVEN_UP * this.timeoutMs : 0;
+    return more + (this.#yieldsTo(peer) ? YIELD_MS : 0);
+  }
+
   #begin(from: number, header: DataView, length: number): Uint8Array {
     if (hasLeft(this.#peers[from]!)) {
       throw new Error(`rank ${from} sent a frame after its goodbye`);
@@ -318,6 +333,9 @@ export class MeshTransport implements Transport {
   giveUp(rank: number, cause: Error, told: Promise<void>): void {
     const peer = this.#peers[rank];
     if (peer === undefined) return;
+    // Others cannot reach one that this rank can: it may be the way to this host that has fallen silent.
+    const isNear = this.hosts[rank] === this.hosts[this.rank];
+    if (isNear && peer.state.name === "present") this.#isOfTheGivenUp = true;
     this.#lose(peer, cause);
     within(WORD_MS, told.then(() => this.#uplink?.drained())).then(() => {
       peer.connection.break(cause);

@@ -137,6 +137,15 @@ export function theHigherGo(outcomes: readonly RankOutcome[], higher: ReadonlySe
   }
 }
 
+/** Of hosts that have lost each other, and nothing else, ranks of one are left out, and no other. */
+export function oneHostGoes(outcomes: readonly RankOutcome[], hosts: readonly number[]): void {
+  if (!outcomes.every(({ isJoined }) => isJoined)) return;
+  const gone = outcomes.filter(({ isDone }) => !isDone);
+  if (new Set(gone.map(({ rank }) => hosts[rank])).size <= 1) return;
+  const ends = gone.map(({ rank, end, error }) => `rank ${rank} (${end}, with ${error})`);
+  fail("oneHostGoes", `${ends.join(" and ")} are of several hosts`);
+}
+
 /** When a rank has ended and failed, the whole job ends within 5 s. */
 export function allEndSoon(outcomes: readonly RankOutcome[], endedAt: number): void {
   const failed = outcomes.filter(({ isDone }) => !isDone).map(({ endedMs }) => endedMs);

@@ -6,6 +6,7 @@ import {
   nobodyHangs,
   nothingFailsByItself,
   nothingIsLeftOpen,
+  oneHostGoes,
   type RankOutcome,
   survivorsGoOn,
   theHigherGo,
@@ -185,10 +186,10 @@ export function survivors(world: World, plan: Plan): Scenario {
       const together = outcomes.filter(({ rank, isDone }) => isDone && !isAlone(rank));
       membersAreTheSame(record, together.map(({ rank }) => rank));
       survivorsGoOn(outcomes);
-      // In silence whoever has waited the longest is the first to notice.
-      if (plan.faults.some((fault) => fault.kind === "cut" && fault.isTold)) {
-        theHigherGo(outcomes, higher);
-      }
+      const cut = plan.faults.find((fault) => fault.kind === "cut");
+      // In silence whoever has waited the longest is the first to notice, and only the launcher knows of the others.
+      if (cut?.isTold) theHigherGo(outcomes, higher);
+      else if (cut && isOurs) oneHostGoes(outcomes, plan.hosts);
       nobodyHangs(outcomes.filter(({ isHit }) => !isHit), byMs);
     },
   };

@@ -7,7 +7,7 @@
 
 import { anyEndedWell, describeEnd, hasFailed, type RankStatus } from "../root_cause.ts";
 
-/** How long a rank that others have lost may take to end by itself, in ms. */
+/** How long a rank that others have lost may take to end by itself, or to give a sign of life, in ms. */
 const SILENT_MS = 500;
 
 /** What the job does about losses. */
@@ -16,6 +16,8 @@ export interface LossActions {
   announce(rank: number, reason: string): void;
   /** Ends a rank. */
   kill(rank: number): void;
+  /** Asks all ranks for a sign of life. */
+  inquire(): void;
   /** A rank is lost, and others go on. */
   lost(rank: number): void;
   /** Does something later, unless the job is done by then. */
@@ -29,6 +31,8 @@ export class Losses {
   readonly #lost = new Set<number>();
   /** Ranks that others have needed when they were gone. */
   readonly #missed = new Set<number>();
+  /** Hosts of which a rank was given up while it ran, each with that of the rank that had lost it. */
+  readonly #gaveWay = new Map<string, Set<string>>();
 
   /** @param ranks what is known of each; marked as lost here */
   constructor(ranks: readonly RankStatus[], actions: LossActions) {
@@ -53,7 +57,11 @@ export class Losses {
     }
   }
 
-  /** A rank says that it has lost another. The first of two that say so of each other is believed. */
+  /**
+   * A rank says that it has lost another. The first of two that say so of each other is believed, and so are, of two
+   * hosts, the ranks of the one that said it first: what has fallen silent may be the way between them, and then all
+   * of one host are to go, and none of the other.
+   */
   reported(by: number, rank: number, words: string): void {
     const isOver = () => {
       const { exit, finalized } = this.#ranks[rank];
@@ -61,12 +69,32 @@ export class Losses {
     };
     if (!this.#lost.has(by)) this.#missed.add(rank);
     if (isOver()) return;
+    const { host, pending } = this.#ranks[rank], other = this.#ranks[by].host;
     this.#actions.after(SILENT_MS, () => {
       if (isOver()) return;
-      this.#ranks[rank].ended = true;
-      this.#lose(rank, words);
-      this.#actions.kill(rank);
+      if (!this.#gaveWay.get(other)?.has(host)) return this.#giveUp(rank, other, words);
+      // If the rank is alive, it is the one that complains that has to go: neither can go on with the other.
+      this.#ranks[rank].pending = null;
+      this.#actions.inquire();
+      this.#actions.after(SILENT_MS, () => {
+        if (isOver()) return;
+        const isAlive = this.#ranks[rank].pending !== null;
+        this.#ranks[rank].pending ??= pending;
+        if (isAlive) this.#giveUp(by, host, `there is no way between it and rank ${rank}`);
+        else this.#giveUp(rank, other, words);
+      });
     });
+  }
+
+  /** Ends a rank that runs. @param other the host of the rank that has lost it */
+  #giveUp(rank: number, other: string, words: string): void {
+    const status = this.#ranks[rank], { host } = status;
+    if (host !== other && !this.#gaveWay.get(other)?.has(host)) {
+      this.#gaveWay.set(host, (this.#gaveWay.get(host) ?? new Set()).add(other));
+    }
+    status.ended = true;
+    this.#lose(rank, words);
+    this.#actions.kill(rank);
   }
 
   /**

@@ -10,6 +10,7 @@ function causeOf(last: { readonly code: number; readonly signal: string | null }
   const losses = new Losses(ranks, {
     announce() {},
     kill() {},
+    inquire() {},
     after() {},
     lost: (rank) => lost.push(rank),
   });
@@ -39,4 +40,34 @@ Deno.test("a job whose ranks are all killed failed with the last, which had gone
 
 Deno.test("a rank that ends by itself after others were lost may have ended because of them", () => {
   assert.equal(causeOf({ code: 1, signal: null }), 0);
+});
+
+/** Ranks 0 and 1 are on one host, 2 and 3 on another; 2 has lost 0, and right after that 1 has lost 3. */
+function cutApart(isAlive: (rank: number) => boolean) {
+  const ranks = ["a", "a", "b", "b"].map((host): RankStatus => ({
+    ...statusOf(host),
+    joined: true,
+  }));
+  const killed: number[] = [], later: (() => void)[] = [];
+  const losses = new Losses(ranks, {
+    announce() {},
+    kill: (rank) => killed.push(rank),
+    inquire() {
+      for (const [rank, status] of ranks.entries()) if (isAlive(rank)) status.pending = [];
+    },
+    after: (_, act) => later.push(act),
+    lost() {},
+  });
+  losses.reported(2, 0, "it gave no sign of life");
+  losses.reported(1, 3, "it gave no sign of life");
+  for (const act of later) act(); // what comes up meanwhile as well
+  return killed;
+}
+
+Deno.test("of two hosts that complain of each other that goes which was complained of first", () => {
+  assert.deepEqual(cutApart(() => true), [0, 1]);
+});
+
+Deno.test("one that gives no sign of life goes, whoever complains of it", () => {
+  assert.deepEqual(cutApart((rank) => rank !== 3), [0, 3]);
 });
