@@ -9,7 +9,6 @@
  */
 
 import { secretLine } from "../bootstrap/launcher_pipe.ts";
-import { leaveJob } from "../bootstrap/init.ts";
 import { processEnvironment } from "../bootstrap/environment.ts";
 
 /** Whether this process is a compiled program. */
@@ -39,7 +38,8 @@ export async function becomeCompiledRank(): Promise<void> {
   secretLine();
   try {
     await import(program);
-    await leaveJob();
+    // Launchers, which are no ranks, need not load all that a rank is made of.
+    await (await import("../bootstrap/init.ts")).leaveJob();
   } catch (error) {
     // As if nobody could catch it: the launching program must not take it for an error of its own.
     setTimeout(() => {

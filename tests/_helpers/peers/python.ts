@@ -3,10 +3,15 @@
 /** Debian's, which packages of Debian are installed for. */
 export const PYTHON = "/usr/bin/python3";
 
-/** Whether that has a module; if it does not, tests that need it say so and are skipped. */
+/**
+ * Whether that has a module; if it does not, tests that need it say so and are skipped. The module is looked
+ * for and not loaded, which takes PyTorch a second and more.
+ */
 export async function hasModule(name: string): Promise<boolean> {
   try {
-    const command = new Deno.Command(PYTHON, { args: ["-c", `import ${name}`], stderr: "null" });
+    const found =
+      `import importlib.util, sys; sys.exit(importlib.util.find_spec("${name}") is None)`;
+    const command = new Deno.Command(PYTHON, { args: ["-c", found], stderr: "null" });
     return (await command.output()).success;
   } catch {
     return false;

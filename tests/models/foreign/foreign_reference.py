@@ -1,7 +1,7 @@
 """Networks exported by PyTorch, with their gradients.
 
-Arguments: a network (resnet18, vgg, operators, lstm, gpt), a mode (train, eval) of export and an opset.
-Writes one JSON line {"file", "loss", "names", "shapes", "input", "target"}, `file` being a length, followed
+Arguments: any number of a network (resnet18, vgg, operators, images, lstm, gpt), a mode (train, eval) of export and
+an opset, with commas between them. Writes for each one JSON line {"file", "loss", "names", "shapes", "input", "target"}, `file` being a length, followed
 by the ONNX file in so many bytes, and the gradients of the mean cross entropy by the named parameters, as
 raw float64, computed in float64 with the network in training.
 """
@@ -222,4 +222,6 @@ def main(network, mode, opset):
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    for argument in sys.argv[1:]:
+        main(*argument.split(","))
+        sys.stdout.flush()

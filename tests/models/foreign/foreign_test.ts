@@ -21,25 +21,59 @@ interface Reference {
   gradients: Map<string, Float64Array>;
 }
 
-/** A network as PyTorch exports it, and the gradients PyTorch computes. */
+/** Opset 9 is the oldest understood; between 9 and 17 most operators changed how they take their inputs. */
+const networks: [string, number, number, ForeignModelOptions][] = [
+  ["resnet18", 17, 4, {}],
+  ["resnet18", 9, 4, {}],
+  ["vgg", 17, 4, {}],
+  ["vgg", 11, 4, {}],
+  ["operators", 17, 4, {}],
+  ["operators", 13, 4, {}],
+  ["images", 17, 4, {}],
+  ["images", 11, 4, {}],
+  ["lstm", 17, 3, { dims: { length: 9 } }],
+  ["lstm", 9, 3, { dims: { length: 9 } }],
+  ["gpt", 17, 3, { dims: { length: 9 } }],
+  ["gpt", 12, 3, { dims: { length: 9 } }],
+];
+
+const REFERENCES = [
+  ...networks.map(([network, opset]) => `${network},train,${opset}`),
+  "lstm,eval,17",
+  "resnet18,eval,17",
+];
+
+let references: Map<string, Reference> | undefined;
+
+/** A network as PyTorch exports it, and the gradients PyTorch computes; all come from one process, which loads it once. */
 async function exported(network: string, mode: string, opset = 17): Promise<Reference> {
-  const output = await runPython(new URL("./foreign_reference.py", import.meta.url), [], [
-    network,
-    mode,
-    String(opset),
-  ]);
+  if (!references) {
+    const script = new URL("./foreign_reference.py", import.meta.url);
+    const output = await runPython(script, [], REFERENCES);
+    let at = 0;
+    references = new Map(REFERENCES.map((name) => {
+      const [reference, bytes] = readReference(output.subarray(at));
+      at += bytes;
+      return [name, reference];
+    }));
+    assert.equal(at, output.length);
+  }
+  return references.get(`${network},${mode},${opset}`)!;
+}
+
+/** The first reference among some, and how many bytes it takes. */
+function readReference(output: Uint8Array): [Reference, number] {
   const start = output.indexOf(10) + 1;
   const header = JSON.parse(new TextDecoder().decode(output.subarray(0, start)));
   const file = output.slice(start, start + header.file);
-  const numbers = new Float64Array(output.slice(start + header.file).buffer);
+  const sizes: number[] = header.shapes.map((shape: number[]) => shape.reduce((a, b) => a * b, 1));
+  const begin = start + header.file, end = begin + 8 * sizes.reduce((a, b) => a + b, 0);
+  const numbers = new Float64Array(output.slice(begin, end).buffer);
   let at = 0;
   const gradients = new Map<string, Float64Array>(
-    header.names.map((name: string, i: number) => {
-      const size = header.shapes[i].reduce((a: number, b: number) => a * b, 1);
-      return [name, numbers.subarray(at, at += size)];
-    }),
+    header.names.map((name: string, i: number) => [name, numbers.subarray(at, at += sizes[i])]),
   );
-  return { ...header, file, gradients };
+  return [{ ...header, file, gradients }, end];
 }
 
 /** Loss and gradients of a model here, at the file's own weights. */
@@ -62,22 +96,6 @@ async function differentiated(
     gradients: new Map(parameters.map(({ name }) => [name, results[`${name}.grad`].data])),
   };
 }
-
-/** Opset 9 is the oldest understood; between 9 and 17 most operators changed how they take their inputs. */
-const networks: [string, number, number, ForeignModelOptions][] = [
-  ["resnet18", 17, 4, {}],
-  ["resnet18", 9, 4, {}],
-  ["vgg", 17, 4, {}],
-  ["vgg", 11, 4, {}],
-  ["operators", 17, 4, {}],
-  ["operators", 13, 4, {}],
-  ["images", 17, 4, {}],
-  ["images", 11, 4, {}],
-  ["lstm", 17, 3, { dims: { length: 9 } }],
-  ["lstm", 9, 3, { dims: { length: 9 } }],
-  ["gpt", 17, 3, { dims: { length: 9 } }],
-  ["gpt", 12, 3, { dims: { length: 9 } }],
-];
 
 for (const [network, opset, batchSize, options] of networks) {
   Deno.test({

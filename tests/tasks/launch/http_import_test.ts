@@ -39,11 +39,12 @@ Deno.test("a sweep, its report and a plan work over HTTP as well", async () => {
   await using server = serveRepository();
   const url = `${server.url}mod.ts`;
   const program = `import { plan, report, sweep } from "${url}";
+const planning = plan({ ranks: 2, maxSteps: 4, trainSize: 100, testSize: 40, device: "cpu" });
 const { cells, dir } = await sweep({
   ranks: 2, interval: [1, 2], maxSteps: 4, trainSize: 100, testSize: 40, device: "cpu", out: "runs/i",
 });
 const { page, runs } = await report([dir]);
-const planned = await plan({ ranks: 2, maxSteps: 4, trainSize: 100, testSize: 40, device: "cpu" });
+const planned = await planning;
 console.log(JSON.stringify({ page, runs: runs.length, steps: planned.steps, cells: cells.map(({ name, status }) => name + " " + status) }));
 `;
   await Deno.writeTextFile(`${folder.path}/two_calls.ts`, program);

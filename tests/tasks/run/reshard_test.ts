@@ -3,11 +3,13 @@ import { launch, type LaunchOptions, type Run } from "../../../tasks/launch/laun
 import { readMetrics } from "../../../tasks/logs/log_tail.ts";
 import { readConfig } from "../../../tasks/run/folder.ts";
 import { temporaryFolder } from "../../_helpers/temporary_folder.ts";
+import { runHere } from "../../_helpers/run_here.ts";
 
 const SMALL = {
   interval: 2,
   maxSteps: 5,
-  trainSize: 150,
+  trainSize: 38,
+  batchSize: 4,
   testSize: 20,
   device: "cpu",
   momentum: 0.9,
@@ -41,15 +43,17 @@ const CHANGES: [before: number, after: number, LaunchOptions][] = [
   [3, 2, { compress: "int4" }],
 ];
 
-for (const [before, after, variant] of CHANGES) {
+for (const [i, [before, after, variant]] of CHANGES.entries()) {
   Deno.test(`${before} ranks become ${after}, the same on every rerun: ${JSON.stringify(variant)}`, async () => {
     await using folder = await temporaryFolder();
+    // Whether ranks are processes makes no difference to what they write: those of the first are.
+    const run = i === 0 ? launch : runHere;
     const first = `${folder.path}/first`, again = `${folder.path}/again`;
-    await launch({ ...SMALL, ...variant, ranks: before, checkpointEvery: 5, out: first });
+    await run({ ...SMALL, ...variant, ranks: before, checkpointEvery: 5, out: first });
     await copy(first, again);
     const changes = { ranks: after, maxSteps: 9, checkpointEvery: 2 };
-    const one = await launch({ resume: first, ...changes });
-    const two = await launch({ resume: again, ...changes });
+    const one = await run({ resume: first, ...changes });
+    const two = await run({ resume: again, ...changes });
     assert.equal(one.summary.weightsHash, two.summary.weightsHash);
     assert.equal(one.summary.trainLoss, two.summary.trainLoss);
     assert.equal(one.summary.ranks, after);
@@ -74,11 +78,11 @@ for (const [before, after, variant] of CHANGES) {
 Deno.test("a run that had more ranks goes on as it is, bit for bit", async () => {
   await using folder = await temporaryFolder();
   const whole = `${folder.path}/whole`, parts = `${folder.path}/parts`;
-  await launch({ ...SMALL, ranks: 8, trainSize: 400, checkpointEvery: 5, out: whole });
+  await runHere({ ...SMALL, ranks: 8, trainSize: 100, checkpointEvery: 5, out: whole });
   await copy(whole, parts);
-  const undisturbed = await launch({ resume: whole, ranks: 3, maxSteps: 9 });
-  await launch({ resume: parts, ranks: 3, maxSteps: 7, checkpointEvery: 7 });
-  const resumed = await launch({ resume: parts, maxSteps: 9 });
+  const undisturbed = await runHere({ resume: whole, ranks: 3, maxSteps: 9 });
+  await runHere({ resume: parts, ranks: 3, maxSteps: 7, checkpointEvery: 7 });
+  const resumed = await runHere({ resume: parts, maxSteps: 9 });
   assert.equal(resumed.summary.weightsHash, undisturbed.summary.weightsHash);
   assert.deepEqual((await readConfig(parts)).worlds, [{ step: 0, ranks: 8 }, {
     step: 5,

@@ -9,8 +9,8 @@ import { temporaryFolder } from "../../_helpers/temporary_folder.ts";
 
 const program = new URL("./programs/poisoned.ts", import.meta.url);
 
-/** A learning rate at which the small network overflows, and at a fraction of which it does not. */
-const LR = 4e3;
+/** A learning rate at which the small network overflows, as it does at half of it, and not at a quarter. */
+const LR = 250;
 
 /** Steps that each rank has skipped, and the summary. */
 async function trained(order: unknown) {
@@ -83,7 +83,7 @@ Deno.test("--on-nan rollback goes back to the last checkpoint with half the lear
   const given = { ...sizes, ...wild, checkpointEvery: 8, onNan: "rollback" } as const;
   const out = `${folder.path}/a`;
   const { summary } = await launch({ ...given, out });
-  assert.ok(summary.rollbacks! > 0, "it diverged");
+  assert.ok(summary.rollbacks! > 1, "it diverged, and once more");
   const { rollbacks, options } = await readConfig(out);
   assert.equal(rollbacks!.length, summary.rollbacks);
   assert.equal(options.lr, LR);

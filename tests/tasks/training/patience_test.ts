@@ -4,6 +4,7 @@ import { readMetrics } from "../../../tasks/logs/log_tail.ts";
 import type { EvalRecord } from "../../../tasks/logs/records.ts";
 import { decodeSafetensors } from "../../../tasks/networks/safetensors.ts";
 import { resolveOptions } from "../../../tasks/options/resolve.ts";
+import { runHere } from "../../_helpers/run_here.ts";
 import { temporaryFolder } from "../../_helpers/temporary_folder.ts";
 
 /** Step sizes at which the loss soon rises. */
@@ -57,7 +58,7 @@ Deno.test("a run stops when the validation loss falls no more, and keeps the bes
   assert.ok(Math.abs(summary.trainLoss! - mean) < 1e-6, `${summary.trainLoss}, not ${mean}`);
 
   // The best weights are those of the same run, ended there.
-  const there = await launch({
+  const there = await runHere({
     ...SMALL,
     maxSteps: best.step,
     patience: null,
@@ -72,9 +73,9 @@ Deno.test("a run stops when the validation loss falls no more, and keeps the bes
 
   // And so in a run that goes on from a checkpoint behind them.
   const out = `${folder.path}/parts`, stop = best.step + 1;
-  await launch({ ...SMALL, maxSteps: stop, checkpointEvery: stop, out });
+  await runHere({ ...SMALL, maxSteps: stop, checkpointEvery: stop, out });
   await Deno.remove(`${out}/best.safetensors`);
-  const resumed = await launch({ resume: out, maxSteps: 1000 });
+  const resumed = await runHere({ resume: out, maxSteps: 1000 });
   assert.deepEqual(resumed.summary.best, best);
   assert.equal(resumed.summary.weightsHash, summary.weightsHash);
   assert.equal(resumed.summary.steps, summary.steps);

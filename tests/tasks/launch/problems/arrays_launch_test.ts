@@ -63,12 +63,14 @@ Deno.test("a table is learnt, swept, planned, reported, listed, exported and des
   assert.match(nothing.stderr, /--model mlp has the inputs and outputs of its data: give the run/);
 
   const cells = ["--interval", "1,2", "--max-steps", "4", "--out", `${folder.path}/sweep`];
-  const swept = await celgc("sweep", ...given, ...cells);
+  const [swept, plan] = await Promise.all([
+    celgc("sweep", ...given, ...cells),
+    celgc("plan", ...given, "--max-steps", "4", "--json"),
+  ]);
   assert.equal(swept.code, 0, swept.stderr);
   assert.match(swept.stdout, /accuracy/);
   const page = await celgc("report", `${folder.path}/sweep`, "--out", `${folder.path}/page.html`);
   assert.equal(page.code, 0, page.stderr);
-  const plan = await celgc("plan", ...given, "--max-steps", "4", "--json");
   assert.equal(plan.code, 0, plan.stderr);
   // An exported network learns the same table as a file.
   const again = await celgc(

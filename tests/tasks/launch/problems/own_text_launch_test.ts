@@ -140,7 +140,10 @@ Deno.test("a text of one's own is swept over tokenizers and planned, and its net
   const data = `${folder.path}/text`, out = `${folder.path}/sweep`;
   await Deno.writeTextFile(data, TEXT);
   const given = flags({ ...SMALL, data, maxSteps: 4 });
-  const swept = await celgc("sweep", ...given, "--tokenizer", "bytes,char", "--out", out);
+  const [swept, plan] = await Promise.all([
+    celgc("sweep", ...given, "--tokenizer", "bytes,char", "--out", out),
+    celgc("plan", ...given, "--tokenizer", "words", "--json"),
+  ]);
   assert.equal(swept.code, 0, swept.stderr);
   const cells = [...Deno.readDirSync(out)].filter(({ isDirectory }) => isDirectory)
     .map(({ name }) => name).sort();
@@ -151,7 +154,6 @@ Deno.test("a text of one's own is swept over tokenizers and planned, and its net
   });
   // Some characters are several bytes.
   assert.ok(vocabularies[0] > vocabularies[1], `${vocabularies}`);
-  const plan = await celgc("plan", ...given, "--tokenizer", "words", "--json");
   assert.equal(plan.code, 0, plan.stderr);
   assert.ok(JSON.parse(plan.stdout).settings.length > 0);
   for (const [cell, size] of [["tokenizer=bytes", 256], ["tokenizer=char", 22]] as const) {

@@ -99,7 +99,7 @@ for (const given of CASES) {
 }
 
 onGpu("a round reads back the bytes that travel, not the weights", async () => {
-  const length = 100_000, ranks = 2, weightBytes = 4 * length;
+  const length = 20_000, ranks = 2, weightBytes = 4 * length;
   /** Bytes a round and rank, without what this test itself reads. */
   const counted = async (place: Place, given: Partial<Options>, statistics: number) => {
     const before = readBack.bytes;
