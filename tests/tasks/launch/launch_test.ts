@@ -13,7 +13,6 @@ import {
 import { readMetrics } from "../../../tasks/logs/log_tail.ts";
 import type { MetricRecord, StepRecord } from "../../../tasks/logs/records.ts";
 import { OptionError } from "../../../tasks/options/kinds.ts";
-import { runHere } from "../../_helpers/run_here.ts";
 import { temporaryFolder } from "../../_helpers/temporary_folder.ts";
 import { undescribed } from "../metrics_page.ts";
 
@@ -150,7 +149,7 @@ Deno.test("a run leaves the files it promises, with every field", async (t) => {
 Deno.test("model.onnx runs in plain onnxruntime, with the summary's accuracy and training loss", async () => {
   await using folder = await temporaryFolder();
   const few = { maxSteps: 60, epochs: 100, trainEval: 80 };
-  const run = await runHere({ ...SMALL, ...few, out: `${folder.path}/run` });
+  const run = await launch({ ...SMALL, ...few, out: `${folder.path}/run` });
   assert.ok(run.summary.testAccuracy! > 0.15, `accuracy ${run.summary.testAccuracy}`);
   const ort = await loadOnnxRuntimeNode();
   const session = await ort.InferenceSession.create(modelOf(run));
@@ -181,13 +180,9 @@ Deno.test("model.onnx runs in plain onnxruntime, with the summary's accuracy and
 
 Deno.test("the same seed gives the same weights bit for bit, another seed does not", async () => {
   await using folder = await temporaryFolder();
-  const go = (name: string, more: LaunchOptions = {}) => ({
-    ...{ ...SMALL, maxSteps: 5, out: `${folder.path}/${name}` },
-    ...more,
-  });
-  // Wherever the ranks are.
-  const a = await launch(go("a")), b = await runHere(go("b"));
-  const c = await runHere(go("c", { seed: 2 }));
+  const go = (name: string, more: LaunchOptions = {}) =>
+    launch({ ...SMALL, maxSteps: 5, out: `${folder.path}/${name}`, ...more });
+  const [a, b, c] = [await go("a"), await go("b"), await go("c", { seed: 2 })];
   assert.equal(a.summary.weightsHash, b.summary.weightsHash);
   assert.deepEqual(modelOf(a), modelOf(b));
   assert.notEqual(a.summary.weightsHash, c.summary.weightsHash);
@@ -204,7 +199,7 @@ Deno.test("each policy for batch norm ends with weights that agree", async () =>
   const hashes = new Set<string>();
   for (const batchNorm of ["average", "local", "recalibrate"] as const) {
     const out = `${folder.path}/${batchNorm}`;
-    const { summary } = await runHere({ ...SMALL, maxSteps: 4, batchNorm, out });
+    const { summary } = await launch({ ...SMALL, maxSteps: 4, batchNorm, out });
     assert.equal(summary.identicalWeights, true);
     assert.equal(summary.batchNorm, batchNorm);
     hashes.add(summary.weightsHash);
@@ -215,7 +210,7 @@ Deno.test("each policy for batch norm ends with weights that agree", async () =>
 Deno.test("with partial participation each round averages the ranks that were drawn, and logs them", async () => {
   await using folder = await temporaryFolder();
   const options = { ...SMALL, ranks: 3, participants: 2, interval: 2 };
-  const { dir, summary } = await runHere({ ...options, out: `${folder.path}/run` });
+  const { dir, summary } = await launch({ ...options, out: `${folder.path}/run` });
   const rounds = readMetrics(`${dir}/metrics.jsonl`).filter((record) => record.type === "round");
   // Five, and the mean of all that the run comes to.
   assert.equal(rounds.length, 6);
