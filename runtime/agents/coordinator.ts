@@ -108,14 +108,12 @@ export class Coordinator {
     job: Credentials,
     tls: TlsMaterial | null,
     listener: Deno.Listener,
+    inner: Deno.Listener | null,
   ) {
     this.#options = options;
     this.job = job;
     this.secret = secret.toHex();
     this.tls = tls;
-    const inner = tls === null
-      ? null
-      : listenAt({ kind: "tcp", hostname: BEHIND, port: 0 }, tls ?? undefined);
     this.gateway = inner === null ? null : new Gateway({
       listener,
       job,
@@ -148,17 +146,24 @@ export class Coordinator {
     const tls = options.tls
       ? await makeCertificate(known === undefined ? {} : { secret: known.secret })
       : null;
-    let listener;
+    const job = await credentials(name, secret);
+    using opened = new DisposableStack();
+    let where = listen === null ? `port ${port}` : `${listen.join(", ")}, port ${port}`;
+    let listener, inner = null;
     try {
-      listener = listen === null ? listenEverywhere(port) : listenAtAll(listen, port);
+      listener = opened.use(listen === null ? listenEverywhere(port) : listenAtAll(listen, port));
+      where = BEHIND;
+      if (tls !== null) {
+        inner = opened.use(listenAt({ kind: "tcp", hostname: BEHIND, port: 0 }, tls));
+      }
     } catch (error) {
-      const where = listen === null ? `port ${port}` : `${listen.join(", ")}, port ${port}`;
       throw new RendezvousError(
         `cannot launch: cannot listen on ${where}: ${(error as Error).message}`,
         { cause: error },
       );
     }
-    return new Coordinator(options, secret, await credentials(name, secret), tls, listener);
+    opened.move(); // its own from here on
+    return new Coordinator(options, secret, job, tls, listener, inner);
   }
 
   /** An invitation to this world, valid for as long as agents may take to come. */

@@ -20,12 +20,12 @@ const ANYWHERE: Record<string, string> = { "0.0.0.0": "127.0.0.1", "::": "::1" }
  * Opens the rendezvous of a job on this host.
  *
  * @param host its name
- * @param opened takes what undoes it
+ * @param cleanUps takes what undoes it
  */
 export async function openAlone(
   options: LaunchProgramOptions,
   host: string,
-  opened: (cleanUp: () => Promise<void>) => void,
+  cleanUps: AsyncDisposableStack,
 ): Promise<OpenHost> {
   const { ranks, listen = "127.0.0.1", tls, cwd } = options;
   const transport = transportOf(options);
@@ -36,9 +36,7 @@ export async function openAlone(
   const { hostname, port } = listener.addr as Deno.NetAddr;
   const near = ANYWHERE[hostname] ?? listen;
   const sockets = await makeSocketFolder(ranks, transport);
-  if (sockets !== null) {
-    opened(() => removeHostFolder(sockets));
-  }
+  if (sockets !== null) cleanUps.defer(() => removeHostFolder(sockets));
   return {
     listener,
     job: await credentials(name, secret),

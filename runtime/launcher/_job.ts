@@ -6,7 +6,7 @@
 
 import type { Place, Placement } from "../agents/placement.ts";
 import { hostName } from "../agents/this_host.ts";
-import { platform, type Timer } from "../base/platform.ts";
+import { platform } from "../base/platform.ts";
 import { DEFAULT_TIMEOUT_SECONDS } from "../bootstrap/environment.ts";
 import { type HostPlan, HostRanks, type JobPlan } from "../ranks/host_ranks.ts";
 import type { Rank } from "../ranks/rank.ts";
@@ -28,6 +28,7 @@ import { Losses } from "./watch/losses.ts";
 import { OtherHosts } from "./watch/other_hosts.ts";
 import { Outputs } from "./watch/outputs.ts";
 import { Respawns, statusOf } from "./watch/respawns.ts";
+import { Timers } from "./watch/timers.ts";
 import {
   describeEnd,
   describeFailure,
@@ -61,10 +62,9 @@ export class Job {
   readonly #ranks: RankStatus[];
   readonly #processes: Rank[] = [];
   readonly #outputs: Outputs;
-  /** What is to be undone when the job is done. */
-  readonly #cleanUps: (() => void | Promise<void>)[] = [];
-  /** What is to be done later. */
-  readonly #timers = new Set<Timer>();
+  /** What is to be undone when the job is done, the last first. */
+  readonly #cleanUps = new AsyncDisposableStack();
+  readonly #timers = new Timers();
   #rendezvous: RendezvousServer | null = null;
   /** This host's ranks; null if it has none. */
   #here: HostRanks | null = null;
@@ -91,7 +91,7 @@ export class Job {
     world: { readonly world: OpenedWorld; readonly placement: Placement } | null,
   ) {
     this.#options = options;
-    this.#outputs = new Outputs(options);
+    this.#outputs = this.#cleanUps.use(new Outputs(options));
     this.#program = program;
     this.#world = world?.world ?? null;
     this.#placement = world?.placement ?? null;
@@ -106,7 +106,7 @@ export class Job {
       kill: (rank) => this.#processes[rank].kill("SIGKILL"),
       inquire: () => this.#rendezvous?.announce({ type: "inquiry" }),
       lost: (rank) => this.#tellLoss(rank),
-      after: (ms, action) => this.#after(ms, action),
+      after: (ms, action) => this.#timers.after(ms, action),
     });
     const seconds = options.timeout ?? DEFAULT_TIMEOUT_SECONDS;
     this.#remotes = new OtherHosts((host, last) => {
@@ -116,17 +116,18 @@ export class Job {
       const code = exitCodeOf(last, this.#ranks);
       this.#world!.letGo(host, code, `none of its ranks is left: ${how}; the others go on`);
     });
-    this.#leavers = new Leavers(this.#ranks, seconds, {
-      isEnding: () => this.#isEnding,
-      inquire: () => this.#rendezvous?.announce({ type: "inquiry" }),
-      stalled: (rank) => this.#end({ kind: "stalled", rank, seconds }),
-    });
-    this.#cleanUps.push(() => this.#leavers[Symbol.dispose]());
+    this.#leavers = this.#cleanUps.use(
+      new Leavers(this.#ranks, seconds, {
+        isEnding: () => this.#isEnding,
+        inquire: () => this.#rendezvous?.announce({ type: "inquiry" }),
+        stalled: (rank) => this.#end({ kind: "stalled", rank, seconds }),
+      }),
+    );
   }
 
   /** Starts all ranks and waits until all have ended. */
   async run(): Promise<LaunchOutcome> {
-    this.#cleanUps.push(onInterrupt(this.#options, (how) => this.#interrupt(how)));
+    this.#cleanUps.defer(onInterrupt(this.#options, (how) => this.#interrupt(how)));
     await this.#start();
     if (this.#options.signal?.aborted) this.#interrupt("abort");
     this.#watches.push(...this.#processes.map((_, rank) => this.#watch(rank)));
@@ -151,7 +152,7 @@ export class Job {
     const pause = this.#options.respawn?.(loss) ?? null;
     if (pause === null) return this.#remotes.settled(rank);
     this.#respawns.plan();
-    this.#after(pause, async () => {
+    this.#timers.after(pause, async () => {
       const error = await this.#respawns.respawn(rank);
       if (error !== null) console.error(`celgc: nothing is in the stead of rank ${rank}: ${error}`);
       this.#remotes.settled(rank);
@@ -163,18 +164,18 @@ export class Job {
     const remote = this.#remotes.of(lost);
     if (remote?.lost) throw new Error(`its host is gone: ${remote.lost}`);
     this.#rendezvous!.expect(rank);
-    const log = await this.#outputs.openLog(rank);
+    await this.#outputs.openLog(rank);
     const process = remote?.respawn(rank, lost) ?? await this.#here!.start(rank, false, lost);
     if (remote) this.#remotes.place(rank, remote);
     this.#processes[rank] = process;
-    this.#outputs.collect(rank, process, log);
+    this.#outputs.collect(rank, process);
     this.#watches.push(this.#watch(rank));
     if (this.#isEnding) process.kill("SIGKILL");
   }
 
   /** Takes in hosts that come while it runs: their ranks wait to be let in by the others. */
   #openDoor({ coordinator, mostRanks }: OpenedWorld): void {
-    if (mostRanks === null) return;
+    if (mostRanks === null || this.#isEnding) return;
     const take = async (place: Omit<Place, "first">) => {
       const { host, count } = place;
       const before = this.#ranks.filter((rank) => rank.host === host && rank.exit === null).length;
@@ -190,7 +191,7 @@ export class Job {
     };
     const room = () => this.#goesOn ? mostRanks - this.#respawns.count : 0;
     coordinator.serve({ room, take });
-    this.#cleanUps.push(() => coordinator.serve(null));
+    this.#cleanUps.defer(() => coordinator.serve(null));
   }
 
   async #start(): Promise<void> {
@@ -198,7 +199,7 @@ export class Job {
     if (logDir !== undefined) await Deno.mkdir(logDir, { recursive: true });
     if (world !== null) world.coordinator.onInterrupt = (how, from) => this.#interrupt(how, from);
     const { listener, job, secret, host } = world === null
-      ? await openAlone(this.#options, this.#host, (cleanUp) => this.#cleanUps.push(cleanUp))
+      ? await openAlone(this.#options, this.#host, this.#cleanUps)
       : world.openHost(transportOf(this.#options), this.#options.cwd, this.#placement!);
     this.#rendezvous = new RendezvousServer({
       listener,
@@ -233,7 +234,7 @@ export class Job {
         },
       },
     });
-    this.#cleanUps.push(() => this.#rendezvous?.close());
+    this.#cleanUps.defer(() => this.#rendezvous?.close());
     const mpi = transportOf(this.#options) === "mpi" ? world!.mpiVariables(this.#placement!) : {};
     const options = { ...this.#options, env: { ...this.#options.env, ...mpi } };
     this.#plan = planOf(options, this.#program, job.job, this.#ranks.length);
@@ -250,22 +251,23 @@ export class Job {
       }
     }
     const inputs = this.#processes.flatMap(({ stdin }) => stdin ?? []);
-    if (inputs.length > 0) this.#cleanUps.push(forwardStdin(inputs));
+    if (inputs.length > 0) this.#cleanUps.defer(forwardStdin(inputs));
   }
 
   async #startHere(host: HostPlan, secret: string, count: number): Promise<void> {
-    const here = this.#here = new HostRanks(
-      this.#plan,
-      { ...host, rankEnv: this.#options.rankEnv },
-      secret,
-      this.#world === null ? host.sockets : null,
+    const here = this.#here = this.#cleanUps.use(
+      new HostRanks(
+        this.#plan,
+        { ...host, rankEnv: this.#options.rankEnv },
+        secret,
+        this.#world === null ? host.sockets : null,
+      ),
     );
-    this.#cleanUps.push(() => here[Symbol.dispose]());
     for (let rank = host.first; rank < host.first + count; rank++) {
-      const log = await this.#outputs.openLog(rank);
+      await this.#outputs.openLog(rank);
       const process = await here.start(rank, this.#hasStdin(rank));
       this.#processes.push(process);
-      this.#outputs.collect(rank, process, log);
+      this.#outputs.collect(rank, process);
     }
   }
 
@@ -273,11 +275,10 @@ export class Job {
   async #startThere(place: Place, before: number, comes: boolean): Promise<void> {
     const { first, count, host, launcher, remote, sockets } = place;
     const world = this.#world!, job = this.#number;
-    const logs: (Deno.FsFile | null)[] = [];
     const ranks = Array.from({ length: count }, (_, i) => first + i);
     for (const rank of ranks) {
       this.#ranks[rank].host = host;
-      logs.push(await this.#outputs.openLog(rank));
+      await this.#outputs.openLog(rank);
     }
     const { name: _, program, ...rest } = this.#plan;
     const started = remote!.start({
@@ -299,7 +300,7 @@ export class Job {
     for (const [i, process] of started.entries()) {
       this.#remotes.place(ranks[i], remote!);
       this.#processes[ranks[i]] = process;
-      this.#outputs.collect(ranks[i], process, logs[i]);
+      this.#outputs.collect(ranks[i], process);
     }
   }
 
@@ -330,7 +331,7 @@ export class Job {
     this.#ranks[rank].host = host;
     if (this.#ranks.filter(({ joined }) => joined).length === 1) {
       const seconds = joinSeconds(this.#options);
-      this.#after(1000 * seconds, () => {
+      this.#timers.after(1000 * seconds, () => {
         const ranks = this.#rendezvous?.missing ?? [];
         if (ranks.length > 0 && !this.#isEnding) this.#end({ kind: "late", ranks, seconds });
       });
@@ -356,7 +357,7 @@ export class Job {
     const rootCause = findRootCause(all)!, status = this.#ranks[rootCause];
     const reason = status.exit === null ? "others have lost it" : `it ${describeEnd(status)}`;
     this.#rendezvous?.announce({ type: "lost", rank: rootCause, reason });
-    this.#after(GRACE_MS, () => {
+    this.#timers.after(GRACE_MS, () => {
       if (!this.#isEnding) this.#end({ kind: "failure" });
     });
     this.#endSilent();
@@ -368,7 +369,7 @@ export class Job {
     const running = [...this.#ranks.keys()].filter((rank) => this.#ranks[rank].exit === null);
     if (running.length === 0 || !running.every((rank) => blamed.has(rank))) return;
     // They may be about to end by themselves.
-    this.#after(SILENT_MS, () => {
+    this.#timers.after(SILENT_MS, () => {
       if (!this.#isEnding) this.#state = { name: "terminating", cause: { kind: "failure" } };
       this.#kill("SIGKILL");
     });
@@ -396,13 +397,13 @@ export class Job {
     this.#answered = () => {
       if (asked.every(({ pending, exit }) => pending !== null || exit !== null)) terminate();
     };
-    this.#after(HEAR_MS, terminate);
+    this.#timers.after(HEAR_MS, terminate);
     this.#rendezvous?.announce({ type: "inquiry" });
   }
 
   #terminate(): void {
     this.#kill(this.#options.endSignal ?? "SIGTERM");
-    this.#after(TERM_MS, () => this.#kill("SIGKILL"));
+    this.#timers.after(TERM_MS, () => this.#kill("SIGKILL"));
   }
 
   #kill(signal: Deno.Signal): void {
@@ -423,18 +424,11 @@ export class Job {
     this.#end({ kind: "interrupt", how });
   }
 
-  #after(ms: number, action: () => void): void {
-    const timer = platform.setTimeout(() => {
-      this.#timers.delete(timer);
-      action();
-    }, ms);
-    this.#timers.add(timer);
-  }
-
   /** Ends whatever is left, also after an error. */
   async cleanUp(): Promise<void> {
+    this.#state = { name: "done", cause: null };
     this.#kill("SIGKILL");
-    for (const timer of this.#timers) platform.clearTimeout(timer);
-    for (const cleanUp of this.#cleanUps.splice(0)) await cleanUp();
+    this.#timers[Symbol.dispose]();
+    await this.#cleanUps.disposeAsync();
   }
 }

@@ -62,11 +62,11 @@ export class OpenedWorld implements World {
   readonly folder: string;
   readonly #options: WorldOptions;
   readonly #failed: Promise<never>;
-  readonly #cleanUps: (() => void | Promise<void>)[];
+  /** What is to be undone in the end, the last first. */
+  readonly #cleanUps: AsyncDisposableStack;
   #placement: Placement | null = null;
   #jobs = 0;
   #outcome: { readonly code: number; readonly message: string | null } = { code: 0, message: null };
-  #closed = false;
 
   /** See {@linkcode openWorld}. */
   constructor(
@@ -75,7 +75,7 @@ export class OpenedWorld implements World {
     mostRanks: number | null,
     folder: string,
     failed: Promise<never>,
-    cleanUps: (() => void | Promise<void>)[],
+    cleanUps: AsyncDisposableStack,
   ) {
     this.#options = options;
     this.coordinator = coordinator;
@@ -219,10 +219,9 @@ export class OpenedWorld implements World {
 
   /** Lets the agents go, and stops listening. */
   async [Symbol.asyncDispose](): Promise<void> {
-    if (this.#closed) return;
-    this.#closed = true;
-    await this.coordinator.close(this.#outcome.code, this.#outcome.message);
-    for (const cleanUp of this.#cleanUps) await cleanUp();
+    if (this.#cleanUps.disposed) return;
+    this.#cleanUps.defer(() => this.coordinator.close(this.#outcome.code, this.#outcome.message));
+    await this.#cleanUps.disposeAsync();
   }
 }
 
@@ -260,30 +259,30 @@ export async function openWorld(options: WorldOptions): Promise<OpenedWorld> {
     joinTimeout,
     say,
   });
-  const cleanUps: (() => void | Promise<void>)[] = [];
+  const cleanUps = new AsyncDisposableStack();
   let failed = new Promise<never>(() => {}), settle = () => {};
   try {
     const folder = await makeHostFolder();
-    const watchdog = new Watchdog(folder);
-    cleanUps.push(() => removeHostFolder(folder), () => watchdog.close());
+    cleanUps.defer(() => removeHostFolder(folder));
+    cleanUps.adopt(new Watchdog(folder), (watchdog) => watchdog.close());
     if (coordinator.tls !== null) await writeTls(folder, coordinator.tls);
     const invitation = coordinator.invitation();
     if (place !== undefined) {
       say(`launcher ${place.index} of ${place.count}, from ${place.source}: the coordinator`);
-      cleanUps.push(await announcePlace(place, invitation, coordinator.port));
+      cleanUps.defer(await announcePlace(place, invitation, coordinator.port));
     } else if (seats !== null) {
       const agents = startAgents(seats, invitation, {
         program: import.meta.resolve("./agent_main.ts"),
         ...options.port === undefined ? {} : { port: options.port },
         ...options.ssh,
       }, say);
-      cleanUps.push(() => agents.close());
+      cleanUps.defer(() => agents.close());
       ({ failed, settle } = agents);
     }
     const missing = byInvitation ? size - ranks : 0;
     if (missing > 0 || mostRanks !== null) {
       const path = options.invitation ?? join(tmpdir(), `celgc-${invitation.job}.invitation`);
-      cleanUps.push(await writeInvitationFile(path, invitation));
+      cleanUps.defer(await writeInvitationFile(path, invitation));
       const until = new Date(Date.now() + 1000 * joinTimeout).toTimeString().slice(0, 5);
       const first = missing > 0 ? [`${missing} ${missing === 1 ? "rank" : "ranks"}`] : [];
       const later = mostRanks === null ? [] : ["hosts"];
@@ -318,8 +317,8 @@ export async function openWorld(options: WorldOptions): Promise<OpenedWorld> {
     return world;
   } catch (error) {
     const message = (error as Error).message.replace(/^cannot launch: /, "");
-    await coordinator.close(1, message);
-    for (const cleanUp of cleanUps) await cleanUp();
+    cleanUps.defer(() => coordinator.close(1, message));
+    await cleanUps.disposeAsync();
     throw error;
   }
 }

@@ -12,9 +12,11 @@ import type { LaunchProgramOptions } from "../options.ts";
 const DRAIN_MS = 500;
 
 /** Passes on what each rank prints, and keeps it. */
-export class Outputs {
+export class Outputs implements Disposable {
   readonly #options: LaunchProgramOptions;
   readonly #outputs: RankOutput[] = [];
+  /** Logs that were opened for ranks that have not been started yet. */
+  readonly #logs = new Map<number, Deno.FsFile>();
   readonly #stdout = new Printer(Deno.stdout);
   readonly #stderr = new Printer(Deno.stderr);
 
@@ -23,14 +25,16 @@ export class Outputs {
     this.#options = options;
   }
 
-  /** Opens the log of a rank; null if there are none. */
-  async openLog(rank: number): Promise<Deno.FsFile | null> {
+  /** Opens the log of a rank that is about to be started, if there are to be logs. */
+  async openLog(rank: number): Promise<void> {
     const { logDir } = this.#options;
-    return logDir === undefined ? null : await openLog(logDir, rank);
+    if (logDir !== undefined) this.#logs.set(rank, await openLog(logDir, rank));
   }
 
   /** Begins to read what a rank prints. */
-  collect(rank: number, { stdout, stderr }: Rank, log: Deno.FsFile | null): void {
+  collect(rank: number, { stdout, stderr }: Rank): void {
+    const log = this.#logs.get(rank) ?? null;
+    this.#logs.delete(rank);
     const { quiet = false, rawRank, onOutput } = this.#options;
     const print = (bytes: Uint8Array, stream: StreamName) =>
       (stream === "stdout" ? this.#stdout : this.#stderr).print(bytes);
@@ -54,5 +58,11 @@ export class Outputs {
   /** Waits until all that a rank had printed before its end is read. */
   async drain(rank: number): Promise<void> {
     await this.#outputs[rank].drain(DRAIN_MS);
+  }
+
+  /** Closes the logs of ranks that could not be started. */
+  [Symbol.dispose](): void {
+    for (const log of this.#logs.values()) log.close();
+    this.#logs.clear();
   }
 }

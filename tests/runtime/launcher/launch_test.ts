@@ -301,6 +301,26 @@ Deno.test("the secret is in no argument, no variable and no log", async () => {
   }
 });
 
+Deno.test("a rank that cannot be started leaves no log open, and no folder", async () => {
+  await using directory = await temporary();
+  const logDir = `${directory.path}/logs`;
+  const args = ["\0"]; // which no process can be given
+  await assert.rejects(
+    launchProgram({ ranks: 2, program: program("ends"), args, logDir, handleSignals: false }),
+    /cannot launch: rank 0 cannot be started: /,
+  );
+  assert.deepEqual([...Deno.readDirSync(logDir)].map(({ name }) => name), ["rank-0.log"]);
+  if (Deno.build.os !== "linux") return;
+  const open = [...Deno.readDirSync("/proc/self/fd")].flatMap(({ name }) => {
+    try {
+      return Deno.readLinkSync(`/proc/self/fd/${name}`);
+    } catch {
+      return []; // that of the listing itself
+    }
+  });
+  assert.deepEqual(open.filter((path) => path.startsWith(directory.path)), []);
+});
+
 Deno.test("a secret in a file that others can read is refused", async () => {
   await using directory = await temporary();
   const file = `${directory.path}/secret`;
