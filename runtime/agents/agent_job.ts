@@ -134,6 +134,7 @@ export class AgentJob {
     const { rank } = message, process = this.#processes.get(rank);
     if (message.type === "kill") return process?.kill(message.signal);
     if (message.type === "taken") {
+      if (process === undefined) return; // what an ended rank has sent is no longer counted
       const key = `${rank} ${message.stream}`;
       this.#sent.set(key, (this.#sent.get(key) ?? 0) - message.count);
       return this.#room.get(key)?.();
@@ -278,6 +279,11 @@ export class AgentJob {
       await channel.send({ type: "output", job, rank, stream, bytes: "" });
     }
     ranks.bury(process);
+    this.#processes.delete(rank);
+    for (const stream of ["stdout", "stderr"]) {
+      this.#sent.delete(`${rank} ${stream}`);
+      this.#room.delete(`${rank} ${stream}`);
+    }
   }
 
   /** Sends what a rank has printed, as fast as it is passed on. */

@@ -94,6 +94,11 @@ export class RemoteHost {
     return this.#ranks.has(rank);
   }
 
+  /** A rank has ended, and all that it had printed is read. */
+  forget(rank: number): void {
+    this.#ranks.delete(rank);
+  }
+
   /** Has it fetch a connection for one of its ranks. */
   fetch(rank: number, ticket: number): void {
     this.#channel.send({ type: "fetch", rank, ticket });

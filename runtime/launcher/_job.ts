@@ -60,6 +60,7 @@ export class Job {
   /** By which agents know it. */
   #number = 0;
   readonly #ranks: RankStatus[];
+  /** Those that run, or have just ended. */
   readonly #processes: Rank[] = [];
   readonly #outputs: Outputs;
   /** What is to be undone when the job is done, the last first. */
@@ -103,7 +104,7 @@ export class Job {
     });
     this.#losses = new Losses(this.#ranks, {
       announce: (rank, reason) => this.#rendezvous?.announce({ type: "lost", rank, reason }),
-      kill: (rank) => this.#processes[rank].kill("SIGKILL"),
+      kill: (rank) => this.#processes[rank]?.kill("SIGKILL"),
       inquire: () => this.#rendezvous?.announce({ type: "inquiry" }),
       lost: (rank) => this.#tellLoss(rank),
       after: (ms, action) => this.#timers.after(ms, action),
@@ -183,7 +184,7 @@ export class Job {
         for (const rank of ranks) this.#rendezvous!.expect(rank);
         await this.#startThere({ ...place, first: ranks[0] }, before, true);
         this.#watches.push(...ranks.map((rank) => this.#watch(rank)));
-        if (this.#isEnding) { for (const rank of ranks) this.#processes[rank].kill("SIGKILL"); }
+        if (this.#isEnding) { for (const rank of ranks) this.#processes[rank]?.kill("SIGKILL"); }
       });
       if (error === null) return;
       console.error(`celgc: nothing is started on ${host}: ${error}`);
@@ -322,6 +323,7 @@ export class Job {
     await this.#outputs.drain(rank);
     const process = this.#processes[rank];
     if (process instanceof RankProcess) this.#here?.bury(process);
+    delete this.#processes[rank];
     // Where its launcher is gone, or could not start it, that says so itself.
     if (lost === null) this.#remotes.ended(rank);
   }

@@ -44,8 +44,8 @@ export class RankOutput {
   readonly #options: OutputOptions;
   readonly #last: string[] = [];
   #logFailed = false;
-  readonly #streams: readonly Readable[];
-  readonly #pumps: Promise<void>[];
+  #streams: readonly Readable[];
+  readonly #pumps: readonly Promise<void>[];
 
   constructor(
     stdout: Readable,
@@ -73,6 +73,7 @@ export class RankOutput {
     }, graceMs);
     await done;
     platform.clearTimeout(timer);
+    this.#streams = []; // A job may see thousands of ranks end; their last lines stay.
     this.#options.log?.close();
   }
 

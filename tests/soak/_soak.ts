@@ -82,14 +82,20 @@ function eventsUntil(from: number, to: number, every: number, random: () => numb
   return events;
 }
 
-/** The most of the measurements in a part of the time. */
-function peak(of: readonly { at: number; stand: Peak }[], from: number, to: number): Peak {
-  const within = of.filter(({ at }) => at >= from && at < to).map(({ stand }) => stand);
-  const most = (each: (stand: Peak) => number) => Math.max(0, ...within.map(each));
-  return {
-    descriptors: most(({ descriptors }) => descriptors),
-    megabytes: most(({ megabytes }) => megabytes),
+/** The most in the first and in the last third of a time, in ms; it keeps no more, or it would grow itself. */
+function peaks(from: number, to: number) {
+  const third = (to - from) / 3, none: Peak = { descriptors: 0, megabytes: 0 };
+  const found: [Peak, Peak] = [none, none];
+  const see = (at: number, { descriptors, megabytes }: Peak) => {
+    const place = at < from + third ? 0 : at >= to - third ? 1 : null;
+    if (place === null || at >= to) return;
+    const most = found[place];
+    found[place] = {
+      descriptors: Math.max(most.descriptors, descriptors),
+      megabytes: Math.max(most.megabytes, megabytes),
+    };
   };
+  return { found, see };
 }
 
 /** Runs it. */
@@ -98,7 +104,7 @@ export async function soak(
 ): Promise<Soaked> {
   const random = drawing(seed), began = Date.now(), until = began + 60_000 * minutes;
   const alive = new Map<number, number>();
-  const stands: { at: number; stand: Stand }[] = [], own: { at: number; stand: Peak }[] = [];
+  const theirs = peaks(began, until), own = peaks(began, until);
   const courses = new Map<number, Stretch[]>();
   const over: { rounds: number; hash: string; course: readonly Stretch[] }[] = [];
   let killed = 0, came = 0, rounds = 0, progressed = began, longestStall = 0;
@@ -109,7 +115,7 @@ export async function soak(
       if (rank >= ranks) came++;
     } else if (word === "stands") {
       const stand: Stand = JSON.parse(rest), { at } = stand;
-      stands.push({ at, stand });
+      theirs.see(at, stand);
       if (stand.rounds <= rounds) return;
       longestStall = Math.max(longestStall, (at - progressed) / 1000);
       [rounds, progressed] = [stand.rounds, at];
@@ -143,7 +149,7 @@ export async function soak(
       if (stop.signal.aborted) return;
       if (kills && Math.max(...alive.keys()) >= ranks - 1) kill();
       const descriptors = [...Deno.readDirSync("/proc/self/fd")].length;
-      own.push({ at: Date.now(), stand: { descriptors, megabytes: Deno.memoryUsage().rss / 1e6 } });
+      own.see(Date.now(), { descriptors, megabytes: Deno.memoryUsage().rss / 1e6 });
       say(`${Math.round((Date.now() - began) / 1000)} s: ${rounds} rounds, ${alive.size} ranks`);
     }
   })();
@@ -163,13 +169,11 @@ export async function soak(
   });
   stop.abort();
   await chaos;
-  const third = (until - began) / 3, last = over[0] ?? { rounds: 0, course: [], hash: "" };
-  const thirds = (of: readonly { at: number; stand: Peak }[]) =>
-    [peak(of, began, began + third), peak(of, until - third, until)] as const;
+  const last = over[0] ?? { rounds: 0, course: [], hash: "" };
   return {
     code: outcome.code,
     ...{ killed, came, rounds: last.rounds, changes: last.course.length - 1, longestStall },
-    ...{ ranks: thirds(stands), launcher: thirds(own) },
+    ...{ ranks: theirs.found, launcher: own.found },
     hashes: [...new Set(over.map(({ hash }) => hash))],
     replayed: await hashOf(replay(last.course, last.rounds)),
   };

@@ -31,6 +31,7 @@ export class OtherHosts {
   /** The process of a rank has ended, and what it has printed is read. */
   ended(rank: number): void {
     this.#ended.add(rank);
+    this.#hosts.get(rank)?.forget(rank);
     this.#check(rank);
   }
 
