@@ -7,6 +7,7 @@
 
 import { dirichlet } from "../runtime/base/dirichlet.ts";
 import { Random } from "../runtime/base/random.ts";
+import { counted } from "../runtime/base/words.ts";
 import { checkSampling, type Sampling, UNIFORM } from "./sampling.ts";
 
 /**
@@ -40,7 +41,9 @@ export function drawParticipants(
   sampling: Sampling = UNIFORM,
 ): number[] {
   if (!Number.isInteger(count) || count < 1 || count > ranks) {
-    throw new RangeError(`of ${ranks} ranks, 1 to ${ranks} can take part in a round, not ${count}`);
+    throw new RangeError(
+      `of ${counted(ranks, "rank")}, 1 to ${ranks} can take part in a round, not ${count}`,
+    );
   }
   checkSampling(sampling, ranks, count);
   if (count === ranks) return Array.from({ length: ranks }, (_, rank) => rank);

@@ -91,7 +91,7 @@ export interface ExportOptions extends Partial<GraphOptions> {
   /**
    * The file to write; one that ends in `.safetensors` gets the weights alone, as PyTorch's state dict.
    *
-   * @default {`<model>-<graph>.onnx`}
+   * @default {`<model>-<graph>.onnx`, which must not be there}
    */
   readonly out?: string;
 }
@@ -123,7 +123,8 @@ const VOCABULARY = 10_000;
  * Writes a graph of a network, or of a run's.
  *
  * @param given `weights` may be the folder of a run, which then says what network they belong to
- * @throws OptionError when an option has a value it cannot have, or a file cannot be read or written
+ * @throws OptionError when an option has a value it cannot have, or a file cannot be read or written, or none is named
+ *   and the one that would be written is there already
  *
  * @example
  * ```ts ignore
@@ -143,7 +144,13 @@ export async function exportGraph(given: ExportOptions = {}): Promise<ExportedFi
   const { bytes, names } = file.endsWith(".safetensors")
     ? encodeState(network, inside, options)
     : encodeGraph(network, kind, inside, target, options);
-  await Deno.writeFile(file, bytes).catch((cause) => {
+  await Deno.writeFile(file, bytes, { createNew: out === undefined }).catch((cause) => {
+    if (out === undefined && cause instanceof Deno.errors.AlreadyExists) {
+      throw new OptionError(
+        `${file} is there already: --out FILE names another, --out ${file} replaces it`,
+        { cause },
+      );
+    }
     throw new OptionError(`--out ${file} cannot be written: ${systemReason(cause)}`, { cause });
   });
   return { file, bytes: bytes.length, ...names };

@@ -18,6 +18,7 @@ import { CERTIFICATE_NAME } from "../security/certificate.ts";
 import { COORDINATOR_RANK, type Credentials, credentials } from "../security/handshake.ts";
 import { dialMember } from "../security/dialer.ts";
 import { HandshakeError } from "../base/errors.ts";
+import { counted } from "../base/words.ts";
 import { makeHostFolder, removeHostFolder } from "../ranks/host_ranks.ts";
 import { Watchdog } from "../ranks/watchdog.ts";
 import { AgentChannel } from "./channel.ts";
@@ -145,9 +146,9 @@ export async function runAgent(
     channel.watch(welcome.timeout);
     const tls = await writeTls(folder, welcome, address.ca);
     options.say(
-      `joined job ${address.job} at ${hostname} with ${options.ranks} ${
-        options.ranks === 1 ? "rank" : "ranks"
-      }${welcome.dialsOut ? "; others cannot reach this host, so its ranks dial them" : ""}`,
+      `joined job ${address.job} at ${hostname} with ${counted(options.ranks, "rank")}${
+        welcome.dialsOut ? "; others cannot reach this host, so its ranks dial them" : ""
+      }`,
     );
     const fetch = ({ rank, ticket }: FetchMessage) =>
       gateway?.fetch(rank, ticket, { hostname, port }).catch(() => {}); // Whoever waits there gives up.

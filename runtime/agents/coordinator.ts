@@ -7,6 +7,7 @@
  */
 
 import { RendezvousError } from "../base/errors.ts";
+import { counted } from "../base/words.ts";
 import { BEHIND, Gateway } from "../rendezvous/gateway.ts";
 import { AuthenticatingListener } from "../security/authenticating_listener.ts";
 import { makeCertificate } from "../security/certificate.ts";
@@ -257,7 +258,7 @@ export class Coordinator {
       const here = this.present;
       const from = this.#members().map(({ hello }) => `${hello.ranks} on ${hello.host.name}`);
       const who = [`${this.#options.ranks} on ${this.host.name}`, ...from].join(", ");
-      return `the world has ${here} of ${expected.size} ranks (${who}): ${
+      return `the world has ${here} of ${counted(expected.size, "rank")} (${who}): ${
         expected.size - here
       } are missing`;
     }
@@ -279,7 +280,9 @@ export class Coordinator {
     if (ranks <= room) return null;
     return room <= 0
       ? `the job has as many ranks as it may have, ${mostRanks}`
-      : `${host.name} offers ${ranks} ranks, and the job has room for ${room} more of ${mostRanks}`;
+      : `${host.name} offers ${
+        counted(ranks, "rank")
+      }, and the job has room for ${room} more of ${mostRanks}`;
   }
 
   /** How many ranks there are when all have come that are expected, with those that are there beyond. */
@@ -298,8 +301,10 @@ export class Coordinator {
       const room = expected.size - this.present;
       if (ranks <= room) return null;
       return room === 0
-        ? `the world is complete: it has ${expected.size} ranks already`
-        : `${host.name} offers ${ranks} ranks, and the world has room for ${room} more of ${expected.size}`;
+        ? `the world is complete: it has ${counted(expected.size, "rank")} already`
+        : `${host.name} offers ${
+          counted(ranks, "rank")
+        }, and the world has room for ${room} more of ${expected.size}`;
     }
     if (seat === null || seat >= expected.seats.length) {
       return `${host.name} is not among the hosts that were named`;
@@ -308,7 +313,7 @@ export class Coordinator {
     const wanted = expected.seats[seat].ranks;
     return wanted === null || wanted === ranks
       ? null
-      : `${host.name} offers ${ranks} ranks instead of ${wanted}`;
+      : `${host.name} offers ${counted(ranks, "rank")} instead of ${wanted}`;
   }
 
   async #welcome(connection: Deno.Conn): Promise<void> {

@@ -28,10 +28,12 @@ export function parseHosts(text: string): HostSlots[] {
         .exec(part.trim());
       if (match === null) {
         throw new RangeError(
-          `hosts are host:ranks, separated by commas, such as a:4,b:4, not ${JSON.stringify(part)}`,
+          `--hosts takes host:ranks, separated by commas, such as a:4,b:4, not ${
+            JSON.stringify(part)
+          }`,
         );
       }
-      return { name: checkName(match[1]), slots: slots(match[2] ?? "1", part) };
+      return { name: checkName(match[1]), slots: slots(match[2] ?? "1", `--hosts ${part.trim()}`) };
     }),
   );
 }
@@ -59,8 +61,8 @@ export function parseHostfile(text: string): HostSlots[] {
     for (const setting of settings) {
       const match = /^([\w-]+)\s*=\s*(\S+)$/.exec(setting);
       const key = match?.[1].replaceAll("-", "_");
-      if (key === "slots") taken = slots(match![2], setting);
-      else if (key === "max_slots") most = slots(match![2], setting);
+      if (key === "slots") taken = slots(match![2], JSON.stringify(setting));
+      else if (key === "max_slots") most = slots(match![2], JSON.stringify(setting));
       else if (key === "user" || key === "username") user = `${match![2]}@`;
       else refuse(`${JSON.stringify(setting)} is not understood`);
     }
@@ -76,9 +78,7 @@ function slots(text: string, where: string): number {
   const value = Number(text);
   if (/^\d+$/.test(text) && value >= 1 && value <= MOST_SLOTS) return value;
   throw new RangeError(
-    `a host takes 1 to ${MOST_SLOTS} ranks, not ${JSON.stringify(text)}, in ${
-      JSON.stringify(where)
-    }`,
+    `a host takes 1 to ${MOST_SLOTS} ranks, not ${JSON.stringify(text)}, in ${where}`,
   );
 }
 

@@ -5,6 +5,8 @@
  * @module
  */
 
+import { counted } from "./words.ts";
+
 /** Every kind of buffer the communicator sends, receives and reduces. */
 export type TypedArray =
   | Int8Array
@@ -124,5 +126,5 @@ export function elementsOf(type: Datatype, bytes: Uint8Array): TypedArray {
 /** A count of elements in words: "1024 floats", "3 int32 elements". */
 export function describeCount(count: number, type: Datatype): string {
   const noun = type.name === "float32" ? "float" : `${type.name} element`;
-  return `${count} ${noun}${count === 1 ? "" : "s"}`;
+  return counted(count, noun);
 }

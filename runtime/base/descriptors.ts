@@ -4,6 +4,8 @@
  * @module
  */
 
+import { counted } from "./words.ts";
+
 /** What a rank has open beside a connection to each other rank: measured, the least that it comes to. */
 const OWN_DESCRIPTORS = 26;
 
@@ -32,6 +34,6 @@ export function checkDescriptors(size: number, limit: number | null, what: strin
   throw new RangeError(
     `${what}: each of ${size} ranks needs ${needed} file descriptors, most of them for its ` +
       `connections to the others, and may have ${limit}: raise their limit (ulimit -n) or start ` +
-      `${Math.max(1, limit - OWN_DESCRIPTORS)} ranks at most`,
+      `${counted(Math.max(1, limit - OWN_DESCRIPTORS), "rank")} at most`,
   );
 }

@@ -22,6 +22,7 @@ import {
 } from "../bootstrap/foreign_launchers.ts";
 import { readSecret } from "../bootstrap/join.ts";
 import { RendezvousError } from "../base/errors.ts";
+import { counted } from "../base/words.ts";
 import { readRendezvousText, writeRendezvousFile } from "../rendezvous/rendezvous_file.ts";
 import { makeCertificate } from "../security/certificate.ts";
 import { formatAddress } from "../security/endpoint.ts";
@@ -162,7 +163,9 @@ export function checkPlace(place: KnownPlace, ranks: number, world: number | und
   }
   if (world !== undefined && world < count) {
     throw new RangeError(
-      `cannot launch: ${source} say that there are ${count} launchers, more than a world of ${world} ranks ` +
+      `cannot launch: ${source} say that there are ${count} launchers, more than a world of ${
+        counted(world, "rank")
+      } ` +
         "has room for",
     );
   }

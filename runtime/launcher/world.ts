@@ -13,6 +13,7 @@ import { describeProgram } from "../agents/program.ts";
 import type { RemoteHost } from "../agents/remote_host.ts";
 import { startAgents } from "../agents/ssh.ts";
 import { addressesOf } from "../agents/this_host.ts";
+import { counted } from "../base/words.ts";
 import {
   DEFAULT_TIMEOUT_SECONDS,
   defaultJoinSeconds,
@@ -284,13 +285,13 @@ export async function openWorld(options: WorldOptions): Promise<OpenedWorld> {
       const path = options.invitation ?? join(tmpdir(), `celgc-${invitation.job}.invitation`);
       cleanUps.defer(await writeInvitationFile(path, invitation));
       const until = new Date(Date.now() + 1000 * joinTimeout).toTimeString().slice(0, 5);
-      const first = missing > 0 ? [`${missing} ${missing === 1 ? "rank" : "ranks"}`] : [];
+      const first = missing > 0 ? [counted(missing, "rank")] : [];
       const later = mostRanks === null ? [] : ["hosts"];
       say(
         `${[...first, ...later].join(" and, later, ")} can join at ${
           invitation.addresses.join(", ")
         }${missing > 0 ? ` until ${until}` : ""}${
-          mostRanks === null ? "" : `, ${mostRanks} ranks at most`
+          mostRanks === null ? "" : `, ${counted(mostRanks, "rank")} at most`
         }, with the invitation in ${path}, ` +
           "which holds the job's secret: deno task join --invitation FILE --ranks n",
       );
@@ -310,7 +311,9 @@ export async function openWorld(options: WorldOptions): Promise<OpenedWorld> {
         `cannot launch: ${place!.source} say that there are ${
           place!.count
         } launchers, and they have ` +
-          `${world.size} ranks together, not ${size}: give each of them the same --ranks, or all of ` +
+          `${
+            counted(world.size, "rank")
+          } together, not ${size}: give each of them the same --ranks, or all of ` +
           `them --world ${world.size}`,
       );
     }

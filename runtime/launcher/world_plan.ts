@@ -8,6 +8,7 @@ import { systemReason } from "../base/system_error.ts";
 import type { Expected } from "../agents/coordinator.ts";
 import { type HostSlots, parseHostfile, parseHosts } from "../agents/hostfile.ts";
 import { hostName, ownAddresses } from "../agents/this_host.ts";
+import { counted } from "../base/words.ts";
 import { isLoopback } from "../security/endpoint.ts";
 import type { WorldOptions } from "./across_hosts.ts";
 import { checkPlace, type KnownPlace, mpiLauncherOf } from "./launcher_place.ts";
@@ -145,7 +146,9 @@ function take(hosts: readonly HostSlots[], world: number | undefined): HostSlots
   if (world === undefined) return [...hosts];
   if (world > slots) {
     throw new RangeError(
-      `cannot launch: the hosts take ${slots} ranks, not the ${world} of the world: name more slots`,
+      `cannot launch: the hosts take ${
+        counted(slots, "rank")
+      }, not the ${world} of the world: name more slots`,
     );
   }
   let left = world;

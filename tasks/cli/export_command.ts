@@ -44,7 +44,7 @@ const OWN = {
     help: "the file to write; one that ends in .safetensors gets the weights alone, as PyTorch's " +
       "state dict",
     default: null,
-    defaultText: "<model>-<graph>.onnx",
+    defaultText: "<model>-<graph>.onnx, which must not be there",
     placeholder: "file",
   }),
   weights: {

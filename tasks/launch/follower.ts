@@ -6,6 +6,7 @@
 
 import { join } from "node:path";
 import { ALGORITHMS } from "../../optimizers/registry.ts";
+import { counted } from "../../runtime/base/words.ts";
 import { LogTail } from "../logs/log_tail.ts";
 import type { MetricRecord, SummaryRecord } from "../logs/records.ts";
 import { FILES, readConfig } from "../run/folder.ts";
@@ -102,8 +103,8 @@ function intervalNote(
   const known = maxSteps !== null && maxSteps <= steps;
   if (known || syncEvery !== null || ALGORITHMS[algorithm].rounds !== "interval") return null;
   return typeof interval === "number" && interval > steps
-    ? `--interval ${interval} is longer than the run of ${steps} ${
-      steps === 1 ? "step" : "steps"
+    ? `--interval ${interval} is longer than the run of ${
+      counted(steps, "step")
     }: the ranks meet at its end alone`
     : null;
 }

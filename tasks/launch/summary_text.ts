@@ -96,7 +96,7 @@ export function summaryRows(
     [
       "communication",
       `${percent(s.communicationShare)} of the time, waiting included; ${
-        s.rounds === 1 ? "1 round" : `${whole(s.rounds)} rounds`
+        many(s.rounds, "round")
       }, ` +
       `${formatBytes(s.totalBytesSent)} sent` +
       (s.bytesBetweenHosts === undefined
@@ -129,7 +129,7 @@ export function summaryRows(
     ]);
   }
   if (s.skippedSteps) {
-    rows.push(["skipped", `${whole(s.skippedSteps)} steps of all ranks, which were not finite`]);
+    rows.push(["skipped", `${many(s.skippedSteps, "step")} of all ranks, which were not finite`]);
   }
   if (s.rollbacks) {
     rows.push(["rolled back", `${times(s.rollbacks)}, each with half the learning rate`]);
@@ -158,7 +158,7 @@ export function summaryRows(
   );
   if (s.ema !== undefined) rows.push(["averaging", `moving average of the weights, ${s.ema}`]);
   if (s.averagedSteps !== undefined) {
-    rows.push(["averaging", `over the weights of ${whole(s.averagedSteps)} steps`]);
+    rows.push(["averaging", `over the weights of ${many(s.averagedSteps, "step")}`]);
   }
   if (s.best) {
     const { epoch, validationLoss, testAccuracy, testPerplexity, testRmse, testLoss } = s.best;
@@ -183,6 +183,9 @@ export function summaryRows(
   rows.push(["device", s.device]);
   return rows;
 }
+
+const many = (count: number, noun: string): string =>
+  `${whole(count)} ${noun}${count === 1 ? "" : "s"}`;
 
 const times = (count: number): string => count === 1 ? "once" : `${count} times`;
 

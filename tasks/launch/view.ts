@@ -5,6 +5,7 @@
  * @module
  */
 
+import { counted } from "../../runtime/base/words.ts";
 import { openBar } from "./bars.ts";
 import { Sparkline } from "./sparkline.ts";
 import { formatError, formatPerplexity } from "./summary_text.ts";
@@ -101,7 +102,7 @@ function describeEval(record: EvalRecord): string {
     r2 !== undefined && `R² ${r2.toFixed(3)}`,
     `${name} loss ${loss.toFixed(3)}`,
     ema !== undefined && `moving average of the weights, ${ema}`,
-    averagedSteps !== undefined && `weights averaged over ${averagedSteps} steps`,
+    averagedSteps !== undefined && `weights averaged over ${counted(averagedSteps, "step")}`,
   ].filter(Boolean).join("  ");
 }
 

@@ -5,6 +5,7 @@
  */
 
 import { gpt } from "../../models/mod.ts";
+import { counted } from "../../runtime/base/words.ts";
 import type {
   GptModelOptions,
   LanguageModelOptions,
@@ -63,5 +64,7 @@ export function vocabularyOf(
   words: number,
 ): number {
   if (vocabulary === null || vocabulary >= words) return vocabulary ?? words;
-  throw new RangeError(`--vocabulary ${vocabulary} is less than the ${words} words of the text`);
+  throw new RangeError(
+    `--vocabulary ${vocabulary} is less than the ${counted(words, "word")} of the text`,
+  );
 }

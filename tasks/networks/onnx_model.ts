@@ -16,6 +16,7 @@ import {
   withDataInside,
 } from "../../models/mod.ts";
 import { formatDims } from "../../models/tensor.ts";
+import { counted } from "../../runtime/base/words.ts";
 import { asOptionError } from "../options/as_option_error.ts";
 import { OptionError } from "../options/kinds.ts";
 import { isUrl, modelName, parseDims, parseLoss } from "../options/network_names.ts";
@@ -198,7 +199,9 @@ function checkFit(model: TrainableModel, data: DataShape | null, length: number)
   const logits = graph.outputs.get("logits");
   if (logits && logits.dims.at(-1)! < data.classes) {
     throw new OnnxFileError(
-      `it tells ${logits.dims.at(-1)} classes apart, but the task has ${data.classes}`,
+      `it tells ${
+        counted(logits.dims.at(-1)!, "class", "classes")
+      } apart, but the task has ${data.classes}`,
     );
   }
 }

@@ -5,6 +5,7 @@
  */
 
 import { formatBytes } from "../../deps.ts";
+import { counted } from "../../runtime/base/words.ts";
 import { plainTable } from "../launch/plain_table.ts";
 import { formatSizes } from "./curve.ts";
 import type { RunPlan } from "./plan.ts";
@@ -32,16 +33,18 @@ export async function formatPlan(
   const { network, device, step, allreduce, shared } = measured;
   const [timed] = Object.values(step), { seconds } = allreduce.at(-1)!;
   const notes = [
-    `${steps} steps on ${ranks === 1 ? "one rank" : `each of ${ranks} ranks`}, ${
+    `${counted(steps, "step")} on ${ranks === 1 ? "one rank" : `each of ${ranks} ranks`}, ${
       epochs.toFixed(2)
     } epochs; start-up and evaluations left out`,
     link === null
       ? hosts === null
         ? "for the network as it is"
-        : `for ${hosts} ${hosts === 1 ? "host" : "hosts"} and the network between them, as they are`
+        : `for ${counted(hosts, "host")} and the network between them, as they are`
       : hosts === null
       ? `for ranks behind access links of ${link}`
-      : `for ${hosts} hosts of ${ranks / hosts} ranks, each behind an access link of ${link}`,
+      : `for ${counted(hosts, "host")} of ${
+        counted(ranks / hosts, "rank")
+      }, each behind an access link of ${link}`,
     ...link?.includes("window=")
       ? ["a calculated link's window is left out, as if --connections were enough to fill the link"]
       : [],
@@ -72,10 +75,12 @@ function formatAdvice(
     `${where} → ${describeSetting(cheapest)}: ${percent(cheapest.communicationShare)} ` +
     `communication, ${formatSeconds(cheapest.seconds)}`,
     cheapest === fastest
-      ? `  the fastest of ${count} settings, and the smallest I within ${
+      ? `  the fastest of ${counted(count, "setting")}, and the smallest I within ${
         Number((100 * tolerance).toPrecision(3))
       } % of it`
-      : `  of ${count} settings within ${Number((100 * tolerance).toPrecision(3))} % of ${best}`,
+      : `  of ${counted(count, "setting")} within ${
+        Number((100 * tolerance).toPrecision(3))
+      } % of ${best}`,
     ...cheapest === fastest
       ? []
       : ["  the smallest I, then the least compression, then the fewest fragments"],

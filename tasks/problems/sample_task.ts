@@ -6,6 +6,7 @@
  */
 
 import { Random } from "../../runtime/base/random.ts";
+import { counted } from "../../runtime/base/words.ts";
 import { parsePartition } from "../data/sampling/partition.ts";
 import { createImageSampler, evaluationBatches } from "../data/sampling/sampler.ts";
 import type { Worlds } from "../data/sampling/worlds.ts";
@@ -150,7 +151,7 @@ export function sampleTask(
   if (held.length > 0 && valid.count === 0) {
     throw new OptionError(
       `${held.length} ${what} held out for validation make no batch of ${valid.batchSize} on each of ` +
-        `${ranks} ranks: give a larger --valid-fraction`,
+        `${counted(ranks, "rank")}: give a larger --valid-fraction`,
     );
   }
   return {

@@ -5,6 +5,7 @@
  * @module
  */
 
+import { counted } from "../../runtime/base/words.ts";
 import { checkPartition, parsePartition, partitionTokens } from "../data/sampling/partition.ts";
 import { BY_BATCHES, Deal } from "../data/sampling/deal.ts";
 import { Shuffles } from "../data/sampling/shuffles.ts";
@@ -57,8 +58,10 @@ export function windowTask(
   const total = Math.floor((train.length - 1) / bptt);
   if (count < 1 || total < ranks * batchSize) {
     throw new RangeError(
-      `a text of ${train.length} tokens has no windows of ${bptt} tokens for ${ranks} ranks with ` +
-        `${batchSize} columns`,
+      `a text of ${counted(train.length, "token")} has no windows of ${
+        counted(bptt, "token")
+      } for ${counted(ranks, "rank")} with ` +
+        counted(batchSize, "column"),
     );
   }
 
@@ -77,7 +80,7 @@ export function windowTask(
     const most = Math.min(tokens.length - 1, evalTokens ?? Infinity);
     if (wholeBatches && most < bptt) {
       throw new RangeError(
-        `the ${name} text has ${tokens.length} tokens, of which ${most} are predicted` +
+        `the ${name} text has ${counted(tokens.length, "token")}, of which ${most} are predicted` +
           `${
             evalTokens === null ? "" : ` (--eval-tokens ${evalTokens})`
           }: no whole window of --bptt ` +

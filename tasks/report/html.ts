@@ -6,6 +6,7 @@
  */
 
 import { chartBundleUrl } from "../../deps.ts";
+import { counted } from "../../runtime/base/words.ts";
 import { escape } from "./escape.ts";
 import type { ReportData } from "./report_data.ts";
 import { linkModules } from "./link_modules.ts";
@@ -96,7 +97,7 @@ export function renderParts(data: ReportData, made: Date): PageParts {
     "state-of-runs":
       (runs === 0
         ? "Waiting for the first run to begin · "
-        : `${runs} run${runs === 1 ? "" : "s"}${unfinished.join("")} · `) +
+        : `${counted(runs, "run")}${unfinished.join("")} · `) +
       `<time datetime="${made.toISOString()}">${escape(localTime(made))}</time>`,
     "summary": runs === 0 ? "" : summaryTable(data),
     "log-notes": logNotes(data),
@@ -140,7 +141,9 @@ export function problemsOf(log: RunLog): string[] {
   const broken = losses.filter((loss) => !Number.isFinite(loss)).length;
   if (broken > 0) {
     problems.push(
-      `${log.file}: the loss was not a finite number in ${broken} of ${losses.length} steps`,
+      `${log.file}: the loss was not a finite number in ${broken} of ${
+        counted(losses.length, "step")
+      }`,
     );
   }
   return problems;

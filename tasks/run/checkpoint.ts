@@ -10,6 +10,7 @@
 import { join } from "node:path";
 import { decodeSafetensors, type NamedTensor, SafetensorsError } from "../networks/safetensors.ts";
 import { platform } from "../../runtime/base/platform.ts";
+import { counted } from "../../runtime/base/words.ts";
 
 /** What a part of a run saves: tensors, and numbers by name. */
 export interface StateDict {
@@ -203,7 +204,9 @@ export async function readManifest(
     return refuse("another run has written it");
   }
   if (owner.ranks !== undefined && value.ranks !== owner.ranks) {
-    return refuse(`it was written by ${value.ranks} ranks, and these are ${owner.ranks}`);
+    return refuse(
+      `it was written by ${counted(value.ranks, "rank")}, and these are ${owner.ranks}`,
+    );
   }
   return value;
 }

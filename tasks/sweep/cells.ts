@@ -77,6 +77,9 @@ export function planCells(given: Swept, baseline = false): CellPlan {
   const points = product(axes);
   const naive = baseline ? points.map((at) => ({ ...at, algorithm: BASELINE })) : [];
   const cells = new Map<string, Cell>(), notes = new Set<string>();
+  if (points.length === 1 && !baseline) {
+    notes.add("one run, since no option has several values, as in --interval 1,4,16");
+  }
   for (const at of [...naive, ...points]) {
     const { cell, note } = makeCell(axes, fixed, at, varies);
     if (!cells.has(cell.hash)) cells.set(cell.hash, cell);

@@ -5,6 +5,7 @@
  * @module
  */
 
+import { counted } from "../../runtime/base/words.ts";
 import { join } from "node:path";
 import { optionsOf } from "../logs/config.ts";
 import { RunLog } from "../logs/run_log.ts";
@@ -104,7 +105,7 @@ function* eventsOf(log: RunLog, spans: readonly Span[], most: number): Generator
       if (left > 0 && index >= half && index < half + left) {
         if (index === half) {
           const args = { steps: left };
-          const name = `${left} steps left out`;
+          const name = `${counted(left, "step")} left out`;
           const ts = micro(step.start);
           yield { name, cat: "step", ph: "i", s: "t", pid: 0, tid: rank, ts, args };
         }

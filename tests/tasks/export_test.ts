@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { exportGraph } from "../../tasks/export.ts";
+import { deno, ROOT } from "../_helpers/deno.ts";
 import { temporaryFolder } from "../_helpers/temporary_folder.ts";
 
 Deno.test("code exports what the command does, and is told what is in the file", async () => {
@@ -12,6 +13,33 @@ Deno.test("code exports what the command does, and is told what is in the file",
   assert.ok(written.outputs!.includes("conv1.weight.momentum.next"));
   const state = await exportGraph({ model: "resnet8", out: `${folder.path}/state.safetensors` });
   assert.ok(state.tensors!.includes("conv1.weight") && state.inputs === undefined);
+});
+
+Deno.test("a file that was not named is not written over", async () => {
+  await using folder = await temporaryFolder();
+  const file = `${folder.path}/resnet8-forward.onnx`;
+  await Deno.writeTextFile(file, "precious");
+  const { code, stderr } = await deno(
+    [
+      "run",
+      "-A",
+      "--no-check",
+      new URL("tasks/cli/main.ts", ROOT).href,
+      "export",
+      "--model",
+      "resnet8",
+    ],
+    { cwd: folder.path },
+  );
+  assert.equal(code, 2, stderr);
+  assert.equal(
+    stderr,
+    "celgc: resnet8-forward.onnx is there already: --out FILE names another, --out " +
+      "resnet8-forward.onnx replaces it\n",
+  );
+  assert.equal(await Deno.readTextFile(file), "precious");
+  await exportGraph({ model: "resnet8", out: file });
+  assert.notEqual(await Deno.readTextFile(file), "precious");
 });
 
 Deno.test("an AWD-LSTM has the defaults of Penn Treebank without a task or its data", async () => {

@@ -6,6 +6,7 @@
 
 import { deserialize, serialize } from "node:v8";
 import { Random } from "../../../runtime/base/random.ts";
+import { counted } from "../../../runtime/base/words.ts";
 import { type OncePerHost, PER_RANK } from "../../../runtime/once_per_host.ts";
 import { DataError } from "../data_error.ts";
 import type {
@@ -191,7 +192,9 @@ function divide(source: ArraySource, chosen: Chosen, whole: Part, testFraction: 
   const out = Math.max(1, Math.round(whole.count * testFraction));
   if (out >= whole.count) {
     throw new DataError(
-      `cannot read the arrays: the ${whole.count} samples of ${source.train.place} leave none to learn from ` +
+      `cannot read the arrays: of ${
+        counted(whole.count, "sample")
+      } of ${source.train.place} none are left to learn from ` +
         "beside a test set: give more",
       { path: source.train.place },
     );

@@ -5,6 +5,7 @@
  */
 
 import { Random } from "../../../runtime/base/random.ts";
+import { counted } from "../../../runtime/base/words.ts";
 import { type OncePerHost, PER_RANK } from "../../../runtime/once_per_host.ts";
 import { DataError } from "../data_error.ts";
 import type { OwnSplits } from "../own_splits.ts";
@@ -227,7 +228,9 @@ async function list(
   }
   const out = Math.max(1, Math.round(all.length * testFraction));
   if (out >= all.length) {
-    throw cannot(`${all.length} images leave none to learn from beside a test set: give more`);
+    throw cannot(
+      `of ${counted(all.length, "image")} none are left to learn from beside a test set: give more`,
+    );
   }
   return {
     ...{ set, classes, train: all.slice(out), test: all.slice(0, out) },

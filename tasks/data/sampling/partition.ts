@@ -7,6 +7,7 @@
 
 import { Random } from "../../../runtime/base/random.ts";
 import { dirichlet } from "../../../runtime/base/dirichlet.ts";
+import { counted } from "../../../runtime/base/words.ts";
 import type { Labels } from "../images/image_data_set.ts";
 
 /** How the training data is divided among the ranks. */
@@ -124,7 +125,7 @@ export function checkPartition(
   }
   if (kind === "proportional" && partition.shares.length !== ranks) {
     refuse(
-      `one percentage for each of the ${ranks} ranks is required, found ` +
+      `one percentage for each of ${counted(ranks, "rank")} is required, found ` +
         `${partition.shares.length}`,
     );
   }
@@ -157,7 +158,9 @@ export function partitionImages(
   checkPartition(partition, { data: "images", ranks });
   if (labels.length < ranks) {
     throw new RangeError(
-      `cannot divide ${labels.length} images among ${ranks} ranks: each needs one at least`,
+      `cannot divide ${counted(labels.length, "image")} among ${
+        counted(ranks, "rank")
+      }: each needs one at least`,
     );
   }
   const random = new Random(seed, "partition", partition.kind);
@@ -172,7 +175,7 @@ export function partitionImages(
       const empty = ranges.findIndex(({ start, end }) => start === end);
       if (empty >= 0) {
         throw new RangeError(
-          `cannot divide ${labels.length} images among ${ranks} ranks by ` +
+          `cannot divide ${counted(labels.length, "image")} among ${counted(ranks, "rank")} by ` +
             `"${formatPartition(partition)}": rank ${empty} would hold none`,
         );
       }
@@ -206,7 +209,7 @@ export function partitionTokens(
     const held = ranges[rank].end - ranges[rank].start;
     if (held < 2) {
       throw new RangeError(
-        `cannot divide ${tokens} tokens among ${ranks} ranks by ` +
+        `cannot divide ${counted(tokens, "token")} among ${counted(ranks, "rank")} by ` +
           `"${formatPartition(partition)}": rank ${rank} would hold ${held}, 2 are required`,
       );
     }
@@ -261,7 +264,9 @@ function dirichletParts(
     if (parts.every((part) => part.length > 0)) return parts.map((part) => Uint32Array.from(part));
   }
   throw new RangeError(
-    `cannot divide ${labels.length} images among ${ranks} ranks by "dirichlet:${alpha}": each of ` +
+    `cannot divide ${counted(labels.length, "image")} among ${
+      counted(ranks, "rank")
+    } by "dirichlet:${alpha}": each of ` +
       `${DIRICHLET_ATTEMPTS} draws left a rank without images; take a larger concentration, ` +
       `fewer ranks or more images`,
   );
@@ -275,8 +280,10 @@ function shardParts(
   const { ranks, labels } = options, shards = ranks * perRank;
   if (labels.length < shards) {
     throw new RangeError(
-      `cannot divide ${labels.length} images by "shards:${perRank}": ${ranks} ranks need ` +
-        `${shards} shards of one image at least; take fewer shards or more images`,
+      `cannot divide ${counted(labels.length, "image")} by "shards:${perRank}": ${
+        counted(ranks, "rank")
+      } would need ` +
+        `${counted(shards, "shard")} of one image at least; take fewer shards or more images`,
     );
   }
   const sorted = Uint32Array.from(byClass(options, random).flat());

@@ -5,6 +5,7 @@
  * @module
  */
 
+import { counted } from "../../../runtime/base/words.ts";
 import type { Tokens } from "./tokens.ts";
 
 /** One window of an evaluation. */
@@ -67,7 +68,9 @@ export function* evaluationWindows(
   }
   const predictions = tokens.length - 1;
   if (predictions < 1) {
-    throw new RangeError(`cannot evaluate a text of ${tokens.length} tokens: 2 are required`);
+    throw new RangeError(
+      `cannot evaluate a text of ${counted(tokens.length, "token")}: 2 are required`,
+    );
   }
   const rows = Math.ceil(predictions / columns), width = last - first;
   for (let row = 0; row < rows; row += length) {

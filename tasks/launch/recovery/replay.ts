@@ -4,6 +4,7 @@
  * @module
  */
 
+import { counted } from "../../../runtime/base/words.ts";
 import { resolve } from "node:path";
 import type { Worlds } from "../../data/sampling/worlds.ts";
 import { LogError } from "../../logs/log_error.ts";
@@ -88,7 +89,9 @@ export async function findReplay(changes: Readonly<Record<string, unknown>>): Pr
   const ranks = ReplayedMembers.size(script);
   if (explicit.ranks !== undefined && explicit.ranks !== ranks) {
     refuse(
-      `it needs ${ranks} ranks, one for each that the run has had, not --ranks ${explicit.ranks}`,
+      `it needs ${
+        counted(ranks, "rank")
+      }, one for each that the run has had, not --ranks ${explicit.ranks}`,
     );
   }
   checkGivenAgain(before, explicit);

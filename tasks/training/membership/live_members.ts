@@ -5,6 +5,7 @@
  */
 
 import { PeerLostError, RevokedError } from "../../../runtime/base/errors.ts";
+import { counted } from "../../../runtime/base/words.ts";
 import type { Communicator } from "../../../runtime/communicator.ts";
 import { type Change, changeWorlds, membersOf, type Worlds } from "../../data/sampling/worlds.ts";
 import type { RunHost } from "../../logs/records.ts";
@@ -203,7 +204,7 @@ export class LiveMembers implements Members, Recovery {
     const { step, ranks } = worlds.at(-1)!, rank = membersOf(worlds.at(-1)!)[this.#comm!.rank];
     const was = worlds.slice(0, -1).some((world) => membersOf(world).includes(rank));
     const what = was ? "is back" : "has come";
-    this.#options.say(`rank ${rank} ${what} at step ${step}: ${ranks} ranks`);
+    this.#options.say(`rank ${rank} ${what} at step ${step}: ${counted(ranks, "rank")}`);
   }
 }
 

@@ -14,6 +14,8 @@ Deno.test("hosts are read from a list", () => {
   for (const wrong of ["", "a:", "a:0", "a:x", "a b", "-oProxyCommand=x:1", "a:99999999"]) {
     assert.throws(() => parseHosts(wrong), RangeError, wrong);
   }
+  assert.throws(() => parseHosts("a:x"), { message: /^--hosts takes host:ranks, .* not "a:x"$/ });
+  assert.throws(() => parseHosts("a:0"), { message: /1 to 65536 ranks, not "0", in --hosts a:0$/ });
 });
 
 Deno.test("hostfiles are read as Open MPI reads them", () => {

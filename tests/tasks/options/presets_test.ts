@@ -185,7 +185,7 @@ Deno.test("options that a task does not take are refused in one line", () => {
     [{ task: "generated-text", partition: "dirichlet:0.5" }, /dirichlet is for labelled images/],
     [{ partition: "rotate" }, /rotate moves blocks of a text/],
     [{ task: "generated-text", dropoutWord: 1 }, /--dropout-word must be .* below 1, not 1/],
-    [{ preset: "ptb-heterogeneous", data: "x", ranks: 4 }, /one percentage for each of the 4/],
+    [{ preset: "ptb-heterogeneous", data: "x", ranks: 4 }, /one percentage for each of 4 ranks/],
   ];
   for (const [given, message] of wrong) assert.throws(() => resolveOptions(given), message);
 });

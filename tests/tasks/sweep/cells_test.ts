@@ -93,6 +93,8 @@ Deno.test("the baseline waits for its averages whatever its cells do, and draws 
     "naive-parallel averages 6 of the 8 ranks too, drawn anew for each step; the others sit it out",
   ]);
   assert.deepEqual(planCells({ participants: 8 }, true).notes, []);
+  assert.deepEqual(planCells({ seed: [1, 2] }).notes, []);
+  assert.match(planCells({ seed: 1 }).notes.join(), /^one run, since no option has several values/);
   assert.deepEqual(
     names({ algorithm: ["celgc", "naive-parallel", "single"], overlap: [false, true] }),
     [

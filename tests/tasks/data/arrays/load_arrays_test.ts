@@ -205,7 +205,7 @@ Deno.test("what does not fit is said with both shapes, what is missing with its 
   await refuse(pair(encodeNpy("<U1", [3], new Uint8Array(12).fill(0))), /"x" is texts/);
   await refuse(
     load({ "x.npy": floats([1, 2], [1, 2]), "y.npy": wholes([1], [1]) }),
-    /the 1 samples of .* leave none to learn from/,
+    /of 1 sample of .* none are left to learn from/,
   );
 });
 

@@ -65,7 +65,7 @@ Deno.test("a wrong partition is refused with what is required", () => {
     checkPartition(parsePartition(text), { data, ranks });
   assert.throws(check("rotate", "images", 2), /for images take iid/);
   assert.throws(check("dirichlet:1", "text", 2), /for text take rotate/);
-  assert.throws(check(PAPER, "text", 4), /each of the 4 ranks is required, found 8/);
+  assert.throws(check(PAPER, "text", 4), /each of 4 ranks is required, found 8/);
   check(PAPER, "text", 8)();
 });
 
