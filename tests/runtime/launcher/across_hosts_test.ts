@@ -282,7 +282,7 @@ Deno.test("hosts that ssh reaches get the invitation on standard input; it is no
   );
   await assert.rejects(
     openWorld({ ...options, hosts: "b:1", world: 2 }),
-    /take 1 ranks, not the 2/,
+    /take 1 rank, not the 2/,
   );
 });
 

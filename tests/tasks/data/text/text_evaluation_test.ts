@@ -60,5 +60,5 @@ Deno.test("options out of range are refused", () => {
   assert.throws(run({ columns: 0 }), /number of columns is a positive integer, not 0/);
   assert.throws(run({ length: 2.5 }), /window length is a positive integer, not 2\.5/);
   assert.throws(run({ columns: 4, take: [2, 5] }), /columns 2 to 5 are no part of 0 to 4/);
-  assert.throws(run({}, new Int32Array(1)), /1 tokens: 2 are required/);
+  assert.throws(run({}, new Int32Array(1)), /1 token: 2 are required/);
 });
