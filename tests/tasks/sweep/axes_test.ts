@@ -31,7 +31,7 @@ Deno.test("a switch can be an axis of on and off", () => {
 Deno.test("a wrong value among several is refused by the option's own rule", () => {
   assert.throws(
     () => axisOption(OPTIONS.interval).parse("1,two"),
-    /--interval must be a whole number from 1, not "two"/,
+    /--interval must be a whole number from 1, or a schedule such as .*, not "two"/,
   );
   assert.throws(() => axisOption(OPTIONS.interval).parse("1,,2"), OptionError);
   assert.throws(() => splitAxes({ interval: [1, 0] }), /--interval must be .*, not 0/);

@@ -54,7 +54,10 @@ Deno.test("a wrong option is one line and exit code 2, and nothing is run", asyn
   await Deno.writeTextFile(file, "");
   for (
     const [args, message] of [
-      [["--interval", "1,two"], /--interval must be a whole number from 1, not "two"/],
+      [
+        ["--interval", "1,two"],
+        /--interval must be a whole number from 1, or a schedule such as .*, not "two"/,
+      ],
       [["--ranks", "4,2", "--participants", "3"], /at most --ranks, 2, not 3 \(cell ranks=2\)/],
       [["--intervals", "1,2"], /unknown option '--intervals'/],
       [["--out", file], /--out must be a folder, not the file/],
