@@ -73,115 +73,57 @@ export function summaryRows(
   summary: Summary,
   options: BoundOptions = {},
 ): [name: string, value: string][] {
-  const s = summary;
-  const rows = scoreRows(s);
-  if (s.trainLossAveraged !== undefined) {
-    const loss = s.trainLossAveraged.toFixed(4);
-    rows.push(["training loss", `${loss} of the averaged weights, on a part of the training set`]);
-  }
-  if (s.trainLoss !== null) {
-    const loss = `${s.trainLoss.toFixed(4)} over the last tenth of the steps`;
-    const name = s.trainLossAveraged === undefined ? "training loss" : "mini-batch loss";
-    rows.push([name, s.ranks === 1 ? loss : `${loss}, each rank's own weights`]);
-  }
-  rows.push(
+  const s = summary, { left, came } = changesOf(s.membership ?? []);
+  const rows: Row[] = [
+    ...scoreRows(s),
+    ...lossRows(s),
     ["steps", `${stepsOf(s)}, ${s.epochs.toFixed(2)} epochs`],
+    ["speed", speedText(s, options)],
+    ["communication", communicationText(s)],
+    ["waiting", given(s.waiting, waitingText)],
+    ["relayed", given(s.relayed, relayedText)],
+    ["dialled out", s.relayed ? null : given(s.hosts, dialledOutText)],
+    ["compression", given(s.compression, compressionText)],
+    ["DIVERGED", s.diverged ? divergedText(s) : null],
     [
-      "speed",
-      `${s.stepsPerSecond.toFixed(2)} steps/s, ${whole(s.samplesPerSecond)} ${
-        unitOf(s, options.task)
-      }/s, ` +
-      `${s.trainSeconds.toFixed(1)} s`,
+      "skipped",
+      given(
+        s.skippedSteps || null,
+        (n) => `${many(n, "step")} of all ranks, which were not finite`,
+      ),
     ],
     [
-      "communication",
-      `${percent(s.communicationShare)} of the time, waiting included; ${
-        many(s.rounds, "round")
-      }, ` +
-      `${formatBytes(s.totalBytesSent)} sent` +
-      (s.bytesBetweenHosts === undefined
-        ? ""
-        : `; ${formatBytes(s.bytesBetweenHosts)} between hosts, evaluations included`),
+      "rolled back",
+      given(s.rollbacks || null, (n) => `${times(n)}, each with half the learning rate`),
     ],
-  );
-  const waited = s.waiting ? waitingText(s.waiting) : "";
-  if (waited !== "") rows.push(["waiting", waited]);
-  if (s.relayed) {
-    const each = s.relayed.map(({ hosts, bytes }) => `${formatBytes(bytes)} ${hosts.join(" – ")}`);
-    rows.push(["relayed", `${each.join(", ")}: hosts that could only dial out`]);
-  } else if (s.hosts?.some(({ dialsOut }) => dialsOut)) {
-    const names = s.hosts.flatMap(({ name, dialsOut }) => dialsOut ? [name] : []);
-    rows.push(["dialled out", `${names.join(", ")}: others could not reach it`]);
-  }
-  if (s.compression) {
-    const { codec, ratio, residualNorm } = s.compression;
-    rows.push([
-      "compression",
-      `${codec}: ${ratio.toPrecision(3)} of the bytes of float32; ` +
-      `${residualNorm.toPrecision(3)} still to be made up for`,
-    ]);
-  }
-  if (s.diverged) {
-    rows.push([
-      "DIVERGED",
-      `the loss is ${(Math.max(s.testLoss, s.trainLoss ?? 0) / s.untrainedLoss).toPrecision(3)} ` +
-      "times that of the untrained weights: try a smaller --lr or --clip",
-    ]);
-  }
-  if (s.skippedSteps) {
-    rows.push(["skipped", `${many(s.skippedSteps, "step")} of all ranks, which were not finite`]);
-  }
-  if (s.rollbacks) {
-    rows.push(["rolled back", `${times(s.rollbacks)}, each with half the learning rate`]);
-  }
-  const { left, came } = changesOf(s.membership ?? []);
-  if (left.length > 0) rows.push(["left out", left.join(", ")]);
-  if (came.length > 0) rows.push(["came", came.join(", ")]);
-  if (s.restarts) {
-    rows.push(["restarted", `${times(s.restarts)}, from a checkpoint or the beginning`]);
-  }
-  if (s.clipRate !== null) rows.push(["clipped", `${percent(s.clipRate)} of the steps`]);
-  if (s.maxDrift !== null) {
-    const bound = s.driftBound === null || s.driftBound === 0
-      ? ""
-      : `; never above ${boundOf(s, options)} ${Number(s.driftBound.toPrecision(6))}`;
-    rows.push(["drift", `${s.maxDrift.toPrecision(3)} at most${bound}`]);
-  }
-  const sameness = s.identicalWeights ? "identical, bit for bit, on" : "DIFFERENT on some of";
-  rows.push(
+    ["left out", left.join(", ")],
+    ["came", came.join(", ")],
     [
-      "weights",
-      `${sameness} ${s.ranks === 1 ? "the one rank" : `all ${s.ranks} ranks`} (SHA-256 ${
-        s.weightsHash.slice(0, 16)
-      }…)`,
+      "restarted",
+      given(s.restarts || null, (n) => `${times(n)}, from a checkpoint or the beginning`),
     ],
-  );
-  if (s.ema !== undefined) rows.push(["averaging", `moving average of the weights, ${s.ema}`]);
-  if (s.averagedSteps !== undefined) {
-    rows.push(["averaging", `over the weights of ${many(s.averagedSteps, "step")}`]);
-  }
-  if (s.best) {
-    const { epoch, validationLoss, testAccuracy, testPerplexity, testRmse, testLoss } = s.best;
-    const tested = testAccuracy !== undefined
-      ? `test accuracy ${percent(testAccuracy, 2)}`
-      : testPerplexity !== undefined
-      ? `test perplexity ${formatPerplexity(testPerplexity)}`
-      : testRmse !== undefined
-      ? `test RMSE ${formatError(testRmse)}`
-      : `test loss ${testLoss.toFixed(4)}`;
-    rows.push([
-      "best weights",
-      `of epoch ${epoch.toFixed(2)}: validation loss ${validationLoss.toFixed(4)}, ${tested}` +
-      (s.stoppedEarly && !s.stoppedBy ? "; the run stopped for want of better ones" : ""),
-    ]);
-  }
-  if (s.stoppedBy) {
-    const { callback, rank, reason } = s.stoppedBy;
-    rows.push(["stopped by", `${callback} on rank ${rank}: ${reason}`]);
-  }
-  if (s.batchNorm !== undefined) rows.push(["batch norm", s.batchNorm]);
-  rows.push(["device", s.device]);
-  return rows;
+    ["clipped", given(s.clipRate, (share) => `${percent(share)} of the steps`)],
+    ["drift", given(s.maxDrift, (drift) => driftText(drift, s, options))],
+    ["weights", samenessText(s)],
+    ["averaging", given(s.ema, (ema) => `moving average of the weights, ${ema}`)],
+    ["averaging", given(s.averagedSteps, (n) => `over the weights of ${many(n, "step")}`)],
+    ["best weights", given(s.best, (best) => bestText(best, s))],
+    [
+      "stopped by",
+      given(s.stoppedBy, ({ callback, rank, reason }) => `${callback} on rank ${rank}: ${reason}`),
+    ],
+    ["batch norm", s.batchNorm],
+    ["device", s.device],
+  ];
+  return rows.flatMap(([name, value]) => value ? [[name, value]] : []);
+}
+
+/** What may be said, and its name; nothing is said where there is no text. */
+type Row = [name: string, value: string | null | undefined];
+
+/** What is said of a value, where there is one. */
+function given<T>(value: T | null | undefined, tell: (value: T) => string): string | null {
+  return value === null || value === undefined ? null : tell(value);
 }
 
 const many = (count: number, noun: string): string =>
@@ -203,33 +145,119 @@ function unitOf({ testAccuracy, testPerplexity }: Summary, task?: Options["task"
   return testAccuracy !== undefined && task !== "arrays" ? "images" : "samples";
 }
 
-function scoreRows(s: Summary): [string, string][] {
-  const rows: [string, string][] = [];
-  const add = (
-    name: string,
+function scoreRows(s: Summary): Row[] {
+  const four = (value: number) => value.toFixed(4);
+  const score = (
     value: number | undefined,
     untrained: number | undefined,
     show: (value: number) => string,
-  ) => {
-    if (value === undefined) return;
-    const before = untrained === undefined ? "" : `  (untrained ${show(untrained)})`;
-    rows.push([name, `${show(value)}${before}`]);
-  };
-  const four = (value: number) => value.toFixed(4);
-  add("test accuracy", s.testAccuracy, s.untrainedAccuracy, (share) => percent(share));
-  add("test perplexity", s.testPerplexity, s.untrainedPerplexity, formatPerplexity);
-  if (s.bestPerplexity !== undefined && s.entropyRate !== undefined) {
-    const nats = s.entropyRate.toFixed(3);
-    rows.push([
-      "best possible",
-      `${formatPerplexity(s.bestPerplexity)}; the source has ${nats} nats a token`,
-    ]);
-  }
-  add("test RMSE", s.testRmse, s.untrainedRmse, formatError);
-  add("test R²", s.testR2, s.untrainedR2, four);
-  add("valid perplexity", s.validationPerplexity, undefined, formatPerplexity);
-  add("test loss", s.testLoss, s.untrainedLoss, four);
-  return rows;
+  ) =>
+    given(value, (value) => {
+      const before = given(untrained, (untrained) => `  (untrained ${show(untrained)})`);
+      return `${show(value)}${before ?? ""}`;
+    });
+  return [
+    ["test accuracy", score(s.testAccuracy, s.untrainedAccuracy, percent)],
+    ["test perplexity", score(s.testPerplexity, s.untrainedPerplexity, formatPerplexity)],
+    ["best possible", bestPossibleText(s)],
+    ["test RMSE", score(s.testRmse, s.untrainedRmse, formatError)],
+    ["test R²", score(s.testR2, s.untrainedR2, four)],
+    ["valid perplexity", score(s.validationPerplexity, undefined, formatPerplexity)],
+    ["test loss", score(s.testLoss, s.untrainedLoss, four)],
+  ];
+}
+
+function bestPossibleText({ bestPerplexity, entropyRate }: Summary): string | null {
+  if (bestPerplexity === undefined || entropyRate === undefined) return null;
+  const nats = entropyRate.toFixed(3);
+  return `${formatPerplexity(bestPerplexity)}; the source has ${nats} nats a token`;
+}
+
+/** The loss of the averaged weights, if it is known, and that of the steps. */
+function lossRows({ trainLoss, trainLossAveraged, ranks }: Summary): Row[] {
+  const whose = ranks === 1 ? "" : ", each rank's own weights";
+  return [
+    [
+      "training loss",
+      given(
+        trainLossAveraged,
+        (loss) => `${loss.toFixed(4)} of the averaged weights, on a part of the training set`,
+      ),
+    ],
+    [
+      trainLossAveraged === undefined ? "training loss" : "mini-batch loss",
+      given(trainLoss, (loss) => `${loss.toFixed(4)} over the last tenth of the steps${whose}`),
+    ],
+  ];
+}
+
+function speedText(s: Summary, { task }: BoundOptions): string {
+  return `${s.stepsPerSecond.toFixed(2)} steps/s, ` +
+    `${whole(s.samplesPerSecond)} ${unitOf(s, task)}/s, ${s.trainSeconds.toFixed(1)} s`;
+}
+
+function communicationText(s: Summary): string {
+  const between = given(
+    s.bytesBetweenHosts,
+    (bytes) => `; ${formatBytes(bytes)} between hosts, evaluations included`,
+  );
+  return `${percent(s.communicationShare)} of the time, waiting included; ` +
+    `${many(s.rounds, "round")}, ` +
+    `${formatBytes(s.totalBytesSent)} sent${between ?? ""}`;
+}
+
+function relayedText(pairs: NonNullable<Summary["relayed"]>): string {
+  const each = pairs.map(({ hosts, bytes }) => `${formatBytes(bytes)} ${hosts.join(" – ")}`);
+  return `${each.join(", ")}: hosts that could only dial out`;
+}
+
+/** Of which hosts; empty if others could reach them all. */
+function dialledOutText(hosts: NonNullable<Summary["hosts"]>): string {
+  const names = hosts.flatMap(({ name, dialsOut }) => dialsOut ? [name] : []);
+  return names.length > 0 ? `${names.join(", ")}: others could not reach it` : "";
+}
+
+function compressionText(
+  { codec, ratio, residualNorm }: NonNullable<Summary["compression"]>,
+): string {
+  return `${codec}: ${ratio.toPrecision(3)} of the bytes of float32; ` +
+    `${residualNorm.toPrecision(3)} still to be made up for`;
+}
+
+function divergedText({ testLoss, trainLoss, untrainedLoss }: Summary): string {
+  return `the loss is ${(Math.max(testLoss, trainLoss ?? 0) / untrainedLoss).toPrecision(3)} ` +
+    "times that of the untrained weights: try a smaller --lr or --clip";
+}
+
+function driftText(drift: number, s: Summary, options: BoundOptions): string {
+  const bound = given(
+    s.driftBound || null,
+    (bound) => `; never above ${boundOf(s, options)} ${Number(bound.toPrecision(6))}`,
+  );
+  return `${drift.toPrecision(3)} at most${bound ?? ""}`;
+}
+
+function samenessText({ identicalWeights, ranks, weightsHash }: Summary): string {
+  const sameness = identicalWeights ? "identical, bit for bit, on" : "DIFFERENT on some of";
+  const those = ranks === 1 ? "the one rank" : `all ${ranks} ranks`;
+  return `${sameness} ${those} (SHA-256 ${weightsHash.slice(0, 16)}…)`;
+}
+
+function bestText(
+  best: NonNullable<Summary["best"]>,
+  { stoppedEarly, stoppedBy }: Summary,
+): string {
+  const { epoch, validationLoss, testAccuracy, testPerplexity, testRmse, testLoss } = best;
+  const tested = testAccuracy !== undefined
+    ? `test accuracy ${percent(testAccuracy, 2)}`
+    : testPerplexity !== undefined
+    ? `test perplexity ${formatPerplexity(testPerplexity)}`
+    : testRmse !== undefined
+    ? `test RMSE ${formatError(testRmse)}`
+    : `test loss ${testLoss.toFixed(4)}`;
+  const stopped = stoppedEarly && !stoppedBy ? "; the run stopped for want of better ones" : "";
+  return `of epoch ${epoch.toFixed(2)}: validation loss ${validationLoss.toFixed(4)}, ` +
+    `${tested}${stopped}`;
 }
 
 /** For whom the ranks have waited; empty if nobody stands out. */
