@@ -23,7 +23,6 @@ import {
   readKeptInputs,
   verifyInputs,
 } from "../run/inputs.ts";
-import { continueWorlds, type Worlds } from "../data/sampling/worlds.ts";
 import { findData, sayDownload } from "./downloads.ts";
 import { Follower } from "./follower.ts";
 import type { MetricRecord, Summary } from "../run/metrics.ts";
@@ -44,14 +43,15 @@ import { gpusFor, type RunDetails } from "./host_preparation.ts";
 import { describeHosts, describeRun, leavesHost, openHosts, sizeOf } from "./run_hosts.ts";
 import { writeModelCard } from "./model_card.ts";
 import { RankLines } from "./rank_lines.ts";
-import { beginsOnCpu } from "./recovery/cpu_instead.ts";
+import { type Failed, goBack, type ReturningRun } from "./recovery/again.ts";
+import { onCpuInstead } from "./recovery/cpu_instead.ts";
 import { afterLosses } from "./recovery/comebacks.ts";
-import { pause, Restarts } from "./recovery/restarts.ts";
-import { checkpointSteps } from "../run/checkpoint.ts";
+import { restart, Restarts } from "./recovery/restarts.ts";
 import { lockFolder } from "../run/lock.ts";
-import { findReplay } from "./recovery/replay.ts";
+import { findReplay, type Repeated } from "./recovery/replay.ts";
+import { rollBack } from "./recovery/rollback.ts";
 import { tooFewLeft } from "./recovery/too_few_left.ts";
-import { describeTakenOver, findRun, forgetCheckpoint, rewind } from "../run/resume.ts";
+import { describeTakenOver, findRun, type Resumed } from "../run/resume.ts";
 import {
   FILES,
   makeRunDirectory,
@@ -59,6 +59,8 @@ import {
   readConfig,
   type RunConfig,
   spokenOf,
+  withWorlds,
+  worldsOf,
   writeConfig,
 } from "../run/folder.ts";
 import type { ViewKind } from "./view.ts";
@@ -137,22 +139,10 @@ export async function launch(settings: LaunchOptions = {}): Promise<Run> {
       ? stack.use(await openHosts(await checked(given, place), { place, signal, say }))
       : null);
   const explicit = hosts === null ? given : { ...given, ranks: hosts.size };
-  const started = explicit.resume
-    ? await findRun(explicit)
-    : explicit.replay
-    ? await findReplay(explicit)
-    : {
-      directory: null,
-      options: resolveOptions(explicit),
-      config: null,
-      replay: null,
-      repeats: null,
-    };
+  const started = await findStart(explicit);
   const options: Options = { ...started.options }, askedDevice = options.device;
-  options.device = await resolveDevice(
-    options.device,
-    kind === "silent" ? undefined : sayDownload(say),
-  );
+  const beforeFetch = kind === "silent" ? undefined : sayDownload(say);
+  options.device = await resolveDevice(options.device, beforeFetch);
   await checkLaunch(options, hosts);
   if (options.data !== null) options.data = await findData(options, kind);
   await checkData(options);
@@ -160,21 +150,11 @@ export async function launch(settings: LaunchOptions = {}): Promise<Run> {
   const directory = started.directory ?? await makeRunDirectory(options);
   const { replay } = started;
   const config = started.config ?? { ...newConfig(options), ...replay ? { replay } : {} };
-  const lock = await lockFolder(directory, FILES.lock);
-  if (lock === null) {
-    throw new OptionError(
-      `${
-        started.directory ? "--resume" : "--out"
-      } ${directory} is in use by another process, in which ` +
-        `its run goes on: wait for its end`,
-    );
-  }
-  stack.use(lock);
+  stack.use(await lockRun(directory, started.directory ? "--resume" : "--out"));
   if (options.trace) stack.defer(async () => void await writeTrace(directory));
   if (!files) await verifyInputs(directory, config);
   const kept = files ? await keepInputs(directory, files) : {};
-  let worlds = config.worlds ?? [{ step: 0, ranks: config.options.ranks }];
-  const most = Math.max(...worlds.map(({ ranks }) => ranks), options.ranks);
+  const worlds = worldsOf(config);
   await writeConfig(
     directory,
     withWorlds({
@@ -184,16 +164,10 @@ export async function launch(settings: LaunchOptions = {}): Promise<Run> {
       ...(Object.keys(kept).length > 0 ? { files: kept } : {}),
     }, worlds),
   );
-  /** Takes the run back to its last checkpoint, or, without one, to its beginning. */
-  const toCheckpoint = async () => {
-    const from = await rewind(directory, { run: config.id, ranks: most, say });
-    const written = await readConfig(directory);
-    worlds = continueWorlds(written.worlds ?? worlds, from, options.ranks);
-    await writeConfig(directory, withWorlds(written, worlds));
-    return from;
-  };
+  const { ranks } = options, mostRanks = Math.max(...worlds.map(({ ranks }) => ranks), ranks);
+  const returning: ReturningRun = { directory, id: config.id, ranks, mostRanks, say };
   if (started.config) say(describeTakenOver(started.config, explicit));
-  let from = started.directory ? await toCheckpoint() : null;
+  let from = started.directory ? await goBack(returning) : null;
   const details = hosts && await describeRun(options, askedDevice, {
     run: config.id ?? "run",
     directory,
@@ -204,7 +178,17 @@ export async function launch(settings: LaunchOptions = {}): Promise<Run> {
     options.env,
   );
   const notes = [...started.directory ? [] : notesOn(options, explicit), ...gpus.notes];
-  const restarts = Restarts.of(options);
+  const restarts = Restarts.of(options), alone = ranksHere(options, hosts) === ranks;
+  /** How the run goes on after its ranks have failed; null: it does not. */
+  const goOn = async (failed: Failed) =>
+    await rollBack(returning, options, failed) ??
+      await onCpuInstead(
+        returning,
+        { asked: askedDevice, taken: options.device, alone },
+        failed,
+        beforeFetch,
+      ) ??
+      await restart(returning, restarts, failed, signal);
   while (true) {
     await using events = options.log === "tensorboard"
       ? await EventLog.open(directory, options.ranks, from)
@@ -248,54 +232,37 @@ export async function launch(settings: LaunchOptions = {}): Promise<Run> {
     const seen = kind !== "silent" && failure && lines.has(failure.lastLines);
     const what = (seen ? failure.headline : failure?.message) ??
       (interrupted ? `the run was ended by ${interrupted}` : "the run ended without a summary");
-    if (code === DIVERGED && !interrupted && options.onNan === "rollback") {
-      const { rollbacks = [] } = await readConfig(directory);
-      if (rollbacks.length < MOST_ROLLBACKS) {
-        await forgetCheckpoint(directory, rollbacks.at(-1));
-        from = await toCheckpoint();
-        const config = await readConfig(directory);
-        await writeConfig(directory, { ...config, rollbacks: [...rollbacks, from ?? 0] });
-        follower.say(`${what}\nback to step ${from ?? 0}, with half the learning rate`);
-        continue;
-      }
-    }
-    const start = { asked: askedDevice, taken: options.device, code, failure, from: from ?? 0 };
-    if (ranksHere(options, hosts) === options.ranks && !interrupted && beginsOnCpu(start)) {
-      options.device = await resolveDevice("cpu", kind === "silent" ? undefined : sayDownload(say));
-      from = await toCheckpoint();
-      const config = await readConfig(directory);
-      const onCpu = { ...config.options, device: options.device };
-      await writeConfig(directory, { ...config, options: onCpu });
-      follower.say(
-        `${what}\nno step has been taken: the run begins on the CPU instead (--device auto)`,
-      );
-      continue;
-    }
-    const newest = (await checkpointSteps(directory)).at(-1) ?? 0;
-    const restart = interrupted
-      ? null
-      : restarts.after({ step: failure?.step ?? null, from: newest });
-    if (restart) follower.say(`${what}\n${restart.line}`);
-    if (!restart || !await pause(restart.pause, signal)) {
-      throw new RunFailedError(what, RANKS_OWN.has(code) ? 1 : code || 1, directory);
-    }
-    from = await toCheckpoint();
-    const config = await readConfig(directory);
-    await writeConfig(directory, { ...config, restarts: [...config.restarts ?? [], from ?? 0] });
+    const again = interrupted ? null : await goOn({ code, failure, what, from: from ?? 0 });
+    if (!again) throw new RunFailedError(what, RANKS_OWN.has(code) ? 1 : code || 1, directory);
+    ({ from, device: options.device = options.device } = again);
   }
 }
 
-/** A configuration that names the worlds of the run where they were several. */
-function withWorlds({ worlds: _, ...config }: RunConfig, worlds: Worlds): RunConfig {
-  const same = worlds.length === 1 && worlds[0].ranks === config.options.ranks;
-  return same ? config : { ...config, worlds };
+/** A run that is none of those there are. */
+interface New extends Pick<Resumed, "options" | "replay" | "repeats"> {
+  readonly directory: null;
+  readonly config: null;
+}
+
+/** The run that the options ask for: one to go on with, one to repeat, or another. */
+async function findStart(explicit: Partial<Options>): Promise<Resumed | Repeated | New> {
+  if (explicit.resume) return await findRun(explicit);
+  if (explicit.replay) return await findReplay(explicit);
+  const options = resolveOptions(explicit);
+  return { directory: null, options, config: null, replay: null, repeats: null };
+}
+
+/** Keeps other processes out of a run's folder, which an option has named. */
+async function lockRun(directory: string, flag: string): Promise<AsyncDisposable> {
+  const lock = await lockFolder(directory, FILES.lock);
+  if (lock !== null) return lock;
+  throw new OptionError(
+    `${flag} ${directory} is in use by another process, in which its run goes on: wait for its end`,
+  );
 }
 
 /** Exit codes by which ranks tell their launcher something. */
 const RANKS_OWN = new Set([DIVERGED, NO_DEVICE]);
-
-/** How often a run may go back because it diverged: its learning rate is then a 1024th. */
-const MOST_ROLLBACKS = 10;
 
 const TRAINER = new URL(import.meta.resolve("../training/rank_program.ts"));
 

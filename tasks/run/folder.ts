@@ -145,6 +145,17 @@ export async function writeConfig(directory: string, config: RunConfig): Promise
   await replaceFile(join(directory, FILES.config), JSON.stringify(config, null, 2) + "\n");
 }
 
+/** The worlds that a run has had. */
+export function worldsOf({ worlds, options }: Pick<RunConfig, "worlds" | "options">): Worlds {
+  return worlds ?? [{ step: 0, ranks: options.ranks }];
+}
+
+/** A configuration that names the worlds of the run where they were several. */
+export function withWorlds({ worlds: _, ...config }: RunConfig, worlds: Worlds): RunConfig {
+  const same = worlds.length === 1 && worlds[0].ranks === config.options.ranks;
+  return same ? config : { ...config, worlds };
+}
+
 /** Notes in `config.json` who the ranks of a run have been. */
 export async function noteWorlds(directory: string, worlds: Worlds): Promise<void> {
   await writeConfig(directory, { ...await readConfig(directory), worlds });

@@ -5,24 +5,46 @@
  * @module
  */
 
-import type { LaunchFailure } from "../../../runtime/launcher/root_cause.ts";
+import type { DeviceKind } from "../../../runtime/devices/device.ts";
+import { resolveDevice } from "../../../runtime/devices/open.ts";
 import type { Options } from "../../options/table.ts";
 import { NO_DEVICE } from "../../training/training_error.ts";
+import { type Again, type Failed, goBack, type ReturningRun } from "./again.ts";
 
-/** How a start of a run's ranks ended. */
-export interface FailedStart {
-  /** The device as the user named it, and as it was understood. */
+/** The device of a run. */
+export interface RunDevice {
+  /** As the user named it. */
   readonly asked: Options["device"];
+  /** As it was understood. */
   readonly taken: Options["device"];
-  readonly code: number;
-  readonly failure?: LaunchFailure;
-  /** The step that it began from. */
-  readonly from: number;
 }
 
 /** Whether the ranks are to start again on the CPU. */
-export function beginsOnCpu({ asked, taken, code, failure, from }: FailedStart): boolean {
+export function beginsOnCpu(
+  { asked, taken, code, failure, from }: RunDevice & Omit<Failed, "what">,
+): boolean {
   if (asked !== "auto" || taken !== "webgpu" || code !== NO_DEVICE) return false;
   // The step that a rank tells is the one under way.
   return (failure?.step ?? from) <= from + 1;
+}
+
+/**
+ * Takes a run back to begin on the CPU, which it may; null: it may not.
+ *
+ * @param on its device, and whether all its ranks are on this host
+ * @param beforeFetch see `resolveDevice`
+ */
+export async function onCpuInstead(
+  run: ReturningRun,
+  { alone, ...on }: RunDevice & { readonly alone: boolean },
+  failed: Failed,
+  beforeFetch?: (kind: DeviceKind) => Promise<void>,
+): Promise<Again | null> {
+  if (!alone || !beginsOnCpu({ ...on, ...failed })) return null;
+  const device = await resolveDevice("cpu", beforeFetch);
+  const from = await goBack(run, (_, { options }) => ({ options: { ...options, device } }));
+  run.say(
+    `${failed.what}\nno step has been taken: the run begins on the CPU instead (--device auto)`,
+  );
+  return { from, device };
 }

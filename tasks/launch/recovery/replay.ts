@@ -18,7 +18,7 @@ import {
   type Options,
   PROCESSES,
 } from "../../options/table.ts";
-import { FILES, readConfig, type RunConfig } from "../../run/folder.ts";
+import { FILES, readConfig, type RunConfig, worldsOf } from "../../run/folder.ts";
 import { checkGivenAgain } from "../../run/resume.ts";
 import { ReplayedMembers } from "../../training/membership/replayed_members.ts";
 
@@ -75,8 +75,7 @@ export async function findReplay(changes: Readonly<Record<string, unknown>>): Pr
     if (!(error instanceof Deno.errors.NotFound)) throw error;
     return refuse(`it must be the folder of a run, with its ${FILES.config}`);
   }
-  const { options: before, worlds, rollbacks } = config;
-  const script = worlds ?? [{ step: 0, ranks: before.ranks }];
+  const { options: before, rollbacks } = config, script = worldsOf(config);
   const [, ...others] = script;
   if (others.some(({ members }) => !members)) {
     refuse(

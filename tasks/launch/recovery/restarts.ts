@@ -6,6 +6,8 @@
  */
 
 import type { Options } from "../../options/table.ts";
+import { checkpointSteps } from "../../run/checkpoint.ts";
+import { type Again, type Failed, goBack, type ReturningRun } from "./again.ts";
 
 /** Seconds before the first restart; each that comes no further waits twice as long. */
 const FIRST_PAUSE = 1;
@@ -82,4 +84,24 @@ export async function pause(seconds: number, signal?: AbortSignal): Promise<bool
     clearTimeout(timer);
     signal?.removeEventListener("abort", abort);
   }
+}
+
+/**
+ * Takes a run back to start again, after a pause; null: it has done so too often, or the signal has aborted meanwhile.
+ *
+ * @param restarts those so far
+ */
+export async function restart(
+  run: ReturningRun,
+  restarts: Restarts,
+  { failure, what }: Failed,
+  signal?: AbortSignal,
+): Promise<Again | null> {
+  const newest = (await checkpointSteps(run.directory)).at(-1) ?? 0;
+  const next = restarts.after({ step: failure?.step ?? null, from: newest });
+  if (!next) return null;
+  run.say(`${what}\n${next.line}`);
+  if (!await pause(next.pause, signal)) return null;
+  const from = await goBack(run, (step, { restarts = [] }) => ({ restarts: [...restarts, step] }));
+  return { from };
 }
