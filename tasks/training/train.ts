@@ -4,7 +4,6 @@
  * @module
  */
 
-import { join } from "node:path";
 import { gradientSyncs } from "../../optimizers/rounds/gradient_syncs.ts";
 import { peakAhead } from "../../optimizers/rounds/interval.ts";
 import type { Algorithm, UpdateRule } from "../../optimizers/mod.ts";
@@ -13,22 +12,18 @@ import type { Communicator } from "../../runtime/communicator.ts";
 import type { Device, VariableSpec } from "../../runtime/devices/device.ts";
 import { openDevice } from "../../runtime/devices/open.ts";
 import { ownInputs, shareInputs } from "../run/inputs.ts";
-import { Evaluator } from "../steps/evaluator.ts";
 import { WeightAveraging } from "../rounds/averaging.ts";
 import type { Callback } from "./callbacks/callback.ts";
-import { Callbacks, checkCallbacks } from "./callbacks/callbacks.ts";
+import { checkCallbacks } from "./callbacks/callbacks.ts";
 import { hostsOf } from "./hosts_of.ts";
-import { Loop } from "./loop.ts";
-import { CheckpointWriter } from "../run/checkpoint_writer.ts";
 import type { Checkpoints } from "./loop_parts.ts";
 import { checkCarries, checkOwnAlgorithm } from "./own_algorithm.ts";
-import { MetricsLog, pieceAfter, type Summary } from "../run/metrics.ts";
+import type { Summary } from "../run/metrics.ts";
 import { OptionError } from "../options/kinds.ts";
 import { parseElastic } from "../options/recovery/elastic.ts";
 import type { Options } from "../options/table.ts";
 import { algorithmOf } from "../options/resolve.ts";
 import { stepSizeAt } from "../options/stepping/step_size.ts";
-import { FILES, noteWorlds } from "../run/folder.ts";
 import { openProblem, type TaskDealer } from "../problems/open_problem.ts";
 import { openOncePerHost, PER_RANK } from "../../runtime/once_per_host.ts";
 import { TrainStep } from "../steps/train_step.ts";
@@ -38,16 +33,11 @@ import { membersOf, ranksAt, type Worlds } from "../data/sampling/worlds.ts";
 import { amongMembers } from "./membership/among_members.ts";
 import type { Crew, Members } from "./membership/members.ts";
 import { StoppedError } from "./requests.ts";
-import {
-  type RunOutput,
-  writeDescriptions,
-  writeFacts,
-  writeState,
-  writeTrained,
-} from "./run_files.ts";
+import { type RunOutput, writeDescriptions, writeFacts, writeTrained } from "./run_files.ts";
 import { PunctualMembers } from "./membership/punctual_members.ts";
 import { type Entrance, LiveMembers } from "./membership/live_members.ts";
 import { ReplayedMembers } from "./membership/replayed_members.ts";
+import { trainCrew } from "./membership/train_crew.ts";
 import type { Task, TrainableModel } from "../task.ts";
 import { TrainingError } from "./training_error.ts";
 
@@ -115,7 +105,7 @@ export async function train(
 ): Promise<Trained> {
   await using stack = new AsyncDisposableStack();
   const comm = "enter" in from ? null : from;
-  const { batchSize, batchNorm, seed } = options, { callbacks = [] } = parts;
+  const { batchSize, seed } = options, { callbacks = [] } = parts;
   checkCallbacks(callbacks);
   if (options.checkpointEvery !== null && !parts.checkpoints) {
     throw new RangeError(
@@ -194,16 +184,7 @@ export async function train(
   const least = Float64Array.of(task.rankSamples ?? Infinity, callbacks.length > 0 ? 0 : 1);
   await comm?.allreduce(least, "min");
   const anyCallbacks = least[1] === 0;
-  if (comm?.rank === 0 && batchSize * options.accumulate > least[0]) {
-    const batch = options.accumulate === 1
-      ? `--batch-size ${batchSize} is`
-      : `--batch-size ${batchSize} and --accumulate ${options.accumulate} are`;
-    console.error(
-      `note: ${batch} above the ${
-        least[0]
-      } samples that a rank has: a step sees some of them twice`,
-    );
-  }
+  if (comm?.rank === 0) noteRepeats(options, least[0]);
   const trainStep = stack.use(
     await TrainStep.open({
       device,
@@ -260,54 +241,14 @@ export async function train(
     : isPunctual
     ? new PunctualMembers(comm!, await comm!.dup(), worlds, options.maxWait!, say)
     : null;
-  /** Trains among some ranks. */
-  const among = async (crew: Crew) => {
-    const { comm, worlds, carried } = crew, at = crew.hosts ?? hosts;
-    await using stack = new AsyncDisposableStack();
-    const begins = carried === undefined && !replay;
-    const dealt = begins ? task : taskFor!(comm.rank, worlds);
-    const sharer = members ? undefined : sharing;
-    trainStep.who = { number: membersOf(worlds.at(-1)!)[comm.rank], place: comm.rank };
-    const evaluator = stack.use(
-      await Evaluator.open({
-        ...{ comm, device, model, trainStep, batchSize, batchNorm, seed },
-        ...{ task: dealt, sharing: sharer },
-      }),
-    );
-    const writes = comm.rank === 0 ? parts.output : undefined;
-    if (writes && !begins) {
-      await noteWorlds(writes.directory, worlds).catch((error) => {
-        if (!(error instanceof Deno.errors.NotFound)) throw error;
-        throw new TrainingError(
-          `cannot go on without the ranks that were lost: none is left on the host of ${writes.directory}`,
-        );
-      });
-    }
-    const append = step !== null || carried !== undefined;
-    const path = writes && join(writes.directory, FILES.metrics);
-    const redone = carried && pieceAfter(carried.step, carried.taken === null);
-    const log = path ? stack.use(new MetricsLog(path, { append, redone })) : null;
-    const writerOf = (folders: Checkpoints) =>
-      new CheckpointWriter(comm, { ...folders, keep: options.keep, log, wrote });
-    const wrote = (step: number, start: number, milliseconds: number) =>
-      spans?.note({ kind: "checkpoint", name: "checkpoint", start, milliseconds, of: { step } });
-    const { specs } = trainStep.weights, steps = stepsOf(dealt);
-    const loop = new Loop({
-      ...{ comm, options, task: dealt, algorithm, trainStep, evaluator, steps, log, worlds },
-      ...{ members: members ?? undefined, carried, device: device.description, spans },
-      averaging: begins ? averaging! : new WeightAveraging(comm, compress),
-      callbacks: new Callbacks(comm, callbacks, {
-        steps,
-        anywhere: crew.anyCallbacks ?? anyCallbacks,
-      }),
-      ...at.length > 1 ? { hosts: at } : {},
-      keepBest: writes &&
-        ((weights) => writeState(writes.directory, FILES.best, options, { model, specs, weights })),
-      ...(checkpoints ? { checkpoints, writer: stack.use(writerOf(checkpoints)) } : {}),
+  const among = (crew: Crew) =>
+    trainCrew(crew, {
+      ...{ options, device, model, algorithm, trainStep, taskFor, stepsOf, compress },
+      ...{ callbacks, anyCallbacks, hosts, checkpoints, spans, output: parts.output },
+      first: replay || !averaging ? null : { task, averaging },
+      sharing: members ? undefined : sharing,
+      members: members ?? undefined,
     });
-    const summary = await loop.run();
-    return { summary, weights: await evaluator.averaged(), writes };
-  };
   const { summary, weights, writes } = members
     ? await amongMembers(members, among).catch(async (error) => {
       await members.end?.(error instanceof StoppedError);
@@ -320,6 +261,17 @@ export async function train(
   if (writes) await writeTrained(writes.directory, options, { model, weights, specs });
   await members?.end?.(true);
   return { summary, weights, specs };
+}
+
+/** Says so where a step sees samples twice, of which a rank has so many. */
+function noteRepeats({ batchSize, accumulate }: Options, samples: number): void {
+  if (batchSize * accumulate <= samples) return;
+  const batch = accumulate === 1
+    ? `--batch-size ${batchSize} is`
+    : `--batch-size ${batchSize} and --accumulate ${accumulate} are`;
+  console.error(
+    `note: ${batch} above the ${samples} samples that a rank has: a step sees some of them twice`,
+  );
 }
 
 /** The device, which notes its kernels where that is asked of this rank. */
