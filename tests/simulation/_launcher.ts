@@ -145,6 +145,7 @@ async function launch(
     remote: {
       start,
       respawn,
+      forget: () => {},
       get lost() {
         return host.isUp ? null : "it has no power";
       },

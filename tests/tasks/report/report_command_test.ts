@@ -47,7 +47,7 @@ Deno.test("what cannot be written is one clear line", async () => {
   const { code, stdout, stderr } = await run(directory, "--out", folder.path);
   assert.equal(code, 1);
   assert.equal(stdout, "");
-  assert.match(stderr, /^celgc: cannot write \S+: .*directory.*\n$/);
+  assert.match(stderr, /^celgc: cannot write \S+: it is a folder\n$/);
 });
 
 Deno.test("--watch serves until it is interrupted, and then ends well", async () => {
