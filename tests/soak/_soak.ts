@@ -179,4 +179,18 @@ export async function soak(
   };
 }
 
+/** What does not hold of a soak, in words. @param longest seconds that may pass without a round */
+export function brokenPromises(soaked: Soaked, longest: number): string[] {
+  const grown = ([before, after]: Soaked["ranks"]) =>
+    after.descriptors > before.descriptors + 16 || after.megabytes > 1.25 * before.megabytes + 32;
+  return [
+    soaked.code !== 0 && `the job ended with code ${soaked.code}`,
+    soaked.longestStall > longest && `no round for ${soaked.longestStall} s`,
+    soaked.hashes.length !== 1 && `${soaked.hashes.length} different weights`,
+    soaked.hashes[0] !== soaked.replayed && "the weights are not those of the replay",
+    grown(soaked.ranks) && "a rank has grown",
+    grown(soaked.launcher) && "the launcher has grown",
+  ].filter((each) => each !== false);
+}
+
 const pause = (ms: number) => new Promise<void>((wake) => setTimeout(wake, ms));

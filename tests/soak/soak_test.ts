@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { hashOf, replay, step } from "./_course.ts";
-import { soak, type Soaked } from "./_soak.ts";
+import { brokenPromises, soak, type Soaked } from "./_soak.ts";
 
 Deno.test("a replay of one rank is its steps, and of two their mean", async () => {
   const one = new Float32Array(10_000), two = new Float32Array(10_000);
@@ -10,6 +10,16 @@ Deno.test("a replay of one rank is its steps, and of two their mean", async () =
   const mean = one.map((value, i) => Math.fround(value + two[i]) / 2);
   assert.deepEqual(replay([{ from: 1, members: [0, 3] }], 1), mean);
   assert.notDeepEqual(one, two);
+});
+
+Deno.test({
+  name: "three minutes of soak keep all its promises (where CI is set)",
+  ignore: Deno.build.os !== "linux" || !Deno.env.get("CI"), // where nobody waits for it
+  async fn() {
+    const soaked = await soak({ minutes: 3, ranks: 8, seed: 1 });
+    assert.deepEqual(brokenPromises(soaked, 10), [], JSON.stringify(soaked));
+    assert.ok(soaked.killed >= 10 && soaked.came >= 10, JSON.stringify(soaked));
+  },
 });
 
 Deno.test({

@@ -110,6 +110,7 @@ Deno.test("the exit code tells whether anybody has come to a good end", async ()
       ranks: 3,
       program: program("failures/ends_after"),
       args: [way],
+      allow: ["all"], // it looks into /proc
       onLost: () => {},
     });
     assert.equal(code, expected, `${way}: ${failure?.message}`);
