@@ -122,7 +122,10 @@ Deno.test("what does not fit all ranks is refused before anybody waits for a hos
   const cases: [LaunchOptions, RegExp][] = [
     [{ ranks: 4, world: 2 }, /--world has all ranks, at least the 4 .* not 2/],
     [{ ...world, participants: 3 }, /--participants must be at most --ranks, 2, not 3/],
-    [{ ...world, partition: "proportional:20,30,50" }, /one percentage for each of 2 ranks is required, found 3/],
+    [
+      { ...world, partition: "proportional:20,30,50" },
+      /one percentage for each of 2 ranks is required, found 3/,
+    ],
     [{ ...world, tlsCert, tlsKey, tlsCa }, /--tls-cert is for ranks of this host: .* leave/],
     [{ ...world, transport: "mpi" }, /cannot launch ranks that talk over mpi: .*mpirun -n 4/],
     [{ hosts: "localhost:4", world: 2, participants: 3 }, /at most --ranks, 2, not 3/],
