@@ -73,11 +73,16 @@ for (const peer of MPI_PEERS) {
         "[0] rank 0 of 2: 3",
         "[1] rank 1 of 2: 3",
       ]], well.stderr);
-      const { code, stderr } = await mpirun(peer, 2, COMMAND, { args: [...args, "1"] });
+      const preload = new URL("tests/runtime/programs/says_exit_code.ts", ROOT).href;
+      const { code, stderr } = await mpirun(peer, 2, COMMAND, {
+        args: [...args, "1"],
+        allow: ["--allow-all", `--preload=${preload}`],
+      });
       assert.match(stderr, /rank 1 on \S+ ended with exit code 3/);
-      // MPICH's mpirun sometimes ends with 1 on a busy machine; why is not known.
-      if (name === "MPICH") assert.notEqual(code, 0, stderr);
-      else assert.equal(code, 3, stderr);
+      // MPICH's ends with 1 at times though all launchers have ended with 3, and may kill one that is about to.
+      const codes = [...stderr.matchAll(/exits with code (\d+)/g)].map(([, own]) => own);
+      assert.deepEqual([...new Set(codes)], ["3"], stderr);
+      if (name !== "MPICH" || code !== 1) assert.equal(code, 3, stderr);
       const several = await mpirun(peer, 2, COMMAND, {
         args: ["launch", "--ranks", "2", ...TINY],
       });
