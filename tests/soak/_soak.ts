@@ -14,8 +14,6 @@ export interface SoakOptions {
   /** Ranks at the beginning, and the most there are. */
   readonly ranks: number;
   readonly seed: number;
-  /** Seconds from one event to the next: as many, up to twice as many. @default {1} */
-  readonly every?: number;
   /** Gets a line now and then. @default {nobody} */
   readonly say?: (line: string) => void;
 }
@@ -73,10 +71,10 @@ function drawing(seed: number): () => number {
   };
 }
 
-/** When something happens. */
-function eventsUntil(from: number, to: number, every: number, random: () => number) {
+/** When something happens: every one to two seconds. */
+function eventsUntil(from: number, to: number, random: () => number) {
   const events: { readonly at: number; readonly kills: boolean }[] = [];
-  for (let at = from; at < to; at += 1000 * every * (1 + random())) {
+  for (let at = from; at < to; at += 1000 * (1 + random())) {
     events.push({ at, kills: random() < KILLS });
   }
   return events;
@@ -99,9 +97,7 @@ function peaks(from: number, to: number) {
 }
 
 /** Runs it. */
-export async function soak(
-  { minutes, ranks, seed, every = 1, say = () => {} }: SoakOptions,
-): Promise<Soaked> {
+export async function soak({ minutes, ranks, seed, say = () => {} }: SoakOptions): Promise<Soaked> {
   const random = drawing(seed), began = Date.now(), until = began + 60_000 * minutes;
   const alive = new Map<number, number>();
   const theirs = peaks(began, until), own = peaks(began, until);
@@ -140,7 +136,7 @@ export async function soak(
     }
   };
   /** When ranks are killed, and when others come, which is decided at the loss that they make up for. */
-  const events = eventsUntil(began + SETTLING_MS, until - SETTLING_MS, every, random);
+  const events = eventsUntil(began + SETTLING_MS, until - SETTLING_MS, random);
   const comings = events.filter(({ kills }) => !kills).map(({ at }) => at);
   const stop = new AbortController();
   const chaos = (async () => {
@@ -177,20 +173,6 @@ export async function soak(
     hashes: [...new Set(over.map(({ hash }) => hash))],
     replayed: await hashOf(replay(last.course, last.rounds)),
   };
-}
-
-/** What does not hold of a soak, in words. @param longest seconds that may pass without a round */
-export function brokenPromises(soaked: Soaked, longest: number): string[] {
-  const grown = ([before, after]: Soaked["ranks"]) =>
-    after.descriptors > before.descriptors + 16 || after.megabytes > 1.25 * before.megabytes + 32;
-  return [
-    soaked.code !== 0 && `the job ended with code ${soaked.code}`,
-    soaked.longestStall > longest && `no round for ${soaked.longestStall} s`,
-    soaked.hashes.length !== 1 && `${soaked.hashes.length} different weights`,
-    soaked.hashes[0] !== soaked.replayed && "the weights are not those of the replay",
-    grown(soaked.ranks) && "a rank has grown",
-    grown(soaked.launcher) && "the launcher has grown",
-  ].filter((each) => each !== false);
 }
 
 const pause = (ms: number) => new Promise<void>((wake) => setTimeout(wake, ms));

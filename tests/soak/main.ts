@@ -5,7 +5,7 @@
  */
 
 import { parseArgs } from "node:util";
-import { brokenPromises, soak } from "./_soak.ts";
+import { soak } from "./_soak.ts";
 import { trainingSoak } from "./_training.ts";
 
 const HELP = `deno task soak [options]
@@ -88,6 +88,15 @@ const soaked = await soak({
   ...say ? { say } : {},
 });
 console.log(JSON.stringify(soaked, null, 2));
-const broken = brokenPromises(soaked, longest);
+const grown = ([before, after]: typeof soaked.ranks) =>
+  after.descriptors > before.descriptors + 16 || after.megabytes > 1.25 * before.megabytes + 32;
+const broken = [
+  soaked.code !== 0 && `the job ended with code ${soaked.code}`,
+  soaked.longestStall > longest && `no round for ${soaked.longestStall} s`,
+  soaked.hashes.length !== 1 && `${soaked.hashes.length} different weights`,
+  soaked.hashes[0] !== soaked.replayed && "the weights are not those of the replay",
+  grown(soaked.ranks) && "a rank has grown",
+  grown(soaked.launcher) && "the launcher has grown",
+].filter((each) => each !== false);
 for (const each of broken) console.error(`soak: ${each}`);
 Deno.exit(broken.length > 0 ? 1 : 0);

@@ -31,14 +31,16 @@ Deno.test({
   name: "ranks are killed and come, rounds go on, and a replay of who was there has the same bits",
   ignore: Deno.build.os !== "linux",
   async fn() {
-    const enough = ({ killed, came, changes }: Soaked) => killed >= 2 && came >= 1 && changes >= 3;
-    let soaked = await soak({ minutes: 0.2, ranks: 4, seed: 1, every: 0.5 });
     // On a machine that is busy elsewhere nobody may be back in so short a time; in a minute somebody is.
-    if (!enough(soaked)) soaked = await soak({ minutes: 1, ranks: 4, seed: 1 });
-    const { code, rounds, hashes, replayed } = soaked;
-    assert.equal(code, 0);
-    assert.ok(enough(soaked), JSON.stringify(soaked));
-    assert.ok(rounds > 10, `${rounds} rounds`);
-    assert.deepEqual(hashes, [replayed]);
+    for (const minutes of [0.35, 1]) {
+      const soaked = await soak({ minutes, ranks: 4, seed: 1 });
+      const { code, killed, came, rounds, changes, hashes, replayed } = soaked;
+      assert.equal(code, 0);
+      assert.ok(killed >= 2 && changes >= 2, JSON.stringify(soaked));
+      assert.ok(rounds > 10, `${rounds} rounds`);
+      assert.deepEqual(hashes, [replayed]);
+      if (came > 0) return;
+    }
+    assert.fail("nobody has come");
   },
 });

@@ -21,7 +21,8 @@ function kindOf(connection: Deno.Conn | undefined): string {
 
 for (const transport of ["tcp", "unix"] as const) {
   Deno.test(`frames of all sizes arrive whole and in order over ${transport}`, async () => {
-    await using net = await mesh(3, { transport });
+    // On a busy machine, too, nobody waits for so long as to ask for a sign of life, which would be counted.
+    await using net = await mesh(3, { transport, timeoutMs: 600_000 });
     assert.equal(kindOf(net.connections[2][0]), transport);
     const random = new Random(5, "wire-test", transport);
     const lengths = Array.from({ length: 400 }, () => {
@@ -53,12 +54,7 @@ for (const transport of ["tcp", "unix"] as const) {
       }
     }
     const bytes = lengths.reduce((sum, length) => sum + length + FRAME_BYTES, 0);
-    // Ranks that a busy machine makes wait for long ask for signs of life: frames without a payload.
-    const { sent, received } = net.transports[0].traffic;
-    for (const count of [sent, received]) {
-      const signs = (count - 2 * bytes) / FRAME_BYTES;
-      assert(Number.isInteger(signs) && signs >= 0 && signs < 100, `${count}, not ${2 * bytes}`);
-    }
+    assert.deepEqual(net.transports[0].traffic, { sent: 2 * bytes, received: 2 * bytes });
   });
 }
 
