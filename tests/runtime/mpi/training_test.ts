@@ -73,7 +73,7 @@ for (const peer of MPI_PEERS) {
         "[0] rank 0 of 2: 3",
         "[1] rank 1 of 2: 3",
       ]], well.stderr);
-      const preload = new URL("tests/runtime/programs/says_exit_code.ts", ROOT).href;
+      const preload = new URL("tests/runtime/mpi/_says_exit_code.ts", ROOT).href;
       const { code, stderr } = await mpirun(peer, 2, COMMAND, {
         args: [...args, "1"],
         allow: ["--allow-all", `--preload=${preload}`],
