@@ -83,7 +83,9 @@ async function run(
   const program = await checkOptions(options, on?.placement.size);
   const job = new Job(options, program, on);
   try {
-    return await job.run();
+    const outcome = await job.run();
+    options.onEnd?.(outcome);
+    return outcome;
   } finally {
     await job.cleanUp();
   }

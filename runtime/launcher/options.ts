@@ -146,6 +146,11 @@ export interface LaunchProgramOptions extends
    * @default {true, but for hosts that were opened before (`on`), which other jobs may need}
    */
   readonly hostsLeave?: boolean;
+  /**
+   * Told how the job ended, once its ranks have, and before the launchers of other hosts are: what has started them may
+   * end this one as soon as the first of those ends with a failure.
+   */
+  readonly onEnd?: (outcome: LaunchOutcome) => void;
   /** Whatever the agents of other hosts are to be told, as JSON; see `JoinLaunchOptions.prepare`. */
   readonly details?: unknown;
 }

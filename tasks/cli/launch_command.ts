@@ -6,6 +6,7 @@ import {
 } from "../../runtime/launcher/across_hosts.ts";
 import { ENDING_SIGNALS } from "../../runtime/launcher/interrupts.ts";
 import { launchProgram } from "../../runtime/launcher/launch.ts";
+import type { LaunchOutcome } from "../../runtime/launcher/options.ts";
 import { VERSION } from "../run/version.ts";
 import { asOptionError } from "../options/as_option_error.ts";
 import { OptionError } from "../options/kinds.ts";
@@ -150,7 +151,14 @@ async function anyProgram(
       "--tls-cert is for ranks of this host: a job on several makes a certificate of its own",
     );
   }
-  const { code, failure, pending } = await asOptionError(null, () =>
+  const tell = ({ failure, pending }: Pick<LaunchOutcome, "failure" | "pending">) => {
+    // What the rank has said itself stands above already.
+    if (failure) console.error(`celgc: ${quiet ? failure.message : failure.headline}`);
+    if (pending) console.error(`celgc: interrupted\n${pending}`);
+    const missing = failure && permissionHint(failure.lastLines);
+    if (missing) console.error(`celgc: a program has the permissions it is given: ${missing}`);
+  };
+  const { code } = await asOptionError(null, () =>
     launchProgram({
       ranks,
       program,
@@ -176,20 +184,11 @@ async function anyProgram(
       version: VERSION,
       ssh: SSH,
       quiet,
+      onEnd: tell,
     })).catch((error) => {
       if (!(error instanceof RendezvousError)) throw error;
-      return {
-        code: 1,
-        failure: { message: error.message, headline: error.message, lastLines: [] },
-        pending: undefined,
-      };
+      console.error(`celgc: ${error.message}`);
+      return { code: 1 };
     });
-  // What the rank has said itself stands above already.
-  if (failure) {
-    console.error(`celgc: ${quiet ? failure.message : failure.headline}`);
-  }
-  if (pending) console.error(`celgc: interrupted\n${pending}`);
-  const missing = failure && permissionHint(failure.lastLines);
-  if (missing) console.error(`celgc: a program has the permissions it is given: ${missing}`);
   return code;
 }
