@@ -71,6 +71,9 @@ export function launcherPlace(environment: Environment = processEnvironment): Kn
   };
 }
 
+/** What to do where there are too many launchers, or too few. */
+const ONE_EACH = "start one for each rank, and leave --ranks out";
+
 /**
  * Whose MPI library connects the ranks of launchers: of what has started one for each rank.
  *
@@ -86,7 +89,7 @@ export function mpiLauncherOf(
   if (several === undefined) return launcher;
   throw new RangeError(
     `cannot launch: an MPI library connects the processes that its launcher has started, and one of them ` +
-      `would be ${several} ranks: start one for each rank, and leave --ranks out`,
+      `would be ${several} ranks: ${ONE_EACH}`,
   );
 }
 
@@ -158,7 +161,7 @@ export function checkPlace(place: KnownPlace, ranks: number, world: number | und
   if (localCount !== null && localCount > 1 && ranks > 1) {
     throw new RangeError(
       `cannot launch: ${source} say that ${localCount} launchers run on this host, and each would start ` +
-        `${ranks} ranks: start one launcher a host, or leave out the number of ranks`,
+        `${ranks} ranks: start one launcher a host, or ${ONE_EACH}`,
     );
   }
   if (world !== undefined && world < count) {
