@@ -40,7 +40,8 @@ export { LOSSES, type LossName } from "./architectures/losses.ts";
 export { type ForeignModel, foreignModel } from "./foreign/model.ts";
 export type { ForeignModelOptions } from "./foreign/options.ts";
 export { OnnxFileError, type OnnxInput } from "./foreign/file/onnx_graph.ts";
-export { type ConvOptions, Graph, type Node, type Operand, type Value } from "./graph.ts";
+export { Graph, type Node, type Value } from "./graph.ts";
+export type { ConvOptions, Operand, Operations } from "./operations.ts";
 export {
   classifierOutputs,
   filled,
