@@ -7,17 +7,22 @@ export function program(name: string): URL {
   return new URL(import.meta.resolve(`../runtime/programs/${name}.ts`));
 }
 
-/** Launches a job quietly and keeps what each rank printed. */
+/**
+ * Launches a job quietly and keeps what each rank printed: `lines` of its output, `errors` of its errors, where notes are too
+ * (on a busy machine any rank can be named a straggler).
+ */
 export async function run(options: LaunchProgramOptions) {
-  const lines: string[][] = Array.from({ length: options.ranks }, () => []);
+  const [lines, errors] = [0, 1].map(() =>
+    Array.from({ length: options.ranks }, (): string[] => [])
+  );
   const started = performance.now();
   const outcome = await launchProgram({
     quiet: true,
     handleSignals: false,
-    onOutput: (rank, line) => lines[rank].push(line),
+    onOutput: (rank, line, stream) => (stream === "stdout" ? lines : errors)[rank].push(line),
     ...options,
   });
-  return { ...outcome, lines, ms: performance.now() - started };
+  return { ...outcome, lines, errors, ms: performance.now() - started };
 }
 
 /** Whether a process is there and is no zombie. */
