@@ -106,7 +106,8 @@ async function trainRun(given: Partial<Options>, place: LauncherPlace | null): P
     import("../logs/config.ts"),
   ]);
   try {
-    const { summary, dir } = await launch({ ...given, place, view: viewKind(quiet) });
+    const view = viewKind(quiet);
+    const { summary, dir } = await launch({ ...given, place, view, onFailed: tellFailure });
     if (json) console.log(JSON.stringify({ dir, ...summary }));
     else if (!quiet) {
       const options = optionsOf(await readConfigFile(dir));
@@ -114,13 +115,17 @@ async function trainRun(given: Partial<Options>, place: LauncherPlace | null): P
     }
     return summary.identicalWeights ? 0 : 1;
   } catch (error) {
-    const failed = error instanceof RunFailedError || error instanceof HostsError;
-    if (!failed && ![CheckpointError, WriteError].some((kind) => error instanceof kind)) {
+    if (error instanceof RunFailedError) return error.code;
+    if (![CheckpointError, HostsError, WriteError].some((kind) => error instanceof kind)) {
       throw error;
     }
-    console.error(`celgc: ${(error as Error).message}`);
-    return failed ? error.code : 1;
+    tellFailure(error as Error);
+    return error instanceof HostsError ? error.code : 1;
   }
+}
+
+function tellFailure({ message }: Error): void {
+  console.error(`celgc: ${message}`);
 }
 
 async function anyProgram(

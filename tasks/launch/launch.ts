@@ -77,6 +77,11 @@ export interface LaunchOptions extends Partial<Omit<Options, "json" | "quiet">> 
   readonly place?: LauncherPlace | null;
   /** The hosts to run on, opened before; stays open. @default {those that the options name} */
   readonly on?: World | null;
+  /**
+   * Is called with what a run fails with, before its hosts are let go and the error is thrown: `mpirun` may end
+   * this process as soon as another launcher has ended with a failure.
+   */
+  readonly onFailed?: (error: RunFailedError) => void;
 }
 
 /** A finished run. */
@@ -131,7 +136,8 @@ export class RunFailedError extends Error {
  */
 export async function launch(settings: LaunchOptions = {}): Promise<Run> {
   await becomeCompiledRank(); // in a rank of a compiled program there is nothing to launch
-  const { view: kind = "silent", onRecord, signal, place = null, on, ...given } = settings;
+  const { view: kind = "silent", onRecord, onFailed, signal, place = null, on, ...given } =
+    settings;
   await using stack = new AsyncDisposableStack();
   const say = (line: string) => void (kind === "silent" || console.error(line));
   const hosts = on ??
@@ -179,16 +185,23 @@ export async function launch(settings: LaunchOptions = {}): Promise<Run> {
   );
   const notes = [...started.directory ? [] : notesOn(options, explicit), ...gpus.notes];
   const restarts = Restarts.of(options), alone = ranksHere(options, hosts) === ranks;
+  const failed = (message: string, code: number) => {
+    const error = new RunFailedError(message, code, directory);
+    // The launchers on other hosts end with the same code.
+    if (hosts) hosts.outcome = { ...hosts.outcome, code };
+    onFailed?.(error);
+    return error;
+  };
   /** How the run goes on after its ranks have failed; null: it does not. */
-  const goOn = async (failed: Failed) =>
-    await rollBack(returning, options, failed) ??
+  const goOn = async (end: Failed) =>
+    await rollBack(returning, options, end) ??
       await onCpuInstead(
         returning,
         { asked: askedDevice, taken: options.device, alone },
-        failed,
+        end,
         beforeFetch,
       ) ??
-      await restart(returning, restarts, failed, signal);
+      await restart(returning, restarts, end, signal);
   while (true) {
     await using events = options.log === "tensorboard"
       ? await EventLog.open(directory, options.ranks, from)
@@ -225,15 +238,14 @@ export async function launch(settings: LaunchOptions = {}): Promise<Run> {
     const asked = await interruption.outcome(code) ??
       await tooFewLeft(directory, options, outcome);
     if (asked) {
-      // Who has started the launchers, each on a host, is to start all of them again.
       if (hosts) hosts.outcome = { code: asked.code, message: null };
-      throw new RunFailedError(asked.message, asked.code, directory);
+      throw failed(asked.message, asked.code);
     }
     const seen = kind !== "silent" && failure && lines.has(failure.lastLines);
     const what = (seen ? failure.headline : failure?.message) ??
       (interrupted ? `the run was ended by ${interrupted}` : "the run ended without a summary");
     const again = interrupted ? null : await goOn({ code, failure, what, from: from ?? 0 });
-    if (!again) throw new RunFailedError(what, RANKS_OWN.has(code) ? 1 : code || 1, directory);
+    if (!again) throw failed(what, RANKS_OWN.has(code) ? 1 : code || 1);
     ({ from, device: options.device = options.device } = again);
   }
 }

@@ -39,6 +39,13 @@ const COMMAND = "tasks/cli/main.ts";
 const TINY = "--device cpu --max-steps 4 --interval 2 --batch-size 4 --train-size 64 --test-size 16"
   .split(" ");
 
+const SAYS_EXIT_CODE = new URL("./_says_exit_code.ts", import.meta.url).href;
+
+/** The codes that launchers have ended with, each once. */
+function exitCodes(stderr: string): string[] {
+  return [...new Set([...stderr.matchAll(/exits with code (\d+)/g)].map(([, code]) => code))];
+}
+
 for (const peer of MPI_PEERS) {
   const { name, missing, words } = peer, ranks = Math.max(...peer.sizes);
   const note = missing === null ? "" : ` (skipped: ${missing})`;
@@ -63,6 +70,21 @@ for (const peer of MPI_PEERS) {
   });
 
   Deno.test({
+    name: `what a run fails with is said over ${name}${note}`,
+    ignore: missing !== null,
+    async fn() {
+      await using folder = await temporaryFolder();
+      const args = ["launch", ...TINY, "--lr", "1e30", "--clip", "1e30", "--out", folder.path];
+      const allow = ["--allow-all", `--preload=${SAYS_EXIT_CODE}`];
+      const { code, stderr } = await mpirun(peer, ranks, COMMAND, { args, allow });
+      assert.equal(code, 1, stderr);
+      assert.match(stderr, /training has diverged: at step 2 rank \d has loss NaN/);
+      assert.match(stderr, /celgc: rank \d on \S+ ended with exit code 65/);
+      assert.deepEqual(exitCodes(stderr), ["1"], stderr);
+    },
+  });
+
+  Deno.test({
     name: `a program's failure on a launcher's rank is told over ${name}${note}`,
     ignore: missing !== null,
     async fn() {
@@ -73,15 +95,13 @@ for (const peer of MPI_PEERS) {
         "[0] rank 0 of 2: 3",
         "[1] rank 1 of 2: 3",
       ]], well.stderr);
-      const preload = new URL("tests/runtime/mpi/_says_exit_code.ts", ROOT).href;
       const { code, stderr } = await mpirun(peer, 2, COMMAND, {
         args: [...args, "1"],
-        allow: ["--allow-all", `--preload=${preload}`],
+        allow: ["--allow-all", `--preload=${SAYS_EXIT_CODE}`],
       });
       assert.match(stderr, /rank 1 on \S+ ended with exit code 3/);
       // MPICH's ends with 1 at times though all launchers have ended with 3, and may kill one that is about to.
-      const codes = [...stderr.matchAll(/exits with code (\d+)/g)].map(([, own]) => own);
-      assert.deepEqual([...new Set(codes)], ["3"], stderr);
+      assert.deepEqual(exitCodes(stderr), ["3"], stderr);
       if (name !== "MPICH" || code !== 1) assert.equal(code, 3, stderr);
       const several = await mpirun(peer, 2, COMMAND, {
         args: ["launch", "--ranks", "2", ...TINY],
