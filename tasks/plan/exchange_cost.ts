@@ -14,6 +14,7 @@ import { chunks } from "../../runtime/algorithms/partition.ts";
 import type { Codec } from "../../runtime/compression/codec.ts";
 import { compressedSeconds } from "../../runtime/compression/cost.ts";
 import { SMALL_BYTES } from "../../runtime/engine/tuning.ts";
+import { parseLink } from "../../runtime/transport/access_link.ts";
 import type { Measured, TimedAllreduce } from "./measured.ts";
 
 /** What an exchange costs. */
@@ -41,6 +42,12 @@ export function inTurn(costs: readonly ExchangeCost[]): ExchangeCost {
 export interface Scale {
   readonly ranks: number;
   readonly hosts: number;
+}
+
+/** The network of ranks, or hosts, of which each is behind an access link, such as `100mbit,20ms`. */
+export function networkBehind(link: string): NetworkCost {
+  const { delayMs, bitsPerSecond } = parseLink(link);
+  return { latencySeconds: delayMs / 1000, bytesPerSecond: bitsPerSecond / 8 };
 }
 
 /** How a mean is formed. */

@@ -14,8 +14,7 @@ import { describeRun } from "../launch/run_hosts.ts";
 import { asOptionError } from "../options/as_option_error.ts";
 import type { Options } from "../options/values.ts";
 import type { RankArguments } from "../training/rank_program.ts";
-import type { MeasureOptions } from "./measure.ts";
-import type { Measured } from "./measured.ts";
+import type { Measured, MeasureOptions } from "./measured.ts";
 
 /** The program of the ranks that measure. */
 const PLAN_PROGRAM = new URL(import.meta.resolve("./rank.ts"));

@@ -1,12 +1,27 @@
 /**
- * What the planner measures.
+ * What the planner measures, as it is asked for and as it is found.
  *
  * @module
  */
 
 import type { NetworkCost } from "../../runtime/collectives/allreduce_cost.ts";
 import type { CodecCost } from "../../runtime/compression/cost.ts";
-import type { Communication } from "../../optimizers/mod.ts";
+import type { Communication, Interval } from "../../optimizers/mod.ts";
+import type { Options } from "../options/values.ts";
+
+/** What is to be measured. */
+export interface MeasureOptions {
+  /** As resolved. */
+  readonly options: Options;
+  /** The algorithms whose steps are taken, one after the other. */
+  readonly algorithms: readonly Options["algorithm"][];
+  /** The intervals that will be predicted: steps of every kind that a round of these has are timed. */
+  readonly intervals: readonly Interval[];
+  /** Numbers of parts that will be predicted. Those that the network has too few parameters for are left out. */
+  readonly fragments?: readonly number[];
+  /** Codecs that will be predicted, by their names; "none" is none. */
+  readonly codecs?: readonly string[];
+}
 
 /** How the gradients of a step are exchanged. */
 export type GradientSync = Communication["gradients"];

@@ -12,7 +12,8 @@ import { DataError } from "../data/data_error.ts";
 import { OptionError } from "../options/kinds.ts";
 import { broadcastText } from "../run/byte_stream.ts";
 import type { RankArguments, RankPlace } from "../training/rank_program.ts";
-import { measure, type MeasureOptions } from "./measure.ts";
+import { measure } from "./measure.ts";
+import type { MeasureOptions } from "./measured.ts";
 
 if (import.meta.main) {
   try {

@@ -6,11 +6,11 @@
  */
 
 import { join } from "node:path";
-import { parseLink } from "../../runtime/transport/access_link.ts";
 import type { RunLog } from "../logs/run_log.ts";
 import { defaultsOf } from "../options/defaults.ts";
 import { algorithmOf } from "../options/resolve.ts";
 import type { Options } from "../options/values.ts";
+import { networkBehind } from "../plan/exchange_cost.ts";
 import type { Measured } from "../plan/measured.ts";
 import { predict } from "../plan/predict.ts";
 import type { RunFacts } from "../run/folder.ts";
@@ -30,7 +30,6 @@ export function secondsBehind(run: SeedRun, stepSeconds: number): (steps: number
   const { ranks } = options;
   if (ranks === 1) return (steps) => steps * stepSeconds;
   const step = { mean: stepSeconds, slowest: stepSeconds };
-  const { bitsPerSecond, delayMs } = parseLink(LINK);
   const { parameters } = run.log.config!.plan as RunFacts;
   const measured: Omit<Measured, "run"> = {
     device: "",
@@ -43,7 +42,7 @@ export function secondsBehind(run: SeedRun, stepSeconds: number): (steps: number
     // What copies and sums within a machine take is left out: the link is slower by far.
     allreduce: [{ floats: 1, seconds: 0 }, { floats: 2, seconds: 0 }],
   };
-  const network = { latencySeconds: delayMs / 1000, bytesPerSecond: bitsPerSecond / 8 };
+  const network = networkBehind(LINK);
   const participants = options.participants ?? ranks;
   const algorithm = algorithmOf(options);
   return (steps) => {

@@ -16,7 +16,7 @@ import { codecOf } from "../../../runtime/compression/registry.ts";
 import { parseInterval, roundsOf } from "../../../optimizers/rounds/interval.ts";
 import { scheduled } from "../../../optimizers/rounds/scheduled.ts";
 import type { Measured } from "../../../tasks/plan/measured.ts";
-import { bandwidth } from "../../../tasks/plan/measure.ts";
+import { bandwidth } from "../../../tasks/plan/measuring/exchange_times.ts";
 import { predict } from "../../../tasks/plan/predict.ts";
 
 /** A megabyte a second, ten milliseconds. */

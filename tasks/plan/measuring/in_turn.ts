@@ -4,8 +4,8 @@
  * @module
  */
 
-import type { Communicator } from "../../runtime/communicator.ts";
-import type { GradientSync, OverRanks } from "./measured.ts";
+import type { Communicator } from "../../../runtime/communicator.ts";
+import type { GradientSync, OverRanks } from "../measured.ts";
 
 /** Turns before the first that counts. */
 const WARM_UP = 2;
