@@ -40,30 +40,29 @@ export async function measureRanks(
   { link, signal, hosts, device }: MeasureRanks,
 ): Promise<Measured> {
   const { options } = asked;
-  const directory = await Deno.realPath(await Deno.makeTempDir({ prefix: "celgc-plan-" }));
-  try {
-    const files = await readInputs(options);
-    await checkInputs(options, files);
-    await keepInputs(directory, files);
-    await Deno.writeTextFile(join(directory, "options.json"), JSON.stringify(asked));
-    const { link: _, ...processes } = processesOf(options, directory);
-    const described = hosts && await describeRun(options, device, { run: "plan", directory });
-    const { code, failure, interrupted } = await asOptionError(null, () =>
-      launchProgram({
-        ...processes,
-        ...hosts ? { on: hosts } : {},
-        ...described ? { details: { ...described, from: null, keepsLogs: false } } : {},
-        ...link === null ? {} : { link },
-        program: PLAN_PROGRAM,
-        args: [directory, JSON.stringify({ from: null })] satisfies RankArguments,
-        ...(signal ? { signal } : {}),
-      }));
-    if (code !== 0) {
-      const what = failure?.message ?? `the measurements were ended by ${interrupted}`;
-      throw new RunFailedError(what, code, directory);
-    }
-    return JSON.parse(await Deno.readTextFile(join(directory, "measured.json")));
-  } finally {
-    await Deno.remove(directory, { recursive: true });
+  await using stack = new AsyncDisposableStack();
+  const made = await Deno.makeTempDir({ prefix: "celgc-plan-" });
+  stack.defer(() => Deno.remove(made, { recursive: true }));
+  const directory = await Deno.realPath(made);
+  const files = await readInputs(options);
+  await checkInputs(options, files);
+  await keepInputs(directory, files);
+  await Deno.writeTextFile(join(directory, "options.json"), JSON.stringify(asked));
+  const { link: _, ...processes } = processesOf(options, directory);
+  const described = hosts && await describeRun(options, device, { run: "plan", directory });
+  const { code, failure, interrupted } = await asOptionError(null, () =>
+    launchProgram({
+      ...processes,
+      ...hosts ? { on: hosts } : {},
+      ...described ? { details: { ...described, from: null, keepsLogs: false } } : {},
+      ...link === null ? {} : { link },
+      program: PLAN_PROGRAM,
+      args: [directory, JSON.stringify({ from: null })] satisfies RankArguments,
+      ...(signal ? { signal } : {}),
+    }));
+  if (code !== 0) {
+    const what = failure?.message ?? `the measurements were ended by ${interrupted}`;
+    throw new RunFailedError(what, code, directory);
   }
+  return JSON.parse(await Deno.readTextFile(join(directory, "measured.json")));
 }
