@@ -4,6 +4,7 @@
  * @module
  */
 
+import { processEnvironment } from "../../runtime/bootstrap/environment.ts";
 import type { Communicator } from "../../runtime/communicator.ts";
 import type { RunHost } from "../logs/records.ts";
 import { gatherTexts } from "../run/byte_stream.ts";
@@ -20,16 +21,15 @@ interface Own {
  * Collective.
  *
  * @param device of this rank, in words
- * @param launcher what CELGC_LAUNCHER says to it
  */
 export async function hostsOf(
   comm: Communicator,
   device: string,
-  launcher: string | null,
 ): Promise<RunHost[]> {
   const { hosts, carriers, dialsOut } = comm.network;
   // Those to other hosts: within one, memory may stand beside a socket.
   const carrier = carriers.find((carrier, rank) => carrier && hosts[rank] !== hosts[comm.rank]);
+  const launcher = processEnvironment("CELGC_LAUNCHER") ?? null;
   const own: Own = { device, launcher, carrier: carrier ?? null };
   const all = (await gatherTexts(comm, JSON.stringify(own))).map((text): Own => JSON.parse(text));
   const entries = Map.groupBy(

@@ -4,12 +4,14 @@
  * @module
  */
 
+import { StoppedError } from "../requests.ts";
 import { type Crew, CrewChange, LeftError, type Members } from "./members.ts";
 
 /**
  * Trains among the ranks there are, however often they become others.
  *
- * @param members all communicators but the given one are freed when they are no longer used
+ * @param members all communicators but the given one are freed when they are no longer used. They hear if this rank's
+ * part ends with an error; the end of the run is the caller's to tell, when the caller is done with it
  * @param train trains among some ranks, from what this one carries; from the beginning without
  * @throws LeftError if this rank has no part in the rest
  */
@@ -17,6 +19,15 @@ export async function amongMembers<T>(
   members: Members,
   train: (crew: Crew) => Promise<T>,
 ): Promise<T> {
+  try {
+    return await trainOn(members, train);
+  } catch (error) {
+    await members.end?.(error instanceof StoppedError);
+    throw error;
+  }
+}
+
+async function trainOn<T>(members: Members, train: (crew: Crew) => Promise<T>): Promise<T> {
   let crew = await members.begin();
   while (true) {
     crew ??= await members.absent();

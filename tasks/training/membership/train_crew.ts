@@ -16,14 +16,15 @@ import { FILES, noteWorlds } from "../../run/folder.ts";
 import { MetricsLog, pieceAfter, type RunHost, type Summary } from "../../run/metrics.ts";
 import { Evaluator } from "../../steps/evaluator.ts";
 import type { TrainStep } from "../../steps/train_step.ts";
-import type { TaskDealer } from "../../problems/open_problem.ts";
-import type { Task, TrainableModel } from "../../task.ts";
+import type { Problem } from "../../problems/open_problem.ts";
+import type { Task } from "../../task.ts";
 import type { Callback } from "../callbacks/callback.ts";
 import { Callbacks } from "../callbacks/callbacks.ts";
 import { Loop } from "../loop.ts";
 import type { Checkpoints } from "../loop_parts.ts";
+import { stepsOf } from "../opening/run_problem.ts";
+import { type RunOutput, writeState } from "../records/run_files.ts";
 import type { SpanLog } from "../records/span_log.ts";
-import { type RunOutput, writeState } from "../run_files.ts";
 import { TrainingError } from "../training_error.ts";
 import type { Crew, Members } from "./members.ts";
 
@@ -31,15 +32,11 @@ import type { Crew, Members } from "./members.ts";
 export interface RankParts {
   readonly options: Options;
   readonly device: Device;
-  readonly model: TrainableModel;
+  readonly problem: Problem;
   readonly algorithm: Algorithm;
   readonly trainStep: TrainStep;
   /** What it has only among the ranks that the run begins with; null where they are others from the beginning. */
   readonly first: FirstParts | null;
-  /** Its part of the data among others. */
-  readonly taskFor: TaskDealer | undefined;
-  /** Steps that each rank takes. */
-  readonly stepsOf: (task: Task) => number;
   /** How averages travel. */
   readonly compress: Options["compress"];
   readonly callbacks: readonly Callback[];
@@ -80,10 +77,11 @@ export interface CrewTrained {
  */
 export async function trainCrew(crew: Crew, rank: RankParts): Promise<CrewTrained> {
   const { comm, worlds, carried, hosts = rank.hosts } = crew;
-  const { options, device, model, algorithm, trainStep, members, spans, checkpoints } = rank;
+  const { options, device, algorithm, trainStep, members, spans, checkpoints } = rank;
+  const { model, taskFor } = rank.problem;
   await using stack = new AsyncDisposableStack();
   const first = carried === undefined ? rank.first : null;
-  const task = first?.task ?? rank.taskFor!(comm.rank, worlds), steps = rank.stepsOf(task);
+  const task = first?.task ?? taskFor!(comm.rank, worlds), steps = stepsOf(task, options);
   trainStep.who = { number: membersOf(worlds.at(-1)!)[comm.rank], place: comm.rank };
   const { batchSize, batchNorm, seed } = options, { sharing } = rank;
   const evaluator = stack.use(

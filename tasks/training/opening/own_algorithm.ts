@@ -5,8 +5,8 @@
  * @module
  */
 
-import type { Algorithm, Communication } from "../../optimizers/mod.ts";
-import type { Options } from "../options/table.ts";
+import type { Algorithm, Communication } from "../../../optimizers/mod.ts";
+import type { Options } from "../../options/table.ts";
 
 /** What stands beside the algorithm. */
 export interface BesideAlgorithm {
