@@ -105,6 +105,7 @@ Deno.test("the folders of tasks/ stand in an order", () => {
       ["options"],
       ["tensorboard", "trace"],
       ["data", "logs"],
+      ["terminal"],
       ["task.ts"],
     ],
     roomIn("tasks"),

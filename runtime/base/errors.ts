@@ -1,6 +1,7 @@
 /**
  * The errors a caller of the runtime may want to catch. Two kinds (the split is gloo's): a peer was
- * lost or could not be trusted, or a caller broke an invariant. Each names ranks and values.
+ * lost or could not be trusted, or a caller broke an invariant. Each names ranks and values. And what to make of
+ * several at once.
  *
  * @module
  */
@@ -113,4 +114,37 @@ export class MismatchError extends Error {
 export class TruncationError extends Error {
   /** The class's name, for those who see the error from outside. */
   override readonly name = "TruncationError";
+}
+
+/** The error that came first where the end of a scope has added others. */
+export function reasonOf(error: unknown): unknown {
+  return inOrder(error)[0];
+}
+
+/** The errors that one is made of, as they came. */
+function inOrder(error: unknown): unknown[] {
+  return error instanceof SuppressedError
+    ? [...inOrder(error.suppressed), ...inOrder(error.error)]
+    : [error];
+}
+
+/**
+ * Waits for work that cleans up at its end. Where that fails as well, what the work has failed with is thrown, as if
+ * nothing had come after it.
+ *
+ * @param say is told of the others, a line each
+ */
+export async function firstError<T>(
+  work: Promise<T>,
+  say: (line: string) => void,
+): Promise<T> {
+  try {
+    return await work;
+  } catch (error) {
+    const [first, ...others] = inOrder(error);
+    for (const other of others) {
+      say(`and then, while cleaning up: ${other instanceof Error ? other.message : other}`);
+    }
+    throw first;
+  }
 }

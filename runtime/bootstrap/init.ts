@@ -5,7 +5,7 @@
  */
 
 import { type Communicator, worldCommunicator } from "../communicator.ts";
-import { ClosedError } from "../base/errors.ts";
+import { ClosedError, reasonOf } from "../base/errors.ts";
 import { joinJob } from "./join.ts";
 import { environmentIsHidden, processEnvironment, readEnvironment } from "./environment.ts";
 import { describeLauncher } from "./foreign_launchers.ts";
@@ -105,11 +105,6 @@ export async function init(options: InitOptions = {}): Promise<Communicator> {
 /** Leaves the job, if this process has joined one; for programs that are at their end. */
 export async function leaveJob(): Promise<void> {
   await (globalThis as Joined)[JOINED]?.();
-}
-
-/** The error that came first where the end of a scope has added others. */
-export function reasonOf(error: unknown): unknown {
-  return error instanceof SuppressedError ? reasonOf(error.suppressed) : error;
 }
 
 function describe(reason: unknown): string {

@@ -6,6 +6,7 @@
  */
 
 import { type Command, loadCommander, MissingPackageError, type Option } from "../../deps.ts";
+import { firstError } from "../../runtime/base/errors.ts";
 import { isSystemError } from "../../runtime/base/system_error.ts";
 import { DataError } from "../data/data_error.ts";
 import { hasTopics, helpAsked, isShown, MORE } from "./help_topics.ts";
@@ -63,7 +64,10 @@ export async function runCommandLine(
   program.configureHelp({ showGlobalOptions: false });
   for (const spec of commands) {
     addCommand(commander, program, spec, help?.topic ?? null, async (given, operands) => {
-      code = await spec.run(given, operands);
+      code = await firstError(
+        spec.run(given, operands),
+        (line) => console.error(`${name}: ${line}`),
+      );
     });
   }
   try {

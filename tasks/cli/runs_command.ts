@@ -1,6 +1,6 @@
 import { LogError } from "../logs/log_error.ts";
 import { toggle } from "../options/kinds.ts";
-import { terminalColumns } from "../launch/plain_table.ts";
+import { terminalColumns } from "../terminal/plain_table.ts";
 import { listRuns } from "../runs/list.ts";
 import { formatRuns } from "../runs/table.ts";
 import type { CommandSpec } from "./command_line.ts";

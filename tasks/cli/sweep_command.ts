@@ -6,7 +6,7 @@ import { signalCode } from "../../runtime/launcher/interrupts.ts";
 import { HostsError } from "../launch/run_hosts.ts";
 import { placeOf, takePlace } from "./launch_command.ts";
 import { goElsewhere } from "./elsewhere.ts";
-import { terminalColumns } from "../launch/plain_table.ts";
+import { terminalColumns } from "../terminal/plain_table.ts";
 import { viewKind } from "../launch/view.ts";
 import { axisOptions, type Swept } from "../sweep/axes.ts";
 import { CellFolders } from "../sweep/cell_folder.ts";

@@ -6,7 +6,7 @@
 
 import { formatBytes } from "../../deps.ts";
 import type { DownloadProgress } from "../data/sources/download.ts";
-import { type BarArea, openBar } from "./bars.ts";
+import { type BarArea, openBar } from "../terminal/bars.ts";
 import type { ViewKind } from "./view.ts";
 
 /** A view of one download after another. */

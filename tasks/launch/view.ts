@@ -6,8 +6,8 @@
  */
 
 import { counted } from "../../runtime/base/words.ts";
-import { openBar } from "./bars.ts";
-import { Sparkline } from "./sparkline.ts";
+import { openBar } from "../terminal/bars.ts";
+import { Sparkline } from "../terminal/sparkline.ts";
 import { formatError, formatPerplexity } from "./summary_text.ts";
 import type { EvalRecord, MetricRecord, RoundRecord, StepRecord } from "../run/metrics.ts";
 

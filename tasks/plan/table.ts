@@ -6,7 +6,7 @@
 
 import { formatBytes } from "../../deps.ts";
 import { counted } from "../../runtime/base/words.ts";
-import { plainTable } from "../launch/plain_table.ts";
+import { plainTable } from "../terminal/plain_table.ts";
 import { formatSizes } from "./curve.ts";
 import type { RunPlan } from "./plan.ts";
 import { type Advice, describeSetting } from "./settings.ts";

@@ -4,7 +4,7 @@
  * @module
  */
 
-import { Sparkline } from "../launch/sparkline.ts";
+import { Sparkline } from "../terminal/sparkline.ts";
 import { formatScore } from "../launch/summary_text.ts";
 import type { MetricRecord, Summary } from "../run/metrics.ts";
 

@@ -8,9 +8,9 @@
 
 import { join } from "node:path";
 import type { Communicator } from "../../runtime/communicator.ts";
-import { PeerLostError } from "../../runtime/base/errors.ts";
+import { PeerLostError, reasonOf } from "../../runtime/base/errors.ts";
 import { processEnvironment } from "../../runtime/bootstrap/environment.ts";
-import { init, reasonOf } from "../../runtime/bootstrap/init.ts";
+import { init } from "../../runtime/bootstrap/init.ts";
 import { DeviceError } from "../../runtime/devices/faults/device_error.ts";
 import { CheckpointError } from "../run/checkpoint.ts";
 import { DataError } from "../data/data_error.ts";

@@ -267,3 +267,15 @@ Deno.test("a run can be ended from code", async () => {
   );
   assert.ok(readMetrics(`${out}/metrics.jsonl`).length > 0, "what was measured is kept");
 });
+
+Deno.test("a trace that cannot be written does not hide what a run fails with", async () => {
+  await using folder = await temporaryFolder();
+  const out = `${folder.path}/run`;
+  const onRecord = () => Deno.mkdirSync(`${out}/trace.json`, { recursive: true });
+  const doomed = { ...SMALL, lr: 1e30, clip: 1e30, trace: true, out, onRecord };
+  await assert.rejects(launch(doomed), (error) => {
+    assert.ok(error instanceof RunFailedError, `${error}`);
+    assert.match(error.message, /training has diverged/);
+    return true;
+  });
+});

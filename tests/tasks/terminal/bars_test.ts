@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { Writable } from "node:stream";
-import { type BarStream, fitParts, openBar } from "../../../tasks/launch/bars.ts";
+import { type BarStream, fitParts, openBar } from "../../../tasks/terminal/bars.ts";
 
 Deno.test("what a terminal is too narrow for is left out from the end, and nothing is cut in two", () => {
   const parts = ["████", "step 12/400", "5s left", "epoch 0.30", "", "loss 2.302"];

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { Sparkline } from "../../../tasks/launch/sparkline.ts";
+import { Sparkline } from "../../../tasks/terminal/sparkline.ts";
 
 /** The line of some values. */
 function lineOf(values: readonly number[], columns = 8): string {
