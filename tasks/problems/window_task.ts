@@ -49,81 +49,137 @@ export function windowTask(
   { wholeBatches = false }: WindowTaskParts = {},
   worlds: Worlds = [],
 ): Task {
-  const { batchSize, ranks, seed, bptt, evalTokens } = options;
-  const partition = parsePartition(options.partition);
-  checkPartition(partition, { data: "text", ranks });
-  const proportional = partition.kind === "proportional";
-  const [start, end] = proportional ? partOf(rank) : [0, train.length];
-  const count = Math.floor((end - start - 1) / bptt);
-  const total = Math.floor((train.length - 1) / bptt);
-  if (count < 1 || total < ranks * batchSize) {
-    throw new RangeError(
-      `a text of ${counted(train.length, "token")} has no windows of ${
-        counted(bptt, "token")
-      } for ${counted(ranks, "rank")} with ` +
-        counted(batchSize, "column"),
-    );
-  }
-
-  function partOf(rank: number): [number, number] {
-    if (partition.kind !== "proportional") throw new RangeError("no rank has a part of its own");
-    const part = partitionTokens(partition, { tokens: train.length, ranks })[rank];
-    return [part.start, part.end];
-  }
-
-  const deal = Deal.of(worlds, batchSize, BY_BATCHES, ranks);
-  const windows = new Shuffles(count, seed, ["windows"]);
-  /** The first token of the n-th window that is read. */
-  const windowAt = (n: number): number => start + windows.at(n) * bptt;
-
-  const split = (name: "valid" | "test", tokens: Tokens): Split => {
-    const most = Math.min(tokens.length - 1, evalTokens ?? Infinity);
-    if (wholeBatches && most < bptt) {
-      throw new RangeError(
-        `the ${name} text has ${counted(tokens.length, "token")}, of which ${most} are predicted` +
-          `${
-            evalTokens === null ? "" : ` (--eval-tokens ${evalTokens})`
-          }: no whole window of --bptt ` +
-          `${bptt}, and the model's own loss would count what fills one up`,
-      );
-    }
-    const predictions = wholeBatches ? most - most % bptt : most;
-    const windows = Math.ceil(predictions / bptt);
-    let size = batchSize;
-    while (wholeBatches && windows % size !== 0) size--;
-    return {
-      name,
-      samples: predictions,
-      batchSize: size,
-      length: bptt,
-      *batches() {
-        for (let first = rank * size; first < windows; first += ranks * size) {
-          const feeds = windowFeeds(size, bptt);
-          for (let row = 0; row < size; row++) {
-            const at = (first + row) * bptt;
-            copy(tokens, at, Math.min(bptt, predictions - at), feeds, row * bptt);
-          }
-          yield feeds;
-        }
-      },
-    };
-  };
+  const { batchSize, bptt } = options;
+  const windows = new TrainingWindows(train, options, rank, worlds);
+  const split = (name: "valid" | "test", tokens: Tokens) =>
+    windowSplit(name, tokens, options, rank, wholeBatches);
   return {
     trainSamples: train.length,
-    stepsPerEpoch: total / (ranks * batchSize),
-    steps: (epochs) =>
-      Math.ceil(epochs * (total / (ranks * batchSize)) - deal.ahead / (ranks * batchSize)),
-    epoch: (steps) => deal.counted(steps) / total,
+    stepsPerEpoch: windows.stepsPerEpoch,
+    steps: (epochs) => windows.steps(epochs),
+    epoch: (steps) => windows.epoch(steps),
     batch(t) {
       const feeds = windowFeeds(batchSize, bptt);
       for (let row = 0; row < batchSize; row++) {
-        const place = proportional ? (t - 1) * batchSize + row : deal.place(t - 1, row, rank);
-        copy(train, windowAt(place), bptt, feeds, row * bptt);
+        copy(train, windows.firstToken(t - 1, row), bptt, feeds, row * bptt);
       }
       return { feeds, length: bptt, samples: batchSize * bptt };
     },
     splits: [split("valid", valid), split("test", test)],
     perplexity: true,
+  };
+}
+
+/** The windows of the training text, in the order in which a rank learns from them. */
+class TrainingWindows {
+  readonly #options: WindowTaskOptions;
+  readonly #rank: number;
+  /** Windows of the whole text. */
+  readonly #total: number;
+  /** The first token of those that are dealt out. */
+  readonly #start: number;
+  readonly #shuffles: Shuffles;
+  /** Whether they are dealt out to all ranks, not a part of the text's own to each. */
+  readonly #joint: boolean;
+  readonly #deal: Deal;
+
+  constructor(
+    { length }: Tokens,
+    options: WindowTaskOptions,
+    rank: number,
+    worlds: Worlds,
+  ) {
+    const { batchSize, ranks, seed, bptt } = options;
+    const partition = parsePartition(options.partition);
+    checkPartition(partition, { data: "text", ranks });
+    const { start, end } = partition.kind === "proportional"
+      ? partitionTokens(partition, { tokens: length, ranks })[rank]
+      : { start: 0, end: length };
+    const count = Math.floor((end - start - 1) / bptt);
+    this.#total = Math.floor((length - 1) / bptt);
+    if (count < 1 || this.#total < ranks * batchSize) {
+      throw new RangeError(
+        `a text of ${counted(length, "token")} has no windows of ${counted(bptt, "token")} for ` +
+          `${counted(ranks, "rank")} with ${counted(batchSize, "column")}`,
+      );
+    }
+    this.#options = options;
+    this.#rank = rank;
+    this.#start = start;
+    this.#shuffles = new Shuffles(count, seed, ["windows"]);
+    this.#joint = partition.kind !== "proportional";
+    this.#deal = Deal.of(worlds, batchSize, BY_BATCHES, ranks);
+  }
+
+  /** Steps in which all ranks together take as many windows as there are. */
+  get stepsPerEpoch(): number {
+    return this.#total / this.#windowsPerStep;
+  }
+
+  /** Steps after which so many epochs are done. */
+  steps(epochs: number): number {
+    return Math.ceil(epochs * this.stepsPerEpoch - this.#deal.ahead / this.#windowsPerStep);
+  }
+
+  /** Epochs done when `steps` steps are done. */
+  epoch(steps: number): number {
+    return this.#deal.counted(steps) / this.#total;
+  }
+
+  /** Where in the text a window begins: the one in a row of a step's batch; steps are counted from 0. */
+  firstToken(step: number, row: number): number {
+    const { batchSize, bptt } = this.#options;
+    const place = this.#joint ? this.#deal.place(step, row, this.#rank) : step * batchSize + row;
+    return this.#start + this.#shuffles.at(place) * bptt;
+  }
+
+  /** Windows of all ranks in one step. */
+  get #windowsPerStep(): number {
+    return this.#options.ranks * this.#options.batchSize;
+  }
+}
+
+/**
+ * This rank's share of an evaluation.
+ *
+ * @throws RangeError if only whole windows are to be evaluated, and there is none
+ */
+function windowSplit(
+  name: "valid" | "test",
+  tokens: Tokens,
+  { batchSize: most, ranks, bptt, evalTokens }: WindowTaskOptions,
+  rank: number,
+  wholeBatches: boolean,
+): Split {
+  const predicted = Math.min(tokens.length - 1, evalTokens ?? Infinity);
+  if (wholeBatches && predicted < bptt) {
+    const limit = evalTokens === null ? "" : ` (--eval-tokens ${evalTokens})`;
+    throw new RangeError(
+      `the ${name} text has ${
+        counted(tokens.length, "token")
+      }, of which ${predicted} are predicted${limit}: ` +
+        `no whole window of --bptt ${bptt}, and the model's own loss would count what fills one up`,
+    );
+  }
+  const predictions = wholeBatches ? predicted - predicted % bptt : predicted;
+  const windows = Math.ceil(predictions / bptt);
+  let batchSize = most;
+  while (wholeBatches && windows % batchSize !== 0) batchSize--;
+  return {
+    name,
+    samples: predictions,
+    batchSize,
+    length: bptt,
+    *batches() {
+      for (let first = rank * batchSize; first < windows; first += ranks * batchSize) {
+        const feeds = windowFeeds(batchSize, bptt);
+        for (let row = 0; row < batchSize; row++) {
+          const at = (first + row) * bptt;
+          copy(tokens, at, Math.min(bptt, predictions - at), feeds, row * bptt);
+        }
+        yield feeds;
+      }
+    },
   };
 }
 
