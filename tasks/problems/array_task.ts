@@ -13,7 +13,8 @@ import type { Options } from "../options/table.ts";
 import { sizeOf } from "../../models/tensor.ts";
 import type { HostTensor } from "../../runtime/devices/device.ts";
 import type { Task } from "../task.ts";
-import { type SampleSet, sampleTask, type SampleTaskParts } from "./sample_task.ts";
+import type { SampleSet, SampleTaskParts } from "./sample_set.ts";
+import { sampleTask } from "./sample_task.ts";
 
 /** What a network has to know of arrays. */
 export function shapeOfArrays({ description }: ArraySplits): DataShape {

@@ -10,9 +10,10 @@ import { type ImageDataSet, type ImageSplits, sideOf } from "../data/images/imag
 import type { Worlds } from "../data/sampling/worlds.ts";
 import type { Options } from "../options/table.ts";
 import type { Feeds, Task } from "../task.ts";
-import { type SampleSet, sampleTask, type SampleTaskParts } from "./sample_task.ts";
+import type { SampleSet, SampleTaskParts } from "./sample_set.ts";
+import { sampleTask } from "./sample_task.ts";
 
-export type { SampleTaskParts as ImageTaskOptions } from "./sample_task.ts";
+export type { SampleTaskParts as ImageTaskOptions } from "./sample_set.ts";
 
 /**
  * A classification task on images.
