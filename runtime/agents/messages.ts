@@ -214,26 +214,15 @@ export const MOST_BYTES = 64 << 10;
 /** Most bytes of a stream that may be on their way without having been taken. */
 export const WINDOW_BYTES = 256 << 10;
 
-const STREAMS: readonly StreamName[] = ["stdout", "stderr"];
+/** What a message has before its fields have been looked at. */
+type Fields = Record<string, unknown>;
 
 /** @throws TypeError if it is no message of an agent */
 export function checkAgentMessage(value: unknown): AgentMessage {
   const message = fields(value);
   switch (message.type) {
-    case "hello": {
-      const host = fields(message.host), probe = fields(message.probe);
-      return {
-        type: "hello",
-        version: text(message.version, "version"),
-        ranks: integer(message.ranks, "ranks"),
-        host: { name: text(host.name, "name"), identity: text(host.identity, "identity") },
-        seat: message.seat === null ? null : integer(message.seat, "seat"),
-        addresses: texts(message.addresses, "addresses"),
-        dialled: text(message.dialled, "dialled"),
-        sockets: message.sockets === null ? null : text(message.sockets, "sockets"),
-        probe: { port: integer(probe.port, "port"), mark: integer(probe.mark, "mark") },
-      };
-    }
+    case "hello":
+      return hello(message);
     case "output":
       return bytes("output", message);
     case "taken":
@@ -263,57 +252,12 @@ export function checkAgentMessage(value: unknown): AgentMessage {
 export function checkCoordinatorMessage(value: unknown): CoordinatorMessage {
   const message = fields(value);
   switch (message.type) {
-    case "welcome": {
-      const tls = message.tls === null ? null : fields(message.tls);
-      return {
-        type: "welcome",
-        tls: tls === null ? null : { cert: text(tls.cert, "cert"), key: text(tls.key, "key") },
-        dialsOut: message.dialsOut === true,
-        timeout: number(message.timeout, "timeout"),
-      };
-    }
+    case "welcome":
+      return welcome(message);
     case "refusal":
       return { type: "refusal", message: text(message.message, "message") };
-    case "start": {
-      const program = fields(message.program), { transport } = message;
-      const kind = text(program.kind, "kind");
-      if (kind !== "url" && kind !== "path" && kind !== "own") {
-        throw new TypeError(`unknown kind ${kind} of a program`);
-      }
-      if (
-        transport !== "auto" && transport !== "tcp" && transport !== "unix" && transport !== "mpi"
-      ) {
-        throw new TypeError(`unknown transport ${shown(transport)}`);
-      }
-      return {
-        type: "start",
-        job: integer(message.job, "job"),
-        size: integer(message.size, "size"),
-        first: integer(message.first, "first"),
-        count: integer(message.count, "count"),
-        comes: message.comes === true,
-        before: integer(message.before, "before"),
-        program: { kind, value: text(program.value, "program") },
-        hash: message.hash === null ? null : text(message.hash, "hash"),
-        args: texts(message.args, "args"),
-        env: Object.fromEntries(
-          Object.entries(fields(message.env)).map(([name, value]) => [name, text(value, name)]),
-        ),
-        allow: texts(message.allow, "allow"),
-        timeout: number(message.timeout, "timeout"),
-        joinTimeout: number(message.joinTimeout, "joinTimeout"),
-        transport,
-        link: message.link === null ? null : text(message.link, "link"),
-        connections: integer(message.connections, "connections"),
-        onFailure: message.onFailure === "return" ? "return" : "abort",
-        stdin: list(message.stdin, "stdin").map((rank) => integer(rank, "stdin")),
-        host: text(message.host, "host"),
-        launcher: message.launcher === null ? null : integer(message.launcher, "launcher"),
-        sockets: message.sockets === null ? null : text(message.sockets, "sockets"),
-        peers: message.peers === null ? null : texts(message.peers, "peers"),
-        details: message.details,
-      };
-    }
+    case "start":
+      return start(message);
     case "input":
       return bytes("input", message);
     case "taken":
@@ -337,22 +281,84 @@ export function checkCoordinatorMessage(value: unknown): CoordinatorMessage {
     case "alive":
       return { type: "alive" };
   }
-  throw new TypeError(
-    `unknown type ${shown(message.type)} of a message from the coordinator`,
-  );
+  throw new TypeError(`unknown type ${shown(message.type)} of a message from the coordinator`);
 }
 
-function rankOf(message: Record<string, unknown>): { job: number; rank: number } {
+function hello(message: Fields): HelloMessage {
+  const host = fields(message.host), probe = fields(message.probe);
+  return {
+    type: "hello",
+    version: text(message.version, "version"),
+    ranks: integer(message.ranks, "ranks"),
+    host: { name: text(host.name, "name"), identity: text(host.identity, "identity") },
+    seat: message.seat === null ? null : integer(message.seat, "seat"),
+    addresses: texts(message.addresses, "addresses"),
+    dialled: text(message.dialled, "dialled"),
+    sockets: message.sockets === null ? null : text(message.sockets, "sockets"),
+    probe: { port: integer(probe.port, "port"), mark: integer(probe.mark, "mark") },
+  };
+}
+
+function welcome(message: Fields): WelcomeMessage {
+  const tls = message.tls === null ? null : fields(message.tls);
+  return {
+    type: "welcome",
+    tls: tls === null ? null : { cert: text(tls.cert, "cert"), key: text(tls.key, "key") },
+    dialsOut: message.dialsOut === true,
+    timeout: number(message.timeout, "timeout"),
+  };
+}
+
+function start(message: Fields): StartMessage {
+  const program = fields(message.program), kind = programKind(program.kind);
+  return {
+    type: "start",
+    transport: transport(message.transport),
+    job: integer(message.job, "job"),
+    size: integer(message.size, "size"),
+    first: integer(message.first, "first"),
+    count: integer(message.count, "count"),
+    comes: message.comes === true,
+    before: integer(message.before, "before"),
+    program: { kind, value: text(program.value, "program") },
+    hash: message.hash === null ? null : text(message.hash, "hash"),
+    args: texts(message.args, "args"),
+    env: Object.fromEntries(
+      Object.entries(fields(message.env)).map(([name, value]) => [name, text(value, name)]),
+    ),
+    allow: texts(message.allow, "allow"),
+    timeout: number(message.timeout, "timeout"),
+    joinTimeout: number(message.joinTimeout, "joinTimeout"),
+    link: message.link === null ? null : text(message.link, "link"),
+    connections: integer(message.connections, "connections"),
+    onFailure: message.onFailure === "return" ? "return" : "abort",
+    stdin: list(message.stdin, "stdin").map((rank) => integer(rank, "stdin")),
+    host: text(message.host, "host"),
+    launcher: message.launcher === null ? null : integer(message.launcher, "launcher"),
+    sockets: message.sockets === null ? null : text(message.sockets, "sockets"),
+    peers: message.peers === null ? null : texts(message.peers, "peers"),
+    details: message.details,
+  };
+}
+
+function programKind(value: unknown): StartMessage["program"]["kind"] {
+  const kind = text(value, "kind");
+  return oneOf(["url", "path", "own"], kind, `kind ${kind} of a program`);
+}
+
+function transport(value: unknown): StartMessage["transport"] {
+  return oneOf(["auto", "tcp", "unix", "mpi"], value, `transport ${shown(value)}`);
+}
+
+function rankOf(message: Fields): { job: number; rank: number } {
   return { job: integer(message.job, "job"), rank: integer(message.rank, "rank") };
 }
 
 function stream(value: unknown): StreamName {
-  const found = STREAMS.find((name) => name === value);
-  if (found === undefined) throw new TypeError(`unknown stream ${shown(value)}`);
-  return found;
+  return oneOf(["stdout", "stderr"], value, `stream ${shown(value)}`);
 }
 
-function bytes(type: "output" | "input", message: Record<string, unknown>): BytesMessage {
+function bytes(type: "output" | "input", message: Fields): BytesMessage {
   return {
     type,
     ...rankOf(message),
@@ -361,7 +367,7 @@ function bytes(type: "output" | "input", message: Record<string, unknown>): Byte
   };
 }
 
-function taken(message: Record<string, unknown>): TakenMessage {
+function taken(message: Fields): TakenMessage {
   return {
     type: "taken",
     ...rankOf(message),
@@ -371,7 +377,12 @@ function taken(message: Record<string, unknown>): TakenMessage {
 }
 
 function signal(value: unknown): Deno.Signal {
-  const found = (["SIGTERM", "SIGKILL", "SIGINT"] as const).find((name) => name === value);
-  if (found === undefined) throw new TypeError(`unknown signal ${shown(value)}`);
+  return oneOf(["SIGTERM", "SIGKILL", "SIGINT"], value, `signal ${shown(value)}`);
+}
+
+/** @param what it is said to be, with its value */
+function oneOf<const T extends string>(known: readonly T[], value: unknown, what: string): T {
+  const found = known.find((name) => name === value);
+  if (found === undefined) throw new TypeError(`unknown ${what}`);
   return found;
 }

@@ -28,64 +28,28 @@ const RARELY_MS = 5;
  */
 export async function memoryAllreduce(
   call: CollectiveCall,
-  { type, fold, bytes, count }: ReductionArguments,
+  reduction: ReductionArguments,
   segmentBytes = Infinity,
 ): Promise<boolean> {
-  const { group, stats } = call, { rank, size, members, localPeers } = group;
-  const { arena } = localPeers;
-  // What the kernel sums at once has one owner, as has what belongs together.
-  const unit = fold.width * (ALIGNMENT / type.bytes);
-  const most = Math.floor(arena.stagingBytes / type.bytes / unit);
-  if (most === 0 || count === 0) return false;
-  const wished = Math.floor(segmentBytes * size / type.bytes / unit);
-  const cuts = segments({ start: 0, end: count }, Math.max(1, Math.min(most, wished)) * unit);
-  const parts = cuts.map(({ start, end }) => chunks(end - start, size, unit));
-  const ownBytes = (s: number) => (parts[s][rank].end - parts[s][rank].start) * type.bytes;
-
-  const staging = await localPeers.reserve(group.id, call), [counter] = members;
+  const { group: { id, size, members: [counter], localPeers } } = call, { arena } = localPeers;
+  const cuts = divide(reduction, size, arena.stagingBytes, segmentBytes);
+  if (cuts.length === 0) return false;
+  const reservation = await localPeers.reserve(id, call);
   let used = null;
-  const stagingOf = (s: number, member: number) =>
-    arena.staging(members[member], (staging!.first + s) % STAGING_BUFFERS);
-  /** Where a member has put a chunk of a segment. */
-  const staged = (s: number, member: number, { start, end }: Range) =>
-    stagingOf(s, member).subarray(start * type.bytes, end * type.bytes);
-  const stage = (s: number) => {
-    const { start, end } = cuts[s];
-    const segment = bytes.subarray(start * type.bytes, end * type.bytes);
-    stagingOf(s, rank).set(segment);
-    stats.bytesSent += segment.length - ownBytes(s);
-  };
-  const reduce = (s: number) => {
-    const inputs = members.map((_, member) => elementsOf(type, staged(s, member, parts[s][rank])));
-    arena.workspace.fold(fold, inputs, inputs[rank]);
-    stats.bytesReceived += ownBytes(s) * (size - 1);
-    stats.bytesSent += ownBytes(s) * (size - 1);
-  };
-  const collect = (s: number) => {
-    for (const owner of [rank, ...others(group)]) {
-      const result = staged(s, owner, parts[s][owner]);
-      bytes.set(result, (cuts[s].start + parts[s][owner].start) * type.bytes);
-      if (owner !== rank) stats.bytesReceived += result.length;
-    }
-  };
-
   try {
-    if (staging !== null) stage(0);
-    const answer = await call.exchange(Uint8Array.of(staging === null ? 0 : 1), (all) => {
-      const free = all.every(([one]) => one === 1);
-      return new Uint8Array(Int32Array.of(free ? 1 : 0, arena.arrivals(counter)).buffer);
-    });
-    const [free, base] = new Int32Array(answer.slice().buffer);
-    if (free === 0) return false;
+    const staged = reservation && new StagedSegments(call, reduction, cuts, reservation.first);
+    staged?.stage(0);
+    const base = await agreedStart(call, counter, staged !== null);
+    if (staged === null || base === null) return false;
     const last = cuts.length + 1, finished = (step: number) => base + size * step | 0;
     used = { count: cuts.length, end: { counter, count: finished(last) } };
     using _waits = call.expectingAll();
     let yielded = platform.now();
     for (let step = 1; step <= last; step++) {
       if (step > 1) await reached(call, arena, counter, finished(step - 1));
-      if (step < cuts.length) stage(step);
-      if (step <= cuts.length) reduce(step - 1);
-      if (step > 1) collect(step - 2);
+      if (step < cuts.length) staged.stage(step);
+      if (step <= cuts.length) staged.reduce(step - 1);
+      if (step > 1) staged.collect(step - 2);
       arena.arrive(counter, finished(step));
       if (platform.now() - yielded < YIELD_MS) continue;
       await yieldToEventLoop();
@@ -94,8 +58,116 @@ export async function memoryAllreduce(
     }
     return true;
   } finally {
-    staging?.release(used);
+    reservation?.release(used);
   }
+}
+
+/** A piece of the buffer. */
+interface Segment extends Range {
+  /** What each rank reduces of it, from the segment's start. */
+  readonly chunks: readonly Range[];
+}
+
+/** Divides a buffer into segments that fit into staging buffers; into none if it is empty, or nothing fits. */
+function divide(
+  { type, fold, count }: ReductionArguments,
+  size: number,
+  stagingBytes: number,
+  segmentBytes: number,
+): Segment[] {
+  // What the kernel sums at once has one owner, as has what belongs together.
+  const unit = fold.width * (ALIGNMENT / type.bytes);
+  const most = Math.floor(stagingBytes / type.bytes / unit);
+  if (most === 0) return [];
+  const wished = Math.floor(segmentBytes * size / type.bytes / unit);
+  return segments({ start: 0, end: count }, Math.max(1, Math.min(most, wished)) * unit)
+    .map((range) => ({ ...range, chunks: chunks(range.end - range.start, size, unit) }));
+}
+
+/** What a rank does with the segments of a buffer, each in one of everybody's staging buffers. */
+class StagedSegments {
+  readonly #call: CollectiveCall;
+  readonly #reduction: ReductionArguments;
+  readonly #segments: readonly Segment[];
+  readonly #first: number;
+
+  /** @param first the staging buffer of the first segment; the others follow around */
+  constructor(
+    call: CollectiveCall,
+    reduction: ReductionArguments,
+    cuts: readonly Segment[],
+    first: number,
+  ) {
+    this.#call = call;
+    this.#reduction = reduction;
+    this.#segments = cuts;
+    this.#first = first;
+  }
+
+  /** Copies segment `s` to where all see it. */
+  stage(s: number): void {
+    const { group: { rank }, stats } = this.#call, { type, bytes } = this.#reduction;
+    const { start, end } = this.#segments[s];
+    const segment = bytes.subarray(start * type.bytes, end * type.bytes);
+    this.#staging(s, rank).set(segment);
+    stats.bytesSent += segment.length - this.#ownBytes(s);
+  }
+
+  /** Folds this rank's chunk of everybody's segment `s`. */
+  reduce(s: number): void {
+    const { group: { rank, size, members, localPeers }, stats } = this.#call;
+    const { type, fold } = this.#reduction;
+    const inputs = members.map((_, member) => elementsOf(type, this.#staged(s, member, rank)));
+    localPeers.arena.workspace.fold(fold, inputs, inputs[rank]);
+    stats.bytesReceived += this.#ownBytes(s) * (size - 1);
+    stats.bytesSent += this.#ownBytes(s) * (size - 1);
+  }
+
+  /** Takes the results of segment `s` from their owners. */
+  collect(s: number): void {
+    const { group, stats } = this.#call, { type, bytes } = this.#reduction;
+    const segment = this.#segments[s];
+    for (const owner of [group.rank, ...others(group)]) {
+      const result = this.#staged(s, owner, owner);
+      bytes.set(result, (segment.start + segment.chunks[owner].start) * type.bytes);
+      if (owner !== group.rank) stats.bytesReceived += result.length;
+    }
+  }
+
+  /** Where a member has put an owner's chunk of a segment. */
+  #staged(s: number, member: number, owner: number): Uint8Array<ArrayBuffer> {
+    const { type } = this.#reduction, { start, end } = this.#segments[s].chunks[owner];
+    return this.#staging(s, member).subarray(start * type.bytes, end * type.bytes);
+  }
+
+  #staging(s: number, member: number): Uint8Array<ArrayBuffer> {
+    const { members, localPeers } = this.#call.group;
+    return localPeers.arena.staging(members[member], (this.#first + s) % STAGING_BUFFERS);
+  }
+
+  #ownBytes(s: number): number {
+    const { start, end } = this.#segments[s].chunks[this.#call.group.rank];
+    return (end - start) * this.#reduction.type.bytes;
+  }
+}
+
+/**
+ * Says whether this rank's memory is free, and hears whether everybody's is.
+ *
+ * @returns where the counter stands from which all begin; null if some memory is not free
+ */
+async function agreedStart(
+  call: CollectiveCall,
+  counter: number,
+  isFree: boolean,
+): Promise<number | null> {
+  const { arena } = call.group.localPeers;
+  const answer = await call.exchange(Uint8Array.of(isFree ? 1 : 0), (all) => {
+    const free = all.every(([one]) => one === 1);
+    return new Uint8Array(Int32Array.of(free ? 1 : 0, arena.arrivals(counter)).buffer);
+  });
+  const [free, base] = new Int32Array(answer.slice().buffer);
+  return free === 0 ? null : base;
 }
 
 /**
