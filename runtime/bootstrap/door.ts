@@ -117,10 +117,53 @@ async function dialNewcomer(
 /** What a newcomer hears of losses. */
 export type LossNews = Pick<RendezvousClient, "lost" | "onLost">;
 
-/** A newcomer's connections. */
-export interface NewcomerMesh extends Disposable {
+/** A newcomer's connections: lets in the ranks of the job, and whoever else comes to it, from when it is made. */
+export class NewcomerMesh implements Disposable {
+  readonly #dialling: Dialling;
+  readonly #accepting: readonly AuthenticatingListener[];
+  /** By rank. */
+  readonly #connections: (Deno.Conn | undefined)[] = [];
+  /** Why other newcomers could not be dialled. */
+  readonly #failures = new Map<number, Error>();
+  readonly #given = new AbortController();
+  /** Called when there is another connection, failure or loss. */
+  #changed = () => {};
+
+  /** @param listeners where this newcomer is reached; closed with it, or when it is complete */
+  constructor(dialling: Dialling, listeners: readonly Deno.Listener[]) {
+    this.#dialling = dialling;
+    const { rank: self, job } = dialling;
+    this.#accepting = listeners.map((listener) =>
+      new AuthenticatingListener({
+        listener,
+        job,
+        purpose: "mesh",
+        self,
+        isExpected: (peer, number) =>
+          peer !== self && number === 0 && this.#connections[peer] === undefined,
+        onAccepted: (peer, connection) => {
+          if (this.#connections[peer] !== undefined) return connection.close();
+          this.#connections[peer] = connection;
+          this.#changed();
+        },
+      })
+    );
+  }
+
   /** Begins to connect to the other newcomers that are lower. */
-  dial(invited: InvitedMessage): void;
+  dial({ newcomers }: InvitedMessage): void {
+    for (const [peer, entry] of newcomers.filter(([peer]) => peer < this.#dialling.rank)) {
+      dialNewcomer(this.#dialling, peer, entry, this.#given.signal).then((connection) => {
+        if (this.#given.signal.aborted) return connection.close();
+        this.#connections[peer] = connection;
+        this.#changed();
+      }, (error) => {
+        this.#failures.set(peer, error);
+        this.#changed();
+      });
+    }
+  }
+
   /**
    * Waits for the connections to some ranks, and gives them, by rank; others are not needed. There is none to a
    * rank that is lost, nor to a higher one that has not come in time: of two that cannot reach each other the
@@ -129,83 +172,58 @@ export interface NewcomerMesh extends Disposable {
    * @param news the ranks that are known to be lost, and who is to be told of another
    * @throws Error if there is no connection to a lower one
    */
-  complete(members: readonly number[], news: LossNews): Promise<(Deno.Conn | undefined)[]>;
-}
+  async complete(members: readonly number[], news: LossNews): Promise<(Deno.Conn | undefined)[]> {
+    const deadline = platform.now() + REACH_MS;
+    news.onLost = () => this.#changed();
+    for (;;) {
+      const left = deadline - platform.now();
+      if (this.#isComplete(members, news.lost, left <= 0)) break;
+      await this.#change(left);
+    }
+    news.onLost = null;
+    this.#stop();
+    for (const [peer, connection] of this.#connections.entries()) {
+      if (members.includes(peer)) continue;
+      connection?.close();
+      this.#connections[peer] = undefined;
+    }
+    return this.#connections;
+  }
 
-/** Begins to let in the ranks of the job, and whoever else comes to it. */
-export function openNewcomerMesh(
-  dialling: Dialling,
-  listeners: readonly Deno.Listener[],
-): NewcomerMesh {
-  const { rank: self, job } = dialling;
-  const connections: (Deno.Conn | undefined)[] = [];
-  const failures = new Map<number, Error>(), given = new AbortController();
-  let changed = () => {};
-  const accepting = listeners.map((listener) =>
-    new AuthenticatingListener({
-      listener,
-      job,
-      purpose: "mesh",
-      self,
-      isExpected: (peer, number) =>
-        peer !== self && number === 0 && connections[peer] === undefined,
-      onAccepted(peer, connection) {
-        if (connections[peer] !== undefined) return connection.close();
-        connections[peer] = connection;
-        changed();
-      },
-    })
-  );
-  return {
-    dial({ newcomers }) {
-      for (const [peer, entry] of newcomers.filter(([peer]) => peer < self)) {
-        dialNewcomer(dialling, peer, entry, given.signal).then((connection) => {
-          if (given.signal.aborted) return connection.close();
-          connections[peer] = connection;
-          changed();
-        }, (error) => {
-          failures.set(peer, error);
-          changed();
-        });
-      }
-    },
-    async complete(members, news) {
-      const absent = () =>
-        members.filter((peer) => peer !== self && !connections[peer] && !news.lost.has(peer));
-      const deadline = platform.now() + REACH_MS;
-      news.onLost = () => changed();
-      while (absent().length > 0) {
-        const failed = absent().find((peer) => failures.has(peer));
-        if (failed !== undefined) throw failures.get(failed);
-        const left = deadline - platform.now();
-        if (left <= 0) {
-          const lower = absent().filter((peer) => peer < self);
-          if (lower.length === 0) break;
-          throw new RendezvousError(
-            `rank ${self} cannot join: it has no connection to ranks ${lower.join(", ")}`,
-          );
-        }
-        let timer;
-        await new Promise<void>((resolve) => {
-          changed = resolve;
-          timer = platform.setTimeout(() => resolve(), left);
-        });
-        platform.clearTimeout(timer);
-      }
-      news.onLost = null;
-      given.abort();
-      for (const listener of accepting) listener.close();
-      for (const [peer, connection] of connections.entries()) {
-        if (members.includes(peer)) continue;
-        connection?.close();
-        connections[peer] = undefined;
-      }
-      return connections;
-    },
-    [Symbol.dispose]() {
-      given.abort();
-      for (const listener of accepting) listener.close();
-      for (const connection of connections) connection?.close();
-    },
-  };
+  /** Whether nobody is waited for any more. @throws Error if one that is needed does not come */
+  #isComplete(members: readonly number[], lost: ReadonlySet<number>, isLate: boolean): boolean {
+    const { rank: self } = this.#dialling;
+    const absent = members.filter((peer) =>
+      peer !== self && !this.#connections[peer] && !lost.has(peer)
+    );
+    if (absent.length === 0) return true;
+    const failed = absent.find((peer) => this.#failures.has(peer));
+    if (failed !== undefined) throw this.#failures.get(failed);
+    if (!isLate) return false;
+    const lower = absent.filter((peer) => peer < self);
+    if (lower.length === 0) return true;
+    throw new RendezvousError(
+      `rank ${self} cannot join: it has no connection to ranks ${lower.join(", ")}`,
+    );
+  }
+
+  /** Waits until something has changed, at most for some ms. */
+  async #change(ms: number): Promise<void> {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.#changed = resolve;
+    const timer = platform.setTimeout(resolve, ms);
+    await promise;
+    platform.clearTimeout(timer);
+  }
+
+  /** Neither dials nor listens any more. */
+  #stop(): void {
+    this.#given.abort();
+    for (const listener of this.#accepting) listener.close();
+  }
+
+  [Symbol.dispose](): void {
+    this.#stop();
+    for (const connection of this.#connections) connection?.close();
+  }
 }

@@ -20,7 +20,7 @@ import {
   type ForeignLauncher,
   startsMpi,
 } from "../bootstrap/foreign_launchers.ts";
-import { readSecret } from "../bootstrap/join.ts";
+import { readSecret } from "../bootstrap/find_rendezvous.ts";
 import { RendezvousError } from "../base/errors.ts";
 import { counted } from "../base/words.ts";
 import { readRendezvousText, writeRendezvousFile } from "../rendezvous/rendezvous_file.ts";

@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { platform, runOn } from "../../../runtime/base/platform.ts";
-import { JobDoor, type LossNews, openNewcomerMesh } from "../../../runtime/bootstrap/door.ts";
+import { JobDoor, type LossNews, NewcomerMesh } from "../../../runtime/bootstrap/door.ts";
 import { RendezvousClient } from "../../../runtime/rendezvous/client.ts";
 import { RendezvousServer } from "../../../runtime/rendezvous/server.ts";
 import { listenAt } from "../../../runtime/security/endpoint.ts";
@@ -19,7 +19,7 @@ Deno.test("a newcomer that ends before it is let in does not keep out another", 
   const tcp = { addresses: [hostname], port: 0 };
   const { listeners, endpoints } = openListeners(3, "tcp", null, tcp);
   const self = { host: "a", endpoints };
-  using mesh = openNewcomerMesh({ rank: 3, job, self, rendezvous, tls: undefined }, listeners);
+  using mesh = new NewcomerMesh({ rank: 3, job, self, rendezvous, tls: undefined }, listeners);
   const gone = { host: "a", endpoints: [{ kind: "tcp", ...rendezvous } as const] };
   mesh.dial({
     type: "invited",
@@ -48,7 +48,7 @@ Deno.test("a newcomer goes on without another that is lost, or that is higher an
   const open = () => {
     const { listeners } = openListeners(3, "tcp", null, { addresses: [hostname], port: 0 });
     const self = { host: "a", endpoints: [] };
-    return openNewcomerMesh({ rank: 3, job, self, rendezvous, tls: undefined }, listeners);
+    return new NewcomerMesh({ rank: 3, job, self, rendezvous, tls: undefined }, listeners);
   };
   using mesh = open();
   const heard: LossNews = { lost: new Set([1]), onLost: null };

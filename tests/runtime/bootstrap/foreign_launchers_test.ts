@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { RendezvousError } from "../../../runtime/base/errors.ts";
 import { formatAddress } from "../../../runtime/security/endpoint.ts";
-import { checkReachable } from "../../../runtime/bootstrap/join.ts";
+import { checkReachable } from "../../../runtime/bootstrap/find_rendezvous.ts";
 import { readEnvironment } from "../../../runtime/bootstrap/environment.ts";
 import { readForeignLauncher } from "../../../runtime/bootstrap/foreign_launchers.ts";
 import { program } from "../../_helpers/jobs.ts";
