@@ -67,7 +67,7 @@ export type { AgentPlace, Preparation, Prepare } from "./agents/agent_job.ts";
 export type { Invitation } from "./agents/invitation.ts";
 export type { SshOptions } from "./agents/ssh.ts";
 export type { EndingSignal, InterruptOptions } from "./launcher/interrupts.ts";
-export { InterruptedError } from "./launcher/interrupted_error.ts";
+export { InterruptedError } from "./launcher/interrupts.ts";
 export type { JoinLaunchOptions } from "./launcher/join.ts";
 export {
   type LaunchFailure,

@@ -5,8 +5,12 @@
  * @module
  */
 
-import { RendezvousError } from "../base/errors.ts";
+import { HandshakeError, RendezvousError } from "../base/errors.ts";
+import { counted } from "../base/words.ts";
+import { HostFolder } from "../ranks/host_folder.ts";
 import { BEHIND, Gateway } from "../rendezvous/gateway.ts";
+import { CERTIFICATE_NAME } from "../security/certificate.ts";
+import { dialMember } from "../security/dialer.ts";
 import {
   isLoopback,
   listenAtAll,
@@ -14,19 +18,14 @@ import {
   type TlsMaterial,
   withScope,
 } from "../security/endpoint.ts";
-import { CERTIFICATE_NAME } from "../security/certificate.ts";
 import { COORDINATOR_RANK, type Credentials, credentials } from "../security/handshake.ts";
-import { dialMember } from "../security/dialer.ts";
-import { HandshakeError } from "../base/errors.ts";
-import { counted } from "../base/words.ts";
-import { makeHostFolder, removeHostFolder } from "../ranks/host_ranks.ts";
-import { Watchdog } from "../ranks/watchdog.ts";
-import { AgentChannel } from "./channel.ts";
 import { AgentJob, type Prepare } from "./agent_job.ts";
+import { AgentChannel } from "./channel.ts";
 import {
   checkCoordinatorMessage,
   type CoordinatorMessage,
   type FetchMessage,
+  type HelloMessage,
   LARGEST_COORDINATOR_MESSAGE,
   type WelcomeMessage,
 } from "./messages.ts";
@@ -104,73 +103,88 @@ export async function runAgent(
   const deadline = performance.now() + 1000 * options.joinTimeout;
   const found = await dialCoordinator(coordinator, deadline, options);
   const { connection, hostname, port, address, job } = found;
+  await using opened = new AsyncDisposableStack();
   const channel = new AgentChannel(
     connection,
     LARGEST_COORDINATOR_MESSAGE,
     checkCoordinatorMessage,
   );
-  const local = withScope((connection.localAddr as Deno.NetAddr).hostname, hostname);
-  const addresses = options.listen !== null
-    ? addressesOf(options.listen).slice(0, 3)
-    : isLoopback(local)
-    ? [local, ...ownAddresses().slice(0, 2)]
-    : [local];
+  opened.defer(() => channel.close());
+  const addresses = addressesHere(options.listen, connection, hostname);
   // It may turn out that other launchers of this host are to share it.
-  const folder = await makeHostFolder();
-  const watchdog = new Watchdog(folder), sockets = `${folder}/s`, host = thisHost();
-  let gateway: Gateway | null = null;
-  try {
-    gateway = openGateway(addresses, options.port, job);
-    await channel.send({
-      type: "hello",
-      version: options.version,
-      ranks: options.ranks,
-      host,
-      seat: options.seat,
-      addresses,
-      dialled: hostname,
-      sockets: Deno.build.os === "windows" ? null : sockets,
-      probe: { port: gateway.port, mark: gateway.mark },
-    });
-    const welcome = await channel.receive().catch(() => null);
-    if (welcome?.type === "refusal") {
-      throw new RendezvousError(`cannot join: ${welcome.message}`);
-    }
-    if (welcome?.type !== "welcome") {
-      throw new RendezvousError("cannot join: the coordinator has ended the connection");
-    }
-    if (options.port === null || welcome.dialsOut) {
-      gateway.close();
-      gateway = welcome.dialsOut ? openGateway([BEHIND], null, job) : null;
-    }
-    channel.watch(welcome.timeout);
-    const tls = await writeTls(folder, welcome, address.ca);
-    options.say(
-      `joined job ${address.job} at ${hostname} with ${counted(options.ranks, "rank")}${
-        welcome.dialsOut ? "; others cannot reach this host, so its ranks dial them" : ""
-      }`,
-    );
-    const fetch = ({ rank, ticket }: FetchMessage) =>
-      gateway?.fetch(rank, ticket, { hostname, port }).catch(() => {}); // Whoever waits there gives up.
-    return await serve(channel, options, fetch, (message) =>
-      new AgentJob(message, {
-        channel,
-        name: address.job,
-        secret: address.secret,
-        rendezvous: { hostname, port },
-        addresses,
-        dialsOut: welcome.dialsOut,
-        gateway,
-        sockets,
-        tls,
-        prepare: options.prepare,
-      }));
-  } finally {
-    gateway?.close();
-    channel.close();
-    await removeHostFolder(folder);
-    watchdog.close();
+  const folder = opened.use(await HostFolder.make()), { sockets } = folder;
+  let gateway: Gateway | null = openGateway(addresses, options.port, job);
+  opened.defer(() => gateway?.close());
+  const welcome = await enter(channel, {
+    type: "hello",
+    version: options.version,
+    ranks: options.ranks,
+    host: thisHost(),
+    seat: options.seat,
+    addresses,
+    dialled: hostname,
+    sockets: Deno.build.os === "windows" ? null : sockets,
+    probe: { port: gateway.port, mark: gateway.mark },
+  });
+  const { dialsOut } = welcome;
+  if (options.port === null || dialsOut) {
+    gateway.close();
+    gateway = dialsOut ? openGateway([BEHIND], null, job) : null;
   }
+  channel.watch(welcome.timeout);
+  const tls = welcome.tls && address.ca !== null
+    ? await folder.writeTls({ ...welcome.tls, ca: address.ca })
+    : null;
+  options.say(
+    `joined job ${address.job} at ${hostname} with ${counted(options.ranks, "rank")}${
+      dialsOut ? "; others cannot reach this host, so its ranks dial them" : ""
+    }`,
+  );
+  const fetch = ({ rank, ticket }: FetchMessage) =>
+    gateway?.fetch(rank, ticket, { hostname, port }).catch(() => {}); // Whoever waits there gives up.
+  return await serve(channel, options, fetch, (message) =>
+    new AgentJob(message, {
+      channel,
+      name: address.job,
+      secret: address.secret,
+      rendezvous: { hostname, port },
+      addresses,
+      dialsOut,
+      gateway,
+      sockets,
+      tls,
+      prepare: options.prepare,
+    }));
+}
+
+/** Where others may reach this host: as its user says, or where it has reached the coordinator from. */
+function addressesHere(
+  listen: string | null,
+  connection: Deno.Conn,
+  coordinator: string,
+): string[] {
+  if (listen !== null) return addressesOf(listen).slice(0, 3);
+  const local = withScope((connection.localAddr as Deno.NetAddr).hostname, coordinator);
+  return isLoopback(local) ? [local, ...ownAddresses().slice(0, 2)] : [local];
+}
+
+/**
+ * Says who this agent is, and waits to be let in.
+ *
+ * @throws RendezvousError if it is not
+ */
+async function enter(
+  channel: AgentChannel<CoordinatorMessage>,
+  hello: HelloMessage,
+): Promise<WelcomeMessage> {
+  await channel.send(hello);
+  const answer = await channel.receive().catch(() => null);
+  if (answer?.type === "welcome") return answer;
+  throw new RendezvousError(
+    answer?.type === "refusal"
+      ? `cannot join: ${answer.message}`
+      : "cannot join: the coordinator has ended the connection",
+  );
 }
 
 /**
@@ -251,18 +265,8 @@ async function serve(
   return outcome ?? { code: 1, message: `the coordinator is gone: ${reason}` };
 }
 
-/** Writes what ranks need for TLS where they can read it, and nobody else. */
-async function writeTls(folder: string, { tls }: WelcomeMessage, ca: string | null) {
-  if (tls === null || ca === null) return null;
-  const files = { cert: `${folder}/cert.pem`, key: `${folder}/key.pem`, ca: `${folder}/ca.pem` };
-  await Deno.writeTextFile(files.cert, tls.cert, { mode: 0o600 });
-  await Deno.writeTextFile(files.key, tls.key, { mode: 0o600 });
-  await Deno.writeTextFile(files.ca, ca, { mode: 0o600 });
-  return { ...files, name: CERTIFICATE_NAME };
-}
-
 /** A proven connection to the coordinator. */
-interface Found {
+interface CoordinatorConnection {
   readonly connection: Deno.Conn;
   readonly hostname: string;
   readonly port: number;
@@ -270,12 +274,19 @@ interface Found {
   readonly job: Credentials;
 }
 
-/** Tries all addresses at once, again and again, until the coordinator has proved itself at one. */
+/**
+ * Tries all addresses at once, again and again, until the coordinator has proved itself at one.
+ *
+ * @param coordinator where it is, or what finds that out again for each try
+ * @param deadline when to give up, on the clock of `performance.now()`
+ * @throws RendezvousError if it was given up, or it is not there
+ * @throws HandshakeError if the coordinator cannot be trusted, or does not trust this agent
+ */
 async function dialCoordinator(
   coordinator: CoordinatorAddress | ((deadline: number) => Promise<CoordinatorAddress>),
   deadline: number,
   { signal, orphaned }: AgentOptions,
-): Promise<Found> {
+): Promise<CoordinatorConnection> {
   let orphan = false, hangUps = 0;
   orphaned?.then(() => orphan = true);
   for (;;) {
@@ -307,7 +318,7 @@ async function dialAny(
   job: Credentials,
   tls: TlsMaterial | undefined,
   deadline: number,
-): Promise<Found> {
+): Promise<CoordinatorConnection> {
   let won = false;
   return await Promise.any(address.addresses.map(async (text) => {
     const { hostname, port } = parseAddress(text);

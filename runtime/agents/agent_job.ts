@@ -5,7 +5,7 @@
  */
 
 import { BEHIND, type Gateway } from "../rendezvous/gateway.ts";
-import { hasSockets, HostRanks } from "../ranks/host_ranks.ts";
+import { hasSockets, HostRanks, type TlsPaths } from "../ranks/host_ranks.ts";
 import { openLog, RankOutput } from "../ranks/output.ts";
 import type { RankProcess } from "../ranks/rank_process.ts";
 import type { StreamName } from "../ranks/rank.ts";
@@ -83,12 +83,8 @@ export interface AgentFacts {
   readonly dialsOut: boolean;
   /** The agent's own folder for sockets. */
   readonly sockets: string;
-  readonly tls: {
-    readonly cert: string;
-    readonly key: string;
-    readonly ca: string;
-    readonly name: string;
-  } | null;
+  /** What its ranks need for TLS, or null. */
+  readonly tls: TlsPaths | null;
   readonly prepare: Prepare | undefined;
 }
 

@@ -209,10 +209,10 @@ export class Coordinator {
   /**
    * Waits until every rank has a place.
    *
-   * @param failed rejects if an agent will never come
+   * @param failed rejects if an agent will never come; null where that is not known
    * @throws RendezvousError naming what is missing after `joinTimeout`
    */
-  async complete(failed: Promise<never>, signal?: AbortSignal): Promise<Placement> {
+  async complete(failed: Promise<never> | null, signal?: AbortSignal): Promise<Placement> {
     const { joinTimeout } = this.#options;
     let expire = (_: Error) => {};
     const expiry = new Promise<never>((_, reject) => expire = reject);
@@ -232,7 +232,7 @@ export class Coordinator {
     try {
       while (!this.#isComplete()) {
         const changed = new Promise<void>((resolve) => this.#changed = resolve);
-        await Promise.race([changed, expiry, failed]);
+        await Promise.race([changed, expiry, ...failed ? [failed] : []]);
       }
       return this.#place();
     } finally {

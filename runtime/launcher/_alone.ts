@@ -7,7 +7,7 @@
 import { resolve } from "node:path";
 import { platform } from "../base/platform.ts";
 import { readTls } from "../bootstrap/environment.ts";
-import { makeSocketFolder, removeHostFolder } from "../ranks/host_ranks.ts";
+import { makeSocketFolder, removeFolder } from "../ranks/host_folder.ts";
 import { formatAddress, listenAt } from "../security/endpoint.ts";
 import { credentials } from "../security/handshake.ts";
 import { type LaunchProgramOptions, transportOf } from "./options.ts";
@@ -36,7 +36,7 @@ export async function openAlone(
   const { hostname, port } = listener.addr as Deno.NetAddr;
   const near = ANYWHERE[hostname] ?? listen;
   const sockets = await makeSocketFolder(ranks, transport);
-  if (sockets !== null) cleanUps.defer(() => removeHostFolder(sockets));
+  if (sockets !== null) cleanUps.defer(() => removeFolder(sockets));
   return {
     listener,
     job: await credentials(name, secret),

@@ -88,3 +88,47 @@ export function onInterrupt(
     for (const action of undo) action();
   };
 }
+
+/** An interrupt, for what goes by an `AbortSignal`; listened to from when it is made. */
+export class Interrupt implements Disposable {
+  /** The signal that came last, or "abort". */
+  how = "abort";
+  readonly #controller = new AbortController();
+  readonly #undo: () => void;
+
+  /** @param options who may interrupt; may have done so already */
+  constructor(options: InterruptOptions) {
+    this.#undo = onInterrupt(options, (how) => this.take(how));
+    if (options.signal?.aborted) this.take("abort");
+  }
+
+  /** Aborted by the first. */
+  get signal(): AbortSignal {
+    return this.#controller.signal;
+  }
+
+  /** Takes one. */
+  take(how: string): void {
+    this.how = how;
+    this.#controller.abort();
+  }
+
+  /** Listens no longer. */
+  [Symbol.dispose](): void {
+    this.#undo();
+  }
+}
+
+/** That a launch was given up before it had begun. */
+export class InterruptedError extends Error {
+  /** The name of the class. */
+  override readonly name = "InterruptedError";
+
+  /** Says what has ended it. */
+  constructor(
+    /** The signal to this process, or "abort" for an `AbortSignal`. */
+    readonly how: string,
+  ) {
+    super(`the launch was ended by ${how} before all hosts were there`);
+  }
+}

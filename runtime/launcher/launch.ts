@@ -6,10 +6,9 @@
 
 import type { Placement } from "../agents/placement.ts";
 import { Job } from "./_job.ts";
-import { signalCode } from "./interrupts.ts";
+import { InterruptedError, signalCode } from "./interrupts.ts";
 import { becomeCompiledRank } from "../ranks/compiled_rank.ts";
 import { openWorld, type World } from "./across_hosts.ts";
-import { InterruptedError } from "./interrupted_error.ts";
 import type { OpenedWorld } from "./world.ts";
 import { checkOptions, type LaunchOutcome, type LaunchProgramOptions } from "./options.ts";
 

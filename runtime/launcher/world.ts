@@ -7,11 +7,11 @@
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Coordinator } from "../agents/coordinator.ts";
-import { writeInvitationFile } from "../agents/invitation.ts";
+import { type Invitation, writeInvitationFile } from "../agents/invitation.ts";
 import type { Placement } from "../agents/placement.ts";
 import { describeProgram } from "../agents/program.ts";
 import type { RemoteHost } from "../agents/remote_host.ts";
-import { startAgents } from "../agents/ssh.ts";
+import { type SshAgents, startAgents } from "../agents/ssh.ts";
 import { addressesOf } from "../agents/this_host.ts";
 import { counted } from "../base/words.ts";
 import {
@@ -19,24 +19,17 @@ import {
   defaultJoinSeconds,
   processEnvironment,
 } from "../bootstrap/environment.ts";
-import {
-  hasSockets,
-  type HostPlan,
-  makeHostFolder,
-  removeHostFolder,
-} from "../ranks/host_ranks.ts";
-import { BEHIND } from "../rendezvous/gateway.ts";
-import { Watchdog } from "../ranks/watchdog.ts";
-import { CERTIFICATE_NAME } from "../security/certificate.ts";
-import { formatAddress, type TlsMaterial } from "../security/endpoint.ts";
-import type { Credentials } from "../security/handshake.ts";
-import type { AuthenticatingListener } from "../security/authenticating_listener.ts";
 import type { TransportKind } from "../bootstrap/mesh.ts";
-import { InterruptedError } from "./interrupted_error.ts";
-import { announcePlace, type KnownPlace, knownTo, mpiLauncherOf } from "./launcher_place.ts";
-import { onInterrupt } from "./interrupts.ts";
-import { planWorld } from "./world_plan.ts";
+import { HostFolder } from "../ranks/host_folder.ts";
+import { hasSockets, type HostPlan, type TlsPaths } from "../ranks/host_ranks.ts";
+import { BEHIND } from "../rendezvous/gateway.ts";
+import type { AuthenticatingListener } from "../security/authenticating_listener.ts";
+import { formatAddress } from "../security/endpoint.ts";
+import type { Credentials } from "../security/handshake.ts";
 import type { World, WorldOptions } from "./across_hosts.ts";
+import { Interrupt, InterruptedError } from "./interrupts.ts";
+import { announcePlace, type KnownPlace, knownTo, mpiLauncherOf } from "./launcher_place.ts";
+import { planWorld, type WorldPlan } from "./world_plan.ts";
 
 /** How long people on other hosts may take to join, in seconds. */
 const JOIN_SECONDS = 600;
@@ -53,37 +46,50 @@ export interface OpenHost {
   readonly host: HostPlan;
 }
 
+/** A world's options, and what follows from them. */
+interface WorldSettings extends Omit<WorldOptions, "mostRanks" | "place">, WorldPlan {
+  readonly place: KnownPlace | undefined;
+  /** Whether those of other hosts are invited, and nothing of ours or of others starts them. */
+  readonly isByInvitation: boolean;
+  readonly version: string;
+  readonly timeout: number;
+  readonly joinTimeout: number;
+  readonly say: (line: string) => void;
+}
+
+/** What a world is made of. */
+interface WorldParts {
+  readonly settings: WorldSettings;
+  /** This host's side. */
+  readonly coordinator: Coordinator;
+  /** This host's own folder. */
+  readonly folder: HostFolder;
+  /** What this host's ranks need for TLS, or null. */
+  readonly tls: TlsPaths | null;
+  /** The agents that ssh has started; null where something else has. */
+  readonly agents: SshAgents | null;
+  /** What is to be undone in the end, the last first. */
+  readonly cleanUps: AsyncDisposableStack;
+}
+
 /** Hosts with their launchers, from the inside. */
 export class OpenedWorld implements World {
   /** This host's side. */
   readonly coordinator: Coordinator;
-  /** Most ranks of a job to which other hosts may come while it runs; null if none may. */
-  readonly mostRanks: number | null;
-  /** A private folder on this host, for sockets and certificates. */
-  readonly folder: string;
-  readonly #options: WorldOptions;
-  readonly #failed: Promise<never>;
-  /** What is to be undone in the end, the last first. */
-  readonly #cleanUps: AsyncDisposableStack;
+  readonly #parts: WorldParts;
   #placement: Placement | null = null;
   #jobs = 0;
   #outcome: { readonly code: number; readonly message: string | null } = { code: 0, message: null };
 
   /** See {@linkcode openWorld}. */
-  constructor(
-    options: WorldOptions,
-    coordinator: Coordinator,
-    mostRanks: number | null,
-    folder: string,
-    failed: Promise<never>,
-    cleanUps: AsyncDisposableStack,
-  ) {
-    this.#options = options;
-    this.coordinator = coordinator;
-    this.mostRanks = mostRanks;
-    this.folder = folder;
-    this.#failed = failed;
-    this.#cleanUps = cleanUps;
+  constructor(parts: WorldParts) {
+    this.#parts = parts;
+    this.coordinator = parts.coordinator;
+  }
+
+  /** Most ranks of a job to which other hosts may come while it runs; null if none may. */
+  get mostRanks(): number | null {
+    return this.#parts.settings.mostRanks;
   }
 
   /** Number of all ranks. */
@@ -93,7 +99,7 @@ export class OpenedWorld implements World {
 
   /** Number of those of this host. */
   get here(): number {
-    return this.#options.ranks;
+    return this.#parts.settings.ranks;
   }
 
   /** Who has which ranks, in their order. */
@@ -112,22 +118,19 @@ export class OpenedWorld implements World {
    * @throws InterruptedError
    */
   async complete(): Promise<Placement> {
-    const controller = new AbortController();
-    let how = "abort";
-    const abort = (name: string) => {
-      how = name;
-      controller.abort();
-    };
-    const undo = onInterrupt(this.#options, abort);
-    if (this.#options.signal?.aborted) abort("abort");
-    this.coordinator.onInterrupt = abort;
+    using interrupt = new Interrupt(this.#parts.settings);
+    return await this.completeUnless(interrupt);
+  }
+
+  /** As {@linkcode OpenedWorld.complete}, unless there has been an interrupt already. */
+  async completeUnless(interrupt: Interrupt): Promise<Placement> {
+    const { coordinator, agents } = this.#parts, { signal } = interrupt;
+    coordinator.onInterrupt = (how) => interrupt.take(how);
     try {
-      return this.#placement = await this.coordinator.complete(this.#failed, controller.signal);
+      return this.#placement = await coordinator.complete(agents?.failed ?? null, signal);
     } catch (error) {
-      if (controller.signal.aborted) throw new InterruptedError(how);
+      if (signal.aborted) throw new InterruptedError(interrupt.how);
       throw error;
-    } finally {
-      undo();
     }
   }
 
@@ -137,7 +140,7 @@ export class OpenedWorld implements World {
     cwd: string | undefined,
     placement: Placement,
   ): OpenHost {
-    const { coordinator, folder } = this, { tls } = coordinator;
+    const { coordinator, tls, settings } = this.#parts;
     Deno.mkdirSync(this.sockets, { recursive: true });
     const peers = placement.peers &&
       [...new Set([...placement.peers, BEHIND, "0.0.0.0", "::"])];
@@ -155,15 +158,10 @@ export class OpenedWorld implements World {
         peers: peers?.some((peer) => peer.includes("%")) ? null : peers,
         sockets: hasSockets(transport) && Deno.build.os !== "windows" ? this.sockets : null,
         cwd,
-        tls: tls === null ? null : {
-          cert: `${folder}/cert.pem`,
-          key: `${folder}/key.pem`,
-          ca: `${folder}/ca.pem`,
-          name: CERTIFICATE_NAME,
-        },
+        tls,
         addresses: placement.addresses,
         dialsOut: false,
-        gateway: this.#options.port === undefined || gateway === null
+        gateway: settings.port === undefined || gateway === null
           ? null
           : formatAddress(gateway.near, gateway.port),
       },
@@ -172,7 +170,7 @@ export class OpenedWorld implements World {
 
   /** Folder for the sockets of this host's ranks, whichever launcher starts them. */
   get sockets(): string {
-    return `${this.folder}/s`;
+    return this.#parts.folder.sockets;
   }
 
   /**
@@ -184,7 +182,7 @@ export class OpenedWorld implements World {
     const counts = places.map(({ count }) => count);
     const library = processEnvironment("CELGC_MPI_LIBRARY");
     return {
-      CELGC_PLACE: mpiLauncherOf(this.#options.place as KnownPlace | undefined, counts),
+      CELGC_PLACE: mpiLauncherOf(this.#parts.settings.place, counts),
       ...library === undefined ? {} : { CELGC_MPI_LIBRARY: library },
     };
   }
@@ -215,14 +213,15 @@ export class OpenedWorld implements World {
    * @param code what its launcher ends with
    */
   letGo(host: RemoteHost, code: number, why: string): void {
-    if (this.#options.place === undefined) this.coordinator.letGo(host, code, why);
+    if (this.#parts.settings.place === undefined) this.coordinator.letGo(host, code, why);
   }
 
   /** Lets the agents go, and stops listening. */
   async [Symbol.asyncDispose](): Promise<void> {
-    if (this.#cleanUps.disposed) return;
-    this.#cleanUps.defer(() => this.coordinator.close(this.#outcome.code, this.#outcome.message));
-    await this.#cleanUps.disposeAsync();
+    const { cleanUps } = this.#parts, { code, message } = this.#outcome;
+    if (cleanUps.disposed) return;
+    cleanUps.defer(() => this.coordinator.close(code, message));
+    await cleanUps.disposeAsync();
   }
 }
 
@@ -234,89 +233,20 @@ export class OpenedWorld implements World {
  * @throws InterruptedError if it was given up before
  */
 export async function openWorld(options: WorldOptions): Promise<OpenedWorld> {
-  const say = options.say ?? ((line: string) => console.error(`celgc: ${line}`));
-  const { ranks, seats, expected, mostRanks, isNear, size } = await planWorld(options);
-  const { timeout = DEFAULT_TIMEOUT_SECONDS, version = RUNTIME_VERSION } = options;
-  const place = options.place as KnownPlace | undefined;
-  const byInvitation = seats === null && place === undefined;
-  const joinTimeout = options.joinTimeout ??
-    (byInvitation ? JOIN_SECONDS : defaultJoinSeconds(timeout));
-  const known = place === undefined ? null : await knownTo(place);
-  const listen = isNear
-    ? ["127.0.0.1"]
-    : options.listen === undefined
-    ? null
-    : addressesOf(options.listen);
-  const coordinator = await Coordinator.open({
-    ranks,
-    expected,
-    mostRanks,
-    version,
-    listen,
-    port: options.port ?? place?.info.rendezvous?.port ?? 0,
-    tls: !isNear,
-    ...(known === null ? {} : { known }),
-    timeout,
-    joinTimeout,
-    say,
-  });
-  const cleanUps = new AsyncDisposableStack();
-  let failed = new Promise<never>(() => {}), settle = () => {};
+  const settings = await settingsOf(options);
+  using interrupt = new Interrupt(settings);
+  const coordinator = await openCoordinator(settings), cleanUps = new AsyncDisposableStack();
   try {
-    const folder = await makeHostFolder();
-    cleanUps.defer(() => removeHostFolder(folder));
-    cleanUps.adopt(new Watchdog(folder), (watchdog) => watchdog.close());
-    if (coordinator.tls !== null) await writeTls(folder, coordinator.tls);
+    const folder = cleanUps.use(await HostFolder.make());
+    const tls = coordinator.tls && await folder.writeTls(coordinator.tls);
     const invitation = coordinator.invitation();
-    if (place !== undefined) {
-      say(`launcher ${place.index} of ${place.count}, from ${place.source}: the coordinator`);
-      cleanUps.defer(await announcePlace(place, invitation, coordinator.port));
-    } else if (seats !== null) {
-      const agents = startAgents(seats, invitation, {
-        program: import.meta.resolve("./agent_main.ts"),
-        ...options.port === undefined ? {} : { port: options.port },
-        ...options.ssh,
-      }, say);
-      cleanUps.defer(() => agents.close());
-      ({ failed, settle } = agents);
-    }
-    const missing = byInvitation ? size - ranks : 0;
-    if (missing > 0 || mostRanks !== null) {
-      const path = options.invitation ?? join(tmpdir(), `celgc-${invitation.job}.invitation`);
-      cleanUps.defer(await writeInvitationFile(path, invitation));
-      const until = new Date(Date.now() + 1000 * joinTimeout).toTimeString().slice(0, 5);
-      const first = missing > 0 ? [counted(missing, "rank")] : [];
-      const later = mostRanks === null ? [] : ["hosts"];
-      say(
-        `${[...first, ...later].join(" and, later, ")} can join at ${
-          invitation.addresses.join(", ")
-        }${missing > 0 ? ` until ${until}` : ""}${
-          mostRanks === null ? "" : `, ${counted(mostRanks, "rank")} at most`
-        }, with the invitation in ${path}, ` +
-          "which holds the job's secret: deno task join --invitation FILE --ranks n",
-      );
-    }
-    const world = new OpenedWorld(
-      { ...options, ranks, joinTimeout },
-      coordinator,
-      mostRanks,
-      folder,
-      failed,
-      cleanUps,
-    );
-    await world.complete();
-    settle();
-    if (world.size !== size) {
-      throw new RangeError(
-        `cannot launch: ${place!.source} say that there are ${
-          place!.count
-        } launchers, and they have ` +
-          `${
-            counted(world.size, "rank")
-          } together, not ${size}: give each of them the same --ranks, or all of ` +
-          `them --world ${world.size}`,
-      );
-    }
+    const agents = await callOthers(settings, invitation, coordinator.port, cleanUps);
+    await inviteOthers(settings, invitation, cleanUps);
+    const world = new OpenedWorld({ settings, coordinator, folder, tls, agents, cleanUps });
+    await world.completeUnless(interrupt);
+    if (interrupt.signal.aborted) throw new InterruptedError(interrupt.how);
+    agents?.settle();
+    checkSize(world, settings);
     return world;
   } catch (error) {
     const message = (error as Error).message.replace(/^cannot launch: /, "");
@@ -326,9 +256,105 @@ export async function openWorld(options: WorldOptions): Promise<OpenedWorld> {
   }
 }
 
-/** Writes what TLS needs to a private folder. */
-async function writeTls(folder: string, { cert, key, ca }: TlsMaterial): Promise<void> {
-  await Deno.writeTextFile(`${folder}/cert.pem`, cert, { mode: 0o600 });
-  await Deno.writeTextFile(`${folder}/key.pem`, key, { mode: 0o600 });
-  await Deno.writeTextFile(`${folder}/ca.pem`, ca, { mode: 0o600 });
+/** @throws RangeError if options contradict each other */
+async function settingsOf(options: WorldOptions): Promise<WorldSettings> {
+  const plan = await planWorld(options), place = options.place as KnownPlace | undefined;
+  const isByInvitation = plan.seats === null && place === undefined;
+  const { timeout = DEFAULT_TIMEOUT_SECONDS, version = RUNTIME_VERSION } = options;
+  const {
+    joinTimeout = isByInvitation ? JOIN_SECONDS : defaultJoinSeconds(timeout),
+    say = (line: string) => console.error(`celgc: ${line}`),
+  } = options;
+  return { ...options, ...plan, place, isByInvitation, version, timeout, joinTimeout, say };
+}
+
+/** Begins to listen to the launchers of other hosts. */
+async function openCoordinator(settings: WorldSettings): Promise<Coordinator> {
+  const { ranks, expected, mostRanks, version, timeout, joinTimeout, say } = settings;
+  const { isNear, listen, port, place } = settings;
+  const known = place === undefined ? null : await knownTo(place);
+  return await Coordinator.open({
+    ranks,
+    expected,
+    mostRanks,
+    version,
+    listen: isNear ? ["127.0.0.1"] : listen === undefined ? null : addressesOf(listen),
+    port: port ?? place?.info.rendezvous?.port ?? 0,
+    tls: !isNear,
+    ...(known === null ? {} : { known }),
+    timeout,
+    joinTimeout,
+    say,
+  });
+}
+
+/**
+ * Tells those launchers where the coordinator is that something else has started, or starts them by ssh.
+ *
+ * @param cleanUps takes what ends that
+ * @returns the agents that ssh has started, if it has
+ */
+async function callOthers(
+  { place, seats, port, ssh, say }: WorldSettings,
+  invitation: Invitation,
+  coordinatorPort: number,
+  cleanUps: AsyncDisposableStack,
+): Promise<SshAgents | null> {
+  if (place !== undefined) {
+    say(`launcher ${place.index} of ${place.count}, from ${place.source}: the coordinator`);
+    cleanUps.defer(await announcePlace(place, invitation, coordinatorPort));
+    return null;
+  }
+  if (seats === null) return null;
+  const agents = startAgents(seats, invitation, {
+    program: import.meta.resolve("./agent_main.ts"),
+    ...port === undefined ? {} : { port },
+    ...ssh,
+  }, say);
+  cleanUps.defer(() => agents.close());
+  return agents;
+}
+
+/**
+ * Writes an invitation for those who are missing and those who may come later, if there are any, and says where.
+ *
+ * @param cleanUps takes what removes it
+ */
+async function inviteOthers(
+  { ranks, size, mostRanks, isByInvitation, joinTimeout, say, ...options }: WorldSettings,
+  invitation: Invitation,
+  cleanUps: AsyncDisposableStack,
+): Promise<void> {
+  const missing = isByInvitation ? size - ranks : 0;
+  if (missing === 0 && mostRanks === null) return;
+  const path = options.invitation ?? join(tmpdir(), `celgc-${invitation.job}.invitation`);
+  cleanUps.defer(await writeInvitationFile(path, invitation));
+  const who: string[] = [], terms: string[] = [];
+  if (missing > 0) {
+    who.push(counted(missing, "rank"));
+    terms.push(` until ${new Date(Date.now() + 1000 * joinTimeout).toTimeString().slice(0, 5)}`);
+  }
+  if (mostRanks !== null) {
+    who.push("hosts");
+    terms.push(`, ${counted(mostRanks, "rank")} at most`);
+  }
+  say(
+    `${who.join(" and, later, ")} can join at ${invitation.addresses.join(", ")}${
+      terms.join("")
+    }, with the invitation in ${path}, ` +
+      "which holds the job's secret: deno task join --invitation FILE --ranks n",
+  );
+}
+
+/** @throws RangeError if launchers that something else has started have other ranks than was said */
+function checkSize(world: OpenedWorld, { size, place }: WorldSettings): void {
+  if (world.size === size) return;
+  const { source, count } = place!;
+  throw new RangeError(
+    `cannot launch: ${source} say that there are ${count} launchers, and they have ` +
+      `${
+        counted(world.size, "rank")
+      } together, not ${size}: give each of them the same --ranks, or all of ` +
+      `them --world ${world.size}`,
+  );
 }

@@ -12,11 +12,7 @@ import { rankFlags } from "./permissions.ts";
 import type {} from "./preload.ts"; // run by path alone; so that a packer sees it
 import { Watchdog } from "./watchdog.ts";
 import { socketPath, type TransportKind } from "../bootstrap/mesh.ts";
-import { fitsSocket } from "../security/endpoint.ts";
 import type { OnFailure } from "../transport/transport.ts";
-
-/** Most ranks whose Unix sockets are spelled out in every rank's permissions. */
-const MOST_SOCKETS = 256;
 
 /** What all ranks of a job have in common, on whatever host. */
 export interface JobPlan {
@@ -47,6 +43,18 @@ export interface JobPlan {
 export const hasSockets = (transport: JobPlan["transport"]): boolean =>
   transport === "auto" || transport === "unix";
 
+/** Where a rank finds what it needs for TLS. */
+export interface TlsPaths {
+  /** PEM file with the certificate. */
+  readonly cert: string;
+  /** PEM file with its key. */
+  readonly key: string;
+  /** PEM file with the certificate of the authority. */
+  readonly ca: string;
+  /** As CELGC_TLS_NAME, or null. */
+  readonly name: string | null;
+}
+
 /** What the ranks of one host have in common. */
 export interface HostPlan {
   /** The first of them. */
@@ -63,13 +71,8 @@ export interface HostPlan {
   readonly sockets: string | null;
   /** Folder the ranks run in; undefined for this process's. */
   readonly cwd: string | undefined;
-  /** Paths of PEM files, and as CELGC_TLS_NAME, or null. */
-  readonly tls: {
-    readonly cert: string;
-    readonly key: string;
-    readonly ca: string;
-    readonly name: string | null;
-  } | null;
+  /** What TLS needs, or null. */
+  readonly tls: TlsPaths | null;
   /** As CELGC_LISTEN: where others can reach a rank of this host; null for where it reaches the rendezvous. */
   readonly addresses: readonly string[] | null;
   /** As CELGC_DIALS_OUT. */
@@ -205,41 +208,6 @@ function denoArguments(
     program.href,
     ...args,
   ];
-}
-
-/**
- * Makes a folder for the ranks' Unix sockets, of mode 0700: in the system's folder for temporary files,
- * or, where its name is too long for a socket, has a comma or is not there, in /tmp.
- *
- * @returns null where ranks do without such sockets: they take TCP
- */
-export async function makeSocketFolder(
-  ranks: number,
-  transport: JobPlan["transport"],
-): Promise<string | null> {
-  if (!hasSockets(transport) || Deno.build.os === "windows") return null;
-  if (ranks === 1 || ranks > MOST_SOCKETS) return null;
-  for (const dir of [undefined, "/tmp"]) {
-    let folder: string;
-    try {
-      folder = await Deno.realPath(await Deno.makeTempDir({ dir, prefix: "celgc-" }));
-    } catch {
-      continue;
-    }
-    if (!folder.includes(",") && fitsSocket(socketPath(folder, ranks - 1))) return folder;
-    await Deno.remove(folder).catch(() => {});
-  }
-  return null;
-}
-
-/** Makes a folder of mode 0700 for what the processes of a host share: sockets where they fit, certificates. */
-export async function makeHostFolder(): Promise<string> {
-  return await makeSocketFolder(2, "auto") ?? await Deno.makeTempDir({ prefix: "celgc-" });
-}
-
-/** Removes a folder of a job's own, if it is there, with all that is in it. */
-export async function removeHostFolder(folder: string): Promise<void> {
-  await Deno.remove(folder, { recursive: true }).catch(() => {});
 }
 
 /** @throws RangeError if the system cannot start another process */

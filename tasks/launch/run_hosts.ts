@@ -13,7 +13,7 @@ import {
   type WorldOptions,
   worldSize,
 } from "../../runtime/launcher/across_hosts.ts";
-import { InterruptedError } from "../../runtime/launcher/interrupted_error.ts";
+import { InterruptedError } from "../../runtime/launcher/interrupts.ts";
 import { describeData } from "../problems/data_files.ts";
 import { asOptionError } from "../options/as_option_error.ts";
 import { OptionError } from "../options/kinds.ts";

@@ -1,7 +1,7 @@
 /** Launchers of one job on several hosts, which here are processes with names of their own. */
 
 import assert from "node:assert/strict";
-import { InterruptedError } from "../../../runtime/launcher/interrupted_error.ts";
+import { InterruptedError } from "../../../runtime/launcher/interrupts.ts";
 import { launchProgram } from "../../../runtime/launcher/launch.ts";
 import {
   joinLaunch,
