@@ -23,6 +23,16 @@ export interface CountedStep {
   readonly skipped?: boolean;
 }
 
+/** What a rank has seen and sent in a run. */
+export interface RunTraffic {
+  readonly samples: number;
+  readonly bytesSent: number;
+  /** What the end has added; null where a run ended without one. */
+  readonly ending: RunEnding | null;
+  /** What went compressed; null if nothing did. */
+  readonly compressed: CompressionTraffic | null;
+}
+
 /** The part of a summary that is summed up. */
 export type Totals = Pick<
   Summary,
@@ -170,73 +180,29 @@ export class RunningTotals implements Stateful {
     return Promise.resolve();
   }
 
-  /**
-   * Sums over the ranks, with what the end of the run has added. Collective.
-   *
-   * @param ending null where a run ended without one
-   */
-  async total(
-    comm: Communicator,
-    traffic: {
-      samples: number;
-      bytesSent: number;
-      ending: RunEnding | null;
-      compressed: CompressionTraffic | null;
-    },
-  ): Promise<Totals> {
-    const mine = this.#sums, { hosts, betweenHosts } = comm.network;
-    const { compressed } = traffic;
-    const { seconds: endSeconds = 0, ended = [] } = traffic.ending ?? {};
-    const relay = relayedBytes(comm);
-    const sums = Float64Array.of(
-      mine.seconds + endSeconds,
-      mine.syncSeconds + endSeconds,
-      mine.clipped,
-      mine.tailLoss,
-      mine.tailSteps,
-      traffic.bytesSent,
-      traffic.samples,
-      mine.taken,
-      betweenHosts.sent,
-      compressed?.bytesSent ?? 0,
-      compressed?.plainBytes ?? 0,
-      compressed?.residualSquares ?? 0,
-      mine.skipped,
-      ...relay.sent,
+  /** Sums over the ranks, with what the end of the run has added. Collective. */
+  async total(comm: Communicator, traffic: RunTraffic): Promise<Totals> {
+    const mine = this.#sums, { hosts } = comm.network, relay = relayedBytes(comm);
+    const { compressed, ending } = traffic, ended = ending?.ended ?? [];
+    const [sums, relayed] = await sumOver(comm, this.#addends(comm, traffic), relay.sent);
+    const peakBytesSent = await mostOf(comm, mine.peakBytes);
+    const maxDrift = await mostOf(
+      comm,
+      Math.max(mine.maxDrift, ...ended.map(({ drift }) => drift)),
     );
-    await comm.allreduce(sums, "sum");
-    const peak = Float64Array.of(mine.peakBytes);
-    await comm.allreduce(peak, "max");
-    const drift = Float64Array.of(Math.max(mine.maxDrift, ...ended.map(({ drift }) => drift)));
     const driftBound = Math.max(mine.driftBound, ...ended.map(({ bound }) => bound ?? -1));
-    await comm.allreduce(drift, "max");
-    const [
-      seconds,
-      syncSeconds,
-      clipped,
-      tailLoss,
-      tailSteps,
-      bytesSent,
-      samples,
-      steps,
-      between,
-      averageBytes,
-      plainBytes,
-      residualSquares,
-      skipped,
-      ...relayed
-    ] = sums;
+    const { steps, seconds, clipped, skipped, tailLoss, tailSteps } = sums;
     const trainSeconds = seconds / comm.size;
     const perSecond = (count: number) => trainSeconds > 0 ? count / trainSeconds : 0;
     return {
       trainLoss: tailSteps > 0 ? tailLoss / tailSteps : null,
       trainSeconds,
       stepsPerSecond: perSecond(steps / comm.size),
-      samplesPerSecond: perSecond(samples),
-      communicationShare: seconds > 0 ? syncSeconds / seconds : 0,
-      totalBytesSent: bytesSent,
-      peakBytesSent: peak[0],
-      ...new Set(hosts).size > 1 ? { bytesBetweenHosts: between } : {},
+      samplesPerSecond: perSecond(sums.samples),
+      communicationShare: seconds > 0 ? sums.syncSeconds / seconds : 0,
+      totalBytesSent: sums.bytesSent,
+      peakBytesSent,
+      ...new Set(hosts).size > 1 ? { bytesBetweenHosts: sums.betweenHosts } : {},
       ...relayed.length > 0
         ? { relayed: relay.pairs.map((hosts, i) => ({ hosts, bytes: relayed[i] })) }
         : {},
@@ -244,15 +210,50 @@ export class RunningTotals implements Stateful {
         ? {
           compression: {
             codec: compressed.codec,
-            ratio: plainBytes > 0 ? averageBytes / plainBytes : 1,
-            residualNorm: Math.sqrt(residualSquares / comm.size),
+            ratio: sums.plainBytes > 0 ? sums.averageBytes / sums.plainBytes : 1,
+            residualNorm: Math.sqrt(sums.residualSquares / comm.size),
           },
         }
         : {},
       clipRate: this.#clips && steps > 0 ? clipped / steps : null,
       ...skipped > 0 ? { skippedSteps: skipped } : {},
-      maxDrift: mine.rounds + ended.length > 0 ? drift[0] : null,
+      maxDrift: mine.rounds + ended.length > 0 ? maxDrift : null,
       driftBound: driftBound < 0 ? null : driftBound,
     };
   }
+
+  /** What this rank adds to the sums. */
+  #addends({ network }: Communicator, { samples, bytesSent, ending, compressed }: RunTraffic) {
+    const { taken, seconds, syncSeconds, clipped, skipped, tailLoss, tailSteps } = this.#sums;
+    const endSeconds = ending?.seconds ?? 0;
+    return {
+      ...{ samples, steps: taken, clipped, skipped, tailLoss, tailSteps },
+      seconds: seconds + endSeconds,
+      syncSeconds: syncSeconds + endSeconds,
+      bytesSent,
+      betweenHosts: network.betweenHosts.sent,
+      averageBytes: compressed?.bytesSent ?? 0,
+      plainBytes: compressed?.plainBytes ?? 0,
+      residualSquares: compressed?.residualSquares ?? 0,
+    };
+  }
+}
+
+/** Sums numbers over the ranks, by their names, and some without. Collective. */
+async function sumOver<T extends Record<string, number>>(
+  comm: Communicator,
+  named: T,
+  others: readonly number[],
+): Promise<[sums: T, others: Float64Array]> {
+  const names = Object.keys(named), sums = Float64Array.of(...Object.values(named), ...others);
+  await comm.allreduce(sums, "sum");
+  const entries = names.map((name, i) => [name, sums[i]]);
+  return [Object.fromEntries(entries), sums.subarray(names.length)];
+}
+
+/** The largest that a rank has. Collective. */
+async function mostOf(comm: Communicator, own: number): Promise<number> {
+  const most = Float64Array.of(own);
+  await comm.allreduce(most, "max");
+  return most[0];
 }
