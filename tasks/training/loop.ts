@@ -216,7 +216,7 @@ export class Loop implements Stateful {
 
   /** What the ranks do together after a step. */
   async #goOn(taken: TakenStep): Promise<Course> {
-    const { comm, checkpoints, writer, trainStep, members } = this.#parts, { t } = taken;
+    const { comm, checkpoints, trainStep, members } = this.#parts, { t } = taken;
     const clock = this.#clock, { inFlight } = this.#local, met = await this.#meetAfter(taken);
     if (comm.size === 1) await this.#requests.poll();
     if (!clock.isTogether(t)) return "goes on";
@@ -243,26 +243,38 @@ export class Loop implements Stateful {
     }
     if (stopped || !ends && this.#best?.isExhausted) {
       // What was evaluated here is evaluated again with the last average, and has that one record.
-      this.#stoppedEarly = true;
-      await this.#notes.steps(await inFlight.settle());
-      this.#totals.stop(clock.progress(t));
-      clock.end(t);
-      await this.#close(t);
-      evaluated = await this.#evaluate(t);
+      evaluated = await this.#stopEarly(t);
       if (stopped) this.#watch = { ...this.#watch, last: evaluated.watched, noted: false };
     }
     if (evaluated) this.#evaluations.write(evaluated);
     if (this.#stoppedEarly) return "is over";
-    if (!checkpoints || !saves && (!stops || ends)) return "goes on";
+    const halts = stops && !ends;
+    if (!checkpoints || !saves && !halts) return "goes on";
+    await this.#writeCheckpoint(t, halts);
+    if (!halts) return "goes on";
+    await this.#requests.settle();
+    return "was stopped";
+  }
+
+  /** Ends the run after step `t`, before its steps are over. Returns what it has come to. */
+  async #stopEarly(t: number): Promise<Evaluated> {
+    this.#stoppedEarly = true;
+    await this.#notes.steps(await this.#local.inFlight.settle());
+    this.#totals.stop(this.#clock.progress(t));
+    this.#clock.end(t);
+    await this.#close(t);
+    return await this.#evaluate(t);
+  }
+
+  /** Writes a checkpoint of step `t`. @param isLast whether the run stops there: else it goes on meanwhile */
+  async #writeCheckpoint(t: number, isLast: boolean): Promise<void> {
+    const { comm, writer, members } = this.#parts;
     await this.#metrics.deliver();
     await this.#round.arrive();
     const [weights, ...others] = this.#stateful;
     await writer!.begin(t, [finite(weights, comm), ...others], this.#evaluations.loss);
     // Whoever is lost while it is written is left out, and it is written again.
-    if (members?.recovery || stops && !ends) await writer!.settle();
-    if (!stops || ends) return "goes on";
-    await this.#requests.settle();
-    return "was stopped";
+    if (isLast || members?.recovery) await writer!.settle();
   }
 
   /** Whether its end is no part of what follows step `t`: it comes later, or others come to it. */
