@@ -40,7 +40,9 @@ export async function compressedAllreduce(call: CollectiveCall, sum: CompressedS
     bundles && host.length > 1 && !host.includes(owner) ? host[owner % host.length] : owner;
   /** A host whose ranks send to this one by a delegate. */
   const isBundled = (ranks: readonly number[]) => bundles && ranks !== host && ranks.length > 1;
-  const most = Math.max(...peers.map((owner) => segmentsOf(slices.of(owner).length)), 1);
+  // Of all slices, this rank's too: the last may be longer or shorter than the others, and all must count alike.
+  const lengths = Array.from({ length: size }, (_, owner) => slices.of(owner).length);
+  const most = Math.max(...lengths.map(segmentsOf), 1);
   const first = (owner: number) => INPUT + owner * most;
 
   const arriving = hosts.filter((ranks) => !isBundled(ranks)).flat().filter((from) => from !== rank)

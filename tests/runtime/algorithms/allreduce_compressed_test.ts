@@ -3,9 +3,13 @@ import { EncodedSlices } from "../../../runtime/algorithms/_encoded_slices.ts";
 import { receiveInput } from "../../../runtime/algorithms/allreduce_compressed.ts";
 import { HostNumbers } from "../../../runtime/algorithms/encoded_numbers.ts";
 import { float32 } from "../../../runtime/compression/float32.ts";
+import { chunks } from "../../../runtime/algorithms/partition.ts";
 import { codecOf } from "../../../runtime/compression/registry.ts";
 import type { CollectiveCall } from "../../../runtime/engine/call.ts";
 import { SEGMENT_BYTES } from "../../../runtime/engine/tuning.ts";
+import { allreduce } from "../../_helpers/compressed_sum.ts";
+import { world } from "../../_helpers/world.ts";
+import { floats, sameBits } from "../_values.ts";
 
 /** What is made of payloads of these lengths from rank 1, segment by segment, where `length` bytes may come. */
 function received(lengths: readonly number[], length: number): Promise<Uint8Array | null> {
@@ -75,3 +79,26 @@ Deno.test("a bundle of two ranks' slices gives what the slices give, and is refu
     message: /a bundle of the slice of rank 0 by ranks 1, 2 has \d+ bytes, but says \d+/,
   });
 });
+
+for (
+  const [words, ranks, blocks, beyond] of [
+    ["longer", 2, 2 * 2016 + 1, 0],
+    ["longer", 3, 3 * 2016 + 1, 0],
+    ["shorter", 2, 2 * 2016 + 1, 1],
+  ] as const
+) {
+  Deno.test(`a compressed sum ends where the last of ${ranks} slices is by a segment ${words} than the others`, async () => {
+    const count = 256 * blocks + beyond, codec = codecOf("int8")!;
+    const segments = chunks(count, ranks, codec.block)
+      .map(({ start, end }) => Math.ceil(codec.bytes(end - start) / SEGMENT_BYTES));
+    assert.notEqual(segments.at(-1), segments[0]);
+    await using job = await world(ranks);
+    const made = (rank: number) => floats(count, (i) => i % 97 + rank);
+    const sums = job.ranks.map(({ rank }) => made(rank)), expected = sums.map((sum) => sum.slice());
+    allreduce("int8", expected);
+    await Promise.all(
+      job.ranks.map((comm) => comm.allreduce(sums[comm.rank], { compress: "int8" })),
+    );
+    for (const sum of sums) sameBits("sum", sum, expected[0]);
+  });
+}
