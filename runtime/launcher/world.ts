@@ -241,7 +241,7 @@ export async function openWorld(options: WorldOptions): Promise<OpenedWorld> {
     const tls = coordinator.tls && await folder.writeTls(coordinator.tls);
     const invitation = coordinator.invitation();
     const agents = await callOthers(settings, invitation, coordinator.port, cleanUps);
-    await inviteOthers(settings, invitation, cleanUps);
+    await inviteOthers(settings, invitation, folder, cleanUps);
     const world = new OpenedWorld({ settings, coordinator, folder, tls, agents, cleanUps });
     await world.completeUnless(interrupt);
     if (interrupt.signal.aborted) throw new InterruptedError(interrupt.how);
@@ -318,17 +318,20 @@ async function callOthers(
 /**
  * Writes an invitation for those who are missing and those who may come later, if there are any, and says where.
  *
+ * @param folder looks after it
  * @param cleanUps takes what removes it
  */
 async function inviteOthers(
   { ranks, size, mostRanks, isByInvitation, joinTimeout, say, ...options }: WorldSettings,
   invitation: Invitation,
+  folder: HostFolder,
   cleanUps: AsyncDisposableStack,
 ): Promise<void> {
   const missing = isByInvitation ? size - ranks : 0;
   if (missing === 0 && mostRanks === null) return;
   const path = options.invitation ?? join(tmpdir(), `celgc-${invitation.job}.invitation`);
   cleanUps.defer(await writeInvitationFile(path, invitation));
+  await folder.lookAfter(path);
   const who: string[] = [], terms: string[] = [];
   if (missing > 0) {
     who.push(counted(missing, "rank"));

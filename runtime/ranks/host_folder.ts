@@ -4,6 +4,7 @@
  * @module
  */
 
+import { resolve } from "node:path";
 import { socketPath } from "../bootstrap/mesh.ts";
 import { CERTIFICATE_NAME } from "../security/certificate.ts";
 import { fitsSocket, type TlsMaterial } from "../security/endpoint.ts";
@@ -17,6 +18,7 @@ const MOST_SOCKETS = 256;
 export class HostFolder implements AsyncDisposable {
   readonly #path: string;
   readonly #watchdog: Watchdog;
+  #files = 0;
 
   private constructor(path: string) {
     this.#path = path;
@@ -45,6 +47,13 @@ export class HostFolder implements AsyncDisposable {
     await Deno.writeTextFile(paths.key, key, { mode: 0o600 });
     await Deno.writeTextFile(paths.ca, ca, { mode: 0o600 });
     return { ...paths, name: CERTIFICATE_NAME };
+  }
+
+  /** Has a file of this launcher's removed should it be killed, unless that has become somebody else's by then. */
+  async lookAfter(file: string): Promise<void> {
+    const copy = `${this.#path}/${this.#files++}.left`;
+    await Deno.writeTextFile(copy, await Deno.readTextFile(file), { mode: 0o600 });
+    await Deno.writeTextFile(`${copy}.path`, resolve(file));
   }
 
   /** Removes it. */

@@ -10,7 +10,10 @@
 
 import { type ChildProcess, spawn } from "node:child_process";
 
-/** Reads `+ group` and `- group`; at the end, kills the groups left and removes the folder `$1`. */
+/**
+ * Reads `+ group` and `- group`; at the end, kills the groups left and removes the folder `$1`. Of each `NAME.left` in
+ * it there is another in the file that `NAME.left.path` names, which goes with it.
+ */
 const SCRIPT = `
 trap '' HUP INT TERM
 groups=' '
@@ -21,7 +24,13 @@ while read -r sign group; do
   esac
 done
 for group in $groups; do kill -s KILL -- "-$group" 2>/dev/null; done
-[ -z "$1" ] || rm -rf -- "$1"
+[ -z "$1" ] && exit
+for copy in "$1"/*.left; do
+  [ -f "$copy" ] || continue
+  file=$(cat "$copy.path")
+  [ "$(cat "$file")" = "$(cat "$copy")" ] && rm -f -- "$file"
+done
+rm -rf -- "$1"
 `;
 
 /** Knows the process groups of a job's ranks, and outlives the launcher by a moment. */

@@ -165,6 +165,37 @@ Deno.test("an agent whose coordinator is killed ends, and its ranks with it", as
   await coordinator.status;
 });
 
+for (
+  const [signal, replaced] of [["SIGINT", false], ["SIGKILL", false], ["SIGKILL", true]] as const
+) {
+  const what = replaced
+    ? "but another's in the place of its invitation"
+    : "neither invitation nor folder";
+  Deno.test(`${signal} to a launcher that waits for others leaves ${what}`, async () => {
+    await using folder = await temporaryFolder();
+    const launcher = denoCommand([
+      ...["run", "-A", "--no-check", new URL("tasks/cli/main.ts", ROOT).href, "launch"],
+      ...["--world", "2", "--ranks", "1", program("ends").href],
+    ], { env: { TMPDIR: folder.path }, stderr: "piped" }).spawn();
+    let said = "";
+    for await (const text of launcher.stderr.pipeThrough(new TextDecoderStream())) {
+      if ((said += text).includes("can join at")) break;
+    }
+    const path = /the invitation in (.*),/.exec(said)![1];
+    assert.equal(path.startsWith(folder.path), true, said);
+    if (replaced) await Deno.writeTextFile(path, "another's");
+    launcher.kill(signal);
+    await Promise.all([launcher.stdout.cancel(), launcher.status]);
+    const left = () =>
+      [...Deno.readDirSync(folder.path)].map(({ name }) => `${folder.path}/${name}`);
+    const expected = replaced ? [path] : [];
+    for (let looks = 0; looks < 200 && left().length > expected.length; looks++) {
+      await new Promise((resolve) => setTimeout(resolve, 50));
+    }
+    assert.deepEqual(left(), expected);
+  });
+}
+
 Deno.test("Ctrl-C at an agent ends the job on all hosts", async () => {
   await using folder = await temporaryFolder();
   const path = `${folder.path}/invitation`;
