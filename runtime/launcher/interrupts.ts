@@ -28,14 +28,18 @@ function watchTaskRunner(): () => void {
   return () => clearInterval(timer);
 }
 
-/**
- * Within how many ms the same signal is the same message. A scheduler signals whole process groups, and
- * `timeout` and `deno task` pass on what they get themselves, so that one comes twice.
- */
-const SAME_MS = 1000;
-
 /** A signal by which people and schedulers end a launcher. */
 export type EndingSignal = "SIGINT" | "SIGTERM" | "SIGUSR1";
+
+/**
+ * Within how many ms the same signal is the same message. A scheduler signals whole process groups, and
+ * `timeout` and `deno task` pass on what they get themselves, so that one comes twice. Who presses Ctrl-C again means
+ * it, and nobody does so that soon.
+ */
+const SAME_MS = { SIGINT: 50, SIGTERM: 1000, SIGUSR1: 1000 } as const satisfies Record<
+  EndingSignal,
+  number
+>;
 
 /** All of them. */
 export const ENDING_SIGNALS = [
@@ -58,7 +62,7 @@ export interface InterruptOptions {
 
 /**
  * Calls `interrupt` with the name of the signal, or "abort", each time that somebody wants an end. A
- * scheduler's signal that comes twice within a second is told once.
+ * scheduler's signal that comes twice within a second is told once, and so is one SIGINT that comes by two ways.
  *
  * @returns no longer does
  */
@@ -77,9 +81,10 @@ export function onInterrupt(
     if (Deno.build.os === "windows" && name !== "SIGINT") continue;
     let latest = -Infinity;
     const handler = () => {
-      const now = performance.now(), same = name !== "SIGINT" && now - latest < SAME_MS;
-      if (!same) latest = now;
-      if (!same) interrupt(name);
+      const now = performance.now();
+      if (now - latest < SAME_MS[name]) return;
+      latest = now;
+      interrupt(name);
     };
     Deno.addSignalListener(name, handler);
     undo.push(() => Deno.removeSignalListener(name, handler));
