@@ -26,7 +26,7 @@ export async function gather(
   const type = datatypeOf(send, "send");
   checkRank(root, context.size, "root");
   const recvBlocks = context.rank === root
-    ? blocksToReceive("gather", recv, send, uniform(send.length, context.size))
+    ? blocksToReceive("gather", context.size, recv, send, uniform(send.length, context.size))
     : null;
   const signature = { name: "gather", type: type.code, count: send.length, root } as const;
   await context.collective(
@@ -47,7 +47,7 @@ export async function gatherv(
   checkRank(root, context.size, "root");
   const isRoot = context.rank === root;
   if (isRoot && layout === null) throw new TypeError("cannot gatherv: the root must pass counts");
-  const recvBlocks = isRoot ? blocksToReceive("gatherv", recv, send, layout!) : null;
+  const recvBlocks = isRoot ? blocksToReceive("gatherv", context.size, recv, send, layout!) : null;
   const counts = [send.length, ...isRoot ? layout!.counts : []];
   const signature = { name: "gatherv", type: type.code, root } as const;
   await context.collective(
@@ -106,6 +106,7 @@ async function collect(
 
 function blocksToReceive(
   name: string,
+  size: number,
   recv: TypedArray | null,
   send: TypedArray,
   layout: Layout,
@@ -116,5 +117,5 @@ function blocksToReceive(
         `found ${recv === null ? "null" : datatypeOf(recv).name}`,
     );
   }
-  return blocksToFill(`cannot ${name}: recv`, recv, layout, layout.counts.length);
+  return blocksToFill(`cannot ${name}: recv`, recv, layout, size);
 }

@@ -27,7 +27,7 @@ export async function scatter(
   const type = datatypeOf(recv, "recv");
   checkRank(root, context.size, "root");
   const blocks = context.rank === root
-    ? blocksToSend("scatter", send, recv, uniform(recv.length, context.size))
+    ? blocksToSend("scatter", context.size, send, recv, uniform(recv.length, context.size))
     : null;
   const signature = { name: "scatter", type: type.code, count: recv.length, root } as const;
   await context.collective(signature, (call) => deal(call, blocks, bytesOf(recv), root, EMPTY));
@@ -45,7 +45,7 @@ export async function scatterv(
   checkRank(root, context.size, "root");
   const isRoot = context.rank === root;
   if (isRoot && layout === null) throw new TypeError("cannot scatterv: the root must pass counts");
-  const blocks = isRoot ? blocksToSend("scatterv", send, recv, layout!) : null;
+  const blocks = isRoot ? blocksToSend("scatterv", context.size, send, recv, layout!) : null;
   const counts = [recv.length, ...isRoot ? layout!.counts : []];
   const signature = { name: "scatterv", type: type.code, root } as const;
   await context.collective(
@@ -104,6 +104,7 @@ async function deal(
 
 function blocksToSend(
   name: string,
+  size: number,
   send: TypedArray | null,
   recv: TypedArray,
   layout: Layout,
@@ -114,5 +115,5 @@ function blocksToSend(
         `found ${send === null ? "null" : datatypeOf(send).name}`,
     );
   }
-  return blocksOf(`cannot ${name}: send`, send, layout, layout.counts.length);
+  return blocksOf(`cannot ${name}: send`, send, layout, size);
 }

@@ -336,3 +336,37 @@ Deno.test("a message of more bytes than a frame's length can say is refused befo
     /^RangeError: cannot send 4294967296 bytes to rank 1 at once: a frame holds 4294967295 at most; /,
   );
 });
+
+Deno.test("counts and displacements of fewer or more blocks than there are ranks are refused", async () => {
+  await using job = await world(2);
+  const words = (call: string, what: string, found: readonly number[]) => ({
+    name: "RangeError",
+    message: `cannot ${call} needs 2 ${what} that are non-negative integers, ` +
+      `found [${found.join(", ")}]`,
+  });
+  const outcomes = await onAll(job, async (comm) => {
+    const one = new Int32Array(1), all = new Int32Array(9), { rank } = comm, good = [1, 1];
+    for (const bad of [[], [1], [1, 1, 1]]) {
+      for (const [what, ...lists] of [["counts", bad], ["displacements", good, bad]] as const) {
+        await assert.rejects(
+          async () => await comm.gatherv(one, all, lists[0], rank, lists[1]),
+          words("gatherv: recv", what, bad),
+        );
+        await assert.rejects(
+          async () => await comm.scatterv(all, lists[0], one, rank, lists[1]),
+          words("scatterv: send", what, bad),
+        );
+        await assert.rejects(
+          async () => await comm.allgatherv(one, all, lists[0], lists[1]),
+          words("allgatherv: recv", what, bad),
+        );
+        await assert.rejects(
+          async () => await comm.alltoallv(all, good, all, lists[0], undefined, lists[1]),
+          words("alltoallv: recv", what, bad),
+        );
+      }
+    }
+    await comm.barrier();
+  });
+  for (const outcome of outcomes) assert.equal(outcome.status, "fulfilled", String(outcome));
+});
