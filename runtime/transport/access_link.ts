@@ -48,6 +48,9 @@ const MOST_DELAY_MS = 3.6e6;
 /** Least and greatest window, in bytes: a segment of TCP (RFC 9293), and what its window scales to (RFC 7323). */
 const LEAST_WINDOW = 536, MOST_WINDOW = 2 ** 30;
 
+/** An amount as JavaScript spells it, and its unit. */
+const PART = /^\s*(window\s*=)?\s*((?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?)\s*([a-z]*)\s*$/;
+
 /**
  * Reads a link such as `100mbit,20ms`: a bandwidth in kbit, mbit or gbit per second and a one-way
  * delay in us, ms or s, as `tc` of Linux spells them; one of the two may be left out. A window of every
@@ -58,7 +61,7 @@ const LEAST_WINDOW = 536, MOST_WINDOW = 2 ** 30;
 export function parseLink(text: string): LinkShape {
   let bitsPerSecond: number | undefined, delayMs: number | undefined, window: number | undefined;
   for (const part of text.toLowerCase().split(",")) {
-    const match = /^\s*(window\s*=)?\s*(\d+\.?\d*|\.\d+)\s*([a-z]*)\s*$/.exec(part);
+    const match = PART.exec(part);
     const unit = match?.[3] ?? "", amount = Number(match?.[2]);
     if (match?.[1] !== undefined) {
       const bytes = Math.round(amount * windowUnit(unit));
@@ -69,9 +72,11 @@ export function parseLink(text: string): LinkShape {
         );
       }
       window = bytes;
-    } else if (unit in BITS && bitsPerSecond === undefined && amount > 0) {
+    } else if (Object.hasOwn(BITS, unit) && bitsPerSecond === undefined && amount > 0) {
       bitsPerSecond = amount * BITS[unit];
-    } else if (unit in MS && delayMs === undefined && amount * MS[unit] <= MOST_DELAY_MS) {
+    } else if (
+      Object.hasOwn(MS, unit) && delayMs === undefined && amount * MS[unit] <= MOST_DELAY_MS
+    ) {
       delayMs = amount * MS[unit];
     } else {
       throw new RangeError(

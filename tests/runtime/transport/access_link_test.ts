@@ -26,6 +26,8 @@ Deno.test("a link is a bandwidth, a delay or both, in one spelling", () => {
       ["50us", Infinity, 0.05, "50us"],
       ["2s", Infinity, 2000, "2s"],
       ["0ms", Infinity, 0, "0us"],
+      ["0.0000001kbit,.0000005us", 1e-7 * 1e3, 5e-10, "1e-7kbit,5e-7us"],
+      ["1000000000000000000000gbit", 1e30, 0, "1e+21gbit"],
     ] as const
   ) {
     assert.deepEqual(parseLink(text), { bitsPerSecond, delayMs });
@@ -41,7 +43,18 @@ Deno.test("a link is a bandwidth, a delay or both, in one spelling", () => {
   }
   assert.throws(() => parseLink("1gbit,window=4MiB"), { message: /needs a delay/ });
   for (
-    const text of ["", "fast", "100", "0mbit", "-1mbit", "1mbit,2mbit", "1ms,1ms", "2000h", "2e9s"]
+    const text of [
+      "",
+      "fast",
+      "100",
+      "0mbit",
+      "-1mbit",
+      "1mbit,2mbit",
+      "1ms,1ms",
+      "2000h",
+      "2e9s",
+      "5constructor",
+    ]
   ) {
     assert.throws(() => parseLink(text), {
       name: "RangeError",
