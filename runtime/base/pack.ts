@@ -5,9 +5,10 @@
  * @module
  */
 
-const padded = (length: number) => (length + 7) & ~7;
+// In whole numbers, and not in those of 32 bits that `&` knows: a string may have 2 GiB and more.
+const padded = (length: number) => Math.ceil(length / 8) * 8;
 
-/** Joins byte strings. */
+/** Joins byte strings, each shorter than 4 GiB. */
 export function pack(parts: readonly Uint8Array[]): Uint8Array {
   const start = padded(4 * parts.length);
   const whole = new Uint8Array(parts.reduce((sum, part) => sum + padded(part.length), start));
@@ -21,7 +22,11 @@ export function pack(parts: readonly Uint8Array[]): Uint8Array {
   return whole;
 }
 
-/** Takes `count` byte strings apart again, as views. */
+/**
+ * Takes `count` byte strings apart again, as views.
+ *
+ * @throws Error if there are fewer bytes than they say
+ */
 export function unpack(whole: Uint8Array, count: number): Uint8Array[] {
   const view = new DataView(whole.buffer, whole.byteOffset, whole.byteLength);
   let offset = padded(4 * count);

@@ -10,6 +10,7 @@ import type { CollectiveGroup } from "./group.ts";
 import { encodeFanIn, encodeFanOut, MessageKind, type SignatureCodes } from "./header.ts";
 import type { Inbox } from "./_inbox.ts";
 import { pack, unpack } from "../base/pack.ts";
+import { LARGEST_PAYLOAD } from "../transport/transport.ts";
 
 /** What rank 0 answers to the contributions: the same for all, or one answer for each rank. */
 export type Answer = Uint8Array | readonly Uint8Array[];
@@ -17,6 +18,8 @@ export type Answer = Uint8Array | readonly Uint8Array[];
 /** The collective call that exchanges belong to. */
 export interface ExchangingCall {
   readonly group: CollectiveGroup;
+  /** The call in words, for errors. */
+  readonly operation: string;
   /** Place among the collective calls of the communicator. */
   readonly sequence: number;
   readonly codes: SignatureCodes;
@@ -48,6 +51,7 @@ export class TreeExchanges {
    * @param respond called at rank 0 with all contributions in the order of ranks; what it returns must
    *   stay as it is for good
    * @returns this rank's answer
+   * @throws RangeError if what a rank passes on is more than a frame holds
    */
   async run(
     mine: Uint8Array,
@@ -105,6 +109,7 @@ export class TreeExchanges {
    * certain.
    */
   #fanIn(exchange: number, parent: number, payload: Uint8Array): void {
+    this.#checkLength(payload);
     const { group, sequence, codes, stats } = this.#call, { localPeers } = group;
     const answerSlotEmpty = group.activeCalls === 1 && localPeers.enabled;
     const header = encodeFanIn(
@@ -118,12 +123,22 @@ export class TreeExchanges {
 
   /** Sends an answer without waiting: it stays as it is. */
   #fanOut(exchange: number, child: number, payload: Uint8Array): void {
+    this.#checkLength(payload);
     const { group, sequence, stats } = this.#call;
     const header = encodeFanOut({ context: group.id, call: sequence, exchange });
     stats.bytesSent += payload.length;
     const sent = this.#emptySlots?.has(child) === true &&
       group.localPeers.trySend(group.members[child], 1, header, payload);
     if (!sent) group.send(child, header, payload).catch(ignore);
+  }
+
+  /** What a frame does not hold would not be sent, and be waited for. */
+  #checkLength({ length }: Uint8Array): void {
+    if (length <= LARGEST_PAYLOAD) return;
+    throw new RangeError(
+      `cannot ${this.#call.operation}: ${length} bytes would go up or down the tree at once, and a frame holds ` +
+        `${LARGEST_PAYLOAD} at most; pass smaller buffers or take another algorithm`,
+    );
   }
 
   /** Looks for frames that may come through the mailbox, before waiting for them takes its time. */

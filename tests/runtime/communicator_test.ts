@@ -337,6 +337,20 @@ Deno.test("a message of more bytes than a frame's length can say is refused befo
   );
 });
 
+Deno.test("a sum by the tree of more bytes than a frame holds is refused by who would send them", async () => {
+  await using job = await world(2);
+  const outcomes = await onAll(job, async (comm, rank) => {
+    const sum = comm.allreduce(new Uint8Array(2 ** 32), { algorithm: "tree" });
+    const words = rank === 0 ? /lost rank 1/ : new RegExp(
+      "^RangeError: cannot allreduce \\(collective call 1\\): 4294967296 bytes would go up or down the tree at once, " +
+        "and a frame holds 4294967295 at most; pass smaller buffers or take another algorithm$",
+    );
+    await assert.rejects(sum, words);
+    if (rank === 1) job.kill(1); // as a process that has failed ends
+  });
+  for (const outcome of outcomes) assert.equal(outcome.status, "fulfilled", String(outcome));
+});
+
 Deno.test("counts and displacements of fewer or more blocks than there are ranks are refused", async () => {
   await using job = await world(2);
   const words = (call: string, what: string, found: readonly number[]) => ({
