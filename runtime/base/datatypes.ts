@@ -72,7 +72,7 @@ BY_TAG.set("Uint8ClampedArray", TYPES[0]);
 /**
  * The element type of a buffer. A `Uint8ClampedArray` counts as uint8.
  *
- * @throws TypeError if `buffer` is no typed array, or lies in shared memory
+ * @throws TypeError if `buffer` is no typed array, or one of another type than {@linkcode TypedArray}
  */
 export function datatypeOf(buffer: TypedArray, what = "buffer"): Datatype {
   const type = ArrayBuffer.isView(buffer)

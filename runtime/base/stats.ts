@@ -4,6 +4,8 @@
  * @module
  */
 
+import { platform } from "./platform.ts";
+
 /** Counts of one kind of operation. */
 export interface OperationStats {
   /** Calls begun. */
@@ -36,11 +38,11 @@ export class Stats {
   async time<T>(operation: string, work: Promise<T>): Promise<T> {
     const stats = this.of(operation);
     stats.calls++;
-    const start = performance.now();
+    const start = platform.now();
     try {
       return await work;
     } finally {
-      stats.seconds += (performance.now() - start) / 1e3;
+      stats.seconds += (platform.now() - start) / 1e3;
     }
   }
 

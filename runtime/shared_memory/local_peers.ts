@@ -104,7 +104,18 @@ export class LocalPeers {
   }
 
   async #discover(exchange: ExchangeAll): Promise<void> {
-    const { rank, size, hosts } = this.#job, arena = SharedArena.open(this.#job);
+    const arena = SharedArena.open(this.#job);
+    try {
+      await this.#meet(arena, exchange);
+    } finally {
+      // All have mapped this rank's memory by now, or never will.
+      arena?.memory.close(arena.descriptor);
+    }
+  }
+
+  /** Maps the memory of those of this host whose memory it can find. @param arena null: no memory is shared */
+  async #meet(arena: SharedArena | null, exchange: ExchangeAll): Promise<void> {
+    const { rank, size, hosts } = this.#job;
     const token = platform.getRandomValues(new Uint8Array(TOKEN_BYTES));
     arena?.token(rank, TOKEN_BYTES).set(token);
     const mailbox = arena && new Mailbox(arena, rank, size, this.#frames.deliver);
@@ -124,7 +135,6 @@ export class LocalPeers {
     const mapped = Uint8Array.from(mailboxes, (found, peer) => found || peer === rank ? 1 : 0);
     const access = (await exchange(mapped)).map((row) => row.slice());
     if (arena === null) return;
-    arena.memory.close(arena.descriptor);
     this.#arena = arena;
     this.#mailboxes = mailboxes;
     this.#access = access;

@@ -2,6 +2,7 @@
 
 import assert from "node:assert/strict";
 import { LocalPeers } from "../../../runtime/shared_memory/local_peers.ts";
+import { SharedMemory } from "../../../runtime/shared_memory/memory.ts";
 
 /** Peers of rank 0 of two on two hosts: neither takes memory. */
 function peers(): LocalPeers {
@@ -27,6 +28,36 @@ Deno.test("peers are discovered once, by the first caller's exchanges, and all c
   assert.equal(local.discovered, true);
   assert.equal(exchanged.length, 2);
   await local.discover(() => assert.fail("nor who comes later"));
+});
+
+/** Descriptors of memory that this process shows to others. */
+async function shownMemories(): Promise<number> {
+  let count = 0;
+  for await (const { name } of Deno.readDir("/proc/self/fd")) {
+    const target = await Deno.readLink(`/proc/self/fd/${name}`).catch(() => "");
+    if (target.startsWith("/memfd:celgc")) count++;
+  }
+  return count;
+}
+
+Deno.test({
+  name: "memory is shown to others until all have looked, and no longer where they never do",
+  ignore: SharedMemory.open() === null,
+  fn: async () => {
+    const hosts = ["here", "here"], before = await shownMemories();
+    for (const failing of [1, 2, 3]) {
+      const local = new LocalPeers({ rank: 0, size: 2, hosts }, { deliver() {}, wake() {} });
+      let exchanges = 0, shown = 0;
+      const discovery = local.discover(async (mine) => {
+        shown = await shownMemories();
+        if (++exchanges === failing) throw new Error("rank 1 is gone");
+        return [mine, new Uint8Array(mine.length)];
+      });
+      if (failing <= 2) await assert.rejects(discovery, /rank 1 is gone/);
+      else await discovery;
+      assert.deepEqual([shown, await shownMemories()], [before + 1, before]);
+    }
+  },
 });
 
 Deno.test("a discovery that fails does so for its caller alone, and nothing is shared", async () => {
