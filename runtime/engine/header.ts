@@ -18,7 +18,8 @@
  *     REVOKED          4 context
  *     AGREEMENT        4 context, 28 call, 32 step
  *
- * What begins at 1, 2 and 3 is a byte, at 16, 40 and 52 a number of up to 53 bits in 8 bytes, else of 32.
+ * What begins at 1, 2 and 3 is a byte, at 16, 40 and 52 a number of up to 53 bits in 8 bytes, else of 32. Calls and
+ * messages, which are counted as long as a communicator lives, have up to 53 bits too: those beyond 32 begin at 12.
  *
  * @module
  */
@@ -211,7 +212,7 @@ export function encodeRequestToSend(frame: Fields<RequestToSendFrame>): Uint8Arr
   header[1] = frame.type;
   putU32(header, 8, frame.tag);
   putU64(header, 16, frame.count);
-  putU32(header, 28, frame.message);
+  putOrdinal(header, frame.message);
   putU64(header, 40, frame.bytes);
   return header;
 }
@@ -219,7 +220,7 @@ export function encodeRequestToSend(frame: Fields<RequestToSendFrame>): Uint8Arr
 /** The header of a {@linkcode ClearToSendFrame}. */
 export function encodeClearToSend(frame: Fields<ClearToSendFrame>): Uint8Array {
   const header = begin(MessageKind.CLEAR_TO_SEND, frame.context);
-  putU32(header, 28, frame.message);
+  putOrdinal(header, frame.message);
   putU32(header, 36, frame.declined ? 1 : 0);
   return header;
 }
@@ -227,7 +228,7 @@ export function encodeClearToSend(frame: Fields<ClearToSendFrame>): Uint8Array {
 /** The header of a {@linkcode MessageFrame}. */
 export function encodeMessage({ context, message }: Fields<MessageFrame>): Uint8Array {
   const header = begin(MessageKind.MESSAGE, context);
-  putU32(header, 28, message);
+  putOrdinal(header, message);
   return header;
 }
 
@@ -250,7 +251,7 @@ export function encodeFanIn(
   putU32(header, 8, frame.answerSlotEmpty ? 1 : 0);
   putU64(header, 16, codes.count);
   putU32(header, 24, codes.root);
-  putU32(header, 28, frame.call);
+  putOrdinal(header, frame.call);
   putU32(header, 32, frame.exchange);
   putU32(header, 36, codes.algorithm);
   putU64(header, 40, codes.segmentBytes);
@@ -262,7 +263,7 @@ export function encodeFanIn(
 /** The header of a {@linkcode FanOutFrame}. */
 export function encodeFanOut({ context, call, exchange }: Fields<FanOutFrame>): Uint8Array {
   const header = begin(MessageKind.FAN_OUT, context);
-  putU32(header, 28, call);
+  putOrdinal(header, call);
   putU32(header, 32, exchange);
   return header;
 }
@@ -270,7 +271,7 @@ export function encodeFanOut({ context, call, exchange }: Fields<FanOutFrame>): 
 /** The header of a {@linkcode SegmentFrame}. */
 export function encodeSegment({ context, call, segment }: Fields<SegmentFrame>): Uint8Array {
   const header = begin(MessageKind.SEGMENT, context);
-  putU32(header, 28, call);
+  putOrdinal(header, call);
   putU32(header, 32, segment);
   return header;
 }
@@ -288,7 +289,7 @@ export function encodeRevoked({ context }: Fields<EndFrame>): Uint8Array {
 /** The header of an {@linkcode AgreementFrame}. */
 export function encodeAgreementFrame(frame: Fields<AgreementFrame>): Uint8Array {
   const header = begin(MessageKind.AGREEMENT, frame.context);
-  putU32(header, 28, frame.call);
+  putOrdinal(header, frame.call);
   putU32(header, 32, frame.step);
   return header;
 }
@@ -318,6 +319,16 @@ function getContext(view: DataView): number {
   return view.getUint32(60) * 2 ** 32 + view.getUint32(4);
 }
 
+/** Writes which call or message of its communicator it is. */
+function putOrdinal(header: Uint8Array, ordinal: number): void {
+  putU32(header, 28, ordinal);
+  if (ordinal >= 2 ** 32) putU32(header, 12, Math.floor(ordinal / 2 ** 32));
+}
+
+function getOrdinal(view: DataView): number {
+  return view.getUint32(12) * 2 ** 32 + view.getUint32(28);
+}
+
 function putU32(bytes: Uint8Array, at: number, value: number): void {
   bytes[at] = value >>> 24;
   bytes[at + 1] = value >>> 16;
@@ -341,10 +352,15 @@ const DECODERS: readonly ((view: DataView) => Frame)[] = [
   decodeEager,
   decodeRequestToSend,
   decodeClearToSend,
-  decodeMessage,
+  (view) => ({ kind: MessageKind.MESSAGE, context: getContext(view), message: getOrdinal(view) }),
   (view) => ({ kind: MessageKind.CREDIT, context: getContext(view), bytes: getU64(view, 40) }),
   decodeFanIn,
-  decodeFanOut,
+  (view) => ({
+    kind: MessageKind.FAN_OUT,
+    context: getContext(view),
+    call: getOrdinal(view),
+    exchange: view.getUint32(32),
+  }),
   decodeSegment,
   (view) => ({ kind: MessageKind.MISMATCH, context: getContext(view) }),
   (view) => ({ kind: MessageKind.LOST, rank: view.getUint32(24) }),
@@ -353,7 +369,7 @@ const DECODERS: readonly ((view: DataView) => Frame)[] = [
   (view) => ({
     kind: MessageKind.AGREEMENT,
     context: getContext(view),
-    call: view.getUint32(28),
+    call: getOrdinal(view),
     step: view.getUint32(32),
   }),
 ];
@@ -390,7 +406,7 @@ function decodeRequestToSend(view: DataView): RequestToSendFrame {
     type: view.getUint8(1),
     count: getU64(view, 16),
     tag: view.getUint32(8),
-    message: view.getUint32(28),
+    message: getOrdinal(view),
     bytes: getU64(view, 40),
   };
 }
@@ -399,16 +415,8 @@ function decodeClearToSend(view: DataView): ClearToSendFrame {
   return {
     kind: MessageKind.CLEAR_TO_SEND,
     context: getContext(view),
-    message: view.getUint32(28),
+    message: getOrdinal(view),
     declined: view.getUint32(36) !== 0,
-  };
-}
-
-function decodeMessage(view: DataView): MessageFrame {
-  return {
-    kind: MessageKind.MESSAGE,
-    context: getContext(view),
-    message: view.getUint32(28),
   };
 }
 
@@ -416,7 +424,7 @@ function decodeFanIn(view: DataView): FanInFrame {
   return {
     kind: MessageKind.FAN_IN,
     context: getContext(view),
-    call: view.getUint32(28),
+    call: getOrdinal(view),
     exchange: view.getUint32(32),
     answerSlotEmpty: view.getUint32(8) !== 0,
     collective: view.getUint8(3),
@@ -431,20 +439,11 @@ function decodeFanIn(view: DataView): FanInFrame {
   };
 }
 
-function decodeFanOut(view: DataView): FanOutFrame {
-  return {
-    kind: MessageKind.FAN_OUT,
-    context: getContext(view),
-    call: view.getUint32(28),
-    exchange: view.getUint32(32),
-  };
-}
-
 function decodeSegment(view: DataView): SegmentFrame {
   return {
     kind: MessageKind.SEGMENT,
     context: getContext(view),
-    call: view.getUint32(28),
+    call: getOrdinal(view),
     segment: view.getUint32(32),
   };
 }

@@ -74,6 +74,31 @@ for (const [name, [header, fields]] of Object.entries(HEADERS)) {
   });
 }
 
+Deno.test("calls and messages are told apart beyond 32 bits", () => {
+  const call = U53 - 2, message = 2 ** 32;
+  const read = (header: Uint8Array) => decodeFrame(new DataView(header.buffer));
+  for (
+    const [header, fields] of [
+      [encodeFanIn({ ...exchange, call, answerSlotEmpty: true }, codes), { call, ...codes }],
+      [encodeFanOut({ ...exchange, call }), { ...exchange, call }],
+      [encodeSegment({ context: U53, call, segment: U32 }), { context: U53, call, segment: U32 }],
+      [encodeAgreementFrame({ context: 8, call, step: 3 }), { context: 8, call, step: 3 }],
+      [
+        encodeRequestToSend({ ...envelope, message, bytes: U53 }),
+        { ...envelope, message, bytes: U53 },
+      ],
+      [
+        encodeClearToSend({ context: 2, message, declined: true }),
+        { context: 2, message, declined: true },
+      ],
+      [encodeMessage({ context: 2, message }), { context: 2, message }],
+    ] as const
+  ) {
+    const found = read(header);
+    assert.deepEqual({ ...found, ...fields }, found);
+  }
+});
+
 Deno.test("a header of no kind that there is, is refused", () => {
   for (const kind of [0, Object.keys(MessageKind).length + 1, 255]) {
     const header = new Uint8Array(HEADER_BYTES);
