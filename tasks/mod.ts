@@ -61,7 +61,16 @@ export {
   type WindowTaskOptions,
   type WindowTaskParts,
 } from "./problems/window_task.ts";
-export type { Batch, Decoder, Feeds, PredictOptions, Split, Task, TrainableModel } from "./task.ts";
+export type {
+  Batch,
+  Decoder,
+  Feeds,
+  ImageInput,
+  PredictOptions,
+  Split,
+  Task,
+  TrainableModel,
+} from "./task.ts";
 export type { Entrance } from "./training/membership/live_members.ts";
 export { type RunOutput, train, type Trained, type TrainParts } from "./training/train.ts";
 export {

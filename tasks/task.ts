@@ -126,6 +126,21 @@ export interface Split {
   batches(): Iterable<Feeds>;
 }
 
+/**
+ * What a classifier of images is fed, `[samples, 3, side, side]`: red, green and blue from 0 to 1, less each
+ * channel's mean, over its deviation; and what its scores are of.
+ */
+export interface ImageInput {
+  /** Width and height, in pixels. */
+  readonly side: number;
+  /** Names of the classes, in the order of the scores. */
+  readonly classes: readonly string[];
+  /** Mean of each channel. */
+  readonly mean: readonly [number, number, number];
+  /** Standard deviation of each channel. */
+  readonly std: readonly [number, number, number];
+}
+
 /** One rank's view of a data set. */
 export interface Task {
   /** Size of the training set. */
@@ -164,6 +179,8 @@ export interface Task {
   readonly vocabulary?: string;
   /** What has become of arrays of one's own, as JSON: a run keeps it beside its model. */
   readonly description?: string;
+  /** What images have become before a network sees them: a run keeps it beside its model. */
+  readonly images?: ImageInput;
   /** Of amounts: what an error is multiplied by to have the unit of the data. @default {1} */
   readonly unit?: number;
   /** Whether exp(loss) is a measure of its own, the perplexity. @default {false} */

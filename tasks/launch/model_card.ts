@@ -14,6 +14,7 @@ import { isModelFile, modelName } from "../options/network_names.ts";
 import type { Options } from "../options/table.ts";
 import { FILES, INPUT_FILE_NAMES, type RunConfig } from "../run/folder.ts";
 import { writing } from "../run/write_error.ts";
+import type { ImageInput } from "../task.ts";
 import { summaryRows } from "./summary_text.ts";
 
 /** Name of the card in a run's folder. */
@@ -53,6 +54,7 @@ export function modelCard(config: RunConfig, summary: Summary): string {
           grouped(plan.testSamples)
         } to test`,
       ],
+      ...plan.images ? imageFacts(plan.images) : [],
       ["initial weights", `SHA-256 ${plan.initialWeights}`],
     ]
     : [["network", model], ["data", task]];
@@ -93,6 +95,25 @@ celgc ${versions.celgc}${source}; ${
   }.
 `;
 }
+
+/** What whoever feeds a classifier of images, and reads its scores, has to know. */
+function imageFacts({ side, classes, mean, std }: ImageInput): [string, string][] {
+  const channels = (numbers: ImageInput["mean"]) => numbers.map((n) => n.toFixed(4)).join(", ");
+  const named = classes.length <= MOST_NAMED
+    ? `${classes.join(", ")}; in the order of the scores`
+    : `${classes.length}, which ${FILES.config} names in the order of the scores`;
+  return [
+    [
+      "takes",
+      `[samples, 3, ${side}, ${side}]: red, green and blue from 0 to 1, less the means ` +
+      `${channels(mean)}, over the deviations ${channels(std)}`,
+    ],
+    ["classes", named],
+  ];
+}
+
+/** More classes than these are not read in a card. */
+const MOST_NAMED = 100;
 
 /** The options with the files that the run has taken with it named as they are in its folder. */
 const withCopies = (options: Options): Options => ({

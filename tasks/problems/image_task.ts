@@ -47,11 +47,12 @@ export function imageTask(
       };
     },
   });
-  return sampleTask(
+  const { classes, mean, std } = train;
+  const task = sampleTask(
     {
       what: "images",
       labels: train.labels,
-      classes: train.classes.length,
+      classes: classes.length,
       train: samplesOf(train),
       test: samplesOf(test),
       ...valid ? { valid: samplesOf(valid) } : {},
@@ -61,6 +62,7 @@ export function imageTask(
     parts,
     worlds,
   );
+  return { ...task, images: { side: sideOf(train), classes, mean, std } };
 }
 
 function imageFeeds(batchSize: number, side: number) {

@@ -16,6 +16,7 @@ import { OptionError } from "../options/kinds.ts";
 import { modelName } from "../options/network_names.ts";
 import type { Options } from "../options/table.ts";
 import { sourceCommit } from "./source_commit.ts";
+import type { ImageInput } from "../task.ts";
 import { TRACE_FILE } from "../trace/chrome_trace.ts";
 import { SPANS_FILE } from "../trace/spans.ts";
 import { VERSION } from "./version.ts";
@@ -67,6 +68,8 @@ export interface RunFacts {
   readonly parameters: number;
   /** SHA-256 of the weights that all ranks start from, little-endian float32, in hexadecimal. */
   readonly initialWeights: string;
+  /** Of images: what the network is fed, and what its scores are of. */
+  readonly images?: ImageInput;
   /** The hosts that the ranks are on; absent if that is one. */
   readonly hosts?: readonly RunHost[];
 }

@@ -53,6 +53,7 @@ export async function writeBeginning(
     testSamples: task.splits.at(-1)!.samples,
     parameters: trainStep.parameterCount,
     initialWeights: await hashOf(await trainStep.weights.read()),
+    ...task.images ? { images: task.images } : {},
     ...hosts.length > 1 ? { hosts } : {},
   });
 }

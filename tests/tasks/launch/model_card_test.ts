@@ -47,6 +47,22 @@ Deno.test("a card says what was trained, how, and what came of it", () => {
   assert.equal(card.includes(`commit ${config.commit}`), config.commit !== undefined);
 });
 
+Deno.test("a card of images says what the network takes, and what its scores are of", () => {
+  const config = configOf({}), mean = [0.5, 0.25, 0.125] as const, std = [0.1, 0.2, 0.3] as const;
+  const cardOf = (classes: readonly string[]) => {
+    const plan = { ...config.plan!, images: { side: 16, classes, mean, std } };
+    return modelCard({ ...config, plan }, SUMMARY);
+  };
+  const card = cardOf(["cat", "dog"]);
+  assert.match(card, /^\| classes \| cat, dog; in the order of the scores \|$/m);
+  assert.match(
+    card,
+    /^\| takes \| \[samples, 3, 16, 16\]: .* 0\.5000, 0\.2500, 0\.1250, over .* \|$/m,
+  );
+  const many = cardOf(Array.from({ length: 1000 }, (_, i) => `class ${i}`));
+  assert.match(many, /^\| classes \| 1000, which config\.json names in the order .* \|$/m);
+});
+
 Deno.test("a card names files as they are in the run's folder, and programs as what they are", () => {
   const model = "/home/somebody/secret/net.onnx", weights = "/home/somebody/w.safetensors";
   const card = modelCard(configOf({ model, weights }), SUMMARY);
