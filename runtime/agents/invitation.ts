@@ -138,8 +138,14 @@ export async function readInvitationFile(path: string): Promise<Invitation> {
     text = await Deno.readTextFile(path);
   } catch (error) {
     if (error instanceof RendezvousError) throw error;
+    if (path.startsWith(`${PREFIX}.`)) {
+      throw new RendezvousError(
+        "cannot join: a file with the invitation is required, the invitation itself was given, among " +
+          "arguments that everybody on this host can read",
+      );
+    }
     throw new RendezvousError(
-      `cannot join: the invitation cannot be read: ${systemReason(error)}`,
+      `cannot join: the invitation ${path} cannot be read: ${systemReason(error)}`,
       { cause: error },
     );
   }

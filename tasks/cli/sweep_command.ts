@@ -52,6 +52,10 @@ function options(): Record<string, OptionSpec<unknown>> {
       help: "folder of the sweep, with a folder for each run",
       defaultText: "runs/<time>-sweep",
     } as OptionSpec<unknown>,
+    resume: {
+      ...OPTIONS.resume,
+      help: "not for a sweep, which goes on with the command that began it and the same --out",
+    } as OptionSpec<unknown>,
     json: { ...OPTIONS.json, help: "print the summary as JSON on standard output, no table" },
   };
 }

@@ -82,7 +82,7 @@ export const EXECUTION: Table<ExecutionOptions> = {
     group: DATA,
     help:
       "folder of the data set in its official layout; of CIFAR in any form, or an archive of it; of " +
-      "--task text, a UTF-8 file or a folder of them; of arrays, an .npz or .csv file, or a folder of .npy",
+      "--task images, a folder with a folder for each class; of text, a UTF-8 file or a folder of them; of arrays, an .npz or .csv file, or a folder of .npy",
     default: null,
     defaultText: "none",
     placeholder: "dir",

@@ -71,6 +71,11 @@ const DECIDING = new Set<string>([
  * @throws OptionError if an option, or a combination of them, is not possible
  */
 export function planCells(given: Swept, baseline = false): CellPlan {
+  if (given.resume != null) {
+    throw new OptionError(
+      "--resume is for one run: a sweep goes on with the command that began it and the same --out",
+    );
+  }
   const { axes, fixed: one } = splitAxes(given as Record<string, unknown>);
   const fixed = checkOptions(one);
   const varies = baseline || axes.some(({ name }) => name === "algorithm");

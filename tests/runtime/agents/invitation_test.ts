@@ -77,6 +77,14 @@ Deno.test("an invitation's file is its user's alone", async () => {
   await Deno.chmod(path, 0o640);
   await assert.rejects(readInvitationFile(path), /its mode must be 0600, not 0640/);
   remove();
-  await assert.rejects(readInvitationFile(path), /cannot be read: there is no such file/);
+  await assert.rejects(
+    readInvitationFile(path),
+    /invitation \/.* cannot be read: there is no such file/,
+  );
+  const itself = encodeInvitation(valid);
+  await assert.rejects(readInvitationFile(itself), (error: Error) => {
+    assert.match(error.message, /a file with the invitation is required/);
+    return !error.message.includes(itself);
+  });
   await assert.rejects(writeInvitationFile("/dev/null/x", valid), /cannot write the invitation/);
 });

@@ -162,6 +162,13 @@ Deno.test("an impossible combination is refused before anything runs, and names 
   assert.throws(() => planCells({ intervall: [1] } as Swept), /unknown option intervall/);
 });
 
+Deno.test("a sweep resumes no run, and says how it goes on", () => {
+  assert.throws(
+    () => planCells({ interval: [1, 4], resume: "runs/one" }),
+    /--resume is for one run: a sweep goes on with the command that began it and the same --out/,
+  );
+});
+
 Deno.test("a sweep without axes is one cell", () => {
   assert.deepEqual(names({ interval: 4 }), ["algorithm=celgc"]);
   assert.deepEqual(names({ interval: 4 }, true), ["algorithm=naive-parallel", "algorithm=celgc"]);
