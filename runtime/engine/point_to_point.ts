@@ -107,7 +107,7 @@ export class PointToPoint {
    * Sends a message and receives another meanwhile. The buffers may overlap; what is sent is then
    * copied first, as MPI_Sendrecv_replace does (MPI 4.1, section 3.10). When it rejects, neither
    * buffer is in use: a receive that no message has been matched with is taken back, one whose
-   * message is coming in is waited for.
+   * message is coming in is waited for, unless the communicator itself has come to its end.
    */
   async sendReceive(
     sendBuffer: TypedArray,
@@ -393,9 +393,10 @@ export class PointToPoint {
     return group.lossOf(to) === undefined ? error : group.lostError(to, sending(group, to, tag));
   }
 
-  /** Ends all that is pending. */
+  /** Ends all that is pending; what is coming in may still be written where it was to go. */
   fail(error: unknown): void {
     const { receives, probes } = this.#queues;
+    for (const receive of this.#arriving.splice(0)) receive?.reject(error);
     for (const posted of [...receives.splice(0), ...probes.splice(0)]) posted.reject(error);
     for (const message of this.#announced.values()) message.reject(error);
     for (const [key, { receive }] of [...this.#granted]) {
