@@ -108,8 +108,8 @@ export function joined(parts: readonly Uint8Array[]): Uint8Array {
 
 /** Whether two buffers have bytes in common. */
 export function overlap(a: TypedArray, b: TypedArray): boolean {
-  return a.buffer === b.buffer && a.byteOffset < b.byteOffset + b.byteLength &&
-    b.byteOffset < a.byteOffset + a.byteLength;
+  const end = Math.min(a.byteOffset + a.byteLength, b.byteOffset + b.byteLength);
+  return a.buffer === b.buffer && Math.max(a.byteOffset, b.byteOffset) < end;
 }
 
 /** Whether two buffers are the same bytes. */
