@@ -60,26 +60,42 @@ export async function openOwnText(
   const { data, validFraction, testFraction } = options;
   // Ranks of other launchers on the same host may not read this one's folder.
   const key = JSON.stringify([folder, data, options.tokenizer, validFraction, testFraction]);
-  let own: string | null = null;
+  // What this rank makes has no name left when all have opened it, or one of them has failed.
+  await using named = new AsyncDisposableStack();
   const made = await sharing.make(key, async () => {
-    own = folder ?? await Deno.makeTempDir({ prefix: "celgc-tokens-" });
+    const own = folder ?? await Deno.makeTempDir({ prefix: "celgc-tokens-" });
     const path = join(own, `.tokens-${crypto.randomUUID()}`);
-    const counts = await writeTokens(path, options, tokenizer).catch(async (error) => {
-      await Deno.remove(folder === undefined ? own! : path, { recursive: true }).catch(() => {});
-      throw error;
-    });
-    return new TextEncoder().encode(JSON.stringify({ path, counts }));
+    named.defer(() => removeIfThere(folder === undefined ? own : path));
+    const ends = await writeTokens(path, options, tokenizer);
+    return new TextEncoder().encode(JSON.stringify({ path, ends }));
   });
-  const { path, counts } = JSON.parse(new TextDecoder().decode(made));
-  const file = await Deno.open(path);
+  const { path, ends }: WrittenTokens = JSON.parse(new TextDecoder().decode(made));
+  using opened = new DisposableStack();
+  const file = opened.use(await Deno.open(path));
   await sharing.arrive();
-  if (own !== null) await Deno.remove(folder === undefined ? own : path, { recursive: true });
-  const ends: [number, number, number] = counts;
+  await named.disposeAsync();
+  opened.move();
   const tokens = ends.map((end, i) =>
     new FileTokens(file, tokenizer.size, [i === 0 ? 0 : ends[i - 1], end])
   );
   const [train, valid, test] = tokens;
   return { train, valid, test, [Symbol.dispose]: () => file.close() };
+}
+
+/** Removes a file, or a folder with all that is in it. */
+async function removeIfThere(path: string): Promise<void> {
+  try {
+    await Deno.remove(path, { recursive: true });
+  } catch (error) {
+    if (!(error instanceof Deno.errors.NotFound)) throw error;
+  }
+}
+
+/** What the rank that has written the tokens tells the others. */
+interface WrittenTokens {
+  readonly path: string;
+  /** Where each split ends. */
+  readonly ends: readonly number[];
 }
 
 /** Writes the tokens of all splits to a file. Returns where each ends. */
