@@ -233,12 +233,14 @@ function once<T>(make: () => Promise<T>): () => Promise<T> {
 // deno-lint-ignore no-import-prefix -- the rule spares re-exports, which cannot be lazy
 export const loadTables = async () => (await import("npm:cli-table3@0.6.5")).default;
 
-/** Writes CSV (Deno's standard library). */
+/** Writes CSV (Deno's standard library), with plain line feeds, which line tools expect. */
 export const loadCsv = async (): Promise<
   { stringify(rows: readonly (readonly string[])[]): string }
-> =>
+> => {
   // deno-lint-ignore no-import-prefix -- as above
-  await import("npm:deno-std@1.4.0/csv/stringify.js");
+  const { stringify } = await import("npm:deno-std@1.4.0/csv/stringify.js");
+  return { stringify: (rows) => stringify(rows).replaceAll("\r\n", "\n") };
+};
 
 /** Reads CSV (Deno's standard library); a SyntaxError names the line. */
 export const loadCsvParser = async (): Promise<

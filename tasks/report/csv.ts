@@ -67,8 +67,7 @@ export async function writeCsv(
     const path = `${base}-${name}.csv`;
     using file = await Deno.create(path);
     const write = async (lines: readonly (readonly string[])[]) => {
-      // Plain line feeds, which line tools expect.
-      const bytes = new TextEncoder().encode(stringify(lines).replaceAll("\r\n", "\n"));
+      const bytes = new TextEncoder().encode(stringify(lines));
       for (let at = 0; at < bytes.length;) at += await file.write(bytes.subarray(at));
     };
     let lines: string[][] = [["run", ...fields]];

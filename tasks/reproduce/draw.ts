@@ -32,7 +32,7 @@ export interface DrawnFigure {
   readonly stepSeconds: ReadonlyMap<number, number>;
 }
 
-/** What can be drawn over. */
+/** What can be drawn over, in the order of the columns of numbers. */
 const AXES: Readonly<Record<FigureAxis, Omit<ChartAxis, "log">>> = {
   epoch: { title: "epochs", format: "number" },
   iteration: { title: "iterations of each rank", format: "number" },
@@ -40,8 +40,6 @@ const AXES: Readonly<Record<FigureAxis, Omit<ChartAxis, "log">>> = {
   bytes: { title: "bytes sent by each rank", format: "bytes" },
   linkSeconds: { title: `time behind ${LINK}, calculated`, format: "seconds" },
 };
-
-const COLUMNS: readonly FigureAxis[] = ["epoch", "iteration", "round", "bytes", "linkSeconds"];
 
 /** Draws a figure. */
 export async function drawFigure(
@@ -167,9 +165,8 @@ async function csvOf(record: FigureRecord, seen: readonly SeenLine[]): Promise<s
   const { stringify } = await loadCsv();
   const panels = record.rows.flatMap((row) => row.panels);
   const measures = [...new Set(panels.flatMap(({ y, dashed }) => dashed ? [y, dashed] : [y]))];
-  const axes = COLUMNS.filter((axis) =>
-    axis !== "linkSeconds" || panels.some(({ x }) => x === axis)
-  );
+  const axes = (Object.keys(AXES) as FigureAxis[])
+    .filter((axis) => axis !== "linkSeconds" || panels.some(({ x }) => x === axis));
   const rows = measures.flatMap((measure) =>
     seen.flatMap(({ line, points }) =>
       points(measure).map(({ at, mean, low, high }) => [
@@ -182,7 +179,7 @@ async function csvOf(record: FigureRecord, seen: readonly SeenLine[]): Promise<s
     )
   );
   const head = ["measure", "runs", "seeds", ...axes, "mean", "low", "high"];
-  return stringify([head, ...rows]).replaceAll("\r\n", "\n");
+  return stringify([head, ...rows]);
 }
 
 const number = (value: number) =>

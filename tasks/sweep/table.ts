@@ -129,8 +129,7 @@ export async function formatCsv(
     relative(root, cell.dir),
     cell.message ?? "",
   ]);
-  // Plain line feeds, which line tools expect.
-  return stringify([head, ...rows]).replaceAll("\r\n", "\n");
+  return stringify([head, ...rows]);
 }
 
 function plain(value: unknown): string {
