@@ -8,18 +8,24 @@ import { formatBytes } from "../../deps.ts";
 import { counted } from "../../runtime/base/words.ts";
 import { plainTable } from "../terminal/plain_table.ts";
 import { formatSizes } from "./curve.ts";
-import type { RunPlan } from "./plan.ts";
+import type { PlannedRun, RunPlan } from "./plan.ts";
 import { type Advice, describeSetting } from "./settings.ts";
 
-/** The table, and below it what it rests on. */
-export async function formatPlan(
-  { runs, steps, epochs, ranks, hosts, link, sizes, measured, settings, advice }: RunPlan,
-): Promise<string> {
+/** The table, what is advised, and what both rest on. */
+export async function formatPlan(plan: RunPlan): Promise<string> {
+  const { lines } = await runsTable(plan);
+  const { advice, settings, link } = plan;
+  const advised = advice === null ? [] : [...adviceLines(advice, settings.length, link), ""];
+  return [...lines, "", ...advised, ...notes(plan)].join("\n");
+}
+
+/** A line for each run; what no run hides behind its steps has no column. */
+function runsTable({ runs }: RunPlan) {
   const hides = runs.some(({ hiddenSeconds }) => hiddenSeconds > 0);
-  const column = (head: string, cell: (run: typeof runs[number]) => string) => (
+  const column = (head: string, cell: (run: PlannedRun) => string) => (
     { head, number: head !== "algorithm", cells: runs.map(cell) }
   );
-  const { lines } = await plainTable([
+  return plainTable([
     column("algorithm", ({ algorithm }) => algorithm),
     column("I", ({ interval }) => interval === null ? "–" : String(interval)),
     column("rounds", ({ rounds }) => String(rounds)),
@@ -30,60 +36,65 @@ export async function formatPlan(
     ...hides ? [column("hidden", ({ hiddenSeconds }) => formatSeconds(hiddenSeconds))] : [],
     column("speedup", ({ speedup }) => `${speedup.toFixed(2)}×`),
   ]);
+}
+
+/** What the prediction is for, and what was measured for it. */
+function notes(plan: RunPlan): string[] {
+  const { steps, epochs, ranks, hosts, link, sizes, measured } = plan;
   const { network, device, step, allreduce, shared } = measured;
   const [timed] = Object.values(step), { seconds } = allreduce.at(-1)!;
-  const notes = [
-    `${counted(steps, "step")} on ${ranks === 1 ? "one rank" : `each of ${ranks} ranks`}, ${
+  const each = ranks === 1 ? "one rank" : `each of ${ranks} ranks`;
+  const floats = shared.toLocaleString("en-US");
+  const where = hosts === null || link === null ? "" : " within a host";
+  return [
+    `${counted(steps, "step")} on ${each}, ${
       epochs.toFixed(2)
     } epochs; start-up and evaluations left out`,
-    link === null
-      ? hosts === null
-        ? "for the network as it is"
-        : `for ${counted(hosts, "host")} and the network between them, as they are`
-      : hosts === null
-      ? `for ranks behind access links of ${link}`
-      : `for ${counted(hosts, "host")} of ${
-        counted(ranks / hosts, "rank")
-      }, each behind an access link of ${link}`,
+    networkNote(plan),
     ...link?.includes("window=")
       ? ["a calculated link's window is left out, as if --connections were enough to fill the link"]
       : [],
     ...formatSizes(sizes),
     `step         ${milliseconds(timed.mean)}, ${milliseconds(timed.slowest)} on the slowest rank`,
-    `allreduce    ${milliseconds(seconds)} for ${
-      shared.toLocaleString("en-US")
-    } floats, as measured${hosts === null || link === null ? "" : " within a host"}`,
+    `allreduce    ${milliseconds(seconds)} for ${floats} floats, as measured${where}`,
     ...network === null ? [] : [
       `ping         ${milliseconds(network.latencySeconds)} one way, ` +
       `${formatBytes(network.bytesPerSecond)}/s, as measured`,
     ],
     `device       ${device}`,
   ];
-  const advised = advice === null ? [] : [...formatAdvice(advice, settings.length, link), ""];
-  return [...lines, "", ...advised, ...notes].join("\n");
+}
+
+/** Which network the prediction is for. */
+function networkNote({ link, hosts, ranks }: RunPlan): string {
+  if (hosts === null) {
+    return link === null ? "for the network as it is" : `for ranks behind access links of ${link}`;
+  }
+  if (link === null) {
+    return `for ${counted(hosts, "host")} and the network between them, as they are`;
+  }
+  const each = counted(ranks / hosts, "rank");
+  return `for ${counted(hosts, "host")} of ${each}, each behind an access link of ${link}`;
 }
 
 /** What is advised, and by what rule. */
-function formatAdvice(
+function adviceLines(
   { cheapest, fastest, tolerance }: Advice,
   count: number,
   link: string | null,
-) {
+): string[] {
   const where = link === null ? "this network" : `your link, ${link}`;
+  const within = `${Number((100 * tolerance).toPrecision(3))} %`, all = counted(count, "setting");
+  const advised = `${where} → ${describeSetting(cheapest)}: ` +
+    `${percent(cheapest.communicationShare)} communication, ${formatSeconds(cheapest.seconds)}`;
+  if (cheapest === fastest) {
+    return [advised, `  the fastest of ${all}, and the smallest I within ${within} of it`];
+  }
   const best = `the fastest, ${describeSetting(fastest)}: ${formatSeconds(fastest.seconds)}`;
   return [
-    `${where} → ${describeSetting(cheapest)}: ${percent(cheapest.communicationShare)} ` +
-    `communication, ${formatSeconds(cheapest.seconds)}`,
-    cheapest === fastest
-      ? `  the fastest of ${counted(count, "setting")}, and the smallest I within ${
-        Number((100 * tolerance).toPrecision(3))
-      } % of it`
-      : `  of ${counted(count, "setting")} within ${
-        Number((100 * tolerance).toPrecision(3))
-      } % of ${best}`,
-    ...cheapest === fastest
-      ? []
-      : ["  the smallest I, then the least compression, then the fewest fragments"],
+    advised,
+    `  of ${all} within ${within} of ${best}`,
+    "  the smallest I, then the least compression, then the fewest fragments",
   ];
 }
 
