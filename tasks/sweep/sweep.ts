@@ -10,7 +10,7 @@ import { resolveDevice } from "../../runtime/devices/open.ts";
 import { join, resolve } from "node:path";
 import { becomeCompiledRank } from "../../runtime/ranks/compiled_rank.ts";
 import { DataError } from "../data/data_error.ts";
-import { launch, RunFailedError } from "../launch/launch.ts";
+import { launch, type LaunchOptions, RunFailedError } from "../launch/launch.ts";
 import { ENDING_SIGNALS, type EndingSignal } from "../../runtime/launcher/interrupts.ts";
 import { lockFolder } from "../run/lock.ts";
 import { OptionError } from "../options/kinds.ts";
@@ -114,25 +114,22 @@ export async function sweep(given: SweepOptions = {}): Promise<SweepRun> {
   let result = compare(dir, plan, outcomes, stop);
   for (const [index, cell] of plan.cells.entries()) {
     const { path, finished, damage } = await folders.find(cell);
-    let outcome: CellOutcome | null = null;
+    let outcome = notRun(cell, path);
     if (finished) {
-      const run = await readRun(path);
-      outcome = { cell, dir: path, status: "finished", reused: true, message: null, run };
+      outcome = { ...outcome, status: "finished", reused: true, run: await readRun(path) };
     } else if (stop.how === null) {
       view.begin(index, cell, damage);
       outcome = await runCell(path, cell, stop, on, (record) => view.record(record));
     }
-    outcome ??= { cell, dir: path, status: "pending", reused: false, message: null, run: null };
     outcomes.push(outcome);
     if (outcome.status !== "pending") view.end(index, outcome);
     result = compare(dir, plan, outcomes, stop);
-    const { axes, cells, problems } = result;
-    await writeWhole(join(dir, SWEEP_FILES.json), summaryDocument(dir, axes, cells, problems));
-    await writeWhole(join(dir, SWEEP_FILES.csv), await formatCsv(dir, axes, cells));
+    await writeSummary(result);
   }
   return result;
 }
 
+/** What a sweep has come to so far. */
 function compare(
   dir: string,
   { axes }: CellPlan,
@@ -141,6 +138,17 @@ function compare(
 ): SweepRun {
   const cells = compareCells(outcomes), problems = findProblems(outcomes);
   return { dir, axes, cells, problems, interrupted: how };
+}
+
+/** Writes the files of a sweep's own. */
+async function writeSummary({ dir, axes, cells, problems }: SweepRun): Promise<void> {
+  await writeWhole(join(dir, SWEEP_FILES.json), summaryDocument(dir, axes, cells, problems));
+  await writeWhole(join(dir, SWEEP_FILES.csv), await formatCsv(dir, axes, cells));
+}
+
+/** What is known of a cell before its turn. */
+function notRun(cell: Cell, dir: string): CellOutcome {
+  return { cell, dir, status: "pending", reused: false, message: null, run: null };
 }
 
 /** What says which hosts all cells run on, one after the other; null: this one. */
@@ -162,9 +170,9 @@ async function runCell(
   cell: Cell,
   stop: Interruption,
   on: World | null,
-  onRecord: NonNullable<Parameters<typeof launch>[0]>["onRecord"],
+  onRecord: LaunchOptions["onRecord"],
 ): Promise<CellOutcome> {
-  const outcome = { cell, dir, reused: false };
+  const outcome = notRun(cell, dir);
   await beginCell(dir, cell);
   try {
     // One rank, of the algorithm that has one, is here.
@@ -172,18 +180,19 @@ async function runCell(
     await launch({ ...cell.options, ...hosts, out: dir, signal: stop.signal, onRecord });
     const run = await readRun(dir);
     await finishCell(dir, cell);
-    return { ...outcome, status: "finished", message: null, run };
+    return { ...outcome, status: "finished", run };
   } catch (error) {
-    if (stop.how !== null) return { ...outcome, status: "pending", message: null, run: null };
+    if (stop.how !== null) return outcome;
     if (!(error instanceof Error)) throw error;
     // A rank's failure tells its own story; anything else may be a fault of the program.
     const expected = [RunFailedError, OptionError, DataError].some((kind) => error instanceof kind);
     const message = expected || !error.stack ? error.message : error.stack;
     await failCell(dir, cell, message);
-    return { ...outcome, status: "failed", message, run: null };
+    return { ...outcome, status: "failed", message };
   }
 }
 
+/** Makes the sweep's folder; throws OptionError where that cannot be. */
 async function makeFolder(out: string | null): Promise<string> {
   const time = new Date().toISOString().slice(0, 19).replace(/[-:]/g, "").replace("T", "-");
   const dir = resolve(out ?? join("runs", `${time}-sweep`));
