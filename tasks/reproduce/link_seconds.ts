@@ -13,8 +13,7 @@ import type { Options } from "../options/values.ts";
 import { networkBehind } from "../plan/exchange_cost.ts";
 import type { Measured } from "../plan/measured.ts";
 import { predict } from "../plan/predict.ts";
-import type { RunFacts } from "../run/folder.ts";
-import { FILES } from "../run/folder.ts";
+import { FILES, type RunFacts } from "../run/folder.ts";
 import type { RunLine, SeedRun } from "./lines.ts";
 
 /** The link of each rank that is calculated with. */

@@ -5,8 +5,7 @@
  */
 
 import { optionsOf } from "../logs/config.ts";
-import { fileName, rowTitle } from "./draw.ts";
-import type { DrawnFigure } from "./draw.ts";
+import { type DrawnFigure, fileName, rowTitle } from "./draw.ts";
 import { LINK } from "./link_seconds.ts";
 import type { RunLine } from "./lines.ts";
 import { commandOf, scaledSweeps, SWEEPS } from "./sweeps.ts";
@@ -123,7 +122,8 @@ function tableOf(rows: readonly (readonly string[])[]): string[] {
 }
 
 /** What the runs have in common, how many seeds there are, and what was calculated. */
-function captionOf({ record, lines, stepSeconds }: DrawnFigure): string {
+function captionOf(figure: DrawnFigure): string {
+  const { record, lines } = figure;
   const [{ log }] = lines.flatMap((line) => line.runs);
   const { plan } = log.config as { plan: Record<string, number> };
   const ranks = [...new Set(lines.map((line) => line.ranks))].sort((a, b) => a - b);
@@ -139,18 +139,20 @@ function captionOf({ record, lines, stepSeconds }: DrawnFigure): string {
     const value = values[name];
     return typeof value === "number" ? shownCount(value) : String(value);
   });
-  const seconds = record.rows.flatMap((row) => row.panels).some(({ x }) => x === "linkSeconds");
+  return [common, seedsOf(lines), ...calculatedOf(figure)].join(" ");
+}
+
+/** How a figure's seconds behind the link were calculated; nothing where it draws none. */
+function calculatedOf({ record, stepSeconds }: DrawnFigure): string[] {
+  if (!record.rows.some(({ panels }) => panels.some(({ x }) => x === "linkSeconds"))) return [];
   const steps = [...stepSeconds].filter(([, time]) => Number.isFinite(time)).map(([ranks, time]) =>
     `${Math.round(time * 1000)} ms of ${ranksOf([ranks])}`
-  );
-  const calculated = seconds
-    ? ` Times behind the link are calculated, by [the plan's model](../../tasks/plan/predict.ts), for every rank behind ` +
-      `${LINK}, with the steps as they were measured here without their exchanges: ${
-        steps.join(", ")
-      }, the least ` +
-      "of the lines' medians; the ranks share the machine's cores, which ranks on machines of their own would not."
-    : "";
-  return `${common} ${seedsOf(lines)}${calculated}`;
+  ).join(", ");
+  return [
+    `Times behind the link are calculated, by [the plan's model](../../tasks/plan/predict.ts), for every rank behind ` +
+    `${LINK}, with the steps as they were measured here without their exchanges: ${steps}, the least of the lines' ` +
+    "medians; the ranks share the machine's cores, which ranks on machines of their own would not.",
+  ];
 }
 
 /** For example `2, 4 or 8 ranks`. */
@@ -167,6 +169,7 @@ function decayOf({ decayAt, decayFactor, decayClip }: Record<string, unknown>): 
   return ` (${decayClip ? "both" : "η"} times ${decayFactor} from epoch ${epochs} on)`;
 }
 
+/** How many seeds are finished, of which lines. */
 function seedsOf(lines: DrawnFigure["lines"]): string {
   const all = Math.max(...lines.map((line) => line.seeds));
   const groups = new Map<number, string[]>();

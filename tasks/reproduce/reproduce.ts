@@ -63,18 +63,13 @@ export async function reproduce(options: ReproduceOptions): Promise<Reproduced> 
   if (!options.draw) {
     await bringData(records, options);
     await makePageFolder(options.page);
-    const names = [...new Set(records.map(({ sweep }) => sweep))];
-    const most = Math.max(...names.map((name) => SWEEPS[name].seeds.length));
-    for (let i = 0; i < most && interrupted === null; i++) {
-      for (const name of names) {
-        const { seeds } = SWEEPS[name];
-        if (i >= seeds.length || interrupted !== null) continue;
-        options.say(`${name}, seed ${seeds[i]} …`);
-        const ended = await runSeed(options, name, seeds[i], join(out, name));
-        interrupted = ended.interrupted;
-        failed.push(...ended.failed);
-        drawn = await draw(options, out);
-      }
+    for (const { name, seed } of seedBySeed(records)) {
+      options.say(`${name}, seed ${seed} …`);
+      const ended = await runSeed(options, name, seed, join(out, name));
+      failed.push(...ended.failed);
+      drawn = await draw(options, out);
+      interrupted = ended.interrupted;
+      if (interrupted !== null) break;
     }
   }
   drawn ??= await draw(options, out);
@@ -85,6 +80,20 @@ export async function reproduce(options: ReproduceOptions): Promise<Reproduced> 
   return { figures, missing, failed, interrupted };
 }
 
+/** What is to be run for some figures: the first seed of each of their sweeps, then the second of each, and so on. */
+function seedBySeed(
+  records: readonly FigureRecord[],
+): { readonly name: SweepName; readonly seed: number }[] {
+  const names = [...new Set(records.map(({ sweep }) => sweep))];
+  const most = Math.max(...names.map((name) => SWEEPS[name].seeds.length));
+  return Array.from({ length: most }, (_, turn) => turn).flatMap((turn) =>
+    names.flatMap((name) =>
+      SWEEPS[name].seeds.slice(turn, turn + 1).map((seed) => ({ name, seed }))
+    )
+  );
+}
+
+/** Runs the cells of a sweep that are missing of one seed. */
 async function runSeed(
   { view, signal, ...choice }: ReproduceOptions,
   name: SweepName,
@@ -139,7 +148,11 @@ async function bringData(
   }
 }
 
-/** Draws every figure that has a finished run, and the page of all. */
+/**
+ * Draws every figure that has a finished run, and the page of all.
+ *
+ * @throws OptionError if nothing was to be run, and there is no finished run
+ */
 async function draw(
   { page, note, ...choice }: ReproduceOptions,
   out: string,
@@ -169,6 +182,7 @@ async function draw(
   return figures;
 }
 
+/** The figures of these names, or all; throws OptionError for a name of none. */
 function recordsOf(names: readonly string[]): readonly FigureRecord[] {
   const known = FIGURES.map(({ name }) => name);
   const wrong = names.find((name) => !known.includes(name));
