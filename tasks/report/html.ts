@@ -10,9 +10,9 @@ import { counted } from "../../runtime/base/words.ts";
 import { escape } from "./escape.ts";
 import type { ReportData } from "./report_data.ts";
 import { linkModules } from "./link_modules.ts";
+import { problemsOf } from "./log_problems.ts";
 import type {} from "./page/start.ts"; // read by path alone; so that a packer sees it
 import { PAGE_STYLE } from "./style_sheet.ts";
-import type { RunLog } from "../logs/run_log.ts";
 import { STATE_WORDS, summaryTable } from "./summary_table.ts";
 
 /** What a page is made of besides its data. */
@@ -104,13 +104,9 @@ export function renderParts(data: ReportData, made: Date): PageParts {
   };
 }
 
-/** The page's data as JSON. */
-function pageJson(data: ReportData): string {
-  return JSON.stringify(data.page);
-}
-
+/** What is wrong with the logs, and where they are. */
 function logNotes(data: ReportData): string {
-  const problems = data.logs.flatMap((log) => problemsOf(log));
+  const problems = data.logs.flatMap(problemsOf);
   const files = data.logs.map((log, index) =>
     `<li><b>${escape(data.summaries[index].label)}</b>: ${escape(log.directory)}</li>`
   );
@@ -124,31 +120,6 @@ function logNotes(data: ReportData): string {
       : `<details class="card"><summary>Folders of the runs</summary>${list(files)}</details>`);
 }
 
-/** What was wrong with a log, in sentences that name the file. */
-export function problemsOf(log: RunLog): string[] {
-  const problems = log.damaged.map(({ line, reason }) =>
-    `${log.file}, line ${line}: ${reason}; left out`
-  );
-  const more = log.damagedCount - log.damaged.length;
-  if (more > 0) problems.push(`${log.file}: ${more} more damaged lines left out`);
-  if (log.torn && log.summary !== null) {
-    problems.push(`${log.file}: the last line is incomplete; left out`);
-  }
-  if (log.config === null) {
-    problems.push(`${log.directory}/config.json is missing; the run goes by its folder`);
-  }
-  const losses = log.steps.column("loss");
-  const broken = losses.filter((loss) => !Number.isFinite(loss)).length;
-  if (broken > 0) {
-    problems.push(
-      `${log.file}: the loss was not a finite number in ${broken} of ${
-        counted(losses.length, "step")
-      }`,
-    );
-  }
-  return problems;
-}
-
 function localTime(date: Date): string {
   return date.toLocaleString("en-GB", { dateStyle: "medium", timeStyle: "short" });
 }
@@ -158,8 +129,9 @@ function inScript(code: string): string {
   return code.replaceAll(/<(?=\/script|!--)/gi, "\\x3c");
 }
 
-function inJson(data: ReportData): string {
-  return pageJson(data).replaceAll("<", "\\u003c");
+/** The page's data, in whose element nothing may end it. */
+function inJson({ page }: ReportData): string {
+  return JSON.stringify(page).replaceAll("<", "\\u003c");
 }
 
 /** A script as the content security policy names it. */

@@ -36,9 +36,9 @@ export async function writeImages(data: PageData, directory: string): Promise<Fi
   const png = await pngRenderer();
   const images: FigureImage[] = [];
   for (const figure of data.figures) {
-    for (const axis of axesOf(data, figure)) {
-      const many = figure.kind === "lines" && OVER_EVERY_AXIS.test(figure.id);
-      const name = `${directory}/${figure.id}${many ? `-${slug(axis)}` : ""}`;
+    const axes = axesOf(data, figure);
+    for (const axis of axes) {
+      const name = `${directory}/${figure.id}${axes.length > 1 ? `-${slug(axis)}` : ""}`;
       const svg = await figureSvg(data, figure, axis);
       await Deno.writeTextFile(`${name}.svg`, svg);
       await Deno.writeFile(`${name}.png`, png(svg));
@@ -81,6 +81,7 @@ async function figureSvg(
   }
 }
 
+/** What a figure is drawn over, each in a file of its own. */
 function axesOf(data: PageData, figure: PageFigure): readonly PageAxis[] {
   return figure.kind === "lines" && OVER_EVERY_AXIS.test(figure.id)
     ? data.axes

@@ -32,7 +32,7 @@ const BARE = new Set<string>([...PROBLEM, "algorithm", "device"]);
 const ORDER = [...PROBLEM, "algorithm", ...Object.keys(LETTERS)];
 
 /** Options that are told wherever runs of the report differ in them, whatever their problem. */
-const WHOLE = new Set(["algorithm"]);
+const ACROSS_PROBLEMS = new Set(["algorithm"]);
 
 /** Options that are told even if they apply to some algorithms alone, and those have one value. */
 const TOLD = new Set(["interval", "ranks"]);
@@ -100,7 +100,7 @@ export function optionLabels(runs: readonly Coordinates[]): string[] {
     const alike = runs.filter((_, other) => problems[other].key === problems[index].key);
     const always = [
       ...problems[index].names,
-      ...Object.keys(run).filter((name) => WHOLE.has(name)),
+      ...Object.keys(run).filter((name) => ACROSS_PROBLEMS.has(name)),
     ];
     const rest = Object.keys(run).filter((name) => !always.includes(name));
     const parts = [...always, ...differing(alike, rest)].sort((a, b) => order(a) - order(b));

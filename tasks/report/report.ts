@@ -1,10 +1,17 @@
+/**
+ * A report on runs, as a page of its own.
+ *
+ * @module
+ */
+
 import { basename, resolve } from "node:path";
 import { isSystemError, systemReason } from "../../runtime/base/system_error.ts";
 import { reportData } from "./report_data.ts";
 import { writeCsv } from "./csv.ts";
 import { findRuns } from "../logs/find_runs.ts";
 import { type FigureImage, writeImages } from "./images.ts";
-import { problemsOf, renderPage } from "./html.ts";
+import { renderPage } from "./html.ts";
+import { problemsOf } from "./log_problems.ts";
 import { ReportError } from "./report_error.ts";
 import { RunLog } from "../logs/run_log.ts";
 import type { ReportedRun } from "./summary.ts";

@@ -1,3 +1,9 @@
+/**
+ * What each run of a report came to.
+ *
+ * @module
+ */
+
 import { type KeptWeights, keptWeights } from "../logs/best_weights.ts";
 import { paceOf, speedup, speedupToLoss } from "../logs/pace.ts";
 import type { RunLog, RunState } from "../logs/run_log.ts";
