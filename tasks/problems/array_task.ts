@@ -21,9 +21,7 @@ export function shapeOfArrays({ description }: ArraySplits): DataShape {
   return arraysOf(JSON.parse(description));
 }
 
-/**
- * Throws RangeError where a partition goes by classes, and the targets are none of which a sample has one.
- */
+/** Throws RangeError where a partition goes by classes, and a sample has none, or several. */
 export function checkArrayPartition(
   { train }: ArraySplits,
   options: Pick<Options, "partition">,
@@ -78,46 +76,48 @@ export function arrayTask(
 }
 
 function samplesOf({ count, inputs, target }: ArrayDataSet): SampleSet {
-  const values = target.kind === "classes" ? target.labels : target.data;
+  const size = sizeOf(target.dims), isAmounts = target.kind === "amounts";
   return {
     count,
-    ...target.kind === "classes"
-      ? { predictions: sizeOf(target.dims) }
-      : { variance: target.variance },
+    ...isAmounts ? { variance: target.variance } : { predictions: size },
     feeds(batchSize) {
-      const arrays = inputs.map(({ dims, data }) => rowsOf(batchSize, dims, data));
-      const tensors = arrays.map(({ tensor }, i) => [inputs[i].name, tensor] as const);
-      const size = sizeOf(target.dims);
-      const wanted = target.kind === "classes"
-        ? rowsOf(batchSize, target.dims, values, new Int32Array(batchSize * size))
-        : rowsOf(batchSize, target.dims, values, new Float32Array(batchSize * size));
+      const fed = inputs.map(({ name, dims, data }) =>
+        [name, rowsOf(batchSize, dims, data)] as const
+      );
+      const wanted = rowsOf(batchSize, target.dims, isAmounts ? target.data : target.labels);
+      const tensors = fed.map(([name, { tensor }]) => [name, tensor] as const);
       return {
         feeds: { ...Object.fromEntries(tensors), target: wanted.tensor },
-        fill: (samples) => [...arrays, wanted].forEach(({ fill }) => fill(samples)),
-        leaveOut: (first) =>
-          void wanted.tensor.data.fill(target.kind === "classes" ? -1 : NO_TARGET, first * size),
+        fill(samples) {
+          for (const [, { fill }] of fed) fill(samples);
+          wanted.fill(samples);
+        },
+        leaveOut: (first) => void wanted.tensor.data.fill(isAmounts ? NO_TARGET : -1, first * size),
       };
     },
   };
 }
 
-/** A tensor for a batch of samples of an array, and what fills it. */
+/**
+ * A tensor for a batch of samples of an array, and what fills it: int32 but for floats.
+ *
+ * @param dims of one sample
+ */
 function rowsOf(
   batchSize: number,
   dims: readonly number[],
   from: Float32Array | Int32Array | Uint16Array,
-  into: Float32Array | Int32Array = from instanceof Int32Array
-    ? new Int32Array(batchSize * sizeOf(dims))
-    : new Float32Array(batchSize * sizeOf(dims)),
 ) {
-  const size = sizeOf(dims), type = into instanceof Int32Array ? "int32" : "float32";
-  const tensor = { type, dims: [batchSize, ...dims], data: into } as HostTensor & {
+  const size = sizeOf(dims), isFloat = from instanceof Float32Array;
+  const data = new (isFloat ? Float32Array : Int32Array)(batchSize * size);
+  const type = isFloat ? "float32" : "int32";
+  const tensor = { type, dims: [batchSize, ...dims], data } as HostTensor & {
     readonly data: Float32Array | Int32Array;
   };
   const fill = (samples: Uint32Array) => {
-    samples.forEach((sample, row) =>
-      into.set(from.subarray(sample * size, (sample + 1) * size), row * size)
-    );
+    for (const [row, sample] of samples.entries()) {
+      data.set(from.subarray(sample * size, (sample + 1) * size), row * size);
+    }
   };
   return { tensor, fill };
 }
