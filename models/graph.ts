@@ -123,8 +123,7 @@ export class Graph extends Operations {
     checkTensor(tensor);
     const build = () => this.#value(this.#name("constant"), tensor, { constant: tensor });
     if (tensor.data.length > FOLD_LIMIT) return build();
-    // −0 and 0 differ in their bits and in 1/x, but not as text.
-    const elements = Array.from(tensor.data as Float64Array, (x) => Object.is(x, -0) ? "-0" : x);
+    const elements = Array.from(tensor.data as Float64Array, exactly);
     const key = `${tensor.type}[${tensor.dims}]${elements}`;
     let known = this.#known.get(key);
     if (!known) this.#known.set(key, known = [build()]);
@@ -181,6 +180,7 @@ export class Graph extends Operations {
 
   #apply(operator: Operator, call: Application): readonly Value[] {
     const types = operator.infer(call);
+    for (const { dims } of types) checkDims(call, dims);
     const simple = operator.simplify?.(this, call, types);
     return simple ? [simple] : this.#fold(call, types) ?? this.#append(call, types);
   }
@@ -228,6 +228,17 @@ export class Graph extends Operations {
   }
 }
 
+/** Throws an OperatorError unless a result's axes have lengths: what says them may come from a file. */
+function checkDims(call: Application, dims: readonly number[]): void {
+  if (dims.every((dim) => Number.isSafeInteger(dim) && dim >= 0)) return;
+  throw new OperatorError(
+    call,
+    `its result would have the shape ${
+      formatDims(dims)
+    }; the length of an axis is a whole number from 0`,
+  );
+}
+
 const ABSENT: Tensor = { type: "float32", dims: [0], data: allocate("float32", 0) };
 
 function attributeKey(attributes: Attributes): string {
@@ -237,7 +248,14 @@ function attributeKey(attributes: Attributes): string {
 
 function formatAttribute(attribute: Attribute): string {
   if (attribute instanceof Body) return "body"; // loops are never shared
-  if (typeof attribute !== "object" || Array.isArray(attribute)) return JSON.stringify(attribute);
+  if (typeof attribute === "number") return exactly(attribute);
+  if (Array.isArray(attribute)) return `[${attribute.map(formatAttribute)}]`;
+  if (typeof attribute !== "object") return JSON.stringify(attribute);
   const { type, dims, data } = attribute as Tensor;
-  return `${type}[${dims}]${Array.from(data as ArrayLike<number | bigint>)}`;
+  return `${type}[${dims}]${Array.from(data as Float64Array, exactly)}`;
+}
+
+/** A number as text of its own: −0 and 0 differ in their bits and in 1/x, infinities are none in JSON. */
+function exactly(x: number): string {
+  return Object.is(x, -0) ? "-0" : String(x);
 }

@@ -148,16 +148,19 @@ export function toNumbers(tensor: Tensor): NumberTensor {
 
 const INT64_MAX = 2n ** 63n - 1n;
 
+/** The int64 that a number is without its fraction: the nearest there is to one outside, 0 of NaN. */
+function toInt64(x: number): bigint {
+  if (Math.abs(x) < 2 ** 63) return BigInt(Math.trunc(x));
+  return Number.isNaN(x) ? 0n : x > 0 ? INT64_MAX : -INT64_MAX - 1n;
+}
+
 /** The inverse of {@linkcode toNumbers}: rounds to the type's own precision. */
 export function fromNumbers(tensor: NumberTensor): Tensor {
   const { type, dims, data } = tensor;
   if (type === "float64") return tensor;
   const typed = allocate(type, data.length);
   if (typed instanceof BigInt64Array) {
-    for (let i = 0; i < data.length; i++) {
-      const value = BigInt(Math.trunc(data[i]));
-      typed[i] = value > INT64_MAX ? INT64_MAX : value < -INT64_MAX ? -INT64_MAX - 1n : value;
-    }
+    for (let i = 0; i < data.length; i++) typed[i] = toInt64(data[i]);
   } else {
     typed.set(data);
   }

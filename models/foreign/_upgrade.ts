@@ -120,6 +120,8 @@ const later: Readonly<Record<string, Upgrade["upgrade"]>> = {
   Split(g, call) {
     const { num_outputs: given, ...attributes } = call.attributes;
     const [x, sizes] = call.inputs;
+    // Outputs without a name at the end are outputs still.
+    if (sizes?.constant) return { ...call, outputs: sizes.constant.data.length };
     if (given === undefined || sizes) return call;
     const axis = Number(attributes.axis ?? 0), length = x!.dims.at(axis) ?? 0;
     const parts = Number(given), part = Math.ceil(length / parts);
@@ -127,7 +129,7 @@ const later: Readonly<Record<string, Upgrade["upgrade"]>> = {
       { length: parts },
       (_, i) => Math.max(0, Math.min(part, length - i * part)),
     );
-    return { ...call, inputs: [x, g.ints(each)], attributes };
+    return { ...call, inputs: [x, g.ints(each)], attributes, outputs: parts };
   },
   /** The axes that the pads are of. */
   Pad(g, call) {
@@ -151,6 +153,6 @@ export function upgrade(
   call: Application,
 ): Application | readonly Value[] {
   const rule = upgrades[call.op];
-  if (rule && opset < rule.before) return rule.upgrade(g, call);
-  return later[call.op]?.(g, call) ?? call;
+  const older = rule && opset < rule.before ? rule.upgrade(g, call) : call;
+  return "op" in older ? later[older.op]?.(g, older) ?? older : older;
 }

@@ -95,6 +95,24 @@ export function axisOf(call: Application, axis: number, rank: number): number {
   }
 }
 
+/**
+ * Throws an OperatorError if indices that are known lead out of what they choose from.
+ *
+ * @param lengths of the axes that they are of, in turn; from the end an axis is counted from −1
+ */
+export function checkIndices(
+  call: Application,
+  indices: Value,
+  lengths: readonly number[],
+): void {
+  const given = indices.constant?.data ?? [];
+  for (let i = 0; i < given.length; i++) {
+    const index = Number(given[i]), length = lengths[i % lengths.length];
+    if (index >= -length && index < length) continue;
+    throw new OperatorError(call, `the index ${index} is outside an axis of length ${length}`);
+  }
+}
+
 /** Throws an OperatorError unless the value has the rank. */
 export function needRank(call: Application, value: Value, rank: number, shape: string): void {
   if (value.dims.length !== rank) {

@@ -1,14 +1,22 @@
 /** Element-wise operators of several operands, which broadcast (ONNX: multidirectional broadcasting). */
 
 import type { Graph, Value } from "../graph.ts";
-import { composite, type Operator, OperatorError, type Operators, required } from "../operator.ts";
+import {
+  type Application,
+  composite,
+  intAttribute,
+  type Operator,
+  OperatorError,
+  type Operators,
+  required,
+} from "../operator.ts";
 import { broadcastDims, isFloat, sameDims, type TensorType } from "../tensor.ts";
 import { broadcastTo, commonType, inferBroadcast } from "./_common.ts";
 
 type Gradient = (g: Graph, a: Value, b: Value, y: Value, dy: Value) => [Value | null, Value | null];
 
 /** The operand before an Expand that broadcasting makes superfluous; undefined if there is none. */
-function withoutExpand(g: Graph, op: string, inputs: readonly (Value | null)[], type: TensorType) {
+function withoutExpand(g: Graph, { op, inputs, attributes }: Application, type: TensorType) {
   let shorter = false;
   const operands = inputs.map((input, i) => {
     if (input?.producer?.op !== "Expand") return input;
@@ -19,14 +27,14 @@ function withoutExpand(g: Graph, op: string, inputs: readonly (Value | null)[], 
     shorter = true;
     return before;
   });
-  return shorter ? g.op(op, operands) : undefined;
+  return shorter ? g.op(op, operands, attributes) : undefined;
 }
 
 const isFilledWith = (value: Value | null, number: number) =>
   value?.constant?.data.length === 1 && Number(value.constant.data[0]) === number;
 
 function binary(
-  f: (a: number, b: number, type: TensorType) => number,
+  f: (a: number, b: number, type: TensorType, call: Application) => number,
   gradient: Gradient | undefined,
   options: { result?: "bool"; neutral?: [left: number | null, right: number | null] } = {},
 ): Operator {
@@ -36,12 +44,13 @@ function binary(
       const { type } = commonType(call);
       return [{ type: options.result ?? type, dims: inferBroadcast(call) }];
     },
-    evaluate([a, b], _call, [type]) {
+    evaluate([a, b], call, [type]) {
       const left = broadcastTo(a.data, a.dims, type.dims);
       const right = broadcastTo(b.data, b.dims, type.dims);
-      return [left.map((value, i) => f(value, right[i], a))];
+      return [left.map((value, i) => f(value, right[i], a, call))];
     },
-    simplify(g, { op, inputs }, [type]) {
+    simplify(g, call, [type]) {
+      const { inputs } = call;
       for (const [i, neutral] of options.neutral?.entries() ?? []) {
         const other = inputs[1 - i]!;
         if (
@@ -50,7 +59,7 @@ function binary(
           return other;
         }
       }
-      return withoutExpand(g, op, inputs, type);
+      return withoutExpand(g, call, type);
     },
     gradient: gradient && ((g, { inputs, results }, [dy]) => {
       const [a, b] = inputs as [Value, Value];
@@ -78,6 +87,12 @@ function extremum(f: (...values: number[]) => number): Operator {
   };
 }
 
+/** What integers are divided by. */
+function divisor(b: number, call: Application): number {
+  if (b === 0) throw new OperatorError(call, "an integer is divided by 0");
+  return b;
+}
+
 const compare = (f: (a: number, b: number) => boolean) =>
   binary((a, b) => Number(f(a, b)), undefined, { result: "bool" });
 
@@ -91,7 +106,7 @@ export const binaryOperators: Operators = {
     { neutral: [1, 1] },
   ),
   Div: binary(
-    (a, b, { type }) => isFloat(type) ? a / b : Math.trunc(a / b),
+    (a, b, { type }, call) => isFloat(type) ? a / b : Math.trunc(a / divisor(b, call)),
     (g, _a, b, y, dy) => {
       const da = g.div(dy, b);
       return [da, g.neg(g.mul(da, y))];
@@ -124,14 +139,16 @@ export const binaryOperators: Operators = {
     },
   },
   Mod: {
-    ...binary((a, b, { type }) => {
-      // Integers take the divisor's sign, as in Python; floats are C's fmod (attribute fmod = 1).
-      return isFloat(type) ? a % b : a - b * Math.floor(a / b);
+    ...binary((a, b, { type }, call) => {
+      // C's fmod, which takes the dividend's sign, of floats, and of integers where they ask for it.
+      if (isFloat(type)) return a % b;
+      if (intAttribute(call, "fmod", 0)) return a % divisor(b, call);
+      return a - b * Math.floor(a / divisor(b, call)); // the divisor's sign, as in Python
     }, undefined),
     webgpu: false,
   },
   PRelu: binary((a, b) => a < 0 ? a * b : a, (g, a, b, _y, dy) => [
-    g.where(g.less(a, 0), g.mul(dy, b), dy),
+    g.where(g.greater(a, 0), dy, g.mul(dy, b)),
     g.where(g.less(a, 0), g.mul(dy, a), 0),
   ]),
   /** Of any number of operands; two at a time, since WebGPU has no more. */
@@ -179,7 +196,20 @@ export const binaryOperators: Operators = {
       let dx = dy!;
       if (low) dx = g.where(g.less(x!, low), 0, dx);
       if (high) dx = g.where(g.greater(x!, high), 0, dx);
-      return [dx];
+      // What a bound cuts off goes to the bound, to the upper one where they are crossed, as in PyTorch.
+      const toBound = (bound: Value | null | undefined, cuts: () => Value) =>
+        bound && !bound.constant ? g.sumTo(g.where(cuts(), dy!, 0), bound.dims) : null;
+      return [
+        dx,
+        toBound(low, () => {
+          const below = g.less(x!, low!);
+          return high ? g.op("And", [below, g.less(low!, high)]) : below;
+        }),
+        toBound(high, () => {
+          const above = g.greater(x!, high!);
+          return low ? g.op("Or", [above, g.less(high!, low)]) : above;
+        }),
+      ];
     },
   },
 };

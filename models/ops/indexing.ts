@@ -11,7 +11,7 @@ import {
   stringAttribute,
 } from "../operator.ts";
 import { formatDims, sizeOf, stridesOf } from "../tensor.ts";
-import { axisOf, commonType, strided, zerosLike } from "./_common.ts";
+import { axisOf, checkIndices, commonType, strided, zerosLike } from "./_common.ts";
 
 /** One range per axis: the first index, how many, and the step. */
 interface Range {
@@ -94,7 +94,24 @@ function partsOf(call: Application): { axis: number; parts: number[] } {
   if (parts.reduce((a, b) => a + b, 0) !== dim) {
     throw new OperatorError(call, `parts ${formatDims(parts)} do not add up to ${dim}`);
   }
+  if (parts.length !== call.outputs) {
+    throw new OperatorError(call, `${parts.length} parts for ${call.outputs} outputs`);
+  }
   return { axis, parts };
+}
+
+/** Checks indices of elements along an axis, which GatherElements and ScatterElements have. */
+export function checkElements(call: Application, x: Value, indices: Value): void {
+  const axis = axisOf(call, intAttribute(call, "axis", 0), x.dims.length);
+  const fits = indices.dims.length === x.dims.length &&
+    indices.dims.every((dim, i) => i === axis || dim <= x.dims[i]);
+  if (!fits) {
+    throw new OperatorError(
+      call,
+      `the indices must have as many axes as the data, none longer but axis ${axis}`,
+    );
+  }
+  checkIndices(call, indices, [x.dims[axis]]);
 }
 
 const wrap = (index: number, dim: number) => index < 0 ? index + dim : index;
@@ -179,13 +196,20 @@ export const indexingOperators: Operators = {
     },
     gradient(g, node, [dy]) {
       const { before, after } = padsOf(node), minus = (count: number) => -count;
+      const [x, , value] = node.inputs;
+      const toValue = () => {
+        const kept = g.pad(g.expand(g.scalar(1, x!.type), x!.dims), before, after);
+        return g.reshape(g.sum(g.mul(dy!, g.sub(1, kept))), value!.dims);
+      };
+      const rest = value && !value.constant ? [null, toValue()] : [];
       // Pads of the opposite sign crop what was padded; a Slice does the same on every device.
       if ([...before, ...after].every((count) => count >= 0)) {
         const axes = dy!.dims.flatMap((_, axis) => before[axis] || after[axis] ? [axis] : []);
         const ends = axes.map((axis) => dy!.dims[axis] - after[axis]);
-        return [axes.length ? g.slice(dy!, axes, axes.map((axis) => before[axis]), ends) : dy];
+        const starts = axes.map((axis) => before[axis]);
+        return [axes.length ? g.slice(dy!, axes, starts, ends) : dy, ...rest];
       }
-      return [g.pad(dy!, before.map(minus), after.map(minus))];
+      return [g.pad(dy!, before.map(minus), after.map(minus)), ...rest];
     },
   },
   Concat: {
@@ -249,6 +273,7 @@ export const indexingOperators: Operators = {
     infer(call) {
       const x = required(call, 0, "data"), indices = required(call, 1, "indices");
       const axis = axisOf(call, intAttribute(call, "axis", 0), x.dims.length);
+      checkIndices(call, indices, [x.dims[axis]]);
       return [{ type: x.type, dims: x.dims.toSpliced(axis, 1, ...indices.dims) }];
     },
     evaluate([x, indices], call) {
@@ -274,7 +299,7 @@ export const indexingOperators: Operators = {
   GatherElements: {
     infer(call) {
       const x = required(call, 0, "data"), indices = required(call, 1, "indices");
-      axisOf(call, intAttribute(call, "axis", 0), x.dims.length);
+      checkElements(call, x, indices);
       return [{ type: x.type, dims: indices.dims }];
     },
     evaluate([x, indices], call) {

@@ -130,6 +130,7 @@ export const reductionOperators: Operators = {
   ReduceLogSumExp: reduction(
     (row) => {
       const top = row.reduce((a, b) => Math.max(a, b), -Infinity);
+      if (!Number.isFinite(top)) return top; // ∞ − ∞ is no number
       return top + Math.log(row.reduce((sum, value) => sum + Math.exp(value - top), 0));
     },
     (g, x, y, dy) => g.mul(dy, g.exp(g.sub(x, y))),

@@ -13,7 +13,8 @@ import {
   stringAttribute,
 } from "../operator.ts";
 import { type NumberTensor, sizeOf, stridesOf } from "../tensor.ts";
-import { axisOf, permute, zerosLike } from "./_common.ts";
+import { axisOf, checkIndices, permute, zerosLike } from "./_common.ts";
+import { checkElements } from "./indexing.ts";
 
 /** How a scattered element joins the one that is there. */
 function combine(call: Application): (there: number, update: number) => number {
@@ -68,6 +69,19 @@ function eachSlice(
   }
 }
 
+/** The shape of all slices together that ScatterND or GatherND names, whose indices are checked. */
+function slicesOf(call: Application, x: Value, indices: Value): number[] {
+  const depth = indices.dims.at(-1);
+  if (depth === undefined || depth < 1 || depth > x.dims.length) {
+    throw new OperatorError(
+      call,
+      `the indices' last axis has a place in each of the first axes of the data, 1 to ${x.dims.length}`,
+    );
+  }
+  checkIndices(call, indices, x.dims.slice(0, depth));
+  return [...indices.dims.slice(0, -1), ...x.dims.slice(depth)];
+}
+
 /** The gradients of a scatter by its data and its updates. */
 function scatterGradient(
   g: Graph,
@@ -97,6 +111,7 @@ export const scatterOperators: Operators = {
       if (String(required(call, 2, "updates").dims) !== String(indices.dims)) {
         throw new OperatorError(call, "updates must have the indices' shape");
       }
+      checkElements(call, x, indices);
       return [x];
     },
     evaluate([x, indices, updates], call) {
@@ -111,7 +126,7 @@ export const scatterOperators: Operators = {
   ScatterND: {
     infer(call) {
       const x = required(call, 0, "data"), indices = required(call, 1, "indices");
-      const shape = [...indices.dims.slice(0, -1), ...x.dims.slice(indices.dims.at(-1))];
+      const shape = slicesOf(call, x, indices);
       if (String(required(call, 2, "updates").dims) !== String(shape)) {
         throw new OperatorError(call, `updates must be [${shape}]`);
       }
@@ -134,8 +149,7 @@ export const scatterOperators: Operators = {
       if (intAttribute(call, "batch_dims", 0)) {
         throw new OperatorError(call, "batch_dims must be 0");
       }
-      const dims = [...indices.dims.slice(0, -1), ...x.dims.slice(indices.dims.at(-1))];
-      return [{ type: x.type, dims }];
+      return [{ type: x.type, dims: slicesOf(call, x, indices) }];
     },
     evaluate([x, indices], _call, [type]) {
       const result = new Float64Array(sizeOf(type.dims));

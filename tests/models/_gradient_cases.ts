@@ -64,6 +64,24 @@ export const cases: GradientCase[] = [
     build: (g, a, b) => g.where(g.greater(a, b), g.mul(a, 2), b),
   },
   on("Clip", [9], (g, x) => g.op("Clip", [x, g.scalar(-0.5), g.scalar(0.75)])),
+  {
+    name: "Clip by bounds that are computed",
+    inputs: {
+      x: { dims: [3, 4] },
+      low: { dims: [], values: [-0.5] },
+      high: { dims: [], values: [0.75] },
+    },
+    build: (g, ...inputs) => g.op("Clip", inputs),
+  },
+  {
+    name: "Clip by bounds that are crossed",
+    inputs: {
+      x: { dims: [9] },
+      low: { dims: [], values: [0.75] },
+      high: { dims: [], values: [-0.5] },
+    },
+    build: (g, ...inputs) => g.op("Clip", inputs),
+  },
   on("Clip from below", [9], (g, x) => g.op("Clip", [x, g.scalar(-0.5)])),
 
   on("Reshape", [2, 6], (g, x) => g.exp(g.reshape(x, [3, -1]))),
@@ -92,6 +110,11 @@ export const cases: GradientCase[] = [
   ),
   on("Slice backwards", [5, 3], (g, x) => g.slice(x, [0], [-1], [-100], [-2])),
   on("Pad", [2, 3], (g, x) => g.pad(g.exp(x), [1, 0], [0, 2])),
+  {
+    name: "Pad with a value that is computed",
+    inputs: { x: { dims: [2, 3] }, value: { dims: [] } },
+    build: (g, x, value) => g.op("Pad", [x, g.ints([1, -1, 0, 2]), value]),
+  },
   on("Pad that crops", [4, 3], (g, x) => g.pad(g.exp(x), [-1, 1], [0, -1])),
   {
     name: "Concat",
@@ -272,8 +295,8 @@ export const cases: GradientCase[] = [
       x: { dims: [2, 3, 4, 2] },
       scale: { dims: [3] },
       bias: { dims: [3] },
-      mean: { dims: [3], gradient: false },
-      variance: { dims: [3], from: 0.5, gradient: false },
+      mean: { dims: [3] },
+      variance: { dims: [3], from: 0.5 },
     },
     build: (g, ...inputs) => g.op("BatchNormalization", inputs, { epsilon: 1e-3 }),
   },

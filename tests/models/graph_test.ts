@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { differentiate } from "../../models/autodiff.ts";
 import { Graph } from "../../models/graph.ts";
 import { lower } from "../../models/lowering/mod.ts";
-import { OperatorError } from "../../models/operator.ts";
+import { type Attributes, OperatorError } from "../../models/operator.ts";
 import { operatorCoverage } from "../../models/ops/mod.ts";
 import type { Value } from "../../models/graph.ts";
 import { toNumbers } from "../../models/tensor.ts";
@@ -126,4 +126,65 @@ Deno.test("the coverage table says what has a gradient", () => {
   });
   assert.equal(table.get("Equal")?.gradient, false);
   assert(![...table.keys()].some((op) => op.startsWith("celgc.")));
+});
+
+Deno.test("what a file may say of shapes, places and steps is checked where it is applied", () => {
+  const g = new Graph(), x = g.input("x", "float32", [3]);
+  const one = g.input("one", "float32", [1]), image = g.input("image", "float32", [1, 1, 4, 4]);
+  const data = g.ints([1, 2, 3]), window = { kernel_shape: [2, 2] };
+  const places = (...indices: number[]) => g.constant("int64", [1, indices.length], indices);
+  const refused: [string, Value[], RegExp, Attributes?, number?][] = [
+    ["ConstantOfShape", [g.ints([-1, -2])], /the shape \[-1, -2\]/],
+    ["Expand", [one, g.ints([-1])], /the shape \[-1\]/],
+    ["Tile", [x, g.ints([-1])], /the shape \[-3\]/],
+    ["TopK", [x, g.ints([-1])], /the shape \[-1\]/],
+    ["Range", [0, 5, 0].map((n) => g.scalar(n)), /the shape \[Infinity\]/],
+    ["Gather", [data, g.ints([3])], /index 3 is outside an axis of length 3/],
+    ["Gather", [x, g.ints([-4])], /index -4 is outside/],
+    ["GatherElements", [data, g.ints([7])], /index 7 is outside/],
+    ["GatherElements", [data, places(0)], /as many axes as the data/],
+    ["ScatterElements", [data, g.ints([7]), g.ints([9])], /index 7 is outside/],
+    ["GatherND", [data, places(7)], /index 7 is outside/],
+    ["GatherND", [data, places(0, 0)], /the first axes of the data, 1 to 1/],
+    ["ScatterND", [data, places(-4), g.ints([9])], /index -4 is outside/],
+    ["Split", [x, g.ints([2, 1])], /2 parts for 1 outputs/],
+    ["Split", [x, g.ints([3])], /1 parts for 2 outputs/, {}, 2],
+    ["MaxPool", [image], /strides \[0,0\]/, { ...window, strides: [0, 0] }],
+    ["MaxPool", [image], /strides \[1\]/, { ...window, strides: [1] }],
+    ["MaxPool", [image], /dilations \[0,1\]/, { ...window, dilations: [0, 1] }],
+    ["MaxPool", [image], /kernel_shape \[0,2\]/, { kernel_shape: [0, 2] }],
+    ["ConvTranspose", [image, image], /strides \[0,1\]/, { strides: [0, 1] }],
+    ["GlobalMaxPool", [g.input("row", "float32", [2, 2])], /…spatial/],
+    ["Div", [g.ints([3]), g.ints([0])], /divided by 0/],
+    ["Mod", [g.ints([3]), g.ints([0])], /divided by 0/],
+  ];
+  for (const [op, inputs, message, attributes = {}, outputs = 1] of refused) {
+    assert.throws(() => g.opMany(op, inputs, attributes, outputs), (error) => {
+      assert(error instanceof OperatorError, String(error));
+      assert.match(error.message, message);
+      return true;
+    });
+  }
+  // From the end, an axis is counted from −1.
+  assert.deepEqual(numbers(g.op("Gather", [data, g.ints([-3, 2])])), [1, 3]);
+});
+
+Deno.test("constants that are no numbers of their type become the nearest", () => {
+  const g = new Graph();
+  const wide = g.cast(g.constant("float32", [3], [Infinity, -Infinity, NaN]), "int64");
+  assert.deepEqual([...wide.constant!.data], [2n ** 63n - 1n, -(2n ** 63n), 0n]);
+  const sum = (...row: number[]) =>
+    numbers(g.reduce("ReduceLogSumExp", g.constant("float32", [2], row)));
+  assert.deepEqual([sum(-Infinity, -Infinity), sum(Infinity, 0)], [[-Infinity], [Infinity]]);
+});
+
+Deno.test("an attribute counts in full: with infinities, and where a node is made simpler", () => {
+  const g = new Graph(), x = g.input("x", "float32", [3]), one = g.input("one", "float32", [1]);
+  const leaky = (alpha: number) => g.op("LeakyRelu", [x], { alpha });
+  assert.notEqual(leaky(Infinity), leaky(-Infinity));
+  assert.notEqual(leaky(0), leaky(-0));
+  const rest = g.op("Mod", [g.expand(one, [3]), x], { fmod: 1 }).producer!;
+  assert.deepEqual([rest.inputs[0], rest.attributes], [one, { fmod: 1 }]);
+  const mod = (fmod: number) => numbers(g.op("Mod", [g.ints([-5]), g.ints([3])], { fmod }));
+  assert.deepEqual([mod(0), mod(1)], [[1], [-2]]);
 });

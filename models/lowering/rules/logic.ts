@@ -19,9 +19,14 @@ export const logicRules: LoweringRules = {
   Round(g, { inputs: [x] }, target) {
     if (target !== "webgpu") return undefined;
     const floor = (value: Value) => g.op("Floor", [value]);
-    const up = floor(g.add(x!, 0.5)), half = g.mul(up, 0.5);
-    const odd = g.cast(g.greater(half, floor(half)), x!.type);
-    const tie = g.cast(g.equal(g.sub(up, x!), 0.5), x!.type);
-    return [g.sub(up, g.mul(odd, tie))];
+    // x − ⌊x⌋ is exact, where x + ½ would be rounded: to 1 just below ½, and to another integer above 2²³.
+    const below = floor(x!), rest = g.sub(x!, below), half = g.mul(below, 0.5);
+    const odd = g.greater(half, floor(half));
+    const up = g.where(
+      g.equal(rest, 0.5),
+      g.cast(odd, x!.type),
+      g.cast(g.greater(rest, 0.5), x!.type),
+    );
+    return [g.add(below, up)];
   },
 };

@@ -11,7 +11,7 @@ import {
 } from "../../operator.ts";
 import { sizeOf } from "../../tensor.ts";
 import { commonType } from "../_common.ts";
-import { indices, tapped, type Window, windowAttributes, windowOf } from "./window.ts";
+import { checkSteps, indices, tapped, type Window, windowAttributes, windowOf } from "./window.ts";
 
 interface Convolution {
   x: Value;
@@ -208,6 +208,7 @@ function transposedWindow(
   const kernel = weight.dims.slice(2);
   const strides = intsAttribute(call, "strides", ones),
     dilations = intsAttribute(call, "dilations", ones);
+  checkSteps(call, image.length, { strides, dilations });
   const extra = intsAttribute(call, "output_padding", zeros);
   const full = image.map((size, i) =>
     strides[i] * (size - 1) + extra[i] + (kernel[i] - 1) * dilations[i] + 1

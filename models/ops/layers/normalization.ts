@@ -94,10 +94,15 @@ export const normalizationOperators: Operators = {
       const rank = x.dims.length, axes = allButChannels(x);
       const rsqrt = g.reciprocal(g.sqrt(g.add(variance, epsilonOf(node))));
       const normal = g.mul(g.sub(x, perChannel(g, mean, rank)), perChannel(g, rsqrt, rank));
+      const slope = g.mul(scale, rsqrt), dScale = g.sum(g.mul(dy!, normal), axes);
+      const dBias = g.sum(dy!, axes);
       return [
-        g.mul(dy!, perChannel(g, g.mul(scale, rsqrt), rank)),
-        g.sum(g.mul(dy!, normal), axes),
-        g.sum(dy!, axes),
+        g.mul(dy!, perChannel(g, slope, rank)),
+        dScale,
+        dBias,
+        // Statistics that are computed pass it on, too.
+        mean.constant ? null : g.neg(g.mul(dBias, slope)),
+        variance.constant ? null : g.mul(g.mul(g.mul(dScale, slope), rsqrt), -0.5),
       ];
     },
   },
@@ -175,6 +180,7 @@ export const normalizationOperators: Operators = {
   /** Each image and channel by itself (Ulyanov et al. 2016). */
   InstanceNormalization: composite((g, call) => {
     const x = checkChannels(call, ["scale", "bias"]), rank = x.dims.length;
+    if (rank < 3) throw new OperatorError(call, "the image is [batch, channels, …spatial]");
     const normal = normalized(g, x, x.dims.map((_, axis) => axis).slice(2), epsilonOf(call));
     const [, scale, bias] = call.inputs as Value[];
     return [g.add(g.mul(normal, perChannel(g, scale, rank)), perChannel(g, bias, rank))];

@@ -13,9 +13,15 @@ import {
 import { type NumberTensor, sizeOf, type TensorType } from "../../tensor.ts";
 import { indices, reaching, tapped, type Window, windowAttributes, windowOf } from "./window.ts";
 
-function poolingOf(call: Application): { x: Value; window: Window } {
+/** What is pooled. */
+function imageOf(call: Application): Value {
   const x = required(call, 0, "image");
   if (x.dims.length < 3) throw new OperatorError(call, "the image is [batch, channels, …spatial]");
+  return x;
+}
+
+function poolingOf(call: Application): { x: Value; window: Window } {
+  const x = imageOf(call);
   return { x, window: windowOf(call, x.dims.slice(2)) };
 }
 
@@ -70,7 +76,7 @@ function windowSums(g: Graph, x: Value, window: Window): Value {
 
 const globalPool = (f: (row: Float64Array) => number, reduce: string): Operator => ({
   infer(call) {
-    const x = required(call, 0, "image");
+    const x = imageOf(call);
     return [{ type: x.type, dims: x.dims.map((dim, axis) => axis < 2 ? dim : 1) }];
   },
   evaluate([x]) {

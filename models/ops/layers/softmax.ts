@@ -56,16 +56,18 @@ function likelihoodLoss(g: Graph, call: Application, logarithms: Value): Value {
     [classes, ...new Array<number>(rank - 2).fill(1)],
     Array.from({ length: classes }, (_, i) => i),
   );
-  const hit = g.equal(g.unsqueeze(target, [1]), labels);
-  // A sample to be ignored may bear a label that is no class; with a weight of zero it counts nowhere.
-  let share = g.cast(hit, type);
-  if (weight) share = g.mul(share, g.reshape(weight, labels.dims));
+  let hit = g.equal(g.unsqueeze(target, [1]), labels);
+  // A sample to be ignored may bear a label that is no class; it counts nowhere.
   const ignored = call.attributes.ignore_index;
   if (ignored !== undefined) {
     const here = g.unsqueeze(g.equal(target, Number(ignored)), [1]);
-    share = g.where(here, 0, share);
+    hit = g.op("And", [hit, g.op("Not", [here])]);
   }
-  const losses = g.neg(g.sum(g.mul(logarithms, share), [1]));
+  let share = g.cast(hit, type);
+  if (weight) share = g.mul(share, g.reshape(weight, labels.dims));
+  // Chosen, not multiplied: the logarithm of another class's probability may be −∞.
+  const chosen = g.where(hit, logarithms, 0);
+  const losses = g.neg(g.sum(weight ? g.mul(chosen, share) : chosen, [1]));
   switch (stringAttribute(call, "reduction", "mean")) {
     case "none":
       return losses;

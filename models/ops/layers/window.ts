@@ -34,6 +34,7 @@ export function windowOf(
   }
   const strides = intsAttribute(call, "strides", ones),
     dilations = intsAttribute(call, "dilations", ones);
+  checkSteps(call, rank, { kernel_shape: kernel, strides, dilations });
   const span = kernel.map((size, i) => (size - 1) * dilations[i] + 1);
   const autoPad = stringAttribute(call, "auto_pad", "NOTSET");
   let before: readonly number[], after: readonly number[];
@@ -68,6 +69,23 @@ export function windowOf(
     );
   }
   return { kernel, strides, dilations, before, after, output };
+}
+
+/** Checks lists of sizes or steps: one for each spatial axis, all of them from 1. */
+export function checkSteps(
+  call: Application,
+  rank: number,
+  lists: Readonly<Record<string, readonly number[]>>,
+): void {
+  for (const [name, list] of Object.entries(lists)) {
+    if (list.length === rank && list.every((each) => Number.isSafeInteger(each) && each >= 1)) {
+      continue;
+    }
+    throw new OperatorError(
+      call,
+      `${name} [${list}] must have a whole number from 1 for each of ${rank} spatial axes`,
+    );
+  }
 }
 
 /**

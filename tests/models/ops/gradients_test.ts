@@ -1,6 +1,8 @@
 import assert from "node:assert/strict";
 import { differentiate } from "../../../models/autodiff.ts";
 import { Graph, type Value } from "../../../models/graph.ts";
+import { lower } from "../../../models/lowering/mod.ts";
+import type { Attributes } from "../../../models/operator.ts";
 import { operatorCoverage } from "../../../models/ops/mod.ts";
 import { sizeOf } from "../../../models/tensor.ts";
 import { Random } from "../../../runtime/base/random.ts";
@@ -93,10 +95,42 @@ Deno.test("where a function has a kink, its gradient is PyTorch's", async () => 
   assert.deepEqual(await gradientAt([3], [-1, 0, 1], abs, [1, 1, 1]), [-1, 0, 1]);
   const clip = (g: Graph, x: Value) => g.op("Clip", [x, g.scalar(-1), g.scalar(1)]);
   assert.deepEqual(await gradientAt([4], [-2, -1, 1, 2], clip, [1, 1, 1, 1]), [0, 1, 1, 0]);
+  const slopes = (g: Graph, x: Value) => g.op("PRelu", [x, g.scalar(0.25)]);
+  assert.deepEqual(await gradientAt([3], [-1, 0, 1], slopes, [1, 1, 1]), [0.25, 0.25, 1]);
   const largest = (g: Graph, x: Value) => g.reduce("ReduceMax", x);
   assert.deepEqual(await gradientAt([3], [2, 2, 1], largest, [1]), [0.5, 0.5, 0]);
   const norm = (g: Graph, x: Value) => g.reduce("ReduceL2", x);
   assert.deepEqual(await gradientAt([2], [0, 0], norm, [1]), [0, 0]);
+});
+
+Deno.test("a class that cannot be does not spoil the loss of another", async () => {
+  const kinds: Attributes[] = [{}, { ignore_index: 2 }, { reduction: "sum" }];
+  for (const attributes of kinds) {
+    for (const weights of [undefined, [0.5, 0.5, 0.5]]) {
+      const g = new Graph(), logits = g.input("logits", "float32", [2, 3]);
+      const inputs = [logits, g.constant("int64", [2], [0, 2])];
+      if (weights) inputs.push(g.constant("float32", [3], weights));
+      const loss = g.op("SoftmaxCrossEntropyLoss", inputs, attributes);
+      g.output("loss", loss);
+      g.output("dx", differentiate(g, loss, [logits])[0]);
+      await using runner = await load(g);
+      // The second sample has a class that can be, or is ignored.
+      const possible = "ignore_index" in attributes ? -Infinity : 0;
+      const results = await runner.run({ logits: [0, 1, -Infinity, 0, 1, possible] });
+      for (const [name, { data }] of Object.entries(results)) {
+        assert(data.every(Number.isFinite), `${name}: ${data}`);
+      }
+    }
+  }
+});
+
+Deno.test("rounding is exact where a half cannot be added", () => {
+  const g = new Graph();
+  g.output("y", g.op("Round", [g.input("x", "float64", [6])]));
+  const gpu = interpreter(lower(g, "webgpu"));
+  const large = 2 ** 52 + 1, below = 0.49999999999999994;
+  const rounded = gpu({ x: [below, -below, large, -large, 2.5, 3.5] }).y;
+  assert.deepEqual(Array.from(rounded, (x) => x + 0), [0, 0, large, -large, 2, 4]);
 });
 
 Deno.test("rounding and logic say the same on every device", async () => {
