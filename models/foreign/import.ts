@@ -18,6 +18,9 @@ import {
   type OnnxNode,
 } from "./file/onnx_graph.ts";
 
+/** Attributes of a node in a file, by name. */
+type OnnxAttributes = Readonly<Record<string, OnnxAttribute>>;
+
 /** An operator about to be imported. */
 export interface ImportedCall extends Application {
   /** What the file calls the outputs. */
@@ -79,14 +82,19 @@ class Importer {
 
   constructor(readonly g: Graph, readonly model: OnnxModel, readonly hooks: ImportHooks) {}
 
-  graph(graph: OnnxGraph, names: Names): void {
+  /** @param around attributes of the function that the graph stands in; none outside */
+  graph(
+    graph: OnnxGraph,
+    names: Names,
+    around: OnnxAttributes = {},
+  ): void {
     for (const [name, tensor] of graph.initializers) {
       names.set(name, this.hooks.initializer(name, tensor));
     }
-    for (const node of graph.nodes) this.node(node, names, {});
+    for (const node of graph.nodes) this.node(node, names, around);
   }
 
-  node(node: OnnxNode, names: Names, around: Readonly<Record<string, OnnxAttribute>>): void {
+  node(node: OnnxNode, names: Names, around: OnnxAttributes): void {
     if (++this.#imported > MOST_NODES) {
       throw new OnnxFileError(
         `the model comes to more than ${MOST_NODES} nodes when its functions are put in place`,
@@ -96,7 +104,9 @@ class Importer {
     const attributes = resolve(node.attributes, around);
     let results: readonly Value[];
     try {
-      results = this.apply(node, inputs, attributes, names);
+      results = node.op === "If"
+        ? this.branch(inputs[0], attributes, names, around)
+        : this.apply(node, inputs, attributes);
     } catch (error) {
       const at = `node "${node.name}": `;
       if (error instanceof Error && !error.message.startsWith("node ")) {
@@ -114,8 +124,7 @@ class Importer {
   apply(
     node: OnnxNode,
     inputs: (Value | null)[],
-    attributes: Readonly<Record<string, OnnxAttribute>>,
-    names: Names,
+    attributes: OnnxAttributes,
   ): readonly Value[] {
     const { op } = node;
     const body = this.model.functions.get(op);
@@ -128,7 +137,6 @@ class Importer {
       this.#inside.delete(op);
       return body.outputs.map((output) => found(inner, output, `function ${op}`));
     }
-    if (op === "If") return this.branch(inputs[0]!, attributes, names);
     const outputs = node.outputs.findLastIndex((output) => output !== "") + 1;
     const plain: Record<string, Attribute> = {};
     for (const [key, value] of Object.entries(attributes)) {
@@ -154,26 +162,27 @@ class Importer {
 
   /** The branch that is taken; which one must be known. */
   branch(
-    condition: Value,
-    attributes: Readonly<Record<string, OnnxAttribute>>,
+    condition: Value | null | undefined,
+    attributes: OnnxAttributes,
     names: Names,
+    around: OnnxAttributes,
   ): Value[] {
-    if (!condition.constant) {
+    if (!condition?.constant) {
       throw new OnnxFileError("If's condition is computed; the graph must not depend on data");
     }
     const taken = Number(condition.constant.data[0]) ? "then_branch" : "else_branch";
     const graph = attributes[taken];
     if (!(graph instanceof OnnxGraph)) throw new OnnxFileError(`If has no ${taken}`);
     const inner = new Names(names);
-    this.graph(graph, inner);
+    this.graph(graph, inner, around);
     return graph.outputs.map((name) => found(inner, name, taken));
   }
 }
 
 /** Attributes with references to the function's own replaced by what it was given. */
 function resolve(
-  attributes: Readonly<Record<string, OnnxAttribute>>,
-  around: Readonly<Record<string, OnnxAttribute>>,
+  attributes: OnnxAttributes,
+  around: OnnxAttributes,
 ): Record<string, OnnxAttribute> {
   return Object.fromEntries(
     Object.entries(attributes).map((

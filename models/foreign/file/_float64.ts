@@ -2,6 +2,7 @@
 
 import { onnx } from "../../../deps.ts";
 import { eachGraph, nodesOf, tensorsOf } from "./_tensors.ts";
+import { OnnxFileError } from "./onnx_graph.ts";
 
 const { DOUBLE, FLOAT } = onnx.TensorProto_DataType;
 
@@ -21,11 +22,20 @@ export function isFloat64(model: onnx.ModelProto): boolean {
   return data || weights.length > 0 && weights.every(({ dataType }) => dataType === DOUBLE);
 }
 
-/** Makes every float64 of a model a float32. */
+/**
+ * Makes every float64 of a model a float32.
+ *
+ * @throws OnnxFileError when a tensor's bytes are no whole numbers
+ */
 export function narrow(model: onnx.ModelProto): void {
   for (const tensor of tensorsOf(model)) {
     if (tensor.dataType !== DOUBLE) continue;
     const { rawData } = tensor;
+    if (rawData.length % Float64Array.BYTES_PER_ELEMENT !== 0) {
+      throw new OnnxFileError(
+        `the tensor "${tensor.name}" of float64 has ${rawData.length} bytes, no multiple of 8`,
+      );
+    }
     const numbers = rawData.length > 0
       ? new Float64Array(rawData.slice().buffer as ArrayBuffer)
       : tensor.doubleData;

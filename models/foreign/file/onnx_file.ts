@@ -189,9 +189,8 @@ function readTensor(tensor: onnx.TensorProto): Tensor {
   }
   const type = readType(tensor.dataType, what), dims = tensor.dims.map(Number);
   const size = sizeOf(dims), { rawData } = tensor;
-  const held = rawData.length > 0
-    ? rawData.length / bytesPerElement(type)
-    : Math.max(...listsOf(tensor).map((list) => list.length));
+  const list = listOf(tensor, type);
+  const held = rawData.length > 0 ? rawData.length / bytesPerElement(type) : list.length;
   if (dims.some((dim) => dim < 0) || held !== size) {
     throw new OnnxFileError(`${what} of shape ${formatDims(dims)} holds ${held} elements`);
   }
@@ -199,13 +198,21 @@ function readTensor(tensor: onnx.TensorProto): Tensor {
   if (rawData.length > 0) {
     new Uint8Array(data.buffer).set(rawData);
   } else {
-    const list = listsOf(tensor).find(({ length }) => length > 0) ?? [];
     for (let i = 0; i < size; i++) data[i] = list[i];
   }
   return { type, dims, data };
 }
 
-/** Where a tensor's elements are when they are not raw bytes. */
-function listsOf(tensor: onnx.TensorProto): (number[] | bigint[])[] {
-  return [tensor.floatData, tensor.doubleData, tensor.int32Data, tensor.int64Data];
+/** Where a tensor's elements are when they are not raw bytes (ONNX: TensorProto). */
+function listOf(tensor: onnx.TensorProto, type: ElementType): number[] | bigint[] {
+  switch (type) {
+    case "float32":
+      return tensor.floatData;
+    case "float64":
+      return tensor.doubleData;
+    case "int64":
+      return tensor.int64Data;
+    default:
+      return tensor.int32Data;
+  }
 }

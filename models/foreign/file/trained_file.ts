@@ -5,6 +5,8 @@
  */
 
 import { create, fromBinary, onnx, toBinary } from "../../../deps.ts";
+import { sizeOf } from "../../tensor.ts";
+import { nodesOf } from "./_tensors.ts";
 import { OnnxFileError } from "./onnx_graph.ts";
 
 /**
@@ -12,7 +14,7 @@ import { OnnxFileError } from "./onnx_graph.ts";
  * takes its running statistics, and dropout lets everything through.
  *
  * @param weights by the names that {@linkcode foreignModel} gives them, in row-major order
- * @throws OnnxFileError when a name is no weight of the file
+ * @throws OnnxFileError when a name is no weight of the file, or a weight has another length there
  */
 export function replaceWeights(
   file: Uint8Array,
@@ -23,6 +25,12 @@ export function replaceWeights(
   for (const [name, data] of weights) {
     const tensor = tensors.get(name) ?? constant(graph, name) ?? untied(graph, tensors, name);
     if (!tensor) throw new OnnxFileError(`"${name}" is no weight of the file`);
+    const length = sizeOf(tensor.dims.map(Number));
+    if (data.length !== length) {
+      throw new OnnxFileError(
+        `"${name}" has ${length} numbers in the file, and cannot be replaced by ${data.length}`,
+      );
+    }
     tensor.floatData = [];
     tensor.doubleData = [];
     // raw_data is little-endian, as is every machine Deno runs on.
@@ -30,7 +38,7 @@ export function replaceWeights(
       ? new Uint8Array(Float64Array.from(data).buffer)
       : new Uint8Array(data.buffer as ArrayBuffer, data.byteOffset, data.byteLength);
   }
-  for (const node of [...graph.node, ...model.functions.flatMap((each) => each.node)]) {
+  for (const node of nodesOf(model)) {
     if (node.opType === "BatchNormalization") forPrediction(node);
     // Without its third input it is in inference mode.
     if (node.opType === "Dropout") node.input.splice(2);
