@@ -32,7 +32,7 @@ export function controlled({ name, interval, step, controls, clips }: Controlled
     controls,
     undrawn: "waits",
     // A step that is not cut by its own norm is as long as its gradient says, and nothing bounds that.
-    driftBound: (clip, weights) => own ? plain.driftBound(clip, weights) : null,
+    driftBound: (clip, weights, steps) => own ? plain.driftBound(clip, weights, steps) : null,
   };
 }
 

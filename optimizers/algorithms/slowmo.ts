@@ -6,7 +6,7 @@
  *     x_{r+1} = x_r − α η u_{r+1}
  *
  * x̄_r is the average at the end of round r, η the learning rate of its last step. With α = 1 and β = 0
- * the average stands, and CELGC is left.
+ * the average stands, and CELGC is left; so it does, and u_r as well, where η is 0.
  *
  * Wang, Tantia, Ballas and Rabbat, SlowMo: Improving Communication-Efficient Distributed SGD with Slow
  * Momentum, ICLR 2020, Algorithm 1. The local steps here are clipped, as CELGC's are; momentum of the
@@ -39,6 +39,7 @@ export function slowMo(options: SlowMoOptions): Algorithm {
     name: "slowmo",
     outer: {
       move(average, start, momentum, { learningRate }) {
+        if (learningRate === 0) return;
         for (let i = 0; i < average.length; i++) {
           momentum[i] = beta * momentum[i] + (start[i] - average[i]) / learningRate;
           average[i] = start[i] - alpha * learningRate * momentum[i];

@@ -125,6 +125,9 @@ function constant(from: number, until: number, interval: number): RoundSchedule 
   };
 }
 
+/** Steps of a round that outlasts every run, as η near 0 asks for. */
+const LONGEST = 2 ** 52;
+
 /** Each round's length follows from where it begins; they are counted on from the last that was asked for. */
 function quadratic(
   from: number,
@@ -136,7 +139,7 @@ function quadratic(
     roundOf(t) {
       for (let last = ends.at(-1)!; last < t; ends.push(last)) {
         const longest = Math.floor((alpha / learningRate(last + 1)) ** 2);
-        last += Math.max(base, Math.min(longest, Number.MAX_SAFE_INTEGER / 2));
+        last += Math.max(base, Math.min(longest, LONGEST));
       }
       // The first end that is not before t.
       let low = 1, high = ends.length - 1;

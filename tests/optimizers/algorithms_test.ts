@@ -3,11 +3,14 @@ import {
   adamW,
   celgc,
   drawParticipants,
+  fedProx,
   localSgd,
   naiveParallel,
   PLAIN_STEP,
+  scaffoldClip,
   sgd,
   single,
+  slowMo,
 } from "../../optimizers/mod.ts";
 
 /** The steps from 1 to `last` at which something holds. */
@@ -45,6 +48,10 @@ Deno.test("the bound on the drift is 2γI, and only claimed where the paper prov
     assert.equal(celgc({ interval: 8, step }).driftBound(0.25), null, JSON.stringify(step));
   }
   assert.equal(localSgd({ interval: 8 }).driftBound(0.25), null);
+  // Of fewer steps than a round has.
+  for (const  of of[celgc, fedProx, scaffoldClip]) {
+    assert.equal(of({ interval: 8 }).driftBound(0.25, undefined, 2), 1);
+  }
 });
 
 Deno.test("the baseline averages gradients and weights at every step", () => {
@@ -59,6 +66,14 @@ Deno.test("local SGD is CELGC without clipping; a single rank sends nothing", ()
   assert.deepEqual(local.update, { ...PLAIN_STEP, rule, clips: false });
   assert.deepEqual(stepsWhere(4, (t) => local.exchange(t).weights === "after"), [2, 4]);
   assert.deepEqual(single().exchange(1), { gradients: "none", weights: "none" });
+});
+
+Deno.test("where the learning rate is 0, SlowMo lets the average and its momentum stand", () => {
+  const { outer } = slowMo({ interval: 1 });
+  const average = Float32Array.of(1, 2), momentum = Float32Array.of(0.5, 0);
+  const start = Float32Array.of(1, 3);
+  outer!.move(average, start, momentum, { learningRate: 0, clipThreshold: 1 });
+  assert.deepEqual([[...average], [...momentum]], [[1, 2], [0.5, 0]]);
 });
 
 Deno.test("an interval that is no positive number of steps is refused", () => {

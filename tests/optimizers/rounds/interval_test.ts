@@ -49,6 +49,17 @@ Deno.test("the quadratic rule takes the learning rate of each round's first step
   ]);
 });
 
+Deno.test("a learning rate near 0 asks for a round that outlasts the run", () => {
+  for (const last of [1e-11, 0]) {
+    // The rule asks for 4 · 10¹⁸ steps, or for infinitely many.
+    const rule = roundsOf(parseInterval("qsr:base=2,alpha=0.02"), (t) => t <= 4 ? 1 : last);
+    const { exchange, driftBound } = scheduled((interval) => celgc({ interval }), rule);
+    const meets = [2, 4, 6, 1000].map((t) => exchange(t).weights);
+    assert.deepEqual(meets, ["after", "after", "none", "none"]);
+    assert.equal(driftBound(1, undefined, 7), 14);
+  }
+});
+
 Deno.test("steps are asked about in any order", () => {
   const spec = parseInterval("qsr:base=1,alpha=1"), rate = (t: number) => 1 / Math.sqrt(1 + t / 9);
   const straight = roundsOf(spec, rate), other = roundsOf(spec, rate);
