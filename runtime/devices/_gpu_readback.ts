@@ -50,6 +50,8 @@ export class Readback {
   readonly #idle: GPUBuffer[] = [];
   /** The page that the next run writes to. */
   #open: Page | undefined;
+  /** Pages that somebody may yet ask for. */
+  readonly #unread = new Set<Page>();
   #closed = false;
 
   /** @param bytes of one run's results: a multiple of four, more than none */
@@ -63,6 +65,7 @@ export class Readback {
   place(): Place {
     if (this.#open?.used === this.#places) this.#open = undefined;
     const page = this.#open ??= { buffer: this.#buffer(), used: 0, arrived: false };
+    this.#unread.add(page);
     const offset = page.used++ * this.#bytes;
     return {
       buffer: page.buffer,
@@ -77,7 +80,8 @@ export class Readback {
   /** Gives the memory back. Results that nobody has asked for by now are lost. */
   close(): void {
     this.#closed = true;
-    if (this.#open) this.#open.buffer.destroy();
+    for (const { buffer } of this.#unread) buffer.destroy();
+    this.#unread.clear();
     for (const buffer of this.#idle.splice(0)) buffer.destroy();
   }
 
@@ -95,6 +99,7 @@ export class Readback {
     }
     // What is mapped cannot be written to: the next run opens another page.
     if (this.#open === page) this.#open = undefined;
+    this.#unread.delete(page);
     return page.contents = this.#map(page);
   }
 

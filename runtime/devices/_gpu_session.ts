@@ -111,9 +111,14 @@ export class GpuSession extends GuardedSession<GpuState, OrtSession> {
       ]),
     );
     this.returned = returnedOf(this.binding.returned);
-    this.#fed = this.binding.fed.map(({ name, type, dims }) => {
-      const fixed = fixedDims(name, dims);
-      return { name, ...createGpuTensor(ort, gpu, type, fixed, bytesOf(type, fixed)) };
+    // Before any of them has a buffer, all are looked at.
+    const fed = this.binding.fed.map(({ name, type, dims }) => ({
+      name,
+      type,
+      dims: fixedDims(name, dims),
+    }));
+    this.#fed = fed.map(({ name, type, dims }) => {
+      return { name, ...createGpuTensor(ort, gpu, type, dims, bytesOf(type, dims)) };
     });
     const bytes = bytesOfReturned(this.returned);
     this.#readback = bytes > 0 ? new Readback(gpu, bytes) : undefined;

@@ -11,16 +11,23 @@ export async function profilePrefix(dir?: string): Promise<string> {
   return `${await Deno.makeTempDir({ dir, prefix: "celgc-profile-" })}/run`;
 }
 
+const folderOf = (prefix: string) => prefix.slice(0, prefix.lastIndexOf("/"));
+
+/** Removes what was written under `prefix`, and its folder. */
+export async function dropProfile(prefix: string): Promise<void> {
+  await Deno.remove(folderOf(prefix), { recursive: true });
+}
+
 /** Reads a profile written under `prefix` and removes it. */
 export async function readProfile(prefix: string): Promise<NodeTime[]> {
-  const folder = prefix.slice(0, prefix.lastIndexOf("/"));
+  const folder = folderOf(prefix);
   try {
     for await (const entry of Deno.readDir(folder)) {
       return parseProfile(await Deno.readTextFile(`${folder}/${entry.name}`));
     }
     throw new Error(`the engine wrote no profile to ${folder}`);
   } finally {
-    await Deno.remove(folder, { recursive: true });
+    await dropProfile(prefix);
   }
 }
 

@@ -142,9 +142,11 @@ export abstract class GuardedSession<S extends GuardedState, E extends EngineSes
     const session = this.#session, profile = this.#profile;
     if (session === undefined) return;
     this.#session = this.#profile = undefined;
-    await profile?.(session);
-    await session.release();
-    this.release();
+    try {
+      await profile?.(session);
+    } finally {
+      await session.release().finally(() => this.release());
+    }
   }
 
   /** Starts a run whose feeds fit. The engine's lock is held. */

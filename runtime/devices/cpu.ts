@@ -9,7 +9,7 @@ import { loadOnnxRuntimeNode } from "../../deps.ts";
 import type { Bound } from "./_binding.ts";
 import { Lock } from "./_lock.ts";
 import { probeChannelBlock } from "./_channel_block.ts";
-import { profilePrefix, readProfile } from "./_profile.ts";
+import { dropProfile, profilePrefix, readProfile } from "./_profile.ts";
 import { HostSession, type SessionParts, wrapSession } from "./_session.ts";
 import { ArenaState, type GuardedState } from "./_state.ts";
 import type {
@@ -94,6 +94,9 @@ class CpuDevice implements Device {
           return readProfile(prefix);
         };
         return new CpuSession(this.#ort, { session, lock, options, states: CpuState, profile });
+      }).catch(async (error) => {
+        if (prefix !== undefined) await dropProfile(prefix);
+        throw error;
       });
     });
   }

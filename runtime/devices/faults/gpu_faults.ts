@@ -59,12 +59,18 @@ export class GpuFaults {
    * Makes something that takes memory on the device.
    *
    * @param bytes how much, for the error
-   * @throws DeviceError if there is not as much
+   * @throws DeviceError if there is not as much; what `make` throws
    */
   async reserve<T>(bytes: number, make: () => T, giveBack: (made: T) => void): Promise<T> {
     this.assertNone();
     this.#gpu.pushErrorScope("out-of-memory");
-    const made = make();
+    let made: T;
+    try {
+      made = make();
+    } catch (cause) {
+      await this.#gpu.popErrorScope(); // one that is left open hides what the GPU has to say from then on
+      throw cause;
+    }
     const error = await this.#gpu.popErrorScope();
     if (error === null) return made;
     giveBack(made);

@@ -1,6 +1,7 @@
 /** A GPU that fails, or cannot do what it is asked for: every way ends in one clear error, and nothing is given away. */
 
 import assert from "node:assert/strict";
+import { loadOnnxRuntimeNode } from "../../../deps.ts";
 import type { Device, DeviceState, HostTensor, Session } from "../../../runtime/devices/device.ts";
 import { DeviceError, type DeviceFault } from "../../../runtime/devices/faults/device_error.ts";
 import { openDevice } from "../../../runtime/devices/open.ts";
@@ -101,6 +102,67 @@ gpuTest("a variable larger than the adapter binds", async ({ gpu, device }) => {
       `\\d+ MB at most: take --device cpu`,
   );
   await fails(device.allocate([{ name: "b", dims: [1] }, { name: "wte", dims }]), "limit", message);
+});
+
+gpuTest("variables that cannot be laid out hide nothing of what goes wrong later", async ({
+  gpu,
+  device,
+}) => {
+  await assert.rejects(device.allocate([{ name: "", dims: [1] }]), /give it a name/);
+  await assert.rejects(device.allocate([{ name: "w", dims: [0] }]), /positive integer/);
+  // There is no scope of errors left open, which would have them instead of whoever computes.
+  await assert.rejects(gpu.popErrorScope());
+});
+
+gpuTest("results that nobody has asked for are given back with their session", async ({
+  gpu,
+  device,
+  state,
+}) => {
+  const alive = new Set<GPUBuffer>(), { createBuffer } = GPUDevice.prototype;
+  gpu.createBuffer = (descriptor) => {
+    const buffer = createBuffer.call(gpu, descriptor), { destroy } = buffer;
+    if (descriptor.usage & GPUBufferUsage.MAP_READ) alive.add(buffer);
+    buffer.destroy = () => {
+      alive.delete(buffer);
+      destroy.call(buffer);
+    };
+    return buffer;
+  };
+  const session = await device.compile(LOOK, { state: [state] });
+  for (let run = 0; run < 20; run++) await session.submit({});
+  assert.equal(alive.size, 2, "pages of 16 runs");
+  await session[Symbol.asyncDispose]();
+  assert.equal(alive.size, 0);
+});
+
+Deno.test("a profile that cannot be kept or read leaves neither files nor a session", async () => {
+  const ort = await loadOnnxRuntimeNode(), { create } = ort.InferenceSession;
+  const folder = await Deno.makeTempDir();
+  let released = 0;
+  await using device = await openDevice("cpu");
+  await using state = await device.allocate([{ name: "w", dims: [7] }]);
+  const counting = async (...args: Parameters<typeof create>) => {
+    const session = await create.apply(ort.InferenceSession, args), { release } = session;
+    session.release = () => (released++, release.call(session));
+    return session;
+  };
+  ort.InferenceSession.create = counting as typeof create;
+  try {
+    const options = { profile: true, profileFolder: folder };
+    const files = async () => (await Array.fromAsync(Deno.readDir(folder))).length;
+    await assert.rejects(device.compile(Uint8Array.of(1, 2, 3), options), /cannot compile/);
+    assert.equal(await files(), 0, "no model");
+    await assert.rejects(device.compile(LOOK, { ...options, state: [state] }), /cannot bind/);
+    assert.deepEqual([await files(), released], [0, 1], "variables that do not fit");
+    const session = await device.compile(LOOK, options);
+    await Deno.remove(folder, { recursive: true });
+    await assert.rejects(async () => await session[Symbol.asyncDispose](), Deno.errors.NotFound);
+    assert.equal(released, 2, "its profile is gone");
+  } finally {
+    ort.InferenceSession.create = create;
+    await Deno.remove(folder, { recursive: true }).catch(() => {});
+  }
 });
 
 Deno.test({
