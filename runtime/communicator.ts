@@ -372,8 +372,8 @@ export class Communicator extends FailureCalls<Communicator> implements AsyncDis
   /**
    * Divides the members into communicators, one for each color.
    *
-   * Calls of `split` and `dup` on one communicator may go on at once; those on different ones must not
-   * on any rank, or two communicators could get one number.
+   * Several calls of `split` and `dup` may go on at once, on one communicator, where all members make them in one
+   * order, and on different ones.
    *
    * @param color a non-negative integer, or null to be left out
    * @param key orders the ranks of the new communicator; equal keys keep the order of this one
