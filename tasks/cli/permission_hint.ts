@@ -1,3 +1,5 @@
+import { dirname } from "node:path";
+
 /**
  * The option that would have given a program the permission it lacked.
  *
@@ -10,7 +12,9 @@ export function permissionHint(lines: readonly string[]): string | null {
     const found = /Requires (\w+) access(?: to "?(.*?)"?)?, run again with the --allow-\w+ flag/
       .exec(line);
     if (!found) continue;
-    const [, name, what] = found;
+    const [, name, path] = found;
+    // A file is first written beside its place: the folder of both is what a program needs.
+    const what = path?.endsWith(".part") ? dirname(path) : path;
     return `--allow ${name}${what ? `=${what.replaceAll(",", ",,")}` : ""}`;
   }
   return null;

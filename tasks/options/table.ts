@@ -46,6 +46,13 @@ function pem(flag: string, help: string): OptionSpec<string | null> {
 
 /** A permission as in Deno's flags, without `--allow-`. */
 function checkPermission(permission: string): string {
+  const second = /,((all|env|ffi|import|net|read|run|sys|write)=.+)$/.exec(permission);
+  if (second) {
+    const first = permission.slice(0, second.index);
+    throw new RangeError(
+      `one permission each time, as in --allow ${first} --allow ${second[1]}, not "${permission}"`,
+    );
+  }
   if (/^(all|env|ffi|import|net|read|run|sys|write)(=.+)?$/.test(permission)) return permission;
   throw new RangeError(
     "a permission is all, env, ffi, import, net, read, run, sys or write, or such a name, = and a " +

@@ -54,6 +54,11 @@ export function checkParts(parts: TrainParts, options: Options, comes: boolean):
       "cannot write checkpoints: checkpointEvery is set, parts.checkpoints is not",
     );
   }
+  if (options.out !== null && !parts.output) {
+    throw new RangeError(
+      `cannot write to ${options.out}: out is set, parts.output, which is where train() writes, is not`,
+    );
+  }
   if (comes && options.onFailure !== "shrink") {
     throw new RangeError(
       `cannot come to ranks that train: onFailure "${options.onFailure}" lets nobody in, "shrink" does`,

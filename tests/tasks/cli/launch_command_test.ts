@@ -73,6 +73,10 @@ const WRONG: [string[], RegExp][] = [
     /--out no\/such\/folder\/f\.onnx cannot be written: there is no such file or folder$/m,
   ],
   [["launch", "--cwd", "/dev/null/folder", "mod.ts"], /no directory \/dev\/null\/folder/],
+  [
+    ["launch", "--allow", "read=a,b,write=a", "mod.ts"],
+    /--allow: one permission each time, as in --allow read=a,b --allow write=a, not "read=a,b,write=a"/,
+  ],
   [["launch", "--allow", "everything", "mod.ts"], /--allow: a permission is .*"everything"/],
   [["launch", "--transport", "pigeon", "mod.ts"], /--transport must be one of auto, tcp, unix/],
   [["launch", "--listen", "192.0.2.1", "mod.ts"], /cannot listen on 192\.0\.2\.1: /],
@@ -262,6 +266,10 @@ Deno.test("a lacking permission is told by the option that gives it", () => {
   assert.equal(
     hint('net access to "a.org:443", run again with the --allow-net'),
     "--allow net=a.org:443",
+  );
+  assert.equal(
+    hint('write access to "runs/mine/config.json.part", run again with the --allow-write'),
+    "--allow write=runs/mine",
   );
   assert.equal(hint("ffi access, run again with the --allow-ffi"), "--allow ffi");
   assert.equal(hint('env access to "HOME", run again with the --allow-env'), "--allow env=HOME");
