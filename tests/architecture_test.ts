@@ -153,10 +153,12 @@ Deno.test("what a rank loads to join a job has no package in it", async () => {
 
 /** Folders whose code also runs in the simulated world, see `runtime/base/platform.ts`. */
 const SIMULATED =
-  /^(runtime\/(agreement|algorithms|bootstrap|collectives|engine|failures|rendezvous|security|transport)|tasks\/(rounds|run|training\/membership))\//;
+  /^(runtime\/(agreement|algorithms|base|bootstrap|collectives|engine|failures|rendezvous|security|transport)|tasks\/(rounds|run|training\/membership))\//;
 
 /** Files of them that stay outside, each with its reason. */
 const REAL: Record<string, string> = {
+  "runtime/base/descriptors.ts": "what the system allows this process",
+  "runtime/base/platform.ts": "the platform that is Deno",
   "runtime/bootstrap/environment.ts": "what a process was started with",
   "runtime/bootstrap/init.ts": "one process, its events and its end",
   "runtime/bootstrap/task_runner.ts": "the process that has started this one",
