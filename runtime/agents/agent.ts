@@ -287,10 +287,11 @@ async function dialCoordinator(
   deadline: number,
   { signal, orphaned }: AgentOptions,
 ): Promise<CoordinatorConnection> {
+  const isFixed = typeof coordinator !== "function"; // a rendezvous file may be an earlier job's
   let orphan = false, hangUps = 0;
   orphaned?.then(() => orphan = true);
   for (;;) {
-    const address = typeof coordinator === "function" ? await coordinator(deadline) : coordinator;
+    const address = isFixed ? coordinator : await coordinator(deadline);
     const job = await credentials(address.job, Uint8Array.fromHex(address.secret));
     const tls = address.ca === null
       ? undefined
@@ -300,11 +301,10 @@ async function dialCoordinator(
     } catch (error) {
       const last = error instanceof AggregateError ? error.errors : [error];
       const final = last.find((one) => one instanceof HandshakeError && one.final);
-      // A rendezvous file may be an earlier job's.
-      if (final !== undefined && typeof coordinator !== "function") throw final;
+      if (final !== undefined && isFixed) throw final;
       const hangUp = last.find((one) => one instanceof HandshakeError);
       // It may have had too many strangers at its door.
-      if (hangUp !== undefined && typeof coordinator !== "function") hangUps++;
+      if (hangUp !== undefined && isFixed) hangUps++;
       if (hangUps >= MOST_HANG_UPS) throw hangUp;
       if (signal?.aborted || orphan) throw new RendezvousError("cannot join: it was ended");
       if (performance.now() >= deadline) throw final ?? hangUp ?? last[0];

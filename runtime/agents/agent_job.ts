@@ -5,7 +5,7 @@
  */
 
 import { BEHIND, type Gateway } from "../rendezvous/gateway.ts";
-import { hasSockets, HostRanks, type TlsPaths } from "../ranks/host_ranks.ts";
+import { hasSockets, HostRanks, peersOf, type TlsPaths } from "../ranks/host_ranks.ts";
 import { openLog, RankOutput } from "../ranks/output.ts";
 import type { RankProcess } from "../ranks/rank_process.ts";
 import type { StreamName } from "../ranks/rank.ts";
@@ -206,14 +206,12 @@ export class AgentJob {
         host,
         launcher: message.launcher,
         rendezvous: formatAddress(rendezvous.hostname, rendezvous.port),
-        // Deno has no spelling for an address with a scope.
-        peers: message.peers?.some((peer) => peer.includes("%")) !== false ? null : [
-          ...new Set([
-            ...[...message.peers!, rendezvous.hostname, ...addresses],
-            ...gateway === null ? [] : [gateway.near, BEHIND],
-            ...["0.0.0.0", "::"],
-          ]),
-        ],
+        peers: peersOf(
+          message.peers,
+          rendezvous.hostname,
+          ...addresses,
+          ...gateway === null ? [] : [gateway.near, BEHIND],
+        ),
         sockets: hasSockets(message.transport) ? message.sockets : null,
         cwd: prepared.cwd,
         rankEnv: prepared.rankEnv,

@@ -327,7 +327,7 @@ export class Coordinator {
     }
     clearTimeout(timer);
     if (hello?.type !== "hello" || this.#closed) return channel.close();
-    const { tls, timeout } = { tls: this.tls, timeout: this.#options.timeout };
+    const { tls } = this, { timeout } = this.#options;
     const refusal = this.#refusal(hello);
     if (refusal !== null) return await this.#refuse(channel, refusal);
     // Ranks of hosts that share this one's network are reached in any case.

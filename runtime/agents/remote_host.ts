@@ -49,9 +49,7 @@ export class RemoteHost {
     this.#channel = channel;
     channel.deliver((message) => this.#take(message, events)).then((reason) => {
       this.#lost = reason;
-      for (const rank of this.#ranks.values()) {
-        rank.end({ code: 1, signal: null, lost: `was lost with its launcher: ${reason}` });
-      }
+      for (const rank of this.#ranks.values()) this.#lose(rank, reason);
       events.lost(reason);
     });
   }
@@ -70,11 +68,7 @@ export class RemoteHost {
     });
     this.#ranks = new Map(ranks.map((rank) => [rank.rank, rank]));
     this.#channel.send(message);
-    if (this.#lost !== null) {
-      for (const rank of ranks) {
-        rank.end({ code: 1, signal: null, lost: `was lost with its launcher: ${this.#lost}` });
-      }
-    }
+    if (this.#lost !== null) { for (const rank of ranks) this.#lose(rank, this.#lost); }
     return ranks;
   }
 
@@ -83,9 +77,7 @@ export class RemoteHost {
     const started = new RemoteRank(this.#job, rank, false, this.#channel);
     this.#ranks.set(rank, started);
     this.#channel.send({ type: "respawn", job: this.#job, rank, lost });
-    if (this.#lost !== null) {
-      started.end({ code: 1, signal: null, lost: `was lost with its launcher: ${this.#lost}` });
-    }
+    if (this.#lost !== null) this.#lose(started, this.#lost);
     return started;
   }
 
@@ -108,6 +100,11 @@ export class RemoteHost {
   async close(code: number, message: string | null): Promise<void> {
     await this.#channel.send({ type: "close", code, message });
     this.#channel.close();
+  }
+
+  /** Ends a rank, since this host is gone. */
+  #lose(rank: RemoteRank, reason: string): void {
+    rank.end({ code: 1, signal: null, lost: `was lost with its launcher: ${reason}` });
   }
 
   #take(message: AgentMessage, events: RemoteHostEvents): void {

@@ -41,8 +41,7 @@ export async function launchProgram(options: LaunchProgramOptions): Promise<Laun
   try {
     world = await openWorld(options);
   } catch (error) {
-    if (!(error instanceof InterruptedError)) throw error;
-    return { code: signalCode(error.how), interrupted: error.how };
+    return givenUp(error);
   }
   await using hosts = world;
   return await runOn(options, hosts as OpenedWorld);
@@ -56,14 +55,19 @@ function leavesHost(
     mostRanks !== undefined || (world !== undefined && world !== ranks);
 }
 
+/** The outcome of a job that was given up before all hosts were there; whatever else it was is thrown. */
+function givenUp(error: unknown): LaunchOutcome {
+  if (!(error instanceof InterruptedError)) throw error;
+  return { code: signalCode(error.how), interrupted: error.how };
+}
+
 /** Runs a job on all hosts of a world. */
 async function runOn(options: LaunchProgramOptions, world: OpenedWorld): Promise<LaunchOutcome> {
   let placement: Placement;
   try {
     placement = await world.complete();
   } catch (error) {
-    if (!(error instanceof InterruptedError)) throw error;
-    return { code: signalCode(error.how), interrupted: error.how };
+    return givenUp(error);
   }
   try {
     const outcome = await run(options, { world, placement });

@@ -21,7 +21,7 @@ import {
 } from "../bootstrap/environment.ts";
 import type { TransportKind } from "../bootstrap/mesh.ts";
 import { HostFolder } from "../ranks/host_folder.ts";
-import { hasSockets, type HostPlan, type TlsPaths } from "../ranks/host_ranks.ts";
+import { hasSockets, type HostPlan, peersOf, type TlsPaths } from "../ranks/host_ranks.ts";
 import { BEHIND } from "../rendezvous/gateway.ts";
 import type { AuthenticatingListener } from "../security/authenticating_listener.ts";
 import { formatAddress } from "../security/endpoint.ts";
@@ -142,8 +142,6 @@ export class OpenedWorld implements World {
   ): OpenHost {
     const { coordinator, tls, settings } = this.#parts;
     Deno.mkdirSync(this.sockets, { recursive: true });
-    const peers = placement.peers &&
-      [...new Set([...placement.peers, BEHIND, "0.0.0.0", "::"])];
     const { gateway } = coordinator;
     gateway?.forget();
     return {
@@ -155,7 +153,7 @@ export class OpenedWorld implements World {
         host: coordinator.host.name,
         launcher: placement.places.find(({ remote }) => remote === null)?.launcher,
         rendezvous: formatAddress(coordinator.near, coordinator.port),
-        peers: peers?.some((peer) => peer.includes("%")) ? null : peers,
+        peers: peersOf(placement.peers, BEHIND),
         sockets: hasSockets(transport) && Deno.build.os !== "windows" ? this.sockets : null,
         cwd,
         tls,

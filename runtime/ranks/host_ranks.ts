@@ -43,6 +43,21 @@ export interface JobPlan {
 export const hasSockets = (transport: JobPlan["transport"]): boolean =>
   transport === "auto" || transport === "unix";
 
+/**
+ * The hosts that a rank on one of several may talk to, as it is told.
+ *
+ * @param peers all that there are; null for any
+ * @param own further addresses of this host
+ * @returns null for any, also where one has a scope, for which Deno's permissions have no spelling
+ */
+export function peersOf(
+  peers: readonly string[] | null,
+  ...own: readonly string[]
+): readonly string[] | null {
+  if (peers === null || peers.some((peer) => peer.includes("%"))) return null;
+  return [...new Set([...peers, ...own, "0.0.0.0", "::"])];
+}
+
 /** Where a rank finds what it needs for TLS. */
 export interface TlsPaths {
   /** PEM file with the certificate. */
