@@ -214,25 +214,22 @@ export class Coordinator {
    */
   async complete(failed: Promise<never> | null, signal?: AbortSignal): Promise<Placement> {
     const { joinTimeout } = this.#options;
-    let expire = (_: Error) => {};
-    const expiry = new Promise<never>((_, reject) => expire = reject);
-    expiry.catch(() => {});
-    const timer = setTimeout(
-      () =>
-        expire(
-          new RendezvousError(
-            `cannot launch: after ${joinTimeout} s ${this.#missing()}; a longer joinTimeout would wait longer`,
-          ),
+    const givenUp = Promise.withResolvers<never>();
+    givenUp.promise.catch(() => {});
+    const expire = () =>
+      givenUp.reject(
+        new RendezvousError(
+          `cannot launch: after ${joinTimeout} s ${this.#missing()}; a longer joinTimeout would wait longer`,
         ),
-      1000 * joinTimeout,
-    );
-    const abort = () => expire(new DOMException("the launch was ended", "AbortError"));
+      );
+    const timer = setTimeout(expire, 1000 * joinTimeout);
+    const abort = () => givenUp.reject(new DOMException("the launch was ended", "AbortError"));
     signal?.addEventListener("abort", abort);
     if (signal?.aborted) abort();
     try {
       while (!this.#isComplete()) {
         const changed = new Promise<void>((resolve) => this.#changed = resolve);
-        await Promise.race([changed, expiry, ...failed ? [failed] : []]);
+        await Promise.race([changed, givenUp.promise, ...failed ? [failed] : []]);
       }
       return this.#place();
     } finally {

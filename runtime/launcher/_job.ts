@@ -8,9 +8,10 @@ import type { Place, Placement } from "../agents/placement.ts";
 import { hostName } from "../agents/this_host.ts";
 import { platform } from "../base/platform.ts";
 import { DEFAULT_TIMEOUT_SECONDS } from "../bootstrap/environment.ts";
-import { type HostPlan, HostRanks, type JobPlan } from "../ranks/host_ranks.ts";
+import { HostRanks, type JobPlan } from "../ranks/host_ranks.ts";
 import type { Rank } from "../ranks/rank.ts";
 import { RankProcess } from "../ranks/rank_process.ts";
+import type { ReportMessage } from "../rendezvous/messages.ts";
 import { RendezvousServer } from "../rendezvous/server.ts";
 import { openAlone } from "./_alone.ts";
 import { type EndCause, type JobState, outcomeOf, strongerCause } from "./_job_state.ts";
@@ -38,7 +39,7 @@ import {
   type LaunchFailure,
   type RankStatus,
 } from "./root_cause.ts";
-import type { OpenedWorld } from "./world.ts";
+import type { OpenedWorld, OpenHost } from "./world.ts";
 
 /** How long ranks may take to fail by themselves once one has failed, in ms. */
 const GRACE_MS = 2000;
@@ -199,9 +200,22 @@ export class Job {
     const { logDir } = this.#options, world = this.#world;
     if (logDir !== undefined) await Deno.mkdir(logDir, { recursive: true });
     if (world !== null) world.coordinator.onInterrupt = (how, from) => this.#interrupt(how, from);
-    const { listener, job, secret, host } = world === null
+    const opened = world === null
       ? await openAlone(this.#options, this.#host, this.#cleanUps)
       : world.openHost(transportOf(this.#options), this.#options.cwd, this.#placement!);
+    this.#openRendezvous(opened);
+    const mpi = transportOf(this.#options) === "mpi" ? world!.mpiVariables(this.#placement!) : {};
+    const options = { ...this.#options, env: { ...this.#options.env, ...mpi } };
+    this.#plan = planOf(options, this.#program, opened.job.job, this.#ranks.length);
+    if (world === null) await this.#startHere(opened, this.#ranks.length);
+    else await this.#startEverywhere(world, opened);
+    const inputs = this.#processes.flatMap(({ stdin }) => stdin ?? []);
+    if (inputs.length > 0) this.#cleanUps.defer(forwardStdin(inputs));
+  }
+
+  /** Begins to serve the rendezvous, by which ranks find each other and say what becomes of them. */
+  #openRendezvous({ listener, job }: OpenHost): void {
+    const world = this.#world;
     this.#rendezvous = new RendezvousServer({
       listener,
       job,
@@ -212,14 +226,7 @@ export class Job {
           this.#goesOn = onFailure === "return";
           this.#joined(rank, host);
         },
-        report: (rank, report) => {
-          const status = this.#ranks[rank], { lost, operation, message } = report;
-          const goesOn = this.#goesOn && lost !== null;
-          // Who was in no operation is not about to end.
-          if (goesOn && operation === null) status.losses.push(report);
-          else status.report ??= report;
-          if (goesOn) this.#losses.reported(rank, lost, message);
-        },
+        report: (rank, report) => this.#reported(rank, report),
         finalized: (rank) => {
           this.#ranks[rank].finalized = true;
           this.#respawns.check();
@@ -236,26 +243,31 @@ export class Job {
       },
     });
     this.#cleanUps.defer(() => this.#rendezvous?.close());
-    const mpi = transportOf(this.#options) === "mpi" ? world!.mpiVariables(this.#placement!) : {};
-    const options = { ...this.#options, env: { ...this.#options.env, ...mpi } };
-    this.#plan = planOf(options, this.#program, job.job, this.#ranks.length);
-    if (world === null) {
-      await this.#startHere(host, secret, this.#ranks.length);
-    } else {
-      const counts = new Map<string, number>();
-      this.#number = world.nextJob();
-      for (const place of this.#placement!.places) {
-        const before = counts.get(place.host) ?? 0;
-        counts.set(place.host, before + place.count);
-        if (place.remote === null) await this.#startHere(host, secret, place.count);
-        else await this.#startThere(place, before, false);
-      }
-    }
-    const inputs = this.#processes.flatMap(({ stdin }) => stdin ?? []);
-    if (inputs.length > 0) this.#cleanUps.defer(forwardStdin(inputs));
   }
 
-  async #startHere(host: HostPlan, secret: string, count: number): Promise<void> {
+  /** A rank says what it has failed with, or which other it has lost. */
+  #reported(rank: number, report: ReportMessage): void {
+    const status = this.#ranks[rank], { lost, operation, message } = report;
+    const goesOn = this.#goesOn && lost !== null;
+    // Who was in no operation is not about to end.
+    if (goesOn && operation === null) status.losses.push(report);
+    else status.report ??= report;
+    if (goesOn) this.#losses.reported(rank, lost, message);
+  }
+
+  /** Starts the ranks of all hosts, in their order. */
+  async #startEverywhere(world: OpenedWorld, opened: OpenHost): Promise<void> {
+    const counts = new Map<string, number>();
+    this.#number = world.nextJob();
+    for (const place of this.#placement!.places) {
+      const before = counts.get(place.host) ?? 0;
+      counts.set(place.host, before + place.count);
+      if (place.remote === null) await this.#startHere(opened, place.count);
+      else await this.#startThere(place, before, false);
+    }
+  }
+
+  async #startHere({ host, secret }: OpenHost, count: number): Promise<void> {
     const here = this.#here = this.#cleanUps.use(
       new HostRanks(
         this.#plan,

@@ -11,8 +11,8 @@
 import { type ChildProcess, spawn } from "node:child_process";
 
 /**
- * Reads `+ group` and `- group`; at the end, kills the groups left and removes the folder `$1`. Of each `NAME.left` in
- * it there is another in the file that `NAME.left.path` names, which goes with it.
+ * Reads `+ group` and `- group`; at the end, kills the groups left and removes the folder `$1`. `NAME.left` in it is the
+ * copy of a file elsewhere, whose path is in `NAME.left.path`: that goes too, unless it says something else by then.
  */
 const SCRIPT = `
 trap '' HUP INT TERM
