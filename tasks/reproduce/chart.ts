@@ -206,65 +206,88 @@ function shownOf({ x, y, lines }: ChartPanel): ChartLine[] {
 
 const hasPoints = ({ points }: ChartLine) => points.length > 0;
 
-function panelOf(panel: ChartPanel): string {
+/** Where the numbers of both axes lie in a picture. */
+interface Scales {
+  readonly across: Scale;
+  readonly up: Scale;
+}
+
+/** The scales of a picture's own points, with the room that it is to have; null where there is none. */
+function scalesOf({ x, y }: ChartPanel, points: readonly ChartPoint[]): Scales | null {
   const { width, height, left, right, top, bottom } = PANEL;
-  const { x, y } = panel, shown = shownOf(panel);
-  const points = shown.flatMap((line) => line.points);
+  if (points.length === 0) return null;
+  const heights = points.flatMap((p) => [p.y, p.low, p.high]);
   const across = scaleOf(x, points.map((p) => p.x), [left, width - right], 5, true);
-  const up = scaleOf(
-    y,
-    [...points.flatMap((p) => [p.y, p.low, p.high]), ...points.length > 0 ? y.room ?? [] : []],
-    [height - bottom, top],
-    5,
-    false,
-  );
+  const up = scaleOf(y, [...heights, ...y.room ?? []], [height - bottom, top], 5, false);
+  return across && up && { across, up };
+}
+
+function panelOf(panel: ChartPanel): string {
+  const { width, height, left, right, bottom } = PANEL;
+  const { x, y } = panel, shown = shownOf(panel).filter(hasPoints);
+  const scales = scalesOf(panel, shown.flatMap(({ points }) => points));
   const name = `<text class="name" x="${left}" y="20">${escape(y.title)}</text>`;
-  if (across === null || up === null) {
+  if (scales === null) {
     return `${name}\n<text x="${left}" y="${height / 2}">no run has it yet</text>\n`;
   }
-  const rows = up.ticks.map((tick) =>
-    `<path class="grid" d="M${left} ${place(up.at(tick))}H${width - right}"/>` +
-    `<text x="${left - 6}" y="${place(up.at(tick) + 4)}" text-anchor="end">${
-      escape(writeValue(tick, y.format))
-    }</text>`
-  );
-  let taken = -Infinity;
-  const columns = across.ticks.map((tick) => {
-    const middle = across.at(tick), label = writeValue(tick, x.format);
-    const mark = `<path class="axis" d="M${place(middle)} ${height - bottom}v4"/>`;
-    const half = (7 * label.length + 4) / 2;
-    if (middle - half < taken) return mark;
-    taken = middle + half;
-    return `${mark}<text x="${place(middle)}" y="${height - bottom + 17}" text-anchor="middle">${
-      escape(label)
-    }</text>`;
-  });
-  const at = (px: number, py: number) => `${place(across.at(px))} ${place(up.at(py))}`;
-  const bands = shown.filter(({ points }) => points.some(({ low, high }) => low < high)).map((
-    { colour, points },
-  ) =>
-    `<path class="band c${colour}" d="M${points.map((p) => at(p.x, p.high)).join("L")}L${
-      points.toReversed().map((p) => at(p.x, p.low)).join("L")
-    }Z"/>`
-  );
-  const paths = shown.filter(hasPoints).map(({ colour, dashed, points }) => {
-    const d = points.map((p) => at(p.x, p.y)).join("L");
-    const marked = dashed ? [] : points.length <= MARKED_POINTS ? points : points.slice(-1);
-    return [
-      `<path class="line c${colour}${dashed ? " dashed" : ""}" d="M${d}"/>`,
-      ...marked.map((p) => markAt(colour, across.at(p.x), up.at(p.y))),
-    ].join("\n");
-  });
   return [
     name,
-    ...rows,
+    ...rowsOf(y, scales.up),
     `<path class="axis" d="M${left} ${height - bottom}H${width - right}"/>`,
-    ...columns,
+    ...columnsOf(x, scales.across),
     `<text x="${(left + width - right) / 2}" y="${height - 10}" text-anchor="middle">${
       escape(x.title)
     }</text>`,
-    ...bands,
-    ...paths,
+    ...shown.filter(hasBand).map((line) => bandOf(line, scales)),
+    ...shown.map((line) => lineOf(line, scales)),
     "",
+  ].join("\n");
+}
+
+/** The numbers of the upright axis, each with a line across the picture. */
+function rowsOf({ format }: ChartAxis, { at, ticks }: Scale): string[] {
+  const { width, left, right } = PANEL;
+  return ticks.map((tick) =>
+    `<path class="grid" d="M${left} ${place(at(tick))}H${width - right}"/>` +
+    `<text x="${left - 6}" y="${place(at(tick) + 4)}" text-anchor="end">${
+      escape(writeValue(tick, format))
+    }</text>`
+  );
+}
+
+/** The numbers of the other axis, each under its mark; one that would touch the one before is left out. */
+function columnsOf({ format }: ChartAxis, { at, ticks }: Scale): string[] {
+  const foot = PANEL.height - PANEL.bottom;
+  let taken = -Infinity;
+  return ticks.map((tick) => {
+    const middle = at(tick), label = writeValue(tick, format);
+    const mark = `<path class="axis" d="M${place(middle)} ${foot}v4"/>`;
+    const half = (7 * label.length + 4) / 2;
+    if (middle - half < taken) return mark;
+    taken = middle + half;
+    return `${mark}<text x="${place(middle)}" y="${foot + 17}" text-anchor="middle">${
+      escape(label)
+    }</text>`;
+  });
+}
+
+const hasBand = ({ points }: ChartLine) => points.some(({ low, high }) => low < high);
+
+/** From the least to the greatest of a line. */
+function bandOf({ colour, points }: ChartLine, { across, up }: Scales): string {
+  const edge = (points: readonly ChartPoint[], end: "low" | "high") =>
+    points.map((p) => `${place(across.at(p.x))} ${place(up.at(p[end]))}`).join("L");
+  return `<path class="band c${colour}" d="M${edge(points, "high")}L${
+    edge(points.toReversed(), "low")
+  }Z"/>`;
+}
+
+/** A line with its marks. */
+function lineOf({ colour, dashed, points }: ChartLine, { across, up }: Scales): string {
+  const d = points.map((p) => `${place(across.at(p.x))} ${place(up.at(p.y))}`).join("L");
+  const marked = dashed ? [] : points.length <= MARKED_POINTS ? points : points.slice(-1);
+  return [
+    `<path class="line c${colour}${dashed ? " dashed" : ""}" d="M${d}"/>`,
+    ...marked.map((p) => markAt(colour, across.at(p.x), up.at(p.y))),
   ].join("\n");
 }
