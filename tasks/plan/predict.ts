@@ -6,12 +6,12 @@
  *     Σ_t  s(t) + [gradients are exchanged at t] A(p) + [weights are averaged at t] (r + A(w))
  *
  * where s is the time of a step without its exchanges, on the slowest rank, while all ranks share the
- * machine and begin together after a pause, see `in_turn.ts`; r a round's own work; p and w the floats of the gradients and of what is averaged. A is the
- * time of an allreduce: measured, for the ranks' own network, between the lengths on the straight line
- * a + bn; for another network what the same machine needs for it through sockets (copies, sums, waking up), plus
- * what the α–β model says of that network, see `allreduce_cost.ts`. Communication is everything but the mean
- * rank's steps: the faster ranks wait for the slowest. If the last step is no round of all ranks, a round of
- * all ranks follows it, the mean that a run comes to.
+ * machine and begin together after a pause, see `measuring/in_turn.ts`; r a round's own work; p and w the floats
+ * of the gradients and of what is averaged. A is the time of an allreduce: measured, for the ranks' own network,
+ * between the lengths on the straight line a + bn; for another network what the same machine needs for it through
+ * sockets (copies, sums, waking up), plus what the α–β model says of that network, see `allreduce_cost.ts`.
+ * Communication is everything but the mean rank's steps: the faster ranks wait for the slowest. If the last step
+ * is no round of all ranks, a round of all ranks follows it, the mean that a run comes to.
  *
  * With `--fragments`, w is what a part has. With `--overlap` steps go on while averages travel, one after the
  * other; an average is waited for where it is taken over, and at the end of the run. Control variates are one
@@ -19,8 +19,8 @@
  * mean in which they take no part, it is taken for one of all ranks.
  *
  * With `--compress`, gradients and weights are as many bytes as the codec makes of them, sent directly, and
- * running statistics travel with the weights as they are; what codecs work is measured, on the CPU. SparseLoCo sends what the
- * codec leaves to each of the others, and averages running statistics by themselves.
+ * running statistics travel with the weights as they are; what codecs work is measured, on the CPU. SparseLoCo
+ * sends what the codec leaves to each of the others, and averages running statistics by themselves.
  *
  * Start-up, evaluations, checkpoints and the delivery of metrics are left out, as they are in a
  * summary's `trainSeconds`.
