@@ -105,38 +105,70 @@ export function tableLines(
   cells: readonly CellRow[],
   { columns, rows, secondsLeft }: { columns: number; rows: number; secondsLeft: number | null },
 ): string[] {
-  const room = Math.max(1, rows - 1), running = cells.findIndex(({ state }) => state === "running");
-  const middle = running < 0 ? cells.findLastIndex(({ state }) => state !== "waiting") : running;
-  const from = Math.max(0, Math.min(cells.length - room, middle - Math.floor(room / 2)));
-  const shown = cells.slice(from, from + room);
+  const shown = rowsAround(cells, Math.max(1, rows - 1));
   const longest = Math.max(...shown.map(({ name }) => name.length));
-  const filled = FIELDS.map(({ of, yields }) => {
+  const fields = fieldsBeside(longest, shown, columns);
+  const width = Math.min(longest, Math.max(SHORTEST_NAME, roomForNames(fields, columns)));
+  const lines = shown.map(({ name, state }, i) => {
+    // What tells cells apart stands at the end, as a rule.
+    const cut = name.length > width ? `…${name.slice(1 - width)}` : name.padEnd(width);
+    const others = fields.map(({ texts, width }) => texts[i].padEnd(width));
+    return `${SIGNS[state]} ${[cut, ...others].join("  ")}`.trimEnd();
+  });
+  return [...lines, progressLine(cells, cells.length - shown.length, secondsLeft)];
+}
+
+/** As many cells, around the running one or the last that has had its turn. */
+function rowsAround(cells: readonly CellRow[], count: number): readonly CellRow[] {
+  const running = cells.findIndex(({ state }) => state === "running");
+  const middle = running < 0 ? cells.findLastIndex(({ state }) => state !== "waiting") : running;
+  const from = Math.max(0, Math.min(cells.length - count, middle - Math.floor(count / 2)));
+  return cells.slice(from, from + count);
+}
+
+/** A field as it stands in each row. */
+interface FilledField extends Pick<Field, "yields"> {
+  readonly texts: readonly string[];
+  /** Columns of the longest. */
+  readonly width: number;
+}
+
+/** The fields that say something of a row, less those that have to yield to names of so many columns. */
+function fieldsBeside(
+  longestName: number,
+  shown: readonly CellRow[],
+  columns: number,
+): readonly FilledField[] {
+  const fields = FIELDS.map(({ of, yields }): FilledField => {
     const texts = shown.map(of);
     return { yields, texts, width: Math.max(...texts.map((text) => [...text].length)) };
   }).filter(({ width }) => width > 0);
-  const roomForNames = () => columns - 2 - filled.reduce((sum, { width }) => sum + width + 2, 0);
-  while (roomForNames() < longest && filled.some(({ yields }) => yields > 0)) {
-    const first = Math.min(...filled.flatMap(({ yields }) => yields > 0 ? [yields] : []));
-    filled.splice(filled.findIndex(({ yields }) => yields === first), 1);
+  while (roomForNames(fields, columns) < longestName && fields.some(({ yields }) => yields > 0)) {
+    const first = Math.min(...fields.flatMap(({ yields }) => yields > 0 ? [yields] : []));
+    fields.splice(fields.findIndex(({ yields }) => yields === first), 1);
   }
-  const name = Math.min(longest, Math.max(SHORTEST_NAME, roomForNames()));
-  const lines = shown.map((cell, i) => {
-    // What tells cells apart stands at the end, as a rule.
-    const cut = cell.name.length > name ? `…${cell.name.slice(1 - name)}` : cell.name.padEnd(name);
-    const others = filled.map(({ texts, width }) => texts[i].padEnd(width));
-    return `${SIGNS[cell.state]} ${[cut, ...others].join("  ")}`.trimEnd();
-  });
-  const done = cells.reduce(
-    (sum, { state, share }) => sum + (state === "waiting" ? 0 : state === "running" ? share : 1),
-    0,
-  );
-  const hidden = cells.length - shown.length;
-  const parts = [
+  return fields;
+}
+
+/** Columns that are left of a line beside its sign and these fields. */
+function roomForNames(fields: readonly FilledField[], columns: number): number {
+  return columns - 2 - fields.reduce((sum, { width }) => sum + width + 2, 0);
+}
+
+/** How far all cells are together. */
+function progressLine(
+  cells: readonly CellRow[],
+  hidden: number,
+  secondsLeft: number | null,
+): string {
+  const shareOf = ({ state, share }: CellRow) =>
+    state === "waiting" ? 0 : state === "running" ? share : 1;
+  const done = cells.reduce((sum, cell) => sum + shareOf(cell), 0);
+  return [
     `${Math.floor(100 * done / cells.length)} % of ${cells.length} cells`,
     ...secondsLeft === null ? [] : [`${duration(secondsLeft)} left`],
     ...hidden > 0 ? [`${hidden} not shown`] : [],
-  ];
-  return [...lines, parts.join("  ")];
+  ].join("  ");
 }
 
 /** For example `4m 8s`. */
