@@ -137,12 +137,12 @@ export function lossNamed(
     case "mae":
       return elementwise((g, prediction, target) => g.abs(g.sub(prediction, target)), options);
     case "binary-cross-entropy":
-      // max(x, 0) − x t + log(1 + e^−|x|) overflows nowhere.
-      return elementwise(
-        (g, x, target) =>
-          g.add(g.sub(g.relu(x), g.mul(x, target)), g.op("Softplus", [g.neg(g.abs(x))])),
-        options,
-      );
+      // max(x, 0) − x t + log(1 + e^−|x|) overflows nowhere. Its slope at 0 is ½ − t, as it is on both sides,
+      // if those of max and |·| there are the ones of the same side: 0 and −1, where Abs has 0.
+      return elementwise((g, x, target) => {
+        const size = g.where(g.greater(x, 0), x, g.neg(x));
+        return g.add(g.sub(g.relu(x), g.mul(x, target)), g.op("Softplus", [g.neg(size)]));
+      }, options);
     default:
       throw new RangeError(`there is no loss "${name}"; take one of ${LOSSES.join(", ")}`);
   }
