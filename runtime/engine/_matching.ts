@@ -51,7 +51,7 @@ export class MessageQueues {
   readonly receives: PostedReceive[] = [];
   /** Probes that wait. */
   readonly probes: PostedProbe[] = [];
-  readonly #unexpected: UnexpectedMessage[] = [];
+  #unexpected: UnexpectedMessage[] = [];
 
   /** Status of the first message that a receive would get, or null. */
   peek(pattern: MessagePattern): Status | null {
@@ -69,6 +69,13 @@ export class MessageQueues {
   takeReceive(from: number, { tag }: EnvelopeFrame): PostedReceive | null {
     const index = this.receives.findIndex((receive) => matches(receive, from, tag));
     return index < 0 ? null : this.receives.splice(index, 1)[0];
+  }
+
+  /** Forgets what a member has only announced: it sends no more. */
+  forgetAnnounced(by: number): void {
+    this.#unexpected = this.#unexpected.filter(({ source, payload }) =>
+      source !== by || payload !== null
+    );
   }
 
   /** Keeps a message until it is asked for, and tells the probes that wait for it. */

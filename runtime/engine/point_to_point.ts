@@ -267,8 +267,13 @@ export class PointToPoint {
   /** Takes in a frame of a message. */
   accept(from: number, frame: PointToPointFrame, length: number): Destination {
     switch (frame.kind) {
-      case MessageKind.EAGER:
-        return this.#acceptEager(from, frame, length);
+      case MessageKind.EAGER: {
+        if (this.#group.lossOf(from) === undefined) return this.#acceptEager(from, frame, length);
+        // As others say it is lost, so the rest may not come, and nobody would hear of its loss again.
+        return keptAside(length, (payload) => {
+          deliverWhole(this.#acceptEager(from, frame, length), payload);
+        });
+      }
       case MessageKind.REQUEST_TO_SEND:
         return keptAside(length, () => this.#acceptAnnouncement(from, frame));
       case MessageKind.CLEAR_TO_SEND:
@@ -324,6 +329,7 @@ export class PointToPoint {
   }
 
   #acceptAnnouncement(source: number, envelope: RequestToSendFrame): void {
+    if (this.#group.lossOf(source) !== undefined) return; // as others say
     const receive = this.#queues.takeReceive(source, envelope);
     if (receive !== null) this.#grant(receive, source, envelope);
     else this.#queues.keep({ source, envelope, payload: null, complete: true, takenBy: null });
@@ -410,6 +416,7 @@ export class PointToPoint {
     const group = this.#group;
     const lost = (gone: number, posted: PostedReceive | PostedProbe) =>
       posted.reject(group.lostError(gone, receiving(posted.operation, group, posted)));
+    this.#queues.forgetAnnounced(rank);
     const cut = this.#arriving[rank];
     this.#arriving[rank] = undefined;
     if (cut !== undefined) lost(rank, cut);

@@ -226,6 +226,28 @@ Deno.test("messages of a lost rank: what was sent arrives, what is still waited 
   assert.equal(small[0], 3);
 });
 
+Deno.test("a message that was announced and never sent is not waited for once its sender is gone", async () => {
+  const announced = new Float64Array(100_000);
+  for (const end of ["dies", "leaves"]) {
+    await using w = await world(3);
+    const [zero, one, two] = w.ranks;
+    const sent = Promise.allSettled([one.send(announced, 0, 4)]);
+    assert.equal((await zero.probe(1, 4)).count, announced.length);
+    const missed = assert.rejects(zero.recv(announced, 1, 9), PeerLostError);
+    if (end === "dies") w.kill(1);
+    else one.close().catch(() => {});
+    await missed;
+    await assert.rejects(zero.recv(announced, 1, 4), {
+      name: "PeerLostError",
+      message: /cannot complete recv from rank 1 with tag 4: lost rank 1/,
+    });
+    await assert.rejects(zero.probe(1, 4), PeerLostError);
+    const [{ status }] = await sent;
+    assert.equal(status, "rejected");
+    await Promise.all([two.send(announced, 0, 4), zero.recv(announced, 2, 4)]);
+  }
+});
+
 Deno.test("a sendrecv whose send fails takes its receive back", async () => {
   await using w = await world(3);
   const [zero, one] = w.ranks, taken = Int8Array.of(42), later = new Int8Array(1);

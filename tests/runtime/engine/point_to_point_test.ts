@@ -1,30 +1,33 @@
 import assert from "node:assert/strict";
+import { ANY_SOURCE } from "../../../runtime/base/status.ts";
 import { Stats } from "../../../runtime/base/stats.ts";
 import type { Group } from "../../../runtime/engine/group.ts";
 import { MessageKind } from "../../../runtime/engine/header.ts";
 import { PointToPoint } from "../../../runtime/engine/point_to_point.ts";
 
-/** The messages of rank 0 of two; nobody is lost. */
-function messagesOfTwo(): PointToPoint {
+/** The messages of rank 0 of three. @param lost those that are, as the program knows */
+function messagesOfThree(lost: readonly number[] = []): PointToPoint {
   return new PointToPoint(
     {
       id: 1,
       rank: 0,
-      size: 2,
+      size: 3,
       stats: new Stats(),
       failure: null,
       name: (member: number) => `rank ${member}`,
       send: () => Promise.resolve(),
-      lossOf: () => undefined,
+      acknowledged: lost,
+      lossOf: (member: number) => lost.includes(member) ? { orderly: false } : undefined,
       expecting: () => ({ [Symbol.dispose]() {} }),
     } as unknown as Group,
   );
 }
 
+const ENVELOPE = { context: 1, type: 0, count: 3, tag: 7 };
+
 /** A message of three bytes begins to arrive. Returns what completes it. */
-function begin(messages: PointToPoint): () => void {
-  const frame = { kind: MessageKind.EAGER, context: 1, type: 0, count: 3, tag: 7 };
-  const { into, done } = messages.accept(1, frame, 3);
+function begin(messages: PointToPoint, from = 1): () => void {
+  const { into, done } = messages.accept(from, { kind: MessageKind.EAGER, ...ENVELOPE }, 3);
   return () => {
     into.set([1, 2, 3]);
     done();
@@ -34,7 +37,7 @@ function begin(messages: PointToPoint): () => void {
 for (const when of ["before its message begins to arrive", "while its message arrives"]) {
   Deno.test(`a receive that was begun ${when} ends with the communicator`, async () => {
     for (const fails of [false, true]) {
-      const messages = messagesOfTwo(), buffer = new Uint8Array(3);
+      const messages = messagesOfThree(), buffer = new Uint8Array(3);
       const isFirst = when.startsWith("before");
       let received = isFirst ? messages.receive(buffer, 1, 7) : null;
       const complete = begin(messages);
@@ -51,3 +54,24 @@ for (const when of ["before its message begins to arrive", "while its message ar
     }
   });
 }
+
+Deno.test("a receive from anybody is not given what a lost member only begins to send", async () => {
+  for (const begins of ["a message", "an announcement"]) {
+    const messages = messagesOfThree([1]), buffer = new Uint8Array(3);
+    const received = messages.receive(buffer, ANY_SOURCE, 7);
+    if (begins === "a message") begin(messages, 1);
+    else {
+      const kind = MessageKind.REQUEST_TO_SEND;
+      messages.accept(1, { kind, ...ENVELOPE, message: 1, bytes: 3 }, 0).done();
+    }
+    begin(messages, 2)();
+    assert.deepEqual([(await received).source, ...buffer], [2, 1, 2, 3], begins);
+  }
+});
+
+Deno.test("what a lost member has sent whole is received", async () => {
+  const messages = messagesOfThree([1]), buffer = new Uint8Array(3);
+  const received = messages.receive(buffer, ANY_SOURCE, 7);
+  begin(messages, 1)();
+  assert.deepEqual([(await received).source, ...buffer], [1, 1, 2, 3]);
+});
