@@ -317,6 +317,11 @@ export const cases: GradientCase[] = [
     build: (g, ...inputs) => g.op("LayerNormalization", inputs, { axis: -1, epsilon: 1e-5 }),
   },
   {
+    name: "LayerNormalization with a scale that broadcasts",
+    inputs: { x: { dims: [3, 4, 2] }, scale: { dims: [4, 1] }, bias: { dims: [2] } },
+    build: (g, ...inputs) => g.op("LayerNormalization", inputs, { axis: 1, epsilon: 1e-5 }),
+  },
+  {
     name: "LayerNormalization over two axes",
     inputs: { x: { dims: [3, 4, 2] }, scale: { dims: [4, 2] } },
     build: (g, x, scale) => g.op("LayerNormalization", [x, scale], { axis: 1, epsilon: 1e-5 }),

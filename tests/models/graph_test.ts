@@ -131,6 +131,7 @@ Deno.test("the coverage table says what has a gradient", () => {
 Deno.test("what a file may say of shapes, places and steps is checked where it is applied", () => {
   const g = new Graph(), x = g.input("x", "float32", [3]);
   const one = g.input("one", "float32", [1]), image = g.input("image", "float32", [1, 1, 4, 4]);
+  const channels = g.input("channels", "float32", [1, 3, 4]);
   const data = g.ints([1, 2, 3]), window = { kernel_shape: [2, 2] };
   const places = (...indices: number[]) => g.constant("int64", [1, indices.length], indices);
   const refused: [string, Value[], RegExp, Attributes?, number?][] = [
@@ -155,6 +156,9 @@ Deno.test("what a file may say of shapes, places and steps is checked where it i
     ["MaxPool", [image], /kernel_shape \[0,2\]/, { kernel_shape: [0, 2] }],
     ["ConvTranspose", [image, image], /strides \[0,1\]/, { strides: [0, 1] }],
     ["GlobalMaxPool", [g.input("row", "float32", [2, 2])], /…spatial/],
+    ["LayerNormalization", [x, g.ints([1, 2])], /the scale must broadcast to the axes from 0 on/],
+    ["LayerNormalization", [one, one, x], /the bias must broadcast to the axes from 0 on/],
+    ["GroupNormalization", [channels, x, x], /3 channels do not split into 2/, { num_groups: 2 }],
     ["Div", [g.ints([3]), g.ints([0])], /divided by 0/],
     ["Mod", [g.ints([3]), g.ints([0])], /divided by 0/],
   ];

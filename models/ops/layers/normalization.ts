@@ -9,8 +9,8 @@ import {
   type Operators,
   required,
 } from "../../operator.ts";
-import { sameDims, sizeOf } from "../../tensor.ts";
-import { axisOf } from "../_common.ts";
+import { broadcastDims, sameDims, sizeOf } from "../../tensor.ts";
+import { axisOf, broadcastTo } from "../_common.ts";
 
 const epsilonOf = (call: Pick<Application, "attributes">) =>
   Number(call.attributes.epsilon ?? 1e-5);
@@ -110,15 +110,21 @@ export const normalizationOperators: Operators = {
     infer(call) {
       const x = required(call, 0, "operand"), scale = required(call, 1, "scale");
       const axis = axisOf(call, intAttribute(call, "axis", -1), x.dims.length);
-      if (scale.dims.length > x.dims.length - axis) {
-        throw new OperatorError(call, `the scale must broadcast to the axes from ${axis} on`);
+      const rest = x.dims.slice(axis);
+      for (const [role, vector] of Object.entries({ scale, bias: call.inputs[2] })) {
+        const whole = vector && broadcastDims(vector.dims, rest);
+        if (vector && (!whole || !sameDims(whole, rest))) {
+          throw new OperatorError(call, `the ${role} must broadcast to the axes from ${axis} on`);
+        }
       }
       const row = { type: x.type, dims: x.dims.map((dim, i) => i < axis ? dim : 1) };
       return [x, row, row].slice(0, call.outputs);
     },
     evaluate([x, scale, bias], call) {
       const axis = axisOf(call, intAttribute(call, "axis", -1), x.dims.length);
-      const size = sizeOf(x.dims.slice(axis));
+      const rest = x.dims.slice(axis), size = sizeOf(rest);
+      const weights = broadcastTo(scale.data, scale.dims, rest);
+      const shifts = bias?.data.length ? broadcastTo(bias.data, bias.dims, rest) : null;
       const result = new Float64Array(x.data.length);
       const means: number[] = [], scales: number[] = [];
       for (let start = 0; start < result.length; start += size) {
@@ -129,9 +135,7 @@ export const normalizationOperators: Operators = {
         means.push(mean);
         scales.push(scaled);
         row.forEach((value, i) => {
-          const weight = scale.data[i % scale.data.length];
-          const shift = bias?.data.length ? bias.data[i % bias.data.length] : 0;
-          result[start + i] = (value - mean) * scaled * weight + shift;
+          result[start + i] = (value - mean) * scaled * weights[i] + (shifts?.[i] ?? 0);
         });
       }
       return [result, Float64Array.from(means), Float64Array.from(scales)].slice(0, call.outputs);
@@ -190,6 +194,9 @@ export const normalizationOperators: Operators = {
     const [x, ...affine] = ["image", "scale", "bias"].map((role, i) => required(call, i, role));
     const groups = intAttribute(call, "num_groups", 1), [batch, channels] = x.dims;
     const rank = x.dims.length;
+    if (groups < 1 || channels % groups !== 0) {
+      throw new OperatorError(call, `${channels} channels do not split into ${groups} groups`);
+    }
     const grouped = g.reshape(x, [batch, groups, -1]);
     const normal = g.reshape(normalized(g, grouped, [2], epsilonOf(call)), x.dims);
     const [scale, bias] = affine.map((vector) => {
