@@ -65,8 +65,9 @@ const STRUCTURAL = new Set(["If", "Dropout", "Constant", "Identity"]);
 
 /**
  * Examines an ONNX file. Builds its training graph for a batch of 2 (or the one that the file fixes),
- * differentiates it and writes it in every engine's form, so that what it says is what happens. A symbolic length that is not given is taken to be {@linkcode IMAGE_SIDE} along an
- * image and {@linkcode SEQUENCE} elsewhere, and a note says so.
+ * differentiates it and writes it in every engine's form, so that what it says is what happens. A symbolic length
+ * that is not given is taken to be {@linkcode IMAGE_SIDE} along an image and {@linkcode SEQUENCE} elsewhere, and a
+ * note says so.
  *
  * @throws OnnxFileError when the file cannot be read
  */

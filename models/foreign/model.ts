@@ -35,8 +35,9 @@ export interface ForeignModel extends Model {
  * A model from an ONNX file, opset 9 or later.
  *
  * The file's one data input becomes `input`, several keep their names (int64 becomes int32); the first axis is
- * the batch (or the axis whose symbol names a batch). Weights keep the file's names; a graph exported for evaluation trains as
- * well: batch normalisation takes the batch's statistics and updates the running ones as PyTorch does.
+ * the batch (or the axis whose symbol names a batch). Weights keep the file's names; a graph exported for
+ * evaluation trains as well: batch normalisation takes the batch's statistics and updates the running ones as
+ * PyTorch does.
  *
  * @param file the bytes of the file
  * @throws OnnxFileError when the file cannot be read; building throws the same where its inputs are not those

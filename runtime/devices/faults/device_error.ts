@@ -16,8 +16,8 @@ const WAYS_OUT: Record<DeviceFault, string> = {
 };
 
 /**
- * A device cannot be opened, cannot go on, or cannot do what it was asked for: it was lost, has no memory left, refuses a command
- * or a kernel, or lacks what a tensor needs. Nothing that was computed since is given away.
+ * A device cannot be opened, cannot go on, or cannot do what it was asked for: it was lost, has no memory left,
+ * refuses a command or a kernel, or lacks what a tensor needs. Nothing that was computed since is given away.
  */
 export class DeviceError extends Error {
   /** The name of the class. */
