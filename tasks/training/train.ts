@@ -78,8 +78,8 @@ export async function train(
   const { task, model } = problem, steps = stepsOf(task, options);
   checkGoesOn(start, steps);
 
-  const run = { ranks: start.size, task, steps };
-  const { algorithm, gradients, compress } = chooseAlgorithm(options, parts, run);
+  const extent = { task, steps };
+  const { algorithm, gradients, compress } = chooseAlgorithm(start, options, parts, extent);
   const averaging = comm && new WeightAveraging(comm, compress);
   const anyCallbacks = await compareRanks(comm, options, task, callbacks.length > 0);
   const stepParts = { device, problem, algorithm, gradients, averaging, sharing };

@@ -7,12 +7,17 @@
 
 import type { Algorithm, Communication } from "../../../optimizers/mod.ts";
 import type { Options } from "../../options/table.ts";
+import type { Membership } from "./run_start.ts";
 
 /** What stands beside the algorithm. */
 export interface BesideAlgorithm {
   readonly options: Options;
   /** Ranks of the run. */
   readonly ranks: number;
+  /** How they become others. */
+  readonly membership: Membership;
+  /** Steps that each of them takes. */
+  readonly steps: number;
   /** How its steps exchange gradients, see `gradientSyncs`. */
   readonly syncs: ReadonlySet<Communication["gradients"]>;
   /** Whether the caller has given an update rule as well. */
@@ -25,9 +30,10 @@ export interface BesideAlgorithm {
  */
 export function checkOwnAlgorithm(algorithm: Algorithm, beside: BesideAlgorithm): void {
   const { name, overlap, timed, outer, controls, sends, undrawn, update, fragments } = algorithm;
-  const { options, ranks, optimizer, syncs } = beside;
+  const { options, ranks, membership, steps, optimizer, syncs } = beside;
   const waits = undrawn === "waits", participants = options.participants ?? ranks;
   const aside = controls !== undefined || syncs.has("correct");
+  const gives = [...syncs].some((sync) => sync !== "none");
   const refuse = (wrong: boolean, reason: string) => {
     if (wrong) {
       throw new RangeError(`cannot train by ${name}, the algorithm of one's own: ${reason}`);
@@ -57,9 +63,29 @@ export function checkOwnAlgorithm(algorithm: Algorithm, beside: BesideAlgorithm)
     "accumulate does not go with gradients that no step is taken along: give a larger batchSize",
   );
   refuse(
+    options.onNan === "skip" && (gives || controls !== undefined),
+    "onNan skip does not go with gradients that reach other ranks: rollback does",
+  );
+  refuse(
+    membership !== "fixed" &&
+      (gives || overlap !== undefined || timed !== undefined || meetsBefore(algorithm, steps)),
+    "ranks can leave and come, as with onFailure shrink and maxWait, where they average weights after steps and " +
+      "exchange nothing else",
+  );
+  refuse(
+    membership === "punctual" && controls !== undefined,
+    "maxWait does not go with control variates, which all ranks renew together",
+  );
+  refuse(
     options.compress !== "none" && sends !== undefined,
     `it sends displacements as ${sends?.compress}: leave compress out`,
   );
+}
+
+/** Whether weights are averaged before any of the first `steps` steps. */
+function meetsBefore(algorithm: Algorithm, steps: number): boolean {
+  for (let t = 1; t <= steps; t++) if (algorithm.exchange(t).weights === "before") return true;
+  return false;
 }
 
 /** Throws RangeError if it draws mini-batches aside and the model carries a state from batch to batch. */

@@ -18,7 +18,7 @@ import type { RunStart } from "./run_start.ts";
 interface StepParts extends Pick<RunAlgorithm, "algorithm" | "gradients"> {
   readonly device: Device;
   readonly problem: Problem;
-  /** Carries the gradients; null on a process that comes to the others, until it has. */
+  /** Carries the gradients; null on a process that comes to the others, where none travel. */
   readonly averaging: WeightAveraging | null;
   /** Those who make graphs and weights for one another. */
   readonly sharing: OncePerHost;

@@ -12,6 +12,7 @@ import { stepSizeAt } from "../../options/stepping/step_size.ts";
 import type { Options } from "../../options/table.ts";
 import type { Task } from "../../task.ts";
 import { checkOwnAlgorithm } from "./own_algorithm.ts";
+import type { RunStart } from "./run_start.ts";
 import type { TrainParts } from "./train_parts.ts";
 
 /** An algorithm, and what it comes to in a run of so many steps. */
@@ -26,13 +27,13 @@ export interface RunAlgorithm {
 /**
  * Chooses the algorithm.
  *
- * @param run.ranks how many begin
  * @throws RangeError if the caller's own does not fit the options
  */
 export function chooseAlgorithm(
+  { size: ranks, membership }: RunStart,
   options: Options,
   parts: Pick<TrainParts, "algorithm" | "optimizer">,
-  { ranks, task, steps }: { ranks: number; task: Task; steps: number },
+  { task, steps }: { task: Task; steps: number },
 ): RunAlgorithm {
   const learningRate = (t: number) =>
     stepSizeAt(options, { done: t - 1, steps, epoch: task.epoch(t - 1) }).learningRate;
@@ -43,7 +44,8 @@ export function chooseAlgorithm(
   const gradients = gradientSyncs(algorithm, steps);
   if (parts.algorithm) {
     const optimizer = parts.optimizer !== undefined;
-    checkOwnAlgorithm(algorithm, { options, ranks, syncs: gradients, optimizer });
+    const beside = { options, ranks, membership, steps, syncs: gradients, optimizer };
+    checkOwnAlgorithm(algorithm, beside);
   }
   return { algorithm, gradients, compress: algorithm.sends?.compress ?? options.compress };
 }
