@@ -10,7 +10,7 @@ import { openLog, RankOutput } from "../ranks/output.ts";
 import type { RankProcess } from "../ranks/rank_process.ts";
 import type { StreamName } from "../ranks/rank.ts";
 import { formatAddress } from "../security/endpoint.ts";
-import type { AgentChannel } from "./channel.ts";
+import { type AgentChannel, SendWindow } from "./channel.ts";
 import { findProgram } from "./program.ts";
 import {
   type BytesMessage,
@@ -20,7 +20,6 @@ import {
   type RespawnMessage,
   type StartMessage,
   type TakenMessage,
-  WINDOW_BYTES,
 } from "./messages.ts";
 
 /** How long what a rank has left behind may hold its output open, in ms. */
@@ -98,11 +97,8 @@ export class AgentJob {
   readonly done: Promise<string | null>;
   readonly #facts: AgentFacts;
   readonly #processes = new Map<number, RankProcess>();
-  /** Bytes of each stream on their way. */
-  readonly #sent = new Map<string, number>();
-  readonly #room = new Map<string, () => void>();
-  /** Ranks that have ended, and of which no more is waited for. */
-  readonly #cut = new Set<number>();
+  /** What each rank's output may have on its way. */
+  readonly #windows = new Map<number, Readonly<Record<StreamName, SendWindow>>>();
   #ending = false;
   #ranks: HostRanks | null = null;
   #logDir: string | undefined;
@@ -130,10 +126,8 @@ export class AgentJob {
     const { rank } = message, process = this.#processes.get(rank);
     if (message.type === "kill") return process?.kill(message.signal);
     if (message.type === "taken") {
-      if (process === undefined) return; // what an ended rank has sent is no longer counted
-      const key = `${rank} ${message.stream}`;
-      this.#sent.set(key, (this.#sent.get(key) ?? 0) - message.count);
-      return this.#room.get(key)?.();
+      // What an ended rank has sent is no longer counted.
+      return this.#windows.get(rank)?.[message.stream].taken(message.count);
     }
     const stdin = process?.stdin, bytes = Uint8Array.fromBase64(message.bytes);
     const { length: count } = bytes, job = this.number;
@@ -254,18 +248,21 @@ export class AgentJob {
     log: Deno.FsFile | null,
   ): Promise<void> {
     const { channel } = this.#facts, job = this.number;
+    const windows = { stdout: new SendWindow(), stderr: new SendWindow() };
+    this.#windows.set(rank, windows);
+    const send = (bytes: Uint8Array, stream: StreamName) =>
+      this.#send(rank, stream, bytes, windows[stream]);
     const output = new RankOutput(process.stdout, process.stderr, {
       rank,
       log,
-      bytes: (bytes, stream) => this.#send(rank, stream, bytes),
+      bytes: send,
       line: () => {},
-      logFailed: (text) => this.#send(rank, "stderr", new TextEncoder().encode(`${text}\n`)),
+      logFailed: (text) => send(new TextEncoder().encode(`${text}\n`), "stderr"),
     });
     const { code, signal } = await process.status;
     channel.send({ type: "exit", job, rank, code, signal });
     const timer = setTimeout(() => {
-      this.#cut.add(rank);
-      for (const room of this.#room.values()) room();
+      for (const window of Object.values(windows)) window.open();
     }, DRAIN_MS);
     await output.drain(DRAIN_MS);
     clearTimeout(timer);
@@ -274,21 +271,20 @@ export class AgentJob {
     }
     ranks.bury(process);
     this.#processes.delete(rank);
-    for (const stream of ["stdout", "stderr"]) {
-      this.#sent.delete(`${rank} ${stream}`);
-      this.#room.delete(`${rank} ${stream}`);
-    }
+    this.#windows.delete(rank);
   }
 
   /** Sends what a rank has printed, as fast as it is passed on. */
-  async #send(rank: number, stream: StreamName, all: Uint8Array): Promise<void> {
-    const { channel } = this.#facts, job = this.number, key = `${rank} ${stream}`;
+  async #send(
+    rank: number,
+    stream: StreamName,
+    all: Uint8Array,
+    window: SendWindow,
+  ): Promise<void> {
+    const { channel } = this.#facts, job = this.number;
     for (let at = 0; at < all.length; at += MOST_BYTES) {
       const part = all.subarray(at, at + MOST_BYTES);
-      while ((this.#sent.get(key) ?? 0) > WINDOW_BYTES && !this.#cut.has(rank)) {
-        await new Promise<void>((resolve) => this.#room.set(key, resolve));
-      }
-      this.#sent.set(key, (this.#sent.get(key) ?? 0) + part.length);
+      await window.admit(part.length);
       await channel.send({ type: "output", job, rank, stream, bytes: part.toBase64() });
     }
   }

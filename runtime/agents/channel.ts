@@ -1,11 +1,13 @@
 /**
- * The connection between the coordinator and an agent: messages, and a sign of life now and then.
+ * The connection between the coordinator and an agent: messages, a sign of life now and then, and how much of a
+ * stream may be on its way.
  *
  * @module
  */
 
 import { JsonChannel } from "../rendezvous/json_channel.ts";
 import { describeConnectionError } from "../security/endpoint.ts";
+import { WINDOW_BYTES } from "./messages.ts";
 
 /** How often there is a sign of life, at least, in seconds. */
 const SLOWEST_PULSE = 5;
@@ -81,5 +83,37 @@ export class AgentChannel<Incoming> {
     this.#closed = true;
     clearInterval(this.#pulse);
     this.#channel.close();
+  }
+}
+
+/** A stream's bytes that are on their way to the other side, which says how many it has taken. */
+export class SendWindow {
+  #sent = 0;
+  #isOpen = false;
+  /** Called when there may be room. */
+  readonly #waiting: (() => void)[] = [];
+
+  /** Waits for room, and counts what is about to be sent. */
+  async admit(count: number): Promise<void> {
+    while (this.#sent > WINDOW_BYTES && !this.#isOpen) {
+      await new Promise<void>((resolve) => this.#waiting.push(resolve));
+    }
+    this.#sent += count;
+  }
+
+  /** So many have been taken. */
+  taken(count: number): void {
+    this.#sent -= count;
+    this.#wake();
+  }
+
+  /** Nothing waits for room any more. */
+  open(): void {
+    this.#isOpen = true;
+    this.#wake();
+  }
+
+  #wake(): void {
+    for (const wake of this.#waiting.splice(0)) wake();
   }
 }

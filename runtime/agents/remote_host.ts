@@ -5,14 +5,8 @@
  */
 
 import { PassThrough, Writable } from "node:stream";
-import type { AgentChannel } from "./channel.ts";
-import {
-  type AgentMessage,
-  type HelloMessage,
-  MOST_BYTES,
-  type StartMessage,
-  WINDOW_BYTES,
-} from "./messages.ts";
+import { type AgentChannel, SendWindow } from "./channel.ts";
+import { type AgentMessage, type HelloMessage, MOST_BYTES, type StartMessage } from "./messages.ts";
 import type { ExitStatus, Rank, StreamName } from "../ranks/rank.ts";
 
 /** How long an agent may take to say that a rank has been killed, in ms. */
@@ -133,9 +127,8 @@ class RemoteRank implements Rank {
   readonly #end: (status: ExitStatus) => void;
   #kill: ReturnType<typeof setTimeout> | undefined;
   #ended = false;
-  /** Bytes of input on their way. */
-  #input = 0;
-  #room: (() => void) | null = null;
+  /** What its input may have on its way. */
+  readonly #window = new SendWindow();
 
   constructor(job: number, rank: number, stdin: boolean, channel: AgentChannel<AgentMessage>) {
     this.rank = rank;
@@ -169,7 +162,7 @@ class RemoteRank implements Rank {
     this.#ended = true;
     clearTimeout(this.#kill);
     this.#end(status);
-    this.#room?.();
+    this.#window.open();
     if (status.lost === null) return;
     this.stdout.end();
     this.stderr.end();
@@ -179,10 +172,7 @@ class RemoteRank implements Rank {
     if (message.type === "exit") {
       return this.end({ code: message.code, signal: message.signal, lost: null });
     }
-    if (message.type === "taken") {
-      this.#input -= message.count;
-      return this.#room?.();
-    }
+    if (message.type === "taken") return this.#window.taken(message.count);
     if (message.type === "output") this.#print(message.stream, message.bytes);
   }
 
@@ -202,10 +192,7 @@ class RemoteRank implements Rank {
     const job = this.#job, { rank } = this;
     for (let at = 0; at === 0 || at < chunk.length; at += MOST_BYTES) {
       const part = chunk.subarray(at, at + MOST_BYTES);
-      while (this.#input > WINDOW_BYTES && !this.#ended) {
-        await new Promise<void>((resolve) => this.#room = resolve);
-      }
-      this.#input += part.length;
+      await this.#window.admit(part.length);
       const bytes = part.toBase64();
       this.#channel.send({ type: "input", job, rank, stream: "stdout", bytes });
     }
