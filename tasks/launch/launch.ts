@@ -12,7 +12,7 @@ import { ALGORITHMS } from "../../optimizers/registry.ts";
 import { modelName } from "../options/network_names.ts";
 import { resolveOptions } from "../options/resolve.ts";
 import type { Options } from "../options/table.ts";
-import { readConfig, type RunConfig } from "../run/folder.ts";
+import { checkHoldsNoRun, readConfig, type RunConfig } from "../run/folder.ts";
 import type { MetricRecord, Summary } from "../run/metrics.ts";
 import { findRun } from "../run/resume.ts";
 import { DIVERGED, NO_DEVICE } from "../training/training_error.ts";
@@ -114,7 +114,10 @@ async function launchRun(
       ? scope.use(await openHosts(await checked(given, place), { place, signal, say }))
       : null);
   const explicit = hosts === null ? given : { ...given, ranks: hosts.size };
-  const run = await prepareRun(explicit, { hosts, view, say, scope });
+  const run = await prepareRun(explicit, { hosts, view, say, scope }).catch((error: Error) => {
+    if (hosts && !on) hosts.outcome = { code: 1, message: error.message };
+    throw error;
+  });
   const { directory, askedDevice } = run, ranksHere = hosts?.here ?? run.ranks;
   const gpus = await gpusFor(run.options.device as DeviceKind, ranksHere, run.options.env);
   const watching = {
@@ -172,7 +175,10 @@ async function checked(
 ): Promise<Partial<Options>> {
   const explicit = { ...given, ranks: await sizeOf(given, place) };
   if (given.resume) await findRun(explicit);
-  else resolveOptions(explicit);
+  else {
+    const { out } = resolveOptions(explicit);
+    if (out !== null) await checkHoldsNoRun(out);
+  }
   return given;
 }
 

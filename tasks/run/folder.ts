@@ -181,6 +181,21 @@ export async function readConfig(directory: string): Promise<RunConfig> {
 }
 
 /**
+ * Makes sure that a folder, if it is there, holds no run, which another would overwrite.
+ *
+ * @param out as it was given
+ * @throws OptionError if it holds one
+ */
+export async function checkHoldsNoRun(out: string): Promise<void> {
+  for (const file of [FILES.config, FILES.metrics]) {
+    if (!await exists(join(resolve(out), file))) continue;
+    throw new OptionError(
+      `--out ${out} holds a run already (${file} is there): name another folder, or remove this one`,
+    );
+  }
+}
+
+/**
  * Makes the folder of a run: the one that was asked for, or `runs/<time>-<name>`.
  *
  * @returns its absolute path
@@ -190,13 +205,7 @@ export async function makeRunDirectory(options: Options, now: Date = new Date())
   if (options.out !== null) {
     const directory = resolve(options.out);
     await makeFolderOf(directory, `--out ${options.out}`);
-    for (const file of [FILES.config, FILES.metrics]) {
-      if (!await exists(join(directory, file))) continue;
-      throw new OptionError(
-        `--out ${options.out} holds a run already (${file} is there): name another folder, or ` +
-          `remove this one`,
-      );
-    }
+    await checkHoldsNoRun(options.out);
     return directory;
   }
   const time = now.toISOString().slice(0, 19).replace(/[-:]/g, "").replace("T", "-");

@@ -6,6 +6,7 @@
 
 import { createHash } from "node:crypto";
 import { dirname, join } from "node:path";
+import { formatBytes } from "../../deps.ts";
 import type { Communicator } from "../../runtime/communicator.ts";
 import { DataError } from "../data/data_error.ts";
 import { localFiles } from "../problems/data_files.ts";
@@ -48,7 +49,7 @@ export async function sendData(
         await sendBytes(comm, new TextEncoder().encode(head), receiver);
         bytes += await sendFile(comm, path, receiver);
       }
-      console.error(`sent ${(bytes / 1e6).toFixed(1)} MB of data to ${hosts[receiver]}`);
+      console.error(`sent ${formatBytes(bytes)} of data to ${hosts[receiver]}`);
     }
   } else if (receivers.includes(rank)) {
     const count = new Int32Array(1);

@@ -34,7 +34,10 @@ async function together(options: LaunchOptions, folder: string, data?: string) {
     launch({ ...options, ranks: 1, world: 2, invitation }),
     joined,
   ]);
-  if (run.status === "rejected") throw run.reason;
+  if (run.status === "rejected") {
+    assert.equal(agent.status === "fulfilled" && agent.value.code, 1, "the other host is told");
+    throw run.reason;
+  }
   assert.equal(agent.status === "fulfilled" && agent.value.code, 0);
   return run.value;
 }
@@ -115,6 +118,17 @@ Deno.test("images in their folders are compared, and sent with their folders", a
   await together({ ...images, out: `${folder.path}/sent`, sendData: true }, folder.path);
 });
 
+Deno.test("a host that has joined is told why a run could not begin", async () => {
+  await using folder = await temporaryFolder();
+  const data = `${folder.path}/empty`;
+  await Deno.mkdir(data);
+  const images: LaunchOptions = { task: "images", data, maxSteps: 1, device: "cpu" };
+  const message = /cannot read the images in .*empty: .*; found none/;
+  await assert.rejects(together({ ...images, out: `${folder.path}/run` }, folder.path), {
+    message,
+  });
+});
+
 Deno.test("what does not fit all ranks is refused before anybody waits for a host", async () => {
   await using folder = await temporaryFolder();
   const files = ["cert", "key", "ca"].map((name) => `${folder.path}/${name}`);
@@ -139,6 +153,9 @@ Deno.test("what does not fit all ranks is refused before anybody waits for a hos
     await assert.rejects(launch({ ...SMALL, ...options, out }), { name: "OptionError", message });
   }
   assert.deepEqual([...Deno.readDirSync(folder.path)], [], "nothing has been written");
+  await Deno.writeTextFile(`${folder.path}/config.json`, "{}");
+  const full = { ...SMALL, ...world, out: folder.path };
+  await assert.rejects(launch(full), { name: "OptionError", message: /holds a run already/ });
 });
 
 Deno.test("hosts learn a text of one's own from the same file, or from what they are sent", async () => {
