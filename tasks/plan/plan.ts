@@ -4,6 +4,7 @@
  * @module
  */
 
+import { firstError } from "../../runtime/base/errors.ts";
 import { findData, sayDownload } from "../launch/downloads.ts";
 import { type Interval, peakAhead } from "../../optimizers/rounds/interval.ts";
 import { BASELINE } from "../../optimizers/registry.ts";
@@ -85,9 +86,18 @@ const NO_LINK = "0ms";
  * ```
  */
 export async function plan(given: PlanOptions = {}): Promise<RunPlan> {
-  const { view = "silent", signal, ...asked } = given, { place = null } = asked;
+  const say = (given.view ?? "silent") === "silent"
+    ? undefined
+    : (line: string) => console.error(line);
+  return await firstError(measureAndPredict(given, say), say ?? (() => {}));
+}
+
+async function measureAndPredict(
+  { view = "silent", signal, ...asked }: PlanOptions,
+  say: ((line: string) => void) | undefined,
+): Promise<RunPlan> {
+  const { place = null } = asked;
   const request = await requestOf(asked), { hosts, link, shaped } = request;
-  const say = view === "silent" ? undefined : (line: string) => console.error(line);
   await using world = request.isAcross
     ? await openHosts(request.given, { place, signal, say: say ?? (() => {}) })
     : null;

@@ -4,6 +4,7 @@
  * @module
  */
 
+import { firstError } from "../../runtime/base/errors.ts";
 import { systemReason } from "../../runtime/base/system_error.ts";
 import { sayDownload } from "../launch/downloads.ts";
 import { resolveDevice } from "../../runtime/devices/open.ts";
@@ -92,7 +93,17 @@ export interface SweepRun {
  */
 export async function sweep(given: SweepOptions = {}): Promise<SweepRun> {
   await becomeCompiledRank(); // in a rank of a compiled program there is nothing to sweep
-  const { baseline, view: kind = "silent", signal, place = null, out, ...swept } = given;
+  const { view = "silent" } = given;
+  const say = (line: string) => void (view === "silent" || console.error(line));
+  return await firstError(runCells({ ...given, view }, say), say);
+}
+
+async function runCells(
+  { baseline, view: kind, signal, place = null, out, ...swept }: SweepOptions & {
+    readonly view: ViewKind;
+  },
+  say: (line: string) => void,
+): Promise<SweepRun> {
   await using stack = new AsyncDisposableStack();
   const { world: _, hosts: _hosts, hostfile: _names, port: _port, invitation: _file, ...rest } =
     swept;
@@ -100,7 +111,6 @@ export async function sweep(given: SweepOptions = {}): Promise<SweepRun> {
   // What is refused is refused before anybody waits.
   const options = across ? { ...rest, ranks: await sizeOf(across, place) } : rest;
   const plan = planCells(options, baseline);
-  const say = (line: string) => void (kind === "silent" || console.error(line));
   const on = across && stack.use(await openHosts(across, { place, signal, say }));
   const dir = await makeFolder(out ?? null);
   stack.use(await lock(dir));
