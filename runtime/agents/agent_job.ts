@@ -99,6 +99,8 @@ export class AgentJob {
   readonly #processes = new Map<number, RankProcess>();
   /** What each rank's output may have on its way. */
   readonly #windows = new Map<number, Readonly<Record<StreamName, SendWindow>>>();
+  /** Input that has come for ranks that are still being started. */
+  readonly #early: Map<number, BytesMessage[]>;
   #ending = false;
   #ranks: HostRanks | null = null;
   #logDir: string | undefined;
@@ -112,6 +114,7 @@ export class AgentJob {
     this.number = message.job;
     this.comes = message.comes;
     this.#facts = facts;
+    this.#early = new Map(message.stdin.map((rank) => [rank, []]));
     this.done = this.#run(message).then(() => null, async (error) => {
       for (const process of this.#processes.values()) process.kill("SIGKILL");
       const words = (error instanceof Error ? error.message : String(error))
@@ -129,6 +132,8 @@ export class AgentJob {
       // What an ended rank has sent is no longer counted.
       return this.#windows.get(rank)?.[message.stream].taken(message.count);
     }
+    const early = this.#early.get(rank);
+    if (early !== undefined) return void early.push(message); // not taken yet, so there is little
     const stdin = process?.stdin, bytes = Uint8Array.fromBase64(message.bytes);
     const { length: count } = bytes, job = this.number;
     const taken = () =>
@@ -237,6 +242,9 @@ export class AgentJob {
     const log = logDir === undefined ? null : await openLog(logDir, rank);
     const process = await ranks.start(rank, stdin, lost);
     this.#processes.set(rank, process);
+    const early = this.#early.get(rank) ?? [];
+    this.#early.delete(rank);
+    for (const message of early) this.take(message);
     this.#ends.push(this.#watch(rank, process, ranks, log));
     if (this.#ending) process.kill("SIGTERM");
   }
