@@ -31,7 +31,7 @@ export function parseLogLine(text: string): ParsedLine {
   }
   const record = value as Record<string, unknown>;
   if (typeof record.type !== "string") return { damage: 'no "type"' };
-  if (record.type in NUMBERS) {
+  if (Object.hasOwn(NUMBERS, record.type)) {
     for (const field of REQUIRED) {
       if (typeof record[field] !== "number") {
         return { damage: `a ${record.type} needs the number "${field}"` };

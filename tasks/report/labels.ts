@@ -61,7 +61,7 @@ function ignoredOptions(options: Readonly<Record<string, unknown>>): Set<string>
   const { algorithm, task, model, syncEvery } = options as Partial<Options>;
   const ignored = new Set<string>([
     ...ignoredBy(String(algorithm)),
-    ...task !== undefined && task in TASKS ? ignoredByTask(task) : [],
+    ...task !== undefined && Object.hasOwn(TASKS, task) ? ignoredByTask(task) : [],
     ...model !== undefined ? ignoredByModel(model) : [],
   ]);
   if (syncEvery) ignored.add("interval"); // its rounds go by the clock

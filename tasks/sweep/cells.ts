@@ -238,6 +238,7 @@ function hashOf(options: Options): string {
  */
 export function hashOfRun(options: Readonly<Record<string, unknown>>): string | null {
   if (!Object.keys(options).every((name) => Object.hasOwn(OPTIONS, name))) return null;
-  const all = { ...defaultsOf(options as Partial<Options>), ...options } as Options;
-  return all.task in TASKS ? hashOf(all) : null;
+  const { task } = options;
+  if (task !== undefined && !Object.hasOwn(TASKS, String(task))) return null;
+  return hashOf({ ...defaultsOf(options as Partial<Options>), ...options } as Options);
 }

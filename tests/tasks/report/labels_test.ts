@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { resolveOptions } from "../../../tasks/options/resolve.ts";
+import { hashOfRun } from "../../../tasks/sweep/cells.ts";
 import { coordinatesOf, labelRuns } from "../../../tasks/report/labels.ts";
 
 const label = (...options: Record<string, unknown>[]) =>
@@ -66,4 +67,10 @@ Deno.test("runs of several problems are told apart by the problem, not by all th
     "ptb-awd-lstm celgc I=4 η=20",
     "generated-images resnet8 celgc",
   ]);
+});
+
+Deno.test("a log may name what every object has, and is of no problem known here", () => {
+  const named = { task: "constructor", model: "toString", algorithm: "valueOf" };
+  assert.deepEqual(label({ ...named, lr: 1 }, { ...named, lr: 2 }), ["η=1", "η=2"]);
+  assert.equal(hashOfRun({ task: "constructor", lr: 1 }), null);
 });
