@@ -60,16 +60,16 @@ function savedFloats(log: RunLog): number {
 }
 
 /**
- * What a step took, exchanges left out: each line's median over all its ranks and steps, and of these the least, of the
- * line that was disturbed least by other work. NaN where no run is finished.
+ * What a step took, exchanges left out: each run's median over all its ranks and steps, and of these the least, of the
+ * run that was disturbed least by other work. NaN where no run is finished.
  */
 export function stepSecondsOf(lines: readonly RunLine[]): number {
-  const medians = lines.map(({ runs }) => {
-    const all = runs.flatMap(({ log: { steps } }) => {
-      const whole = steps.column("stepMs"), sync = steps.column("syncMs");
-      return steps.rows().map((row) => whole[row] - (Number.isFinite(sync[row]) ? sync[row] : 0));
-    }).sort((a, b) => a - b);
-    return all[all.length >> 1] ?? NaN;
+  const medians = lines.flatMap(({ runs }) => runs).map(({ log: { steps } }) => {
+    const whole = steps.column("stepMs"), sync = steps.column("syncMs");
+    const own = steps.rows()
+      .map((row) => whole[row] - (Number.isFinite(sync[row]) ? sync[row] : 0))
+      .sort((a, b) => a - b);
+    return own[own.length >> 1] ?? NaN;
   }).filter(Number.isFinite);
   return medians.length === 0 ? NaN : Math.min(...medians) / 1000;
 }

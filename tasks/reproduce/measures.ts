@@ -14,9 +14,10 @@ import {
 } from "../logs/series.ts";
 import type { RunLog } from "../logs/run_log.ts";
 import { totalsOf } from "../logs/totals.ts";
+import { mergeCurves } from "../report/page/bands.ts";
 import type { ValueFormat } from "../report/page/data.ts";
 import { secondsBehind } from "./link_seconds.ts";
-import type { RunLine } from "./lines.ts";
+import type { RunLine, SeedRun } from "./lines.ts";
 
 /** Points of a curve of steps or rounds, at most: few, so that its file can be read. */
 const POINTS = 40;
@@ -128,52 +129,61 @@ export interface SeedPoint extends SeedValue {
 }
 
 /**
- * A line's points of one measure: those iterations after the start at which every finished seed has a value.
+ * A line's points of one measure, in the order of epochs: wherever one finished seed has a point after its start and all
+ * others have begun and not ended. Seeds need not take the same number of iterations for an epoch (the windows of a
+ * text are drawn); between its points a seed's curve is a straight line.
  *
  * @param stepSeconds what a step of its runs takes without its exchanges, for the axis of seconds behind a link
  */
-export function pointsOf(line: RunLine, name: MeasureName, stepSeconds: number): SeedPoint[] {
-  const found = new Map<number, { places: Place[]; values: number[] }>();
-  for (const run of line.runs) {
-    const curve = MEASURES[name].curve(run.log);
-    if (curve === null) continue;
-    const seconds = secondsBehind(run, stepSeconds);
-    const { epoch, iteration, round, bytes } = curve.track;
-    for (const [i, value] of curve.y.entries()) {
-      // The untrained network's loss would leave no room for all others.
-      if (!Number.isFinite(value) || iteration[i] === 0) continue;
-      const key = iteration[i], point = found.get(key) ?? { places: [], values: [] };
-      found.set(key, point);
-      point.values.push(value);
-      point.places.push({
-        epoch: epoch[i],
-        iteration: key,
-        round: round[i],
-        bytes: bytes[i],
-        linkSeconds: seconds(key),
-      });
-    }
-  }
-  return [...found.values()]
-    .filter(({ values }) => values.length === line.runs.length)
-    .map(({ places, values }) => ({
-      at: meanPlace(places),
-      mean: mean(values),
-      low: Math.min(...values),
-      high: Math.max(...values),
-    }))
-    .sort((a, b) => a.at.iteration - b.at.iteration);
+export function pointsOf({ runs }: RunLine, name: MeasureName, stepSeconds: number): SeedPoint[] {
+  const seeds = runs.map((run) => trainedPoints(run, name, stepSeconds));
+  if (seeds.length === 0 || seeds.some((points) => points.length === 0)) return [];
+  const merged = (of: (point: RunPoint) => number) =>
+    mergeCurves(seeds.map((points) => ({
+      x: points.map(({ at }) => at.epoch),
+      y: points.map(of),
+    })));
+  const { x, y, low, high } = merged(({ value }) => value);
+  const along = (axis: FigureAxis) => merged(({ at }) => at[axis]).y;
+  const iteration = along("iteration"), round = along("round");
+  const bytes = along("bytes"), linkSeconds = along("linkSeconds");
+  return x.map((epoch, i) => ({
+    at: {
+      epoch,
+      iteration: iteration[i],
+      round: round[i],
+      bytes: bytes[i],
+      linkSeconds: linkSeconds[i],
+    },
+    mean: y[i],
+    low: low[i],
+    high: high[i],
+  }));
 }
 
-function meanPlace(places: readonly Place[]): Place {
-  const of = (axis: FigureAxis) => mean(places.map((place) => place[axis]));
-  return {
-    epoch: of("epoch"),
-    iteration: of("iteration"),
-    round: of("round"),
-    bytes: of("bytes"),
-    linkSeconds: of("linkSeconds"),
-  };
+/** A point of one seed's run. */
+interface RunPoint {
+  readonly at: Place;
+  readonly value: number;
+}
+
+function trainedPoints(run: SeedRun, name: MeasureName, stepSeconds: number): RunPoint[] {
+  const curve = MEASURES[name].curve(run.log);
+  if (curve === null) return [];
+  const seconds = secondsBehind(run, stepSeconds), { track } = curve;
+  return curve.y.flatMap((value, i) => {
+    const iteration = track.iteration[i];
+    // The untrained network's loss would leave no room for all others.
+    if (!Number.isFinite(value) || iteration === 0) return [];
+    const at = {
+      epoch: track.epoch[i],
+      iteration,
+      round: track.round[i],
+      bytes: track.bytes[i],
+      linkSeconds: seconds(iteration),
+    };
+    return [{ at, value }];
+  });
 }
 
 /** The mean of some numbers; NaN of none. */

@@ -150,7 +150,7 @@ function calculatedOf({ record, stepSeconds }: DrawnFigure): string[] {
   ).join(", ");
   return [
     `Times behind the link are calculated, by [the plan's model](../../tasks/plan/predict.ts), for every rank behind ` +
-    `${LINK}, with the steps as they were measured here without their exchanges: ${steps}, the least of the lines' ` +
+    `${LINK}, with the steps as they were measured here without their exchanges: ${steps}, the least of the runs' ` +
     "medians; the ranks share the machine's cores, which ranks on machines of their own would not.",
   ];
 }

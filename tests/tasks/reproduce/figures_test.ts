@@ -189,7 +189,7 @@ Deno.test("seconds behind the link are steps and what each exchange takes", asyn
   close(secondsBehind(run({ algorithm: "naive-parallel" }), 0.1)(40), 4 + 80 * exchange);
 });
 
-Deno.test("a step takes what it took in the line that was disturbed least, without its exchanges", () => {
+Deno.test("a step takes what it took in the run that was disturbed least, without its exchanges", () => {
   const line = (whole: number[], sync: number[]) => {
     const columns: Record<string, number[]> = { stepMs: whole, syncMs: sync };
     const steps = { column: (name: string) => columns[name], rows: () => whole.map((_, i) => i) };
@@ -197,6 +197,7 @@ Deno.test("a step takes what it took in the line that was disturbed least, witho
   };
   const quiet = line([100, 120, 500], [10, 20, 30]), crowded = line([900, 900, 900], [0, 0, 0]);
   assert.equal(stepSecondsOf([crowded, quiet]), 0.1);
+  assert.equal(stepSecondsOf([{ ...quiet, runs: [...crowded.runs, ...quiet.runs] }]), 0.1);
   assert.equal(stepSecondsOf([{ ...quiet, runs: [] }]), NaN);
 });
 
@@ -223,6 +224,28 @@ Deno.test("a point stands where every finished seed has one, with least and grea
     [
       [10, 100, 4, 3, 5],
     ],
+  );
+});
+
+Deno.test("seeds that take unequal numbers of iterations for an epoch meet at epochs", () => {
+  const run = (seed: number, iteration: number[], loss: number[]) => {
+    const rows = loss.map((_, i) => i), epoch = [0, 1, 2];
+    const none = rows.map(() => 0), bytesSent = iteration.map((t) => 2 * t);
+    const columns: Record<string, number[]> = {
+      ...{ rank: none, round: iteration, seconds: none },
+      ...{ iteration, epoch, bytesSent, loss },
+    };
+    const evals = { column: (name: string) => columns[name], rows: () => rows };
+    const log = { evals, splits: rows.map(() => "train"), config: { plan: { parameters: 1 } } };
+    return { seed, log, options: { algorithm: "single", ranks: 1 } } as never;
+  };
+  const runs = [run(1, [0, 188, 370], [9, 5, 2]), run(2, [0, 180, 374], [9, 4, 3])];
+  const line = { label: "", at: {}, ranks: 1, seeds: 2, runs };
+  assert.deepEqual(
+    pointsOf(line, "averagedTrainLoss", NaN).map((
+      { at, mean, low, high },
+    ) => [at.epoch, at.iteration, at.bytes, mean, low, high]),
+    [[1, 184, 368, 4.5, 4, 5], [2, 372, 744, 2.5, 2, 3]],
   );
 });
 
