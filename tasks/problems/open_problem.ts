@@ -86,14 +86,13 @@ export async function openProblem(
       dealt = taskOf({ ...options, ranks }, place, inBatches(worlds));
     return accumulated(dealt, options.accumulate, options.batchSize);
   };
-  const task = taskFor(rank, worlds);
   const initial = parts.files?.initial;
-  return {
-    task,
+  return orLetGo(opened, () => ({
+    task: taskFor(rank, worlds),
     model: initial ? startingFrom(model, decodeInitial(initial), options.weights!) : model,
     ...typeof parts.task === "object" ? {} : { taskFor },
     ...opened ? { opened } : {},
-  };
+  }));
 
   /** Data count in mini-batches. */
   function inBatches(worlds: Worlds): Worlds {
@@ -107,6 +106,15 @@ export async function openProblem(
       lostAfter: lost(world.lostAfter),
     }));
   }
+}
+
+/** What is made of something that has been opened; where that throws, it is let go. */
+function orLetGo<T>(opened: Disposable | undefined, make: () => T): T {
+  using scope = new DisposableStack();
+  if (opened) scope.use(opened);
+  const made = make();
+  scope.move();
+  return made;
 }
 
 /** A model, and how the data is dealt out. */
@@ -183,7 +191,7 @@ async function openText(
   const { splits, size, told, opened } = await readText(options, parts);
   const bptt = windowLength(options);
   const named = <T>(make: () => T) => asOptionError(`--task ${options.task}`, make);
-  const problem = named(() => {
+  const make = () => {
     const words = vocabularyOf(options, size);
     const model = modelOf?.(windowsOf(size), bptt) ??
       (options.model === "gpt" ? gptOf(options, words) : null);
@@ -196,8 +204,8 @@ async function openText(
         ...told,
       }));
     return { model: model ?? lstm!, taskOf };
-  });
-  return { ...problem, ...opened ? { opened } : {} };
+  };
+  return { ...orLetGo(opened, () => named(make)), ...opened ? { opened } : {} };
 }
 
 async function openImages(
