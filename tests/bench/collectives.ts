@@ -46,7 +46,9 @@ function ours(name: string, transport: "auto" | "tcp", allow: string[]): Contend
         allow,
         args: [sizes],
         quiet: true,
-        onOutput: (_rank, line) => lines.push(line),
+        onOutput: (rank, line, stream) => {
+          if (rank === 0 && stream === "stdout") lines.push(line);
+        },
       });
       if (failure) throw new Error(failure.message);
       return lines.join("\n");
@@ -55,34 +57,35 @@ function ours(name: string, transport: "auto" | "tcp", allow: string[]): Contend
 }
 
 async function output(command: string, args: string[], env?: Record<string, string>) {
-  const child = new Deno.Command(command, { args, env, stdin: "null", stderr: "null" });
-  const { stdout, success } = await child.output();
-  if (!success) throw new Error(`${command} ${args.join(" ")} failed`);
-  return new TextDecoder().decode(stdout);
+  const { stdout, stderr, code } = await new Deno.Command(command, { args, env, stdin: "null" })
+    .output();
+  const [said, errors] = [stdout, stderr].map((bytes) => new TextDecoder().decode(bytes));
+  if (code === 0) return said;
+  throw new Error(`${command} ${args.join(" ")} ended with exit code ${code}: ${errors.trimEnd()}`);
 }
 
 const PYTHON = "/usr/bin/python3";
 
-const gloo: Contender = {
-  name: "gloo",
-  async run(ranks, sizes) {
-    const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
-    const { port } = listener.addr as Deno.NetAddr;
-    listener.close();
-    const outputs = Array.from(
-      { length: ranks },
-      (_, rank) =>
-        output(PYTHON, [here("./collectives_gloo.py"), sizes], {
-          MASTER_ADDR: "127.0.0.1",
-          MASTER_PORT: String(port),
-          RANK: String(rank),
-          WORLD_SIZE: String(ranks),
-          OMP_NUM_THREADS: "1",
-        }),
-    );
-    return (await Promise.all(outputs))[0];
-  },
-};
+/** @param folder where the ranks of each job find each other: a port that is free now may be another's by then */
+function gloo(folder: string): Contender {
+  let jobs = 0;
+  return {
+    name: "gloo",
+    async run(ranks, sizes) {
+      const meeting = `${folder}/gloo-${jobs++}`;
+      const outputs = Array.from(
+        { length: ranks },
+        (_, rank) =>
+          output(PYTHON, [here("./collectives_gloo.py"), sizes, meeting], {
+            RANK: String(rank),
+            WORLD_SIZE: String(ranks),
+            OMP_NUM_THREADS: "1",
+          }),
+      );
+      return (await Promise.all(outputs))[0];
+    },
+  };
+}
 
 async function openMpi(folder: string): Promise<Contender> {
   const program = `${folder}/collectives_mpi`;
@@ -118,7 +121,7 @@ async function others(folder: string): Promise<Contender[]> {
   const found: Contender[] = [];
   try {
     await output(PYTHON, ["-c", "import torch.distributed as d; assert d.is_gloo_available()"]);
-    found.push(gloo);
+    found.push(gloo(folder));
   } catch {
     console.log("gloo is not here: it comes with Debian's python3-torch");
   }

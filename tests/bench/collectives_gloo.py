@@ -1,6 +1,7 @@
 """One rank of the benchmark of allreduce, in PyTorch's gloo; see collectives_program.ts."""
 
 import json
+import os
 import sys
 import time
 
@@ -8,7 +9,8 @@ import torch
 import torch.distributed as dist
 
 torch.set_num_threads(1)
-dist.init_process_group("gloo")
+rank, size = int(os.environ["RANK"]), int(os.environ["WORLD_SIZE"])
+dist.init_process_group("gloo", init_method=f"file://{sys.argv[2]}", rank=rank, world_size=size)
 for part in sys.argv[1].split(","):
     floats, warmup, calls, samples = map(int, part.split(":"))
     buffer = torch.full((floats,), 1e-3)
@@ -23,5 +25,5 @@ for part in sys.argv[1].split(","):
             dist.all_reduce(buffer)
         times[sample] = (time.perf_counter() - start) / calls * 1e3
     dist.all_reduce(times, dist.ReduceOp.MAX)
-    if dist.get_rank() == 0:
+    if rank == 0:
         print(json.dumps({"floats": floats, "times": times.tolist()}), flush=True)

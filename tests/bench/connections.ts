@@ -39,7 +39,9 @@ async function run({ ranks, connections, link, floats, calls }: Job) {
     link,
     connections,
     quiet: true,
-    onOutput: (rank, line) => void (lines[rank] = line),
+    onOutput: (rank, line, stream) => {
+      if (stream === "stdout") lines[rank] = line;
+    },
   });
   if (code !== 0) throw new Error(failure?.message ?? `exit code ${code}`);
   return lines.map((line) => JSON.parse(line) as { hash: string; sent: number; ms: number[] });
