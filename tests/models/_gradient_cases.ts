@@ -322,6 +322,11 @@ export const cases: GradientCase[] = [
     build: (g, ...inputs) => g.op("LayerNormalization", inputs, { axis: 1, epsilon: 1e-5 }),
   },
   {
+    name: "LayerNormalization with a scale and a bias of as many axes as the data",
+    inputs: { x: { dims: [3, 4, 5] }, scale: { dims: [1, 5] }, bias: { dims: [1, 1, 5] } },
+    build: (g, ...inputs) => g.op("LayerNormalization", inputs, { axis: -1, epsilon: 1e-5 }),
+  },
+  {
     name: "LayerNormalization over two axes",
     inputs: { x: { dims: [3, 4, 2] }, scale: { dims: [4, 2] } },
     build: (g, x, scale) => g.op("LayerNormalization", [x, scale], { axis: 1, epsilon: 1e-5 }),

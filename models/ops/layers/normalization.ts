@@ -9,7 +9,7 @@ import {
   type Operators,
   required,
 } from "../../operator.ts";
-import { broadcastDims, sameDims, sizeOf } from "../../tensor.ts";
+import { broadcastDims, type NumberTensor, sameDims, sizeOf } from "../../tensor.ts";
 import { axisOf, broadcastTo } from "../_common.ts";
 
 const epsilonOf = (call: Pick<Application, "attributes">) =>
@@ -24,6 +24,12 @@ function checkChannels(call: Application, roles: readonly string[]): Value {
     }
   }
   return x;
+}
+
+/** A shape without axes of 1 before its last `rank`, which say nothing where it broadcasts to so many. */
+function withinRank(dims: readonly number[], rank: number): readonly number[] {
+  const before = dims.length - rank;
+  return before > 0 && dims.slice(0, before).every((dim) => dim === 1) ? dims.slice(before) : dims;
 }
 
 /** A vector over channels, shaped to broadcast against `[batch, channels, …spatial]`. */
@@ -112,7 +118,7 @@ export const normalizationOperators: Operators = {
       const axis = axisOf(call, intAttribute(call, "axis", -1), x.dims.length);
       const rest = x.dims.slice(axis);
       for (const [role, vector] of Object.entries({ scale, bias: call.inputs[2] })) {
-        const whole = vector && broadcastDims(vector.dims, rest);
+        const whole = vector && broadcastDims(withinRank(vector.dims, rest.length), rest);
         if (vector && (!whole || !sameDims(whole, rest))) {
           throw new OperatorError(call, `the ${role} must broadcast to the axes from ${axis} on`);
         }
@@ -123,8 +129,9 @@ export const normalizationOperators: Operators = {
     evaluate([x, scale, bias], call) {
       const axis = axisOf(call, intAttribute(call, "axis", -1), x.dims.length);
       const rest = x.dims.slice(axis), size = sizeOf(rest);
-      const weights = broadcastTo(scale.data, scale.dims, rest);
-      const shifts = bias?.data.length ? broadcastTo(bias.data, bias.dims, rest) : null;
+      const overRest = ({ data, dims }: NumberTensor) =>
+        broadcastTo(data, withinRank(dims, rest.length), rest);
+      const weights = overRest(scale), shifts = bias?.data.length ? overRest(bias) : null;
       const result = new Float64Array(x.data.length);
       const means: number[] = [], scales: number[] = [];
       for (let start = 0; start < result.length; start += size) {
