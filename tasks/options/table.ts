@@ -46,7 +46,8 @@ function pem(flag: string, help: string): OptionSpec<string | null> {
 
 /** A permission as in Deno's flags, without `--allow-`. */
 function checkPermission(permission: string): string {
-  const second = /,((all|env|ffi|import|net|read|run|sys|write)=.+)$/.exec(permission);
+  // A comma that is doubled is one of a path.
+  const second = /(?<!,),((all|env|ffi|import|net|read|run|sys|write)=.+)$/.exec(permission);
   if (second) {
     const first = permission.slice(0, second.index);
     throw new RangeError(

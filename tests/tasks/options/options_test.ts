@@ -25,6 +25,7 @@ Deno.test("values are read from text", () => {
   assert.deepEqual(parse("decayAt", ""), []);
   assert.deepEqual(parse("env", "A=1\nB=x=y"), { A: "1", B: "x=y" });
   assert.deepEqual(parse("allow", "net\nread=a,b"), ["net", "read=a,b"]);
+  assert.deepEqual(parse("allow", "read=a,,write=b"), ["read=a,,write=b"]);
   assert.equal(parse("nesterov", ""), true);
   assert.equal(parse("partition", "dirichlet:0.50"), "dirichlet:0.5");
   assert.equal(parse("link", "20ms,0.1gbit"), "100mbit,20ms");
