@@ -49,8 +49,8 @@ Deno.test("the bound on the drift is 2γI, and only claimed where the paper prov
   }
   assert.equal(localSgd({ interval: 8 }).driftBound(0.25), null);
   // Of fewer steps than a round has.
-  for (const  of of[celgc, fedProx, scaffoldClip]) {
-    assert.equal(of({ interval: 8 }).driftBound(0.25, undefined, 2), 1);
+  for (const create of [celgc, fedProx, scaffoldClip]) {
+    assert.equal(create({ interval: 8 }).driftBound(0.25, undefined, 2), 1);
   }
 });
 
