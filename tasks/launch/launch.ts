@@ -114,16 +114,21 @@ async function launchRun(
       ? scope.use(await openHosts(await checked(given, place), { place, signal, say }))
       : null);
   const explicit = hosts === null ? given : { ...given, ranks: hosts.size };
-  const run = await prepareRun(explicit, { hosts, view, say, scope }).catch((error: Error) => {
-    if (hosts && !on) hosts.outcome = { code: 1, message: error.message };
-    throw error;
-  });
+  /** What comes before the first start: where it fails, hosts that have joined for this run alone are told why. */
+  const begin = <T>(work: Promise<T>) =>
+    work.catch((error: Error) => {
+      if (hosts && !on) hosts.outcome = { code: 1, message: error.message };
+      throw error;
+    });
+  const run = await begin(prepareRun(explicit, { hosts, view, say, scope }));
   const { directory, askedDevice } = run, ranksHere = hosts?.here ?? run.ranks;
-  const gpus = await gpusFor(run.options.device as DeviceKind, ranksHere, run.options.env);
+  const gpus = await begin(
+    gpusFor(run.options.device as DeviceKind, ranksHere, run.options.env),
+  );
   const watching = {
     ...{ view, onRecord, signal, hosts, hostsLeave: on === undefined, rankEnv: gpus.variables },
     details: hosts &&
-      await describeRun(run.options, askedDevice, { run: run.id ?? "run", directory }),
+      await begin(describeRun(run.options, askedDevice, { run: run.id ?? "run", directory })),
   };
   const notes = [...run.notes, ...gpus.notes].map((note) => `note: ${note}`);
   const restarts = Restarts.of(run.options), alone = ranksHere === run.ranks;

@@ -91,20 +91,23 @@ Deno.test("the data of a host that joins is compared with rank 0's, or sent", as
   await together({ ...text, out: `${folder.path}/sent`, sendData: true }, folder.path);
 });
 
-Deno.test("images in their folders are compared, and sent with their folders", async () => {
-  await using folder = await temporaryFolder();
-  const [mine, theirs] = [`${folder.path}/mine`, `${folder.path}/theirs`],
-    { encode } = await loadPng();
-  for (const data of [mine, theirs]) {
-    for (const name of ["cat", "dog"]) {
-      await Deno.mkdir(`${data}/${name}`, { recursive: true });
-      for (let i = 0; i < 6; i++) {
-        const pixels = new Uint8Array(3 * 64).fill(20 * i + name.length);
-        const file = encode({ width: 8, height: 8, channels: 3, data: pixels });
-        await Deno.writeFile(`${data}/${name}/${i}.png`, file);
-      }
+/** Six pictures of each of two classes. */
+async function writePictures(folder: string): Promise<void> {
+  const { encode } = await loadPng();
+  for (const name of ["cat", "dog"]) {
+    await Deno.mkdir(`${folder}/${name}`, { recursive: true });
+    for (let i = 0; i < 6; i++) {
+      const data = new Uint8Array(3 * 64).fill(20 * i + name.length);
+      const file = encode({ width: 8, height: 8, channels: 3, data });
+      await Deno.writeFile(`${folder}/${name}/${i}.png`, file);
     }
   }
+}
+
+Deno.test("images in their folders are compared, and sent with their folders", async () => {
+  await using folder = await temporaryFolder();
+  const [mine, theirs] = [`${folder.path}/mine`, `${folder.path}/theirs`];
+  for (const data of [mine, theirs]) await writePictures(data);
   const images: LaunchOptions = {
     ...{ task: "images", data: mine, imageSize: 8, batchSize: 2, maxSteps: 1, device: "cpu" },
   };
@@ -126,6 +129,19 @@ Deno.test("a host that has joined is told why a run could not begin", async () =
   const message = /cannot read the images in .*empty: .*; found none/;
   await assert.rejects(together({ ...images, out: `${folder.path}/run` }, folder.path), {
     message,
+  });
+});
+
+Deno.test("a host that has joined is told, too, of a file that is gone when all are compared", async () => {
+  await using folder = await temporaryFolder();
+  const data = `${folder.path}/mine`;
+  await writePictures(data);
+  await Deno.symlink(`${folder.path}/nowhere.png`, `${data}/cat/lost.png`);
+  const images: LaunchOptions = {
+    ...{ task: "images", data, imageSize: 8, batchSize: 2, maxSteps: 1, device: "cpu" },
+  };
+  await assert.rejects(together({ ...images, out: `${folder.path}/run` }, folder.path), {
+    name: "NotFound",
   });
 });
 
