@@ -19,7 +19,8 @@ export const logicRules: LoweringRules = {
   Round(g, { inputs: [x] }, target) {
     if (target !== "webgpu") return undefined;
     const floor = (value: Value) => g.op("Floor", [value]);
-    // x − ⌊x⌋ is exact, where x + ½ would be rounded: to 1 just below ½, and to another integer above 2²³.
+    // x − ⌊x⌋ is exact, where x + ½ would be rounded: to 1 just below ½, and to another integer above 2²³. Between −½
+    // and 0 it may be rounded down to ½; ⌊x⌋ is odd there, and what comes of both is 0.
     const below = floor(x!), rest = g.sub(x!, below), half = g.mul(below, 0.5);
     const odd = g.greater(half, floor(half));
     const up = g.where(
