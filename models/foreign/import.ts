@@ -137,7 +137,10 @@ class Importer {
       this.#inside.delete(op);
       return body.outputs.map((output) => found(inner, output, `function ${op}`));
     }
-    const outputs = node.outputs.findLastIndex((output) => output !== "") + 1;
+    // A Split is into as many parts as it has outputs, whether those at the end have names or not.
+    const outputs = op === "Split"
+      ? node.outputs.length
+      : node.outputs.findLastIndex((output) => output !== "") + 1;
     const plain: Record<string, Attribute> = {};
     for (const [key, value] of Object.entries(attributes)) {
       if (value instanceof OnnxGraph) {

@@ -122,3 +122,13 @@ Deno.test("an If without a condition is refused", () => {
   const model = foreignModel(modelOf([weight], [product("m"), choice]), options);
   assert.throws(() => model.build({ batchSize: 2, mode: "eval" }), /If's condition/);
 });
+
+Deno.test("a Split is into as many parts as it has outputs, whether they have names or not", () => {
+  const axis = { name: "axis", type: kinds.INT, i: 1n };
+  const part = { opType: "Split", input: ["x"], output: ["a", "", ""], attribute: [axis] };
+  const row: Tensor = { name: "w", dataType: FLOAT, dims: [1n, 4n], floatData: Array(4).fill(1) };
+  const all = { opType: "MatMul", input: ["a", "w"], output: ["y"] };
+  const { graph } = foreignModel(modelOf([row], [part, all]), options).predict({ batchSize: 2 });
+  const node = graph.nodes.find(({ op }) => op === "Split");
+  assert.deepEqual(node?.results.map(({ dims }) => dims), [[2, 1], [2, 1], [2, 1]]);
+});
