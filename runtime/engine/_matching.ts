@@ -43,6 +43,8 @@ export interface UnexpectedMessage {
   complete: boolean;
   /** The receive that took it while it was still coming in. */
   takenBy: PostedReceive | null;
+  /** That it was still coming in when its sender was lost: it counts as come once it is all there. */
+  isDoubtful?: true;
 }
 
 /** The queues of one communicator on one rank. */
@@ -71,11 +73,13 @@ export class MessageQueues {
     return index < 0 ? null : this.receives.splice(index, 1)[0];
   }
 
-  /** Forgets what a member has only announced: it sends no more. */
-  forgetAnnounced(by: number): void {
-    this.#unexpected = this.#unexpected.filter(({ source, payload }) =>
-      source !== by || payload !== null
-    );
+  /** Forgets what a member has announced or only begun to send: it may send no more. */
+  forgetUnsent(by: number): void {
+    this.#unexpected = this.#unexpected.filter((message) => {
+      if (message.source !== by || message.payload !== null && message.complete) return true;
+      message.isDoubtful = true;
+      return false;
+    });
   }
 
   /** Keeps a message until it is asked for, and tells the probes that wait for it. */

@@ -195,9 +195,7 @@ export class PointToPoint {
       const { source, envelope } = unexpected;
       if (envelope.kind === MessageKind.REQUEST_TO_SEND) this.#grant(receive, source, envelope);
       else if (unexpected.complete) this.#take(receive, unexpected);
-      else if (group.lossOf(source) !== undefined) {
-        reject(group.lostError(source, receiving("recv", group, receive))); // the rest will not come
-      } else this.#arriving[source] = unexpected.takenBy = receive;
+      else this.#arriving[source] = unexpected.takenBy = receive;
     } else {
       const gone = unreachable(this.#group, source);
       if (gone !== null) {
@@ -303,6 +301,9 @@ export class PointToPoint {
           unexpected.complete = true;
           this.#arriving[from] = undefined;
           if (unexpected.takenBy !== null) this.#take(unexpected.takenBy, unexpected);
+          else if (unexpected.isDoubtful) {
+            deliverWhole(this.#acceptEager(from, envelope, length), payload);
+          }
         },
       };
     }
@@ -416,7 +417,7 @@ export class PointToPoint {
     const group = this.#group;
     const lost = (gone: number, posted: PostedReceive | PostedProbe) =>
       posted.reject(group.lostError(gone, receiving(posted.operation, group, posted)));
-    this.#queues.forgetAnnounced(rank);
+    this.#queues.forgetUnsent(rank);
     const cut = this.#arriving[rank];
     this.#arriving[rank] = undefined;
     if (cut !== undefined) lost(rank, cut);

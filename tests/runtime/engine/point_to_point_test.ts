@@ -18,6 +18,7 @@ function messagesOfThree(lost: readonly number[] = []): PointToPoint {
       send: () => Promise.resolve(),
       acknowledged: lost,
       lossOf: (member: number) => lost.includes(member) ? { orderly: false } : undefined,
+      lostError: (member: number) => new Error(`lost rank ${member}`),
       expecting: () => ({ [Symbol.dispose]() {} }),
     } as unknown as Group,
   );
@@ -75,3 +76,19 @@ Deno.test("what a lost member has sent whole is received", async () => {
   begin(messages, 1)();
   assert.deepEqual([(await received).source, ...buffer], [1, 1, 2, 3]);
 });
+
+for (const comes of [false, true]) {
+  const what = comes ? "comes all the same, is received" : "does not come, is not waited for";
+  Deno.test(`what a member is sending when it is lost, and ${what}`, async () => {
+    const lost: number[] = [], messages = messagesOfThree(lost), buffer = new Uint8Array(3);
+    const complete = begin(messages, 1);
+    assert.equal((await messages.probe(1, 7)).count, 3, "it is there, as far as anybody knows");
+    lost.push(1);
+    messages.peerLost(1);
+    const received = messages.receive(buffer, ANY_SOURCE, 7);
+    if (comes) complete();
+    else begin(messages, 2)();
+    assert.deepEqual([(await received).source, ...buffer], [comes ? 1 : 2, 1, 2, 3]);
+    if (!comes) await assert.rejects(messages.receive(buffer, 1, 7), /lost/);
+  });
+}
