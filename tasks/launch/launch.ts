@@ -23,7 +23,14 @@ import { fetchNotice, prepareRun } from "./preparation.ts";
 import { onCpuInstead } from "./recovery/cpu_instead.ts";
 import { restart, Restarts } from "./recovery/restarts.ts";
 import { rollBack } from "./recovery/rollback.ts";
-import { describeHosts, describeRun, leavesHost, openHosts, sizeOf } from "./run_hosts.ts";
+import {
+  beforeStart,
+  describeHosts,
+  describeRun,
+  leavesHost,
+  openHosts,
+  sizeOf,
+} from "./run_hosts.ts";
 import type { ViewKind } from "./view.ts";
 
 /** How to start a run: any option by its name in code, and what code alone can say. */
@@ -114,12 +121,7 @@ async function launchRun(
       ? scope.use(await openHosts(await checked(given, place), { place, signal, say }))
       : null);
   const explicit = hosts === null ? given : { ...given, ranks: hosts.size };
-  /** What comes before the first start: where it fails, hosts that have joined for this run alone are told why. */
-  const begin = <T>(work: Promise<T>) =>
-    work.catch((error: Error) => {
-      if (hosts && !on) hosts.outcome = { code: 1, message: error.message };
-      throw error;
-    });
+  const begin = <T>(work: Promise<T>) => beforeStart(on ? null : hosts, work);
   const run = await begin(prepareRun(explicit, { hosts, view, say, scope }));
   const { directory, askedDevice } = run, ranksHere = hosts?.here ?? run.ranks;
   const gpus = await begin(

@@ -145,6 +145,22 @@ export async function openHosts(
   }
 }
 
+/**
+ * Waits for what comes before the first start on hosts that have joined. Where it fails, they end with 1, and are told
+ * why.
+ *
+ * @param hosts null: there are none, or whatever else they have joined for goes on
+ */
+export async function beforeStart<T>(hosts: World | null, work: Promise<T>): Promise<T> {
+  try {
+    return await work;
+  } catch (error) {
+    const message = error instanceof Error ? error.message : String(error);
+    if (hosts) hosts.outcome = { code: 1, message };
+    throw error;
+  }
+}
+
 /** For example `on a (ranks 0 to 3) and b (ranks 4 to 7)`. */
 export function describeHosts({ hosts }: World): string {
   // A host may have several launchers, one for each rank.

@@ -11,7 +11,7 @@ import { checkInputs } from "../problems/check_inputs.ts";
 import { keepInputs, readInputs } from "../run/inputs.ts";
 import { RunFailedError } from "../launch/launch.ts";
 import { processesOf } from "../launch/processes.ts";
-import { describeRun } from "../launch/run_hosts.ts";
+import { beforeStart, describeRun } from "../launch/run_hosts.ts";
 import { asOptionError } from "../options/as_option_error.ts";
 import type { Options } from "../options/values.ts";
 import type { RankArguments } from "../training/rank_program.ts";
@@ -45,12 +45,10 @@ export async function measureRanks(
   const made = await Deno.makeTempDir({ prefix: "celgc-plan-" });
   stack.defer(() => Deno.remove(made, { recursive: true }));
   const directory = await Deno.realPath(made);
-  const files = await readInputs(options);
-  await checkInputs(options, files);
-  await keepInputs(directory, files);
-  await Deno.writeTextFile(join(directory, "options.json"), JSON.stringify(asked));
+  await beforeStart(hosts, writeAsked(directory, asked));
   const { link: _, ...processes } = processesOf(options, directory);
-  const described = hosts && await describeRun(options, device, { run: "plan", directory });
+  const described = hosts &&
+    await beforeStart(hosts, describeRun(options, device, { run: "plan", directory }));
   const { code, failure, interrupted } = await asOptionError(null, () =>
     launchProgram({
       ...processes,
@@ -66,4 +64,12 @@ export async function measureRanks(
     throw new RunFailedError(what, code, directory);
   }
   return JSON.parse(await Deno.readTextFile(join(directory, "measured.json")));
+}
+
+/** Writes what the ranks are to measure, and the files that it takes. */
+async function writeAsked(directory: string, asked: MeasureOptions): Promise<void> {
+  const files = await readInputs(asked.options);
+  await checkInputs(asked.options, files);
+  await keepInputs(directory, files);
+  await Deno.writeTextFile(join(directory, "options.json"), JSON.stringify(asked));
 }

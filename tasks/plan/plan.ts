@@ -12,7 +12,7 @@ import type { NetworkCost } from "../../runtime/collectives/allreduce_cost.ts";
 import { resolveDevice } from "../../runtime/devices/open.ts";
 import { codecOf } from "../../runtime/compression/registry.ts";
 import type { World } from "../../runtime/launcher/across_hosts.ts";
-import { openHosts } from "../launch/run_hosts.ts";
+import { beforeStart, openHosts } from "../launch/run_hosts.ts";
 import type { ViewKind } from "../launch/view.ts";
 import type { Options } from "../options/table.ts";
 import { stepSizeAt } from "../options/stepping/step_size.ts";
@@ -101,7 +101,8 @@ async function measureAndPredict(
   await using world = request.isAcross
     ? await openHosts(request.given, { place, signal, say: say ?? (() => {}) })
     : null;
-  const options = await withDeviceAndData(request.options, view, say), { ranks } = options;
+  const found = withDeviceAndData(request.options, view, say);
+  const options = await beforeStart(world, found), { ranks } = options;
   const compared = comparisonOf(request.ofAllHosts, options, request.intervals);
   const { algorithm, intervals, fragments, codecs, settings } = compared;
   const measured = await measureRanks({

@@ -16,7 +16,7 @@ import { ENDING_SIGNALS, type EndingSignal } from "../../runtime/launcher/interr
 import { lockFolder } from "../run/lock.ts";
 import { OptionError } from "../options/kinds.ts";
 import type { LauncherPlace, World } from "../../runtime/launcher/across_hosts.ts";
-import { leavesHost, openHosts, sizeOf } from "../launch/run_hosts.ts";
+import { beforeStart, leavesHost, openHosts, sizeOf } from "../launch/run_hosts.ts";
 import type { Options } from "../options/values.ts";
 import type { ViewKind } from "../launch/view.ts";
 import type { Swept } from "./axes.ts";
@@ -112,14 +112,16 @@ async function runCells(
   const options = across ? { ...rest, ranks: await sizeOf(across, place) } : rest;
   const plan = planCells(options, baseline);
   const on = across && stack.use(await openHosts(across, { place, signal, say }));
-  const dir = await makeFolder(out ?? null);
-  stack.use(await lock(dir));
+  const dir = await beforeStart(on, makeFolder(out ?? null));
+  stack.use(await beforeStart(on, lock(dir)));
   const stop = stack.use(new Interruption(signal));
   const folders = await CellFolders.open(dir);
   const view = stack.use(openSweepView(kind, plan.cells));
   for (const note of plan.notes) view.say(`note: ${note}`);
   const devices = new Set(plan.cells.map(({ options }) => options.device));
-  for (const device of devices) await resolveDevice(device, sayDownload((line) => view.say(line)));
+  for (const device of devices) {
+    await beforeStart(on, resolveDevice(device, sayDownload((line) => view.say(line))));
+  }
   const outcomes: CellOutcome[] = [];
   let result = compare(dir, plan, outcomes, stop);
   for (const [index, cell] of plan.cells.entries()) {

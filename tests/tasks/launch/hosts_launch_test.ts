@@ -4,6 +4,8 @@ import assert from "node:assert/strict";
 import { loadPng } from "../../../deps.ts";
 import { launch, type LaunchOptions, RunFailedError } from "../../../tasks/launch/launch.ts";
 import { HostPreparation } from "../../../tasks/launch/host_preparation.ts";
+import { plan } from "../../../tasks/plan/plan.ts";
+import { sweep } from "../../../tasks/sweep/sweep.ts";
 import { joinLaunch } from "../../../runtime/launcher/across_hosts.ts";
 import { readInvitationFile } from "../../../runtime/agents/invitation.ts";
 import { VERSION } from "../../../tasks/run/version.ts";
@@ -17,8 +19,12 @@ const SMALL = {
   device: "cpu",
 } as const satisfies LaunchOptions;
 
-/** Launches with one rank here and one that joins. */
-async function together(options: LaunchOptions, folder: string, data?: string) {
+/** One rank here and one that joins: what became of both. */
+async function joinedBy<T>(
+  begin: (world: { ranks: number; world: number; invitation: string }) => Promise<T>,
+  folder: string,
+  data?: string,
+) {
   const invitation = `${folder}/${crypto.randomUUID()}`;
   await using preparation = new HostPreparation({ data, out: `${folder}/other`, say: () => {} });
   const { prepare } = preparation;
@@ -30,10 +36,16 @@ async function together(options: LaunchOptions, folder: string, data?: string) {
     const found = await readInvitationFile(invitation);
     return await joinLaunch(found, { ranks: 1, version: VERSION, prepare, say: () => {} });
   })();
-  const [run, agent] = await Promise.allSettled([
-    launch({ ...options, ranks: 1, world: 2, invitation }),
-    joined,
-  ]);
+  return await Promise.allSettled([begin({ ranks: 1, world: 2, invitation }), joined]);
+}
+
+/** Launches with one rank here and one that joins. */
+async function together(options: LaunchOptions, folder: string, data?: string) {
+  const [run, agent] = await joinedBy(
+    (world) => launch({ ...options, ...world }),
+    folder,
+    data,
+  );
   if (run.status === "rejected") {
     assert.equal(agent.status === "fulfilled" && agent.value.code, 1, "the other host is told");
     throw run.reason;
@@ -143,6 +155,23 @@ Deno.test("a host that has joined is told, too, of a file that is gone when all 
   await assert.rejects(together({ ...images, out: `${folder.path}/run` }, folder.path), {
     name: "NotFound",
   });
+});
+
+Deno.test("a host that has joined a plan or a sweep is told that it could not begin", async () => {
+  await using folder = await temporaryFolder();
+  const data = `${folder.path}/empty`, out = `${folder.path}/file`;
+  await Deno.mkdir(data);
+  await Deno.writeTextFile(out, "");
+  for (
+    const [message, begin] of [
+      [/cannot read the images/, (world) => plan({ ...world, task: "images", data })],
+      [/--out must be a folder/, (world) => sweep({ ...world, interval: [1, 2], out })],
+    ] as [RegExp, Parameters<typeof joinedBy>[0]][]
+  ) {
+    const [run, agent] = await joinedBy(begin, folder.path);
+    assert.match(run.status === "rejected" ? String(run.reason) : "", message);
+    assert.equal(agent.status === "fulfilled" && agent.value.code, 1, String(message));
+  }
 });
 
 Deno.test("what does not fit all ranks is refused before anybody waits for a host", async () => {
