@@ -65,7 +65,7 @@ export async function train(
   parts: TrainParts = {},
 ): Promise<Trained> {
   const { callbacks = [] } = parts;
-  checkParts(parts, options, "enter" in from);
+  checkParts(parts, options, "enter" in from ? null : from.rank);
   const start = startOf(from, options, parts), { comm, worlds } = start;
 
   await using stack = new AsyncDisposableStack();

@@ -45,21 +45,22 @@ export interface TrainParts {
  * Throws RangeError, or TypeError for what callbacks are not, if what is given cannot be, as far as nothing has to be
  * opened to see it.
  *
- * @param comes whether the process comes to ranks that train
+ * @param rank this process's; null of one that comes to ranks that train
  */
-export function checkParts(parts: TrainParts, options: Options, comes: boolean): void {
+export function checkParts(parts: TrainParts, options: Options, rank: number | null): void {
   checkCallbacks(parts.callbacks ?? []);
   if (options.checkpointEvery !== null && !parts.checkpoints) {
     throw new RangeError(
       "cannot write checkpoints: checkpointEvery is set, parts.checkpoints is not",
     );
   }
-  if (options.out !== null && !parts.output) {
+  // The other ranks write nothing, and their program need not give them where.
+  if (options.out !== null && rank === 0 && !parts.output) {
     throw new RangeError(
       `cannot write to ${options.out}: out is set, parts.output, which is where train() writes, is not`,
     );
   }
-  if (comes && options.onFailure !== "shrink") {
+  if (rank === null && options.onFailure !== "shrink") {
     throw new RangeError(
       `cannot come to ranks that train: onFailure "${options.onFailure}" lets nobody in, "shrink" does`,
     );
