@@ -6,7 +6,7 @@
  * machine (127.0.0.2, …): without names, without a count of bytes, without a cable to pull.
  */
 
-import type { Ended } from "../_helpers/deno.ts";
+import { deno, type Ended, ROOT } from "../_helpers/deno.ts";
 import { temporaryFolder } from "../_helpers/temporary_folder.ts";
 
 /** No command on a host lives longer, in ms. */
@@ -120,12 +120,28 @@ export interface HostsOptions {
   readonly aliases?: readonly string[];
 }
 
+let fetched: Promise<void> | undefined;
+
+/**
+ * Packages are fetched when they are asked for first, which is too late where no registry can be reached; and by a process
+ * without a lock file, as ranks are, which asks the registry what versions there are.
+ */
+async function fetchWhatRanksNeed(): Promise<void> {
+  const { code, stderr } = await deno([
+    "eval",
+    `const { loadX509, fetchOnnxRuntimeNode } = await import("${new URL("deps.ts", ROOT)}");
+    await Promise.all([loadX509(), fetchOnnxRuntimeNode()]);`,
+  ], { cwd: ROOT });
+  if (code !== 0) throw new Error(`what ranks need cannot be fetched: ${stderr}`);
+}
+
 /** Makes hosts that see each other, and nothing else of the machine's network. */
 export async function makeHosts(
   count: number,
   { ownNameIsLoopback = false, aliases = [] }: HostsOptions = {},
 ): Promise<Hosts> {
   await sweep();
+  await (fetched ??= fetchWhatRanksNeed());
   const stem = `${PREFIX}-${++made}`, bridge = `${stem}-bridge`;
   const names = Array.from({ length: count }, (_, i) => `host-${String.fromCharCode(97 + i)}`);
   const file = (own: number) => [
