@@ -19,7 +19,7 @@ import { DIVERGED, NO_DEVICE } from "../training/training_error.ts";
 import { attempt } from "./attempt.ts";
 import { gpusFor } from "./host_preparation.ts";
 import { writeModelCard } from "./model_card.ts";
-import { fetchNotice, prepareRun } from "./preparation.ts";
+import { fetchNotice, type PrepareOptions, prepareRun } from "./preparation.ts";
 import { onCpuInstead } from "./recovery/cpu_instead.ts";
 import { restart, Restarts } from "./recovery/restarts.ts";
 import { rollBack } from "./recovery/rollback.ts";
@@ -121,16 +121,12 @@ async function launchRun(
       ? scope.use(await openHosts(await checked(given, place), { place, signal, say }))
       : null);
   const explicit = hosts === null ? given : { ...given, ranks: hosts.size };
-  const begin = <T>(work: Promise<T>) => beforeStart(on ? null : hosts, work);
-  const run = await begin(prepareRun(explicit, { hosts, view, say, scope }));
-  const { directory, askedDevice } = run, ranksHere = hosts?.here ?? run.ranks;
-  const gpus = await begin(
-    gpusFor(run.options.device as DeviceKind, ranksHere, run.options.env),
-  );
+  const ready = makeReady(explicit, { hosts, view, say, scope });
+  const { run, ranksHere, gpus, details } = await beforeStart(on ? null : hosts, ready);
+  const { directory, askedDevice } = run;
   const watching = {
-    ...{ view, onRecord, signal, hosts, hostsLeave: on === undefined, rankEnv: gpus.variables },
-    details: hosts &&
-      await begin(describeRun(run.options, askedDevice, { run: run.id ?? "run", directory })),
+    ...{ view, onRecord, signal, hosts, hostsLeave: on === undefined },
+    ...{ details, rankEnv: gpus.variables },
   };
   const notes = [...run.notes, ...gpus.notes].map((note) => `note: ${note}`);
   const restarts = Restarts.of(run.options), alone = ranksHere === run.ranks;
@@ -170,6 +166,16 @@ async function launchRun(
     from = again.from;
     options = { ...options, device: again.device ?? options.device };
   }
+}
+
+/** Prepares a run, and what the ranks of this host and of others are told. */
+async function makeReady(explicit: Partial<Options>, preparing: PrepareOptions) {
+  const run = await prepareRun(explicit, preparing), { hosts } = preparing;
+  const { options, askedDevice, directory, id = "run" } = run;
+  const ranksHere = hosts?.here ?? run.ranks;
+  const gpus = await gpusFor(options.device as DeviceKind, ranksHere, options.env);
+  const details = hosts && await describeRun(options, askedDevice, { run: id, directory });
+  return { run, ranksHere, gpus, details };
 }
 
 /** Exit codes by which ranks tell their launcher something. */
