@@ -16,7 +16,7 @@ export interface LostPeer {
   readonly reason: string;
   /** Why it is gone, in the words of who noticed first. */
   readonly words: string;
-  /** The error underneath. */
+  /** The error underneath, if any; of an error that is nothing but the reason there is none. */
   readonly cause: unknown;
 }
 
@@ -57,7 +57,7 @@ export class LostPeers {
   /** The transport has lost a rank, or taken leave of it if there is no cause. */
   lost(rank: number, cause: Error | undefined): void {
     const words = cause === undefined ? "it has left the job" : cause.message;
-    this.#add(rank, { orderly: cause === undefined, reason: words, words, cause });
+    this.#add(rank, { orderly: cause === undefined, reason: words, words, cause: cause?.cause });
   }
 
   /** Another rank says that `rank` is gone; its own connection to us may take longer to notice. */

@@ -392,7 +392,7 @@ export class MeshTransport implements Transport {
       const named = silent ? undefined : await within(0, this.#rootCause.promise);
       const { rank, reason } = named ?? { rank: gone, reason: cause?.message };
       const operation = "the goodbye to it", host = this.hosts[rank];
-      const error = new PeerLostError({ rank, host, operation, reason, cause });
+      const error = new PeerLostError({ rank, host, operation, reason, cause: cause?.cause });
       // Of a process that has ended the launcher knows; what has fallen silent it must be told.
       if (silent) await this.report({ message: error.message, operation, lost: rank });
       throw error;

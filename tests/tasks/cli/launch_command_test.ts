@@ -194,7 +194,7 @@ await comm.barrier();
   assert.equal(code, 1);
   assert.match(stderr, /^celgc: rank 1 on .* ended with exit code 1: Error: boom$/m);
   assert.equal(stderr.match(/throw new Error\("boom"\)/g)?.length, 1, stderr);
-  assert.doesNotMatch(stderr, /\/runtime\//, "no frame of the runtime");
+  assert.doesNotMatch(stderr, /\/runtime\//, `no frame of the runtime: ${stderr}`);
   for (const survivor of [0, 2]) {
     assert.equal(stderr.match(new RegExp(`^\\[${survivor}\\]`, "gm"))?.length, 1, stderr);
   }
