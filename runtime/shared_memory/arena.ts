@@ -38,6 +38,12 @@ const ARRIVALS_AT = 128;
 const TOKEN_AT = 256;
 /** How long a rank sleeps before it yields to its event loop, in ms. */
 const SLEEP_MS = 10;
+/**
+ * How long of this a rank looks without a pause if it has a processor of its own, in ms. Longer than it
+ * takes to wake a processor that sleeps (0.05 to 0.2 ms): otherwise ranks that have once slept make each
+ * other late enough to sleep again, call after call.
+ */
+const SPIN_MS = 0.3;
 
 const rounded = (bytes: number) => Math.ceil(bytes / PAGE_BYTES) * PAGE_BYTES;
 
@@ -53,11 +59,14 @@ export class SharedArena {
   readonly memory: SharedMemory;
   /** The number under which other processes open this rank's segment. */
   readonly descriptor: number;
+  /** How long this rank looks without a pause before it sleeps, in ms. */
+  readonly spinMs: number;
   readonly #firstStaging: number;
   readonly #stagingStride: number;
 
-  private constructor(memory: SharedMemory, rank: number, size: number) {
+  private constructor(memory: SharedMemory, rank: number, size: number, sharing: number) {
     this.memory = memory;
+    this.spinMs = sharing <= navigator.hardwareConcurrency ? SPIN_MS : 0;
     const share = Math.floor(FILLED_BYTES / size / PAGE_BYTES) * PAGE_BYTES;
     this.stagingBytes = Math.min(MOST_STAGING_BYTES, Math.max(LEAST_STAGING_BYTES, share));
     this.#stagingStride = rounded(this.stagingBytes + ALIGNMENT); // the kernel sums a little more
@@ -76,11 +85,12 @@ export class SharedArena {
 
   /** An arena with this rank's segment in it, or null if there is nobody or no means to share it. */
   static open({ rank, size, hosts, bypassesSharedMemory = false }: JobRanks): SharedArena | null {
-    const alone = hosts.filter((host) => host === hosts[rank]).length === 1;
-    const memory = bypassesSharedMemory || alone || size > MOST_RANKS ? null : SharedMemory.open();
+    const sharing = hosts.filter((host) => host === hosts[rank]).length;
+    const without = bypassesSharedMemory || sharing === 1 || size > MOST_RANKS;
+    const memory = without ? null : SharedMemory.open();
     if (memory === null) return null;
     try {
-      return new SharedArena(memory, rank, size);
+      return new SharedArena(memory, rank, size, sharing);
     } catch {
       return null; // no memory is to be had
     }
@@ -118,13 +128,17 @@ export class SharedArena {
     return (this.arrivals(rank) - last | 0) >= 0;
   }
 
-  /** Sleeps until a rank's counter has reached `last`, for a moment at most; says whether it has. */
+  /**
+   * Looks and sleeps until a rank's counter has reached `last`, for a moment at most; says whether it
+   * has.
+   */
   sleepUntil(rank: number, last: number): boolean {
-    const end = performance.now() + SLEEP_MS;
+    const start = performance.now();
     for (let count = this.arrivals(rank); (count - last | 0) < 0; count = this.arrivals(rank)) {
-      const left = end - performance.now();
-      if (left <= 0) return false;
-      this.memory.sleep(this.#counter(rank), count, left);
+      const spent = performance.now() - start;
+      if (spent >= SLEEP_MS) return false;
+      if (spent < this.spinMs) continue;
+      this.memory.sleep(this.#counter(rank), count, SLEEP_MS - spent);
     }
     return true;
   }

@@ -36,8 +36,6 @@ const AWAY = 0, POLLING = 1, ASLEEP = 2;
  * kernels' tick, so that a sleep need not set the processor's timer.
  */
 const POLL_MS = 5;
-/** How long of this it looks without a pause if it has a processor of its own, in ms. */
-const SPIN_MS = 0.03;
 
 /**
  * Which of a sender's two slots a frame goes to: 0 for the fan-in of a tree exchange, 1 for the
@@ -53,6 +51,8 @@ interface MailboxMemory {
   readonly memory: SharedMemory;
   /** By rank; each begins with {@linkcode mailboxBytes} that all can write to. */
   readonly segments: readonly SharedSegment[];
+  /** How long a rank looks without a pause before it sleeps, in ms. */
+  readonly spinMs: number;
 }
 
 /** The mailbox of another rank, to be written to. */
@@ -114,7 +114,7 @@ export class Mailbox {
    * @param deliver takes in a frame; `payload` is valid during the call only
    */
   constructor(
-    { memory, segments }: MailboxMemory,
+    { memory, segments, spinMs }: MailboxMemory,
     rank: number,
     size: number,
     deliver: (from: number, header: DataView, payload: Uint8Array) => void,
@@ -129,7 +129,7 @@ export class Mailbox {
       const at = bytes.byteOffset + slotAt(slot) + HEADER_AT;
       return new DataView(bytes.buffer, at, HEADER_BYTES);
     });
-    this.#spinMs = size <= navigator.hardwareConcurrency ? SPIN_MS : 0;
+    this.#spinMs = spinMs;
   }
 
   /**

@@ -16,7 +16,7 @@ const memory = SharedMemory.open()!, SIZE = 2;
 function pair(deliver: (payload: Uint8Array) => void) {
   const bytes = new Uint8Array(mailboxBytes(SIZE));
   const segment = { bytes, words: new Int32Array(bytes.buffer, 0, PAGE_BYTES / 4) };
-  const arena = { memory, segments: [segment] };
+  const arena = { memory, segments: [segment], spinMs: 0 };
   const own = new Mailbox(arena, 0, SIZE, (_from, _header, payload) => deliver(payload));
   const remote = new RemoteMailbox(arena, 0);
   const post = (payload: Uint8Array) => remote.post(0, 0, new Uint8Array(HEADER_BYTES), payload);
