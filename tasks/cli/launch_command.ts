@@ -102,7 +102,7 @@ async function trainRun(given: Partial<Options>, place: LauncherPlace | null): P
     import("../launch/run_hosts.ts"),
     import("../launch/launch.ts"),
     import("../launch/view.ts"),
-    import("../launch/summary_text.ts"),
+    import("../run/words/summary_text.ts"),
     import("../logs/config.ts"),
   ]);
   try {

@@ -18,7 +18,6 @@ import { findRun } from "../run/resume.ts";
 import { DIVERGED, NO_DEVICE } from "../training/training_error.ts";
 import { attempt } from "./attempt.ts";
 import { gpusFor } from "./host_preparation.ts";
-import { writeModelCard } from "./model_card.ts";
 import { fetchNotice, type PrepareOptions, prepareRun } from "./preparation.ts";
 import { onCpuInstead } from "./recovery/cpu_instead.ts";
 import { restart, Restarts } from "./recovery/restarts.ts";
@@ -149,9 +148,7 @@ async function launchRun(
       ],
     });
     if (end.how === "finished") {
-      const config = await readConfig(directory);
-      await writeModelCard(directory, config, end.summary);
-      return { dir: directory, summary: end.summary, config };
+      return { dir: directory, summary: end.summary, config: await readConfig(directory) };
     }
     if (end.how === "stopped") {
       if (hosts) hosts.outcome = { code: end.code, message: null };

@@ -8,7 +8,7 @@
 import { counted } from "../../runtime/base/words.ts";
 import { openBar } from "../terminal/bars.ts";
 import { Sparkline } from "../terminal/sparkline.ts";
-import { formatError, formatPerplexity } from "./summary_text.ts";
+import { formatError, formatPerplexity } from "../run/words/summary_text.ts";
 import type { EvalRecord, MetricRecord, RoundRecord, StepRecord } from "../run/metrics.ts";
 
 /** How much is shown. */

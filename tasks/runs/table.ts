@@ -7,7 +7,7 @@
 import { relative } from "node:path";
 import { formatBytes } from "../../deps.ts";
 import { plainTable } from "../terminal/plain_table.ts";
-import { formatScore } from "../launch/summary_text.ts";
+import { formatScore } from "../run/words/summary_text.ts";
 import { modelName } from "../options/network_names.ts";
 import type { KeptWeights } from "../logs/best_weights.ts";
 import type { ListedRun } from "./list.ts";

@@ -5,7 +5,7 @@
  */
 
 import { Sparkline } from "../terminal/sparkline.ts";
-import { formatScore } from "../launch/summary_text.ts";
+import { formatScore } from "../run/words/summary_text.ts";
 import type { MetricRecord, Summary } from "../run/metrics.ts";
 
 /** What is known of a cell. */

@@ -8,7 +8,7 @@ import { relative } from "node:path";
 import { formatBytes, loadCsv } from "../../deps.ts";
 import type { Summary } from "../run/metrics.ts";
 import { type PlainColumn, plainTable } from "../terminal/plain_table.ts";
-import { formatError, formatPerplexity } from "../launch/summary_text.ts";
+import { formatError, formatPerplexity } from "../run/words/summary_text.ts";
 import { showValue } from "./cells.ts";
 import type { CellResult } from "./results.ts";
 

@@ -7,7 +7,7 @@
 
 import type { MetricRecord, Summary } from "../run/metrics.ts";
 import type { ViewKind } from "../launch/view.ts";
-import { formatError, formatPerplexity } from "../launch/summary_text.ts";
+import { formatError, formatPerplexity } from "../run/words/summary_text.ts";
 import type { Cell } from "./cells.ts";
 import { type BlockStream, LiveBlock } from "./live_block.ts";
 import { newRow, tableLines, takeRecord, takeSummary } from "./live_table.ts";

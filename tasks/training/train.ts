@@ -10,7 +10,9 @@ import type { VariableSpec } from "../../runtime/devices/device.ts";
 import { openOncePerHost, PER_RANK } from "../../runtime/once_per_host.ts";
 import type { Options } from "../options/table.ts";
 import { WeightAveraging } from "../rounds/averaging.ts";
+import { readConfig } from "../run/folder.ts";
 import type { Summary } from "../run/metrics.ts";
+import { writeModelCard } from "../run/words/model_card.ts";
 import { hostsOf } from "./hosts_of.ts";
 import { amongMembers } from "./membership/among_members.ts";
 import type { Entrance } from "./membership/live_members.ts";
@@ -110,7 +112,11 @@ export async function train(
   const { specs } = trainStep.weights;
   // What trained a large model makes room for its files.
   await stack.disposeAsync();
-  if (writes) await writeTrained(writes.directory, options, { model, weights, specs });
+  if (writes) {
+    const { directory } = writes;
+    await writeTrained(directory, options, { model, weights, specs });
+    await writeModelCard(directory, await readConfig(directory), summary);
+  }
   await members?.end?.(true);
   return { summary, weights, specs };
 }

@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { ALGORITHM_NAMES } from "../../../optimizers/registry.ts";
-import { formatSummary } from "../../../tasks/launch/summary_text.ts";
+import { formatSummary } from "../../../tasks/run/words/summary_text.ts";
 import { RunLog } from "../../../tasks/logs/run_log.ts";
 import { roundCurves } from "../../../tasks/logs/series.ts";
 import { totalsOf } from "../../../tasks/logs/totals.ts";

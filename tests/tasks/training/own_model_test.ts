@@ -88,6 +88,10 @@ Deno.test({
     assert.equal(config.options.maxSteps, 2);
     assert.deepEqual(config.own, { model: model.name, task: true });
     assert.equal(config.plan!.steps, summary.steps);
+    const card = await Deno.readTextFile(`${folder.path}/README.md`);
+    assert.match(card, new RegExp(`^# ${model.name} on data of its own$`, "m"));
+    assert.match(card, /given by a program/);
+    assert.ok(card.includes(summary.weightsHash));
   },
 });
 

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
-import { type BoundOptions, summaryRows } from "../../../tasks/launch/summary_text.ts";
-import type { Summary } from "../../../tasks/run/metrics.ts";
+import { type BoundOptions, summaryRows } from "../../../../tasks/run/words/summary_text.ts";
+import type { Summary } from "../../../../tasks/run/metrics.ts";
 
 const SUMMARY = {
   ...{ ranks: 2, steps: 8, epochs: 1, rounds: 2, trainSeconds: 1, stepsPerSecond: 8 },

@@ -4,11 +4,11 @@
  * @module
  */
 
-import { formatBytes } from "../../deps.ts";
-import { CLIP_RULES } from "../../optimizers/clip_by.ts";
-import { membersOf, type Worlds } from "../data/sampling/worlds.ts";
-import type { Options } from "../options/values.ts";
-import type { Summary, WaitingSummary } from "../run/metrics.ts";
+import { formatBytes } from "../../../deps.ts";
+import { CLIP_RULES } from "../../../optimizers/clip_by.ts";
+import { membersOf, type Worlds } from "../../data/sampling/worlds.ts";
+import type { Options } from "../../options/values.ts";
+import type { Summary, WaitingSummary } from "../metrics.ts";
 
 const percent = (share: number, digits = 1) => `${(100 * share).toFixed(digits)} %`;
 

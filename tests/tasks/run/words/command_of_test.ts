@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
-import { argumentsOf, quoteArguments } from "../../../tasks/launch/command_of.ts";
-import { defaultsOf, filesOf } from "../../../tasks/options/defaults.ts";
-import { resolveOptions } from "../../../tasks/options/resolve.ts";
-import { type OptionName, OPTIONS, type Options } from "../../../tasks/options/table.ts";
-import { PRESET_NAMES, TASK_NAMES } from "../../../tasks/options/values.ts";
+import { argumentsOf, quoteArguments } from "../../../../tasks/run/words/command_of.ts";
+import { defaultsOf, filesOf } from "../../../../tasks/options/defaults.ts";
+import { resolveOptions } from "../../../../tasks/options/resolve.ts";
+import { type OptionName, OPTIONS, type Options } from "../../../../tasks/options/table.ts";
+import { PRESET_NAMES, TASK_NAMES } from "../../../../tasks/options/values.ts";
 
 /** The options that a command line gives, as far as these flags go. */
 function parse(args: readonly string[]): Record<string, unknown> {

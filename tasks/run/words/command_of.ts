@@ -4,9 +4,9 @@
  * @module
  */
 
-import { defaultsOf } from "../options/defaults.ts";
-import { scaleOptions } from "../options/scale.ts";
-import { EXPERIMENT, type OptionName, OPTIONS, type Options } from "../options/table.ts";
+import { defaultsOf } from "../../options/defaults.ts";
+import { scaleOptions } from "../../options/scale.ts";
+import { EXPERIMENT, type OptionName, OPTIONS, type Options } from "../../options/table.ts";
 
 /** Options that decide what the others are where nothing is said of them; they come first. */
 const DECIDING = ["preset", "task", "scale", "model", "algorithm"] as const;

@@ -7,14 +7,15 @@
  */
 
 import { join } from "node:path";
-import type { Summary } from "../logs/records.ts";
+import { platform } from "../../../runtime/base/platform.ts";
+import type { Summary } from "../../logs/records.ts";
 import { argumentsOf, quoteArguments } from "./command_of.ts";
-import { kindOf } from "../options/defaults.ts";
-import { isModelFile, modelName } from "../options/network_names.ts";
-import type { Options } from "../options/table.ts";
-import { FILES, INPUT_FILE_NAMES, type RunConfig } from "../run/folder.ts";
-import { writing } from "../run/write_error.ts";
-import type { ImageInput } from "../task.ts";
+import { kindOf } from "../../options/defaults.ts";
+import { isModelFile, modelName } from "../../options/network_names.ts";
+import type { Options } from "../../options/table.ts";
+import { FILES, INPUT_FILE_NAMES, type RunConfig } from "../folder.ts";
+import { replaceFile } from "../write_error.ts";
+import type { ImageInput } from "../../task.ts";
 import { summaryRows } from "./summary_text.ts";
 
 /** Name of the card in a run's folder. */
@@ -24,7 +25,7 @@ const CARD_FILE = "README.md";
 const MARK =
   "<!-- Written by celgc at the end of the run; without this line it is left as it is. -->";
 
-/** Writes the card of a finished run. A `README.md` that no run has written is left as it is. */
+/** Writes the card of a finished run. A `README.md` that no run has written is left as it is. Throws WriteError. */
 export async function writeModelCard(
   directory: string,
   config: RunConfig,
@@ -32,11 +33,12 @@ export async function writeModelCard(
 ): Promise<void> {
   const path = join(directory, CARD_FILE);
   try {
-    if (!(await Deno.readTextFile(path)).includes(MARK)) return;
+    const text = new TextDecoder().decode(await platform.readFile(path));
+    if (!text.includes(MARK)) return;
   } catch (error) {
     if (!(error instanceof Deno.errors.NotFound)) throw error;
   }
-  await writing(path, () => Deno.writeTextFile(path, modelCard(config, summary)));
+  await replaceFile(path, modelCard(config, summary));
 }
 
 /** The text of a card. */

@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
-import { modelCard, writeModelCard } from "../../../tasks/launch/model_card.ts";
-import type { Summary } from "../../../tasks/logs/records.ts";
-import { resolveOptions } from "../../../tasks/options/resolve.ts";
-import { newConfig, type RunConfig } from "../../../tasks/run/folder.ts";
-import { temporaryFolder } from "../../_helpers/temporary_folder.ts";
+import { modelCard, writeModelCard } from "../../../../tasks/run/words/model_card.ts";
+import type { Summary } from "../../../../tasks/logs/records.ts";
+import { resolveOptions } from "../../../../tasks/options/resolve.ts";
+import { newConfig, type RunConfig } from "../../../../tasks/run/folder.ts";
+import { temporaryFolder } from "../../../_helpers/temporary_folder.ts";
 
 const SUMMARY = {
   testAccuracy: 0.875,
