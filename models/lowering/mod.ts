@@ -80,7 +80,29 @@ export function lowerInParts(
   });
   const update = call &&
     { ...call, left: call.left.map(({ name }) => ({ name, dims: dims.get(name + suffix)! })) };
+  dropUnread(finished, call?.inputs.map(({ name }) => name) ?? []);
   return { passed: parts.passed, parts: finished, update };
+}
+
+/**
+ * Leaves each graph the inputs that it reads, and the last one those that nobody reads. What no node reads of what a
+ * run is given on the GPU, onnxruntime takes to the host, one wait for each, unless it replays a recording.
+ *
+ * @param elsewhere inputs that are read after the parts
+ */
+function dropUnread(parts: readonly GraphPart[], elsewhere: readonly string[]): void {
+  const graphs = parts.flatMap((part) => "graph" in part ? [part.graph] : []);
+  const own = graphs.map(({ nodes, inputs, outputs }) => {
+    const values = new Set([...nodes.flatMap((node) => node.inputs), ...outputs.values()]);
+    return new Set([...inputs].flatMap(([name, value]) => values.has(value) ? name : []));
+  });
+  const byKernels = parts.flatMap((part) => "node" in part ? part.inputs : []);
+  const read = new Set([...own.flatMap((names) => [...names]), ...byKernels, ...elsewhere]);
+  for (const [i, { inputs }] of graphs.entries()) {
+    for (const name of [...inputs.keys()]) {
+      if (read.has(name) && !own[i].has(name)) inputs.delete(name);
+    }
+  }
 }
 
 /** What an output's elements are before they are given its shape, in which nobody is interested. */

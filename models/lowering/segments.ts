@@ -145,7 +145,7 @@ class Cutter {
     const isEarlier = (value: Value, producer: Node) =>
       this.#stages.of(value) < stage || this.#stages.isKernel(producer.op);
     const copy = new Copy((value, producer) => isEarlier(value, producer) && this.#pass(value));
-    // Whatever is fed is an input of the last part, as it is one of the graph, whether it is used or not.
+    // Whatever is fed is an input of the last part, until it is known which of them others read.
     if (stage === this.#stages.last) { for (const value of this.#fed) copy.find(value); }
     // In the order of the graph: what is computed by recursion alone would overflow the stack on a deep one.
     const needed = this.#neededBy(outputs.values(), stage);

@@ -24,7 +24,7 @@ import { KernelTimes } from "./kernel_times.ts";
 import { CompiledKernel } from "./kernels.ts";
 import { decodeSegmented, type KernelCall, OUTPUT_SUFFIX } from "./segmented_model.ts";
 
-/** A kernel between two graphs, and the variables that it reads. */
+/** A kernel between two graphs, and the variables that it reads, by their states. */
 interface BoundKernel {
   readonly kernel: CompiledKernel;
   readonly reads: ReadonlyMap<GpuState, readonly string[]>;
@@ -82,10 +82,12 @@ export class SegmentedSession implements Session {
     const fed = new Map<string, KernelFeed>(), compiled: CompiledPart[] = [];
     const readsOf = ({ inputs }: KernelCall) =>
       new Map(
-        state.map((each) => [
-          each,
-          each.specs.map(({ name }) => name).filter((name) => inputs.includes(name)),
-        ]),
+        state.map((each) =>
+          [
+            each,
+            each.specs.map(({ name }) => name).filter((name) => inputs.includes(name)),
+          ] as const
+        ).filter(([, names]) => names.length > 0),
       );
     const bufferOf = ({ inputs, inputDims }: KernelCall) => (name: string): GPUBuffer => {
       const holder = [passed, ...state].find(({ specs }) =>
@@ -106,7 +108,10 @@ export class SegmentedSession implements Session {
     const last = parts.findLastIndex((part) => "graph" in part);
     for (const [i, part] of parts.entries()) {
       if ("kernel" in part) {
-        const kernel = new CompiledKernel(gpu, part.kernel, bufferOf(part.kernel));
+        const find = bufferOf(part.kernel);
+        // Also what its program has no use for: the model has such an input.
+        for (const name of part.kernel.inputs) if (name !== null) find(name);
+        const kernel = new CompiledKernel(gpu, part.kernel, find);
         stack.defer(() => kernel.release());
         compiled.push({ kernel, reads: readsOf(part.kernel) });
         continue;
@@ -177,6 +182,10 @@ export class SegmentedSession implements Session {
   async #submit(feeds: Feeds): Promise<Submission> {
     if (this.#disposed) throw new Error("cannot run a session that was disposed of");
     const { gpu, parts, update, times, faults } = this.#own;
+    for (const part of parts) {
+      if (part instanceof GpuSession) continue;
+      for (const state of part.reads.keys()) state.assertReady("run on");
+    }
     this.#feedKernels(feeds);
     update?.feed(feeds);
     const place = this.#readback?.place();

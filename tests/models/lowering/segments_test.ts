@@ -146,6 +146,7 @@ for (const [name, shape] of Object.entries(CASES)) {
 
 Deno.test("a graph is cut at its recurrences, and all it returns comes from the last part", () => {
   const { g } = lstm(CASES["some rows"]);
+  g.input("for nobody", "float32", [2]);
   const { parts, passed } = lowerInParts(g, ALL, SUFFIX)!;
   assert.deepEqual(
     parts.map((part) => "node" in part ? part.node.op : "graph"),
@@ -154,8 +155,22 @@ Deno.test("a graph is cut at its recurrences, and all it returns comes from the 
   const last = parts.at(-1)!;
   assert.ok("graph" in last);
   assert.deepEqual([...last.graph.outputs.keys()], [...g.outputs.keys()]);
-  // What is fed is fed to it, used or not, as to the whole graph.
-  for (const name of g.inputs.keys()) assert.ok(last.graph.inputs.has(name), name);
+  // What is fed is fed to whom it is for, and to the last part if it is for nobody.
+  const readBy = parts.map((part) =>
+    "node" in part
+      ? part.inputs
+      : part.graph.nodes.flatMap(({ inputs }) => inputs.map((input) => input && input.name))
+  );
+  assert.ok(last.graph.inputs.has("for nobody"));
+  for (const [i, part] of parts.entries()) {
+    if ("node" in part) continue;
+    for (const name of part.graph.inputs.keys()) {
+      assert.ok(name === "for nobody" ? part === last : readBy[i].includes(name), name);
+    }
+  }
+  for (const name of g.inputs.keys()) {
+    assert.ok(name === "for nobody" || readBy.some((names) => names.includes(name)), name);
+  }
   for (const value of passed.values()) assert.equal(value.type, "float32");
   // Everything that a part reads of another was passed by one before.
   const known = new Set(g.inputs.keys());

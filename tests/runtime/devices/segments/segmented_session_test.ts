@@ -67,6 +67,81 @@ Deno.test({
   },
 });
 
+const floats = (...dims: number[]): HostTensor => {
+  const data = new Float32Array(dims.reduce((a, b) => a * b)).fill(0.5);
+  return { type: "float32", dims, data };
+};
+const places = (length: number): HostTensor => {
+  return { type: "int32", dims: [length], data: Int32Array.from({ length }, (_, i) => i % 6) };
+};
+const feeds = {
+  x: floats(3, 2, 8),
+  weight: floats(6, 2),
+  state: floats(2, 2),
+  scale: floats(6),
+  rows: places(6),
+  positions: places(8),
+};
+
+Deno.test({
+  name: `to submit a run waits for nothing on the GPU, recorded or not${webGpuNote}`,
+  ignore: !hasWebGpu,
+  async fn() {
+    await using gpu = await openDevice("webgpu");
+    const model = encodeModel(recurrence(), { target: "webgpu", kernels: gpu.kernels });
+    const { mapAsync } = GPUBuffer.prototype, { onSubmittedWorkDone } = GPUQueue.prototype;
+    for (const capture of [true, false]) {
+      await using session = await gpu.compile(model, { capture });
+      await session.run(feeds); // the engine's first run may be another
+      let waits = 0;
+      GPUBuffer.prototype.mapAsync = function (...args) {
+        waits++;
+        return mapAsync.apply(this, args);
+      };
+      GPUQueue.prototype.onSubmittedWorkDone = function () {
+        waits++;
+        return onSubmittedWorkDone.apply(this);
+      };
+      try {
+        const submission = await session.submit(feeds);
+        assert.equal(waits, 0, capture ? "recorded" : "not recorded");
+        await submission.outputs();
+        assert.equal(waits, 1);
+      } finally {
+        Object.assign(GPUBuffer.prototype, { mapAsync });
+        Object.assign(GPUQueue.prototype, { onSubmittedWorkDone });
+      }
+    }
+  },
+});
+
+Deno.test({
+  name: `what kernels alone read may not be edited while they run${webGpuNote}`,
+  ignore: !hasWebGpu,
+  async fn() {
+    await using gpu = await openDevice("webgpu");
+    const g = new Graph(), x = g.mul(g.input("x", "float32", [3, 2, 8]), 1);
+    const [weight, hidden, cell] = [[8, 2], [2, 2], [2, 2]]
+      .map((dims, i) => g.input(["weight", "hidden", "cell"][i], "float32", dims));
+    g.output("y", g.mul(g.opMany("celgc.LSTM", [x, weight, hidden, cell], {}, 3)[0], 2));
+    await using state = await gpu.allocate([
+      { name: "weight", dims: [8, 2] },
+      ...["hidden", "cell"].map((name) => ({ name, dims: [2, 2] })),
+    ]);
+    const model = encodeModel(g, { target: "webgpu", kernels: gpu.kernels });
+    await using session = await gpu.compile(model, { state: [state] });
+    assert.deepEqual(session.inputs, ["x"]);
+    const fed = { x: floats(3, 2, 8) };
+    await session.run(fed);
+    await state.edit(async () => {
+      await assert.rejects(session.run(fed), /cannot run on a state that is being edited/);
+    });
+    await session.run(fed);
+    await state[Symbol.asyncDispose]();
+    await assert.rejects(session.run(fed), /cannot run on a state that was disposed of/);
+  },
+});
+
 /** What does not measure time on the GPU has no times of kernels. */
 const tellsTimes = (await navigator.gpu?.requestAdapter())?.features.has("timestamp-query");
 
@@ -77,15 +152,6 @@ Deno.test({
     await using gpu = await openDevice("webgpu");
     const model = encodeModel(recurrence(), { target: "webgpu", kernels: gpu.kernels });
     await using session = await gpu.compile(model, { profile: true });
-    const floats = (...dims: number[]): HostTensor => {
-      const data = new Float32Array(dims.reduce((a, b) => a * b)).fill(0.5);
-      return { type: "float32", dims, data };
-    };
-    const places = (length: number): HostTensor => {
-      return { type: "int32", dims: [length], data: Int32Array.from({ length }, (_, i) => i % 6) };
-    };
-    const weights = { weight: floats(6, 2), state: floats(2, 2), scale: floats(6) };
-    const feeds = { x: floats(3, 2, 8), ...weights, rows: places(6), positions: places(8) };
     for (let i = 0; i < 2; i++) await session.run(feeds);
     const times = await session.endProfile();
     assert.ok(times.some(({ operator }) => operator === "Mul"));
