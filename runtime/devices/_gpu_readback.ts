@@ -20,10 +20,15 @@ const MOST_PLACES = 16;
 /** Bytes that a page of more than one place may have. */
 const PAGE_BYTES = 1 << 16;
 
+/** Most pages that nobody has asked for: before there is another, the host takes the oldest one's contents. */
+const MOST_UNREAD = 16;
+
 interface Page {
   readonly buffer: GPUBuffer;
   /** Places given away. */
   used: number;
+  /** Resolves when the queue has been given the results of the last of them. */
+  written: Promise<void>;
   /** What was in it when it was mapped; asked for once. */
   contents?: Promise<ArrayBuffer>;
   /** Whether they are here. */
@@ -37,6 +42,8 @@ export interface Place {
   readonly offset: number;
   /** Whether a fetch need not wait for the GPU. */
   readonly arrived: boolean;
+  /** Says that the queue has been given the results, or will not be: before, the page is not mapped. */
+  written(): void;
   /** Maps the page unless that has been done, and returns a view of this place: its bytes alone. */
   fetch(): Promise<Uint8Array<ArrayBuffer>>;
 }
@@ -61,13 +68,31 @@ export class Readback {
     this.#places = Math.max(1, Math.min(MOST_PLACES, Math.floor(PAGE_BYTES / bytes)));
   }
 
-  /** A place for the results of the next run; whoever takes it has the queue write to it at once. */
+  /**
+   * Waits for the GPU if the results of very many runs have not been asked for, so that they take no more of its
+   * memory. To be called before {@linkcode Readback.place}.
+   */
+  async makeRoom(): Promise<void> {
+    const isFull = this.#open === undefined || this.#open.used === this.#places;
+    const [oldest] = this.#unread;
+    if (isFull && this.#unread.size >= MOST_UNREAD) await this.#contents(oldest);
+  }
+
+  /** A place for the results of the next run, of which there is one at a time. */
   place(): Place {
     if (this.#open?.used === this.#places) this.#open = undefined;
-    const page = this.#open ??= { buffer: this.#buffer(), used: 0, arrived: false };
+    const { promise, resolve } = Promise.withResolvers<void>();
+    const page = this.#open ??= {
+      buffer: this.#buffer(),
+      used: 0,
+      written: promise,
+      arrived: false,
+    };
+    page.written = promise;
     this.#unread.add(page);
     const offset = page.used++ * this.#bytes;
     return {
+      written: resolve,
       buffer: page.buffer,
       offset,
       get arrived() {
@@ -105,6 +130,7 @@ export class Readback {
 
   async #map(page: Page): Promise<ArrayBuffer> {
     const { buffer } = page;
+    await page.written;
     await buffer.mapAsync(GPUMapMode.READ);
     const contents = buffer.getMappedRange().slice(0);
     buffer.unmap();

@@ -132,7 +132,7 @@ export class GpuSession extends GuardedSession<GpuState, OrtSession> {
   /**
    * Starts a run as {@linkcode GpuSession.enqueue} does.
    *
-   * @param place where its results go; they are fetched from there
+   * @param place where its results go; they are fetched from there, and the caller says when all are written
    */
   async enqueueInto(place: Place | undefined, feeds: Feeds): Promise<void> {
     this.#into = place;
@@ -150,6 +150,7 @@ export class GpuSession extends GuardedSession<GpuState, OrtSession> {
 
   async #execute(session: OrtSession, feeds: Feeds): Promise<Submission> {
     const { read, updated } = this.binding;
+    if (!this.#into) await this.#readback?.makeRoom();
     const inputs: Record<string, OrtTensor> = {};
     for (const { name, buffer, tensor } of this.#fed) {
       // Takes its place in the queue: behind the runs that were submitted, which still read the buffer's
@@ -169,7 +170,7 @@ export class GpuSession extends GuardedSession<GpuState, OrtSession> {
       encoder.copyBufferToBuffer(from, 0, buffer, offset, padded(bytes));
     };
     for (const { port, state, variable } of updated) copy(port, state.takes(variable));
-    const place = this.#into ?? this.#readback?.place();
+    const place = this.#into ?? this.#ownPlace();
     if (place) {
       for (const { name, offset, bytes } of this.returned) {
         copy(name, { buffer: place.buffer, offset: place.offset + offset, bytes });
@@ -178,6 +179,13 @@ export class GpuSession extends GuardedSession<GpuState, OrtSession> {
     this.#gpu.queue.submit([encoder.finish()]);
     for (const result of Object.values(results)) result.dispose();
     return new GpuSubmission(place, this.returned, this.#faults);
+  }
+
+  /** For results that the queue is given before anybody else gets a turn. */
+  #ownPlace(): Place | undefined {
+    const place = this.#readback?.place();
+    place?.written();
+    return place;
   }
 }
 

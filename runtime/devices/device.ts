@@ -227,7 +227,8 @@ export interface Session extends AsyncDisposable {
    * Asks for one run of the model, and does not wait for its end where the device works by itself: on a
    * GPU its commands stand in the queue when the promise resolves, on the CPU the run is over. Runs, and
    * what is done with the states, take place in the order of the calls. There is no limit to how many
-   * may be under way; whoever asks for them sees to one.
+   * may be under way; whoever asks for them sees to one. A GPU keeps the outputs of up to 16 runs that nobody
+   * has asked for, of 256 where they are small: the host then takes the oldest, and a run waits for that.
    *
    * @param feeds a tensor for each name in {@linkcode Session.inputs}, and no other; they may be
    *   reused when the promise resolves

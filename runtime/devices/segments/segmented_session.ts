@@ -186,21 +186,26 @@ export class SegmentedSession implements Session {
       if (part instanceof GpuSession) continue;
       for (const state of part.reads.keys()) state.assertReady("run on");
     }
+    await this.#readback?.makeRoom();
     this.#feedKernels(feeds);
     update?.feed(feeds);
     const place = this.#readback?.place();
-    const last = parts.findLast((part) => part instanceof GpuSession);
-    for (const part of parts) {
-      if (part === last) await last.enqueueInto(place, takenBy(last, feeds));
-      else if (part instanceof GpuSession) await part.enqueue(takenBy(part, feeds));
-      else {
-        for (const [state, names] of part.reads) state.bring(names, "own");
-        const encoder = gpu.createCommandEncoder();
-        part.kernel.dispatch(encoder, times);
-        gpu.queue.submit([encoder.finish()]);
+    try {
+      const last = parts.findLast((part) => part instanceof GpuSession);
+      for (const part of parts) {
+        if (part === last) await last.enqueueInto(place, takenBy(last, feeds));
+        else if (part instanceof GpuSession) await part.enqueue(takenBy(part, feeds));
+        else {
+          for (const [state, names] of part.reads) state.bring(names, "own");
+          const encoder = gpu.createCommandEncoder();
+          part.kernel.dispatch(encoder, times);
+          gpu.queue.submit([encoder.finish()]);
+        }
       }
+      update?.run((name) => this.#placeOf(name, place), times);
+    } finally {
+      place?.written();
     }
-    update?.run((name) => this.#placeOf(name, place), times);
     return new GpuSubmission(place, this.#returned, faults);
   }
 

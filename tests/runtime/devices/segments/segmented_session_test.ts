@@ -116,6 +116,26 @@ Deno.test({
 });
 
 Deno.test({
+  name: `numbers may be asked for while a further run is being submitted${webGpuNote}`,
+  ignore: !hasWebGpu,
+  async fn() {
+    await using gpu = await openDevice("webgpu");
+    const model = encodeModel(recurrence(), { target: "webgpu", kernels: gpu.kernels });
+    for (const capture of [true, false]) {
+      await using session = await gpu.compile(model, { capture });
+      const expected = await session.run(feeds);
+      for (const turns of [1, 2, 5, 20, 80]) {
+        // Both are to be in one page, of which the first must not keep the second.
+        const first = await session.submit(feeds), second = session.submit(feeds);
+        for (let i = 0; i < turns; i++) await Promise.resolve();
+        assert.deepEqual(await first.outputs(), expected);
+        assert.deepEqual(await (await second).outputs(), expected);
+      }
+    }
+  },
+});
+
+Deno.test({
   name: `what kernels alone read may not be edited while they run${webGpuNote}`,
   ignore: !hasWebGpu,
   async fn() {
