@@ -132,12 +132,11 @@ function watchProgram(transport: Transport, communicator: Communicator): void {
     }
     failed = true;
     report(reasonOf(event.reason));
-    if (event.reason instanceof SuppressedError) {
-      // Deno shows neither of the two errors in it.
-      event.preventDefault();
+    if (event.reason instanceof SuppressedError && !event.defaultPrevented) {
+      // Deno shows neither of the two errors in it; all else is as it does with any other.
       console.error("error: Uncaught", reasonOf(event.reason));
       console.error(`followed by ${describe(event.reason.error)}`);
-      Deno.exitCode = 1;
+      Deno.exit(1);
     }
   });
   addEventListener("unload", () => {

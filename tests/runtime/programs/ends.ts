@@ -33,6 +33,16 @@ if (way === "forget") {
   // As a program that still waits for something else.
   if (isVictim) setInterval(() => {}, 1000);
   else await (await init()).barrier();
+} else if (way === "two errors") {
+  await using comm = await init();
+  setInterval(() => {}, 1000);
+  await using _scope = {
+    async [Symbol.asyncDispose]() {
+      if (isVictim) await Promise.reject(new Error("the second"));
+    },
+  };
+  if (isVictim) throw new Error("the first");
+  await comm.barrier();
 } else if (way === "code") {
   if (isVictim) Deno.exit(7);
   setInterval(() => {}, 1000);
