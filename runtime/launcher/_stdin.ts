@@ -34,6 +34,8 @@ export function forwardStdin(targets: readonly Writable[]): () => void {
     for (const target of open) target.end();
   };
   input.on("data", onData).once("end", onEnd).once("error", onEnd);
+  // Of an end that an earlier job has seen nobody hears again.
+  if (input.readableEnded || input.destroyed) onEnd();
   return () => {
     input.off("data", onData).off("end", onEnd).off("error", onEnd);
     input.pause();

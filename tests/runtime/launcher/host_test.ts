@@ -71,6 +71,25 @@ Deno.test("more standard input than anybody reads at once arrives whole", async 
   assert.equal(new TextDecoder().decode(stdout).match(/x/g)?.length, 2 * text.length);
 });
 
+Deno.test("standard input that one job has read to its end is at its end for the next", async () => {
+  const child = new Deno.Command(Deno.execPath(), {
+    args: ["run", "-A", program("launching/launcher").href, "1", program("ends").href, "reads"],
+    env: { RANK_STDIN: "rank0", JOBS: "2" },
+    stdin: "piped",
+    stdout: "piped",
+    stderr: "inherit",
+  }).spawn();
+  const late = setTimeout(() => child.kill("SIGTERM"), 30_000);
+  const writer = child.stdin.getWriter();
+  await writer.write(new TextEncoder().encode("a"));
+  await writer.close();
+  const { code, stdout } = await child.output();
+  clearTimeout(late);
+  assert.equal(code, 0);
+  const read = new TextDecoder().decode(stdout).match(/read .*/g);
+  assert.deepEqual(read, ['read "a"', 'read ""']);
+});
+
 Deno.test("too few file descriptors: the launcher names the limit, and leaves no rank", async () => {
   const command = [Deno.execPath(), "run -A --no-check", program("launching/launcher").href, "30"];
   const { code, stdout, stderr } = await new Deno.Command("/bin/sh", {
