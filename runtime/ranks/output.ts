@@ -14,6 +14,10 @@ export type { StreamName } from "./rank.ts";
 
 /** Longest line that is kept together, in characters; the rest of a longer one is a line of its own. */
 const LONGEST_LINE = 16384;
+/** In how many parts it is counted how long the streams of a rank that has ended are waited for. */
+const LOOKS = 10;
+/** More than pipes and streams hold of what a rank has printed before its end, in bytes. */
+const MOST_HELD = 1 << 20;
 /** How many last lines of a rank are remembered, and how many characters of each. */
 const LAST_LINES = 20, LAST_LINE_LENGTH = 500;
 
@@ -44,6 +48,10 @@ export class RankOutput {
   readonly #options: OutputOptions;
   readonly #last: string[] = [];
   #logFailed = false;
+  /** Bytes that have come. */
+  #bytes = 0;
+  /** Streams whose bytes are being passed on: nothing more is read of them meanwhile. */
+  #passing = 0;
   #streams: readonly Readable[];
   readonly #pumps: readonly Promise<void>[];
 
@@ -63,16 +71,18 @@ export class RankOutput {
   }
 
   /**
-   * Resolves when both streams have ended, or after `graceMs`: a process that the rank has left
-   * behind may hold them open.
+   * Resolves when both streams have ended, or have been waited for for `graceMs` in all: a process that the rank has
+   * left behind may hold them open. That somebody is slow to take what the rank has printed does not count.
    */
   async drain(graceMs: number): Promise<void> {
-    const done = Promise.allSettled(this.#pumps);
-    const timer = platform.setTimeout(() => {
+    const most = this.#bytes + MOST_HELD;
+    let left = LOOKS;
+    const timer = platform.setInterval(() => {
+      if (this.#passing > 0 && this.#bytes < most || --left > 0) return;
       for (const stream of this.#streams) stream.destroy();
-    }, graceMs);
-    await done;
-    platform.clearTimeout(timer);
+    }, graceMs / LOOKS);
+    await Promise.allSettled(this.#pumps);
+    platform.clearInterval(timer);
     this.#streams = []; // A job may see thousands of ranks end; their last lines stay.
     this.#options.log?.close();
   }
@@ -82,11 +92,14 @@ export class RankOutput {
     let rest = "";
     try {
       for await (const bytes of stream as AsyncIterable<Uint8Array>) {
+        this.#bytes += bytes.length;
+        this.#passing++;
         await this.#options.bytes?.(bytes, name);
         const lines = (rest + decoder.decode(bytes, { stream: true })).split("\n");
         rest = lines.pop()!;
         for (const line of lines) await this.#line(await this.#cut(line, name), name);
         rest = await this.#cut(rest, name);
+        this.#passing--;
       }
     } catch {
       // Cut off by drain().
