@@ -13,22 +13,23 @@ export async function profilePrefix(dir?: string): Promise<string> {
 
 const folderOf = (prefix: string) => prefix.slice(0, prefix.lastIndexOf("/"));
 
-/** Removes what was written under `prefix`, and its folder. */
+/** Removes what was written under `prefix`, and its folder, if they are there. */
 export async function dropProfile(prefix: string): Promise<void> {
-  await Deno.remove(folderOf(prefix), { recursive: true });
+  await Deno.remove(folderOf(prefix), { recursive: true }).catch((error) => {
+    if (!(error instanceof Deno.errors.NotFound)) throw error;
+  });
 }
 
-/** Reads a profile written under `prefix` and removes it. */
-export async function readProfile(prefix: string): Promise<NodeTime[]> {
+/** Reads a profile and removes it. @param end has the engine write it, under `prefix` */
+export async function readProfile(prefix: string, end: () => void): Promise<NodeTime[]> {
+  await using dropped = new AsyncDisposableStack();
+  dropped.defer(() => dropProfile(prefix));
+  end();
   const folder = folderOf(prefix);
-  try {
-    for await (const entry of Deno.readDir(folder)) {
-      return parseProfile(await Deno.readTextFile(`${folder}/${entry.name}`));
-    }
-    throw new Error(`the engine wrote no profile to ${folder}`);
-  } finally {
-    await dropProfile(prefix);
+  for await (const entry of Deno.readDir(folder)) {
+    return parseProfile(await Deno.readTextFile(`${folder}/${entry.name}`));
   }
+  throw new Error(`the engine wrote no profile to ${folder}`);
 }
 
 /** An event in onnxruntime's profile, a list of Chrome trace events; times in µs. */

@@ -72,12 +72,11 @@ export async function wrapSession<E extends EngineSession, T>(
   } catch (cause) {
     throw new Error(`cannot compile the model for ${kind}: ${(cause as Error).message}`, { cause });
   }
-  try {
-    return wrap(session);
-  } catch (error) {
-    await session.release();
-    throw error;
-  }
+  await using unwrapped = new AsyncDisposableStack();
+  unwrapped.defer(() => session.release());
+  const wrapped = wrap(session);
+  unwrapped.move();
+  return wrapped;
 }
 
 /** A session that refuses to be used after it was disposed of, and with feeds that do not fit. */
@@ -142,11 +141,10 @@ export abstract class GuardedSession<S extends GuardedState, E extends EngineSes
     const session = this.#session, profile = this.#profile;
     if (session === undefined) return;
     this.#session = this.#profile = undefined;
-    try {
-      await profile?.(session);
-    } finally {
-      await session.release().finally(() => this.release());
-    }
+    await using held = new AsyncDisposableStack();
+    held.defer(() => this.release());
+    held.defer(() => session.release());
+    await profile?.(session);
   }
 
   /** Starts a run whose feeds fit. The engine's lock is held. */

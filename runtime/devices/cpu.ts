@@ -76,8 +76,10 @@ class CpuDevice implements Device {
   compile(model: Uint8Array, options: CompileOptions = {}): Promise<Session> {
     return lock.run(async () => {
       this.#assertOpen();
+      await using unread = new AsyncDisposableStack();
       const prefix = options.profile ? await profilePrefix(options.profileFolder) : undefined;
-      return await wrapSession(this.kind, () =>
+      if (prefix !== undefined) unread.defer(() => dropProfile(prefix));
+      const session = await wrapSession(this.kind, () =>
         this.#ort.InferenceSession.create(model, {
           executionProviders: ["cpu"],
           intraOpNumThreads: this.#threads,
@@ -89,15 +91,13 @@ class CpuDevice implements Device {
           logSeverityLevel: 3,
           ...(prefix && { enableProfiling: true, profileFilePrefix: prefix }),
         }), (session) => {
-        const profile = prefix === undefined ? undefined : (session: OrtSession) => {
-          session.endProfiling();
-          return readProfile(prefix);
-        };
+        const profile = prefix === undefined
+          ? undefined
+          : (session: OrtSession) => readProfile(prefix, () => session.endProfiling());
         return new CpuSession(this.#ort, { session, lock, options, states: CpuState, profile });
-      }).catch(async (error) => {
-        if (prefix !== undefined) await dropProfile(prefix);
-        throw error;
       });
+      unread.move(); // to the session
+      return session;
     });
   }
 

@@ -2,6 +2,7 @@
 
 import assert from "node:assert/strict";
 import { loadOnnxRuntimeNode } from "../../../deps.ts";
+import { reasonOf } from "../../../runtime/base/errors.ts";
 import type { Device, DeviceState, HostTensor, Session } from "../../../runtime/devices/device.ts";
 import { DeviceError, type DeviceFault } from "../../../runtime/devices/faults/device_error.ts";
 import { openDevice } from "../../../runtime/devices/open.ts";
@@ -162,6 +163,48 @@ Deno.test("a profile that cannot be kept or read leaves neither files nor a sess
   } finally {
     ort.InferenceSession.create = create;
     await Deno.remove(folder, { recursive: true }).catch(() => {});
+  }
+});
+
+Deno.test("what cannot be given back hides no error before it", async () => {
+  const ort = await loadOnnxRuntimeNode(), { create } = ort.InferenceSession;
+  const folder = await Deno.makeTempDir();
+  await using device = await openDevice("cpu");
+  await using state = await device.allocate([{ name: "w", dims: [7] }]);
+  let profiles = true;
+  const failing = async (...args: Parameters<typeof create>) => {
+    const session = await create.apply(ort.InferenceSession, args), { release } = session;
+    session.release = async () => {
+      await release.call(session);
+      throw new Error("no release");
+    };
+    if (!profiles) {
+      session.endProfiling = () => {
+        throw new Error("no profile");
+      };
+    }
+    return session;
+  };
+  ort.InferenceSession.create = failing as typeof create;
+  const both = (error: SuppressedError) => [reasonOf(error), error.error].map(String);
+  try {
+    const options = { profile: true, profileFolder: folder };
+    const bound = device.compile(LOOK, { ...options, state: [state] });
+    const [first, second] = both(await bound.then(() => assert.fail(), (error) => error));
+    assert.match(first, /cannot bind/);
+    assert.equal(second, "Error: no release");
+    profiles = false;
+    const session = await device.compile(LOOK, options);
+    await assert.rejects(session.endProfile(), /no profile/);
+    const unread = await device.compile(LOOK, options);
+    const ended = unread[Symbol.asyncDispose]();
+    const errors = both(await ended.then(() => assert.fail(), (error) => error));
+    assert.deepEqual(errors, ["Error: no profile", "Error: no release"]);
+    await assert.rejects(async () => await session[Symbol.asyncDispose](), /no release/);
+    assert.deepEqual(await Array.fromAsync(Deno.readDir(folder)), []);
+  } finally {
+    ort.InferenceSession.create = create;
+    await Deno.remove(folder, { recursive: true });
   }
 });
 
