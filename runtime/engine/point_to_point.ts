@@ -99,8 +99,8 @@ export class PointToPoint {
   }
 
   /** Receives a message into `buffer`. */
-  receive(buffer: TypedArray, source: number, tag: number): Promise<Status> {
-    return this.#group.stats.time("recv", this.#receive(buffer, { source, tag }).status);
+  async receive(buffer: TypedArray, source: number, tag: number): Promise<Status> {
+    return await this.#group.stats.time("recv", this.#receive(buffer, { source, tag }).status);
   }
 
   /**

@@ -277,13 +277,18 @@ Deno.test("a sendrecv whose send fails waits for a message that is coming in", a
   await sent;
 });
 
-Deno.test("iprobe answers for nobody, refuses what is no rank or tag, and misses the dead", async () => {
+Deno.test("what is no rank, tag or buffer is refused by a promise; iprobe answers for nobody, and misses the dead", async () => {
   await using w = await world(3);
   const [zero] = w.ranks;
   assert.deepEqual(await zero.iprobe(PROC_NULL), await zero.probe(PROC_NULL));
   for (const [source, tag] of [[3, 0], [-5, 0], [1.5, 0], [0, -2], [0, 2 ** 31], [0, NaN]]) {
     await assert.rejects(zero.iprobe(source, tag), RangeError, `${source} ${tag}`);
     await assert.rejects(zero.probe(source, tag), RangeError, `${source} ${tag}`);
+    await assert.rejects(zero.recv(new Int8Array(1), source, tag), RangeError, `${source} ${tag}`);
+  }
+  // A request keeps an error until it is asked.
+  for (const request of [zero.irecv([1] as never), zero.isend([1] as never, 1)]) {
+    await assert.rejects(request.wait(), TypeError);
   }
   assert.equal(await zero.iprobe(0, 1), null);
   w.kill(2);
