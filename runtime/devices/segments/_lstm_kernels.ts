@@ -26,8 +26,15 @@ export const UNITS = 32, PARTS = 8;
 
 const GATES = /* wgsl */ `
 fn sigmoid(x: f32) -> f32 { return 1.0 / (1.0 + exp(-x)); }
-/** tanh that is exact to float32 far from zero too, where the quotient of exponentials is not finite. */
-fn bent(x: f32) -> f32 { return tanh(clamp(x, -20.0, 20.0)); }
+/**
+ * tanh that is exact to float32 far from zero too, where the quotient of exponentials is not finite. What is not a
+ * number stays so, which clamp() need not leave it, nor drivers' tanh(); told by its bits, since a compiler may take
+ * comparisons of floats for those of numbers.
+ */
+fn bent(x: f32) -> f32 {
+  let isNumber = (bitcast<u32>(x) & 0x7fffffffu) <= 0x7f800000u;
+  return select(x, tanh(clamp(x, -20.0, 20.0)), isNumber);
+}
 `;
 
 const constants = ({ length, batch, size, rows }: LstmShape) => /* wgsl */ `

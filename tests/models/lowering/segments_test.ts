@@ -144,6 +144,43 @@ for (const [name, shape] of Object.entries(CASES)) {
   });
 }
 
+Deno.test({
+  name:
+    `what is not a number in one gate of a recurrence stays so by the GPU's kernels${webGpuNote}`,
+  ignore: !hasWebGpu,
+  async fn() {
+    const length = 3,
+      batch = 1,
+      size = 2,
+      { g, feeds } = lstm({
+        ...{ length, batch, size },
+        kept: null,
+        reads: ["states", "cells"],
+      });
+    await using cpu = await openDevice("cpu");
+    await using gpu = await openDevice("webgpu");
+    await using onCpu = await cpu.compile(encodeModel(g, { target: "cpu" }));
+    await using onGpu = await gpu.compile(inParts(g));
+    const isFinite = ({ data }: HostTensor) => Array.from(data, (x) => Number.isFinite(Number(x)));
+    for (let gate = 0; gate < 4; gate++) {
+      for (const value of [NaN, Infinity, -Infinity]) {
+        const data = Float32Array.from(feeds.x.data as Float32Array);
+        data[gate * size] = value; // of the first unit at the first step
+        const fed = { ...feeds, x: { ...feeds.x, data } as HostTensor };
+        const [expected, actual] = [await onCpu.run(fed), await onGpu.run(fed)];
+        const names = Number.isNaN(value) ? onCpu.outputs : ["states", "loss"];
+        for (const name of names) {
+          assert.deepEqual(
+            isFinite(actual[name]),
+            isFinite(expected[name]),
+            `${name}: ${value} in gate ${gate}`,
+          );
+        }
+      }
+    }
+  },
+});
+
 Deno.test("a graph is cut at its recurrences, and all it returns comes from the last part", () => {
   const { g } = lstm(CASES["some rows"]);
   g.input("for nobody", "float32", [2]);
