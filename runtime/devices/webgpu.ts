@@ -91,14 +91,17 @@ export function isSoftware({ info }: GPUAdapter): boolean {
   return info.isFallbackAdapter || SOFTWARE.test(info.description);
 }
 
-/** Everything the adapter has: the engine looks at the device's limits and features itself. */
+/**
+ * Everything that the engine can use of the adapter: it looks at the device's limits and features itself. Of a device
+ * with "subgroups" its shaders would begin with `enable subgroups`, which Deno's compiler of shaders refuses.
+ */
 async function requestDevice(adapter: GPUAdapter): Promise<GPUDevice> {
   const requiredLimits: Record<string, number> = {};
   for (const name in adapter.limits) {
     const value = adapter.limits[name as keyof GPUSupportedLimits];
     if (typeof value === "number") requiredLimits[name] = value;
   }
-  const wanted = ["shader-f16", "timestamp-query", "subgroups"] as GPUFeatureName[];
+  const wanted = ["shader-f16", "timestamp-query"] as const;
   const requiredFeatures = wanted.filter((feature) => adapter.features.has(feature));
   return await adapter.requestDevice({ requiredLimits, requiredFeatures });
 }

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import type { DeviceKind } from "../../../runtime/devices/device.ts";
 import { openDevice, permissionsFor, resolveDevice } from "../../../runtime/devices/open.ts";
 import { deno } from "../../_helpers/deno.ts";
-import { hasWebGpu } from "../../_helpers/web_gpu.ts";
+import { hasWebGpu, webGpuNote } from "../../_helpers/web_gpu.ts";
 
 const PROGRAM = import.meta.resolve("./_open_program.ts");
 
@@ -14,12 +14,15 @@ function run(flags: string[], choice: string, env: Record<string, string> = {}) 
   return deno(args, { env });
 }
 
-/** What a device needs, as flags of `deno run`. */
-const flagsFor = (kind: DeviceKind) => permissionsFor(kind).map((name) => `--allow-${name}`);
+/** What a device needs, as flags of `deno run`; they are narrow once its engine is there. */
+async function flagsFor(kind: DeviceKind): Promise<string[]> {
+  await resolveDevice(kind);
+  return permissionsFor(kind).map((name) => `--allow-${name}`);
+}
 
 for (const kind of ["cpu", "wasm", "webgpu"] as DeviceKind[]) {
   Deno.test(`${kind} runs quietly with the permissions it says it needs`, async () => {
-    const flags = flagsFor(kind);
+    const flags = await flagsFor(kind);
     const { code, stdout, stderr } = await run(flags, kind);
     assert.equal(stderr, "");
     assert.equal(code, 0);
@@ -45,7 +48,7 @@ Deno.test("webgpu without an adapter says what is missing and the way out", asyn
 });
 
 Deno.test("auto takes the CPU where there is no GPU", async () => {
-  const { code, stdout, stderr } = await run(flagsFor("cpu"), "auto", NO_GPU);
+  const { code, stdout, stderr } = await run(await flagsFor("cpu"), "auto", NO_GPU);
   assert.equal(stderr, "");
   assert.equal(code, 0);
   assert.match(stdout, /^cpu: .*, 1 thread\n/);
@@ -56,6 +59,39 @@ Deno.test("auto takes a software adapter for no GPU", async () => {
   const adapter = await navigator.gpu.requestAdapter();
   const software = /llvmpipe|software/i.test(adapter!.info.description);
   assert.equal(await resolveDevice("auto"), software ? "cpu" : "webgpu");
+});
+
+Deno.test({
+  name: `of an adapter's features those are asked for that shaders can name${webGpuNote}`,
+  ignore: !hasWebGpu,
+  async fn() {
+    const { prototype } = GPUAdapter, { requestDevice } = prototype;
+    const { has } = GPUSupportedFeatures.prototype;
+    const asked: string[] = [];
+    GPUSupportedFeatures.prototype.has = function (name) {
+      return name === "subgroups" || has.call(this, name);
+    };
+    prototype.requestDevice = function (descriptor) {
+      asked.push(...descriptor?.requiredFeatures ?? []);
+      return requestDevice.call(this, descriptor);
+    };
+    try {
+      await using _device = await openDevice("webgpu");
+    } finally {
+      Object.assign(prototype, { requestDevice });
+      Object.assign(GPUSupportedFeatures.prototype, { has });
+    }
+    // A device of each, and a shader that names it.
+    const adapter = await navigator.gpu.requestAdapter();
+    for (const feature of asked.filter((name) => name !== "timestamp-query")) {
+      const gpu = await adapter!.requestDevice({ requiredFeatures: [feature as GPUFeatureName] });
+      gpu.pushErrorScope("validation");
+      const name = feature.replace("shader-", "");
+      gpu.createShaderModule({ code: `enable ${name};\n@compute @workgroup_size(1) fn main() {}` });
+      assert.equal(await gpu.popErrorScope(), null, feature);
+      gpu.destroy();
+    }
+  },
 });
 
 Deno.test("an unknown device and a wrong number of threads are errors", async () => {
