@@ -4,6 +4,10 @@ import { openDevice, permissionsFor, resolveDevice } from "../../../runtime/devi
 import { deno } from "../../_helpers/deno.ts";
 import { hasWebGpu, webGpuNote } from "../../_helpers/web_gpu.ts";
 
+// Without them in this process, which a lock file or other tests may bring, permissions are wider.
+await resolveDevice("cpu");
+await resolveDevice("wasm");
+
 const PROGRAM = import.meta.resolve("./_open_program.ts");
 
 /** Environment in which WebGPU finds no driver. */
