@@ -65,18 +65,31 @@ function specifierHere(specifier: string): string {
   return IS_INSTALLED ? specifier.replace(/^npm:(.[^/@]*(?:\/[^/@]+)?)@[^/]+/, "$1") : specifier;
 }
 
-/** A package that celgc, itself installed by npm, does not find beside it; the message says how to install it. */
+/**
+ * A package that is not in Deno's cache and cannot be fetched, or that celgc, itself installed by npm, does not find
+ * beside it; the message says how to get it.
+ */
 export class MissingPackageError extends Error {
   /** The name of the class. */
   override readonly name = "MissingPackageError";
 }
 
-/** Says of a package that is not installed how to install it. */
+/** Says of a package that is not there how to get it; of one that is there and fails, what it fails with. */
 function packageError(specifier: string, cause: unknown): unknown {
-  if (!IS_INSTALLED) return cause;
   const pinned = specifier.slice("npm:".length).replace(/(.@[^/]+).*/, "$1");
+  if (IS_INSTALLED) {
+    return new MissingPackageError(
+      `cannot load ${pinned}: install it beside celgc, npm install --ignore-scripts ${pinned}`,
+      { cause },
+    );
+  }
+  const { code, message } = cause as { code?: string; message?: string };
+  if (code !== "ERR_MODULE_NOT_FOUND") return cause;
+  // Deno numbers the causes; the first of them has the others in it.
+  const reason = /^\s*0: (.*)$/m.exec(message!)?.[1] ?? message;
   return new MissingPackageError(
-    `cannot load ${pinned}: install it beside celgc, npm install --ignore-scripts ${pinned}`,
+    `cannot fetch ${pinned} from the npm registry: ${reason}; once fetched it stays in Deno's cache, and no network ` +
+      "is needed",
     { cause },
   );
 }

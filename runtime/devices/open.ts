@@ -8,6 +8,7 @@ import { fileURLToPath } from "node:url";
 import {
   fetchOnnxRuntimeNode,
   loadOnnxRuntimeWeb,
+  MissingPackageError,
   NATIVE_ENGINE_ENVIRONMENT,
   onnxRuntimeNodeUrl,
   onnxRuntimeWebUrl,
@@ -73,6 +74,7 @@ export async function openDevice(
  *
  * @param beforeFetch is told the kind, and waited for, before the engine is fetched
  * @throws {RangeError} an unknown choice
+ * @throws {MissingPackageError} the engine is neither there nor can it be fetched
  */
 export async function resolveDevice(
   choice: DeviceChoice,
@@ -85,8 +87,10 @@ export async function resolveDevice(
   }
   const kind = choice !== "auto" ? choice : await hasGpu() ? "webgpu" : "cpu";
   await beforeFetch?.(kind);
-  // What goes wrong is told by whoever opens the device.
-  await (kind === "cpu" ? fetchOnnxRuntimeNode() : loadOnnxRuntimeWeb()).catch(() => {});
+  await (kind === "cpu" ? fetchOnnxRuntimeNode() : loadOnnxRuntimeWeb()).catch((error) => {
+    // What else goes wrong is told by whoever opens the device.
+    if (error instanceof MissingPackageError) throw error;
+  });
   return kind;
 }
 

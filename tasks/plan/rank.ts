@@ -7,6 +7,7 @@
  */
 
 import { join } from "node:path";
+import { MissingPackageError } from "../../deps.ts";
 import { init } from "../../runtime/bootstrap/init.ts";
 import { DataError } from "../data/data_error.ts";
 import { OptionError } from "../options/kinds.ts";
@@ -33,8 +34,9 @@ if (import.meta.main) {
       await Deno.writeTextFile(join(directory, "measured.json"), JSON.stringify(measured));
     }
   } catch (error) {
-    if (!(error instanceof DataError || error instanceof OptionError)) throw error;
-    console.error(error.message);
+    const known = [DataError, MissingPackageError, OptionError];
+    if (!known.some((kind) => error instanceof kind)) throw error;
+    console.error((error as Error).message);
     Deno.exit(1);
   }
 }

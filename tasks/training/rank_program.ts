@@ -7,6 +7,7 @@
  */
 
 import { join } from "node:path";
+import { MissingPackageError } from "../../deps.ts";
 import type { Communicator } from "../../runtime/communicator.ts";
 import { PeerLostError, reasonOf } from "../../runtime/base/errors.ts";
 import { processEnvironment } from "../../runtime/bootstrap/environment.ts";
@@ -86,7 +87,10 @@ function codeOf(error: unknown): number | null {
   if (error instanceof StoppedError || error instanceof LeftError) return 0;
   if (error instanceof DivergenceError) return DIVERGED;
   if (error instanceof DeviceError) return NO_DEVICE;
-  const known = [CheckpointError, DataError, OptionError, PeerLostError, TrainingError, WriteError];
+  const known = [
+    ...[CheckpointError, DataError, MissingPackageError, OptionError],
+    ...[PeerLostError, TrainingError, WriteError],
+  ];
   return known.some((kind) => error instanceof kind) ? 1 : null;
 }
 
