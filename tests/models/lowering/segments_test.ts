@@ -161,7 +161,7 @@ Deno.test({
     await using gpu = await openDevice("webgpu");
     await using onCpu = await cpu.compile(encodeModel(g, { target: "cpu" }));
     await using onGpu = await gpu.compile(inParts(g));
-    const isFinite = ({ data }: HostTensor) => Array.from(data, (x) => Number.isFinite(Number(x)));
+    const isFinite = ({ data }: HostTensor) => Array.from(data, Number).map(Number.isFinite);
     for (let gate = 0; gate < 4; gate++) {
       for (const value of [NaN, Infinity, -Infinity]) {
         const data = Float32Array.from(feeds.x.data as Float32Array);
