@@ -147,23 +147,32 @@ function unitOf({ testAccuracy, testPerplexity }: Summary, task?: Options["task"
 
 function scoreRows(s: Summary): Row[] {
   const four = (value: number) => value.toFixed(4);
-  const score = (
-    value: number | undefined,
-    untrained: number | undefined,
+  // What is scored all along, the untrained weights too, is the validation set where there is one.
+  const rows = (
+    name: string,
     show: (value: number) => string,
-  ) =>
-    given(value, (value) => {
-      const before = given(untrained, (untrained) => `  (untrained ${show(untrained)})`);
-      return `${show(value)}${before ?? ""}`;
-    });
+    test: number | undefined,
+    valid: number | undefined,
+    untrained: number | undefined,
+  ): Row[] => {
+    const before = given(untrained, (untrained) => `  (untrained ${show(untrained)})`) ?? "";
+    const scored = (value: number) => `${show(value)}${before}`;
+    return [
+      [`test ${name}`, given(test, valid === undefined ? scored : show)],
+      [`valid ${name}`, given(valid, scored)],
+    ];
+  };
   return [
-    ["test accuracy", score(s.testAccuracy, s.untrainedAccuracy, percent)],
-    ["test perplexity", score(s.testPerplexity, s.untrainedPerplexity, formatPerplexity)],
+    ...rows("accuracy", percent, s.testAccuracy, s.validationAccuracy, s.untrainedAccuracy),
+    ...rows(
+      "perplexity",
+      formatPerplexity,
+      ...[s.testPerplexity, s.validationPerplexity, s.untrainedPerplexity] as const,
+    ),
     ["best possible", bestPossibleText(s)],
-    ["test RMSE", score(s.testRmse, s.untrainedRmse, formatError)],
-    ["test R²", score(s.testR2, s.untrainedR2, four)],
-    ["valid perplexity", score(s.validationPerplexity, undefined, formatPerplexity)],
-    ["test loss", score(s.testLoss, s.untrainedLoss, four)],
+    ...rows("RMSE", formatError, s.testRmse, s.validationRmse, s.untrainedRmse),
+    ...rows("R²", four, s.testR2, s.validationR2, s.untrainedR2),
+    ...rows("loss", four, s.testLoss, s.validationLoss, s.untrainedLoss),
   ];
 }
 

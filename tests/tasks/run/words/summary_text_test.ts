@@ -22,6 +22,30 @@ Deno.test("a summary names the bound of the drift as what it is", () => {
   assert.equal(drift({ mix: 0.5 }, { driftBound: null }), "0.123 at most");
 });
 
+Deno.test("a summary has the scores of both sets, and the untrained weights' beside those of the same set", () => {
+  const scores = (more: Partial<Summary>) =>
+    summaryRows({ ...SUMMARY, ...more }).filter(([name]) => /^(test|valid) /.test(name));
+  const test = { testAccuracy: 0.9, testLoss: 0.3, untrainedAccuracy: 0.1, untrainedLoss: 2.3 };
+  assert.deepEqual(scores(test), [
+    ["test accuracy", "90.0 %  (untrained 10.0 %)"],
+    ["test loss", "0.3000  (untrained 2.3000)"],
+  ]);
+  assert.deepEqual(scores({ ...test, validationAccuracy: 0.95, validationLoss: 0.2 }), [
+    ["test accuracy", "90.0 %"],
+    ["valid accuracy", "95.0 %  (untrained 10.0 %)"],
+    ["test loss", "0.3000"],
+    ["valid loss", "0.2000  (untrained 2.3000)"],
+  ]);
+  const amounts = { testRmse: 3, testR2: 0.5, untrainedRmse: 9, untrainedR2: -1, testLoss: 9 };
+  assert.deepEqual(scores({ ...amounts, validationRmse: 2, validationR2: 0.75 }), [
+    ["test RMSE", "3"],
+    ["valid RMSE", "2  (untrained 9)"],
+    ["test R²", "0.5000"],
+    ["valid R²", "0.7500  (untrained -1.0000)"],
+    ["test loss", "9.0000"],
+  ]);
+});
+
 Deno.test("a summary says who was waited for, if anybody stands out", () => {
   const row = (waiting: Summary["waiting"]) =>
     summaryRows({ ...SUMMARY, waiting } as Summary).find(([name]) => name === "waiting")?.[1];
