@@ -6,7 +6,12 @@
 
 import { firstError } from "../../runtime/base/errors.ts";
 import { findData, sayDownload } from "../launch/downloads.ts";
-import { type Interval, peakAhead } from "../../optimizers/rounds/interval.ts";
+import {
+  type Interval,
+  parseInterval,
+  peakAhead,
+  roundsOf,
+} from "../../optimizers/rounds/interval.ts";
 import { BASELINE } from "../../optimizers/registry.ts";
 import type { NetworkCost } from "../../runtime/collectives/allreduce_cost.ts";
 import { resolveDevice } from "../../runtime/devices/open.ts";
@@ -55,7 +60,7 @@ export interface RunPlan {
   readonly runs: readonly PlannedRun[];
   /**
    * What was compared for the advice: every interval, with each of several compressions and numbers of fragments
-   * where the options name none, as far as they go with the other options.
+   * where the options name none, as far as they go with the other options and have a round within the run.
    */
   readonly settings: readonly PlannedSetting[];
   /** The cheapest of the settings, and the fastest, see `settings.ts`. */
@@ -130,8 +135,11 @@ async function measureAndPredict(
       { algorithm, interval, ...predictOne(algorithm, { interval }) }
     )),
   ];
+  const rate = peakRate(options, { steps, epochs });
   const predicted = settings
     .filter(({ fragments }) => fragments === 1 || measured.parts?.[fragments] !== undefined)
+    // A run that comes to no round before its end is not local SGD with a longer I: it is trained apart.
+    .filter(({ interval }) => firstRound(interval, rate) <= steps)
     .map((setting) => ({ ...setting, ...predictOne(algorithm, setting) }));
   return {
     steps,
@@ -190,17 +198,27 @@ interface PlannedPlace {
 function predictor(
   measured: Measured,
   options: Options,
-  { steps, epochs }: Measured["run"],
+  run: Measured["run"],
   { network, scale }: PlannedPlace,
 ): (name: Options["algorithm"], setting: Partial<Setting>) => Prediction {
-  const rate = (t: number) =>
-    stepSizeAt(options, { done: t - 1, steps, epoch: epochs * (t - 1) / steps }).learningRate;
-  const learningRate = peakAhead(rate, steps);
+  const learningRate = peakRate(options, run);
   const participants = options.participants ?? options.ranks;
   return (name, setting) => {
     const own = { ...options, ...setting };
     const algorithm = plannedAlgorithm(own, name, { learningRate });
     const codec = codecOf(own.compress);
-    return predict(measured, algorithm, steps, network, participants, scale, codec);
+    return predict(measured, algorithm, run.steps, { network, participants, scale, codec });
   };
+}
+
+/** The highest η from step t on, by which some schedules of I go. */
+function peakRate(options: Options, { steps, epochs }: Measured["run"]): (t: number) => number {
+  const rate = (t: number) =>
+    stepSizeAt(options, { done: t - 1, steps, epoch: epochs * (t - 1) / steps }).learningRate;
+  return peakAhead(rate, steps);
+}
+
+/** The step after which the first round is due. */
+function firstRound(interval: Interval, learningRate: (t: number) => number): number {
+  return roundsOf(parseInterval(interval), learningRate).roundOf(1).end;
 }

@@ -54,23 +54,37 @@ export interface Prediction {
   readonly peakBytesSent: number;
 }
 
+/** The run that is predicted, where it is not the one that was measured. */
+export interface PredictOptions {
+  /** The network that it will have. @default {null: the one that was measured} */
+  readonly network?: NetworkCost | null;
+  /**
+   * Ranks that take part in a round, and in averages of gradients that replace each rank's.
+   * @default {those that were measured}
+   */
+  readonly participants?: number;
+  /** Its ranks and their hosts, where those are more than what was measured. */
+  readonly scale?: Scale;
+  /** How gradients and weights travel; an algorithm that has a codec of its own takes that. @default {null: as they are} */
+  readonly codec?: Codec | null;
+}
+
 /**
  * Predicts a run.
  *
  * @param measured must know a step of every way in which the algorithm exchanges gradients, and its parts
- * @param network the network that the run will have; null for the one that was measured
- * @param participants ranks that take part in a round, and in averages of gradients that replace each rank's
- * @param scale the ranks of the run and their hosts, where those are more than what was measured
- * @param codec how gradients and weights travel; null: as they are. An algorithm that has one of its own takes that
+ * @param steps of each rank
  */
 export function predict(
   measured: Measured,
   algorithm: Algorithm,
   steps: number,
-  network: NetworkCost | null,
-  participants: number = measured.ranks,
-  scale: Scale = { ranks: measured.ranks, hosts: measured.ranks },
-  codec: Codec | null = null,
+  {
+    network = null,
+    participants = measured.ranks,
+    scale = { ranks: measured.ranks, hosts: measured.ranks },
+    codec = null,
+  }: PredictOptions = {},
 ): Prediction {
   const { ranks } = scale, { parameters } = measured;
   const parts = partsOf(measured, algorithm);

@@ -46,7 +46,7 @@ export function secondsBehind(run: SeedRun, stepSeconds: number): (steps: number
   const algorithm = algorithmOf(options);
   return (steps) => {
     const run = { steps, epochs: 0 };
-    return predict({ ...measured, run }, algorithm, steps, network, participants).seconds;
+    return predict({ ...measured, run }, algorithm, steps, { network, participants }).seconds;
   };
 }
 

@@ -91,7 +91,7 @@ Deno.test("a plan for a slow link counts what a run sends, and no time is less t
     assert.ok(trainSeconds >= allreduces * least);
     const algorithm = algorithmOf(resolveOptions(options));
     for (const [measured, on] of [[free, network], [shaped, null]] as const) {
-      const predicted = predict(measured, algorithm, given.maxSteps, on);
+      const predicted = predict(measured, algorithm, given.maxSteps, { network: on });
       assert.deepEqual([predicted.bytesSent, predicted.rounds], [totalBytesSent, rounds]);
       assert.ok(predicted.seconds >= allreduces * least);
     }
@@ -132,13 +132,17 @@ planTest(
   "a plan knows the steps of every interval it predicts, and of both algorithms",
   async () => {
     for (const name of ["overlapped", "episode"] as const) {
-      const { runs } = await planned(name);
+      const { runs, settings, advice } = await planned(name);
       assert.deepEqual(
         runs.map((
           { interval, rounds }: { interval: number; rounds: number },
         ) => [interval, rounds]),
         [[null, 5], [1, 5], [2, 3], [4, 2], [8, 1], [16, 1], [32, 1]],
       );
+      // What has no round within the run's 5 steps is not advised.
+      const compared = new Set(settings.map(({ interval }: { interval: number }) => interval));
+      assert.deepEqual([...compared], [1, 2, 4]);
+      assert.ok(advice.fastest.interval <= 4 && advice.cheapest.interval <= 4);
       // The baseline and every step's rounds move the same weights; the baseline and EPISODE gradients too.
       const [baseline, every] = runs;
       assert.ok(every.bytesSent > baseline.bytesSent / 3 && every.seconds > 0);

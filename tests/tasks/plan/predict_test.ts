@@ -69,13 +69,17 @@ Deno.test("on several hosts an allreduce costs what each sends once", () => {
 });
 
 Deno.test("a run on several hosts is predicted from the ranks of one", () => {
-  const one = predict(MEASURED, naiveParallel(), 10, NETWORK, 64, { ranks: 64, hosts: 8 });
-  const own = predict(MEASURED, naiveParallel(), 10, null).seconds;
+  const one = predict(MEASURED, naiveParallel(), 10, {
+    network: NETWORK,
+    participants: 64,
+    scale: { ranks: 64, hosts: 8 },
+  });
+  const own = predict(MEASURED, naiveParallel(), 10).seconds;
   assert.ok(one.seconds > own + 10 * allreduceSeconds(NETWORK, 64, 400_000, 8) * 0.99);
 });
 
 Deno.test("a run is its steps on the slowest rank, and its exchanges as they were measured", () => {
-  const every4 = predict(MEASURED, celgc({ interval: 4 }), 10, null);
+  const every4 = predict(MEASURED, celgc({ interval: 4 }), 10);
   near(every4.seconds, 10 * 0.12 + 3 * (2.5 + 0.002));
   near(every4.communicationShare, 1 - 10 * 0.1 / every4.seconds);
   assert.deepEqual(
@@ -83,14 +87,15 @@ Deno.test("a run is its steps on the slowest rank, and its exchanges as they wer
     [3, 3 * 14 * 440_000],
     "the mean at the end is the third",
   );
-  const baseline = predict(MEASURED, naiveParallel(), 10, null);
+  const baseline = predict(MEASURED, naiveParallel(), 10);
   near(baseline.seconds, 10 * (0.15 + 2 + 2.5 + 0.002));
   assert.deepEqual([baseline.rounds, baseline.bytesSent], [10, 10 * 14 * (400_000 + 440_000)]);
 });
 
 Deno.test("another network adds what it costs, among those that take part", () => {
-  const own = predict(MEASURED, celgc({ interval: 5 }), 10, null).seconds;
-  const on = (ranks?: number) => predict(MEASURED, celgc({ interval: 5 }), 10, NETWORK, ranks);
+  const own = predict(MEASURED, celgc({ interval: 5 }), 10).seconds;
+  const on = (ranks?: number) =>
+    predict(MEASURED, celgc({ interval: 5 }), 10, { network: NETWORK, participants: ranks });
   near(on().seconds - own, 2 * allreduceSeconds(NETWORK, 8, 440_000));
   const atEnd = 2.5 + 0.002 + allreduceSeconds(NETWORK, 8, 440_000);
   near(on(6).seconds - own, 2 * allreduceSeconds(NETWORK, 6, 440_000) + atEnd);
@@ -103,7 +108,7 @@ Deno.test("another network adds what it costs, among those that take part", () =
 
 Deno.test("an average that travels while steps go on is waited for where it is taken over", () => {
   const over = (interval: number, delay: number | null = null) =>
-    predict(MEASURED, overlapped(celgc({ interval }), { delay, mix: null }), 40, null);
+    predict(MEASURED, overlapped(celgc({ interval }), { delay, mix: null }), 40);
   // Running statistics do not come late: 2 s for the weights alone. They are longer than 5 steps.
   near(over(5).seconds, 5 * 0.12 + 0.002 + 8 * 2);
   // 20 steps are longer; the last average is waited for at the end.
@@ -117,8 +122,8 @@ Deno.test("an average that travels while steps go on is waited for where it is t
 Deno.test("weights in parts travel one after the other, as many bytes, fewer at a time", () => {
   const parts = [{ trained: 70_000, statistics: 10_000 }, { trained: 30_000, statistics: 0 }];
   const measured = { ...MEASURED, parts: { 2: parts } };
-  const whole = predict(measured, celgc({ interval: 4 }), 8, NETWORK);
-  const inParts = predict(measured, fragmented(celgc({ interval: 4 }), 2), 8, NETWORK);
+  const whole = predict(measured, celgc({ interval: 4 }), 8, { network: NETWORK });
+  const inParts = predict(measured, fragmented(celgc({ interval: 4 }), 2), 8, { network: NETWORK });
   // The first part has its round in the middle, and one more at the end.
   const ending = allreduceTraffic(8, 320_000);
   assert.deepEqual([inParts.rounds, inParts.bytesSent], [5, whole.bytesSent + ending]);
@@ -129,11 +134,13 @@ Deno.test("weights in parts travel one after the other, as many bytes, fewer at 
   const each = [80_000, 30_000].map((n) => own(n) + allreduceSeconds(NETWORK, 8, 4 * n));
   near(inParts.seconds, 8 * 0.12 + 5 * 0.002 + 3 * each[0] + 2 * each[1]);
   assert.throws(
-    () => predict(measured, fragmented(celgc({ interval: 4 }), 3), 8, NETWORK),
+    () => predict(measured, fragmented(celgc({ interval: 4 }), 3), 8, { network: NETWORK }),
     /weights in 3 parts were not measured/,
   );
   // An average has the link to itself: that of the second part waits for the first's.
-  const slow = predict(measured, overlapped(fragmented(celgc({ interval: 2 }), 2)), 2, NETWORK);
+  const slow = predict(measured, overlapped(fragmented(celgc({ interval: 2 }), 2)), 2, {
+    network: NETWORK,
+  });
   const alone = [70_000, 30_000].map((n) => own(n) + allreduceSeconds(NETWORK, 8, 4 * n));
   const closing = own(70_000) + allreduceSeconds(NETWORK, 8, 4 * 70_000) + 0.002;
   near(slow.seconds, 0.12 + 0.002 + alone[0] + alone[1] + closing);
@@ -145,7 +152,7 @@ Deno.test("a schedule's rounds are counted as they come", () => {
     (interval) => celgc({ interval }),
     roundsOf(spec, () => 1),
   );
-  const { rounds, meanInterval, bytesSent } = predict(MEASURED, algorithm, 20, null);
+  const { rounds, meanInterval, bytesSent } = predict(MEASURED, algorithm, 20);
   assert.deepEqual([rounds, bytesSent], [6, 6 * 14 * 440_000]);
   near(meanInterval, 20 / 6);
 });
@@ -153,14 +160,16 @@ Deno.test("a schedule's rounds are counted as they come", () => {
 Deno.test("what SparseLoCo's ranks owe goes to each of the others, control variates beside the weights", () => {
   const codec = codecOf("topk:0.5:int8")!, step = MEASURED.step.none!;
   const measured = { ...MEASURED, step: { ...MEASURED.step, correct: step } };
-  const sparse = predict(measured, sparseLoco({ interval: 5, compress: codec.name }), 10, NETWORK);
+  const sparse = predict(measured, sparseLoco({ interval: 5, compress: codec.name }), 10, {
+    network: NETWORK,
+  });
   const statistics = allreduceTraffic(8, 40_000), sent = 8 * 7 * codec.bytes(100_000);
   assert.equal(sparse.bytesSent, 2 * (sent + statistics));
   // In the time of an allreduce in which a rank sends as much: 7 messages.
   const link = allreduceCost("direct", NETWORK, 8, codec.bytes(100_000) * 4).seconds;
   assert.ok(sparse.seconds > 10 * 0.12 + 2 * (0.002 + link));
-  const controlled = predict(measured, scaffoldClip({ interval: 5 }), 10, null);
-  const plain = predict(measured, celgc({ interval: 5 }), 10, null);
+  const controlled = predict(measured, scaffoldClip({ interval: 5 }), 10);
+  const plain = predict(measured, celgc({ interval: 5 }), 10);
   const more = controlled.bytesSent - plain.bytesSent;
   assert.equal(more % allreduceTraffic(8, 400_000), 0);
   assert.ok(more / allreduceTraffic(8, 400_000) >= 2);
@@ -169,7 +178,7 @@ Deno.test("what SparseLoCo's ranks owe goes to each of the others, control varia
 
 Deno.test("a step that was not timed is not made up", () => {
   const corrected = celgc({ interval: 2, step: { clipBy: "max" } });
-  assert.throws(() => predict(MEASURED, corrected, 10, null), /no step .* to norm was timed/);
+  assert.throws(() => predict(MEASURED, corrected, 10), /no step .* to norm was timed/);
 });
 
 Deno.test("a network's bandwidth is what more bytes cost, and no noise makes it a wonder", () => {
@@ -184,7 +193,7 @@ Deno.test("a network's bandwidth is what more bytes cost, and no noise makes it 
 Deno.test("compressed exchanges are as many bytes as the codec makes of them", () => {
   const codec = codecOf("int8")!, every5 = celgc({ interval: 5 }), among = { ranks: 8, hosts: 8 };
   const at = (participants: number) =>
-    predict(MEASURED, every5, 10, NETWORK, participants, among, codec);
+    predict(MEASURED, every5, 10, { network: NETWORK, participants, scale: among, codec });
   // Running statistics travel with them as they are.
   const encoded = codec.bytes(100_000) + 40_000;
   assert.equal(at(8).bytesSent, 2 * 14 * encoded);
@@ -193,7 +202,7 @@ Deno.test("compressed exchanges are as many bytes as the codec makes of them", (
   assert.equal(at(2).bytesSent, 2 * drawn + allreduceTraffic(8, 440_000));
   assert.equal(at(8).peakBytesSent, encoded + 6 * (codec.bytes(49 * 256) + 5000));
   // What the machine itself needs is on the line through what was measured.
-  const saved = predict(MEASURED, every5, 10, NETWORK).seconds - at(8).seconds;
+  const saved = predict(MEASURED, every5, 10, { network: NETWORK }).seconds - at(8).seconds;
   const link = (bytes: number) => allreduceCost("direct", NETWORK, 8, bytes).seconds;
   const own = 2 / 85_000 * (110_000 - encoded / 4);
   near(saved, 2 * (own + link(440_000) - link(encoded)));
@@ -201,7 +210,12 @@ Deno.test("compressed exchanges are as many bytes as the codec makes of them", (
   const cost = { encode: 1e-6, add: 2e-6, finish: 4e-6, decode: 8e-6 };
   const measured = { ...MEASURED, codecs: { [codec.name]: cost } };
   for (const [participants, adds] of [[8, 8], [2, 2]]) {
-    const { seconds } = predict(measured, every5, 10, NETWORK, participants, among, codec);
+    const { seconds } = predict(measured, every5, 10, {
+      network: NETWORK,
+      participants,
+      scale: among,
+      codec,
+    });
     const own = 100_000 / 8, others = 100_000 - own;
     const work = 1e-6 * others + 2e-6 * adds * own + 4e-6 * own + 8e-6 * 100_000;
     near(seconds - at(participants).seconds, 2 * work);
