@@ -5,6 +5,7 @@
  */
 
 import { type ForeignModelOptions, LOSSES } from "../../models/mod.ts";
+import { closest } from "./kinds.ts";
 
 /** Whether a network's name is the path or URL of an ONNX file. */
 export function isModelFile(name: string): boolean {
@@ -59,5 +60,8 @@ export function parseLoss(text: string): NonNullable<ForeignModelOptions["loss"]
   if (output) return { output };
   const known = LOSSES.find((name) => name === text);
   if (known) return known;
-  throw new RangeError(`must be one of ${LOSSES.join(", ")}, or output:NAME, not "${text}"`);
+  const meant = closest(text, LOSSES), hint = meant === null ? "" : ` (did you mean ${meant}?)`;
+  throw new RangeError(
+    `must be one of ${LOSSES.join(", ")}, or output:NAME, not "${text}"${hint}`,
+  );
 }

@@ -14,3 +14,10 @@ Deno.test("a file of another kind is no model's name, and the message says how t
   assert.match(refused("net.h5"), /tf2onnx/);
   assert.match(refused("net.safetensors"), /--weights/);
 });
+
+Deno.test("a loss that is spelled nearly right is named", () => {
+  assert.throws(
+    () => resolveOptions({ loss: "cross-entopy" }),
+    /"cross-entopy" \(did you mean cross-entropy\?\)/,
+  );
+});

@@ -111,6 +111,7 @@ Deno.test("wrong figures and missing data are refused before anything runs", asy
     return stderr;
   };
   assert.match(await ended("interval"), /no figure "interval": they are intervals, clipping, /);
+  assert.match(await ended("driftt"), /no figure "driftt".*\(did you mean drift\?\)/);
   const without = await ended("intervals", "--data", folder.path);
   assert.match(without, /--data must be a folder that holds cifar10\/ .*--download/);
   assert.match(await ended("--scale", "0"), /--scale must be/);
