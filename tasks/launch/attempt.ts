@@ -17,6 +17,7 @@ import { readConfig, spokenOf } from "../run/folder.ts";
 import type { MetricRecord, Summary } from "../run/metrics.ts";
 import { EventLog } from "../tensorboard/event_log.ts";
 import type { RankArguments, RankPlace } from "../training/rank_program.ts";
+import type { BetweenStarts } from "./between_starts.ts";
 import { Follower } from "./follower.ts";
 import type { RunDetails } from "./host_preparation.ts";
 import { Interruption } from "./interruption.ts";
@@ -43,6 +44,8 @@ export interface AttemptOptions {
   /** What the other hosts are told of the run. */
   readonly details: Omit<RunDetails, "from"> | null;
   readonly rankEnv: NonNullable<LaunchProgramOptions["rankEnv"]>;
+  /** Listens where the ranks' own launcher does not. */
+  readonly between: BetweenStarts;
 }
 
 /** How it ended: well; as somebody asked it to, or because too few ranks were left, to be gone on with; or not well. */
@@ -60,7 +63,7 @@ export type AttemptEnd =
 export async function attempt(
   { directory }: PreparedRun,
   { options, from }: { readonly options: Options; readonly from: number | null },
-  { view, notes, onRecord, signal, hosts, hostsLeave, details, rankEnv }: AttemptOptions,
+  { view, notes, onRecord, signal, hosts, hostsLeave, details, rankEnv, between }: AttemptOptions,
 ): Promise<AttemptEnd> {
   await using events = options.log === "tensorboard"
     ? await EventLog.open(directory, options.ranks, from)
@@ -75,6 +78,7 @@ export async function attempt(
   await using interruption = new Interruption(directory, options, signal, say);
   const run = options.elastic === null ? {} : { config: spokenOf(await readConfig(directory)) };
   const place: RankPlace = { from, ...run };
+  between.begin();
   const outcome = await asOptionError(null, () =>
     launchProgram({
       ...hosts ? { on: hosts, hostsLeave, details: details && { ...details, ...place, from } } : {},
@@ -91,6 +95,7 @@ export async function attempt(
       // Ranks leave a scheduler's signals to their launcher.
       endSignal: "SIGINT",
     }));
+  between.listen();
   await follower.end();
   const { summary } = follower, { code } = outcome;
   if (code === 0 && summary) return { how: "finished", summary };

@@ -17,6 +17,7 @@ import type { MetricRecord, Summary } from "../run/metrics.ts";
 import { findRun } from "../run/resume.ts";
 import { DIVERGED, NO_DEVICE } from "../training/training_error.ts";
 import { attempt } from "./attempt.ts";
+import { BetweenStarts } from "./between_starts.ts";
 import { gpusFor } from "./host_preparation.ts";
 import { fetchNotice, type PrepareOptions, prepareRun } from "./preparation.ts";
 import { onCpuInstead } from "./recovery/cpu_instead.ts";
@@ -115,17 +116,18 @@ async function launchRun(
   say: (line: string) => void,
 ): Promise<Run> {
   await using scope = new AsyncDisposableStack();
+  const between = scope.use(new BetweenStarts(signal));
   const hosts = on ??
     (leavesHost(given, place)
       ? scope.use(await openHosts(await checked(given, place), { place, signal, say }))
       : null);
   const explicit = hosts === null ? given : { ...given, ranks: hosts.size };
-  const ready = makeReady(explicit, { hosts, view, say, scope });
+  const ready = makeReady(explicit, { hosts, view, say, scope, between });
   const { run, ranksHere, gpus, details } = await beforeStart(on ? null : hosts, ready);
   const { directory, askedDevice } = run;
   const watching = {
     ...{ view, onRecord, signal, hosts, hostsLeave: on === undefined },
-    ...{ details, rankEnv: gpus.variables },
+    ...{ details, rankEnv: gpus.variables, between },
   };
   const notes = [...run.notes, ...gpus.notes].map((note) => `note: ${note}`);
   const restarts = Restarts.of(run.options), alone = ranksHere === run.ranks;
@@ -137,6 +139,8 @@ async function launchRun(
     return error;
   };
   let { options, from } = run;
+  const early = await between.outcome(directory, options);
+  if (early) throw failed(early.message, early.code);
   while (true) {
     const start = { options, from };
     const end = await attempt(run, start, {
@@ -157,7 +161,9 @@ async function launchRun(
     const device = { asked: askedDevice, taken: options.device, alone };
     const again = end.interrupted ? null : await rollBack(run, options, end.failed) ??
       await onCpuInstead(run, device, end.failed, fetchNotice(view, say)) ??
-      await restart(run, restarts, end.failed, signal);
+      await restart(run, restarts, end.failed, between.signal);
+    const ended = end.interrupted ? null : await between.outcome(directory, options);
+    if (ended) throw failed(ended.message, ended.code);
     const { what, code } = end.failed;
     if (!again) throw failed(what, RANKS_OWN.has(code) ? 1 : code || 1);
     from = again.from;

@@ -4,6 +4,7 @@
  * @module
  */
 
+import { resolve } from "node:path";
 import type { DeviceKind } from "../../runtime/devices/device.ts";
 import { resolveDevice } from "../../runtime/devices/open.ts";
 import type { World } from "../../runtime/launcher/across_hosts.ts";
@@ -33,6 +34,7 @@ import {
 import { lockFolder } from "../run/lock.ts";
 import { describeTakenOver, findRun, type Resumed } from "../run/resume.ts";
 import { writeTrace } from "../trace/chrome_trace.ts";
+import type { BetweenStarts } from "./between_starts.ts";
 import { findData, sayDownload } from "./downloads.ts";
 import { processesOf, TRAINER } from "./processes.ts";
 import { goBack, type ReturningRun } from "./recovery/again.ts";
@@ -61,6 +63,8 @@ export interface PrepareOptions {
   readonly say: (line: string) => void;
   /** What is to be done when the run is over is left to it: to write its trace, and to let others into its folder. */
   readonly scope: AsyncDisposableStack;
+  /** Listens from when the folder is made, and removes it again unless the run begins. */
+  readonly between: BetweenStarts;
 }
 
 /** The way to tell of a device's files that have to be fetched; none where nothing is shown. */
@@ -80,7 +84,7 @@ export function fetchNotice(
  */
 export async function prepareRun(
   explicit: Partial<Options>,
-  { hosts, view, say, scope }: PrepareOptions,
+  { hosts, view, say, scope, between }: PrepareOptions,
 ): Promise<PreparedRun> {
   const start = await findStart(explicit), isNew = start.directory === null;
   const options: Options = { ...start.options }, askedDevice = options.device;
@@ -89,7 +93,8 @@ export async function prepareRun(
   if (options.data !== null) options.data = await findData(options, view);
   await checkData(options);
   const files = isNew ? await fittingInputs(options, start.repeats) : null;
-  const directory = start.directory ?? await makeRunDirectory(options);
+  between.listen();
+  const directory = start.directory ?? await makeFolder(options, between);
   scope.use(await lockRun(directory, isNew ? "--out" : "--resume"));
   if (options.trace) scope.defer(async () => void await writeTrace(directory));
   const config = await writeInputs(directory, start, options, files);
@@ -104,6 +109,14 @@ export async function prepareRun(
     from: isNew ? null : await goBack(run),
     notes: isNew ? notesOn(options, explicit) : [],
   };
+}
+
+/** Makes a new run's folder. */
+async function makeFolder(options: Options, between: BetweenStarts): Promise<string> {
+  const made = await between.folder(options.out === null ? null : resolve(options.out));
+  const directory = await makeRunDirectory(options);
+  made(directory);
+  return directory;
 }
 
 /** A run that is none of those there are. */
