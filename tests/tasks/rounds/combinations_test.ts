@@ -65,15 +65,10 @@ function planned(given: Partial<Options>) {
   const learningRate = (t: number) =>
     stepSizeAt(options, { done: t - 1, steps, epoch: 0 }).learningRate;
   const algorithm = algorithmOf(options, { learningRate });
-  return predict(
-    MEASURED,
-    algorithm,
-    steps,
-    null,
-    participants ?? RANKS,
-    undefined,
-    codecOf(compress),
-  );
+  return predict(MEASURED, algorithm, steps, {
+    participants: participants ?? RANKS,
+    codec: codecOf(compress),
+  });
 }
 
 const STREAMS = { overlap: true, fragments: 2, delay: 1 };
