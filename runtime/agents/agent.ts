@@ -219,6 +219,7 @@ async function serve(
   const jobs = new Set<AgentJob>();
   let current: AgentJob | null = null, outcome: AgentOutcome | null = null;
   const told = new Set<string>();
+  let patience: ReturnType<typeof setTimeout> | undefined;
   const interrupt = (how: string, code: number) => {
     // Who has been invited and has no ranks yet ends nobody else's; nor who has come to a job that was there before.
     if (current?.comes ?? options.seat === null) {
@@ -227,7 +228,9 @@ async function serve(
     }
     channel.send({ type: "interrupt", how });
     // A run may be asked by the first to end with a checkpoint.
-    if (how === "abort" || told.has(how)) setTimeout(() => channel.close(), INTERRUPT_MS);
+    if (how === "abort" || told.has(how)) {
+      patience ??= setTimeout(() => channel.close(), INTERRUPT_MS);
+    }
     told.add(how);
   };
   options.interrupts?.(interrupt);
@@ -261,6 +264,7 @@ async function serve(
         outcome = { code: message.code, message: message.message };
     }
   });
+  clearTimeout(patience);
   await Promise.all([...jobs].map((job) => job.end(TERM_MS)));
   return outcome ?? { code: 1, message: `the coordinator is gone: ${reason}` };
 }

@@ -185,7 +185,7 @@ export class AgentJob {
     if (this.#ending) return;
     gateway?.forget();
     if (message.sockets === sockets) Deno.mkdirSync(sockets, { recursive: true });
-    using ranks = new HostRanks(
+    await using ranks = new HostRanks(
       {
         name,
         size,
@@ -239,8 +239,10 @@ export class AgentJob {
     lost?: number | null,
   ): Promise<void> {
     const logDir = this.#logDir;
-    const log = logDir === undefined ? null : await openLog(logDir, rank);
+    using opened = new DisposableStack();
+    const log = logDir === undefined ? null : opened.use(await openLog(logDir, rank));
     const process = await ranks.start(rank, stdin, lost);
+    opened.move(); // to whoever watches it
     this.#processes.set(rank, process);
     const early = this.#early.get(rank) ?? [];
     this.#early.delete(rank);

@@ -6,7 +6,6 @@
 
 import type { Place, Placement } from "../agents/placement.ts";
 import { hostName } from "../agents/this_host.ts";
-import { platform } from "../base/platform.ts";
 import { DEFAULT_TIMEOUT_SECONDS } from "../bootstrap/environment.ts";
 import { HostRanks, type JobPlan } from "../ranks/host_ranks.ts";
 import type { Rank } from "../ranks/rank.ts";
@@ -326,7 +325,7 @@ export class Job {
     const { code, signal, lost } = await this.#processes[rank].status;
     const order = this.#exits++;
     // What it has said before its end may still be on its way.
-    const late = new Promise((resolve) => platform.setTimeout(resolve, HEAR_MS));
+    const late = new Promise<void>((resolve) => this.#timers.after(HEAR_MS, resolve));
     await Promise.race([this.#rendezvous!.gone(rank), late]);
     this.#ranks[rank].exit = { code, signal, lost, order };
     this.#checkForFailure();

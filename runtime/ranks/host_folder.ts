@@ -59,7 +59,7 @@ export class HostFolder implements AsyncDisposable {
   /** Removes it. */
   async [Symbol.asyncDispose](): Promise<void> {
     await removeFolder(this.#path);
-    this.#watchdog.close();
+    await this.#watchdog.close();
   }
 }
 

@@ -99,7 +99,7 @@ export interface HostPlan {
 }
 
 /** Starts the ranks of one host, and ends with them what they leave behind. */
-export class HostRanks implements Disposable {
+export class HostRanks implements AsyncDisposable {
   readonly #job: JobPlan;
   readonly #host: HostPlan;
   readonly #secret: string;
@@ -154,8 +154,8 @@ export class HostRanks implements Disposable {
   }
 
   /** Ends the watch, and whatever is left. */
-  [Symbol.dispose](): void {
-    this.#watchdog.close();
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#watchdog.close();
   }
 }
 

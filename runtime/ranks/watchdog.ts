@@ -36,11 +36,14 @@ rm -rf -- "$1"
 /** Knows the process groups of a job's ranks, and outlives the launcher by a moment. */
 export class Watchdog {
   readonly #child: ChildProcess | null;
+  readonly #ended = Promise.withResolvers<void>();
 
   /** @param folder of the job's own, to be removed with it; null for none */
   constructor(folder: string | null) {
     this.#child = start(folder);
-    this.#child?.once("error", () => {}); // Without it ranks look after themselves.
+    // Without it ranks look after themselves.
+    this.#child?.once("error", () => this.#ended.resolve());
+    this.#child?.once("exit", () => this.#ended.resolve());
     this.#child?.stdin?.on("error", () => {});
     this.#child?.unref();
   }
@@ -55,9 +58,12 @@ export class Watchdog {
     this.#child?.stdin?.write(`- ${group}\n`);
   }
 
-  /** Ends the watch, and what is left of the groups. */
-  close(): void {
-    this.#child?.stdin?.end();
+  /** Ends the watch, and what is left of the groups; resolves when nothing of it is left. */
+  async close(): Promise<void> {
+    if (this.#child === null) return;
+    this.#child.ref();
+    this.#child.stdin?.end();
+    await this.#ended.promise;
   }
 }
 

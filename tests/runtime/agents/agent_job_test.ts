@@ -1,16 +1,18 @@
 /** An agent's ranks, with no coordinator behind it. */
 
 import assert from "node:assert/strict";
-import { AgentJob } from "../../../runtime/agents/agent_job.ts";
+import { AgentJob, type Prepare } from "../../../runtime/agents/agent_job.ts";
 import type { AgentChannel } from "../../../runtime/agents/channel.ts";
 import type { AgentMessage, CoordinatorMessage } from "../../../runtime/agents/messages.ts";
+import { temporaryFolder } from "../../_helpers/temporary_folder.ts";
 
 const ECHO = `data:text/javascript,${
   encodeURIComponent("await Deno.stdin.readable.pipeTo(Deno.stdout.writable);")
 }`;
 
-Deno.test("input that comes while a rank is still being started reaches it, in its order, and is said to be taken", async () => {
-  const sent: AgentMessage[] = [], ready = Promise.withResolvers<void>();
+/** A job of one rank that prints what it reads, and what its agent has said of it. */
+function begin(prepare: Prepare) {
+  const sent: AgentMessage[] = [];
   const channel = {
     send: (message: AgentMessage) => Promise.resolve(void sent.push(message)),
   } as unknown as AgentChannel<CoordinatorMessage>;
@@ -24,8 +26,13 @@ Deno.test("input that comes while a rank is still being started reaches it, in i
     ...{ channel, name: "job", secret: "00".repeat(32), addresses: ["127.0.0.1"], tls: null },
     ...{ rendezvous: { hostname: "127.0.0.1", port: 1 }, gateway: null, dialsOut: false },
     sockets: "/no/such/folder",
-    prepare: () => ready.promise,
+    prepare,
   });
+  return { job, sent };
+}
+
+Deno.test("input that comes while a rank is still being started reaches it, in its order, and is said to be taken", async () => {
+  const ready = Promise.withResolvers<void>(), { job, sent } = begin(() => ready.promise);
   for (const text of ["early ", "input", ""]) {
     const bytes = new TextEncoder().encode(text).toBase64();
     job.take({ type: "input", job: 1, rank: 0, stream: "stdout", bytes });
@@ -43,4 +50,16 @@ Deno.test("input that comes while a rank is still being started reaches it, in i
   assert.equal(taken.reduce((sum, count) => sum + count, 0), "early input".length);
   const exit = sent.find((message) => message.type === "exit");
   assert.deepEqual(exit, { type: "exit", job: 1, rank: 0, code: 0, signal: null });
+});
+
+Deno.test({
+  name: "a rank that cannot be started leaves no log open",
+  sanitizeOps: true,
+  sanitizeResources: true,
+  async fn() {
+    await using folder = await temporaryFolder();
+    const { job, sent } = begin(() => ({ cwd: "/no/such/folder", logDir: folder.path }));
+    assert.match((await job.done)!, /^rank 0 cannot be started: /);
+    assert.deepEqual(sent.map(({ type }) => type), ["failed"]);
+  },
 });

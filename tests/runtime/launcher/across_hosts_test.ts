@@ -286,6 +286,27 @@ Deno.test("an agent that cannot start its ranks says why", async () => {
   assert.equal((await joined).code, 1);
 });
 
+Deno.test({
+  name: "an agent whose user has ended the job leaves nothing that goes on behind it",
+  sanitizeOps: true,
+  sanitizeResources: true,
+  async fn() {
+    await using folder = await temporaryFolder();
+    const path = `${folder.path}/invitation`, stop = new AbortController();
+    const opening = openWorld({ ...OPTIONS, ranks: 1, world: 2, invitation: path });
+    const joined = joinLaunch(await invited(path), { ...OPTIONS, ranks: 1, signal: stop.signal });
+    {
+      await using world = await opening;
+      const { interrupted } = await runOn(world, "ends", {
+        args: ["idle"],
+        onOutput: () => stop.abort(), // their process numbers
+      });
+      assert.equal(interrupted, "abort");
+    }
+    assert.equal((await joined).code, 143);
+  },
+});
+
 Deno.test("hosts that ssh reaches get the invitation on standard input; it is no argument", async () => {
   await using folder = await temporaryFolder();
   const ssh = `${folder.path}/ssh`;

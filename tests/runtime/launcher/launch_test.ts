@@ -181,6 +181,18 @@ Deno.test("the exit code is that of the first rank that fails, and the others ar
   assert.deepEqual(await survivors(pidsIn(lines.flat()), 5000), []);
 });
 
+Deno.test({
+  name: "a job leaves neither processes nor timers behind, whether it ends well or not",
+  sanitizeOps: true,
+  sanitizeResources: true,
+  async fn() {
+    for (const [way, expected] of [["forget", 0], ["code", 7]] as const) {
+      const { code } = await run({ ranks: 2, program: program("ends"), args: [way, "1"] });
+      assert.equal(code, expected);
+    }
+  },
+});
+
 Deno.test("an error after the goodbye is a failure too", async () => {
   const { code, failure } = await run({
     ranks: 2,
