@@ -2,7 +2,6 @@ import { join } from "node:path";
 import { OptionError, type OptionSpec, toggle } from "../options/kinds.ts";
 import { OPTIONS, type Options } from "../options/table.ts";
 import type { LauncherPlace } from "../../runtime/launcher/across_hosts.ts";
-import { signalCode } from "../../runtime/launcher/interrupts.ts";
 import { HostsError } from "../launch/run_hosts.ts";
 import { placeOf, takePlace } from "./launch_command.ts";
 import { goElsewhere } from "./elsewhere.ts";
@@ -12,7 +11,7 @@ import { axisOptions, type Swept } from "../sweep/axes.ts";
 import { CellFolders } from "../sweep/cell_folder.ts";
 import { planCells } from "../sweep/cells.ts";
 import { type CellResult, summaryDocument } from "../sweep/results.ts";
-import { sweep, SWEEP_FILES } from "../sweep/sweep.ts";
+import { exitCodeOf, sweep, SWEEP_FILES } from "../sweep/sweep.ts";
 import { formatTable } from "../sweep/table.ts";
 import type { CommandSpec } from "./command_line.ts";
 
@@ -109,12 +108,8 @@ async function runAll(
 ): Promise<number> {
   const { quiet = false, json = false } = swept;
   const view = viewKind(quiet);
-  const { dir, axes, cells, problems, interrupted } = await sweep({
-    ...swept,
-    baseline,
-    place,
-    view,
-  });
+  const run = await sweep({ ...swept, baseline, place, view });
+  const { dir, axes, cells, problems, interrupted } = run;
   if (json) console.log(summaryDocument(dir, axes, cells, problems).trimEnd());
   else if (!quiet) {
     console.log(await formatTable(axes, cells, terminalColumns()));
@@ -129,9 +124,8 @@ async function runAll(
       `celgc: the sweep was ended by ${interrupted} with ${left} of ${cells.length} cells to go; ` +
         `the same command with --out ${dir} goes on`,
     );
-    return signalCode(interrupted);
   }
-  return failed.length > 0 || problems.length > 0 ? 1 : 0;
+  return exitCodeOf(run);
 }
 
 /** @param unseen whether the messages have not been shown yet */

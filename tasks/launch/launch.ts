@@ -24,12 +24,12 @@ import { onCpuInstead } from "./recovery/cpu_instead.ts";
 import { restart, Restarts } from "./recovery/restarts.ts";
 import { rollBack } from "./recovery/rollback.ts";
 import {
-  beforeStart,
   describeHosts,
   describeRun,
   leavesHost,
   openHosts,
   sizeOf,
+  tellHosts,
 } from "./run_hosts.ts";
 import type { ViewKind } from "./view.ts";
 
@@ -123,7 +123,7 @@ async function launchRun(
       : null);
   const explicit = hosts === null ? given : { ...given, ranks: hosts.size };
   const ready = makeReady(explicit, { hosts, view, say, scope, between });
-  const { run, ranksHere, gpus, details } = await beforeStart(on ? null : hosts, ready);
+  const { run, ranksHere, gpus, details } = await tellHosts(on ? null : hosts, ready);
   const { directory, askedDevice } = run;
   const watching = {
     ...{ view, onRecord, signal, hosts, hostsLeave: on === undefined },

@@ -146,12 +146,12 @@ export async function openHosts(
 }
 
 /**
- * Waits for what comes before the first start on hosts that have joined. Where it fails, they end with 1, and are told
- * why.
+ * Waits for what is done here for hosts that have joined, such as what comes before their ranks are started. Where it
+ * fails, they end with 1, and are told why.
  *
  * @param hosts null: there are none, or whatever else they have joined for goes on
  */
-export async function beforeStart<T>(hosts: World | null, work: Promise<T>): Promise<T> {
+export async function tellHosts<T>(hosts: World | null, work: Promise<T>): Promise<T> {
   try {
     return await work;
   } catch (error) {

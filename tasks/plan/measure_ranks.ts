@@ -11,7 +11,7 @@ import { checkInputs } from "../problems/check_inputs.ts";
 import { keepInputs, readInputs } from "../run/inputs.ts";
 import { RunFailedError } from "../launch/launch.ts";
 import { processesOf } from "../launch/processes.ts";
-import { beforeStart, describeRun } from "../launch/run_hosts.ts";
+import { describeRun, tellHosts } from "../launch/run_hosts.ts";
 import { asOptionError } from "../options/as_option_error.ts";
 import type { Options } from "../options/values.ts";
 import type { RankArguments } from "../training/rank_program.ts";
@@ -45,10 +45,10 @@ export async function measureRanks(
   const made = await Deno.makeTempDir({ prefix: "celgc-plan-" });
   stack.defer(() => Deno.remove(made, { recursive: true }));
   const directory = await Deno.realPath(made);
-  await beforeStart(hosts, writeAsked(directory, asked));
+  await tellHosts(hosts, writeAsked(directory, asked));
   const { link: _, ...processes } = processesOf(options, directory);
   const described = hosts &&
-    await beforeStart(hosts, describeRun(options, device, { run: "plan", directory }));
+    await tellHosts(hosts, describeRun(options, device, { run: "plan", directory }));
   const { code, failure, interrupted } = await asOptionError(null, () =>
     launchProgram({
       ...processes,

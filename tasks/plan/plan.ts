@@ -17,7 +17,7 @@ import type { NetworkCost } from "../../runtime/collectives/allreduce_cost.ts";
 import { resolveDevice } from "../../runtime/devices/open.ts";
 import { codecOf } from "../../runtime/compression/registry.ts";
 import type { World } from "../../runtime/launcher/across_hosts.ts";
-import { beforeStart, openHosts } from "../launch/run_hosts.ts";
+import { openHosts, tellHosts } from "../launch/run_hosts.ts";
 import type { ViewKind } from "../launch/view.ts";
 import type { Options } from "../options/table.ts";
 import { stepSizeAt } from "../options/stepping/step_size.ts";
@@ -107,7 +107,7 @@ async function measureAndPredict(
     ? await openHosts(request.given, { place, signal, say: say ?? (() => {}) })
     : null;
   const found = withDeviceAndData(request.options, view, say);
-  const options = await beforeStart(world, found), { ranks } = options;
+  const options = await tellHosts(world, found), { ranks } = options;
   const compared = comparisonOf(request.ofAllHosts, options, request.intervals);
   const { algorithm, intervals, fragments, codecs, settings } = compared;
   const measured = await measureRanks({

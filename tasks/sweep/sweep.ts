@@ -12,11 +12,15 @@ import { join, resolve } from "node:path";
 import { becomeCompiledRank } from "../../runtime/ranks/compiled_rank.ts";
 import { DataError } from "../data/data_error.ts";
 import { launch, type LaunchOptions, RunFailedError } from "../launch/launch.ts";
-import { ENDING_SIGNALS, type EndingSignal } from "../../runtime/launcher/interrupts.ts";
+import {
+  ENDING_SIGNALS,
+  type EndingSignal,
+  signalCode,
+} from "../../runtime/launcher/interrupts.ts";
 import { lockFolder } from "../run/lock.ts";
 import { OptionError } from "../options/kinds.ts";
 import type { LauncherPlace, World } from "../../runtime/launcher/across_hosts.ts";
-import { beforeStart, leavesHost, openHosts, sizeOf } from "../launch/run_hosts.ts";
+import { leavesHost, openHosts, sizeOf, tellHosts } from "../launch/run_hosts.ts";
 import type { Options } from "../options/values.ts";
 import type { ViewKind } from "../launch/view.ts";
 import type { Swept } from "./axes.ts";
@@ -112,15 +116,32 @@ async function runCells(
   const options = across ? { ...rest, ranks: await sizeOf(across, place) } : rest;
   const plan = planCells(options, baseline);
   const on = across && stack.use(await openHosts(across, { place, signal, say }));
-  const dir = await beforeStart(on, makeFolder(out ?? null));
-  stack.use(await beforeStart(on, lock(dir)));
+  const run = await tellHosts(on, runPlan(plan, { kind, signal, out: out ?? null, on }));
+  // Theirs is the state of the sweep, not that of its last cell.
+  if (on) on.outcome = { ...on.outcome, code: exitCodeOf(run) };
+  return run;
+}
+
+/** What all cells of a sweep have in common. */
+interface Running {
+  readonly kind: ViewKind;
+  readonly signal: AbortSignal | undefined;
+  readonly out: string | null;
+  /** The hosts that have joined; null: this one alone. */
+  readonly on: World | null;
+}
+
+async function runPlan(plan: CellPlan, { kind, signal, out, on }: Running): Promise<SweepRun> {
+  await using stack = new AsyncDisposableStack();
+  const dir = await makeFolder(out);
+  stack.use(await lock(dir));
   const stop = stack.use(new Interruption(signal));
   const folders = await CellFolders.open(dir);
   const view = stack.use(openSweepView(kind, plan.cells));
   for (const note of plan.notes) view.say(`note: ${note}`);
   const devices = new Set(plan.cells.map(({ options }) => options.device));
   for (const device of devices) {
-    await beforeStart(on, resolveDevice(device, sayDownload((line) => view.say(line))));
+    await resolveDevice(device, sayDownload((line) => view.say(line)));
   }
   const outcomes: CellOutcome[] = [];
   let result = compare(dir, plan, outcomes, stop);
@@ -139,6 +160,12 @@ async function runCells(
     await writeSummary(result);
   }
   return result;
+}
+
+/** What a process ends with that has run a sweep. */
+export function exitCodeOf({ cells, problems, interrupted }: SweepRun): number {
+  if (interrupted !== null) return signalCode(interrupted);
+  return problems.length > 0 || cells.some(({ status }) => status === "failed") ? 1 : 0;
 }
 
 /** What a sweep has come to so far. */

@@ -218,3 +218,14 @@ Deno.test("hosts learn a text of one's own from the same file, or from what they
   await together({ ...text, out: `${folder.path}/same` }, folder.path, theirs);
   await together({ ...text, out: `${folder.path}/sent`, sendData: true }, folder.path);
 });
+
+Deno.test("a host that has joined a sweep ends as the sweep does, not as its last cell", async () => {
+  await using folder = await temporaryFolder();
+  const { interval: _, ...small } = SMALL;
+  // The first diverges, the second does not.
+  const given = { ...small, lr: [1e30, 0.1], clip: 1e30, out: `${folder.path}/sweep` };
+  const [run, agent] = await joinedBy((world) => sweep({ ...given, ...world }), folder.path);
+  assert.ok(run.status === "fulfilled" && agent.status === "fulfilled");
+  assert.deepEqual(run.value.cells.map(({ status }) => status), ["failed", "finished"]);
+  assert.equal(agent.value.code, 1);
+});
