@@ -60,19 +60,24 @@ export class Losses {
   /**
    * A rank says that it has lost another. The first of two that say so of each other is believed, and so are, of two
    * hosts, the ranks of the one that said it first: what has fallen silent may be the way between them, and then all
-   * of one host are to go, and none of the other.
+   * of one host are to go, and none of the other. The word of one that was killed since counts as if it lived: what it
+   * did without the other may be there.
    */
   reported(by: number, rank: number, words: string): void {
+    const complains = this.#ranks[by];
     const isOver = () => {
       const { exit, finalized } = this.#ranks[rank];
-      return exit !== null || finalized || this.#lost.has(rank) || this.#lost.has(by);
+      return exit !== null || finalized || this.#lost.has(rank) || complains.ended;
     };
     if (!this.#lost.has(by)) this.#missed.add(rank);
     if (isOver()) return;
-    const { host, pending } = this.#ranks[rank], other = this.#ranks[by].host;
+    const { host, pending } = this.#ranks[rank], other = complains.host;
     this.#actions.after(SILENT_MS, () => {
       if (isOver()) return;
-      if (!this.#gaveWay.get(other)?.has(host)) return this.#giveUp(rank, other, words);
+      // One that was not killed may have ended because it heard that it is the one to go.
+      const isDoubted = this.#gaveWay.get(other)?.has(host) ||
+        this.#lost.has(by) && complains.exit?.signal === null;
+      if (!isDoubted) return this.#giveUp(rank, other, words);
       // If the rank is alive, it is the one that complains that has to go: neither can go on with the other.
       this.#ranks[rank].pending = null;
       this.#actions.inquire();
@@ -80,6 +85,7 @@ export class Losses {
         if (isOver()) return;
         const isAlive = this.#ranks[rank].pending !== null;
         this.#ranks[rank].pending ??= pending;
+        if (isAlive && this.#lost.has(by)) return;
         if (isAlive) this.#giveUp(by, host, `there is no way between it and rank ${rank}`);
         else this.#giveUp(rank, other, words);
       });

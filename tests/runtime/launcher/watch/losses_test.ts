@@ -71,3 +71,33 @@ Deno.test("of two hosts that complain of each other that goes which was complain
 Deno.test("one that gives no sign of life goes, whoever complains of it", () => {
   assert.deepEqual(cutApart((rank) => rank !== 3), [0, 3]);
 });
+
+/** Rank 0 of three has lost rank 1, then ends itself. Returns who is ended. */
+function complaintOfOneThatEnds(signal: string | null, isAlive: boolean) {
+  const ranks = Array.from({ length: 3 }, (): RankStatus => ({ ...statusOf("a"), joined: true }));
+  const killed: number[] = [], later: (() => void)[] = [];
+  const losses = new Losses(ranks, {
+    announce() {},
+    kill: (rank) => killed.push(rank),
+    inquire() {
+      if (isAlive) ranks[1].pending = [];
+    },
+    after: (_, act) => later.push(act),
+    lost() {},
+  });
+  losses.reported(0, 1, "it gave no sign of life");
+  ranks[0].exit = { code: signal === null ? 1 : 137, signal, lost: null, order: 0 };
+  losses.check();
+  for (const act of later) act(); // what comes up meanwhile as well
+  return killed;
+}
+
+Deno.test("one that others have lost goes, also if who said so was killed since", () => {
+  assert.deepEqual(complaintOfOneThatEnds("SIGKILL", false), [1]);
+  assert.deepEqual(complaintOfOneThatEnds("SIGKILL", true), [1]);
+});
+
+Deno.test("one that others have lost goes on if it is alive, and who said so has ended by itself", () => {
+  assert.deepEqual(complaintOfOneThatEnds(null, true), []);
+  assert.deepEqual(complaintOfOneThatEnds(null, false), [1]);
+});
