@@ -5,6 +5,7 @@
  * @module
  */
 
+import { RevokedError } from "../../runtime/base/errors.ts";
 import { platform } from "../../runtime/base/platform.ts";
 import type { Communicator } from "../../runtime/communicator.ts";
 import type { Stateful } from "./checkpoint.ts";
@@ -28,6 +29,8 @@ export class CheckpointWriter implements AsyncDisposable {
   #aside: Communicator | null = null;
   #writing: Promise<void> | null = null;
   #error: unknown = null;
+  /** What has ended the writing where another rank could not do its part; null: nothing has. */
+  #calledOff: RevokedError | null = null;
 
   /** @param comm the ranks; stays the caller's */
   constructor(comm: Communicator, options: CheckpointWriterOptions) {
@@ -50,7 +53,12 @@ export class CheckpointWriter implements AsyncDisposable {
     const bytes = await encode(parts), aside = this.#aside ??= await this.#comm.dup();
     this.#writing = writeCheckpoint(aside, this.#options, step, bytes, { ...this.#options, loss })
       .then(() => wrote?.(step, began, platform.now() - began))
-      .catch((error) => void (this.#error = error));
+      .catch((error) => {
+        if (error instanceof RevokedError) this.#calledOff = error;
+        else this.#error = error;
+        // One that waits for the others here, on its way out of an error of its own, would wait for ever.
+        aside.revoke();
+      });
   }
 
   /** Calls all ranks out of the writing that they wait in, after one was lost. */
@@ -68,6 +76,10 @@ export class CheckpointWriter implements AsyncDisposable {
     await this.#writing;
     this.#writing = null;
     this.check();
+    if (this.#calledOff === null) return;
+    // Whoever could not do its part ends with that: it is for want of this rank that the others fail.
+    await this.#comm.barrier();
+    throw this.#calledOff;
   }
 
   /** Waits likewise, so that the last checkpoint is there for whoever goes on; what has failed is told elsewhere. */
