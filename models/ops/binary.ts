@@ -133,8 +133,12 @@ export const binaryOperators: Operators = {
         b.constant.data.some((each: number | bigint) => Number(each) === 0);
       if (flat) da = g.where(g.equal(exponent, 0), 0, da);
       if (b.constant || !isFloat(b.type)) return [g.sumTo(da, a.dims)];
-      // 0^b is 0 for every b > 0: its derivative by b is 0, where the logarithm has none.
-      const slope = g.where(g.greater(a, 0), g.mul(y, g.log(a)), 0);
+      // 0^b is 0 for every b > 0, and its derivative by b is 0; of a negative number's power there is none.
+      const flatAtZero = g.op("And", [
+        g.equal(a, 0),
+        g.op("GreaterOrEqual", [exponent, g.scalar(0, a.type)]),
+      ]);
+      const slope = g.where(flatAtZero, 0, g.mul(y, g.log(a)));
       return [g.sumTo(da, a.dims), g.sumTo(g.cast(g.mul(dy!, slope), b.type), b.dims)];
     },
   },

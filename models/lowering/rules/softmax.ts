@@ -10,7 +10,7 @@ interface Parts {
   exponentials: Value;
   /** sum of the exponentials, `[…, 1]` */
   total: Value;
-  /** 1 at the target, 0 elsewhere */
+  /** whether it is the target, bool */
   chosen: Value;
 }
 
@@ -21,8 +21,8 @@ function parts(g: Graph, logits: Value, target: Value): Parts {
   const total = g.sum(exponentials, last, true);
   // WebGPU compares int32; OneHot and int64 would fall back to the CPU there.
   const labels = g.constant("int32", [classes], Array.from({ length: classes }, (_, i) => i));
-  const at = g.equal(g.unsqueeze(g.cast(target, "int32"), last), labels);
-  return { shifted, exponentials, total, chosen: g.cast(at, logits.type) };
+  const chosen = g.equal(g.unsqueeze(g.cast(target, "int32"), last), labels);
+  return { shifted, exponentials, total, chosen };
 }
 
 /** Rules for softmax and its losses. */
@@ -31,12 +31,13 @@ export const softmaxRules: LoweringRules = {
     const [logits, target] = inputs as Value[];
     const { shifted, total, chosen } = parts(g, logits, target);
     const log = g.squeeze(g.log(total), [-1]);
-    return [g.sub(log, g.sum(g.mul(shifted, chosen), [-1]))];
+    // Not multiplied: the logit of another class may be −∞.
+    return [g.sub(log, g.sum(g.where(chosen, shifted, 0), [-1]))];
   },
   "celgc.SoftmaxCrossEntropyGradient"(g, { inputs }) {
     const [logits, target, dy] = inputs as Value[];
     const { exponentials, total, chosen } = parts(g, logits, target);
-    const difference = g.sub(g.div(exponentials, total), chosen);
+    const difference = g.sub(g.div(exponentials, total), g.cast(chosen, logits.type));
     return [g.mul(difference, g.unsqueeze(dy, [-1]))];
   },
   /** onnxruntime's WebGPU provider has no LogSoftmax. */

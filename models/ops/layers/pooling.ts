@@ -88,9 +88,13 @@ const globalPool = (f: (row: Float64Array) => number, reduce: string): Operator 
     if (reduce === "ReduceMean") {
       return [g.expand(g.div(dy!, sizeOf(x!.dims.slice(2))), x!.dims)];
     }
-    const chosen = g.cast(g.equal(x!, y), x!.type);
-    const ties = g.sum(chosen, x!.dims.slice(2).map((_, i) => i + 2), true);
-    return [g.mul(chosen, g.div(dy!, ties))];
+    // The first of the largest, as MaxPool has it. Places are floats, since WebGPU has no int64.
+    const image = x!.dims.slice(2), size = sizeOf(image);
+    const places = Array.from({ length: size }, (_, i) => i);
+    const at = g.where(g.equal(x!, y), g.constant(x!.type, [1, 1, ...image], places), size);
+    const first = g.reduce("ReduceMin", at, image.map((_, i) => i + 2), true);
+    const chosen = g.cast(g.equal(at, first), x!.type);
+    return [g.mul(chosen, dy!)];
   },
 });
 

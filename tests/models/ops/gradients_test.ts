@@ -69,40 +69,6 @@ for (const each of [...cases, ...recurrentCases]) {
   });
 }
 
-/** The gradient of Σ weights · op(x), at a point where central differences say nothing. */
-async function gradientAt(
-  dims: number[],
-  x: number[],
-  build: (g: Graph, x: Value) => Value,
-  weights: number[],
-): Promise<number[]> {
-  const g = new Graph();
-  const value = g.input("x", "float32", dims), y = build(g, value);
-  const loss = g.sum(g.mul(y, g.constant("float32", y.dims, weights)));
-  g.output("dx", differentiate(g, loss, [value])[0]);
-  await using runner = await load(g);
-  return Array.from((await runner.run({ x })).dx.data);
-}
-
-Deno.test("where a function has a kink, its gradient is PyTorch's", async () => {
-  const pool = { kernel_shape: [2], strides: [1] };
-  const image = [1, 1, 4], ties = [1, 1, 0, 0];
-  const maxPool = (g: Graph, x: Value) => g.op("MaxPool", [x], pool);
-  assert.deepEqual(await gradientAt(image, ties, maxPool, [1, 10, 100]), [1, 10, 100, 0]);
-  const relu = (g: Graph, x: Value) => g.relu(x);
-  assert.deepEqual(await gradientAt([3], [-1, 0, 1], relu, [1, 1, 1]), [0, 0, 1]);
-  const abs = (g: Graph, x: Value) => g.abs(x);
-  assert.deepEqual(await gradientAt([3], [-1, 0, 1], abs, [1, 1, 1]), [-1, 0, 1]);
-  const clip = (g: Graph, x: Value) => g.op("Clip", [x, g.scalar(-1), g.scalar(1)]);
-  assert.deepEqual(await gradientAt([4], [-2, -1, 1, 2], clip, [1, 1, 1, 1]), [0, 1, 1, 0]);
-  const slopes = (g: Graph, x: Value) => g.op("PRelu", [x, g.scalar(0.25)]);
-  assert.deepEqual(await gradientAt([3], [-1, 0, 1], slopes, [1, 1, 1]), [0.25, 0.25, 1]);
-  const largest = (g: Graph, x: Value) => g.reduce("ReduceMax", x);
-  assert.deepEqual(await gradientAt([3], [2, 2, 1], largest, [1]), [0.5, 0.5, 0]);
-  const norm = (g: Graph, x: Value) => g.reduce("ReduceL2", x);
-  assert.deepEqual(await gradientAt([2], [0, 0], norm, [1]), [0, 0]);
-});
-
 Deno.test("a class that cannot be does not spoil the loss of another", async () => {
   const kinds: Attributes[] = [{}, { ignore_index: 2 }, { reduction: "sum" }];
   for (const attributes of kinds) {
