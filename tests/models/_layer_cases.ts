@@ -86,6 +86,20 @@ const attentions: GradientCase[] = [
     {},
     (g) => g.constant("bool", [2, 3], [1, 0, 1, 1, 1, 0]),
   ),
+  attend(
+    "of a query that sees nothing",
+    [[1, 2, 3, 4], [1, 2, 3, 4], [1, 2, 3, 4]],
+    { is_causal: 1 },
+    {},
+    (g) => g.constant("bool", [3, 3], [1, 1, 1, 0, 0, 1, 0, 1, 1]),
+  ),
+  attend(
+    "of a query that sees nothing, by a mask to add",
+    [[1, 2, 2, 4], [1, 2, 2, 4], [1, 2, 2, 4]],
+    {},
+    {},
+    (g) => g.constant("float32", [2, 2], [-Infinity, -Infinity, 0.5, -Infinity]),
+  ),
   {
     name: "celgc.CausalAttention",
     inputs: { qkv: { dims: [2, 5, 12] } },

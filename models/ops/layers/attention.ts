@@ -11,7 +11,7 @@ import {
 } from "../../operator.ts";
 import { formatDims, sameDims } from "../../tensor.ts";
 
-/** Of bool masks: what is not seen. The lowest number, not −∞: a row that sees nothing stays a number. */
+/** Of bool masks: what is not seen. The lowest number; of a row that sees nothing, all of it. */
 const UNSEEN = -3.4028234663852886e38;
 
 /** `[batch, length, heads · size]` as `[batch, heads, length, size]`; itself where it has four axes. */
@@ -72,8 +72,11 @@ export const attentionOperators: Operators = {
       );
       scores = g.where(g.constant("bool", [length, total], seen), scores, UNSEEN);
     }
-    const weighted = g.op("Softmax", [scores], { axis: -1 });
-    const y = g.matmul(weighted, shared(g, v, heads / groups));
+    // A row that sees nothing gives zeros, as in runtimes and in PyTorch, and no gradient passes through it.
+    const sees = mask && g.greater(g.reduce("ReduceMax", scores, [-1], true), UNSEEN);
+    const weighted = g.op("Softmax", [sees ? g.where(sees, scores, 0) : scores], { axis: -1 });
+    const product = g.matmul(weighted, shared(g, v, heads / groups));
+    const y = sees ? g.where(sees, product, 0) : product;
     if (query.dims.length === 4) return [y, k, v].slice(0, Math.max(1, call.outputs));
     const flat = g.reshape(g.transpose(y, [0, 2, 1, 3]), [batch, length, heads * v.dims[3]]);
     return [flat, k, v].slice(0, Math.max(1, call.outputs));
