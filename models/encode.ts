@@ -237,12 +237,13 @@ function opsets(graph: Graph) {
  */
 function written(node: Node): Node {
   if (!node.op.startsWith("Reduce") || node.op === "ReduceSum") return node;
-  const [x, axes] = node.inputs, { noop_with_empty_axes: noop, ...attributes } = node.attributes;
+  const [x, axes] = node.inputs, { noop_with_empty_axes: _, ...attributes } = node.attributes;
   const list = Array.from(axes?.constant?.data ?? [], Number);
-  if (list.length > 0) return { ...node, inputs: [x], attributes: { ...attributes, axes: list } };
-  return noop
-    ? { ...node, op: "Identity", inputs: [x], attributes: {} }
-    : { ...node, inputs: [x], attributes };
+  return {
+    ...node,
+    inputs: [x],
+    attributes: list.length > 0 ? { ...attributes, axes: list } : attributes,
+  };
 }
 
 function encodeNode(given: Node, names: Names) {

@@ -152,7 +152,9 @@ export abstract class Operations {
 
   /** The same elements in another shape; one dimension may be −1. */
   reshape(x: Value, dims: readonly number[]): Value {
-    return this.op("Reshape", [x, this.ints(freeFirst(dims))]);
+    // Else a 0 is the length of x's axis there.
+    const attributes: Attributes = dims.includes(0) ? { allowzero: 1 } : {};
+    return this.op("Reshape", [x, this.ints(freeFirst(dims))], attributes);
   }
   /** Axes in another order; axis i of the result is axis `perm[i]` of x. By default the last two change places. */
   transpose(x: Value, perm?: readonly number[]): Value {

@@ -31,9 +31,11 @@ function rangesOf(call: Application): Range[] {
   for (const [i, given] of axes.entries()) {
     const axis = axisOf(call, given, x.dims.length), dim = x.dims[axis], step = steps[i];
     if (step === 0) throw new OperatorError(call, "a step of 0 never ends");
-    const low = step > 0 ? 0 : -1, high = step > 0 ? dim : dim - 1;
-    const clamp = (index: number) => Math.min(high, Math.max(low, index < 0 ? index + dim : index));
-    const start = clamp(starts[i]), end = clamp(ends[i]);
+    const high = step > 0 ? dim : dim - 1;
+    const clamp = (index: number, low: number) =>
+      Math.min(high, Math.max(low, index < 0 ? index + dim : index));
+    // Backwards an end may lie before the first element; a start may not, unlike in NumPy.
+    const start = clamp(starts[i], 0), end = clamp(ends[i], step > 0 ? 0 : -1);
     ranges[axis] = { start, count: Math.max(0, Math.ceil((end - start) / step)), step };
   }
   return ranges;
@@ -64,20 +66,17 @@ function padsOf(call: Application): { before: number[]; after: number[] } {
   return { before, after };
 }
 
-/** Where a padded axis reads from, by index of the result; −1 is the constant. */
+/** Where an axis that is padded by its own elements reads from, by index of the result less what is before it. */
 function paddedIndex(mode: string, at: number, dim: number): number {
-  if (at >= 0 && at < dim) return at;
   switch (mode) {
     case "edge":
-      return at < 0 ? 0 : dim - 1;
+      return Math.min(dim - 1, Math.max(0, at));
     case "reflect": {
       const period = Math.max(1, 2 * (dim - 1)), turn = ((at % period) + period) % period;
       return turn < dim ? turn : period - turn;
     }
-    case "wrap":
+    default: // wrap
       return ((at % dim) + dim) % dim;
-    default:
-      return -1;
   }
 }
 
@@ -139,11 +138,12 @@ export const indexingOperators: Operators = {
     gradient(g, node, [dy]) {
       const ranges = rangesOf(node);
       const backward = ranges.flatMap(({ step }, axis) => step < 0 ? [axis] : []);
-      const forward = ranges.map(({ start, count, step }): Range =>
-        step < 0
+      const forward = ranges.map(({ start, count, step }): Range => {
+        if (count === 0) return { start: 0, count, step: 1 };
+        return step < 0
           ? { start: start + step * (count - 1), count, step: -step }
-          : { start, count, step }
-      );
+          : { start, count, step };
+      });
       return [spread(g, g.flip(dy!, backward), forward, node.inputs[0]!.dims)];
     },
   },
@@ -174,21 +174,24 @@ export const indexingOperators: Operators = {
       // Other modes only copy elements, and that can be differentiated.
       return mode === "constant" ? undefined : x.dims.reduce((y, dim, axis) => {
         if (before[axis] === 0 && after[axis] === 0) return y;
+        // What is cropped is gone before the rest is repeated.
+        const first = Math.max(0, -before[axis]), rest = dim - first - Math.max(0, -after[axis]);
         const length = before[axis] + dim + after[axis];
-        const places = Array.from({ length }, (_, i) => paddedIndex(mode, i - before[axis], dim));
-        return g.op("Gather", [y, g.ints(places)], { axis });
+        if (rest < 1 && length > 0) {
+          throw new OperatorError(call, `nothing is left of axis ${axis} to pad it with`);
+        }
+        const at = (i: number) => first + paddedIndex(mode, i - Math.max(0, before[axis]), rest);
+        return g.op("Gather", [y, g.ints(Array.from({ length }, (_, i) => at(i)))], { axis });
       }, x);
     },
     evaluate([x, , value], call, [{ dims }]) {
-      const { before } = padsOf(call), mode = stringAttribute(call, "mode", "constant");
-      const strides = stridesOf(x.dims), out = stridesOf(dims);
+      const { before } = padsOf(call), strides = stridesOf(x.dims), out = stridesOf(dims);
       const at = (_: unknown, i: number) => {
         let from = 0;
         for (const [axis, dim] of x.dims.entries()) {
           const index = Math.floor(i / out[axis]) % dims[axis] - before[axis];
-          const source = paddedIndex(mode, index, dim);
-          if (source < 0) return value?.data[0] ?? 0;
-          from += source * strides[axis];
+          if (index < 0 || index >= dim) return value?.data[0] ?? 0;
+          from += index * strides[axis];
         }
         return x.data[from];
       };

@@ -81,10 +81,10 @@ export const linearOperators: Operators = {
       const dc = g.reshape(dy!, [...batch, m, n]);
       if (dims.b.length === 2) {
         // One matrix for the whole batch: its gradient is one product over all rows.
-        const rows = g.reshape(dc, [-1, n]);
+        const count = sizeOf(batch) * m, rows = g.reshape(dc, [count, n]);
         return [
           g.reshape(product(g, rows, b, { transB: true }), left.dims),
-          g.reshape(product(g, g.reshape(a, [-1, k]), rows, { transA: true }), right.dims),
+          g.reshape(product(g, g.reshape(a, [count, k]), rows, { transA: true }), right.dims),
         ];
       }
       return [

@@ -15,16 +15,28 @@ import { axisOf, permute } from "./_common.ts";
 /** The gradient by x. `y` and `dy` have the reduced axes kept, so that they broadcast against x. */
 type Gradient = (g: Graph, x: Value, y: Value, dy: Value, count: number) => Value;
 
+/** Whether no axes are named, and that means none. */
+function leavesAxes(call: Application): boolean {
+  const none = !call.inputs[1] || sizeOf(call.inputs[1].dims) === 0;
+  return none && intAttribute(call, "noop_with_empty_axes", 0) !== 0;
+}
+
 function axesOf(call: Application): number[] {
   const rank = required(call, 0, "data").dims.length;
   const axes = constantInput(call, 1, "axes")?.map((axis) => axisOf(call, axis, rank)) ?? [];
   if (axes.length > 0) return axes.toSorted((a, b) => a - b);
-  if (intAttribute(call, "noop_with_empty_axes", 0)) return [];
+  if (leavesAxes(call)) return [];
   return Array.from({ length: rank }, (_, axis) => axis);
 }
 
-function reduction(f: (row: Float64Array) => number, gradient: Gradient): Operator {
+/** @param alone what it makes of each element where there is nothing to reduce; by default the element */
+function reduction(
+  f: (row: Float64Array) => number,
+  gradient: Gradient,
+  alone = (_g: Graph, x: Value) => x,
+): Operator {
   return {
+    simplify: (g, call) => leavesAxes(call) ? alone(g, call.inputs[0]!) : undefined,
     infer(call) {
       const x = required(call, 0, "data"), axes = new Set(axesOf(call));
       const keep = intAttribute(call, "keepdims", 1) !== 0;
@@ -115,18 +127,25 @@ export const reductionOperators: Operators = {
   ReduceSumSquare: reduction(
     (row) => row.reduce((sum, value) => sum + value * value, 0),
     (g, x, _y, dy) => g.mul(x, g.mul(dy, 2)),
+    (g, x) => g.mul(x, x),
   ),
   ReduceL1: reduction(
     (row) => row.reduce((sum, value) => sum + Math.abs(value), 0),
     (g, x, _y, dy) =>
       g.mul(dy, g.sub(g.cast(g.greater(x, 0), x.type), g.cast(g.less(x, 0), x.type))),
+    (g, x) => g.abs(x),
   ),
   ReduceL2: reduction(
     (row) => Math.sqrt(row.reduce((sum, value) => sum + value * value, 0)),
     // At zero there is no slope; 0 is a subgradient.
     (g, x, y, dy) => g.mul(x, g.div(dy, g.where(g.equal(y, 0), 1, y))),
+    (g, x) => g.abs(x),
   ),
-  ReduceLogSum: reduction((row) => Math.log(total(row)), (g, _x, y, dy) => g.div(dy, g.exp(y))),
+  ReduceLogSum: reduction(
+    (row) => Math.log(total(row)),
+    (g, _x, y, dy) => g.div(dy, g.exp(y)),
+    (g, x) => g.log(x),
+  ),
   ReduceLogSumExp: reduction(
     (row) => {
       const top = row.reduce((a, b) => Math.max(a, b), -Infinity);

@@ -108,6 +108,9 @@ export const cases: GradientCase[] = [
     [7, 8],
     (g, x) => g.slice(x, [0, 1], [0, 1], [5, 7], [3, 4]),
   ),
+  on("Slice to nothing, backwards and by steps", [5, 2, 3], (g, x) => {
+    return g.slice(g.exp(x), [0, 1, 2], [-1, 0, 3], [-100, 2, 3], [-2, 1, 1]);
+  }),
   on("Slice backwards", [5, 3], (g, x) => g.slice(x, [0], [-1], [-100], [-2])),
   on("Pad", [2, 3], (g, x) => g.pad(g.exp(x), [1, 0], [0, 2])),
   {
@@ -130,6 +133,7 @@ export const cases: GradientCase[] = [
     inputs: { x: { dims: [5, 3] }, i: { ...indices([2, 3], 5), values: [0, 4, 4, 1, 4, 0] } },
     build: (g, x, i) => g.op("Gather", [x, i], { axis: 0 }),
   },
+  on("Gather of no rows", [5, 3], (g, x) => g.op("Gather", [x, g.ints([])])),
   {
     name: "Gather along the middle axis",
     inputs: { x: { dims: [2, 4, 3] }, i: indices([3], 4) },

@@ -185,6 +185,21 @@ const pools: GradientCase[] = [
     strides: [2, 2],
     output_shape: [9, 10],
   }),
+  convTranspose("to a larger shape along one axis, a smaller along another", [1, 2, 3, 4], [
+    2,
+    3,
+    2,
+    3,
+  ], { strides: [2, 2], output_shape: [9, 7] }),
+  convTranspose("padded by its stride and more", [1, 2, 3, 4], [2, 3, 2, 3], {
+    dilations: [3, 2],
+    pads: [0, 1, 1, 1],
+    output_padding: [2, 1],
+  }),
+  convTranspose("to so many times the size, of a small kernel", [1, 2, 3, 4], [2, 3, 1, 2], {
+    strides: [3, 2],
+    auto_pad: "SAME_LOWER",
+  }),
 ];
 
 const norms: GradientCase[] = [

@@ -1,6 +1,7 @@
 /** Zeros that something is added into. */
 
 import type { Graph, Value } from "../../graph.ts";
+import { sizeOf } from "../../tensor.ts";
 import type { Target } from "../rule.ts";
 
 /**
@@ -10,7 +11,7 @@ import type { Target } from "../rule.ts";
  * constant first, and such a copy is missing in recorded commands.
  */
 export function zeros(g: Graph, target: Target, like: Value, dims: readonly number[]): Value {
-  if (target !== "webgpu") return g.expand(g.scalar(0, like.type), dims);
+  if (target !== "webgpu" || sizeOf(like.dims) === 0) return g.expand(g.scalar(0, like.type), dims);
   const axes = like.dims.map((_, axis) => axis);
   const one = g.slice(like, axes, axes.map(() => 0), axes.map(() => 1));
   const zero = g.cast(g.less(one, one), like.type); // of a NaN, too

@@ -30,7 +30,10 @@ export const activationRules: LoweringRules = {
     return [g.mul(dy, g.op("HardSigmoid", [y], { alpha: 1e30, beta: 0 }))];
   },
   "celgc.GeluTanh"(g, { inputs: [x] }, target) {
-    if (hasLoops(target) && x!.type === "float32") return [g.op(`${MICROSOFT}FastGelu`, [x])];
+    const isTensor = x!.dims.length > 0; // the kernel takes no scalar
+    if (hasLoops(target) && x!.type === "float32" && isTensor) {
+      return [g.op(`${MICROSOFT}FastGelu`, [x])];
+    }
     return [g.mul(g.mul(x!, 0.5), g.add(innerTanh(g, x!).tanh, 1))];
   },
   "celgc.GeluTanhGradient"(g, { inputs }, target) {

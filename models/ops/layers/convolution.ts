@@ -133,20 +133,26 @@ export const convolutionOperators: Operators = {
       }
       return [{ type: commonType(call).type, dims: [x.dims[0], filters, ...output] }];
     },
-    /** Runtimes refuse an output_shape that is larger than they reach; what is beyond is the bias alone. */
+    /**
+     * Runtimes refuse an output that is larger than they reach, and for auto_pad give a smaller one; what is beyond is
+     * the bias alone.
+     */
     simplify(g, call) {
       const [x, weight, bias] = call.inputs as Value[];
-      const { after, window: { strides } } = transposedWindow(call, x, weight);
-      if (!call.attributes.output_shape || after.every((count, i) => -count < strides[i])) {
-        return undefined;
-      }
-      const { output_shape: _shape, auto_pad: _pad, ...attributes } = call.attributes;
+      const { before, after, extra, window: { strides } } = transposedWindow(call, x, weight);
+      const { output_shape: shape, auto_pad: pad, output_padding: _, ...attributes } =
+        call.attributes;
+      const ends = after.map((count, i) => count - extra[i]);
+      const beyond = String(pad).startsWith("SAME") && !shape
+        ? extra.map((count, i) => count > 0 || ends[i] < 0)
+        : extra.map((count, i) => Math.max(count, shape ? -ends[i] : 0) >= strides[i]);
+      if (!beyond.includes(true)) return undefined;
       const reached = g.op("ConvTranspose", [x, weight], {
         ...attributes,
-        pads: [...after.map(() => 0), ...after.map((count) => Math.max(0, count))],
+        pads: [...before, ...ends.map((count) => Math.max(0, count))],
       });
       const none = reached.dims.map(() => 0);
-      const y = g.pad(reached, none, [0, 0, ...after.map((count) => Math.max(0, -count))]);
+      const y = g.pad(reached, none, [0, 0, ...ends.map((count) => Math.max(0, -count))]);
       const spread = [...new Array<number>(x.dims.length - 2).fill(1)];
       return bias ? g.add(y, g.reshape(bias, [-1, ...spread])) : y;
     },
@@ -229,5 +235,5 @@ function transposedWindow(
   const before = pads.slice(0, image.length), after = pads.slice(image.length);
   const output = full.map((size, i) => size - before[i] - after[i]);
   const window: Window = { kernel, strides, dilations, before, after, output: image };
-  return { window, before, after, output, group: intAttribute(call, "group", 1) };
+  return { window, before, after, extra, output, group: intAttribute(call, "group", 1) };
 }

@@ -25,6 +25,17 @@ function poolingOf(call: Application): { x: Value; window: Window } {
   return { x, window: windowOf(call, x.dims.slice(2)) };
 }
 
+/**
+ * The same without auto_pad: for windows with holes, or that leave some of the image out, runtimes read it
+ * otherwise than ONNX does, or not at all.
+ */
+function paddedSame(g: Graph, call: Application): Value | undefined {
+  const { auto_pad: pad, ...attributes } = call.attributes;
+  if (!String(pad).startsWith("SAME") || call.outputs > 1) return undefined;
+  const { window: { before, after } } = poolingOf(call);
+  return g.op(call.op, call.inputs, { ...attributes, pads: [...before, ...after] });
+}
+
 /** Applies `f` to the image's elements under each window; taps in the padding are left out. */
 function pool(
   x: NumberTensor,
@@ -102,6 +113,7 @@ const globalPool = (f: (row: Float64Array) => number, reduce: string): Operator 
 export const poolingOperators: Operators = {
   MaxPool: {
     infer,
+    simplify: paddedSame,
     evaluate: ([x], call) => [pool(x, poolingOf(call).window, (all) => Math.max(...all))],
     gradient(g, node, [dy]) {
       const inputs = [node.inputs[0]!, node.results[0], dy!];
@@ -113,7 +125,10 @@ export const poolingOperators: Operators = {
     /** With holes (opset 19): a convolution with ones, which runtimes of older operator sets know. */
     simplify(g, call) {
       const pooling = poolingOf(call), { window, x } = pooling;
-      if (window.dilations.every((step) => step === 1)) return undefined;
+      const { dilations, ...attributes } = call.attributes;
+      if (window.dilations.every((step) => step === 1)) {
+        return dilations ? g.op(call.op, call.inputs, attributes) : paddedSame(g, call);
+      }
       const padding = intAttribute(call, "count_include_pad", 0) !== 0;
       return g.div(windowSums(g, x, window), counts(g, pooling, padding));
     },

@@ -1,0 +1,138 @@
+/** What an operator says in a file is what it does here: as onnxruntime's own does it, or as ONNX has it. */
+
+import assert from "node:assert/strict";
+import { interpreter, load, loadModel, relativeError } from "../_evaluate.ts";
+import { fed, feedsOf, fileOf, graphOf, ints, type OneNode } from "./_one_node.ts";
+
+const five = fed([5], [1, 2, 3, 4, 5]), matrix = fed([2, 3], [1, -2, 3, -4, 5, 6]);
+const image = fed([1, 1, 7], [3, 1, 4, 1, 5, 9, 2]);
+const reduction = (op: string, data = matrix): OneNode => ({
+  op,
+  opset: 18,
+  inputs: [data],
+  attributes: { noop_with_empty_axes: 1 },
+});
+
+/** By what is special, a node that onnxruntime computes as it stands in the file. */
+const LIKE_THE_RUNTIME: Readonly<Record<string, OneNode>> = {
+  "Slice backwards from before the first element": {
+    op: "Slice",
+    opset: 13,
+    inputs: [five, ints(-9), ints(-99), ints(0), ints(-1)],
+  },
+  ...Object.fromEntries(
+    ["Sum", "Mean", "Max", "Min", "Prod", "SumSquare", "L1", "L2", "LogSumExp"]
+      .map((name) => `Reduce${name}`)
+      .map((op) => [`${op} over no axes`, reduction(op)]),
+  ),
+  "ReduceLogSum over no axes": reduction("ReduceLogSum", fed([2, 2], [1, 2, 3, 4])),
+  "ReduceSumSquare of a scalar over no axes": reduction("ReduceSumSquare", fed([], [-3])),
+  "AveragePool whose windows are said to have no holes": {
+    op: "AveragePool",
+    opset: 19,
+    inputs: [image],
+    attributes: { kernel_shape: [3], dilations: [1] },
+  },
+  "Pad that wraps what it has cropped": {
+    op: "Pad",
+    opset: 19,
+    inputs: [five, ints(2, -1)],
+    attributes: { mode: "wrap" },
+  },
+  "Pad that reflects what it has cropped": {
+    op: "Pad",
+    opset: 19,
+    inputs: [five, ints(-1, 2)],
+    attributes: { mode: "reflect" },
+  },
+  "Gelu by tanh of a scalar": {
+    op: "Gelu",
+    opset: 20,
+    inputs: [fed([], [0.7])],
+    attributes: { approximate: "tanh" },
+  },
+};
+
+for (const [name, node] of Object.entries(LIKE_THE_RUNTIME)) {
+  Deno.test(`${name} gives what onnxruntime gives`, async () => {
+    const graph = graphOf(node), feeds = feedsOf(node);
+    await using own = await loadModel(fileOf(node), graph.inputs);
+    const { y: expected } = await own.run(feeds);
+    const { dims } = graph.outputs.get("y")!;
+    assert.deepEqual(dims, expected.dims);
+    assert(relativeError(interpreter(graph)(feeds).y, expected.data) < 1e-6);
+    await using runner = await load(graph, { target: "cpu" });
+    const { y } = await runner.run(feeds);
+    assert.deepEqual(y.dims, expected.dims);
+    assert(relativeError(y.data, expected.data) < 1e-6, `${y.data}\n${expected.data}`);
+  });
+}
+
+/** By what is special, a node that onnxruntime refuses or reads otherwise, and what ONNX says of it. */
+const LIKE_THE_STANDARD: Readonly<Record<string, readonly [OneNode, readonly number[]]>> = {
+  "MaxPool with holes, of the image's size": [
+    {
+      op: "MaxPool",
+      opset: 12,
+      inputs: [image],
+      attributes: { kernel_shape: [2], dilations: [2], auto_pad: "SAME_UPPER" },
+    },
+    [1, 4, 1, 5, 9, 5, 9],
+  ],
+  "AveragePool of windows that leave some of the image out": [
+    {
+      op: "AveragePool",
+      opset: 11,
+      inputs: [fed([1, 1, 6], [3, 1, 4, 1, 5, 9])],
+      attributes: { kernel_shape: [1], strides: [3], auto_pad: "SAME_LOWER" },
+    },
+    [3, 1],
+  ],
+  "ConvTranspose to so many times the size, of a small kernel": [
+    {
+      op: "ConvTranspose",
+      opset: 11,
+      inputs: [fed([1, 1, 3], [1, 2, 3]), fed([1, 1, 1], [2]), fed([1], [0.5])],
+      attributes: { strides: [3], auto_pad: "SAME_UPPER" },
+    },
+    [2.5, 0.5, 0.5, 4.5, 0.5, 0.5, 6.5, 0.5, 0.5],
+  ],
+  "ConvTranspose to a larger shape along one axis and a smaller along another": [
+    {
+      op: "ConvTranspose",
+      opset: 11,
+      inputs: [fed([1, 1, 1, 2], [1, 2]), fed([1, 1, 1, 3], [1, 1, 1])],
+      attributes: { output_shape: [2, 2] },
+    },
+    [3, 3, 0, 0],
+  ],
+  // PyTorch's output_padding may reach the stride where it is less than the dilation.
+  "ConvTranspose padded by as much as its stride": [
+    {
+      op: "ConvTranspose",
+      opset: 11,
+      inputs: [fed([1, 1, 2], [1, 2]), fed([1, 1, 2], [1, 1])],
+      attributes: { dilations: [2], output_padding: [1] },
+    },
+    [1, 2, 1, 2, 0],
+  ],
+};
+
+for (const [name, [node, expected]] of Object.entries(LIKE_THE_STANDARD)) {
+  Deno.test(`${name} gives what ONNX says`, async () => {
+    const graph = graphOf(node), feeds = feedsOf(node);
+    assert.deepEqual(Array.from(interpreter(graph)(feeds).y), expected);
+    await using runner = await load(graph, { target: "cpu" });
+    assert.deepEqual(Array.from((await runner.run(feeds)).y.data), expected);
+  });
+}
+
+Deno.test("Pad refuses to repeat what it has cropped away", () => {
+  const node: OneNode = {
+    op: "Pad",
+    opset: 19,
+    inputs: [five, ints(-5, 2)],
+    attributes: { mode: "edge" },
+  };
+  assert.throws(() => graphOf(node), /nothing is left of axis 0 to pad it with/);
+});
