@@ -9,6 +9,7 @@ import { HandshakeError, RendezvousError } from "../base/errors.ts";
 import { counted } from "../base/words.ts";
 import { HostFolder } from "../ranks/host_folder.ts";
 import { BEHIND, Gateway } from "../rendezvous/gateway.ts";
+import { MOST_ADDRESSES } from "../rendezvous/messages.ts";
 import { CERTIFICATE_NAME } from "../security/certificate.ts";
 import { dialMember } from "../security/dialer.ts";
 import {
@@ -163,9 +164,9 @@ function addressesHere(
   connection: Deno.Conn,
   coordinator: string,
 ): string[] {
-  if (listen !== null) return addressesOf(listen).slice(0, 3);
+  if (listen !== null) return addressesOf(listen).slice(0, MOST_ADDRESSES);
   const local = withScope((connection.localAddr as Deno.NetAddr).hostname, coordinator);
-  return isLoopback(local) ? [local, ...ownAddresses().slice(0, 2)] : [local];
+  return isLoopback(local) ? [local, ...ownAddresses()].slice(0, MOST_ADDRESSES) : [local];
 }
 
 /**

@@ -9,6 +9,7 @@
 import { RendezvousError } from "../base/errors.ts";
 import { counted } from "../base/words.ts";
 import { BEHIND, Gateway } from "../rendezvous/gateway.ts";
+import { MOST_ADDRESSES } from "../rendezvous/messages.ts";
 import { AuthenticatingListener } from "../security/authenticating_listener.ts";
 import { makeCertificate } from "../security/certificate.ts";
 import { formatAddress, listenAt, listenAtAll, type TlsMaterial } from "../security/endpoint.ts";
@@ -383,7 +384,7 @@ export class Coordinator {
     const dialled = [...new Set(remotes.map(({ hello }) => hello.dialled))];
     // Those that are yet to come may dial others.
     const others = isOpen ? listen ?? ownAddresses() : [];
-    const known = [...new Set([...dialled, ...others])].slice(0, 3);
+    const known = [...new Set([...dialled, ...others])].slice(0, MOST_ADDRESSES);
     const addresses = known.length > 0 ? known : [this.near];
     const peers = [
       this.near,

@@ -21,8 +21,8 @@
  *     CELGC_SECRET_FD    descriptor of the launcher's pipe; standard input if not set
  *     CELGC_TLS_CERT, CELGC_TLS_KEY, CELGC_TLS_CA   PEM files
  *     CELGC_TLS_NAME     name that the certificates of all hosts are for; each host's address if not set
- *     CELGC_LISTEN       addresses at which others can reach this rank, separated by commas; the one from
- *                        which it has reached the rendezvous if not set
+ *     CELGC_LISTEN       up to 3 addresses at which others can reach this rank, separated by commas; the one
+ *                        from which it has reached the rendezvous if not set
  *     CELGC_PORT         port on which this rank listens to others; any if not set
  *     CELGC_GATEWAY      host:port of this host's gateway, through which ranks of other hosts reach this one;
  *                        they dial it itself if not set
@@ -40,10 +40,10 @@
  * @module
  */
 
-import { parseAddress, type TlsMaterial } from "../security/endpoint.ts";
+import { isHost, parseAddress, type TlsMaterial } from "../security/endpoint.ts";
 import { RendezvousError } from "../base/errors.ts";
 import { type LinkShape, parseLink } from "../transport/access_link.ts";
-import { MOST_CONNECTIONS, MOST_RANKS } from "../rendezvous/messages.ts";
+import { MOST_ADDRESSES, MOST_CONNECTIONS, MOST_RANKS } from "../rendezvous/messages.ts";
 import type { OnFailure } from "../transport/transport.ts";
 import { defaultFolder, rendezvousPath } from "../rendezvous/rendezvous_file.ts";
 import type { TransportKind } from "./mesh.ts";
@@ -320,7 +320,7 @@ function readCommonVariables(environment: Environment) {
     mpiLibrary: environment("CELGC_MPI_LIBRARY") ?? null,
     mpiLauncher: null,
     tls: tlsFiles(environment),
-    addresses: environment("CELGC_LISTEN")?.split(",") ?? null,
+    addresses: readAddresses(environment("CELGC_LISTEN")),
     port: integer("CELGC_PORT", environment("CELGC_PORT") ?? "0", 0, 65535),
     gateway: readGateway(environment("CELGC_GATEWAY")),
     dialsOut: environment("CELGC_DIALS_OUT") === "1",
@@ -341,6 +341,17 @@ function readAddress(name: string, text: string): { hostname: string; port: numb
     if (!(error instanceof RangeError)) throw error;
     throw new RendezvousError(`${name}: ${error.message}`);
   }
+}
+
+/** Reads what CELGC_LISTEN says. */
+function readAddresses(text: string | undefined): ProcessInfo["addresses"] {
+  if (text === undefined) return null;
+  const addresses = text.split(",");
+  if (addresses.length <= MOST_ADDRESSES && addresses.every(isHost)) return addresses;
+  throw new RendezvousError(
+    `CELGC_LISTEN is 1 to ${MOST_ADDRESSES} addresses or names of this host, separated by commas alone, not ` +
+      JSON.stringify(text),
+  );
 }
 
 /** Reads what CELGC_GATEWAY says. */

@@ -151,8 +151,11 @@ export type ServerMessage =
 /** Most operations that a rank tells of. */
 export const MOST_PENDING = 8;
 
+/** Most addresses of a host that its ranks tell the others. */
+export const MOST_ADDRESSES = 3;
+
 /** Most endpoints of a rank: a Unix socket, a port of this host's own, and its host's addresses. */
-const MOST_ENDPOINTS = 5;
+const MOST_ENDPOINTS = 2 + MOST_ADDRESSES;
 
 /** Most ranks that a job has in its life. */
 export const MOST_RANKS = 2 ** 20;

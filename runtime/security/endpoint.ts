@@ -69,15 +69,23 @@ export function parseAddress(text: string): { hostname: string; port: number } {
       `the port of an address is from 1 to 65535, not ${port} as in ${quote(text)}`,
     );
   }
-  if (inBrackets === undefined ? isHost(plain) : isIPv6(inBrackets.replace(/%[\w.-]+$/, ""))) {
+  if (inBrackets === undefined ? isNamed(plain) : isScopedIPv6(inBrackets)) {
     return { hostname: inBrackets ?? plain, port };
   }
   throw new RangeError(`no host has the name or address in ${quote(text)}`);
 }
 
-/** Whether a text can be a host's name or an IPv4 address. */
-function isHost(text: string): boolean {
+/** Whether a text can be a host's name or address. */
+export function isHost(text: string): boolean {
+  return text.includes(":") ? isScopedIPv6(text) : isNamed(text);
+}
+
+function isNamed(text: string): boolean {
   return /^[\d.]+$/.test(text) ? isIPv4(text) : /^[\p{L}\p{N}_.-]{1,253}$/u.test(text);
+}
+
+function isScopedIPv6(text: string): boolean {
+  return isIPv6(text.replace(/%[\w.-]+$/, ""));
 }
 
 const quote = (text: string) => JSON.stringify(text.slice(0, 300));

@@ -57,6 +57,7 @@ Deno.test("which rank a process is, is read from the environment", () => {
     CELGC_ON_FAILURE: "return",
     CELGC_SOCKETS: "/run/job",
     CELGC_HOST: "node7",
+    CELGC_LISTEN: "node7,10.0.0.7,fe80::1%eth0",
     CELGC_SECRET_FILE: "/run/secret",
     CELGC_TLS_CERT: "c",
     CELGC_TLS_KEY: "k",
@@ -68,6 +69,7 @@ Deno.test("which rank a process is, is read from the environment", () => {
   const late = read({ ...COMPLETE, CELGC_NEWCOMER: "1", CELGC_RANK: "4" })!;
   assert.deepEqual([late.rank, late.size, late.isNewcomer], [4, 4, true]);
   assert.deepEqual([more.sockets, more.host], ["/run/job", "node7"]);
+  assert.deepEqual(more.addresses, ["node7", "10.0.0.7", "fe80::1%eth0"]);
   assert.deepEqual([more.secretFile, more.tls], ["/run/secret", {
     cert: "c",
     key: "k",
@@ -89,6 +91,9 @@ for (
     [{ CELGC_TIMEOUT: "0" }, /CELGC_TIMEOUT is a number of seconds above 0, not "0"/],
     [{ CELGC_TRANSPORT: "pigeon" }, /CELGC_TRANSPORT is auto, tcp, unix or mpi, not "pigeon"/],
     [{ CELGC_ON_FAILURE: "maybe" }, /CELGC_ON_FAILURE is abort or return, not "maybe"/],
+    [{ CELGC_LISTEN: "a,b,c,d" }, /CELGC_LISTEN is 1 to 3 addresses or names .*, not "a,b,c,d"/],
+    [{ CELGC_LISTEN: "10.0.0.7," }, /CELGC_LISTEN is 1 to 3 addresses/],
+    [{ CELGC_LISTEN: "10.0.0.7, fd00::1" }, /separated by commas alone, not "10.0.0.7, fd00::1"/],
     [{ CELGC_TLS_CERT: "c" }, /not set: CELGC_TLS_KEY, CELGC_TLS_CA/],
   ] as [Record<string, string>, RegExp][]
 ) {
