@@ -14,7 +14,7 @@ import type { ReportMessage } from "../rendezvous/messages.ts";
 import { RendezvousServer } from "../rendezvous/server.ts";
 import { openAlone } from "./_alone.ts";
 import { type EndCause, type JobState, outcomeOf, strongerCause } from "./_job_state.ts";
-import { forwardStdin } from "./_stdin.ts";
+import { forwardStdin, hasStdin } from "./_stdin.ts";
 import { onInterrupt } from "./interrupts.ts";
 import {
   joinSeconds,
@@ -23,6 +23,7 @@ import {
   planOf,
   transportOf,
 } from "./options.ts";
+import { Caller } from "./watch/caller.ts";
 import { Leavers } from "./watch/leavers.ts";
 import { Losses } from "./watch/losses.ts";
 import { OtherHosts } from "./watch/other_hosts.ts";
@@ -56,6 +57,7 @@ export class Job {
   readonly #world: OpenedWorld | null;
   readonly #placement: Placement | null;
   readonly #host = hostName();
+  readonly #caller = new Caller();
   #plan!: JobPlan;
   /** By which agents know it. */
   #number = 0;
@@ -92,7 +94,7 @@ export class Job {
     world: { readonly world: OpenedWorld; readonly placement: Placement } | null,
   ) {
     this.#options = options;
-    this.#outputs = this.#cleanUps.use(new Outputs(options));
+    this.#outputs = this.#cleanUps.use(new Outputs(options, this.#caller));
     this.#program = program;
     this.#world = world?.world ?? null;
     this.#placement = world?.placement ?? null;
@@ -132,7 +134,7 @@ export class Job {
     await this.#start();
     if (this.#options.signal?.aborted) this.#interrupt("abort");
     this.#watches.push(...this.#processes.map((_, rank) => this.#watch(rank)));
-    for (const watch of this.#watches) await watch; // more may come meanwhile
+    for (const watch of this.#watches) await this.#caller.unlessThrown(watch); // more may come meanwhile
     const cause = this.#state.name === "terminating" ? this.#state.cause : null;
     this.#state = { name: "done", cause };
     if (cause === null) this.#losses.settle();
@@ -148,9 +150,9 @@ export class Job {
 
   #tellLoss(rank: number): void {
     const { quiet = false, onLost } = this.#options, loss = this.#describe(rank);
-    if (onLost) onLost(loss);
+    if (onLost) this.#caller.call(() => onLost(loss));
     else if (!quiet) console.error(`celgc: ${loss.headline.split("\n")[0]}; the others go on`);
-    const pause = this.#options.respawn?.(loss) ?? null;
+    const pause = this.#caller.call(() => this.#options.respawn?.(loss)) ?? null;
     if (pause === null) return this.#remotes.settled(rank);
     this.#respawns.plan();
     this.#timers.after(pause, async () => {
@@ -277,7 +279,7 @@ export class Job {
     );
     for (let rank = host.first; rank < host.first + count; rank++) {
       await this.#outputs.openLog(rank);
-      const process = await here.start(rank, this.#hasStdin(rank));
+      const process = await here.start(rank, hasStdin(this.#options, rank));
       this.#processes.push(process);
       this.#outputs.collect(rank, process);
     }
@@ -302,7 +304,7 @@ export class Job {
       count,
       before,
       comes,
-      stdin: comes ? [] : ranks.filter((rank) => this.#hasStdin(rank)),
+      stdin: comes ? [] : ranks.filter((rank) => hasStdin(this.#options, rank)),
       host,
       launcher,
       sockets: comes ? null : sockets ?? world.sockets,
@@ -314,11 +316,6 @@ export class Job {
       this.#processes[ranks[i]] = process;
       this.#outputs.collect(ranks[i], process);
     }
-  }
-
-  #hasStdin(rank: number): boolean {
-    const { stdin = "none" } = this.#options;
-    return stdin === "all" || (stdin === "rank0" && rank === 0);
   }
 
   async #watch(rank: number): Promise<void> {
@@ -430,7 +427,7 @@ export class Job {
 
   /** From outside, `from` an agent; the second time it does not wait for the ranks. */
   #interrupt(how: string, from: object | null = null): void {
-    if (this.#options.onInterrupt?.(how, from)) return;
+    if (this.#caller.call(() => this.#options.onInterrupt?.(how, from))) return;
     if (this.#state.name === "terminating" && this.#state.cause.kind === "interrupt") {
       return this.#kill("SIGKILL");
     }
@@ -443,5 +440,6 @@ export class Job {
     this.#kill("SIGKILL");
     this.#timers[Symbol.dispose]();
     await this.#cleanUps.disposeAsync();
+    await Promise.allSettled(this.#watches);
   }
 }

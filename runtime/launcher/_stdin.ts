@@ -6,6 +6,15 @@
 
 import process from "node:process";
 import type { Writable } from "node:stream";
+import type { LaunchProgramOptions } from "./options.ts";
+
+/** Whether a rank gets a standard input. */
+export function hasStdin(
+  { stdin = "none" }: Pick<LaunchProgramOptions, "stdin">,
+  rank: number,
+): boolean {
+  return stdin === "all" || (stdin === "rank0" && rank === 0);
+}
 
 /**
  * Copies what comes in on standard input to all of these, as slowly as the slowest reads, until it ends.

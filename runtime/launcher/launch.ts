@@ -24,6 +24,7 @@ export type { LaunchFailure } from "./root_cause.ts";
  * the compiled program does before this call.
  *
  * @throws RangeError if an option is wrong or there is no such program
+ * @throws what a function among the options throws; that ends the ranks
  *
  * @example
  * ```ts ignore

@@ -4,7 +4,8 @@
  * @module
  */
 
-import { toFileUrl } from "../ranks/paths.ts";
+import { resolve } from "node:path";
+import { pathToFileURL } from "node:url";
 import type { LaunchFailure } from "./root_cause.ts";
 import type { World, WorldOptions } from "./across_hosts.ts";
 import type { JobPlan } from "../ranks/host_ranks.ts";
@@ -288,7 +289,7 @@ function checkListen(hostname: string): void {
 
 function programUrl(program: string | URL): URL {
   if (program instanceof URL) return program;
-  return /^(https?|file):/.test(program) ? new URL(program) : toFileUrl(program);
+  return /^(https?|file):/.test(program) ? new URL(program) : pathToFileURL(resolve(program));
 }
 
 async function isThere(path: string | URL): Promise<Deno.FileInfo | null> {

@@ -7,6 +7,7 @@
 import { openLog, Printer, RankOutput, type StreamName } from "../../ranks/output.ts";
 import type { Rank } from "../../ranks/rank.ts";
 import type { LaunchProgramOptions } from "../options.ts";
+import type { Caller } from "./caller.ts";
 
 /** How long what a rank has left behind may hold its output open, in ms. */
 const DRAIN_MS = 500;
@@ -14,6 +15,7 @@ const DRAIN_MS = 500;
 /** Passes on what each rank prints, and keeps it. */
 export class Outputs implements Disposable {
   readonly #options: LaunchProgramOptions;
+  readonly #caller: Caller;
   readonly #outputs: RankOutput[] = [];
   /** Logs that were opened for ranks that have not been started yet. */
   readonly #logs = new Map<number, Deno.FsFile>();
@@ -21,8 +23,9 @@ export class Outputs implements Disposable {
   readonly #stderr = new Printer(Deno.stderr);
 
   /** @param options who gets what */
-  constructor(options: LaunchProgramOptions) {
+  constructor(options: LaunchProgramOptions, caller: Caller) {
     this.#options = options;
+    this.#caller = caller;
   }
 
   /** Opens the log of a rank that is about to be started, if there are to be logs. */
@@ -44,7 +47,7 @@ export class Outputs implements Disposable {
       log,
       bytes: raw && !quiet ? print : undefined,
       line: (text, stream) => {
-        onOutput?.(rank, text, stream);
+        this.#caller.call(() => onOutput?.(rank, text, stream));
         if (!quiet && !raw) return print(new TextEncoder().encode(`[${rank}] ${text}\n`), stream);
       },
     });
