@@ -83,6 +83,11 @@ const upgrades: Readonly<Record<string, Upgrade>> = {
     before: 11,
     upgrade: (_g, call) => resized(call),
   },
+  /** Up to opset 10 under this name. */
+  Scatter: {
+    before: 11,
+    upgrade: (_g, call) => ({ ...call, op: "ScatterElements" }),
+  },
   Clip: {
     before: 11,
     upgrade(g, { inputs: [x], attributes: { min, max }, ...call }) {

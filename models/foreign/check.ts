@@ -58,6 +58,7 @@ export interface ModelReport {
 const OTHER_NAMES: Readonly<Record<string, string>> = {
   "com.microsoft.Gelu": "Gelu",
   Upsample: "Resize",
+  Scatter: "ScatterElements",
 };
 
 /** Operators that the importer deals with itself. */

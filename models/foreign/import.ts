@@ -7,6 +7,7 @@
 
 import type { Graph, Value } from "../graph.ts";
 import type { Application, Attribute } from "../operator.ts";
+import { findOperator } from "../ops/mod.ts";
 import type { Tensor } from "../tensor.ts";
 import { checkAttributes } from "./_attributes.ts";
 import { upgrade } from "./_upgrade.ts";
@@ -156,6 +157,7 @@ class Importer {
       outputs,
     });
     if (!("op" in call)) return call;
+    findOperator(call.op); // what is not known at all is said first
     checkAttributes(call, this.model.opset);
     const replaced = this.hooks.replace?.({ ...call, names: node.outputs });
     if (replaced) return replaced;

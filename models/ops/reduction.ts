@@ -24,7 +24,7 @@ function leavesAxes(call: Application): boolean {
 function axesOf(call: Application): number[] {
   const rank = required(call, 0, "data").dims.length;
   const axes = constantInput(call, 1, "axes")?.map((axis) => axisOf(call, axis, rank)) ?? [];
-  if (axes.length > 0) return axes.toSorted((a, b) => a - b);
+  if (axes.length > 0) return [...new Set(axes)].sort((a, b) => a - b);
   if (leavesAxes(call)) return [];
   return Array.from({ length: rank }, (_, axis) => axis);
 }

@@ -198,8 +198,9 @@ export const scatterOperators: Operators = {
   },
   CumSum: {
     infer(call) {
-      constantInput(call, 1, "axis");
-      return [required(call, 0, "data")];
+      const x = required(call, 0, "data");
+      for (const axis of constantInput(call, 1, "axis") ?? []) axisOf(call, axis, x.dims.length);
+      return [x];
     },
     evaluate([x, { data: [given] }], call) {
       const rank = x.dims.length, axis = axisOf(call, given, rank), length = x.dims[axis];

@@ -2,6 +2,7 @@
 
 import type { Value } from "../graph.ts";
 import {
+  type Application,
   composite,
   constantInput,
   intAttribute,
@@ -205,8 +206,9 @@ export const shapeOperators: Operators = {
     gradient: () => [null],
   },
   /** A value from the attributes: `value`, or a number or list of numbers. */
-  Constant: composite((g, { attributes }) => {
-    const [[name, value]] = Object.entries(attributes);
+  Constant: composite((g, call) => {
+    const [[name, value] = []] = Object.entries(call.attributes);
+    if (name === undefined) throw new OperatorError(call, "it has no value");
     if (name === "value") return [g.tensor(value as Tensor)];
     const type = name.startsWith("value_float") ? "float32" : "int64";
     const list = Array.isArray(value) ? value as number[] : null;
@@ -214,16 +216,18 @@ export const shapeOperators: Operators = {
   }),
   /** The upper or lower triangle of matrices, zeros elsewhere. */
   Trilu: composite((g, call) => {
-    const x = required(call, 0, "data"), [rows, columns] = x.dims.slice(-2);
+    const x = matrixOf(call), [rows, columns] = x.dims.slice(-2);
     const [k] = constantInput(call, 1, "k") ?? [0], upper = intAttribute(call, "upper", 1) !== 0;
     const kept = Array.from({ length: rows * columns }, (_, i) => {
       const offset = i % columns - Math.floor(i / columns);
       return Number(upper ? offset >= k : offset <= k);
     });
-    return [g.where(g.constant("bool", [rows, columns], kept), x, 0)];
+    const mask = g.constant("bool", [rows, columns], kept);
+    // Runtimes do not choose among bools.
+    return [x.type === "bool" ? g.op("And", [x, mask]) : g.where(mask, x, 0)];
   }),
   EyeLike: composite((g, call) => {
-    const x = required(call, 0, "matrix"), [rows, columns] = x.dims, k = intAttribute(call, "k", 0);
+    const x = matrixOf(call), [rows, columns] = x.dims, k = intAttribute(call, "k", 0);
     const ones = Array.from(
       { length: rows * columns },
       (_, i) => Number(i % columns - Math.floor(i / columns) === k),
@@ -269,6 +273,13 @@ export const shapeOperators: Operators = {
     gradient: () => [null, null, null],
   },
 };
+
+/** A matrix, or several. */
+function matrixOf(call: Application): Value {
+  const x = required(call, 0, "matrix");
+  if (x.dims.length < 2) throw new OperatorError(call, "it takes a matrix, […, rows, columns]");
+  return x;
+}
 
 /** What Shape's start and end leave of the dimensions. */
 function partOf(dims: readonly number[], call: Parameters<typeof intAttribute>[0]): number[] {

@@ -119,7 +119,7 @@ export const normalizationOperators: Operators = {
       const rest = x.dims.slice(axis);
       for (const [role, vector] of Object.entries({ scale, bias: call.inputs[2] })) {
         const whole = vector && broadcastDims(withinRank(vector.dims, rest.length), rest);
-        if (vector && (!whole || !sameDims(whole, rest))) {
+        if (vector && (!whole || !sameDims(whole, rest) || vector.dims.length > x.dims.length)) {
           throw new OperatorError(call, `the ${role} must broadcast to the axes from ${axis} on`);
         }
       }
@@ -214,7 +214,8 @@ export const normalizationOperators: Operators = {
   }),
   LpNormalization: composite((g, call) => {
     const x = required(call, 0, "operand"), axis = intAttribute(call, "axis", -1);
-    const reduction = intAttribute(call, "p", 2) === 1 ? "ReduceL1" : "ReduceL2";
+    const p = intAttribute(call, "p", 2), reduction = ["ReduceL1", "ReduceL2"][p - 1];
+    if (!reduction) throw new OperatorError(call, `p must be 1 or 2, not ${p}`);
     const norm = g.reduce(reduction, x, [axis], true);
     // Zeros stay zeros.
     return [g.div(x, g.where(g.greater(norm, 0), norm, 1))];

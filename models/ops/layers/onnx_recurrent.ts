@@ -56,6 +56,13 @@ function directionsOf(g: Graph, call: Application, gates: number, states: number
     throw new OperatorError(call, "peepholes and clipping are not supported");
   }
   const direction = stringAttribute(call, "direction", "forward");
+  const directions = direction === "bidirectional" ? 2 : 1;
+  if (count !== directions || weights.dims[0] !== directions) {
+    throw new OperatorError(
+      call,
+      `the weights must be of ${directions}, as direction "${direction}" says`,
+    );
+  }
   const one = (value: Value, i: number) => g.squeeze(g.slice(value, [0], [i], [i + 1]), [0]);
   return Array.from({ length: count }, (_, i): Direction => {
     const backward = direction === "reverse" || i === 1;

@@ -45,6 +45,24 @@ const LIKE_THE_RUNTIME: Readonly<Record<string, OneNode>> = {
     inputs: [five, ints(-1, 2)],
     attributes: { mode: "reflect" },
   },
+  "ReduceMean over an axis that is named twice": {
+    op: "ReduceMean",
+    opset: 13,
+    inputs: [matrix],
+    attributes: { axes: [1, -1] },
+  },
+  "Trilu of bool": {
+    op: "Trilu",
+    opset: 14,
+    inputs: [fed([2, 3], [1, 0, 1, 1, 1, 1], "bool")],
+    attributes: { upper: 0 },
+  },
+  "Scatter of opset 9": {
+    op: "Scatter",
+    opset: 9,
+    inputs: [matrix, { ...ints(2, 0), dims: [2, 1] }, fed([2, 1], [7, 8])],
+    attributes: { axis: 1 },
+  },
   "Gelu by tanh of a scalar": {
     op: "Gelu",
     opset: 20,
@@ -127,12 +145,46 @@ for (const [name, [node, expected]] of Object.entries(LIKE_THE_STANDARD)) {
   });
 }
 
-Deno.test("Pad refuses to repeat what it has cropped away", () => {
-  const node: OneNode = {
-    op: "Pad",
-    opset: 19,
-    inputs: [five, ints(-5, 2)],
-    attributes: { mode: "edge" },
-  };
-  assert.throws(() => graphOf(node), /nothing is left of axis 0 to pad it with/);
-});
+/** By what is special, a node that is refused, and what is said of it. */
+const REFUSED: Readonly<Record<string, readonly [OneNode, RegExp]>> = {
+  "a Pad that repeats what it has cropped away": [
+    { op: "Pad", opset: 19, inputs: [five, ints(-5, 2)], attributes: { mode: "edge" } },
+    /nothing is left of axis 0 to pad it with/,
+  ],
+  "a CumSum along no axis of its data": [
+    { op: "CumSum", opset: 14, inputs: [five, ints(3)] },
+    /axis 3 is outside a tensor of rank 1/,
+  ],
+  "an LpNormalization of another norm": [
+    { op: "LpNormalization", opset: 9, inputs: [five], attributes: { p: 3 } },
+    /p must be 1 or 2, not 3/,
+  ],
+  "a LayerNormalization whose scale has more axes than what it scales": [
+    { op: "LayerNormalization", opset: 17, inputs: [matrix, fed([1, 1, 3], [1, 2, 3])] },
+    /the scale must broadcast/,
+  ],
+  "an RNN with weights of two directions that goes forward": [
+    {
+      op: "RNN",
+      opset: 14,
+      inputs: [fed([1, 1, 1], [1]), fed([2, 1, 1], [1, 2]), fed([2, 1, 1], [1, 2])],
+      attributes: { hidden_size: 1 },
+    },
+    /the weights must be of 1, as direction "forward" says/,
+  ],
+  "a Trilu of a vector": [
+    { op: "Trilu", opset: 14, inputs: [five] },
+    /it takes a matrix/,
+  ],
+  "a Constant without a value": [{ op: "Constant", opset: 13, inputs: [] }, /it has no value/],
+  "an operator that is not known, for that and not for its attributes": [
+    { op: "Hardmax", opset: 13, inputs: [five], attributes: { axis: 0 } },
+    /the operator Hardmax is not known/,
+  ],
+};
+
+for (const [name, [node, message]] of Object.entries(REFUSED)) {
+  Deno.test(`${name} is refused`, () => {
+    assert.throws(() => graphOf(node), message);
+  });
+}
