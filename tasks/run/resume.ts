@@ -142,7 +142,44 @@ export async function findRun(changes: Readonly<Record<string, unknown>>): Promi
     ...explicit,
     resume: directory,
   });
+  await checkLength(directory, config, options);
   return { directory, options, config, replay: null, repeats: null };
+}
+
+/**
+ * Refuses a run that would be over before its last checkpoint. Its ranks know that too, but they start when its folder
+ * has gone back to that checkpoint, without what the run had come to.
+ */
+async function checkLength(
+  directory: string,
+  { id, options: { epochs: before } }: RunConfig,
+  { epochs, maxSteps }: Options,
+): Promise<void> {
+  const newest = (await checkpointSteps(directory)).at(-1)!;
+  if (epochs >= before && newest <= (maxSteps ?? Infinity)) return;
+  const from = await findCheckpoint(directory, { run: id }, () => {});
+  if (from === null) return;
+  const last = from > (maxSteps ?? Infinity)
+    ? `step ${maxSteps}`
+    : epochOf(directory, from - 1) >= epochs
+    ? `${epochs} epochs`
+    : null;
+  if (last === null) return;
+  throw new OptionError(
+    `cannot go on from step ${from}: with these options the run ends after ${last}; give a larger ` +
+      "--max-steps or --epochs",
+  );
+}
+
+/** How many epochs were done after a step; −∞ if the log does not say. */
+function epochOf(directory: string, step: number): number {
+  let epoch = -Infinity;
+  const take = ({ record }: ParsedLine) => {
+    const read = record as unknown as MetricRecord | undefined;
+    if (read?.type === "step" && read.step === step) epoch = read.epoch;
+  };
+  readLog(join(directory, FILES.metrics), take);
+  return epoch;
 }
 
 /** Throws OptionError for what the run was started with and is not given now. */
@@ -267,10 +304,15 @@ function recordsUpTo(path: string, step: number): MetricRecord[] {
     }
     records.push(record);
   };
+  readLog(path, take);
+  return records;
+}
+
+/** Reads a log from its beginning; nothing if it is not there. */
+function readLog(path: string, take: (line: ParsedLine, number: number) => void): void {
   try {
     new LogTail(path).read({ take, restart: () => {} });
   } catch (error) {
     if (!(error instanceof Deno.errors.NotFound)) throw error;
   }
-  return records;
 }

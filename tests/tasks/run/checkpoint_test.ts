@@ -288,16 +288,35 @@ Deno.test("a run is resumed as what it was", async () => {
     [{ resume: out, lr: 0.1 }, /--lr cannot be changed .* 0\.5 there, not 0\.1/],
     [{ resume: out, interval: 3 }, /--interval cannot be changed .* 2 there, not 3/],
     [{ resume: folder.path }, /--resume must be the folder of a run/],
+    [
+      { resume: out, maxSteps: 1 },
+      /cannot go on from step 2: .* the run ends after step 1; give a larger/,
+    ],
+    [
+      { resume: out, epochs: 0.01 },
+      /cannot go on from step 2: .* the run ends after 0\.01 epochs; give a larger/,
+    ],
   ];
+  const files = async () => {
+    const texts: Record<string, string> = {};
+    for await (const { name, isFile } of Deno.readDir(out)) {
+      if (isFile) texts[name] = await Deno.readTextFile(`${out}/${name}`);
+    }
+    return texts;
+  };
+  const before = await files();
   for (const [options, message] of refused) {
     await assert.rejects(launch(options), (error) => {
       assert.ok(error instanceof OptionError);
       assert.match(error.message, message);
       return true;
     });
+    assert.deepEqual(await files(), before, "the run's folder is as it was");
   }
   const config = await Deno.readTextFile(`${out}/config.json`);
-  await assert.rejects(launch({ resume: out, maxSteps: 1 }), (error) => {
+  // Where no log says how far the checkpoint is, its ranks do.
+  await Deno.rename(`${out}/metrics.jsonl`, `${folder.path}/log`);
+  await assert.rejects(launch({ resume: out, epochs: 0.01 }), (error) => {
     assert.ok(error instanceof RunFailedError);
     assert.match(
       error.message,
@@ -305,6 +324,7 @@ Deno.test("a run is resumed as what it was", async () => {
     );
     return true;
   });
+  await Deno.rename(`${folder.path}/log`, `${out}/metrics.jsonl`);
   await Deno.writeTextFile(`${out}/config.json`, config.slice(0, 100));
   await assert.rejects(launch({ resume: out }), /its config\.json is damaged/);
   await Deno.writeTextFile(`${out}/config.json`, config);
