@@ -248,6 +248,8 @@ const RULES: readonly Rule[] = [
     ({ syncEvery, overlap }) =>
       syncEvery !== null && overlap ? "--overlap does not go with --sync-every" : null,
   ),
+  // The rules that follow make algorithms of the options.
+  rule(STEP_OPTIONS, (options) => refusalOf(() => stepOf(options))),
   ...AVERAGING_RULES,
   ...RECOVERY_RULES,
   ...(["syncEvery", "overlap"] as const).map((name) =>
@@ -267,7 +269,7 @@ const RULES: readonly Rule[] = [
         : null,
   ),
   rule(["algorithm", ...ALGORITHM_OPTIONS], (options) => {
-    // What is wrong with a step is said below, of the step.
+    // What is wrong with a step is said above, of the step.
     const { syncEvery, overlap, fragments, interval } = options;
     const plain = syncEvery === null && !overlap && fragments === 1;
     if (plain && typeof interval === "number") return null;
@@ -347,7 +349,6 @@ const RULES: readonly Rule[] = [
         : null,
   ),
   rule(["tlsCert", "tlsKey", "tlsCa"], (files) => refusalOf(() => tlsOf(files))),
-  rule(STEP_OPTIONS, (options) => refusalOf(() => stepOf(options))),
   rule(
     ["task", "ranks", "partition"],
     ({ task, ranks, partition }) =>

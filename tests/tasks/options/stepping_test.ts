@@ -35,6 +35,8 @@ Deno.test("options of another update rule or schedule are refused in one line", 
     [{ lrMin: 0.1 }, /^--lr-min 0.1 has no effect with --schedule step: leave it out$/],
     [{ schedule: "linear", lrMin: 0.6 }, /^--lr-min must be at most --lr, 0.5, not 0.6$/],
     [{ schedule: "exponential" }, /^--schedule must be one of constant, step, linear/],
+    // Also where a rule makes an algorithm of them.
+    [{ nesterov: true, onNan: "skip" }, /needs momentum above 0/],
     [{ optimizer: "adamW" }, /did you mean adamw\?/],
   ];
   for (const [given, message] of cases) {
