@@ -134,6 +134,13 @@ const VOCABULARY = 10_000;
  */
 export async function exportGraph(given: ExportOptions = {}): Promise<ExportedFile> {
   const { graph: kind = "forward", target = "portable", out, ...rest } = given;
+  const holdsGraph = !out?.endsWith(".safetensors");
+  const idle = (["graph", "target"] as const).find((name) => given[name] !== undefined);
+  if (!holdsGraph && idle !== undefined) {
+    throw new OptionError(
+      `--${idle} has no effect with --out ${out}, which gets the weights alone: leave it out`,
+    );
+  }
   const run = await networkOfRun(rest.weights);
   const options = resolve(rest, run?.options ?? {});
   const weights = options.weights === null ? null : await readWeights(options.weights, "--weights");
@@ -141,9 +148,9 @@ export async function exportGraph(given: ExportOptions = {}): Promise<ExportedFi
   const network = await openNetwork(options, weights, data);
   const inside = weightsInside(network, weights, options);
   const file = out ?? `${modelName(options.model)}-${kind}.onnx`;
-  const { bytes, names } = file.endsWith(".safetensors")
-    ? encodeState(network, inside, options)
-    : encodeGraph(network, kind, inside, target, options);
+  const { bytes, names } = holdsGraph
+    ? encodeGraph(network, kind, inside, target, options)
+    : encodeState(network, inside, options);
   await Deno.writeFile(file, bytes, { createNew: out === undefined }).catch((cause) => {
     if (out === undefined && cause instanceof Deno.errors.AlreadyExists) {
       throw new OptionError(

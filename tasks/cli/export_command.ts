@@ -1,4 +1,4 @@
-import { choice, type OptionSpec, text } from "../options/kinds.ts";
+import { choice, OptionError, type OptionSpec, text } from "../options/kinds.ts";
 import { OPTIONS, type Options } from "../options/table.ts";
 import {
   type ExportedFile,
@@ -86,7 +86,12 @@ export const exportCommand: CommandSpec = {
   async run(given) {
     const { check, json = false, ...options }: Given = given;
     if (check !== undefined) {
-      const { loss = null, dims = null, target = "portable" } = options;
+      const { loss = null, dims = null, target = "portable", ...others } = options;
+      const [idle] = Object.keys(others) as (keyof typeof others)[];
+      if (idle !== undefined) {
+        const { flag } = { ...OPTIONS, ...OWN, ...REST }[idle];
+        throw new OptionError(`--check writes nothing, so ${flag} has no effect: leave it out`);
+      }
       return await checkFile(check, { loss, dims, json, target });
     }
     const written = await exportGraph(options);

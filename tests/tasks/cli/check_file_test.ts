@@ -74,6 +74,9 @@ Deno.test("export --check reports on a file by path and by URL, and its exit cod
   assert.equal(missing.code, 2);
   assert.match(missing.stderr, /^celgc: --check http.* cannot be read: the server answered 404/);
   assert.equal(missing.stderr.trim().split("\n").length, 1);
+  const idle = await celgc("export", "--check", path("good.onnx"), "--out", path("there.onnx"));
+  assert.equal(idle.code, 2);
+  assert.match(idle.stderr, /^celgc: --check writes nothing, so --out has no effect/);
 });
 
 Deno.test("a file that cannot be read is refused in one line that says why", async () => {

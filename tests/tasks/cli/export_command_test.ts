@@ -155,4 +155,7 @@ Deno.test("a run's folder names network and weights", async () => {
   const wrong = await celgc("export", "--weights", dir, "--model", "resnet20", "--out", out);
   assert.equal(wrong.code, 2);
   assert.match(wrong.stderr, /does not fit the model: missing layer1\.1\.conv1\.weight/);
+  const idle = await celgc("export", "--weights", dir, "--graph", "step", "--out", out);
+  assert.equal(idle.code, 2);
+  assert.match(idle.stderr, /--graph has no effect with --out .*state\.safetensors, which gets/);
 });
