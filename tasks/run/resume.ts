@@ -238,7 +238,8 @@ export interface RewindOptions extends Pick<CheckpointOwner, "run"> {
 
 /**
  * Takes a run's folder back to its newest checkpoint that is whole, or to its start if it has none: later
- * records leave the log, and the ranks' logs make room for new ones.
+ * records leave the log, later checkpoints, which are damaged, are set aside, and the ranks' logs make room for
+ * new ones.
  *
  * @returns the step of the checkpoint; null without one
  * @throws CheckpointError if no checkpoint is whole and the run's own, or the log is damaged
@@ -252,6 +253,7 @@ export async function rewind(
     { run },
     ({ fault }) => say(`${fault}; the checkpoint before it is taken`),
   );
+  if (step !== null) await setAside(directory, step);
   const path = join(directory, FILES.metrics);
   // A checkpoint stands by itself, and with it what led to it.
   settleHeld(path, (piece) => step !== null && piece <= pieceAfter(step, false));
@@ -266,6 +268,18 @@ export async function rewind(
     });
   }
   return step;
+}
+
+/** Gives checkpoints after a step, which were passed over, names by which nobody takes them for the run's newest. */
+async function setAside(directory: string, step: number): Promise<void> {
+  for (const each of await checkpointSteps(directory)) {
+    if (each <= step) continue;
+    const folder = stepFolder(directory, each), aside = `${folder}.damaged`;
+    await platform.remove(aside, { recursive: true }).catch((error) => {
+      if (!(error instanceof Deno.errors.NotFound)) throw error;
+    });
+    await platform.rename(folder, aside);
+  }
 }
 
 /** The name of a log that is not there yet: `base.log`, or `base-2.log` and so on. */

@@ -118,10 +118,14 @@ export async function writeCheckpoint(
   if (leads === rank && rank !== 0 && folder !== null) await commit(folder, step);
   await comm.barrier();
   if (rank === 0) await commit(folders.directory, step);
-  const best = Float64Array.of(-1);
-  if (rank === 0) best[0] = await bestCheckpoint(folders.directory) ?? -1;
-  await comm.bcast(best, 0);
-  if (leads === rank && folder !== null) await forget(folder, { step, keep, best: best[0] });
+  // All hosts keep the same, also where one of them has what the others have set aside.
+  const kept = Float64Array.of(-1, -1);
+  if (rank === 0) {
+    const newest = (await checkpointSteps(folders.directory)).filter((each) => each <= step);
+    kept.set([newest.slice(-keep)[0], await bestCheckpoint(folders.directory) ?? -1]);
+  }
+  await comm.bcast(kept, 0);
+  if (leads === rank && folder !== null) await forget(folder, kept[0], kept[1]);
   await comm.barrier();
 }
 
@@ -147,12 +151,9 @@ async function commit(directory: string, step: number): Promise<void> {
   await syncFolder(directory);
 }
 
-/** Removes what is older than the newest, but for the best. */
-async function forget(
-  directory: string,
-  { step, keep, best }: { step: number; keep: number; best: number },
-): Promise<void> {
-  const old = (await checkpointSteps(directory)).filter((each) => each <= step).slice(0, -keep);
+/** Removes what is older than the oldest that is kept, but for the best. */
+async function forget(directory: string, oldest: number, best: number): Promise<void> {
+  const old = (await checkpointSteps(directory)).filter((each) => each < oldest);
   for (const each of old) if (each !== best) await removeIfThere(stepFolder(directory, each));
 }
 

@@ -124,4 +124,11 @@ Deno.test("beside the newest the checkpoint with the lowest loss is kept, on eve
   await Deno.writeTextFile(`${directory}/checkpoint/step-7/checkpoint.json`, "{");
   await write(10, 0.8, 1);
   assert.deepEqual(await kept(), [8, 10], "a damaged one counts for nothing");
+  await write(11, 0.1, 2);
+  const aside = `${directory}/checkpoint/step-11`;
+  await Deno.rename(aside, `${aside}.damaged`);
+  await write(12, 0.05, 2);
+  assert.deepEqual(await checkpointSteps(directory), [10, 12]);
+  const other = await checkpointSteps(`${folder.path}/1`);
+  assert.ok(other.includes(10), "nor does one that rank 0's host has set aside");
 });

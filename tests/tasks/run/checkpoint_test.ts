@@ -181,6 +181,16 @@ Deno.test("a damaged checkpoint is named, and the one before it is taken", async
   assert.deepEqual(steps, [1, 2, 3, 4, 5, 6], "each step once");
 });
 
+Deno.test("a damaged checkpoint that was passed over does not count among those that are kept", async () => {
+  await using folder = await temporaryFolder();
+  const out = `${folder.path}/run`;
+  await runHere({ ...SMALL, maxSteps: 4, checkpointEvery: 2, out });
+  await Deno.truncate(`${out}/checkpoint/step-4/rank-1.safetensors`, 100);
+  await runHere({ resume: out, maxSteps: 6, checkpointEvery: 3 });
+  const names = [...Deno.readDirSync(`${out}/checkpoint`)].map(({ name }) => name).sort();
+  assert.deepEqual(names, ["step-3", "step-4.damaged", "step-6"]);
+});
+
 Deno.test("a checkpoint's list that is damaged, another run's or another step's is refused", async () => {
   await using folder = await temporaryFolder();
   const out = `${folder.path}/run`, other = `${folder.path}/other`;
