@@ -38,6 +38,9 @@ const SPLITS = { train: ["train"], test: ["test"], valid: ["valid", "val", "vali
 
 const IMAGE = /\.(png|jpe?g|webp)$/i;
 
+/** Images that are not read. To pass over them could take a class away, and nobody would know. */
+const OTHER_IMAGE = /\.(avif|bmp|gif|hei[cf]|jfif|jp2|jxl|tiff?)$/i;
+
 /** More bytes of pixels than this are not held in memory by each rank. */
 const PIXELS_LIMIT = 2 ** 32;
 
@@ -171,9 +174,11 @@ async function open(place: string): Promise<FileSet> {
   }
 }
 
-/** Whether a file is an image in a folder, and none of those that systems hide. */
-const isSample = (name: string) =>
-  IMAGE.test(name) && name.includes("/") && !name.split("/").some((part) => part.startsWith("."));
+/** Whether a file is in a folder, and none of those that systems hide. */
+const isInside = (name: string) =>
+  name.includes("/") && !name.split("/").some((part) => part.startsWith("."));
+
+const isSample = (name: string) => IMAGE.test(name) && isInside(name);
 
 async function list(
   place: string,
@@ -184,6 +189,13 @@ async function list(
     new DataError(`cannot read the images in ${set.place}: ${why}`, { path: set.place });
   const layout = "a folder of PNG, JPEG or WebP files for each class is required" +
     ", such as cat/1.png, or train/cat/1.png and test/cat/2.png";
+  const others = set.names.filter((name) => OTHER_IMAGE.test(name) && isInside(name));
+  if (others.length > 0) {
+    const which = others.length === 1 ? "" : `, the first of ${others.length} such files`;
+    throw cannot(
+      `${others[0]} is no PNG, JPEG or WebP file${which}: convert or remove what cannot be read`,
+    );
+  }
   if (names.length === 0) throw cannot(`${layout}; found none`);
   const inside = (split: keyof typeof SPLITS) => {
     const folder = SPLITS[split].find((each) => names.some((name) => name.startsWith(`${each}/`)));

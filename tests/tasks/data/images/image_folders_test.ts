@@ -270,6 +270,14 @@ Deno.test("broken files, lone classes and classes that were never learnt are nam
   }
   await write(join(folder.path, "b/1.png"), plain(8, 8, [1, 2, 3]));
   await loadImageFolders(folder.path, options);
+  // A class of them alone would be none.
+  await write(join(folder.path, "c/1.HEIC"), new Uint8Array(9));
+  await refused(/c\/1\.HEIC is no PNG, JPEG or WebP file: convert or remove/);
+  await write(join(folder.path, "a/2.gif"), new Uint8Array(9));
+  await refused(/a\/2\.gif is no PNG, JPEG or WebP file, the first of 2 such files: convert/);
+  await Deno.remove(join(folder.path, "c"), { recursive: true });
+  await Deno.rename(join(folder.path, "a/2.gif"), join(folder.path, "a/._2.gif"));
+  await loadImageFolders(folder.path, options);
   for (const name of ["train/x/1", "train/y/1", "test/z/1"]) {
     await write(join(folder.path, `${name}.png`), plain(8, 8, [1, 2, 3]));
   }
