@@ -126,8 +126,8 @@ export class Engine implements FrameSink {
     return [...this.#receivers.values()].flatMap((receiver) => receiver.pending());
   }
 
-  lost(peer: number, cause: Error | undefined): void {
-    this.lostPeers.lost(peer, cause);
+  lost(peer: number, cause: Error | undefined): void | Promise<void> {
+    return this.lostPeers.lost(peer, cause);
   }
 
   #route(peer: number, frame: Frame, length: number): Destination {

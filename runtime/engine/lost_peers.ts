@@ -25,6 +25,10 @@ export class LostPeers {
   readonly #transport: Transport;
   readonly #onLost: (rank: number, loss: LostPeer) => void;
   readonly #losses = new Map<number, LostPeer>();
+  /** Those of which the others have been told. */
+  readonly #told = new Set<number>();
+  /** Resolves when the last of these has been noted here, in the order in which they were lost. */
+  #noted: Promise<void> = Promise.resolve();
   #reported = false;
   #step: number | null = null;
 
@@ -54,10 +58,18 @@ export class LostPeers {
     return this.#losses.keys();
   }
 
-  /** The transport has lost a rank, or taken leave of it if there is no cause. */
-  lost(rank: number, cause: Error | undefined): void {
+  /**
+   * The transport has lost a rank, or taken leave of it if there is no cause. Resolves when what cannot do
+   * without it has failed.
+   */
+  lost(rank: number, cause: Error | undefined): void | Promise<void> {
     const words = cause === undefined ? "it has left the job" : cause.message;
-    this.#add(rank, { orderly: cause === undefined, reason: words, words, cause: cause?.cause });
+    return this.#add(rank, {
+      orderly: cause === undefined,
+      reason: words,
+      words,
+      cause: cause?.cause,
+    });
   }
 
   /** Another rank says that `rank` is gone; its own connection to us may take longer to notice. */
@@ -88,14 +100,25 @@ export class LostPeers {
     return this.#transport.onFailure === "return";
   }
 
-  #add(rank: number, loss: LostPeer): void {
+  #add(rank: number, loss: LostPeer): void | Promise<void> {
     const known = this.#losses.get(rank);
     if (known !== undefined && (!known.orderly || loss.orderly)) return;
+    if (loss.orderly) return this.#note(rank, loss);
+    if (this.#told.has(rank)) return this.#noted;
+    this.#told.add(rank);
+    this.#tell(rank, loss);
+    // A program that fails takes what it has not sent along, and whom it told half of a frame would blame it.
+    const sent = this.#survives ? null : this.#transport.wordsSent?.() ?? null;
+    if (sent !== null) {
+      return this.#noted = Promise.all([this.#noted, sent]).then(() => this.#note(rank, loss));
+    }
+    this.#note(rank, loss);
+    if (this.#survives) this.#giveUp(rank, loss);
+  }
+
+  #note(rank: number, loss: LostPeer): void {
     this.#losses.set(rank, loss);
     this.#onLost(rank, loss);
-    if (loss.orderly) return;
-    this.#tell(rank, loss);
-    if (this.#survives) this.#giveUp(rank, loss);
   }
 
   /** Should a rank that is lost be there after all, nobody may hear of it again: it is told to end. */
@@ -117,9 +140,14 @@ export class LostPeers {
     }
     const payload = new TextEncoder().encode(loss.words);
     for (let other = 0; other < this.#transport.size; other++) {
-      if (other === this.#transport.rank || this.#losses.has(other)) continue;
+      if (other === this.#transport.rank || this.#isGone(other)) continue;
       this.#transport.send(other, encodeLost({ rank }), payload).catch(() => {});
     }
+  }
+
+  /** Whether a rank has left or is lost, also if that has not been noted here yet. */
+  #isGone(rank: number): boolean {
+    return this.#losses.has(rank) || this.#told.has(rank);
   }
 
   /**

@@ -65,3 +65,21 @@ export async function within<T>(ms: number, promise: Promise<T>): Promise<T | un
     platform.clearTimeout(timer!);
   }
 }
+
+/**
+ * Resolves when nothing waits to leave for those that are present, or it takes longer than this.
+ *
+ * @param uplink what frames wait behind before they come to a connection
+ */
+export async function emptied(
+  ms: number,
+  peers: readonly (Peer | undefined)[],
+  uplink: { drained(): Promise<void> } | null,
+): Promise<void> {
+  const end = platform.now() + ms;
+  const isBusy = (peer?: Peer) => peer?.state.name === "present" && peer.connection.busy;
+  if (uplink !== null) await within(ms, uplink.drained());
+  while (peers.some(isBusy) && platform.now() < end) {
+    await new Promise<void>((resolve) => platform.setTimeout(resolve, 1));
+  }
+}

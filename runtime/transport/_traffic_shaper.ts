@@ -226,7 +226,7 @@ export class Downlink implements FrameSink {
     }
   }
 
-  lost(peer: number, cause: Error | undefined): void {
+  lost(peer: number, cause: Error | undefined): void | Promise<void> {
     if (cause === undefined) {
       // Behind what the peer has sent before.
       this.#timetable.add(this.#free, () => {
@@ -236,7 +236,7 @@ export class Downlink implements FrameSink {
       // Its last words are not to be lost with it: nothing follows that they could be in the way of.
       for (const deliver of this.#waiting[peer]?.splice(0) ?? []) deliver();
       this.#failed.add(peer);
-      this.#sink.lost(peer, cause);
+      return this.#sink.lost(peer, cause);
     }
   }
 

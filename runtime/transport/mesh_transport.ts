@@ -11,22 +11,29 @@
 import { PeerLostError } from "../base/errors.ts";
 import { type HostLink, hostLink } from "./access_link.ts";
 import { Downlink, Uplink } from "./_traffic_shaper.ts";
-import type {
-  Carrier,
-  Door,
-  FailureReport,
-  FrameSink,
-  JobControl,
-  Membership,
-  OnFailure,
-  Traffic,
-  Transport,
+import {
+  type Carrier,
+  type Door,
+  type FailureReport,
+  type FrameSink,
+  type JobControl,
+  LARGEST_PAYLOAD,
+  type Membership,
+  type OnFailure,
+  type Traffic,
+  type Transport,
 } from "./transport.ts";
-import { LARGEST_PAYLOAD } from "./transport.ts";
 import { PacketKind } from "./connection.ts";
 import { openLink } from "./_open_link.ts";
 import type { MeshOptions } from "./mesh_options.ts";
-import { hasLeft, type MissedFarewell, type Peer, type RootCause, within } from "./_peer.ts";
+import {
+  emptied,
+  hasLeft,
+  type MissedFarewell,
+  type Peer,
+  type RootCause,
+  within,
+} from "./_peer.ts";
 import { carrierOf, type ConnectionEvents, type WayTo } from "./peer_link.ts";
 import { platform } from "../base/platform.ts";
 import { Vigil } from "./_vigil.ts";
@@ -232,6 +239,15 @@ export class MeshTransport implements Transport {
     return this.#vigil.expect(this.#peers[peer]);
   }
 
+  /** Whether a launcher may say how ranks have ended. */
+  get #isWatched(): boolean {
+    return this.#control !== null && !this.#controlIsGone;
+  }
+
+  wordsSent(): Promise<void> | null {
+    return this.#isWatched ? null : emptied(WORD_MS, this.#peers, this.#uplink);
+  }
+
   /** Whether somebody waits for another rank. */
   get isAwaiting(): boolean {
     return this.#vigil.isAwaiting;
@@ -294,8 +310,7 @@ export class MeshTransport implements Transport {
   async #explain(peer: Peer, cause: Error | undefined): Promise<void> {
     const { peer: rank } = peer.connection;
     const word = this.onFailure === "return" ? peer.named : this.#rootCause;
-    const mayKnow = this.#control !== null && !this.#controlIsGone;
-    const patience = (mayKnow ? WORD_MS : 0) + (this.#yieldsTo(peer) ? YIELD_MS : 0);
+    const patience = (this.#isWatched ? WORD_MS : 0) + (this.#yieldsTo(peer) ? YIELD_MS : 0);
     const known = patience > 0 && await within(patience, word.promise);
     const seen = cause?.message ?? "its connection closed without a goodbye";
     const reason = !known
@@ -303,7 +318,7 @@ export class MeshTransport implements Transport {
       : known.rank === rank
       ? known.reason
       : `${seen}, after rank ${known.rank} was lost: ${known.reason}`;
-    this.#lose(peer, new Error(reason, { cause }));
+    await this.#lose(peer, new Error(reason, { cause }));
   }
 
   /** The launcher says that a rank has ended although it was needed. */
@@ -324,10 +339,10 @@ export class MeshTransport implements Transport {
     this.#sink?.lost(peer.connection.peer, undefined);
   }
 
-  #lose(peer: Peer, cause: Error): void {
+  #lose(peer: Peer, cause: Error): void | Promise<void> {
     if (peer.state.name === "lost") return;
     peer.state = { name: "lost", cause, left: peer.state.name === "left" };
-    this.#sink?.lost(peer.connection.peer, cause);
+    return this.#sink?.lost(peer.connection.peer, cause);
   }
 
   giveUp(rank: number, cause: Error, told: Promise<void>): void {
@@ -375,10 +390,9 @@ export class MeshTransport implements Transport {
   }
 
   async #close(done: Promise<void>): Promise<void> {
-    // The caller knows already that the job is lost. A goodbye would tell the others otherwise.
-    if (this.#hasLostAny()) return this.#disconnect(done);
-    await this.#uplink?.drained(); // a goodbye comes last
-    if (this.#hasLostAny()) return this.#disconnect(done);
+    // Where the caller knows that the job is lost, a goodbye, which comes last, would tell the others otherwise.
+    if (!this.#hasLostAny()) await this.#uplink?.drained();
+    if (this.#hasLostAny()) return await this.#leaveTheLost(done);
     const goesOn = this.onFailure === "return";
     const peers = this.#peers.filter((peer) =>
       peer !== undefined && !(goesOn && peer.state.name === "lost")
@@ -386,7 +400,7 @@ export class MeshTransport implements Transport {
     const missed = (await Promise.all(peers.map((peer) => this.#farewell(peer))))
       .filter((loss) => loss !== null);
     if (missed.length > 0 && !goesOn) {
-      this.#disconnect(done);
+      await this.#leaveTheLost(done);
       const { rank: gone, cause, silent } = missed.find(({ silent }) => silent) ?? missed[0];
       // Who went because it had lost another is not to blame.
       const named = silent ? undefined : await within(0, this.#rootCause.promise);
@@ -405,6 +419,12 @@ export class MeshTransport implements Transport {
   #hasLostAny(): boolean {
     if (this.onFailure === "return") return false;
     return this.#reportedLoss || this.#peers.some((peer) => peer?.state.name === "lost");
+  }
+
+  /** Goes without a goodbye, but not before the others can know why. */
+  async #leaveTheLost(done: Promise<void>): Promise<void> {
+    await this.wordsSent();
+    this.#disconnect(done);
   }
 
   #disconnect(done: Promise<void>): void {

@@ -28,9 +28,9 @@ export interface FrameSink {
   /**
    * No further frame will come from `peer`. `cause` is undefined after an orderly goodbye, otherwise
    * what is known of its end. Called once a peer, and once more, with a cause, if a goodbye turns out
-   * to have been the end of a rank that failed.
+   * to have been the end of a rank that failed. Senders to it learn of that when this has resolved.
    */
-  lost(peer: number, cause: Error | undefined): void;
+  lost(peer: number, cause: Error | undefined): void | Promise<void>;
   /** The operations in which this rank waits for others, in words. @default {none} */
   pending?(): readonly string[];
 }
@@ -126,6 +126,11 @@ export interface Transport {
   readonly bypassesSharedMemory?: boolean;
   /** What the loss of a rank is to the others. @default {"abort"} */
   readonly onFailure?: OnFailure;
+  /**
+   * Resolves when what has been sent is on its way, or cannot be soon; null where a launcher tells all who
+   * was lost, and it does not matter. @default {nothing is waited for}
+   */
+  wordsSent?(): Promise<void> | null;
   /** Installs the receiver; called once, before any frame is read. */
   start(sink: FrameSink): void;
   /**
