@@ -45,13 +45,15 @@ export async function openView(kind: ViewKind, steps: number): Promise<RunView> 
 const SPARKLINE_COLUMNS = 16;
 
 /** The latest of what a view shows beside the step. */
-class Latest {
+export class Latest {
   readonly #losses = new Sparkline(SPARKLINE_COLUMNS);
   #clipped = 0;
   #steps = 0;
   /** Who writes the log. */
   #writer = 0;
+  /** The last step of that rank. */
   step: StepRecord | null = null;
+  /** The last round. */
   round: RoundRecord | null = null;
 
   /** Takes a record; true if it is a step of the rank that writes them, which has moved the run forward. */
@@ -74,14 +76,15 @@ class Latest {
     return String(this.#losses);
   }
 
-  /** For example `epoch 1.25`, `loss 1.834`, `clipped 12 %`, `drift 0.03`. */
+  /** For example `epoch 1.25`, `loss 1.834` (`–` of a step that was skipped), `clipped 12 %`, `drift 0.03`. */
   get parts(): string[] {
     if (!this.step) return [];
     const { epoch, loss } = this.step;
     const clipped = (100 * this.#clipped / this.#steps).toFixed(0);
     return [
       `epoch ${epoch.toFixed(2)}`,
-      `loss ${loss.toFixed(3)}`,
+      // Of a step that was skipped it is null in the log.
+      `loss ${Number.isFinite(loss) ? loss.toFixed(3) : "–"}`,
       `clipped ${clipped} %`,
       ...this.round ? [`drift ${this.round.drift.toPrecision(2)}`] : [],
     ];

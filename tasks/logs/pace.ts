@@ -20,7 +20,7 @@ export interface Pace extends LossCurve {
 export interface LossCurve {
   /** Passes over the training data. */
   readonly epoch: readonly number[];
-  /** The loss: of steps, the mini-batch's before the step, the mean over the ranks. */
+  /** The loss: of steps, the mini-batch's before the step, the mean over the ranks; NaN where all have skipped it. */
   readonly loss: readonly number[];
   /** Time spent on steps and exchanges so far, evaluations left out: the mean over the ranks. */
   readonly seconds: readonly number[];
@@ -34,8 +34,11 @@ export function paceOf(log: RunLog): Pace {
   const sums = new Map<number, { epoch: number; loss: number; ranks: number }>();
   for (const row of steps.rows()) {
     const sum = sums.get(iterations[row]) ?? { epoch: epochs[row], loss: 0, ranks: 0 };
-    sum.loss += losses[row];
-    sum.ranks++;
+    // A step that was skipped has no loss.
+    if (Number.isFinite(losses[row])) {
+      sum.loss += losses[row];
+      sum.ranks++;
+    }
     sums.set(iterations[row], sum);
   }
   const ordered = [...sums].sort(([a], [b]) => a - b);
@@ -102,10 +105,11 @@ function trailingMean({ epoch, loss }: LossCurve, i: number, window: number): nu
   if (i < 0 || epoch[i] < window - tiny) return null;
   let sum = 0, count = 0;
   for (let j = i; j >= 0 && (count === 0 || epoch[j] > epoch[i] - window + tiny); j--) {
+    if (!Number.isFinite(loss[j])) continue;
     sum += loss[j];
     count++;
   }
-  return sum / count;
+  return count === 0 ? null : sum / count;
 }
 
 function secondsPerEpoch({ epoch, seconds }: Pace): number {

@@ -53,15 +53,18 @@ export function totalsOf(log: RunLog): LogTotals {
   }
   // A rank that steps fast is ahead of the mean of all, in which the end is told.
   if (log.summary !== null) epochs = Number(log.summary.epochs ?? epochs);
-  // Rank 0's; what it has sent behind its last step is nowhere else.
-  const atTheEnd = Number(log.summary?.bytesSent ?? 0);
-  bytesSent.set(0, Math.max(bytesSent.get(0) ?? 0, atTheEnd));
+  // Rank 0's, or, where that was lost, another's; what it has sent behind its last step is nowhere else.
+  const writer = Number(log.summary?.rank ?? 0), atTheEnd = Number(log.summary?.bytesSent ?? 0);
+  bytesSent.set(writer, Math.max(bytesSent.get(writer) ?? 0, atTheEnd));
   const tail = rows.filter((row) => {
     const steps = last.get(rank[row])!;
     return iteration[row] > steps - Math.max(1, steps / 10);
   });
-  const mean = (field: "loss" | "clipped", of: readonly number[]) =>
-    of.length === 0 ? NaN : sum(of.map((row) => steps.column(field)[row])) / of.length;
+  // A step that was skipped has no loss.
+  const mean = (field: "loss" | "clipped", of: readonly number[]) => {
+    const values = of.map((row) => steps.column(field)[row]).filter(Number.isFinite);
+    return values.length === 0 ? NaN : sum(values) / values.length;
+  };
   const { train, sync } = secondsSpent(log);
   return {
     steps: last.size === 0 ? 0 : sum([...last.values()]) / last.size,

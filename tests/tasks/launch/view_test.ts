@@ -1,4 +1,7 @@
 import assert from "node:assert/strict";
+import { Latest } from "../../../tasks/launch/view.ts";
+import type { StepRecord } from "../../../tasks/run/metrics.ts";
+import { position } from "../run_folder.ts";
 import { ROOT } from "../../_helpers/deno.ts";
 import { temporaryFolder } from "../../_helpers/temporary_folder.ts";
 
@@ -33,4 +36,11 @@ Deno.test({
     // deno-lint-ignore no-control-regex -- the escape sequence is what is looked for
     assert.match(text, /\x1b\[\?25h/, "the cursor is shown again");
   },
+});
+
+Deno.test("a step that was skipped, whose loss is null in the log, is shown without one", () => {
+  const latest = new Latest();
+  const step = { type: "step", ...position(1, 10), gradNorm: 1, clipped: false, loss: null };
+  assert.ok(latest.take(step as unknown as StepRecord));
+  assert.deepEqual(latest.parts, ["epoch 0.10", "loss –", "clipped 0 %"]);
 });

@@ -83,6 +83,23 @@ Deno.test("the pace of a log has the evaluations on training data behind the fir
   assert.deepEqual(averaged, { epoch: [0.2], loss: [1], seconds: [1] });
 });
 
+Deno.test("steps that were skipped, on one rank or on all, are left out of a pace's means", async () => {
+  await using folder = await temporaryFolder();
+  const step = (t: number, rank: number, loss: number | null) => (
+    { type: "step", ...position(t, 10), rank, loss, gradNorm: 1, clipped: false, stepMs: 500 }
+  );
+  const log = await RunLog.open(
+    await writeRun(folder.path, "run", {}, [
+      ...[step(1, 0, 3), step(1, 1, 1), step(2, 0, null), step(2, 1, 1)],
+      ...[step(3, 0, null), step(3, 1, null), step(4, 0, 0.5), step(4, 1, 0.5)],
+    ]),
+  );
+  const run = paceOf(log);
+  assert.deepEqual(run.loss, [2, 1, NaN, 0.5]);
+  assert.equal(secondsToLoss(run, 0.75, 0.2), 2);
+  assert.equal(speedupToLoss(run, run), 1);
+});
+
 Deno.test("a cell is compared with the baseline, else with I = 1, else with a single rank", () => {
   const candidates = (...list: Coordinates[]) => new Map(list.map((at, i) => [i, at]));
   const celgc = (interval: number, lr = 0.1) => ({ algorithm: "celgc", interval, lr });

@@ -65,6 +65,18 @@ Deno.test("a finished run's epochs are the mean that its summary tells, not the 
   assert.equal((await totals([...steps, summary])).epochs, 4);
 });
 
+Deno.test("steps that were skipped have no loss, and are left out of the mean", async () => {
+  const skipped = step(2, { rank: 1, loss: null, skipped: true });
+  const lines = [step(1), step(1, { rank: 1 }), step(2), skipped];
+  assert.equal((await totals(lines)).trainLoss, 1 / 2);
+});
+
+Deno.test("what was sent at the end is the sending of who has written the summary", async () => {
+  const steps = [step(1, { bytesSent: 10 }), step(1, { rank: 1, bytesSent: 10 })];
+  const summary = { ...step(2, { rank: 1, bytesSent: 50 }), type: "summary" };
+  assert.deepEqual([...(await totals([...steps, summary])).bytesSent], [[0, 10], [1, 50]]);
+});
+
 Deno.test("what has not begun comes to nothing, and says so", async () => {
   const { steps, trainSeconds, trainLoss, clipRate } = await totals([]);
   assert.deepEqual([steps, trainSeconds], [0, 0]);
