@@ -77,8 +77,11 @@ export interface CheckpointOwner {
   readonly ranks?: number;
 }
 
+/** The name of the folder of checkpoints in a run's. */
+export const CHECKPOINT_FOLDER = "checkpoint";
+
 /** The folder of a run's checkpoints. */
-const folderOf = (directory: string) => join(directory, "checkpoint");
+const folderOf = (directory: string) => join(directory, CHECKPOINT_FOLDER);
 
 /** The folder of one of them. */
 export const stepFolder = (directory: string, step: number) =>

@@ -11,7 +11,9 @@ import { optionsOf, readConfigFile } from "../logs/config.ts";
 import { LogError } from "../logs/log_error.ts";
 import { findChange } from "../run/inputs.ts";
 import { OptionError } from "../options/kinds.ts";
-import { FILES } from "../run/folder.ts";
+import { CHECKPOINT_FOLDER } from "../run/checkpoint.ts";
+import { FILES, INPUT_FILE_NAMES } from "../run/folder.ts";
+import { EVENT_FOLDER } from "../tensorboard/event_log.ts";
 import { type Cell, CELL_FORMAT, distinctName, hashOfRun } from "./cells.ts";
 
 /** Name of the file that makes a run's folder a cell's. */
@@ -156,8 +158,9 @@ export async function beginCell(path: string, cell: Cell): Promise<void> {
   await Deno.mkdir(path, { recursive: true });
   // First, so that a sweep which ends here takes the folder for its own the next time.
   await writeRecord(path, cell, { status: "started" });
-  for (const name of Object.values(FILES)) {
-    await Deno.remove(join(path, name)).catch((error) => {
+  const names = [...Object.values(FILES), ...Object.values(INPUT_FILE_NAMES)];
+  for (const name of [...names, CHECKPOINT_FOLDER, EVENT_FOLDER]) {
+    await Deno.remove(join(path, name), { recursive: true }).catch((error) => {
       if (!(error instanceof Deno.errors.NotFound)) throw error;
     });
   }

@@ -170,3 +170,17 @@ Deno.test("a cell of an earlier version is recognised by what its options mean",
   await rewrite({ ...earlier, warp: 9 });
   assert.deepEqual((await sweep(given)).cells.map(({ reused }) => reused), [false]);
 });
+
+Deno.test("a cell that is run again has nothing of its earlier run, such as checkpoints", async () => {
+  await using folder = await temporaryFolder();
+  const given = { ...TINY, interval: [2], keep: 9, log: "tensorboard", out: folder.path } as const;
+  const { cells: [{ dir }] } = await sweep({ ...given, checkpointEvery: 1 });
+  const namesIn = (name: string) =>
+    [...Deno.readDirSync(join(dir, name))].map(({ name }) => name).sort();
+  assert.deepEqual(namesIn("checkpoint"), ["step-1", "step-2", "step-3", "step-4"]);
+  await Deno.remove(join(dir, "model.onnx"));
+  const again = await sweep({ ...given, checkpointEvery: 4 });
+  assert.equal(again.cells[0].reused, false);
+  assert.deepEqual(namesIn("checkpoint"), ["step-4"]);
+  assert.equal(namesIn("tensorboard").length, 1);
+});
