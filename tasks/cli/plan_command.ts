@@ -43,6 +43,12 @@ const WITHOUT: readonly string[] = [
     "out",
     "sendData",
     "checkpointLocal",
+    "keep",
+    "grace",
+    "preemptedCode",
+    "log",
+    "trace",
+    "traceKernels",
   ],
   ...Object.keys(HOSTS).filter((name) => !["hostfile", "port"].includes(name)),
 ];

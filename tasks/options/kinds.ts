@@ -34,7 +34,13 @@ export class OptionError extends Error {
 }
 
 function describeFault({ flag, rule, value, meant = null }: OptionFault): string {
-  const shown = typeof value === "string" ? `"${value}"` : JSON.stringify(value);
+  // JSON knows no Infinity, and no bigint.
+  const isNumber = typeof value === "number" || typeof value === "bigint";
+  const shown = typeof value === "string"
+    ? `"${value}"`
+    : isNumber
+    ? String(value)
+    : JSON.stringify(value);
   const hint = meant === null ? "" : ` (did you mean ${meant}?)`;
   return `${flag} must be ${rule}, not ${shown ?? String(value)}${hint}`;
 }

@@ -76,7 +76,8 @@ Deno.test("options from code are checked like those from text", () => {
   assert.throws(() => resolveOptions({ intervall: 4 }), /intervall \(did you mean interval\?\)/);
   assert.throws(() => resolveOptions({ learningRate: 4 }), /learningRate \(did you mean lr\?\)/);
   assert.throws(() => resolveOptions({ constructor: 4 }), /unknown option constructor$/);
-  assert.throws(() => resolveOptions({ lr: NaN }), /--lr must be/);
+  assert.throws(() => resolveOptions({ lr: NaN }), /--lr must be .*, not NaN$/);
+  assert.throws(() => resolveOptions({ seed: 1n }), /--seed must be .*, not 1$/);
   assert.throws(() => resolveOptions({ decayAt: "80" }), /--decay-at must be/);
 });
 

@@ -174,6 +174,7 @@ Deno.test("what a plan has no use for is refused", async () => {
     [["--tolerance", "-1"], /--tolerance must be a number from 0, not -1/],
     [["--tolerance", "much"], /--tolerance must be a number from 0, not "much"/],
     [["--out", "there"], /unknown option '--out'/],
+    [["--trace"], /unknown option '--trace'/],
   ] as const;
   await Promise.all(refusals.map(async ([options, message]) => {
     const { code, stdout, stderr } = await celgc("plan", ...options);
