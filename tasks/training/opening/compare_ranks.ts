@@ -8,8 +8,12 @@ import type { Communicator } from "../../../runtime/communicator.ts";
 import type { Options } from "../../options/table.ts";
 import type { Task } from "../../task.ts";
 
+/** A deviation of amounts above which a run is told that there is a way to learn them in units of it. */
+const WIDE = 10;
+
 /**
- * Says, on rank 0, if a step sees samples twice on any rank. Collective.
+ * Says, on rank 0, if a step sees samples twice on any rank, and if amounts are far from what networks begin with.
+ * Collective.
  *
  * @param comm null on a process that comes to the others: it knows of none but itself
  * @param hasCallbacks whether this rank has callbacks
@@ -18,12 +22,15 @@ import type { Task } from "../../task.ts";
 export async function compareRanks(
   comm: Communicator | null,
   options: Options,
-  { rankSamples = Infinity }: Task,
+  task: Task,
   hasCallbacks: boolean,
 ): Promise<boolean> {
-  const least = Float64Array.of(rankSamples, hasCallbacks ? 0 : 1);
+  const least = Float64Array.of(task.rankSamples ?? Infinity, hasCallbacks ? 0 : 1);
   await comm?.allreduce(least, "min");
-  if (comm?.rank === 0) noteRepeats(options, least[0]);
+  if (comm?.rank === 0) {
+    noteRepeats(options, least[0]);
+    noteAmounts(options, task);
+  }
   return least[1] === 0;
 }
 
@@ -35,5 +42,16 @@ function noteRepeats({ batchSize, accumulate }: Options, samples: number): void 
     : `--batch-size ${batchSize} and --accumulate ${accumulate} are`;
   console.error(
     `note: ${batch} above the ${samples} samples that a rank has: a step sees some of them twice`,
+  );
+}
+
+/** Says so where what is predicted lies so far apart that clipped steps hardly come there. */
+function noteAmounts({ task: name, standardise }: Options, { splits }: Task): void {
+  const deviation = Math.sqrt(splits.at(-1)!.variance ?? 0);
+  if (name !== "arrays" || standardise === "all" || deviation <= WIDE) return;
+  const shown = Number(deviation.toPrecision(3));
+  console.error(
+    `note: what is predicted has a deviation of ${shown}, far from where a network begins: --standardise all ` +
+      "learns it with the mean 0 and the deviation 1",
   );
 }

@@ -105,6 +105,28 @@ Deno.test("amounts have their error in the log, the summary, the report and the 
   assert.match(await Deno.readTextFile(page), /Test RMSE/);
 });
 
+Deno.test("of amounts that clipped steps hardly come to a run says what helps", async () => {
+  await using folder = await temporaryFolder();
+  const rows = Array.from(
+    { length: 40 },
+    (_, i) => `${i},${i % 2},${(i % 2 ? 1 : -1) * 5e4 + 0.5}`,
+  );
+  const data = `${folder.path}/table.csv`;
+  await Deno.writeTextFile(data, ["a,small,price", ...rows].join("\n"));
+  const noteOf = async (...args: string[]) => {
+    const out = `${folder.path}/${args.join("")}`;
+    const short = ["--data", data, "--inputs", "a", "--max-steps", "2", "--out", out];
+    const { code, stderr } = await celgc("launch", ...SMALL, ...short, ...args);
+    assert.equal(code, 0, stderr);
+    return /note: what is predicted has a deviation of (\d+), .* --standardise all /.exec(stderr)
+      ?.[1];
+  };
+  const deviation = Number(await noteOf("--target", "price"));
+  assert.ok(deviation > 3e4 && deviation < 6e4, `${deviation}`);
+  assert.equal(await noteOf("--target", "price", "--standardise", "all"), undefined);
+  assert.equal(await noteOf("--target", "small", "--loss", "mse"), undefined);
+});
+
 Deno.test("a run on arrays goes on from its checkpoint to the same bits", async () => {
   await using folder = await temporaryFolder();
   const data = `${folder.path}/table.csv`;
