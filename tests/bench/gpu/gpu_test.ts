@@ -3,6 +3,7 @@ import { fileURLToPath } from "node:url";
 import { deno } from "../../_helpers/deno.ts";
 import { temporaryFolder } from "../../_helpers/temporary_folder.ts";
 import { hasWebGpu, webGpuNote } from "../../_helpers/web_gpu.ts";
+import { fillFactors } from "./factors.ts";
 import { runAll } from "./gpu.ts";
 import type { Measurement } from "./measure.ts";
 import { choiceOf, type Part, partsOf } from "./parts.ts";
@@ -200,4 +201,24 @@ Deno.test({
     assert.ok(Number(ms) > 0);
     assert.deepEqual([Number(runs) % 8, every], [0, 8]);
   },
+});
+
+Deno.test("factors whose product is checked have exact sums in 16-bit floats, in any order", () => {
+  const small = 64, factors = new Float32Array(2 * small * small);
+  fillFactors(small, factors);
+  const [row, column] = [0, 5].map((at, which) =>
+    Array.from(
+      { length: small },
+      (_, k) => factors[which * small * small + (which === 0 ? at * small + k : k * small + at)],
+    )
+  );
+  assert.deepEqual(row, Array(small).fill(1));
+  assert.equal(column.reduce((sum, x) => sum + x), 1);
+  // A column at the edge that a card is measured with.
+  const { edge } = choiceOf(false);
+  const terms = Array.from({ length: edge }, (_, k) => column[k < small ? k : k % 4]);
+  const orders = [terms, terms.toSorted((a, b) => a - b), terms.toSorted((a, b) => b - a)];
+  for (const order of orders) {
+    assert.equal(order.reduce((sum, x) => Math.f16round(sum + Math.f16round(x)), 0), 1);
+  }
 });

@@ -6,7 +6,7 @@
 A variant is eager, graph (the step recorded as a CUDA graph) or compile (torch.compile, which records graphs of its
 own), with "-tf32" behind it where factors of products may be rounded to 10 bits, "-nhwc" where images have their
 channels last. A step is what celgc's is: forward, backward, the clipped update of plain SGD; its loss is fetched
-every eighth time.
+every eighth time. cuDNN picks its convolutions by trying them out.
 """
 
 import json
@@ -32,6 +32,7 @@ def wait():
 
 
 def rounding(tf32):
+    # By the names that every PyTorch has: 2.9 brings others, and its compiler asks for these, which must not be mixed.
     torch.backends.cuda.matmul.allow_tf32 = tf32
     torch.backends.cudnn.allow_tf32 = tf32
 
@@ -59,8 +60,14 @@ def ceilings(seconds):
     size, edge = (1 << 28, 4096) if device == "cuda" else (1 << 22, 256)
     source = torch.ones(size // 4, device=device)
     target = torch.empty_like(source)
-    times, _ = timed(lambda: target.copy_(source), seconds)
-    say(what="copy", engine="torch", variant="eager", gbPerSecond=2 * size / statistics.median(times) / 1e6, bytes=size)
+
+    def copies():
+        for _ in range(AHEAD):
+            target.copy_(source)
+
+    times, _ = timed(copies, seconds)
+    say(what="copy", engine="torch", variant="eager", bytes=size,
+        gbPerSecond=2 * size * AHEAD / statistics.median(times) / 1e6)
     a, b = (torch.randn(edge, edge, device=device) for _ in range(2))
     for tf32 in (False, True):
         rounding(tf32)
@@ -72,6 +79,8 @@ def ceilings(seconds):
 def stepper(training, variant):
     """A function that takes one step and returns its loss, on the device."""
     parameters = training.parameters
+    if variant == "compile":
+        training.compiles()
     loss_of = torch.compile(training.loss, mode="reduce-overhead") if variant == "compile" else training.loss
     foreach = hasattr(torch, "_foreach_norm")
     # What the graphs of the step before have left in their memory may be overwritten.
@@ -118,6 +127,12 @@ def stepper(training, variant):
     return replay
 
 
+def told(error):
+    """An error in a line; the compiler's first says no more than that it is its own."""
+    lines = [each.strip() for each in str(error).split("\n") if each.strip()]
+    return " ".join(lines[:2] if lines and lines[0].endswith("raised:") else lines[:1])[:200] or type(error).__name__
+
+
 def steps(seconds, model, batches, variants):
     from networks import training_of
 
@@ -152,7 +167,7 @@ def steps(seconds, model, batches, variants):
                 say(**line, **spread(times, AHEAD), cpuMs=cpu / AHEAD, memoryMB=memory, firstStepS=first,
                     samples=training.samples)
             except Exception as error:  # what does not work is part of the result
-                say(**line, error=str(error).strip().split("\n")[0][:200])
+                say(**line, error=told(error))
             finally:
                 training = step = None
                 if device == "cuda":
@@ -160,6 +175,7 @@ def steps(seconds, model, batches, variants):
 
 
 what, device, seconds = sys.argv[1], sys.argv[2], float(sys.argv[3])
+torch.backends.cudnn.benchmark = True
 say(what="versions", engine="torch", torch=torch.__version__, cuda=torch.version.cuda,
     card=torch.cuda.get_device_name() if device == "cuda" else "cpu")
 if what == "ceilings":

@@ -52,7 +52,20 @@ class ResNet(nn.Module):
         return self.linear(x.mean((2, 3)))
 
 
-class Images:
+class Training:
+    """What all of them have; beside it a loss of what draw() has drawn."""
+
+    def draw(self):
+        """New data in the tensors that loss() reads."""
+
+    def after_backward(self):
+        """What is kept from step to step."""
+
+    def compiles(self):
+        """Says that loss() is about to be compiled."""
+
+
+class Images(Training):
     """A ResNet on random images. `layout` is contiguous or channels-last."""
 
     def __init__(self, depth, batch, layout="contiguous", device="cpu"):
@@ -67,14 +80,8 @@ class Images:
     def loss(self):
         return F.cross_entropy(self.network(self.images), self.labels)
 
-    def draw(self):
-        """New data in the tensors that loss() reads: here the images stay."""
 
-    def after_backward(self):
-        """What is kept from step to step: here nothing."""
-
-
-class Words:
+class Words(Training):
     """AWD-LSTM at Penn Treebank's size, as its authors' code trains it."""
 
     def __init__(self, batch, length, vocabulary, device="cpu", width=400, hidden=1150):
@@ -95,6 +102,12 @@ class Words:
         self.vocabulary, self.batch, self.width, self.device = vocabulary, batch, width, device
         self.learning_rate, self.clip, self.weight_decay = 30.0, 7.5, 1.2e-6
         self.samples = batch * length
+        self.lstm = torch._VF.lstm
+
+    def compiles(self):
+        # As nn.LSTM does it, which PyTorch leaves out of what it compiles: else each of its steps of time is compiled
+        # by itself, which takes minutes.
+        self.lstm = torch.compiler.disable(lambda *given: torch._VF.lstm(*given))
 
     def draw(self):
         self.words.random_(self.vocabulary)
@@ -106,8 +119,7 @@ class Words:
         self.next_states = []
         for i, (by_input, by_hidden, *biases) in enumerate(self.rnns):
             dropped = by_hidden * mask(0.5, by_hidden.shape[0], 1)
-            raw, *state = torch._VF.lstm(x, self.states[i], [by_input, dropped, *biases], True, 1, 0.0, True, False,
-                                         False)
+            raw, *state = self.lstm(x, self.states[i], [by_input, dropped, *biases], True, 1, 0.0, True, False, False)
             self.next_states.append([each.detach() for each in state])
             x = raw * mask(0.4 if i == 2 else 0.25, 1, self.batch, raw.shape[2])
         loss = F.cross_entropy(F.linear(x.flatten(0, 1), self.encoder, self.bias), self.targets)
@@ -119,7 +131,7 @@ class Words:
                 each.copy_(value)
 
 
-class Characters:
+class Characters(Training):
     """A GPT on random tokens."""
 
     def __init__(self, batch, context, vocabulary, layers, heads, width, device="cpu"):
@@ -138,9 +150,6 @@ class Characters:
 
     def loss(self):
         return loss_of(self.weights, self.tokens, self.targets, self.heads)
-
-    def after_backward(self):
-        pass
 
 
 def training_of(model, batch, layout="contiguous", device="cpu"):
