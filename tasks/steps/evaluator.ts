@@ -218,8 +218,8 @@ export class Evaluator implements AsyncDisposable {
     await carries?.edit((values) => void values.fill(0));
     const { outputs } = sessions.sample.graph;
     const sums = new Float64Array(MEASURES.length);
-    for (const feeds of split.batches()) {
-      const measured = await sessions.run(feeds);
+    const runs = Iterator.from(split.batches()).map((feeds) => ({ feeds }));
+    for await (const measured of sessions.runEach(runs)) {
       for (const [i, name] of MEASURES.entries()) sums[i] += Number(measured[name]?.data[0] ?? 0);
     }
     await comm.allreduce(sums, "sum");

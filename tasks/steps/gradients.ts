@@ -96,8 +96,10 @@ export class Gradients implements Stateful, AsyncDisposable {
   async takeMean(batches: readonly GradientBatch[]): Promise<Record<string, HostTensor>> {
     if (batches.length === 1) return await this.take(batches[0].feeds, batches[0].length);
     const sums = new Map<string, number>();
-    for (const [i, { feeds, length }] of batches.entries()) {
-      const outputs = await this.take({ ...feeds, accumulated: scalar(i) }, length);
+    const runs = batches.map(({ feeds, length }, i) => {
+      return { feeds: { ...feeds, accumulated: scalar(i) }, length };
+    });
+    for await (const outputs of this.#sessions.runEach(runs)) {
       for (const [name, { type, data }] of Object.entries(outputs)) {
         if (type !== "float32" || data.length !== 1) continue;
         sums.set(name, (sums.get(name) ?? 0) + Number(data[0]));

@@ -19,6 +19,16 @@ import type { Feeds } from "../task.ts";
 /** The length at which a graph is built that takes every other as well. */
 const ANY_LENGTH = 70;
 
+/** Most runs of a series that are ahead of their outputs. */
+const MOST_AHEAD = 8;
+
+/** What a run of a series takes. */
+export interface SessionRun {
+  readonly feeds: Feeds;
+  /** Of the batch; that of the first session, if none is said. */
+  readonly length?: number | undefined;
+}
+
 /** What sessions are made of; all of it is the caller's. */
 export interface SessionsOptions {
   readonly device: Device;
@@ -81,6 +91,25 @@ export class Sessions implements AsyncDisposable {
   async run(feeds: Feeds, length?: number): Promise<Record<string, HostTensor>> {
     const session = await this.session(length);
     return session.run(takenBy(session, feeds));
+  }
+
+  /**
+   * Runs sessions one after the other, and yields the outputs of each in order. A device that works by itself is
+   * given several before it is asked for the outputs of the first.
+   *
+   * @param runs their feeds may be filled anew for the next
+   */
+  async *runEach(runs: Iterable<SessionRun>): AsyncGenerator<Record<string, HostTensor>> {
+    let ahead: Submission[] = [];
+    for (const { feeds, length } of runs) {
+      if (ahead.length === MOST_AHEAD) {
+        const earlier = ahead;
+        ahead = [];
+        for (const each of earlier) yield await each.outputs();
+      }
+      ahead.push(await this.submit(feeds, length));
+    }
+    for (const each of ahead) yield await each.outputs();
   }
 
   /** Submits a run of the session for a length on those of the feeds that it takes. */
