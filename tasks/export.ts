@@ -34,6 +34,7 @@ import { checkRules } from "./options/rules.ts";
 import { checkOptions, defaultOptions } from "./options/table.ts";
 import type { NetworkFile, Options } from "./options/values.ts";
 import { FILES, INPUT_FILE_NAMES, readConfig } from "./run/folder.ts";
+import { writeOutputAll } from "./run/write_error.ts";
 import type { TrainableModel } from "./task.ts";
 
 /** The graphs of a network, as in `--graph`; the first is the default. */
@@ -151,7 +152,7 @@ export async function exportGraph(given: ExportOptions = {}): Promise<ExportedFi
   const { bytes, names } = holdsGraph
     ? encodeGraph(network, kind, inside, target, options)
     : encodeState(network, inside, options);
-  await Deno.writeFile(file, bytes, { createNew: out === undefined }).catch((cause) => {
+  await writeOutputAll(file, bytes, { isNew: out === undefined }).catch((cause) => {
     if (out === undefined && cause instanceof Deno.errors.AlreadyExists) {
       throw new OptionError(
         `${file} is there already: --out FILE names another, --out ${file} replaces it`,

@@ -8,6 +8,7 @@
 import { loadCsv } from "../../deps.ts";
 import { NUMBERS } from "../logs/records.ts";
 import type { RunLog } from "../logs/run_log.ts";
+import { writeAll, writeOutput } from "../run/write_error.ts";
 
 /** Lines that are put together before they are written. */
 const CHUNK_LINES = 10_000;
@@ -65,24 +66,22 @@ export async function writeCsv(
   const files: string[] = [];
   for (const { name, fields, rows } of KINDS) {
     const path = `${base}-${name}.csv`;
-    using file = await Deno.create(path);
-    const write = async (lines: readonly (readonly string[])[]) => {
-      const bytes = new TextEncoder().encode(stringify(lines));
-      for (let at = 0; at < bytes.length;) at += await file.write(bytes.subarray(at));
-    };
-    let lines: string[][] = [["run", ...fields]];
-    for (const [index, log] of logs.entries()) {
-      for (const row of rows(log)) {
-        lines.push([
-          labels[index],
-          ...row.map((value) => Number.isNaN(value) ? "" : String(value)),
-        ]);
-        if (lines.length < CHUNK_LINES) continue;
-        await write(lines);
-        lines = [];
+    await writeOutput(path, async (file) => {
+      const write = (lines: readonly (readonly string[])[]) => writeAll(file, stringify(lines));
+      let lines: string[][] = [["run", ...fields]];
+      for (const [index, log] of logs.entries()) {
+        for (const row of rows(log)) {
+          lines.push([
+            labels[index],
+            ...row.map((value) => Number.isNaN(value) ? "" : String(value)),
+          ]);
+          if (lines.length < CHUNK_LINES) continue;
+          await write(lines);
+          lines = [];
+        }
       }
-    }
-    await write(lines);
+      await write(lines);
+    });
     files.push(path);
   }
   return files;

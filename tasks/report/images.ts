@@ -7,6 +7,7 @@
 import { imageFontUrls, loadCharts, loadImageRenderer } from "../../deps.ts";
 import { hasSeeds, mergeSeeds } from "./page/bands.ts";
 import { chartOption, standaloneHeight } from "./page/chart_option.ts";
+import { writeOutputAll } from "../run/write_error.ts";
 import type { FigureView, PageAxis, PageData, PageFigure } from "./page/data.ts";
 
 const WIDTH = 960, HEIGHT = 540;
@@ -40,8 +41,8 @@ export async function writeImages(data: PageData, directory: string): Promise<Fi
     for (const axis of axes) {
       const name = `${directory}/${figure.id}${axes.length > 1 ? `-${slug(axis)}` : ""}`;
       const svg = await figureSvg(data, figure, axis);
-      await Deno.writeTextFile(`${name}.svg`, svg);
-      await Deno.writeFile(`${name}.png`, png(svg));
+      await writeOutputAll(`${name}.svg`, svg);
+      await writeOutputAll(`${name}.png`, png(svg));
       images.push({ svg: `${name}.svg`, png: `${name}.png` });
     }
   }

@@ -9,6 +9,7 @@ import { isSystemError, systemReason } from "../../runtime/base/system_error.ts"
 import { reportData } from "./report_data.ts";
 import { writeCsv } from "./csv.ts";
 import { findRuns } from "../logs/find_runs.ts";
+import { writeOutputAll } from "../run/write_error.ts";
 import { type FigureImage, writeImages } from "./images.ts";
 import { renderPage } from "./html.ts";
 import { problemsOf } from "./log_problems.ts";
@@ -73,7 +74,7 @@ export async function report(
   const page = options.out ?? `${directories[0]}/report.html`;
   const title = options.title ?? titleOf(directories);
   const html = await renderPage(data, { title, made: new Date(), watchMs: null });
-  await written(page, () => Deno.writeTextFile(page, html));
+  await written(page, () => writeOutputAll(page, html));
   const base = page.replace(/\.html?$/, "");
   const figures = `${base}-figures`;
   const images = options.images

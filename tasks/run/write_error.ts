@@ -64,6 +64,46 @@ export async function writeSynced(
   });
 }
 
+/**
+ * Writes a file that a command was asked for. Nothing is left of one that cannot be written to its end: half a table
+ * looks like a whole one.
+ *
+ * @param write is given the file, empty
+ * @param options.isNew refuses a file that is there
+ */
+export async function writeOutput(
+  path: string,
+  write: (file: Deno.FsFile) => Promise<void>,
+  { isNew = false } = {},
+): Promise<void> {
+  const how = isNew ? { createNew: true } : { create: true, truncate: true };
+  let isOurs = false;
+  try {
+    using file = await Deno.open(path, { write: true, ...how });
+    // Standard output and other devices stay.
+    isOurs = (await file.stat()).isFile;
+    await write(file);
+  } catch (error) {
+    if (isOurs) await Deno.remove(path).catch(() => {});
+    throw error;
+  }
+}
+
+/** Writes such a file at once, see {@linkcode writeOutput}. */
+export async function writeOutputAll(
+  path: string,
+  content: string | Uint8Array,
+  options?: { readonly isNew: boolean },
+): Promise<void> {
+  await writeOutput(path, (file) => writeAll(file, content), options);
+}
+
+/** Writes a text, or bytes, to the end of an open file. */
+export async function writeAll(file: Deno.FsFile, content: string | Uint8Array): Promise<void> {
+  let rest = typeof content === "string" ? new TextEncoder().encode(content) : content;
+  while (rest.length > 0) rest = rest.subarray(await file.write(rest));
+}
+
 /** Writes a text to an open file, all of it. Throws WriteError, which names the file by its path. */
 export function writeText(file: Deno.FsFile, text: string, path: string | URL): void {
   let rest = new TextEncoder().encode(text);

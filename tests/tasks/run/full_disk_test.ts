@@ -8,6 +8,9 @@ import { MetricsLog } from "../../../tasks/run/metrics.ts";
 import { WriteError } from "../../../tasks/run/write_error.ts";
 import { celgc } from "../../_helpers/deno.ts";
 import { temporaryFolder } from "../../_helpers/temporary_folder.ts";
+import { knownLines, writeRun } from "../run_folder.ts";
+
+const KNOWN = { interval: 2, scale: 10, stepMs: 50, syncMs: 10, drift: 0.1, driftBound: 4 };
 
 const FULL = "/dev/full", ignore = Deno.build.os !== "linux";
 
@@ -89,3 +92,29 @@ for (
     },
   });
 }
+
+Deno.test({
+  name: "what a command was to write and could not leaves nothing, and a device where it is",
+  ignore,
+  async fn() {
+    await using folder = await temporaryFolder(), run = await temporaryFolder();
+    const directory = await writeRun(run.path, "run", {}, knownLines(KNOWN));
+    await onDisk(folder.path, 40, async () => {
+      const at = (name: string) => `${folder.path}/${name}`;
+      await Deno.writeFile(at("pad"), new Uint8Array(20_000));
+      const commands = [
+        ["report", directory, "--out", at("page.html")],
+        ["export", "--model", "resnet20", "--out", at("state.safetensors")],
+      ];
+      for (const command of commands) {
+        const { code, stderr } = await celgc(...command);
+        assert.notEqual(code, 0);
+        assert.match(stderr, /No space left on device/);
+      }
+      assert.deepEqual([...Deno.readDirSync(folder.path)].map(({ name }) => name), ["pad"]);
+    });
+    const { stderr } = await celgc("export", "--model", "resnet8", "--out", FULL);
+    assert.match(stderr, /No space left on device/);
+    assert.ok((await Deno.stat(FULL)).isCharDevice);
+  },
+});
