@@ -21,7 +21,9 @@ export const smooth: ClipRule = {
   longestStep: () => 1,
   append(g, { parameters, norm, learningRate, threshold }) {
     const scaled = g.add(threshold, g.mul(norm, learningRate));
-    const length = g.div(g.mul(learningRate, threshold), scaled);
+    const smoothed = g.div(g.mul(learningRate, threshold), scaled);
+    // A schedule may bring both sizes down to 0.
+    const length = g.where(g.less(0, scaled), smoothed, 0);
     return { lengths: parameters.map(() => length) };
   },
 };

@@ -188,6 +188,17 @@ Deno.test("no step along the gradient is longer than a rule says, and some come 
   assert.equal(CLIP_RULES["global-average"].longestStep(null), null);
 });
 
+Deno.test("a step of no size leaves the weights where they are, whatever clips", async () => {
+  const gradients = gradientsOf(1);
+  for (const clipBy of rules) {
+    const step = { gradients, learningRate: 0, clipThreshold: 0 };
+    const [found] = await takeSteps({ clipBy }, weights(), [step]);
+    for (const [name, x] of Object.entries(weights())) {
+      assert.ok(x.every((value, i) => value === found.weights[name][i]), `${clipBy}: ${name}`);
+    }
+  }
+});
+
 Deno.test("a zero gradient leaves the weights where they are, whatever clips", async () => {
   const gradients = Object.fromEntries(
     Object.entries(weights()).map(([name, x]) => [name, x.map(() => 0)]),
