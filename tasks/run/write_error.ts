@@ -79,12 +79,12 @@ export async function writeOutput(
   const how = isNew ? { createNew: true } : { create: true, truncate: true };
   let isOurs = false;
   try {
-    using file = await Deno.open(path, { write: true, ...how });
+    using file = await platform.open(path, { write: true, ...how });
     // Standard output and other devices stay.
     isOurs = (await file.stat()).isFile;
     await write(file);
   } catch (error) {
-    if (isOurs) await Deno.remove(path).catch(() => {});
+    if (isOurs) await platform.remove(path).catch(() => {});
     throw error;
   }
 }
