@@ -118,7 +118,6 @@ export const i64 = {
 };
 
 export const f32 = {
-  load: access(0x2a),
   store: access(0x38),
   multiply: op(0x94),
   fromI32: op(0xb2),
@@ -178,7 +177,6 @@ export const i16x8 = {
 export const i32x4 = {
   splat: vectorOp(17),
   greater: vectorOp(59),
-  atLeast: vectorOp(63),
   fromLowI16: vectorOp(167),
   fromHighI16: vectorOp(168),
   fromLowU16: vectorOp(169),
@@ -199,8 +197,6 @@ export const i32x4 = {
 };
 export const i64x2 = { equal: vectorOp(214) };
 export const f32x4 = {
-  splat: vectorOp(19),
-  extract: (value: Code, place: number): Code => [...value, 0xfd, 31, place],
   greater: vectorOp(68),
   /** The nearest integer, ties to even. */
   nearest: vectorOp(106),

@@ -93,19 +93,11 @@ export async function writeRendezvousFile(
 }
 
 /**
- * Waits for the file and reads it.
+ * Waits for the file and reads what it holds, for {@linkcode parseRecord} or whoever has written something else.
  *
  * @param deadline when to give up, on the clock of `performance.now()`
  * @throws RendezvousError if it does not come, or somebody else could have written or read it
  */
-export async function readRendezvousFile(
-  path: string,
-  deadline: number,
-): Promise<RendezvousRecord> {
-  return parseRecord(path, await readRendezvousText(path, deadline));
-}
-
-/** Waits for the file and reads whatever it holds; as {@linkcode readRendezvousFile}. */
 export async function readRendezvousText(path: string, deadline: number): Promise<string> {
   for (;;) {
     const text = await readNow(path);

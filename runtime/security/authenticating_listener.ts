@@ -11,7 +11,7 @@ import {
   HANDSHAKE_MS,
   type Purpose,
   type Refusal,
-  respondAs,
+  respond,
 } from "./handshake.ts";
 import { platform } from "../base/platform.ts";
 
@@ -155,7 +155,7 @@ export class AuthenticatingListener implements Disposable {
         this.#pending.delete(connection);
         return;
       }
-      const { rank, service, listener, number } = await respondAs(connection, job, services);
+      const { rank, service, listener, number } = await respond(connection, job, services);
       if (this.#closed) throw new Error("closed");
       setNoDelay(connection);
       service.admission.onAccepted(rank, connection, listener, number);

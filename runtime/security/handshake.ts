@@ -181,32 +181,13 @@ function nameOf(purpose: Purpose, listener: number): string {
 }
 
 /**
- * The listener's side, for one purpose. The caller sets the deadline, by closing the connection.
- *
- * @param self the listener's rank, or {@linkcode RENDEZVOUS_RANK}
- * @param admit asked once the dialer has proved its rank: null lets it in
- * @returns the dialer's rank
- * @throws HandshakeError if the dialer is a stranger, or was refused
- */
-export async function respond(
-  connection: ByteStream,
-  job: Credentials,
-  purpose: Purpose,
-  self: number,
-  admit: (rank: number) => Refusal | null,
-): Promise<number> {
-  const { rank } = await respondAs(connection, job, [{ purpose, self, admit }]);
-  return rank;
-}
-
-/**
  * The listener's side, for whichever of its services the dialer has come. The caller sets the deadline,
  * by closing the connection.
  *
  * @returns the dialer's rank, what it has come for, to which rank, and over which of several connections
  * @throws HandshakeError if the dialer is a stranger, or was refused
  */
-export async function respondAs<S extends Service>(
+export async function respond<S extends Service>(
   connection: ByteStream,
   job: Credentials,
   services: readonly S[],

@@ -143,7 +143,11 @@ async function recordHandshake(): Promise<{ dialer: Uint8Array; listener: Uint8A
   };
   await Promise.all([
     initiate(end(back.readable, there.writable, "dialer"), JOB, "mesh", 1, 0),
-    respond(end(there.readable, back.writable, "listener"), JOB, "mesh", 0, () => null),
+    respond(end(there.readable, back.writable, "listener"), JOB, [{
+      purpose: "mesh",
+      self: 0,
+      admit: () => null,
+    }]),
   ]);
   return { dialer: Uint8Array.from(said.dialer), listener: Uint8Array.from(said.listener) };
 }
@@ -160,7 +164,7 @@ const handshakes: Reader[] = [
     share: 0.25,
     errors: [HandshakeError],
     async read(bytes) {
-      await respond(new Recording(bytes), JOB, "mesh", 0, () => null);
+      await respond(new Recording(bytes), JOB, [{ purpose: "mesh", self: 0, admit: () => null }]);
       throw LET_IN;
     },
   },

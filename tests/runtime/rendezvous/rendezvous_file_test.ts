@@ -3,12 +3,16 @@
 import assert from "node:assert/strict";
 import { RendezvousError } from "../../../runtime/base/errors.ts";
 import {
-  readRendezvousFile,
+  parseRecord,
+  readRendezvousText,
   type RendezvousRecord,
   writeRendezvousFile,
 } from "../../../runtime/rendezvous/rendezvous_file.ts";
 
 const NOTE: RendezvousRecord = { hostname: "node1", port: 4000, secret: "0f".repeat(32) };
+
+/** What is in the file, at once. */
+const readRecord = async (path: string) => parseRecord(path, await readRendezvousText(path, 0));
 
 /** Calls with a path in an empty folder. */
 async function withPath(run: (path: string) => Promise<void>): Promise<void> {
@@ -26,10 +30,10 @@ Deno.test("a record replaces an older one and is removed by its writer alone", (
     const remove = await writeRendezvousFile(path, NOTE);
     assert.equal((await Deno.stat(path)).mode! & 0o777, 0o600);
     removeOld();
-    assert.deepEqual(await readRendezvousFile(path, 0), NOTE);
+    assert.deepEqual(await readRecord(path), NOTE);
     remove();
     remove();
-    await assert.rejects(readRendezvousFile(path, 0), {
+    await assert.rejects(readRecord(path), {
       name: "RendezvousError",
       message: /CELGC_JOB/,
     });
@@ -49,7 +53,7 @@ for (
   Deno.test(`a record with ${what} is refused, and not shown`, () =>
     withPath(async (path) => {
       await Deno.writeTextFile(path, text, { mode: 0o600 });
-      await assert.rejects(readRendezvousFile(path, 0), (error) => {
+      await assert.rejects(readRecord(path), (error) => {
         assert(error instanceof RendezvousError);
         assert.match(
           error.message,
@@ -65,7 +69,7 @@ for (
 Deno.test("a link, a folder and a file that others can read are not trusted", () =>
   withPath(async (path) => {
     const refused = () =>
-      assert.rejects(readRendezvousFile(path, 0), {
+      assert.rejects(readRecord(path), {
         name: "RendezvousError",
         message: /cannot trust/,
       });
@@ -80,5 +84,5 @@ Deno.test("a link, a folder and a file that others can read are not trusted", ()
     await Deno.chmod(path, 0o640);
     await refused();
     await Deno.chmod(path, 0o600);
-    assert.deepEqual(await readRendezvousFile(path, 0), NOTE);
+    assert.deepEqual(await readRecord(path), NOTE);
   }));

@@ -246,7 +246,7 @@ Deno.test("a rank that is let in late does not come twice", async () => {
   const slow = (async () => {
     using connection = await listener.accept();
     came++;
-    await respond(connection, JOB, "mesh", 0, () => null);
+    await respond(connection, JOB, [{ purpose: "mesh", self: 0, admit: () => null }]);
     await readToEnd(connection);
   })();
   // The verdict comes when the dialer would have given up a listener that had said nothing.
@@ -290,7 +290,7 @@ Deno.test("a verdict cannot be changed on its way", async () => {
         return connection.write(bytes);
       },
     };
-    await respond(tampering, JOB, "mesh", 0, () => "duplicate rank");
+    await respond(tampering, JOB, [{ purpose: "mesh", self: 0, admit: () => "duplicate rank" }]);
   })();
   using connection = await dial({ kind: "tcp", hostname: "127.0.0.1", port });
   await Promise.all([
