@@ -15,6 +15,7 @@ import { awdLstmOf } from "../networks/awd_lstm.ts";
 import { gptOf, vocabularyOf } from "../networks/gpt.ts";
 import { decoderGraph, weightsOf } from "../networks/graphs.ts";
 import { matchWeights } from "../networks/state_dict.ts";
+import { asOptionError } from "../options/as_option_error.ts";
 import { OptionError } from "../options/kinds.ts";
 import { isLanguageModel } from "../options/network_names.ts";
 import { defaultOptions } from "../options/table.ts";
@@ -61,7 +62,8 @@ export interface GeneratedToken {
  * context is full goes on from the last half of it.
  *
  * @param run the folder of a run whose network is `awd-lstm` or `gpt`
- * @throws OptionError when the folder holds no such run, or the prompt has words that the run does not know
+ * @throws OptionError when the folder holds no such run, the prompt has words that the run does not know, or
+ * the run's weights have diverged
  *
  * @example
  * ```ts ignore
@@ -87,7 +89,8 @@ export async function* generate(
   const decode = text.decoder(start);
   for (let i = 0; i < tokens; i++) {
     // A network may know more tokens than the text has.
-    const token = drawToken(logits.subarray(0, text.size), { temperature, topK }, random);
+    const known = logits.subarray(0, text.size);
+    const token = asOptionError(run, () => drawToken(known, { temperature, topK }, random));
     yield { token, text: decode(token) };
     if (i + 1 < tokens) logits = await reader.read([token]);
   }

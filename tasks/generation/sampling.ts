@@ -20,6 +20,7 @@ export interface SamplingOptions {
  *
  * @param logits one for each token; none is changed
  * @param random is asked for one number, unless the temperature is 0
+ * @throws RangeError when the largest logit is no number, as of weights that have diverged
  */
 export function drawToken(
   logits: Float32Array,
@@ -27,6 +28,9 @@ export function drawToken(
   random: Random,
 ): number {
   const most = logits.reduce((a, b) => Math.max(a, b), -Infinity);
+  if (!Number.isFinite(most)) {
+    throw new RangeError(`there is no most probable token: the largest logit is ${most}`);
+  }
   if (temperature === 0) return logits.indexOf(most);
   const among = mostProbable(logits, topK ?? logits.length);
   const weights = among.map((token) => Math.exp((logits[token] - most) / temperature));

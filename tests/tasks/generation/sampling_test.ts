@@ -34,6 +34,18 @@ Deno.test("tokens are drawn with the probabilities of softmax(logits / temperatu
   assert.deepEqual(wide, [0, 1, 0]);
 });
 
+Deno.test("logits that are no numbers are refused, at every temperature", () => {
+  const random = new Random(1, "draws");
+  for (const logits of [[NaN, 1], [1, NaN], [Infinity, 1], [-Infinity, -Infinity]]) {
+    for (const temperature of [0, 1]) {
+      const draw = () => drawToken(Float32Array.from(logits), { temperature, topK: null }, random);
+      assert.throws(draw, /the largest logit is (NaN|-?Infinity)/);
+    }
+  }
+  const without = [0, -Infinity, 0];
+  assertNear(counts(without, { temperature: 1, topK: null }), [0.5, 0, 0.5]);
+});
+
 Deno.test("a prompt's lines end as the text's do, its last line goes on", () => {
   const { encode, decoder, first, size } = wordTokens("<eos>\nthe\ncat\nsat\n");
   const tokens = (prompt: string) => encode(prompt).tokens;
