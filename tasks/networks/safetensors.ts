@@ -125,7 +125,11 @@ export function decodeSafetensors(
   let end = 0;
   const tensors = Object.entries(entries)
     .map(([name, entry]) => [name, isRecord(entry) ? entry as Partial<Entry> : {}] as const)
-    .sort(([, a], [, b]) => Number(a.data_offsets?.[0]) - Number(b.data_offsets?.[0]))
+    .sort(([, a], [, b]) => {
+      // One of no elements may begin where another does, and comes before it.
+      const at = (i: 0 | 1) => Number(a.data_offsets?.[i]) - Number(b.data_offsets?.[i]);
+      return at(0) || at(1);
+    })
     .map(([name, { dtype = "", shape = [], data_offsets }]) => {
       if (!types.includes(dtype)) refuse(`${name} is of type ${dtype}`);
       const [width, read] = READERS[dtype];

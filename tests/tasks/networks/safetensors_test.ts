@@ -28,6 +28,15 @@ Deno.test("a file written by the format's description is read", () => {
   ]);
 });
 
+Deno.test("a tensor of no elements may be named before or behind the one that begins where it does", () => {
+  const full = '"full":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}';
+  const empty = '"empty":{"dtype":"F32","shape":[0],"data_offsets":[0,0]}';
+  for (const entries of [[full, empty], [empty, full]]) {
+    const { tensors } = decodeSafetensors(byHand(`{${entries}}`, [7]));
+    assert.deepEqual(tensors.map(({ name, data }) => [name, ...data]), [["empty"], ["full", 7]]);
+  }
+});
+
 Deno.test("what is written is laid out as the format says, and read back", () => {
   const backing = Float32Array.of(9, 0.5, -0.25, 9);
   const file = {
