@@ -5,7 +5,7 @@ import { temporaryFolder } from "../../_helpers/temporary_folder.ts";
 import { hasWebGpu, webGpuNote } from "../../_helpers/web_gpu.ts";
 import { fillFactors } from "./factors.ts";
 import { runAll } from "./gpu.ts";
-import type { Measurement } from "./measure.ts";
+import { AHEAD, type Measurement, timedWithoutWait } from "./measure.ts";
 import { choiceOf, type Part, partsOf } from "./parts.ts";
 import type { Findings } from "./report.ts";
 import { runPart } from "./run_part.ts";
@@ -221,4 +221,11 @@ Deno.test("factors whose product is checked have exact sums in 16-bit floats, in
   for (const order of orders) {
     assert.equal(order.reduce((sum, x) => Math.f16round(sum + Math.f16round(x)), 0), 1);
   }
+});
+
+Deno.test("what is timed without the wait at its end is timed by few calls and by many", async () => {
+  const counts = new Set<number>();
+  const work = (calls: number) => Promise.resolve(void counts.add(calls));
+  assert.ok(await timedWithoutWait(work, 0.001, 100) >= 0);
+  assert.deepEqual([...counts], [AHEAD, AHEAD + 100]);
 });

@@ -58,6 +58,23 @@ export async function timed(
   return { ms: at(0.5), low: at(0.1), high: at(0.9), runs, cpuMs: (user + system) / 1000 / runs };
 }
 
+/**
+ * Milliseconds of a call where what is at the end of many does not count: what more calls take longer.
+ *
+ * @param work makes so many calls, and ends with the device done
+ * @param more calls than the few that are timed beside them
+ */
+export async function timedWithoutWait(
+  work: (calls: number) => Promise<unknown>,
+  seconds: number,
+  more: number,
+): Promise<number> {
+  const few = await timed(() => work(AHEAD), seconds / 2);
+  const many = await timed(() => work(AHEAD + more), seconds / 2);
+  // Other work beside it may have slowed the few alone.
+  return many.ms > few.ms ? (many.ms - few.ms) / more : many.ms / (AHEAD + more);
+}
+
 /** What a program prints if it succeeds in so many seconds; undefined if it does not, or is not there. */
 export async function output(
   command: string,
