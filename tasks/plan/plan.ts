@@ -4,6 +4,7 @@
  * @module
  */
 
+import { counted } from "../../runtime/base/words.ts";
 import { firstError } from "../../runtime/base/errors.ts";
 import { findData, sayDownload } from "../launch/downloads.ts";
 import {
@@ -19,6 +20,7 @@ import { codecOf } from "../../runtime/compression/registry.ts";
 import type { World } from "../../runtime/launcher/across_hosts.ts";
 import { openHosts, tellHosts } from "../launch/run_hosts.ts";
 import type { ViewKind } from "../launch/view.ts";
+import { modelName } from "../options/network_names.ts";
 import type { Options } from "../options/table.ts";
 import { stepSizeAt } from "../options/stepping/step_size.ts";
 import { checkData } from "../problems/check_inputs.ts";
@@ -110,8 +112,11 @@ async function measureAndPredict(
   const options = await tellHosts(world, found), { ranks } = options;
   const compared = comparisonOf(request.ofAllHosts, options, request.intervals);
   const { algorithm, intervals, fragments, codecs, settings } = compared;
+  const there = hosts === null ? options : onOneOf(hosts, options);
+  const network = `${modelName(options.model)} on ${options.task}`;
+  say?.(`measuring some steps of ${network} with ${counted(there.ranks, "rank")}`);
   const measured = await measureRanks({
-    options: hosts === null ? options : onOneOf(hosts, options),
+    options: there,
     algorithms: [algorithm, BASELINE],
     intervals,
     fragments,

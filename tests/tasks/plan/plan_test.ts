@@ -36,6 +36,7 @@ async function planned(name: keyof typeof plans): Promise<any> {
   made ??= Object.fromEntries(entries()) as NonNullable<typeof made>;
   const { code, stdout, stderr } = await made[name];
   assert.equal(code, 0, stderr);
+  assert.match(stderr, /^measuring some steps of \S+ on \S+ with 2 ranks$/m);
   return JSON.parse(stdout);
 }
 
