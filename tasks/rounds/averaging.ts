@@ -54,6 +54,11 @@ export interface MixedAverage extends CompressedAverage {
   readonly exact: Float32Array;
 }
 
+/** What exchanges have sent that began together. */
+interface Burst {
+  bytes: number;
+}
+
 const NO_VALUES = new Float32Array();
 const NOTHING = { bytesSent: 0, bytesReceived: 0, seconds: 0 };
 
@@ -67,6 +72,9 @@ export class WeightAveraging implements Stateful {
   /** All ranks again, for what goes on beside other exchanges: those that none is using. */
   readonly #beside: Communicator[] = [];
   #traffic = { ...NOTHING };
+  /** Of what begins at this moment; null: it is not asked. */
+  #burst: Burst | null = null;
+  #peakBytes = 0;
   /** Bytes that would have been sent in float32. */
   #plainBytes = 0;
   readonly #compress: string;
@@ -108,6 +116,21 @@ export class WeightAveraging implements Stateful {
   /** What was sent and received, and how long it took. */
   get traffic(): Traffic {
     return { ...this.#traffic };
+  }
+
+  /** Most payload bytes of the exchanges of one {@linkcode burst}, as far as they have ended. */
+  get peakBytes(): number {
+    return this.#peakBytes;
+  }
+
+  /** Counts together what the exchanges send that begin in some work, whenever they end. */
+  async burst<T>(work: () => Promise<T>): Promise<T> {
+    this.#burst = { bytes: 0 };
+    try {
+      return await work();
+    } finally {
+      this.#burst = null;
+    }
   }
 
   /**
@@ -207,13 +230,8 @@ export class WeightAveraging implements Stateful {
    * @returns what it has cost
    */
   async averageAtEnd(values: Float32Array): Promise<Traffic> {
-    const traffic = { ...NOTHING };
-    await this.#count(
-      this.#comm,
-      () => mean(this.#comm, values),
-      totals(this.#comm),
-      traffic,
-    );
+    const traffic = { ...NOTHING }, before = totals(this.#comm);
+    await this.#count(this.#comm, () => mean(this.#comm, values), { before, traffic });
     return traffic;
   }
 
@@ -250,14 +268,14 @@ export class WeightAveraging implements Stateful {
     // Each that is under way has its own, so that its bytes can be told from those of the others.
     const comm = this.#beside.pop() ?? await this.#comm.dup();
     this.#countPlain(comm, plain);
-    const before = totals(comm), request = start(comm);
+    const before = totals(comm), burst = this.#burst, request = start(comm);
     return {
       progress: async () => void await request.test(),
       wait: () =>
         this.#count(comm, async () => {
           await request.wait();
           end(comm);
-        }, before).finally(() => this.#beside.push(comm)),
+        }, { before, burst }).finally(() => this.#beside.push(comm)),
     };
   }
 
@@ -269,13 +287,13 @@ export class WeightAveraging implements Stateful {
   async #count(
     comm: Communicator,
     work: () => Promise<void>,
-    before = totals(comm),
-    traffic = this.#traffic,
+    { before = totals(comm), traffic = this.#traffic, burst = this.#burst } = {},
   ) {
     const start = platform.now();
     await work();
-    const after = totals(comm);
-    traffic.bytesSent += after.bytesSent - before.bytesSent;
+    const after = totals(comm), bytesSent = after.bytesSent - before.bytesSent;
+    traffic.bytesSent += bytesSent;
+    if (burst) this.#peakBytes = Math.max(this.#peakBytes, burst.bytes += bytesSent);
     traffic.bytesReceived += after.bytesReceived - before.bytesReceived;
     traffic.seconds += (platform.now() - start) / 1000;
   }

@@ -180,6 +180,7 @@ export class Loop implements Stateful {
 
   /** What this rank takes with it when it goes on among other ranks. */
   async #carry(step: number, taken: TakenStep | null): Promise<Carried> {
+    this.#totals.exchange(this.#parts.averaging.peakBytes);
     return {
       ...{ step, taken, isFresh: false, watch: this.#watch, start: this.#notes.start! },
       ...{ open: this.#round.open, writes: this.#parts.log !== null },
@@ -268,9 +269,10 @@ export class Loop implements Stateful {
 
   /** Writes a checkpoint of step `t`. @param isLast whether the run stops there: else it goes on meanwhile */
   async #writeCheckpoint(t: number, isLast: boolean): Promise<void> {
-    const { comm, writer, members } = this.#parts;
+    const { comm, writer, members, averaging } = this.#parts;
     await this.#metrics.deliver();
     await this.#round.arrive();
+    this.#totals.exchange(averaging.peakBytes);
     const [weights, ...others] = this.#stateful;
     await writer!.begin(t, [finite(weights, comm), ...others], this.#evaluations.loss);
     // Whoever is lost while it is written is left out, and it is written again.
@@ -381,10 +383,8 @@ export class Loop implements Stateful {
 
   /** The rounds that are due when `t` steps are done. Returns their seconds on this rank. */
   async #meet(t: number, size: StepSize): Promise<number> {
-    const { averaging } = this.#parts, { bytesSent } = averaging.traffic;
     await this.#callbacks.call("beforeRound", { step: t, round: this.#round.count + 1 });
-    const { seconds, ended } = await this.#round.run(t, size);
-    this.#totals.exchange(averaging.traffic.bytesSent - bytesSent);
+    const { seconds, ended } = await this.#parts.averaging.burst(() => this.#round.run(t, size));
     const before = this.#round.count - ended.length;
     for (const [i, round] of ended.entries()) {
       await this.#notes.round(t, seconds / ended.length, round, { number: before + i + 1 });
@@ -423,6 +423,7 @@ export class Loop implements Stateful {
     const best = await this.#best?.scores(task.splits.at(-1)!) ?? null;
     const { stoppedBy } = this.#callbacks, waiting = await this.#metrics.waiting();
     const { ending } = this.#round, position = this.#notes.position(t), { bytesSent } = position;
+    this.#totals.exchange(averaging.peakBytes);
     return await this.#evaluations.summarize(position, {
       steps: Math.floor(steps),
       ...byRank ? { stepsByRank: byRank } : {},

@@ -141,7 +141,7 @@ export class RunningTotals implements Stateful {
     sums.driftBound = Math.max(sums.driftBound, bound ?? -1);
   }
 
-  /** Notes what the rounds of one step have sent, in bytes. */
+  /** Notes what the rounds after a step have sent, in bytes; the most that is told counts. */
   exchange(bytes: number): void {
     this.#sums.peakBytes = Math.max(this.#sums.peakBytes, bytes);
   }

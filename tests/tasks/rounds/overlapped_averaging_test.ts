@@ -16,6 +16,7 @@ import { WeightAveraging } from "../../../tasks/rounds/averaging.ts";
 import { OptionError } from "../../../tasks/options/kinds.ts";
 import { resolveOptions } from "../../../tasks/options/resolve.ts";
 import { type StepResult, TrainStep } from "../../../tasks/steps/train_step.ts";
+import { run } from "../../_helpers/train_in_process.ts";
 import { mlp, mlpTask } from "../_mlp.ts";
 import { trainMlp } from "../_train_mlp.ts";
 
@@ -151,4 +152,11 @@ Deno.test("what cannot be overlapped is refused", () => {
     });
   }
   assert.equal(resolveOptions({ overlap: true, algorithm: "local-sgd" }).overlap, true);
+});
+
+Deno.test("what a round sends counts for the step after which it began, whenever its average arrives", async () => {
+  const common = { ranks: 2, interval: 3, maxSteps: 5 };
+  const [late, waited] = await Promise.all([run({ ...common, overlap: true }), run(common)]);
+  assert.ok(waited.summary.peakBytesSent! > 0);
+  assert.equal(late.summary.peakBytesSent, waited.summary.peakBytesSent);
 });
