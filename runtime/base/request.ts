@@ -12,6 +12,9 @@ export function yieldToEventLoop(): Promise<void> {
   return new Promise((resolve) => platform.setTimeout(resolve, 0));
 }
 
+/** Acts once a request is complete or has failed, unless what this returns has been called before. */
+let onceSettled: (request: Request, act: () => void) => () => void;
+
 /**
  * An operation in progress. Its buffer belongs to the operation until it is complete. An error is
  * kept until `wait` or `test` asks for it.
@@ -19,6 +22,16 @@ export function yieldToEventLoop(): Promise<void> {
 export class Request {
   readonly #done: Promise<Status>;
   #outcome: { status: Status } | { error: unknown } | null = null;
+  /** What is done once it is complete. A promise's reactions could not be taken back. */
+  readonly #then = new Set<() => void>();
+
+  static {
+    onceSettled = (request, act) => {
+      if (request.#outcome !== null) act();
+      else request.#then.add(act);
+      return () => request.#then.delete(act);
+    };
+  }
 
   /**
    * Follows an operation that is under way.
@@ -28,9 +41,15 @@ export class Request {
   constructor(operation: Promise<Status | void>) {
     this.#done = operation.then((status) => status ?? EMPTY_STATUS);
     this.#done.then(
-      (status) => this.#outcome = { status },
-      (error) => this.#outcome = { error },
+      (status) => this.#settle({ status }),
+      (error) => this.#settle({ error }),
     );
+  }
+
+  #settle(outcome: { status: Status } | { error: unknown }): void {
+    this.#outcome = outcome;
+    for (const act of this.#then) act();
+    this.#then.clear();
   }
 
   /** Waits until the operation is complete, and rejects if it has failed. */
@@ -68,8 +87,10 @@ export async function waitAny(
   requests: readonly Request[],
 ): Promise<{ index: number; status: Status }> {
   if (requests.length === 0) throw new RangeError("cannot waitAny: the list of requests is empty");
-  return await Promise.race(requests.map(async (request, index) => ({
-    index,
-    status: await request.wait(),
-  })));
+  const first = Promise.withResolvers<number>();
+  // A request may be waited for again and again, among others that are complete sooner: nothing of this stays with it.
+  const forget = requests.map((request, index) => onceSettled(request, () => first.resolve(index)));
+  const index = await first.promise;
+  for (const each of forget) each();
+  return { index, status: await requests[index].wait() };
 }
