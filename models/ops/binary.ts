@@ -87,6 +87,11 @@ function extremum(f: (...values: number[]) => number): Operator {
   };
 }
 
+function sumOf(g: Graph, call: Application): Value {
+  const [first, ...rest] = call.inputs.map((_, i) => required(call, i, "operand"));
+  return rest.reduce((sum, x) => g.add(sum, x), first ?? required(call, 0, "operand"));
+}
+
 /** What integers are divided by. */
 function divisor(b: number, call: Application): number {
   if (b === 0) throw new OperatorError(call, "an integer is divided by 0");
@@ -156,10 +161,8 @@ export const binaryOperators: Operators = {
     g.where(g.less(a, 0), g.mul(dy, a), 0),
   ]),
   /** Of any number of operands; two at a time, since WebGPU has no more. */
-  Sum: composite((g, { inputs }) => [(inputs as Value[]).reduce((sum, x) => g.add(sum, x))]),
-  Mean: composite((g, { inputs }) => [
-    g.div((inputs as Value[]).reduce((sum, x) => g.add(sum, x)), inputs.length),
-  ]),
+  Sum: composite((g, call) => [sumOf(g, call)]),
+  Mean: composite((g, call) => [g.div(sumOf(g, call), call.inputs.length)]),
   Min: extremum(Math.min),
   Max: extremum(Math.max),
   Equal: compare((a, b) => a === b),

@@ -199,7 +199,8 @@ export const scatterOperators: Operators = {
   CumSum: {
     infer(call) {
       const x = required(call, 0, "data");
-      for (const axis of constantInput(call, 1, "axis") ?? []) axisOf(call, axis, x.dims.length);
+      required(call, 1, "axis");
+      for (const axis of constantInput(call, 1, "axis")!) axisOf(call, axis, x.dims.length);
       return [x];
     },
     evaluate([x, { data: [given] }], call) {
@@ -229,6 +230,7 @@ export const scatterOperators: Operators = {
   /** `[indices, depth, [off, on]]`, by a comparison: WebGPU has no OneHot. */
   OneHot: composite((g, call) => {
     const indices = required(call, 0, "indices"), values = required(call, 2, "values");
+    required(call, 1, "depth");
     const [depth] = constantInput(call, 1, "depth")!, rank = indices.dims.length + 1;
     const axis = axisOf(call, intAttribute(call, "axis", -1), rank);
     const labels = Array.from({ length: depth }, (_, i) => i);

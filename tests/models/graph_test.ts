@@ -192,3 +192,27 @@ Deno.test("an attribute counts in full: with infinities, and where a node is mad
   const mod = (fmod: number) => numbers(g.op("Mod", [g.ints([-5]), g.ints([3])], { fmod }));
   assert.deepEqual([mod(0), mod(1)], [[1], [-2]]);
 });
+
+Deno.test("every operator refuses inputs that are missing or of odd shapes by an error of its own", () => {
+  for (const { op } of operatorCoverage()) {
+    for (const dims of [[], [3], [2, 0], [1, 2, 3], [2, 2, 3, 3]]) {
+      for (let count = 0; count <= 4; count++) {
+        for (const missing of [null, 0, 1]) {
+          const g = new Graph();
+          const inputs = Array.from(
+            { length: count },
+            (_, i) => i === missing ? null : g.input(`x${i}`, "float32", dims),
+          );
+          try {
+            const y = g.op(op, inputs);
+            if (y.type === "float32" && inputs[0]) differentiate(g, g.sum(y), [inputs[0]]);
+          } catch (error) {
+            const own = error instanceof OperatorError ||
+              error instanceof RangeError && /^cannot differentiate/.test(error.message);
+            assert(own, `${op} of ${count} [${dims}] without ${missing}: ${error}`);
+          }
+        }
+      }
+    }
+  }
+});

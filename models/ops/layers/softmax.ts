@@ -51,6 +51,7 @@ function inferLoss(call: Application, gradient: boolean) {
 function likelihoodLoss(g: Graph, call: Application, logarithms: Value): Value {
   const target = g.cast(required(call, 1, "target"), "int32"), weight = call.inputs[2];
   const { type, dims: [, classes] } = logarithms, rank = logarithms.dims.length;
+  if (rank < 2) throw new OperatorError(call, `${logarithms.name} must be [batch, classes, …]`);
   const labels = g.constant(
     "int32",
     [classes, ...new Array<number>(rank - 2).fill(1)],
