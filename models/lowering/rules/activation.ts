@@ -40,9 +40,9 @@ export const activationRules: LoweringRules = {
     const [dy, x] = inputs as Value[];
     return inPieces(g, target, [dy, x], (g, [dy, x]) => [geluGradient(g, dy, x)]);
   },
-  /** In place, WebAssembly's kernel takes an element at a time. */
+  /** In place, WebAssembly's kernel takes an element at a time; WebGPU's makes 0 of what is not a number. */
   Relu(g, { inputs: [x] }, target) {
-    return target === "wasm" ? [g.max(x!, 0)] : undefined;
+    return target === "wasm" || target === "webgpu" ? [g.max(x!, 0)] : undefined;
   },
   /** onnxruntime's WebGPU provider has neither Sign nor Softsign. */
   Sign(g, { inputs: [x] }, target) {

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { differentiate } from "../../../models/autodiff.ts";
 import { encodeModel } from "../../../models/encode.ts";
+import { Graph } from "../../../models/graph.ts";
 import { parametersOf } from "../../../models/model.ts";
 import { resnet } from "../../../models/architectures/resnet.ts";
 import { appendClippedStep, PLAIN_STEP } from "../../../optimizers/clipped_step.ts";
@@ -73,3 +74,42 @@ for (const kind of ["wasm", "webgpu"] as const) {
     },
   });
 }
+
+for (const kind of ["cpu", "wasm", "webgpu"] as const) {
+  const missing = kind === "webgpu" && !hasWebGpu;
+  Deno.test({
+    name: `what is not a number passes through Relu on ${kind}${missing ? webGpuNote : ""}`,
+    ignore: missing,
+    async fn() {
+      const g = new Graph(), x = g.input("x", "float32", [7]);
+      g.output("y", g.op("Relu", [g.mul(x, 2)]));
+      await using device = await openDevice(kind);
+      await using session = await device.compile(encodeModel(g, { target: kind }));
+      const data = Float32Array.of(NaN, Infinity, -Infinity, 0, 1e-30, -3, 4);
+      const { y } = await session.run({ x: { type: "float32", dims: [7], data } });
+      const expected = Float32Array.of(NaN, Infinity, 0, 0, 2e-30, 0, 8);
+      assert.deepEqual(y.data, expected);
+    },
+  });
+}
+
+Deno.test({
+  name: `a network whose numbers have run over loses its loss on webgpu as on cpu${webGpuNote}`,
+  ignore: !hasWebGpu,
+  async fn() {
+    for (const kind of ["cpu", "webgpu"] as const) {
+      const { graph, variables } = resnet(8).build({ batchSize: BATCH, mode: "train" });
+      await using device = await openDevice(kind);
+      await using state = await device.allocate(variables);
+      await state.write(Float32Array.from(variables.flatMap(({ initial }) => [...initial(9)])));
+      const { offset } = state.range("conv1.weight");
+      await state.edit((flat) => void (flat[offset] = 3e38));
+      const { channelBlock } = device;
+      const model = encodeModel(graph, { target: kind, channelBlock });
+      await using session = await device.compile(model, { state: [state] });
+      const { input, target } = feedsOf(0);
+      const outputs = await session.run({ input, target });
+      assert.ok(Number.isNaN(Number(outputs.loss.data[0])), kind);
+    }
+  },
+});
