@@ -77,16 +77,18 @@ export class MissingPackageError extends Error {
 /** Says of a package that is not there how to get it; of one that is there and fails, what it fails with. */
 function packageError(specifier: string, cause: unknown): unknown {
   const pinned = specifier.slice("npm:".length).replace(/(.@[^/]+).*/, "$1");
+  const { code, message } = cause as { code?: string; message: string };
+  // What cannot be resolved has no code.
+  const isMissing = code === "ERR_MODULE_NOT_FOUND" || /^Could not find package/.test(message);
+  if (!isMissing) return cause;
   if (IS_INSTALLED) {
     return new MissingPackageError(
       `cannot load ${pinned}: install it beside celgc, npm install --ignore-scripts ${pinned}`,
       { cause },
     );
   }
-  const { code, message } = cause as { code?: string; message?: string };
-  if (code !== "ERR_MODULE_NOT_FOUND") return cause;
   // Deno numbers the causes; the first of them has the others in it.
-  const reason = /^\s*0: (.*)$/m.exec(message!)?.[1] ?? message;
+  const reason = /^\s*0: (.*)$/m.exec(message)?.[1] ?? message;
   return new MissingPackageError(
     `cannot fetch ${pinned} from the npm registry: ${reason}; once fetched it stays in Deno's cache, and no network ` +
       "is needed",

@@ -70,3 +70,29 @@ Deno.test("a report without the chart library, which cannot be fetched, is refus
   assert.equal(code, 1, stderr);
   assert.match(stderr, /^celgc: cannot fetch echarts@[\d.]+ from the npm registry: .*\n$/);
 });
+
+Deno.test("installed by npm, a package that is not there is told how to get, one that fails what it fails with", async () => {
+  await using folder = await temporaryFolder();
+  // Where a module comes from says that it is installed.
+  const files = (request: Request) =>
+    fetch(new URL(new URL(request.url).pathname.replace("/node_modules/celgc/", ""), ROOT));
+  await using server = Deno.serve({ hostname: "127.0.0.1", port: 0, onListen() {} }, files);
+  const map = `${folder.path}/map.json`, program = `${folder.path}/program.ts`;
+  const fails = "data:text/javascript,throw new Error('its library is another machine’s')";
+  await Deno.writeTextFile(map, JSON.stringify({ imports: { "onnxruntime-node": fails } }));
+  await Deno.writeTextFile(
+    program,
+    `import { loadOnnxRuntimeNode, loadPng } from "http://127.0.0.1:${server.addr.port}/node_modules/celgc/deps.ts";
+     for (const load of [loadOnnxRuntimeNode, loadPng]) {
+       await load().catch(({ name, message }) => console.log(name, message));
+     }`,
+  );
+  const env = { DENO_DIR: `${folder.path}/cache` };
+  await smallCache(env.DENO_DIR);
+  const args = ["run", "-A", "--no-check", "--no-config", `--import-map=${map}`, program];
+  const { stdout, stderr } = await deno(args, { env });
+  assert.deepEqual(stdout.trimEnd().split("\n"), [
+    "Error its library is another machine’s",
+    "MissingPackageError cannot load fast-png@8.0.0: install it beside celgc, npm install --ignore-scripts fast-png@8.0.0",
+  ], stderr);
+});
