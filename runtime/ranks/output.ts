@@ -110,17 +110,20 @@ export class RankOutput {
 
   /** Passes on the front of a line that is too long, and returns what is left of it. */
   async #cut(line: string, name: StreamName): Promise<string> {
-    for (; line.length > LONGEST_LINE; line = line.slice(LONGEST_LINE)) {
-      await this.#line(line.slice(0, LONGEST_LINE), name);
+    let rest = line;
+    while (rest.length > LONGEST_LINE) {
+      const front = frontOf(rest, LONGEST_LINE);
+      rest = rest.slice(front.length);
+      await this.#line(front, name);
     }
-    return line;
+    return rest;
   }
 
   async #line(text: string, name: StreamName): Promise<void> {
     const line = text.endsWith("\r") ? text.slice(0, -1) : text;
     const plain = stripVTControlCharacters(line);
     if (plain.trim() !== "") {
-      this.#last.push(plain.slice(0, LAST_LINE_LENGTH));
+      this.#last.push(frontOf(plain, LAST_LINE_LENGTH));
       if (this.#last.length > LAST_LINES) this.#last.shift();
     }
     await this.#options.line(line, name);
@@ -141,6 +144,12 @@ export class RankOutput {
       await (logFailed === undefined ? this.#options.line(text, "stderr") : logFailed(text));
     }
   }
+}
+
+/** The first so many characters of a text, or one fewer where a pair that is one character would be cut in two. */
+function frontOf(text: string, most: number): string {
+  const front = text.slice(0, most);
+  return front.isWellFormed() ? front : front.slice(0, -1);
 }
 
 /** Writes whole pieces to one of this process's own streams, one after another. */

@@ -2,6 +2,7 @@
 
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
+import { Readable } from "node:stream";
 import { RankOutput } from "../../../runtime/ranks/output.ts";
 
 /** Starts a shell whose output is read, and tells of its end. */
@@ -44,4 +45,20 @@ Deno.test("what a rank has left behind holds its output open for a moment only, 
     Deno.kill(Number(lines.find((line) => /^\d+$/.test(line))), "SIGKILL");
     assert(lines.includes("first"), work);
   }
+});
+
+Deno.test("a line that is too long is cut between characters, and none is lost", async () => {
+  const text = "a" + "😀".repeat(20_000), lines: string[] = [];
+  const output = new RankOutput(
+    Readable.from([new TextEncoder().encode(text)]),
+    Readable.from([]),
+    {
+      rank: 0,
+      log: null,
+      line: (text) => void lines.push(text),
+    },
+  );
+  await output.drain(100);
+  assert.deepEqual([lines.length, lines.join("") === text], [3, true]);
+  for (const line of [...lines, ...output.lastLines]) assert(line.isWellFormed());
 });
