@@ -118,32 +118,56 @@ export function required(call: Application, index: number, role: string): Value 
   return value;
 }
 
-/** An integer attribute, or its default. */
-export function intAttribute(
-  call: Pick<Application, "attributes">,
+/** What has attributes: an application, or as much of it as there is. */
+type Attributed = Pick<Application, "attributes"> & Partial<Application>;
+
+/** An attribute of a kind, or its default; a file may give it another. */
+function attributeOf<T extends Attribute>(
+  call: Attributed,
   name: string,
-  otherwise: number,
-): number {
+  otherwise: T,
+  is: (value: Attribute) => value is T,
+  kind: string,
+): T {
   const value = call.attributes[name];
-  return value === undefined ? otherwise : Number(value);
+  if (value === undefined) return otherwise;
+  if (is(value)) return value;
+  const whole = { op: "an operator", inputs: [], outputs: 1, ...call };
+  throw new OperatorError(whole, `its attribute ${name} must be ${kind}`);
+}
+
+/** An integer attribute, or its default. */
+export function intAttribute(call: Attributed, name: string, otherwise: number): number {
+  const is = (value: Attribute) => typeof value === "number" || typeof value === "boolean";
+  return Number(attributeOf(call, name, otherwise, is, "a number"));
 }
 
 /** A list-of-integers attribute, or its default. */
 export function intsAttribute(
-  call: Pick<Application, "attributes">,
+  call: Attributed,
   name: string,
   otherwise: readonly number[],
 ): readonly number[] {
-  return (call.attributes[name] as readonly number[] | undefined) ?? otherwise;
+  const is = (value: Attribute): value is readonly number[] =>
+    Array.isArray(value) && value.every((each) => typeof each === "number");
+  return attributeOf(call, name, otherwise, is, "a list of numbers");
 }
 
 /** A string attribute, or its default. */
-export function stringAttribute(
-  call: Pick<Application, "attributes">,
+export function stringAttribute(call: Attributed, name: string, otherwise: string): string {
+  const is = (value: Attribute) => typeof value === "string";
+  return attributeOf(call, name, otherwise, is, "a text");
+}
+
+/** A list-of-strings attribute, or its default. */
+export function stringsAttribute(
+  call: Attributed,
   name: string,
-  otherwise: string,
-): string {
-  return String(call.attributes[name] ?? otherwise);
+  otherwise: readonly string[],
+): readonly string[] {
+  const is = (value: Attribute): value is readonly string[] =>
+    Array.isArray(value) && value.every((each) => typeof each === "string");
+  return attributeOf(call, name, otherwise, is, "a list of texts");
 }
 
 /**

@@ -18,7 +18,6 @@ import {
   isFloat,
   sameDims,
   sizeOf,
-  type Tensor,
   type TensorType,
 } from "../tensor.ts";
 import { axisOf, broadcastTo, inferBroadcast, permute } from "./_common.ts";
@@ -209,7 +208,9 @@ export const shapeOperators: Operators = {
   Constant: composite((g, call) => {
     const [[name, value] = []] = Object.entries(call.attributes);
     if (name === undefined) throw new OperatorError(call, "it has no value");
-    if (name === "value") return [g.tensor(value as Tensor)];
+    const isTensor = typeof value === "object" && "data" in value;
+    if (name === "value" && isTensor) return [g.tensor(value)];
+    if (name === "value") throw new OperatorError(call, "its value must be a tensor");
     const type = name.startsWith("value_float") ? "float32" : "int64";
     const list = Array.isArray(value) ? value as number[] : null;
     return [g.constant(type, list ? [list.length] : [], list ?? Number(value))];
@@ -232,7 +233,9 @@ export const shapeOperators: Operators = {
       { length: rows * columns },
       (_, i) => Number(i % columns - Math.floor(i / columns) === k),
     );
-    return [g.constant((call.attributes.dtype as ElementType) ?? x.type, [rows, columns], ones)];
+    return [
+      g.constant(stringAttribute(call, "dtype", x.type) as ElementType, [rows, columns], ones),
+    ];
   }),
   /** `[batch, b² · channels, h, w]` to `[batch, channels, h · b, w · b]`. */
   DepthToSpace: composite((g, call) => {

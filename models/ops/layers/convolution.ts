@@ -220,7 +220,8 @@ function transposedWindow(
     strides[i] * (size - 1) + extra[i] + (kernel[i] - 1) * dilations[i] + 1
   );
   let pads = intsAttribute(call, "pads", [...zeros, ...zeros]);
-  const wanted = call.attributes.output_shape as readonly number[] | undefined;
+  const isGiven = call.attributes.output_shape !== undefined;
+  const wanted = isGiven ? intsAttribute(call, "output_shape", []) : undefined;
   const autoPad = call.attributes.auto_pad;
   if (wanted || autoPad === "SAME_UPPER" || autoPad === "SAME_LOWER") {
     const spatial = wanted?.slice(-image.length) ?? image.map((size, i) => size * strides[i]);

@@ -13,6 +13,7 @@ import {
   type Operators,
   required,
   stringAttribute,
+  stringsAttribute,
 } from "../../operator.ts";
 import { product } from "../linear.ts";
 import { LSTM_OUTPUTS } from "./recurrent.ts";
@@ -122,8 +123,8 @@ function reorder(g: Graph, weight: Value, gates: readonly number[]): Value {
 
 /** Refuses activations other than the usual ones. */
 function usualActivations(call: Application, usual: readonly string[]): void {
-  const given = call.attributes.activations as readonly string[] | undefined;
-  if (given && given.some((name, i) => name !== usual[i % usual.length])) {
+  const given = stringsAttribute(call, "activations", usual);
+  if (given.some((name, i) => name !== usual[i % usual.length])) {
     throw new OperatorError(call, `activations must be ${usual}, not ${given}`);
   }
 }
@@ -199,10 +200,10 @@ export const onnxRecurrentOperators: Operators = {
     return outputs(g, call, outcomes);
   }),
   RNN: composite((g, call) => {
-    const activations = call.attributes.activations as readonly string[] | undefined;
+    const activations = stringsAttribute(call, "activations", []);
     const outcomes = directionsOf(g, call, 1, 1).map((direction, i) => {
       const { recurrent, biases, states: [first] } = direction;
-      const activation = activations?.[i] ?? "Tanh";
+      const activation = activations[i] ?? "Tanh";
       if (activation !== "Tanh" && activation !== "Relu") {
         throw new OperatorError(call, `the activation must be Tanh or Relu, not ${activation}`);
       }

@@ -176,6 +176,18 @@ const REFUSED: Readonly<Record<string, readonly [OneNode, RegExp]>> = {
     { op: "Trilu", opset: 14, inputs: [five] },
     /it takes a matrix/,
   ],
+  "a Transpose whose order is one number": [
+    { op: "Transpose", opset: 13, inputs: [matrix], attributes: { perm: 1 } },
+    /cannot apply Transpose.*its attribute perm must be a list of numbers/,
+  ],
+  "a MaxPool whose kernel is a text": [
+    { op: "MaxPool", opset: 12, inputs: [image], attributes: { kernel_shape: "2" } },
+    /its attribute kernel_shape must be a list of numbers/,
+  ],
+  "a Constant whose tensor is a number": [
+    { op: "Constant", opset: 13, inputs: [], attributes: { value: 1 } },
+    /its value must be a tensor/,
+  ],
   "a Constant without a value": [{ op: "Constant", opset: 13, inputs: [] }, /it has no value/],
   "an operator that is not known, for that and not for its attributes": [
     { op: "Hardmax", opset: 13, inputs: [five], attributes: { axis: 0 } },
