@@ -61,10 +61,9 @@ const infer = (call: Application): TensorType[] => {
   return [type, { type: "int64" as const, dims: type.dims }].slice(0, call.outputs);
 };
 
-/** How many elements each window averages, as a constant that broadcasts against the output. */
-function counts(g: Graph, { x, window }: { x: Value; window: Window }, padding: boolean): Value {
-  const image = x.dims.slice(2);
-  const numbers = [...indices(window.output)].map((position) =>
+/** How many elements each window averages, in the order of the output's positions. */
+function sizesOf(image: readonly number[], window: Window, padding: boolean): number[] {
+  return [...indices(window.output)].map((position) =>
     [...indices(window.kernel)].filter((tap) => {
       if (!padding) return tapped(window, image, position, tap) !== null;
       // The padding counts, but not what ceil_mode adds beyond it.
@@ -74,6 +73,11 @@ function counts(g: Graph, { x, window }: { x: Value; window: Window }, padding: 
       );
     }).length
   );
+}
+
+/** The same as a constant that broadcasts against the output. */
+function counts(g: Graph, { x, window }: { x: Value; window: Window }, padding: boolean): Value {
+  const numbers = sizesOf(x.dims.slice(2), window, padding);
   if (numbers.every((count) => count === numbers[0])) return g.scalar(numbers[0], x.type);
   return g.constant(x.type, [1, 1, ...window.output], numbers);
 }
@@ -134,19 +138,9 @@ export const poolingOperators: Operators = {
     },
     evaluate([x], call) {
       const { window } = poolingOf(call);
-      if (!intAttribute(call, "count_include_pad", 0)) {
-        return [pool(x, window, (all) => all.reduce((a, b) => a + b, 0) / all.length)];
-      }
-      const image = x.dims.slice(2);
+      const padding = intAttribute(call, "count_include_pad", 0) !== 0;
       const sums = pool(x, window, (all) => all.reduce((a, b) => a + b, 0));
-      const sizes = [...indices(window.output)].map((position) =>
-        [...indices(window.kernel)].filter((tap) =>
-          position.every((at, i) =>
-            at * window.strides[i] + tap[i] * window.dilations[i] <
-              window.before[i] + image[i] + window.after[i]
-          )
-        ).length
-      );
+      const sizes = sizesOf(x.dims.slice(2), window, padding);
       return [sums.map((sum, i) => sum / sizes[i % sizes.length])];
     },
     gradient(g, node, [dy]) {
