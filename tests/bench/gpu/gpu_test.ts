@@ -98,6 +98,12 @@ Deno.test("a loss that is no number is apart, and a table that cannot be made co
   assert.match(tables, /Left out:\n\n- p: w$/);
 });
 
+Deno.test("what an error has between bars is in its cell of the table", () => {
+  const step = { what: "step", engine: "torch", model: "gpt-nano", batch: 1, variant: "compile" };
+  const tables = tablesOf({ ...NOTHING, measurements: [{ ...step, error: "int | None" }] });
+  assert.match(tables, /\| torch, compile \| int \\\| None \|  \|/);
+});
+
 Deno.test("what a round of 8 ranks spends on communication is said beside the aim", () => {
   const each = { what: "ranks", model: "resnet20", batch: 16, interval: 16, stepsPerSecond: 1 };
   const parts = { roundMs: 200, readbackMs: 1, waitingMs: 2, exchangeMs: 0.5, uploadMs: 0.5 };

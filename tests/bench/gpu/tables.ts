@@ -44,7 +44,7 @@ function shown(section: () => string): string {
 
 function table(head: Row, rows: readonly Row[]): string {
   if (rows.length === 0) return "";
-  const line = (row: Row) => `| ${row.join(" | ")} |`;
+  const line = (row: Row) => `| ${row.map((cell) => cell.replaceAll("|", "\\|")).join(" | ")} |`;
   return [line(head), line(head.map(() => "---")), ...rows.map(line)].join("\n");
 }
 

@@ -79,9 +79,10 @@ def ceilings(seconds):
 def stepper(training, variant):
     """A function that takes one step and returns its loss, on the device."""
     parameters = training.parameters
+    loss_of = training.loss
     if variant == "compile":
+        loss_of = torch.compile(loss_of, mode="reduce-overhead")
         training.compiles()
-    loss_of = torch.compile(training.loss, mode="reduce-overhead") if variant == "compile" else training.loss
     foreach = hasattr(torch, "_foreach_norm")
     # What the graphs of the step before have left in their memory may be overwritten.
     begin = torch.compiler.cudagraph_mark_step_begin if variant == "compile" else lambda: None
