@@ -101,7 +101,7 @@ Deno.test("a loss that is no number is apart, and a table that cannot be made co
 Deno.test("what an error has between bars is in its cell of the table", () => {
   const step = { what: "step", engine: "torch", model: "gpt-nano", batch: 1, variant: "compile" };
   const tables = tablesOf({ ...NOTHING, measurements: [{ ...step, error: "int | None" }] });
-  assert.match(tables, /\| torch, compile \| int \\\| None \|  \|/);
+  assert.match(tables, /\| torch, compile \| int \\\| None \| /);
 });
 
 Deno.test("what a round of 8 ranks spends on communication is said beside the aim", () => {
