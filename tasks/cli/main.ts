@@ -4,8 +4,8 @@
  * @module
  */
 
-import { VERSION } from "../run/version.ts";
-import { type CommandSpec, runCommandLine } from "./command_line.ts";
+import { refuseOldDeno, VERSION } from "../run/version.ts";
+import type { CommandSpec } from "./command_line.ts";
 
 /** The commands; one that is not asked for is not loaded. */
 const COMMANDS: Readonly<Record<string, () => Promise<CommandSpec>>> = {
@@ -21,6 +21,13 @@ const COMMANDS: Readonly<Record<string, () => Promise<CommandSpec>>> = {
 };
 
 if (import.meta.main) {
+  // Nothing else is loaded before: an old Deno cannot even read all of it.
+  const refusal = refuseOldDeno(Deno.version.deno);
+  if (refusal !== null) {
+    console.error(`celgc: ${refusal}`);
+    Deno.exit(1);
+  }
+  const { runCommandLine } = await import("./command_line.ts");
   const [name = ""] = Deno.args;
   const wanted = Object.hasOwn(COMMANDS, name) ? [COMMANDS[name]] : Object.values(COMMANDS);
   const commands = await Promise.all(wanted.map((load) => load()));
