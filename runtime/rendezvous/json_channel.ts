@@ -1,6 +1,6 @@
 /**
- * Small messages over a proven connection: a 32-bit length, then JSON. Used between a rank and the
- * rendezvous.
+ * Small messages over a proven connection: a 32-bit length, then JSON. Used by ranks, the rendezvous, gateways
+ * and agents.
  *
  * @module
  */

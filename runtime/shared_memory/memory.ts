@@ -2,7 +2,7 @@
  * Memory that several processes of one host have in common, and a way to sleep until one of them
  * changes it: Linux' memfd_create(2), mmap(2) and futex(2), through the C library.
  *
- * It needs Linux and the `ffi` permission, and is used only if both are there without asking; the
+ * It needs Linux on x86-64 and the `ffi` permission, and is used only if both are there without asking; the
  * system must allow one rank to open another's memory, which is tried and not assumed. Otherwise
  * sockets do the work, with the same results.
  *
