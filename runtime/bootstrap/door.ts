@@ -85,7 +85,7 @@ export class JobDoor implements Door {
   }
 
   welcome(newcomer: number, membership: Membership): void {
-    this.#client.waiting.delete(newcomer);
+    this.#client.settle(newcomer);
     this.#client.usher({ type: "welcome", rank: newcomer, ...membership });
   }
 }

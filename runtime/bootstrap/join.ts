@@ -198,7 +198,7 @@ async function joinRunning(
   const { rank, self } = dialling;
   const invited = await client.knock({ ...self, onFailure: "return" });
   mesh.dial(invited);
-  const { context, members } = await client.welcomed();
+  const { context, members } = await client.welcomed(invited);
   if (!members.includes(rank)) {
     throw new RendezvousError(`rank ${rank} cannot join: not all ranks could reach it`);
   }

@@ -164,11 +164,15 @@ export class RendezvousClient implements JobControl {
   }
 
   #note({ rank, entry }: KnockMessage): void {
-    if (entry === null) {
-      this.waiting.delete(rank);
-      this.done.add(rank);
-    } else this.waiting.set(rank, entry);
+    if (entry === null) this.settle(rank);
+    else if (!this.done.has(rank)) this.waiting.set(rank, entry);
     this.onKnock?.(rank);
+  }
+
+  /** A process waits no longer: it is let in, or sent away. The rendezvous may say so later. */
+  settle(rank: number): void {
+    this.waiting.delete(rank);
+    this.done.add(rank);
   }
 
   /**
@@ -185,11 +189,17 @@ export class RendezvousClient implements JobControl {
     }
   }
 
-  /** Waits for what the ranks have agreed on, after {@linkcode RendezvousClient.knock}. */
-  async welcomed(): Promise<WelcomeMessage> {
+  /**
+   * Waits for what the ranks have agreed on, after {@linkcode RendezvousClient.knock}.
+   *
+   * @param invited what that gave: it is agreed on for all of these at once
+   */
+  async welcomed({ newcomers }: InvitedMessage): Promise<WelcomeMessage> {
     for (;;) {
       const message = await this.#next();
-      if (message.type === "welcome") return message;
+      if (message.type !== "welcome") continue;
+      for (const [rank] of newcomers) this.settle(rank);
+      return message;
     }
   }
 

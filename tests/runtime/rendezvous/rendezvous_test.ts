@@ -203,6 +203,33 @@ Deno.test("a newcomer hears of all ranks that the job has had, however many", as
   assert.deepEqual([hosts.length, hosts[number]], [number + 1, host]);
 });
 
+Deno.test("who is let in knows that those let in with it wait no longer, before the rendezvous says so", async () => {
+  using rendezvous = open(1);
+  const first = await rendezvous.rank(0), wishes = { onFailure: "return" } as const;
+  await first.join("a", at(1), undefined, wishes);
+  first.start({ lost() {}, abort() {}, gone() {}, pending: () => [] });
+  for (const rank of [1, 2]) rendezvous.server.expect(rank);
+  const knocked = Promise.withResolvers<void>();
+  first.onKnock = () => first.waiting.size === 2 && knocked.resolve();
+  const [one, other] = [await rendezvous.rank(1), await rendezvous.rank(2)];
+  const invited = one.knock({ host: "a", endpoints: at(2), ...wishes });
+  const otherInvited = other.knock({ host: "a", endpoints: at(3), ...wishes });
+  await knocked.promise;
+  const usher = (type: "invite" | "welcome", rank: number) => {
+    const members = [0, 1, 2];
+    if (type === "welcome") first.usher({ type, rank, context: 1, members });
+    else first.usher({ type, rank, members: [0], newcomers: [1, 2] });
+  };
+  for (const rank of [1, 2]) usher("invite", rank);
+  // Of the second the rendezvous has not heard yet.
+  usher("welcome", 1);
+  await one.welcomed(await invited);
+  assert.deepEqual([...one.waiting], []);
+  usher("welcome", 2);
+  await other.welcomed(await otherInvited);
+  assert.deepEqual([...other.waiting], []);
+});
+
 Deno.test("a rank does not wait for ever for a rendezvous that says nothing", async () => {
   using rendezvous = open(2);
   const client = await rendezvous.rank(0);
