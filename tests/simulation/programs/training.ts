@@ -217,6 +217,8 @@ export async function train(
     await writer.begin(t, parts, null);
     begun = t;
   }
+  // As in the trainer: whoever left a round open would have lost those that leave before it.
+  await round.arrive();
   await writer.settle();
   settled();
   record.results[rank] = weights.values;
