@@ -83,3 +83,18 @@ export async function emptied(
     await new Promise<void>((resolve) => platform.setTimeout(resolve, 1));
   }
 }
+
+/** What is missed of a peer that is lost to one that takes leave. @param outcome of the wait for it; see `settled` */
+export function missedFarewell(
+  { connection: { peer: rank }, state }: Peer,
+  outcome: string | undefined,
+): MissedFarewell {
+  const cause = state.name === "lost" ? state.cause : undefined;
+  return { rank, cause, silent: outcome === "silent" };
+}
+
+/** The same of a peer that was lost before the goodbye to it could be said; null if it is not lost. */
+export async function lossOf(peer: Peer): Promise<MissedFarewell | null> {
+  if (peer.state.name !== "lost") return null;
+  return missedFarewell(peer, await within(0, peer.settled.promise));
+}

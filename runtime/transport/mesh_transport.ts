@@ -29,7 +29,8 @@ import type { MeshOptions } from "./mesh_options.ts";
 import {
   emptied,
   hasLeft,
-  type MissedFarewell,
+  lossOf,
+  missedFarewell,
   type Peer,
   type RootCause,
   within,
@@ -391,14 +392,15 @@ export class MeshTransport implements Transport {
 
   async #close(done: Promise<void>): Promise<void> {
     // Where the caller knows that the job is lost, a goodbye, which comes last, would tell the others otherwise.
-    if (!this.#hasLostAny()) await this.#uplink?.drained();
-    if (this.#hasLostAny()) return await this.#leaveTheLost(done);
-    const goesOn = this.onFailure === "return";
+    const isKnown = this.#hasLostAny();
+    if (!isKnown) await this.#uplink?.drained();
+    if (isKnown || this.#reportedLoss) return await this.#leaveTheLost(done);
+    const goesOn = this.onFailure === "return", isLost = this.#hasLostAny();
     const peers = this.#peers.filter((peer) =>
       peer !== undefined && !(goesOn && peer.state.name === "lost")
     ) as Peer[];
-    const missed = (await Promise.all(peers.map((peer) => this.#farewell(peer))))
-      .filter((loss) => loss !== null);
+    const losses = peers.map((peer) => isLost ? lossOf(peer) : this.#farewell(peer));
+    const missed = (await Promise.all(losses)).filter((loss) => loss !== null);
     if (missed.length > 0 && !goesOn) {
       await this.#leaveTheLost(done);
       const { rank: gone, cause, silent } = missed.find(({ silent }) => silent) ?? missed[0];
@@ -436,15 +438,13 @@ export class MeshTransport implements Transport {
   }
 
   /** Says goodbye to a peer. Returns its loss if it was lost before it had read everything, or null. */
-  async #farewell(peer: Peer): Promise<MissedFarewell | null> {
-    const rank = peer.connection.peer;
-    using _wait = this.expecting(rank);
+  async #farewell(peer: Peer) {
+    using _wait = this.expecting(peer.connection.peer);
     peer.connection.send(PacketKind.BYE).catch(() => {});
     const outcome = await peer.settled.promise;
     if (outcome === "acknowledged") return null;
     // Who has said goodbye and closed its end wanted nothing more; who has stopped before that, did.
     if (outcome === "ended" && hasLeft(peer)) return null;
-    const cause = peer.state.name === "lost" ? peer.state.cause : undefined;
-    return { rank, cause, silent: outcome === "silent" };
+    return missedFarewell(peer, outcome);
   }
 }

@@ -2,6 +2,7 @@
 
 import { Buffer } from "node:buffer";
 import assert from "node:assert/strict";
+import { PeerLostError } from "../../../runtime/base/errors.ts";
 import {
   carryingMs,
   formatLink,
@@ -136,6 +137,21 @@ Deno.test("a goodbye comes after all that was sent before it", async () => {
   assert.equal(sink.arrivals.length, 20);
   assert.deepEqual(sink.losses, [{ peer: 0, cause: undefined }]);
   await net[Symbol.asyncDispose]();
+});
+
+Deno.test("who loses a rank while its goodbye waits for what it has sent hears of that", async () => {
+  await using net = await mesh(3, { link: SLOW });
+  const [leaves] = net.transports, [, other] = net.sinks;
+  await leaves.send(1, header(0), new Uint8Array(20_000));
+  net.connections[2][0]!.close();
+  await assert.rejects(leaves.close(), (error) => {
+    assert.ok(error instanceof PeerLostError, `${error}`);
+    assert.deepEqual([error.rank, error.operation], [2, "the goodbye to it"]);
+    return true;
+  });
+  // To the others the job is lost as well.
+  await other.until(() => other.losses.length > 0);
+  assert.ok(other.losses[0].cause instanceof Error);
 });
 
 Deno.test("a rank that is killed on a slow link is lost at once", async () => {
