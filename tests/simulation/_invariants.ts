@@ -99,7 +99,12 @@ export function nothingIsUnhandled(rejections: readonly string[]): void {
   if (rejections.length > 0) fail("nothingIsUnhandled", rejections.join("; "));
 }
 
-/** The launcher's exit code says whether a rank has failed, and what it names is a rank that was lost. */
+/**
+ * The launcher's exit code says whether a rank has failed, and what it names is a rank that was lost.
+ *
+ * A network that falls apart while ranks part may hit those alone that have taken leave and ended well: the last word
+ * of one of them is lost, and who waits for it is the only one that fails. Then there is nobody else to name.
+ */
 export function theLauncherTellsTheCause(
   outcomes: readonly RankOutcome[],
   { code, rank }: { readonly code: number; readonly rank: number | null },
@@ -114,9 +119,11 @@ export function theLauncherTellsTheCause(
     }
     return;
   }
-  if (rank === null || !outcomes[rank].isHit) {
-    fail("theLauncherTellsTheCause", `it names rank ${rank}, to which nothing has happened`);
-  }
+  if (rank !== null && outcomes[rank].isHit) return;
+  const missed = rank === null ? undefined : (outcomes[rank].error as { rank?: number })?.rank;
+  const { isHit, isDone } = outcomes[missed ?? 0];
+  if (missed !== undefined && isHit && isDone && failed.every(({ isHit }) => !isHit)) return;
+  fail("theLauncherTellsTheCause", `it names rank ${rank}, to which nothing has happened`);
 }
 
 /** Once all have joined, whoever is not hit comes to its end without the others. Before that, one ends all. */
