@@ -6,6 +6,7 @@
 
 import type { BuildOptions, Model, ModelGraph } from "../model.ts";
 import { kaimingNormal, LayerBuilder, uniform } from "./layers.ts";
+import { sizeOf } from "../tensor.ts";
 import { type LossName, lossNamed } from "./losses.ts";
 
 /** What makes an {@linkcode mlp}. */
@@ -56,7 +57,7 @@ export function mlp(options: MlpOptions): Model {
     build({ batchSize, mode }: BuildOptions): ModelGraph {
       const builder = new LayerBuilder(mode), g = builder.graph;
       let x = g.input("input", "float32", [batchSize, ...input]);
-      if (input.length !== 1) x = g.reshape(x, [batchSize, -1]);
+      if (input.length !== 1) x = g.reshape(x, [batchSize, sizeOf(input)]);
       for (let layer = 0; layer < layers; layer++) {
         x = g.relu(builder.linear(String(2 * layer), x, width, kaimingNormal));
       }
