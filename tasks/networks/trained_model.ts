@@ -29,9 +29,10 @@ export function encodeTrained(
   const data = cut(specs, flat);
   const file = model.encode?.(new Map(data.map((values, i) => [specs[i].name, values])));
   if (file) return file;
+  // A batch of one is another graph: where axes change places, those of length 1 are passed over.
   const [name, shape, other]: [string, GraphShape, GraphShape] = model.anyLength
     ? ["length", { batchSize: 1, length: 70 }, { batchSize: 1, length: 71 }]
-    : ["batch", { batchSize: 1 }, { batchSize: 2 }];
+    : ["batch", { batchSize: 2 }, { batchSize: 3 }];
   const { graph } = forwardGraph(model, shape);
   const initializers: Record<string, Float32Array> = {};
   for (const [i, values] of data.entries()) {
