@@ -21,6 +21,8 @@ export interface CellRow {
   /** As it is told: `63.6 %`, `perplexity 120.00`, `RMSE 1.25`. */
   score: string;
   seconds: number | null;
+  /** The rank whose steps are shown: the one that writes the log. */
+  writer: number;
 }
 
 const SIGNS: Readonly<Record<CellRow["state"], string>> = {
@@ -45,12 +47,15 @@ export function newRow(name: string): CellRow {
     losses: new Sparkline(CURVE),
     score: "",
     seconds: null,
+    writer: 0,
   };
 }
 
 /** Takes a record of the cell's run into account. */
 export function takeRecord(row: CellRow, record: MetricRecord, share: number): void {
-  if (record.rank !== 0) return;
+  // Where rank 0 is lost and the others go on, another writes.
+  if (record.type !== "step") row.writer = record.rank;
+  if (record.rank !== row.writer) return;
   if (record.type === "step") {
     row.share = share;
     row.step = record.step;

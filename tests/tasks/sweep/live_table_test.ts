@@ -102,6 +102,16 @@ Deno.test("a row has the score of its task, of the test data alone", () => {
   assert.equal(row.score, "RMSE 0.5");
 });
 
+Deno.test("where rank 0 is lost and the others go on, a row goes on with who writes for them", () => {
+  const row = newRow("celgc"), of = (record: object) => record as MetricRecord;
+  takeRecord(row, of({ type: "step", ...position(1, 10), loss: 2 }), 0.1);
+  takeRecord(row, of({ type: "step", ...position(2, 10), rank: 1, loss: 1 }), 0.2);
+  assert.equal(row.step, 1);
+  takeRecord(row, of({ type: "round", ...position(2, 10), rank: 1 }), 0.2);
+  takeRecord(row, of({ type: "step", ...position(3, 10), rank: 1, loss: 1 }), 0.3);
+  assert.deepEqual([row.step, row.loss, row.share], [3, 1, 0.3]);
+});
+
 Deno.test("a small terminal has the rows around the running cell, and none that is too long", () => {
   const rows = Array.from(
     { length: 30 },
