@@ -79,7 +79,7 @@ export class LocalSteps {
   endsEpoch(t: number): boolean {
     const { task, clock } = this.#parts;
     const epochs = (steps: number) => Math.floor(task.epoch(clock.progress(steps)));
-    return epochs(t) > epochs(t - 1);
+    return t > 0 && epochs(t) > epochs(t - 1);
   }
 
   /** Submits step `t`. Collective where gradients are exchanged. */

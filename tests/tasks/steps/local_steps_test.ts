@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import type { DeviceKind } from "../../../runtime/devices/device.ts";
+import { resolveOptions } from "../../../tasks/options/resolve.ts";
 import type { Batch, Task } from "../../../tasks/task.ts";
 import { clusterModel, clusters } from "../../_helpers/clusters.ts";
 import { trainInProcess } from "../../_helpers/train_in_process.ts";
@@ -66,4 +67,12 @@ Deno.test({
     const [expected, actual] = [await lossOn("cpu"), await lossOn("webgpu")];
     assert.ok(Math.abs(actual - expected) < 1e-5, `${actual}, ${expected}`);
   },
+});
+
+Deno.test("no epoch ends before the first step, also where weights are averaged before steps", async () => {
+  const small = { task: "generated-text", trainSize: 900, testSize: 120, bptt: 6, batchSize: 2 };
+  const network = { embedding: 6, hidden: 8, layers: 1, interval: 2, maxSteps: 3 };
+  const given = { ...small, ...network, ranks: 1, average: "before", syncEpochs: true } as const;
+  const { summary } = await trainInProcess(resolveOptions(given), () => ({}));
+  assert.equal(summary.steps, 3);
 });
