@@ -11,7 +11,15 @@ import {
 } from "../../operator.ts";
 import { sizeOf } from "../../tensor.ts";
 import { commonType } from "../_common.ts";
-import { checkSteps, indices, tapped, type Window, windowAttributes, windowOf } from "./window.ts";
+import {
+  checkSteps,
+  explicitPads,
+  indices,
+  tapped,
+  type Window,
+  windowAttributes,
+  windowOf,
+} from "./window.ts";
 
 interface Convolution {
   x: Value;
@@ -86,6 +94,10 @@ export const convolutionOperators: Operators = {
         throw new OperatorError(call, `the bias must be [${weight.dims[0]}]`);
       }
       return [{ type: commonType(call).type, dims: [x.dims[0], weight.dims[0], ...window.output] }];
+    },
+    simplify(g, call) {
+      const attributes = explicitPads(call, convolutionOf(call).window);
+      return attributes && g.op(call.op, call.inputs, attributes);
     },
     evaluate([x, weight, bias], call, [{ dims }]) {
       const result = new Float64Array(sizeOf(dims)), size = sizeOf(dims.slice(2));

@@ -11,7 +11,15 @@ import {
   required,
 } from "../../operator.ts";
 import { type NumberTensor, sizeOf, type TensorType } from "../../tensor.ts";
-import { indices, reaching, tapped, type Window, windowAttributes, windowOf } from "./window.ts";
+import {
+  explicitPads,
+  indices,
+  reaching,
+  tapped,
+  type Window,
+  windowAttributes,
+  windowOf,
+} from "./window.ts";
 
 /** What is pooled. */
 function imageOf(call: Application): Value {
@@ -25,15 +33,10 @@ function poolingOf(call: Application): { x: Value; window: Window } {
   return { x, window: windowOf(call, x.dims.slice(2)) };
 }
 
-/**
- * The same without auto_pad: for windows with holes, or that leave some of the image out, runtimes read it
- * otherwise than ONNX does, or not at all.
- */
+/** The same without auto_pad; see {@linkcode explicitPads}. */
 function paddedSame(g: Graph, call: Application): Value | undefined {
-  const { auto_pad: pad, ...attributes } = call.attributes;
-  if (!String(pad).startsWith("SAME") || call.outputs > 1) return undefined;
-  const { window: { before, after } } = poolingOf(call);
-  return g.op(call.op, call.inputs, { ...attributes, pads: [...before, ...after] });
+  const attributes = call.outputs === 1 ? explicitPads(call, poolingOf(call).window) : undefined;
+  return attributes && g.op(call.op, call.inputs, attributes);
 }
 
 /** Applies `f` to the image's elements under each window; taps in the padding are left out. */

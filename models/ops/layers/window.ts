@@ -110,6 +110,18 @@ export function windowAttributes(window: Window): Attributes {
   };
 }
 
+/**
+ * Attributes that say an auto_pad by pads: for windows with holes, or that leave some of the image out, runtimes
+ * read it otherwise than ONNX does, or not at all. Undefined where there is none.
+ */
+export function explicitPads(
+  { attributes }: Application,
+  { before, after }: Window,
+): Attributes | undefined {
+  const { auto_pad: pad, ...rest } = attributes;
+  return String(pad).startsWith("SAME") ? { ...rest, pads: [...before, ...after] } : undefined;
+}
+
 /** Every index of a shape, in row-major order. */
 export function* indices(dims: readonly number[]): Generator<number[]> {
   const index = dims.map(() => 0);

@@ -88,6 +88,15 @@ for (const [name, node] of Object.entries(LIKE_THE_RUNTIME)) {
 
 /** By what is special, a node that onnxruntime refuses or reads otherwise, and what ONNX says of it. */
 const LIKE_THE_STANDARD: Readonly<Record<string, readonly [OneNode, readonly number[]]>> = {
+  "Conv with holes, of the image's size": [
+    {
+      op: "Conv",
+      opset: 11,
+      inputs: [fed([1, 1, 4], [1, 2, 3, 4]), fed([1, 1, 2], [1, 10])],
+      attributes: { dilations: [2], auto_pad: "SAME_LOWER" },
+    },
+    [20, 31, 42, 3],
+  ],
   "MaxPool with holes, of the image's size": [
     {
       op: "MaxPool",
