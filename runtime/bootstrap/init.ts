@@ -5,7 +5,7 @@
  */
 
 import { type Communicator, worldCommunicator } from "../communicator.ts";
-import { ClosedError, reasonOf } from "../base/errors.ts";
+import { ClosedError, PeerLostError, reasonOf } from "../base/errors.ts";
 import { joinJob } from "./join.ts";
 import { environmentIsHidden, processEnvironment, readEnvironment } from "./environment.ts";
 import { describeLauncher } from "./foreign_launchers.ts";
@@ -134,8 +134,17 @@ function watchProgram(transport: Transport, communicator: Communicator): void {
     report(reasonOf(event.reason));
     if (event.reason instanceof SuppressedError && !event.defaultPrevented) {
       // Deno shows neither of the two errors in it; all else is as it does with any other.
-      console.error("error: Uncaught", reasonOf(event.reason));
-      console.error(`followed by ${describe(event.reason.error)}`);
+      event.preventDefault();
+      const first = reasonOf(event.reason), { error } = event.reason;
+      if (error instanceof PeerLostError) {
+        // What the goodbye lacks after a failure is its consequence, and would hide it.
+        queueMicrotask(() => {
+          throw first;
+        });
+        return;
+      }
+      console.error("error: Uncaught", first);
+      console.error(`followed by ${describe(error)}`);
       Deno.exit(1);
     }
   });
