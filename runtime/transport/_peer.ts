@@ -20,6 +20,8 @@ export type PeerState =
 export interface Peer {
   readonly connection: PeerLink;
   state: PeerState;
+  /** Once it is lost: resolves when what cannot do without it has failed, before which no sender to it does. */
+  noted?: void | Promise<void>;
   /** How many wait for it. */
   awaited: number;
   /** Ends one of these waits; one object for all, since there is one for each frame. */

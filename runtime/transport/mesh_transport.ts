@@ -1,9 +1,8 @@
 /**
  * The transport over a link of its own to every other rank.
  *
- * A peer is `present` until its goodbye (`left`) or until it is found to be gone (`lost`). The transport
- * itself is `open` until {@linkcode MeshTransport.close}, then `leaving` while goodbyes are exchanged,
- * and `closed` after that, or at once if a peer has been lost.
+ * A peer is `present` until its goodbye (`left`) or until it is found to be gone (`lost`). The transport itself is
+ * `open` until {@linkcode MeshTransport.close}, then `leaving` while goodbyes or last words leave, then `closed`.
  *
  * @module
  */
@@ -304,6 +303,7 @@ export class MeshTransport implements Transport {
     const peer = this.#peers[from]!;
     if (this.#state.name === "closed") return;
     if (peer.state.name === "present" && !peer.acknowledged) await this.#explain(peer, cause);
+    await peer.noted;
     peer.settled.resolve("ended");
   }
 
@@ -319,7 +319,7 @@ export class MeshTransport implements Transport {
       : known.rank === rank
       ? known.reason
       : `${seen}, after rank ${known.rank} was lost: ${known.reason}`;
-    await this.#lose(peer, new Error(reason, { cause }));
+    this.#lose(peer, new Error(reason, { cause }));
   }
 
   /** The launcher says that a rank has ended although it was needed. */
@@ -340,10 +340,10 @@ export class MeshTransport implements Transport {
     this.#sink?.lost(peer.connection.peer, undefined);
   }
 
-  #lose(peer: Peer, cause: Error): void | Promise<void> {
+  #lose(peer: Peer, cause: Error): void {
     if (peer.state.name === "lost") return;
     peer.state = { name: "lost", cause, left: peer.state.name === "left" };
-    return this.#sink?.lost(peer.connection.peer, cause);
+    peer.noted = this.#sink?.lost(peer.connection.peer, cause);
   }
 
   giveUp(rank: number, cause: Error, told: Promise<void>): void {

@@ -279,6 +279,27 @@ Deno.test("a peer that takes nothing in is lost, because a send waits for it", a
   );
 });
 
+Deno.test("a send to a peer that takes nothing in does not fail before its loss has been noted", async () => {
+  const [hand, string] = await pair(), order: string[] = [];
+  const transport = new MeshTransport({
+    ...{ rank: 1, size: 2, hosts: ["a", "b"], connections: [string, undefined] },
+    ...{ control: null, timeoutMs: 400 },
+  });
+  transport.start({
+    begin: () => assert.fail("nothing comes"),
+    end: () => assert.fail("nothing comes"),
+    async lost() {
+      for (let turn = 0; turn < 3; turn++) await new Promise((resolve) => setTimeout(resolve));
+      order.push("noted");
+    },
+  });
+  const sent = transport.send(0, header(1), new Uint8Array(64 << 20));
+  await sent.catch(() => order.push("refused"));
+  assert.deepEqual(order, ["noted", "refused"]);
+  await transport.close().catch(() => {});
+  hand.close();
+});
+
 Deno.test("a pause of the waiting process itself is not held against its peers", async () => {
   await using net = await mesh(2, { timeoutMs: 200 });
   const wait = net.transports[1].expecting(0);
