@@ -9,9 +9,9 @@ import {
   type Operators,
   required,
 } from "../../operator.ts";
-import { formatDims, sameDims } from "../../tensor.ts";
+import { type ElementType, formatDims, sameDims } from "../../tensor.ts";
 
-/** Of bool masks: what is not seen. The lowest number; of a row that sees nothing, all of it. */
+/** Of masks: what is not seen. The lowest number, which what is added to it does not change. */
 const UNSEEN = -3.4028234663852886e38;
 
 /** `[batch, length, heads · size]` as `[batch, heads, length, size]`; itself where it has four axes. */
@@ -33,6 +33,12 @@ function shared(g: Graph, x: Value, times: number): Value {
   const [batch, heads, length, size] = x.dims;
   const each = g.expand(g.unsqueeze(x, [2]), [batch, heads, times, length, size]);
   return g.reshape(each, [batch, heads * times, length, size]);
+}
+
+/** 1 where a mask lets nothing be seen, else 0. */
+function hiddenBy(g: Graph, mask: Value, type: ElementType): Value {
+  if (mask.type === "bool") return g.sub(1, g.cast(mask, type));
+  return g.cast(g.op("LessOrEqual", [mask, g.scalar(UNSEEN, mask.type)]), type);
 }
 
 /** Attention and rotary positions. */
@@ -64,19 +70,25 @@ export const attentionOperators: Operators = {
     if (softcap > 0) scores = g.mul(g.tanh(g.div(scores, softcap)), softcap);
     if (mask?.type === "bool") scores = g.where(mask, scores, UNSEEN);
     else if (mask) scores = g.add(scores, mask);
+    let hidden = mask && hiddenBy(g, mask, scores.type);
     if (intAttribute(call, "is_causal", 0)) {
       const past = pastKey?.dims[2] ?? 0;
-      const seen = Array.from(
+      const before = Array.from(
         { length: length * total },
         (_, i) => Number(i % total <= Math.floor(i / total) + past),
       );
-      scores = g.where(g.constant("bool", [length, total], seen), scores, UNSEEN);
+      const seen = g.constant("bool", [length, total], before);
+      scores = g.where(seen, scores, UNSEEN);
+      hidden &&= g.where(seen, hidden, 1);
     }
-    // A row that sees nothing gives zeros, as in runtimes and in PyTorch, and no gradient passes through it.
-    const sees = mask && g.greater(g.reduce("ReduceMax", scores, [-1], true), UNSEEN);
-    const weighted = g.op("Softmax", [sees ? g.where(sees, scores, 0) : scores], { axis: -1 });
+    // A row that sees nothing gives zeros, as in runtimes and in PyTorch, and no gradient passes through it. It is known
+    // by the mask alone: scores of weights that have diverged are no numbers, and remain so.
+    const isBlind = hidden && g.greater(g.reduce("ReduceMin", hidden, [-1], true), 0);
+    const weighted = g.op("Softmax", [isBlind ? g.where(isBlind, 0, scores) : scores], {
+      axis: -1,
+    });
     const product = g.matmul(weighted, shared(g, v, heads / groups));
-    const y = sees ? g.where(sees, product, 0) : product;
+    const y = isBlind ? g.where(isBlind, 0, product) : product;
     if (query.dims.length === 4) return [y, k, v].slice(0, Math.max(1, call.outputs));
     const flat = g.reshape(g.transpose(y, [0, 2, 1, 3]), [batch, length, heads * v.dims[3]]);
     return [flat, k, v].slice(0, Math.max(1, call.outputs));

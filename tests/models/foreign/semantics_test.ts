@@ -86,6 +86,21 @@ for (const [name, node] of Object.entries(LIKE_THE_RUNTIME)) {
   });
 }
 
+Deno.test("an Attention's query that is no number gives none, under a mask, too", async () => {
+  const [key, value] = [fed([1, 1, 2, 2], [0.5, -1, 2, 1]), fed([1, 1, 2, 2], [1, 2, 3, 4])];
+  const node: OneNode = {
+    op: "Attention",
+    opset: 23,
+    inputs: [fed([1, 1, 2, 2], [NaN, 2, 3, 4]), key, value, fed([2, 2], [1, 1, 1, 0], "bool")],
+  };
+  const graph = graphOf(node), feeds = feedsOf(node), expected = [NaN, NaN, 1, 2];
+  await using own = await loadModel(fileOf(node), graph.inputs);
+  assert.deepEqual(Array.from((await own.run(feeds)).y.data), expected);
+  assert.deepEqual(Array.from(interpreter(graph)(feeds).y), expected);
+  await using runner = await load(graph, { target: "cpu" });
+  assert.deepEqual(Array.from((await runner.run(feeds)).y.data), expected);
+});
+
 /** By what is special, a node that onnxruntime refuses or reads otherwise, and what ONNX says of it. */
 const LIKE_THE_STANDARD: Readonly<Record<string, readonly [OneNode, readonly number[]]>> = {
   "Conv with holes, of the image's size": [
