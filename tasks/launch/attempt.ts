@@ -78,6 +78,8 @@ export async function attempt(
   await using interruption = new Interruption(directory, options, signal, say);
   const run = options.elastic === null ? {} : { config: spokenOf(await readConfig(directory)) };
   const place: RankPlace = { from, ...run };
+  const early = await between.outcome(directory, options);
+  if (early) return { how: "stopped", ...early };
   between.begin();
   const outcome = await asOptionError(null, () =>
     launchProgram({

@@ -6,7 +6,7 @@
  */
 
 import { join } from "node:path";
-import { ENDING_SIGNALS, Interrupt, signalCode } from "../../runtime/launcher/interrupts.ts";
+import { ENDING_SIGNALS, onInterrupt, signalCode } from "../../runtime/launcher/interrupts.ts";
 import type { Options } from "../options/table.ts";
 import { checkpointSteps } from "../run/checkpoint.ts";
 import { FILES, INPUT_FILE_NAMES } from "../run/folder.ts";
@@ -19,7 +19,11 @@ export class BetweenStarts implements AsyncDisposable {
   /** Whether ranks have been started. */
   #hasBegun = false;
   readonly #outer: AbortSignal | undefined;
-  #interrupt: Interrupt | null = null;
+  /** While it listens: aborts when somebody wants an end. */
+  #controller: AbortController | null = null;
+  /** The signal that has come, or "abort"; null: none has. */
+  #how: string | null = null;
+  #undo = () => {};
   #removeFolder: (() => Promise<void>) | null = null;
 
   /**
@@ -34,17 +38,26 @@ export class BetweenStarts implements AsyncDisposable {
   /** Begins to listen: there are no ranks. */
   listen(): void {
     const outer = this.#outer ? { signal: this.#outer } : {};
-    const interrupt = new Interrupt({ ...outer, handleSignals: ENDING_SIGNALS });
-    const ignore = () => interrupt[Symbol.dispose]();
-    if (interrupt.signal.aborted) ignore();
-    else interrupt.signal.addEventListener("abort", ignore);
-    this.#interrupt = interrupt;
+    this.#controller = new AbortController();
+    this.#undo = onInterrupt({ ...outer, handleSignals: ENDING_SIGNALS }, (how) => this.#take(how));
+    if (this.#outer?.aborted) this.#take("abort");
+  }
+
+  /** Takes what has come. What comes twice for once has been told once. */
+  #take(how: string): void {
+    if (this.#how === null) {
+      this.#how = how;
+      this.#controller!.abort();
+    } else if (how !== "abort") {
+      this.#undo();
+      Deno.kill(Deno.pid, how as Deno.Signal);
+    }
   }
 
   /** Leaves what comes to the launcher of the ranks, which are about to be started. */
   begin(): void {
-    this.#interrupt?.[Symbol.dispose]();
-    this.#interrupt = null;
+    this.#undo();
+    this.#controller = null;
     this.#hasBegun = true;
   }
 
@@ -52,7 +65,7 @@ export class BetweenStarts implements AsyncDisposable {
    * Takes note of a folder that is about to be made for a new run, and is removed again unless the run begins.
    *
    * @param path null: one that is not there, with a name that is still to be found
-   * @returns is to be told its path once it is made
+   * @returns is to be told its path once it is made, and nobody else writes to it
    */
   async folder(path: string | null): Promise<(made: string) => void> {
     const there = path === null ? null : await namesIn(path);
@@ -67,7 +80,7 @@ export class BetweenStarts implements AsyncDisposable {
 
   /** Aborts when somebody wants an end. */
   get signal(): AbortSignal | undefined {
-    return this.#interrupt?.signal;
+    return this.#controller?.signal;
   }
 
   /** What is to be said of a run that somebody has ended meanwhile, and its exit code; null: nobody has. */
@@ -75,8 +88,8 @@ export class BetweenStarts implements AsyncDisposable {
     directory: string,
     { preemptedCode }: Options,
   ): Promise<{ readonly message: string; readonly code: number } | null> {
-    if (!this.#interrupt?.signal.aborted) return null;
-    const { how } = this.#interrupt, again = this.#hasBegun ? " again" : "";
+    const how = this.#how, again = this.#hasBegun ? " again" : "";
+    if (how === null) return null;
     const step = (await checkpointSteps(directory)).at(-1);
     const early = `the run was ended by ${how} before its ranks were started${again}`;
     const isScheduler = how === "SIGTERM" || how === "SIGUSR1";
@@ -89,7 +102,7 @@ export class BetweenStarts implements AsyncDisposable {
 
   /** Listens no longer. Removes the folder of a run that has not begun. */
   async [Symbol.asyncDispose](): Promise<void> {
-    this.#interrupt?.[Symbol.dispose]();
+    this.#undo();
     if (!this.#hasBegun) await this.#removeFolder?.();
   }
 }

@@ -94,8 +94,11 @@ export async function prepareRun(
   await checkData(options);
   const files = isNew ? await fittingInputs(options, start.repeats) : null;
   between.listen();
-  const directory = start.directory ?? await makeFolder(options, between);
+  const { out } = options;
+  const made = isNew ? await between.folder(out === null ? null : resolve(out)) : null;
+  const directory = start.directory ?? await makeRunDirectory(options);
   scope.use(await lockRun(directory, isNew ? "--out" : "--resume"));
+  made?.(directory);
   if (options.trace) scope.defer(async () => void await writeTrace(directory));
   const config = await writeInputs(directory, start, options, files);
   const { ranks } = options;
@@ -109,14 +112,6 @@ export async function prepareRun(
     from: isNew ? null : await goBack(run),
     notes: isNew ? notesOn(options, explicit) : [],
   };
-}
-
-/** Makes a new run's folder. */
-async function makeFolder(options: Options, between: BetweenStarts): Promise<string> {
-  const made = await between.folder(options.out === null ? null : resolve(options.out));
-  const directory = await makeRunDirectory(options);
-  made(directory);
-  return directory;
 }
 
 /** A run that is none of those there are. */

@@ -1,8 +1,13 @@
 /** Runs that somebody ends while they have no ranks. */
 
 import assert from "node:assert/strict";
+import { attempt } from "../../../tasks/launch/attempt.ts";
+import { BetweenStarts } from "../../../tasks/launch/between_starts.ts";
 import { launch, RunFailedError } from "../../../tasks/launch/launch.ts";
-import { celgcCommand, endedAs } from "../../_helpers/deno.ts";
+import { prepareRun } from "../../../tasks/launch/preparation.ts";
+import { FILES } from "../../../tasks/run/folder.ts";
+import { lockFolder } from "../../../tasks/run/lock.ts";
+import { celgcCommand, denoCommand, endedAs, ROOT } from "../../_helpers/deno.ts";
 import { temporaryFolder } from "../../_helpers/temporary_folder.ts";
 
 const SMALL = { ranks: 1, device: "cpu", trainSize: 12, testSize: 12, batchSize: 4 } as const;
@@ -40,6 +45,88 @@ Deno.test({
     assert.match(stderr, /^celgc: the run was ended by SIGINT before its ranks were started$/m);
     assert.deepEqual(namesIn(out), ["notes.txt", "tokenizer.json"]);
   }),
+});
+
+/** Listens, says "heard" of the first signal, and says its outcome when its standard input has ended. */
+const LISTENER = `
+import { BetweenStarts } from "${new URL("tasks/launch/between_starts.ts", ROOT)}";
+await using between = new BetweenStarts(undefined);
+between.listen();
+between.signal.addEventListener("abort", () => console.log("heard"));
+console.log("listens");
+await new Response(Deno.stdin.readable).text();
+console.log((await between.outcome("nowhere", {})).code);
+`;
+
+/**
+ * Sends a signal, and again some ms after it was heard: at once, and lets the process come to its outcome, or later, and
+ * waits for its end. Returns how it has ended, and what it said.
+ */
+async function signalledTwice(name: Deno.Signal, after: number) {
+  const listener = denoCommand(["eval", LISTENER], { stdin: "piped" }).spawn();
+  let stdout = "", sent = 0;
+  for await (const text of listener.stdout.pipeThrough(new TextDecoderStream())) {
+    stdout += text;
+    if (sent === 0 && stdout.includes("listens")) {
+      listener.kill(name);
+      sent++;
+    }
+    if (sent === 1 && stdout.includes("heard")) {
+      await pause(after);
+      listener.kill(name);
+      sent++;
+      if (after === 0) await listener.stdin.close();
+    }
+  }
+  if (after > 0) await listener.stdin.abort();
+  await listener.stderr.cancel();
+  return { ...await listener.status, stdout };
+}
+
+Deno.test({
+  name: "a signal that comes twice for once ends a run without ranks by itself",
+  ...only(async () => {
+    const { code, stdout } = await signalledTwice("SIGTERM", 0);
+    assert.deepEqual([code, stdout], [0, "listens\nheard\n143\n"]);
+  }),
+});
+
+Deno.test({
+  name: "who asks again ends a launcher without ranks at once",
+  ...only(async () => {
+    const { signal, stdout } = await signalledTwice("SIGINT", 200);
+    assert.deepEqual([signal, stdout], ["SIGINT", "listens\nheard\n"]);
+  }),
+});
+
+Deno.test("who asks for an end right before the ranks are started is heard", async () => {
+  await using folder = await temporaryFolder();
+  await using scope = new AsyncDisposableStack();
+  const asked = new AbortController(), between = scope.use(new BetweenStarts(asked.signal));
+  const preparing = { hosts: null, view: "silent", say: () => {}, scope, between } as const;
+  const run = await prepareRun({ ...SMALL, maxSteps: 2, out: `${folder.path}/run` }, preparing);
+  asked.abort();
+  const end = await attempt(run, run, {
+    ...{ view: "silent", notes: [], onRecord: undefined, signal: undefined },
+    ...{ hosts: null, hostsLeave: true, details: null, rankEnv: [], between },
+  });
+  const message = "the run was ended by abort before its ranks were started";
+  assert.deepEqual(end, { how: "stopped", message, code: 143 });
+});
+
+Deno.test("who finds a folder locked removes nothing of what its owner writes there", async () => {
+  await using folder = await temporaryFolder();
+  const out = `${folder.path}/run`, config = `${out}/${FILES.config}`;
+  await Deno.mkdir(out);
+  await using _lock = await lockFolder(out, FILES.lock);
+  {
+    await using scope = new AsyncDisposableStack();
+    const between = scope.use(new BetweenStarts(undefined));
+    const preparing = { hosts: null, view: "silent", say: () => {}, scope, between } as const;
+    await assert.rejects(prepareRun({ ...SMALL, out }, preparing), /in use by another process/);
+    await Deno.writeTextFile(config, "theirs");
+  }
+  assert.equal(await Deno.readTextFile(config), "theirs");
 });
 
 Deno.test("a run that is given up before its ranks are started leaves no folder", async () => {
