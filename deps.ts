@@ -44,7 +44,9 @@ async function fetchPackage(specifier: string, options?: ImportCallOptions): Pro
   try {
     return await import(specifierHere(specifier), options);
   } catch (error) {
-    throw packageError(specifier, error);
+    throw (error as { code?: string }).code === "ERR_MODULE_NOT_FOUND"
+      ? missingPackage(specifier, error as Error)
+      : error;
   }
 }
 
@@ -53,7 +55,7 @@ function resolvePackage(specifier: string): string {
   try {
     return import.meta.resolve(specifierHere(specifier));
   } catch (error) {
-    throw packageError(specifier, error);
+    throw missingPackage(specifier, error as Error);
   }
 }
 
@@ -74,13 +76,9 @@ export class MissingPackageError extends Error {
   override readonly name = "MissingPackageError";
 }
 
-/** Says of a package that is not there how to get it; of one that is there and fails, what it fails with. */
-function packageError(specifier: string, cause: unknown): unknown {
+/** Says of a package that is not there how to get it. */
+function missingPackage(specifier: string, cause: Error): MissingPackageError {
   const pinned = specifier.slice("npm:".length).replace(/(.@[^/]+).*/, "$1");
-  const { code, message } = cause as { code?: string; message: string };
-  // What cannot be resolved has no code.
-  const isMissing = code === "ERR_MODULE_NOT_FOUND" || /^Could not find package/.test(message);
-  if (!isMissing) return cause;
   if (IS_INSTALLED) {
     return new MissingPackageError(
       `cannot load ${pinned}: install it beside celgc, npm install --ignore-scripts ${pinned}`,
@@ -88,7 +86,7 @@ function packageError(specifier: string, cause: unknown): unknown {
     );
   }
   // Deno numbers the causes; the first of them has the others in it.
-  const reason = /^\s*0: (.*)$/m.exec(message)?.[1] ?? message;
+  const reason = /^\s*0: (.*)$/m.exec(cause.message)?.[1] ?? cause.message;
   return new MissingPackageError(
     `cannot fetch ${pinned} from the npm registry: ${reason}; once fetched it stays in Deno's cache, and no network ` +
       "is needed",

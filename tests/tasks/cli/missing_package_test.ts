@@ -82,10 +82,11 @@ Deno.test("installed by npm, a package that is not there is told how to get, one
   await Deno.writeTextFile(map, JSON.stringify({ imports: { "onnxruntime-node": fails } }));
   await Deno.writeTextFile(
     program,
-    `import { loadOnnxRuntimeNode, loadPng } from "http://127.0.0.1:${server.addr.port}/node_modules/celgc/deps.ts";
+    `import { loadOnnxRuntimeNode, loadPng, onnxRuntimeWebUrl } from "http://127.0.0.1:${server.addr.port}/node_modules/celgc/deps.ts";
      for (const load of [loadOnnxRuntimeNode, loadPng]) {
        await load().catch(({ name, message }) => console.log(name, message));
-     }`,
+     }
+     try { onnxRuntimeWebUrl(); } catch ({ name, message }) { console.log(name, message); }`,
   );
   const env = { DENO_DIR: `${folder.path}/cache` };
   await smallCache(env.DENO_DIR);
@@ -94,5 +95,6 @@ Deno.test("installed by npm, a package that is not there is told how to get, one
   assert.deepEqual(stdout.trimEnd().split("\n"), [
     "Error its library is another machine’s",
     "MissingPackageError cannot load fast-png@8.0.0: install it beside celgc, npm install --ignore-scripts fast-png@8.0.0",
+    "MissingPackageError cannot load onnxruntime-web@1.30.0: install it beside celgc, npm install --ignore-scripts onnxruntime-web@1.30.0",
   ], stderr);
 });
