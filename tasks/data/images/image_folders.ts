@@ -189,7 +189,19 @@ async function list(
     new DataError(`cannot read the images in ${set.place}: ${why}`, { path: set.place });
   const layout = "a folder of PNG, JPEG or WebP files for each class is required" +
     ", such as cat/1.png, or train/cat/1.png and test/cat/2.png";
-  const others = set.names.filter((name) => OTHER_IMAGE.test(name) && isInside(name));
+  const inside = (split: keyof typeof SPLITS) => {
+    const folder = SPLITS[split].find((each) => names.some((name) => name.startsWith(`${each}/`)));
+    return names.filter((name) => name.startsWith(`${folder}/`) && name.split("/").length > 2)
+      .map((name) => ({ name, in: name.split("/")[1] }));
+  };
+  const divided = inside("train").length > 0;
+  // Beside train/ and test/ there may be others of which nothing is read.
+  const splits: readonly string[] = Object.values(SPLITS).flat();
+  const others = set.names.filter((name) => {
+    const [first, ...inner] = name.split("/");
+    return OTHER_IMAGE.test(name) && isInside(name) &&
+      (!divided || inner.length > 1 && splits.includes(first));
+  });
   if (others.length > 0) {
     const which = others.length === 1 ? "" : `, the first of ${others.length} such files`;
     throw cannot(
@@ -197,12 +209,6 @@ async function list(
     );
   }
   if (names.length === 0) throw cannot(`${layout}; found none`);
-  const inside = (split: keyof typeof SPLITS) => {
-    const folder = SPLITS[split].find((each) => names.some((name) => name.startsWith(`${each}/`)));
-    return names.filter((name) => name.startsWith(`${folder}/`) && name.split("/").length > 2)
-      .map((name) => ({ name, in: name.split("/")[1] }));
-  };
-  const divided = inside("train").length > 0;
   const training = divided
     ? inside("train")
     : names.map((name) => ({ name, in: name.split("/")[0] }));

@@ -282,6 +282,12 @@ Deno.test("broken files, lone classes and classes that were never learnt are nam
     await write(join(folder.path, `${name}.png`), plain(8, 8, [1, 2, 3]));
   }
   await refused(/test\/z\/1\.png is of a class, z, of which train\/ has no image/);
+  await write(join(folder.path, "test/x/2.tif"), new Uint8Array(9));
+  await refused(/test\/x\/2\.tif is no PNG, JPEG or WebP file/);
+  await Deno.remove(join(folder.path, "test"), { recursive: true });
+  // Of what is beside train/ nothing is read.
+  await write(join(folder.path, "figures/1.gif"), new Uint8Array(9));
+  await loadImageFolders(folder.path, options);
   await assert.rejects(
     loadImageFolders(join(folder.path, "train"), { ...options, imageSize: 65_536 }),
     /give a smaller --image-size/,
