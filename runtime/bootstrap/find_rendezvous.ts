@@ -112,6 +112,7 @@ async function connect(
     tls,
     deadline,
     once,
+    tellsLosses: info.launcher === null,
   });
   return { client, job, address };
 }

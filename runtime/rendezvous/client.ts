@@ -44,6 +44,8 @@ export interface JoinOptions {
   readonly deadline: number;
   /** Whether not to try again. @default {false} */
   readonly once?: boolean;
+  /** Whether a launcher serves it, which tells all ranks who was lost. @default {true} */
+  readonly tellsLosses?: boolean;
 }
 
 /** How much longer than the rendezvous a rank waits, in ms: the rendezvous knows who is missing. */
@@ -53,6 +55,7 @@ const GRACE_MS = 3000;
 export class RendezvousClient implements JobControl {
   /** Address of this host as the rendezvous sees it: where others can reach this rank. */
   readonly localHostname: string;
+  readonly tellsLosses: boolean;
   /** Processes that wait to be let in, by the ranks that they would be. */
   readonly waiting: Map<number, TableEntry> = new Map();
   /** Those that have waited, and do so no longer: they do not come again. */
@@ -75,6 +78,7 @@ export class RendezvousClient implements JobControl {
 
   private constructor(connection: Deno.Conn, options: JoinOptions) {
     this.#options = options;
+    this.tellsLosses = options.tellsLosses ?? true;
     this.#mostRanks = options.size;
     // Who comes to a running job is told of all ranks that it has had.
     const ranks = Math.max(options.size, options.rank + 1);

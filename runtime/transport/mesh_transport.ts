@@ -245,7 +245,8 @@ export class MeshTransport implements Transport {
   }
 
   wordsSent(): Promise<void> | null {
-    return this.#isWatched ? null : emptied(WORD_MS, this.#peers, this.#uplink);
+    const isTold = this.#isWatched && this.#control?.tellsLosses !== false;
+    return isTold ? null : emptied(WORD_MS, this.#peers, this.#uplink);
   }
 
   /** Whether somebody waits for another rank. */
@@ -270,9 +271,7 @@ export class MeshTransport implements Transport {
   }
 
   #begin(from: number, header: DataView, length: number): Uint8Array {
-    if (hasLeft(this.#peers[from]!)) {
-      throw new Error(`rank ${from} sent a frame after its goodbye`);
-    }
+    if (hasLeft(this.#peers[from]!)) throw new Error(`rank ${from} sent a frame after its goodbye`);
     return this.#sinkFor(from).begin(from, header, length);
   }
 

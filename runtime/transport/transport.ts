@@ -61,6 +61,8 @@ export interface JobEvents {
 
 /** What a transport needs of whoever looks after the job. */
 export interface JobControl {
+  /** Whether all ranks hear from it who was lost; not where it is a rank, without a launcher of ours. @default {true} */
+  readonly tellsLosses?: boolean;
   /** Starts to listen; called once, and does not keep the process alive. */
   start(events: JobEvents): void;
   /** Says what went wrong with this rank. */

@@ -5,7 +5,12 @@ import { credentials } from "../../runtime/security/handshake.ts";
 import { buildMesh, openListeners, type TransportKind } from "../../runtime/bootstrap/mesh.ts";
 import type { LinkShape } from "../../runtime/transport/access_link.ts";
 import { MeshTransport } from "../../runtime/transport/mesh_transport.ts";
-import { type FrameSink, HEADER_BYTES, type OnFailure } from "../../runtime/transport/transport.ts";
+import {
+  type FrameSink,
+  HEADER_BYTES,
+  type JobControl,
+  type OnFailure,
+} from "../../runtime/transport/transport.ts";
 
 /** One frame as it arrived. */
 export interface Arrival {
@@ -79,6 +84,8 @@ export interface MeshOptions {
   hosts?: readonly string[];
   link?: LinkShape;
   onFailure?: OnFailure;
+  /** Who looks after the job. @default {nobody} */
+  control?: JobControl;
   /** Between ranks of different hosts. */
   connections?: number;
 }
@@ -96,7 +103,7 @@ export async function mesh(size: number, options: MeshOptions = {}): Promise<Mes
 
 /** Builds a mesh over real sockets, each connection through the handshake; nothing is read yet. */
 export async function connect(size: number, options: MeshOptions = {}): Promise<Connected> {
-  const { transport = "tcp", tls, timeoutMs = 60_000, link, onFailure } = options;
+  const { transport = "tcp", tls, timeoutMs = 60_000, link, onFailure, control = null } = options;
   const wishes = options.connections === undefined ? {} : { connections: options.connections };
   const hosts = options.hosts ?? new Array(size).fill("here");
   const job = await credentials("mesh-test", crypto.getRandomValues(new Uint8Array(32)));
@@ -121,7 +128,7 @@ export async function connect(size: number, options: MeshOptions = {}): Promise<
       size,
       hosts,
       connections: own,
-      control: null,
+      control,
       timeoutMs,
       link,
       onFailure,

@@ -1,0 +1,42 @@
+/** What a rank says of a loss before it ends, where no launcher tells the others. */
+
+import assert from "node:assert/strict";
+import { worldCommunicator } from "../../../runtime/communicator.ts";
+import { PeerLostError } from "../../../runtime/base/errors.ts";
+import { encodeEager } from "../../../runtime/engine/header.ts";
+import type { JobControl } from "../../../runtime/transport/transport.ts";
+import { connect } from "../../_helpers/mesh.ts";
+
+/** Of a communicator that only the sender has. */
+const FRAME = encodeEager({ context: 1 << 20, type: 0, count: 0, tag: 0 });
+
+/** As a rank is to the others that serves their rendezvous. */
+const RANK: JobControl = {
+  tellsLosses: false,
+  start() {},
+  report: () => Promise.resolve(),
+  abort: () => Promise.resolve(),
+  finalize: () => Promise.resolve(),
+};
+
+for (const [who, control] of [["nobody", undefined], ["another rank", RANK]] as const) {
+  Deno.test(`who fails in the middle of a frame says first who was lost where ${who} looks after the job`, async () => {
+    await using net = await connect(3, { timeoutMs: 400, control });
+    const [fails, , computes] = net.transports, [toFailing] = net.connections[1];
+    const failing = worldCommunicator(fails);
+    // More than sockets hold.
+    fails.send(2, FRAME, new Uint8Array(32 << 20)).catch(() => {});
+    const ended = assert.rejects(failing.recv(new Float32Array(1), 1, 0), PeerLostError)
+      .then(() => net.connections[0][2]!.close()); // as its process ends
+    // It has given up rank 1.
+    for (const bytes = new Uint8Array(1000); await toFailing!.read(bytes) !== null;);
+    await new Promise((resolve) => setTimeout(resolve));
+    const other = worldCommunicator(computes);
+    await assert.rejects(other.recv(new Float32Array(1), 0, 0), (error) => {
+      assert.ok(error instanceof PeerLostError);
+      assert.equal(error.rank, 1, error.message);
+      return true;
+    });
+    await ended;
+  });
+}
