@@ -217,6 +217,18 @@ Deno.test("an error that another follows ends a rank at once, whatever else goes
   assert.match(said, /^followed by Error: the second$/m);
 });
 
+Deno.test("an error is shown as without a job, and nothing of the goodbye that fails after it", async () => {
+  const { code, errors } = await run({
+    ranks: 2,
+    program: program("ends"),
+    args: ["error before another goes", "1"],
+  });
+  assert.equal(code, 7);
+  const said = errors[1].join("\n");
+  assert.match(said, /^error: Uncaught .*Error: the first\n.*throw new Error\("the first"\)/);
+  assert.doesNotMatch(said, /goodbye/);
+});
+
 Deno.test("a rank that stalls after its goodbye is given up after the timeout", async () => {
   const { code, failure, lines, ms } = await run({
     ranks: 3,

@@ -43,6 +43,11 @@ if (way === "forget") {
   };
   if (isVictim) throw new Error("the first");
   await comm.barrier();
+} else if (way === "error before another goes") {
+  await using _comm = await init();
+  if (isVictim) throw new Error("the first");
+  for (const end = performance.now() + 500; performance.now() < end;); // its goodbye has no answer
+  Deno.exit(7);
 } else if (way === "code") {
   if (isVictim) Deno.exit(7);
   setInterval(() => {}, 1000);
