@@ -43,9 +43,9 @@ export class BetweenStarts implements AsyncDisposable {
     if (this.#outer?.aborted) this.#take("abort");
   }
 
-  /** Takes what has come. What comes twice for once has been told once. */
+  /** Takes what has come. What comes twice for once is told once, but for a signal of which the caller made an abort. */
   #take(how: string): void {
-    if (this.#how === null) {
+    if (this.#how === null || this.#how === "abort") {
       this.#how = how;
       this.#controller!.abort();
     } else if (how !== "abort") {

@@ -92,6 +92,28 @@ Deno.test({
 });
 
 Deno.test({
+  name: "a signal of which the caller makes an abort, as a sweep does, has come once",
+  ...only(async () => {
+    const caller = `const caller = new AbortController();
+      Deno.addSignalListener("SIGINT", () => { console.log("caller"); caller.abort(); });`;
+    const program = caller + LISTENER.replace("(undefined)", "(caller.signal)");
+    const listener = denoCommand(["eval", program], { stdin: "piped" }).spawn();
+    let stdout = "";
+    for await (const text of listener.stdout.pipeThrough(new TextDecoderStream())) {
+      if (text.includes("listens")) listener.kill("SIGINT");
+      if (text.includes("heard")) {
+        await pause(200); // a second one would come by then
+        await listener.stdin.close();
+      }
+      stdout += text;
+    }
+    await listener.stderr.cancel();
+    await listener.status;
+    assert.equal(stdout, "listens\ncaller\nheard\n130\n");
+  }),
+});
+
+Deno.test({
   name: "who asks again ends a launcher without ranks at once",
   ...only(async () => {
     const { signal, stdout } = await signalledTwice("SIGINT", 200);
