@@ -18,7 +18,8 @@ Deno.test({
     };
     const fits = Math.min(processors, 8);
     assert.ok(spinMs(fits, 0) > 0);
-    assert.equal(spinMs(fits, processors), spinMs(fits, 0));
+    // Memory is shared in jobs of up to 64 ranks.
+    assert.equal(spinMs(fits, Math.min(processors, 64 - fits)), spinMs(fits, 0));
     if (processors < 63) assert.equal(spinMs(processors + 1, 0), 0);
   },
 });
