@@ -3,7 +3,7 @@
  * the operator says: a file that has it is refused rather than misread.
  */
 
-import type { Application } from "../operator.ts";
+import { type Application, OperatorError } from "../operator.ts";
 import { OnnxFileError } from "./file/onnx_graph.ts";
 
 const WINDOW = "auto_pad ceil_mode dilations kernel_shape pads strides";
@@ -77,15 +77,24 @@ const ATTRIBUTES: Readonly<Record<string, string>> = {
 /** Attributes that only say how precisely to compute, and with what; here it is float32 throughout. */
 const PRECISION = ["saturate", "round_mode", "stash_type", "softmax_precision"];
 
+/** Attributes that are a number, with or without a fraction, whatever operator has them. */
+const NUMBERS = ("alpha beta bias cubic_coeff_a epsilon extrapolation_value gamma lambd momentum " +
+  "scale softcap").split(" ");
+
+/** Attributes that are a type, by name where they have been read. */
+const TYPES = ["dtype", "to"];
+
 /** The most inputs, where a later operator set has added one. */
 const MOST_INPUTS: Readonly<Record<string, number>> = { Pad: 3, Attention: 6 };
 
 /**
- * Refuses what the operator is not known to take.
+ * Refuses what the operator is not known to take. Of attributes that are looked at while a graph is built, the kind is
+ * checked there.
  *
- * @throws OnnxFileError that names it
+ * @throws OnnxFileError that names it; OperatorError where it is of another kind
  */
-export function checkAttributes({ op, inputs, attributes }: Application, opset: number): void {
+export function checkAttributes(call: Application, opset: number): void {
+  const { op, inputs, attributes } = call;
   if (op.includes(".")) return;
   const known = (ATTRIBUTES[op] ?? (op.startsWith("Reduce") ? "keepdims noop_with_empty_axes" : ""))
     .split(" ");
@@ -97,6 +106,11 @@ export function checkAttributes({ op, inputs, attributes }: Application, opset: 
       `the attribute "${odd}" of ${op} (opset ${opset}) is not known: export the model in opset 17, ` +
         "or without it",
     );
+  }
+  for (const [name, value] of Object.entries(attributes)) {
+    const kind = NUMBERS.includes(name) ? "number" : TYPES.includes(name) ? "type" : null;
+    if (kind === null || typeof value === (kind === "number" ? "number" : "string")) continue;
+    throw new OperatorError(call, `its attribute ${name} must be a ${kind}`);
   }
   const most = MOST_INPUTS[op];
   if (most !== undefined && inputs.slice(most).some((input) => input)) {

@@ -208,6 +208,14 @@ const REFUSED: Readonly<Record<string, readonly [OneNode, RegExp]>> = {
     { op: "MaxPool", opset: 12, inputs: [image], attributes: { kernel_shape: "2" } },
     /its attribute kernel_shape must be a list of numbers/,
   ],
+  "a LeakyRelu whose slope is a text": [
+    { op: "LeakyRelu", opset: 16, inputs: [five], attributes: { alpha: "0.1" } },
+    /node "y": cannot apply LeakyRelu.*its attribute alpha must be a number/,
+  ],
+  "a Cast to several types": [
+    { op: "Cast", opset: 13, inputs: [five], attributes: { to: [1, 7] } },
+    /its attribute to must be a type/,
+  ],
   "a Constant whose tensor is a number": [
     { op: "Constant", opset: 13, inputs: [], attributes: { value: 1 } },
     /its value must be a tensor/,
