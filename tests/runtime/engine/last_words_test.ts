@@ -25,7 +25,7 @@ for (const [who, control] of [["nobody", undefined], ["another rank", RANK]] as 
     const [fails, , computes] = net.transports, [toFailing] = net.connections[1];
     const failing = worldCommunicator(fails);
     // More than sockets hold.
-    fails.send(2, FRAME, new Uint8Array(32 << 20)).catch(() => {});
+    fails.send(2, FRAME, new Uint8Array(16 << 20)).catch(() => {});
     const ended = assert.rejects(failing.recv(new Float32Array(1), 1, 0), PeerLostError)
       .then(() => net.connections[0][2]!.close()); // as its process ends
     // It has given up rank 1.
