@@ -55,6 +55,7 @@ const GRACE_MS = 3000;
 export class RendezvousClient implements JobControl {
   /** Address of this host as the rendezvous sees it: where others can reach this rank. */
   readonly localHostname: string;
+  /** As in {@linkcode JoinOptions}. */
   readonly tellsLosses: boolean;
   /** Processes that wait to be let in, by the ranks that they would be. */
   readonly waiting: Map<number, TableEntry> = new Map();
