@@ -50,6 +50,9 @@ async function live(
   await using mesh = await world(size, { onFailure: "return" });
   await using hall = new Hall(mesh);
   const directory = `${folder.path}/run`, dead = new Set<number>();
+  // Once one has begun the last step all may have been agreed on some time later: who is lost then was there.
+  const late = new Set<number>();
+  let begun = 0;
   Deno.mkdirSync(directory);
   // Each rank has a way of its own to the run's folder, so that it can be cut off from that as well.
   const folderOf = (rank: number) => `${folder.path}/${rank}`;
@@ -85,7 +88,12 @@ async function live(
       );
       if (loss && !dead.has(rank)) {
         if (loss.after === undefined) kill(rank);
-        else setTimeout(() => kill(rank), loss.after);
+        else {
+          setTimeout(() => {
+            if (begun === STEPS) late.add(rank);
+            kill(rank);
+          }, loss.after);
+        }
       }
       await Promise.resolve();
       // A process that was killed does nothing more.
@@ -93,6 +101,7 @@ async function live(
     };
     return {
       name: "dying",
+      beforeStep: ({ step }) => void (begun = Math.max(begun, step)),
       afterStep: at("afterStep"),
       beforeRound: at("beforeRound"),
       afterRound: at("afterRound"),
@@ -127,7 +136,7 @@ async function live(
   const hold = setInterval(() => {}, 1000);
   const lines: string[] = [], before = console.error;
   console.error = (line: string) => lines.push(line);
-  const begun = mesh.ranks.map((comm, rank) => train(comm, options, ownParts(rank)));
+  const own = mesh.ranks.map((comm, rank) => train(comm, options, ownParts(rank)));
   const come = arrivals.map(({ stead, ends, ready, calls }, i) =>
     train(
       {
@@ -147,12 +156,12 @@ async function live(
     )
   );
   // Whoever waits to be called does so in vain if another fails.
-  for (const [rank, each] of [...begun, ...come].entries()) {
+  for (const [rank, each] of [...own, ...come].entries()) {
     each.catch((error) => {
       if (!dead.has(rank)) { for (const { calls } of arrivals) calls.reject(error); }
     });
   }
-  const results = await Promise.allSettled([...begun, ...come])
+  const results = await Promise.allSettled([...own, ...come])
     .finally(() => {
       console.error = before;
       clearInterval(hold);
@@ -165,7 +174,7 @@ async function live(
     } else if (!dead.has(rank)) throw result.reason;
   }
   const records = readMetrics(`${directory}/metrics.jsonl`);
-  return { ...ended[0], all: ended, dead, records, lines };
+  return { ...ended[0], all: ended, dead, late, records, lines };
 }
 
 /** Checks a run that had come to its end, with a checkpoint, and loses ranks as it is taken up again there. */
@@ -196,7 +205,12 @@ export async function check(
   given: Partial<Options> = {},
   comings: readonly Coming[] = [],
 ) {
-  const { summary, weights, all, dead, records, lines } = await live(size, losses, comings, given);
+  const { summary, weights, all, dead, late, records, lines } = await live(
+    size,
+    losses,
+    comings,
+    given,
+  );
   const script: Worlds = summary.membership ?? [{ step: 0, ranks: size }];
   const told = JSON.stringify({ losses, comings, script });
   assert.deepEqual(
@@ -204,17 +218,15 @@ export async function check(
     all.map(() => summary.weightsHash),
   );
   assert.equal(summary.identicalWeights, true, told);
-  // Some milliseconds after one of the last rounds all may have been agreed on: who is lost then was there.
-  const late = losses.filter(({ step, after }) => after !== undefined && step >= STEPS - 2);
   const members = membersOf(script.at(-1)!);
-  const lived = members.length - late.filter(({ rank }) => dead.has(rank)).length;
-  assert.ok(all.length <= members.length && all.length >= lived, told);
+  const missing = members.filter((rank) => late.has(rank) && dead.has(rank));
+  assert.ok(all.length <= members.length, told);
+  assert.ok(all.length >= members.length - missing.length, told);
   if (comings.length === 0) {
     const living = Array.from({ length: size }, (_, rank) => rank).filter((rank) =>
       !dead.has(rank)
     );
-    const lateRanks = late.map(({ rank }) => rank).filter((rank) => dead.has(rank));
-    assert.deepEqual(members.filter((rank) => !lateRanks.includes(rank)), living, told);
+    assert.deepEqual(members.filter((rank) => !missing.includes(rank)), living, told);
   }
   if (Object.keys(given).length === 0) {
     const expected = byHand(script, size);
