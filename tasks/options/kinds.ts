@@ -41,8 +41,7 @@ function describeFault({ flag, rule, value, meant = null }: OptionFault): string
     : isNumber
     ? String(value)
     : JSON.stringify(value);
-  const hint = meant === null ? "" : ` (did you mean ${meant}?)`;
-  return `${flag} must be ${rule}, not ${shown ?? String(value)}${hint}`;
+  return `${flag} must be ${rule}, not ${shown ?? String(value)}${hintOf(meant)}`;
 }
 
 /** One option: everything that the command line, the library, the logs and the sweeps know of it. */
@@ -295,6 +294,11 @@ function pick(
     ...(defaultText === undefined ? {} : { defaultText }),
     ...(commas === undefined ? {} : { commas }),
   };
+}
+
+/** What follows a message on a word that is not known, of the one that was meant, if any. */
+export function hintOf(meant: string | null): string {
+  return meant === null ? "" : ` (did you mean ${meant}?)`;
 }
 
 /** The candidate spelled most like a word, or the only one that begins or ends with it, if any comes near it. */

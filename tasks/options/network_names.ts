@@ -5,7 +5,7 @@
  */
 
 import { type ForeignModelOptions, LOSSES } from "../../models/mod.ts";
-import { closest } from "./kinds.ts";
+import { closest, hintOf } from "./kinds.ts";
 
 /** Whether a network's name is the path or URL of an ONNX file. */
 export function isModelFile(name: string): boolean {
@@ -60,7 +60,7 @@ export function parseLoss(text: string): NonNullable<ForeignModelOptions["loss"]
   if (output) return { output };
   const known = LOSSES.find((name) => name === text);
   if (known) return known;
-  const meant = closest(text, LOSSES), hint = meant === null ? "" : ` (did you mean ${meant}?)`;
+  const hint = hintOf(closest(text, LOSSES));
   throw new RangeError(
     `must be one of ${LOSSES.join(", ")}, or output:NAME, not "${text}"${hint}`,
   );

@@ -13,6 +13,7 @@ import {
   choice,
   closest,
   GROUPS,
+  hintOf,
   integer,
   OptionError,
   type OptionSpec,
@@ -430,7 +431,7 @@ export function checkOptions(given: Readonly<Record<string, unknown>>): Partial<
       : undefined;
     if (!spec) {
       const near = meantOption(name, Object.keys(OPTIONS) as OptionName[]);
-      throw new OptionError(`unknown option ${name}${near ? ` (did you mean ${near}?)` : ""}`);
+      throw new OptionError(`unknown option ${name}${hintOf(near)}`);
     }
     checked[name] = spec.check(value);
   }

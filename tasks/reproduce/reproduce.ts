@@ -8,7 +8,7 @@ import { join, resolve } from "node:path";
 import { systemReason } from "../../runtime/base/system_error.ts";
 import { findData } from "../launch/downloads.ts";
 import type { ViewKind } from "../launch/view.ts";
-import { closest, OptionError } from "../options/kinds.ts";
+import { closest, hintOf, OptionError } from "../options/kinds.ts";
 import { notAFolder } from "../sweep/cell_folder.ts";
 import { sweep, type SweepRun } from "../sweep/sweep.ts";
 import { drawFigure, type DrawnFigure } from "./draw.ts";
@@ -187,7 +187,7 @@ function recordsOf(names: readonly string[]): readonly FigureRecord[] {
   const known = FIGURES.map(({ name }) => name);
   const wrong = names.find((name) => !known.includes(name));
   if (wrong !== undefined) {
-    const meant = closest(wrong, known), hint = meant === null ? "" : ` (did you mean ${meant}?)`;
+    const hint = hintOf(closest(wrong, known));
     throw new OptionError(`there is no figure "${wrong}": they are ${known.join(", ")}${hint}`);
   }
   return names.length === 0 ? FIGURES : FIGURES.filter(({ name }) => names.includes(name));
