@@ -8,10 +8,8 @@
  */
 
 import type { StepSize } from "../../optimizers/mod.ts";
+import { MOST_AHEAD } from "./sessions.ts";
 import type { StepResult, SubmittedStep } from "./train_step.ts";
-
-/** Most steps that are ahead of their numbers. */
-const MOST_STEPS = 8;
 
 /** Milliseconds after which the numbers of a step are asked for at the latest, by the next step. */
 const MOST_DELAY = 200;
@@ -61,7 +59,7 @@ export class InFlightSteps {
   get due(): boolean {
     const [oldest] = this.#steps;
     return oldest !== undefined &&
-      (this.#steps.length >= MOST_STEPS || performance.now() - oldest.began > MOST_DELAY);
+      (this.#steps.length >= MOST_AHEAD || performance.now() - oldest.began > MOST_DELAY);
   }
 
   /** Waits for all steps in flight and takes them out, in order. */

@@ -19,8 +19,8 @@ import type { Feeds } from "../task.ts";
 /** The length at which a graph is built that takes every other as well. */
 const ANY_LENGTH = 70;
 
-/** Most runs of a series that are ahead of their outputs. */
-const MOST_AHEAD = 8;
+/** Most runs, or steps, that a device is given ahead of their outputs. */
+export const MOST_AHEAD = 8;
 
 /** What a run of a series takes. */
 export interface SessionRun {

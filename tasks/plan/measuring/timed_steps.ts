@@ -10,6 +10,7 @@ import type { Options } from "../../options/values.ts";
 import { distance, type WeightAveraging } from "../../rounds/averaging.ts";
 import { TrainStep } from "../../steps/train_step.ts";
 import type { Task, TrainableModel } from "../../task.ts";
+import { MOST_AHEAD } from "../../steps/sessions.ts";
 import type { GradientSync, MeasureOptions } from "../measured.ts";
 import { plannedAlgorithm } from "../planned.ts";
 import type { Timed } from "./in_turn.ts";
@@ -18,8 +19,6 @@ import type { Timed } from "./in_turn.ts";
 const MOST_STEPS = 32;
 /** After this time in ms no more follow. */
 const TURN_MS = 500;
-/** Most steps that a GPU is given ahead. */
-const MOST_AHEAD = 8;
 /** Steps so short that nothing comes of them, however often the same are taken. */
 const SIZE = { learningRate: 1e-9, clipThreshold: 1e-9 };
 
